@@ -1,0 +1,21 @@
+"""What the user says: typed words, read from YAML, checked across sections, never changed again. No torch here."""
+
+from nnzoo.config.base import dump
+from nnzoo.config.experiment import Config
+from nnzoo.config.facts import Facts
+from nnzoo.config.load import ConfigLike, check_facts, config_path, load_config, to_yaml
+from nnzoo.config.resolve import resolve
+from nnzoo.config.rules import num_outputs
+
+__all__ = [
+    "Config",
+    "ConfigLike",
+    "Facts",
+    "check_facts",
+    "config_path",
+    "dump",
+    "load_config",
+    "num_outputs",
+    "resolve",
+    "to_yaml",
+]

@@ -1,0 +1,122 @@
+"""Activations, elementwise or over the last axis, with torch's own names and fields."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from nnzoo.config.base import ByName, Count, Positive, Section
+
+
+class Identity(Section):
+    """f(x) = x: the layer stays linear."""
+
+    name: Literal["identity"]
+
+
+class Relu(Section):
+    """f(x) = max(0, x)."""
+
+    name: Literal["relu"] = "relu"
+
+
+class LeakyRelu(Section):
+    """f(x) = x for x > 0, negative_slope * x else (Maas et al. 2013)."""
+
+    name: Literal["leaky_relu"]
+    negative_slope: float = Field(0.01, description="slope for x < 0")
+
+
+class Prelu(Section):
+    """f(x) = x for x > 0, w * x else, w learned (He et al. 2015)."""
+
+    name: Literal["prelu"]
+    num_parameters: Count = Field(1, description="1, or one slope a channel: then the layer's number of units")
+    init: float = Field(0.25, description="the slope to start from")
+
+
+class Elu(Section):
+    """f(x) = x for x > 0, alpha * (exp(x) - 1) else (Clevert et al. 2015)."""
+
+    name: Literal["elu"]
+    alpha: Positive = Field(1.0, description="-alpha is the limit for x -> -inf")
+
+
+class Selu(Section):
+    """ELU scaled so that zero mean and unit variance are a fixed point (Klambauer et al. 2017)."""
+
+    name: Literal["selu"]
+
+
+class Gelu(Section):
+    """f(x) = x * Phi(x), Phi the normal distribution function (Hendrycks & Gimpel 2016)."""
+
+    name: Literal["gelu"]
+    approximate: Literal["none", "tanh"] = Field("none", description="tanh: the approximation of the paper")
+
+
+class Silu(Section):
+    """f(x) = x * sigmoid(x), also called swish."""
+
+    name: Literal["silu"]
+
+
+class Sigmoid(Section):
+    """f(x) = 1 / (1 + exp(-x)), in (0, 1)."""
+
+    name: Literal["sigmoid"]
+
+
+class Tanh(Section):
+    """f(x) = tanh(x), in (-1, 1)."""
+
+    name: Literal["tanh"]
+
+
+class Softplus(Section):
+    """f(x) = log(1 + exp(beta * x)) / beta, a smooth ReLU."""
+
+    name: Literal["softplus"]
+    beta: Positive = Field(1.0, description="sharpness")
+    threshold: Positive = Field(20.0, description="linear above beta * x = threshold")
+
+
+class Hardtanh(Section):
+    """f(x) = x cut to [min_val, max_val]."""
+
+    name: Literal["hardtanh"]
+    min_val: float = Field(-1.0, description="lowest value")
+    max_val: float = Field(1.0, description="highest value")
+
+
+class Softmax(Section):
+    """f(x)_i = exp(x_i) / sum_j exp(x_j) over the units: the outputs are probabilities that sum to 1."""
+
+    name: Literal["softmax"]
+
+
+class LogSoftmax(Section):
+    """The logarithm of softmax, computed stably."""
+
+    name: Literal["log_softmax"]
+
+
+Activation = Annotated[
+    Identity
+    | Relu
+    | LeakyRelu
+    | Prelu
+    | Elu
+    | Selu
+    | Gelu
+    | Silu
+    | Sigmoid
+    | Tanh
+    | Softplus
+    | Hardtanh
+    | Softmax
+    | LogSoftmax,
+    Field(discriminator="name"),
+    ByName("an activation"),
+]

@@ -1,0 +1,91 @@
+"""What every section of a config is made of: strict frozen models, short names, and a few kinds of numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar, get_args
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+T = TypeVar("T")
+
+
+class Section(BaseModel):
+    """A mapping of a config: unknown keys, wrong types and `true` for a number are errors, and nothing changes later."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+def _to_tuple(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _to_int(value: object) -> object:
+    """`1e3` is a float to YAML 1.2 and a whole number to people."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Items = Annotated[tuple[T, ...], BeforeValidator(_to_tuple)]
+Int = Annotated[int, BeforeValidator(_to_int)]
+Count = Annotated[Int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+Probability = Annotated[float, Field(ge=0, lt=1)]
+
+
+@dataclass(frozen=True)
+class ByName:
+    """Marks a union of sections told apart by their `name`.
+
+    `model: mlp` is read as `model: {name: mlp}`, and a mapping without a name takes the default one.
+
+    Attributes:
+        word: What a member is called in messages: "an optimizer".
+        default: The name that a mapping without `name` gets; None where it must be given.
+    """
+
+    word: str
+    default: str | None = None
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        def expand(value: object) -> object:
+            if isinstance(value, str):
+                return {"name": value}
+            if isinstance(value, dict) and "name" not in value and self.default is not None:
+                return {"name": self.default, **value}
+            return value
+
+        return core_schema.no_info_before_validator_function(expand, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        union = handler(schema)
+        names = list(handler.resolve_ref_schema(union).get("discriminator", {}).get("mapping", {}))
+        return {"anyOf": [union, {"enum": names}]}
+
+
+def members(union: Any) -> dict[str, type[Section]]:
+    """The sections of a union by their name, in the order of the union. The union is the registry."""
+    found: dict[str, type[Section]] = {}
+    for member in get_args(get_args(union)[0]):
+        for name in get_args(member.model_fields["name"].annotation):
+            found[name] = member
+    return found
+
+
+def short(section: Section, values: dict[str, Any]) -> Any:
+    """A section with nothing but a name, written as that name."""
+    return values["name"] if set(type(section).model_fields) == {"name"} else values
+
+
+def dump(value: Any) -> Any:
+    """A section as plain values, ready for YAML or JSON; tuples become lists, name-only sections their name."""
+    if isinstance(value, Section):
+        fields = sorted(type(value).model_fields, key=lambda key: key != "name")
+        return short(value, {key: dump(getattr(value, key)) for key in fields})
+    if isinstance(value, dict):
+        return {key: dump(item) for key, item in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [dump(item) for item in value]
+    return value

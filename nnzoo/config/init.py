@@ -1,0 +1,223 @@
+"""Initializers of weights and biases: torch.nn.init's names and fields, and those it lacks."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic_core import PydanticCustomError
+
+from nnzoo.config.base import ByName, NonNegative, Positive, Section
+
+Nonlinearity = Literal["linear", "sigmoid", "tanh", "relu", "leaky_relu", "selu"]
+
+
+def _shape(numbers: object) -> tuple[int, ...]:
+    if isinstance(numbers, bool) or not isinstance(numbers, (int, float, list, tuple)):
+        raise PydanticCustomError("numbers", "expected numbers in nested lists, got {got}", {"got": repr(numbers)})
+    if isinstance(numbers, (int, float)):
+        if numbers - numbers != 0:
+            raise PydanticCustomError("numbers", "every number must be finite")
+        return ()
+    shapes = {_shape(item) for item in numbers}
+    if len(shapes) != 1:
+        raise PydanticCustomError("numbers", "rows must not be empty and must all have the same length")
+    return (len(numbers), *shapes.pop())
+
+
+def _check_numbers(values: list[Any]) -> list[Any]:
+    _shape(values)
+    return values
+
+
+Numbers = Annotated[list[Any], AfterValidator(_check_numbers), BeforeValidator(lambda v: [*v] if isinstance(v, tuple) else v)]
+
+
+class Zeros(Section):
+    """Every value 0. The units of a layer then stay alike for ever: good for showing that symmetry must be broken."""
+
+    name: Literal["zeros"]
+
+
+class Ones(Section):
+    """Every value 1."""
+
+    name: Literal["ones"]
+
+
+class Constant(Section):
+    """Every value `val`."""
+
+    name: Literal["constant"]
+    val: float = Field(description="the value")
+
+
+class Uniform(Section):
+    """U(a, b)."""
+
+    name: Literal["uniform"]
+    a: float = Field(0.0, description="lowest value")
+    b: float = Field(1.0, description="highest value")
+
+
+class Normal(Section):
+    """N(mean, std^2)."""
+
+    name: Literal["normal"]
+    mean: float = Field(0.0, description="mean")
+    std: NonNegative = Field(1.0, description="standard deviation")
+
+
+class TruncNormal(Section):
+    """N(mean, std^2), drawn again outside [a, b]."""
+
+    name: Literal["trunc_normal"]
+    mean: float = Field(0.0, description="mean")
+    std: Positive = Field(1.0, description="standard deviation before the cut")
+    a: float = Field(-2.0, description="lowest value")
+    b: float = Field(2.0, description="highest value")
+
+
+class Values(Section):
+    """The numbers themselves, in the shape of the parameter: for a layer one row a unit."""
+
+    name: Literal["values"]
+    values: Numbers = Field(description="nested lists: (units, inputs) for a layer, (units,) for a bias")
+
+
+BiasInit = Annotated[
+    Zeros | Ones | Constant | Uniform | Normal | TruncNormal | Values,
+    Field(discriminator="name"),
+    ByName("an initializer of biases"),
+]
+
+
+class WithBias(Section):
+    """What an initializer of weights says of the biases. Norm layers keep weight 1 and bias 0."""
+
+    bias: float | BiasInit = Field(0.0, description="a number, or an initializer for the biases")
+
+
+class Auto(WithBias):
+    """By each layer's own activation.
+
+    Kaiming normal (fan_in) for the ReLU family, LeCun normal for SELU, Xavier normal for sigmoid, tanh, softmax and
+    linear outputs.
+    """
+
+    name: Literal["auto"] = "auto"
+
+
+class Default(Section):
+    """PyTorch's own: whatever the layer's `reset_parameters` does, biases included."""
+
+    name: Literal["default"]
+
+
+class ZerosWeight(Zeros, WithBias):
+    __doc__ = Zeros.__doc__
+
+
+class OnesWeight(Ones, WithBias):
+    __doc__ = Ones.__doc__
+
+
+class ConstantWeight(Constant, WithBias):
+    __doc__ = Constant.__doc__
+
+
+class UniformWeight(Uniform, WithBias):
+    __doc__ = Uniform.__doc__
+
+
+class NormalWeight(Normal, WithBias):
+    __doc__ = Normal.__doc__
+
+
+class TruncNormalWeight(TruncNormal, WithBias):
+    __doc__ = TruncNormal.__doc__
+
+
+class ValuesWeight(Values, WithBias):
+    __doc__ = Values.__doc__
+
+
+class XavierUniform(WithBias):
+    """U(-a, a) with a = gain * sqrt(6 / (fan_in + fan_out)) (Glorot & Bengio 2010)."""
+
+    name: Literal["xavier_uniform"]
+    gain: Positive = Field(1.0, description="scale")
+
+
+class XavierNormal(WithBias):
+    """N(0, std^2) with std = gain * sqrt(2 / (fan_in + fan_out)) (Glorot & Bengio 2010). `xavier` for short."""
+
+    name: Literal["xavier_normal", "xavier"]
+    gain: Positive = Field(1.0, description="scale")
+
+
+class KaimingUniform(WithBias):
+    """U(-b, b) with b = gain * sqrt(3 / fan) (He et al. 2015)."""
+
+    name: Literal["kaiming_uniform"]
+    a: float = Field(0.0, description="negative slope, for leaky_relu")
+    mode: Literal["fan_in", "fan_out"] = Field("fan_in", description="keep the variance forward or backward")
+    nonlinearity: Nonlinearity = Field("leaky_relu", description="what gives the gain")
+
+
+class KaimingNormal(WithBias):
+    """N(0, std^2) with std = gain / sqrt(fan) (He et al. 2015). `kaiming` for short."""
+
+    name: Literal["kaiming_normal", "kaiming"]
+    a: float = Field(0.0, description="negative slope, for leaky_relu")
+    mode: Literal["fan_in", "fan_out"] = Field("fan_in", description="keep the variance forward or backward")
+    nonlinearity: Nonlinearity = Field("leaky_relu", description="what gives the gain")
+
+
+class Orthogonal(WithBias):
+    """A (semi-)orthogonal matrix (Saxe et al. 2013)."""
+
+    name: Literal["orthogonal"]
+    gain: Positive = Field(1.0, description="scale")
+
+
+class LecunNormal(WithBias):
+    """N(0, 1 / fan_in) (LeCun et al. 1998), what SELU needs."""
+
+    name: Literal["lecun_normal"]
+
+
+class Eye(WithBias):
+    """The identity matrix, for layers of two axes."""
+
+    name: Literal["eye"]
+
+
+class Dirac(WithBias):
+    """The identity as a convolution, for kernels of three to five axes."""
+
+    name: Literal["dirac"]
+    groups: int = Field(1, ge=1, description="groups of the convolution")
+
+
+Init = Annotated[
+    Auto
+    | Default
+    | ZerosWeight
+    | OnesWeight
+    | ConstantWeight
+    | UniformWeight
+    | NormalWeight
+    | TruncNormalWeight
+    | XavierUniform
+    | XavierNormal
+    | KaimingUniform
+    | KaimingNormal
+    | Orthogonal
+    | LecunNormal
+    | Eye
+    | Dirac
+    | ValuesWeight,
+    Field(discriminator="name"),
+    ByName("an initializer", default="auto"),
+]

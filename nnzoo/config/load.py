@@ -1,0 +1,230 @@
+"""From a path, a name or a dict to a checked config."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from nnzoo.config.base import dump
+from nnzoo.config.data import PATH_FIELDS
+from nnzoo.config.diagnose import error_of_problems, error_of_validation
+from nnzoo.config.document import Entry, Place, from_plain, merge, put
+from nnzoo.config.experiment import Config
+from nnzoo.config.facts import Facts
+from nnzoo.config.model import Custom
+from nnzoo.config.reader import located, parse, read_yaml
+from nnzoo.config.rules import Problem, check
+from nnzoo.config.shipped import shipped_configs
+from nnzoo.config.suggest import did_you_mean
+from nnzoo.errors import ConfigError, UsageError
+
+ConfigLike = str | os.PathLike[str] | Mapping[str, Any] | Config
+
+
+def load_config(
+    config: ConfigLike, overrides: Mapping[str, Any] | Sequence[str] = (), *, custom_model: bool = False
+) -> Config:
+    """Reads and checks a config, without reading data.
+
+    Args:
+        config: A path (a file that exists wins), the name of a shipped config, a run directory, a dict, or a config.
+        overrides: `{"optimizer.lr": 3e-4}`, or texts such as `optimizer.lr=3e-4`.
+        custom_model: Whether the model comes from Python, so that the config needs none.
+
+    Raises:
+        ConfigError: With all problems at once, each with its place.
+        UsageError: There is no such config.
+    """
+    root = _document(config)
+    root = _override(root, overrides)
+    if custom_model and isinstance(root.value, dict):
+        root.value["model"] = from_plain({"name": "custom"}, "model=")
+    if not isinstance(root.value, dict):
+        raise ConfigError([located(root.place, "expected a mapping with `data` and `model`.")], where=str(root.place))
+    try:
+        checked = Config.model_validate(root.plain())
+    except ValidationError as error:
+        raise error_of_validation(error, root) from None
+    if isinstance(checked.model, Custom) and not custom_model:
+        problem = "custom is your own module, handed to nnzoo.train(config, model=...) from Python."
+        raise error_of_problems([(("model",), problem)], root)
+    checked._origin = root
+    check_facts(checked, checked.data.facts())
+    return checked
+
+
+def check_facts(config: Config, facts: Facts) -> None:
+    """Checks the rules across sections against what is known of the data.
+
+    Raises:
+        ConfigError: With all problems at once.
+    """
+    problems = check(config, facts)
+    if problems:
+        raise problems_of(config, problems)
+
+
+def problems_of(config: Config, problems: list[Problem]) -> ConfigError:
+    """Problems found while building from a config, each shown where the config says it."""
+    return error_of_problems(problems, origin(config))
+
+
+def origin(config: Config) -> Entry:
+    """The document that a config was read from, for messages."""
+    found = config._origin
+    return found if found is not None else from_plain(dump(config), "config")
+
+
+def to_yaml(config: Config) -> str:
+    """The config as a file with every key written out."""
+    return yaml.dump(dump(config), Dumper=_Dumper, sort_keys=False, default_flow_style=None, allow_unicode=True, width=120)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes numbers so that YAML 1.2 reads them again as the same numbers."""
+
+
+def _represent_float(dumper: yaml.SafeDumper, value: float) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:float", repr(value))
+
+
+_Dumper.add_representer(float, _represent_float)
+
+
+def config_path(text: str) -> Path:
+    """The file that a CONFIG argument means.
+
+    Raises:
+        UsageError: None does.
+    """
+    path = Path(text)
+    if path.is_file():
+        return path
+    if path.is_dir() and (path / "config.yaml").is_file():
+        return path / "config.yaml"
+    shipped = shipped_configs()
+    if text in shipped:
+        return shipped[text]
+    if path.is_dir():
+        raise UsageError("a folder without a config.yaml. Give a YAML file or a run directory.", where=text)
+    hint = did_you_mean(path.stem, shipped)
+    raise UsageError(f"no such file, run directory or shipped config.{hint} (`nnzoo list configs` names them)", where=text)
+
+
+def _document(config: ConfigLike) -> Entry:
+    if isinstance(config, Config):
+        return origin(config)
+    if isinstance(config, Mapping):
+        return _absolute(from_plain(dict(config), "config"), Path.cwd())
+    path = config_path(os.fspath(config))
+    return _read(path, _label(path), ())
+
+
+def _label(path: Path) -> str:
+    absolute, here = path.absolute(), Path.cwd()
+    return str(absolute.relative_to(here)) if path.is_absolute() and absolute.is_relative_to(here) else str(path)
+
+
+def _read(path: Path, label: str, below: tuple[Path, ...]) -> Entry:
+    """Reads a file and what it extends; `below` are the files that extend it."""
+    root = _absolute(read_yaml(path, label), path.absolute().parent)
+    if not isinstance(root.value, dict):
+        return root
+    extends = root.value.pop("extends", None)
+    if not below:
+        stem = re.sub(r"[^\w.-]+", "_", path.stem).lstrip(".-") or "run"
+        root.value.setdefault("name", Entry(stem, root.place, root.place))
+    if extends is None:
+        return root
+    base_path = _extended(extends, path)
+    chain = (*below, path.resolve())
+    if base_path.resolve() in chain:
+        raise _at(extends, "extends: the files extend each other in a circle.")
+    base = _read(base_path, _label(base_path), chain)
+    if isinstance(base.value, dict):
+        base.value.pop("name", None)
+    return merge(base, root)
+
+
+def _extended(extends: Entry, path: Path) -> Path:
+    if not isinstance(extends.value, str):
+        raise _at(extends, "extends: expected the path of a config file, or the name of a shipped one.")
+    beside = path.parent / extends.value
+    if beside.is_file():
+        return beside
+    shipped = shipped_configs()
+    if extends.value in shipped:
+        return shipped[extends.value]
+    raise _at(extends, f"extends: no such file: {beside}.{did_you_mean(extends.value, shipped)}")
+
+
+def _at(entry: Entry, message: str) -> ConfigError:
+    return ConfigError([located(entry.place, message)], where=str(entry.place))
+
+
+def _absolute(root: Entry, folder: Path) -> Entry:
+    """Makes the paths of the data section absolute; they are relative to the file that names them."""
+    section = root.child("data") if isinstance(root.value, dict) else None
+    for field in PATH_FIELDS:
+        entry = section.child(field) if section else None
+        if entry and isinstance(entry.value, str) and entry.value:
+            entry.value = os.path.normpath(folder / Path(entry.value).expanduser())
+    return root
+
+
+def _override(root: Entry, overrides: Mapping[str, Any] | Sequence[str]) -> Entry:
+    """Lays overrides upon a document: mappings first, so that a section of a new name keeps what was given with it."""
+    if isinstance(overrides, str):
+        overrides = [overrides]
+    parsed = _parse_overrides(overrides)
+    over = Entry({}, root.place, root.key_place)
+    indexed = []
+    for path, entry in parsed:
+        if any(isinstance(part, int) for part in path):
+            indexed.append((path, entry))
+        elif put(over, path, entry) is not None:
+            raise _at(entry, f"{'.'.join(map(str, path))}: an earlier override set a part of it to a value.")
+    merged = merge(root, _absolute(over, Path.cwd()))
+    for path, entry in indexed:
+        stopped = put(merged, path, entry)
+        if stopped is not None:
+            raise _at(entry, f"{'.'.join(map(str, stopped))}: holds no such item.")
+    return merged
+
+
+def _parse_overrides(overrides: Mapping[str, Any] | Sequence[str]) -> list[tuple[tuple[str | int, ...], Entry]]:
+    parsed = []
+    if isinstance(overrides, Mapping):
+        pairs = [(key, from_plain(value, f"override {key}={value}")) for key, value in overrides.items()]
+    else:
+        pairs = []
+        for text in overrides:
+            key, equals, value = text.partition("=")
+            if not equals or not key:
+                raise UsageError(f"'{text}' is no override. Write KEY=VALUE, such as optimizer.lr=3e-4.", where="override")
+            pairs.append((key, _parse_value(value, text)))
+    for key, entry in pairs:
+        path = tuple(int(part) if part.isdigit() else part for part in key.split("."))
+        if "" in path:
+            raise UsageError(f"'{key}' is no dotted key. Write KEY=VALUE, such as optimizer.lr=3e-4.", where="override")
+        parsed.append((path, entry))
+    return parsed
+
+
+def _parse_value(value: str, text: str) -> Entry:
+    label = f"override {text}"
+    try:
+        entry = parse(value, label, empty=True)
+    except ConfigError as error:
+        problem = error.problems[0].split("\n")[0].split(": ", 1)[1]
+        raise ConfigError([f"{label}: {problem}"], where=label) from None
+    place = Place(label)
+    for _, inner in entry.walk():
+        inner.place = inner.key_place = place
+    return entry

@@ -1,0 +1,107 @@
+"""Losses: torch's own names and fields. They read logits, or, after an activation that gives probabilities, their log."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from nnzoo.config.base import ByName, Items, Positive, Probability, Section
+
+
+class Loss(Section):
+    """What every loss has, and what is known of it without any data."""
+
+    tasks: ClassVar[frozenset[str]]
+    binary_units: ClassVar[int] = 1
+    """Output units for two classes; with more, every loss has one unit a class."""
+    reads: ClassVar[Literal["logits", "margins", "values"]]
+    """What the output units mean to the loss: logits of probabilities, signed margins, or the targets' own values."""
+
+    reduction: Literal["mean", "sum"] = Field("mean", description="over the samples of a batch")
+
+
+class AutoLoss(Loss):
+    """cross_entropy for classes, bce for several labels a sample, mse for regression."""
+
+    tasks = frozenset({"classification", "multilabel", "regression"})
+    reads = "values"
+
+    name: Literal["auto"] = "auto"
+
+
+class CrossEntropy(Loss):
+    """-log p of the true class, p = softmax(outputs): maximum likelihood of the classes. Targets may be probabilities."""
+
+    tasks = frozenset({"classification"})
+    binary_units = 2
+    reads = "logits"
+
+    name: Literal["cross_entropy"]
+    label_smoothing: Probability = Field(0.0, description="share of the target spread over all classes")
+    class_weights: Literal["balanced"] | Items[Positive] | None = Field(
+        None, description="a weight a class; balanced: samples / (classes * samples of the class), on the train split"
+    )
+
+
+class Bce(Loss):
+    """-(t log p + (1 - t) log(1 - p)), p = sigmoid(output): one unit for two classes, one a class or label for more."""
+
+    tasks = frozenset({"classification", "multilabel"})
+    reads = "logits"
+
+    name: Literal["bce"]
+
+
+class Hinge(Loss):
+    """max(0, 1 - t * output), t = +1 or -1: the linear SVM's. More than two classes: one against the rest."""
+
+    tasks = frozenset({"classification"})
+    reads = "margins"
+
+    name: Literal["hinge"]
+
+
+class Mse(Loss):
+    """(output - target)^2. Classes are regressed as 0 and 1."""
+
+    tasks = frozenset({"classification", "multilabel", "regression"})
+    reads = "values"
+
+    name: Literal["mse"]
+
+
+class L1(Loss):
+    """|output - target|. `mae` for short. Classes are regressed as 0 and 1."""
+
+    tasks = frozenset({"classification", "multilabel", "regression"})
+    reads = "values"
+
+    name: Literal["l1", "mae"]
+
+
+class Huber(Loss):
+    """0.5 e^2 for |e| < delta, delta * (|e| - 0.5 delta) else, e = output - target (Huber 1964)."""
+
+    tasks = frozenset({"classification", "multilabel", "regression"})
+    reads = "values"
+
+    name: Literal["huber"]
+    delta: Positive = Field(1.0, description="where the square turns into a line")
+
+
+class SmoothL1(Loss):
+    """0.5 e^2 / beta for |e| < beta, |e| - 0.5 beta else, e = output - target (Girshick 2015)."""
+
+    tasks = frozenset({"classification", "multilabel", "regression"})
+    reads = "values"
+
+    name: Literal["smooth_l1"]
+    beta: Positive = Field(1.0, description="where the square turns into a line")
+
+
+LossSection = Annotated[
+    AutoLoss | CrossEntropy | Bce | Hinge | Mse | L1 | Huber | SmoothL1,
+    Field(discriminator="name"),
+    ByName("a loss", default="auto"),
+]

@@ -1,0 +1,70 @@
+"""A config with every `auto` replaced by its choice, as far as the facts reach."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nnzoo.config import data, model
+from nnzoo.config.experiment import Config
+from nnzoo.config.facts import Facts
+from nnzoo.config.metrics import DEFAULT_METRICS, direction
+from nnzoo.config.rules import resolved_loss
+
+DEFAULT_HIDDEN = (64, 32)
+
+
+def resolve(config: Config, facts: Facts) -> Config:
+    """Replaces each `auto` but `device`'s. What the facts do not tell yet stays `auto`."""
+    return config.model_copy(
+        update={
+            "data": _data(config, facts),
+            "preprocess": _preprocess(config, facts),
+            "model": _model(config),
+            "loss": resolved_loss(config, facts) or config.loss,
+            "train": _train(config, facts),
+        }
+    )
+
+
+def _data(config: Config, facts: Facts) -> data.Source:
+    source = config.data
+    shares = {"val": facts.has_val, "test": facts.has_test}
+    split = source.split.model_copy(update={name: 0.0 for name, there in shares.items() if there is False})
+    update: dict[str, Any] = {"split": split}
+    if isinstance(source, data.Arrays):
+        update |= {"task": facts.task or source.task, "layout": facts.layout or source.layout}
+    if isinstance(source, data.Random) and facts.task == "classification":
+        update["classes"] = facts.num_classes
+    return source.model_copy(update=update)
+
+
+def _preprocess(config: Config, facts: Facts) -> object:
+    update: dict[str, object] = {}
+    known = facts.layout is not None and facts.task is not None
+    if config.preprocess.normalize == "auto" and known:
+        # One sample minus its own mean is nothing.
+        update["normalize"] = "none" if facts.num_train == 1 or facts.layout == "tokens" else facts.normalize
+    if config.preprocess.scale_target == "auto" and known:
+        update["scale_target"] = facts.scale_target
+    return config.preprocess.model_copy(update=update)
+
+
+def _model(config: Config) -> model.Model:
+    net = config.model
+    if isinstance(net, model.Mlp) and net.hidden is None and net.layers is None:
+        return net.model_copy(update={"hidden": DEFAULT_HIDDEN})
+    return net
+
+
+def _train(config: Config, facts: Facts) -> object:
+    train = config.train
+    update: dict[str, object] = {}
+    if train.metrics == "auto" and facts.task:
+        update["metrics"] = DEFAULT_METRICS[facts.task]
+    monitor = train.monitor
+    if monitor == "auto" and facts.has_val is not None:
+        monitor = "val/loss" if facts.has_val else "train/loss"
+        update["monitor"] = monitor
+    if train.mode == "auto" and monitor != "auto":
+        update["mode"] = direction(monitor.split("/", 1)[1])
+    return train.model_copy(update=update)

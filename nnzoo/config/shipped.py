@@ -1,0 +1,17 @@
+"""The configs that come with nnzoo, by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def shipped_folder() -> Path:
+    """Where they are: inside an installed package, beside the package in a checkout."""
+    package = Path(__file__).parents[1]
+    installed = package / "configs"
+    return installed if installed.is_dir() else package.parent / "configs"
+
+
+def shipped_configs() -> dict[str, Path]:
+    """The files by their stem."""
+    return {path.stem: path for path in sorted(shipped_folder().glob("*.yaml"))}

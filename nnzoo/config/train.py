@@ -1,0 +1,65 @@
+"""How the network is trained: length, batches, stopping, measuring, saving."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
+
+from nnzoo.config.base import Count, Int, Items, NonNegative, Positive, Section
+from nnzoo.config.metrics import MetricName
+
+
+class EarlyStopping(Section):
+    """Stop when the monitor has not improved for `patience` epochs."""
+
+    patience: Count = Field(5, description="epochs without improvement until training stops")
+    min_delta: NonNegative = Field(0.0, description="smaller changes of the monitor are no improvement")
+
+
+class CheckpointEvery(Section):
+    """When last.pt and metrics.csv are written, at most once a second; at the end and on a signal always. null: never."""
+
+    every_epochs: Count | None = Field(1, description="epochs")
+    every_steps: Count | None = Field(None, description="optimizer steps")
+    every_minutes: Positive | None = Field(5, description="minutes, inside an epoch too")
+
+
+def _check_device(device: str) -> str:
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", device):
+        raise PydanticCustomError("device", "expected auto, cpu, cuda, cuda:N or mps, got '{device}'", {"device": device})
+    return device
+
+
+Device = Annotated[str, AfterValidator(_check_device)]
+
+
+class Train(Section):
+    """The training loop."""
+
+    epochs: Count = Field(20, description="the most epochs to train")
+    batch_size: Count | Literal["full"] = Field(32, description="samples a batch; full: one batch an epoch, in file order")
+    monitor: str = Field("auto", description="what the best weights are chosen by: val/loss, train/loss, val/accuracy, ...")
+    mode: Literal["auto", "min", "max"] = Field("auto", description="whether less or more is better; auto: as the metric says")
+    early_stopping: EarlyStopping | None = Field(EarlyStopping(), description="null: train all epochs")
+    metrics: Literal["auto"] | Items[MetricName] = Field("auto", description="measured on train and val every epoch")
+    clip_grad_norm: Positive | None = Field(None, description="gradients are scaled down to this 2-norm")
+    accumulate_grad_batches: Count = Field(1, description="batches an optimizer step")
+    precision: Literal["fp32"] = Field("fp32", description="number format of the computation")
+    compile: Literal[False] = Field(False, description="torch.compile is not available yet")
+    device: Device = Field("auto", description="auto (cuda where there is one, else cpu), cpu, cuda, cuda:N, mps")
+    deterministic: bool = Field(True, description="same seed, same weights, bit by bit; on CUDA it may cost speed")
+    restarts: Annotated[Int, Field(ge=1, le=1)] = Field(1, description="random restarts: only 1 is available yet")
+    max_minutes: Positive | None = Field(None, description="stop after this wall time, with the best weights so far")
+    checkpoint: CheckpointEvery = Field(CheckpointEvery(), description="when last.pt is written")
+
+
+class Regularization(Section):
+    """Penalties on weights (every parameter of two or more axes), not on biases and norms."""
+
+    l1: NonNegative = Field(
+        0.0, description="adds l1 * sum|w|, by a proximal step after the optimizer's: weights reach exactly zero"
+    )
+    l2: NonNegative = Field(0.0, description="adds l2 * sum w^2")

@@ -1,0 +1,283 @@
+"""Your own arrays: an .npz file, or a folder of .npy files.
+
+The arrays are `x` and `y`, for sequences and tokens optionally `lengths`, and the same with `_val` and `_test`. Files
+are data and never code: pickled objects in them are refused and never unpickled.
+"""
+
+from __future__ import annotations
+
+import tokenize
+import zipfile
+import zlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import IO, Literal
+
+import numpy as np
+
+from nnzoo.data.dataset import Dataset, Layout, Split, Task
+from nnzoo.data.encode import (
+    Array,
+    check_tokens,
+    choose_layout,
+    choose_task,
+    encode_inputs,
+    encode_lengths,
+    encode_targets,
+    find_classes,
+)
+from nnzoo.errors import DataError
+
+_DAMAGE = (
+    OSError,
+    EOFError,
+    ValueError,
+    OverflowError,
+    RuntimeError,
+    SyntaxError,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What reading a truncated or overwritten file raises, by the place of the damage."""
+
+
+def load_arrays(
+    *,
+    path: str | Path,
+    val_path: str | Path | None = None,
+    test_path: str | Path | None = None,
+    task: Task | Literal["auto"] = "auto",
+    layout: Layout | Literal["auto"] = "auto",
+    limit: int | None = None,
+) -> Dataset:
+    """Read arrays and check them.
+
+    Args:
+        path: An .npz file or a folder of .npy files with `x` and `y`; `x_val`, `y_val`, `x_test` and `y_test` are
+            splits of their own. A folder is read through memory maps, so that `limit` reads no more than it takes.
+        val_path: A file or folder whose `x` and `y` are the val split.
+        test_path: A file or folder whose `x` and `y` are the test split.
+        task: "auto": float `y` is regression, integers, booleans and strings are classes. Probabilities (float
+            (N, K)), one-hot rows and labels (zeros and ones (N, K)) need the task said.
+        layout: "auto": (N,) and (N, F) are features, integers (N, T) tokens, (N, T, F) sequences, (N, C, H, W) images.
+            Sequences may also be (N, T) and images (N, H, W), if the layout is said. Channels come first.
+        limit: Take the first samples of each split, this many.
+
+    Returns:
+        A dataset with the splits that the files hold. Classes are the sorted distinct labels of the training samples.
+
+    Raises:
+        DataError: A file, an array or a row that can't be used; the message names it.
+    """
+    parts = _find_parts(Path(path), {"val": val_path, "test": test_path}, limit)
+    dataset = _load_train(parts.pop("train"), task, layout)
+    splits = dataset.splits | {
+        name: _load_alike(
+            part, dataset.task, dataset.layout, dataset.input_shape, dataset.classes, len(dataset.target_names)
+        )
+        for name, part in parts.items()
+    }
+    num_tokens = max(int(split.inputs.max()) for split in splits.values()) + 1 if dataset.layout == "tokens" else 0
+    return replace(dataset, splits=splits, num_tokens=num_tokens)
+
+
+def load_arrays_split(
+    *,
+    path: str | Path,
+    task: Task,
+    layout: Layout,
+    input_shape: tuple[int, ...],
+    classes: tuple[str, ...] = (),
+    num_targets: int = 0,
+    num_tokens: int = 0,
+    limit: int | None = None,
+) -> Split:
+    """Read the `x` and `y` of a file or folder as one more split of a dataset that a network was trained on.
+
+    Args:
+        path: An .npz file or a folder of .npy files.
+        task: Of the dataset, as are the next ones.
+        layout: Of the dataset.
+        input_shape: Of one sample of the dataset, before any preprocessing.
+        classes: Of the dataset; empty for regression.
+        num_targets: The number of regression targets; 0 for classes.
+        num_tokens: One more than the largest token of the dataset; 0 where the layout is not tokens.
+        limit: Take the first samples, this many.
+
+    Raises:
+        DataError: The file can't be used, or holds another kind of data: another shape of a sample, labels that are no
+            class, another number of targets, tokens beyond those of the dataset.
+    """
+    part = _find_parts(Path(path), {}, limit)["train"]
+    split = _load_alike(part, task, layout, input_shape, classes, num_targets)
+    if layout == "tokens":
+        check_tokens(split.inputs, largest=num_tokens - 1, where=part.where("x"))
+    return split
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Where the arrays of one split are: in `path`, with `suffix` behind their names."""
+
+    path: Path
+    suffix: str
+    has_lengths: bool
+    limit: int | None
+
+    def where(self, name: str) -> str:
+        return f"{self.path}: {name}{self.suffix}"
+
+    def read(self) -> _Arrays:
+        x = self._read("x")
+        return _Arrays(self, x, self._read("y", x), self._read("lengths", x) if self.has_lengths else None)
+
+    def _read(self, name: str, x: Array | None = None) -> Array:
+        array = _read_array(self.path, name + self.suffix, where=self.where(name))
+        if array.ndim == 0 or len(array) == 0:
+            raise DataError(f"has no samples (got shape {array.shape}).", where=self.where(name))
+        if x is not None and len(array) != len(x):
+            raise DataError(f"is not as long as x (got {len(array)} samples; x has {len(x)}).", where=self.where(name))
+        return array
+
+
+@dataclass(frozen=True)
+class _Arrays:
+    """The arrays of one split as they are in the file."""
+
+    part: _Part
+    x: Array
+    y: Array
+    lengths: Array | None
+
+    def encode(self, task: Task, layout: Layout, classes: tuple[str, ...]) -> Split:
+        where, rows = self.part.where, slice(self.part.limit)
+        targets = encode_targets(self.y[rows], task, classes, where=where("y"))
+        lengths = None
+        if self.lengths is not None:
+            lengths = encode_lengths(self.lengths[rows], self.x, layout, where=where("lengths"))
+        inputs = encode_inputs(self.x[rows], layout, lengths=lengths, where=where("x"))
+        return Split(inputs, targets, lengths)
+
+
+def _load_train(part: _Part, task: Task | Literal["auto"], layout: Layout | Literal["auto"]) -> Dataset:
+    """A dataset with the train split alone."""
+    arrays = part.read()
+    y = arrays.y[: part.limit]
+    task = choose_task(y, task, where=part.where("y"))
+    layout = choose_layout(arrays.x, layout, where=part.where("x"))
+    classes = find_classes(y, task, where=part.where("y"))
+    train = arrays.encode(task, layout, classes)
+    if task == "classification" and train.targets.ndim == 1 and bool((train.targets == train.targets[0]).all()):
+        raise DataError(
+            f"has one class only (got {classes[int(train.targets[0])]!r} in all {len(train)} samples; at least two).",
+            where=part.where("y"),
+        )
+    num_targets = train.targets.shape[1] if task == "regression" else 0
+    target_names = tuple(f"y{index}" for index in range(num_targets))
+    return Dataset({"train": train}, task=task, layout=layout, classes=classes, target_names=target_names)
+
+
+def _load_alike(
+    part: _Part,
+    task: Task,
+    layout: Layout,
+    input_shape: tuple[int, ...],
+    classes: tuple[str, ...],
+    num_targets: int,
+) -> Split:
+    split = part.read().encode(task, layout, classes)
+    shape = tuple(split.inputs.shape[1:])
+    if shape != input_shape:
+        raise DataError(
+            f"has samples of another shape than the training data (got {shape}; allowed {input_shape}).",
+            where=part.where("x"),
+        )
+    if task == "regression" and split.targets.shape[1] != num_targets:
+        raise DataError(
+            f"has another number of targets than the training data (got {split.targets.shape[1]}; "
+            f"allowed {num_targets}).",
+            where=part.where("y"),
+        )
+    return split
+
+
+def _find_parts(path: Path, other_paths: dict[str, str | Path | None], limit: int | None) -> dict[str, _Part]:
+    if limit is not None and limit < 1:
+        raise DataError(f"limit is too small (got {limit}; at least 1).", where=str(path))
+    names = _list_arrays(path)
+    parts = {"train": _find_part(path, names, "", limit)}
+    for split, other_path in other_paths.items():
+        own = {f"{name}_{split}" for name in ("x", "y", "lengths")} & names
+        if other_path is not None and own:
+            raise DataError(
+                f"holds a {split} split of its own (got {', '.join(sorted(own))}) and {split}_path gives another "
+                f"({other_path}). Remove one of them.",
+                where=str(path),
+            )
+        if other_path is not None:
+            parts[split] = _find_part(Path(other_path), _list_arrays(Path(other_path)), "", limit)
+        elif own:
+            parts[split] = _find_part(path, names, f"_{split}", limit)
+    return parts
+
+
+def _find_part(path: Path, names: set[str], suffix: str, limit: int | None) -> _Part:
+    missing = [name + suffix for name in ("x", "y") if name + suffix not in names]
+    if missing:
+        raise DataError(
+            f"has no array {' and no array '.join(missing)} (got {', '.join(sorted(names)) or 'no arrays'}).",
+            where=str(path),
+        )
+    return _Part(path, suffix, f"lengths{suffix}" in names, limit)
+
+
+def _list_arrays(path: Path) -> set[str]:
+    if path.is_dir():
+        return {file.stem for file in path.glob("*.npy")}
+    if not path.exists():
+        raise DataError("there is no such file or folder. Check the path.", where=str(path))
+    if path.suffix != ".npz":
+        raise DataError(
+            f"is no kind of file that holds arrays (got {path.suffix or 'no suffix'}; allowed .npz, or a folder of "
+            ".npy files). Save it with numpy.savez.",
+            where=str(path),
+        )
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return {name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")}
+    except _DAMAGE as error:
+        raise DataError(
+            f"can't be read as an .npz: it is damaged, incomplete or another kind of file ({error}). Save it again "
+            "with numpy.savez.",
+            where=str(path),
+        ) from error
+
+
+def _read_array(path: Path, name: str, *, where: str) -> Array:
+    """The array of an .npz in memory, or of a folder as a memory map, which reads what is used of it."""
+    try:
+        if path.is_dir():
+            file_path = path / f"{name}.npy"
+            with file_path.open("rb") as file:
+                _refuse_objects(file, where)
+            return np.lib.format.open_memmap(file_path, mode="r")
+        with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as file:
+            _refuse_objects(file, where)
+            file.seek(0)
+            array: Array = np.lib.format.read_array(file, allow_pickle=False)
+            return array
+    except _DAMAGE as error:
+        raise DataError(f"can't be read: it is damaged or incomplete ({error}). Save it again.", where=where) from error
+
+
+def _refuse_objects(file: IO[bytes], where: str) -> None:
+    version = np.lib.format.read_magic(file)
+    read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    _, _, dtype = read_header(file)
+    if dtype.hasobject:
+        raise DataError(
+            "holds Python objects, which are never unpickled (got dtype object; allowed numbers, booleans and "
+            "strings). Convert it with astype and save it again.",
+            where=where,
+        )

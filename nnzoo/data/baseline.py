@@ -1,0 +1,40 @@
+"""What a predictor reaches that ignores the inputs: the bar that every network has to clear."""
+
+from __future__ import annotations
+
+import torch
+
+from nnzoo.data.dataset import Dataset
+
+
+def baseline(dataset: Dataset, split: str) -> dict[str, float]:
+    """Measure the best constant prediction of the training samples on a split.
+
+    Args:
+        dataset: With targets in their own units, that is before `Preprocess.transform`.
+        split: One of `dataset.splits`.
+
+    Returns:
+        classification: "accuracy" of the most frequent class (of probabilities, by the likeliest class).
+        multilabel: "accuracy" of the more frequent value of each label, mean over labels.
+        regression: "mae", "mse", "rmse" and "r2" of the mean of each target, mean over targets. "r2" is at most 0; for
+            a target that is constant on the split it is 1 if the prediction is exact, else 0.
+    """
+    train, measured = dataset.train, dataset.splits[split]
+    if dataset.task == "classification":
+        majority = train.class_indices().bincount().argmax()
+        return {"accuracy": float((measured.class_indices() == majority).double().mean())}
+    if dataset.task == "multilabel":
+        labels = (train.targets.double().mean(dim=0) > 0.5).float()  # (K,)
+        return {"accuracy": float((measured.targets == labels).double().mean())}
+    targets = measured.targets.double()
+    errors = targets - train.targets.double().mean(dim=0)  # (N, M)
+    mse = errors.square().mean(dim=0)  # (M,)
+    variance = targets.var(dim=0, correction=0)
+    r2 = torch.where(variance > 0, 1 - mse / variance, (mse == 0).double())
+    return {
+        "mae": float(errors.abs().mean()),
+        "mse": float(mse.mean()),
+        "rmse": float(mse.sqrt().mean()),
+        "r2": float(r2.mean()),
+    }

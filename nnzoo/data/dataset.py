@@ -1,0 +1,83 @@
+"""What every source returns: tensors, splits and names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor
+
+Task = Literal["classification", "multilabel", "regression"]
+Layout = Literal["features", "image", "sequence", "tokens"]
+
+
+_BLOCK_ENTRIES = 4 * 1024 * 1024
+
+
+def row_slices(values: Tensor) -> list[slice]:
+    """Slices over the rows of `values`, of about 4 million entries each, so that work on one needs little memory."""
+    num_rows = max(1, _BLOCK_ENTRIES // max(1, values[:1].numel()))
+    return [slice(start, start + num_rows) for start in range(0, len(values), num_rows)]
+
+
+@dataclass(frozen=True)
+class Split:
+    """The samples of one part of the data.
+
+    Attributes:
+        inputs: (N, F) features, (N, C, H, W) images, (N, T, F) sequences, all float32, or (N, T) int64 tokens.
+        targets: (N,) int64 class indices; (N, K) float32 class probabilities, labels (0 or 1) or regression targets.
+        lengths: (N,) int64, the valid steps of each sequence, from 1 to T; None where all T are valid. The entries
+            beyond a sample's length are 0.
+    """
+
+    inputs: Tensor
+    targets: Tensor
+    lengths: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def class_indices(self) -> Tensor:
+        """(N,) int64: the class of each sample, which for class probabilities is the likeliest."""
+        return self.targets if self.targets.ndim == 1 else self.targets.argmax(dim=1)
+
+    def take(self, indices: Tensor) -> Split:
+        """A copy of the samples at `indices`, (M,) int64, in that order."""
+        lengths = None if self.lengths is None else self.lengths[indices]
+        return Split(self.inputs.index_select(0, indices), self.targets.index_select(0, indices), lengths)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Data as a source gives it, and, split and preprocessed, as the training loop takes it.
+
+    Attributes:
+        splits: "train" always; "val" and "test" where they exist.
+        task: What the targets are.
+        layout: How the axes of the inputs are read.
+        classes: Class or label names in the order of their indices; empty for regression.
+        feature_names: Names of the last axis of features and sequences; empty where it has none.
+        target_names: Names of the regression targets.
+        num_tokens: One more than the largest token index of any split; 0 where the layout is not tokens.
+        divisible: Whether the training samples may be divided into further splits. The four rows of a logic
+            gate may not.
+    """
+
+    splits: dict[str, Split]
+    task: Task
+    layout: Layout
+    classes: tuple[str, ...] = ()
+    feature_names: tuple[str, ...] = ()
+    target_names: tuple[str, ...] = ()
+    num_tokens: int = 0
+    divisible: bool = True
+
+    @property
+    def train(self) -> Split:
+        return self.splits["train"]
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """The shape of one sample, without the batch axis."""
+        return tuple(self.train.inputs.shape[1:])

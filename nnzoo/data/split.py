@@ -1,0 +1,139 @@
+"""Dividing the training samples into train, val and test."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import torch
+from torch import Generator, Tensor
+
+from nnzoo.data.dataset import Dataset
+from nnzoo.errors import DataError
+
+
+def divide(dataset: Dataset, *, val: float, test: float, stratify: bool, seed: int) -> Dataset:
+    """Take val and test samples out of train, where the dataset has no such split of its own.
+
+    A split gets `round(fraction * N)` of the N training samples. Stratified, every class gets its share of that,
+    rounded so that the sum is right; train keeps some of every class, and a class with as many samples as there are
+    parts appears in every part that has room for all such classes. Samples keep their order.
+
+    Args:
+        dataset: Returned as it is if it is not divisible, or has the splits asked for.
+        val: Fraction of the training samples, from 0 for none to less than 1.
+        test: As `val`.
+        stratify: Keep the proportions of the classes, by the likeliest class where targets are probabilities. Without
+            effect on multilabel and regression tasks.
+        seed: Of the division, which nothing else touches.
+
+    Raises:
+        DataError: Fractions that leave a split or train without samples, or train without one of the classes.
+    """
+    fractions = {name: fraction for name, fraction in (("val", val), ("test", test)) if name not in dataset.splits}
+    fractions = {name: fraction for name, fraction in fractions.items() if fraction != 0}
+    if not dataset.divisible or not fractions:
+        return dataset
+    sizes = _split_sizes(fractions, len(dataset.train))
+    classes = dataset.train.class_indices() if dataset.task == "classification" else None
+    groups = classes if stratify and classes is not None else torch.zeros(len(dataset.train), dtype=torch.int64)
+    indices = _draw(groups, sizes, seed)
+    if classes is not None:
+        _check_train_has_classes(classes, indices["train"], dataset.classes)
+    return replace(dataset, splits=dataset.splits | {name: dataset.train.take(rows) for name, rows in indices.items()})
+
+
+def missing_classes(dataset: Dataset) -> dict[str, list[str]]:
+    """Names of the classes that have no sample in a split, for each split that misses some.
+
+    Empty unless the task is classification.
+    """
+    if dataset.task != "classification":
+        return {}
+    missing = {}
+    for name, split in dataset.splits.items():
+        counts = split.class_indices().bincount(minlength=len(dataset.classes))
+        missing[name] = [dataset.classes[index] for index in (counts == 0).nonzero().flatten().tolist()]
+    return {name: classes for name, classes in missing.items() if classes}
+
+
+def _split_sizes(fractions: Mapping[str, float], num_samples: int) -> dict[str, int]:
+    asked = ", ".join(f"{name} {fraction:g}" for name, fraction in fractions.items())
+    if not all(0 < fraction < 1 for fraction in fractions.values()):
+        raise DataError(f"fractions are out of range (got {asked}; allowed 0 to less than 1).", where="split")
+    sizes = {name: round(fraction * num_samples) for name, fraction in fractions.items()}
+    empty = [name for name, size in sizes.items() if size == 0]
+    if sum(sizes.values()) >= num_samples:
+        empty = ["train"]
+    if empty:
+        raise DataError(
+            f"{' and '.join(empty)} would have no samples (got {asked} of {num_samples} samples). Set other fractions, "
+            "0 for no such split, or give more data.",
+            where="split",
+        )
+    return sizes
+
+
+def _draw(groups: Tensor, sizes: Mapping[str, int], seed: int) -> dict[str, Tensor]:
+    """Sorted (M,) indices of each split and of train, at random within each group of (N,) `groups`."""
+    generator = Generator().manual_seed(seed)
+    group_sizes = groups.bincount()
+    counts = _allot(group_sizes, sizes)
+    parts: dict[str, list[Tensor]] = {name: [] for name in counts}
+    start = 0
+    members = groups.argsort(stable=True)  # group by group
+    for group, group_size in enumerate(group_sizes.tolist()):
+        shuffled = members[start + torch.randperm(group_size, generator=generator)]
+        start += group_size
+        taken = 0
+        for name, part in parts.items():
+            count = int(counts[name][group])
+            part.append(shuffled[taken : taken + count])
+            taken += count
+    return {name: torch.cat(part).sort().values for name, part in parts.items()}
+
+
+def _allot(group_sizes: Tensor, sizes: Mapping[str, int]) -> dict[str, Tensor]:
+    """How many of each of the G groups every split gets, (G,) each, and what is left of them for train.
+
+    A split takes at least one of every group that is large enough for all parts, if the split is large enough for
+    that, and leaves one for train and for such splits to come. Together these bounds can always be kept, unless train
+    has fewer samples than there are groups; then they are dropped.
+    """
+    in_all_parts = (group_sizes > len(sizes)).long()
+    at_least = {name: in_all_parts * int(in_all_parts.sum() <= size) for name, size in sizes.items()}
+    reserved = sum(at_least.values(), start=(group_sizes > 0).long())
+    left = group_sizes
+    counts: dict[str, Tensor] = {}
+    for name, size in sizes.items():
+        reserved = reserved - at_least[name]
+        lower, upper = at_least[name], left - reserved
+        if int(upper.sum()) < size:
+            lower, upper = torch.zeros_like(left), left
+        shares = size * group_sizes.double() / group_sizes.sum()
+        counts[name] = _round_shares(shares, size, lower, upper)
+        left = left - counts[name]
+    return counts | {"train": left}
+
+
+def _round_shares(shares: Tensor, total: int, lower: Tensor, upper: Tensor) -> Tensor:
+    """Integers within the bounds that sum to `total`, by largest remainder from (G,) `shares`; ties by index."""
+    counts = shares.floor().long().clamp(lower, upper)
+    while (short := total - int(counts.sum())) != 0:
+        step = 1 if short > 0 else -1
+        movable = counts < upper if step > 0 else counts > lower
+        remainders = torch.where(movable, (shares - counts) * step, -torch.inf)
+        counts[remainders.argmax()] += step
+    return counts
+
+
+def _check_train_has_classes(labels: Tensor, train: Tensor, names: tuple[str, ...]) -> None:
+    """Check that every class of the (N,) `labels` is among those of the `train` indices."""
+    had, kept = (values.bincount(minlength=len(names)) > 0 for values in (labels, labels[train]))
+    lost = [repr(names[index]) for index in (had & ~kept).nonzero().flatten().tolist()]
+    if lost:
+        raise DataError(
+            f"train would have no sample of {', '.join(lost)} ({len(train)} of {len(labels)} samples are left). "
+            "Set smaller fractions, stratify or another seed, or give more data.",
+            where="split",
+        )

@@ -1,0 +1,116 @@
+"""Every error that nnzoo raises on purpose, with the exit code that the command line gives it.
+
+NnzooError                 1  the base: something failed that is not a bug of nnzoo
+├── UsageError             2  the command's own arguments are wrong
+│   └── ConfigError        2  the words of a config are wrong: all problems of a file at once
+├── DataError              3  the data is missing, damaged or does not fit what was asked
+├── DivergedError          4  the loss is no longer finite
+├── GateError              5  a check that the user asked for did not pass
+├── RunError               1  the run directory can't be written, or holds what is not expected
+│   └── CheckpointError    1  a checkpoint or an artifact is damaged, foreign or too new
+└── InterruptedRunError  130  SIGINT (143: SIGTERM), after a checkpoint was written
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+
+class NnzooError(Exception):
+    """An error with one clear line for the user.
+
+    Args:
+        message: What is wrong, what was got, what is allowed, and the fix.
+        where: The file, key, option or step that the message is about; empty if the message says it.
+    """
+
+    exit_code = 1
+    kind = "error"
+
+    def __init__(self, message: str, *, where: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.where = where
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.message}" if self.where else self.message
+
+
+class UsageError(NnzooError):
+    """The arguments of a command or of a Python call are wrong."""
+
+    exit_code = 2
+    kind = "usage"
+
+
+class ConfigError(UsageError):
+    """A config can't be used.
+
+    Args:
+        problems: One text a problem, each with its own place, in the order of the file.
+        where: The place of the first problem (`file:line:column` or the override).
+    """
+
+    kind = "config"
+
+    def __init__(self, problems: Sequence[str], *, where: str = "") -> None:
+        super().__init__("\n".join(problems), where=where)
+        self.problems = tuple(problems)
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class DataError(NnzooError):
+    """The data is missing, damaged, or can't be used for what was asked."""
+
+    exit_code = 3
+    kind = "data"
+
+
+class DivergedError(NnzooError):
+    """The training loss is NaN or infinite.
+
+    Attributes:
+        result: What the run's result.json holds, once it has been written.
+    """
+
+    exit_code = 4
+    kind = "diverged"
+    result: Mapping[str, object] | None = None
+
+
+class GateError(NnzooError):
+    """A check that the user asked for did not pass (`--fail-under` and its like)."""
+
+    exit_code = 5
+    kind = "gate"
+
+
+class RunError(NnzooError):
+    """The run directory can't be made, read or written."""
+
+    kind = "run"
+
+
+class CheckpointError(RunError):
+    """A checkpoint or an artifact is damaged, is no nnzoo file, or is of a newer version."""
+
+    kind = "checkpoint"
+
+
+class InterruptedRunError(NnzooError):
+    """Training was stopped by a signal, after a checkpoint was written.
+
+    Args:
+        message: What was kept and how to go on.
+        signal_number: SIGINT gives exit code 130, SIGTERM 143.
+        result: What the run's result.json holds.
+    """
+
+    kind = "interrupted"
+
+    def __init__(self, message: str, *, signal_number: int, result: Mapping[str, object]) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + signal_number
+        self.result = result

@@ -1,0 +1,125 @@
+"""From a checked config to everything that training needs: data read, divided, preprocessed and on its device."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import nn
+
+from nnzoo.build import (
+    build_dataset,
+    build_decoder,
+    build_loss,
+    build_preprocess,
+    build_settings,
+    choose_device,
+    facts_of,
+)
+from nnzoo.config import Config, Facts, check_facts, num_outputs, resolve
+from nnzoo.data import Dataset, Preprocess, Split, missing_classes
+from nnzoo.errors import DataError, UsageError
+from nnzoo.run.log import log
+from nnzoo.training.decoding import Decoder
+from nnzoo.training.losses import CrossEntropyLoss
+from nnzoo.training.loop import Settings
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """All that does not change while a network is trained.
+
+    Attributes:
+        config: Resolved.
+        facts: Of the data.
+        dataset: Divided, before preprocessing.
+        preprocess: Fitted, on the device.
+        splits: Preprocessed inputs and encoded targets, on the device.
+        decoder: Turns outputs into answers.
+        loss: Of outputs and encoded targets, on the device.
+        num_outputs: Output units.
+        device: Where it runs.
+        settings: Of the loop.
+    """
+
+    config: Config
+    facts: Facts
+    dataset: Dataset
+    preprocess: Preprocess
+    splits: dict[str, Split]
+    decoder: Decoder
+    loss: nn.Module
+    num_outputs: int
+    device: torch.device
+    settings: Settings
+
+
+def prepare(config: Config, *, batches: int | None = None) -> Experiment:
+    """Reads the data and makes it ready.
+
+    Args:
+        config: As it was loaded.
+        batches: For a dry run: keep no more than this many batches of each split.
+
+    Raises:
+        ConfigError: The data shows that the words don't fit it.
+        DataError: The data is missing, damaged, or too little.
+    """
+    device = choose_device(config.train.device)
+    dataset = build_dataset(config)
+    facts = facts_of(config, dataset)
+    check_facts(config, facts)
+    resolved = resolve(config, facts)
+    if dataset.task == "classification" and len(dataset.classes) < 2:
+        raise DataError(f"there is one class alone ({dataset.classes[0]}): nothing can be told apart.", where="data")
+    for split, classes in missing_classes(dataset).items():
+        log.warning("warning: no sample of %s in the %s split", ", ".join(classes), split)
+    preprocess = build_preprocess(resolved, dataset)
+    decoder = build_decoder(resolved, dataset, preprocess)
+    loss = build_loss(resolved, dataset).to(device)
+    outputs = num_outputs(resolved.loss, facts)
+    assert outputs is not None
+    if batches is not None and config.train.batch_size != "full":
+        dataset = truncate(dataset, batches * config.train.batch_size)
+    splits = encode(preprocess.transform(dataset), decoder, loss, device)
+    return Experiment(
+        resolved, facts, dataset, preprocess.to(device), splits, decoder, loss, outputs, device, build_settings(resolved)
+    )
+
+
+def truncate(dataset: Dataset, samples: int) -> Dataset:
+    """The first samples of each split."""
+    splits = {
+        name: Split(split.inputs[:samples], split.targets[:samples], None if split.lengths is None else split.lengths[:samples])
+        for name, split in dataset.splits.items()
+    }
+    return replace(dataset, splits=splits)
+
+
+def encode(dataset: Dataset, decoder: Decoder, loss: nn.Module, device: torch.device) -> dict[str, Split]:
+    """The splits as the loop takes them: targets as the loss reads them, everything on the device."""
+    indices = isinstance(loss, CrossEntropyLoss)
+    return {
+        name: Split(split.inputs.to(device), decoder.encode(split.targets, indices=indices).to(device))
+        for name, split in dataset.splits.items()
+    }
+
+
+@torch.no_grad()
+def check_output(module: nn.Module, experiment: Experiment) -> None:
+    """One forward pass of two samples, before anything is trained or written.
+
+    Raises:
+        UsageError: The network does not give (N, num_outputs).
+    """
+    module.eval()
+    inputs = experiment.splits["train"].inputs[:2]
+    outputs = module(inputs)
+    expected = (len(inputs), experiment.num_outputs)
+    if not isinstance(outputs, torch.Tensor) or tuple(outputs.shape) != expected:
+        got = tuple(outputs.shape) if isinstance(outputs, torch.Tensor) else type(outputs).__name__
+        raise UsageError(
+            f"the network must turn inputs {tuple(inputs.shape)} into outputs {expected}, got {got}: "
+            f"{experiment.num_outputs} output units for this data and {experiment.config.loss.name}.",
+            where="model",
+        )

@@ -1,0 +1,165 @@
+"""Writes a run as it goes: what it was asked, what it reached, and all that resuming needs."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from nnzoo.build import after_preprocess
+from nnzoo.config import dump, to_yaml
+from nnzoo.config.data import PATH_FIELDS
+from nnzoo.data.baseline import baseline
+from nnzoo.experiment.measure import confusion_matrix, predictions
+from nnzoo.experiment.prepare import Experiment
+from nnzoo.run import directory
+from nnzoo.run.artifact import Artifact, save_artifact
+from nnzoo.run.checkpoint import save_checkpoint
+from nnzoo.run.environment import environment, versions
+from nnzoo.run.files import finite, write_csv, write_json, write_text
+from nnzoo.training.evaluate import Evaluation, evaluate
+from nnzoo.training.metrics import MetricSums
+from nnzoo.training.state import TrainState
+
+PREDICTED_SPLITS = ("test", "val", "train")
+"""The split that predictions and the per-class table are of: the first of these that there is."""
+
+
+@dataclass
+class Recorder:
+    """Writes the files of one run.
+
+    Attributes:
+        folder: The run directory.
+        experiment: What is run.
+        summary: The report on the network.
+        num_parameters: Of the network.
+        written_best: The epoch whose weights best.safetensors holds.
+    """
+
+    folder: Path
+    experiment: Experiment
+    summary: str
+    num_parameters: int
+    written_best: int = 0
+    _fitted: dict[str, Tensor] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._fitted = {name: tensor.cpu() for name, tensor in self.experiment.preprocess.state_dict().items()}
+
+    def start(self) -> None:
+        """What is known before training."""
+        config = self.experiment.config
+        write_text(self.folder / directory.CONFIG, to_yaml(config))
+        write_text(self.folder / directory.SUMMARY, self.summary)
+        write_json(self.folder / directory.ENVIRONMENT, environment(self.experiment.device, config.seed))
+
+    def save(self, state: TrainState) -> None:
+        """The checkpoint, then what can be made from it again: metrics.csv and the best weights so far."""
+        metadata = self.metadata(state, self.epoch_metrics(state))
+        save_checkpoint(
+            self.folder / directory.CHECKPOINT,
+            {**state.state_dict(), "preprocess": self._fitted, "metadata": json.dumps(metadata)},
+        )
+        state.history.write(self.folder / directory.METRICS)
+        if state.best is not None and state.early_stopping.best_epoch != self.written_best:
+            self.save_best(state, self.epoch_metrics(state))
+
+    def save_best(self, state: TrainState, metrics: dict[str, float]) -> None:
+        """The artifact."""
+        assert state.best is not None
+        artifact = Artifact(state.best, self._fitted, self.metadata(state, metrics))
+        save_artifact(self.folder / directory.ARTIFACT, artifact)
+        self.written_best = state.early_stopping.best_epoch
+
+    def epoch_metrics(self, state: TrainState) -> dict[str, float]:
+        """What the best epoch's row says."""
+        best = state.early_stopping.best_epoch
+        return {key: value for key, value in state.history.rows[best - 1].items() if "/" in key} if best else {}
+
+    def metadata(self, state: TrainState, metrics: dict[str, float]) -> dict[str, Any]:
+        """All that using the network needs besides its tensors. No times, no absolute paths, no name of the run."""
+        experiment = self.experiment
+        config = dump(experiment.config)
+        del config["name"]
+        for key in PATH_FIELDS:
+            if config["data"] and isinstance(config["data"], dict) and config["data"].get(key):
+                config["data"][key] = Path(config["data"][key]).name
+        dataset = experiment.dataset
+        return {
+            "config": config,
+            "task": dataset.task,
+            "layout": dataset.layout,
+            "classes": list(dataset.classes),
+            "feature_names": list(dataset.feature_names),
+            "target_names": list(dataset.target_names),
+            "num_tokens": dataset.num_tokens,
+            "input_shape": list(dataset.input_shape),
+            "network_input_shape": list(after_preprocess(experiment.config, experiment.facts)),
+            "num_outputs": experiment.num_outputs,
+            "best_epoch": state.early_stopping.best_epoch,
+            "metrics": finite(metrics),
+            "versions": {name: found for name, found in versions().items() if name in ("nnzoo", "torch")},
+        }
+
+    def finish(self, state: TrainState, status: str) -> dict[str, Any]:
+        """Measures the best weights on every split and writes the result; the model is left with them."""
+        metrics: dict[str, float] = {}
+        if state.best is not None and status == "interrupted":
+            metrics = self.epoch_metrics(state)
+        elif state.best is not None:
+            state.model.load_state_dict(state.best)
+            metrics = self._measure(state)
+            self.save_best(state, metrics)
+        dataset = self.experiment.dataset
+        result = {
+            "run_dir": str(self.folder),
+            "status": status,
+            "epochs": state.epoch,
+            "best_epoch": state.early_stopping.best_epoch or None,
+            "monitor": self.experiment.config.train.monitor,
+            "metrics": metrics,
+            "baseline": {
+                f"{split}/{name}": value
+                for split in ("val", "test")
+                if split in dataset.splits
+                for name, value in baseline(dataset, split).items()
+            },
+            "num_parameters": self.num_parameters,
+            "seconds": round(state.seconds + state.epoch_seconds, 3),
+            "device": str(self.experiment.device),
+        }
+        write_json(self.folder / directory.RESULT, result)
+        return result
+
+    def _measure(self, state: TrainState) -> dict[str, float]:
+        measured = {name: self._evaluate(state, name) for name in self.experiment.splits}
+        name = next(name for name in PREDICTED_SPLITS if name in measured)
+        outputs = measured[name].outputs
+        assert outputs is not None
+        self._write_predictions(outputs, self.experiment.splits[name].targets.cpu())
+        return {f"{split}/{key}": value for split, found in measured.items() for key, value in found.metrics.items()}
+
+    def _evaluate(self, state: TrainState, split: str) -> Evaluation:
+        settings = self.experiment.settings
+        return evaluate(
+            state.model,
+            state.loss,
+            self.experiment.splits[split],
+            MetricSums(settings.metrics, self.experiment.decoder),
+            batch_size=settings.batch_size or len(self.experiment.splits["train"]),
+            keep_outputs=split == next(name for name in PREDICTED_SPLITS if name in self.experiment.splits),
+        )
+
+    def _write_predictions(self, outputs: Tensor, targets: Tensor) -> None:
+        dataset, decoder = self.experiment.dataset, self.experiment.decoder
+        decoder = decoder.on_cpu()
+        header, rows = predictions(decoder, outputs, targets, dataset.classes, dataset.target_names)
+        write_csv(self.folder / directory.PREDICTIONS, header, rows)
+        if dataset.task == "classification":
+            matrix = confusion_matrix(decoder, outputs, targets)
+            named = ([name, *row] for name, row in zip(dataset.classes, matrix, strict=True))
+            write_csv(self.folder / directory.CONFUSION_MATRIX, ["actual", *dataset.classes], named)

@@ -1,0 +1,245 @@
+"""Training from the first word to the last file."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from nnzoo.build import build_model, build_optimizer, build_schedule, prepare_model
+from nnzoo.config import Config, ConfigLike, load_config
+from nnzoo.errors import DivergedError, InterruptedRunError, NnzooError
+from nnzoo.experiment.load import TrainedModel, load
+from nnzoo.experiment.notes import config_notes
+from nnzoo.experiment.prepare import Experiment, check_output, prepare
+from nnzoo.experiment.record import Recorder
+from nnzoo.experiment.resume import check_same, restore
+from nnzoo.models.parameters import has_batch_norm
+from nnzoo.run import directory
+from nnzoo.run.history import History
+from nnzoo.run.log import log, log_to
+from nnzoo.summaries import Summary, summarize
+from nnzoo.training.batches import boundaries
+from nnzoo.training.early_stopping import EarlyStopping
+from nnzoo.training.evaluate import LossSum
+from nnzoo.training.loop import fit
+from nnzoo.training.metrics import MetricSums
+from nnzoo.training.progress import Progress
+from nnzoo.training.signals import StopRequest
+from nnzoo.training.state import TrainState, seed_everything
+
+DRY_RUN_BATCHES = 2
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished training.
+
+    Attributes:
+        run_dir: Where its files are; for a dry run, where they would have been.
+        result: What result.json holds.
+        history: One row an epoch.
+        model: The best weights, ready for raw data.
+    """
+
+    run_dir: Path
+    result: dict[str, Any]
+    history: History
+    model: TrainedModel
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Of the best weights: "val/loss", "test/accuracy", ..."""
+        metrics: dict[str, float] = self.result["metrics"]
+        return metrics
+
+
+def train(
+    config: ConfigLike,
+    *,
+    overrides: Mapping[str, Any] | Sequence[str] = (),
+    model: nn.Module | None = None,
+    name: str | None = None,
+    runs_dir: str | os.PathLike[str] = "runs",
+    device: str | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    dry_run: bool = False,
+    quiet: bool = False,
+    show: Callable[[str], None] = print,
+) -> Run:
+    """Trains a network, keeps its best weights, measures them, and writes a run directory.
+
+    Args:
+        config: A path, the name of a shipped config, a run directory, a dict, or a config.
+        overrides: `{"optimizer.lr": 3e-4}`, or texts such as `optimizer.lr=3e-4`.
+        model: Your own module in place of the config's: (N, *input_shape) -> (N, outputs).
+        name: Of the run; default: the config's.
+        runs_dir: Where run directories are made.
+        device: auto, cpu, cuda, cuda:N or mps; default: the config's.
+        resume: Go on with the newest run of that name; start it where there is none.
+        overwrite: Replace the run of that name.
+        dry_run: Two batches through everything; nothing is kept.
+        quiet: No summary and no lines.
+        show: Gets the summary.
+
+    Raises:
+        ConfigError: The config can't be used.
+        DataError: The data can't be used.
+        DivergedError: The loss is not finite; its `result` holds what result.json does.
+        InterruptedRunError: A signal came; its `result` holds what result.json does.
+        RunError: The run directory can't be written.
+    """
+    if isinstance(overrides, Mapping):
+        changes: Mapping[str, Any] | Sequence[str] = {**overrides, **_given(name=name, device=device)}
+    else:
+        changes = [*overrides, *(f"{key}={value}" for key, value in _given(name=name, device=device).items())]
+    loaded = load_config(config, changes, custom_model=model is not None)
+    with contextlib.nullcontext() if quiet else log_to(None), deterministic(loaded):
+        experiment = prepare(loaded, batches=DRY_RUN_BATCHES if dry_run else None)
+        state, report = build_state(experiment, model, show=(lambda _: None) if quiet else show)
+        if dry_run:
+            return _dry_run(experiment, state, report, Path(runs_dir))
+        folder = None
+        if resume:
+            folder = directory.newest_of_name(Path(runs_dir), experiment.config.name)
+        if folder is None:
+            folder = directory.create(Path(runs_dir), experiment.config.name, overwrite=overwrite)
+        else:
+            check_same(folder, experiment.config)
+        return _run(experiment, state, report, folder, resume=resume, quiet=quiet)
+
+
+def _given(*, name: str | None, device: str | None) -> dict[str, str]:
+    given = {"name": name, "train.device": device}
+    return {key: value for key, value in given.items() if value is not None}
+
+
+def build_state(
+    experiment: Experiment, model: nn.Module | None, *, show: Callable[[str], None]
+) -> tuple[TrainState, Summary]:
+    """Network, optimizer and schedule at the start, and the report on the network, shown before anything is trained."""
+    config, settings = experiment.config, experiment.settings
+    seed_everything(config.seed)
+    inputs = experiment.splits["train"].inputs
+    if model is None:
+        module = build_model(config, tuple(inputs.shape[1:]), experiment.num_outputs)
+    else:
+        module = model
+        prepare_model(config, module)
+    report = summarize(module, tuple(inputs.shape[1:]), dtype=inputs.dtype, notes=config_notes(config))
+    show(report.render())
+    module = module.to(experiment.device)
+    check_output(module, experiment)
+    optimizer = build_optimizer(config, module)
+    num_train = len(experiment.splits["train"])
+    batches = boundaries(num_train, settings.batch_size or num_train, at_least_two=has_batch_norm(module))
+    steps_per_epoch = -(-len(batches) // settings.accumulate)
+    stopping = config.train.early_stopping
+    early_stopping = EarlyStopping(
+        mode="max" if config.train.mode == "max" else "min",
+        patience=stopping.patience if stopping else None,
+        min_delta=stopping.min_delta if stopping else 0.0,
+    )
+    state = TrainState(
+        model=module,
+        loss=experiment.loss,
+        optimizer=optimizer,
+        schedule=build_schedule(config, optimizer, steps_per_epoch),
+        early_stopping=early_stopping,
+        train_loss=LossSum(experiment.loss),
+        train_metrics=MetricSums(settings.metrics, experiment.decoder),
+    )
+    return state, report
+
+
+def _run(
+    experiment: Experiment, state: TrainState, report: Summary, folder: Path, *, resume: bool, quiet: bool
+) -> Run:
+    """Trains in a run directory, whatever the end."""
+    recorder = Recorder(folder, experiment, report.render(), report.num_parameters)
+    try:
+        recorder.start()
+    except NnzooError:
+        # Not one file could be written: an empty directory would only take the name.
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+        raise
+    with log_to(folder / directory.LOG), StopRequest() as stop:
+        if resume:
+            restore(folder, state)
+        try:
+            status = fit(
+                state,
+                experiment.splits,
+                experiment.decoder,
+                experiment.settings,
+                save=recorder.save,
+                progress=Progress(experiment.settings.epochs, quiet=quiet),
+                stop=stop,
+            )
+        except DivergedError as error:
+            log.error("%s", error)
+            state.history.write(folder / directory.METRICS)
+            error.result = recorder.finish(state, "diverged")
+            raise
+        result = recorder.finish(state, status)
+        log.info("%s after %d epochs, best epoch %s", status, state.epoch, result["best_epoch"])
+    if stop.signal_number is not None and status == "interrupted":
+        raise InterruptedRunError(
+            f"interrupted in epoch {state.epoch + 1}; the same command with --resume goes on.",
+            signal_number=stop.signal_number,
+            result=result,
+        )
+    own = state.model if experiment.config.model.name == "custom" else None
+    return Run(folder, result, state.history, load(folder, model=own))
+
+
+def _dry_run(experiment: Experiment, state: TrainState, report: Summary, runs_dir: Path) -> Run:
+    """One epoch of two batches in a directory that is thrown away."""
+    settings = experiment.settings.__class__(**{**vars(experiment.settings), "epochs": 1})
+    with tempfile.TemporaryDirectory(prefix="nnzoo-dry-run-") as temporary:
+        folder = Path(temporary)
+        recorder = Recorder(folder, experiment, report.render(), report.num_parameters)
+        recorder.start()
+        with StopRequest() as stop:
+            fit(
+                state,
+                experiment.splits,
+                experiment.decoder,
+                settings,
+                save=recorder.save,
+                progress=Progress(1, quiet=True),
+                stop=stop,
+            )
+        result = recorder.finish(state, "completed")
+        own = state.model if experiment.config.model.name == "custom" else None
+        model = load(folder, model=own)
+    kept_nowhere = runs_dir / experiment.config.name
+    return Run(kept_nowhere, {**result, "run_dir": None}, state.history, model)
+
+
+@contextlib.contextmanager
+def deterministic(config: Config) -> Iterator[None]:
+    """Has torch refuse CUDA kernels whose result depends on timing, while it is entered, if the config asks for that."""
+    if not config.train.deterministic or not torch.cuda.is_available():
+        yield
+        return
+    # cuBLAS reads it when it is first used.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    before = torch.are_deterministic_algorithms_enabled()
+    fill = torch.utils.deterministic.fill_uninitialized_memory
+    torch.use_deterministic_algorithms(True)
+    torch.utils.deterministic.fill_uninitialized_memory = False
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
+        torch.utils.deterministic.fill_uninitialized_memory = fill

@@ -1,0 +1,42 @@
+"""The layer that every fully connected part is made of."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from torch import nn
+
+
+class Dense(nn.Sequential):
+    """Linear, then batch norm, activation and dropout, where asked for: (N, in_features) -> (N, units).
+
+    Batch norm stands before the activation, with learnable scale and shift (Ioffe & Szegedy 2015); dropout after it
+    (Srivastava et al. 2014). The parts are named `linear`, `norm`, `activation` and `dropout`.
+
+    Args:
+        in_features: Inputs a unit.
+        units: Number of units.
+        activation: Applied to (N, units); None for a linear layer.
+        bias: Whether units have a bias.
+        batch_norm: Whether to normalise over the batch.
+        dropout: Share of units silenced in training.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        units: int,
+        *,
+        activation: nn.Module | None = None,
+        bias: bool = True,
+        batch_norm: bool = False,
+        dropout: float = 0.0,
+    ) -> None:
+        parts: OrderedDict[str, nn.Module] = OrderedDict(linear=nn.Linear(in_features, units, bias=bias))
+        if batch_norm:
+            parts["norm"] = nn.BatchNorm1d(units)
+        if activation is not None:
+            parts["activation"] = activation
+        if dropout:
+            parts["dropout"] = nn.Dropout(dropout)
+        super().__init__(parts)

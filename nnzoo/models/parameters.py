@@ -1,0 +1,62 @@
+"""Which parameters of a module are trained, penalised, or left alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+
+from torch import nn
+
+from nnzoo.errors import UsageError
+
+BatchNorm = nn.modules.batchnorm._BatchNorm
+
+
+def head_of(model: nn.Module) -> str:
+    """The dotted name of the last layer: the module's own `head`, else the last one with parameters of its own."""
+    head = getattr(model, "head", None)
+    if isinstance(head, str):
+        return head
+    return [name for name, module in model.named_modules() if any(True for _ in module.parameters(recurse=False))][-1]
+
+
+def freeze(model: nn.Module, patterns: str | Sequence[str]) -> None:
+    """Takes parameters out of training.
+
+    Args:
+        model: Its parameters get `requires_grad = False` where a pattern matches.
+        patterns: `backbone` for all but the last layer, or fnmatch patterns on parameter names: `hidden.0.*`, `*.bias`.
+
+    Raises:
+        UsageError: A pattern matches no parameter.
+    """
+    for pattern in [patterns] if isinstance(patterns, str) else patterns:
+        head = f"{head_of(model)}." if pattern == "backbone" else ""
+        matched = [
+            parameter
+            for name, parameter in model.named_parameters()
+            if (not name.startswith(head) if head else fnmatchcase(name, pattern))
+        ]
+        if not matched:
+            names = ", ".join(name for name, _ in model.named_parameters())
+            raise UsageError(f"'{pattern}' matches no parameter ({names}).", where="model.freeze")
+        for parameter in matched:
+            parameter.requires_grad_(requires_grad=False)
+
+
+def set_train_mode(model: nn.Module) -> None:
+    """`model.train()`, but batch norms whose parameters are all frozen keep their statistics."""
+    model.train()
+    for module in model.modules():
+        if isinstance(module, BatchNorm) and module.affine and not any(p.requires_grad for p in module.parameters()):
+            module.eval()
+
+
+def penalised(model: nn.Module) -> list[nn.Parameter]:
+    """The trained weights that L1 and L2 act on: every parameter of two or more axes, so no biases and no norms."""
+    return [parameter for parameter in model.parameters() if parameter.requires_grad and parameter.ndim >= 2]
+
+
+def has_batch_norm(model: nn.Module) -> bool:
+    """Whether a training batch of one sample is too small for the model."""
+    return any(isinstance(module, BatchNorm) for module in model.modules())

@@ -1,0 +1,50 @@
+"""What a run ran on."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+PACKAGES = ("nnzoo", "torch", "torchvision", "numpy", "scikit-learn", "pydantic", "safetensors")
+
+
+def versions() -> dict[str, str]:
+    """Installed versions by package; "unknown" for one that runs from a plain folder."""
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "unknown"
+    return found
+
+
+def environment(device: torch.device, seed: int) -> dict[str, Any]:
+    """Versions, device, threads, seed, and the git commit of the working folder where it is in a repository."""
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "versions": versions(),
+        "device": str(device),
+        "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine(),
+        "num_threads": torch.get_num_threads(),
+        "seed": seed,
+        "command": sys.argv,
+        "git_commit": _git_commit(),
+    }
+
+
+def _git_commit() -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=Path.cwd(), capture_output=True, text=True, timeout=5, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None if done.returncode == 0 else None

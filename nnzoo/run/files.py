@@ -1,0 +1,99 @@
+"""Writing so that a file is whole or not there: a temporary name in the same directory, flush, fsync, rename."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from nnzoo.errors import RunError
+
+
+@contextlib.contextmanager
+def atomic_file(path: Path) -> Iterator[BinaryIO]:
+    """A binary file that gets its name when all of it is on the disk.
+
+    Raises:
+        RunError: It can't be written: no space, no permission, no directory. Nothing is left under either name.
+    """
+    temporary = ""
+    try:
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+        with os.fdopen(handle, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o666 & ~_UMASK)  # noqa: PTH101
+        os.replace(temporary, path)  # noqa: PTH105
+        _sync_directory(path.parent)
+    except BaseException as error:
+        if temporary:
+            Path(temporary).unlink(missing_ok=True)
+        failed = error if isinstance(error, OSError) else error.__context__
+        if isinstance(error, OSError | RuntimeError) and isinstance(failed, OSError):
+            # torch turns an OSError of its writer into a RuntimeError.
+            raise RunError(f"can't be written: {failed.strerror}.", where=str(path)) from None
+        raise
+
+
+def _read_umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+# Read once, while there is one thread: mkstemp makes files for their owner alone, and a run is for the group as well.
+_UMASK = _read_umask()
+
+
+def _sync_directory(folder: Path) -> None:
+    """Makes the rename itself durable, on systems that can."""
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a text file, whole or not at all."""
+    with atomic_file(path) as file:
+        file.write(text.encode())
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes a JSON file, whole or not at all."""
+    write_text(path, to_json(value) + "\n")
+
+
+def to_json(value: Any) -> str:
+    """JSON as the standard has it: a number that is not finite becomes null."""
+    return json.dumps(finite(value), indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def finite(value: Any) -> Any:
+    """A value with None in place of each float that JSON can't hold."""
+    if isinstance(value, float) and value - value != 0:
+        return None
+    if isinstance(value, dict):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
+    return value
+
+
+def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Writes a CSV file, whole or not at all."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    write_text(path, text.getvalue())

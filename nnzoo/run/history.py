@@ -1,0 +1,50 @@
+"""The table of a run: one row an epoch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nnzoo.run.files import write_csv
+
+_WHOLE = ("epoch", "step")
+
+
+class History:
+    """What metrics.csv holds.
+
+    Attributes:
+        rows: One dict an epoch, with the same keys in the same order: epoch, step, lr, train/..., val/..., seconds.
+    """
+
+    def __init__(self, rows: list[dict[str, float]] | None = None) -> None:
+        self.rows = rows or []
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, column: str) -> list[float]:
+        """One column over the epochs."""
+        return [row[column] for row in self.rows]
+
+    def record(self, row: dict[str, float]) -> None:
+        """Adds the row of an epoch."""
+        self.rows.append(row)
+
+    def write(self, path: Path) -> None:
+        """Writes metrics.csv. Numbers are written so that reading them gives the same floats."""
+        header = list(self.rows[0]) if self.rows else ["epoch", "step", "lr", "train/loss", "seconds"]
+        write_csv(path, header, ([int(row[key]) if key in _WHOLE else row[key] for key in header] for row in self.rows))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Columns and a float64 table (epochs, columns)."""
+        columns = list(self.rows[0]) if self.rows else []
+        table = torch.tensor([[row[key] for key in columns] for row in self.rows], dtype=torch.float64)
+        return {"columns": columns, "table": table}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> History:
+        """The history of a checkpoint."""
+        return cls([dict(zip(state["columns"], row, strict=True)) for row in state["table"].tolist()])

@@ -1,0 +1,199 @@
+"""One forward pass of a copy of the net: each module's call, and the FLOPs of all."""
+
+from __future__ import annotations
+
+import copy
+import random
+import warnings
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from nnzoo.errors import UsageError
+
+# BatchNorm in train mode refuses one sample, and a rare number tells the batch axis from the others.
+_NUM_SAMPLES = 5
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a module.
+
+    Args:
+        name: The module's dotted path in the net, empty for the net itself.
+        module: The module, of the copy.
+        input_shape: Shape of the first tensor that went in, without the batch axis; None if there was none.
+        output_shape: Shape of the first tensor that came out, without the batch axis; None if there was none.
+    """
+
+    name: str
+    module: nn.Module
+    input_shape: tuple[int, ...] | None
+    output_shape: tuple[int, ...] | None
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What one forward pass did.
+
+    Args:
+        net: The copy that ran: names, ties and `requires_grad` are those of the original.
+        calls: In the order in which they ended, so the net's own call is the last.
+        flops: Of one sample.
+    """
+
+    net: nn.Module
+    calls: tuple[Call, ...]
+    flops: int
+
+    @cached_property
+    def called_names(self) -> frozenset[str]:
+        """Dotted paths of all modules that were called."""
+        return frozenset(call.name for call in self.calls)
+
+    @cached_property
+    def leaf_names(self) -> frozenset[str]:
+        """Dotted paths of the called modules that called no module of their own."""
+        called = {call.module for call in self.calls}
+        return frozenset(
+            call.name
+            for call in self.calls
+            if not any(part in called for part in call.module.modules() if part is not call.module)
+        )
+
+
+def record(model: nn.Module, input_shape: tuple[int, ...], dtype: torch.dtype) -> Recording:
+    """Runs a copy of the net once, in the net's own mode; the net and every RNG stay as they are.
+
+    The copy lives on the meta device, where neither memory nor time is spent. Only a net whose path depends on values
+    (`.item()`, lengths taken from the data) runs for real, on the CPU, on ones: every vocabulary has an entry 1, and
+    lengths counted from entries that are no padding (0) are not zero.
+
+    Raises:
+        UsageError: The net can't be copied, or its forward pass fails on this shape.
+    """
+    with _leaving_no_trace():
+        try:
+            return _record_on(torch.device("meta"), model, input_shape, dtype)
+        except UsageError:
+            return _record_on(torch.device("cpu"), model, input_shape, dtype)
+
+
+@contextmanager
+def _leaving_no_trace() -> Iterator[None]:
+    """Puts every RNG back, and keeps PyTorch from fusing layers into operations that have no FLOP formula."""
+    python_state, numpy_state = random.getstate(), np.random.get_state()
+    fused_attention = torch.backends.mha.get_fastpath_enabled()
+    cuda_in_use = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    devices = range(torch.cuda.device_count()) if cuda_in_use else ()
+    with warnings.catch_warnings(), torch.random.fork_rng(devices), torch.no_grad():
+        warnings.simplefilter("ignore")  # what the forward pass has to say, it says when the net is used
+        try:
+            torch.backends.mha.set_fastpath_enabled(False)
+            with torch.backends.mkldnn.flags(enabled=False):
+                yield
+        finally:
+            torch.backends.mha.set_fastpath_enabled(fused_attention)
+            random.setstate(python_state)
+            np.random.set_state(numpy_state)
+
+
+def _record_on(device: torch.device, model: nn.Module, input_shape: tuple[int, ...], dtype: torch.dtype) -> Recording:
+    net = _copy_onto(device, model)
+    calls: list[Call] = []
+    open_calls: list[Call] = []
+
+    def enter(name: str, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        open_calls.append(Call(name, module, _sample_shape((args, kwargs)), None))
+
+    def leave(module: nn.Module, args: tuple[Any, ...], output: object) -> None:  # noqa: ARG001
+        while (call := open_calls.pop()).module is not module:
+            pass  # a call that failed, and whose error the net itself caught
+        calls.append(Call(call.name, module, call.input_shape, _sample_shape(output)))
+
+    batch = torch.ones((_NUM_SAMPLES, *input_shape), dtype=dtype, device=device)
+    try:
+        for name, module in net.named_modules():
+            if "parametrizations" not in name.split("."):  # those make weights, not activations
+                module.register_forward_pre_hook(partial(enter, name), with_kwargs=True)
+                module.register_forward_hook(leave)
+        with FlopCounterMode(display=False) as counter:
+            net(batch)
+    except Exception as error:  # a forward pass may raise anything
+        raise _failed_call(model, open_calls, error) from error
+    return Recording(net, tuple(calls), counter.get_total_flops() // _NUM_SAMPLES)
+
+
+def _copy_onto(device: torch.device, model: nn.Module) -> nn.Module:
+    """A deep copy with every tensor on `device`, ties kept, and without hooks: those belong to whoever set them."""
+    memo: dict[int, Any] = {}
+    try:
+        for module in model.modules():
+            # Plain attributes too: pruning keeps a computed weight there, which deepcopy would refuse.
+            for tensor in (*module.parameters(recurse=False), *module.buffers(recurse=False), *vars(module).values()):
+                if isinstance(tensor, Tensor) and id(tensor) not in memo:
+                    memo[id(tensor)] = _tensor_onto(device, tensor)
+            for hooks in (
+                module._forward_hooks,
+                module._forward_pre_hooks,
+                module._backward_hooks,
+                module._backward_pre_hooks,
+            ):
+                memo[id(hooks)] = OrderedDict()
+        return copy.deepcopy(model, memo)
+    except Exception as error:  # a __deepcopy__ may raise anything
+        reason = _first_line(error)
+        message = f"a summary runs a copy of the model, and copying fails ({reason}). Let copy.deepcopy accept it."
+        raise UsageError(message, where=type(model).__name__) from error
+
+
+def _tensor_onto(device: torch.device, tensor: Tensor) -> Tensor:
+    values = tensor.detach()
+    # A net that was built on the meta device has no values to copy.
+    copied = torch.zeros_like(values, device=device) if values.is_meta else values.to(device, copy=True)
+    return nn.Parameter(copied, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else copied
+
+
+def _failed_call(model: nn.Module, open_calls: list[Call], error: Exception) -> UsageError:
+    """Names the innermost module that was running."""
+    if not open_calls:
+        message = f"its forward pass can't be followed ({_first_line(error)}). Give a plain nn.Module."
+        return UsageError(message, where=type(model).__name__)
+    call = open_calls[-1]
+    got = "no tensor" if call.input_shape is None else f"an input of shape {[-1, *call.input_shape]}"
+    kind = type(call.module).__name__
+    message = (
+        f"the forward pass fails (got {got}): {_first_line(error)}. Give a fitting input shape or change the layer."
+    )
+    return UsageError(message, where=f"layer {call.name} ({kind})" if call.name else kind)
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(".") if lines else type(error).__name__
+
+
+def _sample_shape(value: object) -> tuple[int, ...] | None:
+    """The first tensor's shape without its batch axis, which is the second of a `(time, batch, features)` tensor."""
+    tensor = _first_tensor(value)
+    if tensor is None:
+        return None
+    shape = tuple(tensor.shape)
+    axis = 1 if _NUM_SAMPLES in shape[1:2] and shape[0] != _NUM_SAMPLES else 0
+    return shape[:axis] + shape[axis + 1 :]
+
+
+def _first_tensor(value: object) -> Tensor | None:
+    """The first tensor in nested tuples, lists and mappings: of `(output, hidden)` the output."""
+    if isinstance(value, Tensor):
+        return value
+    parts = value.values() if isinstance(value, Mapping) else value if isinstance(value, tuple | list) else ()
+    return next((tensor for part in parts if (tensor := _first_tensor(part)) is not None), None)

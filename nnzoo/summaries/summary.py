@@ -1,0 +1,125 @@
+"""The door: `summarize` gives a `Summary`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+import torch
+from torch import nn
+from torch.nn.parameter import is_lazy
+
+from nnzoo.errors import UsageError
+from nnzoo.summaries.collect import record
+from nnzoo.summaries.compute import LayerRow, count_neurons, layer_rows
+from nnzoo.summaries.notes import border_notes, frozen_notes, repeat_notes
+from nnzoo.summaries.render import render_table
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a model is made of. `print(summary)` prints the full text.
+
+    Args:
+        model: The model's class.
+        input_shape: Of one sample, without the batch axis.
+        batch_size: What the table shows as batch size; -1: any, and the sizes in MB are those of one sample.
+        layers: The rows of the table.
+        num_parameters: Equals `sum(p.numel() for p in model.parameters())` and the sum over the rows.
+        num_trainable_parameters: Those with `requires_grad`.
+        num_neurons: Units of all layers but the input; of a convolution its output values.
+        flops: Of one sample in the model's own mode, a multiply and an add being two: matrix products, convolutions and
+            attention. Elementwise work (activations, normalisation, biases added on their own) is not counted.
+        notes: What a reader should know besides.
+    """
+
+    model: str
+    input_shape: tuple[int, ...]
+    batch_size: int
+    layers: tuple[LayerRow, ...]
+    num_parameters: int
+    num_trainable_parameters: int
+    num_neurons: int
+    flops: int
+    notes: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, object]:
+        """The JSON object of `summary --json`."""
+        return {
+            "model": self.model,
+            "input_shape": list(self.input_shape),
+            "layers": [
+                {
+                    "name": layer.name,
+                    "type": layer.type,
+                    "output_shape": list(layer.output_shape),
+                    "num_parameters": layer.num_parameters,
+                }
+                for layer in self.layers
+            ],
+            "num_parameters": self.num_parameters,
+            "num_trainable_parameters": self.num_trainable_parameters,
+            "num_neurons": self.num_neurons,
+            "flops": self.flops,
+            "notes": list(self.notes),
+        }
+
+    def render(self) -> str:
+        """The table of torchsummary, then neurons, FLOPs and notes, without a newline at the end."""
+        return "\n".join(
+            [
+                render_table(self.layers, self.input_shape, self.batch_size),
+                f"Neurons: {self.num_neurons:,}",
+                f"FLOPs (one sample): {self.flops:,}",
+                *(f"Note: {note}" for note in self.notes),
+            ]
+        )
+
+    def __str__(self) -> str:
+        return self.render()
+
+
+def summarize(
+    model: nn.Module,
+    input_shape: tuple[int, ...],
+    *,
+    batch_size: int = -1,
+    dtype: torch.dtype = torch.float32,
+    notes: Sequence[str] = (),
+) -> Summary:
+    """Describes a model by one forward pass of a copy; the model, its mode and every RNG stay as they are.
+
+    Args:
+        model: Any module that takes one batch, in the mode to describe: in eval mode an auxiliary head is never called.
+        input_shape: Of one sample, without the batch axis.
+        batch_size: Printed as the first axis of every shape; -1 stands for any.
+        dtype: Of the input; an integer type for tokens.
+        notes: Put after the model's own notes.
+
+    Raises:
+        UsageError: `input_shape` or `batch_size` is no size, the model has lazy parameters or can't be copied, or its
+            forward pass fails; the message then names the layer and the shape that it got.
+    """
+    if any(size < 1 for size in input_shape):
+        raise UsageError(f"every size must be 1 or more (got {tuple(input_shape)}).", where="input_shape")
+    if batch_size < 1 and batch_size != -1:
+        raise UsageError(f"must be 1 or more, or -1 for any (got {batch_size}).", where="batch_size")
+    if any(is_lazy(tensor) for tensor in chain(model.parameters(), model.buffers())):
+        message = "some parameters are lazy and have no shape yet. Run one batch through the model first."
+        raise UsageError(message, where=type(model).__name__)
+    recording = record(model, input_shape, dtype)
+    layers = layer_rows(recording, batch_size)
+    num_parameters = sum(p.numel() for p in model.parameters())
+    assert sum(layer.num_parameters for layer in layers) == num_parameters
+    return Summary(
+        model=type(model).__name__,
+        input_shape=tuple(input_shape),
+        batch_size=batch_size,
+        layers=layers,
+        num_parameters=num_parameters,
+        num_trainable_parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
+        num_neurons=count_neurons(recording),
+        flops=recording.flops,
+        notes=(*border_notes(recording), *frozen_notes(model), *repeat_notes(recording, layers), *notes),
+    )

@@ -1,0 +1,1 @@
+"""The loop and its parts: free functions over plain PyTorch objects."""

@@ -1,0 +1,36 @@
+"""The order of samples, and where batches begin and end. No DataLoader: data is resident and indexed."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+# Outputs of one evaluation batch are bounded by the inputs' own size: about this many numbers of input a batch.
+EVAL_NUMBERS = 2**20
+MAX_EVAL_BATCH = 4096
+
+
+def epoch_order(num_samples: int, *, seed: int, epoch: int, device: torch.device) -> Tensor:
+    """(N,) the permutation of an epoch. It depends on seed and epoch alone, so a resumed epoch has it again."""
+    generator = torch.Generator().manual_seed((seed * 1_000_003 + epoch) % 2**63)
+    return torch.randperm(num_samples, generator=generator).to(device)
+
+
+def boundaries(num_samples: int, batch_size: int, *, at_least_two: bool) -> list[tuple[int, int]]:
+    """Start and end of each batch: ceil(N / batch_size) of them.
+
+    Args:
+        num_samples: N.
+        batch_size: Samples a batch; the last one holds the rest.
+        at_least_two: A last batch of one sample is joined to the one before it: batch norm has no variance of one.
+    """
+    starts = list(range(0, num_samples, batch_size))
+    if at_least_two and len(starts) > 1 and num_samples - starts[-1] == 1:
+        starts.pop()
+    return list(zip(starts, [*starts[1:], num_samples], strict=True))
+
+
+def eval_batch_size(inputs: Tensor, batch_size: int) -> int:
+    """Samples an evaluation batch: many small ones or few large ones, by a fixed rule, since it decides the last bits."""
+    per_sample = max(1, inputs[0].numel())
+    return max(batch_size, min(MAX_EVAL_BATCH, EVAL_NUMBERS // per_sample))

@@ -1,0 +1,95 @@
+"""From outputs to answers: class indices, probabilities, values in the target's own unit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from nnzoo.data import Preprocess
+from nnzoo.errors import UsageError
+from nnzoo.training.losses import Reads
+
+Task = Literal["classification", "multilabel", "regression"]
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """Knows what the outputs of a network mean.
+
+    Attributes:
+        task: What is predicted.
+        reads: What an output unit is.
+        num_classes: Classes or labels; 0 for regression.
+        preprocess: Brings regression outputs back to the targets' own unit; on the outputs' device.
+    """
+
+    task: Task
+    reads: Reads
+    num_classes: int = 0
+    preprocess: Preprocess = field(default_factory=Preprocess)
+
+    @property
+    def threshold(self) -> float:
+        """Where a single unit says yes."""
+        return 0.5 if self.reads in ("probabilities", "values") else 0.0
+
+    def encode(self, targets: Tensor, *, indices: bool) -> Tensor:
+        """Targets as the loss takes them: class indices (N,), or 0 and 1 of (N, 1) or (N, K); anything else stays."""
+        if self.task != "classification" or indices:
+            return targets
+        if targets.ndim > 1:
+            return targets[:, 1:] if self.num_classes == 2 else targets
+        if self.num_classes == 2:
+            return targets.float().unsqueeze(1)
+        return torch.nn.functional.one_hot(targets, self.num_classes).float()
+
+    def labels(self, outputs: Tensor) -> Tensor:
+        """(N, K) outputs -> (N,) class indices, or (N, K) 0 and 1 for several labels a sample."""
+        if self.task == "multilabel":
+            return (outputs > self.threshold).long()
+        if outputs.shape[1] == 1:
+            return (outputs[:, 0] > self.threshold).long()
+        return outputs.argmax(1)
+
+    def target_labels(self, targets: Tensor) -> Tensor:
+        """Encoded targets -> (N,) class indices, or (N, K) 0 and 1 for several labels a sample."""
+        if self.task == "multilabel":
+            return (targets > 0.5).long()
+        if targets.ndim == 1:
+            return targets
+        return (targets[:, 0] > 0.5).long() if targets.shape[1] == 1 else targets.argmax(1)
+
+    def probabilities(self, outputs: Tensor) -> Tensor:
+        """(N, K) outputs -> (N, num_classes); rows sum to 1 unless a sample may have several labels.
+
+        Raises:
+            UsageError: The loss was a margin loss or the task is regression: there are no probabilities.
+        """
+        if self.task == "regression" or self.reads == "margins":
+            why = "regression predicts values" if self.task == "regression" else "a margin loss gives no probabilities"
+            raise UsageError(f"{why}. Train with cross_entropy or bce to get them.", where="predict_proba")
+        single = self.task == "multilabel" or outputs.shape[1] == 1
+        if self.reads == "log_probabilities":
+            positive = outputs.exp()
+        elif self.reads == "logits":
+            positive = outputs.sigmoid() if single else outputs.softmax(1)
+        else:
+            positive = outputs.clamp(0, 1)
+        if self.task == "multilabel":
+            return positive
+        if outputs.shape[1] == 1:
+            return torch.cat([1 - positive, positive], dim=1)
+        total = positive.sum(1, keepdim=True)
+        return torch.where(total > 0, positive / total, 1 / self.num_classes)
+
+    def values(self, outputs: Tensor) -> Tensor:
+        """Regression outputs or encoded targets (N, K) in the targets' own unit."""
+        return self.preprocess.unscale_targets(outputs)
+
+    def on_cpu(self) -> Decoder:
+        """The same for outputs on the CPU."""
+        state = {name: tensor.cpu() for name, tensor in self.preprocess.state_dict().items()}
+        return replace(self, preprocess=Preprocess(state))

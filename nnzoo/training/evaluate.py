@@ -1,0 +1,82 @@
+"""Loss and metrics of a split, exact over its samples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from nnzoo.data import Split
+from nnzoo.training.batches import eval_batch_size
+from nnzoo.training.losses import denominator
+from nnzoo.training.metrics import MetricSums
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What was measured on a split.
+
+    Attributes:
+        metrics: "loss" and each metric.
+        outputs: (N, K) on the CPU, where they were asked for.
+    """
+
+    metrics: dict[str, float]
+    outputs: Tensor | None = None
+
+
+class LossSum:
+    """The mean loss over samples (or their sum, where the loss sums), without waiting for the device."""
+
+    def __init__(self, loss: nn.Module) -> None:
+        self.summed = getattr(loss, "reduction", "mean") == "sum"
+        self.total: Tensor | float = 0.0
+        self.weight: Tensor | float = 0.0
+
+    def add(self, value: Tensor | float, weight: Tensor | float) -> None:
+        """Adds the loss of a batch, and what the batch counts."""
+        self.total = self.total + (value if self.summed else value * weight)
+        self.weight = self.weight + weight
+
+    def result(self) -> float:
+        """The loss over all that was added. This is where the device is waited for."""
+        total, weight = float(self.total), float(self.weight)
+        return total if self.summed else total / weight if weight else float("nan")
+
+
+@torch.inference_mode()
+def evaluate(
+    model: nn.Module,
+    loss: nn.Module,
+    split: Split,
+    sums: MetricSums,
+    *,
+    batch_size: int,
+    keep_outputs: bool = False,
+    exact: bool = False,
+) -> Evaluation:
+    """Measures a model in evaluation mode, and leaves it there.
+
+    Args:
+        model: (N, *) -> (N, K).
+        loss: Of outputs and encoded targets.
+        split: Preprocessed inputs and encoded targets, on the model's device.
+        sums: Fresh sums of the metrics asked for.
+        batch_size: Of training; evaluation may take more at once, by a fixed rule.
+        keep_outputs: Whether the outputs are returned.
+        exact: Take no more than `batch_size` at once.
+    """
+    model.eval()
+    total = LossSum(loss)
+    kept = []
+    size = batch_size if exact else eval_batch_size(split.inputs, batch_size)
+    for inputs, targets in zip(split.inputs.split(size), split.targets.split(size), strict=True):
+        outputs = model(inputs)
+        value = loss(outputs, targets)
+        # On the CPU plain floats are cheaper than tensors; on a device reading one would wait.
+        total.add(value.item() if value.device.type == "cpu" else value, denominator(loss, targets))
+        sums.add(outputs, targets)
+        if keep_outputs:
+            kept.append(outputs.cpu())
+    return Evaluation({"loss": total.result(), **sums.result()}, torch.cat(kept) if keep_outputs else None)

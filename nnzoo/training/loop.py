@@ -1,0 +1,264 @@
+"""The training loop: train an epoch, evaluate, record, keep the best, save, stop early. It reads top to bottom."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from nnzoo.data import Split
+from nnzoo.errors import DivergedError
+from nnzoo.models import penalised, set_train_mode
+from nnzoo.models.parameters import has_batch_norm
+from nnzoo.training.batches import boundaries, epoch_order
+from nnzoo.training.decoding import Decoder
+from nnzoo.training.evaluate import LossSum, evaluate
+from nnzoo.training.losses import denominator
+from nnzoo.training.metrics import MetricSums
+from nnzoo.training.progress import Progress
+from nnzoo.training.signals import StopRequest
+from nnzoo.training.state import TrainState
+
+Status = Literal["completed", "early_stopped", "interrupted"]
+MIN_SECONDS_BETWEEN_CHECKPOINTS = 1.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the loop runs.
+
+    Attributes:
+        epochs: The most epochs.
+        batch_size: Samples a batch; 0 for all, in their own order.
+        monitor: A column of the history.
+        metrics: Measured on train and val every epoch.
+        seed: Of the shuffling.
+        accumulate: Batches an optimizer step.
+        clip_grad_norm: The 2-norm that gradients are scaled down to.
+        l1: Weight of sum|w|.
+        l2: Weight of sum w^2.
+        max_seconds: Wall time after which the run ends.
+        every_epochs, every_steps, every_seconds: When a checkpoint is due.
+    """
+
+    epochs: int
+    batch_size: int
+    monitor: str
+    metrics: tuple[str, ...]
+    seed: int
+    accumulate: int = 1
+    clip_grad_norm: float | None = None
+    l1: float = 0.0
+    l2: float = 0.0
+    max_seconds: float | None = None
+    every_epochs: int | None = 1
+    every_steps: int | None = None
+    every_seconds: float | None = None
+
+
+class CheckpointTimer:
+    """Decides when a checkpoint is due, and has it written.
+
+    At most one a second: what a kill loses is then less than a second of work, which resuming does again bit by bit.
+    """
+
+    def __init__(self, settings: Settings, save: Callable[[TrainState], None]) -> None:
+        self.settings = settings
+        self.save = save
+        self.written = -math.inf
+
+    def write(self, state: TrainState) -> None:
+        """Writes one now."""
+        self.save(state)
+        self.written = time.monotonic()
+
+    def after_step(self, state: TrainState) -> None:
+        """Writes one if it is due inside the epoch."""
+        every = self.settings
+        if every.every_steps is None and every.every_seconds is None:
+            return
+        waited = time.monotonic() - self.written
+        due = bool(every.every_steps) and state.step % (every.every_steps or 1) == 0
+        due = due or (every.every_seconds is not None and waited >= every.every_seconds)
+        if due and waited >= MIN_SECONDS_BETWEEN_CHECKPOINTS:
+            self.write(state)
+
+    def after_epoch(self, state: TrainState) -> None:
+        """Writes one if it is due at the end of the epoch."""
+        every = self.settings.every_epochs
+        waited = time.monotonic() - self.written
+        if every and state.epoch % every == 0 and waited >= MIN_SECONDS_BETWEEN_CHECKPOINTS:
+            self.write(state)
+
+
+def fit(
+    state: TrainState,
+    splits: dict[str, Split],
+    decoder: Decoder,
+    settings: Settings,
+    *,
+    save: Callable[[TrainState], None],
+    progress: Progress,
+    stop: StopRequest,
+) -> Status:
+    """Trains until the epochs are over, the monitor stands still, the time is up, or a signal comes.
+
+    Args:
+        state: Changed in place; `best` then holds the best weights.
+        splits: "train", and "val" where there is one: preprocessed inputs and encoded targets, on the model's device.
+        decoder: Knows what outputs mean.
+        settings: How.
+        save: Writes a checkpoint.
+        progress: Shows it.
+        stop: Notes signals.
+
+    Raises:
+        DivergedError: The training loss is not finite. The last checkpoint holds weights from before.
+    """
+    timer = CheckpointTimer(settings, save)
+    timer.write(state)
+    status: Status = "early_stopped" if state.early_stopping.should_stop else "completed"
+    while state.epoch < settings.epochs and not state.early_stopping.should_stop:
+        start = time.monotonic() - state.epoch_seconds
+        lr = train_epoch(state, splits["train"], settings, timer=timer, progress=progress, stop=stop, start=start)
+        if stop.signal_number is not None:
+            state.epoch_seconds = time.monotonic() - start
+            timer.write(state)
+            return "interrupted"
+        row = end_epoch(state, splits, decoder, settings, lr=lr, start=start)
+        is_best = state.early_stopping.update(row[settings.monitor], state.epoch)
+        if is_best:
+            state.keep_best()
+        state.schedule.after_epoch(row[settings.monitor])
+        progress.report(row, is_best=is_best)
+        if state.early_stopping.should_stop:
+            status = "early_stopped"
+        elif settings.max_seconds is not None and state.seconds >= settings.max_seconds:
+            break
+        else:
+            timer.after_epoch(state)
+    timer.write(state)
+    return status
+
+
+def train_epoch(
+    state: TrainState,
+    split: Split,
+    settings: Settings,
+    *,
+    timer: CheckpointTimer,
+    progress: Progress,
+    stop: StopRequest,
+    start: float,
+) -> float:
+    """The rest of an epoch: all of it, or what a checkpoint inside it left. Returns the lr of its last step."""
+    set_train_mode(state.model)
+    device = split.targets.device
+    full = settings.batch_size == 0
+    order = None if full else epoch_order(len(split), seed=settings.seed, epoch=state.epoch, device=device)
+    batches = boundaries(len(split), settings.batch_size or len(split), at_least_two=has_batch_norm(state.model))
+    weights = penalised(state.model)
+    lr = state.schedule.lr
+    progress.start_epoch(state.epoch + 1, len(batches), state.batch)
+    while state.batch < len(batches):
+        group = batches[state.batch : state.batch + settings.accumulate]
+        lr = state.schedule.lr
+        train_step(state, [take(split, order, start_, end) for start_, end in group], weights, settings)
+        state.step += 1
+        state.batch += len(group)
+        state.schedule.after_step()
+        progress.step()
+        if stop.signal_number is not None:
+            break
+        state.epoch_seconds = time.monotonic() - start
+        timer.after_step(state)
+    progress.end_epoch()
+    return lr
+
+
+def take(split: Split, order: Tensor | None, start: int, end: int) -> tuple[Tensor, Tensor]:
+    """Inputs and targets of a batch. `index_select` is twice as fast as indexing."""
+    if order is None:
+        return split.inputs[start:end], split.targets[start:end]
+    index = order[start:end]
+    return split.inputs.index_select(0, index), split.targets.index_select(0, index)
+
+
+def train_step(
+    state: TrainState, batches: Sequence[tuple[Tensor, Tensor]], weights: list[nn.Parameter], settings: Settings
+) -> None:
+    """One optimizer step over one batch, or over several whose gradients add up to that of one large batch.
+
+    Raises:
+        DivergedError: The loss is not finite. On a device this is noticed at the end of the epoch: reading it would wait.
+    """
+    state.optimizer.zero_grad(set_to_none=True)
+    num_samples = sum(len(targets) for _, targets in batches)
+    for inputs, targets in batches:
+        outputs = state.model(inputs)
+        loss = state.loss(outputs, targets)
+        value: Tensor | float = loss.detach()
+        if loss.device.type == "cpu":
+            value = loss.item()
+            check_finite(value, state)
+        shared = len(batches) > 1 and not state.train_loss.summed
+        (loss * (len(targets) / num_samples) if shared else loss).backward()
+        state.train_loss.add(value, denominator(state.loss, targets))
+        state.train_metrics.add(outputs.detach(), targets)
+    if settings.l2:
+        trained = [weight for weight in weights if weight.grad is not None]
+        torch._foreach_add_([w.grad for w in trained], [w.detach() for w in trained], alpha=2 * settings.l2)
+    if settings.clip_grad_norm is not None:
+        nn.utils.clip_grad_norm_(state.model.parameters(), settings.clip_grad_norm)
+    state.optimizer.step()
+    if settings.l1:
+        shrink(weights, settings.l1 * state.schedule.lr)
+
+
+@torch.no_grad()
+def shrink(weights: list[nn.Parameter], threshold: float) -> None:
+    """w <- sign(w) max(|w| - threshold, 0): the proximal step of L1, which reaches exactly zero (Tibshirani 1996)."""
+    for weight in weights:
+        weight.copy_(nn.functional.softshrink(weight, threshold))
+
+
+def check_finite(value: float, state: TrainState) -> None:
+    """Raises DivergedError if the loss is NaN or infinite."""
+    if not math.isfinite(value):
+        raise DivergedError(
+            f"the training loss is {value} in epoch {state.epoch + 1}, step {state.step + 1}, at lr {state.schedule.lr:g}. "
+            "Try a smaller optimizer.lr, or train.clip_grad_norm: 1.0. The last good weights were kept.",
+        )
+
+
+def end_epoch(
+    state: TrainState, splits: dict[str, Split], decoder: Decoder, settings: Settings, *, lr: float, start: float
+) -> dict[str, float]:
+    """Closes an epoch: measures val, records the row, starts the sums anew. On a device the only wait of the epoch."""
+    train = {"loss": state.train_loss.result(), **state.train_metrics.result()}
+    check_finite(train["loss"], state)
+    row = {"epoch": float(state.epoch + 1), "step": float(state.step), "lr": lr}
+    row |= {f"train/{name}": value for name, value in train.items()}
+    if "val" in splits:
+        val = evaluate(
+            state.model,
+            state.loss,
+            splits["val"],
+            MetricSums(settings.metrics, decoder),
+            batch_size=settings.batch_size or len(splits["train"]),
+        )
+        row |= {f"val/{name}": value for name, value in val.metrics.items()}
+    row["seconds"] = time.monotonic() - start
+    state.history.record(row)
+    state.epoch += 1
+    state.batch = 0
+    state.seconds += row["seconds"]
+    state.epoch_seconds = 0.0
+    state.train_loss = LossSum(state.loss)
+    state.train_metrics = MetricSums(settings.metrics, decoder)
+    return row

@@ -1,0 +1,87 @@
+"""The learning rate over the run: a linear warm-up of our own, then one of torch's schedulers."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+from torch.optim.lr_scheduler import CosineAnnealingLR, ExponentialLR, LRScheduler, MultiStepLR, ReduceLROnPlateau, StepLR
+
+SCHEDULERS: dict[str, type[LRScheduler]] = {
+    "step": StepLR,
+    "multistep": MultiStepLR,
+    "exponential": ExponentialLR,
+    "cosine": CosineAnnealingLR,
+    "plateau": ReduceLROnPlateau,
+}
+
+
+class Schedule:
+    """Moves the learning rate of an optimizer.
+
+    Step s of the warm-up, from 0, has lr * (s + 1) / warmup_steps. The scheduler's own t is 0 when the warm-up ends, and
+    counts epochs or steps from there.
+
+    Args:
+        optimizer: Its groups' `lr` is moved.
+        name: A name of `SCHEDULERS`, or "constant".
+        interval: What t counts.
+        warmup_steps: Optimizer steps of the warm-up; whole epochs.
+        fields: The scheduler's own keyword arguments.
+    """
+
+    def __init__(
+        self,
+        optimizer: torch.optim.Optimizer,
+        name: str,
+        *,
+        interval: Literal["epoch", "step"] = "epoch",
+        warmup_steps: int = 0,
+        **fields: Any,
+    ) -> None:
+        self.optimizer = optimizer
+        self.interval = interval
+        self.warmup_steps = warmup_steps
+        self.num_steps = 0
+        self.scheduler = SCHEDULERS[name](optimizer, **fields) if name != "constant" else None
+        self.start = [group["lr"] for group in optimizer.param_groups]
+        self._warm_up()
+
+    @property
+    def lr(self) -> float:
+        """The learning rate of the next step."""
+        return float(self.optimizer.param_groups[0]["lr"])
+
+    def after_step(self) -> None:
+        """Call after each optimizer step."""
+        self.num_steps += 1
+        if self.num_steps <= self.warmup_steps:
+            self._warm_up()
+        elif self.interval == "step" and self.scheduler is not None:
+            self.scheduler.step()
+
+    def after_epoch(self, monitored: float) -> None:
+        """Call after each epoch, with the value of the monitor, which plateau follows."""
+        if self.interval == "step" or self.scheduler is None or self.num_steps <= self.warmup_steps:
+            return
+        if isinstance(self.scheduler, ReduceLROnPlateau):
+            self.scheduler.step(monitored)
+        else:
+            self.scheduler.step()
+
+    def _warm_up(self) -> None:
+        if not self.warmup_steps:
+            return
+        share = min(1.0, (self.num_steps + 1) / self.warmup_steps)
+        for group, lr in zip(self.optimizer.param_groups, self.start, strict=True):
+            group["lr"] = lr * share
+
+    def state_dict(self) -> dict[str, Any]:
+        """What is needed to go on after a restart; the optimizer's state holds the learning rate itself."""
+        return {"num_steps": self.num_steps, "scheduler": self.scheduler.state_dict() if self.scheduler else None}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on from a saved state."""
+        self.num_steps = state["num_steps"]
+        if self.scheduler is not None:
+            self.scheduler.load_state_dict(state["scheduler"])

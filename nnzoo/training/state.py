@@ -1,0 +1,128 @@
+"""All that changes while a network is trained, and how it is saved and restored."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from nnzoo.run.history import History
+from nnzoo.training.early_stopping import EarlyStopping
+from nnzoo.training.evaluate import LossSum
+from nnzoo.training.metrics import MetricSums
+from nnzoo.training.schedules import Schedule
+
+
+@dataclass
+class TrainState:
+    """A training in progress.
+
+    Attributes:
+        model: On its device.
+        loss: Of outputs and encoded targets.
+        optimizer: Over the trained parameters.
+        schedule: Moves the optimizer's lr.
+        early_stopping: Watches the monitor.
+        history: One row a finished epoch.
+        epoch: Finished epochs.
+        step: Optimizer steps since the start.
+        batch: Batches done in the epoch under way.
+        train_loss: Sum over those batches.
+        train_metrics: Sums over those batches.
+        best: The best weights by the monitor; None before the first finished epoch.
+        seconds: Wall time spent in earlier sessions and finished epochs.
+        epoch_seconds: Wall time spent in the epoch under way by earlier sessions.
+    """
+
+    model: nn.Module
+    loss: nn.Module
+    optimizer: torch.optim.Optimizer
+    schedule: Schedule
+    early_stopping: EarlyStopping
+    train_loss: LossSum
+    train_metrics: MetricSums
+    history: History = field(default_factory=History)
+    epoch: int = 0
+    step: int = 0
+    batch: int = 0
+    best: dict[str, Tensor] | None = None
+    seconds: float = 0.0
+    epoch_seconds: float = 0.0
+
+    def keep_best(self) -> None:
+        """Copies the weights: they are the best so far."""
+        state = self.model.state_dict()
+        if self.best is None:
+            self.best = {name: tensor.detach().clone() for name, tensor in state.items()}
+        else:
+            for name, tensor in state.items():
+                self.best[name].copy_(tensor)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Tensors and primitives only."""
+        return {
+            "model": self.model.state_dict(),
+            "best": self.best,
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "early_stopping": self.early_stopping.state_dict(),
+            "history": self.history.state_dict(),
+            "epoch": self.epoch,
+            "step": self.step,
+            "batch": self.batch,
+            "train_loss": [float(self.train_loss.total), float(self.train_loss.weight)],
+            "train_metrics": self.train_metrics.state_dict(),
+            "seconds": self.seconds,
+            "epoch_seconds": self.epoch_seconds,
+            "rng": rng_state(),
+            "num_threads": torch.get_num_threads(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on from a saved state; the parts must have been built from the same config."""
+        device = next(self.model.parameters()).device
+        self.model.load_state_dict(state["model"])
+        self.best = {name: tensor.to(device) for name, tensor in state["best"].items()} if state["best"] else None
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.early_stopping.load_state_dict(state["early_stopping"])
+        self.history = History.from_state(state["history"])
+        self.epoch, self.step, self.batch = state["epoch"], state["step"], state["batch"]
+        self.train_loss.total, self.train_loss.weight = state["train_loss"]
+        self.train_metrics.load_state_dict(state["train_metrics"], device)
+        self.seconds, self.epoch_seconds = state["seconds"], state["epoch_seconds"]
+        set_rng_state(state["rng"])
+
+
+def seed_everything(seed: int) -> None:
+    """Seeds every generator that weights, shuffling or dropout may draw from, a module of the user's own included."""
+    torch.manual_seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002
+    random.seed(seed)
+
+
+def rng_state() -> dict[str, Any]:
+    """The state of every generator as tensors and primitives."""
+    name, keys, position, has_gauss, cached = np.random.get_state(legacy=True)  # noqa: NPY002
+    version, internal, gauss = random.getstate()
+    return {
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "numpy": [str(name), torch.from_numpy(np.asarray(keys).astype(np.int64)), int(position), int(has_gauss), float(cached)],
+        "python": [version, torch.tensor(internal), gauss],
+    }
+
+
+def set_rng_state(state: dict[str, Any]) -> None:
+    """Restores what `rng_state` gave."""
+    torch.set_rng_state(state["torch"])
+    if torch.cuda.is_available() and len(state["cuda"]) == torch.cuda.device_count():
+        torch.cuda.set_rng_state_all(state["cuda"])
+    name, keys, position, has_gauss, cached = state["numpy"]
+    np.random.set_state((name, keys.numpy().astype(np.uint32), position, has_gauss, cached))  # noqa: NPY002
+    version, internal, gauss = state["python"]
+    random.setstate((version, tuple(internal.tolist()), gauss))
