@@ -31,7 +31,9 @@ def build_model(
     return _build_model(load_config(config), input_shape, num_outputs)
 
 
-def summary(net: nn.Module, input_shape: Sequence[int], *, batch_size: int = -1, dtype: torch.dtype = torch.float32) -> Summary:
+def summary(
+    net: nn.Module, input_shape: Sequence[int], *, batch_size: int = -1, dtype: torch.dtype = torch.float32
+) -> Summary:
     """The torchsummary report on any module, with neurons, FLOPs and notes. `print` it, or read its fields.
 
     Args:

@@ -26,8 +26,8 @@ from nnzoo.errors import UsageError
 from nnzoo.models import MLP, HiddenLayer, Rule, freeze, initialize, plan
 from nnzoo.models.initializers import Assignment
 from nnzoo.training.decoding import Decoder
-from nnzoo.training.losses import BCELoss, CrossEntropyLoss, HingeLoss, Reads
 from nnzoo.training.loop import Settings
+from nnzoo.training.losses import BCELoss, CrossEntropyLoss, HingeLoss, Reads
 from nnzoo.training.optimizers import build_optimizer as optimizer_of
 from nnzoo.training.schedules import Schedule
 
@@ -123,9 +123,7 @@ def build_activation(section: activations.Activation | None) -> nn.Module | None
     return ACTIVATIONS[section.name](**fields_of(section))
 
 
-def build_model(
-    config: Config, input_shape: Sequence[int] | None = None, num_outputs: int | None = None
-) -> nn.Module:
+def build_model(config: Config, input_shape: Sequence[int] | None = None, num_outputs: int | None = None) -> nn.Module:
     """The network of a config, initialised from torch's global generator and with its frozen parameters frozen.
 
     Args:
@@ -154,7 +152,7 @@ def build_model(
 
 
 def prepare_model(config: Config, module: nn.Module) -> None:
-    """Initialises a module and freezes what the config names. `init: auto` leaves a module of the user's own as it is."""
+    """Initialises a module and freezes what the config names. `init: auto` leaves a user's own module as it is."""
     if not (isinstance(config.model, model_words.Custom) and isinstance(config.init, init_words.Auto)):
         assignments = plan_model(config, module)
         _check_values(config, assignments)
@@ -165,12 +163,14 @@ def prepare_model(config: Config, module: nn.Module) -> None:
         except UsageError as error:
             raise problems_of(config, [(("model", "freeze"), error.message)]) from None
     if not any(parameter.requires_grad for parameter in module.parameters()):
-        message = "every parameter is frozen: nothing is left to train." if config.model.freeze else "it has no parameters."
+        message = (
+            "every parameter is frozen: nothing is left to train." if config.model.freeze else "it has no parameters."
+        )
         raise problems_of(config, [(("model", "freeze") if config.model.freeze else ("model",), message)])
 
 
 def network_shape(config: Config) -> tuple[tuple[int, ...], int]:
-    """One sample as the network gets it, and the number of output units; data is read only where the words don't tell."""
+    """One sample as the network gets it, and the number of outputs; data is read only where the words don't tell."""
     facts = config.data.facts()
     if None in (facts.task, facts.input_shape, facts.num_classes, facts.num_targets):
         facts = facts_of(config, build_dataset(config))

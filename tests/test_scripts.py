@@ -35,19 +35,25 @@ from pathlib import Path
 
 with Path(os.environ["FAKE_LOG"]).open("a") as log:
     print(*sys.argv[1:], file=log)
-print("pip speaking", flush=True)
+assert Path("pyproject.toml").exists(), "-e . means this folder"
 site_packages = Path(__file__).parents[1]
-(site_packages / "half_a_package").touch()
-match os.environ.get("FAKE_PIP_DOES"):
-    case "fail":
-        sys.exit("ERROR: no matching distribution")
-    case "die":
-        os.kill(os.getpid(), signal.SIGKILL)
-    case "kill everything":
-        os.killpg(0, signal.SIGKILL)
-    case "wait":
-        Path(os.environ["FAKE_FIFO"]).read_text()
-(site_packages / "half_a_package").unlink()
+fate = os.environ.get("FAKE_PIP_DOES")
+if fate:
+    (site_packages / "half_a_package").touch()
+try:
+    print("pip speaking", flush=True)
+    match fate:
+        case "fail":
+            sys.exit("ERROR: no matching distribution")
+        case "die":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "kill everything":
+            os.killpg(0, signal.SIGKILL)
+        case "wait":
+            signal.alarm(30)
+            Path(os.environ["FAKE_FIFO"]).read_text()
+except KeyboardInterrupt:
+    sys.exit("ERROR: Operation cancelled by user")  # as the real one: no death by signal
 
 nnzoo = Path(sys.prefix, "bin", "nnzoo")
 nnzoo.write_text('#!/bin/sh\\nprintf "[%s]" "$PWD" "$@"\\nexit "${FAKE_STATUS:-0}"\\n')
@@ -212,6 +218,19 @@ def test_killed_install_is_made_anew(checkout: Checkout, death: str, status: int
     assert result.returncode == 0, result.stderr
     assert not checkout.has_half_a_package()
     assert checkout.run("nnzoo").stderr == ""
+
+
+def test_install_interrupted_from_the_keyboard_is_made_anew(checkout: Checkout, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    with checkout.start("nnzoo", FAKE_PIP_DOES="wait", FAKE_FIFO=str(tmp_path / "fifo")) as process:
+        assert process.stderr is not None
+        assert any("pip speaking" in line for line in process.stderr)
+        os.killpg(process.pid, signal.SIGINT)
+        assert "starts over" in process.stderr.read()
+    assert process.returncode in (-signal.SIGINT, 128 + signal.SIGINT)  # shells differ
+
+    assert checkout.run("nnzoo").returncode == 0
+    assert not checkout.has_half_a_package()
 
 
 def test_half_made_environment_is_made_anew(checkout: Checkout) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar, get_args
+from typing import Annotated, Any, ClassVar, TypeVar, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
@@ -13,9 +13,12 @@ T = TypeVar("T")
 
 
 class Section(BaseModel):
-    """A mapping of a config: unknown keys, wrong types and `true` for a number are errors, and nothing changes later."""
+    """A mapping of a config: unknown keys, wrong types, `true` for a number are errors, and nothing changes later."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
+
+    python_only: ClassVar[bool] = False
+    """Whether a file can't name it."""
 
 
 def _to_tuple(value: object) -> object:
@@ -72,6 +75,11 @@ def members(union: Any) -> dict[str, type[Section]]:
         for name in get_args(member.model_fields["name"].annotation):
             found[name] = member
     return found
+
+
+def listed(union: Any) -> dict[str, type[Section]]:
+    """The members that a file can name."""
+    return {name: member for name, member in members(union).items() if not member.python_only}
 
 
 def short(section: Section, values: dict[str, Any]) -> Any:

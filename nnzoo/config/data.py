@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -32,7 +32,7 @@ class Source(Section):
     def facts(self) -> Facts:
         """What the words alone tell of the data."""
 
-    def _divided(self) -> dict[str, bool]:
+    def _divided(self) -> dict[str, Any]:
         return {"has_val": self.split.val > 0, "has_test": self.split.test > 0}
 
 
@@ -45,8 +45,8 @@ class Gate(Source):
     seed: Int = Field(0, description="of the noise")
 
     def facts(self) -> Facts:
-        divided = self._divided() if self.samples else {"has_val": False, "has_test": False}
-        return Facts("classification", "features", 2, 0, (2,), normalize="none", **divided)
+        parts = self._divided() if self.samples else {"has_val": False, "has_test": False}
+        return Facts("classification", "features", 2, 0, (2,), normalize="none", **parts)
 
 
 class Moons(Source):
@@ -117,7 +117,9 @@ class Random(Source):
     name: Literal["random"]
     shape: Items[Count] = Field(description="of one sample: [F] features, [T, F] a sequence, [C, H, W] an image")
     samples: Count = Field(1000, description="number of samples")
-    classes: Annotated[Int, Field(ge=2)] | None = Field(None, description="number of classes; null: 2 unless `targets` is given")
+    classes: Annotated[Int, Field(ge=2)] | None = Field(
+        None, description="number of classes; null: 2 unless `targets` is given"
+    )
     targets: Count | None = Field(None, description="number of regression targets, in place of classes")
     seed: Int = Field(0, description="of the numbers")
 
@@ -165,7 +167,7 @@ class BreastCancer(Source):
 
 
 class Diabetes(Source):
-    """Regression of disease progression of 442 patients from ten measurements, bundled with scikit-learn (Efron 2004)."""
+    """Disease progression of 442 patients from ten measurements, bundled with scikit-learn (Efron et al. 2004)."""
 
     name: Literal["diabetes"]
 
@@ -174,7 +176,7 @@ class Diabetes(Source):
 
 
 class Arrays(Source):
-    """Your own arrays: an .npz, or a folder of .npy files, with `x`, `y` and, if given, `x_val`, `y_val`, `x_test`, `y_test`."""
+    """Your own arrays: an .npz or a folder of .npy, with `x` and `y`; also `x_val`, `y_val`, `x_test`, `y_test`."""
 
     name: Literal["arrays"]
     path: str = Field(description="an .npz file, or a folder of .npy files (read memory-mapped)")

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from nnzoo.config.activation import Activation
-from nnzoo.config.base import ByName, Section, members
+from nnzoo.config.base import ByName, Section, listed, members
 from nnzoo.config.data import DataSection
 from nnzoo.config.document import Entry, Path, Place
 from nnzoo.config.experiment import Config
@@ -154,8 +154,8 @@ def _tag_message(details: ErrorDetails) -> str:
     if details["type"] == "union_tag_not_found":
         return "`name` is missing: which one is it?"
     names = [name.strip().strip("'") for name in str(context["expected_tags"]).split(",")]
-    word = next(_by_name(union).word for union in UNIONS if list(members(union)) == names)
-    shown = [name for name in names if name != "custom"]
+    union = next(union for union in UNIONS if list(members(union)) == names)
+    word, shown = _by_name(union).word, list(listed(union))
     return f"'{context['tag']}' is not {word}.{did_you_mean(context['tag'], shown)} ({', '.join(shown)})"
 
 
@@ -172,7 +172,8 @@ def _expected(details: ErrorDetails) -> tuple[str, list[str]]:
         key, phrase = _BOUNDS[kind]
         return f"{phrase} {context[key]}", []
     if kind in ("too_long", "too_short"):
-        return f"{'at most' if kind == 'too_long' else 'at least'} {context.get('max_length', context.get('min_length'))} items", []
+        key, phrase = ("max_length", "at most") if kind == "too_long" else ("min_length", "at least")
+        return f"{phrase} {context[key]} items", []
     return _EXPECTED.get(kind, ""), []
 
 

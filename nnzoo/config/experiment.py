@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, PrivateAttr
 
-from nnzoo.config.base import Int, Items, Section
+from nnzoo.config.base import Items, Section
 from nnzoo.config.data import DataSection
 from nnzoo.config.document import Entry
 from nnzoo.config.init import Auto, Init

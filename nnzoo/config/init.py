@@ -30,7 +30,9 @@ def _check_numbers(values: list[Any]) -> list[Any]:
     return values
 
 
-Numbers = Annotated[list[Any], AfterValidator(_check_numbers), BeforeValidator(lambda v: [*v] if isinstance(v, tuple) else v)]
+Numbers = Annotated[
+    list[Any], AfterValidator(_check_numbers), BeforeValidator(lambda v: [*v] if isinstance(v, tuple) else v)
+]
 
 
 class Zeros(Section):

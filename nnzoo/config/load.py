@@ -83,7 +83,9 @@ def origin(config: Config) -> Entry:
 
 def to_yaml(config: Config) -> str:
     """The config as a file with every key written out."""
-    return yaml.dump(dump(config), Dumper=_Dumper, sort_keys=False, default_flow_style=None, allow_unicode=True, width=120)
+    return yaml.dump(
+        dump(config), Dumper=_Dumper, sort_keys=False, default_flow_style=None, allow_unicode=True, width=120
+    )
 
 
 class _Dumper(yaml.SafeDumper):
@@ -114,7 +116,9 @@ def config_path(text: str) -> Path:
     if path.is_dir():
         raise UsageError("a folder without a config.yaml. Give a YAML file or a run directory.", where=text)
     hint = did_you_mean(path.stem, shipped)
-    raise UsageError(f"no such file, run directory or shipped config.{hint} (`nnzoo list configs` names them)", where=text)
+    raise UsageError(
+        f"no such file, run directory or shipped config.{hint} (`nnzoo list configs` names them)", where=text
+    )
 
 
 def _document(config: ConfigLike) -> Entry:
@@ -207,7 +211,9 @@ def _parse_overrides(overrides: Mapping[str, Any] | Sequence[str]) -> list[tuple
         for text in overrides:
             key, equals, value = text.partition("=")
             if not equals or not key:
-                raise UsageError(f"'{text}' is no override. Write KEY=VALUE, such as optimizer.lr=3e-4.", where="override")
+                raise UsageError(
+                    f"'{text}' is no override. Write KEY=VALUE, such as optimizer.lr=3e-4.", where="override"
+                )
             pairs.append((key, _parse_value(value, text)))
     for key, entry in pairs:
         path = tuple(int(part) if part.isdigit() else part for part in key.split("."))

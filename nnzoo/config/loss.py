@@ -1,4 +1,4 @@
-"""Losses: torch's own names and fields. They read logits, or, after an activation that gives probabilities, their log."""
+"""Losses: torch's own names and fields. They read logits, or the log of what an activation made probabilities."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from nnzoo.config.base import ByName, Items, Positive, Probability, Section
 class Loss(Section):
     """What every loss has, and what is known of it without any data."""
 
+    name: str
+
     tasks: ClassVar[frozenset[str]]
     binary_units: ClassVar[int] = 1
     """Output units for two classes; with more, every loss has one unit a class."""
     reads: ClassVar[Literal["logits", "margins", "values"]]
-    """What the output units mean to the loss: logits of probabilities, signed margins, or the targets' own values."""
+    """What output units mean to the loss: logits of probabilities, signed margins, or the targets' own values."""
 
     reduction: Literal["mean", "sum"] = Field("mean", description="over the samples of a batch")
 
@@ -31,7 +33,7 @@ class AutoLoss(Loss):
 
 
 class CrossEntropy(Loss):
-    """-log p of the true class, p = softmax(outputs): maximum likelihood of the classes. Targets may be probabilities."""
+    """-log p of the true class, p = softmax(outputs): maximum likelihood. Targets may be probabilities."""
 
     tasks = frozenset({"classification"})
     binary_units = 2

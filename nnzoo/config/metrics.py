@@ -29,7 +29,9 @@ _VALUES = frozenset({"regression"})
 
 METRICS: dict[str, Metric] = {
     "accuracy": Metric("max", _LABELS, "share of right answers; of right labels where a sample has several"),
-    "precision": Metric("max", _LABELS, "right among those called positive; the second of two classes, else the mean over all"),
+    "precision": Metric(
+        "max", _LABELS, "right among those called positive; the second of two classes, else the mean over all"
+    ),
     "recall": Metric("max", _LABELS, "found among the positives; the second of two classes, else the mean over all"),
     "f1": Metric("max", _LABELS, "harmonic mean of precision and recall, class by class, then as they are averaged"),
     "mae": Metric("min", _VALUES, "mean |prediction - target|, in the target's own unit"),

@@ -26,7 +26,9 @@ class Layer(Section):
     activation: Activation | None = Field(None, description="null: the model's")
     init: Init | None = Field(None, description="null: the model's")
     bias: bool | None = Field(None, description="whether the layer has biases; null: the model's")
-    batch_norm: bool | None = Field(None, description="normalise over the batch before the activation; null: the model's")
+    batch_norm: bool | None = Field(
+        None, description="normalise over the batch before the activation; null: the model's"
+    )
     dropout: Probability | None = Field(None, description="share of units silenced in training; null: the model's")
 
 
@@ -36,7 +38,8 @@ class Model(Section):
     layouts: ClassVar[frozenset[str]] = frozenset({"features", "sequence", "image"})
 
     freeze: str | Items[str] = Field(
-        (), description="parameters that stay as they are: `backbone` (all but the last layer) or fnmatch patterns: `*.bias`"
+        (),
+        description="what is not trained: `backbone` (all but the last layer) or fnmatch patterns, such as `*.bias`",
     )
 
 
@@ -48,7 +51,7 @@ class Linear(Model):
 
 
 class Mlp(Model):
-    """A feedforward network: each hidden layer is linear, batch norm, activation, dropout. Inputs are flattened."""
+    """A feedforward network; each hidden layer is linear, batch norm, activation, dropout. Inputs are flattened."""
 
     name: Literal["mlp"]
     hidden: Items[Count] | None = Field(None, description="units of each hidden layer, may be empty; null: [64, 32]")
@@ -63,6 +66,7 @@ class Mlp(Model):
 class Custom(Model):
     """Your own nn.Module, handed to `nnzoo.train(config, model=...)` from Python; a file can't name it."""
 
+    python_only = True
     layouts = frozenset({"features", "sequence", "image", "tokens"})
 
     name: Literal["custom"]

@@ -1,4 +1,4 @@
-"""What is done to inputs and targets before the network sees them: fitted on the train split alone, saved with the weights."""
+"""What is done to inputs and targets first: fitted on the train split alone, saved with the weights."""
 
 from __future__ import annotations
 

@@ -190,3 +190,13 @@ class _Builder:
                     return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
         self.refuse(node.start_mark, f"the tag {node.tag} is not allowed. Write the plain value.")
         return None
+
+
+def flow(value: object) -> str:
+    """A value as it would be written on one line."""
+    return (
+        yaml.safe_dump(value, default_flow_style=True, width=10_000, sort_keys=False)
+        .strip()
+        .removesuffix("...")
+        .strip()
+    )

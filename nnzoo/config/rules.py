@@ -44,7 +44,10 @@ def _data(config: Config, facts: Facts) -> Iterator[Problem]:
 def _preprocess(config: Config, facts: Facts) -> Iterator[Problem]:
     steps = config.preprocess
     if steps.pca and steps.zca:
-        yield ("preprocess", "zca"), "pca and zca both rotate the inputs. Choose one; `pca: {whiten: true}` whitens too."
+        yield (
+            ("preprocess", "zca"),
+            "pca and zca both rotate the inputs. Choose one; `pca: {whiten: true}` whitens too.",
+        )
     if facts.layout == "tokens" and (steps.normalize not in ("auto", "none") or steps.pca or steps.zca):
         yield ("preprocess",), "tokens are names, not amounts: they can't be normalized or rotated. Leave it out."
     if steps.scale_target is True and facts.task in ("classification", "multilabel"):
@@ -110,13 +113,21 @@ def _output(config: Config, facts: Facts) -> Iterator[Problem]:
     if chosen.reads == "margins":
         yield path, f"{chosen.name} reads margins of either sign, not the probabilities of {activation}. Use identity."
     elif chosen.name == "cross_entropy" and activation == "sigmoid":
-        yield path, "cross_entropy needs probabilities that sum to 1, sigmoid's do not. Use softmax, identity or `loss: bce`."
-    elif chosen.name == "bce" and (activation == "log_softmax" or (activation == "softmax" and facts.task == "multilabel")):
+        yield (
+            path,
+            "cross_entropy needs probabilities that sum to 1, sigmoid's do not. Use softmax, identity or `loss: bce`.",
+        )
+    elif chosen.name == "bce" and (
+        activation == "log_softmax" or (activation == "softmax" and facts.task == "multilabel")
+    ):
         yield path, f"bce asks one yes or no of each output, {activation} ties them together. Use sigmoid or identity."
     elif chosen.reads == "values" and activation == "log_softmax":
-        yield path, f"{chosen.name} compares outputs with their targets; log_softmax is never above 0. Use softmax or identity."
+        yield (
+            path,
+            f"{chosen.name} compares outputs with their targets; log_softmax is never above 0. Use softmax.",
+        )
     elif activation == "softmax" and num_outputs(chosen, facts) == 1:
-        yield path, "there is one output unit, and softmax over one unit is always 1. Use sigmoid or identity."
+        yield path, "there is one output unit, and softmax over one is always 1. Use sigmoid or identity."
 
 
 def _metrics(config: Config, facts: Facts) -> Iterator[Problem]:
@@ -135,11 +146,10 @@ def _monitor(config: Config, facts: Facts) -> Iterator[Problem]:
     monitor = config.train.monitor
     if monitor == "auto":
         return
-    metrics = config.train.metrics
-    if metrics == "auto":
-        metrics = DEFAULT_METRICS[facts.task] if facts.task else tuple(METRICS)  # type: ignore[assignment]
+    given = config.train.metrics
+    by_default = DEFAULT_METRICS[facts.task] if facts.task else METRICS
     splits = ["train"] if facts.has_val is False else ["val", "train"]
-    allowed = [f"{split}/{name}" for split in splits for name in ("loss", *metrics)]
+    allowed = [f"{split}/{name}" for split in splits for name in ("loss", *(by_default if given == "auto" else given))]
     if monitor not in allowed:
         why = " There is no val split." if facts.has_val is False and monitor.startswith("val/") else ""
         yield (
@@ -162,7 +172,10 @@ def _scheduler(config: Config, facts: Facts) -> Iterator[Problem]:  # noqa: ARG0
             f"{chosen.warmup_epochs} epochs of warm-up leave nothing of train.epochs ({config.train.epochs}).",
         )
     if isinstance(chosen, scheduler.Plateau) and chosen.interval == "step":
-        yield ("scheduler", "interval"), "plateau follows the monitor, which is measured once an epoch. Use `interval: epoch`."
+        yield (
+            ("scheduler", "interval"),
+            "plateau follows the monitor, which is measured once an epoch. Use `interval: epoch`.",
+        )
     if isinstance(chosen, scheduler.MultiStepLr) and list(chosen.milestones) != sorted(set(chosen.milestones)):
         yield ("scheduler", "milestones"), f"expected rising numbers, got {list(chosen.milestones)}."
 

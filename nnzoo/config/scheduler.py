@@ -1,4 +1,4 @@
-"""Learning-rate schedulers: torch's names and fields. Lengths count epochs, or optimizer steps with `interval: step`."""
+"""Learning-rate schedulers: torch's names and fields. Lengths count epochs, or steps with `interval: step`."""
 
 from __future__ import annotations
 

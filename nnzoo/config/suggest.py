@@ -180,7 +180,9 @@ def nearest(word: str, allowed: Iterable[str]) -> str | None:
     for synonym in SYNONYMS.get(lowered, ()):
         if synonym in names:
             return synonym
-    starts = [name for name in names if len(lowered) > 1 and (name.startswith(lowered) or lowered.startswith(f"{name}_"))]
+    starts = [
+        name for name in names if len(lowered) > 1 and (name.startswith(lowered) or lowered.startswith(f"{name}_"))
+    ]
     if starts:
         return min(starts, key=len)
     close = difflib.get_close_matches(lowered, by_case, n=1, cutoff=0.4)

@@ -20,7 +20,7 @@ class EarlyStopping(Section):
 
 
 class CheckpointEvery(Section):
-    """When last.pt and metrics.csv are written, at most once a second; at the end and on a signal always. null: never."""
+    """When last.pt is written, at most once a second; at the end and on a signal always. null: not for that reason."""
 
     every_epochs: Count | None = Field(1, description="epochs")
     every_steps: Count | None = Field(None, description="optimizer steps")
@@ -29,7 +29,9 @@ class CheckpointEvery(Section):
 
 def _check_device(device: str) -> str:
     if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", device):
-        raise PydanticCustomError("device", "expected auto, cpu, cuda, cuda:N or mps, got '{device}'", {"device": device})
+        raise PydanticCustomError(
+            "device", "expected auto, cpu, cuda, cuda:N or mps, got '{device}'", {"device": device}
+        )
     return device
 
 
@@ -40,9 +42,15 @@ class Train(Section):
     """The training loop."""
 
     epochs: Count = Field(20, description="the most epochs to train")
-    batch_size: Count | Literal["full"] = Field(32, description="samples a batch; full: one batch an epoch, in file order")
-    monitor: str = Field("auto", description="what the best weights are chosen by: val/loss, train/loss, val/accuracy, ...")
-    mode: Literal["auto", "min", "max"] = Field("auto", description="whether less or more is better; auto: as the metric says")
+    batch_size: Count | Literal["full"] = Field(
+        32, description="samples a batch; full: one batch an epoch, in file order"
+    )
+    monitor: str = Field(
+        "auto", description="what the best weights are chosen by: val/loss, train/loss, val/accuracy, ..."
+    )
+    mode: Literal["auto", "min", "max"] = Field(
+        "auto", description="whether less or more is better; auto: as the metric says"
+    )
     early_stopping: EarlyStopping | None = Field(EarlyStopping(), description="null: train all epochs")
     metrics: Literal["auto"] | Items[MetricName] = Field("auto", description="measured on train and val every epoch")
     clip_grad_norm: Positive | None = Field(None, description="gradients are scaled down to this 2-norm")

@@ -30,8 +30,9 @@ def baseline(dataset: Dataset, split: str) -> dict[str, float]:
     targets = measured.targets.double()
     errors = targets - train.targets.double().mean(dim=0)  # (N, M)
     mse = errors.square().mean(dim=0)  # (M,)
-    variance = targets.var(dim=0, correction=0)
-    r2 = torch.where(variance > 0, 1 - mse / variance, (mse == 0).double())
+    # The rounding of its mean gives even a constant target a variance, so its range has to tell.
+    constant = targets.amax(dim=0) == targets.amin(dim=0)
+    r2 = torch.where(constant, (mse == 0).double(), 1 - mse / targets.var(dim=0, correction=0))
     return {
         "mae": float(errors.abs().mean()),
         "mse": float(mse.mean()),

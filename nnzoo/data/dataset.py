@@ -20,7 +20,7 @@ def row_slices(values: Tensor) -> list[slice]:
     return [slice(start, start + num_rows) for start in range(0, len(values), num_rows)]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Split:
     """The samples of one part of the data.
 
@@ -48,7 +48,7 @@ class Split:
         return Split(self.inputs.index_select(0, indices), self.targets.index_select(0, indices), lengths)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Dataset:
     """Data as a source gives it, and, split and preprocessed, as the training loop takes it.
 

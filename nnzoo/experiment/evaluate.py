@@ -94,7 +94,9 @@ def evaluate_checkpoint(
     return _measure(trained, config, dataset, chosen, batch_size)
 
 
-def _measure(trained: TrainedModel, config: Config, dataset: Dataset, chosen: str, batch_size: int | None) -> EvalResult:
+def _measure(
+    trained: TrainedModel, config: Config, dataset: Dataset, chosen: str, batch_size: int | None
+) -> EvalResult:
     device = next(trained.module.parameters()).device
     loss = build_loss(config, dataset).to(device)
     settings = build_settings(config)

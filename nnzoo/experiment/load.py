@@ -63,7 +63,7 @@ class TrainedModel:
         """
         inputs = self._inputs(raw)
         device = next(self.module.parameters()).device
-        parts = inputs.split(eval_batch_size(inputs, 1)) if len(inputs) else (inputs,)
+        parts = torch.split(inputs, eval_batch_size(inputs, 1)) if len(inputs) else (inputs,)
         return torch.cat([self.module(self.preprocess(part.to(device))).cpu() for part in parts])
 
     def predict(self, raw: ArrayLike | Tensor) -> NDArray[Any]:
@@ -138,7 +138,8 @@ def load(
         raise CheckpointError("damaged: its metadata does not describe a network.", where=str(path)) from None
     if custom and model is None:
         raise UsageError(
-            "these are the weights of a module of your own. Pass it: nnzoo.load(path, model=MyModule()).", where=str(path)
+            "these are the weights of a module of your own. Pass it: nnzoo.load(path, model=MyModule()).",
+            where=str(path),
         )
     module = model if model is not None else build_model(config, input_shape, outputs)
     try:

@@ -65,4 +65,6 @@ def predictions(
     except UsageError:
         return ["input", *header], [[index, *row] for index, row in enumerate(table)]
     header += [f"probability_{name}" for name in classes]
-    return ["input", *header], [[index, *row, *shares] for index, (row, shares) in enumerate(zip(table, probabilities, strict=True))]
+    return ["input", *header], [
+        [index, *row, *shares] for index, (row, shares) in enumerate(zip(table, probabilities, strict=True))
+    ]

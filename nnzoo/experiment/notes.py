@@ -14,7 +14,7 @@ def config_notes(config: Config) -> list[str]:
     applied = {"cross_entropy": ("softmax", "log_softmax"), "bce": ("sigmoid", "softmax")}
     if activation in applied.get(loss, ()):
         return [
-            f"output activation: {loss} applies {activation} itself when it gets logits, and more precisely; here it takes "
-            f"the log of the network's probabilities. `output: {{activation: identity}}` trains the same network."
+            f"output activation: {loss} applies {activation} itself when it gets logits, and more precisely; here it "
+            "takes the log of the network's probabilities. `output: {activation: identity}` trains the same network."
         ]
     return []

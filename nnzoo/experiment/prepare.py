@@ -21,8 +21,8 @@ from nnzoo.data import Dataset, Preprocess, Split, missing_classes
 from nnzoo.errors import DataError, UsageError
 from nnzoo.run.log import log
 from nnzoo.training.decoding import Decoder
-from nnzoo.training.losses import CrossEntropyLoss
 from nnzoo.training.loop import Settings
+from nnzoo.training.losses import CrossEntropyLoss
 
 
 @dataclass(frozen=True)
@@ -83,14 +83,25 @@ def prepare(config: Config, *, batches: int | None = None) -> Experiment:
         dataset = truncate(dataset, batches * config.train.batch_size)
     splits = encode(preprocess.transform(dataset), decoder, loss, device)
     return Experiment(
-        resolved, facts, dataset, preprocess.to(device), splits, decoder, loss, outputs, device, build_settings(resolved)
+        resolved,
+        facts,
+        dataset,
+        preprocess.to(device),
+        splits,
+        decoder,
+        loss,
+        outputs,
+        device,
+        build_settings(resolved),
     )
 
 
 def truncate(dataset: Dataset, samples: int) -> Dataset:
     """The first samples of each split."""
     splits = {
-        name: Split(split.inputs[:samples], split.targets[:samples], None if split.lengths is None else split.lengths[:samples])
+        name: Split(
+            split.inputs[:samples], split.targets[:samples], None if split.lengths is None else split.lengths[:samples]
+        )
         for name, split in dataset.splits.items()
     }
     return replace(dataset, splits=splits)

@@ -160,9 +160,7 @@ def build_state(
     return state, report
 
 
-def _run(
-    experiment: Experiment, state: TrainState, report: Summary, folder: Path, *, resume: bool, quiet: bool
-) -> Run:
+def _run(experiment: Experiment, state: TrainState, report: Summary, folder: Path, *, resume: bool, quiet: bool) -> Run:
     """Trains in a run directory, whatever the end."""
     recorder = Recorder(folder, experiment, report.render(), report.num_parameters)
     try:
@@ -228,18 +226,15 @@ def _dry_run(experiment: Experiment, state: TrainState, report: Summary, runs_di
 
 @contextlib.contextmanager
 def deterministic(config: Config) -> Iterator[None]:
-    """Has torch refuse CUDA kernels whose result depends on timing, while it is entered, if the config asks for that."""
+    """Has torch refuse CUDA kernels whose result depends on timing, if the config asks for that."""
     if not config.train.deterministic or not torch.cuda.is_available():
         yield
         return
     # cuBLAS reads it when it is first used.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     before = torch.are_deterministic_algorithms_enabled()
-    fill = torch.utils.deterministic.fill_uninitialized_memory
     torch.use_deterministic_algorithms(True)
-    torch.utils.deterministic.fill_uninitialized_memory = False
     try:
         yield
     finally:
         torch.use_deterministic_algorithms(before)
-        torch.utils.deterministic.fill_uninitialized_memory = fill

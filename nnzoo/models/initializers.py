@@ -105,7 +105,10 @@ def plan(model: nn.Module, rule: Rule, by_layer: Mapping[str, Rule] | None = Non
     for name, module in model.named_modules():
         chosen = _covering(name, by_layer or {}) or rule
         for key, parameter in module.named_parameters(recurse=False):
-            is_weight, is_bias = parameter.ndim >= 2, "bias" in key and hasattr(module, "weight") and module.weight.ndim >= 2
+            is_weight, is_bias = (
+                parameter.ndim >= 2,
+                "bias" in key and hasattr(module, "weight") and module.weight.ndim >= 2,
+            )
             given = chosen if is_weight else chosen.bias if is_bias else None
             if given is None or given.name == "default":
                 continue

@@ -15,9 +15,11 @@ BatchNorm = nn.modules.batchnorm._BatchNorm
 def head_of(model: nn.Module) -> str:
     """The dotted name of the last layer: the module's own `head`, else the last one with parameters of its own."""
     head = getattr(model, "head", None)
-    if isinstance(head, str):
-        return head
-    return [name for name, module in model.named_modules() if any(True for _ in module.parameters(recurse=False))][-1]
+    return (
+        head
+        if isinstance(head, str)
+        else [name for name, module in model.named_modules() if any(True for _ in module.parameters(recurse=False))][-1]
+    )
 
 
 def freeze(model: nn.Module, patterns: str | Sequence[str]) -> None:
@@ -41,7 +43,7 @@ def freeze(model: nn.Module, patterns: str | Sequence[str]) -> None:
             names = ", ".join(name for name, _ in model.named_parameters())
             raise UsageError(f"'{pattern}' matches no parameter ({names}).", where="model.freeze")
         for parameter in matched:
-            parameter.requires_grad_(requires_grad=False)
+            parameter.requires_grad_(False)
 
 
 def set_train_mode(model: nn.Module) -> None:

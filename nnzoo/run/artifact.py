@@ -1,4 +1,4 @@
-"""best.safetensors: the file to share. Weights and fitted preprocessing as tensors, everything else as one JSON text."""
+"""best.safetensors, the file to share: weights and fitted preprocessing as tensors, the rest as one JSON text."""
 
 from __future__ import annotations
 
@@ -79,7 +79,9 @@ def load_artifact(path: Path) -> Artifact:
     except (ValueError, KeyError, AttributeError):
         raise CheckpointError("damaged: its metadata can't be read.", where=where) from None
     if version != VERSION:
-        raise CheckpointError(f"of format version {version}; this nnzoo reads version {VERSION}. Update nnzoo.", where=where)
+        raise CheckpointError(
+            f"of format version {version}; this nnzoo reads version {VERSION}. Update nnzoo.", where=where
+        )
     if digest != _digest(tensors):
         raise CheckpointError("damaged: the checksum of its tensors is wrong.", where=where)
     tensors |= {alias: tensors[name] for alias, name in aliases.items()}

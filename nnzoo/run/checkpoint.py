@@ -1,4 +1,7 @@
-"""last.pt: all that resuming needs, as tensors and primitives. Read with torch's weights-only reader, after a check of our own."""
+"""last.pt: all that resuming needs, as tensors and primitives.
+
+It is read with torch's weights-only reader, after a check of our own.
+"""
 
 from __future__ import annotations
 
@@ -47,21 +50,26 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         raise CheckpointError("no nnzoo checkpoint.", where=where)
     version = state.get("version")
     if version != VERSION:
-        raise CheckpointError(f"of format version {version}; this nnzoo reads version {VERSION}. Update nnzoo.", where=where)
+        raise CheckpointError(
+            f"of format version {version}; this nnzoo reads version {VERSION}. Update nnzoo.", where=where
+        )
     return state
 
 
 def _check_archive(path: Path) -> None:
-    """torch's reader is neither bounded nor does it verify: compressed entries could unpack to any size, bits could flip."""
+    """Torch's reader has no bounds and verifies nothing: compressed entries could unpack to any size, bits flip."""
     where = str(path)
     try:
         size = path.stat().st_size
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
-            if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries) or sum(
-                entry.file_size for entry in entries
-            ) > size:
-                raise CheckpointError("no nnzoo checkpoint: its entries are compressed or larger than the file.", where=where)
+            if (
+                any(entry.compress_type != zipfile.ZIP_STORED for entry in entries)
+                or sum(entry.file_size for entry in entries) > size
+            ):
+                raise CheckpointError(
+                    "no nnzoo checkpoint: its entries are compressed or larger than the file.", where=where
+                )
             damaged = archive.testzip()
     except OSError as error:
         raise CheckpointError(f"can't be read: {error.strerror}.", where=where) from None

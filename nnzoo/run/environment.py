@@ -32,7 +32,9 @@ def environment(device: torch.device, seed: int) -> dict[str, Any]:
         "platform": platform.platform(),
         "versions": versions(),
         "device": str(device),
-        "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine(),
+        "device_name": torch.cuda.get_device_name(device)
+        if device.type == "cuda"
+        else platform.processor() or platform.machine(),
         "num_threads": torch.get_num_threads(),
         "seed": seed,
         "command": sys.argv,

@@ -31,6 +31,6 @@ def boundaries(num_samples: int, batch_size: int, *, at_least_two: bool) -> list
 
 
 def eval_batch_size(inputs: Tensor, batch_size: int) -> int:
-    """Samples an evaluation batch: many small ones or few large ones, by a fixed rule, since it decides the last bits."""
+    """Samples an evaluation batch: many small or few large ones, by a fixed rule, since it decides the last bits."""
     per_sample = max(1, inputs[0].numel())
     return max(batch_size, min(MAX_EVAL_BATCH, EVAL_NUMBERS // per_sample))

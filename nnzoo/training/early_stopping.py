@@ -11,8 +11,8 @@ from typing import Any, Literal
 class EarlyStopping:
     """Watches the monitor (Prechelt 1998).
 
-    The best epoch is the one with the best value, however small the gain. Patience is lost by epochs that do not beat the
-    value at the last gain of more than `min_delta`.
+    The best epoch is the one with the best value, however small the gain. Patience is lost by epochs that do not beat
+    the value at the last gain of more than `min_delta`.
 
     Attributes:
         mode: Whether less or more is better.
@@ -43,8 +43,8 @@ class EarlyStopping:
             return True
         return False
 
-    @property
     def should_stop(self) -> bool:
+        """Whether patience is used up."""
         return self.patience is not None and self.waited >= self.patience
 
     def _gains(self, value: float, over: float, by: float) -> bool:

@@ -71,7 +71,7 @@ def evaluate(
     total = LossSum(loss)
     kept = []
     size = batch_size if exact else eval_batch_size(split.inputs, batch_size)
-    for inputs, targets in zip(split.inputs.split(size), split.targets.split(size), strict=True):
+    for inputs, targets in zip(torch.split(split.inputs, size), torch.split(split.targets, size), strict=True):
         outputs = model(inputs)
         value = loss(outputs, targets)
         # On the CPU plain floats are cheaper than tensors; on a device reading one would wait.

@@ -122,21 +122,21 @@ def fit(
     """
     timer = CheckpointTimer(settings, save)
     timer.write(state)
-    status: Status = "early_stopped" if state.early_stopping.should_stop else "completed"
-    while state.epoch < settings.epochs and not state.early_stopping.should_stop:
+    status: Status = "early_stopped" if state.early_stopping.should_stop() else "completed"
+    while state.epoch < settings.epochs and not state.early_stopping.should_stop():
         start = time.monotonic() - state.epoch_seconds
-        lr = train_epoch(state, splits["train"], settings, timer=timer, progress=progress, stop=stop, start=start)
+        train_epoch(state, splits["train"], settings, timer=timer, progress=progress, stop=stop, start=start)
         if stop.signal_number is not None:
             state.epoch_seconds = time.monotonic() - start
             timer.write(state)
             return "interrupted"
-        row = end_epoch(state, splits, decoder, settings, lr=lr, start=start)
+        row = end_epoch(state, splits, decoder, settings, start=start)
         is_best = state.early_stopping.update(row[settings.monitor], state.epoch)
         if is_best:
             state.keep_best()
         state.schedule.after_epoch(row[settings.monitor])
         progress.report(row, is_best=is_best)
-        if state.early_stopping.should_stop:
+        if state.early_stopping.should_stop():
             status = "early_stopped"
         elif settings.max_seconds is not None and state.seconds >= settings.max_seconds:
             break
@@ -155,19 +155,18 @@ def train_epoch(
     progress: Progress,
     stop: StopRequest,
     start: float,
-) -> float:
-    """The rest of an epoch: all of it, or what a checkpoint inside it left. Returns the lr of its last step."""
+) -> None:
+    """The rest of an epoch: all of it, or what a checkpoint inside it left."""
     set_train_mode(state.model)
     device = split.targets.device
     full = settings.batch_size == 0
     order = None if full else epoch_order(len(split), seed=settings.seed, epoch=state.epoch, device=device)
     batches = boundaries(len(split), settings.batch_size or len(split), at_least_two=has_batch_norm(state.model))
     weights = penalised(state.model)
-    lr = state.schedule.lr
     progress.start_epoch(state.epoch + 1, len(batches), state.batch)
     while state.batch < len(batches):
         group = batches[state.batch : state.batch + settings.accumulate]
-        lr = state.schedule.lr
+        state.lr = state.schedule.lr
         train_step(state, [take(split, order, start_, end) for start_, end in group], weights, settings)
         state.step += 1
         state.batch += len(group)
@@ -178,7 +177,6 @@ def train_epoch(
         state.epoch_seconds = time.monotonic() - start
         timer.after_step(state)
     progress.end_epoch()
-    return lr
 
 
 def take(split: Split, order: Tensor | None, start: int, end: int) -> tuple[Tensor, Tensor]:
@@ -195,24 +193,21 @@ def train_step(
     """One optimizer step over one batch, or over several whose gradients add up to that of one large batch.
 
     Raises:
-        DivergedError: The loss is not finite. On a device this is noticed at the end of the epoch: reading it would wait.
+        DivergedError: The loss is not finite. On a device that is noticed at the end of the epoch: reading waits.
     """
     state.optimizer.zero_grad(set_to_none=True)
     num_samples = sum(len(targets) for _, targets in batches)
     for inputs, targets in batches:
         outputs = state.model(inputs)
         loss = state.loss(outputs, targets)
-        value: Tensor | float = loss.detach()
-        if loss.device.type == "cpu":
-            value = loss.item()
-            check_finite(value, state)
+        value = check_finite(loss.item(), state) if loss.device.type == "cpu" else loss.detach()
         shared = len(batches) > 1 and not state.train_loss.summed
         (loss * (len(targets) / num_samples) if shared else loss).backward()
         state.train_loss.add(value, denominator(state.loss, targets))
         state.train_metrics.add(outputs.detach(), targets)
     if settings.l2:
-        trained = [weight for weight in weights if weight.grad is not None]
-        torch._foreach_add_([w.grad for w in trained], [w.detach() for w in trained], alpha=2 * settings.l2)
+        trained = [(weight.grad, weight.detach()) for weight in weights if weight.grad is not None]
+        torch._foreach_add_([grad for grad, _ in trained], [weight for _, weight in trained], alpha=2 * settings.l2)
     if settings.clip_grad_norm is not None:
         nn.utils.clip_grad_norm_(state.model.parameters(), settings.clip_grad_norm)
     state.optimizer.step()
@@ -222,27 +217,29 @@ def train_step(
 
 @torch.no_grad()
 def shrink(weights: list[nn.Parameter], threshold: float) -> None:
-    """w <- sign(w) max(|w| - threshold, 0): the proximal step of L1, which reaches exactly zero (Tibshirani 1996)."""
+    """W <- sign(w) max(|w| - threshold, 0): the proximal step of L1, which reaches exactly zero (Tibshirani 1996)."""
     for weight in weights:
         weight.copy_(nn.functional.softshrink(weight, threshold))
 
 
-def check_finite(value: float, state: TrainState) -> None:
-    """Raises DivergedError if the loss is NaN or infinite."""
+def check_finite(value: float, state: TrainState) -> float:
+    """The loss, unless it is NaN or infinite: then DivergedError."""
     if not math.isfinite(value):
         raise DivergedError(
-            f"the training loss is {value} in epoch {state.epoch + 1}, step {state.step + 1}, at lr {state.schedule.lr:g}. "
-            "Try a smaller optimizer.lr, or train.clip_grad_norm: 1.0. The last good weights were kept.",
+            f"the training loss is {value} in epoch {state.epoch + 1}, step {state.step + 1}, "
+            f"at lr {state.schedule.lr:g}. Try a smaller optimizer.lr, or train.clip_grad_norm: 1.0. "
+            "The last good weights were kept.",
         )
+    return value
 
 
 def end_epoch(
-    state: TrainState, splits: dict[str, Split], decoder: Decoder, settings: Settings, *, lr: float, start: float
+    state: TrainState, splits: dict[str, Split], decoder: Decoder, settings: Settings, *, start: float
 ) -> dict[str, float]:
-    """Closes an epoch: measures val, records the row, starts the sums anew. On a device the only wait of the epoch."""
+    """Closes an epoch: measures val, records the row, starts the sums anew. The only wait for a device."""
     train = {"loss": state.train_loss.result(), **state.train_metrics.result()}
     check_finite(train["loss"], state)
-    row = {"epoch": float(state.epoch + 1), "step": float(state.step), "lr": lr}
+    row = {"epoch": float(state.epoch + 1), "step": float(state.step), "lr": state.lr}
     row |= {f"train/{name}": value for name, value in train.items()}
     if "val" in splits:
         val = evaluate(

@@ -1,4 +1,7 @@
-"""Metrics as sums: batches are added, the result is read once. Nothing is averaged over batches, so batch size is no matter."""
+"""Metrics as sums: batches are added, the result is read once.
+
+Nothing is averaged over batches, so the size of a batch does not matter.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from torch import Tensor
 
 from nnzoo.training.decoding import Decoder
 
-# Kept outputs are turned into sums when they reach this many numbers: a few large operations in place of many small ones.
+# Kept outputs become sums when they are this many numbers: a few large operations in place of many small ones.
 MAX_KEPT = 1_000_000
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -23,7 +23,7 @@ class Progress:
     def __init__(self, num_epochs: int, *, quiet: bool = False) -> None:
         self.num_epochs = num_epochs
         self.bars = not quiet and sys.stderr.isatty()
-        self._bar: tqdm[None] | None = None
+        self._bar: tqdm[Any] | None = None
 
     def start_epoch(self, epoch: int, num_steps: int, done: int) -> None:
         """Opens the bar of an epoch."""
@@ -31,7 +31,12 @@ class Progress:
             from tqdm import tqdm
 
             self._bar = tqdm(
-                total=num_steps, initial=done, desc=f"epoch {epoch}/{self.num_epochs}", leave=False, file=sys.stderr, mininterval=0.2
+                total=num_steps,
+                initial=done,
+                desc=f"epoch {epoch}/{self.num_epochs}",
+                leave=False,
+                file=sys.stderr,
+                mininterval=0.2,
             )
 
     def step(self) -> None:
@@ -49,5 +54,10 @@ class Progress:
         """One line for an epoch."""
         width = len(str(self.num_epochs))
         shown = [f"{key} {value:.4f}" for key, value in row.items() if "/" in key]
-        parts = [f"epoch {int(row['epoch']):{width}}/{self.num_epochs}", *shown, f"lr {row['lr']:.3g}", f"{row['seconds']:.2f} s"]
+        parts = [
+            f"epoch {int(row['epoch']):{width}}/{self.num_epochs}",
+            *shown,
+            f"lr {row['lr']:.3g}",
+            f"{row['seconds']:.2f} s",
+        ]
         log.info("%s%s", "  ".join(parts), "  *" if is_best else "")

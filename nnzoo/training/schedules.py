@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import torch
-from torch.optim.lr_scheduler import CosineAnnealingLR, ExponentialLR, LRScheduler, MultiStepLR, ReduceLROnPlateau, StepLR
+from torch.optim.lr_scheduler import (
+    CosineAnnealingLR,
+    ExponentialLR,
+    LRScheduler,
+    MultiStepLR,
+    ReduceLROnPlateau,
+    StepLR,
+)
 
 SCHEDULERS: dict[str, type[LRScheduler]] = {
     "step": StepLR,
@@ -19,8 +26,8 @@ SCHEDULERS: dict[str, type[LRScheduler]] = {
 class Schedule:
     """Moves the learning rate of an optimizer.
 
-    Step s of the warm-up, from 0, has lr * (s + 1) / warmup_steps. The scheduler's own t is 0 when the warm-up ends, and
-    counts epochs or steps from there.
+    Step s of the warm-up, from 0, has lr * (s + 1) / warmup_steps. The scheduler's own t is 0 when the warm-up ends,
+    and counts epochs or steps from there.
 
     Args:
         optimizer: Its groups' `lr` is moved.

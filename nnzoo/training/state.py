@@ -34,6 +34,7 @@ class TrainState:
         train_loss: Sum over those batches.
         train_metrics: Sums over those batches.
         best: The best weights by the monitor; None before the first finished epoch.
+        lr: Learning rate of the last step.
         seconds: Wall time spent in earlier sessions and finished epochs.
         epoch_seconds: Wall time spent in the epoch under way by earlier sessions.
     """
@@ -50,6 +51,7 @@ class TrainState:
     step: int = 0
     batch: int = 0
     best: dict[str, Tensor] | None = None
+    lr: float = 0.0
     seconds: float = 0.0
     epoch_seconds: float = 0.0
 
@@ -76,6 +78,7 @@ class TrainState:
             "batch": self.batch,
             "train_loss": [float(self.train_loss.total), float(self.train_loss.weight)],
             "train_metrics": self.train_metrics.state_dict(),
+            "lr": self.lr,
             "seconds": self.seconds,
             "epoch_seconds": self.epoch_seconds,
             "rng": rng_state(),
@@ -94,25 +97,31 @@ class TrainState:
         self.epoch, self.step, self.batch = state["epoch"], state["step"], state["batch"]
         self.train_loss.total, self.train_loss.weight = state["train_loss"]
         self.train_metrics.load_state_dict(state["train_metrics"], device)
-        self.seconds, self.epoch_seconds = state["seconds"], state["epoch_seconds"]
+        self.lr, self.seconds, self.epoch_seconds = state["lr"], state["seconds"], state["epoch_seconds"]
         set_rng_state(state["rng"])
 
 
 def seed_everything(seed: int) -> None:
     """Seeds every generator that weights, shuffling or dropout may draw from, a module of the user's own included."""
     torch.manual_seed(seed)
-    np.random.seed(seed % 2**32)  # noqa: NPY002
+    np.random.seed(seed % 2**32)
     random.seed(seed)
 
 
 def rng_state() -> dict[str, Any]:
     """The state of every generator as tensors and primitives."""
-    name, keys, position, has_gauss, cached = np.random.get_state(legacy=True)  # noqa: NPY002
+    name, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
     version, internal, gauss = random.getstate()
     return {
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-        "numpy": [str(name), torch.from_numpy(np.asarray(keys).astype(np.int64)), int(position), int(has_gauss), float(cached)],
+        "numpy": [
+            str(name),
+            torch.from_numpy(np.asarray(keys).astype(np.int64)),
+            int(position),
+            int(has_gauss),
+            float(cached),
+        ],
         "python": [version, torch.tensor(internal), gauss],
     }
 
@@ -123,6 +132,6 @@ def set_rng_state(state: dict[str, Any]) -> None:
     if torch.cuda.is_available() and len(state["cuda"]) == torch.cuda.device_count():
         torch.cuda.set_rng_state_all(state["cuda"])
     name, keys, position, has_gauss, cached = state["numpy"]
-    np.random.set_state((name, keys.numpy().astype(np.uint32), position, has_gauss, cached))  # noqa: NPY002
+    np.random.set_state((name, keys.numpy().astype(np.uint32), position, has_gauss, cached))
     version, internal, gauss = state["python"]
     random.setstate((version, tuple(internal.tolist()), gauss))

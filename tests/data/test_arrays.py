@@ -42,7 +42,7 @@ class TestInputs:
         assert torch.equal(dataset.train.inputs, torch.tensor(X, dtype=torch.float32))
         assert torch.equal(dataset.splits["val"].inputs, torch.tensor([[100.0, 101.0, 102.0]]))
         assert dataset.train.targets.tolist() == [0, 1, 0, 1]
-        assert dataset.classes == ("0", "1")
+        assert (dataset.classes, dataset.num_tokens) == (("0", "1"), 0)
         assert (dataset.task, dataset.layout, sorted(dataset.splits)) == (
             "classification",
             "features",
@@ -88,7 +88,6 @@ class TestInputs:
         dataset = _load(tmp_path, x, np.array([0, 1]), x_test=x + 4, y_test=np.array([0, 1]))
         assert dataset.num_tokens == 8
         assert dataset.train.inputs.dtype == torch.int64
-        assert _load(tmp_path / "..", X).num_tokens == 0
 
     @pytest.mark.parametrize("dtype", [np.float32, np.int64])
     def test_content_of_padding_never_arrives(self, dtype: Any, tmp_path: Path) -> None:
@@ -125,7 +124,7 @@ class TestTargets:
             (np.array([[3], [1], [3], [1]]), ("1", "3"), [1, 0, 1, 0]),
             (np.array([True, False, False, True]), ("False", "True"), [1, 0, 0, 1]),
             (np.array(["dog", "cat", "dog", "ant"]), ("ant", "cat", "dog"), [2, 1, 2, 0]),
-            (np.array(["ü", "a", "a", "a"]).astype("U").view(), ("a", "ü"), [1, 0, 0, 0]),
+            (np.array(["ü", "a", "a", "a"]), ("a", "ü"), [1, 0, 0, 0]),
             (np.array([b"b", b"a", b"a", b"b"]), ("a", "b"), [1, 0, 0, 1]),
         ],
     )
@@ -259,12 +258,10 @@ def test_bad_arrays_are_refused(
     name: str, arrays: dict[str, Any], options: dict[str, Any], message: str, tmp_path: Path
 ) -> None:
     path = _save(tmp_path / name, **{key: np.asarray(value) for key, value in arrays.items()})
-    with pytest.raises(
-        DataError, match=f"^{re.escape(str(path))}: .*{re.escape(message.partition(': ')[2] or message)}"
-    ):
+    with pytest.raises(DataError) as caught:
         load_arrays(path=path, **options)
-    with pytest.raises(DataError, match=re.escape(message)):
-        load_arrays(path=path, **options)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert message in str(caught.value)
 
 
 class TestBadFiles:
@@ -273,7 +270,7 @@ class TestBadFiles:
             load_arrays(path=tmp_path / "data.npz")
 
     def test_empty_folder(self, tmp_path: Path) -> None:
-        with pytest.raises(DataError, match="has no array x and no array y .got no arrays"):
+        with pytest.raises(DataError, match=r"has no array x and no array y \(got no arrays"):
             load_arrays(path=tmp_path)
 
     @pytest.mark.parametrize("name", ["data.csv", "data.npy", "data"])

@@ -1,0 +1,97 @@
+"""The program: its commands, and what becomes of errors."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from nnzoo.cli import eval as eval_command
+from nnzoo.cli import init, schema, summary, train, validate
+from nnzoo.cli import list as list_command
+from nnzoo.errors import NnzooError, UsageError
+
+app = typer.Typer(
+    name="nnzoo",
+    help="A short YAML file becomes a trained, evaluated, summarised neural network.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("train")(train.train)
+app.command("eval")(eval_command.evaluate)
+app.command("summary")(summary.summary)
+app.command("validate")(validate.validate)
+app.command("list")(list_command.list_)
+app.command("init")(init.init)
+app.command("schema")(schema.schema)
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        from importlib.metadata import version
+
+        print(version("nnzoo"))
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Options of the program itself."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs a command and returns its exit code. A user's mistake never shows a traceback."""
+    as_json, debug = "--json" in arguments, "--debug" in arguments
+    try:
+        return int(app(list(arguments), prog_name="nnzoo", standalone_mode=False) or 0)
+    except typer.TyperException as error:
+        failure: NnzooError = UsageError(f"{error.format_message()} (`nnzoo --help` shows the commands)")
+    except NnzooError as error:
+        failure = error
+    except KeyboardInterrupt:
+        failure = NnzooError("interrupted before anything was trained.")
+        failure.exit_code = 130
+    except BrokenPipeError:
+        # Whoever read us has seen enough. Python would complain once more when it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except MemoryError:
+        failure = NnzooError("out of memory. Try a smaller train.batch_size or model.")
+    except OSError as error:
+        failure = NnzooError(f"{error.strerror or error}.", where=str(error.filename or ""))
+    except Exception as error:
+        failure = _unexpected(error)
+    if debug:
+        traceback.print_exc()
+    _report(failure, as_json=as_json)
+    return failure.exit_code
+
+
+def _unexpected(error: Exception) -> NnzooError:
+    """Torch says out-of-memory with types and texts of its own; anything else is a bug of nnzoo."""
+    if type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error):
+        return NnzooError("out of memory. Try a smaller train.batch_size or model, or train.device: cpu.")
+    first_line = str(error).split("\n")[0]
+    return NnzooError(
+        f"unexpected {type(error).__name__}: {first_line}. This is a bug of nnzoo; --debug shows the traceback."
+    )
+
+
+def _report(failure: NnzooError, *, as_json: bool) -> None:
+    if not as_json:
+        print(f"nnzoo: {failure}" if failure.kind != "config" else failure, file=sys.stderr)
+        return
+    report: dict[str, Any] = {"error": {"kind": failure.kind, "message": failure.message, "where": failure.where}}
+    report |= getattr(failure, "result", None) or {}
+    print(json.dumps(report, ensure_ascii=False))

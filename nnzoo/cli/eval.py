@@ -1,0 +1,90 @@
+"""`nnzoo eval`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nnzoo.cli.options import (
+    BatchSize,
+    CheckpointArgument,
+    Debug,
+    Device,
+    Json,
+    Quiet,
+    RunsDir,
+    Verbose,
+    number,
+    print_json,
+    table,
+)
+
+if TYPE_CHECKING:
+    from nnzoo.experiment import EvalResult
+
+MAX_SHOWN_CLASSES = 25
+
+
+def evaluate(
+    checkpoint: CheckpointArgument,
+    split: Annotated[str | None, typer.Option("--split", metavar="S", help="train, val or test.")] = None,
+    data: Annotated[str | None, typer.Option("--data", metavar="PATH", help="A new labelled file or folder.")] = None,
+    batch_size: BatchSize = None,
+    device: Device = None,
+    fail_under: Annotated[
+        list[str] | None,
+        typer.Option("--fail-under", metavar="METRIC=VALUE", help="Exit with 5 if a metric is worse than this."),
+    ] = None,
+    runs_dir: RunsDir = "runs",
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    debug: Debug = False,  # noqa: ARG001
+) -> None:
+    """Measure a trained network: metrics, a table by class, the confusion matrix."""
+    from nnzoo.cli.gates import check_gates, parse_gates
+
+    if split not in (None, "train", "val", "test"):
+        from nnzoo.errors import UsageError
+
+        raise UsageError(f"expected train, val or test, got '{split}'.", where="--split")
+    gates = parse_gates(fail_under or [])
+    from nnzoo.experiment import evaluate_checkpoint
+
+    result = evaluate_checkpoint(
+        checkpoint, split=split, data=data, batch_size=batch_size, device=device, runs_dir=runs_dir
+    )
+    failed = check_gates(gates, result.metrics)
+    if as_json and not failed:
+        print_json(result.as_dict())
+    elif not as_json:
+        print(report(result, brief=quiet, every_class=verbose))
+    if failed:
+        from nnzoo.errors import GateError
+
+        raise GateError(" ".join(failed), where=str(checkpoint))
+
+
+def report(result: EvalResult, *, brief: bool, every_class: bool) -> str:
+    """What was measured, as tables."""
+    names = list(result.metrics)
+    measured = [number(result.metrics[name]) for name in names]
+    ignoring = [number(result.baseline[name]) if name in result.baseline else "" for name in names]
+    parts = [
+        f"{result.checkpoint}: {result.split}, {result.num_samples} samples",
+        table(["", *names], [["model", *measured], ["baseline", *ignoring]]),
+    ]
+    if brief or not result.per_class:
+        return "\n\n".join(parts)
+    columns = ["precision", "recall", "f1"]
+    rows = [
+        [entry["class"], *(number(entry[column]) for column in columns), str(entry["support"])]
+        for entry in result.per_class
+    ]
+    parts.append(table(["class", *columns, "support"], rows))
+    if every_class or len(result.classes) <= MAX_SHOWN_CLASSES:
+        matrix = [[name, *map(str, row)] for name, row in zip(result.classes, result.confusion_matrix, strict=True)]
+        parts.append("confusion matrix: true class by row, predicted by column")
+        parts.append(table(["", *result.classes], matrix))
+    return "\n\n".join(parts)

@@ -1,0 +1,45 @@
+"""`nnzoo init`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nnzoo.cli.options import Debug, Json, Quiet, Verbose, print_json
+
+
+def init(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A shipped config; `nnzoo list configs` names them.")],
+    destination: Annotated[
+        str | None, typer.Argument(metavar="[DEST]", help="A file or folder; default: NAME.yaml in this folder.")
+    ] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,  # noqa: ARG001
+    debug: Debug = False,  # noqa: ARG001
+) -> None:
+    """Copy a shipped config to start from."""
+    from nnzoo.config.shipped import shipped_configs
+    from nnzoo.config.suggest import did_you_mean
+    from nnzoo.errors import RunError, UsageError
+
+    shipped = shipped_configs()
+    if name not in shipped:
+        hint = did_you_mean(name, shipped)
+        raise UsageError(f"'{name}' is not a shipped config.{hint} ({', '.join(shipped)})", where="init")
+    path = Path(destination or f"{name}.yaml")
+    if path.is_dir():
+        path = path / f"{name}.yaml"
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(shipped[name].read_text(encoding="utf-8"))
+    except FileExistsError:
+        raise UsageError("exists already and is left as it is. Give another DEST.", where=str(path)) from None
+    except OSError as error:
+        raise RunError(f"can't be written: {error.strerror}.", where=str(path)) from None
+    if as_json:
+        print_json({"config": name, "path": str(path)})
+    elif not quiet:
+        print(f"{path}: a copy of {name}. Change it, then: nnzoo train {path}")

@@ -1,0 +1,117 @@
+"""`nnzoo list`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from nnzoo.cli.options import Debug, Json, Quiet, RunsDir, Verbose, number, print_json, table
+
+
+def list_(
+    kind: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[KIND]",
+            help="models, data, initializers, activations, losses, optimizers, schedulers, metrics, configs or runs.",
+        ),
+    ] = None,
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Fields, defaults, meaning, formula.")] = None,
+    runs_dir: RunsDir = "runs",
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,  # noqa: ARG001
+    debug: Debug = False,  # noqa: ARG001
+) -> None:
+    """List what a config can name, or explain one name."""
+    from nnzoo.config.describe import UNIONS, catalogue, describe
+    from nnzoo.config.suggest import did_you_mean
+    from nnzoo.errors import UsageError
+
+    named = [*UNIONS, "metrics", "configs"]
+    kinds = [*named, "runs"]
+    if kind is None:
+        everything = {each: catalogue(each) for each in named}
+        if as_json:
+            print_json({each: list(names) for each, names in everything.items()})
+        else:
+            print("\n".join(f"{each}: {', '.join(names)}" for each, names in everything.items()))
+        return
+    if kind not in kinds:
+        raise UsageError(f"'{kind}' is not a kind.{did_you_mean(kind, kinds)} ({', '.join(kinds)})", where="list")
+    if kind == "runs":
+        _list_runs(runs_dir, name, as_json=as_json)
+        return
+    names = catalogue(kind)
+    if name is None:
+        if as_json:
+            print_json({"kind": kind, "names": names})
+        else:
+            print("\n".join(names) if quiet else "\n".join(f"{each:18} {line}" for each, line in names.items()))
+        return
+    if name not in names:
+        raise UsageError(f"'{name}' is not among {kind}.{did_you_mean(name, names)} ({', '.join(names)})", where="list")
+    found = describe(kind, name)
+    if as_json:
+        print_json({"kind": kind, **found})
+    else:
+        print(_explained(found))
+
+
+def _explained(found: dict[str, Any]) -> str:
+    lines = [f"{found['name']}: {found['meaning']}"]
+    if "better" in found:
+        lines.append(f"{found['better']} is better; for {', '.join(found['tasks'])}")
+    if "text" in found:
+        lines += ["", found["text"].rstrip()]
+    if found["fields"]:
+        lines += ["", *_field_lines(found["fields"], 2)]
+    return "\n".join(lines)
+
+
+def _field_lines(fields: list[dict[str, Any]], indent: int) -> list[str]:
+    lines = []
+    for field in fields:
+        inner = field.get("fields")
+        default = "required" if field["required"] else "" if inner else f"= {_shown(field['default'])}"
+        lines.append(f"{' ' * indent}{field['name']:{24 - indent}} {default:12} {field['meaning']}")
+        if inner:
+            lines += _field_lines(inner, indent + 2)
+    return lines
+
+
+def _shown(value: Any) -> str:
+    from nnzoo.config.reader import flow
+
+    return flow(value)
+
+
+def _list_runs(runs_dir: str, name: str | None, *, as_json: bool) -> None:
+    import contextlib
+    import json
+    from pathlib import Path
+
+    from nnzoo.run.directory import RESULT, runs
+
+    found = []
+    for path in runs(Path(runs_dir)):
+        if name is not None and path.name != name:
+            continue
+        entry: dict[str, Any] = {"name": path.name, "run_dir": str(path), "status": "unfinished", "metrics": {}}
+        with contextlib.suppress(OSError, ValueError):
+            entry |= json.loads((path / RESULT).read_text(encoding="utf-8"))
+        found.append(entry)
+    if as_json:
+        print_json({"kind": "runs", "runs": found})
+        return
+    if not found:
+        print(f"no runs in {runs_dir}")
+        return
+    shown = ("test/accuracy", "test/rmse", "test/loss", "val/loss")
+    rows = []
+    for entry in found:
+        metric = next((key for key in shown if entry["metrics"].get(key) is not None), None)
+        value = f"{metric} {number(entry['metrics'][metric])}" if metric else ""
+        rows.append([entry["name"], entry["status"], str(entry.get("epochs", "")), value])
+    print(table(["run", "status", "epochs", "result"], rows))

@@ -1,0 +1,48 @@
+"""Arguments and options that several commands share, and how they print."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+ConfigArgument = Annotated[
+    str, typer.Argument(metavar="CONFIG", help="A YAML file, the name of a shipped config, or a run directory.")
+]
+CheckpointArgument = Annotated[
+    str,
+    typer.Argument(metavar="CHECKPOINT", help="A run directory, best.safetensors, last.pt, a run's name, or 'latest'."),
+]
+Overrides = Annotated[
+    list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Changes to the config, such as optimizer.lr=3e-4.")
+]
+RunsDir = Annotated[str, typer.Option("--runs-dir", metavar="DIR", help="Where run directories are.")]
+Device = Annotated[str | None, typer.Option("--device", metavar="D", help="auto, cpu, cuda, cuda:N or mps.")]
+BatchSize = Annotated[int | None, typer.Option("--batch-size", metavar="N", min=1, help="Samples at once.")]
+Json = Annotated[bool, typer.Option("--json", help="Print exactly one JSON object on standard output.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors alone.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print more.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
+
+def print_json(value: Any) -> None:
+    """One JSON object on standard output; numbers that are not finite become null."""
+    from nnzoo.run.files import finite
+
+    print(json.dumps(finite(value), ensure_ascii=False))
+
+
+def number(value: float) -> str:
+    """A number at a glance: four decimals, or an exponent where those would hide it."""
+    return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e6 else f"{value:.3e}"
+
+
+def table(header: list[str], rows: list[list[str]]) -> str:
+    """Columns side by side: the first to the left, numbers to the right."""
+    widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
+    lines = []
+    for row in [header, *rows]:
+        cells = [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)

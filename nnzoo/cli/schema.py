@@ -1,0 +1,19 @@
+"""`nnzoo schema`."""
+
+from __future__ import annotations
+
+import json
+
+from nnzoo.cli.options import Debug, Json, Quiet, Verbose
+
+
+def schema(
+    as_json: Json = False,  # noqa: ARG001  # it is JSON either way
+    quiet: Quiet = False,  # noqa: ARG001
+    verbose: Verbose = False,  # noqa: ARG001
+    debug: Debug = False,  # noqa: ARG001
+) -> None:
+    """Print the JSON Schema of the config file, for editors."""
+    from nnzoo.config.describe import json_schema
+
+    print(json.dumps(json_schema(), indent=2, ensure_ascii=False))

@@ -1,0 +1,46 @@
+"""`nnzoo summary`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from nnzoo.cli.options import BatchSize, Debug, Json, Overrides, Quiet, RunsDir, Verbose, print_json
+
+
+def summary(
+    network: Annotated[
+        str | None,
+        typer.Argument(metavar="[CONFIG|CHECKPOINT]", help="Default: config.yaml in this folder, else the newest run."),
+    ] = None,
+    overrides: Overrides = None,
+    batch_size: BatchSize = None,
+    runs_dir: RunsDir = "runs",
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    debug: Debug = False,  # noqa: ARG001
+) -> None:
+    """Print the torchsummary report of a network: layers, shapes, parameters; then neurons, FLOPs and notes."""
+    import sys
+    from pathlib import Path
+
+    from nnzoo.errors import UsageError
+
+    if network is None:
+        network = "config.yaml" if Path("config.yaml").is_file() else "latest"
+        if not quiet:
+            print(f"summary of {network}", file=sys.stderr)
+    elif "=" in network and not Path(network).exists():
+        raise UsageError("the first argument is the CONFIG or CHECKPOINT; overrides follow it.", where=network)
+    from nnzoo.experiment.network import describe_network
+
+    described = describe_network(network, overrides or [], runs_dir=runs_dir, batch_size=batch_size or -1)
+    if as_json:
+        parameters = {"parameters": described.parameters()} if verbose else {}
+        print_json({**described.summary.as_dict(), **parameters})
+        return
+    print(described.summary.render())
+    if verbose:
+        print(described.parameter_table())

@@ -1,0 +1,86 @@
+"""`nnzoo train`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from nnzoo.cli.options import (
+    ConfigArgument,
+    Debug,
+    Device,
+    Json,
+    Overrides,
+    Quiet,
+    RunsDir,
+    Verbose,
+    number,
+    print_json,
+    table,
+)
+
+
+def train(
+    config: ConfigArgument,
+    overrides: Overrides = None,
+    name: Annotated[str | None, typer.Option("--name", metavar="N", help="Name of the run.")] = None,
+    runs_dir: RunsDir = "runs",
+    device: Device = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the newest run of that name.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run of that name.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Two batches through everything, nothing kept.")] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    debug: Debug = False,  # noqa: ARG001
+) -> None:
+    """Train a network: summary, training with early stopping, best weights, results, run directory."""
+    import sys
+
+    from nnzoo.config import load_config, to_yaml
+    from nnzoo.errors import UsageError
+
+    if resume and (overwrite or dry_run):
+        raise UsageError("--resume goes on with a run; it can't be joined with --overwrite or --dry-run.")
+    # Words are checked before torch is imported, which takes seconds.
+    load_config(config, overrides or [])
+    from nnzoo.experiment import train as train_network
+
+    run = train_network(
+        config,
+        overrides=overrides or [],
+        name=name,
+        runs_dir=runs_dir,
+        device=device,
+        resume=resume,
+        overwrite=overwrite,
+        dry_run=dry_run,
+        quiet=quiet,
+        show=lambda text: print(text, file=sys.stderr if as_json else sys.stdout, flush=True),
+    )
+    if verbose:
+        print(to_yaml(run.model.config), file=sys.stderr)
+    if as_json:
+        print_json(run.result)
+    elif dry_run:
+        print(f"dry run: two batches went through everything; {run.run_dir} was not made.")
+    else:
+        print(report(run.result))
+
+
+def report(result: dict[str, Any]) -> str:
+    """The result of a run as a table: a row a split, and the baseline."""
+    metrics, baseline = result["metrics"], result["baseline"]
+    names = list(dict.fromkeys(key.split("/", 1)[1] for key in metrics))
+    splits = list(dict.fromkeys(key.split("/", 1)[0] for key in metrics))
+    rows = [[split, *(number(metrics[f"{split}/{name}"]) for name in names)] for split in splits]
+    measured = [split for split in splits if any(key.startswith(f"{split}/") for key in baseline)]
+    if measured:
+        last = measured[-1]
+        shown = [f"{last}/{name}" for name in names]
+        rows.append([f"baseline ({last})", *(number(baseline[key]) if key in baseline else "" for key in shown)])
+    status = result["status"].replace("_", " ")
+    best = f", best epoch {result['best_epoch']} by {result['monitor']}" if result["best_epoch"] else ""
+    head = f"{status} after {result['epochs']} epochs{best} ({result['seconds']:.1f} s on {result['device']})"
+    return f"\n{head}\n\n{table(['', *names], rows)}\n\nrun directory: {result['run_dir']}"

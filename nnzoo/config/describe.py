@@ -1,0 +1,100 @@
+"""What `nnzoo list` and `nnzoo schema` say: read from the unions, which are the registry."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+from pydantic_core import PydanticUndefined
+
+from nnzoo.config.activation import Activation
+from nnzoo.config.base import Section, dump, listed
+from nnzoo.config.data import DataSection
+from nnzoo.config.experiment import Config
+from nnzoo.config.init import Init
+from nnzoo.config.loss import LossSection
+from nnzoo.config.metrics import METRICS
+from nnzoo.config.model import ModelSection
+from nnzoo.config.optimizer import OptimizerSection
+from nnzoo.config.scheduler import SchedulerSection
+from nnzoo.config.shipped import shipped_configs
+
+UNIONS: dict[str, Any] = {
+    "models": ModelSection,
+    "data": DataSection,
+    "initializers": Init,
+    "activations": Activation,
+    "losses": LossSection,
+    "optimizers": OptimizerSection,
+    "schedulers": SchedulerSection,
+}
+
+
+def catalogue(kind: str) -> dict[str, str]:
+    """The names of a kind, each with one line on it."""
+    if kind == "metrics":
+        return {name: metric.meaning for name, metric in METRICS.items()}
+    if kind == "configs":
+        return {name: _first_comment(path.read_text(encoding="utf-8")) for name, path in shipped_configs().items()}
+    return {name: (member.__doc__ or "").strip().split("\n")[0] for name, member in listed(UNIONS[kind]).items()}
+
+
+def describe(kind: str, name: str) -> dict[str, Any]:
+    """One name: its meaning, and its fields with their types, defaults and meanings.
+
+    Raises:
+        KeyError: There is no such name.
+    """
+    if kind == "metrics":
+        metric = METRICS[name]
+        better = "less" if metric.mode == "min" else "more"
+        return {"name": name, "meaning": metric.meaning, "better": better, "tasks": sorted(metric.tasks), "fields": []}
+    if kind == "configs":
+        text = shipped_configs()[name].read_text(encoding="utf-8")
+        return {"name": name, "meaning": _first_comment(text), "text": text, "fields": []}
+    member = listed(UNIONS[kind])[name]
+    paragraphs = " ".join((member.__doc__ or "").split())
+    return {"name": name, "meaning": paragraphs, "fields": list(_fields(member))}
+
+
+def _fields(section: type[Section]) -> list[dict[str, Any]]:
+    fields = []
+    for name, field in section.model_fields.items():
+        if name == "name":
+            continue
+        required = field.default is PydanticUndefined
+        entry = {"name": name, "required": required, "meaning": field.description or ""}
+        if not required:
+            entry["default"] = dump(field.default)
+        inner = _only_section(field.annotation)
+        if inner is not None:
+            entry["fields"] = _fields(inner)
+        fields.append(entry)
+    return fields
+
+
+def _only_section(annotation: Any) -> type[Section] | None:
+    """The section that a field holds, alone or in a list; None for a union of several by name."""
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return annotation
+    found = {section for part in get_args(annotation) if (section := _only_section(part))}
+    return found.pop() if len(found) == 1 else None
+
+
+def _first_comment(text: str) -> str:
+    first = text.split("\n", 1)[0]
+    return first.lstrip("# ").strip() if first.startswith("#") else ""
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema of the config file, `extends` included."""
+    schema = Config.model_json_schema()
+    schema["properties"]["extends"] = {
+        "type": "string",
+        "description": "a config to start from: a path relative to this file, or the name of a shipped one",
+    }
+    required = schema.pop("required")
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **schema,
+        "anyOf": [{"required": required}, {"required": ["extends"]}],
+    }

@@ -1,0 +1,349 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.decomposition import PCA
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
+from torch import Tensor
+
+from nnzoo.data import Dataset, Layout, Preprocess, Split, load_diabetes, load_digits, load_iris
+from nnzoo.errors import CheckpointError, DataError
+
+SHAPES: dict[Layout, tuple[int, ...]] = {"features": (5,), "sequence": (6, 3), "image": (2, 4, 3)}
+FITS: dict[str, dict[str, Any]] = {
+    "center": {"normalize": "center"},
+    "standardize": {"normalize": "standardize"},
+    "minmax": {"normalize": "minmax"},
+    "pca": {"pca": 2},
+    "whitened pca": {"normalize": "standardize", "pca": 3, "whiten": True},
+    "zca": {"normalize": "minmax", "zca": True},
+}
+
+
+def _dataset(layout: Layout, num_samples: int = 60, *, lengths: bool = False) -> Dataset:
+    """Correlated inputs far from the origin, with train, val and test."""
+    generator = torch.Generator().manual_seed(3)
+    shape = SHAPES[layout]
+    mix = torch.randn(shape[-1], shape[-1], generator=generator)
+
+    def split() -> Split:
+        inputs = torch.randn(num_samples, *shape, generator=generator) @ mix * 3 + 7
+        targets = torch.randn(num_samples, 2, generator=generator) * 50 - 200
+        if not lengths:
+            return Split(inputs, targets)
+        steps = torch.randint(1, shape[0] + 1, (num_samples,), generator=generator)
+        beyond = torch.arange(shape[0]) >= steps.unsqueeze(1)
+        return Split(inputs.masked_fill(beyond.unsqueeze(2), 0), targets, steps)
+
+    return Dataset({name: split() for name in ("train", "val", "test")}, task="regression", layout=layout)
+
+
+def _rows(split: Split) -> Tensor:
+    """(M, F) valid rows, images by channel."""
+    inputs = split.inputs
+    if inputs.ndim == 4:
+        return inputs.movedim(1, -1).flatten(0, 2)
+    if split.lengths is not None:
+        return inputs[torch.arange(inputs.shape[1]) < split.lengths.unsqueeze(1)]
+    return inputs.flatten(0, -2)
+
+
+def _bits(preprocess: Preprocess) -> dict[str, list[int]]:
+    return {name: tensor.view(torch.int32).flatten().tolist() for name, tensor in preprocess.state_dict().items()}
+
+
+CASES = [("features", False), ("sequence", False), ("sequence", True), ("image", False)]
+
+
+@pytest.mark.parametrize(("layout", "lengths"), CASES)
+class TestNormalize:
+    def test_standardize(self, layout: Layout, lengths: bool) -> None:
+        dataset = _dataset(layout, lengths=lengths)
+        rows = _rows(Preprocess.fit(dataset, normalize="standardize").transform(dataset).train)
+        torch.testing.assert_close(rows.mean(dim=0), torch.zeros(rows.shape[1]), atol=1e-5, rtol=0)
+        torch.testing.assert_close(rows.std(dim=0, correction=0), torch.ones(rows.shape[1]), atol=1e-5, rtol=0)
+
+    def test_center(self, layout: Layout, lengths: bool) -> None:
+        dataset = _dataset(layout, lengths=lengths)
+        rows = _rows(Preprocess.fit(dataset, normalize="center").transform(dataset).train)
+        torch.testing.assert_close(rows.mean(dim=0), torch.zeros(rows.shape[1]), atol=1e-4, rtol=0)
+        torch.testing.assert_close(rows.std(dim=0), _rows(dataset.train).std(dim=0))
+
+    def test_minmax(self, layout: Layout, lengths: bool) -> None:
+        dataset = _dataset(layout, lengths=lengths)
+        rows = _rows(Preprocess.fit(dataset, normalize="minmax").transform(dataset).train)
+        torch.testing.assert_close(rows.amin(dim=0), torch.zeros(rows.shape[1]))
+        torch.testing.assert_close(rows.amax(dim=0), torch.ones(rows.shape[1]))
+
+    @pytest.mark.parametrize("normalize", ["center", "standardize", "minmax"])
+    def test_constant_columns_become_zero_and_stay_bounded(self, layout: Layout, lengths: bool, normalize: Any) -> None:
+        dataset = _dataset(layout, lengths=lengths)
+        axis = 1 if layout == "image" else -1
+        for split in dataset.splits.values():
+            split.inputs.select(axis, 1).fill_(0.1)
+        dataset.splits["val"].inputs.select(axis, 1).fill_(1.1)
+        transformed = Preprocess.fit(dataset, normalize=normalize).transform(dataset)
+        assert _rows(transformed.train).isfinite().all()
+        assert _rows(transformed.train)[:, 1].eq(0).all()
+        val = _rows(transformed.splits["val"])[:, 1]
+        torch.testing.assert_close(val, torch.ones_like(val))
+
+
+@pytest.mark.parametrize(("normalize", "scaler"), [("standardize", StandardScaler), ("minmax", MinMaxScaler)])
+def test_normalizing_equals_scikit_learn(normalize: Any, scaler: Callable[[], Any]) -> None:
+    dataset = load_diabetes()
+    expected = scaler().fit_transform(dataset.train.inputs.double().numpy())
+    inputs = Preprocess.fit(dataset, normalize=normalize).transform(dataset).train.inputs
+    torch.testing.assert_close(inputs, torch.tensor(expected, dtype=torch.float32), atol=1e-5, rtol=1e-5)
+
+
+@given(
+    offset=st.floats(-1e6, 1e6),
+    spread=st.sampled_from([0.0, 1e-42, 1e-30, 1e-3, 1.0, 1e4]),
+    normalize=st.sampled_from(["center", "standardize", "minmax"]),
+)
+def test_no_column_blows_up(offset: float, spread: float, normalize: Any) -> None:
+    column = offset + spread * torch.linspace(-1, 1, 7).unsqueeze(1)
+    dataset = Dataset({"train": Split(column, torch.arange(7) % 2)}, task="classification", layout="features")
+    outputs = Preprocess.fit(dataset, normalize=normalize).transform(dataset).train.inputs
+    assert outputs.isfinite().all()
+    if normalize != "center":
+        assert outputs.abs().max() <= 3
+
+
+@pytest.mark.parametrize(("layout", "lengths"), CASES)
+class TestProjection:
+    def _covariance(self, split: Split) -> Tensor:
+        rows = split.inputs.flatten(1) if split.inputs.ndim == 4 else _rows(split)
+        return rows.double().T.cov()
+
+    @pytest.mark.parametrize("normalize", ["none", "standardize"])
+    def test_whitened_covariance_is_the_identity(self, layout: Layout, lengths: bool, normalize: Any) -> None:
+        dataset = _dataset(layout, lengths=lengths)
+        most = 24 if layout == "image" else SHAPES[layout][-1]
+        hows: list[dict[str, Any]] = [{"pca": most, "whiten": True}, {"zca": True}]
+        for how in hows:
+            preprocess = Preprocess.fit(dataset, normalize=normalize, **how)
+            covariance = self._covariance(preprocess.transform(dataset).train)
+            torch.testing.assert_close(covariance, torch.eye(most, dtype=torch.float64), atol=1e-3, rtol=0)
+
+    def test_pca_keeps_the_variances_in_order(self, layout: Layout, lengths: bool) -> None:
+        dataset = _dataset(layout, lengths=lengths)
+        transformed = Preprocess.fit(dataset, pca=2).transform(dataset)
+        covariance = self._covariance(transformed.train)
+        largest = torch.linalg.eigvalsh(self._covariance(dataset.train)).flip(0)[:2]
+        torch.testing.assert_close(covariance, largest.diag(), atol=1e-3 * float(largest[0]), rtol=0)
+
+    def test_shapes(self, layout: Layout, lengths: bool) -> None:
+        dataset = replace(_dataset(layout, lengths=lengths), feature_names=("a", "b"))
+        reduced = Preprocess.fit(dataset, pca=2).transform(dataset)
+        assert reduced.layout == ("sequence" if layout == "sequence" else "features")
+        assert reduced.input_shape == ((6, 2) if layout == "sequence" else (2,))
+        assert reduced.feature_names == ()
+        whitened = Preprocess.fit(dataset, zca=True).transform(dataset)
+        assert (whitened.layout, whitened.input_shape) == (layout, SHAPES[layout])
+        assert whitened.feature_names == ("a", "b")
+
+
+@pytest.mark.parametrize("whiten", [False, True])
+def test_pca_equals_scikit_learn_up_to_sign(whiten: bool) -> None:
+    dataset = load_iris()
+    expected = torch.tensor(PCA(3, whiten=whiten).fit_transform(dataset.train.inputs.double().numpy()))
+    preprocess = Preprocess.fit(dataset, pca=3, whiten=whiten)
+    outputs = preprocess.transform(dataset).train.inputs.double()
+    torch.testing.assert_close(outputs, expected * (outputs * expected).sum(dim=0).sign(), atol=1e-4, rtol=0)
+    components = preprocess.state_dict()["components"]
+    assert components.gather(0, components.abs().argmax(dim=0, keepdim=True)).gt(0).all()
+
+
+def test_zca_stays_near_the_inputs_axes() -> None:
+    whitening = Preprocess.fit(_dataset("features"), zca=True).state_dict()["whitening"]
+    torch.testing.assert_close(whitening, whitening.T)
+    assert torch.linalg.eigvalsh(whitening).min() > 0
+
+
+@pytest.mark.parametrize("how", [{"zca": True}, {"pca": 64, "whiten": True}])
+def test_directions_without_variance_are_not_blown_up(how: dict[str, Any]) -> None:
+    dataset = load_digits()  # three of its pixels are always 0
+    preprocess = Preprocess.fit(dataset, **how)
+    one_pixel = torch.zeros(1, 1, 8, 8)
+    one_pixel[0, 0, 0, 0] = 1
+    assert preprocess.transform(dataset).train.inputs.isfinite().all()
+    assert (preprocess(one_pixel) - preprocess(torch.zeros_like(one_pixel))).abs().max() <= 1.001
+
+
+def test_pca_of_constant_inputs_is_zero() -> None:
+    dataset = Dataset({"train": Split(torch.ones(5, 3), torch.zeros(5, 1))}, task="regression", layout="features")
+    assert Preprocess.fit(dataset, pca=2, whiten=True).transform(dataset).train.inputs.eq(0).all()
+
+
+@pytest.mark.parametrize("options", FITS.values(), ids=FITS)
+@pytest.mark.parametrize(("layout", "lengths"), CASES)
+class TestEveryFit:
+    def test_sees_the_train_split_alone(self, layout: Layout, lengths: bool, options: dict[str, Any]) -> None:
+        dataset = _dataset(layout, lengths=lengths)
+        other = {
+            name: replace(split, inputs=split.inputs * 9 + 1, targets=split.targets * 9 + 1)
+            for name, split in dataset.splits.items()
+            if name != "train"
+        }
+        changed = replace(dataset, splits=dataset.splits | other)
+        fit = Preprocess.fit(dataset, scale_target=True, **options)
+        assert _bits(fit) == _bits(Preprocess.fit(changed, scale_target=True, **options))
+
+    def test_leaves_its_inputs_alone(self, layout: Layout, lengths: bool, options: dict[str, Any]) -> None:
+        dataset, untouched = _dataset(layout, lengths=lengths), _dataset(layout, lengths=lengths)
+        Preprocess.fit(dataset, scale_target=True, **options).transform(dataset)
+        for name, split in dataset.splits.items():
+            assert torch.equal(split.inputs, untouched.splits[name].inputs)
+            assert torch.equal(split.targets, untouched.splits[name].targets)
+
+    def test_comes_back_from_its_state(self, layout: Layout, lengths: bool, options: dict[str, Any]) -> None:
+        dataset = _dataset(layout, lengths=lengths)
+        fit = Preprocess.fit(dataset, scale_target=True, **options)
+        assert all(tensor.dtype == torch.float32 for tensor in fit.state_dict().values())
+        restored = Preprocess(fit.state_dict())
+        val = dataset.splits["val"]
+        assert torch.equal(restored(val.inputs, val.lengths), fit(val.inputs, val.lengths))
+        assert torch.equal(restored.scale_targets(val.targets), fit.scale_targets(val.targets))
+
+
+@pytest.mark.parametrize("options", FITS.values(), ids=FITS)
+def test_padding_stays_zero_and_changes_nothing(options: dict[str, Any]) -> None:
+    dataset = _dataset("sequence", lengths=True)
+    train = dataset.train
+    longer = replace(train, inputs=torch.cat([train.inputs, torch.zeros(len(train), 4, 3)], dim=1))
+    fit = Preprocess.fit(dataset, **options)
+    padded = Preprocess.fit(replace(dataset, splits={"train": longer}), **options)
+    for name, tensor in fit.state_dict().items():
+        torch.testing.assert_close(padded.state_dict()[name], tensor)
+    outputs = fit(longer.inputs, longer.lengths)
+    assert outputs[:, 6:].eq(0).all()
+    torch.testing.assert_close(outputs[:, :6], fit.transform(dataset).train.inputs)
+    assert train.lengths is not None
+    assert outputs[train.lengths == 1][:, 1:].eq(0).all()
+
+
+@pytest.mark.parametrize("options", FITS.values(), ids=FITS)
+def test_blocks_of_rows_do_not_matter(options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset = _dataset("sequence", lengths=True)
+    whole = Preprocess.fit(dataset, **options)
+    expected = whole.transform(dataset).splits["test"].inputs
+    monkeypatch.setattr("nnzoo.data.dataset._BLOCK_ENTRIES", 50)
+    in_blocks = Preprocess.fit(dataset, **options)
+    for name, tensor in whole.state_dict().items():
+        torch.testing.assert_close(in_blocks.state_dict()[name], tensor)
+    torch.testing.assert_close(in_blocks.transform(dataset).splits["test"].inputs, expected, atol=1e-5, rtol=1e-5)
+
+
+class TestTargets:
+    def test_are_standardized_and_come_back(self) -> None:
+        dataset = _dataset("features")
+        preprocess = Preprocess.fit(dataset, scale_target=True)
+        transformed = preprocess.transform(dataset)
+        torch.testing.assert_close(transformed.train.targets.mean(dim=0), torch.zeros(2), atol=1e-5, rtol=0)
+        torch.testing.assert_close(transformed.train.targets.std(dim=0, correction=0), torch.ones(2))
+        back = preprocess.unscale_targets(transformed.splits["test"].targets)
+        torch.testing.assert_close(back, dataset.splits["test"].targets, atol=1e-3, rtol=0)
+
+    def test_stay_without_scaling(self) -> None:
+        dataset = _dataset("features")
+        preprocess = Preprocess.fit(dataset, normalize="standardize")
+        assert preprocess.scale_targets(dataset.train.targets) is dataset.train.targets
+        assert preprocess.unscale_targets(dataset.train.targets) is dataset.train.targets
+
+    def test_constant_target_is_not_divided_by_zero(self) -> None:
+        dataset = Dataset(
+            {"train": Split(torch.ones(3, 1), torch.full((3, 1), 0.1))}, task="regression", layout="features"
+        )
+        assert Preprocess.fit(dataset, scale_target=True).transform(dataset).train.targets.eq(0).all()
+
+
+def test_nothing_fitted_does_nothing() -> None:
+    tokens = torch.randint(0, 9, (4, 5), generator=torch.Generator().manual_seed(0))
+    dataset = Dataset({"train": Split(tokens, torch.arange(4))}, task="classification", layout="tokens")
+    preprocess = Preprocess.fit(dataset)
+    assert preprocess.state_dict() == {}
+    assert preprocess.transform(dataset).train.inputs is tokens
+    assert preprocess(tokens) is tokens
+
+
+TOKENS = Dataset(
+    {"train": Split(torch.zeros(4, 5, dtype=torch.int64), torch.arange(4))}, task="classification", layout="tokens"
+)
+HUGE = Dataset(
+    {"train": Split(torch.tensor([[-3e38], [3e38]]), torch.zeros(2, 1))}, task="regression", layout="features"
+)
+WIDE = Dataset({"train": Split(torch.zeros(2, 10_001), torch.zeros(2, 1))}, task="regression", layout="features")
+
+
+@pytest.mark.parametrize(
+    ("dataset", "options", "message"),
+    [
+        (TOKENS, {"normalize": "standardize"}, "tokens are indices"),
+        (TOKENS, {"pca": 2}, "tokens are indices"),
+        (TOKENS, {"zca": True}, "tokens are indices"),
+        (load_iris(), {"pca": 2, "zca": True}, r"pca \(got 2\) and zca exclude each other"),
+        (load_iris(), {"whiten": True}, "whiten is about the components of pca"),
+        (load_iris(), {"scale_target": True}, r"scale_target is for regression \(got classification\)"),
+        (load_iris(), {"pca": 5}, r"pca .*\(got 5; allowed 1 to 4, by 150 training rows of 4 columns\)"),
+        (load_iris(), {"pca": 0}, r"pca .*\(got 0; allowed 1 to 4"),
+        (_dataset("features", 3), {"pca": 3}, r"pca .*\(got 3; allowed 1 to 2, by 3 training rows of 5 columns\)"),
+        (_dataset("features", 1), {"zca": True}, "at least two training rows"),
+        (_dataset("image", 9), {"pca": 9}, r"\(got 9; allowed 1 to 8, by 9 training rows of 24 columns\)"),
+        (_dataset("sequence", 1), {"pca": 4}, r"\(got 4; allowed 1 to 3, by 6 training rows of 3 columns\)"),
+        (WIDE, {"pca": 1}, r"too many columns \(got 10001; allowed 10000\)"),
+        (HUGE, {"normalize": "minmax"}, "too large for float32"),
+    ],
+)
+def test_transforms_that_the_data_rules_out_are_refused(
+    dataset: Dataset, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(DataError, match=f"preprocess: .*{message}"):
+        Preprocess.fit(dataset, **options)
+
+
+ONES = torch.ones(3)
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        ({"offset": ONES}, "unknown fitted transform.*'offset'.*shift"),
+        ({"shift": ONES, "scale": ONES * torch.nan}, "scale .*not finite float32"),
+        ({"shift": ONES.double(), "scale": ONES}, "shift .*not finite float32.*float64"),
+        ({"shift": ONES, "scale": ONES * 0}, "scale .*not positive"),
+        ({"target_shift": ONES, "target_scale": -ONES}, "target_scale .*not positive"),
+        ({"shift": ONES}, "shapes"),
+        ({"scale": ONES}, "shapes"),
+        ({"shift": ONES, "scale": ONES[:2]}, "shapes"),
+        ({"shift": ONES[0], "scale": ONES[0]}, "shapes"),
+        ({"shift": torch.ones(3, 2, 1), "scale": torch.ones(3, 2, 1)}, "shapes"),
+        ({"target_shift": ONES[:, None], "target_scale": ONES[:, None]}, "shapes"),
+        ({"mean": ONES}, "shapes"),
+        ({"components": torch.ones(3, 2)}, "shapes"),
+        ({"mean": ONES, "components": torch.ones(2, 3)}, "shapes"),
+        ({"mean": ONES, "whitening": torch.ones(3, 2)}, "shapes"),
+        ({"mean": ONES, "whitening": torch.ones(3, 3), "components": torch.ones(3, 2)}, "shapes"),
+        ({"mean": torch.ones(3, 3), "whitening": torch.ones(3, 3)}, "shapes"),
+    ],
+)
+def test_damaged_state_is_refused(state: dict[str, Tensor], message: str) -> None:
+    with pytest.raises(CheckpointError, match=message):
+        Preprocess(state)
+
+
+@settings(max_examples=25)
+@given(st.integers(2, 12), st.integers(1, 6), st.integers(0, 100))
+def test_pca_of_every_size_is_orthonormal(num_samples: int, num_features: int, seed: int) -> None:
+    inputs = torch.randn(num_samples, num_features, generator=torch.Generator().manual_seed(seed))
+    dataset = Dataset({"train": Split(inputs, torch.zeros(num_samples, 1))}, task="regression", layout="features")
+    num_components = min(num_samples - 1, num_features)
+    components = Preprocess.fit(dataset, pca=num_components).state_dict()["components"]
+    torch.testing.assert_close(components.T @ components, torch.eye(num_components), atol=1e-5, rtol=0)
