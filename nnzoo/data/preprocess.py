@@ -169,23 +169,16 @@ def _fit_normalize(train: Split, normalize: Normalize) -> dict[str, Tensor]:
 
 
 def _fit_scale(columns: Callable[[], Iterator[Tensor]], normalize: Normalize) -> tuple[Tensor, Tensor]:
-    """(F,) float64 shift and scale of the (M, F) float64 blocks of `columns`, which are read twice to standardize."""
-    count, sums, lows, highs = 0, [], [], []
+    """(F,) float64 shift and scale of the (M, F) float64 blocks of `columns`, which are read twice."""
+    count, mean = _mean(columns)
+    low, high, squares = mean.clone(), mean.clone(), torch.zeros_like(mean)
     for block in columns():
-        count += len(block)
-        sums.append(block.sum(dim=0))
-        lows.append(block.amin(dim=0))
-        highs.append(block.amax(dim=0))
-    low = torch.stack(lows).amin(dim=0)
-    high = torch.stack(highs).amax(dim=0)
-    mean = torch.stack(sums).sum(dim=0) / count
+        torch.minimum(low, block.amin(dim=0), out=low)
+        torch.maximum(high, block.amax(dim=0), out=high)
+        squares += (block - mean).square().sum(dim=0)
     if normalize == "center":
         return mean, torch.ones_like(mean)
-    if normalize == "minmax":
-        shift, scale = low, high - low
-    else:
-        squares = torch.stack([(block - mean).square().sum(dim=0) for block in columns()]).sum(dim=0)
-        shift, scale = mean, (squares / count).sqrt()
+    shift, scale = (low, high - low) if normalize == "minmax" else (mean, (squares / count).sqrt())
     # The rounding of the mean gives even a constant column a deviation, so its range has to tell.
     varies = (high > low) & (scale >= torch.finfo(torch.float32).tiny)
     return shift, torch.where(varies, scale, 1.0)
@@ -200,7 +193,7 @@ def _fit_projection(train: Split, normalizer: Preprocess, pca: int | None, *, wh
             yield normalized.flatten(1) if block.ndim == 4 else _valid_steps(normalized, lengths)
 
     num_rows, num_columns = _matrix_shape(train)
-    mean = torch.stack([block.sum(dim=0) for block in columns()]).sum(dim=0) / num_rows
+    _, mean = _mean(columns)
     covariance = torch.zeros(num_columns, num_columns, dtype=torch.float64)
     for block in columns():
         covariance += (block - mean).T @ (block - mean) / (num_rows - 1)
@@ -213,6 +206,16 @@ def _fit_projection(train: Split, normalizer: Preprocess, pca: int | None, *, wh
     largest = vectors.gather(0, vectors.abs().argmax(dim=0, keepdim=True))  # (1, D)
     components = vectors * largest.sign()
     return {"mean": mean, "components": (components / deviations if whiten else components)[:, :pca]}
+
+
+def _mean(columns: Callable[[], Iterator[Tensor]]) -> tuple[int, Tensor]:
+    """The number of rows M of the (M, F) float64 blocks of `columns`, and their (F,) mean."""
+    count = 0
+    total = torch.zeros((), dtype=torch.float64)
+    for block in columns():
+        count += len(block)
+        total = total + block.sum(dim=0)
+    return count, total / count
 
 
 def _matrix_shape(train: Split) -> tuple[int, int]:
