@@ -10,12 +10,11 @@ from torch import Tensor
 Task = Literal["classification", "multilabel", "regression"]
 Layout = Literal["features", "image", "sequence", "tokens"]
 
-
-_BLOCK_ENTRIES = 4 * 1024 * 1024
+_BLOCK_ENTRIES = 1024 * 1024
 
 
 def row_slices(values: Tensor) -> list[slice]:
-    """Slices over the rows of `values`, of about 4 million entries each, so that work on one needs little memory."""
+    """Slices over the rows of `values`, of about a million entries each, so that work on one needs little memory."""
     num_rows = max(1, _BLOCK_ENTRIES // max(1, values[:1].numel()))
     return [slice(start, start + num_rows) for start in range(0, len(values), num_rows)]
 

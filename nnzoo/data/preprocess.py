@@ -171,7 +171,7 @@ def _fit_normalize(train: Split, normalize: Normalize) -> dict[str, Tensor]:
 def _fit_scale(columns: Callable[[], Iterator[Tensor]], normalize: Normalize) -> tuple[Tensor, Tensor]:
     """(F,) float64 shift and scale of the (M, F) float64 blocks of `columns`, which are read twice."""
     count, mean = _mean(columns)
-    low, high, squares = mean.clone(), mean.clone(), torch.zeros_like(mean)
+    low, high, squares = torch.full_like(mean, torch.inf), torch.full_like(mean, -torch.inf), torch.zeros_like(mean)
     for block in columns():
         torch.minimum(low, block.amin(dim=0), out=low)
         torch.maximum(high, block.amax(dim=0), out=high)
@@ -179,7 +179,7 @@ def _fit_scale(columns: Callable[[], Iterator[Tensor]], normalize: Normalize) ->
     if normalize == "center":
         return mean, torch.ones_like(mean)
     shift, scale = (low, high - low) if normalize == "minmax" else (mean, (squares / count).sqrt())
-    # The rounding of the mean gives even a constant column a deviation, so its range has to tell.
+    # Rounding gives even a constant column a deviation where there are very many rows, so its range has to tell.
     varies = (high > low) & (scale >= torch.finfo(torch.float32).tiny)
     return shift, torch.where(varies, scale, 1.0)
 
@@ -211,7 +211,7 @@ def _fit_projection(train: Split, normalizer: Preprocess, pca: int | None, *, wh
 def _mean(columns: Callable[[], Iterator[Tensor]]) -> tuple[int, Tensor]:
     """The number of rows M of the (M, F) float64 blocks of `columns`, and their (F,) mean."""
     count = 0
-    total = torch.zeros((), dtype=torch.float64)
+    total = torch.zeros(1, dtype=torch.float64)
     for block in columns():
         count += len(block)
         total = total + block.sum(dim=0)

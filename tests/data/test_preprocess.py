@@ -117,6 +117,13 @@ def test_no_column_blows_up(offset: float, spread: float, normalize: Any) -> Non
         assert outputs.abs().max() <= 3
 
 
+@pytest.mark.parametrize("normalize", ["standardize", "minmax"])
+def test_column_that_varies_less_than_float32_can_tell_counts_as_constant(normalize: Any) -> None:
+    column = torch.tensor([[0.0]] * 6 + [[1e-45]])
+    dataset = Dataset({"train": Split(column, torch.zeros(7, 1))}, task="regression", layout="features")
+    assert Preprocess.fit(dataset, normalize=normalize)(torch.ones(1, 1)).item() == 1
+
+
 @pytest.mark.parametrize(("layout", "lengths"), CASES)
 class TestProjection:
     def _covariance(self, split: Split) -> Tensor:
@@ -176,6 +183,15 @@ def test_directions_without_variance_are_not_blown_up(how: dict[str, Any]) -> No
     one_pixel[0, 0, 0, 0] = 1
     assert preprocess.transform(dataset).train.inputs.isfinite().all()
     assert (preprocess(one_pixel) - preprocess(torch.zeros_like(one_pixel))).abs().max() <= 1.001
+
+
+def test_rounding_is_no_direction() -> None:
+    generator = torch.Generator().manual_seed(0)
+    inputs = torch.randn(50, 2, generator=generator) @ torch.randn(2, 8, generator=generator)  # rank 2
+    dataset = Dataset({"train": Split(inputs, torch.zeros(50, 1))}, task="regression", layout="features")
+    off_the_plane = inputs + torch.randn(50, 8, generator=generator)
+    assert Preprocess.fit(dataset, pca=8, whiten=True)(off_the_plane).abs().max() < 20
+    assert Preprocess.fit(dataset, zca=True)(off_the_plane).abs().max() < 20
 
 
 def test_pca_of_constant_inputs_is_zero() -> None:
