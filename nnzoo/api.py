@@ -9,7 +9,8 @@ from torch import nn
 
 from nnzoo.build import build_model as _build_model
 from nnzoo.config import ConfigLike, load_config
-from nnzoo.experiment import load, train
+from nnzoo.experiment.load import load
+from nnzoo.experiment.train import train
 from nnzoo.summaries import Summary, summarize
 
 __all__ = ["build_model", "load", "load_config", "summary", "train"]

@@ -156,7 +156,10 @@ def prepare_model(config: Config, module: nn.Module) -> None:
     if not (isinstance(config.model, model_words.Custom) and isinstance(config.init, init_words.Auto)):
         assignments = plan_model(config, module)
         _check_values(config, assignments)
-        initialize(assignments)
+        try:
+            initialize(assignments)
+        except ValueError as error:
+            raise problems_of(config, [(("init",), f"{config.init.name} can't fill this network: {error}.")]) from None
     if config.model.freeze:
         try:
             freeze(module, config.model.freeze)
@@ -289,6 +292,8 @@ def output_scale(config: Config) -> Reads:
             return "probabilities"
         if activation == "log_softmax":
             return "log_probabilities"
+        if isinstance(config.loss, loss_words.Bce):
+            return "log_odds"
     return config.loss.reads
 
 

@@ -43,6 +43,10 @@ class UsageError(NnzooError):
     kind = "usage"
 
 
+MAX_SHOWN_PROBLEMS = 100
+"""Of a config: nobody reads more, and a hostile file could have a million."""
+
+
 class ConfigError(UsageError):
     """A config can't be used.
 
@@ -54,7 +58,9 @@ class ConfigError(UsageError):
     kind = "config"
 
     def __init__(self, problems: Sequence[str], *, where: str = "") -> None:
-        super().__init__("\n".join(problems), where=where)
+        left = len(problems) - MAX_SHOWN_PROBLEMS
+        shown = [*problems[:MAX_SHOWN_PROBLEMS], *([f"... and {left} more"] if left > 0 else [])]
+        super().__init__("\n".join(shown), where=where)
         self.problems = tuple(problems)
 
     def __str__(self) -> str:

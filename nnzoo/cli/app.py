@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import itertools
 import os
 import sys
 import traceback
@@ -14,12 +14,16 @@ import typer
 from nnzoo.cli import eval as eval_command
 from nnzoo.cli import init, schema, summary, train, validate
 from nnzoo.cli import list as list_command
+from nnzoo.cli.options import print_json
 from nnzoo.errors import NnzooError, UsageError
+
+INTERRUPTED = 130
+EVERYWHERE = ("--json", "-q", "--quiet", "-v", "--verbose", "--debug")
+"""Options of every command."""
 
 app = typer.Typer(
     name="nnzoo",
     help="A short YAML file becomes a trained, evaluated, summarised neural network.",
-    no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -52,33 +56,57 @@ def root(
 
 def run(arguments: Sequence[str]) -> int:
     """Runs a command and returns its exit code. A user's mistake never shows a traceback."""
+    if not arguments:
+        arguments = ["--help"]
     as_json, debug = "--json" in arguments, "--debug" in arguments
     try:
-        return int(app(list(arguments), prog_name="nnzoo", standalone_mode=False) or 0)
-    except typer.TyperException as error:
-        failure: NnzooError = UsageError(f"{error.format_message()} (`nnzoo --help` shows the commands)")
-    except NnzooError as error:
-        failure = error
-    except KeyboardInterrupt:
-        failure = NnzooError("interrupted before anything was trained.")
-        failure.exit_code = 130
-    except BrokenPipeError:
-        # Whoever read us has seen enough. Python would complain once more when it flushes.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = int(app(_arranged(arguments), prog_name="nnzoo", standalone_mode=False) or 0)
+        sys.stdout.flush()
+        if code != INTERRUPTED:
+            return code
+        raised: BaseException = KeyboardInterrupt()
+    except (BrokenPipeError, SystemExit) as error:
+        # Whoever read us has seen enough. Python would complain once more when it flushes; typer sees to that itself.
+        if isinstance(error, BrokenPipeError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except MemoryError:
-        failure = NnzooError("out of memory. Try a smaller train.batch_size or model.")
-    except OSError as error:
-        failure = NnzooError(f"{error.strerror or error}.", where=str(error.filename or ""))
     except Exception as error:
-        failure = _unexpected(error)
+        raised = error
     if debug:
-        traceback.print_exc()
+        traceback.print_exception(raised)
+    failure = _failure(raised)
     _report(failure, as_json=as_json)
     return failure.exit_code
 
 
-def _unexpected(error: Exception) -> NnzooError:
+def _arranged(arguments: Sequence[str]) -> list[str]:
+    """Options of every command may stand before its name too: `nnzoo --json list`."""
+    leading = list(itertools.takewhile(EVERYWHERE.__contains__, arguments))
+    rest = list(arguments[len(leading) :])
+    return [*rest[:1], *leading, *rest[1:]] if rest and not rest[0].startswith("-") else [*rest]
+
+
+def _failure(error: BaseException) -> NnzooError:
+    """What an exception is to the user."""
+    if isinstance(error, NnzooError):
+        return error
+    if isinstance(error, typer.TyperException):
+        command = getattr(getattr(error, "ctx", None), "command_path", "nnzoo")
+        message = error.format_message()
+        end = "" if message.endswith((".", "?")) else "."
+        return UsageError(f"{message}{end} `{command} --help` shows what there is.")
+    if isinstance(error, KeyboardInterrupt):
+        failure = NnzooError("interrupted before anything was trained.")
+        failure.exit_code, failure.kind = INTERRUPTED, "interrupted"
+        return failure
+    if isinstance(error, MemoryError):
+        return NnzooError("out of memory. Try a smaller train.batch_size or model.")
+    if isinstance(error, OSError):
+        return NnzooError(f"{error.strerror or error}.", where=str(error.filename or ""))
+    return _unexpected(error)
+
+
+def _unexpected(error: BaseException) -> NnzooError:
     """Torch says out-of-memory with types and texts of its own; anything else is a bug of nnzoo."""
     if type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error):
         return NnzooError("out of memory. Try a smaller train.batch_size or model, or train.device: cpu.")
@@ -94,4 +122,4 @@ def _report(failure: NnzooError, *, as_json: bool) -> None:
         return
     report: dict[str, Any] = {"error": {"kind": failure.kind, "message": failure.message, "where": failure.where}}
     report |= getattr(failure, "result", None) or {}
-    print(json.dumps(report, ensure_ascii=False))
+    print_json(report)

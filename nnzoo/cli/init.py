@@ -13,7 +13,7 @@ from nnzoo.cli.options import Debug, Json, Quiet, Verbose, print_json
 def init(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A shipped config; `nnzoo list configs` names them.")],
     destination: Annotated[
-        str | None, typer.Argument(metavar="[DEST]", help="A file or folder; default: NAME.yaml in this folder.")
+        str | None, typer.Argument(metavar="DEST", help="A file or folder; default: NAME.yaml in this folder.")
     ] = None,
     as_json: Json = False,
     quiet: Quiet = False,

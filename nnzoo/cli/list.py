@@ -13,11 +13,11 @@ def list_(
     kind: Annotated[
         str | None,
         typer.Argument(
-            metavar="[KIND]",
+            metavar="KIND",
             help="models, data, initializers, activations, losses, optimizers, schedulers, metrics, configs or runs.",
         ),
     ] = None,
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Fields, defaults, meaning, formula.")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Fields, defaults, meaning, formula.")] = None,
     runs_dir: RunsDir = "runs",
     as_json: Json = False,
     quiet: Quiet = False,
@@ -75,14 +75,14 @@ def _field_lines(fields: list[dict[str, Any]], indent: int) -> list[str]:
     for field in fields:
         inner = field.get("fields")
         default = "required" if field["required"] else "" if inner else f"= {_shown(field['default'])}"
-        lines.append(f"{' ' * indent}{field['name']:{24 - indent}} {default:12} {field['meaning']}")
+        lines.append(f"{' ' * indent}{field['name']:{24 - indent}} {default:14} {field['meaning']}")
         if inner:
             lines += _field_lines(inner, indent + 2)
     return lines
 
 
 def _shown(value: Any) -> str:
-    from nnzoo.config.reader import flow
+    from nnzoo.config.writer import flow
 
     return flow(value)
 
@@ -99,7 +99,7 @@ def _list_runs(runs_dir: str, name: str | None, *, as_json: bool) -> None:
         if name is not None and path.name != name:
             continue
         entry: dict[str, Any] = {"name": path.name, "run_dir": str(path), "status": "unfinished", "metrics": {}}
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError, TypeError):
             entry |= json.loads((path / RESULT).read_text(encoding="utf-8"))
         found.append(entry)
     if as_json:

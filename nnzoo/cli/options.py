@@ -15,7 +15,7 @@ CheckpointArgument = Annotated[
     typer.Argument(metavar="CHECKPOINT", help="A run directory, best.safetensors, last.pt, a run's name, or 'latest'."),
 ]
 Overrides = Annotated[
-    list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Changes to the config, such as optimizer.lr=3e-4.")
+    list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Changes to the config, such as optimizer.lr=3e-4.")
 ]
 RunsDir = Annotated[str, typer.Option("--runs-dir", metavar="DIR", help="Where run directories are.")]
 Device = Annotated[str | None, typer.Option("--device", metavar="D", help="auto, cpu, cuda, cuda:N or mps.")]
@@ -27,10 +27,10 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an e
 
 
 def print_json(value: Any) -> None:
-    """One JSON object on standard output; numbers that are not finite become null."""
+    """One JSON object on standard output, in ASCII; numbers that are not finite become null."""
     from nnzoo.run.files import finite
 
-    print(json.dumps(finite(value), ensure_ascii=False))
+    print(json.dumps(finite(value)))
 
 
 def number(value: float) -> str:

@@ -16,4 +16,4 @@ def schema(
     """Print the JSON Schema of the config file, for editors."""
     from nnzoo.config.describe import json_schema
 
-    print(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+    print(json.dumps(json_schema(), indent=2))

@@ -12,7 +12,7 @@ from nnzoo.cli.options import BatchSize, Debug, Json, Overrides, Quiet, RunsDir,
 def summary(
     network: Annotated[
         str | None,
-        typer.Argument(metavar="[CONFIG|CHECKPOINT]", help="Default: config.yaml in this folder, else the newest run."),
+        typer.Argument(metavar="CONFIG|CHECKPOINT", help="Default: config.yaml in this folder, else the newest run."),
     ] = None,
     overrides: Overrides = None,
     batch_size: BatchSize = None,
@@ -27,9 +27,12 @@ def summary(
     from pathlib import Path
 
     from nnzoo.errors import UsageError
+    from nnzoo.run.directory import runs
 
     if network is None:
         network = "config.yaml" if Path("config.yaml").is_file() else "latest"
+        if network == "latest" and not any(runs(Path(runs_dir))):
+            raise UsageError(f"no config.yaml here and no run in {runs_dir}. Name a config: nnzoo summary digits_mlp")
         if not quiet:
             print(f"summary of {network}", file=sys.stderr)
     elif "=" in network and not Path(network).exists():

@@ -31,8 +31,11 @@ def _to_int(value: object) -> object:
 
 
 Items = Annotated[tuple[T, ...], BeforeValidator(_to_tuple)]
-Int = Annotated[int, BeforeValidator(_to_int)]
-Count = Annotated[Int, Field(ge=1)]
+# Bounds stand inside of the conversion: outside, they would be missing from the JSON Schema.
+WHOLE = BeforeValidator(_to_int)
+Count = Annotated[int, Field(ge=1, le=1_000_000_000), WHOLE]
+Natural = Annotated[int, Field(ge=0, le=1_000_000_000), WHOLE]
+Seed = Annotated[int, Field(ge=0, lt=2**63), WHOLE]
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 Probability = Annotated[float, Field(ge=0, lt=1)]
@@ -64,8 +67,9 @@ class ByName:
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         union = handler(schema)
-        names = list(handler.resolve_ref_schema(union).get("discriminator", {}).get("mapping", {}))
-        return {"anyOf": [union, {"enum": names}]}
+        mapping = handler.resolve_ref_schema(union)["discriminator"]["mapping"]
+        needs = {name: handler.resolve_ref_schema({"$ref": ref}).get("required", []) for name, ref in mapping.items()}
+        return {"anyOf": [union, {"enum": [name for name, keys in needs.items() if set(keys) <= {"name"}]}]}
 
 
 def members(union: Any) -> dict[str, type[Section]]:

@@ -7,11 +7,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from nnzoo.config.base import ByName, Count, Int, Items, NonNegative, Probability, Section
+from nnzoo.config.base import WHOLE, ByName, Count, Items, NonNegative, Probability, Section, Seed
 from nnzoo.config.facts import Facts, Layout, Task
 
 PATH_FIELDS = ("path", "val_path", "test_path")
 """Fields of sources that name files: relative to the config's folder, absolute in a run, a bare name in an artifact."""
+
+FilePath = Annotated[str, Field(min_length=1)]
+Classes = Annotated[int, Field(ge=2, le=1_000_000), WHOLE]
 
 
 class Split(Section):
@@ -20,7 +23,7 @@ class Split(Section):
     val: Probability = Field(0.15, description="share held out to choose the best weights; 0: none")
     test: Probability = Field(0.15, description="share held out for the final measurement; 0: none")
     stratify: bool = Field(True, description="every class in proportion, where there are classes")
-    seed: Int = Field(0, description="of the division alone; the run's own seed does not touch it")
+    seed: Seed = Field(0, description="of the division alone; the run's own seed does not touch it")
 
 
 class Source(Section):
@@ -42,7 +45,7 @@ class Gate(Source):
     name: Literal["xor", "and", "or", "nand"]
     samples: Count | None = Field(None, description="null: the four rows themselves")
     noise: NonNegative = Field(0.0, description="standard deviation of what is added to the inputs")
-    seed: Int = Field(0, description="of the noise")
+    seed: Seed = Field(0, description="of the noise")
 
     def facts(self) -> Facts:
         parts = self._divided() if self.samples else {"has_val": False, "has_test": False}
@@ -55,7 +58,7 @@ class Moons(Source):
     name: Literal["moons"]
     samples: Count = Field(1000, description="number of points")
     noise: NonNegative = Field(0.1, description="standard deviation of what is added to the inputs")
-    seed: Int = Field(0, description="of the points")
+    seed: Seed = Field(0, description="of the points")
 
     def facts(self) -> Facts:
         return Facts("classification", "features", 2, 0, (2,), **self._divided())
@@ -67,7 +70,7 @@ class Circles(Source):
     name: Literal["circles"]
     samples: Count = Field(1000, description="number of points")
     noise: NonNegative = Field(0.1, description="standard deviation of what is added to the inputs")
-    seed: Int = Field(0, description="of the points")
+    seed: Seed = Field(0, description="of the points")
 
     def facts(self) -> Facts:
         return Facts("classification", "features", 2, 0, (2,), **self._divided())
@@ -79,8 +82,8 @@ class Spirals(Source):
     name: Literal["spirals"]
     samples: Count = Field(1000, description="number of points")
     noise: NonNegative = Field(0.1, description="standard deviation of what is added to the inputs")
-    classes: Int = Field(2, ge=2, description="number of arms")
-    seed: Int = Field(0, description="of the points")
+    classes: Classes = Field(2, description="number of arms")
+    seed: Seed = Field(0, description="of the points")
 
     def facts(self) -> Facts:
         return Facts("classification", "features", self.classes, 0, (2,), **self._divided())
@@ -92,8 +95,8 @@ class Blobs(Source):
     name: Literal["blobs"]
     samples: Count = Field(1000, description="number of points")
     noise: NonNegative = Field(1.0, description="standard deviation of a cloud")
-    classes: Int = Field(3, ge=2, description="number of clouds")
-    seed: Int = Field(0, description="of the points")
+    classes: Classes = Field(3, description="number of clouds")
+    seed: Seed = Field(0, description="of the points")
 
     def facts(self) -> Facts:
         return Facts("classification", "features", self.classes, 0, (2,), **self._divided())
@@ -105,7 +108,7 @@ class Sine(Source):
     name: Literal["sine"]
     samples: Count = Field(1000, description="number of points")
     noise: NonNegative = Field(0.1, description="standard deviation of what is added to y")
-    seed: Int = Field(0, description="of the points")
+    seed: Seed = Field(0, description="of the points")
 
     def facts(self) -> Facts:
         return Facts("regression", "features", 0, 1, (1,), **self._divided())
@@ -117,11 +120,9 @@ class Random(Source):
     name: Literal["random"]
     shape: Items[Count] = Field(description="of one sample: [F] features, [T, F] a sequence, [C, H, W] an image")
     samples: Count = Field(1000, description="number of samples")
-    classes: Annotated[Int, Field(ge=2)] | None = Field(
-        None, description="number of classes; null: 2 unless `targets` is given"
-    )
+    classes: Classes | None = Field(None, description="number of classes; null: 2 unless `targets` is given")
     targets: Count | None = Field(None, description="number of regression targets, in place of classes")
-    seed: Int = Field(0, description="of the numbers")
+    seed: Seed = Field(0, description="of the numbers")
 
     def facts(self) -> Facts:
         layouts: dict[int, Layout] = {1: "features", 2: "sequence", 3: "image"}
@@ -179,9 +180,9 @@ class Arrays(Source):
     """Your own arrays: an .npz or a folder of .npy, with `x` and `y`; also `x_val`, `y_val`, `x_test`, `y_test`."""
 
     name: Literal["arrays"]
-    path: str = Field(description="an .npz file, or a folder of .npy files (read memory-mapped)")
-    val_path: str | None = Field(None, description="file or folder whose x and y are the val split")
-    test_path: str | None = Field(None, description="file or folder whose x and y are the test split")
+    path: FilePath = Field(description="an .npz file, or a folder of .npy files (read memory-mapped)")
+    val_path: FilePath | None = Field(None, description="file or folder whose x and y are the val split")
+    test_path: FilePath | None = Field(None, description="file or folder whose x and y are the test split")
     task: Literal["auto", "classification", "multilabel", "regression"] = Field(
         "auto", description="auto: integer or text y are classes, float y is regression"
     )

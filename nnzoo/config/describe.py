@@ -7,7 +7,7 @@ from typing import Any, get_args
 from pydantic_core import PydanticUndefined
 
 from nnzoo.config.activation import Activation
-from nnzoo.config.base import Section, dump, listed
+from nnzoo.config.base import Section, dump, listed, members
 from nnzoo.config.data import DataSection
 from nnzoo.config.experiment import Config
 from nnzoo.config.init import Init
@@ -86,15 +86,46 @@ def _first_comment(text: str) -> str:
 
 
 def json_schema() -> dict[str, Any]:
-    """JSON Schema of the config file, `extends` included."""
-    schema = Config.model_json_schema()
+    """JSON Schema of the config file. With `extends`, whatever is missing may come from there."""
+    schema = _without_python_only(Config.model_json_schema())
     schema["properties"]["extends"] = {
         "type": "string",
         "description": "a config to start from: a path relative to this file, or the name of a shipped one",
     }
-    required = schema.pop("required")
+    definitions = schema.pop("$defs")
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **schema,
-        "anyOf": [{"required": required}, {"required": ["extends"]}],
+        **_partial(schema),
+        "if": {"not": {"required": ["extends"]}},
+        "then": {"properties": schema["properties"], "required": schema["required"]},
+        "$defs": {**definitions, **{f"Partial{name}": _partial(section) for name, section in definitions.items()}},
     }
+
+
+def _without_python_only(schema: dict[str, Any]) -> dict[str, Any]:
+    """A schema without the sections that a file can't name."""
+    hidden = {name: each for union in UNIONS.values() for name, each in members(union).items() if each.python_only}
+    references = [f"#/$defs/{member.__name__}" for member in hidden.values()]
+    removed: list[Any] = [*hidden, *({"$ref": reference} for reference in references)]
+
+    def prune(node: Any) -> Any:
+        if isinstance(node, dict):
+            return {key: prune(item) for key, item in node.items() if item not in references}
+        if isinstance(node, list):
+            return [prune(item) for item in node if item not in removed]
+        return node
+
+    pruned: dict[str, Any] = prune(schema)
+    for member in hidden.values():
+        del pruned["$defs"][member.__name__]
+    return pruned
+
+
+def _partial(node: Any) -> Any:
+    """A schema in which nothing is required. Without its name a section may then be any of several."""
+    if isinstance(node, dict):
+        kept = {key: item for key, item in node.items() if key not in ("required", "discriminator")}
+        return {"anyOf" if key == "oneOf" else key: _partial(item) for key, item in kept.items()}
+    if isinstance(node, list):
+        return [_partial(item) for item in node]
+    return node.replace("#/$defs/", "#/$defs/Partial") if isinstance(node, str) else node

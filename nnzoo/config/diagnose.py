@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections import defaultdict
-from typing import Any, get_args
+from dataclasses import dataclass
+from types import NoneType
+from typing import Any, get_args, get_origin
 
 from pydantic import ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from nnzoo.config.activation import Activation
@@ -17,27 +21,26 @@ from nnzoo.config.init import BiasInit, Init
 from nnzoo.config.loss import LossSection
 from nnzoo.config.model import ModelSection
 from nnzoo.config.optimizer import OptimizerSection
-from nnzoo.config.reader import located
+from nnzoo.config.reader import is_number, located
 from nnzoo.config.rules import Problem
 from nnzoo.config.scheduler import SchedulerSection
-from nnzoo.config.suggest import did_you_mean
+from nnzoo.config.suggest import did_you_mean, known_as, nearest
 from nnzoo.errors import ConfigError
 
 UNIONS = (DataSection, ModelSection, Activation, Init, BiasInit, LossSection, OptimizerSection, SchedulerSection)
 
 _EXPECTED = {
-    "int_type": "a whole number",
-    "int_from_float": "a whole number",
-    "float_type": "a number",
-    "finite_number": "a finite number",
-    "bool_type": "true or false",
-    "string_type": "text",
-    "list_type": "a list",
-    "tuple_type": "a list",
-    "none_required": "null",
-    "model_type": "a mapping",
-    "model_attributes_type": "a name or a mapping with a name",
-    "dict_type": "a mapping",
+    "int_type": ["a whole number"],
+    "int_from_float": ["a whole number"],
+    "float_type": ["a number"],
+    "finite_number": ["a finite number"],
+    "bool_type": ["true", "false"],
+    "string_type": ["text"],
+    "list_type": ["a list"],
+    "tuple_type": ["a list"],
+    "model_type": ["a mapping"],
+    "model_attributes_type": ["a name", "a mapping with a name"],
+    "dict_type": ["a mapping"],
 }
 _BOUNDS = {
     "greater_than_equal": ("ge", "at least"),
@@ -45,21 +48,47 @@ _BOUNDS = {
     "less_than_equal": ("le", "at most"),
     "less_than": ("lt", "less than"),
 }
+_BOOLEANS = {"yes": "true", "on": "true", "no": "false", "off": "false"}
+
+
+@dataclass(frozen=True)
+class _Finding:
+    """One error of pydantic.
+
+    Attributes:
+        details: As pydantic has it.
+        path: The keys in the document.
+        holder: The section with the last key.
+        sections: What may stand at the path.
+    """
+
+    details: ErrorDetails
+    path: Path
+    holder: type[Section]
+    sections: list[type[Section]]
+
+    @property
+    def kind(self) -> str:
+        return self.details["type"]
+
+    @property
+    def field(self) -> FieldInfo | None:
+        return self.holder.model_fields.get(str(self.path[-1])) if self.path else None
 
 
 def error_of_validation(error: ValidationError, root: Entry) -> ConfigError:
     """All that pydantic found in a document, as one error."""
-    by_path: dict[Path, list[tuple[ErrorDetails, type[Section] | None]]] = defaultdict(list)
+    by_path: dict[Path, list[_Finding]] = defaultdict(list)
     for details in error.errors(include_url=False):
-        path, section = _path(details, root)
-        by_path[path].append((details, section))
+        finding = _finding(details, root)
+        by_path[finding.path].append(finding)
     inner = {path[:depth] for path in by_path for depth in range(len(path))}
-    found = []
-    for path, group in by_path.items():
-        # Of a union such as `auto | list`, the branch that got further is the one that was meant.
-        if path in inner and all("[" in str(details["loc"][-1]) or len(group) > 1 for details, _ in group):
-            continue
-        found.append((_place(path, group[0][0], root), path, _message(group, root.nearest(path))))
+    # Of a union such as `auto | list`, the branch that got further is the one that was meant.
+    found = [
+        (_place(group[0], root), path, _message(group, root.nearest(path).value))
+        for path, group in by_path.items()
+        if path not in inner
+    ]
     return _config_error(found)
 
 
@@ -77,15 +106,15 @@ def _config_error(found: list[tuple[Place, Path, str]]) -> ConfigError:
     return ConfigError(list(dict.fromkeys(texts)), where=str(found[0][0]))
 
 
-def _path(details: ErrorDetails, root: Entry) -> tuple[Path, type[Section] | None]:
-    """The path in the document that an error's location means, and the section that holds its last key.
+def _finding(details: ErrorDetails, root: Entry) -> _Finding:
+    """Finds the path in the document that an error's location means.
 
     A location also names the tags of unions and the branches of `int | "full"`; walking along the schema tells them
     from keys.
     """
     path: list[str | int] = []
     here: list[type[Section]] = [Config]
-    holder: type[Section] | None = None
+    holder: type[Section] = Config
     for part in details["loc"]:
         tagged = [section for section in here if part in _names(section)]
         if len(here) > 1 and tagged:
@@ -100,7 +129,7 @@ def _path(details: ErrorDetails, root: Entry) -> tuple[Path, type[Section] | Non
             holder = here[0]
     if details["type"] == "union_tag_invalid" and isinstance(root.nearest(tuple(path)).value, dict):
         path.append("name")
-    return tuple(path), holder
+    return _Finding(details, tuple(path), holder, here)
 
 
 def _names(section: type[Section]) -> tuple[Any, ...]:
@@ -114,67 +143,148 @@ def _sections(annotation: Any) -> list[type[Section]]:
     return [section for part in get_args(annotation) for section in _sections(part)]
 
 
-def _place(path: Path, details: ErrorDetails, root: Entry) -> Place:
-    entry = root.nearest(path)
-    if details["type"] in ("extra_forbidden", "missing", "union_tag_not_found"):
+def _place(finding: _Finding, root: Entry) -> Place:
+    entry = root.nearest(finding.path)
+    if finding.kind in ("extra_forbidden", "missing", "union_tag_not_found"):
         return entry.key_place
     return entry.place
 
 
-def _message(group: list[tuple[ErrorDetails, type[Section] | None]], entry: Entry) -> str:
-    details, section = group[0]
-    kind, context = details["type"], details.get("ctx", {})
-    if kind == "extra_forbidden":
-        allowed = list(section.model_fields) if section else []
-        key = str(details["loc"][-1])
-        return f"unknown key.{did_you_mean(key, allowed)} ({', '.join(allowed)})"
-    if kind == "missing":
-        field = section.model_fields.get(str(details["loc"][-1])) if section else None
-        meaning = f" ({field.description})" if field and field.description else ""
+def _message(group: list[_Finding], value: Any) -> str:
+    # A word that is no number may be meant as a name.
+    first = next((finding for finding in group if finding.kind.startswith("union_tag")), group[0])
+    if first.kind == "extra_forbidden":
+        return _unknown_key(first)
+    if first.kind == "missing":
+        meaning = f" ({first.field.description})" if first.field and first.field.description else ""
         return f"missing; it must be given.{meaning}"
-    if kind in ("union_tag_invalid", "union_tag_not_found"):
-        return _tag_message(details)
-    got = _shown(details["input"])
-    phrases, words = [], []
-    for each, _ in group:
-        phrase, literals = _expected(each)
-        phrases.append(phrase)
-        words += literals
-    if kind == "string_pattern_mismatch":
-        return f"letters, digits, '_', '-' and '.' only, got {got}."
-    if not any(phrases):
-        return f"{str(context.get('error', details['msg'])).rstrip('.')}."
-    expected = " or ".join(dict.fromkeys(filter(None, phrases)))
-    hint = did_you_mean(entry.value, words)
-    return f"expected {expected}, got {got}.{hint}"
+    if first.kind == "union_tag_not_found":
+        return _unnamed(first, value)
+    if first.kind == "union_tag_invalid":
+        return _unknown_name(first, value)
+    got = _shown(first.details["input"])
+    if first.kind == "string_pattern_mismatch":
+        return f"expected at most 100 letters, digits, '_', '-' and '.', got {got}."
+    expected = [phrase for finding in group for phrase in _expected(finding)]
+    if not expected:
+        message = str(first.details.get("ctx", {}).get("error", first.details["msg"]))
+        return message if message.endswith((".", "?")) else f"{message}."
+    if first.field and NoneType in get_args(first.field.annotation):
+        expected.append("null")
+    return f"expected {_or(expected)}, got {got}.{_fix(first, expected)}"
 
 
-def _tag_message(details: ErrorDetails) -> str:
-    context = details.get("ctx", {})
-    if details["type"] == "union_tag_not_found":
-        return "`name` is missing: which one is it?"
+def _unknown_key(finding: _Finding) -> str:
+    allowed, key = list(finding.holder.model_fields), str(finding.path[-1])
+    named = next((listed(union) for union in UNIONS if finding.holder in members(union).values()), {})
+    hint = f" Did you mean `name: {key}`?" if key in named else ""
+    if not hint and not known_as(key, allowed):
+        elsewhere = [f"'{path}'" for path in _elsewhere(key, finding.path[:-1])]
+        hint = f" Did you mean {_or(elsewhere)}?" if elsewhere else ""
+    return f"unknown key.{hint or did_you_mean(key, allowed)} ({', '.join(allowed)})"
+
+
+def _elsewhere(key: str, here: Path) -> list[str]:
+    """Where a key belongs that stands in the wrong section: in what is nearest, or else wherever there is one."""
+    found = list(dict.fromkeys(path for path, field in _all_keys() if known_as(key, [field])))
+    inside = [path for path in found if here and path.startswith(f"{here[0]}.")]
+    return (inside or found)[:3]
+
+
+@functools.cache
+def _all_keys() -> list[tuple[str, str]]:
+    return _keys(Config)
+
+
+def _keys(section: type[Section], prefix: str = "") -> list[tuple[str, str]]:
+    """The dotted keys below a section with their last part; of lists none, since those need an index."""
+    keys = []
+    for name, field in section.model_fields.items():
+        if name == "name":
+            continue
+        keys.append((f"{prefix}{name}", name))
+        if not _is_list(field.annotation):
+            keys += [key for inner in _sections(field.annotation) for key in _keys(inner, f"{prefix}{name}.")]
+    return keys
+
+
+def _is_list(annotation: Any) -> bool:
+    return get_origin(annotation) is tuple or any(_is_list(part) for part in get_args(annotation))
+
+
+def _unnamed(finding: _Finding, value: Any) -> str:
+    """A section without the name that it needs."""
+    names = _listed_names(finding.sections)
+    keys = [key for key in value if isinstance(key, str)] if isinstance(value, dict) else []
+    hint = " Which one is it?"
+    for key in keys:
+        if known_as(key, ["name"]):
+            hint = f" Write `name` in place of '{key}'."
+        elif key in names:
+            hint = f" Write `name: {key}`, and its fields beside it."
+    return f"`name` is missing.{hint} ({', '.join(names)})"
+
+
+def _unknown_name(finding: _Finding, tag: Any) -> str:
+    context = finding.details["ctx"]
     names = [name.strip().strip("'") for name in str(context["expected_tags"]).split(",")]
     union = next(union for union in UNIONS if list(members(union)) == names)
-    word, shown = _by_name(union).word, list(listed(union))
-    return f"'{context['tag']}' is not {word}.{did_you_mean(context['tag'], shown)} ({', '.join(shown)})"
+    word = next(item for item in get_args(union) if isinstance(item, ByName)).word
+    shown = list(listed(union))
+    return f"{_shown(tag)} is not {word}.{did_you_mean(tag, shown)} ({', '.join(shown)})"
 
 
-def _by_name(union: Any) -> ByName:
-    return next(item for item in get_args(union) if isinstance(item, ByName))
+def _listed_names(sections: list[type[Section]]) -> list[str]:
+    return [name for section in sections if not section.python_only for name in _names(section)]
 
 
-def _expected(details: ErrorDetails) -> tuple[str, list[str]]:
-    kind, context = details["type"], details.get("ctx", {})
+def _expected(finding: _Finding) -> list[str]:
+    """What would have been right."""
+    kind, context = finding.kind, finding.details.get("ctx", {})
     if kind == "literal_error":
-        words = str(context["expected"])
-        return words, [word.strip().strip("'") for word in words.replace(" or ", ",").split(",")]
+        words = str(context["expected"]).replace(" or ", ", ").split(", ")
+        return [{"True": "true", "False": "false"}.get(word, word.strip("'")) for word in words]
     if kind in _BOUNDS:
         key, phrase = _BOUNDS[kind]
-        return f"{phrase} {context[key]}", []
-    if kind in ("too_long", "too_short"):
-        key, phrase = ("max_length", "at most") if kind == "too_long" else ("min_length", "at least")
-        return f"{phrase} {context[key]} items", []
-    return _EXPECTED.get(kind, ""), []
+        return [f"{phrase} {str(context[key]).removesuffix('.0')}"]
+    if kind == "too_long":
+        return [f"at most {context['max_length']} items" if context["max_length"] else "an empty list"]
+    if kind in ("too_short", "string_too_short"):
+        return ["some text" if kind == "string_too_short" else f"at least {context['min_length']} items"]
+    return _EXPECTED.get(kind, [])
+
+
+def _fix(finding: _Finding, expected: list[str]) -> str:
+    """What to write instead, where that can be told."""
+    value, field = finding.details["input"], finding.field
+    one_word = finding.kind == "literal_error" and len(expected) == 1
+    if field and (one_word or finding.kind in ("too_long", "less_than_equal")):
+        # The field's meaning tells why there is no choice.
+        return f" ({field.description})"
+    hint = ""
+    if isinstance(value, str):
+        meant = _BOOLEANS.get(value.lower()) if "true" in expected else nearest(value, expected)
+        if meant in expected:
+            hint = f" Did you mean {meant}?"
+        elif is_number(value) and any("number" in phrase for phrase in expected):
+            hint = " Leave out the quotes."
+    elif value is False and "null" in expected:
+        hint = " Did you mean null?"
+    elif value is None and field and not field.is_required():
+        hint = " Leave the key out for its default."
+    elif expected == ["text"] and isinstance(value, bool | int | float):
+        hint = " Put it in quotes."
+    names = _listed_names(finding.sections) or [key for section in finding.sections for key in section.model_fields]
+    if names and finding.kind.startswith("model_"):
+        return f"{hint} ({', '.join(names)})"
+    is_item = isinstance(value, str | int | float) and not isinstance(value, bool) and not names
+    return f" Write [{value}]." if not hint and is_item and "a list" in expected and "text" not in expected else hint
+
+
+def _or(words: list[str]) -> str:
+    """Alternatives as in a sentence."""
+    words = list(dict.fromkeys(words))
+    return " or ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else words[0]
 
 
 def _shown(value: object) -> str:

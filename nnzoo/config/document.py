@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,40 +99,66 @@ def _name(entry: Entry) -> Any:
     return named.value if named else None
 
 
-def merge(base: Entry, over: Entry, *, is_root: bool = True) -> Entry:
-    """`over` laid upon `base`: mappings merge, anything else replaces, and so does a section of another `name`."""
-    if isinstance(base.value, str) and isinstance(over.value, dict) and not is_root:
-        base = Entry({"name": Entry(base.value, base.place, base.place)}, base.place, base.key_place)
+def merge(base: Entry, over: Entry, implied: Mapping[str, str], key: str | None = None) -> Entry:
+    """`over` laid upon `base`: mappings merge, anything else replaces, and so does a section of another `name`.
+
+    Args:
+        base: What is there.
+        over: What is said of it anew.
+        implied: The name of a section that has none, by the section's key.
+        key: Of the two entries; None for whole documents.
+    """
+    if key is not None:
+        named, renamed = _name(base) or implied.get(key), _name(over)
+        if isinstance(over.value, str) and isinstance(base.value, dict) and named == renamed:
+            return base
+        if isinstance(base.value, str) and isinstance(over.value, dict):
+            base = _spelt_out(base)
+        if renamed is not None and renamed != named:
+            return over
     if not isinstance(base.value, dict) or not isinstance(over.value, dict):
         return over
-    if not is_root and _name(over) is not None and _name(over) != _name(base):
-        return over
     merged = dict(base.value)
-    for key, item in over.value.items():
-        merged[key] = merge(merged[key], item, is_root=False) if key in merged else item
+    for inner, item in over.value.items():
+        merged[inner] = merge(merged[inner], item, implied, inner) if inner in merged else item
     return Entry(merged, over.place, over.key_place)
 
 
-def put(root: Entry, path: Path, entry: Entry) -> Path | None:
-    """Sets the entry at a path of a mapping, making mappings on the way.
+def _spelt_out(entry: Entry) -> Entry:
+    """A section written as its name, as a mapping."""
+    return Entry({"name": Entry(entry.value, entry.place, entry.place)}, entry.place, entry.key_place)
+
+
+def put(root: Entry, path: Sequence[str], entry: Entry) -> int | None:
+    """Sets the entry at a path, making mappings on the way; in a list, a number is an index.
 
     Returns:
-        None, or the part of the path that holds neither mapping nor list, where nothing can be put.
+        None, or how much of the path leads to something that has no such item.
     """
     here = root
     for depth, key in enumerate(path):
         if isinstance(here.value, str) and depth:
-            here.value = {"name": Entry(here.value, here.place, here.place)}
-        if isinstance(here.value, list) and isinstance(key, int) and key < len(here.value):
-            if depth == len(path) - 1:
+            here.value = _spelt_out(here).value
+        last = depth == len(path) - 1
+        if isinstance(here.value, list):
+            if not is_index(key) or int(key) >= len(here.value):
+                return depth
+            if last:
+                here.value[int(key)] = entry
+            here = here.value[int(key)]
+        elif isinstance(here.value, dict):
+            before = here.value.get(key)
+            if last and before and isinstance(before.value, dict) and isinstance(entry.value, str):
+                # `optimizer.lr=0.1 optimizer=sgd` means what it means in the other order.
+                before.value["name"] = entry
+            elif last:
                 here.value[key] = entry
-                return None
-            here = here.value[key]
-            continue
-        if not isinstance(here.value, dict):
-            return path[:depth]
-        if depth == len(path) - 1:
-            here.value[key] = entry
-            return None
-        here = here.value.setdefault(key, Entry({}, entry.place, entry.key_place))
+            here = here.value.setdefault(key, Entry({}, entry.place, entry.key_place))
+        else:
+            return depth
     return None
+
+
+def is_index(key: str) -> bool:
+    """Whether a part of a dotted key can be an index."""
+    return key.isascii() and key.isdigit()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, PrivateAttr
 
-from nnzoo.config.base import Items, Section
+from nnzoo.config.base import Items, Section, Seed
 from nnzoo.config.data import DataSection
 from nnzoo.config.document import Entry
 from nnzoo.config.init import Auto, Init
@@ -19,8 +19,8 @@ from nnzoo.config.train import Regularization, Train
 class Config(Section):
     """An experiment: data, network and training. Only `data` and `model` are required."""
 
-    name: str = Field("run", pattern=r"^[\w][\w.-]*$", description="of the run directory; default: the file's stem")
-    seed: int = Field(0, ge=0, lt=2**63, description="of weights, shuffling and dropout")
+    name: str = Field("run", pattern=r"^\w[\w.-]{0,99}$", description="of the run directory; default: the file's stem")
+    seed: Seed = Field(0, description="of weights, shuffling and dropout")
     data: DataSection = Field(description="where samples come from")
     preprocess: Preprocess = Field(Preprocess(), description="what is done to them first")
     augment: Items[str] = Field((), max_length=0, description="augmentation is not available yet")

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
-from nnzoo.config.base import ByName, NonNegative, Positive, Section
+from nnzoo.config.base import ByName, Count, NonNegative, Positive, Section
 
 Nonlinearity = Literal["linear", "sigmoid", "tanh", "relu", "leaky_relu", "selu"]
 
@@ -199,7 +199,7 @@ class Dirac(WithBias):
     """The identity as a convolution, for kernels of three to five axes."""
 
     name: Literal["dirac"]
-    groups: int = Field(1, ge=1, description="groups of the convolution")
+    groups: Count = Field(1, description="groups of the convolution")
 
 
 Init = Annotated[

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
-from nnzoo.config.base import dump
+from nnzoo.config.base import ByName, dump
 from nnzoo.config.data import PATH_FIELDS
 from nnzoo.config.diagnose import error_of_problems, error_of_validation
-from nnzoo.config.document import Entry, Place, from_plain, merge, put
+from nnzoo.config.document import Entry, Place, from_plain, is_index, merge, put
 from nnzoo.config.experiment import Config
 from nnzoo.config.facts import Facts
 from nnzoo.config.model import Custom
-from nnzoo.config.reader import located, parse, read_yaml
+from nnzoo.config.reader import located, parse, printable, read_yaml
 from nnzoo.config.rules import Problem, check
 from nnzoo.config.shipped import shipped_configs
 from nnzoo.config.suggest import did_you_mean
 from nnzoo.errors import ConfigError, UsageError
+
+_IMPLIED_NAMES = {
+    key: item.default
+    for key, field in Config.model_fields.items()
+    for item in field.metadata
+    if isinstance(item, ByName) and item.default is not None
+}
 
 ConfigLike = str | os.PathLike[str] | Mapping[str, Any] | Config
 
@@ -41,12 +48,9 @@ def load_config(
         ConfigError: With all problems at once, each with its place.
         UsageError: There is no such config.
     """
-    root = _document(config)
-    root = _override(root, overrides)
-    if custom_model and isinstance(root.value, dict):
+    root = _override(_document(config), overrides)
+    if custom_model:
         root.value["model"] = from_plain({"name": "custom"}, "model=")
-    if not isinstance(root.value, dict):
-        raise ConfigError([located(root.place, "expected a mapping with `data` and `model`.")], where=str(root.place))
     try:
         checked = Config.model_validate(root.plain())
     except ValidationError as error:
@@ -81,24 +85,6 @@ def origin(config: Config) -> Entry:
     return found if found is not None else from_plain(dump(config), "config")
 
 
-def to_yaml(config: Config) -> str:
-    """The config as a file with every key written out."""
-    return yaml.dump(
-        dump(config), Dumper=_Dumper, sort_keys=False, default_flow_style=None, allow_unicode=True, width=120
-    )
-
-
-class _Dumper(yaml.SafeDumper):
-    """Writes numbers so that YAML 1.2 reads them again as the same numbers."""
-
-
-def _represent_float(dumper: yaml.SafeDumper, value: float) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:float", repr(value))
-
-
-_Dumper.add_representer(float, _represent_float)
-
-
 def config_path(text: str) -> Path:
     """The file that a CONFIG argument means.
 
@@ -123,11 +109,19 @@ def config_path(text: str) -> Path:
 
 def _document(config: ConfigLike) -> Entry:
     if isinstance(config, Config):
-        return origin(config)
+        return _document_of(config)
     if isinstance(config, Mapping):
         return _absolute(from_plain(dict(config), "config"), Path.cwd())
     path = config_path(os.fspath(config))
     return _read(path, _label(path), ())
+
+
+def _document_of(config: Config) -> Entry:
+    """A copy of what a config was read from; of a changed one (`model_copy`), its values."""
+    found = config._origin
+    if found is None or dump(Config.model_validate(found.plain())) != dump(config):
+        return from_plain(dump(config), "config")
+    return copy.deepcopy(found)
 
 
 def _label(path: Path) -> str:
@@ -139,10 +133,10 @@ def _read(path: Path, label: str, below: tuple[Path, ...]) -> Entry:
     """Reads a file and what it extends; `below` are the files that extend it."""
     root = _absolute(read_yaml(path, label), path.absolute().parent)
     if not isinstance(root.value, dict):
-        return root
+        raise _at(root, "expected a mapping with `data` and `model`, such as `data: digits`.")
     extends = root.value.pop("extends", None)
     if not below:
-        stem = re.sub(r"[^\w.-]+", "_", path.stem).lstrip(".-") or "run"
+        stem = re.sub(r"[^\w.-]+", "_", path.stem).lstrip(".-")[:100] or "run"
         root.value.setdefault("name", Entry(stem, root.place, root.place))
     if extends is None:
         return root
@@ -151,21 +145,22 @@ def _read(path: Path, label: str, below: tuple[Path, ...]) -> Entry:
     if base_path.resolve() in chain:
         raise _at(extends, "extends: the files extend each other in a circle.")
     base = _read(base_path, _label(base_path), chain)
-    if isinstance(base.value, dict):
-        base.value.pop("name", None)
-    return merge(base, root)
+    base.value.pop("name", None)
+    return merge(base, root, _IMPLIED_NAMES)
 
 
 def _extended(extends: Entry, path: Path) -> Path:
     if not isinstance(extends.value, str):
         raise _at(extends, "extends: expected the path of a config file, or the name of a shipped one.")
-    beside = path.parent / extends.value
+    beside = path.parent / Path(extends.value).expanduser()
     if beside.is_file():
         return beside
+    # With its suffix too: a copy of a shipped config may extend another one, by the name of its file.
     shipped = shipped_configs()
-    if extends.value in shipped:
-        return shipped[extends.value]
-    raise _at(extends, f"extends: no such file: {beside}.{did_you_mean(extends.value, shipped)}")
+    if (stem := extends.value.removesuffix(".yaml")) in shipped:
+        return shipped[stem]
+    siblings = (file.name for file in path.parent.glob("*.yaml") if file != path)
+    raise _at(extends, f"extends: no such file: {beside}.{did_you_mean(extends.value, [*siblings, *shipped])}")
 
 
 def _at(entry: Entry, message: str) -> ConfigError:
@@ -186,24 +181,22 @@ def _override(root: Entry, overrides: Mapping[str, Any] | Sequence[str]) -> Entr
     """Lays overrides upon a document: mappings first, so that a section of a new name keeps what was given with it."""
     if isinstance(overrides, str):
         overrides = [overrides]
-    parsed = _parse_overrides(overrides)
     over = Entry({}, root.place, root.key_place)
     indexed = []
-    for path, entry in parsed:
-        if any(isinstance(part, int) for part in path):
+    for path, entry in _parse_overrides(overrides):
+        if any(is_index(part) for part in path):
             indexed.append((path, entry))
-        elif put(over, path, entry) is not None:
-            raise _at(entry, f"{'.'.join(map(str, path))}: an earlier override set a part of it to a value.")
-    merged = merge(root, _absolute(over, Path.cwd()))
+        elif (stopped := put(over, path, entry)) is not None:
+            raise _at(entry, f"{'.'.join(path[:stopped])}: another override sets it to a value without keys.")
+    merged = merge(root, _absolute(over, Path.cwd()), _IMPLIED_NAMES)
     for path, entry in indexed:
         stopped = put(merged, path, entry)
         if stopped is not None:
-            raise _at(entry, f"{'.'.join(map(str, stopped))}: holds no such item.")
+            raise _at(entry, f"{'.'.join(path[:stopped])}: has no item {path[stopped]}.")
     return merged
 
 
-def _parse_overrides(overrides: Mapping[str, Any] | Sequence[str]) -> list[tuple[tuple[str | int, ...], Entry]]:
-    parsed = []
+def _parse_overrides(overrides: Mapping[str, Any] | Sequence[str]) -> list[tuple[list[str], Entry]]:
     if isinstance(overrides, Mapping):
         pairs = [(key, from_plain(value, f"override {key}={value}")) for key, value in overrides.items()]
     else:
@@ -214,22 +207,21 @@ def _parse_overrides(overrides: Mapping[str, Any] | Sequence[str]) -> list[tuple
                 raise UsageError(
                     f"'{text}' is no override. Write KEY=VALUE, such as optimizer.lr=3e-4.", where="override"
                 )
-            pairs.append((key, _parse_value(value, text)))
-    for key, entry in pairs:
-        path = tuple(int(part) if part.isdigit() else part for part in key.split("."))
-        if "" in path:
+            pairs.append((key.strip(), _parse_value(value, text)))
+    for key, _ in pairs:
+        if "" in key.split("."):
             raise UsageError(f"'{key}' is no dotted key. Write KEY=VALUE, such as optimizer.lr=3e-4.", where="override")
-        parsed.append((path, entry))
-    return parsed
+    return [(key.split("."), entry) for key, entry in pairs]
 
 
 def _parse_value(value: str, text: str) -> Entry:
-    label = f"override {text}"
+    label = printable(f"override {text}")
     try:
-        entry = parse(value, label, empty=True)
+        entry = parse(value, "", empty=True)
     except ConfigError as error:
-        problem = error.problems[0].split("\n")[0].split(": ", 1)[1]
-        raise ConfigError([f"{label}: {problem}"], where=label) from None
+        # Line and column of an override tell nothing.
+        problems = [problem.split("\n")[0].split(": ", 1)[1] for problem in error.problems]
+        raise ConfigError([f"{label}: {problem}" for problem in problems], where=label) from None
     place = Place(label)
     for _, inner in entry.walk():
         inner.place = inner.key_place = place

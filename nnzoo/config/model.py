@@ -10,6 +10,8 @@ from nnzoo.config.activation import Activation, Identity, Relu
 from nnzoo.config.base import ByName, Count, Items, Probability, Section
 from nnzoo.config.init import Init
 
+DEFAULT_HIDDEN = (64, 32)
+
 
 class Output(Section):
     """The last layer; its number of units comes from the data and the loss."""

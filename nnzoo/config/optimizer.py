@@ -12,7 +12,7 @@ from nnzoo.config.base import Items as _Items
 
 def _check_two(betas: tuple[float, ...]) -> tuple[float, ...]:
     if len(betas) != 2:
-        raise ValueError("expected two numbers")
+        raise ValueError(f"expected two numbers, got {len(betas)}")
     return betas
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import codecs
 import re
+import unicodedata
 from pathlib import Path
 
 import yaml
 from yaml import MappingNode, Node, ScalarNode, SequenceNode
+from yaml.composer import ComposerError
+from yaml.reader import ReaderError
 
 from nnzoo.config.document import Entry, Place
 from nnzoo.errors import ConfigError
@@ -14,6 +18,8 @@ from nnzoo.errors import ConfigError
 MAX_BYTES = 4_000_000
 MAX_NODES = 200_000
 MAX_DEPTH = 50
+MAX_SHOWN_COLUMNS = 160
+"""Longer lines are shown around the place that is meant."""
 
 _CORE_SCHEMA = {
     "null": r"~|null|Null|NULL|",
@@ -23,14 +29,37 @@ _CORE_SCHEMA = {
 }
 
 
+_TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
+_PLAIN_WORDS = {
+    "mapping values are not allowed": "a ':' too many. Is the line indented too far? Text with ': ' needs quotes.",
+    "could not find expected ':'": "expected `key: value`; is the ':' missing, or the blank after it?",
+    "but found another document": "a second document; one file is one experiment. Leave out the `---`.",
+    "expected <block end>": "this does not fit the lines above. Is it indented as they are?",
+    "'\\t' that cannot start": "a tab where YAML wants blanks.",
+    "that cannot start any token": "text that starts with this character needs quotes.",
+    "unexpected end of stream": "the quote that starts here is never closed.",
+    "'<stream end>'": "the bracket that opens here is never closed.",
+}
+"""What YAML's own messages mean, by a part of them."""
+
+
 class _Loader(yaml.SafeLoader):
     """SafeLoader with the scalars of YAML 1.2: `1e-3` is a number, `no` is a string, `<<` is a key."""
 
     yaml_implicit_resolvers: dict[str | None, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
+    depth = 0
+
+    def compose_node(self, parent: Node | None, index: int) -> Node | None:
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise ComposerError(None, None, _TOO_DEEP, self.peek_event().start_mark)  # type: ignore[no-untyped-call]
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
 
 
-_PATTERNS = {tag: re.compile(rf"(?:{pattern})\Z") for tag, pattern in _CORE_SCHEMA.items()}
-for _tag, _pattern in _PATTERNS.items():
+PATTERNS = {tag: re.compile(rf"(?:{pattern})\Z") for tag, pattern in _CORE_SCHEMA.items()}
+for _tag, _pattern in PATTERNS.items():
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", _pattern, None)
 
 
@@ -50,15 +79,13 @@ def read_yaml(path: Path, label: str) -> Entry:
         content = path.read_bytes()
     except OSError as error:
         raise ConfigError([f"{label}: can't be read: {error.strerror}."], where=label) from None
+    content = content.removeprefix(codecs.BOM_UTF8)
     try:
-        text = content.decode("utf-8-sig")
+        text = content.decode()
     except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        column = error.start - content.rfind(b"\n", 0, error.start)
-        where = f"{label}:{line}:{column}"
-        raise ConfigError(
-            [f"{where}: not UTF-8 (byte 0x{content[error.start]:02x}). Save the file as UTF-8."], where=where
-        ) from None
+        place = _place_of(content.decode(errors="replace"), len(content[: error.start].decode()), label)
+        problem = f"not UTF-8 (byte 0x{content[error.start]:02x}). Save the file as UTF-8."
+        raise ConfigError([located(place, problem)], where=str(place)) from None
     return parse(text, label)
 
 
@@ -73,18 +100,22 @@ def parse(text: str, label: str, *, empty: bool = False) -> Entry:
     Raises:
         ConfigError: It is no YAML, or YAML that nnzoo refuses.
     """
-    loader = _Loader(text)
     lines = text.splitlines()
+    try:
+        loader = _Loader(text)
+    except ReaderError as error:
+        place = _place_of(text, error.position, label)
+        problem = f"the character U+{error.character:04X} can't stand in YAML. Is this a text file?"
+        raise ConfigError([located(place, problem)], where=str(place)) from None
     try:
         node = loader.get_single_node()
     except yaml.YAMLError as error:
         raise _syntax_error(error, label, lines) from None
-    except RecursionError:
-        raise ConfigError([f"{label}: nested too deeply."], where=label) from None
-    if node is None:
+    if node is None or (isinstance(node, ScalarNode) and not node.value and node.style is None):
         if empty:
             return Entry(None, Place(label), Place(label))
-        raise ConfigError([f"{label}: the file is empty. It needs at least `data` and `model`."], where=label)
+        where = f"{label}:1:1"
+        raise ConfigError([f"{where}: the file is empty. It needs at least `data` and `model`."], where=where)
     builder = _Builder(label, lines)
     entry = builder.build(node)
     if builder.problems:
@@ -92,12 +123,33 @@ def parse(text: str, label: str, *, empty: bool = False) -> Entry:
     return entry
 
 
+def is_number(text: str) -> bool:
+    """Whether a text would be read as a number if it stood there without quotes."""
+    return any(PATTERNS[kind].fullmatch(text) for kind in ("int", "float"))
+
+
+def printable(text: str) -> str:
+    """A text that can't move the cursor or colour the terminal that shows it."""
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
+
+
 def located(place: Place, message: str) -> str:
     """A message with its place, the line itself and a caret."""
+    message = printable(f"{place}: {message}")
     if not place.line:
-        return f"{place}: {message}"
-    shown = place.text.expandtabs(1)
-    return f"{place}: {message}\n    {shown}\n    {' ' * (place.column - 1)}^"
+        return message
+    # A tab or a control character takes one column here, whatever a terminal would make of it.
+    text = "".join(sign if sign.isprintable() else " " for sign in place.text)
+    start = max(0, place.column - MAX_SHOWN_COLUMNS // 2) if len(text) > MAX_SHOWN_COLUMNS else 0
+    caret = sum(_width(sign) for sign in text[start : place.column - 1])
+    return f"{message}\n    {text[start : start + MAX_SHOWN_COLUMNS]}\n    {' ' * caret}^"
+
+
+def _width(sign: str) -> int:
+    """Columns of a character in a terminal."""
+    if unicodedata.combining(sign):
+        return 0
+    return 2 if unicodedata.east_asian_width(sign) in "WF" else 1
 
 
 def _place(mark: yaml.Mark, label: str, lines: list[str]) -> Place:
@@ -105,15 +157,22 @@ def _place(mark: yaml.Mark, label: str, lines: list[str]) -> Place:
     return Place(label, mark.line + 1, mark.column + 1, text)
 
 
+def _place_of(text: str, position: int, label: str) -> Place:
+    """The place of a character that YAML could not even read."""
+    before = text[:position].split("\n")
+    return Place(label, len(before), len(before[-1]) + 1, text.split("\n")[len(before) - 1])
+
+
 def _syntax_error(error: yaml.YAMLError, label: str, lines: list[str]) -> ConfigError:
-    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-    problem = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
-    if mark is None:
-        return ConfigError([f"{label}: not YAML: {problem}."], where=label)
+    assert isinstance(error, yaml.MarkedYAMLError)
+    problem = str(error.problem)
+    unclosed = "end of stream" in problem or "<stream end>" in problem
+    mark = (error.context_mark if unclosed else None) or error.problem_mark or error.context_mark
+    assert mark is not None
     place = _place(mark, label, lines)
-    if "\t" in place.text[: place.column]:
-        problem = "a tab; YAML is indented with blanks"
-    return ConfigError([located(place, f"not YAML: {problem}.")], where=str(place))
+    meaning = next((words for part, words in _PLAIN_WORDS.items() if part in problem), f"{problem}.")
+    prefix = "" if isinstance(error, ComposerError) else "not YAML: "
+    return ConfigError([located(place, prefix + meaning)], where=str(place))
 
 
 class _Builder:
@@ -141,7 +200,7 @@ class _Builder:
         if id(node) in self.open:
             self.refuse(node.start_mark, "an alias inside the very thing that it names. Write the values out.")
         if depth > MAX_DEPTH:
-            self.refuse(node.start_mark, f"nested deeper than {MAX_DEPTH} levels.")
+            self.refuse(node.start_mark, f"{_TOO_DEEP}, aliases included.")
         if id(node) in self.open or depth > MAX_DEPTH or self.num_nodes >= MAX_NODES:
             return Entry(None, place, key_place)
         self.open.add(id(node))
@@ -162,7 +221,7 @@ class _Builder:
     def mapping(self, node: MappingNode, depth: int) -> dict[str, Entry]:
         entries: dict[str, Entry] = {}
         for key, item in node.value:
-            if not isinstance(key, ScalarNode) or not key.tag.startswith("tag:yaml.org,2002:"):
+            if not isinstance(key, ScalarNode) or key.tag.removeprefix("tag:yaml.org,2002:") not in ("str", *PATTERNS):
                 self.refuse(key.start_mark, "a key must be a plain word.")
             elif key.value == "<<":
                 self.refuse(key.start_mark, "YAML 1.2 has no merge key `<<`. Use `extends: base.yaml`.")
@@ -178,7 +237,7 @@ class _Builder:
         kind = node.tag.removeprefix("tag:yaml.org,2002:")
         if kind == "str":
             return text
-        if kind in _PATTERNS and _PATTERNS[kind].fullmatch(text):
+        if kind in PATTERNS and PATTERNS[kind].fullmatch(text):
             match kind:
                 case "null":
                     return None
@@ -190,13 +249,3 @@ class _Builder:
                     return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
         self.refuse(node.start_mark, f"the tag {node.tag} is not allowed. Write the plain value.")
         return None
-
-
-def flow(value: object) -> str:
-    """A value as it would be written on one line."""
-    return (
-        yaml.safe_dump(value, default_flow_style=True, width=10_000, sort_keys=False)
-        .strip()
-        .removesuffix("...")
-        .strip()
-    )

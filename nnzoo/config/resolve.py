@@ -10,8 +10,6 @@ from nnzoo.config.facts import Facts
 from nnzoo.config.metrics import DEFAULT_METRICS, direction
 from nnzoo.config.rules import resolved_loss
 
-DEFAULT_HIDDEN = (64, 32)
-
 
 def resolve(config: Config, facts: Facts) -> Config:
     """Replaces each `auto` but `device`'s. What the facts do not tell yet stays `auto`."""
@@ -52,7 +50,7 @@ def _preprocess(config: Config, facts: Facts) -> object:
 def _model(config: Config) -> model.Model:
     net = config.model
     if isinstance(net, model.Mlp) and net.hidden is None and net.layers is None:
-        return net.model_copy(update={"hidden": DEFAULT_HIDDEN})
+        return net.model_copy(update={"hidden": model.DEFAULT_HIDDEN})
     return net
 
 

@@ -5,13 +5,14 @@ They run twice: on what the words tell, before any data is read, and again on wh
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
-from nnzoo.config import data, init, loss, model, optimizer, scheduler
+from nnzoo.config import activation, data, init, loss, model, optimizer, scheduler
 from nnzoo.config.document import Path
 from nnzoo.config.experiment import Config
 from nnzoo.config.facts import Facts
-from nnzoo.config.metrics import DEFAULT_METRICS, METRICS
+from nnzoo.config.metrics import DEFAULT_METRICS, METRICS, direction
 from nnzoo.config.suggest import did_you_mean
 
 Problem = tuple[Path, str]
@@ -21,7 +22,19 @@ _PROBABILITIES = ("softmax", "log_softmax", "sigmoid")
 
 def check(config: Config, facts: Facts) -> list[Problem]:
     """All problems of a config, each with the path of the key to change."""
-    rules = (_data, _preprocess, _model, _initializers, _loss, _output, _metrics, _monitor, _optimizer, _scheduler)
+    rules = (
+        _data,
+        _preprocess,
+        _model,
+        _initializers,
+        _activations,
+        _loss,
+        _output,
+        _metrics,
+        _monitor,
+        _optimizer,
+        _scheduler,
+    )
     return [problem for rule in rules for problem in rule(config, facts)]
 
 
@@ -32,7 +45,8 @@ def _data(config: Config, facts: Facts) -> Iterator[Problem]:
     if isinstance(source, data.Gate) and source.samples is None:
         if source.noise:
             yield ("data", "noise"), "the four rows are exact. Give `samples` to draw noisy copies of them."
-        if "split" in source.model_fields_set and (source.split.val or source.split.test):
+        # A config that was written out whole holds the default shares.
+        if source.split not in (data.Split(), data.Split(val=0, test=0)):
             yield ("data", "split"), "the four rows are not divided. Give `samples`, or leave `split` out."
     if isinstance(source, data.Random):
         if source.classes and source.targets:
@@ -48,6 +62,13 @@ def _preprocess(config: Config, facts: Facts) -> Iterator[Problem]:
             ("preprocess", "zca"),
             "pca and zca both rotate the inputs. Choose one; `pca: {whiten: true}` whitens too.",
         )
+    if steps.pca and facts.input_shape and facts.layout in ("features", "sequence", "image"):
+        columns = math.prod(facts.input_shape) if facts.layout == "image" else facts.input_shape[-1]
+        if steps.pca.n_components > columns:
+            yield (
+                ("preprocess", "pca", "n_components"),
+                f"expected at most {columns}, one a column of the inputs, got {steps.pca.n_components}.",
+            )
     if facts.layout == "tokens" and (steps.normalize not in ("auto", "none") or steps.pca or steps.zca):
         yield ("preprocess",), "tokens are names, not amounts: they can't be normalized or rotated. Leave it out."
     if steps.scale_target is True and facts.task in ("classification", "multilabel"):
@@ -67,17 +88,58 @@ def _model(config: Config, facts: Facts) -> Iterator[Problem]:
 
 
 def _initializers(config: Config, facts: Facts) -> Iterator[Problem]:  # noqa: ARG001
-    chosen: list[tuple[Path, object]] = [(("init",), config.init)]
     if isinstance(config.init, init.ValuesWeight):
         yield ("init",), "values belong to one layer: write them in `init` of a layer or of `output`."
-    if isinstance(config.model, model.Linear | model.Mlp):
-        chosen.append((("model", "output", "init"), config.model.output.init))
-    if isinstance(config.model, model.Mlp):
-        layers = config.model.layers or ()
-        chosen += [(("model", "layers", index, "init"), layer.init) for index, layer in enumerate(layers)]
-    for path, rule in chosen:
+    for path, rule in _placed_initializers(config):
         if isinstance(rule, init.Dirac) and isinstance(config.model, model.Linear | model.Mlp):
             yield path, f"dirac fills the kernels of convolutions; {config.model.name} has none. Did you mean 'eye'?"
+        if isinstance(rule, init.Uniform | init.TruncNormal) and rule.a > rule.b:
+            yield (*path, "a"), f"expected no more than b, which is {rule.b:g}, got {rule.a:g}."
+
+
+def _placed_initializers(config: Config) -> Iterator[tuple[Path, object]]:
+    """Every initializer of a config with its path, those of biases after that of their weights."""
+    placed: list[tuple[Path, object]] = [(("init",), config.init)]
+    if isinstance(config.model, model.Mlp):
+        layers = config.model.layers or ()
+        placed += [(("model", "layers", index, "init"), layer.init) for index, layer in enumerate(layers)]
+    if isinstance(config.model, model.Linear | model.Mlp):
+        placed.append((("model", "output", "init"), config.model.output.init))
+    for path, rule in placed:
+        yield path, rule
+        if isinstance(rule, init.WithBias):
+            yield (*path, "bias"), rule.bias
+
+
+def _activations(config: Config, facts: Facts) -> Iterator[Problem]:
+    for path, chosen, units in _placed_activations(config, facts):
+        if isinstance(chosen, activation.Hardtanh) and chosen.min_val >= chosen.max_val:
+            yield (
+                (*path, "min_val"),
+                f"expected less than max_val, which is {chosen.max_val:g}, got {chosen.min_val:g}.",
+            )
+        if isinstance(chosen, activation.Prelu) and units is not None and chosen.num_parameters not in (1, units):
+            yield (
+                (*path, "num_parameters"),
+                f"expected 1, or {units} as the layer has units, got {chosen.num_parameters}.",
+            )
+
+
+def _placed_activations(config: Config, facts: Facts) -> Iterator[tuple[Path, object, int | None]]:
+    """The activation of every layer: its path, and the layer's units if they are known."""
+    net = config.model
+    if isinstance(net, model.Mlp):
+        hidden = model.DEFAULT_HIDDEN if net.hidden is None else net.hidden
+        layers = tuple(model.Layer(units=units) for units in hidden) if net.layers is None else net.layers
+        for index, layer in enumerate(layers):
+            if layer.activation is None:
+                yield ("model", "activation"), net.activation, layer.units
+            else:
+                yield ("model", "layers", index, "activation"), layer.activation, layer.units
+    if isinstance(net, model.Linear | model.Mlp):
+        chosen = resolved_loss(config, facts)
+        units = num_outputs(chosen, facts) if chosen else None
+        yield ("model", "output", "activation"), net.output.activation, units
 
 
 def _loss(config: Config, facts: Facts) -> Iterator[Problem]:
@@ -105,28 +167,26 @@ def _losses() -> Iterator[tuple[str, frozenset[str]]]:
 def _output(config: Config, facts: Facts) -> Iterator[Problem]:
     if not isinstance(config.model, model.Linear | model.Mlp):
         return
-    activation = config.model.output.activation.name
+    ending = config.model.output.activation.name
     path: Path = ("model", "output", "activation")
     chosen = resolved_loss(config, facts)
-    if chosen is None or activation not in _PROBABILITIES:
+    if chosen is None or ending not in _PROBABILITIES:
         return
     if chosen.reads == "margins":
-        yield path, f"{chosen.name} reads margins of either sign, not the probabilities of {activation}. Use identity."
-    elif chosen.name == "cross_entropy" and activation == "sigmoid":
+        yield path, f"{chosen.name} reads margins of either sign, not the probabilities of {ending}. Use identity."
+    elif chosen.name == "cross_entropy" and ending == "sigmoid":
         yield (
             path,
             "cross_entropy needs probabilities that sum to 1, sigmoid's do not. Use softmax, identity or `loss: bce`.",
         )
-    elif chosen.name == "bce" and (
-        activation == "log_softmax" or (activation == "softmax" and facts.task == "multilabel")
-    ):
-        yield path, f"bce asks one yes or no of each output, {activation} ties them together. Use sigmoid or identity."
-    elif chosen.reads == "values" and activation == "log_softmax":
+    elif chosen.name == "bce" and (ending == "log_softmax" or (ending == "softmax" and facts.task == "multilabel")):
+        yield path, f"bce asks one yes or no of each output, {ending} ties them together. Use sigmoid or identity."
+    elif chosen.reads == "values" and ending == "log_softmax":
         yield (
             path,
             f"{chosen.name} compares outputs with their targets; log_softmax is never above 0. Use softmax.",
         )
-    elif activation == "softmax" and num_outputs(chosen, facts) == 1:
+    elif ending == "softmax" and num_outputs(chosen, facts) == 1:
         yield path, "there is one output unit, and softmax over one is always 1. Use sigmoid or identity."
 
 
@@ -134,6 +194,8 @@ def _metrics(config: Config, facts: Facts) -> Iterator[Problem]:
     if facts.task is None or config.train.metrics == "auto":
         return
     for index, name in enumerate(config.train.metrics):
+        if name in config.train.metrics[:index]:
+            yield ("train", "metrics", index), f"{name} stands here twice."
         if facts.task not in METRICS[name].tasks:
             fitting = [metric for metric, known in METRICS.items() if facts.task in known.tasks]
             yield (
@@ -144,6 +206,12 @@ def _metrics(config: Config, facts: Facts) -> Iterator[Problem]:
 
 def _monitor(config: Config, facts: Facts) -> Iterator[Problem]:
     monitor = config.train.monitor
+    measured = "loss" if monitor == "auto" else monitor.partition("/")[2]
+    if config.train.mode != "auto" and measured in ("loss", *METRICS) and config.train.mode != direction(measured):
+        yield (
+            ("train", "mode"),
+            f"{config.train.mode} would keep the worst weights by {measured}. Use auto, or `monitor` something else.",
+        )
     if monitor == "auto":
         return
     given = config.train.metrics
@@ -175,6 +243,12 @@ def _scheduler(config: Config, facts: Facts) -> Iterator[Problem]:  # noqa: ARG0
         yield (
             ("scheduler", "interval"),
             "plateau follows the monitor, which is measured once an epoch. Use `interval: epoch`.",
+        )
+    lowest = {scheduler.CosineLr: "eta_min", scheduler.Plateau: "min_lr"}.get(type(chosen))
+    if lowest and getattr(chosen, lowest) > config.optimizer.lr:
+        yield (
+            ("scheduler", lowest),
+            f"expected no more than optimizer.lr, which is {config.optimizer.lr:g}, got {getattr(chosen, lowest):g}.",
         )
     if isinstance(chosen, scheduler.MultiStepLr) and list(chosen.milestones) != sorted(set(chosen.milestones)):
         yield ("scheduler", "milestones"), f"expected rising numbers, got {list(chosen.milestones)}."

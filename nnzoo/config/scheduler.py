@@ -6,13 +6,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from nnzoo.config.base import ByName, Count, Int, Items, NonNegative, Positive, Probability, Section
+from nnzoo.config.base import ByName, Count, Items, Natural, NonNegative, Positive, Probability, Section
 
 
 class Scheduler(Section):
     """What every scheduler has. The schedule itself starts when the warm-up ends."""
 
-    warmup_epochs: Annotated[Int, Field(ge=0)] = Field(0, description="lr rises linearly, step by step, to its value")
+    warmup_epochs: Natural = Field(0, description="lr rises linearly, step by step, to its value")
     interval: Literal["epoch", "step"] = Field("epoch", description="what t counts")
 
 
@@ -58,10 +58,10 @@ class Plateau(Scheduler):
 
     name: Literal["plateau"]
     factor: Probability = Field(0.1, description="what lr is multiplied with")
-    patience: Annotated[Int, Field(ge=0)] = Field(10, description="epochs without improvement that are let pass")
+    patience: Natural = Field(10, description="epochs without improvement that are let pass")
     threshold: NonNegative = Field(1e-4, description="what counts as improvement")
     threshold_mode: Literal["rel", "abs"] = Field("rel", description="threshold relative to the best, or absolute")
-    cooldown: Annotated[Int, Field(ge=0)] = Field(0, description="epochs to wait after a fall")
+    cooldown: Natural = Field(0, description="epochs to wait after a fall")
     min_lr: NonNegative = Field(0.0, description="lowest lr")
     eps: NonNegative = Field(1e-8, description="smaller changes of lr are not made")
 

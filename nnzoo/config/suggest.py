@@ -170,22 +170,28 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
 }
 
 
+def known_as(word: str, allowed: Iterable[str]) -> str | None:
+    """The allowed name that is the same word: in other case, or by a synonym."""
+    names = list(allowed)
+    lowered = word.lower().replace("-", "_").strip()
+    same = [name for name in names if name.lower() == lowered]
+    return next(iter([*same, *(name for name in SYNONYMS.get(lowered, ()) if name in names)]), None)
+
+
 def nearest(word: str, allowed: Iterable[str]) -> str | None:
     """The allowed name that was most likely meant, if any."""
     names = list(allowed)
+    known = known_as(word, names)
+    if known:
+        return known
     lowered = word.lower().replace("-", "_").strip()
-    by_case = {name.lower(): name for name in names}
-    if lowered in by_case:
-        return by_case[lowered]
-    for synonym in SYNONYMS.get(lowered, ()):
-        if synonym in names:
-            return synonym
     starts = [
         name for name in names if len(lowered) > 1 and (name.startswith(lowered) or lowered.startswith(f"{name}_"))
     ]
     if starts:
         return min(starts, key=len)
-    close = difflib.get_close_matches(lowered, by_case, n=1, cutoff=0.4)
+    by_case = {name.lower(): name for name in names}
+    close = difflib.get_close_matches(lowered, by_case, n=1, cutoff=0.55)
     return by_case[close[0]] if close else None
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from nnzoo.config.base import Count, Int, Items, NonNegative, Positive, Section
+from nnzoo.config.base import WHOLE, Count, Items, NonNegative, Positive, Section
 from nnzoo.config.metrics import MetricName
+from nnzoo.config.suggest import did_you_mean
 
 
 class EarlyStopping(Section):
@@ -24,18 +25,20 @@ class CheckpointEvery(Section):
 
     every_epochs: Count | None = Field(1, description="epochs")
     every_steps: Count | None = Field(None, description="optimizer steps")
-    every_minutes: Positive | None = Field(5, description="minutes, inside an epoch too")
+    every_minutes: Positive | None = Field(5.0, description="minutes, inside an epoch too")
+
+
+_DEVICES = r"^(auto|cpu|mps|cuda(:\d+)?)$"
 
 
 def _check_device(device: str) -> str:
-    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", device):
-        raise PydanticCustomError(
-            "device", "expected auto, cpu, cuda, cuda:N or mps, got '{device}'", {"device": device}
-        )
+    if not re.fullmatch(_DEVICES, device):
+        hint = did_you_mean(device, ["cpu", "cuda", "mps"])
+        raise PydanticCustomError("device", f"expected auto, cpu, cuda, cuda:N or mps, got '{device}'.{hint}")
     return device
 
 
-Device = Annotated[str, AfterValidator(_check_device)]
+Device = Annotated[str, AfterValidator(_check_device), WithJsonSchema({"type": "string", "pattern": _DEVICES})]
 
 
 class Train(Section):
@@ -59,7 +62,9 @@ class Train(Section):
     compile: Literal[False] = Field(False, description="torch.compile is not available yet")
     device: Device = Field("auto", description="auto (cuda where there is one, else cpu), cpu, cuda, cuda:N, mps")
     deterministic: bool = Field(True, description="same seed, same weights, bit by bit; on CUDA it may cost speed")
-    restarts: Annotated[Int, Field(ge=1, le=1)] = Field(1, description="random restarts: only 1 is available yet")
+    restarts: Annotated[int, Field(ge=1, le=1), WHOLE] = Field(
+        1, description="random restarts: only 1 is available yet"
+    )
     max_minutes: Positive | None = Field(None, description="stop after this wall time, with the best weights so far")
     checkpoint: CheckpointEvery = Field(CheckpointEvery(), description="when last.pt is written")
 

@@ -7,14 +7,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from nnzoo.build import build_dataset, build_loss, build_settings
 from nnzoo.config import Config, load_config
-from nnzoo.config.data import Arrays
-from nnzoo.data import Dataset, load_arrays_split
+from nnzoo.config.data import PATH_FIELDS, Arrays
+from nnzoo.data import Dataset, Split, load_arrays_split
 from nnzoo.data.baseline import baseline
-from nnzoo.errors import UsageError
+from nnzoo.errors import DataError, UsageError
 from nnzoo.experiment.load import TrainedModel, load
 from nnzoo.experiment.measure import confusion_matrix, per_class
 from nnzoo.experiment.prepare import encode
@@ -79,30 +80,25 @@ def evaluate_checkpoint(
         CheckpointError: The checkpoint is damaged.
         DataError: The data is missing or does not fit.
     """
-    trained = load(checkpoint, runs_dir=runs_dir, model=model, device=device or "auto")
-    config = _with_data(trained)
-    dataset = build_dataset(config)
+    if data is not None and split is not None:
+        raise UsageError("--split names a part of the training data, --data is other data. Give one of the two.")
+    trained = load(checkpoint, runs_dir=runs_dir, model=model, device=device)
     if data is not None:
-        if split is not None:
-            raise UsageError("--split names a part of the training data, --data is other data. Give one of the two.")
-        chosen = str(data)
-        dataset = replace(dataset, splits=dataset.splits | {chosen: _new_data(config, dataset, chosen)})
-    else:
-        chosen = split or next(name for name in PREDICTED_SPLITS if name in dataset.splits)
-        if chosen not in dataset.splits:
-            raise UsageError(f"there is no {chosen} split (there is: {', '.join(dataset.splits)}).", where="--split")
-    return _measure(trained, config, dataset, chosen, batch_size)
+        return replace(_measure(trained, _new_data(trained, Path(data)), "new", batch_size), split=str(data))
+    dataset = build_dataset(_with_data(trained))
+    chosen = split or next(name for name in PREDICTED_SPLITS if name in dataset.splits)
+    if chosen not in dataset.splits:
+        raise UsageError(f"there is no {chosen} split (there is: {', '.join(dataset.splits)}).", where="--split")
+    return _measure(trained, dataset, chosen, batch_size)
 
 
-def _measure(
-    trained: TrainedModel, config: Config, dataset: Dataset, chosen: str, batch_size: int | None
-) -> EvalResult:
+def _measure(trained: TrainedModel, dataset: Dataset, chosen: str, batch_size: int | None) -> EvalResult:
     device = next(trained.module.parameters()).device
-    loss = build_loss(config, dataset).to(device)
-    settings = build_settings(config)
+    loss = build_loss(trained.config, dataset).to(device)
+    settings = build_settings(trained.config)
     only = replace(dataset, splits={"train": dataset.splits[chosen]})
-    measured = encode(trained.preprocess.cpu().transform(only), trained.decoder, loss, device)["train"]
-    trained.preprocess.to(device)
+    decoder = trained.decoder.on_cpu()
+    measured = encode(decoder.preprocess.transform(only), decoder, loss, device)["train"]
     found = evaluate(
         trained.module,
         loss,
@@ -115,7 +111,7 @@ def _measure(
     assert found.outputs is not None
     matrix = []
     if dataset.task == "classification":
-        matrix = confusion_matrix(trained.decoder.on_cpu(), found.outputs, measured.targets.cpu())
+        matrix = confusion_matrix(decoder, found.outputs, measured.targets.cpu())
     return EvalResult(
         checkpoint=str(trained.path),
         split=chosen,
@@ -129,23 +125,54 @@ def _measure(
 
 
 def _with_data(trained: TrainedModel) -> Config:
-    """The config with the data where it is: beside an artifact or a checkpoint, config.yaml knows its path."""
-    file = trained.path.parent / CONFIG
-    if not file.is_file():
+    """The config with the data where it is: an artifact has its name, and the config.yaml beside it its path.
+
+    Raises:
+        DataError: Only the name is known.
+    """
+    names = _file_names(trained.config)
+    if not names:
         return trained.config
-    beside = load_config(file, custom_model=trained.config.model.name == "custom")
-    return trained.config.model_copy(update={"data": beside.data})
+    file = trained.path.parent / CONFIG
+    if file.is_file():
+        beside = load_config(file, custom_model=True)
+        if _file_names(beside) == names:
+            return trained.config.model_copy(update={"data": beside.data})
+    raise DataError(
+        f"the weights don't say where their data is ({', '.join(names)}). "
+        "Give --data PATH, or measure the run directory.",
+        where=str(trained.path),
+    )
 
 
-def _new_data(config: Config, dataset: Dataset, path: str) -> Any:
-    if not isinstance(config.data, Arrays):
-        raise UsageError(f"the data source {config.data.name} has no files; --data is for arrays.", where="--data")
-    return load_arrays_split(
-        path=Path(path),
-        task=dataset.task,
-        layout=dataset.layout,
-        input_shape=dataset.input_shape,
-        classes=dataset.classes,
-        num_targets=len(dataset.target_names) if dataset.task == "regression" else 0,
-        num_tokens=dataset.num_tokens,
+def _file_names(config: Config) -> list[str]:
+    paths = [getattr(config.data, field, None) for field in PATH_FIELDS]
+    return [Path(path).name for path in paths if path]
+
+
+def _new_data(trained: TrainedModel, path: Path) -> Dataset:
+    """The new samples, and in place of the train split one sample that has its mean: the baseline asks for no more."""
+    metadata = trained.metadata
+    if not isinstance(trained.config.data, Arrays):
+        raise UsageError(
+            f"the data source {trained.config.data.name} has no files; --data is for arrays.", where="--data"
+        )
+    new = load_arrays_split(
+        path=path,
+        task=metadata.task,
+        layout=metadata.layout,
+        input_shape=metadata.input_shape,
+        classes=metadata.classes,
+        num_targets=len(metadata.target_names),
+        num_tokens=metadata.num_tokens,
+    )
+    mean = Split(new.inputs[:1], torch.tensor([metadata.target_mean], dtype=torch.float64))
+    return Dataset(
+        {"train": mean, "new": new},
+        task=metadata.task,
+        layout=metadata.layout,
+        classes=metadata.classes,
+        feature_names=metadata.feature_names,
+        target_names=metadata.target_names,
+        num_tokens=metadata.num_tokens,
     )

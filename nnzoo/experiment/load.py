@@ -11,12 +11,15 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from pydantic import ValidationError
 from torch import Tensor, nn
 
 from nnzoo.build import build_model, choose_device, output_scale
 from nnzoo.config import Config, load_config
 from nnzoo.data import Preprocess
+from nnzoo.data.encode import check_tokens, encode_inputs
 from nnzoo.errors import CheckpointError, DataError, NnzooError, UsageError
+from nnzoo.experiment.metadata import Metadata
 from nnzoo.run.artifact import load_artifact
 from nnzoo.run.checkpoint import load_checkpoint
 from nnzoo.run.directory import CHECKPOINT, find_checkpoint
@@ -33,7 +36,7 @@ class TrainedModel:
         preprocess: Raw inputs to preprocessed ones.
         decoder: Outputs to answers.
         config: What it was trained with.
-        metadata: Of the artifact: shapes, names, metrics, versions.
+        metadata: Shapes, names, metrics, versions.
         path: The file that it was read from.
     """
 
@@ -41,29 +44,30 @@ class TrainedModel:
     preprocess: Preprocess
     decoder: Decoder
     config: Config
-    metadata: dict[str, Any]
+    metadata: Metadata
     path: Path
 
     @property
     def classes(self) -> tuple[str, ...]:
         """Class names in the order of their indices; empty for regression."""
-        return tuple(self.metadata["classes"])
+        return self.metadata.classes
 
     @property
     def input_shape(self) -> tuple[int, ...]:
         """One raw sample, without the batch axis."""
-        return tuple(self.metadata["input_shape"])
+        return self.metadata.input_shape
 
     @torch.inference_mode()
     def outputs(self, raw: ArrayLike | Tensor) -> Tensor:
         """The network's outputs (N, K) on the CPU, for raw samples (N, *input_shape).
 
         Raises:
-            DataError: The samples have another shape, or hold NaN or infinite values.
+            DataError: The samples have another shape, or hold NaN or infinite values, or there are none.
         """
         inputs = self._inputs(raw)
         device = next(self.module.parameters()).device
-        parts = torch.split(inputs, eval_batch_size(inputs, 1)) if len(inputs) else (inputs,)
+        self.module.eval()
+        parts = torch.split(inputs, eval_batch_size(inputs, 1))
         return torch.cat([self.module(self.preprocess(part.to(device))).cpu() for part in parts])
 
     def predict(self, raw: ArrayLike | Tensor) -> NDArray[Any]:
@@ -93,18 +97,20 @@ class TrainedModel:
         return self.decoder.probabilities(self.outputs(raw)).numpy()
 
     def _inputs(self, raw: ArrayLike | Tensor) -> Tensor:
+        if isinstance(raw, Tensor):
+            raw = raw.detach().cpu()
+            # NumPy has no bfloat16.
+            raw = raw.float() if raw.is_floating_point() else raw
         try:
-            inputs = torch.as_tensor(raw if isinstance(raw, Tensor) else np.asarray(raw))
+            array = np.asarray(raw)
         except (TypeError, ValueError):
             raise DataError("expected numbers in an array.", where="predict") from None
-        if tuple(inputs.shape[1:]) != self.input_shape:
-            expected = ("N", *self.input_shape)
-            shown = ", ".join(map(str, expected))
-            raise DataError(f"expected samples of the shape ({shown}), got {tuple(inputs.shape)}.", where="predict")
-        inputs = inputs.long() if self.metadata["layout"] == "tokens" else inputs.float()
-        finite = inputs.flatten(1).isfinite().all(1)
-        if not finite.all():
-            raise DataError(f"NaN or infinite in row {int((~finite).nonzero()[0])}.", where="predict")
+        if array.shape[1:] != self.input_shape:
+            shown = ", ".join(map(str, ("N", *self.input_shape)))
+            raise DataError(f"expected samples of the shape ({shown}), got {array.shape}.", where="predict")
+        inputs = encode_inputs(array, self.metadata.layout, lengths=None, where="predict")
+        if self.metadata.layout == "tokens":
+            check_tokens(inputs, largest=self.metadata.num_tokens - 1, where="predict")
         return inputs
 
 
@@ -113,7 +119,7 @@ def load(
     *,
     runs_dir: str | os.PathLike[str] = "runs",
     model: nn.Module | None = None,
-    device: str = "cpu",
+    device: str | None = "cpu",
 ) -> TrainedModel:
     """Reads a trained network.
 
@@ -121,44 +127,73 @@ def load(
         checkpoint: A run directory (its best weights), a best.safetensors or last.pt, a run's name, or `latest`.
         runs_dir: Where names are looked up.
         model: Your own module, where the network was one; its weights are replaced.
-        device: auto, cpu, cuda, cuda:N or mps.
+        device: auto, cpu, cuda, cuda:N or mps; None: as in training, or auto where there is no such device.
 
     Raises:
-        UsageError: There is no such checkpoint, or the module is missing or another one.
-        CheckpointError: It is damaged, no file of nnzoo, or of a newer version.
+        UsageError: There is no such checkpoint, or the module is missing.
+        CheckpointError: It is damaged, no file of nnzoo, of a newer version, or its weights are not the module's.
     """
     path = find_checkpoint(os.fspath(checkpoint), Path(runs_dir))
+    where = str(path)
     weights, fitted, metadata = _read(path)
-    try:
-        custom = metadata["config"]["model"]["name"] == "custom"
-        config = load_config(metadata["config"], custom_model=custom)
-        input_shape, outputs = tuple(metadata["network_input_shape"]), metadata["num_outputs"]
-        preprocess = Preprocess(fitted)
-    except (KeyError, TypeError, NnzooError):
-        raise CheckpointError("damaged: its metadata does not describe a network.", where=str(path)) from None
+    section = metadata.config.get("model")
+    custom = isinstance(section, dict) and section.get("name") == "custom"
     if custom and model is None:
         raise UsageError(
-            "these are the weights of a module of your own. Pass it: nnzoo.load(path, model=MyModule()).",
-            where=str(path),
+            "these are the weights of a module of your own. Pass it: nnzoo.load(path, model=MyModule()).", where=where
         )
-    module = model if model is not None else build_model(config, input_shape, outputs)
     try:
+        config = load_config(metadata.config, custom_model=custom)
+        preprocess = Preprocess(fitted)
+        module = _build(config, metadata, weights) if model is None else model
         module.load_state_dict(weights)
-    except (RuntimeError, AttributeError) as error:
+    except (RuntimeError, AttributeError, TypeError) as error:
         reason = str(error).split("\n")[1:2] or [str(error)]
-        raise CheckpointError(f"the weights don't fit the network: {reason[0].strip()}", where=str(path)) from None
-    target = choose_device(device)
-    decoder = Decoder(metadata["task"], output_scale(config), len(metadata["classes"]), preprocess.to(target))
+        raise CheckpointError(f"the weights don't fit the network: {reason[0].strip()}", where=where) from None
+    except NnzooError:
+        raise CheckpointError("damaged: its metadata does not describe a network.", where=where) from None
+    target = choose_device(_device_of(config) if device is None else device)
+    decoder = Decoder(metadata.task, output_scale(config), len(metadata.classes), preprocess.to(target))
     return TrainedModel(module.to(target).eval(), preprocess, decoder, config, metadata, path)
 
 
-def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Any]]:
+def _build(config: Config, metadata: Metadata, weights: dict[str, Tensor]) -> nn.Module:
+    """The network, if the weights are its own: a file of a kilobyte could ask for one of any size."""
+    with torch.device("meta"):
+        outline = build_model(config, metadata.network_input_shape, metadata.num_outputs)
+    outline.load_state_dict(weights, assign=True)
+    # It is filled with the weights next, so nobody's random numbers should be spent on it.
+    with torch.random.fork_rng(devices=()):
+        return build_model(config, metadata.network_input_shape, metadata.num_outputs)
+
+
+def _device_of(config: Config) -> str:
+    try:
+        choose_device(config.train.device)
+    except UsageError:
+        return "auto"
+    return config.train.device
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Tensor], Metadata]:
     """Weights, fitted preprocessing and metadata of an artifact or a checkpoint."""
     if path.suffix == Path(CHECKPOINT).suffix:
         state = load_checkpoint(path)
         try:
-            return state["model"], state["preprocess"], json.loads(state["metadata"])
-        except (KeyError, TypeError, ValueError):
+            weights, fitted, said = state["model"], state["preprocess"], json.loads(state["metadata"])
+        except (KeyError, TypeError, ValueError, RecursionError):
             raise CheckpointError("damaged: parts are missing.", where=str(path)) from None
-    artifact = load_artifact(path)
-    return artifact.weights, artifact.preprocess, artifact.metadata
+    else:
+        artifact = load_artifact(path)
+        weights, fitted, said = artifact.weights, artifact.preprocess, artifact.metadata
+    try:
+        metadata = Metadata.model_validate(said)
+    except ValidationError as error:
+        key = ".".join(map(str, error.errors()[0]["loc"])) or "metadata"
+        raise CheckpointError(f"damaged: its {key} is not what nnzoo writes.", where=str(path)) from None
+    if not all(isinstance(part, dict) for part in (weights, fitted)):
+        raise CheckpointError("damaged: parts are missing.", where=str(path))
+    for name, tensor in {**weights, **fitted}.items():
+        if not isinstance(tensor, Tensor) or (tensor.is_floating_point() and bool(tensor.isnan().any())):
+            raise CheckpointError(f"damaged: {name} holds NaN, or is no tensor.", where=str(path))
+    return weights, fitted, metadata

@@ -112,7 +112,7 @@ def describe_network(
             found = load(network, runs_dir=runs_dir)
         except UsageError as error:
             raise (config_error if config_error and network != "latest" else error) from None
-        config, module, shape = found.config, found.module.train(), tuple(found.metadata["network_input_shape"])
+        config, module, shape = found.config, found.module.train(), found.metadata.network_input_shape
     dtype = torch.long if config.data.facts().layout == "tokens" else torch.float32
     report = summarize(module, shape, batch_size=batch_size, dtype=dtype, notes=config_notes(config))
     return DescribedNetwork(module, config, report)

@@ -121,11 +121,25 @@ def check_output(module: nn.Module, experiment: Experiment) -> None:
     """One forward pass of two samples, before anything is trained or written.
 
     Raises:
-        UsageError: The network does not give (N, num_outputs).
+        UsageError: The network fails, does not give (N, num_outputs), or has a state that can't be saved.
     """
+    for name, value in module.state_dict().items():
+        if not isinstance(value, torch.Tensor):
+            raise UsageError(
+                f"{name} of its state_dict is no tensor (got {type(value).__name__}). Keep it out of the state_dict, "
+                "or make it a buffer.",
+                where="model",
+            )
     module.eval()
     inputs = experiment.splits["train"].inputs[:2]
-    outputs = module(inputs)
+    try:
+        outputs = module(inputs)
+    except Exception as error:  # a module of the user's own may raise anything
+        reason = str(error).split("\n")[0]
+        raise UsageError(
+            f"the network fails on inputs {tuple(inputs.shape)} of {inputs.dtype}: {type(error).__name__}: {reason}",
+            where="model",
+        ) from error
     expected = (len(inputs), experiment.num_outputs)
     if not isinstance(outputs, torch.Tensor) or tuple(outputs.shape) != expected:
         got = tuple(outputs.shape) if isinstance(outputs, torch.Tensor) else type(outputs).__name__

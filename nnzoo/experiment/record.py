@@ -13,7 +13,9 @@ from nnzoo.build import after_preprocess
 from nnzoo.config import dump, to_yaml
 from nnzoo.config.data import PATH_FIELDS
 from nnzoo.data.baseline import baseline
+from nnzoo.data.dataset import Dataset
 from nnzoo.experiment.measure import confusion_matrix, predictions
+from nnzoo.experiment.metadata import Metadata
 from nnzoo.experiment.prepare import Experiment
 from nnzoo.run import directory
 from nnzoo.run.artifact import Artifact, save_artifact
@@ -21,6 +23,7 @@ from nnzoo.run.checkpoint import save_checkpoint
 from nnzoo.run.environment import environment, versions
 from nnzoo.run.files import finite, write_csv, write_json, write_text
 from nnzoo.training.evaluate import Evaluation, evaluate
+from nnzoo.training.losses import CrossEntropyLoss
 from nnzoo.training.metrics import MetricSums
 from nnzoo.training.state import TrainState
 
@@ -51,7 +54,8 @@ class Recorder:
         self._fitted = {name: tensor.cpu() for name, tensor in self.experiment.preprocess.state_dict().items()}
 
     def start(self) -> None:
-        """What is known before training."""
+        """What is known before training, in place of what a killed process left."""
+        directory.remove_leftovers(self.folder)
         config = self.experiment.config
         write_text(self.folder / directory.CONFIG, to_yaml(config))
         write_text(self.folder / directory.SUMMARY, self.summary)
@@ -59,19 +63,20 @@ class Recorder:
 
     def save(self, state: TrainState) -> None:
         """The checkpoint, then what can be made from it again: metrics.csv and the best weights so far."""
-        metadata = self.metadata(state, self.epoch_metrics(state))
+        metrics = self.epoch_metrics(state)
+        metadata = json.dumps(dump(self.metadata(state, metrics)))
         save_checkpoint(
             self.folder / directory.CHECKPOINT,
-            {**state.state_dict(), "preprocess": self._fitted, "metadata": json.dumps(metadata)},
+            {**state.state_dict(), "preprocess": self._fitted, "metadata": metadata},
         )
         state.history.write(self.folder / directory.METRICS)
         if state.best is not None and state.early_stopping.best_epoch != self.written_best:
-            self.save_best(state, self.epoch_metrics(state))
+            self.save_best(state, metrics)
 
     def save_best(self, state: TrainState, metrics: dict[str, float]) -> None:
         """The artifact."""
         assert state.best is not None
-        artifact = Artifact(state.best, self._fitted, self.metadata(state, metrics))
+        artifact = Artifact(state.best, self._fitted, dump(self.metadata(state, metrics)))
         save_artifact(self.folder / directory.ARTIFACT, artifact)
         self.written_best = state.early_stopping.best_epoch
 
@@ -80,30 +85,25 @@ class Recorder:
         best = state.early_stopping.best_epoch
         return {key: value for key, value in state.history.rows[best - 1].items() if "/" in key} if best else {}
 
-    def metadata(self, state: TrainState, metrics: dict[str, float]) -> dict[str, Any]:
-        """All that using the network needs besides its tensors. No times, no absolute paths, no name of the run."""
-        experiment = self.experiment
-        config = dump(experiment.config)
-        del config["name"]
-        for key in PATH_FIELDS:
-            if config["data"] and isinstance(config["data"], dict) and config["data"].get(key):
-                config["data"][key] = Path(config["data"][key]).name
-        dataset = experiment.dataset
-        return {
-            "config": config,
-            "task": dataset.task,
-            "layout": dataset.layout,
-            "classes": list(dataset.classes),
-            "feature_names": list(dataset.feature_names),
-            "target_names": list(dataset.target_names),
-            "num_tokens": dataset.num_tokens,
-            "input_shape": list(dataset.input_shape),
-            "network_input_shape": list(after_preprocess(experiment.config, experiment.facts)),
-            "num_outputs": experiment.num_outputs,
-            "best_epoch": state.early_stopping.best_epoch,
-            "metrics": finite(metrics),
-            "versions": {name: found for name, found in versions().items() if name in ("nnzoo", "torch")},
-        }
+    def metadata(self, state: TrainState, metrics: dict[str, float]) -> Metadata:
+        """All that using the network needs besides its tensors."""
+        experiment, dataset = self.experiment, self.experiment.dataset
+        return Metadata(
+            config=shared_config(experiment),
+            task=dataset.task,
+            layout=dataset.layout,
+            classes=dataset.classes,
+            feature_names=dataset.feature_names,
+            target_names=dataset.target_names,
+            target_mean=target_mean(dataset),
+            num_tokens=dataset.num_tokens,
+            input_shape=dataset.input_shape,
+            network_input_shape=after_preprocess(experiment.config, experiment.facts),
+            num_outputs=experiment.num_outputs,
+            best_epoch=state.early_stopping.best_epoch,
+            metrics=finite(metrics),
+            versions={name: found for name, found in versions().items() if name in ("nnzoo", "torch")},
+        )
 
     def finish(self, state: TrainState, status: str) -> dict[str, Any]:
         """Measures the best weights on every split and writes the result; the model is left with them."""
@@ -163,3 +163,24 @@ class Recorder:
             matrix = confusion_matrix(decoder, outputs, targets)
             named = ([name, *row] for name, row in zip(dataset.classes, matrix, strict=True))
             write_csv(self.folder / directory.CONFUSION_MATRIX, ["actual", *dataset.classes], named)
+
+
+def shared_config(experiment: Experiment) -> dict[str, Any]:
+    """The config as an artifact holds it: nothing in it needs the training data or tells where it was."""
+    config: dict[str, Any] = dump(experiment.config)
+    del config["name"]
+    data = config["data"]
+    if isinstance(data, dict):
+        data |= {key: Path(data[key]).name for key in PATH_FIELDS if data.get(key)}
+    if isinstance(experiment.loss, CrossEntropyLoss) and experiment.loss.class_weights is not None:
+        config["loss"]["class_weights"] = experiment.loss.class_weights.tolist()
+    return config
+
+
+def target_mean(dataset: Dataset) -> tuple[float, ...]:
+    """Of the train split: the share of each class or label, or the mean of each regression target."""
+    train = dataset.train
+    if dataset.task != "classification":
+        return tuple(train.targets.double().mean(0).tolist())
+    counts = train.class_indices().bincount(minlength=len(dataset.classes))
+    return tuple((counts.double() / len(train)).tolist())

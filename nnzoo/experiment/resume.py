@@ -2,20 +2,62 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from nnzoo.config import Config, dump, load_config
+from nnzoo.config import Config, ConfigLike, dump, load_config
 from nnzoo.errors import CheckpointError, UsageError
 from nnzoo.run.checkpoint import load_checkpoint
-from nnzoo.run.directory import CHECKPOINT, CONFIG
+from nnzoo.run.directory import CHECKPOINT, CONFIG, numbered
 from nnzoo.run.log import log
 from nnzoo.training.state import TrainState
 
 MAY_CHANGE = ("name", "train.epochs", "train.early_stopping", "train.device", "train.checkpoint", "train.max_minutes")
+
+
+def find_run(config: ConfigLike, name: str, runs_dir: Path) -> Path | None:
+    """The run to go on with: the run directory that `config` is, else the newest run of a name, if there is one."""
+    if isinstance(config, str | os.PathLike):
+        folder = Path(config)
+        if (folder / CONFIG).is_file() and (folder / CHECKPOINT).is_file():
+            return folder
+    for folder in numbered(runs_dir, name):
+        file = folder / CONFIG
+        # "lenet-5" may be a name of its own, and no fifth run of "lenet".
+        if folder.name == name or not file.is_file() or load_config(file, custom_model=True).name == name:
+            return folder
+    return None
+
+
+def load_saved(folder: Path) -> dict[str, Any] | None:
+    """What last.pt holds, if the run has come that far.
+
+    Raises:
+        CheckpointError: It is damaged, or was made by something else.
+    """
+    path = folder / CHECKPOINT
+    return load_checkpoint(path) if path.is_file() else None
+
+
+@contextlib.contextmanager
+def threads_of(saved: dict[str, Any] | None) -> Iterator[None]:
+    """Computes with as many threads as a saved run did, while it is entered: their number decides the last bits."""
+    before = torch.get_num_threads()
+    count = saved.get("num_threads") if saved else before
+    if not isinstance(count, int) or count < 1:
+        raise CheckpointError(f"does not fit this run: num_threads is {count}.", where=CHECKPOINT)
+    if count != before:
+        log.info("using %d threads as before: their number decides the last bits", count)
+        torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def check_same(folder: Path, config: Config) -> None:
@@ -32,11 +74,18 @@ def check_same(folder: Path, config: Config) -> None:
     if not file.is_file():
         return
     before = dump(load_config(file, custom_model=config.model.name == "custom"))
-    changed = [key for key in _differences(before, dump(config)) if not key.startswith(MAY_CHANGE)]
-    if changed:
+    changed = list(_differences(before, dump(config)))
+    refused = [key for key in changed if not key.startswith(MAY_CHANGE)]
+    if refused:
         raise UsageError(
-            f"the run was started with another config; changed: {', '.join(changed)}. "
+            f"the run was started with another config; changed: {', '.join(refused)}. "
             f"Change it back, or start a new run without --resume. May change: {', '.join(MAY_CHANGE[1:])}.",
+            where=str(folder),
+        )
+    if "train.epochs" in changed and getattr(config.scheduler, "T_max", 0) is None:
+        raise UsageError(
+            f"the run was started with another train.epochs, which is the length of its {config.scheduler.name} "
+            "schedule too. Change it back, or start a new run without --resume.",
             where=str(folder),
         )
 
@@ -50,24 +99,14 @@ def _differences(before: Any, after: Any, prefix: str = "") -> Iterator[str]:
         yield prefix.rstrip(".")
 
 
-def restore(folder: Path, state: TrainState) -> bool:
-    """Loads last.pt, if the run has come that far; returns whether it had.
+def restore(folder: Path, state: TrainState, saved: dict[str, Any]) -> None:
+    """Goes on from what last.pt held.
 
     Raises:
-        CheckpointError: It is damaged, or was made by something else.
+        CheckpointError: It was made by something else.
     """
-    path = folder / CHECKPOINT
-    if not path.is_file():
-        return False
-    saved = load_checkpoint(path)
     try:
         state.load_state_dict(saved)
-        threads = saved["num_threads"]
     except (KeyError, TypeError, ValueError, RuntimeError, IndexError, AttributeError) as error:
         reason = str(error).split("\n")[0]
-        raise CheckpointError(f"does not fit this run: {reason}", where=str(path)) from None
-    if threads != torch.get_num_threads():
-        log.info("using %d threads as before: their number decides the last bits", threads)
-        torch.set_num_threads(threads)
-    log.info("resuming %s after epoch %d, step %d", folder, state.epoch, state.step)
-    return True
+        raise CheckpointError(f"does not fit this run: {reason}", where=str(folder / CHECKPOINT)) from None

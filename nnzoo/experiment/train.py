@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from nnzoo.experiment.load import TrainedModel, load
 from nnzoo.experiment.notes import config_notes
 from nnzoo.experiment.prepare import Experiment, check_output, prepare
 from nnzoo.experiment.record import Recorder
-from nnzoo.experiment.resume import check_same, restore
+from nnzoo.experiment.resume import check_same, find_run, load_saved, restore, threads_of
 from nnzoo.models.parameters import has_batch_norm
 from nnzoo.run import directory
 from nnzoo.run.history import History
@@ -97,29 +98,30 @@ def train(
         InterruptedRunError: A signal came; its `result` holds what result.json does.
         RunError: The run directory can't be written.
     """
-    if isinstance(overrides, Mapping):
-        changes: Mapping[str, Any] | Sequence[str] = {**overrides, **_given(name=name, device=device)}
-    else:
-        changes = [*overrides, *(f"{key}={value}" for key, value in _given(name=name, device=device).items())]
+    changes = _with_options(overrides, name=name, device=device)
     loaded = load_config(config, changes, custom_model=model is not None)
-    with contextlib.nullcontext() if quiet else log_to(None), deterministic(loaded):
+    found = find_run(loaded if name else config, loaded.name, Path(runs_dir)) if resume and not dry_run else None
+    saved = load_saved(found) if found else None
+    with log_to(Path(os.devnull) if quiet else None), deterministic(loaded), threads_of(saved):
         experiment = prepare(loaded, batches=DRY_RUN_BATCHES if dry_run else None)
+        if found:
+            check_same(found, experiment.config)
         state, report = build_state(experiment, model, show=(lambda _: None) if quiet else show)
         if dry_run:
             return _dry_run(experiment, state, report, Path(runs_dir))
-        folder = None
-        if resume:
-            folder = directory.newest_of_name(Path(runs_dir), experiment.config.name)
-        if folder is None:
-            folder = directory.create(Path(runs_dir), experiment.config.name, overwrite=overwrite)
-        else:
-            check_same(folder, experiment.config)
-        return _run(experiment, state, report, folder, resume=resume, quiet=quiet)
+        folder = found or directory.create(Path(runs_dir), loaded.name, overwrite=overwrite)
+        return _run(experiment, state, report, folder, saved=saved, quiet=quiet)
 
 
-def _given(*, name: str | None, device: str | None) -> dict[str, str]:
-    given = {"name": name, "train.device": device}
-    return {key: value for key, value in given.items() if value is not None}
+def _with_options(
+    overrides: Mapping[str, Any] | Sequence[str], *, name: str | None, device: str | None
+) -> Mapping[str, Any] | Sequence[str]:
+    """The overrides, and the options that are short for one. An option is a text, even if YAML would see a number."""
+    given = {key: value for key, value in (("name", name), ("train.device", device)) if value is not None}
+    if isinstance(overrides, Mapping):
+        return {**overrides, **given}
+    texts = [overrides] if isinstance(overrides, str) else overrides
+    return [*texts, *(f"{key}={json.dumps(value)}" for key, value in given.items())]
 
 
 def build_state(
@@ -160,9 +162,20 @@ def build_state(
     return state, report
 
 
-def _run(experiment: Experiment, state: TrainState, report: Summary, folder: Path, *, resume: bool, quiet: bool) -> Run:
-    """Trains in a run directory, whatever the end."""
+def _run(
+    experiment: Experiment,
+    state: TrainState,
+    report: Summary,
+    folder: Path,
+    *,
+    saved: dict[str, Any] | None = None,
+    quiet: bool,
+) -> Run:
+    """Trains in a run directory, from the start or from what was saved, whatever the end."""
+    if saved:
+        restore(folder, state, saved)
     recorder = Recorder(folder, experiment, report.render(), report.num_parameters)
+    progress = Progress(experiment.settings.epochs, quiet=quiet)
     try:
         recorder.start()
     except NnzooError:
@@ -171,8 +184,8 @@ def _run(experiment: Experiment, state: TrainState, report: Summary, folder: Pat
             folder.rmdir()
         raise
     with log_to(folder / directory.LOG), StopRequest() as stop:
-        if resume:
-            restore(folder, state)
+        if saved:
+            log.info("resuming %s after epoch %d, step %d", folder, state.epoch, state.step)
         try:
             status = fit(
                 state,
@@ -180,7 +193,7 @@ def _run(experiment: Experiment, state: TrainState, report: Summary, folder: Pat
                 experiment.decoder,
                 experiment.settings,
                 save=recorder.save,
-                progress=Progress(experiment.settings.epochs, quiet=quiet),
+                progress=progress,
                 stop=stop,
             )
         except DivergedError as error:
@@ -188,6 +201,8 @@ def _run(experiment: Experiment, state: TrainState, report: Summary, folder: Pat
             state.history.write(folder / directory.METRICS)
             error.result = recorder.finish(state, "diverged")
             raise
+        finally:
+            progress.end_epoch()
         result = recorder.finish(state, status)
         log.info("%s after %d epochs, best epoch %s", status, state.epoch, result["best_epoch"])
     if stop.signal_number is not None and status == "interrupted":
@@ -202,26 +217,11 @@ def _run(experiment: Experiment, state: TrainState, report: Summary, folder: Pat
 
 def _dry_run(experiment: Experiment, state: TrainState, report: Summary, runs_dir: Path) -> Run:
     """One epoch of two batches in a directory that is thrown away."""
-    settings = experiment.settings.__class__(**{**vars(experiment.settings), "epochs": 1})
+    short = replace(experiment, settings=replace(experiment.settings, epochs=1))
     with tempfile.TemporaryDirectory(prefix="nnzoo-dry-run-") as temporary:
-        folder = Path(temporary)
-        recorder = Recorder(folder, experiment, report.render(), report.num_parameters)
-        recorder.start()
-        with StopRequest() as stop:
-            fit(
-                state,
-                experiment.splits,
-                experiment.decoder,
-                settings,
-                save=recorder.save,
-                progress=Progress(1, quiet=True),
-                stop=stop,
-            )
-        result = recorder.finish(state, "completed")
-        own = state.model if experiment.config.model.name == "custom" else None
-        model = load(folder, model=own)
+        run = _run(short, state, report, Path(temporary), quiet=True)
     kept_nowhere = runs_dir / experiment.config.name
-    return Run(kept_nowhere, {**result, "run_dir": None}, state.history, model)
+    return replace(run, run_dir=kept_nowhere, result={**run.result, "run_dir": None})
 
 
 @contextlib.contextmanager

@@ -104,12 +104,11 @@ def plan(model: nn.Module, rule: Rule, by_layer: Mapping[str, Rule] | None = Non
     assignments = []
     for name, module in model.named_modules():
         chosen = _covering(name, by_layer or {}) or rule
-        for key, parameter in module.named_parameters(recurse=False):
-            is_weight, is_bias = (
-                parameter.ndim >= 2,
-                "bias" in key and hasattr(module, "weight") and module.weight.ndim >= 2,
-            )
-            given = chosen if is_weight else chosen.bias if is_bias else None
+        parameters = dict(module.named_parameters(recurse=False))
+        has_weight = any(parameter.ndim >= 2 for parameter in parameters.values())
+        for key, parameter in parameters.items():
+            is_bias = "bias" in key and has_weight
+            given = chosen if parameter.ndim >= 2 else chosen.bias if is_bias else None
             if given is None or given.name == "default":
                 continue
             if given.name == "auto":

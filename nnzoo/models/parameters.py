@@ -15,11 +15,10 @@ BatchNorm = nn.modules.batchnorm._BatchNorm
 def head_of(model: nn.Module) -> str:
     """The dotted name of the last layer: the module's own `head`, else the last one with parameters of its own."""
     head = getattr(model, "head", None)
-    return (
-        head
-        if isinstance(head, str)
-        else [name for name, module in model.named_modules() if any(True for _ in module.parameters(recurse=False))][-1]
-    )
+    if isinstance(head, str):
+        return head
+    owners = [name for name, module in model.named_modules() if any(True for _ in module.parameters(recurse=False))]
+    return owners[-1] if owners else ""
 
 
 def freeze(model: nn.Module, patterns: str | Sequence[str]) -> None:

@@ -47,9 +47,9 @@ def save_artifact(path: Path, artifact: Artifact) -> None:
         {f"model.{name}": tensor for name, tensor in artifact.weights.items()}
         | {f"preprocess.{name}": tensor for name, tensor in artifact.preprocess.items()}
     )
-    metadata = {"version": VERSION, "aliases": aliases, "sha256": _digest(tensors), **artifact.metadata}
+    metadata = {"version": VERSION, "aliases": aliases, **artifact.metadata}
     # One key with one sorted text: several keys are written in random order.
-    text = json.dumps(metadata, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    text = _to_text({**metadata, "sha256": _digest(tensors, metadata)})
     with atomic_file(path) as file:
         file.write(save(tensors, {_KEY: text}))
 
@@ -75,16 +75,22 @@ def load_artifact(path: Path) -> Artifact:
         raise CheckpointError("weights without nnzoo's metadata; it is no nnzoo artifact.", where=where)
     try:
         metadata = json.loads(text)
-        version, aliases, digest = metadata.pop("version"), metadata.pop("aliases"), metadata.pop("sha256")
-    except (ValueError, KeyError, AttributeError):
+        digest, version = metadata.pop("sha256"), metadata["version"]
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
         raise CheckpointError("damaged: its metadata can't be read.", where=where) from None
     if version != VERSION:
         raise CheckpointError(
             f"of format version {version}; this nnzoo reads version {VERSION}. Update nnzoo.", where=where
         )
-    if digest != _digest(tensors):
-        raise CheckpointError("damaged: the checksum of its tensors is wrong.", where=where)
-    tensors |= {alias: tensors[name] for alias, name in aliases.items()}
+    try:
+        intact = digest == _digest(tensors, metadata)
+        aliases = metadata.pop("aliases")
+        tensors |= {alias: tensors[name] for alias, name in aliases.items()}
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
+        intact = False
+    if not intact:
+        raise CheckpointError("damaged: its checksum is wrong.", where=where)
+    del metadata["version"]
     parts = {
         prefix: {key.removeprefix(prefix): tensor for key, tensor in tensors.items() if key.startswith(prefix)}
         for prefix in ("model.", "preprocess.")
@@ -118,9 +124,13 @@ def _without_aliases(tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], dic
     return kept, aliases
 
 
-def _digest(tensors: dict[str, Tensor]) -> str:
-    """SHA-256 over names, shapes, types and bytes of all tensors."""
-    digest = hashlib.sha256()
+def _to_text(metadata: dict[str, Any]) -> str:
+    return json.dumps(metadata, sort_keys=True, ensure_ascii=False, allow_nan=False)
+
+
+def _digest(tensors: dict[str, Tensor], metadata: dict[str, Any]) -> str:
+    """SHA-256 over the metadata, and names, shapes, types and bytes of all tensors."""
+    digest = hashlib.sha256(_to_text(metadata).encode())
     for name in sorted(tensors):
         tensor = tensors[name]
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())

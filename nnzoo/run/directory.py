@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -52,12 +52,15 @@ def create(runs_dir: Path, name: str, *, overwrite: bool) -> Path:
             else:
                 return folder
     except OSError as error:
-        raise RunError(f"can't be made: {error.strerror}.", where=str(folder)) from None
+        raise RunError(f"can't be made: {error.strerror}.", where=str(error.filename or folder)) from None
 
 
-def discard(folder: Path) -> None:
-    """Removes a run directory in which nothing was kept."""
-    shutil.rmtree(folder, ignore_errors=True)
+def remove_leftovers(folder: Path) -> None:
+    """Removes the temporary files that a killed process left."""
+    for name in FILES:
+        for leftover in folder.glob(f".{name}.*.tmp"):
+            with contextlib.suppress(OSError):
+                leftover.unlink()
 
 
 def runs(runs_dir: Path) -> Iterator[Path]:
@@ -67,14 +70,14 @@ def runs(runs_dir: Path) -> Iterator[Path]:
         yield from sorted(found, key=lambda path: ((path / CONFIG).stat().st_mtime_ns, path.name))
 
 
-def newest_of_name(runs_dir: Path, name: str) -> Path | None:
-    """The run of a name with the highest number, if there is one."""
-    numbered = []
+def numbered(runs_dir: Path, name: str) -> list[Path]:
+    """The folders `name`, `name-2`, `name-3`, ..., the highest number first."""
+    found: dict[int, Path] = {}
     for path in runs_dir.iterdir() if runs_dir.is_dir() else ():
-        match = re.fullmatch(re.escape(name) + r"(?:-(\d+))?", path.name)
+        match = re.fullmatch(re.escape(name) + r"(?:-([2-9]|[1-9]\d+))?", path.name)
         if match and path.is_dir():
-            numbered.append((int(match[1] or 1), path))
-    return max(numbered)[1] if numbered else None
+            found[int(match[1] or 1)] = path
+    return [found[number] for number in sorted(found, reverse=True)]
 
 
 def find_checkpoint(text: str, runs_dir: Path) -> Path:
@@ -91,20 +94,19 @@ def find_checkpoint(text: str, runs_dir: Path) -> Path:
     path = Path(text)
     if path.is_file():
         return path
-    if not path.is_dir():
-        named = runs_dir / text
-        newest = list(runs(runs_dir))
-        if text == "latest" and newest:
-            named = newest[-1]
-        if not named.is_dir():
-            known = ", ".join(run.name for run in newest[-8:]) or "none"
-            raise UsageError(f"no such file or run. Runs in {runs_dir}: {known}.", where=text)
-        path = named
-    if (path / ARTIFACT).is_file():
-        return path / ARTIFACT
-    if (path / CHECKPOINT).is_file():
-        raise RunError(
-            f"holds no best weights: no epoch was finished. `nnzoo train {path} --resume` goes on from {CHECKPOINT}.",
-            where=str(path),
-        )
-    raise UsageError(f"a folder without {ARTIFACT}; it is no run directory.", where=str(path))
+    found = list(runs(runs_dir))
+    meant = [path, runs_dir / text] + (found[-1:] if text == "latest" else [])
+    folders = [folder for folder in meant if folder.is_dir()]
+    for folder in folders:
+        if (folder / ARTIFACT).is_file():
+            return folder / ARTIFACT
+        if (folder / CHECKPOINT).is_file():
+            raise RunError(
+                "holds no best weights: no epoch was finished. "
+                f"`nnzoo train {folder} --resume` goes on from {CHECKPOINT}.",
+                where=str(folder),
+            )
+    if folders:
+        raise UsageError(f"a folder without {ARTIFACT}; it is no run directory.", where=str(folders[0]))
+    known = ", ".join(run.name for run in found[-8:]) or "none"
+    raise UsageError(f"no such file or run. Runs in {runs_dir}: {known}.", where=text)

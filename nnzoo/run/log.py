@@ -13,6 +13,17 @@ from nnzoo.errors import RunError
 log = logging.getLogger("nnzoo")
 
 
+class _LogFile(logging.FileHandler):
+    """A log that a full disk cuts short. What matters more is written after it, and fails with a message."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """Says nothing, where the base class prints a traceback."""
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            super().close()
+
+
 @contextlib.contextmanager
 def log_to(target: Path | None) -> Iterator[None]:
     """Sends nnzoo's log to a file (appending), or to standard error where there is none, while it is entered.
@@ -24,9 +35,11 @@ def log_to(target: Path | None) -> Iterator[None]:
     if target is None:
         handler = logging.StreamHandler(sys.stderr)
         handler.setFormatter(logging.Formatter("%(message)s"))
+        # An error is raised too, and shown by whoever catches it.
+        handler.addFilter(lambda record: record.levelno < logging.ERROR)
     else:
         try:
-            handler = logging.FileHandler(target, encoding="utf-8")
+            handler = _LogFile(target, encoding="utf-8")
         except OSError as error:
             raise RunError(f"can't be written: {error.strerror}.", where=str(target)) from None
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))

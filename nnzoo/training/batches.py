@@ -13,7 +13,8 @@ MAX_EVAL_BATCH = 4096
 def epoch_order(num_samples: int, *, seed: int, epoch: int, device: torch.device) -> Tensor:
     """(N,) the permutation of an epoch. It depends on seed and epoch alone, so a resumed epoch has it again."""
     generator = torch.Generator().manual_seed((seed * 1_000_003 + epoch) % 2**63)
-    return torch.randperm(num_samples, generator=generator).to(device)
+    # Not waiting is safe from the host to CUDA alone, which copies pageable memory aside first.
+    return torch.randperm(num_samples, generator=generator).to(device, non_blocking=device.type == "cuda")
 
 
 def boundaries(num_samples: int, batch_size: int, *, at_least_two: bool) -> list[tuple[int, int]]:

@@ -71,11 +71,12 @@ class Decoder:
         if self.task == "regression" or self.reads == "margins":
             why = "regression predicts values" if self.task == "regression" else "a margin loss gives no probabilities"
             raise UsageError(f"{why}. Train with cross_entropy or bce to get them.", where="predict_proba")
-        single = self.task == "multilabel" or outputs.shape[1] == 1
         if self.reads == "log_probabilities":
             positive = outputs.exp()
         elif self.reads == "logits":
-            positive = outputs.sigmoid() if single else outputs.softmax(1)
+            positive = outputs.softmax(1)
+        elif self.reads == "log_odds":
+            positive = outputs.sigmoid()
         else:
             positive = outputs.clamp(0, 1)
         if self.task == "multilabel":

@@ -45,6 +45,13 @@ class LossSum:
         return total if self.summed else total / weight if weight else float("nan")
 
 
+def plain(number: Tensor | float) -> Tensor | float:
+    """A scalar as a float, cheaper than a tensor and exact in sums; on a device it stays: reading it would wait."""
+    if not isinstance(number, Tensor):
+        return number
+    return number.item() if number.device.type == "cpu" else number.detach()
+
+
 @torch.inference_mode()
 def evaluate(
     model: nn.Module,
@@ -74,8 +81,7 @@ def evaluate(
     for inputs, targets in zip(torch.split(split.inputs, size), torch.split(split.targets, size), strict=True):
         outputs = model(inputs)
         value = loss(outputs, targets)
-        # On the CPU plain floats are cheaper than tensors; on a device reading one would wait.
-        total.add(value.item() if value.device.type == "cpu" else value, denominator(loss, targets))
+        total.add(plain(value), plain(denominator(loss, targets)))
         sums.add(outputs, targets)
         if keep_outputs:
             kept.append(outputs.cpu())

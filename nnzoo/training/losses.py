@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 Reduction = Literal["mean", "sum"]
-Reads = Literal["logits", "probabilities", "log_probabilities", "margins", "values"]
+Reads = Literal["logits", "log_odds", "probabilities", "log_probabilities", "margins", "values"]
+"""What an output unit is. Logits belong together, through softmax; log-odds stand each for itself, through sigmoid."""
 
 
 class CrossEntropyLoss(nn.Module):
@@ -21,7 +22,8 @@ class CrossEntropyLoss(nn.Module):
 
     Args:
         reads: What the outputs are; of probabilities the log is taken, never a second softmax.
-        reduction: Over the samples; "mean" divides by the sum of the weights of their classes.
+        reduction: Over the samples; "mean" divides by the sum of their weights. A target of probabilities weighs what
+            its classes do on average, so that one-hot rows and indices give the same (torch divides by N there).
         label_smoothing: Share of each target spread over all classes (Szegedy et al. 2016).
         class_weights: (K,) a weight a class.
     """
@@ -44,28 +46,36 @@ class CrossEntropyLoss(nn.Module):
 
     def forward(self, outputs: Tensor, targets: Tensor) -> Tensor:
         if self.reads == "probabilities":
-            outputs = outputs.clamp_min(torch.finfo(outputs.dtype).tiny).log()
+            # 1e-31 in float32: a gradient of 1 / p times a class weight of millions is still finite.
+            info = torch.finfo(outputs.dtype)
+            outputs = outputs.clamp_min(info.tiny / info.eps).log()
+        weighted_mean = self.reduction == "mean" and self.class_weights is not None
         # log_softmax leaves log-probabilities as they are, so F.cross_entropy serves all three kinds.
-        return F.cross_entropy(
-            outputs, targets, self.class_weights, reduction=self.reduction, label_smoothing=self.label_smoothing
+        value = F.cross_entropy(
+            outputs,
+            targets,
+            self.class_weights,
+            reduction="sum" if weighted_mean else self.reduction,
+            label_smoothing=self.label_smoothing,
         )
+        return value / self.denominator(targets) if weighted_mean else value
 
     def denominator(self, targets: Tensor) -> Tensor | int:
         """What "mean" divides by for these targets: their number, or the sum of their weights."""
-        if self.class_weights is None or targets.ndim > 1:
+        if self.class_weights is None:
             return len(targets)
-        return self.class_weights[targets].sum()
+        return (targets @ self.class_weights if targets.ndim > 1 else self.class_weights[targets]).sum()
 
 
 class BCELoss(nn.Module):
     """-(t log p + (1 - t) log(1 - p)), mean or sum over outputs and 0-or-1 targets, both (N, K).
 
     Args:
-        reads: "logits" or "probabilities".
+        reads: "log_odds" or "probabilities".
         reduction: Over all N * K numbers.
     """
 
-    def __init__(self, *, reads: Reads = "logits", reduction: Reduction = "mean") -> None:
+    def __init__(self, *, reads: Reads = "log_odds", reduction: Reduction = "mean") -> None:
         super().__init__()
         self.reads = reads
         self.reduction = reduction
@@ -77,9 +87,9 @@ class BCELoss(nn.Module):
 
 
 class HingeLoss(nn.Module):
-    """max(0, 1 - s * output), s = +1 where the target is 1 and -1 where it is 0 (Cortes & Vapnik 1995).
+    """t max(0, 1 - output) + (1 - t) max(0, 1 + output), t = 1 or 0 (Cortes & Vapnik 1995).
 
-    Outputs and targets (N, K), targets 0 or 1.
+    Outputs and targets (N, K). A target between 0 and 1 is a probability, and gives the expected loss.
 
     Args:
         reduction: Over all N * K numbers.
@@ -90,7 +100,7 @@ class HingeLoss(nn.Module):
         self.reduction = reduction
 
     def forward(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        violation = F.relu(1 - (2 * targets - 1) * outputs)
+        violation = targets * F.relu(1 - outputs) + (1 - targets) * F.relu(1 + outputs)
         return violation.mean() if self.reduction == "mean" else violation.sum()
 
 

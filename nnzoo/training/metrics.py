@@ -20,7 +20,7 @@ class MetricSums:
     """Adds up what the metrics of a split need.
 
     Labels: hits, predictions and occurrences of each class. Values: sums over |e|, e^2, t and t^2 of each target, in
-    float64. Both on the device of the outputs, so that adding never waits for it.
+    float64, t counted from the first sample. Both on the device of the outputs, so that adding never waits for it.
 
     Args:
         names: The metrics to compute.
@@ -58,25 +58,20 @@ class MetricSums:
 
     def _labels(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
         predicted, actual = self.decoder.labels(outputs), self.decoder.target_labels(targets)
-        if self.decoder.task == "multilabel":
-            hits = predicted * actual
-            right = (predicted == actual).sum()
-            return {"hits": hits.sum(0), "predicted": predicted.sum(0), "actual": actual.sum(0), "right": right}
-        size = self.decoder.num_classes
-        right = predicted == actual
-        # A miss is counted as class `size` and cut off: a boolean index would wait for the device.
-        hits = torch.where(right, actual, size)
-        return {
-            "hits": torch.bincount(hits, minlength=size + 1)[:size],
-            "predicted": torch.bincount(predicted, minlength=size),
-            "actual": torch.bincount(actual, minlength=size),
-            "right": right.sum(),
-        }
+        right = (predicted == actual).sum()
+        if self.decoder.task == "classification":
+            # One column a class, compared: bincount would wait for the device to learn the largest index.
+            classes = torch.arange(self.decoder.num_classes, device=outputs.device)
+            predicted, actual = predicted.unsqueeze(1) == classes, actual.unsqueeze(1) == classes
+        hits = predicted * actual
+        return {"hits": hits.sum(0), "predicted": predicted.sum(0), "actual": actual.sum(0), "right": right}
 
     def _values(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
         precise = torch.float32 if outputs.device.type == "mps" else torch.float64
         values, truth = self.decoder.values(outputs).to(precise), self.decoder.values(targets).to(precise)
         error = values - truth
+        # Far from 0, t^2 alone would leave nothing of the spread but rounding.
+        truth = truth - self.sums.setdefault("origin", truth[0].clone())
         return {
             "absolute": error.abs().sum(0),
             "squared": error.square().sum(0),
@@ -100,8 +95,8 @@ class MetricSums:
         recall = sums["hits"] / sums["actual"].clamp_min(1)
         f1 = 2 * sums["hits"] / (sums["predicted"] + sums["actual"]).clamp_min(1)
         binary = self.decoder.task == "classification" and self.decoder.num_classes == 2
-        # The mean goes over classes that occur or were predicted.
-        there = (sums["predicted"] + sums["actual"]) > 0
+        # The mean goes over classes that occur or were predicted, but over every label, as in scikit-learn.
+        there = (sums["predicted"] + sums["actual"] > 0) | (self.decoder.task == "multilabel")
         averaged = [x[1] if binary else x[there].mean() for x in (precision, recall, f1)]
         accuracy = sums["right"] / (self.count * labels)
         return dict(zip(("precision", "recall", "f1"), averaged, strict=True)) | {"accuracy": accuracy}
@@ -110,7 +105,7 @@ class MetricSums:
         squared = sums["squared"] / self.count
         spread = sums["truth_squared"] / self.count - (sums["truth"] / self.count).square()
         # Targets that are all alike explain nothing: 1 for a perfect fit, else 0, as in scikit-learn.
-        constant = spread <= 1e-12 * sums["truth_squared"] / self.count
+        constant = spread <= 1e-15 * sums["truth_squared"] / self.count
         r2 = torch.where(constant, (squared == 0).double(), 1 - squared / spread)
         return {
             "mae": (sums["absolute"] / self.count).mean(),
@@ -120,14 +115,17 @@ class MetricSums:
         }
 
     def state_dict(self) -> dict[str, object]:
-        """What is needed to go on adding after a restart."""
-        self.flush()
-        return {"count": self.count, "sums": dict(self.sums)}
+        """What is needed to go on adding after a restart; what is kept stays so, since other groups round otherwise."""
+        kept = [torch.cat(parts) for parts in zip(*self._kept, strict=True)]
+        return {"count": self.count, "sums": dict(self.sums), "kept": kept}
 
     def load_state_dict(self, state: dict[str, object], device: torch.device) -> None:
         """Goes on from a saved state."""
-        count, sums = state["count"], state["sums"]
+        count, sums, kept = state["count"], state["sums"], state["kept"]
         assert isinstance(count, int)
         assert isinstance(sums, dict)
+        assert isinstance(kept, list)
         self.count = count
         self.sums = {key: part.to(device) for key, part in sums.items()}
+        if kept:
+            self.add(*(part.to(device) for part in kept))

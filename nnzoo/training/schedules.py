@@ -90,5 +90,7 @@ class Schedule:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Goes on from a saved state."""
         self.num_steps = state["num_steps"]
+        # Else torch warns if the first thing after a restart is the end of an epoch: its optimizer has not moved yet.
+        self.optimizer._opt_called = self.num_steps > 0  # type: ignore[attr-defined]
         if self.scheduler is not None:
             self.scheduler.load_state_dict(state["scheduler"])

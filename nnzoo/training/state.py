@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 from dataclasses import dataclass, field
 from typing import Any
@@ -57,9 +58,10 @@ class TrainState:
 
     def keep_best(self) -> None:
         """Copies the weights: they are the best so far."""
-        state = self.model.state_dict()
+        state = dict(self.model.state_dict())
         if self.best is None:
-            self.best = {name: tensor.detach().clone() for name, tensor in state.items()}
+            # All at once, so that tied weights stay one tensor of several names.
+            self.best = copy.deepcopy(state)
         else:
             for name, tensor in state.items():
                 self.best[name].copy_(tensor)
@@ -67,7 +69,7 @@ class TrainState:
     def state_dict(self) -> dict[str, Any]:
         """Tensors and primitives only."""
         return {
-            "model": self.model.state_dict(),
+            "model": dict(self.model.state_dict()),
             "best": self.best,
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
@@ -88,8 +90,11 @@ class TrainState:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Goes on from a saved state; the parts must have been built from the same config."""
         device = next(self.model.parameters()).device
+        self.best = None
+        if state["best"] is not None:
+            self.model.load_state_dict(state["best"])
+            self.keep_best()
         self.model.load_state_dict(state["model"])
-        self.best = {name: tensor.to(device) for name, tensor in state["best"].items()} if state["best"] else None
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
         self.early_stopping.load_state_dict(state["early_stopping"])

@@ -1,0 +1,38 @@
+"""What an artifact says besides its tensors: all that using a network needs, on another machine too."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Self
+
+from pydantic import Field, model_validator
+
+from nnzoo.config.base import Count, Items, Section
+from nnzoo.config.facts import Layout, Task
+
+
+class Metadata(Section):
+    """The JSON text of best.safetensors and last.pt. No times, no absolute paths, no name of the run."""
+
+    config: dict[str, Any] = Field(description="resolved; paths by their last part, class weights as numbers")
+    task: Task = Field(description="what is predicted")
+    layout: Layout = Field(description="how the axes of raw inputs are read")
+    classes: Items[str] = Field(description="class or label names; empty for regression")
+    feature_names: Items[str] = Field(description="names of the last axis of raw inputs; empty where it has none")
+    target_names: Items[str] = Field(description="names of regression targets")
+    target_mean: Items[float] = Field(description="of the train split: share of each class or label, mean of targets")
+    num_tokens: Annotated[int, Field(ge=0)] = Field(description="tokens are smaller than this; 0: no tokens")
+    input_shape: Items[Count] = Field(description="of one raw sample")
+    network_input_shape: Items[Count] = Field(description="of one sample as the network gets it")
+    num_outputs: Count = Field(description="output units")
+    best_epoch: int = Field(description="of the best weights; 0: no epoch was finished")
+    metrics: dict[str, float | None] = Field(description="of the best weights")
+    versions: dict[str, str] = Field(description="of what made it")
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        names = self.target_names if self.task == "regression" else self.classes
+        binary = self.task == "classification" and len(names) == 2
+        fits = len(names) == len(self.target_mean) == self.num_outputs
+        if not (fits or (binary and len(self.target_mean) == 2 and self.num_outputs == 1)):
+            raise ValueError("the number of outputs is not that of the names")
+        return self

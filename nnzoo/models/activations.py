@@ -1,0 +1,52 @@
+"""Activations that PyTorch does not have."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from nnzoo.errors import UsageError
+
+
+class Maxout(nn.Module):
+    """The largest of each unit's pieces (Goodfellow et al. 2013): (N, units * num_pieces, *) -> (N, units, *).
+
+    The layer before it makes the pieces, those of a unit next to each other: a linear layer of units * num_pieces
+    outputs, or a convolution of that many channels. Pieces that tie share the gradient.
+
+    Args:
+        num_pieces: Pieces a unit, at least 1; one piece is the identity.
+
+    Raises:
+        UsageError: There is no piece, or the inputs do not divide into pieces.
+    """
+
+    def __init__(self, num_pieces: int) -> None:
+        super().__init__()
+        if num_pieces < 1:
+            raise UsageError(f"a unit has at least one piece (got {num_pieces}).", where="maxout.num_pieces")
+        self.num_pieces = num_pieces
+
+    def extra_repr(self) -> str:
+        return f"num_pieces={self.num_pieces}"
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """(N, units * num_pieces, *) -> (N, units, *)."""
+        if inputs.shape[1] % self.num_pieces:
+            raise UsageError(
+                f"{inputs.shape[1]} inputs do not divide into units of {self.num_pieces} pieces: "
+                "the layer before has units * num_pieces outputs.",
+                where="maxout",
+            )
+        return inputs.unflatten(1, (-1, self.num_pieces)).amax(2)
+
+
+class Step(nn.Module):
+    """1 where x > 0, else 0, of any shape: the unit of Rosenblatt's perceptron (1958).
+
+    Its derivative is 0 everywhere, so no gradient passes: it is trained by the perceptron rule, not by
+    backpropagation.
+    """
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """(*) -> (*)."""
+        return inputs.sign().relu()

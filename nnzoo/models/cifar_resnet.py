@@ -1,0 +1,83 @@
+"""The residual networks for small images."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from nnzoo.errors import UsageError
+from nnzoo.models.cnn import Conv, ConvLayer, image_shape
+from nnzoo.models.layers import Dense
+
+_WIDTHS = (16, 32, 64)
+
+
+class PaddedShortcut(nn.Module):
+    """Option A of He et al. 2016, a shortcut without parameters: (N, C, H, W) -> (N, C + K, ceil(H / S), ceil(W / S)).
+
+    Every S-th row and column of the input, followed by K channels of zeros.
+
+    Args:
+        stride: S.
+        new_channels: K.
+    """
+
+    def __init__(self, *, stride: int, new_channels: int) -> None:
+        super().__init__()
+        self.stride = stride
+        self.new_channels = new_channels
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C + K, ceil(H / S), ceil(W / S))."""
+        return F.pad(inputs[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.new_channels))
+
+    def extra_repr(self) -> str:
+        """What print shows."""
+        return f"stride={self.stride}, new_channels={self.new_channels}"
+
+
+class CifarResNet(nn.Sequential):
+    """A residual network for CIFAR (He et al. 2016, section 4.2): (N, C, H, W) -> (N, out_features).
+
+    A 3 x 3 convolution, three stages of n blocks of two with 16, 32 and 64 filters, the second and third at half the
+    size of the one before, global mean, linear layer; shortcuts have no parameters. For 3 channels and ten classes
+    depth 20 has 269,722 parameters, depth 110 1,727,962. Any image size fits; the last stage sees a quarter of it.
+
+    Args:
+        depth: Layers with weights, 6 n + 2: 20, 32, 44, 56 and 110 in the paper.
+        input_shape: (C, H, W).
+        out_features: Output units.
+
+    Raises:
+        UsageError: The input is no image, or there is no such depth.
+    """
+
+    head = "output"
+
+    def __init__(self, *, depth: int, input_shape: Sequence[int], out_features: int) -> None:
+        channels, _, _ = image_shape(input_shape, model=f"resnet{depth}")
+        num_blocks, rest = divmod(depth - 2, 6)
+        if num_blocks < 1 or rest:
+            raise UsageError(f"is no 6 n + 2 (got {depth}; allowed 8, 14, 20, 26, 32, ...).", where="model.depth")
+        stem = ConvLayer(_WIDTHS[0], 3, padding=1, bias=False, batch_norm=True)
+        parts: OrderedDict[str, nn.Module] = OrderedDict(stem=Conv(channels, stem, num_axes=2))
+        for index, width in enumerate(_WIDTHS):
+            parts[f"stage{index + 1}"] = _stage(_WIDTHS[max(index - 1, 0)], width, num_blocks)
+        parts["pool"] = nn.AdaptiveAvgPool2d(1)
+        parts["flatten"] = nn.Flatten()
+        parts["output"] = Dense(_WIDTHS[-1], out_features)
+        super().__init__(parts)
+
+
+def _stage(in_channels: int, width: int, num_blocks: int) -> nn.Sequential:
+    """Residual blocks of which the first changes channels and size, if channels change."""
+    from torchvision.models.resnet import BasicBlock
+
+    blocks = nn.Sequential(*(BasicBlock(width, width) for _ in range(num_blocks)))
+    if in_channels != width:
+        shortcut = PaddedShortcut(stride=2, new_channels=width - in_channels)
+        blocks[0] = BasicBlock(in_channels, width, stride=2, downsample=shortcut)
+    return blocks

@@ -1,0 +1,50 @@
+"""Features whose inner product is a kernel, so that a linear model on them is a kernel machine."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from nnzoo.errors import UsageError
+
+
+class RandomFourierFeatures(nn.Module):
+    """Random features of the RBF kernel (Rahimi & Recht 2007): (N, in_features) -> (N, n_components).
+
+    z(x) = sqrt(2 / D) cos(W x + b) with D components, W ~ N(0, 2 gamma) and b ~ U(0, 2 pi). The inner product
+    z(x) . z(y) is exp(-gamma |x - y|^2) up to an error that falls as 1 / sqrt(D). W and b are drawn once, from torch's
+    global generator, and are buffers: kept with the weights, never trained.
+
+    Args:
+        in_features: Numbers a sample.
+        n_components: D; more follow the kernel closer.
+        gamma: How fast the kernel falls with distance; None for 1 / in_features, which on inputs of unit variance is
+            what scikit-learn calls "scale".
+
+    Raises:
+        UsageError: There is no component, or `gamma` is not above 0.
+    """
+
+    frequencies: Tensor
+    phases: Tensor
+
+    def __init__(self, in_features: int, n_components: int, gamma: float | None = None) -> None:
+        super().__init__()
+        if n_components < 1:
+            raise UsageError(f"must be at least 1 (got {n_components}).", where="n_components")
+        self.gamma = 1 / in_features if gamma is None else gamma
+        if not 0 < self.gamma < math.inf:
+            raise UsageError(f"must be above 0 and finite (got {gamma}).", where="gamma")
+        self.register_buffer("frequencies", torch.randn(n_components, in_features) * math.sqrt(2 * self.gamma))
+        self.register_buffer("phases", torch.rand(n_components) * (2 * math.pi))
+
+    def extra_repr(self) -> str:
+        n_components, in_features = self.frequencies.shape
+        return f"in_features={in_features}, n_components={n_components}, gamma={self.gamma:g}"
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """(N, in_features) -> (N, n_components)."""
+        angles = nn.functional.linear(inputs, self.frequencies, self.phases)
+        return angles.cos() * math.sqrt(2 / len(self.phases))

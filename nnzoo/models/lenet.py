@@ -1,0 +1,57 @@
+"""LeNet-5, as a declared convolutional network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from nnzoo.models.cnn import CNN, ConvLayer, PoolLayer, image_shape
+from nnzoo.models.mlp import HiddenLayer
+
+_SIZE = 32
+"""Height and width that the paper's network is made for."""
+
+
+class ScaledTanh(nn.Tanh):
+    """The squashing function of LeNet-5 (LeCun et al. 1998, appendix A): 1.7159 tanh(2/3 x), so that f(1) = 1."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Any shape -> the same shape."""
+        return 1.7159 * torch.tanh(2 / 3 * inputs)
+
+
+def lenet5(*, input_shape: Sequence[int], out_features: int) -> CNN:
+    """LeNet-5 (LeCun et al. 1998, figure 2): (N, C, H, W) -> (N, out_features).
+
+    C1: 6 filters 5 x 5. S2: means of 2 x 2. C3: 16 filters 5 x 5. S4: means of 2 x 2. C5: 120 filters 5 x 5. F6: 84
+    units. 61,706 parameters for 28 x 28 grey images of ten classes.
+
+    Images smaller than 32 x 32 are padded with zeros to that size, by the padding of C1 (odd sizes to 33). On larger
+    ones C5 makes more than one position, as in the paper, and F6 reads them all.
+
+    Deviations: C3 reads all maps of S2, where the paper's table picks some; S2 and S4 have neither coefficients, biases
+    nor the squashing function; the output is linear, where the paper measures distances to drawings of the characters.
+
+    Args:
+        input_shape: (C, H, W).
+        out_features: Output units.
+
+    Raises:
+        UsageError: The input is no image.
+    """
+    _, height, width = image_shape(input_shape, model="lenet5")
+    padding = tuple(max(0, -(-(_SIZE - size) // 2)) for size in (height, width))
+    return CNN(
+        input_shape,
+        out_features,
+        blocks=[
+            ConvLayer(6, 5, padding=padding, activation=ScaledTanh()),
+            PoolLayer("avg", 2),
+            ConvLayer(16, 5, activation=ScaledTanh()),
+            PoolLayer("avg", 2),
+            ConvLayer(120, 5, activation=ScaledTanh()),
+        ],
+        head=[HiddenLayer(84, activation=ScaledTanh())],
+    )

@@ -1,0 +1,50 @@
+"""The VGG networks, from torchvision."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, cast
+
+from torch import nn
+
+from nnzoo.models.cnn import image_shape
+
+_SMALLEST = 32
+"""Height and width that leave one position after five halvings."""
+
+
+def vgg(
+    *,
+    depth: Literal[11, 13, 16, 19],
+    input_shape: Sequence[int],
+    out_features: int,
+    batch_norm: bool = False,
+    dropout: float = 0.5,
+) -> nn.Module:
+    """VGG (Simonyan & Zisserman 2015, A, B, D and E), as in torchvision: (N, C, H, W) -> (N, out_features).
+
+    138,357,544 parameters at depth 16 for 3 channels and 1000 classes, whatever the size of the images: the 512 last
+    maps are averaged to 7 x 7, which changes nothing at 224 x 224 and repeats the values of smaller maps: at 32 x 32
+    the only one, 49 times.
+
+    Deviations: batch norm, where asked for, is later than the paper. Parameters start as PyTorch's layers do.
+
+    Args:
+        depth: Layers with weights.
+        input_shape: (C, H, W), at least 32 x 32.
+        out_features: Output units.
+        batch_norm: Whether to normalise after each convolution, before the activation.
+        dropout: Share of the outputs of the first two fully connected layers silenced in training.
+
+    Raises:
+        UsageError: The input is no image, or too small.
+    """
+    from torchvision import models
+
+    name = f"vgg{depth}_bn" if batch_norm else f"vgg{depth}"
+    channels, _, _ = image_shape(input_shape, model=name, smallest=_SMALLEST)
+    net: Any = models.get_model(name, num_classes=out_features, dropout=dropout, init_weights=False)
+    if channels != 3:
+        net.features[0] = nn.Conv2d(channels, 64, kernel_size=3, padding=1)
+    net.head = "classifier.6"
+    return cast("nn.Module", net)

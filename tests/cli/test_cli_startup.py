@@ -1,0 +1,78 @@
+"""Commands that only read words answer before torch could even be imported."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+LIGHT = [
+    ["--help"],
+    ["train", "--help"],
+    ["validate", "digits_mlp"],
+    ["validate", "digits_mlp", "--resolved", "--json"],
+    ["validate", "broken.yaml"],
+    ["validate", "nope"],
+    ["train", "broken.yaml"],
+    ["train", "nope"],
+    ["train", "digits_mlp", "optimizer.lr=x"],
+    ["train", "digits_mlp", "--resume", "--dry-run"],
+    ["eval", "x", "--split", "all"],
+    ["eval", "x", "--fail-under", "nope=1"],
+    ["list"],
+    ["list", "models"],
+    ["list", "optimizers", "adam", "--json"],
+    ["list", "runs"],
+    ["schema"],
+    ["init", "digits_mlp"],
+    ["nope"],
+]
+HEAVY = {"torch", "numpy", "sklearn", "matplotlib", "scipy", "pandas", "torchvision", "safetensors", "tqdm"}
+
+
+@pytest.mark.parametrize("arguments", LIGHT, ids=" ".join)
+def test_nothing_heavy_is_imported(arguments: list[str], tmp_path: Path) -> None:
+    (tmp_path / "broken.yaml").write_text("data: digits\nmodel: mlp\ntrain: {epohcs: 3}\n")
+    program = (
+        "import json, sys; from nnzoo.cli.app import run; code = run(sys.argv[1:]); "
+        "print(json.dumps([code, sorted({name.partition('.')[0] for name in sys.modules})]), file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        timeout=120,
+        check=True,
+    )
+    code, modules = json.loads(done.stderr.splitlines()[-1])
+    assert code in (0, 2)
+    assert "nnzoo" in modules
+    assert not HEAVY & set(modules)
+
+
+def seconds(arguments: list[str], folder: Path) -> float:
+    """Wall time of the fastest of three processes."""
+    measured = []
+    for _ in range(3):
+        started = time.perf_counter()
+        subprocess.run([sys.executable, *arguments], capture_output=True, cwd=folder, timeout=120, check=True)
+        measured.append(time.perf_counter() - started)
+    return min(measured)
+
+
+@pytest.fixture(scope="module")
+def torch_seconds(tmp_path_factory: pytest.TempPathFactory) -> float:
+    return seconds(["-c", "import torch"], tmp_path_factory.mktemp("torch"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["validate", "digits_mlp"], ["list"], ["list", "models"], ["schema"]], ids=" ".join
+)
+def test_start_up_takes_a_third_of_importing_torch(arguments: list[str], torch_seconds: float, tmp_path: Path) -> None:
+    assert seconds(["-m", "nnzoo", *arguments], tmp_path) < torch_seconds / 3

@@ -1,0 +1,152 @@
+"""A beginner's mistakes, one by one, and what is said to each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nnzoo.config import load_config
+from nnzoo.errors import ConfigError
+
+
+def problem(text: str, path: Path) -> str:
+    """The one problem of a config, without its place."""
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load_config(path)
+    (found,) = caught.value.problems
+    place, message = found.split("\n")[0].split(": ", 1)
+    assert place.startswith(str(path))
+    return message
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("model: [mlp]", "model: expected a name or a mapping with a name, got a list. (linear, mlp)"),
+        ("model:", "model: expected a name or a mapping with a name, got null. (linear, mlp)"),
+        ("model: 3", "model: expected a name or a mapping with a name, got 3. (linear, mlp)"),
+        ("model: {mlp: {hidden: [3]}}", "model: `name` is missing. Write `name: mlp`, and its fields beside it. (l"),
+        ("model: {type: mlp}", "model: `name` is missing. Write `name` in place of 'type'. (linear, mlp)"),
+        ("model: {hidden: [3]}", "model: `name` is missing. Which one is it? (linear, mlp)"),
+        ("model: {}", "model: `name` is missing. Which one is it? (linear, mlp)"),
+        ("model: {name: [mlp]}", "model.name: a list is not a model. (linear, mlp)"),
+        ("model: {name: mlp, hidden: 64}", "model.hidden: expected a list or null, got 64. Write [64]."),
+        (
+            "model: {name: mlp, hidden: '64, 32'}",
+            "model.hidden: expected a list or null, got '64, 32'. Write [64, 32].",
+        ),
+        ("model: {name: mlp, hidden: {a: 3}}", "model.hidden: expected a list or null, got a mapping."),
+        ("model: {name: mlp, layers: 3}", "model.layers: expected a list or null, got 3."),
+        (
+            "model: {name: mlp, layers: [3]}",
+            "model.layers.0: expected a mapping, got 3. (units, activation, init, bias",
+        ),
+        ("model: {name: mlp, layers: [{}]}", "model.layers.0.units: missing; it must be given. (number of units)"),
+        ("model: {name: mlp, freeze: [1]}", "model.freeze.0: expected text, got 1. Put it in quotes."),
+        ("model: custom", "model: custom is your own module, handed to nnzoo.train(config, model=...) from Python."),
+        (
+            "model: {name: mlp, activation: null}",
+            "model.activation: expected a name or a mapping with a name, got null.",
+        ),
+        ("model: {name: mlp, dropout: 1.0}", "model.dropout: expected less than 1, got 1.0."),
+        ("model: {name: mlp, dropout: -0.1}", "model.dropout: expected at least 0, got -0.1."),
+    ],
+)
+def test_mistakes_in_the_model(line: str, message: str, tmp_path: Path) -> None:
+    assert problem(f"data: digits\n{line}\n", tmp_path / "c.yaml").startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("data: {digits: {}}", "data: `name` is missing. Write `name: digits`, and its fields beside it. (xor,"),
+        ("data: my.csv", "data: 'my.csv' is not a data source. (xor,"),
+        ("data: {name: arrays}", "data.path: missing; it must be given. (an .npz file"),
+        ("data: {name: arrays, path: ''}", "data.path: expected some text, got ''."),
+        ("data: {name: arrays, path: 3}", "data.path: expected text, got 3. Put it in quotes."),
+        ("data: {name: digits, split: 0.2}", "data.split: expected a mapping, got 0.2. (val, test, stratify, seed)"),
+        ("data: {name: digits, split: {val: 15}}", "data.split.val: expected less than 1, got 15."),
+        ("data: {name: random, shape: 8}", "data.shape: expected a list, got 8. Write [8]."),
+        ("data: {name: spirals, classes: 1}", "data.classes: expected at least 2, got 1."),
+        ("data: {name: moons, seed: -1}", "data.seed: expected at least 0, got -1."),
+    ],
+)
+def test_mistakes_in_the_data(line: str, message: str, tmp_path: Path) -> None:
+    assert problem(f"{line}\nmodel: mlp\n", tmp_path / "c.yaml").startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("seed: -1", "seed: expected at least 0, got -1."),
+        ("seed: 9223372036854775808", "seed: expected less than 9223372036854775808, got 9223372036854775808."),
+        ("seed: true", "seed: expected a whole number, got true."),
+        ("1: 2", "1: unknown key. (name, seed,"),
+        ("name: 5", "name: expected text, got 5. Put it in quotes."),
+        ("name: null", "name: expected text, got null. Leave the key out for its default."),
+        ("name: ../evil", "name: expected at most 100 letters, digits, '_', '-' and '.', got '../evil'."),
+        ("name: /tmp/evil", "name: expected at most 100 letters"),
+        ("name: my run", "name: expected at most 100 letters, digits, '_', '-' and '.', got 'my run'."),
+        ("name: ..", "name: expected at most 100 letters"),
+        ("name: ''", "name: expected at most 100 letters"),
+        ("name: " + "x" * 101, "name: expected at most 100 letters"),
+        (
+            "loss:",
+            "loss: expected a name or a mapping with a name, got null. Leave the key out for its default. (auto,",
+        ),
+        ("augment: [noise]", "augment: expected an empty list, got a list. (augmentation is not available yet)"),
+        ("preprocess: {pca: 3}", "preprocess.pca: expected a mapping or null, got 3. (n_components, whiten)"),
+        (
+            "preprocess: {scale_target: yes}",
+            "preprocess.scale_target: expected auto, true or false, got 'yes'. Did you",
+        ),
+        ("preprocess: {zca: off}", "preprocess.zca: expected true or false, got 'off'. Did you mean false?"),
+        ("init: {name: constant}", "init.val: missing; it must be given. (the value)"),
+        ("init: {bias: {name: normal, std: -1}}", "init.bias.std: expected at least 0, got -1."),
+        ("init: {bias: [1]}", "init.bias: expected a number, a name or a mapping with a name, got a list."),
+        ("init: {bias: {std: 1}}", "init.bias: `name` is missing. Which one is it? (zeros, ones,"),
+        ("init: {name: values, values: [[1, 2], [3]]}", "init.values: rows must not be empty and must all have the"),
+        ("init: {name: values, values: [x]}", "init.values: expected numbers in nested lists, got 'x'."),
+        ("init: {name: values, values: [.inf]}", "init.values: every number must be finite."),
+        ("optimizer: {name: adam, betas: [0.9]}", "optimizer.betas: expected two numbers, got 1."),
+        ("optimizer: {name: adam, betas: [0.9, 1]}", "optimizer.betas.1: expected less than 1, got 1."),
+        ("optimizer: {lr: '1e-3'}", "optimizer.lr: expected a number, got '1e-3'. Leave out the quotes."),
+        ("optimizer: {adam: {lr: 1}}", "optimizer.adam: unknown key. Did you mean `name: adam`?"),
+        ("scheduler: {cosine: 3}", "scheduler.cosine: unknown key. Did you mean `name: cosine`?"),
+        ("scheduler: step", "scheduler.step_size: missing; it must be given. (length of a stair)"),
+        ("scheduler: {name: plateau, factor: 1}", "scheduler.factor: expected less than 1, got 1."),
+    ],
+)
+def test_mistakes_elsewhere(line: str, message: str, tmp_path: Path) -> None:
+    assert problem(f"data: digits\nmodel: mlp\n{line}\n", tmp_path / "c.yaml").startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("batch_size: fulll", "batch_size: expected a whole number or full, got 'fulll'. Did you mean full?"),
+        ("batch_size: 0", "batch_size: expected at least 1 or full, got 0."),
+        ("metrics: accuracy", "metrics: expected auto or a list, got 'accuracy'. Write [accuracy]."),
+        ("metrics: [acc]", "metrics.0: expected accuracy, precision, recall, f1, mae, mse, rmse or r2, got 'acc'. Did"),
+        ("mode: maximum", "mode: expected auto, min or max, got 'maximum'. Did you mean max?"),
+        ("device: gpu", "device: expected auto, cpu, cuda, cuda:N or mps, got 'gpu'. Did you mean 'cuda'?"),
+        ("compile: true", "compile: expected false, got true. (torch.compile is not available yet)"),
+        ("restarts: 3", "restarts: expected at most 1, got 3. (random restarts: only 1 is available yet)"),
+        (
+            "early_stopping: false",
+            "early_stopping: expected a mapping or null, got false. Did you mean null? (patience",
+        ),
+        ("early_stopping: 5", "early_stopping: expected a mapping or null, got 5. (patience, min_delta)"),
+        (
+            "checkpoint: null",
+            "checkpoint: expected a mapping, got null. Leave the key out for its default. (every_epoc",
+        ),
+        ("clip_grad_norm: 0", "clip_grad_norm: expected more than 0"),
+        ("max_minutes: -1", "max_minutes: expected more than 0"),
+    ],
+)
+def test_mistakes_in_training(words: str, message: str, tmp_path: Path) -> None:
+    text = f"data: digits\nmodel: mlp\ntrain: {{{words}}}\n"
+    assert problem(text, tmp_path / "c.yaml").startswith(f"train.{message}")

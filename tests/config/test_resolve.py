@@ -1,0 +1,182 @@
+"""A config with every `auto` replaced, and written out again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nnzoo.config import Facts, dump, load_config, resolve, to_yaml
+from nnzoo.config.base import listed
+from nnzoo.config.describe import UNIONS
+from nnzoo.config.shipped import shipped_configs
+
+REQUIRED: dict[str, dict[str, Any]] = {
+    "random": {"shape": [3]},
+    "arrays": {"path": "x.npz", "val_path": "folder with blanks/v: 1.npz"},
+    "constant-init": {"val": 0.5},
+    "values": {"values": [[1, 2.5e-7], [3, -4e20]]},
+    "step": {"step_size": 3},
+    "multistep": {"milestones": [3, 10]},
+    "exponential": {"gamma": 0.5},
+}
+SECTIONS = {
+    "models": "model",
+    "data": "data",
+    "losses": "loss",
+    "optimizers": "optimizer",
+    "schedulers": "scheduler",
+}
+
+
+def named(kind: str, name: str) -> dict[str, Any]:
+    """A valid config with one section of that name."""
+    words: dict[str, Any] = {"data": "iris", "model": {"name": "mlp", "layers": [{"units": 2}]}}
+    key = f"{name}-init" if kind == "initializers" and name == "constant" else name
+    section = {"name": name, **REQUIRED.get(key, {})}
+    if kind == "activations":
+        words["model"]["layers"] = [{"units": 2, "activation": section}]
+    elif kind == "initializers" and name == "values":
+        words["model"]["layers"] = [{"units": 2, "init": section}]
+    elif kind == "initializers":
+        words["init"] = section
+    else:
+        words[SECTIONS[kind]] = section
+    if name in ("mse", "l1", "mae", "huber", "smooth_l1"):
+        words["data"] = "sine"
+    return words
+
+
+NAMES = [(kind, name) for kind, union in UNIONS.items() for name in listed(union) if name != "dirac"]
+
+
+@pytest.mark.parametrize(("kind", "name"), NAMES)
+def test_what_is_written_is_read_again(kind: str, name: str, tmp_path: Path) -> None:
+    config = load_config(named(kind, name))
+    resolved = resolve(config, config.data.facts())
+    for each in (config, resolved):
+        path = tmp_path / "elsewhere.yaml"
+        path.write_text(to_yaml(each), encoding="utf-8")
+        again = load_config(path)
+        assert dump(again) == dump(each)
+        assert to_yaml(again) == to_yaml(each)
+    assert dump(resolve(resolved, resolved.data.facts())) == dump(resolved)
+
+
+@pytest.mark.parametrize("name", shipped_configs())
+def test_every_shipped_config_is_resolved_whole(name: str, tmp_path: Path) -> None:
+    config = load_config(name)
+    resolved = resolve(config, config.data.facts())
+    assert autos(dump(resolved)) == autos(dump(config)) & {"init", "init.name", "train.device"}
+    path = tmp_path / f"{name}.yaml"
+    path.write_text(to_yaml(resolved), encoding="utf-8")
+    assert dump(load_config(path)) == dump(resolved)
+
+
+def autos(values: Any, path: str = "") -> set[str]:
+    """The keys that still say `auto`."""
+    if values == "auto":
+        return {path}
+    if isinstance(values, dict):
+        return {key for name, item in values.items() for key in autos(item, f"{path}.{name}".lstrip("."))}
+    return set()
+
+
+@pytest.mark.parametrize(
+    "value", [1e-3, 1e20, 0.1 + 0.2, 5e-324, 1.7976931348623157e308, -0.0, 3, 1e16, 123456789.123456789]
+)
+def test_numbers_are_written_so_that_they_stay_themselves(value: float, tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    config = load_config({"data": "iris", "model": "mlp", "init": {"bias": value}})
+    path.write_text(to_yaml(config))
+    assert repr(load_config(path).init.bias) == repr(float(value))  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    "text", ["null", "true", "1e3", "0o17", "no", "~", "a: b", "# x", "é日", "'", '"', " x ", "[a]"]
+)
+def test_texts_stay_texts(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    config = load_config({"data": "iris", "model": {"name": "mlp", "freeze": [text]}})
+    path.write_text(to_yaml(config), encoding="utf-8")
+    assert load_config(path).model.freeze == (text,)
+
+
+def resolved(words: dict[str, Any], facts: Facts | None = None) -> dict[str, Any]:
+    config = load_config(words)
+    values: dict[str, Any] = dump(resolve(config, facts or config.data.facts()))
+    return values
+
+
+def test_choices_for_classes() -> None:
+    values = resolved({"data": "iris", "model": "mlp", "loss": {"reduction": "sum"}})
+    assert values["model"]["hidden"] == [64, 32]
+    assert (values["loss"]["name"], values["loss"]["reduction"]) == ("cross_entropy", "sum")
+    assert (values["train"]["monitor"], values["train"]["mode"]) == ("val/loss", "min")
+    assert values["train"]["metrics"] == ["accuracy"]
+    assert values["train"]["device"] == "auto"
+    assert (values["preprocess"]["normalize"], values["preprocess"]["scale_target"]) == ("standardize", False)
+
+
+def test_choices_for_regression() -> None:
+    values = resolved({"data": "diabetes", "model": "mlp", "train": {"monitor": "val/r2"}})
+    assert values["loss"]["name"] == "mse"
+    assert values["train"]["metrics"] == ["mae", "rmse", "r2"]
+    assert values["train"]["mode"] == "max"
+    assert values["preprocess"]["scale_target"] is True
+    assert resolved({"data": "sine", "model": "mlp"})["preprocess"]["scale_target"] is False
+
+
+def test_choices_without_a_val_split() -> None:
+    values = resolved({"data": "xor", "model": "mlp"})
+    assert values["train"]["monitor"] == "train/loss"
+    assert values["preprocess"]["normalize"] == "none"
+    assert (values["data"]["split"]["val"], values["data"]["split"]["test"]) == (0.0, 0.0)
+    split = {"val": 0.0, "test": 0.25}
+    values = resolved({"data": {"name": "iris", "split": split}, "model": "mlp"})
+    assert values["train"]["monitor"] == "train/loss"
+    assert values["data"]["split"]["test"] == 0.25
+
+
+def test_what_was_said_is_kept() -> None:
+    train = {"monitor": "train/f1", "mode": "max", "metrics": ["f1"], "device": "cpu"}
+    words = {
+        "data": "iris",
+        "model": {"name": "mlp", "hidden": []},
+        "loss": "hinge",
+        "train": train,
+        "preprocess": {"normalize": "minmax"},
+    }
+    values = resolved(words)
+    assert {key: values["train"][key] for key in train} == train
+    assert values["model"]["hidden"] == []
+    assert values["loss"]["name"] == "hinge"
+    assert values["preprocess"]["normalize"] == "minmax"
+
+
+def test_what_the_words_leave_open_stays_auto_until_the_data_tells() -> None:
+    words = {"data": {"name": "arrays", "path": "x.npz"}, "model": "mlp"}
+    values = resolved(words)
+    assert autos(values) == {
+        "data.task",
+        "data.layout",
+        "preprocess.normalize",
+        "preprocess.scale_target",
+        "init.name",
+        "loss.name",
+        "train.monitor",
+        "train.mode",
+        "train.metrics",
+        "train.device",
+    }
+    facts = Facts("multilabel", "image", 5, 0, (1, 2, 3), has_val=True, has_test=False, num_train=9)
+    values = resolved(words, facts)
+    assert autos(values) == {"init.name", "train.device"}
+    assert (values["data"]["task"], values["data"]["layout"]) == ("multilabel", "image")
+    assert (values["data"]["split"]["val"], values["data"]["split"]["test"]) == (0.15, 0.0)
+    assert values["loss"]["name"] == "bce"
+    assert values["train"]["metrics"] == ["accuracy", "f1"]
+    assert (
+        resolved(words, Facts("regression", "features", 0, 1, (3,), True, True, 1))["preprocess"]["normalize"] == "none"
+    )

@@ -1,0 +1,278 @@
+"""Combinations that can't work are refused by the words alone, and their neighbours are not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+
+from nnzoo.cli.app import run
+from nnzoo.config import Facts, check_facts, load_config
+from nnzoo.errors import ConfigError
+
+BASE = "data: iris, model: mlp"
+FILE = "data: {name: arrays, path: x.npz}"
+
+
+def words(text: str) -> dict[str, Any]:
+    """A config: the base with some of its sections said anew."""
+    return {**yaml.safe_load(f"{{{BASE}}}"), **yaml.safe_load(f"{{{text}}}")}
+
+
+BROKEN = [
+    # the key that is told, what breaks the rule, a neighbour that does not
+    (
+        "data.split",
+        "data: {name: iris, split: {val: 0.5, test: 0.5}}",
+        "data: {name: iris, split: {val: 0.5, test: 0.4}}",
+    ),
+    ("data.noise", "data: {name: xor, noise: 0.1}", "data: {name: xor, noise: 0.1, samples: 100}"),
+    ("data.split", "data: {name: xor, split: {val: 0.3}}", "data: {name: xor, split: {val: 0, test: 0}}"),
+    ("data.split", "data: {name: and, split: {test: 0.3}}", "data: {name: and, samples: 9, split: {test: 0.3}}"),
+    (
+        "data.targets",
+        "data: {name: random, shape: [4], classes: 3, targets: 2}",
+        "data: {name: random, shape: [4], targets: 2}",
+    ),
+    ("data.shape", "data: {name: random, shape: []}", "data: {name: random, shape: [1]}"),
+    ("data.shape", "data: {name: random, shape: [1, 2, 3, 4]}", "data: {name: random, shape: [1, 2, 3]}"),
+    ("preprocess.zca", "preprocess: {pca: {n_components: 2}, zca: true}", "preprocess: {zca: true}"),
+    ("preprocess.pca.n_components", "preprocess: {pca: {n_components: 5}}", "preprocess: {pca: {n_components: 4}}"),
+    (
+        "preprocess.pca.n_components",
+        "data: digits, preprocess: {pca: {n_components: 65}}",
+        "data: digits, preprocess: {pca: {n_components: 64}}",
+    ),
+    (
+        "preprocess.pca.n_components",
+        "data: {name: random, shape: [9, 3]}, preprocess: {pca: {n_components: 4}}",
+        "data: {name: random, shape: [9, 3]}, preprocess: {pca: {n_components: 3}}",
+    ),
+    ("preprocess.scale_target", "preprocess: {scale_target: true}", "data: sine, preprocess: {scale_target: true}"),
+    (
+        "preprocess.scale_target",
+        "data: {name: arrays, path: x.npz, task: multilabel}, preprocess: {scale_target: true}",
+        "data: {name: arrays, path: x.npz}, preprocess: {scale_target: true}",
+    ),
+    ("model", "data: {name: arrays, path: x.npz, layout: tokens}", "data: {name: arrays, path: x.npz, layout: image}"),
+    (
+        "model.layers",
+        "model: {name: mlp, hidden: [3], layers: [{units: 3}]}",
+        "model: {name: mlp, layers: [{units: 3}]}",
+    ),
+    ("model.layers", "model: {name: mlp, hidden: [], layers: []}", "model: {name: mlp, hidden: []}"),
+    (
+        "train.batch_size",
+        "model: {name: mlp, batch_norm: true}, train: {batch_size: 1}",
+        "model: {name: mlp, batch_norm: true}, train: {batch_size: 2}",
+    ),
+    (
+        "train.batch_size",
+        "model: {name: mlp, layers: [{units: 3, batch_norm: true}]}, train: {batch_size: 1}",
+        "model: {name: mlp, layers: [{units: 3, batch_norm: false}]}, train: {batch_size: 1}",
+    ),
+    (
+        "init",
+        "init: {name: values, values: [[1]]}",
+        "model: {name: mlp, output: {init: {name: values, values: [[1]]}}}",
+    ),
+    ("init", "init: dirac", "init: eye"),
+    ("model.output.init", "model: {name: linear, output: {init: dirac}}", "model: {name: linear, output: {init: eye}}"),
+    (
+        "model.layers.1.init",
+        "model: {name: mlp, layers: [{units: 3}, {units: 3, init: dirac}]}",
+        "model: {name: mlp, layers: [{units: 3}, {units: 3, init: zeros}]}",
+    ),
+    ("init.a", "init: {name: uniform, a: 2}", "init: {name: uniform, a: 2, b: 3}"),
+    ("init.a", "init: {name: trunc_normal, a: 1, b: -1}", "init: {name: trunc_normal, a: -1, b: 1}"),
+    ("init.bias.a", "init: {bias: {name: uniform, a: 0, b: -1}}", "init: {bias: {name: uniform, a: -1, b: 0}}"),
+    (
+        "model.activation.min_val",
+        "model: {name: mlp, activation: {name: hardtanh, min_val: 1}}",
+        "model: {name: mlp, activation: {name: hardtanh, min_val: 0.5}}",
+    ),
+    (
+        "model.activation.num_parameters",
+        "model: {name: mlp, activation: {name: prelu, num_parameters: 64}}",
+        "model: {name: mlp, hidden: [64], activation: {name: prelu, num_parameters: 64}}",
+    ),
+    (
+        "model.layers.0.activation.num_parameters",
+        "model: {name: mlp, layers: [{units: 3, activation: {name: prelu, num_parameters: 2}}]}",
+        "model: {name: mlp, layers: [{units: 3, activation: {name: prelu, num_parameters: 3}}]}",
+    ),
+    (
+        "model.output.activation.num_parameters",
+        "model: {name: mlp, output: {activation: {name: prelu, num_parameters: 2}}}",
+        "model: {name: mlp, output: {activation: {name: prelu, num_parameters: 3}}}",
+    ),
+    ("loss", "loss: cross_entropy, data: sine", "loss: huber, data: sine"),
+    (
+        "loss",
+        "loss: hinge, data: {name: arrays, path: x.npz, task: multilabel}",
+        "loss: bce, data: {name: arrays, path: x.npz, task: multilabel}",
+    ),
+    (
+        "loss.class_weights",
+        "loss: {name: cross_entropy, class_weights: [1, 2]}",
+        "loss: {name: cross_entropy, class_weights: [1, 2, 3]}",
+    ),
+    (
+        "model.output.activation",
+        "model: {name: mlp, output: {activation: sigmoid}}, loss: hinge",
+        "model: {name: mlp, output: {activation: tanh}}, loss: hinge",
+    ),
+    (
+        "model.output.activation",
+        "model: {name: mlp, output: {activation: softmax}}, loss: hinge",
+        "model: {name: mlp, output: {activation: identity}}, loss: hinge",
+    ),
+    (
+        "model.output.activation",
+        "model: {name: mlp, output: {activation: sigmoid}}",
+        "model: {name: mlp, output: {activation: softmax}}",
+    ),
+    (
+        "model.output.activation",
+        "model: {name: mlp, output: {activation: sigmoid}}, loss: cross_entropy",
+        "model: {name: mlp, output: {activation: sigmoid}}, loss: bce",
+    ),
+    (
+        "model.output.activation",
+        "model: {name: mlp, output: {activation: log_softmax}}, loss: bce",
+        "model: {name: mlp, output: {activation: log_softmax}}, loss: cross_entropy",
+    ),
+    (
+        "model.output.activation",
+        "model: {name: mlp, output: {activation: softmax}}, data: {name: arrays, path: x.npz, task: multilabel}",
+        "model: {name: mlp, output: {activation: sigmoid}}, data: {name: arrays, path: x.npz, task: multilabel}",
+    ),
+    (
+        "model.output.activation",
+        "model: {name: mlp, output: {activation: log_softmax}}, loss: mse",
+        "model: {name: mlp, output: {activation: softmax}}, loss: mse",
+    ),
+    (
+        "model.output.activation",
+        "model: {name: mlp, output: {activation: softmax}}, loss: bce, data: breast_cancer",
+        "model: {name: mlp, output: {activation: sigmoid}}, loss: bce, data: breast_cancer",
+    ),
+    (
+        "model.output.activation",
+        "model: {name: mlp, output: {activation: softmax}}, data: sine",
+        "model: {name: mlp, output: {activation: softplus}}, data: sine",
+    ),
+    ("train.metrics.0", "train: {metrics: [mae]}", "train: {metrics: [f1]}"),
+    ("train.metrics.1", "data: sine, train: {metrics: [mae, accuracy]}", "data: sine, train: {metrics: [mae, r2]}"),
+    ("train.metrics.1", "train: {metrics: [f1, f1]}", "train: {metrics: [f1, recall]}"),
+    ("train.monitor", "train: {monitor: val/f1}", "train: {monitor: val/f1, metrics: [f1]}"),
+    ("train.monitor", "train: {monitor: accuracy}", "train: {monitor: train/accuracy}"),
+    ("train.monitor", "train: {monitor: test/accuracy}", "train: {monitor: val/accuracy}"),
+    ("train.monitor", "data: xor, train: {monitor: val/loss}", "data: xor, train: {monitor: train/loss}"),
+    ("train.monitor", "data: {name: iris, split: {val: 0}}, train: {monitor: val/loss}", "train: {monitor: val/loss}"),
+    (
+        "train.monitor",
+        "data: {name: arrays, path: x.npz}, train: {monitor: val/auc}",
+        "data: {name: arrays, path: x.npz}, train: {monitor: val/r2}",
+    ),
+    ("train.mode", "train: {monitor: val/accuracy, mode: min}", "train: {monitor: val/accuracy, mode: max}"),
+    ("train.mode", "train: {mode: max}", "train: {mode: min}"),
+    (
+        "optimizer.nesterov",
+        "optimizer: {name: sgd, nesterov: true}",
+        "optimizer: {name: sgd, nesterov: true, momentum: 0.9}",
+    ),
+    (
+        "optimizer.nesterov",
+        "optimizer: {name: sgd, nesterov: true, momentum: 0.9, dampening: 0.1}",
+        "optimizer: {name: sgd, momentum: 0.9, dampening: 0.1}",
+    ),
+    (
+        "scheduler.warmup_epochs",
+        "scheduler: {warmup_epochs: 5}, train: {epochs: 5}",
+        "scheduler: {warmup_epochs: 5}, train: {epochs: 6}",
+    ),
+    ("scheduler.interval", "scheduler: {name: plateau, interval: step}", "scheduler: {name: cosine, interval: step}"),
+    (
+        "scheduler.milestones",
+        "scheduler: {name: multistep, milestones: [3, 3]}",
+        "scheduler: {name: multistep, milestones: [3, 4]}",
+    ),
+    (
+        "scheduler.milestones",
+        "scheduler: {name: multistep, milestones: [4, 3]}",
+        "scheduler: {name: multistep, milestones: []}",
+    ),
+    (
+        "scheduler.eta_min",
+        "scheduler: {name: cosine, eta_min: 0.1}",
+        "scheduler: {name: cosine, eta_min: 0.1}, optimizer: {lr: 0.2}",
+    ),
+    ("scheduler.min_lr", "scheduler: {name: plateau, min_lr: 0.1}", "scheduler: {name: plateau, min_lr: 0.001}"),
+]
+
+
+@pytest.mark.parametrize(("key", "broken", "good"), BROKEN, ids=[f"{key}: {broken}" for key, broken, _ in BROKEN])
+def test_a_broken_rule_and_its_neighbour(key: str, broken: str, good: str) -> None:
+    load_config(words(good))
+    with pytest.raises(ConfigError) as caught:
+        load_config(words(broken))
+    (problem,) = caught.value.problems
+    assert problem.startswith(f"config: {key}: ")
+    assert problem.endswith((".", ")", "?"))
+    assert caught.value.exit_code == 2
+
+
+def test_the_command_line_refuses_it_too(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["validate", "digits_mlp", "model.output={activation: sigmoid}"]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == (
+        "override model.output={activation: sigmoid}: model.output.activation: cross_entropy needs probabilities that "
+        "sum to 1, sigmoid's do not. Use softmax, identity or `loss: bce`.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("facts", "key"),
+    [
+        (Facts("regression", "features", 0, 1, (4,), has_val=True, has_test=True), "loss"),
+        (Facts("classification", "tokens", 3, 0, (4,), has_val=True, has_test=True), "model"),
+        (Facts("classification", "features", 4, 0, (4,), has_val=True, has_test=True), "loss.class_weights"),
+        (Facts("classification", "features", 3, 0, (4,), has_val=False, has_test=True), "train.monitor"),
+        (Facts("classification", "features", 3, 0, (1,), has_val=True, has_test=True), "preprocess.pca.n_components"),
+    ],
+)
+def test_what_the_words_left_open_is_checked_on_the_data(facts: Facts, key: str) -> None:
+    config = load_config(
+        words(
+            f"{FILE}, preprocess: {{normalize: none, pca: {{n_components: 2}}}}, train: {{monitor: val/loss}}, "
+            "loss: {name: cross_entropy, class_weights: [1, 2, 3]}"
+        )
+    )
+    check_facts(config, Facts("classification", "features", 3, 0, (4,), has_val=True, has_test=True))
+    with pytest.raises(ConfigError) as caught:
+        check_facts(config, facts)
+    assert f"config: {key}: " in str(caught.value)
+
+
+def test_tokens_are_neither_normalized_nor_rotated() -> None:
+    tokens = "data: {name: arrays, path: x.npz, layout: tokens}"
+    for steps in ("normalize: standardize", "pca: {n_components: 2}", "zca: true"):
+        with pytest.raises(ConfigError, match="config: preprocess: tokens are names, not amounts"):
+            load_config(words(f"{tokens}, preprocess: {{{steps}}}"), custom_model=True)
+    load_config(words(f"{tokens}, preprocess: {{normalize: none}}"), custom_model=True)
+
+
+def test_a_missing_val_split_is_the_reason_that_is_given() -> None:
+    with pytest.raises(
+        ConfigError, match=r"'val/loss' is not measured in this run\. There is no val split\. Did you mean"
+    ):
+        load_config({"data": "xor", "model": "mlp", "train": {"monitor": "val/loss"}})
+
+
+def test_a_model_of_your_own_needs_no_words() -> None:
+    assert load_config({"data": "iris"}, custom_model=True).model.name == "custom"
+    with pytest.raises(ConfigError, match="config: model: missing"):
+        load_config({"data": "iris"})

@@ -1,0 +1,126 @@
+"""Training in a process of its own that is interrupted, killed and resumed."""
+
+from __future__ import annotations
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from nnzoo.cli.app import run as nnzoo
+from nnzoo.run.checkpoint import load_checkpoint
+
+CONFIG = """
+name: x
+data: {name: blobs, samples: 600, noise: 3.0}
+model: {name: mlp, hidden: [16, 8], batch_norm: true, dropout: 0.2}
+optimizer: {name: sgd, lr: 0.01, momentum: 0.9}
+scheduler: {name: step, step_size: 50, gamma: 0.9, interval: step, warmup_epochs: 2}
+train: {epochs: 100000, batch_size: 16, accumulate_grad_batches: 2, early_stopping: null}
+"""
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("c.yaml").write_text(CONFIG)
+
+
+@pytest.fixture
+def training() -> Iterator[subprocess.Popen[str]]:
+    """A training without end, in its third epoch or later."""
+    command = [sys.executable, "-m", "nnzoo", "train", "c.yaml", "--json"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stderr
+    for line in process.stderr:
+        if line.startswith("epoch      2/"):
+            break
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def as_if_nothing_had_been(epochs: int) -> None:
+    """Resumes x up to some epoch, and compares it with a run of that many epochs."""
+    assert nnzoo(["train", "c.yaml", "-q", f"train.epochs={epochs}", "--resume"]) == 0
+    assert nnzoo(["train", "c.yaml", "-q", f"train.epochs={epochs}", "--name", "whole"]) == 0
+    first, second = (Path("runs") / name for name in ("x", "whole"))
+    assert (first / "best.safetensors").read_bytes() == (second / "best.safetensors").read_bytes()
+    tables = []
+    for folder in (first, second):
+        with (folder / "metrics.csv").open(newline="") as file:
+            tables.append([{**row, "seconds": ""} for row in csv.DictReader(file)])
+    assert len(tables[0]) == epochs
+    assert tables[0] == tables[1]
+    assert not list(first.glob(".*"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_leaves_a_checkpoint_to_go_on_from(
+    number: signal.Signals, code: int, training: subprocess.Popen[str]
+) -> None:
+    training.send_signal(number)
+    out, err = training.communicate(timeout=60)
+    assert training.returncode == code
+    assert "Traceback" not in err
+    printed = json.loads(out)
+    assert printed["error"]["kind"] == "interrupted"
+    assert "--resume goes on" in printed["error"]["message"]
+    result = json.loads(Path("runs/x/result.json").read_text())
+    assert {key: value for key, value in printed.items() if key != "error"} == result
+    assert result["status"] == "interrupted"
+    assert result["epochs"] >= 2
+    as_if_nothing_had_been(result["epochs"] + 2)
+
+
+@pytest.mark.slow
+def test_a_kill_loses_no_more_than_the_last_checkpoint(training: subprocess.Popen[str]) -> None:
+    training.kill()
+    training.wait(timeout=60)
+    assert training.returncode == -signal.SIGKILL
+    assert not Path("runs/x/result.json").exists()
+    as_if_nothing_had_been(load_checkpoint(Path("runs/x/last.pt"))["epoch"] + 3)
+
+
+TWICE = """
+import os, signal, sys, torch
+from nnzoo.cli.app import run
+
+saved = torch.save
+count = 0
+
+def save(state, file):
+    global count
+    count += 1
+    if count == 2:  # the one at the end: the first signal came in the epoch before
+        file.write(b"half of it")
+        file.flush()
+        os.kill(os.getpid(), signal.SIGINT)
+        raise SystemExit("still alive")
+    saved(state, file)
+    os.kill(os.getpid(), signal.SIGINT)
+
+torch.save = save
+sys.exit(run(["train", "c.yaml", "-q"]))
+"""
+
+
+@pytest.mark.slow
+def test_a_second_signal_quits_at_once_and_leaves_whole_files() -> None:
+    done = subprocess.run([sys.executable, "-c", TWICE], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+    assert load_checkpoint(Path("runs/x/last.pt"))["epoch"] == 0
+    assert len(list(Path("runs/x").glob(".last.pt.*.tmp"))) == 1
+    as_if_nothing_had_been(3)
+
+
+def test_the_signal_handlers_of_before_are_back() -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    assert nnzoo(["train", "c.yaml", "-q", "train.epochs=3"]) == 0
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from nnzoo.cli.app import run as nnzoo
+from nnzoo.experiment import train
+from nnzoo.run.checkpoint import load_checkpoint
+from nnzoo.training import loop
+from nnzoo.training.progress import Progress
+
+CONFIG = """
+name: x
+data: {name: digits}
+model: {name: mlp, hidden: [8]}
+optimizer: {name: sgd, lr: 0.05}
+train: {epochs: 6, batch_size: 32}
+"""
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("c.yaml").write_text(CONFIG)
+
+
+def nan_in_epoch(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain: Callable[..., Any] = loop.train_step
+
+    def step(state: Any, *arguments: Any) -> None:
+        if state.epoch + 1 == number and state.batch == 7:
+            with torch.no_grad():
+                next(state.model.parameters()).fill_(torch.nan)
+        plain(state, *arguments)
+
+    monkeypatch.setattr(loop, "train_step", step)
+
+
+def test_a_learning_rate_far_too_large(capsys: pytest.CaptureFixture[str]) -> None:
+    assert nnzoo(["train", "c.yaml", "-q", "optimizer.lr=1e30"]) == 4
+    shown = capsys.readouterr()
+    assert len(shown.err.splitlines()) == 1
+    assert shown.err.startswith("nnzoo: the training loss is nan in epoch 1, step ")
+    assert "at lr 1e+30. Try a smaller optimizer.lr, or train.clip_grad_norm: 1.0." in shown.err
+    result = json.loads(Path("runs/x/result.json").read_text())
+    assert (result["status"], result["epochs"], result["best_epoch"], result["metrics"]) == ("diverged", 0, None, {})
+    weights = load_checkpoint(Path("runs/x/last.pt"))["model"]
+    assert all(bool(tensor.isfinite().all()) for tensor in weights.values())
+    assert not Path("runs/x/best.safetensors").exists()
+    assert nnzoo(["eval", "x"]) == 1
+    shown = capsys.readouterr()
+    assert shown.err.startswith("nnzoo: runs/x: holds no best weights: no epoch was finished.")
+    assert nnzoo(["eval", "runs/x/last.pt", "-q"]) == 0
+
+
+def test_the_line_is_shown_once_and_logged(capsys: pytest.CaptureFixture[str]) -> None:
+    assert nnzoo(["train", "c.yaml", "optimizer.lr=1e30"]) == 4
+    assert capsys.readouterr().err.count("the training loss is nan") == 1
+    assert "ERROR the training loss is nan" in Path("runs/x/train.log").read_text()
+
+
+def test_nan_in_a_later_epoch_keeps_the_best_of_before(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = train(CONFIG_OF_TWO, runs_dir="two", quiet=True)
+    nan_in_epoch(3, monkeypatch)
+    assert nnzoo(["train", "c.yaml", "--json"]) == 4
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["error"]["kind"] == "diverged"
+    assert "in epoch 3, step 88, at lr 0.05" in printed["error"]["message"]
+    result = json.loads(Path("runs/x/result.json").read_text())
+    assert {key: value for key, value in printed.items() if key != "error"} == result
+    assert (result["status"], result["epochs"], result["best_epoch"]) == ("diverged", 2, 2)
+    assert result["metrics"] == whole.metrics
+    assert len(Path("runs/x/metrics.csv").read_text().splitlines()) == 3
+    assert nnzoo(["eval", "runs/x", "--json"]) == 0
+    measured = json.loads(capsys.readouterr().out)["metrics"]
+    assert {f"test/{name}": value for name, value in measured.items()}.items() <= result["metrics"].items()
+
+
+CONFIG_OF_TWO = {
+    "data": "digits",
+    "model": {"name": "mlp", "hidden": [8]},
+    "optimizer": {"name": "sgd", "lr": 0.05},
+    "train": {"epochs": 2},
+}
+
+
+def test_the_run_can_be_resumed_once_the_cause_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        nan_in_epoch(3, patch)
+        assert nnzoo(["train", "c.yaml", "-q"]) == 4
+    assert nnzoo(["train", "c.yaml", "-q", "--resume"]) == 0
+    assert nnzoo(["train", "c.yaml", "-q", "--name", "whole"]) == 0
+    assert Path("runs/x/best.safetensors").read_bytes() == Path("runs/whole/best.safetensors").read_bytes()
+
+
+def test_a_monitor_that_was_never_a_number_is_divergence_too(capsys: pytest.CaptureFixture[str]) -> None:
+    # The only step of the only epoch ruins the weights, after its loss was computed.
+    once = ["train.epochs=1", "train.batch_size=full", "optimizer.lr=1e38"]
+    assert nnzoo(["train", "c.yaml", "-q", *once]) == 4
+    error = capsys.readouterr().err
+    assert error.startswith("nnzoo: val/loss was never a number")
+    assert len(error.splitlines()) == 1
+    assert json.loads(Path("runs/x/result.json").read_text())["status"] == "diverged"
+
+
+def test_the_bar_is_closed_when_training_ends_in_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = []
+    plain = Progress.end_epoch
+
+    def end_epoch(self: Progress) -> None:
+        plain(self)
+        closed.append(True)
+
+    monkeypatch.setattr(Progress, "end_epoch", end_epoch)
+    assert nnzoo(["train", "c.yaml", "-q", "optimizer.lr=1e30"]) == 4
+    assert closed

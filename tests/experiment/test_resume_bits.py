@@ -1,0 +1,313 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+import nnzoo
+from nnzoo.cli.app import run as command
+from nnzoo.errors import CheckpointError, InterruptedRunError, UsageError
+from nnzoo.experiment import Run
+from nnzoo.run.checkpoint import load_checkpoint
+from nnzoo.training import loop
+from nnzoo.training.progress import Progress
+
+BASE: dict[str, Any] = {
+    "name": "x",
+    "data": {"name": "blobs", "samples": 120, "noise": 3.0},
+    "model": {"name": "mlp", "hidden": [8, 6], "batch_norm": True, "dropout": 0.3},
+    "train": {"epochs": 5, "batch_size": 8, "early_stopping": None},
+}
+CONFIGS: dict[str, dict[str, Any]] = {
+    "everything at once": {
+        "optimizer": {"name": "sgd", "lr": 0.05, "momentum": 0.9, "nesterov": True},
+        "scheduler": {"name": "step", "step_size": 7, "gamma": 0.7, "interval": "step", "warmup_epochs": 2},
+        "train.accumulate_grad_batches": 3,
+        "train.clip_grad_norm": 0.5,
+        "regularization": {"l1": 1e-3, "l2": 1e-2},
+    },
+    "plateau and stopping": {
+        "optimizer": {"name": "adamw", "lr": 0.1},
+        "scheduler": {"name": "plateau", "patience": 0, "warmup_epochs": 1},
+        "train.early_stopping": {"patience": 2},
+        "train.epochs": 12,
+    },
+    "regression": {
+        "data": {"name": "sine", "samples": 100},
+        "model": {"name": "mlp", "hidden": [8], "dropout": 0.1},
+        "preprocess": {"scale_target": True},
+        "optimizer": {"name": "rmsprop", "lr": 1e-2},
+        "scheduler": {"name": "cosine", "T_max": 20, "interval": "step"},
+        "train.metrics": ["mae", "rmse", "r2"],
+    },
+    "weighted classes": {
+        "loss": {"name": "cross_entropy", "class_weights": "balanced", "label_smoothing": 0.1},
+        "optimizer": {"name": "adagrad", "lr": 0.1},
+        "scheduler": {"name": "multistep", "milestones": [2, 4]},
+        "train.metrics": ["f1", "recall"],
+        "train.monitor": "val/f1",
+    },
+    "full batch": {"train.batch_size": "full", "optimizer": {"name": "adam", "lr": 0.1}},
+}
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    # Otherwise no run here would live long enough for a checkpoint between its first and its last.
+    monkeypatch.setattr(loop, "MIN_SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+
+
+@pytest.fixture
+def at_step(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Has something done after a number of steps of all runs to come."""
+    plain = Progress.step
+
+    def arrange(number: int, action: Callable[[], Any]) -> None:
+        count = 0
+
+        def step(self: Progress) -> None:
+            nonlocal count
+            plain(self)
+            count += 1
+            if count == number:
+                action()
+
+        monkeypatch.setattr(Progress, "step", step)
+
+    return arrange  # type: ignore[return-value]
+
+
+def train(runs_dir: str, overrides: dict[str, Any] | None = None, **options: Any) -> Run:
+    return nnzoo.train(BASE, overrides=overrides or {}, runs_dir=runs_dir, quiet=True, **options)
+
+
+def same(first: Path, second: Path) -> None:
+    """Both runs have the same weights, the same history and the same result, but for times and places."""
+    assert (first / "best.safetensors").read_bytes() == (second / "best.safetensors").read_bytes()
+    tables = [(folder / "metrics.csv").read_text().splitlines() for folder in (first, second)]
+    assert tables[0][0].endswith(",seconds")
+    cut = [[line.rsplit(",", 1)[0] for line in table] for table in tables]
+    assert cut[0] == cut[1]
+    results = [json.loads((folder / "result.json").read_text()) for folder in (first, second)]
+    for result in results:
+        del result["run_dir"], result["seconds"]
+    assert results[0] == results[1]
+    for name in ("predictions.csv", "confusion_matrix.csv", "config.yaml"):
+        if (first / name).exists() or (second / name).exists():
+            assert (first / name).read_bytes() == (second / name).read_bytes()
+    assert not list(second.glob(".*"))
+
+
+@pytest.mark.parametrize("step", [1, 4, 7, 15])
+@pytest.mark.parametrize("config", CONFIGS)
+def test_interrupted_and_resumed_is_as_if_nothing_had_been(
+    config: str, step: int, at_step: Callable[..., None]
+) -> None:
+    if CONFIGS[config].get("train.batch_size") == "full":
+        step = min(step, 4)
+    train("whole", CONFIGS[config])
+    at_step(step, lambda: signal.raise_signal(signal.SIGINT))
+    with pytest.raises(InterruptedRunError, match="the same command with --resume goes on") as caught:
+        train("parts", CONFIGS[config])
+    result = json.loads(Path("parts/x/result.json").read_text())
+    assert caught.value.result == result
+    assert result["status"] == "interrupted"
+    assert load_checkpoint(Path("parts/x/last.pt"))["step"] == step
+    train("parts", CONFIGS[config], resume=True)
+    same(Path("whole/x"), Path("parts/x"))
+
+
+def test_interrupted_at_every_step(at_step: Callable[..., None]) -> None:
+    config = CONFIGS["everything at once"]
+    train("whole", config)
+    for _ in range(20):  # 11 batches an epoch, three a step
+        at_step(1, lambda: signal.raise_signal(signal.SIGTERM))
+        with pytest.raises(InterruptedRunError) as caught:
+            train("parts", config, resume=True)
+        assert caught.value.exit_code == 143
+    train("parts", config, resume=True)
+    same(Path("whole/x"), Path("parts/x"))
+
+
+class Crash(BaseException):
+    """What no handler expects, like a kill, but in this process."""
+
+
+def crash() -> None:
+    raise Crash
+
+
+@pytest.mark.parametrize("checkpoint", [{"every_epochs": 2}, {"every_steps": 2, "every_epochs": None}])
+@pytest.mark.parametrize("step", [1, 6, 12, 17])
+def test_killed_and_resumed_from_an_older_checkpoint(
+    step: int, checkpoint: dict[str, Any], at_step: Callable[..., None]
+) -> None:
+    config = CONFIGS["everything at once"] | {"train.checkpoint": checkpoint}
+    train("whole", config)
+    at_step(step, crash)
+    with pytest.raises(Crash):
+        train("parts", config)
+    assert load_checkpoint(Path("parts/x/last.pt"))["step"] < step
+    train("parts", config, resume=True)
+    same(Path("whole/x"), Path("parts/x"))
+
+
+def test_killed_before_the_first_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    train("whole")
+    with monkeypatch.context() as patch:
+        patch.setattr("nnzoo.experiment.record.save_checkpoint", lambda *_: crash())
+        with pytest.raises(Crash):
+            train("parts")
+    assert sorted(file.name for file in Path("parts/x").iterdir()) == [
+        "config.yaml",
+        "environment.json",
+        "summary.txt",
+        "train.log",
+    ]
+    train("parts", resume=True)
+    same(Path("whole/x"), Path("parts/x"))
+    Path("empty/x").mkdir(parents=True)
+    train("empty", resume=True)
+    same(Path("whole/x"), Path("empty/x"))
+
+
+def test_resuming_nothing_starts_and_resuming_the_finished_changes_nothing() -> None:
+    train("runs", resume=True)
+    before = {file.name: file.read_bytes() for file in Path("runs/x").iterdir()}
+    run = train("runs", resume=True)
+    assert run.run_dir == Path("runs/x")
+    assert "resuming runs/x after epoch 5, step 55" in Path("runs/x/train.log").read_text()
+    after = {file.name: file.read_bytes() for file in Path("runs/x").iterdir()}
+    for name in before.keys() - {"train.log", "last.pt", "environment.json"}:
+        assert after[name] == before[name]
+    assert [path.name for path in Path("runs").iterdir()] == ["x"]
+
+
+def test_more_epochs_go_on_from_the_last() -> None:
+    train("whole", {"train.epochs": 6})
+    train("parts", {"train.epochs": 2})
+    train("parts", {"train.epochs": 6}, resume=True)
+    same(Path("whole/x"), Path("parts/x"))
+    run = train("parts", {"train.epochs": 3}, resume=True)
+    assert (run.result["epochs"], run.result["status"]) == (6, "completed")
+
+
+def test_what_may_change_and_what_not(capsys: pytest.CaptureFixture[str]) -> None:
+    train("runs")
+    allowed = {
+        "train.epochs": 6,
+        "train.early_stopping": {"patience": 3},
+        "train.device": "cpu",
+        "train.checkpoint.every_steps": 3,
+        "train.max_minutes": 10,
+    }
+    assert train("runs", allowed, resume=True).result["epochs"] >= 5
+    weights = Path("runs/x/best.safetensors").read_bytes()
+    Path("x.yaml").write_text(json.dumps(BASE))
+    changed = ["optimizer.lr=0.5", "model.hidden=[9]", "seed=1", "train.batch_size=4"]
+    assert command(["train", "x.yaml", *changed, "--resume"]) == 2
+    error = capsys.readouterr().err
+    assert "seed, model.hidden, optimizer.lr, train.batch_size" in error
+    assert Path("runs/x/best.safetensors").read_bytes() == weights
+
+
+def test_a_schedule_as_long_as_the_run_is_not_stretched() -> None:
+    cosine = {"scheduler": {"name": "cosine"}}
+    train("runs", {**cosine, "train.epochs": 2})
+    with pytest.raises(UsageError, match=r"another train\.epochs, which is the length of its cosine schedule too"):
+        train("runs", {**cosine, "train.epochs": 4}, resume=True)
+
+
+def test_a_run_directory_is_resumed_itself_and_a_name_means_its_newest() -> None:
+    for _ in range(3):
+        train("runs", {"train.epochs": 1})
+    run = nnzoo.train("runs/x-2", overrides={"train.epochs": 2}, runs_dir="elsewhere", resume=True, quiet=True)
+    assert run.run_dir == Path("runs/x-2")
+    assert train("runs", {"train.epochs": 2}, resume=True).run_dir == Path("runs/x-3")
+    assert not Path("elsewhere").exists()
+
+
+def test_a_name_that_ends_in_a_number_is_a_name_of_its_own() -> None:
+    train("runs", {"train.epochs": 1}, name="lenet-5")
+    assert train("runs", {"train.epochs": 1, "seed": 1}, name="lenet", resume=True).run_dir == Path("runs/lenet")
+    assert train("runs", {"train.epochs": 1}, name="lenet-5", resume=True).run_dir == Path("runs/lenet-5")
+
+
+def test_resuming_takes_the_number_of_threads_of_before(
+    at_step: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = torch.get_num_threads()
+    seen = []
+    at_step(3, lambda: signal.raise_signal(signal.SIGINT))
+    with pytest.raises(InterruptedRunError):
+        train("runs")
+    at_step(1, lambda: seen.append(torch.get_num_threads()))
+    try:
+        torch.set_num_threads(before + 1)
+        nnzoo.train(BASE, runs_dir="runs", resume=True, show=lambda _: None)
+        assert torch.get_num_threads() == before + 1
+    finally:
+        torch.set_num_threads(before)
+    assert seen == [before]
+    assert f"using {before} threads as before" in capsys.readouterr().err
+
+
+def test_a_damaged_checkpoint_stops_the_resume_before_anything_is_written() -> None:
+    train("runs")
+    path = Path("runs/x/last.pt")
+    path.write_bytes(path.read_bytes()[:-100])
+    before = {file.name: file.read_bytes() for file in Path("runs/x").iterdir()}
+    with pytest.raises(CheckpointError, match=r"runs/x/last\.pt: damaged"):
+        train("runs", {"train.epochs": 9}, resume=True)
+    assert {file.name: file.read_bytes() for file in Path("runs/x").iterdir()} == before
+
+
+class Tied(nn.Module):
+    """Two layers of one weight, a counter, a mask with infinities, and noise of three generators."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Linear(2, 2)
+        self.second = nn.Linear(2, 2)
+        self.second.weight = self.first.weight
+        self.output = nn.Linear(2, 3)
+        self.register_buffer("calls", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("mask", torch.tensor([0.0, -torch.inf]))
+        self.calls: Tensor
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        if self.training:
+            self.calls += 1
+            inputs = inputs + 0.1 * float(np.random.standard_normal()) + 0.1 * torch.randn(())
+        outputs: Tensor = self.output(self.second(self.first(inputs).relu()))
+        return outputs
+
+
+def test_an_own_module_with_tied_weights_resumes(at_step: Callable[..., None]) -> None:
+    torch.manual_seed(1)
+    start = Tied().state_dict()
+
+    def fresh() -> Tied:
+        module = Tied()
+        module.load_state_dict(start)
+        return module
+
+    whole = train("whole", model=fresh())
+    at_step(13, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    with pytest.raises(InterruptedRunError):
+        train("parts", model=fresh())
+    run = train("parts", model=fresh(), resume=True)
+    same(Path("whole/x"), Path("parts/x"))
+    assert whole.model.module.state_dict()["calls"] == run.model.module.state_dict()["calls"] > 0
+    weights = load_checkpoint(Path("parts/x/last.pt"))["best"]
+    assert weights["first.weight"].data_ptr() == weights["second.weight"].data_ptr()
+    assert Path("parts/x/best.safetensors").read_bytes().count(b"model.second.weight") == 1  # as an alias alone

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from nnzoo.errors import RunError, UsageError
+from nnzoo.run import directory
+
+
+def make_run(folder: Path, *files: str, age: int = 0) -> Path:
+    folder.mkdir(parents=True)
+    for name in ("config.yaml", *files):
+        (folder / name).touch()
+    os.utime(folder / "config.yaml", (1_000_000 - age, 1_000_000 - age))
+    return folder
+
+
+def test_runs_of_one_name_are_numbered(tmp_path: Path) -> None:
+    made = [directory.create(tmp_path / "runs", "x", overwrite=False).name for _ in range(3)]
+    assert made == ["x", "x-2", "x-3"]
+    (tmp_path / "runs" / "y").touch()
+    assert directory.create(tmp_path / "runs", "y", overwrite=False).name == "y-2"
+
+
+def test_two_runs_never_get_the_same_folder(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda _: directory.create(tmp_path, "x", overwrite=False), range(32)))
+    assert len(set(made)) == 32
+
+
+def test_overwriting_removes_the_files_of_a_run_and_no_others(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "x", *directory.FILES[1:], "my notes.txt")
+    assert directory.create(tmp_path, "x", overwrite=True) == folder
+    assert [file.name for file in folder.iterdir()] == ["my notes.txt"]
+
+
+def test_a_file_in_place_of_the_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "runs").touch()
+    with pytest.raises(RunError, match=r"runs: can't be made: File exists\.$"):
+        directory.create(tmp_path / "runs", "x", overwrite=False)
+    with pytest.raises(RunError, match="can't be made: Not a directory"):
+        directory.create(tmp_path / "runs" / "below", "x", overwrite=False)
+
+
+def test_numbered_runs_come_newest_first_and_only_those_of_the_name(tmp_path: Path) -> None:
+    for name in ("x", "x-2", "x-10", "x-1", "x-02", "x-y", "xx", "x-2-3"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "x-11").touch()
+    assert [folder.name for folder in directory.numbered(tmp_path, "x")] == ["x-10", "x-2", "x"]
+    assert directory.numbered(tmp_path, "x.") == []
+    assert directory.numbered(tmp_path / "nowhere", "x") == []
+
+
+def test_leftovers_of_a_kill_are_removed(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "x", ".last.pt.abc123.tmp", ".best.safetensors.q_9.tmp", ".mine.tmp")
+    directory.remove_leftovers(folder)
+    assert sorted(file.name for file in folder.iterdir()) == [".mine.tmp", "config.yaml"]
+
+
+def test_every_way_to_say_which_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    runs = Path("runs")
+    old = make_run(runs / "old", "best.safetensors", "last.pt", age=100)
+    new = make_run(runs / "aaa", "best.safetensors")
+    for text in ("runs/old", "runs/old/best.safetensors", "old", str(old.absolute())):
+        assert directory.find_checkpoint(text, runs).resolve() == (old / "best.safetensors").resolve()
+    assert directory.find_checkpoint("runs/old/last.pt", runs) == old / "last.pt"
+    assert directory.find_checkpoint("latest", runs) == new / "best.safetensors"
+
+
+def test_a_folder_that_is_no_run_does_not_hide_the_run_of_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("iris").mkdir()
+    run = make_run(Path("runs") / "iris", "best.safetensors")
+    assert directory.find_checkpoint("iris", Path("runs")) == run / "best.safetensors"
+
+
+def test_what_is_no_checkpoint_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    runs = Path("runs")
+    with pytest.raises(UsageError, match=r"^latest: no such file or run\. Runs in runs: none\.$"):
+        directory.find_checkpoint("latest", runs)
+    make_run(runs / "started", "last.pt")
+    Path("data").mkdir()
+    with pytest.raises(UsageError, match=r"^nosuch: no such file or run\. Runs in runs: started\.$"):
+        directory.find_checkpoint("nosuch", runs)
+    with pytest.raises(UsageError, match=r"^data: a folder without best\.safetensors; it is no run directory\.$"):
+        directory.find_checkpoint("data", runs)
+    with pytest.raises(RunError, match=r"no epoch was finished. `nnzoo train runs/started --resume` goes on"):
+        directory.find_checkpoint("started", runs)

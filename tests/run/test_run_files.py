@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import resource
+import stat
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from nnzoo.errors import RunError
+from nnzoo.run.artifact import Artifact, load_artifact, save_artifact
+from nnzoo.run.checkpoint import load_checkpoint, save_checkpoint
+from nnzoo.run.files import atomic_file, to_json, write_csv, write_json, write_text
+from nnzoo.run.history import History
+from nnzoo.run.log import log, log_to
+
+
+def artifact(value: float) -> Artifact:
+    return Artifact({"w": torch.full((50, 50), value)}, {}, {"metrics": {"val/loss": value}})
+
+
+@pytest.fixture
+def largest_file() -> Iterator[Callable[[int], None]]:
+    """Limits the size of files, as a full disk would: the write that goes beyond raises OSError."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def full(*args: Any, **kwargs: Any) -> Any:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize(("module", "function"), [(tempfile, "mkstemp"), (os, "fsync"), (os, "chmod"), (os, "replace")])
+def test_a_failing_write_leaves_the_old_file_alone(
+    module: Any, function: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "x.json"
+    write_json(path, {"old": 1})
+    monkeypatch.setattr(module, function, full)
+    with pytest.raises(RunError, match=r"x\.json: can't be written: No space left on device\.$"):
+        write_json(path, {"new": 2})
+    assert [file.name for file in tmp_path.iterdir()] == ["x.json"]
+    assert path.read_text() == '{\n  "old": 1\n}\n'
+
+
+def test_an_error_of_the_writer_is_its_own_and_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(TypeError), atomic_file(tmp_path / "x") as file:
+        file.writelines([b"half", "no bytes"])  # type: ignore[list-item]
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("size", [0, 1, 100, 5_000, 10_000])
+def test_no_size_of_disk_leaves_half_a_checkpoint(
+    size: int, tmp_path: Path, largest_file: Callable[[int], None]
+) -> None:
+    save_checkpoint(tmp_path / "last.pt", {"w": torch.zeros(50, 50)})
+    save_artifact(tmp_path / "best.safetensors", artifact(0.0))
+    largest_file(size)
+    with pytest.raises(RunError, match=r"last\.pt: can't be written: File too large"):
+        save_checkpoint(tmp_path / "last.pt", {"w": torch.ones(50, 50)})
+    with pytest.raises(RunError, match=r"best\.safetensors: can't be written: File too large"):
+        save_artifact(tmp_path / "best.safetensors", artifact(1.0))
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["best.safetensors", "last.pt"]
+    assert torch.equal(load_checkpoint(tmp_path / "last.pt")["w"], torch.zeros(50, 50))
+    assert torch.equal(load_artifact(tmp_path / "best.safetensors").weights["w"], torch.zeros(50, 50))
+
+
+def test_a_file_system_without_directory_fsync_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.fsync
+
+    def fsync(handle: int) -> None:
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    write_text(tmp_path / "x", "whole")
+    assert (tmp_path / "x").read_text() == "whole"
+
+
+def test_files_are_readable_as_the_umask_says(tmp_path: Path) -> None:
+    (tmp_path / "plain").touch()
+    write_text(tmp_path / "x", "")
+    assert (tmp_path / "x").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_json_and_csv_as_others_read_them(tmp_path: Path) -> None:
+    assert to_json({"a": [1.5, float("nan")], "b": {"c": float("-inf")}, "ä": (True, None)}) == (
+        '{\n  "a": [\n    1.5,\n    null\n  ],\n  "b": {\n    "c": null\n  },\n  "ä": [\n    true,\n    null\n  ]\n}'
+    )
+    write_csv(tmp_path / "x.csv", ["name", "ü"], [["a,b", 0.1], ['"', 2]])
+    assert (tmp_path / "x.csv").read_text(encoding="utf-8") == 'name,ü\n"a,b",0.1\n"""",2\n'
+
+
+def test_history_reads_back_as_the_same_floats(tmp_path: Path) -> None:
+    history = History()
+    history.record({"epoch": 1.0, "step": 7.0, "lr": 0.1, "train/loss": 1 / 3, "seconds": 0.25})
+    history.record({"epoch": 2.0, "step": 14.0, "lr": 1e-8, "train/loss": 2 / 3, "seconds": 0.5})
+    again = History.from_state(history.state_dict())
+    assert again.rows == history.rows
+    assert again["train/loss"] == [1 / 3, 2 / 3]
+    again.write(tmp_path / "metrics.csv")
+    assert (tmp_path / "metrics.csv").read_text() == (
+        "epoch,step,lr,train/loss,seconds\n1,7,0.1,0.3333333333333333,0.25\n2,14,1e-08,0.6666666666666666,0.5\n"
+    )
+
+
+def test_a_history_without_epochs_is_a_header(tmp_path: Path) -> None:
+    History.from_state(History().state_dict()).write(tmp_path / "metrics.csv")
+    assert (tmp_path / "metrics.csv").read_text() == "epoch,step,lr,train/loss,seconds\n"
+
+
+def test_a_log_on_a_full_disk_is_cut_short_in_silence(
+    tmp_path: Path, largest_file: Callable[[int], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with log_to(tmp_path / "train.log"):
+        log.info("first")
+        largest_file((tmp_path / "train.log").stat().st_size)
+        log.info("second")
+    assert (tmp_path / "train.log").read_text().endswith("INFO first\n")
+    assert capsys.readouterr() == ("", "")
+
+
+def test_errors_are_logged_to_the_file_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with log_to(None), log_to(tmp_path / "train.log"):
+        log.warning("watch out")
+        log.error("it broke")
+    assert capsys.readouterr().err == "watch out\n"
+    assert (tmp_path / "train.log").read_text().endswith("ERROR it broke\n")
+    assert log.level == logging.NOTSET
+    assert not log.handlers
+
+
+def test_a_log_that_cannot_be_made_is_a_run_error(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="can't be written: Is a directory"), log_to(tmp_path):
+        pass

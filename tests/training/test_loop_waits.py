@@ -1,0 +1,62 @@
+"""The epoch never waits for a CUDA device: it is asked once, at the end."""
+
+import time
+
+import pytest
+import torch
+
+from nnzoo.config import load_config
+from nnzoo.experiment.prepare import prepare
+from nnzoo.experiment.train import build_state
+from nnzoo.training import metrics as metrics_module
+from nnzoo.training.loop import CheckpointTimer, end_epoch, train_epoch
+from nnzoo.training.progress import Progress
+from nnzoo.training.signals import StopRequest
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+@pytest.mark.parametrize(
+    ("data", "loss"),
+    [
+        ("digits", {"name": "cross_entropy", "class_weights": "balanced", "label_smoothing": 0.1}),
+        ("digits", "bce"),
+        ("breast_cancer", "hinge"),
+        ("diabetes", "huber"),
+    ],
+)
+def test_an_epoch_never_waits(monkeypatch: pytest.MonkeyPatch, data: str, loss: object) -> None:
+    monkeypatch.setattr(metrics_module, "MAX_KEPT", 500)
+    config = load_config(
+        {
+            "data": data,
+            "model": {"name": "mlp", "hidden": [16], "batch_norm": True, "dropout": 0.1},
+            "loss": loss,
+            "regularization": {"l1": 1e-4, "l2": 1e-4},
+            "scheduler": {"name": "cosine", "interval": "step"},
+            "train": {"device": "cuda", "clip_grad_norm": 1.0, "accumulate_grad_batches": 2},
+        }
+    )
+    experiment = prepare(config)
+    state, _ = build_state(experiment, None, show=lambda _: None)
+    timer = CheckpointTimer(experiment.settings, lambda _: None)
+    timer.write(state)
+    start = time.monotonic()
+    for _ in range(2):
+        # The first epoch makes the optimizer's state and cuBLAS's workspace.
+        torch.cuda.synchronize()
+        torch.cuda.set_sync_debug_mode("error" if state.epoch else "default")
+        try:
+            train_epoch(
+                state,
+                experiment.splits["train"],
+                experiment.settings,
+                timer=timer,
+                progress=Progress(2, quiet=True),
+                stop=StopRequest(),
+                start=start,
+            )
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+        end_epoch(state, experiment.splits, experiment.decoder, experiment.settings, start=start)
+    assert state.history["train/loss"][1] < state.history["train/loss"][0]

@@ -1,0 +1,330 @@
+"""Each optimizer against the formula of its paper, in float64; penalties, clipping and accumulation against theirs."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+import nnzoo
+from nnzoo.build import build_optimizer, build_schedule
+from nnzoo.config import load_config
+from nnzoo.models import penalised
+from nnzoo.training.decoding import Decoder
+from nnzoo.training.early_stopping import EarlyStopping
+from nnzoo.training.evaluate import LossSum
+from nnzoo.training.loop import Settings, train_step
+from nnzoo.training.losses import CrossEntropyLoss
+from nnzoo.training.metrics import MetricSums
+from nnzoo.training.state import TrainState
+
+Step = Callable[[Tensor, list[Tensor]], Tensor]
+"""The weights at the start and the gradients of all steps so far -> the weights after the last one."""
+
+
+def config_of(**sections: Any) -> Any:
+    return load_config({"data": "xor", "model": "linear", **sections})
+
+
+def sgd(
+    start: Tensor, gradients: list[Tensor], *, lr: float, mu: float = 0, tau: float = 0, nesterov: bool = False
+) -> Tensor:
+    """Polyak 1964 and Sutskever et al. 2013; the velocity starts as the first gradient."""
+    w, v = start, torch.zeros_like(start)
+    for t, g in enumerate(gradients):
+        v = g if t == 0 else mu * v + (1 - tau) * g
+        w = w - lr * (g + mu * v if nesterov else v)
+    return w
+
+
+def adam(
+    start: Tensor, gradients: list[Tensor], *, lr: float, b1: float, b2: float, eps: float, decay: float = 0
+) -> Tensor:
+    """Kingma & Ba 2015, algorithm 1; with decay Loshchilov & Hutter 2019."""
+    w, m, v = start, torch.zeros_like(start), torch.zeros_like(start)
+    for t, g in enumerate(gradients, 1):
+        m, v = b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * g**2
+        w = w - lr * decay * w - lr * (m / (1 - b1**t)) / ((v / (1 - b2**t)).sqrt() + eps)
+    return w
+
+
+def rmsprop(start: Tensor, gradients: list[Tensor], *, lr: float, alpha: float, eps: float) -> Tensor:
+    """Hinton 2012, lecture 6e."""
+    w, v = start, torch.zeros_like(start)
+    for g in gradients:
+        v = alpha * v + (1 - alpha) * g**2
+        w = w - lr * g / (v.sqrt() + eps)
+    return w
+
+
+def adagrad(start: Tensor, gradients: list[Tensor], *, lr: float, eps: float) -> Tensor:
+    """Duchi et al. 2011, the diagonal form."""
+    w, total = start, torch.zeros_like(start)
+    for g in gradients:
+        total = total + g**2
+        w = w - lr * g / (total.sqrt() + eps)
+    return w
+
+
+@pytest.mark.parametrize(
+    ("fields", "step"),
+    [
+        ({"name": "sgd", "lr": 0.1}, lambda w, g: sgd(w, g, lr=0.1)),
+        ({"name": "sgd", "lr": 0.1, "momentum": 0.9}, lambda w, g: sgd(w, g, lr=0.1, mu=0.9)),
+        (
+            {"name": "sgd", "lr": 0.1, "momentum": 0.9, "dampening": 0.9},
+            lambda w, g: sgd(w, g, lr=0.1, mu=0.9, tau=0.9),
+        ),
+        (
+            {"name": "sgd", "lr": 0.1, "momentum": 0.8, "nesterov": True},
+            lambda w, g: sgd(w, g, lr=0.1, mu=0.8, nesterov=True),
+        ),
+        ({"name": "adam", "lr": 0.01}, lambda w, g: adam(w, g, lr=0.01, b1=0.9, b2=0.999, eps=1e-8)),
+        (
+            {"name": "adam", "lr": 0.01, "betas": [0.5, 0.9], "eps": 1e-3},
+            lambda w, g: adam(w, g, lr=0.01, b1=0.5, b2=0.9, eps=1e-3),
+        ),
+        ({"lr": 0.01}, lambda w, g: adam(w, g, lr=0.01, b1=0.9, b2=0.999, eps=1e-8, decay=0.01)),
+        (
+            {"name": "adamw", "lr": 0.01, "weight_decay": 0.2},
+            lambda w, g: adam(w, g, lr=0.01, b1=0.9, b2=0.999, eps=1e-8, decay=0.2),
+        ),
+        ({"name": "rmsprop", "lr": 0.01, "alpha": 0.9}, lambda w, g: rmsprop(w, g, lr=0.01, alpha=0.9, eps=1e-8)),
+        ({"name": "adagrad", "lr": 0.1}, lambda w, g: adagrad(w, g, lr=0.1, eps=1e-10)),
+    ],
+)
+def test_three_steps_are_those_of_the_paper(fields: dict[str, Any], step: Step) -> None:
+    torch.manual_seed(0)
+    module = nn.Linear(3, 2).double()
+    start = module.weight.detach().clone()
+    optimizer = build_optimizer(config_of(optimizer=fields), module)
+    gradients = [torch.randn(2, 3, dtype=torch.float64) for _ in range(3)]
+    for count, gradient in enumerate(gradients, 1):
+        module.weight.grad = gradient.clone()
+        optimizer.step()
+        torch.testing.assert_close(module.weight.detach(), step(start, gradients[:count]), rtol=1e-12, atol=1e-14)
+
+
+def test_momentum_with_equal_dampening_is_an_exponential_average() -> None:
+    b, lr = 0.9, 0.1
+    gradients = [torch.randn(4, generator=torch.Generator().manual_seed(k), dtype=torch.float64) for k in range(6)]
+    average, way = gradients[0], -lr * gradients[0]
+    for gradient in gradients[1:]:
+        average = (1 - b) * gradient + b * average
+        way = way - lr * average
+    torch.testing.assert_close(sgd(torch.zeros(4, dtype=torch.float64), gradients, lr=lr, mu=b, tau=b), way)
+    parameter = nn.Parameter(torch.zeros(2, 2, dtype=torch.float64))
+    module = nn.Module()
+    module.register_parameter("weight", parameter)
+    optimizer = build_optimizer(config_of(optimizer={"name": "sgd", "lr": lr, "momentum": b, "dampening": b}), module)
+    for gradient in gradients:
+        parameter.grad = gradient.reshape(2, 2)
+        optimizer.step()
+    torch.testing.assert_close(parameter.detach().flatten(), way)
+
+
+def state_of(module: nn.Module, loss: nn.Module, **sections: Any) -> TrainState:
+    """A float64 training of a module of our own."""
+    config = config_of(**sections)
+    optimizer = build_optimizer(config, module)
+    return TrainState(
+        model=module,
+        loss=loss,
+        optimizer=optimizer,
+        schedule=build_schedule(config, optimizer, 1),
+        early_stopping=EarlyStopping(),
+        train_loss=LossSum(loss),
+        train_metrics=MetricSums((), Decoder("regression", "values")),
+    )
+
+
+def settings_of(**fields: Any) -> Settings:
+    return Settings(epochs=1, batch_size=4, monitor="train/loss", metrics=(), seed=0, **fields)
+
+
+SGD = {"name": "sgd", "lr": 0.5}
+
+
+def two_layers(seed: int = 0, *, norm: bool = False) -> nn.Sequential:
+    torch.manual_seed(seed)
+    layers = [nn.Linear(3, 4), *([nn.BatchNorm1d(4)] if norm else []), nn.Tanh(), nn.Linear(4, 2)]
+    return nn.Sequential(*layers).double()
+
+
+def samples(count: int = 8) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    return (
+        torch.randn(count, 3, generator=generator, dtype=torch.float64),
+        torch.randn(count, 2, generator=generator, dtype=torch.float64),
+    )
+
+
+def step_once(module: nn.Module, loss: nn.Module, batches: list[tuple[Tensor, Tensor]], **fields: Any) -> TrainState:
+    state = state_of(module, loss, optimizer=SGD)
+    train_step(state, batches, penalised(module), settings_of(**fields))
+    return state
+
+
+def gradients_of(module: nn.Module, loss: nn.Module) -> dict[str, Tensor]:
+    inputs, targets = samples()
+    names, parameters = zip(*module.named_parameters(), strict=True)
+    return dict(zip(names, torch.autograd.grad(loss(module(inputs), targets), parameters), strict=True))
+
+
+def test_l2_adds_twice_its_share_of_the_weights_to_the_gradient() -> None:
+    module, loss = two_layers(norm=True), nn.MSELoss()
+    before = {name: parameter.detach().clone() for name, parameter in module.named_parameters()}
+    gradients = gradients_of(module, loss)
+    step_once(module, loss, [samples()], l2=0.1)
+    for name, parameter in module.named_parameters():
+        penalty = 0.2 * before[name] if parameter.ndim >= 2 else 0
+        torch.testing.assert_close(parameter.detach(), before[name] - 0.5 * (gradients[name] + penalty))
+
+
+def test_l1_is_the_soft_threshold_after_the_step() -> None:
+    module, loss = two_layers(norm=True), nn.MSELoss()
+    before = {name: parameter.detach().clone() for name, parameter in module.named_parameters()}
+    gradients = gradients_of(module, loss)
+    step_once(module, loss, [samples()], l1=0.4)
+    zeros = 0
+    for name, parameter in module.named_parameters():
+        moved = before[name] - 0.5 * gradients[name]
+        if parameter.ndim >= 2:
+            moved = moved.sign() * (moved.abs() - 0.5 * 0.4).clamp_min(0)
+            zeros += int((parameter == 0).sum())
+        torch.testing.assert_close(parameter.detach(), moved)
+    assert zeros > 0
+
+
+@pytest.mark.parametrize("penalty", [{"l1": 0.1}, {"l2": 0.1}])
+def test_penalties_leave_unused_and_frozen_weights_alone(penalty: dict[str, float]) -> None:
+    module = two_layers()
+    module.register_parameter("unused", nn.Parameter(torch.ones(2, 2, dtype=torch.float64)))
+    kept = module.get_parameter("0.weight")
+    kept.requires_grad_(False)
+    frozen = kept.detach().clone()
+    step_once(module, nn.MSELoss(), [samples()], **penalty)
+    assert module.get_parameter("unused").detach().equal(torch.ones(2, 2, dtype=torch.float64))
+    assert kept.equal(frozen)
+
+
+def test_gradients_are_clipped_to_their_norm() -> None:
+    module, loss = two_layers(), nn.MSELoss(reduction="sum")
+    before = {name: parameter.detach().clone() for name, parameter in module.named_parameters()}
+    gradients = gradients_of(module, loss)
+    norm = math.sqrt(sum(float(gradient.square().sum()) for gradient in gradients.values()))
+    assert norm > 1
+    step_once(module, loss, [samples()], clip_grad_norm=0.25)
+    for name, parameter in module.named_parameters():
+        # torch adds 1e-6 to the norm.
+        expected = before[name] - 0.5 * gradients[name] * 0.25 / norm
+        torch.testing.assert_close(parameter.detach(), expected, rtol=1e-5, atol=1e-8)
+
+
+@pytest.mark.parametrize("sizes", [(4, 4), (1, 7), (3, 3, 2)])
+@pytest.mark.parametrize("kind", ["mse", "sum", "class_weights"])
+def test_accumulated_batches_are_one_large_batch(kind: str, sizes: tuple[int, ...]) -> None:
+    inputs, targets = samples()
+    loss: nn.Module = nn.MSELoss(reduction="sum" if kind == "sum" else "mean")
+    if kind == "class_weights":
+        weights = torch.tensor([1.0, 9.0], dtype=torch.float64)
+        loss, targets = CrossEntropyLoss(class_weights=weights), torch.tensor([0, 0, 0, 1, 0, 1, 1, 0])
+    batches = list(zip(torch.split(inputs, list(sizes)), torch.split(targets, list(sizes)), strict=True))
+    penalties = {"l2": 0.1, "clip_grad_norm": 0.3}
+    large, small = two_layers(), two_layers()
+    whole = step_once(large, loss, [(inputs, targets)], **penalties)
+    parts = step_once(small, loss, batches, **penalties)
+    for one, other in zip(large.parameters(), small.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-14)
+    assert parts.train_loss.result() == pytest.approx(whole.train_loss.result(), rel=1e-12)
+
+
+class Own(nn.Module):
+    """A user's module: tied weights, a whole number as a buffer, and a parameter that is never used."""
+
+    counter: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Linear(4, 4)
+        self.second = nn.Linear(4, 4)
+        self.second.weight = self.first.weight
+        self.head = nn.Linear(4, 3)
+        self.unused = nn.Parameter(torch.ones(3, 3))
+        self.register_buffer("counter", torch.tensor(0))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        if self.training:
+            self.counter += len(inputs)
+        hidden = self.second(self.first(inputs).tanh()).tanh()
+        outputs: Tensor = self.head(hidden)
+        return outputs
+
+
+IRIS: dict[str, Any] = {"data": "iris", "train": {"epochs": 3, "early_stopping": None}}
+
+
+def train(tmp_path: Path, *overrides: dict[str, Any], model: nn.Module | None = None) -> Any:
+    config = {**IRIS, **({} if model else {"model": "linear"})}
+    for override in overrides:
+        config |= override
+    return nnzoo.train(config, runs_dir=tmp_path, quiet=True, model=model)
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam", "adamw", "rmsprop", "adagrad"])
+def test_a_module_of_ones_own_trains_with_every_optimizer(tmp_path: Path, name: str) -> None:
+    torch.manual_seed(0)
+    module = Own()
+    run = train(
+        tmp_path,
+        {"optimizer": {"name": name, "lr": 0.02}, "regularization": {"l1": 1e-3, "l2": 1e-3}},
+        model=module,
+    )
+    trained = run.model.module
+    assert trained.second.weight is trained.first.weight
+    assert trained.unused.equal(torch.ones(3, 3))
+    assert int(trained.counter) == run.result["best_epoch"] * 106  # 150 samples without 15 % and 15 %
+    assert run.history["train/loss"][-1] < run.history["train/loss"][0]
+    again = nnzoo.load(run.run_dir, model=Own())
+    raw = np.random.default_rng(0).normal(size=(5, 4))
+    np.testing.assert_array_equal(again.predict_proba(raw), run.model.predict_proba(raw))
+
+
+def test_frozen_parameters_do_not_move(tmp_path: Path) -> None:
+    model = {"name": "mlp", "hidden": [5], "freeze": ["hidden.*"]}
+    sections: dict[str, Any] = {
+        "model": model,
+        "optimizer": {"name": "adamw", "lr": 0.1, "weight_decay": 0.5},
+        "regularization": {"l1": 0.01, "l2": 0.1},
+    }
+    run = train(tmp_path, sections)
+    torch.manual_seed(0)
+    start = nnzoo.build_model({**IRIS, **sections}).state_dict()
+    end = run.model.module.state_dict()
+    moved = {name for name in start if not start[name].equal(end[name])}
+    assert moved == {"output.linear.weight", "output.linear.bias"}
+
+
+def test_l1_drives_weights_to_zero_and_l2_shrinks_them(tmp_path: Path) -> None:
+    def weights(**penalty: float) -> Tensor:
+        run = train(
+            tmp_path,
+            {
+                "data": "breast_cancer",
+                "regularization": penalty,
+                "optimizer": {"name": "sgd", "lr": 0.1},
+                "train": {"epochs": 15, "early_stopping": None, "monitor": "train/loss"},
+            },
+        )
+        weight: Tensor = run.model.module.output.linear.weight
+        return weight.detach()
+
+    plain, l1, l2 = weights(), weights(l1=0.02), weights(l2=0.1)
+    assert (plain == 0).sum() == 0
+    assert (l1 == 0).sum() > 10
+    assert (l2 == 0).sum() == 0
+    assert l2.norm() < 0.7 * plain.norm()

@@ -1,0 +1,94 @@
+"""A training that is stopped anywhere and built again goes on as if it had not been."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+
+from nnzoo.config import load_config
+from nnzoo.experiment.prepare import Experiment, prepare
+from nnzoo.experiment.train import build_state
+from nnzoo.training.loop import fit
+from nnzoo.training.progress import Progress
+from nnzoo.training.signals import StopRequest
+from nnzoo.training.state import TrainState
+
+SCHEDULERS: dict[str, Any] = {
+    "step": {"name": "step", "step_size": 1, "gamma": 0.5},
+    "cosine by steps": {"name": "cosine", "interval": "step", "warmup_epochs": 1},
+    "plateau": {"name": "plateau", "patience": 0, "factor": 0.5, "threshold": 0.5, "warmup_epochs": 1},
+    "exponential": {"name": "exponential", "gamma": 0.7, "warmup_epochs": 2},
+}
+
+
+class StopAt(Progress):
+    """Asks for a stop after a number of steps, as a signal would."""
+
+    def __init__(self, step: int, stop: StopRequest) -> None:
+        super().__init__(4, quiet=True)
+        self.left = step
+        self.stop = stop
+
+    def step(self) -> None:
+        self.left -= 1
+        if self.left == 0:
+            self.stop.signal_number = 2
+
+
+def build(scheduler: str, optimizer: str) -> tuple[Experiment, TrainState]:
+    config = load_config(
+        {
+            "data": {"name": "blobs", "samples": 70, "classes": 3, "noise": 4.0},
+            "model": {"name": "mlp", "hidden": [6], "dropout": 0.3, "batch_norm": True},
+            "loss": {"name": "cross_entropy", "class_weights": [1, 2, 3]},
+            "optimizer": {"name": optimizer, "lr": 0.05},
+            "scheduler": SCHEDULERS[scheduler],
+            "regularization": {"l1": 1e-3, "l2": 1e-3},
+            # 48 samples: four full batches, whose last joins the next one; three steps an epoch.
+            "train": {"epochs": 4, "batch_size": 10, "accumulate_grad_batches": 2, "early_stopping": {"patience": 2}},
+        }
+    )
+    experiment = prepare(config)
+    return experiment, build_state(experiment, None, show=lambda _: None)[0]
+
+
+def run(experiment: Experiment, state: TrainState, *, stop_at: int = 0) -> str:
+    stop = StopRequest()
+    return fit(
+        state,
+        experiment.splits,
+        experiment.decoder,
+        experiment.settings,
+        save=lambda _: None,
+        progress=StopAt(stop_at, stop),
+        stop=stop,
+    )
+
+
+def rows(state: TrainState) -> Iterator[dict[str, float]]:
+    for row in state.history.rows:
+        yield {key: value for key, value in row.items() if key != "seconds"}
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+@pytest.mark.parametrize("scheduler", list(SCHEDULERS))
+def test_stopped_after_any_step(scheduler: str, optimizer: str) -> None:
+    experiment, whole = build(scheduler, optimizer)
+    status = run(experiment, whole)
+    assert whole.step > 6
+    for stop_at in range(1, whole.step):
+        _, first = build(scheduler, optimizer)
+        assert run(experiment, first, stop_at=stop_at) == "interrupted"
+        saved = first.state_dict()
+        _, second = build(scheduler, optimizer)
+        torch.rand(stop_at)
+        second.load_state_dict(saved)
+        assert run(experiment, second) == status
+        for name, tensor in whole.model.state_dict().items():
+            assert second.model.state_dict()[name].equal(tensor), (stop_at, name)
+        assert second.best is not None
+        assert whole.best is not None
+        assert all(second.best[name].equal(tensor) for name, tensor in whole.best.items())
+        assert second.early_stopping == whole.early_stopping
+        assert list(rows(second)) == list(rows(whole))

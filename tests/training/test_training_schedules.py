@@ -1,0 +1,116 @@
+"""The learning rates of real trainings against the formulas, as metrics.csv has them."""
+
+import csv
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import nnzoo
+from nnzoo.training.schedules import Schedule
+
+LR = 0.5
+
+
+def rates(tmp_path: Path, scheduler: object, *, epochs: int, **train: Any) -> list[float]:
+    """The lr column of metrics.csv, by which the last step of each epoch was taken; four samples, one a batch."""
+    config = {
+        "data": "or",
+        "model": "linear",
+        "optimizer": {"name": "sgd", "lr": LR},
+        "scheduler": scheduler,
+        "train": {"epochs": epochs, "batch_size": 1, "early_stopping": None, **train},
+    }
+    run = nnzoo.train(config, runs_dir=tmp_path, quiet=True)
+    with (run.run_dir / "metrics.csv").open() as file:
+        return [float(row["lr"]) for row in csv.DictReader(file)]
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "formula"),
+    [
+        ("constant", lambda t: LR),
+        ({"name": "step", "step_size": 50, "gamma": 0.5}, lambda t: LR * 0.5 ** (t // 50)),
+        (
+            {"name": "multistep", "milestones": [50, 100, 160], "gamma": 0.1},
+            lambda t: LR * 0.1 ** sum(t >= milestone for milestone in (50, 100, 160)),
+        ),
+        ({"name": "exponential", "gamma": 0.97}, lambda t: LR * 0.97**t),
+        ({"name": "cosine", "eta_min": 0.1}, lambda t: 0.1 + (LR - 0.1) * (1 + math.cos(math.pi * t / 170)) / 2),
+        ({"name": "cosine", "T_max": 200}, lambda t: LR * (1 + math.cos(math.pi * t / 200)) / 2),
+    ],
+)
+def test_the_lr_column_is_the_formula(tmp_path: Path, scheduler: object, formula: Callable[[int], float]) -> None:
+    found = rates(tmp_path, scheduler, epochs=170, batch_size="full")
+    assert found == pytest.approx([formula(t) for t in range(170)], rel=1e-9)
+
+
+def test_interval_step_counts_steps(tmp_path: Path) -> None:
+    # Four steps an epoch; the last one of epoch e, from 0, is step 4 e + 3.
+    found = rates(tmp_path, {"name": "exponential", "gamma": 0.9, "interval": "step"}, epochs=5)
+    assert found == pytest.approx([LR * 0.9 ** (4 * epoch + 3) for epoch in range(5)])
+    found = rates(tmp_path, {"name": "cosine", "interval": "step"}, epochs=5)
+    assert found == pytest.approx([LR * (1 + math.cos(math.pi * (4 * e + 3) / 20)) / 2 for e in range(5)])
+
+
+@pytest.mark.parametrize("interval", ["epoch", "step"])
+def test_the_schedule_starts_at_0_after_the_warm_up(tmp_path: Path, interval: str) -> None:
+    scheduler = {"name": "exponential", "gamma": 0.9, "warmup_epochs": 2, "interval": interval}
+    found = rates(tmp_path, scheduler, epochs=5)
+    powers = [0, 1, 2] if interval == "epoch" else [3, 7, 11]
+    assert found == pytest.approx([LR * 4 / 8, LR, *(LR * 0.9**power for power in powers)])
+
+
+def test_the_cosine_takes_what_the_warm_up_leaves(tmp_path: Path) -> None:
+    found = rates(tmp_path, {"name": "cosine", "warmup_epochs": 2}, epochs=6)
+    assert found == pytest.approx([LR / 2, LR, *(LR * (1 + math.cos(math.pi * t / 4)) / 2 for t in range(4))])
+
+
+def test_warm_up_counts_optimizer_steps(tmp_path: Path) -> None:
+    # Three batches a step: two steps an epoch, the second one over what is left.
+    scheduler = {"name": "exponential", "gamma": 0.5, "interval": "step", "warmup_epochs": 2}
+    found = rates(tmp_path, scheduler, epochs=4, accumulate_grad_batches=3)
+    assert found == pytest.approx([LR * 2 / 4, LR, LR * 0.5, LR * 0.5**3])
+
+
+def test_every_step_of_the_warm_up_is_linear() -> None:
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=LR)
+    schedule = Schedule(optimizer, "step", step_size=3, gamma=0.1, interval="step", warmup_steps=5)
+    found = []
+    for _ in range(12):
+        found.append(schedule.lr)
+        optimizer.step()
+        schedule.after_step()
+    assert found == pytest.approx([LR * s / 5 for s in (1, 2, 3, 4, 5)] + [LR * 0.1 ** (t // 3) for t in range(7)])
+
+
+def test_plateau_falls_when_the_monitor_stands_still(tmp_path: Path) -> None:
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    schedule = Schedule(optimizer, "plateau", mode="min", factor=0.5, patience=2, threshold=0.1, threshold_mode="abs")
+    found = []
+    for monitored in (5.0, 4.0, 3.95, 3.92, 3.91, 3.0, 3.0, 3.0, 3.0, float("nan")):
+        optimizer.step()
+        schedule.after_step()
+        schedule.after_epoch(monitored)
+        found.append(schedule.lr)
+    assert found == [1, 1, 1, 1, 0.5, 0.5, 0.5, 0.5, 0.25, 0.25]
+
+
+@pytest.mark.parametrize(("monitor", "falls"), [("train/loss", False), ("train/accuracy", True)])
+def test_plateau_follows_the_monitor_in_its_own_direction(tmp_path: Path, monitor: str, falls: bool) -> None:
+    # OR is learnt in a few epochs: then the accuracy stands at 1 while the loss still falls.
+    scheduler = {"name": "plateau", "factor": 0.5, "patience": 3, "threshold": 0.0}
+    found = rates(tmp_path, scheduler, epochs=30, monitor=monitor)
+    assert (found[-1] < LR) == falls
+    assert found[:4] == [LR] * 4
+
+
+def test_plateau_does_not_count_the_warm_up(tmp_path: Path) -> None:
+    scheduler = {"name": "plateau", "factor": 0.5, "patience": 0, "threshold": 1e6, "threshold_mode": "abs"}
+    # Epoch 3 sets the first mark, epoch 4 does not beat it: the fifth is slower.
+    assert rates(tmp_path, scheduler | {"warmup_epochs": 2}, epochs=6) == pytest.approx(
+        [LR / 2, LR, LR, LR, LR / 2, LR / 4]
+    )
