@@ -204,7 +204,7 @@ def _run(
         finally:
             progress.end_epoch()
         result = recorder.finish(state, status)
-        log.info("%s after %d epochs, best epoch %s", status, state.epoch, result["best_epoch"])
+        log.debug("%s after %d epochs, best epoch %s", status, state.epoch, result["best_epoch"])
     if stop.signal_number is not None and status == "interrupted":
         raise InterruptedRunError(
             f"interrupted in epoch {state.epoch + 1}; the same command with --resume goes on.",

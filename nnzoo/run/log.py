@@ -35,6 +35,7 @@ def log_to(target: Path | None) -> Iterator[None]:
     if target is None:
         handler = logging.StreamHandler(sys.stderr)
         handler.setFormatter(logging.Formatter("%(message)s"))
+        handler.setLevel(logging.INFO)
         # An error is raised too, and shown by whoever catches it.
         handler.addFilter(lambda record: record.levelno < logging.ERROR)
     else:
@@ -44,7 +45,7 @@ def log_to(target: Path | None) -> Iterator[None]:
             raise RunError(f"can't be written: {error.strerror}.", where=str(target)) from None
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     level = log.level
-    log.setLevel(logging.INFO)
+    log.setLevel(logging.DEBUG)
     log.addHandler(handler)
     try:
         yield

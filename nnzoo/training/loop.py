@@ -125,7 +125,7 @@ def fit(
     timer = CheckpointTimer(settings, save)
     timer.write(state)
     status: Status = "early_stopped" if state.early_stopping.should_stop() else "completed"
-    while state.epoch < settings.epochs and not state.early_stopping.should_stop():
+    while state.epoch < settings.epochs and status == "completed" and not out_of_time(state, settings):
         start = time.monotonic() - state.epoch_seconds
         train_epoch(state, splits["train"], settings, timer=timer, progress=progress, stop=stop, start=start)
         if stop.signal_number is not None:
@@ -140,14 +140,16 @@ def fit(
         progress.report(row, is_best=is_best)
         if state.early_stopping.should_stop():
             status = "early_stopped"
-        elif settings.max_seconds is not None and state.seconds >= settings.max_seconds:
-            break
-        else:
-            timer.after_epoch(state)
+        timer.after_epoch(state)
     timer.write(state)
     if state.best is None:
         raise DivergedError(f"{settings.monitor} was never a number: there are no best weights. Try a smaller lr.")
     return status
+
+
+def out_of_time(state: TrainState, settings: Settings) -> bool:
+    """Whether `max_seconds` are spent. A run that was never measured goes on: it has no weights to keep yet."""
+    return settings.max_seconds is not None and state.epoch > 0 and state.seconds >= settings.max_seconds
 
 
 def train_epoch(

@@ -211,7 +211,7 @@ def test_what_a_person_sees(capsys: pytest.CaptureFixture[str]) -> None:
     shown = capsys.readouterr()
     assert "Layer (type)" in shown.out.splitlines()[1]
     assert shown.out.index("Total params") < shown.out.index("completed after 3 epochs") < shown.out.index("run dir")
-    assert [line[:9] for line in shown.err.splitlines()] == ["epoch 1/3", "epoch 2/3", "epoch 3/3", "completed"]
+    assert [line[:9] for line in shown.err.splitlines()] == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
     assert "\x1b" not in shown.out + shown.err
 
     assert nnzoo(["train", "c.yaml", "--json"]) == 0
