@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from nnzoo.config.base import ByName, Count, Positive, Section
+from nnzoo.config.base import ByName, Count, Positive, Real, Section
 
 
 class Identity(Section):
@@ -25,7 +25,7 @@ class LeakyRelu(Section):
     """f(x) = x for x > 0, negative_slope * x else (Maas et al. 2013)."""
 
     name: Literal["leaky_relu"]
-    negative_slope: float = Field(0.01, description="slope for x < 0")
+    negative_slope: Real = Field(0.01, description="slope for x < 0")
 
 
 class Prelu(Section):
@@ -33,7 +33,7 @@ class Prelu(Section):
 
     name: Literal["prelu"]
     num_parameters: Count = Field(1, description="1, or one slope a channel: then the layer's number of units")
-    init: float = Field(0.25, description="the slope to start from")
+    init: Real = Field(0.25, description="the slope to start from")
 
 
 class Elu(Section):
@@ -86,8 +86,8 @@ class Hardtanh(Section):
     """f(x) = x cut to [min_val, max_val]."""
 
     name: Literal["hardtanh"]
-    min_val: float = Field(-1.0, description="lowest value")
-    max_val: float = Field(1.0, description="highest value")
+    min_val: Real = Field(-1.0, description="lowest value")
+    max_val: Real = Field(1.0, description="highest value")
 
 
 class Softmax(Section):

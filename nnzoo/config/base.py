@@ -36,8 +36,11 @@ WHOLE = BeforeValidator(_to_int)
 Count = Annotated[int, Field(ge=1, le=1_000_000_000), WHOLE]
 Natural = Annotated[int, Field(ge=0, le=1_000_000_000), WHOLE]
 Seed = Annotated[int, Field(ge=0, lt=2**63), WHOLE]
-Positive = Annotated[float, Field(gt=0)]
-NonNegative = Annotated[float, Field(ge=0)]
+# About what float32 holds; beyond it torch raises errors of its own.
+LARGEST = 1e38
+Real = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
+Positive = Annotated[float, Field(gt=0, le=LARGEST)]
+NonNegative = Annotated[float, Field(ge=0, le=LARGEST)]
 Probability = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -101,3 +104,8 @@ def dump(value: Any) -> Any:
     if isinstance(value, Sequence) and not isinstance(value, str):
         return [dump(item) for item in value]
     return value
+
+
+def fields_of(section: Section, *without: str) -> dict[str, Any]:
+    """A section's values by field, but for `name` and those named."""
+    return {key: getattr(section, key) for key in type(section).model_fields if key not in ("name", *without)}

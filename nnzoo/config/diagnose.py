@@ -246,7 +246,7 @@ def _expected(finding: _Finding) -> list[str]:
         return [{"True": "true", "False": "false"}.get(word, word.strip("'")) for word in words]
     if kind in _BOUNDS:
         key, phrase = _BOUNDS[kind]
-        return [f"{phrase} {str(context[key]).removesuffix('.0')}"]
+        return [f"{phrase} {_shown(context[key]).removesuffix('.0')}"]
     if kind == "too_long":
         return [f"at most {context['max_length']} items" if context["max_length"] else "an empty list"]
     if kind in ("too_short", "string_too_short"):

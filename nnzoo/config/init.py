@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
-from nnzoo.config.base import ByName, Count, NonNegative, Positive, Section
+from nnzoo.config.base import LARGEST, ByName, Count, NonNegative, Positive, Real, Section
 
 Nonlinearity = Literal["linear", "sigmoid", "tanh", "relu", "leaky_relu", "selu"]
 
@@ -16,8 +16,8 @@ def _shape(numbers: object) -> tuple[int, ...]:
     if isinstance(numbers, bool) or not isinstance(numbers, (int, float, list, tuple)):
         raise PydanticCustomError("numbers", "expected numbers in nested lists, got {got}", {"got": repr(numbers)})
     if isinstance(numbers, (int, float)):
-        if numbers - numbers != 0:
-            raise PydanticCustomError("numbers", "every number must be finite")
+        if not abs(numbers) <= LARGEST:
+            raise PydanticCustomError("numbers", "expected numbers up to {most}", {"most": f"{LARGEST:g}"})
         return ()
     shapes = {_shape(item) for item in numbers}
     if len(shapes) != 1:
@@ -51,22 +51,22 @@ class Constant(Section):
     """Every value `val`."""
 
     name: Literal["constant"]
-    val: float = Field(description="the value")
+    val: Real = Field(description="the value")
 
 
 class Uniform(Section):
     """U(a, b)."""
 
     name: Literal["uniform"]
-    a: float = Field(0.0, description="lowest value")
-    b: float = Field(1.0, description="highest value")
+    a: Real = Field(0.0, description="lowest value")
+    b: Real = Field(1.0, description="highest value")
 
 
 class Normal(Section):
     """N(mean, std^2)."""
 
     name: Literal["normal"]
-    mean: float = Field(0.0, description="mean")
+    mean: Real = Field(0.0, description="mean")
     std: NonNegative = Field(1.0, description="standard deviation")
 
 
@@ -74,10 +74,10 @@ class TruncNormal(Section):
     """N(mean, std^2), drawn again outside [a, b]."""
 
     name: Literal["trunc_normal"]
-    mean: float = Field(0.0, description="mean")
+    mean: Real = Field(0.0, description="mean")
     std: Positive = Field(1.0, description="standard deviation before the cut")
-    a: float = Field(-2.0, description="lowest value")
-    b: float = Field(2.0, description="highest value")
+    a: Real = Field(-2.0, description="lowest value")
+    b: Real = Field(2.0, description="highest value")
 
 
 class Values(Section):
@@ -97,7 +97,7 @@ BiasInit = Annotated[
 class WithBias(Section):
     """What an initializer of weights says of the biases. Norm layers keep weight 1 and bias 0."""
 
-    bias: float | BiasInit = Field(0.0, description="a number, or an initializer for the biases")
+    bias: Real | BiasInit = Field(0.0, description="a number, or an initializer for the biases")
 
 
 class Auto(WithBias):
@@ -162,7 +162,7 @@ class KaimingUniform(WithBias):
     """U(-b, b) with b = gain * sqrt(3 / fan) (He et al. 2015)."""
 
     name: Literal["kaiming_uniform"]
-    a: float = Field(0.0, description="negative slope, for leaky_relu")
+    a: Real = Field(0.0, description="negative slope, for leaky_relu")
     mode: Literal["fan_in", "fan_out"] = Field("fan_in", description="keep the variance forward or backward")
     nonlinearity: Nonlinearity = Field("leaky_relu", description="what gives the gain")
 
@@ -171,7 +171,7 @@ class KaimingNormal(WithBias):
     """N(0, std^2) with std = gain / sqrt(fan) (He et al. 2015). `kaiming` for short."""
 
     name: Literal["kaiming_normal", "kaiming"]
-    a: float = Field(0.0, description="negative slope, for leaky_relu")
+    a: Real = Field(0.0, description="negative slope, for leaky_relu")
     mode: Literal["fan_in", "fan_out"] = Field("fan_in", description="keep the variance forward or backward")
     nonlinearity: Nonlinearity = Field("leaky_relu", description="what gives the gain")
 

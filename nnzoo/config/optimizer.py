@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from nnzoo.config.base import ByName, NonNegative, Positive, Probability, Section
+from nnzoo.config.base import ByName, NonNegative, Positive, Probability, Real, Section
 from nnzoo.config.base import Items as _Items
 
 
@@ -25,7 +25,7 @@ class Sgd(Section):
     name: Literal["sgd"]
     lr: NonNegative = Field(1e-3, description="learning rate")
     momentum: NonNegative = Field(0.0, description="share of the last step that is kept")
-    dampening: float = Field(0.0, description="with dampening = momentum the step is an exponential average")
+    dampening: Real = Field(0.0, description="with dampening = momentum the step is an exponential average")
     nesterov: bool = Field(False, description="look ahead (Sutskever et al. 2013); needs momentum, no dampening")
     weight_decay: NonNegative = Field(0.0, description="added to the gradient: weight_decay * w")
 

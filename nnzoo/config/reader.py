@@ -16,7 +16,7 @@ from nnzoo.config.document import Entry, Place
 from nnzoo.errors import ConfigError
 
 MAX_BYTES = 4_000_000
-MAX_NODES = 200_000
+MAX_NODES = 100_000
 MAX_DEPTH = 50
 MAX_SHOWN_COLUMNS = 160
 """Longer lines are shown around the place that is meant."""

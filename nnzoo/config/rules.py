@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterator
 
 from nnzoo.config import activation, data, init, loss, model, optimizer, scheduler
+from nnzoo.config.base import LARGEST
 from nnzoo.config.document import Path
 from nnzoo.config.experiment import Config
 from nnzoo.config.facts import Facts
@@ -85,6 +86,8 @@ def _model(config: Config, facts: Facts) -> Iterator[Problem]:
         norms = [layer.batch_norm for layer in net.layers or () if layer.batch_norm is not None]
         if config.train.batch_size == 1 and (net.batch_norm or any(norms)):
             yield ("train", "batch_size"), "batch_norm needs at least two samples a batch, got 1."
+        if facts.num_train == 1 and (net.batch_norm or any(norms)):
+            yield ("model",), "batch_norm needs at least two samples a batch, and the train split has 1."
 
 
 def _initializers(config: Config, facts: Facts) -> Iterator[Problem]:  # noqa: ARG001
@@ -95,6 +98,8 @@ def _initializers(config: Config, facts: Facts) -> Iterator[Problem]:  # noqa: A
             yield path, f"dirac fills the kernels of convolutions; {config.model.name} has none. Did you mean 'eye'?"
         if isinstance(rule, init.Uniform | init.TruncNormal) and rule.a > rule.b:
             yield (*path, "a"), f"expected no more than b, which is {rule.b:g}, got {rule.a:g}."
+        if isinstance(rule, init.TruncNormal) and not rule.a - 2 * rule.std <= rule.mean <= rule.b + 2 * rule.std:
+            yield (*path, "mean"), f"expected at most two std outside [{rule.a:g}, {rule.b:g}], got {rule.mean:g}."
 
 
 def _placed_initializers(config: Config) -> Iterator[tuple[Path, object]]:
@@ -230,6 +235,10 @@ def _optimizer(config: Config, facts: Facts) -> Iterator[Problem]:  # noqa: ARG0
     chosen = config.optimizer
     if isinstance(chosen, optimizer.Sgd) and chosen.nesterov and (not chosen.momentum or chosen.dampening):
         yield ("optimizer", "nesterov"), "nesterov needs momentum > 0 and dampening 0."
+    penalties = {("regularization", "l1"): config.regularization.l1, ("optimizer", "weight_decay"): chosen.weight_decay}
+    for path, penalty in penalties.items():
+        if penalty * chosen.lr > LARGEST:
+            yield path, f"times optimizer.lr ({chosen.lr:g}) it is too large for float32, got {penalty:g}."
 
 
 def _scheduler(config: Config, facts: Facts) -> Iterator[Problem]:  # noqa: ARG001

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from nnzoo.errors import UsageError
@@ -37,7 +38,7 @@ class Maxout(nn.Module):
                 "the layer before has units * num_pieces outputs.",
                 where="maxout",
             )
-        return inputs.unflatten(1, (-1, self.num_pieces)).amax(2)
+        return torch.unflatten(inputs, 1, (-1, self.num_pieces)).amax(2)
 
 
 class Step(nn.Module):

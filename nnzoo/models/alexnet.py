@@ -5,12 +5,40 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, cast
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from nnzoo.models.cnn import image_shape
 
 _SMALLEST = 63
 """Height and width that leave one position after the last pooling."""
+
+
+class AveragedTo(nn.Module):
+    """`nn.AdaptiveAvgPool2d` with a gradient that is deterministic on CUDA too: (N, C, H, W) -> (N, C, size, size).
+
+    Output i is the mean of the entries from floor(i H / size) to ceil((i + 1) H / size), along both axes.
+
+    Args:
+        size: Height and width of the outputs.
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size = size
+
+    def extra_repr(self) -> str:
+        return f"size={self.size}"
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C, size, size)."""
+        outputs = inputs
+        for axis in (2, 3):
+            length = inputs.shape[axis]
+            if length != self.size:
+                bounds = [(i * length // self.size, -(-(i + 1) * length // self.size)) for i in range(self.size)]
+                outputs = torch.stack([outputs.narrow(axis, a, b - a).mean(axis) for a, b in bounds], axis)
+        return outputs
 
 
 def alexnet(*, input_shape: Sequence[int], out_features: int, dropout: float = 0.5) -> nn.Module:
@@ -36,5 +64,6 @@ def alexnet(*, input_shape: Sequence[int], out_features: int, dropout: float = 0
     net: Any = AlexNet(num_classes=out_features, dropout=dropout)
     if channels != 3:
         net.features[0] = nn.Conv2d(channels, 64, kernel_size=11, stride=4, padding=2)
+    net.avgpool = AveragedTo(6)
     net.head = "classifier.6"
     return cast("nn.Module", net)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
 
 from torch import Tensor, nn
@@ -39,7 +38,7 @@ class PaddedShortcut(nn.Module):
         return f"stride={self.stride}, new_channels={self.new_channels}"
 
 
-class CifarResNet(nn.Sequential):
+class CifarResNet(nn.Module):
     """A residual network for CIFAR (He et al. 2016, section 4.2): (N, C, H, W) -> (N, out_features).
 
     A 3 x 3 convolution, three stages of n blocks of two with 16, 32 and 64 filters, the second and third at half the
@@ -62,14 +61,22 @@ class CifarResNet(nn.Sequential):
         num_blocks, rest = divmod(depth - 2, 6)
         if num_blocks < 1 or rest:
             raise UsageError(f"is no 6 n + 2 (got {depth}; allowed 8, 14, 20, 26, 32, ...).", where="model.depth")
-        stem = ConvLayer(_WIDTHS[0], 3, padding=1, bias=False, batch_norm=True)
-        parts: OrderedDict[str, nn.Module] = OrderedDict(stem=Conv(channels, stem, num_axes=2))
-        for index, width in enumerate(_WIDTHS):
-            parts[f"stage{index + 1}"] = _stage(_WIDTHS[max(index - 1, 0)], width, num_blocks)
-        parts["pool"] = nn.AdaptiveAvgPool2d(1)
-        parts["flatten"] = nn.Flatten()
-        parts["output"] = Dense(_WIDTHS[-1], out_features)
-        super().__init__(parts)
+        super().__init__()
+        first, second, third = _WIDTHS
+        stem = ConvLayer(first, 3, padding=1, bias=False, batch_norm=True)
+        self.stem = Conv(channels, stem, num_axes=2)
+        self.stages = nn.Sequential(
+            _stage(first, first, num_blocks), _stage(first, second, num_blocks), _stage(second, third, num_blocks)
+        )
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.flatten = nn.Flatten()
+        self.output = Dense(third, out_features)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, out_features)."""
+        maps = self.stages(self.stem(inputs))  # (N, 64, ceil(H / 4), ceil(W / 4))
+        outputs: Tensor = self.output(self.flatten(self.pool(maps)))
+        return outputs
 
 
 def _stage(in_channels: int, width: int, num_blocks: int) -> nn.Sequential:

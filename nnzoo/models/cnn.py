@@ -25,10 +25,6 @@ _POOLS: dict[str, dict[int, type[nn.Module]]] = {
     "max": {1: nn.MaxPool1d, 2: nn.MaxPool2d},
     "avg": {1: nn.AvgPool1d, 2: nn.AvgPool2d},
 }
-_GLOBAL_POOLS: dict[str, dict[int, type[nn.Module]]] = {
-    "max": {1: nn.AdaptiveMaxPool1d, 2: nn.AdaptiveMaxPool2d},
-    "avg": {1: nn.AdaptiveAvgPool1d, 2: nn.AdaptiveAvgPool2d},
-}
 _FILLERS = {"max": -math.inf, "avg": 0.0}
 """What pooling reads beyond the end of a sequence: the same that it reads in its own padding."""
 
@@ -160,11 +156,11 @@ class Block(nn.Sequential):
 
     Args:
         parts: The modules, by name.
-        window: Of the first part; None where it reads the whole input.
+        window: Of the first part.
         filler: What the first part reads beyond the end of a sequence.
     """
 
-    def __init__(self, parts: OrderedDict[str, nn.Module], *, window: Window | None, filler: float = 0.0) -> None:
+    def __init__(self, parts: OrderedDict[str, nn.Module], *, window: Window, filler: float = 0.0) -> None:
         super().__init__(parts)
         self.window = window
         self.filler = filler
@@ -180,7 +176,7 @@ class Block(nn.Sequential):
 
     def output_lengths(self, lengths: Tensor) -> Tensor:
         """(N,) valid steps of the inputs -> (N,) valid steps of the outputs."""
-        return torch.ones_like(lengths) if self.window is None else self.window.positions(0, lengths).clamp(min=1)
+        return self.window.positions(0, lengths).clamp(min=1)
 
 
 class Conv(Block):
@@ -221,25 +217,36 @@ class Conv(Block):
         super().__init__(parts, window=window)
 
 
-class GlobalPooling(Block):
+class GlobalPooling(nn.Module):
     """One value a channel: (N, C, *sizes) -> (N, C, 1) or (N, C, 1, 1).
+
+    Values that tie for the largest share its gradient. PyTorch's adaptive poolings are left alone because the gradient
+    of the maximum is not deterministic on CUDA.
 
     Args:
         kind: The largest value or the mean.
-        num_axes: Axes that are pooled: 1 or 2.
     """
 
-    def __init__(self, kind: Literal["max", "avg"], *, num_axes: int) -> None:
-        pool = _GLOBAL_POOLS[kind][num_axes](1)
-        super().__init__(OrderedDict(pool=pool), window=None, filler=_FILLERS[kind])
+    def __init__(self, kind: Literal["max", "avg"]) -> None:
+        super().__init__()
         self.kind = kind
+
+    def extra_repr(self) -> str:
+        return f"kind={self.kind}"
 
     def forward(self, inputs: Tensor, lengths: Tensor | None = None) -> Tensor:
         """(N, C, *sizes), or (N, C, T) with (N,) valid steps, to one value a channel."""
-        outputs = super().forward(inputs, lengths)
-        if self.kind == "avg" and lengths is not None:
-            return outputs * inputs.shape[2] / lengths.reshape(-1, 1, 1)  # a mean over the valid steps, not over T
-        return outputs
+        axes = tuple(range(2, inputs.ndim))
+        values = inputs if lengths is None else _filled(inputs, lengths, _FILLERS[self.kind])
+        if self.kind == "max":
+            return values.amax(axes, keepdim=True)
+        if lengths is None:
+            return values.mean(axes, keepdim=True)
+        return values.sum(axes, keepdim=True) / lengths.reshape(-1, 1, 1)
+
+    def output_lengths(self, lengths: Tensor) -> Tensor:
+        """(N,) valid steps of the inputs -> (N,) ones."""
+        return torch.ones_like(lengths)
 
 
 class CNN(nn.Module):
@@ -314,7 +321,7 @@ class CNN(nn.Module):
             # Padding may hold any number, even one that is no token.
             inputs = self.embedding(inputs if lengths is None else inputs.masked_fill(_beyond(inputs, lengths), 0))
         outputs = inputs.transpose(1, 2) if self.num_axes == 1 else inputs  # (N, C, *sizes)
-        for block in cast("Iterable[Block]", self.blocks):
+        for block in cast("Iterable[Block | GlobalPooling]", self.blocks):
             outputs = block(outputs, lengths)
             lengths = None if lengths is None else block.output_lengths(lengths)
         features: Tensor = self.flatten(outputs if lengths is None else _filled(outputs, lengths))
@@ -364,7 +371,7 @@ def _channels_first(input_shape: Sequence[int], num_tokens: int | None, embeddin
     )
 
 
-def _build_block(layer: Layer, shape: tuple[int, ...]) -> tuple[Block, tuple[int, ...]]:
+def _build_block(layer: Layer, shape: tuple[int, ...]) -> tuple[Block | GlobalPooling, tuple[int, ...]]:
     """The module of a layer on an input of `shape`, and the shape that it makes. No data runs through it."""
     channels, num_axes = shape[0], len(shape) - 1
     match layer:
@@ -378,7 +385,7 @@ def _build_block(layer: Layer, shape: tuple[int, ...]) -> tuple[Block, tuple[int
             block = Block(OrderedDict(pool=pool), window=window, filler=_FILLERS[layer.kind])
             return block, window.output_shape(channels, shape)
         case GlobalPool():
-            return GlobalPooling(layer.kind, num_axes=num_axes), (channels, *[1] * num_axes)
+            return GlobalPooling(layer.kind), (channels, *[1] * num_axes)
 
 
 def _conv_window(in_channels: int, layer: ConvLayer, num_axes: int) -> Window:
@@ -444,7 +451,11 @@ def _filled(inputs: Tensor, lengths: Tensor, filler: float = 0.0) -> Tensor:
 
 
 def _normalized(norm: nn.Module, inputs: Tensor, lengths: Tensor) -> Tensor:
-    """Batch norm of (N, C, T) over the valid steps alone."""
+    """Batch norm of (N, C, T) over the valid steps alone. In training this waits for the device, to count them."""
+    if not norm.training:
+        return cast("Tensor", norm(inputs))
     steps = inputs.transpose(1, 2)  # (N, T, C)
     valid = ~_beyond(inputs, lengths)  # (N, T)
-    return steps.masked_scatter(valid.unsqueeze(2), norm(steps[valid])).transpose(1, 2)
+    outputs = torch.zeros_like(steps)
+    outputs[valid] = norm(steps[valid])
+    return outputs.transpose(1, 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import torch
@@ -15,7 +16,7 @@ CELLS: dict[str, type[nn.RNN] | type[nn.LSTM] | type[nn.GRU]] = {"rnn": nn.RNN, 
 
 def default_embedding_dim(num_tokens: int) -> int:
     """A size for the vectors of `num_tokens` tokens: 1.6 * num_tokens^0.56, a rule of thumb, up to 50."""
-    return min(50, round(1.6 * num_tokens**0.56))
+    return min(50, round(1.6 * math.pow(num_tokens, 0.56)))
 
 
 class RecurrentNet(nn.Module):
@@ -117,8 +118,11 @@ class RecurrentNet(nn.Module):
             steps = self.embedding(steps)
         for number, layers in enumerate(self.recurrent):
             steps = self.dropout(steps) if number else steps
-            one_run = lengths is None or not self.bidirectional
-            steps = layers(steps)[0] if one_run else _both_ways(layers, steps, lengths)
+            # Forward, no step sees the padding behind it; backward, every step would.
+            if lengths is not None and self.bidirectional:
+                steps = _both_ways(layers, steps, lengths)
+            else:
+                steps = layers(steps)[0]
         outputs: Tensor = self.output(self.dropout(self._pool(steps, lengths)))
         return outputs
 
@@ -128,7 +132,7 @@ class RecurrentNet(nn.Module):
             return states
         if self.pooling == "last":
             forward, *backward = states.chunk(1 + self.bidirectional, dim=2)
-            last = forward[:, -1] if lengths is None else forward[torch.arange(len(lengths)), lengths - 1]
+            last = forward[:, -1] if lengths is None else forward[torch.arange(lengths.shape[0]), lengths - 1]
             return torch.cat([last, *(states[:, 0] for states in backward)], dim=1)
         if lengths is None:
             return states.mean(1) if self.pooling == "mean" else states.amax(1)
@@ -151,7 +155,7 @@ def _both_ways(layer: nn.Module, steps: Tensor, lengths: Tensor) -> Tensor:
     nothing waits for the lengths, and it exports.
     """
     padding = steps.shape[1] - lengths
-    behind, in_front = layer(torch.cat([steps, _roll(steps, padding)]))[0].chunk(2)
+    behind, in_front = layer(torch.cat([steps, _roll(steps, padding)]))[0].tensor_split(2)
     forward, _ = behind.chunk(2, dim=2)
     _, backward = in_front.chunk(2, dim=2)
     return torch.cat([forward, _roll(backward, -padding)], dim=2)

@@ -7,6 +7,7 @@ from typing import Any, Literal, cast
 
 from torch import nn
 
+from nnzoo.models.alexnet import AveragedTo
 from nnzoo.models.cnn import image_shape
 
 _SMALLEST = 32
@@ -46,5 +47,6 @@ def vgg(
     net: Any = models.get_model(name, num_classes=out_features, dropout=dropout, init_weights=False)
     if channels != 3:
         net.features[0] = nn.Conv2d(channels, 64, kernel_size=3, padding=1)
+    net.avgpool = AveragedTo(7)
     net.head = "classifier.6"
     return cast("nn.Module", net)

@@ -26,7 +26,7 @@ VALID = [
     "train:\n  epochs: 3\n  batch_size: full\n  metrics: [f1, accuracy]\n  monitor: val/f1\n"
     "  early_stopping: {patience: 2}\n",
 ]
-REQUIRED = {
+REQUIRED: dict[int, list[tuple[str | int, ...]]] = {
     0: [("data",), ("model",)],
     1: [("data",), ("model",), ("model", "name"), ("data", "name")],
     2: [("model", "layers", 0, "units"), ("model", "layers", 1, "units"), ("model", "name"), ("data", "name")],

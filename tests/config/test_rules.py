@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -86,6 +87,11 @@ BROKEN = [
     ),
     ("init.a", "init: {name: uniform, a: 2}", "init: {name: uniform, a: 2, b: 3}"),
     ("init.a", "init: {name: trunc_normal, a: 1, b: -1}", "init: {name: trunc_normal, a: -1, b: 1}"),
+    (
+        "init.mean",
+        "init: {name: trunc_normal, mean: 5}",
+        "init: {name: trunc_normal, mean: 4}",
+    ),
     ("init.bias.a", "init: {bias: {name: uniform, a: 0, b: -1}}", "init: {bias: {name: uniform, a: -1, b: 0}}"),
     (
         "model.activation.min_val",
@@ -188,6 +194,8 @@ BROKEN = [
         "optimizer: {name: sgd, nesterov: true, momentum: 0.9, dampening: 0.1}",
         "optimizer: {name: sgd, momentum: 0.9, dampening: 0.1}",
     ),
+    ("regularization.l1", "optimizer: {lr: 1.0e+20}, regularization: {l1: 1.0e+20}", "regularization: {l1: 1.0e+20}"),
+    ("optimizer.weight_decay", "optimizer: {lr: 1.0e+20, weight_decay: 1.0e+20}", "optimizer: {lr: 1.0e+20}"),
     (
         "scheduler.warmup_epochs",
         "scheduler: {warmup_epochs: 5}, train: {epochs: 5}",
@@ -255,6 +263,16 @@ def test_what_the_words_left_open_is_checked_on_the_data(facts: Facts, key: str)
     with pytest.raises(ConfigError) as caught:
         check_facts(config, facts)
     assert f"config: {key}: " in str(caught.value)
+
+
+def test_batch_norm_needs_two_samples() -> None:
+    config = load_config(words("model: {name: mlp, batch_norm: true}"))
+    two = Facts("classification", "features", 3, 0, (4,), has_val=True, has_test=True, num_train=2)
+    check_facts(config, two)
+    with pytest.raises(
+        ConfigError, match="config: model: batch_norm needs at least two samples a batch, and the train"
+    ):
+        check_facts(config, dataclasses.replace(two, num_train=1))
 
 
 def test_tokens_are_neither_normalized_nor_rotated() -> None:

@@ -1,0 +1,32 @@
+"""The one door from words to objects: a config section in, a plain PyTorch object out."""
+
+from nnzoo.build.data import build_dataset, build_preprocess, facts_of
+from nnzoo.build.model import after_preprocess, build_model, build_rule, network_shape, plan_model, prepare_model
+from nnzoo.build.training import (
+    build_decoder,
+    build_loss,
+    build_optimizer,
+    build_schedule,
+    build_settings,
+    choose_device,
+    output_scale,
+)
+
+__all__ = [
+    "after_preprocess",
+    "build_dataset",
+    "build_decoder",
+    "build_loss",
+    "build_model",
+    "build_optimizer",
+    "build_preprocess",
+    "build_rule",
+    "build_schedule",
+    "build_settings",
+    "choose_device",
+    "facts_of",
+    "network_shape",
+    "output_scale",
+    "plan_model",
+    "prepare_model",
+]

@@ -1,0 +1,132 @@
+"""Training: from its sections to loss, decoder, optimizer, schedule, settings and device."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from nnzoo.config import Config
+from nnzoo.config import loss as loss_words
+from nnzoo.config import optimizer as optimizer_words
+from nnzoo.config import scheduler as scheduler_words
+from nnzoo.config.base import fields_of
+from nnzoo.data import Dataset, Preprocess
+from nnzoo.errors import UsageError
+from nnzoo.training.decoding import Decoder
+from nnzoo.training.loop import Settings
+from nnzoo.training.losses import BCELoss, CrossEntropyLoss, HingeLoss, Reads
+from nnzoo.training.optimizers import build_optimizer as optimizer_of
+from nnzoo.training.schedules import Schedule
+
+
+def build_loss(config: Config, dataset: Dataset) -> nn.Module:
+    """The loss of a resolved config: of outputs and encoded targets."""
+    section = config.loss
+    reads = output_scale(config)
+    if isinstance(section, loss_words.CrossEntropy):
+        return CrossEntropyLoss(
+            reads=reads,
+            reduction=section.reduction,
+            label_smoothing=section.label_smoothing,
+            class_weights=_class_weights(section, dataset),
+        )
+    if isinstance(section, loss_words.Bce):
+        return BCELoss(reads=reads, reduction=section.reduction)
+    if isinstance(section, loss_words.Hinge):
+        return HingeLoss(reduction=section.reduction)
+    if isinstance(section, loss_words.Huber):
+        return nn.HuberLoss(reduction=section.reduction, delta=section.delta)
+    if isinstance(section, loss_words.SmoothL1):
+        return nn.SmoothL1Loss(reduction=section.reduction, beta=section.beta)
+    if isinstance(section, loss_words.L1):
+        return nn.L1Loss(reduction=section.reduction)
+    return nn.MSELoss(reduction=section.reduction)
+
+
+def output_scale(config: Config) -> Reads:
+    """What the output units are: what the loss reads, unless the output activation says more."""
+    activation = config.model.output.activation.name if hasattr(config.model, "output") else "identity"
+    if config.loss.reads == "logits":
+        if activation in ("softmax", "sigmoid"):
+            return "probabilities"
+        if activation == "log_softmax":
+            return "log_probabilities"
+        if isinstance(config.loss, loss_words.Bce):
+            return "log_odds"
+    return config.loss.reads
+
+
+def _class_weights(section: loss_words.CrossEntropy, dataset: Dataset) -> Tensor | None:
+    if section.class_weights is None:
+        return None
+    if section.class_weights != "balanced":
+        return torch.tensor(section.class_weights)
+    counts = dataset.train.class_indices().bincount(minlength=len(dataset.classes))
+    return len(dataset.train) / (len(counts) * counts.clamp_min(1).float())
+
+
+def build_decoder(config: Config, dataset: Dataset, preprocess: Preprocess) -> Decoder:
+    """What turns outputs into answers."""
+    return Decoder(dataset.task, output_scale(config), len(dataset.classes), preprocess)
+
+
+def build_optimizer(config: Config, module: nn.Module) -> torch.optim.Optimizer:
+    """The optimizer over the parameters that are trained."""
+    section: optimizer_words.OptimizerSection = config.optimizer
+    return optimizer_of(section.name, module.parameters(), **fields_of(section))
+
+
+def build_schedule(config: Config, optimizer: torch.optim.Optimizer, steps_per_epoch: int) -> Schedule:
+    """The learning rate's way over the run."""
+    section = config.scheduler
+    fields = fields_of(section, "warmup_epochs", "interval")
+    if isinstance(section, scheduler_words.CosineLr) and section.T_max is None:
+        length = config.train.epochs - section.warmup_epochs
+        fields["T_max"] = length if section.interval == "epoch" else length * steps_per_epoch
+    if isinstance(section, scheduler_words.Plateau):
+        fields["mode"] = config.train.mode
+    return Schedule(
+        optimizer,
+        section.name,
+        interval=section.interval,
+        warmup_steps=section.warmup_epochs * steps_per_epoch,
+        **fields,
+    )
+
+
+def build_settings(config: Config) -> Settings:
+    """How the loop runs."""
+    train, penalty = config.train, config.regularization
+    every = train.checkpoint
+    return Settings(
+        epochs=train.epochs,
+        batch_size=0 if train.batch_size == "full" else train.batch_size,
+        monitor=train.monitor,
+        metrics=tuple(train.metrics),
+        seed=config.seed,
+        accumulate=train.accumulate_grad_batches,
+        clip_grad_norm=train.clip_grad_norm,
+        l1=penalty.l1,
+        l2=penalty.l2,
+        max_seconds=train.max_minutes * 60 if train.max_minutes else None,
+        every_epochs=every.every_epochs,
+        every_steps=every.every_steps,
+        every_seconds=every.every_minutes * 60 if every.every_minutes else None,
+    )
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of `train.device`; auto takes CUDA where there is one, else the CPU.
+
+    Raises:
+        UsageError: It is not there.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device(name)
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        there = f"{torch.cuda.device_count()} CUDA devices" if torch.cuda.is_available() else "no CUDA device"
+        raise UsageError(f"'{name}' was asked for, and torch sees {there}. Use auto or cpu.", where="train.device")
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise UsageError("'mps' was asked for, and torch has no MPS here. Use auto or cpu.", where="train.device")
+    return device
