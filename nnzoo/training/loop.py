@@ -135,6 +135,7 @@ def fit(
         row = end_epoch(state, splits, decoder, settings, start=start)
         is_best = state.early_stopping.update(row[settings.monitor], state.epoch)
         if is_best:
+            check_weights(state)
             state.keep_best()
         state.schedule.after_epoch(row[settings.monitor])
         progress.report(row, is_best=is_best)
@@ -247,6 +248,16 @@ def check_finite(value: float, state: TrainState) -> float:
             "The last good weights were kept.",
         )
     return value
+
+
+def check_weights(state: TrainState) -> None:
+    """Raises DivergedError if a weight is not finite: the last step of an epoch can spoil them after its finite loss."""
+    bad = [name for name, weight in state.model.named_parameters() if not weight.isfinite().all()]
+    if bad:
+        raise DivergedError(
+            f"{bad[0]} is no longer finite after epoch {state.epoch}, at lr {state.lr:g}. Try a smaller optimizer.lr, "
+            "or train.clip_grad_norm: 1.0. The last good weights were kept."
+        )
 
 
 def end_epoch(

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from nnzoo.cli.app import run as nnzoo
+from nnzoo.errors import DivergedError
 from nnzoo.experiment import train
 from nnzoo.run.checkpoint import load_checkpoint
 from nnzoo.training import loop
@@ -121,3 +122,26 @@ def test_the_bar_is_closed_when_training_ends_in_an_error(monkeypatch: pytest.Mo
     monkeypatch.setattr(Progress, "end_epoch", end_epoch)
     assert nnzoo(["train", "c.yaml", "-q", "optimizer.lr=1e30"]) == 4
     assert closed
+
+
+def test_weights_that_the_last_step_spoils_are_divergence(tmp_path: Path) -> None:
+    """The loss of the only epoch is finite, the weights after its step are not, and there is no val split to tell."""
+    config = {
+        "data": "xor",
+        "model": {"name": "mlp", "hidden": [4]},
+        "optimizer": {"name": "rmsprop", "eps": 0.0},
+        "train": {"epochs": 1},
+    }
+    with pytest.raises(DivergedError, match="no longer finite after epoch 1"):
+        train(config, runs_dir=tmp_path, quiet=True)
+
+
+def test_probabilities_that_become_nan_are_divergence(tmp_path: Path) -> None:
+    config = {
+        "data": "iris",
+        "model": {"name": "mlp", "hidden": [4], "output": {"activation": "softmax"}},
+        "loss": "bce",
+        "optimizer": {"name": "adam", "lr": 1e38},
+    }
+    with pytest.raises(DivergedError):
+        train(config, runs_dir=tmp_path, quiet=True)
