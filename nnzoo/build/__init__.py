@@ -1,7 +1,15 @@
 """The one door from words to objects: a config section in, a plain PyTorch object out."""
 
 from nnzoo.build.data import build_dataset, build_preprocess, facts_of
-from nnzoo.build.model import after_preprocess, build_model, build_rule, network_shape, plan_model, prepare_model
+from nnzoo.build.model import (
+    NetworkShape,
+    after_preprocess,
+    build_model,
+    build_rule,
+    network_shape,
+    plan_model,
+    prepare_model,
+)
 from nnzoo.build.training import (
     build_decoder,
     build_loss,
@@ -13,6 +21,7 @@ from nnzoo.build.training import (
 )
 
 __all__ = [
+    "NetworkShape",
     "after_preprocess",
     "build_dataset",
     "build_decoder",

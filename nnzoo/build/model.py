@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -16,9 +18,18 @@ from nnzoo.config import model as model_words
 from nnzoo.config.base import Section, fields_of
 from nnzoo.config.document import Path
 from nnzoo.config.load import problems_of
-from nnzoo.errors import UsageError
+from nnzoo.errors import ConfigError, UsageError
 from nnzoo.models import MLP, HiddenLayer, Rule, freeze, initialize, plan
+from nnzoo.models.activations import Maxout, Step
+from nnzoo.models.alexnet import alexnet
+from nnzoo.models.cifar_resnet import CifarResNet
+from nnzoo.models.cnn import CNN, ConvLayer, GlobalPool, Layer, PoolLayer
 from nnzoo.models.initializers import Assignment
+from nnzoo.models.kernel import KernelMachine
+from nnzoo.models.lenet import lenet5
+from nnzoo.models.recurrent import RecurrentNet
+from nnzoo.models.torchvision_nets import torchvision_net
+from nnzoo.models.vgg import vgg
 
 ACTIVATIONS: dict[str, Callable[..., nn.Module]] = {
     "relu": nn.ReLU,
@@ -34,6 +45,8 @@ ACTIVATIONS: dict[str, Callable[..., nn.Module]] = {
     "hardtanh": nn.Hardtanh,
     "softmax": lambda: nn.Softmax(dim=1),
     "log_softmax": lambda: nn.LogSoftmax(dim=1),
+    "maxout": Maxout,
+    "step": Step,
 }
 
 
@@ -44,43 +57,159 @@ def build_activation(section: activations.Activation | None) -> nn.Module | None
     return ACTIVATIONS[section.name](**fields_of(section))
 
 
-def build_model(config: Config, input_shape: Sequence[int] | None = None, num_outputs: int | None = None) -> nn.Module:
+class NetworkShape(NamedTuple):
+    """What a network is made for.
+
+    Attributes:
+        input_shape: One sample as the network gets it, without the batch axis.
+        num_outputs: Output units.
+        num_tokens: Size of the vocabulary; 0 where inputs are not tokens.
+    """
+
+    input_shape: tuple[int, ...]
+    num_outputs: int
+    num_tokens: int = 0
+
+
+def build_model(
+    config: Config,
+    input_shape: Sequence[int] | None = None,
+    num_outputs: int | None = None,
+    num_tokens: int | None = None,
+    *,
+    download: bool = True,
+) -> nn.Module:
     """The network of a config, initialised from torch's global generator and with its frozen parameters frozen.
 
     Args:
         config: A config; with a custom model there is nothing to build.
         input_shape: One sample as the network gets it, without the batch axis; default: as the data has it.
         num_outputs: Output units; default: as data and loss ask for.
+        num_tokens: Size of the vocabulary, 0 where inputs are not tokens; default: as the data has it.
+        download: Whether pretrained weights are got; not for weights that are loaded next.
 
     Raises:
-        ConfigError: Values or a pattern that don't fit the network.
+        ConfigError: Values, blocks or a pattern that don't fit the network.
     """
-    if input_shape is None or num_outputs is None:
-        shape, outputs = network_shape(config)
-        input_shape, num_outputs = input_shape or shape, num_outputs or outputs
-    section = config.model
-    if not isinstance(section, model_words.Linear | model_words.Mlp):
-        raise UsageError("the model is a module of your own: pass it as `model=`.", where="model")
-    module = MLP(
-        math.prod(input_shape),
-        num_outputs,
-        hidden=_hidden_layers(section),
-        output_activation=build_activation(section.output.activation),
-        output_bias=section.output.bias,
-    )
+    may_read_tokens = "tokens" in config.model.layouts and (input_shape is None or len(input_shape) == 1)
+    if input_shape is None or num_outputs is None or (num_tokens is None and may_read_tokens):
+        found = network_shape(config)
+        num_tokens = found.num_tokens if num_tokens is None else num_tokens
+        input_shape, num_outputs = input_shape or found.input_shape, num_outputs or found.num_outputs
+    shape = NetworkShape(tuple(input_shape), num_outputs, num_tokens or 0)
+    try:
+        module = _build_network(config.model, shape, download=download)
+    except ConfigError:
+        raise
+    except UsageError as error:
+        if not error.where.startswith("model"):
+            raise
+        raise problems_of(config, [(_path(error.where), error.message)]) from None
     prepare_model(config, module)
     return module
 
 
+def _path(where: str) -> Path:
+    """`model.blocks[2].conv` as keys."""
+    return tuple(int(part) if part.isdigit() else part for part in re.findall(r"\w+", where))
+
+
+def _build_network(section: model_words.Model, shape: NetworkShape, *, download: bool) -> nn.Module:
+    layout = "tokens" if shape.num_tokens else "numbers"
+    section = model_words.choose(section, layout, shape.num_tokens)
+    sizes: dict[str, Any] = {"input_shape": shape.input_shape, "out_features": shape.num_outputs}
+    match section:
+        case model_words.Perceptron():
+            return MLP(math.prod(shape.input_shape), shape.num_outputs)
+        case model_words.Linear(kernel="rbf"):
+            return KernelMachine(
+                math.prod(shape.input_shape),
+                shape.num_outputs,
+                n_components=section.n_components,
+                gamma=section.gamma,
+                output_activation=build_activation(section.output.activation),
+                output_bias=section.output.bias,
+            )
+        case model_words.Linear() | model_words.Mlp():
+            return MLP(
+                math.prod(shape.input_shape),
+                shape.num_outputs,
+                hidden=_hidden_layers(section),
+                output_activation=build_activation(section.output.activation),
+                output_bias=section.output.bias,
+            )
+        case model_words.Cnn():
+            return _build_cnn(section, shape)
+        case model_words.Recurrent():
+            return _build_recurrent(section, shape)
+        case model_words.LeNet5():
+            return lenet5(**sizes)
+        case model_words.AlexNet():
+            return alexnet(**sizes, dropout=section.dropout)
+        case model_words.Vgg():
+            depth, _, norm = section.name.removeprefix("vgg").partition("_")
+            return vgg(depth=int(depth), batch_norm=bool(norm), dropout=section.dropout, **sizes)
+        case model_words.CifarResNet():
+            return CifarResNet(depth=int(section.name.removeprefix("resnet")), **sizes)
+        case model_words.Torchvision():
+            return torchvision_net(section.arch, weights=section.weights, download=download, **sizes)
+    raise UsageError("the model is a module of your own: pass it as `model=`.", where="model=")
+
+
+def _build_cnn(section: model_words.Cnn, shape: NetworkShape) -> CNN:
+    return CNN(
+        shape.input_shape,
+        shape.num_outputs,
+        blocks=[_build_block(section, block) for block in section.blocks],
+        head=[
+            HiddenLayer(units, activation=build_activation(section.activation), dropout=section.dropout)
+            for units in section.head
+        ],
+        num_tokens=shape.num_tokens or None,
+        embedding_dim=section.embedding if isinstance(section.embedding, int) else None,
+        output_activation=build_activation(section.output.activation),
+        output_bias=section.output.bias,
+    )
+
+
+def _build_block(section: model_words.Cnn, block: model_words.Block) -> Layer:
+    if block.conv is not None:
+        words = fields_of(block.conv, "activation")
+        return ConvLayer(**words, activation=build_activation(block.conv.activation or section.activation))
+    if block.pool is not None:
+        return PoolLayer(**fields_of(block.pool))
+    assert block.global_pool is not None
+    return GlobalPool(block.global_pool)
+
+
+def _build_recurrent(section: model_words.Recurrent, shape: NetworkShape) -> RecurrentNet:
+    sample = shape.input_shape
+    # Of an image, the rows of all channels are one step.
+    width = sample[0] * sample[2] if len(sample) == 3 else sample[-1]
+    words = fields_of(section, "freeze", "embedding", "output")
+    return RecurrentNet(
+        None if shape.num_tokens else width,
+        shape.num_outputs,
+        cell=section.name,  # type: ignore[attr-defined]
+        num_tokens=shape.num_tokens or None,
+        embedding_dim=section.embedding if isinstance(section.embedding, int) else None,
+        output_activation=build_activation(section.output.activation),
+        output_bias=section.output.bias,
+        **words,
+    )
+
+
 def prepare_model(config: Config, module: nn.Module) -> None:
-    """Initialises a module and freezes what the config names. `init: auto` leaves a user's own module as it is."""
-    if not (isinstance(config.model, model_words.Custom) and isinstance(config.init, init_words.Auto)):
-        assignments = plan_model(config, module)
-        _check_values(config, assignments)
-        try:
-            initialize(assignments)
-        except ValueError as error:
-            raise problems_of(config, [(("init",), f"{config.init.name} can't fill this network: {error}.")]) from None
+    """Initialises a module and freezes what the config names.
+
+    `init: auto` leaves a user's own module and those of torchvision as they are.
+    """
+    assignments = plan_model(config, module)
+    _check_values(config, assignments)
+    try:
+        initialize(assignments)
+    except ValueError as error:
+        raise problems_of(config, [(("init",), f"{config.init.name} can't fill this network: {error}.")]) from None
     if config.model.freeze:
         try:
             freeze(module, config.model.freeze)
@@ -93,8 +222,8 @@ def prepare_model(config: Config, module: nn.Module) -> None:
         raise problems_of(config, [(("model", "freeze") if config.model.freeze else ("model",), message)])
 
 
-def network_shape(config: Config) -> tuple[tuple[int, ...], int]:
-    """One sample as the network gets it, and the number of outputs; data is read only where the words don't tell."""
+def network_shape(config: Config) -> NetworkShape:
+    """What the network of a config is made for; data is read only where the words don't tell."""
     facts = config.data.facts()
     if None in (facts.task, facts.input_shape, facts.num_classes, facts.num_targets):
         facts = facts_of(config, build_dataset(config))
@@ -103,7 +232,7 @@ def network_shape(config: Config) -> tuple[tuple[int, ...], int]:
     outputs = num_outputs(resolved.loss, facts)
     assert facts.input_shape is not None
     assert outputs is not None
-    return after_preprocess(resolved, facts), outputs
+    return NetworkShape(after_preprocess(resolved, facts), outputs, facts.num_tokens or 0)
 
 
 def after_preprocess(config: Config, facts: Facts) -> tuple[int, ...]:
@@ -136,7 +265,11 @@ def _hidden_layers(section: model_words.Linear | model_words.Mlp) -> list[Hidden
 
 
 def plan_model(config: Config, module: nn.Module) -> list[Assignment]:
-    """Which rule each parameter of a module starts by."""
+    """Which rule each parameter of a module starts by; those that are not named stay as they were made."""
+    if isinstance(config.model, model_words.Custom | model_words.Torchvision) and isinstance(
+        config.init, init_words.Auto
+    ):
+        return []
     by_layer = {name: build_rule(init) for name, (_, init) in _layer_inits(config).items()}
     return plan(module, build_rule(config.init), by_layer)
 
@@ -159,8 +292,9 @@ def _layer_inits(config: Config) -> dict[str, tuple[Path, Section]]:
         for index, layer in enumerate(section.layers or ()):
             if layer.init is not None:
                 found[f"hidden.{index}"] = (("model", "layers", index, "init"), layer.init)
-    if isinstance(section, model_words.Linear | model_words.Mlp) and section.output.init is not None:
-        found["output"] = (("model", "output", "init"), section.output.init)
+    output = model_words.output_of(section)
+    if output is not None and output.init is not None:
+        found["output"] = (("model", "output", "init"), output.init)
     return found
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -10,11 +12,21 @@ from nnzoo.config import loss as loss_words
 from nnzoo.config import optimizer as optimizer_words
 from nnzoo.config import scheduler as scheduler_words
 from nnzoo.config.base import fields_of
+from nnzoo.config.rules import has_momentum
 from nnzoo.data import Dataset, Preprocess
 from nnzoo.errors import UsageError
 from nnzoo.training.decoding import Decoder
 from nnzoo.training.loop import Settings
-from nnzoo.training.losses import BCELoss, CrossEntropyLoss, HingeLoss, Reads
+from nnzoo.training.losses import (
+    BCELoss,
+    CrossEntropyLoss,
+    FocalLoss,
+    HingeLoss,
+    KLDivLoss,
+    MultiMarginLoss,
+    PerceptronLoss,
+    Reads,
+)
 from nnzoo.training.optimizers import build_optimizer as optimizer_of
 from nnzoo.training.schedules import Schedule
 
@@ -23,13 +35,25 @@ def build_loss(config: Config, dataset: Dataset) -> nn.Module:
     """The loss of a resolved config: of outputs and encoded targets."""
     section = config.loss
     reads = output_scale(config)
-    if isinstance(section, loss_words.CrossEntropy):
+    if isinstance(section, loss_words.WeightedLoss):
+        weights = _class_weights(section, dataset)
+        match section:
+            case loss_words.Focal():
+                return FocalLoss(reads=reads, reduction=section.reduction, gamma=section.gamma, class_weights=weights)
+            case loss_words.MultiMargin():
+                return MultiMarginLoss(
+                    reduction=section.reduction, p=section.p, margin=section.margin, class_weights=weights
+                )
         return CrossEntropyLoss(
             reads=reads,
             reduction=section.reduction,
-            label_smoothing=section.label_smoothing,
-            class_weights=_class_weights(section, dataset),
+            label_smoothing=getattr(section, "label_smoothing", 0.0),
+            class_weights=weights,
         )
+    if isinstance(section, loss_words.KlDiv):
+        return KLDivLoss(reads=reads, reduction=section.reduction)
+    if isinstance(section, loss_words.Perceptron):
+        return PerceptronLoss(reduction=section.reduction)
     if isinstance(section, loss_words.Bce):
         return BCELoss(reads=reads, reduction=section.reduction)
     if isinstance(section, loss_words.Hinge):
@@ -56,7 +80,7 @@ def output_scale(config: Config) -> Reads:
     return config.loss.reads
 
 
-def _class_weights(section: loss_words.CrossEntropy, dataset: Dataset) -> Tensor | None:
+def _class_weights(section: loss_words.WeightedLoss, dataset: Dataset) -> Tensor | None:
     if section.class_weights is None:
         return None
     if section.class_weights != "balanced":
@@ -80,9 +104,18 @@ def build_schedule(config: Config, optimizer: torch.optim.Optimizer, steps_per_e
     """The learning rate's way over the run."""
     section = config.scheduler
     fields = fields_of(section, "warmup_epochs", "interval")
-    if isinstance(section, scheduler_words.CosineLr) and section.T_max is None:
-        length = config.train.epochs - section.warmup_epochs
-        fields["T_max"] = length if section.interval == "epoch" else length * steps_per_epoch
+    length = config.train.epochs - section.warmup_epochs
+    for field in scheduler_words.LENGTHS:
+        if fields.get(field, 0) is None:
+            fields[field] = length if section.interval == "epoch" else length * steps_per_epoch
+    if isinstance(section, scheduler_words.OneCycle | scheduler_words.Cyclic):
+        if section.max_lr is None:
+            fields["max_lr"] = config.optimizer.lr
+        if section.cycle_momentum is None:
+            fields["cycle_momentum"] = has_momentum(config.optimizer)
+    if isinstance(section, scheduler_words.OneCycle) and math.isclose(section.pct_start * fields["total_steps"], 1):
+        # A rise of one step has no length to torch, which divides by it.
+        fields["pct_start"] *= 1 - 1e-9
     if isinstance(section, scheduler_words.Plateau):
         fields["mode"] = config.train.mode
     return Schedule(

@@ -102,6 +102,19 @@ class LogSoftmax(Section):
     name: Literal["log_softmax"]
 
 
+class Maxout(Section):
+    """f(x)_i = the largest of unit i's num_pieces linear functions, each with weights (Goodfellow et al. 2013)."""
+
+    name: Literal["maxout"]
+    num_pieces: Count = Field(2, description="linear functions a unit; the layer has that many times its weights")
+
+
+class Step(Section):
+    """f(x) = 1 for x > 0, 0 else (Rosenblatt 1958). No gradient passes: only frozen layers may have it."""
+
+    name: Literal["step"]
+
+
 Activation = Annotated[
     Identity
     | Relu
@@ -116,7 +129,9 @@ Activation = Annotated[
     | Softplus
     | Hardtanh
     | Softmax
-    | LogSoftmax,
+    | LogSoftmax
+    | Maxout
+    | Step,
     Field(discriminator="name"),
     ByName("an activation"),
 ]

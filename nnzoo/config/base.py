@@ -19,6 +19,8 @@ class Section(BaseModel):
 
     python_only: ClassVar[bool] = False
     """Whether a file can't name it."""
+    sparse: ClassVar[bool] = False
+    """Whether keys that are null are left out when it is written."""
 
 
 def _to_tuple(value: object) -> object:
@@ -98,7 +100,8 @@ def dump(value: Any) -> Any:
     """A section as plain values, ready for YAML or JSON; tuples become lists, name-only sections their name."""
     if isinstance(value, Section):
         fields = sorted(type(value).model_fields, key=lambda key: key != "name")
-        return short(value, {key: dump(getattr(value, key)) for key in fields})
+        kept = [key for key in fields if not (value.sparse and getattr(value, key) is None)]
+        return short(value, {key: dump(getattr(value, key)) for key in kept})
     if isinstance(value, dict):
         return {key: dump(item) for key, item in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str):

@@ -24,6 +24,7 @@ class Facts:
         num_train: Samples of the train split.
         normalize: What `preprocess.normalize: auto` means for this data.
         scale_target: What `preprocess.scale_target: auto` means for this data.
+        num_tokens: Size of the vocabulary; 0 where the layout is not tokens.
     """
 
     task: Task | None = None
@@ -36,3 +37,4 @@ class Facts:
     num_train: int | None = None
     normalize: Literal["none", "standardize"] = "standardize"
     scale_target: bool = False
+    num_tokens: int | None = None

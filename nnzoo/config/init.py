@@ -105,6 +105,10 @@ class Auto(WithBias):
 
     Kaiming normal (fan_in) for the ReLU family, LeCun normal for SELU, Xavier normal for sigmoid, tanh, softmax and
     linear outputs.
+
+    Recurrent layers gate by gate: Xavier normal from the inputs, orthogonal from the hidden units (Saxe et al. 2013),
+    bias 1 for an LSTM's forget gate (Jozefowicz et al. 2015). Embeddings N(0, 1). CIFAR ResNets Kaiming normal with
+    fan_out (He et al. 2016). torchvision's architectures keep their own.
     """
 
     name: Literal["auto"] = "auto"

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from nnzoo.config.base import ByName, Items, Positive, Probability, Section
+from nnzoo.config.base import ByName, Items, NonNegative, Positive, Probability, Section
 
 
 class Loss(Section):
@@ -32,7 +32,15 @@ class AutoLoss(Loss):
     name: Literal["auto"] = "auto"
 
 
-class CrossEntropy(Loss):
+class WeightedLoss(Loss):
+    """A loss in which classes may weigh differently."""
+
+    class_weights: Literal["balanced"] | Items[Positive] | None = Field(
+        None, description="a weight a class; balanced: samples / (classes * samples of the class), on the train split"
+    )
+
+
+class CrossEntropy(WeightedLoss):
     """-log p of the true class, p = softmax(outputs): maximum likelihood. Targets may be probabilities."""
 
     tasks = frozenset({"classification"})
@@ -41,9 +49,40 @@ class CrossEntropy(Loss):
 
     name: Literal["cross_entropy"]
     label_smoothing: Probability = Field(0.0, description="share of the target spread over all classes")
-    class_weights: Literal["balanced"] | Items[Positive] | None = Field(
-        None, description="a weight a class; balanced: samples / (classes * samples of the class), on the train split"
-    )
+
+
+class Nll(WeightedLoss):
+    """-log p of the true class, for outputs that are log-probabilities: cross_entropy where they are logits."""
+
+    tasks = frozenset({"classification"})
+    binary_units = 2
+    reads = "logits"
+
+    name: Literal["nll"]
+
+
+class Focal(WeightedLoss):
+    """-(1 - p)^gamma log p of the true class, p = softmax(outputs): easy samples count less (Lin et al. 2017)."""
+
+    tasks = frozenset({"classification"})
+    binary_units = 2
+    reads = "logits"
+
+    name: Literal["focal"]
+    gamma: NonNegative = Field(2.0, description="how much less; 0: cross_entropy")
+
+
+class KlDiv(Loss):
+    """sum_k t_k (log t_k - log p_k), p = softmax(outputs): cross_entropy less the entropy of the targets.
+
+    Targets are probabilities or classes. `mean` is over the samples, as torch's `batchmean`.
+    """
+
+    tasks = frozenset({"classification"})
+    binary_units = 2
+    reads = "logits"
+
+    name: Literal["kl_div"]
 
 
 class Bce(Loss):
@@ -62,6 +101,30 @@ class Hinge(Loss):
     reads = "margins"
 
     name: Literal["hinge"]
+
+
+class MultiMargin(WeightedLoss):
+    """sum_k max(0, margin - output_y + output_k)^p / K over the classes k other than the true one, y.
+
+    The multiclass support vector machine of Weston & Watkins (1999). `mean` divides by the samples, not their weights.
+    """
+
+    tasks = frozenset({"classification"})
+    binary_units = 2
+    reads = "margins"
+
+    name: Literal["multi_margin"]
+    p: Literal[1, 2] = Field(1, description="power of a violation")
+    margin: Positive = Field(1.0, description="how far the true class must lie above the others")
+
+
+class Perceptron(Loss):
+    """max(0, -t * output), t = +1 or -1: Rosenblatt's rule (1958). More than two classes: one against the rest."""
+
+    tasks = frozenset({"classification"})
+    reads = "margins"
+
+    name: Literal["perceptron"]
 
 
 class Mse(Loss):
@@ -103,7 +166,19 @@ class SmoothL1(Loss):
 
 
 LossSection = Annotated[
-    AutoLoss | CrossEntropy | Bce | Hinge | Mse | L1 | Huber | SmoothL1,
+    AutoLoss
+    | CrossEntropy
+    | Nll
+    | Bce
+    | Hinge
+    | MultiMargin
+    | Perceptron
+    | KlDiv
+    | Focal
+    | Mse
+    | L1
+    | Huber
+    | SmoothL1,
     Field(discriminator="name"),
     ByName("a loss", default="auto"),
 ]

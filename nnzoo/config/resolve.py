@@ -17,7 +17,7 @@ def resolve(config: Config, facts: Facts) -> Config:
         update={
             "data": _data(config, facts),
             "preprocess": _preprocess(config, facts),
-            "model": _model(config),
+            "model": model.choose(config.model, facts.layout, facts.num_tokens),
             "loss": resolved_loss(config, facts) or config.loss,
             "train": _train(config, facts),
         }
@@ -45,13 +45,6 @@ def _preprocess(config: Config, facts: Facts) -> object:
     if config.preprocess.scale_target == "auto" and known:
         update["scale_target"] = facts.scale_target
     return config.preprocess.model_copy(update=update)
-
-
-def _model(config: Config) -> model.Model:
-    net = config.model
-    if isinstance(net, model.Mlp) and net.hidden is None and net.layers is None:
-        return net.model_copy(update={"hidden": model.DEFAULT_HIDDEN})
-    return net
 
 
 def _train(config: Config, facts: Facts) -> object:

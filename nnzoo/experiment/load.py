@@ -16,14 +16,15 @@ from torch import Tensor, nn
 
 from nnzoo.build import build_model, choose_device, output_scale
 from nnzoo.config import Config, load_config
+from nnzoo.config.model import Torchvision
 from nnzoo.data import Preprocess
-from nnzoo.data.encode import check_tokens, encode_inputs
+from nnzoo.data.encode import check_tokens, encode_inputs, encode_lengths
 from nnzoo.errors import CheckpointError, DataError, NnzooError, UsageError
 from nnzoo.experiment.metadata import Metadata
 from nnzoo.run.artifact import load_artifact
 from nnzoo.run.checkpoint import load_checkpoint
 from nnzoo.run.directory import CHECKPOINT, find_checkpoint
-from nnzoo.training.batches import eval_batch_size
+from nnzoo.training.batches import arguments_of, eval_batch_size
 from nnzoo.training.decoding import Decoder
 
 
@@ -58,20 +59,31 @@ class TrainedModel:
         return self.metadata.input_shape
 
     @torch.inference_mode()
-    def outputs(self, raw: ArrayLike | Tensor) -> Tensor:
+    def outputs(self, raw: ArrayLike | Tensor, lengths: ArrayLike | Tensor | None = None) -> Tensor:
         """The network's outputs (N, K) on the CPU, for raw samples (N, *input_shape).
+
+        Args:
+            raw: The samples.
+            lengths: (N,) valid steps of sequences and tokens; None where all are valid. What lies beyond may be
+                anything.
 
         Raises:
             DataError: The samples have another shape, or hold NaN or infinite values, or there are none.
         """
-        inputs = self._inputs(raw)
+        inputs, steps = self._inputs(raw, lengths)
         device = next(self.module.parameters()).device
         self.module.eval()
-        parts = torch.split(inputs, eval_batch_size(inputs, 1))
-        return torch.cat([self.module(self.preprocess(part.to(device))).cpu() for part in parts])
+        size = eval_batch_size(inputs, 1)
+        outputs = []
+        for start in range(0, len(inputs), size):
+            part = inputs[start : start + size].to(device)
+            valid = None if steps is None else steps[start : start + size].to(device)
+            arguments = arguments_of(self.module, self.preprocess(part, valid), valid)
+            outputs.append(self.module(*arguments).cpu())
+        return torch.cat(outputs)
 
-    def predict(self, raw: ArrayLike | Tensor) -> NDArray[Any]:
-        """Answers for raw samples (N, *input_shape).
+    def predict(self, raw: ArrayLike | Tensor, lengths: ArrayLike | Tensor | None = None) -> NDArray[Any]:
+        """Answers for raw samples (N, *input_shape), of which `lengths` (N,) are the valid steps where not all are.
 
         Returns:
             (N,) class names; (N, K) 0 and 1 where a sample may have several labels; (N,) or (N, K) values in the
@@ -80,38 +92,50 @@ class TrainedModel:
         Raises:
             DataError: The samples have another shape, or hold NaN or infinite values.
         """
-        outputs = self.outputs(raw)
+        outputs = self.outputs(raw, lengths)
         if self.decoder.task == "regression":
             values = self.decoder.on_cpu().values(outputs).numpy()
             return values[:, 0] if values.shape[1] == 1 else values
         labels = self.decoder.labels(outputs).numpy()
         return labels if self.decoder.task == "multilabel" else np.array(self.classes)[labels]
 
-    def predict_proba(self, raw: ArrayLike | Tensor) -> NDArray[Any]:
-        """(N, K) the probability of each class, for raw samples (N, *input_shape).
+    def predict_proba(self, raw: ArrayLike | Tensor, lengths: ArrayLike | Tensor | None = None) -> NDArray[Any]:
+        """(N, K) the probability of each class, for raw samples (N, *input_shape) of `lengths` (N,) valid steps.
 
         Raises:
             DataError: The samples have another shape, or hold NaN or infinite values.
             UsageError: This network gives no probabilities.
         """
-        return self.decoder.probabilities(self.outputs(raw)).numpy()
+        return self.decoder.probabilities(self.outputs(raw, lengths)).numpy()
 
-    def _inputs(self, raw: ArrayLike | Tensor) -> Tensor:
-        if isinstance(raw, Tensor):
-            raw = raw.detach().cpu()
-            # NumPy has no bfloat16.
-            raw = raw.float() if raw.is_floating_point() else raw
-        try:
-            array = np.asarray(raw)
-        except (TypeError, ValueError):
-            raise DataError("expected numbers in an array.", where="predict") from None
+    def _inputs(self, raw: ArrayLike | Tensor, lengths: ArrayLike | Tensor | None) -> tuple[Tensor, Tensor | None]:
+        array = _array(raw)
         if array.shape[1:] != self.input_shape:
             shown = ", ".join(map(str, ("N", *self.input_shape)))
             raise DataError(f"expected samples of the shape ({shown}), got {array.shape}.", where="predict")
-        inputs = encode_inputs(array, self.metadata.layout, lengths=None, where="predict")
-        if self.metadata.layout == "tokens":
+        layout = self.metadata.layout
+        steps = None
+        if lengths is not None:
+            given = _array(lengths)
+            if len(given) != len(array):
+                message = f"expected a length for each of {len(array)} samples, got {given.shape}."
+                raise DataError(message, where="predict: lengths")
+            steps = encode_lengths(given, array, layout, where="predict: lengths")
+        inputs = encode_inputs(array, layout, lengths=steps, where="predict")
+        if layout == "tokens":
             check_tokens(inputs, largest=self.metadata.num_tokens - 1, where="predict")
-        return inputs
+        return inputs, steps
+
+
+def _array(values: ArrayLike | Tensor) -> NDArray[Any]:
+    if isinstance(values, Tensor):
+        values = values.detach().cpu()
+        # NumPy has no bfloat16.
+        values = values.float() if values.is_floating_point() else values
+    try:
+        return np.atleast_1d(np.asarray(values))
+    except (TypeError, ValueError):
+        raise DataError("expected numbers in an array.", where="predict") from None
 
 
 def load(
@@ -159,12 +183,15 @@ def load(
 
 def _build(config: Config, metadata: Metadata, weights: dict[str, Tensor]) -> nn.Module:
     """The network, if the weights are its own: a file of a kilobyte could ask for one of any size."""
-    with torch.device("meta"):
-        outline = build_model(config, metadata.network_input_shape, metadata.num_outputs)
-    outline.load_state_dict(weights, assign=True)
+    shape = (metadata.network_input_shape, metadata.num_outputs, metadata.num_tokens)
+    # torchvision computes their widths with tensors.
+    if not (isinstance(config.model, Torchvision) and config.model.arch.startswith("regnet")):
+        with torch.device("meta"):
+            outline = build_model(config, *shape, download=False)
+        outline.load_state_dict(weights, assign=True)
     # It is filled with the weights next, so nobody's random numbers should be spent on it.
     with torch.random.fork_rng(devices=()):
-        return build_model(config, metadata.network_input_shape, metadata.num_outputs)
+        return build_model(config, *shape, download=False)
 
 
 def _device_of(config: Config) -> str:

@@ -104,7 +104,7 @@ def describe_network(
         except UsageError as error:
             config_error = error
     if not trained and config_error is None:
-        config, module, shape = _from_config(network, overrides)
+        config, module, shape, num_tokens = _from_config(network, overrides)
     else:
         if overrides:
             raise UsageError("a trained network is as it is; overrides are for configs.", where=network)
@@ -112,16 +112,17 @@ def describe_network(
             found = load(network, runs_dir=runs_dir)
         except UsageError as error:
             raise (config_error if config_error and network != "latest" else error) from None
-        config, module, shape = found.config, found.module.train(), found.metadata.network_input_shape
-    dtype = torch.long if config.data.facts().layout == "tokens" else torch.float32
+        config, module, metadata = found.config, found.module.train(), found.metadata
+        shape, num_tokens = metadata.network_input_shape, metadata.num_tokens
+    dtype = torch.long if num_tokens else torch.float32
     report = summarize(module, shape, batch_size=batch_size, dtype=dtype, notes=config_notes(config))
     return DescribedNetwork(module, config, report)
 
 
-def _from_config(network: str, overrides: Sequence[str]) -> tuple[Config, nn.Module, tuple[int, ...]]:
-    """The network that training would start with."""
+def _from_config(network: str, overrides: Sequence[str]) -> tuple[Config, nn.Module, tuple[int, ...], int]:
+    """The network that training would start with, one sample's shape, and the size of the vocabulary."""
     config = load_config(network, overrides)
-    shape, outputs = network_shape(config)
+    shape = network_shape(config)
     config = resolve(config, config.data.facts())
     seed_everything(config.seed)
-    return config, build_model(config, shape, outputs), shape
+    return config, build_model(config, *shape), shape.input_shape, shape.num_tokens

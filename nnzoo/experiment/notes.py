@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from nnzoo.config import Config
-from nnzoo.config.model import Linear, Mlp
+from nnzoo.config.model import output_of
 
 
 def config_notes(config: Config) -> list[str]:
     """An output activation that the loss already applies."""
-    if not isinstance(config.model, Linear | Mlp):
+    output = output_of(config.model)
+    if output is None:
         return []
-    activation, loss = config.model.output.activation.name, config.loss.name
-    applied = {"cross_entropy": ("softmax", "log_softmax"), "bce": ("sigmoid", "softmax")}
+    activation, loss = output.activation.name, config.loss.name
+    softmax = dict.fromkeys(("cross_entropy", "nll", "focal", "kl_div"), ("softmax", "log_softmax"))
+    applied = {**softmax, "bce": ("sigmoid", "softmax")}
     if activation in applied.get(loss, ()):
         return [
             f"output activation: {loss} applies {activation} itself when it gets logits, and more precisely; here it "

@@ -20,9 +20,10 @@ from nnzoo.config import Config, Facts, check_facts, num_outputs, resolve
 from nnzoo.data import Dataset, Preprocess, Split, missing_classes
 from nnzoo.errors import DataError, UsageError
 from nnzoo.run.log import log
+from nnzoo.training.batches import arguments_of
 from nnzoo.training.decoding import Decoder
 from nnzoo.training.loop import Settings
-from nnzoo.training.losses import CrossEntropyLoss
+from nnzoo.training.losses import reads_indices
 
 
 @dataclass(frozen=True)
@@ -109,9 +110,13 @@ def truncate(dataset: Dataset, samples: int) -> Dataset:
 
 def encode(dataset: Dataset, decoder: Decoder, loss: nn.Module, device: torch.device) -> dict[str, Split]:
     """The splits as the loop takes them: targets as the loss reads them, everything on the device."""
-    indices = isinstance(loss, CrossEntropyLoss)
+    indices = reads_indices(loss)
     return {
-        name: Split(split.inputs.to(device), decoder.encode(split.targets, indices=indices).to(device))
+        name: Split(
+            split.inputs.to(device),
+            decoder.encode(split.targets, indices=indices).to(device),
+            None if split.lengths is None else split.lengths.to(device),
+        )
         for name, split in dataset.splits.items()
     }
 
@@ -131,9 +136,10 @@ def check_output(module: nn.Module, experiment: Experiment) -> None:
                 where="model",
             )
     module.eval()
-    inputs = experiment.splits["train"].inputs[:2]
+    train = experiment.splits["train"]
+    inputs = train.inputs[:2]
     try:
-        outputs = module(inputs)
+        outputs = module(*arguments_of(module, inputs, None if train.lengths is None else train.lengths[:2]))
     except Exception as error:  # a module of the user's own may raise anything
         reason = str(error).split("\n")[0]
         raise UsageError(

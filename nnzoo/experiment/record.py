@@ -23,7 +23,7 @@ from nnzoo.run.checkpoint import save_checkpoint
 from nnzoo.run.environment import environment, versions
 from nnzoo.run.files import finite, write_csv, write_json, write_text
 from nnzoo.training.evaluate import Evaluation, evaluate
-from nnzoo.training.losses import CrossEntropyLoss
+from nnzoo.training.losses import ClassLoss
 from nnzoo.training.metrics import MetricSums
 from nnzoo.training.state import TrainState
 
@@ -172,7 +172,7 @@ def shared_config(experiment: Experiment) -> dict[str, Any]:
     data = config["data"]
     if isinstance(data, dict):
         data |= {key: Path(data[key]).name for key in PATH_FIELDS if data.get(key)}
-    if isinstance(experiment.loss, CrossEntropyLoss) and experiment.loss.class_weights is not None:
+    if isinstance(experiment.loss, ClassLoss) and experiment.loss.class_weights is not None:
         config["loss"]["class_weights"] = experiment.loss.class_weights.tolist()
     return config
 

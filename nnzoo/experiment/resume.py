@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from nnzoo.config import Config, ConfigLike, dump, load_config
+from nnzoo.config.scheduler import LENGTHS
 from nnzoo.errors import CheckpointError, UsageError
 from nnzoo.run.checkpoint import load_checkpoint
 from nnzoo.run.directory import CHECKPOINT, CONFIG, numbered
@@ -82,7 +83,7 @@ def check_same(folder: Path, config: Config) -> None:
             f"Change it back, or start a new run without --resume. May change: {', '.join(MAY_CHANGE[1:])}.",
             where=str(folder),
         )
-    if "train.epochs" in changed and getattr(config.scheduler, "T_max", 0) is None:
+    if "train.epochs" in changed and any(getattr(config.scheduler, field, 0) is None for field in LENGTHS):
         raise UsageError(
             f"the run was started with another train.epochs, which is the length of its {config.scheduler.name} "
             "schedule too. Change it back, or start a new run without --resume.",

@@ -16,6 +16,7 @@ from torch import nn
 
 from nnzoo.build import build_model, build_optimizer, build_schedule, prepare_model
 from nnzoo.config import Config, ConfigLike, load_config
+from nnzoo.config.load import problems_of
 from nnzoo.errors import DivergedError, InterruptedRunError, NnzooError
 from nnzoo.experiment.load import TrainedModel, load
 from nnzoo.experiment.notes import config_notes
@@ -132,11 +133,14 @@ def build_state(
     seed_everything(config.seed)
     inputs = experiment.splits["train"].inputs
     if model is None:
-        module = build_model(config, tuple(inputs.shape[1:]), experiment.num_outputs)
+        module = build_model(config, tuple(inputs.shape[1:]), experiment.num_outputs, experiment.dataset.num_tokens)
     else:
         module = model
         prepare_model(config, module)
     report = summarize(module, tuple(inputs.shape[1:]), dtype=inputs.dtype, notes=config_notes(config))
+    if has_batch_norm(module) and min(settings.batch_size or len(inputs), len(inputs)) == 1:
+        problem = "batch norm needs at least two samples a batch, got 1."
+        raise problems_of(config, [(("train", "batch_size"), problem)])
     show(report.render())
     module = module.to(experiment.device)
     check_output(module, experiment)

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from nnzoo.errors import UsageError
 from nnzoo.models.cnn import Conv, ConvLayer, image_shape
+from nnzoo.models.initializers import Rule
 from nnzoo.models.layers import Dense
 
 _WIDTHS = (16, 32, 64)
@@ -55,6 +56,8 @@ class CifarResNet(nn.Module):
     """
 
     head = "output"
+    convolution_rule = Rule("kaiming_normal", {"mode": "fan_out", "nonlinearity": "relu"})
+    """What `auto` means for its convolutions (He et al. 2015, as the paper has it)."""
 
     def __init__(self, *, depth: int, input_shape: Sequence[int], out_features: int) -> None:
         channels, _, _ = image_shape(input_shape, model=f"resnet{depth}")

@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from nnzoo.models.activations import Maxout
+from nnzoo.models.cnn import Conv
 from nnzoo.models.layers import Dense
 
 
@@ -34,11 +36,19 @@ class Rule:
 
 @dataclass(frozen=True)
 class Assignment:
-    """One parameter and the rule that it starts by."""
+    """One parameter and the rule that it starts by.
+
+    Attributes:
+        name: Dotted.
+        parameter: Itself.
+        rule: What it starts by.
+        parts: Along the first axis, each filled on its own: the gates of a recurrent layer.
+    """
 
     name: str
     parameter: nn.Parameter
     rule: Rule
+    parts: int = 1
 
 
 def _values(tensor: Tensor, *, values: list[Any]) -> None:
@@ -48,6 +58,12 @@ def _values(tensor: Tensor, *, values: list[Any]) -> None:
 def _lecun_normal(tensor: Tensor) -> None:
     fan_in = tensor[0].numel()
     nn.init.normal_(tensor, std=1 / math.sqrt(fan_in))
+
+
+def _open_forget_gate(tensor: Tensor) -> None:
+    """Biases (4 H,) of an LSTM's input, forget, cell and output gates: 1 for the forget gate, else 0."""
+    nn.init.zeros_(tensor)
+    nn.init.ones_(tensor.chunk(4)[1])
 
 
 RULES: dict[str, Callable[..., Any]] = {
@@ -68,7 +84,11 @@ RULES: dict[str, Callable[..., Any]] = {
     "eye": nn.init.eye_,
     "dirac": nn.init.dirac_,
     "values": _values,
+    "forget_gate_ones": _open_forget_gate,
 }
+
+_GATES = {nn.RNN: 1, nn.LSTM: 4, nn.GRU: 3}
+_NORMAL_EMBEDDING = Rule("normal", {"mean": 0.0, "std": 1.0})
 
 _XAVIER = (nn.Sigmoid, nn.Tanh, nn.Softmax, nn.LogSoftmax, nn.Hardtanh, nn.Identity)
 
@@ -76,10 +96,11 @@ _XAVIER = (nn.Sigmoid, nn.Tanh, nn.Softmax, nn.LogSoftmax, nn.Hardtanh, nn.Ident
 def rule_for(activation: nn.Module | None) -> Rule:
     """What `auto` means for a layer: the rule that keeps the variance through its own activation.
 
-    LeCun normal before SELU (Klambauer et al. 2017); Xavier normal before sigmoid, tanh, softmax and for linear outputs
-    (Glorot & Bengio 2010); Kaiming normal, fan_in, before ReLU and its smooth and leaky kin (He et al. 2015).
+    LeCun normal before SELU (Klambauer et al. 2017) and maxout, the larger of whose two pieces keeps it; Xavier normal
+    before sigmoid, tanh, softmax and for linear outputs (Glorot & Bengio 2010); Kaiming normal, fan_in, before ReLU and
+    its smooth and leaky kin (He et al. 2015).
     """
-    if isinstance(activation, nn.SELU):
+    if isinstance(activation, nn.SELU | Maxout):
         return Rule("lecun_normal")
     if activation is None or isinstance(activation, _XAVIER):
         return Rule("xavier_normal")
@@ -91,16 +112,19 @@ def rule_for(activation: nn.Module | None) -> Rule:
 def plan(model: nn.Module, rule: Rule, by_layer: Mapping[str, Rule] | None = None) -> list[Assignment]:
     """Which rule each weight and bias gets. Parameters of norm layers and of activations are not named: they stay.
 
+    The weights of a recurrent layer are filled gate by gate. Under `auto` those from input to hidden units are Xavier
+    normal (Glorot & Bengio 2010), those from hidden to hidden units orthogonal (Saxe et al. 2013); biases are zero, but
+    1 for the forget gate of an LSTM (Jozefowicz et al. 2015), in the first of PyTorch's two biases, which add up.
+    Embeddings are N(0, 1) under `auto`, as in PyTorch. A model's own `convolution_rule` is what `auto` means for its
+    convolutions. Where `dirac` has no kernel to fill, or `eye` no matrix, `auto` stands in.
+
     Args:
         model: Any module.
         rule: For every layer that `by_layer` does not name.
         by_layer: Rules by dotted module name; a name covers what is below it.
     """
-    activations = {
-        f"{name}.linear".lstrip("."): dict(module.named_children()).get("activation")
-        for name, module in model.named_modules()
-        if isinstance(module, Dense)
-    }
+    activations = _activations(model)
+    own = getattr(model, "convolution_rule", None)
     assignments = []
     for name, module in model.named_modules():
         chosen = _covering(name, by_layer or {}) or rule
@@ -111,10 +135,53 @@ def plan(model: nn.Module, rule: Rule, by_layer: Mapping[str, Rule] | None = Non
             given = chosen if parameter.ndim >= 2 else chosen.bias if is_bias else None
             if given is None or given.name == "default":
                 continue
-            if given.name == "auto":
-                given = rule_for(activations.get(name))
-            assignments.append(Assignment(f"{name}.{key}".lstrip("."), parameter, given))
+            if isinstance(module, nn.LSTM) and key.startswith("bias_ih") and _is_all_auto(chosen):
+                given = Rule("forget_gate_ones")
+            if given.name == "auto" or not _fits(given, parameter):
+                given = _automatic(module, key, activations.get(name), own)
+            parts = _GATES.get(type(module), 1) if parameter.ndim >= 2 else 1
+            assignments.append(Assignment(f"{name}.{key}".lstrip("."), parameter, given, parts))
     return assignments
+
+
+def _automatic(module: nn.Module, key: str, activation: nn.Module | None, own: Rule | None) -> Rule:
+    """What `auto` means for a weight."""
+    if isinstance(module, nn.Embedding):
+        return _NORMAL_EMBEDDING
+    if isinstance(module, nn.RNNBase):
+        return Rule("orthogonal" if key.startswith("weight_hh") else "xavier_normal")
+    if own is not None and isinstance(module, nn.Conv1d | nn.Conv2d):
+        return own
+    return rule_for(activation)
+
+
+def _is_all_auto(rule: Rule) -> bool:
+    """Whether nobody has said how weights or biases start."""
+    return rule.name == "auto" and rule.bias is not None and rule.bias.fields.get("val") == 0
+
+
+def _fits(rule: Rule, parameter: nn.Parameter) -> bool:
+    """Whether a rule for kernels or for matrices finds one."""
+    return not (rule.name == "dirac" and parameter.ndim < 3) and not (rule.name == "eye" and parameter.ndim != 2)
+
+
+def _activations(model: nn.Module) -> dict[str, nn.Module]:
+    """The activation that follows each layer, by the layer's name: of parts in a row the next one, if it is one."""
+    found: dict[str, nn.Module] = {}
+    for name, module in model.named_modules():
+        if isinstance(module, Dense | Conv):
+            parts = dict(module.named_children())
+            layer = "linear" if isinstance(module, Dense) else "conv"
+            if "activation" in parts:
+                found[f"{name}.{layer}".lstrip(".")] = parts["activation"]
+        elif isinstance(module, nn.Sequential):
+            last = None
+            for key, part in module.named_children():
+                if isinstance(part, nn.Linear | nn.Conv1d | nn.Conv2d):
+                    last = f"{name}.{key}".lstrip(".")
+                elif last and type(part).__module__ == "torch.nn.modules.activation":
+                    found.setdefault(last, part)
+    return found
 
 
 def _covering(name: str, by_layer: Mapping[str, Rule]) -> Rule | None:
@@ -125,4 +192,5 @@ def _covering(name: str, by_layer: Mapping[str, Rule]) -> Rule | None:
 def initialize(assignments: list[Assignment]) -> None:
     """Fills each parameter by its rule, in the order of the plan, from torch's global generator."""
     for assignment in assignments:
-        RULES[assignment.rule.name](assignment.parameter, **assignment.rule.fields)
+        for part in assignment.parameter.chunk(assignment.parts):
+            RULES[assignment.rule.name](part, **assignment.rule.fields)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from nnzoo.errors import UsageError
+from nnzoo.models.layers import Dense
 
 
 class RandomFourierFeatures(nn.Module):
@@ -48,3 +49,38 @@ class RandomFourierFeatures(nn.Module):
         """(N, in_features) -> (N, n_components)."""
         angles = nn.functional.linear(inputs, self.frequencies, self.phases)
         return angles.cos() * math.sqrt(2 / len(self.phases))
+
+
+class KernelMachine(nn.Module):
+    """A linear model on random Fourier features: (N, *) -> (N, out_features); inputs are flattened.
+
+    Args:
+        in_features: Numbers a sample, all axes multiplied.
+        out_features: Output units.
+        n_components: Random features.
+        gamma: How fast the kernel falls with distance; None for 1 / in_features.
+        output_activation: Applied to (N, out_features); None for logits or plain values.
+        output_bias: Whether output units have a bias.
+    """
+
+    head = "output"
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        *,
+        n_components: int = 256,
+        gamma: float | None = None,
+        output_activation: nn.Module | None = None,
+        output_bias: bool = True,
+    ) -> None:
+        super().__init__()
+        self.flatten = nn.Flatten()
+        self.features = RandomFourierFeatures(in_features, n_components, gamma)
+        self.output = Dense(n_components, out_features, activation=output_activation, bias=output_bias)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """(N, *) -> (N, out_features)."""
+        outputs: Tensor = self.output(self.features(self.flatten(inputs)))
+        return outputs

@@ -6,6 +6,8 @@ from collections import OrderedDict
 
 from torch import nn
 
+from nnzoo.models.activations import Maxout
+
 
 class Dense(nn.Sequential):
     """Linear, then batch norm, activation and dropout, where asked for: (N, in_features) -> (N, units).
@@ -16,7 +18,7 @@ class Dense(nn.Sequential):
     Args:
         in_features: Inputs a unit.
         units: Number of units.
-        activation: Applied to (N, units); None for a linear layer.
+        activation: Applied to (N, units); None for a linear layer. `Maxout` gets units * num_pieces.
         bias: Whether units have a bias.
         batch_norm: Whether to normalise over the batch.
         dropout: Share of units silenced in training.
@@ -32,9 +34,10 @@ class Dense(nn.Sequential):
         batch_norm: bool = False,
         dropout: float = 0.0,
     ) -> None:
-        parts: OrderedDict[str, nn.Module] = OrderedDict(linear=nn.Linear(in_features, units, bias=bias))
+        out_features = units * (activation.num_pieces if isinstance(activation, Maxout) else 1)
+        parts: OrderedDict[str, nn.Module] = OrderedDict(linear=nn.Linear(in_features, out_features, bias=bias))
         if batch_norm:
-            parts["norm"] = nn.BatchNorm1d(units)
+            parts["norm"] = nn.BatchNorm1d(out_features)
         if activation is not None:
             parts["activation"] = activation
         if dropout:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
@@ -13,8 +14,11 @@ BatchNorm = nn.modules.batchnorm._BatchNorm
 
 
 def head_of(model: nn.Module) -> str:
-    """The dotted name of the last layer: the module's own `head`, else the last one with parameters of its own."""
-    head = getattr(model, "head", None)
+    """The dotted name of the last layer: the module's own `head`, else the last one with parameters of its own.
+
+    Models that have a layer called `head` say it in `head_name`.
+    """
+    head = getattr(model, "head_name", getattr(model, "head", None))
     if isinstance(head, str):
         return head
     owners = [name for name, module in model.named_modules() if any(True for _ in module.parameters(recurse=False))]
@@ -61,3 +65,8 @@ def penalised(model: nn.Module) -> list[nn.Parameter]:
 def has_batch_norm(model: nn.Module) -> bool:
     """Whether a training batch of one sample is too small for the model."""
     return any(isinstance(module, BatchNorm) for module in model.modules())
+
+
+def takes_lengths(model: nn.Module) -> bool:
+    """Whether the model is called with the valid steps of each sequence: `forward(inputs, lengths)`."""
+    return "lengths" in inspect.signature(model.forward).parameters

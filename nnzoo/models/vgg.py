@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 from torch import nn
 
@@ -16,7 +16,7 @@ _SMALLEST = 32
 
 def vgg(
     *,
-    depth: Literal[11, 13, 16, 19],
+    depth: int,
     input_shape: Sequence[int],
     out_features: int,
     batch_norm: bool = False,
@@ -31,7 +31,7 @@ def vgg(
     Deviations: batch norm, where asked for, is later than the paper. Parameters start as PyTorch's layers do.
 
     Args:
-        depth: Layers with weights.
+        depth: Layers with weights: 11, 13, 16 or 19.
         input_shape: (C, H, W), at least 32 x 32.
         out_features: Output units.
         batch_norm: Whether to normalise after each convolution, before the activation.

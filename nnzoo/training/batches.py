@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+from nnzoo.data import Split
+from nnzoo.models.parameters import takes_lengths
 
 # Outputs of one evaluation batch are bounded by the inputs' own size: about this many numbers of input a batch.
 EVAL_NUMBERS = 2**20
@@ -35,3 +40,13 @@ def eval_batch_size(inputs: Tensor, batch_size: int) -> int:
     """Samples an evaluation batch: many small or few large ones, by a fixed rule, since it decides the last bits."""
     per_sample = max(1, inputs[0].numel())
     return max(batch_size, min(MAX_EVAL_BATCH, EVAL_NUMBERS // per_sample))
+
+
+def arguments_of(model: nn.Module, inputs: Tensor, lengths: Tensor | None) -> tuple[Tensor, ...]:
+    """What a model is called with: the valid steps of each sequence too, where there are some and it takes them."""
+    return (inputs,) if lengths is None or not takes_lengths(model) else (inputs, lengths)
+
+
+def for_model(model: nn.Module, split: Split) -> Split:
+    """A split without the lengths that the model does not take."""
+    return split if split.lengths is None or takes_lengths(model) else replace(split, lengths=None)

@@ -86,6 +86,17 @@ class Decoder:
         total = positive.sum(1, keepdim=True)
         return torch.where(total > 0, positive / total, 1 / self.num_classes)
 
+    def log_probabilities(self, outputs: Tensor) -> Tensor:
+        """(N, K) outputs -> (N, num_classes) the logarithms of `probabilities`, as precise as the outputs allow."""
+        if self.reads == "logits":
+            return outputs.log_softmax(1)
+        if self.reads == "log_odds" and outputs.shape[1] == 1:
+            return torch.nn.functional.logsigmoid(torch.cat([-outputs, outputs], dim=1))
+        if self.reads == "log_probabilities":
+            return outputs
+        info = torch.finfo(outputs.dtype)
+        return self.probabilities(outputs).clamp_min(info.tiny / info.eps).log()
+
     def values(self, outputs: Tensor) -> Tensor:
         """Regression outputs or encoded targets (N, K) in the targets' own unit."""
         return self.preprocess.unscale_targets(outputs)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from nnzoo.data import Split
-from nnzoo.training.batches import eval_batch_size
+from nnzoo.training.batches import eval_batch_size, for_model
 from nnzoo.training.losses import denominator
 from nnzoo.training.metrics import MetricSums
 
@@ -78,8 +78,11 @@ def evaluate(
     total = LossSum(loss)
     kept = []
     size = batch_size if exact else eval_batch_size(split.inputs, batch_size)
-    for inputs, targets in zip(torch.split(split.inputs, size), torch.split(split.targets, size), strict=True):
-        outputs = model(inputs)
+    split = for_model(model, split)
+    for start in range(0, len(split), size):
+        rows = slice(start, start + size)
+        targets = split.targets[rows]
+        outputs = model(split.inputs[rows]) if split.lengths is None else model(split.inputs[rows], split.lengths[rows])
         value = loss(outputs, targets)
         total.add(plain(value), plain(denominator(loss, targets)))
         sums.add(outputs, targets)

@@ -15,7 +15,7 @@ from nnzoo.data import Split
 from nnzoo.errors import DivergedError
 from nnzoo.models import penalised, set_train_mode
 from nnzoo.models.parameters import has_batch_norm
-from nnzoo.training.batches import boundaries, epoch_order
+from nnzoo.training.batches import boundaries, epoch_order, for_model
 from nnzoo.training.decoding import Decoder
 from nnzoo.training.evaluate import LossSum, evaluate, plain
 from nnzoo.training.losses import denominator
@@ -25,6 +25,8 @@ from nnzoo.training.signals import StopRequest
 from nnzoo.training.state import TrainState
 
 Status = Literal["completed", "early_stopped", "interrupted"]
+Batch = tuple[Tensor, ...]
+"""What the model is called with, then the targets."""
 MIN_SECONDS_BETWEEN_CHECKPOINTS = 1.0
 
 
@@ -165,6 +167,7 @@ def train_epoch(
 ) -> None:
     """The rest of an epoch: all of it, or what a checkpoint inside it left."""
     set_train_mode(state.model)
+    split = for_model(state.model, split)
     device = split.targets.device
     full = settings.batch_size == 0
     order = None if full else epoch_order(len(split), seed=settings.seed, epoch=state.epoch, device=device)
@@ -186,46 +189,107 @@ def train_epoch(
     progress.end_epoch()
 
 
-def take(split: Split, order: Tensor | None, start: int, end: int) -> tuple[Tensor, Tensor]:
-    """Inputs and targets of a batch. `index_select` is twice as fast as indexing."""
+def take(split: Split, order: Tensor | None, start: int, end: int) -> Batch:
+    """A batch. `index_select` is twice as fast as indexing."""
+    parts = (split.inputs, split.targets) if split.lengths is None else (split.inputs, split.lengths, split.targets)
     if order is None:
-        return split.inputs[start:end], split.targets[start:end]
+        return tuple(part[start:end] for part in parts)
     index = order[start:end]
-    return split.inputs.index_select(0, index), split.targets.index_select(0, index)
+    return tuple(part.index_select(0, index) for part in parts)
 
 
-def train_step(
-    state: TrainState, batches: Sequence[tuple[Tensor, Tensor]], weights: list[nn.Parameter], settings: Settings
-) -> None:
+def train_step(state: TrainState, batches: Sequence[Batch], weights: list[nn.Parameter], settings: Settings) -> None:
     """One optimizer step over one batch, or over several whose gradients add up to that of one large batch.
 
     Raises:
         DivergedError: The loss is not finite. On a device that is noticed at the end of the epoch: reading waits.
     """
-    # optimizer.zero_grad() does the same behind a profiling hook that costs 5 % of a small step.
-    for group in state.optimizer.param_groups:
-        for parameter in group["params"]:
-            parameter.grad = None
-    counts = [plain(denominator(state.loss, targets)) for _, targets in batches]
-    shared = len(batches) > 1 and not state.train_loss.summed
-    for (inputs, targets), count in zip(batches, counts, strict=True):
-        outputs = state.model(inputs)
-        loss = state.loss(outputs, targets)
-        value = plain(loss)
-        if isinstance(value, float):
-            check_finite(value, state)
-        (loss * (count / sum(counts)) if shared else loss).backward()
-        state.train_loss.add(value, count)
-        state.train_metrics.add(outputs.detach(), targets)
-    if settings.l2:
-        for weight in weights:
-            if weight.grad is not None:
-                weight.grad.add_(weight.detach(), alpha=2 * settings.l2)
+    if isinstance(state.optimizer, torch.optim.LBFGS):
+        search_step(state, state.optimizer, batches, weights, settings)
+        return
+    backward(state, batches, weights, settings)
     if settings.clip_grad_norm is not None:
         nn.utils.clip_grad_norm_(state.model.parameters(), settings.clip_grad_norm)
     state.optimizer.step()
     if settings.l1:
         shrink(weights, settings.l1 * state.schedule.lr)
+
+
+def backward(
+    state: TrainState,
+    batches: Sequence[Batch],
+    weights: list[nn.Parameter],
+    settings: Settings,
+    *,
+    record: bool = True,
+) -> list[Tensor]:
+    """Makes the gradients of loss and L2 anew.
+
+    Args:
+        state: Its model gets the gradients.
+        batches: Those of one optimizer step.
+        weights: Those that L2 acts on.
+        settings: How.
+        record: Add loss and metrics to the epoch's.
+
+    Returns:
+        The loss of each batch, scaled so that they add up to that of all.
+    """
+    # optimizer.zero_grad() does the same behind a profiling hook that costs 5 % of a small step.
+    for group in state.optimizer.param_groups:
+        for parameter in group["params"]:
+            parameter.grad = None
+    counts = [plain(denominator(state.loss, targets)) for *_, targets in batches]
+    shared = len(batches) > 1 and not state.train_loss.summed
+    losses: list[Tensor] = []
+    for (*inputs, targets), count in zip(batches, counts, strict=True):
+        outputs = state.model(*inputs)
+        loss = state.loss(outputs, targets)
+        if record:
+            value = plain(loss)
+            if isinstance(value, float):
+                check_finite(value, state)
+            state.train_loss.add(value, count)
+            state.train_metrics.add(outputs.detach(), targets)
+        part = loss * (count / sum(counts)) if shared else loss
+        part.backward()
+        losses.append(part)
+    if settings.l2:
+        for weight in weights:
+            if weight.grad is not None:
+                weight.grad.add_(weight.detach(), alpha=2 * settings.l2)
+    return losses
+
+
+def search_step(
+    state: TrainState,
+    optimizer: torch.optim.LBFGS,
+    batches: Sequence[Batch],
+    weights: list[nn.Parameter],
+    settings: Settings,
+) -> None:
+    """One step of L-BFGS: it evaluates loss and gradients as often as it likes. The first evaluation is recorded.
+
+    Every evaluation starts from the same random numbers, so that dropout leaves it one function to minimise.
+    """
+    device = next(state.model.parameters()).device
+    cuda = [device] if device.type == "cuda" else []
+    drawn = torch.get_rng_state(), [torch.cuda.get_rng_state(each) for each in cuda]
+    first = True
+
+    def closure() -> float:
+        nonlocal first
+        torch.set_rng_state(drawn[0])
+        for each, numbers in zip(cuda, drawn[1], strict=True):
+            torch.cuda.set_rng_state(numbers, each)
+        losses = backward(state, batches, weights, settings, record=first)
+        first = False
+        total = sum(float(loss.detach()) for loss in losses)
+        if settings.l2:
+            total += settings.l2 * sum(float(w.detach().square().sum()) for w in weights if w.grad is not None)
+        return total
+
+    optimizer.step(closure)  # type: ignore[no-untyped-call]  # torch left it so
 
 
 @torch.no_grad()
@@ -251,7 +315,7 @@ def check_finite(value: float, state: TrainState) -> float:
 
 
 def check_weights(state: TrainState) -> None:
-    """Raises DivergedError if a weight is not finite: the last step of an epoch can spoil them after its finite loss."""
+    """Raises DivergedError if a weight is not finite: the last step of an epoch can spoil them after a finite loss."""
     bad = [name for name, weight in state.model.named_parameters() if not weight.isfinite().all()]
     if bad:
         raise DivergedError(

@@ -1,7 +1,7 @@
 """Losses as modules: outputs (N, K) and encoded targets in, a scalar out.
 
 torch's own wherever it reads what the network gives. What is added: the log of probabilities where the network already
-ends in softmax or sigmoid, and the hinge loss.
+ends in softmax or sigmoid, weighted means that do not depend on the batches, and the losses that torch lacks.
 """
 
 from __future__ import annotations
@@ -17,18 +17,57 @@ Reads = Literal["logits", "log_odds", "probabilities", "log_probabilities", "mar
 """What an output unit is. Logits belong together, through softmax; log-odds stand each for itself, through sigmoid."""
 
 
-class CrossEntropyLoss(nn.Module):
-    """-sum_k t_k log p_k over samples (N, K); the targets are class indices (N,) or probabilities (N, K).
+class ClassLoss(nn.Module):
+    """What the losses share whose targets are class indices (N,), or probabilities (N, K).
 
     Args:
         reads: What the outputs are; of probabilities the log is taken, never a second softmax.
         reduction: Over the samples; "mean" divides by the sum of their weights. A target of probabilities weighs what
             its classes do on average, so that one-hot rows and indices give the same (torch divides by N there).
-        label_smoothing: Share of each target spread over all classes (Szegedy et al. 2016).
         class_weights: (K,) a weight a class.
     """
 
     class_weights: Tensor | None
+
+    def __init__(
+        self, *, reads: Reads = "logits", reduction: Reduction = "mean", class_weights: Tensor | None = None
+    ) -> None:
+        super().__init__()
+        self.reads = reads
+        self.reduction = reduction
+        self.register_buffer("class_weights", class_weights, persistent=False)
+
+    def logits(self, outputs: Tensor) -> Tensor:
+        """Outputs (N, K) whose log_softmax are the log-probabilities: it leaves those as they are."""
+        if self.reads != "probabilities":
+            return outputs
+        # 1e-31 in float32: a gradient of 1 / p times a class weight of millions is still finite.
+        info = torch.finfo(outputs.dtype)
+        return outputs.clamp_min(info.tiny / info.eps).log()
+
+    def denominator(self, targets: Tensor) -> Tensor | int:
+        """What "mean" divides by for these targets: their number, or the sum of their weights."""
+        if self.class_weights is None:
+            return len(targets)
+        return (targets @ self.class_weights if targets.ndim > 1 else self.class_weights[targets]).sum()
+
+    def reduce(self, each: Tensor, targets: Tensor) -> Tensor:
+        """(N, K) what each class would add if it were the target, reduced to a scalar."""
+        if self.class_weights is not None:
+            each = each * self.class_weights
+        total = (each * targets if targets.ndim > 1 else each.gather(1, targets.unsqueeze(1))).sum()
+        return total / self.denominator(targets) if self.reduction == "mean" else total
+
+
+class CrossEntropyLoss(ClassLoss):
+    """-sum_k t_k log p_k over samples (N, K); the targets are class indices (N,) or probabilities (N, K).
+
+    Args:
+        reads: As of `ClassLoss`.
+        reduction: As of `ClassLoss`.
+        label_smoothing: Share of each target spread over all classes (Szegedy et al. 2016).
+        class_weights: (K,) a weight a class.
+    """
 
     def __init__(
         self,
@@ -38,21 +77,13 @@ class CrossEntropyLoss(nn.Module):
         label_smoothing: float = 0.0,
         class_weights: Tensor | None = None,
     ) -> None:
-        super().__init__()
-        self.reads = reads
-        self.reduction = reduction
+        super().__init__(reads=reads, reduction=reduction, class_weights=class_weights)
         self.label_smoothing = label_smoothing
-        self.register_buffer("class_weights", class_weights, persistent=False)
 
     def forward(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        if self.reads == "probabilities":
-            # 1e-31 in float32: a gradient of 1 / p times a class weight of millions is still finite.
-            info = torch.finfo(outputs.dtype)
-            outputs = outputs.clamp_min(info.tiny / info.eps).log()
         weighted_mean = self.reduction == "mean" and self.class_weights is not None
-        # log_softmax leaves log-probabilities as they are, so F.cross_entropy serves all three kinds.
         value = F.cross_entropy(
-            outputs,
+            self.logits(outputs),
             targets,
             self.class_weights,
             reduction="sum" if weighted_mean else self.reduction,
@@ -60,11 +91,91 @@ class CrossEntropyLoss(nn.Module):
         )
         return value / self.denominator(targets) if weighted_mean else value
 
-    def denominator(self, targets: Tensor) -> Tensor | int:
-        """What "mean" divides by for these targets: their number, or the sum of their weights."""
-        if self.class_weights is None:
-            return len(targets)
-        return (targets @ self.class_weights if targets.ndim > 1 else self.class_weights[targets]).sum()
+
+class FocalLoss(ClassLoss):
+    """-sum_k t_k (1 - p_k)^gamma log p_k (Lin et al. 2017), of softmax; gamma 0 is cross entropy.
+
+    Args:
+        reads: As of `ClassLoss`.
+        reduction: As of `ClassLoss`.
+        gamma: How much less the samples count that are right already.
+        class_weights: (K,) a weight a class; the paper's alpha.
+    """
+
+    def __init__(
+        self,
+        *,
+        reads: Reads = "logits",
+        reduction: Reduction = "mean",
+        gamma: float = 2.0,
+        class_weights: Tensor | None = None,
+    ) -> None:
+        super().__init__(reads=reads, reduction=reduction, class_weights=class_weights)
+        self.gamma = gamma
+
+    def forward(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        log_p = self.logits(outputs).log_softmax(1)
+        # Below gamma 1 the power has an infinite slope at 0.
+        rest = (-log_p.expm1()).clamp_min(torch.finfo(log_p.dtype).eps)
+        return self.reduce(-rest.pow(self.gamma) * log_p, targets)
+
+
+class KLDivLoss(ClassLoss):
+    """sum_k t_k (log t_k - log p_k) over samples; "mean" divides by N, as torch's "batchmean" does.
+
+    Args:
+        reads: As of `ClassLoss`.
+        reduction: Over the samples.
+    """
+
+    def __init__(self, *, reads: Reads = "logits", reduction: Reduction = "mean") -> None:
+        super().__init__(reads=reads, reduction=reduction)
+
+    def forward(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        log_p = self.logits(outputs).log_softmax(1)
+        if targets.ndim == 1:
+            return F.nll_loss(log_p, targets, reduction=self.reduction)
+        return F.kl_div(log_p, targets, reduction="batchmean" if self.reduction == "mean" else "sum")
+
+
+class MultiMarginLoss(ClassLoss):
+    """sum_k max(0, margin - output_y + output_k)^p / K over k != y (Weston & Watkins 1999).
+
+    torch's own, but that targets may also be probabilities (N, K), and give the expected loss.
+
+    Args:
+        reduction: Over the samples; "mean" divides by N, whatever they weigh.
+        p: 1 or 2, the power of a violation.
+        margin: How far the output of class y must lie above the others.
+        class_weights: (K,) what a sample of each class weighs.
+    """
+
+    def __init__(
+        self,
+        *,
+        reduction: Reduction = "mean",
+        p: int = 1,
+        margin: float = 1.0,
+        class_weights: Tensor | None = None,
+    ) -> None:
+        super().__init__(reads="margins", reduction=reduction, class_weights=class_weights)
+        self.p = p
+        self.margin = margin
+
+    def forward(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        if targets.ndim == 1:
+            return F.multi_margin_loss(
+                outputs, targets, self.p, self.margin, weight=self.class_weights, reduction=self.reduction
+            )
+        size = outputs.shape[1]
+        # (N, y, k) what class k adds if y is the true one.
+        violation = F.relu(self.margin - outputs.unsqueeze(2) + outputs.unsqueeze(1)).pow(self.p)
+        others = 1 - torch.eye(size, device=outputs.device, dtype=outputs.dtype)
+        return self.reduce((violation * others).sum(2) / size, targets)
+
+    def denominator(self, targets: Tensor) -> int:
+        """What "mean" divides by."""
+        return len(targets)
 
 
 class BCELoss(nn.Module):
@@ -104,6 +215,30 @@ class HingeLoss(nn.Module):
     def forward(self, outputs: Tensor, targets: Tensor) -> Tensor:
         violation = targets * F.relu(1 - outputs) + (1 - targets) * F.relu(1 + outputs)
         return violation.mean() if self.reduction == "mean" else violation.sum()
+
+
+class PerceptronLoss(nn.Module):
+    """t max(0, -output) + (1 - t) max(0, output), t = 1 or 0; outputs and targets (N, K).
+
+    Its gradient is step(output) - t, which makes a gradient step Rosenblatt's rule (1958), also where the output is 0:
+    there the answer is no. A target between 0 and 1 is a probability, and gives the expected loss.
+
+    Args:
+        reduction: Over all N * K numbers.
+    """
+
+    def __init__(self, *, reduction: Reduction = "mean") -> None:
+        super().__init__()
+        self.reduction = reduction
+
+    def forward(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        each = ((outputs > 0).to(outputs.dtype) - targets) * outputs
+        return each.mean() if self.reduction == "mean" else each.sum()
+
+
+def reads_indices(loss: nn.Module) -> bool:
+    """Whether a loss takes class indices (N,) where there are any."""
+    return isinstance(loss, ClassLoss)
 
 
 def denominator(loss: nn.Module, targets: Tensor) -> Tensor | int:

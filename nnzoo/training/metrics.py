@@ -19,8 +19,9 @@ MAX_KEPT = 1_000_000
 class MetricSums:
     """Adds up what the metrics of a split need.
 
-    Labels: hits, predictions and occurrences of each class. Values: sums over |e|, e^2, t and t^2 of each target, in
-    float64, t counted from the first sample. Both on the device of the outputs, so that adding never waits for it.
+    Labels: hits, predictions and occurrences of each class; for auroc, which is no sum, every score. Values: sums over
+    |e|, e^2, t and t^2 of each target, in float64, t counted from the first sample. All on the device of the outputs,
+    so that adding never waits for it.
 
     Args:
         names: The metrics to compute.
@@ -32,6 +33,7 @@ class MetricSums:
         self.decoder = decoder
         self.sums: dict[str, Tensor] = {}
         self.count = 0
+        self.scores: list[tuple[Tensor, Tensor]] = []
         self._kept: list[tuple[Tensor, Tensor]] = []
         self._num_kept = 0
 
@@ -53,6 +55,8 @@ class MetricSums:
         self._kept, self._num_kept = [], 0
         self.count += len(outputs)
         parts = self._values(outputs, targets) if self.decoder.task == "regression" else self._labels(outputs, targets)
+        if "auroc" in self.names:
+            self.scores.append((self._scores(outputs), self.decoder.target_labels(targets)))
         for key, part in parts.items():
             self.sums[key] = self.sums[key] + part if key in self.sums else part
 
@@ -64,16 +68,34 @@ class MetricSums:
             classes = torch.arange(self.decoder.num_classes, device=outputs.device)
             predicted, actual = predicted.unsqueeze(1) == classes, actual.unsqueeze(1) == classes
         hits = predicted * actual
-        return {"hits": hits.sum(0), "predicted": predicted.sum(0), "actual": actual.sum(0), "right": right}
+        sums = {"hits": hits.sum(0), "predicted": predicted.sum(0), "actual": actual.sum(0), "right": right}
+        if "top5_accuracy" in self.names:
+            sums["top5"] = _among_the_top(outputs, self.decoder.target_labels(targets), 5).sum()
+        if "perplexity" in self.names:
+            log_p = self.decoder.log_probabilities(outputs)
+            surprise = -log_p.gather(1, self.decoder.target_labels(targets).unsqueeze(1))
+            sums["surprise"] = surprise.to(_precise(outputs)).sum()
+        return sums
+
+    def _scores(self, outputs: Tensor) -> Tensor:
+        """(N, K) what ranks the samples for each class or label, or (N, 1) for the second of two classes."""
+        scores = outputs if self.decoder.reads == "margins" else self.decoder.probabilities(outputs)
+        binary = self.decoder.task == "classification" and self.decoder.num_classes == 2
+        if binary and scores.shape[1] == 2 and self.decoder.reads == "margins":
+            scores = scores - scores[:, :1]
+        return scores[:, -1:] if binary else scores
 
     def _values(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
-        precise = torch.float32 if outputs.device.type == "mps" else torch.float64
+        precise = _precise(outputs)
         values, truth = self.decoder.values(outputs).to(precise), self.decoder.values(targets).to(precise)
         error = values - truth
+        # A target of 0 is as far off as can be, as in scikit-learn.
+        relative = error.abs() / truth.abs().clamp_min(torch.finfo(torch.float64).eps)
         # Far from 0, t^2 alone would leave nothing of the spread but rounding.
         truth = truth - self.sums.setdefault("origin", truth[0].clone())
         return {
             "absolute": error.abs().sum(0),
+            "relative": relative.sum(0),
             "squared": error.square().sum(0),
             "truth": truth.sum(0),
             "truth_squared": truth.square().sum(0),
@@ -99,7 +121,18 @@ class MetricSums:
         there = (sums["predicted"] + sums["actual"] > 0) | (self.decoder.task == "multilabel")
         averaged = [x[1] if binary else x[there].mean() for x in (precision, recall, f1)]
         accuracy = sums["right"] / (self.count * labels)
-        return dict(zip(("precision", "recall", "f1"), averaged, strict=True)) | {"accuracy": accuracy}
+        found = dict(zip(("precision", "recall", "f1"), averaged, strict=True)) | {"accuracy": accuracy}
+        if "top5_accuracy" in self.names:
+            found["top5_accuracy"] = sums["top5"] / self.count
+        if "perplexity" in self.names:
+            found["perplexity"] = (sums["surprise"] / self.count).exp()
+        if "auroc" in self.names:
+            scores, truth = (torch.cat(parts).cpu() for parts in zip(*self.scores, strict=True))
+            if self.decoder.task == "classification":
+                classes = torch.ones(1) if binary else torch.arange(self.decoder.num_classes)
+                truth = truth.unsqueeze(1) == classes
+            found["auroc"] = auroc(scores, truth)
+        return found
 
     def _of_values(self, sums: dict[str, Tensor]) -> dict[str, Tensor]:
         squared = sums["squared"] / self.count
@@ -109,6 +142,7 @@ class MetricSums:
         r2 = torch.where(constant, (squared == 0).double(), 1 - squared / spread)
         return {
             "mae": (sums["absolute"] / self.count).mean(),
+            "mape": (sums["relative"] / self.count).mean(),
             "mse": squared.mean(),
             "rmse": squared.sqrt().mean(),
             "r2": r2.mean(),
@@ -117,15 +151,57 @@ class MetricSums:
     def state_dict(self) -> dict[str, object]:
         """What is needed to go on adding after a restart; what is kept stays so, since other groups round otherwise."""
         kept = [torch.cat(parts) for parts in zip(*self._kept, strict=True)]
-        return {"count": self.count, "sums": dict(self.sums), "kept": kept}
+        scores = [torch.cat(parts) for parts in zip(*self.scores, strict=True)]
+        return {"count": self.count, "sums": dict(self.sums), "kept": kept, "scores": scores}
 
     def load_state_dict(self, state: dict[str, object], device: torch.device) -> None:
         """Goes on from a saved state."""
-        count, sums, kept = state["count"], state["sums"], state["kept"]
+        count, sums, kept, scores = state["count"], state["sums"], state["kept"], state["scores"]
         assert isinstance(count, int)
         assert isinstance(sums, dict)
         assert isinstance(kept, list)
+        assert isinstance(scores, list)
         self.count = count
         self.sums = {key: part.to(device) for key, part in sums.items()}
+        self.scores = [(scores[0].to(device), scores[1].to(device))] if scores else []
         if kept:
             self.add(*(part.to(device) for part in kept))
+
+
+def auroc(scores: Tensor, truth: Tensor) -> Tensor:
+    """The area under the ROC curve, exact: how often a positive scores above a negative, ties counting half.
+
+    Args:
+        scores: (N, K), on the CPU.
+        truth: (N, K) 0 and 1.
+
+    Returns:
+        The mean over those of the K columns that hold both; NaN if none does, or a score is NaN.
+    """
+    areas = []
+    for column, positive in zip(scores.T, truth.T.bool(), strict=True):
+        num_positives = int(positive.sum())
+        num_negatives = len(positive) - num_positives
+        if num_positives and num_negatives:
+            _, place, counts = column.unique(return_inverse=True, return_counts=True)
+            # The mean of the ranks that equal scores share (Mann & Whitney 1947).
+            ranks = counts.cumsum(0).double() - (counts - 1) / 2
+            above = ranks[place][positive].sum() - num_positives * (num_positives + 1) / 2
+            areas.append(above / (num_positives * num_negatives))
+    if not areas or bool(scores.isnan().any()):
+        return torch.tensor(float("nan"))
+    return torch.stack(areas).mean()
+
+
+def _among_the_top(outputs: Tensor, labels: Tensor, count: int) -> Tensor:
+    """(N,) whether fewer than `count` classes come before the true one; of equal ones the later class comes first."""
+    own = outputs.gather(1, labels.unsqueeze(1))
+    later = torch.arange(outputs.shape[1], device=outputs.device) > labels.unsqueeze(1)
+    before = (outputs > own) | ((outputs == own) & later)
+    # Nothing comes before NaN.
+    return (before.sum(1) < count) & ~own[:, 0].isnan()
+
+
+def _precise(outputs: Tensor) -> torch.dtype:
+    """The dtype of sums: MPS has no float64."""
+    return torch.float32 if outputs.device.type == "mps" else torch.float64

@@ -24,6 +24,12 @@ OPTIMIZERS = {
     "adamw": Row(torch.optim.AdamW, fused=True),
     "rmsprop": Row(torch.optim.RMSprop, fused=False),
     "adagrad": Row(torch.optim.Adagrad, fused=True),
+    "adadelta": Row(torch.optim.Adadelta, fused=False),
+    "adamax": Row(torch.optim.Adamax, fused=False),
+    "nadam": Row(torch.optim.NAdam, fused=False),
+    "radam": Row(torch.optim.RAdam, fused=False),
+    "rprop": Row(torch.optim.Rprop, fused=False),
+    "lbfgs": Row(torch.optim.LBFGS, fused=False),
 }
 
 

@@ -7,9 +7,14 @@ from typing import Any, Literal
 import torch
 from torch.optim.lr_scheduler import (
     CosineAnnealingLR,
+    CosineAnnealingWarmRestarts,
+    CyclicLR,
     ExponentialLR,
+    LinearLR,
     LRScheduler,
     MultiStepLR,
+    OneCycleLR,
+    PolynomialLR,
     ReduceLROnPlateau,
     StepLR,
 )
@@ -18,7 +23,12 @@ SCHEDULERS: dict[str, type[LRScheduler]] = {
     "step": StepLR,
     "multistep": MultiStepLR,
     "exponential": ExponentialLR,
+    "linear": LinearLR,
+    "polynomial": PolynomialLR,
     "cosine": CosineAnnealingLR,
+    "cosine_restarts": CosineAnnealingWarmRestarts,
+    "one_cycle": OneCycleLR,
+    "cyclic": CyclicLR,
     "plateau": ReduceLROnPlateau,
 }
 
@@ -26,8 +36,8 @@ SCHEDULERS: dict[str, type[LRScheduler]] = {
 class Schedule:
     """Moves the learning rate of an optimizer.
 
-    Step s of the warm-up, from 0, has lr * (s + 1) / warmup_steps. The scheduler's own t is 0 when the warm-up ends,
-    and counts epochs or steps from there.
+    Step s of the warm-up, from 0, has (s + 1) / warmup_steps of the scheduler's first lr. The scheduler's own t is 0
+    when the warm-up ends, and counts epochs or steps from there.
 
     Args:
         optimizer: Its groups' `lr` is moved.
@@ -65,7 +75,7 @@ class Schedule:
         if self.num_steps <= self.warmup_steps:
             self._warm_up()
         elif self.interval == "step" and self.scheduler is not None:
-            self.scheduler.step()
+            self._advance(self.scheduler)
 
     def after_epoch(self, monitored: float) -> None:
         """Call after each epoch, with the value of the monitor, which plateau follows."""
@@ -74,7 +84,12 @@ class Schedule:
         if isinstance(self.scheduler, ReduceLROnPlateau):
             self.scheduler.step(monitored)
         else:
-            self.scheduler.step()
+            self._advance(self.scheduler)
+
+    def _advance(self, scheduler: LRScheduler) -> None:
+        # torch's own raises an error after the end of its cycle.
+        if not isinstance(scheduler, OneCycleLR) or scheduler.last_epoch < scheduler.total_steps - 1:
+            scheduler.step()
 
     def _warm_up(self) -> None:
         if not self.warmup_steps:

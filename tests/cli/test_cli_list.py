@@ -88,8 +88,8 @@ def test_a_shipped_config_is_shown_whole(capsys: pytest.CaptureFixture[str]) -> 
     ("arguments", "message"),
     [
         (["modls"], "list: 'modls' is not a kind. Did you mean 'models'? (models, data, initializers,"),
-        (["models", "mpl"], "list: 'mpl' is not among models. Did you mean 'mlp'? (linear, mlp)"),
-        (["models", "custom"], "list: 'custom' is not among models. (linear, mlp)"),
+        (["models", "mpl"], "list: 'mpl' is not among models. Did you mean 'mlp'? (perceptron, linear, mlp,"),
+        (["models", "custom"], "list: 'custom' is not among models."),
         (["initializers", "glorot"], "list: 'glorot' is not among initializers. Did you mean 'xavier_uniform'? (auto,"),
         (["metrics", "acc"], "list: 'acc' is not among metrics. Did you mean 'accuracy'? (accuracy,"),
     ],

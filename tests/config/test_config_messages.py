@@ -41,7 +41,8 @@ def test_place_line_and_caret() -> None:
         "      lr_rate: 1e-3\n"
         "      ^\n"
         "configs/my.yaml:5:12: scheduler: 'cosin' is not a scheduler. Did you mean 'cosine'? "
-        "(constant, step, multistep, exponential, cosine, plateau)\n"
+        "(constant, step, multistep, exponential, linear, polynomial, cosine, cosine_restarts, one_cycle, cyclic, "
+        "plateau)\n"
         "    scheduler: cosin\n"
         "               ^"
     )
@@ -119,7 +120,7 @@ def test_of_an_unknown_section_the_name_alone_is_told() -> None:
     assert found[1].split(": ", 2)[2].startswith("'rleu' is not an activation. Did you mean 'relu'? (identity, relu,")
 
 
-OPTIMIZERS = "sgd, adam, adamw, rmsprop, adagrad)"
+OPTIMIZERS = "sgd, adam, adamw, rmsprop, adagrad, adadelta, adamax, nadam, radam, rprop, lbfgs)"
 SOURCES = (
     "xor, and, or, nand, moons, circles, spirals, blobs, sine, random, digits, iris, wine, breast_cancer, diabetes, "
     "arrays)"

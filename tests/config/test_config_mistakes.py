@@ -24,14 +24,17 @@ def problem(text: str, path: Path) -> str:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("model: [mlp]", "model: expected a name or a mapping with a name, got a list. (linear, mlp)"),
-        ("model:", "model: expected a name or a mapping with a name, got null. (linear, mlp)"),
-        ("model: 3", "model: expected a name or a mapping with a name, got 3. (linear, mlp)"),
-        ("model: {mlp: {hidden: [3]}}", "model: `name` is missing. Write `name: mlp`, and its fields beside it. (l"),
-        ("model: {type: mlp}", "model: `name` is missing. Write `name` in place of 'type'. (linear, mlp)"),
-        ("model: {hidden: [3]}", "model: `name` is missing. Which one is it? (linear, mlp)"),
-        ("model: {}", "model: `name` is missing. Which one is it? (linear, mlp)"),
-        ("model: {name: [mlp]}", "model.name: a list is not a model. (linear, mlp)"),
+        ("model: [mlp]", "model: expected a name or a mapping with a name, got a list. (perceptron, linear,"),
+        ("model:", "model: expected a name or a mapping with a name, got null. (perceptron, linear,"),
+        ("model: 3", "model: expected a name or a mapping with a name, got 3. (perceptron, linear,"),
+        ("model: {mlp: {hidden: [3]}}", "model: `name` is missing. Write `name: mlp`, and its fields beside it. (p"),
+        (
+            "model: {type: mlp}",
+            "model: `name` is missing. Write `name` in place of 'type'. (perceptron, linear,",
+        ),
+        ("model: {hidden: [3]}", "model: `name` is missing. Which one is it? (perceptron, linear,"),
+        ("model: {}", "model: `name` is missing. Which one is it? (perceptron, linear,"),
+        ("model: {name: [mlp]}", "model.name: a list is not a model. (perceptron, linear,"),
         ("model: {name: mlp, hidden: 64}", "model.hidden: expected a list or null, got 64. Write [64]."),
         (
             "model: {name: mlp, hidden: '64, 32'}",
@@ -131,7 +134,11 @@ def test_mistakes_elsewhere(line: str, message: str, tmp_path: Path) -> None:
         ("batch_size: fulll", "batch_size: expected a whole number or full, got 'fulll'. Did you mean full?"),
         ("batch_size: 0", "batch_size: expected at least 1 or full, got 0."),
         ("metrics: accuracy", "metrics: expected auto or a list, got 'accuracy'. Write [accuracy]."),
-        ("metrics: [acc]", "metrics.0: expected accuracy, precision, recall, f1, mae, mse, rmse or r2, got 'acc'. Did"),
+        (
+            "metrics: [acc]",
+            "metrics.0: expected accuracy, top5_accuracy, precision, recall, f1, auroc, perplexity, mae, mape, mse, "
+            "rmse or r2, got 'acc'. Did",
+        ),
         ("mode: maximum", "mode: expected auto, min or max, got 'maximum'. Did you mean max?"),
         ("device: gpu", "device: expected auto, cpu, cuda, cuda:N or mps, got 'gpu'. Did you mean 'cuda'?"),
         ("compile: true", "compile: expected false, got true. (torch.compile is not available yet)"),

@@ -7,19 +7,23 @@ from typing import Any
 
 import pytest
 
-from nnzoo.config import Facts, dump, load_config, resolve, to_yaml
+from nnzoo.config import Facts, dump, load_config, model, resolve, to_yaml
 from nnzoo.config.base import listed
 from nnzoo.config.describe import UNIONS
 from nnzoo.config.shipped import shipped_configs
 
 REQUIRED: dict[str, dict[str, Any]] = {
     "random": {"shape": [3]},
+    "cnn": {"blocks": [{"conv": {"out_channels": 2, "kernel_size": [3, 2]}}, {"global_pool": "avg"}]},
+    "torchvision": {"arch": "resnet18"},
     "arrays": {"path": "x.npz", "val_path": "folder with blanks/v: 1.npz"},
     "constant-init": {"val": 0.5},
     "values": {"values": [[1, 2.5e-7], [3, -4e20]]},
     "step": {"step_size": 3},
     "multistep": {"milestones": [3, 10]},
     "exponential": {"gamma": 0.5},
+    "cosine_restarts": {"T_0": 5},
+    "cyclic": {"base_lr": 1e-5},
 }
 SECTIONS = {
     "models": "model",
@@ -33,16 +37,20 @@ SECTIONS = {
 def named(kind: str, name: str) -> dict[str, Any]:
     """A valid config with one section of that name."""
     words: dict[str, Any] = {"data": "iris", "model": {"name": "mlp", "layers": [{"units": 2}]}}
-    key = f"{name}-init" if kind == "initializers" and name == "constant" else name
+    own_words = {("initializers", "constant"): "constant-init", ("activations", "step"): "step-activation"}
+    key = own_words.get((kind, name), name)
     section = {"name": name, **REQUIRED.get(key, {})}
     if kind == "activations":
         words["model"]["layers"] = [{"units": 2, "activation": section}]
+        words["model"]["freeze"] = "hidden.*" if name == "step" else []
     elif kind == "initializers" and name == "values":
         words["model"]["layers"] = [{"units": 2, "init": section}]
     elif kind == "initializers":
         words["init"] = section
     else:
         words[SECTIONS[kind]] = section
+    if kind == "models" and "features" not in listed(model.ModelSection)[name].layouts:  # type: ignore[attr-defined]
+        words["data"] = {"name": "random", "shape": [3, 64, 64]}
     if name in ("mse", "l1", "mae", "huber", "smooth_l1"):
         words["data"] = "sine"
     return words

@@ -217,6 +217,89 @@ BROKEN = [
         "scheduler: {name: cosine, eta_min: 0.1}",
         "scheduler: {name: cosine, eta_min: 0.1}, optimizer: {lr: 0.2}",
     ),
+    (
+        "scheduler.eta_min",
+        "scheduler: {name: cosine_restarts, T_0: 3, eta_min: 0.1}",
+        "scheduler: {name: cosine_restarts, T_0: 3, eta_min: 0.001}",
+    ),
+    (
+        "scheduler.base_lr",
+        "scheduler: {name: cyclic, base_lr: 0.1}",
+        "scheduler: {name: cyclic, base_lr: 0.1}, optimizer: {lr: 0.1}",
+    ),
+    (
+        "scheduler.base_lr",
+        "scheduler: {name: cyclic, base_lr: 0.1, max_lr: 0.05}, optimizer: {lr: 0.2}",
+        "scheduler: {name: cyclic, base_lr: 0.1, max_lr: 0.2}",
+    ),
+    (
+        "scheduler.base_momentum",
+        "scheduler: {name: one_cycle, base_momentum: 0.96}",
+        "scheduler: {name: one_cycle, base_momentum: 0.95}",
+    ),
+    (
+        "scheduler.pct_start",
+        "scheduler: {name: one_cycle, three_phase: true, pct_start: 0.6}",
+        "scheduler: {name: one_cycle, pct_start: 0.6}",
+    ),
+    (
+        "scheduler.cycle_momentum",
+        "scheduler: {name: one_cycle, cycle_momentum: true}, optimizer: rprop",
+        "scheduler: {name: one_cycle, cycle_momentum: true}, optimizer: sgd",
+    ),
+    ("optimizer.etas", "optimizer: {name: rprop, etas: [1.2, 0.5]}", "optimizer: {name: rprop, etas: [0.6, 1.1]}"),
+    (
+        "optimizer.step_sizes",
+        "optimizer: {name: rprop, step_sizes: [1, 0.5]}",
+        "optimizer: {name: rprop, step_sizes: [0.5, 0.5]}",
+    ),
+    (
+        "regularization.l1",
+        "optimizer: lbfgs, regularization: {l1: 0.1}",
+        "optimizer: lbfgs, regularization: {l2: 0.1}, train: {accumulate_grad_batches: 2}",
+    ),
+    ("train.clip_grad_norm", "optimizer: lbfgs, train: {clip_grad_norm: 1}", "train: {clip_grad_norm: 1}"),
+    ("loss", "loss: perceptron, data: sine", "loss: perceptron"),
+    ("loss", "loss: multi_margin, data: sine", "loss: multi_margin"),
+    ("loss", "loss: kl_div, data: sine", "loss: kl_div"),
+    ("loss.class_weights", "loss: {name: focal, class_weights: [1]}", "loss: {name: focal, class_weights: [1, 2, 3]}"),
+    (
+        "model.output.activation",
+        "model: {name: linear, output: {activation: softmax}}, loss: multi_margin",
+        "model: {name: linear, output: {activation: softmax}}, loss: focal",
+    ),
+    (
+        "model.output.activation",
+        "model: {name: linear, output: {activation: sigmoid}}, loss: perceptron",
+        "model: {name: linear, output: {activation: tanh}}, loss: perceptron",
+    ),
+    (
+        "model.output.activation",
+        "model: {name: linear, output: {activation: sigmoid}}, loss: nll",
+        "model: {name: linear, output: {activation: log_softmax}}, loss: nll",
+    ),
+    (
+        "model.output.activation",
+        "model: {name: linear, output: {activation: step}}, loss: perceptron",
+        "model: {name: linear, output: {activation: identity}}, loss: perceptron",
+    ),
+    (
+        "model.activation",
+        "model: {name: mlp, hidden: [3], activation: step}",
+        "model: {name: mlp, hidden: [3], activation: step, freeze: backbone}",
+    ),
+    (
+        "model.layers.1.activation",
+        "model: {name: mlp, layers: [{units: 3}, {units: 3, activation: step}], freeze: ['hidden.1.*']}",
+        "model: {name: mlp, layers: [{units: 3, activation: step}, {units: 3}], freeze: ['hidden.0.*']}",
+    ),
+    ("train.metrics.0", "train: {metrics: [top5_accuracy]}", "data: digits, train: {metrics: [top5_accuracy]}"),
+    (
+        "train.metrics.0",
+        "loss: hinge, train: {metrics: [perplexity]}",
+        "loss: hinge, train: {metrics: [auroc]}",
+    ),
+    ("train.metrics.0", "data: sine, train: {metrics: [auroc]}", "data: sine, train: {metrics: [mape]}"),
     ("scheduler.min_lr", "scheduler: {name: plateau, min_lr: 0.1}", "scheduler: {name: plateau, min_lr: 0.001}"),
 ]
 

@@ -1,15 +1,18 @@
 """Maxout, the step, and the random features of a kernel."""
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
 from sklearn.metrics.pairwise import rbf_kernel
 from torch import nn
 
+import nnzoo
 from nnzoo.errors import UsageError
 from nnzoo.models.activations import Maxout, Step
 from nnzoo.models.kernel import RandomFourierFeatures
+from nnzoo.models.layers import Dense
 
 
 def test_maxout_takes_the_largest_piece_of_each_unit() -> None:
@@ -32,6 +35,46 @@ def test_maxout_says_what_does_not_divide() -> None:
         Maxout(2)(torch.zeros(1, 5))
     with pytest.raises(UsageError, match=r"maxout\.num_pieces: .*got 0"):
         Maxout(0)
+
+
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_a_layer_before_maxout_has_its_pieces(batch_norm: bool) -> None:
+    torch.manual_seed(0)
+    layer = Dense(4, 3, activation=Maxout(5), batch_norm=batch_norm)
+    assert layer.get_parameter("linear.weight").shape == (15, 4)
+    inputs = torch.randn(6, 4)
+    pieces = nn.Sequential(*list(layer)[:-1])(inputs)
+    assert layer.train()(inputs).shape == (6, 3)
+    assert torch.allclose(layer(inputs), pieces.reshape(6, 3, 5).amax(2))
+
+
+def test_an_mlp_of_maxout_units_learns_xor(tmp_path: Path) -> None:
+    config = {
+        "data": "xor",
+        "model": {"name": "mlp", "hidden": [2], "activation": {"name": "maxout", "num_pieces": 3}},
+        "optimizer": {"name": "adam", "lr": 0.05},
+        "train": {"epochs": 200, "early_stopping": None},
+    }
+    run = nnzoo.train(config, runs_dir=tmp_path, quiet=True)
+    assert run.result["num_parameters"] == 2 * 3 * (2 + 1) + 2 * (2 + 1)
+    assert run.metrics["train/accuracy"] == 1
+    again = nnzoo.load(run.run_dir)
+    assert list(again.predict([[0.0, 1.0], [1.0, 1.0]])) == ["1", "0"]
+
+
+def test_frozen_steps_solve_xor_under_a_trained_output(tmp_path: Path) -> None:
+    # OR and AND of the inputs; XOR is the one without the other.
+    hidden = {"name": "values", "values": [[1, 1], [1, 1]], "bias": {"name": "values", "values": [-0.5, -1.5]}}
+    layer = {"units": 2, "activation": "step", "init": hidden}
+    config = {
+        "data": "xor",
+        "model": {"name": "mlp", "layers": [layer], "freeze": "hidden.*"},
+        "loss": "perceptron",
+        "init": {"name": "zeros"},
+        "optimizer": {"name": "sgd", "lr": 1.0},
+        "train": {"epochs": 30, "batch_size": 1, "early_stopping": None, "monitor": "train/accuracy"},
+    }
+    assert nnzoo.train(config, runs_dir=tmp_path, quiet=True).metrics["train/accuracy"] == 1
 
 
 def test_step_is_one_above_zero_alone() -> None:

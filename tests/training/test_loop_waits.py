@@ -13,6 +13,12 @@ from nnzoo.training.loop import CheckpointTimer, end_epoch, train_epoch
 from nnzoo.training.progress import Progress
 from nnzoo.training.signals import StopRequest
 
+METRICS = {
+    "digits": ["accuracy", "top5_accuracy", "auroc"],
+    "breast_cancer": ["f1", "auroc"],
+    "diabetes": ["mape", "r2"],
+}
+
 
 @pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
@@ -21,6 +27,10 @@ from nnzoo.training.signals import StopRequest
     [
         ("digits", {"name": "cross_entropy", "class_weights": "balanced", "label_smoothing": 0.1}),
         ("digits", "bce"),
+        ("digits", {"name": "focal", "class_weights": "balanced"}),
+        ("digits", "kl_div"),
+        ("digits", "multi_margin"),
+        ("digits", "perceptron"),
         ("breast_cancer", "hinge"),
         ("diabetes", "huber"),
     ],
@@ -34,7 +44,12 @@ def test_an_epoch_never_waits(monkeypatch: pytest.MonkeyPatch, data: str, loss: 
             "loss": loss,
             "regularization": {"l1": 1e-4, "l2": 1e-4},
             "scheduler": {"name": "cosine", "interval": "step"},
-            "train": {"device": "cuda", "clip_grad_norm": 1.0, "accumulate_grad_batches": 2},
+            "train": {
+                "device": "cuda",
+                "clip_grad_norm": 1.0,
+                "accumulate_grad_batches": 2,
+                "metrics": METRICS.get(data, "auto"),
+            },
         }
     )
     experiment = prepare(config)

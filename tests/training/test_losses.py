@@ -16,7 +16,17 @@ from nnzoo.config import load_config
 from nnzoo.data import Preprocess, Split
 from nnzoo.training.decoding import Decoder
 from nnzoo.training.evaluate import evaluate
-from nnzoo.training.losses import BCELoss, CrossEntropyLoss, HingeLoss, Reads
+from nnzoo.training.losses import (
+    BCELoss,
+    CrossEntropyLoss,
+    FocalLoss,
+    HingeLoss,
+    KLDivLoss,
+    MultiMarginLoss,
+    PerceptronLoss,
+    Reads,
+    reads_indices,
+)
 from nnzoo.training.metrics import MetricSums
 
 BLOBS: dict[str, Any] = {"name": "blobs", "samples": 60, "classes": 3, "split": {"val": 0, "test": 0}}
@@ -197,11 +207,144 @@ def test_losses_of_values_are_their_formulas(loss: dict[str, Any], formula: Any,
         (BCELoss(), nn.Identity(), numbers(4, 3).sigmoid()),
         (BCELoss(reads="probabilities"), nn.Sigmoid(), numbers(4, 3).sigmoid()),
         (HingeLoss(), nn.Identity(), (numbers(4, 3) > 0).double()),
+        (PerceptronLoss(), nn.Identity(), (numbers(4, 3) > 0).double()),
+        (FocalLoss(), nn.Identity(), torch.tensor([0, 1, 2, 1])),
+        (FocalLoss(gamma=0.5, reads="probabilities"), nn.Softmax(1), numbers(4, 3).softmax(1)),
+        (
+            FocalLoss(gamma=3.5, class_weights=torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64)),
+            nn.LogSoftmax(1),
+            torch.tensor([0, 1, 2, 1]),
+        ),
+        (KLDivLoss(), nn.Identity(), numbers(4, 3).softmax(1)),
+        (MultiMarginLoss(p=2, margin=0.7), nn.Identity(), torch.tensor([0, 1, 2, 1])),
+        (MultiMarginLoss(p=2), nn.Identity(), numbers(4, 3).softmax(1)),
     ],
 )
 def test_gradients_are_those_of_finite_differences(loss: nn.Module, activation: nn.Module, targets: Tensor) -> None:
     logits = numbers(4, 3, seed=5).requires_grad_()
     assert torch.autograd.gradcheck(lambda x: loss(activation(x), targets), logits)
+
+
+INDICES = torch.tensor([0, 1, 2, 3, 3, 2, 1, 0, 0])
+WEIGHTS = [1.0, 2.0, 0.5, 3.0]
+
+
+def four_classes(loss: dict[str, Any], activation: str = "identity") -> nn.Module:
+    model = {"name": "linear", "output": {"activation": activation}}
+    return loss_of(loss, data=BLOBS | {"classes": 4}, model=model).double()
+
+
+ENDS = {"identity": nn.Identity(), "softmax": nn.Softmax(1), "log_softmax": nn.LogSoftmax(1)}
+
+
+@pytest.mark.parametrize("ending", ["identity", "softmax", "log_softmax"])
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+@pytest.mark.parametrize("weights", [None, WEIGHTS])
+def test_nll_is_torchs_of_log_probabilities(ending: str, reduction: str, weights: list[float] | None) -> None:
+    logits = numbers(9, 4)
+    loss = four_classes({"name": "nll", "reduction": reduction, "class_weights": weights}, ending)
+    weight = None if weights is None else torch.tensor(weights, dtype=torch.float64)
+    expected = value_and_gradient(nn.NLLLoss(weight, reduction=reduction), nn.LogSoftmax(1), logits, INDICES)
+    torch.testing.assert_close(value_and_gradient(loss, ENDS[ending], logits, INDICES), expected)
+    cross_entropy = four_classes({"name": "cross_entropy", "reduction": reduction, "class_weights": weights})
+    torch.testing.assert_close(value_and_gradient(cross_entropy, nn.Identity(), logits, INDICES), expected)
+
+
+@pytest.mark.parametrize("ending", ["identity", "softmax", "log_softmax"])
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
+def test_focal_is_the_formula_of_the_paper(ending: str, reduction: str, gamma: float) -> None:
+    logits = numbers(9, 4)
+    words = {"name": "focal", "gamma": gamma, "reduction": reduction, "class_weights": WEIGHTS}
+    p = logits.softmax(1)[torch.arange(9), INDICES]
+    alpha = torch.tensor(WEIGHTS, dtype=torch.float64)[INDICES]
+    expected = (-alpha * (1 - p) ** gamma * p.log()).sum() / (alpha.sum() if reduction == "mean" else 1)
+    torch.testing.assert_close(four_classes(words, ending)(ENDS[ending](logits), INDICES), expected)
+
+
+@pytest.mark.parametrize("soft", [False, True])
+def test_focal_with_gamma_0_is_cross_entropy(soft: bool) -> None:
+    logits, targets = numbers(9, 4), numbers(9, 4, seed=2).softmax(1) if soft else INDICES
+    expected = value_and_gradient(CrossEntropyLoss(), nn.Identity(), logits, targets)
+    torch.testing.assert_close(value_and_gradient(FocalLoss(gamma=0), nn.Identity(), logits, targets), expected)
+
+
+def test_focal_of_a_sample_that_is_surely_right_has_a_gradient() -> None:
+    logits = torch.tensor([[200.0, 0.0]])
+    for gamma in (0.1, 0.5, 2.0):
+        value, gradient = value_and_gradient(FocalLoss(gamma=gamma), nn.Identity(), logits, torch.tensor([0]))
+        assert float(value) == 0
+        assert gradient.isfinite().all()
+
+
+@pytest.mark.parametrize("ending", ["identity", "softmax", "log_softmax"])
+def test_kl_div_is_torchs_and_cross_entropy_less_the_entropy(ending: str) -> None:
+    logits, targets = numbers(9, 4), numbers(9, 4, seed=2).softmax(1)
+    loss = four_classes({"name": "kl_div"}, ending)
+    log_p = logits.log_softmax(1)
+    value = loss(ENDS[ending](logits), targets)
+    torch.testing.assert_close(value, nn.KLDivLoss(reduction="batchmean")(log_p, targets))
+    entropy = -(targets * targets.log()).sum(1).mean()
+    torch.testing.assert_close(value, CrossEntropyLoss()(logits, targets) - entropy)
+    one_hot = F.one_hot(INDICES, 4).double()
+    for reduction in ("mean", "sum"):
+        expected = F.cross_entropy(logits, INDICES, reduction=reduction)
+        summed = four_classes({"name": "kl_div", "reduction": reduction}, ending)
+        torch.testing.assert_close(summed(ENDS[ending](logits), INDICES), expected)
+        torch.testing.assert_close(summed(ENDS[ending](logits), one_hot), expected)
+
+
+@pytest.mark.parametrize("p", [1, 2])
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+@pytest.mark.parametrize("weights", [None, WEIGHTS])
+def test_multi_margin_is_torchs(p: int, reduction: str, weights: list[float] | None) -> None:
+    outputs = numbers(9, 4)
+    weight = None if weights is None else torch.tensor(weights, dtype=torch.float64)
+    words = {"name": "multi_margin", "p": p, "margin": 0.5, "reduction": reduction, "class_weights": weights}
+    loss = four_classes(words)
+    expected = nn.MultiMarginLoss(p, 0.5, weight, reduction=reduction)(outputs, INDICES)
+    torch.testing.assert_close(loss(outputs, INDICES), expected)
+    torch.testing.assert_close(loss(outputs, F.one_hot(INDICES, 4).double()), expected)
+
+
+def test_perceptron_is_scikit_learns_and_its_gradient_rosenblatts_rule() -> None:
+    from sklearn.linear_model import SGDClassifier
+
+    outputs, targets = numbers(40, 1), (numbers(40, 1, seed=4) > 0.2).double()
+    signs = 2 * targets - 1
+    expected = (-signs * outputs).clamp_min(0)
+    torch.testing.assert_close(PerceptronLoss()(outputs, targets), expected.mean())
+    torch.testing.assert_close(PerceptronLoss(reduction="sum")(outputs, targets), expected.sum())
+    # One sample a step, from zero, as in the paper: w <- w + (t - step(w x + b)) x.
+    inputs = numbers(40, 3, seed=4)
+    known = SGDClassifier(loss="perceptron", penalty=None, learning_rate="constant", eta0=1.0, shuffle=False)
+    weight, bias = torch.zeros(3, dtype=torch.float64), torch.zeros((), dtype=torch.float64)
+    layer = nn.Linear(3, 1).double()
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    for x, t in zip(inputs, targets[:, 0], strict=True):
+        layer.zero_grad()
+        PerceptronLoss()(layer(x.unsqueeze(0)), t.reshape(1, 1)).backward()
+        error = t - float(weight @ x + bias > 0)
+        weight, bias = weight + error * x, bias + error
+        with torch.no_grad():
+            for parameter in layer.parameters():
+                assert parameter.grad is not None
+                parameter.sub_(parameter.grad)
+    torch.testing.assert_close(layer.weight.detach()[0], weight)
+    torch.testing.assert_close(layer.bias.detach()[0], bias)
+    known.partial_fit(inputs.numpy(), targets[:, 0].numpy(), classes=[0, 1])
+    # scikit-learn counts an output of 0 as wrong for either class. The first sample alone has it, and is a yes.
+    assert targets[0] == 1
+    np.testing.assert_allclose(known.coef_[0], weight.numpy(), rtol=1e-9)
+
+
+def test_the_gradient_of_the_perceptron_at_0_is_that_of_the_answer_no() -> None:
+    outputs = torch.zeros(2, 1)
+    _, gradient = value_and_gradient(
+        PerceptronLoss(reduction="sum"), nn.Identity(), outputs, torch.tensor([[1.0], [0]])
+    )
+    assert gradient.tolist() == [[-1.0], [0.0]]
 
 
 @pytest.mark.parametrize("size", [30.0, 300.0, 3e4])
@@ -216,6 +359,11 @@ def test_gradients_are_those_of_finite_differences(loss: nn.Module, activation: 
             ),
             nn.Softmax(1),
         ),
+        (FocalLoss(), nn.Identity()),
+        (FocalLoss(reads="probabilities", gamma=0.5), nn.Softmax(1)),
+        (KLDivLoss(reads="probabilities"), nn.Softmax(1)),
+        (MultiMarginLoss(), nn.Identity()),
+        (PerceptronLoss(), nn.Identity()),
         (BCELoss(), nn.Identity()),
         (BCELoss(reads="probabilities"), nn.Sigmoid()),
         (HingeLoss(), nn.Identity()),
@@ -224,7 +372,7 @@ def test_gradients_are_those_of_finite_differences(loss: nn.Module, activation: 
 def test_extreme_logits_stay_finite(loss: nn.Module, activation: nn.Module, size: float) -> None:
     logits = torch.tensor([[size, -size, 0.0], [-size, size, size], [-size, -size, size]])
     indices = torch.tensor([1, 0, 2])
-    targets = indices if isinstance(loss, CrossEntropyLoss) else F.one_hot(indices, 3).float()
+    targets = indices if reads_indices(loss) else F.one_hot(indices, 3).float()
     value, gradient = value_and_gradient(loss, activation, logits, targets)
     assert value.isfinite()
     assert gradient.isfinite().all()
@@ -238,10 +386,14 @@ def test_extreme_logits_stay_finite(loss: nn.Module, activation: nn.Module, size
         CrossEntropyLoss(reduction="sum"),
         CrossEntropyLoss(class_weights=torch.tensor([1.0, 5.0, 25.0])),
         CrossEntropyLoss(class_weights=torch.tensor([1.0, 5.0, 25.0]), label_smoothing=0.1),
+        FocalLoss(class_weights=torch.tensor([1.0, 5.0, 25.0])),
+        KLDivLoss(),
+        MultiMarginLoss(class_weights=torch.tensor([1.0, 5.0, 25.0])),
+        MultiMarginLoss(reduction="sum"),
     ],
 )
 @pytest.mark.parametrize("soft", [False, True])
-def test_the_loss_of_a_split_does_not_depend_on_the_batch_size(loss: CrossEntropyLoss, soft: bool) -> None:
+def test_the_loss_of_a_split_does_not_depend_on_the_batch_size(loss: nn.Module, soft: bool) -> None:
     indices = torch.arange(23) % 3
     split = Split(numbers(23, 3).float(), numbers(23, 3, seed=2).softmax(1).float() if soft else indices)
     expected = float(loss(split.inputs, split.targets))

@@ -14,7 +14,7 @@ from nnzoo.training.decoding import Decoder
 from nnzoo.training.metrics import MetricSums
 
 LABELS = ("accuracy", "precision", "recall", "f1")
-VALUES = ("mae", "mse", "rmse", "r2")
+VALUES = ("mae", "mape", "mse", "rmse", "r2")
 
 
 def measure(
@@ -91,6 +91,7 @@ def of_values(truth: Tensor, values: Tensor) -> dict[str, float]:
         "mse": sklearn.metrics.mean_squared_error(truth, values),
         "rmse": sklearn.metrics.root_mean_squared_error(truth, values),
         "r2": sklearn.metrics.r2_score(truth, values),
+        "mape": sklearn.metrics.mean_absolute_percentage_error(truth, values),
     }
 
 
@@ -125,9 +126,91 @@ def test_values_are_measured_in_the_targets_own_unit() -> None:
     assert 1 < found["mae"] < 4
 
 
+def draws(num_classes: int) -> tuple[Tensor, Tensor]:
+    """Outputs with ties, and class indices."""
+    return (draw(97, num_classes) * 2).round() / 2, (torch.arange(97) * 7) % num_classes
+
+
+@pytest.mark.parametrize("reads", ["logits", "log_probabilities", "probabilities", "log_odds", "values"])
+@pytest.mark.parametrize("num_classes", [2, 4])
+@pytest.mark.parametrize("batch_size", [97, 10])
+def test_auroc_and_perplexity_are_scikit_learns_on_the_same_probabilities(
+    reads: Any, num_classes: int, batch_size: int
+) -> None:
+    outputs, indices = draws(num_classes)
+    units = 1 if num_classes == 2 and reads in ("log_odds", "values") else num_classes
+    outputs = outputs[:, :units]
+    if reads == "log_probabilities":
+        outputs = outputs.log_softmax(1)
+    elif reads in ("probabilities", "values"):
+        outputs = outputs.sigmoid() if units == 1 else outputs.softmax(1)
+    decoder = Decoder("classification", reads, num_classes)
+    targets = decoder.encode(indices, indices=units == num_classes and reads not in ("log_odds", "values"))
+    # scikit-learn wants sums nearer to 1 than float32 gives.
+    probabilities = decoder.probabilities(outputs).double()
+    precise = probabilities / probabilities.sum(1, keepdim=True)
+    found = measure(("auroc", "perplexity"), decoder, outputs, targets, batch_size)
+    scores = probabilities[:, 1] if num_classes == 2 else precise
+    expected = sklearn.metrics.roc_auc_score(indices, scores, multi_class="ovr", average="macro")
+    assert found["auroc"] == pytest.approx(expected, abs=1e-3 if num_classes > 2 else 1e-12)
+    areas = [sklearn.metrics.roc_auc_score(indices == k, probabilities[:, k]) for k in range(num_classes)]
+    assert found["auroc"] == pytest.approx(areas[1] if num_classes == 2 else np.mean(areas), rel=1e-12)
+    assert found["perplexity"] == pytest.approx(np.exp(sklearn.metrics.log_loss(indices, precise)), rel=1e-5)
+
+
+def test_auroc_of_margins_and_of_several_labels() -> None:
+    margins, indices = draws(2)
+    for units in (1, 2):
+        decoder = Decoder("classification", "margins", 2)
+        scores = margins[:, 0] if units == 1 else margins[:, 1] - margins[:, 0]
+        found = measure(("auroc",), decoder, margins[:, :units], decoder.encode(indices, indices=units == 2), 10)
+        assert found["auroc"] == pytest.approx(sklearn.metrics.roc_auc_score(indices, scores), rel=1e-12)
+    outputs, labels = draws(3)[0], (draw(97, 3, seed=1) > 0.4).float()
+    found = measure(("auroc",), Decoder("multilabel", "log_odds", 3), outputs, labels, 10)
+    assert found["auroc"] == pytest.approx(sklearn.metrics.roc_auc_score(labels, outputs, average="macro"), rel=1e-12)
+    # A label that every sample has, or none, has no curve.
+    labels[:, 1] = 1
+    found = measure(("auroc",), Decoder("multilabel", "log_odds", 3), outputs, labels)
+    areas = [sklearn.metrics.roc_auc_score(labels[:, k], outputs[:, k]) for k in (0, 2)]
+    assert found["auroc"] == pytest.approx(np.mean(areas), rel=1e-12)
+
+
+def test_auroc_of_one_class_alone_or_of_nan_is_not_a_number() -> None:
+    decoder = Decoder("classification", "log_odds", 2)
+    assert np.isnan(measure(("auroc",), decoder, draw(5, 1), torch.ones(5, 1))["auroc"])
+    outputs, targets = draw(6, 1), torch.tensor([[0.0], [1.0]] * 3)
+    outputs[2] = float("nan")
+    assert np.isnan(measure(("auroc",), decoder, outputs, targets)["auroc"])
+
+
+def test_perplexity_of_log_odds_does_not_underflow() -> None:
+    decoder = Decoder("classification", "log_odds", 2)
+    found = measure(("perplexity",), decoder, torch.tensor([[-200.0]]), torch.tensor([[1.0]]))
+    assert found["perplexity"] == pytest.approx(np.exp(200.0))
+
+
+@pytest.mark.parametrize("num_classes", [6, 11])
+def test_top5_accuracy_is_scikit_learns(num_classes: int) -> None:
+    outputs, indices = draws(num_classes)
+    decoder = Decoder("classification", "logits", num_classes)
+    expected = sklearn.metrics.top_k_accuracy_score(indices, outputs, k=5, labels=np.arange(num_classes))
+    for batch_size in (97, 10):
+        found = measure(("accuracy", "top5_accuracy"), decoder, outputs, indices, batch_size)
+        assert found["top5_accuracy"] == pytest.approx(expected)
+    outputs[0] = float("nan")
+    worse = measure(("top5_accuracy",), decoder, outputs[:1], indices[:1])
+    assert worse["top5_accuracy"] == 0
+
+
 CASES = [
     (LABELS, Decoder("classification", "logits", 5), draw(101, 5), torch.arange(101) % 5),
-    (LABELS, Decoder("multilabel", "log_odds", 5), draw(101, 5), (draw(101, 5, seed=1) > 0).float()),
+    (
+        ("auroc", "perplexity", "top5_accuracy"),
+        Decoder("classification", "logits", 7),
+        draw(101, 7),
+        torch.arange(101) % 7,
+    ),
+    ((*LABELS, "auroc"), Decoder("multilabel", "log_odds", 5), draw(101, 5), (draw(101, 5, seed=1) > 0).float()),
     (VALUES, Decoder("regression", "values"), draw(101, 5), draw(101, 5, seed=1)),
 ]
 

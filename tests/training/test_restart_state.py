@@ -1,14 +1,18 @@
 """A training that is stopped anywhere and built again goes on as if it had not been."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
 from nnzoo.config import load_config
+from nnzoo.config.base import members
+from nnzoo.config.optimizer import OptimizerSection
 from nnzoo.experiment.prepare import Experiment, prepare
 from nnzoo.experiment.train import build_state
+from nnzoo.run.checkpoint import load_checkpoint, save_checkpoint
 from nnzoo.training.loop import fit
 from nnzoo.training.progress import Progress
 from nnzoo.training.signals import StopRequest
@@ -19,6 +23,11 @@ SCHEDULERS: dict[str, Any] = {
     "cosine by steps": {"name": "cosine", "interval": "step", "warmup_epochs": 1},
     "plateau": {"name": "plateau", "patience": 0, "factor": 0.5, "threshold": 0.5, "warmup_epochs": 1},
     "exponential": {"name": "exponential", "gamma": 0.7, "warmup_epochs": 2},
+    "linear": {"name": "linear", "warmup_epochs": 1},
+    "polynomial": {"name": "polynomial", "power": 2, "interval": "step"},
+    "cosine_restarts": {"name": "cosine_restarts", "T_0": 2, "T_mult": 2, "interval": "step"},
+    "one_cycle": {"name": "one_cycle", "warmup_epochs": 1},
+    "cyclic": {"name": "cyclic", "base_lr": 0.01, "step_size_up": 3, "mode": "triangular2"},
 }
 
 
@@ -44,9 +53,15 @@ def build(scheduler: str, optimizer: str) -> tuple[Experiment, TrainState]:
             "loss": {"name": "cross_entropy", "class_weights": [1, 2, 3]},
             "optimizer": {"name": optimizer, "lr": 0.05},
             "scheduler": SCHEDULERS[scheduler],
-            "regularization": {"l1": 1e-3, "l2": 1e-3},
+            "regularization": {"l1": 0.0 if optimizer == "lbfgs" else 1e-3, "l2": 1e-3},
             # 48 samples: four full batches, whose last joins the next one; three steps an epoch.
-            "train": {"epochs": 4, "batch_size": 10, "accumulate_grad_batches": 2, "early_stopping": {"patience": 2}},
+            "train": {
+                "epochs": 4,
+                "batch_size": 10,
+                "accumulate_grad_batches": 2,
+                "early_stopping": {"patience": 2},
+                "metrics": ["accuracy", "auroc", "perplexity"],
+            },
         }
     )
     experiment = prepare(config)
@@ -71,16 +86,22 @@ def rows(state: TrainState) -> Iterator[dict[str, float]]:
         yield {key: value for key, value in row.items() if key != "seconds"}
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
-@pytest.mark.parametrize("scheduler", list(SCHEDULERS))
-def test_stopped_after_any_step(scheduler: str, optimizer: str) -> None:
+@pytest.mark.parametrize(
+    ("optimizer", "scheduler"),
+    [
+        *((optimizer, scheduler) for scheduler in SCHEDULERS for optimizer in ("adamw", "sgd")),
+        *((optimizer, "one_cycle") for optimizer in members(OptimizerSection) if optimizer not in ("adamw", "sgd")),
+    ],
+)
+def test_stopped_after_any_step(scheduler: str, optimizer: str, tmp_path: Path) -> None:
     experiment, whole = build(scheduler, optimizer)
     status = run(experiment, whole)
     assert whole.step > 6
     for stop_at in range(1, whole.step):
         _, first = build(scheduler, optimizer)
         assert run(experiment, first, stop_at=stop_at) == "interrupted"
-        saved = first.state_dict()
+        save_checkpoint(tmp_path / "last.pt", first.state_dict())
+        saved = load_checkpoint(tmp_path / "last.pt")
         _, second = build(scheduler, optimizer)
         torch.rand(stop_at)
         second.load_state_dict(saved)

@@ -6,10 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 import nnzoo
+from nnzoo.build import build_optimizer, build_schedule
+from nnzoo.config import load_config
 from nnzoo.training.schedules import Schedule
 
 LR = 0.5
@@ -29,6 +32,18 @@ def rates(tmp_path: Path, scheduler: object, *, epochs: int, **train: Any) -> li
         return [float(row["lr"]) for row in csv.DictReader(file)]
 
 
+def cosine(lowest: float, t: float, length: float, highest: float = LR) -> float:
+    return lowest + (highest - lowest) * (1 + math.cos(math.pi * t / length)) / 2
+
+
+def one_cycle(t: float, length: int, top: float) -> float:
+    """Smith & Topin 2018 with cosines: up in the first 30 %, then down."""
+    peak = 0.3 * length - 1
+    if t <= peak:
+        return cosine(top / 25, peak - t, peak, top)
+    return cosine(top / 25e4, t - peak, length - 1 - peak, top)
+
+
 @pytest.mark.parametrize(
     ("scheduler", "formula"),
     [
@@ -40,6 +55,47 @@ def rates(tmp_path: Path, scheduler: object, *, epochs: int, **train: Any) -> li
         ),
         ({"name": "exponential", "gamma": 0.97}, lambda t: LR * 0.97**t),
         ({"name": "cosine", "eta_min": 0.1}, lambda t: 0.1 + (LR - 0.1) * (1 + math.cos(math.pi * t / 170)) / 2),
+        (
+            {"name": "linear"},
+            lambda t: LR * (1 / 3 + 2 / 3 * t / 170),
+        ),
+        (
+            {"name": "linear", "start_factor": 1.0, "end_factor": 0.1, "total_iters": 60},
+            lambda t: LR * (1 - 0.9 * min(t, 60) / 60),
+        ),
+        ({"name": "polynomial"}, lambda t: LR * (1 - t / 170)),
+        ({"name": "polynomial", "power": 2, "total_iters": 100}, lambda t: LR * (1 - min(t, 100) / 100) ** 2),
+        ({"name": "cosine_restarts", "T_0": 20, "eta_min": 0.1}, lambda t: cosine(0.1, t % 20, 20)),
+        (
+            {"name": "cosine_restarts", "T_0": 20, "T_mult": 2},
+            lambda t: next(cosine(0, t - start, 20 + start) for start in (140, 60, 20, 0) if t >= start),
+        ),
+        ({"name": "one_cycle", "interval": "epoch"}, lambda t: one_cycle(t, 170, LR)),
+        (
+            {"name": "one_cycle", "interval": "epoch", "max_lr": 0.1, "total_steps": 50},
+            lambda t: one_cycle(min(t, 49), 50, 0.1),
+        ),
+        (
+            {"name": "one_cycle", "anneal_strategy": "linear", "three_phase": True, "pct_start": 0.2, "div_factor": 4},
+            lambda t: float(np.interp(t, [0, 33, 66, 169], [LR / 4, LR, LR / 4, LR / 4e4])),
+        ),
+        # A rise of a single step starts at the top.
+        (
+            {"name": "one_cycle", "anneal_strategy": "linear", "pct_start": 1 / 170},
+            lambda t: float(np.interp(t, [0, 169], [LR, LR / 25e4])),
+        ),
+        (
+            {"name": "cyclic", "base_lr": 0.1, "step_size_up": 10, "step_size_down": 30},
+            lambda t: float(np.interp(t % 40, [0, 10, 40], [0.1, LR, 0.1])),
+        ),
+        (
+            {"name": "cyclic", "base_lr": 0.1, "max_lr": 0.3, "step_size_up": 10, "mode": "triangular2"},
+            lambda t: 0.1 + 0.2 * (1 - abs(t % 20 - 10) / 10) / 2 ** (t // 20),
+        ),
+        (
+            {"name": "cyclic", "base_lr": 0.1, "step_size_up": 10, "mode": "exp_range", "gamma": 0.99},
+            lambda t: 0.1 + 0.4 * (1 - abs(t % 20 - 10) / 10) * 0.99**t,
+        ),
         ({"name": "cosine", "T_max": 200}, lambda t: LR * (1 + math.cos(math.pi * t / 200)) / 2),
     ],
 )
@@ -54,6 +110,60 @@ def test_interval_step_counts_steps(tmp_path: Path) -> None:
     assert found == pytest.approx([LR * 0.9 ** (4 * epoch + 3) for epoch in range(5)])
     found = rates(tmp_path, {"name": "cosine", "interval": "step"}, epochs=5)
     assert found == pytest.approx([LR * (1 + math.cos(math.pi * (4 * e + 3) / 20)) / 2 for e in range(5)])
+
+
+def test_one_cycle_and_cyclic_count_steps_unless_said_otherwise(tmp_path: Path) -> None:
+    found = rates(tmp_path, "one_cycle", epochs=5)
+    assert found == pytest.approx([one_cycle(4 * e + 3, 20, LR) for e in range(5)])
+    found = rates(tmp_path, {"name": "cyclic", "base_lr": 0.1, "step_size_up": 6}, epochs=5)
+    assert found == pytest.approx([0.1 + 0.4 * (1 - abs((4 * e + 3) % 12 - 6) / 6) for e in range(5)])
+    found = rates(tmp_path, {"name": "cyclic", "base_lr": 0.1, "step_size_up": 6, "interval": "epoch"}, epochs=5)
+    assert found == pytest.approx([0.1 + 0.4 * e / 6 for e in range(5)])
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "formula"),
+    [
+        ({"name": "linear"}, lambda t, length: LR * (1 / 3 + 2 / 3 * t / length)),
+        ({"name": "polynomial", "power": 3}, lambda t, length: LR * (1 - t / length) ** 3),
+        ({"name": "cosine_restarts", "T_0": 3}, lambda t, length: cosine(0, t % 3, 3)),
+        ({"name": "one_cycle"}, lambda t, length: one_cycle(t, length, LR)),
+        (
+            {"name": "cyclic", "base_lr": 0.2, "step_size_up": 2},
+            lambda t, length: 0.2 + 0.3 * (1 - abs(t % 4 - 2) / 2),
+        ),
+    ],
+)
+@pytest.mark.parametrize("interval", ["epoch", "step"])
+def test_every_schedule_starts_after_the_warm_up(
+    tmp_path: Path, scheduler: dict[str, Any], formula: Callable[[int, int], float], interval: str
+) -> None:
+    # The warm-up rises to where the schedule starts, and a length left out is what it leaves.
+    found = rates(tmp_path, scheduler | {"warmup_epochs": 2, "interval": interval}, epochs=7)
+    start = formula(0, 5)
+    times, length = (range(5), 5) if interval == "epoch" else ([3, 7, 11, 15, 19], 20)
+    assert found == pytest.approx([start / 2, start, *(formula(t, length) for t in times)], abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "moves"),
+    [("adamw", True), ({"name": "sgd", "momentum": 0.5}, True), ("sgd", False), ("rprop", False), ("lbfgs", False)],
+)
+@pytest.mark.parametrize("scheduler", ["one_cycle", {"name": "cyclic", "base_lr": 1e-4, "step_size_up": 3}])
+def test_momentum_falls_while_lr_rises(optimizer: object, moves: bool, scheduler: object) -> None:
+    config = load_config({"data": "or", "model": "linear", "optimizer": optimizer, "scheduler": scheduler})
+    chosen = build_optimizer(config, torch.nn.Linear(2, 2))
+    schedule = build_schedule(config, chosen, 10)
+    group = chosen.param_groups[0]
+    pairs = []
+    for _ in range(4):
+        pairs.append((schedule.lr, group["betas"][0] if "betas" in group else group.get("momentum", 0)))
+        chosen._opt_called = True  # type: ignore[attr-defined]
+        schedule.after_step()
+    assert pairs[0][0] < pairs[1][0] < pairs[3][0]
+    assert (pairs[0][1] > pairs[1][1] > pairs[3][1]) == moves
+    if not moves:
+        assert len({momentum for _, momentum in pairs}) == 1
 
 
 @pytest.mark.parametrize("interval", ["epoch", "step"])

@@ -1,0 +1,127 @@
+"""The classification models of torchvision, made for any number of channels and outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+from torch import nn
+
+from nnzoo.errors import UsageError
+from nnzoo.models.alexnet import AveragedTo
+from nnzoo.models.cnn import image_shape
+
+_AVERAGED = {"alexnet": 6, "vgg": 7}
+"""Models whose last maps are averaged to a size, and that size."""
+
+
+def torchvision_net(
+    arch: str, *, input_shape: Sequence[int], out_features: int, weights: str | None = None, download: bool = True
+) -> nn.Module:
+    """A classification model of torchvision: (N, C, H, W) -> (N, out_features).
+
+    GoogLeNet and Inception come without their auxiliary outputs. With pretrained weights the last layer alone is new.
+    Without them the model starts as torchvision starts it, and for other than 3 channels the first convolution is one
+    of that many, started as PyTorch starts it. Vision transformers are made for the size of the images.
+
+    Args:
+        arch: torchvision's name.
+        input_shape: (C, H, W).
+        out_features: Output units.
+        weights: The name of pretrained weights, or DEFAULT; None to start anew.
+        download: Whether the weights are got. Without, the model is made as with them, but with numbers of its own,
+            for weights that come from elsewhere.
+
+    Raises:
+        UsageError: No such model or weights, or images that the model can't take.
+    """
+    from torchvision import models
+
+    channels, height, width = image_shape(input_shape, model=arch)
+    if arch not in models.list_models(module=models):
+        raise UsageError(f"torchvision has no classification model '{arch}'.", where="model.arch")
+    options: dict[str, Any] = {}
+    if arch in ("googlenet", "inception_v3"):
+        # init_weights: GoogLeNet's and Inception's own; leaving it out only warns that it is slow.
+        options = {"aux_logits": False, "init_weights": weights is None}
+    if arch.startswith(("vit_", "maxvit_")):
+        options = _sized(arch, height, width, pretrained=weights is not None)
+    if weights is None:
+        net: Any = models.get_model(arch, num_classes=out_features, **options)
+        if channels != 3:
+            _replace(net, _first(net), in_channels=channels)
+    else:
+        net = _pretrained(arch, weights, channels, options, download=download)
+        _replace(net, _last(net), out_features=out_features)
+    for prefix, size in _AVERAGED.items():
+        if arch.startswith(prefix):
+            net.avgpool = AveragedTo(size)
+    net.head_name = _last(net)
+    return cast("nn.Module", net)
+
+
+def _pretrained(arch: str, weights: str, channels: int, options: dict[str, Any], *, download: bool) -> nn.Module:
+    """The model for 1000 classes with its weights."""
+    from torchvision import models
+
+    known = models.get_model_weights(arch)
+    names = [entry.name for entry in known]
+    if weights not in ("DEFAULT", *names):
+        allowed = ", ".join(["DEFAULT", *names])
+        raise UsageError(f"{arch} has no weights '{weights}' (allowed {allowed}).", where="model.weights")
+    if channels != 3:
+        raise UsageError(
+            f"pretrained weights are for images of 3 channels (got {channels}). Repeat the channel, or leave them out.",
+            where="model.weights",
+        )
+    if download:
+        return cast("nn.Module", models.get_model(arch, weights=weights, **options))
+    net: Any = models.get_model(arch, **options)
+    if hasattr(net, "transform_input"):
+        net.transform_input = True
+    return cast("nn.Module", net)
+
+
+def _sized(arch: str, height: int, width: int, *, pretrained: bool) -> dict[str, Any]:
+    """What a transformer must be told of the size of the images."""
+    size: dict[str, Any]
+    if arch == "maxvit_t":
+        multiple, size = 224, {"input_size": (height, width)}
+    else:
+        multiple, size = int(arch.rsplit("_", 1)[1]), {"image_size": height}
+    if height != width or height % multiple or (pretrained and height != 224):
+        fits = "of 224 x 224" if pretrained else f"with sides of one multiple of {multiple}"
+        raise UsageError(f"{arch} needs square images {fits} (got {height} x {width}). Resize them.", where="model")
+    return {} if pretrained else size
+
+
+def _first(net: nn.Module) -> str:
+    names: list[str] = [name for name, module in net.named_modules() if isinstance(module, nn.Conv2d)]
+    return names[0]
+
+
+def _last(net: nn.Module) -> str:
+    """The layer with the outputs: the last linear one, or convolution."""
+    names: list[str] = [name for name, module in net.named_modules() if isinstance(module, nn.Linear | nn.Conv2d)]
+    return names[-1]
+
+
+def _replace(net: nn.Module, name: str, **changes: int) -> None:
+    """A layer in place of another one, alike but for what changes."""
+    layer: Any = net.get_submodule(name)
+    bias = layer.bias is not None
+    new: nn.Module
+    if isinstance(layer, nn.Linear):
+        new = nn.Linear(layer.in_features, changes["out_features"], bias=bias)
+    else:
+        new = nn.Conv2d(
+            changes.get("in_channels", layer.in_channels),
+            changes.get("out_features", layer.out_channels),
+            layer.kernel_size,
+            stride=layer.stride,
+            padding=layer.padding,
+            dilation=layer.dilation,
+            groups=layer.groups,
+            bias=bias,
+        )
+    net.set_submodule(name, new)
