@@ -26,9 +26,9 @@ class RecurrentNet(nn.Module):
     layer. The cells are Elman's h_t = f(U x_t + W h_{t-1}) (1990), the LSTM with forget gates (Hochreiter &
     Schmidhuber 1997, Gers et al. 2000) and the GRU (Cho et al. 2014; the reset gate after the product, as in cuDNN).
 
-    A sample's result does not depend on what stands past its length, not even through rounding or NaN, nor, to
-    rounding, on how much does: states past it are never pooled, and the backward direction starts at a sample's own
-    last step. With pooling `none` the outputs past a length mean nothing.
+    Padding never changes a result: states past a sample's length are not pooled, and the backward direction starts at
+    the sample's own last step. Results are the same to the bit whatever stands there, NaN too, and to rounding however
+    much does. With pooling `none` the outputs past a length mean nothing.
 
     Args:
         input_size: Numbers a step; None where `num_tokens` is given.
@@ -132,7 +132,7 @@ class RecurrentNet(nn.Module):
             return states
         if self.pooling == "last":
             forward, *backward = states.chunk(1 + self.bidirectional, dim=2)
-            last = forward[:, -1] if lengths is None else forward[torch.arange(lengths.shape[0]), lengths - 1]
+            last = forward[:, -1] if lengths is None else _last(forward, lengths)
             return torch.cat([last, *(states[:, 0] for states in backward)], dim=1)
         if lengths is None:
             return states.mean(1) if self.pooling == "mean" else states.amax(1)
@@ -147,6 +147,11 @@ def _past(steps: Tensor, lengths: Tensor) -> Tensor:
     return torch.arange(steps.shape[1], device=steps.device) >= lengths.unsqueeze(1)
 
 
+def _last(states: Tensor, lengths: Tensor) -> Tensor:
+    """Each sample's state at its own last step: (N, T, S), (N,) -> (N, S)."""
+    return states[torch.arange(states.shape[0], device=states.device), lengths - 1]
+
+
 def _both_ways(layer: nn.Module, steps: Tensor, lengths: Tensor) -> Tensor:
     """One bidirectional layer over samples of different lengths: (N, T, F) -> (N, T, 2 * hidden_size).
 
@@ -154,15 +159,16 @@ def _both_ways(layer: nn.Module, steps: Tensor, lengths: Tensor) -> Tensor:
     backward direction starts at each sample's last step. Twice the work of the layer alone, but no packed sequence:
     nothing waits for the lengths, and it exports.
     """
-    padding = steps.shape[1] - lengths
-    behind, in_front = layer(torch.cat([steps, _roll(steps, padding)]))[0].tensor_split(2)
-    forward, _ = behind.chunk(2, dim=2)
-    _, backward = in_front.chunk(2, dim=2)
-    return torch.cat([forward, _roll(backward, -padding)], dim=2)
+    num_samples, num_steps, _ = steps.shape
+    padding = num_steps - lengths
+    states = layer(torch.cat([steps, _shift(steps, padding)]))[0]
+    forward, _ = states[:num_samples].chunk(2, dim=2)
+    _, backward = states[num_samples:].chunk(2, dim=2)
+    return torch.cat([forward, _shift(backward, -padding)], dim=2)
 
 
-def _roll(steps: Tensor, shifts: Tensor) -> Tensor:
-    """`torch.roll` along time, each sample by its own shift: (N, T, F), (N,) -> (N, T, F)."""
+def _shift(steps: Tensor, shifts: Tensor) -> Tensor:
+    """Moves each sample along time, repeating its first or last step behind it: (N, T, F), (N,) -> (N, T, F)."""
     num_steps = steps.shape[1]
-    sources = (torch.arange(num_steps, device=steps.device) - shifts.unsqueeze(1)) % num_steps
+    sources = (torch.arange(num_steps, device=steps.device) - shifts.unsqueeze(1)).clamp(0, num_steps - 1)
     return steps.gather(1, sources.unsqueeze(2).expand_as(steps))

@@ -251,7 +251,7 @@ def check_finite(value: float, state: TrainState) -> float:
 
 
 def check_weights(state: TrainState) -> None:
-    """Raises DivergedError if a weight is not finite: the last step of an epoch can spoil them after its finite loss."""
+    """Raises DivergedError if a weight is not finite: the last step of an epoch can spoil them unseen by its loss."""
     bad = [name for name, weight in state.model.named_parameters() if not weight.isfinite().all()]
     if bad:
         raise DivergedError(

@@ -191,18 +191,6 @@ def test_dropout_between_layers_and_before_the_output(cell: Any, bidirectional: 
     assert last_states(1, one).equal(net.recurrent[0](one)[0])
 
 
-@pytest.mark.filterwarnings("ignore:The tensor attributes .*_flat_weights:UserWarning")  # torch's own, for any nn.LSTM
-@pytest.mark.parametrize("bidirectional", [False, True])
-@pytest.mark.parametrize("pooling", POOLINGS)
-def test_a_network_with_lengths_exports(bidirectional: bool, pooling: Any) -> None:
-    net = make(cell="lstm", bidirectional=bidirectional, num_layers=2, pooling=pooling)
-    batch, steps = torch.export.Dim("batch", min=2), torch.export.Dim("steps", min=2)
-    inputs = torch.randn(4, 5, 3)
-    program = torch.export.export(net, (inputs, LENGTHS), dynamic_shapes=({0: batch, 1: steps}, {0: batch}))
-    inputs, lengths = torch.randn(3, 9, 3), torch.tensor([9, 2, 6])
-    torch.testing.assert_close(program.module()(inputs, lengths), net(inputs, lengths))
-
-
 def test_what_it_reads_and_how_must_fit() -> None:
     with pytest.raises(UsageError, match=r"gru: one of input_size .* \(got 3 and 5\)"):
         RecurrentNet(3, 2, cell="gru", num_tokens=5)
