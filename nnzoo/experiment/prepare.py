@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, replace
 
 import torch
@@ -19,6 +20,7 @@ from nnzoo.build import (
 from nnzoo.config import Config, Facts, check_facts, num_outputs, resolve
 from nnzoo.data import Dataset, Preprocess, Split, missing_classes
 from nnzoo.errors import DataError, UsageError
+from nnzoo.models.parameters import has_batch_norm
 from nnzoo.run.log import log
 from nnzoo.training.decoding import Decoder
 from nnzoo.training.loop import Settings
@@ -148,3 +150,25 @@ def check_output(module: nn.Module, experiment: Experiment) -> None:
             f"{experiment.num_outputs} output units for this data and {experiment.config.loss.name}.",
             where="model",
         )
+
+
+def check_smallest_batch(module: nn.Module, inputs: torch.Tensor, num_samples: int) -> None:
+    """Batch norm over single numbers has no variance of one sample; over the places of an image it has.
+
+    Args:
+        module: Left as it is.
+        inputs: (N, *) preprocessed.
+        num_samples: Of the smallest training batch.
+
+    Raises:
+        UsageError: A batch of one sample is too small for the network.
+    """
+    if num_samples > 1 or not has_batch_norm(module):
+        return
+    try:
+        copy.deepcopy(module).train()(inputs[:1])
+    except ValueError:
+        raise UsageError(
+            "batch norm needs at least two samples a batch, got 1. Use more, or a network without it.",
+            where="train.batch_size",
+        ) from None

@@ -124,7 +124,7 @@ class Recorder:
             "metrics": metrics,
             "baseline": {
                 f"{split}/{name}": value
-                for split in [name for name in ("val", "test") if name in dataset.splits] or ["train"]
+                for split in sorted(dataset.splits.keys() - {"train"}, reverse=True) or ["train"]
                 for name, value in baseline(dataset, split).items()
             },
             "num_parameters": self.num_parameters,

@@ -10,7 +10,9 @@ import pytest
 import nnzoo
 from nnzoo.config.shipped import shipped_configs
 
-HEADER = re.compile(r"(?P<split>Test|Train) (?P<metric>\w+) [\d.]+ \((?P<low>[\d.]+) to (?P<high>[\d.]+), seeds 0 to 4\)")
+HEADER = re.compile(
+    r"(?P<split>Test|Train) (?P<metric>\w+) [\d.]+ \((?P<low>[\d.]+) to (?P<high>[\d.]+), seeds 0 to 4\)"
+)
 # Other machines round differently, and a few test samples more or less are no other result.
 SLACK = 0.03
 
