@@ -87,10 +87,20 @@ class DivergedError(NnzooError):
 
 
 class GateError(NnzooError):
-    """A check that the user asked for did not pass (`--fail-under` and its like)."""
+    """A check that the user asked for did not pass (`--fail-under` and its like).
+
+    Args:
+        message: What did not pass.
+        where: The checkpoint or config.
+        result: What was measured.
+    """
 
     exit_code = 5
     kind = "gate"
+
+    def __init__(self, message: str, *, where: str = "", result: Mapping[str, object]) -> None:
+        super().__init__(message, where=where)
+        self.result = result
 
 
 class RunError(NnzooError):

@@ -16,12 +16,12 @@ SHOWN = ("test/accuracy", "test/rmse", "train/accuracy")
 
 
 def main() -> None:
-    """Prints a row a config: median and range of its first metric, epochs, seconds, baseline."""
+    """Prints a row a config: median and range of its first metric, baseline, epochs."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", default=list(shipped_configs()))
     parser.add_argument("--seeds", type=int, default=5)
     arguments = parser.parse_args()
-    print("| config | metric | median (range) | baseline | epochs | seconds |\n| --- | --- | --- | --- | --- | --- |")
+    print("| config | metric | median (range) | baseline | epochs |\n| --- | --- | --- | --- | --- |")
     with tempfile.TemporaryDirectory() as runs_dir:
         for name in arguments.names:
             results = [
@@ -30,11 +30,11 @@ def main() -> None:
             ]
             metric = next(metric for metric in SHOWN if metric in results[0]["metrics"])
             values = [result["metrics"][metric] for result in results]
-            middle = {key: statistics.median(result[key] for result in results) for key in ("epochs", "seconds")}
+            epochs = statistics.median(result["epochs"] for result in results)
             baseline = results[0]["baseline"].get(metric, float("nan"))
             print(
                 f"| `{name}` | {metric} | {statistics.median(values):.3f} ({min(values):.3f} to {max(values):.3f}) "
-                f"| {baseline:.3f} | {middle['epochs']:.0f} | {middle['seconds']:.1f} |",
+                f"| {baseline:.3f} | {epochs:.0f} |",
                 flush=True,
             )
 

@@ -63,7 +63,7 @@ def evaluate(
     if failed:
         from nnzoo.errors import GateError
 
-        raise GateError(" ".join(failed), where=str(checkpoint))
+        raise GateError(" ".join(failed), where=str(checkpoint), result=result.as_dict())
 
 
 def report(result: EvalResult, *, brief: bool, every_class: bool) -> str:

@@ -99,8 +99,10 @@ def _list_runs(runs_dir: str, name: str | None, *, as_json: bool) -> None:
         if name is not None and path.name != name:
             continue
         entry: dict[str, Any] = {"name": path.name, "run_dir": str(path), "status": "unfinished", "metrics": {}}
-        with contextlib.suppress(OSError, ValueError, TypeError):
-            entry |= json.loads((path / RESULT).read_text(encoding="utf-8"))
+        with contextlib.suppress(OSError, ValueError):
+            result = json.loads((path / RESULT).read_text(encoding="utf-8"))
+            intact = isinstance(result, dict) and isinstance(result.get("metrics"), dict)
+            entry |= result if intact else {"status": "damaged"}
         found.append(entry)
     if as_json:
         print_json({"kind": "runs", "runs": found})
@@ -111,7 +113,7 @@ def _list_runs(runs_dir: str, name: str | None, *, as_json: bool) -> None:
     shown = ("test/accuracy", "test/rmse", "test/loss", "val/loss")
     rows = []
     for entry in found:
-        metric = next((key for key in shown if entry["metrics"].get(key) is not None), None)
+        metric = next((key for key in shown if isinstance(entry["metrics"].get(key), float)), None)
         value = f"{metric} {number(entry['metrics'][metric])}" if metric else ""
         rows.append([entry["name"], entry["status"], str(entry.get("epochs", "")), value])
     print(table(["run", "status", "epochs", "result"], rows))

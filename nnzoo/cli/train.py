@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import contextlib
+from typing import Annotated, Any, TextIO
 
 import typer
 
@@ -57,16 +58,22 @@ def train(
         overwrite=overwrite,
         dry_run=dry_run,
         quiet=quiet,
-        show=lambda text: print(text, file=sys.stderr if as_json else sys.stdout, flush=True),
+        show=lambda text: _show(text, sys.stderr if as_json else sys.stdout),
     )
     if verbose:
-        print(to_yaml(run.model.config), file=sys.stderr)
+        print(to_yaml(run.config), file=sys.stderr)
     if as_json:
         print_json(run.result)
     elif dry_run:
         print(f"dry run: two batches went through everything; {run.run_dir} was not made.")
     else:
         print(report(run.result))
+
+
+def _show(text: str, file: TextIO) -> None:
+    """Prints the summary. A reader that has seen enough is no reason not to train."""
+    with contextlib.suppress(BrokenPipeError):
+        print(text, file=file, flush=True)
 
 
 def report(result: dict[str, Any]) -> str:

@@ -178,7 +178,10 @@ def _unknown_key(finding: _Finding) -> str:
     allowed, key = list(finding.holder.model_fields), str(finding.path[-1])
     named = next((listed(union) for union in UNIONS if finding.holder in members(union).values()), {})
     hint = f" Did you mean `name: {key}`?" if key in named else ""
-    if not hint and not known_as(key, allowed):
+    owners = [name for name, member in named.items() if key in member.model_fields]
+    if not hint and owners:
+        hint = f" It belongs to {_or(owners)}."
+    if not hint and not known_as(key, allowed) and len(key) > 1:
         elsewhere = [f"'{path}'" for path in _elsewhere(key, finding.path[:-1])]
         hint = f" Did you mean {_or(elsewhere)}?" if elsewhere else ""
     return f"unknown key.{hint or did_you_mean(key, allowed)} ({', '.join(allowed)})"

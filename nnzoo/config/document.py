@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -84,6 +85,10 @@ class Entry:
 def from_plain(value: Any, source: str) -> Entry:
     """A document from Python values; every place is the source."""
     place = Place(source)
+    if type(value).__module__ == "numpy" and hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, os.PathLike):
+        value = os.fspath(value)
     if isinstance(value, dict):
         return Entry({key: from_plain(item, source) for key, item in value.items()}, place, place)
     if isinstance(value, list | tuple):

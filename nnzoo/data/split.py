@@ -60,16 +60,16 @@ def missing_classes(dataset: Dataset) -> dict[str, list[str]]:
 def _split_sizes(fractions: Mapping[str, float], num_samples: int) -> dict[str, int]:
     asked = ", ".join(f"{name} {fraction:g}" for name, fraction in fractions.items())
     if not all(0 < fraction < 1 for fraction in fractions.values()):
-        raise DataError(f"fractions are out of range (got {asked}; allowed 0 to less than 1).", where="split")
+        raise DataError(f"fractions are out of range (got {asked}; allowed 0 to less than 1).", where="data.split")
     sizes = {name: round(fraction * num_samples) for name, fraction in fractions.items()}
     empty = [name for name, size in sizes.items() if size == 0]
     if sum(sizes.values()) >= num_samples:
         empty = ["train"]
     if empty:
         raise DataError(
-            f"{' and '.join(empty)} would have no samples (got {asked} of {num_samples} samples). Set other fractions, "
-            "0 for no such split, or give more data.",
-            where="split",
+            f"{' and '.join(empty)} would have no samples (got {asked} of {num_samples} samples). Write other "
+            "fractions, `data: {split: {val: 0, test: 0}}` for no such splits, or give more data.",
+            where="data.split",
         )
     return sizes
 
@@ -135,5 +135,5 @@ def _check_train_has_classes(labels: Tensor, train: Tensor, names: tuple[str, ..
         raise DataError(
             f"train would have no sample of {', '.join(lost)} ({len(train)} of {len(labels)} samples are left). "
             "Set smaller fractions, stratify or another seed, or give more data.",
-            where="split",
+            where="data.split",
         )

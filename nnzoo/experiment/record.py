@@ -124,8 +124,7 @@ class Recorder:
             "metrics": metrics,
             "baseline": {
                 f"{split}/{name}": value
-                for split in ("val", "test")
-                if split in dataset.splits
+                for split in sorted(dataset.splits.keys() - {"train"}, reverse=True) or ["train"]
                 for name, value in baseline(dataset, split).items()
             },
             "num_parameters": self.num_parameters,

@@ -17,7 +17,7 @@ from torch import nn
 from nnzoo.build import build_model, build_optimizer, build_schedule, prepare_model
 from nnzoo.config import Config, ConfigLike, load_config
 from nnzoo.config.load import problems_of
-from nnzoo.errors import DivergedError, InterruptedRunError, NnzooError
+from nnzoo.errors import DivergedError, InterruptedRunError, NnzooError, UsageError
 from nnzoo.experiment.load import TrainedModel, load
 from nnzoo.experiment.notes import config_notes
 from nnzoo.experiment.prepare import Experiment, check_output, prepare
@@ -47,12 +47,14 @@ class Run:
     Attributes:
         run_dir: Where its files are; for a dry run, where they would have been.
         result: What result.json holds.
-        history: One row an epoch.
+        config: What was run, with every default filled in.
+        history: A column a name: `history["val/loss"]` has a value an epoch.
         model: The best weights, ready for raw data.
     """
 
     run_dir: Path
     result: dict[str, Any]
+    config: Config
     history: History
     model: TrainedModel
 
@@ -79,8 +81,11 @@ def train(
 ) -> Run:
     """Trains a network, keeps its best weights, measures them, and writes a run directory.
 
+    Seeds the global generators of torch, numpy and random.
+
     Args:
-        config: A path, the name of a shipped config, a run directory, a dict, or a config.
+        config: A path, the name of a shipped config, a run directory, a dict (its `name` names the run, else it is
+            "run"), or a config.
         overrides: `{"optimizer.lr": 3e-4}`, or texts such as `optimizer.lr=3e-4`.
         model: Your own module in place of the config's: (N, *input_shape) -> (N, outputs).
         name: Of the run; default: the config's.
@@ -99,6 +104,8 @@ def train(
         InterruptedRunError: A signal came; its `result` holds what result.json does.
         RunError: The run directory can't be written.
     """
+    if model is not None and not isinstance(model, nn.Module):
+        raise UsageError(f"expected an nn.Module, got {model!r}. Pass an instance: MyModule().", where="model")
     changes = _with_options(overrides, name=name, device=device)
     loaded = load_config(config, changes, custom_model=model is not None)
     found = find_run(loaded if name else config, loaded.name, Path(runs_dir)) if resume and not dry_run else None
@@ -216,7 +223,7 @@ def _run(
             result=result,
         )
     own = state.model if experiment.config.model.name == "custom" else None
-    return Run(folder, result, state.history, load(folder, model=own))
+    return Run(folder, result, experiment.config, state.history, load(folder, model=own))
 
 
 def _dry_run(experiment: Experiment, state: TrainState, report: Summary, runs_dir: Path) -> Run:

@@ -55,6 +55,11 @@ def _values(tensor: Tensor, *, values: list[Any]) -> None:
     tensor.copy_(torch.tensor(values, dtype=tensor.dtype))
 
 
+def _trunc_normal(tensor: Tensor, *, mean: float, std: float, a: float, b: float) -> None:
+    # torch draws from U(a, b) and rejects: bounds far out would keep it busy for ever, and change nothing.
+    nn.init.trunc_normal_(tensor, mean, std, max(a, mean - 10 * std), min(b, mean + 10 * std))
+
+
 def _lecun_normal(tensor: Tensor) -> None:
     fan_in = tensor[0].numel()
     nn.init.normal_(tensor, std=1 / math.sqrt(fan_in))
@@ -72,7 +77,7 @@ RULES: dict[str, Callable[..., Any]] = {
     "constant": nn.init.constant_,
     "uniform": nn.init.uniform_,
     "normal": nn.init.normal_,
-    "trunc_normal": nn.init.trunc_normal_,
+    "trunc_normal": _trunc_normal,
     "xavier_uniform": nn.init.xavier_uniform_,
     "xavier_normal": nn.init.xavier_normal_,
     "xavier": nn.init.xavier_normal_,

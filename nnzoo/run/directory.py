@@ -93,6 +93,8 @@ def find_checkpoint(text: str, runs_dir: Path) -> Path:
     """
     path = Path(text)
     if path.is_file():
+        if path.suffix not in (Path(ARTIFACT).suffix, Path(CHECKPOINT).suffix):
+            raise UsageError(f"is no checkpoint. Give a run directory, its {ARTIFACT} or its {CHECKPOINT}.", where=text)
         return path
     found = list(runs(runs_dir))
     meant = [path, runs_dir / text] + (found[-1:] if text == "latest" else [])

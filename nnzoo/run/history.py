@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,8 @@ from nnzoo.run.files import write_csv
 _WHOLE = ("epoch", "step")
 
 
-class History:
-    """What metrics.csv holds.
+class History(Mapping[str, list[float]]):
+    """What metrics.csv holds: its columns by name, with a value an epoch.
 
     Attributes:
         rows: One dict an epoch, with the same keys in the same order: epoch, step, lr, train/..., val/..., seconds.
@@ -22,8 +23,14 @@ class History:
     def __init__(self, rows: list[dict[str, float]] | None = None) -> None:
         self.rows = rows or []
 
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.rows[0] if self.rows else ())
+
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self.rows[0]) if self.rows else 0
+
+    def __repr__(self) -> str:
+        return f"History({len(self.rows)} epochs: {', '.join(self)})"
 
     def __getitem__(self, column: str) -> list[float]:
         """One column over the epochs."""

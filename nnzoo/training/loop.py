@@ -308,20 +308,27 @@ def check_finite(value: float, state: TrainState) -> float:
     if not math.isfinite(value):
         raise DivergedError(
             f"the training loss is {value} in epoch {state.epoch + 1}, step {state.step + 1}, "
-            f"at lr {state.schedule.lr:g}. Try a smaller optimizer.lr, or train.clip_grad_norm: 1.0. "
-            "The last good weights were kept.",
+            f"at lr {state.schedule.lr:g}. {advice(state)}",
         )
     return value
 
 
 def check_weights(state: TrainState) -> None:
-    """Raises DivergedError if a weight is not finite: the last step of an epoch can spoil them after a finite loss."""
+    """Raises DivergedError if a weight is not finite: the last step of an epoch can spoil them unseen by its loss."""
     bad = [name for name, weight in state.model.named_parameters() if not weight.isfinite().all()]
     if bad:
         raise DivergedError(
-            f"{bad[0]} is no longer finite after epoch {state.epoch}, at lr {state.lr:g}. Try a smaller optimizer.lr, "
-            "or train.clip_grad_norm: 1.0. The last good weights were kept."
+            f"{bad[0]} is no longer finite after epoch {state.epoch}, at lr {state.lr:g}. {advice(state)}"
         )
+
+
+def advice(state: TrainState) -> str:
+    """What to do about a loss that is not finite, and what was kept."""
+    todo = "Try a smaller optimizer.lr, or train.clip_grad_norm: 1.0."
+    if state.step == 0:
+        todo = "Are inputs or targets very large? preprocess.normalize and preprocess.scale_target scale them."
+    kept = f"epoch {state.early_stopping.best_epoch}" if state.early_stopping.best_epoch else "before the first epoch"
+    return f"{todo} The weights of {kept} were kept."
 
 
 def end_epoch(

@@ -285,7 +285,9 @@ def test_checkpoints_with_wrong_weights(wrong: str, capsys: pytest.CaptureFixtur
 
 def test_a_foreign_file_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     Path("notes.txt").write_text("nothing to see here")
-    assert "no safetensors file" in error_line(capsys, "notes.txt", expected=1)
+    assert "is no checkpoint" in error_line(capsys, "notes.txt", expected=2)
+    Path("notes.txt").rename("notes.safetensors")
+    assert "no safetensors file" in error_line(capsys, "notes.safetensors", expected=1)
     torch.save(nn.Linear(2, 2).state_dict(), "theirs.pt")
     assert "no nnzoo checkpoint" in error_line(capsys, "theirs.pt", expected=1)
     save_checkpoint(Path("bare.pt"), {"model": {}})

@@ -52,7 +52,8 @@ def test_what_a_run_has() -> None:
     run = train(IRIS, runs_dir="somewhere")
     assert run.run_dir == Path("somewhere/run")
     assert run.metrics == run.result["metrics"] == json.loads((run.run_dir / "result.json").read_text())["metrics"]
-    assert len(run.history) == 2
+    assert len(run.history["epoch"]) == 2
+    assert dict(run.history)["val/loss"] == run.history["val/loss"]
     assert run.history["val/loss"][run.result["best_epoch"] - 1] == min(run.history["val/loss"])
     assert run.model.classes == ("setosa", "versicolor", "virginica")
     assert run.model.path == run.run_dir / "best.safetensors"

@@ -127,7 +127,7 @@ def test_a_batch_is_in_levels_from_the_roots_down() -> None:
     assert len(batch) == 3
     assert batch.level_sizes == (3, 4, 4)
     assert batch.leaf_sizes == (1, 2, 4)
-    # Below the roots stand the left children of the two inner ones, then the right ones. Two of these four have children.
+    # Below the roots: the left children of the two inner ones, then the right ones; two of these four have children.
     assert batch.labels.tolist() == [0, 0, 0, 1, 1, 2, 2, 3, 5, 4, 6]
     assert batch.tokens.tolist() == [0, 1, 3, 1, 2, 1, 3]
     assert batch.places.tolist() == [1, 0, 2, 0, 2, 3, 1, 0, 1, 2, 3]
@@ -222,7 +222,7 @@ def test_a_network_learns_what_only_the_whole_tree_tells() -> None:
     net = RecursiveNet(4, 2, hidden_size=8)
     optimizer = torch.optim.Adam(net.parameters(), lr=0.05)
     for _ in range(200):
-        loss: Tensor = nn.functional.cross_entropy(net(batch), batch.labels)
+        loss = nn.CrossEntropyLoss()(net(batch), batch.labels)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
