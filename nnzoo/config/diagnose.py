@@ -179,7 +179,7 @@ def _unknown_key(finding: _Finding) -> str:
     named = next((listed(union) for union in UNIONS if finding.holder in members(union).values()), {})
     hint = f" Did you mean `name: {key}`?" if key in named else ""
     owners = [name for name, member in named.items() if key in member.model_fields]
-    if not hint and owners:
+    if not hint and owners and not known_as(key, allowed):
         hint = f" It belongs to {_or(owners)}."
     if not hint and not known_as(key, allowed) and len(key) > 1:
         elsewhere = [f"'{path}'" for path in _elsewhere(key, finding.path[:-1])]
