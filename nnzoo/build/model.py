@@ -22,8 +22,9 @@ from nnzoo.errors import ConfigError, UsageError
 from nnzoo.models import MLP, HiddenLayer, Rule, freeze, initialize, plan
 from nnzoo.models.activations import Maxout, Step
 from nnzoo.models.alexnet import alexnet
+from nnzoo.models.blocks import ConvLayer, GlobalPool, Layer, PoolLayer
 from nnzoo.models.cifar_resnet import CifarResNet
-from nnzoo.models.cnn import CNN, ConvLayer, GlobalPool, Layer, PoolLayer
+from nnzoo.models.cnn import CNN
 from nnzoo.models.initializers import Assignment
 from nnzoo.models.kernel import KernelMachine
 from nnzoo.models.lenet import lenet5

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nnzoo.errors import UsageError
-from nnzoo.models.cnn import Conv, ConvLayer, image_shape
+from nnzoo.models.blocks import Conv, ConvLayer
+from nnzoo.models.cnn import image_shape
 from nnzoo.models.initializers import Rule
 from nnzoo.models.layers import Dense
 

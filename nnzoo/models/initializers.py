@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from nnzoo.models.activations import Maxout
-from nnzoo.models.cnn import Conv
+from nnzoo.models.blocks import Conv
 from nnzoo.models.layers import Dense
 
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from nnzoo.models.cnn import CNN, ConvLayer, PoolLayer, image_shape
+from nnzoo.models.blocks import ConvLayer, PoolLayer
+from nnzoo.models.cnn import CNN, image_shape
 from nnzoo.models.mlp import HiddenLayer
 
 _SIZE = 32

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from nnzoo.errors import UsageError
 from nnzoo.models import HiddenLayer, freeze
 from nnzoo.models.activations import Maxout
-from nnzoo.models.cnn import CNN, Conv, ConvLayer, GlobalPool, Layer, PoolLayer, output_size
+from nnzoo.models.blocks import Conv, ConvLayer, GlobalPool, Layer, PoolLayer, output_size
+from nnzoo.models.cnn import CNN
 
 Shape = tuple[int, ...]
 
