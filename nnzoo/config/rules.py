@@ -131,6 +131,17 @@ def _blocks(net: model.Cnn) -> Iterator[Problem]:
         if len(given) != 1:
             got = " and ".join(given) or "nothing"
             yield ("model", "blocks", index), f"a block is one of conv, pool and global_pool, got {got}."
+        if block.conv and block.conv.padding == "same" and set(_each(block.conv.stride)) != {1}:
+            yield (
+                ("model", "blocks", index, "conv", "padding"),
+                "same keeps the size, a stride does not. Give a number.",
+            )
+        if block.pool and 2 * max(_each(block.pool.padding)) > max(_each(block.pool.kernel_size)):
+            yield ("model", "blocks", index, "pool", "padding"), "expected at most half of kernel_size."
+
+
+def _each(sizes: int | tuple[int, ...]) -> tuple[int, ...]:
+    return (sizes,) if isinstance(sizes, int) else sizes
 
 
 def _initializers(config: Config, facts: Facts) -> Iterator[Problem]:  # noqa: ARG001

@@ -15,9 +15,9 @@ from nnzoo.build import build_model, network_shape, plan_model
 from nnzoo.config import Config, config_path, load_config, resolve
 from nnzoo.errors import UsageError
 from nnzoo.experiment.load import load
-from nnzoo.experiment.notes import config_notes
+from nnzoo.experiment.notes import report_on
 from nnzoo.run.directory import ARTIFACT
-from nnzoo.summaries import Summary, summarize
+from nnzoo.summaries import Summary
 from nnzoo.training.state import seed_everything
 
 MAX_SHOWN_VALUES = 100
@@ -115,7 +115,7 @@ def describe_network(
         config, module, metadata = found.config, found.module.train(), found.metadata
         shape, num_tokens = metadata.network_input_shape, metadata.num_tokens
     dtype = torch.long if num_tokens else torch.float32
-    report = summarize(module, shape, batch_size=batch_size, dtype=dtype, notes=config_notes(config))
+    report = report_on(config, module, shape, batch_size=batch_size, dtype=dtype)
     return DescribedNetwork(module, config, report)
 
 

@@ -19,7 +19,7 @@ from nnzoo.config import Config, ConfigLike, load_config
 from nnzoo.config.load import problems_of
 from nnzoo.errors import DivergedError, InterruptedRunError, NnzooError, UsageError
 from nnzoo.experiment.load import TrainedModel, load
-from nnzoo.experiment.notes import config_notes
+from nnzoo.experiment.notes import report_on
 from nnzoo.experiment.prepare import Experiment, check_output, prepare
 from nnzoo.experiment.record import Recorder
 from nnzoo.experiment.resume import check_same, find_run, load_saved, restore, threads_of
@@ -27,7 +27,7 @@ from nnzoo.models.parameters import has_batch_norm
 from nnzoo.run import directory
 from nnzoo.run.history import History
 from nnzoo.run.log import log, log_to
-from nnzoo.summaries import Summary, summarize
+from nnzoo.summaries import Summary
 from nnzoo.training.batches import boundaries
 from nnzoo.training.early_stopping import EarlyStopping
 from nnzoo.training.evaluate import LossSum
@@ -144,10 +144,11 @@ def build_state(
     else:
         module = model
         prepare_model(config, module)
-    report = summarize(module, tuple(inputs.shape[1:]), dtype=inputs.dtype, notes=config_notes(config))
+    report = report_on(config, module, tuple(inputs.shape[1:]), dtype=inputs.dtype)
     if has_batch_norm(module) and min(settings.batch_size or len(inputs), len(inputs)) == 1:
-        problem = "batch norm needs at least two samples a batch, got 1."
-        raise problems_of(config, [(("train", "batch_size"), problem)])
+        key = ("model",) if len(inputs) == 1 else ("train", "batch_size")
+        problem = f"batch norm needs at least two samples a batch, got 1 of {len(inputs)} training samples."
+        raise problems_of(config, [(key, problem)])
     show(report.render())
     module = module.to(experiment.device)
     check_output(module, experiment)

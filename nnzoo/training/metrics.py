@@ -125,7 +125,8 @@ class MetricSums:
         if "top5_accuracy" in self.names:
             found["top5_accuracy"] = sums["top5"] / self.count
         if "perplexity" in self.names:
-            found["perplexity"] = (sums["surprise"] / self.count).exp()
+            # exp of more than 709 is infinite, which JSON can not say.
+            found["perplexity"] = (sums["surprise"] / self.count).clamp_max(709).exp()
         if "auroc" in self.names:
             scores, truth = (torch.cat(parts).cpu() for parts in zip(*self.scores, strict=True))
             if self.decoder.task == "classification":

@@ -84,3 +84,42 @@ def test_a_failed_gate_still_tells_what_was_measured(tmp_path: Path, capsys: pyt
     shown = capsys.readouterr().out
     assert '"kind": "gate"' in shown
     assert '"confusion_matrix"' in shown
+
+
+@pytest.mark.parametrize(
+    ("model", "samples", "message"),
+    [
+        ({"name": "torchvision", "arch": "squeezenet1_1"}, 8, "model: squeezenet1_1 can't take inputs of the shape"),
+        ({"name": "torchvision", "arch": "resnet18"}, 1, "model: batch norm needs at least two samples a batch"),
+    ],
+)
+def test_a_network_that_the_data_does_not_fit(
+    model: dict[str, str], samples: int, message: str, tmp_path: Path
+) -> None:
+    split = {"val": 0.0, "test": 0.0}
+    data = {"name": "random", "shape": [3, 8, 8], "classes": 2, "samples": samples, "split": split}
+    with pytest.raises(UsageError, match=message):
+        nnzoo.train({"data": data, "model": model}, runs_dir=tmp_path, quiet=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        "conv: {out_channels: 2, kernel_size: 3, padding: same, stride: 2}",
+        "pool: {kind: max, kernel_size: 2, padding: 2}",
+    ],
+)
+def test_padding_that_no_shape_takes(block: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command(["validate", "digits_cnn", f"model.blocks=[{{{block}}}]"]) == 2
+    assert "padding" in capsys.readouterr().err
+
+
+def test_a_huge_perplexity_is_a_number(tmp_path: Path) -> None:
+    config = {
+        "data": {"name": "random", "shape": [5], "classes": 3, "samples": 30},
+        "model": "linear",
+        "optimizer": {"name": "sgd", "lr": 3000.0},
+        "train": {"epochs": 3, "batch_size": 8, "metrics": ["perplexity"]},
+    }
+    assert nnzoo.train(config, runs_dir=tmp_path, quiet=True).metrics["train/perplexity"] > 1e300
