@@ -12,7 +12,7 @@ from nnzoo.config import loss as loss_words
 from nnzoo.config import optimizer as optimizer_words
 from nnzoo.config import scheduler as scheduler_words
 from nnzoo.config.base import fields_of
-from nnzoo.config.rules import has_momentum
+from nnzoo.config.choices import has_momentum
 from nnzoo.data import Dataset, Preprocess
 from nnzoo.errors import UsageError
 from nnzoo.training.decoding import Decoder

@@ -1,11 +1,11 @@
 """What the user says: typed words, read from YAML, checked across sections, never changed again. No torch here."""
 
 from nnzoo.config.base import dump
+from nnzoo.config.choices import num_outputs
 from nnzoo.config.experiment import Config
 from nnzoo.config.facts import Facts
 from nnzoo.config.load import ConfigLike, check_facts, config_path, load_config
 from nnzoo.config.resolve import resolve
-from nnzoo.config.rules import num_outputs
 from nnzoo.config.writer import to_yaml
 
 __all__ = [

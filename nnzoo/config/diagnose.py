@@ -15,14 +15,13 @@ from pydantic_core import ErrorDetails
 from nnzoo.config.activation import Activation
 from nnzoo.config.base import ByName, Section, listed, members
 from nnzoo.config.data import DataSection
-from nnzoo.config.document import Entry, Path, Place
+from nnzoo.config.document import Entry, Path, Place, Problem
 from nnzoo.config.experiment import Config
 from nnzoo.config.init import BiasInit, Init
 from nnzoo.config.loss import LossSection
 from nnzoo.config.model import ModelSection
 from nnzoo.config.optimizer import OptimizerSection
 from nnzoo.config.reader import is_number, located
-from nnzoo.config.rules import Problem
 from nnzoo.config.scheduler import SchedulerSection
 from nnzoo.config.suggest import did_you_mean, known_as, nearest
 from nnzoo.errors import ConfigError

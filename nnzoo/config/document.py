@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 Path = tuple[str | int, ...]
+Problem = tuple[Path, str]
+"""The key to change, and what is wrong with it."""
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,12 @@ from pydantic import ValidationError
 from nnzoo.config.base import ByName, dump
 from nnzoo.config.data import PATH_FIELDS
 from nnzoo.config.diagnose import error_of_problems, error_of_validation
-from nnzoo.config.document import Entry, Place, from_plain, is_index, merge, put
+from nnzoo.config.document import Entry, Place, Problem, from_plain, is_index, merge, put
 from nnzoo.config.experiment import Config
 from nnzoo.config.facts import Facts
 from nnzoo.config.model import Custom
 from nnzoo.config.reader import located, parse, printable, read_yaml
-from nnzoo.config.rules import Problem, check
+from nnzoo.config.rules import check
 from nnzoo.config.shipped import shipped_configs
 from nnzoo.config.suggest import did_you_mean
 from nnzoo.errors import ConfigError, UsageError

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from nnzoo.config import data, model
+from nnzoo.config.choices import resolved_loss
 from nnzoo.config.experiment import Config
 from nnzoo.config.facts import Facts
 from nnzoo.config.metrics import DEFAULT_METRICS, direction
-from nnzoo.config.rules import resolved_loss
 
 
 def resolve(config: Config, facts: Facts) -> Config:

@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from fnmatch import fnmatchcase
 
-from nnzoo.config import activation, data, init, loss, model, optimizer, scheduler
+from nnzoo.config import data, loss, model, optimizer, scheduler
 from nnzoo.config.base import LARGEST
-from nnzoo.config.document import Path
+from nnzoo.config.choices import num_outputs, resolved_loss
+from nnzoo.config.document import Path, Problem
 from nnzoo.config.experiment import Config
 from nnzoo.config.facts import Facts
 from nnzoo.config.metrics import DEFAULT_METRICS, METRICS, direction
+from nnzoo.config.network_rules import activation_rules, initializer_rules, model_rules
 from nnzoo.config.suggest import did_you_mean
-
-Problem = tuple[Path, str]
 
 _PROBABILITIES = ("softmax", "log_softmax", "sigmoid")
 
@@ -27,9 +26,9 @@ def check(config: Config, facts: Facts) -> list[Problem]:
     rules = (
         _data,
         _preprocess,
-        _model,
-        _initializers,
-        _activations,
+        model_rules,
+        initializer_rules,
+        activation_rules,
         _loss,
         _output,
         _metrics,
@@ -75,163 +74,6 @@ def _preprocess(config: Config, facts: Facts) -> Iterator[Problem]:
         yield ("preprocess",), "tokens are names, not amounts: they can't be normalized or rotated. Leave it out."
     if steps.scale_target is True and facts.task in ("classification", "multilabel"):
         yield ("preprocess", "scale_target"), "classes have no scale. It is for regression."
-
-
-def _model(config: Config, facts: Facts) -> Iterator[Problem]:
-    net = config.model
-    if facts.layout is not None and facts.layout not in net.layouts:
-        yield ("model",), f"{net.name} can't read {facts.layout} (it reads {', '.join(sorted(net.layouts))})."
-    elif facts.layout == "image" and config.preprocess.pca and "features" not in net.layouts:
-        yield ("preprocess", "pca"), f"pca flattens images, and {net.name} can't read features. Leave it out."
-    if isinstance(net, model.Perceptron):
-        if config.loss.name not in ("auto", "perceptron"):
-            yield ("loss",), f"a perceptron learns by `loss: perceptron`, got {config.loss.name}. Use linear with it."
-        if facts.task not in (None, "classification"):
-            yield ("model",), f"a perceptron answers yes or no, and this data is {facts.task}. Use linear."
-    if isinstance(net, model.Mlp) and net.hidden is not None and net.layers is not None:
-        yield ("model", "layers"), "`hidden` and `layers` both name the hidden layers. Keep one of the two."
-    if _has_batch_norm(net):
-        if config.train.batch_size == 1:
-            yield ("train", "batch_size"), "batch_norm needs at least two samples a batch, got 1."
-        if facts.num_train == 1:
-            yield ("model",), "batch_norm needs at least two samples a batch, and the train split has 1."
-    if isinstance(net, model.Cnn):
-        yield from _blocks(net)
-    if isinstance(net, model.Cnn | model.Recurrent) and facts.layout is not None:
-        if facts.layout == "tokens" and net.embedding is None:
-            yield ("model", "embedding"), "tokens are names, not amounts: give the size of their vectors, or auto."
-        if facts.layout != "tokens" and isinstance(net.embedding, int):
-            yield ("model", "embedding"), f"it is for tokens, and this data is {facts.layout}. Leave it out."
-    if isinstance(net, model.Recurrent) and net.pooling == "none":
-        yield (
-            ("model", "pooling"),
-            "none gives an output at every step, and this data has one target a sample. Use last, mean or max.",
-        )
-    if isinstance(net, model.ImageNet) and facts.layout == "image" and facts.input_shape:
-        _, height, width = facts.input_shape
-        if min(height, width) < net.smallest:
-            yield (
-                ("model",),
-                f"{net.name} needs images of at least {net.smallest} x {net.smallest}, got {height} x {width}.",
-            )
-
-
-def _has_batch_norm(net: model.Model) -> bool:
-    """As far as the words tell."""
-    if isinstance(net, model.Mlp):
-        return net.batch_norm or any(layer.batch_norm for layer in net.layers or ())
-    if isinstance(net, model.Cnn):
-        return any(block.conv is not None and block.conv.batch_norm for block in net.blocks)
-    return isinstance(net, model.CifarResNet) or (isinstance(net, model.Vgg) and net.name.endswith("_bn"))
-
-
-def _blocks(net: model.Cnn) -> Iterator[Problem]:
-    for index, block in enumerate(net.blocks):
-        given = [key for key in model.Block.model_fields if getattr(block, key) is not None]
-        if len(given) != 1:
-            got = " and ".join(given) or "nothing"
-            yield ("model", "blocks", index), f"a block is one of conv, pool and global_pool, got {got}."
-        if block.conv and block.conv.padding == "same" and set(_each(block.conv.stride)) != {1}:
-            yield (
-                ("model", "blocks", index, "conv", "padding"),
-                "same keeps the size, a stride does not. Give a number.",
-            )
-        if block.pool and 2 * max(_each(block.pool.padding)) > max(_each(block.pool.kernel_size)):
-            yield ("model", "blocks", index, "pool", "padding"), "expected at most half of kernel_size."
-
-
-def _each(sizes: int | tuple[int, ...]) -> tuple[int, ...]:
-    return (sizes,) if isinstance(sizes, int) else sizes
-
-
-def _initializers(config: Config, facts: Facts) -> Iterator[Problem]:  # noqa: ARG001
-    if isinstance(config.init, init.ValuesWeight):
-        yield ("init",), "values belong to one layer: write them in `init` of a layer or of `output`."
-    for path, rule in _placed_initializers(config):
-        if isinstance(rule, init.Dirac) and (path[0] != "init" or not _has_kernels(config.model)):
-            yield path, f"dirac fills the kernels of convolutions; {config.model.name} has none. Did you mean 'eye'?"
-        if isinstance(rule, init.Uniform | init.TruncNormal) and rule.a > rule.b:
-            yield (*path, "a"), f"expected no more than b, which is {rule.b:g}, got {rule.a:g}."
-        if isinstance(rule, init.TruncNormal) and not rule.a - 2 * rule.std <= rule.mean <= rule.b + 2 * rule.std:
-            yield (*path, "mean"), f"expected at most two std outside [{rule.a:g}, {rule.b:g}], got {rule.mean:g}."
-
-
-def _has_kernels(net: model.Model) -> bool:
-    return not isinstance(net, model.Perceptron | model.Linear | model.Mlp | model.Recurrent)
-
-
-def _placed_initializers(config: Config) -> Iterator[tuple[Path, object]]:
-    """Every initializer of a config with its path, those of biases after that of their weights."""
-    placed: list[tuple[Path, object]] = [(("init",), config.init)]
-    if isinstance(config.model, model.Mlp):
-        layers = config.model.layers or ()
-        placed += [(("model", "layers", index, "init"), layer.init) for index, layer in enumerate(layers)]
-    output = model.output_of(config.model)
-    if output is not None:
-        placed.append((("model", "output", "init"), output.init))
-    for path, rule in placed:
-        yield path, rule
-        if isinstance(rule, init.WithBias):
-            yield (*path, "bias"), rule.bias
-
-
-def _activations(config: Config, facts: Facts) -> Iterator[Problem]:
-    for path, chosen, units in _placed_activations(config, facts):
-        if isinstance(chosen, activation.Hardtanh) and chosen.min_val >= chosen.max_val:
-            yield (
-                (*path, "min_val"),
-                f"expected less than max_val, which is {chosen.max_val:g}, got {chosen.min_val:g}.",
-            )
-        if isinstance(chosen, activation.Prelu) and units is not None and chosen.num_parameters not in (1, units):
-            yield (
-                (*path, "num_parameters"),
-                f"expected 1, or {units} as the layer has units, got {chosen.num_parameters}.",
-            )
-        if isinstance(chosen, activation.Step) and path[1] == "output":
-            yield path, "no gradient passes a step: nothing would learn. `loss: perceptron` steps itself; use identity."
-        elif isinstance(chosen, activation.Step) and not _is_frozen_below(config, path):
-            yield path, "no gradient passes a step: what comes before it would not learn. Freeze that, or use sigmoid."
-
-
-def _is_frozen_below(config: Config, path: Path) -> bool:
-    """Whether `freeze` covers the layer of a hidden activation, or all that share it, and the layers before."""
-    net = config.model
-    if not isinstance(net, model.Mlp):
-        return False
-    if "backbone" in (patterns := (net.freeze,) if isinstance(net.freeze, str) else net.freeze):
-        return True
-    num_layers = len(net.layers or net.hidden or model.DEFAULT_HIDDEN)
-    last = path[2] if len(path) > 2 else num_layers - 1
-    assert isinstance(last, int)
-    names = [f"hidden.{index}.linear.{key}" for index in range(last + 1) for key in ("weight", "bias")]
-    return all(any(fnmatchcase(name, pattern) for pattern in patterns) for name in names)
-
-
-def _placed_activations(config: Config, facts: Facts) -> Iterator[tuple[Path, object, int | None]]:
-    """The activation of every layer: its path, and the layer's units if they are known."""
-    net = config.model
-    if isinstance(net, model.Mlp):
-        hidden = model.DEFAULT_HIDDEN if net.hidden is None else net.hidden
-        layers = tuple(model.Layer(units=units) for units in hidden) if net.layers is None else net.layers
-        for index, layer in enumerate(layers):
-            if layer.activation is None:
-                yield ("model", "activation"), net.activation, layer.units
-            else:
-                yield ("model", "layers", index, "activation"), layer.activation, layer.units
-    if isinstance(net, model.Cnn):
-        for units in net.head:
-            yield ("model", "activation"), net.activation, units
-        for index, block in enumerate(net.blocks):
-            if block.conv is not None and block.conv.activation is None:
-                yield ("model", "activation"), net.activation, block.conv.out_channels
-            elif block.conv is not None:
-                path = ("model", "blocks", index, "conv", "activation")
-                yield path, block.conv.activation, block.conv.out_channels
-    output = model.output_of(net)
-    if output is not None:
-        chosen = resolved_loss(config, facts)
-        last = num_outputs(chosen, facts) if chosen else None
-        yield ("model", "output", "activation"), output.activation, last
 
 
 def _loss(config: Config, facts: Facts) -> Iterator[Problem]:
@@ -390,34 +232,3 @@ def _scheduler(config: Config, facts: Facts) -> Iterator[Problem]:  # noqa: ARG0
         )
     if isinstance(chosen, scheduler.MultiStepLr) and list(chosen.milestones) != sorted(set(chosen.milestones)):
         yield ("scheduler", "milestones"), f"expected rising numbers, got {list(chosen.milestones)}."
-
-
-def has_momentum(chosen: optimizer.OptimizerSection) -> bool:
-    """Whether an optimizer keeps a share of its last steps."""
-    return hasattr(chosen, "betas") or bool(getattr(chosen, "momentum", 0))
-
-
-def resolved_loss(config: Config, facts: Facts) -> loss.Loss | None:
-    """The loss with `auto` replaced by what the task asks for; None while the task is not known."""
-    if not isinstance(config.loss, loss.AutoLoss):
-        return config.loss
-    reduction = config.loss.reduction
-    if isinstance(config.model, model.Perceptron):
-        return loss.Perceptron(name="perceptron", reduction=reduction)
-    match facts.task:
-        case "classification":
-            return loss.CrossEntropy(name="cross_entropy", reduction=reduction)
-        case "multilabel":
-            return loss.Bce(name="bce", reduction=reduction)
-        case "regression":
-            return loss.Mse(name="mse", reduction=reduction)
-    return None
-
-
-def num_outputs(chosen: loss.Loss, facts: Facts) -> int | None:
-    """Output units: one a class, label or target; for two classes as many as the loss asks for. None: not known yet."""
-    if facts.task == "regression":
-        return facts.num_targets
-    if facts.task == "classification" and facts.num_classes == 2:
-        return chosen.binary_units
-    return facts.num_classes or None

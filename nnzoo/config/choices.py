@@ -1,0 +1,38 @@
+"""Choices that follow from a config and its data: the loss behind `auto`, and how many outputs it asks for."""
+
+from __future__ import annotations
+
+from nnzoo.config import loss, model, optimizer
+from nnzoo.config.experiment import Config
+from nnzoo.config.facts import Facts
+
+
+def has_momentum(chosen: optimizer.OptimizerSection) -> bool:
+    """Whether an optimizer keeps a share of its last steps."""
+    return hasattr(chosen, "betas") or bool(getattr(chosen, "momentum", 0))
+
+
+def resolved_loss(config: Config, facts: Facts) -> loss.Loss | None:
+    """The loss with `auto` replaced by what the task asks for; None while the task is not known."""
+    if not isinstance(config.loss, loss.AutoLoss):
+        return config.loss
+    reduction = config.loss.reduction
+    if isinstance(config.model, model.Perceptron):
+        return loss.Perceptron(name="perceptron", reduction=reduction)
+    match facts.task:
+        case "classification":
+            return loss.CrossEntropy(name="cross_entropy", reduction=reduction)
+        case "multilabel":
+            return loss.Bce(name="bce", reduction=reduction)
+        case "regression":
+            return loss.Mse(name="mse", reduction=reduction)
+    return None
+
+
+def num_outputs(chosen: loss.Loss, facts: Facts) -> int | None:
+    """Output units: one a class, label or target; for two classes as many as the loss asks for. None: not known yet."""
+    if facts.task == "regression":
+        return facts.num_targets
+    if facts.task == "classification" and facts.num_classes == 2:
+        return chosen.binary_units
+    return facts.num_classes or None
