@@ -69,10 +69,13 @@ def _blocks(net: model.Cnn) -> Iterator[Problem]:
         if block.conv and block.conv.padding == "same" and set(_each(block.conv.stride)) != {1}:
             yield (
                 ("model", "blocks", index, "conv", "padding"),
-                "same keeps the size, a stride does not. Give a number.",
+                "same keeps the size, so it needs stride 1. Write a number.",
             )
         if block.pool and 2 * max(_each(block.pool.padding)) > max(_each(block.pool.kernel_size)):
-            yield ("model", "blocks", index, "pool", "padding"), "expected at most half of kernel_size."
+            yield (
+                ("model", "blocks", index, "pool", "padding"),
+                "more than half of kernel_size: windows would hold nothing.",
+            )
 
 
 def _each(sizes: int | tuple[int, ...]) -> tuple[int, ...]:
