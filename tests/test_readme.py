@@ -23,7 +23,7 @@ def test_the_list_is_the_programs(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize("text", CONFIGS)
 def test_every_config_in_it_is_valid(text: str) -> None:
-    load_config(parse(text, "README.md").plain())
+    assert load_config(parse(text, "README.md").plain()).name == "run"
 
 
 def test_the_first_config_is_the_file_it_names() -> None:

@@ -294,7 +294,7 @@ def search_step(
 
 @torch.no_grad()
 def shrink(weights: list[nn.Parameter], threshold: float) -> None:
-    """W <- sign(w) max(|w| - threshold, 0): the proximal step of L1, which reaches exactly zero (Tibshirani 1996).
+    """The proximal step of L1: w <- sign(w) max(|w| - threshold, 0). It reaches exactly zero (Tibshirani 1996).
 
     Weights that the step did not use stay, as L2 and the optimizers leave them.
     """
