@@ -6,7 +6,6 @@ enough to use the network on raw data, and checked like anything else that comes
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +14,8 @@ from typing import Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
-from nnzoo.errors import DataError
-
 Task = Literal["classification", "multilabel", "regression"]
 Layout = Literal["features", "image", "sequence", "tokens"]
-
-STDIN = Path("-")
 
 
 class Schema(NamedTuple):
@@ -71,17 +66,3 @@ class Reader(BaseModel):
             DataError: They can't be read, or are not like the training data.
         """
         raise NotImplementedError
-
-
-def read_bytes(path: Path) -> bytes:
-    """All of a file, or of standard input.
-
-    Raises:
-        DataError: There is no such file, or it can't be read.
-    """
-    try:
-        return sys.stdin.buffer.read() if path == STDIN else path.read_bytes()
-    except FileNotFoundError:
-        raise DataError("there is no such file. Check the path.", where=str(path)) from None
-    except OSError as error:
-        raise DataError(f"can't be read: {error.strerror}.", where=str(path)) from error
