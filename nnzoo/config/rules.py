@@ -43,6 +43,10 @@ def _data(config: Config, facts: Facts) -> Iterator[Problem]:
     source = config.data
     if source.split.val + source.split.test >= 1:
         yield ("data", "split"), f"val {source.split.val} and test {source.split.test} leave nothing to train on."
+    if source.split.group is not None and not source.has_columns:
+        yield ("data", "split", "group"), f"{source.name} has no columns to group by. Leave it out."
+    if isinstance(source, data.Csv):
+        yield from _columns(source)
     if isinstance(source, data.Gate) and source.samples is None:
         if source.noise:
             yield ("data", "noise"), "the four rows are exact. Give `samples` to draw noisy copies of them."
@@ -54,6 +58,31 @@ def _data(config: Config, facts: Facts) -> Iterator[Problem]:
             yield ("data", "targets"), "a sample has either classes or regression targets. Give one of the two."
         if facts.layout is None:
             yield ("data", "shape"), f"expected one to three sizes: [F], [T, F] or [C, H, W], got {len(source.shape)}."
+
+
+def _columns(source: data.Csv) -> Iterator[Problem]:
+    """Columns of a table that are given two parts to play."""
+    if len(source.target) > 1 and source.task == "classification":
+        yield ("data", "target"), "classes are in one column. For labels in several, `task: multilabel`."
+    for key in ("target", "features", "names"):
+        columns = getattr(source, key) or ()
+        twice = next((name for name in columns if columns.count(name) > 1), None)
+        if twice is not None:
+            yield ("data", key), f"'{twice}' stands here twice."
+    parts = {
+        "target": source.target,
+        "sequence_id": (source.sequence_id,),
+        "ignore": source.ignore,
+        "features": source.features or (),
+    }
+    used: dict[str, str] = {}
+    for key, columns in parts.items():
+        for name in columns:
+            if name is not None and used.setdefault(name, key) != key:
+                yield ("data", key), f"'{name}' is given as {used[name]} too. It can be one of them."
+    for name in source.categorical:
+        if used.get(name) in ("ignore", "target"):
+            yield ("data", "categorical"), f"'{name}' is given as {used[name]} too. It can be one of them."
 
 
 def _preprocess(config: Config, facts: Facts) -> Iterator[Problem]:

@@ -12,9 +12,10 @@ A source is a plain function with keyword arguments. `divide` gives it the split
 `DataError`.
 """
 
-from typing import Any
+import json
+from typing import Annotated, Any
 
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from nnzoo.data.arrays import ArraysReader, load_arrays
 from nnzoo.data.baseline import baseline
@@ -23,6 +24,7 @@ from nnzoo.data.dataset import Dataset, Split
 from nnzoo.data.preprocess import Normalize, Preprocess
 from nnzoo.data.reader import Layout, Reader, Samples, Schema, Task
 from nnzoo.data.split import Division, divide, missing_classes
+from nnzoo.data.tables import CsvReader, load_csv
 from nnzoo.data.toy import (
     GATES,
     load_blobs,
@@ -37,6 +39,7 @@ from nnzoo.data.toy import (
 __all__ = [
     "GATES",
     "ArraysReader",
+    "CsvReader",
     "Dataset",
     "Division",
     "Layout",
@@ -53,6 +56,7 @@ __all__ = [
     "load_blobs",
     "load_breast_cancer",
     "load_circles",
+    "load_csv",
     "load_diabetes",
     "load_digits",
     "load_gate",
@@ -66,7 +70,14 @@ __all__ = [
     "parse_reader",
 ]
 
-_READERS: TypeAdapter[Reader] = TypeAdapter(ArraysReader)
+AnyReader = Annotated[
+    ArraysReader
+    | CsvReader,
+    Field(discriminator="kind"),
+]  # fmt: skip
+"""Every reader, by its kind."""
+
+_READERS: TypeAdapter[AnyReader] = TypeAdapter(AnyReader)
 
 
 def parse_reader(said: dict[str, Any]) -> Reader:
@@ -75,4 +86,5 @@ def parse_reader(said: dict[str, Any]) -> Reader:
     Raises:
         ValidationError: They are none.
     """
-    return _READERS.validate_python(said)
+    # Strict about types, and JSON has lists alone.
+    return _READERS.validate_json(json.dumps(said))

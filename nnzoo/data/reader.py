@@ -66,3 +66,15 @@ class Reader(BaseModel):
             DataError: They can't be read, or are not like the training data.
         """
         raise NotImplementedError
+
+    def from_rows(self, raw: object, schema: Schema) -> Samples | None:  # noqa: ARG002
+        """Samples of a data frame, a dict of lists or a list of dicts; None if it is none, or no table is read.
+
+        Raises:
+            DataError: It is not like the training data.
+        """
+        return None
+
+    def fits(self, schema: Schema) -> bool:  # noqa: ARG002
+        """Whether what it reads is what the schema says."""
+        return True

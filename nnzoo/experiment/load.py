@@ -122,6 +122,9 @@ class TrainedModel:
         return self.decoder.probabilities(self.outputs(raw, lengths)).numpy()
 
     def _inputs(self, raw: ArrayLike | Tensor, lengths: ArrayLike | Tensor | None) -> tuple[Tensor, Tensor | None]:
+        rows = self.reader.from_rows(raw, self.metadata.data_schema)
+        if rows is not None:
+            return rows.inputs, rows.lengths
         array = _array(raw)
         if array.shape[1:] != self.input_shape:
             shown = ", ".join(map(str, ("N", *self.input_shape)))
