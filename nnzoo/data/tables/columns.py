@@ -132,7 +132,8 @@ class CategoryColumn(_Column):
         labels, codes = cells.distinct
         unseen = len(self.categories) if self.other else UNSEEN_CODE
         index_of = [self._index.get(label, unseen) for label in labels]
-        return np.array([*index_of, MISSING_CODE], dtype=np.int32)[codes]
+        small = np.int16 if len(self.categories) < 2**15 else np.int32
+        return np.array([*index_of, MISSING_CODE], dtype=small)[codes]
 
     def write(self, values: NDArray[Any], out: NDArray[np.float32]) -> None:
         known = (values >= 0).nonzero()[0]

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nnzoo.data.dataset import Split
-from nnzoo.data.tables.cells import Cells
 from nnzoo.data.tables.columns import Column
 from nnzoo.data.tables.table import Table
 
@@ -21,60 +20,51 @@ class Samples:
     """Samples of a table, in the order of their first rows.
 
     Attributes:
-        order: (R,) rows, sample by sample, in the order of the file within each.
-        ends: (N,) where each sample ends in `order`.
-        ids: (N,) what each is called; None where each is a row.
+        rows: (R,) rows, sample by sample, in the order of the file within each.
+        ends: (N,) where each sample ends in `rows`; None where each is one row.
+        ids: (N,) what sequences are called.
     """
 
-    order: NDArray[np.int64]
-    ends: NDArray[np.int64]
+    rows: NDArray[np.int64]
+    ends: NDArray[np.int64] | None = None
     ids: NDArray[np.str_] | None = None
 
     @classmethod
-    def of_rows(cls, num_rows: int) -> Samples:
-        """A sample a row."""
-        return cls(np.arange(num_rows), np.arange(1, num_rows + 1))
-
-    @classmethod
-    def of_ids(cls, ids: Cells) -> Samples:
-        """A sample an id.
+    def of_table(cls, table: Table, sequence_id: str | None) -> Samples:
+        """The samples of a table of which some column was read, by the column of ids where there is one.
 
         Raises:
-            DataError: A row has none.
+            DataError: A row has no id.
         """
+        if sequence_id is None:
+            return cls(np.arange(table.num_rows))
+        ids = table.cells(sequence_id)
         if ids.missing.any():
             row = int(ids.missing.argmax())
             raise ids.problem(row, "the id of the sequence is missing. Remove such rows, or see `missing`.")
         labels, codes = ids.distinct  # in the order of their first rows
-        counts = np.bincount(codes, minlength=len(labels))
-        kept = counts.nonzero()[0]
-        return cls(codes.argsort(kind="stable"), counts[kept].cumsum(), np.array(labels)[kept])
-
-    @classmethod
-    def of_table(cls, table: Table, sequence_id: str | None) -> Samples:
-        """The samples of a table of which some column was read, by the column of ids where there is one."""
-        return cls.of_rows(table.num_rows) if sequence_id is None else cls.of_ids(table.cells(sequence_id))
+        return cls(codes.argsort(kind="stable"), np.bincount(codes).cumsum(), np.array(labels))
 
     def __len__(self) -> int:
-        return len(self.ends)
+        return len(self.rows if self.ends is None else self.ends)
 
     @property
     def last_rows(self) -> NDArray[np.int64]:
         """(N,) the last row of each sample: its target and its group count."""
-        return self.order[self.ends - 1]
+        return self.rows if self.ends is None else self.rows[self.ends - 1]
 
     @property
     def lengths(self) -> NDArray[np.int64]:
         """(N,) rows of each sample."""
-        return np.diff(self.ends, prepend=0)
+        return np.ones(len(self), dtype=np.int64) if self.ends is None else np.diff(self.ends, prepend=0)
 
     def take(self, samples: NDArray[np.int64]) -> Samples:
         """Some of the samples, in that order."""
-        if self.ids is None:
-            return Samples(self.order[samples], np.arange(1, len(samples) + 1))
-        lengths = self.lengths
-        rows = [self.order[self.ends[index] - lengths[index] : self.ends[index]] for index in samples.tolist()]
-        return Samples(np.concatenate(rows), lengths[samples].cumsum(), self.ids[samples])
+        if self.ends is None or self.ids is None:
+            return Samples(self.rows[samples])
+        parts = np.split(self.rows, self.ends[:-1])
+        rows = np.concatenate([parts[index] for index in samples.tolist()])
+        return Samples(rows, self.lengths[samples].cumsum(), self.ids[samples])
 
 
 def pack(columns: Sequence[Column], values: list[NDArray[np.float32]], parts: Sequence[Samples]) -> list[Tensor]:
@@ -89,13 +79,13 @@ def pack(columns: Sequence[Column], values: list[NDArray[np.float32]], parts: Se
         For each part (R, F) float32, sample by sample.
     """
     num_features = sum(len(column.feature_names) for column in columns)
-    packed = [torch.zeros(len(part.order), num_features) for part in parts]
+    packed = [torch.zeros(len(part.rows), num_features) for part in parts]
     start = 0
     for column in columns:
         own = values.pop(0)
         stop = start + len(column.feature_names)
         for part, out in zip(parts, packed, strict=True):
-            column.write(own[part.order], out.numpy()[:, start:stop])
+            column.write(own[part.rows], out.numpy()[:, start:stop])
         start = stop
     return packed
 

@@ -175,7 +175,7 @@ class _Draft:
         self._check_targets(train)
         encoded = encode_targets(self.targets, rows, self.task, self.classes)
         truths = [column.numpy() for column in encoded.reshape(len(rows), -1).T]
-        inference = Inference(train.order, categorical=categorical, chosen=chosen)
+        inference = Inference(train.rows, categorical=categorical, chosen=chosen)
         columns: list[Column] = []
         values: list[NDArray[Any]] = []
         for cells in self.table.read(self.inputs):
@@ -216,10 +216,10 @@ class _Draft:
         for cells in self.table.read([*self.inputs, *(cells.name for cells in self.targets)]):
             codes = cells.distinct[1].astype(np.int64) + 1
             keys = np.unique(keys * (codes.max() + 1) + codes, return_inverse=True)[1]
-        if samples.ids is None:
-            return np.sort(np.unique(keys[samples.order], return_index=True)[1])
+        if samples.ends is None:
+            return np.sort(np.unique(keys[samples.rows], return_index=True)[1])
         first: dict[bytes, int] = {}
-        for index, part in enumerate(np.split(keys[samples.order], samples.ends[:-1])):
+        for index, part in enumerate(np.split(keys[samples.rows], samples.ends[:-1])):
             first.setdefault(part.tobytes(), index)
         return np.array(list(first.values()))
 
@@ -230,7 +230,7 @@ class _Draft:
         owner = np.repeat(np.arange(len(train)), train.lengths)
         for cells in self.targets:
             codes = cells.distinct[1]
-            differ = np.unique(owner[codes[train.order] != codes[train.last_rows][owner]])
+            differ = np.unique(owner[codes[train.rows] != codes[train.last_rows][owner]])
             if len(differ):
                 self.warnings.append(
                     f"column '{cells.name}' changes within {len(differ)} of {len(train)} sequences: the value of each "

@@ -24,8 +24,8 @@ from nnzoo.errors import DataError
 SUFFIXES = (".csv", ".tsv", ".txt", ".data")
 
 _SAMPLE_BYTES = 256 * 1024
-_BLOCK_BYTES = 4 * 1024 * 1024
-_GROUP_BYTES = 96 * 1024 * 1024
+_BLOCK_BYTES = 1024 * 1024
+_GROUP_BYTES = 48 * 1024 * 1024
 """About as much text is in memory at a time."""
 
 
@@ -51,7 +51,7 @@ class File:
     def size(self) -> int:
         return self.path.stat().st_size if self.raw is None else len(self.raw)
 
-    def read(self, names: Sequence[str]) -> Any:
+    def read(self, names: Sequence[str], block_bytes: int = 1024 * 1024) -> Any:
         """The columns of these names, a pyarrow.Table of strings.
 
         Raises:
@@ -62,12 +62,13 @@ class File:
 
         dialect = self.dialect
         try:
-            table = arrow.read_csv(
+            # Block by block: the parser of whole files runs ahead, and takes twice the memory of the result.
+            with arrow.open_csv(
                 str(self.path) if self.raw is None else pa.BufferReader(self.raw),
                 arrow.ReadOptions(
                     column_names=dialect.names,
                     skip_rows_after_names=int(dialect.header),
-                    block_size=_BLOCK_BYTES,
+                    block_size=block_bytes,
                 ),
                 arrow.ParseOptions(delimiter=dialect.delimiter, newlines_in_values=True),
                 arrow.ConvertOptions(
@@ -75,8 +76,11 @@ class File:
                     include_columns=names,
                     strings_can_be_null=False,
                 ),
-            )
+            ) as reader:
+                table = reader.read_all()
         except (pa.ArrowInvalid, OSError) as error:
+            if "straddling" in str(error) and block_bytes <= self.size:  # a row is longer than a block
+                return self.read(names, 64 * block_bytes)
             raise self._damage(str(error)) from None
         self.num_rows = table.num_rows
         return table
@@ -217,6 +221,8 @@ class Table:
 
     def read(self, names: Sequence[str]) -> Iterator[Cells]:
         """The columns of these names, one after the other; each is forgotten when the next one is asked for."""
+        import pyarrow as pa
+
         size = sum(file.size for file in self.files)
         at_once = max(1, len(self.names) * _GROUP_BYTES // max(size, 1))
         for start in range(0, len(names), at_once):
@@ -224,6 +230,7 @@ class Table:
             columns = self._read(group)
             for name in group:
                 yield Cells(name, self._clean(columns.pop(name)), self.where, self.locate)
+        pa.default_memory_pool().release_unused()
 
     def cells(self, name: str) -> Cells:
         """One column."""
