@@ -54,6 +54,11 @@ class Reader(BaseModel):
 
     kind: str
 
+    @property
+    def column_types(self) -> dict[str, str]:
+        """What each column of a table was found to be; empty where there are none."""
+        return {}
+
     def read(self, paths: Sequence[Path], schema: Schema, *, labelled: bool) -> Samples:
         """Reads new samples, file after file.
 

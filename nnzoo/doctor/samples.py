@@ -39,6 +39,8 @@ def describe(experiment: Experiment) -> dict[str, Any]:
         "splits": {name: len(split) for name, split in dataset.splits.items()},
         "chosen": dict(dataset.choices),
     }
+    if dataset.reader is not None and dataset.reader.column_types:
+        described["types"] = dataset.reader.column_types
     if dataset.task == "regression":
         described["targets"] = _columns(dataset.train.targets, dataset.target_names)
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,9 @@ from nnzoo.run.checkpoint import load_checkpoint
 from nnzoo.run.directory import CHECKPOINT, find_checkpoint
 from nnzoo.training.batches import arguments_of, eval_batch_size
 from nnzoo.training.decoding import Decoder
+
+Raw = ArrayLike | Tensor | Mapping[str, Sequence[Any]] | Sequence[Mapping[str, Any]]
+"""Samples as an array; or rows of a table as a data frame, a dict of lists, a list of dicts."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,7 @@ class TrainedModel:
         """Reads new raw data as that of training was read."""
         return parse_reader(self.metadata.reader)
 
-    def outputs(self, raw: ArrayLike | Tensor, lengths: ArrayLike | Tensor | None = None) -> Tensor:
+    def outputs(self, raw: Raw, lengths: ArrayLike | Tensor | None = None) -> Tensor:
         """The network's outputs (N, K) on the CPU, for raw samples (N, *input_shape).
 
         Args:
@@ -95,8 +99,13 @@ class TrainedModel:
             outputs.append(self.module(*arguments).cpu())
         return torch.cat(outputs)
 
-    def predict(self, raw: ArrayLike | Tensor, lengths: ArrayLike | Tensor | None = None) -> NDArray[Any]:
-        """Answers for raw samples (N, *input_shape), of which `lengths` (N,) are the valid steps where not all are.
+    def predict(self, raw: Raw, lengths: ArrayLike | Tensor | None = None) -> NDArray[Any]:
+        """Answers for raw samples.
+
+        Args:
+            raw: (N, *input_shape); or, where it was trained on a table, N rows as a data frame, a dict of lists or a
+                list of dicts.
+            lengths: (N,) valid steps of sequences and tokens; None where all are valid.
 
         Returns:
             (N,) class names; (N, K) 0 and 1 where a sample may have several labels; (N,) or (N, K) values in the
@@ -112,7 +121,7 @@ class TrainedModel:
         labels = self.decoder.labels(outputs).numpy()
         return labels if self.decoder.task == "multilabel" else np.array(self.classes)[labels]
 
-    def predict_proba(self, raw: ArrayLike | Tensor, lengths: ArrayLike | Tensor | None = None) -> NDArray[Any]:
+    def predict_proba(self, raw: Raw, lengths: ArrayLike | Tensor | None = None) -> NDArray[Any]:
         """(N, K) the probability of each class, for raw samples (N, *input_shape) of `lengths` (N,) valid steps.
 
         Raises:
@@ -121,11 +130,11 @@ class TrainedModel:
         """
         return self.decoder.probabilities(self.outputs(raw, lengths)).numpy()
 
-    def _inputs(self, raw: ArrayLike | Tensor, lengths: ArrayLike | Tensor | None) -> tuple[Tensor, Tensor | None]:
+    def _inputs(self, raw: Raw, lengths: ArrayLike | Tensor | None) -> tuple[Tensor, Tensor | None]:
         rows = self.reader.from_rows(raw, self.metadata.data_schema)
         if rows is not None:
             return rows.inputs, rows.lengths
-        array = _array(raw)
+        array = _array(raw)  # type: ignore[arg-type]  # what is no array is refused there
         if array.shape[1:] != self.input_shape:
             shown = ", ".join(map(str, ("N", *self.input_shape)))
             raise DataError(f"expected samples of the shape ({shown}), got {array.shape}.", where="predict")

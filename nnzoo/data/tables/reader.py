@@ -42,6 +42,10 @@ class CsvReader(Reader):
         """Of all columns, in the order of the features."""
         return tuple(name for column in self.columns for name in column.feature_names)
 
+    @property
+    def column_types(self) -> dict[str, str]:
+        return {column.name: column.kind for column in self.columns}
+
     def fits(self, schema: Schema) -> bool:
         """Whether features and targets are those of the schema."""
         targets = {"classification": 1, "multilabel": len(schema.classes), "regression": len(schema.target_names)}

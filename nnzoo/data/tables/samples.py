@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -23,11 +23,13 @@ class Samples:
         rows: (R,) rows, sample by sample, in the order of the file within each.
         ends: (N,) where each sample ends in `rows`; None where each is one row.
         ids: (N,) what sequences are called.
+        order: (N,) the numbers of sequences in the table; None where they are all there.
     """
 
     rows: NDArray[np.int64]
     ends: NDArray[np.int64] | None = None
     ids: NDArray[np.str_] | None = None
+    order: NDArray[np.int64] | None = None
 
     @classmethod
     def of_table(cls, table: Table, sequence_id: str | None) -> Samples:
@@ -54,6 +56,12 @@ class Samples:
         return self.rows if self.ends is None else self.rows[self.ends - 1]
 
     @property
+    def numbers(self) -> NDArray[np.int64]:
+        """(N,) the number of each sample in the table, from 0."""
+        everything = self.rows if self.ends is None else np.arange(len(self))
+        return everything if self.order is None else self.order
+
+    @property
     def lengths(self) -> NDArray[np.int64]:
         """(N,) rows of each sample."""
         return np.ones(len(self), dtype=np.int64) if self.ends is None else np.diff(self.ends, prepend=0)
@@ -64,7 +72,7 @@ class Samples:
             return Samples(self.rows[samples])
         parts = np.split(self.rows, self.ends[:-1])
         rows = np.concatenate([parts[index] for index in samples.tolist()])
-        return Samples(rows, self.lengths[samples].cumsum(), self.ids[samples])
+        return Samples(rows, self.lengths[samples].cumsum(), self.ids[samples], self.numbers[samples])
 
 
 def pack(columns: Sequence[Column], values: list[NDArray[np.float32]], parts: Sequence[Samples]) -> list[Tensor]:
@@ -100,13 +108,14 @@ def as_steps(rows: Tensor, samples: Samples, num_steps: int) -> tuple[Tensor, Te
 
 def as_split(rows: Tensor, samples: Samples, targets: Tensor) -> Split:
     """(R, F) rows and (N, ...) targets as a split; sequences are as long as the longest."""
-    if samples.ids is None:
-        return Split(rows, targets)
+    numbers = torch.from_numpy(samples.numbers)
+    if samples.ends is None:
+        return Split(rows, targets, rows=numbers)
     inputs, lengths = as_steps(rows, samples, int(samples.lengths.max()))
-    return Split(inputs, targets, lengths)
+    return Split(inputs, targets, lengths, numbers)
 
 
 def padded(split: Split, num_steps: int) -> Split:
     """A split of sequences with that many steps."""
     more = num_steps - split.inputs.shape[1]
-    return Split(torch.nn.functional.pad(split.inputs, (0, 0, 0, more)), split.targets, split.lengths)
+    return replace(split, inputs=torch.nn.functional.pad(split.inputs, (0, 0, 0, more)))

@@ -172,6 +172,10 @@ class _Draft:
                     f"there is one class alone ('{self.classes[0]}' in all {len(rows)} training samples): nothing can "
                     "be told apart.",
                 )
+        if task == "auto":
+            shown = ", ".join(f"'{cells.name}'" for cells in self.targets)
+            into = f", {len(self.classes)} classes" if self.task == "classification" else ""
+            self.notes.append(f"task: {self.task}{into}, by the values of {shown}; `data.task` says it otherwise")
         self._check_targets(train)
         encoded = encode_targets(self.targets, rows, self.task, self.classes)
         truths = [column.numpy() for column in encoded.reshape(len(rows), -1).T]
