@@ -81,8 +81,6 @@ def find_dialect(
     if not rows:
         raise DataError("is empty.", where=where)
     header = _has_header(rows, words, known, shorter) if words.header == "auto" else words.header
-    if header and len(rows) == 1:
-        raise DataError("has a header and no rows below it. Give rows, or set `header: false`.", where=where)
     if header and (words.names is None or set(rows[0]) == set(words.names)):
         return Dialect(delimiter, header, _header_names(rows[0], where), names_in_header=True)
     names = _given_names(len(rows[0]), words.names, shorter, where)

@@ -18,6 +18,7 @@ from nnzoo.data.tables.columns import (
     NumberColumn,
     check_cells,
     date_parts,
+    read_numbers,
 )
 from nnzoo.errors import DataError
 
@@ -121,7 +122,7 @@ class Inference:
             and abs(numbers[-1] - numbers[0]) <= 2 * len(numbers)
         ):
             self._warn(cells.name, f"seems to count the rows. `ignore: [{cells.name}]` leaves it out")
-        fill = float(np.float32(np.median(numbers)))
+        fill = float(np.median(read_numbers(cells)[self.rows][~missing]))
         return NumberColumn(kind="number", name=cells.name, indicator=bool(missing.any()), fill=fill)
 
     def _date(self, cells: Cells, order: DateOrder, missing: NDArray[np.bool_]) -> Column | None:

@@ -68,7 +68,8 @@ class CsvReader(Reader):
             DataError: Columns are missing, or cells are not like those of the training rows.
         """
         known = [column.name for column in self.columns]
-        table = open_table(paths, self.words, known, () if labelled else self.target)
+        shorter = () if labelled else self.target
+        table = open_table(paths, self.words, known, shorter, needed=self._needed(labelled=labelled))
         return self._read(table, schema, labelled=labelled)
 
     def from_rows(self, raw: object, schema: Schema) -> NewSamples | None:
@@ -108,8 +109,12 @@ class CsvReader(Reader):
 
     def _values(self, table: Table, *, labelled: bool) -> tuple[list[NDArray[Any]], Samples]:
         """The columns as they are read, and which rows make a sample."""
+        table.require(self._needed(labelled=labelled), ", as the training data has")
         names = [column.name for column in self.columns]
-        others = [*([self.sequence_id] if self.sequence_id else []), *(self.target if labelled else ())]
-        table.require([*names, *others], ", as the training data has")
         values = [column.read(cells) for column, cells in zip(self.columns, table.read(names), strict=True)]
         return values, Samples.of_table(table, self.sequence_id)
+
+    def _needed(self, *, labelled: bool) -> list[str]:
+        """The columns that a table has to have."""
+        others = [*([self.sequence_id] if self.sequence_id else []), *(self.target if labelled else ())]
+        return [*(column.name for column in self.columns), *others]

@@ -15,6 +15,7 @@ from nnzoo.data.reader import Task
 from nnzoo.data.split import Division, dropped_note
 from nnzoo.data.tables.columns import Column
 from nnzoo.data.tables.dialect import Words
+from nnzoo.data.tables.file import words_for_new_files
 from nnzoo.data.tables.inference import Inference
 from nnzoo.data.tables.reader import CsvReader
 from nnzoo.data.tables.samples import Samples, as_split, pack, padded
@@ -194,11 +195,9 @@ class _Draft:
         if not columns:
             reasons = "; ".join(inference.warnings) or "there are none besides the target"
             raise DataError(f"no column is left to learn from ({reasons}).", where=self.table.where)
-        dialect = self.table.files[0].dialect
-        names, header = (None, True) if dialect.names_in_header else (dialect.names, words.header)
         reader = CsvReader(
             kind="csv",
-            words=words.model_copy(update={"names": names, "header": header}),
+            words=words_for_new_files(self.table.files[0], words, [column.name for column in columns]),
             columns=tuple(columns),
             target=tuple(cells.name for cells in self.targets),
             sequence_id=self.sequence_id,

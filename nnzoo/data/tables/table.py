@@ -1,175 +1,27 @@
 """Tables as columns of text: from CSV files, or from Python values.
 
-pyarrow cuts the files into cells, on all cores; what a cell means is decided here. Columns are read some at a time, so
-that a table is never in memory as text all at once, and a file is read more often for it.
+Columns are read some at a time, so that a table is never in memory as text all at once, and a file is read more often
+for it.
 """
 
 from __future__ import annotations
 
-import codecs
-import csv
 import difflib
-import io
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nnzoo.data.files import STDIN, decode, find_encoding, find_files, read_bytes
+from nnzoo.data.files import find_files
 from nnzoo.data.tables.cells import Cells
-from nnzoo.data.tables.dialect import Dialect, Words, find_dialect
+from nnzoo.data.tables.dialect import Words
+from nnzoo.data.tables.file import File, open_file
 from nnzoo.errors import DataError
 
 SUFFIXES = (".csv", ".tsv", ".txt", ".data")
 
-_SAMPLE_BYTES = 256 * 1024
-_BLOCK_BYTES = 1024 * 1024
 _GROUP_BYTES = 48 * 1024 * 1024
 """About as much text is in memory at a time."""
-
-
-@dataclass(eq=False)
-class File:
-    """A CSV file.
-
-    Attributes:
-        path: Of the file.
-        dialect: How it is written.
-        encoding: Of its text.
-        raw: All of it as UTF-8, where it is not to be read from its path: standard input, other encodings.
-        num_rows: Known once some column was read.
-    """
-
-    path: Path
-    dialect: Dialect
-    encoding: str
-    raw: bytes | None
-    num_rows: int = 0
-
-    @property
-    def size(self) -> int:
-        return self.path.stat().st_size if self.raw is None else len(self.raw)
-
-    def read(self, names: Sequence[str], block_bytes: int = 1024 * 1024) -> Any:
-        """The columns of these names, a pyarrow.Table of strings.
-
-        Raises:
-            DataError: A row has another number of cells, or the file is damaged.
-        """
-        import pyarrow as pa
-        from pyarrow import csv as arrow
-
-        dialect = self.dialect
-        try:
-            # Block by block: the parser of whole files runs ahead, and takes twice the memory of the result.
-            with arrow.open_csv(
-                str(self.path) if self.raw is None else pa.BufferReader(self.raw),
-                arrow.ReadOptions(
-                    column_names=dialect.names,
-                    skip_rows_after_names=int(dialect.header),
-                    block_size=block_bytes,
-                ),
-                arrow.ParseOptions(delimiter=dialect.delimiter, newlines_in_values=True),
-                arrow.ConvertOptions(
-                    column_types=dict.fromkeys(names, pa.string()),
-                    include_columns=names,
-                    strings_can_be_null=False,
-                ),
-            ) as reader:
-                table = reader.read_all()
-        except (pa.ArrowInvalid, OSError) as error:
-            if "straddling" in str(error) and block_bytes <= self.size:  # a row is longer than a block
-                return self.read(names, 64 * block_bytes)
-            raise self._damage(str(error)) from None
-        self.num_rows = table.num_rows
-        return table
-
-    def rows(self) -> Iterator[tuple[int, list[str]]]:
-        """Every row below the header with the line that it begins in: slow, for messages."""
-        raw = read_bytes(self.path) if self.raw is None else self.raw
-        lines = io.StringIO(decode(raw, "utf-8-sig", where=str(self.path)), newline="")
-        reader = csv.reader(lines, delimiter=self.dialect.delimiter)
-        begin, header = 1, self.dialect.header
-        for cells in reader:
-            if cells and not header:
-                yield begin, cells
-            header = header and not cells
-            begin = reader.line_num + 1
-
-    def line(self, row: int) -> int:
-        """The line that a row, counted from 0 below the header, begins in."""
-        try:
-            return next(line for number, (line, _) in enumerate(self.rows()) if number == row)
-        except (StopIteration, csv.Error):
-            return row + 1 + self.dialect.header
-
-    def _damage(self, reason: str) -> DataError:
-        """What pyarrow stumbled over; the first row that is longer or shorter than the others, if there is one."""
-        size = len(self.dialect.names)
-        try:
-            for line, cells in self.rows():
-                if len(cells) != size:
-                    what = "the header" if self.dialect.header else "the first row"
-                    return DataError(
-                        f"line {line} has another number of cells than {what} (got {len(cells)}; {what} has {size}). "
-                        f"A cell with the delimiter {self.dialect.delimiter!r} in it needs double quotes around it.",
-                        where=str(self.path),
-                    )
-        except csv.Error as error:
-            reason = str(error)
-        return DataError(f"can't be read as CSV: {reason.split(chr(10))[0][:200]}", where=str(self.path))
-
-
-def open_file(path: Path, words: Words, known: Collection[str], shorter: Collection[str] = ()) -> File:
-    """Finds how a file is written.
-
-    Args:
-        path: Of the file; `-` is standard input.
-        words: What is said of it.
-        known: Names of columns that are asked for.
-        shorter: Columns that a file without a header may lack.
-
-    Raises:
-        DataError: There is no such file, it is empty, no text, or of another encoding.
-    """
-    where = str(path)
-    encoding, raw = words.encoding, None
-    if path != STDIN and encoding in ("auto", "utf-8") and _is_utf8(path):
-        encoding = "utf-8"
-        with path.open("rb") as file:
-            head = file.read(_SAMPLE_BYTES).decode("utf-8", errors="ignore")  # the last character may be cut
-        is_whole = path.stat().st_size <= _SAMPLE_BYTES
-    else:
-        data = read_bytes(path)
-        encoding = find_encoding(data) if encoding == "auto" else encoding
-        text = decode(data, encoding, where=where).removeprefix("\ufeff")
-        head, is_whole, raw = text[:_SAMPLE_BYTES], len(text) <= _SAMPLE_BYTES, text.encode()
-    if "\0" in head:
-        raise DataError("is no text, or of an encoding such as utf-16, which `encoding` has to say.", where=where)
-    sample = head.removeprefix("\ufeff")
-    if not is_whole:
-        sample = sample[: max(sample.rfind("\n"), sample.rfind("\r")) + 1] or sample
-    dialect = find_dialect(sample, words, known, shorter, where=where)
-    if words.strip and (blanks := re.compile(rf'(?<={re.escape(dialect.delimiter)})[ \t]+(?=")')).search(sample):
-        # To pyarrow a quote after a blank is a character like others. Within quotes this only loses blanks.
-        raw = blanks.sub("", decode(raw or read_bytes(path), "utf-8-sig", where=where)).encode()
-    return File(path, dialect, encoding, raw)
-
-
-def _is_utf8(path: Path) -> bool:
-    """Whether all of a file is; it is never in memory as a whole."""
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    try:
-        with path.open("rb") as file:
-            while block := file.read(_BLOCK_BYTES):
-                decoder.decode(block)
-        decoder.decode(b"", final=True)
-    except UnicodeDecodeError:
-        return False
-    except OSError as error:
-        raise DataError(f"can't be read: {error.strerror}.", where=str(path)) from error
-    return True
 
 
 @dataclass(eq=False)
@@ -212,8 +64,9 @@ class Table:
             return
         listed = ", ".join(f"'{name}'" for name in lacking)
         shown = ", ".join(self.names[:20]) + (", ..." if len(self.names) > 20 else "")
-        close = difflib.get_close_matches(lacking[0], self.names, n=1)
-        hint = f" Did you mean '{close[0]}'?" if close else ""
+        by_case = {name.lower(): name for name in self.names}
+        close = difflib.get_close_matches(lacking[0].lower(), by_case, n=1)
+        hint = f" Did you mean '{by_case[close[0]]}'?" if close else ""
         if lacking[0].isdecimal() and int(lacking[0]) < len(self.names):
             hint = f" With a header, columns go by their names: that one is '{self.names[int(lacking[0])]}'."
         plural = "s" if len(lacking) > 1 else ""
@@ -268,7 +121,14 @@ class Table:
         return compute.if_else(is_missing, pa.scalar(None, pa.string()), cells)
 
 
-def open_table(paths: Sequence[Path], words: Words, known: Collection[str], shorter: Collection[str] = ()) -> Table:
+def open_table(
+    paths: Sequence[Path],
+    words: Words,
+    known: Collection[str],
+    shorter: Collection[str] = (),
+    *,
+    needed: Collection[str] | None = None,
+) -> Table:
     """The files that some paths mean, as one table.
 
     Args:
@@ -276,20 +136,17 @@ def open_table(paths: Sequence[Path], words: Words, known: Collection[str], shor
         words: What is said of them.
         known: Names of columns that are asked for.
         shorter: Columns that a file without a header may lack.
+        needed: The columns that every file has to have; None: those of the first one.
 
     Raises:
-        DataError: A file that can't be used, or has other columns than the first one.
+        DataError: A file that can't be used, or lacks columns.
     """
     found = [file for path in paths for file in find_files(path, SUFFIXES)]
     files = [open_file(path, words, known, shorter) for path in found]
     names = files[0].dialect.names
-    for file in files[1:]:
-        if len(file.dialect.names) != len(names) and not file.dialect.header:
-            raise DataError(
-                f"has another number of columns than {files[0].path} (got {len(file.dialect.names)}; {len(names)}).",
-                where=str(file.path),
-            )
-        Table(file.dialect.names, words, [file]).require(names, f", as {files[0].path} has")
+    for file in files[1:] if needed is None else files:
+        what = f", as {files[0].path} has" if needed is None else ", as the training data has"
+        Table(file.dialect.names, words, [file]).require(names if needed is None else needed, what)
     return Table(names, words, files)
 
 
