@@ -17,6 +17,7 @@ REQUIRED: dict[str, dict[str, Any]] = {
     "cnn": {"blocks": [{"conv": {"out_channels": 2, "kernel_size": [3, 2]}}, {"global_pool": "avg"}]},
     "torchvision": {"arch": "resnet18"},
     "arrays": {"path": "x.npz", "val_path": "folder with blanks/v: 1.npz"},
+    "csv": {"path": "x.csv", "target": [4, "no"], "missing": ["", -1], "replace": {"<=50K.": "<=50K", "1": 2}},
     "constant-init": {"val": 0.5},
     "values": {"values": [[1, 2.5e-7], [3, -4e20]]},
     "step": {"step_size": 3},

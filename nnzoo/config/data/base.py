@@ -17,7 +17,11 @@ FilePath = Annotated[str, Field(min_length=1)]
 
 
 def _position(value: object) -> object:
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else value
+    if not isinstance(value, int) or isinstance(value, bool):
+        return value
+    if value < 0:
+        raise ValueError(f"expected a name, or a position from 0, got {value}.")
+    return str(value)
 
 
 COLUMN_SCHEMA = {"anyOf": [{"type": "string", "minLength": 1}, {"type": "integer", "minimum": 0}]}

@@ -44,7 +44,7 @@ class File:
     def size(self) -> int:
         return self.path.stat().st_size if self.raw is None else len(self.raw)
 
-    def read(self, names: Sequence[str], block_bytes: int = 1024 * 1024) -> Any:
+    def read(self, names: Sequence[str], block_bytes: int = _BLOCK_BYTES) -> Any:
         """The columns of these names, a pyarrow.Table of strings.
 
         Raises:
