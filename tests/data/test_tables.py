@@ -117,6 +117,7 @@ def test_delimiter_and_encoding_are_found(delimiter: str, encoding: str) -> None
         ("2019,2020,y\n1,2,p\n2,3,q\n", "y", True),
         ("u,v,p\nu,z,q\n", "2", False),
         (",x,y\n0,5,p\n1,6,q\n", "y", True),
+        ("1999,2000\n1,p\n2,q\n", "2000", True),
     ],
 )
 def test_a_header_is_found(text: str, target: str, header: bool) -> None:
@@ -296,6 +297,14 @@ def test_the_task_may_be_said() -> None:
     assert load(table({"x": X, "y": [0.5 * (index % 4) for index in range(60)]}), task="classification").classes == (
         *("0.0", "0.5", "1.0", "1.5"),
     )
+
+
+def test_a_category_is_known_by_its_number_too() -> None:
+    dataset = load("c,y\n3,p\n4,q\n5.0,p\n", categorical=("c",))
+    assert dataset.reader is not None
+    samples = dataset.reader.from_rows({"c": [3.0, 4, 5, "5.0", 6, None]}, dataset.schema)
+    assert samples is not None
+    assert samples.inputs.tolist() == [[1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 0, 1], [0, 0, 0], [0, 0, 0]]
 
 
 def test_files_of_a_folder_or_a_pattern_are_one_table() -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from nnzoo.data.tables.cells import MISSING_CODE, Cells, DateOrder
+from nnzoo.data.tables.cells import MISSING_CODE, Cells, DateOrder, is_number
 
 DateParts = tuple[Literal["year", "month", "day", "weekday", "hour", "minute"], ...]
 
@@ -101,7 +101,7 @@ class BooleanColumn(_Column):
 
 
 class CategoryColumn(_Column):
-    """One-hot: 1 for the category that it is.
+    """One-hot: 1 for the category that it is, as it is written or, failing that, by the same number: 3.0 is 3.
 
     A value that no training row has is `other` where there is that feature, else none of the features is 1.
 
@@ -125,13 +125,22 @@ class CategoryColumn(_Column):
         return (*(f"{self.name}={each}" for each in self.categories), *([f"{self.name}=other"] if self.other else []))
 
     @cached_property
-    def _index(self) -> dict[str, int]:
-        return {category: index for index, category in enumerate(self.categories)}
+    def _index(self) -> dict[str | float, int]:
+        found: dict[str | float, int] = {each: index for index, each in enumerate(self.categories)}
+        for each in filter(is_number, self.categories):
+            found.setdefault(float(each), found[each])
+        return found
+
+    def _find(self, label: str) -> int:
+        unseen = len(self.categories) if self.other else UNSEEN_CODE
+        known = self._index.get(label)
+        if known is None and is_number(label):
+            known = self._index.get(float(label))
+        return unseen if known is None else known
 
     def read(self, cells: Cells) -> NDArray[Any]:
         labels, codes = cells.distinct
-        unseen = len(self.categories) if self.other else UNSEEN_CODE
-        index_of = [self._index.get(label, unseen) for label in labels]
+        index_of = [self._find(label) for label in labels]
         small = np.int16 if len(self.categories) < 2**15 else np.int32
         return np.array([*index_of, MISSING_CODE], dtype=small)[codes]
 

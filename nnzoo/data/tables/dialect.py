@@ -6,9 +6,9 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Collection, Sequence
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from nnzoo.data.tables.cells import is_number
 from nnzoo.errors import DataError
@@ -34,7 +34,7 @@ class Words(BaseModel):
 
     names: tuple[str, ...] | None = None
     header: bool | Literal["auto"] = "auto"
-    delimiter: str = "auto"
+    delimiter: Annotated[str, Field(pattern=r"^(auto|[\x01-\x09\x0b\x0c\x0e-\x21\x23-\x7f])$")] = "auto"
     encoding: str = "auto"
     strip: bool = True
     missing: tuple[str, ...] = ("",)
@@ -116,7 +116,7 @@ def _has_header(rows: list[list[str]], words: Words, known: Collection[str], sho
     first = rows[0]
     if words.names is not None:
         return set(first) | set(shorter) == set(words.names) | set(shorter)
-    if any(name in first and not name.isdecimal() for name in known):
+    if any(name in first and not (name.isdecimal() and int(name) < len(first)) for name in known):
         return True
     if any(is_number(cell) for cell in first) or len(rows) == 1:
         return False

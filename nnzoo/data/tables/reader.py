@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from nnzoo.data.dataset import Split
 from nnzoo.data.reader import Reader, Schema, Task
@@ -36,6 +36,12 @@ class CsvReader(Reader):
     columns: tuple[Column, ...] = Field(min_length=1)
     target: tuple[str, ...] = Field(min_length=1)
     sequence_id: str | None
+
+    @model_validator(mode="after")
+    def _are_distinct(self) -> Self:
+        if len({column.name for column in self.columns}) != len(self.columns):
+            raise ValueError("a column stands there twice")
+        return self
 
     @property
     def feature_names(self) -> tuple[str, ...]:

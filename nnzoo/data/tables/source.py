@@ -41,8 +41,9 @@ def load_csv(
 ) -> Dataset:
     """Read tables, divide their samples, and find in those of training what the columns are.
 
-    Nothing but the number of rows and the labels, to be in proportion, is seen of other samples before that. A cell
-    of theirs that is not of the type found is an error; a category not seen before is none of the known ones.
+    What all samples of `path` are asked for before that are their targets, which tell the task, and by which classes
+    are divided in proportion. A cell of a sample that is not learnt from is an error where it is not of the type found;
+    a category not seen before is none of the known ones.
 
     Args:
         path: A file, a folder or a glob pattern.
@@ -76,7 +77,7 @@ def load_csv(
     inputs = [name for name in pool.names if name not in uses] if features is None else list(features)
     draft = _Draft(pool, tuple(target), inputs, sequence_id)
     parts = draft.divide(division, tuple(tables), limit, task)
-    reader, values = draft.learn(parts["train"], frozenset(categorical), frozenset(features or ()), task, said)
+    reader, values = draft.learn(parts["train"], frozenset(categorical), frozenset(features or ()), said)
     splits = draft.splits(reader, values, parts)
     for name, table in tables.items():
         splits[name] = reader.split(table, draft.task, draft.classes, limit)
@@ -99,17 +100,23 @@ def load_csv(
         target_names=tuple(target) if draft.task == "regression" else (),
         choices={"task": draft.task, **choices},
         warnings=tuple(draft.warnings),
-        notes=tuple(draft.notes),
+        notes=(*draft.notes, *([_task_note(draft)] if task == "auto" else [])),
         reader=reader,
     )
+
+
+def _task_note(draft: _Draft) -> str:
+    shown = ", ".join(f"'{cells.name}'" for cells in draft.targets)
+    into = f", {len(draft.classes)} classes" if draft.task == "classification" else ""
+    return f"task: {draft.task}{into}, by the values of {shown}; `data.task` says it otherwise"
 
 
 class _Draft:
     """The table of the training samples on its way to a data set.
 
     Attributes:
-        task: What the targets are, once the training samples are known.
-        classes: Their names.
+        task: What the targets are, once they were looked at.
+        classes: Their names, once the training samples are known.
         warnings: As of the data set.
         notes: As of the data set.
     """
@@ -137,7 +144,8 @@ class _Draft:
             samples = samples.take(kept)
         rows = samples.last_rows
         classes, names = None, tuple[str, ...]()
-        if find_task(self.targets, rows, task) == "classification":
+        self.task = find_task(self.targets, rows, task)
+        if self.task == "classification":
             classes, names = class_indices(self.targets, rows)
         groups = None
         if division.group is not None:
@@ -154,7 +162,6 @@ class _Draft:
         train: Samples,
         categorical: frozenset[str],
         chosen: frozenset[str],
-        task: Task | Literal["auto"],
         words: Words,
     ) -> tuple[CsvReader, list[NDArray[Any]]]:
         """What the training samples tell, and the columns of all rows as they are read by it.
@@ -163,7 +170,6 @@ class _Draft:
             DataError: There is one class alone, or no column to learn from.
         """
         rows = train.last_rows
-        self.task = find_task(self.targets, rows, task)
         self.classes = tuple(cells.name for cells in self.targets) if self.task == "multilabel" else ()
         if self.task == "classification":
             self.classes = class_indices(self.targets, rows)[1]
@@ -173,10 +179,6 @@ class _Draft:
                     f"there is one class alone ('{self.classes[0]}' in all {len(rows)} training samples): nothing can "
                     "be told apart.",
                 )
-        if task == "auto":
-            shown = ", ".join(f"'{cells.name}'" for cells in self.targets)
-            into = f", {len(self.classes)} classes" if self.task == "classification" else ""
-            self.notes.append(f"task: {self.task}{into}, by the values of {shown}; `data.task` says it otherwise")
         self._check_targets(train)
         encoded = encode_targets(self.targets, rows, self.task, self.classes)
         truths = [column.numpy() for column in encoded.reshape(len(rows), -1).T]
