@@ -187,7 +187,7 @@ def _build_recurrent(section: model_words.Recurrent, shape: NetworkShape) -> Rec
     sample = shape.input_shape
     # Of an image, the rows of all channels are one step.
     width = sample[0] * sample[2] if len(sample) == 3 else sample[-1]
-    words = fields_of(section, "freeze", "embedding", "output")
+    words = fields_of(section, "pretrained", "freeze", "embedding", "output")
     return RecurrentNet(
         None if shape.num_tokens else width,
         shape.num_outputs,

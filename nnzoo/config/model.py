@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import PurePath
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -12,6 +13,16 @@ from nnzoo.config.base import ByName, Count, Items, Natural, Positive, Probabili
 from nnzoo.config.init import Init
 
 DEFAULT_HIDDEN = (64, 32)
+
+
+PRETRAINED = ("model", "pretrained")
+"""The key that names a checkpoint: relative to the config's folder, absolute in a run, null in an artifact."""
+
+
+def is_run_name(checkpoint: str) -> bool:
+    """Whether a checkpoint may be meant by the name of its run, or by `latest`, and not by a path."""
+    path = PurePath(checkpoint)
+    return path.name == checkpoint and path.suffix not in (".safetensors", ".pt")
 
 
 class Output(Section):
@@ -40,6 +51,12 @@ class Model(Section):
 
     layouts: ClassVar[frozenset[str]] = frozenset({"features", "sequence", "image"})
 
+    pretrained: str | None = Field(
+        None,
+        min_length=1,
+        description="start from these weights: a run directory, best.safetensors, last.pt, a run's name, or latest; "
+        "the last layer starts anew by `init` unless classes, or targets, are the checkpoint's in the same order",
+    )
     freeze: str | Items[str] = Field(
         (),
         description="what is not trained: `backbone` (all but the last layer) or fnmatch patterns, such as `*.bias`",

@@ -18,6 +18,11 @@ def model_rules(config: Config, facts: Facts) -> Iterator[Problem]:
         yield ("model",), f"{net.name} can't read {facts.layout} (it reads {', '.join(sorted(net.layouts))})."
     elif facts.layout == "image" and config.preprocess.pca and "features" not in net.layouts:
         yield ("preprocess", "pca"), f"pca flattens images, and {net.name} can't read features. Leave it out."
+    if isinstance(net, model.Torchvision) and net.pretrained is not None and net.weights is not None:
+        yield (
+            ("model", "weights"),
+            "the checkpoint of `pretrained` would overwrite torchvision's weights at once. Keep one of the two.",
+        )
     if isinstance(net, model.Perceptron):
         if config.loss.name not in ("auto", "perceptron"):
             yield ("loss",), f"a perceptron learns by `loss: perceptron`, got {config.loss.name}. Use linear with it."
