@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from nnzoo.cli import eval as eval_command
-from nnzoo.cli import init, schema, summary, train, validate
+from nnzoo.cli import init, predict, schema, summary, train, validate
 from nnzoo.cli import list as list_command
 from nnzoo.cli.options import print_json
 from nnzoo.errors import NnzooError, UsageError
@@ -30,6 +30,7 @@ app = typer.Typer(
 )
 app.command("train")(train.train)
 app.command("eval")(eval_command.evaluate)
+app.command("predict")(predict.predict)
 app.command("summary")(summary.summary)
 app.command("validate")(validate.validate)
 app.command("list")(list_command.list_)

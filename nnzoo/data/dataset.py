@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
-Task = Literal["classification", "multilabel", "regression"]
-Layout = Literal["features", "image", "sequence", "tokens"]
+from nnzoo.data.reader import Layout, Reader, Schema, Task
 
 _BLOCK_ENTRIES = 1024 * 1024
 
@@ -59,6 +58,8 @@ class Dataset:
         feature_names: Names of the last axis of features and sequences; empty where it has none.
         target_names: Names of the regression targets.
         num_tokens: One more than the largest token index of any split; 0 where the layout is not tokens.
+        choices: What the source chose where its words left it to the data, by field of its section.
+        reader: Reads new raw data as this was read; None where there is only the one for arrays.
         divisible: Whether the training samples may be divided into further splits. The four rows of a logic
             gate may not.
     """
@@ -70,6 +71,8 @@ class Dataset:
     feature_names: tuple[str, ...] = ()
     target_names: tuple[str, ...] = ()
     num_tokens: int = 0
+    choices: Mapping[str, object] = field(default_factory=dict)
+    reader: Reader | None = None
     divisible: bool = True
 
     @property
@@ -80,3 +83,16 @@ class Dataset:
     def input_shape(self) -> tuple[int, ...]:
         """The shape of one sample, without the batch axis."""
         return tuple(self.train.inputs.shape[1:])
+
+    @property
+    def schema(self) -> Schema:
+        """What new samples have to be like."""
+        return Schema(
+            self.task,
+            self.layout,
+            self.classes,
+            self.feature_names,
+            self.target_names,
+            self.num_tokens,
+            self.input_shape,
+        )

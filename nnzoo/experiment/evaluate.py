@@ -12,8 +12,8 @@ from torch import nn
 
 from nnzoo.build import build_dataset, build_loss, build_settings
 from nnzoo.config import Config, load_config
-from nnzoo.config.data import PATH_FIELDS, Arrays
-from nnzoo.data import Dataset, Split, load_arrays_split
+from nnzoo.config.data import PATH_FIELDS
+from nnzoo.data import Dataset, Split
 from nnzoo.data.baseline import baseline
 from nnzoo.errors import DataError, UsageError
 from nnzoo.experiment.load import TrainedModel, load
@@ -152,27 +152,9 @@ def _file_names(config: Config) -> list[str]:
 
 def _new_data(trained: TrainedModel, path: Path) -> Dataset:
     """The new samples, and in place of the train split one sample that has its mean: the baseline asks for no more."""
-    metadata = trained.metadata
-    if not isinstance(trained.config.data, Arrays):
-        raise UsageError(
-            f"the data source {trained.config.data.name} has no files; --data is for arrays.", where="--data"
-        )
-    new = load_arrays_split(
-        path=path,
-        task=metadata.task,
-        layout=metadata.layout,
-        input_shape=metadata.input_shape,
-        classes=metadata.classes,
-        num_targets=len(metadata.target_names),
-        num_tokens=metadata.num_tokens,
-    )
-    mean = Split(new.inputs[:1], torch.tensor([metadata.target_mean], dtype=torch.float64))
-    return Dataset(
-        {"train": mean, "new": new},
-        task=metadata.task,
-        layout=metadata.layout,
-        classes=metadata.classes,
-        feature_names=metadata.feature_names,
-        target_names=metadata.target_names,
-        num_tokens=metadata.num_tokens,
-    )
+    schema = trained.metadata.data_schema
+    new = trained.reader.read([path], schema, labelled=True)
+    assert new.targets is not None
+    mean = Split(new.inputs[:1], torch.tensor([trained.metadata.target_mean], dtype=torch.float64))
+    shape_free = {name: value for name, value in schema._asdict().items() if name != "input_shape"}
+    return Dataset({"train": mean, "new": Split(new.inputs, new.targets, new.lengths)}, **shape_free)
