@@ -116,6 +116,7 @@ class ConvBlock(Section):
     groups: Count = Field(1, description="parts that the channels are divided into, each with filters of its own")
     bias: bool = Field(True, description="whether filters have biases")
     activation: Activation | None = Field(None, description="null: the model's")
+    init: Init | None = Field(None, description="null: the model's; values: (filters, channels / groups, *kernel_size)")
     batch_norm: bool = Field(False, description="normalise each channel before the activation (Ioffe & Szegedy 2015)")
     dropout: Probability = Field(0.0, description="share of values silenced in training")
 

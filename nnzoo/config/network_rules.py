@@ -91,8 +91,14 @@ def initializer_rules(config: Config, facts: Facts) -> Iterator[Problem]:  # noq
     if isinstance(config.init, init.ValuesWeight):
         yield ("init",), "values belong to one layer: write them in `init` of a layer or of `output`."
     for path, rule in _placed_initializers(config):
-        if isinstance(rule, init.Dirac) and (path[0] != "init" or not _has_kernels(config.model)):
+        if (
+            isinstance(rule, init.Dirac)
+            and "conv" not in path
+            and (path[0] != "init" or not _has_kernels(config.model))
+        ):
             yield path, f"dirac fills the kernels of convolutions; {config.model.name} has none. Did you mean 'eye'?"
+        if isinstance(rule, init.Eye) and "conv" in path:
+            yield path, "eye fills matrices, and kernels have more axes. Did you mean 'dirac'?"
         if isinstance(rule, init.Uniform | init.TruncNormal) and rule.a > rule.b:
             yield (*path, "a"), f"expected no more than b, which is {rule.b:g}, got {rule.a:g}."
         if isinstance(rule, init.TruncNormal) and not rule.a - 2 * rule.std <= rule.mean <= rule.b + 2 * rule.std:
@@ -109,6 +115,9 @@ def _placed_initializers(config: Config) -> Iterator[tuple[Path, object]]:
     if isinstance(config.model, model.Mlp):
         layers = config.model.layers or ()
         placed += [(("model", "layers", index, "init"), layer.init) for index, layer in enumerate(layers)]
+    if isinstance(config.model, model.Cnn):
+        convolutions = [(index, block.conv) for index, block in enumerate(config.model.blocks) if block.conv]
+        placed += [(("model", "blocks", index, "conv", "init"), conv.init) for index, conv in convolutions]
     output = model.output_of(config.model)
     if output is not None:
         placed.append((("model", "output", "init"), output.init))

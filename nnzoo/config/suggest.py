@@ -191,6 +191,9 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "cancer": ("breast_cancer",),
     "flowers": ("iris",),
     "sin": ("sine",),
+    "adding_problem": ("adding",),
+    "add": ("adding",),
+    "sequence_length": ("length",),
     "two_moons": ("moons",),
     "make_moons": ("moons",),
 }
