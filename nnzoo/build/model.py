@@ -315,9 +315,7 @@ def _check_values(config: Config, assignments: list[Assignment]) -> None:
         if got != expected:
             path = next((path for name, path in paths.items() if assignment.name.startswith(f"{name}.")), ("init",))
             key: Path = (*path, "bias", "values") if len(expected) == 1 else (*path, "values")
-            order = (
-                "One row a unit." if len(expected) < 3 else "One filter an output channel, in it one a channel read."
-            )
+            order = "One row a unit." if len(expected) < 3 else "One block a filter, in it one a channel."
             problems.append((key, f"{assignment.name} has the shape {expected}, got {got}. {order}"))
     if problems:
         raise problems_of(config, problems)

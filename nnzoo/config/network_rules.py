@@ -76,6 +76,12 @@ def _blocks(net: model.Cnn) -> Iterator[Problem]:
                 ("model", "blocks", index, "conv", "padding"),
                 "same keeps the size, so it needs stride 1. Write a number.",
             )
+        rule = block.conv.init if block.conv else None
+        if block.conv and isinstance(rule, init.Dirac) and block.conv.out_channels % rule.groups:
+            yield (
+                ("model", "blocks", index, "conv", "init", "groups"),
+                f"expected a divisor of out_channels, which is {block.conv.out_channels}, got {rule.groups}.",
+            )
         if block.pool and 2 * max(_each(block.pool.padding)) > max(_each(block.pool.kernel_size)):
             yield (
                 ("model", "blocks", index, "pool", "padding"),
@@ -89,13 +95,10 @@ def _each(sizes: int | tuple[int, ...]) -> tuple[int, ...]:
 
 def initializer_rules(config: Config, facts: Facts) -> Iterator[Problem]:  # noqa: ARG001
     if isinstance(config.init, init.ValuesWeight):
-        yield ("init",), "values belong to one layer: write them in `init` of a layer or of `output`."
+        yield ("init",), "values belong to one layer: write them in `init` of a layer, a convolution or `output`."
     for path, rule in _placed_initializers(config):
-        if (
-            isinstance(rule, init.Dirac)
-            and "conv" not in path
-            and (path[0] != "init" or not _has_kernels(config.model))
-        ):
+        kernels = "conv" in path or (path == ("init",) and _has_kernels(config.model))
+        if isinstance(rule, init.Dirac) and not kernels:
             yield path, f"dirac fills the kernels of convolutions; {config.model.name} has none. Did you mean 'eye'?"
         if isinstance(rule, init.Eye) and "conv" in path:
             yield path, "eye fills matrices, and kernels have more axes. Did you mean 'dirac'?"
