@@ -12,7 +12,7 @@ from nnzoo.config.shipped import shipped_configs
 
 HEADER = re.compile(
     r"(?P<split>Test|Train) (?P<metric>\w+) [\d.]+ \((?P<low>[\d.]+) to (?P<high>[\d.]+), seeds 0 to 4\), "
-    r"baseline (?P<baseline>[\d.]+)"
+    r"baseline (?P<baseline>\d+\.\d+)"
 )
 # Other machines round differently: a few test samples more or less are no other result, nor is another small error
 # where the baseline's is large.
