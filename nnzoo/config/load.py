@@ -152,7 +152,7 @@ def _read(path: Path, label: str, below: tuple[Path, ...]) -> Entry:
 def _extended(extends: Entry, path: Path) -> Path:
     if not isinstance(extends.value, str):
         raise _at(extends, "extends: expected the path of a config file, or the name of a shipped one.")
-    beside = path.parent / Path(extends.value).expanduser()
+    beside = path.parent / _at_home(extends.value)
     if beside.is_file():
         return beside
     # With its suffix too: a copy of a shipped config may extend another one, by the name of its file.
@@ -173,10 +173,18 @@ def _absolute(root: Entry, folder: Path) -> Entry:
         section = root.child(key)
         entry = section.child(field) if section else None
         if entry and isinstance(entry.value, str) and entry.value:
-            absolute = os.path.normpath(folder / Path(entry.value).expanduser())
+            absolute = os.path.normpath(folder / _at_home(entry.value))
             if (key, field) != PRETRAINED or not is_run_name(entry.value) or Path(absolute).exists():
                 entry.value = absolute
     return root
+
+
+def _at_home(path: str) -> Path:
+    """A path whose `~` is the home folder, where there is such a user."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
 
 
 def _override(root: Entry, overrides: Mapping[str, Any] | Sequence[str]) -> Entry:

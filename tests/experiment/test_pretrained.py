@@ -267,6 +267,7 @@ def test_what_is_no_checkpoint(capsys: pytest.CaptureFixture[str]) -> None:
     for said, message in [
         ("bse", "no such file or run. Runs in runs: base."),
         ("runs/bse", "no such file or run"),
+        ("~nobody-of-this-name/x", "no such file or run"),
         ("new.yaml", "is no checkpoint"),
         (".", "a folder without best.safetensors"),
     ]:
