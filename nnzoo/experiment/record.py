@@ -18,6 +18,7 @@ from nnzoo.data.dataset import Dataset
 from nnzoo.experiment.measure import confusion_matrix, predictions
 from nnzoo.experiment.metadata import Metadata
 from nnzoo.experiment.prepare import Experiment
+from nnzoo.models.parameters import load_weights
 from nnzoo.run import directory
 from nnzoo.run.artifact import Artifact, save_artifact
 from nnzoo.run.checkpoint import save_checkpoint
@@ -107,7 +108,7 @@ class Recorder:
         if state.best is not None and status == "interrupted":
             metrics = self.epoch_metrics(state)
         elif state.best is not None:
-            state.model.load_state_dict(state.best)
+            load_weights(state.model, state.best)
             metrics = self._measure(state)
             self.save_best(state, metrics)
         dataset = self.experiment.dataset

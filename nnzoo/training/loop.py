@@ -325,6 +325,8 @@ def check_weights(state: TrainState) -> None:
 def advice(state: TrainState) -> str:
     """What to do about a loss that is not finite, and what was kept."""
     todo = "Try a smaller optimizer.lr, or train.clip_grad_norm: 1.0."
+    if isinstance(state.optimizer, torch.optim.LBFGS):
+        todo = "lbfgs compares gradients of one loss: try train.batch_size: full, or a smaller optimizer.lr."
     if state.step == 0:
         todo = "Are inputs or targets very large? preprocess.normalize and preprocess.scale_target scale them."
     kept = f"epoch {state.early_stopping.best_epoch}" if state.early_stopping.best_epoch else "before the first epoch"

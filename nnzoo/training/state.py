@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from nnzoo.models.parameters import load_weights
 from nnzoo.run.history import History
 from nnzoo.training.early_stopping import EarlyStopping
 from nnzoo.training.evaluate import LossSum
@@ -92,9 +93,9 @@ class TrainState:
         device = next(self.model.parameters()).device
         self.best = None
         if state["best"] is not None:
-            self.model.load_state_dict(state["best"])
+            load_weights(self.model, state["best"])
             self.keep_best()
-        self.model.load_state_dict(state["model"])
+        load_weights(self.model, state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
         self.early_stopping.load_state_dict(state["early_stopping"])
