@@ -38,10 +38,9 @@ def build_dataset(config: Config) -> Dataset:
         dataset = sources.load_gate(section.name, **fields)
     else:
         dataset = SOURCES[section.name](**fields)
-    split = section.split
     if len(dataset.train) == 1 and "split" not in section.model_fields_set:
         return dataset
-    return sources.divide(dataset, val=split.val, test=split.test, stratify=split.stratify, seed=split.seed)
+    return sources.divide(dataset, sources.Division(**fields_of(section.split)))
 
 
 def facts_of(config: Config, dataset: Dataset) -> Facts:
@@ -59,6 +58,7 @@ def facts_of(config: Config, dataset: Dataset) -> Facts:
         normalize=words.normalize,
         scale_target=words.scale_target and dataset.task == "regression",
         num_tokens=dataset.num_tokens,
+        choices={**words.choices, **dataset.choices},
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 Task = Literal["classification", "multilabel", "regression"]
@@ -25,6 +26,7 @@ class Facts:
         normalize: What `preprocess.normalize: auto` means for this data.
         scale_target: What `preprocess.scale_target: auto` means for this data.
         num_tokens: Size of the vocabulary; 0 where the layout is not tokens.
+        choices: What the data section's own `auto` words and nulls stand for, by field.
     """
 
     task: Task | None = None
@@ -38,3 +40,4 @@ class Facts:
     normalize: Literal["none", "standardize"] = "standardize"
     scale_target: bool = False
     num_tokens: int | None = None
+    choices: Mapping[str, object] = field(default_factory=dict)

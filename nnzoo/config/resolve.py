@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from nnzoo.config import data, model
 from nnzoo.config.choices import resolved_loss
 from nnzoo.config.experiment import Config
@@ -28,12 +26,7 @@ def _data(config: Config, facts: Facts) -> data.Source:
     source = config.data
     shares = {"val": facts.has_val, "test": facts.has_test}
     split = source.split.model_copy(update={name: 0.0 for name, there in shares.items() if there is False})
-    update: dict[str, Any] = {"split": split}
-    if isinstance(source, data.Arrays):
-        update |= {"task": facts.task or source.task, "layout": facts.layout or source.layout}
-    if isinstance(source, data.Random) and facts.task == "classification":
-        update["classes"] = facts.num_classes
-    return source.model_copy(update=update)
+    return source.model_copy(update={"split": split, **facts.choices})
 
 
 def _preprocess(config: Config, facts: Facts) -> object:

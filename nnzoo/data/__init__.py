@@ -12,12 +12,17 @@ A source is a plain function with keyword arguments. `divide` gives it the split
 `DataError`.
 """
 
-from nnzoo.data.arrays import load_arrays, load_arrays_split
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from nnzoo.data.arrays import ArraysReader, load_arrays
 from nnzoo.data.baseline import baseline
 from nnzoo.data.bundled import load_breast_cancer, load_diabetes, load_digits, load_iris, load_wine
-from nnzoo.data.dataset import Dataset, Layout, Split, Task
+from nnzoo.data.dataset import Dataset, Split
 from nnzoo.data.preprocess import Normalize, Preprocess
-from nnzoo.data.split import divide, missing_classes
+from nnzoo.data.reader import Layout, Reader, Samples, Schema, Task
+from nnzoo.data.split import Division, divide, missing_classes
 from nnzoo.data.toy import (
     GATES,
     load_blobs,
@@ -31,16 +36,20 @@ from nnzoo.data.toy import (
 
 __all__ = [
     "GATES",
+    "ArraysReader",
     "Dataset",
+    "Division",
     "Layout",
     "Normalize",
     "Preprocess",
+    "Reader",
+    "Samples",
+    "Schema",
     "Split",
     "Task",
     "baseline",
     "divide",
     "load_arrays",
-    "load_arrays_split",
     "load_blobs",
     "load_breast_cancer",
     "load_circles",
@@ -54,4 +63,16 @@ __all__ = [
     "load_spirals",
     "load_wine",
     "missing_classes",
+    "parse_reader",
 ]
+
+_READERS: TypeAdapter[Reader] = TypeAdapter(ArraysReader)
+
+
+def parse_reader(said: dict[str, Any]) -> Reader:
+    """The reader that an artifact describes, as plain values.
+
+    Raises:
+        ValidationError: They are none.
+    """
+    return _READERS.validate_python(said)

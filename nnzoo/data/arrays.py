@@ -9,13 +9,16 @@ from __future__ import annotations
 import tokenize
 import zipfile
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Literal
 
 import numpy as np
+import torch
+from torch import Tensor
 
-from nnzoo.data.dataset import Dataset, Layout, Split, Task
+from nnzoo.data.dataset import Dataset, Split
 from nnzoo.data.encode import (
     Array,
     check_tokens,
@@ -26,6 +29,7 @@ from nnzoo.data.encode import (
     encode_targets,
     find_classes,
 )
+from nnzoo.data.reader import Layout, Reader, Samples, Schema, Task
 from nnzoo.errors import DataError
 
 _DAMAGE = (
@@ -72,48 +76,51 @@ def load_arrays(
     """
     parts = _find_parts(Path(path), {"val": val_path, "test": test_path}, limit)
     dataset = _load_train(parts.pop("train"), task, layout)
-    splits = dataset.splits | {
-        name: _load_alike(
-            part, dataset.task, dataset.layout, dataset.input_shape, dataset.classes, len(dataset.target_names)
-        )
-        for name, part in parts.items()
-    }
+    splits = dataset.splits | {name: _load_alike(part, dataset.schema) for name, part in parts.items()}
     num_tokens = max(int(split.inputs.max()) for split in splits.values()) + 1 if dataset.layout == "tokens" else 0
-    return replace(dataset, splits=splits, num_tokens=num_tokens)
+    choices = {"task": dataset.task, "layout": dataset.layout}
+    return replace(dataset, splits=splits, num_tokens=num_tokens, choices=choices)
 
 
-def load_arrays_split(
-    *,
-    path: str | Path,
-    task: Task,
-    layout: Layout,
-    input_shape: tuple[int, ...],
-    classes: tuple[str, ...] = (),
-    num_targets: int = 0,
-    num_tokens: int = 0,
-    limit: int | None = None,
-) -> Split:
-    """Read the `x` and `y` of a file or folder as one more split of a dataset that a network was trained on.
+class ArraysReader(Reader):
+    """Reads an .npz, a folder of .npy, or one .npy that is `x`."""
 
-    Args:
-        path: An .npz file or a folder of .npy files.
-        task: Of the dataset, as are the next ones.
-        layout: Of the dataset.
-        input_shape: Of one sample of the dataset, before any preprocessing.
-        classes: Of the dataset; empty for regression.
-        num_targets: The number of regression targets; 0 for classes.
-        num_tokens: One more than the largest token of the dataset; 0 where the layout is not tokens.
-        limit: Take the first samples, this many.
+    kind: Literal["arrays"] = "arrays"
 
-    Raises:
-        DataError: The file can't be used, or holds another kind of data: another shape of a sample, labels that are no
-            class, another number of targets, tokens beyond those of the dataset.
-    """
-    part = _find_parts(Path(path), {}, limit)["train"]
-    split = _load_alike(part, task, layout, input_shape, classes, num_targets)
-    if layout == "tokens":
-        check_tokens(split.inputs, largest=num_tokens - 1, where=part.where("x"))
+    def read(self, paths: Sequence[Path], schema: Schema, *, labelled: bool) -> Samples:
+        """Reads `x`, `lengths` where there are some, and `y` if it is asked for.
+
+        Raises:
+            DataError: A file that can't be used or holds another kind of data: another shape of a sample, labels that
+                are no class, another number of targets, tokens beyond those of the training data.
+        """
+        splits = [_load_like(Path(path), schema, labelled=labelled) for path in paths]
+        lengths = [part.lengths if part.lengths is not None else _all_steps(part.inputs) for part in splits]
+        inputs = torch.cat([part.inputs for part in splits])
+        return Samples(
+            inputs,
+            range(len(inputs)),
+            targets=torch.cat([part.targets for part in splits]) if labelled else None,
+            lengths=torch.cat(lengths) if any(part.lengths is not None for part in splits) else None,
+        )
+
+
+def _load_like(path: Path, schema: Schema, *, labelled: bool) -> Split:
+    """A split of samples like those of a schema; without labels its targets are empty."""
+    part = _find_part(path, _list_arrays(path), "", None, labelled=labelled)
+    if labelled:
+        split = _load_alike(part, schema)
+    else:
+        arrays = part.read(labelled=False)
+        split = arrays.encode_inputs(schema.layout)
+        _check_shape(split, schema, part)
+    if schema.layout == "tokens":
+        check_tokens(split.inputs, largest=schema.num_tokens - 1, where=part.where("x"))
     return split
+
+
+def _all_steps(inputs: Tensor) -> Tensor:
+    return torch.full((len(inputs),), inputs.shape[1] if inputs.ndim > 1 else 1)
 
 
 @dataclass(frozen=True)
@@ -128,9 +135,10 @@ class _Part:
     def where(self, name: str) -> str:
         return f"{self.path}: {name}{self.suffix}"
 
-    def read(self) -> _Arrays:
+    def read(self, *, labelled: bool = True) -> _Arrays:
         x = self._read("x")
-        return _Arrays(self, x, self._read("y", x), self._read("lengths", x) if self.has_lengths else None)
+        y = self._read("y", x) if labelled else np.zeros(len(x))
+        return _Arrays(self, x, y, self._read("lengths", x) if self.has_lengths else None)
 
     def _read(self, name: str, x: Array | None = None) -> Array:
         array = _read_array(self.path, name + self.suffix, where=self.where(name))
@@ -151,13 +159,17 @@ class _Arrays:
     lengths: Array | None
 
     def encode(self, task: Task, layout: Layout, classes: tuple[str, ...]) -> Split:
+        targets = encode_targets(self.y[: self.part.limit], task, classes, where=self.part.where("y"))
+        return replace(self.encode_inputs(layout), targets=targets)
+
+    def encode_inputs(self, layout: Layout) -> Split:
+        """Without targets."""
         where, rows = self.part.where, slice(self.part.limit)
-        targets = encode_targets(self.y[rows], task, classes, where=where("y"))
         lengths = None
         if self.lengths is not None:
             lengths = encode_lengths(self.lengths[rows], self.x, layout, where=where("lengths"))
         inputs = encode_inputs(self.x[rows], layout, lengths=lengths, where=where("x"))
-        return Split(inputs, targets, lengths)
+        return Split(inputs, torch.empty(len(inputs), 0), lengths)
 
 
 def _load_train(part: _Part, task: Task | Literal["auto"], layout: Layout | Literal["auto"]) -> Dataset:
@@ -178,28 +190,25 @@ def _load_train(part: _Part, task: Task | Literal["auto"], layout: Layout | Lite
     return Dataset({"train": train}, task=task, layout=layout, classes=classes, target_names=target_names)
 
 
-def _load_alike(
-    part: _Part,
-    task: Task,
-    layout: Layout,
-    input_shape: tuple[int, ...],
-    classes: tuple[str, ...],
-    num_targets: int,
-) -> Split:
-    split = part.read().encode(task, layout, classes)
-    shape = tuple(split.inputs.shape[1:])
-    if shape != input_shape:
-        raise DataError(
-            f"has samples of another shape than the training data (got {shape}; allowed {input_shape}).",
-            where=part.where("x"),
-        )
-    if task == "regression" and split.targets.shape[1] != num_targets:
+def _load_alike(part: _Part, schema: Schema) -> Split:
+    split = part.read().encode(schema.task, schema.layout, schema.classes)
+    _check_shape(split, schema, part)
+    if schema.task == "regression" and split.targets.shape[1] != len(schema.target_names):
         raise DataError(
             f"has another number of targets than the training data (got {split.targets.shape[1]}; "
-            f"allowed {num_targets}).",
+            f"allowed {len(schema.target_names)}).",
             where=part.where("y"),
         )
     return split
+
+
+def _check_shape(split: Split, schema: Schema, part: _Part) -> None:
+    shape = tuple(split.inputs.shape[1:])
+    if shape != schema.input_shape:
+        raise DataError(
+            f"has samples of another shape than the training data (got {shape}; allowed {schema.input_shape}).",
+            where=part.where("x"),
+        )
 
 
 def _find_parts(path: Path, other_paths: dict[str, str | Path | None], limit: int | None) -> dict[str, _Part]:
@@ -222,8 +231,9 @@ def _find_parts(path: Path, other_paths: dict[str, str | Path | None], limit: in
     return parts
 
 
-def _find_part(path: Path, names: set[str], suffix: str, limit: int | None) -> _Part:
-    missing = [name + suffix for name in ("x", "y") if name + suffix not in names]
+def _find_part(path: Path, names: set[str], suffix: str, limit: int | None, *, labelled: bool = True) -> _Part:
+    needed = ("x", "y") if labelled else ("x",)
+    missing = [name + suffix for name in needed if name + suffix not in names]
     if missing:
         raise DataError(
             f"has no array {' and no array '.join(missing)} (got {', '.join(sorted(names)) or 'no arrays'}).",
@@ -237,6 +247,8 @@ def _list_arrays(path: Path) -> set[str]:
         return {file.stem for file in path.glob("*.npy")}
     if not path.exists():
         raise DataError("there is no such file or folder. Check the path.", where=str(path))
+    if path.suffix == ".npy":
+        return {"x"}
     if path.suffix != ".npz":
         raise DataError(
             f"is no kind of file that holds arrays (got {path.suffix or 'no suffix'}; allowed .npz, or a folder of "
@@ -257,8 +269,8 @@ def _list_arrays(path: Path) -> set[str]:
 def _read_array(path: Path, name: str, *, where: str) -> Array:
     """The array of an .npz in memory, or of a folder as a memory map, which reads what is used of it."""
     try:
-        if path.is_dir():
-            file_path = path / f"{name}.npy"
+        if path.is_dir() or path.suffix == ".npy":
+            file_path = path / f"{name}.npy" if path.is_dir() else path
             with file_path.open("rb") as file:
                 _refuse_objects(file, where)
             return np.lib.format.open_memmap(file_path, mode="r")

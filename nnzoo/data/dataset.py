@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
-Task = Literal["classification", "multilabel", "regression"]
-Layout = Literal["features", "image", "sequence", "tokens"]
+from nnzoo.data.reader import Layout, Reader, Schema, Task
 
 _BLOCK_ENTRIES = 1024 * 1024
 
@@ -28,11 +27,13 @@ class Split:
         targets: (N,) int64 class indices; (N, K) float32 class probabilities, labels (0 or 1) or regression targets.
         lengths: (N,) int64, the valid steps of each sequence, from 1 to T; None where all T are valid. The entries
             beyond a sample's length are 0.
+        rows: (N,) int64, each sample's number in its source, from 0; None where they are all there in order.
     """
 
     inputs: Tensor
     targets: Tensor
     lengths: Tensor | None = None
+    rows: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -44,7 +45,8 @@ class Split:
     def take(self, indices: Tensor) -> Split:
         """A copy of the samples at `indices`, (M,) int64, in that order."""
         lengths = None if self.lengths is None else self.lengths[indices]
-        return Split(self.inputs.index_select(0, indices), self.targets.index_select(0, indices), lengths)
+        rows = indices if self.rows is None else self.rows[indices]
+        return Split(self.inputs.index_select(0, indices), self.targets.index_select(0, indices), lengths, rows)
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +61,8 @@ class Dataset:
         feature_names: Names of the last axis of features and sequences; empty where it has none.
         target_names: Names of the regression targets.
         num_tokens: One more than the largest token index of any split; 0 where the layout is not tokens.
+        choices: What the source chose where its words left it to the data, by field of its section.
+        reader: Reads new raw data as this was read; None where there is only the one for arrays.
         divisible: Whether the training samples may be divided into further splits. The four rows of a logic
             gate may not.
     """
@@ -70,6 +74,8 @@ class Dataset:
     feature_names: tuple[str, ...] = ()
     target_names: tuple[str, ...] = ()
     num_tokens: int = 0
+    choices: Mapping[str, object] = field(default_factory=dict)
+    reader: Reader | None = None
     divisible: bool = True
 
     @property
@@ -80,3 +86,16 @@ class Dataset:
     def input_shape(self) -> tuple[int, ...]:
         """The shape of one sample, without the batch axis."""
         return tuple(self.train.inputs.shape[1:])
+
+    @property
+    def schema(self) -> Schema:
+        """What new samples have to be like."""
+        return Schema(
+            self.task,
+            self.layout,
+            self.classes,
+            self.feature_names,
+            self.target_names,
+            self.num_tokens,
+            self.input_shape,
+        )

@@ -13,7 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nnzoo.data.dataset import Layout, Task, row_slices
+from nnzoo.data.dataset import row_slices
+from nnzoo.data.reader import Layout, Task
 from nnzoo.errors import DataError
 
 Array = NDArray[Any]

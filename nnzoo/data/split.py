@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Generator, Tensor
@@ -12,35 +12,76 @@ from nnzoo.data.dataset import Dataset
 from nnzoo.errors import DataError
 
 
-def divide(dataset: Dataset, *, val: float, test: float, stratify: bool, seed: int) -> Dataset:
-    """Take val and test samples out of train, where the dataset has no such split of its own.
+@dataclass(frozen=True)
+class Division:
+    """How training samples are divided.
 
     A split gets `round(fraction * N)` of the N training samples. Stratified, every class gets its share of that,
     rounded so that the sum is right; train keeps some of every class, and a class with as many samples as there are
     parts appears in every part that has room for all such classes. Samples keep their order.
 
-    Args:
-        dataset: Returned as it is if it is not divisible, or has the splits asked for.
+    Attributes:
         val: Fraction of the training samples, from 0 for none to less than 1.
         test: As `val`.
-        stratify: Keep the proportions of the classes, by the likeliest class where targets are probabilities. Without
-            effect on multilabel and regression tasks.
+        stratify: Keep the proportions of the classes, where there are classes.
         seed: Of the division, which nothing else touches.
+    """
+
+    val: float = 0.15
+    test: float = 0.15
+    stratify: bool = True
+    seed: int = 0
+
+    def rows(
+        self,
+        num_samples: int,
+        *,
+        classes: Tensor | None = None,
+        class_names: Sequence[str] = (),
+        given: Collection[str] = (),
+    ) -> dict[str, Tensor]:
+        """Sorted row numbers, (M,) int64, of train and of each split that is divided off.
+
+        Args:
+            num_samples: N.
+            classes: (N,) int64 class indices; None where there are no classes.
+            class_names: In the order of the indices, for messages.
+            given: The splits that the data brings itself.
+
+        Raises:
+            DataError: Fractions that leave a split or train without samples, or train without one of the classes.
+        """
+        asked = {"val": self.val, "test": self.test}
+        fractions = {name: fraction for name, fraction in asked.items() if name not in given and fraction != 0}
+        if not fractions:
+            return {"train": torch.arange(num_samples)}
+        sizes = _split_sizes(fractions, num_samples)
+        alike = classes if self.stratify and classes is not None else torch.zeros(num_samples, dtype=torch.int64)
+        rows = _draw(alike, sizes, self.seed)
+        if classes is not None:
+            _check_train_has_classes(classes, rows["train"], class_names)
+        return rows
+
+
+def divide(dataset: Dataset, division: Division) -> Dataset:
+    """Take val and test samples out of train, where the dataset has no such split of its own.
+
+    Classes are the likeliest ones where targets are probabilities; multilabel and regression tasks have none.
+
+    Args:
+        dataset: Returned as it is if it is not divisible, or has the splits asked for.
+        division: How.
 
     Raises:
         DataError: Fractions that leave a split or train without samples, or train without one of the classes.
     """
-    fractions = {name: fraction for name, fraction in (("val", val), ("test", test)) if name not in dataset.splits}
-    fractions = {name: fraction for name, fraction in fractions.items() if fraction != 0}
-    if not dataset.divisible or not fractions:
+    if not dataset.divisible:
         return dataset
-    sizes = _split_sizes(fractions, len(dataset.train))
     classes = dataset.train.class_indices() if dataset.task == "classification" else None
-    groups = classes if stratify and classes is not None else torch.zeros(len(dataset.train), dtype=torch.int64)
-    indices = _draw(groups, sizes, seed)
-    if classes is not None:
-        _check_train_has_classes(classes, indices["train"], dataset.classes)
-    return replace(dataset, splits=dataset.splits | {name: dataset.train.take(rows) for name, rows in indices.items()})
+    rows = division.rows(len(dataset.train), classes=classes, class_names=dataset.classes, given=dataset.splits)
+    if len(rows) == 1:
+        return dataset
+    return replace(dataset, splits=dataset.splits | {name: dataset.train.take(part) for name, part in rows.items()})
 
 
 def missing_classes(dataset: Dataset) -> dict[str, list[str]]:
@@ -127,7 +168,7 @@ def _round_shares(shares: Tensor, total: int, lower: Tensor, upper: Tensor) -> T
     return counts
 
 
-def _check_train_has_classes(labels: Tensor, train: Tensor, names: tuple[str, ...]) -> None:
+def _check_train_has_classes(labels: Tensor, train: Tensor, names: Sequence[str]) -> None:
     """Check that every class of the (N,) `labels` is among those of the `train` indices."""
     had, kept = (values.bincount(minlength=len(names)) > 0 for values in (labels, labels[train]))
     lost = [repr(names[index]) for index in (had & ~kept).nonzero().flatten().tolist()]

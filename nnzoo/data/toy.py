@@ -12,7 +12,8 @@ from collections.abc import Sequence
 import torch
 from torch import Generator, Tensor
 
-from nnzoo.data.dataset import Dataset, Layout, Split
+from nnzoo.data.dataset import Dataset, Split
+from nnzoo.data.reader import Layout
 from nnzoo.errors import DataError
 
 _CORNERS = ((0.0, 0.0), (0.0, 1.0), (1.0, 0.0), (1.0, 1.0))

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from nnzoo.build import build_model, choose_device, output_scale
 from nnzoo.config import Config, load_config
 from nnzoo.config.model import Torchvision
-from nnzoo.data import Preprocess
+from nnzoo.data import Preprocess, Reader, parse_reader
 from nnzoo.data.encode import check_tokens, encode_inputs, encode_lengths
 from nnzoo.errors import CheckpointError, DataError, NnzooError, UsageError
 from nnzoo.experiment.metadata import Metadata
@@ -58,7 +58,11 @@ class TrainedModel:
         """One raw sample, without the batch axis."""
         return self.metadata.input_shape
 
-    @torch.inference_mode()
+    @property
+    def reader(self) -> Reader:
+        """Reads new raw data as that of training was read."""
+        return parse_reader(self.metadata.reader)
+
     def outputs(self, raw: ArrayLike | Tensor, lengths: ArrayLike | Tensor | None = None) -> Tensor:
         """The network's outputs (N, K) on the CPU, for raw samples (N, *input_shape).
 
@@ -70,7 +74,16 @@ class TrainedModel:
         Raises:
             DataError: The samples have another shape, or hold NaN or infinite values, or there are none.
         """
-        inputs, steps = self._inputs(raw, lengths)
+        return self.outputs_of(*self._inputs(raw, lengths))
+
+    @torch.inference_mode()
+    def outputs_of(self, inputs: Tensor, steps: Tensor | None = None) -> Tensor:
+        """The network's outputs (N, K) on the CPU, for samples (N, *input_shape) that were read and checked.
+
+        Args:
+            inputs: Before preprocessing.
+            steps: (N,) valid steps of sequences and tokens; None where all are valid.
+        """
         device = next(self.module.parameters()).device
         self.module.eval()
         size = eval_batch_size(inputs, 1)

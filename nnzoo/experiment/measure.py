@@ -23,7 +23,7 @@ def confusion_matrix(decoder: Decoder, outputs: Tensor, targets: Tensor) -> list
 def per_class(matrix: list[list[int]], classes: Sequence[str]) -> list[dict[str, Any]]:
     """Precision, recall, F1 and number of samples of each class; 0 where there is nothing to divide by."""
     counts = torch.tensor(matrix)
-    hits, actual, predicted = counts.diag(), counts.sum(1), counts.sum(0)
+    hits, actual, predicted = counts.diag().double(), counts.sum(1), counts.sum(0)
     columns = {
         "precision": hits / predicted.clamp_min(1),
         "recall": hits / actual.clamp_min(1),
@@ -47,24 +47,43 @@ def predictions(
         classes: Names of classes or labels.
         target_names: Names of regression targets.
     """
-    header: list[str]
     if decoder.task == "regression":
-        truth, answers = decoder.values(targets), decoder.values(outputs)
-        several = len(target_names) > 1
-        header = [f"{kind}_{name}" if several else kind for kind in ("target", "prediction") for name in target_names]
-        table = torch.cat([truth, answers], dim=1).tolist()
+        named, truth = _columns("target", target_names), decoder.values(targets).tolist()
     elif decoder.task == "multilabel":
-        header = [f"{kind}_{name}" for kind in ("target", "prediction") for name in classes]
-        table = torch.cat([decoder.target_labels(targets), decoder.labels(outputs)], dim=1).tolist()
+        named, truth = [f"target_{name}" for name in classes], decoder.target_labels(targets).tolist()
     else:
-        header = ["target", "prediction"]
-        pairs = zip(decoder.target_labels(targets).tolist(), decoder.labels(outputs).tolist(), strict=True)
-        table = [[classes[true], classes[answer]] for true, answer in pairs]
+        named, truth = ["target"], [[classes[index]] for index in decoder.target_labels(targets).tolist()]
+    header, rows = answers(decoder, outputs, classes, target_names)
+    table = [[index, *true, *row] for index, (true, row) in enumerate(zip(truth, rows, strict=True))]
+    return ["input", *named, *header], table
+
+
+def answers(
+    decoder: Decoder, outputs: Tensor, classes: Sequence[str], target_names: Sequence[str]
+) -> tuple[list[str], list[list[Any]]]:
+    """A header and a row a sample: the answer, then the probabilities where the loss gives some.
+
+    Args:
+        decoder: Knows what outputs mean.
+        outputs: (N, K), on the CPU as the decoder.
+        classes: Names of classes or labels.
+        target_names: Names of regression targets.
+    """
+    rows: list[list[Any]]
+    if decoder.task == "regression":
+        return _columns("prediction", target_names), decoder.values(outputs).tolist()
+    if decoder.task == "multilabel":
+        header, rows = [f"prediction_{name}" for name in classes], decoder.labels(outputs).tolist()
+    else:
+        header, rows = ["prediction"], [[classes[index]] for index in decoder.labels(outputs).tolist()]
     try:
         probabilities = decoder.probabilities(outputs).tolist()
     except UsageError:
-        return ["input", *header], [[index, *row] for index, row in enumerate(table)]
-    header += [f"probability_{name}" for name in classes]
-    return ["input", *header], [
-        [index, *row, *shares] for index, (row, shares) in enumerate(zip(table, probabilities, strict=True))
+        return header, rows
+    return [*header, *(f"probability_{name}" for name in classes)], [
+        [*row, *shares] for row, shares in zip(rows, probabilities, strict=True)
     ]
+
+
+def _columns(kind: str, target_names: Sequence[str]) -> list[str]:
+    return [f"{kind}_{name}" for name in target_names] if len(target_names) > 1 else [kind]

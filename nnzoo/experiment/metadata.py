@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from nnzoo.config.base import Count, Items, Section
 from nnzoo.config.facts import Layout, Task
+from nnzoo.data import Schema, parse_reader
 
 
 class Metadata(Section):
@@ -24,6 +25,7 @@ class Metadata(Section):
     input_shape: Items[Count] = Field(description="of one raw sample")
     network_input_shape: Items[Count] = Field(description="of one sample as the network gets it")
     num_outputs: Count = Field(description="output units")
+    reader: dict[str, Any] = Field(description="how raw data is read, and what was found in that of training")
     best_epoch: int = Field(description="of the best weights; 0: no epoch was finished")
     metrics: dict[str, float | None] = Field(description="of the best weights")
     versions: dict[str, str] = Field(description="of what made it")
@@ -35,4 +37,10 @@ class Metadata(Section):
         fits = len(names) == len(self.target_mean) == self.num_outputs
         if not (fits or (binary and len(self.target_mean) == 2 and self.num_outputs == 1)):
             raise ValueError("the number of outputs is not that of the names")
+        parse_reader(self.reader)
         return self
+
+    @property
+    def data_schema(self) -> Schema:
+        """What new samples have to be like."""
+        return Schema(**{name: getattr(self, name) for name in Schema._fields})

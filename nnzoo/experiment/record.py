@@ -12,6 +12,7 @@ from torch import Tensor
 from nnzoo.build import after_preprocess
 from nnzoo.config import dump, to_yaml
 from nnzoo.config.data import PATH_FIELDS
+from nnzoo.data import ArraysReader
 from nnzoo.data.baseline import baseline
 from nnzoo.data.dataset import Dataset
 from nnzoo.experiment.measure import confusion_matrix, predictions
@@ -103,14 +104,9 @@ class Recorder:
         experiment, dataset = self.experiment, self.experiment.dataset
         return Metadata(
             config=shared_config(experiment),
-            task=dataset.task,
-            layout=dataset.layout,
-            classes=dataset.classes,
-            feature_names=dataset.feature_names,
-            target_names=dataset.target_names,
+            **dataset.schema._asdict(),
             target_mean=target_mean(dataset),
-            num_tokens=dataset.num_tokens,
-            input_shape=dataset.input_shape,
+            reader=(dataset.reader or ArraysReader()).model_dump(mode="json"),
             network_input_shape=after_preprocess(experiment.config, experiment.facts),
             num_outputs=experiment.num_outputs,
             best_epoch=state.early_stopping.best_epoch,

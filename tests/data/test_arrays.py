@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from nnzoo.data import Dataset, load_arrays, load_arrays_split
+from nnzoo.data import ArraysReader, Dataset, Samples, Schema, load_arrays
 from nnzoo.errors import DataError
 
 X = np.arange(12, dtype=np.float64).reshape(4, 3)
@@ -273,7 +273,7 @@ class TestBadFiles:
         with pytest.raises(DataError, match=r"has no array x and no array y \(got no arrays"):
             load_arrays(path=tmp_path)
 
-    @pytest.mark.parametrize("name", ["data.csv", "data.npy", "data"])
+    @pytest.mark.parametrize("name", ["data.csv", "data.pkl", "data"])
     def test_other_suffix(self, name: str, tmp_path: Path) -> None:
         (tmp_path / name).write_text("1,2\n")
         with pytest.raises(DataError, match=rf"{re.escape(name)}: is no kind of file.*got .*; allowed \.npz"):
@@ -330,18 +330,29 @@ class TestBadFiles:
             _load(tmp_path, test_path=tmp_path / "other.npz")
 
 
+def _read_more(
+    *, path: Path, task: Any, layout: Any, input_shape: tuple[int, ...], classes: tuple[str, ...] = (), **known: int
+) -> Samples:
+    """A labelled file like the training data."""
+    targets = tuple(f"y{index}" for index in range(known.get("num_targets", 0)))
+    schema = Schema(task, layout, classes, (), targets, known.get("num_tokens", 0), input_shape)
+    return ArraysReader().read([path], schema, labelled=True)
+
+
 class TestOneMoreSplit:
     def test_takes_the_classes_of_the_dataset(self, tmp_path: Path) -> None:
         path = _save(tmp_path / "new.npz", x=X[:2], y=np.array(["c", "b"]))
-        split = load_arrays_split(
+        split = _read_more(
             path=path, task="classification", layout="features", input_shape=(3,), classes=("a", "b", "c")
         )
+        assert split.targets is not None
         assert split.targets.tolist() == [2, 1]
         assert torch.equal(split.inputs, torch.tensor(X[:2], dtype=torch.float32))
 
     def test_regression(self, tmp_path: Path) -> None:
         path = _save(tmp_path / "new.npz", x=X, y=X[:, 0])
-        split = load_arrays_split(path=path, task="regression", layout="features", input_shape=(3,), num_targets=1)
+        split = _read_more(path=path, task="regression", layout="features", input_shape=(3,), num_targets=1)
+        assert split.targets is not None
         assert split.targets.shape == (4, 1)
 
     @pytest.mark.parametrize(
@@ -377,4 +388,4 @@ class TestOneMoreSplit:
             "classes": ("0", "1"),
         }
         with pytest.raises(DataError, match=r"new\.npz: " + message):
-            load_arrays_split(path=path, **(known | options))
+            _read_more(path=path, **(known | options))

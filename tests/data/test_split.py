@@ -11,7 +11,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from nnzoo.data import Dataset, Split, Task, divide, load_gate, load_iris, missing_classes
+from nnzoo.data import Dataset, Division, Split, Task, divide, load_gate, load_iris, missing_classes
 from nnzoo.errors import DataError
 
 
@@ -36,7 +36,7 @@ def _counts(dataset: Dataset, split: str) -> list[int]:
 
 
 def _divide(dataset: Dataset, val: float = 0.2, test: float = 0.2, stratify: bool = True, seed: int = 0) -> Dataset:
-    return divide(dataset, val=val, test=test, stratify=stratify, seed=seed)
+    return divide(dataset, Division(val=val, test=test, stratify=stratify, seed=seed))
 
 
 class_sizes = st.lists(st.integers(1, 40), min_size=1, max_size=6)
@@ -50,7 +50,7 @@ def test_every_sample_is_in_one_split_in_its_old_order(
     dataset = _of_sizes(sizes)
     total = len(dataset.train)
     try:
-        divided = divide(dataset, val=val, test=test, stratify=stratify, seed=seed)
+        divided = divide(dataset, Division(val=val, test=test, stratify=stratify, seed=seed))
     except DataError:
         assume(False)
     rows = {name: _rows(divided, name) for name in divided.splits}
@@ -73,7 +73,7 @@ def test_stratified_division_keeps_every_class_wherever_there_is_room(
     assume(held_out)
     assume(min(held_out.values()) > 0)
     assume(total - sum(held_out.values()) >= len(sizes))
-    divided = divide(_of_sizes(sizes), val=val, test=test, stratify=True, seed=seed)
+    divided = divide(_of_sizes(sizes), Division(val=val, test=test, stratify=True, seed=seed))
     everywhere = [index for index, size in enumerate(sizes) if size >= len(held_out) + 1]
     assert min(_counts(divided, "train")) >= 1
     for name, size in held_out.items():
@@ -85,7 +85,7 @@ def test_stratified_division_keeps_every_class_wherever_there_is_room(
 @given(st.lists(st.integers(30, 80), min_size=2, max_size=5), fractions, fractions, st.integers(0, 3))
 def test_stratified_counts_are_the_shares_rounded(sizes: list[int], val: float, test: float, seed: int) -> None:
     assume(val or test)
-    divided = divide(_of_sizes(sizes), val=val, test=test, stratify=True, seed=seed)
+    divided = divide(_of_sizes(sizes), Division(val=val, test=test, stratify=True, seed=seed))
     for name in divided.splits.keys() - {"train"}:
         share = len(divided.splits[name]) / sum(sizes)
         assert all(abs(count - share * size) < 1 for count, size in zip(_counts(divided, name), sizes, strict=True))
@@ -194,4 +194,4 @@ def test_division_that_leaves_nothing_is_refused(
     sizes: list[int], val: float, test: float, message: str, stratify: bool
 ) -> None:
     with pytest.raises(DataError, match=message.replace("'c., 'c.", "'c[0-3]', 'c[0-3]'")):
-        divide(_of_sizes(sizes), val=val, test=test, stratify=stratify, seed=0)
+        divide(_of_sizes(sizes), Division(val=val, test=test, stratify=stratify, seed=0))

@@ -13,6 +13,7 @@ from safetensors import safe_open
 from torch import nn
 
 from nnzoo.cli.app import run as nnzoo
+from nnzoo.data import load_wine
 from nnzoo.errors import CheckpointError, DataError, UsageError
 from nnzoo.experiment import evaluate_checkpoint, load, train
 from nnzoo.run.artifact import Artifact, load_artifact, save_artifact
@@ -88,11 +89,12 @@ def test_the_numbers_of_the_result_again(name: str, capsys: pytest.CaptureFixtur
 def test_what_is_measured_beside_the_metrics(capsys: pytest.CaptureFixture[str]) -> None:
     train({"name": "x", "data": "iris", "model": SMALL, "train": SHORT}, quiet=True)
     measured = eval_json(capsys, "x")
-    assert list(measured)[:7] == [
+    assert list(measured)[:8] == [
         "checkpoint",
         "split",
         "num_samples",
         "metrics",
+        "confidence",
         "baseline",
         "per_class",
         "confusion_matrix",
@@ -226,7 +228,12 @@ def test_bundled_data_needs_the_artifact_alone(capsys: pytest.CaptureFixture[str
     shutil.rmtree("runs")
     measured = eval_json(capsys, "elsewhere/shared.safetensors")["metrics"]
     assert {f"test/{name}": value for name, value in measured.items()}.items() <= run.metrics.items()
-    assert "--data is for arrays" in error_line(capsys, "elsewhere/shared.safetensors", "--data", "x.npz", expected=2)
+    # Bundled data has no files, but arrays like its samples can be measured.
+    wine = load_wine().train
+    np.savez("x.npz", x=wine.inputs.numpy(), y=wine.class_indices().numpy())
+    np.savez("y.npz", x=wine.inputs.numpy(), y=np.array(load_wine().classes)[wine.targets.numpy()])
+    assert eval_json(capsys, "elsewhere/shared.safetensors", "--data", "y.npz")["num_samples"] == 178
+    assert "is no class" in error_line(capsys, "elsewhere/shared.safetensors", "--data", "x.npz", expected=3)
 
 
 def edited(path: Path, change: Callable[[Artifact], None]) -> None:

@@ -1,0 +1,35 @@
+"""Arrays of one's own."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from nnzoo.config.data.base import FilePath, Files
+from nnzoo.config.facts import Facts
+
+
+class Arrays(Files):
+    """Your own arrays: an .npz or a folder of .npy, with `x` and `y`; also `x_val`, `y_val`, `x_test`, `y_test`."""
+
+    name: Literal["arrays"]
+    path: FilePath = Field(description="an .npz file, or a folder of .npy files (read memory-mapped)")
+    val_path: FilePath | None = Field(None, description="file or folder whose x and y are the val split")
+    test_path: FilePath | None = Field(None, description="file or folder whose x and y are the test split")
+    task: Literal["auto", "classification", "multilabel", "regression"] = Field(
+        "auto", description="auto: integer or text y are classes, float y is regression"
+    )
+    layout: Literal["auto", "features", "sequence", "image", "tokens"] = Field(
+        "auto", description="(N, F), (N, T, F), (N, C, H, W), integer (N, T); auto: by the number of axes"
+    )
+
+    def facts(self) -> Facts:
+        return Facts(
+            task=None if self.task == "auto" else self.task,
+            layout=None if self.layout == "auto" else self.layout,
+            num_targets=0 if self.task in ("classification", "multilabel") else None,
+            has_val=True if self.val_path else None,
+            has_test=True if self.test_path else None,
+            normalize="none" if self.layout == "tokens" else "standardize",
+        )

@@ -1,0 +1,47 @@
+"""What every data source has: how its samples are divided, and what its words tell of them."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from nnzoo.config.base import Count, Probability, Section, Seed
+from nnzoo.config.facts import Facts
+
+PATH_FIELDS = ("path", "val_path", "test_path")
+"""Fields of sources that name files: relative to the config's folder, absolute in a run, a bare name in an artifact."""
+
+FilePath = Annotated[str, Field(min_length=1)]
+
+
+class Split(Section):
+    """How samples without a split of their own are divided. Shares are of the given train samples."""
+
+    val: Probability = Field(0.15, description="share held out to choose the best weights; 0: none")
+    test: Probability = Field(0.15, description="share held out for the final measurement; 0: none")
+    stratify: bool = Field(True, description="every class in proportion, where there are classes")
+    seed: Seed = Field(0, description="of the division alone; the run's own seed does not touch it")
+
+
+class Source(Section):
+    """What every source has."""
+
+    split: Split = Field(Split(), description="how the samples are divided")
+
+    @abstractmethod
+    def facts(self) -> Facts:
+        """What the words alone tell of the data."""
+
+    def _divided(self) -> dict[str, Any]:
+        return {"has_val": self.split.val > 0, "has_test": self.split.test > 0}
+
+
+class Files(Source):
+    """What every source of one's own files has."""
+
+    path: FilePath = Field(description="a file, a folder, or a glob pattern such as `data/part-*.csv`")
+    val_path: FilePath | None = Field(None, description="the same for the val split")
+    test_path: FilePath | None = Field(None, description="the same for the test split")
+    limit: Count | None = Field(None, description="take the first N samples of each split")

@@ -1,0 +1,53 @@
+"""Data sets that are bundled with scikit-learn."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from nnzoo.config.data.base import Source
+from nnzoo.config.facts import Facts
+
+
+class Digits(Source):
+    """1,797 handwritten digits of 8x8 grey pixels, bundled with scikit-learn (Alpaydin & Kaynak 1998)."""
+
+    name: Literal["digits"]
+
+    def facts(self) -> Facts:
+        return Facts("classification", "image", 10, 0, (1, 8, 8), **self._divided())
+
+
+class Iris(Source):
+    """150 flowers of three species by four lengths, bundled with scikit-learn (Fisher 1936)."""
+
+    name: Literal["iris"]
+
+    def facts(self) -> Facts:
+        return Facts("classification", "features", 3, 0, (4,), **self._divided())
+
+
+class Wine(Source):
+    """178 wines of three growers by 13 measurements, bundled with scikit-learn (Aeberhard & Forina 1992)."""
+
+    name: Literal["wine"]
+
+    def facts(self) -> Facts:
+        return Facts("classification", "features", 3, 0, (13,), **self._divided())
+
+
+class BreastCancer(Source):
+    """569 tumours, malignant or benign, by 30 measurements, bundled with scikit-learn (Wolberg et al. 1995)."""
+
+    name: Literal["breast_cancer"]
+
+    def facts(self) -> Facts:
+        return Facts("classification", "features", 2, 0, (30,), **self._divided())
+
+
+class Diabetes(Source):
+    """Disease progression of 442 patients from ten measurements, bundled with scikit-learn (Efron et al. 2004)."""
+
+    name: Literal["diabetes"]
+
+    def facts(self) -> Facts:
+        return Facts("regression", "features", 0, 1, (10,), scale_target=True, **self._divided())

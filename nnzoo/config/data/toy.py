@@ -1,0 +1,113 @@
+"""Synthetic data, made when it is asked for."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from nnzoo.config.base import WHOLE, Count, Items, NonNegative, Seed
+from nnzoo.config.data.base import Source
+from nnzoo.config.facts import Facts, Layout, Task
+
+Classes = Annotated[int, Field(ge=2, le=1_000_000), WHOLE]
+
+
+class Gate(Source):
+    """A logic gate of two inputs: its four rows, not divided; with `samples`, that many noisy copies, divided."""
+
+    name: Literal["xor", "and", "or", "nand"]
+    samples: Count | None = Field(None, description="null: the four rows themselves")
+    noise: NonNegative = Field(0.0, description="standard deviation of what is added to the inputs")
+    seed: Seed = Field(0, description="of the noise")
+
+    def facts(self) -> Facts:
+        parts = self._divided() if self.samples else {"has_val": False, "has_test": False}
+        return Facts("classification", "features", 2, 0, (2,), normalize="none", **parts)
+
+
+class Moons(Source):
+    """Two interleaved half circles."""
+
+    name: Literal["moons"]
+    samples: Count = Field(1000, description="number of points")
+    noise: NonNegative = Field(0.1, description="standard deviation of what is added to the inputs")
+    seed: Seed = Field(0, description="of the points")
+
+    def facts(self) -> Facts:
+        return Facts("classification", "features", 2, 0, (2,), **self._divided())
+
+
+class Circles(Source):
+    """A circle inside another one."""
+
+    name: Literal["circles"]
+    samples: Count = Field(1000, description="number of points")
+    noise: NonNegative = Field(0.1, description="standard deviation of what is added to the inputs")
+    seed: Seed = Field(0, description="of the points")
+
+    def facts(self) -> Facts:
+        return Facts("classification", "features", 2, 0, (2,), **self._divided())
+
+
+class Spirals(Source):
+    """Interleaved spirals, one a class."""
+
+    name: Literal["spirals"]
+    samples: Count = Field(1000, description="number of points")
+    noise: NonNegative = Field(0.1, description="standard deviation of what is added to the inputs")
+    classes: Classes = Field(2, description="number of arms")
+    seed: Seed = Field(0, description="of the points")
+
+    def facts(self) -> Facts:
+        return Facts("classification", "features", self.classes, 0, (2,), **self._divided())
+
+
+class Blobs(Source):
+    """Round clouds of points, one a class."""
+
+    name: Literal["blobs"]
+    samples: Count = Field(1000, description="number of points")
+    noise: NonNegative = Field(1.0, description="standard deviation of a cloud")
+    classes: Classes = Field(3, description="number of clouds")
+    seed: Seed = Field(0, description="of the points")
+
+    def facts(self) -> Facts:
+        return Facts("classification", "features", self.classes, 0, (2,), **self._divided())
+
+
+class Sine(Source):
+    """Regression of y = sin(x) + noise."""
+
+    name: Literal["sine"]
+    samples: Count = Field(1000, description="number of points")
+    noise: NonNegative = Field(0.1, description="standard deviation of what is added to y")
+    seed: Seed = Field(0, description="of the points")
+
+    def facts(self) -> Facts:
+        return Facts("regression", "features", 0, 1, (1,), **self._divided())
+
+
+class Random(Source):
+    """Synthetic data of any size, for summaries and timings: there is nothing to learn in it."""
+
+    name: Literal["random"]
+    shape: Items[Count] = Field(description="of one sample: [F] features, [T, F] a sequence, [C, H, W] an image")
+    samples: Count = Field(1000, description="number of samples")
+    classes: Classes | None = Field(None, description="number of classes; null: 2 unless `targets` is given")
+    targets: Count | None = Field(None, description="number of regression targets, in place of classes")
+    seed: Seed = Field(0, description="of the numbers")
+
+    def facts(self) -> Facts:
+        layouts: dict[int, Layout] = {1: "features", 2: "sequence", 3: "image"}
+        task: Task = "regression" if self.targets else "classification"
+        classes = 0 if self.targets else self.classes or 2
+        return Facts(
+            task,
+            layouts.get(len(self.shape)),
+            classes,
+            self.targets or 0,
+            self.shape,
+            choices={} if self.targets else {"classes": classes},
+            **self._divided(),
+        )

@@ -1,0 +1,68 @@
+"""How new raw data becomes tensors: as the training data did, by what was found in it.
+
+A source that reads files puts a reader into the dataset that it returns. It is saved with the weights, so that they are
+enough to use the network on raw data, and checked like anything else that comes from a file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor
+
+Task = Literal["classification", "multilabel", "regression"]
+Layout = Literal["features", "image", "sequence", "tokens"]
+
+
+class Schema(NamedTuple):
+    """What the samples of a dataset are like, and new ones have to be. The attributes are those of `Dataset`."""
+
+    task: Task
+    layout: Layout
+    classes: tuple[str, ...]
+    feature_names: tuple[str, ...]
+    target_names: tuple[str, ...]
+    num_tokens: int
+    input_shape: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """New samples.
+
+    Attributes:
+        inputs: As of a `Split`.
+        names: (N,) what each is called in a table: the number of its row, the name of its file.
+        targets: As of a `Split`; None where the labels were not asked for.
+        lengths: As of a `Split`.
+    """
+
+    inputs: Tensor
+    names: Sequence[int | str]
+    targets: Tensor | None = None
+    lengths: Tensor | None = None
+
+
+class Reader(BaseModel):
+    """Reads raw data of one kind. Its fields are what was found in the training data."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+    kind: str
+
+    def read(self, paths: Sequence[Path], schema: Schema, *, labelled: bool) -> Samples:
+        """Reads new samples, file after file.
+
+        Args:
+            paths: Files or folders; `-` is standard input.
+            schema: Of the training data.
+            labelled: Whether the targets are read too.
+
+        Raises:
+            DataError: They can't be read, or are not like the training data.
+        """
+        raise NotImplementedError

@@ -1,0 +1,69 @@
+"""Answers for raw new data, as a table."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nnzoo.errors import UsageError
+from nnzoo.experiment.load import load
+from nnzoo.experiment.measure import answers
+from nnzoo.run.files import write_csv
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """A table of answers.
+
+    Attributes:
+        checkpoint: The file.
+        header: `input`, the prediction, and the probability of each class where there are probabilities.
+        rows: One a sample.
+    """
+
+    checkpoint: str
+    header: list[str]
+    rows: list[list[Any]]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The object of `predict --json`."""
+        named = [dict(zip(self.header, row, strict=True)) for row in self.rows]
+        return {"checkpoint": self.checkpoint, "num_samples": len(self.rows), "predictions": named}
+
+    def write(self, path: str | os.PathLike[str]) -> None:
+        """Writes the table as CSV, in one piece."""
+        write_csv(Path(path), self.header, self.rows)
+
+
+def predict_checkpoint(
+    checkpoint: str | os.PathLike[str],
+    inputs: Sequence[str | os.PathLike[str]],
+    *,
+    device: str | None = None,
+    runs_dir: str | os.PathLike[str] = "runs",
+) -> Predictions:
+    """Answers for raw new data, read as the training data was.
+
+    Args:
+        checkpoint: A run directory (its best weights), a best.safetensors or last.pt, a run's name, or `latest`.
+        inputs: Files or folders of the kind of the training data; `-` is standard input.
+        device: auto, cpu, cuda, cuda:N or mps; default: the config's.
+        runs_dir: Where names are looked up.
+
+    Raises:
+        UsageError: There is no such checkpoint, or nothing to read.
+        CheckpointError: The checkpoint is damaged.
+        DataError: The data can't be read, or is not like that of training.
+    """
+    if not inputs:
+        raise UsageError("there is nothing to predict. Name a file, a folder, or - for standard input.", where="INPUT")
+    trained = load(checkpoint, runs_dir=runs_dir, device=device)
+    metadata = trained.metadata
+    samples = trained.reader.read([Path(path) for path in inputs], metadata.data_schema, labelled=False)
+    outputs = trained.outputs_of(samples.inputs, samples.lengths)
+    header, rows = answers(trained.decoder.on_cpu(), outputs, metadata.classes, metadata.target_names)
+    table = [[name, *row] for name, row in zip(samples.names, rows, strict=True)]
+    return Predictions(str(trained.path), ["input", *header], table)
