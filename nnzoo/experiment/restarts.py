@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
@@ -28,8 +27,12 @@ from nnzoo.training.restarts import End, Outcome, Restarts
 from nnzoo.training.signals import StopRequest
 from nnzoo.training.state import TrainState
 
-Start = Callable[[int], TrainState]
-"""From a seed to a training that begins: weights, optimizer, schedule."""
+
+class Start(Protocol):
+    """From a seed to a training that begins: weights, optimizer, schedule."""
+
+    def __call__(self, seed: int, /, *, restored: bool = False) -> TrainState:
+        """Of what is restored next, the weights may be any."""
 
 
 class Training:
@@ -115,11 +118,14 @@ class _Several(Training):
 class Batched(_Several):
     """All restarts at once."""
 
-    def __init__(self, experiment: Experiment, state: TrainState, start: Start) -> None:
+    def __init__(self, experiment: Experiment, state: TrainState, start: Start, *, restored: bool) -> None:
         super().__init__(experiment, state)
         seeds = [self.seed + index for index in range(self.count)]
         # Copies, since a module of the user's own is the same one at every start.
-        networks = [copy.deepcopy(state.model), *(copy.deepcopy(start(seed).model) for seed in seeds[1:])]
+        networks = [
+            copy.deepcopy(state.model),
+            *(copy.deepcopy(start(seed, restored=restored).model) for seed in seeds[1:]),
+        ]
         replicas = Replicas(networks)
         optimizer = build_optimizer(experiment.config, replicas)
         self.replicas = ReplicaState(
@@ -241,7 +247,7 @@ class OneAfterAnother(_Several):
         self.ended = [Outcome(**outcome) for outcome in state["ended"]]
         self.spent = state["spent"]
         if self.ended:
-            self.state = self.start(self.seed + len(self.ended))
+            self.state = self.start(self.seed + len(self.ended), restored=True)
         if best is not None:
             stopping = copy.copy(self.state.early_stopping)
             stopping.load_state_dict(best["early_stopping"])
@@ -312,13 +318,14 @@ def status_of(restarts: Restarts) -> Status:
     return "early_stopped" if restarts.outcomes[leader].status == "early_stopped" else "completed"
 
 
-def choose_training(experiment: Experiment, state: TrainState, start: Start) -> Training:
+def choose_training(experiment: Experiment, state: TrainState, start: Start, *, restored: bool = False) -> Training:
     """One network or several, and several all at once wherever that is possible.
 
     Args:
         experiment: What is run.
         state: Of the first network, at its start.
         start: Begins another.
+        restored: Whether the training goes on from a checkpoint.
     """
     if experiment.config.train.restarts == 1:
         return Training(experiment, state)
@@ -326,4 +333,6 @@ def choose_training(experiment: Experiment, state: TrainState, start: Start) -> 
     if isinstance(config.model, Custom) and isinstance(config.init, Auto):
         log.warning("warning: every restart begins with the module's own weights. Give `init` to draw them anew.")
     reason = why_not_batched(state, experiment.splits["train"].targets)
-    return OneAfterAnother(experiment, state, start, reason) if reason else Batched(experiment, state, start)
+    if reason:
+        return OneAfterAnother(experiment, state, start, reason)
+    return Batched(experiment, state, start, restored=restored)

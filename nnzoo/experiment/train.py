@@ -23,6 +23,7 @@ from nnzoo.errors import DivergedError, InterruptedRunError, NnzooError, UsageEr
 from nnzoo.experiment.load import TrainedModel, load
 from nnzoo.experiment.notes import report_on
 from nnzoo.experiment.prepare import Experiment, check_output, prepare, steps_per_epoch
+from nnzoo.experiment.pretrained import check_survives, take_over, with_checkpoint
 from nnzoo.experiment.record import Recorder
 from nnzoo.experiment.restarts import Training, choose_training
 from nnzoo.experiment.resume import check_same, find_run, load_saved, restore, threads_of
@@ -112,12 +113,16 @@ def train(
     found = find_run(loaded if name else config, loaded.name, Path(runs_dir)) if resume and not dry_run else None
     saved = load_saved(found) if found else None
     with log_to(Path(os.devnull) if quiet else None), deterministic(loaded), threads_of(saved):
+        loaded = with_checkpoint(loaded, Path(runs_dir), resumed=found)
+        if overwrite:
+            check_survives(loaded, Path(runs_dir) / loaded.name)
         experiment = prepare(loaded, batches=DRY_RUN_BATCHES if dry_run else None)
         if found:
             check_same(found, experiment.config)
         given = copy.deepcopy(model.state_dict()) if model is not None and loaded.train.restarts > 1 else None
-        state, report = build_state(experiment, model, show=(lambda _: None) if quiet else show)
-        training = choose_training(experiment, state, partial(start_again, experiment, model, given))
+        state, report = build_state(experiment, model, restored=bool(saved), show=(lambda _: None) if quiet else show)
+        start = partial(start_again, experiment, model, given)
+        training = choose_training(experiment, state, start, restored=bool(saved))
         if dry_run:
             return _dry_run(training, report, Path(runs_dir))
         folder = found or directory.create(Path(runs_dir), loaded.name, overwrite=overwrite)
@@ -136,12 +141,15 @@ def _with_options(
 
 
 def build_state(
-    experiment: Experiment, model: nn.Module | None, *, show: Callable[[str], None]
+    experiment: Experiment, model: nn.Module | None, *, restored: bool = False, show: Callable[[str], None]
 ) -> tuple[TrainState, Summary]:
-    """Network, optimizer and schedule at the start, and the report on the network, shown before anything is trained."""
+    """Network, optimizer and schedule at the start, and the report on the network, shown before anything is trained.
+
+    Where the state is restored next, the checkpoint that the network once started from is not needed.
+    """
     config, settings = experiment.config, experiment.settings
     inputs = experiment.splits["train"].inputs
-    module = build_network(experiment, model, config.seed)
+    module = build_network(experiment, model, config.seed, restored=restored)
     report = report_on(config, module, tuple(inputs.shape[1:]), dtype=inputs.dtype)
     if has_batch_norm(module) and min(settings.batch_size or len(inputs), len(inputs)) == 1:
         key = ("model",) if len(inputs) == 1 else ("train", "batch_size")
@@ -153,13 +161,16 @@ def build_state(
     return state_of(experiment, module), report
 
 
-def build_network(experiment: Experiment, model: nn.Module | None, seed: int) -> nn.Module:
-    """The network of a seed, which the generators are left at."""
+def build_network(experiment: Experiment, model: nn.Module | None, seed: int, *, restored: bool = False) -> nn.Module:
+    """The network of a seed, which the generators are left at; with what it takes over, unless it is restored next."""
     config = experiment.config
     seed_everything(seed)
     if model is None:
         shape = tuple(experiment.splits["train"].inputs.shape[1:])
-        return build_model(config, shape, experiment.num_outputs, experiment.dataset.num_tokens)
+        module = build_model(config, shape, experiment.num_outputs, experiment.dataset.num_tokens)
+        if not restored:
+            take_over(config, module, experiment.dataset)
+        return module
     prepare_model(config, model)
     return model
 
@@ -186,13 +197,18 @@ def state_of(experiment: Experiment, module: nn.Module) -> TrainState:
 
 
 def start_again(
-    experiment: Experiment, model: nn.Module | None, given: dict[str, Tensor] | None, seed: int
+    experiment: Experiment,
+    model: nn.Module | None,
+    given: dict[str, Tensor] | None,
+    seed: int,
+    *,
+    restored: bool = False,
 ) -> TrainState:
     """Another start of the same network; a module of the user's own begins with the weights that it was given with."""
     if model is not None:
         assert given is not None
         model.load_state_dict(given)
-    return state_of(experiment, build_network(experiment, model, seed).to(experiment.device))
+    return state_of(experiment, build_network(experiment, model, seed, restored=restored).to(experiment.device))
 
 
 def _run(

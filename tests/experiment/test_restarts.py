@@ -8,6 +8,7 @@ import signal
 import statistics
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ def batched(overrides: dict[str, Any]) -> ReplicaState:
     """All restarts at once, in memory alone."""
     experiment = experiment_of(overrides)
     state, _ = build_state(experiment, None, show=lambda _: None)
-    training = choose_training(experiment, state, lambda seed: start_again(experiment, None, None, seed))
+    training = choose_training(experiment, state, partial(start_again, experiment, None, None))
     assert isinstance(training, Batched)
     fit_replicas(
         training.replicas,
@@ -378,8 +379,8 @@ def test_one_that_diverges_is_out_and_the_others_go_on(words: dict[str, Any], mo
     verbs = sys.modules["nnzoo.experiment.train"]
     plain: Callable[..., nn.Module] = verbs.build_network
 
-    def build_network(experiment: Experiment, model: nn.Module | None, seed: int) -> nn.Module:
-        network = plain(experiment, model, seed)
+    def build_network(experiment: Experiment, model: nn.Module | None, seed: int, **options: Any) -> nn.Module:
+        network = plain(experiment, model, seed, **options)
         if seed == SEED + 1:
             with torch.no_grad():
                 next(network.parameters()).fill_(torch.inf)
