@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import random
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -17,6 +17,17 @@ from nnzoo.training.early_stopping import EarlyStopping
 from nnzoo.training.evaluate import LossSum
 from nnzoo.training.metrics import MetricSums
 from nnzoo.training.schedules import Schedule
+
+
+class Stepping(Protocol):
+    """What every training in progress counts, of one network or of several at once: as of `TrainState`."""
+
+    epoch: int
+    step: int
+    seconds: float
+
+
+S = TypeVar("S", bound=Stepping)
 
 
 @dataclass
