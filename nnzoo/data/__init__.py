@@ -27,6 +27,7 @@ from nnzoo.data.split import Division, divide, missing_classes
 from nnzoo.data.tables import CsvReader, load_csv
 from nnzoo.data.toy import (
     GATES,
+    load_adding,
     load_blobs,
     load_circles,
     load_gate,
@@ -52,6 +53,7 @@ __all__ = [
     "Task",
     "baseline",
     "divide",
+    "load_adding",
     "load_arrays",
     "load_blobs",
     "load_breast_cancer",
