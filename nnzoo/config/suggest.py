@@ -144,7 +144,6 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "column_names": ("names",),
     "feature_columns": ("features",),
     "categorical_features": ("categorical",),
-    "drop": ("ignore",),
     "exclude": ("ignore",),
     "sep": ("delimiter",),
     "separator": ("delimiter",),
