@@ -236,8 +236,9 @@ def _check_train_has_classes(labels: Tensor, train: Tensor, names: Sequence[str]
     had, kept = (values.bincount(minlength=len(names)) > 0 for values in (labels, labels[train]))
     lost = [repr(names[index]) for index in (had & ~kept).nonzero().flatten().tolist()]
     if lost:
+        shown = ", ".join(lost[:10]) + (f" and {len(lost) - 10} more classes" if len(lost) > 10 else "")
         raise DataError(
-            f"train would have no sample of {', '.join(lost)} ({len(train)} of {len(labels)} samples are left). "
+            f"train would have no sample of {shown} ({len(train)} of {len(labels)} samples are left). "
             "Set smaller fractions, stratify or another seed, or give more data.",
             where="data.split",
         )

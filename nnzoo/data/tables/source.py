@@ -20,7 +20,7 @@ from nnzoo.data.tables.inference import Inference
 from nnzoo.data.tables.reader import CsvReader
 from nnzoo.data.tables.samples import Samples, as_split, pack, padded
 from nnzoo.data.tables.table import Table, open_table
-from nnzoo.data.tables.targets import class_indices, encode_targets, find_task
+from nnzoo.data.tables.targets import check_present, class_indices, encode_targets, find_task
 from nnzoo.errors import DataError
 
 
@@ -144,6 +144,7 @@ class _Draft:
             samples = samples.take(kept)
         rows = samples.last_rows
         classes, names = None, tuple[str, ...]()
+        check_present(self.targets, rows)
         self.task = find_task(self.targets, rows, task)
         if self.task == "classification":
             classes, names = class_indices(self.targets, rows)

@@ -55,13 +55,8 @@ def find_task(columns: Sequence[Cells], rows: NDArray[np.int64], asked: Task | L
 
 
 def class_indices(columns: Sequence[Cells], rows: NDArray[np.int64]) -> tuple[Tensor, tuple[str, ...]]:
-    """(M,) the class of some rows, and the names: the distinct cells as they are written, sorted.
-
-    Raises:
-        DataError: A cell is missing.
-    """
+    """(M,) the class of some rows, and the names: the distinct cells as they are written, sorted."""
     cells = columns[0]
-    _check_present(cells, rows)
     labels, codes = cells.distinct
     used = np.unique(codes[rows])
     names = sorted_labels(labels[code] for code in used)
@@ -76,8 +71,7 @@ def encode_targets(columns: Sequence[Cells], rows: NDArray[np.int64], task: Task
     Raises:
         DataError: A cell is missing, is no class of the training rows, neither 0 nor 1, or no number.
     """
-    for cells in columns:
-        _check_present(cells, rows)
+    check_present(columns, rows)
     if task == "classification":
         return _encode_classes(columns[0], rows, classes)
     found = np.empty((len(rows), len(columns)), dtype=np.float32)
@@ -100,12 +94,18 @@ def _encode_classes(cells: Cells, rows: NDArray[np.int64], classes: tuple[str, .
     return torch.from_numpy(indices)
 
 
-def _check_present(cells: Cells, rows: NDArray[np.int64]) -> None:
-    missing = cells.missing[rows]
-    if missing.any():
-        row, count = int(rows[int(missing.argmax())]), int(missing.sum())
-        raise cells.problem(
-            row,
-            f"the target is missing ({count} of {len(rows)} rows). Remove such rows, or see whether `missing` has a "
-            "value that means something here.",
-        )
+def check_present(columns: Sequence[Cells], rows: NDArray[np.int64]) -> None:
+    """Checks that some rows have their targets.
+
+    Raises:
+        DataError: A cell is missing.
+    """
+    for cells in columns:
+        missing = cells.missing[rows]
+        if missing.any():
+            row, count = int(rows[int(missing.argmax())]), int(missing.sum())
+            raise cells.problem(
+                row,
+                f"the target is missing ({count} of {len(rows)} rows). Remove such rows, or see whether `missing` has "
+                "a value that means something here.",
+            )
