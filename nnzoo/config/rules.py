@@ -43,6 +43,9 @@ def _data(config: Config, facts: Facts) -> Iterator[Problem]:
     source = config.data
     if source.split.val + source.split.test >= 1:
         yield ("data", "split"), f"val {source.split.val} and test {source.split.test} leave nothing to train on."
+    if isinstance(source, data.Text) and source.target is None and (source.text is not None or source.names):
+        key = "text" if source.text is not None else "names"
+        yield ("data", key), "it is of columns, and without `target` every line is a text. Give the column `target`."
     if isinstance(source, data.Gate) and source.samples is None:
         if source.noise:
             yield ("data", "noise"), "the four rows are exact. Give `samples` to draw noisy copies of them."

@@ -12,9 +12,10 @@ A source is a plain function with keyword arguments. `divide` gives it the split
 `DataError`.
 """
 
-from typing import Any
+import json
+from typing import Annotated, Any
 
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from nnzoo.data.arrays import ArraysReader, load_arrays
 from nnzoo.data.baseline import baseline
@@ -23,6 +24,7 @@ from nnzoo.data.dataset import Dataset, Split
 from nnzoo.data.preprocess import Normalize, Preprocess
 from nnzoo.data.reader import Layout, Reader, Samples, Schema, Task
 from nnzoo.data.split import Division, divide, missing_classes
+from nnzoo.data.text import TextReader, load_text
 from nnzoo.data.toy import (
     GATES,
     load_blobs,
@@ -47,6 +49,7 @@ __all__ = [
     "Schema",
     "Split",
     "Task",
+    "TextReader",
     "baseline",
     "divide",
     "load_arrays",
@@ -61,12 +64,20 @@ __all__ = [
     "load_random",
     "load_sine",
     "load_spirals",
+    "load_text",
     "load_wine",
     "missing_classes",
     "parse_reader",
 ]
 
-_READERS: TypeAdapter[Reader] = TypeAdapter(ArraysReader)
+AnyReader = Annotated[
+    ArraysReader
+    | TextReader,
+    Field(discriminator="kind"),
+]  # fmt: skip
+"""Every reader, by its kind."""
+
+_READERS: TypeAdapter[AnyReader] = TypeAdapter(AnyReader)
 
 
 def parse_reader(said: dict[str, Any]) -> Reader:
@@ -75,4 +86,5 @@ def parse_reader(said: dict[str, Any]) -> Reader:
     Raises:
         ValidationError: They are none.
     """
-    return _READERS.validate_python(said)
+    # Strict about types, and JSON has lists alone.
+    return _READERS.validate_json(json.dumps(said))

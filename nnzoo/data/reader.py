@@ -14,6 +14,8 @@ from typing import Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
+from nnzoo.errors import UsageError
+
 Task = Literal["classification", "multilabel", "regression"]
 Layout = Literal["features", "image", "sequence", "tokens"]
 
@@ -66,3 +68,15 @@ class Reader(BaseModel):
             DataError: They can't be read, or are not like the training data.
         """
         raise NotImplementedError
+
+    def from_texts(self, texts: Sequence[str]) -> Samples:  # noqa: ARG002
+        """Samples of some texts.
+
+        Raises:
+            UsageError: The training data was no texts.
+        """
+        raise UsageError("this network does not read texts.", where="predict")
+
+    def fits(self, schema: Schema) -> bool:  # noqa: ARG002
+        """Whether what it reads is what the schema says."""
+        return True

@@ -25,12 +25,14 @@ class Division:
         test: As `val`.
         stratify: Keep the proportions of the classes, where there are classes.
         seed: Of the division, which nothing else touches.
+        deduplicate: Drop all but the first of equal samples first.
     """
 
     val: float = 0.15
     test: float = 0.15
     stratify: bool = True
     seed: int = 0
+    deduplicate: bool = False
 
     def rows(
         self,
@@ -82,6 +84,11 @@ def divide(dataset: Dataset, division: Division) -> Dataset:
     if len(rows) == 1:
         return dataset
     return replace(dataset, splits=dataset.splits | {name: dataset.train.take(part) for name, part in rows.items()})
+
+
+def dropped_note(num_dropped: int, num_samples: int) -> str:
+    """What `deduplicate` has to say."""
+    return f"deduplicate: dropped {num_dropped} of {num_samples} samples, each equal to an earlier one"
 
 
 def missing_classes(dataset: Dataset) -> dict[str, list[str]]:

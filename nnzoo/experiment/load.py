@@ -96,7 +96,11 @@ class TrainedModel:
         return torch.cat(outputs)
 
     def predict(self, raw: ArrayLike | Tensor, lengths: ArrayLike | Tensor | None = None) -> NDArray[Any]:
-        """Answers for raw samples (N, *input_shape), of which `lengths` (N,) are the valid steps where not all are.
+        """Answers for raw samples.
+
+        Args:
+            raw: (N, *input_shape), or N texts where the training data was texts.
+            lengths: (N,) valid steps of sequences and tokens; None where all are valid.
 
         Returns:
             (N,) class names; (N, K) 0 and 1 where a sample may have several labels; (N,) or (N, K) values in the
@@ -113,7 +117,7 @@ class TrainedModel:
         return labels if self.decoder.task == "multilabel" else np.array(self.classes)[labels]
 
     def predict_proba(self, raw: ArrayLike | Tensor, lengths: ArrayLike | Tensor | None = None) -> NDArray[Any]:
-        """(N, K) the probability of each class, for raw samples (N, *input_shape) of `lengths` (N,) valid steps.
+        """(N, K) the probability of each class, for raw samples as `predict` takes them.
 
         Raises:
             DataError: The samples have another shape, or hold NaN or infinite values.
@@ -123,6 +127,9 @@ class TrainedModel:
 
     def _inputs(self, raw: ArrayLike | Tensor, lengths: ArrayLike | Tensor | None) -> tuple[Tensor, Tensor | None]:
         array = _array(raw)
+        if array.dtype.kind == "U" and array.ndim == 1:
+            samples = self.reader.from_texts(array.tolist())
+            return samples.inputs, samples.lengths
         if array.shape[1:] != self.input_shape:
             shown = ", ".join(map(str, ("N", *self.input_shape)))
             raise DataError(f"expected samples of the shape ({shown}), got {array.shape}.", where="predict")

@@ -69,7 +69,10 @@ def test_mistakes_in_the_model(line: str, message: str, tmp_path: Path) -> None:
         ("data: {name: arrays}", "data.path: missing; it must be given. (an .npz file"),
         ("data: {name: arrays, path: ''}", "data.path: expected some text, got ''."),
         ("data: {name: arrays, path: 3}", "data.path: expected text, got 3. Put it in quotes."),
-        ("data: {name: digits, split: 0.2}", "data.split: expected a mapping, got 0.2. (val, test, stratify, seed)"),
+        (
+            "data: {name: digits, split: 0.2}",
+            "data.split: expected a mapping, got 0.2. (val, test, stratify, seed, deduplicate)",
+        ),
         ("data: {name: digits, split: {val: 15}}", "data.split.val: expected less than 1, got 15."),
         ("data: {name: random, shape: 8}", "data.shape: expected a list, got 8. Write [8]."),
         ("data: {name: spirals, classes: 1}", "data.classes: expected at least 2, got 1."),

@@ -17,6 +17,7 @@ REQUIRED: dict[str, dict[str, Any]] = {
     "cnn": {"blocks": [{"conv": {"out_channels": 2, "kernel_size": [3, 2]}}, {"global_pool": "avg"}]},
     "torchvision": {"arch": "resnet18"},
     "arrays": {"path": "x.npz", "val_path": "folder with blanks/v: 1.npz"},
+    "text": {"path": "t.csv", "target": 0, "delimiter": "\t", "header": False, "test_path": "*/t[0-9].csv"},
     "constant-init": {"val": 0.5},
     "values": {"values": [[1, 2.5e-7], [3, -4e20]]},
     "step": {"step_size": 3},
@@ -53,6 +54,8 @@ def named(kind: str, name: str) -> dict[str, Any]:
         words["data"] = {"name": "random", "shape": [3, 64, 64]}
     if name in ("mse", "l1", "mae", "huber", "smooth_l1"):
         words["data"] = "sine"
+    if name == "text":
+        words["model"] = "rnn"
     return words
 
 

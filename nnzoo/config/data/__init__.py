@@ -8,12 +8,26 @@ from nnzoo.config.base import ByName
 from nnzoo.config.data.arrays import Arrays
 from nnzoo.config.data.base import PATH_FIELDS, Files, Source, Split
 from nnzoo.config.data.bundled import BreastCancer, Diabetes, Digits, Iris, Wine
+from nnzoo.config.data.text import Text
 from nnzoo.config.data.toy import Blobs, Circles, Gate, Moons, Random, Sine, Spirals
 
-__all__ = ["PATH_FIELDS", "Arrays", "DataSection", "Files", "Gate", "Random", "Source", "Split"]
+__all__ = ["PATH_FIELDS", "Arrays", "DataSection", "Files", "Gate", "Random", "Source", "Split", "Text"]
 
 DataSection = Annotated[
-    Gate | Moons | Circles | Spirals | Blobs | Sine | Random | Digits | Iris | Wine | BreastCancer | Diabetes | Arrays,
+    Gate
+    | Moons
+    | Circles
+    | Spirals
+    | Blobs
+    | Sine
+    | Random
+    | Digits
+    | Iris
+    | Wine
+    | BreastCancer
+    | Diabetes
+    | Arrays
+    | Text,
     Field(discriminator="name"),
     ByName("a data source"),
 ]

@@ -23,6 +23,7 @@ class Split(Section):
     test: Probability = Field(0.15, description="share held out for the final measurement; 0: none")
     stratify: bool = Field(True, description="every class in proportion, where there are classes")
     seed: Seed = Field(0, description="of the division alone; the run's own seed does not touch it")
+    deduplicate: bool = Field(False, description="drop all but the first of equal samples, before dividing")
 
 
 class Source(Section):
