@@ -27,6 +27,7 @@ SOURCES: dict[str, Callable[..., Dataset]] = {
 
 DIVIDING_SOURCES: dict[str, Callable[..., Dataset]] = {
     "text": sources.load_text,
+    "series": sources.load_series,
 }
 """Those that learn from the training samples while they read, and so divide their samples themselves."""
 

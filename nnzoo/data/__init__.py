@@ -23,6 +23,7 @@ from nnzoo.data.bundled import load_breast_cancer, load_diabetes, load_digits, l
 from nnzoo.data.dataset import Dataset, Split
 from nnzoo.data.preprocess import Normalize, Preprocess
 from nnzoo.data.reader import Layout, Reader, Samples, Schema, Task
+from nnzoo.data.series import SeriesReader, load_series
 from nnzoo.data.split import Division, divide, missing_classes
 from nnzoo.data.text import TextReader, load_text
 from nnzoo.data.toy import (
@@ -47,6 +48,7 @@ __all__ = [
     "Reader",
     "Samples",
     "Schema",
+    "SeriesReader",
     "Split",
     "Task",
     "TextReader",
@@ -62,6 +64,7 @@ __all__ = [
     "load_iris",
     "load_moons",
     "load_random",
+    "load_series",
     "load_sine",
     "load_spirals",
     "load_text",
@@ -72,7 +75,8 @@ __all__ = [
 
 AnyReader = Annotated[
     ArraysReader
-    | TextReader,
+    | TextReader
+    | SeriesReader,
     Field(discriminator="kind"),
 ]  # fmt: skip
 """Every reader, by its kind."""

@@ -41,12 +41,16 @@ class Samples:
         names: (N,) what each is called in a table: the number of its row, the name of its file.
         targets: As of a `Split`; None where the labels were not asked for.
         lengths: As of a `Split`.
+        naive: As of a `Split`.
+        row_targets: Where a sample has several rows of a table, with a name each: the targets of one row.
     """
 
     inputs: Tensor
     names: Sequence[int | str]
     targets: Tensor | None = None
     lengths: Tensor | None = None
+    naive: Tensor | None = None
+    row_targets: tuple[str, ...] = ()
 
 
 class Reader(BaseModel):

@@ -10,7 +10,7 @@ from typing import Any
 
 from nnzoo.errors import UsageError
 from nnzoo.experiment.load import load
-from nnzoo.experiment.measure import answers
+from nnzoo.experiment.measure import answers, columns
 from nnzoo.run.files import write_csv
 
 
@@ -72,5 +72,9 @@ def predict_checkpoint(
         samples = trained.reader.read([Path(path) for path in inputs], metadata.data_schema, labelled=False)
     outputs = trained.outputs_of(samples.inputs, samples.lengths)
     header, rows = answers(trained.decoder.on_cpu(), outputs, metadata.classes, metadata.target_names)
+    if samples.row_targets:
+        header = columns("prediction", samples.row_targets)
+        values = [value for row in rows for value in row]
+        rows = [values[start : start + len(header)] for start in range(0, len(values), len(header))]
     table = [[name, *row] for name, row in zip(samples.names, rows, strict=True)]
     return Predictions(str(trained.path), ["input", *header], table)

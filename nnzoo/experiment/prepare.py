@@ -103,12 +103,7 @@ def prepare(config: Config, *, batches: int | None = None) -> Experiment:
 
 def truncate(dataset: Dataset, samples: int) -> Dataset:
     """The first samples of each split."""
-    splits = {
-        name: Split(
-            split.inputs[:samples], split.targets[:samples], None if split.lengths is None else split.lengths[:samples]
-        )
-        for name, split in dataset.splits.items()
-    }
+    splits = {name: split.take(torch.arange(min(samples, len(split)))) for name, split in dataset.splits.items()}
     return replace(dataset, splits=splits)
 
 

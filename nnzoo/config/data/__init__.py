@@ -8,10 +8,11 @@ from nnzoo.config.base import ByName
 from nnzoo.config.data.arrays import Arrays
 from nnzoo.config.data.base import PATH_FIELDS, Files, Source, Split
 from nnzoo.config.data.bundled import BreastCancer, Diabetes, Digits, Iris, Wine
+from nnzoo.config.data.series import Series
 from nnzoo.config.data.text import Text
 from nnzoo.config.data.toy import Blobs, Circles, Gate, Moons, Random, Sine, Spirals
 
-__all__ = ["PATH_FIELDS", "Arrays", "DataSection", "Files", "Gate", "Random", "Source", "Split", "Text"]
+__all__ = ["PATH_FIELDS", "Arrays", "DataSection", "Files", "Gate", "Random", "Series", "Source", "Split", "Text"]
 
 DataSection = Annotated[
     Gate
@@ -27,7 +28,8 @@ DataSection = Annotated[
     | BreastCancer
     | Diabetes
     | Arrays
-    | Text,
+    | Text
+    | Series,
     Field(discriminator="name"),
     ByName("a data source"),
 ]

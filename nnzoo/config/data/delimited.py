@@ -4,13 +4,27 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from nnzoo.config.base import Items, Natural
 from nnzoo.config.data.base import Files
 
 Column = Natural | Annotated[str, Field(min_length=1)]
 """By its name, or by its position from 0."""
+
+_COLUMN_SCHEMA = {"anyOf": [{"type": "string", "minLength": 1}, {"type": "integer", "minimum": 0}]}
+
+
+def _to_columns(value: object) -> object:
+    return tuple(value) if isinstance(value, list | tuple) else (value,)
+
+
+Columns = Annotated[
+    tuple[Column, ...],
+    BeforeValidator(_to_columns),
+    WithJsonSchema({"anyOf": [_COLUMN_SCHEMA, {"type": "array", "items": _COLUMN_SCHEMA}]}),
+]
+"""One or several."""
 
 
 class Delimited(Files):
