@@ -39,7 +39,7 @@ def build_dataset(config: Config) -> Dataset:
         DataError: It is missing, damaged, or too small for the splits asked for.
     """
     section = config.data
-    fields = fields_of(section, "split")
+    fields = fields_of(section, "split", "difference")  # the latter is about the network
     division = sources.Division(**fields_of(section.split))
     if section.name in DIVIDING_SOURCES:
         return DIVIDING_SOURCES[section.name](division=division, **fields)

@@ -46,6 +46,8 @@ def _data(config: Config, facts: Facts) -> Iterator[Problem]:
     if isinstance(source, data.Text) and source.target is None and (source.text is not None or source.names):
         key = "text" if source.text is not None else "names"
         yield ("data", key), "it is of columns, and without `target` every line is a text. Give the column `target`."
+    if isinstance(source, data.Series):
+        yield from _series(config, source)
     if isinstance(source, data.Gate) and source.samples is None:
         if source.noise:
             yield ("data", "noise"), "the four rows are exact. Give `samples` to draw noisy copies of them."
@@ -57,6 +59,23 @@ def _data(config: Config, facts: Facts) -> Iterator[Problem]:
             yield ("data", "targets"), "a sample has either classes or regression targets. Give one of the two."
         if facts.layout is None:
             yield ("data", "shape"), f"expected one to three sizes: [F], [T, F] or [C, H, W], got {len(source.shape)}."
+
+
+def _series(config: Config, source: data.Series) -> Iterator[Problem]:
+    if source.split.deduplicate:
+        yield ("data", "split", "deduplicate"), "rows of a series may be alike: each has its time. Leave it out."
+    if source.difference is True and source.target_features is None:
+        yield ("data", "difference"), "the last value of a target is known where it is among `features`. Add it there."
+    if source.difference is True and (config.preprocess.pca or config.preprocess.zca):
+        yield ("data", "difference"), "pca and zca mix the columns, and none is the target any more. Use false or auto."
+    for key in ("target", "features", "categorical"):
+        columns = getattr(source, key) or ()
+        twice = next((column for column in columns if columns.count(column) > 1), None)
+        if twice is not None:
+            yield ("data", key), f"'{twice}' stands here twice."
+    for column in source.categorical:
+        if column in (*source.target, *(source.features or ())):
+            yield ("data", "categorical"), f"'{column}' is given as a column of numbers too. It can be one of them."
 
 
 def _preprocess(config: Config, facts: Facts) -> Iterator[Problem]:

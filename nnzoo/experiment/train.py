@@ -23,6 +23,7 @@ from nnzoo.experiment.notes import report_on
 from nnzoo.experiment.prepare import Experiment, check_output, prepare
 from nnzoo.experiment.record import Recorder
 from nnzoo.experiment.resume import check_same, find_run, load_saved, restore, threads_of
+from nnzoo.models.changes import Changes
 from nnzoo.models.parameters import has_batch_norm
 from nnzoo.run import directory
 from nnzoo.run.history import History
@@ -141,6 +142,8 @@ def build_state(
     inputs = experiment.splits["train"].inputs
     if model is None:
         module = build_model(config, tuple(inputs.shape[1:]), experiment.num_outputs, experiment.dataset.num_tokens)
+        if isinstance(module, Changes):
+            module.set_units(*experiment.preprocess.units(inputs.shape[-1], experiment.num_outputs))
     else:
         module = model
         prepare_model(config, module)

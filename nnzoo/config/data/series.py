@@ -35,6 +35,15 @@ class Series(Delimited):
     )
     window: Count = Field(24, description="rows that a forecast is made from")
     horizon: Count = Field(1, description="rows that are forecast")
+    difference: bool | Literal["auto"] = Field(
+        "auto", description="learn the change from the last value (NLinear, 2023); auto: where targets are features"
+    )
+
+    @property
+    def target_features(self) -> tuple[int, ...] | None:
+        """Which feature each target is; None where some is none."""
+        features = self.target if self.features is None else self.features
+        return tuple(map(features.index, self.target)) if set(self.target) <= set(features) else None
 
     def facts(self) -> Facts:
         numbers = self.target if self.features is None else self.features
