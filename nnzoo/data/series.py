@@ -104,7 +104,8 @@ def load_series(
             block = blocks.get(name, slice(0, len(whole)))
             splits[name], num_left_out = reader.windows(whole, block, name)
             if num_left_out:
-                told.append(f"{num_left_out} of {num_left_out + len(splits[name])} windows of {name} lack values")
+                num_windows = num_left_out + len(splits[name])
+                told.append(f"{num_left_out} of {num_windows} windows of {name} lack values and are left out")
     return Dataset(
         splits,
         task="regression",

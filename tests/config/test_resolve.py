@@ -18,6 +18,7 @@ REQUIRED: dict[str, dict[str, Any]] = {
     "torchvision": {"arch": "resnet18"},
     "arrays": {"path": "x.npz", "val_path": "folder with blanks/v: 1.npz"},
     "text": {"path": "t.csv", "target": 0, "delimiter": "\t", "header": False, "test_path": "*/t[0-9].csv"},
+    "series": {"path": "s.csv", "target": ["a", 3], "time": "t", "categorical": "c", "missing": ["", -1]},
     "constant-init": {"val": 0.5},
     "values": {"values": [[1, 2.5e-7], [3, -4e20]]},
     "step": {"step_size": 3},

@@ -21,6 +21,7 @@ from nnzoo.cli.app import run as cli
 from nnzoo.data import Dataset, Division, TextReader, load_text
 from nnzoo.data.vocabulary import UNKNOWN
 from nnzoo.errors import DataError
+from nnzoo.run.artifact import load_artifact, save_artifact
 
 COLOURS = {"warm": ["red", "orange", "yellow", "scarlet"], "cold": ["blue", "cyan", "teal", "navy"]}
 SHORT = {"epochs": 2, "batch_size": 16}
@@ -311,3 +312,17 @@ def test_columns_need_a_target(words: str, capsys: pytest.CaptureFixture[str]) -
     Path("c.yaml").write_text(f"data: {{name: text, path: t.csv, {words}}}\nmodel: rnn\n")
     assert cli(["validate", "c.yaml"]) == 2
     assert "Give the column `target`" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("change", [{"max_length": 3}, {"vocabulary": {"symbols": ["a"] * 500}}])
+def test_a_reader_of_other_data_is_refused(change: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    nnzoo.train(train_on_columns(), quiet=True)
+    artifact = load_artifact(Path("runs/r/best.safetensors"))
+    for key, value in change.items():
+        artifact.metadata["reader"][key] = (
+            {**artifact.metadata["reader"][key], **value} if key == "vocabulary" else value
+        )
+    save_artifact(Path("other.safetensors"), artifact)
+    capsys.readouterr()
+    assert cli(["predict", "other.safetensors", "--text", "red"]) == 1
+    assert "other.safetensors: damaged" in capsys.readouterr().err
