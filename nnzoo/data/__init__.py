@@ -28,6 +28,7 @@ from nnzoo.data.split import Division, divide, missing_classes
 from nnzoo.data.text import TextReader, load_text
 from nnzoo.data.toy import (
     GATES,
+    load_adding,
     load_blobs,
     load_circles,
     load_gate,
@@ -54,6 +55,7 @@ __all__ = [
     "TextReader",
     "baseline",
     "divide",
+    "load_adding",
     "load_arrays",
     "load_blobs",
     "load_breast_cancer",

@@ -220,6 +220,7 @@ class SeriesReader(Reader):
         split = Split(
             torch.from_numpy(inputs[into]),
             torch.from_numpy(targets[ahead].astype(np.float32)).flatten(1),
+            rows=torch.from_numpy(first[whole]),
             naive=torch.from_numpy(naive[last].astype(np.float32)).repeat(1, self.horizon),
         )
         return split, int((~whole).sum())

@@ -108,7 +108,10 @@ def load_text(
     # New data may have another encoding, unless one was said.
     own_format = found.model_copy(update={"encoding": encoding})
     return Dataset(
-        {name: Split(*_padded(each, num_steps, targets[name])) for name, each in tokens.items()},
+        {
+            name: Split(*_padded(each, num_steps, targets[name]), torch.tensor(parts[name].numbers))
+            for name, each in tokens.items()
+        },
         task="classification",
         layout="tokens",
         classes=classes,
@@ -189,26 +192,31 @@ class TextReader(Reader):
 
 @dataclass(frozen=True)
 class _Texts:
-    """Texts as they are in their files, with their labels and the file and line of each."""
+    """Texts as they are in their files, with their labels, the file and line of each, and its number in all files."""
 
     texts: list[str]
     labels: list[str]
     places: list[tuple[Path, int]]
+    numbers: Sequence[int] = ()
 
     def take(self, rows: Sequence[int]) -> _Texts:
         texts, labels, places = self.texts, self.labels, self.places
-        return _Texts([texts[row] for row in rows], [labels[row] for row in rows], [places[row] for row in rows])
+        numbers = [self.numbers[row] if self.numbers else row for row in rows]
+        return _Texts(
+            [texts[row] for row in rows], [labels[row] for row in rows], [places[row] for row in rows], numbers
+        )
 
     def first(self, limit: int | None, *, in_turn: bool) -> _Texts:
         """This many samples; in turn: the first of each file, then the second of each, so that none is left out."""
+        rows = range(len(self.texts))
         if limit is None or not in_turn:
-            return self if limit is None else self.take(range(len(self.texts))[:limit])
+            return self.take(rows[:limit])
         seen: Counter[Path] = Counter()
         turns = []
         for path, _ in self.places:
             turns.append(seen[path])
             seen[path] += 1
-        return self.take(sorted(sorted(range(len(turns)), key=turns.__getitem__)[:limit]))
+        return self.take(sorted(sorted(rows, key=turns.__getitem__)[:limit]))
 
     def distinct(self, cutter: Vocabulary) -> _Texts:
         """Without texts of the same symbols and the same label as an earlier one."""

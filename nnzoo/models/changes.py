@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -35,6 +35,13 @@ class Changes(nn.Module):
         self.register_buffer("relative", later.amax(1))  # (F,) 1 where a column is forecast, else 0
         self.register_buffer("weight", later.clone())  # (F, M) from last values to outputs
         self.register_buffer("bias", torch.zeros(len(columns)))
+
+    @staticmethod
+    def weights_of_network(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The weights of the network within, or of a network alone, by the names that they have there."""
+        if "relative" not in weights:
+            return dict(weights)
+        return {name[len("network.") :]: each for name, each in weights.items() if name.startswith("network.")}
 
     @torch.no_grad()
     def set_units(self, shift: Tensor, scale: Tensor, target_shift: Tensor, target_scale: Tensor) -> None:

@@ -307,3 +307,17 @@ def test_words_that_do_not_fit(words: str, message: str, capsys: pytest.CaptureF
     write(f"data: {{name: series, path: t.csv, target: y, {words}}}\nmodel: linear\n", "c.yaml")
     assert cli(["validate", "c.yaml"]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_what_one_horizon_taught_starts_another() -> None:
+    write_columns(day=days(80), y=np.sin(np.arange(80)), x=np.cos(np.arange(80)))
+    data = {**TREND, "features": ["x", "y"]}
+    config = {"data": data, "model": {"name": "gru", "hidden_size": 4}, "train": {"epochs": 1}}
+    nnzoo.train({**config, "name": "first"}, quiet=True)
+    model = {**config["model"], "pretrained": "first", "freeze": "backbone"}  # type: ignore[dict-item]
+    second = nnzoo.train({**config, "name": "second", "data": {**data, "horizon": 5}, "model": model}, quiet=True)
+    first, kept = (nnzoo.load(name).module.state_dict() for name in ("first", "second"))
+    names = [name for name in first if "recurrent" in name]
+    assert names
+    assert all(torch.equal(first[name], kept[name]) for name in names)
+    assert second.config.data.horizon == 5  # type: ignore[union-attr]

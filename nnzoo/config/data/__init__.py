@@ -10,7 +10,7 @@ from nnzoo.config.data.base import PATH_FIELDS, Files, Source, Split
 from nnzoo.config.data.bundled import BreastCancer, Diabetes, Digits, Iris, Wine
 from nnzoo.config.data.series import Series
 from nnzoo.config.data.text import Text
-from nnzoo.config.data.toy import Blobs, Circles, Gate, Moons, Random, Sine, Spirals
+from nnzoo.config.data.toy import Adding, Blobs, Circles, Gate, Moons, Random, Sine, Spirals
 
 __all__ = ["PATH_FIELDS", "Arrays", "DataSection", "Files", "Gate", "Random", "Series", "Source", "Split", "Text"]
 
@@ -21,6 +21,7 @@ DataSection = Annotated[
     | Spirals
     | Blobs
     | Sine
+    | Adding
     | Random
     | Digits
     | Iris
