@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -40,11 +40,7 @@ def load_series(
     window: int = 24,
     horizon: int = 1,
     limit: int | None = None,
-    names: tuple[str, ...] | None = None,
-    header: bool | Literal["auto"] = "auto",
-    delimiter: str = "auto",
-    encoding: str = "auto",
-    strip: bool = True,
+    **form: Any,
 ) -> Dataset:
     """Read a series and cut it into windows.
 
@@ -61,11 +57,7 @@ def load_series(
         window: T, the rows that a forecast is made from.
         horizon: H, the rows that are forecast.
         limit: Take the first rows of each series, this many.
-        names: Of columns, where the files have none.
-        header: Whether the first row names the columns.
-        delimiter: Between columns.
-        encoding: Of the files.
-        strip: Whether blanks around a cell are left out.
+        form: How the files are written: the fields of `Format`.
 
     Returns:
         A divided dataset of sequences (N, T, F) with targets (N, H * M), step by step, in the columns' own unit.
@@ -75,12 +67,12 @@ def load_series(
     """
     given = {"train": path, "val": val_path, "test": test_path}
     files = {name: find_files(Path(each), _TABLES) for name, each in given.items() if each is not None}
-    words = Format(names=names, header=header, delimiter=delimiter, encoding=encoding, strip=strip)
+    words = Format(**form)
     inputs = target if features is None else features
     wanted = [*target, *inputs, *categorical, *([] if time is None else [time])]
     found = words.found_in([file for part in files.values() for file in part], wanted)
     reader = SeriesReader(
-        format=found.model_copy(update={"encoding": encoding}),
+        format=found.model_copy(update={"encoding": words.encoding}),
         target=target,
         features=inputs,
         time=time,
@@ -97,15 +89,12 @@ def load_series(
     past.check_values(reader.features, reader.target)
     known = dict(zip(map(str, categorical), reader.categories, strict=True))
     told = [line for each in series.values() for line in each.told(window, known)]
-    splits: dict[str, Split] = {}
-    for name in ("train", "val", "test"):
-        if name in blocks or name in series:
-            whole = series["train"] if name in blocks else series[name]
-            block = blocks.get(name, slice(0, len(whole)))
-            splits[name], num_left_out = reader.windows(whole, block, name)
-            if num_left_out:
-                num_windows = num_left_out + len(splits[name])
-                told.append(f"{num_left_out} of {num_windows} windows of {name} lack values and are left out")
+    splits = {}
+    for name, (whole, block) in _blocks(series, blocks).items():
+        splits[name], num_left_out = reader.windows(whole, block, name)
+        if num_left_out:
+            num_windows = num_left_out + len(splits[name])
+            told.append(f"{num_left_out} of {num_windows} windows of {name} lack values and are left out")
     return Dataset(
         splits,
         task="regression",
@@ -252,3 +241,9 @@ class SeriesReader(Reader):
     def _wanted(self, *, labelled: bool) -> list[Column]:
         stamps = [] if self.time is None else [self.time]
         return [*(self.target if labelled else ()), *self.features, *self.categorical, *stamps]
+
+
+def _blocks(series: dict[str, Timeline], blocks: dict[str, slice]) -> dict[str, tuple[Timeline, slice]]:
+    """The rows of each split: of the series that is divided, or all of its own."""
+    own = {name: (each, slice(0, len(each))) for name, each in series.items()}
+    return {**own, **{name: (series["train"], block) for name, block in blocks.items()}}

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -43,11 +43,7 @@ def load_text(
     min_count: int = 1,
     vocab_size: int | None = None,
     limit: int | None = None,
-    names: tuple[str, ...] | None = None,
-    header: bool | Literal["auto"] = "auto",
-    delimiter: str = "auto",
-    encoding: str = "auto",
-    strip: bool = True,
+    **form: Any,
 ) -> Dataset:
     """Read texts, divide them, and make tokens of them.
 
@@ -64,11 +60,7 @@ def load_text(
         min_count: Symbols that are rarer in the training texts are unknown.
         vocab_size: How many of the most frequent symbols are kept; None for all.
         limit: Take the first samples of each split, this many; of one file a class, of each in turn.
-        names: Of columns, where the files have none.
-        header: Whether the first row names the columns.
-        delimiter: Between columns.
-        encoding: Of the files.
-        strip: Whether blanks around a cell are left out.
+        form: How the files are written: the fields of `Format`.
 
     Returns:
         A divided dataset of tokens (N, T) with lengths. Classes are the sorted distinct labels of the training samples.
@@ -78,35 +70,25 @@ def load_text(
     """
     given = {"train": path, "val": val_path, "test": test_path}
     files = {name: _files(Path(each), target) for name, each in given.items() if each is not None}
-    words = Format(names=names, header=header, delimiter=delimiter, encoding=encoding, strip=strip)
+    words = Format(**form)
     found, text = _look(files, words, text, target)
     parts = {
         name: _read(part, found, text, target).first(limit, in_turn=target is None) for name, part in files.items()
     }
-    notes: tuple[str, ...] = ()
-    if division.deduplicate:
-        distinct = parts["train"].distinct(Vocabulary(tokenizer=tokenizer, lowercase=lowercase, symbols=()))
-        num_samples = len(parts["train"].texts)
-        notes = (dropped_note(num_samples - len(distinct.texts), num_samples),)
-        parts["train"] = distinct
-    classes = _classes(parts["train"].labels)
+    parts, classes, notes = _divide(parts, division, Vocabulary(tokenizer=tokenizer, lowercase=lowercase, symbols=()))
     targets = {name: _encode_labels(part, classes) for name, part in parts.items()}
-    parts, targets = _divide(parts, targets, classes, division)
     vocabulary = Vocabulary.of(
         parts["train"].texts, tokenizer=tokenizer, lowercase=lowercase, min_count=min_count, max_symbols=vocab_size
     )
     if not vocabulary.symbols:
-        message = (
-            f"no symbol is in the training texts {min_count} times or more. Lower min_count, or look at the files."
-        )
-        raise DataError(message, where=str(path))
+        raise DataError(f"no symbol is in the training texts {min_count} times. Lower min_count.", where=str(path))
     tokens = {name: [vocabulary.encode(each) for each in part.texts] for name, part in parts.items()}
     num_steps = max_length or min(max(map(len, tokens["train"])), LONGEST)
     chosen = {"text": text, "max_length": num_steps, "encoding": found.encoding}
     if target is not None:
         chosen |= {"delimiter": found.delimiter, "header": found.header}
     # New data may have another encoding, unless one was said.
-    own_format = found.model_copy(update={"encoding": encoding})
+    own_format = found.model_copy(update={"encoding": words.encoding})
     return Dataset(
         {
             name: Split(*_padded(each, num_steps, targets[name]), torch.tensor(parts[name].numbers))
@@ -175,18 +157,18 @@ class TextReader(Reader):
             raise DataError("is empty.", where=where)
         if self.text is None or self.target is None:
             return lines
+        # Its suffix tells a table, and so does a header; without either, labels that are known do.
+        certain = path.suffix.lower() in (".csv", ".tsv")
         try:
             table = self.format.read(path, [self.text], target=self.target, raw=raw)
             place = table.position(self.text)
+            labels = None if certain or self.format.header is True else table.position(self.target)
         except DataError:
-            # A header tells a table, and so does its suffix; without either, a line is a text.
-            if path.suffix.lower() in (".csv", ".tsv"):
+            if certain:
                 raise
             return lines
-        if self.format.header is not True and path.suffix.lower() not in (".csv", ".tsv"):
-            labels = {row[table.position(self.target)] for row in table.rows}
-            if not labels <= set(classes):
-                return lines
+        if labels is not None and any(row[labels] not in classes for row in table.rows):
+            return lines
         return [row[place] for row in table.rows]
 
 
@@ -288,7 +270,7 @@ def _text_column(table: Table, text: Column | None, target: Column) -> Column:
     if text is not None:
         if table.position(text) == place:
             raise DataError(f"column '{target}' can't be both text and target.", where=str(table.path))
-        return text
+        return table.columns[table.position(text)]
     if len(others) != 1:
         listed = ", ".join(others) or "none"
         raise DataError(
@@ -322,12 +304,19 @@ def _encode_labels(part: _Texts, classes: Sequence[str]) -> Tensor:
 
 
 def _divide(
-    parts: dict[str, _Texts], targets: dict[str, Tensor], classes: Sequence[str], division: Division
-) -> tuple[dict[str, _Texts], dict[str, Tensor]]:
-    """Val and test samples out of train, where there are none given."""
-    rows = division.rows(len(targets["train"]), classes=targets["train"], class_names=classes, given=parts)
-    divided = {name: parts["train"].take(part.tolist()) for name, part in rows.items()}
-    return parts | divided, targets | {name: targets["train"][part] for name, part in rows.items()}
+    parts: dict[str, _Texts], division: Division, cutter: Vocabulary
+) -> tuple[dict[str, _Texts], tuple[str, ...], tuple[str, ...]]:
+    """Val and test samples out of train, where there are none given; also the classes, and what is to be told."""
+    train = parts["train"]
+    notes: tuple[str, ...] = ()
+    if division.deduplicate:
+        distinct = train.distinct(cutter)
+        notes = (dropped_note(len(train.texts) - len(distinct.texts), len(train.texts)),)
+        train = distinct
+    classes = _classes(train.labels)
+    labels = _encode_labels(train, classes)
+    rows = division.rows(len(labels), classes=labels, class_names=classes, given=parts)
+    return parts | {name: train.take(part.tolist()) for name, part in rows.items()}, classes, notes
 
 
 def _padded(tokens: Sequence[list[int]], num_steps: int, targets: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -54,4 +54,5 @@ class Changes(nn.Module):
         """(N, T, F) -> (N, M)."""
         last = inputs[:, -1]
         changes: Tensor = self.network(inputs - (last * self.relative).unsqueeze(1))
-        return changes + last @ self.weight + self.bias
+        # No matmul: autocast would round the last values to a few digits.
+        return changes + (last.unsqueeze(2) * self.weight).sum(1) + self.bias

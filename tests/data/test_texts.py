@@ -274,7 +274,7 @@ GOOD = "text,kind\nred,a\nblue,b\n"
         (GOOD.encode(), {"delimiter": '"'}, "delimiter: '\"' can't be one"),
         (GOOD.encode(), {"text": "words"}, "t.csv: there is no column 'words'"),
         (GOOD.encode(), {"text": "kind"}, "t.csv: column 'kind' can't be both text and target"),
-        (GOOD.encode(), {"min_count": 2}, "no symbol is in the training texts 2 times or more"),
+        (GOOD.encode(), {"min_count": 2}, "no symbol is in the training texts 2 times"),
         (b"text,kind\n,a\n,b\n", {}, "no symbol is in the training texts"),
         (GOOD.encode(), {"target": None}, "one class alone (t)"),
         (GOOD.encode(), {"test_path": "u.csv"}, "u.csv: line 3: the label 'c' is no class of the training samples"),
@@ -326,3 +326,22 @@ def test_a_reader_of_other_data_is_refused(change: dict[str, Any], capsys: pytes
     capsys.readouterr()
     assert cli(["predict", "other.safetensors", "--text", "red"]) == 1
     assert "other.safetensors: damaged" in capsys.readouterr().err
+
+
+def test_lines_are_no_table_when_columns_are_positions(capsys: pytest.CaptureFixture[str]) -> None:
+    config = train_on_columns()
+    data = {**config["data"], "text": 0, "target": 1, "header": True}
+    nnzoo.train({**config, "data": data}, quiet=True)
+    Path("lines.txt").write_text("a red car\nblue\n")
+    capsys.readouterr()
+    assert cli(["predict", "r", "lines.txt"]) == 0
+    assert [row["input"] for row in table(capsys.readouterr().out)] == ["a red car", "blue"]
+    # Without a header a table is told from lines by its labels.
+    write_csv("bare.csv", samples(60), header=())
+    data = {"name": "text", "path": "bare.csv", "target": 1, "split": {"val": 0, "test": 0}}
+    nnzoo.train({**config, "name": "bare", "data": data}, quiet=True)
+    shutil.copy("bare.csv", "bare.txt")
+    for file, expected in {"lines.txt": ["a red car", "blue"], "bare.txt": [text for text, _ in samples(60)]}.items():
+        capsys.readouterr()
+        assert cli(["predict", "bare", file]) == 0
+        assert [row["input"] for row in table(capsys.readouterr().out)] == expected
