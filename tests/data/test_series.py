@@ -321,3 +321,11 @@ def test_what_one_horizon_taught_starts_another() -> None:
     assert names
     assert all(torch.equal(first[name], kept[name]) for name in names)
     assert second.config.data.horizon == 5  # type: ignore[union-attr]
+
+
+def test_random_restarts_of_a_forecast() -> None:
+    write_columns(day=days(60), y=5 + 3 * np.arange(60))
+    short = {"epochs": 1, "restarts": 2, "metrics": ["mae"]}
+    config = {"name": "r", "data": TREND, "model": {"name": "mlp", "hidden": [3]}, "init": "zeros", "train": short}
+    run = nnzoo.train({**config, "optimizer": {"name": "sgd", "lr": 1e-30}}, quiet=True)
+    assert run.metrics["test/mae"] == pytest.approx(run.result["baseline"]["test/mae"], rel=1e-4)
