@@ -65,6 +65,7 @@ class Format(BaseModel):
         delimiter: Between columns.
         encoding: As Python names it.
         strip: Whether blanks around a cell are left out.
+        replace: Cells to read as others.
     """
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
@@ -74,6 +75,7 @@ class Format(BaseModel):
     delimiter: str = "auto"
     encoding: str = "auto"
     strip: bool = True
+    replace: dict[str, str] = {}
 
     def found_in(self, paths: Sequence[Path], wanted: Sequence[Column]) -> Format:
         """The same with delimiter and header as the first file has them, and the encoding that all have in common."""
@@ -124,7 +126,8 @@ class Format(BaseModel):
                     f"Put cells that hold the delimiter ({delimiter!r}) in quotes, or set another `delimiter`.",
                     where=f"{where}: line {line}",
                 )
-        return Table(path, columns, [row for _, row in rows], [line for line, _ in rows])
+        cells = [[self.replace.get(cell, cell) for cell in row] for _, row in rows] if self.replace else None
+        return Table(path, columns, cells or [row for _, row in rows], [line for line, _ in rows])
 
     def _delimiter(self, text: str, wanted: Sequence[Column]) -> str:
         """As said, or the one by which the most rows have as many cells as the first."""

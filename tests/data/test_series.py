@@ -108,6 +108,12 @@ def test_holes_in_time_are_missing_rows() -> None:
     )
 
 
+def test_cells_that_are_read_as_others() -> None:
+    write_columns(y=[1, 2, -999, "trace", 5, 6])
+    dataset = read(target=("y",), window=2, missing=("-999",), replace={"trace": "0"})
+    assert dataset.train.targets.flatten().tolist() == [0, 5, 6]
+
+
 def test_rows_are_sorted_by_time_and_it_is_told() -> None:
     write_columns(day=[3, 1, 2, 4, 5], y=[30, 10, 20, 40, 50])
     dataset = read(time="day", target=("y",), window=2)

@@ -27,6 +27,22 @@ Columns = Annotated[
 """One or several."""
 
 
+def to_cell(value: object) -> object:
+    """A cell that YAML reads as a number: cells are texts."""
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def _to_cells(value: object) -> object:
+    return {to_cell(key): to_cell(item) for key, item in value.items()} if isinstance(value, dict) else value
+
+
+Replacements = Annotated[
+    dict[str, str],
+    BeforeValidator(_to_cells),
+    WithJsonSchema({"type": "object", "additionalProperties": {"type": ["string", "number"]}}),
+]
+
+
 class Delimited(Files):
     """What every source of files with delimited columns has."""
 
@@ -35,3 +51,4 @@ class Delimited(Files):
     delimiter: Annotated[str, Field(min_length=1)] = Field("auto", description="between columns: `,` `;` `\\t` ..")
     encoding: Annotated[str, Field(min_length=1)] = Field("auto", description="as Python names it: utf-8, cp1252, ..")
     strip: bool = Field(True, description="whether blanks around a cell are left out")
+    replace: Replacements = Field({}, description="cells to read as others, whole ones: {from: to}")

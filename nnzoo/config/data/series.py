@@ -7,13 +7,8 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 
 from nnzoo.config.base import Count, Items
-from nnzoo.config.data.delimited import Column, Columns, Delimited
+from nnzoo.config.data.delimited import Column, Columns, Delimited, to_cell
 from nnzoo.config.facts import Facts
-
-
-def _to_cell(value: object) -> object:
-    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
-
 
 MISSING = ("", "?", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "NULL", "null", "None", "-")
 
@@ -30,7 +25,7 @@ class Series(Delimited):
     features: Columns | None = Field(None, description="columns of numbers to forecast from; null: the target itself")
     time: Column | None = Field(None, description="column of dates or numbers; null: rows are in order, at equal steps")
     categorical: Columns = Field((), description="columns of names to forecast from too, one input a name")
-    missing: Items[Annotated[str, BeforeValidator(_to_cell)]] = Field(
+    missing: Items[Annotated[str, BeforeValidator(to_cell)]] = Field(
         MISSING, description="cells without a value; up to `window` in a row are filled with the last one before them"
     )
     window: Count = Field(24, description="rows that a forecast is made from")
