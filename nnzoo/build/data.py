@@ -28,6 +28,8 @@ SOURCES: dict[str, Callable[..., Dataset]] = {
 
 DIVIDING_SOURCES: dict[str, Callable[..., Dataset]] = {
     "csv": sources.load_csv,
+    "text": sources.load_text,
+    "series": sources.load_series,
 }
 """Those that learn from the training samples while they read, and so divide their samples themselves."""
 
@@ -39,7 +41,7 @@ def build_dataset(config: Config) -> Dataset:
         DataError: It is missing, damaged, or too small for the splits asked for.
     """
     section = config.data
-    fields = fields_of(section, "split")
+    fields = fields_of(section, "split", "difference")  # the latter is about the network
     division = sources.Division(**fields_of(section.split))
     if section.name in DIVIDING_SOURCES:
         return DIVIDING_SOURCES[section.name](division=division, **fields)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
@@ -16,6 +17,7 @@ from nnzoo.config import activation as activations
 from nnzoo.config import init as init_words
 from nnzoo.config import model as model_words
 from nnzoo.config.base import Section, fields_of
+from nnzoo.config.choices import changed_features
 from nnzoo.config.document import Path
 from nnzoo.config.load import problems_of
 from nnzoo.errors import ConfigError, UsageError
@@ -23,6 +25,7 @@ from nnzoo.models import MLP, HiddenLayer, Rule, freeze, initialize, plan
 from nnzoo.models.activations import Maxout, Step
 from nnzoo.models.alexnet import alexnet
 from nnzoo.models.blocks import ConvLayer, GlobalPool, Layer, PoolLayer
+from nnzoo.models.changes import Changes
 from nnzoo.models.cifar_resnet import CifarResNet
 from nnzoo.models.cnn import CNN
 from nnzoo.models.initializers import Assignment
@@ -107,7 +110,8 @@ def build_model(
             raise
         raise problems_of(config, [(_path(error.where), error.message)]) from None
     prepare_model(config, module)
-    return module
+    columns = changed_features(config)
+    return module if columns is None else Changes(module, columns, num_features=shape.input_shape[-1])
 
 
 def _path(where: str) -> Path:
@@ -267,6 +271,8 @@ def _hidden_layers(section: model_words.Linear | model_words.Mlp) -> list[Hidden
 
 def plan_model(config: Config, module: nn.Module) -> list[Assignment]:
     """Which rule each parameter of a module starts by; those that are not named stay as they were made."""
+    if isinstance(module, Changes):
+        return [replace(each, name=f"network.{each.name}") for each in plan_model(config, module.network)]
     if isinstance(config.model, model_words.Custom | model_words.Torchvision) and isinstance(
         config.init, init_words.Auto
     ):

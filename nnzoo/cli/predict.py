@@ -16,6 +16,9 @@ def predict(
     inputs: Annotated[
         list[str] | None, typer.Argument(metavar="INPUT", help="Raw new data: files or folders; - is standard input.")
     ] = None,
+    text: Annotated[
+        list[str] | None, typer.Option("--text", metavar="TEXT", help="A text in place of files; may be repeated.")
+    ] = None,
     output: Annotated[str | None, typer.Option("--output", metavar="FILE", help="A CSV file to write.")] = None,
     device: Device = None,
     runs_dir: RunsDir = "runs",
@@ -27,7 +30,7 @@ def predict(
     """Answer for raw new data: a CSV of predictions and probabilities."""
     from nnzoo.experiment.predict import predict_checkpoint
 
-    found = predict_checkpoint(checkpoint, inputs or [], device=device, runs_dir=runs_dir)
+    found = predict_checkpoint(checkpoint, inputs or [], texts=text or (), device=device, runs_dir=runs_dir)
     if output is not None:
         found.write(output)
         if not quiet:

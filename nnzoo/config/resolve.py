@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nnzoo.config import data, model
-from nnzoo.config.choices import resolved_loss
+from nnzoo.config.choices import changed_features, resolved_loss
 from nnzoo.config.experiment import Config
 from nnzoo.config.facts import Facts
 from nnzoo.config.metrics import DEFAULT_METRICS, direction
@@ -26,7 +26,10 @@ def _data(config: Config, facts: Facts) -> data.Source:
     source = config.data
     shares = {"val": facts.has_val, "test": facts.has_test}
     split = source.split.model_copy(update={name: 0.0 for name, there in shares.items() if there is False})
-    return source.model_copy(update={"split": split, **facts.choices})
+    update: dict[str, object] = {"split": split, **facts.choices}
+    if isinstance(source, data.Series):
+        update["difference"] = changed_features(config) is not None
+    return source.model_copy(update=update)
 
 
 def _preprocess(config: Config, facts: Facts) -> object:

@@ -47,6 +47,11 @@ def _data(config: Config, facts: Facts) -> Iterator[Problem]:
         yield ("data", "split", "group"), f"{source.name} has no columns to group by. Leave it out."
     if isinstance(source, data.Csv):
         yield from _columns(source)
+    if isinstance(source, data.Text) and source.target is None and (source.text is not None or source.names):
+        key = "text" if source.text is not None else "names"
+        yield ("data", key), "it is of columns, and without `target` every line is a text. Give the column `target`."
+    if isinstance(source, data.Series):
+        yield from _series(config, source)
     if isinstance(source, data.Gate) and source.samples is None:
         if source.noise:
             yield ("data", "noise"), "the four rows are exact. Give `samples` to draw noisy copies of them."
@@ -83,6 +88,23 @@ def _columns(source: data.Csv) -> Iterator[Problem]:
     for name in source.categorical:
         if used.get(name) in ("ignore", "target"):
             yield ("data", "categorical"), f"'{name}' is given as {used[name]} too. It can be one of them."
+
+
+def _series(config: Config, source: data.Series) -> Iterator[Problem]:
+    if source.split.deduplicate:
+        yield ("data", "split", "deduplicate"), "rows of a series may be alike: each has its time. Leave it out."
+    if source.difference is True and source.target_features is None:
+        yield ("data", "difference"), "the last value of a target is known where it is among `features`. Add it there."
+    if source.difference is True and (config.preprocess.pca or config.preprocess.zca):
+        yield ("data", "difference"), "pca and zca mix the columns, and none is the target any more. Use false or auto."
+    for key in ("target", "features", "categorical"):
+        columns = getattr(source, key) or ()
+        twice = next((column for column in columns if columns.count(column) > 1), None)
+        if twice is not None:
+            yield ("data", key), f"'{twice}' stands here twice."
+    for column in source.categorical:
+        if column in (*source.target, *(source.features or ())):
+            yield ("data", "categorical"), f"'{column}' is given as a column of numbers too. It can be one of them."
 
 
 def _preprocess(config: Config, facts: Facts) -> Iterator[Problem]:

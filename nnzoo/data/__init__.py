@@ -23,8 +23,10 @@ from nnzoo.data.bundled import load_breast_cancer, load_diabetes, load_digits, l
 from nnzoo.data.dataset import Dataset, Split
 from nnzoo.data.preprocess import Normalize, Preprocess
 from nnzoo.data.reader import Layout, Reader, Samples, Schema, Task
+from nnzoo.data.series import SeriesReader, load_series
 from nnzoo.data.split import Division, divide, missing_classes
 from nnzoo.data.tables import CsvReader, load_csv
+from nnzoo.data.text import TextReader, load_text
 from nnzoo.data.toy import (
     GATES,
     load_adding,
@@ -49,8 +51,10 @@ __all__ = [
     "Reader",
     "Samples",
     "Schema",
+    "SeriesReader",
     "Split",
     "Task",
+    "TextReader",
     "baseline",
     "divide",
     "load_adding",
@@ -65,8 +69,10 @@ __all__ = [
     "load_iris",
     "load_moons",
     "load_random",
+    "load_series",
     "load_sine",
     "load_spirals",
+    "load_text",
     "load_wine",
     "missing_classes",
     "parse_reader",
@@ -74,7 +80,9 @@ __all__ = [
 
 AnyReader = Annotated[
     ArraysReader
-    | CsvReader,
+    | CsvReader
+    | TextReader
+    | SeriesReader,
     Field(discriminator="kind"),
 ]  # fmt: skip
 """Every reader, by its kind."""

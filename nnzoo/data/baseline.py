@@ -8,7 +8,7 @@ from nnzoo.data.dataset import Dataset
 
 
 def baseline(dataset: Dataset, split: str) -> dict[str, float]:
-    """Measure the best constant prediction of the training samples on a split.
+    """Measure on a split what needs no network: the best constant of the training samples, or the naive forecast.
 
     Args:
         dataset: With targets in their own units, that is before `Preprocess.transform`.
@@ -18,7 +18,8 @@ def baseline(dataset: Dataset, split: str) -> dict[str, float]:
         classification: "accuracy" of the most frequent class (of probabilities, by the likeliest class).
         multilabel: "accuracy" of the more frequent value of each label, mean over labels.
         regression: "mae", "mse", "rmse" and "r2" of the mean of each target, mean over targets. "r2" is at most 0; for
-            a target that is constant on the split it is 1 if the prediction is exact, else 0.
+            a target that is constant on the split it is 1 if the prediction is exact, else 0. Of a series, of the
+            forecast that everything stays as it is.
     """
     train, measured = dataset.train, dataset.splits[split]
     if dataset.task == "classification":
@@ -28,7 +29,8 @@ def baseline(dataset: Dataset, split: str) -> dict[str, float]:
         labels = (train.targets.double().mean(dim=0) > 0.5).float()  # (K,)
         return {"accuracy": float((measured.targets == labels).double().mean())}
     targets = measured.targets.double()
-    errors = targets - train.targets.double().mean(dim=0)  # (N, M)
+    guess = train.targets.double().mean(dim=0) if measured.naive is None else measured.naive.double()
+    errors = targets - guess  # (N, M)
     mse = errors.square().mean(dim=0)  # (M,)
     # The rounding of its mean gives even a constant target a variance, so its range has to tell.
     constant = targets.amax(dim=0) == targets.amin(dim=0)

@@ -28,12 +28,15 @@ class Split:
         lengths: (N,) int64, the valid steps of each sequence, from 1 to T; None where all T are valid. The entries
             beyond a sample's length are 0.
         rows: (N,) int64, each sample's number in its source, from 0; None where they are all there in order.
+        naive: (N, K) float32, of a series: its last known values, as forecasts of the targets; None where there are
+            none to beat but a constant.
     """
 
     inputs: Tensor
     targets: Tensor
     lengths: Tensor | None = None
     rows: Tensor | None = None
+    naive: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -46,7 +49,8 @@ class Split:
         """A copy of the samples at `indices`, (M,) int64, in that order."""
         lengths = None if self.lengths is None else self.lengths[indices]
         rows = indices if self.rows is None else self.rows[indices]
-        return Split(self.inputs.index_select(0, indices), self.targets.index_select(0, indices), lengths, rows)
+        naive = None if self.naive is None else self.naive[indices]
+        return Split(self.inputs.index_select(0, indices), self.targets.index_select(0, indices), lengths, rows, naive)
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,6 +14,8 @@ from typing import Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
+from nnzoo.errors import UsageError
+
 Task = Literal["classification", "multilabel", "regression"]
 Layout = Literal["features", "image", "sequence", "tokens"]
 
@@ -39,12 +41,16 @@ class Samples:
         names: (N,) what each is called in a table: the number of its row, the name of its file.
         targets: As of a `Split`; None where the labels were not asked for.
         lengths: As of a `Split`.
+        naive: As of a `Split`.
+        row_targets: Where a sample has several rows of a table, with a name each: the targets of one row.
     """
 
     inputs: Tensor
     names: Sequence[int | str]
     targets: Tensor | None = None
     lengths: Tensor | None = None
+    naive: Tensor | None = None
+    row_targets: tuple[str, ...] = ()
 
 
 class Reader(BaseModel):
@@ -79,6 +85,14 @@ class Reader(BaseModel):
             DataError: It is not like the training data.
         """
         return None
+
+    def from_texts(self, texts: Sequence[str]) -> Samples:  # noqa: ARG002
+        """Samples of some texts.
+
+        Raises:
+            UsageError: The training data was no texts.
+        """
+        raise UsageError("this network does not read texts.", where="predict")
 
     def fits(self, schema: Schema) -> bool:  # noqa: ARG002
         """Whether what it reads is what the schema says."""

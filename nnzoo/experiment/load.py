@@ -104,8 +104,8 @@ class TrainedModel:
         """Answers for raw samples.
 
         Args:
-            raw: (N, *input_shape); or, where it was trained on a table, N rows as a data frame, a dict of lists or a
-                list of dicts.
+            raw: (N, *input_shape); or N texts, where it was trained on texts; or N rows as a data frame, a dict of
+                lists or a list of dicts, where it was trained on a table.
             lengths: (N,) valid steps of sequences and tokens; None where all are valid.
 
         Returns:
@@ -123,7 +123,7 @@ class TrainedModel:
         return labels if self.decoder.task == "multilabel" else np.array(self.classes)[labels]
 
     def predict_proba(self, raw: Raw, lengths: ArrayLike | Tensor | None = None) -> NDArray[Any]:
-        """(N, K) the probability of each class, for raw samples (N, *input_shape) of `lengths` (N,) valid steps.
+        """(N, K) the probability of each class, for raw samples as `predict` takes them.
 
         Raises:
             DataError: The samples have another shape, or hold NaN or infinite values.
@@ -136,6 +136,9 @@ class TrainedModel:
         if rows is not None:
             return rows.inputs, rows.lengths
         array = _array(raw)  # type: ignore[arg-type]  # what is no array is refused there
+        if array.dtype.kind == "U" and array.ndim == 1:
+            samples = self.reader.from_texts(array.tolist())
+            return samples.inputs, samples.lengths
         if array.shape[1:] != self.input_shape:
             shown = ", ".join(map(str, ("N", *self.input_shape)))
             raise DataError(f"expected samples of the shape ({shown}), got {array.shape}.", where="predict")

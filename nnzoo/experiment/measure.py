@@ -48,7 +48,7 @@ def predictions(
         target_names: Names of regression targets.
     """
     if decoder.task == "regression":
-        named, truth = _columns("target", target_names), decoder.values(targets).tolist()
+        named, truth = columns("target", target_names), decoder.values(targets).tolist()
     elif decoder.task == "multilabel":
         named, truth = [f"target_{name}" for name in classes], decoder.target_labels(targets).tolist()
     else:
@@ -71,7 +71,7 @@ def answers(
     """
     rows: list[list[Any]]
     if decoder.task == "regression":
-        return _columns("prediction", target_names), decoder.values(outputs).tolist()
+        return columns("prediction", target_names), decoder.values(outputs).tolist()
     if decoder.task == "multilabel":
         header, rows = [f"prediction_{name}" for name in classes], decoder.labels(outputs).tolist()
     else:
@@ -85,5 +85,6 @@ def answers(
     ]
 
 
-def _columns(kind: str, target_names: Sequence[str]) -> list[str]:
+def columns(kind: str, target_names: Sequence[str]) -> list[str]:
+    """`prediction`, or of several targets `prediction_a`, `prediction_b`."""
     return [f"{kind}_{name}" for name in target_names] if len(target_names) > 1 else [kind]

@@ -111,12 +111,7 @@ def steps_per_epoch(experiment: Experiment, module: nn.Module) -> int:
 
 def truncate(dataset: Dataset, samples: int) -> Dataset:
     """The first samples of each split."""
-    splits = {
-        name: Split(
-            split.inputs[:samples], split.targets[:samples], None if split.lengths is None else split.lengths[:samples]
-        )
-        for name, split in dataset.splits.items()
-    }
+    splits = {name: split.take(torch.arange(min(samples, len(split)))) for name, split in dataset.splits.items()}
     return replace(dataset, splits=splits)
 
 

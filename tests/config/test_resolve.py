@@ -18,6 +18,15 @@ REQUIRED: dict[str, dict[str, Any]] = {
     "torchvision": {"arch": "resnet18"},
     "arrays": {"path": "x.npz", "val_path": "folder with blanks/v: 1.npz"},
     "csv": {"path": "x.csv", "target": [4, "no"], "missing": ["", -1], "replace": {"<=50K.": "<=50K", "1": 2}},
+    "text": {"path": "t.csv", "target": 0, "delimiter": "\t", "header": False, "test_path": "*/t[0-9].csv"},
+    "series": {
+        "path": "s.csv",
+        "target": ["a", 3],
+        "time": "t",
+        "categorical": "c",
+        "missing": ["", -1],
+        "replace": {"t": 0},
+    },
     "constant-init": {"val": 0.5},
     "values": {"values": [[1, 2.5e-7], [3, -4e20]]},
     "step": {"step_size": 3},
@@ -54,6 +63,8 @@ def named(kind: str, name: str) -> dict[str, Any]:
         words["data"] = {"name": "random", "shape": [3, 64, 64]}
     if name in ("mse", "l1", "mae", "huber", "smooth_l1"):
         words["data"] = "sine"
+    if name == "text":
+        words["model"] = "rnn"
     return words
 
 

@@ -8,10 +8,24 @@ from nnzoo.config.base import ByName
 from nnzoo.config.data.arrays import Arrays
 from nnzoo.config.data.base import PATH_FIELDS, Files, Source, Split
 from nnzoo.config.data.bundled import BreastCancer, Diabetes, Digits, Iris, Wine
+from nnzoo.config.data.series import Series
 from nnzoo.config.data.tables import Csv
+from nnzoo.config.data.text import Text
 from nnzoo.config.data.toy import Adding, Blobs, Circles, Gate, Moons, Random, Sine, Spirals
 
-__all__ = ["PATH_FIELDS", "Arrays", "Csv", "DataSection", "Files", "Gate", "Random", "Source", "Split"]
+__all__ = [
+    "PATH_FIELDS",
+    "Arrays",
+    "Csv",
+    "DataSection",
+    "Files",
+    "Gate",
+    "Random",
+    "Series",
+    "Source",
+    "Split",
+    "Text",
+]
 
 DataSection = Annotated[
     Gate
@@ -28,7 +42,9 @@ DataSection = Annotated[
     | BreastCancer
     | Diabetes
     | Arrays
-    | Csv,
+    | Csv
+    | Text
+    | Series,
     Field(discriminator="name"),
     ByName("a data source"),
 ]
