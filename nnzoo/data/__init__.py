@@ -12,17 +12,20 @@ A source is a plain function with keyword arguments. `divide` gives it the split
 `DataError`.
 """
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from nnzoo.data.arrays import ArraysReader, load_arrays
 from nnzoo.data.baseline import baseline
 from nnzoo.data.bundled import load_breast_cancer, load_diabetes, load_digits, load_iris, load_wine
 from nnzoo.data.dataset import Dataset, Split
+from nnzoo.data.image_folder import load_image_folder
+from nnzoo.data.image_reader import ImageReader
 from nnzoo.data.preprocess import Normalize, Preprocess
 from nnzoo.data.reader import Layout, Reader, Samples, Schema, Task
 from nnzoo.data.split import Division, divide, missing_classes
+from nnzoo.data.torchvision_sets import load_torchvision_set
 from nnzoo.data.toy import (
     GATES,
     load_blobs,
@@ -39,6 +42,7 @@ __all__ = [
     "ArraysReader",
     "Dataset",
     "Division",
+    "ImageReader",
     "Layout",
     "Normalize",
     "Preprocess",
@@ -56,17 +60,24 @@ __all__ = [
     "load_diabetes",
     "load_digits",
     "load_gate",
+    "load_image_folder",
     "load_iris",
     "load_moons",
     "load_random",
     "load_sine",
     "load_spirals",
+    "load_torchvision_set",
     "load_wine",
     "missing_classes",
     "parse_reader",
 ]
 
-_READERS: TypeAdapter[Reader] = TypeAdapter(ArraysReader)
+_READERS: TypeAdapter[Reader] = TypeAdapter(
+    Annotated[
+        ArraysReader | ImageReader,
+        Field(discriminator="kind"),
+    ]
+)
 
 
 def parse_reader(said: dict[str, Any]) -> Reader:

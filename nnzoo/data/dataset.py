@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from nnzoo.data.reader import Layout, Reader, Schema, Task
 
@@ -23,18 +23,29 @@ class Split:
     """The samples of one part of the data.
 
     Attributes:
-        inputs: (N, F) features, (N, C, H, W) images, (N, T, F) sequences, all float32, or (N, T) int64 tokens.
+        inputs: (N, F) features, (N, C, H, W) images, (N, T, F) sequences, all float32, or (N, T) int64 tokens. Images
+            that were read from files are uint8, a quarter of the memory.
         targets: (N,) int64 class indices; (N, K) float32 class probabilities, labels (0 or 1) or regression targets.
         lengths: (N,) int64, the valid steps of each sequence, from 1 to T; None where all T are valid. The entries
             beyond a sample's length are 0.
+        finish: What is left to do to the inputs of a batch, on their device; None: the network takes them as they are.
     """
 
     inputs: Tensor
     targets: Tensor
     lengths: Tensor | None = None
+    finish: nn.Module | None = None
 
     def __len__(self) -> int:
         return len(self.targets)
+
+    def network_inputs(self, rows: slice) -> Tensor:
+        """The inputs at `rows` as the network takes them."""
+        inputs = self.inputs[rows]
+        if self.finish is None:
+            return inputs
+        finished: Tensor = self.finish(inputs)
+        return finished
 
     def class_indices(self) -> Tensor:
         """(N,) int64: the class of each sample, which for class probabilities is the likeliest."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ from nnzoo.build import build_model, choose_device, output_scale
 from nnzoo.config import Config, load_config
 from nnzoo.config.model import Torchvision
 from nnzoo.data import Preprocess, Reader, parse_reader
-from nnzoo.data.encode import check_tokens, encode_inputs, encode_lengths
+from nnzoo.data.encode import check_tokens, encode_inputs, encode_lengths, encode_pixels
 from nnzoo.errors import CheckpointError, DataError, NnzooError, UsageError
 from nnzoo.experiment.metadata import Metadata
 from nnzoo.run.artifact import load_artifact
@@ -26,6 +27,9 @@ from nnzoo.run.checkpoint import load_checkpoint
 from nnzoo.run.directory import CHECKPOINT, find_checkpoint
 from nnzoo.training.batches import arguments_of, eval_batch_size
 from nnzoo.training.decoding import Decoder
+
+Raw = ArrayLike | Tensor | os.PathLike[str]
+"""Samples in an array; of images also a file, or several."""
 
 
 @dataclass(frozen=True)
@@ -63,11 +67,12 @@ class TrainedModel:
         """Reads new raw data as that of training was read."""
         return parse_reader(self.metadata.reader)
 
-    def outputs(self, raw: ArrayLike | Tensor, lengths: ArrayLike | Tensor | None = None) -> Tensor:
+    def outputs(self, raw: Raw, lengths: ArrayLike | Tensor | None = None) -> Tensor:
         """The network's outputs (N, K) on the CPU, for raw samples (N, *input_shape).
 
         Args:
-            raw: The samples.
+            raw: The samples; of images also their files. Where training read image files, arrays are uint8, or floats
+                in [0, 1].
             lengths: (N,) valid steps of sequences and tokens; None where all are valid. What lies beyond may be
                 anything.
 
@@ -95,7 +100,7 @@ class TrainedModel:
             outputs.append(self.module(*arguments).cpu())
         return torch.cat(outputs)
 
-    def predict(self, raw: ArrayLike | Tensor, lengths: ArrayLike | Tensor | None = None) -> NDArray[Any]:
+    def predict(self, raw: Raw, lengths: ArrayLike | Tensor | None = None) -> NDArray[Any]:
         """Answers for raw samples (N, *input_shape), of which `lengths` (N,) are the valid steps where not all are.
 
         Returns:
@@ -112,7 +117,7 @@ class TrainedModel:
         labels = self.decoder.labels(outputs).numpy()
         return labels if self.decoder.task == "multilabel" else np.array(self.classes)[labels]
 
-    def predict_proba(self, raw: ArrayLike | Tensor, lengths: ArrayLike | Tensor | None = None) -> NDArray[Any]:
+    def predict_proba(self, raw: Raw, lengths: ArrayLike | Tensor | None = None) -> NDArray[Any]:
         """(N, K) the probability of each class, for raw samples (N, *input_shape) of `lengths` (N,) valid steps.
 
         Raises:
@@ -121,7 +126,10 @@ class TrainedModel:
         """
         return self.decoder.probabilities(self.outputs(raw, lengths)).numpy()
 
-    def _inputs(self, raw: ArrayLike | Tensor, lengths: ArrayLike | Tensor | None) -> tuple[Tensor, Tensor | None]:
+    def _inputs(self, raw: Raw, lengths: ArrayLike | Tensor | None) -> tuple[Tensor, Tensor | None]:
+        if self.reader.pixels and (paths := _paths(raw)):
+            samples = self.reader.read(paths, self.metadata.data_schema, labelled=False)
+            return samples.inputs, samples.lengths
         array = _array(raw)
         if array.shape[1:] != self.input_shape:
             shown = ", ".join(map(str, ("N", *self.input_shape)))
@@ -134,19 +142,29 @@ class TrainedModel:
                 message = f"expected a length for each of {len(array)} samples, got {given.shape}."
                 raise DataError(message, where="predict: lengths")
             steps = encode_lengths(given, array, layout, where="predict: lengths")
+        if self.reader.pixels:
+            return encode_pixels(array, where="predict"), steps
         inputs = encode_inputs(array, layout, lengths=steps, where="predict")
         if layout == "tokens":
             check_tokens(inputs, largest=self.metadata.num_tokens - 1, where="predict")
         return inputs, steps
 
 
-def _array(values: ArrayLike | Tensor) -> NDArray[Any]:
+def _paths(raw: object) -> list[Path]:
+    """Those of files; none, if these are no names of files."""
+    named = [raw] if isinstance(raw, str | os.PathLike) else raw
+    if not isinstance(named, Sequence) or not all(isinstance(each, str | os.PathLike) for each in named):
+        return []
+    return [Path(each) for each in named]
+
+
+def _array(values: Raw) -> NDArray[Any]:
     if isinstance(values, Tensor):
         values = values.detach().cpu()
         # NumPy has no bfloat16.
         values = values.float() if values.is_floating_point() else values
     try:
-        return np.atleast_1d(np.asarray(values))
+        return np.atleast_1d(np.asarray(cast("ArrayLike", values)))
     except (TypeError, ValueError):
         raise DataError("expected numbers in an array.", where="predict") from None
 

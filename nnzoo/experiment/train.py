@@ -138,22 +138,22 @@ def build_state(
     """Network, optimizer and schedule at the start, and the report on the network, shown before anything is trained."""
     config, settings = experiment.config, experiment.settings
     seed_everything(config.seed)
-    inputs = experiment.splits["train"].inputs
+    inputs = experiment.splits["train"].network_inputs(slice(1))
+    num_train = len(experiment.splits["train"])
     if model is None:
         module = build_model(config, tuple(inputs.shape[1:]), experiment.num_outputs, experiment.dataset.num_tokens)
     else:
         module = model
         prepare_model(config, module)
     report = report_on(config, module, tuple(inputs.shape[1:]), dtype=inputs.dtype)
-    if has_batch_norm(module) and min(settings.batch_size or len(inputs), len(inputs)) == 1:
-        key = ("model",) if len(inputs) == 1 else ("train", "batch_size")
-        problem = f"batch norm needs at least two samples a batch, got 1 of {len(inputs)} training samples."
+    if has_batch_norm(module) and min(settings.batch_size or num_train, num_train) == 1:
+        key = ("model",) if num_train == 1 else ("train", "batch_size")
+        problem = f"batch norm needs at least two samples a batch, got 1 of {num_train} training samples."
         raise problems_of(config, [(key, problem)])
     show(report.render())
     module = module.to(experiment.device)
     check_output(module, experiment)
     optimizer = build_optimizer(config, module)
-    num_train = len(experiment.splits["train"])
     batches = boundaries(num_train, settings.batch_size or num_train, at_least_two=has_batch_norm(module))
     steps_per_epoch = -(-len(batches) // settings.accumulate)
     stopping = config.train.early_stopping

@@ -15,6 +15,7 @@ from nnzoo.data import Split
 from nnzoo.errors import DivergedError
 from nnzoo.models import penalised, set_train_mode
 from nnzoo.models.parameters import has_batch_norm
+from nnzoo.training.augment import Augment
 from nnzoo.training.batches import boundaries, epoch_order, for_model
 from nnzoo.training.decoding import Decoder
 from nnzoo.training.evaluate import LossSum, evaluate, plain
@@ -46,6 +47,7 @@ class Settings:
         l2: Weight of sum w^2.
         max_seconds: Wall time after which the run ends.
         every_epochs, every_steps, every_seconds: When a checkpoint is due.
+        augment: Changes the batches of training.
     """
 
     epochs: int
@@ -61,6 +63,7 @@ class Settings:
     every_epochs: int | None = 1
     every_steps: int | None = None
     every_seconds: float | None = None
+    augment: Augment | None = None
 
 
 class CheckpointTimer:
@@ -177,7 +180,8 @@ def train_epoch(
     while state.batch < len(batches):
         group = batches[state.batch : state.batch + settings.accumulate]
         state.lr = state.schedule.lr
-        train_step(state, [take(split, order, start_, end) for start_, end in group], weights, settings)
+        taken = (take(split, order, start_, end) for start_, end in group)
+        train_step(state, [finish(batch, split, settings.augment) for batch in taken], weights, settings)
         state.step += 1
         state.batch += len(group)
         state.schedule.after_step()
@@ -196,6 +200,16 @@ def take(split: Split, order: Tensor | None, start: int, end: int) -> Batch:
         return tuple(part[start:end] for part in parts)
     index = order[start:end]
     return tuple(part.index_select(0, index) for part in parts)
+
+
+def finish(batch: Batch, split: Split, augment: Augment | None) -> Batch:
+    """A batch as the network takes it: augmented, then as far preprocessed as its split leaves to do."""
+    if augment is None and split.finish is None:
+        return batch
+    inputs, *lengths, targets = batch
+    if augment is not None:
+        inputs, targets = augment(inputs, targets, *lengths)
+    return (inputs if split.finish is None else split.finish(inputs), *lengths, targets)
 
 
 def train_step(state: TrainState, batches: Sequence[Batch], weights: list[nn.Parameter], settings: Settings) -> None:

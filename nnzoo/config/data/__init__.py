@@ -8,12 +8,43 @@ from nnzoo.config.base import ByName
 from nnzoo.config.data.arrays import Arrays
 from nnzoo.config.data.base import PATH_FIELDS, Files, Source, Split
 from nnzoo.config.data.bundled import BreastCancer, Diabetes, Digits, Iris, Wine
+from nnzoo.config.data.images import Cifar10, Cifar100, FashionMnist, ImageFolder, Kmnist, Mnist, Svhn, TorchvisionSet
 from nnzoo.config.data.toy import Blobs, Circles, Gate, Moons, Random, Sine, Spirals
 
-__all__ = ["PATH_FIELDS", "Arrays", "DataSection", "Files", "Gate", "Random", "Source", "Split"]
+__all__ = [
+    "PATH_FIELDS",
+    "Arrays",
+    "DataSection",
+    "Files",
+    "Gate",
+    "ImageFolder",
+    "Random",
+    "Source",
+    "Split",
+    "TorchvisionSet",
+]
 
 DataSection = Annotated[
-    Gate | Moons | Circles | Spirals | Blobs | Sine | Random | Digits | Iris | Wine | BreastCancer | Diabetes | Arrays,
+    Gate
+    | Moons
+    | Circles
+    | Spirals
+    | Blobs
+    | Sine
+    | Random
+    | Digits
+    | Iris
+    | Wine
+    | BreastCancer
+    | Diabetes
+    | Mnist
+    | FashionMnist
+    | Kmnist
+    | Cifar10
+    | Cifar100
+    | Svhn
+    | ImageFolder
+    | Arrays,
     Field(discriminator="name"),
     ByName("a data source"),
 ]
