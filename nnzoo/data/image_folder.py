@@ -98,6 +98,7 @@ def load_image_folder(
         labels = torch.tensor(files["train"].labels)
         rows = division.rows(len(labels), classes=labels, class_names=classes, given=files)
         files |= {name: files["train"].take(part.tolist()) for name, part in rows.items()}
+    files = {name: files[name] for name in ("train", "val", "test") if name in files}
     shape = _choose_shape(files["train"].paths, size, channels)
     kept_in = choose_cache(cache, sum(len(split.paths) for split in files.values()), shape)
     splits = {name: _decode(split, shape, kept_in, strict=strict, title=name) for name, split in files.items()}

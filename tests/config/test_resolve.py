@@ -17,6 +17,10 @@ REQUIRED: dict[str, dict[str, Any]] = {
     "cnn": {"blocks": [{"conv": {"out_channels": 2, "kernel_size": [3, 2]}}, {"global_pool": "avg"}]},
     "torchvision": {"arch": "resnet18"},
     "arrays": {"path": "x.npz", "val_path": "folder with blanks/v: 1.npz"},
+    "image_folder": {"path": "photos", "size": [24, 32]},
+    "random_crop": {"padding": [2, 3]},
+    "rotation": {"degrees": 15},
+    "color_jitter": {"brightness": 0.2},
     "constant-init": {"val": 0.5},
     "values": {"values": [[1, 2.5e-7], [3, -4e20]]},
     "step": {"step_size": 3},
@@ -43,6 +47,9 @@ def named(kind: str, name: str) -> dict[str, Any]:
     if kind == "activations":
         words["model"]["layers"] = [{"units": 2, "activation": section}]
         words["model"]["freeze"] = "hidden.*" if name == "step" else []
+    elif kind == "augmentations":
+        words["data"] = "mnist"
+        words["augment"] = [section]
     elif kind == "initializers" and name == "values":
         words["model"]["layers"] = [{"units": 2, "init": section}]
     elif kind == "initializers":

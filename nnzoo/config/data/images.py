@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from nnzoo.config.base import Count, Items
 from nnzoo.config.data.base import FilePath, Files, Source
@@ -37,7 +37,9 @@ def _check_different(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
-ClassName = Annotated[str, Field(min_length=1), BeforeValidator(_to_name)]
+ClassName = Annotated[
+    str, Field(min_length=1), BeforeValidator(_to_name), WithJsonSchema({"type": ["string", "integer"]})
+]
 
 
 class TorchvisionSet(Source):
