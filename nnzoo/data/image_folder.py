@@ -140,15 +140,15 @@ def _own_splits(path: Path) -> dict[str, Path]:
     if not path.is_dir():
         return {}
     folders = {name: folder for name, (folder, *_) in class_folders(path).items()}
-    splits: dict[str, Path] = {}
-    for name, folder in folders.items():
-        split = SPLITS.get(name.lower())
-        if split in splits:
-            raise DataError(f"holds two {split} splits: {splits[split].name} and {name}. Remove one.", where=str(path))
-        if split is not None:
-            splits[split] = folder
+    named = [(SPLITS[name.lower()], folder) for name, folder in folders.items() if name.lower() in SPLITS]
+    splits = dict(named)
     if "train" not in splits or not any(map(list_images, _folders_in(splits["train"]))):
         return {}
+    for split, folder in named:
+        if splits[split] != folder:
+            raise DataError(
+                f"holds two {split} splits: {folder.name} and {splits[split].name}. Remove one.", where=str(path)
+            )
     strange = [name for name, folder in folders.items() if name.lower() not in SPLITS and list_images(folder)]
     if strange:
         raise DataError(
