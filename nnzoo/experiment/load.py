@@ -28,7 +28,7 @@ from nnzoo.run.directory import CHECKPOINT, find_checkpoint
 from nnzoo.training.batches import arguments_of, eval_batch_size
 from nnzoo.training.decoding import Decoder
 
-Raw = ArrayLike | Tensor | os.PathLike[str]
+Raw = ArrayLike | Tensor | os.PathLike[str] | Sequence[os.PathLike[str]]
 """Samples in an array; of images also a file, or several."""
 
 

@@ -155,13 +155,18 @@ def command_of(verb: str, *arguments: str, **others: Any) -> int:
     return command([verb, "r.yaml", "-q", *arguments] if verb == "train" else [verb, "r.yaml", *arguments])
 
 
+def photos_and_an_empty_folder() -> None:
+    photos(count=1)
+    Path("photos/empty").mkdir()
+
+
 @pytest.mark.parametrize(
     ("make", "code", "message"),
     [
         (lambda: None, 3, "photos: there is no such folder"),
         (lambda: Path("photos/a").mkdir(parents=True), 3, "photos: there are no images in its folders"),
-        (lambda: [save("photos/a/0.png", 0), Path("photos/b").mkdir()], 3, "photos/b: a class folder without images"),
-        (lambda: [save("photos/a/0.png", 0), save("photos/a/1.png", 0)], 3, "photos: has one class only"),
+        (photos_and_an_empty_folder, 3, "photos/empty: a class folder without images"),
+        (lambda: save("photos/a/0.png", 0), 3, "photos: has one class only"),
     ],
 )
 def test_folders_that_cannot_be_used_end_with_exit_code_3(
@@ -240,7 +245,7 @@ def test_resuming_inside_an_epoch_ends_with_the_same_weights(at: int, monkeypatc
     from nnzoo.training import loop
 
     step = loop.train_step
-    taken = []
+    taken: list[int] = []
 
     def killed(*arguments: Any) -> None:
         if len(taken) == at:
