@@ -28,6 +28,7 @@ from nnzoo.data.split import Division, divide, missing_classes
 from nnzoo.data.torchvision_sets import load_torchvision_set
 from nnzoo.data.toy import (
     GATES,
+    load_adding,
     load_blobs,
     load_circles,
     load_gate,
@@ -53,6 +54,7 @@ __all__ = [
     "Task",
     "baseline",
     "divide",
+    "load_adding",
     "load_arrays",
     "load_blobs",
     "load_breast_cancer",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from torch import Tensor, nn
@@ -28,18 +28,20 @@ class Split:
         targets: (N,) int64 class indices; (N, K) float32 class probabilities, labels (0 or 1) or regression targets.
         lengths: (N,) int64, the valid steps of each sequence, from 1 to T; None where all T are valid. The entries
             beyond a sample's length are 0.
+        rows: (N,) int64, each sample's number in its source, from 0; None where they are all there in order.
         finish: What is left to do to the inputs of a batch, on their device; None: the network takes them as they are.
     """
 
     inputs: Tensor
     targets: Tensor
     lengths: Tensor | None = None
+    rows: Tensor | None = None
     finish: nn.Module | None = None
 
     def __len__(self) -> int:
         return len(self.targets)
 
-    def network_inputs(self, rows: slice) -> Tensor:
+    def network_inputs(self, rows: slice | Tensor) -> Tensor:
         """The inputs at `rows` as the network takes them."""
         inputs = self.inputs[rows]
         if self.finish is None:
@@ -54,7 +56,8 @@ class Split:
     def take(self, indices: Tensor) -> Split:
         """A copy of the samples at `indices`, (M,) int64, in that order."""
         lengths = None if self.lengths is None else self.lengths[indices]
-        return Split(self.inputs.index_select(0, indices), self.targets.index_select(0, indices), lengths)
+        rows = indices if self.rows is None else self.rows[indices]
+        return Split(self.inputs.index_select(0, indices), self.targets.index_select(0, indices), lengths, rows)
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +73,7 @@ class Dataset:
         target_names: Names of the regression targets.
         num_tokens: One more than the largest token index of any split; 0 where the layout is not tokens.
         choices: What the source chose where its words left it to the data, by field of its section.
+        sample_names: What each sample of the source is called, by its row there; empty where the row says all.
         reader: Reads new raw data as this was read; None where there is only the one for arrays.
         divisible: Whether the training samples may be divided into further splits. The four rows of a logic
             gate may not.
@@ -83,6 +87,7 @@ class Dataset:
     target_names: tuple[str, ...] = ()
     num_tokens: int = 0
     choices: Mapping[str, object] = field(default_factory=dict)
+    sample_names: Sequence[str] = ()
     reader: Reader | None = None
     divisible: bool = True
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
 from statistics import median_low
@@ -101,7 +101,12 @@ def load_image_folder(
     files = {name: files[name] for name in ("train", "val", "test") if name in files}
     shape = _choose_shape(files["train"].paths, size, channels)
     kept_in = choose_cache(cache, sum(len(split.paths) for split in files.values()), shape)
-    splits = {name: _decode(split, shape, kept_in, strict=strict, title=name) for name, split in files.items()}
+    splits, paths = {}, list[str]()
+    for name, part in files.items():
+        split = _decode(part, shape, kept_in, strict=strict, title=name)
+        assert split.rows is not None
+        splits[name] = replace(split, rows=split.rows + len(paths))
+        paths += map(str, part.paths)
     lost = set(range(len(classes))) - set(splits["train"].targets.tolist())
     if lost:
         names = ", ".join(classes[index] for index in sorted(lost))
@@ -113,6 +118,7 @@ def load_image_folder(
         layout="image",
         classes=classes,
         choices={"size": shape[1:], "channels": shape[0], "cache": kept_in},
+        sample_names=paths,
         reader=ImageReader(),
         divisible=False,
     )
@@ -227,5 +233,5 @@ def _decode(files: _Files, shape: tuple[Channels, int, int], cache: Cache, *, st
         if strict or len(shown) == len(files.paths):
             raise DataError(f"{count}: {listed}. Remove them, or set `strict: false` to leave them out.", where="data")
         log.warning("warning: %s and are left out: %s", count, listed)
-    labels = [label for row, label in enumerate(files.labels) if row not in decoded.broken]
-    return Split(decoded.images, torch.tensor(labels))
+    rows = torch.tensor([row for row in range(len(files.paths)) if row not in decoded.broken])
+    return Split(decoded.images, torch.tensor(files.labels)[rows], rows=rows)

@@ -190,7 +190,7 @@ def load(
     """
     path = find_checkpoint(os.fspath(checkpoint), Path(runs_dir))
     where = str(path)
-    weights, fitted, metadata = _read(path)
+    weights, fitted, metadata = read_weights(path)
     section = metadata.config.get("model")
     custom = isinstance(section, dict) and section.get("name") == "custom"
     if custom and model is None:
@@ -233,8 +233,12 @@ def _device_of(config: Config) -> str:
     return config.train.device
 
 
-def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Tensor], Metadata]:
-    """Weights, fitted preprocessing and metadata of an artifact or a checkpoint."""
+def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Tensor], Metadata]:
+    """Weights, fitted preprocessing and metadata of an artifact or a checkpoint.
+
+    Raises:
+        CheckpointError: It is damaged, no file of nnzoo, or of a newer version.
+    """
     if path.suffix == Path(CHECKPOINT).suffix:
         state = load_checkpoint(path)
         try:

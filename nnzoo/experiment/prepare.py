@@ -123,7 +123,7 @@ def encode(dataset: Dataset, decoder: Decoder, loss: nn.Module, device: torch.de
             split.inputs.to(device),
             decoder.encode(split.targets, indices=indices).to(device),
             None if split.lengths is None else split.lengths.to(device),
-            None if split.finish is None else copy.deepcopy(split.finish).to(device),
+            finish=None if split.finish is None else copy.deepcopy(split.finish).to(device),
         )
         for name, split in dataset.splits.items()
     }

@@ -164,6 +164,8 @@ def shared_config(experiment: Experiment) -> dict[str, Any]:
     """The config as an artifact holds it: nothing in it needs the training data or tells where it was."""
     config: dict[str, Any] = dump(experiment.config)
     del config["name"]
+    # The weights are all here: nobody needs what they started from.
+    config["model"]["pretrained"] = None
     data = config["data"]
     if isinstance(data, dict):
         data |= {key: Path(data[key]).name for key in PATH_FIELDS if data.get(key)}

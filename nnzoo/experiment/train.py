@@ -21,6 +21,7 @@ from nnzoo.errors import DivergedError, InterruptedRunError, NnzooError, UsageEr
 from nnzoo.experiment.load import TrainedModel, load
 from nnzoo.experiment.notes import report_on
 from nnzoo.experiment.prepare import Experiment, check_output, prepare
+from nnzoo.experiment.pretrained import check_survives, take_over, with_checkpoint
 from nnzoo.experiment.record import Recorder
 from nnzoo.experiment.resume import check_same, find_run, load_saved, restore, threads_of
 from nnzoo.models.parameters import has_batch_norm
@@ -111,10 +112,13 @@ def train(
     found = find_run(loaded if name else config, loaded.name, Path(runs_dir)) if resume and not dry_run else None
     saved = load_saved(found) if found else None
     with log_to(Path(os.devnull) if quiet else None), deterministic(loaded), threads_of(saved):
+        loaded = with_checkpoint(loaded, Path(runs_dir), resumed=found)
+        if overwrite:
+            check_survives(loaded, Path(runs_dir) / loaded.name)
         experiment = prepare(loaded, batches=DRY_RUN_BATCHES if dry_run else None)
         if found:
             check_same(found, experiment.config)
-        state, report = build_state(experiment, model, show=(lambda _: None) if quiet else show)
+        state, report = build_state(experiment, model, restored=bool(saved), show=(lambda _: None) if quiet else show)
         if dry_run:
             return _dry_run(experiment, state, report, Path(runs_dir))
         folder = found or directory.create(Path(runs_dir), loaded.name, overwrite=overwrite)
@@ -133,15 +137,20 @@ def _with_options(
 
 
 def build_state(
-    experiment: Experiment, model: nn.Module | None, *, show: Callable[[str], None]
+    experiment: Experiment, model: nn.Module | None, *, restored: bool = False, show: Callable[[str], None]
 ) -> tuple[TrainState, Summary]:
-    """Network, optimizer and schedule at the start, and the report on the network, shown before anything is trained."""
+    """Network, optimizer and schedule at the start, and the report on the network, shown before anything is trained.
+
+    Where the state is restored next, the checkpoint that the network once started from is not needed.
+    """
     config, settings = experiment.config, experiment.settings
     seed_everything(config.seed)
     inputs = experiment.splits["train"].network_inputs(slice(1))
     num_train = len(experiment.splits["train"])
     if model is None:
         module = build_model(config, tuple(inputs.shape[1:]), experiment.num_outputs, experiment.dataset.num_tokens)
+        if not restored:
+            take_over(config, module, experiment.dataset)
     else:
         module = model
         prepare_model(config, module)

@@ -299,6 +299,15 @@ def test_features_and_sequences_take_noise() -> None:
         assert nnzoo.train(config, quiet=True).config.augment[0].clip is False  # type: ignore[union-attr]
 
 
+def test_doctor_reads_bytes_and_names_files(capsys: pytest.CaptureFixture[str]) -> None:
+    photos()
+    Path("photos/red/99.png").write_bytes(Path("photos/blue/03.png").read_bytes())
+    assert command_of("doctor") in (0, 5)
+    told = capsys.readouterr().out
+    assert "photos/red/99.png" in told
+    assert "photos/blue/03.png" in told
+
+
 MNIST = {"name": "mnist", "root": "none", "download": False}
 
 

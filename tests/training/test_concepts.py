@@ -8,6 +8,8 @@ import pytest
 import sklearn.datasets
 import sklearn.linear_model
 import sklearn.svm
+import torch
+from torch import Tensor, nn
 
 import nnzoo
 
@@ -111,3 +113,72 @@ def test_linear_with_hinge_is_a_linear_svm(tmp_path: Path) -> None:
     assert objective(weight, bias) == pytest.approx(objective(svm.coef_[0], svm.intercept_[0]), rel=5e-3)
     cosine = weight @ svm.coef_[0] / np.linalg.norm(weight) / np.linalg.norm(svm.coef_[0])
     assert cosine > 0.99
+
+
+@pytest.mark.slow
+def test_an_lstm_remembers_for_a_hundred_steps_and_a_plain_network_does_not(tmp_path: Path) -> None:
+    squared = {}
+    for name in ("adding_lstm", "adding_rnn"):
+        overrides = {"seed": 7, "train.epochs": 6, "train.metrics": ["mse"]}
+        squared[name] = nnzoo.train(name, overrides=overrides, runs_dir=tmp_path, quiet=True).metrics["test/mse"]
+    assert squared["adding_lstm"] < 0.01
+    # What always answering 1 gets.
+    assert squared["adding_rnn"] == pytest.approx(1 / 6, rel=0.1)
+
+
+SOBEL = [[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]]
+
+
+def edges(*blocks: dict[str, Any]) -> nn.Module:
+    """Sobel's filter for upright edges as a frozen convolution, then other blocks."""
+    filters = {"name": "values", "values": [[SOBEL]], "bias": 0}
+    words = {"out_channels": 1, "kernel_size": 3, "padding": "same", "activation": "identity", "init": filters}
+    model = {"name": "cnn", "blocks": [{"conv": words}, *blocks], "freeze": "blocks.0.*"}
+    return nnzoo.build_model({"data": {"name": "random", "shape": [1, 12, 12]}, "model": model}).get_submodule("blocks")
+
+
+def square(*, left: int) -> Tensor:
+    """A bright square of 4 x 4 on a dark image (1, 1, 12, 12)."""
+    image = torch.zeros(1, 1, 12, 12)
+    image[:, :, 4:8, left : left + 4] = 1
+    return image
+
+
+def test_sobels_filter_shows_where_an_image_grows_brighter_or_darker() -> None:
+    found = edges()(square(left=4))
+    padded = np.pad(square(left=4)[0, 0].numpy(), 1)
+    right_minus_left = padded[:, 2:] - padded[:, :-2]
+    expected = right_minus_left[:-2] + 2 * right_minus_left[1:-1] + right_minus_left[2:]
+    np.testing.assert_array_equal(found[0, 0].detach().numpy(), expected)
+    # In the middle of the square's height: it grows brighter between columns 3 and 4, darker between 7 and 8.
+    assert found[0, 0, 6].tolist() == [0, 0, 0, 4, 4, 0, 0, -4, -4, 0, 0, 0]
+
+
+def test_a_fixed_filter_stays_while_the_rest_is_trained(tmp_path: Path) -> None:
+    filters = {"name": "values", "values": [[SOBEL], [np.transpose(SOBEL).tolist()]], "bias": 0}
+    blocks = [{"conv": {"out_channels": 2, "kernel_size": 3, "padding": "same", "init": filters}}]
+    config = {
+        "data": "digits",
+        "model": {"name": "cnn", "blocks": blocks, "freeze": "blocks.0.*"},
+        "optimizer": {"name": "adam", "lr": 0.01},
+        "train": {"epochs": 10},
+    }
+    run = nnzoo.train(config, runs_dir=tmp_path, quiet=True)
+    kept = run.model.module.get_parameter("blocks.0.conv.weight").detach()
+    assert kept.tolist() == filters["values"]
+    # The edges alone tell most digits.
+    assert run.metrics["test/accuracy"] > 0.9
+
+
+def test_a_convolution_follows_a_shift_and_pooling_forgets_a_small_one() -> None:
+    before, after = square(left=4), square(left=5)
+    filtered = edges()
+    assert filtered(after).equal(filtered(before).roll(1, dims=3))
+    assert not filtered(after).equal(filtered(before))
+    # The largest value of each window of four columns is the same, as long as no edge leaves its window.
+    pooled = edges({"pool": {"kernel_size": 4}})
+    assert pooled(square(left=5)).equal(pooled(square(left=6)))
+    assert not pooled(square(left=5)).equal(pooled(square(left=2)))
+    # And of the whole image wherever the square is.
+    forgotten = edges({"global_pool": "max"})
+    assert len({float(forgotten(square(left=left)).detach()) for left in range(1, 8)}) == 1

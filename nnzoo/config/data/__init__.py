@@ -9,7 +9,7 @@ from nnzoo.config.data.arrays import Arrays
 from nnzoo.config.data.base import PATH_FIELDS, Files, Source, Split
 from nnzoo.config.data.bundled import BreastCancer, Diabetes, Digits, Iris, Wine
 from nnzoo.config.data.images import Cifar10, Cifar100, FashionMnist, ImageFolder, Kmnist, Mnist, Svhn, TorchvisionSet
-from nnzoo.config.data.toy import Blobs, Circles, Gate, Moons, Random, Sine, Spirals
+from nnzoo.config.data.toy import Adding, Blobs, Circles, Gate, Moons, Random, Sine, Spirals
 
 __all__ = [
     "PATH_FIELDS",
@@ -31,6 +31,7 @@ DataSection = Annotated[
     | Spirals
     | Blobs
     | Sine
+    | Adding
     | Random
     | Digits
     | Iris
