@@ -16,7 +16,7 @@ from nnzoo.errors import DivergedError
 from nnzoo.models import penalised, set_train_mode
 from nnzoo.models.parameters import has_batch_norm
 from nnzoo.training.augment import Augment
-from nnzoo.training.batches import boundaries, epoch_order, for_model
+from nnzoo.training.batches import Batch, boundaries, epoch_order, finish, for_model
 from nnzoo.training.decoding import Decoder
 from nnzoo.training.evaluate import LossSum, evaluate, plain
 from nnzoo.training.losses import denominator
@@ -26,8 +26,6 @@ from nnzoo.training.signals import StopRequest
 from nnzoo.training.state import TrainState
 
 Status = Literal["completed", "early_stopped", "interrupted"]
-Batch = tuple[Tensor, ...]
-"""What the model is called with, then the targets."""
 MIN_SECONDS_BETWEEN_CHECKPOINTS = 1.0
 
 
@@ -200,16 +198,6 @@ def take(split: Split, order: Tensor | None, start: int, end: int) -> Batch:
         return tuple(part[start:end] for part in parts)
     index = order[start:end]
     return tuple(part.index_select(0, index) for part in parts)
-
-
-def finish(batch: Batch, split: Split, augment: Augment | None) -> Batch:
-    """A batch as the network takes it: augmented, then as far preprocessed as its split leaves to do."""
-    if augment is None and split.finish is None:
-        return batch
-    inputs, *lengths, targets = batch
-    if augment is not None:
-        inputs, targets = augment(inputs, targets, *lengths)
-    return (inputs if split.finish is None else split.finish(inputs), *lengths, targets)
 
 
 def train_step(state: TrainState, batches: Sequence[Batch], weights: list[nn.Parameter], settings: Settings) -> None:

@@ -71,6 +71,7 @@ def table(path: str | Path) -> list[dict[str, str]]:
     return list(csv.DictReader(Path(path).read_text().splitlines()))
 
 
+@pytest.mark.slow
 def test_in_a_fresh_process_the_artifact_alone_answers_as_in_the_run(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -202,6 +203,7 @@ def test_statistics_are_of_images_from_0_to_1_and_the_bytes_stay(capsys: pytest.
     assert torch.equal(plain.network_inputs(slice(2)), plain.inputs[:2].float() / 255)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("projection", [{"zca": True}, {"pca": {"n_components": 5}}])
 def test_projections_transform_the_whole_set(projection: dict[str, Any]) -> None:
     photos()
@@ -219,6 +221,7 @@ def weights(folder: str) -> bytes:
     return Path(folder, "best.safetensors").read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cache", ["memory", "disk"])
 def test_the_same_seed_gives_the_same_bits_and_another_one_others(
     cache: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -235,6 +238,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_one_others(
     assert same == [True, True, False, False]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", [2, 7])
 def test_resuming_inside_an_epoch_ends_with_the_same_weights(at: int, monkeypatch: pytest.MonkeyPatch) -> None:
     photos()
