@@ -124,6 +124,8 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "num_epochs": ("epochs",),
     "max_epochs": ("epochs",),
     "n_epochs": ("epochs",),
+    "n_init": ("restarts",),
+    "num_restarts": ("restarts",),
     "batch": ("batch_size",),
     "batchsize": ("batch_size",),
     "bs": ("batch_size",),

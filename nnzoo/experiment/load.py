@@ -22,6 +22,7 @@ from nnzoo.data import Preprocess, Reader, parse_reader
 from nnzoo.data.encode import check_tokens, encode_inputs, encode_lengths, encode_pixels
 from nnzoo.errors import CheckpointError, DataError, NnzooError, UsageError
 from nnzoo.experiment.metadata import Metadata
+from nnzoo.models.parameters import load_weights
 from nnzoo.run.artifact import load_artifact
 from nnzoo.run.checkpoint import load_checkpoint
 from nnzoo.run.directory import CHECKPOINT, find_checkpoint
@@ -201,7 +202,7 @@ def load(
         config = load_config(metadata.config, custom_model=custom)
         preprocess = Preprocess(fitted)
         module = _build(config, metadata, weights) if model is None else model
-        module.load_state_dict(weights)
+        load_weights(module, weights)
     except (RuntimeError, AttributeError, TypeError) as error:
         reason = str(error).split("\n")[1:2] or [str(error)]
         raise CheckpointError(f"the weights don't fit the network: {reason[0].strip()}", where=where) from None
@@ -219,7 +220,7 @@ def _build(config: Config, metadata: Metadata, weights: dict[str, Tensor]) -> nn
     if not (isinstance(config.model, Torchvision) and config.model.arch.startswith("regnet")):
         with torch.device("meta"):
             outline = build_model(config, *shape, download=False)
-        outline.load_state_dict(weights, assign=True)
+        load_weights(outline, weights, assign=True)
     # It is filled with the weights next, so nobody's random numbers should be spent on it.
     with torch.random.fork_rng(devices=()):
         return build_model(config, *shape, download=False)

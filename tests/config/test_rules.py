@@ -322,6 +322,23 @@ BROKEN = [
         "loss: hinge, train: {metrics: [auroc]}",
     ),
     ("train.metrics.0", "data: sine, train: {metrics: [auroc]}", "data: sine, train: {metrics: [mape]}"),
+    # `loss: auto` is the perceptron's own.
+    (
+        "train.metrics.0",
+        "model: perceptron, train: {metrics: [perplexity]}",
+        "model: linear, train: {metrics: [perplexity]}",
+    ),
+    # Whatever the data is.
+    (
+        "train.metrics.0",
+        f"{FILE}, loss: multi_margin, train: {{metrics: [perplexity]}}",
+        f"{FILE}, loss: focal, train: {{metrics: [perplexity]}}",
+    ),
+    (
+        "train.metrics.1",
+        f"{FILE}, train: {{metrics: [mae, mae]}}",
+        f"{FILE}, train: {{metrics: [mae, r2]}}",
+    ),
     ("scheduler.min_lr", "scheduler: {name: plateau, min_lr: 0.1}", "scheduler: {name: plateau, min_lr: 0.001}"),
 ]
 

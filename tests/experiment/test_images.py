@@ -297,6 +297,18 @@ def test_mixed_targets_train_with_every_loss_of_probabilities(loss: str, classes
     assert run.history["train/loss"][-1] > 0
 
 
+@pytest.mark.parametrize("augment", [[], ["noise"]])
+def test_restarts_read_bytes_and_each_is_augmented_alone(augment: list[str]) -> None:
+    photos()
+    train = {"epochs": 2, "batch_size": 8, "device": "cpu", "restarts": 2}
+    run = nnzoo.train(words(model="mlp", augment=augment, train=train), quiet=True)
+    assert run.result["restarts"]["how"] == ("one after another" if augment else "batched")
+    best = run.result["restarts"]["best"]
+    alone = words(model="mlp", augment=augment, seed=best, train={**train, "restarts": 1})
+    expected = nnzoo.train(alone, name="alone", quiet=True).metrics["val/loss"]
+    assert run.metrics["val/loss"] == pytest.approx(expected, rel=1e-4)
+
+
 def test_features_and_sequences_take_noise() -> None:
     for data in ("iris", {"name": "random", "shape": [5, 3], "samples": 60}):
         config = {"data": data, "model": "linear", "augment": ["noise"], "train": {"epochs": 2}}

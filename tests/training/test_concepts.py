@@ -67,13 +67,27 @@ def test_xor_needs_a_bias(tmp_path: Path) -> None:
     assert losses[0] > np.log(2) / 4 > 5 * losses[1]
 
 
+def test_the_error_on_a_sine_falls_with_the_width(tmp_path: Path) -> None:
+    """One hidden layer comes as close to a function as it has units (Cybenko 1989)."""
+    errors = []
+    for width in (1, 2, 20):
+        config = {
+            "data": {"name": "sine", "samples": 300, "noise": 0.0},
+            "model": {"name": "mlp", "hidden": [width], "activation": "tanh"},
+            "optimizer": {"name": "lbfgs"},
+            "train": QUICK | {"epochs": 40, "metrics": ["mse"]},
+        }
+        errors.append(nnzoo.train(config, runs_dir=tmp_path, quiet=True).metrics["test/mse"])
+    assert errors[0] > 100 * errors[1] > 400 * errors[2]
+
+
 def tumours() -> tuple[Any, Any]:
     x, y = sklearn.datasets.load_breast_cancer(return_X_y=True)
     return (x - x.mean(0)) / x.std(0), y
 
 
-def linear(tmp_path: Path, loss: str, l2: float, *, lr: float, epochs: int) -> tuple[Any, float]:
-    """Weights and bias on all samples of breast_cancer, by the gradient of all of them."""
+def linear(tmp_path: Path, loss: str, l2: float, *, lr: float, epochs: int) -> tuple[Any, Any]:
+    """Weights and bias on all samples of breast_cancer, by the gradient of all; a row a unit if there are two."""
     config = {
         "data": {"name": "breast_cancer", "split": {"val": 0, "test": 0}},
         "model": "linear",
@@ -87,7 +101,7 @@ def linear(tmp_path: Path, loss: str, l2: float, *, lr: float, epochs: int) -> t
     # The last weights and not the best: the monitor is the loss alone, and the optimum is of loss and penalty.
     module = nnzoo.load(run.run_dir / "last.pt").module
     weight, bias = (module.get_parameter(f"output.linear.{name}").detach().numpy() for name in ("weight", "bias"))
-    return weight[0], float(bias[0])
+    return (weight[0], float(bias[0])) if len(bias) == 1 else (weight, bias)
 
 
 def test_linear_with_bce_is_logistic_regression(tmp_path: Path) -> None:
@@ -100,12 +114,35 @@ def test_linear_with_bce_is_logistic_regression(tmp_path: Path) -> None:
     assert bias == pytest.approx(expected.intercept_[0], abs=2e-3)
 
 
+def test_linear_with_multi_margin_is_a_linear_svm_of_the_difference(tmp_path: Path) -> None:
+    """Of two classes Weston's & Watkins' machine is half the hinge of o_1 - o_0: with w_1 = -w_0 the plain SVM's."""
+    x, y = tumours()
+    l2 = 0.01
+    # v = w_1 - w_0 = 2 w_1: half the hinge of v.x, and l2 (|w_0|^2 + |w_1|^2) = l2 |v|^2 / 2. Twice that is the SVM.
+    svm = sklearn.svm.SVC(kernel="linear", C=1 / (2 * l2 * len(y)), tol=1e-6).fit(x, y)
+    weights, biases = linear(tmp_path, "multi_margin", l2, lr=0.1, epochs=1500)
+    weight, bias = weights[1] - weights[0], biases[1] - biases[0]
+
+    def objective(w: Any, b: float) -> float:
+        return float(np.maximum(0, 1 - (2 * y - 1) * (x @ w + b)).mean() + l2 * (w**2).sum())
+
+    assert objective(weight, bias) == pytest.approx(objective(svm.coef_[0], svm.intercept_[0]), rel=5e-3)
+    known = svm.coef_[0]
+    assert weight @ known / np.linalg.norm(weight) / np.linalg.norm(known) > 0.99
+
+
 def test_linear_with_hinge_is_a_linear_svm(tmp_path: Path) -> None:
     x, y = tumours()
     l2 = 0.01
-    # SVC and not LinearSVC, which penalises the bias too.
+    # LinearSVC penalises the bias too.
     svm = sklearn.svm.SVC(kernel="linear", C=1 / (2 * l2 * len(y)), tol=1e-6).fit(x, y)
     weight, bias = linear(tmp_path, "hinge", l2, lr=0.1, epochs=1500)
+    # So scaled, the bias of LinearSVC is penalised by next to nothing.
+    scaled = sklearn.svm.LinearSVC(
+        loss="hinge", C=svm.C, intercept_scaling=30, max_iter=10**6, tol=1e-3, random_state=0
+    )
+    known = scaled.fit(x, y).coef_[0]
+    assert weight @ known / np.linalg.norm(weight) / np.linalg.norm(known) > 0.99
 
     def objective(w: Any, b: float) -> float:
         return float(np.maximum(0, 1 - (2 * y - 1) * (x @ w + b)).mean() + l2 * (w**2).sum())
