@@ -1,6 +1,8 @@
 """Measures every shipped config over several seeds and prints the table that README.md and the configs' headers quote.
 
-.venv/bin/python scripts/recipes.py [NAME ...] [--seeds 5]
+.venv/bin/python scripts/recipes.py [NAME ...] [--seeds 5] [--data FOLDER]
+
+Sets that are downloaded are measured if they are named, or with --data: a folder with a folder of the name of each.
 """
 
 from __future__ import annotations
@@ -10,6 +12,8 @@ import statistics
 import tempfile
 
 import nnzoo
+from nnzoo.config import load_config
+from nnzoo.config.data import TorchvisionSet
 from nnzoo.config.shipped import shipped_configs
 
 SHOWN = ("test/accuracy", "test/rmse", "train/accuracy")
@@ -18,14 +22,23 @@ SHOWN = ("test/accuracy", "test/rmse", "train/accuracy")
 def main() -> None:
     """Prints a row a config: median and range of its first metric, baseline, epochs."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", default=list(shipped_configs()))
+    parser.add_argument("names", nargs="*")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--data")
     arguments = parser.parse_args()
+    sections = {name: load_config(name).data for name in arguments.names or shipped_configs()}
+    roots = {
+        name: {"data.root": f"{arguments.data}/{section.name}"} if arguments.data else {}
+        for name, section in sections.items()
+        if isinstance(section, TorchvisionSet)
+    }
     print("| config | metric | median (range) | baseline | epochs |\n| --- | --- | --- | --- | --- |")
     with tempfile.TemporaryDirectory() as runs_dir:
-        for name in arguments.names:
+        for name in sections:
+            if name in roots and not (arguments.names or arguments.data):
+                continue
             results = [
-                nnzoo.train(name, overrides={"seed": seed}, runs_dir=runs_dir, quiet=True).result
+                nnzoo.train(name, overrides={"seed": seed, **roots.get(name, {})}, runs_dir=runs_dir, quiet=True).result
                 for seed in range(arguments.seeds)
             ]
             metric = next(metric for metric in SHOWN if metric in results[0]["metrics"])

@@ -1,5 +1,6 @@
 """The one door from words to objects: a config section in, a plain PyTorch object out."""
 
+from nnzoo.build.augment import build_augment
 from nnzoo.build.data import build_dataset, build_preprocess, facts_of
 from nnzoo.build.model import (
     NetworkShape,
@@ -23,6 +24,7 @@ from nnzoo.build.training import (
 __all__ = [
     "NetworkShape",
     "after_preprocess",
+    "build_augment",
     "build_dataset",
     "build_decoder",
     "build_loss",

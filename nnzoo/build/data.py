@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
+
 from nnzoo import data as sources
 from nnzoo.config import Config, Facts
 from nnzoo.config import data as data_words
@@ -47,6 +49,12 @@ def build_dataset(config: Config) -> Dataset:
         return DIVIDING_SOURCES[section.name](division=division, **fields)
     if isinstance(section, data_words.Gate):
         dataset = sources.load_gate(section.name, **fields)
+    elif isinstance(section, data_words.TorchvisionSet):
+        dataset = sources.load_torchvision_set(
+            section.name, class_names=section.class_names, shape=section.shape, **fields
+        )
+    elif isinstance(section, data_words.ImageFolder):
+        dataset = sources.load_image_folder(**fields, division=division)
     else:
         dataset = SOURCES[section.name](**fields)
     if len(dataset.train) == 1 and "split" not in section.model_fields_set:
@@ -69,8 +77,14 @@ def facts_of(config: Config, dataset: Dataset) -> Facts:
         normalize=words.normalize,
         scale_target=words.scale_target and dataset.task == "regression",
         num_tokens=dataset.num_tokens,
+        pixels=dataset.layout == "image" and bool(config.augment) and _are_pixels(dataset),
         choices={**words.choices, **dataset.choices},
     )
+
+
+def _are_pixels(dataset: Dataset) -> bool:
+    inputs = dataset.train.inputs
+    return inputs.dtype == torch.uint8 or bool(inputs.amin() >= 0 and inputs.amax() <= 1)
 
 
 def build_preprocess(config: Config, dataset: Dataset) -> Preprocess:

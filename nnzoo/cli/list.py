@@ -14,7 +14,8 @@ def list_(
         str | None,
         typer.Argument(
             metavar="KIND",
-            help="models, data, initializers, activations, losses, optimizers, schedulers, metrics, configs or runs.",
+            help="models, data, augmentations, initializers, activations, losses, optimizers, schedulers, metrics, "
+            "configs or runs.",
         ),
     ] = None,
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="Fields, defaults, meaning, formula.")] = None,

@@ -7,6 +7,7 @@ from typing import Any, get_args
 from pydantic_core import PydanticUndefined
 
 from nnzoo.config.activation import Activation
+from nnzoo.config.augment import AugmentSection
 from nnzoo.config.base import Section, dump, listed, members
 from nnzoo.config.data import DataSection
 from nnzoo.config.experiment import Config
@@ -21,6 +22,7 @@ from nnzoo.config.shipped import shipped_configs
 UNIONS: dict[str, Any] = {
     "models": ModelSection,
     "data": DataSection,
+    "augmentations": AugmentSection,
     "initializers": Init,
     "activations": Activation,
     "losses": LossSection,

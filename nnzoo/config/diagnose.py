@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from nnzoo.config.activation import Activation
+from nnzoo.config.augment import AugmentSection
 from nnzoo.config.base import ByName, Section, listed, members
 from nnzoo.config.data import DataSection
 from nnzoo.config.document import Entry, Path, Place, Problem
@@ -26,7 +27,17 @@ from nnzoo.config.scheduler import SchedulerSection
 from nnzoo.config.suggest import did_you_mean, known_as, nearest
 from nnzoo.errors import ConfigError
 
-UNIONS = (DataSection, ModelSection, Activation, Init, BiasInit, LossSection, OptimizerSection, SchedulerSection)
+UNIONS = (
+    DataSection,
+    AugmentSection,
+    ModelSection,
+    Activation,
+    Init,
+    BiasInit,
+    LossSection,
+    OptimizerSection,
+    SchedulerSection,
+)
 
 _EXPECTED = {
     "int_type": ["a whole number"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, PrivateAttr
 
+from nnzoo.config.augment import AugmentSection
 from nnzoo.config.base import Items, Section, Seed
 from nnzoo.config.data import DataSection
 from nnzoo.config.document import Entry
@@ -20,10 +21,10 @@ class Config(Section):
     """An experiment: data, network and training. Only `data` and `model` are required."""
 
     name: str = Field("run", pattern=r"^\w[\w.-]{0,99}$", description="of the run directory; default: the file's stem")
-    seed: Seed = Field(0, description="of weights, shuffling and dropout")
+    seed: Seed = Field(0, description="of weights, shuffling, dropout and augmentation")
     data: DataSection = Field(description="where samples come from")
     preprocess: Preprocess = Field(Preprocess(), description="what is done to them first")
-    augment: Items[str] = Field((), max_length=0, description="augmentation is not available yet")
+    augment: Items[AugmentSection] = Field((), description="what is changed at random in every batch of training")
     model: ModelSection = Field(description="the network")
     init: Init = Field(Auto(), description="how its parameters start")
     loss: LossSection = Field(AutoLoss(), description="what is minimised")

@@ -26,6 +26,7 @@ class Facts:
         normalize: What `preprocess.normalize: auto` means for this data.
         scale_target: What `preprocess.scale_target: auto` means for this data.
         num_tokens: Size of the vocabulary; 0 where the layout is not tokens.
+        pixels: Whether the inputs are images whose values are known to lie in [0, 1].
         choices: What the data section's own `auto` words and nulls stand for, by field.
     """
 
@@ -40,4 +41,5 @@ class Facts:
     normalize: Literal["none", "standardize"] = "standardize"
     scale_target: bool = False
     num_tokens: int | None = None
+    pixels: bool | None = False
     choices: Mapping[str, object] = field(default_factory=dict)

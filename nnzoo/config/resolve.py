@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nnzoo.config import data, model
+from nnzoo.config import augment, data, model
 from nnzoo.config.choices import changed_features, resolved_loss
 from nnzoo.config.experiment import Config
 from nnzoo.config.facts import Facts
@@ -15,6 +15,7 @@ def resolve(config: Config, facts: Facts) -> Config:
         update={
             "data": _data(config, facts),
             "preprocess": _preprocess(config, facts),
+            "augment": tuple(_augmentation(each, config, facts) for each in config.augment),
             "model": model.choose(config.model, facts.layout, facts.num_tokens),
             "loss": resolved_loss(config, facts) or config.loss,
             "train": _train(config, facts),
@@ -41,6 +42,12 @@ def _preprocess(config: Config, facts: Facts) -> object:
     if config.preprocess.scale_target == "auto" and known:
         update["scale_target"] = facts.scale_target
     return config.preprocess.model_copy(update=update)
+
+
+def _augmentation(section: augment.Augmentation, config: Config, facts: Facts) -> augment.Augmentation:
+    if not isinstance(section, augment.Noise) or section.clip is not None or facts.pixels is None:
+        return section
+    return section.model_copy(update={"clip": augment.are_pixels(config.preprocess, facts)})
 
 
 def _train(config: Config, facts: Facts) -> object:

@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterator
 
 from nnzoo.config import data, loss, model, optimizer, scheduler
+from nnzoo.config.augment_rules import augment_rules
 from nnzoo.config.base import LARGEST
 from nnzoo.config.choices import num_outputs, resolved_loss
 from nnzoo.config.document import Path, Problem
@@ -26,6 +27,7 @@ def check(config: Config, facts: Facts) -> list[Problem]:
     rules = (
         _data,
         _preprocess,
+        augment_rules,
         model_rules,
         initializer_rules,
         activation_rules,
@@ -58,6 +60,8 @@ def _data(config: Config, facts: Facts) -> Iterator[Problem]:
         # A config that was written out whole holds the default shares.
         if source.split not in (data.Split(), data.Split(val=0, test=0)):
             yield ("data", "split"), "the four rows are not divided. Give `samples`, or leave `split` out."
+    if isinstance(source, data.ImageFolder) and isinstance(source.size, tuple) and len(source.size) != 2:
+        yield ("data", "size"), f"expected a number, or [height, width], got {len(source.size)} numbers."
     if isinstance(source, data.Random):
         if source.classes and source.targets:
             yield ("data", "targets"), "a sample has either classes or regression targets. Give one of the two."

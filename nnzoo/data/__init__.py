@@ -21,12 +21,15 @@ from nnzoo.data.arrays import ArraysReader, load_arrays
 from nnzoo.data.baseline import baseline
 from nnzoo.data.bundled import load_breast_cancer, load_diabetes, load_digits, load_iris, load_wine
 from nnzoo.data.dataset import Dataset, Split
+from nnzoo.data.image_folder import load_image_folder
+from nnzoo.data.image_reader import ImageReader
 from nnzoo.data.preprocess import Normalize, Preprocess
 from nnzoo.data.reader import Layout, Reader, Samples, Schema, Task
 from nnzoo.data.series import SeriesReader, load_series
 from nnzoo.data.split import Division, divide, missing_classes
 from nnzoo.data.tables import CsvReader, load_csv
 from nnzoo.data.text import TextReader, load_text
+from nnzoo.data.torchvision_sets import load_torchvision_set
 from nnzoo.data.toy import (
     GATES,
     load_adding,
@@ -45,6 +48,7 @@ __all__ = [
     "CsvReader",
     "Dataset",
     "Division",
+    "ImageReader",
     "Layout",
     "Normalize",
     "Preprocess",
@@ -66,6 +70,7 @@ __all__ = [
     "load_diabetes",
     "load_digits",
     "load_gate",
+    "load_image_folder",
     "load_iris",
     "load_moons",
     "load_random",
@@ -73,6 +78,7 @@ __all__ = [
     "load_sine",
     "load_spirals",
     "load_text",
+    "load_torchvision_set",
     "load_wine",
     "missing_classes",
     "parse_reader",
@@ -81,6 +87,7 @@ __all__ = [
 AnyReader = Annotated[
     ArraysReader
     | CsvReader
+    | ImageReader
     | TextReader
     | SeriesReader,
     Field(discriminator="kind"),

@@ -105,6 +105,16 @@ class ArraysReader(Reader):
         )
 
 
+def read_arrays(path: Path, *, labelled: bool) -> tuple[Array, Array | None]:
+    """`x`, and `y` if it is asked for, as they are in a file or folder.
+
+    Raises:
+        DataError: The file can't be used, or an array is missing, empty or of another length.
+    """
+    arrays = _find_part(path, _list_arrays(path), "", None, labelled=labelled).read(labelled=labelled)
+    return arrays.x, arrays.y if labelled else None
+
+
 def _load_like(path: Path, schema: Schema, *, labelled: bool) -> Split:
     """A split of samples like those of a schema; without labels its targets are empty."""
     part = _find_part(path, _list_arrays(path), "", None, labelled=labelled)

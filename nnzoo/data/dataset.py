@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from nnzoo.data.reader import Layout, Reader, Schema, Task
 
@@ -23,13 +23,15 @@ class Split:
     """The samples of one part of the data.
 
     Attributes:
-        inputs: (N, F) features, (N, C, H, W) images, (N, T, F) sequences, all float32, or (N, T) int64 tokens.
+        inputs: (N, F) features, (N, C, H, W) images, (N, T, F) sequences, all float32, or (N, T) int64 tokens. Images
+            that were read from files are uint8, a quarter of the memory.
         targets: (N,) int64 class indices; (N, K) float32 class probabilities, labels (0 or 1) or regression targets.
         lengths: (N,) int64, the valid steps of each sequence, from 1 to T; None where all T are valid. The entries
             beyond a sample's length are 0.
         rows: (N,) int64, each sample's number in its source, from 0; None where they are all there in order.
         naive: (N, K) float32, of a series: its last known values, as forecasts of the targets; None where there are
             none to beat but a constant.
+        finish: What is left to do to the inputs of a batch, on their device; None: the network takes them as they are.
     """
 
     inputs: Tensor
@@ -37,9 +39,18 @@ class Split:
     lengths: Tensor | None = None
     rows: Tensor | None = None
     naive: Tensor | None = None
+    finish: nn.Module | None = None
 
     def __len__(self) -> int:
         return len(self.targets)
+
+    def network_inputs(self, rows: slice | Tensor) -> Tensor:
+        """The inputs at `rows` as the network takes them."""
+        inputs = self.inputs[rows]
+        if self.finish is None:
+            return inputs
+        finished: Tensor = self.finish(inputs)
+        return finished
 
     def class_indices(self) -> Tensor:
         """(N,) int64: the class of each sample, which for class probabilities is the likeliest."""
@@ -50,7 +61,14 @@ class Split:
         lengths = None if self.lengths is None else self.lengths[indices]
         rows = indices if self.rows is None else self.rows[indices]
         naive = None if self.naive is None else self.naive[indices]
-        return Split(self.inputs.index_select(0, indices), self.targets.index_select(0, indices), lengths, rows, naive)
+        return replace(
+            self,
+            inputs=self.inputs.index_select(0, indices),
+            targets=self.targets.index_select(0, indices),
+            lengths=lengths,
+            rows=rows,
+            naive=naive,
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +86,7 @@ class Dataset:
         choices: What the source chose where its words left it to the data, by field of its section.
         warnings: What is likely not meant as it is: a line each, with the fix.
         notes: What else is worth a line.
+        sample_names: What each sample of the source is called, by its row there; empty where the row says all.
         reader: Reads new raw data as this was read; None where there is only the one for arrays.
         divisible: Whether the training samples may be divided into further splits. The four rows of a logic
             gate may not.
@@ -83,6 +102,7 @@ class Dataset:
     choices: Mapping[str, object] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    sample_names: Sequence[str] = ()
     reader: Reader | None = None
     divisible: bool = True
 

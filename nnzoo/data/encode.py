@@ -80,6 +80,26 @@ def encode_inputs(x: Array, layout: Layout, *, lengths: Tensor | None, where: st
     return inputs
 
 
+def encode_pixels(x: Array, *, where: str) -> Tensor:
+    """Copy images (N, C, H, W) or (N, H, W) into a tensor: uint8 stays so, anything else becomes float32 in [0, 1].
+
+    Raises:
+        DataError: As of `encode_inputs`, or values outside of [0, 1].
+    """
+    if x.dtype == np.uint8:
+        _check_inputs_shape(x, "image", where)
+        pixels = _copy(x, torch.uint8)
+        return pixels.unsqueeze(1) if pixels.ndim == 3 else pixels
+    inputs = encode_inputs(x, "image", lengths=None, where=where)
+    low, high = float(inputs.min()), float(inputs.max())
+    if low < 0 or high > 1:
+        raise DataError(
+            f"has pixels outside of 0 to 1 (got {low:g} to {high:g}). Save them as uint8, or divide them by 255.",
+            where=where,
+        )
+    return inputs
+
+
 def check_tokens(tokens: Tensor, *, largest: int, where: str) -> None:
     """Check that (N, T) `tokens` are from 0 to `largest`.
 

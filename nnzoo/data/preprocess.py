@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Literal, Self
 
@@ -22,6 +22,8 @@ _SMALLEST_VARIANCE = 1e-10  # of the largest; below it float32 inputs hold round
 
 class Preprocess(nn.Module):
     """Normalize, then PCA or ZCA; and scale regression targets. Whatever was not fitted does nothing.
+
+    uint8 images are brought to [0, 1] first: what is fitted is so for images in [0, 1].
 
     Inputs are (N, F) features, (N, T, F) sequences or (N, C, H, W) images, told apart by their number of axes; tokens
     pass unchanged. What is fitted are float32 buffers: `state_dict` holds it and `Preprocess(state)` restores it.
@@ -104,7 +106,7 @@ class Preprocess(nn.Module):
         Returns:
             The same shape; after PCA (N, K), or (N, T, K) for sequences.
         """
-        outputs = self._project(self._normalize(inputs))
+        outputs = self._project(self._normalize(to_real(inputs)))
         if lengths is None or outputs is inputs:
             return outputs
         beyond = torch.arange(outputs.shape[1], device=outputs.device) >= lengths.unsqueeze(1)  # (N, T)
@@ -131,12 +133,22 @@ class Preprocess(nn.Module):
         )
         return shift, scale, target_shift, target_scale
 
-    def transform(self, dataset: Dataset) -> Dataset:
-        """Transform every split, block by block: what changes is a copy, and the peak of memory is near that copy."""
-        splits = {
-            name: replace(split, inputs=self._transform_inputs(split), targets=self.scale_targets(split.targets))
-            for name, split in dataset.splits.items()
-        }
+    def transform(self, dataset: Dataset, *, by_batch: Collection[str] = ()) -> Dataset:
+        """Transform every split, block by block: what changes is a copy, and the peak of memory is near that copy.
+
+        uint8 images stay as they are, four times smaller than that copy, and are transformed batch by batch: their
+        split's `finish` is this module. PCA and ZCA, which are slow, transform them all at once too.
+
+        Args:
+            dataset: Divided.
+            by_batch: Names of further splits of images that are transformed batch by batch.
+        """
+        splits = {}
+        for name, split in dataset.splits.items():
+            later = self.mean is None and (split.inputs.dtype == torch.uint8 or name in by_batch)
+            inputs = split.inputs if later else self._transform_inputs(split)
+            targets = self.scale_targets(split.targets)
+            splits[name] = replace(split, inputs=inputs, targets=targets, finish=self if later else None)
         if self.components is None:
             return replace(dataset, splits=splits)
         layout = "features" if dataset.layout == "image" else dataset.layout
@@ -146,7 +158,7 @@ class Preprocess(nn.Module):
         inputs, lengths = split.inputs, split.lengths
         if self.shift is None and self.mean is None:
             return inputs
-        outputs = torch.empty(len(inputs), *self(inputs[:1]).shape[1:], dtype=inputs.dtype)
+        outputs = torch.empty(len(inputs), *self(inputs[:1]).shape[1:])
         for rows in row_slices(inputs):
             outputs[rows] = self(inputs[rows], None if lengths is None else lengths[rows])
         return outputs
@@ -163,6 +175,11 @@ class Preprocess(nn.Module):
         flat = inputs.flatten(1) if inputs.ndim == 4 else inputs
         outputs = (flat - self.mean) @ matrix
         return outputs if self.whitening is None else outputs.reshape(inputs.shape)
+
+
+def to_real(images: Tensor) -> Tensor:
+    """uint8 to float32 in [0, 1]; anything else stays."""
+    return images.float() / 255 if images.dtype == torch.uint8 else images
 
 
 def _fit_normalize(train: Split, normalize: Normalize) -> dict[str, Tensor]:
@@ -239,7 +256,7 @@ def _matrix_shape(train: Split) -> tuple[int, int]:
 def _blocks(split: Split) -> Iterator[tuple[Tensor, Tensor | None]]:
     """Rows of the inputs in float64, with their lengths."""
     for rows in row_slices(split.inputs):
-        yield split.inputs[rows].double(), None if split.lengths is None else split.lengths[rows]
+        yield to_real(split.inputs[rows]).double(), None if split.lengths is None else split.lengths[rows]
 
 
 def _valid_steps(block: Tensor, lengths: Tensor | None) -> Tensor:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
@@ -59,6 +59,8 @@ class Reader(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
 
     kind: str
+    pixels: ClassVar[bool] = False
+    """Whether it gives images, uint8 or in [0, 1]."""
 
     @property
     def column_types(self) -> dict[str, str]:

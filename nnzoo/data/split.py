@@ -120,7 +120,8 @@ def divide(dataset: Dataset, division: Division) -> Dataset:
     rows = division.rows(len(dataset.train), classes=classes, class_names=dataset.classes, given=dataset.splits)
     if len(rows) == 1:
         return dataset
-    return replace(dataset, splits=dataset.splits | {name: dataset.train.take(part) for name, part in rows.items()})
+    splits = dataset.splits | {name: dataset.train.take(part) for name, part in rows.items()}
+    return replace(dataset, splits={name: splits[name] for name in ("train", "val", "test") if name in splits})
 
 
 def distinct_samples(split: Split) -> Tensor:

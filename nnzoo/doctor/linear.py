@@ -98,12 +98,12 @@ def _sample(experiment: Experiment, name: str) -> tuple[Any, NDArray[Any], NDArr
     most = min(MAX_ROWS, max(100, MAX_NUMBERS // max(width, 1))) if name == "train" else len(split)
     rows = torch.randperm(len(split), generator=torch.Generator().manual_seed(0))[:most].sort().values
     targets = dataset.splits[name].targets[rows]
-    inputs = _counts(split, rows, width) if dataset.layout == "tokens" else _flat(split.inputs, rows)
+    inputs = _counts(split, rows, width) if dataset.layout == "tokens" else _flat(split, rows)
     return inputs, targets.numpy(), rows.numpy()
 
 
-def _flat(inputs: Tensor, rows: Tensor) -> NDArray[Any]:
-    array: NDArray[Any] = inputs[rows.to(inputs.device)].flatten(1).float().cpu().numpy()
+def _flat(split: Split, rows: Tensor) -> NDArray[Any]:
+    array: NDArray[Any] = split.network_inputs(rows.to(split.inputs.device)).flatten(1).float().cpu().numpy()
     return array
 
 

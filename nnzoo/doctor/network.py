@@ -68,7 +68,7 @@ def probe(module: nn.Module, loss: nn.Module, split: Split) -> Health:
                 each.inplace = False
     rows = slice(0, MAX_SAMPLES)
     steps = None if split.lengths is None else split.lengths[rows]
-    outputs = copied(*arguments_of(copied, split.inputs[rows], steps))
+    outputs = copied(*arguments_of(copied, split.network_inputs(rows), steps))
     value = loss(outputs, split.targets[rows])
     trained = [parameter for parameter in copied.parameters() if parameter.requires_grad]
     if trained:

@@ -85,9 +85,10 @@ def findings(experiment: Experiment) -> Iterator[Finding]:
 
 
 def name_of(split: str, position: int, dataset: Dataset) -> str:
-    """What a sample is called: its row in its source."""
+    """What a sample is called: its name or row in its source."""
     rows = dataset.splits[split].rows
-    return f"{split} row {position if rows is None else int(rows[position])}"
+    row = position if rows is None else int(rows[position])
+    return f"{split} {dataset.sample_names[row]}" if dataset.sample_names else f"{split} row {row}"
 
 
 def _duplicates(dataset: Dataset) -> Iterator[Finding]:

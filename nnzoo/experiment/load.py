@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from nnzoo.build import build_model, choose_device, output_scale
 from nnzoo.config import Config, load_config
 from nnzoo.config.model import Torchvision
 from nnzoo.data import Preprocess, Reader, parse_reader
-from nnzoo.data.encode import check_tokens, encode_inputs, encode_lengths
+from nnzoo.data.encode import check_tokens, encode_inputs, encode_lengths, encode_pixels
 from nnzoo.errors import CheckpointError, DataError, NnzooError, UsageError
 from nnzoo.experiment.metadata import Metadata
 from nnzoo.models.parameters import load_weights
@@ -29,8 +29,15 @@ from nnzoo.run.directory import CHECKPOINT, find_checkpoint
 from nnzoo.training.batches import arguments_of, eval_batch_size
 from nnzoo.training.decoding import Decoder
 
-Raw = ArrayLike | Tensor | Mapping[str, Sequence[Any]] | Sequence[Mapping[str, Any]]
-"""Samples as an array; or rows of a table as a data frame, a dict of lists, a list of dicts."""
+Raw = (
+    ArrayLike
+    | Tensor
+    | Mapping[str, Sequence[Any]]
+    | Sequence[Mapping[str, Any]]
+    | os.PathLike[str]
+    | Sequence[os.PathLike[str]]
+)
+"""Samples as an array; rows of a table as a data frame, a dict of lists, a list of dicts; image files."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +79,8 @@ class TrainedModel:
         """The network's outputs (N, K) on the CPU, for raw samples (N, *input_shape).
 
         Args:
-            raw: The samples.
+            raw: The samples; of images also their files. Where training read image files, arrays are uint8, or floats
+                in [0, 1].
             lengths: (N,) valid steps of sequences and tokens; None where all are valid. What lies beyond may be
                 anything.
 
@@ -104,8 +112,8 @@ class TrainedModel:
         """Answers for raw samples.
 
         Args:
-            raw: (N, *input_shape); or N texts, where it was trained on texts; or N rows as a data frame, a dict of
-                lists or a list of dicts, where it was trained on a table.
+            raw: (N, *input_shape); or N texts, where it was trained on texts; N rows as a data frame, a dict of lists
+                or a list of dicts, where it was trained on a table; a file or several, where it was trained on images.
             lengths: (N,) valid steps of sequences and tokens; None where all are valid.
 
         Returns:
@@ -135,7 +143,10 @@ class TrainedModel:
         rows = self.reader.from_rows(raw, self.metadata.data_schema)
         if rows is not None:
             return rows.inputs, rows.lengths
-        array = _array(raw)  # type: ignore[arg-type]  # what is no array is refused there
+        if self.reader.pixels and (paths := _paths(raw)):
+            samples = self.reader.read(paths, self.metadata.data_schema, labelled=False)
+            return samples.inputs, samples.lengths
+        array = _array(raw)
         if array.dtype.kind == "U" and array.ndim == 1:
             samples = self.reader.from_texts(array.tolist())
             return samples.inputs, samples.lengths
@@ -150,19 +161,29 @@ class TrainedModel:
                 message = f"expected a length for each of {len(array)} samples, got {given.shape}."
                 raise DataError(message, where="predict: lengths")
             steps = encode_lengths(given, array, layout, where="predict: lengths")
+        if self.reader.pixels:
+            return encode_pixels(array, where="predict"), steps
         inputs = encode_inputs(array, layout, lengths=steps, where="predict")
         if layout == "tokens":
             check_tokens(inputs, largest=self.metadata.num_tokens - 1, where="predict")
         return inputs, steps
 
 
-def _array(values: ArrayLike | Tensor) -> NDArray[Any]:
+def _paths(raw: object) -> list[Path]:
+    """Those of files; none, if these are no names of files."""
+    named = [raw] if isinstance(raw, str | os.PathLike) else raw
+    if not isinstance(named, Sequence) or not all(isinstance(each, str | os.PathLike) for each in named):
+        return []
+    return [Path(each) for each in named]
+
+
+def _array(values: Raw) -> NDArray[Any]:
     if isinstance(values, Tensor):
         values = values.detach().cpu()
         # NumPy has no bfloat16.
         values = values.float() if values.is_floating_point() else values
     try:
-        return np.atleast_1d(np.asarray(values))
+        return np.atleast_1d(np.asarray(cast("ArrayLike", values)))
     except (TypeError, ValueError):
         raise DataError("expected numbers in an array.", where="predict") from None
 

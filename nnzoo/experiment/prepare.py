@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
 
 from nnzoo.build import (
+    build_augment,
     build_dataset,
     build_decoder,
     build_loss,
@@ -87,7 +89,9 @@ def prepare(config: Config, *, batches: int | None = None) -> Experiment:
     assert outputs is not None
     if batches is not None and config.train.batch_size != "full":
         dataset = truncate(dataset, batches * config.train.batch_size)
-    splits = encode(preprocess.transform(dataset), decoder, loss, device)
+    # Augmentation comes before `normalize`, which cannot be done beforehand then.
+    by_batch = ("train",) if resolved.augment and dataset.layout == "image" else ()
+    splits = encode(preprocess.transform(dataset, by_batch=by_batch), decoder, loss, device)
     return Experiment(
         resolved,
         facts,
@@ -98,7 +102,7 @@ def prepare(config: Config, *, batches: int | None = None) -> Experiment:
         loss,
         outputs,
         device,
-        build_settings(resolved),
+        replace(build_settings(resolved), augment=build_augment(resolved, len(dataset.classes))),
     )
 
 
@@ -123,6 +127,7 @@ def encode(dataset: Dataset, decoder: Decoder, loss: nn.Module, device: torch.de
             split.inputs.to(device),
             decoder.encode(split.targets, indices=indices).to(device),
             None if split.lengths is None else split.lengths.to(device),
+            finish=None if split.finish is None else copy.deepcopy(split.finish).to(device),
         )
         for name, split in dataset.splits.items()
     }
@@ -144,7 +149,7 @@ def check_output(module: nn.Module, experiment: Experiment) -> None:
             )
     module.eval()
     train = experiment.splits["train"]
-    inputs = train.inputs[:2]
+    inputs = train.network_inputs(slice(2))
     try:
         outputs = module(*arguments_of(module, inputs, None if train.lengths is None else train.lengths[:2]))
     except Exception as error:  # a module of the user's own may raise anything

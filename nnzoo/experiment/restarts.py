@@ -333,6 +333,8 @@ def choose_training(experiment: Experiment, state: TrainState, start: Start, *, 
     if isinstance(config.model, Custom) and isinstance(config.init, Auto):
         log.warning("warning: every restart begins with the module's own weights. Give `init` to draw them anew.")
     reason = why_not_batched(state, experiment.splits["train"].targets)
+    if experiment.settings.augment is not None:
+        reason = "each augments its own batches"
     if reason:
         return OneAfterAnother(experiment, state, start, reason)
     return Batched(experiment, state, start, restored=restored)

@@ -149,12 +149,13 @@ def build_state(
     Where the state is restored next, the checkpoint that the network once started from is not needed.
     """
     config, settings = experiment.config, experiment.settings
-    inputs = experiment.splits["train"].inputs
+    inputs = experiment.splits["train"].network_inputs(slice(1))
+    num_train = len(experiment.splits["train"])
     module = build_network(experiment, model, config.seed, restored=restored)
     report = report_on(config, module, tuple(inputs.shape[1:]), dtype=inputs.dtype)
-    if has_batch_norm(module) and min(settings.batch_size or len(inputs), len(inputs)) == 1:
-        key = ("model",) if len(inputs) == 1 else ("train", "batch_size")
-        problem = f"batch norm needs at least two samples a batch, got 1 of {len(inputs)} training samples."
+    if has_batch_norm(module) and min(settings.batch_size or num_train, num_train) == 1:
+        key = ("model",) if num_train == 1 else ("train", "batch_size")
+        problem = f"batch norm needs at least two samples a batch, got 1 of {num_train} training samples."
         raise problems_of(config, [(key, problem)])
     show(report.render())
     module = module.to(experiment.device)

@@ -9,6 +9,10 @@ from torch import Tensor, nn
 
 from nnzoo.data import Split
 from nnzoo.models.parameters import takes_lengths
+from nnzoo.training.augment import Augment
+
+Batch = tuple[Tensor, ...]
+"""What the model is called with, then the targets."""
 
 # Outputs of one evaluation batch are bounded by the inputs' own size: about this many numbers of input a batch.
 EVAL_NUMBERS = 2**20
@@ -50,3 +54,13 @@ def arguments_of(model: nn.Module, inputs: Tensor, lengths: Tensor | None) -> tu
 def for_model(model: nn.Module, split: Split) -> Split:
     """A split without the lengths that the model does not take."""
     return split if split.lengths is None or takes_lengths(model) else replace(split, lengths=None)
+
+
+def finish(batch: Batch, split: Split, augment: Augment | None) -> Batch:
+    """A batch as the network takes it: augmented, then as far preprocessed as its split leaves to do."""
+    if augment is None and split.finish is None:
+        return batch
+    inputs, *lengths, targets = batch
+    if augment is not None:
+        inputs, targets = augment(inputs, targets, *lengths)
+    return (inputs if split.finish is None else split.finish(inputs), *lengths, targets)

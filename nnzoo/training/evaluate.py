@@ -82,7 +82,8 @@ def evaluate(
     for start in range(0, len(split), size):
         rows = slice(start, start + size)
         targets = split.targets[rows]
-        outputs = model(split.inputs[rows]) if split.lengths is None else model(split.inputs[rows], split.lengths[rows])
+        inputs = split.network_inputs(rows)
+        outputs = model(inputs) if split.lengths is None else model(inputs, split.lengths[rows])
         value = loss(outputs, targets)
         total.add(plain(value), plain(denominator(loss, targets)))
         sums.add(outputs, targets)

@@ -15,7 +15,8 @@ from nnzoo.data import Split
 from nnzoo.errors import DivergedError
 from nnzoo.models import penalised, set_train_mode
 from nnzoo.models.parameters import has_batch_norm
-from nnzoo.training.batches import boundaries, epoch_order, for_model
+from nnzoo.training.augment import Augment
+from nnzoo.training.batches import Batch, boundaries, epoch_order, finish, for_model
 from nnzoo.training.decoding import Decoder
 from nnzoo.training.evaluate import LossSum, evaluate, plain
 from nnzoo.training.losses import denominator
@@ -25,8 +26,6 @@ from nnzoo.training.signals import StopRequest
 from nnzoo.training.state import S, Stepping, TrainState
 
 Status = Literal["completed", "early_stopped", "interrupted"]
-Batch = tuple[Tensor, ...]
-"""What the model is called with, then the targets."""
 MIN_SECONDS_BETWEEN_CHECKPOINTS = 1.0
 REMEDY = "Try a smaller optimizer.lr, or train.clip_grad_norm: 1.0."
 
@@ -47,6 +46,7 @@ class Settings:
         l2: Weight of sum w^2.
         max_seconds: Wall time after which the run ends.
         every_epochs, every_steps, every_seconds: When a checkpoint is due.
+        augment: Changes the batches of training.
     """
 
     epochs: int
@@ -62,6 +62,7 @@ class Settings:
     every_epochs: int | None = 1
     every_steps: int | None = None
     every_seconds: float | None = None
+    augment: Augment | None = None
 
 
 class CheckpointTimer(Generic[S]):
@@ -183,7 +184,8 @@ def train_epoch(
     while state.batch < len(batches):
         group = batches[state.batch : state.batch + settings.accumulate]
         state.lr = state.schedule.lr
-        train_step(state, [take(split, order, start_, end) for start_, end in group], weights, settings)
+        taken = (take(split, order, start_, end) for start_, end in group)
+        train_step(state, [finish(batch, split, settings.augment) for batch in taken], weights, settings)
         state.step += 1
         state.batch += len(group)
         state.schedule.after_step()

@@ -14,7 +14,7 @@ from nnzoo.data import Split
 from nnzoo.errors import DivergedError
 from nnzoo.models import set_train_mode
 from nnzoo.models.parameters import has_batch_norm
-from nnzoo.training.batches import boundaries, epoch_order, eval_batch_size, for_model
+from nnzoo.training.batches import boundaries, epoch_order, eval_batch_size, finish, for_model
 from nnzoo.training.decoding import Decoder
 from nnzoo.training.evaluate import LossSum
 from nnzoo.training.loop import REMEDY, CheckpointTimer, Settings, out_of_time, shrink
@@ -115,10 +115,10 @@ def train_epoch(
 def take(split: Split, order: Tensor | None, start: int, end: int) -> tuple[Tensor, Tensor]:
     """The inputs (K, B, *) and targets (K, B, *) of a batch; without the K where all get the same, in its own order."""
     if order is None:
-        return split.inputs[start:end], split.targets[start:end]
+        return split.network_inputs(slice(start, end)), split.targets[start:end]
     index = order[:, start:end]
     flat = index.reshape(-1)
-    inputs, targets = split.inputs.index_select(0, flat), split.targets.index_select(0, flat)
+    inputs, targets = finish((split.inputs.index_select(0, flat), split.targets.index_select(0, flat)), split, None)
     return inputs.view(*index.shape, *inputs.shape[1:]), targets.view(*index.shape, *targets.shape[1:])
 
 
@@ -170,7 +170,7 @@ def evaluate(state: ReplicaState, split: Split, sums: ReplicaSums, *, batch_size
     split = for_model(state.replicas.network, split)
     size = max(batch_size, eval_batch_size(split.inputs, batch_size) // state.replicas.count)
     for start in range(0, len(split), size):
-        outputs = state.replicas(split.inputs[start : start + size], shared=True)
+        outputs = state.replicas(split.network_inputs(slice(start, start + size)), shared=True)
         targets = split.targets[start : start + size]
         targets = targets.expand(len(outputs), *targets.shape)
         losses, counts = losses_of(state.loss, outputs, targets)

@@ -87,7 +87,7 @@ def test_a_shipped_config_is_shown_whole(capsys: pytest.CaptureFixture[str]) -> 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["modls"], "list: 'modls' is not a kind. Did you mean 'models'? (models, data, initializers,"),
+        (["modls"], "list: 'modls' is not a kind. Did you mean 'models'? (models, data, augmentations,"),
         (["models", "mpl"], "list: 'mpl' is not among models. Did you mean 'mlp'? (perceptron, linear, mlp,"),
         (["models", "custom"], "list: 'custom' is not among models."),
         (["initializers", "glorot"], "list: 'glorot' is not among initializers. Did you mean 'xavier_uniform'? (auto,"),

@@ -61,6 +61,9 @@ GOOD = [
     "{data: digits, model: mlp, train: {batch_size: full, early_stopping: null, metrics: [f1], device: 'cuda:1'}}",
     "{data: digits, model: mlp, preprocess: {pca: {n_components: 3}, scale_target: auto}}",
     "{data: {name: random, shape: [3]}, model: {name: linear, freeze: backbone}}",
+    "{data: digits, model: mlp, augment: [noise, {name: rotation, degrees: [-5, 9]}, {name: random_crop, padding: 2}]}",
+    "{data: {name: image_folder, path: x, size: [3, 4], channels: 1}, model: mlp}",
+    "{data: {name: mnist, classes: [3, '8']}, model: mlp}",
 ]
 BAD = [
     "{data: digits}",
@@ -81,7 +84,10 @@ BAD = [
     "{data: digits, model: mlp, train: {device: gpu}}",
     "{data: digits, model: mlp, seed: -1}",
     "{data: digits, model: mlp, name: ../evil}",
-    "{data: digits, model: mlp, augment: [noise]}",
+    "{data: digits, model: mlp, augment: [noisy]}",
+    "{data: digits, model: mlp, augment: noise}",
+    "{data: digits, model: mlp, augment: [random_crop]}",
+    "{data: digits, model: mlp, augment: [{name: rotation, degrees: 3, fil: 1}]}",
 ]
 
 

@@ -113,7 +113,13 @@ def test_mistakes_in_the_data(line: str, message: str, tmp_path: Path) -> None:
             "loss:",
             "loss: expected a name or a mapping with a name, got null. Leave the key out for its default. (auto,",
         ),
-        ("augment: [noise]", "augment: expected an empty list, got a list. (augmentation is not available yet)"),
+        (
+            "augment: [noisy]",
+            "augment.0: 'noisy' is not an augmentation. Did you mean 'noise'? (horizontal_flip, random_crop,",
+        ),
+        ("augment: noise", "augment: expected a list, got 'noise'."),
+        ("augment: [random_crop]", "augment.0.padding: missing; it must be given. (pixels: on every side;"),
+        ("augment: [{name: erasing, value: red}]", "augment.0.value: expected a number or random, got 'red'."),
         ("preprocess: {pca: 3}", "preprocess.pca: expected a mapping or null, got 3. (n_components, whiten)"),
         (
             "preprocess: {scale_target: yes}",

@@ -27,6 +27,10 @@ REQUIRED: dict[str, dict[str, Any]] = {
         "missing": ["", -1],
         "replace": {"t": 0},
     },
+    "image_folder": {"path": "photos", "size": [24, 32]},
+    "random_crop": {"padding": [2, 3]},
+    "rotation": {"degrees": 15},
+    "color_jitter": {"brightness": 0.2},
     "constant-init": {"val": 0.5},
     "values": {"values": [[1, 2.5e-7], [3, -4e20]]},
     "step": {"step_size": 3},
@@ -53,6 +57,9 @@ def named(kind: str, name: str) -> dict[str, Any]:
     if kind == "activations":
         words["model"]["layers"] = [{"units": 2, "activation": section}]
         words["model"]["freeze"] = "hidden.*" if name == "step" else []
+    elif kind == "augmentations":
+        words["data"] = "mnist"
+        words["augment"] = [section]
     elif kind == "initializers" and name == "values":
         words["model"]["layers"] = [{"units": 2, "init": section}]
     elif kind == "initializers":

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
 import pytest
 
 import nnzoo
+from nnzoo.config import load_config
+from nnzoo.config.data import TorchvisionSet
 from nnzoo.config.shipped import shipped_configs
 
+REAL = os.environ.get("NNZOO_TEST_DATA", "")
+"""A folder that holds the files of each downloaded set in a folder of its name."""
+DOWNLOADED = {name for name in shipped_configs() if isinstance(load_config(name).data, TorchvisionSet)}
 HEADER = re.compile(
     r"(?P<split>Test|Train) (?P<metric>\w+) [\d.]+ \((?P<low>[\d.]+) to (?P<high>[\d.]+), seeds 0 to 4\), "
     r"baseline (?P<baseline>\d+\.\d+)"
@@ -20,7 +26,7 @@ SLACK = 0.03
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", shipped_configs())
+@pytest.mark.parametrize("name", [name for name in shipped_configs() if name not in DOWNLOADED])
 def test_a_config_reaches_what_its_header_says(name: str, tmp_path: Path) -> None:
     header = shipped_configs()[name].read_text().split("\n")[0]
     claim = HEADER.search(header)
@@ -30,6 +36,21 @@ def test_a_config_reaches_what_its_header_says(name: str, tmp_path: Path) -> Non
     low, high, baseline = (float(claim[key]) for key in ("low", "high", "baseline"))
     slack = SLACK * max(high, baseline)
     assert low - slack <= reached <= high + slack
+
+
+@pytest.mark.slow
+@pytest.mark.data
+@pytest.mark.skipif(not REAL, reason="NNZOO_TEST_DATA names no folder")
+@pytest.mark.parametrize("name", sorted(DOWNLOADED))
+def test_a_config_of_downloaded_data_is_on_its_way_after_an_epoch(name: str, tmp_path: Path) -> None:
+    """Minutes of training are too long for a test; an epoch has to come within 6 points of the end."""
+    header = shipped_configs()[name].read_text().split("\n")[0]
+    claim = re.search(r"Test accuracy ([\d.]+) \(seed 0\)", header)
+    assert claim, header
+    root = Path(REAL) / load_config(name).data.name
+    changes = {"data.root": str(root), "data.download": False, "train.epochs": 1}
+    run = nnzoo.train(name, overrides=changes, runs_dir=tmp_path, quiet=True)
+    assert run.metrics["test/accuracy"] >= float(claim[1]) - 0.06
 
 
 def test_digits_stop_early_above_97_percent(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from nnzoo.config.base import ByName
 from nnzoo.config.data.arrays import Arrays
 from nnzoo.config.data.base import PATH_FIELDS, Files, Source, Split
 from nnzoo.config.data.bundled import BreastCancer, Diabetes, Digits, Iris, Wine
+from nnzoo.config.data.images import Cifar10, Cifar100, FashionMnist, ImageFolder, Kmnist, Mnist, Svhn, TorchvisionSet
 from nnzoo.config.data.series import Series
 from nnzoo.config.data.tables import Csv
 from nnzoo.config.data.text import Text
@@ -20,11 +21,13 @@ __all__ = [
     "DataSection",
     "Files",
     "Gate",
+    "ImageFolder",
     "Random",
     "Series",
     "Source",
     "Split",
     "Text",
+    "TorchvisionSet",
 ]
 
 DataSection = Annotated[
@@ -41,8 +44,15 @@ DataSection = Annotated[
     | Wine
     | BreastCancer
     | Diabetes
+    | Mnist
+    | FashionMnist
+    | Kmnist
+    | Cifar10
+    | Cifar100
+    | Svhn
     | Arrays
     | Csv
+    | ImageFolder
     | Text
     | Series,
     Field(discriminator="name"),

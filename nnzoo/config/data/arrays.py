@@ -32,4 +32,5 @@ class Arrays(Files):
             has_val=True if self.val_path else None,
             has_test=True if self.test_path else None,
             normalize="none" if self.layout == "tokens" else "standardize",
+            pixels=None,
         )

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 from nnzoo.config.base import Count, Probability, Section, Seed
 from nnzoo.config.facts import Facts
 
-PATH_FIELDS = ("path", "val_path", "test_path")
+PATH_FIELDS = ("path", "val_path", "test_path", "root")
 """Fields of sources that name files: relative to the config's folder, absolute in a run, a bare name in an artifact."""
 
 FilePath = Annotated[str, Field(min_length=1)]

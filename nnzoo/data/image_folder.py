@@ -1,0 +1,237 @@
+"""Your own images: a folder a class, or such folders inside of train, val and test."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import zip_longest
+from pathlib import Path
+from statistics import median_low
+from typing import Literal
+
+import torch
+
+from nnzoo.data.dataset import Dataset, Split
+from nnzoo.data.image_cache import Cache, choose_cache, decode_all
+from nnzoo.data.image_reader import ImageReader, class_folders
+from nnzoo.data.images import Channels, each_in_parallel, list_images, probe
+from nnzoo.data.split import Division
+from nnzoo.errors import DataError
+
+log = logging.getLogger("nnzoo")
+
+SPLITS = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+    "testing": "test",
+}
+"""What a folder that is a split may be called, in lower case."""
+LARGEST_KEPT = 256
+"""Images of a common size are kept at it up to this many pixels a side; larger ones are made smaller."""
+SQUARES = (32, 64, 128)
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class _Files:
+    """The files of a split and the class of each."""
+
+    paths: list[Path]
+    labels: list[int]
+
+    def take(self, rows: Sequence[int]) -> _Files:
+        return _Files([self.paths[row] for row in rows], [self.labels[row] for row in rows])
+
+
+def load_image_folder(
+    *,
+    path: str | Path,
+    val_path: str | Path | None = None,
+    test_path: str | Path | None = None,
+    limit: int | None = None,
+    size: Literal["auto"] | int | tuple[int, ...] = "auto",
+    channels: Literal["auto"] | Channels = "auto",
+    cache: Cache | Literal["auto"] = "auto",
+    strict: bool = False,
+    division: Division | None = None,
+) -> Dataset:
+    """Find the images, divide them, and decode each once.
+
+    They are divided by their names, before any is decoded: images that don't fit into memory are then written to the
+    cache of their split.
+
+    Args:
+        path: A folder of class folders, or of `train`, `val` and `test` with class folders in each; or a glob pattern
+            that matches class folders. Images are found in the folders below them too.
+        val_path: Such a folder for the val split.
+        test_path: Such a folder for the test split.
+        limit: Take this many images of each split, from one class after the other.
+        size: Side of a square, or (H, W). "auto": the size that more than half of the training images have, up to
+            256 x 256; else the largest square of 32, 64 and 128 that is not larger than most images.
+        channels: "auto": 1 if all training images are grey, by their headers.
+        cache: "memory", "disk", or "auto" by what the images take.
+        strict: Refuse images that can't be decoded; else they are named and left out.
+        division: How splits are divided off that the folders don't give.
+
+    Returns:
+        Images (N, C, H, W) uint8; classes are the names of the training folders, sorted, numbers as numbers.
+
+    Raises:
+        DataError: Folders that are missing, without images, of one class or of an unknown one, or broken images.
+        RunError: The cache can't be written.
+    """
+    given = _given_splits(Path(path), {"val": val_path, "test": test_path})
+    found = {name: _list_classes(Path(folder)) for name, folder in given.items()}
+    classes = tuple(found["train"])
+    if len(classes) < 2:
+        raise DataError(
+            f"has one class only (got the folder {classes[0]}; at least two, a folder each).", where=str(given["train"])
+        )
+    files = {name: _number(images, classes, limit, where=str(given[name])) for name, images in found.items()}
+    if division is not None:
+        labels = torch.tensor(files["train"].labels)
+        rows = division.rows(len(labels), classes=labels, class_names=classes, given=files)
+        files |= {name: files["train"].take(part.tolist()) for name, part in rows.items()}
+    files = {name: files[name] for name in ("train", "val", "test") if name in files}
+    shape = _choose_shape(files["train"].paths, size, channels)
+    kept_in = choose_cache(cache, sum(len(split.paths) for split in files.values()), shape)
+    splits, paths = {}, list[str]()
+    for name, part in files.items():
+        split = _decode(part, shape, kept_in, strict=strict, title=name)
+        assert split.rows is not None
+        splits[name] = replace(split, rows=split.rows + len(paths))
+        paths += map(str, part.paths)
+    lost = set(range(len(classes))) - set(splits["train"].targets.tolist())
+    if lost:
+        names = ", ".join(classes[index] for index in sorted(lost))
+        raise DataError(f"no training image of {names} can be read.", where=str(given["train"]))
+    log.info("%d images of %d x %d, %d channels", sum(map(len, splits.values())), shape[1], shape[2], shape[0])
+    return Dataset(
+        splits,
+        task="classification",
+        layout="image",
+        classes=classes,
+        choices={"size": shape[1:], "channels": shape[0], "cache": kept_in},
+        sample_names=paths,
+        reader=ImageReader(),
+        divisible=False,
+    )
+
+
+def _given_splits(path: Path, others: Mapping[str, str | Path | None]) -> dict[str, Path]:
+    """The folder of each split that there is: "train" always."""
+    own = _own_splits(path)
+    splits = own or {"train": path}
+    for name, other in others.items():
+        if other is not None and name in own:
+            raise DataError(
+                f"holds a {name} split of its own ({own[name].name}) and {name}_path gives another ({other}). "
+                "Remove one of them.",
+                where=str(path),
+            )
+        if other is not None:
+            # A folder of splits may be named for one of them.
+            splits[name] = _own_splits(Path(other)).get(name, Path(other))
+    return splits
+
+
+def _own_splits(path: Path) -> dict[str, Path]:
+    """The folders of a folder that are splits; none, if there is no train with folders of images in it."""
+    if not path.is_dir():
+        return {}
+    folders = {name: folder for name, (folder, *_) in class_folders(path).items()}
+    named = [(SPLITS[name.lower()], folder) for name, folder in folders.items() if name.lower() in SPLITS]
+    splits = dict(named)
+    if "train" not in splits or not any(map(list_images, _folders_in(splits["train"]))):
+        return {}
+    for split, folder in named:
+        if splits[split] != folder:
+            raise DataError(
+                f"holds two {split} splits: {folder.name} and {splits[split].name}. Remove one.", where=str(path)
+            )
+    strange = [name for name, folder in folders.items() if name.lower() not in SPLITS and list_images(folder)]
+    if strange:
+        raise DataError(
+            f"holds {splits['train'].name}, which is a split, and {', '.join(strange)} beside it. "
+            "Move what is no split away.",
+            where=str(path),
+        )
+    return splits
+
+
+def _folders_in(path: Path) -> list[Path]:
+    return [folder for folders in class_folders(path).values() for folder in folders]
+
+
+def _list_classes(path: Path) -> dict[str, list[Path]]:
+    """The images of each class folder."""
+    folders = class_folders(path)
+    if not folders:
+        raise DataError(
+            "has no class folders. Put the images of each class into a folder of its name.", where=str(path)
+        )
+    images = {name: [file for each in same for file in list_images(each)] for name, same in folders.items()}
+    if not any(images.values()):
+        raise DataError("there are no images in its folders.", where=str(path))
+    for name, files in images.items():
+        if not files:
+            raise DataError("a class folder without images. Fill it, or remove it.", where=str(folders[name][0]))
+    return images
+
+
+def _number(images: Mapping[str, Sequence[Path]], classes: Sequence[str], limit: int | None, *, where: str) -> _Files:
+    """Files with the index of their class; with a limit, those of one class after the other."""
+    for name in images:
+        if name not in classes:
+            raise DataError(f"is no class of the train split (allowed {', '.join(classes)}).", where=f"{where}/{name}")
+    index = {name: number for number, name in enumerate(classes)}
+    if limit is None:
+        taken = [(file, index[name]) for name, files in images.items() for file in files]
+    else:
+        in_turn = zip_longest(*([(file, index[name]) for file in files] for name, files in images.items()))
+        taken = sorted([pair for turn in in_turn for pair in turn if pair][:limit], key=lambda pair: pair[1])
+    return _Files([file for file, _ in taken], [label for _, label in taken])
+
+
+def _choose_shape(
+    paths: Sequence[Path], size: Literal["auto"] | int | tuple[int, ...], channels: Literal["auto"] | Channels
+) -> tuple[Channels, int, int]:
+    """(C, H, W) by the words and, where they leave it open, by the headers of the training images."""
+    probes = []
+    if size == "auto" or channels == "auto":
+        probes = [found for found in each_in_parallel(probe, paths, title="looking at images") if found is not None]
+        if not probes:
+            raise DataError("none of the images can be read.", where=str(paths[0].parent))
+    if channels == "auto":
+        channels = 1 if all(found.is_grey for found in probes) else 3
+    if isinstance(size, tuple):
+        height, width = size
+        return channels, height, width
+    if size != "auto":
+        return channels, size, size
+    (common, count), *_ = Counter((found.height, found.width) for found in probes).most_common(1)
+    if 2 * count > len(probes) and max(common) <= LARGEST_KEPT:
+        return channels, *common
+    typical = median_low(min(found.height, found.width) for found in probes)
+    side = max((square for square in SQUARES if square <= typical), default=SQUARES[0])
+    return channels, side, side
+
+
+def _decode(files: _Files, shape: tuple[Channels, int, int], cache: Cache, *, strict: bool, title: str) -> Split:
+    decoded = decode_all(files.paths, shape, cache, title=f"decoding {title}")
+    if decoded.broken:
+        shown = [f"{files.paths[row]}: {reason}" for row, reason in decoded.broken.items()]
+        more = f" and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else ""
+        listed = f"{'; '.join(shown[:_SHOWN])}{more}"
+        count = f"{len(shown)} of {len(files.paths)} images of the {title} split can't be read"
+        if strict or len(shown) == len(files.paths):
+            raise DataError(f"{count}: {listed}. Remove them, or set `strict: false` to leave them out.", where="data")
+        log.warning("warning: %s and are left out: %s", count, listed)
+    rows = torch.tensor([row for row in range(len(files.paths)) if row not in decoded.broken])
+    return Split(decoded.images, torch.tensor(files.labels)[rows], rows=rows)

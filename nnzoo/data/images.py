@@ -1,0 +1,198 @@
+"""Decoding image files: jpg, png and what else Pillow opens, each to (C, H, W) bytes of one size.
+
+Files are data and never code: formats that Pillow hands to other programs are not opened, and neither are images of so
+many pixels that decoding them would fill the memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import struct
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+T = TypeVar("T")
+Channels = Literal[1, 3]
+
+log = logging.getLogger("nnzoo")
+
+MAX_PIXELS = 2**27
+"""An image of more would take 400 MB to decode."""
+_REFUSED = ("EPS", "PDF", "WMF", "MPEG", "HDF5", "GRIB", "BUFR", "FITS")
+"""Formats that are drawn by other programs, or that Pillow only knows by name."""
+_CHUNK = 256
+
+
+class Probe(NamedTuple):
+    """What the header of an image file tells.
+
+    Attributes:
+        height: Rows, as it is to be looked at.
+        width: Columns.
+        is_grey: Whether it has no colours.
+    """
+
+    height: int
+    width: int
+    is_grey: bool
+
+
+def suffixes() -> frozenset[str]:
+    """Those of image files, in lower case."""
+    from PIL import Image
+
+    known = Image.registered_extensions()
+    return frozenset(suffix for suffix, name in known.items() if name in Image.OPEN and name not in _REFUSED)
+
+
+def list_images(folder: Path) -> list[Path]:
+    """The image files in a folder and the folders in it, by suffix and sorted; hidden ones left out."""
+    kinds = suffixes()
+    found = []
+    for place, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [
+            Path(place, name) for name in files if not name.startswith(".") and Path(name).suffix.lower() in kinds
+        ]
+    return sorted(found)
+
+
+def decode(source: Path | IO[bytes], size: tuple[int, int], channels: Channels) -> NDArray[np.uint8]:
+    """An image as (C, H, W) bytes.
+
+    The first frame, turned as its EXIF orientation says, transparent pixels laid on white, 16 bits brought to 8, then
+    resized bilinearly with antialiasing, each side to its size.
+
+    Args:
+        source: The file.
+        size: (H, W).
+        channels: 1: grey, 3: RGB.
+
+    Raises:
+        ValueError: It is no image, is damaged, or has too many pixels; the message is the reason.
+    """
+    height, width = size
+    with _opened(source) as image:
+        if image.format == "JPEG":
+            # Large ones are decoded at 1/2, 1/4 or 1/8 of their size, as long as twice what is needed is left.
+            image.draft(None, (2 * max(size), 2 * max(size)))
+        pixels = _to_bytes(_turned(image), channels)
+        if pixels.size != (width, height):
+            pixels = pixels.resize((width, height), _bilinear())
+        array = np.array(pixels)
+        return array[None] if array.ndim == 2 else np.ascontiguousarray(array.transpose(2, 0, 1))
+
+
+def probe(path: Path) -> Probe | None:
+    """Size and kind of an image, without decoding it; None if it can't be read."""
+    try:
+        with _opened(path) as image:
+            width, height = image.size
+            orientation = 1
+            with contextlib.suppress(*_EXIF_DAMAGE):
+                orientation = image.getexif().get(0x0112, 1)
+            if orientation in (5, 6, 7, 8):
+                width, height = height, width
+            return Probe(height, width, _is_grey(image))
+    except ValueError:
+        return None
+
+
+_EXIF_DAMAGE = (SyntaxError, TypeError, ValueError, KeyError, IndexError, struct.error)
+"""What damaged EXIF raises. The image itself may be whole."""
+
+
+@contextlib.contextmanager
+def _opened(source: Path | IO[bytes]) -> Iterator[Image.Image]:
+    """Opens an image; whatever goes wrong while it is open is a ValueError with the reason."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        Image.init()
+        formats = [name for name in Image.OPEN if name not in _REFUSED]
+        with Image.open(source, formats=formats) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise ValueError(f"it has {image.width} x {image.height} pixels, which are too many")
+            yield image
+    except UnidentifiedImageError:
+        raise ValueError("it is no image, or its beginning is damaged") from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise ValueError("it has too many pixels") from None
+    except Exception as error:  # a decoder may raise anything on a damaged file
+        raise ValueError(str(error).split("\n")[0].rstrip(".") or type(error).__name__) from error
+
+
+def _bilinear() -> Any:
+    from PIL import Image
+
+    return Image.Resampling.BILINEAR
+
+
+def _turned(image: Image.Image) -> Image.Image:
+    from PIL import ImageOps
+
+    try:
+        return ImageOps.exif_transpose(image)
+    except _EXIF_DAMAGE:
+        image.load()
+        return image
+
+
+def _is_grey(image: Image.Image) -> bool:
+    if image.mode in ("P", "PA"):
+        palette = np.array(image.getpalette("RGB") or [0, 0, 0]).reshape(-1, 3)
+        return bool((palette == palette[:, :1]).all())
+    return image.mode in ("1", "L", "LA", "La", "I", "F") or image.mode.startswith("I;16")
+
+
+def _to_bytes(image: Image.Image, channels: Channels) -> Image.Image:
+    """An image of mode L or RGB."""
+    from PIL import Image
+
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        # Pillow's own conversion cuts off what is above 255.
+        values, most = np.asarray(image).astype(np.float64), 1.0 if image.mode == "F" else 65535.0
+        if not (values.min() >= 0 and values.max() <= most):
+            raise ValueError(f"its values are {values.min():g} to {values.max():g}, and not within 0 to {most:g}")
+        image = Image.fromarray((values * (255 / most)).round().astype(np.uint8))
+    elif image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+        if image.mode == "La":
+            image = image.convert("LA")
+        above = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", above.size, "white"), above).convert("RGB")
+    return image.convert("L" if channels == 1 else "RGB")
+
+
+def each_in_parallel(work: Callable[[Path], T], paths: Sequence[Path], *, title: str) -> Iterator[T]:
+    """The results of work on each file, in order, by as many threads as there are cores, with a bar on a terminal."""
+    from PIL import Image
+    from tqdm import tqdm
+
+    Image.init()  # before there are threads: it imports the decoders
+    quiet = not (sys.stderr.isatty() and any(type(handler) is logging.StreamHandler for handler in log.handlers))
+    with warnings.catch_warnings(), ThreadPoolExecutor(_num_threads()) as pool:
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        with tqdm(total=len(paths), desc=title, disable=quiet, leave=False, file=sys.stderr, mininterval=0.2) as bar:
+            # Not all at once: what is decoded and not yet taken would fill the memory.
+            for start in range(0, len(paths), _CHUNK):
+                for result in pool.map(work, paths[start : start + _CHUNK]):
+                    yield result
+                    bar.update()
+
+
+def _num_threads() -> int:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, 16)

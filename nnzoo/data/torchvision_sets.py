@@ -1,0 +1,334 @@
+"""The image sets that torchvision knows, in its own layout on disk: MNIST and its kin, CIFAR, SVHN.
+
+Files are found where torchvision puts them below a root, or in the root itself, and recognised by what is in them, not
+by name or checksum: gzipped or raw. What is missing is downloaded by torchvision's own code, from its addresses, with
+its checksums. The pickles of CIFAR are read by an unpickler that can make arrays, lists and dicts, and nothing else.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import math
+import pickle
+import tarfile
+import urllib.error
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any, Literal, NamedTuple, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nnzoo.data.dataset import Dataset, Split
+from nnzoo.data.image_reader import ImageReader
+from nnzoo.errors import DataError
+
+_DAMAGE = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, IndexError, zlib.error, MemoryError)
+"""What reading a truncated or overwritten file raises, by the place of the damage."""
+
+_GZIP = b"\x1f\x8b"
+_LARGEST = 2**33
+"""Bytes that an idx file may claim to hold."""
+
+
+class _Place(NamedTuple):
+    """Where the files of a set may be.
+
+    Attributes:
+        folders: In the order in which they are looked into.
+        archive: A .tar.gz in one of them that holds all files; empty where there is none.
+    """
+
+    folders: tuple[Path, ...]
+    archive: str
+
+    def candidates(self, name: str) -> list[Path]:
+        """Every path where a file is looked for."""
+        if self.archive:
+            return [*(folder / name for folder in self.folders), *(folder / self.archive for folder in self.folders)]
+        return [folder / f"{name}{end}" for folder in self.folders for end in ("", ".gz")]
+
+    def find(self, name: str) -> Path | None:
+        """The file of a name, or the archive that it should be in."""
+        return next((path for path in self.candidates(name) if path.is_file()), None)
+
+    def path(self, name: str) -> Path:
+        """The same, for a file that has to be there."""
+        path = self.find(name)
+        if path is None:
+            looked = ", ".join(str(candidate) for candidate in self.candidates(name))
+            raise DataError(
+                f"there is no such file. Set `download: true`, or put it into one of these places: {looked}.",
+                where=name,
+            )
+        return path
+
+    def open(self, name: str) -> IO[bytes]:
+        """A file as it was before gzip, which its first bytes tell; of an archive the member."""
+        path = self.path(name)
+        if self.archive and path.name == self.archive:
+            with tarfile.open(path) as tar:
+                entry = next((each for each in tar if each.isfile() and each.name.split("/")[-1] == name), None)
+                stream = tar.extractfile(entry) if entry else None
+                if stream is None:
+                    raise ValueError(f"it holds no {name}")
+                return io.BytesIO(stream.read())
+        with path.open("rb") as file:
+            is_packed = file.read(2) == _GZIP
+        return cast("IO[bytes]", gzip.open(path)) if is_packed else path.open("rb")
+
+
+class _Layout(NamedTuple):
+    """Where the files of a set are, and how they are read.
+
+    Attributes:
+        torchvision: The class of torchvision.datasets.
+        folders: Below the root.
+        files: Of each split, those that belong together.
+        read: Images (N, C, H, W) uint8 and labels (N,) int64 of files for images of a shape.
+        archive: As of `_Place`.
+    """
+
+    torchvision: str
+    folders: tuple[str, ...]
+    files: Mapping[str, tuple[str, ...]]
+    read: Callable[[_Place, Sequence[str], tuple[int, int, int]], tuple[Tensor, Tensor]]
+    archive: str = ""
+
+
+def load_torchvision_set(
+    name: str,
+    *,
+    class_names: Sequence[str],
+    shape: tuple[int, int, int],
+    root: str | Path | None = None,
+    download: bool = True,
+    classes: Sequence[str] | None = None,
+    limit: int | None = None,
+) -> Dataset:
+    """Read a set, or what is there of it.
+
+    Args:
+        name: mnist, fashion_mnist, kmnist, cifar10, cifar100 or svhn.
+        class_names: All classes in the order of the labels.
+        shape: (C, H, W) of an image.
+        root: Where torchvision puts its files, or the folder that holds them; None: `data` in the current folder.
+        download: Fetch what is missing.
+        classes: Those to keep, in the order of their indices.
+        limit: Take the first samples of each split, this many.
+
+    Returns:
+        Images (N, C, H, W) uint8 and the official test split.
+
+    Raises:
+        DataError: Files that are missing (the paths looked at are named), can't be fetched, are damaged or another set.
+    """
+    layout, base = LAYOUTS[name], Path("data" if root is None else root).expanduser()
+    place = _Place(tuple(base / folder for folder in layout.folders), layout.archive)
+    if download and any(place.find(file) is None for files in layout.files.values() for file in files):
+        _download(layout, base)
+    kept = tuple(class_names if classes is None else classes)
+    splits = {}
+    for split, files in layout.files.items():
+        images, labels = layout.read(place, files, shape)
+        where = str(place.path(files[-1]))
+        if bool(((labels < 0) | (labels >= len(class_names))).any()):
+            raise DataError(f"holds labels that are no class of {name} (got up to {int(labels.max())}).", where=where)
+        splits[split] = _select(Split(images, labels), [class_names.index(each) for each in kept], limit)
+        if len(splits[split]) == 0:
+            raise DataError(f"holds no sample of {', '.join(kept)}.", where=where)
+    return Dataset(splits, task="classification", layout="image", classes=kept, reader=ImageReader())
+
+
+def _select(split: Split, labels: list[int], limit: int | None) -> Split:
+    """The first samples of some labels, which become 0, 1, .. in their order."""
+    wanted = torch.tensor(labels)
+    index = torch.full((int(max(wanted.max(), split.targets.max())) + 1,), -1)
+    index[wanted] = torch.arange(len(labels))
+    targets = index[split.targets]
+    rows = (targets >= 0).nonzero().flatten()[:limit]
+    if len(rows) == len(split):
+        return Split(split.inputs, targets)
+    return Split(split.inputs.index_select(0, rows), targets[rows])
+
+
+def _read_idx(place: _Place, files: Sequence[str], shape: tuple[int, int, int]) -> tuple[Tensor, Tensor]:
+    images, image_path = _read_idx_file(place, files[0], num_axes=3)
+    labels, label_path = _read_idx_file(place, files[1], num_axes=1)
+    if images.shape[1:] != shape[1:]:
+        raise DataError(
+            f"holds images of another size (got {tuple(images.shape[1:])}; allowed {shape[1:]}).", where=str(image_path)
+        )
+    if len(images) != len(labels):
+        raise DataError(
+            f"holds {len(labels)} labels for the {len(images)} images of {image_path}.", where=str(label_path)
+        )
+    return images.unsqueeze(1), labels.long()
+
+
+def _read_idx_file(place: _Place, name: str, *, num_axes: int) -> tuple[Tensor, Path]:
+    """An idx file of bytes: 0, 0, 8, the number of axes, their sizes as big-endian int32, the values (LeCun)."""
+    path = place.path(name)
+    try:
+        with place.open(name) as stream:
+            magic = stream.read(4)
+            if magic != bytes((0, 0, 8, num_axes)):
+                raise ValueError(f"it does not begin as an idx file of {num_axes} axes does")
+            sizes = np.frombuffer(stream.read(4 * num_axes), dtype=">i4").tolist()
+            count = math.prod(sizes)
+            if len(sizes) < num_axes or min(sizes) < 1 or count > _LARGEST:
+                raise ValueError(f"its sizes are {sizes}")
+            # Not more than what it claims to hold: a gzip of a few kilobytes may unpack to anything.
+            values = stream.read(count + 1)
+            if len(values) != count:
+                raise ValueError(f"it holds {'more' if len(values) > count else 'less'} than its {count} values")
+    except _DAMAGE as error:
+        raise _damaged(path, error) from error
+    tensor = torch.empty(sizes, dtype=torch.uint8)
+    tensor.numpy().reshape(-1)[:] = np.frombuffer(values, dtype=np.uint8)
+    return tensor, path
+
+
+def _damaged(path: Path, error: BaseException) -> DataError:
+    return DataError(f"can't be read: it is damaged or another kind of file ({error}). Get it again.", where=str(path))
+
+
+def _read_cifar(place: _Place, files: Sequence[str], shape: tuple[int, int, int]) -> tuple[Tensor, Tensor]:
+    parts = [_read_cifar_file(place, name, shape) for name in files]
+    return torch.cat([images for images, _ in parts]), torch.cat([labels for _, labels in parts])
+
+
+def _read_cifar_file(place: _Place, name: str, shape: tuple[int, int, int]) -> tuple[Tensor, Tensor]:
+    path = place.path(name)
+    try:
+        with place.open(name) as stream:
+            batch = _ArrayUnpickler(stream, encoding="latin1").load()
+        batch = {key.decode() if isinstance(key, bytes) else key: value for key, value in batch.items()}
+        labels = np.asarray(batch["fine_labels" if "fine_labels" in batch else "labels"])
+        data = batch["data"]
+        if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.shape != (len(labels), math.prod(shape)):
+            raise ValueError(f"its data are no {math.prod(shape)} bytes for each of {len(labels)} labels")
+        if labels.ndim != 1 or labels.dtype.kind not in "iu" or len(labels) == 0:
+            raise ValueError("its labels are no list of numbers")
+    except (*_DAMAGE, pickle.UnpicklingError, tarfile.TarError) as error:
+        raise _damaged(path, error) from error
+    return torch.tensor(data).reshape(-1, *shape), torch.tensor(labels.astype(np.int64))
+
+
+class _ArrayUnpickler(pickle.Unpickler):
+    """Unpickles numbers, texts, lists, dicts and arrays. A pickle that asks for anything else is refused, not run."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        """The few callables that a pickled array is made with, in the spellings of NumPy 1 and 2."""
+        allowed = {
+            # Only ever an argument of `_reconstruct`, which has no use for it here.
+            ("numpy", "ndarray"): None,
+            ("numpy", "dtype"): np.dtype,
+            ("_codecs", "encode"): _encode_latin1,
+            ("multiarray", "_reconstruct"): _empty_array,
+            ("multiarray", "scalar"): _scalar,
+            ("numeric", "_frombuffer"): _array_of,
+        }
+        key = (module.removeprefix("numpy.core.").removeprefix("numpy._core."), name)
+        if key not in allowed:
+            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is no part of an array")
+        return allowed[key]
+
+
+def _empty_array(*_: object) -> NDArray[np.int8]:
+    """What pickled arrays begin as; their state, which is set next, has shape and type."""
+    return np.empty(0, dtype=np.int8)
+
+
+def _scalar(dtype: np.dtype[Any], data: bytes) -> Any:
+    return np.frombuffer(data, dtype=dtype)[0]
+
+
+def _array_of(data: bytes, dtype: np.dtype[Any], shape: tuple[int, ...], order: Literal["C", "F"]) -> NDArray[Any]:
+    return np.frombuffer(data, dtype=dtype).reshape(shape, order=order)
+
+
+def _encode_latin1(text: str, _: str) -> bytes:
+    return text.encode("latin1")
+
+
+def _read_svhn(place: _Place, files: Sequence[str], shape: tuple[int, int, int]) -> tuple[Tensor, Tensor]:
+    from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
+
+    path = place.path(files[0])
+    try:
+        with place.open(files[0]) as stream:
+            found = loadmat(stream, variable_names=["X", "y"])
+        images, labels = found["X"], found["y"].reshape(-1).astype(np.int64)
+        if images.dtype != np.uint8 or images.shape != (*shape[1:], shape[0], len(labels)) or len(labels) == 0:
+            raise ValueError(f"X has shape {images.shape} of {images.dtype} for {len(labels)} labels")
+    except (*_DAMAGE, MatReadError, NotImplementedError) as error:
+        raise _damaged(path, error) from error
+    # (H, W, C, N) -> (N, C, H, W); the digit 0 has label 10.
+    return torch.tensor(np.ascontiguousarray(images.transpose(3, 2, 0, 1))), torch.tensor(labels % 10)
+
+
+def _download(layout: _Layout, root: Path) -> None:
+    """Fetches the files of a set to where torchvision puts them. They are left packed as they come."""
+    from torchvision import datasets
+    from torchvision.datasets.utils import download_url
+
+    known = getattr(datasets, layout.torchvision)
+    if hasattr(known, "resources"):
+        raw = root / layout.torchvision / "raw"
+        wanted = [(raw, name, md5, [f"{mirror}{name}" for mirror in known.mirrors]) for name, md5 in known.resources]
+        wanted = [each for each in wanted if not (raw / each[1].removesuffix(".gz")).is_file()]
+    elif hasattr(known, "split_list"):
+        files = (known.split_list[split] for split in layout.files)
+        wanted = [(root, name, md5, [url]) for url, name, md5 in files]
+    else:
+        wanted = [(root, known.filename, known.tgz_md5, [known.url])]
+    for folder, name, md5, urls in wanted:
+        problems = []
+        for url in urls:
+            try:
+                download_url(url, str(folder), name, md5)
+                break
+            except (OSError, RuntimeError, urllib.error.URLError) as error:
+                problems.append(f"{url}: {error}")
+        else:
+            raise DataError(
+                f"can't be fetched ({'; '.join(problems)}). Put the file there by hand, or set data.root to where it "
+                "is.",
+                where=str(folder / name),
+            )
+
+
+def _idx_layout(torchvision: str) -> _Layout:
+    files = {
+        split: (f"{stem}-images-idx3-ubyte", f"{stem}-labels-idx1-ubyte")
+        for split, stem in (("train", "train"), ("test", "t10k"))
+    }
+    return _Layout(torchvision, (f"{torchvision}/raw", "raw", ""), files, _read_idx)
+
+
+LAYOUTS = {
+    "mnist": _idx_layout("MNIST"),
+    "fashion_mnist": _idx_layout("FashionMNIST"),
+    "kmnist": _idx_layout("KMNIST"),
+    "cifar10": _Layout(
+        "CIFAR10",
+        ("cifar-10-batches-py", ""),
+        {"train": tuple(f"data_batch_{index}" for index in range(1, 6)), "test": ("test_batch",)},
+        _read_cifar,
+        archive="cifar-10-python.tar.gz",
+    ),
+    "cifar100": _Layout(
+        "CIFAR100",
+        ("cifar-100-python", ""),
+        {"train": ("train",), "test": ("test",)},
+        _read_cifar,
+        archive="cifar-100-python.tar.gz",
+    ),
+    "svhn": _Layout("SVHN", ("",), {"train": ("train_32x32.mat",), "test": ("test_32x32.mat",)}, _read_svhn),
+}

@@ -1,0 +1,64 @@
+"""Colours of a batch of images (N, 1 or 3, H, W) in [0, 1], with factors of their own for each; as torchvision's."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+_LUMA = (0.2989, 0.587, 0.114)
+"""ITU-R BT.601, with torchvision's digits."""
+
+
+def jitter(images: Tensor, kind: int, factor: Tensor) -> Tensor:
+    """One of the four changes, by the number that torchvision's ColorJitter gives it.
+
+    Args:
+        images: (N, 1 or 3, H, W).
+        kind: 0 brightness, 1 contrast, 2 saturation, 3 hue; the last two leave grey images as they are.
+        factor: (N, 1, 1, 1) a factor; of hue the turns of the colour wheel.
+    """
+    if kind == 0:
+        return (images * factor).clamp(0, 1)
+    if kind == 1:
+        return _blend(images, grey(images).mean(dim=(2, 3), keepdim=True), factor)
+    if images.shape[1] == 1:
+        return images
+    return _blend(images, grey(images), factor) if kind == 2 else turn_hue(images, factor)
+
+
+def _blend(images: Tensor, others: Tensor, factor: Tensor) -> Tensor:
+    return (factor * images + (1 - factor) * others).clamp(0, 1)
+
+
+def grey(images: Tensor) -> Tensor:
+    """(N, 1, H, W) luma."""
+    if images.shape[1] == 1:
+        return images
+    return sum(weight * images[:, index : index + 1] for index, weight in enumerate(_LUMA))  # type: ignore[return-value]
+
+
+def turn_hue(images: Tensor, turns: Tensor) -> Tensor:
+    """Turns the hue in the HSV cylinder; value and saturation stay.
+
+    A channel is v - (v - low) * max(0, min(k, 4 - k, 1)), k = (n + 6 h) mod 6 with n = 5, 3, 1 for red, green, blue
+    (Smith 1978).
+
+    Args:
+        images: (N, 3, H, W).
+        turns: (N, 1, 1, 1) full turns.
+    """
+    red, green, blue = images.unbind(1)
+    value, low = images.amax(1), images.amin(1)
+    spread = value - low
+    divisor = torch.where(spread > 0, spread, 1.0)
+    sixths = torch.where(
+        value == red,
+        (green - blue) / divisor,
+        torch.where(value == green, 2 + (blue - red) / divisor, 4 + (red - green) / divisor),
+    )
+    turned = sixths + 6 * turns[:, 0]
+    channels = []
+    for n in (5, 3, 1):
+        k = (n + turned) % 6
+        channels.append(value - spread * torch.minimum(k, 4 - k).clamp(0, 1))
+    return torch.stack(channels, dim=1)
