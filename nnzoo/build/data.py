@@ -58,6 +58,7 @@ def facts_of(config: Config, dataset: Dataset) -> Facts:
         normalize=words.normalize,
         scale_target=words.scale_target and dataset.task == "regression",
         num_tokens=dataset.num_tokens,
+        per=dataset.per,
         choices={**words.choices, **dataset.choices},
     )
 

@@ -159,7 +159,9 @@ class Recurrent(Model):
     )
     embedding: Embedding = Field("auto", description=_EMBEDDING)
     pooling: Literal["auto", "last", "mean", "max", "none"] = Field(
-        "auto", description="what the output reads of the states; auto: last; none: an output at every step"
+        "auto",
+        description="what the output reads of the states; none: an output at every step; auto: none where every step "
+        "has a target, else last",
     )
     output: Output = Field(Output(), description="activation, initializer and bias of the last layer")
 
@@ -346,7 +348,7 @@ class Custom(Model):
     """Your own nn.Module, handed to `nnzoo.train(config, model=...)` from Python; a file can't name it."""
 
     python_only = True
-    layouts = frozenset({"features", "sequence", "image", "tokens"})
+    layouts = frozenset({"features", "sequence", "image", "tokens", "tree"})
 
     name: Literal["custom"]
 
@@ -369,13 +371,13 @@ def embedding_size(num_tokens: int) -> int:
     return min(50, round(1.6 * math.pow(num_tokens, 0.56)))
 
 
-def choose(net: Model, layout: str | None, num_tokens: int | None) -> Model:
-    """A model with each `auto` replaced, as far as layout and vocabulary of the inputs are known."""
+def choose(net: Model, layout: str | None, num_tokens: int | None, per: str | None = "sample") -> Model:
+    """A model with each `auto` replaced, as far as layout, vocabulary and what has a target are known."""
     update: dict[str, Any] = {}
     if isinstance(net, Mlp) and net.hidden is None and net.layers is None:
         update["hidden"] = DEFAULT_HIDDEN
-    if isinstance(net, Recurrent) and net.pooling == "auto":
-        update["pooling"] = "last"
+    if isinstance(net, Recurrent) and net.pooling == "auto" and per is not None:
+        update["pooling"] = "none" if per == "step" else "last"
     if isinstance(net, Cnn | Recurrent) and net.embedding == "auto":
         if layout == "tokens" and num_tokens:
             update["embedding"] = embedding_size(num_tokens)

@@ -15,7 +15,7 @@ def resolve(config: Config, facts: Facts) -> Config:
         update={
             "data": _data(config, facts),
             "preprocess": _preprocess(config, facts),
-            "model": model.choose(config.model, facts.layout, facts.num_tokens),
+            "model": model.choose(config.model, facts.layout, facts.num_tokens, facts.per),
             "loss": resolved_loss(config, facts) or config.loss,
             "train": _train(config, facts),
         }
@@ -34,7 +34,8 @@ def _preprocess(config: Config, facts: Facts) -> object:
     known = facts.layout is not None and facts.task is not None
     if config.preprocess.normalize == "auto" and known:
         # One sample minus its own mean is nothing.
-        update["normalize"] = "none" if facts.num_train == 1 or facts.layout == "tokens" else facts.normalize
+        numbers = facts.num_train != 1 and facts.layout not in ("tokens", "tree")
+        update["normalize"] = facts.normalize if numbers else "none"
     if config.preprocess.scale_target == "auto" and known:
         update["scale_target"] = facts.scale_target
     return config.preprocess.model_copy(update=update)

@@ -70,7 +70,7 @@ def _preprocess(config: Config, facts: Facts) -> Iterator[Problem]:
                 ("preprocess", "pca", "n_components"),
                 f"expected at most {columns}, one a column of the inputs, got {steps.pca.n_components}.",
             )
-    if facts.layout == "tokens" and (steps.normalize not in ("auto", "none") or steps.pca or steps.zca):
+    if facts.layout in ("tokens", "tree") and (steps.normalize not in ("auto", "none") or steps.pca or steps.zca):
         yield ("preprocess",), "tokens are names, not amounts: they can't be normalized or rotated. Leave it out."
     if steps.scale_target is True and facts.task in ("classification", "multilabel"):
         yield ("preprocess", "scale_target"), "classes have no scale. It is for regression."
@@ -79,10 +79,17 @@ def _preprocess(config: Config, facts: Facts) -> Iterator[Problem]:
 def _loss(config: Config, facts: Facts) -> Iterator[Problem]:
     chosen = config.loss
     if facts.task and facts.task not in chosen.tasks:
-        fitting = [name for name, tasks in _losses() if facts.task in tasks]
+        fitting = [name for name, member in _losses() if facts.task in member.tasks]
         yield (
             ("loss",),
             f"{chosen.name} is not for {facts.task}, which this data is. Fitting: {', '.join(fitting)}.",
+        )
+    elif facts.per in ("step", "node") and not chosen.at_positions:
+        fitting = [name for name, member in _losses() if facts.task in member.tasks and member.at_positions]
+        yield (
+            ("loss",),
+            f"{chosen.name} needs a target for every output, and this data has {facts.per}s without one. "
+            f"Fitting: {', '.join(fitting)}.",
         )
     if isinstance(chosen, loss.WeightedLoss) and isinstance(chosen.class_weights, tuple) and facts.num_classes:
         given = len(chosen.class_weights)
@@ -90,12 +97,12 @@ def _loss(config: Config, facts: Facts) -> Iterator[Problem]:
             yield ("loss", "class_weights"), f"expected {facts.num_classes} numbers, one a class, got {given}."
 
 
-def _losses() -> Iterator[tuple[str, frozenset[str]]]:
+def _losses() -> Iterator[tuple[str, type[loss.Loss]]]:
     from nnzoo.config.base import members
 
     for name, member in members(loss.LossSection).items():
         if issubclass(member, loss.Loss) and name not in ("auto", "mae"):
-            yield name, member.tasks
+            yield name, member
 
 
 def _output(config: Config, facts: Facts) -> Iterator[Problem]:

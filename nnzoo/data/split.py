@@ -66,7 +66,8 @@ class Division:
 def divide(dataset: Dataset, division: Division) -> Dataset:
     """Take val and test samples out of train, where the dataset has no such split of its own.
 
-    Classes are the likeliest ones where targets are probabilities; multilabel and regression tasks have none.
+    Classes are the likeliest ones where targets are probabilities, and those of the roots of trees; multilabel and
+    regression tasks have none, nor samples whose steps have one each.
 
     Args:
         dataset: Returned as it is if it is not divisible, or has the splits asked for.
@@ -77,7 +78,8 @@ def divide(dataset: Dataset, division: Division) -> Dataset:
     """
     if not dataset.divisible:
         return dataset
-    classes = dataset.train.class_indices() if dataset.task == "classification" else None
+    has_classes = dataset.task == "classification" and dataset.per != "step"
+    classes = dataset.answers("train").class_indices() if has_classes else None
     rows = division.rows(len(dataset.train), classes=classes, class_names=dataset.classes, given=dataset.splits)
     if len(rows) == 1:
         return dataset
@@ -87,13 +89,13 @@ def divide(dataset: Dataset, division: Division) -> Dataset:
 def missing_classes(dataset: Dataset) -> dict[str, list[str]]:
     """Names of the classes that have no sample in a split, for each split that misses some.
 
-    Empty unless the task is classification.
+    Empty unless the task is classification with a class a sample, or a tree.
     """
-    if dataset.task != "classification":
+    if dataset.task != "classification" or dataset.per == "step":
         return {}
     missing = {}
-    for name, split in dataset.splits.items():
-        counts = split.class_indices().bincount(minlength=len(dataset.classes))
+    for name in dataset.splits:
+        counts = dataset.answers(name).class_indices().bincount(minlength=len(dataset.classes))
         missing[name] = [dataset.classes[index] for index in (counts == 0).nonzero().flatten().tolist()]
     return {name: classes for name, classes in missing.items() if classes}
 

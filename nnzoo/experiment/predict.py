@@ -10,7 +10,7 @@ from typing import Any
 
 from nnzoo.errors import UsageError
 from nnzoo.experiment.load import load
-from nnzoo.experiment.measure import answers
+from nnzoo.experiment.measure import answers, step_answers
 from nnzoo.run.files import write_csv
 
 
@@ -20,8 +20,8 @@ class Predictions:
 
     Attributes:
         checkpoint: The file.
-        header: `input`, the prediction, and the probability of each class where there are probabilities.
-        rows: One a sample.
+        header: `input` (and `step`), the prediction, and the probability of each class where there are probabilities.
+        rows: One a sample; with an answer a step, one a step.
     """
 
     checkpoint: str
@@ -63,7 +63,10 @@ def predict_checkpoint(
     trained = load(checkpoint, runs_dir=runs_dir, device=device)
     metadata = trained.metadata
     samples = trained.reader.read([Path(path) for path in inputs], metadata.data_schema, labelled=False)
-    outputs = trained.outputs_of(samples.inputs, samples.lengths)
+    outputs = trained.outputs_of(samples.inputs, samples.lengths, kept=True)
+    if metadata.per == "step":
+        header, rows = step_answers(outputs, samples.valid_steps(), metadata.classes, samples.names)
+        return Predictions(str(trained.path), header, rows)
     header, rows = answers(trained.decoder.on_cpu(), outputs, metadata.classes, metadata.target_names)
     table = [[name, *row] for name, row in zip(samples.names, rows, strict=True)]
     return Predictions(str(trained.path), ["input", *header], table)

@@ -140,7 +140,8 @@ def build_state(
     seed_everything(config.seed)
     inputs = experiment.splits["train"].inputs
     if model is None:
-        module = build_model(config, tuple(inputs.shape[1:]), experiment.num_outputs, experiment.dataset.num_tokens)
+        dataset = experiment.dataset
+        module = build_model(config, tuple(inputs.shape[1:]), experiment.num_outputs, dataset.num_tokens, dataset.per)
     else:
         module = model
         prepare_model(config, module)

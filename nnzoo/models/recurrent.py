@@ -123,8 +123,15 @@ class RecurrentNet(nn.Module):
                 steps = _both_ways(layers, steps, lengths)
             else:
                 steps = layers(steps)[0]
-        outputs: Tensor = self.output(self.dropout(self._pool(steps, lengths)))
-        return outputs
+        return self._output(self._pool(steps, lengths))
+
+    def _output(self, states: Tensor) -> Tensor:
+        """(N, S) -> (N, out_features), or (N, T, S) -> (N, T, out_features)."""
+        states = self.dropout(states)
+        # An activation such as softmax reads two axes.
+        is_flat = states.ndim == 3 and len(self.output) > 1
+        outputs: Tensor = self.output(states.flatten(0, 1) if is_flat else states)
+        return outputs.reshape(*states.shape[:2], -1) if is_flat else outputs
 
     def _pool(self, states: Tensor, lengths: Tensor | None) -> Tensor:
         """(N, T, S) -> (N, S), or, with `none`, as they are."""

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from nnzoo.data.reader import NO_TARGET
 from nnzoo.training.decoding import Decoder
 
 # Kept outputs become sums when they are this many numbers: a few large operations in place of many small ones.
@@ -38,9 +39,13 @@ class MetricSums:
         self._num_kept = 0
 
     def add(self, outputs: Tensor, targets: Tensor) -> None:
-        """Adds a batch: outputs (N, K) and the encoded targets. Neither may be changed afterwards."""
+        """Adds a batch: outputs (N, K), with an answer a position (N, T, K), and the encoded targets.
+
+        Neither may be changed afterwards.
+        """
         if not self.names:
             return
+        outputs, targets = self.decoder.measured(outputs, targets)
         self._kept.append((outputs, targets))
         self._num_kept += outputs.numel()
         if self._num_kept >= MAX_KEPT:
@@ -53,7 +58,8 @@ class MetricSums:
         outputs = torch.cat([outputs for outputs, _ in self._kept])
         targets = torch.cat([targets for _, targets in self._kept])
         self._kept, self._num_kept = [], 0
-        self.count += len(outputs)
+        if self.decoder.per != "step":
+            self.count += len(outputs)
         parts = self._values(outputs, targets) if self.decoder.task == "regression" else self._labels(outputs, targets)
         if "auroc" in self.names:
             self.scores.append((self._scores(outputs), self.decoder.target_labels(targets)))
@@ -62,18 +68,25 @@ class MetricSums:
 
     def _labels(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
         predicted, actual = self.decoder.labels(outputs), self.decoder.target_labels(targets)
-        right = (predicted == actual).sum()
+        counted = {}
+        if self.decoder.per == "step":
+            # What has no target is no class: it is masked, since selecting would wait for the device.
+            has_target = actual != NO_TARGET
+            predicted = predicted.where(has_target, NO_TARGET)
+            counted = {"positions": has_target.sum(), "missing": (~has_target).sum()}
+        right = (predicted == actual).sum() - counted.get("missing", 0)
         if self.decoder.task == "classification":
             # One column a class, compared: bincount would wait for the device to learn the largest index.
             classes = torch.arange(self.decoder.num_classes, device=outputs.device)
             predicted, actual = predicted.unsqueeze(1) == classes, actual.unsqueeze(1) == classes
         hits = predicted * actual
-        sums = {"hits": hits.sum(0), "predicted": predicted.sum(0), "actual": actual.sum(0), "right": right}
+        sums = {"hits": hits.sum(0), "predicted": predicted.sum(0), "actual": actual.sum(0), "right": right, **counted}
         if "top5_accuracy" in self.names:
             sums["top5"] = _among_the_top(outputs, self.decoder.target_labels(targets), 5).sum()
         if "perplexity" in self.names:
             log_p = self.decoder.log_probabilities(outputs)
-            surprise = -log_p.gather(1, self.decoder.target_labels(targets).unsqueeze(1))
+            labels = self.decoder.target_labels(targets).unsqueeze(1)
+            surprise = -log_p.gather(1, labels.clamp_min(0)).masked_fill(labels == NO_TARGET, 0)
             sums["surprise"] = surprise.to(_precise(outputs)).sum()
         return sums
 
@@ -104,13 +117,14 @@ class MetricSums:
     def result(self) -> dict[str, float]:
         """The metrics by name. This is where the device is waited for."""
         self.flush()
-        if not self.count:
-            return dict.fromkeys(self.names, float("nan"))
         sums = {key: part.double().cpu() for key, part in self.sums.items()}
-        computed = self._of_values(sums) if self.decoder.task == "regression" else self._of_labels(sums)
+        count = self.count if self.decoder.per != "step" else int(sums.get("positions", 0))
+        if not count:
+            return dict.fromkeys(self.names, float("nan"))
+        computed = self._of_values(sums) if self.decoder.task == "regression" else self._of_labels(sums, count)
         return {name: float(computed[name]) for name in self.names}
 
-    def _of_labels(self, sums: dict[str, Tensor]) -> dict[str, Tensor]:
+    def _of_labels(self, sums: dict[str, Tensor], count: int) -> dict[str, Tensor]:
         labels = self.decoder.num_classes if self.decoder.task == "multilabel" else 1
         # A class that was never predicted has precision 0, one that never occurs recall 0, as in scikit-learn.
         precision = sums["hits"] / sums["predicted"].clamp_min(1)
@@ -120,16 +134,17 @@ class MetricSums:
         # The mean goes over classes that occur or were predicted, but over every label, as in scikit-learn.
         there = (sums["predicted"] + sums["actual"] > 0) | (self.decoder.task == "multilabel")
         averaged = [x[1] if binary else x[there].mean() for x in (precision, recall, f1)]
-        accuracy = sums["right"] / (self.count * labels)
+        accuracy = sums["right"] / (count * labels)
         found = dict(zip(("precision", "recall", "f1"), averaged, strict=True)) | {"accuracy": accuracy}
         if "top5_accuracy" in self.names:
-            found["top5_accuracy"] = sums["top5"] / self.count
+            found["top5_accuracy"] = sums["top5"] / count
         if "perplexity" in self.names:
             # exp of more than 709 is infinite, which JSON can not say.
-            found["perplexity"] = (sums["surprise"] / self.count).clamp_max(709).exp()
+            found["perplexity"] = (sums["surprise"] / count).clamp_max(709).exp()
         if "auroc" in self.names:
             scores, truth = (torch.cat(parts).cpu() for parts in zip(*self.scores, strict=True))
             if self.decoder.task == "classification":
+                scores, truth = scores[truth != NO_TARGET], truth[truth != NO_TARGET]
                 classes = torch.ones(1) if binary else torch.arange(self.decoder.num_classes)
                 truth = truth.unsqueeze(1) == classes
             found["auroc"] = auroc(scores, truth)
@@ -196,11 +211,11 @@ def auroc(scores: Tensor, truth: Tensor) -> Tensor:
 
 def _among_the_top(outputs: Tensor, labels: Tensor, count: int) -> Tensor:
     """(N,) whether fewer than `count` classes come before the true one; of equal ones the later class comes first."""
-    own = outputs.gather(1, labels.unsqueeze(1))
+    own = outputs.gather(1, labels.clamp_min(0).unsqueeze(1))
     later = torch.arange(outputs.shape[1], device=outputs.device) > labels.unsqueeze(1)
     before = (outputs > own) | ((outputs == own) & later)
     # Nothing comes before NaN.
-    return (before.sum(1) < count) & ~own[:, 0].isnan()
+    return (before.sum(1) < count) & ~own[:, 0].isnan() & (labels != NO_TARGET)
 
 
 def _precise(outputs: Tensor) -> torch.dtype:
