@@ -23,6 +23,7 @@ SOURCES: dict[str, Callable[..., Dataset]] = {
     "breast_cancer": sources.load_breast_cancer,
     "diabetes": sources.load_diabetes,
     "arrays": sources.load_arrays,
+    "trees": sources.load_trees,
 }
 
 

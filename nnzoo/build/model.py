@@ -31,6 +31,7 @@ from nnzoo.models.kernel import KernelMachine
 from nnzoo.models.lenet import lenet5
 from nnzoo.models.recurrent import RecurrentNet
 from nnzoo.models.torchvision_nets import torchvision_net
+from nnzoo.models.trees import RecursiveNet, TreeLSTM
 from nnzoo.models.vgg import vgg
 
 ACTIVATIONS: dict[str, Callable[..., nn.Module]] = {
@@ -150,6 +151,9 @@ def _build_network(section: model_words.Model, shape: NetworkShape, *, download:
             return _build_cnn(section, shape)
         case model_words.Recurrent():
             return _build_recurrent(section, shape)
+        case model_words.Recursive() | model_words.TreeLstm():
+            kind = RecursiveNet if isinstance(section, model_words.Recursive) else TreeLSTM
+            return kind(shape.num_tokens, shape.num_outputs, **fields_of(section, "freeze"))
         case model_words.LeNet5():
             return lenet5(**sizes)
         case model_words.AlexNet():

@@ -192,6 +192,36 @@ class Gru(Recurrent):
     name: Literal["gru"]
 
 
+class TreeNet(Model):
+    """What every network over trees has. It gives an output for every node."""
+
+    layouts = frozenset({"tree"})
+
+    dropout: Probability = Field(
+        0.0, description="share of a node's state silenced in training before the output, not on the way up"
+    )
+
+
+class Recursive(TreeNet):
+    """The recursive network (Socher et al. 2011): h = tanh(W [h_left; h_right] + b), a leaf's h its word vector.
+
+    Word vectors start as N(0, 0.1^2) under `init: auto`.
+    """
+
+    name: Literal["recursive"]
+    hidden_size: Count = Field(25, description="size of a node's state, and of a word vector")
+
+
+class TreeLstm(TreeNet):
+    """The binary tree-LSTM (Tai et al. 2015): a forget gate for each child. Words stand at the leaves alone.
+
+    Word vectors start as N(0, 0.1^2) under `init: auto`.
+    """
+
+    name: Literal["tree_lstm"]
+    hidden_size: Count = Field(100, description="size of a node's state, of its cell, and of a word vector")
+
+
 class ImageNet(Model):
     """What every network for images has."""
 
@@ -354,7 +384,21 @@ class Custom(Model):
 
 
 ModelSection = Annotated[
-    Perceptron | Linear | Mlp | Cnn | Rnn | Lstm | Gru | LeNet5 | AlexNet | Vgg | CifarResNet | Torchvision | Custom,
+    Perceptron
+    | Linear
+    | Mlp
+    | Cnn
+    | Rnn
+    | Lstm
+    | Gru
+    | Recursive
+    | TreeLstm
+    | LeNet5
+    | AlexNet
+    | Vgg
+    | CifarResNet
+    | Torchvision
+    | Custom,
     Field(discriminator="name"),
     ByName("a model"),
 ]

@@ -112,7 +112,7 @@ def initializer_rules(config: Config, facts: Facts) -> Iterator[Problem]:  # noq
 
 
 def _has_kernels(net: model.Model) -> bool:
-    return not isinstance(net, model.Perceptron | model.Linear | model.Mlp | model.Recurrent)
+    return not isinstance(net, model.Perceptron | model.Linear | model.Mlp | model.Recurrent | model.TreeNet)
 
 
 def _placed_initializers(config: Config) -> Iterator[tuple[Path, object]]:

@@ -12,9 +12,10 @@ A source is a plain function with keyword arguments. `divide` gives it the split
 `DataError`.
 """
 
-from typing import Any
+import json
+from typing import Annotated, Any
 
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from nnzoo.data.arrays import ArraysReader, load_arrays
 from nnzoo.data.baseline import baseline
@@ -33,6 +34,7 @@ from nnzoo.data.toy import (
     load_sine,
     load_spirals,
 )
+from nnzoo.data.trees import TreeReader, load_trees
 
 __all__ = [
     "GATES",
@@ -47,6 +49,7 @@ __all__ = [
     "Schema",
     "Split",
     "Task",
+    "TreeReader",
     "baseline",
     "divide",
     "load_arrays",
@@ -61,12 +64,18 @@ __all__ = [
     "load_random",
     "load_sine",
     "load_spirals",
+    "load_trees",
     "load_wine",
     "missing_classes",
     "parse_reader",
 ]
 
-_READERS: TypeAdapter[Reader] = TypeAdapter(ArraysReader)
+_READERS: TypeAdapter[Reader] = TypeAdapter(
+    Annotated[
+        ArraysReader | TreeReader,
+        Field(discriminator="kind"),
+    ]
+)
 
 
 def parse_reader(said: dict[str, Any]) -> Reader:
@@ -75,4 +84,4 @@ def parse_reader(said: dict[str, Any]) -> Reader:
     Raises:
         ValidationError: They are none.
     """
-    return _READERS.validate_python(said)
+    return _READERS.validate_json(json.dumps(said))  # where a list is a tuple

@@ -12,7 +12,7 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
-Tokenizer = Literal["word", "char"]
+Tokenizer = Literal["word", "char", "whole"]
 
 PADDING, UNKNOWN = 0, 1
 NUM_SPECIAL = 2
@@ -25,7 +25,8 @@ class Vocabulary(BaseModel):
     """How a text is cut into symbols, and the number of each symbol.
 
     Attributes:
-        tokenizer: word: runs of letters and digits, each other sign alone; char: every character.
+        tokenizer: word: runs of letters and digits, each other sign alone; char: every character; whole: texts are
+            symbols.
         lowercase: Whether case is ignored.
         symbols: Those known, the most frequent first; the token of `symbols[i]` is i + 2.
     """
@@ -67,6 +68,8 @@ class Vocabulary(BaseModel):
     def cut(self, text: str) -> Sequence[str]:
         """The symbols of a text."""
         text = text.lower() if self.lowercase else text
+        if self.tokenizer == "whole":
+            return [text]
         return text if self.tokenizer == "char" else _WORD.findall(text)
 
     def encode(self, text: str) -> list[int]:

@@ -134,6 +134,8 @@ class TrainedModel:
             shown = ", ".join(map(str, ("N", *self.input_shape)))
             raise DataError(f"expected samples of the shape ({shown}), got {array.shape}.", where="predict")
         layout = self.metadata.layout
+        if layout == "tree":
+            raise DataError("trees are read from files. Use `nnzoo predict`, or outputs_of.", where="predict")
         steps = None
         if lengths is not None:
             given = _array(lengths)

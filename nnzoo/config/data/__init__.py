@@ -9,11 +9,25 @@ from nnzoo.config.data.arrays import Arrays
 from nnzoo.config.data.base import PATH_FIELDS, Files, Source, Split
 from nnzoo.config.data.bundled import BreastCancer, Diabetes, Digits, Iris, Wine
 from nnzoo.config.data.toy import Blobs, Circles, Gate, Moons, Random, Sine, Spirals
+from nnzoo.config.data.trees import Trees
 
 __all__ = ["PATH_FIELDS", "Arrays", "DataSection", "Files", "Gate", "Random", "Source", "Split"]
 
 DataSection = Annotated[
-    Gate | Moons | Circles | Spirals | Blobs | Sine | Random | Digits | Iris | Wine | BreastCancer | Diabetes | Arrays,
+    Gate
+    | Moons
+    | Circles
+    | Spirals
+    | Blobs
+    | Sine
+    | Random
+    | Digits
+    | Iris
+    | Wine
+    | BreastCancer
+    | Diabetes
+    | Arrays
+    | Trees,
     Field(discriminator="name"),
     ByName("a data source"),
 ]
