@@ -49,8 +49,8 @@ class Levels:
         above = above[:-1]
         depth = (above != rows).long()
         for _ in range((num_nodes - 1).bit_length()):
-            depth = depth + depth[above]
-            above = above[above]
+            depth = depth + depth.index_select(0, above)
+            above = above.index_select(0, above)
         kind = torch.where(is_inner | (token > 0), 2 * depth + is_inner, 2 * num_nodes)
         order = kind.argsort(stable=True)
         counts = kind.bincount(minlength=2 * num_nodes)[: 2 * num_nodes].reshape(-1, 2)
@@ -58,11 +58,12 @@ class Levels:
         height = sum(map(bool, map(sum, zip(num_leaves, num_inner, strict=True))))
         num_leaves, num_inner = num_leaves[:height], num_inner[:height]
         starts = torch.nn.functional.pad(counts.sum(1).cumsum(0), (1, 0))
-        place = torch.empty_like(rows).index_copy_(0, order, rows) - starts[depth]  # in its level
+        place = torch.empty_like(rows).index_copy_(0, order, rows) - starts.index_select(0, depth)  # in its level
         order = order[: sum(num_leaves) + sum(num_inner)]
         blocks = order.split_with_sizes([size for pair in zip(num_leaves, num_inner, strict=True) for size in pair])
-        beside = torch.stack([left, right])[:, order].clamp_max(num_rows - 1)
-        return cls(order, torch.cat(blocks[::2]), place[beside], num_leaves, num_inner)
+        beside = torch.stack([left, right]).index_select(1, order).clamp_max(num_rows - 1)
+        children = place.index_select(0, beside.flatten()).reshape(2, -1)
+        return cls(order, torch.cat(blocks[::2]), children, num_leaves, num_inner)
 
 
 class _TreeNet(nn.Module):
@@ -99,7 +100,7 @@ class _TreeNet(nn.Module):
             levels: Of the batch.
             tokens: (N * M,) of its rows.
         """
-        leaves = self.leaves(self.embedding(tokens[levels.leaf_rows]))
+        leaves = self.leaves(self.embedding(tokens.index_select(0, levels.leaf_rows)))
         leaves_by_level = leaves.split_with_sizes(levels.num_leaves)
         sizes = [size for pair in zip(levels.num_leaves, levels.num_inner, strict=True) for size in pair]
         children = levels.children.split_with_sizes(sizes, dim=1)[1::2]
