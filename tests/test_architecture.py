@@ -25,6 +25,7 @@ FLOORS = {
     "build": 4,
     "experiment": 5,
     "api": 6,
+    "doctor": 6,
     "cli": 7,
     "__main__": 8,
     "__init__": 8,

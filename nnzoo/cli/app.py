@@ -11,8 +11,8 @@ from typing import Annotated, Any
 
 import typer
 
+from nnzoo.cli import doctor, init, predict, schema, summary, train, validate
 from nnzoo.cli import eval as eval_command
-from nnzoo.cli import init, predict, schema, summary, train, validate
 from nnzoo.cli import list as list_command
 from nnzoo.cli.options import print_json
 from nnzoo.errors import NnzooError, UsageError
@@ -33,6 +33,7 @@ app.command("eval")(eval_command.evaluate)
 app.command("predict")(predict.predict)
 app.command("summary")(summary.summary)
 app.command("validate")(validate.validate)
+app.command("doctor")(doctor.doctor)
 app.command("list")(list_command.list_)
 app.command("init")(init.init)
 app.command("schema")(schema.schema)

@@ -71,9 +71,14 @@ def report(result: EvalResult, *, brief: bool, every_class: bool) -> str:
     names = list(result.metrics)
     measured = [number(result.metrics[name]) for name in names]
     ignoring = [number(result.baseline[name]) if name in result.baseline else "" for name in names]
+    interval = [result.confidence.get(name) for name in names]
+    ends = [
+        [f"95 % {word}", *(number(each[side]) if each else "" for each in interval)]
+        for side, word in enumerate(("from", "to"))
+    ]
     parts = [
         f"{result.checkpoint}: {result.split}, {result.num_samples} samples",
-        table(["", *names], [["model", *measured], ["baseline", *ignoring]]),
+        table(["", *names], [["model", *measured], *ends, ["baseline", *ignoring]]),
     ]
     if brief or not result.per_class:
         return "\n\n".join(parts)

@@ -28,11 +28,13 @@ class Split:
             (N, T) int64 class indices of steps or nodes, `NO_TARGET` where there is none, at least one a sample.
         lengths: (N,) int64, the valid steps of each sequence, from 1 to T; None where all T are valid. The entries
             beyond a sample's length are 0.
+        rows: (N,) int64, each sample's number in its source, from 0; None where they are all there in order.
     """
 
     inputs: Tensor
     targets: Tensor
     lengths: Tensor | None = None
+    rows: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -46,7 +48,8 @@ class Split:
     def take(self, indices: Tensor) -> Split:
         """A copy of the samples at `indices`, (M,) int64, in that order."""
         lengths = None if self.lengths is None else self.lengths[indices]
-        return Split(self.inputs.index_select(0, indices), self.targets.index_select(0, indices), lengths)
+        rows = indices if self.rows is None else self.rows[indices]
+        return Split(self.inputs.index_select(0, indices), self.targets.index_select(0, indices), lengths, rows)
 
 
 @dataclass(frozen=True, eq=False)

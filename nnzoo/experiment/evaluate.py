@@ -16,6 +16,7 @@ from nnzoo.config.data import PATH_FIELDS
 from nnzoo.data import Dataset, Split
 from nnzoo.data.baseline import baseline
 from nnzoo.errors import DataError, UsageError
+from nnzoo.experiment.confidence import intervals
 from nnzoo.experiment.load import TrainedModel, load
 from nnzoo.experiment.measure import confusion_matrix, per_class
 from nnzoo.experiment.prepare import encode
@@ -34,6 +35,7 @@ class EvalResult:
         split: train, val or test; the path of new data.
         num_samples: Samples measured.
         metrics: "loss" and each metric.
+        confidence: The ends of each metric's 95 % confidence interval.
         baseline: What a predictor that ignores the inputs gets.
         per_class: Precision, recall, F1 and support of each class; empty for other tasks.
         confusion_matrix: True class by row, predicted by column; empty for other tasks.
@@ -44,6 +46,7 @@ class EvalResult:
     split: str
     num_samples: int
     metrics: dict[str, float]
+    confidence: dict[str, tuple[float, float]]
     baseline: dict[str, float]
     per_class: list[dict[str, Any]]
     confusion_matrix: list[list[int]]
@@ -109,14 +112,14 @@ def _measure(trained: TrainedModel, dataset: Dataset, chosen: str, batch_size: i
         exact=batch_size is not None,
     )
     assert found.outputs is not None
-    matrix = []
-    if dataset.task == "classification":
-        matrix = confusion_matrix(decoder, found.outputs, measured.targets.cpu())
+    targets = measured.targets.cpu()
+    matrix = confusion_matrix(decoder, found.outputs, targets) if dataset.task == "classification" else []
     return EvalResult(
         checkpoint=str(trained.path),
         split=chosen,
         num_samples=len(measured),
         metrics=found.metrics,
+        confidence=intervals(found.metrics, decoder, found.outputs, targets),
         baseline=baseline(dataset, chosen),
         per_class=per_class(matrix, dataset.classes) if matrix else [],
         confusion_matrix=matrix,

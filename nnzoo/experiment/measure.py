@@ -43,7 +43,7 @@ def confusion_matrix(decoder: Decoder, outputs: Tensor, targets: Tensor) -> list
 def per_class(matrix: list[list[int]], classes: Sequence[str]) -> list[dict[str, Any]]:
     """Precision, recall, F1 and number of samples of each class; 0 where there is nothing to divide by."""
     counts = torch.tensor(matrix)
-    hits, actual, predicted = counts.diag(), counts.sum(1), counts.sum(0)
+    hits, actual, predicted = counts.diag().double(), counts.sum(1), counts.sum(0)
     columns = {
         "precision": hits / predicted.clamp_min(1),
         "recall": hits / actual.clamp_min(1),

@@ -89,11 +89,12 @@ def test_the_numbers_of_the_result_again(name: str, capsys: pytest.CaptureFixtur
 def test_what_is_measured_beside_the_metrics(capsys: pytest.CaptureFixture[str]) -> None:
     train({"name": "x", "data": "iris", "model": SMALL, "train": SHORT}, quiet=True)
     measured = eval_json(capsys, "x")
-    assert list(measured)[:7] == [
+    assert list(measured)[:8] == [
         "checkpoint",
         "split",
         "num_samples",
         "metrics",
+        "confidence",
         "baseline",
         "per_class",
         "confusion_matrix",

@@ -1,0 +1,98 @@
+"""`nnzoo doctor`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nnzoo.cli.options import Debug, Json, Overrides, Quiet, RunsDir, Verbose, number, print_json, table
+
+if TYPE_CHECKING:
+    from nnzoo.doctor import Examination
+
+MAX_SHOWN = 25
+
+
+def doctor(
+    subject: Annotated[str, typer.Argument(metavar="CONFIG|RUN", help="A config to check before training, or a run.")],
+    overrides: Overrides = None,
+    runs_dir: RunsDir = "runs",
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    debug: Debug = False,  # noqa: ARG001
+) -> None:
+    """Look for what will spoil a result, without training; or say what went wrong in a run."""
+    from nnzoo.doctor import examine
+
+    found = examine(subject, overrides or [], runs_dir=runs_dir)
+    if as_json and not found.spoiling:
+        print_json(found.as_dict())
+    elif not as_json:
+        print(report(found, brief=quiet, everything=verbose))
+    if found.spoiling:
+        from nnzoo.errors import GateError
+
+        topics = ", ".join(dict.fromkeys(finding.topic for finding in found.spoiling))
+        raise GateError(f"something spoils the result: {topics}.", where=found.subject, result=found.as_dict())
+
+
+def report(found: Examination, *, brief: bool, everything: bool) -> str:
+    """What was found, as text."""
+    parts = [] if brief else [*_data(found, everything=everything), _scores(found), _network(found)]
+    lines = [
+        "\n".join(
+            [
+                f"{finding.severity:8}{finding.topic}: {finding.message}",
+                *(f"        {name}" for name in finding.samples),
+            ]
+        )
+        for finding in found.findings
+    ]
+    return "\n\n".join([*parts, "\n".join(lines) or "nothing was found that would spoil the result."])
+
+
+def _data(found: Examination, *, everything: bool) -> list[str]:
+    data = found.data
+    sizes = ", ".join(f"{count} {name}" for name, count in data["splits"].items())
+    shape = " x ".join(map(str, data["input_shape"]))
+    parts = [f"{found.subject}: {data['source']}, {data['task']} of {data['layout']} ({shape}); {sizes} samples"]
+    classes = data.get("classes", {})
+    limit = None if everything else MAX_SHOWN
+    if classes:
+        splits = list(data["splits"])
+        rows = [[name, *(str(counts[split]) for split in splits)] for name, counts in classes.items()]
+        more = [f"... and {len(rows) - MAX_SHOWN} more (-v)"] if limit and len(rows) > limit else []
+        parts.append("\n".join([table(["class", *splits], rows[:limit]), *more]))
+    for word, columns in (("target", data.get("targets", {})), ("column", data.get("columns", {}))):
+        if columns:
+            keys = ["mean", "std", "min", "max"]
+            rows = [[name, *(number(figures[key]) for key in keys)] for name, figures in columns.items()]
+            more = [f"... and {len(rows) - MAX_SHOWN} more (-v)"] if limit and len(rows) > limit else []
+            parts.append("\n".join([table([word, *keys], rows[:limit]), *more]))
+    return parts
+
+
+def _scores(found: Examination) -> str:
+    names = list(found.baseline)
+    rows = [["baseline", *(number(found.baseline[name]) for name in names)]]
+    if found.linear:
+        rows.append(["linear model", *(number(found.linear[name]) if name in found.linear else "" for name in names)])
+    text = table([f"on {found.measured_on}", *names], rows)
+    scores = [f"{name} {number(value)}" for name, value in found.scores.items()]
+    return text if not scores else f"{text}\nthe run: {', '.join(scores)}"
+
+
+def _network(found: Examination) -> str:
+    state = "at its last step" if found.scores else "before training"
+    lines = [f"the network {state}: loss {number(found.network['loss'])} on a few train samples"]
+    for word, shares in (("dead ReLU units", found.network["dead"]), ("saturated", found.network["saturated"])):
+        if shares:
+            shown = ", ".join(f"{name} {share:.0%}" for name, share in list(shares.items())[:MAX_SHOWN])
+            lines.append(f"{word}: {shown}")
+    gradients = list(found.network["gradients"].items())
+    if gradients:
+        ends = gradients if len(gradients) <= 4 else [gradients[0], gradients[len(gradients) // 2], gradients[-1]]
+        lines.append(f"gradients: {', '.join(f'{name} {value:.1e}' for name, value in ends)}")
+    return "\n".join(lines)

@@ -1,0 +1,6 @@
+"""What is made of a config before it is trained, and of a run afterwards: findings that name the fix."""
+
+from nnzoo.doctor.examine import Examination, examine, examine_config, examine_run
+from nnzoo.doctor.finding import Finding
+
+__all__ = ["Examination", "Finding", "examine", "examine_config", "examine_run"]

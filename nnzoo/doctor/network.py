@@ -1,0 +1,175 @@
+"""A network at work on a few samples: which units are dead, what gradients are left, what breaks symmetry."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from nnzoo.data import Split
+from nnzoo.doctor.finding import Finding
+from nnzoo.models.parameters import head_of
+from nnzoo.training.batches import arguments_of
+
+MAX_SAMPLES = 512
+MANY = 0.5
+"""Share of a layer's units or values from which on it is named."""
+VANISHED, EXPLODED = 1e-4, 1e4
+"""Root mean square gradient of the first layer's weights over that of the last one's."""
+
+
+@dataclass
+class Health:
+    """What a few samples do in a network.
+
+    Attributes:
+        loss: Of the samples.
+        dead: By layer, the share of ReLU units that are 0 for every sample.
+        saturated: By layer, the share of sigmoid or tanh values within 1 % of an end of their range.
+        gradients: By weight, from input to output: the root mean square of its gradient.
+        symmetric: Hidden layers whose units are all the same, and stay so.
+    """
+
+    loss: float
+    dead: dict[str, float] = field(default_factory=dict)
+    saturated: dict[str, float] = field(default_factory=dict)
+    gradients: dict[str, float] = field(default_factory=dict)
+    symmetric: list[str] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """As plain values."""
+        return dict(vars(self))
+
+
+def probe(module: nn.Module, loss: nn.Module, split: Split) -> Health:
+    """Forward and backward over up to 512 samples, on a copy: the module, its buffers and its mode stay as they are.
+
+    Batch norms use the statistics of the batch, dropout is off.
+
+    Args:
+        module: On the device of the split.
+        loss: Of outputs and encoded targets.
+        split: Preprocessed inputs and encoded targets.
+    """
+    copied = copy.deepcopy(module).train()
+    for each in copied.modules():
+        if isinstance(each, nn.modules.dropout._DropoutNd):
+            each.eval()
+    seen: dict[str, list[Tensor]] = {}
+    for name, each in copied.named_modules():
+        if isinstance(each, nn.ReLU | nn.Sigmoid | nn.Tanh):
+            each.register_forward_hook(_keep(seen, name))
+            if isinstance(each, nn.ReLU):
+                each.inplace = False
+    rows = slice(0, MAX_SAMPLES)
+    steps = None if split.lengths is None else split.lengths[rows]
+    outputs = copied(*arguments_of(copied, split.inputs[rows], steps))
+    value = loss(outputs, split.targets[rows])
+    trained = [parameter for parameter in copied.parameters() if parameter.requires_grad]
+    if trained:
+        value.backward()
+    kinds = dict(copied.named_modules())
+    health = Health(float(value.detach()))
+    for name, results in seen.items():
+        if isinstance(kinds[name], nn.ReLU):
+            health.dead[name] = _dead_share(results)
+        else:
+            health.saturated[name] = _saturated_share(results, kinds[name])
+    head = head_of(copied)
+    for name, weight in copied.named_parameters():
+        if weight.ndim < 2 or weight.grad is None:
+            continue
+        health.gradients[name] = float(weight.grad.double().square().mean().sqrt())
+        if not name.startswith(f"{head}.") and len(weight) > 1 and _all_alike(weight) and _all_alike(weight.grad):
+            health.symmetric.append(name)
+    return health
+
+
+def _keep(seen: dict[str, list[Tensor]], name: str) -> Any:
+    def hook(module: nn.Module, inputs: Any, outputs: Tensor) -> None:  # noqa: ARG001
+        seen.setdefault(name, []).append(outputs.detach())
+
+    return hook
+
+
+def _dead_share(results: list[Tensor]) -> float:
+    """Of units (features or channels, axis 1) in all calls of the layer."""
+    dead = [(each <= 0).movedim(1, 0).flatten(1).all(1) for each in results]
+    return float(torch.cat(dead).double().mean())
+
+
+def _saturated_share(results: list[Tensor], kind: nn.Module) -> float:
+    values = torch.cat([each.flatten() for each in results])
+    near = (values - 0.5).abs() > 0.49 if isinstance(kind, nn.Sigmoid) else values.abs() > 0.98
+    return float(near.double().mean())
+
+
+def _all_alike(rows: Tensor) -> bool:
+    return bool((rows == rows[:1]).all())
+
+
+def findings(health: Health, *, trained: bool) -> Iterator[Finding]:
+    """What is wrong with a network.
+
+    Args:
+        health: As `probe` found it.
+        trained: Whether it was trained: what is then wrong is the fault of steps that were too large, too.
+    """
+    if not math.isfinite(health.loss):
+        yield Finding("spoils", "loss", f"the loss is {health.loss} before the first step. Is an input huge?")
+        return
+    worst = {name: share for name, share in health.dead.items() if share >= MANY}
+    if worst:
+        cause = "A far too high lr does that: lower optimizer.lr" if trained else "Set init: kaiming_normal"
+        shown = ", ".join(f"{name} {share:.0%}" for name, share in worst.items())
+        yield Finding(
+            "spoils" if max(worst.values()) > 0.9 else "warning",
+            "dead units",
+            f"ReLU units that are 0 for every sample, and so never learn again: {shown}. {cause}, or use leaky_relu.",
+        )
+    full = {name: share for name, share in health.saturated.items() if share >= MANY}
+    if full:
+        shown = ", ".join(f"{name} {share:.0%}" for name, share in full.items())
+        yield Finding(
+            "warning",
+            "saturation",
+            f"values at an end of their range, where hardly any gradient passes: {shown}. Scale the inputs "
+            "(preprocess.normalize), use batch_norm, init: xavier_uniform, or a smaller lr.",
+        )
+    if health.symmetric:
+        yield Finding(
+            "spoils",
+            "symmetry",
+            f"all units of a layer start alike and get the same gradient, so they stay one unit: "
+            f"{', '.join(health.symmetric)}. Use a random init, such as auto.",
+        )
+    yield from _gradient_findings(health)
+
+
+def _gradient_findings(health: Health) -> Iterator[Finding]:
+    if len(health.gradients) < 2:
+        return
+    names = list(health.gradients)
+    first, last = health.gradients[names[0]], health.gradients[names[-1]]
+    if health.symmetric or not last:
+        return
+    ratio = first / last
+    if ratio < VANISHED:
+        yield Finding(
+            "spoils",
+            "vanishing gradients",
+            f"the gradient of {names[0]} is {first:.1e}, that of {names[-1]} {last:.1e}: the first layers will hardly "
+            "learn. Use relu or tanh in place of sigmoid, init: auto, batch_norm, or fewer layers.",
+        )
+    elif ratio > EXPLODED:
+        yield Finding(
+            "spoils",
+            "exploding gradients",
+            f"the gradient of {names[0]} is {first:.1e}, that of {names[-1]} {last:.1e}. Use init: auto, "
+            "train.clip_grad_norm: 1.0, batch_norm, or fewer layers.",
+        )

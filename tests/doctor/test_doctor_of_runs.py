@@ -1,0 +1,84 @@
+"""`nnzoo doctor RUN`: a planted case of each illness of training is named, a healthy run is not complained of."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nnzoo.cli.app import run as nnzoo
+from nnzoo.doctor import examine_run
+from nnzoo.errors import CheckpointError
+from nnzoo.experiment import train
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def topics_of(**words: Any) -> dict[str, str]:
+    run = train({"name": "r", "model": "mlp"} | words, quiet=True)
+    return {finding.topic: finding.message for finding in examine_run(run.run_dir).findings}
+
+
+def test_a_healthy_run() -> None:
+    found = topics_of(
+        data={"name": "moons", "noise": 0.1}, optimizer={"name": "adam", "lr": 0.01}, train={"epochs": 30}
+    )
+    assert not found.keys() - {"label noise", "duplicates", "epochs"}
+
+
+def test_overfitting_is_named() -> None:
+    found = topics_of(
+        data={"name": "moons", "samples": 120, "noise": 0.5},
+        model={"name": "mlp", "hidden": [128, 128]},
+        optimizer={"name": "adam", "lr": 0.01},
+        train={"epochs": 120, "early_stopping": None},
+    )
+    assert "val loss rose" in found["overfitting"]
+    assert "underfitting" not in found
+
+
+def test_underfitting_is_named() -> None:
+    found = topics_of(data={"name": "spirals", "noise": 0.02}, model="linear", train={"epochs": 20})
+    assert "a larger model" in found["underfitting"]
+    assert "overfitting" not in found
+
+
+def test_dead_units_are_named_layer_by_layer_with_the_fix() -> None:
+    found = topics_of(
+        data="digits",
+        model={"name": "mlp", "hidden": [32, 32]},
+        optimizer={"name": "sgd", "lr": 50.0},
+        train={"epochs": 3, "clip_grad_norm": 5.0},
+    )
+    assert "hidden.0.activation" in found["dead units"]
+    assert "hidden.1.activation" in found["dead units"]
+    assert "lower optimizer.lr" in found["dead units"]
+
+
+def test_too_few_epochs_are_noted() -> None:
+    found = topics_of(data="digits", optimizer={"name": "adam", "lr": 1e-4}, train={"epochs": 8})
+    assert "Raise train.epochs" in found["epochs"]
+
+
+def test_from_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
+    train({"name": "r", "data": "iris", "model": "mlp", "train": {"epochs": 3}}, quiet=True)
+    for subject in ("r", "latest", "runs/r"):
+        assert nnzoo(["doctor", subject, "--json"]) == 0
+        said = json.loads(capsys.readouterr().out)
+        assert said["subject"] == "runs/r"
+        assert said["scores"].keys() == {"train/accuracy", "val/accuracy", "test/accuracy"}
+    assert nnzoo(["doctor", "r"]) == 0
+    assert "the network at its last step" in capsys.readouterr().out
+    assert nnzoo(["doctor", "r", "train.epochs=2"]) == 2
+
+
+def test_a_run_without_its_checkpoint() -> None:
+    run = train({"name": "r", "data": "iris", "model": "mlp", "train": {"epochs": 1}}, quiet=True)
+    (run.run_dir / "last.pt").unlink()
+    with pytest.raises(CheckpointError, match=r"has no last\.pt"):
+        examine_run(run.run_dir)
