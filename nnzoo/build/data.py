@@ -26,6 +26,11 @@ SOURCES: dict[str, Callable[..., Dataset]] = {
     "trees": sources.load_trees,
 }
 
+DIVIDING_SOURCES: dict[str, Callable[..., Dataset]] = {
+    "language": sources.load_language,
+}
+"""Those that learn from the training samples while they read, and so divide their samples themselves."""
+
 
 def build_dataset(config: Config) -> Dataset:
     """Reads the data and divides it.
@@ -35,13 +40,16 @@ def build_dataset(config: Config) -> Dataset:
     """
     section = config.data
     fields = fields_of(section, "split")
+    division = sources.Division(**fields_of(section.split))
+    if section.name in DIVIDING_SOURCES:
+        return DIVIDING_SOURCES[section.name](division=division, **fields)
     if isinstance(section, data_words.Gate):
         dataset = sources.load_gate(section.name, **fields)
     else:
         dataset = SOURCES[section.name](**fields)
     if len(dataset.train) == 1 and "split" not in section.model_fields_set:
         return dataset
-    return sources.divide(dataset, sources.Division(**fields_of(section.split)))
+    return sources.divide(dataset, division)
 
 
 def facts_of(config: Config, dataset: Dataset) -> Facts:

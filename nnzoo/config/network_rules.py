@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
-from nnzoo.config import activation, init, model
+from nnzoo.config import activation, data, init, model
 from nnzoo.config.choices import num_outputs, resolved_loss
 from nnzoo.config.document import Path, Problem
 from nnzoo.config.experiment import Config
@@ -56,6 +56,11 @@ def _positions(config: Config, facts: Facts) -> Iterator[Problem]:
                 ("model",),
                 f"this data has a target at every step, and {net.name} gives one a sample. Use rnn, lstm or gru.",
             )
+    elif isinstance(config.data, data.Language) and net.bidirectional:
+        yield (
+            ("model", "bidirectional"),
+            "read from its end, a text tells every symbol that is to be predicted. Leave it out.",
+        )
     elif net.pooling == "none" and facts.per == "sample":
         yield (
             ("model", "pooling"),

@@ -6,7 +6,7 @@ from nnzoo.config import data, model
 from nnzoo.config.choices import resolved_loss
 from nnzoo.config.experiment import Config
 from nnzoo.config.facts import Facts
-from nnzoo.config.metrics import DEFAULT_METRICS, direction
+from nnzoo.config.metrics import default_metrics, direction
 
 
 def resolve(config: Config, facts: Facts) -> Config:
@@ -44,8 +44,8 @@ def _preprocess(config: Config, facts: Facts) -> object:
 def _train(config: Config, facts: Facts) -> object:
     train = config.train
     update: dict[str, object] = {}
-    if train.metrics == "auto" and facts.task:
-        update["metrics"] = DEFAULT_METRICS[facts.task]
+    if train.metrics == "auto" and facts.task and facts.per:
+        update["metrics"] = default_metrics(facts.task, facts.per)
     monitor = train.monitor
     if monitor == "auto" and facts.has_val is not None:
         monitor = "val/loss" if facts.has_val else "train/loss"

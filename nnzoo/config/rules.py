@@ -14,7 +14,7 @@ from nnzoo.config.choices import num_outputs, resolved_loss
 from nnzoo.config.document import Path, Problem
 from nnzoo.config.experiment import Config
 from nnzoo.config.facts import Facts
-from nnzoo.config.metrics import DEFAULT_METRICS, METRICS, direction
+from nnzoo.config.metrics import METRICS, default_metrics, direction
 from nnzoo.config.network_rules import activation_rules, initializer_rules, model_rules
 from nnzoo.config.suggest import did_you_mean
 
@@ -164,7 +164,7 @@ def _monitor(config: Config, facts: Facts) -> Iterator[Problem]:
     if monitor == "auto":
         return
     given = config.train.metrics
-    by_default = DEFAULT_METRICS[facts.task] if facts.task else METRICS
+    by_default = default_metrics(facts.task, facts.per) if facts.task and facts.per else METRICS
     splits = ["train"] if facts.has_val is False else ["val", "train"]
     allowed = [f"{split}/{name}" for split in splits for name in ("loss", *(by_default if given == "auto" else given))]
     if monitor not in allowed:

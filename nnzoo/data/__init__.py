@@ -21,6 +21,7 @@ from nnzoo.data.arrays import ArraysReader, load_arrays
 from nnzoo.data.baseline import baseline
 from nnzoo.data.bundled import load_breast_cancer, load_diabetes, load_digits, load_iris, load_wine
 from nnzoo.data.dataset import Dataset, Split
+from nnzoo.data.language import LanguageReader, load_language
 from nnzoo.data.preprocess import Normalize, Preprocess
 from nnzoo.data.reader import Layout, Reader, Samples, Schema, Task
 from nnzoo.data.split import Division, divide, missing_classes
@@ -41,6 +42,7 @@ __all__ = [
     "ArraysReader",
     "Dataset",
     "Division",
+    "LanguageReader",
     "Layout",
     "Normalize",
     "Preprocess",
@@ -60,6 +62,7 @@ __all__ = [
     "load_digits",
     "load_gate",
     "load_iris",
+    "load_language",
     "load_moons",
     "load_random",
     "load_sine",
@@ -70,12 +73,15 @@ __all__ = [
     "parse_reader",
 ]
 
-_READERS: TypeAdapter[Reader] = TypeAdapter(
-    Annotated[
-        ArraysReader | TreeReader,
-        Field(discriminator="kind"),
-    ]
-)
+AnyReader = Annotated[
+    ArraysReader
+    | LanguageReader
+    | TreeReader,
+    Field(discriminator="kind"),
+]  # fmt: skip
+"""Every reader, by its kind."""
+
+_READERS: TypeAdapter[AnyReader] = TypeAdapter(AnyReader)
 
 
 def parse_reader(said: dict[str, Any]) -> Reader:
@@ -84,4 +90,5 @@ def parse_reader(said: dict[str, Any]) -> Reader:
     Raises:
         ValidationError: They are none.
     """
-    return _READERS.validate_json(json.dumps(said))  # where a list is a tuple
+    # Strict about types, and JSON has lists alone.
+    return _READERS.validate_json(json.dumps(said))

@@ -66,6 +66,8 @@ class Dataset:
         target_names: Names of the regression targets.
         num_tokens: One more than the largest token index of any split; 0 where the layout is not tokens.
         choices: What the source chose where its words left it to the data, by field of its section.
+        warnings: What is likely not meant as it is: a line each, with the fix.
+        notes: What else is worth a line.
         reader: Reads new raw data as this was read; None where there is only the one for arrays.
         divisible: Whether the training samples may be divided into further splits. The four rows of a logic
             gate may not.
@@ -79,6 +81,8 @@ class Dataset:
     target_names: tuple[str, ...] = ()
     num_tokens: int = 0
     choices: Mapping[str, object] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     reader: Reader | None = None
     divisible: bool = True
     per: Per = "sample"

@@ -62,6 +62,26 @@ class Division:
             _check_train_has_classes(classes, rows["train"], class_names)
         return rows
 
+    def blocks(self, num_rows: int, *, given: Collection[str] = ()) -> dict[str, slice]:
+        """Rows in time order: the first are train, then those of val, then those of test, if they are divided off.
+
+        Args:
+            num_rows: N.
+            given: The splits that the data brings itself.
+
+        Raises:
+            DataError: Fractions that leave a split or train without rows.
+        """
+        asked = {"val": self.val, "test": self.test}
+        fractions = {name: fraction for name, fraction in asked.items() if name not in given and fraction != 0}
+        sizes = _split_sizes(fractions, num_rows) if fractions else {}
+        blocks = {}
+        start = 0
+        for name, size in {"train": num_rows - sum(sizes.values()), **sizes}.items():
+            blocks[name] = slice(start, start + size)
+            start += size
+        return blocks
+
 
 def divide(dataset: Dataset, division: Division) -> Dataset:
     """Take val and test samples out of train, where the dataset has no such split of its own.

@@ -110,12 +110,15 @@ def load_trees(
     """
     paths = {"train": path, "val": val_path, "test": test_path}
     given = {name: Path(each) for name, each in paths.items() if each is not None}
-    read = {name: _read_trees(find_files(each), labels, limit) for name, each in given.items()}
-    for name, trees in read.items():
-        if not trees:
-            raise DataError("there is no tree in it, or none whose root is not neutral.", where=str(given[name]))
-    words = (word for tree in read["train"] for word in tree.words if word is not None)
-    reader = TreeReader(labels=labels, vocabulary=Vocabulary.of(words, tokenizer="whole"))
+    read: dict[str, list[Tree]] = {}
+    notes = []
+    for name, each in given.items():
+        read[name], num_neutral = _read_trees(find_files(each), labels, limit)
+        if num_neutral:
+            notes.append(f"{name}: left out {num_neutral} trees with a neutral root")
+    words = ([word for word in tree.words if word is not None] for tree in read["train"])
+    cutter = Vocabulary(tokenizer="word", lowercase=False, symbols=())
+    reader = TreeReader(labels=labels, vocabulary=Vocabulary.of_symbols(words, cutter))
     return Dataset(
         {name: Split(reader.encode(trees), _targets(trees, labels)) for name, trees in read.items()},
         task="classification",
@@ -123,6 +126,7 @@ def load_trees(
         classes=CLASSES[labels],
         num_tokens=len(reader.vocabulary),
         reader=reader,
+        notes=tuple(notes),
         per="node",
     )
 
@@ -146,16 +150,15 @@ class TreeReader(Reader):
             DataError: As `load_trees`.
         """
         files = [file for path in paths for file in find_files(path)]
-        trees = _read_trees(files, self.labels if labelled else None, None)
-        if not trees:
-            raise DataError("there is no tree in it, or none whose root is not neutral.", where=str(paths[0]))
+        trees, _ = _read_trees(files, self.labels if labelled else None, None)
         targets = _targets(trees, self.labels) if labelled else None
         return Samples(self.encode(trees), range(len(trees)), targets)
 
     def encode(self, trees: Sequence[Tree]) -> Tensor:
         """(N, M, 3) the rows of trees, as of `load_trees`; M is the number of nodes of the largest."""
-        numbers = {word: self.vocabulary.encode(word)[0] for tree in trees for word in tree.words if word is not None}
-        tokens = (0 if word is None else numbers[word] for tree in trees for word in tree.words)
+        words = [word for tree in trees for word in tree.words]
+        numbers = self.vocabulary.encode_symbols("" if word is None else word for word in words)
+        tokens = (0 if word is None else number for word, number in zip(words, numbers, strict=True))
         left, right = ((offset for tree in trees for offset in getattr(tree, side)) for side in ("left", "right"))
         columns = [np.fromiter(column, np.int64) for column in (tokens, left, right)]
         return _padded(trees, torch.from_numpy(np.stack(columns, axis=1)), fill=0)
@@ -177,15 +180,21 @@ def _padded(trees: Sequence[Tree], flat: Tensor, *, fill: int) -> Tensor:
     return padded
 
 
-def _read_trees(files: Sequence[Path], labels: int | None, limit: int | None) -> list[Tree]:
-    """The first trees of some files; None for labels that don't matter."""
+def _read_trees(files: Sequence[Path], labels: int | None, limit: int | None) -> tuple[list[Tree], int]:
+    """The first trees of some files, and how many neutral ones were left out; labels None: they don't matter."""
     found: list[Tree] = []
+    num_neutral = 0
     for tree in (tree for file in files for tree in _trees_of(file, check=labels is not None)):
         if limit is not None and len(found) == limit:
             break
-        if labels != 2 or tree.labels[0] != NEUTRAL:
+        if labels == 2 and tree.labels[0] == NEUTRAL:
+            num_neutral += 1
+        else:
             found.append(tree)
-    return found
+    if not found:
+        why = "every tree has a neutral root" if num_neutral else "there is no tree in it"
+        raise DataError(f"{why}.", where=str(files[0]))
+    return found, num_neutral
 
 
 def _trees_of(file: Path, *, check: bool) -> Iterator[Tree]:

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nnzoo.data import LanguageReader
 from nnzoo.errors import UsageError
+from nnzoo.experiment.language import likelihoods
 from nnzoo.experiment.load import load
 from nnzoo.experiment.measure import answers, step_answers
 from nnzoo.run.files import write_csv
@@ -45,7 +47,7 @@ def predict_checkpoint(
     device: str | None = None,
     runs_dir: str | os.PathLike[str] = "runs",
 ) -> Predictions:
-    """Answers for raw new data, read as the training data was.
+    """Answers for raw new data, read as the training data was; of text, how likely each line is.
 
     Args:
         checkpoint: A run directory (its best weights), a best.safetensors or last.pt, a run's name, or `latest`.
@@ -61,8 +63,11 @@ def predict_checkpoint(
     if not inputs:
         raise UsageError("there is nothing to predict. Name a file, a folder, or - for standard input.", where="INPUT")
     trained = load(checkpoint, runs_dir=runs_dir, device=device)
-    metadata = trained.metadata
-    samples = trained.reader.read([Path(path) for path in inputs], metadata.data_schema, labelled=False)
+    metadata, reader = trained.metadata, trained.reader
+    if isinstance(reader, LanguageReader):
+        header, rows = likelihoods(trained, reader.read_lines([Path(path) for path in inputs]))
+        return Predictions(str(trained.path), header, rows)
+    samples = reader.read([Path(path) for path in inputs], metadata.data_schema, labelled=False)
     outputs = trained.outputs_of(samples.inputs, samples.lengths, kept=True)
     if metadata.per == "step":
         header, rows = step_answers(outputs, samples.valid_steps(), metadata.classes, samples.names)

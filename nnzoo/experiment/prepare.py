@@ -73,6 +73,10 @@ def prepare(config: Config, *, batches: int | None = None) -> Experiment:
     resolved = resolve(config, facts)
     if dataset.task == "classification" and len(dataset.classes) < 2:
         raise DataError(f"there is one class alone ({dataset.classes[0]}): nothing can be told apart.", where="data")
+    for note in dataset.notes:
+        log.info("%s", note)
+    for warning in dataset.warnings:
+        log.warning("warning: %s", warning)
     for split, classes in missing_classes(dataset).items():
         log.warning("warning: no sample of %s in the %s split", ", ".join(classes), split)
     preprocess = build_preprocess(resolved, dataset)

@@ -8,10 +8,11 @@ from nnzoo.config.base import ByName
 from nnzoo.config.data.arrays import Arrays
 from nnzoo.config.data.base import PATH_FIELDS, Files, Source, Split
 from nnzoo.config.data.bundled import BreastCancer, Diabetes, Digits, Iris, Wine
+from nnzoo.config.data.language import Language
 from nnzoo.config.data.toy import Blobs, Circles, Gate, Moons, Random, Sine, Spirals
 from nnzoo.config.data.trees import Trees
 
-__all__ = ["PATH_FIELDS", "Arrays", "DataSection", "Files", "Gate", "Random", "Source", "Split"]
+__all__ = ["PATH_FIELDS", "Arrays", "DataSection", "Files", "Gate", "Language", "Random", "Source", "Split"]
 
 DataSection = Annotated[
     Gate
@@ -27,6 +28,7 @@ DataSection = Annotated[
     | BreastCancer
     | Diabetes
     | Arrays
+    | Language
     | Trees,
     Field(discriminator="name"),
     ByName("a data source"),
