@@ -159,7 +159,8 @@ class TreeReader(Reader):
         words = [word for tree in trees for word in tree.words]
         numbers = self.vocabulary.encode_symbols("" if word is None else word for word in words)
         tokens = (0 if word is None else number for word, number in zip(words, numbers, strict=True))
-        left, right = ((offset for tree in trees for offset in getattr(tree, side)) for side in ("left", "right"))
+        left = (offset for tree in trees for offset in tree.left)
+        right = (offset for tree in trees for offset in tree.right)
         columns = [np.fromiter(column, np.int64) for column in (tokens, left, right)]
         return _padded(trees, torch.from_numpy(np.stack(columns, axis=1)), fill=0)
 

@@ -20,9 +20,7 @@ class Language(Files):
     """
 
     name: Literal["language"]
-    path: FilePath = Field(
-        description="a text file; a folder or glob pattern: texts read one after the other"
-    )
+    path: FilePath = Field(description="a text file; a folder or glob pattern: texts read one after the other")
     val_path: FilePath | None = Field(None, description="a text that is the val split")
     test_path: FilePath | None = Field(None, description="a text that is the test split")
     tokenizer: Literal["char", "word"] = Field("char", description="the symbols: characters, or words and signs")
