@@ -67,7 +67,7 @@ def load_language(
     units = _divide(texts.pop("train"), division or Division(0, 0), cutter, by_line=by_line, given=texts)
     units |= {name: _units(text, cutter, by_line=by_line) for name, text in texts.items()}
     if sequence_length is None:
-        longest = max(len(symbols) for parts in units.values() for symbols in parts) + 1
+        longest = max([len(symbols) for parts in units.values() for symbols in parts], default=0) + 1
         sequence_length = longest if by_line else DEFAULT_STEPS
     if limit is not None:
         units = {name: _first(parts, limit, sequence_length, by_line=by_line) for name, parts in units.items()}

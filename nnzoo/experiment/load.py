@@ -129,13 +129,13 @@ class TrainedModel:
         return self.decoder.probabilities(self.outputs(raw, lengths)).numpy()
 
     def _inputs(self, raw: ArrayLike | Tensor, lengths: ArrayLike | Tensor | None) -> tuple[Tensor, Tensor | None]:
+        if self.metadata.layout == "tree":
+            raise DataError("trees are read from files. Use `nnzoo predict`.", where="predict")
         array = _array(raw)
         if array.shape[1:] != self.input_shape:
             shown = ", ".join(map(str, ("N", *self.input_shape)))
             raise DataError(f"expected samples of the shape ({shown}), got {array.shape}.", where="predict")
         layout = self.metadata.layout
-        if layout == "tree":
-            raise DataError("trees are read from files. Use `nnzoo predict`, or outputs_of.", where="predict")
         steps = None
         if lengths is not None:
             given = _array(lengths)
