@@ -7,9 +7,11 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from nnzoo.build import build_dataset
 from nnzoo.build import build_model as _build_model
 from nnzoo.config import ConfigLike, load_config
 from nnzoo.experiment.load import load
+from nnzoo.experiment.pretrained import take_over
 from nnzoo.experiment.train import train
 from nnzoo.summaries import Summary, summarize
 
@@ -19,17 +21,23 @@ __all__ = ["build_model", "load", "load_config", "summary", "train"]
 def build_model(
     config: ConfigLike, input_shape: Sequence[int] | None = None, num_outputs: int | None = None
 ) -> nn.Module:
-    """The untrained network of a config.
+    """The network of a config as training starts with it: untrained, but for what `model.pretrained` gives.
 
     Args:
         config: A path, the name of a shipped config, a dict, or a config.
         input_shape: One sample without the batch axis; default: as the data has it.
-        num_outputs: Output units; default: as data and loss ask for.
+        num_outputs: Output units; default: as data and loss ask for. If it is given, the data is not read, and the last
+            layer is always a new one.
 
     Raises:
         ConfigError: The config can't be used.
+        CheckpointError: The checkpoint of `model.pretrained` is damaged.
     """
-    return _build_model(load_config(config), input_shape, num_outputs)
+    checked = load_config(config)
+    module = _build_model(checked, input_shape, num_outputs)
+    if checked.model.pretrained is not None:
+        take_over(checked, module, build_dataset(checked) if num_outputs is None else None)
+    return module
 
 
 def summary(

@@ -16,6 +16,7 @@ SOURCES: dict[str, Callable[..., Dataset]] = {
     "spirals": sources.load_spirals,
     "blobs": sources.load_blobs,
     "sine": sources.load_sine,
+    "adding": sources.load_adding,
     "random": sources.load_random,
     "digits": sources.load_digits,
     "iris": sources.load_iris,

@@ -186,7 +186,7 @@ def _build_cnn(section: model_words.Cnn, shape: NetworkShape) -> CNN:
 
 def _build_block(section: model_words.Cnn, block: model_words.Block) -> Layer:
     if block.conv is not None:
-        words = fields_of(block.conv, "activation")
+        words = fields_of(block.conv, "activation", "init")
         return ConvLayer(**words, activation=build_activation(block.conv.activation or section.activation))
     if block.pool is not None:
         return PoolLayer(**fields_of(block.pool))
@@ -198,7 +198,7 @@ def _build_recurrent(section: model_words.Recurrent, shape: NetworkShape) -> Rec
     sample = shape.input_shape
     # Of an image, the rows of all channels are one step.
     width = sample[0] * sample[2] if len(sample) == 3 else sample[-1]
-    words = fields_of(section, "freeze", "embedding", "output")
+    words = fields_of(section, "pretrained", "freeze", "embedding", "output")
     return RecurrentNet(
         None if shape.num_tokens else width,
         shape.num_outputs,
@@ -305,6 +305,10 @@ def _layer_inits(config: Config) -> dict[str, tuple[Path, Section]]:
         for index, layer in enumerate(section.layers or ()):
             if layer.init is not None:
                 found[f"hidden.{index}"] = (("model", "layers", index, "init"), layer.init)
+    if isinstance(section, model_words.Cnn):
+        for index, block in enumerate(section.blocks):
+            if block.conv is not None and block.conv.init is not None:
+                found[f"blocks.{index}"] = (("model", "blocks", index, "conv", "init"), block.conv.init)
     output = model_words.output_of(section)
     if output is not None and output.init is not None:
         found["output"] = (("model", "output", "init"), output.init)
@@ -323,6 +327,7 @@ def _check_values(config: Config, assignments: list[Assignment]) -> None:
         if got != expected:
             path = next((path for name, path in paths.items() if assignment.name.startswith(f"{name}.")), ("init",))
             key: Path = (*path, "bias", "values") if len(expected) == 1 else (*path, "values")
-            problems.append((key, f"{assignment.name} has the shape {expected}, got {got}. One row a unit."))
+            order = "One row a unit." if len(expected) < 3 else "One block a filter, in it one a channel."
+            problems.append((key, f"{assignment.name} has the shape {expected}, got {got}. {order}"))
     if problems:
         raise problems_of(config, problems)

@@ -90,4 +90,20 @@ def report(result: dict[str, Any]) -> str:
     status = result["status"].replace("_", " ")
     best = f", best epoch {result['best_epoch']} by {result['monitor']}" if result["best_epoch"] else ""
     head = f"{status} after {result['epochs']} epochs{best} ({result['seconds']:.1f} s on {result['device']})"
+    if "restarts" in result:
+        head = f"{head}\n{spread(result['restarts'])}"
     return f"\n{head}\n\n{table(['', *names], rows)}\n\nrun directory: {result['run_dir']}"
+
+
+def spread(restarts: dict[str, Any]) -> str:
+    """One line on random restarts: the best, the mean, how far they lie apart."""
+    values = [value for value in restarts["values"] if value is not None]
+    why = f": {restarts['reason']}" if restarts["reason"] else ""
+    std = f" +- {number(restarts['std'])}" if restarts["std"] is not None else ""
+    ended, count = len(restarts["values"]), restarts["count"]
+    counts = f"{count} restarts" if ended == count else f"{ended} of {count} restarts"
+    lost = f"; {ended - len(values)} diverged" if ended > len(values) else ""
+    return (
+        f"{counts} ({restarts['how']}{why}): best seed {restarts['best']}, {restarts['monitor']} "
+        f"mean {number(restarts['mean'])}{std}, from {number(restarts['min'])} to {number(restarts['max'])}{lost}"
+    )

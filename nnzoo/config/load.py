@@ -17,7 +17,7 @@ from nnzoo.config.diagnose import error_of_problems, error_of_validation
 from nnzoo.config.document import Entry, Place, Problem, from_plain, is_index, merge, put
 from nnzoo.config.experiment import Config
 from nnzoo.config.facts import Facts
-from nnzoo.config.model import Custom
+from nnzoo.config.model import PRETRAINED, Custom, is_run_name
 from nnzoo.config.reader import located, parse, printable, read_yaml
 from nnzoo.config.rules import check
 from nnzoo.config.shipped import shipped_configs
@@ -152,7 +152,7 @@ def _read(path: Path, label: str, below: tuple[Path, ...]) -> Entry:
 def _extended(extends: Entry, path: Path) -> Path:
     if not isinstance(extends.value, str):
         raise _at(extends, "extends: expected the path of a config file, or the name of a shipped one.")
-    beside = path.parent / Path(extends.value).expanduser()
+    beside = path.parent / _at_home(extends.value)
     if beside.is_file():
         return beside
     # With its suffix too: a copy of a shipped config may extend another one, by the name of its file.
@@ -168,13 +168,23 @@ def _at(entry: Entry, message: str) -> ConfigError:
 
 
 def _absolute(root: Entry, folder: Path) -> Entry:
-    """Makes the paths of the data section absolute; they are relative to the file that names them."""
-    section = root.child("data") if isinstance(root.value, dict) else None
-    for field in PATH_FIELDS:
+    """Makes paths absolute; they are relative to the file that names them. The name of a run stays a name."""
+    for key, field in (*(("data", field) for field in PATH_FIELDS), PRETRAINED):
+        section = root.child(key)
         entry = section.child(field) if section else None
         if entry and isinstance(entry.value, str) and entry.value:
-            entry.value = os.path.normpath(folder / Path(entry.value).expanduser())
+            absolute = os.path.normpath(folder / _at_home(entry.value))
+            if (key, field) != PRETRAINED or not is_run_name(entry.value) or Path(absolute).exists():
+                entry.value = absolute
     return root
+
+
+def _at_home(path: str) -> Path:
+    """A path whose `~` is the home folder, where there is such a user."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
 
 
 def _override(root: Entry, overrides: Mapping[str, Any] | Sequence[str]) -> Entry:

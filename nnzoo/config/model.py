@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import PurePath
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -12,6 +13,16 @@ from nnzoo.config.base import ByName, Count, Items, Natural, Positive, Probabili
 from nnzoo.config.init import Init
 
 DEFAULT_HIDDEN = (64, 32)
+
+
+PRETRAINED = ("model", "pretrained")
+"""The key that names a checkpoint: relative to the config's folder, absolute in a run, null in an artifact."""
+
+
+def is_run_name(checkpoint: str) -> bool:
+    """Whether a checkpoint may be meant by the name of its run, or by `latest`, and not by a path."""
+    path = PurePath(checkpoint)
+    return path.name == checkpoint and path.suffix not in (".safetensors", ".pt")
 
 
 class Output(Section):
@@ -40,6 +51,12 @@ class Model(Section):
 
     layouts: ClassVar[frozenset[str]] = frozenset({"features", "sequence", "image"})
 
+    pretrained: str | None = Field(
+        None,
+        min_length=1,
+        description="start from these weights: a run directory, best.safetensors, last.pt, a run's name, or latest; "
+        "the last layer starts anew by `init` unless classes, or targets, are the checkpoint's in the same order",
+    )
     freeze: str | Items[str] = Field(
         (),
         description="what is not trained: `backbone` (all but the last layer) or fnmatch patterns, such as `*.bias`",
@@ -99,6 +116,7 @@ class ConvBlock(Section):
     groups: Count = Field(1, description="parts that the channels are divided into, each with filters of its own")
     bias: bool = Field(True, description="whether filters have biases")
     activation: Activation | None = Field(None, description="null: the model's")
+    init: Init | None = Field(None, description="null: the model's; values: (filters, channels / groups, *kernel_size)")
     batch_norm: bool = Field(False, description="normalise each channel before the activation (Ioffe & Szegedy 2015)")
     dropout: Probability = Field(0.0, description="share of values silenced in training")
 

@@ -18,6 +18,11 @@ def model_rules(config: Config, facts: Facts) -> Iterator[Problem]:
         yield ("model",), f"{net.name} can't read {facts.layout} (it reads {', '.join(sorted(net.layouts))})."
     elif facts.layout == "image" and config.preprocess.pca and "features" not in net.layouts:
         yield ("preprocess", "pca"), f"pca flattens images, and {net.name} can't read features. Leave it out."
+    if isinstance(net, model.Torchvision) and net.pretrained is not None and net.weights is not None:
+        yield (
+            ("model", "weights"),
+            "the checkpoint of `pretrained` would overwrite torchvision's weights at once. Keep one of the two.",
+        )
     if isinstance(net, model.Perceptron):
         if config.loss.name not in ("auto", "perceptron"):
             yield ("loss",), f"a perceptron learns by `loss: perceptron`, got {config.loss.name}. Use linear with it."
@@ -93,6 +98,12 @@ def _blocks(net: model.Cnn) -> Iterator[Problem]:
                 ("model", "blocks", index, "conv", "padding"),
                 "same keeps the size, so it needs stride 1. Write a number.",
             )
+        rule = block.conv.init if block.conv else None
+        if block.conv and isinstance(rule, init.Dirac) and block.conv.out_channels % rule.groups:
+            yield (
+                ("model", "blocks", index, "conv", "init", "groups"),
+                f"expected a divisor of out_channels, which is {block.conv.out_channels}, got {rule.groups}.",
+            )
         if block.pool and 2 * max(_each(block.pool.padding)) > max(_each(block.pool.kernel_size)):
             yield (
                 ("model", "blocks", index, "pool", "padding"),
@@ -106,10 +117,13 @@ def _each(sizes: int | tuple[int, ...]) -> tuple[int, ...]:
 
 def initializer_rules(config: Config, facts: Facts) -> Iterator[Problem]:  # noqa: ARG001
     if isinstance(config.init, init.ValuesWeight):
-        yield ("init",), "values belong to one layer: write them in `init` of a layer or of `output`."
+        yield ("init",), "values belong to one layer: write them in `init` of a layer, a convolution or `output`."
     for path, rule in _placed_initializers(config):
-        if isinstance(rule, init.Dirac) and (path[0] != "init" or not _has_kernels(config.model)):
+        kernels = "conv" in path or (path == ("init",) and _has_kernels(config.model))
+        if isinstance(rule, init.Dirac) and not kernels:
             yield path, f"dirac fills the kernels of convolutions; {config.model.name} has none. Did you mean 'eye'?"
+        if isinstance(rule, init.Eye) and "conv" in path:
+            yield path, "eye fills matrices, and kernels have more axes. Did you mean 'dirac'?"
         if isinstance(rule, init.Uniform | init.TruncNormal) and rule.a > rule.b:
             yield (*path, "a"), f"expected no more than b, which is {rule.b:g}, got {rule.a:g}."
         if isinstance(rule, init.TruncNormal) and not rule.a - 2 * rule.std <= rule.mean <= rule.b + 2 * rule.std:
@@ -126,6 +140,9 @@ def _placed_initializers(config: Config) -> Iterator[tuple[Path, object]]:
     if isinstance(config.model, model.Mlp):
         layers = config.model.layers or ()
         placed += [(("model", "layers", index, "init"), layer.init) for index, layer in enumerate(layers)]
+    if isinstance(config.model, model.Cnn):
+        convolutions = [(index, block.conv) for index, block in enumerate(config.model.blocks) if block.conv]
+        placed += [(("model", "blocks", index, "conv", "init"), conv.init) for index, conv in convolutions]
     output = model.output_of(config.model)
     if output is not None:
         placed.append((("model", "output", "init"), output.init))

@@ -133,19 +133,20 @@ def _output(config: Config, facts: Facts) -> Iterator[Problem]:
 
 
 def _metrics(config: Config, facts: Facts) -> Iterator[Problem]:
-    if facts.task is None or config.train.metrics == "auto":
+    if config.train.metrics == "auto":
         return
+    chosen = resolved_loss(config, facts)
     for index, name in enumerate(config.train.metrics):
         if name in config.train.metrics[:index]:
             yield ("train", "metrics", index), f"{name} stands here twice."
         if name == "top5_accuracy" and facts.task == "classification" and facts.num_classes and facts.num_classes <= 5:
             yield ("train", "metrics", index), f"of {facts.num_classes} classes the right one is always among five."
-        if name == "perplexity" and config.loss.reads == "margins":
+        if name == "perplexity" and chosen is not None and chosen.reads == "margins":
             yield (
                 ("train", "metrics", index),
-                f"{config.loss.name} gives no probabilities. Use `loss: cross_entropy`, or another metric.",
+                f"{chosen.name} gives no probabilities. Use `loss: cross_entropy`, or another metric.",
             )
-        if facts.task not in METRICS[name].tasks:
+        if facts.task and facts.task not in METRICS[name].tasks:
             fitting = [metric for metric, known in METRICS.items() if facts.task in known.tasks]
             yield (
                 ("train", "metrics", index),

@@ -62,8 +62,8 @@ class Train(Section):
     compile: Literal[False] = Field(False, description="torch.compile is not available yet")
     device: Device = Field("auto", description="auto (cuda where there is one, else cpu), cpu, cuda, cuda:N, mps")
     deterministic: bool = Field(True, description="same seed, same weights, bit by bit; on CUDA it may cost speed")
-    restarts: Annotated[int, Field(ge=1, le=1), WHOLE] = Field(
-        1, description="random restarts: only 1 is available yet"
+    restarts: Annotated[int, Field(ge=1, le=10_000), WHOLE] = Field(
+        1, description="random restarts: the same network from seed, seed + 1, ...; the best by the monitor is kept"
     )
     max_minutes: Positive | None = Field(None, description="stop after this wall time, with the best weights so far")
     checkpoint: CheckpointEvery = Field(CheckpointEvery(), description="when last.pt is written")

@@ -27,6 +27,7 @@ from nnzoo.data.reader import Layout, Reader, Samples, Schema, Task
 from nnzoo.data.split import Division, divide, missing_classes
 from nnzoo.data.toy import (
     GATES,
+    load_adding,
     load_blobs,
     load_circles,
     load_gate,
@@ -54,6 +55,7 @@ __all__ = [
     "TreeReader",
     "baseline",
     "divide",
+    "load_adding",
     "load_arrays",
     "load_blobs",
     "load_breast_cancer",

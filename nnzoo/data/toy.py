@@ -1,4 +1,4 @@
-"""Problems made by formula: logic gates, points in the plane, a curve, and random data of any size.
+"""Problems made by formula: logic gates, points in the plane, a curve, sums to remember, random data of any size.
 
 Each comes from one generator seeded by `seed`: the same arguments give the same tensors, whatever the state of the
 global generators. `noise` is the standard deviation of Gaussian noise, in the units of what it is added to.
@@ -151,6 +151,48 @@ def load_sine(*, samples: int = 1000, noise: float = 0.1, seed: int = 0) -> Data
     x = (torch.rand(samples, 1, generator=generator, dtype=torch.float32) * 2 - 1) * math.pi
     train = Split(x, _add_noise(x.sin(), noise, generator))
     return Dataset({"train": train}, task="regression", layout="features", feature_names=("x",), target_names=("y",))
+
+
+def load_adding(*, samples: int = 10_000, length: int = 100, seed: int = 0) -> Dataset:
+    """The adding problem (Hochreiter & Schmidhuber 1997), in the form of Arjovsky et al. 2016.
+
+    A step is a value, uniform in [0, 1), and a marker: 1 at one step of the first half and at one of the second, each
+    drawn evenly, and else 0. The target is the sum of the two marked values, of mean 1 and variance 1/6.
+
+    Deviations from 1997: values were in [-1, 1], the target was 0.5 + sum / 4, markers lay in the first ten steps and
+    in the rest of the first half, and lengths varied.
+
+    Args:
+        samples: The number of sequences.
+        length: T, the steps of each; of an odd number the second half has one more.
+        seed: Of values and markers.
+
+    Returns:
+        (samples, length, 2) sequences, (samples, 1) regression targets.
+
+    Raises:
+        DataError: No samples, or less than two steps.
+    """
+    _check_samples("adding", samples, at_least=1)
+    if length < 2:
+        raise DataError(f"length is too small (got {length}; at least 2).", where="adding")
+    generator = _generator(seed)
+    inputs = torch.zeros(samples, length, 2)
+    values, markers = inputs.unbind(dim=2)
+    values.uniform_(generator=generator)
+    half = length // 2
+    first = torch.randint(half, (samples, 1), generator=generator)
+    second = torch.randint(half, length, (samples, 1), generator=generator)
+    marked = torch.cat((first, second), dim=1)
+    markers.scatter_(1, marked, 1.0)
+    train = Split(inputs, values.gather(1, marked).sum(dim=1, keepdim=True))
+    return Dataset(
+        {"train": train},
+        task="regression",
+        layout="sequence",
+        feature_names=("value", "marker"),
+        target_names=("sum",),
+    )
 
 
 def load_random(

@@ -18,6 +18,7 @@ from nnzoo.doctor.finding import Finding
 from nnzoo.errors import CheckpointError, UsageError
 from nnzoo.experiment.load import load
 from nnzoo.experiment.prepare import Experiment, prepare
+from nnzoo.experiment.pretrained import with_checkpoint
 from nnzoo.experiment.record import PREDICTED_SPLITS
 from nnzoo.experiment.train import build_state
 from nnzoo.run.checkpoint import load_checkpoint
@@ -71,7 +72,7 @@ def examine(subject: str, overrides: Sequence[str] = (), *, runs_dir: str = "run
     """
     folder = _run_folder(subject, runs_dir)
     if folder is None:
-        return examine_config(load_config(subject, overrides))
+        return examine_config(with_checkpoint(load_config(subject, overrides), Path(runs_dir)))
     if overrides:
         raise UsageError("a finished run is as it is; overrides are for configs.", where=subject)
     return examine_run(folder)

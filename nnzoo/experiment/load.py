@@ -21,6 +21,7 @@ from nnzoo.data import Preprocess, Reader, parse_reader
 from nnzoo.data.encode import check_tokens, encode_inputs, encode_lengths
 from nnzoo.errors import CheckpointError, DataError, NnzooError, UsageError
 from nnzoo.experiment.metadata import Metadata
+from nnzoo.models.parameters import load_weights
 from nnzoo.run.artifact import load_artifact
 from nnzoo.run.checkpoint import load_checkpoint
 from nnzoo.run.directory import CHECKPOINT, find_checkpoint
@@ -181,7 +182,7 @@ def load(
     """
     path = find_checkpoint(os.fspath(checkpoint), Path(runs_dir))
     where = str(path)
-    weights, fitted, metadata = _read(path)
+    weights, fitted, metadata = read_weights(path)
     section = metadata.config.get("model")
     custom = isinstance(section, dict) and section.get("name") == "custom"
     if custom and model is None:
@@ -192,7 +193,7 @@ def load(
         config = load_config(metadata.config, custom_model=custom)
         preprocess = Preprocess(fitted)
         module = _build(config, metadata, weights) if model is None else model
-        module.load_state_dict(weights)
+        load_weights(module, weights)
     except (RuntimeError, AttributeError, TypeError) as error:
         reason = str(error).split("\n")[1:2] or [str(error)]
         raise CheckpointError(f"the weights don't fit the network: {reason[0].strip()}", where=where) from None
@@ -210,7 +211,7 @@ def _build(config: Config, metadata: Metadata, weights: dict[str, Tensor]) -> nn
     if not (isinstance(config.model, Torchvision) and config.model.arch.startswith("regnet")):
         with torch.device("meta"):
             outline = build_model(config, *shape, download=False)
-        outline.load_state_dict(weights, assign=True)
+        load_weights(outline, weights, assign=True)
     # It is filled with the weights next, so nobody's random numbers should be spent on it.
     with torch.random.fork_rng(devices=()):
         return build_model(config, *shape, download=False)
@@ -224,8 +225,12 @@ def _device_of(config: Config) -> str:
     return config.train.device
 
 
-def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Tensor], Metadata]:
-    """Weights, fitted preprocessing and metadata of an artifact or a checkpoint."""
+def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Tensor], Metadata]:
+    """Weights, fitted preprocessing and metadata of an artifact or a checkpoint.
+
+    Raises:
+        CheckpointError: It is damaged, no file of nnzoo, or of a newer version.
+    """
     if path.suffix == Path(CHECKPOINT).suffix:
         state = load_checkpoint(path)
         try:

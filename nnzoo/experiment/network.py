@@ -11,11 +11,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from nnzoo.build import build_model, network_shape, plan_model
+from nnzoo.build import build_dataset, build_model, network_shape, plan_model
 from nnzoo.config import Config, config_path, load_config, resolve
 from nnzoo.errors import UsageError
 from nnzoo.experiment.load import load
 from nnzoo.experiment.notes import report_on
+from nnzoo.experiment.pretrained import take_over
 from nnzoo.run.directory import ARTIFACT
 from nnzoo.summaries import Summary
 from nnzoo.training.state import seed_everything
@@ -32,15 +33,18 @@ class DescribedNetwork:
         module: With the values that it starts with, or was trained to.
         config: Of the network.
         summary: The report.
+        pretrained: The names of the weights that come from a checkpoint.
     """
 
     module: nn.Module
     config: Config
     summary: Summary
+    pretrained: frozenset[str] = frozenset()
 
     def parameters(self) -> list[dict[str, Any]]:
         """Each parameter's name, shape, initializer, whether it is trained, and values (of many, four figures)."""
         rules = {assignment.name: str(assignment.rule) for assignment in plan_model(self.config, self.module)}
+        rules |= dict.fromkeys(self.pretrained, f"from {self.config.model.pretrained}")
         return [
             {
                 "name": name,
@@ -103,8 +107,9 @@ def describe_network(
             config_path(network)
         except UsageError as error:
             config_error = error
+    pretrained: frozenset[str] = frozenset()
     if not trained and config_error is None:
-        config, module, shape, num_tokens = _from_config(network, overrides)
+        config, module, shape, num_tokens, pretrained = _from_config(network, overrides, runs_dir)
     else:
         if overrides:
             raise UsageError("a trained network is as it is; overrides are for configs.", where=network)
@@ -116,13 +121,20 @@ def describe_network(
         shape, num_tokens = metadata.network_input_shape, metadata.num_tokens
     dtype = torch.long if num_tokens else torch.float32
     report = report_on(config, module, shape, batch_size=batch_size, dtype=dtype)
-    return DescribedNetwork(module, config, report)
+    return DescribedNetwork(module, config, report, pretrained)
 
 
-def _from_config(network: str, overrides: Sequence[str]) -> tuple[Config, nn.Module, tuple[int, ...], int]:
-    """The network that training would start with, one sample's shape, and the size of the vocabulary."""
+def _from_config(
+    network: str, overrides: Sequence[str], runs_dir: str
+) -> tuple[Config, nn.Module, tuple[int, ...], int, frozenset[str]]:
+    """The network that training would start with, one sample's shape, the vocabulary's size, and what is pretrained."""
     config = load_config(network, overrides)
     shape = network_shape(config)
     config = resolve(config, config.data.facts())
     seed_everything(config.seed)
-    return config, build_model(config, *shape), shape.input_shape, shape.num_tokens
+    module = build_model(config, *shape)
+    pretrained: frozenset[str] = frozenset()
+    if config.model.pretrained is not None:
+        # Whether the last layer is kept is a matter of the names of classes, which only the data tells.
+        pretrained = take_over(config, module, build_dataset(config), runs_dir)
+    return config, module, shape.input_shape, shape.num_tokens, pretrained

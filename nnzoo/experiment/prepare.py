@@ -19,8 +19,9 @@ from nnzoo.build import (
 from nnzoo.config import Config, Facts, check_facts, num_outputs, resolve
 from nnzoo.data import Dataset, Preprocess, Split, missing_classes
 from nnzoo.errors import DataError, UsageError
+from nnzoo.models.parameters import has_batch_norm
 from nnzoo.run.log import log
-from nnzoo.training.batches import arguments_of
+from nnzoo.training.batches import arguments_of, boundaries
 from nnzoo.training.decoding import Decoder
 from nnzoo.training.loop import Settings
 from nnzoo.training.losses import reads_indices
@@ -99,6 +100,13 @@ def prepare(config: Config, *, batches: int | None = None) -> Experiment:
         device,
         build_settings(resolved),
     )
+
+
+def steps_per_epoch(experiment: Experiment, module: nn.Module) -> int:
+    """Optimizer steps an epoch."""
+    settings, num_train = experiment.settings, len(experiment.splits["train"])
+    batches = boundaries(num_train, settings.batch_size or num_train, at_least_two=has_batch_norm(module))
+    return -(-len(batches) // settings.accumulate)
 
 
 def truncate(dataset: Dataset, samples: int) -> Dataset:

@@ -18,6 +18,7 @@ from nnzoo.data.dataset import Dataset
 from nnzoo.experiment.measure import confusion_matrix, predictions
 from nnzoo.experiment.metadata import Metadata
 from nnzoo.experiment.prepare import Experiment
+from nnzoo.models.parameters import load_weights
 from nnzoo.run import directory
 from nnzoo.run.artifact import Artifact, save_artifact
 from nnzoo.run.checkpoint import save_checkpoint
@@ -26,6 +27,7 @@ from nnzoo.run.files import finite, write_csv, write_json, write_text
 from nnzoo.training.evaluate import Evaluation, evaluate
 from nnzoo.training.losses import ClassLoss
 from nnzoo.training.metrics import MetricSums
+from nnzoo.training.restarts import Restarts
 from nnzoo.training.state import TrainState
 
 PREDICTED_SPLITS = ("test", "val", "train")
@@ -41,14 +43,14 @@ class Recorder:
         experiment: What is run.
         summary: The report on the network.
         num_parameters: Of the network.
-        written_best: The epoch whose weights best.safetensors holds.
+        written_best: Which best weights best.safetensors holds: the seed of their restart, and their epoch.
     """
 
     folder: Path
     experiment: Experiment
     summary: str
     num_parameters: int
-    written_best: int = 0
+    written_best: tuple[int | None, int] = (None, 0)
     _fitted: dict[str, Tensor] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -62,24 +64,36 @@ class Recorder:
         write_text(self.folder / directory.SUMMARY, self.summary)
         write_json(self.folder / directory.ENVIRONMENT, environment(self.experiment.device, config.seed))
 
-    def save(self, state: TrainState) -> None:
-        """The checkpoint, then what can be made from it again: metrics.csv and the best weights so far."""
+    def save(self, state: TrainState, content: dict[str, Any] | None = None, restarts: Restarts | None = None) -> None:
+        """The checkpoint, then what can be made from it again: metrics.csv and the best weights so far.
+
+        Args:
+            state: The training whose best weights are the run's.
+            content: All that resuming needs, and the weights that the checkpoint stands for; default: of `state`.
+            restarts: What they came to, where there are several.
+        """
         metrics = self.epoch_metrics(state)
         metadata = json.dumps(dump(self.metadata(state, metrics)))
         save_checkpoint(
             self.folder / directory.CHECKPOINT,
-            {**state.state_dict(), "preprocess": self._fitted, "metadata": metadata},
+            {**(content or state.state_dict()), "preprocess": self._fitted, "metadata": metadata},
         )
-        state.history.write(self.folder / directory.METRICS)
-        if state.best is not None and state.early_stopping.best_epoch != self.written_best:
-            self.save_best(state, metrics)
+        self.write_tables(state, restarts)
+        if state.best is not None and which_best(state, restarts) != self.written_best:
+            self.save_best(state, metrics, restarts)
 
-    def save_best(self, state: TrainState, metrics: dict[str, float]) -> None:
+    def write_tables(self, state: TrainState, restarts: Restarts | None) -> None:
+        """metrics.csv, and a row a restart."""
+        state.history.write(self.folder / directory.METRICS)
+        if restarts is not None:
+            write_csv(self.folder / directory.RESTARTS, *restarts.table())
+
+    def save_best(self, state: TrainState, metrics: dict[str, float], restarts: Restarts | None) -> None:
         """The artifact."""
         assert state.best is not None
         artifact = Artifact(state.best, self._fitted, dump(self.metadata(state, metrics)))
         save_artifact(self.folder / directory.ARTIFACT, artifact)
-        self.written_best = state.early_stopping.best_epoch
+        self.written_best = which_best(state, restarts)
 
     def epoch_metrics(self, state: TrainState) -> dict[str, float]:
         """What the best epoch's row says."""
@@ -101,15 +115,23 @@ class Recorder:
             versions={name: found for name, found in versions().items() if name in ("nnzoo", "torch")},
         )
 
-    def finish(self, state: TrainState, status: str) -> dict[str, Any]:
-        """Measures the best weights on every split and writes the result; the model is left with them."""
+    def finish(self, state: TrainState, status: str, restarts: Restarts | None = None) -> dict[str, Any]:
+        """Measures the best weights on every split and writes the result; the model is left with them.
+
+        Args:
+            state: As of `save`.
+            status: How the run ended.
+            restarts: As of `save`.
+        """
+        if restarts is not None or status == "diverged":
+            self.write_tables(state, restarts)
         metrics: dict[str, float] = {}
         if state.best is not None and status == "interrupted":
             metrics = self.epoch_metrics(state)
         elif state.best is not None:
-            state.model.load_state_dict(state.best)
+            load_weights(state.model, state.best)
             metrics = self._measure(state)
-            self.save_best(state, metrics)
+            self.save_best(state, metrics, restarts)
         dataset = self.experiment.dataset
         result = {
             "run_dir": str(self.folder),
@@ -127,6 +149,8 @@ class Recorder:
             "seconds": round(state.seconds + state.epoch_seconds, 3),
             "device": str(self.experiment.device),
         }
+        if restarts is not None:
+            result["restarts"] = restarts.as_dict()
         write_json(self.folder / directory.RESULT, result)
         return result
 
@@ -161,10 +185,19 @@ class Recorder:
             write_csv(self.folder / directory.CONFUSION_MATRIX, ["actual", *dataset.classes], named)
 
 
+def which_best(state: TrainState, restarts: Restarts | None) -> tuple[int | None, int]:
+    """Of which seed and epoch the best weights are."""
+    leader = restarts.leader() if restarts else None
+    seed = restarts.outcomes[leader].seed if restarts and leader is not None else None
+    return seed, state.early_stopping.best_epoch
+
+
 def shared_config(experiment: Experiment) -> dict[str, Any]:
     """The config as an artifact holds it: nothing in it needs the training data or tells where it was."""
     config: dict[str, Any] = dump(experiment.config)
     del config["name"]
+    # The weights are all here: nobody needs what they started from.
+    config["model"]["pretrained"] = None
     data = config["data"]
     if isinstance(data, dict):
         data |= {key: Path(data[key]).name for key in PATH_FIELDS if data.get(key)}

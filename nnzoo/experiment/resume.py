@@ -13,10 +13,10 @@ import torch
 from nnzoo.config import Config, ConfigLike, dump, load_config
 from nnzoo.config.scheduler import LENGTHS
 from nnzoo.errors import CheckpointError, UsageError
+from nnzoo.experiment.restarts import Training
 from nnzoo.run.checkpoint import load_checkpoint
 from nnzoo.run.directory import CHECKPOINT, CONFIG, numbered
 from nnzoo.run.log import log
-from nnzoo.training.state import TrainState
 
 MAY_CHANGE = ("name", "train.epochs", "train.early_stopping", "train.device", "train.checkpoint", "train.max_minutes")
 
@@ -76,11 +76,13 @@ def check_same(folder: Path, config: Config) -> None:
         return
     before = dump(load_config(file, custom_model=config.model.name == "custom"))
     changed = list(_differences(before, dump(config)))
-    refused = [key for key in changed if not key.startswith(MAY_CHANGE)]
+    # Restarts that have stopped do not go on: their weights have moved on, or are not kept.
+    may_change = tuple(key for key in MAY_CHANGE if config.train.restarts == 1 or key != "train.early_stopping")
+    refused = [key for key in changed if not key.startswith(may_change)]
     if refused:
         raise UsageError(
             f"the run was started with another config; changed: {', '.join(refused)}. "
-            f"Change it back, or start a new run without --resume. May change: {', '.join(MAY_CHANGE[1:])}.",
+            f"Change it back, or start a new run without --resume. May change: {', '.join(may_change[1:])}.",
             where=str(folder),
         )
     if "train.epochs" in changed and any(getattr(config.scheduler, field, 0) is None for field in LENGTHS):
@@ -100,14 +102,14 @@ def _differences(before: Any, after: Any, prefix: str = "") -> Iterator[str]:
         yield prefix.rstrip(".")
 
 
-def restore(folder: Path, state: TrainState, saved: dict[str, Any]) -> None:
+def restore(folder: Path, training: Training, saved: dict[str, Any]) -> None:
     """Goes on from what last.pt held.
 
     Raises:
         CheckpointError: It was made by something else.
     """
     try:
-        state.load_state_dict(saved)
+        training.load_state_dict(saved)
     except (KeyError, TypeError, ValueError, RuntimeError, IndexError, AttributeError) as error:
         reason = str(error).split("\n")[0]
         raise CheckpointError(f"does not fit this run: {reason}", where=str(folder / CHECKPOINT)) from None

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from nnzoo.build import build_model, build_optimizer, build_schedule, prepare_model
 from nnzoo.config import Config, ConfigLike, load_config
@@ -20,18 +22,18 @@ from nnzoo.config.load import problems_of
 from nnzoo.errors import DivergedError, InterruptedRunError, NnzooError, UsageError
 from nnzoo.experiment.load import TrainedModel, load
 from nnzoo.experiment.notes import report_on
-from nnzoo.experiment.prepare import Experiment, check_output, prepare
+from nnzoo.experiment.prepare import Experiment, check_output, prepare, steps_per_epoch
+from nnzoo.experiment.pretrained import check_survives, take_over, with_checkpoint
 from nnzoo.experiment.record import Recorder
+from nnzoo.experiment.restarts import Training, choose_training
 from nnzoo.experiment.resume import check_same, find_run, load_saved, restore, threads_of
-from nnzoo.models.parameters import has_batch_norm
+from nnzoo.models.parameters import has_batch_norm, load_weights
 from nnzoo.run import directory
 from nnzoo.run.history import History
 from nnzoo.run.log import log, log_to
 from nnzoo.summaries import Summary
-from nnzoo.training.batches import boundaries
 from nnzoo.training.early_stopping import EarlyStopping
 from nnzoo.training.evaluate import LossSum
-from nnzoo.training.loop import fit
 from nnzoo.training.metrics import MetricSums
 from nnzoo.training.progress import Progress
 from nnzoo.training.signals import StopRequest
@@ -111,14 +113,20 @@ def train(
     found = find_run(loaded if name else config, loaded.name, Path(runs_dir)) if resume and not dry_run else None
     saved = load_saved(found) if found else None
     with log_to(Path(os.devnull) if quiet else None), deterministic(loaded), threads_of(saved):
+        loaded = with_checkpoint(loaded, Path(runs_dir), resumed=found)
+        if overwrite:
+            check_survives(loaded, Path(runs_dir) / loaded.name)
         experiment = prepare(loaded, batches=DRY_RUN_BATCHES if dry_run else None)
         if found:
             check_same(found, experiment.config)
-        state, report = build_state(experiment, model, show=(lambda _: None) if quiet else show)
+        given = copy.deepcopy(model.state_dict()) if model is not None and loaded.train.restarts > 1 else None
+        state, report = build_state(experiment, model, restored=bool(saved), show=(lambda _: None) if quiet else show)
+        start = partial(start_again, experiment, model, given)
+        training = choose_training(experiment, state, start, restored=bool(saved))
         if dry_run:
-            return _dry_run(experiment, state, report, Path(runs_dir))
+            return _dry_run(training, report, Path(runs_dir))
         folder = found or directory.create(Path(runs_dir), loaded.name, overwrite=overwrite)
-        return _run(experiment, state, report, folder, saved=saved, quiet=quiet)
+        return _run(training, report, folder, saved=saved, quiet=quiet)
 
 
 def _with_options(
@@ -133,18 +141,15 @@ def _with_options(
 
 
 def build_state(
-    experiment: Experiment, model: nn.Module | None, *, show: Callable[[str], None]
+    experiment: Experiment, model: nn.Module | None, *, restored: bool = False, show: Callable[[str], None]
 ) -> tuple[TrainState, Summary]:
-    """Network, optimizer and schedule at the start, and the report on the network, shown before anything is trained."""
+    """Network, optimizer and schedule at the start, and the report on the network, shown before anything is trained.
+
+    Where the state is restored next, the checkpoint that the network once started from is not needed.
+    """
     config, settings = experiment.config, experiment.settings
-    seed_everything(config.seed)
     inputs = experiment.splits["train"].inputs
-    if model is None:
-        dataset = experiment.dataset
-        module = build_model(config, tuple(inputs.shape[1:]), experiment.num_outputs, dataset.num_tokens, dataset.per)
-    else:
-        module = model
-        prepare_model(config, module)
+    module = build_network(experiment, model, config.seed, restored=restored)
     report = report_on(config, module, tuple(inputs.shape[1:]), dtype=inputs.dtype)
     if has_batch_norm(module) and min(settings.batch_size or len(inputs), len(inputs)) == 1:
         key = ("model",) if len(inputs) == 1 else ("train", "batch_size")
@@ -153,31 +158,63 @@ def build_state(
     show(report.render())
     module = module.to(experiment.device)
     check_output(module, experiment)
+    return state_of(experiment, module), report
+
+
+def build_network(experiment: Experiment, model: nn.Module | None, seed: int, *, restored: bool = False) -> nn.Module:
+    """The network of a seed, which the generators are left at; with what it takes over, unless it is restored next."""
+    config = experiment.config
+    seed_everything(seed)
+    if model is None:
+        shape = tuple(experiment.splits["train"].inputs.shape[1:])
+        module = build_model(
+            config, shape, experiment.num_outputs, experiment.dataset.num_tokens, experiment.dataset.per
+        )
+        if not restored:
+            take_over(config, module, experiment.dataset)
+        return module
+    prepare_model(config, model)
+    return model
+
+
+def state_of(experiment: Experiment, module: nn.Module) -> TrainState:
+    """A network with optimizer and schedule at the start."""
+    config, settings = experiment.config, experiment.settings
     optimizer = build_optimizer(config, module)
-    num_train = len(experiment.splits["train"])
-    batches = boundaries(num_train, settings.batch_size or num_train, at_least_two=has_batch_norm(module))
-    steps_per_epoch = -(-len(batches) // settings.accumulate)
     stopping = config.train.early_stopping
     early_stopping = EarlyStopping(
         mode="max" if config.train.mode == "max" else "min",
         patience=stopping.patience if stopping else None,
         min_delta=stopping.min_delta if stopping else 0.0,
     )
-    state = TrainState(
+    return TrainState(
         model=module,
         loss=experiment.loss,
         optimizer=optimizer,
-        schedule=build_schedule(config, optimizer, steps_per_epoch),
+        schedule=build_schedule(config, optimizer, steps_per_epoch(experiment, module)),
         early_stopping=early_stopping,
         train_loss=LossSum(experiment.loss),
         train_metrics=MetricSums(settings.metrics, experiment.decoder),
     )
-    return state, report
+
+
+def start_again(
+    experiment: Experiment,
+    model: nn.Module | None,
+    given: dict[str, Tensor] | None,
+    seed: int,
+    *,
+    restored: bool = False,
+) -> TrainState:
+    """Another start of the same network; a module of the user's own begins with the weights that it was given with."""
+    if model is not None:
+        assert given is not None
+        load_weights(model, given)
+    return state_of(experiment, build_network(experiment, model, seed, restored=restored).to(experiment.device))
 
 
 def _run(
-    experiment: Experiment,
-    state: TrainState,
+    training: Training,
     report: Summary,
     folder: Path,
     *,
@@ -185,8 +222,9 @@ def _run(
     quiet: bool,
 ) -> Run:
     """Trains in a run directory, from the start or from what was saved, whatever the end."""
+    experiment = training.experiment
     if saved:
-        restore(folder, state, saved)
+        restore(folder, training, saved)
     recorder = Recorder(folder, experiment, report.render(), report.num_parameters)
     progress = Progress(experiment.settings.epochs, quiet=quiet)
     try:
@@ -198,41 +236,34 @@ def _run(
         raise
     with log_to(folder / directory.LOG), StopRequest() as stop:
         if saved:
-            log.info("resuming %s after epoch %d, step %d", folder, state.epoch, state.step)
+            log.info("resuming %s after %s", folder, training.done())
         try:
-            status = fit(
-                state,
-                experiment.splits,
-                experiment.decoder,
-                experiment.settings,
-                save=recorder.save,
-                progress=progress,
-                stop=stop,
-            )
+            status = training.fit(recorder, progress, stop)
         except DivergedError as error:
             log.error("%s", error)
-            state.history.write(folder / directory.METRICS)
-            error.result = recorder.finish(state, "diverged")
+            error.result = recorder.finish(training.kept(), "diverged", training.restarts())
             raise
         finally:
             progress.end_epoch()
-        result = recorder.finish(state, status)
-        log.debug("%s after %d epochs, best epoch %s", status, state.epoch, result["best_epoch"])
+        kept = training.kept()
+        result = recorder.finish(kept, status, training.restarts())
+        log.debug("%s after %d epochs, best epoch %s", status, kept.epoch, result["best_epoch"])
     if stop.signal_number is not None and status == "interrupted":
         raise InterruptedRunError(
-            f"interrupted in epoch {state.epoch + 1}; the same command with --resume goes on.",
+            f"interrupted in {training.place()}; the same command with --resume goes on.",
             signal_number=stop.signal_number,
             result=result,
         )
-    own = state.model if experiment.config.model.name == "custom" else None
-    return Run(folder, result, experiment.config, state.history, load(folder, model=own))
+    own = kept.model if experiment.config.model.name == "custom" else None
+    return Run(folder, result, experiment.config, kept.history, load(folder, model=own))
 
 
-def _dry_run(experiment: Experiment, state: TrainState, report: Summary, runs_dir: Path) -> Run:
+def _dry_run(training: Training, report: Summary, runs_dir: Path) -> Run:
     """One epoch of two batches in a directory that is thrown away."""
-    short = replace(experiment, settings=replace(experiment.settings, epochs=1))
+    experiment = training.experiment
+    training.experiment = replace(experiment, settings=replace(experiment.settings, epochs=1))
     with tempfile.TemporaryDirectory(prefix="nnzoo-dry-run-") as temporary:
-        run = _run(short, state, report, Path(temporary), quiet=True)
+        run = _run(training, report, Path(temporary), quiet=True)
     kept_nowhere = runs_dir / experiment.config.name
     return replace(run, run_dir=kept_nowhere, result={**run.result, "run_dir": None})
 

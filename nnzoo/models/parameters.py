@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 
-from torch import nn
+from torch import Tensor, nn
 
 from nnzoo.errors import UsageError
 
@@ -70,3 +71,23 @@ def has_batch_norm(model: nn.Module) -> bool:
 def takes_lengths(model: nn.Module) -> bool:
     """Whether the model is called with the valid steps of each sequence: `forward(inputs, lengths)`."""
     return "lengths" in inspect.signature(model.forward).parameters
+
+
+def load_weights(model: nn.Module, weights: Mapping[str, Tensor], *, assign: bool = False) -> None:
+    """`model.load_state_dict` of tensors that were kept or written without the versions that torch notes beside them.
+
+    They are of this very model, so its own versions hold. Some of torchvision's networks refuse to load without.
+
+    Args:
+        model: Gets the weights.
+        weights: A tensor for every name of its state_dict.
+        assign: Whether the tensors themselves become the model's, in place of being copied.
+
+    Raises:
+        RuntimeError: Names or shapes are not the model's.
+    """
+    state = OrderedDict(weights)
+    versions = getattr(model.state_dict(), "_metadata", None)
+    if versions is not None:
+        state._metadata = versions  # type: ignore[attr-defined]  # torch keeps them there
+    model.load_state_dict(state, assign=assign)

@@ -13,6 +13,7 @@ CONFIG = "config.yaml"
 ARTIFACT = "best.safetensors"
 CHECKPOINT = "last.pt"
 METRICS = "metrics.csv"
+RESTARTS = "restarts.csv"
 RESULT = "result.json"
 SUMMARY = "summary.txt"
 ENVIRONMENT = "environment.json"
@@ -20,7 +21,10 @@ LOG = "train.log"
 PREDICTIONS = "predictions.csv"
 CONFUSION_MATRIX = "confusion_matrix.csv"
 
-FILES = (CONFIG, ARTIFACT, CHECKPOINT, METRICS, RESULT, SUMMARY, ENVIRONMENT, LOG, PREDICTIONS, CONFUSION_MATRIX)
+FILES = (
+    *(CONFIG, ARTIFACT, CHECKPOINT, METRICS, RESTARTS, RESULT, SUMMARY, ENVIRONMENT, LOG),
+    *(PREDICTIONS, CONFUSION_MATRIX),
+)
 
 
 def create(runs_dir: Path, name: str, *, overwrite: bool) -> Path:

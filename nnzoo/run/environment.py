@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import subprocess
 import sys
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import torch
 PACKAGES = ("nnzoo", "torch", "torchvision", "numpy", "scikit-learn", "pydantic", "safetensors")
 
 
+@cache  # every checkpoint asks, and reading them takes longer than writing a small one
 def versions() -> dict[str, str]:
     """Installed versions by package; "unknown" for one that runs from a plain folder."""
     found = {}

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Generic, Literal
 
 import torch
 from torch import Tensor, nn
@@ -22,12 +22,13 @@ from nnzoo.training.losses import denominator
 from nnzoo.training.metrics import MetricSums
 from nnzoo.training.progress import Progress
 from nnzoo.training.signals import StopRequest
-from nnzoo.training.state import TrainState
+from nnzoo.training.state import S, Stepping, TrainState
 
 Status = Literal["completed", "early_stopped", "interrupted"]
 Batch = tuple[Tensor, ...]
 """What the model is called with, then the targets."""
 MIN_SECONDS_BETWEEN_CHECKPOINTS = 1.0
+REMEDY = "Try a smaller optimizer.lr, or train.clip_grad_norm: 1.0."
 
 
 @dataclass(frozen=True)
@@ -63,24 +64,23 @@ class Settings:
     every_seconds: float | None = None
 
 
-class CheckpointTimer:
+class CheckpointTimer(Generic[S]):
     """Decides when a checkpoint is due, and has it written.
 
     At most one a second: what a kill loses is then less than a second of work, which resuming does again bit by bit.
     """
 
-    def __init__(self, settings: Settings, save: Callable[[TrainState], None]) -> None:
+    def __init__(self, settings: Settings, save: Callable[[S], None]) -> None:
         self.settings = settings
         self.save = save
         self.written = -math.inf
 
-    def write(self, state: TrainState) -> None:
-        """Writes one now, unless the loss that the device has not been asked for yet is no longer finite."""
-        check_finite(float(state.train_loss.total), state)
+    def write(self, state: S) -> None:
+        """Writes one now."""
         self.save(state)
         self.written = time.monotonic()
 
-    def after_step(self, state: TrainState) -> None:
+    def after_step(self, state: S) -> None:
         """Writes one if it is due inside the epoch."""
         every = self.settings
         if every.every_steps is None and every.every_seconds is None:
@@ -91,7 +91,7 @@ class CheckpointTimer:
         if due and waited >= MIN_SECONDS_BETWEEN_CHECKPOINTS:
             self.write(state)
 
-    def after_epoch(self, state: TrainState) -> None:
+    def after_epoch(self, state: S) -> None:
         """Writes one if it is due at the end of the epoch."""
         every = self.settings.every_epochs
         waited = time.monotonic() - self.written
@@ -124,7 +124,13 @@ def fit(
         DivergedError: The training loss is not finite, or the monitor never was a number. The last checkpoint holds
             weights from before.
     """
-    timer = CheckpointTimer(settings, save)
+
+    def save_finite(state: TrainState) -> None:
+        # A device may not have been asked for the loss yet.
+        check_finite(float(state.train_loss.total), state)
+        save(state)
+
+    timer = CheckpointTimer(settings, save_finite)
     timer.write(state)
     status: Status = "early_stopped" if state.early_stopping.should_stop() else "completed"
     while state.epoch < settings.epochs and status == "completed" and not out_of_time(state, settings):
@@ -150,7 +156,7 @@ def fit(
     return status
 
 
-def out_of_time(state: TrainState, settings: Settings) -> bool:
+def out_of_time(state: Stepping, settings: Settings) -> bool:
     """Whether `max_seconds` are spent. A run that was never measured goes on: it has no weights to keep yet."""
     return settings.max_seconds is not None and state.epoch > 0 and state.seconds >= settings.max_seconds
 
@@ -160,7 +166,7 @@ def train_epoch(
     split: Split,
     settings: Settings,
     *,
-    timer: CheckpointTimer,
+    timer: CheckpointTimer[TrainState],
     progress: Progress,
     stop: StopRequest,
     start: float,
@@ -324,7 +330,9 @@ def check_weights(state: TrainState) -> None:
 
 def advice(state: TrainState) -> str:
     """What to do about a loss that is not finite, and what was kept."""
-    todo = "Try a smaller optimizer.lr, or train.clip_grad_norm: 1.0."
+    todo = REMEDY
+    if isinstance(state.optimizer, torch.optim.LBFGS):
+        todo = "lbfgs compares gradients of one loss: try train.batch_size: full, or a smaller optimizer.lr."
     if state.step == 0:
         todo = "Are inputs or targets very large? preprocess.normalize and preprocess.scale_target scale them."
     kept = f"epoch {state.early_stopping.best_epoch}" if state.early_stopping.best_epoch else "before the first epoch"

@@ -109,6 +109,13 @@ class CrossEntropyLoss(ClassLoss):
         )
         return value / self.denominator(targets) if weighted_mean else value
 
+    def rows(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """(N,) what each sample adds: `forward` is their sum, divided by `denominator` for a mean."""
+        smoothing = self.label_smoothing
+        return F.cross_entropy(
+            self.logits(outputs), targets, self.class_weights, reduction="none", label_smoothing=smoothing
+        )
+
 
 class FocalLoss(ClassLoss):
     """-sum_k t_k (1 - p_k)^gamma log p_k (Lin et al. 2017), of softmax; gamma 0 is cross entropy.

@@ -5,7 +5,8 @@ Nothing is averaged over batches, so the size of a batch does not matter.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,6 +16,7 @@ from nnzoo.training.decoding import Decoder
 
 # Kept outputs become sums when they are this many numbers: a few large operations in place of many small ones.
 MAX_KEPT = 1_000_000
+PER_CLASS = {"precision", "recall", "f1"}
 
 
 class MetricSums:
@@ -28,6 +30,9 @@ class MetricSums:
         names: The metrics to compute.
         decoder: Knows what outputs mean.
     """
+
+    axis = 0
+    """That of the samples."""
 
     def __init__(self, names: Sequence[str], decoder: Decoder) -> None:
         self.names = tuple(names)
@@ -51,43 +56,55 @@ class MetricSums:
         if self._num_kept >= MAX_KEPT:
             self.flush()
 
+    def each(self, compute: Callable[..., Any]) -> Callable[..., Any]:
+        """What computes for every network that is measured what `compute` does for one."""
+        return compute
+
     def flush(self) -> None:
         """Turns kept outputs into sums."""
         if not self._kept:
             return
-        outputs = torch.cat([outputs for outputs, _ in self._kept])
-        targets = torch.cat([targets for _, targets in self._kept])
+        outputs = torch.cat([outputs for outputs, _ in self._kept], self.axis)
+        targets = torch.cat([targets for _, targets in self._kept], self.axis)
         self._kept, self._num_kept = [], 0
-        if self.decoder.per != "step":
-            self.count += len(outputs)
-        parts = self._values(outputs, targets) if self.decoder.task == "regression" else self._labels(outputs, targets)
+        self.count += outputs.shape[self.axis]
+        if self.decoder.task == "regression":
+            if "origin" not in self.sums:
+                self.sums["origin"] = self._origin(targets)
+            parts = self.each(self._values)(outputs, targets)
+        else:
+            parts = self.each(self._labels)(outputs, targets)
         if "auroc" in self.names:
-            self.scores.append((self._scores(outputs), self.decoder.target_labels(targets)))
+            self.scores.append((self.each(self._scores)(outputs), self.each(self.decoder.target_labels)(targets)))
         for key, part in parts.items():
             self.sums[key] = self.sums[key] + part if key in self.sums else part
 
+    def _origin(self, targets: Tensor) -> Tensor:
+        """(M,) the first sample's targets in their own unit."""
+        return self.decoder.values(targets[:1]).to(precise(targets))[0]
+
     def _labels(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
         predicted, actual = self.decoder.labels(outputs), self.decoder.target_labels(targets)
-        counted = {}
         if self.decoder.per == "step":
             # What has no target is no class: it is masked, since selecting would wait for the device.
-            has_target = actual != NO_TARGET
-            predicted = predicted.where(has_target, NO_TARGET)
-            counted = {"positions": has_target.sum(), "missing": (~has_target).sum()}
-        right = (predicted == actual).sum() - counted.get("missing", 0)
-        if self.decoder.task == "classification":
-            # One column a class, compared: bincount would wait for the device to learn the largest index.
-            classes = torch.arange(self.decoder.num_classes, device=outputs.device)
-            predicted, actual = predicted.unsqueeze(1) == classes, actual.unsqueeze(1) == classes
-        hits = predicted * actual
-        sums = {"hits": hits.sum(0), "predicted": predicted.sum(0), "actual": actual.sum(0), "right": right, **counted}
+            predicted = predicted.where(actual != NO_TARGET, NO_TARGET - 1)
+        sums = {"right": (predicted == actual).sum()}
+        if self.decoder.per == "step":
+            sums["positions"] = (actual != NO_TARGET).sum()
+        if PER_CLASS & {*self.names}:
+            if self.decoder.task == "classification":
+                # One column a class, compared: bincount would wait for the device to learn the largest index.
+                classes = torch.arange(self.decoder.num_classes, device=outputs.device)
+                predicted, actual = predicted.unsqueeze(1) == classes, actual.unsqueeze(1) == classes
+            hits = predicted * actual
+            sums |= {"hits": hits.sum(0), "predicted": predicted.sum(0), "actual": actual.sum(0)}
         if "top5_accuracy" in self.names:
             sums["top5"] = _among_the_top(outputs, self.decoder.target_labels(targets), 5).sum()
         if "perplexity" in self.names:
             log_p = self.decoder.log_probabilities(outputs)
             labels = self.decoder.target_labels(targets).unsqueeze(1)
             surprise = -log_p.gather(1, labels.clamp_min(0)).masked_fill(labels == NO_TARGET, 0)
-            sums["surprise"] = surprise.to(_precise(outputs)).sum()
+            sums["surprise"] = surprise.to(precise(outputs)).sum()
         return sums
 
     def _scores(self, outputs: Tensor) -> Tensor:
@@ -99,13 +116,13 @@ class MetricSums:
         return scores[:, -1:] if binary else scores
 
     def _values(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
-        precise = _precise(outputs)
-        values, truth = self.decoder.values(outputs).to(precise), self.decoder.values(targets).to(precise)
+        dtype = precise(outputs)
+        values, truth = self.decoder.values(outputs).to(dtype), self.decoder.values(targets).to(dtype)
         error = values - truth
         # A target of 0 is as far off as can be, as in scikit-learn.
         relative = error.abs() / truth.abs().clamp_min(torch.finfo(torch.float64).eps)
         # Far from 0, t^2 alone would leave nothing of the spread but rounding.
-        truth = truth - self.sums.setdefault("origin", truth[0].clone())
+        truth = truth - self.sums["origin"]
         return {
             "absolute": error.abs().sum(0),
             "relative": relative.sum(0),
@@ -117,15 +134,43 @@ class MetricSums:
     def result(self) -> dict[str, float]:
         """The metrics by name. This is where the device is waited for."""
         self.flush()
-        sums = {key: part.double().cpu() for key, part in self.sums.items()}
-        count = self.count if self.decoder.per != "step" else int(sums.get("positions", 0))
-        if not count:
+        if not self.count:
             return dict.fromkeys(self.names, float("nan"))
-        computed = self._of_values(sums) if self.decoder.task == "regression" else self._of_labels(sums, count)
+        computed = self._computed()
         return {name: float(computed[name]) for name in self.names}
 
-    def _of_labels(self, sums: dict[str, Tensor], count: int) -> dict[str, Tensor]:
+    def _computed(self) -> dict[str, Tensor]:
+        sums = {key: part.double().cpu() for key, part in self.sums.items() if key != "origin"}
+        computed: dict[str, Tensor]
+        computed = self.each(self._of_values if self.decoder.task == "regression" else self._of_labels)(sums)
+        if "auroc" in self.names:
+            scores, truth = (torch.cat(parts, self.axis).cpu() for parts in zip(*self.scores, strict=True))
+            computed["auroc"] = self._auroc(scores, truth)
+        return computed
+
+    def _auroc(self, scores: Tensor, truth: Tensor) -> Tensor:
+        if self.decoder.task == "classification":
+            if self.decoder.per == "step":
+                scores, truth = scores[truth != NO_TARGET], truth[truth != NO_TARGET]
+            binary = self.decoder.num_classes == 2
+            classes = torch.ones(1) if binary else torch.arange(self.decoder.num_classes)
+            truth = truth.unsqueeze(1) == classes
+        return auroc(scores, truth)
+
+    def _of_labels(self, sums: dict[str, Tensor]) -> dict[str, Tensor]:
         labels = self.decoder.num_classes if self.decoder.task == "multilabel" else 1
+        count = sums.get("positions", torch.tensor(self.count))
+        found = {"accuracy": sums["right"] / (count * labels)}
+        if PER_CLASS & {*self.names}:
+            found |= self._per_class(sums)
+        if "top5_accuracy" in self.names:
+            found["top5_accuracy"] = sums["top5"] / count
+        if "perplexity" in self.names:
+            # exp of more than 709 is infinite, which JSON can not say.
+            found["perplexity"] = (sums["surprise"] / count).clamp_max(709).exp()
+        return found
+
+    def _per_class(self, sums: dict[str, Tensor]) -> dict[str, Tensor]:
         # A class that was never predicted has precision 0, one that never occurs recall 0, as in scikit-learn.
         precision = sums["hits"] / sums["predicted"].clamp_min(1)
         recall = sums["hits"] / sums["actual"].clamp_min(1)
@@ -133,22 +178,8 @@ class MetricSums:
         binary = self.decoder.task == "classification" and self.decoder.num_classes == 2
         # The mean goes over classes that occur or were predicted, but over every label, as in scikit-learn.
         there = (sums["predicted"] + sums["actual"] > 0) | (self.decoder.task == "multilabel")
-        averaged = [x[1] if binary else x[there].mean() for x in (precision, recall, f1)]
-        accuracy = sums["right"] / (count * labels)
-        found = dict(zip(("precision", "recall", "f1"), averaged, strict=True)) | {"accuracy": accuracy}
-        if "top5_accuracy" in self.names:
-            found["top5_accuracy"] = sums["top5"] / count
-        if "perplexity" in self.names:
-            # exp of more than 709 is infinite, which JSON can not say.
-            found["perplexity"] = (sums["surprise"] / count).clamp_max(709).exp()
-        if "auroc" in self.names:
-            scores, truth = (torch.cat(parts).cpu() for parts in zip(*self.scores, strict=True))
-            if self.decoder.task == "classification":
-                scores, truth = scores[truth != NO_TARGET], truth[truth != NO_TARGET]
-                classes = torch.ones(1) if binary else torch.arange(self.decoder.num_classes)
-                truth = truth.unsqueeze(1) == classes
-            found["auroc"] = auroc(scores, truth)
-        return found
+        each = {"precision": precision, "recall": recall, "f1": f1}
+        return {name: x[1] if binary else (x * there).sum() / there.sum() for name, x in each.items()}
 
     def _of_values(self, sums: dict[str, Tensor]) -> dict[str, Tensor]:
         squared = sums["squared"] / self.count
@@ -166,8 +197,8 @@ class MetricSums:
 
     def state_dict(self) -> dict[str, object]:
         """What is needed to go on adding after a restart; what is kept stays so, since other groups round otherwise."""
-        kept = [torch.cat(parts) for parts in zip(*self._kept, strict=True)]
-        scores = [torch.cat(parts) for parts in zip(*self.scores, strict=True)]
+        kept = [torch.cat(parts, self.axis) for parts in zip(*self._kept, strict=True)]
+        scores = [torch.cat(parts, self.axis) for parts in zip(*self.scores, strict=True)]
         return {"count": self.count, "sums": dict(self.sums), "kept": kept, "scores": scores}
 
     def load_state_dict(self, state: dict[str, object], device: torch.device) -> None:
@@ -182,6 +213,29 @@ class MetricSums:
         self.scores = [(scores[0].to(device), scores[1].to(device))] if scores else []
         if kept:
             self.add(*(part.to(device) for part in kept))
+
+
+class ReplicaSums(MetricSums):
+    """The same for K networks at once: outputs (K, N, C), encoded targets (K, N) or (K, N, C)."""
+
+    axis = 1
+
+    def each(self, compute: Callable[..., Any]) -> Callable[..., Any]:
+        """Over the leading axis."""
+        return torch.vmap(compute)
+
+    def results(self) -> dict[str, Tensor]:
+        """(K,) each metric of each network. This is where the device is waited for."""
+        self.flush()
+        computed = self._computed() if self.names else {}
+        return {name: computed[name] for name in self.names}
+
+    def _origin(self, targets: Tensor) -> Tensor:
+        return super()._origin(targets[0])
+
+    def _auroc(self, scores: Tensor, truth: Tensor) -> Tensor:
+        single = super()._auroc
+        return torch.stack([single(*each) for each in zip(scores, truth, strict=True)])
 
 
 def auroc(scores: Tensor, truth: Tensor) -> Tensor:
@@ -218,6 +272,6 @@ def _among_the_top(outputs: Tensor, labels: Tensor, count: int) -> Tensor:
     return (before.sum(1) < count) & ~own[:, 0].isnan() & (labels != NO_TARGET)
 
 
-def _precise(outputs: Tensor) -> torch.dtype:
+def precise(outputs: Tensor) -> torch.dtype:
     """The dtype of sums: MPS has no float64."""
     return torch.float32 if outputs.device.type == "mps" else torch.float64

@@ -50,13 +50,14 @@ class Progress:
             self._bar.close()
             self._bar = None
 
-    def report(self, row: dict[str, float], *, is_best: bool) -> None:
-        """One line for an epoch."""
+    def report(self, row: dict[str, float], *, is_best: bool = False, note: str = "") -> None:
+        """One line for an epoch: what was measured, and what else there is to say."""
         width = len(str(self.num_epochs))
         shown = [f"{key} {value:.4f}" for key, value in row.items() if "/" in key]
         parts = [
             f"epoch {int(row['epoch']):{width}}/{self.num_epochs}",
             *shown,
+            *([note] if note else []),
             f"lr {row['lr']:.3g}",
             f"{row['seconds']:.2f} s",
         ]

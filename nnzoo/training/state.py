@@ -5,17 +5,29 @@ from __future__ import annotations
 import copy
 import random
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from nnzoo.models.parameters import load_weights
 from nnzoo.run.history import History
 from nnzoo.training.early_stopping import EarlyStopping
 from nnzoo.training.evaluate import LossSum
 from nnzoo.training.metrics import MetricSums
 from nnzoo.training.schedules import Schedule
+
+
+class Stepping(Protocol):
+    """What every training in progress counts, of one network or of several at once: as of `TrainState`."""
+
+    epoch: int
+    step: int
+    seconds: float
+
+
+S = TypeVar("S", bound=Stepping)
 
 
 @dataclass
@@ -92,9 +104,9 @@ class TrainState:
         device = next(self.model.parameters()).device
         self.best = None
         if state["best"] is not None:
-            self.model.load_state_dict(state["best"])
+            load_weights(self.model, state["best"])
             self.keep_best()
-        self.model.load_state_dict(state["model"])
+        load_weights(self.model, state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
         self.early_stopping.load_state_dict(state["early_stopping"])

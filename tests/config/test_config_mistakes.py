@@ -142,7 +142,7 @@ def test_mistakes_elsewhere(line: str, message: str, tmp_path: Path) -> None:
         ("mode: maximum", "mode: expected auto, min or max, got 'maximum'. Did you mean max?"),
         ("device: gpu", "device: expected auto, cpu, cuda, cuda:N or mps, got 'gpu'. Did you mean 'cuda'?"),
         ("compile: true", "compile: expected false, got true. (torch.compile is not available yet)"),
-        ("restarts: 3", "restarts: expected at most 1, got 3. (random restarts: only 1 is available yet)"),
+        ("restarts: 0", "restarts: expected at least 1, got 0."),
         (
             "early_stopping: false",
             "early_stopping: expected a mapping or null, got false. Did you mean null? (patience",

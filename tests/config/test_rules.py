@@ -85,6 +85,28 @@ BROKEN = [
         "model: {name: mlp, layers: [{units: 3}, {units: 3, init: dirac}]}",
         "model: {name: mlp, layers: [{units: 3}, {units: 3, init: zeros}]}",
     ),
+    (
+        "model.blocks.0.conv.init",
+        "data: digits, model: {name: cnn, blocks: [{conv: {out_channels: 2, kernel_size: 1, init: eye}}]}",
+        "data: digits, model: {name: cnn, blocks: [{conv: {out_channels: 2, kernel_size: 1, init: dirac}}]}",
+    ),
+    (
+        "model.blocks.0.conv.init.groups",
+        "data: digits, "
+        "model: {name: cnn, blocks: [{conv: {out_channels: 4, kernel_size: 1, init: {name: dirac, groups: 3}}}]}",
+        "data: digits, "
+        "model: {name: cnn, blocks: [{conv: {out_channels: 4, kernel_size: 1, init: {name: dirac, groups: 2}}}]}",
+    ),
+    (
+        "model.output.init",
+        "data: digits, model: {name: cnn, blocks: [{global_pool: avg}], output: {init: dirac}}",
+        "data: digits, model: {name: cnn, blocks: [{global_pool: avg}], output: {init: eye}}",
+    ),
+    (
+        "model.weights",
+        "data: digits, model: {name: torchvision, arch: vgg11, weights: DEFAULT, pretrained: x}",
+        "data: digits, model: {name: torchvision, arch: vgg11, pretrained: x}",
+    ),
     ("init.a", "init: {name: uniform, a: 2}", "init: {name: uniform, a: 2, b: 3}"),
     ("init.a", "init: {name: trunc_normal, a: 1, b: -1}", "init: {name: trunc_normal, a: -1, b: 1}"),
     (
@@ -300,6 +322,23 @@ BROKEN = [
         "loss: hinge, train: {metrics: [auroc]}",
     ),
     ("train.metrics.0", "data: sine, train: {metrics: [auroc]}", "data: sine, train: {metrics: [mape]}"),
+    # `loss: auto` is the perceptron's own.
+    (
+        "train.metrics.0",
+        "model: perceptron, train: {metrics: [perplexity]}",
+        "model: linear, train: {metrics: [perplexity]}",
+    ),
+    # Whatever the data is.
+    (
+        "train.metrics.0",
+        f"{FILE}, loss: multi_margin, train: {{metrics: [perplexity]}}",
+        f"{FILE}, loss: focal, train: {{metrics: [perplexity]}}",
+    ),
+    (
+        "train.metrics.1",
+        f"{FILE}, train: {{metrics: [mae, mae]}}",
+        f"{FILE}, train: {{metrics: [mae, r2]}}",
+    ),
     ("scheduler.min_lr", "scheduler: {name: plateau, min_lr: 0.1}", "scheduler: {name: plateau, min_lr: 0.001}"),
 ]
 

@@ -16,6 +16,7 @@ from torch import Tensor
 from nnzoo.data import (
     GATES,
     Dataset,
+    load_adding,
     load_blobs,
     load_circles,
     load_gate,
@@ -33,6 +34,7 @@ SOURCES: dict[str, Callable[..., Dataset]] = {
     "spirals": load_spirals,
     "blobs": load_blobs,
     "sine": load_sine,
+    "adding": partial(load_adding, length=7),
     "random classes": partial(load_random, shape=(3,), classes=4),
     "random targets": partial(load_random, shape=(2, 3), targets=2),
 }
@@ -153,6 +155,26 @@ def test_sine_is_the_sine_over_one_period() -> None:
     assert 3.1 < train.inputs.max() < math.pi + 1e-6
 
 
+@given(samples=st.integers(1, 40), length=st.integers(2, 30), seed=st.integers(0, 99))
+def test_adding_marks_a_value_of_each_half_and_asks_for_their_sum(samples: int, length: int, seed: int) -> None:
+    dataset = load_adding(samples=samples, length=length, seed=seed)
+    values, markers = dataset.train.inputs.unbind(dim=2)
+    assert values.shape == (samples, length)
+    assert markers.eq(markers.bool()).all()
+    assert markers[:, : length // 2].sum(dim=1).eq(1).all()
+    assert markers[:, length // 2 :].sum(dim=1).eq(1).all()
+    torch.testing.assert_close(dataset.train.targets, (values * markers).sum(dim=1, keepdim=True))
+
+
+def test_always_answering_one_to_adding_is_wrong_by_a_sixth() -> None:
+    train = load_adding(samples=40_000, length=10).train
+    assert (train.targets - 1).square().mean().item() == pytest.approx(1 / 6, rel=0.02)
+    values, markers = train.inputs.unbind(dim=2)
+    assert 0 <= values.min() < 1e-4 < 1 - 1e-4 < values.max() <= 1
+    # Every step of a half is as likely as the others.
+    torch.testing.assert_close(markers.mean(dim=0), torch.full((10,), 0.2), atol=0.01, rtol=0)
+
+
 @pytest.mark.parametrize(("shape", "layout"), [((5,), "features"), ((7, 2), "sequence"), ((3, 8, 6), "image")])
 def test_random_has_the_layout_of_its_shape(shape: tuple[int, ...], layout: str) -> None:
     dataset = load_random(shape=shape, samples=10)
@@ -189,6 +211,8 @@ def test_random_targets_are_standard_normal() -> None:
         (lambda: load_blobs(samples=0), "blobs: samples.*got 0; at least 3"),
         (lambda: load_sine(samples=0), "sine: samples.*got 0"),
         (lambda: load_sine(noise=-0.5), "sine: noise.*-0.5"),
+        (lambda: load_adding(samples=0), "adding: samples.*got 0"),
+        (lambda: load_adding(length=1), "adding: length.*got 1; at least 2"),
         (lambda: load_random(shape=()), r"random: shape.*got \[\]"),
         (lambda: load_random(shape=(1, 2, 3, 4)), "random: shape"),
         (lambda: load_random(shape=(3, 0)), r"random: shape.*\[3, 0\]"),

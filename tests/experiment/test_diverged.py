@@ -59,6 +59,14 @@ def test_a_learning_rate_far_too_large(capsys: pytest.CaptureFixture[str]) -> No
     assert nnzoo(["eval", "runs/x/last.pt", "-q"]) == 0
 
 
+def test_lbfgs_is_not_told_to_clip_what_its_rule_refuses_to(capsys: pytest.CaptureFixture[str]) -> None:
+    optimizer = "optimizer={name: lbfgs, line_search_fn: null, lr: 1e30}"
+    assert nnzoo(["train", "c.yaml", "-q", optimizer]) == 4
+    shown = capsys.readouterr().err
+    assert "try train.batch_size: full, or a smaller optimizer.lr." in shown
+    assert "clip" not in shown
+
+
 def test_the_line_is_shown_once_and_logged(capsys: pytest.CaptureFixture[str]) -> None:
     assert nnzoo(["train", "c.yaml", "optimizer.lr=1e30"]) == 4
     assert capsys.readouterr().err.count("the training loss is nan") == 1

@@ -21,6 +21,7 @@ from nnzoo.errors import ConfigError
 from nnzoo.experiment.network import describe_network
 from nnzoo.models import head_of, plan
 from nnzoo.models.initializers import Rule
+from nnzoo.models.parameters import load_weights
 from nnzoo.models.recurrent import default_embedding_dim
 
 MODELS: dict[str, Any] = dict(listed(ModelSection))
@@ -194,6 +195,19 @@ def test_every_architecture_gives_the_outputs_asked_for(arch: str) -> None:
         net = build_model(config, (channels, size, size), 7).eval()
         assert net(torch.zeros(2, channels, size, size)).shape == (2, 7)
         assert net.get_submodule(head_of(net)).weight.shape[0] == 7  # type: ignore[index]
+        load_weights(net, dict(net.state_dict()))
+
+
+def test_a_network_that_asks_for_the_version_of_its_weights(tmp_path: Path) -> None:
+    """MNASNet loads no weights without the number that torch notes beside them and no file of ours holds."""
+    words = {"name": "torchvision", "arch": "mnasnet0_5"}
+    data = {**write_data(tmp_path, "image"), "split": {"val": 0.25, "test": 0}}
+    config = {"name": "m", "data": data, "model": words, "train": {"epochs": 1, "batch_size": 4}}
+    run = nnzoo.train(config, runs_dir=tmp_path / "runs", quiet=True)
+    raw = np.load(data["path"])["x"]
+    assert nnzoo.load(run.run_dir).outputs(raw).equal(run.model.outputs(raw))
+    longer = nnzoo.train(config, overrides={"train.epochs": 2}, runs_dir=tmp_path / "runs", resume=True, quiet=True)
+    assert longer.result["epochs"] == 2
 
 
 def test_pretrained_weights_are_asked_of_torchvision(monkeypatch: pytest.MonkeyPatch) -> None:

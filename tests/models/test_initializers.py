@@ -193,6 +193,31 @@ def test_values_are_the_numbers_themselves_and_their_shape_is_checked() -> None:
         )
 
 
+def test_each_convolution_may_start_by_its_own_rule() -> None:
+    kernel = [[[0.5, -1.0], [2.0, 0.0], [1.0, 1.0]], [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]]
+    values = {"name": "values", "values": kernel, "bias": {"name": "values", "values": [3, 4]}}
+    blocks: list[dict[str, Any]] = [
+        {"conv": {"out_channels": 2, "kernel_size": 2, "init": values}},
+        {"pool": {"kernel_size": 2}},
+        {"conv": {"out_channels": 2, "kernel_size": 1, "init": {"name": "dirac", "bias": 0.5}}},
+        {"conv": {"out_channels": 2, "kernel_size": 1}},
+    ]
+    config = {"data": {"name": "random", "shape": [9, 3]}, "init": {"name": "constant", "val": 0.25}}
+    found = nnzoo.build_model({**config, "model": {"name": "cnn", "blocks": blocks}}).state_dict()
+    assert found["blocks.0.conv.weight"].tolist() == kernel
+    assert found["blocks.0.conv.bias"].tolist() == [3, 4]
+    assert found["blocks.2.conv.weight"].squeeze().equal(torch.eye(2))
+    assert found["blocks.2.conv.bias"].tolist() == [0.5, 0.5]
+    assert (found["blocks.3.conv.weight"] == 0.25).all()
+    assert (found["output.linear.weight"] == 0.25).all()
+    wide = [{"conv": {**blocks[0]["conv"], "kernel_size": 3}}]
+    message = (
+        r"model\.blocks\.0\.conv\.init\.values: blocks\.0\.conv\.weight has the shape \(2, 3, 3\), got \(2, 3, 2\)"
+    )
+    with pytest.raises(ConfigError, match=message):
+        nnzoo.build_model({**config, "model": {"name": "cnn", "blocks": wide}})
+
+
 def test_with_zeros_the_units_of_a_layer_stay_alike(tmp_path: Any) -> None:
     config = {
         "data": "iris",

@@ -1,18 +1,66 @@
-"""Maxout, the step, and the random features of a kernel."""
+"""Every activation against its closed form; maxout, the step, and the random features of a kernel."""
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from pydantic import TypeAdapter
 from sklearn.metrics.pairwise import rbf_kernel
 from torch import nn
 
 import nnzoo
+from nnzoo.build.model import build_activation
+from nnzoo.config.activation import Activation
+from nnzoo.config.base import listed
 from nnzoo.errors import UsageError
 from nnzoo.models.activations import Maxout, Step
 from nnzoo.models.kernel import RandomFourierFeatures
 from nnzoo.models.layers import Dense
+
+
+def softmax(x: np.ndarray) -> np.ndarray:
+    exponentials: np.ndarray = np.exp(x)
+    shares: np.ndarray = exponentials / exponentials.sum(1, keepdims=True)
+    return shares
+
+
+SELU = 1.0507009873554805, 1.6732632423543772
+FORMS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "identity": lambda x: x,
+    "relu": lambda x: np.maximum(0, x),
+    "leaky_relu": lambda x: np.where(x > 0, x, 0.01 * x),
+    "prelu": lambda x: np.where(x > 0, x, 0.25 * x),
+    "elu": lambda x: np.where(x > 0, x, np.exp(x) - 1),
+    "selu": lambda x: SELU[0] * np.where(x > 0, x, SELU[1] * (np.exp(x) - 1)),
+    "gelu": lambda x: x * (1 + np.vectorize(math.erf)(x / math.sqrt(2))) / 2,
+    "silu": lambda x: x / (1 + np.exp(-x)),
+    "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+    "tanh": lambda x: (np.exp(2 * x) - 1) / (np.exp(2 * x) + 1),
+    "softplus": lambda x: np.log(1 + np.exp(x)),
+    "hardtanh": lambda x: np.clip(x, -1, 1),
+    "softmax": softmax,
+    "log_softmax": lambda x: np.log(softmax(x)),
+    "maxout": lambda x: x.reshape(-1, 3, 2).max(2),
+    "step": lambda x: (x > 0).astype(float),
+}
+
+
+@pytest.mark.parametrize("name", listed(Activation))
+def test_values_and_gradients_are_those_of_the_closed_form(name: str) -> None:
+    module = build_activation(TypeAdapter(Activation).validate_python({"name": name})) or nn.Identity()
+    x = np.random.default_rng(0).uniform(-3, 3, (20, 6))
+    inputs = torch.tensor(x, requires_grad=True)
+    outputs = module.double()(inputs)
+    np.testing.assert_allclose(outputs.detach().numpy(), FORMS[name](x), rtol=1e-12, atol=1e-15)
+    # Along a direction: d/dt sum of w * f(x + t d) at t = 0, by the central difference of the closed form.
+    rng, step = np.random.default_rng(1), 1e-6
+    weights, direction = rng.normal(size=outputs.shape), rng.normal(size=x.shape)
+    (gradient,) = torch.autograd.grad((outputs * torch.tensor(weights)).sum(), inputs)
+    ahead, behind = (float((weights * FORMS[name](x + sign * step * direction)).sum()) for sign in (1, -1))
+    assert float((gradient.numpy() * direction).sum()) == pytest.approx((ahead - behind) / (2 * step), abs=1e-6)
 
 
 def test_maxout_takes_the_largest_piece_of_each_unit() -> None:

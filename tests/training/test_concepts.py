@@ -8,6 +8,8 @@ import pytest
 import sklearn.datasets
 import sklearn.linear_model
 import sklearn.svm
+import torch
+from torch import Tensor, nn
 
 import nnzoo
 
@@ -65,13 +67,27 @@ def test_xor_needs_a_bias(tmp_path: Path) -> None:
     assert losses[0] > np.log(2) / 4 > 5 * losses[1]
 
 
+def test_the_error_on_a_sine_falls_with_the_width(tmp_path: Path) -> None:
+    """One hidden layer comes as close to a function as it has units (Cybenko 1989)."""
+    errors = []
+    for width in (1, 2, 20):
+        config = {
+            "data": {"name": "sine", "samples": 300, "noise": 0.0},
+            "model": {"name": "mlp", "hidden": [width], "activation": "tanh"},
+            "optimizer": {"name": "lbfgs"},
+            "train": QUICK | {"epochs": 40, "metrics": ["mse"]},
+        }
+        errors.append(nnzoo.train(config, runs_dir=tmp_path, quiet=True).metrics["test/mse"])
+    assert errors[0] > 100 * errors[1] > 400 * errors[2]
+
+
 def tumours() -> tuple[Any, Any]:
     x, y = sklearn.datasets.load_breast_cancer(return_X_y=True)
     return (x - x.mean(0)) / x.std(0), y
 
 
-def linear(tmp_path: Path, loss: str, l2: float, *, lr: float, epochs: int) -> tuple[Any, float]:
-    """Weights and bias on all samples of breast_cancer, by the gradient of all of them."""
+def linear(tmp_path: Path, loss: str, l2: float, *, lr: float, epochs: int) -> tuple[Any, Any]:
+    """Weights and bias on all samples of breast_cancer, by the gradient of all; a row a unit if there are two."""
     config = {
         "data": {"name": "breast_cancer", "split": {"val": 0, "test": 0}},
         "model": "linear",
@@ -85,7 +101,7 @@ def linear(tmp_path: Path, loss: str, l2: float, *, lr: float, epochs: int) -> t
     # The last weights and not the best: the monitor is the loss alone, and the optimum is of loss and penalty.
     module = nnzoo.load(run.run_dir / "last.pt").module
     weight, bias = (module.get_parameter(f"output.linear.{name}").detach().numpy() for name in ("weight", "bias"))
-    return weight[0], float(bias[0])
+    return (weight[0], float(bias[0])) if len(bias) == 1 else (weight, bias)
 
 
 def test_linear_with_bce_is_logistic_regression(tmp_path: Path) -> None:
@@ -98,12 +114,35 @@ def test_linear_with_bce_is_logistic_regression(tmp_path: Path) -> None:
     assert bias == pytest.approx(expected.intercept_[0], abs=2e-3)
 
 
+def test_linear_with_multi_margin_is_a_linear_svm_of_the_difference(tmp_path: Path) -> None:
+    """Of two classes Weston's & Watkins' machine is half the hinge of o_1 - o_0: with w_1 = -w_0 the plain SVM's."""
+    x, y = tumours()
+    l2 = 0.01
+    # v = w_1 - w_0 = 2 w_1: half the hinge of v.x, and l2 (|w_0|^2 + |w_1|^2) = l2 |v|^2 / 2. Twice that is the SVM.
+    svm = sklearn.svm.SVC(kernel="linear", C=1 / (2 * l2 * len(y)), tol=1e-6).fit(x, y)
+    weights, biases = linear(tmp_path, "multi_margin", l2, lr=0.1, epochs=1500)
+    weight, bias = weights[1] - weights[0], biases[1] - biases[0]
+
+    def objective(w: Any, b: float) -> float:
+        return float(np.maximum(0, 1 - (2 * y - 1) * (x @ w + b)).mean() + l2 * (w**2).sum())
+
+    assert objective(weight, bias) == pytest.approx(objective(svm.coef_[0], svm.intercept_[0]), rel=5e-3)
+    known = svm.coef_[0]
+    assert weight @ known / np.linalg.norm(weight) / np.linalg.norm(known) > 0.99
+
+
 def test_linear_with_hinge_is_a_linear_svm(tmp_path: Path) -> None:
     x, y = tumours()
     l2 = 0.01
-    # SVC and not LinearSVC, which penalises the bias too.
+    # LinearSVC penalises the bias too.
     svm = sklearn.svm.SVC(kernel="linear", C=1 / (2 * l2 * len(y)), tol=1e-6).fit(x, y)
     weight, bias = linear(tmp_path, "hinge", l2, lr=0.1, epochs=1500)
+    # So scaled, the bias of LinearSVC is penalised by next to nothing.
+    scaled = sklearn.svm.LinearSVC(
+        loss="hinge", C=svm.C, intercept_scaling=30, max_iter=10**6, tol=1e-3, random_state=0
+    )
+    known = scaled.fit(x, y).coef_[0]
+    assert weight @ known / np.linalg.norm(weight) / np.linalg.norm(known) > 0.99
 
     def objective(w: Any, b: float) -> float:
         return float(np.maximum(0, 1 - (2 * y - 1) * (x @ w + b)).mean() + l2 * (w**2).sum())
@@ -111,3 +150,72 @@ def test_linear_with_hinge_is_a_linear_svm(tmp_path: Path) -> None:
     assert objective(weight, bias) == pytest.approx(objective(svm.coef_[0], svm.intercept_[0]), rel=5e-3)
     cosine = weight @ svm.coef_[0] / np.linalg.norm(weight) / np.linalg.norm(svm.coef_[0])
     assert cosine > 0.99
+
+
+@pytest.mark.slow
+def test_an_lstm_remembers_for_a_hundred_steps_and_a_plain_network_does_not(tmp_path: Path) -> None:
+    squared = {}
+    for name in ("adding_lstm", "adding_rnn"):
+        overrides = {"seed": 7, "train.epochs": 6, "train.metrics": ["mse"]}
+        squared[name] = nnzoo.train(name, overrides=overrides, runs_dir=tmp_path, quiet=True).metrics["test/mse"]
+    assert squared["adding_lstm"] < 0.01
+    # What always answering 1 gets.
+    assert squared["adding_rnn"] == pytest.approx(1 / 6, rel=0.1)
+
+
+SOBEL = [[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]]
+
+
+def edges(*blocks: dict[str, Any]) -> nn.Module:
+    """Sobel's filter for upright edges as a frozen convolution, then other blocks."""
+    filters = {"name": "values", "values": [[SOBEL]], "bias": 0}
+    words = {"out_channels": 1, "kernel_size": 3, "padding": "same", "activation": "identity", "init": filters}
+    model = {"name": "cnn", "blocks": [{"conv": words}, *blocks], "freeze": "blocks.0.*"}
+    return nnzoo.build_model({"data": {"name": "random", "shape": [1, 12, 12]}, "model": model}).get_submodule("blocks")
+
+
+def square(*, left: int) -> Tensor:
+    """A bright square of 4 x 4 on a dark image (1, 1, 12, 12)."""
+    image = torch.zeros(1, 1, 12, 12)
+    image[:, :, 4:8, left : left + 4] = 1
+    return image
+
+
+def test_sobels_filter_shows_where_an_image_grows_brighter_or_darker() -> None:
+    found = edges()(square(left=4))
+    padded = np.pad(square(left=4)[0, 0].numpy(), 1)
+    right_minus_left = padded[:, 2:] - padded[:, :-2]
+    expected = right_minus_left[:-2] + 2 * right_minus_left[1:-1] + right_minus_left[2:]
+    np.testing.assert_array_equal(found[0, 0].detach().numpy(), expected)
+    # In the middle of the square's height: it grows brighter between columns 3 and 4, darker between 7 and 8.
+    assert found[0, 0, 6].tolist() == [0, 0, 0, 4, 4, 0, 0, -4, -4, 0, 0, 0]
+
+
+def test_a_fixed_filter_stays_while_the_rest_is_trained(tmp_path: Path) -> None:
+    filters = {"name": "values", "values": [[SOBEL], [np.transpose(SOBEL).tolist()]], "bias": 0}
+    blocks = [{"conv": {"out_channels": 2, "kernel_size": 3, "padding": "same", "init": filters}}]
+    config = {
+        "data": "digits",
+        "model": {"name": "cnn", "blocks": blocks, "freeze": "blocks.0.*"},
+        "optimizer": {"name": "adam", "lr": 0.01},
+        "train": {"epochs": 10},
+    }
+    run = nnzoo.train(config, runs_dir=tmp_path, quiet=True)
+    kept = run.model.module.get_parameter("blocks.0.conv.weight").detach()
+    assert kept.tolist() == filters["values"]
+    # The edges alone tell most digits.
+    assert run.metrics["test/accuracy"] > 0.9
+
+
+def test_a_convolution_follows_a_shift_and_pooling_forgets_a_small_one() -> None:
+    before, after = square(left=4), square(left=5)
+    filtered = edges()
+    assert filtered(after).equal(filtered(before).roll(1, dims=3))
+    assert not filtered(after).equal(filtered(before))
+    # The largest value of each window of four columns is the same, as long as no edge leaves its window.
+    pooled = edges({"pool": {"kernel_size": 4}})
+    assert pooled(square(left=5)).equal(pooled(square(left=6)))
+    assert not pooled(square(left=5)).equal(pooled(square(left=2)))
+    # And of the whole image wherever the square is.
+    forgotten = edges({"global_pool": "max"})
+    assert len({float(forgotten(square(left=left)).detach()) for left in range(1, 8)}) == 1

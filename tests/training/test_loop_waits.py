@@ -12,6 +12,7 @@ from nnzoo.training import metrics as metrics_module
 from nnzoo.training.loop import CheckpointTimer, end_epoch, train_epoch
 from nnzoo.training.progress import Progress
 from nnzoo.training.signals import StopRequest
+from nnzoo.training.state import TrainState
 
 METRICS = {
     "digits": ["accuracy", "top5_accuracy", "auroc"],
@@ -54,7 +55,7 @@ def test_an_epoch_never_waits(monkeypatch: pytest.MonkeyPatch, data: str, loss: 
     )
     experiment = prepare(config)
     state, _ = build_state(experiment, None, show=lambda _: None)
-    timer = CheckpointTimer(experiment.settings, lambda _: None)
+    timer: CheckpointTimer[TrainState] = CheckpointTimer(experiment.settings, lambda _: None)
     timer.write(state)
     start = time.monotonic()
     for _ in range(2):

@@ -11,8 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nnzoo.build import build_dataset, build_decoder, build_loss
-from nnzoo.config import load_config
+from nnzoo.build import build_dataset, build_decoder, build_loss, facts_of
+from nnzoo.config import load_config, num_outputs, resolve
+from nnzoo.config.base import listed
+from nnzoo.config.loss import LossSection
 from nnzoo.data import Preprocess, Split
 from nnzoo.training.decoding import Decoder
 from nnzoo.training.evaluate import evaluate
@@ -223,6 +225,33 @@ def test_losses_of_values_are_their_formulas(loss: dict[str, Any], formula: Any,
 def test_gradients_are_those_of_finite_differences(loss: nn.Module, activation: nn.Module, targets: Tensor) -> None:
     logits = numbers(4, 3, seed=5).requires_grad_()
     assert torch.autograd.gradcheck(lambda x: loss(activation(x), targets), logits)
+
+
+NAMES = listed(LossSection)
+DATA: dict[str, tuple[str, Any]] = {
+    "two classes": ("classification", "moons"),
+    "three classes": ("classification", BLOBS),
+    "values": ("regression", "sine"),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [(name, kind) for name, section in NAMES.items() for kind in DATA if DATA[kind][0] in section.tasks],  # type: ignore[attr-defined]
+)
+def test_every_loss_has_the_gradients_of_finite_differences(name: str, kind: str) -> None:
+    """As the config makes it, of targets as its data has them."""
+    config = load_config({"data": DATA[kind][1], "model": "linear", "loss": name})
+    dataset = build_dataset(config)
+    config = resolve(config, facts_of(config, dataset))
+    loss = build_loss(config, dataset).double()
+    outputs = num_outputs(config.loss, facts_of(config, dataset))
+    assert outputs is not None
+    targets = build_decoder(config, dataset, Preprocess()).encode(dataset.train.targets, indices=reads_indices(loss))[
+        :8
+    ]
+    targets = targets.double() if targets.is_floating_point() else targets
+    assert torch.autograd.gradcheck(lambda x: loss(x, targets), numbers(8, outputs, seed=5).requires_grad_())
 
 
 INDICES = torch.tensor([0, 1, 2, 3, 3, 2, 1, 0, 0])

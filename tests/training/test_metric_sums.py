@@ -8,6 +8,7 @@ import sklearn.metrics
 import torch
 from torch import Tensor
 
+from nnzoo.config.metrics import METRICS
 from nnzoo.data import Dataset, Preprocess, Split
 from nnzoo.training import metrics as metrics_module
 from nnzoo.training.decoding import Decoder
@@ -15,6 +16,10 @@ from nnzoo.training.metrics import MetricSums
 
 LABELS = ("accuracy", "precision", "recall", "f1")
 VALUES = ("mae", "mape", "mse", "rmse", "r2")
+
+
+def test_every_metric_has_its_equal_here() -> None:
+    assert {*LABELS, *VALUES, "auroc", "perplexity", "top5_accuracy"} == set(METRICS)
 
 
 def measure(

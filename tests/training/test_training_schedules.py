@@ -13,6 +13,8 @@ import torch
 import nnzoo
 from nnzoo.build import build_optimizer, build_schedule
 from nnzoo.config import load_config
+from nnzoo.config.base import members
+from nnzoo.config.scheduler import SchedulerSection
 from nnzoo.training.schedules import Schedule
 
 LR = 0.5
@@ -44,61 +46,67 @@ def one_cycle(t: float, length: int, top: float) -> float:
     return cosine(top / 25e4, t - peak, length - 1 - peak, top)
 
 
-@pytest.mark.parametrize(
-    ("scheduler", "formula"),
-    [
-        ("constant", lambda t: LR),
-        ({"name": "step", "step_size": 50, "gamma": 0.5}, lambda t: LR * 0.5 ** (t // 50)),
-        (
-            {"name": "multistep", "milestones": [50, 100, 160], "gamma": 0.1},
-            lambda t: LR * 0.1 ** sum(t >= milestone for milestone in (50, 100, 160)),
-        ),
-        ({"name": "exponential", "gamma": 0.97}, lambda t: LR * 0.97**t),
-        ({"name": "cosine", "eta_min": 0.1}, lambda t: 0.1 + (LR - 0.1) * (1 + math.cos(math.pi * t / 170)) / 2),
-        (
-            {"name": "linear"},
-            lambda t: LR * (1 / 3 + 2 / 3 * t / 170),
-        ),
-        (
-            {"name": "linear", "start_factor": 1.0, "end_factor": 0.1, "total_iters": 60},
-            lambda t: LR * (1 - 0.9 * min(t, 60) / 60),
-        ),
-        ({"name": "polynomial"}, lambda t: LR * (1 - t / 170)),
-        ({"name": "polynomial", "power": 2, "total_iters": 100}, lambda t: LR * (1 - min(t, 100) / 100) ** 2),
-        ({"name": "cosine_restarts", "T_0": 20, "eta_min": 0.1}, lambda t: cosine(0.1, t % 20, 20)),
-        (
-            {"name": "cosine_restarts", "T_0": 20, "T_mult": 2},
-            lambda t: next(cosine(0, t - start, 20 + start) for start in (140, 60, 20, 0) if t >= start),
-        ),
-        ({"name": "one_cycle", "interval": "epoch"}, lambda t: one_cycle(t, 170, LR)),
-        (
-            {"name": "one_cycle", "interval": "epoch", "max_lr": 0.1, "total_steps": 50},
-            lambda t: one_cycle(min(t, 49), 50, 0.1),
-        ),
-        (
-            {"name": "one_cycle", "anneal_strategy": "linear", "three_phase": True, "pct_start": 0.2, "div_factor": 4},
-            lambda t: float(np.interp(t, [0, 33, 66, 169], [LR / 4, LR, LR / 4, LR / 4e4])),
-        ),
-        # A rise of a single step starts at the top.
-        (
-            {"name": "one_cycle", "anneal_strategy": "linear", "pct_start": 1 / 170},
-            lambda t: float(np.interp(t, [0, 169], [LR, LR / 25e4])),
-        ),
-        (
-            {"name": "cyclic", "base_lr": 0.1, "step_size_up": 10, "step_size_down": 30},
-            lambda t: float(np.interp(t % 40, [0, 10, 40], [0.1, LR, 0.1])),
-        ),
-        (
-            {"name": "cyclic", "base_lr": 0.1, "max_lr": 0.3, "step_size_up": 10, "mode": "triangular2"},
-            lambda t: 0.1 + 0.2 * (1 - abs(t % 20 - 10) / 10) / 2 ** (t // 20),
-        ),
-        (
-            {"name": "cyclic", "base_lr": 0.1, "step_size_up": 10, "mode": "exp_range", "gamma": 0.99},
-            lambda t: 0.1 + 0.4 * (1 - abs(t % 20 - 10) / 10) * 0.99**t,
-        ),
-        ({"name": "cosine", "T_max": 200}, lambda t: LR * (1 + math.cos(math.pi * t / 200)) / 2),
-    ],
-)
+FORMULAS: list[tuple[Any, Callable[[int], float]]] = [
+    ("constant", lambda t: LR),
+    ({"name": "step", "step_size": 50, "gamma": 0.5}, lambda t: LR * 0.5 ** (t // 50)),
+    (
+        {"name": "multistep", "milestones": [50, 100, 160], "gamma": 0.1},
+        lambda t: LR * 0.1 ** sum(t >= milestone for milestone in (50, 100, 160)),
+    ),
+    ({"name": "exponential", "gamma": 0.97}, lambda t: LR * 0.97**t),
+    ({"name": "cosine", "eta_min": 0.1}, lambda t: 0.1 + (LR - 0.1) * (1 + math.cos(math.pi * t / 170)) / 2),
+    (
+        {"name": "linear"},
+        lambda t: LR * (1 / 3 + 2 / 3 * t / 170),
+    ),
+    (
+        {"name": "linear", "start_factor": 1.0, "end_factor": 0.1, "total_iters": 60},
+        lambda t: LR * (1 - 0.9 * min(t, 60) / 60),
+    ),
+    ({"name": "polynomial"}, lambda t: LR * (1 - t / 170)),
+    ({"name": "polynomial", "power": 2, "total_iters": 100}, lambda t: LR * (1 - min(t, 100) / 100) ** 2),
+    ({"name": "cosine_restarts", "T_0": 20, "eta_min": 0.1}, lambda t: cosine(0.1, t % 20, 20)),
+    (
+        {"name": "cosine_restarts", "T_0": 20, "T_mult": 2},
+        lambda t: next(cosine(0, t - start, 20 + start) for start in (140, 60, 20, 0) if t >= start),
+    ),
+    ({"name": "one_cycle", "interval": "epoch"}, lambda t: one_cycle(t, 170, LR)),
+    (
+        {"name": "one_cycle", "interval": "epoch", "max_lr": 0.1, "total_steps": 50},
+        lambda t: one_cycle(min(t, 49), 50, 0.1),
+    ),
+    (
+        {"name": "one_cycle", "anneal_strategy": "linear", "three_phase": True, "pct_start": 0.2, "div_factor": 4},
+        lambda t: float(np.interp(t, [0, 33, 66, 169], [LR / 4, LR, LR / 4, LR / 4e4])),
+    ),
+    # A rise of a single step starts at the top.
+    (
+        {"name": "one_cycle", "anneal_strategy": "linear", "pct_start": 1 / 170},
+        lambda t: float(np.interp(t, [0, 169], [LR, LR / 25e4])),
+    ),
+    (
+        {"name": "cyclic", "base_lr": 0.1, "step_size_up": 10, "step_size_down": 30},
+        lambda t: float(np.interp(t % 40, [0, 10, 40], [0.1, LR, 0.1])),
+    ),
+    (
+        {"name": "cyclic", "base_lr": 0.1, "max_lr": 0.3, "step_size_up": 10, "mode": "triangular2"},
+        lambda t: 0.1 + 0.2 * (1 - abs(t % 20 - 10) / 10) / 2 ** (t // 20),
+    ),
+    (
+        {"name": "cyclic", "base_lr": 0.1, "step_size_up": 10, "mode": "exp_range", "gamma": 0.99},
+        lambda t: 0.1 + 0.4 * (1 - abs(t % 20 - 10) / 10) * 0.99**t,
+    ),
+    ({"name": "cosine", "T_max": 200}, lambda t: LR * (1 + math.cos(math.pi * t / 200)) / 2),
+]
+
+
+def test_every_scheduler_has_its_formula() -> None:
+    # plateau follows the monitor, see below.
+    named = {words if isinstance(words, str) else words["name"] for words, _ in FORMULAS}
+    assert named == set(members(SchedulerSection)) - {"plateau"}
+
+
+@pytest.mark.parametrize(("scheduler", "formula"), FORMULAS)
 def test_the_lr_column_is_the_formula(tmp_path: Path, scheduler: object, formula: Callable[[int], float]) -> None:
     found = rates(tmp_path, scheduler, epochs=170, batch_size="full")
     assert found == pytest.approx([formula(t) for t in range(170)], rel=1e-9)

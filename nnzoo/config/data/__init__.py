@@ -9,7 +9,7 @@ from nnzoo.config.data.arrays import Arrays
 from nnzoo.config.data.base import PATH_FIELDS, Files, Source, Split
 from nnzoo.config.data.bundled import BreastCancer, Diabetes, Digits, Iris, Wine
 from nnzoo.config.data.language import Language
-from nnzoo.config.data.toy import Blobs, Circles, Gate, Moons, Random, Sine, Spirals
+from nnzoo.config.data.toy import Adding, Blobs, Circles, Gate, Moons, Random, Sine, Spirals
 from nnzoo.config.data.trees import Trees
 
 __all__ = ["PATH_FIELDS", "Arrays", "DataSection", "Files", "Gate", "Language", "Random", "Source", "Split"]
@@ -21,6 +21,7 @@ DataSection = Annotated[
     | Spirals
     | Blobs
     | Sine
+    | Adding
     | Random
     | Digits
     | Iris

@@ -88,6 +88,22 @@ class Sine(Source):
         return Facts("regression", "features", 0, 1, (1,), **self._divided())
 
 
+class Adding(Source):
+    """Long memory (Hochreiter & Schmidhuber 1997): add the two marked values of a sequence.
+
+    A step holds a value in [0, 1] and a marker, which is 1 at one step of each half and else 0, as in Arjovsky et al.
+    2016. Always answering 1 has the mean squared error 1/6.
+    """
+
+    name: Literal["adding"]
+    samples: Count = Field(10_000, description="number of sequences")
+    length: Annotated[int, Field(ge=2, le=1_000_000), WHOLE] = Field(100, description="steps of each sequence")
+    seed: Seed = Field(0, description="of values and markers")
+
+    def facts(self) -> Facts:
+        return Facts("regression", "sequence", 0, 1, (self.length, 2), normalize="none", **self._divided())
+
+
 class Random(Source):
     """Synthetic data of any size, for summaries and timings: there is nothing to learn in it."""
 

@@ -1,0 +1,338 @@
+"""How a run trains: one network, or the same from several initialisations, all at once or one after another."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from typing import Any, Protocol
+
+import torch
+
+from nnzoo.build import build_optimizer, build_schedule
+from nnzoo.config.init import Auto
+from nnzoo.config.model import Custom
+from nnzoo.errors import DivergedError, UsageError
+from nnzoo.experiment.prepare import Experiment, steps_per_epoch
+from nnzoo.experiment.record import Recorder
+from nnzoo.run.directory import CHECKPOINT
+from nnzoo.run.history import History
+from nnzoo.run.log import log
+from nnzoo.training.evaluate import LossSum
+from nnzoo.training.loop import REMEDY, Status, fit
+from nnzoo.training.metrics import ReplicaSums
+from nnzoo.training.progress import Progress
+from nnzoo.training.replica_loop import fit_replicas
+from nnzoo.training.replicas import Replicas, ReplicaState, why_not_batched
+from nnzoo.training.restarts import End, Outcome, Restarts
+from nnzoo.training.signals import StopRequest
+from nnzoo.training.state import TrainState
+
+
+class Start(Protocol):
+    """From a seed to a training that begins: weights, optimizer, schedule."""
+
+    def __call__(self, seed: int, /, *, restored: bool = False) -> TrainState:
+        """Of what is restored next, the weights may be any."""
+
+
+class Training:
+    """One network.
+
+    Args:
+        experiment: What is run.
+        state: At the start.
+    """
+
+    def __init__(self, experiment: Experiment, state: TrainState) -> None:
+        self.experiment = experiment
+        self.state = state
+
+    def restarts(self) -> Restarts | None:
+        """What the restarts came to so far; None where there are none."""
+        return None
+
+    def kept(self) -> TrainState:
+        """The training whose best weights are the run's: of restarts, the best so far."""
+        return self.state
+
+    def place(self) -> str:
+        """Where it stands."""
+        return f"epoch {self.state.epoch + 1}"
+
+    def done(self) -> str:
+        """How far it has come."""
+        return f"epoch {self.state.epoch}, step {self.state.step}"
+
+    def load_state_dict(self, saved: dict[str, Any]) -> None:
+        """Goes on from what last.pt held."""
+        self.state.load_state_dict(saved)
+
+    def fit(self, recorder: Recorder, progress: Progress, stop: StopRequest) -> Status:
+        """Trains to the end, or until a signal comes.
+
+        Raises:
+            DivergedError: The loss is not finite; of restarts, that of every one.
+        """
+        experiment = self.experiment
+        return fit(
+            self.state,
+            experiment.splits,
+            experiment.decoder,
+            experiment.settings,
+            save=recorder.save,
+            progress=progress,
+            stop=stop,
+        )
+
+
+class _Several(Training):
+    """What both ways of several restarts share. Restart k is the run with `seed + k`."""
+
+    def __init__(self, experiment: Experiment, state: TrainState) -> None:
+        super().__init__(experiment, state)
+        self.count = experiment.config.train.restarts
+        self.seed = experiment.config.seed
+
+    def _came_to(self, outcomes: list[Outcome], reason: str | None) -> Restarts:
+        train = self.experiment.config.train
+        return Restarts(
+            count=self.count,
+            how="one after another" if reason else "batched",
+            reason=reason,
+            monitor=train.monitor,
+            mode="max" if train.mode == "max" else "min",
+            outcomes=outcomes,
+        )
+
+    def _save(self, recorder: Recorder, state: dict[str, Any]) -> None:
+        """last.pt gives the best weights so far to whoever uses it, and all of `state` to whoever goes on."""
+        kept = self.kept()
+        content = {
+            "model": kept.best or dict(kept.model.state_dict()),
+            "num_threads": torch.get_num_threads(),
+            "restarts": state,
+        }
+        recorder.save(kept, content, self.restarts())
+
+
+class Batched(_Several):
+    """All restarts at once."""
+
+    def __init__(self, experiment: Experiment, state: TrainState, start: Start, *, restored: bool) -> None:
+        super().__init__(experiment, state)
+        seeds = [self.seed + index for index in range(self.count)]
+        # Copies, since a module of the user's own is the same one at every start.
+        networks = [
+            copy.deepcopy(state.model),
+            *(copy.deepcopy(start(seed, restored=restored).model) for seed in seeds[1:]),
+        ]
+        replicas = Replicas(networks)
+        optimizer = build_optimizer(experiment.config, replicas)
+        self.replicas = ReplicaState(
+            replicas=replicas,
+            loss=experiment.loss,
+            optimizer=optimizer,
+            schedule=build_schedule(experiment.config, optimizer, steps_per_epoch(experiment, state.model)),
+            seeds=seeds,
+            stopping=[copy.copy(state.early_stopping) for _ in seeds],
+            train_loss=LossSum(experiment.loss),
+            train_metrics=ReplicaSums(experiment.settings.metrics, experiment.decoder),
+        )
+
+    def restarts(self) -> Restarts:
+        return self._came_to([self.replicas.outcome(index) for index in range(self.count)], None)
+
+    def kept(self) -> TrainState:
+        found, leader = self.replicas, self.restarts().leader()
+        times: dict[str, Any] = {"seconds": found.seconds, "epoch_seconds": found.epoch_seconds}
+        if leader is None:
+            return replace(self.state, **times)
+        return replace(
+            self.state,
+            best=found.best_of(leader),
+            history=found.history(leader),
+            early_stopping=found.stopping[leader],
+            epoch=found.epochs[leader],
+            **times,
+        )
+
+    def place(self) -> str:
+        return f"epoch {self.replicas.epoch + 1}"
+
+    def done(self) -> str:
+        return f"epoch {self.replicas.epoch}, step {self.replicas.step}"
+
+    def load_state_dict(self, saved: dict[str, Any]) -> None:
+        self.replicas.load_state_dict(saved["restarts"])
+
+    def fit(self, recorder: Recorder, progress: Progress, stop: StopRequest) -> Status:
+        log.info("%d restarts all at once, seeds %d to %d", self.count, self.seed, self.seed + self.count - 1)
+        experiment = self.experiment
+        status = fit_replicas(
+            self.replicas,
+            experiment.splits,
+            experiment.decoder,
+            experiment.settings,
+            save=lambda state: self._save(recorder, state.state_dict()),
+            progress=progress,
+            stop=stop,
+        )
+        return status if status == "interrupted" else status_of(self.restarts())
+
+
+class OneAfterAnother(_Several):
+    """A restart when the one before it has ended.
+
+    Args:
+        experiment: What is run.
+        state: Of the first one, at its start.
+        start: Begins another.
+        reason: Why not all at once.
+    """
+
+    def __init__(self, experiment: Experiment, state: TrainState, start: Start, reason: str) -> None:
+        super().__init__(experiment, state)
+        self.start = start
+        self.reason = reason
+        self.ended: list[Outcome] = []
+        self.spent = 0.0
+        # Of the best one that has ended.
+        self.best: dict[str, Any] = {}
+        self.is_open = True
+
+    def restarts(self) -> Restarts:
+        return self._came_to([*self.ended, *([self._outcome("running")] if self.is_open else [])], self.reason)
+
+    def _outcome(self, status: End) -> Outcome:
+        state, best = self.state, self.state.early_stopping.best_epoch
+        row = state.history.rows[best - 1] if best else {}
+        metrics = {key: value for key, value in row.items() if "/" in key}
+        return Outcome(self.seed + len(self.ended), status, state.epoch, best, metrics)
+
+    def kept(self) -> TrainState:
+        leader = self.restarts().leader()
+        is_current = leader is None or leader == len(self.ended)
+        times: dict[str, Any] = {"seconds": self.spent, "epoch_seconds": 0.0}
+        if self.is_open:
+            times = {"seconds": self.spent + self.state.seconds, "epoch_seconds": self.state.epoch_seconds}
+        return replace(self.state, **times, **({} if is_current else self.best))
+
+    def place(self) -> str:
+        return f"restart {len(self.ended) + 1} of {self.count}, epoch {self.state.epoch + 1}"
+
+    def done(self) -> str:
+        return f"epoch {self.state.epoch}, step {self.state.step} of restart {len(self.ended) + 1}"
+
+    def _state_dict(self) -> dict[str, Any]:
+        best = None
+        if self.best:
+            parts = {name: self.best[name].state_dict() for name in ("history", "early_stopping")}
+            best = {"best": self.best["best"], "epoch": self.best["epoch"], **parts}
+        return {
+            "ended": [outcome.state_dict() for outcome in self.ended],
+            "spent": self.spent,
+            "best": best,
+            "epochs": self.experiment.settings.epochs,
+            "current": self.state.state_dict(),
+        }
+
+    def load_state_dict(self, saved: dict[str, Any]) -> None:
+        state, best = saved["restarts"], saved["restarts"]["best"]
+        if state["ended"] and state["epochs"] != self.experiment.settings.epochs:
+            raise UsageError(
+                f"{len(state['ended'])} restarts have ended with train.epochs {state['epochs']} and can't go on. "
+                "Change it back, or start a new run without --resume.",
+                where=CHECKPOINT,
+            )
+        self.ended = [Outcome(**outcome) for outcome in state["ended"]]
+        self.spent = state["spent"]
+        if self.ended:
+            self.state = self.start(self.seed + len(self.ended), restored=True)
+        if best is not None:
+            stopping = copy.copy(self.state.early_stopping)
+            stopping.load_state_dict(best["early_stopping"])
+            weights = {name: tensor.to(self.experiment.device) for name, tensor in best["best"].items()}
+            self.best = {
+                "best": weights,
+                "epoch": best["epoch"],
+                "history": History.from_state(best["history"]),
+                "early_stopping": stopping,
+            }
+        self.state.load_state_dict(state["current"])
+
+    def fit(self, recorder: Recorder, progress: Progress, stop: StopRequest) -> Status:
+        log.info("%d restarts run one after another: %s", self.count, self.reason)
+        longest = self.experiment.settings.max_seconds
+        while True:
+            log.info("restart %d of %d, seed %d", len(self.ended) + 1, self.count, self.seed + len(self.ended))
+            end: Status | End
+            try:
+                end = self._fit_one(recorder, progress, stop)
+            except DivergedError as error:
+                progress.end_epoch()
+                log.warning("warning: restart %d is out: %s", len(self.ended) + 1, error.message)
+                end = "diverged"
+            if end == "interrupted":
+                return end
+            self._close(end)
+            if len(self.ended) == self.count:
+                break
+            if longest is not None and self.spent >= longest:
+                log.info("the time is up after %d of %d restarts", len(self.ended), self.count)
+                break
+            self.state = self.start(self.seed + len(self.ended))
+            self.is_open = True
+        if all(outcome.status == "diverged" for outcome in self.ended):
+            raise DivergedError(
+                f"the loss of every restart is no longer finite, or its monitor never was a number. {REMEDY}"
+            )
+        return status_of(self.restarts())
+
+    def _fit_one(self, recorder: Recorder, progress: Progress, stop: StopRequest) -> Status:
+        experiment, settings = self.experiment, self.experiment.settings
+        left = None if settings.max_seconds is None else settings.max_seconds - self.spent
+        return fit(
+            self.state,
+            experiment.splits,
+            experiment.decoder,
+            replace(settings, seed=self.seed + len(self.ended), max_seconds=left),
+            save=lambda _: self._save(recorder, self._state_dict()),
+            progress=progress,
+            stop=stop,
+        )
+
+    def _close(self, end: End) -> None:
+        state = self.state
+        self.ended.append(self._outcome(end))
+        self.spent += state.seconds + state.epoch_seconds
+        self.is_open = False
+        if self.restarts().leader() == len(self.ended) - 1:
+            parts = ("best", "epoch", "history", "early_stopping")
+            self.best = {name: getattr(state, name) for name in parts}
+
+
+def status_of(restarts: Restarts) -> Status:
+    """How the best one ended."""
+    leader = restarts.leader()
+    assert leader is not None
+    return "early_stopped" if restarts.outcomes[leader].status == "early_stopped" else "completed"
+
+
+def choose_training(experiment: Experiment, state: TrainState, start: Start, *, restored: bool = False) -> Training:
+    """One network or several, and several all at once wherever that is possible.
+
+    Args:
+        experiment: What is run.
+        state: Of the first network, at its start.
+        start: Begins another.
+        restored: Whether the training goes on from a checkpoint.
+    """
+    if experiment.config.train.restarts == 1:
+        return Training(experiment, state)
+    config = experiment.config
+    if isinstance(config.model, Custom) and isinstance(config.init, Auto):
+        log.warning("warning: every restart begins with the module's own weights. Give `init` to draw them anew.")
+    reason = why_not_batched(state, experiment.splits["train"].targets)
+    if reason:
+        return OneAfterAnother(experiment, state, start, reason)
+    return Batched(experiment, state, start, restored=restored)

@@ -1,0 +1,474 @@
+"""Random restarts: K initialisations of one network, all at once or one after another."""
+
+from __future__ import annotations
+
+import csv
+import json
+import signal
+import statistics
+import sys
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+import nnzoo
+from nnzoo.cli.app import run as command
+from nnzoo.config import load_config
+from nnzoo.errors import InterruptedRunError, UsageError
+from nnzoo.experiment import Run
+from nnzoo.experiment.prepare import Experiment, prepare
+from nnzoo.experiment.restarts import Batched, choose_training
+from nnzoo.experiment.train import build_state, start_again
+from nnzoo.training import loop
+from nnzoo.training.progress import Progress
+from nnzoo.training.replica_loop import fit_replicas
+from nnzoo.training.replicas import ReplicaState
+from nnzoo.training.signals import StopRequest
+from nnzoo.training.state import TrainState
+
+SEED = 3
+COUNT = 4
+BASE: dict[str, Any] = {
+    "name": "x",
+    "seed": SEED,
+    # 49 training samples at batch size 16: the last batch has a single one.
+    "data": {"name": "blobs", "samples": 70, "noise": 3.0},
+    "preprocess": {"normalize": "standardize"},
+    "model": {"name": "mlp", "hidden": [8, 6], "activation": "tanh"},
+    "optimizer": {"name": "sgd", "lr": 0.1, "momentum": 0.9},
+    "train": {"epochs": 5, "batch_size": 16, "early_stopping": None, "restarts": COUNT},
+}
+RECURRENT: dict[str, Any] = {
+    "data": {"name": "random", "shape": [5, 3], "classes": 2, "samples": 60},
+    "model": {"name": "rnn", "hidden_size": 4},
+    "train.epochs": 3,
+}
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def train(overrides: dict[str, Any] | None = None, *, runs_dir: str = "runs", **options: Any) -> Run:
+    return nnzoo.train(BASE, overrides=overrides or {}, runs_dir=runs_dir, quiet=True, **options)
+
+
+def experiment_of(overrides: dict[str, Any]) -> Experiment:
+    return prepare(load_config(BASE, overrides))
+
+
+def batched(overrides: dict[str, Any]) -> ReplicaState:
+    """All restarts at once, in memory alone."""
+    experiment = experiment_of(overrides)
+    state, _ = build_state(experiment, None, show=lambda _: None)
+    training = choose_training(experiment, state, partial(start_again, experiment, None, None))
+    assert isinstance(training, Batched)
+    fit_replicas(
+        training.replicas,
+        experiment.splits,
+        experiment.decoder,
+        experiment.settings,
+        save=lambda _: None,
+        progress=Progress(1, quiet=True),
+        stop=StopRequest(),
+    )
+    return training.replicas
+
+
+def alone(overrides: dict[str, Any], seed: int) -> tuple[TrainState, str]:
+    """What one seed learns without restarts, in memory alone."""
+    experiment = experiment_of(overrides | {"seed": seed, "train.restarts": 1})
+    state = start_again(experiment, None, None, seed)
+    status = loop.fit(
+        state,
+        experiment.splits,
+        experiment.decoder,
+        experiment.settings,
+        save=lambda _: None,
+        progress=Progress(1, quiet=True),
+        stop=StopRequest(),
+    )
+    return state, status
+
+
+SOLO: dict[str, dict[str, Any]] = {
+    "momentum": {},
+    "batch norm, dropout of nothing": {"model.batch_norm": True},
+    "penalties, clipping": {"regularization": {"l1": 1e-3, "l2": 1e-2}, "train.clip_grad_norm": 0.3},
+    "accumulated, weighted classes": {
+        "train.accumulate_grad_batches": 3,
+        "loss": {"name": "cross_entropy", "class_weights": [1, 2, 3], "label_smoothing": 0.1},
+    },
+    "full batch": {"train.batch_size": "full"},
+    "schedule by steps": {"scheduler": {"name": "cosine", "interval": "step", "warmup_epochs": 1}},
+    "stopping": {"train.early_stopping": {"patience": 1}, "train.epochs": 12},
+    "frozen layer": {"model.freeze": "hidden.0.*"},
+    "kernel": {"model": {"name": "linear", "kernel": "rbf", "n_components": 20}},
+    "perceptron": {"model": "perceptron"},
+    "summed loss": {"loss": {"name": "cross_entropy", "reduction": "sum"}, "optimizer.lr": 0.01},
+    "every metric": {
+        "train.metrics": ["auroc", "f1", "precision", "recall", "perplexity", "accuracy"],
+        "train.monitor": "val/auroc",
+    },
+    "regression": {
+        "data": {"name": "sine", "samples": 70},
+        "train.metrics": ["mae", "mse", "rmse", "r2", "mape"],
+        "preprocess": {"scale_target": True},
+    },
+}
+
+
+@pytest.mark.parametrize("case", SOLO)
+def test_a_replica_learns_what_its_seed_learns_alone(case: str) -> None:
+    # Under SGD: Adam makes large steps of gradients that are zero but for rounding.
+    together = batched(SOLO[case])
+    for index in range(COUNT):
+        state, status = alone(SOLO[case], SEED + index)
+        outcome = together.outcome(index)
+        assert (outcome.seed, outcome.status) == (SEED + index, status)
+        assert (outcome.epochs, outcome.best_epoch) == (state.epoch, state.early_stopping.best_epoch)
+        assert state.best is not None
+        weights = together.best_of(index)
+        assert weights.keys() == state.best.keys()
+        for name, tensor in state.best.items():
+            torch.testing.assert_close(weights[name], tensor, rtol=1e-5, atol=1e-6)
+        history = together.history(index)
+        assert list(history) == list(state.history)
+        for column in history:
+            if column != "seconds":
+                assert history[column] == pytest.approx(state.history[column], rel=1e-5, abs=1e-6)
+
+
+LOSSES: dict[str, dict[str, Any]] = {
+    "focal": {},
+    "hinge": {},
+    "bce": {},
+    "perceptron": {},
+    "kl_div": {},
+    "nll": {"model.output": {"activation": "log_softmax"}},
+    "cross_entropy": {"model.output": {"activation": "softmax"}},
+    "mse": {"data": {"name": "sine", "samples": 70}},
+    "huber": {"data": {"name": "sine", "samples": 70}},
+    "smooth_l1": {"data": {"name": "sine", "samples": 70}},
+    "l1": {"data": {"name": "sine", "samples": 70}},
+}
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_every_loss_runs_in_a_batch(loss: str) -> None:
+    words = LOSSES[loss] | {"loss": loss, "train.epochs": 2, "optimizer.lr": 0.01}
+    together = batched(words)
+    state, _ = alone(words, SEED + 2)
+    assert together.history(2)["train/loss"] == pytest.approx(state.history["train/loss"], rel=1e-5)
+
+
+ACTIVATIONS = [
+    *("relu", "leaky_relu", "prelu", "elu", "selu", "gelu", "silu", "sigmoid", "softplus", "hardtanh", "softmax"),
+    *("log_softmax", {"name": "maxout", "num_pieces": 2}, "identity"),
+]
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_every_activation_runs_in_a_batch(activation: object) -> None:
+    words = {"model.activation": activation, "train.epochs": 2, "train.restarts": 2, "optimizer.lr": 0.01}
+    together = batched(words)
+    state, _ = alone(words, SEED + 1)
+    assert together.history(1)["train/loss"] == pytest.approx(state.history["train/loss"], rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (RECURRENT, "torch can't batch recurrent cells"),
+        (
+            {
+                "data": {"name": "random", "shape": [1, 8, 8], "classes": 2, "samples": 60},
+                "model": {"name": "cnn", "blocks": [{"conv": {"out_channels": 2, "kernel_size": 3}}]},
+            },
+            "convolutions cost more in a batch than one after another",
+        ),
+        ({"scheduler": {"name": "plateau"}}, "plateau follows the monitor of each"),
+        ({"optimizer": {"name": "lbfgs"}}, "lbfgs searches along a line of its own for each"),
+        ({"loss": "multi_margin"}, "torch can't batch its loss"),
+    ],
+)
+def test_the_rest_runs_one_after_another_and_says_why(
+    words: dict[str, Any], reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changes = words | {"train.epochs": 2, "train.restarts": 3}
+    run = nnzoo.train(BASE, overrides=changes, runs_dir="runs", show=lambda _: None)
+    assert f"3 restarts run one after another: {reason}\n" in capsys.readouterr().err
+    restarts = run.result["restarts"]
+    assert (restarts["how"], restarts["reason"]) == ("one after another", reason)
+    # Each is bit for bit what its seed is alone.
+    for index, value in enumerate(restarts["values"]):
+        state, status = alone(changes, SEED + index)
+        best = state.early_stopping.best_epoch
+        assert value == state.history[restarts["monitor"]][best - 1]
+        if restarts["best"] == SEED + index:
+            assert [run.result[key] for key in ("epochs", "best_epoch", "status")] == [state.epoch, best, status]
+            assert state.best is not None
+            assert all(tensor.equal(state.best[name]) for name, tensor in run.model.module.state_dict().items())
+
+
+@pytest.mark.parametrize("words", [{}, {"scheduler": "plateau"}], ids=["batched", "one after another"])
+def test_what_is_written(words: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    Path("c.yaml").write_text(json.dumps(BASE))
+    changes = [f"{key}={json.dumps(value)}" for key, value in words.items()]
+    assert command(["train", "c.yaml", *changes, "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result == json.loads(Path("runs/x/result.json").read_text())
+    assert list(result) == [
+        *("run_dir", "status", "epochs", "best_epoch", "monitor", "metrics", "baseline", "num_parameters", "seconds"),
+        *("device", "restarts"),
+    ]
+    restarts = result["restarts"]
+    assert list(restarts) == [
+        *("count", "how", "reason", "best", "monitor", "seeds", "values", "mean", "std", "min", "max"),
+    ]
+    values = restarts["values"]
+    assert (restarts["count"], restarts["seeds"]) == (COUNT, [SEED + index for index in range(COUNT)])
+    assert restarts["best"] == SEED + values.index(min(values))
+    assert len(set(values)) == COUNT
+    expected = (statistics.fmean(values), statistics.stdev(values), min(values), max(values))
+    assert [restarts[key] for key in ("mean", "std", "min", "max")] == pytest.approx(list(expected))
+    with Path("runs/x/restarts.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == [
+        *("seed", "status", "epochs", "best_epoch", "train/loss", "train/accuracy", "val/loss", "val/accuracy"),
+    ]
+    assert [float(row["val/loss"]) for row in rows] == values
+    assert {(row["status"], row["epochs"]) for row in rows} == {("completed", "5")}
+    best = rows[values.index(min(values))]
+    assert int(best["best_epoch"]) == result["best_epoch"]
+    with Path("runs/x/metrics.csv").open() as file:
+        history = list(csv.DictReader(file))
+    assert list(history[0])[:3] == ["epoch", "step", "lr"]
+    assert list(history[0])[-1] == "seconds"
+    assert history[result["best_epoch"] - 1]["val/loss"] == best["val/loss"]
+    assert result["metrics"]["val/loss"] == pytest.approx(min(values), rel=1e-5)
+    for checkpoint in ("runs/x", "runs/x/last.pt"):
+        assert command(["eval", checkpoint, "--split", "val", "--json"]) == 0
+        measured = json.loads(capsys.readouterr().out)["metrics"]
+        assert measured == {key[4:]: value for key, value in result["metrics"].items() if key.startswith("val/")}
+
+
+def test_the_terminal_names_best_mean_and_spread(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("c.yaml").write_text(json.dumps(BASE))
+    assert command(["train", "c.yaml"]) == 0
+    shown = capsys.readouterr()
+    assert "4 restarts (batched): best seed " in shown.out
+    assert "4 restarts all at once, seeds 3 to 6\n" in shown.err
+    assert sum("4 of 4 running" in line for line in shown.err.splitlines()) == 5
+    assert command(["train", "c.yaml", "--dry-run"]) == 0
+
+
+def test_no_restarts_leave_no_trace() -> None:
+    run = train({"train.restarts": 1})
+    assert "restarts" not in run.result
+    assert not Path("runs/x/restarts.csv").exists()
+
+
+@pytest.fixture
+def at_step(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Has something done after a number of steps of all runs to come."""
+    plain = Progress.step
+
+    def arrange(number: int, action: Callable[[], Any]) -> None:
+        count = 0
+
+        def step(self: Progress) -> None:
+            nonlocal count
+            plain(self)
+            count += 1
+            if count == number:
+                action()
+
+        monkeypatch.setattr(Progress, "step", step)
+
+    return arrange  # type: ignore[return-value]
+
+
+def same(first: Path, second: Path) -> None:
+    """Both runs have the same weights, the same histories and the same result, but for times and places."""
+    for name in ("best.safetensors", "restarts.csv", "predictions.csv"):
+        assert (first / name).read_bytes() == (second / name).read_bytes()
+    tables = [(folder / "metrics.csv").read_text().splitlines() for folder in (first, second)]
+    cut = [[line.rsplit(",", 1)[0] for line in table] for table in tables]
+    assert cut[0] == cut[1]
+    results = [json.loads((folder / "result.json").read_text()) for folder in (first, second)]
+    for result in results:
+        del result["run_dir"], result["seconds"]
+    assert results[0] == results[1]
+
+
+class Crash(BaseException):
+    """What no handler expects, like a kill, but in this process."""
+
+
+def crash() -> None:
+    raise Crash
+
+
+KEPT: dict[str, dict[str, Any]] = {
+    "batched": {
+        "model": {"name": "mlp", "hidden": [6], "batch_norm": True, "dropout": 0.3},
+        "optimizer": {"name": "adamw", "lr": 0.05},
+        "scheduler": {"name": "cosine", "interval": "step"},
+        "train.accumulate_grad_batches": 2,
+        "train.early_stopping": {"patience": 3},
+        "train.metrics": ["auroc", "f1"],
+        "train.epochs": 10,
+        "train.batch_size": 8,
+    },
+    "one after another": RECURRENT | {"train.early_stopping": {"patience": 1}, "model.dropout": 0.2},
+    "plateau": {"scheduler": {"name": "plateau", "patience": 0}, "model.dropout": 0.3},
+}
+
+
+@pytest.mark.parametrize("every", [{"every_epochs": 2}, {"every_steps": 2, "every_epochs": None}])
+@pytest.mark.parametrize("case", KEPT)
+def test_killed_or_interrupted_and_resumed_is_as_if_nothing_had_been(
+    case: str, every: dict[str, Any], at_step: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Otherwise no run here would live long enough for a checkpoint between its first and its last.
+    monkeypatch.setattr(loop, "MIN_SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+    words = KEPT[case] | {"train.checkpoint": every}
+    train(words, runs_dir="whole")
+    for step in (1, 6, 3):
+        at_step(step, crash)
+        with pytest.raises(Crash):
+            train(words, runs_dir="parts", resume=True)
+        at_step(step, lambda: signal.raise_signal(signal.SIGINT))
+        with pytest.raises(InterruptedRunError, match="the same command with --resume goes on"):
+            train(words, runs_dir="parts", resume=True)
+        nnzoo.load("parts/x/last.pt")
+    at_step(0, crash)
+    train(words, runs_dir="parts", resume=True)
+    same(Path("whole/x"), Path("parts/x"))
+    # And once more, when it has ended.
+    train(words, runs_dir="parts", resume=True)
+    same(Path("whole/x"), Path("parts/x"))
+
+
+def test_more_epochs_go_on_where_all_run_at_once() -> None:
+    train({"train.epochs": 7}, runs_dir="whole")
+    train({"train.epochs": 3}, runs_dir="parts")
+    train({"train.epochs": 7}, runs_dir="parts", resume=True)
+    same(Path("whole/x"), Path("parts/x"))
+
+
+def test_restarts_that_have_ended_do_not_go_on() -> None:
+    train(RECURRENT)
+    with pytest.raises(UsageError, match=r"3 restarts have ended with train\.epochs 3 and can't go on"):
+        train(RECURRENT | {"train.epochs": 5}, resume=True)
+    with pytest.raises(UsageError, match=r"changed: train\.early_stopping"):
+        train(RECURRENT | {"train.early_stopping": {"patience": 2}}, resume=True)
+
+
+@pytest.mark.parametrize("words", [{}, {"scheduler": "plateau"}], ids=["batched", "one after another"])
+def test_one_that_diverges_is_out_and_the_others_go_on(words: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second restart gets infinite weights at its start."""
+    whole = train(words, runs_dir="whole")
+    verbs = sys.modules["nnzoo.experiment.train"]
+    plain: Callable[..., nn.Module] = verbs.build_network
+
+    def build_network(experiment: Experiment, model: nn.Module | None, seed: int, **options: Any) -> nn.Module:
+        network = plain(experiment, model, seed, **options)
+        if seed == SEED + 1:
+            with torch.no_grad():
+                next(network.parameters()).fill_(torch.inf)
+        return network
+
+    monkeypatch.setattr(verbs, "build_network", build_network)
+    run = train(words)
+    restarts, before = run.result["restarts"], whole.result["restarts"]
+    assert restarts["values"] == [*before["values"][:1], None, *before["values"][2:]]
+    assert restarts["mean"] == pytest.approx(statistics.fmean(value for value in restarts["values"] if value))
+    with Path("runs/x/restarts.csv").open() as file:
+        row = list(csv.DictReader(file))[1]
+    assert [row[key] for key in ("status", "epochs", "best_epoch", "val/loss")] == ["diverged", "0", "", ""]
+
+
+@pytest.mark.parametrize("words", [{}, {"scheduler": "plateau"}], ids=["batched", "one after another"])
+def test_all_that_diverge_are_a_diverged_run(words: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    Path("c.yaml").write_text(json.dumps(BASE | {"optimizer": {"name": "sgd", "lr": 1e30}, "model": "mlp", **words}))
+    assert command(["train", "c.yaml", "-q"]) == 4
+    error = capsys.readouterr().err
+    assert error.startswith("nnzoo: the loss of every restart is no longer finite")
+    assert len(error.splitlines()) == 1
+    result = json.loads(Path("runs/x/result.json").read_text())
+    assert (result["status"], result["metrics"], result["best_epoch"]) == ("diverged", {}, None)
+    assert (result["restarts"]["values"], result["restarts"]["best"]) == ([None] * COUNT, None)
+
+
+def test_the_time_is_shared_by_all() -> None:
+    run = train(RECURRENT | {"train.max_minutes": 1e-9})
+    assert (run.result["restarts"]["count"], len(run.result["restarts"]["values"])) == (COUNT, 1)
+    run = train({"train.max_minutes": 1e-9}, runs_dir="others")
+    assert (len(run.result["restarts"]["values"]), run.result["epochs"]) == (COUNT, 1)
+
+
+class Own(nn.Module):
+    """Two layers that torch.func has never seen."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Linear(2, 5)
+        self.last = nn.Linear(5, 3)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        outputs: torch.Tensor = self.last(self.first(inputs).tanh())
+        return outputs
+
+
+def test_a_module_of_ones_own_is_drawn_anew(capsys: pytest.CaptureFixture[str]) -> None:
+    module = Own()
+    run = train({"init": "xavier_uniform", "train.epochs": 2}, model=module)
+    restarts = run.result["restarts"]
+    assert restarts["reason"] == "Own is not known to run in a batch"
+    assert len(set(restarts["values"])) == COUNT
+    assert run.model.module is module
+    plain = nn.Sequential(nn.Linear(2, 5), nn.Tanh(), nn.Linear(5, 3))
+    run = train({"init": "xavier_uniform", "train.epochs": 2}, model=plain)
+    assert run.result["restarts"]["how"] == "batched"
+    run = nnzoo.train(BASE, overrides={"train.epochs": 1}, model=plain, show=lambda _: None)
+    assert "every restart begins with the module's own weights" in capsys.readouterr().err
+    tied = nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 3), nn.Linear(3, 3))
+    tied[3].weight = tied[2].weight
+    run = train({"init": "xavier_uniform", "train.epochs": 2}, model=tied)
+    assert run.result["restarts"]["reason"] == "layers that share a weight can't be stacked"
+
+
+XOR: dict[str, Any] = {
+    "data": "xor",
+    "model": {"name": "mlp", "hidden": [2], "activation": "tanh"},
+    "optimizer": {"name": "adam", "lr": 0.1},
+    "train.batch_size": "full",
+}
+
+
+def test_the_spread_of_the_final_loss_falls_with_width() -> None:
+    """Larger nets depend less on their initialisation."""
+    words = XOR | {"train.epochs": 200, "train.restarts": 32, "optimizer": {"name": "adam", "lr": 0.05}}
+    spreads = []
+    for width in (2, 8, 32):
+        together = batched(words | {"model": {"name": "mlp", "hidden": [width]}})
+        final = [together.history(index)["train/loss"][-1] for index in range(32)]
+        spreads.append(statistics.stdev(final))
+    assert spreads[0] > 1.5 * spreads[1] > 15 * spreads[2]
+
+
+def test_sixteen_restarts_solve_xor() -> None:
+    """A hidden layer of two often ends in a local minimum; the best of sixteen hardly ever does."""
+    # A hundred runs of sixteen at once, of neighbouring seeds.
+    together = batched(XOR | {"train.epochs": 100, "train.restarts": 1600})
+    solved = [together.outcome(index).metrics["train/accuracy"] == 1 for index in range(1600)]
+    runs = [solved[start : start + 16] for start in range(0, 1600, 16)]
+    assert sum(first for first, *_ in runs) < 95 <= sum(map(any, runs))
