@@ -153,7 +153,7 @@ def _build_network(section: model_words.Model, shape: NetworkShape, *, download:
             return _build_recurrent(section, shape)
         case model_words.Recursive() | model_words.TreeLstm():
             kind = RecursiveNet if isinstance(section, model_words.Recursive) else TreeLSTM
-            return kind(shape.num_tokens, shape.num_outputs, **fields_of(section, "freeze"))
+            return kind(shape.num_tokens, shape.num_outputs, **fields_of(section, "freeze", "pretrained"))
         case model_words.LeNet5():
             return lenet5(**sizes)
         case model_words.AlexNet():
