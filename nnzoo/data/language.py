@@ -104,6 +104,11 @@ class LanguageReader(Reader):
         """The symbols in the order of their classes."""
         return (UNKNOWN_CLASS, *self.vocabulary.symbols, *([END_CLASS] if self.by_line else []))
 
+    def fits(self, schema: Schema) -> bool:
+        """Whether what it reads is what the schema says."""
+        found = (schema.classes, schema.num_tokens, schema.layout, schema.per)
+        return found == (self.classes, len(self.vocabulary), "tokens", "step")
+
     def read(self, paths: Sequence[Path], schema: Schema, *, labelled: bool) -> Samples:  # noqa: ARG002
         """Reads texts one after the other. The targets are in them.
 

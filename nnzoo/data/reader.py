@@ -78,3 +78,7 @@ class Reader(BaseModel):
             DataError: They can't be read, or are not like the training data.
         """
         raise NotImplementedError
+
+    def fits(self, schema: Schema) -> bool:  # noqa: ARG002
+        """Whether what it reads is what the schema says."""
+        return True

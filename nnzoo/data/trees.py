@@ -143,6 +143,11 @@ class TreeReader(Reader):
     labels: Literal[5, 2]
     vocabulary: Vocabulary
 
+    def fits(self, schema: Schema) -> bool:
+        """Whether what it reads is what the schema says."""
+        found = (schema.classes, schema.num_tokens, schema.layout, schema.per)
+        return found == (CLASSES[self.labels], len(self.vocabulary), "tree", "node")
+
     def read(self, paths: Sequence[Path], schema: Schema, *, labelled: bool) -> Samples:  # noqa: ARG002
         """Reads trees; their labels, which the format asks for everywhere, are passed over if they are not asked for.
 

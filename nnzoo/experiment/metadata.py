@@ -38,7 +38,8 @@ class Metadata(Section):
         fits = len(names) == len(self.target_mean) == self.num_outputs
         if not (fits or (binary and len(self.target_mean) == 2 and self.num_outputs == 1)):
             raise ValueError("the number of outputs is not that of the names")
-        parse_reader(self.reader)
+        if not parse_reader(self.reader).fits(self.data_schema):
+            raise ValueError("the reader gives other samples than these")
         return self
 
     @property

@@ -18,8 +18,9 @@ import nnzoo
 from nnzoo.cli.app import run as cli
 from nnzoo.config import load_config
 from nnzoo.data import Division, load_language
-from nnzoo.errors import ConfigError, DataError
+from nnzoo.errors import CheckpointError, ConfigError, DataError
 from nnzoo.experiment import evaluate_checkpoint
+from nnzoo.run.artifact import load_artifact, save_artifact
 
 SONG = "the cat sat on the mat.\nthe dog sat on the log.\n"
 
@@ -192,6 +193,14 @@ def test_the_likelihood_of_lines(singer: Any, liner: Any, capsys: pytest.Capture
         assert float(likely["log_likelihood"]) > float(unlikely["log_likelihood"]) + 5
         mean = float(likely["log_likelihood"]) / symbols
         assert float(likely["perplexity"]) == pytest.approx(math.exp(-mean))
+
+
+def test_a_vocabulary_of_another_size_is_damage(singer: Any, tmp_path: Path) -> None:
+    artifact = load_artifact(singer.run_dir / "best.safetensors")
+    artifact.metadata["reader"]["vocabulary"]["symbols"].append("ß")
+    save_artifact(tmp_path / "best.safetensors", artifact)
+    with pytest.raises(CheckpointError, match="damaged"):
+        nnzoo.load(tmp_path / "best.safetensors")
 
 
 @pytest.mark.parametrize(
