@@ -26,12 +26,14 @@ SOURCES: dict[str, Callable[..., Dataset]] = {
     "breast_cancer": sources.load_breast_cancer,
     "diabetes": sources.load_diabetes,
     "arrays": sources.load_arrays,
+    "trees": sources.load_trees,
 }
 
 DIVIDING_SOURCES: dict[str, Callable[..., Dataset]] = {
     "csv": sources.load_csv,
     "text": sources.load_text,
     "series": sources.load_series,
+    "language": sources.load_language,
 }
 """Those that learn from the training samples while they read, and so divide their samples themselves."""
 
@@ -78,6 +80,7 @@ def facts_of(config: Config, dataset: Dataset) -> Facts:
         scale_target=words.scale_target and dataset.task == "regression",
         num_tokens=dataset.num_tokens,
         pixels=dataset.layout == "image" and bool(config.augment) and _are_pixels(dataset),
+        per=dataset.per,
         choices={**words.choices, **dataset.choices},
     )
 

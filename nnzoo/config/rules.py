@@ -15,7 +15,7 @@ from nnzoo.config.choices import num_outputs, resolved_loss
 from nnzoo.config.document import Path, Problem
 from nnzoo.config.experiment import Config
 from nnzoo.config.facts import Facts
-from nnzoo.config.metrics import DEFAULT_METRICS, METRICS, direction
+from nnzoo.config.metrics import METRICS, default_metrics, direction
 from nnzoo.config.network_rules import activation_rules, initializer_rules, model_rules
 from nnzoo.config.suggest import did_you_mean
 
@@ -125,7 +125,7 @@ def _preprocess(config: Config, facts: Facts) -> Iterator[Problem]:
                 ("preprocess", "pca", "n_components"),
                 f"expected at most {columns}, one a column of the inputs, got {steps.pca.n_components}.",
             )
-    if facts.layout == "tokens" and (steps.normalize not in ("auto", "none") or steps.pca or steps.zca):
+    if facts.layout in ("tokens", "tree") and (steps.normalize not in ("auto", "none") or steps.pca or steps.zca):
         yield ("preprocess",), "tokens are names, not amounts: they can't be normalized or rotated. Leave it out."
     if steps.scale_target is True and facts.task in ("classification", "multilabel"):
         yield ("preprocess", "scale_target"), "classes have no scale. It is for regression."
@@ -134,10 +134,17 @@ def _preprocess(config: Config, facts: Facts) -> Iterator[Problem]:
 def _loss(config: Config, facts: Facts) -> Iterator[Problem]:
     chosen = config.loss
     if facts.task and facts.task not in chosen.tasks:
-        fitting = [name for name, tasks in _losses() if facts.task in tasks]
+        fitting = [name for name, member in _losses() if facts.task in member.tasks]
         yield (
             ("loss",),
             f"{chosen.name} is not for {facts.task}, which this data is. Fitting: {', '.join(fitting)}.",
+        )
+    elif facts.per in ("step", "node") and not chosen.at_positions:
+        fitting = [name for name, member in _losses() if facts.task in member.tasks and member.at_positions]
+        yield (
+            ("loss",),
+            f"{chosen.name} needs a target for every output, and this data has {facts.per}s without one. "
+            f"Fitting: {', '.join(fitting)}.",
         )
     if isinstance(chosen, loss.WeightedLoss) and isinstance(chosen.class_weights, tuple) and facts.num_classes:
         given = len(chosen.class_weights)
@@ -145,12 +152,12 @@ def _loss(config: Config, facts: Facts) -> Iterator[Problem]:
             yield ("loss", "class_weights"), f"expected {facts.num_classes} numbers, one a class, got {given}."
 
 
-def _losses() -> Iterator[tuple[str, frozenset[str]]]:
+def _losses() -> Iterator[tuple[str, type[loss.Loss]]]:
     from nnzoo.config.base import members
 
     for name, member in members(loss.LossSection).items():
         if issubclass(member, loss.Loss) and name not in ("auto", "mae"):
-            yield name, member.tasks
+            yield name, member
 
 
 def _output(config: Config, facts: Facts) -> Iterator[Problem]:
@@ -213,7 +220,7 @@ def _monitor(config: Config, facts: Facts) -> Iterator[Problem]:
     if monitor == "auto":
         return
     given = config.train.metrics
-    by_default = DEFAULT_METRICS[facts.task] if facts.task else METRICS
+    by_default = default_metrics(facts.task, facts.per) if facts.task and facts.per else METRICS
     splits = ["train"] if facts.has_val is False else ["val", "train"]
     allowed = [f"{split}/{name}" for split in splits for name in ("loss", *(by_default if given == "auto" else given))]
     if monitor not in allowed:

@@ -23,6 +23,7 @@ from nnzoo.data.bundled import load_breast_cancer, load_diabetes, load_digits, l
 from nnzoo.data.dataset import Dataset, Split
 from nnzoo.data.image_folder import load_image_folder
 from nnzoo.data.image_reader import ImageReader
+from nnzoo.data.language import LanguageReader, load_language
 from nnzoo.data.preprocess import Normalize, Preprocess
 from nnzoo.data.reader import Layout, Reader, Samples, Schema, Task
 from nnzoo.data.series import SeriesReader, load_series
@@ -41,6 +42,7 @@ from nnzoo.data.toy import (
     load_sine,
     load_spirals,
 )
+from nnzoo.data.trees import TreeReader, load_trees
 
 __all__ = [
     "GATES",
@@ -49,6 +51,7 @@ __all__ = [
     "Dataset",
     "Division",
     "ImageReader",
+    "LanguageReader",
     "Layout",
     "Normalize",
     "Preprocess",
@@ -59,6 +62,7 @@ __all__ = [
     "Split",
     "Task",
     "TextReader",
+    "TreeReader",
     "baseline",
     "divide",
     "load_adding",
@@ -72,6 +76,7 @@ __all__ = [
     "load_gate",
     "load_image_folder",
     "load_iris",
+    "load_language",
     "load_moons",
     "load_random",
     "load_series",
@@ -79,6 +84,7 @@ __all__ = [
     "load_spirals",
     "load_text",
     "load_torchvision_set",
+    "load_trees",
     "load_wine",
     "missing_classes",
     "parse_reader",
@@ -88,8 +94,10 @@ AnyReader = Annotated[
     ArraysReader
     | CsvReader
     | ImageReader
+    | LanguageReader
     | TextReader
-    | SeriesReader,
+    | SeriesReader
+    | TreeReader,
     Field(discriminator="kind"),
 ]  # fmt: skip
 """Every reader, by its kind."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from torch import Tensor, nn
 
-from nnzoo.data.reader import Layout, Reader, Schema, Task
+from nnzoo.data.reader import NO_TARGET, Layout, Per, Reader, Schema, Task
 
 _BLOCK_ENTRIES = 1024 * 1024
 
@@ -25,7 +25,8 @@ class Split:
     Attributes:
         inputs: (N, F) features, (N, C, H, W) images, (N, T, F) sequences, all float32, or (N, T) int64 tokens. Images
             that were read from files are uint8, a quarter of the memory.
-        targets: (N,) int64 class indices; (N, K) float32 class probabilities, labels (0 or 1) or regression targets.
+        targets: (N,) int64 class indices; (N, K) float32 class probabilities, labels (0 or 1) or regression targets;
+            (N, T) int64 class indices of steps or nodes, `NO_TARGET` where there is none, at least one a sample.
         lengths: (N,) int64, the valid steps of each sequence, from 1 to T; None where all T are valid. The entries
             beyond a sample's length are 0.
         rows: (N,) int64, each sample's number in its source, from 0; None where they are all there in order.
@@ -53,8 +54,10 @@ class Split:
         return finished
 
     def class_indices(self) -> Tensor:
-        """(N,) int64: the class of each sample, which for class probabilities is the likeliest."""
-        return self.targets if self.targets.ndim == 1 else self.targets.argmax(dim=1)
+        """(N,) int64: the class of each sample, of probabilities the likeliest; (P,) of steps or nodes with one."""
+        if self.targets.is_floating_point():
+            return self.targets.argmax(dim=1)
+        return self.targets if self.targets.ndim == 1 else self.targets[self.targets != NO_TARGET]
 
     def take(self, indices: Tensor) -> Split:
         """A copy of the samples at `indices`, (M,) int64, in that order."""
@@ -79,6 +82,7 @@ class Dataset:
         splits: "train" always; "val" and "test" where they exist.
         task: What the targets are.
         layout: How the axes of the inputs are read.
+        per: What has a target: each sample, each step of it, or each node of a tree.
         classes: Class or label names in the order of their indices; empty for regression.
         feature_names: Names of the last axis of features and sequences; empty where it has none.
         target_names: Names of the regression targets.
@@ -105,6 +109,7 @@ class Dataset:
     sample_names: Sequence[str] = ()
     reader: Reader | None = None
     divisible: bool = True
+    per: Per = "sample"
 
     @property
     def train(self) -> Split:
@@ -126,4 +131,12 @@ class Dataset:
             self.target_names,
             self.num_tokens,
             self.input_shape,
+            self.per,
         )
+
+    def answers(self, split: str) -> Split:
+        """A split with the targets that are measured: of a tree that of its root, row 0."""
+        found = self.splits[split]
+        if self.per != "node" or found.targets.is_floating_point():
+            return found
+        return replace(found, targets=found.targets[:, 0])

@@ -278,7 +278,7 @@ def _check_fit(
 ) -> None:
     projects = pca is not None or zca
     problem = None
-    if dataset.layout == "tokens" and (normalize != "none" or projects):
+    if dataset.layout in ("tokens", "tree") and (normalize != "none" or projects):
         problem = (
             "tokens are indices and can't be normalized, nor have components. Set normalize: none, no pca, no zca."
         )

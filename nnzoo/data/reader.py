@@ -11,13 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal, NamedTuple
 
+import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
 from nnzoo.errors import UsageError
 
 Task = Literal["classification", "multilabel", "regression"]
-Layout = Literal["features", "image", "sequence", "tokens"]
+Layout = Literal["features", "image", "sequence", "tokens", "tree"]
+Per = Literal["sample", "step", "node"]
+
+NO_TARGET = -100
+"""In place of a class, where a step or a node has no target: torch's own `ignore_index`."""
 
 
 class Schema(NamedTuple):
@@ -30,6 +35,7 @@ class Schema(NamedTuple):
     target_names: tuple[str, ...]
     num_tokens: int
     input_shape: tuple[int, ...]
+    per: Per = "sample"
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +57,12 @@ class Samples:
     lengths: Tensor | None = None
     naive: Tensor | None = None
     row_targets: tuple[str, ...] = ()
+
+    def valid_steps(self) -> Tensor:
+        """(N, T) bool: the steps within the lengths."""
+        num_steps = self.inputs.shape[1]
+        lengths = torch.full((len(self.inputs),), num_steps) if self.lengths is None else self.lengths
+        return torch.arange(num_steps) < lengths.unsqueeze(1)
 
 
 class Reader(BaseModel):

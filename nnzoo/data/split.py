@@ -101,7 +101,8 @@ def divide(dataset: Dataset, division: Division) -> Dataset:
 
     Equal samples, which are dropped if the division says so, have the same inputs, lengths and targets.
 
-    Classes are the likeliest ones where targets are probabilities; multilabel and regression tasks have none.
+    Classes are the likeliest ones where targets are probabilities, and those of the roots of trees; multilabel and
+    regression tasks have none, nor samples whose steps have one each.
 
     Args:
         dataset: Returned as it is if it is not divisible, or has the splits asked for.
@@ -116,7 +117,8 @@ def divide(dataset: Dataset, division: Division) -> Dataset:
         train = dataset.train.take(distinct_samples(dataset.train))
         note = dropped_note(len(dataset.train) - len(train), len(dataset.train))
         dataset = replace(dataset, splits=dataset.splits | {"train": train}, notes=(*dataset.notes, note))
-    classes = dataset.train.class_indices() if dataset.task == "classification" else None
+    has_classes = dataset.task == "classification" and dataset.per != "step"
+    classes = dataset.answers("train").class_indices() if has_classes else None
     rows = division.rows(len(dataset.train), classes=classes, class_names=dataset.classes, given=dataset.splits)
     if len(rows) == 1:
         return dataset
@@ -144,13 +146,13 @@ def dropped_note(num_dropped: int, num_samples: int) -> str:
 def missing_classes(dataset: Dataset) -> dict[str, list[str]]:
     """Names of the classes that have no sample in a split, for each split that misses some.
 
-    Empty unless the task is classification.
+    Empty unless the task is classification with a class a sample, or a tree.
     """
-    if dataset.task != "classification":
+    if dataset.task != "classification" or dataset.per == "step":
         return {}
     missing = {}
-    for name, split in dataset.splits.items():
-        counts = split.class_indices().bincount(minlength=len(dataset.classes))
+    for name in dataset.splits:
+        counts = dataset.answers(name).class_indices().bincount(minlength=len(dataset.classes))
         missing[name] = [dataset.classes[index] for index in (counts == 0).nonzero().flatten().tolist()]
     return {name: classes for name, classes in missing.items() if classes}
 

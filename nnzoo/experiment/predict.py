@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nnzoo.data import LanguageReader
 from nnzoo.errors import UsageError
+from nnzoo.experiment.language import likelihoods
 from nnzoo.experiment.load import load
-from nnzoo.experiment.measure import answers, columns
+from nnzoo.experiment.measure import answers, columns, step_answers
 from nnzoo.run.files import write_csv
 
 
@@ -20,8 +22,8 @@ class Predictions:
 
     Attributes:
         checkpoint: The file.
-        header: `input`, the prediction, and the probability of each class where there are probabilities.
-        rows: One a sample.
+        header: `input` (and `step`), the prediction, and the probability of each class where there are probabilities.
+        rows: One a sample; with an answer a step, one a step.
     """
 
     checkpoint: str
@@ -46,7 +48,7 @@ def predict_checkpoint(
     device: str | None = None,
     runs_dir: str | os.PathLike[str] = "runs",
 ) -> Predictions:
-    """Answers for raw new data, read as the training data was.
+    """Answers for raw new data, read as the training data was; of text, how likely each line is.
 
     Args:
         checkpoint: A run directory (its best weights), a best.safetensors or last.pt, a run's name, or `latest`.
@@ -65,12 +67,18 @@ def predict_checkpoint(
     if inputs and texts:
         raise UsageError("--text is a sample of its own. Give it or files.", where="--text")
     trained = load(checkpoint, runs_dir=runs_dir, device=device)
-    metadata = trained.metadata
+    metadata, reader = trained.metadata, trained.reader
+    if isinstance(reader, LanguageReader):
+        header, rows = likelihoods(trained, reader.read_lines([Path(path) for path in inputs]))
+        return Predictions(str(trained.path), header, rows)
     if texts:
-        samples = trained.reader.from_texts(texts)
+        samples = reader.from_texts(texts)
     else:
-        samples = trained.reader.read([Path(path) for path in inputs], metadata.data_schema, labelled=False)
-    outputs = trained.outputs_of(samples.inputs, samples.lengths)
+        samples = reader.read([Path(path) for path in inputs], metadata.data_schema, labelled=False)
+    outputs = trained.outputs_of(samples.inputs, samples.lengths, kept=True)
+    if metadata.per == "step":
+        header, rows = step_answers(outputs, samples.valid_steps(), metadata.classes, samples.names)
+        return Predictions(str(trained.path), header, rows)
     header, rows = answers(trained.decoder.on_cpu(), outputs, metadata.classes, metadata.target_names)
     if samples.row_targets:
         header = columns("prediction", samples.row_targets)

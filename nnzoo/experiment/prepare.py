@@ -158,7 +158,8 @@ def check_output(module: nn.Module, experiment: Experiment) -> None:
             f"the network fails on inputs {tuple(inputs.shape)} of {inputs.dtype}: {type(error).__name__}: {reason}",
             where="model",
         ) from error
-    expected = (len(inputs), experiment.num_outputs)
+    positions = () if experiment.dataset.per == "sample" else (inputs.shape[1],)
+    expected = (len(inputs), *positions, experiment.num_outputs)
     if not isinstance(outputs, torch.Tensor) or tuple(outputs.shape) != expected:
         got = tuple(outputs.shape) if isinstance(outputs, torch.Tensor) else type(outputs).__name__
         raise UsageError(

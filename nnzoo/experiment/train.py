@@ -169,7 +169,8 @@ def build_network(experiment: Experiment, model: nn.Module | None, seed: int, *,
     seed_everything(seed)
     if model is None:
         shape = tuple(experiment.splits["train"].inputs.shape[1:])
-        module = build_model(config, shape, experiment.num_outputs, experiment.dataset.num_tokens)
+        dataset = experiment.dataset
+        module = build_model(config, shape, experiment.num_outputs, dataset.num_tokens, dataset.per)
         if isinstance(module, Changes):
             module.set_units(*experiment.preprocess.units(shape[-1], experiment.num_outputs))
         if not restored:

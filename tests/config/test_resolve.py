@@ -31,6 +31,8 @@ REQUIRED: dict[str, dict[str, Any]] = {
     "random_crop": {"padding": [2, 3]},
     "rotation": {"degrees": 15},
     "color_jitter": {"brightness": 0.2},
+    "language": {"path": "x.txt"},
+    "trees": {"path": "x.txt"},
     "constant-init": {"val": 0.5},
     "values": {"values": [[1, 2.5e-7], [3, -4e20]]},
     "step": {"step_size": 3},
@@ -68,6 +70,10 @@ def named(kind: str, name: str) -> dict[str, Any]:
         words[SECTIONS[kind]] = section
     if kind == "models" and "features" not in listed(model.ModelSection)[name].layouts:  # type: ignore[attr-defined]
         words["data"] = {"name": "random", "shape": [3, 64, 64]}
+    if name in ("recursive", "tree_lstm"):
+        words["data"] = {"name": "trees", "path": "x.txt"}
+    if kind == "data" and name in ("trees", "language"):
+        words["model"] = "recursive" if name == "trees" else "rnn"
     if name in ("mse", "l1", "mae", "huber", "smooth_l1"):
         words["data"] = "sine"
     if name == "text":
