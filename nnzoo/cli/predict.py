@@ -43,7 +43,10 @@ def predict(
 
     if text and is_language_model(checkpoint, runs_dir=runs_dir):
         if inputs or len(text) > 1:
-            raise UsageError(f"it goes on with one text (got {(*(inputs or ()), *text[1:])[0]} too).", where="--text")
+            raise UsageError(
+                f"a language model goes on with one text, and answers for no data beside it (got {(*(inputs or ()), *text[1:])[0]} too).",
+                where="--text",
+            )
         found = continue_text(
             checkpoint, text[0], length=length, temperature=temperature, seed=seed, device=device, runs_dir=runs_dir
         )

@@ -106,7 +106,10 @@ class Reader(BaseModel):
         Raises:
             UsageError: The training data was no texts.
         """
-        raise UsageError("this network does not read texts.", where="predict")
+        raise UsageError(
+            "only networks trained on `data: text` or `data: language` read texts. Name a file or folder to answer for.",
+            where="predict",
+        )
 
     def fits(self, schema: Schema) -> bool:  # noqa: ARG002
         """Whether what it reads is what the schema says."""

@@ -221,7 +221,7 @@ def test_what_can_not_go_on_is_refused(
 def test_only_a_language_model_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = nnzoo.train({"data": "iris", "model": "linear", "train": {"epochs": 1}}, runs_dir=tmp_path, quiet=True)
     assert cli(["predict", str(run.run_dir), "--text", "a"]) == 2
-    assert "only networks trained on `data: language`" in capsys.readouterr().err
+    assert "only networks trained on `data: text` or `data: language`" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
