@@ -41,7 +41,7 @@ REQUIRED: dict[str, dict[str, dict[str, Any]]] = {
         },
         "torchvision": {"arch": "shufflenet_v2_x0_5"},
     },
-    "data": {"random": {"shape": [4]}, "arrays": {"path": "data.npz"}},
+    "data": {"random": {"shape": [4]}, "arrays": {"path": "data.npz"}, "csv": {"path": "data.csv", "target": "y"}},
     "initializers": {"constant": {"val": 0.1}, "values": {"values": [[0.1]]}},
     "schedulers": {
         "step": {"step_size": 1},
@@ -165,7 +165,17 @@ def test_a_model_and_a_kind_of_data(model: str, layout: str, targets: str, tmp_p
         assert outcome(tmp_path, data=arrays(tmp_path, layout, targets, told=False), **sections) == "data"
 
 
-WRITTEN = {"arrays": lambda folder: arrays(folder, "features", "classes", told=True)}
+def csv(folder: Path) -> dict[str, Any]:
+    """Rows of a table, and their words."""
+    rows = [
+        f"{x:.3f},{x * x:.3f},{'abc'[index % 3]}"
+        for index, x in enumerate(np.random.default_rng(0).normal(size=SAMPLES))
+    ]
+    (folder / "data.csv").write_text("\n".join(["x,z,y", *rows]))
+    return words("data", "csv", path=str(folder / "data.csv"))
+
+
+WRITTEN = {"arrays": lambda folder: arrays(folder, "features", "classes", told=True), "csv": csv}
 """Sources whose files are made here. Of the others that read files, these are missing."""
 
 
