@@ -41,7 +41,22 @@ REQUIRED: dict[str, dict[str, dict[str, Any]]] = {
         },
         "torchvision": {"arch": "shufflenet_v2_x0_5"},
     },
-    "data": {"random": {"shape": [4]}, "arrays": {"path": "data.npz"}},
+    "data": {
+        "random": {"shape": [4]},
+        "arrays": {"path": "data.npz"},
+        "image_folder": {"path": "photos"},
+        # No test fetches anything.
+        **{
+            name: {"root": "none", "download": False}
+            for name, section in NAMES["data"].items()
+            if "download" in section.model_fields
+        },
+    },
+    "augmentations": {
+        "random_crop": {"padding": 1},
+        "rotation": {"degrees": 10},
+        "color_jitter": {"brightness": 0.2},
+    },
     "initializers": {"constant": {"val": 0.1}, "values": {"values": [[0.1]]}},
     "schedulers": {
         "step": {"step_size": 1},
@@ -322,6 +337,19 @@ def test_preprocessing_and_a_kind_of_data(model: str, layout: str, steps: dict[s
     names_moved = layout == "tokens" and steps != {"normalize": "none"}
     flattened = layout == "image" and "pca" in steps and "features" not in NAMES["models"][model].layouts
     assert found == ("trained" if readable and not names_moved and not flattened else "words")
+
+
+@pytest.mark.parametrize("layout", SHAPES)
+@pytest.mark.parametrize("name", NAMES["augmentations"])
+def test_an_augmentation_and_a_kind_of_data(name: str, layout: str, tmp_path: Path) -> None:
+    data = arrays(tmp_path, layout, "classes", told=True)
+    model = words("models", "gru") if layout == "tokens" else "linear"
+    found = outcome(tmp_path, data=data, model=model, augment=[words("augmentations", name)])
+    if layout not in NAMES["augmentations"][name].layouts:
+        assert found == "words"
+    else:
+        # Only the data knows that its numbers are no pixels.
+        assert found == ("data" if name == "color_jitter" else "trained")
 
 
 PARTS = [
