@@ -26,7 +26,16 @@ SOURCES: dict[str, Callable[..., Dataset]] = {
     "breast_cancer": sources.load_breast_cancer,
     "diabetes": sources.load_diabetes,
     "arrays": sources.load_arrays,
+    "trees": sources.load_trees,
 }
+
+DIVIDING_SOURCES: dict[str, Callable[..., Dataset]] = {
+    "csv": sources.load_csv,
+    "text": sources.load_text,
+    "series": sources.load_series,
+    "language": sources.load_language,
+}
+"""Those that learn from the training samples while they read, and so divide their samples themselves."""
 
 
 def build_dataset(config: Config) -> Dataset:
@@ -36,8 +45,10 @@ def build_dataset(config: Config) -> Dataset:
         DataError: It is missing, damaged, or too small for the splits asked for.
     """
     section = config.data
-    fields = fields_of(section, "split")
+    fields = fields_of(section, "split", "difference")  # the latter is about the network
     division = sources.Division(**fields_of(section.split))
+    if section.name in DIVIDING_SOURCES:
+        return DIVIDING_SOURCES[section.name](division=division, **fields)
     if isinstance(section, data_words.Gate):
         dataset = sources.load_gate(section.name, **fields)
     elif isinstance(section, data_words.TorchvisionSet):
@@ -69,6 +80,7 @@ def facts_of(config: Config, dataset: Dataset) -> Facts:
         scale_target=words.scale_target and dataset.task == "regression",
         num_tokens=dataset.num_tokens,
         pixels=dataset.layout == "image" and bool(config.augment) and _are_pixels(dataset),
+        per=dataset.per,
         choices={**words.choices, **dataset.choices},
     )
 

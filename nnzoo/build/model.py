@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
@@ -16,13 +17,16 @@ from nnzoo.config import activation as activations
 from nnzoo.config import init as init_words
 from nnzoo.config import model as model_words
 from nnzoo.config.base import Section, fields_of
+from nnzoo.config.choices import changed_features
 from nnzoo.config.document import Path
 from nnzoo.config.load import problems_of
+from nnzoo.data.reader import Per
 from nnzoo.errors import ConfigError, UsageError
 from nnzoo.models import MLP, HiddenLayer, Rule, freeze, initialize, plan
 from nnzoo.models.activations import Maxout, Step
 from nnzoo.models.alexnet import alexnet
 from nnzoo.models.blocks import ConvLayer, GlobalPool, Layer, PoolLayer
+from nnzoo.models.changes import Changes
 from nnzoo.models.cifar_resnet import CifarResNet
 from nnzoo.models.cnn import CNN
 from nnzoo.models.initializers import Assignment
@@ -30,6 +34,7 @@ from nnzoo.models.kernel import KernelMachine
 from nnzoo.models.lenet import lenet5
 from nnzoo.models.recurrent import RecurrentNet
 from nnzoo.models.torchvision_nets import torchvision_net
+from nnzoo.models.trees import RecursiveNet, TreeLSTM
 from nnzoo.models.vgg import vgg
 
 ACTIVATIONS: dict[str, Callable[..., nn.Module]] = {
@@ -64,12 +69,14 @@ class NetworkShape(NamedTuple):
     Attributes:
         input_shape: One sample as the network gets it, without the batch axis.
         num_outputs: Output units.
-        num_tokens: Size of the vocabulary; 0 where inputs are not tokens.
+        num_tokens: Size of the vocabulary; 0 where inputs are no tokens.
+        per: What has an output: each sample, each step of it, or each node of a tree.
     """
 
     input_shape: tuple[int, ...]
     num_outputs: int
     num_tokens: int = 0
+    per: Per = "sample"
 
 
 def build_model(
@@ -77,6 +84,7 @@ def build_model(
     input_shape: Sequence[int] | None = None,
     num_outputs: int | None = None,
     num_tokens: int | None = None,
+    per: Per | None = None,
     *,
     download: bool = True,
 ) -> nn.Module:
@@ -87,17 +95,20 @@ def build_model(
         input_shape: One sample as the network gets it, without the batch axis; default: as the data has it.
         num_outputs: Output units; default: as data and loss ask for.
         num_tokens: Size of the vocabulary, 0 where inputs are not tokens; default: as the data has it.
+        per: What has an output; default: as the data has it, or each sample where the shape is given.
         download: Whether pretrained weights are got; not for weights that are loaded next.
 
     Raises:
         ConfigError: Values, blocks or a pattern that don't fit the network.
     """
-    may_read_tokens = "tokens" in config.model.layouts and (input_shape is None or len(input_shape) == 1)
+    reads_tokens = {"tokens", "tree"} & config.model.layouts
+    may_read_tokens = reads_tokens and (input_shape is None or len(input_shape) == 1 or reads_tokens == {"tree"})
     if input_shape is None or num_outputs is None or (num_tokens is None and may_read_tokens):
         found = network_shape(config)
         num_tokens = found.num_tokens if num_tokens is None else num_tokens
+        per = per or found.per
         input_shape, num_outputs = input_shape or found.input_shape, num_outputs or found.num_outputs
-    shape = NetworkShape(tuple(input_shape), num_outputs, num_tokens or 0)
+    shape = NetworkShape(tuple(input_shape), num_outputs, num_tokens or 0, per or "sample")
     try:
         module = _build_network(config.model, shape, download=download)
     except ConfigError:
@@ -107,7 +118,8 @@ def build_model(
             raise
         raise problems_of(config, [(_path(error.where), error.message)]) from None
     prepare_model(config, module)
-    return module
+    columns = changed_features(config)
+    return module if columns is None else Changes(module, columns, num_features=shape.input_shape[-1])
 
 
 def _path(where: str) -> Path:
@@ -117,7 +129,7 @@ def _path(where: str) -> Path:
 
 def _build_network(section: model_words.Model, shape: NetworkShape, *, download: bool) -> nn.Module:
     layout = "tokens" if shape.num_tokens else "numbers"
-    section = model_words.choose(section, layout, shape.num_tokens)
+    section = model_words.choose(section, layout, shape.num_tokens, shape.per)
     sizes: dict[str, Any] = {"input_shape": shape.input_shape, "out_features": shape.num_outputs}
     match section:
         case model_words.Perceptron():
@@ -143,6 +155,9 @@ def _build_network(section: model_words.Model, shape: NetworkShape, *, download:
             return _build_cnn(section, shape)
         case model_words.Recurrent():
             return _build_recurrent(section, shape)
+        case model_words.Recursive() | model_words.TreeLstm():
+            kind = RecursiveNet if isinstance(section, model_words.Recursive) else TreeLSTM
+            return kind(shape.num_tokens, shape.num_outputs, **fields_of(section, "freeze", "pretrained"))
         case model_words.LeNet5():
             return lenet5(**sizes)
         case model_words.AlexNet():
@@ -226,14 +241,15 @@ def prepare_model(config: Config, module: nn.Module) -> None:
 def network_shape(config: Config) -> NetworkShape:
     """What the network of a config is made for; data is read only where the words don't tell."""
     facts = config.data.facts()
-    if None in (facts.task, facts.input_shape, facts.num_classes, facts.num_targets):
+    if None in (facts.task, facts.input_shape, facts.num_classes, facts.num_targets, facts.per):
         facts = facts_of(config, build_dataset(config))
         check_facts(config, facts)
     resolved = resolve(config, facts)
     outputs = num_outputs(resolved.loss, facts)
     assert facts.input_shape is not None
     assert outputs is not None
-    return NetworkShape(after_preprocess(resolved, facts), outputs, facts.num_tokens or 0)
+    assert facts.per is not None
+    return NetworkShape(after_preprocess(resolved, facts), outputs, facts.num_tokens or 0, facts.per)
 
 
 def after_preprocess(config: Config, facts: Facts) -> tuple[int, ...]:
@@ -267,6 +283,8 @@ def _hidden_layers(section: model_words.Linear | model_words.Mlp) -> list[Hidden
 
 def plan_model(config: Config, module: nn.Module) -> list[Assignment]:
     """Which rule each parameter of a module starts by; those that are not named stay as they were made."""
+    if isinstance(module, Changes):
+        return [replace(each, name=f"network.{each.name}") for each in plan_model(config, module.network)]
     if isinstance(config.model, model_words.Custom | model_words.Torchvision) and isinstance(
         config.init, init_words.Auto
     ):

@@ -86,12 +86,12 @@ def _class_weights(section: loss_words.WeightedLoss, dataset: Dataset) -> Tensor
     if section.class_weights != "balanced":
         return torch.tensor(section.class_weights)
     counts = dataset.train.class_indices().bincount(minlength=len(dataset.classes))
-    return len(dataset.train) / (len(counts) * counts.clamp_min(1).float())
+    return counts.sum() / (len(counts) * counts.clamp_min(1).float())
 
 
 def build_decoder(config: Config, dataset: Dataset, preprocess: Preprocess) -> Decoder:
     """What turns outputs into answers."""
-    return Decoder(dataset.task, output_scale(config), len(dataset.classes), preprocess)
+    return Decoder(dataset.task, output_scale(config), len(dataset.classes), preprocess, dataset.per)
 
 
 def build_optimizer(config: Config, module: nn.Module) -> torch.optim.Optimizer:

@@ -65,6 +65,10 @@ def _data(found: Examination, *, everything: bool) -> list[str]:
         rows = [[name, *(str(counts[split]) for split in splits)] for name, counts in classes.items()]
         more = [f"... and {len(rows) - MAX_SHOWN} more (-v)"] if limit and len(rows) > limit else []
         parts.append("\n".join([table(["class", *splits], rows[:limit]), *more]))
+    types = data.get("types", {})
+    if types:
+        kinds = {kind: [name for name, each in types.items() if each == kind] for kind in types.values()}
+        parts.append("\n".join(f"{kind}: {_some(names, limit)}" for kind, names in kinds.items()))
     for word, columns in (("target", data.get("targets", {})), ("column", data.get("columns", {}))):
         if columns:
             keys = ["mean", "std", "min", "max"]
@@ -72,6 +76,11 @@ def _data(found: Examination, *, everything: bool) -> list[str]:
             more = [f"... and {len(rows) - MAX_SHOWN} more (-v)"] if limit and len(rows) > limit else []
             parts.append("\n".join([table([word, *keys], rows[:limit]), *more]))
     return parts
+
+
+def _some(names: list[str], limit: int | None) -> str:
+    more = f", ... and {len(names) - limit} more (-v)" if limit and len(names) > limit else ""
+    return ", ".join(names[:limit]) + more
 
 
 def _scores(found: Examination) -> str:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import csv
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nnzoo.cli.options import CheckpointArgument, Debug, Device, Json, Quiet, RunsDir, Verbose, print_json
+from nnzoo.errors import UsageError
+
+if TYPE_CHECKING:
+    from nnzoo.experiment.language import Continuation
 
 
 def predict(
@@ -16,7 +20,16 @@ def predict(
     inputs: Annotated[
         list[str] | None, typer.Argument(metavar="INPUT", help="Raw new data: files or folders; - is standard input.")
     ] = None,
-    output: Annotated[str | None, typer.Option("--output", metavar="FILE", help="A CSV file to write.")] = None,
+    output: Annotated[str | None, typer.Option("--output", metavar="FILE", help="A CSV or text file to write.")] = None,
+    text: Annotated[
+        list[str] | None,
+        typer.Option("--text", metavar="S", help="A text in place of files. A language model goes on with it."),
+    ] = None,
+    length: Annotated[int, typer.Option("--length", metavar="N", help="Symbols that a language model adds.")] = 200,
+    temperature: Annotated[
+        float, typer.Option("--temperature", metavar="T", help="Of what it adds: 0 takes the likeliest symbols.")
+    ] = 1.0,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Of what it adds.")] = 0,
     device: Device = None,
     runs_dir: RunsDir = "runs",
     as_json: Json = False,
@@ -24,17 +37,37 @@ def predict(
     verbose: Verbose = False,  # noqa: ARG001
     debug: Debug = False,  # noqa: ARG001
 ) -> None:
-    """Answer for raw new data: a CSV of predictions and probabilities."""
+    """Answer for raw new data: a CSV of predictions and probabilities. Or go on with a text."""
+    from nnzoo.experiment.language import continue_text, is_language_model
     from nnzoo.experiment.predict import predict_checkpoint
 
-    found = predict_checkpoint(checkpoint, inputs or [], device=device, runs_dir=runs_dir)
+    if text and is_language_model(checkpoint, runs_dir=runs_dir):
+        if inputs or len(text) > 1:
+            raise UsageError(f"it goes on with one text (got {(*(inputs or ()), *text[1:])[0]} too).", where="--text")
+        found = continue_text(
+            checkpoint, text[0], length=length, temperature=temperature, seed=seed, device=device, runs_dir=runs_dir
+        )
+        _show_text(found, output, as_json=as_json, quiet=quiet)
+        return
+    answered = predict_checkpoint(checkpoint, inputs or [], texts=text or (), device=device, runs_dir=runs_dir)
+    if output is not None:
+        answered.write(output)
+        if not quiet:
+            print(f"{len(answered.rows)} predictions in {output}", file=sys.stderr)
+    if as_json:
+        print_json(answered.as_dict() | ({"output": output} if output else {}))
+    elif output is None:
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(answered.header)
+        writer.writerows(answered.rows)
+
+
+def _show_text(found: Continuation, output: str | None, *, as_json: bool, quiet: bool) -> None:
     if output is not None:
         found.write(output)
         if not quiet:
-            print(f"{len(found.rows)} predictions in {output}", file=sys.stderr)
+            print(f"{found.length} symbols in {output}", file=sys.stderr)
     if as_json:
         print_json(found.as_dict() | ({"output": output} if output else {}))
     elif output is None:
-        writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow(found.header)
-        writer.writerows(found.rows)
+        print(found.text)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nnzoo.config import loss, model, optimizer
+from nnzoo.config import data, loss, model, optimizer
 from nnzoo.config.experiment import Config
 from nnzoo.config.facts import Facts
 
@@ -36,3 +36,12 @@ def num_outputs(chosen: loss.Loss, facts: Facts) -> int | None:
     if facts.task == "classification" and facts.num_classes == 2:
         return chosen.binary_units
     return facts.num_classes or None
+
+
+def changed_features(config: Config) -> tuple[int, ...] | None:
+    """Which feature's change each output of a series' network is; None where outputs are no changes."""
+    source, steps = config.data, config.preprocess
+    if not isinstance(source, data.Series) or source.difference is False or isinstance(config.model, model.Custom):
+        return None
+    columns = source.target_features
+    return None if columns is None or steps.pca or steps.zca else columns * source.horizon

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Task = Literal["classification", "multilabel", "regression"]
-Layout = Literal["features", "image", "sequence", "tokens"]
+Layout = Literal["features", "image", "sequence", "tokens", "tree"]
+Per = Literal["sample", "step", "node"]
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,9 @@ class Facts:
         num_train: Samples of the train split.
         normalize: What `preprocess.normalize: auto` means for this data.
         scale_target: What `preprocess.scale_target: auto` means for this data.
-        num_tokens: Size of the vocabulary; 0 where the layout is not tokens.
+        num_tokens: Size of the vocabulary; 0 where inputs are no tokens.
         pixels: Whether the inputs are images whose values are known to lie in [0, 1].
+        per: What has a target: each sample, each step of it, or each node of a tree.
         choices: What the data section's own `auto` words and nulls stand for, by field.
     """
 
@@ -42,4 +44,5 @@ class Facts:
     scale_target: bool = False
     num_tokens: int | None = None
     pixels: bool | None = False
+    per: Per | None = "sample"
     choices: Mapping[str, object] = field(default_factory=dict)

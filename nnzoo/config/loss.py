@@ -19,6 +19,8 @@ class Loss(Section):
     """Output units for two classes; with more, every loss has one unit a class."""
     reads: ClassVar[Literal["logits", "margins", "values"]]
     """What output units mean to the loss: logits of probabilities, signed margins, or the targets' own values."""
+    at_positions: ClassVar[bool] = False
+    """Whether it can leave out the steps and nodes that have no target."""
 
     reduction: Literal["mean", "sum"] = Field("mean", description="over the samples of a batch")
 
@@ -28,6 +30,7 @@ class AutoLoss(Loss):
 
     tasks = frozenset({"classification", "multilabel", "regression"})
     reads = "values"
+    at_positions = True
 
     name: Literal["auto"] = "auto"
 
@@ -46,6 +49,7 @@ class CrossEntropy(WeightedLoss):
     tasks = frozenset({"classification"})
     binary_units = 2
     reads = "logits"
+    at_positions = True
 
     name: Literal["cross_entropy"]
     label_smoothing: Probability = Field(0.0, description="share of the target spread over all classes")
@@ -57,6 +61,7 @@ class Nll(WeightedLoss):
     tasks = frozenset({"classification"})
     binary_units = 2
     reads = "logits"
+    at_positions = True
 
     name: Literal["nll"]
 
@@ -67,6 +72,7 @@ class Focal(WeightedLoss):
     tasks = frozenset({"classification"})
     binary_units = 2
     reads = "logits"
+    at_positions = True
 
     name: Literal["focal"]
     gamma: NonNegative = Field(2.0, description="how much less; 0: cross_entropy")

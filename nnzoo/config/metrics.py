@@ -69,6 +69,11 @@ DEFAULT_METRICS: dict[str, tuple[MetricName, ...]] = {
 }
 
 
+def default_metrics(task: str, per: str | None) -> tuple[MetricName, ...]:
+    """What `metrics: auto` means."""
+    return ("accuracy", "perplexity") if per == "step" else DEFAULT_METRICS[task]
+
+
 def direction(name: str) -> Mode:
     """Whether less ("min") or more ("max") is better of a metric, or of "loss"."""
     return "min" if name == "loss" else METRICS[name].mode

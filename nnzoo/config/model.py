@@ -177,7 +177,9 @@ class Recurrent(Model):
     )
     embedding: Embedding = Field("auto", description=_EMBEDDING)
     pooling: Literal["auto", "last", "mean", "max", "none"] = Field(
-        "auto", description="what the output reads of the states; auto: last; none: an output at every step"
+        "auto",
+        description="what the output reads of the states; none: an output at every step; auto: none where every step "
+        "has a target, else last",
     )
     output: Output = Field(Output(), description="activation, initializer and bias of the last layer")
 
@@ -206,6 +208,36 @@ class Gru(Recurrent):
     """
 
     name: Literal["gru"]
+
+
+class TreeNet(Model):
+    """What every network over trees has. It gives an output for every node."""
+
+    layouts = frozenset({"tree"})
+
+    dropout: Probability = Field(
+        0.0, description="share of a node's state silenced in training before the output, not on the way up"
+    )
+
+
+class Recursive(TreeNet):
+    """The recursive network (Socher et al. 2011): h = tanh(W [h_left; h_right] + b), a leaf's h its word vector.
+
+    Word vectors start as N(0, 0.1^2) under `init: auto`.
+    """
+
+    name: Literal["recursive"]
+    hidden_size: Count = Field(25, description="size of a node's state, and of a word vector")
+
+
+class TreeLstm(TreeNet):
+    """The binary tree-LSTM (Tai et al. 2015): a forget gate for each child. Words stand at the leaves alone.
+
+    Word vectors start as N(0, 0.1^2) under `init: auto`.
+    """
+
+    name: Literal["tree_lstm"]
+    hidden_size: Count = Field(100, description="size of a node's state, of its cell, and of a word vector")
 
 
 class ImageNet(Model):
@@ -364,13 +396,27 @@ class Custom(Model):
     """Your own nn.Module, handed to `nnzoo.train(config, model=...)` from Python; a file can't name it."""
 
     python_only = True
-    layouts = frozenset({"features", "sequence", "image", "tokens"})
+    layouts = frozenset({"features", "sequence", "image", "tokens", "tree"})
 
     name: Literal["custom"]
 
 
 ModelSection = Annotated[
-    Perceptron | Linear | Mlp | Cnn | Rnn | Lstm | Gru | LeNet5 | AlexNet | Vgg | CifarResNet | Torchvision | Custom,
+    Perceptron
+    | Linear
+    | Mlp
+    | Cnn
+    | Rnn
+    | Lstm
+    | Gru
+    | Recursive
+    | TreeLstm
+    | LeNet5
+    | AlexNet
+    | Vgg
+    | CifarResNet
+    | Torchvision
+    | Custom,
     Field(discriminator="name"),
     ByName("a model"),
 ]
@@ -387,13 +433,13 @@ def embedding_size(num_tokens: int) -> int:
     return min(50, round(1.6 * math.pow(num_tokens, 0.56)))
 
 
-def choose(net: Model, layout: str | None, num_tokens: int | None) -> Model:
-    """A model with each `auto` replaced, as far as layout and vocabulary of the inputs are known."""
+def choose(net: Model, layout: str | None, num_tokens: int | None, per: str | None = "sample") -> Model:
+    """A model with each `auto` replaced, as far as layout, vocabulary and what has a target are known."""
     update: dict[str, Any] = {}
     if isinstance(net, Mlp) and net.hidden is None and net.layers is None:
         update["hidden"] = DEFAULT_HIDDEN
-    if isinstance(net, Recurrent) and net.pooling == "auto":
-        update["pooling"] = "last"
+    if isinstance(net, Recurrent) and net.pooling == "auto" and per is not None:
+        update["pooling"] = "none" if per == "step" else "last"
     if isinstance(net, Cnn | Recurrent) and net.embedding == "auto":
         if layout == "tokens" and num_tokens:
             update["embedding"] = embedding_size(num_tokens)

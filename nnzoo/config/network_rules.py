@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
-from nnzoo.config import activation, init, model
+from nnzoo.config import activation, data, init, model
 from nnzoo.config.choices import num_outputs, resolved_loss
 from nnzoo.config.document import Path, Problem
 from nnzoo.config.experiment import Config
@@ -42,11 +42,7 @@ def model_rules(config: Config, facts: Facts) -> Iterator[Problem]:
             yield ("model", "embedding"), "tokens are names, not amounts: give the size of their vectors, or auto."
         if facts.layout != "tokens" and isinstance(net.embedding, int):
             yield ("model", "embedding"), f"it is for tokens, and this data is {facts.layout}. Leave it out."
-    if isinstance(net, model.Recurrent) and net.pooling == "none":
-        yield (
-            ("model", "pooling"),
-            "none gives an output at every step, and this data has one target a sample. Use last, mean or max.",
-        )
+    yield from _positions(config, facts)
     if isinstance(net, model.ImageNet) and facts.layout == "image" and facts.input_shape:
         _, height, width = facts.input_shape
         if min(height, width) < net.smallest:
@@ -54,6 +50,32 @@ def model_rules(config: Config, facts: Facts) -> Iterator[Problem]:
                 ("model",),
                 f"{net.name} needs images of at least {net.smallest} x {net.smallest}, got {height} x {width}.",
             )
+
+
+def _positions(config: Config, facts: Facts) -> Iterator[Problem]:
+    """Whether the network gives an output where the data has a target."""
+    net = config.model
+    if not isinstance(net, model.Recurrent):
+        if facts.per == "step" and not isinstance(net, model.Custom):
+            yield (
+                ("model",),
+                f"this data has a target at every step, and {net.name} gives one a sample. Use rnn, lstm or gru.",
+            )
+    elif isinstance(config.data, data.Language) and net.bidirectional:
+        yield (
+            ("model", "bidirectional"),
+            "read from its end, a text tells every symbol that is to be predicted. Leave it out.",
+        )
+    elif net.pooling == "none" and facts.per == "sample":
+        yield (
+            ("model", "pooling"),
+            "none gives an output at every step, and this data has one target a sample. Use last, mean or max.",
+        )
+    elif net.pooling not in ("auto", "none") and facts.per == "step":
+        yield (
+            ("model", "pooling"),
+            f"{net.pooling} gives one output a sample, and this data has a target at every step. Use none.",
+        )
 
 
 def _has_batch_norm(net: model.Model) -> bool:
@@ -109,7 +131,7 @@ def initializer_rules(config: Config, facts: Facts) -> Iterator[Problem]:  # noq
 
 
 def _has_kernels(net: model.Model) -> bool:
-    return not isinstance(net, model.Perceptron | model.Linear | model.Mlp | model.Recurrent)
+    return not isinstance(net, model.Perceptron | model.Linear | model.Mlp | model.Recurrent | model.TreeNet)
 
 
 def _placed_initializers(config: Config) -> Iterator[tuple[Path, object]]:

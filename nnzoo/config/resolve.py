@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from nnzoo.config import augment, data, model
-from nnzoo.config.choices import resolved_loss
+from nnzoo.config.choices import changed_features, resolved_loss
 from nnzoo.config.experiment import Config
 from nnzoo.config.facts import Facts
-from nnzoo.config.metrics import DEFAULT_METRICS, direction
+from nnzoo.config.metrics import default_metrics, direction
 
 
 def resolve(config: Config, facts: Facts) -> Config:
@@ -16,7 +16,7 @@ def resolve(config: Config, facts: Facts) -> Config:
             "data": _data(config, facts),
             "preprocess": _preprocess(config, facts),
             "augment": tuple(_augmentation(each, config, facts) for each in config.augment),
-            "model": model.choose(config.model, facts.layout, facts.num_tokens),
+            "model": model.choose(config.model, facts.layout, facts.num_tokens, facts.per),
             "loss": resolved_loss(config, facts) or config.loss,
             "train": _train(config, facts),
         }
@@ -27,7 +27,10 @@ def _data(config: Config, facts: Facts) -> data.Source:
     source = config.data
     shares = {"val": facts.has_val, "test": facts.has_test}
     split = source.split.model_copy(update={name: 0.0 for name, there in shares.items() if there is False})
-    return source.model_copy(update={"split": split, **facts.choices})
+    update: dict[str, object] = {"split": split, **facts.choices}
+    if isinstance(source, data.Series):
+        update["difference"] = changed_features(config) is not None
+    return source.model_copy(update=update)
 
 
 def _preprocess(config: Config, facts: Facts) -> object:
@@ -35,7 +38,8 @@ def _preprocess(config: Config, facts: Facts) -> object:
     known = facts.layout is not None and facts.task is not None
     if config.preprocess.normalize == "auto" and known:
         # One sample minus its own mean is nothing.
-        update["normalize"] = "none" if facts.num_train == 1 or facts.layout == "tokens" else facts.normalize
+        numbers = facts.num_train != 1 and facts.layout not in ("tokens", "tree")
+        update["normalize"] = facts.normalize if numbers else "none"
     if config.preprocess.scale_target == "auto" and known:
         update["scale_target"] = facts.scale_target
     return config.preprocess.model_copy(update=update)
@@ -50,8 +54,8 @@ def _augmentation(section: augment.Augmentation, config: Config, facts: Facts) -
 def _train(config: Config, facts: Facts) -> object:
     train = config.train
     update: dict[str, object] = {}
-    if train.metrics == "auto" and facts.task:
-        update["metrics"] = DEFAULT_METRICS[facts.task]
+    if train.metrics == "auto" and facts.task and facts.per:
+        update["metrics"] = default_metrics(facts.task, facts.per)
     monitor = train.monitor
     if monitor == "auto" and facts.has_val is not None:
         monitor = "val/loss" if facts.has_val else "train/loss"

@@ -15,7 +15,7 @@ from nnzoo.config.choices import num_outputs, resolved_loss
 from nnzoo.config.document import Path, Problem
 from nnzoo.config.experiment import Config
 from nnzoo.config.facts import Facts
-from nnzoo.config.metrics import DEFAULT_METRICS, METRICS, direction
+from nnzoo.config.metrics import METRICS, default_metrics, direction
 from nnzoo.config.network_rules import activation_rules, initializer_rules, model_rules
 from nnzoo.config.suggest import did_you_mean
 
@@ -45,6 +45,15 @@ def _data(config: Config, facts: Facts) -> Iterator[Problem]:
     source = config.data
     if source.split.val + source.split.test >= 1:
         yield ("data", "split"), f"val {source.split.val} and test {source.split.test} leave nothing to train on."
+    if source.split.group is not None and not source.has_columns:
+        yield ("data", "split", "group"), f"{source.name} has no columns to group by. Leave it out."
+    if isinstance(source, data.Csv):
+        yield from _columns(source)
+    if isinstance(source, data.Text) and source.target is None and (source.text is not None or source.names):
+        key = "text" if source.text is not None else "names"
+        yield ("data", key), "it is of columns, and without `target` every line is a text. Give the column `target`."
+    if isinstance(source, data.Series):
+        yield from _series(config, source)
     if isinstance(source, data.Gate) and source.samples is None:
         if source.noise:
             yield ("data", "noise"), "the four rows are exact. Give `samples` to draw noisy copies of them."
@@ -58,6 +67,48 @@ def _data(config: Config, facts: Facts) -> Iterator[Problem]:
             yield ("data", "targets"), "a sample has either classes or regression targets. Give one of the two."
         if facts.layout is None:
             yield ("data", "shape"), f"expected one to three sizes: [F], [T, F] or [C, H, W], got {len(source.shape)}."
+
+
+def _columns(source: data.Csv) -> Iterator[Problem]:
+    """Columns of a table that are given two parts to play."""
+    if len(source.target) > 1 and source.task == "classification":
+        yield ("data", "target"), "classes are in one column. For labels in several, `task: multilabel`."
+    for key in ("target", "features", "names"):
+        columns = getattr(source, key) or ()
+        twice = next((name for name in columns if columns.count(name) > 1), None)
+        if twice is not None:
+            yield ("data", key), f"'{twice}' stands here twice."
+    parts = {
+        "target": source.target,
+        "sequence_id": (source.sequence_id,),
+        "ignore": source.ignore,
+        "features": source.features or (),
+    }
+    used: dict[str, str] = {}
+    for key, columns in parts.items():
+        for name in columns:
+            if name is not None and used.setdefault(name, key) != key:
+                yield ("data", key), f"'{name}' is given as {used[name]} too. It can be one of them."
+    for name in source.categorical:
+        if used.get(name) in ("ignore", "target"):
+            yield ("data", "categorical"), f"'{name}' is given as {used[name]} too. It can be one of them."
+
+
+def _series(config: Config, source: data.Series) -> Iterator[Problem]:
+    if source.split.deduplicate:
+        yield ("data", "split", "deduplicate"), "rows of a series may be alike: each has its time. Leave it out."
+    if source.difference is True and source.target_features is None:
+        yield ("data", "difference"), "the last value of a target is known where it is among `features`. Add it there."
+    if source.difference is True and (config.preprocess.pca or config.preprocess.zca):
+        yield ("data", "difference"), "pca and zca mix the columns, and none is the target any more. Use false or auto."
+    for key in ("target", "features", "categorical"):
+        columns = getattr(source, key) or ()
+        twice = next((column for column in columns if columns.count(column) > 1), None)
+        if twice is not None:
+            yield ("data", key), f"'{twice}' stands here twice."
+    for column in source.categorical:
+        if column in (*source.target, *(source.features or ())):
+            yield ("data", "categorical"), f"'{column}' is given as a column of numbers too. It can be one of them."
 
 
 def _preprocess(config: Config, facts: Facts) -> Iterator[Problem]:
@@ -74,7 +125,7 @@ def _preprocess(config: Config, facts: Facts) -> Iterator[Problem]:
                 ("preprocess", "pca", "n_components"),
                 f"expected at most {columns}, one a column of the inputs, got {steps.pca.n_components}.",
             )
-    if facts.layout == "tokens" and (steps.normalize not in ("auto", "none") or steps.pca or steps.zca):
+    if facts.layout in ("tokens", "tree") and (steps.normalize not in ("auto", "none") or steps.pca or steps.zca):
         yield ("preprocess",), "tokens are names, not amounts: they can't be normalized or rotated. Leave it out."
     if steps.scale_target is True and facts.task in ("classification", "multilabel"):
         yield ("preprocess", "scale_target"), "classes have no scale. It is for regression."
@@ -83,10 +134,17 @@ def _preprocess(config: Config, facts: Facts) -> Iterator[Problem]:
 def _loss(config: Config, facts: Facts) -> Iterator[Problem]:
     chosen = config.loss
     if facts.task and facts.task not in chosen.tasks:
-        fitting = [name for name, tasks in _losses() if facts.task in tasks]
+        fitting = [name for name, member in _losses() if facts.task in member.tasks]
         yield (
             ("loss",),
             f"{chosen.name} is not for {facts.task}, which this data is. Fitting: {', '.join(fitting)}.",
+        )
+    elif facts.per in ("step", "node") and not chosen.at_positions:
+        fitting = [name for name, member in _losses() if facts.task in member.tasks and member.at_positions]
+        yield (
+            ("loss",),
+            f"{chosen.name} needs a target for every output, and this data has {facts.per}s without one. "
+            f"Fitting: {', '.join(fitting)}.",
         )
     if isinstance(chosen, loss.WeightedLoss) and isinstance(chosen.class_weights, tuple) and facts.num_classes:
         given = len(chosen.class_weights)
@@ -94,12 +152,12 @@ def _loss(config: Config, facts: Facts) -> Iterator[Problem]:
             yield ("loss", "class_weights"), f"expected {facts.num_classes} numbers, one a class, got {given}."
 
 
-def _losses() -> Iterator[tuple[str, frozenset[str]]]:
+def _losses() -> Iterator[tuple[str, type[loss.Loss]]]:
     from nnzoo.config.base import members
 
     for name, member in members(loss.LossSection).items():
         if issubclass(member, loss.Loss) and name not in ("auto", "mae"):
-            yield name, member.tasks
+            yield name, member
 
 
 def _output(config: Config, facts: Facts) -> Iterator[Problem]:
@@ -162,7 +220,7 @@ def _monitor(config: Config, facts: Facts) -> Iterator[Problem]:
     if monitor == "auto":
         return
     given = config.train.metrics
-    by_default = DEFAULT_METRICS[facts.task] if facts.task else METRICS
+    by_default = default_metrics(facts.task, facts.per) if facts.task and facts.per else METRICS
     splits = ["train"] if facts.has_val is False else ["val", "train"]
     allowed = [f"{split}/{name}" for split in splits for name in ("loss", *(by_default if given == "auto" else given))]
     if monitor not in allowed:

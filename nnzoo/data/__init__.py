@@ -12,6 +12,7 @@ A source is a plain function with keyword arguments. `divide` gives it the split
 `DataError`.
 """
 
+import json
 from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter
@@ -22,9 +23,13 @@ from nnzoo.data.bundled import load_breast_cancer, load_diabetes, load_digits, l
 from nnzoo.data.dataset import Dataset, Split
 from nnzoo.data.image_folder import load_image_folder
 from nnzoo.data.image_reader import ImageReader
+from nnzoo.data.language import LanguageReader, load_language
 from nnzoo.data.preprocess import Normalize, Preprocess
 from nnzoo.data.reader import Layout, Reader, Samples, Schema, Task
+from nnzoo.data.series import SeriesReader, load_series
 from nnzoo.data.split import Division, divide, missing_classes
+from nnzoo.data.tables import CsvReader, load_csv
+from nnzoo.data.text import TextReader, load_text
 from nnzoo.data.torchvision_sets import load_torchvision_set
 from nnzoo.data.toy import (
     GATES,
@@ -37,21 +42,27 @@ from nnzoo.data.toy import (
     load_sine,
     load_spirals,
 )
+from nnzoo.data.trees import TreeReader, load_trees
 
 __all__ = [
     "GATES",
     "ArraysReader",
+    "CsvReader",
     "Dataset",
     "Division",
     "ImageReader",
+    "LanguageReader",
     "Layout",
     "Normalize",
     "Preprocess",
     "Reader",
     "Samples",
     "Schema",
+    "SeriesReader",
     "Split",
     "Task",
+    "TextReader",
+    "TreeReader",
     "baseline",
     "divide",
     "load_adding",
@@ -59,27 +70,39 @@ __all__ = [
     "load_blobs",
     "load_breast_cancer",
     "load_circles",
+    "load_csv",
     "load_diabetes",
     "load_digits",
     "load_gate",
     "load_image_folder",
     "load_iris",
+    "load_language",
     "load_moons",
     "load_random",
+    "load_series",
     "load_sine",
     "load_spirals",
+    "load_text",
     "load_torchvision_set",
+    "load_trees",
     "load_wine",
     "missing_classes",
     "parse_reader",
 ]
 
-_READERS: TypeAdapter[Reader] = TypeAdapter(
-    Annotated[
-        ArraysReader | ImageReader,
-        Field(discriminator="kind"),
-    ]
-)
+AnyReader = Annotated[
+    ArraysReader
+    | CsvReader
+    | ImageReader
+    | LanguageReader
+    | TextReader
+    | SeriesReader
+    | TreeReader,
+    Field(discriminator="kind"),
+]  # fmt: skip
+"""Every reader, by its kind."""
+
+_READERS: TypeAdapter[AnyReader] = TypeAdapter(AnyReader)
 
 
 def parse_reader(said: dict[str, Any]) -> Reader:
@@ -88,4 +111,5 @@ def parse_reader(said: dict[str, Any]) -> Reader:
     Raises:
         ValidationError: They are none.
     """
-    return _READERS.validate_python(said)
+    # Strict about types, and JSON has lists alone.
+    return _READERS.validate_json(json.dumps(said))

@@ -23,13 +23,16 @@ from nnzoo.data.encode import (
     Array,
     check_tokens,
     choose_layout,
+    choose_per,
     choose_task,
     encode_inputs,
     encode_lengths,
+    encode_steps,
     encode_targets,
     find_classes,
+    steps_with_target,
 )
-from nnzoo.data.reader import Layout, Reader, Samples, Schema, Task
+from nnzoo.data.reader import NO_TARGET, Layout, Reader, Samples, Schema, Task
 from nnzoo.errors import DataError
 
 _DAMAGE = (
@@ -63,7 +66,9 @@ def load_arrays(
         val_path: A file or folder whose `x` and `y` are the val split.
         test_path: A file or folder whose `x` and `y` are the test split.
         task: "auto": float `y` is regression, integers, booleans and strings are classes. Probabilities (float
-            (N, K)), one-hot rows and labels (zeros and ones (N, K)) need the task said.
+            (N, K)), one-hot rows and labels (zeros and ones (N, K)) need the task said. Labels (N, T) beside
+            sequences or tokens of T steps are a target a step, -100 where there is none, unless the task is multilabel
+            or regression.
         layout: "auto": (N,) and (N, F) are features, integers (N, T) tokens, (N, T, F) sequences, (N, C, H, W) images.
             Sequences may also be (N, T) and images (N, H, W), if the layout is said. Channels come first.
         limit: Take the first samples of each split, this many.
@@ -168,9 +173,18 @@ class _Arrays:
     y: Array
     lengths: Array | None
 
-    def encode(self, task: Task, layout: Layout, classes: tuple[str, ...]) -> Split:
-        targets = encode_targets(self.y[: self.part.limit], task, classes, where=self.part.where("y"))
-        return replace(self.encode_inputs(layout), targets=targets)
+    def encode(self, schema: Schema) -> Split:
+        split, y, where = self.encode_inputs(schema.layout), self.y[: self.part.limit], self.part.where("y")
+        if schema.per == "step":
+            if y.shape != tuple(split.inputs.shape[:2]) or y.dtype.kind not in "biuUS":
+                raise DataError(
+                    f"does not have a label for every step (got {y.dtype} {y.shape}; allowed integers "
+                    f"{tuple(split.inputs.shape[:2])}, {NO_TARGET} for none).",
+                    where=where,
+                )
+            there = steps_with_target(y, split.lengths, where=where)
+            return replace(split, targets=encode_steps(y, schema.classes, there, where=where))
+        return replace(split, targets=encode_targets(y, schema.task, schema.classes, where=where))
 
     def encode_inputs(self, layout: Layout) -> Split:
         """Without targets."""
@@ -185,23 +199,28 @@ class _Arrays:
 def _load_train(part: _Part, task: Task | Literal["auto"], layout: Layout | Literal["auto"]) -> Dataset:
     """A dataset with the train split alone."""
     arrays = part.read()
-    y = arrays.y[: part.limit]
-    task = choose_task(y, task, where=part.where("y"))
+    y, where = arrays.y[: part.limit], part.where("y")
     layout = choose_layout(arrays.x, layout, where=part.where("x"))
-    classes = find_classes(y, task, where=part.where("y"))
-    train = arrays.encode(task, layout, classes)
-    if task == "classification" and train.targets.ndim == 1 and bool((train.targets == train.targets[0]).all()):
+    per = choose_per(arrays.x, arrays.y, task, layout)
+    task = "classification" if per == "step" else choose_task(y, task, where=where)
+    named = y
+    if per == "step":
+        named = y[steps_with_target(y, arrays.encode_inputs(layout).lengths, where=where)]
+    classes = find_classes(named, task, where=where)
+    train = arrays.encode(Schema(task, layout, classes, (), (), 0, (), per))
+    found = train.class_indices() if task == "classification" and not train.targets.is_floating_point() else None
+    if found is not None and bool((found == found[0]).all()):
         raise DataError(
-            f"has one class only (got {classes[int(train.targets[0])]!r} in all {len(train)} samples; at least two).",
-            where=part.where("y"),
+            f"has one class only (got {classes[int(found[0])]!r} in all {len(train)} samples; at least two).",
+            where=where,
         )
     num_targets = train.targets.shape[1] if task == "regression" else 0
     target_names = tuple(f"y{index}" for index in range(num_targets))
-    return Dataset({"train": train}, task=task, layout=layout, classes=classes, target_names=target_names)
+    return Dataset({"train": train}, task=task, layout=layout, classes=classes, target_names=target_names, per=per)
 
 
 def _load_alike(part: _Part, schema: Schema) -> Split:
-    split = part.read().encode(schema.task, schema.layout, schema.classes)
+    split = part.read().encode(schema)
     _check_shape(split, schema, part)
     if schema.task == "regression" and split.targets.shape[1] != len(schema.target_names):
         raise DataError(

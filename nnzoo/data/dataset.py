@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from torch import Tensor, nn
 
-from nnzoo.data.reader import Layout, Reader, Schema, Task
+from nnzoo.data.reader import NO_TARGET, Layout, Per, Reader, Schema, Task
 
 _BLOCK_ENTRIES = 1024 * 1024
 
@@ -25,10 +25,13 @@ class Split:
     Attributes:
         inputs: (N, F) features, (N, C, H, W) images, (N, T, F) sequences, all float32, or (N, T) int64 tokens. Images
             that were read from files are uint8, a quarter of the memory.
-        targets: (N,) int64 class indices; (N, K) float32 class probabilities, labels (0 or 1) or regression targets.
+        targets: (N,) int64 class indices; (N, K) float32 class probabilities, labels (0 or 1) or regression targets;
+            (N, T) int64 class indices of steps or nodes, `NO_TARGET` where there is none, at least one a sample.
         lengths: (N,) int64, the valid steps of each sequence, from 1 to T; None where all T are valid. The entries
             beyond a sample's length are 0.
         rows: (N,) int64, each sample's number in its source, from 0; None where they are all there in order.
+        naive: (N, K) float32, of a series: its last known values, as forecasts of the targets; None where there are
+            none to beat but a constant.
         finish: What is left to do to the inputs of a batch, on their device; None: the network takes them as they are.
     """
 
@@ -36,6 +39,7 @@ class Split:
     targets: Tensor
     lengths: Tensor | None = None
     rows: Tensor | None = None
+    naive: Tensor | None = None
     finish: nn.Module | None = None
 
     def __len__(self) -> int:
@@ -50,14 +54,24 @@ class Split:
         return finished
 
     def class_indices(self) -> Tensor:
-        """(N,) int64: the class of each sample, which for class probabilities is the likeliest."""
-        return self.targets if self.targets.ndim == 1 else self.targets.argmax(dim=1)
+        """(N,) int64: the class of each sample, of probabilities the likeliest; (P,) of steps or nodes with one."""
+        if self.targets.is_floating_point():
+            return self.targets.argmax(dim=1)
+        return self.targets if self.targets.ndim == 1 else self.targets[self.targets != NO_TARGET]
 
     def take(self, indices: Tensor) -> Split:
         """A copy of the samples at `indices`, (M,) int64, in that order."""
         lengths = None if self.lengths is None else self.lengths[indices]
         rows = indices if self.rows is None else self.rows[indices]
-        return Split(self.inputs.index_select(0, indices), self.targets.index_select(0, indices), lengths, rows)
+        naive = None if self.naive is None else self.naive[indices]
+        return replace(
+            self,
+            inputs=self.inputs.index_select(0, indices),
+            targets=self.targets.index_select(0, indices),
+            lengths=lengths,
+            rows=rows,
+            naive=naive,
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,11 +82,14 @@ class Dataset:
         splits: "train" always; "val" and "test" where they exist.
         task: What the targets are.
         layout: How the axes of the inputs are read.
+        per: What has a target: each sample, each step of it, or each node of a tree.
         classes: Class or label names in the order of their indices; empty for regression.
         feature_names: Names of the last axis of features and sequences; empty where it has none.
         target_names: Names of the regression targets.
         num_tokens: One more than the largest token index of any split; 0 where the layout is not tokens.
         choices: What the source chose where its words left it to the data, by field of its section.
+        warnings: What is likely not meant as it is: a line each, with the fix.
+        notes: What else is worth a line.
         sample_names: What each sample of the source is called, by its row there; empty where the row says all.
         reader: Reads new raw data as this was read; None where there is only the one for arrays.
         divisible: Whether the training samples may be divided into further splits. The four rows of a logic
@@ -87,9 +104,12 @@ class Dataset:
     target_names: tuple[str, ...] = ()
     num_tokens: int = 0
     choices: Mapping[str, object] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     sample_names: Sequence[str] = ()
     reader: Reader | None = None
     divisible: bool = True
+    per: Per = "sample"
 
     @property
     def train(self) -> Split:
@@ -111,4 +131,12 @@ class Dataset:
             self.target_names,
             self.num_tokens,
             self.input_shape,
+            self.per,
         )
+
+    def answers(self, split: str) -> Split:
+        """A split with the targets that are measured: of a tree that of its root, row 0."""
+        found = self.splits[split]
+        if self.per != "node" or found.targets.is_floating_point():
+            return found
+        return replace(found, targets=found.targets[:, 0])

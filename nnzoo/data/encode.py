@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nnzoo.data.dataset import row_slices
-from nnzoo.data.reader import Layout, Task
+from nnzoo.data.reader import NO_TARGET, Layout, Per, Task
 from nnzoo.errors import DataError
 
 Array = NDArray[Any]
@@ -137,6 +137,43 @@ def encode_lengths(lengths: Array, x: Array, layout: Layout, *, where: str) -> T
     return _copy(lengths, torch.int64)
 
 
+def choose_per(x: Array, y: Array, task: Task | Literal["auto"], layout: Layout) -> Per:
+    """What has a target: each step, where `y` (N, T) are labels beside sequences or tokens of as many steps T > 1.
+
+    One-hot rows of as many classes as there are steps are read so too: save class indices in their place.
+    """
+    labels = task in ("auto", "classification") and y.dtype.kind in "biuUS"
+    steps = layout in ("sequence", "tokens") and x.ndim > 1 and y.ndim == 2 and y.shape[1] == x.shape[1] > 1
+    return "step" if labels and steps else "sample"
+
+
+def steps_with_target(y: Array, lengths: Tensor | None, *, where: str) -> NDArray[np.bool_]:
+    """(N, T) which steps have a target: those within the length of their sample whose label is not -100.
+
+    Raises:
+        DataError: A sample without any.
+    """
+    there: NDArray[np.bool_] = np.not_equal(y, NO_TARGET) if y.dtype.kind in "iu" else np.ones(y.shape, dtype=bool)
+    if lengths is not None:
+        there &= np.arange(y.shape[1]) < lengths.numpy()[:, None]
+    _check_rows(
+        np.asarray(there.any(axis=1)), f"has no target at any step (all are {NO_TARGET}, or past its length)", where
+    )
+    return there
+
+
+def encode_steps(y: Array, classes: tuple[str, ...], there: NDArray[np.bool_], *, where: str) -> Tensor:
+    """(N, T) labels of steps as int64 class indices, `NO_TARGET` where there is none.
+
+    Raises:
+        DataError: A label that is no class.
+    """
+    targets = torch.full(y.shape, NO_TARGET)
+    rows, steps = np.nonzero(there)
+    targets[torch.from_numpy(rows), torch.from_numpy(steps)] = _encode_labels(y[there], classes, where, rows)
+    return targets
+
+
 def choose_task(y: Array, task: Task | Literal["auto"], *, where: str) -> Task:
     """The task of the targets `y`, which for "auto" follows from their type: floats are regression, others classes.
 
@@ -218,15 +255,17 @@ def _encode_columns(y: Array, classes: tuple[str, ...], where: str) -> Tensor:
     return targets
 
 
-def _encode_labels(y: Array, classes: tuple[str, ...], where: str) -> Tensor:
+def _encode_labels(y: Array, classes: tuple[str, ...], where: str, rows: Array | None = None) -> Tensor:
+    """(N,) class indices; `rows` are the numbers of their samples, where several labels are of one."""
     distinct, positions = np.unique(_labels(y, where), return_inverse=True)
     index_of = {name: index for index, name in enumerate(classes)}
     indices = np.array([index_of.get(str(label), -1) for label in distinct], dtype=np.int64)[positions.reshape(-1)]
     if (indices < 0).any():
-        row = int(indices.argmin())
+        first = int(indices.argmin())
         raise DataError(
-            f"has a label that is no class of the training samples in row {row} "
-            f"(got {str(distinct[positions[row]])!r}; allowed {_listed(classes)}).",
+            "has a label that is no class of the training samples in row "
+            f"{first if rows is None else rows[first]} "
+            f"(got {str(distinct[positions.reshape(-1)[first]])!r}; allowed {_listed(classes)}).",
             where=where,
         )
     return torch.tensor(indices)

@@ -124,6 +124,15 @@ class Preprocess(nn.Module):
             return outputs
         return outputs * self.target_scale + self.target_shift
 
+    def units(self, num_columns: int, num_targets: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Shift and scale of the columns, (F,) each, then of the targets, (M,) each, on the CPU."""
+        fitted = (self.shift, self.scale, self.target_shift, self.target_scale)
+        without = (torch.zeros(num_columns), torch.ones(num_columns), torch.zeros(num_targets), torch.ones(num_targets))
+        shift, scale, target_shift, target_scale = (
+            other if tensor is None else tensor.cpu() for tensor, other in zip(fitted, without, strict=True)
+        )
+        return shift, scale, target_shift, target_scale
+
     def transform(self, dataset: Dataset, *, by_batch: Collection[str] = ()) -> Dataset:
         """Transform every split, block by block: what changes is a copy, and the peak of memory is near that copy.
 
@@ -269,7 +278,7 @@ def _check_fit(
 ) -> None:
     projects = pca is not None or zca
     problem = None
-    if dataset.layout == "tokens" and (normalize != "none" or projects):
+    if dataset.layout in ("tokens", "tree") and (normalize != "none" or projects):
         problem = (
             "tokens are indices and can't be normalized, nor have components. Set normalize: none, no pca, no zca."
         )

@@ -11,11 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal, NamedTuple
 
+import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
+from nnzoo.errors import UsageError
+
 Task = Literal["classification", "multilabel", "regression"]
-Layout = Literal["features", "image", "sequence", "tokens"]
+Layout = Literal["features", "image", "sequence", "tokens", "tree"]
+Per = Literal["sample", "step", "node"]
+
+NO_TARGET = -100
+"""In place of a class, where a step or a node has no target: torch's own `ignore_index`."""
 
 
 class Schema(NamedTuple):
@@ -28,6 +35,7 @@ class Schema(NamedTuple):
     target_names: tuple[str, ...]
     num_tokens: int
     input_shape: tuple[int, ...]
+    per: Per = "sample"
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,12 +47,22 @@ class Samples:
         names: (N,) what each is called in a table: the number of its row, the name of its file.
         targets: As of a `Split`; None where the labels were not asked for.
         lengths: As of a `Split`.
+        naive: As of a `Split`.
+        row_targets: Where a sample has several rows of a table, with a name each: the targets of one row.
     """
 
     inputs: Tensor
     names: Sequence[int | str]
     targets: Tensor | None = None
     lengths: Tensor | None = None
+    naive: Tensor | None = None
+    row_targets: tuple[str, ...] = ()
+
+    def valid_steps(self) -> Tensor:
+        """(N, T) bool: the steps within the lengths."""
+        num_steps = self.inputs.shape[1]
+        lengths = torch.full((len(self.inputs),), num_steps) if self.lengths is None else self.lengths
+        return torch.arange(num_steps) < lengths.unsqueeze(1)
 
 
 class Reader(BaseModel):
@@ -55,6 +73,11 @@ class Reader(BaseModel):
     kind: str
     pixels: ClassVar[bool] = False
     """Whether it gives images, uint8 or in [0, 1]."""
+
+    @property
+    def column_types(self) -> dict[str, str]:
+        """What each column of a table was found to be; empty where there are none."""
+        return {}
 
     def read(self, paths: Sequence[Path], schema: Schema, *, labelled: bool) -> Samples:
         """Reads new samples, file after file.
@@ -68,3 +91,23 @@ class Reader(BaseModel):
             DataError: They can't be read, or are not like the training data.
         """
         raise NotImplementedError
+
+    def from_rows(self, raw: object, schema: Schema) -> Samples | None:  # noqa: ARG002
+        """Samples of a data frame, a dict of lists or a list of dicts; None if it is none, or no table is read.
+
+        Raises:
+            DataError: It is not like the training data.
+        """
+        return None
+
+    def from_texts(self, texts: Sequence[str]) -> Samples:  # noqa: ARG002
+        """Samples of some texts.
+
+        Raises:
+            UsageError: The training data was no texts.
+        """
+        raise UsageError("this network does not read texts.", where="predict")
+
+    def fits(self, schema: Schema) -> bool:  # noqa: ARG002
+        """Whether what it reads is what the schema says."""
+        return True

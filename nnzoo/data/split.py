@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from nnzoo.data.dataset import Dataset
+from nnzoo.data.dataset import Dataset, Split
 from nnzoo.errors import DataError
 
 
@@ -20,17 +22,25 @@ class Division:
     rounded so that the sum is right; train keeps some of every class, and a class with as many samples as there are
     parts appears in every part that has room for all such classes. Samples keep their order.
 
+    Where groups have to stay together, whole groups are handed out, those of about the same size in random order and
+    the larger ones first, each to the part that is shortest of what is in it: shares and proportions are met as well as
+    the groups allow.
+
     Attributes:
         val: Fraction of the training samples, from 0 for none to less than 1.
         test: As `val`.
         stratify: Keep the proportions of the classes, where there are classes.
         seed: Of the division, which nothing else touches.
+        group: The column of a table whose rows of equal values stay together.
+        deduplicate: Drop all but the first of equal samples first.
     """
 
     val: float = 0.15
     test: float = 0.15
     stratify: bool = True
     seed: int = 0
+    group: str | None = None
+    deduplicate: bool = False
 
     def rows(
         self,
@@ -38,6 +48,7 @@ class Division:
         *,
         classes: Tensor | None = None,
         class_names: Sequence[str] = (),
+        groups: Tensor | None = None,
         given: Collection[str] = (),
     ) -> dict[str, Tensor]:
         """Sorted row numbers, (M,) int64, of train and of each split that is divided off.
@@ -46,10 +57,12 @@ class Division:
             num_samples: N.
             classes: (N,) int64 class indices; None where there are no classes.
             class_names: In the order of the indices, for messages.
+            groups: (N,) int64, from 0: samples of the same number stay together; None where each is alone.
             given: The splits that the data brings itself.
 
         Raises:
-            DataError: Fractions that leave a split or train without samples, or train without one of the classes.
+            DataError: Fractions or groups that leave a split or train without samples, or train without one of the
+                classes.
         """
         asked = {"val": self.val, "test": self.test}
         fractions = {name: fraction for name, fraction in asked.items() if name not in given and fraction != 0}
@@ -57,16 +70,39 @@ class Division:
             return {"train": torch.arange(num_samples)}
         sizes = _split_sizes(fractions, num_samples)
         alike = classes if self.stratify and classes is not None else torch.zeros(num_samples, dtype=torch.int64)
-        rows = _draw(alike, sizes, self.seed)
+        rows = _draw(alike, sizes, self.seed) if groups is None else _draw_groups(groups, alike, sizes, self.seed)
         if classes is not None:
             _check_train_has_classes(classes, rows["train"], class_names)
         return rows
+
+    def blocks(self, num_rows: int, *, given: Collection[str] = ()) -> dict[str, slice]:
+        """Rows in time order: the first are train, then those of val, then those of test, if they are divided off.
+
+        Args:
+            num_rows: N.
+            given: The splits that the data brings itself.
+
+        Raises:
+            DataError: Fractions that leave a split or train without rows.
+        """
+        asked = {"val": self.val, "test": self.test}
+        fractions = {name: fraction for name, fraction in asked.items() if name not in given and fraction != 0}
+        sizes = _split_sizes(fractions, num_rows) if fractions else {}
+        blocks = {}
+        start = 0
+        for name, size in {"train": num_rows - sum(sizes.values()), **sizes}.items():
+            blocks[name] = slice(start, start + size)
+            start += size
+        return blocks
 
 
 def divide(dataset: Dataset, division: Division) -> Dataset:
     """Take val and test samples out of train, where the dataset has no such split of its own.
 
-    Classes are the likeliest ones where targets are probabilities; multilabel and regression tasks have none.
+    Equal samples, which are dropped if the division says so, have the same inputs, lengths and targets.
+
+    Classes are the likeliest ones where targets are probabilities, and those of the roots of trees; multilabel and
+    regression tasks have none, nor samples whose steps have one each.
 
     Args:
         dataset: Returned as it is if it is not divisible, or has the splits asked for.
@@ -77,7 +113,12 @@ def divide(dataset: Dataset, division: Division) -> Dataset:
     """
     if not dataset.divisible:
         return dataset
-    classes = dataset.train.class_indices() if dataset.task == "classification" else None
+    if division.deduplicate:
+        train = dataset.train.take(distinct_samples(dataset.train))
+        note = dropped_note(len(dataset.train) - len(train), len(dataset.train))
+        dataset = replace(dataset, splits=dataset.splits | {"train": train}, notes=(*dataset.notes, note))
+    has_classes = dataset.task == "classification" and dataset.per != "step"
+    classes = dataset.answers("train").class_indices() if has_classes else None
     rows = division.rows(len(dataset.train), classes=classes, class_names=dataset.classes, given=dataset.splits)
     if len(rows) == 1:
         return dataset
@@ -85,16 +126,33 @@ def divide(dataset: Dataset, division: Division) -> Dataset:
     return replace(dataset, splits={name: splits[name] for name in ("train", "val", "test") if name in splits})
 
 
+def distinct_samples(split: Split) -> Tensor:
+    """Sorted numbers, (M,) int64, of the samples without those that equal an earlier one."""
+    parts = [split.inputs, split.targets, *([] if split.lengths is None else [split.lengths])]
+    first: dict[bytes, int] = {}
+    for row in range(len(split)):
+        digest = hashlib.blake2b(digest_size=16)
+        for part in parts:
+            digest.update((part[row] + 0).numpy().tobytes())  # -0.0 + 0 is 0.0
+        first.setdefault(digest.digest(), row)
+    return torch.from_numpy(np.fromiter(first.values(), dtype=np.int64))
+
+
+def dropped_note(num_dropped: int, num_samples: int) -> str:
+    """What `deduplicate` has to say."""
+    return f"deduplicate: dropped {num_dropped} of {num_samples} samples, each equal to an earlier one"
+
+
 def missing_classes(dataset: Dataset) -> dict[str, list[str]]:
     """Names of the classes that have no sample in a split, for each split that misses some.
 
-    Empty unless the task is classification.
+    Empty unless the task is classification with a class a sample, or a tree.
     """
-    if dataset.task != "classification":
+    if dataset.task != "classification" or dataset.per == "step":
         return {}
     missing = {}
-    for name, split in dataset.splits.items():
-        counts = split.class_indices().bincount(minlength=len(dataset.classes))
+    for name in dataset.splits:
+        counts = dataset.answers(name).class_indices().bincount(minlength=len(dataset.classes))
         missing[name] = [dataset.classes[index] for index in (counts == 0).nonzero().flatten().tolist()]
     return {name: classes for name, classes in missing.items() if classes}
 
@@ -133,6 +191,33 @@ def _draw(groups: Tensor, sizes: Mapping[str, int], seed: int) -> dict[str, Tens
             part.append(shuffled[taken : taken + count])
             taken += count
     return {name: torch.cat(part).sort().values for name, part in parts.items()}
+
+
+def _draw_groups(groups: Tensor, classes: Tensor, sizes: Mapping[str, int], seed: int) -> dict[str, Tensor]:
+    """Sorted (M,) indices of each split and of train, with every one of (N,) `groups` in one of them."""
+    num_groups, num_classes = int(groups.max()) + 1, int(classes.max()) + 1
+    pairs = (groups * num_classes + classes).bincount(minlength=num_groups * num_classes)
+    counts = pairs.reshape(num_groups, num_classes).double()  # (G, C)
+    names = [*sizes, "train"]
+    shares = torch.tensor([*sizes.values(), len(groups) - sum(sizes.values())]).double() / len(groups)
+    short = shares.unsqueeze(1) * counts.sum(0)  # (P, C)
+    shuffled = torch.randperm(num_groups, generator=Generator().manual_seed(seed))
+    magnitude = counts[shuffled].sum(1).log2().floor()
+    part_of = torch.empty(num_groups, dtype=torch.int64)
+    for group in shuffled[magnitude.argsort(descending=True, stable=True)].tolist():
+        # What takes most from the sum of squared shortages.
+        part = int((short @ counts[group]).argmax())
+        part_of[group] = part
+        short[part] -= counts[group]
+    rows = {name: (part_of[groups] == part).nonzero().flatten() for part, name in enumerate(names)}
+    empty = [name for name in names if not len(rows[name])]
+    if empty:
+        raise DataError(
+            f"{' and '.join(empty)} would have no samples: there are too few groups (got {num_groups} for "
+            f"{len(names)} parts), or they are too large. Set other fractions, or leave `group` out.",
+            where="data.split.group",
+        )
+    return rows
 
 
 def _allot(group_sizes: Tensor, sizes: Mapping[str, int]) -> dict[str, Tensor]:
@@ -174,8 +259,9 @@ def _check_train_has_classes(labels: Tensor, train: Tensor, names: Sequence[str]
     had, kept = (values.bincount(minlength=len(names)) > 0 for values in (labels, labels[train]))
     lost = [repr(names[index]) for index in (had & ~kept).nonzero().flatten().tolist()]
     if lost:
+        shown = ", ".join(lost[:10]) + (f" and {len(lost) - 10} more classes" if len(lost) > 10 else "")
         raise DataError(
-            f"train would have no sample of {', '.join(lost)} ({len(train)} of {len(labels)} samples are left). "
+            f"train would have no sample of {shown} ({len(train)} of {len(labels)} samples are left). "
             "Set smaller fractions, stratify or another seed, or give more data.",
             where="data.split",
         )

@@ -56,9 +56,16 @@ class Vocabulary(BaseModel):
             max_symbols: How many of the most frequent ones are kept; None for all.
         """
         cutter = cls(tokenizer=tokenizer, lowercase=lowercase, symbols=())
-        counts = Counter(symbol for text in texts for symbol in cutter.cut(text))
+        return cls.of_symbols(map(cutter.cut, texts), cutter, min_count=min_count, max_symbols=max_symbols)
+
+    @classmethod
+    def of_symbols(
+        cls, texts: Iterable[Sequence[str]], cutter: Self, *, min_count: int = 1, max_symbols: int | None = None
+    ) -> Self:
+        """The vocabulary of texts that `cutter` cut."""
+        counts = Counter(symbol for text in texts for symbol in text)
         ranked = sorted((-count, symbol) for symbol, count in counts.items() if count >= min_count)
-        return cls(tokenizer=tokenizer, lowercase=lowercase, symbols=tuple(s for _, s in ranked[:max_symbols]))
+        return cutter.model_copy(update={"symbols": tuple(symbol for _, symbol in ranked[:max_symbols])})
 
     def __len__(self) -> int:
         """Number of tokens, the two special ones among them."""
@@ -71,7 +78,11 @@ class Vocabulary(BaseModel):
 
     def encode(self, text: str) -> list[int]:
         """The tokens of a text."""
-        return [self._numbers.get(symbol, UNKNOWN) for symbol in self.cut(text)]
+        return self.encode_symbols(self.cut(text))
+
+    def encode_symbols(self, symbols: Iterable[str]) -> list[int]:
+        """The tokens of symbols."""
+        return [self._numbers.get(symbol, UNKNOWN) for symbol in symbols]
 
     @cached_property
     def _numbers(self) -> dict[str, int]:

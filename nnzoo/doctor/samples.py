@@ -39,6 +39,8 @@ def describe(experiment: Experiment) -> dict[str, Any]:
         "splits": {name: len(split) for name, split in dataset.splits.items()},
         "chosen": dict(dataset.choices),
     }
+    if dataset.reader is not None and dataset.reader.column_types:
+        described["types"] = dataset.reader.column_types
     if dataset.task == "regression":
         described["targets"] = _columns(dataset.train.targets, dataset.target_names)
     else:
@@ -144,7 +146,7 @@ def _name_groups(groups: list[list[Place]], dataset: Dataset) -> tuple[str, ...]
 
 
 def _balance(dataset: Dataset) -> Iterator[Finding]:
-    if dataset.task != "classification":
+    if dataset.task != "classification" or dataset.per == "step":
         return
     counts = Counter(dict(zip(dataset.classes, _class_counts(dataset, dataset.train), strict=True)))
     (largest, most), (smallest, least) = counts.most_common()[0], counts.most_common()[-1]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
+from nnzoo.data.reader import NO_TARGET
 from nnzoo.training.decoding import Decoder
 from nnzoo.training.metrics import MetricSums
 
@@ -23,13 +25,18 @@ def intervals(
     """95 % confidence intervals: Wilson's (1927) of a share of right answers, else Efron's (1979) percentile bootstrap.
 
     Samples count as independent of each other, and the training as given. The resamples are the same at every call.
+    Steps of a sample are not independent: whole samples are resampled, for the accuracy alone.
 
     Args:
         metrics: As measured, by name; "loss" has no interval.
         decoder: Knows what outputs mean; on the CPU.
-        outputs: (N, ...), on the CPU.
+        outputs: (N, ...), on the CPU; as `Decoder.kept` makes them.
         targets: (N, ...) encoded, on the CPU.
     """
+    if decoder.per == "step":
+        return {"accuracy": _of_positions(outputs, targets)} if "accuracy" in metrics else {}
+    if decoder.per == "node":
+        targets, decoder = targets[:, 0], replace(decoder, per="sample")
     shares = ("accuracy", "top5_accuracy") if decoder.task == "classification" else ()
     found = {name: wilson(metrics[name], len(outputs)) for name in metrics if name in shares}
     resampled = [name for name in metrics if name not in (*found, "loss")]
@@ -48,6 +55,19 @@ def intervals(
         low, high = torch.tensor(values, dtype=torch.float64).nanquantile(ends).tolist()
         found[name] = (low, high)
     return {name: found[name] for name in metrics if name in found}
+
+
+def _of_positions(outputs: Tensor, targets: Tensor) -> tuple[float, float]:
+    """The interval of the accuracy over steps, of kept outputs (N, T, 2) and targets (N, T)."""
+    there = targets != NO_TARGET
+    right, count = ((outputs[..., 0] == targets) & there).sum(1).double(), there.sum(1).double()
+    generator = torch.Generator().manual_seed(0)
+    drawn = []
+    for _ in range(min(1000, max(100, MAX_DRAWN // len(outputs)))):
+        rows = torch.randint(len(outputs), (len(outputs),), generator=generator)
+        drawn.append(float(right[rows].sum() / count[rows].sum()))
+    low, high = torch.tensor(drawn, dtype=torch.float64).quantile(torch.tensor([0.025, 0.975]).double()).tolist()
+    return low, high
 
 
 def wilson(share: float, num_samples: int) -> tuple[float, float]:

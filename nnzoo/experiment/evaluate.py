@@ -160,4 +160,4 @@ def _new_data(trained: TrainedModel, path: Path) -> Dataset:
     assert new.targets is not None
     mean = Split(new.inputs[:1], torch.tensor([trained.metadata.target_mean], dtype=torch.float64))
     shape_free = {name: value for name, value in schema._asdict().items() if name != "input_shape"}
-    return Dataset({"train": mean, "new": Split(new.inputs, new.targets, new.lengths)}, **shape_free)
+    return Dataset({"train": mean, "new": Split(new.inputs, new.targets, new.lengths, naive=new.naive)}, **shape_free)

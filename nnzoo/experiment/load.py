@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -29,8 +29,15 @@ from nnzoo.run.directory import CHECKPOINT, find_checkpoint
 from nnzoo.training.batches import arguments_of, eval_batch_size
 from nnzoo.training.decoding import Decoder
 
-Raw = ArrayLike | Tensor | os.PathLike[str] | Sequence[os.PathLike[str]]
-"""Samples in an array; of images also a file, or several."""
+Raw = (
+    ArrayLike
+    | Tensor
+    | Mapping[str, Sequence[Any]]
+    | Sequence[Mapping[str, Any]]
+    | os.PathLike[str]
+    | Sequence[os.PathLike[str]]
+)
+"""Samples as an array; rows of a table as a data frame, a dict of lists, a list of dicts; image files."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +76,9 @@ class TrainedModel:
         return parse_reader(self.metadata.reader)
 
     def outputs(self, raw: Raw, lengths: ArrayLike | Tensor | None = None) -> Tensor:
-        """The network's outputs (N, K) on the CPU, for raw samples (N, *input_shape).
+        """The network's outputs on the CPU, for raw samples (N, *input_shape).
+
+        They are (N, K), or (N, T, K) with an answer a step.
 
         Args:
             raw: The samples; of images also their files. Where training read image files, arrays are uint8, or floats
@@ -83,30 +92,38 @@ class TrainedModel:
         return self.outputs_of(*self._inputs(raw, lengths))
 
     @torch.inference_mode()
-    def outputs_of(self, inputs: Tensor, steps: Tensor | None = None) -> Tensor:
-        """The network's outputs (N, K) on the CPU, for samples (N, *input_shape) that were read and checked.
+    def outputs_of(self, inputs: Tensor, steps: Tensor | None = None, *, kept: bool = False) -> Tensor:
+        """The network's outputs on the CPU, for samples (N, *input_shape) that were read and checked.
 
         Args:
             inputs: Before preprocessing.
             steps: (N,) valid steps of sequences and tokens; None where all are valid.
+            kept: Keep no more than an answer a step: `Decoder.kept`.
         """
         device = next(self.module.parameters()).device
         self.module.eval()
-        size = eval_batch_size(inputs, 1)
+        classes = len(self.classes) if self.metadata.per == "step" else 0
+        size = eval_batch_size(inputs, 1, classes_a_step=classes)
         outputs = []
         for start in range(0, len(inputs), size):
             part = inputs[start : start + size].to(device)
             valid = None if steps is None else steps[start : start + size].to(device)
             arguments = arguments_of(self.module, self.preprocess(part, valid), valid)
-            outputs.append(self.module(*arguments).cpu())
+            found = self.module(*arguments)
+            outputs.append((self.decoder.kept(found) if kept else found).cpu())
         return torch.cat(outputs)
 
     def predict(self, raw: Raw, lengths: ArrayLike | Tensor | None = None) -> NDArray[Any]:
-        """Answers for raw samples (N, *input_shape), of which `lengths` (N,) are the valid steps where not all are.
+        """Answers for raw samples.
+
+        Args:
+            raw: (N, *input_shape); or N texts, where it was trained on texts; N rows as a data frame, a dict of lists
+                or a list of dicts, where it was trained on a table; a file or several, where it was trained on images.
+            lengths: (N,) valid steps of sequences and tokens; None where all are valid.
 
         Returns:
-            (N,) class names; (N, K) 0 and 1 where a sample may have several labels; (N,) or (N, K) values in the
-            target's own unit.
+            (N,) class names, or (N, T) where every step has one (beyond the length of a sample they mean nothing);
+            (N, K) 0 and 1 where a sample may have several labels; (N,) or (N, K) values in the target's own unit.
 
         Raises:
             DataError: The samples have another shape, or hold NaN or infinite values.
@@ -119,7 +136,9 @@ class TrainedModel:
         return labels if self.decoder.task == "multilabel" else np.array(self.classes)[labels]
 
     def predict_proba(self, raw: Raw, lengths: ArrayLike | Tensor | None = None) -> NDArray[Any]:
-        """(N, K) the probability of each class, for raw samples (N, *input_shape) of `lengths` (N,) valid steps.
+        """(N, K), or (N, T, K) with an answer a step, the probability of each class.
+
+        For raw samples as `predict` takes them.
 
         Raises:
             DataError: The samples have another shape, or hold NaN or infinite values.
@@ -128,10 +147,18 @@ class TrainedModel:
         return self.decoder.probabilities(self.outputs(raw, lengths)).numpy()
 
     def _inputs(self, raw: Raw, lengths: ArrayLike | Tensor | None) -> tuple[Tensor, Tensor | None]:
+        if self.metadata.layout == "tree":
+            raise DataError("trees are read from files. Use `nnzoo predict`.", where="predict")
+        rows = self.reader.from_rows(raw, self.metadata.data_schema)
+        if rows is not None:
+            return rows.inputs, rows.lengths
         if self.reader.pixels and (paths := _paths(raw)):
             samples = self.reader.read(paths, self.metadata.data_schema, labelled=False)
             return samples.inputs, samples.lengths
         array = _array(raw)
+        if array.dtype.kind == "U" and array.ndim == 1:
+            samples = self.reader.from_texts(array.tolist())
+            return samples.inputs, samples.lengths
         if array.shape[1:] != self.input_shape:
             shown = ", ".join(map(str, ("N", *self.input_shape)))
             raise DataError(f"expected samples of the shape ({shown}), got {array.shape}.", where="predict")
@@ -209,13 +236,13 @@ def load(
     except NnzooError:
         raise CheckpointError("damaged: its metadata does not describe a network.", where=where) from None
     target = choose_device(_device_of(config) if device is None else device)
-    decoder = Decoder(metadata.task, output_scale(config), len(metadata.classes), preprocess.to(target))
+    decoder = Decoder(metadata.task, output_scale(config), len(metadata.classes), preprocess.to(target), metadata.per)
     return TrainedModel(module.to(target).eval(), preprocess, decoder, config, metadata, path)
 
 
 def _build(config: Config, metadata: Metadata, weights: dict[str, Tensor]) -> nn.Module:
     """The network, if the weights are its own: a file of a kilobyte could ask for one of any size."""
-    shape = (metadata.network_input_shape, metadata.num_outputs, metadata.num_tokens)
+    shape = (metadata.network_input_shape, metadata.num_outputs, metadata.num_tokens, metadata.per)
     # torchvision computes their widths with tensors.
     if not (isinstance(config.model, Torchvision) and config.model.arch.startswith("regnet")):
         with torch.device("meta"):

@@ -8,14 +8,34 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nnzoo.data.reader import NO_TARGET
 from nnzoo.errors import UsageError
 from nnzoo.training.decoding import Decoder
 
+MAX_CLASSES = 1000
+"""A confusion matrix of more, a vocabulary's, would be read by nobody and fill the disk."""
+
 
 def confusion_matrix(decoder: Decoder, outputs: Tensor, targets: Tensor) -> list[list[int]]:
-    """Counts (K, K): the true class by row, the predicted one by column."""
+    """Counts (K, K): the true class by row, the predicted one by column; of steps all that have a target.
+
+    Empty beyond `MAX_CLASSES` classes.
+
+    Args:
+        decoder: Knows what outputs mean.
+        outputs: As `Decoder.kept` makes them.
+        targets: Encoded, on the CPU as the outputs.
+    """
     size = decoder.num_classes
-    flat = decoder.target_labels(targets) * size + decoder.labels(outputs)
+    if size > MAX_CLASSES:
+        return []
+    if decoder.per == "step":
+        there = targets != NO_TARGET
+        actual, predicted = targets[there], outputs[..., 0][there].long()
+    else:
+        actual = decoder.target_labels(targets[:, 0] if decoder.per == "node" else targets)
+        predicted = decoder.labels(outputs)
+    flat = actual * size + predicted
     rows: list[list[int]] = flat.bincount(minlength=size * size).reshape(size, size).tolist()
     return rows
 
@@ -40,15 +60,24 @@ def predictions(
 ) -> tuple[list[str], list[list[Any]]]:
     """The table of predictions.csv: one row a sample, its number, the truth, the answer, the probabilities.
 
+    With a target a step it has a row for each step that has one, and the probability of the answer alone.
+
     Args:
         decoder: Knows what outputs mean.
-        outputs: (N, K).
+        outputs: As `Decoder.kept` makes them.
         targets: Encoded, on the CPU as the outputs.
         classes: Names of classes or labels.
         target_names: Names of regression targets.
     """
+    if decoder.per == "step":
+        there = targets != NO_TARGET
+        truth = [classes[index] for index in targets[there].tolist()]
+        header, rows = step_answers(outputs, there, classes, range(len(outputs)))
+        rows = [[number, step, true, *row] for (number, step, *row), true in zip(rows, truth, strict=True)]
+        return [*header[:2], "target", *header[2:]], rows
+    targets = targets[:, 0] if decoder.per == "node" else targets
     if decoder.task == "regression":
-        named, truth = _columns("target", target_names), decoder.values(targets).tolist()
+        named, truth = columns("target", target_names), decoder.values(targets).tolist()
     elif decoder.task == "multilabel":
         named, truth = [f"target_{name}" for name in classes], decoder.target_labels(targets).tolist()
     else:
@@ -56,6 +85,24 @@ def predictions(
     header, rows = answers(decoder, outputs, classes, target_names)
     table = [[index, *true, *row] for index, (true, row) in enumerate(zip(truth, rows, strict=True))]
     return ["input", *named, *header], table
+
+
+def step_answers(
+    outputs: Tensor, there: Tensor, classes: Sequence[str], names: Sequence[int | str]
+) -> tuple[list[str], list[list[Any]]]:
+    """A header and a row a step: its sample, its number from 0, the likeliest class and its probability.
+
+    Args:
+        outputs: (N, T, 2), as `Decoder.kept` makes them.
+        there: (N, T) bool, the steps that get a row.
+        classes: Names of classes.
+        names: (N,) of the samples.
+    """
+    samples, steps = there.nonzero().T.tolist()
+    labels, shares = outputs[there].T.tolist()
+    rows = zip(samples, steps, labels, shares, strict=True)
+    table = [[names[sample], step, classes[int(label)], share] for sample, step, label, share in rows]
+    return ["input", "step", "prediction", "probability"], table
 
 
 def answers(
@@ -71,7 +118,7 @@ def answers(
     """
     rows: list[list[Any]]
     if decoder.task == "regression":
-        return _columns("prediction", target_names), decoder.values(outputs).tolist()
+        return columns("prediction", target_names), decoder.values(outputs).tolist()
     if decoder.task == "multilabel":
         header, rows = [f"prediction_{name}" for name in classes], decoder.labels(outputs).tolist()
     else:
@@ -85,5 +132,6 @@ def answers(
     ]
 
 
-def _columns(kind: str, target_names: Sequence[str]) -> list[str]:
+def columns(kind: str, target_names: Sequence[str]) -> list[str]:
+    """`prediction`, or of several targets `prediction_a`, `prediction_b`."""
     return [f"{kind}_{name}" for name in target_names] if len(target_names) > 1 else [kind]

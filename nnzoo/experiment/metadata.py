@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, model_validator
 
 from nnzoo.config.base import Count, Items, Section
-from nnzoo.config.facts import Layout, Task
+from nnzoo.config.facts import Layout, Per, Task
 from nnzoo.data import Schema, parse_reader
 
 
@@ -17,6 +17,7 @@ class Metadata(Section):
     config: dict[str, Any] = Field(description="resolved; paths by their last part, class weights as numbers")
     task: Task = Field(description="what is predicted")
     layout: Layout = Field(description="how the axes of raw inputs are read")
+    per: Per = Field("sample", description="what has a target: each sample, each step of it, or each node of a tree")
     classes: Items[str] = Field(description="class or label names; empty for regression")
     feature_names: Items[str] = Field(description="names of the last axis of raw inputs; empty where it has none")
     target_names: Items[str] = Field(description="names of regression targets")
@@ -37,7 +38,8 @@ class Metadata(Section):
         fits = len(names) == len(self.target_mean) == self.num_outputs
         if not (fits or (binary and len(self.target_mean) == 2 and self.num_outputs == 1)):
             raise ValueError("the number of outputs is not that of the names")
-        parse_reader(self.reader)
+        if not parse_reader(self.reader).fits(self.data_schema):
+            raise ValueError("the reader gives other samples than these")
         return self
 
     @property

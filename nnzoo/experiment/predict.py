@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nnzoo.data import LanguageReader
 from nnzoo.errors import UsageError
+from nnzoo.experiment.language import likelihoods
 from nnzoo.experiment.load import load
-from nnzoo.experiment.measure import answers
+from nnzoo.experiment.measure import answers, columns, step_answers
 from nnzoo.run.files import write_csv
 
 
@@ -20,8 +22,8 @@ class Predictions:
 
     Attributes:
         checkpoint: The file.
-        header: `input`, the prediction, and the probability of each class where there are probabilities.
-        rows: One a sample.
+        header: `input` (and `step`), the prediction, and the probability of each class where there are probabilities.
+        rows: One a sample; with an answer a step, one a step.
     """
 
     checkpoint: str
@@ -42,14 +44,16 @@ def predict_checkpoint(
     checkpoint: str | os.PathLike[str],
     inputs: Sequence[str | os.PathLike[str]],
     *,
+    texts: Sequence[str] = (),
     device: str | None = None,
     runs_dir: str | os.PathLike[str] = "runs",
 ) -> Predictions:
-    """Answers for raw new data, read as the training data was.
+    """Answers for raw new data, read as the training data was; of text, how likely each line is.
 
     Args:
         checkpoint: A run directory (its best weights), a best.safetensors or last.pt, a run's name, or `latest`.
         inputs: Files or folders of the kind of the training data; `-` is standard input.
+        texts: In their place, texts themselves.
         device: auto, cpu, cuda, cuda:N or mps; default: the config's.
         runs_dir: Where names are looked up.
 
@@ -58,12 +62,27 @@ def predict_checkpoint(
         CheckpointError: The checkpoint is damaged.
         DataError: The data can't be read, or is not like that of training.
     """
-    if not inputs:
+    if not inputs and not texts:
         raise UsageError("there is nothing to predict. Name a file, a folder, or - for standard input.", where="INPUT")
+    if inputs and texts:
+        raise UsageError("--text is a sample of its own. Give it or files.", where="--text")
     trained = load(checkpoint, runs_dir=runs_dir, device=device)
-    metadata = trained.metadata
-    samples = trained.reader.read([Path(path) for path in inputs], metadata.data_schema, labelled=False)
-    outputs = trained.outputs_of(samples.inputs, samples.lengths)
+    metadata, reader = trained.metadata, trained.reader
+    if isinstance(reader, LanguageReader):
+        header, rows = likelihoods(trained, reader.read_lines([Path(path) for path in inputs]))
+        return Predictions(str(trained.path), header, rows)
+    if texts:
+        samples = reader.from_texts(texts)
+    else:
+        samples = reader.read([Path(path) for path in inputs], metadata.data_schema, labelled=False)
+    outputs = trained.outputs_of(samples.inputs, samples.lengths, kept=True)
+    if metadata.per == "step":
+        header, rows = step_answers(outputs, samples.valid_steps(), metadata.classes, samples.names)
+        return Predictions(str(trained.path), header, rows)
     header, rows = answers(trained.decoder.on_cpu(), outputs, metadata.classes, metadata.target_names)
+    if samples.row_targets:
+        header = columns("prediction", samples.row_targets)
+        values = [value for row in rows for value in row]
+        rows = [values[start : start + len(header)] for start in range(0, len(values), len(header))]
     table = [[name, *row] for name, row in zip(samples.names, rows, strict=True)]
     return Predictions(str(trained.path), ["input", *header], table)

@@ -76,6 +76,10 @@ def prepare(config: Config, *, batches: int | None = None) -> Experiment:
     resolved = resolve(config, facts)
     if dataset.task == "classification" and len(dataset.classes) < 2:
         raise DataError(f"there is one class alone ({dataset.classes[0]}): nothing can be told apart.", where="data")
+    for note in dataset.notes:
+        log.info("%s", note)
+    for warning in dataset.warnings:
+        log.warning("warning: %s", warning)
     for split, classes in missing_classes(dataset).items():
         log.warning("warning: no sample of %s in the %s split", ", ".join(classes), split)
     preprocess = build_preprocess(resolved, dataset)
@@ -111,15 +115,7 @@ def steps_per_epoch(experiment: Experiment, module: nn.Module) -> int:
 
 def truncate(dataset: Dataset, samples: int) -> Dataset:
     """The first samples of each split."""
-    splits = {
-        name: replace(
-            split,
-            inputs=split.inputs[:samples],
-            targets=split.targets[:samples],
-            lengths=None if split.lengths is None else split.lengths[:samples],
-        )
-        for name, split in dataset.splits.items()
-    }
+    splits = {name: split.take(torch.arange(min(samples, len(split)))) for name, split in dataset.splits.items()}
     return replace(dataset, splits=splits)
 
 
@@ -162,7 +158,8 @@ def check_output(module: nn.Module, experiment: Experiment) -> None:
             f"the network fails on inputs {tuple(inputs.shape)} of {inputs.dtype}: {type(error).__name__}: {reason}",
             where="model",
         ) from error
-    expected = (len(inputs), experiment.num_outputs)
+    positions = () if experiment.dataset.per == "sample" else (inputs.shape[1],)
+    expected = (len(inputs), *positions, experiment.num_outputs)
     if not isinstance(outputs, torch.Tensor) or tuple(outputs.shape) != expected:
         got = tuple(outputs.shape) if isinstance(outputs, torch.Tensor) else type(outputs).__name__
         raise UsageError(

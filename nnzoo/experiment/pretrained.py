@@ -16,6 +16,7 @@ from nnzoo.errors import UsageError
 from nnzoo.experiment.load import read_weights
 from nnzoo.experiment.metadata import Metadata
 from nnzoo.models import head_of
+from nnzoo.models.changes import Changes
 from nnzoo.run.directory import ARTIFACT, CONFIG, find_checkpoint
 from nnzoo.run.log import log
 
@@ -110,6 +111,10 @@ def take_over(
         return frozenset()
     path = _find(config, config.model.pretrained, Path(runs_dir))
     weights, _, metadata = read_weights(path)
+    # The units of a series are its own.
+    weights = Changes.weights_of_network(weights)
+    prefix = "network." if isinstance(module, Changes) else ""
+    module = module.network if isinstance(module, Changes) else module
     head = f"{head_of(module)}."
     own = module.state_dict()
     ends = {name for name in (*own, *weights) if name.startswith(head)}
@@ -129,7 +134,7 @@ def take_over(
             own[name].copy_(tensor)
     last = f"the last layer ({head_of(module)}) starts anew: {anew}" if anew else "the last layer too"
     log.info("weights of %s; %s", path, last)
-    return frozenset(taken)
+    return frozenset(f"{prefix}{name}" for name in taken)
 
 
 def _why_anew(metadata: Metadata, dataset: Dataset | None) -> str:

@@ -13,7 +13,7 @@ from nnzoo.build import after_preprocess
 from nnzoo.config import dump, to_yaml
 from nnzoo.config.data import PATH_FIELDS
 from nnzoo.data import ArraysReader
-from nnzoo.data.baseline import baseline
+from nnzoo.data.baseline import baseline, shares
 from nnzoo.data.dataset import Dataset
 from nnzoo.experiment.measure import confusion_matrix, predictions
 from nnzoo.experiment.metadata import Metadata
@@ -179,7 +179,8 @@ class Recorder:
         header, rows = predictions(decoder, outputs, targets, dataset.classes, dataset.target_names)
         write_csv(self.folder / directory.PREDICTIONS, header, rows)
         if dataset.task == "classification":
-            matrix = confusion_matrix(decoder, outputs, targets)
+            if not (matrix := confusion_matrix(decoder, outputs, targets)):
+                return
             named = ([name, *row] for name, row in zip(dataset.classes, matrix, strict=True))
             write_csv(self.folder / directory.CONFUSION_MATRIX, ["actual", *dataset.classes], named)
 
@@ -210,5 +211,4 @@ def target_mean(dataset: Dataset) -> tuple[float, ...]:
     train = dataset.train
     if dataset.task != "classification":
         return tuple(train.targets.double().mean(0).tolist())
-    counts = train.class_indices().bincount(minlength=len(dataset.classes))
-    return tuple((counts.double() / len(train)).tolist())
+    return tuple(shares(dataset.answers("train"), len(dataset.classes)).tolist())

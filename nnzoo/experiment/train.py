@@ -27,6 +27,7 @@ from nnzoo.experiment.pretrained import check_survives, take_over, with_checkpoi
 from nnzoo.experiment.record import Recorder
 from nnzoo.experiment.restarts import Training, choose_training
 from nnzoo.experiment.resume import check_same, find_run, load_saved, restore, threads_of
+from nnzoo.models.changes import Changes
 from nnzoo.models.parameters import has_batch_norm, load_weights
 from nnzoo.run import directory
 from nnzoo.run.history import History
@@ -168,7 +169,10 @@ def build_network(experiment: Experiment, model: nn.Module | None, seed: int, *,
     seed_everything(seed)
     if model is None:
         shape = tuple(experiment.splits["train"].inputs.shape[1:])
-        module = build_model(config, shape, experiment.num_outputs, experiment.dataset.num_tokens)
+        dataset = experiment.dataset
+        module = build_model(config, shape, experiment.num_outputs, dataset.num_tokens, dataset.per)
+        if isinstance(module, Changes):
+            module.set_units(*experiment.preprocess.units(shape[-1], experiment.num_outputs))
         if not restored:
             take_over(config, module, experiment.dataset)
         return module

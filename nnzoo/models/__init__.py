@@ -12,7 +12,7 @@ from nnzoo.models.lenet import lenet5
 from nnzoo.models.mlp import MLP, HiddenLayer
 from nnzoo.models.parameters import freeze, head_of, penalised, set_train_mode
 from nnzoo.models.recurrent import RecurrentNet
-from nnzoo.models.trees import Forest, RecursiveNet, Tree, TreeLSTM, parse_tree
+from nnzoo.models.trees import RecursiveNet, TreeLSTM
 from nnzoo.models.vgg import vgg
 
 __all__ = [
@@ -22,7 +22,6 @@ __all__ = [
     "CifarResNet",
     "ConvLayer",
     "Dense",
-    "Forest",
     "GlobalPool",
     "HiddenLayer",
     "KernelMachine",
@@ -32,14 +31,12 @@ __all__ = [
     "RecursiveNet",
     "Rule",
     "Step",
-    "Tree",
     "TreeLSTM",
     "alexnet",
     "freeze",
     "head_of",
     "initialize",
     "lenet5",
-    "parse_tree",
     "penalised",
     "plan",
     "set_train_mode",

@@ -120,8 +120,9 @@ def plan(model: nn.Module, rule: Rule, by_layer: Mapping[str, Rule] | None = Non
     The weights of a recurrent layer are filled gate by gate. Under `auto` those from input to hidden units are Xavier
     normal (Glorot & Bengio 2010), those from hidden to hidden units orthogonal (Saxe et al. 2013); biases are zero, but
     1 for the forget gate of an LSTM (Jozefowicz et al. 2015), in the first of PyTorch's two biases, which add up.
-    Embeddings are N(0, 1) under `auto`, as in PyTorch. A model's own `convolution_rule` is what `auto` means for its
-    convolutions. Where `dirac` has no kernel to fill, or `eye` no matrix, `auto` stands in.
+    Embeddings are N(0, 1) under `auto`, as in PyTorch. A model's own `convolution_rule` and `embedding_rule` are what
+    `auto` means for its convolutions and embeddings. Where `dirac` has no kernel to fill, or `eye` no matrix, `auto`
+    stands in.
 
     Args:
         model: Any module.
@@ -129,7 +130,6 @@ def plan(model: nn.Module, rule: Rule, by_layer: Mapping[str, Rule] | None = Non
         by_layer: Rules by dotted module name; a name covers what is below it.
     """
     activations = _activations(model)
-    own = getattr(model, "convolution_rule", None)
     assignments = []
     for name, module in model.named_modules():
         chosen = _covering(name, by_layer or {}) or rule
@@ -143,20 +143,21 @@ def plan(model: nn.Module, rule: Rule, by_layer: Mapping[str, Rule] | None = Non
             if isinstance(module, nn.LSTM) and key.startswith("bias_ih") and _is_all_auto(chosen):
                 given = Rule("forget_gate_ones")
             if given.name == "auto" or not _fits(given, parameter):
-                given = _automatic(module, key, activations.get(name), own)
+                given = _automatic(module, key, activations.get(name), model)
             parts = _GATES.get(type(module), 1) if parameter.ndim >= 2 else 1
             assignments.append(Assignment(f"{name}.{key}".lstrip("."), parameter, given, parts))
     return assignments
 
 
-def _automatic(module: nn.Module, key: str, activation: nn.Module | None, own: Rule | None) -> Rule:
+def _automatic(module: nn.Module, key: str, activation: nn.Module | None, model: nn.Module) -> Rule:
     """What `auto` means for a weight."""
+    own = getattr(model, "embedding_rule" if isinstance(module, nn.Embedding) else "convolution_rule", None)
+    if isinstance(own, Rule) and isinstance(module, nn.Embedding | nn.Conv1d | nn.Conv2d):
+        return own
     if isinstance(module, nn.Embedding):
         return _NORMAL_EMBEDDING
     if isinstance(module, nn.RNNBase):
         return Rule("orthogonal" if key.startswith("weight_hh") else "xavier_normal")
-    if own is not None and isinstance(module, nn.Conv1d | nn.Conv2d):
-        return own
     return rule_for(activation)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -123,8 +123,34 @@ class RecurrentNet(nn.Module):
                 steps = _both_ways(layers, steps, lengths)
             else:
                 steps = layers(steps)[0]
-        outputs: Tensor = self.output(self.dropout(self._pool(steps, lengths)))
-        return outputs
+        return self._output(self._pool(steps, lengths))
+
+    def advance(self, inputs: Tensor, states: Any = None) -> tuple[Tensor, Any]:
+        """Reads on where it stopped, with an output at every step, whatever the pooling.
+
+        Args:
+            inputs: (N, T, F) or tokens (N, T), the next steps.
+            states: Of the call before; None to begin.
+
+        Returns:
+            (N, T, out_features), and the states to go on with.
+
+        Raises:
+            UsageError: The network is bidirectional: it can't begin before it knows the end.
+        """
+        if self.bidirectional:
+            raise UsageError("reads from the end too, and so it can't go on step by step.", where="bidirectional")
+        steps = inputs if self.embedding is None else self.embedding(inputs)
+        found, states = self.recurrent[0](steps, states)
+        return self._output(found), states
+
+    def _output(self, states: Tensor) -> Tensor:
+        """(N, S) -> (N, out_features), or (N, T, S) -> (N, T, out_features)."""
+        states = self.dropout(states)
+        # An activation such as softmax reads two axes.
+        is_flat = states.ndim == 3 and len(self.output) > 1
+        outputs: Tensor = self.output(states.flatten(0, 1) if is_flat else states)
+        return outputs.reshape(*states.shape[:2], -1) if is_flat else outputs
 
     def _pool(self, states: Tensor, lengths: Tensor | None) -> Tensor:
         """(N, T, S) -> (N, S), or, with `none`, as they are."""

@@ -1,197 +1,80 @@
-"""Recursive networks over labelled binary trees, a level of a whole batch at a time."""
+"""Recursive networks over binary trees, a level of a whole batch at a time."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from nnzoo.errors import UsageError
+from nnzoo.models.initializers import Rule
 from nnzoo.models.layers import Dense
 
-Indices = npt.NDArray[np.int64]
-
-NO_CHILD = -1
-
-
-@dataclass(frozen=True)
-class Tree:
-    """A labelled binary tree, as lists over its nodes: children before their parent, the root last.
-
-    Attributes:
-        labels: Each node's label.
-        words: A leaf's word; None inside.
-        left: The node's left child, by its place in these lists; -1 for a leaf.
-        right: The right one.
-    """
-
-    labels: Sequence[int]
-    words: Sequence[str | None]
-    left: Sequence[int]
-    right: Sequence[int]
-
-
-def parse_tree(text: str) -> Tree:
-    """Reads one tree in brackets, as the Stanford Sentiment Treebank writes them: `(3 (2 It) (4 (2 's) (4 fun)))`.
-
-    A node is a bracket with a label, which is a whole number, and then either a word or two nodes. Blanks, tabs and
-    line ends separate; other spaces belong to words (the treebank has a no-break space in `8 1/2`).
-
-    Raises:
-        ValueError: The text is no such tree; the message starts with the column, from 1, of what is wrong.
-    """
-    nodes: list[tuple[int, str | None, int, int]] = []
-    brackets: list[tuple[int, list[str | int]]] = []  # those still open: where, and what is in them so far
-    for found in re.finditer(r"[()]|[^() \t\r\n]+", text):
-        symbol, start = found.group(), found.start()
-        if not brackets and (nodes or symbol != "("):
-            wrong = "the tree has ended" if nodes else "a tree starts with '('"
-            raise ValueError(f"column {start + 1}: {wrong} (got {symbol!r}).")
-        if symbol == "(":
-            brackets.append((start, []))
-        elif symbol != ")":
-            brackets[-1][1].append(symbol)
-        else:
-            start, parts = brackets.pop()
-            match parts:
-                case [str(label), str(word)] if label.isdecimal():
-                    nodes.append((int(label), word, NO_CHILD, NO_CHILD))
-                case [str(label), int(left), int(right)] if label.isdecimal():
-                    nodes.append((int(label), None, left, right))
-                case _:
-                    allowed = "'(label word)' or '(label node node)', its label a whole number"
-                    raise ValueError(
-                        f"column {start + 1}: a node is {allowed} (got {text[start : found.end()]!r:.60})."
-                    )
-            if brackets:
-                brackets[-1][1].append(len(nodes) - 1)
-    if brackets or not nodes:
-        wrong = "this bracket is never closed" if brackets else "there is no tree"
-        raise ValueError(f"column {brackets[-1][0] + 1 if brackets else 1}: {wrong}.")
-    return Tree(*zip(*nodes, strict=True))
+LEFT, RIGHT = 1, 2
+"""Columns of a node's row; column 0 is its token."""
 
 
 @dataclass(frozen=True)
-class TreeBatch:
-    """Trees, level by level from their roots down, so that a level's children are just the next level.
-
-    A row is a node; the first rows are the roots. In a level, the left children of the nodes above stand first, in the
-    order of those nodes, then the right ones in the same order. So no node needs to say where its children are.
+class Levels:
+    """The nodes of a batch of trees, level by level from the roots down; in a level its leaves, then its inner nodes.
 
     Attributes:
-        labels: Each node's label, (num_nodes,) int64.
-        tokens: Each leaf's token, (num_leaves,) int64, in the order of the rows.
-        places: Each node's place, (num_nodes,) int64, in a list of its level that has the leaves first.
-        level_sizes: Nodes a level; the first is the number of trees.
-        leaf_sizes: Leaves a level.
+        rows: (num_nodes,) each node's row in the flattened batch.
+        leaf_rows: (num_leaves,) those of the leaves, in the same order.
+        children: (2, num_nodes) where in the next level the left and the right child of each inner node stands.
+        num_leaves: Of each level.
+        num_inner: Of each level; the last has none.
     """
 
-    labels: Tensor
-    tokens: Tensor
-    places: Tensor
-    level_sizes: tuple[int, ...]
-    leaf_sizes: tuple[int, ...]
-
-    def __len__(self) -> int:
-        """Number of trees; their roots are the first rows."""
-        return self.level_sizes[0]
-
-    def to(self, device: torch.device | str, *, non_blocking: bool = False) -> TreeBatch:
-        """The same batch on a device."""
-        labels, tokens, places = (
-            tensor.to(device, non_blocking=non_blocking) for tensor in (self.labels, self.tokens, self.places)
-        )
-        return replace(self, labels=labels, tokens=tokens, places=places)
-
-
-@dataclass(frozen=True, eq=False)
-class Forest:
-    """Indexed trees, from which batches are cut: some 0.3 ms for 64 sentences.
-
-    Attributes:
-        labels: Each node's label, (num_nodes,); tree after tree, and nodes as in `Tree`.
-        tokens: A leaf's token; -1 inside.
-        left: Each node's left child, a row; -1 for a leaf.
-        right: The right one.
-        roots: Each tree's root, (num_trees,), a row.
-    """
-
-    labels: Indices
-    tokens: Indices
-    left: Indices
-    right: Indices
-    roots: Indices
+    rows: Tensor
+    leaf_rows: Tensor
+    children: Tensor
+    num_leaves: list[int]
+    num_inner: list[int]
 
     @classmethod
-    def of(cls, trees: Sequence[Tree], vocabulary: Mapping[str, int], *, unknown: int) -> Forest:
-        """Indexes trees.
-
-        Args:
-            trees: At least one.
-            vocabulary: Tokens by word.
-            unknown: The token of any other word.
-        """
-        sizes = np.array([len(tree.labels) for tree in trees])
-        ends = sizes.cumsum()
-        starts = np.repeat(ends - sizes, sizes)
-        left, right = (
-            np.fromiter((child for tree in trees for child in getattr(tree, side)), np.int64)
-            for side in ("left", "right")
-        )
-        words = (word for tree in trees for word in tree.words)
-        return cls(
-            labels=np.fromiter((label for tree in trees for label in tree.labels), np.int64),
-            tokens=np.fromiter((-1 if word is None else vocabulary.get(word, unknown) for word in words), np.int64),
-            left=np.where(left == NO_CHILD, NO_CHILD, left + starts),
-            right=np.where(right == NO_CHILD, NO_CHILD, right + starts),
-            roots=ends - 1,
-        )
-
-    def __len__(self) -> int:
-        """Number of trees."""
-        return len(self.roots)
-
-    def batch(self, trees: Sequence[int] | Indices | slice = slice(None)) -> TreeBatch:
-        """The batch of some trees, by number and in that order; of all, if none are named.
-
-        Raises:
-            UsageError: There is no tree.
-        """
-        level = self.roots[trees]
-        if not len(level):
-            raise UsageError("a batch has at least one tree.", where="trees")
-        levels, places, leaf_sizes = [], [], []
-        while len(level):
-            is_leaf = self.left[level] == NO_CHILD
-            num_leaves = int(is_leaf.sum())
-            levels.append(level)
-            places.append(np.where(is_leaf, is_leaf.cumsum(), num_leaves + (~is_leaf).cumsum()) - 1)
-            leaf_sizes.append(num_leaves)
-            inner = level[~is_leaf]
-            level = np.concatenate([self.left[inner], self.right[inner]])
-        nodes = np.concatenate(levels)
-        tokens = self.tokens[nodes]
-        return TreeBatch(
-            labels=torch.from_numpy(self.labels[nodes]),
-            tokens=torch.from_numpy(tokens[self.left[nodes] == NO_CHILD]),
-            places=torch.from_numpy(np.concatenate(places)),
-            level_sizes=tuple(map(len, levels)),
-            leaf_sizes=tuple(leaf_sizes),
-        )
+    def of(cls, inputs: Tensor) -> Levels:
+        """Finds the levels of trees (N, M, 3), without a loop over nodes or levels. Reading their sizes waits once."""
+        num_trees, num_nodes, _ = inputs.shape
+        token, to_left, to_right = inputs.reshape(-1, 3).unbind(1)
+        num_rows = num_trees * num_nodes
+        rows = torch.arange(num_rows, device=inputs.device)
+        is_inner = to_left > 0
+        left, right = rows + to_left, rows + to_right
+        # Pointer jumping (Wyllie 1979): after k rounds each node has counted 2^k of its ancestors. The last row is for
+        # the children that leaves don't have.
+        above = torch.arange(num_rows + 1, device=inputs.device)
+        for child in (left, right):
+            above.index_copy_(0, torch.where(is_inner, child, num_rows), rows)
+        above = above[:-1]
+        depth = (above != rows).long()
+        for _ in range((num_nodes - 1).bit_length()):
+            depth = depth + depth.index_select(0, above)
+            above = above.index_select(0, above)
+        kind = torch.where(is_inner | (token > 0), 2 * depth + is_inner, 2 * num_nodes)
+        order = kind.argsort(stable=True)
+        counts = kind.bincount(minlength=2 * num_nodes)[: 2 * num_nodes].reshape(-1, 2)
+        num_leaves, num_inner = counts.T.tolist()  # the only wait
+        height = sum(map(bool, map(sum, zip(num_leaves, num_inner, strict=True))))
+        num_leaves, num_inner = num_leaves[:height], num_inner[:height]
+        starts = torch.nn.functional.pad(counts.sum(1).cumsum(0), (1, 0))
+        place = torch.empty_like(rows).index_copy_(0, order, rows) - starts.index_select(0, depth)  # in its level
+        order = order[: sum(num_leaves) + sum(num_inner)]
+        blocks = order.split_with_sizes([size for pair in zip(num_leaves, num_inner, strict=True) for size in pair])
+        beside = torch.stack([left, right]).index_select(1, order).clamp_max(num_rows - 1)
+        children = place.index_select(0, beside.flatten()).reshape(2, -1)
+        return cls(order, torch.cat(blocks[::2]), children, num_leaves, num_inner)
 
 
 class _TreeNet(nn.Module):
     """What both networks share: a vector a word, a state a node, from the leaves up, and an output for every state.
 
-    A state is (n, S) and starts with what is put out, `hidden_size` numbers; S may be more.
+    A state is (n, S) and starts with what is put out, `hidden_size` numbers; S may be more. Word vectors start small,
+    N(0, 0.1^2): the states of long sentences would saturate.
     """
 
     head = "output"
+    embedding_rule = Rule("normal", {"mean": 0.0, "std": 0.1})
 
     def __init__(
         self, num_tokens: int, out_features: int, *, embedding_dim: int, hidden_size: int, dropout: float
@@ -210,30 +93,53 @@ class _TreeNet(nn.Module):
         """States of nodes from those of their children: (n, S), (n, S) -> (n, S)."""
         raise NotImplementedError
 
-    def states(self, trees: TreeBatch) -> Tensor:
-        """The state of every node, (num_nodes, S), in the order of the batch's rows."""
-        leaves = self.leaves(self.embedding(trees.tokens))
-        levels, level = [], leaves[:0]  # below the lowest leaves is an empty level
-        for leaves_here, places in zip(
-            reversed(leaves.split_with_sizes(trees.leaf_sizes)),
-            reversed(trees.places.split_with_sizes(trees.level_sizes)),
-            strict=True,
-        ):
-            inner = self.parents(*level.tensor_split(2))
-            level = torch.cat([leaves_here, inner]).index_select(0, places)
-            levels.append(level)
-        return torch.cat(levels[::-1])
+    def states(self, levels: Levels, tokens: Tensor) -> Tensor:
+        """The state of every node, (num_nodes, S), in the order of the levels.
 
-    def forward(self, trees: TreeBatch) -> Tensor:
-        """A batch -> (num_nodes, out_features), logits of every node's label; the roots are the first rows."""
-        outputs: Tensor = self.output(self.dropout(self.states(trees)[:, : self.hidden_size]))
+        Args:
+            levels: Of the batch.
+            tokens: (N * M,) of its rows.
+        """
+        leaves = self.leaves(self.embedding(tokens.index_select(0, levels.leaf_rows)))
+        leaves_by_level = leaves.split_with_sizes(levels.num_leaves)
+        sizes = [size for pair in zip(levels.num_leaves, levels.num_inner, strict=True) for size in pair]
+        children = levels.children.split_with_sizes(sizes, dim=1)[1::2]
+        found: list[Tensor] = []
+        below = leaves[:0]
+        for here, pairs in zip(reversed(leaves_by_level), reversed(children), strict=True):
+            inner = self.parents(*below.index_select(0, pairs.flatten()).chunk(2)) if pairs.numel() else here[:0]
+            below = torch.cat([here, inner])
+            found.append(below)
+        return torch.cat(found[::-1])
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Trees (N, M, 3) -> (N, M, out_features), logits of every node's label; those past the last node mean nothing.
+
+        Args:
+            inputs: int64, a row a node, each before its children, the root first: its token, 0 inside; how many rows
+                on its left child stands, and its right one, 0 for a leaf. Rows past the last node are 0.
+        """
+        levels = Levels.of(inputs)
+        states = self.states(levels, inputs[:, :, 0].flatten())[:, : self.hidden_size]
+        placed = states.new_zeros(inputs.shape[0] * inputs.shape[1], self.hidden_size)
+        placed = placed.index_copy(0, levels.rows, states).reshape(*inputs.shape[:2], -1)
+        outputs: Tensor = self.output(self.dropout(placed))
         return outputs
+
+    @staticmethod
+    def summary_inputs(num_samples: int, input_shape: tuple[int, ...]) -> Tensor:
+        """Inputs for a summary: trees of as many nodes as there are rows, in which every left child is a leaf."""
+        num_nodes = input_shape[0] - 1 + input_shape[0] % 2
+        is_inner = (torch.arange(num_nodes) % 2 == 0) & (torch.arange(num_nodes) < num_nodes - 1)
+        rows = torch.stack([(~is_inner).long(), is_inner.long(), 2 * is_inner.long()], dim=1)
+        padded = torch.nn.functional.pad(rows, (0, 0, 0, input_shape[0] - num_nodes))
+        return padded.expand(num_samples, -1, -1)
 
 
 class RecursiveNet(_TreeNet):
     """The recursive network (Socher et al. 2011, 2013): h = tanh(W [h_left; h_right] + b), a leaf's h its word vector.
 
-    A batch of trees -> (num_nodes, out_features), one set of weights for all nodes.
+    Trees (N, M, 3) -> (N, M, out_features), one set of weights for all nodes.
 
     Args:
         num_tokens: Size of the vocabulary.
@@ -259,7 +165,7 @@ class RecursiveNet(_TreeNet):
 class TreeLSTM(_TreeNet):
     """The binary tree-LSTM (Tai et al. 2015, their N-ary form with N = 2, words at the leaves alone).
 
-    A batch of trees -> (num_nodes, out_features). Each child has a forget gate of its own that reads both children:
+    Trees (N, M, 3) -> (N, M, out_features). Each child has a forget gate of its own that reads both children:
 
         i, f_left, f_right, o = sigmoid(U [h_left; h_right] + b),   u = tanh(U_u [h_left; h_right] + b_u)
         c = i * u + f_left * c_left + f_right * c_right,   h = o * tanh(c)

@@ -75,7 +75,8 @@ def record(model: nn.Module, input_shape: tuple[int, ...], dtype: torch.dtype) -
 
     The copy lives on the meta device, where neither memory nor time is spent. Only a net whose path depends on values
     (`.item()`, lengths taken from the data) runs for real, on the CPU, on ones: every vocabulary has an entry 1, and
-    lengths counted from entries that are no padding (0) are not zero.
+    lengths counted from entries that are no padding (0) are not zero. A net whose inputs must fit together says what to
+    run on: `summary_inputs(num_samples, input_shape)`.
 
     Raises:
         UsageError: The net can't be copied, or its forward pass fails on this shape.
@@ -119,7 +120,7 @@ def _record_on(device: torch.device, model: nn.Module, input_shape: tuple[int, .
             pass  # a call that failed, and whose error the net itself caught
         calls.append(Call(call.name, module, call.input_shape, _sample_shape(output)))
 
-    batch = torch.ones((_NUM_SAMPLES, *input_shape), dtype=dtype, device=device)
+    batch = _example(model, input_shape, dtype).to(device)
     try:
         for name, module in net.named_modules():
             if "parametrizations" not in name.split("."):  # those make weights, not activations
@@ -130,6 +131,12 @@ def _record_on(device: torch.device, model: nn.Module, input_shape: tuple[int, .
     except Exception as error:  # a forward pass may raise anything
         raise _failed_call(model, open_calls, error) from error
     return Recording(net, tuple(calls), counter.get_total_flops() // _NUM_SAMPLES)
+
+
+def _example(model: nn.Module, input_shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+    make = getattr(model, "summary_inputs", None)
+    found = make(_NUM_SAMPLES, input_shape) if callable(make) else None
+    return found if isinstance(found, Tensor) else torch.ones((_NUM_SAMPLES, *input_shape), dtype=dtype)
 
 
 def _copy_onto(device: torch.device, model: nn.Module) -> nn.Module:

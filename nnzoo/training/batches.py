@@ -40,9 +40,15 @@ def boundaries(num_samples: int, batch_size: int, *, at_least_two: bool) -> list
     return list(zip(starts, [*starts[1:], num_samples], strict=True))
 
 
-def eval_batch_size(inputs: Tensor, batch_size: int) -> int:
-    """Samples an evaluation batch: many small or few large ones, by a fixed rule, since it decides the last bits."""
-    per_sample = max(1, inputs[0].numel())
+def eval_batch_size(inputs: Tensor, batch_size: int, *, classes_a_step: int = 0) -> int:
+    """Samples an evaluation batch: many small or few large ones, by a fixed rule, since it decides the last bits.
+
+    Args:
+        inputs: (N, *).
+        batch_size: At least as many.
+        classes_a_step: K where outputs are (N, T, K), which may be far larger than the inputs; else 0.
+    """
+    per_sample = max(1, inputs[0].numel(), inputs.shape[1] * classes_a_step if classes_a_step else 0)
     return max(batch_size, min(MAX_EVAL_BATCH, EVAL_NUMBERS // per_sample))
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from nnzoo.data import Preprocess
+from nnzoo.data.reader import Per
 from nnzoo.errors import UsageError
 from nnzoo.training.losses import Reads
 
@@ -23,6 +24,7 @@ class Decoder:
         task: What is predicted.
         reads: What an output unit is.
         num_classes: Classes or labels; 0 for regression.
+        per: What has an answer: each sample, each step of it, or each node of a tree.
         preprocess: Brings regression outputs back to the targets' own unit; on the outputs' device.
     """
 
@@ -30,6 +32,7 @@ class Decoder:
     reads: Reads
     num_classes: int = 0
     preprocess: Preprocess = field(default_factory=Preprocess)
+    per: Per = "sample"
 
     @property
     def threshold(self) -> float:
@@ -46,13 +49,36 @@ class Decoder:
             return targets.float().unsqueeze(1)
         return torch.nn.functional.one_hot(targets, self.num_classes).float()
 
+    def measured(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """What the metrics read: outputs (M, K) and targets of all steps, or of the roots of trees; else as they are.
+
+        Steps without a target are among them, with `NO_TARGET`.
+        """
+        if self.per == "node":
+            return self.of_roots(outputs), targets[:, 0]
+        return (outputs.flatten(0, 1), targets.flatten()) if self.per == "step" else (outputs, targets)
+
+    def of_roots(self, outputs: Tensor) -> Tensor:
+        """The outputs of trees that are answers: of (N, M, K) those of the roots (N, K), row 0; others as they are."""
+        return outputs[:, 0].contiguous() if self.per == "node" else outputs
+
+    def kept(self, outputs: Tensor) -> Tensor:
+        """What of a batch's outputs is worth keeping: (N, K); of steps (N, T, 2), class and its probability.
+
+        For T steps and a vocabulary of K symbols all outputs of a split would not fit in memory.
+        """
+        if self.per != "step":
+            return self.of_roots(outputs)
+        shares, classes = self.probabilities(outputs).max(-1)
+        return torch.stack([classes.to(shares.dtype), shares], dim=-1)
+
     def labels(self, outputs: Tensor) -> Tensor:
-        """(N, K) outputs -> (N,) class indices, or (N, K) 0 and 1 for several labels a sample."""
+        """(*, K) outputs -> (*,) class indices, or (N, K) 0 and 1 for several labels a sample."""
         if self.task == "multilabel":
             return (outputs > self.threshold).long()
-        if outputs.shape[1] == 1:
-            return (outputs[:, 0] > self.threshold).long()
-        return outputs.argmax(1)
+        if outputs.shape[-1] == 1:
+            return (outputs[..., 0] > self.threshold).long()
+        return outputs.argmax(-1)
 
     def target_labels(self, targets: Tensor) -> Tensor:
         """Encoded targets -> (N,) class indices, or (N, K) 0 and 1 for several labels a sample."""
@@ -63,7 +89,7 @@ class Decoder:
         return (targets[:, 0] > 0.5).long() if targets.shape[1] == 1 else targets.argmax(1)
 
     def probabilities(self, outputs: Tensor) -> Tensor:
-        """(N, K) outputs -> (N, num_classes); rows sum to 1 unless a sample may have several labels.
+        """(*, K) outputs -> (*, num_classes); rows sum to 1 unless a sample may have several labels.
 
         Raises:
             UsageError: The loss was a margin loss or the task is regression: there are no probabilities.
@@ -74,16 +100,16 @@ class Decoder:
         if self.reads == "log_probabilities":
             positive = outputs.exp()
         elif self.reads == "logits":
-            positive = outputs.softmax(1)
+            positive = outputs.softmax(-1)
         elif self.reads == "log_odds":
             positive = outputs.sigmoid()
         else:
             positive = outputs.clamp(0, 1)
         if self.task == "multilabel":
             return positive
-        if outputs.shape[1] == 1:
-            return torch.cat([1 - positive, positive], dim=1)
-        total = positive.sum(1, keepdim=True)
+        if outputs.shape[-1] == 1:
+            return torch.cat([1 - positive, positive], dim=-1)
+        total = positive.sum(-1, keepdim=True)
         return torch.where(total > 0, positive / total, 1 / self.num_classes)
 
     def log_probabilities(self, outputs: Tensor) -> Tensor:

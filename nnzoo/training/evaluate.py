@@ -19,7 +19,7 @@ class Evaluation:
 
     Attributes:
         metrics: "loss" and each metric.
-        outputs: (N, K) on the CPU, where they were asked for.
+        outputs: (N, K) on the CPU, where they were asked for; as `Decoder.kept` makes them.
     """
 
     metrics: dict[str, float]
@@ -66,7 +66,7 @@ def evaluate(
     """Measures a model in evaluation mode, and leaves it there.
 
     Args:
-        model: (N, *) -> (N, K).
+        model: (N, *) -> (N, K), or (N, T, K) with an answer a position.
         loss: Of outputs and encoded targets.
         split: Preprocessed inputs and encoded targets, on the model's device.
         sums: Fresh sums of the metrics asked for.
@@ -77,7 +77,8 @@ def evaluate(
     model.eval()
     total = LossSum(loss)
     kept = []
-    size = batch_size if exact else eval_batch_size(split.inputs, batch_size)
+    classes = sums.decoder.num_classes if sums.decoder.per == "step" else 0
+    size = batch_size if exact else eval_batch_size(split.inputs, batch_size, classes_a_step=classes)
     split = for_model(model, split)
     for start in range(0, len(split), size):
         rows = slice(start, start + size)
@@ -88,5 +89,5 @@ def evaluate(
         total.add(plain(value), plain(denominator(loss, targets)))
         sums.add(outputs, targets)
         if keep_outputs:
-            kept.append(outputs.cpu())
+            kept.append(sums.decoder.kept(outputs).cpu())
     return Evaluation({"loss": total.result(), **sums.result()}, torch.cat(kept) if keep_outputs else None)

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from nnzoo.data.reader import NO_TARGET
+
 Reduction = Literal["mean", "sum"]
 Reads = Literal["logits", "log_odds", "probabilities", "log_probabilities", "margins", "values"]
 """What an output unit is. Logits belong together, through softmax; log-odds stand each for itself, through sigmoid."""
@@ -19,6 +21,9 @@ Reads = Literal["logits", "log_odds", "probabilities", "log_probabilities", "mar
 
 class ClassLoss(nn.Module):
     """What the losses share whose targets are class indices (N,), or probabilities (N, K).
+
+    Cross entropy and focal loss also take outputs (N, T, K) with class indices (N, T), one a position; a position
+    without a target, `NO_TARGET`, counts nothing.
 
     Args:
         reads: What the outputs are; of probabilities the log is taken, never a second softmax.
@@ -48,14 +53,25 @@ class ClassLoss(nn.Module):
     def denominator(self, targets: Tensor) -> Tensor | int:
         """What "mean" divides by for these targets: their number, or the sum of their weights."""
         if self.class_weights is None:
-            return len(targets)
+            return len(targets) if not self.has_positions(targets) else (targets != NO_TARGET).sum()
+        if self.has_positions(targets):
+            return (self.class_weights[targets.clamp_min(0)] * (targets != NO_TARGET)).sum()
         return (targets @ self.class_weights if targets.ndim > 1 else self.class_weights[targets]).sum()
+
+    @staticmethod
+    def has_positions(targets: Tensor) -> bool:
+        """Whether the targets (N, T) are class indices of positions."""
+        return targets.ndim == 2 and not targets.is_floating_point()
 
     def reduce(self, each: Tensor, targets: Tensor) -> Tensor:
         """(N, K) what each class would add if it were the target, reduced to a scalar."""
         if self.class_weights is not None:
             each = each * self.class_weights
-        total = (each * targets if targets.ndim > 1 else each.gather(1, targets.unsqueeze(1))).sum()
+        if self.has_positions(targets):
+            own = each.flatten(0, 1).gather(1, targets.clamp_min(0).reshape(-1, 1))
+            total = own.masked_fill(targets.reshape(-1, 1) == NO_TARGET, 0).sum()
+        else:
+            total = (each * targets if targets.ndim > 1 else each.gather(1, targets.unsqueeze(1))).sum()
         return total / self.denominator(targets) if self.reduction == "mean" else total
 
 
@@ -82,12 +98,14 @@ class CrossEntropyLoss(ClassLoss):
 
     def forward(self, outputs: Tensor, targets: Tensor) -> Tensor:
         weighted_mean = self.reduction == "mean" and self.class_weights is not None
+        has_positions = self.has_positions(targets)
         value = F.cross_entropy(
-            self.logits(outputs),
-            targets,
+            self.logits(outputs.flatten(0, 1) if has_positions else outputs),
+            targets.flatten() if has_positions else targets,
             self.class_weights,
             reduction="sum" if weighted_mean else self.reduction,
             label_smoothing=self.label_smoothing,
+            ignore_index=NO_TARGET,
         )
         return value / self.denominator(targets) if weighted_mean else value
 
@@ -121,7 +139,7 @@ class FocalLoss(ClassLoss):
         self.gamma = gamma
 
     def forward(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        log_p = self.logits(outputs).log_softmax(1)
+        log_p = self.logits(outputs).log_softmax(-1)
         # Below gamma 1 the power has an infinite slope at 0.
         rest = (-log_p.expm1()).clamp_min(torch.finfo(log_p.dtype).eps)
         return self.reduce(-rest.pow(self.gamma) * log_p, targets)

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nnzoo.data.reader import NO_TARGET
 from nnzoo.training.decoding import Decoder
 
 # Kept outputs become sums when they are this many numbers: a few large operations in place of many small ones.
@@ -43,9 +44,13 @@ class MetricSums:
         self._num_kept = 0
 
     def add(self, outputs: Tensor, targets: Tensor) -> None:
-        """Adds a batch: outputs (N, K) and the encoded targets. Neither may be changed afterwards."""
+        """Adds a batch: outputs (N, K), with an answer a position (N, T, K), and the encoded targets.
+
+        Neither may be changed afterwards.
+        """
         if not self.names:
             return
+        outputs, targets = self.decoder.measured(outputs, targets)
         self._kept.append((outputs, targets))
         self._num_kept += outputs.numel()
         if self._num_kept >= MAX_KEPT:
@@ -80,7 +85,12 @@ class MetricSums:
 
     def _labels(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
         predicted, actual = self.decoder.labels(outputs), self.decoder.target_labels(targets)
+        if self.decoder.per == "step":
+            # What has no target is no class: it is masked, since selecting would wait for the device.
+            predicted = predicted.where(actual != NO_TARGET, NO_TARGET - 1)
         sums = {"right": (predicted == actual).sum()}
+        if self.decoder.per == "step":
+            sums["positions"] = (actual != NO_TARGET).sum()
         if PER_CLASS & {*self.names}:
             if self.decoder.task == "classification":
                 # One column a class, compared: bincount would wait for the device to learn the largest index.
@@ -92,7 +102,8 @@ class MetricSums:
             sums["top5"] = _among_the_top(outputs, self.decoder.target_labels(targets), 5).sum()
         if "perplexity" in self.names:
             log_p = self.decoder.log_probabilities(outputs)
-            surprise = -log_p.gather(1, self.decoder.target_labels(targets).unsqueeze(1))
+            labels = self.decoder.target_labels(targets).unsqueeze(1)
+            surprise = -log_p.gather(1, labels.clamp_min(0)).masked_fill(labels == NO_TARGET, 0)
             sums["surprise"] = surprise.to(precise(outputs)).sum()
         return sums
 
@@ -139,6 +150,8 @@ class MetricSums:
 
     def _auroc(self, scores: Tensor, truth: Tensor) -> Tensor:
         if self.decoder.task == "classification":
+            if self.decoder.per == "step":
+                scores, truth = scores[truth != NO_TARGET], truth[truth != NO_TARGET]
             binary = self.decoder.num_classes == 2
             classes = torch.ones(1) if binary else torch.arange(self.decoder.num_classes)
             truth = truth.unsqueeze(1) == classes
@@ -146,14 +159,15 @@ class MetricSums:
 
     def _of_labels(self, sums: dict[str, Tensor]) -> dict[str, Tensor]:
         labels = self.decoder.num_classes if self.decoder.task == "multilabel" else 1
-        found = {"accuracy": sums["right"] / (self.count * labels)}
+        count = sums.get("positions", torch.tensor(self.count))
+        found = {"accuracy": sums["right"] / (count * labels)}
         if PER_CLASS & {*self.names}:
             found |= self._per_class(sums)
         if "top5_accuracy" in self.names:
-            found["top5_accuracy"] = sums["top5"] / self.count
+            found["top5_accuracy"] = sums["top5"] / count
         if "perplexity" in self.names:
             # exp of more than 709 is infinite, which JSON can not say.
-            found["perplexity"] = (sums["surprise"] / self.count).clamp_max(709).exp()
+            found["perplexity"] = (sums["surprise"] / count).clamp_max(709).exp()
         return found
 
     def _per_class(self, sums: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -251,11 +265,11 @@ def auroc(scores: Tensor, truth: Tensor) -> Tensor:
 
 def _among_the_top(outputs: Tensor, labels: Tensor, count: int) -> Tensor:
     """(N,) whether fewer than `count` classes come before the true one; of equal ones the later class comes first."""
-    own = outputs.gather(1, labels.unsqueeze(1))
+    own = outputs.gather(1, labels.clamp_min(0).unsqueeze(1))
     later = torch.arange(outputs.shape[1], device=outputs.device) > labels.unsqueeze(1)
     before = (outputs > own) | ((outputs == own) & later)
     # Nothing comes before NaN.
-    return (before.sum(1) < count) & ~own[:, 0].isnan()
+    return (before.sum(1) < count) & ~own[:, 0].isnan() & (labels != NO_TARGET)
 
 
 def precise(outputs: Tensor) -> torch.dtype:

@@ -17,10 +17,22 @@ REQUIRED: dict[str, dict[str, Any]] = {
     "cnn": {"blocks": [{"conv": {"out_channels": 2, "kernel_size": [3, 2]}}, {"global_pool": "avg"}]},
     "torchvision": {"arch": "resnet18"},
     "arrays": {"path": "x.npz", "val_path": "folder with blanks/v: 1.npz"},
+    "csv": {"path": "x.csv", "target": [4, "no"], "missing": ["", -1], "replace": {"<=50K.": "<=50K", "1": 2}},
+    "text": {"path": "t.csv", "target": 0, "delimiter": "\t", "header": False, "test_path": "*/t[0-9].csv"},
+    "series": {
+        "path": "s.csv",
+        "target": ["a", 3],
+        "time": "t",
+        "categorical": "c",
+        "missing": ["", -1],
+        "replace": {"t": 0},
+    },
     "image_folder": {"path": "photos", "size": [24, 32]},
     "random_crop": {"padding": [2, 3]},
     "rotation": {"degrees": 15},
     "color_jitter": {"brightness": 0.2},
+    "language": {"path": "x.txt"},
+    "trees": {"path": "x.txt"},
     "constant-init": {"val": 0.5},
     "values": {"values": [[1, 2.5e-7], [3, -4e20]]},
     "step": {"step_size": 3},
@@ -58,8 +70,14 @@ def named(kind: str, name: str) -> dict[str, Any]:
         words[SECTIONS[kind]] = section
     if kind == "models" and "features" not in listed(model.ModelSection)[name].layouts:  # type: ignore[attr-defined]
         words["data"] = {"name": "random", "shape": [3, 64, 64]}
+    if name in ("recursive", "tree_lstm"):
+        words["data"] = {"name": "trees", "path": "x.txt"}
+    if kind == "data" and name in ("trees", "language"):
+        words["model"] = "recursive" if name == "trees" else "rnn"
     if name in ("mse", "l1", "mae", "huber", "smooth_l1"):
         words["data"] = "sine"
+    if name == "text":
+        words["model"] = "rnn"
     return words
 
 

@@ -14,6 +14,7 @@ from nnzoo.errors import ConfigError
 
 BASE = "data: iris, model: mlp"
 FILE = "data: {name: arrays, path: x.npz}"
+CSV = "data: {name: csv, path: x.csv, target: %s}"
 
 
 def words(text: str) -> dict[str, Any]:
@@ -38,6 +39,15 @@ BROKEN = [
     ),
     ("data.shape", "data: {name: random, shape: []}", "data: {name: random, shape: [1]}"),
     ("data.shape", "data: {name: random, shape: [1, 2, 3, 4]}", "data: {name: random, shape: [1, 2, 3]}"),
+    ("data.split.group", "data: {name: iris, split: {group: who}}", CSV % "y, split: {group: who}"),
+    ("data.target", CSV % "[a, b], task: classification", CSV % "[a, b], task: multilabel"),
+    ("data.target", CSV % "[a, a]", CSV % "[a, b]"),
+    ("data.features", CSV % "y, features: [x, y]", CSV % "y, features: [x]"),
+    ("data.ignore", CSV % "4, ignore: ['4']", CSV % "4, ignore: [3]"),
+    ("data.categorical", CSV % "y, categorical: [y]", CSV % "y, categorical: [x], features: [x]"),
+    ("data.names", CSV % "y, names: [x, y, x]", CSV % "y, names: [x, y]"),
+    ("data.sequence_id", CSV % "y, sequence_id: y", CSV % "y, sequence_id: id"),
+    ("loss", CSV % "y, task: regression" + ", loss: hinge", CSV % "y" + ", loss: hinge"),
     ("preprocess.zca", "preprocess: {pca: {n_components: 2}, zca: true}", "preprocess: {zca: true}"),
     ("preprocess.pca.n_components", "preprocess: {pca: {n_components: 5}}", "preprocess: {pca: {n_components: 4}}"),
     (

@@ -195,3 +195,76 @@ def test_division_that_leaves_nothing_is_refused(
 ) -> None:
     with pytest.raises(DataError, match=message.replace("'c., 'c.", "'c[0-3]', 'c[0-3]'")):
         divide(_of_sizes(sizes), Division(val=val, test=test, stratify=stratify, seed=0))
+
+
+group_sizes = st.lists(st.integers(1, 12), min_size=6, max_size=30)
+
+
+@given(group_sizes, st.integers(2, 3), st.booleans(), st.integers(0, 3))
+def test_groups_stay_whole_and_shares_are_nearly_met(
+    sizes: list[int], num_classes: int, stratify: bool, seed: int
+) -> None:
+    groups = torch.arange(len(sizes)).repeat_interleave(torch.tensor(sizes))
+    total = len(groups)
+    classes = torch.arange(total) % num_classes
+    names = [f"c{index}" for index in range(num_classes)]
+    division = Division(val=0.2, test=0.2, stratify=stratify, seed=seed)
+    try:
+        rows = division.rows(total, classes=classes, class_names=names, groups=groups)
+    except DataError:
+        assume(False)
+    assert torch.cat(list(rows.values())).sort().values.tolist() == list(range(total))
+    assert all(part.tolist() == sorted(part.tolist()) for part in rows.values())
+    owners = [set(groups[part].tolist()) for part in rows.values()]
+    assert sum(map(len, owners)) == len(sizes)
+    for name in ("val", "test"):
+        assert abs(len(rows[name]) - 0.2 * total) <= max(sizes) + 1
+
+
+def test_groups_of_one_class_each_are_stratified() -> None:
+    classes = torch.tensor([0] * 300 + [1] * 100)
+    groups = torch.arange(400) // 5
+    for seed in range(5):
+        rows = Division(val=0.25, test=0.25, seed=seed).rows(
+            400, classes=classes, class_names=["a", "b"], groups=groups
+        )
+        counts = {name: classes[part].bincount().tolist() for name, part in rows.items()}
+        assert counts == {"val": [75, 25], "test": [75, 25], "train": [150, 50]}
+
+
+def test_seed_decides_on_groups() -> None:
+    groups = torch.arange(100) // 4
+    first, again, other = (Division(seed=seed).rows(100, groups=groups)["val"].tolist() for seed in (0, 0, 1))
+    assert first == again != other
+
+
+def test_too_few_groups_are_refused() -> None:
+    with pytest.raises(
+        DataError, match=r"group: .* would have no samples: there are too few groups \(got 2 for 3 parts\)"
+    ):
+        Division(val=0.2, test=0.2).rows(40, groups=torch.arange(40) // 20)
+
+
+def test_equal_samples_are_dropped_before_dividing() -> None:
+    inputs = torch.tensor([[1.0, 0.0], [1.0, -0.0], [1.0, 0.0], [2.0, 0.0], [2.0, 0.0]])
+    targets = torch.tensor([0, 0, 1, 1, 1])
+    dataset = Dataset({"train": Split(inputs, targets)}, task="classification", layout="features", classes=("a", "b"))
+    kept = divide(dataset, Division(val=0, test=0, deduplicate=True))
+    assert kept.train.rows is not None
+    assert kept.train.rows.tolist() == [0, 2, 3]
+    assert kept.notes == ("deduplicate: dropped 2 of 5 samples, each equal to an earlier one",)
+    assert divide(dataset, Division(val=0, test=0)).train is dataset.train
+
+
+def test_sequences_of_other_lengths_are_not_equal() -> None:
+    split = Split(torch.zeros(3, 2, 1), torch.zeros(3, dtype=torch.int64), torch.tensor([1, 2, 1]))
+    dataset = Dataset({"train": split}, task="classification", layout="sequence", classes=("a",))
+    assert len(divide(dataset, Division(val=0, test=0, deduplicate=True)).train) == 2
+
+
+def test_no_equal_sample_is_in_two_parts() -> None:
+    twice = _of_sizes([40, 40])
+    both = twice.train.take(torch.arange(80).repeat(2))
+    divided = divide(dataclasses.replace(twice, splits={"train": both}), Division(val=0.2, test=0.2, deduplicate=True))
+    assert {name: len(split) for name, split in divided.splits.items()} == {"train": 48, "val": 16, "test": 16}
+    assert len({row for name in divided.splits for row in _rows(divided, name)}) == 80

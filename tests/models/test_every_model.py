@@ -141,7 +141,9 @@ def test_what_it_can_not_read_is_refused_by_the_words(name: str, member: Any) ->
                 load_config(config)
 
 
-@pytest.mark.parametrize("name", [name for name in MODELS if name not in ("perceptron", "linear")])
+@pytest.mark.parametrize(
+    "name", [name for name in MODELS if name not in ("perceptron", "linear", "recursive", "tree_lstm")]
+)
 def test_the_backbone_can_be_frozen(name: str) -> None:
     shape = [3, 64, 64] if "image" in MODELS[name].layouts else [5]
     config = {"data": {"name": "random", "shape": shape}, "model": section(name, freeze="backbone")}

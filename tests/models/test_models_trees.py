@@ -3,17 +3,20 @@
 import math
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from nnzoo.errors import UsageError
-from nnzoo.models.trees import Forest, RecursiveNet, Tree, TreeBatch, TreeLSTM, parse_tree
+from nnzoo.data.trees import Tree, TreeReader, parse_tree
+from nnzoo.data.vocabulary import Vocabulary
+from nnzoo.models import initialize, plan
+from nnzoo.models.initializers import Rule
+from nnzoo.models.trees import Levels, RecursiveNet, TreeLSTM
 
-VOCABULARY = {"It": 1, "'s": 2, "fun": 3}
+VOCABULARY = {"unknown": 1, "It": 2, "'s": 3, "fun": 4}
+READER = TreeReader(labels=5, vocabulary=Vocabulary(tokenizer="word", lowercase=False, symbols=("It", "'s", "fun")))
 NETS = [pytest.param(RecursiveNet, id="recursive"), pytest.param(TreeLSTM, id="tree_lstm")]
 
 Nested = str | tuple["Nested", "Nested"]
@@ -29,13 +32,14 @@ def write(nested: Any, label: int = 0) -> str:
     return f"({label} {write(nested[0], 2 * label + 1)} {write(nested[1], 2 * label + 2)})"
 
 
-def forest(*nested: Any) -> Forest:
-    return Forest.of([parse_tree(write(tree)) for tree in nested], VOCABULARY, unknown=0)
+def rows(*nested: Any) -> Tensor:
+    """Trees as inputs."""
+    return READER.encode([parse_tree(write(tree)) for tree in nested])
 
 
 def make(kind: type[RecursiveNet] | type[TreeLSTM], **config: Any) -> RecursiveNet | TreeLSTM:
     torch.manual_seed(0)
-    return kind(4, 3, **{"hidden_size": 2, **config}).double()
+    return kind(5, 3, **{"hidden_size": 2, **config}).double()
 
 
 def node_after_node(net: RecursiveNet | TreeLSTM, nested: Any, label: int = 0) -> dict[int, Tensor]:
@@ -43,7 +47,7 @@ def node_after_node(net: RecursiveNet | TreeLSTM, nested: Any, label: int = 0) -
     weights = dict(net.named_parameters())
     composed: dict[int, Tensor] = {}
     if isinstance(nested, str):
-        state = weights["embedding.weight"][VOCABULARY.get(nested, 0)]
+        state = weights["embedding.weight"][VOCABULARY[nested]]
         if isinstance(net, TreeLSTM):
             i, o, u = (weights["read.weight"] @ state + weights["read.bias"]).chunk(3)
             c = i.sigmoid() * u.tanh()
@@ -64,24 +68,26 @@ def node_after_node(net: RecursiveNet | TreeLSTM, nested: Any, label: int = 0) -
     return {**composed, label: output, -1: state}
 
 
-def by_label(batch: TreeBatch, outputs: Tensor) -> dict[int, Tensor]:
-    """Of a batch of one tree."""
-    return dict(zip(batch.labels.tolist(), outputs, strict=True))
+def labels(nested: Any, label: int = 0) -> list[int]:
+    """The labels that `write` gives, each node before its children."""
+    if isinstance(nested, str):
+        return [label]
+    return [label, *labels(nested[0], 2 * label + 1), *labels(nested[1], 2 * label + 2)]
 
 
-def test_a_tree_is_its_nodes_children_first() -> None:
+def test_a_tree_is_its_nodes_each_before_its_children() -> None:
     assert parse_tree("(3 (2 It) (4 (2 's) (4 fun)))\n") == Tree(
-        labels=(2, 2, 4, 4, 3),
-        words=("It", "'s", "fun", None, None),
-        left=(-1, -1, -1, 1, 0),
-        right=(-1, -1, -1, 2, 3),
+        labels=(3, 2, 4, 2, 4),
+        words=(None, "It", None, "'s", "fun"),
+        left=(1, 0, 1, 0, 0),
+        right=(2, 0, 2, 0, 0),
     )
-    assert parse_tree(" ( 12\tword ) ") == Tree((12,), ("word",), (-1,), (-1,))
+    assert parse_tree(" ( 12\tword ) ") == Tree((12,), ("word",), (0,), (0,))
     assert parse_tree("(3(2 It)(4 fun))") == parse_tree("(3 (2 It)\n(4 fun))")
 
 
 def test_words_keep_what_is_no_blank() -> None:
-    assert parse_tree("(2 (2 8\u00a01\\/2) (2 -LRB-))").words == ("8\u00a01\\/2", "-LRB-", None)
+    assert parse_tree("(2 (2 8\u00a01\\/2) (2 -LRB-))").words == (None, "8\u00a01\\/2", "-LRB-")
 
 
 @pytest.mark.parametrize(
@@ -117,38 +123,34 @@ def test_malformed_trees_say_where(text: str, message: str) -> None:
 def test_a_deep_tree_needs_no_deep_stack() -> None:
     depth = 5_000
     tree = parse_tree("(1 (0 fun) " * depth + "(0 It)" + ")" * depth)
-    batch = Forest.of([tree], VOCABULARY, unknown=0).batch()
-    assert len(batch.level_sizes) == depth + 1
-    assert make(RecursiveNet)(batch).shape == (2 * depth + 1, 3)
+    inputs = READER.encode([tree])
+    assert len(Levels.of(inputs).num_leaves) == depth + 1
+    assert make(RecursiveNet)(inputs).shape == (1, 2 * depth + 1, 3)
 
 
 def test_a_batch_is_in_levels_from_the_roots_down() -> None:
-    batch = forest(("It", ("'s", "fun")), "unknown", (("It", "It"), "fun")).batch()
-    assert len(batch) == 3
-    assert batch.level_sizes == (3, 4, 4)
-    assert batch.leaf_sizes == (1, 2, 4)
-    # Below the roots: the left children of the two inner ones, then the right ones; two of these four have children.
-    assert batch.labels.tolist() == [0, 0, 0, 1, 1, 2, 2, 3, 5, 4, 6]
-    assert batch.tokens.tolist() == [0, 1, 3, 1, 2, 1, 3]
-    assert batch.places.tolist() == [1, 0, 2, 0, 2, 3, 1, 0, 1, 2, 3]
+    levels = Levels.of(rows(("It", ("'s", "fun")), "unknown", (("It", "It"), "fun")))
+    assert (levels.num_leaves, levels.num_inner) == ([1, 2, 4], [2, 2, 0])
+    # Trees of five rows each: the leaf among the roots, then those with children; and so on.
+    assert levels.rows.tolist() == [5, 0, 10, 1, 14, 2, 11, 3, 4, 12, 13]
+    assert levels.leaf_rows.tolist() == [5, 1, 14, 3, 4, 12, 13]
+    assert levels.children[:, [1, 2, 5, 6]].tolist() == [[0, 3, 0, 2], [2, 1, 1, 3]]
 
 
 @pytest.mark.parametrize("kind", NETS)
 @given(nested=st.lists(NESTED, min_size=1, max_size=4))
 @settings(max_examples=30, deadline=None, derandomize=True)
 def test_levels_give_what_node_after_node_would(kind: Any, nested: list[Any]) -> None:
-    net, trees = make(kind), forest(*nested)
-    batch = trees.batch()
-    outputs, slow = net(batch), [node_after_node(net, tree) for tree in nested]
-    torch.testing.assert_close(outputs[: len(nested)], torch.stack([tree[0] for tree in slow]))
-    for number, expected in enumerate(slow):
-        alone = trees.batch([number])
-        for label, output in by_label(alone, net(alone)).items():
-            torch.testing.assert_close(output, expected[label])
+    net, inputs = make(kind), rows(*nested)
+    outputs, slow = net(inputs), [node_after_node(net, tree) for tree in nested]
+    weights = torch.zeros(inputs.shape[:2], dtype=torch.float64)
+    for number, (tree, expected) in enumerate(zip(nested, slow, strict=True)):
+        for row, label in enumerate(labels(tree)):
+            torch.testing.assert_close(outputs[number, row], expected[label])
+            weights[number, row] = math.cos(label)
     # Gradients, through weights that differ from node to node.
     parameters = list(net.parameters())
-    weights = torch.cos(batch.labels.double()).unsqueeze(1)
-    fast = torch.autograd.grad((outputs.square() * weights).sum(), parameters, materialize_grads=True)
+    fast = torch.autograd.grad((outputs.square().sum(2) * weights).sum(), parameters, materialize_grads=True)
     total = sum(
         output.square().sum() * math.cos(label) for tree in slow for label, output in tree.items() if label != -1
     )
@@ -159,11 +161,11 @@ def test_levels_give_what_node_after_node_would(kind: Any, nested: list[Any]) ->
 
 @pytest.mark.parametrize("kind", NETS)
 def test_gradients_are_those_of_finite_differences(kind: Any) -> None:
-    net, batch = make(kind), forest(("It", ("'s", "fun")), "fun").batch()
+    net, inputs = make(kind), rows(("It", ("'s", "fun")), "fun")
     names, parameters = zip(*net.named_parameters(), strict=True)
 
     def outputs(*values: Tensor) -> Any:
-        return torch.func.functional_call(net, dict(zip(names, values, strict=True)), (batch,))
+        return torch.func.functional_call(net, dict(zip(names, values, strict=True)), (inputs,))
 
     assert torch.autograd.gradcheck(outputs, parameters)
 
@@ -171,14 +173,12 @@ def test_gradients_are_those_of_finite_differences(kind: Any) -> None:
 @pytest.mark.parametrize("kind", NETS)
 def test_a_tree_does_not_depend_on_its_batch(kind: Any) -> None:
     net = make(kind)
-    trees = forest(("It", ("'s", "fun")), "fun", (("It", "It"), "fun"), ("fun", "It"))
-    roots = net(trees.batch())[:4]
-    for numbers in ([2], [3, 0], [1, 1, 2], np.array([2, 3])):
-        batch = trees.batch(numbers)
-        torch.testing.assert_close(net(batch)[: len(batch)], roots[numbers])
-    assert len(trees) == 4
-    with pytest.raises(UsageError, match="at least one tree"):
-        trees.batch([])
+    inputs = rows(("It", ("'s", "fun")), "fun", (("It", "It"), "fun"), ("fun", "It"))
+    roots = net(inputs)[:, 0]
+    for numbers in ([2], [3, 0], [1, 1, 2]):
+        torch.testing.assert_close(net(inputs[numbers])[:, 0], roots[numbers])
+    wider = torch.nn.functional.pad(inputs, (0, 0, 0, 4))
+    torch.testing.assert_close(net(wider)[:, 0], roots)
 
 
 @pytest.mark.parametrize(
@@ -195,11 +195,11 @@ def test_parameter_counts(net: nn.Module, expected: int) -> None:
 
 @pytest.mark.parametrize("kind", NETS)
 def test_gradients_reach_every_parameter_and_weights_travel(kind: Any) -> None:
-    net, batch = make(kind), forest(("It", ("'s", "fun"))).batch()
+    net, batch = make(kind), rows(("It", ("'s", "fun")))
     net(batch).square().sum().backward()
     assert all(parameter.grad is not None and parameter.grad.any() for parameter in net.parameters())
     torch.manual_seed(1)
-    other = kind(4, 3, hidden_size=2).double()
+    other = kind(5, 3, hidden_size=2).double()
     assert not other(batch).equal(net(batch))
     other.load_state_dict(net.state_dict())
     assert other(batch).equal(net(batch))
@@ -208,29 +208,14 @@ def test_gradients_reach_every_parameter_and_weights_travel(kind: Any) -> None:
 @pytest.mark.parametrize("kind", NETS)
 def test_dropout_is_before_the_output_alone(kind: Any) -> None:
     net, plain = make(kind, dropout=1.0), make(kind)
-    batch = forest(("It", ("'s", "fun"))).batch()
-    assert net.train()(batch).equal(net.state_dict()["output.linear.bias"].expand(5, -1))
-    assert net.states(batch).equal(plain.states(batch))
-    assert net.eval()(batch).equal(plain(batch))
+    inputs = rows(("It", ("'s", "fun")))
+    levels, tokens = Levels.of(inputs), inputs[:, :, 0].flatten()
+    assert net.train()(inputs).equal(net.state_dict()["output.linear.bias"].expand(1, 5, -1))
+    assert net.states(levels, tokens).equal(plain.states(levels, tokens))
+    assert net.eval()(inputs).equal(plain(inputs))
 
 
-def test_a_network_learns_what_only_the_whole_tree_tells() -> None:
-    """The label is that of the parts if both agree, which no single word and no sum of words says."""
-    texts = [f"({int(a == b)} (0 {a}) (0 {b}))" for a in ("It", "fun") for b in ("It", "fun")]
-    batch = Forest.of([parse_tree(text) for text in texts], VOCABULARY, unknown=0).batch()
-    torch.manual_seed(0)
-    net = RecursiveNet(4, 2, hidden_size=8)
-    optimizer = torch.optim.Adam(net.parameters(), lr=0.05)
-    for _ in range(200):
-        loss = nn.CrossEntropyLoss()(net(batch), batch.labels)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    assert net(batch).argmax(1).equal(batch.labels)
-
-
-def test_a_batch_moves() -> None:
-    batch = forest(("It", "fun")).batch()
-    moved = batch.to("meta")
-    assert {moved.labels.device.type, moved.tokens.device.type, moved.places.device.type} == {"meta"}
-    assert moved.level_sizes == batch.level_sizes
+def test_word_vectors_start_small() -> None:
+    net = RecursiveNet(5000, 2)
+    initialize(plan(net, Rule("auto")))
+    assert float(net.embedding.weight.detach().std()) == pytest.approx(0.1, rel=0.02)

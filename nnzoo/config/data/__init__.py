@@ -9,18 +9,27 @@ from nnzoo.config.data.arrays import Arrays
 from nnzoo.config.data.base import PATH_FIELDS, Files, Source, Split
 from nnzoo.config.data.bundled import BreastCancer, Diabetes, Digits, Iris, Wine
 from nnzoo.config.data.images import Cifar10, Cifar100, FashionMnist, ImageFolder, Kmnist, Mnist, Svhn, TorchvisionSet
+from nnzoo.config.data.language import Language
+from nnzoo.config.data.series import Series
+from nnzoo.config.data.tables import Csv
+from nnzoo.config.data.text import Text
 from nnzoo.config.data.toy import Adding, Blobs, Circles, Gate, Moons, Random, Sine, Spirals
+from nnzoo.config.data.trees import Trees
 
 __all__ = [
     "PATH_FIELDS",
     "Arrays",
+    "Csv",
     "DataSection",
     "Files",
     "Gate",
     "ImageFolder",
+    "Language",
     "Random",
+    "Series",
     "Source",
     "Split",
+    "Text",
     "TorchvisionSet",
 ]
 
@@ -44,8 +53,13 @@ DataSection = Annotated[
     | Cifar10
     | Cifar100
     | Svhn
+    | Arrays
+    | Csv
     | ImageFolder
-    | Arrays,
+    | Text
+    | Language
+    | Series
+    | Trees,
     Field(discriminator="name"),
     ByName("a data source"),
 ]

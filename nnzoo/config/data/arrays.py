@@ -18,7 +18,9 @@ class Arrays(Files):
     val_path: FilePath | None = Field(None, description="file or folder whose x and y are the val split")
     test_path: FilePath | None = Field(None, description="file or folder whose x and y are the test split")
     task: Literal["auto", "classification", "multilabel", "regression"] = Field(
-        "auto", description="auto: integer or text y are classes, float y is regression"
+        "auto",
+        description="auto: integer or text y are classes, float y is regression. Classes (N, T) beside a sequence or "
+        "tokens of T steps are one a step, -100 for none",
     )
     layout: Literal["auto", "features", "sequence", "image", "tokens"] = Field(
         "auto", description="(N, F), (N, T, F), (N, C, H, W), integer (N, T); auto: by the number of axes"
@@ -31,6 +33,10 @@ class Arrays(Files):
             num_targets=0 if self.task in ("classification", "multilabel") else None,
             has_val=True if self.val_path else None,
             has_test=True if self.test_path else None,
+            per=None if self._may_have_steps() else "sample",
             normalize="none" if self.layout == "tokens" else "standardize",
             pixels=None,
         )
+
+    def _may_have_steps(self) -> bool:
+        return self.task in ("auto", "classification") and self.layout in ("auto", "sequence", "tokens")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from nnzoo.config.base import Count, Probability, Section, Seed
 from nnzoo.config.facts import Facts
@@ -16,6 +16,19 @@ PATH_FIELDS = ("path", "val_path", "test_path", "root")
 FilePath = Annotated[str, Field(min_length=1)]
 
 
+def _position(value: object) -> object:
+    if not isinstance(value, int) or isinstance(value, bool):
+        return value
+    if value < 0:
+        raise ValueError(f"expected a name, or a position from 0, got {value}.")
+    return str(value)
+
+
+COLUMN_SCHEMA = {"anyOf": [{"type": "string", "minLength": 1}, {"type": "integer", "minimum": 0}]}
+ColumnName = Annotated[str, Field(min_length=1), BeforeValidator(_position), WithJsonSchema(COLUMN_SCHEMA)]
+"""Of a table. A column without a name is called by its position, from 0."""
+
+
 class Split(Section):
     """How samples without a split of their own are divided. Shares are of the given train samples."""
 
@@ -23,10 +36,15 @@ class Split(Section):
     test: Probability = Field(0.15, description="share held out for the final measurement; 0: none")
     stratify: bool = Field(True, description="every class in proportion, where there are classes")
     seed: Seed = Field(0, description="of the division alone; the run's own seed does not touch it")
+    group: ColumnName | None = Field(None, description="of a table: rows with the same value here stay together")
+    deduplicate: bool = Field(False, description="drop all but the first of equal samples, before dividing")
 
 
 class Source(Section):
     """What every source has."""
+
+    has_columns: ClassVar[bool] = False
+    """Whether the samples come from a table whose columns can be named."""
 
     split: Split = Field(Split(), description="how the samples are divided")
 

@@ -1,0 +1,36 @@
+"""Labelled trees."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from nnzoo.config.data.base import Files
+from nnzoo.config.facts import Facts
+
+
+class Trees(Files):
+    """Binary trees in brackets, one a line, labelled 0 to 4: `(3 (2 It) (4 (2 's) (4 fun)))` (Socher et al. 2013).
+
+    Every node's label is learned. Metrics, tables and the baseline are of the roots, whose labels are the sentences'.
+    """
+
+    name: Literal["trees"]
+    labels: Literal[5, 2] = Field(
+        5,
+        description="5: very negative to very positive; 2: negative and positive, neutral nodes have no target and "
+        "sentences with a neutral root are left out",
+    )
+
+    def facts(self) -> Facts:
+        return Facts(
+            "classification",
+            "tree",
+            self.labels,
+            0,
+            has_val=True if self.val_path else self.split.val > 0,
+            has_test=True if self.test_path else self.split.test > 0,
+            normalize="none",
+            per="node",
+        )

@@ -1,0 +1,249 @@
+"""Series to forecast: rows in time order, cut into windows.
+
+A sample is a window of rows and the targets of the rows after it. It belongs to the split that all its targets lie in.
+The windows of val and test may begin before their split, in rows that are known by then; no row from which val or test
+takes a target is in a training window, as input or as target.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from nnzoo.data.dataset import Dataset, Split
+from nnzoo.data.delimited import Column, Format, name_of
+from nnzoo.data.files import find_files
+from nnzoo.data.reader import Reader, Samples, Schema
+from nnzoo.data.split import Division
+from nnzoo.data.timeline import Timeline, last_known, read_numbers
+from nnzoo.errors import DataError
+
+_TABLES = (".csv", ".tsv", ".txt", ".data")
+
+
+def load_series(
+    *,
+    path: str | Path,
+    division: Division,
+    target: tuple[Column, ...],
+    val_path: str | Path | None = None,
+    test_path: str | Path | None = None,
+    features: tuple[Column, ...] | None = None,
+    time: Column | None = None,
+    categorical: tuple[Column, ...] = (),
+    missing: tuple[str, ...] = ("",),
+    window: int = 24,
+    horizon: int = 1,
+    limit: int | None = None,
+    **form: Any,
+) -> Dataset:
+    """Read a series and cut it into windows.
+
+    Args:
+        path: A file, a folder or a pattern of delimited columns; several files are one series.
+        division: Fractions of the rows; the last ones are for test, those before for val.
+        target: The columns to forecast.
+        val_path: A series of its own, for val.
+        test_path: A series of its own, for test.
+        features: The columns of numbers to forecast from; None for the targets.
+        time: A column of numbers or dates, which rows are sorted by; None for rows in order at equal steps.
+        categorical: Columns of names to forecast from, one input for each name of the training rows.
+        missing: Cells without a value.
+        window: T, the rows that a forecast is made from.
+        horizon: H, the rows that are forecast.
+        limit: Take the first rows of each series, this many.
+        form: How the files are written: the fields of `Format`.
+
+    Returns:
+        A divided dataset of sequences (N, T, F) with targets (N, H * M), step by step, in the columns' own unit.
+
+    Raises:
+        DataError: A file, a column, a cell or a time stamp that can't be used, or rows too few for a window.
+    """
+    given = {"train": path, "val": val_path, "test": test_path}
+    files = {name: find_files(Path(each), _TABLES) for name, each in given.items() if each is not None}
+    words = Format(**form)
+    inputs = target if features is None else features
+    wanted = [*target, *inputs, *categorical, *([] if time is None else [time])]
+    found = words.found_in([file for part in files.values() for file in part], wanted)
+    reader = SeriesReader(
+        format=found.model_copy(update={"encoding": words.encoding}),
+        target=target,
+        features=inputs,
+        time=time,
+        categorical=categorical,
+        categories=(),
+        missing=missing,
+        window=window,
+        horizon=horizon,
+    )
+    series = {name: reader.series(part, limit=limit) for name, part in files.items()}
+    blocks = division.blocks(len(series["train"]), given=series)
+    past = series["train"].first(blocks["train"].stop)
+    reader = reader.model_copy(update={"categories": past.categories()})
+    past.check_values(reader.features, reader.target)
+    known = dict(zip(map(str, categorical), reader.categories, strict=True))
+    told = [line for each in series.values() for line in each.told(window, known)]
+    splits = {}
+    for name, (whole, block) in _blocks(series, blocks).items():
+        splits[name], num_left_out = reader.windows(whole, block, name)
+        if num_left_out:
+            num_windows = num_left_out + len(splits[name])
+            told.append(f"{num_left_out} of {num_windows} windows of {name} lack values and are left out")
+    return Dataset(
+        splits,
+        task="regression",
+        layout="sequence",
+        feature_names=reader.feature_names(),
+        target_names=tuple(f"{column}+{ahead}" for ahead in range(1, horizon + 1) for column in target),
+        choices={"features": inputs, "delimiter": found.delimiter, "header": found.header, "encoding": found.encoding},
+        reader=reader,
+        warnings=tuple(told),
+        divisible=False,
+    )
+
+
+class SeriesReader(Reader):
+    """Reads files with the columns of training, and cuts them into windows.
+
+    Attributes:
+        format: How files are written.
+        target: The M columns to forecast.
+        features: The columns of numbers to forecast from.
+        time: The column that rows are sorted by.
+        categorical: The columns of names to forecast from.
+        categories: The names that each of them has in the training rows.
+        missing: Cells without a value.
+        window: T.
+        horizon: H.
+    """
+
+    kind: Literal["series"] = "series"
+    format: Format
+    target: tuple[Column, ...]
+    features: tuple[Column, ...]
+    time: Column | None
+    categorical: tuple[Column, ...]
+    categories: tuple[tuple[str, ...], ...]
+    missing: tuple[str, ...]
+    window: int
+    horizon: int
+
+    def read(self, paths: Sequence[Path], schema: Schema, *, labelled: bool) -> Samples:  # noqa: ARG002
+        """Reads a series from each path: all its windows with their targets, or the last rows, to go on from.
+
+        Raises:
+            DataError: A file that can't be read, rows too few, or, to go on from, too many missing values at the end.
+        """
+        each = [self.series(find_files(path, _TABLES), labelled=labelled) for path in paths]
+        if labelled:
+            splits = [self.windows(series, slice(0, len(series)), "")[0] for series in each]
+            naive = torch.cat([split.naive for split in splits if split.naive is not None])
+            inputs = torch.cat([split.inputs for split in splits])
+            targets = torch.cat([split.targets for split in splits])
+            return Samples(inputs, range(len(inputs)), targets, naive=naive)
+        return Samples(
+            torch.stack([torch.from_numpy(self._last_window(series)) for series in each]),
+            [name for series in each for name in series.following(self.horizon)],
+            row_targets=tuple(map(str, self.target)),
+        )
+
+    def fits(self, schema: Schema) -> bool:
+        """Whether its windows and targets are those of the schema."""
+        shape = (self.window, len(self.feature_names()))
+        return shape == schema.input_shape and self.horizon * len(self.target) == len(schema.target_names)
+
+    def feature_names(self) -> tuple[str, ...]:
+        """Of the F inputs: numbers, then a name a category."""
+        pairs = zip(self.categorical, self.categories, strict=True)
+        return (*map(str, self.features), *(f"{column}={name}" for column, found in pairs for name in found))
+
+    def series(self, files: Sequence[Path], *, limit: int | None = None, labelled: bool = True) -> Timeline:
+        """The rows of files in time order; the targets too, if labelled."""
+        columns = tuple(dict.fromkeys([*self.features, *(self.target if labelled else ())]))
+        tables = [self.format.read(path, self._wanted(labelled=labelled)) for path in files]
+        cells, names, stamps, places = [], [], [], []
+        for table in tables:
+            cells.append(read_numbers(table, columns, self.missing))
+            places += [(table, row) for row in range(len(table.rows))]
+            spots = [table.position(column) for column in self.categorical]
+            names += [[row[spot] for spot in spots] for row in table.rows]
+            if self.time is not None:
+                spot = table.position(self.time)
+                stamps += [row[spot] for row in table.rows]
+        absent = set(self.missing)
+        codes = np.array([["" if cell in absent else cell for cell in row] for row in names], dtype=object)
+        series = Timeline(columns, np.concatenate(cells), codes.reshape(len(places), -1), places)
+        if self.time is not None:
+            series = series.in_time(stamps, self.time)
+        if limit is not None:
+            series = series.first(limit)
+        return series.on_grid(self.window)
+
+    def windows(self, series: Timeline, block: slice, name: str) -> tuple[Split, int]:
+        """The windows whose targets are the rows of a block, and how many of them lack values and are left out.
+
+        Raises:
+            DataError: There is none.
+        """
+        inputs, targets = self._inputs(series), series.columns_of(self.target)
+        naive = last_known(targets)
+        first = np.arange(max(block.start, self.window), block.stop - self.horizon + 1)  # (N,) rows forecast first
+        into = first[:, None] + np.arange(-self.window, 0)  # (N, T)
+        ahead = first[:, None] + np.arange(self.horizon)  # (N, H)
+        known = [np.asarray(np.isfinite(each).all(axis=1)) for each in (inputs, targets, naive)]
+        whole = known[0][into].all(axis=1) & known[1][ahead].all(axis=1) & known[2][first - 1]
+        if not whole.any():
+            of = f"{name} has" if name else "there are"
+            raise DataError(
+                f"{of} {block.stop - block.start} rows, and no window of {self.window} of them, and {self.horizon} "
+                "to forecast, without a missing value. Set a smaller `window` or `horizon`, or give more rows.",
+                where=series.where(block.start),
+            )
+        into, ahead, last = into[whole], ahead[whole], first[whole] - 1
+        split = Split(
+            torch.from_numpy(inputs[into]),
+            torch.from_numpy(targets[ahead].astype(np.float32)).flatten(1),
+            rows=torch.from_numpy(first[whole]),
+            naive=torch.from_numpy(naive[last].astype(np.float32)).repeat(1, self.horizon),
+        )
+        return split, int((~whole).sum())
+
+    def _last_window(self, series: Timeline) -> NDArray[np.float32]:
+        """(T, F), the last rows."""
+        if len(series) < self.window:
+            raise DataError(
+                f"has too few rows to forecast from (got {len(series)}; needed {self.window}).",
+                where=name_of(series.places[0][0].path),
+            )
+        inputs = self._inputs(series)[-self.window :]
+        if not np.isfinite(inputs).all():
+            column = self.feature_names()[int((~np.isfinite(inputs)).any(0).argmax())]
+            raise DataError(
+                f"more than {self.window} values in a row of '{column}' are missing at the end: there is nothing to "
+                "forecast from.",
+                where=series.where(len(series) - 1),
+            )
+        return inputs
+
+    def _inputs(self, series: Timeline) -> NDArray[np.float32]:
+        """(R, F) float32, NaN where nothing can be filled in."""
+        parts = [last_known(series.columns_of(self.features), limit=self.window)]
+        for column, found in enumerate(self.categories):
+            parts.append(series.names[:, column, None] == np.array(found, dtype=object))
+        return np.concatenate([part.astype(np.float32) for part in parts], axis=1)
+
+    def _wanted(self, *, labelled: bool) -> list[Column]:
+        stamps = [] if self.time is None else [self.time]
+        return [*(self.target if labelled else ()), *self.features, *self.categorical, *stamps]
+
+
+def _blocks(series: dict[str, Timeline], blocks: dict[str, slice]) -> dict[str, tuple[Timeline, slice]]:
+    """The rows of each split: of the series that is divided, or all of its own."""
+    own = {name: (each, slice(0, len(each))) for name, each in series.items()}
+    return {**own, **{name: (series["train"], block) for name, block in blocks.items()}}

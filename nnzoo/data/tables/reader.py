@@ -1,0 +1,126 @@
+"""Reads new tables as those of the training data were read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+
+from nnzoo.data.dataset import Split
+from nnzoo.data.reader import Reader, Schema, Task
+from nnzoo.data.reader import Samples as NewSamples
+from nnzoo.data.tables.columns import Column
+from nnzoo.data.tables.dialect import Words
+from nnzoo.data.tables.samples import Samples, as_split, as_steps, pack
+from nnzoo.data.tables.table import Table, open_table, table_of
+from nnzoo.data.tables.targets import encode_targets
+from nnzoo.errors import DataError
+
+
+class CsvReader(Reader):
+    """Reads new tables: by name, whatever the order of the columns and whatever others there are.
+
+    Attributes:
+        words: How files and cells are written.
+        columns: What features are made from.
+        target: The columns that are predicted.
+        sequence_id: The column that tells sequences apart.
+    """
+
+    kind: Literal["csv"]
+    words: Words
+    columns: tuple[Column, ...] = Field(min_length=1)
+    target: tuple[str, ...] = Field(min_length=1)
+    sequence_id: str | None
+
+    @model_validator(mode="after")
+    def _are_distinct(self) -> Self:
+        if len({column.name for column in self.columns}) != len(self.columns):
+            raise ValueError("a column stands there twice")
+        return self
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Of all columns, in the order of the features."""
+        return tuple(name for column in self.columns for name in column.feature_names)
+
+    @property
+    def column_types(self) -> dict[str, str]:
+        return {column.name: column.kind for column in self.columns}
+
+    def fits(self, schema: Schema) -> bool:
+        """Whether features and targets are those of the schema."""
+        targets = {"classification": 1, "multilabel": len(schema.classes), "regression": len(schema.target_names)}
+        layout = "features" if self.sequence_id is None else "sequence"
+        shape = schema.input_shape
+        return (
+            schema.layout == layout
+            and len(shape) == (1 if layout == "features" else 2)
+            and shape[-1] == len(self.feature_names)
+            and schema.feature_names == self.feature_names
+            and len(self.target) == targets[schema.task]
+        )
+
+    def read(self, paths: Sequence[Path], schema: Schema, *, labelled: bool) -> NewSamples:
+        """Reads files, folders and glob patterns.
+
+        A file without a header, of a table that had none, may lack its target columns.
+
+        Raises:
+            DataError: Columns are missing, or cells are not like those of the training rows.
+        """
+        known = [column.name for column in self.columns]
+        shorter = () if labelled else self.target
+        table = open_table(paths, self.words, known, shorter, needed=self._needed(labelled=labelled))
+        return self._read(table, schema, labelled=labelled)
+
+    def from_rows(self, raw: object, schema: Schema) -> NewSamples | None:
+        table = table_of(raw, self.words)
+        return None if table is None else self._read(table, schema, labelled=False)
+
+    def split(self, table: Table, task: Task, classes: tuple[str, ...], limit: int | None) -> Split:
+        """The first samples of a labelled table; sequences are as long as the longest of them.
+
+        Raises:
+            DataError: As of `read`.
+        """
+        values, samples = self._values(table, labelled=True)
+        if limit is not None:
+            samples = samples.take(np.arange(min(limit, len(samples))))
+        targets = encode_targets(list(table.read(self.target)), samples.last_rows, task, classes)
+        return as_split(pack(self.columns, values, [samples])[0], samples, targets)
+
+    def _read(self, table: Table, schema: Schema, *, labelled: bool) -> NewSamples:
+        values, samples = self._values(table, labelled=labelled)
+        rows = pack(self.columns, values, [samples])[0]
+        targets = None
+        if labelled:
+            columns = list(table.read(self.target))
+            targets = encode_targets(columns, samples.last_rows, schema.task, schema.classes)
+        if samples.ids is None:
+            return NewSamples(rows, range(len(samples)), targets)
+        longest, num_steps = int(samples.lengths.argmax()), schema.input_shape[0]
+        if samples.lengths[longest] > num_steps:
+            raise DataError(
+                f"the sequence '{samples.ids[longest]}' is too long (got {samples.lengths[longest]} rows; those of "
+                f"training have at most {num_steps}).",
+                where=table.where,
+            )
+        inputs, lengths = as_steps(rows, samples, num_steps)
+        return NewSamples(inputs, samples.ids.tolist(), targets, lengths)
+
+    def _values(self, table: Table, *, labelled: bool) -> tuple[list[NDArray[Any]], Samples]:
+        """The columns as they are read, and which rows make a sample."""
+        table.require(self._needed(labelled=labelled), ", as the training data has")
+        names = [column.name for column in self.columns]
+        values = [column.read(cells) for column, cells in zip(self.columns, table.read(names), strict=True)]
+        return values, Samples.of_table(table, self.sequence_id)
+
+    def _needed(self, *, labelled: bool) -> list[str]:
+        """The columns that a table has to have."""
+        others = [*([self.sequence_id] if self.sequence_id else []), *(self.target if labelled else ())]
+        return [*(column.name for column in self.columns), *others]

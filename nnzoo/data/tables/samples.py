@@ -1,0 +1,121 @@
+"""Which rows of a table make a sample: each one alone, or those of one id as the steps of a sequence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nnzoo.data.dataset import Split
+from nnzoo.data.tables.columns import Column
+from nnzoo.data.tables.table import Table
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Samples of a table, in the order of their first rows.
+
+    Attributes:
+        rows: (R,) rows, sample by sample, in the order of the file within each.
+        ends: (N,) where each sample ends in `rows`; None where each is one row.
+        ids: (N,) what sequences are called.
+        order: (N,) the numbers of sequences in the table; None where they are all there.
+    """
+
+    rows: NDArray[np.int64]
+    ends: NDArray[np.int64] | None = None
+    ids: NDArray[np.str_] | None = None
+    order: NDArray[np.int64] | None = None
+
+    @classmethod
+    def of_table(cls, table: Table, sequence_id: str | None) -> Samples:
+        """The samples of a table of which some column was read, by the column of ids where there is one.
+
+        Raises:
+            DataError: A row has no id.
+        """
+        if sequence_id is None:
+            return cls(np.arange(table.num_rows))
+        ids = table.cells(sequence_id)
+        if ids.missing.any():
+            row = int(ids.missing.argmax())
+            raise ids.problem(row, "the id of the sequence is missing. Remove such rows, or see `missing`.")
+        labels, codes = ids.distinct  # in the order of their first rows
+        return cls(codes.argsort(kind="stable"), np.bincount(codes).cumsum(), np.array(labels))
+
+    def __len__(self) -> int:
+        return len(self.rows if self.ends is None else self.ends)
+
+    @property
+    def last_rows(self) -> NDArray[np.int64]:
+        """(N,) the last row of each sample: its target and its group count."""
+        return self.rows if self.ends is None else self.rows[self.ends - 1]
+
+    @property
+    def numbers(self) -> NDArray[np.int64]:
+        """(N,) the number of each sample in the table, from 0."""
+        everything = self.rows if self.ends is None else np.arange(len(self))
+        return everything if self.order is None else self.order
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """(N,) rows of each sample."""
+        return np.ones(len(self), dtype=np.int64) if self.ends is None else np.diff(self.ends, prepend=0)
+
+    def take(self, samples: NDArray[np.int64]) -> Samples:
+        """Some of the samples, in that order."""
+        if self.ends is None or self.ids is None:
+            return Samples(self.rows[samples])
+        parts = np.split(self.rows, self.ends[:-1])
+        rows = np.concatenate([parts[index] for index in samples.tolist()])
+        return Samples(rows, self.lengths[samples].cumsum(), self.ids[samples], self.numbers[samples])
+
+
+def pack(columns: Sequence[Column], values: list[NDArray[np.float32]], parts: Sequence[Samples]) -> list[Tensor]:
+    """The features of some samples of a table.
+
+    Args:
+        columns: The columns.
+        values: As each column reads them; emptied on the way, so that they and the result are not in memory at once.
+        parts: The samples.
+
+    Returns:
+        For each part (R, F) float32, sample by sample.
+    """
+    num_features = sum(len(column.feature_names) for column in columns)
+    packed = [torch.zeros(len(part.rows), num_features) for part in parts]
+    start = 0
+    for column in columns:
+        own = values.pop(0)
+        stop = start + len(column.feature_names)
+        for part, out in zip(parts, packed, strict=True):
+            column.write(own[part.rows], out.numpy()[:, start:stop])
+        start = stop
+    return packed
+
+
+def as_steps(rows: Tensor, samples: Samples, num_steps: int) -> tuple[Tensor, Tensor]:
+    """(R, F) rows, sample by sample, as (N, T, F) sequences, 0 beyond their (N,) lengths."""
+    lengths = torch.from_numpy(samples.lengths)
+    padded = torch.zeros(len(samples), num_steps, rows.shape[1])
+    padded[torch.arange(num_steps) < lengths.unsqueeze(1)] = rows
+    return padded, lengths
+
+
+def as_split(rows: Tensor, samples: Samples, targets: Tensor) -> Split:
+    """(R, F) rows and (N, ...) targets as a split; sequences are as long as the longest."""
+    numbers = torch.from_numpy(samples.numbers)
+    if samples.ends is None:
+        return Split(rows, targets, rows=numbers)
+    inputs, lengths = as_steps(rows, samples, int(samples.lengths.max()))
+    return Split(inputs, targets, lengths, numbers)
+
+
+def padded(split: Split, num_steps: int) -> Split:
+    """A split of sequences with that many steps."""
+    more = num_steps - split.inputs.shape[1]
+    return replace(split, inputs=torch.nn.functional.pad(split.inputs, (0, 0, 0, more)))

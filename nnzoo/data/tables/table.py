@@ -1,0 +1,182 @@
+"""Tables as columns of text: from CSV files, or from Python values.
+
+Columns are read some at a time, so that a table is never in memory as text all at once, and a file is read more often
+for it.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nnzoo.data.files import find_files
+from nnzoo.data.tables.cells import Cells
+from nnzoo.data.tables.dialect import Words
+from nnzoo.data.tables.file import File, open_file
+from nnzoo.errors import DataError
+
+SUFFIXES = (".csv", ".tsv", ".txt", ".data")
+
+_GROUP_BYTES = 48 * 1024 * 1024
+"""About as much text is in memory at a time."""
+
+
+@dataclass(eq=False)
+class Table:
+    """Rows of one or several files, below one another; or those of a Python value.
+
+    Attributes:
+        names: The columns.
+        words: What is said of cells.
+        files: In order.
+        values: The columns as pyarrow arrays of strings, where they come from Python.
+    """
+
+    names: tuple[str, ...]
+    words: Words
+    files: Sequence[File] = ()
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def where(self) -> str:
+        return str(self.files[0].path) if self.files else "predict"
+
+    @property
+    def num_rows(self) -> int:
+        """Rows in all, once some column was read."""
+        return sum(file.num_rows for file in self.files) if self.files else len(next(iter(self.values.values())))
+
+    def require(self, names: Iterable[str], what: str = "") -> None:
+        """Checks that there are such columns.
+
+        Args:
+            names: That have to be there.
+            what: Who asks for them.
+
+        Raises:
+            DataError: Some are missing; all are named.
+        """
+        lacking = [name for name in names if name not in self.names]
+        if not lacking:
+            return
+        listed = ", ".join(f"'{name}'" for name in lacking)
+        shown = ", ".join(self.names[:20]) + (", ..." if len(self.names) > 20 else "")
+        by_case = {name.lower(): name for name in self.names}
+        close = difflib.get_close_matches(lacking[0].lower(), by_case, n=1)
+        hint = f" Did you mean '{by_case[close[0]]}'?" if close else ""
+        if lacking[0].isdecimal() and int(lacking[0]) < len(self.names):
+            hint = f" With a header, columns go by their names: that one is '{self.names[int(lacking[0])]}'."
+        plural = "s" if len(lacking) > 1 else ""
+        raise DataError(f"has no column{plural} {listed}{what} (it has: {shown}).{hint}", where=self.where)
+
+    def read(self, names: Sequence[str]) -> Iterator[Cells]:
+        """The columns of these names, one after the other; each is forgotten when the next one is asked for."""
+        import pyarrow as pa
+
+        size = sum(file.size for file in self.files)
+        at_once = max(1, len(self.names) * _GROUP_BYTES // max(size, 1))
+        for start in range(0, len(names), at_once):
+            group = names[start : start + at_once]
+            columns = self._read(group)
+            for name in group:
+                yield Cells(name, self._clean(columns.pop(name)), self.where, self.locate)
+        pa.default_memory_pool().release_unused()
+
+    def cells(self, name: str) -> Cells:
+        """One column."""
+        return next(self.read([name]))
+
+    def locate(self, row: int) -> str:
+        """The file and the line of a row."""
+        for file in self.files:
+            if row < file.num_rows:
+                return f"{file.path}: line {file.line(row)}"
+            row -= file.num_rows
+        return f"row {row}"
+
+    def _read(self, names: Sequence[str]) -> dict[str, Any]:
+        import pyarrow as pa
+
+        if not self.files:
+            return {name: self.values[name] for name in names}
+        parts = [file.read(names) for file in self.files]
+        return {name: pa.chunked_array([c for part in parts for c in part[name].chunks], pa.string()) for name in names}
+
+    def _clean(self, cells: Any) -> Any:
+        """Stripped, replaced, and null where missing."""
+        import pyarrow as pa
+        from pyarrow import compute
+
+        words = self.words
+        if words.strip:
+            cells = compute.utf8_trim_whitespace(cells)
+        if words.replace:
+            found = compute.index_in(cells, value_set=pa.array(words.replace, pa.string()))
+            replaced = compute.take(pa.array(words.replace.values(), pa.string()), found)
+            cells = compute.if_else(found.is_valid(), replaced, cells)
+        is_missing = compute.is_in(cells, value_set=pa.array(words.missing, pa.string()))
+        return compute.if_else(is_missing, pa.scalar(None, pa.string()), cells)
+
+
+def open_table(
+    paths: Sequence[Path],
+    words: Words,
+    known: Collection[str],
+    shorter: Collection[str] = (),
+    *,
+    needed: Collection[str] | None = None,
+) -> Table:
+    """The files that some paths mean, as one table.
+
+    Args:
+        paths: Files, folders, glob patterns; `-` is standard input.
+        words: What is said of them.
+        known: Names of columns that are asked for.
+        shorter: Columns that a file without a header may lack.
+        needed: The columns that every file has to have; None: those of the first one.
+
+    Raises:
+        DataError: A file that can't be used, or lacks columns.
+    """
+    found = [file for path in paths for file in find_files(path, SUFFIXES)]
+    files = [open_file(path, words, known, shorter) for path in found]
+    names = files[0].dialect.names
+    for file in files[1:] if needed is None else files:
+        what = f", as {files[0].path} has" if needed is None else ", as the training data has"
+        Table(file.dialect.names, words, [file]).require(names if needed is None else needed, what)
+    return Table(names, words, files)
+
+
+def table_of(raw: object, words: Words) -> Table | None:
+    """A data frame, a dict of lists or a list of dicts as a table; None if it is something else.
+
+    None and NaN are missing; whatever else is no text is read as Python writes it.
+
+    Raises:
+        DataError: It has no rows, or lists of different lengths.
+    """
+    import pyarrow as pa
+
+    names = list(raw) if isinstance(raw, Mapping) else getattr(raw, "columns", None)
+    columns: dict[str, list[Any]]
+    if names is not None:
+        columns = {str(name): list(raw[name]) for name in names}  # type: ignore[index]
+    elif isinstance(raw, Sequence) and raw and all(isinstance(row, Mapping) for row in raw):
+        keys = dict.fromkeys(key for row in raw for key in row)
+        columns = {str(key): [row.get(key) for row in raw] for key in keys}
+    else:
+        return None
+    sizes = {len(values) for values in columns.values()}
+    if len(sizes) != 1 or sizes == {0}:
+        raise DataError(f"expected columns of one length with some rows, got lengths {sorted(sizes)}.", where="predict")
+    values = {name: pa.chunked_array([[_as_cell(cell) for cell in cells]]) for name, cells in columns.items()}
+    return Table(tuple(columns), words.model_copy(update={"missing": ("", *words.missing)}), values=values)
+
+
+def _as_cell(value: object) -> str:
+    # Pandas' own NA compares to neither true nor false.
+    is_missing = value is None or type(value).__name__ in ("NAType", "NaTType") or value != value
+    return "" if is_missing else str(value)

@@ -1,0 +1,337 @@
+"""Texts with a class each: columns of a file, or one file a class.
+
+What is learned of them before training (the classes, the vocabulary, the longest text) is learned from the training
+samples alone, so this source divides its samples itself.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from nnzoo.data.dataset import Dataset, Split
+from nnzoo.data.delimited import Column, Format, Table, common_encoding, lines_of, name_of
+from nnzoo.data.files import STDIN, decode, find_files, read_bytes
+from nnzoo.data.reader import Reader, Samples, Schema
+from nnzoo.data.split import Division, dropped_note
+from nnzoo.data.vocabulary import UNKNOWN, Tokenizer, Vocabulary, pad
+from nnzoo.errors import DataError
+
+LONGEST = 512
+"""Symbols a text by default, where some training text has more: every one of them is a step."""
+
+_TABLES = (".csv", ".tsv", ".txt")
+
+
+def load_text(
+    *,
+    path: str | Path,
+    division: Division,
+    val_path: str | Path | None = None,
+    test_path: str | Path | None = None,
+    text: Column | None = None,
+    target: Column | None = None,
+    tokenizer: Tokenizer = "word",
+    lowercase: bool = False,
+    max_length: int | None = None,
+    min_count: int = 1,
+    vocab_size: int | None = None,
+    limit: int | None = None,
+    **form: Any,
+) -> Dataset:
+    """Read texts, divide them, and make tokens of them.
+
+    Args:
+        path: A file, a folder or a pattern: of delimited columns, or, without `target`, of one text a line.
+        division: How the samples of `path` are divided where there are no `val_path` and `test_path`.
+        val_path: As `path`, for val.
+        test_path: As `path`, for test.
+        text: The column of the text; None for the only one beside the target.
+        target: The column of the class; None where every file is a class, named after it.
+        tokenizer: What a symbol is.
+        lowercase: Whether case is ignored.
+        max_length: T; None for the longest training text, up to 512.
+        min_count: Symbols that are rarer in the training texts are unknown.
+        vocab_size: How many of the most frequent symbols are kept; None for all.
+        limit: Take the first samples of each split, this many; of one file a class, of each in turn.
+        form: How the files are written: the fields of `Format`.
+
+    Returns:
+        A divided dataset of tokens (N, T) with lengths. Classes are the sorted distinct labels of the training samples.
+
+    Raises:
+        DataError: A file, a column or a row that can't be used; a label in val or test that is none of train.
+    """
+    given = {"train": path, "val": val_path, "test": test_path}
+    files = {name: _files(Path(each), target) for name, each in given.items() if each is not None}
+    words = Format(**form)
+    found, text = _look(files, words, text, target)
+    parts = {
+        name: _read(part, found, text, target).first(limit, in_turn=target is None) for name, part in files.items()
+    }
+    parts, classes, notes = _divide(parts, division, Vocabulary(tokenizer=tokenizer, lowercase=lowercase, symbols=()))
+    targets = {name: _encode_labels(part, classes) for name, part in parts.items()}
+    vocabulary = Vocabulary.of(
+        parts["train"].texts, tokenizer=tokenizer, lowercase=lowercase, min_count=min_count, max_symbols=vocab_size
+    )
+    if not vocabulary.symbols:
+        raise DataError(f"no symbol is in the training texts {min_count} times. Lower min_count.", where=str(path))
+    tokens = {name: [vocabulary.encode(each) for each in part.texts] for name, part in parts.items()}
+    num_steps = max_length or min(max(map(len, tokens["train"])), LONGEST)
+    chosen = {"text": text, "max_length": num_steps, "encoding": found.encoding}
+    if target is not None:
+        chosen |= {"delimiter": found.delimiter, "header": found.header}
+    # New data may have another encoding, unless one was said.
+    own_format = found.model_copy(update={"encoding": words.encoding})
+    return Dataset(
+        {
+            name: Split(*_padded(each, num_steps, targets[name]), torch.tensor(parts[name].numbers))
+            for name, each in tokens.items()
+        },
+        task="classification",
+        layout="tokens",
+        classes=classes,
+        num_tokens=len(vocabulary),
+        choices=chosen,
+        reader=TextReader(format=own_format, text=text, target=target, vocabulary=vocabulary, max_length=num_steps),
+        warnings=_told(tokens, num_steps),
+        notes=notes,
+        divisible=False,
+    )
+
+
+class TextReader(Reader):
+    """Reads a file with the columns of training, class files, or a file of one text a line.
+
+    Attributes:
+        format: How files are written.
+        text: The column of the text; None where every file is a class.
+        target: The column of the class.
+        vocabulary: Of the training texts.
+        max_length: T.
+    """
+
+    kind: Literal["text"] = "text"
+    format: Format
+    text: Column | None
+    target: Column | None
+    vocabulary: Vocabulary
+    max_length: int
+
+    def read(self, paths: Sequence[Path], schema: Schema, *, labelled: bool) -> Samples:
+        """Reads texts; each is called by itself.
+
+        Raises:
+            DataError: A file that can't be read, or a label that is no class.
+        """
+        if not labelled:
+            files = [file for path in paths for file in find_files(path, _TABLES)]
+            return self.from_texts([text for file in files for text in self._unlabelled(file, schema.classes)])
+        files = [file for path in paths for file in _files(path, self.target)]
+        found = _read(files, self.format, self.text, self.target)
+        samples = self.from_texts(found.texts)
+        targets = _encode_labels(found, schema.classes)
+        return Samples(samples.inputs, samples.names, targets, samples.lengths)
+
+    def from_texts(self, texts: Sequence[str]) -> Samples:
+        """Tokens of texts."""
+        inputs, _, lengths = _padded([self.vocabulary.encode(text) for text in texts], self.max_length, torch.empty(0))
+        return Samples(inputs, list(texts), lengths=lengths)
+
+    def fits(self, schema: Schema) -> bool:
+        """Whether its tokens are those of the schema."""
+        return len(self.vocabulary) == schema.num_tokens and (self.max_length,) == schema.input_shape
+
+    def _unlabelled(self, path: Path, classes: Sequence[str]) -> list[str]:
+        """The texts of a file: of its column, or, where it is no table, its lines."""
+        where = name_of(path)
+        raw = read_bytes(path)
+        lines = [line.strip() for line in lines_of(decode(raw, self.format.encoding, where=where))]
+        if not lines:
+            raise DataError("is empty.", where=where)
+        if self.text is None or self.target is None:
+            return lines
+        # Its suffix tells a table, and so does a header; without either, labels that are known do.
+        certain = path.suffix.lower() in (".csv", ".tsv")
+        try:
+            table = self.format.read(path, [self.text], target=self.target, raw=raw)
+            place = table.position(self.text)
+            labels = None if certain or self.format.header is True else table.position(self.target)
+        except DataError:
+            if certain:
+                raise
+            return lines
+        if labels is not None and any(row[labels] not in classes for row in table.rows):
+            return lines
+        return [row[place] for row in table.rows]
+
+
+@dataclass(frozen=True)
+class _Texts:
+    """Texts as they are in their files, with their labels, the file and line of each, and its number in all files."""
+
+    texts: list[str]
+    labels: list[str]
+    places: list[tuple[Path, int]]
+    numbers: Sequence[int] = ()
+
+    def take(self, rows: Sequence[int]) -> _Texts:
+        texts, labels, places = self.texts, self.labels, self.places
+        numbers = [self.numbers[row] if self.numbers else row for row in rows]
+        return _Texts(
+            [texts[row] for row in rows], [labels[row] for row in rows], [places[row] for row in rows], numbers
+        )
+
+    def first(self, limit: int | None, *, in_turn: bool) -> _Texts:
+        """This many samples; in turn: the first of each file, then the second of each, so that none is left out."""
+        rows = range(len(self.texts))
+        if limit is None or not in_turn:
+            return self.take(rows[:limit])
+        seen: Counter[Path] = Counter()
+        turns = []
+        for path, _ in self.places:
+            turns.append(seen[path])
+            seen[path] += 1
+        return self.take(sorted(sorted(rows, key=turns.__getitem__)[:limit]))
+
+    def distinct(self, cutter: Vocabulary) -> _Texts:
+        """Without texts of the same symbols and the same label as an earlier one."""
+        first: dict[tuple[str, ...], int] = {}
+        for row, (text, label) in enumerate(zip(self.texts, self.labels, strict=True)):
+            first.setdefault((label, *cutter.cut(text)), row)
+        return self.take(list(first.values()))
+
+
+def _files(path: Path, target: Column | None) -> list[Path]:
+    return find_files(path, _TABLES if target is not None else (".txt",))
+
+
+def _look(
+    files: dict[str, list[Path]], words: Format, text: Column | None, target: Column | None
+) -> tuple[Format, Column | None]:
+    """How files are written, and the column of the text, as far as the words leave it open."""
+    every = [file for part in files.values() for file in part]
+    if target is not None:
+        wanted = [column for column in (text, target) if column is not None]
+        found = words.found_in(every, wanted)
+        return found, _text_column(found.read(every[0], wanted, target=target), text, target)
+    if words.encoding == "auto":
+        words = words.model_copy(update={"encoding": common_encoding([read_bytes(file) for file in every])})
+    return words, None
+
+
+def _read(files: Sequence[Path], words: Format, text: Column | None, target: Column | None) -> _Texts:
+    if target is None:
+        return _read_class_files(files, words)
+    assert text is not None
+    return _read_tables(files, words, text, target)
+
+
+def _read_class_files(files: Sequence[Path], words: Format) -> _Texts:
+    """One text a line, of the class that the file is named after; blank lines are none."""
+    if STDIN in files:
+        raise DataError("a class is the name of a file. Name the files.", where=name_of(STDIN))
+    found = _Texts([], [], [])
+    for path in files:
+        lines = lines_of(decode(read_bytes(path), words.encoding, where=str(path)))
+        kept = [(line.strip(), number) for number, line in enumerate(lines, start=1) if line.strip()]
+        if not kept:
+            raise DataError("is empty: there is no text of this class.", where=str(path))
+        found.texts.extend(line for line, _ in kept)
+        found.labels.extend([path.stem] * len(kept))
+        found.places.extend((path, number) for _, number in kept)
+    return found
+
+
+def _read_tables(files: Sequence[Path], words: Format, text: Column, target: Column) -> _Texts:
+    found = _Texts([], [], [])
+    for path in files:
+        table = words.read(path, [text, target], target=target)
+        columns = table.position(text), table.position(target)
+        for index, row in enumerate(table.rows):
+            if not row[columns[1]]:
+                raise DataError(f"has no class in column '{target}'.", where=table.where(index))
+        found.texts.extend(row[columns[0]] for row in table.rows)
+        found.labels.extend(row[columns[1]] for row in table.rows)
+        found.places.extend((path, line) for line in table.lines)
+    return found
+
+
+def _text_column(table: Table, text: Column | None, target: Column) -> Column:
+    """The column of the text, as said, or the only one beside the target."""
+    place = table.position(target)
+    others = [name for index, name in enumerate(table.columns) if index != place]
+    if text is not None:
+        if table.position(text) == place:
+            raise DataError(f"column '{target}' can't be both text and target.", where=str(table.path))
+        return table.columns[table.position(text)]
+    if len(others) != 1:
+        listed = ", ".join(others) or "none"
+        raise DataError(
+            f"one column beside the target would be the text (got {listed}). Name it with `text`.",
+            where=str(table.path),
+        )
+    return others[0]
+
+
+def _classes(labels: Sequence[str]) -> tuple[str, ...]:
+    """The distinct labels, sorted, whole numbers as numbers."""
+    distinct = set(labels)
+    if all(label.lstrip("-").isdecimal() for label in distinct):
+        return tuple(sorted(distinct, key=lambda label: (int(label), label)))
+    return tuple(sorted(distinct))
+
+
+def _encode_labels(part: _Texts, classes: Sequence[str]) -> Tensor:
+    """(N,) class indices."""
+    index_of = {name: index for index, name in enumerate(classes)}
+    indices = [index_of.get(label, -1) for label in part.labels]
+    if -1 in indices:
+        row = indices.index(-1)
+        path, line = part.places[row]
+        listed = ", ".join(map(repr, classes[:10])) + (f", ... ({len(classes)} in all)" if len(classes) > 10 else "")
+        raise DataError(
+            f"the label '{part.labels[row]}' is no class of the training samples (there is: {listed}).",
+            where=f"{name_of(path)}: line {line}",
+        )
+    return torch.tensor(indices)
+
+
+def _divide(
+    parts: dict[str, _Texts], division: Division, cutter: Vocabulary
+) -> tuple[dict[str, _Texts], tuple[str, ...], tuple[str, ...]]:
+    """Val and test samples out of train, where there are none given; also the classes, and what is to be told."""
+    train = parts["train"]
+    notes: tuple[str, ...] = ()
+    if division.deduplicate:
+        distinct = train.distinct(cutter)
+        notes = (dropped_note(len(train.texts) - len(distinct.texts), len(train.texts)),)
+        train = distinct
+    classes = _classes(train.labels)
+    labels = _encode_labels(train, classes)
+    rows = division.rows(len(labels), classes=labels, class_names=classes, given=parts)
+    return parts | {name: train.take(part.tolist()) for name, part in rows.items()}, classes, notes
+
+
+def _padded(tokens: Sequence[list[int]], num_steps: int, targets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Tokens (N, T), targets, lengths (N,); a text without a symbol is one unknown symbol."""
+    inputs, lengths = pad([each or [UNKNOWN] for each in tokens], num_steps)
+    return inputs, targets, lengths
+
+
+def _told(tokens: dict[str, list[list[int]]], num_steps: int) -> tuple[str, ...]:
+    told = []
+    for name, texts in tokens.items():
+        cut = sum(len(text) > num_steps for text in texts)
+        empty = sum(not text for text in texts)
+        if cut:
+            told.append(f"{cut} of {len(texts)} {name} texts are longer than {num_steps} symbols and cut off there")
+        if empty:
+            told.append(f"{empty} of {len(texts)} {name} texts have no symbol and are read as one unknown symbol")
+    return tuple(told)

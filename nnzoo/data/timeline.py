@@ -1,0 +1,178 @@
+"""The rows of a series in time order, with their missing values and the holes in their steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnzoo.data.delimited import Column, Table, name_of
+from nnzoo.data.stamps import BadStampError, Stamps, parse_stamps
+from nnzoo.errors import DataError
+
+_LARGEST = 1e38  # about what float32 holds
+
+
+@dataclass(frozen=True, eq=False)
+class Timeline:
+    """Rows in time order.
+
+    Attributes:
+        columns: Those of numbers.
+        numbers: (R, C) float64, NaN where there is no value.
+        names: (R, D) categories, as they are written; empty where there is none.
+        places: (R,) the file and the row in it; of a row that is missing, those of the row before.
+        stamps: The time of each row of the files; None where rows are in order.
+        notes: What is to be told of the order and the steps.
+    """
+
+    columns: tuple[Column, ...]
+    numbers: NDArray[np.float64]
+    names: NDArray[np.object_]
+    places: list[tuple[Table, int]]
+    stamps: Stamps | None = None
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def where(self, row: int) -> str:
+        """The place of a row, for messages."""
+        table, line = self.places[min(row, len(self) - 1)]
+        return table.where(line)
+
+    def take(self, rows: NDArray[np.int64]) -> Timeline:
+        """Some rows, in that order; their stamps are left as they are."""
+        return replace(
+            self, numbers=self.numbers[rows], names=self.names[rows], places=[self.places[row] for row in rows]
+        )
+
+    def first(self, count: int) -> Timeline:
+        """The first rows."""
+        rows = np.arange(min(count, len(self)))
+        return self.take(rows)
+
+    def columns_of(self, columns: Sequence[Column]) -> NDArray[np.float64]:
+        """(R, K) some columns."""
+        return self.numbers[:, [self.columns.index(column) for column in columns]]
+
+    def categories(self) -> tuple[tuple[str, ...], ...]:
+        """The distinct names of each column, sorted."""
+        return tuple(tuple(sorted(set(column) - {""})) for column in self.names.T)
+
+    def check_values(self, features: Sequence[Column], target: Sequence[Column]) -> None:
+        """Check that every column has a value.
+
+        Raises:
+            DataError: One has none.
+        """
+        for column in (*target, *features):
+            if np.isnan(self.columns_of([column])).all():
+                raise DataError(
+                    f"no training row has a value in column '{column}'.", where=name_of(self.places[0][0].path)
+                )
+
+    def in_time(self, cells: Sequence[str], column: Column) -> Timeline:
+        """The rows sorted by their time stamps.
+
+        Raises:
+            DataError: A cell is none, or stands there twice.
+        """
+        try:
+            stamps = parse_stamps(cells)
+        except BadStampError as error:
+            raise DataError(
+                f"'{cells[error.row]}' is neither a number nor a date, or of another form than the cells before it.",
+                where=f"{self.where(error.row)}: column '{column}'",
+            ) from None
+        order = stamps.positions.argsort(kind="stable")
+        sorted_stamps = stamps.take(order)
+        same = np.diff(sorted_stamps.positions) == 0
+        if same.any():
+            row, again = order[int(same.argmax())], order[int(same.argmax()) + 1]
+            raise DataError(
+                f"'{cells[again]}' stands there twice, here and in {self.where(int(row))}. A series has one row a "
+                "time; of several series, give one.",
+                where=f"{self.where(int(again))}: column '{column}'",
+            )
+        notes = self.notes
+        if (np.diff(order) < 0).any():
+            row = int((np.diff(stamps.positions) < 0).argmax()) + 1
+            notes += (f"{self.where(row)}: column '{column}' does not rise; the rows were sorted by it",)
+        return replace(self.take(order), stamps=sorted_stamps, notes=notes)
+
+    def on_grid(self, window: int) -> Timeline:
+        """With empty rows where the steps of time have holes: of each as many as a window can't pass over."""
+        if self.stamps is None:
+            return self
+        stamps = self.stamps.take(np.arange(len(self)))
+        gaps = stamps.gaps()
+        if gaps is None:
+            notes = (*self.notes, "the steps of time differ; every row counts as one step")
+            return replace(self, stamps=stamps, notes=notes)
+        if not gaps.any():
+            return replace(self, stamps=stamps)
+        counts = np.append(gaps.clip(max=window + 1) + 1, 1)
+        rows = np.repeat(np.arange(len(self)), counts)
+        wide = self.take(rows)
+        added = np.append(False, rows[1:] == rows[:-1])
+        wide.numbers[added] = np.nan
+        wide.names[added] = ""
+        note = f"{int(gaps.sum())} rows are missing in {int((gaps > 0).sum())} places, by the steps of time"
+        return replace(wide, stamps=stamps, notes=(*self.notes, note))
+
+    def told(self, window: int, categories: Mapping[str, Sequence[str]]) -> list[str]:
+        """What is to be told of it: its order, its steps, its missing values, names that are not in `categories`."""
+        told = list(self.notes)
+        for column, absent in zip(self.columns, np.isnan(self.numbers).sum(0).tolist(), strict=True):
+            if absent:
+                told.append(
+                    f"{absent} of {len(self)} values of '{column}' are missing; up to {window} in a row are "
+                    "filled with the last one before them"
+                )
+        for (column, found), names in zip(categories.items(), self.names.T, strict=True):
+            new = sorted(set(names) - {"", *found})
+            if new:
+                listed = ", ".join(new[:5]) + (", ..." if len(new) > 5 else "")
+                told.append(f"'{column}' has names that no training row has, read as none of them ({listed})")
+        return told
+
+    def following(self, count: int) -> list[int | str]:
+        """What the rows after the last are called: by their time, or by their number, from 0."""
+        stamps = None if self.stamps is None else self.stamps.following(count)
+        return [*stamps] if stamps else list(range(len(self), len(self) + count))
+
+
+def read_numbers(table: Table, columns: Sequence[Column], missing: Sequence[str]) -> NDArray[np.float64]:
+    """(R, C) the columns of a table, NaN where a cell is missing."""
+    absent = set(missing)
+    values = np.empty((len(table.rows), len(columns)))
+    for index, column in enumerate(columns):
+        place = table.position(column)
+        for row, cells in enumerate(table.rows):
+            cell = cells[place]
+            try:
+                values[row, index] = np.nan if cell in absent else float(cell)
+            except ValueError:
+                raise DataError(
+                    f"'{cell}' is no number. Put it under `missing` if there is no value, or the column under "
+                    "`categorical` if it holds names.",
+                    where=f"{table.where(row)}: column '{column}'",
+                ) from None
+            if cell not in absent and not abs(values[row, index]) <= _LARGEST:
+                raise DataError(
+                    f"'{cell}' is no number that can be used. Put it under `missing` if there is no value.",
+                    where=f"{table.where(row)}: column '{column}'",
+                )
+    return values
+
+
+def last_known(values: NDArray[np.float64], *, limit: int | None = None) -> NDArray[np.float64]:
+    """(R, C) with what is missing replaced by the last value above it, if that is no more than `limit` rows away."""
+    rows = np.arange(len(values))[:, None]
+    known = np.maximum.accumulate(np.where(np.isnan(values), -1, rows), axis=0)
+    filled = np.take_along_axis(values, known.clip(0), axis=0)
+    near = known >= 0 if limit is None else (known >= 0) & (rows - known <= limit)
+    return np.where(near, filled, np.nan)

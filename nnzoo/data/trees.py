@@ -1,0 +1,223 @@
+"""Labelled binary trees in brackets, as the Stanford Sentiment Treebank writes them, one a line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nnzoo.data.dataset import Dataset, Split
+from nnzoo.data.files import decode, find_files, read_bytes
+from nnzoo.data.reader import NO_TARGET, Reader, Samples, Schema
+from nnzoo.data.vocabulary import Vocabulary
+from nnzoo.errors import DataError
+
+CLASSES = {
+    5: ("very negative", "negative", "neutral", "positive", "very positive"),
+    2: ("negative", "positive"),
+}
+NEUTRAL = 2
+
+
+@dataclass(frozen=True)
+class Tree:
+    """A labelled binary tree, as lists over its nodes: each node before its children, the root first.
+
+    Attributes:
+        labels: Each node's label.
+        words: A leaf's word; None inside.
+        left: How many places behind a node its left child stands; 0 for a leaf.
+        right: The same of the right one.
+    """
+
+    labels: Sequence[int]
+    words: Sequence[str | None]
+    left: Sequence[int]
+    right: Sequence[int]
+
+
+def parse_tree(text: str) -> Tree:
+    """Reads one tree in brackets: `(3 (2 It) (4 (2 's) (4 fun)))`.
+
+    A node is a bracket with a label, which is a whole number, and then either a word or two nodes. Blanks, tabs and
+    line ends separate; other spaces belong to words (the treebank has a no-break space in `8 1/2`).
+
+    Raises:
+        ValueError: The text is no such tree; the message starts with the column, from 1, of what is wrong.
+    """
+    nodes: list[tuple[int, str | None, int, int]] = []
+    brackets: list[tuple[int, int, list[str | int]]] = []  # those still open: column, node, and what is in them so far
+    for found in re.finditer(r"[()]|[^() \t\r\n]+", text):
+        symbol, start = found.group(), found.start()
+        if not brackets and (nodes or symbol != "("):
+            wrong = "the tree has ended" if nodes else "a tree starts with '('"
+            raise ValueError(f"column {start + 1}: {wrong} (got {symbol!r}).")
+        if symbol == "(":
+            if brackets:
+                brackets[-1][2].append(len(nodes))
+            brackets.append((start, len(nodes), []))
+            nodes.append((0, None, 0, 0))
+        elif symbol != ")":
+            brackets[-1][2].append(symbol)
+        else:
+            start, node, parts = brackets.pop()
+            match parts:
+                case [str(label), str(word)] if label.isdecimal():
+                    nodes[node] = (int(label), word, 0, 0)
+                case [str(label), int(left), int(right)] if label.isdecimal():
+                    nodes[node] = (int(label), None, left - node, right - node)
+                case _:
+                    allowed = "'(label word)' or '(label node node)', its label a whole number"
+                    raise ValueError(
+                        f"column {start + 1}: a node is {allowed} (got {text[start : found.end()]!r:.60})."
+                    )
+    if brackets or not nodes:
+        wrong = "this bracket is never closed" if brackets else "there is no tree"
+        raise ValueError(f"column {brackets[-1][0] + 1 if brackets else 1}: {wrong}.")
+    return Tree(*zip(*nodes, strict=True))
+
+
+def load_trees(
+    *,
+    path: str | Path,
+    val_path: str | Path | None = None,
+    test_path: str | Path | None = None,
+    labels: Literal[5, 2] = 5,
+    limit: int | None = None,
+) -> Dataset:
+    """Read trees whose nodes have labels from 0, very negative, to 4, very positive.
+
+    Args:
+        path: A file, folder or glob pattern, a tree a line; empty lines are passed over.
+        val_path: The same for the val split.
+        test_path: The same for the test split.
+        labels: 5, or 2: negative (0 and 1) and positive (3 and 4). Neutral nodes then have no target, and trees with a
+            neutral root are left out, as Socher et al. (2013) do.
+        limit: Take the first trees of each split, this many.
+
+    Returns:
+        Inputs (N, M, 3): a row a node, each before its children, the root first: its token, 0 inside; how many rows on
+        its left and its right child stand, 0 for a leaf. Targets (N, M). Tokens are those of the training words alone.
+
+    Raises:
+        DataError: A file that can't be read, with the line and the column; or without a tree that has a label.
+    """
+    paths = {"train": path, "val": val_path, "test": test_path}
+    given = {name: Path(each) for name, each in paths.items() if each is not None}
+    read: dict[str, list[Tree]] = {}
+    notes = []
+    for name, each in given.items():
+        read[name], num_neutral = _read_trees(find_files(each), labels, limit)
+        if num_neutral:
+            notes.append(f"{name}: left out {num_neutral} trees with a neutral root")
+    words = ([word for word in tree.words if word is not None] for tree in read["train"])
+    cutter = Vocabulary(tokenizer="word", lowercase=False, symbols=())
+    reader = TreeReader(labels=labels, vocabulary=Vocabulary.of_symbols(words, cutter))
+    return Dataset(
+        {name: Split(reader.encode(trees), _targets(trees, labels)) for name, trees in read.items()},
+        task="classification",
+        layout="tree",
+        classes=CLASSES[labels],
+        num_tokens=len(reader.vocabulary),
+        reader=reader,
+        notes=tuple(notes),
+        per="node",
+    )
+
+
+class TreeReader(Reader):
+    """Reads trees in brackets, one a line.
+
+    Attributes:
+        labels: As of `load_trees`.
+        vocabulary: Of the words of training.
+    """
+
+    kind: Literal["trees"] = "trees"
+    labels: Literal[5, 2]
+    vocabulary: Vocabulary
+
+    def fits(self, schema: Schema) -> bool:
+        """Whether what it reads is what the schema says."""
+        found = (schema.classes, schema.num_tokens, schema.layout, schema.per)
+        return found == (CLASSES[self.labels], len(self.vocabulary), "tree", "node")
+
+    def read(self, paths: Sequence[Path], schema: Schema, *, labelled: bool) -> Samples:  # noqa: ARG002
+        """Reads trees; their labels, which the format asks for everywhere, are passed over if they are not asked for.
+
+        Raises:
+            DataError: As `load_trees`.
+        """
+        files = [file for path in paths for file in find_files(path)]
+        trees, _ = _read_trees(files, self.labels if labelled else None, None)
+        targets = _targets(trees, self.labels) if labelled else None
+        return Samples(self.encode(trees), range(len(trees)), targets)
+
+    def encode(self, trees: Sequence[Tree]) -> Tensor:
+        """(N, M, 3) the rows of trees, as of `load_trees`; M is the number of nodes of the largest."""
+        words = [word for tree in trees for word in tree.words]
+        numbers = self.vocabulary.encode_symbols("" if word is None else word for word in words)
+        tokens = (0 if word is None else number for word, number in zip(words, numbers, strict=True))
+        left = (offset for tree in trees for offset in tree.left)
+        right = (offset for tree in trees for offset in tree.right)
+        columns = [np.fromiter(column, np.int64) for column in (tokens, left, right)]
+        return _padded(trees, torch.from_numpy(np.stack(columns, axis=1)), fill=0)
+
+
+def _targets(trees: Sequence[Tree], labels: int) -> Tensor:
+    """(N, M) classes of nodes."""
+    flat = torch.from_numpy(np.fromiter((label for tree in trees for label in tree.labels), np.int64))
+    if labels == 2:
+        flat = torch.where(flat == NEUTRAL, NO_TARGET, (flat > NEUTRAL).long())
+    return _padded(trees, flat, fill=NO_TARGET)
+
+
+def _padded(trees: Sequence[Tree], flat: Tensor, *, fill: int) -> Tensor:
+    """(num_nodes, *) rows of one tree after the other -> (N, M, *)."""
+    sizes = torch.tensor([len(tree.labels) for tree in trees])
+    padded = torch.full((len(trees), int(sizes.max()), *flat.shape[1:]), fill)
+    padded[torch.arange(padded.shape[1]) < sizes.unsqueeze(1)] = flat
+    return padded
+
+
+def _read_trees(files: Sequence[Path], labels: int | None, limit: int | None) -> tuple[list[Tree], int]:
+    """The first trees of some files, and how many neutral ones were left out; labels None: they don't matter."""
+    found: list[Tree] = []
+    num_neutral = 0
+    for tree in (tree for file in files for tree in _trees_of(file, check=labels is not None)):
+        if limit is not None and len(found) == limit:
+            break
+        if labels == 2 and tree.labels[0] == NEUTRAL:
+            num_neutral += 1
+        else:
+            found.append(tree)
+    if not found:
+        why = "every tree has a neutral root" if num_neutral else "there is no tree in it"
+        raise DataError(f"{why}.", where=str(files[0]))
+    return found, num_neutral
+
+
+def _trees_of(file: Path, *, check: bool) -> Iterator[Tree]:
+    text = decode(read_bytes(file), "auto", where=str(file))
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            tree = parse_tree(line)
+        except ValueError as error:
+            raise DataError(f"line {number}, {error}", where=str(file)) from None
+        if check and max(tree.labels) >= len(CLASSES[5]):
+            label = max(tree.labels)
+            place = re.search(rf"\(\s*0*{label}\s", line)
+            column = place.start() + 1 if place else 1
+            raise DataError(
+                f"line {number}, column {column}: a label is out of range (got {label}; allowed 0 to 4).",
+                where=str(file),
+            )
+        yield tree

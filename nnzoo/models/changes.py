@@ -1,0 +1,58 @@
+"""Forecasting changes in place of values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from nnzoo.models.parameters import head_of
+
+
+class Changes(nn.Module):
+    """A network that sees a window relative to its last step, and whose outputs are added to that step's values.
+
+    As in NLinear (Zeng et al. 2023, "Are Transformers Effective for Time Series Forecasting?"): the network learns the
+    change from the last known value, so that a series may leave the range of its training rows. Columns that are not
+    forecast pass as they are.
+
+    Args:
+        network: (N, T, F) -> (N, M).
+        columns: Which of the F inputs each of the M outputs is a later value of.
+        num_features: F.
+    """
+
+    relative: Tensor
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(self, network: nn.Module, columns: Sequence[int], *, num_features: int) -> None:
+        super().__init__()
+        self.network = network
+        self.head = f"network.{head_of(network)}"
+        later = nn.functional.one_hot(torch.tensor(columns), num_features).T.float()
+        self.register_buffer("relative", later.amax(1))  # (F,) 1 where a column is forecast, else 0
+        self.register_buffer("weight", later.clone())  # (F, M) from last values to outputs
+        self.register_buffer("bias", torch.zeros(len(columns)))
+
+    @staticmethod
+    def weights_of_network(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The weights of the network within, or of a network alone, by the names that they have there."""
+        if "relative" not in weights:
+            return dict(weights)
+        return {name[len("network.") :]: each for name, each in weights.items() if name.startswith("network.")}
+
+    @torch.no_grad()
+    def set_units(self, shift: Tensor, scale: Tensor, target_shift: Tensor, target_scale: Tensor) -> None:
+        """Tells that inputs come as (x - shift) / scale, (F,) each, and outputs as (y - shift) / scale, (M,) each."""
+        later = (self.weight != 0).float()
+        self.weight.copy_(later * scale.unsqueeze(1) / target_scale)
+        self.bias.copy_((shift @ later - target_shift) / target_scale)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """(N, T, F) -> (N, M)."""
+        last = inputs[:, -1]
+        changes: Tensor = self.network(inputs - (last * self.relative).unsqueeze(1))
+        # No matmul: autocast would round the last values to a few digits.
+        return changes + (last.unsqueeze(2) * self.weight).sum(1) + self.bias

@@ -1,0 +1,337 @@
+"""Series: cut in time order, with gaps and names, forecast in their own unit, against the naive forecast."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import nnzoo
+from nnzoo.cli.app import run as cli
+from nnzoo.config.data.series import MISSING
+from nnzoo.data import Dataset, Division, load_series
+from nnzoo.data.stamps import BadStampError, parse_stamps
+
+TREND = {"name": "series", "path": "t.csv", "time": "day", "target": "y", "window": 4, "horizon": 2}
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def write(text: str, path: str = "t.csv") -> None:
+    Path(path).write_text(text)
+
+
+def write_columns(path: str = "t.csv", **columns: Any) -> None:
+    rows = zip(*columns.values(), strict=True)
+    write("\n".join([",".join(columns), *(",".join(map(str, row)) for row in rows)]) + "\n", path)
+
+
+def days(count: int) -> list[str]:
+    return [str(np.datetime64("2023-12-01") + day) for day in range(count)]
+
+
+def read(**words: Any) -> Dataset:
+    split = words.pop("split", {"val": 0, "test": 0})
+    words = {"path": "t.csv", "missing": MISSING} | words
+    return load_series(division=Division(**split), **words)
+
+
+def table(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_no_target_of_val_or_test_is_in_a_training_window() -> None:
+    write_columns(y=range(100))
+    dataset = read(target=("y",), window=5, horizon=3, split={"val": 0.2, "test": 0.1})
+    rows = {name: (split.inputs[:, :, 0], split.targets) for name, split in dataset.splits.items()}
+    for inputs, targets in rows.values():
+        assert torch.equal(inputs[:, -1] + 1, targets[:, 0])
+        assert torch.equal(inputs, inputs[:, :1] + torch.arange(5))
+        assert torch.equal(targets, targets[:, :1] + torch.arange(3))
+    ranges = {name: (int(targets.min()), int(targets.max())) for name, (_, targets) in rows.items()}
+    assert ranges == {"train": (5, 69), "val": (70, 89), "test": (90, 99)}
+    assert int(rows["train"][0].max()) < 70
+    assert int(rows["val"][0].min()) == 65
+    assert dataset.target_names == ("y+1", "y+2", "y+3")
+
+
+def test_several_columns_in_and_out() -> None:
+    write_columns(a=range(20), b=range(100, 120), c=range(200, 220))
+    dataset = read(target=("c", "a"), features=("a", "b"), window=3, horizon=2)
+    assert dataset.feature_names == ("a", "b")
+    assert dataset.target_names == ("c+1", "a+1", "c+2", "a+2")
+    assert dataset.train.inputs[0].tolist() == [[0, 100], [1, 101], [2, 102]]
+    assert dataset.train.targets[0].tolist() == [203, 3, 204, 4]
+    assert dataset.train.naive is not None
+    assert dataset.train.naive[0].tolist() == [202, 2, 202, 2]
+
+
+def test_missing_values_are_filled_from_the_past_alone() -> None:
+    nan = "NA"
+    write_columns(x=[nan, 1, nan, nan, 4, 5, nan, nan, nan, 9, 10, 11], y=[0, 1, 2, 3, nan, 5, 6, 7, 8, 9, 10, 11])
+    dataset = read(target=("y",), features=("x",), window=2)
+    # Targets at rows 3.. whose window has a value at most two rows back: the gap of three leaves rows 9 and 10 out.
+    assert dataset.train.targets.flatten().tolist() == [3, 5, 6, 7, 8, 11]
+    assert dataset.train.inputs[:, :, 0].tolist() == [[1, 1], [1, 4], [4, 5], [5, 5], [5, 5], [9, 10]]
+    assert dataset.train.naive is not None
+    assert dataset.train.naive.flatten().tolist() == [2, 3, 5, 6, 7, 10]
+    assert dataset.warnings == (
+        "6 of 12 values of 'x' are missing; up to 2 in a row are filled with the last one before them",
+        "1 of 12 values of 'y' are missing; up to 2 in a row are filled with the last one before them",
+        "4 of 10 windows of train lack values and are left out",
+    )
+
+
+def test_holes_in_time_are_missing_rows() -> None:
+    stamps = [*days(60)[:30], *days(90)[32:80]]
+    write_columns(day=stamps, y=range(len(stamps)))
+    dataset = read(time="day", target=("y",), window=3)
+    assert dataset.warnings[0] == "2 rows are missing in 1 places, by the steps of time"
+    inputs = dataset.train.inputs[:, :, 0].tolist()
+    assert [29, 29, 29] in inputs  # the target of the row after the hole
+    assert [29, 29, 30] in inputs
+    assert len(inputs) == len(stamps) - 3  # the two rows in the hole are no targets
+    working_days = [day for day in days(70) if np.is_busday(day)]
+    write_columns(day=working_days, y=range(len(working_days)))
+    assert read(time="day", target=("y",), window=3).warnings == (
+        "the steps of time differ; every row counts as one step",
+    )
+
+
+def test_cells_that_are_read_as_others() -> None:
+    write_columns(y=[1, 2, -999, "trace", 5, 6])
+    dataset = read(target=("y",), window=2, missing=("-999",), replace={"trace": "0"})
+    assert dataset.train.targets.flatten().tolist() == [0, 5, 6]
+
+
+def test_rows_are_sorted_by_time_and_it_is_told() -> None:
+    write_columns(day=[3, 1, 2, 4, 5], y=[30, 10, 20, 40, 50])
+    dataset = read(time="day", target=("y",), window=2)
+    assert dataset.train.targets.flatten().tolist() == [30, 40, 50]
+    assert "line 3: column 'day' does not rise; the rows were sorted by it" in dataset.warnings[0]
+
+
+def test_names_are_those_of_the_training_rows() -> None:
+    write_columns(y=range(10), wind=[*"NSNSN", "", *"SWWN"])
+    split = {"val": 0, "test": 0.3}
+    dataset = read(target=("y",), categorical=("wind",), window=2, split=split)
+    assert dataset.feature_names == ("y", "wind=N", "wind=S")
+    assert dataset.train.inputs[0].tolist() == [[0, 1, 0], [1, 0, 1]]
+    assert dataset.splits["test"].inputs[0].tolist() == [[5, 0, 0], [6, 0, 1]]
+    assert dataset.splits["test"].inputs[-1].tolist() == [[7, 0, 0], [8, 0, 0]]
+    assert dataset.warnings == ("'wind' has names that no training row has, read as none of them (W)",)
+
+
+def test_files_of_their_own_for_val_and_test() -> None:
+    write_columns(y=range(20))
+    write_columns("v.csv", y=range(100, 110))
+    dataset = read(target=("y",), window=3, val_path="v.csv", limit=8, split={"val": 0.3, "test": 0.25})
+    assert dataset.train.targets.flatten().tolist() == [3, 4, 5]
+    assert dataset.splits["test"].targets.flatten().tolist() == [6, 7]
+    assert dataset.splits["val"].targets.flatten().tolist() == [103, 104, 105, 106, 107]
+
+
+def test_measured_again_from_the_weights_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    rng = np.random.default_rng(0)
+    values = np.cumsum(rng.normal(size=200)).round(3)
+    wind = rng.choice(["N", "S"], 200)
+    write_columns(day=days(200), y=values, wind=wind)
+    data = {**TREND, "categorical": "wind", "split": {"val": 0.2, "test": 0.2}}
+    config = {"name": "r", "data": data, "model": {"name": "gru", "hidden_size": 4}, "train": {"epochs": 2}}
+    run = nnzoo.train({**config, "train": {"epochs": 2, "metrics": ["mae", "mse", "rmse", "r2"]}}, quiet=True)
+    naive = np.stack([np.abs(values[160 + ahead : 199 + ahead] - values[159:198]) for ahead in (0, 1)])
+    assert run.result["baseline"]["test/mae"] == pytest.approx(naive.mean(), rel=1e-5)
+    # The test rows and the window before them give the test windows again.
+    write_columns("new.csv", day=days(200)[156:], y=values[156:], wind=wind[156:])
+    shutil.move("runs/r/best.safetensors", "best.safetensors")
+    shutil.rmtree("runs")
+    Path("t.csv").unlink()
+    assert cli(["eval", "best.safetensors", "--data", "new.csv", "--json"]) == 0
+    measured = json.loads(capsys.readouterr().out)
+    assert measured["num_samples"] == 39
+    for key, value in measured["metrics"].items():
+        assert value == pytest.approx(run.metrics[f"test/{key}"], rel=1e-5)
+    for key, value in measured["baseline"].items():
+        assert value == pytest.approx(run.result["baseline"][f"test/{key}"], rel=1e-5)
+
+
+def test_a_network_of_zeros_is_the_naive_forecast() -> None:
+    values = np.sin(np.arange(120) / 5) * 50 + np.arange(120) * 7
+    write_columns(day=days(120), y=values, x=np.cos(np.arange(120)))
+    data = {**TREND, "features": ["x", "y"], "horizon": 3}
+    for normalize in ("standardize", "minmax", "none"):
+        config = {"name": "r", "data": data, "model": "linear", "init": "zeros", "preprocess": {"normalize": normalize}}
+        still = {"optimizer": {"name": "sgd", "lr": 1e-30}, "train": {"epochs": 1, "metrics": ["mae", "r2"]}}
+        run = nnzoo.train({**config, **still}, overwrite=True, quiet=True)
+        assert run.config.data.difference is True  # type: ignore[union-attr]
+        assert run.metrics["test/mae"] == pytest.approx(run.result["baseline"]["test/mae"], rel=1e-4)
+        assert run.metrics["test/r2"] == pytest.approx(run.result["baseline"]["test/r2"], rel=1e-3)
+
+
+def test_a_series_that_leaves_the_range_of_its_training_rows(capsys: pytest.CaptureFixture[str]) -> None:
+    write_columns(day=days(150), y=5 + 3 * np.arange(150))
+    model = {"name": "gru", "hidden_size": 4}
+    config = {"name": "r", "data": TREND, "model": model, "optimizer": {"lr": 0.03}, "train": {"epochs": 40}}
+    run = nnzoo.train(config, quiet=True)
+    assert run.metrics["test/mae"] < 0.1 * run.result["baseline"]["test/mae"]
+    assert cli(["predict", "r", "t.csv"]) == 0
+    found = table(capsys.readouterr().out)
+    assert [row["input"] for row in found] == ["2024-04-29", "2024-04-30"]
+    assert [float(row["prediction"]) for row in found] == pytest.approx([455, 458], abs=1)
+    plain = nnzoo.train({**config, "data": {**TREND, "difference": False}}, name="plain", quiet=True)
+    assert plain.metrics["test/mae"] > 3 * run.metrics["test/mae"]
+    rotated = nnzoo.train({**config, "preprocess": {"pca": {"n_components": 1}}, "train": {"epochs": 1}}, quiet=True)
+    assert rotated.config.data.difference is False  # type: ignore[union-attr]
+
+
+def test_forecasts_of_several_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    write_columns(a=range(40), b=range(80, 40, -1))
+    data = {"name": "series", "path": "t.csv", "target": ["a", "b"], "window": 4, "horizon": 3}
+    nnzoo.train({"name": "r", "data": data, "model": "linear", "train": {"epochs": 1}}, quiet=True)
+    write_columns("new.csv", b=range(9), a=range(9))
+    assert cli(["predict", "r", "new.csv", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["num_samples"] == 3
+    assert [row["input"] for row in found["predictions"]] == [9, 10, 11]
+    assert set(found["predictions"][0]) == {"input", "prediction_a", "prediction_b"}
+    window = torch.stack([torch.arange(5.0, 9), torch.arange(5.0, 9)], 1).unsqueeze(0)
+    expected = nnzoo.load("r").predict(window).reshape(3, 2)
+    shown = [[row["prediction_a"], row["prediction_b"]] for row in found["predictions"]]
+    np.testing.assert_allclose(shown, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("stamps", "following"),
+    [
+        (["2024-01", "2024-02", "2024-03"], ["2024-04", "2024-05"]),
+        (["31.10.2023", "30.11.2023", "31.12.2023"], ["31.01.2024", "29.02.2024"]),
+        (["2020-03-15", "2020-06-15"], ["2020-09-15", "2020-12-15"]),
+        (["13/01/2024", "14/01/2024"], ["15/01/2024", "16/01/2024"]),
+        (["01/02/2024", "01/03/2024", "01/04/2024"], ["01/05/2024", "01/06/2024"]),
+        (["2024-02-28 22:30", "2024-02-28 23:15"], ["2024-02-29 00:00", "2024-02-29 00:45"]),
+        (["2024-01-01T00:00:00+00:00", "2024-01-01T01:00:00+00:00"], ["2024-01-01T02:00:00+00:00"]),
+        (["1999", "2000", "2001"], ["2002", "2003"]),
+        (["0.5", "0.75"], ["1", "1.25"]),
+        (["2024-01-01", "2024-01-03", "2024-01-04", "2024-01-09"], None),
+        (["7"], None),
+    ],
+)
+def test_time_goes_on(stamps: list[str], following: list[str] | None) -> None:
+    found = parse_stamps(stamps).following(2 if following is None else len(following))
+    assert found == following
+
+
+@pytest.mark.parametrize(
+    ("stamps", "row"), [(["soon", "later"], 0), (["1", "2", "x"], 2), (["2024-01-01", "2024-13-01"], 1), (["nan"], 0)]
+)
+def test_no_time(stamps: list[str], row: int) -> None:
+    with pytest.raises(BadStampError) as caught:
+        parse_stamps(stamps)
+    assert caught.value.row == row
+
+
+GOOD = "day,y\n" + "".join(f"{day},{day}\n" for day in range(1, 31))
+
+
+@pytest.mark.parametrize(
+    ("content", "words", "message"),
+    [
+        (None, {}, "t.csv: there is no such file"),
+        ("", {}, "t.csv: is empty"),
+        ("day,y\n", {}, "t.csv: has a header and no rows"),
+        (GOOD, {"target": "z"}, "t.csv: there is no column 'z' (there is: day, y)"),
+        (GOOD, {"time": "date"}, "t.csv: there is no column 'date'"),
+        (GOOD.replace("7,7", "7,abc"), {}, "t.csv: line 8: column 'y': 'abc' is no number"),
+        (GOOD.replace("7,7", "7,inf"), {}, "t.csv: line 8: column 'y': 'inf' is no number that can be used"),
+        (GOOD.replace("7,7", "7,7,7"), {}, "t.csv: line 8: has 3 cells, and there are 2 columns"),
+        (GOOD.replace("7,7", "6,7"), {}, "t.csv: line 8: column 'day': '6' stands there twice, here and in"),
+        (GOOD.replace("7,7", "x,7"), {}, "t.csv: line 8: column 'day': 'x' is neither a number nor a date"),
+        (
+            "day,y\n" + "".join(f"{day},NA\n" for day in range(30)),
+            {},
+            "t.csv: no training row has a value in column 'y'",
+        ),
+        (GOOD, {"window": 40}, "train has 22 rows, and no window of 40"),
+        (GOOD, {"horizon": 5}, "val has 4 rows, and no window"),
+        (GOOD, {"split": {"val": 0.01}}, "data.split: val would have no samples"),
+        (GOOD, {"test_path": "none.csv"}, "none.csv: there is no such file"),
+    ],
+)
+def test_bad_files_are_named(
+    content: str | None, words: dict[str, Any], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if content is not None:
+        write(content)
+    write(json.dumps({"data": {**TREND, **words}, "model": "linear"}), "c.yaml")
+    assert cli(["train", "c.yaml"]) == 3
+    error = capsys.readouterr().err
+    assert message in error
+    assert len(error.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("day,y\n1,1\n2,2\n", "new.csv: has too few rows to forecast from (got 2; needed 4)"),
+        (
+            "day,y\n" + "".join(f"{day},{day if day < 9 else ''}\n" for day in range(20)),
+            "more than 4 values in a row of",
+        ),
+        ("day,z\n1,1\n", "new.csv: there is no column 'y'"),
+    ],
+)
+def test_nothing_to_forecast_from(content: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    write(GOOD)
+    nnzoo.train({"name": "r", "data": TREND, "model": "linear", "train": {"epochs": 1}}, quiet=True)
+    write(content, "new.csv")
+    capsys.readouterr()
+    assert cli(["predict", "r", "new.csv"]) == 3
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("split: {deduplicate: true}", "data.split.deduplicate: rows of a series may be alike"),
+        ("features: x, difference: true", "data.difference: the last value of a target is known where"),
+        ("features: [x, x]", "data.features: 'x' stands here twice"),
+        ("categorical: y", "data.categorical: 'y' is given as a column of numbers too"),
+        ("difference: true}\npreprocess: {zca: true", "data.difference: pca and zca mix the columns"),
+    ],
+)
+def test_words_that_do_not_fit(words: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    write(f"data: {{name: series, path: t.csv, target: y, {words}}}\nmodel: linear\n", "c.yaml")
+    assert cli(["validate", "c.yaml"]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_what_one_horizon_taught_starts_another() -> None:
+    write_columns(day=days(80), y=np.sin(np.arange(80)), x=np.cos(np.arange(80)))
+    data = {**TREND, "features": ["x", "y"]}
+    config = {"data": data, "model": {"name": "gru", "hidden_size": 4}, "train": {"epochs": 1}}
+    nnzoo.train({**config, "name": "first"}, quiet=True)
+    model = {**config["model"], "pretrained": "first", "freeze": "backbone"}  # type: ignore[dict-item]
+    second = nnzoo.train({**config, "name": "second", "data": {**data, "horizon": 5}, "model": model}, quiet=True)
+    first, kept = (nnzoo.load(name).module.state_dict() for name in ("first", "second"))
+    names = [name for name in first if "recurrent" in name]
+    assert names
+    assert all(torch.equal(first[name], kept[name]) for name in names)
+    assert second.config.data.horizon == 5  # type: ignore[union-attr]
+
+
+def test_random_restarts_of_a_forecast() -> None:
+    write_columns(day=days(60), y=5 + 3 * np.arange(60))
+    short = {"epochs": 1, "restarts": 2, "metrics": ["mae"]}
+    config = {"name": "r", "data": TREND, "model": {"name": "mlp", "hidden": [3]}, "init": "zeros", "train": short}
+    run = nnzoo.train({**config, "optimizer": {"name": "sgd", "lr": 1e-30}}, quiet=True)
+    assert run.metrics["test/mae"] == pytest.approx(run.result["baseline"]["test/mae"], rel=1e-4)
