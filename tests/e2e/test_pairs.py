@@ -23,6 +23,7 @@ import nnzoo
 from nnzoo.cli.app import run
 from nnzoo.config import load_config
 from nnzoo.config.base import listed
+from nnzoo.config.data import Files
 from nnzoo.config.describe import UNIONS
 from nnzoo.config.loss import Loss
 from nnzoo.config.metrics import METRICS
@@ -43,8 +44,16 @@ REQUIRED: dict[str, dict[str, dict[str, Any]]] = {
     },
     "data": {
         "random": {"shape": [4]},
-        "arrays": {"path": "data.npz"},
-        "image_folder": {"path": "photos"},
+        # Files that are not there.
+        **{
+            name: {
+                key: {"path": "none", "target": "y"}[key]
+                for key, field in section.model_fields.items()
+                if field.is_required() and key != "name"
+            }
+            for name, section in NAMES["data"].items()
+            if issubclass(section, Files)
+        },
         # No test fetches anything.
         **{
             name: {"root": "none", "download": False}
@@ -189,8 +198,9 @@ WRITTEN = {"arrays": lambda folder: arrays(folder, "features", "classes", told=T
 def test_a_model_and_a_source(model: str, source: str, tmp_path: Path) -> None:
     data = WRITTEN[source](tmp_path) if source in WRITTEN else words("data", source)
     found = outcome(tmp_path, data=data, model=words("models", model), train={"batch_size": 256})
-    layout = TypeAdapter(UNIONS["data"]).validate_python(data).facts().layout
-    if layout and layout not in NAMES["models"][model].layouts:
+    facts = TypeAdapter(UNIONS["data"]).validate_python(data).facts()
+    unreadable = facts.layout and facts.layout not in NAMES["models"][model].layouts
+    if unreadable or (facts.per == "step" and model != "gru"):
         assert found == "words"
     elif source not in WRITTEN and {"path", "root"} & NAMES["data"][source].model_fields.keys():
         assert found == "data"
