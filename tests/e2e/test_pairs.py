@@ -23,6 +23,7 @@ import nnzoo
 from nnzoo.cli.app import run
 from nnzoo.config import load_config
 from nnzoo.config.base import listed
+from nnzoo.config.data import Files
 from nnzoo.config.describe import UNIONS
 from nnzoo.config.loss import Loss
 from nnzoo.config.metrics import METRICS
@@ -41,7 +42,32 @@ REQUIRED: dict[str, dict[str, dict[str, Any]]] = {
         },
         "torchvision": {"arch": "shufflenet_v2_x0_5"},
     },
-    "data": {"random": {"shape": [4]}, "arrays": {"path": "data.npz"}, "csv": {"path": "data.csv", "target": "y"}},
+    "data": {
+        "random": {"shape": [4]},
+        # Files that are not there.
+        **{
+            name: {
+                key: {"path": "none", "target": "y"}[key]
+                for key, field in section.model_fields.items()
+                if field.is_required() and key != "name"
+            }
+            for name, section in NAMES["data"].items()
+            if issubclass(section, Files)
+        },
+        "arrays": {"path": "data.npz"},
+        "csv": {"path": "data.csv", "target": "y"},
+        # No test fetches anything.
+        **{
+            name: {"root": "none", "download": False}
+            for name, section in NAMES["data"].items()
+            if "download" in section.model_fields
+        },
+    },
+    "augmentations": {
+        "random_crop": {"padding": 1},
+        "rotation": {"degrees": 10},
+        "color_jitter": {"brightness": 0.2},
+    },
     "initializers": {"constant": {"val": 0.1}, "values": {"values": [[0.1]]}},
     "schedulers": {
         "step": {"step_size": 1},
@@ -184,8 +210,9 @@ WRITTEN = {"arrays": lambda folder: arrays(folder, "features", "classes", told=T
 def test_a_model_and_a_source(model: str, source: str, tmp_path: Path) -> None:
     data = WRITTEN[source](tmp_path) if source in WRITTEN else words("data", source)
     found = outcome(tmp_path, data=data, model=words("models", model), train={"batch_size": 256})
-    layout = TypeAdapter(UNIONS["data"]).validate_python(data).facts().layout
-    if layout and layout not in NAMES["models"][model].layouts:
+    facts = TypeAdapter(UNIONS["data"]).validate_python(data).facts()
+    unreadable = facts.layout and facts.layout not in NAMES["models"][model].layouts
+    if unreadable or (facts.per == "step" and model != "gru"):
         assert found == "words"
     elif source not in WRITTEN and {"path", "root"} & NAMES["data"][source].model_fields.keys():
         assert found == "data"
@@ -332,6 +359,19 @@ def test_preprocessing_and_a_kind_of_data(model: str, layout: str, steps: dict[s
     names_moved = layout == "tokens" and steps != {"normalize": "none"}
     flattened = layout == "image" and "pca" in steps and "features" not in NAMES["models"][model].layouts
     assert found == ("trained" if readable and not names_moved and not flattened else "words")
+
+
+@pytest.mark.parametrize("layout", SHAPES)
+@pytest.mark.parametrize("name", NAMES["augmentations"])
+def test_an_augmentation_and_a_kind_of_data(name: str, layout: str, tmp_path: Path) -> None:
+    data = arrays(tmp_path, layout, "classes", told=True)
+    model = words("models", "gru") if layout == "tokens" else "linear"
+    found = outcome(tmp_path, data=data, model=model, augment=[words("augmentations", name)])
+    if layout not in NAMES["augmentations"][name].layouts:
+        assert found == "words"
+    else:
+        # Only the data knows that its numbers are no pixels.
+        assert found == ("data" if name == "color_jitter" else "trained")
 
 
 PARTS = [
