@@ -123,7 +123,7 @@ def test_of_an_unknown_section_the_name_alone_is_told() -> None:
 OPTIMIZERS = "sgd, adam, adamw, rmsprop, adagrad, adadelta, adamax, nadam, radam, rprop, lbfgs)"
 SOURCES = (
     "xor, and, or, nand, moons, circles, spirals, blobs, sine, adding, random, digits, iris, wine, breast_cancer, "
-    "diabetes, arrays)"
+    "diabetes, arrays, language, trees)"
 )
 
 
