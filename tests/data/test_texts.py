@@ -115,7 +115,7 @@ def test_texts_without_a_file(capsys: pytest.CaptureFixture[str], monkeypatch: p
     nnzoo.train({"name": "numbers", "data": "iris", "model": "linear", "train": {"epochs": 1}}, quiet=True)
     capsys.readouterr()
     assert cli(["predict", "numbers", "--text", "red"]) == 2
-    assert "does not read texts" in capsys.readouterr().err
+    assert "only networks trained on" in capsys.readouterr().err
 
 
 def test_a_file_a_class_learned_by_character() -> None:
