@@ -43,8 +43,9 @@ def predict(
 
     if text and is_language_model(checkpoint, runs_dir=runs_dir):
         if inputs or len(text) > 1:
+            extra = (*(inputs or ()), *text[1:])[0]
             raise UsageError(
-                f"a language model goes on with one text, and answers for no data beside it (got {(*(inputs or ()), *text[1:])[0]} too).",
+                f"a language model goes on with one text, and answers for no data beside it (got {extra} too).",
                 where="--text",
             )
         found = continue_text(

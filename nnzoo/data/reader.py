@@ -107,7 +107,7 @@ class Reader(BaseModel):
             UsageError: The training data was no texts.
         """
         raise UsageError(
-            "only networks trained on `data: text` or `data: language` read texts. Name a file or folder to answer for.",
+            "only networks trained on `data: text` or `data: language` read texts. Name a file or folder.",
             where="predict",
         )
 
