@@ -18,7 +18,8 @@ from nnzoo.run.directory import CHECKPOINT
 from nnzoo.run.history import History
 from nnzoo.run.log import log
 from nnzoo.training.evaluate import LossSum
-from nnzoo.training.loop import REMEDY, Status, fit
+from nnzoo.training.finite import REMEDY
+from nnzoo.training.loop import Status, fit
 from nnzoo.training.metrics import ReplicaSums
 from nnzoo.training.progress import Progress
 from nnzoo.training.replica_loop import fit_replicas
