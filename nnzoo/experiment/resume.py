@@ -17,6 +17,7 @@ from nnzoo.data import Dataset
 from nnzoo.data.dataset import row_slices
 from nnzoo.errors import CheckpointError, DataError, UsageError
 from nnzoo.experiment.restarts import Training
+from nnzoo.experiment.untrusted import check_restored
 from nnzoo.run.directory import CHECKPOINT, CONFIG, PREVIOUS, numbered
 from nnzoo.run.log import log
 
@@ -135,7 +136,9 @@ def restore(folder: Path, training: Training, saved: dict[str, Any]) -> None:
         CheckpointError: It was made by something else.
     """
     try:
+        training.check(saved)
         training.load_state_dict(saved)
-    except (KeyError, TypeError, ValueError, RuntimeError, IndexError, AttributeError) as error:
+        check_restored(training.kept(), training.experiment.config.train.monitor)
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
         reason = str(error).split("\n")[0]
         raise CheckpointError(f"does not fit this run: {reason}", where=str(folder / CHECKPOINT)) from None

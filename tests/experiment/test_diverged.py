@@ -69,7 +69,10 @@ def test_a_learning_rate_far_too_large(capsys: pytest.CaptureFixture[str]) -> No
     [
         ("weight", r"step 88, at lr 0\.05, last gradient norm [01]\.\d+: \S+\.weight is no longer finite\. "),
         ("gradient", r"step 88, at lr 0\.05, last gradient norm inf: the gradient of \S+\.weight is not finite\. "),
-        ("output", r"step 88, at lr 0\.05, last gradient norm [01]\.\d+: the output of \S+ \(Linear\) is not finite\. "),
+        (
+            "output",
+            r"step 88, at lr 0\.05, last gradient norm [01]\.\d+: the output of \S+ \(Linear\) is not finite\. ",
+        ),
     ],
 )
 def test_the_step_the_norm_and_the_layer_are_named(
