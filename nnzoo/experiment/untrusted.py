@@ -77,8 +77,8 @@ def _check_optimizer(saved: Any, fresh: dict[str, Any], shapes: list[torch.Size]
     found = saved["state"]
     if not all(type(key) is int and 0 <= key < len(shapes) and isinstance(found[key], dict) for key in found):
         raise ValueError("optimizer has parameters of another network")
-    if len({frozenset(map(str, each)) for each in found.values()}) > 1:
-        raise ValueError("optimizer lacks parts")
+    if len({frozenset((str(name), type(value)) for name, value in each.items()) for each in found.values()}) > 1:
+        raise ValueError("optimizer lacks parts, or has others")
     for key, values in found.items():
         for name, value in values.items():
             for each in value if isinstance(value, list) else [value]:
