@@ -1,6 +1,6 @@
 """Feeds damaged and hostile checkpoints and artifacts to `eval` and `train --resume`: one line, no code, little memory.
 
-.venv/bin/python scripts/fuzz.py [--mutations 2000] [--seed 0]
+.venv/bin/python scripts/fuzz.py [--mutations 2000] [--seed 0] [--first 0]
 
 A run is trained once. Then its last.pt and its best.safetensors are mutated: cut short, bits flipped, values of other
 types and sizes put in, tensors that claim any shape, archives that unpack to any size, pickles that call. Each file
@@ -230,7 +230,7 @@ def attempt(arguments: list[str]) -> str:
     return "its code was run" if Path("planted").exists() else ""
 
 
-def fuzz(mutations: int, seed: int) -> Counter[str]:
+def fuzz(numbers: range, seed: int) -> Counter[str]:
     """Mutates the files of a run in the working folder.
 
     Returns:
@@ -244,7 +244,7 @@ def fuzz(mutations: int, seed: int) -> Counter[str]:
     assert not attempt(["eval", "whole/x"])
     limit_memory()
     done = Counter[str]()
-    for number in range(mutations):
+    for number in numbers:
         rng = random.Random(f"{seed} {number}")
         name = rng.choice(sorted(MUTATIONS))
         mutation = rng.choice(MUTATIONS[name])
@@ -268,10 +268,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mutations", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--first", type=int, default=0, help="number of the first mutation, to see one again")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory(prefix="nnzoo-fuzz-") as folder, contextlib.chdir(folder):
-        done = fuzz(arguments.mutations, arguments.seed)
+        done = fuzz(range(arguments.first, arguments.first + arguments.mutations), arguments.seed)
     wrong = done.pop("wrong", 0)
     print(f"{done.total()} mutations, {wrong} went wrong: {dict(sorted(done.items()))}")
     raise SystemExit(1 if wrong else 0)

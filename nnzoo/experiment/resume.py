@@ -23,6 +23,9 @@ from nnzoo.run.log import log
 
 MAY_CHANGE = ("name", "train.epochs", "train.early_stopping", "train.device", "train.checkpoint", "train.max_minutes")
 
+MOST_THREADS = 1024
+"""That a checkpoint may ask for."""
+
 
 def find_run(config: ConfigLike, name: str, runs_dir: Path) -> Path | None:
     """The run to go on with: the run directory that `config` is, else the newest run of a name, if there is one."""
@@ -43,8 +46,8 @@ def threads_of(saved: dict[str, Any] | None) -> Iterator[None]:
     """Computes with as many threads as a saved run did, while it is entered: their number decides the last bits."""
     before = torch.get_num_threads()
     count = saved.get("num_threads") if saved else before
-    if not isinstance(count, int) or count < 1:
-        raise CheckpointError(f"does not fit this run: num_threads is {count}.", where=CHECKPOINT)
+    if type(count) is not int or not 1 <= count <= MOST_THREADS:
+        raise CheckpointError(f"does not fit this run: num_threads is {str(count)[:40]}.", where=CHECKPOINT)
     if count != before:
         log.info("using %d threads as before: their number decides the last bits", count)
         torch.set_num_threads(count)
