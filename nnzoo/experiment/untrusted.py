@@ -35,8 +35,7 @@ def check_saved(saved: Any, fresh: Mapping[str, Any], shapes: list[torch.Size]) 
         elif key == "optimizer":
             _check_optimizer(saved[key], value, shapes)
         elif key == "train_metrics":
-            if {name: type(part) for name, part in saved[key].items()} != {name: type(value[name]) for name in value}:
-                raise ValueError("train_metrics is of another kind")
+            _check_sums(saved[key], value)
         elif key == "rng":
             # A run may go on where there are more or fewer CUDA devices.
             _check_like({**saved[key], "cuda": []}, {**value, "cuda": []}, key)
@@ -87,6 +86,14 @@ def _check_optimizer(saved: Any, fresh: dict[str, Any], shapes: list[torch.Size]
                     fits = each.shape in (torch.Size(), shapes[key], whole) and not each.is_complex()
                 if not fits:
                     raise ValueError(f"optimizer.{key}.{str(name)[:40]} is of another kind")
+
+
+def _check_sums(saved: dict[str, Any], fresh: dict[str, Any]) -> None:
+    """A count, sums by name, and lists of what is kept until the epoch ends."""
+    parts = [*saved["sums"].values(), *saved["kept"], *saved["scores"]]
+    same_types = {name: type(part) for name, part in saved.items()} == {name: type(fresh[name]) for name in fresh}
+    if not same_types or not 0 <= saved["count"] <= LARGEST or not all(isinstance(part, Tensor) for part in parts):
+        raise ValueError("train_metrics is of another kind")
 
 
 def check_restored(state: TrainState, monitor: str) -> None:

@@ -72,6 +72,7 @@ CHANGES = [
     put("best", None),
     *(put("train_loss", value) for value in ([], ["x", 1.0], [1.0, 0.0])),
     *(put("train_metrics", value) for value in ({}, None, {"count": "x", "sums": {}, "kept": [], "scores": []})),
+    *(put("train_metrics/count", value) for value in (-1, LONG**2)),
     put("optimizer", {}),
     put("optimizer/state", {99: {}}),
     *(put("optimizer/state/0/exp_avg", value) for value in (torch.zeros(7), None, "x")),
