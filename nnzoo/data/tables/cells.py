@@ -96,6 +96,11 @@ class Cells:
         labels: list[str] = encoded.dictionary.to_pylist()
         return labels, encoded.indices.fill_null(MISSING_CODE).to_numpy(zero_copy_only=False).astype(np.int32)
 
+    @property
+    def texts(self) -> list[str]:
+        """(N,) the cells as they are; empty where missing."""
+        return [cell or "" for cell in self._values.to_pylist()]
+
     @cached_property
     def is_text(self) -> NDArray[np.bool_]:
         """(N,) whether there is a value and it is no number."""

@@ -202,13 +202,17 @@ def date_parts(dates: NDArray[np.datetime64]) -> NDArray[np.float32]:
     return found
 
 
-def read_numbers(cells: Cells) -> NDArray[np.float32]:
+def read_numbers(cells: Cells, problem: str = f"is no number as {_AS_LEARNT}") -> NDArray[np.float32]:
     """(N,) NaN where missing.
+
+    Args:
+        cells: The column.
+        problem: What is wrong with a cell that is none.
 
     Raises:
         DataError: A cell is no number, or too large.
     """
-    check_cells(cells, cells.is_text, f"is no number as {_AS_LEARNT}")
+    check_cells(cells, cells.is_text, problem)
     with np.errstate(over="ignore"):
         values = cells.numbers.astype(np.float32)
     check_cells(cells, np.isinf(values), "is too large for float32")

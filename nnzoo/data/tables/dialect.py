@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from nnzoo.data.tables.cells import is_number
 from nnzoo.errors import DataError
 
-_DELIMITERS = (",", ";", "\t", "|")
+DELIMITERS = (",", ";", "\t", "|")
 _SAMPLE_ROWS = 100
 
 
@@ -34,7 +34,7 @@ class Words(BaseModel):
 
     names: tuple[str, ...] | None = None
     header: bool | Literal["auto"] = "auto"
-    delimiter: Annotated[str, Field(pattern=r"^(auto|[\x01-\x09\x0b\x0c\x0e-\x21\x23-\x7f])$")] = "auto"
+    delimiter: Annotated[str, Field(pattern=r'^[^"\r\n\x00]+$')] = "auto"
     encoding: str = "auto"
     strip: bool = True
     missing: tuple[str, ...] = ("",)
@@ -109,7 +109,7 @@ def _find_delimiter(sample: str, known: Collection[str]) -> str:
         has_known = len(set(known) & set(rows[0])) if rows and len(rows[0]) > 1 else 0
         return has_known, (count / len(rows) if size > 1 else 0.0), size
 
-    return max(_DELIMITERS, key=fitness)
+    return max(DELIMITERS, key=fitness)
 
 
 def _has_header(rows: list[list[str]], words: Words, known: Collection[str], shorter: Collection[str]) -> bool:
