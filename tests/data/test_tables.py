@@ -145,6 +145,18 @@ def test_quotes_blanks_and_empty_lines() -> None:
     assert load("x,y\n1, p\n2,p\n3, p\n", strip=False).classes == (" p", "p")
 
 
+@pytest.mark.parametrize("blank", ["\n", "\n\n", "  \n", "\t\r\n", '""\n'])
+@pytest.mark.parametrize("text", ["x,y\n1,p\n2,q\n", '"x\nz",y\n1,p\n2,q\n', "x;y\n1;p\n2;q\n"])
+def test_blank_lines_are_no_rows(blank: str, text: str) -> None:
+    lines = text.split("\n1")
+    for raw in (blank + text, f"{lines[0]}\n{blank}1{lines[1]}", text + blank):
+        dataset = load(raw)
+        assert dataset.train.inputs.tolist() == [[1], [2]]
+        assert dataset.classes == ("p", "q")
+    with pytest.raises(DataError, match=rf"line {(blank + text).count(chr(10)) + 1} has another number of cells"):
+        load(blank + text + "3\n")
+
+
 def test_cells_are_stripped_then_replaced_then_missing() -> None:
     dataset = load(
         "x,y\n 1 ,a.\n-999,b\nNA, a\nnone,b.\n5,a\n",

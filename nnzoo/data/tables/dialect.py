@@ -49,12 +49,14 @@ class Dialect(NamedTuple):
         header: Whether the first row holds names.
         names: The columns, from left to right.
         names_in_header: Whether the names are those of the header, so that the order of columns does not matter.
+        begin: How many blank lines the file begins with.
     """
 
     delimiter: str
     header: bool
     names: tuple[str, ...]
     names_in_header: bool
+    begin: int
 
 
 def find_dialect(
@@ -80,11 +82,27 @@ def find_dialect(
     rows = _rows(sample, delimiter, strip=words.strip)
     if not rows:
         raise DataError("is empty.", where=where)
+    begin = _num_blank_lines(sample, delimiter)
     header = _has_header(rows, words, known, shorter) if words.header == "auto" else words.header
     if header and (words.names is None or set(rows[0]) == set(words.names)):
-        return Dialect(delimiter, header, _header_names(rows[0], where), names_in_header=True)
+        return Dialect(delimiter, header, _header_names(rows[0], where), names_in_header=True, begin=begin)
     names = _given_names(len(rows[0]), words.names, shorter, where)
-    return Dialect(delimiter, header, names, names_in_header=False)
+    return Dialect(delimiter, header, names, names_in_header=False, begin=begin)
+
+
+def is_blank(row: Sequence[str], size: int) -> bool:
+    """Whether a line is no row of that many cells, but nothing, or blanks where several cells should be."""
+    return not row or (len(row) == 1 < size and not row[0].strip())
+
+
+def _num_blank_lines(sample: str, delimiter: str) -> int:
+    reader = csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter)
+    before = 0
+    for row in reader:
+        if not is_blank(row, 2):
+            break
+        before = reader.line_num
+    return before
 
 
 def _rows(sample: str, delimiter: str, *, strip: bool) -> list[list[str]]:
@@ -92,7 +110,7 @@ def _rows(sample: str, delimiter: str, *, strip: bool) -> list[list[str]]:
     reader = csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter, skipinitialspace=strip)
     try:
         for row in reader:
-            if row:
+            if not is_blank(row, 2):
                 found.append([cell.strip() if strip else cell for cell in row])
             if len(found) == _SAMPLE_ROWS:
                 break

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from nnzoo.data.files import STDIN, decode, find_encoding, lines_of, name_of, read_bytes
-from nnzoo.data.tables.dialect import DELIMITERS, Dialect, Words, find_dialect
+from nnzoo.data.tables.dialect import DELIMITERS, Dialect, Words, find_dialect, is_blank
 from nnzoo.errors import DataError
 
 _SAMPLE_BYTES = 256 * 1024
@@ -67,10 +67,15 @@ class File:
                 str(self.path) if self.raw is None else pa.BufferReader(self.raw),
                 arrow.ReadOptions(
                     column_names=dialect.names,
+                    skip_rows=dialect.begin,
                     skip_rows_after_names=int(dialect.header),
                     block_size=block_bytes,
                 ),
-                arrow.ParseOptions(delimiter=self.delimiter, newlines_in_values=True),
+                arrow.ParseOptions(
+                    delimiter=self.delimiter,
+                    newlines_in_values=True,
+                    invalid_row_handler=lambda row: "error" if row.text.strip(' \t"') else "skip",
+                ),
                 arrow.ConvertOptions(
                     column_types=dict.fromkeys(names, pa.string()),
                     include_columns=names,
@@ -103,9 +108,10 @@ class File:
         csv.field_size_limit(2**31 - 1)
         try:
             for cells in reader:
-                if cells and not header:
+                is_row = not is_blank(cells, len(self.dialect.names))
+                if is_row and not header:
                     yield begin, cells
-                header = header and not cells
+                header = header and not is_row
                 begin = reader.line_num + 1
         except csv.Error as error:
             raise csv.Error(str(error), begin) from None
