@@ -164,6 +164,7 @@ def open_file(
     *,
     beside_text: str | None = None,
     data: bytes | None = None,
+    quotes: bool = True,
 ) -> File:
     """Finds how a file is written.
 
@@ -176,6 +177,7 @@ def open_file(
             that tables are written with (`,` `;` `|`, tab), then the last column has all that is left of a line, as in
             `label a text of some words`.
         data: What the file holds, if it has been read.
+        quotes: Whether there may be quotes around cells.
 
     Raises:
         DataError: There is no such file, it is empty, no text, or of another encoding.
@@ -183,7 +185,7 @@ def open_file(
     where, said = name_of(path), words.delimiter
     encoding, raw = words.encoding, None
     is_foreign = said != "auto" and (
-        len(said) > 1 or not said.isascii() or (beside_text is not None and said not in DELIMITERS)
+        not quotes or len(said) > 1 or not said.isascii() or (beside_text is not None and said not in DELIMITERS)
     )
     if data is None and path != STDIN and encoding in ("auto", "utf-8") and _is_utf8(path) and not is_foreign:
         encoding = "utf-8"
@@ -209,8 +211,8 @@ def open_file(
     if is_foreign:
         found.dialect = dialect._replace(delimiter=said)
     elif dialect.delimiter == "\t" and not _quotes_close(found):
-        text = decode(raw or read_bytes(path), "utf-8-sig", where=where)
-        found.raw, found.delimiter = _written_anew(text, "\t").encode(), ","
+        tabs = words.model_copy(update={"delimiter": "\t", "encoding": encoding})
+        return open_file(path, tabs, known, shorter, beside_text=beside_text, data=data, quotes=False)
     elif words.strip and re.search(after_delimiter, sample):
         # To pyarrow a quote after a blank is a character like others. What is quoted stays as it is.
         text = decode(raw or read_bytes(path), "utf-8-sig", where=where)
