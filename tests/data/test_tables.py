@@ -319,6 +319,22 @@ def test_a_category_is_known_by_its_number_too() -> None:
     assert samples.inputs.tolist() == [[1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 0, 1], [0, 0, 0], [0, 0, 0]]
 
 
+def test_a_class_is_known_by_its_number_too() -> None:
+    write("x,y\n1,1.0\n2,0.0\n3,1\n", "test.csv")
+    dataset = load("x,y\n1,1\n2,0\n3,1\n", test_path="test.csv")
+    assert dataset.classes == ("0", "1")
+    assert dataset.splits["test"].targets.tolist() == [1, 0, 1]
+
+
+@pytest.mark.parametrize("form", ["{},5", "{},000.25", "{} %", "$ {}", "-{}'000"])
+def test_numbers_that_are_written_otherwise_are_told(form: str) -> None:
+    columns: dict[str, list[Any]] = {"x": [form.format(number) for number in range(1, 41)], "z": numbers(40), "y": Y * 20}
+    dataset = load(table(columns, delimiter=";"))
+    assert dataset.feature_names == ("z",)
+    told = f"column 'x' has texts such as '{columns['x'][0]}': numbers are read if they are written like 1234.5"
+    assert dataset.warnings[0].startswith(told)
+
+
 def test_files_of_a_folder_or_a_pattern_are_one_table() -> None:
     Path("parts").mkdir()
     write("x,y\n1,a\n2,b\n", "parts/a.csv")
