@@ -93,10 +93,11 @@ def name_of(split: str, position: int, dataset: Dataset) -> str:
 
 def _duplicates(dataset: Dataset) -> Iterator[Finding]:
     places = _equal_inputs(dataset)
+    samples = [same for group in places for same in _by_label(group, dataset)]
     for split in ("test", "val"):
         if split not in dataset.splits:
             continue
-        shared = [group for group in places if {"train", split} <= {name for name, _ in group}]
+        shared = [group for group in samples if {"train", split} <= {name for name, _ in group}]
         count = sum(name == split for group in shared for name, _ in group)
         if count:
             share = count / len(dataset.splits[split])
@@ -104,7 +105,7 @@ def _duplicates(dataset: Dataset) -> Iterator[Finding]:
                 "spoils" if share >= SPOILING_SHARE else "warning",
                 "duplicates",
                 f"{count} of {len(dataset.splits[split])} {split} samples are in train too, so what is measured on "
-                "them is not about new data. `data: {split: {deduplicate: true}}` drops equal samples first.",
+                "them is not about new data. `data: {split: {deduplicate: true}}` drops them from train.",
                 _name_groups(shared, dataset),
             )
     inside = [group for group in places if sum(name == "train" for name, _ in group) > 1]
@@ -134,6 +135,13 @@ def _equal_inputs(dataset: Dataset) -> list[list[Place]]:
         for position, row in enumerate(rows):
             found[hashlib.blake2b(row.data, digest_size=16).digest()].append((name, position))
     return [group for group in found.values() if len(group) > 1]
+
+
+def _by_label(places: list[Place], dataset: Dataset) -> list[list[Place]]:
+    found: dict[tuple[float, ...], list[Place]] = defaultdict(list)
+    for place in places:
+        found[_label(dataset, place)].append(place)
+    return list(found.values())
 
 
 def _label(dataset: Dataset, place: Place) -> tuple[float, ...]:

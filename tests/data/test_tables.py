@@ -328,7 +328,11 @@ def test_a_class_is_known_by_its_number_too() -> None:
 
 @pytest.mark.parametrize("form", ["{},5", "{},000.25", "{} %", "$ {}", "-{}'000"])
 def test_numbers_that_are_written_otherwise_are_told(form: str) -> None:
-    columns: dict[str, list[Any]] = {"x": [form.format(number) for number in range(1, 41)], "z": numbers(40), "y": Y * 20}
+    columns: dict[str, list[Any]] = {
+        "x": [form.format(number) for number in range(1, 41)],
+        "z": numbers(40),
+        "y": Y * 20,
+    }
     dataset = load(table(columns, delimiter=";"))
     assert dataset.feature_names == ("z",)
     told = f"column 'x' has texts such as '{columns['x'][0]}': numbers are read if they are written like 1234.5"

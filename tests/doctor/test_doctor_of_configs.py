@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from nnzoo.cli.app import run as nnzoo
 from nnzoo.config import load_config
 from nnzoo.doctor import Examination, examine_config
+from nnzoo.errors import DataError
 
 RANDOM = np.random.default_rng(0)
 
@@ -56,6 +58,52 @@ def test_duplicates_across_splits_are_named_by_row() -> None:
         rows = [int(name.split()[-1]) for name in named.split(" = ")]
         assert len({row % 200 for row in rows}) == 1
         assert len({name.split()[0] for name in named.split(" = ")}) == 2
+
+
+def leaking_files(source: str) -> dict[str, Any]:
+    """60 training samples, of which 12 are among the 20 of the given test split, too, and some stand there twice."""
+    x, y = noisy_classes(70)
+    train, test = [*range(60), *range(5)], [*range(12), *range(60, 68)]
+    if source == "arrays":
+        np.savez("data.npz", x=x[train], y=y[train], x_test=x[test], y_test=y[test])
+        return {"name": "arrays", "path": "data.npz"}
+    if source == "image_folder":
+        pixels = RANDOM.integers(0, 255, (70, 6, 6, 3)).astype(np.uint8)
+        for part, rows in {"train": train, "test": test}.items():
+            for index, row in enumerate(rows):
+                path = Path(f"photos/{part}/{y[row]}/{index}.png")
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(pixels[row]).save(path)
+        return {"name": "image_folder", "path": "photos"}
+    for part, rows in {"train": train, "test": test}.items():
+        cells = [(f"w{row} of v{row}" if source == "text" else f"{x[row, 0]},{x[row, 1]}", y[row]) for row in rows]
+        head = "text,y\n" if source == "text" else "a,b,y\n"
+        Path(f"{part}.csv").write_text(head + "".join(f"{cell},{label}\n" for cell, label in cells))
+    return {"name": source, "path": "train.csv", "test_path": "test.csv", "target": "y"}
+
+
+@pytest.mark.parametrize("source", ["arrays", "csv", "text", "image_folder"])
+def test_to_deduplicate_helps_against_samples_that_a_given_test_split_has_too(source: str) -> None:
+    data = leaking_files(source)
+    config = {"data": data, "model": "gru" if source == "text" else "mlp"}
+    leaking = examine_config(load_config({**config, "data": {**data, "split": {"val": 0}}}))
+    assert ("spoils", "duplicates") in found(leaking)
+    assert leaking.data["splits"] == {"train": 65, "test": 20}
+    sound = examine_config(load_config({**config, "data": {**data, "split": {"val": 0, "deduplicate": True}}}))
+    assert "duplicates" not in {topic for _, topic in found(sound)}
+    assert sound.data["splits"] == {"train": 48, "test": 20}
+
+
+def test_nothing_is_left_where_all_is_in_the_test_split() -> None:
+    x, y = noisy_classes(20)
+    np.savez("data.npz", x=x, y=y, x_test=x, y_test=y)
+    data = {"name": "arrays", "path": "data.npz", "split": {"val": 0, "deduplicate": True}}
+    with pytest.raises(DataError, match=r"data\.split\.deduplicate: every train sample is in val or test"):
+        examine_config(load_config({"data": data, "model": "mlp"}))
+    ones = y == 1
+    np.savez("data.npz", x=x, y=y, x_test=x[ones], y_test=y[ones])
+    with pytest.raises(DataError, match="every train sample of '1' is in val or test"):
+        examine_config(load_config({"data": data, "model": "mlp"}))
 
 
 def test_a_few_duplicates_are_a_warning() -> None:
