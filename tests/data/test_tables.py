@@ -496,6 +496,8 @@ def test_rows_longer_than_a_block_are_read() -> None:
     long = "z" * 3_000_000
     dataset = load(f"x,t,y\n1,{long},p\n2,short,q\n", categorical=("t",))
     assert dataset.train.inputs.tolist() == [[1, 0, 1], [2, 1, 0]]
+    bare = load(f"1,{long},p\n2,short,q\n", target="2", categorical=("1",), header=False)
+    assert bare.train.inputs.tolist() == [[1, 0, 1], [2, 1, 0]]
 
 
 def test_a_saved_reader_is_checked_against_the_rest() -> None:

@@ -6,7 +6,7 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Collection, Sequence
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -96,7 +96,7 @@ def is_blank(row: Sequence[str], size: int) -> bool:
 
 
 def _num_blank_lines(sample: str, delimiter: str) -> int:
-    reader = csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter)
+    reader = reader_of(sample, delimiter)
     before = 0
     for row in reader:
         if not is_blank(row, 2):
@@ -105,17 +105,20 @@ def _num_blank_lines(sample: str, delimiter: str) -> int:
     return before
 
 
+def reader_of(text: str, delimiter: str, *, strict: bool = False, skipinitialspace: bool = False) -> Any:
+    """Python's own reader of rows, of cells of any length: slow, for the first rows and for messages."""
+    csv.field_size_limit(2**31 - 1)
+    lines = io.StringIO(text, newline="")
+    return csv.reader(lines, delimiter=delimiter, strict=strict, skipinitialspace=skipinitialspace)
+
+
 def _rows(sample: str, delimiter: str, *, strip: bool) -> list[list[str]]:
     found: list[list[str]] = []
-    reader = csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter, skipinitialspace=strip)
-    try:
-        for row in reader:
-            if not is_blank(row, 2):
-                found.append([cell.strip() if strip else cell for cell in row])
-            if len(found) == _SAMPLE_ROWS:
-                break
-    except csv.Error:  # a cell of more than 128 KB: the rows before it tell enough
-        pass
+    for row in reader_of(sample, delimiter, skipinitialspace=strip):
+        if not is_blank(row, 2):
+            found.append([cell.strip() if strip else cell for cell in row])
+        if len(found) == _SAMPLE_ROWS:
+            break
     return found
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from nnzoo.data.files import STDIN, decode, find_encoding, lines_of, name_of, read_bytes
-from nnzoo.data.tables.dialect import DELIMITERS, Dialect, Words, find_dialect, is_blank
+from nnzoo.data.tables.dialect import DELIMITERS, Dialect, Words, find_dialect, is_blank, reader_of
 from nnzoo.errors import DataError
 
 _SAMPLE_BYTES = 256 * 1024
@@ -102,10 +102,8 @@ class File:
             csv.Error: They don't; the line is its second argument.
         """
         raw = read_bytes(self.path) if self.raw is None else self.raw
-        lines = io.StringIO(decode(raw, "utf-8-sig", where=self.where), newline="")
-        reader = csv.reader(lines, delimiter=self.delimiter, strict=strict)
+        reader = reader_of(decode(raw, "utf-8-sig", where=self.where), self.delimiter, strict=strict)
         begin, header = 1, self.dialect.header
-        csv.field_size_limit(2**31 - 1)
         try:
             for cells in reader:
                 is_row = not is_blank(cells, len(self.dialect.names))
@@ -190,15 +188,21 @@ def open_file(
     if data is None and path != STDIN and encoding in ("auto", "utf-8") and _is_utf8(path) and not is_foreign:
         encoding = "utf-8"
         with path.open("rb") as file:
-            head = file.read(_SAMPLE_BYTES).decode("utf-8", errors="ignore")  # the last character may be cut
-        is_whole = path.stat().st_size <= _SAMPLE_BYTES
+            start = file.read(_SAMPLE_BYTES)
+            start += b"" if b"\n" in start or b"\r" in start else file.readline()
+        head, is_whole = (
+            start.decode("utf-8", errors="ignore"),
+            path.stat().st_size <= len(start),
+        )  # may cut a character
     else:
         data = read_bytes(path) if data is None else data
         encoding = find_encoding(data) if encoding == "auto" else encoding
         text = decode(data, encoding, where=where).removeprefix("\ufeff")
         if is_foreign:
             text = _written_anew(text, said, _num_cuts(text, words, known, beside_text))
-        head, is_whole, raw = text[:_SAMPLE_BYTES], len(text) <= _SAMPLE_BYTES, text.encode()
+        first_end = re.search(r"[\r\n]", text)
+        head = text[: max(_SAMPLE_BYTES, first_end.end() if first_end else len(text))]
+        is_whole, raw = len(text) == len(head), text.encode()
     if "\0" in head:
         raise DataError("is no text, or of an encoding such as utf-16, which `encoding` has to say.", where=where)
     sample = head.removeprefix("\ufeff")
