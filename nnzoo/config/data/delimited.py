@@ -35,7 +35,7 @@ def _known_encoding(value: str) -> str:
 
 def _delimiter(value: str) -> str:
     delimiter = "\t" if value == r"\t" else value  # as it is read without quotes, or in single ones
-    if not delimiter or any(sign in delimiter for sign in '"\r\n\0'):
+    if delimiter != "auto" and any(sign in '"\r\n\0' or sign.isalnum() for sign in delimiter or "\0"):
         raise ValueError(f'expected auto, or signs such as "," ";" "|" "\\t" or " ", got {value!r}.')
     return delimiter
 
