@@ -218,6 +218,14 @@ def test_the_forms_of_a_file(text: str, words: dict[str, Any]) -> None:
     assert list(dataset.reader.read([Path("t.csv")], dataset.schema, labelled=False).names) == ["how are you", "fine"]
 
 
+def test_labels_that_are_positions_too() -> None:
+    Path("t.all").write_text("0 how are you\n1 fine and you\n0 who\n1 me\n")
+    dataset = read(path="t.all", target="0", delimiter=" ", split={"val": 0, "test": 0})
+    assert dataset.classes == ("0", "1")
+    assert dataset.input_shape == (3,)
+    assert dataset.choices["text"] == "1"
+
+
 def test_quotes_that_are_none_in_tab_separated_texts() -> None:
     Path("t.tsv").write_text('ham\t"hello" he said\nspam\t"unclosed\nham\tmore\n')
     dataset = read(path="t.tsv", target="0", tokenizer="char", split={"val": 0, "test": 0})

@@ -240,8 +240,9 @@ def _num_cuts(text: str, words: Words, known: Collection[str], beside_text: str 
     if beside_text is None:
         return -1
     first = next((line for line in lines_of(text) if line.strip()), "").split(words.delimiter)
-    columns = list(words.names or (first if set(first) & set(known) else ()))
-    columns = columns or [str(index) for index in range(1 + max(1, *map(int, filter(str.isdecimal, known)), 0))]
+    positions = {name for name in known if name.isdecimal()}
+    columns = list(words.names or (first if set(first) & (set(known) - positions) else ()))
+    columns = columns or [str(index) for index in range(1 + max(1, *map(int, positions), 0))]
     return -1 if beside_text == columns[-1] else len(columns) - 1
 
 
