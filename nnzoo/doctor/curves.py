@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 
 from nnzoo.doctor.finding import Finding
+from nnzoo.experiment.confidence import wilson
 from nnzoo.run.history import History
 
 RISE, NOTICEABLE = 1.1, 0.05
@@ -17,7 +18,7 @@ LEARNT = 0.3
 
 
 def findings(
-    history: History, *, score: str, train_score: float, val_score: float | None, baseline: float
+    history: History, *, score: str, train_score: float, val_score: float | None, num_val: int, baseline: float
 ) -> Iterator[Finding]:
     """What is wrong with a training.
 
@@ -26,6 +27,7 @@ def findings(
         score: "accuracy" or "r2": 1 is perfect.
         train_score: Of the best weights.
         val_score: Likewise; None where there is no val split.
+        num_val: Samples of the val split: an accuracy on few of them is off by chance.
         baseline: The score of the best constant answer, on train.
     """
     learnt = (train_score - baseline) / (1 - baseline) if baseline < 1 else 1.0
@@ -37,7 +39,13 @@ def findings(
             "larger model, more epochs, another lr, less dropout or weight decay.",
         )
     overfitting = _overfitting(history)
-    if overfitting is None and learnt >= LEARNT and val_score is not None and train_score - val_score > GAP:
+    if (
+        overfitting is None
+        and learnt >= LEARNT
+        and val_score is not None
+        and train_score - val_score > GAP
+        and (score != "accuracy" or train_score > wilson(val_score, num_val)[1])
+    ):
         overfitting = f"{score} is {train_score:.3f} on train and {val_score:.3f} on val."
     if overfitting is not None:
         yield Finding(
