@@ -52,7 +52,7 @@ class Health:
 
 
 def probe(module: nn.Module, loss: nn.Module, split: Split) -> Health:
-    """Forward and backward over up to 512 samples from all over the split, on a copy: the module, its buffers and its mode stay as they are.
+    """Forward and backward over up to 512 samples from all over the split, on a copy: the module stays as it was.
 
     Batch norms use the statistics of the batch, dropout is off.
 
@@ -103,12 +103,8 @@ def _health(module: nn.Module, loss: float, seen: dict[str, list[Tensor]]) -> He
         if gradient is None:
             continue
         if passes:
-            there = gradient.flatten(1).any(1)
-            used = (
-                gradient[there]
-                if isinstance(kinds[name.rpartition(".")[0]], nn.Embedding) and there.any()
-                else gradient
-            )
+            is_embedding = isinstance(kinds[name.rpartition(".")[0]], nn.Embedding)
+            used = gradient[gradient.any(1)] if is_embedding and gradient.any() else gradient
             health.gradients[name] = float(used.double().square().mean().sqrt())
         if not name.startswith(f"{health.head}.") and len(weight) > 1 and _all_alike(weight) and _all_alike(gradient):
             health.symmetric.append(name)

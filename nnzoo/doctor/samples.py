@@ -232,7 +232,7 @@ def _naming(train: Split, other: Split, place: slice) -> bool:
     if bool((expected == expected[0]).all()):
         return False
     there = train.inputs[:, place] > 0
-    classes = [labels[has].unique() for has in there.T]
+    classes = [labels[has].bincount().nonzero().flatten() for has in there.T]
     # One that train lacks tells nothing of the class.
     if any(len(each) > 1 for each in classes) or not bool(there.any(1).all()):
         return False
