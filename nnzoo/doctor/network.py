@@ -96,8 +96,10 @@ def _health(module: nn.Module, loss: float, seen: dict[str, list[Tensor]]) -> He
         else:
             health.saturated[name] = _saturated_share(results, kinds[name])
     weights = [(name, weight) for name, weight in module.named_parameters() if weight.ndim > 1]
-    own = [weight for name, weight in weights if name.startswith(f"{health.head}.")]
-    passes = not own or any(bool(weight.any()) for weight in own)
+    own = [each for each in weights if each[0].startswith(f"{health.head}.")]
+    passes = not own or any(bool(weight.any()) for _, weight in own)
+    # A module may name its last layer before others.
+    weights = [each for each in weights if not each[0].startswith(f"{health.head}.")] + own
     for name, weight in weights:
         gradient = weight.grad
         if gradient is None:

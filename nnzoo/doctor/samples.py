@@ -149,7 +149,7 @@ def _name_groups(groups: list[list[Place]], dataset: Dataset) -> tuple[str, ...]
 
 
 def _balance(dataset: Dataset) -> Iterator[Finding]:
-    if dataset.task != "classification" or dataset.per == "step":
+    if dataset.task != "classification" or dataset.per != "sample":
         return
     counts = Counter(dict(zip(dataset.classes, _class_counts(dataset, dataset.train), strict=True)))
     (largest, most), (smallest, least) = counts.most_common()[0], counts.most_common()[-1]

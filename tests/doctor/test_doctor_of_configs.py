@@ -221,3 +221,11 @@ def test_samples_come_from_all_over_a_split_and_are_few_where_they_are_large() -
     inputs = torch.arange(20.0).view(20, 1).expand(20, 200_000)
     probe(net, torch.nn.CrossEntropyLoss(), Split(inputs, torch.zeros(20, dtype=torch.long)))
     assert seen[0][:, 0].tolist() == [0, 2, 4, 6, 8, 10, 12, 14, 16, 18]
+
+
+def test_trees_are_not_counted_by_their_nodes_and_their_last_layer_is_the_last() -> None:
+    Path("trees.txt").write_text("(3 (2 It) (2 (2 's) (2 fun)))\n(1 (2 so) (2 (2 very) (2 dull)))\n" * 20)
+    words = {"data": {"name": "trees", "path": "trees.txt"}, "model": {"name": "tree_lstm", "hidden_size": 4}}
+    examination = examine_config(load_config(words))
+    assert "class balance" not in {topic for _, topic in found(examination)}
+    assert list(examination.network["gradients"])[-1] == "output.linear.weight"
