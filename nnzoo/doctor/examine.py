@@ -118,6 +118,8 @@ def examine_config(config: Config) -> Examination:
 def examine_run(folder: Path) -> Examination:
     """Diagnoses a training by its data, its curves, its best weights, and the network that its last step left.
 
+    Of restarts it is the best one, as it was at its best.
+
     Raises:
         CheckpointError: A file is damaged, or there is nothing to go by.
         DataError: The data is missing or can't be used.

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from nnzoo.cli.app import run as nnzoo
@@ -119,3 +120,26 @@ def test_a_gap_that_few_val_samples_can_have_by_chance_is_not_overfitting() -> N
             History(rows), score="accuracy", train_score=0.85, val_score=0.7, num_val=num_val, baseline=0.5
         )
         assert [finding.topic for finding in found] == ["overfitting"] * named
+
+
+def test_a_network_that_learns_nothing_is_not_said_to_learn_by_heart() -> None:
+    found = topics_of(
+        data="digits",
+        model={"name": "mlp", "hidden": [32, 32]},
+        optimizer={"name": "sgd", "lr": 20.0},
+        train={"epochs": 3},
+    )
+    assert {"dead units", "underfitting"} <= found.keys()
+    assert "overfitting" not in found
+
+
+def test_what_learns_noise_by_heart_needs_no_larger_model() -> None:
+    random = np.random.default_rng(0)
+    np.savez("noise.npz", x=random.standard_normal((200, 20)), y=random.integers(0, 2, 200))
+    found = topics_of(
+        data={"name": "arrays", "path": "noise.npz"},
+        optimizer={"name": "adam", "lr": 0.01},
+        train={"epochs": 40, "early_stopping": None},
+    )
+    assert "overfitting" in found
+    assert "underfitting" not in found
