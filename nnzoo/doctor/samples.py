@@ -10,7 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nnzoo.config.data import Files
 from nnzoo.data import Dataset, Split
+from nnzoo.data.tables.reader import CsvReader
 from nnzoo.doctor.finding import MAX_NAMED, Finding
 from nnzoo.experiment.prepare import Experiment
 from nnzoo.experiment.record import PREDICTED_SPLITS
@@ -81,7 +83,8 @@ def findings(experiment: Experiment) -> Iterator[Finding]:
     yield from _duplicates(dataset)
     yield from _balance(dataset)
     yield from _scales(experiment)
-    yield from _leaks(dataset)
+    if isinstance(experiment.config.data, Files):  # bundled and made data has no such columns
+        yield from _leaks(dataset)
 
 
 def name_of(split: str, position: int, dataset: Dataset) -> str:
@@ -154,7 +157,7 @@ def _name_groups(groups: list[list[Place]], dataset: Dataset) -> tuple[str, ...]
 
 
 def _balance(dataset: Dataset) -> Iterator[Finding]:
-    if dataset.task != "classification" or dataset.per == "step":
+    if dataset.task != "classification" or dataset.per != "sample":
         return
     counts = Counter(dict(zip(dataset.classes, _class_counts(dataset, dataset.train), strict=True)))
     (largest, most), (smallest, least) = counts.most_common()[0], counts.most_common()[-1]
@@ -203,18 +206,47 @@ def _leaks(dataset: Dataset) -> Iterator[Finding]:
     names = dataset.feature_names or tuple(map(str, range(dataset.input_shape[0])))
     other = dataset.splits[measured]
     if dataset.task == "classification":
-        perfect = _separating(dataset.train, other)
+        categories = _category_columns(dataset)
+        perfect = [name for name, place in categories.items() if _naming(dataset.train, other, place)]
+        one_hot = {index for place in categories.values() for index in range(place.start, place.stop)}
+        perfect += [names[index] for index in _separating(dataset.train, other) if index not in one_hot]
     elif dataset.task == "regression":
-        perfect = _determining(dataset.train)
+        perfect = [names[index] for index in _determining(dataset.train)]
     else:
         return
-    for column in perfect[:MAX_NAMED]:
+    for name in perfect[:MAX_NAMED]:
         yield Finding(
             "spoils",
             "leak",
-            f"the column {names[column]} alone predicts the target perfectly. Does it hold the answer, or something "
+            f"the column {name} alone predicts the target perfectly. Does it hold the answer, or something "
             "that is known only afterwards? Leave such a column out (`ignore`).",
         )
+
+
+def _category_columns(dataset: Dataset) -> dict[str, slice]:
+    """Where the one-hot features of each column of categories stand."""
+    found, start = {}, 0
+    for column in dataset.reader.columns if isinstance(dataset.reader, CsvReader) else ():
+        stop = start + len(column.feature_names)
+        if column.kind == "category":
+            found[column.name] = slice(start, stop)
+        start = stop
+    return found
+
+
+def _naming(train: Split, other: Split, place: slice) -> bool:
+    """Whether each category, a column's features (N, C) at `place`, goes with one class alone, in both splits."""
+    labels, expected = train.class_indices(), other.class_indices()
+    if bool((expected == expected[0]).all()):
+        return False
+    there = train.inputs[:, place] > 0
+    classes = [labels[has].bincount().nonzero().flatten() for has in there.T]
+    # One that train lacks tells nothing of the class.
+    if any(len(each) > 1 for each in classes) or not bool(there.any(1).all()):
+        return False
+    answers = torch.tensor([int(each[0]) if len(each) else -1 for each in classes])
+    measured = other.inputs[:, place] > 0
+    return bool(measured.any(1).all()) and torch.equal(answers[measured.int().argmax(1)], expected)
 
 
 def _separating(train: Split, other: Split) -> list[int]:

@@ -211,8 +211,9 @@ class MetricSums:
         self.count = count
         self.sums = {key: part.to(device) for key, part in sums.items()}
         self.scores = [(scores[0].to(device), scores[1].to(device))] if scores else []
-        if kept:
-            self.add(*(part.to(device) for part in kept))
+        # They were kept as `Decoder.measured` gave them.
+        self._kept = [(kept[0].to(device), kept[1].to(device))] if kept else []
+        self._num_kept = kept[0].numel() if kept else 0
 
 
 class ReplicaSums(MetricSums):

@@ -8,11 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from nnzoo.cli.app import run as nnzoo
 from nnzoo.config import load_config
+from nnzoo.data import Split
 from nnzoo.doctor import Examination, examine_config
+from nnzoo.doctor.network import probe
 from nnzoo.errors import DataError
 
 RANDOM = np.random.default_rng(0)
@@ -220,3 +223,57 @@ def test_exit_codes_and_json(capsys: pytest.CaptureFixture[str]) -> None:
         assert ("leak" in capsys.readouterr().err) == (code == 5)
     assert nnzoo(["doctor", "nothing.yaml"]) == 2
     assert nnzoo(["doctor", "c.yaml", "data.path=none.npz"]) == 3
+
+
+@pytest.mark.parametrize("num_classes", [2, 3])
+def test_a_column_of_words_that_is_the_target(num_classes: int) -> None:
+    y = RANDOM.integers(0, num_classes, 200)
+    other = RANDOM.integers(0, 3, 200)
+    rows = [f"{RANDOM.normal()},{'rgb'[other[i]]},{'pqr'[y[i]]},{y[i]}" for i in range(200)]
+    Path("t.csv").write_text("\n".join(["size,colour,answer,y", *rows]))
+    words = {"data": {"name": "csv", "path": "t.csv", "target": "y", "task": "classification"}, "model": "mlp"}
+    spoiling = examine_config(load_config(words)).spoiling
+    assert [finding.message.split(" alone")[0] for finding in spoiling] == ["the column answer"]
+
+
+def test_made_data_has_no_leak_however_far_its_classes_lie_apart() -> None:
+    config = load_config({"data": {"name": "blobs", "classes": 2, "noise": 0.1}, "model": "mlp"})
+    assert not examine_config(config).spoiling
+
+
+def test_a_loss_that_is_summed_counts_a_sample() -> None:
+    examination = examined(*noisy_classes(), loss={"name": "cross_entropy", "reduction": "sum"})
+    assert examination.network["loss"] < 3
+    assert ("warning", "initialisation") not in found(examination)
+
+
+def test_numbers_too_large_for_a_linear_model() -> None:
+    x = RANDOM.standard_normal((60, 3)) * 1e30
+    assert examined(x, x[:, 0], preprocess={"normalize": "none"}).linear == {}
+
+
+def test_a_last_layer_of_zeros_is_not_a_vanished_gradient() -> None:
+    words = {"model": {"name": "mlp", "hidden": [8], "output": {"init": "zeros"}}}
+    assert ("spoils", "vanishing gradients") not in found(examined(*noisy_classes(), **words))
+
+
+def test_samples_come_from_all_over_a_split_and_are_few_where_they_are_large() -> None:
+    seen = []
+
+    class Spy(torch.nn.Flatten):
+        def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+            seen.append(inputs)
+            return super().forward(inputs)
+
+    net = torch.nn.Sequential(Spy(), torch.nn.Linear(200_000, 2))
+    inputs = torch.arange(20.0).view(20, 1).expand(20, 200_000)
+    probe(net, torch.nn.CrossEntropyLoss(), Split(inputs, torch.zeros(20, dtype=torch.long)))
+    assert seen[0][:, 0].tolist() == [0, 2, 4, 6, 8, 10, 12, 14, 16, 18]
+
+
+def test_trees_are_not_counted_by_their_nodes_and_their_last_layer_is_the_last() -> None:
+    Path("trees.txt").write_text("(3 (2 It) (2 (2 's) (2 fun)))\n(1 (2 so) (2 (2 very) (2 dull)))\n" * 20)
+    words = {"data": {"name": "trees", "path": "trees.txt"}, "model": {"name": "tree_lstm", "hidden_size": 4}}
+    examination = examine_config(load_config(words))
+    assert "class balance" not in {topic for _, topic in found(examination)}
+    assert list(examination.network["gradients"])[-1] == "output.linear.weight"
