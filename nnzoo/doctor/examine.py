@@ -114,6 +114,8 @@ def examine_config(config: Config) -> Examination:
 def examine_run(folder: Path) -> Examination:
     """Diagnoses a training by its data, its curves, its best weights, and the network that its last step left.
 
+    Of restarts, last.pt holds the best weights.
+
     Raises:
         CheckpointError: A file is damaged, or there is nothing to go by.
         DataError: The data is missing or can't be used.

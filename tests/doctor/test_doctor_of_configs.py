@@ -172,3 +172,11 @@ def test_exit_codes_and_json(capsys: pytest.CaptureFixture[str]) -> None:
         assert ("leak" in capsys.readouterr().err) == (code == 5)
     assert nnzoo(["doctor", "nothing.yaml"]) == 2
     assert nnzoo(["doctor", "c.yaml", "data.path=none.npz"]) == 3
+
+
+def test_blanks_and_line_ends_are_seen_in_the_table(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("text.txt").write_text("a b\n" * 200)
+    Path("c.yaml").write_text("data: {name: language, path: text.txt, sequence_length: 8}\nmodel: rnn\n")
+    nnzoo(["doctor", "c.yaml"])
+    table = capsys.readouterr().out.split("\n\n")[1].splitlines()
+    assert {line.split("  ")[0] for line in table} == {"class of a step", "<unknown>", "a", "b", "' '", "'\\n'"}
