@@ -82,8 +82,8 @@ def doubtful_labels(experiment: Experiment) -> Iterator[Finding]:
         yield Finding(
             "note",
             "label noise",
-            f"{len(doubtful)} of {len(labels)} train samples have a class that a linear model, right on {right:.0%} of "
-            "what it did not see, is sure is another one. Look at them first.",
+            f"a linear model, right on {right:.0%} of the samples it did not see, is sure that {len(doubtful)} of "
+            f"{len(labels)} train samples are of another class. Look at them first.",
             tuple(
                 f"{name_of('train', int(rows[index]), dataset)}: {dataset.classes[labels[index]]}, "
                 f"or {dataset.classes[sure[index]]}?"

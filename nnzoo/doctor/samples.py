@@ -37,6 +37,7 @@ def describe(experiment: Experiment) -> dict[str, Any]:
         "source": experiment.config.data.name,
         "task": dataset.task,
         "layout": dataset.layout,
+        "per": dataset.per,
         "input_shape": list(dataset.input_shape),
         "splits": {name: len(split) for name, split in dataset.splits.items()},
         "chosen": dict(dataset.choices),

@@ -277,3 +277,11 @@ def test_trees_are_not_counted_by_their_nodes_and_their_last_layer_is_the_last()
     examination = examine_config(load_config(words))
     assert "class balance" not in {topic for _, topic in found(examination)}
     assert list(examination.network["gradients"])[-1] == "output.linear.weight"
+
+
+def test_blanks_and_line_ends_are_seen_in_the_table(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("text.txt").write_text("a b\n" * 200)
+    Path("c.yaml").write_text("data: {name: language, path: text.txt, sequence_length: 8}\nmodel: rnn\n")
+    nnzoo(["doctor", "c.yaml"])
+    table = capsys.readouterr().out.split("\n\n")[1].splitlines()
+    assert {line.split("  ")[0] for line in table} == {"class of a step", "<unknown>", "a", "b", "' '", "'\\n'"}

@@ -75,8 +75,16 @@ def test_from_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
         assert said["subject"] == "runs/r"
         assert said["scores"].keys() == {"train/accuracy", "val/accuracy", "test/accuracy"}
     assert nnzoo(["doctor", "r"]) == 0
-    assert "the network at its last step" in capsys.readouterr().out
+    assert "the network after training" in capsys.readouterr().out
     assert nnzoo(["doctor", "r", "train.epochs=2"]) == 2
+
+
+@pytest.mark.parametrize("model", ["mlp", {"name": "cnn", "blocks": [{"conv": {"out_channels": 4, "kernel_size": 3}}]}])
+def test_restarts_are_diagnosed_by_the_best_of_them(model: Any) -> None:
+    """All at once, and one after another."""
+    settings = {"restarts": 2, "epochs": 8}
+    found = topics_of(data="digits", model=model, optimizer={"name": "adam", "lr": 1e-4}, train=settings)
+    assert "Raise train.epochs" in found["epochs"]
 
 
 def test_a_run_without_its_checkpoint() -> None:

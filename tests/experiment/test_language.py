@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import math
-import os
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -235,25 +234,3 @@ def test_only_a_language_model_goes_on(tmp_path: Path, capsys: pytest.CaptureFix
 def test_networks_that_would_see_the_answer_are_refused(model: Any, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         load_config({"data": {"name": "language", "path": "x.txt"}, "model": model})
-
-
-FOLDER = os.environ.get("NNZOO_TEST_DATA")
-
-
-@pytest.mark.slow
-@pytest.mark.data
-@pytest.mark.skipif(FOLDER is None, reason="NNZOO_TEST_DATA names no folder")
-def test_shakespeare(tmp_path: Path) -> None:
-    config = tmp_path / "shakespeare.yaml"
-    config.write_text(
-        f"""
-data: {{name: language, path: {FOLDER}/tiny_shakespeare/input.txt, limit: 3000}}
-model: {{name: lstm, hidden_size: 128}}
-optimizer: {{name: adam, lr: 0.01}}
-train: {{epochs: 3, batch_size: 32}}
-"""
-    )
-    run = nnzoo.train(config, runs_dir=tmp_path, quiet=True)
-    # Single symbols have a perplexity of 27.5.
-    assert run.metrics["test/perplexity"] < run.result["baseline"]["test/perplexity"] / 3
-    assert run.metrics["test/accuracy"] > run.result["baseline"]["test/accuracy"] + 0.2
