@@ -12,7 +12,7 @@ from torch import Tensor
 from nnzoo.data.dataset import Dataset, Split
 from nnzoo.data.files import decode, find_files, read_bytes
 from nnzoo.data.reader import NO_TARGET, Reader, Samples, Schema
-from nnzoo.data.split import Division
+from nnzoo.data.split import Division, dropped_note
 from nnzoo.data.vocabulary import UNKNOWN, Vocabulary
 from nnzoo.errors import DataError
 
@@ -64,7 +64,7 @@ def load_language(
     }
     cutter = Vocabulary(tokenizer=tokenizer, lowercase=lowercase, symbols=())
     texts = {name: _read(each) for name, each in paths.items()}
-    units = _divide(texts.pop("train"), division or Division(0, 0), cutter, by_line=by_line, given=texts)
+    units, notes = _divide(texts.pop("train"), division or Division(0, 0), cutter, by_line=by_line, given=texts)
     units |= {name: _units(text, cutter, by_line=by_line) for name, text in texts.items()}
     if sequence_length is None:
         longest = max([len(symbols) for parts in units.values() for symbols in parts], default=0) + 1
@@ -80,6 +80,7 @@ def load_language(
         classes=reader.classes,
         num_tokens=len(vocabulary),
         choices={"sequence_length": sequence_length},
+        notes=notes,
         reader=reader,
         per="step",
     )
@@ -182,11 +183,19 @@ def _units(text: str, cutter: Vocabulary, *, by_line: bool) -> list[Sequence[str
 
 def _divide(
     text: str, division: Division, cutter: Vocabulary, *, by_line: bool, given: Collection[str]
-) -> dict[str, list[Sequence[str]]]:
+) -> tuple[dict[str, list[Sequence[str]]], tuple[str, ...]]:
+    """The symbols of each part of a text, and what is to be told."""
     units = _units(text, cutter, by_line=by_line)
+    notes: tuple[str, ...] = ()
+    if division.deduplicate:
+        distinct = list({tuple(symbols): symbols for symbols in units}.values())
+        notes = (dropped_note(len(units) - len(distinct), len(units)),)
+        units = distinct
     if by_line or not units:
-        return {name: units[rows] for name, rows in division.blocks(len(units), given=given).items()}
-    return {name: [units[0][rows]] for name, rows in division.blocks(len(units[0]), given=given).items()}
+        blocks = division.blocks(len(units), given=given)
+        return {name: units[rows] for name, rows in blocks.items()}, notes
+    blocks = division.blocks(len(units[0]), given=given)
+    return {name: [units[0][rows]] for name, rows in blocks.items()}, notes
 
 
 def _first(units: list[Sequence[str]], limit: int, steps: int, *, by_line: bool) -> list[Sequence[str]]:

@@ -102,6 +102,7 @@ def load_series(
         feature_names=reader.feature_names(),
         target_names=tuple(f"{column}+{ahead}" for ahead in range(1, horizon + 1) for column in target),
         choices={"features": inputs, "delimiter": found.delimiter, "header": found.header, "encoding": found.encoding},
+        missing_values=past.missing(categorical),
         reader=reader,
         warnings=tuple(told),
         divisible=False,

@@ -89,17 +89,20 @@ def load_text(
         chosen |= {"delimiter": found.delimiter, "header": found.header}
     # New data may have another encoding, unless one was said.
     own_format = found.model_copy(update={"encoding": words.encoding})
+    splits, names = {}, list[str]()
+    for name, each in tokens.items():
+        rows = torch.arange(len(names), len(names) + len(each))
+        splits[name] = Split(*_padded(each, num_steps, targets[name]), rows)
+        names += [f"{file}: line {line}" for file, line in parts[name].places]
     return Dataset(
-        {
-            name: Split(*_padded(each, num_steps, targets[name]), torch.tensor(parts[name].numbers))
-            for name, each in tokens.items()
-        },
+        splits,
         task="classification",
         layout="tokens",
         classes=classes,
         num_tokens=len(vocabulary),
         choices=chosen,
         reader=TextReader(format=own_format, text=text, target=target, vocabulary=vocabulary, max_length=num_steps),
+        sample_names=names,
         warnings=_told(tokens, num_steps),
         notes=notes,
         divisible=False,
@@ -174,19 +177,15 @@ class TextReader(Reader):
 
 @dataclass(frozen=True)
 class _Texts:
-    """Texts as they are in their files, with their labels, the file and line of each, and its number in all files."""
+    """Texts as they are in their files, with their labels, and the file and line of each."""
 
     texts: list[str]
     labels: list[str]
     places: list[tuple[Path, int]]
-    numbers: Sequence[int] = ()
 
     def take(self, rows: Sequence[int]) -> _Texts:
         texts, labels, places = self.texts, self.labels, self.places
-        numbers = [self.numbers[row] if self.numbers else row for row in rows]
-        return _Texts(
-            [texts[row] for row in rows], [labels[row] for row in rows], [places[row] for row in rows], numbers
-        )
+        return _Texts([texts[row] for row in rows], [labels[row] for row in rows], [places[row] for row in rows])
 
     def first(self, limit: int | None, *, in_turn: bool) -> _Texts:
         """This many samples; in turn: the first of each file, then the second of each, so that none is left out."""

@@ -62,6 +62,12 @@ class Timeline:
         """The distinct names of each column, sorted."""
         return tuple(tuple(sorted(set(column) - {""})) for column in self.names.T)
 
+    def missing(self, categorical: Sequence[Column]) -> dict[str, tuple[int, int]]:
+        """How many of how many rows lack a value, for each column that lacks some."""
+        counts = dict(zip(map(str, self.columns), np.isnan(self.numbers).sum(0).tolist(), strict=True))
+        counts |= dict(zip(map(str, categorical), (self.names == "").sum(0).tolist(), strict=True))
+        return {column: (int(count), len(self)) for column, count in counts.items() if count}
+
     def check_values(self, features: Sequence[Column], target: Sequence[Column]) -> None:
         """Check that every column has a value.
 

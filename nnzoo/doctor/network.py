@@ -16,7 +16,9 @@ from nnzoo.doctor.finding import Finding
 from nnzoo.models.parameters import head_of
 from nnzoo.training.batches import arguments_of
 
-MAX_SAMPLES = 512
+MAX_SAMPLES, MIN_SAMPLES = 512, 16
+MAX_NUMBERS = 2**22
+"""Of inputs, as far as MIN_SAMPLES hold no more: what a network keeps for the gradients is far more than its inputs."""
 MANY = 0.5
 """Share of a layer's units or values from which on it is named."""
 VANISHED, EXPLODED = 1e-4, 1e4
@@ -47,7 +49,7 @@ class Health:
 
 
 def probe(module: nn.Module, loss: nn.Module, split: Split) -> Health:
-    """Forward and backward over up to 512 samples, on a copy: the module, its buffers and its mode stay as they are.
+    """Forward and backward over up to 512 samples, fewer of large ones, on a copy: the module stays as it is.
 
     Batch norms use the statistics of the batch, dropout is off.
 
@@ -66,7 +68,7 @@ def probe(module: nn.Module, loss: nn.Module, split: Split) -> Health:
             each.register_forward_hook(_keep(seen, name))
             if isinstance(each, nn.ReLU):
                 each.inplace = False
-    rows = slice(0, MAX_SAMPLES)
+    rows = slice(0, min(MAX_SAMPLES, max(MIN_SAMPLES, MAX_NUMBERS // split.inputs[0].numel())))
     steps = None if split.lengths is None else split.lengths[rows]
     outputs = copied(*arguments_of(copied, split.network_inputs(rows), steps))
     value = loss(outputs, split.targets[rows])

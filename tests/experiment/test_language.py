@@ -101,6 +101,17 @@ def test_lines_begin_and_end(tmp_path: Path) -> None:
     assert load_language(path=path, by_line=True).input_shape == (12,)
 
 
+def test_equal_lines_are_dropped_where_asked_for(tmp_path: Path) -> None:
+    path = write(tmp_path, "ab\nba\nab\nb\nba\n")
+    for tokenizer in ("char", "word"):
+        dataset = load_language(path=path, tokenizer=tokenizer, by_line=True, division=Division(0, 0, deduplicate=True))
+        assert len(dataset.train) == 3
+        assert dataset.notes == ("deduplicate: dropped 2 of 5 samples, each equal to an earlier one",)
+    words = {"name": "language", "path": str(path), "split": {"deduplicate": True}}
+    with pytest.raises(ConfigError, match=r"Set `by_line: true`"):
+        load_config({"data": words, "model": "gru"})
+
+
 def test_words_case_and_rare_symbols(tmp_path: Path) -> None:
     path = write(tmp_path, "The cat, the DOG. the end")
     dataset = load_language(path=path, tokenizer="word", lowercase=True, min_count=2)
