@@ -127,6 +127,11 @@ class TextReader(Reader):
     vocabulary: Vocabulary
     max_length: int
 
+    def fits(self, schema: Schema) -> bool:
+        """Whether what it reads is what the schema says."""
+        found = (schema.input_shape, schema.num_tokens, schema.layout, schema.per)
+        return found == ((self.max_length,), len(self.vocabulary), "tokens", "sample")
+
     def read(self, paths: Sequence[Path], schema: Schema, *, labelled: bool) -> Samples:
         """Reads texts; each is called by itself.
 
@@ -146,10 +151,6 @@ class TextReader(Reader):
         """Tokens of texts."""
         inputs, _, lengths = _padded([self.vocabulary.encode(text) for text in texts], self.max_length, torch.empty(0))
         return Samples(inputs, list(texts), lengths=lengths)
-
-    def fits(self, schema: Schema) -> bool:
-        """Whether its tokens are those of the schema."""
-        return len(self.vocabulary) == schema.num_tokens and (self.max_length,) == schema.input_shape
 
     def _unlabelled(self, path: Path, classes: Sequence[str]) -> list[str]:
         """The texts of a file: of its column, or, where it is no table, its lines."""

@@ -121,8 +121,12 @@ def test_words_case_and_rare_symbols(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", "x", "\n"])
 def test_a_text_too_short_is_named(text: str, tmp_path: Path) -> None:
+    path = write(tmp_path, text)
     with pytest.raises(DataError, match=r"text\.txt: .*too short"):
-        load_language(path=write(tmp_path, text))
+        load_language(path=path)
+    if text != "x":
+        with pytest.raises(DataError, match=r"text\.txt: .*too short"):
+            load_language(path=path, by_line=True, division=Division(0.2, 0.2))
 
 
 def test_it_learns_and_is_measured(singer: Any) -> None:
@@ -220,6 +224,7 @@ def test_a_vocabulary_of_another_size_is_damage(singer: Any, tmp_path: Path) -> 
         (["--text", "a", "file.txt"], "answers for no data"),
         (["--text", "a", "--temperature", "-1"], "--temperature: expected a number of at least 0"),
         (["--text", "a", "--length", "-1"], "--length: expected"),
+        (["--text", "a", "--seed", str(2**70)], "--seed: expected a number below"),
     ],
 )
 def test_what_can_not_go_on_is_refused(

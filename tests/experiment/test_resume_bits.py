@@ -311,3 +311,27 @@ def test_an_own_module_with_tied_weights_resumes(at_step: Callable[..., None]) -
     weights = load_checkpoint(Path("parts/x/last.pt"))["best"]
     assert weights["first.weight"].data_ptr() == weights["second.weight"].data_ptr()
     assert Path("parts/x/best.safetensors").read_bytes().count(b"model.second.weight") == 1  # as an alias alone
+
+
+@pytest.mark.parametrize("kind", ["steps", "trees", "language"])
+def test_a_target_at_every_step_or_node(kind: str, at_step: Callable[..., None]) -> None:
+    """What is kept of an epoch's outputs was measured before it was saved, and is not measured again."""
+    generator = np.random.default_rng(0)
+    np.savez("steps.npz", x=generator.standard_normal((60, 5, 3)), y=generator.integers(0, 3, (60, 5)))
+    Path("trees.txt").write_text("\n".join(f"({row % 4} (2 w{row % 7}) (1 (3 u{row % 3}) (2 v)))" for row in range(60)))
+    Path("text.txt").write_text("the cat sat on the mat. " * 30)
+    data, model = {
+        "steps": ({"name": "arrays", "path": "steps.npz"}, {"name": "gru", "hidden_size": 4}),
+        "trees": ({"name": "trees", "path": "trees.txt"}, {"name": "recursive", "hidden_size": 4}),
+        "language": (
+            {"name": "language", "path": "text.txt", "sequence_length": 9},
+            {"name": "gru", "hidden_size": 4, "embedding": 4},
+        ),
+    }[kind]
+    changes = {"data": data, "model": model, "train.epochs": 2}
+    whole = train("whole", changes)
+    at_step(3, lambda: os.kill(os.getpid(), signal.SIGINT))
+    with pytest.raises(InterruptedRunError):
+        train("cut", changes)
+    at_step(0, lambda: None)
+    same(whole.run_dir, train("cut", changes, resume=True).run_dir)
