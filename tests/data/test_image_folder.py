@@ -343,6 +343,11 @@ def test_the_cache_on_disk_holds_the_same_and_is_found_again(tmp_path: Path, mon
         patched.setattr(image_cache, "decode", never)
         again = load_image_folder(path=tmp_path / "x", division=HALF, cache="disk")
     assert torch.equal(again.train.inputs, kept.train.inputs)
+    for path in files:
+        if path.suffix == ".u8":
+            os.truncate(path, 10)
+    anew = load_image_folder(path=tmp_path / "x", division=HALF, cache="disk")
+    assert torch.equal(anew.train.inputs, kept.train.inputs)
     picture().save(tmp_path / "x/a/00.png")
     os.utime(tmp_path / "x/a/00.png", (1, 1))
     changed = load_image_folder(path=tmp_path / "x", division=HALF, cache="disk")
