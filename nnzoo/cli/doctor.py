@@ -74,6 +74,10 @@ def _data(found: Examination, *, everything: bool) -> list[str]:
     if types:
         kinds = {kind: [name for name, each in types.items() if each == kind] for kind in types.values()}
         parts.append("\n".join(f"{kind}: {_some(names, limit)}" for kind, names in kinds.items()))
+    missing = data.get("missing", {})
+    if missing:
+        shown = [f"{name} {each['count']} ({each['share']:.1%})" for name, each in missing.items()]
+        parts.append(f"missing in train: {_some(shown, limit)}")
     for word, columns in (("target", data.get("targets", {})), ("column", data.get("columns", {}))):
         if columns:
             keys = ["mean", "std", "min", "max"]

@@ -54,6 +54,8 @@ def _data(config: Config, facts: Facts) -> Iterator[Problem]:
     if isinstance(source, data.Text) and source.target is None and (source.text is not None or source.names):
         key = "text" if source.text is not None else "names"
         yield ("data", key), "it is of columns, and without `target` every line is a text. Give the column `target`."
+    if isinstance(source, data.Language) and source.split.deduplicate and not source.by_line:
+        yield ("data", "split", "deduplicate"), "a text that is read as one has no equal lines. Set `by_line: true`."
     if isinstance(source, data.Series):
         yield from _series(config, source)
     if isinstance(source, data.Gate) and source.samples is None:

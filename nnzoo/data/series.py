@@ -98,6 +98,7 @@ def load_series(
         feature_names=reader.feature_names(),
         target_names=tuple(f"{column}+{ahead}" for ahead in range(1, horizon + 1) for column in target),
         choices={"features": inputs, **choices_of(tables.values())},
+        missing_values=past.missing(categorical),
         reader=reader,
         warnings=tuple(told),
         divisible=False,

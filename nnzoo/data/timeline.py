@@ -59,6 +59,12 @@ class Timeline:
         """The distinct names of each column, sorted."""
         return tuple(tuple(sorted(set(column) - {""})) for column in self.names.T)
 
+    def missing(self, categorical: Sequence[str]) -> dict[str, tuple[int, int]]:
+        """How many of how many rows lack a value, for each column that lacks some."""
+        counts = dict(zip(self.columns, np.isnan(self.numbers).sum(0).tolist(), strict=True))
+        counts |= dict(zip(categorical, (self.names == "").sum(0).tolist(), strict=True))
+        return {column: (int(count), len(self)) for column, count in counts.items() if count}
+
     def check_values(self, features: Sequence[str], target: Sequence[str]) -> None:
         """Check that every column has a value.
 

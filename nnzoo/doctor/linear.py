@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nnzoo.data import Split
+from nnzoo.doctor.duplicates import name_of
 from nnzoo.doctor.finding import MAX_NAMED, Finding
-from nnzoo.doctor.samples import name_of
 from nnzoo.experiment.prepare import Experiment
 from nnzoo.experiment.record import PREDICTED_SPLITS
 
@@ -76,8 +76,10 @@ def doubtful_labels(experiment: Experiment) -> Iterator[Finding]:
     right = float((sure == labels).mean())
     if right < (1 + np.bincount(labels).max() / len(labels)) / 2:
         return
-    doubtful = np.flatnonzero((sure != labels) & (shares.max(1) >= SURE))
-    if len(doubtful):
+    is_sure = shares.max(1) >= SURE
+    doubtful = np.flatnonzero((sure != labels) & is_sure)
+    # Of what it is sure of, so much may be wrong by its own account; beyond that it is the model that is at fault.
+    if 0 < len(doubtful) <= (1 - SURE) * is_sure.sum():
         order = doubtful[np.argsort(-shares[doubtful].max(1), kind="stable")][:MAX_NAMED]
         yield Finding(
             "note",

@@ -211,9 +211,10 @@ class MetricSums:
         self.count = count
         self.sums = {key: part.to(device) for key, part in sums.items()}
         self.scores = [(scores[0].to(device), scores[1].to(device))] if scores else []
-        # They were kept as `Decoder.measured` gave them.
-        self._kept = [(kept[0].to(device), kept[1].to(device))] if kept else []
-        self._num_kept = kept[0].numel() if kept else 0
+        if kept:
+            # Not by `add`: what is kept was measured already.
+            self._kept = [(kept[0].to(device), kept[1].to(device))]
+            self._num_kept = kept[0].numel()
 
 
 class ReplicaSums(MetricSums):

@@ -121,6 +121,73 @@ def test_a_few_duplicates_are_a_warning() -> None:
     assert not examination.spoiling
 
 
+def csv(text: str, **words: Any) -> Examination:
+    Path("t.csv").write_text(text)
+    return examine_config(load_config({"data": {"name": "csv", "path": "t.csv", **words}, "model": "mlp"}))
+
+
+def test_missing_values_are_counted_by_column(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [
+        f"{row},{'' if row % 4 == 0 else row * row % 17},{'red' if row % 10 else ''},{row % 2}" for row in range(40)
+    ]
+    whole = {"val": 0, "test": 0}
+    examination = csv("\n".join(["a,b,c,y", *rows]), target="y", split=whole)
+    assert examination.data["missing"] == {"b": {"count": 10, "share": 0.25}, "c": {"count": 4, "share": 0.1}}
+    words = "{name: csv, path: t.csv, target: y, split: {val: 0, test: 0}}"
+    Path("c.yaml").write_text(f"data: {words}\nmodel: mlp\n")
+    assert nnzoo(["doctor", "c.yaml"]) == 0
+    assert "missing in train: b 10 (25.0%), c 4 (10.0%)" in capsys.readouterr().out
+
+
+def test_missing_values_of_a_series() -> None:
+    rows = [f"{row},{'' if row in (5, 6) else row % 7}" for row in range(60)]
+    Path("s.csv").write_text("\n".join(["t,v", *rows]))
+    data = {"name": "series", "path": "s.csv", "time": "t", "target": "v", "window": 4, "split": {"val": 0.2}}
+    examination = examine_config(load_config({"data": data, "model": "mlp"}))
+    assert examination.data["missing"]["v"]["count"] == 2
+
+
+def texts(lines: list[str], test: list[str], **words: Any) -> Examination:
+    Path("train.csv").write_text("\n".join(["what,kind", *lines]))
+    Path("test.csv").write_text("\n".join(["what,kind", *test]))
+    data = {"name": "text", "path": "train.csv", "test_path": "test.csv", "target": "kind", "split": {"val": 0}}
+    return examine_config(load_config({"data": data | words, "model": "gru"}))
+
+
+def test_texts_that_differ_in_a_rare_word_are_not_the_same() -> None:
+    lines = [f"who is person{row},{'ab'[row % 2]}" for row in range(20)]
+    test = [f"who is other{row},{'ab'[row % 2]}" for row in range(10)]
+    assert not {"duplicates", "label noise"} & {topic for _, topic in found(texts(lines, test, min_count=2))}
+
+
+def test_equal_texts_are_named_by_file_and_line() -> None:
+    lines = [f"word{row} word{row + 1},{'ab'[row % 2]}" for row in range(20)]
+    # The second one has another class: what is known of it helps nobody.
+    examination = texts(lines, [lines[3], "word4 word5,b", "word0 word9,a"])
+    across = next(finding for finding in examination.findings if finding.topic == "duplicates")
+    here = Path.cwd()
+    assert across.samples == (f"train {here}/train.csv: line 5 = test {here}/test.csv: line 2",)
+    assert "1 of 3 test samples" in across.message
+
+
+def test_trees_are_the_same_whatever_the_longest_of_their_split() -> None:
+    small = [f"(3 (2 w{row}) (2 w{row + 1}))" for row in range(8)]
+    Path("train.txt").write_text("\n".join([*small, "(1 (3 (2 w0) (2 w1)) (3 (2 w2) (2 w3)))"]))
+    Path("test.txt").write_text("\n".join(small[:2]))
+    data = {"name": "trees", "path": "train.txt", "test_path": "test.txt", "split": {"val": 0}}
+    examination = examine_config(load_config({"data": data, "model": "recursive"}))
+    assert [finding.topic for finding in examination.spoiling] == ["duplicates"]
+    assert examination.data["classes"]["positive"] == {"train": 8, "test": 2}  # of the roots
+
+
+def test_the_fix_that_was_tried_is_not_advised_again() -> None:
+    x, y = noisy_classes(100)
+    np.savez("twice.npz", x=x, y=y, x_test=x[:50], y_test=y[:50])
+    data = {"name": "arrays", "path": "twice.npz", "split": {"deduplicate": True}}
+    (finding,) = examine_config(load_config({"data": data, "model": "mlp"})).spoiling
+    assert "deduplicate" not in finding.message
+
+
 def test_equal_inputs_of_different_classes() -> None:
     x = np.repeat(RANDOM.standard_normal((20, 3)), 10, axis=0)
     assert ("warning", "label noise") in found(examined(x, np.tile([0, 1], 100)))
@@ -162,6 +229,27 @@ def test_rare_classes() -> None:
     x, _ = noisy_classes(1000)
     y = (np.arange(1000) % 50 == 0).astype(int)
     assert ("warning", "class balance") in found(examined(x, y))
+    loss = {"name": "cross_entropy", "class_weights": "balanced"}
+    weighted = examined(x, y, loss=loss)
+    (message,) = (finding.message for finding in weighted.findings if finding.topic == "class balance")
+    assert "class_weights" not in message
+    assert ("warning", "class balance") not in found(examined(x, y, loss=loss, train={"metrics": ["f1"]}))
+
+
+def test_a_class_too_rare_for_the_linear_model() -> None:
+    x = RANDOM.standard_normal((12_000, 2))
+    y = np.zeros(12_000, dtype=int)
+    y[[11_000, 11_001]] = 1
+    words = {"data": divided(val=0, test=0, stratify=False)}
+    assert examined(x, y, **words).linear.keys() <= {"accuracy"}
+
+
+def test_a_linear_model_that_is_too_sure_of_itself_is_not_believed() -> None:
+    x = RANDOM.standard_normal((300, 2))
+    y = ((x[:, 0] * x[:, 1] > 0) ^ (RANDOM.random(300) < 0.02)).astype(int)
+    wide = np.concatenate([x, x[:, :1] * x[:, 1:] * 9, 30 * RANDOM.standard_normal((300, 600))], axis=1)
+    words = {"data": divided(val=0, test=0), "preprocess": {"normalize": "none"}}
+    assert ("note", "label noise") not in found(examined(wide, y, **words))
 
 
 def deep(activation: str, init: Any, units: int = 20, depth: int = 20) -> dict[str, Any]:

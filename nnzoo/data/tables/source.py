@@ -94,6 +94,7 @@ def load_csv(
         choices={"task": draft.task, **choices_of((pool, *tables.values()))},
         warnings=tuple(draft.warnings),
         notes=(*draft.notes, *([_task_note(draft)] if task == "auto" else [])),
+        missing_values=draft.missing,
         reader=reader,
     )
 
@@ -112,6 +113,7 @@ class _Draft:
         classes: Their names, once the training samples are known.
         warnings: As of the data set.
         notes: As of the data set.
+        missing: As `missing_values` of the data set.
     """
 
     task: Task
@@ -125,6 +127,7 @@ class _Draft:
         self.sequence_id = sequence_id
         self.warnings: list[str] = []
         self.notes: list[str] = []
+        self.missing: dict[str, tuple[int, int]] = {}
 
     def divide(
         self, division: Division, given: Sequence[str], limit: int | None, task: Task | Literal["auto"]
@@ -180,6 +183,8 @@ class _Draft:
         columns: list[Column] = []
         values: list[NDArray[Any]] = []
         for cells in self.table.read(self.inputs):
+            if cells.missing[train.rows].any():
+                self.missing[cells.name] = int(cells.missing[train.rows].sum()), len(train.rows)
             column = inference.column(cells)
             if column is None:
                 continue
