@@ -43,6 +43,7 @@ class Recorder:
         experiment: What is run.
         summary: The report on the network.
         num_parameters: Of the network.
+        digests: Of each split of the data.
         written_best: Which best weights best.safetensors holds: the seed of their restart, and their epoch.
     """
 
@@ -50,6 +51,7 @@ class Recorder:
     experiment: Experiment
     summary: str
     num_parameters: int
+    digests: dict[str, str]
     written_best: tuple[int | None, int] = (None, 0)
     _fitted: dict[str, Tensor] = field(init=False)
 
@@ -76,7 +78,12 @@ class Recorder:
         metadata = json.dumps(dump(self.metadata(state, metrics)))
         save_checkpoint(
             self.folder / directory.CHECKPOINT,
-            {**(content or state.state_dict()), "preprocess": self._fitted, "metadata": metadata},
+            {
+                **(content or state.state_dict()),
+                "preprocess": self._fitted,
+                "metadata": metadata,
+                "data": self.digests,
+            },
         )
         self.write_tables(state, restarts)
         if state.best is not None and which_best(state, restarts) != self.written_best:

@@ -14,11 +14,13 @@ from nnzoo.config.model import Custom
 from nnzoo.errors import DivergedError, UsageError
 from nnzoo.experiment.prepare import Experiment, steps_per_epoch
 from nnzoo.experiment.record import Recorder
+from nnzoo.experiment.untrusted import check_saved
 from nnzoo.run.directory import CHECKPOINT
 from nnzoo.run.history import History
 from nnzoo.run.log import log
 from nnzoo.training.evaluate import LossSum
-from nnzoo.training.loop import REMEDY, Status, fit
+from nnzoo.training.finite import REMEDY
+from nnzoo.training.loop import Status, fit
 from nnzoo.training.metrics import ReplicaSums
 from nnzoo.training.progress import Progress
 from nnzoo.training.replica_loop import fit_replicas
@@ -62,6 +64,10 @@ class Training:
     def done(self) -> str:
         """How far it has come."""
         return f"epoch {self.state.epoch}, step {self.state.step}"
+
+    def check(self, saved: dict[str, Any]) -> None:
+        """Raises ValueError if what last.pt held is not of this training."""
+        check_saved(saved, self.state.state_dict(), shapes_of(self.state.optimizer))
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
         """Goes on from what last.pt held."""
@@ -163,6 +169,9 @@ class Batched(_Several):
     def done(self) -> str:
         return f"epoch {self.replicas.epoch}, step {self.replicas.step}"
 
+    def check(self, saved: dict[str, Any]) -> None:
+        check_saved(saved["restarts"], self.replicas.state_dict(), shapes_of(self.replicas.optimizer))
+
     def load_state_dict(self, saved: dict[str, Any]) -> None:
         self.replicas.load_state_dict(saved["restarts"])
 
@@ -237,6 +246,9 @@ class OneAfterAnother(_Several):
             "current": self.state.state_dict(),
         }
 
+    def check(self, saved: dict[str, Any]) -> None:
+        check_saved(saved["restarts"], self._state_dict(), shapes_of(self.state.optimizer))
+
     def load_state_dict(self, saved: dict[str, Any]) -> None:
         state, best = saved["restarts"], saved["restarts"]["best"]
         if state["ended"] and state["epochs"] != self.experiment.settings.epochs:
@@ -310,6 +322,11 @@ class OneAfterAnother(_Several):
         if self.restarts().leader() == len(self.ended) - 1:
             parts = ("best", "epoch", "history", "early_stopping")
             self.best = {name: getattr(state, name) for name in parts}
+
+
+def shapes_of(optimizer: torch.optim.Optimizer) -> list[torch.Size]:
+    """Of its parameters, in its order."""
+    return [each.shape for group in optimizer.param_groups for each in group["params"]]
 
 
 def status_of(restarts: Restarts) -> Status:

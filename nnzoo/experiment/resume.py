@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,20 +13,25 @@ import torch
 
 from nnzoo.config import Config, ConfigLike, dump, load_config
 from nnzoo.config.scheduler import LENGTHS
-from nnzoo.errors import CheckpointError, UsageError
+from nnzoo.data import Dataset
+from nnzoo.data.dataset import row_slices
+from nnzoo.errors import CheckpointError, DataError, UsageError
 from nnzoo.experiment.restarts import Training
-from nnzoo.run.checkpoint import load_checkpoint
-from nnzoo.run.directory import CHECKPOINT, CONFIG, numbered
+from nnzoo.experiment.untrusted import check_restored
+from nnzoo.run.directory import CHECKPOINT, CONFIG, PREVIOUS, numbered
 from nnzoo.run.log import log
 
 MAY_CHANGE = ("name", "train.epochs", "train.early_stopping", "train.device", "train.checkpoint", "train.max_minutes")
+
+MOST_THREADS = 1024
+"""That a checkpoint may ask for."""
 
 
 def find_run(config: ConfigLike, name: str, runs_dir: Path) -> Path | None:
     """The run to go on with: the run directory that `config` is, else the newest run of a name, if there is one."""
     if isinstance(config, str | os.PathLike):
         folder = Path(config)
-        if (folder / CONFIG).is_file() and (folder / CHECKPOINT).is_file():
+        if (folder / CONFIG).is_file() and any((folder / file).is_file() for file in (CHECKPOINT, PREVIOUS)):
             return folder
     for folder in numbered(runs_dir, name):
         file = folder / CONFIG
@@ -35,23 +41,13 @@ def find_run(config: ConfigLike, name: str, runs_dir: Path) -> Path | None:
     return None
 
 
-def load_saved(folder: Path) -> dict[str, Any] | None:
-    """What last.pt holds, if the run has come that far.
-
-    Raises:
-        CheckpointError: It is damaged, or was made by something else.
-    """
-    path = folder / CHECKPOINT
-    return load_checkpoint(path) if path.is_file() else None
-
-
 @contextlib.contextmanager
 def threads_of(saved: dict[str, Any] | None) -> Iterator[None]:
     """Computes with as many threads as a saved run did, while it is entered: their number decides the last bits."""
     before = torch.get_num_threads()
     count = saved.get("num_threads") if saved else before
-    if not isinstance(count, int) or count < 1:
-        raise CheckpointError(f"does not fit this run: num_threads is {count}.", where=CHECKPOINT)
+    if type(count) is not int or not 1 <= count <= MOST_THREADS:
+        raise CheckpointError(f"does not fit this run: num_threads is {str(count)[:40]}.", where=CHECKPOINT)
     if count != before:
         log.info("using %d threads as before: their number decides the last bits", count)
         torch.set_num_threads(count)
@@ -102,6 +98,40 @@ def _differences(before: Any, after: Any, prefix: str = "") -> Iterator[str]:
         yield prefix.rstrip(".")
 
 
+def digests_of(dataset: Dataset) -> dict[str, str]:
+    """SHA-256 of each split: of what was read, before preprocessing, and of its names. About a second a gigabyte."""
+    found = {}
+    for name, split in dataset.splits.items():
+        digest = hashlib.sha256(repr(dataset.schema).encode())
+        for tensor in (split.inputs, split.targets, split.lengths):
+            if tensor is None:
+                continue
+            digest.update(f"{tuple(tensor.shape)} {tensor.dtype}".encode())
+            for rows in row_slices(tensor):
+                digest.update(tensor[rows].contiguous().reshape(-1).view(torch.uint8).numpy().data)
+        found[name] = digest.hexdigest()
+    return found
+
+
+def check_data(saved: dict[str, Any], digests: dict[str, str]) -> None:
+    """A run goes on with the data that it was started with.
+
+    Raises:
+        DataError: A file was changed meanwhile.
+        CheckpointError: The checkpoint does not say.
+    """
+    before = saved.get("data")
+    if not isinstance(before, dict):
+        raise CheckpointError("does not fit this run: it does not say what data it was of.", where=CHECKPOINT)
+    changed = [name for name in {**before, **digests} if before.get(name) != digests.get(name)]
+    if changed:
+        raise DataError(
+            f"changed since the run was started: its {' and '.join(changed)} split (by checksum). "
+            "Put it back as it was, or start a new run without --resume.",
+            where="data",
+        )
+
+
 def restore(folder: Path, training: Training, saved: dict[str, Any]) -> None:
     """Goes on from what last.pt held.
 
@@ -109,7 +139,9 @@ def restore(folder: Path, training: Training, saved: dict[str, Any]) -> None:
         CheckpointError: It was made by something else.
     """
     try:
+        training.check(saved)
         training.load_state_dict(saved)
-    except (KeyError, TypeError, ValueError, RuntimeError, IndexError, AttributeError) as error:
+        check_restored(training.kept(), training.experiment.config.train.monitor)
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
         reason = str(error).split("\n")[0]
         raise CheckpointError(f"does not fit this run: {reason}", where=str(folder / CHECKPOINT)) from None

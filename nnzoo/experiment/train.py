@@ -19,18 +19,20 @@ from torch import Tensor, nn
 from nnzoo.build import build_model, build_optimizer, build_schedule, prepare_model
 from nnzoo.config import Config, ConfigLike, load_config
 from nnzoo.config.load import problems_of
-from nnzoo.errors import DivergedError, InterruptedRunError, NnzooError, UsageError
+from nnzoo.errors import DivergedError, InterruptedRunError, UsageError
 from nnzoo.experiment.load import TrainedModel, load
 from nnzoo.experiment.notes import report_on
 from nnzoo.experiment.prepare import Experiment, check_output, prepare, steps_per_epoch
 from nnzoo.experiment.pretrained import check_survives, take_over, with_checkpoint
 from nnzoo.experiment.record import Recorder
 from nnzoo.experiment.restarts import Training, choose_training
-from nnzoo.experiment.resume import check_same, find_run, load_saved, restore, threads_of
+from nnzoo.experiment.resume import check_data, check_same, digests_of, find_run, restore, threads_of
 from nnzoo.models.changes import Changes
 from nnzoo.models.parameters import has_batch_norm, load_weights
 from nnzoo.run import directory
+from nnzoo.run.checkpoint import load_last
 from nnzoo.run.history import History
+from nnzoo.run.lock import locked
 from nnzoo.run.log import log, log_to
 from nnzoo.summaries import Summary
 from nnzoo.training.early_stopping import EarlyStopping
@@ -105,15 +107,18 @@ def train(
         DataError: The data can't be used.
         DivergedError: The loss is not finite; its `result` holds what result.json does.
         InterruptedRunError: A signal came; its `result` holds what result.json does.
-        RunError: The run directory can't be written.
+        RunError: The run directory can't be written, or another training is there.
     """
     if model is not None and not isinstance(model, nn.Module):
         raise UsageError(f"expected an nn.Module, got {model!r}. Pass an instance: MyModule().", where="model")
     changes = _with_options(overrides, name=name, device=device)
     loaded = load_config(config, changes, custom_model=model is not None)
     found = find_run(loaded if name else config, loaded.name, Path(runs_dir)) if resume and not dry_run else None
-    saved = load_saved(found) if found else None
-    with log_to(Path(os.devnull) if quiet else None), deterministic(loaded), threads_of(saved):
+    with contextlib.ExitStack() as alone, log_to(Path(os.devnull) if quiet else None), deterministic(loaded):
+        if found:
+            alone.enter_context(locked(found))
+        saved = load_last(found) if found else None
+        alone.enter_context(threads_of(saved))
         loaded = with_checkpoint(loaded, Path(runs_dir), resumed=found)
         if overwrite:
             check_survives(loaded, Path(runs_dir) / loaded.name)
@@ -126,8 +131,19 @@ def train(
         training = choose_training(experiment, state, start, restored=bool(saved))
         if dry_run:
             return _dry_run(training, report, Path(runs_dir))
-        folder = found or directory.create(Path(runs_dir), loaded.name, overwrite=overwrite)
+        folder = found
+        if folder is None:
+            folder = directory.create(Path(runs_dir), loaded.name, overwrite=overwrite)
+            alone.callback(_remove_empty, folder)
+            alone.enter_context(locked(folder))
+            directory.clear(folder)
         return _run(training, report, folder, saved=saved, quiet=quiet)
+
+
+def _remove_empty(folder: Path) -> None:
+    """Where not one file could be written, the directory would only take the name."""
+    with contextlib.suppress(OSError):
+        folder.rmdir()
 
 
 def _with_options(
@@ -226,17 +242,13 @@ def _run(
 ) -> Run:
     """Trains in a run directory, from the start or from what was saved, whatever the end."""
     experiment = training.experiment
+    digests = digests_of(experiment.dataset)
     if saved:
+        check_data(saved, digests)
         restore(folder, training, saved)
-    recorder = Recorder(folder, experiment, report.render(), report.num_parameters)
+    recorder = Recorder(folder, experiment, report.render(), report.num_parameters, digests)
     progress = Progress(experiment.settings.epochs, quiet=quiet)
-    try:
-        recorder.start()
-    except NnzooError:
-        # Not one file could be written: an empty directory would only take the name.
-        with contextlib.suppress(OSError):
-            folder.rmdir()
-        raise
+    recorder.start()
     with log_to(folder / directory.LOG), StopRequest() as stop:
         if saved:
             log.info("resuming %s after %s", folder, training.done())

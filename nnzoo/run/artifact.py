@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 
 from nnzoo.errors import CheckpointError
+from nnzoo.run.checkpoint import OtherVersionError, other_version
+from nnzoo.run.directory import CHECKPOINT
 from nnzoo.run.files import atomic_file
 
 VERSION = 1
@@ -63,25 +65,25 @@ def load_artifact(path: Path) -> Artifact:
     from safetensors import SafetensorError, safe_open
 
     where = str(path)
-    _check_header(path)
+    beside = path.with_name(CHECKPOINT).is_file()
+    remedy = f" `nnzoo train {path.parent} --resume` makes it anew from {CHECKPOINT}." if beside else ""
+    _check_header(path, remedy)
     try:
         with safe_open(path, framework="pt") as file:
             text = (file.metadata() or {}).get(_KEY)
             # Copied: the file's own memory is mapped, and alignment decides the last bits of what is computed with it.
             tensors = {key: file.get_tensor(key).clone() for key in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError):
-        raise CheckpointError("damaged, or no safetensors file.", where=where) from None
+        raise CheckpointError(f"damaged, or no safetensors file.{remedy}", where=where) from None
     if text is None:
         raise CheckpointError("weights without nnzoo's metadata; it is no nnzoo artifact.", where=where)
     try:
         metadata = json.loads(text)
         digest, version = metadata.pop("sha256"), metadata["version"]
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
-        raise CheckpointError("damaged: its metadata can't be read.", where=where) from None
+        raise CheckpointError(f"damaged: its metadata can't be read.{remedy}", where=where) from None
     if version != VERSION:
-        raise CheckpointError(
-            f"of format version {version}; this nnzoo reads version {VERSION}. Update nnzoo.", where=where
-        )
+        raise OtherVersionError(other_version(version, VERSION), where=where)
     try:
         intact = digest == _digest(tensors, metadata)
         aliases = metadata.pop("aliases")
@@ -89,7 +91,7 @@ def load_artifact(path: Path) -> Artifact:
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
         intact = False
     if not intact:
-        raise CheckpointError("damaged: its checksum is wrong.", where=where)
+        raise CheckpointError(f"damaged: its checksum is wrong.{remedy}", where=where)
     del metadata["version"]
     parts = {
         prefix: {key.removeprefix(prefix): tensor for key, tensor in tensors.items() if key.startswith(prefix)}
@@ -98,7 +100,7 @@ def load_artifact(path: Path) -> Artifact:
     return Artifact(parts["model."], parts["preprocess."], metadata)
 
 
-def _check_header(path: Path) -> None:
+def _check_header(path: Path, remedy: str) -> None:
     """A header of many empty tensors takes seconds and gigabytes to parse, before anything else is known."""
     try:
         with path.open("rb") as file:
@@ -106,7 +108,7 @@ def _check_header(path: Path) -> None:
     except OSError as error:
         raise CheckpointError(f"can't be read: {error.strerror}.", where=str(path)) from None
     if not 2 <= length <= min(MAX_HEADER_BYTES, path.stat().st_size):
-        raise CheckpointError("damaged, or no safetensors file.", where=str(path))
+        raise CheckpointError(f"damaged, or no safetensors file.{remedy}", where=str(path))
 
 
 def _without_aliases(tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, str]]:

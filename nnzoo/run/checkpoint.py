@@ -6,8 +6,6 @@ a kilobyte can have it take gigabytes.
 
 from __future__ import annotations
 
-import pickletools
-import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -15,23 +13,21 @@ from typing import Any
 import torch
 
 from nnzoo.errors import CheckpointError
+from nnzoo.run.directory import CHECKPOINT, PREVIOUS
 from nnzoo.run.files import atomic_file
+from nnzoo.run.log import log
+from nnzoo.run.pickled import check_pickle
 
 FORMAT = "nnzoo checkpoint"
 VERSION = 1
 
-# All that numbers, texts, lists, dicts and tensors need. No opcode that makes bytes, sets or objects of a given size.
-_OPCODES = re.compile(
-    r"PROTO|STOP|MARK|NONE|NEWTRUE|NEWFALSE|BININT[12]?|LONG1|BINFLOAT|BINUNICODE|EMPTY_(DICT|LIST|TUPLE)|TUPLE[123]?"
-    r"|SETITEMS?|APPENDS?|(LONG_)?BIN(PUT|GET)|GLOBAL|BINPERSID|REDUCE"
-)
-_GLOBALS = re.compile(
-    r"collections (OrderedDict|Counter)|torch\._utils _rebuild_tensor_v[23]|torch (\w+Storage|uint\d+|float8_\w+)"
-)
+
+class OtherVersionError(CheckpointError):
+    """Whole, but not for this nnzoo."""
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Writes a checkpoint, whole or not at all.
+    """Writes a checkpoint, whole or not at all. The one of before becomes previous.pt.
 
     Args:
         path: Of last.pt.
@@ -40,8 +36,44 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     Raises:
         RunError: It can't be written.
     """
-    with atomic_file(path) as file:
+    with atomic_file(path, keep=path.with_name(PREVIOUS)) as file:
         torch.save({"format": FORMAT, "version": VERSION, **state}, file)
+
+
+def load_last(folder: Path) -> dict[str, Any] | None:
+    """Reads what a run goes on from: last.pt or, where that is damaged or missing, previous.pt, which takes its place.
+
+    Otherwise the next checkpoint would put the damaged one in the place of the good one.
+
+    Returns:
+        None where the run has not come that far.
+
+    Raises:
+        CheckpointError: Neither is whole, or it is of another version.
+    """
+    last, previous = folder / CHECKPOINT, folder / PREVIOUS
+    if not previous.is_file():
+        return load_checkpoint(last) if last.is_file() else None
+    try:
+        return load_checkpoint(last)
+    except OtherVersionError:
+        raise
+    except CheckpointError as error:
+        problem = str(error)
+    try:
+        state = load_checkpoint(previous)
+    except OtherVersionError:
+        raise
+    except CheckpointError as error:
+        raise CheckpointError(
+            f"{error.message} {PREVIOUS} is no better. Start a new run without --resume.", where=str(last)
+        ) from None
+    log.warning("warning: %s Going on from %s, which was written before it", problem, PREVIOUS)
+    try:
+        previous.replace(last)
+    except OSError as error:
+        raise CheckpointError(f"can't be replaced by {PREVIOUS}: {error.strerror}.", where=str(last)) from None
+    return state
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
@@ -62,10 +94,15 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         raise CheckpointError("no nnzoo checkpoint.", where=where)
     version = state.get("version")
     if version != VERSION:
-        raise CheckpointError(
-            f"of format version {version}; this nnzoo reads version {VERSION}. Update nnzoo.", where=where
-        )
+        raise OtherVersionError(other_version(version, VERSION), where=where)
     return state
+
+
+def other_version(found: object, known: int) -> str:
+    """What to do about a file of another version."""
+    is_older = isinstance(found, int) and found < known
+    todo = "Use the nnzoo that wrote it, or train anew." if is_older else "Update nnzoo."
+    return f"of format version {str(found)[:20]}; this nnzoo reads version {known}. {todo}"
 
 
 def _check_archive(path: Path) -> None:
@@ -81,28 +118,37 @@ def _check_archive(path: Path) -> None:
                 or len({entry.filename for entry in entries}) < len(entries)
             ):
                 raise CheckpointError(
-                    "no nnzoo checkpoint: its entries are compressed, larger than the file, or twice there.",
+                    "damaged, or no checkpoint of nnzoo: its entries are compressed, larger than it, or twice there.",
                     where=where,
                 )
             damaged = archive.testzip()
+            if damaged:
+                raise CheckpointError(f"damaged: the checksum of {damaged[:80]!r} is wrong.", where=where)
             file.seek(0)
             # Whatever does not begin as a zip is read by torch in an older format.
-            known = file.read(4) == b"PK\x03\x04" and all(
-                _is_plain(archive.read(entry)) for entry in entries if entry.filename.endswith(".pkl")
-            )
+            if file.read(4) != b"PK\x03\x04":
+                raise CheckpointError("no nnzoo checkpoint: it begins with something else.", where=where)
+            problem = _problem(archive, entries)
     except OSError as error:
         raise CheckpointError(f"can't be read: {error.strerror}.", where=where) from None
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError):
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError, OverflowError):
         raise CheckpointError("damaged (cut short, or no checkpoint at all).", where=where) from None
-    if damaged:
-        raise CheckpointError(f"damaged: the checksum of {damaged} is wrong.", where=where)
-    if not known:
-        raise CheckpointError("no nnzoo checkpoint: it holds more than tensors and plain values.", where=where)
+    if problem:
+        raise CheckpointError(
+            f"no nnzoo checkpoint: it holds more than tensors and plain values ({problem}).", where=where
+        )
 
 
-def _is_plain(pickled: bytes) -> bool:
-    """Whether a pickle makes nothing but tensors and plain values. It is read and not run."""
-    return all(
-        _OPCODES.fullmatch(opcode.name) and (opcode.name != "GLOBAL" or _GLOBALS.fullmatch(str(argument)))
-        for opcode, argument, _ in pickletools.genops(pickled)
-    )
+def _problem(archive: zipfile.ZipFile, entries: list[zipfile.ZipInfo]) -> str:
+    """What is wrong with the pickles of an archive; empty if nothing."""
+    for entry in entries:
+        if entry.filename.endswith(".pkl"):
+            data = entry.filename.rpartition("/")[0] + "/data/"
+            sizes = {
+                each.filename.removeprefix(data): each.file_size for each in entries if each.filename.startswith(data)
+            }
+            try:
+                check_pickle(archive.read(entry), sizes)
+            except ValueError as error:
+                return str(error)[:80]
+    return ""

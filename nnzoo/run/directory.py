@@ -12,6 +12,7 @@ from nnzoo.errors import RunError, UsageError
 CONFIG = "config.yaml"
 ARTIFACT = "best.safetensors"
 CHECKPOINT = "last.pt"
+PREVIOUS = "previous.pt"
 METRICS = "metrics.csv"
 RESTARTS = "restarts.csv"
 RESULT = "result.json"
@@ -22,7 +23,7 @@ PREDICTIONS = "predictions.csv"
 CONFUSION_MATRIX = "confusion_matrix.csv"
 
 FILES = (
-    *(CONFIG, ARTIFACT, CHECKPOINT, METRICS, RESTARTS, RESULT, SUMMARY, ENVIRONMENT, LOG),
+    *(CONFIG, ARTIFACT, CHECKPOINT, PREVIOUS, METRICS, RESTARTS, RESULT, SUMMARY, ENVIRONMENT, LOG),
     *(PREDICTIONS, CONFUSION_MATRIX),
 )
 
@@ -33,7 +34,7 @@ def create(runs_dir: Path, name: str, *, overwrite: bool) -> Path:
     Args:
         runs_dir: Made where it is missing.
         name: Of the run.
-        overwrite: Take `name` and remove the files of the run that is there.
+        overwrite: Take `name`, whether a run is there or not.
 
     Raises:
         RunError: It can't be made.
@@ -42,8 +43,6 @@ def create(runs_dir: Path, name: str, *, overwrite: bool) -> Path:
     try:
         runs_dir.mkdir(parents=True, exist_ok=True)
         if overwrite and folder.is_dir():
-            for file in FILES:
-                (folder / file).unlink(missing_ok=True)
             return folder
         number = 1
         while True:
@@ -57,6 +56,19 @@ def create(runs_dir: Path, name: str, *, overwrite: bool) -> Path:
                 return folder
     except OSError as error:
         raise RunError(f"can't be made: {error.strerror}.", where=str(error.filename or folder)) from None
+
+
+def clear(folder: Path) -> None:
+    """Removes the files of a run, and no others.
+
+    Raises:
+        RunError: One can't be removed.
+    """
+    try:
+        for file in FILES:
+            (folder / file).unlink(missing_ok=True)
+    except OSError as error:
+        raise RunError(f"can't be removed: {error.strerror}.", where=str(error.filename)) from None
 
 
 def remove_leftovers(folder: Path) -> None:
@@ -106,7 +118,7 @@ def find_checkpoint(text: str, runs_dir: Path) -> Path:
     for folder in folders:
         if (folder / ARTIFACT).is_file():
             return folder / ARTIFACT
-        if (folder / CHECKPOINT).is_file():
+        if (folder / CHECKPOINT).is_file() or (folder / PREVIOUS).is_file():
             raise RunError(
                 "holds no best weights: no epoch was finished. "
                 f"`nnzoo train {folder} --resume` goes on from {CHECKPOINT}.",

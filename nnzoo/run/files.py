@@ -17,8 +17,12 @@ from nnzoo.errors import RunError
 
 
 @contextlib.contextmanager
-def atomic_file(path: Path) -> Iterator[BinaryIO]:
+def atomic_file(path: Path, *, keep: Path | None = None) -> Iterator[BinaryIO]:
     """A binary file that gets its name when all of it is on the disk.
+
+    Args:
+        path: Its name.
+        keep: The name, in the same directory, that the file of before gets.
 
     Raises:
         RunError: It can't be written: no space, no permission, no directory. Nothing is left under either name.
@@ -31,6 +35,8 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, 0o666 & ~_UMASK)  # noqa: PTH101
+        if keep is not None and path.exists():
+            _keep(path, keep, Path(f"{temporary}.link.tmp"))
         os.replace(temporary, path)  # noqa: PTH105
         _sync_directory(path.parent)
     except BaseException as error:
@@ -41,6 +47,20 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
             # torch turns an OSError of its writer into a RuntimeError.
             raise RunError(f"can't be written: {failed.strerror}.", where=str(path)) from None
         raise
+
+
+def _keep(path: Path, keep: Path, link: Path) -> None:
+    """Gives a file a second name, so that at no moment it is without its own."""
+    try:
+        link.hardlink_to(path)
+    except OSError:  # a file system without links: for a moment there is the second name alone
+        os.replace(path, keep)  # noqa: PTH105
+        return
+    try:
+        os.replace(link, keep)  # noqa: PTH105
+    finally:
+        # Renaming does nothing where both are one file already, after a kill right here.
+        link.unlink(missing_ok=True)
 
 
 def _read_umask() -> int:

@@ -19,6 +19,7 @@ from nnzoo.training.augment import Augment
 from nnzoo.training.batches import Batch, boundaries, epoch_order, finish, for_model
 from nnzoo.training.decoding import Decoder
 from nnzoo.training.evaluate import LossSum, evaluate, plain
+from nnzoo.training.finite import check_finite, check_weights
 from nnzoo.training.losses import denominator
 from nnzoo.training.metrics import MetricSums
 from nnzoo.training.progress import Progress
@@ -27,7 +28,6 @@ from nnzoo.training.state import S, Stepping, TrainState
 
 Status = Literal["completed", "early_stopped", "interrupted"]
 MIN_SECONDS_BETWEEN_CHECKPOINTS = 1.0
-REMEDY = "Try a smaller optimizer.lr, or train.clip_grad_norm: 1.0."
 
 
 @dataclass(frozen=True)
@@ -243,10 +243,6 @@ def backward(
     Returns:
         The loss of each batch, scaled so that they add up to that of all.
     """
-    # optimizer.zero_grad() does the same behind a profiling hook that costs 5 % of a small step.
-    for group in state.optimizer.param_groups:
-        for parameter in group["params"]:
-            parameter.grad = None
     counts = [plain(denominator(state.loss, targets)) for *_, targets in batches]
     shared = len(batches) > 1 and not state.train_loss.summed
     losses: list[Tensor] = []
@@ -256,10 +252,16 @@ def backward(
         if record:
             value = plain(loss)
             if isinstance(value, float):
-                check_finite(value, state)
+                check_finite(value, state, inputs)
             state.train_loss.add(value, count)
             state.train_metrics.add(outputs.detach(), targets)
         part = loss * (count / sum(counts)) if shared else loss
+        if not losses:
+            # Only now, so that a loss that is not finite can be told with the gradients of the step before.
+            # optimizer.zero_grad() does the same behind a profiling hook that costs 5 % of a small step.
+            for group in state.optimizer.param_groups:
+                for parameter in group["params"]:
+                    parameter.grad = None
         part.backward()
         losses.append(part)
     if settings.l2:
@@ -309,36 +311,6 @@ def shrink(weights: list[nn.Parameter], threshold: float) -> None:
     for weight in weights:
         if weight.grad is not None:
             weight.copy_(nn.functional.softshrink(weight, threshold))
-
-
-def check_finite(value: float, state: TrainState) -> float:
-    """The loss, unless it is NaN or infinite: then DivergedError."""
-    if not math.isfinite(value):
-        raise DivergedError(
-            f"the training loss is {value} in epoch {state.epoch + 1}, step {state.step + 1}, "
-            f"at lr {state.schedule.lr:g}. {advice(state)}",
-        )
-    return value
-
-
-def check_weights(state: TrainState) -> None:
-    """Raises DivergedError if a weight is not finite: the last step of an epoch can spoil them unseen by its loss."""
-    bad = [name for name, weight in state.model.named_parameters() if not weight.isfinite().all()]
-    if bad:
-        raise DivergedError(
-            f"{bad[0]} is no longer finite after epoch {state.epoch}, at lr {state.lr:g}. {advice(state)}"
-        )
-
-
-def advice(state: TrainState) -> str:
-    """What to do about a loss that is not finite, and what was kept."""
-    todo = REMEDY
-    if isinstance(state.optimizer, torch.optim.LBFGS):
-        todo = "lbfgs compares gradients of one loss: try train.batch_size: full, or a smaller optimizer.lr."
-    if state.step == 0:
-        todo = "Are inputs or targets very large? preprocess.normalize and preprocess.scale_target scale them."
-    kept = f"epoch {state.early_stopping.best_epoch}" if state.early_stopping.best_epoch else "before the first epoch"
-    return f"{todo} The weights of {kept} were kept."
 
 
 def end_epoch(

@@ -17,7 +17,8 @@ from nnzoo.models.parameters import has_batch_norm
 from nnzoo.training.batches import boundaries, epoch_order, eval_batch_size, finish, for_model
 from nnzoo.training.decoding import Decoder
 from nnzoo.training.evaluate import LossSum
-from nnzoo.training.loop import REMEDY, CheckpointTimer, Settings, out_of_time, shrink
+from nnzoo.training.finite import REMEDY
+from nnzoo.training.loop import CheckpointTimer, Settings, out_of_time, shrink
 from nnzoo.training.metrics import ReplicaSums, precise
 from nnzoo.training.progress import Progress
 from nnzoo.training.replicas import Replicas, ReplicaState, losses_of

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ def whole(folder: Path) -> None:
     """Every file that has its name is complete."""
     for file in folder.iterdir():
         assert not file.name.endswith(".tmp")
-        if file.name == "last.pt":
+        if file.suffix == ".pt":
             load_checkpoint(file)
         elif file.suffix == ".safetensors":
             load_artifact(file)
@@ -84,6 +85,58 @@ def test_a_disk_that_is_full_at_any_write(monkeypatch: pytest.MonkeyPatch, capsy
         shutil.rmtree("runs/x")
         failed += 1
     assert failed >= 2 * 12  # file and folder, of a dozen files
+
+
+class Crash(BaseException):
+    """What no handler expects, like a kill, but in this process."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", ["I/O error", "crash before rename", "crash after rename"])
+def test_a_fault_at_any_rename(fault: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    once = ["c.yaml", "-q", "train.epochs=1"]
+    assert nnzoo(["train", *once, "--name", "reference"]) == 0
+    reference = Path("runs/reference/best.safetensors").read_bytes()
+    plain, failed, renamed = os.replace, 0, set()
+
+    def fatal(number: int) -> Callable[[Any, Any], None]:
+        count = 0
+
+        def replace(source: Any, target: Any) -> None:
+            nonlocal count
+            count += 1
+            if count == number:
+                renamed.add(Path(target).name)
+                if fault == "I/O error":
+                    raise OSError(errno.EIO, os.strerror(errno.EIO))
+                if fault == "crash before rename":
+                    raise Crash
+            plain(source, target)
+            if count == number:
+                raise Crash
+
+        return replace
+
+    while True:
+        capsys.readouterr()
+        code = -1
+        with monkeypatch.context() as patch, contextlib.suppress(Crash):
+            patch.setattr(os, "replace", fatal(failed + 1))
+            code = nnzoo(["train", *once])
+        if code == 0:
+            break
+        if fault == "I/O error":
+            assert code == 1
+            one_line(capsys, "can't be written: Input/output error.")
+        if Path("runs/x").exists():
+            whole(Path("runs/x"))
+        assert nnzoo(["train", *once, "--resume"]) == 0
+        assert Path("runs/x/best.safetensors").read_bytes() == reference
+        assert not list(Path("runs/x").glob(".*"))
+        shutil.rmtree("runs/x")
+        failed += 1
+    written = {file.name for file in Path("runs/x").iterdir()}
+    assert renamed == written - {"train.log"}
 
 
 def test_a_full_disk_leaves_the_files_of_before(

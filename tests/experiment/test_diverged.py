@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -47,7 +50,9 @@ def test_a_learning_rate_far_too_large(capsys: pytest.CaptureFixture[str]) -> No
     shown = capsys.readouterr()
     assert len(shown.err.splitlines()) == 1
     assert shown.err.startswith("nnzoo: the training loss is nan in epoch 1, step ")
-    assert "at lr 1e+30. Try a smaller optimizer.lr, or train.clip_grad_norm: 1.0." in shown.err
+    found = r"at lr 1e\+30, last gradient norm [\d.e+]+: the output of output\.linear \(Linear\) is not finite\. Try"
+    assert re.search(found, shown.err)
+    assert "Try a smaller optimizer.lr, or train.clip_grad_norm: 1.0." in shown.err
     result = json.loads(Path("runs/x/result.json").read_text())
     assert (result["status"], result["epochs"], result["best_epoch"], result["metrics"]) == ("diverged", 0, None, {})
     weights = load_checkpoint(Path("runs/x/last.pt"))["model"]
@@ -57,6 +62,66 @@ def test_a_learning_rate_far_too_large(capsys: pytest.CaptureFixture[str]) -> No
     shown = capsys.readouterr()
     assert shown.err.startswith("nnzoo: runs/x: holds no best weights: no epoch was finished.")
     assert nnzoo(["eval", "runs/x/last.pt", "-q"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("spoiled", "said"),
+    [
+        ("weight", r"step 88, at lr 0\.05, last gradient norm [01]\.\d+: \S+\.weight is no longer finite\. "),
+        ("gradient", r"step 88, at lr 0\.05, last gradient norm inf: the gradient of \S+\.weight is not finite\. "),
+        (
+            "output",
+            r"step 88, at lr 0\.05, last gradient norm [01]\.\d+: the output of \S+ \(Linear\) is not finite\. ",
+        ),
+    ],
+)
+def test_the_step_the_norm_and_the_layer_are_named(
+    spoiled: str, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plain: Callable[..., Any] = loop.train_step
+
+    def step(state: Any, batches: Any, *arguments: Any) -> None:
+        if state.epoch == 2 and state.batch == 7:
+            parameters = [each for each in state.model.parameters() if each.ndim == 2]
+            with torch.no_grad():
+                if spoiled == "weight":
+                    parameters[-1][0, 0] = torch.nan
+                elif spoiled == "gradient":
+                    parameters[-1].grad[0, 0] = torch.inf
+                    batches[0][0].fill_(torch.inf)
+                else:
+                    parameters[0].fill_(3e38)
+        plain(state, batches, *arguments)
+
+    monkeypatch.setattr(loop, "train_step", step)
+    assert nnzoo(["train", "c.yaml", "-q"]) == 4
+    error = capsys.readouterr().err
+    assert len(error.splitlines()) == 1
+    assert re.search(said, error), error
+    assert "The weights of epoch 2 were kept." in error
+
+
+MEMORY = """
+import resource, sys
+from nnzoo.cli.app import run
+import torch
+resource.setrlimit(resource.RLIMIT_AS, (int(sys.argv[1]), int(sys.argv[1])))
+sys.exit(run(["train", "c.yaml", "-q", *sys.argv[2:]]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "wish", ["model.hidden=[60000, 60000]", "data={name: random, shape: [3000000], samples: 3000}"]
+)
+def test_out_of_memory_is_one_line_with_what_to_change(wish: str) -> None:
+    limit = 6_000_000_000
+    done = subprocess.run([sys.executable, "-c", MEMORY, str(limit), wish], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1:] == [
+        "nnzoo: out of memory. Try a smaller train.batch_size or model, or train.device: cpu."
+    ]
+    assert "Traceback" not in done.stderr
 
 
 def test_lbfgs_is_not_told_to_clip_what_its_rule_refuses_to(capsys: pytest.CaptureFixture[str]) -> None:

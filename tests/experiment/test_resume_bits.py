@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 import nnzoo
 from nnzoo.cli.app import run as command
-from nnzoo.errors import CheckpointError, InterruptedRunError, UsageError
+from nnzoo.errors import CheckpointError, DataError, InterruptedRunError, UsageError
 from nnzoo.experiment import Run
 from nnzoo.run.checkpoint import load_checkpoint
 from nnzoo.training import loop
@@ -187,7 +187,7 @@ def test_resuming_nothing_starts_and_resuming_the_finished_changes_nothing() -> 
     assert run.run_dir == Path("runs/x")
     assert "resuming runs/x after epoch 5, step 55" in Path("runs/x/train.log").read_text()
     after = {file.name: file.read_bytes() for file in Path("runs/x").iterdir()}
-    for name in before.keys() - {"train.log", "last.pt", "environment.json"}:
+    for name in before.keys() - {"train.log", "last.pt", "previous.pt", "environment.json"}:
         assert after[name] == before[name]
     assert [path.name for path in Path("runs").iterdir()] == ["x"]
 
@@ -261,14 +261,99 @@ def test_resuming_takes_the_number_of_threads_of_before(
     assert f"using {before} threads as before" in capsys.readouterr().err
 
 
+def cut_short(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def flip_a_bit(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
 def test_a_damaged_checkpoint_stops_the_resume_before_anything_is_written() -> None:
     train("runs")
-    path = Path("runs/x/last.pt")
-    path.write_bytes(path.read_bytes()[:-100])
+    for name in ("last.pt", "previous.pt"):
+        cut_short(Path("runs/x", name))
     before = {file.name: file.read_bytes() for file in Path("runs/x").iterdir()}
-    with pytest.raises(CheckpointError, match=r"runs/x/last\.pt: damaged"):
+    with pytest.raises(CheckpointError, match=r"runs/x/last\.pt: damaged .* previous\.pt is no better"):
         train("runs", {"train.epochs": 9}, resume=True)
     assert {file.name: file.read_bytes() for file in Path("runs/x").iterdir()} == before
+
+
+@pytest.mark.parametrize("damage", [cut_short, flip_a_bit, lambda path: path.write_bytes(b""), Path.unlink])
+def test_in_place_of_a_damaged_checkpoint_the_one_before_goes_on(
+    damage: Callable[[Path], None], at_step: Callable[..., None], caplog: pytest.LogCaptureFixture
+) -> None:
+    config = CONFIGS["everything at once"] | {"train.checkpoint": {"every_steps": 1}}
+    train("whole", config)
+    at_step(6, crash)
+    with pytest.raises(Crash):
+        train("parts", config)
+    last, previous = (load_checkpoint(Path("parts/x", name))["step"] for name in ("last.pt", "previous.pt"))
+    assert (last, previous) == (5, 4)
+    damage(Path("parts/x/last.pt"))
+    at_step(2, crash)
+    with pytest.raises(Crash):
+        train("parts", config, resume=True)
+    warnings = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    assert len(warnings) == 1
+    assert warnings[0].startswith("warning: parts/x/last.pt: ")
+    assert warnings[0].endswith("Going on from previous.pt, which was written before it")
+    train("parts", config, resume=True)
+    same(Path("whole/x"), Path("parts/x"))
+
+
+def test_a_checkpoint_of_another_version_is_not_passed_over() -> None:
+    train("runs")
+    for version, todo in ((2, "Update nnzoo"), (0, "Use the nnzoo that wrote it")):
+        torch.save({"format": "nnzoo checkpoint", "version": version}, "runs/x/last.pt")
+        with pytest.raises(CheckpointError, match=rf"of format version {version}; .* {todo}"):
+            train("runs", resume=True)
+
+
+@pytest.mark.parametrize("damage", [cut_short, flip_a_bit, Path.unlink])
+def test_damaged_best_weights_are_made_anew(damage: Callable[[Path], None], capsys: pytest.CaptureFixture[str]) -> None:
+    train("runs")
+    path = Path("runs/x/best.safetensors")
+    before = path.read_bytes()
+    damage(path)
+    assert command(["eval", "x"]) == 1
+    assert "`nnzoo train runs/x --resume`" in capsys.readouterr().err
+    train("runs", resume=True)
+    assert path.read_bytes() == before
+
+
+def test_one_that_stopped_early_goes_on_with_more_patience() -> None:
+    config = CONFIGS["plateau and stopping"] | {"train.epochs": 40, "optimizer.lr": 0.5}
+    short, long = ({**config, "train.early_stopping": {"patience": patience}} for patience in (1, 4))
+    train("whole", long)
+    first = train("parts", short)
+    assert first.result["status"] == "early_stopped"
+    assert train("parts", long, resume=True).result["epochs"] > first.result["epochs"]
+    same(Path("whole/x"), Path("parts/x"))
+
+
+def table(rows: int, *, changed: bool = False) -> None:
+    lines = [f"{index % 7},{index % 5},{'ab'[index % 2]}" for index in range(rows)]
+    if changed:
+        lines[-1] = "6.5" + lines[-1][1:]
+    Path("t.csv").write_text("\n".join(["u,v,w", *lines]))
+
+
+def test_data_that_was_changed_meanwhile_is_noticed() -> None:
+    config = {"data": {"name": "csv", "path": "t.csv", "target": "w"}}
+    table(60)
+    train("runs", config)
+    before = {file.name: file.read_bytes() for file in Path("runs/x").iterdir()}
+    for arguments in ({"rows": 60, "changed": True}, {"rows": 61}):
+        table(**arguments)  # type: ignore[arg-type]
+        with pytest.raises(DataError, match=r"^data: changed since the run was started: its .* split"):
+            train("runs", {**config, "train.epochs": 6}, resume=True)
+        assert {file.name: file.read_bytes() for file in Path("runs/x").iterdir()} == before
+    table(60)
+    os.utime("t.csv", (0, 0))
+    assert train("runs", {**config, "train.epochs": 6}, resume=True).result["epochs"] == 6
 
 
 class Tied(nn.Module):

@@ -59,6 +59,7 @@ def test_the_run_directory_of_a_classification(capsys: pytest.CaptureFixture[str
         "last.pt",
         "metrics.csv",
         "predictions.csv",
+        "previous.pt",
         "result.json",
         "summary.txt",
         "train.log",

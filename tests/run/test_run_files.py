@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import os
@@ -15,7 +16,7 @@ import torch
 
 from nnzoo.errors import RunError
 from nnzoo.run.artifact import Artifact, load_artifact, save_artifact
-from nnzoo.run.checkpoint import load_checkpoint, save_checkpoint
+from nnzoo.run.checkpoint import load_checkpoint, load_last, save_checkpoint
 from nnzoo.run.files import atomic_file, to_json, write_csv, write_json, write_text
 from nnzoo.run.history import History
 from nnzoo.run.log import log, log_to
@@ -48,6 +49,53 @@ def test_a_failing_write_leaves_the_old_file_alone(
         write_json(path, {"new": 2})
     assert [file.name for file in tmp_path.iterdir()] == ["x.json"]
     assert path.read_text() == '{\n  "old": 1\n}\n'
+
+
+class Crash(BaseException):
+    """What no handler expects, like a kill, but in this process."""
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_a_crash_around_any_rename_leaves_a_whole_checkpoint(
+    number: int, after: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of each checkpoint but the first there are two renames: of the one before, and its own."""
+    plain, count = os.replace, 0
+
+    def replace(source: Any, target: Any) -> None:
+        nonlocal count
+        count += 1
+        if count == number and not after:
+            raise Crash
+        plain(source, target)
+        if count == number:
+            raise Crash
+
+    monkeypatch.setattr(os, "replace", replace)
+    with contextlib.suppress(Crash):
+        for step in range(3):
+            save_checkpoint(tmp_path / "last.pt", {"step": step})
+    assert count == number
+    found = load_last(tmp_path)
+    first_is_there, second_is_there = (number, after) > (1, False), (number, after) == (3, True)
+    assert (found["step"] if found else None) == (1 if second_is_there else 0 if first_is_there else None)
+    monkeypatch.setattr(os, "replace", plain)
+    for step in (7, 8):
+        save_checkpoint(tmp_path / "last.pt", {"step": step})
+    assert [load_checkpoint(tmp_path / name)["step"] for name in ("last.pt", "previous.pt")] == [8, 7]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["last.pt", "previous.pt"]
+
+
+def test_a_file_system_without_links_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "link", full)
+    for step in range(3):
+        save_checkpoint(tmp_path / "last.pt", {"step": step})
+    assert [load_checkpoint(tmp_path / name)["step"] for name in ("last.pt", "previous.pt")] == [2, 1]
+    # A kill between its two renames leaves the second name alone.
+    (tmp_path / "last.pt").unlink()
+    assert (load_last(tmp_path) or {})["step"] == 1
+    assert [file.name for file in tmp_path.iterdir()] == ["last.pt"]
 
 
 def test_an_error_of_the_writer_is_its_own_and_leaves_nothing(tmp_path: Path) -> None:

@@ -1,0 +1,108 @@
+"""Whether what a checkpoint holds could be of this training: a file may be whole and still hold anything."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nnzoo.training.state import TrainState
+
+LARGEST = 2**53
+# These begin empty, or as other types than they become; what they hold is looked at once it is loaded.
+_GROWING = ("best", "history", "train_loss", "columns", "rows", "ended")
+
+
+def check_saved(saved: Any, fresh: Mapping[str, Any], shapes: list[torch.Size]) -> None:
+    """Compares a saved state with that of the same training at its start.
+
+    Args:
+        saved: From the file.
+        fresh: Of the training before it is restored.
+        shapes: Of the parameters, in the order of the optimizer.
+
+    Raises:
+        ValueError: Something is missing, or of another type, shape or sign.
+    """
+    if not isinstance(saved, dict) or fresh.keys() - saved.keys():
+        raise ValueError("parts are missing")
+    for key, value in fresh.items():
+        if key == "current":
+            check_saved(saved[key], value, shapes)
+        elif key == "optimizer":
+            _check_optimizer(saved[key], value, shapes)
+        elif key == "train_metrics":
+            if {name: type(part) for name, part in saved[key].items()} != {name: type(value[name]) for name in value}:
+                raise ValueError("train_metrics is of another kind")
+        elif key == "rng":
+            # A run may go on where there are more or fewer CUDA devices.
+            _check_like({**saved[key], "cuda": []}, {**value, "cuda": []}, key)
+        elif key not in _GROWING:
+            _check_like(saved[key], value, key, loose=key == "schedule")
+
+
+def _check_like(saved: Any, fresh: Any, where: str, *, loose: bool = False) -> None:
+    """Types and shapes as before. A whole number is not negative; where loose, any number may be of either type."""
+    if fresh is None:
+        fits = saved is None or type(saved) in (int, float)
+    elif isinstance(fresh, Tensor):
+        fits = isinstance(saved, Tensor) and saved.shape == fresh.shape and saved.dtype == fresh.dtype
+    elif isinstance(fresh, dict):
+        fits = isinstance(saved, dict) and (saved.keys() == fresh.keys() or not all(type(key) is str for key in fresh))
+        for key in fresh if fits else ():
+            _check_like(saved.get(key, fresh[key]), fresh[key], f"{where}.{key}", loose=loose)
+    elif isinstance(fresh, list | tuple):
+        fits = isinstance(saved, list | tuple) and len(saved) == len(fresh)
+        for index, value in enumerate(fresh if fits else ()):
+            _check_like(saved[index], value, f"{where}.{index}", loose=loose)
+    elif type(fresh) is int and not loose:
+        fits = type(saved) is int and 0 <= saved <= LARGEST
+    elif type(fresh) in (int, float):
+        fits = type(saved) is float or (type(saved) is int and abs(saved) <= LARGEST)
+    else:
+        fits = type(saved) is type(fresh)
+    if not fits:
+        raise ValueError(f"{where} is of another kind")
+
+
+def _check_optimizer(saved: Any, fresh: dict[str, Any], shapes: list[torch.Size]) -> None:
+    """Groups as before; and what each parameter has is numbers, or tensors of its shape or of all in a row."""
+    if not isinstance(saved, dict) or not isinstance(saved.get("state"), dict):
+        raise ValueError("optimizer is of another kind")
+    _check_like(saved.get("param_groups"), fresh["param_groups"], "optimizer", loose=True)
+    whole = torch.Size([sum(shape.numel() for shape in shapes)])
+    found = saved["state"]
+    if not all(type(key) is int and 0 <= key < len(shapes) and isinstance(found[key], dict) for key in found):
+        raise ValueError("optimizer has parameters of another network")
+    if len({frozenset((str(name), type(value)) for name, value in each.items()) for each in found.values()}) > 1:
+        raise ValueError("optimizer lacks parts, or has others")
+    for key, values in found.items():
+        for name, value in values.items():
+            for each in value if isinstance(value, list) else [value]:
+                fits = each is None or type(each) in (int, float)
+                if isinstance(each, Tensor):
+                    fits = each.shape in (torch.Size(), shapes[key], whole) and not each.is_complex()
+                if not fits:
+                    raise ValueError(f"optimizer.{key}.{str(name)[:40]} is of another kind")
+
+
+def check_restored(state: TrainState, monitor: str) -> None:
+    """Whether the parts of a training that goes on agree.
+
+    Raises:
+        ValueError: They don't.
+    """
+    rows, stopping = state.history.rows, state.early_stopping
+    columns = {"epoch", "step", "lr", "train/loss", "seconds", monitor}
+    if len(rows) != state.epoch or any(not columns <= row.keys() for row in rows):
+        raise ValueError("the history is that of another training")
+    if not all(math.isfinite(row[name]) for row in rows for name in ("epoch", "step", "seconds")):
+        raise ValueError("the history holds no numbers")
+    if stopping.best_epoch > state.epoch or (state.best is None) != (stopping.best_epoch == 0):
+        raise ValueError("the best epoch is none that was trained")
+    sums = state.train_loss.total, state.train_loss.weight
+    if any(type(each) not in (int, float) for each in sums) or (state.batch and not state.train_loss.weight > 0):
+        raise ValueError("the sums of the epoch under way are none")

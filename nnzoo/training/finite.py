@@ -1,0 +1,100 @@
+"""Numbers that are no longer finite: where, and what to do about them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from nnzoo.errors import DivergedError
+from nnzoo.training.state import TrainState
+
+REMEDY = "Try a smaller optimizer.lr, or train.clip_grad_norm: 1.0."
+
+
+def check_finite(value: float, state: TrainState, inputs: Sequence[Tensor] = ()) -> None:
+    """Raises DivergedError if a loss is NaN or infinite.
+
+    Args:
+        value: The loss.
+        state: What it is of. Its gradients may still be those of the step before.
+        inputs: What the network got, where that is known.
+    """
+    if math.isfinite(value):
+        return
+    found = [f"the training loss is {value} in epoch {state.epoch + 1}, step {state.step + 1}"]
+    found.append(f"at lr {state.schedule.lr:g}")
+    norm = gradient_norm(state.model)
+    if norm is not None:
+        found.append(f"last gradient norm {norm:.3g}")
+    layer = first_layer(state.model, inputs)
+    raise DivergedError(f"{', '.join(found)}{layer and f': {layer}'}. {advice(state)}")
+
+
+def check_weights(state: TrainState) -> None:
+    """Raises DivergedError if a weight is not finite: the last step of an epoch can spoil them unseen by its loss."""
+    if any(not weight.isfinite().all() for weight in state.model.parameters()):
+        norm = gradient_norm(state.model)
+        found = "" if norm is None else f", last gradient norm {norm:.3g}"
+        raise DivergedError(
+            f"{first_layer(state.model)} after epoch {state.epoch}, step {state.step}, at lr {state.lr:g}{found}. "
+            f"{advice(state)}"
+        )
+
+
+def gradient_norm(model: nn.Module) -> float | None:
+    """The 2-norm over all gradients there are, in float64 since their squares may not fit; None before the first."""
+    squares = [float(each.grad.cpu().double().square().sum()) for each in model.parameters() if each.grad is not None]
+    return math.sqrt(sum(squares)) if squares else None
+
+
+def first_layer(model: nn.Module, inputs: Sequence[Tensor] = ()) -> str:
+    """What of a network is not finite: of its weights the first, else of its gradients, else of its layers' outputs.
+
+    Args:
+        model: It runs once more, where inputs are given, and is of no use for training afterwards.
+        inputs: A batch.
+    """
+    for name, weight in model.named_parameters():
+        if not weight.isfinite().all():
+            return f"{name} is no longer finite"
+    for name, weight in model.named_parameters():
+        if weight.grad is not None and not weight.grad.isfinite().all():
+            return f"the gradient of {name} is not finite"
+    layer = _first_output(model, inputs) if inputs else ""
+    return layer and f"the output of {layer} is not finite"
+
+
+@torch.no_grad()
+def _first_output(model: nn.Module, inputs: Sequence[Tensor]) -> str:
+    found: list[str] = []
+
+    def note(name: str) -> Callable[..., None]:
+        def look(module: nn.Module, arguments: object, output: object) -> None:  # noqa: ARG001
+            first = output[0] if isinstance(output, tuple) and output else output
+            if isinstance(first, Tensor) and not first.isfinite().all():
+                found.append(f"{name} ({type(module).__name__})")
+
+        return look
+
+    layers = [(name, module) for name, module in model.named_modules() if not any(module.children())]
+    hooks = [module.register_forward_hook(note(name)) for name, module in layers]
+    try:
+        model(*inputs)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return found[0] if found else ""
+
+
+def advice(state: TrainState) -> str:
+    """What to do about a loss that is not finite, and what was kept."""
+    todo = REMEDY
+    if isinstance(state.optimizer, torch.optim.LBFGS):
+        todo = "lbfgs compares gradients of one loss: try train.batch_size: full, or a smaller optimizer.lr."
+    if state.step == 0:
+        todo = "Are inputs or targets very large? preprocess.normalize and preprocess.scale_target scale them."
+    kept = f"epoch {state.early_stopping.best_epoch}" if state.early_stopping.best_epoch else "before the first epoch"
+    return f"{todo} The weights of {kept} were kept."

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nnzoo.cli.app import run as nnzoo
+from nnzoo.errors import RunError
+from nnzoo.run import lock
+from nnzoo.run.lock import locked
+
+CONFIG = """
+name: x
+data: {name: moons, samples: 60}
+model: {name: mlp, hidden: [4]}
+train: {epochs: 2}
+"""
+HOLD = """
+import sys
+from pathlib import Path
+from nnzoo.run.lock import locked
+with locked(Path(sys.argv[1])):
+    print("locked", flush=True)
+    sys.stdin.read()
+"""
+
+
+def holder(folder: Path) -> subprocess.Popen[str]:
+    """A process that is in a run directory until its input ends."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout
+    assert process.stdout.readline() == "locked\n"
+    return process
+
+
+def test_a_folder_is_one_trainings_alone_and_nothing_stays(tmp_path: Path) -> None:
+    with locked(tmp_path):
+        said = rf"another training is writing here \(process {os.getpid()} on "
+        with pytest.raises(RunError, match=said), locked(tmp_path):
+            pass
+        assert [file.name for file in tmp_path.iterdir()] == [".lock"]
+    assert not list(tmp_path.iterdir())
+    with locked(tmp_path):
+        pass
+
+
+def test_no_second_process_trains_in_a_run_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("c.yaml").write_text(CONFIG)
+    assert nnzoo(["train", "c.yaml", "-q"]) == 0
+    before = {file.name: file.read_bytes() for file in Path("runs/x").iterdir()}
+    with holder(Path("runs/x")) as other:
+        for option in ("--resume", "--overwrite"):
+            capsys.readouterr()
+            assert nnzoo(["train", "c.yaml", "-q", "train.epochs=3", option]) == 1
+            error = capsys.readouterr().err
+            assert len(error.splitlines()) == 1
+            assert error.startswith(f"nnzoo: runs/x: another training is writing here (process {other.pid} on ")
+        assert {file.name: file.read_bytes() for file in Path("runs/x").glob("[!.]*")} == before
+        assert nnzoo(["train", "c.yaml", "-q"]) == 0
+        assert Path("runs/x-2/result.json").is_file()
+        assert nnzoo(["eval", "runs/x", "-q"]) == 0
+        other.communicate()
+    assert nnzoo(["train", "runs/x", "-q", "train.epochs=3", "--resume"]) == 0
+    assert not list(Path("runs/x").glob(".*"))
+
+
+def test_a_killed_process_locks_nothing(tmp_path: Path) -> None:
+    with holder(tmp_path) as other:
+        other.kill()
+    assert other.returncode == -signal.SIGKILL
+    assert (tmp_path / ".lock").exists()
+    with locked(tmp_path):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_lock_that_was_just_removed_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between opening and locking it, its owner ends and another process begins."""
+    plain, others = lock._try_lock, list[subprocess.Popen[str]]()
+
+    def late(handle: int) -> None:
+        if not others:
+            (tmp_path / ".lock").unlink()
+            others.append(holder(tmp_path))
+        plain(handle)
+
+    monkeypatch.setattr(lock, "_try_lock", late)
+    with pytest.raises(RunError, match="another training is writing here"), locked(tmp_path):
+        pass
+    others[0].communicate()
+
+
+def test_a_file_system_without_locks_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unable(handle: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(lock, "_try_lock", unable)
+    with pytest.raises(RunError, match=r"has no locks \(No locks available\).* Give --runs-dir"), locked(tmp_path):
+        pass

@@ -1,0 +1,31 @@
+"""The short forms of scripts/torture.py and scripts/fuzz.py. CONTRIBUTING.md says what the long ones came to."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPTS = Path(__file__).parents[1] / "scripts"
+
+
+def script(name: str, *arguments: str) -> list[str]:
+    """The lines that a script prints."""
+    done = subprocess.run([sys.executable, SCRIPTS / name, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.splitlines()
+
+
+@pytest.mark.slow
+def test_killed_trainings_end_as_if_nothing_had_been() -> None:
+    lines = script("torture.py", "--kills", "3", "--seed", "1")
+    assert [line.split(":")[0] for line in lines] == ["mlp", "cnn", "lstm"]
+    assert all("all as the whole one" in line for line in lines)
+
+
+@pytest.mark.slow
+def test_hostile_files_are_used_or_refused() -> None:
+    [line] = script("fuzz.py", "--mutations", "200", "--seed", "1")
+    assert line.startswith("200 mutations, 0 went wrong")
