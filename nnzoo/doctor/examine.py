@@ -25,7 +25,7 @@ from nnzoo.experiment.train import build_state
 from nnzoo.run.directory import ARTIFACT, CHECKPOINT, METRICS, RESULT, find_checkpoint
 from nnzoo.run.history import History
 from nnzoo.training.evaluate import evaluate
-from nnzoo.training.loop import REMEDY
+from nnzoo.training.finite import REMEDY
 from nnzoo.training.metrics import MetricSums
 
 SURELY_WRONG = 10
