@@ -44,6 +44,11 @@ def build_dataset(config: Config) -> Dataset:
     Raises:
         DataError: It is missing, damaged, or too small for the splits asked for.
     """
+    dataset = _divided(config)
+    return sources.drop_repeats(dataset) if config.data.split.deduplicate else dataset
+
+
+def _divided(config: Config) -> Dataset:
     section = config.data
     fields = fields_of(section, "split", "difference")  # the latter is about the network
     division = sources.Division(**fields_of(section.split))

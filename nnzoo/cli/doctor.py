@@ -23,7 +23,11 @@ def doctor(
     verbose: Verbose = False,
     debug: Debug = False,  # noqa: ARG001
 ) -> None:
-    """Look for what will spoil a result, without training; or say what went wrong in a run."""
+    """Look for what will spoil a result, or did.
+
+    Of a config: reads the data and builds the network, without training it. Of a run: says what went wrong. Exits with
+    5 where something spoils the result.
+    """
     from nnzoo.doctor import examine
 
     found = examine(subject, overrides or [], runs_dir=runs_dir)
@@ -62,13 +66,18 @@ def _data(found: Examination, *, everything: bool) -> list[str]:
     limit = None if everything else MAX_SHOWN
     if classes:
         splits = list(data["splits"])
+        unit = "class" if data["per"] == "sample" else f"class of a {data['per']}"
         rows = [[name, *(str(counts[split]) for split in splits)] for name, counts in classes.items()]
         more = [f"... and {len(rows) - MAX_SHOWN} more (-v)"] if limit and len(rows) > limit else []
-        parts.append("\n".join([table(["class", *splits], rows[:limit]), *more]))
+        parts.append("\n".join([table([unit, *splits], rows[:limit]), *more]))
     types = data.get("types", {})
     if types:
         kinds = {kind: [name for name, each in types.items() if each == kind] for kind in types.values()}
         parts.append("\n".join(f"{kind}: {_some(names, limit)}" for kind, names in kinds.items()))
+    missing = data.get("missing", {})
+    if missing:
+        shown = [f"{name} {each['count']} ({each['share']:.1%})" for name, each in missing.items()]
+        parts.append(f"missing in train: {_some(shown, limit)}")
     for word, columns in (("target", data.get("targets", {})), ("column", data.get("columns", {}))):
         if columns:
             keys = ["mean", "std", "min", "max"]
@@ -94,7 +103,7 @@ def _scores(found: Examination) -> str:
 
 
 def _network(found: Examination) -> str:
-    state = "at its last step" if found.scores else "before training"
+    state = "after training" if found.scores else "before training"
     lines = [f"the network {state}: loss {number(found.network['loss'])} on a few train samples"]
     for word, shares in (("dead ReLU units", found.network["dead"]), ("saturated", found.network["saturated"])):
         if shares:

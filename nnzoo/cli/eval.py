@@ -42,7 +42,10 @@ def evaluate(
     verbose: Verbose = False,
     debug: Debug = False,  # noqa: ARG001
 ) -> None:
-    """Measure a trained network: metrics, a table by class, the confusion matrix."""
+    """Measure a trained network beside the baseline.
+
+    Prints metrics with their 95 % interval, a table by class, the confusion matrix.
+    """
     from nnzoo.cli.gates import check_gates, parse_gates
 
     if split not in (None, "train", "val", "test"):

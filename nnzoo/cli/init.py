@@ -30,9 +30,11 @@ def init(
         hint = did_you_mean(name, shipped)
         raise UsageError(f"'{name}' is not a shipped config.{hint} ({', '.join(shipped)})", where="init")
     path = Path(destination or f"{name}.yaml")
-    if path.is_dir():
-        path = path / f"{name}.yaml"
+    is_folder = path.is_dir() or (destination or "").endswith("/")
+    path = path / f"{name}.yaml" if is_folder else path
     try:
+        if is_folder:
+            path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8") as file:
             file.write(shipped[name].read_text(encoding="utf-8"))
     except FileExistsError:

@@ -49,7 +49,8 @@ def list_(
         if as_json:
             print_json({"kind": kind, "names": names})
         else:
-            print("\n".join(names) if quiet else "\n".join(f"{each:18} {line}" for each, line in names.items()))
+            width = max(map(len, names))
+            print("\n".join(names) if quiet else "\n".join(f"{each:{width}}  {line}" for each, line in names.items()))
         return
     if name not in names:
         raise UsageError(f"'{name}' is not among {kind}.{did_you_mean(name, names)} ({', '.join(names)})", where="list")

@@ -39,10 +39,15 @@ def number(value: float) -> str:
 
 
 def table(header: list[str], rows: list[list[str]]) -> str:
-    """Columns side by side: the first to the left, numbers to the right."""
+    """Columns side by side: the first to the left, numbers to the right. Blanks and line ends are shown in quotes."""
+    header, *rows = [list(map(_visible, row)) for row in [header, *rows]]
     widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
     lines = []
     for row in [header, *rows]:
         cells = [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
         lines.append("  ".join(cells).rstrip())
     return "\n".join(lines)
+
+
+def _visible(cell: str) -> str:
+    return cell if cell.isprintable() and not cell.isspace() else repr(cell)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -38,6 +40,8 @@ def predict(
     debug: Debug = False,  # noqa: ARG001
 ) -> None:
     """Answer for raw new data: a CSV of predictions and probabilities. Or go on with a text."""
+    if output is not None:
+        _check_output(Path(output), inputs or ())
     from nnzoo.experiment.language import continue_text, is_language_model
     from nnzoo.experiment.predict import predict_checkpoint
 
@@ -64,6 +68,16 @@ def predict(
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(answered.header)
         writer.writerows(answered.rows)
+
+
+def _check_output(output: Path, inputs: Sequence[str]) -> None:
+    """Before anything is computed: whether the answers have a place of their own."""
+    if output.is_dir():
+        raise UsageError("is a folder. Name a file in it.", where=f"--output {output}")
+    if not output.parent.is_dir():
+        raise UsageError(f"there is no folder {output.parent}. Make it first.", where=f"--output {output}")
+    if output.exists() and any(Path(name).exists() and output.samefile(name) for name in inputs):
+        raise UsageError("is a file to answer for, and would be overwritten. Name another.", where=f"--output {output}")
 
 
 def _show_text(found: Continuation, output: str | None, *, as_json: bool, quiet: bool) -> None:

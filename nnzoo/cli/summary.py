@@ -22,7 +22,10 @@ def summary(
     verbose: Verbose = False,
     debug: Debug = False,  # noqa: ARG001
 ) -> None:
-    """Print the torchsummary report of a network: layers, shapes, parameters; then neurons, FLOPs and notes."""
+    """Print the torchsummary report of a network.
+
+    Layers, shapes and parameters; then neurons, FLOPs and notes.
+    """
     import sys
     from pathlib import Path
 

@@ -36,7 +36,10 @@ def train(
     verbose: Verbose = False,
     debug: Debug = False,  # noqa: ARG001
 ) -> None:
-    """Train a network: summary, training with early stopping, best weights, results, run directory."""
+    """Train a network into a run directory.
+
+    Prints its summary and an epoch a line, stops early, and measures the best weights on every split.
+    """
     import sys
 
     from nnzoo.config import load_config, to_yaml

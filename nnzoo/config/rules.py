@@ -47,11 +47,15 @@ def _data(config: Config, facts: Facts) -> Iterator[Problem]:
         yield ("data", "split"), f"val {source.split.val} and test {source.split.test} leave nothing to train on."
     if source.split.group is not None and not source.has_columns:
         yield ("data", "split", "group"), f"{source.name} has no columns to group by. Leave it out."
+    if isinstance(source, data.Delimited):
+        yield from _twice(source)
     if isinstance(source, data.Csv):
         yield from _columns(source)
     if isinstance(source, data.Text) and source.target is None and (source.text is not None or source.names):
         key = "text" if source.text is not None else "names"
         yield ("data", key), "it is of columns, and without `target` every line is a text. Give the column `target`."
+    if isinstance(source, data.Language) and source.split.deduplicate and not source.by_line:
+        yield ("data", "split", "deduplicate"), "a text that is read as one has no equal lines. Set `by_line: true`."
     if isinstance(source, data.Series):
         yield from _series(config, source)
     if isinstance(source, data.Gate) and source.samples is None:
@@ -69,15 +73,17 @@ def _data(config: Config, facts: Facts) -> Iterator[Problem]:
             yield ("data", "shape"), f"expected one to three sizes: [F], [T, F] or [C, H, W], got {len(source.shape)}."
 
 
+def _twice(source: data.Delimited) -> Iterator[Problem]:
+    for key in ("names", "target", "features", "categorical"):
+        columns = getattr(source, key, None)
+        if isinstance(columns, tuple) and len(set(columns)) < len(columns):
+            yield ("data", key), f"'{next(each for each in columns if columns.count(each) > 1)}' stands here twice."
+
+
 def _columns(source: data.Csv) -> Iterator[Problem]:
     """Columns of a table that are given two parts to play."""
     if len(source.target) > 1 and source.task == "classification":
         yield ("data", "target"), "classes are in one column. For labels in several, `task: multilabel`."
-    for key in ("target", "features", "names"):
-        columns = getattr(source, key) or ()
-        twice = next((name for name in columns if columns.count(name) > 1), None)
-        if twice is not None:
-            yield ("data", key), f"'{twice}' stands here twice."
     parts = {
         "target": source.target,
         "sequence_id": (source.sequence_id,),
@@ -101,11 +107,6 @@ def _series(config: Config, source: data.Series) -> Iterator[Problem]:
         yield ("data", "difference"), "the last value of a target is known where it is among `features`. Add it there."
     if source.difference is True and (config.preprocess.pca or config.preprocess.zca):
         yield ("data", "difference"), "pca and zca mix the columns, and none is the target any more. Use false or auto."
-    for key in ("target", "features", "categorical"):
-        columns = getattr(source, key) or ()
-        twice = next((column for column in columns if columns.count(column) > 1), None)
-        if twice is not None:
-            yield ("data", key), f"'{twice}' stands here twice."
     for column in source.categorical:
         if column in (*source.target, *(source.features or ())):
             yield ("data", "categorical"), f"'{column}' is given as a column of numbers too. It can be one of them."

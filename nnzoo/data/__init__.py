@@ -27,7 +27,7 @@ from nnzoo.data.language import LanguageReader, load_language
 from nnzoo.data.preprocess import Normalize, Preprocess
 from nnzoo.data.reader import Layout, Reader, Samples, Schema, Task
 from nnzoo.data.series import SeriesReader, load_series
-from nnzoo.data.split import Division, divide, missing_classes
+from nnzoo.data.split import Division, divide, drop_repeats, missing_classes
 from nnzoo.data.tables import CsvReader, load_csv
 from nnzoo.data.text import TextReader, load_text
 from nnzoo.data.torchvision_sets import load_torchvision_set
@@ -65,6 +65,7 @@ __all__ = [
     "TreeReader",
     "baseline",
     "divide",
+    "drop_repeats",
     "load_adding",
     "load_arrays",
     "load_blobs",

@@ -90,6 +90,7 @@ class Dataset:
         choices: What the source chose where its words left it to the data, by field of its section.
         warnings: What is likely not meant as it is: a line each, with the fix.
         notes: What else is worth a line.
+        missing_values: Of each column of a table with gaps: how many of how many train rows lack its value.
         sample_names: What each sample of the source is called, by its row there; empty where the row says all.
         reader: Reads new raw data as this was read; None where there is only the one for arrays.
         divisible: Whether the training samples may be divided into further splits. The four rows of a logic
@@ -106,6 +107,7 @@ class Dataset:
     choices: Mapping[str, object] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    missing_values: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     sample_names: Sequence[str] = ()
     reader: Reader | None = None
     divisible: bool = True

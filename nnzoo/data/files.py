@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from nnzoo.errors import DataError
@@ -19,6 +19,11 @@ _MARKS = {
     codecs.BOM_UTF16_BE: "utf-16",
 }
 """Byte order marks, the longer ones first: UTF-16's is the beginning of UTF-32's."""
+
+
+def name_of(path: Path) -> str:
+    """What a file is called in messages."""
+    return "standard input" if path == STDIN else str(path)
 
 
 def find_files(path: Path, suffixes: Collection[str] = ()) -> list[Path]:
@@ -93,3 +98,15 @@ def decode(raw: bytes, encoding: str, *, where: str) -> str:
         line = raw.count(b"\n", 0, getattr(error, "start", 0)) + 1
         tried = "UTF-8, nor cp1252" if encoding == "auto" else chosen
         raise DataError(f"line {line} is not {tried}. Set `encoding` to that of the file.", where=where) from None
+
+
+def common_encoding(texts: Sequence[bytes]) -> str:
+    """The encoding of some files; `auto` where they differ. Plain ASCII is every one of them."""
+    found = {find_encoding(raw) for raw in texts if not raw.isascii()}
+    return "auto" if len(found) > 1 else found.pop() if found else "utf-8"
+
+
+def lines_of(text: str) -> list[str]:
+    """The lines of a text without their ends; what follows the last end is one if there is something."""
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    return lines if lines[-1] else lines[:-1]

@@ -70,7 +70,8 @@ def decode_all(paths: Sequence[Path], shape: tuple[Channels, int, int], cache: C
     data = folder / f"{_key(paths, shape)}.u8"
     notes = data.with_suffix(".json")
     try:
-        found = _read_notes(notes) if data.is_file() else None
+        whole = data.is_file() and data.stat().st_size == len(paths) * math.prod(shape)
+        found = _read_notes(notes) if whole else None
         if found is None:
             folder.mkdir(parents=True, exist_ok=True)
         broken = _write(data, notes, paths, shape, title=title) if found is None else found

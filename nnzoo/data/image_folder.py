@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,10 +16,11 @@ from typing import Literal
 import torch
 
 from nnzoo.data.dataset import Dataset, Split
+from nnzoo.data.files import read_bytes
 from nnzoo.data.image_cache import Cache, choose_cache, decode_all
 from nnzoo.data.image_reader import ImageReader, class_folders
 from nnzoo.data.images import Channels, each_in_parallel, list_images, probe
-from nnzoo.data.split import Division
+from nnzoo.data.split import Division, dropped_note
 from nnzoo.errors import DataError
 
 log = logging.getLogger("nnzoo")
@@ -77,7 +80,7 @@ def load_image_folder(
         channels: "auto": 1 if all training images are grey, by their headers.
         cache: "memory", "disk", or "auto" by what the images take.
         strict: Refuse images that can't be decoded; else they are named and left out.
-        division: How splits are divided off that the folders don't give.
+        division: How splits are divided off that the folders don't give; equal samples are equal files.
 
     Returns:
         Images (N, C, H, W) uint8; classes are the names of the training folders, sorted, numbers as numbers.
@@ -94,7 +97,12 @@ def load_image_folder(
             f"has one class only (got the folder {classes[0]}; at least two, a folder each).", where=str(given["train"])
         )
     files = {name: _number(images, classes, limit, where=str(given[name])) for name, images in found.items()}
+    notes: tuple[str, ...] = ()
     if division is not None:
+        if division.deduplicate:
+            distinct = _distinct(files["train"])
+            notes = (dropped_note(len(files["train"].paths) - len(distinct.paths), len(files["train"].paths)),)
+            files["train"] = distinct
         labels = torch.tensor(files["train"].labels)
         rows = division.rows(len(labels), classes=labels, class_names=classes, given=files)
         files |= {name: files["train"].take(part.tolist()) for name, part in rows.items()}
@@ -118,6 +126,7 @@ def load_image_folder(
         layout="image",
         classes=classes,
         choices={"size": shape[1:], "channels": shape[0], "cache": kept_in},
+        notes=notes,
         sample_names=paths,
         reader=ImageReader(),
         divisible=False,
@@ -197,6 +206,17 @@ def _number(images: Mapping[str, Sequence[Path]], classes: Sequence[str], limit:
         in_turn = zip_longest(*([(file, index[name]) for file in files] for name, files in images.items()))
         taken = sorted([pair for turn in in_turn for pair in turn if pair][:limit], key=lambda pair: pair[1])
     return _Files([file for file, _ in taken], [label for _, label in taken])
+
+
+def _distinct(files: _Files) -> _Files:
+    """Without files that are, byte by byte, an earlier one of the same class."""
+    first: dict[bytes, int] = {}
+    for row, (path, label) in enumerate(zip(files.paths, files.labels, strict=True)):
+        digest = hashlib.blake2b(f"{label} ".encode(), digest_size=16)
+        # What can't be read is left to what reads it: it is no other one's copy.
+        digest.update(read_bytes(path) if path.is_file() and os.access(path, os.R_OK) else bytes(path))
+        first.setdefault(digest.digest(), row)
+    return files.take(list(first.values()))
 
 
 def _choose_shape(

@@ -120,6 +120,8 @@ def _opened(source: Path | IO[bytes]) -> Iterator[Image.Image]:
     from PIL import Image, UnidentifiedImageError
 
     try:
+        if isinstance(source, Path) and not source.is_file():
+            raise ValueError("it is no file")  # a pipe may have nobody who ever writes to it
         Image.init()
         formats = [name for name in Image.OPEN if name not in _REFUSED]
         with Image.open(source, formats=formats) as image:

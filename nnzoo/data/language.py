@@ -12,7 +12,7 @@ from torch import Tensor
 from nnzoo.data.dataset import Dataset, Split
 from nnzoo.data.files import decode, find_files, read_bytes
 from nnzoo.data.reader import NO_TARGET, Reader, Samples, Schema
-from nnzoo.data.split import Division
+from nnzoo.data.split import Division, dropped_note
 from nnzoo.data.vocabulary import UNKNOWN, Vocabulary
 from nnzoo.errors import DataError
 
@@ -20,6 +20,7 @@ START = 0
 """The token that a line begins with; past the end of a sample it stands for nothing."""
 UNKNOWN_CLASS, END_CLASS = "<unknown>", "<end>"
 DEFAULT_STEPS = 64
+_TOO_SHORT = "there is nothing to predict: the text is too short."
 
 
 def load_language(
@@ -64,7 +65,10 @@ def load_language(
     }
     cutter = Vocabulary(tokenizer=tokenizer, lowercase=lowercase, symbols=())
     texts = {name: _read(each) for name, each in paths.items()}
-    units = _divide(texts.pop("train"), division or Division(0, 0), cutter, by_line=by_line, given=texts)
+    whole = _units(texts.pop("train"), cutter, by_line=by_line)
+    if not whole:
+        raise DataError(_TOO_SHORT, where=str(path))
+    units, notes = _divide(whole, division or Division(0, 0), by_line=by_line, given=texts)
     units |= {name: _units(text, cutter, by_line=by_line) for name, text in texts.items()}
     if sequence_length is None:
         longest = max([len(symbols) for parts in units.values() for symbols in parts], default=0) + 1
@@ -80,6 +84,7 @@ def load_language(
         classes=reader.classes,
         num_tokens=len(vocabulary),
         choices={"sequence_length": sequence_length},
+        notes=notes,
         reader=reader,
         per="step",
     )
@@ -161,7 +166,7 @@ class LanguageReader(Reader):
 def _split(streams: Sequence[Tensor], num_steps: int, *, where: str) -> Split:
     """(N, T) tokens and targets of streams of 2 to T + 1 tokens."""
     if not streams:
-        raise DataError("there is nothing to predict: the text is too short.", where=where)
+        raise DataError(_TOO_SHORT, where=where)
     lengths = torch.tensor([len(stream) - 1 for stream in streams])
     there = torch.arange(num_steps) < lengths.unsqueeze(1)
     inputs, targets = torch.full(there.shape, START), torch.full(there.shape, NO_TARGET)
@@ -181,12 +186,19 @@ def _units(text: str, cutter: Vocabulary, *, by_line: bool) -> list[Sequence[str
 
 
 def _divide(
-    text: str, division: Division, cutter: Vocabulary, *, by_line: bool, given: Collection[str]
-) -> dict[str, list[Sequence[str]]]:
-    units = _units(text, cutter, by_line=by_line)
-    if by_line or not units:
-        return {name: units[rows] for name, rows in division.blocks(len(units), given=given).items()}
-    return {name: [units[0][rows]] for name, rows in division.blocks(len(units[0]), given=given).items()}
+    units: list[Sequence[str]], division: Division, *, by_line: bool, given: Collection[str]
+) -> tuple[dict[str, list[Sequence[str]]], tuple[str, ...]]:
+    """The symbols of each part of a text, and what is to be told."""
+    notes: tuple[str, ...] = ()
+    if division.deduplicate:
+        distinct = list({tuple(symbols): symbols for symbols in units}.values())
+        notes = (dropped_note(len(units) - len(distinct), len(units)),)
+        units = distinct
+    if by_line:
+        blocks = division.blocks(len(units), given=given)
+        return {name: units[rows] for name, rows in blocks.items()}, notes
+    blocks = division.blocks(len(units[0]), given=given)
+    return {name: [units[0][rows]] for name, rows in blocks.items()}, notes
 
 
 def _first(units: list[Sequence[str]], limit: int, steps: int, *, by_line: bool) -> list[Sequence[str]]:

@@ -16,31 +16,30 @@ import torch
 from numpy.typing import NDArray
 
 from nnzoo.data.dataset import Dataset, Split
-from nnzoo.data.delimited import Column, Format, name_of
-from nnzoo.data.files import find_files
 from nnzoo.data.reader import Reader, Samples, Schema
 from nnzoo.data.split import Division
-from nnzoo.data.timeline import Timeline, last_known, read_numbers
+from nnzoo.data.tables.columns import read_numbers
+from nnzoo.data.tables.dialect import Words
+from nnzoo.data.tables.file import words_for_new_files
+from nnzoo.data.tables.table import Table, choices_of, open_table
+from nnzoo.data.timeline import Timeline, last_known
 from nnzoo.errors import DataError
-
-_TABLES = (".csv", ".tsv", ".txt", ".data")
 
 
 def load_series(
     *,
     path: str | Path,
     division: Division,
-    target: tuple[Column, ...],
+    target: tuple[str, ...],
     val_path: str | Path | None = None,
     test_path: str | Path | None = None,
-    features: tuple[Column, ...] | None = None,
-    time: Column | None = None,
-    categorical: tuple[Column, ...] = (),
-    missing: tuple[str, ...] = ("",),
+    features: tuple[str, ...] | None = None,
+    time: str | None = None,
+    categorical: tuple[str, ...] = (),
     window: int = 24,
     horizon: int = 1,
     limit: int | None = None,
-    **form: Any,
+    **words: Any,
 ) -> Dataset:
     """Read a series and cut it into windows.
 
@@ -53,11 +52,10 @@ def load_series(
         features: The columns of numbers to forecast from; None for the targets.
         time: A column of numbers or dates, which rows are sorted by; None for rows in order at equal steps.
         categorical: Columns of names to forecast from, one input for each name of the training rows.
-        missing: Cells without a value.
         window: T, the rows that a forecast is made from.
         horizon: H, the rows that are forecast.
         limit: Take the first rows of each series, this many.
-        form: How the files are written: the fields of `Format`.
+        words: How the files are written: the fields of `Words`.
 
     Returns:
         A divided dataset of sequences (N, T, F) with targets (N, H * M), step by step, in the columns' own unit.
@@ -66,28 +64,26 @@ def load_series(
         DataError: A file, a column, a cell or a time stamp that can't be used, or rows too few for a window.
     """
     given = {"train": path, "val": val_path, "test": test_path}
-    files = {name: find_files(Path(each), _TABLES) for name, each in given.items() if each is not None}
-    words = Format(**form)
+    said = Words(**words)
     inputs = target if features is None else features
     wanted = [*target, *inputs, *categorical, *([] if time is None else [time])]
-    found = words.found_in([file for part in files.values() for file in part], wanted)
+    tables = {name: open_table([Path(each)], said, wanted) for name, each in given.items() if each is not None}
     reader = SeriesReader(
-        format=found.model_copy(update={"encoding": words.encoding}),
+        words=words_for_new_files(tables["train"].files[0], said, wanted),
         target=target,
         features=inputs,
         time=time,
         categorical=categorical,
         categories=(),
-        missing=missing,
         window=window,
         horizon=horizon,
     )
-    series = {name: reader.series(part, limit=limit) for name, part in files.items()}
+    series = {name: reader.series(table, limit=limit) for name, table in tables.items()}
     blocks = division.blocks(len(series["train"]), given=series)
     past = series["train"].first(blocks["train"].stop)
     reader = reader.model_copy(update={"categories": past.categories()})
     past.check_values(reader.features, reader.target)
-    known = dict(zip(map(str, categorical), reader.categories, strict=True))
+    known = dict(zip(categorical, reader.categories, strict=True))
     told = [line for each in series.values() for line in each.told(window, known)]
     splits = {}
     for name, (whole, block) in _blocks(series, blocks).items():
@@ -101,7 +97,8 @@ def load_series(
         layout="sequence",
         feature_names=reader.feature_names(),
         target_names=tuple(f"{column}+{ahead}" for ahead in range(1, horizon + 1) for column in target),
-        choices={"features": inputs, "delimiter": found.delimiter, "header": found.header, "encoding": found.encoding},
+        choices={"features": inputs, **choices_of(tables.values())},
+        missing_values=past.missing(categorical),
         reader=reader,
         warnings=tuple(told),
         divisible=False,
@@ -112,25 +109,23 @@ class SeriesReader(Reader):
     """Reads files with the columns of training, and cuts them into windows.
 
     Attributes:
-        format: How files are written.
+        words: How files are written.
         target: The M columns to forecast.
         features: The columns of numbers to forecast from.
         time: The column that rows are sorted by.
         categorical: The columns of names to forecast from.
         categories: The names that each of them has in the training rows.
-        missing: Cells without a value.
         window: T.
         horizon: H.
     """
 
     kind: Literal["series"] = "series"
-    format: Format
-    target: tuple[Column, ...]
-    features: tuple[Column, ...]
-    time: Column | None
-    categorical: tuple[Column, ...]
+    words: Words
+    target: tuple[str, ...]
+    features: tuple[str, ...]
+    time: str | None
+    categorical: tuple[str, ...]
     categories: tuple[tuple[str, ...], ...]
-    missing: tuple[str, ...]
     window: int
     horizon: int
 
@@ -140,7 +135,9 @@ class SeriesReader(Reader):
         Raises:
             DataError: A file that can't be read, rows too few, or, to go on from, too many missing values at the end.
         """
-        each = [self.series(find_files(path, _TABLES), labelled=labelled) for path in paths]
+        known, shorter = self._wanted(labelled=labelled), () if labelled else self.target
+        tables = [open_table([path], self.words, known, shorter) for path in paths]
+        each = [self.series(table, labelled=labelled) for table in tables]
         if labelled:
             splits = [self.windows(series, slice(0, len(series)), "")[0] for series in each]
             naive = torch.cat([split.naive for split in splits if split.naive is not None])
@@ -150,7 +147,7 @@ class SeriesReader(Reader):
         return Samples(
             torch.stack([torch.from_numpy(self._last_window(series)) for series in each]),
             [name for series in each for name in series.following(self.horizon)],
-            row_targets=tuple(map(str, self.target)),
+            row_targets=self.target,
         )
 
     def fits(self, schema: Schema) -> bool:
@@ -161,26 +158,19 @@ class SeriesReader(Reader):
     def feature_names(self) -> tuple[str, ...]:
         """Of the F inputs: numbers, then a name a category."""
         pairs = zip(self.categorical, self.categories, strict=True)
-        return (*map(str, self.features), *(f"{column}={name}" for column, found in pairs for name in found))
+        return (*self.features, *(f"{column}={name}" for column, found in pairs for name in found))
 
-    def series(self, files: Sequence[Path], *, limit: int | None = None, labelled: bool = True) -> Timeline:
-        """The rows of files in time order; the targets too, if labelled."""
+    def series(self, table: Table, *, limit: int | None = None, labelled: bool = True) -> Timeline:
+        """The rows of a table in time order; the targets too, if labelled."""
+        table.require(self._wanted(labelled=labelled))
         columns = tuple(dict.fromkeys([*self.features, *(self.target if labelled else ())]))
-        tables = [self.format.read(path, self._wanted(labelled=labelled)) for path in files]
-        cells, names, stamps, places = [], [], [], []
-        for table in tables:
-            cells.append(read_numbers(table, columns, self.missing))
-            places += [(table, row) for row in range(len(table.rows))]
-            spots = [table.position(column) for column in self.categorical]
-            names += [[row[spot] for spot in spots] for row in table.rows]
-            if self.time is not None:
-                spot = table.position(self.time)
-                stamps += [row[spot] for row in table.rows]
-        absent = set(self.missing)
-        codes = np.array([["" if cell in absent else cell for cell in row] for row in names], dtype=object)
-        series = Timeline(columns, np.concatenate(cells), codes.reshape(len(places), -1), places)
+        numbers = np.stack([read_numbers(cells, "is no number") for cells in table.read(columns)], axis=1)
+        names = np.empty((len(numbers), len(self.categorical)), dtype=object)
+        for index, cells in enumerate(table.read(self.categorical)):
+            names[:, index] = cells.texts
+        series = Timeline(columns, numbers, names, np.arange(len(numbers)), table)
         if self.time is not None:
-            series = series.in_time(stamps, self.time)
+            series = series.in_time(table.cells(self.time).texts, self.time)
         if limit is not None:
             series = series.first(limit)
         return series.on_grid(self.window)
@@ -219,7 +209,7 @@ class SeriesReader(Reader):
         if len(series) < self.window:
             raise DataError(
                 f"has too few rows to forecast from (got {len(series)}; needed {self.window}).",
-                where=name_of(series.places[0][0].path),
+                where=series.table.where,
             )
         inputs = self._inputs(series)[-self.window :]
         if not np.isfinite(inputs).all():
@@ -238,9 +228,9 @@ class SeriesReader(Reader):
             parts.append(series.names[:, column, None] == np.array(found, dtype=object))
         return np.concatenate([part.astype(np.float32) for part in parts], axis=1)
 
-    def _wanted(self, *, labelled: bool) -> list[Column]:
+    def _wanted(self, *, labelled: bool) -> list[str]:
         stamps = [] if self.time is None else [self.time]
-        return [*(self.target if labelled else ()), *self.features, *self.categorical, *stamps]
+        return list(dict.fromkeys([*(self.target if labelled else ()), *self.features, *self.categorical, *stamps]))
 
 
 def _blocks(series: dict[str, Timeline], blocks: dict[str, slice]) -> dict[str, tuple[Timeline, slice]]:

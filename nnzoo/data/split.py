@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -128,14 +128,50 @@ def divide(dataset: Dataset, division: Division) -> Dataset:
 
 def distinct_samples(split: Split) -> Tensor:
     """Sorted numbers, (M,) int64, of the samples without those that equal an earlier one."""
-    parts = [split.inputs, split.targets, *([] if split.lengths is None else [split.lengths])]
     first: dict[bytes, int] = {}
+    for row, digest in enumerate(_digests(split)):
+        first.setdefault(digest, row)
+    return torch.from_numpy(np.fromiter(first.values(), dtype=np.int64))
+
+
+def _digests(split: Split) -> Iterator[bytes]:
+    """Of every sample one that equal samples have in common."""
+    parts = [split.inputs, split.targets, *([] if split.lengths is None else [split.lengths])]
     for row in range(len(split)):
         digest = hashlib.blake2b(digest_size=16)
         for part in parts:
             digest.update((part[row] + 0).numpy().tobytes())  # -0.0 + 0 is 0.0
-        first.setdefault(digest.digest(), row)
-    return torch.from_numpy(np.fromiter(first.values(), dtype=np.int64))
+        yield digest.digest()
+
+
+def drop_repeats(dataset: Dataset) -> Dataset:
+    """Without train samples that equal an earlier one, or one of val or test: what is measured on those is of new data.
+
+    Samples of val and test all stay: figures on given ones can be compared.
+
+    Raises:
+        DataError: Train would have no sample, or none of a class.
+    """
+    seen = {digest for name, split in dataset.splits.items() if name != "train" for digest in _digests(split)}
+    kept = []
+    for row, digest in enumerate(_digests(dataset.train)):
+        if digest not in seen:
+            seen.add(digest)
+            kept.append(row)
+    num_dropped = len(dataset.train) - len(kept)
+    if not num_dropped:
+        return dataset
+    where = "data.split.deduplicate"
+    if not kept:
+        raise DataError("every train sample is in val or test, too: nothing would be left to train on.", where=where)
+    note = f"deduplicate: dropped {num_dropped} train samples, each equal to an earlier one or one of val or test"
+    train = dataset.train.take(torch.tensor(kept))
+    left = replace(dataset, splits=dataset.splits | {"train": train}, notes=(*dataset.notes, note))
+    lost = set(missing_classes(left).get("train", ())) - set(missing_classes(dataset).get("train", ()))
+    if lost:
+        shown = ", ".join(map(repr, sorted(lost)[:10]))
+        raise DataError(f"every train sample of {shown} is in val or test, too.", where=where)
+    return left
 
 
 def dropped_note(num_dropped: int, num_samples: int) -> str:

@@ -7,26 +7,30 @@ samples alone, so this source divides its samples itself.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from nnzoo.data.dataset import Dataset, Split
-from nnzoo.data.delimited import Column, Format, Table, common_encoding, lines_of, name_of
-from nnzoo.data.files import STDIN, decode, find_files, read_bytes
+from nnzoo.data.files import STDIN, common_encoding, decode, find_files, lines_of, name_of, read_bytes
 from nnzoo.data.reader import Reader, Samples, Schema
 from nnzoo.data.split import Division, dropped_note
+from nnzoo.data.tables.dialect import Words
+from nnzoo.data.tables.file import open_file, words_for_new_files
+from nnzoo.data.tables.table import SUFFIXES, Table, choices_of, open_table
+from nnzoo.data.tables.targets import check_present
 from nnzoo.data.vocabulary import UNKNOWN, Tokenizer, Vocabulary, pad
 from nnzoo.errors import DataError
 
 LONGEST = 512
 """Symbols a text by default, where some training text has more: every one of them is a step."""
 
-_TABLES = (".csv", ".tsv", ".txt")
+_CLASS_FILES = (".txt",)
 
 
 def load_text(
@@ -35,15 +39,15 @@ def load_text(
     division: Division,
     val_path: str | Path | None = None,
     test_path: str | Path | None = None,
-    text: Column | None = None,
-    target: Column | None = None,
+    text: str | None = None,
+    target: str | None = None,
     tokenizer: Tokenizer = "word",
     lowercase: bool = False,
     max_length: int | None = None,
     min_count: int = 1,
     vocab_size: int | None = None,
     limit: int | None = None,
-    **form: Any,
+    **words: Any,
 ) -> Dataset:
     """Read texts, divide them, and make tokens of them.
 
@@ -60,7 +64,7 @@ def load_text(
         min_count: Symbols that are rarer in the training texts are unknown.
         vocab_size: How many of the most frequent symbols are kept; None for all.
         limit: Take the first samples of each split, this many; of one file a class, of each in turn.
-        form: How the files are written: the fields of `Format`.
+        words: How the files are written: the fields of `Words`.
 
     Returns:
         A divided dataset of tokens (N, T) with lengths. Classes are the sorted distinct labels of the training samples.
@@ -69,12 +73,24 @@ def load_text(
         DataError: A file, a column or a row that can't be used; a label in val or test that is none of train.
     """
     given = {"train": path, "val": val_path, "test": test_path}
-    files = {name: _files(Path(each), target) for name, each in given.items() if each is not None}
-    words = Format(**form)
-    found, text = _look(files, words, text, target)
-    parts = {
-        name: _read(part, found, text, target).first(limit, in_turn=target is None) for name, part in files.items()
-    }
+    paths = {name: Path(each) for name, each in given.items() if each is not None}
+    said = Words(**words)
+    if target is None:
+        files = {name: find_files(each, _CLASS_FILES) for name, each in paths.items()}
+        found = said
+        if said.encoding == "auto":
+            raw = [read_bytes(file) for part in files.values() for file in part]
+            found = said.model_copy(update={"encoding": common_encoding(raw)})
+        parts = {name: _read_class_files(part, found) for name, part in files.items()}
+        chosen: dict[str, Any] = {"encoding": found.encoding}
+    else:
+        known = [column for column in (text, target) if column is not None]
+        tables = {name: open_table([each], said, known, beside_text=target) for name, each in paths.items()}
+        text = _text_column(tables["train"], text, target)
+        parts = {name: _read_table(table, text, target) for name, table in tables.items()}
+        found = words_for_new_files(tables["train"].files[0], said, [text, target])
+        chosen = choices_of(tables.values())
+    parts = {name: part.first(limit, in_turn=target is None) for name, part in parts.items()}
     parts, classes, notes = _divide(parts, division, Vocabulary(tokenizer=tokenizer, lowercase=lowercase, symbols=()))
     targets = {name: _encode_labels(part, classes) for name, part in parts.items()}
     vocabulary = Vocabulary.of(
@@ -84,11 +100,6 @@ def load_text(
         raise DataError(f"no symbol is in the training texts {min_count} times. Lower min_count.", where=str(path))
     tokens = {name: [vocabulary.encode(each) for each in part.texts] for name, part in parts.items()}
     num_steps = max_length or min(max(map(len, tokens["train"])), LONGEST)
-    chosen = {"text": text, "max_length": num_steps, "encoding": found.encoding}
-    if target is not None:
-        chosen |= {"delimiter": found.delimiter, "header": found.header}
-    # New data may have another encoding, unless one was said.
-    own_format = found.model_copy(update={"encoding": words.encoding})
     return Dataset(
         {
             name: Split(*_padded(each, num_steps, targets[name]), torch.tensor(parts[name].numbers))
@@ -98,8 +109,14 @@ def load_text(
         layout="tokens",
         classes=classes,
         num_tokens=len(vocabulary),
-        choices=chosen,
-        reader=TextReader(format=own_format, text=text, target=target, vocabulary=vocabulary, max_length=num_steps),
+        choices={"text": text, "max_length": num_steps, **chosen},
+        reader=TextReader(
+            words=said if target is None else found,
+            text=text,
+            target=target,
+            vocabulary=vocabulary,
+            max_length=num_steps,
+        ),
         warnings=_told(tokens, num_steps),
         notes=notes,
         divisible=False,
@@ -110,7 +127,7 @@ class TextReader(Reader):
     """Reads a file with the columns of training, class files, or a file of one text a line.
 
     Attributes:
-        format: How files are written.
+        words: How files are written.
         text: The column of the text; None where every file is a class.
         target: The column of the class.
         vocabulary: Of the training texts.
@@ -118,9 +135,9 @@ class TextReader(Reader):
     """
 
     kind: Literal["text"] = "text"
-    format: Format
-    text: Column | None
-    target: Column | None
+    words: Words
+    text: str | None
+    target: str | None
     vocabulary: Vocabulary
     max_length: int
 
@@ -131,10 +148,13 @@ class TextReader(Reader):
             DataError: A file that can't be read, or a label that is no class.
         """
         if not labelled:
-            files = [file for path in paths for file in find_files(path, _TABLES)]
+            files = [file for path in paths for file in find_files(path, SUFFIXES)]
             return self.from_texts([text for file in files for text in self._unlabelled(file, schema.classes)])
-        files = [file for path in paths for file in _files(path, self.target)]
-        found = _read(files, self.format, self.text, self.target)
+        if self.text is None or self.target is None:
+            found = _read_class_files([file for path in paths for file in find_files(path, _CLASS_FILES)], self.words)
+        else:
+            table = open_table(paths, self.words, [self.text, self.target], beside_text=self.target)
+            found = _read_table(table, self.text, self.target)
         samples = self.from_texts(found.texts)
         targets = _encode_labels(found, schema.classes)
         return Samples(samples.inputs, samples.names, targets, samples.lengths)
@@ -152,7 +172,7 @@ class TextReader(Reader):
         """The texts of a file: of its column, or, where it is no table, its lines."""
         where = name_of(path)
         raw = read_bytes(path)
-        lines = [line.strip() for line in lines_of(decode(raw, self.format.encoding, where=where))]
+        lines = [line.strip() for line in lines_of(decode(raw, self.words.encoding, where=where))]
         if not lines:
             raise DataError("is empty.", where=where)
         if self.text is None or self.target is None:
@@ -160,44 +180,44 @@ class TextReader(Reader):
         # Its suffix tells a table, and so does a header; without either, labels that are known do.
         certain = path.suffix.lower() in (".csv", ".tsv")
         try:
-            table = self.format.read(path, [self.text], target=self.target, raw=raw)
-            place = table.position(self.text)
-            labels = None if certain or self.format.header is True else table.position(self.target)
+            file = open_file(path, self.words, [self.text], [self.target], beside_text=self.target, data=raw)
+            table = Table(file.dialect.names, self.words, [file])
+            table.require([self.text])
+            texts = table.cells(self.text).texts
+            if not certain and not file.dialect.names_in_header:
+                table.require([self.target])
+                certain = set(table.cells(self.target).texts) <= set(classes)
         except DataError:
             if certain:
                 raise
             return lines
-        if labels is not None and any(row[labels] not in classes for row in table.rows):
-            return lines
-        return [row[place] for row in table.rows]
+        return texts if certain or file.dialect.names_in_header else lines
 
 
 @dataclass(frozen=True)
 class _Texts:
-    """Texts as they are in their files, with their labels, the file and line of each, and its number in all files."""
+    """Texts as in their files, with their labels and their numbers in all files, and what tells their places."""
 
     texts: list[str]
     labels: list[str]
-    places: list[tuple[Path, int]]
-    numbers: Sequence[int] = ()
+    numbers: Sequence[int]
+    locate: Callable[[int], str]
 
     def take(self, rows: Sequence[int]) -> _Texts:
-        texts, labels, places = self.texts, self.labels, self.places
-        numbers = [self.numbers[row] if self.numbers else row for row in rows]
-        return _Texts(
-            [texts[row] for row in rows], [labels[row] for row in rows], [places[row] for row in rows], numbers
-        )
+        texts, labels, numbers = self.texts, self.labels, self.numbers
+        own = [numbers[row] for row in rows]
+        return _Texts([texts[row] for row in rows], [labels[row] for row in rows], own, self.locate)
 
     def first(self, limit: int | None, *, in_turn: bool) -> _Texts:
-        """This many samples; in turn: the first of each file, then the second of each, so that none is left out."""
+        """This many samples; in turn: the first of each class, then the second of each, so that none is left out."""
         rows = range(len(self.texts))
         if limit is None or not in_turn:
             return self.take(rows[:limit])
-        seen: Counter[Path] = Counter()
+        seen: Counter[str] = Counter()
         turns = []
-        for path, _ in self.places:
-            turns.append(seen[path])
-            seen[path] += 1
+        for label in self.labels:
+            turns.append(seen[label])
+            seen[label] += 1
         return self.take(sorted(sorted(rows, key=turns.__getitem__)[:limit]))
 
     def distinct(self, cutter: Vocabulary) -> _Texts:
@@ -208,74 +228,43 @@ class _Texts:
         return self.take(list(first.values()))
 
 
-def _files(path: Path, target: Column | None) -> list[Path]:
-    return find_files(path, _TABLES if target is not None else (".txt",))
-
-
-def _look(
-    files: dict[str, list[Path]], words: Format, text: Column | None, target: Column | None
-) -> tuple[Format, Column | None]:
-    """How files are written, and the column of the text, as far as the words leave it open."""
-    every = [file for part in files.values() for file in part]
-    if target is not None:
-        wanted = [column for column in (text, target) if column is not None]
-        found = words.found_in(every, wanted)
-        return found, _text_column(found.read(every[0], wanted, target=target), text, target)
-    if words.encoding == "auto":
-        words = words.model_copy(update={"encoding": common_encoding([read_bytes(file) for file in every])})
-    return words, None
-
-
-def _read(files: Sequence[Path], words: Format, text: Column | None, target: Column | None) -> _Texts:
-    if target is None:
-        return _read_class_files(files, words)
-    assert text is not None
-    return _read_tables(files, words, text, target)
-
-
-def _read_class_files(files: Sequence[Path], words: Format) -> _Texts:
+def _read_class_files(files: Sequence[Path], words: Words) -> _Texts:
     """One text a line, of the class that the file is named after; blank lines are none."""
     if STDIN in files:
         raise DataError("a class is the name of a file. Name the files.", where=name_of(STDIN))
-    found = _Texts([], [], [])
+    texts: list[str] = []
+    labels: list[str] = []
+    places: list[str] = []
     for path in files:
         lines = lines_of(decode(read_bytes(path), words.encoding, where=str(path)))
         kept = [(line.strip(), number) for number, line in enumerate(lines, start=1) if line.strip()]
         if not kept:
             raise DataError("is empty: there is no text of this class.", where=str(path))
-        found.texts.extend(line for line, _ in kept)
-        found.labels.extend([path.stem] * len(kept))
-        found.places.extend((path, number) for _, number in kept)
-    return found
+        texts.extend(line for line, _ in kept)
+        labels.extend([path.stem] * len(kept))
+        places.extend(f"{path}: line {number}" for _, number in kept)
+    return _Texts(texts, labels, range(len(texts)), places.__getitem__)
 
 
-def _read_tables(files: Sequence[Path], words: Format, text: Column, target: Column) -> _Texts:
-    found = _Texts([], [], [])
-    for path in files:
-        table = words.read(path, [text, target], target=target)
-        columns = table.position(text), table.position(target)
-        for index, row in enumerate(table.rows):
-            if not row[columns[1]]:
-                raise DataError(f"has no class in column '{target}'.", where=table.where(index))
-        found.texts.extend(row[columns[0]] for row in table.rows)
-        found.labels.extend(row[columns[1]] for row in table.rows)
-        found.places.extend((path, line) for line in table.lines)
-    return found
+def _read_table(table: Table, text: str, target: str) -> _Texts:
+    table.require([text, target])
+    texts, labels = table.cells(text).texts, table.cells(target)
+    check_present([labels], np.arange(len(texts)))
+    return _Texts(texts, labels.texts, range(len(texts)), table.locate)
 
 
-def _text_column(table: Table, text: Column | None, target: Column) -> Column:
+def _text_column(table: Table, text: str | None, target: str) -> str:
     """The column of the text, as said, or the only one beside the target."""
-    place = table.position(target)
-    others = [name for index, name in enumerate(table.columns) if index != place]
+    table.require([target] if text is None else [text, target])
+    others = [name for name in table.names if name != target]
+    if text == target:
+        raise DataError(f"column '{target}' can't be both text and target.", where=table.where)
     if text is not None:
-        if table.position(text) == place:
-            raise DataError(f"column '{target}' can't be both text and target.", where=str(table.path))
-        return table.columns[table.position(text)]
+        return text
     if len(others) != 1:
         listed = ", ".join(others) or "none"
         raise DataError(
-            f"one column beside the target would be the text (got {listed}). Name it with `text`.",
-            where=str(table.path),
+            f"one column beside the target would be the text (got {listed}). Name it with `text`.", where=table.where
         )
     return others[0]
 
@@ -294,11 +283,10 @@ def _encode_labels(part: _Texts, classes: Sequence[str]) -> Tensor:
     indices = [index_of.get(label, -1) for label in part.labels]
     if -1 in indices:
         row = indices.index(-1)
-        path, line = part.places[row]
         listed = ", ".join(map(repr, classes[:10])) + (f", ... ({len(classes)} in all)" if len(classes) > 10 else "")
         raise DataError(
             f"the label '{part.labels[row]}' is no class of the training samples (there is: {listed}).",
-            where=f"{name_of(path)}: line {line}",
+            where=part.locate(part.numbers[row]),
         )
     return torch.tensor(indices)
 

@@ -8,11 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from nnzoo.data.delimited import Column, Table, name_of
 from nnzoo.data.stamps import BadStampError, Stamps, parse_stamps
+from nnzoo.data.tables.table import Table
 from nnzoo.errors import DataError
-
-_LARGEST = 1e38  # about what float32 holds
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,17 +19,19 @@ class Timeline:
 
     Attributes:
         columns: Those of numbers.
-        numbers: (R, C) float64, NaN where there is no value.
+        numbers: (R, C) float32, NaN where there is no value.
         names: (R, D) categories, as they are written; empty where there is none.
-        places: (R,) the file and the row in it; of a row that is missing, those of the row before.
+        rows: (R,) the row in the table; of one that is missing, that of the row before.
+        table: That they come from.
         stamps: The time of each row of the files; None where rows are in order.
         notes: What is to be told of the order and the steps.
     """
 
-    columns: tuple[Column, ...]
-    numbers: NDArray[np.float64]
+    columns: tuple[str, ...]
+    numbers: NDArray[np.float32]
     names: NDArray[np.object_]
-    places: list[tuple[Table, int]]
+    rows: NDArray[np.int64]
+    table: Table
     stamps: Stamps | None = None
     notes: tuple[str, ...] = ()
 
@@ -40,21 +40,18 @@ class Timeline:
 
     def where(self, row: int) -> str:
         """The place of a row, for messages."""
-        table, line = self.places[min(row, len(self) - 1)]
-        return table.where(line)
+        return self.table.locate(int(self.rows[min(row, len(self) - 1)]))
 
     def take(self, rows: NDArray[np.int64]) -> Timeline:
         """Some rows, in that order; their stamps are left as they are."""
-        return replace(
-            self, numbers=self.numbers[rows], names=self.names[rows], places=[self.places[row] for row in rows]
-        )
+        return replace(self, numbers=self.numbers[rows], names=self.names[rows], rows=self.rows[rows])
 
     def first(self, count: int) -> Timeline:
         """The first rows."""
         rows = np.arange(min(count, len(self)))
         return self.take(rows)
 
-    def columns_of(self, columns: Sequence[Column]) -> NDArray[np.float64]:
+    def columns_of(self, columns: Sequence[str]) -> NDArray[np.float32]:
         """(R, K) some columns."""
         return self.numbers[:, [self.columns.index(column) for column in columns]]
 
@@ -62,7 +59,13 @@ class Timeline:
         """The distinct names of each column, sorted."""
         return tuple(tuple(sorted(set(column) - {""})) for column in self.names.T)
 
-    def check_values(self, features: Sequence[Column], target: Sequence[Column]) -> None:
+    def missing(self, categorical: Sequence[str]) -> dict[str, tuple[int, int]]:
+        """How many of how many rows lack a value, for each column that lacks some."""
+        counts = dict(zip(self.columns, np.isnan(self.numbers).sum(0).tolist(), strict=True))
+        counts |= dict(zip(categorical, (self.names == "").sum(0).tolist(), strict=True))
+        return {column: (int(count), len(self)) for column, count in counts.items() if count}
+
+    def check_values(self, features: Sequence[str], target: Sequence[str]) -> None:
         """Check that every column has a value.
 
         Raises:
@@ -70,11 +73,9 @@ class Timeline:
         """
         for column in (*target, *features):
             if np.isnan(self.columns_of([column])).all():
-                raise DataError(
-                    f"no training row has a value in column '{column}'.", where=name_of(self.places[0][0].path)
-                )
+                raise DataError(f"no training row has a value in column '{column}'.", where=self.table.where)
 
-    def in_time(self, cells: Sequence[str], column: Column) -> Timeline:
+    def in_time(self, cells: Sequence[str], column: str) -> Timeline:
         """The rows sorted by their time stamps.
 
         Raises:
@@ -145,31 +146,7 @@ class Timeline:
         return [*stamps] if stamps else list(range(len(self), len(self) + count))
 
 
-def read_numbers(table: Table, columns: Sequence[Column], missing: Sequence[str]) -> NDArray[np.float64]:
-    """(R, C) the columns of a table, NaN where a cell is missing."""
-    absent = set(missing)
-    values = np.empty((len(table.rows), len(columns)))
-    for index, column in enumerate(columns):
-        place = table.position(column)
-        for row, cells in enumerate(table.rows):
-            cell = cells[place]
-            try:
-                values[row, index] = np.nan if cell in absent else float(cell)
-            except ValueError:
-                raise DataError(
-                    f"'{cell}' is no number. Put it under `missing` if there is no value, or the column under "
-                    "`categorical` if it holds names.",
-                    where=f"{table.where(row)}: column '{column}'",
-                ) from None
-            if cell not in absent and not abs(values[row, index]) <= _LARGEST:
-                raise DataError(
-                    f"'{cell}' is no number that can be used. Put it under `missing` if there is no value.",
-                    where=f"{table.where(row)}: column '{column}'",
-                )
-    return values
-
-
-def last_known(values: NDArray[np.float64], *, limit: int | None = None) -> NDArray[np.float64]:
+def last_known(values: NDArray[np.float32], *, limit: int | None = None) -> NDArray[np.float32]:
     """(R, C) with what is missing replaced by the last value above it, if that is no more than `limit` rows away."""
     rows = np.arange(len(values))[:, None]
     known = np.maximum.accumulate(np.where(np.isnan(values), -1, rows), axis=0)

@@ -264,13 +264,15 @@ def _read_svhn(place: _Place, files: Sequence[str], shape: tuple[int, int, int])
     try:
         with place.open(files[0]) as stream:
             found = loadmat(stream, variable_names=["X", "y"])
-        images, labels = found["X"], found["y"].reshape(-1).astype(np.int64)
+        images, labels = found["X"], found["y"].reshape(-1)
+        if labels.dtype.kind not in "iuf" or not np.isin(labels, range(11)).all():
+            raise ValueError("y holds no labels from 1 to 10")
         if images.dtype != np.uint8 or images.shape != (*shape[1:], shape[0], len(labels)) or len(labels) == 0:
             raise ValueError(f"X has shape {images.shape} of {images.dtype} for {len(labels)} labels")
     except (*_DAMAGE, MatReadError, NotImplementedError) as error:
         raise _damaged(path, error) from error
     # (H, W, C, N) -> (N, C, H, W); the digit 0 has label 10.
-    return torch.tensor(np.ascontiguousarray(images.transpose(3, 2, 0, 1))), torch.tensor(labels % 10)
+    return torch.tensor(np.ascontiguousarray(images.transpose(3, 2, 0, 1))), torch.tensor(labels.astype(np.int64) % 10)
 
 
 def _download(layout: _Layout, root: Path) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -21,11 +22,14 @@ from nnzoo.experiment.prepare import Experiment, prepare
 from nnzoo.experiment.pretrained import with_checkpoint
 from nnzoo.experiment.record import PREDICTED_SPLITS
 from nnzoo.experiment.train import build_state
-from nnzoo.run.checkpoint import load_checkpoint
-from nnzoo.run.directory import ARTIFACT, CHECKPOINT, find_checkpoint
+from nnzoo.run.directory import ARTIFACT, CHECKPOINT, METRICS, RESULT, find_checkpoint
 from nnzoo.run.history import History
 from nnzoo.training.evaluate import evaluate
+from nnzoo.training.finite import REMEDY
 from nnzoo.training.metrics import MetricSums
+
+SURELY_WRONG = 10
+"""A loss before training of so many times that of guessing; a few times is what deep nets have at a sound start."""
 
 
 @dataclass(frozen=True)
@@ -114,26 +118,35 @@ def examine_config(config: Config) -> Examination:
 def examine_run(folder: Path) -> Examination:
     """Diagnoses a training by its data, its curves, its best weights, and the network that its last step left.
 
+    Of restarts it is the best one, as it was at its best.
+
     Raises:
         CheckpointError: A file is damaged, or there is nothing to go by.
         DataError: The data is missing or can't be used.
     """
     if not (folder / CHECKPOINT).is_file():
         raise CheckpointError(f"has no {CHECKPOINT}, which holds what the training left.", where=str(folder))
-    last, best = load(folder / CHECKPOINT), load(folder)
+    last = load(folder / CHECKPOINT)
     experiment = prepare(load_config(folder, ["train.device=cpu"]))
     health = network.probe(last.module, experiment.loss, experiment.splits["train"])
-    history = History.from_state(load_checkpoint(folder / CHECKPOINT)["history"])
+    history = History.read(folder / METRICS)
     score = "r2" if experiment.dataset.task == "regression" else "accuracy"
-    scores = {split: _score(experiment, best.module, split, score) for split in experiment.splits}
-    curve = curves.findings(
-        history,
-        score=score,
-        train_score=scores["train"],
-        val_score=scores.get("val"),
-        baseline=baseline(experiment.dataset, "train")[score],
+    scores: dict[str, float] = {}
+    curve: Iterable[Finding] = ()
+    if (folder / ARTIFACT).is_file():
+        best = load(folder).module
+        scores = {split: _score(experiment, best, split, score) for split in experiment.splits}
+        curve = curves.findings(
+            history,
+            score=score,
+            train_score=scores["train"],
+            val_score=scores.get("val"),
+            num_val=len(experiment.splits.get("val", ())),
+            baseline=baseline(experiment.dataset, "train")[score],
+        )
+    found = itertools.chain(
+        samples.findings(experiment), network.findings(health, trained=True), _divergence(folder, history), curve
     )
-    found = itertools.chain(samples.findings(experiment), network.findings(health, trained=True), curve)
     examined = _examination(str(folder), experiment, health, found)
     return replace(examined, scores={f"{split}/{score}": value for split, value in scores.items()})
 
@@ -152,6 +165,17 @@ def _examination(subject: str, experiment: Experiment, health: network.Health, f
     )
 
 
+def _divergence(folder: Path, history: History) -> Iterator[Finding]:
+    """A run that had no finite loss to go on with."""
+    try:
+        status = json.loads((folder / RESULT).read_text(encoding="utf-8"))["status"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return  # interrupted before there was a result
+    if status == "diverged":
+        finished = f"after {len(history.rows)} epochs" if history.rows else "in the first epoch"
+        yield Finding("spoils", "divergence", f"the loss was no longer finite {finished}. {REMEDY}")
+
+
 def _score(experiment: Experiment, module: nn.Module, split: str, score: str) -> float:
     found = evaluate(
         module,
@@ -168,7 +192,7 @@ def _untrained_loss(experiment: Experiment, health: network.Health) -> Iterator[
     if experiment.config.loss.name != "cross_entropy":
         return
     guessing = math.log(len(experiment.dataset.classes))
-    if math.isfinite(health.loss) and health.loss > 3 * guessing + 1:
+    if math.isfinite(health.loss) and health.loss > SURELY_WRONG * guessing:
         yield Finding(
             "warning",
             "initialisation",

@@ -15,8 +15,10 @@ from nnzoo.data import Split
 from nnzoo.doctor.finding import Finding
 from nnzoo.models.parameters import head_of
 from nnzoo.training.batches import arguments_of
+from nnzoo.training.losses import denominator
 
-MAX_SAMPLES = 512
+MAX_SAMPLES, MAX_NUMBERS = 512, 2_000_000
+"""Of the train split; and the numbers that these may have, so that large images don't fill the memory."""
 MANY = 0.5
 """Share of a layer's units or values from which on it is named."""
 VANISHED, EXPLODED = 1e-4, 1e4
@@ -28,14 +30,17 @@ class Health:
     """What a few samples do in a network.
 
     Attributes:
-        loss: Of the samples.
+        loss: A sample.
+        head: The name of the last layer.
         dead: By layer, the share of ReLU units that are 0 for every sample.
         saturated: By layer, the share of sigmoid or tanh values within 1 % of an end of their range.
-        gradients: By weight, from input to output: the root mean square of its gradient.
+        gradients: By weight, from input to output: the root mean square of its gradient, of embeddings over the tokens
+            that were there. Empty where a last layer of zeros lets none pass at first.
         symmetric: Hidden layers whose units are all the same, and stay so.
     """
 
     loss: float
+    head: str = ""
     dead: dict[str, float] = field(default_factory=dict)
     saturated: dict[str, float] = field(default_factory=dict)
     gradients: dict[str, float] = field(default_factory=dict)
@@ -47,7 +52,7 @@ class Health:
 
 
 def probe(module: nn.Module, loss: nn.Module, split: Split) -> Health:
-    """Forward and backward over up to 512 samples, on a copy: the module, its buffers and its mode stay as they are.
+    """Forward and backward over up to 512 samples from all over the split, on a copy: the module stays as it was.
 
     Batch norms use the statistics of the batch, dropout is off.
 
@@ -66,26 +71,44 @@ def probe(module: nn.Module, loss: nn.Module, split: Split) -> Health:
             each.register_forward_hook(_keep(seen, name))
             if isinstance(each, nn.ReLU):
                 each.inplace = False
-    rows = slice(0, MAX_SAMPLES)
+    # The samples of a split may be in the order of their classes. Two at least, for batch norm's statistics.
+    count = max(2, min(MAX_SAMPLES, len(split), MAX_NUMBERS // max(1, split.inputs[0].numel())))
+    rows = torch.arange(count, device=split.inputs.device) * len(split) // count
+    targets = split.targets[rows]
     steps = None if split.lengths is None else split.lengths[rows]
     outputs = copied(*arguments_of(copied, split.network_inputs(rows), steps))
-    value = loss(outputs, split.targets[rows])
+    value = loss(outputs, targets)
+    if getattr(loss, "reduction", "mean") == "sum":
+        value = value / denominator(loss, targets)
     trained = [parameter for parameter in copied.parameters() if parameter.requires_grad]
     if trained:
         value.backward()
-    kinds = dict(copied.named_modules())
-    health = Health(float(value.detach()))
+    return _health(copied, float(value.detach()), seen)
+
+
+def _health(module: nn.Module, loss: float, seen: dict[str, list[Tensor]]) -> Health:
+    """Of what the activations of a network gave, and of its gradients."""
+    kinds = dict(module.named_modules())
+    health = Health(loss, head_of(module))
     for name, results in seen.items():
         if isinstance(kinds[name], nn.ReLU):
             health.dead[name] = _dead_share(results)
         else:
             health.saturated[name] = _saturated_share(results, kinds[name])
-    head = head_of(copied)
-    for name, weight in copied.named_parameters():
-        if weight.ndim < 2 or weight.grad is None:
+    weights = [(name, weight) for name, weight in module.named_parameters() if weight.ndim > 1]
+    own = [each for each in weights if each[0].startswith(f"{health.head}.")]
+    passes = not own or any(bool(weight.any()) for _, weight in own)
+    # A module may name its last layer before others.
+    weights = [each for each in weights if not each[0].startswith(f"{health.head}.")] + own
+    for name, weight in weights:
+        gradient = weight.grad
+        if gradient is None:
             continue
-        health.gradients[name] = float(weight.grad.double().square().mean().sqrt())
-        if not name.startswith(f"{head}.") and len(weight) > 1 and _all_alike(weight) and _all_alike(weight.grad):
+        if passes:
+            is_embedding = isinstance(kinds[name.rpartition(".")[0]], nn.Embedding)
+            used = gradient[gradient.any(1)] if is_embedding and gradient.any() else gradient
+            health.gradients[name] = float(used.double().square().mean().sqrt())
+        if not name.startswith(f"{health.head}.") and len(weight) > 1 and _all_alike(weight) and _all_alike(gradient):
             health.symmetric.append(name)
     return health
 
@@ -121,7 +144,8 @@ def findings(health: Health, *, trained: bool) -> Iterator[Finding]:
         trained: Whether it was trained: what is then wrong is the fault of steps that were too large, too.
     """
     if not math.isfinite(health.loss):
-        yield Finding("spoils", "loss", f"the loss is {health.loss} before the first step. Is an input huge?")
+        when = "after the last step that was saved. Lower optimizer.lr" if trained else "before the first step"
+        yield Finding("spoils", "loss", f"the loss is {health.loss} {when}. Is an input huge?")
         return
     worst = {name: share for name, share in health.dead.items() if share >= MANY}
     if worst:
@@ -133,6 +157,9 @@ def findings(health: Health, *, trained: bool) -> Iterator[Finding]:
             f"ReLU units that are 0 for every sample, and so never learn again: {shown}. {cause}, or use leaky_relu.",
         )
     full = {name: share for name, share in health.saturated.items() if share >= MANY}
+    if trained:
+        # To be sure of an answer is what a last layer is trained for.
+        full = {name: share for name, share in full.items() if not name.startswith(f"{health.head}.")}
     if full:
         shown = ", ".join(f"{name} {share:.0%}" for name, share in full.items())
         yield Finding(

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from nnzoo.config.data import Files
+from nnzoo.config.loss import WeightedLoss
 from nnzoo.data import Dataset, Split
+from nnzoo.data.tables.reader import CsvReader
+from nnzoo.doctor import duplicates
 from nnzoo.doctor.finding import MAX_NAMED, Finding
 from nnzoo.experiment.prepare import Experiment
 from nnzoo.experiment.record import PREDICTED_SPLITS
@@ -18,14 +21,9 @@ from nnzoo.experiment.record import PREDICTED_SPLITS
 MAX_DESCRIBED_COLUMNS = 1000
 IMBALANCE = 10
 """The largest class has this many times the samples of the smallest."""
-SPOILING_SHARE = 0.05
-"""Of a measured split: so many samples that are in train too make its metrics too good."""
 SCALE_RATIO = 100
 """Between the spreads of two columns; beyond it gradient descent follows the larger one alone."""
 SMALL_CLASS = 5
-
-Place = tuple[str, int]
-"""A split and a position in it."""
 
 
 def describe(experiment: Experiment) -> dict[str, Any]:
@@ -35,6 +33,7 @@ def describe(experiment: Experiment) -> dict[str, Any]:
         "source": experiment.config.data.name,
         "task": dataset.task,
         "layout": dataset.layout,
+        "per": dataset.per,
         "input_shape": list(dataset.input_shape),
         "splits": {name: len(split) for name, split in dataset.splits.items()},
         "chosen": dict(dataset.choices),
@@ -44,9 +43,13 @@ def describe(experiment: Experiment) -> dict[str, Any]:
     if dataset.task == "regression":
         described["targets"] = _columns(dataset.train.targets, dataset.target_names)
     else:
-        counts = {name: _class_counts(dataset, split) for name, split in dataset.splits.items()}
+        counts = {name: _class_counts(dataset, dataset.answers(name)) for name in dataset.splits}
         described["classes"] = {
             each: {split: count[index] for split, count in counts.items()} for index, each in enumerate(dataset.classes)
+        }
+    if dataset.missing_values:
+        described["missing"] = {
+            name: {"count": count, "share": count / rows} for name, (count, rows) in dataset.missing_values.items()
         }
     if dataset.layout == "features":
         names = dataset.feature_names or tuple(map(str, range(dataset.input_shape[0])))
@@ -55,17 +58,12 @@ def describe(experiment: Experiment) -> dict[str, Any]:
 
 
 def _columns(values: Tensor, names: tuple[str, ...]) -> dict[str, dict[str, float]]:
-    values = values.double()
-    figures = {
-        "mean": values.mean(0),
-        "std": values.std(0, correction=0),
-        "min": values.amin(0),
-        "max": values.amax(0),
-    }
-    return {
-        name: {key: float(figure[index]) for key, figure in figures.items()}
-        for index, name in enumerate(names[: values.shape[1]])
-    }
+    found = {}
+    for index, name in enumerate(names[: values.shape[1]]):
+        column = values[:, index].double()  # one at a time: a table may fill half of the memory
+        figures = {"mean": column.mean(), "std": column.std(correction=0), "min": column.amin(), "max": column.amax()}
+        found[name] = {key: float(figure) for key, figure in figures.items()}
+    return found
 
 
 def _class_counts(dataset: Dataset, split: Split) -> list[int]:
@@ -78,84 +76,30 @@ def _class_counts(dataset: Dataset, split: Split) -> list[int]:
 def findings(experiment: Experiment) -> Iterator[Finding]:
     """What is wrong with the data, or may be."""
     dataset = experiment.dataset
-    yield from _duplicates(dataset)
-    yield from _balance(dataset)
+    yield from duplicates.findings(experiment)
+    yield from _balance(experiment)
     yield from _scales(experiment)
-    yield from _leaks(dataset)
+    if isinstance(experiment.config.data, Files):  # bundled and made data has no such columns
+        yield from _leaks(dataset)
 
 
-def name_of(split: str, position: int, dataset: Dataset) -> str:
-    """What a sample is called: its name or row in its source."""
-    rows = dataset.splits[split].rows
-    row = position if rows is None else int(rows[position])
-    return f"{split} {dataset.sample_names[row]}" if dataset.sample_names else f"{split} row {row}"
-
-
-def _duplicates(dataset: Dataset) -> Iterator[Finding]:
-    places = _equal_inputs(dataset)
-    for split in ("test", "val"):
-        if split not in dataset.splits:
-            continue
-        shared = [group for group in places if {"train", split} <= {name for name, _ in group}]
-        count = sum(name == split for group in shared for name, _ in group)
-        if count:
-            share = count / len(dataset.splits[split])
-            yield Finding(
-                "spoils" if share >= SPOILING_SHARE else "warning",
-                "duplicates",
-                f"{count} of {len(dataset.splits[split])} {split} samples are in train too, so what is measured on "
-                "them is not about new data. `data: {split: {deduplicate: true}}` drops equal samples first.",
-                _name_groups(shared, dataset),
-            )
-    inside = [group for group in places if sum(name == "train" for name, _ in group) > 1]
-    count = sum(sum(name == "train" for name, _ in group) - 1 for group in inside)
-    if count:
-        message = f"{count} train samples have the inputs of another one."
-        yield Finding("note", "duplicates", message, _name_groups(inside, dataset))
-    conflicts = [
-        group for group in inside if len({_label(dataset, place) for place in group if place[0] == "train"}) > 1
-    ]
-    if conflicts and dataset.task == "classification":
-        yield Finding(
-            "warning",
-            "label noise",
-            f"{len(conflicts)} groups of train samples have equal inputs and different classes: no network can tell "
-            "them apart. Are some labels wrong, or is a column missing?",
-            _name_groups(conflicts, dataset),
-        )
-
-
-def _equal_inputs(dataset: Dataset) -> list[list[Place]]:
-    """Groups of samples whose inputs are equal, byte by byte."""
-    found: dict[bytes, list[Place]] = defaultdict(list)
-    for name, split in dataset.splits.items():
-        flat = split.inputs.contiguous().reshape(len(split), -1)
-        rows = flat.numpy().view("uint8").reshape(len(split), -1)
-        for position, row in enumerate(rows):
-            found[hashlib.blake2b(row.data, digest_size=16).digest()].append((name, position))
-    return [group for group in found.values() if len(group) > 1]
-
-
-def _label(dataset: Dataset, place: Place) -> tuple[float, ...]:
-    return tuple(dataset.splits[place[0]].targets[place[1]].flatten().tolist())
-
-
-def _name_groups(groups: list[list[Place]], dataset: Dataset) -> tuple[str, ...]:
-    shown = groups[:MAX_NAMED]
-    return tuple(" = ".join(name_of(*place, dataset) for place in group[:MAX_NAMED]) for group in shown)
-
-
-def _balance(dataset: Dataset) -> Iterator[Finding]:
+def _balance(experiment: Experiment) -> Iterator[Finding]:
+    dataset, config = experiment.dataset, experiment.config
     if dataset.task != "classification" or dataset.per == "step":
         return
-    counts = Counter(dict(zip(dataset.classes, _class_counts(dataset, dataset.train), strict=True)))
+    counts = Counter(dict(zip(dataset.classes, _class_counts(dataset, dataset.answers("train")), strict=True)))
     (largest, most), (smallest, least) = counts.most_common()[0], counts.most_common()[-1]
-    if most >= IMBALANCE * max(least, 1):
+    fixes = []
+    if not set(config.train.metrics) & {"f1", "recall", "auroc"}:
+        fixes.append("Look at train.metrics: [accuracy, f1].")
+    if not isinstance(config.loss, WeightedLoss) or config.loss.class_weights is None:
+        fixes.append("Try loss: {name: cross_entropy, class_weights: balanced}.")
+    if most >= IMBALANCE * max(least, 1) and fixes:
         yield Finding(
             "warning",
             "class balance",
-            f"{largest} has {most} train samples, {smallest} {least}: accuracy says little of the rare ones. Look at "
-            "train.metrics: [accuracy, f1], and try loss: {name: cross_entropy, class_weights: balanced}.",
+            f"{largest} has {most} train samples, {smallest} {least}: accuracy says little of the rare ones. "
+            f"{' '.join(fixes)}",
         )
     rare = [name for name, count in counts.items() if count < SMALL_CLASS]
     if rare and len(dataset.train) >= SMALL_CLASS * len(counts):
@@ -174,7 +118,7 @@ def _scales(experiment: Experiment) -> Iterator[Finding]:
     if constant:
         shown = ", ".join(constant[:MAX_NAMED])
         yield Finding("warning", "constant columns", f"{len(constant)} columns never change in train: {shown}.")
-    spreads = inputs.double().std(0, correction=0).cpu()
+    spreads = torch.stack([column.double().std(correction=0) for column in inputs.T]).cpu()
     varying = spreads[spreads > 0]
     if len(varying) > 1 and float(varying.max() / varying.min()) > SCALE_RATIO and len(spreads) == len(names):
         low = int(torch.where(spreads > 0, spreads, torch.inf).argmin())
@@ -195,18 +139,47 @@ def _leaks(dataset: Dataset) -> Iterator[Finding]:
     names = dataset.feature_names or tuple(map(str, range(dataset.input_shape[0])))
     other = dataset.splits[measured]
     if dataset.task == "classification":
-        perfect = _separating(dataset.train, other)
+        categories = _category_columns(dataset)
+        perfect = [name for name, place in categories.items() if _naming(dataset.train, other, place)]
+        one_hot = {index for place in categories.values() for index in range(place.start, place.stop)}
+        perfect += [names[index] for index in _separating(dataset.train, other) if index not in one_hot]
     elif dataset.task == "regression":
-        perfect = _determining(dataset.train)
+        perfect = [names[index] for index in _determining(dataset.train)]
     else:
         return
-    for column in perfect[:MAX_NAMED]:
+    for name in perfect[:MAX_NAMED]:
         yield Finding(
             "spoils",
             "leak",
-            f"the column {names[column]} alone predicts the target perfectly. Does it hold the answer, or something "
+            f"the column {name} alone predicts the target perfectly. Does it hold the answer, or something "
             "that is known only afterwards? Leave such a column out (`ignore`).",
         )
+
+
+def _category_columns(dataset: Dataset) -> dict[str, slice]:
+    """Where the one-hot features of each column of categories stand."""
+    found, start = {}, 0
+    for column in dataset.reader.columns if isinstance(dataset.reader, CsvReader) else ():
+        stop = start + len(column.feature_names)
+        if column.kind == "category":
+            found[column.name] = slice(start, stop)
+        start = stop
+    return found
+
+
+def _naming(train: Split, other: Split, place: slice) -> bool:
+    """Whether each category, a column's features (N, C) at `place`, goes with one class alone, in both splits."""
+    labels, expected = train.class_indices(), other.class_indices()
+    if bool((expected == expected[0]).all()):
+        return False
+    there = train.inputs[:, place] > 0
+    classes = [labels[has].bincount().nonzero().flatten() for has in there.T]
+    # One that train lacks tells nothing of the class.
+    if any(len(each) > 1 for each in classes) or not bool(there.any(1).all()):
+        return False
+    answers = torch.tensor([int(each[0]) if len(each) else -1 for each in classes])
+    measured = other.inputs[:, place] > 0
+    return bool(measured.any(1).all()) and torch.equal(answers[measured.int().argmax(1)], expected)
 
 
 def _separating(train: Split, other: Split) -> list[int]:

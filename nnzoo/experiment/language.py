@@ -102,6 +102,8 @@ def continue_text(
     for name, value, least in (("--length", length, 0), ("--temperature", temperature, 0.0), ("--seed", seed, 0)):
         if not least <= value < math.inf:
             raise UsageError(f"expected a number of at least {least:g} (got {value:g}).", where=name)
+    if seed >= 2**63:
+        raise UsageError(f"expected a number below 2^63 (got {seed}).", where="--seed")
     trained = load(checkpoint, runs_dir=runs_dir, device=device)
     reader, module = trained.reader, trained.module
     if not isinstance(reader, LanguageReader) or not isinstance(module, RecurrentNet):

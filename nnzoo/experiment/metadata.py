@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
@@ -38,6 +39,10 @@ class Metadata(Section):
         fits = len(names) == len(self.target_mean) == self.num_outputs
         if not (fits or (binary and len(self.target_mean) == 2 and self.num_outputs == 1)):
             raise ValueError("the number of outputs is not that of the names")
+        # Preprocessing may leave components out, and adds none; tokens and trees have none.
+        given, taken = math.prod(self.input_shape), math.prod(self.network_input_shape)
+        if taken > given or (self.layout in ("tokens", "tree") and self.network_input_shape != self.input_shape):
+            raise ValueError("the network takes other inputs than there are")
         if not parse_reader(self.reader).fits(self.data_schema):
             raise ValueError("the reader gives other samples than these")
         return self

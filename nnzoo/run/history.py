@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from nnzoo.errors import CheckpointError
 from nnzoo.run.files import write_csv
 
 _WHOLE = ("epoch", "step")
@@ -44,6 +46,19 @@ class History(Mapping[str, list[float]]):
         """Writes metrics.csv. Numbers are written so that reading them gives the same floats."""
         header = list(self.rows[0]) if self.rows else ["epoch", "step", "lr", "train/loss", "seconds"]
         write_csv(path, header, ([int(row[key]) if key in _WHOLE else row[key] for key in header] for row in self.rows))
+
+    @classmethod
+    def read(cls, path: Path) -> History:
+        """What `write` wrote.
+
+        Raises:
+            CheckpointError: The file is missing or damaged.
+        """
+        try:
+            with path.open(newline="", encoding="utf-8") as file:
+                return cls([{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)])
+        except (OSError, ValueError, TypeError) as error:
+            raise CheckpointError(f"can't be read ({error}).", where=str(path)) from None
 
     def state_dict(self) -> dict[str, Any]:
         """Columns and a float64 table (epochs, columns)."""

@@ -212,7 +212,9 @@ class MetricSums:
         self.sums = {key: part.to(device) for key, part in sums.items()}
         self.scores = [(scores[0].to(device), scores[1].to(device))] if scores else []
         if kept:
-            self.add(*(part.to(device) for part in kept))
+            # Not by `add`: what is kept was measured already.
+            self._kept = [(kept[0].to(device), kept[1].to(device))]
+            self._num_kept = kept[0].numel()
 
 
 class ReplicaSums(MetricSums):

@@ -300,3 +300,9 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
         assert process.stderr.read() == b""
         process.stderr.close()
         assert process.wait(60) == 0
+
+
+def test_init_makes_the_folder_that_it_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(["init", "xor_mlp", "new/folder/"]) == 0
+    assert (tmp_path / "new" / "folder" / "xor_mlp.yaml").is_file()

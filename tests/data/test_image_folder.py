@@ -83,6 +83,28 @@ def test_a_pattern_of_class_folders(tmp_path: Path) -> None:
     assert dataset.train.targets.tolist() == [0, 0, 0, 1, 1, 1]
 
 
+def test_equal_files_of_a_class_are_dropped_where_asked_for(tmp_path: Path) -> None:
+    fill(tmp_path, {"cats": 4, "dogs": 4})
+    copied = (tmp_path / "cats/00.png").read_bytes()
+    for place in ("cats/04.png", "cats/05.png", "dogs/04.png"):
+        (tmp_path / place).write_bytes(copied)
+    for row in range(2):
+        (tmp_path / f"dogs/broken{row}.png").symlink_to(tmp_path / "nowhere.png")
+    dataset = load_image_folder(path=tmp_path, division=Division(val=0, test=0, deduplicate=True))
+    assert [Path(name).name for name in dataset.sample_names[:4]] == ["00.png", "01.png", "02.png", "03.png"]
+    assert len(dataset.train) == 9
+    assert dataset.notes == ("deduplicate: dropped 2 of 13 samples, each equal to an earlier one",)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
+def test_a_pipe_is_no_image(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    fill(tmp_path, {"cats": 4, "dogs": 4})
+    os.mkfifo(tmp_path / "cats/pipe.png")
+    with caplog.at_level("WARNING", "nnzoo"):
+        assert len(load_image_folder(path=tmp_path).train) == 8
+    assert "pipe.png: it is no file" in caplog.text
+
+
 def test_limit_takes_from_every_class(tmp_path: Path) -> None:
     fill(tmp_path, {"a": 9, "b": 9, "c": 1})
     assert load_image_folder(path=tmp_path, limit=7).train.targets.tolist() == [0, 0, 0, 1, 1, 1, 2]
@@ -321,6 +343,11 @@ def test_the_cache_on_disk_holds_the_same_and_is_found_again(tmp_path: Path, mon
         patched.setattr(image_cache, "decode", never)
         again = load_image_folder(path=tmp_path / "x", division=HALF, cache="disk")
     assert torch.equal(again.train.inputs, kept.train.inputs)
+    for path in files:
+        if path.suffix == ".u8":
+            os.truncate(path, 10)
+    anew = load_image_folder(path=tmp_path / "x", division=HALF, cache="disk")
+    assert torch.equal(anew.train.inputs, kept.train.inputs)
     picture().save(tmp_path / "x/a/00.png")
     os.utime(tmp_path / "x/a/00.png", (1, 1))
     changed = load_image_folder(path=tmp_path / "x", division=HALF, cache="disk")

@@ -15,7 +15,7 @@ import torch
 
 import nnzoo
 from nnzoo.cli.app import run as cli
-from nnzoo.config.data.series import MISSING
+from nnzoo.config.data.delimited import MISSING
 from nnzoo.data import Dataset, Division, load_series
 from nnzoo.data.stamps import BadStampError, parse_stamps
 
@@ -249,11 +249,11 @@ GOOD = "day,y\n" + "".join(f"{day},{day}\n" for day in range(1, 31))
         (None, {}, "t.csv: there is no such file"),
         ("", {}, "t.csv: is empty"),
         ("day,y\n", {}, "t.csv: has a header and no rows"),
-        (GOOD, {"target": "z"}, "t.csv: there is no column 'z' (there is: day, y)"),
-        (GOOD, {"time": "date"}, "t.csv: there is no column 'date'"),
+        (GOOD, {"target": "z"}, "t.csv: has no column 'z' (it has: day, y)"),
+        (GOOD, {"time": "date"}, "t.csv: has no column 'date'"),
         (GOOD.replace("7,7", "7,abc"), {}, "t.csv: line 8: column 'y': 'abc' is no number"),
-        (GOOD.replace("7,7", "7,inf"), {}, "t.csv: line 8: column 'y': 'inf' is no number that can be used"),
-        (GOOD.replace("7,7", "7,7,7"), {}, "t.csv: line 8: has 3 cells, and there are 2 columns"),
+        (GOOD.replace("7,7", "7,inf"), {}, "t.csv: line 8: column 'y': 'inf' is no number"),
+        (GOOD.replace("7,7", "7,7,7"), {}, "t.csv: line 8 has another number of cells than the header (got 3; the"),
         (GOOD.replace("7,7", "6,7"), {}, "t.csv: line 8: column 'day': '6' stands there twice, here and in"),
         (GOOD.replace("7,7", "x,7"), {}, "t.csv: line 8: column 'day': 'x' is neither a number nor a date"),
         (
@@ -287,7 +287,7 @@ def test_bad_files_are_named(
             "day,y\n" + "".join(f"{day},{day if day < 9 else ''}\n" for day in range(20)),
             "more than 4 values in a row of",
         ),
-        ("day,z\n1,1\n", "new.csv: there is no column 'y'"),
+        ("day,z\n1,1\n", "new.csv: has no column 'y'"),
     ],
 )
 def test_nothing_to_forecast_from(content: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -145,6 +145,18 @@ def test_quotes_blanks_and_empty_lines() -> None:
     assert load("x,y\n1, p\n2,p\n3, p\n", strip=False).classes == (" p", "p")
 
 
+@pytest.mark.parametrize("blank", ["\n", "\n\n", "  \n", "\t\r\n", '""\n'])
+@pytest.mark.parametrize("text", ["x,y\n1,p\n2,q\n", '"x\nz",y\n1,p\n2,q\n', "x;y\n1;p\n2;q\n"])
+def test_blank_lines_are_no_rows(blank: str, text: str) -> None:
+    lines = text.split("\n1")
+    for raw in (blank + text, f"{lines[0]}\n{blank}1{lines[1]}", text + blank):
+        dataset = load(raw)
+        assert dataset.train.inputs.tolist() == [[1], [2]]
+        assert dataset.classes == ("p", "q")
+    with pytest.raises(DataError, match=rf"line {(blank + text).count(chr(10)) + 1} has another number of cells"):
+        load(blank + text + "3\n")
+
+
 def test_cells_are_stripped_then_replaced_then_missing() -> None:
     dataset = load(
         "x,y\n 1 ,a.\n-999,b\nNA, a\nnone,b.\n5,a\n",
@@ -307,6 +319,26 @@ def test_a_category_is_known_by_its_number_too() -> None:
     assert samples.inputs.tolist() == [[1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 0, 1], [0, 0, 0], [0, 0, 0]]
 
 
+def test_a_class_is_known_by_its_number_too() -> None:
+    write("x,y\n1,1.0\n2,0.0\n3,1\n", "test.csv")
+    dataset = load("x,y\n1,1\n2,0\n3,1\n", test_path="test.csv")
+    assert dataset.classes == ("0", "1")
+    assert dataset.splits["test"].targets.tolist() == [1, 0, 1]
+
+
+@pytest.mark.parametrize("form", ["{},5", "{},000.25", "{} %", "$ {}", "-{}'000"])
+def test_numbers_that_are_written_otherwise_are_told(form: str) -> None:
+    columns: dict[str, list[Any]] = {
+        "x": [form.format(number) for number in range(1, 41)],
+        "z": numbers(40),
+        "y": Y * 20,
+    }
+    dataset = load(table(columns, delimiter=";"))
+    assert dataset.feature_names == ("z",)
+    told = f"column 'x' has texts such as '{columns['x'][0]}': numbers are read if they are written like 1234.5"
+    assert dataset.warnings[0].startswith(told)
+
+
 def test_files_of_a_folder_or_a_pattern_are_one_table() -> None:
     Path("parts").mkdir()
     write("x,y\n1,a\n2,b\n", "parts/a.csv")
@@ -464,6 +496,8 @@ def test_rows_longer_than_a_block_are_read() -> None:
     long = "z" * 3_000_000
     dataset = load(f"x,t,y\n1,{long},p\n2,short,q\n", categorical=("t",))
     assert dataset.train.inputs.tolist() == [[1, 0, 1], [2, 1, 0]]
+    bare = load(f"1,{long},p\n2,short,q\n", target="2", categorical=("1",), header=False)
+    assert bare.train.inputs.tolist() == [[1, 0, 1], [2, 1, 0]]
 
 
 def test_a_saved_reader_is_checked_against_the_rest() -> None:

@@ -192,14 +192,14 @@ def test_the_longest_text_has_a_bound() -> None:
         ("what,kind\nhow are you,a\nfine,b\n", {"target": "kind"}),
         ("kind;what\na;how are you\nb;fine\n", {"target": "kind", "text": "what"}),
         ("\ufeffid\tkind\twhat\r\n1\ta\thow are you\r\n2\tb\tfine\r\n", {"target": "kind", "text": "what"}),
-        ('what,kind\n"how are you",a\n\n"fine",b\n', {"target": 1, "header": True}),
-        ("how are you|a\nfine|b\n", {"target": 1}),
+        ('what,kind\n"how are you",a\n\n"fine",b\n', {"target": "kind", "header": True}),
+        ("how are you|a\nfine|b\n", {"target": "1", "header": False}),
         ("how are you|a\nfine|b\n", {"names": ("what", "kind"), "target": "kind"}),
         ("what|kind\nhow are you|a\nfine|b\n", {"names": ("what", "kind"), "target": "kind"}),
-        ("a how are you\nb fine\n", {"delimiter": " ", "target": 0}),
+        ("a how are you\nb fine\n", {"delimiter": " ", "target": "0", "header": False}),
         ("a:how are you\nb:fine\n", {"delimiter": ":", "names": ("kind", "what"), "target": "kind"}),
         ("kind::what\na::how are you\nb::fine\n", {"delimiter": "::", "target": "kind"}),
-        ("kind\twhat\na\thow are you\nb\tfine\n", {"delimiter": "\\t", "target": "kind"}),
+        ("kind\twhat\na\thow are you\nb\tfine\n", {"delimiter": "\t", "target": "kind"}),
     ],
 )
 def test_the_forms_of_a_file(text: str, words: dict[str, Any]) -> None:
@@ -218,12 +218,20 @@ def test_the_forms_of_a_file(text: str, words: dict[str, Any]) -> None:
     assert list(dataset.reader.read([Path("t.csv")], dataset.schema, labelled=False).names) == ["how are you", "fine"]
 
 
+def test_labels_that_are_positions_too() -> None:
+    Path("t.all").write_text("0 how are you\n1 fine and you\n0 who\n1 me\n")
+    dataset = read(path="t.all", target="0", delimiter=" ", split={"val": 0, "test": 0})
+    assert dataset.classes == ("0", "1")
+    assert dataset.input_shape == (3,)
+    assert dataset.choices["text"] == "1"
+
+
 def test_quotes_that_are_none_in_tab_separated_texts() -> None:
-    Path("t.tsv").write_text('ham\t"hello" he said\nspam\t"unclosed\n')
-    dataset = read(path="t.tsv", target=0, tokenizer="char", split={"val": 0, "test": 0})
+    Path("t.tsv").write_text('ham\t"hello" he said\nspam\t"unclosed\nham\tmore\n')
+    dataset = read(path="t.tsv", target="0", tokenizer="char", split={"val": 0, "test": 0})
     assert dataset.reader is not None
     names = dataset.reader.read([Path("t.tsv")], dataset.schema, labelled=False).names
-    assert list(names) == ['"hello" he said', '"unclosed']
+    assert list(names) == ['"hello" he said', '"unclosed', "more"]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "cp1252", "utf-16"])
@@ -260,19 +268,25 @@ GOOD = "text,kind\nred,a\nblue,b\n"
         (None, {}, "t.csv: there is no such file"),
         (b"", {}, "t.csv: is empty"),
         (b"text,kind\n", {}, "t.csv: has a header and no rows"),
-        (b"text,sort\nred,a\n", {}, "t.csv: there is no column 'kind' (there is: text, sort)"),
-        (b"text,kind\nred,a\nblue, green,b\n", {}, "t.csv: line 3: has 3 cells, and there are 2 columns (text, kind)"),
-        (b"text,kind\n\nred,a\nblue\n", {}, "t.csv: line 4: has 1 cells"),
-        (b'text,kind\n"two\nlines",a\nblue\n', {}, "t.csv: line 4: has 1 cells"),
-        (b'text,kind\nred,a\n"blue,b\n', {}, "t.csv: line 3: has a quote that does not close"),
-        (b"text,kind\nred,a\nblue,\n", {}, "t.csv: line 3: has no class in column 'kind'"),
+        (b"text,sort\nred,a\n", {}, "t.csv: has no column 'kind' (it has: text, sort)"),
+        (
+            b"text,kind\nred,a\nblue, green,b\n",
+            {},
+            "t.csv: line 3 has another number of cells than the header (got 3; the",
+        ),
+        (b"text,kind\n\nred,a\nblue\n", {}, "t.csv: line 4 has another number of cells than the header (got 1; the"),
+        (
+            b'text,kind\n"two\nlines",a\nblue\n',
+            {},
+            "t.csv: line 4 has another number of cells than the header (got 1; the",
+        ),
+        (b'text,kind\nred,a\n"blue,b\n', {}, "t.csv: line 3 has a quote that does not close"),
+        (b"text,kind\nred,a\nblue,\n", {}, "t.csv: line 3: column 'kind': the target is missing (1 of 2 rows)"),
         (b"text,kind\nred,a\nblue,a\n", {}, "one class alone (a)"),
-        (b"text,kind,text\nred,a,b\n", {}, "t.csv: there are two columns 'text'"),
+        (b"text,kind,text\nred,a,b\n", {}, "t.csv: line 1: the name 'text' stands in the header 2 times"),
         (b"text,more,kind\nred,x,a\nblue,x,b\n", {}, "t.csv: one column beside the target would be the text"),
         (b"text,kind\nred,a\nblu\xe9,b\n", {"encoding": "utf-8"}, "t.csv: line 3 is not utf-8"),
-        (GOOD.encode(), {"encoding": "utf-9"}, "encoding: there is no encoding 'utf-9'"),
-        (GOOD.encode(), {"delimiter": '"'}, "delimiter: '\"' can't be one"),
-        (GOOD.encode(), {"text": "words"}, "t.csv: there is no column 'words'"),
+        (GOOD.encode(), {"text": "words"}, "t.csv: has no column 'words' (it has: text, kind)"),
         (GOOD.encode(), {"text": "kind"}, "t.csv: column 'kind' can't be both text and target"),
         (GOOD.encode(), {"min_count": 2}, "no symbol is in the training texts 2 times"),
         (b"text,kind\n,a\n,b\n", {}, "no symbol is in the training texts"),
@@ -307,6 +321,24 @@ def test_class_files_that_are_none(capsys: pytest.CaptureFixture[str]) -> None:
         read(path="kinds", test_path="test", split={"val": 0})
 
 
+@pytest.mark.parametrize("source", ["csv", "text", "series"])
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ({"encoding": "utf-9"}, "data.encoding: there is no encoding 'utf-9'"),
+        ({"delimiter": '"'}, "data.delimiter: expected auto, or signs such as"),
+        ({"names": ["y", "y"]}, "data.names: 'y' stands here twice"),
+    ],
+)
+def test_every_table_is_described_in_the_same_words(
+    source: str, words: dict[str, Any], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = {"name": source, "path": "t.csv", "target": "y", **words}
+    Path("c.yaml").write_text(json.dumps({"data": data, "model": "rnn"}))
+    assert cli(["validate", "c.yaml"]) == 2
+    assert message in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("words", ["text: what", "names: [what, kind]"])
 def test_columns_need_a_target(words: str, capsys: pytest.CaptureFixture[str]) -> None:
     Path("c.yaml").write_text(f"data: {{name: text, path: t.csv, {words}}}\nmodel: rnn\n")
@@ -328,17 +360,16 @@ def test_a_reader_of_other_data_is_refused(change: dict[str, Any], capsys: pytes
     assert "other.safetensors: damaged" in capsys.readouterr().err
 
 
-def test_lines_are_no_table_when_columns_are_positions(capsys: pytest.CaptureFixture[str]) -> None:
+def test_lines_are_told_from_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     config = train_on_columns()
-    data = {**config["data"], "text": 0, "target": 1, "header": True}
-    nnzoo.train({**config, "data": data}, quiet=True)
+    nnzoo.train(config, quiet=True)
     Path("lines.txt").write_text("a red car\nblue\n")
     capsys.readouterr()
     assert cli(["predict", "r", "lines.txt"]) == 0
     assert [row["input"] for row in table(capsys.readouterr().out)] == ["a red car", "blue"]
     # Without a header a table is told from lines by its labels.
     write_csv("bare.csv", samples(60), header=())
-    data = {"name": "text", "path": "bare.csv", "target": 1, "split": {"val": 0, "test": 0}}
+    data = {"name": "text", "path": "bare.csv", "target": "1", "split": {"val": 0, "test": 0}}
     nnzoo.train({**config, "name": "bare", "data": data}, quiet=True)
     shutil.copy("bare.csv", "bare.txt")
     for file, expected in {"lines.txt": ["a red car", "blue"], "bare.txt": [text for text, _ in samples(60)]}.items():

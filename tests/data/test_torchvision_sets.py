@@ -256,6 +256,11 @@ def test_svhn(tmp_path: Path) -> None:
     dataset = load("svhn", tmp_path)
     assert dataset.train.targets.tolist() == [*range(1, 10), 0] * 2
     assert torch.equal(dataset.splits["test"].inputs[3, 1], torch.tensor(images[:, :, 1, 3]))
+    for wrong in (labels + 3, np.full(labels.shape, np.nan), labels + 1j):
+        savemat(tmp_path / "train_32x32.mat", {"X": images, "y": wrong})
+        with pytest.raises(DataError, match=r"train_32x32\.mat: can't be read: .*y holds no labels from 1 to 10"):
+            load("svhn", tmp_path)
+    savemat(tmp_path / "train_32x32.mat", {"X": images, "y": labels})
     (tmp_path / "test_32x32.mat").write_bytes((tmp_path / "test_32x32.mat").read_bytes()[:500])
     with pytest.raises(DataError, match=r"test_32x32\.mat: can't be read"):
         load("svhn", tmp_path)

@@ -8,10 +8,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from PIL import Image
 
 from nnzoo.cli.app import run as nnzoo
 from nnzoo.config import load_config
+from nnzoo.data import Split
 from nnzoo.doctor import Examination, examine_config
+from nnzoo.doctor.network import probe
+from nnzoo.errors import DataError
 
 RANDOM = np.random.default_rng(0)
 
@@ -58,6 +63,52 @@ def test_duplicates_across_splits_are_named_by_row() -> None:
         assert len({name.split()[0] for name in named.split(" = ")}) == 2
 
 
+def leaking_files(source: str) -> dict[str, Any]:
+    """60 training samples, of which 12 are among the 20 of the given test split, too, and some stand there twice."""
+    x, y = noisy_classes(70)
+    train, test = [*range(60), *range(5)], [*range(12), *range(60, 68)]
+    if source == "arrays":
+        np.savez("data.npz", x=x[train], y=y[train], x_test=x[test], y_test=y[test])
+        return {"name": "arrays", "path": "data.npz"}
+    if source == "image_folder":
+        pixels = RANDOM.integers(0, 255, (70, 6, 6, 3)).astype(np.uint8)
+        for part, rows in {"train": train, "test": test}.items():
+            for index, row in enumerate(rows):
+                path = Path(f"photos/{part}/{y[row]}/{index}.png")
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(pixels[row]).save(path)
+        return {"name": "image_folder", "path": "photos"}
+    for part, rows in {"train": train, "test": test}.items():
+        cells = [(f"w{row} of v{row}" if source == "text" else f"{x[row, 0]},{x[row, 1]}", y[row]) for row in rows]
+        head = "text,y\n" if source == "text" else "a,b,y\n"
+        Path(f"{part}.csv").write_text(head + "".join(f"{cell},{label}\n" for cell, label in cells))
+    return {"name": source, "path": "train.csv", "test_path": "test.csv", "target": "y"}
+
+
+@pytest.mark.parametrize("source", ["arrays", "csv", "text", "image_folder"])
+def test_to_deduplicate_helps_against_samples_that_a_given_test_split_has_too(source: str) -> None:
+    data = leaking_files(source)
+    config = {"data": data, "model": "gru" if source == "text" else "mlp"}
+    leaking = examine_config(load_config({**config, "data": {**data, "split": {"val": 0}}}))
+    assert ("spoils", "duplicates") in found(leaking)
+    assert leaking.data["splits"] == {"train": 65, "test": 20}
+    sound = examine_config(load_config({**config, "data": {**data, "split": {"val": 0, "deduplicate": True}}}))
+    assert "duplicates" not in {topic for _, topic in found(sound)}
+    assert sound.data["splits"] == {"train": 48, "test": 20}
+
+
+def test_nothing_is_left_where_all_is_in_the_test_split() -> None:
+    x, y = noisy_classes(20)
+    np.savez("data.npz", x=x, y=y, x_test=x, y_test=y)
+    data = {"name": "arrays", "path": "data.npz", "split": {"val": 0, "deduplicate": True}}
+    with pytest.raises(DataError, match=r"data\.split\.deduplicate: every train sample is in val or test"):
+        examine_config(load_config({"data": data, "model": "mlp"}))
+    ones = y == 1
+    np.savez("data.npz", x=x, y=y, x_test=x[ones], y_test=y[ones])
+    with pytest.raises(DataError, match="every train sample of '1' is in val or test"):
+        examine_config(load_config({"data": data, "model": "mlp"}))
+
+
 def test_a_few_duplicates_are_a_warning() -> None:
     x, y = noisy_classes(400)
     x[1] = x[0]
@@ -68,6 +119,73 @@ def test_a_few_duplicates_are_a_warning() -> None:
     kinds = found(examination)
     assert ("note", "duplicates") in kinds or ("warning", "duplicates") in kinds
     assert not examination.spoiling
+
+
+def csv(text: str, **words: Any) -> Examination:
+    Path("t.csv").write_text(text)
+    return examine_config(load_config({"data": {"name": "csv", "path": "t.csv", **words}, "model": "mlp"}))
+
+
+def test_missing_values_are_counted_by_column(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [
+        f"{row},{'' if row % 4 == 0 else row * row % 17},{'red' if row % 10 else ''},{row % 2}" for row in range(40)
+    ]
+    whole = {"val": 0, "test": 0}
+    examination = csv("\n".join(["a,b,c,y", *rows]), target="y", split=whole)
+    assert examination.data["missing"] == {"b": {"count": 10, "share": 0.25}, "c": {"count": 4, "share": 0.1}}
+    words = "{name: csv, path: t.csv, target: y, split: {val: 0, test: 0}}"
+    Path("c.yaml").write_text(f"data: {words}\nmodel: mlp\n")
+    assert nnzoo(["doctor", "c.yaml"]) == 0
+    assert "missing in train: b 10 (25.0%), c 4 (10.0%)" in capsys.readouterr().out
+
+
+def test_missing_values_of_a_series() -> None:
+    rows = [f"{row},{'' if row in (5, 6) else row % 7}" for row in range(60)]
+    Path("s.csv").write_text("\n".join(["t,v", *rows]))
+    data = {"name": "series", "path": "s.csv", "time": "t", "target": "v", "window": 4, "split": {"val": 0.2}}
+    examination = examine_config(load_config({"data": data, "model": "mlp"}))
+    assert examination.data["missing"]["v"]["count"] == 2
+
+
+def texts(lines: list[str], test: list[str], **words: Any) -> Examination:
+    Path("train.csv").write_text("\n".join(["what,kind", *lines]))
+    Path("test.csv").write_text("\n".join(["what,kind", *test]))
+    data = {"name": "text", "path": "train.csv", "test_path": "test.csv", "target": "kind", "split": {"val": 0}}
+    return examine_config(load_config({"data": data | words, "model": "gru"}))
+
+
+def test_texts_that_differ_in_a_rare_word_are_not_the_same() -> None:
+    lines = [f"who is person{row},{'ab'[row % 2]}" for row in range(20)]
+    test = [f"who is other{row},{'ab'[row % 2]}" for row in range(10)]
+    assert not {"duplicates", "label noise"} & {topic for _, topic in found(texts(lines, test, min_count=2))}
+
+
+def test_equal_texts_are_named_by_file_and_line() -> None:
+    lines = [f"word{row} word{row + 1},{'ab'[row % 2]}" for row in range(20)]
+    # The second one has another class: what is known of it helps nobody.
+    examination = texts(lines, [lines[3], "word4 word5,b", "word0 word9,a"])
+    across = next(finding for finding in examination.findings if finding.topic == "duplicates")
+    here = Path.cwd()
+    assert across.samples == (f"train {here}/train.csv: line 5 = test {here}/test.csv: line 2",)
+    assert "1 of 3 test samples" in across.message
+
+
+def test_trees_are_the_same_whatever_the_longest_of_their_split() -> None:
+    small = [f"(3 (2 w{row}) (2 w{row + 1}))" for row in range(8)]
+    Path("train.txt").write_text("\n".join([*small, "(1 (3 (2 w0) (2 w1)) (3 (2 w2) (2 w3)))"]))
+    Path("test.txt").write_text("\n".join(small[:2]))
+    data = {"name": "trees", "path": "train.txt", "test_path": "test.txt", "split": {"val": 0}}
+    examination = examine_config(load_config({"data": data, "model": "recursive"}))
+    assert [finding.topic for finding in examination.spoiling] == ["duplicates"]
+    assert examination.data["classes"]["positive"] == {"train": 8, "test": 2}  # of the roots
+
+
+def test_the_fix_that_was_tried_is_not_advised_again() -> None:
+    x, y = noisy_classes(100)
+    np.savez("twice.npz", x=x, y=y, x_test=x[:50], y_test=y[:50])
+    data = {"name": "arrays", "path": "twice.npz", "split": {"deduplicate": True}}
+    (finding,) = examine_config(load_config({"data": data, "model": "mlp"})).spoiling
+    assert "deduplicate" not in finding.message
 
 
 def test_equal_inputs_of_different_classes() -> None:
@@ -111,6 +229,27 @@ def test_rare_classes() -> None:
     x, _ = noisy_classes(1000)
     y = (np.arange(1000) % 50 == 0).astype(int)
     assert ("warning", "class balance") in found(examined(x, y))
+    loss = {"name": "cross_entropy", "class_weights": "balanced"}
+    weighted = examined(x, y, loss=loss)
+    (message,) = (finding.message for finding in weighted.findings if finding.topic == "class balance")
+    assert "class_weights" not in message
+    assert ("warning", "class balance") not in found(examined(x, y, loss=loss, train={"metrics": ["f1"]}))
+
+
+def test_a_class_too_rare_for_the_linear_model() -> None:
+    x = RANDOM.standard_normal((12_000, 2))
+    y = np.zeros(12_000, dtype=int)
+    y[[11_000, 11_001]] = 1
+    words = {"data": divided(val=0, test=0, stratify=False)}
+    assert examined(x, y, **words).linear.keys() <= {"accuracy"}
+
+
+def test_a_linear_model_that_is_too_sure_of_itself_is_not_believed() -> None:
+    x = RANDOM.standard_normal((300, 2))
+    y = ((x[:, 0] * x[:, 1] > 0) ^ (RANDOM.random(300) < 0.02)).astype(int)
+    wide = np.concatenate([x, x[:, :1] * x[:, 1:] * 9, 30 * RANDOM.standard_normal((300, 600))], axis=1)
+    words = {"data": divided(val=0, test=0), "preprocess": {"normalize": "none"}}
+    assert ("note", "label noise") not in found(examined(wide, y, **words))
 
 
 def deep(activation: str, init: Any, units: int = 20, depth: int = 20) -> dict[str, Any]:
@@ -172,3 +311,65 @@ def test_exit_codes_and_json(capsys: pytest.CaptureFixture[str]) -> None:
         assert ("leak" in capsys.readouterr().err) == (code == 5)
     assert nnzoo(["doctor", "nothing.yaml"]) == 2
     assert nnzoo(["doctor", "c.yaml", "data.path=none.npz"]) == 3
+
+
+@pytest.mark.parametrize("num_classes", [2, 3])
+def test_a_column_of_words_that_is_the_target(num_classes: int) -> None:
+    y = RANDOM.integers(0, num_classes, 200)
+    other = RANDOM.integers(0, 3, 200)
+    rows = [f"{RANDOM.normal()},{'rgb'[other[i]]},{'pqr'[y[i]]},{y[i]}" for i in range(200)]
+    Path("t.csv").write_text("\n".join(["size,colour,answer,y", *rows]))
+    words = {"data": {"name": "csv", "path": "t.csv", "target": "y", "task": "classification"}, "model": "mlp"}
+    spoiling = examine_config(load_config(words)).spoiling
+    assert [finding.message.split(" alone")[0] for finding in spoiling] == ["the column answer"]
+
+
+def test_made_data_has_no_leak_however_far_its_classes_lie_apart() -> None:
+    config = load_config({"data": {"name": "blobs", "classes": 2, "noise": 0.1}, "model": "mlp"})
+    assert not examine_config(config).spoiling
+
+
+def test_a_loss_that_is_summed_counts_a_sample() -> None:
+    examination = examined(*noisy_classes(), loss={"name": "cross_entropy", "reduction": "sum"})
+    assert examination.network["loss"] < 3
+    assert ("warning", "initialisation") not in found(examination)
+
+
+def test_numbers_too_large_for_a_linear_model() -> None:
+    x = RANDOM.standard_normal((60, 3)) * 1e30
+    assert examined(x, x[:, 0], preprocess={"normalize": "none"}).linear == {}
+
+
+def test_a_last_layer_of_zeros_is_not_a_vanished_gradient() -> None:
+    words = {"model": {"name": "mlp", "hidden": [8], "output": {"init": "zeros"}}}
+    assert ("spoils", "vanishing gradients") not in found(examined(*noisy_classes(), **words))
+
+
+def test_samples_come_from_all_over_a_split_and_are_few_where_they_are_large() -> None:
+    seen = []
+
+    class Spy(torch.nn.Flatten):
+        def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+            seen.append(inputs)
+            return super().forward(inputs)
+
+    net = torch.nn.Sequential(Spy(), torch.nn.Linear(200_000, 2))
+    inputs = torch.arange(20.0).view(20, 1).expand(20, 200_000)
+    probe(net, torch.nn.CrossEntropyLoss(), Split(inputs, torch.zeros(20, dtype=torch.long)))
+    assert seen[0][:, 0].tolist() == [0, 2, 4, 6, 8, 10, 12, 14, 16, 18]
+
+
+def test_trees_are_not_counted_by_their_nodes_and_their_last_layer_is_the_last() -> None:
+    Path("trees.txt").write_text("(3 (2 It) (2 (2 's) (2 fun)))\n(1 (2 so) (2 (2 very) (2 dull)))\n" * 20)
+    words = {"data": {"name": "trees", "path": "trees.txt"}, "model": {"name": "tree_lstm", "hidden_size": 4}}
+    examination = examine_config(load_config(words))
+    assert "class balance" not in {topic for _, topic in found(examination)}
+    assert list(examination.network["gradients"])[-1] == "output.linear.weight"
+
+
+def test_blanks_and_line_ends_are_seen_in_the_table(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("text.txt").write_text("a b\n" * 200)
+    Path("c.yaml").write_text("data: {name: language, path: text.txt, sequence_length: 8}\nmodel: rnn\n")
+    nnzoo(["doctor", "c.yaml"])
+    table = capsys.readouterr().out.split("\n\n")[1].splitlines()
+    assert {line.split("  ")[0] for line in table} == {"class of a step", "<unknown>", "a", "b", "' '", "'\\n'"}

@@ -6,12 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from nnzoo.cli.app import run as nnzoo
-from nnzoo.doctor import examine_run
-from nnzoo.errors import CheckpointError
+from nnzoo.doctor import curves, examine_run
+from nnzoo.errors import CheckpointError, DivergedError
 from nnzoo.experiment import train
+from nnzoo.run.history import History
 
 
 @pytest.fixture(autouse=True)
@@ -73,8 +75,16 @@ def test_from_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
         assert said["subject"] == "runs/r"
         assert said["scores"].keys() == {"train/accuracy", "val/accuracy", "test/accuracy"}
     assert nnzoo(["doctor", "r"]) == 0
-    assert "the network at its last step" in capsys.readouterr().out
+    assert "the network after training" in capsys.readouterr().out
     assert nnzoo(["doctor", "r", "train.epochs=2"]) == 2
+
+
+@pytest.mark.parametrize("model", ["mlp", {"name": "cnn", "blocks": [{"conv": {"out_channels": 4, "kernel_size": 3}}]}])
+def test_restarts_are_diagnosed_by_the_best_of_them(model: Any) -> None:
+    """All at once, and one after another."""
+    settings = {"restarts": 2, "epochs": 8}
+    found = topics_of(data="digits", model=model, optimizer={"name": "adam", "lr": 1e-4}, train=settings)
+    assert "Raise train.epochs" in found["epochs"]
 
 
 def test_a_run_without_its_checkpoint() -> None:
@@ -82,3 +92,62 @@ def test_a_run_without_its_checkpoint() -> None:
     (run.run_dir / "last.pt").unlink()
     with pytest.raises(CheckpointError, match=r"has no last\.pt"):
         examine_run(run.run_dir)
+
+
+@pytest.mark.parametrize("words", [{"model": "mlp"}, {"model": {"name": "gru", "hidden_size": 4}}])
+def test_restarts_all_at_once_and_one_after_another(words: dict[str, Any]) -> None:
+    found = topics_of(data="digits", **words, train={"epochs": 1, "restarts": 2, "early_stopping": None})
+    assert not found.keys() & {"divergence", "loss"}
+
+
+def test_a_run_that_diverged_is_diagnosed(capsys: pytest.CaptureFixture[str]) -> None:
+    words = {"name": "r", "data": "diabetes", "model": "mlp", "optimizer": {"name": "sgd", "lr": 1e9}}
+    with pytest.raises(DivergedError):
+        train(words, quiet=True)
+    assert nnzoo(["doctor", "runs/r", "--json"]) == 5
+    said = json.loads(capsys.readouterr().out)["error"]["message"]
+    assert "divergence" in said
+    assert "smaller optimizer.lr" in next(each.message for each in examine_run(Path("runs/r")).findings)
+
+
+def test_a_last_layer_that_is_sure_of_its_answers_is_not_saturated() -> None:
+    found = topics_of(
+        data={"name": "moons", "noise": 0.05},
+        model={"name": "mlp", "hidden": [16], "output": {"activation": "sigmoid"}},
+        loss="bce",
+        optimizer={"name": "adam", "lr": 0.03},
+        train={"epochs": 40},
+    )
+    assert "saturation" not in found
+
+
+def test_a_gap_that_few_val_samples_can_have_by_chance_is_not_overfitting() -> None:
+    rows = [{"epoch": 1.0, "train/loss": 0.5, "val/loss": 0.5}]
+    for num_val, named in ((20, False), (2000, True)):
+        found = curves.findings(
+            History(rows), score="accuracy", train_score=0.85, val_score=0.7, num_val=num_val, baseline=0.5
+        )
+        assert [finding.topic for finding in found] == ["overfitting"] * named
+
+
+def test_a_network_that_learns_nothing_is_not_said_to_learn_by_heart() -> None:
+    found = topics_of(
+        data="digits",
+        model={"name": "mlp", "hidden": [32, 32]},
+        optimizer={"name": "sgd", "lr": 20.0},
+        train={"epochs": 3},
+    )
+    assert {"dead units", "underfitting"} <= found.keys()
+    assert "overfitting" not in found
+
+
+def test_what_learns_noise_by_heart_needs_no_larger_model() -> None:
+    random = np.random.default_rng(0)
+    np.savez("noise.npz", x=random.standard_normal((200, 20)), y=random.integers(0, 2, 200))
+    found = topics_of(
+        data={"name": "arrays", "path": "noise.npz"},
+        optimizer={"name": "adam", "lr": 0.01},
+        train={"epochs": 40, "early_stopping": None},
+    )
+    assert "overfitting" in found
+    assert "underfitting" not in found

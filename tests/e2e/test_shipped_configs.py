@@ -1,4 +1,4 @@
-"""Every shipped config trains, and reaches what its header says."""
+"""Every shipped config trains, and reaches what its header says: that an LSTM remembers, that a line is no XOR, .."""
 
 from __future__ import annotations
 
@@ -42,15 +42,15 @@ def test_a_config_reaches_what_its_header_says(name: str, tmp_path: Path) -> Non
 @pytest.mark.data
 @pytest.mark.skipif(not REAL, reason="NNZOO_TEST_DATA names no folder")
 @pytest.mark.parametrize("name", sorted(DOWNLOADED))
-def test_a_config_of_downloaded_data_is_on_its_way_after_an_epoch(name: str, tmp_path: Path) -> None:
-    """Minutes of training are too long for a test; an epoch has to come within 6 points of the end."""
+def test_a_config_of_downloaded_data_is_on_its_way_early(name: str, tmp_path: Path) -> None:
+    """Minutes of training are too long for a test; a third of an epoch has to come within 10 points of the end."""
     header = shipped_configs()[name].read_text().split("\n")[0]
     claim = re.search(r"Test accuracy ([\d.]+) \(seed 0\)", header)
     assert claim, header
     root = Path(REAL) / load_config(name).data.name
-    changes = {"data.root": str(root), "data.download": False, "train.epochs": 1}
+    changes = {"data.root": str(root), "data.download": False, "data.limit": 20_000, "train.epochs": 1}
     run = nnzoo.train(name, overrides=changes, runs_dir=tmp_path, quiet=True)
-    assert run.metrics["test/accuracy"] >= float(claim[1]) - 0.06
+    assert run.metrics["test/accuracy"] >= float(claim[1]) - 0.1
 
 
 def test_digits_stop_early_above_97_percent(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,8 +15,6 @@ import pytest
 
 from nnzoo.cli.app import run as nnzoo
 from nnzoo.experiment import load, train
-
-DATA = Path(os.environ.get("NNZOO_TEST_DATA", ""))
 
 HEADER = ["age", "job", "member", "since", "income"]
 
@@ -308,44 +305,3 @@ def test_a_larger_table_is_read_in_little_time_and_memory(tmp_path: Path) -> Non
     assert int(rows) == 70_000
     assert float(seconds) < 3
     assert int(extra) < 4 * Path("large.csv").stat().st_size
-
-
-NAMES = (
-    "age workclass fnlwgt education education_num marital occupation relationship race sex gain loss hours country "
-    "income"
-)
-
-
-@pytest.mark.data
-@pytest.mark.skipif(not (DATA / "adult").is_dir(), reason="needs NNZOO_TEST_DATA")
-@pytest.mark.parametrize(
-    ("words", "metric", "margin"),
-    [
-        (
-            "data: {name: csv, path: %s/titanic/train.csv, target: Survived}\nmodel: {name: mlp, hidden: [32]}",
-            "accuracy",
-            0.12,
-        ),
-        (
-            "data:\n  name: csv\n  path: %s/adult/adult-train.csv\n  test_path: %s/adult/adult-test.csv\n"
-            f"  names: [{NAMES.replace(' ', ', ')}]\n  target: income\n"
-            "  replace: {<=50K.: <=50K, '>50K.': '>50K'}\nmodel: {name: mlp, hidden: [32]}\n"
-            "train: {epochs: 3, batch_size: 256}",
-            "accuracy",
-            0.07,
-        ),
-        (
-            "data: {name: csv, path: %s/california_housing/housing.csv, target: median_house_value}\n"
-            "model: {name: mlp, hidden: [32]}\ntrain: {epochs: 10, batch_size: 128}",
-            "r2",
-            0.6,
-        ),
-    ],
-)
-def test_real_tables_need_few_words(words: str, metric: str, margin: float, capsys: pytest.CaptureFixture[str]) -> None:
-    text = words.replace("%s", str(DATA))
-    assert len(text.splitlines()) <= 10
-    Path("c.yaml").write_text(text)
-    assert nnzoo(["train", "c.yaml", "--json"]) == 0
-    result = json.loads(capsys.readouterr().out)
-    assert result["metrics"][f"test/{metric}"] > result["baseline"][f"test/{metric}"] + margin

@@ -257,6 +257,7 @@ WRONG_METADATA: dict[str, Callable[[dict[str, Any]], Any]] = {
     "outputs as text": lambda m: m.update(num_outputs="3"),
     "a network of terabytes": lambda m: m["config"]["model"].update(hidden=[10**6, 10**6]),
     "an endless number of inputs": lambda m: m.update(network_input_shape=[10**12]),
+    "more inputs than there are": lambda m: m.update(network_input_shape=[5]),
     "more than known": lambda m: m.update(run="os.system"),
 }
 

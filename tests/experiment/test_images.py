@@ -410,30 +410,3 @@ def test_a_network_of_a_known_set_reads_image_files(capsys: pytest.CaptureFixtur
     assert command(["eval", "r", "--json"]) == 0
     measured = json.loads(capsys.readouterr().out)["metrics"]
     assert measured["loss"] == json.loads(Path("runs/r/result.json").read_text())["metrics"]["test/loss"]
-
-
-REAL = os.environ.get("NNZOO_TEST_DATA", "")
-needs_data = pytest.mark.skipif(not REAL, reason="NNZOO_TEST_DATA names no folder")
-
-
-@pytest.mark.data
-@needs_data
-def test_sign_digits() -> None:
-    """Ten signs, baseline 0.1; a small network on 32 x 32 grey pixels passes 0.6. Three images are of 9 megapixels."""
-    config = {
-        "data": {"name": "image_folder", "path": f"{REAL}/sign_digits/Dataset", "size": 32, "channels": 1},
-        "model": {"name": "mlp", "hidden": [64]},
-        "train": {"epochs": 10, "device": "cpu"},
-    }
-    run = nnzoo.train(config, quiet=True)
-    assert run.metrics["test/accuracy"] > run.result["baseline"]["test/accuracy"] + 0.5
-
-
-@pytest.mark.data
-@needs_data
-def test_fashion_mnist() -> None:
-    """Baseline 0.1; a softmax regression on a tenth of it passes 0.75 in three epochs."""
-    data = {"name": "fashion_mnist", "root": f"{REAL}/fashion_mnist", "download": False, "limit": 6000}
-    config = {"data": data, "model": "linear", "train": {"epochs": 3, "device": "cpu"}}
-    run = nnzoo.train(config, quiet=True)
-    assert run.metrics["test/accuracy"] > run.result["baseline"]["test/accuracy"] + 0.6

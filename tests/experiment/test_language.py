@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import math
-import os
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -101,6 +100,17 @@ def test_lines_begin_and_end(tmp_path: Path) -> None:
     assert load_language(path=path, by_line=True).input_shape == (12,)
 
 
+def test_equal_lines_are_dropped_where_asked_for(tmp_path: Path) -> None:
+    path = write(tmp_path, "ab\nba\nab\nb\nba\n")
+    for tokenizer in ("char", "word"):
+        dataset = load_language(path=path, tokenizer=tokenizer, by_line=True, division=Division(0, 0, deduplicate=True))
+        assert len(dataset.train) == 3
+        assert dataset.notes == ("deduplicate: dropped 2 of 5 samples, each equal to an earlier one",)
+    words = {"name": "language", "path": str(path), "split": {"deduplicate": True}}
+    with pytest.raises(ConfigError, match=r"Set `by_line: true`"):
+        load_config({"data": words, "model": "gru"})
+
+
 def test_words_case_and_rare_symbols(tmp_path: Path) -> None:
     path = write(tmp_path, "The cat, the DOG. the end")
     dataset = load_language(path=path, tokenizer="word", lowercase=True, min_count=2)
@@ -110,8 +120,12 @@ def test_words_case_and_rare_symbols(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", "x", "\n"])
 def test_a_text_too_short_is_named(text: str, tmp_path: Path) -> None:
+    path = write(tmp_path, text)
     with pytest.raises(DataError, match=r"text\.txt: .*too short"):
-        load_language(path=write(tmp_path, text))
+        load_language(path=path)
+    if text != "x":
+        with pytest.raises(DataError, match=r"text\.txt: .*too short"):
+            load_language(path=path, by_line=True, division=Division(0.2, 0.2))
 
 
 def test_it_learns_and_is_measured(singer: Any) -> None:
@@ -209,6 +223,7 @@ def test_a_vocabulary_of_another_size_is_damage(singer: Any, tmp_path: Path) -> 
         (["--text", "a", "file.txt"], "answers for no data"),
         (["--text", "a", "--temperature", "-1"], "--temperature: expected a number of at least 0"),
         (["--text", "a", "--length", "-1"], "--length: expected"),
+        (["--text", "a", "--seed", str(2**70)], "--seed: expected a number below"),
     ],
 )
 def test_what_can_not_go_on_is_refused(
@@ -235,25 +250,3 @@ def test_only_a_language_model_goes_on(tmp_path: Path, capsys: pytest.CaptureFix
 def test_networks_that_would_see_the_answer_are_refused(model: Any, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         load_config({"data": {"name": "language", "path": "x.txt"}, "model": model})
-
-
-FOLDER = os.environ.get("NNZOO_TEST_DATA")
-
-
-@pytest.mark.slow
-@pytest.mark.data
-@pytest.mark.skipif(FOLDER is None, reason="NNZOO_TEST_DATA names no folder")
-def test_shakespeare(tmp_path: Path) -> None:
-    config = tmp_path / "shakespeare.yaml"
-    config.write_text(
-        f"""
-data: {{name: language, path: {FOLDER}/tiny_shakespeare/input.txt, limit: 3000}}
-model: {{name: lstm, hidden_size: 128}}
-optimizer: {{name: adam, lr: 0.01}}
-train: {{epochs: 3, batch_size: 32}}
-"""
-    )
-    run = nnzoo.train(config, runs_dir=tmp_path, quiet=True)
-    # Single symbols have a perplexity of 27.5.
-    assert run.metrics["test/perplexity"] < run.result["baseline"]["test/perplexity"] / 3
-    assert run.metrics["test/accuracy"] > run.result["baseline"]["test/accuracy"] + 0.2

@@ -88,3 +88,19 @@ def test_bad_input_is_named(inputs: list[str], code: int, message: str, capsys: 
     assert nnzoo(["predict", "r", *inputs, "--output", "out.csv"]) == code
     assert message in capsys.readouterr().err
     assert not Path("out.csv").exists()
+
+
+def test_answers_need_a_place_of_their_own(capsys: pytest.CaptureFixture[str]) -> None:
+    train({"name": "r", "data": "iris", "model": "mlp", "train": SHORT}, quiet=True)
+    np.save("x.npy", load_iris().train.inputs.numpy()[:3])
+    before = Path("x.npy").read_bytes()
+    Path("link.npy").symlink_to("x.npy")
+    for output, message in (
+        ("x.npy", "would be overwritten"),
+        ("./link.npy", "would be overwritten"),
+        ("nowhere/out.csv", "there is no folder nowhere"),
+        (".", "is a folder"),
+    ):
+        assert nnzoo(["predict", "r", "x.npy", "--output", output]) == 2
+        assert message in capsys.readouterr().err
+    assert Path("x.npy").read_bytes() == before

@@ -467,8 +467,8 @@ def test_the_spread_of_the_final_loss_falls_with_width() -> None:
 
 def test_sixteen_restarts_solve_xor() -> None:
     """A hidden layer of two often ends in a local minimum; the best of sixteen hardly ever does."""
-    # A hundred runs of sixteen at once, of neighbouring seeds.
-    together = batched(XOR | {"train.epochs": 100, "train.restarts": 1600})
-    solved = [together.outcome(index).metrics["train/accuracy"] == 1 for index in range(1600)]
-    runs = [solved[start : start + 16] for start in range(0, 1600, 16)]
-    assert sum(first for first, *_ in runs) < 95 <= sum(map(any, runs))
+    # Forty runs of sixteen at once, of neighbouring seeds.
+    together = batched(XOR | {"train.epochs": 100, "train.restarts": 640})
+    solved = [together.outcome(index).metrics["train/accuracy"] == 1 for index in range(640)]
+    runs = [solved[start : start + 16] for start in range(0, 640, 16)]
+    assert sum(first for first, *_ in runs) < 34 < 38 <= sum(map(any, runs))

@@ -396,3 +396,30 @@ def test_an_own_module_with_tied_weights_resumes(at_step: Callable[..., None]) -
     weights = load_checkpoint(Path("parts/x/last.pt"))["best"]
     assert weights["first.weight"].data_ptr() == weights["second.weight"].data_ptr()
     assert Path("parts/x/best.safetensors").read_bytes().count(b"model.second.weight") == 1  # as an alias alone
+
+
+def steps_and_trees() -> dict[str, dict[str, Any]]:
+    random = np.random.default_rng(0)
+    x, lengths = random.standard_normal((40, 6, 2)).astype(np.float32), random.integers(1, 7, 40)
+    y = (x.cumsum(1)[..., 0] > 0).astype(int)
+    y[np.arange(6) >= lengths[:, None]] = -100
+    np.savez("steps.npz", x=x, y=y, lengths=lengths)
+    Path("trees.txt").write_text("(3 (2 It) (4 (2 's) (4 fun)))\n(1 (2 so) (1 dull))\n(2 it)\n" * 12)
+    return {
+        "steps": {"data": {"name": "arrays", "path": "steps.npz"}, "model": {"name": "gru", "hidden_size": 4}},
+        "trees": {"data": {"name": "trees", "path": "trees.txt"}, "model": {"name": "tree_lstm", "hidden_size": 4}},
+    }
+
+
+@pytest.mark.parametrize("restarts", [1, 2])
+@pytest.mark.parametrize("data", ["steps", "trees"])
+def test_an_epoch_over_steps_or_nodes_goes_on_where_it_was(
+    data: str, restarts: int, at_step: Callable[..., None]
+) -> None:
+    config = {"name": "x", **steps_and_trees()[data], "train": {"epochs": 2, "batch_size": 6, "restarts": restarts}}
+    nnzoo.train(config, runs_dir="whole", quiet=True)
+    at_step(3, lambda: signal.raise_signal(signal.SIGINT))
+    with pytest.raises(InterruptedRunError):
+        nnzoo.train(config, runs_dir="parts", quiet=True)
+    nnzoo.train(config, runs_dir="parts", quiet=True, resume=True)
+    same(Path("whole/x"), Path("parts/x"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import itertools
-import os
 import re
 from pathlib import Path
 from typing import Any
@@ -168,28 +167,3 @@ def test_the_backbone_can_be_frozen() -> None:
     trained = {name for name, parameter in net.named_parameters() if parameter.requires_grad}
     assert trained == {"output.linear.weight", "output.linear.bias"}
     assert net(torch.zeros(2, 7, 3, dtype=torch.long).index_fill(2, torch.tensor([0]), 1)).shape == (2, 7, 5)
-
-
-FOLDER = os.environ.get("NNZOO_TEST_DATA")
-
-
-@pytest.mark.slow
-@pytest.mark.data
-@pytest.mark.skipif(FOLDER is None, reason="NNZOO_TEST_DATA names no folder")
-@pytest.mark.parametrize(("labels", "least"), [(5, 0.40), (2, 0.78)])
-def test_the_stanford_sentiment_treebank(labels: int, least: float, tmp_path: Path) -> None:
-    """Socher et al. (2013) report 43.2 % and 82.4 % for the recursive network."""
-    folder = Path(FOLDER or "") / "sst_trees"
-    config = tmp_path / "sst.yaml"
-    config.write_text(
-        f"""
-data:
-  {{name: trees, path: {folder}/train.txt, val_path: {folder}/dev.txt, test_path: {folder}/test.txt, labels: {labels}}}
-model: recursive
-optimizer: {{name: adagrad, lr: 0.02}}
-train: {{epochs: 8, batch_size: 32, monitor: val/accuracy}}
-"""
-    )
-    run = nnzoo.train(config, runs_dir=tmp_path, quiet=True)
-    assert run.metrics["test/accuracy"] > least
-    assert run.metrics["test/accuracy"] > run.result["baseline"]["test/accuracy"] + 0.15

@@ -152,17 +152,6 @@ def test_linear_with_hinge_is_a_linear_svm(tmp_path: Path) -> None:
     assert cosine > 0.99
 
 
-@pytest.mark.slow
-def test_an_lstm_remembers_for_a_hundred_steps_and_a_plain_network_does_not(tmp_path: Path) -> None:
-    squared = {}
-    for name in ("adding_lstm", "adding_rnn"):
-        overrides = {"seed": 7, "train.epochs": 6, "train.metrics": ["mse"]}
-        squared[name] = nnzoo.train(name, overrides=overrides, runs_dir=tmp_path, quiet=True).metrics["test/mse"]
-    assert squared["adding_lstm"] < 0.01
-    # What always answering 1 gets.
-    assert squared["adding_rnn"] == pytest.approx(1 / 6, rel=0.1)
-
-
 SOBEL = [[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]]
 
 

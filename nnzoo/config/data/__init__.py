@@ -8,6 +8,7 @@ from nnzoo.config.base import ByName
 from nnzoo.config.data.arrays import Arrays
 from nnzoo.config.data.base import PATH_FIELDS, Files, Source, Split
 from nnzoo.config.data.bundled import BreastCancer, Diabetes, Digits, Iris, Wine
+from nnzoo.config.data.delimited import Delimited
 from nnzoo.config.data.images import Cifar10, Cifar100, FashionMnist, ImageFolder, Kmnist, Mnist, Svhn, TorchvisionSet
 from nnzoo.config.data.language import Language
 from nnzoo.config.data.series import Series
@@ -21,6 +22,7 @@ __all__ = [
     "Arrays",
     "Csv",
     "DataSection",
+    "Delimited",
     "Files",
     "Gate",
     "ImageFolder",

@@ -37,7 +37,10 @@ class Split(Section):
     stratify: bool = Field(True, description="every class in proportion, where there are classes")
     seed: Seed = Field(0, description="of the division alone; the run's own seed does not touch it")
     group: ColumnName | None = Field(None, description="of a table: rows with the same value here stay together")
-    deduplicate: bool = Field(False, description="drop all but the first of equal samples, before dividing")
+    deduplicate: bool = Field(
+        False,
+        description="drop samples that equal an earlier one, and those of train that are in a given val or test too",
+    )
 
 
 class Source(Section):

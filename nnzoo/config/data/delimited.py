@@ -2,53 +2,76 @@
 
 from __future__ import annotations
 
+import codecs
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
-from nnzoo.config.base import Items, Natural
-from nnzoo.config.data.base import Files
-
-Column = Natural | Annotated[str, Field(min_length=1)]
-"""By its name, or by its position from 0."""
-
-_COLUMN_SCHEMA = {"anyOf": [{"type": "string", "minLength": 1}, {"type": "integer", "minimum": 0}]}
+from nnzoo.config.base import Items
+from nnzoo.config.data.base import COLUMN_SCHEMA, ColumnName, Files
 
 
-def _to_columns(value: object) -> object:
+def _as_tuple(value: object) -> object:
     return tuple(value) if isinstance(value, list | tuple) else (value,)
 
 
-Columns = Annotated[
-    tuple[Column, ...],
-    BeforeValidator(_to_columns),
-    WithJsonSchema({"anyOf": [_COLUMN_SCHEMA, {"type": "array", "items": _COLUMN_SCHEMA}]}),
-]
-"""One or several."""
-
-
-def to_cell(value: object) -> object:
+def _as_text(value: object) -> object:
     """A cell that YAML reads as a number: cells are texts."""
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
-def _to_cells(value: object) -> object:
-    return {to_cell(key): to_cell(item) for key, item in value.items()} if isinstance(value, dict) else value
+def _texts_of(value: object) -> object:
+    return {_as_text(key): _as_text(item) for key, item in value.items()} if isinstance(value, dict) else value
 
 
+def _known_encoding(value: str) -> str:
+    if value != "auto":
+        try:
+            codecs.lookup(value)
+        except LookupError:
+            raise ValueError(f"there is no encoding '{value}'. Try auto, utf-8, cp1252 or utf-16.") from None
+    return value
+
+
+def _delimiter(value: str) -> str:
+    delimiter = "\t" if value == r"\t" else value  # as it is read without quotes, or in single ones
+    if delimiter != "auto" and any(sign in '"\r\n\0' or sign.isalnum() for sign in delimiter or "\0"):
+        raise ValueError(f'expected auto, or signs such as "," ";" "|" "\\t" or " ", got {value!r}.')
+    return delimiter
+
+
+Cell = Annotated[str, BeforeValidator(_as_text), WithJsonSchema({"type": ["string", "number"]})]
+Columns = Annotated[
+    tuple[ColumnName, ...],
+    BeforeValidator(_as_tuple),
+    WithJsonSchema({"anyOf": [COLUMN_SCHEMA, {"type": "array", "items": COLUMN_SCHEMA}]}),
+]
+"""One or several."""
 Replacements = Annotated[
     dict[str, str],
-    BeforeValidator(_to_cells),
+    BeforeValidator(_texts_of),
     WithJsonSchema({"type": "object", "additionalProperties": {"type": ["string", "number"]}}),
 ]
+
+MISSING = (
+    *("", "?", "NA", "N/A", "n/a", "<NA>", "#N/A", "#NA", "NaN", "nan", "-NaN", "-nan", "NULL", "null", "None"),
+    *("#N/A N/A", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"),
+)
 
 
 class Delimited(Files):
     """What every source of files with delimited columns has."""
 
-    names: Items[str] | None = Field(None, description="of the columns, where the file does not have them")
-    header: bool | Literal["auto"] = Field("auto", description="whether the first row names the columns")
-    delimiter: Annotated[str, Field(min_length=1)] = Field("auto", description="between columns: `,` `;` `\\t` ..")
-    encoding: Annotated[str, Field(min_length=1)] = Field("auto", description="as Python names it: utf-8, cp1252, ..")
-    strip: bool = Field(True, description="whether blanks around a cell are left out")
+    names: Items[Annotated[str, Field(min_length=1)]] | None = Field(
+        None, description="the columns' names, where the file has no header, or one to be replaced"
+    )
+    header: Literal["auto"] | bool = Field("auto", description="whether the first row holds names")
+    delimiter: Annotated[str, AfterValidator(_delimiter)] = Field(
+        "auto", description='between cells: "," ";" "\\t" "|", or others'
+    )
+    encoding: Annotated[str, AfterValidator(_known_encoding)] = Field(
+        "auto", description="auto: by its byte order mark, else UTF-8, else Windows-1252"
+    )
+    strip: bool = Field(True, description="whether blanks around a cell are no part of it")
+    missing: Items[Cell] = Field(MISSING, description="cells that mean: no value")
     replace: Replacements = Field({}, description="cells to read as others, whole ones: {from: to}")

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from nnzoo.config.base import Count, Items
-from nnzoo.config.data.delimited import Column, Columns, Delimited, to_cell
+from nnzoo.config.data.base import ColumnName
+from nnzoo.config.data.delimited import MISSING, Cell, Columns, Delimited
 from nnzoo.config.facts import Facts
-
-MISSING = ("", "?", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "NULL", "null", "None", "-")
 
 
 class Series(Delimited):
@@ -23,10 +22,13 @@ class Series(Delimited):
     name: Literal["series"]
     target: Annotated[Columns, Field(min_length=1)] = Field(description="column to forecast, or several")
     features: Columns | None = Field(None, description="columns of numbers to forecast from; null: the target itself")
-    time: Column | None = Field(None, description="column of dates or numbers; null: rows are in order, at equal steps")
+    time: ColumnName | None = Field(
+        None, description="column of dates or numbers; null: rows are in order, at equal steps"
+    )
     categorical: Columns = Field((), description="columns of names to forecast from too, one input a name")
-    missing: Items[Annotated[str, BeforeValidator(to_cell)]] = Field(
-        MISSING, description="cells without a value; up to `window` in a row are filled with the last one before them"
+    missing: Items[Cell] = Field(
+        (*MISSING, "-"),
+        description="cells without a value; up to `window` in a row are filled with the last one before them",
     )
     window: Count = Field(24, description="rows that a forecast is made from")
     horizon: Count = Field(1, description="rows that are forecast")

@@ -6,8 +6,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from nnzoo.config.base import Count
-from nnzoo.config.data.delimited import Column, Delimited
+from nnzoo.config.base import Count, Items
+from nnzoo.config.data.base import ColumnName
+from nnzoo.config.data.delimited import Cell, Delimited
 from nnzoo.config.facts import Facts
 
 
@@ -19,13 +20,15 @@ class Text(Delimited):
     """
 
     name: Literal["text"]
-    text: Column | None = Field(None, description="column of the text; null: the only one beside the target")
-    target: Column | None = Field(None, description="column of the class; null: every file is a class")
+    text: ColumnName | None = Field(None, description="column of the text; null: the only one beside the target")
+    target: ColumnName | None = Field(None, description="column of the class; null: every file is a class")
     tokenizer: Literal["word", "char"] = Field("word", description="the symbols: words and signs, or characters")
     lowercase: bool = Field(False, description="whether case is ignored")
     max_length: Count | None = Field(None, description="symbols a text; null: of the longest one, up to 512")
     min_count: Count = Field(1, description="rarer symbols are unknown ones")
     vocab_size: Count | None = Field(None, description="keep the most frequent symbols, this many; null: all")
+
+    missing: Items[Cell] = Field(("",), description="cells that mean: no value")
 
     def facts(self) -> Facts:
         return Facts(

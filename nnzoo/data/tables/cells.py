@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import cached_property
 from typing import Any, Literal
@@ -20,6 +20,7 @@ MISSING_CODE = -1
 _BOOLEANS = {**dict.fromkeys(("true", "t", "yes", "y"), 1.0), **dict.fromkeys(("false", "f", "no", "n"), 0.0)}
 
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
+_WRITTEN_OTHERWISE = re.compile(r"[$€£¥+\s-]*\d[\d.,'\s]*[%$€£¥]?")
 _TIME = r"(?:[T ](?P<H>\d\d?):(?P<M>\d\d)(?::(?P<S>\d\d)(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?"
 _DATES: dict[DateOrder, re.Pattern[str]] = {
     "ymd": re.compile(rf"(?P<y>\d{{4}})([-/.])(?P<m>\d\d?)\2(?P<d>\d\d?){_TIME}", re.ASCII),
@@ -33,9 +34,29 @@ def is_number(text: str) -> bool:
     return _NUMBER.fullmatch(text) is not None and abs(float(text)) != float("inf")
 
 
+def may_be_number(text: str) -> bool:
+    """Whether a cell looks like a number that is not written as one: 1,5 or 1,234 or 12% or $3."""
+    return _WRITTEN_OTHERWISE.fullmatch(text) is not None and not is_number(text)
+
+
 def is_boolean(text: str) -> bool:
     """Whether a cell is a word for true or false."""
     return text.lower() in _BOOLEANS
+
+
+class Numbering:
+    """The index of each of some distinct names: as it is written or, failing that, by the same number: 3.0 is 3."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._index: dict[str | float, int] = {each: index for index, each in enumerate(names)}
+        for each in filter(is_number, names):
+            self._index.setdefault(float(each), self._index[each])
+
+    def find(self, label: str, default: int) -> int:
+        known = self._index.get(label)
+        if known is None and is_number(label):
+            known = self._index.get(float(label))
+        return default if known is None else known
 
 
 def as_date(text: str, order: DateOrder) -> datetime | None:
@@ -95,6 +116,11 @@ class Cells:
         encoded = self._values.dictionary_encode().combine_chunks()
         labels: list[str] = encoded.dictionary.to_pylist()
         return labels, encoded.indices.fill_null(MISSING_CODE).to_numpy(zero_copy_only=False).astype(np.int32)
+
+    @property
+    def texts(self) -> list[str]:
+        """(N,) the cells as they are; empty where missing."""
+        return [cell or "" for cell in self._values.to_pylist()]
 
     @cached_property
     def is_text(self) -> NDArray[np.bool_]:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from nnzoo.data.tables.cells import MISSING_CODE, Cells, DateOrder, is_number
+from nnzoo.data.tables.cells import MISSING_CODE, Cells, DateOrder, Numbering
 
 DateParts = tuple[Literal["year", "month", "day", "weekday", "hour", "minute"], ...]
 
@@ -125,22 +125,13 @@ class CategoryColumn(_Column):
         return (*(f"{self.name}={each}" for each in self.categories), *([f"{self.name}=other"] if self.other else []))
 
     @cached_property
-    def _index(self) -> dict[str | float, int]:
-        found: dict[str | float, int] = {each: index for index, each in enumerate(self.categories)}
-        for each in filter(is_number, self.categories):
-            found.setdefault(float(each), found[each])
-        return found
-
-    def _find(self, label: str) -> int:
-        unseen = len(self.categories) if self.other else UNSEEN_CODE
-        known = self._index.get(label)
-        if known is None and is_number(label):
-            known = self._index.get(float(label))
-        return unseen if known is None else known
+    def _numbering(self) -> Numbering:
+        return Numbering(self.categories)
 
     def read(self, cells: Cells) -> NDArray[Any]:
         labels, codes = cells.distinct
-        index_of = [self._find(label) for label in labels]
+        unseen = len(self.categories) if self.other else UNSEEN_CODE
+        index_of = [self._numbering.find(label, unseen) for label in labels]
         small = np.int16 if len(self.categories) < 2**15 else np.int32
         return np.array([*index_of, MISSING_CODE], dtype=small)[codes]
 
@@ -202,13 +193,17 @@ def date_parts(dates: NDArray[np.datetime64]) -> NDArray[np.float32]:
     return found
 
 
-def read_numbers(cells: Cells) -> NDArray[np.float32]:
+def read_numbers(cells: Cells, problem: str = f"is no number as {_AS_LEARNT}") -> NDArray[np.float32]:
     """(N,) NaN where missing.
+
+    Args:
+        cells: The column.
+        problem: What is wrong with a cell that is none.
 
     Raises:
         DataError: A cell is no number, or too large.
     """
-    check_cells(cells, cells.is_text, f"is no number as {_AS_LEARNT}")
+    check_cells(cells, cells.is_text, problem)
     with np.errstate(over="ignore"):
         values = cells.numbers.astype(np.float32)
     check_cells(cells, np.isinf(values), "is too large for float32")

@@ -6,14 +6,14 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Collection, Sequence
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from nnzoo.data.tables.cells import is_number
 from nnzoo.errors import DataError
 
-_DELIMITERS = (",", ";", "\t", "|")
+DELIMITERS = (",", ";", "\t", "|")
 _SAMPLE_ROWS = 100
 
 
@@ -34,7 +34,7 @@ class Words(BaseModel):
 
     names: tuple[str, ...] | None = None
     header: bool | Literal["auto"] = "auto"
-    delimiter: Annotated[str, Field(pattern=r"^(auto|[\x01-\x09\x0b\x0c\x0e-\x21\x23-\x7f])$")] = "auto"
+    delimiter: Annotated[str, Field(pattern=r'^[^"\r\n\x00]+$')] = "auto"
     encoding: str = "auto"
     strip: bool = True
     missing: tuple[str, ...] = ("",)
@@ -49,12 +49,14 @@ class Dialect(NamedTuple):
         header: Whether the first row holds names.
         names: The columns, from left to right.
         names_in_header: Whether the names are those of the header, so that the order of columns does not matter.
+        begin: How many blank lines the file begins with.
     """
 
     delimiter: str
     header: bool
     names: tuple[str, ...]
     names_in_header: bool
+    begin: int
 
 
 def find_dialect(
@@ -80,24 +82,43 @@ def find_dialect(
     rows = _rows(sample, delimiter, strip=words.strip)
     if not rows:
         raise DataError("is empty.", where=where)
+    begin = _num_blank_lines(sample, delimiter)
     header = _has_header(rows, words, known, shorter) if words.header == "auto" else words.header
     if header and (words.names is None or set(rows[0]) == set(words.names)):
-        return Dialect(delimiter, header, _header_names(rows[0], where), names_in_header=True)
+        return Dialect(delimiter, header, _header_names(rows[0], where), names_in_header=True, begin=begin)
     names = _given_names(len(rows[0]), words.names, shorter, where)
-    return Dialect(delimiter, header, names, names_in_header=False)
+    return Dialect(delimiter, header, names, names_in_header=False, begin=begin)
+
+
+def is_blank(row: Sequence[str], size: int) -> bool:
+    """Whether a line is no row of that many cells, but nothing, or blanks where several cells should be."""
+    return not row or (len(row) == 1 < size and not row[0].strip())
+
+
+def _num_blank_lines(sample: str, delimiter: str) -> int:
+    reader = reader_of(sample, delimiter)
+    before = 0
+    for row in reader:
+        if not is_blank(row, 2):
+            break
+        before = reader.line_num
+    return before
+
+
+def reader_of(text: str, delimiter: str, *, strict: bool = False, skipinitialspace: bool = False) -> Any:
+    """Python's own reader of rows, of cells of any length: slow, for the first rows and for messages."""
+    csv.field_size_limit(2**31 - 1)
+    lines = io.StringIO(text, newline="")
+    return csv.reader(lines, delimiter=delimiter, strict=strict, skipinitialspace=skipinitialspace)
 
 
 def _rows(sample: str, delimiter: str, *, strip: bool) -> list[list[str]]:
     found: list[list[str]] = []
-    reader = csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter, skipinitialspace=strip)
-    try:
-        for row in reader:
-            if row:
-                found.append([cell.strip() if strip else cell for cell in row])
-            if len(found) == _SAMPLE_ROWS:
-                break
-    except csv.Error:  # a cell of more than 128 KB: the rows before it tell enough
-        pass
+    for row in reader_of(sample, delimiter, skipinitialspace=strip):
+        if not is_blank(row, 2):
+            found.append([cell.strip() if strip else cell for cell in row])
+        if len(found) == _SAMPLE_ROWS:
+            break
     return found
 
 
@@ -109,7 +130,7 @@ def _find_delimiter(sample: str, known: Collection[str]) -> str:
         has_known = len(set(known) & set(rows[0])) if rows and len(rows[0]) > 1 else 0
         return has_known, (count / len(rows) if size > 1 else 0.0), size
 
-    return max(_DELIMITERS, key=fitness)
+    return max(DELIMITERS, key=fitness)
 
 
 def _has_header(rows: list[list[str]], words: Words, known: Collection[str], shorter: Collection[str]) -> bool:

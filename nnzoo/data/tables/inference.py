@@ -8,7 +8,7 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from nnzoo.data.tables.cells import MISSING_CODE, Cells, DateOrder, as_date, is_boolean, is_number
+from nnzoo.data.tables.cells import MISSING_CODE, Cells, DateOrder, as_date, is_boolean, is_number, may_be_number
 from nnzoo.data.tables.columns import (
     DATE_PARTS,
     BooleanColumn,
@@ -151,6 +151,9 @@ class Inference:
         is_asked_for = name in self.categorical or name in self.chosen
         if not is_asked_for and len(present) > _FEW and len(present) > 0.5 * count:
             reason = f"has {len(present)} different texts in {count} training rows, as names and free text do"
+            odd = [label for label in self._labels(cells) if may_be_number(label)]
+            if len(odd) > 0.5 * len(present):
+                reason = f"has texts such as '{odd[0]}': numbers are read if they are written like 1234.5"
             self._leave_out(name, reason, f"`categorical: [{name}]` takes it as it is")
             return None
         is_capped = len(present) > MAX_CATEGORIES

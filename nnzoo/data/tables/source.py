@@ -19,7 +19,7 @@ from nnzoo.data.tables.file import words_for_new_files
 from nnzoo.data.tables.inference import Inference
 from nnzoo.data.tables.reader import CsvReader
 from nnzoo.data.tables.samples import Samples, as_split, pack, padded
-from nnzoo.data.tables.table import Table, open_table
+from nnzoo.data.tables.table import Table, choices_of, open_table
 from nnzoo.data.tables.targets import check_present, class_indices, encode_targets, find_task
 from nnzoo.errors import DataError
 
@@ -84,13 +84,6 @@ def load_csv(
     if sequence_id is not None:
         num_steps = max(split.inputs.shape[1] for split in splits.values())
         splits = {name: padded(split, num_steps) for name, split in splits.items()}
-    files = [file for table in (pool, *tables.values()) for file in table.files]
-    found: dict[str, list[object]] = {
-        "delimiter": [file.dialect.delimiter for file in files],
-        "header": [file.dialect.header for file in files],
-        "encoding": [file.encoding for file in files],
-    }
-    choices = {key: each[0] for key, each in found.items() if len(set(each)) == 1}
     return Dataset(
         {name: splits[name] for name in ("train", "val", "test") if name in splits},
         task=draft.task,
@@ -98,9 +91,10 @@ def load_csv(
         classes=draft.classes,
         feature_names=reader.feature_names,
         target_names=tuple(target) if draft.task == "regression" else (),
-        choices={"task": draft.task, **choices},
+        choices={"task": draft.task, **choices_of((pool, *tables.values()))},
         warnings=tuple(draft.warnings),
         notes=(*draft.notes, *([_task_note(draft)] if task == "auto" else [])),
+        missing_values=draft.missing,
         reader=reader,
     )
 
@@ -119,6 +113,7 @@ class _Draft:
         classes: Their names, once the training samples are known.
         warnings: As of the data set.
         notes: As of the data set.
+        missing: As `missing_values` of the data set.
     """
 
     task: Task
@@ -132,6 +127,7 @@ class _Draft:
         self.sequence_id = sequence_id
         self.warnings: list[str] = []
         self.notes: list[str] = []
+        self.missing: dict[str, tuple[int, int]] = {}
 
     def divide(
         self, division: Division, given: Sequence[str], limit: int | None, task: Task | Literal["auto"]
@@ -187,6 +183,8 @@ class _Draft:
         columns: list[Column] = []
         values: list[NDArray[Any]] = []
         for cells in self.table.read(self.inputs):
+            if cells.missing[train.rows].any():
+                self.missing[cells.name] = int(cells.missing[train.rows].sum()), len(train.rows)
             column = inference.column(cells)
             if column is None:
                 continue

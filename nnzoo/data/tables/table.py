@@ -42,7 +42,7 @@ class Table:
 
     @property
     def where(self) -> str:
-        return str(self.files[0].path) if self.files else "predict"
+        return self.files[0].where if self.files else "predict"
 
     @property
     def num_rows(self) -> int:
@@ -93,7 +93,7 @@ class Table:
         """The file and the line of a row."""
         for file in self.files:
             if row < file.num_rows:
-                return f"{file.path}: line {file.line(row)}"
+                return f"{file.where}: line {file.line(row)}"
             row -= file.num_rows
         return f"row {row}"
 
@@ -128,6 +128,8 @@ def open_table(
     shorter: Collection[str] = (),
     *,
     needed: Collection[str] | None = None,
+    suffixes: Collection[str] = SUFFIXES,
+    beside_text: str | None = None,
 ) -> Table:
     """The files that some paths mean, as one table.
 
@@ -137,17 +139,30 @@ def open_table(
         known: Names of columns that are asked for.
         shorter: Columns that a file without a header may lack.
         needed: The columns that every file has to have; None: those of the first one.
+        suffixes: Of the files in folders.
+        beside_text: As of `open_file`.
 
     Raises:
         DataError: A file that can't be used, or lacks columns.
     """
-    found = [file for path in paths for file in find_files(path, SUFFIXES)]
-    files = [open_file(path, words, known, shorter) for path in found]
+    found = [file for path in paths for file in find_files(path, suffixes)]
+    files = [open_file(path, words, known, shorter, beside_text=beside_text) for path in found]
     names = files[0].dialect.names
     for file in files[1:] if needed is None else files:
-        what = f", as {files[0].path} has" if needed is None else ", as the training data has"
+        what = f", as {files[0].where} has" if needed is None else ", as the training data has"
         Table(file.dialect.names, words, [file]).require(names if needed is None else needed, what)
     return Table(names, words, files)
+
+
+def choices_of(tables: Iterable[Table]) -> dict[str, object]:
+    """How the files of some tables are written, as far as all are written alike."""
+    files = [file for table in tables for file in table.files]
+    found: dict[str, list[object]] = {
+        "delimiter": [file.dialect.delimiter for file in files],
+        "header": [file.dialect.header for file in files],
+        "encoding": [file.encoding for file in files],
+    }
+    return {key: each[0] for key, each in found.items() if len(set(each)) == 1}
 
 
 def table_of(raw: object, words: Words) -> Table | None:

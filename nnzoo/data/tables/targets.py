@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nnzoo.data.reader import Task
-from nnzoo.data.tables.cells import Cells
+from nnzoo.data.tables.cells import Cells, Numbering
 from nnzoo.data.tables.columns import read_booleans, read_numbers
 from nnzoo.data.tables.inference import sorted_labels
 from nnzoo.errors import DataError
@@ -82,8 +82,8 @@ def encode_targets(columns: Sequence[Cells], rows: NDArray[np.int64], task: Task
 
 def _encode_classes(cells: Cells, rows: NDArray[np.int64], classes: tuple[str, ...]) -> Tensor:
     labels, codes = cells.distinct
-    position = {name: index for index, name in enumerate(classes)}
-    indices = np.array([*(position.get(label, -1) for label in labels), -1])[codes[rows]]
+    numbering = Numbering(classes)
+    indices = np.array([*(numbering.find(label, -1) for label in labels), -1])[codes[rows]]
     if (indices < 0).any():
         row = int(rows[int((indices < 0).argmax())])
         shown = ", ".join(classes[:_SHOWN]) + (f", ... ({len(classes)} in all)" if len(classes) > _SHOWN else "")

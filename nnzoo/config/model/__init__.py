@@ -1,0 +1,114 @@
+"""Models: one file a family; the union is the registry. Input and output sizes come from the data."""
+
+from __future__ import annotations
+
+import math
+from pathlib import PurePath
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from nnzoo.config.base import ByName
+from nnzoo.config.model.base import Model, Output
+from nnzoo.config.model.cnn import Block, Cnn
+from nnzoo.config.model.dense import Layer, Linear, Mlp, Perceptron
+from nnzoo.config.model.images import AlexNet, CifarResNet, ImageNet, LeNet5, Vgg
+from nnzoo.config.model.recurrent import Gru, Lstm, Recurrent, Recursive, Rnn, TreeLstm, TreeNet
+from nnzoo.config.model.torchvision import Architecture, Torchvision
+
+__all__ = [
+    "DEFAULT_HIDDEN",
+    "PRETRAINED",
+    "AlexNet",
+    "Architecture",
+    "Block",
+    "CifarResNet",
+    "Cnn",
+    "Custom",
+    "ImageNet",
+    "Layer",
+    "LeNet5",
+    "Linear",
+    "Mlp",
+    "Model",
+    "ModelSection",
+    "Perceptron",
+    "Recurrent",
+    "Recursive",
+    "Torchvision",
+    "TreeLstm",
+    "TreeNet",
+    "Vgg",
+    "choose",
+    "embedding_size",
+    "is_run_name",
+    "output_of",
+]
+
+DEFAULT_HIDDEN = (64, 32)
+
+
+PRETRAINED = ("model", "pretrained")
+"""The key that names a checkpoint: relative to the config's folder, absolute in a run, null in an artifact."""
+
+
+def is_run_name(checkpoint: str) -> bool:
+    """Whether a checkpoint may be meant by the name of its run, or by `latest`, and not by a path."""
+    path = PurePath(checkpoint)
+    return path.name == checkpoint and path.suffix not in (".safetensors", ".pt")
+
+
+class Custom(Model):
+    """Your own nn.Module, handed to `nnzoo.train(config, model=...)` from Python; a file can't name it."""
+
+    python_only = True
+    layouts = frozenset({"features", "sequence", "image", "tokens", "tree"})
+
+    name: Literal["custom"]
+
+
+ModelSection = Annotated[
+    Perceptron
+    | Linear
+    | Mlp
+    | Cnn
+    | Rnn
+    | Lstm
+    | Gru
+    | Recursive
+    | TreeLstm
+    | LeNet5
+    | AlexNet
+    | Vgg
+    | CifarResNet
+    | Torchvision
+    | Custom,
+    Field(discriminator="name"),
+    ByName("a model"),
+]
+
+
+def output_of(net: Model) -> Output | None:
+    """The last layer's words, where the model has any."""
+    found = getattr(net, "output", None)
+    return found if isinstance(found, Output) else None
+
+
+def embedding_size(num_tokens: int) -> int:
+    """What `embedding: auto` means: 1.6 * num_tokens^0.56, a rule of thumb, up to 50."""
+    return min(50, round(1.6 * math.pow(num_tokens, 0.56)))
+
+
+def choose(net: Model, layout: str | None, num_tokens: int | None, per: str | None = "sample") -> Model:
+    """A model with each `auto` replaced, as far as layout, vocabulary and what has a target are known."""
+    update: dict[str, Any] = {}
+    if isinstance(net, Mlp) and net.hidden is None and net.layers is None:
+        update["hidden"] = DEFAULT_HIDDEN
+    if isinstance(net, Recurrent) and net.pooling == "auto" and per is not None:
+        update["pooling"] = "none" if per == "step" else "last"
+    if isinstance(net, Cnn | Recurrent) and net.embedding == "auto":
+        if layout == "tokens" and num_tokens:
+            update["embedding"] = embedding_size(num_tokens)
+        elif layout not in (None, "tokens"):
+            update["embedding"] = None
+    return net.model_copy(update=update) if update else net
