@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
 import numpy as np
 import torch
@@ -100,11 +100,13 @@ def load_text(
         raise DataError(f"no symbol is in the training texts {min_count} times. Lower min_count.", where=str(path))
     tokens = {name: [vocabulary.encode(each) for each in part.texts] for name, part in parts.items()}
     num_steps = max_length or min(max(map(len, tokens["train"])), LONGEST)
+    places = _Places(list(parts.values()))
+    splits, start = {}, 0
+    for name, each in tokens.items():
+        splits[name] = Split(*_padded(each, num_steps, targets[name]), torch.arange(start, start + len(each)))
+        start += len(each)
     return Dataset(
-        {
-            name: Split(*_padded(each, num_steps, targets[name]), torch.tensor(parts[name].numbers))
-            for name, each in tokens.items()
-        },
+        splits,
         task="classification",
         layout="tokens",
         classes=classes,
@@ -117,6 +119,7 @@ def load_text(
             vocabulary=vocabulary,
             max_length=num_steps,
         ),
+        sample_names=places,
         warnings=_told(tokens, num_steps),
         notes=notes,
         divisible=False,
@@ -226,6 +229,26 @@ class _Texts:
         for row, (text, label) in enumerate(zip(self.texts, self.labels, strict=True)):
             first.setdefault((label, *cutter.cut(text)), row)
         return self.take(list(first.values()))
+
+
+class _Places(Sequence[str]):
+    """The file and line of each text, part after part; found when asked for, which may take reading the file again."""
+
+    def __init__(self, parts: Sequence[_Texts]) -> None:
+        self.places = [(part.locate, number) for part in parts for number in part.numbers]
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[str]: ...
+    def __getitem__(self, index: int | slice) -> str | list[str]:
+        if isinstance(index, slice):
+            return [locate(number) for locate, number in self.places[index]]
+        locate, number = self.places[index]
+        return locate(number)
 
 
 def _read_class_files(files: Sequence[Path], words: Words) -> _Texts:

@@ -11,7 +11,6 @@ from torch import Tensor
 from nnzoo.data import Dataset, Split
 from nnzoo.data.vocabulary import UNKNOWN, Vocabulary
 from nnzoo.doctor.finding import MAX_NAMED, Finding
-from nnzoo.experiment.prepare import Experiment
 
 SPOILING_SHARE = 0.05
 """Of a measured split: so many samples that are in train too make its metrics too good."""
@@ -23,13 +22,12 @@ Place = tuple[str, int]
 """A split and a position in it."""
 
 
-def findings(experiment: Experiment) -> Iterator[Finding]:
+def findings(dataset: Dataset) -> Iterator[Finding]:
     """What is wrong with equal samples."""
-    dataset = experiment.dataset
     groups = equal_inputs(dataset)
     for split in ("test", "val"):
         if split in dataset.splits:
-            yield from _across(groups, split, experiment)
+            yield from _across(groups, split, dataset)
     inside = [group for group in groups if sum(name == "train" for name, _ in group) > 1]
     count = sum(sum(name == "train" for name, _ in group) - 1 for group in inside)
     if count:
@@ -51,9 +49,8 @@ def findings(experiment: Experiment) -> Iterator[Finding]:
         )
 
 
-def _across(groups: list[list[Place]], split: str, experiment: Experiment) -> Iterator[Finding]:
+def _across(groups: list[list[Place]], split: str, dataset: Dataset) -> Iterator[Finding]:
     """Samples of a split that train has, with the same target: what is known of another one helps nobody."""
-    dataset = experiment.dataset
     shared = []
     for group in groups:
         if {"train", split} <= {name for name, _ in group}:
@@ -64,14 +61,11 @@ def _across(groups: list[list[Place]], split: str, experiment: Experiment) -> It
     if not count:
         return
     total = len(dataset.splits[split])
-    fix = "`data: {split: {deduplicate: true}}` drops them from train."
-    if experiment.config.data.split.deduplicate:
-        fix = "Take them out of one of the two."
     yield Finding(
         "spoils" if count >= SPOILING_SHARE * total else "warning",
         "duplicates",
         f"{count} of {total} {split} samples are in train too, so what is measured on them is not about new data. "
-        f"{fix}",
+        "`data: {split: {deduplicate: true}}` drops them from train.",
         _name_groups(shared, dataset),
     )
 

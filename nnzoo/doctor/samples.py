@@ -76,7 +76,7 @@ def _class_counts(dataset: Dataset, split: Split) -> list[int]:
 def findings(experiment: Experiment) -> Iterator[Finding]:
     """What is wrong with the data, or may be."""
     dataset = experiment.dataset
-    yield from duplicates.findings(experiment)
+    yield from duplicates.findings(dataset)
     yield from _balance(experiment)
     yield from _scales(experiment)
     if isinstance(experiment.config.data, Files):  # bundled and made data has no such columns
