@@ -106,6 +106,8 @@ class Checkout:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,  # what kills its process group must not reach pytest
+            # Where pytest runs in the background SIGINT is ignored, and no shell below it could change that.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
     def run(
