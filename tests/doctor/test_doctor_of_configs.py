@@ -263,6 +263,7 @@ def deep(activation: str, init: Any, units: int = 20, depth: int = 20) -> dict[s
     ("words", "topic"),
     [
         (deep("sigmoid", {"name": "normal", "std": 0.01}), "vanishing gradients"),
+        (deep("tanh", {"name": "normal", "std": 0.5}, units=50, depth=50), "exploding gradients"),
         (deep("relu", {"name": "normal", "std": 1.0}), "initialisation"),
         (deep("relu", "zeros", depth=2), "symmetry"),
         (deep("relu", {"name": "kaiming_normal", "bias": -50.0}, depth=2), "dead units"),
