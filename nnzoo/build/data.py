@@ -31,6 +31,7 @@ SOURCES: dict[str, Callable[..., Dataset]] = {
 
 DIVIDING_SOURCES: dict[str, Callable[..., Dataset]] = {
     "csv": sources.load_csv,
+    "image_folder": sources.load_image_folder,
     "text": sources.load_text,
     "series": sources.load_series,
     "language": sources.load_language,
@@ -60,8 +61,6 @@ def _divided(config: Config) -> Dataset:
         dataset = sources.load_torchvision_set(
             section.name, class_names=section.class_names, shape=section.shape, **fields
         )
-    elif isinstance(section, data_words.ImageFolder):
-        dataset = sources.load_image_folder(**fields, division=division)
     else:
         dataset = SOURCES[section.name](**fields)
     if len(dataset.train) == 1 and "split" not in section.model_fields_set:

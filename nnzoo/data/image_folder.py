@@ -97,16 +97,7 @@ def load_image_folder(
             f"has one class only (got the folder {classes[0]}; at least two, a folder each).", where=str(given["train"])
         )
     files = {name: _number(images, classes, limit, where=str(given[name])) for name, images in found.items()}
-    notes: tuple[str, ...] = ()
-    if division is not None:
-        if division.deduplicate:
-            distinct = _distinct(files["train"])
-            notes = (dropped_note(len(files["train"].paths) - len(distinct.paths), len(files["train"].paths)),)
-            files["train"] = distinct
-        labels = torch.tensor(files["train"].labels)
-        rows = division.rows(len(labels), classes=labels, class_names=classes, given=files)
-        files |= {name: files["train"].take(part.tolist()) for name, part in rows.items()}
-    files = {name: files[name] for name in ("train", "val", "test") if name in files}
+    files, notes = _divide(files, classes, division or Division(0, 0))
     shape = _choose_shape(files["train"].paths, size, channels)
     kept_in = choose_cache(cache, sum(len(split.paths) for split in files.values()), shape)
     splits, paths = {}, list[str]()
@@ -131,6 +122,22 @@ def load_image_folder(
         reader=ImageReader(),
         divisible=False,
     )
+
+
+def _divide(
+    files: dict[str, _Files], classes: tuple[str, ...], division: Division
+) -> tuple[dict[str, _Files], tuple[str, ...]]:
+    """The files of each split, those that there are not taken out of train; and what is to be told."""
+    train = files["train"]
+    notes: tuple[str, ...] = ()
+    if division.deduplicate:
+        distinct = _distinct(train)
+        notes = (dropped_note(len(train.paths) - len(distinct.paths), len(train.paths)),)
+        train = distinct
+    labels = torch.tensor(train.labels)
+    rows = division.rows(len(labels), classes=labels, class_names=classes, given=files)
+    files = files | {name: train.take(part.tolist()) for name, part in rows.items()}
+    return {name: files[name] for name in ("train", "val", "test") if name in files}, notes
 
 
 def _given_splits(path: Path, others: Mapping[str, str | Path | None]) -> dict[str, Path]:

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, overload
+from typing import Any, Literal, NamedTuple, overload
 
 import numpy as np
 import torch
@@ -75,22 +75,8 @@ def load_text(
     given = {"train": path, "val": val_path, "test": test_path}
     paths = {name: Path(each) for name, each in given.items() if each is not None}
     said = Words(**words)
-    if target is None:
-        files = {name: find_files(each, _CLASS_FILES) for name, each in paths.items()}
-        found = said
-        if said.encoding == "auto":
-            raw = [read_bytes(file) for part in files.values() for file in part]
-            found = said.model_copy(update={"encoding": common_encoding(raw)})
-        parts = {name: _read_class_files(part, found) for name, part in files.items()}
-        chosen: dict[str, Any] = {"encoding": found.encoding}
-    else:
-        known = [column for column in (text, target) if column is not None]
-        tables = {name: open_table([each], said, known, beside_text=target) for name, each in paths.items()}
-        text = _text_column(tables["train"], text, target)
-        parts = {name: _read_table(table, text, target) for name, table in tables.items()}
-        found = words_for_new_files(tables["train"].files[0], said, [text, target])
-        chosen = choices_of(tables.values())
-    parts = {name: part.first(limit, in_turn=target is None) for name, part in parts.items()}
+    found = _find_class_files(paths, said) if target is None else _find_columns(paths, said, text, target)
+    parts = {name: part.first(limit, in_turn=target is None) for name, part in found.parts.items()}
     parts, classes, notes = _divide(parts, division, Vocabulary(tokenizer=tokenizer, lowercase=lowercase, symbols=()))
     targets = {name: _encode_labels(part, classes) for name, part in parts.items()}
     vocabulary = Vocabulary.of(
@@ -111,13 +97,9 @@ def load_text(
         layout="tokens",
         classes=classes,
         num_tokens=len(vocabulary),
-        choices={"text": text, "max_length": num_steps, **chosen},
+        choices={"text": found.text, "max_length": num_steps, **found.choices},
         reader=TextReader(
-            words=said if target is None else found,
-            text=text,
-            target=target,
-            vocabulary=vocabulary,
-            max_length=num_steps,
+            words=found.words, text=found.text, target=target, vocabulary=vocabulary, max_length=num_steps
         ),
         sample_names=places,
         warnings=_told(tokens, num_steps),
@@ -169,7 +151,8 @@ class TextReader(Reader):
 
     def fits(self, schema: Schema) -> bool:
         """Whether its tokens are those of the schema."""
-        return len(self.vocabulary) == schema.num_tokens and (self.max_length,) == schema.input_shape
+        found = (schema.input_shape, schema.num_tokens, schema.layout, schema.per)
+        return found == ((self.max_length,), len(self.vocabulary), "tokens", "sample")
 
     def _unlabelled(self, path: Path, classes: Sequence[str]) -> list[str]:
         """The texts of a file: of its column, or, where it is no table, its lines."""
@@ -249,6 +232,34 @@ class _Places(Sequence[str]):
             return [locate(number) for locate, number in self.places[index]]
         locate, number = self.places[index]
         return locate(number)
+
+
+class _Found(NamedTuple):
+    """The texts of each split, the column that they are in, and how these and new files are written."""
+
+    parts: dict[str, _Texts]
+    text: str | None
+    choices: dict[str, Any]
+    words: Words
+
+
+def _find_class_files(paths: dict[str, Path], said: Words) -> _Found:
+    files = {name: find_files(each, _CLASS_FILES) for name, each in paths.items()}
+    encoding = said.encoding
+    if encoding == "auto":
+        encoding = common_encoding([read_bytes(file) for part in files.values() for file in part])
+    known = said.model_copy(update={"encoding": encoding})
+    parts = {name: _read_class_files(part, known) for name, part in files.items()}
+    return _Found(parts, None, {"encoding": encoding}, said)
+
+
+def _find_columns(paths: dict[str, Path], said: Words, text: str | None, target: str) -> _Found:
+    known = [column for column in (text, target) if column is not None]
+    tables = {name: open_table([each], said, known, beside_text=target) for name, each in paths.items()}
+    text = _text_column(tables["train"], text, target)
+    parts = {name: _read_table(table, text, target) for name, table in tables.items()}
+    words = words_for_new_files(tables["train"].files[0], said, [text, target])
+    return _Found(parts, text, choices_of(tables.values()), words)
 
 
 def _read_class_files(files: Sequence[Path], words: Words) -> _Texts:

@@ -111,11 +111,10 @@ class _Several(Training):
         )
 
     def _save(self, recorder: Recorder, state: dict[str, Any]) -> None:
-        """last.pt gives the best weights so far and their history to readers, and all of `state` to whoever goes on."""
+        """last.pt gives the best weights so far to readers, and all of `state` to whoever goes on."""
         kept = self.kept()
         content = {
             "model": kept.best or dict(kept.model.state_dict()),
-            "history": kept.history.state_dict(),
             "num_threads": torch.get_num_threads(),
             "restarts": state,
         }

@@ -180,50 +180,67 @@ def open_file(
     Raises:
         DataError: There is no such file, it is empty, no text, or of another encoding.
     """
-    where, said = name_of(path), words.delimiter
-    encoding, raw = words.encoding, None
+    said = words.delimiter
     is_foreign = said != "auto" and (
         not quotes or len(said) > 1 or not said.isascii() or (beside_text is not None and said not in DELIMITERS)
     )
-    if data is None and path != STDIN and encoding in ("auto", "utf-8") and _is_utf8(path) and not is_foreign:
-        encoding = "utf-8"
-        with path.open("rb") as file:
-            start = file.read(_SAMPLE_BYTES)
-            start += b"" if b"\n" in start or b"\r" in start else file.readline()
-        head, is_whole = (
-            start.decode("utf-8", errors="ignore"),
-            path.stat().st_size <= len(start),
-        )  # may cut a character
+    if data is None and path != STDIN and words.encoding in ("auto", "utf-8") and not is_foreign and _is_utf8(path):
+        encoding, raw = "utf-8", None
+        sample = _start_of(path)
     else:
         data = read_bytes(path) if data is None else data
-        encoding = find_encoding(data) if encoding == "auto" else encoding
-        text = decode(data, encoding, where=where).removeprefix("\ufeff")
+        encoding = find_encoding(data) if words.encoding == "auto" else words.encoding
+        text = decode(data, encoding, where=name_of(path)).removeprefix("\ufeff")
         if is_foreign:
             text = _written_anew(text, said, _num_cuts(text, words, known, beside_text))
-        first_end = re.search(r"[\r\n]", text)
-        head = text[: max(_SAMPLE_BYTES, first_end.end() if first_end else len(text))]
-        is_whole, raw = len(text) == len(head), text.encode()
-    if "\0" in head:
-        raise DataError("is no text, or of an encoding such as utf-16, which `encoding` has to say.", where=where)
-    sample = head.removeprefix("\ufeff")
-    if not is_whole:
-        sample = sample[: max(sample.rfind("\n"), sample.rfind("\r")) + 1] or sample
+        sample, raw = _whole_lines(text), text.encode()
+    if "\0" in sample:
+        problem = "is no text, or of an encoding such as utf-16, which `encoding` has to say."
+        raise DataError(problem, where=name_of(path))
     readable = words.model_copy(update={"delimiter": ","}) if is_foreign else words
-    dialect = find_dialect(sample, readable, known, shorter, where=where)
+    dialect = find_dialect(sample, readable, known, shorter, where=name_of(path))
     found = File(path, dialect, encoding, raw, dialect.delimiter)
-    after_delimiter = rf'(?<={re.escape(dialect.delimiter)})[ \t]+(?=")'
     if is_foreign:
         found.dialect = dialect._replace(delimiter=said)
     elif dialect.delimiter == "\t" and not _quotes_close(found):
         tabs = words.model_copy(update={"delimiter": "\t", "encoding": encoding})
         return open_file(path, tabs, known, shorter, beside_text=beside_text, data=data, quotes=False)
-    elif words.strip and re.search(after_delimiter, sample):
-        # To pyarrow a quote after a blank is a character like others. What is quoted stays as it is.
-        text = decode(raw or read_bytes(path), "utf-8-sig", where=where)
-        found.raw = re.sub(rf'("(?:[^"]|"")*")|{after_delimiter}', r"\1", text).encode()
+    elif words.strip:
+        found.raw = _without_blanks_before_quotes(found, sample)
     if beside_text is not None:
         found.check_quotes()
     return found
+
+
+def _start_of(path: Path) -> str:
+    """The first lines of a UTF-8 file, whole, one at least."""
+    with path.open("rb") as file:
+        start = file.read(_SAMPLE_BYTES)
+        start += b"" if b"\n" in start or b"\r" in start else file.readline()
+        is_whole = not file.read(1)
+    # The last character may be cut.
+    text = start.decode("utf-8", errors="ignore").removeprefix("\ufeff")
+    return text if is_whole else _up_to_line_end(text)
+
+
+def _whole_lines(text: str) -> str:
+    """The first lines of a text, whole, one at least."""
+    first_end = re.search(r"[\r\n]", text)
+    head = text[: max(_SAMPLE_BYTES, first_end.end() if first_end else len(text))]
+    return text if len(head) == len(text) else _up_to_line_end(head)
+
+
+def _up_to_line_end(text: str) -> str:
+    return text[: max(text.rfind("\n"), text.rfind("\r")) + 1] or text
+
+
+def _without_blanks_before_quotes(file: File, sample: str) -> bytes | None:
+    """To pyarrow a quote after a blank is a character like others. What is quoted stays as it is."""
+    blanks = rf'(?<={re.escape(file.dialect.delimiter)})[ \t]+(?=")'
+    if not re.search(blanks, sample):
+        return file.raw
+    text = decode(file.raw or read_bytes(file.path), "utf-8-sig", where=file.where)
+    return re.sub(rf'("(?:[^"]|"")*")|{blanks}', r"\1", text).encode()
 
 
 def _written_anew(text: str, delimiter: str, num_cuts: int = -1) -> str:
