@@ -7,7 +7,7 @@ import json
 import signal
 import statistics
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -273,26 +273,6 @@ def test_no_restarts_leave_no_trace() -> None:
     run = train({"train.restarts": 1})
     assert "restarts" not in run.result
     assert not Path("runs/x/restarts.csv").exists()
-
-
-@pytest.fixture
-def at_step(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
-    """Has something done after a number of steps of all runs to come."""
-    plain = Progress.step
-
-    def arrange(number: int, action: Callable[[], Any]) -> None:
-        count = 0
-
-        def step(self: Progress) -> None:
-            nonlocal count
-            plain(self)
-            count += 1
-            if count == number:
-                action()
-
-        monkeypatch.setattr(Progress, "step", step)
-
-    return arrange  # type: ignore[return-value]
 
 
 def same(first: Path, second: Path) -> None:

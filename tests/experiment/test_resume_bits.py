@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,6 @@ from nnzoo.errors import CheckpointError, DataError, InterruptedRunError, UsageE
 from nnzoo.experiment import Run
 from nnzoo.run.checkpoint import load_checkpoint
 from nnzoo.training import loop
-from nnzoo.training.progress import Progress
 
 BASE: dict[str, Any] = {
     "name": "x",
@@ -64,26 +63,6 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     # Otherwise no run here would live long enough for a checkpoint between its first and its last.
     monkeypatch.setattr(loop, "MIN_SECONDS_BETWEEN_CHECKPOINTS", 0.0)
-
-
-@pytest.fixture
-def at_step(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
-    """Has something done after a number of steps of all runs to come."""
-    plain = Progress.step
-
-    def arrange(number: int, action: Callable[[], Any]) -> None:
-        count = 0
-
-        def step(self: Progress) -> None:
-            nonlocal count
-            plain(self)
-            count += 1
-            if count == number:
-                action()
-
-        monkeypatch.setattr(Progress, "step", step)
-
-    return arrange  # type: ignore[return-value]
 
 
 def train(runs_dir: str, overrides: dict[str, Any] | None = None, **options: Any) -> Run:
