@@ -8,10 +8,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from nnzoo.config import data, loss, model, optimizer, scheduler
+from nnzoo.config import loss, model, optimizer, scheduler
 from nnzoo.config.augment_rules import augment_rules
 from nnzoo.config.base import LARGEST
 from nnzoo.config.choices import num_outputs, resolved_loss
+from nnzoo.config.data_rules import data_rules
 from nnzoo.config.document import Path, Problem
 from nnzoo.config.experiment import Config
 from nnzoo.config.facts import Facts
@@ -25,7 +26,7 @@ _PROBABILITIES = ("softmax", "log_softmax", "sigmoid")
 def check(config: Config, facts: Facts) -> list[Problem]:
     """All problems of a config, each with the path of the key to change."""
     rules = (
-        _data,
+        data_rules,
         _preprocess,
         augment_rules,
         model_rules,
@@ -39,77 +40,6 @@ def check(config: Config, facts: Facts) -> list[Problem]:
         _scheduler,
     )
     return [problem for rule in rules for problem in rule(config, facts)]
-
-
-def _data(config: Config, facts: Facts) -> Iterator[Problem]:
-    source = config.data
-    if source.split.val + source.split.test >= 1:
-        yield ("data", "split"), f"val {source.split.val} and test {source.split.test} leave nothing to train on."
-    if source.split.group is not None and not source.has_columns:
-        yield ("data", "split", "group"), f"{source.name} has no columns to group by. Leave it out."
-    if isinstance(source, data.Delimited):
-        yield from _twice(source)
-    if isinstance(source, data.Csv):
-        yield from _columns(source)
-    if isinstance(source, data.Text) and source.target is None and (source.text is not None or source.names):
-        key = "text" if source.text is not None else "names"
-        yield ("data", key), "it is of columns, and without `target` every line is a text. Give the column `target`."
-    if isinstance(source, data.Language) and source.split.deduplicate and not source.by_line:
-        yield ("data", "split", "deduplicate"), "a text that is read as one has no equal lines. Set `by_line: true`."
-    if isinstance(source, data.Series):
-        yield from _series(config, source)
-    if isinstance(source, data.Gate) and source.samples is None:
-        if source.noise:
-            yield ("data", "noise"), "the four rows are exact. Give `samples` to draw noisy copies of them."
-        # A config that was written out whole holds the default shares.
-        if source.split not in (data.Split(), data.Split(val=0, test=0)):
-            yield ("data", "split"), "the four rows are not divided. Give `samples`, or leave `split` out."
-    if isinstance(source, data.ImageFolder) and isinstance(source.size, tuple) and len(source.size) != 2:
-        yield ("data", "size"), f"expected a number, or [height, width], got {len(source.size)} numbers."
-    if isinstance(source, data.Random):
-        if source.classes and source.targets:
-            yield ("data", "targets"), "a sample has either classes or regression targets. Give one of the two."
-        if facts.layout is None:
-            yield ("data", "shape"), f"expected one to three sizes: [F], [T, F] or [C, H, W], got {len(source.shape)}."
-
-
-def _twice(source: data.Delimited) -> Iterator[Problem]:
-    for key in ("names", "target", "features", "categorical"):
-        columns = getattr(source, key, None)
-        if isinstance(columns, tuple) and len(set(columns)) < len(columns):
-            yield ("data", key), f"'{next(each for each in columns if columns.count(each) > 1)}' stands here twice."
-
-
-def _columns(source: data.Csv) -> Iterator[Problem]:
-    """Columns of a table that are given two parts to play."""
-    if len(source.target) > 1 and source.task == "classification":
-        yield ("data", "target"), "classes are in one column. For labels in several, `task: multilabel`."
-    parts = {
-        "target": source.target,
-        "sequence_id": (source.sequence_id,),
-        "ignore": source.ignore,
-        "features": source.features or (),
-    }
-    used: dict[str, str] = {}
-    for key, columns in parts.items():
-        for name in columns:
-            if name is not None and used.setdefault(name, key) != key:
-                yield ("data", key), f"'{name}' is given as {used[name]} too. It can be one of them."
-    for name in source.categorical:
-        if used.get(name) in ("ignore", "target"):
-            yield ("data", "categorical"), f"'{name}' is given as {used[name]} too. It can be one of them."
-
-
-def _series(config: Config, source: data.Series) -> Iterator[Problem]:
-    if source.split.deduplicate:
-        yield ("data", "split", "deduplicate"), "rows of a series may be alike: each has its time. Leave it out."
-    if source.difference is True and source.target_features is None:
-        yield ("data", "difference"), "the last value of a target is known where it is among `features`. Add it there."
-    if source.difference is True and (config.preprocess.pca or config.preprocess.zca):
-        yield ("data", "difference"), "pca and zca mix the columns, and none is the target any more. Use false or auto."
-    for column in source.categorical:
-        if column in (*source.target, *(source.features or ())):
-            yield ("data", "categorical"), f"'{column}' is given as a column of numbers too. It can be one of them."
 
 
 def _preprocess(config: Config, facts: Facts) -> Iterator[Problem]:

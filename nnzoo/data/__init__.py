@@ -21,8 +21,7 @@ from nnzoo.data.arrays import ArraysReader, load_arrays
 from nnzoo.data.baseline import baseline
 from nnzoo.data.bundled import load_breast_cancer, load_diabetes, load_digits, load_iris, load_wine
 from nnzoo.data.dataset import Dataset, Split
-from nnzoo.data.image_folder import load_image_folder
-from nnzoo.data.image_reader import ImageReader
+from nnzoo.data.images import ImageReader, load_image_folder, load_torchvision_set
 from nnzoo.data.language import LanguageReader, load_language
 from nnzoo.data.preprocess import Normalize, Preprocess
 from nnzoo.data.reader import Layout, Reader, Samples, Schema, Task
@@ -30,7 +29,6 @@ from nnzoo.data.series import SeriesReader, load_series
 from nnzoo.data.split import Division, divide, drop_repeats, missing_classes
 from nnzoo.data.tables import CsvReader, load_csv
 from nnzoo.data.text import TextReader, load_text
-from nnzoo.data.torchvision_sets import load_torchvision_set
 from nnzoo.data.toy import (
     GATES,
     load_adding,

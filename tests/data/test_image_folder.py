@@ -13,8 +13,9 @@ import pytest
 import torch
 from PIL import Image
 
-from nnzoo.data import Dataset, Division, image_cache, images, load_image_folder
-from nnzoo.data.images import decode
+from nnzoo.data import Dataset, Division, load_image_folder
+from nnzoo.data.images import cache as image_cache
+from nnzoo.data.images.decode import decode
 from nnzoo.errors import DataError, RunError
 
 RNG = np.random.default_rng(0)
@@ -312,7 +313,7 @@ def test_decompression_bombs_are_refused(tmp_path: Path, monkeypatch: pytest.Mon
     with pytest.raises(DataError, match=r"a/bomb\.png: it has too many pixels"):
         load_image_folder(path=tmp_path, strict=True)
     (tmp_path / "a/bomb.png").unlink()
-    monkeypatch.setattr(images, "MAX_PIXELS", 63)
+    monkeypatch.setattr("nnzoo.data.images.decode.MAX_PIXELS", 63)
     with pytest.raises(DataError, match=r"a/00\.png: it has 8 x 8 pixels, which are too many"):
         load_image_folder(path=tmp_path, size=8, channels=3, strict=True)
 

@@ -17,7 +17,7 @@ import nnzoo
 from nnzoo.cli.app import run as cli
 from nnzoo.config.data.delimited import MISSING
 from nnzoo.data import Dataset, Division, load_series
-from nnzoo.data.stamps import BadStampError, parse_stamps
+from nnzoo.data.series.stamps import BadStampError, parse_stamps
 
 TREND = {"name": "series", "path": "t.csv", "time": "day", "target": "y", "window": 4, "horizon": 2}
 

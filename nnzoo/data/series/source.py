@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 
 from nnzoo.data.dataset import Dataset, Split
 from nnzoo.data.reader import Reader, Samples, Schema
+from nnzoo.data.series.timeline import Timeline, last_known
 from nnzoo.data.split import Division
 from nnzoo.data.tables.columns import read_numbers
 from nnzoo.data.tables.dialect import Words
 from nnzoo.data.tables.file import words_for_new_files
 from nnzoo.data.tables.table import Table, choices_of, open_table
-from nnzoo.data.timeline import Timeline, last_known
 from nnzoo.errors import DataError
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from nnzoo.data.stamps import BadStampError, Stamps, parse_stamps
+from nnzoo.data.series.stamps import BadStampError, Stamps, parse_stamps
 from nnzoo.data.tables.table import Table
 from nnzoo.errors import DataError
 

@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nnzoo.data.images import Channels, decode, each_in_parallel
+from nnzoo.data.images.decode import Channels, decode, each_in_parallel
 from nnzoo.errors import RunError
 
 Cache = Literal["memory", "disk"]

@@ -1,0 +1,178 @@
+"""Texts as they stand in files: of columns or one file a class, with their labels and their places."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, overload
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nnzoo.data.files import STDIN, common_encoding, decode, find_files, lines_of, name_of, read_bytes
+from nnzoo.data.tables.dialect import Words
+from nnzoo.data.tables.file import words_for_new_files
+from nnzoo.data.tables.table import Table, choices_of, open_table
+from nnzoo.data.tables.targets import check_present
+from nnzoo.data.vocabulary import UNKNOWN, Vocabulary, pad
+from nnzoo.errors import DataError
+
+CLASS_FILES = (".txt",)
+"""What files of one class each end in."""
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Texts as in their files, with their labels and their numbers in all files, and what tells their places."""
+
+    texts: list[str]
+    labels: list[str]
+    numbers: Sequence[int]
+    locate: Callable[[int], str]
+
+    def take(self, rows: Sequence[int]) -> Texts:
+        texts, labels, numbers = self.texts, self.labels, self.numbers
+        own = [numbers[row] for row in rows]
+        return Texts([texts[row] for row in rows], [labels[row] for row in rows], own, self.locate)
+
+    def first(self, limit: int | None, *, in_turn: bool) -> Texts:
+        """This many samples; in turn: the first of each class, then the second of each, so that none is left out."""
+        rows = range(len(self.texts))
+        if limit is None or not in_turn:
+            return self.take(rows[:limit])
+        seen: Counter[str] = Counter()
+        turns = []
+        for label in self.labels:
+            turns.append(seen[label])
+            seen[label] += 1
+        return self.take(sorted(sorted(rows, key=turns.__getitem__)[:limit]))
+
+    def distinct(self, cutter: Vocabulary) -> Texts:
+        """Without texts of the same symbols and the same label as an earlier one."""
+        first: dict[tuple[str, ...], int] = {}
+        for row, (text, label) in enumerate(zip(self.texts, self.labels, strict=True)):
+            first.setdefault((label, *cutter.cut(text)), row)
+        return self.take(list(first.values()))
+
+
+class Places(Sequence[str]):
+    """The file and line of each text, part after part; found when asked for, which may take reading the file again."""
+
+    def __init__(self, parts: Sequence[Texts]) -> None:
+        self.places = [(part.locate, number) for part in parts for number in part.numbers]
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[str]: ...
+    def __getitem__(self, index: int | slice) -> str | list[str]:
+        if isinstance(index, slice):
+            return [locate(number) for locate, number in self.places[index]]
+        locate, number = self.places[index]
+        return locate(number)
+
+
+class Found(NamedTuple):
+    """The texts of each split, the column that they are in, and how these and new files are written."""
+
+    parts: dict[str, Texts]
+    text: str | None
+    choices: dict[str, Any]
+    words: Words
+
+
+def find_class_files(paths: dict[str, Path], said: Words) -> Found:
+    """The texts of files of one class each; new files may be of another encoding, unless one was said."""
+    files = {name: find_files(each, CLASS_FILES) for name, each in paths.items()}
+    encoding = said.encoding
+    if encoding == "auto":
+        encoding = common_encoding([read_bytes(file) for part in files.values() for file in part])
+    known = said.model_copy(update={"encoding": encoding})
+    parts = {name: read_class_files(part, known) for name, part in files.items()}
+    return Found(parts, None, {"encoding": encoding}, said)
+
+
+def find_columns(paths: dict[str, Path], said: Words, text: str | None, target: str) -> Found:
+    """The texts of a column, and the classes of the column `target`."""
+    known = [column for column in (text, target) if column is not None]
+    tables = {name: open_table([each], said, known, beside_text=target) for name, each in paths.items()}
+    text = _text_column(tables["train"], text, target)
+    parts = {name: read_table(table, text, target) for name, table in tables.items()}
+    words = words_for_new_files(tables["train"].files[0], said, [text, target])
+    return Found(parts, text, choices_of(tables.values()), words)
+
+
+def read_class_files(files: Sequence[Path], words: Words) -> Texts:
+    """One text a line, of the class that the file is named after; blank lines are none."""
+    if STDIN in files:
+        raise DataError("a class is the name of a file. Name the files.", where=name_of(STDIN))
+    texts: list[str] = []
+    labels: list[str] = []
+    places: list[str] = []
+    for path in files:
+        lines = lines_of(decode(read_bytes(path), words.encoding, where=str(path)))
+        kept = [(line.strip(), number) for number, line in enumerate(lines, start=1) if line.strip()]
+        if not kept:
+            raise DataError("is empty: there is no text of this class.", where=str(path))
+        texts.extend(line for line, _ in kept)
+        labels.extend([path.stem] * len(kept))
+        places.extend(f"{path}: line {number}" for _, number in kept)
+    return Texts(texts, labels, range(len(texts)), places.__getitem__)
+
+
+def read_table(table: Table, text: str, target: str) -> Texts:
+    """The texts of a table; a row without a class is an error."""
+    table.require([text, target])
+    texts, labels = table.cells(text).texts, table.cells(target)
+    check_present([labels], np.arange(len(texts)))
+    return Texts(texts, labels.texts, range(len(texts)), table.locate)
+
+
+def _text_column(table: Table, text: str | None, target: str) -> str:
+    """The column of the text, as said, or the only one beside the target."""
+    table.require([target] if text is None else [text, target])
+    others = [name for name in table.names if name != target]
+    if text == target:
+        raise DataError(f"column '{target}' can't be both text and target.", where=table.where)
+    if text is not None:
+        return text
+    if len(others) != 1:
+        listed = ", ".join(others) or "none"
+        raise DataError(
+            f"one column beside the target would be the text (got {listed}). Name it with `text`.", where=table.where
+        )
+    return others[0]
+
+
+def find_classes(labels: Sequence[str]) -> tuple[str, ...]:
+    """The distinct labels, sorted, whole numbers as numbers."""
+    distinct = set(labels)
+    if all(label.lstrip("-").isdecimal() for label in distinct):
+        return tuple(sorted(distinct, key=lambda label: (int(label), label)))
+    return tuple(sorted(distinct))
+
+
+def encode_labels(part: Texts, classes: Sequence[str]) -> Tensor:
+    """(N,) class indices."""
+    index_of = {name: index for index, name in enumerate(classes)}
+    indices = [index_of.get(label, -1) for label in part.labels]
+    if -1 in indices:
+        row = indices.index(-1)
+        listed = ", ".join(map(repr, classes[:10])) + (f", ... ({len(classes)} in all)" if len(classes) > 10 else "")
+        raise DataError(
+            f"the label '{part.labels[row]}' is no class of the training samples (there is: {listed}).",
+            where=part.locate(part.numbers[row]),
+        )
+    return torch.tensor(indices)
+
+
+def padded(tokens: Sequence[list[int]], num_steps: int, targets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Tokens (N, T), targets, lengths (N,); a text without a symbol is one unknown symbol."""
+    inputs, lengths = pad([each or [UNKNOWN] for each in tokens], num_steps)
+    return inputs, targets, lengths
