@@ -30,7 +30,7 @@ from typing import Any
 import torch
 
 from nnzoo.cli.app import run as command
-from nnzoo.training import loop
+from nnzoo.training import checkpoints
 from nnzoo.training.progress import Progress
 
 TRAIN = {
@@ -132,7 +132,7 @@ class Points:
         for name in ("fsync", "replace", "link"):
             self.around(os, name)
         # Otherwise no run here would live long enough for a checkpoint between its first and its last.
-        loop.MIN_SECONDS_BETWEEN_CHECKPOINTS = 0.0
+        checkpoints.MIN_SECONDS_BETWEEN_CHECKPOINTS = 0.0
 
 
 def train(config: Path, runs: Path, kind: str = "", number: int = 0) -> Counter[str] | None:

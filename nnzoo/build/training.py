@@ -16,7 +16,6 @@ from nnzoo.config.choices import has_momentum
 from nnzoo.data import Dataset, Preprocess
 from nnzoo.errors import UsageError
 from nnzoo.training.decoding import Decoder
-from nnzoo.training.loop import Settings
 from nnzoo.training.losses import (
     BCELoss,
     CrossEntropyLoss,
@@ -29,6 +28,7 @@ from nnzoo.training.losses import (
 )
 from nnzoo.training.optimizers import build_optimizer as optimizer_of
 from nnzoo.training.schedules import Schedule
+from nnzoo.training.settings import Settings
 
 
 def build_loss(config: Config, dataset: Dataset) -> nn.Module:

@@ -25,8 +25,8 @@ from nnzoo.models.parameters import has_batch_norm
 from nnzoo.run.log import log
 from nnzoo.training.batches import arguments_of, boundaries
 from nnzoo.training.decoding import Decoder
-from nnzoo.training.loop import Settings
 from nnzoo.training.losses import reads_indices
+from nnzoo.training.settings import Settings
 
 
 @dataclass(frozen=True)

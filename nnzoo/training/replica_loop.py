@@ -15,14 +15,17 @@ from nnzoo.errors import DivergedError
 from nnzoo.models import set_train_mode
 from nnzoo.models.parameters import has_batch_norm
 from nnzoo.training.batches import boundaries, epoch_order, eval_batch_size, finish, for_model
+from nnzoo.training.checkpoints import CheckpointTimer
 from nnzoo.training.decoding import Decoder
 from nnzoo.training.evaluate import LossSum
 from nnzoo.training.finite import REMEDY
-from nnzoo.training.loop import CheckpointTimer, Settings, out_of_time, shrink
+from nnzoo.training.loop import out_of_time
 from nnzoo.training.metrics import ReplicaSums, precise
 from nnzoo.training.progress import Progress
 from nnzoo.training.replicas import Replicas, ReplicaState, losses_of
+from nnzoo.training.settings import Settings
 from nnzoo.training.signals import StopRequest
+from nnzoo.training.step import shrink
 
 
 def fit_replicas(

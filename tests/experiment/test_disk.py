@@ -15,7 +15,7 @@ import pytest
 from nnzoo.cli.app import run as nnzoo
 from nnzoo.run.artifact import load_artifact
 from nnzoo.run.checkpoint import load_checkpoint
-from nnzoo.training import loop
+from nnzoo.training import checkpoints
 from nnzoo.training.progress import Progress
 
 CONFIG = """
@@ -29,7 +29,7 @@ train: {epochs: 3, batch_size: 16}
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(loop, "MIN_SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+    monkeypatch.setattr(checkpoints, "MIN_SECONDS_BETWEEN_CHECKPOINTS", 0.0)
     Path("c.yaml").write_text(CONFIG)
 
 

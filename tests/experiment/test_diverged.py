@@ -16,6 +16,7 @@ from nnzoo.errors import DivergedError
 from nnzoo.experiment import train
 from nnzoo.run.checkpoint import load_checkpoint
 from nnzoo.training import loop
+from nnzoo.training import step as training_step
 from nnzoo.training.progress import Progress
 
 CONFIG = """
@@ -34,7 +35,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def nan_in_epoch(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    plain: Callable[..., Any] = loop.train_step
+    plain: Callable[..., Any] = training_step.train_step
 
     def step(state: Any, *arguments: Any) -> None:
         if state.epoch + 1 == number and state.batch == 7:
@@ -78,7 +79,7 @@ def test_a_learning_rate_far_too_large(capsys: pytest.CaptureFixture[str]) -> No
 def test_the_step_the_norm_and_the_layer_are_named(
     spoiled: str, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    plain: Callable[..., Any] = loop.train_step
+    plain: Callable[..., Any] = training_step.train_step
 
     def step(state: Any, batches: Any, *arguments: Any) -> None:
         if state.epoch == 2 and state.batch == 7:

@@ -246,19 +246,19 @@ def test_resuming_inside_an_epoch_ends_with_the_same_weights(at: int, monkeypatc
     train = {"epochs": 3, "batch_size": 4, "device": "cpu", "checkpoint": every}
     config = words(augment=[*AUGMENT, "cutmix", "erasing"], train=train)
     nnzoo.train(config, name="whole", quiet=True)
-    from nnzoo.training import loop
+    from nnzoo.training import checkpoints, loop, step
 
-    step = loop.train_step
+    plain = step.train_step
     taken: list[int] = []
 
     def killed(*arguments: Any) -> None:
         if len(taken) == at:
             raise KeyboardInterrupt
         taken.append(1)
-        step(*arguments)
+        plain(*arguments)
 
     with monkeypatch.context() as patched:
-        patched.setattr(loop, "MIN_SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+        patched.setattr(checkpoints, "MIN_SECONDS_BETWEEN_CHECKPOINTS", 0.0)
         patched.setattr(loop, "train_step", killed)
         with pytest.raises(KeyboardInterrupt):
             nnzoo.train(config, name="cut", quiet=True)

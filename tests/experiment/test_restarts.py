@@ -24,7 +24,7 @@ from nnzoo.experiment import Run
 from nnzoo.experiment.prepare import Experiment, prepare
 from nnzoo.experiment.restarts import Batched, choose_training
 from nnzoo.experiment.train import build_state, start_again
-from nnzoo.training import loop
+from nnzoo.training import checkpoints, loop
 from nnzoo.training.progress import Progress
 from nnzoo.training.replica_loop import fit_replicas
 from nnzoo.training.replicas import ReplicaState
@@ -318,7 +318,7 @@ def test_killed_or_interrupted_and_resumed_is_as_if_nothing_had_been(
     case: str, every: dict[str, Any], at_step: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Otherwise no run here would live long enough for a checkpoint between its first and its last.
-    monkeypatch.setattr(loop, "MIN_SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+    monkeypatch.setattr(checkpoints, "MIN_SECONDS_BETWEEN_CHECKPOINTS", 0.0)
     words = KEPT[case] | {"train.checkpoint": every}
     train(words, runs_dir="whole")
     for step in (1, 6, 3):

@@ -17,7 +17,7 @@ from nnzoo.cli.app import run as command
 from nnzoo.errors import CheckpointError, DataError, InterruptedRunError, UsageError
 from nnzoo.experiment import Run
 from nnzoo.run.checkpoint import load_checkpoint
-from nnzoo.training import loop
+from nnzoo.training import checkpoints
 
 BASE: dict[str, Any] = {
     "name": "x",
@@ -62,7 +62,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     # Otherwise no run here would live long enough for a checkpoint between its first and its last.
-    monkeypatch.setattr(loop, "MIN_SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+    monkeypatch.setattr(checkpoints, "MIN_SECONDS_BETWEEN_CHECKPOINTS", 0.0)
 
 
 def train(runs_dir: str, overrides: dict[str, Any] | None = None, **options: Any) -> Run:

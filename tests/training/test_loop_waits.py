@@ -9,7 +9,8 @@ from nnzoo.config import load_config
 from nnzoo.experiment.prepare import prepare
 from nnzoo.experiment.train import build_state
 from nnzoo.training import metrics as metrics_module
-from nnzoo.training.loop import CheckpointTimer, end_epoch, train_epoch
+from nnzoo.training.checkpoints import CheckpointTimer
+from nnzoo.training.loop import end_epoch, train_epoch
 from nnzoo.training.progress import Progress
 from nnzoo.training.signals import StopRequest
 from nnzoo.training.state import TrainState

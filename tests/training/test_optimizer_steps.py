@@ -19,10 +19,11 @@ from nnzoo.models import penalised
 from nnzoo.training.decoding import Decoder
 from nnzoo.training.early_stopping import EarlyStopping
 from nnzoo.training.evaluate import LossSum
-from nnzoo.training.loop import Settings, train_step
 from nnzoo.training.losses import CrossEntropyLoss
 from nnzoo.training.metrics import MetricSums
+from nnzoo.training.settings import Settings
 from nnzoo.training.state import TrainState
+from nnzoo.training.step import train_step
 
 Step = Callable[[Tensor, list[Tensor]], Tensor]
 """The weights at the start and the gradients of all steps so far -> the weights after the last one."""
