@@ -19,6 +19,7 @@ from nnzoo.build.training import (
     build_settings,
     choose_device,
     output_scale,
+    place,
 )
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "facts_of",
     "network_shape",
     "output_scale",
+    "place",
     "plan_model",
     "prepare_model",
 ]

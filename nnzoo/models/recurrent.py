@@ -157,9 +157,11 @@ class RecurrentNet(nn.Module):
         if self.pooling == "none":
             return states
         if self.pooling == "last":
-            forward, *backward = states.chunk(1 + self.bidirectional, dim=2)
+            if not self.bidirectional:
+                return states[:, -1] if lengths is None else _last(states, lengths)
+            forward, backward = states.chunk(2, dim=2)
             last = forward[:, -1] if lengths is None else _last(forward, lengths)
-            return torch.cat([last, *(states[:, 0] for states in backward)], dim=1)
+            return torch.cat([last, backward[:, 0]], dim=1)
         if lengths is None:
             return states.mean(1) if self.pooling == "mean" else states.amax(1)
         past = _past(states, lengths).unsqueeze(2)

@@ -50,16 +50,17 @@ def build_optimizer(name: str, parameters: Iterable[nn.Parameter], **fields: Any
     kinds = ("cpu",) if name == "adagrad" else ("cpu", "cuda")
     if row.fused and all(p.device.type in kinds and p.is_floating_point() for p in trained):
         fields["fused"] = True
-    return _unhooked(row.build)(trained, **fields)
+    return _unhooked(name)(trained, **fields)
 
 
 @functools.cache
-def _unhooked(kind: type[torch.optim.Optimizer]) -> type[torch.optim.Optimizer]:
+def _unhooked(name: str) -> type[torch.optim.Optimizer]:
     """The class with the step that it was written with.
 
     When the first optimizer is made, torch puts a profiler's range and its hooks around the step of its class. Here
     nobody sets hooks, and the range costs a small network 15 % of its time.
     """
+    kind = OPTIMIZERS[name].build
     step: Callable[..., Any] = kind.step
     if getattr(step, "hooked", False):  # one was made before
         step = step.__wrapped__  # type: ignore[attr-defined]

@@ -108,6 +108,7 @@ class TrainState:
             self.keep_best()
         load_weights(self.model, state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
+        lay_out_moments(self.optimizer)
         self.schedule.load_state_dict(state["schedule"])
         self.early_stopping.load_state_dict(state["early_stopping"])
         self.history = History.from_state(state["history"])
@@ -116,6 +117,17 @@ class TrainState:
         self.train_metrics.load_state_dict(state["train_metrics"], device)
         self.lr, self.seconds, self.epoch_seconds = state["lr"], state["seconds"], state["epoch_seconds"]
         set_rng_state(state["rng"])
+
+
+def lay_out_moments(optimizer: torch.optim.Optimizer) -> None:
+    """Gives what an optimizer keeps of each parameter that parameter's own order in memory.
+
+    The fused kernels read both side by side and check nothing; a run that goes on elsewhere may have another order.
+    """
+    for parameter, kept in optimizer.state.items():
+        for name, value in kept.items():
+            if isinstance(value, Tensor) and value.shape == parameter.shape and value.stride() != parameter.stride():
+                kept[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
 def seed_everything(seed: int) -> None:

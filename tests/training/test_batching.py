@@ -90,8 +90,12 @@ def test_batch_norm_never_sees_a_last_batch_of_one(tmp_path: Path) -> None:
 
 def test_evaluation_batches_are_bounded_by_the_size_of_the_inputs() -> None:
     assert eval_batch_size(torch.zeros(10, 4), 32) == 4096
-    assert eval_batch_size(torch.zeros(2, 3, 224, 224), 4) == 2**20 // (3 * 224 * 224)
-    assert eval_batch_size(torch.zeros(2, 3, 224, 224), 64) == 64
+    assert eval_batch_size(torch.zeros(10, 1, 28, 28), 32) == 2**17 // (28 * 28)
+    assert eval_batch_size(torch.zeros(2, 3, 224, 224), 4) == 4
+    assert eval_batch_size(torch.zeros(2, 3, 224, 224), 1000) == 64
+    on_device = torch.zeros(2, 3, 224, 224, device="meta")
+    assert eval_batch_size(on_device, 4) == 2**20 // (3 * 224 * 224)
+    assert eval_batch_size(on_device, 1000) == 1000
 
 
 class Batches(nn.Module):
