@@ -62,6 +62,11 @@ class Train(Section):
     compile: Literal[False] = Field(False, description="torch.compile is not available yet")
     device: Device = Field("auto", description="auto (cuda where there is one, else cpu), cpu, cuda, cuda:N, mps")
     deterministic: bool = Field(True, description="same seed, same weights, bit by bit; on CUDA it may cost speed")
+    num_threads: Annotated[int, Field(ge=1, le=1024), WHOLE] | None = Field(
+        None,
+        description="threads that compute on a CPU; null: a thread a core, one where a batch has little to do, or what "
+        "OMP_NUM_THREADS says. It decides the last bits",
+    )
     restarts: Annotated[int, Field(ge=1, le=10_000), WHOLE] = Field(
         1, description="random restarts: the same network from seed, seed + 1, ...; the best by the monitor is kept"
     )

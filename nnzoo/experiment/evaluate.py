@@ -21,7 +21,9 @@ from nnzoo.experiment.load import TrainedModel, load
 from nnzoo.experiment.measure import confusion_matrix, per_class
 from nnzoo.experiment.prepare import encode
 from nnzoo.experiment.record import PREDICTED_SPLITS
+from nnzoo.experiment.threads import computing_with, threads_of_data, threads_of_network
 from nnzoo.run.directory import CONFIG
+from nnzoo.summaries import summarize
 from nnzoo.training.evaluate import evaluate
 from nnzoo.training.metrics import MetricSums
 
@@ -101,16 +103,18 @@ def _measure(trained: TrainedModel, dataset: Dataset, chosen: str, batch_size: i
     settings = build_settings(trained.config)
     only = replace(dataset, splits={"train": dataset.splits[chosen]})
     decoder = trained.decoder.on_cpu()
-    measured = encode(decoder.preprocess.transform(only), decoder, loss, device)["train"]
-    found = evaluate(
-        trained.module,
-        loss,
-        measured,
-        MetricSums(settings.metrics, trained.decoder),
-        batch_size=batch_size or settings.batch_size or len(dataset.train),
-        keep_outputs=True,
-        exact=batch_size is not None,
-    )
+    with computing_with(threads_of_data(trained.config)):
+        measured = encode(decoder.preprocess.transform(only), decoder, loss, device)["train"]
+        with computing_with(_threads(trained, measured, len(dataset.train))):
+            found = evaluate(
+                trained.module,
+                loss,
+                measured,
+                MetricSums(settings.metrics, trained.decoder),
+                batch_size=batch_size or settings.batch_size or len(dataset.train),
+                keep_outputs=True,
+                exact=batch_size is not None,
+            )
     assert found.outputs is not None
     targets = measured.targets.cpu()
     matrix = confusion_matrix(decoder, found.outputs, targets) if dataset.task == "classification" else []
@@ -125,6 +129,15 @@ def _measure(trained: TrainedModel, dataset: Dataset, chosen: str, batch_size: i
         confusion_matrix=matrix,
         classes=dataset.classes,
     )
+
+
+def _threads(trained: TrainedModel, measured: Split, num_train: int) -> int:
+    """As in training, so that the numbers are the same to the last bit."""
+    if torch.get_num_threads() == 1:
+        return 1
+    inputs = measured.network_inputs(slice(1))
+    flops = summarize(trained.module, tuple(inputs.shape[1:]), dtype=inputs.dtype).flops
+    return threads_of_network(trained.config, inputs.device, flops=flops, num_train=num_train)
 
 
 def _with_data(trained: TrainedModel) -> Config:

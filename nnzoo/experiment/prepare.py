@@ -44,6 +44,7 @@ class Experiment:
         num_outputs: Output units.
         device: Where it runs.
         settings: Of the loop.
+        num_threads: That the data was prepared with.
     """
 
     config: Config
@@ -56,6 +57,7 @@ class Experiment:
     num_outputs: int
     device: torch.device
     settings: Settings
+    num_threads: int
 
 
 def prepare(config: Config, *, batches: int | None = None) -> Experiment:
@@ -103,6 +105,7 @@ def prepare(config: Config, *, batches: int | None = None) -> Experiment:
         outputs,
         device,
         replace(build_settings(resolved), augment=build_augment(resolved, len(dataset.classes))),
+        torch.get_num_threads(),
     )
 
 

@@ -83,6 +83,7 @@ class Recorder:
                 "preprocess": self._fitted,
                 "metadata": metadata,
                 "data": self.digests,
+                "data_threads": self.experiment.num_threads,
             },
         )
         self.write_tables(state, restarts)

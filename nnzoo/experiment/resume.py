@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 from collections.abc import Iterator
@@ -19,12 +18,8 @@ from nnzoo.errors import CheckpointError, DataError, UsageError
 from nnzoo.experiment.restarts import Training
 from nnzoo.experiment.untrusted import check_restored
 from nnzoo.run.directory import CHECKPOINT, CONFIG, PREVIOUS, numbered
-from nnzoo.run.log import log
 
 MAY_CHANGE = ("name", "train.epochs", "train.early_stopping", "train.device", "train.checkpoint", "train.max_minutes")
-
-MOST_THREADS = 1024
-"""That a checkpoint may ask for."""
 
 
 def find_run(config: ConfigLike, name: str, runs_dir: Path) -> Path | None:
@@ -39,22 +34,6 @@ def find_run(config: ConfigLike, name: str, runs_dir: Path) -> Path | None:
         if folder.name == name or not file.is_file() or load_config(file, custom_model=True).name == name:
             return folder
     return None
-
-
-@contextlib.contextmanager
-def threads_of(saved: dict[str, Any] | None) -> Iterator[None]:
-    """Computes with as many threads as a saved run did, while it is entered: their number decides the last bits."""
-    before = torch.get_num_threads()
-    count = saved.get("num_threads") if saved else before
-    if type(count) is not int or not 1 <= count <= MOST_THREADS:
-        raise CheckpointError(f"does not fit this run: num_threads is {str(count)[:40]}.", where=CHECKPOINT)
-    if count != before:
-        log.info("using %d threads as before: their number decides the last bits", count)
-        torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def check_same(folder: Path, config: Config) -> None:

@@ -26,7 +26,8 @@ from nnzoo.experiment.prepare import Experiment, check_output, prepare, steps_pe
 from nnzoo.experiment.pretrained import check_survives, take_over, with_checkpoint
 from nnzoo.experiment.record import Recorder
 from nnzoo.experiment.restarts import Training, choose_training
-from nnzoo.experiment.resume import check_data, check_same, digests_of, find_run, restore, threads_of
+from nnzoo.experiment.resume import check_data, check_same, digests_of, find_run, restore
+from nnzoo.experiment.threads import computing_with, threads_of_data, threads_of_network
 from nnzoo.models.changes import Changes
 from nnzoo.models.parameters import has_batch_norm, load_weights
 from nnzoo.run import directory
@@ -118,7 +119,7 @@ def train(
         if found:
             alone.enter_context(locked(found))
         saved = load_last(found) if found else None
-        alone.enter_context(threads_of(saved))
+        alone.enter_context(computing_with(threads_of_data(loaded, saved)))
         loaded = with_checkpoint(loaded, Path(runs_dir), resumed=found)
         if overwrite:
             check_survives(loaded, Path(runs_dir) / loaded.name)
@@ -127,6 +128,14 @@ def train(
             check_same(found, experiment.config)
         given = copy.deepcopy(model.state_dict()) if model is not None and loaded.train.restarts > 1 else None
         state, report = build_state(experiment, model, restored=bool(saved), show=(lambda _: None) if quiet else show)
+        num_threads = threads_of_network(
+            experiment.config,
+            experiment.device,
+            flops=report.flops,
+            num_train=len(experiment.splits["train"]),
+            saved=saved,
+        )
+        alone.enter_context(computing_with(num_threads))
         start = partial(start_again, experiment, model, given)
         training = choose_training(experiment, state, start, restored=bool(saved))
         if dry_run:

@@ -14,8 +14,8 @@ from nnzoo.training.augment import Augment
 Batch = tuple[Tensor, ...]
 """What the model is called with, then the targets."""
 
-# About this many numbers of input an evaluation batch. On a CPU what a network makes of so few stays in the cache and in
-# memory that the process has: with 2**20 MLP and LSTM take 1.0 to 1.5 times as long, LeNet 1.3 to 2.5.
+# About this many numbers of input an evaluation batch. On a CPU what a network makes of so few stays in the cache and
+# in memory that the process has: with 2**20 MLP and LSTM take 1.0 to 1.5 times as long, LeNet 1.3 to 2.5.
 EVAL_NUMBERS, EVAL_NUMBERS_ON_CPU = 2**20, 2**17
 MAX_EVAL_BATCH = 4096
 # No fewer than this many samples, or than in training: a large layer reads all of its weights for every batch.

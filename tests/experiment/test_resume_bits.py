@@ -228,16 +228,12 @@ def test_resuming_takes_the_number_of_threads_of_before(
     seen = []
     at_step(3, lambda: signal.raise_signal(signal.SIGINT))
     with pytest.raises(InterruptedRunError):
-        train("runs")
+        train("runs", {"train.num_threads": 3})
     at_step(1, lambda: seen.append(torch.get_num_threads()))
-    try:
-        torch.set_num_threads(before + 1)
-        nnzoo.train(BASE, runs_dir="runs", resume=True, show=lambda _: None)
-        assert torch.get_num_threads() == before + 1
-    finally:
-        torch.set_num_threads(before)
-    assert seen == [before]
-    assert f"using {before} threads as before" in capsys.readouterr().err
+    nnzoo.train("runs/x", runs_dir="runs", resume=True, show=lambda _: None)
+    assert torch.get_num_threads() == before
+    assert seen == [3]
+    assert "using 3 threads as before" in capsys.readouterr().err
 
 
 def cut_short(path: Path) -> None:

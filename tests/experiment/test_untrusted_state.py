@@ -81,7 +81,7 @@ CHANGES = [
     put("schedule", {}),
     *(put("rng/torch", value) for value in (torch.zeros(3), None)),
     put("rng/numpy/1", torch.zeros(624)),
-    *(put("num_threads", value) for value in (0, LONG, 1.0, None)),
+    *(put(key, value) for key in ("num_threads", "data_threads") for value in (0, LONG, 1.0, None)),
     put("data", None),
 ]
 

@@ -1,0 +1,109 @@
+"""With how many threads is computed: a fixed rule, the config, the environment, the checkpoint."""
+
+import json
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import nnzoo
+from nnzoo.build import build_preprocess
+from nnzoo.cli.app import run as command
+from nnzoo.data import Preprocess
+from nnzoo.errors import InterruptedRunError
+from nnzoo.experiment import Run, threads
+from nnzoo.run.checkpoint import load_checkpoint, save_checkpoint
+
+SMALL = {"name": "mlp", "hidden": [16]}
+# 2 * (64 * 512 + 512 * 512 + 512 * 10) FLOPs a sample
+LARGE = {"name": "mlp", "hidden": [512, 512]}
+
+
+@pytest.fixture(autouse=True)
+def four_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Torch would take eight threads, of four cores, and nobody says otherwise."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
+    monkeypatch.setattr(threads, "available_cores", lambda: 4)
+    before = torch.get_num_threads()
+    torch.set_num_threads(8)
+    yield
+    torch.set_num_threads(before)
+
+
+def train(model: dict[str, Any], **words: Any) -> Run:
+    config = {"name": "x", "data": "digits", "model": model, "train": {"epochs": 1, "batch_size": 64, **words}}
+    return nnzoo.train(config, quiet=True)
+
+
+@pytest.mark.parametrize(
+    ("model", "words", "expected"),
+    [
+        (SMALL, {}, 1),
+        (LARGE, {}, 4),
+        (LARGE, {"batch_size": 4}, 1),
+        (SMALL, {"batch_size": "full"}, 1),
+        (LARGE, {"batch_size": "full"}, 4),
+        (SMALL, {"num_threads": 2}, 2),
+        (LARGE, {"num_threads": 6}, 6),
+    ],
+)
+def test_a_network_gets_the_cores_that_its_batches_keep_busy(
+    at_step: Callable[..., None], model: dict[str, Any], words: dict[str, Any], expected: int
+) -> None:
+    seen: list[int] = []
+    at_step(1, lambda: seen.append(torch.get_num_threads()))
+    run = train(model, **words)
+    assert seen == [expected]
+    assert json.loads((run.run_dir / "environment.json").read_text())["num_threads"] == expected
+    assert torch.get_num_threads() == 8
+
+
+@pytest.mark.parametrize("name", ["OMP_NUM_THREADS", "MKL_NUM_THREADS"])
+def test_what_the_environment_says_is_kept_to(
+    at_step: Callable[..., None], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, "8")
+    seen: list[int] = []
+    at_step(1, lambda: seen.append(torch.get_num_threads()))
+    train(SMALL)
+    assert seen == [8]
+
+
+@pytest.mark.parametrize(("model", "words"), [(LARGE, {}), (SMALL, {}), (LARGE, {"num_threads": 3})])
+def test_eval_computes_as_training_did(
+    capsys: pytest.CaptureFixture[str], model: dict[str, Any], words: dict[str, Any]
+) -> None:
+    run = train(model, **words)
+    capsys.readouterr()
+    for split in ("val", "test"):
+        assert command(["eval", str(run.run_dir), "--split", split, "--json"]) == 0
+        metrics = json.loads(capsys.readouterr().out)["metrics"]
+        assert {f"{split}/{name}": value for name, value in metrics.items()}.items() <= run.metrics.items()
+
+
+def test_a_run_goes_on_with_the_threads_of_its_checkpoint(
+    at_step: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_step(3, lambda: signal.raise_signal(signal.SIGINT))
+    with pytest.raises(InterruptedRunError):
+        train(SMALL)
+    saved = load_checkpoint(Path("runs/x/last.pt"))
+    assert (saved["data_threads"], saved["num_threads"]) == (4, 1)
+    saved |= {"data_threads": 2, "num_threads": 3}
+    save_checkpoint(Path("runs/x/last.pt"), {k: v for k, v in saved.items() if k not in ("format", "version")})
+    monkeypatch.setenv("OMP_NUM_THREADS", "8")
+    seen: list[int] = []
+
+    def fit(*given: Any) -> Preprocess:
+        seen.append(torch.get_num_threads())
+        return build_preprocess(*given)
+
+    monkeypatch.setattr("nnzoo.experiment.prepare.build_preprocess", fit)
+    at_step(1, lambda: seen.append(torch.get_num_threads()))
+    nnzoo.train("runs/x", resume=True, quiet=True)
+    assert seen == [2, 3]
