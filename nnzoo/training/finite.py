@@ -105,9 +105,9 @@ def advice(state: TrainState) -> str:
     todo = REMEDY
     if isinstance(state.optimizer, torch.optim.LBFGS):
         todo = "lbfgs compares gradients of one loss: try train.batch_size: full, or a smaller optimizer.lr."
-    if state.scaler is not None:
-        todo = f"float16 ends at 65504: try train.precision: bf16-mixed. {todo}"
     if state.step == 0:
         todo = "Are inputs or targets very large? preprocess.normalize and preprocess.scale_target scale them."
+    if state.scaler is not None:
+        todo = f"float16 ends at 65504: try train.precision: bf16-mixed. {todo}"
     kept = f"epoch {state.early_stopping.best_epoch}" if state.early_stopping.best_epoch else "before the first epoch"
     return f"{todo} The weights of {kept} were kept."
