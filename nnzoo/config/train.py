@@ -66,8 +66,8 @@ class Train(Section):
     )
     compile: bool = Field(
         False,
-        description="torch.compile for training and each epoch's validation: half a minute more at the start, then "
-        "faster steps of large networks. A network that it can't take is trained without it, and a line says so",
+        description="torch.compile for training and each epoch's validation: ten seconds or more at the start, then "
+        "faster steps of some large networks. What it can't take is trained without it, and a line says why",
     )
     device: Device = Field("auto", description="auto (cuda where there is one, else cpu), cpu, cuda, cuda:N, mps")
     deterministic: bool = Field(True, description="same seed, same weights, bit by bit; on CUDA it may cost speed")
