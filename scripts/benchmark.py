@@ -50,7 +50,7 @@ def main() -> None:
         found["skipped"]["plot"] = "nothing to draw, or matplotlib is not installed"
     text = report.write(found, arguments.output / "benchmark.md")
     if arguments.readme:
-        report.put_into_readme(text, Path(__file__).parents[1] / "README.md")
+        report.put_into_readme(found, Path(__file__).parents[1] / "README.md")
     print(text)
 
 

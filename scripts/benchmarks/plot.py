@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.epochs import Result
-from benchmarks.report import TITLES
+from benchmarks.report import PICTURED, TITLES
 from benchmarks.workloads import NETWORKS
 
 COLOURS = {
@@ -18,7 +18,6 @@ COLOURS = {
     "fastai": "#a9adb4",
     "keras": "#c8cbd0",
 }
-BATCH_SIZE = 64
 
 
 def draw(found: dict[str, Any], path: Path) -> bool:
@@ -29,7 +28,7 @@ def draw(found: dict[str, Any], path: Path) -> bool:
     """
     results = [Result(**each) for each in found["epochs"]]
     sizes = [result.batch_size for result in results]
-    size = BATCH_SIZE if BATCH_SIZE in sizes else next(iter(sizes), None)
+    size = PICTURED if PICTURED in sizes else next(iter(sizes), None)
     shown = [r for r in results if r.device == "cpu" and r.batch_size == size and "limit" in r.turns]
     names = [name for name in COLOURS if any(name in result.turns for result in shown)]
     try:

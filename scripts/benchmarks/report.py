@@ -22,33 +22,38 @@ TITLES = {
     "fastai": "fastai",
     "keras": "Keras on torch",
 }
+PICTURED = 64
+"""The batch size of the picture, and of the README's table."""
 BEGIN, END = "<!-- benchmark -->", "<!-- end of benchmark -->"
 
 
 def write(found: dict[str, Any], path: Path) -> str:
-    """Writes the report.
+    """Writes all that was measured.
 
     Returns:
-        Its text.
+        The text.
     """
     results = [Result(**each) for each in found["epochs"]]
-    parts = [on_machine(found["machine"])]
-    parts += [epochs_table(group, found) for group in grouped(results)]
-    parts += [other_table(found)] if any(part in found for part in ROWS) else []
     missing = {name: reason for result in results for name, reason in result.missing.items()}
     left_out = [f"- {TITLES[name]}: {reason.splitlines()[-1]}" for name, reason in missing.items()]
     left_out += [f"- {name}: {reason}" for name, reason in found["skipped"].items()]
+    parts = [on_machine(found["machine"]), *(epochs_table(group, found) for group in grouped(results))]
+    parts += other_tables(found)
     parts += ["Not measured:\n\n" + "\n".join(left_out)] if left_out else []
     text = "\n\n".join(parts) + "\n"
     path.write_text(f"# Benchmark\n\n{text}", encoding="utf-8")
     return text
 
 
-def put_into_readme(text: str, readme: Path) -> None:
-    """Between the two marks that are there."""
+def put_into_readme(found: dict[str, Any], readme: Path) -> None:
+    """The machine, the table of the picture and the other measures, between the two marks that are there."""
+    groups = grouped([Result(**each) for each in found["epochs"]])
+    shown = [group for group in groups if (group[0].device, group[0].batch_size) == ("cpu", PICTURED)] or groups[:1]
+    parts = [on_machine(found["machine"]), *(epochs_table(group, found) for group in shown), *other_tables(found)]
     before, rest = readme.read_text(encoding="utf-8").split(BEGIN)
-    after = rest.split(END)[1]
-    readme.write_text(f"{before}{BEGIN}\n{text}{END}{after}", encoding="utf-8")
+    _, after = rest.split(END)
+    text = "\n\n".join(parts)
+    readme.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
 
 
 def on_machine(facts: dict[str, Any]) -> str:
@@ -96,10 +101,10 @@ def short(seconds: float) -> str:
     return f"{seconds:.3g}" if seconds < 100 else f"{seconds:.0f}"
 
 
-def other_table(found: dict[str, Any]) -> str:
-    """A row a measure."""
+def other_tables(found: dict[str, Any]) -> list[str]:
+    """A row a measure besides epochs, if there is one."""
     rows = [row for part, rows_of in ROWS.items() if part in found for row in rows_of(found[part])]
-    return table(["measure", "value"], rows)
+    return [table(["measure", "value"], rows)] if rows else []
 
 
 def pipeline_rows(part: dict[str, Any]) -> Iterable[list[str]]:
