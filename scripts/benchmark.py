@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import epochs, machine, memory, pipeline, plot, processes, report, scaling
+from benchmarks.commands import CommandError
 from benchmarks.contenders import DISTRIBUTIONS, VARIANTS
 from benchmarks.workloads import NETWORKS
 
@@ -42,8 +43,11 @@ def main() -> None:
         found["epochs"] = [each.as_dict() for each in measure_epochs(arguments, found["machine"], found["skipped"])]
     for part, measure in other_parts(arguments, found["skipped"]).items():
         say(part)
-        with tempfile.TemporaryDirectory(prefix="nnzoo-benchmark-") as folder:
-            found[part] = measure(Path(folder))
+        try:
+            with tempfile.TemporaryDirectory(prefix="nnzoo-benchmark-") as folder:
+                found[part] = measure(Path(folder))
+        except CommandError as error:  # the rest is not lost for it
+            found["skipped"][part] = str(error)
     (arguments.output / "benchmark.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     drawn = plot.draw(found, arguments.output / "benchmark.png")
     if not drawn:

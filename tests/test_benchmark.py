@@ -43,7 +43,17 @@ def test_contenders_take_turns_at_the_same_task(tmp_path: Path) -> None:
 def test_single_samples_are_fewer_and_who_fails_is_named(tmp_path: Path) -> None:
     code = "import sys; sys.modules['keras'] = None\n"
     (tmp_path / "sitecustomize.py").write_text(code)
-    command = [sys.executable, str(SCRIPT), *SHORT, "--output", str(tmp_path), "--parts", "epochs", "--networks", "small"]
+    command = [
+        sys.executable,
+        str(SCRIPT),
+        *SHORT,
+        "--output",
+        str(tmp_path),
+        "--parts",
+        "epochs",
+        "--networks",
+        "small",
+    ]
     done = subprocess.run(
         [*command, "--batch-sizes", "1", "--contenders", "limit,keras"],
         capture_output=True,

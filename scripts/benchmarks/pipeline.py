@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks.commands import train
+from benchmarks.commands import CommandError, train
 from benchmarks.workloads import NETWORKS
 
 FILES = [f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")]
@@ -71,8 +71,10 @@ def _usual(folder: Path, workers: int) -> float:
         [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(scripts)!r})\n{USUAL}", *arguments],
         capture_output=True,
         text=True,
-        check=True,
+        check=False,
     )
+    if done.returncode:
+        raise CommandError(f"the pipeline of torchvision failed: {done.stderr.strip()}")
     return statistics.median(float(line) for line in done.stdout.splitlines()[1:])
 
 

@@ -36,7 +36,7 @@ def write(found: dict[str, Any], path: Path) -> str:
     results = [Result(**each) for each in found["epochs"]]
     missing = {name: reason for result in results for name, reason in result.missing.items()}
     left_out = [f"- {TITLES[name]}: {reason.splitlines()[-1]}" for name, reason in missing.items()]
-    left_out += [f"- {name}: {reason}" for name, reason in found["skipped"].items()]
+    left_out += [f"- {name}: {reason.splitlines()[-1]}" for name, reason in found["skipped"].items()]
     parts = [on_machine(found["machine"]), *(epochs_table(group, found) for group in grouped(results))]
     parts += other_tables(found)
     parts += ["Not measured:\n\n" + "\n".join(left_out)] if left_out else []
@@ -62,7 +62,8 @@ def on_machine(facts: dict[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
     return (
         f"Measured by `scripts/benchmark` on {facts['date']}: {facts['processor']}, {facts['cores']} cores, "
-        f"{facts['memory_gigabytes']} GB{gpu}, {facts['system']}, {facts['threads']} threads each; {versions}."
+        f"{facts['memory_gigabytes']} GB{gpu}, {facts['system']}; threads of each: {facts['threads']}; "
+        f"{versions}."
     )
 
 
@@ -80,20 +81,28 @@ def epochs_table(results: Sequence[Result], found: dict[str, Any]) -> str:
     names = [name for name in TITLES if any(name in result.turns for result in results)]
     rows = [[TITLES[name], *(cell(result, name) for result in results)] for name in names]
     head = ["", *(NETWORKS[result.network].title for result in results)]
-    rounds = max(len(turns) for result in results for turns in result.turns.values())
+    rounds = max((len(turns) for result in results for turns in result.turns.values()), default=0)
+    rows.append([f"accuracy of all after {1 + EPOCHS_A_TURN} epochs", *(accuracies(result) for result in results)])
     return (
         f"Seconds an epoch on {first.device}, {describe(first.batch_size, found['samples'])}: "
         f"{found['samples']:,} training samples with Adam, then loss and accuracy on a fifth as many. Medians of "
-        f"{rounds} turns of {EPOCHS_A_TURN} warm epochs; in brackets, times the limit.\n\n{table(head, rows)}"
+        f"{rounds} turns of {EPOCHS_A_TURN} warm epochs; in brackets, times the limit and times nnzoo.\n\n"
+        f"{table(head, rows)}"
     )
 
 
 def cell(result: Result, name: str) -> str:
-    """Seconds, and how many times the limit that is."""
+    """Seconds, and how many times the limit and nnzoo that is."""
     if name not in result.turns:
         return ""
-    ratio = f" ({result.ratio(name, 'limit'):.2f})" if "limit" in result.turns else ""
-    return f"{short(result.seconds(name))}{ratio}"
+    ratios = [f"{result.ratio(name, to):.2f}" for to in ("limit", "nnzoo") if to in result.turns]
+    return f"{short(result.seconds(name))} ({', '.join(ratios)})" if ratios else short(result.seconds(name))
+
+
+def accuracies(result: Result) -> str:
+    """From the worst to the best: whether they do the same."""
+    values = [value for name, value in result.accuracy.items() if name in result.turns]
+    return f"{min(values):.2f} to {max(values):.2f}" if values else ""
 
 
 def short(seconds: float) -> str:
