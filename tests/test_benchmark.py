@@ -82,3 +82,9 @@ def test_unknown_contender_is_refused(tmp_path: Path) -> None:
     )
     assert done.returncode == 2
     assert "theano" in done.stderr
+
+
+def test_readme_has_the_place_that_the_table_goes_to() -> None:
+    readme = (SCRIPT.parents[1] / "README.md").read_text(encoding="utf-8")
+    for mark in ("<!-- benchmark -->", "<!-- end of benchmark -->"):
+        assert readme.count(mark) == 1
