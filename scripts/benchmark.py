@@ -15,7 +15,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,9 @@ def main() -> None:
         "skipped": {},
     }
     if "epochs" in arguments.parts:
-        found["epochs"] = [each.as_dict() for each in measure_epochs(arguments, found["machine"], found["skipped"])]
+        for result in measure_epochs(arguments, found["machine"], found["skipped"]):
+            found["epochs"].append(result.as_dict())
+            keep(found, arguments.output)
     for part, measure in other_parts(arguments, found["skipped"]).items():
         say(part)
         try:
@@ -48,7 +50,7 @@ def main() -> None:
                 found[part] = measure(Path(folder))
         except CommandError as error:  # the rest is not lost for it
             found["skipped"][part] = str(error)
-    (arguments.output / "benchmark.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        keep(found, arguments.output)
     drawn = plot.draw(found, arguments.output / "benchmark.png")
     if not drawn:
         found["skipped"]["plot"] = "nothing to draw, or matplotlib is not installed"
@@ -56,6 +58,11 @@ def main() -> None:
     if arguments.readme:
         report.put_into_readme(found, Path(__file__).parents[1] / "README.md")
     print(text)
+
+
+def keep(found: dict[str, Any], output: Path) -> None:
+    """Writes benchmark.json, after every measurement: an hour of them is not lost with the last."""
+    (output / "benchmark.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
 def parse() -> argparse.Namespace:
@@ -98,28 +105,24 @@ def batch_size(text: str) -> int | None:
 
 def measure_epochs(
     arguments: argparse.Namespace, facts: dict[str, Any], skipped: dict[str, str]
-) -> list[epochs.Result]:
+) -> Iterator[epochs.Result]:
     """Every network at every batch size, on the CPU and on a GPU if there is one."""
     if not facts["gpu"]:
         skipped["CUDA, mixed precision, compile"] = "there is no CUDA device"
-    results = []
     for device in ["cpu", "cuda"] if facts["gpu"] else ["cpu"]:
         contenders = [name for name in arguments.contenders if device == "cuda" or name not in VARIANTS]
         for size in arguments.batch_sizes:
             for network in arguments.networks:
                 say(f"epochs: {NETWORKS[network].title}, {epochs.describe(size, arguments.samples)}, {device}")
-                results.append(
-                    epochs.measure(
-                        network,
-                        size,
-                        device,
-                        contenders=contenders,
-                        rounds=arguments.rounds,
-                        samples=arguments.samples,
-                        say=say,
-                    )
+                yield epochs.measure(
+                    network,
+                    size,
+                    device,
+                    contenders=contenders,
+                    rounds=arguments.rounds,
+                    samples=arguments.samples,
+                    say=say,
                 )
-    return results
 
 
 def other_parts(arguments: argparse.Namespace, skipped: dict[str, str]) -> dict[str, Callable[[Path], dict[str, Any]]]:
