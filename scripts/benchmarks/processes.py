@@ -28,7 +28,7 @@ def measure(table: Path | None, rounds: int, folder: Path) -> dict[str, Any]:
         seconds["digits"].append(train("digits_mlp", ["train.epochs=20"], folder).seconds)
         seconds["table"].append(train(config, ["train.epochs=3"], folder).seconds)
     medians = {name: statistics.median(values) for name, values in seconds.items()}
-    return {"seconds": seconds, "medians": medians, "table": str(table) if table else f"{ROWS:,} rows, made up"}
+    return {"seconds": seconds, "medians": medians, "table": table.name if table else f"{ROWS:,} rows, made up"}
 
 
 def write_table(folder: Path) -> Path:

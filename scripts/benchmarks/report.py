@@ -135,7 +135,7 @@ def processes_rows(part: dict[str, Any]) -> Iterable[list[str]]:
         "whole process: `nnzoo train digits_mlp`, 20 epochs",
         f"{medians['digits']:.1f} s ({medians['digits'] - step:.1f} s more)",
     ]
-    yield [f"whole process: `nnzoo train`, CSV ({Path(part['table']).name}), 3 epochs", f"{medians['table']:.1f} s"]
+    yield [f"whole process: `nnzoo train`, CSV ({part['table']}), 3 epochs", f"{medians['table']:.1f} s"]
 
 
 def scaling_rows(part: dict[str, Any]) -> Iterable[list[str]]:
