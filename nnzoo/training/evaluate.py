@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -62,6 +63,7 @@ def evaluate(
     batch_size: int,
     keep_outputs: bool = False,
     exact: bool = False,
+    forward: Callable[..., Tensor] | None = None,
 ) -> Evaluation:
     """Measures a model in evaluation mode, and leaves it there.
 
@@ -73,6 +75,7 @@ def evaluate(
         batch_size: Of training; evaluation may take more at once, by a fixed rule.
         keep_outputs: Whether the outputs are returned.
         exact: Take no more than `batch_size` at once.
+        forward: Called in the model's place: `TrainState.forward`.
     """
     model.eval()
     total = LossSum(loss)
@@ -80,11 +83,12 @@ def evaluate(
     classes = sums.decoder.num_classes if sums.decoder.per == "step" else 0
     size = batch_size if exact else eval_batch_size(split.inputs, batch_size, classes_a_step=classes)
     split = for_model(model, split)
+    forward = forward or model
     for start in range(0, len(split), size):
         rows = slice(start, start + size)
         targets = split.targets[rows]
         inputs = split.network_inputs(rows)
-        outputs = model(inputs) if split.lengths is None else model(inputs, split.lengths[rows])
+        outputs = forward(inputs) if split.lengths is None else forward(inputs, split.lengths[rows])
         value = loss(outputs, targets)
         total.add(plain(value), plain(denominator(loss, targets)))
         sums.add(outputs, targets)
