@@ -356,8 +356,11 @@ def _check_kind(values: Array, kinds: str, allowed: str, where: str) -> None:
 
 def _check_finite(values: Tensor, where: str) -> None:
     """Check (N, ...) `values` for NaN and inf; blocks keep the memory for it small."""
-    blocks = (values[rows] for rows in row_slices(values))
-    finite = torch.cat([block.reshape(len(block), -1).isfinite().all(dim=1) for block in blocks])
+    # Made beforehand: small results kept one by one would lie between the blocks and break up the memory.
+    finite = torch.empty(len(values), dtype=torch.bool)
+    for rows in row_slices(values):
+        block = values[rows]
+        finite[rows] = block.reshape(len(block), -1).isfinite().all(dim=1)
     _check_rows(finite.numpy(), "has NaN or inf in float32", where)
 
 

@@ -140,39 +140,47 @@ class Mapped(Tensor if TYPE_CHECKING else object):  # type: ignore[misc]  # it s
 
     def __getitem__(self, index: int | slice | Tensor) -> Tensor:
         """A copy of one row, of consecutive ones, or of those of an (M,) int64 index."""
-        if isinstance(index, Tensor):
-            return self.index_select(0, index)
         if isinstance(index, int):
             at = range(len(self))[index]
-            return self[at : at + 1][0]
+            return self.read(slice(at, at + 1))[0]
+        if isinstance(index, Tensor):
+            return self.read(index)
         start, stop, step = index.indices(len(self))
         assert step == 1
-        if self._rows is None:
-            return self._finish(slice(start, stop), max(0, stop - start), slice(start, stop))
-        rows = self._rows[start:stop]
-        return self._finish(rows.numpy(), len(rows), slice(start, stop))
+        return self.read(slice(start, max(start, stop)))
 
     def index_select(self, dim: int, index: Tensor) -> Tensor:
         """A copy of the rows of an (M,) int64 index, on any device."""
         assert dim == 0
-        index = index.cpu()
-        rows = index if self._rows is None else self._rows[index]
-        return self._finish(rows.numpy(), len(rows), index)
+        return self.read(index)
 
-    def _finish(self, rows: slice | NDArray[np.int64], count: int, places: slice | Tensor) -> Tensor:
-        """Reads, converts, normalizes, clears what lies beyond the lengths.
+    def read(self, at: slice | Tensor, into: Tensor | None = None) -> Tensor:
+        """A copy of rows, from start to stop or those of an index: read, converted, normalized, 0 beyond the lengths.
 
         With NumPy, which leaves the threads of torch to the network: this may run beside it.
+
+        Args:
+            at: Which ones.
+            into: (M, *) on the CPU, to be used again: large blocks that come and go break up the memory.
         """
-        found = torch.empty(count, *self.shape[1:], dtype=self.dtype, pin_memory=self.device.type == "cuda")
+        if isinstance(at, slice):
+            rows: slice | Tensor = at if self._rows is None else self._rows[at]
+            count = at.stop - at.start
+        else:
+            at = at.cpu()
+            rows, count = at if self._rows is None else self._rows[at], len(at)
+        found = into
+        if found is None:
+            found = torch.empty(count, *self.shape[1:], dtype=self.dtype, pin_memory=self.device.type == "cuda")
         array = found.numpy()
         with np.errstate(over="ignore", invalid="ignore"):  # as of `encode_inputs`
-            self.file.read(rows, array.reshape(count, *self.file.array.shape[1:]))
+            plain = rows if isinstance(rows, slice) else rows.numpy()
+            self.file.read(plain, array.reshape(count, *self.file.array.shape[1:]))
             if self._normal is not None:
                 np.subtract(array, self._normal[0], out=array)
                 np.divide(array, self._normal[1], out=array)
         if self._lengths is not None:
-            array[np.arange(array.shape[1]) >= self._lengths[places].numpy()[:, None]] = 0
+            array[np.arange(array.shape[1]) >= self._lengths[at].numpy()[:, None]] = 0
         return found.to(self.device, non_blocking=True)
 
     def is_floating_point(self) -> bool:

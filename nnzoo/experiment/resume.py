@@ -21,7 +21,15 @@ from nnzoo.experiment.untrusted import check_restored
 from nnzoo.run.directory import CHECKPOINT, CONFIG, PREVIOUS, numbered
 from nnzoo.run.log import log
 
-MAY_CHANGE = ("name", "train.epochs", "train.early_stopping", "train.device", "train.checkpoint", "train.max_minutes")
+MAY_CHANGE = (
+    "name",
+    "data.cache",
+    "train.epochs",
+    "train.early_stopping",
+    "train.device",
+    "train.checkpoint",
+    "train.max_minutes",
+)
 
 MOST_THREADS = 1024
 """That a checkpoint may ask for."""

@@ -77,7 +77,8 @@ def evaluate(
     """
     model.eval()
     total = LossSum(loss)
-    kept = []
+    kept: Tensor | None = None
+    start = 0
     classes = sums.decoder.num_classes if sums.decoder.per == "step" else 0
     size = batch_size if exact else eval_batch_size(split.inputs, batch_size, classes_a_step=classes)
     split = for_model(model, split)
@@ -89,5 +90,9 @@ def evaluate(
             total.add(plain(value), plain(denominator(loss, targets)))
             sums.add(outputs, targets)
             if keep_outputs:
-                kept.append(sums.decoder.kept(outputs).cpu())
-    return Evaluation({"loss": total.result(), **sums.result()}, torch.cat(kept) if keep_outputs else None)
+                found = sums.decoder.kept(outputs).cpu()
+                # One tensor for all: many kept one by one break up the memory, and joining them takes twice as much.
+                kept = found.new_empty(len(split), *found.shape[1:]) if kept is None else kept
+                kept[start : start + len(found)] = found
+                start += len(found)
+    return Evaluation({"loss": total.result(), **sums.result()}, kept)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import contextlib
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
+from itertools import cycle, islice
 
+import torch
 from torch import Tensor
 
 from nnzoo.data import Mapped, Split
 from nnzoo.training.batches import Batch
 
-BLOCK_BYTES = 2**24
+BLOCK_BYTES = 2**23
 """So much is read at once, in the order of the file: far more than a batch, whose rows lie anywhere."""
 BLOCKS_AHEAD = 2
 
@@ -60,28 +61,37 @@ def _read_ahead(
 ) -> Iterator[Batch]:
     known = None if order is None else order.cpu()
     rest = (split.targets,) if split.lengths is None else (split.lengths, split.targets)
-
-    def submit(block: Sequence[Ends]) -> Callable[[], Tensor]:
-        future: Future[Tensor] = pool.submit(_rows, inputs, known, block[0][0], block[-1][1])
-        return future.result
-
     blocks = _blocks(inputs, ends)
-    waiting = deque((block, submit(block)) for block in islice(blocks, BLOCKS_AHEAD))
+    most = max((block[-1][1] - block[0][0] for block in blocks), default=0)
+    # What goes to another device has to lie still until it is there: such blocks are new ones.
+    kept = [torch.empty(most, *inputs.shape[1:], dtype=inputs.dtype) for _ in range(BLOCKS_AHEAD + 1)]
+    buffers = cycle(kept if inputs.device.type == "cpu" else [None])
+
+    def submit(block: Sequence[Ends]) -> tuple[Sequence[Ends], Future[Tensor]]:
+        start, end = block[0][0], block[-1][1]
+        buffer = next(buffers)
+        into = None if buffer is None else buffer[: end - start]
+        return block, pool.submit(inputs.read, slice(start, end) if known is None else known[start:end], into)
+
+    coming = iter(blocks)
+    waiting = deque(submit(block) for block in islice(coming, BLOCKS_AHEAD))
     while waiting:
-        block, result = waiting.popleft()
-        found = result()
-        waiting.extend((block, submit(block)) for block in [next(blocks, None)] if block is not None)
+        block, future = waiting.popleft()
+        found = future.result()
+        waiting.extend(submit(block) for block in islice(coming, 1))
         first = block[0][0]
         for start, end in block:
             # A copy, aligned as any tensor is: the bits of a network's outputs may depend on that.
             yield (found[start - first : end - first].clone(), *(_rows(part, order, start, end) for part in rest))
 
 
-def _blocks(inputs: Mapped, ends: Sequence[Ends]) -> Iterator[Sequence[Ends]]:
+def _blocks(inputs: Mapped, ends: Sequence[Ends]) -> list[Sequence[Ends]]:
     """Batches that follow each other, of about `BLOCK_BYTES` together."""
     a_row = inputs.shape[1:].numel() * inputs.dtype.itemsize
+    blocks = []
     first = 0
     for last, (_, end) in enumerate(ends, start=1):
         if last == len(ends) or (end - ends[first][0]) * a_row >= BLOCK_BYTES:
-            yield ends[first:last]
+            blocks.append(ends[first:last])
             first = last
+    return blocks
