@@ -181,7 +181,8 @@ class Mapped(Tensor if TYPE_CHECKING else object):  # type: ignore[misc]  # it s
                 np.divide(array, self._normal[1], out=array)
         if self._lengths is not None:
             array[np.arange(array.shape[1]) >= self._lengths[at].numpy()[:, None]] = 0
-        return found.to(self.device, non_blocking=True)
+        # Not waiting is safe for pinned memory alone.
+        return found.to(self.device, non_blocking=self.device.type == "cuda")
 
     def is_floating_point(self) -> bool:
         """Whether the inputs are no tokens and no uint8 images."""

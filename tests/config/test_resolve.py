@@ -193,6 +193,7 @@ def test_what_the_words_leave_open_stays_auto_until_the_data_tells() -> None:
     values = resolved(words)
     assert autos(values) == {
         "data.task",
+        "data.cache",
         "data.layout",
         "preprocess.normalize",
         "preprocess.scale_target",
