@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -63,6 +64,7 @@ def evaluate(
     batch_size: int,
     keep_outputs: bool = False,
     exact: bool = False,
+    forward: Callable[..., Tensor] | None = None,
 ) -> Evaluation:
     """Measures a model in evaluation mode, and leaves it there.
 
@@ -74,6 +76,7 @@ def evaluate(
         batch_size: Of training; evaluation may take more at once, by a fixed rule.
         keep_outputs: Whether the outputs are returned.
         exact: Take no more than `batch_size` at once.
+        forward: Called in the model's place: `TrainState.forward`.
     """
     model.eval()
     total = LossSum(loss)
@@ -82,10 +85,11 @@ def evaluate(
     classes = sums.decoder.num_classes if sums.decoder.per == "step" else 0
     size = batch_size if exact else eval_batch_size(split.inputs, batch_size, classes_a_step=classes)
     split = for_model(model, split)
+    forward = forward or model
     with read_batches(split, None, boundaries(len(split), size, at_least_two=False)) as reader:
         for batch in reader:
             *inputs, targets = finish(batch, split, None)
-            outputs = model(*inputs)
+            outputs = forward(*inputs)
             value = loss(outputs, targets)
             total.add(plain(value), plain(denominator(loss, targets)))
             sums.add(outputs, targets)
