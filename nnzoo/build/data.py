@@ -11,6 +11,7 @@ from nnzoo.config import Config, Facts
 from nnzoo.config import data as data_words
 from nnzoo.config.base import fields_of
 from nnzoo.data import Dataset, Preprocess
+from nnzoo.data.dataset import row_slices
 
 SOURCES: dict[str, Callable[..., Dataset]] = {
     "moons": sources.load_moons,
@@ -91,7 +92,10 @@ def facts_of(config: Config, dataset: Dataset) -> Facts:
 
 def _are_pixels(dataset: Dataset) -> bool:
     inputs = dataset.train.inputs
-    return inputs.dtype == torch.uint8 or bool(inputs.amin() >= 0 and inputs.amax() <= 1)
+    if inputs.dtype == torch.uint8:
+        return True
+    blocks = (inputs[rows] for rows in row_slices(inputs))
+    return all(bool(block.amin() >= 0 and block.amax() <= 1) for block in blocks)
 
 
 def build_preprocess(config: Config, dataset: Dataset) -> Preprocess:

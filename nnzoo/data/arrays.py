@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nnzoo.data.dataset import Dataset, Split
+from nnzoo.data.dataset import Dataset, Split, row_slices
 from nnzoo.data.encode import (
     Array,
     check_tokens,
@@ -30,8 +30,10 @@ from nnzoo.data.encode import (
     encode_steps,
     encode_targets,
     find_classes,
+    map_inputs,
     steps_with_target,
 )
+from nnzoo.data.mapped import Cache, MappedFile, map_npy
 from nnzoo.data.reader import NO_TARGET, Layout, Reader, Samples, Schema, Task
 from nnzoo.errors import DataError
 
@@ -47,6 +49,8 @@ _DAMAGE = (
     zlib.error,
 )
 """What reading a truncated or overwritten file raises, by the place of the damage."""
+LARGEST_IN_MEMORY = 2**30
+"""Bytes; a rule that does not ask how much memory is free gives the same answer when a run is resumed."""
 
 
 def load_arrays(
@@ -57,6 +61,7 @@ def load_arrays(
     task: Task | Literal["auto"] = "auto",
     layout: Layout | Literal["auto"] = "auto",
     limit: int | None = None,
+    cache: Cache | Literal["auto"] = "auto",
 ) -> Dataset:
     """Read arrays and check them.
 
@@ -72,6 +77,8 @@ def load_arrays(
         layout: "auto": (N,) and (N, F) are features, integers (N, T) tokens, (N, T, F) sequences, (N, C, H, W) images.
             Sequences may also be (N, T) and images (N, H, W), if the layout is said. Channels come first.
         limit: Take the first samples of each split, this many.
+        cache: Where inputs are kept: "memory"; "disk", where they stay in their .npy and each batch is read from it;
+            "auto" by what they take in memory. Targets and lengths are in memory always.
 
     Returns:
         A dataset with the splits that the files hold. Classes are the sorted distinct labels of the training samples.
@@ -80,11 +87,32 @@ def load_arrays(
         DataError: A file, an array or a row that can't be used; the message names it.
     """
     parts = _find_parts(Path(path), {"val": val_path, "test": test_path}, limit)
+    kept_in = _choose_cache(cache, list(parts.values()))
+    parts = {name: replace(part, mapped=kept_in == "disk" and part.can_be_mapped()) for name, part in parts.items()}
     dataset = _load_train(parts.pop("train"), task, layout)
     splits = dataset.splits | {name: _load_alike(part, dataset.schema) for name, part in parts.items()}
-    num_tokens = max(int(split.inputs.max()) for split in splits.values()) + 1 if dataset.layout == "tokens" else 0
-    choices = {"task": dataset.task, "layout": dataset.layout}
+    num_tokens = max(map(_largest, splits.values())) + 1 if dataset.layout == "tokens" else 0
+    choices = {"task": dataset.task, "layout": dataset.layout, "cache": kept_in}
     return replace(dataset, splits=splits, num_tokens=num_tokens, choices=choices)
+
+
+def _choose_cache(cache: Cache | Literal["auto"], parts: Sequence[_Part]) -> Cache:
+    if cache == "disk":
+        for part in parts:
+            if not part.can_be_mapped():
+                raise DataError(
+                    "an .npz is read as a whole, so that it can't stay on the disk. Save each of its arrays as an "
+                    ".npy in a folder, or set `data: {cache: memory}`.",
+                    where=str(part.path),
+                )
+    if cache != "auto":
+        return cache
+    size = sum(part.num_entries() for part in parts if part.can_be_mapped()) * torch.float32.itemsize
+    return "disk" if size >= LARGEST_IN_MEMORY else "memory"
+
+
+def _largest(split: Split) -> int:
+    return max(int(split.inputs[rows].max()) for rows in row_slices(split.inputs))
 
 
 class ArraysReader(Reader):
@@ -146,9 +174,23 @@ class _Part:
     suffix: str
     has_lengths: bool
     limit: int | None
+    mapped: bool = False
+    """Whether the inputs stay in their file."""
 
     def where(self, name: str) -> str:
         return f"{self.path}: {name}{self.suffix}"
+
+    def can_be_mapped(self) -> bool:
+        return self.path.is_dir() or self.path.suffix == ".npy"
+
+    def num_entries(self) -> int:
+        """Numbers of `x`, as far as it is used."""
+        return int(self._read("x")[: self.limit].size)
+
+    def map(self) -> MappedFile:
+        """The file of `x`, which has been read."""
+        path = self.path / f"x{self.suffix}.npy" if self.path.is_dir() else self.path
+        return map_npy(path, limit=self.limit)
 
     def read(self, *, labelled: bool = True) -> _Arrays:
         x = self._read("x")
@@ -188,12 +230,17 @@ class _Arrays:
 
     def encode_inputs(self, layout: Layout) -> Split:
         """Without targets."""
-        where, rows = self.part.where, slice(self.part.limit)
-        lengths = None
-        if self.lengths is not None:
-            lengths = encode_lengths(self.lengths[rows], self.x, layout, where=where("lengths"))
-        inputs = encode_inputs(self.x[rows], layout, lengths=lengths, where=where("x"))
+        lengths, where = self.encode_lengths(layout), self.part.where("x")
+        if self.part.mapped:
+            inputs: Tensor = map_inputs(self.part.map(), layout, lengths=lengths, where=where)
+        else:
+            inputs = encode_inputs(self.x[: self.part.limit], layout, lengths=lengths, where=where)
         return Split(inputs, torch.empty(len(inputs), 0), lengths)
+
+    def encode_lengths(self, layout: Layout) -> Tensor | None:
+        if self.lengths is None:
+            return None
+        return encode_lengths(self.lengths[: self.part.limit], self.x, layout, where=self.part.where("lengths"))
 
 
 def _load_train(part: _Part, task: Task | Literal["auto"], layout: Layout | Literal["auto"]) -> Dataset:
@@ -205,7 +252,7 @@ def _load_train(part: _Part, task: Task | Literal["auto"], layout: Layout | Lite
     task = "classification" if per == "step" else choose_task(y, task, where=where)
     named = y
     if per == "step":
-        named = y[steps_with_target(y, arrays.encode_inputs(layout).lengths, where=where)]
+        named = y[steps_with_target(y, arrays.encode_lengths(layout), where=where)]
     classes = find_classes(named, task, where=where)
     train = arrays.encode(Schema(task, layout, classes, (), (), 0, (), per))
     found = train.class_indices() if task == "classification" and not train.targets.is_floating_point() else None

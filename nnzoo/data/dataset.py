@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from torch import Tensor, nn
 
+from nnzoo.data.mapped import Mapped
 from nnzoo.data.reader import NO_TARGET, Layout, Per, Reader, Schema, Task
 
 _BLOCK_ENTRIES = 1024 * 1024
@@ -24,7 +25,7 @@ class Split:
 
     Attributes:
         inputs: (N, F) features, (N, C, H, W) images, (N, T, F) sequences, all float32, or (N, T) int64 tokens. Images
-            that were read from files are uint8, a quarter of the memory.
+            that were read from files are uint8, a quarter of the memory. `Mapped`, where they stay in a file.
         targets: (N,) int64 class indices; (N, K) float32 class probabilities, labels (0 or 1) or regression targets;
             (N, T) int64 class indices of steps or nodes, `NO_TARGET` where there is none, at least one a sample.
         lengths: (N,) int64, the valid steps of each sequence, from 1 to T; None where all T are valid. The entries
@@ -60,13 +61,14 @@ class Split:
         return self.targets if self.targets.ndim == 1 else self.targets[self.targets != NO_TARGET]
 
     def take(self, indices: Tensor) -> Split:
-        """A copy of the samples at `indices`, (M,) int64, in that order."""
+        """The samples at `indices`, (M,) int64, in that order: a copy, but of inputs that stay in a file."""
+        inputs = self.inputs
         lengths = None if self.lengths is None else self.lengths[indices]
         rows = indices if self.rows is None else self.rows[indices]
         naive = None if self.naive is None else self.naive[indices]
         return replace(
             self,
-            inputs=self.inputs.index_select(0, indices),
+            inputs=inputs.at(indices) if isinstance(inputs, Mapped) else inputs.index_select(0, indices),
             targets=self.targets.index_select(0, indices),
             lengths=lengths,
             rows=rows,

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nnzoo.data.dataset import row_slices
+from nnzoo.data.mapped import Mapped, MappedFile
 from nnzoo.data.reader import NO_TARGET, Layout, Per, Task
 from nnzoo.errors import DataError
 
@@ -63,20 +64,23 @@ def encode_inputs(x: Array, layout: Layout, *, lengths: Tensor | None, where: st
             for float32), or tokens that are negative or too large.
     """
     _check_inputs_shape(x, layout, where)
-    inputs = _copy(x, torch.int64 if layout == "tokens" else torch.float32)
-    if layout == "features" and inputs.ndim == 1:
-        inputs = inputs.unsqueeze(1)
-    elif layout == "sequence" and inputs.ndim == 2:
-        inputs = inputs.unsqueeze(2)
-    elif layout == "image" and inputs.ndim == 3:
-        inputs = inputs.unsqueeze(1)
+    inputs = _copy(x, _dtype(layout)).reshape(_shape(x, layout))
     if lengths is not None:
         beyond = torch.arange(inputs.shape[1]) >= lengths.unsqueeze(1)  # (N, T)
         inputs.masked_fill_(beyond.reshape(*beyond.shape, *[1] * (inputs.ndim - 2)), 0)
-    if layout == "tokens":
-        check_tokens(inputs, largest=_LARGEST_TOKEN, where=where)
-    else:
-        _check_finite(inputs, where)
+    _check_values(inputs, layout, where)
+    return inputs
+
+
+def map_inputs(file: MappedFile, layout: Layout, *, lengths: Tensor | None, where: str) -> Mapped:
+    """What `encode_inputs` gives, left in its file. It is read once, to check it.
+
+    Raises:
+        DataError: As of `encode_inputs`.
+    """
+    _check_inputs_shape(file.array, layout, where)
+    inputs = Mapped(file, _shape(file.array, layout), _dtype(layout), lengths)
+    _check_values(inputs, layout, where)
     return inputs
 
 
@@ -106,14 +110,16 @@ def check_tokens(tokens: Tensor, *, largest: int, where: str) -> None:
     Raises:
         DataError: They are not.
     """
-    outside = ((tokens < 0) | (tokens > largest)).any(dim=1)
-    if outside.any():
-        row = int(outside.int().argmax())
-        raise DataError(
-            f"has a token that is out of range in row {row} (got {tokens[row].min()} to {tokens[row].max()}; "
-            f"allowed 0 to {largest}).",
-            where=where,
-        )
+    for rows in row_slices(tokens):
+        block = tokens[rows]
+        outside = ((block < 0) | (block > largest)).any(dim=1)
+        if outside.any():
+            row = int(outside.int().argmax())
+            raise DataError(
+                f"has a token that is out of range in row {rows.start + row} (got {block[row].min()} to "
+                f"{block[row].max()}; allowed 0 to {largest}).",
+                where=where,
+            )
 
 
 def encode_lengths(lengths: Array, x: Array, layout: Layout, *, where: str) -> Tensor:
@@ -300,6 +306,24 @@ def _copy(values: Array, dtype: torch.dtype) -> Tensor:
     return tensor
 
 
+def _dtype(layout: Layout) -> torch.dtype:
+    return torch.int64 if layout == "tokens" else torch.float32
+
+
+def _shape(x: Array, layout: Layout) -> tuple[int, ...]:
+    """With the axis of size one that may be left out."""
+    if x.ndim == max(_AXES[layout]):
+        return x.shape
+    return (len(x), 1, *x.shape[1:]) if layout == "image" else (*x.shape, 1)
+
+
+def _check_values(inputs: Tensor, layout: Layout, where: str) -> None:
+    if layout == "tokens":
+        check_tokens(inputs, largest=_LARGEST_TOKEN, where=where)
+    else:
+        _check_finite(inputs, where)
+
+
 def _check_inputs_shape(x: Array, layout: Layout, where: str) -> None:
     kinds, allowed = ("iu", "integers") if layout == "tokens" else ("biuf", "real numbers")
     _check_kind(x, kinds, f"{allowed} for {layout}", where)
@@ -332,8 +356,11 @@ def _check_kind(values: Array, kinds: str, allowed: str, where: str) -> None:
 
 def _check_finite(values: Tensor, where: str) -> None:
     """Check (N, ...) `values` for NaN and inf; blocks keep the memory for it small."""
-    flat = values.reshape(len(values), -1)
-    finite = torch.cat([flat[rows].isfinite().all(dim=1) for rows in row_slices(flat)])
+    # Made beforehand: small results kept one by one would lie between the blocks and break up the memory.
+    finite = torch.empty(len(values), dtype=torch.bool)
+    for rows in row_slices(values):
+        block = values[rows]
+        finite[rows] = block.reshape(len(block), -1).isfinite().all(dim=1)
     _check_rows(finite.numpy(), "has NaN or inf in float32", where)
 
 

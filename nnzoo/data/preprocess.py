@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from nnzoo.data.dataset import Dataset, Split, row_slices
+from nnzoo.data.mapped import Mapped, write_rows
 from nnzoo.errors import CheckpointError, DataError
 
 Normalize = Literal["none", "center", "standardize", "minmax"]
@@ -139,6 +140,9 @@ class Preprocess(nn.Module):
         uint8 images stay as they are, four times smaller than that copy, and are transformed batch by batch: their
         split's `finish` is this module. PCA and ZCA, which are slow, transform them all at once too.
 
+        Inputs in a file stay there, and are normalized when they are read. What PCA and ZCA make of them is written to
+        another file: the last bits of a product depend on how many rows it has.
+
         Args:
             dataset: Divided.
             by_batch: Names of further splits of images that are transformed batch by batch.
@@ -158,9 +162,17 @@ class Preprocess(nn.Module):
         inputs, lengths = split.inputs, split.lengths
         if self.shift is None and self.mean is None:
             return inputs
-        outputs = torch.empty(len(inputs), *self(inputs[:1]).shape[1:])
-        for rows in row_slices(inputs):
-            outputs[rows] = self(inputs[rows], None if lengths is None else lengths[rows])
+        if isinstance(inputs, Mapped) and self.mean is None:
+            assert self.shift is not None
+            assert self.scale is not None
+            return inputs.normalized(self.shift, self.scale)
+        shape = (len(inputs), *self(inputs[:1]).shape[1:])
+        blocks = (self(inputs[rows], None if lengths is None else lengths[rows]) for rows in row_slices(inputs))
+        if isinstance(inputs, Mapped):
+            return write_rows(blocks, shape)
+        outputs = torch.empty(shape)
+        for rows, block in zip(row_slices(inputs), blocks, strict=True):
+            outputs[rows] = block
         return outputs
 
     def _normalize(self, inputs: Tensor) -> Tensor:

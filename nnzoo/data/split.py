@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from nnzoo.data.dataset import Dataset, Split
+from nnzoo.data.dataset import Dataset, Split, row_slices
 from nnzoo.errors import DataError
 
 
@@ -137,11 +137,13 @@ def distinct_samples(split: Split) -> Tensor:
 def _digests(split: Split) -> Iterator[bytes]:
     """Of every sample one that equal samples have in common."""
     parts = [split.inputs, split.targets, *([] if split.lengths is None else [split.lengths])]
-    for row in range(len(split)):
-        digest = hashlib.blake2b(digest_size=16)
-        for part in parts:
-            digest.update((part[row] + 0).numpy().tobytes())  # -0.0 + 0 is 0.0
-        yield digest.digest()
+    for rows in row_slices(split.inputs):
+        blocks = [(part[rows] + 0).numpy() for part in parts]  # -0.0 + 0 is 0.0
+        for samples in zip(*blocks, strict=True):
+            digest = hashlib.blake2b(digest_size=16)
+            for sample in samples:
+                digest.update(sample.tobytes())
+            yield digest.digest()
 
 
 def drop_repeats(dataset: Dataset) -> Dataset:

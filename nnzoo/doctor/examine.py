@@ -106,13 +106,14 @@ def examine_config(config: Config) -> Examination:
     experiment = prepare(config)
     state, _ = build_state(experiment, None, show=lambda _: None)
     health = network.probe(state.model, experiment.loss, experiment.splits["train"])
+    seen = samples.looked_at(experiment)
     found = itertools.chain(
-        samples.findings(experiment),
-        linear.doubtful_labels(experiment),
+        samples.findings(experiment, seen),
+        linear.doubtful_labels(seen),
         network.findings(health, trained=False),
         _untrained_loss(experiment, health),
     )
-    return _examination(config.name, experiment, health, found)
+    return _examination(config.name, experiment, seen, health, found)
 
 
 def examine_run(folder: Path) -> Examination:
@@ -144,22 +145,25 @@ def examine_run(folder: Path) -> Examination:
             num_val=len(experiment.splits.get("val", ())),
             baseline=baseline(experiment.dataset, "train")[score],
         )
+    seen = samples.looked_at(experiment)
     found = itertools.chain(
-        samples.findings(experiment), network.findings(health, trained=True), _divergence(folder, history), curve
+        samples.findings(experiment, seen), network.findings(health, trained=True), _divergence(folder, history), curve
     )
-    examined = _examination(str(folder), experiment, health, found)
+    examined = _examination(str(folder), experiment, seen, health, found)
     return replace(examined, scores={f"{split}/{score}": value for split, value in scores.items()})
 
 
-def _examination(subject: str, experiment: Experiment, health: network.Health, found: Iterator[Finding]) -> Examination:
+def _examination(
+    subject: str, experiment: Experiment, seen: Experiment, health: network.Health, found: Iterator[Finding]
+) -> Examination:
     order = ("spoils", "warning", "note")
     measured = next(name for name in PREDICTED_SPLITS if name in experiment.splits)
     return Examination(
         subject,
         tuple(sorted(found, key=lambda finding: order.index(finding.severity))),
-        samples.describe(experiment),
+        samples.describe(experiment, seen),
         baseline(experiment.dataset, measured),
-        linear.linear_scores(experiment),
+        linear.linear_scores(seen),
         health.as_dict(),
         measured,
     )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -11,7 +13,7 @@ from torch import Tensor
 
 from nnzoo.config.data import Files
 from nnzoo.config.loss import WeightedLoss
-from nnzoo.data import Dataset, Split
+from nnzoo.data import Dataset, Mapped, Split
 from nnzoo.data.tables.reader import CsvReader
 from nnzoo.doctor import duplicates
 from nnzoo.doctor.finding import MAX_NAMED, Finding
@@ -19,6 +21,8 @@ from nnzoo.experiment.prepare import Experiment
 from nnzoo.experiment.record import PREDICTED_SPLITS
 
 MAX_DESCRIBED_COLUMNS = 1000
+MAX_READ = 2**24
+"""Numbers of a split that stays on the disk: more are not looked at."""
 IMBALANCE = 10
 """The largest class has this many times the samples of the smallest."""
 SCALE_RATIO = 100
@@ -26,8 +30,25 @@ SCALE_RATIO = 100
 SMALL_CLASS = 5
 
 
-def describe(experiment: Experiment) -> dict[str, Any]:
-    """What the data is: sizes, kinds, classes or targets, columns."""
+def looked_at(experiment: Experiment) -> Experiment:
+    """The experiment with its samples in memory: of inputs that stay in a file as many as fit, always the same ones."""
+    dataset = experiment.dataset
+    raw, splits = dict(dataset.splits), dict(experiment.splits)
+    for name, split in dataset.splits.items():
+        if isinstance(split.inputs, Mapped):
+            most = max(1, MAX_READ // math.prod(dataset.input_shape))
+            rows = torch.randperm(len(split), generator=torch.Generator().manual_seed(0))[:most].sort().values
+            raw[name], splits[name] = _in_memory(split, rows), _in_memory(splits[name], rows)
+    return replace(experiment, dataset=replace(dataset, splits=raw), splits=splits)
+
+
+def _in_memory(split: Split, rows: Tensor) -> Split:
+    part = split.take(rows.to(split.targets.device))
+    return replace(part, inputs=split.inputs[rows])
+
+
+def describe(experiment: Experiment, seen: Experiment) -> dict[str, Any]:
+    """What the data is: sizes, kinds, classes or targets; columns, by the samples that are looked at."""
     dataset = experiment.dataset
     described: dict[str, Any] = {
         "source": experiment.config.data.name,
@@ -53,7 +74,7 @@ def describe(experiment: Experiment) -> dict[str, Any]:
         }
     if dataset.layout == "features":
         names = dataset.feature_names or tuple(map(str, range(dataset.input_shape[0])))
-        described["columns"] = _columns(dataset.train.inputs[:, :MAX_DESCRIBED_COLUMNS], names)
+        described["columns"] = _columns(seen.dataset.train.inputs[:, :MAX_DESCRIBED_COLUMNS], names)
     return described
 
 
@@ -73,14 +94,17 @@ def _class_counts(dataset: Dataset, split: Split) -> list[int]:
     return labels[labels >= 0].bincount(minlength=len(dataset.classes)).tolist()
 
 
-def findings(experiment: Experiment) -> Iterator[Finding]:
-    """What is wrong with the data, or may be."""
-    dataset = experiment.dataset
-    yield from duplicates.findings(dataset)
+def findings(experiment: Experiment, seen: Experiment) -> Iterator[Finding]:
+    """What is wrong with the data, or may be, by the samples that are looked at."""
+    whole, parts = experiment.dataset.splits, seen.dataset.splits
+    if any(len(parts[name]) < len(split) for name, split in whole.items()):
+        shown = ", ".join(f"{len(parts[name])} of {len(split)} {name} samples" for name, split in whole.items())
+        yield Finding("note", "samples", f"the data stays on the disk; looked at {shown}.")
+    yield from duplicates.findings(seen.dataset)
     yield from _balance(experiment)
-    yield from _scales(experiment)
+    yield from _scales(seen)
     if isinstance(experiment.config.data, Files):  # bundled and made data has no such columns
-        yield from _leaks(dataset)
+        yield from _leaks(seen.dataset)
 
 
 def _balance(experiment: Experiment) -> Iterator[Finding]:

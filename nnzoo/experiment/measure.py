@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from nnzoo.data.reader import NO_TARGET
 from nnzoo.errors import UsageError
 from nnzoo.training.decoding import Decoder
 
+_SAMPLES_AT_ONCE = 4096
 MAX_CLASSES = 1000
 """A confusion matrix of more, a vocabulary's, would be read by nobody and fill the disk."""
 
@@ -57,8 +59,10 @@ def per_class(matrix: list[list[int]], classes: Sequence[str]) -> list[dict[str,
 
 def predictions(
     decoder: Decoder, outputs: Tensor, targets: Tensor, classes: Sequence[str], target_names: Sequence[str]
-) -> tuple[list[str], list[list[Any]]]:
+) -> tuple[list[str], Iterator[list[Any]]]:
     """The table of predictions.csv: one row a sample, its number, the truth, the answer, the probabilities.
+
+    Rows are made some at a time: as Python's numbers they take ten times the memory of the outputs.
 
     With a target a step it has a row for each step that has one, and the probability of the answer alone.
 
@@ -69,10 +73,22 @@ def predictions(
         classes: Names of classes or labels.
         target_names: Names of regression targets.
     """
+    starts = range(0, len(outputs), _SAMPLES_AT_ONCE)
+    blocks = (slice(start, start + _SAMPLES_AT_ONCE) for start in starts)
+    tables = (_table(decoder, outputs[rows], targets[rows], classes, target_names, rows.start) for rows in blocks)
+    header, first = next(tables)
+    return header, chain(first, chain.from_iterable(rows for _, rows in tables))
+
+
+def _table(
+    decoder: Decoder, outputs: Tensor, targets: Tensor, classes: Sequence[str], target_names: Sequence[str], start: int
+) -> tuple[list[str], list[list[Any]]]:
+    """Of some samples, numbered from `start`."""
+    numbers = range(start, start + len(outputs))
     if decoder.per == "step":
         there = targets != NO_TARGET
         truth = [classes[index] for index in targets[there].tolist()]
-        header, rows = step_answers(outputs, there, classes, range(len(outputs)))
+        header, rows = step_answers(outputs, there, classes, numbers)
         rows = [[number, step, true, *row] for (number, step, *row), true in zip(rows, truth, strict=True)]
         return [*header[:2], "target", *header[2:]], rows
     targets = targets[:, 0] if decoder.per == "node" else targets
@@ -83,7 +99,7 @@ def predictions(
     else:
         named, truth = ["target"], [[classes[index]] for index in decoder.target_labels(targets).tolist()]
     header, rows = answers(decoder, outputs, classes, target_names)
-    table = [[index, *true, *row] for index, (true, row) in enumerate(zip(truth, rows, strict=True))]
+    table = [[index, *true, *row] for index, true, row in zip(numbers, truth, rows, strict=True)]
     return ["input", *named, *header], table
 
 

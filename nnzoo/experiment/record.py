@@ -209,6 +209,7 @@ def shared_config(experiment: Experiment) -> dict[str, Any]:
     data = config["data"]
     if isinstance(data, dict):
         data |= {key: Path(data[key]).name for key in PATH_FIELDS if data.get(key)}
+        data.pop("cache", None)
     if isinstance(experiment.loss, ClassLoss) and experiment.loss.class_weights is not None:
         config["loss"]["class_weights"] = experiment.loss.class_weights.tolist()
     return config

@@ -19,7 +19,15 @@ from nnzoo.experiment.restarts import Training
 from nnzoo.experiment.untrusted import check_restored
 from nnzoo.run.directory import CHECKPOINT, CONFIG, PREVIOUS, numbered
 
-MAY_CHANGE = ("name", "train.epochs", "train.early_stopping", "train.device", "train.checkpoint", "train.max_minutes")
+MAY_CHANGE = (
+    "name",
+    "data.cache",
+    "train.epochs",
+    "train.early_stopping",
+    "train.device",
+    "train.checkpoint",
+    "train.max_minutes",
+)
 
 
 def find_run(config: ConfigLike, name: str, runs_dir: Path) -> Path | None:

@@ -10,10 +10,13 @@ import json
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from nnzoo.errors import RunError
+
+_ROWS_AT_ONCE = 4096
 
 
 @contextlib.contextmanager
@@ -116,9 +119,10 @@ def finite(value: Any) -> Any:
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Writes a CSV file, whole or not at all."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    write_text(path, text.getvalue())
+    """Writes a CSV file, whole or not at all; of many rows never more than a few are in memory as text."""
+    lines = chain([header], rows)
+    with atomic_file(path) as file:
+        while block := list(islice(lines, _ROWS_AT_ONCE)):
+            text = io.StringIO()
+            csv.writer(text, lineterminator="\n").writerows(block)
+            file.write(text.getvalue().encode())

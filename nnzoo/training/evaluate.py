@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from nnzoo.data import Split
-from nnzoo.training.batches import eval_batch_size, for_model
+from nnzoo.training.batches import boundaries, eval_batch_size, finish, for_model
 from nnzoo.training.losses import denominator
 from nnzoo.training.metrics import MetricSums
+from nnzoo.training.reading import read_batches
 
 
 @dataclass(frozen=True)
@@ -79,19 +80,23 @@ def evaluate(
     """
     model.eval()
     total = LossSum(loss)
-    kept = []
+    kept: Tensor | None = None
+    start = 0
     classes = sums.decoder.num_classes if sums.decoder.per == "step" else 0
     size = batch_size if exact else eval_batch_size(split.inputs, batch_size, classes_a_step=classes)
     split = for_model(model, split)
     forward = forward or model
-    for start in range(0, len(split), size):
-        rows = slice(start, start + size)
-        targets = split.targets[rows]
-        inputs = split.network_inputs(rows)
-        outputs = forward(inputs) if split.lengths is None else forward(inputs, split.lengths[rows])
-        value = loss(outputs, targets)
-        total.add(plain(value), plain(denominator(loss, targets)))
-        sums.add(outputs, targets)
-        if keep_outputs:
-            kept.append(sums.decoder.kept(outputs).cpu())
-    return Evaluation({"loss": total.result(), **sums.result()}, torch.cat(kept) if keep_outputs else None)
+    with read_batches(split, None, boundaries(len(split), size, at_least_two=False)) as reader:
+        for batch in reader:
+            *inputs, targets = finish(batch, split, None)
+            outputs = forward(*inputs)
+            value = loss(outputs, targets)
+            total.add(plain(value), plain(denominator(loss, targets)))
+            sums.add(outputs, targets)
+            if keep_outputs:
+                found = sums.decoder.kept(outputs).cpu()
+                # One tensor for all: many kept one by one break up the memory, and joining them takes twice as much.
+                kept = found.new_empty(len(split), *found.shape[1:]) if kept is None else kept
+                kept[start : start + len(found)] = found
+                start += len(found)
+    return Evaluation({"loss": total.result(), **sums.result()}, kept)

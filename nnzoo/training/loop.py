@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from itertools import islice
 from typing import Literal
 
 from nnzoo.data import Split
@@ -17,10 +18,11 @@ from nnzoo.training.evaluate import LossSum, evaluate
 from nnzoo.training.finite import check_finite, check_scale, check_weights
 from nnzoo.training.metrics import MetricSums
 from nnzoo.training.progress import Progress
+from nnzoo.training.reading import read_batches
 from nnzoo.training.settings import Settings
 from nnzoo.training.signals import StopRequest
 from nnzoo.training.state import Stepping, TrainState
-from nnzoo.training.step import take, train_step
+from nnzoo.training.step import train_step
 
 Status = Literal["completed", "early_stopped", "interrupted"]
 
@@ -106,19 +108,18 @@ def train_epoch(
     batches = boundaries(len(split), settings.batch_size or len(split), at_least_two=has_batch_norm(state.model))
     weights = penalised(state.model)
     progress.start_epoch(state.epoch + 1, len(batches), state.batch)
-    while state.batch < len(batches):
-        group = batches[state.batch : state.batch + settings.accumulate]
-        state.lr = state.schedule.lr
-        taken = (take(split, order, start_, end) for start_, end in group)
-        train_step(state, [finish(batch, split, settings.augment) for batch in taken], weights, settings)
-        state.step += 1
-        state.batch += len(group)
-        state.schedule.after_step()
-        progress.step()
-        if stop.signal_number is not None:
-            break
-        state.epoch_seconds = time.monotonic() - start
-        timer.after_step(state)
+    with read_batches(split, order, batches[state.batch :]) as reader:
+        while group := list(islice(reader, settings.accumulate)):
+            state.lr = state.schedule.lr
+            train_step(state, [finish(batch, split, settings.augment) for batch in group], weights, settings)
+            state.step += 1
+            state.batch += len(group)
+            state.schedule.after_step()
+            progress.step()
+            if stop.signal_number is not None:
+                break
+            state.epoch_seconds = time.monotonic() - start
+            timer.after_step(state)
     progress.end_epoch()
 
 

@@ -14,8 +14,9 @@ from torch import Tensor
 from nnzoo.data.reader import NO_TARGET
 from nnzoo.training.decoding import Decoder
 
-# Kept outputs become sums when they are this many numbers: a few large operations in place of many small ones.
-MAX_KEPT = 1_000_000
+# Kept outputs become sums when they are this many numbers: a few large operations in place of many small ones. But not
+# too few: each small tensor that stays keeps the allocator from using the batch that was next to it again.
+MAX_KEPT = 100_000
 PER_CLASS = {"precision", "recall", "f1"}
 
 

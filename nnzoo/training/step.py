@@ -1,4 +1,4 @@
-"""One step of training: a batch is taken, its gradients are made, the optimizer moves the weights."""
+"""One step of training: the gradients of a batch are made, the optimizer moves the weights."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from nnzoo.data import Split
 from nnzoo.training.batches import Batch
 from nnzoo.training.evaluate import plain
 from nnzoo.training.finite import check_finite
@@ -15,15 +14,6 @@ from nnzoo.training.losses import denominator
 from nnzoo.training.precision import scaled_step
 from nnzoo.training.settings import Settings
 from nnzoo.training.state import TrainState
-
-
-def take(split: Split, order: Tensor | None, start: int, end: int) -> Batch:
-    """A batch. `index_select` is twice as fast as indexing."""
-    parts = (split.inputs, split.targets) if split.lengths is None else (split.inputs, split.lengths, split.targets)
-    if order is None:
-        return tuple(part[start:end] for part in parts)
-    index = order[start:end]
-    return tuple(part.index_select(0, index) for part in parts)
 
 
 def train_step(state: TrainState, batches: Sequence[Batch], weights: list[nn.Parameter], settings: Settings) -> None:

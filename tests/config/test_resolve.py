@@ -193,6 +193,7 @@ def test_what_the_words_leave_open_stays_auto_until_the_data_tells() -> None:
     values = resolved(words)
     assert autos(values) == {
         "data.task",
+        "data.cache",
         "data.layout",
         "preprocess.normalize",
         "preprocess.scale_target",
@@ -203,7 +204,7 @@ def test_what_the_words_leave_open_stays_auto_until_the_data_tells() -> None:
         "train.metrics",
         "train.device",
     }
-    found = {"task": "multilabel", "layout": "image"}
+    found = {"task": "multilabel", "layout": "image", "cache": "memory"}
     facts = Facts("multilabel", "image", 5, 0, (1, 2, 3), has_val=True, has_test=False, num_train=9, choices=found)
     values = resolved(words, facts)
     assert autos(values) == {"init.name", "train.device"}

@@ -26,6 +26,12 @@ class Arrays(Files):
         "auto", description="(N, F), (N, T, F), (N, C, H, W), integer (N, T); auto: by the number of axes"
     )
 
+    cache: Literal["auto", "memory", "disk"] = Field(
+        "auto",
+        description="where inputs are kept: in memory, or in their .npy files, of which each batch is read in the "
+        "background; the weights are the same. auto: disk from 1 GiB of float32 on",
+    )
+
     def facts(self) -> Facts:
         return Facts(
             task=None if self.task == "auto" else self.task,

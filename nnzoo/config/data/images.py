@@ -161,8 +161,8 @@ class ImageFolder(Files):
     channels: Literal["auto", 1, 3] = Field("auto", description="1: grey, 3: colour; auto: 1 where all are grey")
     cache: Literal["auto", "memory", "disk"] = Field(
         "auto",
-        description="where decoded images are kept: in memory, or in a file under ~/.cache/nnzoo that is mapped into "
-        "it; auto: disk from 4 GiB on",
+        description="where decoded images are kept: in memory, or in a file under ~/.cache/nnzoo, of which "
+        "each batch is read in the background; auto: disk from 4 GiB on",
     )
     strict: bool = Field(False, description="refuse files that can't be decoded; false: name them and leave them out")
 

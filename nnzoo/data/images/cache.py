@@ -1,4 +1,4 @@
-"""Where decoded images are kept: in memory, or in a file that is mapped into it and found again by the next run."""
+"""Where decoded images are kept: in memory, or in a file, which the next run finds again."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 import numpy as np
 import torch
@@ -20,9 +20,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nnzoo.data.images.decode import Channels, decode, each_in_parallel
+from nnzoo.data.mapped import Cache, Mapped, MappedFile, cache_folder
 from nnzoo.errors import RunError
-
-Cache = Literal["memory", "disk"]
 
 LARGEST_IN_MEMORY = 2**32
 """Bytes; a rule that does not ask how much memory is free gives the same answer when a run is resumed."""
@@ -35,7 +34,7 @@ class Decoded:
     """Decoded images.
 
     Attributes:
-        images: (N, C, H, W) uint8, those that could be read.
+        images: (N, C, H, W) uint8, those that could be read; on the disk, `Mapped`.
         broken: The others: why, by their place in the list.
     """
 
@@ -63,10 +62,14 @@ def decode_all(paths: Sequence[Path], shape: tuple[Channels, int, int], cache: C
         RunError: The cache can't be written.
     """
     if cache == "memory":
-        images = torch.empty(len(paths), *shape, dtype=torch.uint8)
-        broken = _fill(images, paths, title=title)
+        images, broken = torch.empty(len(paths), *shape, dtype=torch.uint8), {}
+        for index, result in enumerate(_decoded(paths, shape, title=title)):
+            if isinstance(result, str):
+                broken[index] = result
+            else:
+                images[index - len(broken)] = torch.from_numpy(result)
         return Decoded(images[: len(paths) - len(broken)], broken)
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nnzoo" / "images"
+    folder = cache_folder() / "images"
     data = folder / f"{_key(paths, shape)}.u8"
     notes = data.with_suffix(".json")
     try:
@@ -75,11 +78,12 @@ def decode_all(paths: Sequence[Path], shape: tuple[Channels, int, int], cache: C
         if found is None:
             folder.mkdir(parents=True, exist_ok=True)
         broken = _write(data, notes, paths, shape, title=title) if found is None else found
-        return Decoded(_map(data, len(paths) - len(broken), shape, shared=False), broken)
-    except (OSError, RuntimeError) as error:
-        reason = getattr(error, "strerror", None) or str(error).split("\n")[0]
+        stacked = (len(paths) - len(broken), *shape)
+        with data.open("rb") as file:
+            return Decoded(Mapped(MappedFile(file, data, np.uint8, stacked), stacked, torch.uint8), broken)
+    except OSError as error:
         raise RunError(
-            f"can't be written: {reason}. Free space, or set `data: {{cache: memory}}`.", where=str(data)
+            f"can't be written: {error.strerror}. Free space, or set `data: {{cache: memory}}`.", where=str(data)
         ) from error
 
 
@@ -107,13 +111,11 @@ def _write(data: Path, notes: Path, paths: Sequence[Path], shape: Sequence[int],
     handle, name = tempfile.mkstemp(prefix=f".{data.name}.", suffix=".tmp", dir=data.parent)
     try:
         with os.fdopen(handle, "wb") as file:
-            # A full disk is an error here. Later, writing to mapped memory, it would be a signal that kills.
+            # A full disk is known before hours of decoding.
             if hasattr(os, "posix_fallocate"):
                 os.posix_fallocate(file.fileno(), 0, len(paths) * math.prod(shape))
-            else:
-                file.truncate(len(paths) * math.prod(shape))
-        images = _map(Path(name), len(paths), shape, shared=True)
-        broken = _fill(images, paths, title=title)
+            broken = _fill(file, _decoded(paths, shape, title=title))
+            file.truncate(len(paths) * math.prod(shape))
         os.replace(name, data)  # noqa: PTH105
         notes.write_text(json.dumps(broken), encoding="utf-8")
     except BaseException:
@@ -122,23 +124,22 @@ def _write(data: Path, notes: Path, paths: Sequence[Path], shape: Sequence[int],
     return broken
 
 
-def _map(path: Path, num_images: int, shape: Sequence[int], *, shared: bool) -> Tensor:
-    """(N, C, H, W) of a file; not shared, what is written to it stays in memory."""
-    size = num_images * math.prod(shape)
-    return torch.from_file(str(path), shared=shared, size=size, dtype=torch.uint8).reshape(num_images, *shape)
-
-
-def _fill(images: Tensor, paths: Sequence[Path], *, title: str) -> dict[int, str]:
-    """Decodes files into the first rows of (N, C, H, W), one after the other, and tells those that are broken."""
-    channels, height, width = images.shape[1:]
-    work = partial(_decode_or_reason, size=(height, width), channels=1 if channels == 1 else 3)
+def _fill(file: BinaryIO, images: Iterable[NDArray[np.uint8] | str]) -> dict[int, str]:
+    """Writes images one after the other, and tells those that are broken."""
     broken: dict[int, str] = {}
-    for index, result in enumerate(each_in_parallel(work, paths, title=title)):
+    for index, result in enumerate(images):
         if isinstance(result, str):
             broken[index] = result
         else:
-            images[index - len(broken)] = torch.from_numpy(result)
+            file.write(np.ascontiguousarray(result).data)
     return broken
+
+
+def _decoded(paths: Sequence[Path], shape: Sequence[int], *, title: str) -> Iterator[NDArray[np.uint8] | str]:
+    """Every image, or why it can't be read."""
+    channels, height, width = shape
+    work = partial(_decode_or_reason, size=(height, width), channels=1 if channels == 1 else 3)
+    return each_in_parallel(work, paths, title=title)
 
 
 def _decode_or_reason(path: Path, size: tuple[int, int], channels: Channels) -> NDArray[np.uint8] | str:

@@ -16,7 +16,7 @@ import urllib.error
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, Literal, NamedTuple, cast
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -31,6 +31,7 @@ _DAMAGE = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, I
 """What reading a truncated or overwritten file raises, by the place of the damage."""
 
 _GZIP = b"\x1f\x8b"
+_CHUNK = 2**20
 _LARGEST = 2**33
 """Bytes that an idx file may claim to hold."""
 
@@ -67,7 +68,7 @@ class _Place(NamedTuple):
             )
         return path
 
-    def open(self, name: str) -> IO[bytes]:
+    def open(self, name: str) -> io.BufferedIOBase:
         """A file as it was before gzip, which its first bytes tell; of an archive the member."""
         path = self.path(name)
         if self.archive and path.name == self.archive:
@@ -79,7 +80,7 @@ class _Place(NamedTuple):
                 return io.BytesIO(stream.read())
         with path.open("rb") as file:
             is_packed = file.read(2) == _GZIP
-        return cast("IO[bytes]", gzip.open(path)) if is_packed else path.open("rb")
+        return gzip.open(path) if is_packed else path.open("rb")
 
 
 class _Layout(NamedTuple):
@@ -182,14 +183,16 @@ def _read_idx_file(place: _Place, name: str, *, num_axes: int) -> tuple[Tensor, 
             count = math.prod(sizes)
             if len(sizes) < num_axes or min(sizes) < 1 or count > _LARGEST:
                 raise ValueError(f"its sizes are {sizes}")
-            # Not more than what it claims to hold: a gzip of a few kilobytes may unpack to anything.
-            values = stream.read(count + 1)
-            if len(values) != count:
-                raise ValueError(f"it holds {'more' if len(values) > count else 'less'} than its {count} values")
+            tensor = torch.empty(sizes, dtype=torch.uint8)
+            # Where it stays, and not more than what it claims to hold: a few kilobytes may unpack to anything.
+            values = tensor.numpy().reshape(-1).data
+            found = 0
+            while found < count and (num_read := stream.readinto(values[found : found + _CHUNK])):
+                found += num_read
+            if found < count or stream.read(1):
+                raise ValueError(f"it holds {'less' if found < count else 'more'} than its {count} values")
     except _DAMAGE as error:
         raise _damaged(path, error) from error
-    tensor = torch.empty(sizes, dtype=torch.uint8)
-    tensor.numpy().reshape(-1)[:] = np.frombuffer(values, dtype=np.uint8)
     return tensor, path
 
 
