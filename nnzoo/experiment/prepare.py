@@ -21,10 +21,10 @@ from nnzoo.build import (
 from nnzoo.config import Config, Facts, check_facts, num_outputs, resolve
 from nnzoo.data import Dataset, Preprocess, Split, missing_classes
 from nnzoo.errors import DataError, UsageError
-from nnzoo.models.parameters import has_batch_norm
 from nnzoo.run.log import log
-from nnzoo.training.batches import arguments_of, boundaries
+from nnzoo.training.batches import arguments_of, boundaries, smallest_batch
 from nnzoo.training.decoding import Decoder
+from nnzoo.training.distributed import ALONE, Group
 from nnzoo.training.losses import reads_indices
 from nnzoo.training.settings import Settings
 
@@ -58,18 +58,29 @@ class Experiment:
     settings: Settings
 
 
-def prepare(config: Config, *, batches: int | None = None) -> Experiment:
+def fetch(config: Config, group: Group) -> None:
+    """Has the first of several processes download what the data lacks, so that the others find it."""
+
+    def read() -> None:
+        build_dataset(config)
+
+    if group.size > 1 and getattr(config.data, "download", False):
+        group.from_first(read)
+
+
+def prepare(config: Config, *, batches: int | None = None, group: Group = ALONE) -> Experiment:
     """Reads the data and makes it ready.
 
     Args:
         config: As it was loaded.
         batches: For a dry run: keep no more than this many batches of each split.
+        group: The processes that train together.
 
     Raises:
         ConfigError: The data shows that the words don't fit it.
         DataError: The data is missing, damaged, or too little.
     """
-    device = choose_device(config.train.device)
+    device = choose_device(config.train.device, group)
     dataset = build_dataset(config)
     facts = facts_of(config, dataset)
     check_facts(config, facts)
@@ -102,14 +113,15 @@ def prepare(config: Config, *, batches: int | None = None) -> Experiment:
         loss,
         outputs,
         device,
-        replace(build_settings(resolved), augment=build_augment(resolved, len(dataset.classes))),
+        replace(build_settings(resolved), augment=build_augment(resolved, len(dataset.classes)), group=group),
     )
 
 
 def steps_per_epoch(experiment: Experiment, module: nn.Module) -> int:
     """Optimizer steps an epoch."""
     settings, num_train = experiment.settings, len(experiment.splits["train"])
-    batches = boundaries(num_train, settings.batch_size or num_train, at_least_two=has_batch_norm(module))
+    at_least = smallest_batch(module, settings.group)
+    batches = boundaries(num_train, settings.batch_size or num_train, at_least=at_least)
     return -(-len(batches) // settings.accumulate)
 
 

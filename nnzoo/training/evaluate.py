@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from nnzoo.data import Split
 from nnzoo.training.batches import eval_batch_size, for_model
+from nnzoo.training.distributed import ALONE, Group
 from nnzoo.training.losses import denominator
 from nnzoo.training.metrics import MetricSums
 
@@ -45,6 +46,20 @@ class LossSum:
         return total if self.summed else total / weight if weight else float("nan")
 
 
+def measured(loss: LossSum, sums: MetricSums, group: Group = ALONE) -> dict[str, float]:
+    """Loss and metrics over what all processes added. This is where they and the device are waited for."""
+    if group.size > 1:
+        sums.flush()
+        own = {"loss": [float(loss.total), float(loss.weight)], "metrics": sums.state_dict()}
+        rest = group.gather(own)
+        # In one order, so that the sums are the same everywhere.
+        loss.total, loss.weight = (sum(column) for column in zip(*(each["loss"] for each in rest), strict=True))
+        sums = MetricSums(sums.names, sums.decoder)
+        for each in rest:
+            sums.join(each["metrics"])
+    return {"loss": loss.result(), **sums.result()}
+
+
 def plain(number: Tensor | float) -> Tensor | float:
     """A scalar as a float, cheaper than a tensor and exact in sums; on a device it stays: reading it would wait."""
     if not isinstance(number, Tensor):
@@ -62,6 +77,7 @@ def evaluate(
     batch_size: int,
     keep_outputs: bool = False,
     exact: bool = False,
+    group: Group = ALONE,
 ) -> Evaluation:
     """Measures a model in evaluation mode, and leaves it there.
 
@@ -73,6 +89,7 @@ def evaluate(
         batch_size: Of training; evaluation may take more at once, by a fixed rule.
         keep_outputs: Whether the outputs are returned.
         exact: Take no more than `batch_size` at once.
+        group: Processes that each measure a share; the outputs are those of this one's.
     """
     model.eval()
     total = LossSum(loss)
@@ -80,8 +97,9 @@ def evaluate(
     classes = sums.decoder.num_classes if sums.decoder.per == "step" else 0
     size = batch_size if exact else eval_batch_size(split.inputs, batch_size, classes_a_step=classes)
     split = for_model(model, split)
-    for start in range(0, len(split), size):
-        rows = slice(start, start + size)
+    first, last = group.share(0, len(split))
+    for start in range(first, last, size):
+        rows = slice(start, min(start + size, last))
         targets = split.targets[rows]
         inputs = split.network_inputs(rows)
         outputs = model(inputs) if split.lengths is None else model(inputs, split.lengths[rows])
@@ -90,4 +108,4 @@ def evaluate(
         sums.add(outputs, targets)
         if keep_outputs:
             kept.append(sums.decoder.kept(outputs).cpu())
-    return Evaluation({"loss": total.result(), **sums.result()}, torch.cat(kept) if keep_outputs else None)
+    return Evaluation(measured(total, sums, group), torch.cat(kept) if keep_outputs else None)
