@@ -63,6 +63,7 @@ def say_once(failure: NnzooError, say: Callable[[NnzooError], None]) -> None:
     global _last_store
     from torch.distributed.rendezvous import rendezvous
 
+    _end_by_ourselves()
     rank = own_rank()
     own = _last_store is not None and not isinstance(failure, DivergedError | InterruptedRunError)
     # Before there is a group, all do the same with the same words.
