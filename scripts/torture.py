@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.distributed.distributed_c10d import TCPStore
+from torch.distributed import TCPStore  # type: ignore[attr-defined]  # torch left it so
 
 from nnzoo.cli.app import run as command
 from nnzoo.training import checkpoints

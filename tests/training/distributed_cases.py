@@ -106,7 +106,9 @@ def write_data(folder: Path) -> None:
     """What the cases read."""
     digits = load_digits()
     images, classes = digits.images[:, None].astype(np.float32) / 16, digits.target
-    np.savez(folder / "digits.npz", x=images[:241], y=classes[:241], x_val=images[241:286], y_val=classes[241:286])
+    parts = {"": slice(241), "_val": slice(241, 286), "_test": slice(286, 325)}
+    arrays = {f"x{part}": images[rows] for part, rows in parts.items()}
+    np.savez(folder / "digits.npz", **arrays, **{f"y{part}": classes[rows] for part, rows in parts.items()})
     numbers = np.random.default_rng(0)
     answers = numbers.integers(0, 3, (30, 6))
     lengths = numbers.integers(2, 7, 30)
