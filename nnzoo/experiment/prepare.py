@@ -81,6 +81,9 @@ def prepare(config: Config, *, batches: int | None = None, group: Group = ALONE)
         DataError: The data is missing, damaged, or too little.
     """
     device = choose_device(config.train.device, group)
+    if group.size > 1 and device.type == "cuda":
+        # Else whatever names no device would be on the first one, that of another process.
+        torch.cuda.set_device(device)
     dataset = build_dataset(config)
     facts = facts_of(config, dataset)
     check_facts(config, facts)

@@ -10,6 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from nnzoo.models.parameters import BatchNorm
+from nnzoo.run.log import log
+
+SYNCHRONISED = (BatchNorm.forward, nn.SyncBatchNorm.forward)
 
 
 @contextlib.contextmanager
@@ -17,9 +20,12 @@ def synchronised(model: nn.Module) -> Iterator[None]:
     """Has the batch norms of a model share their statistics in training, while it is entered.
 
     They change their class alone, so names and values of the state stay those of torch. One with a `forward` of its own
-    stays as it is.
+    stays as it is, with a warning, unless it is torch's own that does the same on CUDA.
     """
-    found = [module for module in model.modules() if type(module).forward is BatchNorm.forward]
+    norms = [module for module in model.modules() if isinstance(module, BatchNorm)]
+    for name in sorted({type(norm).__name__ for norm in norms if type(norm).forward not in SYNCHRONISED}):
+        log.warning("warning: %s has a forward of its own: each process takes the statistics of its share", name)
+    found = [norm for norm in norms if type(norm).forward is BatchNorm.forward]
     before = [type(module) for module in found]
     for module, kind in zip(found, before, strict=True):
         module.__class__ = type(kind.__name__, (_Synchronised, kind), {})

@@ -15,8 +15,8 @@ from nnzoo.errors import ConfigError, DivergedError, GroupError, InterruptedRunE
 from nnzoo.training.distributed import ALONE, Group, Several
 from nnzoo.training.torchrun import are_several, own_rank
 
-PATIENCE = timedelta(minutes=30)
-"""How long the others are waited for: reading the data and measuring may take one longer than another."""
+PATIENCE = timedelta(hours=1)
+"""How long the others are waited for: at the end, while the first measures the best weights on every split."""
 SHORT = timedelta(seconds=20)
 """How long an error may take to be shown."""
 
@@ -37,20 +37,25 @@ def processes() -> Iterator[Group]:
     from torch import distributed
 
     group = _join()
+    leave = distributed.destroy_process_group
     try:
         yield group
-    except GroupError as error:
+    except (DivergedError, InterruptedRunError):  # of all at once
+        raise
+    except BaseException as error:
         _end_by_ourselves()
-        error.told = error.told or not group.claims()
-        raise
-    except (DivergedError, InterruptedRunError):
-        raise
-    except BaseException:
-        group.claims()
+        if _has_nccl():
+            # What is under way on the devices would be waited for, and the others are gone.
+            leave = distributed.distributed_c10d._abort_process_group
+        is_first = group.claims()
+        if isinstance(error, GroupError):
+            error.told = error.told or not is_first
+        elif isinstance(error, KeyboardInterrupt) and not is_first:
+            raise GroupError("interrupted.", told=True, exit_code=130) from None
         raise
     finally:
         with contextlib.suppress(RuntimeError):
-            distributed.destroy_process_group()
+            leave()
 
 
 def say_once(failure: NnzooError, say: Callable[[NnzooError], None]) -> None:
@@ -98,8 +103,7 @@ def _join() -> Several:
         _joined += 1
         # A group of before has left its addresses there.
         _last_store = PrefixStore(f"nnzoo/{_joined}", store)
-        has_nccl = torch.cuda.is_available() and distributed.is_nccl_available()
-        backend = "cpu:gloo,cuda:nccl" if has_nccl else "gloo"
+        backend = "cpu:gloo,cuda:nccl" if _has_nccl() else "gloo"
         distributed.init_process_group(backend, store=_last_store, rank=rank, world_size=size, timeout=PATIENCE)
     except (RuntimeError, ValueError) as error:
         reason = str(error).split("\n")[0]
@@ -107,6 +111,12 @@ def _join() -> Several:
             f"the processes can't find each other: {reason}. Start them with torchrun, which says where they are."
         ) from None
     return Several(rank, size, _last_store)
+
+
+def _has_nccl() -> bool:
+    from torch import distributed
+
+    return torch.cuda.is_available() and distributed.is_nccl_available()
 
 
 def _end_by_ourselves() -> None:

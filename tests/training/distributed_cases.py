@@ -38,6 +38,24 @@ def cnn() -> nn.Module:
     )
 
 
+def batch_norms() -> nn.Module:
+    """Of every kind: with a mean over all steps, without weights, of one axis and of three."""
+    return nn.Sequential(
+        nn.BatchNorm2d(1, momentum=None),
+        nn.Unflatten(3, (2, 4)),
+        nn.Conv3d(1, 3, (3, 1, 1)),
+        nn.BatchNorm3d(3, affine=False),
+        nn.Flatten(2),
+        nn.BatchNorm1d(3, eps=1e-3, momentum=0.3),
+        nn.Tanh(),
+        nn.Flatten(),
+        nn.Linear(144, 12),
+        nn.BatchNorm1d(12),
+        nn.Tanh(),
+        nn.Linear(12, 10),
+    )
+
+
 class SometimesUsed(nn.Module):
     """Its second layer has a gradient only where a batch holds a dark sample; its third never has one."""
 
@@ -90,6 +108,7 @@ CASES: dict[str, dict[str, Any]] = {
     "binary": case({"name": "breast_cancer"}, MLP, metrics=["precision", "recall", "f1", "auroc"]),
     "full_lbfgs": case({"name": "iris"}, MLP, {"name": "lbfgs", "max_iter": 5}, batch_size="full", epochs=2),
     "restarts": case({"name": "iris"}, MLP, restarts=2, epochs=2),
+    "batch_norms_double": case(DIGITS, None, ADAMW, batch_size=20),
     "sometimes_used": case(DIGITS, None, ADAMW, batch_size=3),
     "steps": case(STEPS, RNN, ADAMW),
     "trees": case({"name": "trees", "path": "trees.txt"}, {"name": "tree_lstm", "hidden_size": 4}, ADAMW, batch_size=4),
@@ -98,6 +117,7 @@ CASES: dict[str, dict[str, Any]] = {
 MODULES: dict[str, Callable[[], nn.Module]] = {
     "mlp_adamw_double": lambda: Double(mlp()),
     "cnn_adamw_double": lambda: Double(cnn()),
+    "batch_norms_double": lambda: Double(batch_norms()),
     "sometimes_used": SometimesUsed,
 }
 

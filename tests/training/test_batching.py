@@ -77,7 +77,7 @@ def test_batches_cover_every_sample_once(num_samples: int, batch_size: int, at_l
     found = boundaries(num_samples, batch_size, at_least=at_least)
     assert [index for start, end in found for index in range(start, end)] == list(range(num_samples))
     sizes = [end - start for start, end in found]
-    joined = num_samples > batch_size and 0 < num_samples % batch_size < at_least
+    joined = num_samples > batch_size and (num_samples % batch_size or batch_size) < at_least
     assert len(sizes) == math.ceil(num_samples / batch_size) - joined
     assert all(size == batch_size for size in sizes[:-1])
     assert sizes[-1] >= at_least or len(sizes) == 1 or batch_size < at_least
