@@ -254,7 +254,7 @@ class OneAfterAnother(_Several):
         }
 
     def check(self, saved: dict[str, Any]) -> None:
-        if "ended" not in saved["restarts"]:
+        if "stopping" in saved["restarts"]:
             raise UsageError("one process ran its restarts all at once. Go on without torchrun.", where=CHECKPOINT)
         check_saved(saved["restarts"], self._state_dict(), shapes_of(self.state.optimizer))
 

@@ -219,10 +219,10 @@ class Several(Group):
 
         with lost(), torch.no_grad():
             for tensor in (*model.parameters(), *model.buffers()):
-                # A copy, since a parameter may be spread over its memory in any order.
-                told = tensor.detach().contiguous()
+                # As bytes, since not every type can be sent; in a row, since a parameter may lie in any order.
+                told = tensor.detach().contiguous().reshape(-1).view(torch.uint8)
                 distributed.broadcast(told, 0)
-                tensor.copy_(told)
+                tensor.copy_(told.view(tensor.dtype).view_as(tensor))
         with lost(), synchronised(model):
             yield
 

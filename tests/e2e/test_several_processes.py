@@ -212,6 +212,21 @@ def test_batch_norm_needs_a_sample_for_each_process(group: Start) -> None:
 
 
 @pytest.mark.slow
+def test_restarts_go_on_the_way_they_began(group: Start) -> None:
+    plain = ["augment=[]", "train.restarts=2", "train.epochs=3"]
+    group(*plain, processes=1, step=3, what="SIGTERM")
+    first, second = group(*plain, "--resume")
+    assert (first[0], second) == (2, (2, "", ""))
+    assert first[2].endswith("one process ran its restarts all at once. Go on without torchrun.\n")
+    group(*plain, "--overwrite", step=3 * STEPS + 3, what="SIGTERM")
+    [(code, _, err)] = group(*plain, "--resume", processes=1)
+    assert code == 2
+    assert err.endswith("several processes ran its restarts. Go on with torchrun.\n")
+    assert group(*plain, "--resume")[0][0] == group(*plain, "--name", "whole")[0][0] == 0
+    assert outcome(Path("runs/x")) == outcome(Path("runs/whole"))
+
+
+@pytest.mark.slow
 def test_a_dry_run_leaves_nothing(group: Start) -> None:
     first, second = group("--dry-run")
     assert first[0] == 0

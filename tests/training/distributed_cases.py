@@ -61,6 +61,8 @@ class SometimesUsed(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
+        self.register_buffer("flag", torch.tensor([True, False]))
+        self.register_buffer("nothing", torch.zeros(0, 3))
         self.first, self.second, self.third = nn.Linear(64, 10), nn.Linear(64, 10), nn.Linear(64, 10)
 
     def forward(self, inputs: Tensor) -> Tensor:
