@@ -129,6 +129,11 @@ def build_schedule(config: Config, optimizer: torch.optim.Optimizer, steps_per_e
     )
 
 
+def build_scaler(config: Config, device: torch.device) -> torch.amp.GradScaler | None:
+    """What scales the loss; None where gradients fit their number format."""
+    return torch.amp.GradScaler(device.type) if config.train.precision == "fp16-mixed" else None
+
+
 def build_settings(config: Config) -> Settings:
     """How the loop runs."""
     train, penalty = config.train, config.regularization

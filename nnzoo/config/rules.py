@@ -36,6 +36,7 @@ def check(config: Config, facts: Facts) -> list[Problem]:
         _output,
         _metrics,
         _monitor,
+        _precision,
         _optimizer,
         _scheduler,
     )
@@ -159,6 +160,22 @@ def _monitor(config: Config, facts: Facts) -> Iterator[Problem]:
         yield (
             ("train", "monitor"),
             f"'{monitor}' is not measured in this run.{why}{did_you_mean(monitor, allowed)} ({', '.join(allowed)})",
+        )
+
+
+def _precision(config: Config, facts: Facts) -> Iterator[Problem]:  # noqa: ARG001
+    if config.train.precision != "fp16-mixed":
+        return
+    if config.train.device in ("cpu", "mps"):
+        yield (
+            ("train", "precision"),
+            f"fp16-mixed needs CUDA, got train.device {config.train.device}. Use bf16-mixed or fp32.",
+        )
+    if isinstance(config.optimizer, optimizer.Lbfgs):
+        yield (
+            ("train", "precision"),
+            "fp16-mixed leaves out steps whose gradients overflow, and lbfgs searches along each. "
+            "Use fp32, or another optimizer.",
         )
 
 

@@ -58,8 +58,17 @@ class Train(Section):
     metrics: Literal["auto"] | Items[MetricName] = Field("auto", description="measured on train and val every epoch")
     clip_grad_norm: Positive | None = Field(None, description="gradients are scaled down to this 2-norm")
     accumulate_grad_batches: Count = Field(1, description="batches an optimizer step")
-    precision: Literal["fp32"] = Field("fp32", description="number format of the computation")
-    compile: Literal[False] = Field(False, description="torch.compile is not available yet")
+    precision: Literal["fp32", "bf16-mixed", "fp16-mixed"] = Field(
+        "fp32",
+        description="number format of layers in training and each epoch's validation (torch.autocast): bf16-mixed on "
+        "GPUs and processors that compute in bfloat16, fp16-mixed with a loss scaler on CUDA. Weights and losses stay "
+        "float32, and so does all that measures or uses the trained network: result.json, eval, predict",
+    )
+    compile: bool = Field(
+        False,
+        description="torch.compile for training and each epoch's validation: ten seconds or more at the start, then "
+        "faster steps of some large networks. What it can't take is trained without it, and a line says why",
+    )
     device: Device = Field("auto", description="auto (cuda where there is one, else cpu), cpu, cuda, cuda:N, mps")
     deterministic: bool = Field(True, description="same seed, same weights, bit by bit; on CUDA it may cost speed")
     restarts: Annotated[int, Field(ge=1, le=10_000), WHOLE] = Field(

@@ -231,7 +231,9 @@ def _fit_projection(train: Split, normalizer: Preprocess, pca: int | None, *, wh
         return {"mean": mean, "whitening": vectors / deviations @ vectors.T}
     largest = vectors.gather(0, vectors.abs().argmax(dim=0, keepdim=True))  # (1, D)
     components = vectors * largest.sign()
-    return {"mean": mean, "components": (components / deviations if whiten else components)[:, :pca]}
+    kept = (components / deviations if whiten else components)[:, :pca]
+    # In the order of a saved one, which decides the last bits of products with it.
+    return {"mean": mean, "components": kept.contiguous()}
 
 
 def _mean(columns: Callable[[], Iterator[Tensor]]) -> tuple[int, Tensor]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from nnzoo.build import (
     build_augment,
@@ -19,6 +20,7 @@ from nnzoo.build import (
     facts_of,
 )
 from nnzoo.config import Config, Facts, check_facts, num_outputs, resolve
+from nnzoo.config.load import problems_of
 from nnzoo.data import Dataset, Preprocess, Split, missing_classes
 from nnzoo.errors import DataError, UsageError
 from nnzoo.run.log import log
@@ -26,6 +28,7 @@ from nnzoo.training.batches import arguments_of, boundaries, smallest_batch
 from nnzoo.training.decoding import Decoder
 from nnzoo.training.distributed import ALONE, Group
 from nnzoo.training.losses import reads_indices
+from nnzoo.training.precision import DTYPES, Autocast, why_not
 from nnzoo.training.settings import Settings
 
 
@@ -77,13 +80,15 @@ def prepare(config: Config, *, batches: int | None = None, group: Group = ALONE)
         group: The processes that train together.
 
     Raises:
-        ConfigError: The data shows that the words don't fit it.
+        ConfigError: The data shows that the words don't fit it, or the device has not this precision.
         DataError: The data is missing, damaged, or too little.
     """
     device = choose_device(config.train.device, group)
     if group.size > 1 and device.type == "cuda":
         # Else whatever names no device would be on the first one, that of another process.
         torch.cuda.set_device(device)
+    if reason := why_not(config.train.precision, device):
+        raise problems_of(config, [(("train", "precision"), reason)])
     dataset = build_dataset(config)
     facts = facts_of(config, dataset)
     check_facts(config, facts)
@@ -165,14 +170,8 @@ def check_output(module: nn.Module, experiment: Experiment) -> None:
     module.eval()
     train = experiment.splits["train"]
     inputs = train.network_inputs(slice(2))
-    try:
-        outputs = module(*arguments_of(module, inputs, None if train.lengths is None else train.lengths[:2]))
-    except Exception as error:  # a module of the user's own may raise anything
-        reason = str(error).split("\n")[0]
-        raise UsageError(
-            f"the network fails on inputs {tuple(inputs.shape)} of {inputs.dtype}: {type(error).__name__}: {reason}",
-            where="model",
-        ) from error
+    arguments = arguments_of(module, inputs, None if train.lengths is None else train.lengths[:2])
+    outputs = _outputs(module, arguments, where="model")
     positions = () if experiment.dataset.per == "sample" else (inputs.shape[1],)
     expected = (len(inputs), *positions, experiment.num_outputs)
     if not isinstance(outputs, torch.Tensor) or tuple(outputs.shape) != expected:
@@ -182,3 +181,17 @@ def check_output(module: nn.Module, experiment: Experiment) -> None:
             f"{experiment.num_outputs} output units for this data and {experiment.config.loss.name}.",
             where="model",
         )
+    dtype = DTYPES.get(experiment.config.train.precision)
+    if dtype is not None:
+        _outputs(Autocast(module, experiment.device, dtype), arguments, where="train.precision")
+
+
+def _outputs(forward: Callable[..., Tensor], arguments: tuple[Tensor, ...], *, where: str) -> Tensor:
+    try:
+        return forward(*arguments)
+    except Exception as error:  # a module of the user's own may raise anything
+        inputs, reason = arguments[0], str(error).split("\n")[0]
+        raise UsageError(
+            f"the network fails on inputs {tuple(inputs.shape)} of {inputs.dtype}: {type(error).__name__}: {reason}",
+            where=where,
+        ) from error

@@ -16,10 +16,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nnzoo.build import build_model, build_optimizer, build_schedule, prepare_model
+from nnzoo.build import build_model, build_optimizer, build_scaler, build_schedule, prepare_model
 from nnzoo.config import Config, ConfigLike, load_config
 from nnzoo.config.load import problems_of
 from nnzoo.errors import DivergedError, InterruptedRunError, UsageError
+from nnzoo.experiment.forward import forward_of
 from nnzoo.experiment.load import TrainedModel, load
 from nnzoo.experiment.notes import report_on
 from nnzoo.experiment.prepare import Experiment, check_output, fetch, prepare, steps_per_epoch
@@ -247,6 +248,8 @@ def state_of(experiment: Experiment, module: nn.Module) -> TrainState:
         early_stopping=early_stopping,
         train_loss=LossSum(experiment.loss),
         train_metrics=MetricSums(settings.metrics, experiment.decoder),
+        forward=forward_of(experiment, module),
+        scaler=build_scaler(config, experiment.device),
     )
 
 

@@ -40,6 +40,8 @@ def check_saved(saved: Any, fresh: Mapping[str, Any], shapes: list[torch.Size]) 
         elif key == "rng":
             # A run may go on where there are more or fewer CUDA devices.
             _check_like({**saved[key], "cuda": []}, {**value, "cuda": []}, key)
+        elif key == "scaler":
+            _check_scaler(saved[key], value)
         elif key not in _GROWING:
             _check_like(saved[key], value, key, loose=key == "schedule")
 
@@ -87,6 +89,15 @@ def _check_optimizer(saved: Any, fresh: dict[str, Any], shapes: list[torch.Size]
                     fits = each.shape in (torch.Size(), shapes[key], whole) and not each.is_complex()
                 if not fits:
                     raise ValueError(f"optimizer.{key}.{str(name)[:40]} is of another kind")
+
+
+def _check_scaler(saved: Any, fresh: dict[str, Any]) -> None:
+    """The scale and how many steps it has stood are of this training; what moves it is as before."""
+    _check_like(saved, fresh, "scaler")
+    moving = dict.fromkeys(("scale", "_growth_tracker"), 0)
+    stood = saved["_growth_tracker"] < fresh["growth_interval"]
+    if not 0 < saved["scale"] < math.inf or not stood or {**saved, **moving} != {**fresh, **moving}:
+        raise ValueError("scaler is of another kind")
 
 
 def _check_sums(saved: dict[str, Any], fresh: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -78,6 +79,7 @@ def evaluate(
     keep_outputs: bool = False,
     exact: bool = False,
     group: Group = ALONE,
+    forward: Callable[..., Tensor] | None = None,
 ) -> Evaluation:
     """Measures a model in evaluation mode, and leaves it there.
 
@@ -90,6 +92,7 @@ def evaluate(
         keep_outputs: Whether the outputs are returned.
         exact: Take no more than `batch_size` at once.
         group: Processes that each measure a share; the outputs are those of this one's.
+        forward: Called in the model's place: `TrainState.forward`.
     """
     model.eval()
     total = LossSum(loss)
@@ -97,12 +100,13 @@ def evaluate(
     classes = sums.decoder.num_classes if sums.decoder.per == "step" else 0
     size = batch_size if exact else eval_batch_size(split.inputs, batch_size, classes_a_step=classes)
     split = for_model(model, split)
+    forward = forward or model
     first, last = group.share(0, len(split))
     for start in range(first, last, size):
         rows = slice(start, min(start + size, last))
         targets = split.targets[rows]
         inputs = split.network_inputs(rows)
-        outputs = model(inputs) if split.lengths is None else model(inputs, split.lengths[rows])
+        outputs = forward(inputs) if split.lengths is None else forward(inputs, split.lengths[rows])
         value = loss(outputs, targets)
         total.add(plain(value), plain(denominator(loss, targets)))
         sums.add(outputs, targets)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from nnzoo.errors import DivergedError
+from nnzoo.training.precision import SMALLEST_SCALE
 from nnzoo.training.state import TrainState
 
 REMEDY = "Try a smaller optimizer.lr, or train.clip_grad_norm: 1.0."
@@ -42,6 +43,16 @@ def check_weights(state: TrainState) -> None:
             f"{first_layer(state.model)} after epoch {state.epoch}, step {state.step}, at lr {state.lr:g}{found}. "
             f"{advice(state)}"
         )
+
+
+def check_scale(state: TrainState) -> None:
+    """Raises DivergedError if gradients overflow float16 however little the loss is scaled: nothing is learned then."""
+    if state.scaler is None or (scale := state.scaler.get_scale()) >= SMALLEST_SCALE:
+        return
+    raise DivergedError(
+        f"the gradients of epoch {state.epoch + 1} overflow float16 even of a loss that is scaled by {scale:.1g}, "
+        f"at lr {state.schedule.lr:g}. {advice(state)}"
+    )
 
 
 def gradient_norm(model: nn.Module) -> float | None:
@@ -96,5 +107,7 @@ def advice(state: TrainState) -> str:
         todo = "lbfgs compares gradients of one loss: try train.batch_size: full, or a smaller optimizer.lr."
     if state.step == 0:
         todo = "Are inputs or targets very large? preprocess.normalize and preprocess.scale_target scale them."
+    if state.scaler is not None:
+        todo = f"float16 ends at 65504: try train.precision: bf16-mixed. {todo}"
     kept = f"epoch {state.early_stopping.best_epoch}" if state.early_stopping.best_epoch else "before the first epoch"
     return f"{todo} The weights of {kept} were kept."

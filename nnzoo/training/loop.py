@@ -13,7 +13,7 @@ from nnzoo.training.batches import boundaries, epoch_order, finish, for_model, s
 from nnzoo.training.checkpoints import CheckpointTimer
 from nnzoo.training.decoding import Decoder
 from nnzoo.training.evaluate import evaluate, measured
-from nnzoo.training.finite import check_finite, check_weights
+from nnzoo.training.finite import check_finite, check_scale, check_weights
 from nnzoo.training.metrics import MetricSums
 from nnzoo.training.progress import Progress
 from nnzoo.training.settings import Settings
@@ -129,6 +129,7 @@ def end_epoch(
     """Closes an epoch: measures val, records the row, starts the sums anew. The only wait for a device."""
     train = measured(state.train_loss, state.train_metrics, settings.group)
     check_finite(train["loss"], state)
+    check_scale(state)
     row = {"epoch": float(state.epoch + 1), "step": float(state.step), "lr": state.lr}
     row |= {f"train/{name}": value for name, value in train.items()}
     if "val" in splits:
@@ -139,6 +140,7 @@ def end_epoch(
             MetricSums(settings.metrics, decoder),
             batch_size=settings.batch_size or len(splits["train"]),
             group=settings.group,
+            forward=state.forward,
         )
         row |= {f"val/{name}": value for name, value in val.metrics.items()}
     row["seconds"] = time.monotonic() - start

@@ -50,6 +50,8 @@ def why_not_batched(state: TrainState, targets: Tensor) -> str | None:
         return "lbfgs searches along a line of its own for each"
     if isinstance(state.schedule.scheduler, ReduceLROnPlateau):
         return "plateau follows the monitor of each"
+    if state.forward is not None:
+        return "train.precision and train.compile are for one network at a time"
     if targets.ndim == 2 and not targets.is_floating_point():
         return "answers at every step are measured network by network"
     for module in state.model.modules():

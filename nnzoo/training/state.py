@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
@@ -51,6 +51,9 @@ class TrainState:
         lr: Learning rate of the last step.
         seconds: Wall time spent in earlier sessions and finished epochs.
         epoch_seconds: Wall time spent in the epoch under way by earlier sessions.
+        forward: What steps and the validation of epochs call, where that is not the model itself: `train.precision`
+            and `train.compile`.
+        scaler: Scales the loss so that gradients fit float16; None where they need not.
     """
 
     model: nn.Module
@@ -68,6 +71,8 @@ class TrainState:
     lr: float = 0.0
     seconds: float = 0.0
     epoch_seconds: float = 0.0
+    forward: Callable[..., Tensor] | None = None
+    scaler: torch.amp.GradScaler | None = None
 
     def keep_best(self) -> None:
         """Copies the weights: they are the best so far."""
@@ -98,6 +103,7 @@ class TrainState:
             "epoch_seconds": self.epoch_seconds,
             "rng": rng_state(),
             "num_threads": torch.get_num_threads(),
+            **({} if self.scaler is None else {"scaler": self.scaler.state_dict()}),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -116,6 +122,8 @@ class TrainState:
         self.train_loss.total, self.train_loss.weight = state["train_loss"]
         self.train_metrics.load_state_dict(state["train_metrics"], device)
         self.lr, self.seconds, self.epoch_seconds = state["lr"], state["seconds"], state["epoch_seconds"]
+        if self.scaler is not None:
+            self.scaler.load_state_dict(state["scaler"])
         set_rng_state(state["rng"])
 
     def load_share(self, share: Mapping[str, Any]) -> None:

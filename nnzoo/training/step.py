@@ -12,6 +12,7 @@ from nnzoo.training.batches import Batch
 from nnzoo.training.evaluate import plain
 from nnzoo.training.finite import check_finite
 from nnzoo.training.losses import denominator
+from nnzoo.training.precision import scaled_step
 from nnzoo.training.settings import Settings
 from nnzoo.training.state import TrainState
 
@@ -37,7 +38,10 @@ def train_step(state: TrainState, batches: Sequence[Batch], weights: list[nn.Par
     backward(state, batches, weights, settings)
     if settings.clip_grad_norm is not None:
         nn.utils.clip_grad_norm_(state.model.parameters(), settings.clip_grad_norm)
-    state.optimizer.step()
+    if state.scaler is None:
+        state.optimizer.step()
+    elif not scaled_step(state.scaler, state.optimizer, tell=settings.l1 > 0):
+        return
     if settings.l1:
         shrink(weights, settings.l1 * state.schedule.lr)
 
@@ -60,7 +64,7 @@ def backward(
         record: Add loss and metrics to the epoch's.
 
     Returns:
-        The loss of each batch, scaled so that they add up to that of all.
+        The loss of each batch, weighed so that they add up to that of all.
     """
     counts = [plain(denominator(state.loss, targets)) for *_, targets in batches]
     group = settings.group
@@ -68,12 +72,16 @@ def backward(
     own = sum(counts)
     whole = group.samples or own
     losses: list[Tensor] = []
+    forward = state.forward or state.model
     if not batches:
         if record:
             check_finite(float(group.seen(0.0, is_last=True)), state)
         clear_gradients(state.optimizer)
+        if state.scaler is not None:
+            # It makes its scale with the first loss that it is shown.
+            state.scaler.scale(torch.zeros(1, device=next(state.model.parameters()).device))
     for (*inputs, targets), count in zip(batches, counts, strict=True):
-        outputs = state.model(*inputs)
+        outputs = forward(*inputs)
         loss = state.loss(outputs, targets)
         if record:
             value = plain(loss)
@@ -86,9 +94,12 @@ def backward(
         if not losses:
             # Only now, so that a loss that is not finite can be told with the gradients of the step before.
             clear_gradients(state.optimizer)
-        part.backward()
+        (part if state.scaler is None else state.scaler.scale(part)).backward()
         losses.append(part)
     group.add_gradients(state.optimizer, own, summed=state.train_loss.summed)
+    if state.scaler is not None:
+        # The only place: L2, clipping and what is said of gradients are of their own size.
+        state.scaler.unscale_(state.optimizer)
     if settings.l2:
         for weight in weights:
             if weight.grad is not None:

@@ -161,7 +161,10 @@ def test_mistakes_elsewhere(line: str, message: str, tmp_path: Path) -> None:
         ),
         ("mode: maximum", "mode: expected auto, min or max, got 'maximum'. Did you mean max?"),
         ("device: gpu", "device: expected auto, cpu, cuda, cuda:N or mps, got 'gpu'. Did you mean 'cuda'?"),
-        ("compile: true", "compile: expected false, got true. (torch.compile is not available yet)"),
+        ("compile: yes", "compile: expected true or false, got 'yes'. Did you mean true?"),
+        ("amp: true", "amp: unknown key. Did you mean 'precision'?"),
+        ("precision: bf16", "precision: expected fp32, bf16-mixed or fp16-mixed, got 'bf16'. Did you mean bf16-mixed?"),
+        ("precision: half", "precision: expected fp32, bf16-mixed or fp16-mixed, got 'half'. Did you mean fp16-mixed?"),
         ("restarts: 0", "restarts: expected at least 1, got 0."),
         (
             "early_stopping: false",

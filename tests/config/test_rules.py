@@ -291,6 +291,17 @@ BROKEN = [
         "optimizer: lbfgs, regularization: {l2: 0.1}, train: {accumulate_grad_batches: 2}",
     ),
     ("train.clip_grad_norm", "optimizer: lbfgs, train: {clip_grad_norm: 1}", "train: {clip_grad_norm: 1}"),
+    (
+        "train.precision",
+        "train: {precision: fp16-mixed, device: cpu}",
+        "train: {precision: bf16-mixed, device: cpu}",
+    ),
+    ("train.precision", "train: {precision: fp16-mixed, device: mps}", "train: {precision: fp16-mixed, device: cuda}"),
+    (
+        "train.precision",
+        "optimizer: lbfgs, train: {precision: fp16-mixed}",
+        "optimizer: lbfgs, train: {precision: bf16-mixed}",
+    ),
     ("loss", "loss: perceptron, data: sine", "loss: perceptron"),
     ("loss", "loss: multi_margin, data: sine", "loss: multi_margin"),
     ("loss", "loss: kl_div, data: sine", "loss: kl_div"),

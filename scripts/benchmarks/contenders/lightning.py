@@ -1,0 +1,56 @@
+"""Lightning: a LightningModule and its Trainer."""
+
+import lightning
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from benchmarks.laps import Lap
+from benchmarks.networks import build_network, loaders
+from benchmarks.workloads import LEARNING_RATE, Job
+
+
+class Classifier(lightning.LightningModule):
+    """Any network, with the loss and the accuracy of classification."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def training_step(self, batch: tuple[Tensor, Tensor]) -> Tensor:
+        x, y = batch
+        return cross_entropy(self.model(x), y)
+
+    def validation_step(self, batch: tuple[Tensor, Tensor]) -> None:
+        x, y = batch
+        outputs = self.model(x)
+        accuracy = (outputs.argmax(1) == y).float().mean()
+        self.log_dict({"val_loss": cross_entropy(outputs, y), "val_accuracy": accuracy})
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.Adam(self.parameters(), lr=LEARNING_RATE, fused=True)
+
+
+class EndOfEpoch(lightning.Callback):
+    """Called after the validation that ends an epoch."""
+
+    def __init__(self, lap: Lap) -> None:
+        self.lap = lap
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, _: lightning.LightningModule) -> None:
+        self.lap(float(trainer.callback_metrics["val_accuracy"]))
+
+
+def train(job: Job, lap: Lap) -> None:
+    trainer = lightning.Trainer(
+        accelerator="gpu" if job.device == "cuda" else "cpu",
+        devices=1,
+        max_epochs=-1,
+        callbacks=[EndOfEpoch(lap)],
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+    )
+    trainer.fit(Classifier(build_network(job.network)), *loaders(job))

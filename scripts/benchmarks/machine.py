@@ -1,0 +1,57 @@
+"""What was measured on, and which versions."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import importlib.metadata
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from benchmarks.contenders import DISTRIBUTIONS
+
+GPU = "import json, torch; print(json.dumps(torch.cuda.get_device_name() if torch.cuda.is_available() else None))"
+
+
+def cores() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def describe(threads: int) -> dict[str, Any]:
+    """Processor, cores, memory, GPU, threads, versions, date."""
+    asked = subprocess.run([sys.executable, "-c", GPU], capture_output=True, text=True, check=True)
+    return {
+        "processor": processor(),
+        "cores": cores(),
+        "memory_gigabytes": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9),
+        "gpu": json.loads(asked.stdout),
+        "threads": threads,
+        "system": f"{platform.system()} {platform.release()}",
+        "versions": versions(),
+        "date": dt.datetime.now(dt.UTC).date().isoformat(),
+    }
+
+
+def processor() -> str:
+    """Its name as the system tells it."""
+    try:
+        found = re.search(r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.MULTILINE)
+    except OSError:
+        found = None
+    return found[1] if found else platform.processor() or platform.machine()
+
+
+def versions() -> dict[str, str]:
+    """By distribution, of what is installed."""
+    found = {"Python": platform.python_version()}
+    for name in dict.fromkeys([*DISTRIBUTIONS.values(), "torchvision", "numpy"]):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found

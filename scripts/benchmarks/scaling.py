@@ -1,0 +1,37 @@
+"""Time a sample as the data grows: it should stay where it is."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from benchmarks.commands import train
+from benchmarks.workloads import write_samples
+
+FEATURES = 30
+SIZES = (10_000, 100_000, 1_000_000)
+BATCH_SIZE = 256
+LEAST_SAMPLES = 200_000
+"""Samples that a size is trained on at least, in whole epochs, so that the small one is not over in a moment."""
+
+
+def measure(folder: Path, rounds: int) -> dict[str, Any]:
+    """Microseconds a training sample, by the number of samples; the best of the rounds, since noise only adds."""
+    found: dict[str, list[float]] = {}
+    for number in range(rounds):
+        for size in SIZES:
+            data = folder / f"{size}.npz"
+            if number == 0:
+                write_samples(data, (FEATURES,), size, size // 10)
+            config = folder / f"{size}.yaml"
+            epochs = 1 + max(2, LEAST_SAMPLES // size)
+            section = {
+                "data": {"name": "arrays", "path": str(data), "split": {"test": 0}},
+                "model": {"name": "mlp", "hidden": [64, 32]},
+                "train": {"epochs": epochs, "batch_size": BATCH_SIZE, "early_stopping": None, "device": "cpu"},
+            }
+            config.write_text(json.dumps(section), encoding="utf-8")
+            seconds = train(config, [], folder).epoch_seconds
+            found.setdefault(str(size), []).append(1e6 * seconds / size)
+    return {"microseconds": found, "best": {size: min(values) for size, values in found.items()}}

@@ -1,0 +1,90 @@
+"""The four networks, the samples that they are trained on, and a job: one network at one batch size on one device."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+NUM_CLASSES = 10
+LEARNING_RATE = 1e-3
+EVAL_BATCH_SIZE = 1024
+SCALE_OF_SINGLES = 20
+"""At batch size 1 there are this many times fewer samples: a step takes as long, and there are 64 times more."""
+
+
+@dataclass(frozen=True)
+class Network:
+    """Attributes: what the tables call it, the shape of a sample, its `model` section for nnzoo."""
+
+    title: str
+    shape: tuple[int, ...]
+    section: dict[str, Any]
+
+
+NETWORKS = {
+    "small": Network("4-16-10", (4,), {"name": "mlp", "hidden": [16]}),
+    "mlp": Network("784-256-128-10", (784,), {"name": "mlp", "hidden": [256, 128]}),
+    "lenet": Network(
+        "LeNet, 28x28",
+        (1, 28, 28),
+        {
+            "name": "cnn",
+            "blocks": [
+                {"conv": {"out_channels": 6, "kernel_size": 5, "padding": 2}},
+                {"pool": {"kind": "max", "kernel_size": 2}},
+                {"conv": {"out_channels": 16, "kernel_size": 5}},
+                {"pool": {"kind": "max", "kernel_size": 2}},
+            ],
+            "head": [120, 84],
+        },
+    ),
+    "lstm": Network("LSTM(28, 64), 28 steps", (28, 28), {"name": "lstm", "hidden_size": 64}),
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """What every contender is given.
+
+    Attributes:
+        network: A name of `NETWORKS`.
+        batch_size: Of training; None for all samples at once.
+        data: An .npz with x, y, x_val and y_val.
+        device: cpu or cuda.
+    """
+
+    network: str
+    batch_size: int | None
+    data: Path
+    device: str
+
+    @property
+    def arrays(self) -> tuple[NDArray[Any], ...]:
+        """`x` (N, *shape) float32, `y` (N,) int64, and the same of the validation samples."""
+        with np.load(self.data) as file:
+            return tuple(file[name] for name in ("x", "y", "x_val", "y_val"))
+
+    @property
+    def eval_batch_size(self) -> int:
+        """As large for all, so that nobody's validation is slow for its batch size."""
+        return max(EVAL_BATCH_SIZE, self.batch_size or 0)
+
+
+def samples_at(batch_size: int | None, samples: int) -> int:
+    """Training samples of an epoch at a batch size, where `samples` were asked for."""
+    return max(1, samples // SCALE_OF_SINGLES) if batch_size == 1 else samples
+
+
+def write_samples(path: Path, shape: tuple[int, ...], num_train: int, num_val: int) -> None:
+    """Ten clouds around points that are drawn too: what any of the networks learns in a few epochs."""
+    drawn = np.random.default_rng(0)
+    centres = drawn.standard_normal((NUM_CLASSES, *shape), dtype=np.float32) * (
+        4 / np.sqrt(np.prod(shape), dtype=np.float32)
+    )
+    y = drawn.integers(NUM_CLASSES, size=num_train + num_val)
+    x = centres[y] + drawn.standard_normal((len(y), *shape), dtype=np.float32)
+    np.savez(path, x=x[:num_train], y=y[:num_train], x_val=x[num_train:], y_val=y[num_train:])

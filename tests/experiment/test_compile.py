@@ -1,0 +1,211 @@
+"""train.compile: one shape of training and one of validation are compiled, and what can't be is trained without."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import nnzoo
+from nnzoo.cli.app import run as command
+from nnzoo.errors import InterruptedRunError
+from nnzoo.experiment import Run, evaluate_checkpoint
+from nnzoo.run.checkpoint import load_checkpoint
+from nnzoo.training.compile import MAX_REASON, reason_of
+
+BASE: dict[str, Any] = {
+    "name": "x",
+    "data": {"name": "blobs", "samples": 120, "noise": 3.0},
+    "model": {"name": "mlp", "hidden": [8, 6], "batch_norm": True, "dropout": 0.3},
+    "train": {"epochs": 3, "batch_size": 16, "early_stopping": None},
+}
+ON = {"train.compile": True}
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def train(runs_dir: str, overrides: dict[str, Any] | None = None, **options: Any) -> Run:
+    return nnzoo.train(BASE, overrides=overrides or {}, runs_dir=runs_dir, quiet=True, **options)
+
+
+def weights(run: Run) -> dict[str, Tensor]:
+    found: dict[str, Tensor] = load_checkpoint(run.run_dir / "last.pt")["model"]
+    return found
+
+
+def same(first: Run, second: Run) -> bool:
+    """All but the words of the config, which say `compile`."""
+    states = weights(first), weights(second)
+    return states[0].keys() == states[1].keys() and all(
+        torch.equal(x, states[1][name]) for name, x in states[0].items()
+    )
+
+
+class Network:
+    """In place of torch.compile: calls the network, and notes how."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[bool, int]] = []
+        self.options: dict[str, Any] = {}
+
+    def __call__(self, network: nn.Module, **options: Any) -> Callable[..., Tensor]:
+        self.options = options
+
+        def call(*inputs: Tensor) -> Tensor:
+            self.calls.append((network.training, len(inputs[0])))
+            outputs: Tensor = network(*inputs)
+            return outputs
+
+        return call
+
+
+def test_it_leaves_no_trace_but_in_the_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is tried out before training moves no weight, no statistic of batch norm and no random number."""
+    compiler = Network()
+    plain = train("plain")
+    monkeypatch.setattr(torch, "compile", compiler)
+    compiled = train("compiled", ON)
+    assert same(plain, compiled)
+    assert plain.metrics == compiled.metrics
+    assert plain.history["val/loss"] == compiled.history["val/loss"]
+    # 84 samples: 5 batches of 16 an epoch and a rest of 4, which is not compiled; 18 of val at once.
+    assert compiler.calls[0] == (True, 16)
+    assert compiler.calls[1:] == ([(True, 16)] * 5 + [(False, 18)]) * 3
+    assert (compiler.options["fullgraph"], compiler.options["dynamic"]) == (True, False)
+    summaries = [(run.run_dir / "summary.txt").read_bytes() for run in (plain, compiled)]
+    assert summaries[0] == summaries[1]
+
+
+def test_goes_on_with_the_same_shapes(monkeypatch: pytest.MonkeyPatch, at_step: Callable[..., None]) -> None:
+    """A run that stopped before the rest of an epoch must not take that for the usual batch."""
+    compiler = Network()
+    monkeypatch.setattr(torch, "compile", compiler)
+    at_step(5, lambda: signal.raise_signal(signal.SIGINT))
+    with pytest.raises(InterruptedRunError):
+        train("parts", ON)
+    compiler.calls.clear()
+    train("parts", ON, resume=True)
+    assert compiler.calls == [(True, 16), (False, 18), *([(True, 16)] * 5 + [(False, 18)]) * 2]
+
+
+@pytest.mark.parametrize("at", ["once", "the first call", "a later call", "the backward pass"])
+def test_what_fails_is_trained_without(
+    at: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Broken(Network):
+        def __call__(self, network: nn.Module, **options: Any) -> Callable[..., Tensor]:
+            if at == "once":
+                raise RuntimeError("torch.compile is not supported on Python 9")
+            call = super().__call__(network, **options)
+
+            def fails(*inputs: Tensor) -> Tensor:
+                if at == "the first call" or (at == "a later call" and not network.training):
+                    raise RuntimeError("InvalidCxxCompiler: none\n\nSet TORCHDYNAMO_VERBOSE=1")
+                outputs = call(*inputs)
+                if at == "the backward pass":
+                    outputs.register_hook(lambda _: 1 / 0)  # type: ignore[no-untyped-call]
+                return outputs
+
+            return fails
+
+    plain = train("plain")
+    monkeypatch.setattr(torch, "compile", Broken())
+    compiled = nnzoo.train(BASE, overrides=ON, runs_dir="compiled", show=lambda _: None)
+    assert same(plain, compiled)
+    said = [line for line in capsys.readouterr().err.splitlines() if "compile" in line and "run directory" not in line]
+    if at == "a later call":
+        assert said.pop(0).startswith("compiled in ")
+    reason = {"once": "torch.compile is not supported on Python 9", "the backward pass": "division by zero"}.get(
+        at, "InvalidCxxCompiler: none"
+    )
+    assert said == [f"warning: train.compile: {reason}; training goes on without it"]
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize(("model", "reason"), [("lstm", "RNN, GRU, or LSTM"), ("own", "graph break")])
+def test_what_torch_can_not_trace(model: str, reason: str, capsys: pytest.CaptureFixture[str]) -> None:
+    class Own(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(2, 3)
+
+        def forward(self, inputs: Tensor) -> Tensor:
+            torch._dynamo.graph_break()
+            outputs: Tensor = self.layer(inputs)
+            return outputs
+
+    words = {**BASE, "train": {"epochs": 1, "compile": True}}
+    if model == "lstm":
+        words |= {"data": "digits", "model": {"name": "lstm", "hidden_size": 4}}
+        run = nnzoo.train(words, quiet=False, show=lambda _: None)
+    else:
+        del words["model"]
+        run = nnzoo.train(words, model=Own(), show=lambda _: None)
+    assert run.result["status"] == "completed"
+    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: ")]
+    assert len(said) == 1
+    assert said[0].startswith("warning: train.compile: ")
+    assert reason in said[0]
+    assert said[0].endswith("; training goes on without it")
+
+
+def test_memory_that_is_over_is_no_matter_of_compiling(monkeypatch: pytest.MonkeyPatch) -> None:
+    def compiler(*_: Any, **__: Any) -> Callable[..., Tensor]:
+        def call(*_: Tensor) -> Tensor:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+        return call
+
+    monkeypatch.setattr(torch, "compile", compiler)
+    with pytest.raises(torch.OutOfMemoryError):
+        train("runs", ON)
+
+
+def test_reasons_are_one_line() -> None:
+    assert reason_of(RuntimeError("")) == "RuntimeError"
+    assert reason_of(RuntimeError("Bad.\n  Explanation: It is so. Reason: no tracing.\n more")) == "no tracing"
+    assert len(reason_of(RuntimeError("x" * 999))) == MAX_REASON
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")  # torch's own are no matter of ours
+def test_compiled_it_is_the_same_network(at_step: Callable[..., None], capsys: pytest.CaptureFixture[str]) -> None:
+    """The same bits twice, and in two parts; the numbers of the uncompiled run but for rounding and for dropout's."""
+    first, second = train("first", ON), train("second", ON)
+    at_step(8, lambda: signal.raise_signal(signal.SIGINT))
+    with pytest.raises(InterruptedRunError):
+        train("parts", ON)
+    parts = train("parts", ON, resume=True)
+    assert same(first, second)
+    assert same(first, parts)
+    assert first.metrics == second.metrics == parts.metrics
+    # Adam would make steps of rounding where batch norm leaves a bias without a gradient.
+    without = {"model.dropout": 0.0, "optimizer": {"name": "sgd", "lr": 0.05}}
+    plain, compiled = train("plain", without), train("compiled", {**without, **ON})
+    assert not same(plain, compiled)
+    for name, tensor in weights(plain).items():
+        torch.testing.assert_close(tensor, weights(compiled)[name], rtol=1e-3, atol=1e-4)
+    assert compiled.metrics["test/loss"] == evaluate_checkpoint(compiled.run_dir, split="test").metrics["loss"]
+    assert compiled.history["val/loss"][-1] == pytest.approx(plain.history["val/loss"][-1], rel=1e-4)
+    half = {**ON, "train.precision": "bf16-mixed"}
+    assert command(["train", str(first.run_dir), "--dry-run", *(f"{key}={value}" for key, value in half.items())]) == 0
+    assert "warning: train.compile" not in capsys.readouterr().err
+
+
+@pytest.mark.cuda
+@pytest.mark.filterwarnings("default")
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+def test_on_cuda(capsys: pytest.CaptureFixture[str]) -> None:
+    on = {**ON, "train.device": "cuda"}
+    first, second, plain = train("first", on), train("second", on), train("plain", {"train.device": "cuda"})
+    assert same(first, second)
+    assert not same(first, plain)
+    assert "warning: train.compile" not in capsys.readouterr().err
