@@ -8,6 +8,7 @@ NnzooError                 1  the base: something failed that is not a bug of nn
 ├── GateError              5  a check that the user asked for did not pass
 ├── RunError               1  the run directory can't be written, or holds what is not expected
 │   └── CheckpointError    1  a checkpoint or an artifact is damaged, foreign or too new
+├── GroupError             1  another process of the same training failed, or is gone
 └── InterruptedRunError  130  SIGINT (143: SIGTERM), after a checkpoint was written
 """
 
@@ -113,6 +114,23 @@ class CheckpointError(RunError):
     """A checkpoint or an artifact is damaged, is no nnzoo file, or is of a newer version."""
 
     kind = "checkpoint"
+
+
+class GroupError(NnzooError):
+    """Another process of the same training failed, or is gone.
+
+    Args:
+        message: What is known of it.
+        told: Whether another process says why; then there is nothing to show here.
+        exit_code: That of the process that failed.
+    """
+
+    kind = "group"
+
+    def __init__(self, message: str, *, told: bool = False, exit_code: int = 1) -> None:
+        super().__init__(message)
+        self.told = told
+        self.exit_code = exit_code
 
 
 class InterruptedRunError(NnzooError):

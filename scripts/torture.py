@@ -1,11 +1,12 @@
 """Kills trainings with SIGKILL and resumes them, until they have ended: as one that was never killed, to the last bit.
 
-scripts/torture [--kills 50] [--seed 0] [--networks mlp cnn lstm]
+scripts/torture [--kills 50] [--seed 0] [--networks mlp cnn lstm] [--processes 2]
 
 A training is killed either by itself, at a step or inside the writing of a file (before a write, amid one, around
 fsync, link and rename), or by this process, which does so after it has seen a number of steps and thus at any
 instruction of what comes next. Nothing depends on how long anything takes. Every kind of kill is drawn as often as any
-other, and where it hits evenly over all places of that kind. Torch is imported once; each training is a fork.
+other, and where it hits evenly over all places of that kind. Torch is imported once; each training is a fork, or
+several that train together, of which one is killed.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.distributed import TCPStore  # type: ignore[attr-defined]  # torch left it so
 
 from nnzoo.cli.app import run as command
 from nnzoo.training import checkpoints
@@ -71,6 +73,7 @@ NETWORKS: dict[str, dict[str, Any]] = {
 }
 FROM_OUTSIDE = "from outside"
 MOST_KILLS_A_RUN = 6
+GONE = "a process of the group ended"
 
 
 class Points:
@@ -135,39 +138,66 @@ class Points:
         checkpoints.MIN_SECONDS_BETWEEN_CHECKPOINTS = 0.0
 
 
-def train(config: Path, runs: Path, kind: str = "", number: int = 0) -> Counter[str] | None:
-    """One life of a training, in a process of its own.
+def train(
+    config: Path, runs: Path, kind: str = "", number: int = 0, *, processes: int = 1, victim: int = 0
+) -> list[Counter[str]] | None:
+    """One life of a training, in a process of its own, or in several.
 
     Args:
         config: Its file.
         runs: Where its run directory is.
         kind: Of the place where it is killed.
         number: Which of them.
+        processes: How many train together.
+        victim: Which of them is killed.
 
     Returns:
-        How many places of each kind it passed; None if it was killed.
+        How many places of each kind each process passed; None if one was killed.
     """
     reader, writer = os.pipe()
-    results, report = os.pipe()
-    child = os.fork()
-    if not child:
-        _live(config, runs, Points(kind, number, writer), report)
+    nobody = os.open(os.devnull, os.O_WRONLY)
+    store = TCPStore("localhost", 0, is_master=True, wait_for_workers=False) if processes > 1 else None
+    children, results = [], []
+    for rank in range(processes):
+        result, report = os.pipe()
+        child = os.fork()
+        if not child:
+            if store is not None:
+                _join(rank, processes, store.port)
+            is_victim = rank == victim
+            points = Points(kind if is_victim else "", number, writer if is_victim else nobody)
+            _live(config, runs, points, report)
+        os.close(report)
+        children.append(child)
+        results.append(result)
     os.close(writer)
-    os.close(report)
+    os.close(nobody)
     steps = 0
     while seen := os.read(reader, 1):
         steps += len(seen)
         if kind == FROM_OUTSIDE and steps == number:
-            os.kill(child, signal.SIGKILL)
-    with os.fdopen(results) as file:
-        said = file.read()
+            os.kill(children[victim], signal.SIGKILL)
+    said = [os.fdopen(result).read() for result in results]
     os.close(reader)
-    _, status = os.waitpid(child, 0)
-    if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
+    status = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+    if status[victim] == -signal.SIGKILL:
+        # Who is left notices, or had nothing to do any more.
+        if any(code not in (0, 1) or (code and GONE not in text) for code, text in _but(victim, status, said)):
+            raise SystemExit(f"a process that was left failed: {status} {said}")
         return None
-    if status:
-        raise SystemExit(f"a training failed: {said}")
-    return Counter(json.loads(said))
+    if any(status):
+        raise SystemExit(f"a training failed: {status} {said}")
+    return [Counter(json.loads(text)) for text in said]
+
+
+def _but(victim: int, status: list[int], said: list[str]) -> list[tuple[int, str]]:
+    return [pair for rank, pair in enumerate(zip(status, said, strict=True)) if rank != victim]
+
+
+def _join(rank: int, processes: int, port: int) -> None:
+    """What torchrun says to a process that it starts."""
+    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(processes)}
+    os.environ |= {"MASTER_ADDR": "localhost", "MASTER_PORT": str(port), "TORCHELASTIC_USE_AGENT_STORE": "True"}
 
 
 def _live(config: Path, runs: Path, points: Points, report: int) -> None:
@@ -199,8 +229,8 @@ def outcome(folder: Path) -> dict[str, Any]:
     }
 
 
-def torture(name: str, kills: int, seed: int, folder: Path) -> tuple[int, Counter[str]]:
-    """Kills trainings of one network at least `kills` times.
+def torture(name: str, kills: int, seed: int, folder: Path, processes: int) -> tuple[int, Counter[str]]:
+    """Kills trainings of one network, each of so many processes, at least `kills` times.
 
     Returns:
         How many runs that were, and how often they were killed at each kind of place.
@@ -210,9 +240,10 @@ def torture(name: str, kills: int, seed: int, folder: Path) -> tuple[int, Counte
     # Whatever is imported late is imported here.
     with contextlib.redirect_stdout(io.StringIO()):
         command(["train", str(config), "-q", "--dry-run"])
-    places = train(config, folder / "whole")
+    places = train(config, folder / "whole", processes=processes)
     assert places is not None
-    places[FROM_OUTSIDE] = places["a step"]
+    for each in places:
+        each[FROM_OUTSIDE] = each["a step"]
     expected = outcome(folder / "whole/x")
     drawn = random.Random(f"{seed} {name}")
     runs, killed = 0, Counter[str]()
@@ -220,11 +251,13 @@ def torture(name: str, kills: int, seed: int, folder: Path) -> tuple[int, Counte
         runs += 1
         here = folder / f"run{runs}"
         for _ in range(drawn.randint(1, MOST_KILLS_A_RUN)):
-            kind = drawn.choice(sorted(places))
-            if train(config, here, kind, drawn.randint(1, places[kind])) is not None:
+            victim = drawn.randrange(processes)
+            kind = drawn.choice(sorted(places[victim]))
+            number = drawn.randint(1, places[victim][kind])
+            if train(config, here, kind, number, processes=processes, victim=victim) is not None:
                 break
-            killed[kind] += 1
-        train(config, here)
+            killed[f"{kind} of rank {victim}" if processes > 1 else kind] += 1
+        train(config, here, processes=processes)
         found = outcome(here / "x")
         different = [file for file in expected if expected[file] != found[file]]
         if different:
@@ -237,6 +270,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=50, help="of each network, at least")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--processes", type=int, default=1, help="that train together")
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=[*NETWORKS])
     arguments = parser.parse_args()
     # A thread pool does not outlive a fork.
@@ -246,7 +280,7 @@ def main() -> None:
         start = time.monotonic()
         below = folder / name
         below.mkdir()
-        runs, killed = torture(name, arguments.kills, arguments.seed, below)
+        runs, killed = torture(name, arguments.kills, arguments.seed, below, arguments.processes)
         where = ", ".join(f"{count} {kind}" for kind, count in sorted(killed.items()))
         seconds = time.monotonic() - start
         print(

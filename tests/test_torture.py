@@ -26,6 +26,14 @@ def test_killed_trainings_end_as_if_nothing_had_been() -> None:
 
 
 @pytest.mark.slow
+def test_killing_one_of_two_processes_loses_nothing() -> None:
+    lines = script("torture.py", "--kills", "4", "--seed", "1", "--processes", "2")
+    assert [line.split(":")[0] for line in lines] == ["mlp", "cnn", "lstm"]
+    assert all("all as the whole one" in line for line in lines)
+    assert all(f"of rank {rank}" in "".join(lines) for rank in (0, 1))
+
+
+@pytest.mark.slow
 def test_hostile_files_are_used_or_refused() -> None:
     [line] = script("fuzz.py", "--mutations", "200", "--seed", "1")
     assert line.startswith("200 mutations, 0 went wrong")

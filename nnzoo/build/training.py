@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +17,7 @@ from nnzoo.config.choices import has_momentum
 from nnzoo.data import Dataset, Preprocess
 from nnzoo.errors import UsageError
 from nnzoo.training.decoding import Decoder
+from nnzoo.training.distributed import ALONE, Group
 from nnzoo.training.losses import (
     BCELoss,
     CrossEntropyLoss,
@@ -167,12 +169,22 @@ def place(config: Config, module: nn.Module, device: torch.device) -> nn.Module:
     return module
 
 
-def choose_device(name: str) -> torch.device:
+def choose_device(name: str, group: Group = ALONE) -> torch.device:
     """The device of `train.device`; auto takes CUDA where there is one, else the CPU.
 
+    Args:
+        name: As in a config.
+        group: Of several processes each has a CUDA device of its own.
+
     Raises:
-        UsageError: It is not there.
+        UsageError: It is not there, or several processes can't train on it.
     """
+    if group.size > 1:
+        if name not in ("auto", "cpu", "cuda"):
+            problem = f"'{name}' is one device, and there are {group.size} processes. Use auto, cpu or cuda"
+            raise UsageError(f"{problem}: each takes the CUDA device of its own number.", where="train.device")
+        if name == "cuda" or (name == "auto" and torch.cuda.is_available()):
+            name = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     device = torch.device(name)

@@ -7,11 +7,12 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated, Any
 
 import typer
 
-from nnzoo.cli import doctor, init, predict, schema, summary, train, validate
+from nnzoo.cli import doctor, init, predict, schema, several, summary, train, validate
 from nnzoo.cli import eval as eval_command
 from nnzoo.cli import list as list_command
 from nnzoo.cli.options import print_json
@@ -62,7 +63,8 @@ def run(arguments: Sequence[str]) -> int:
         arguments = ["--help"]
     as_json, debug = "--json" in arguments, "--debug" in arguments
     try:
-        code = int(app(_arranged(arguments), prog_name="nnzoo", standalone_mode=False) or 0)
+        with several.first_prints():
+            code = int(app(_arranged(arguments), prog_name="nnzoo", standalone_mode=False) or 0)
         sys.stdout.flush()
         if code != INTERRUPTED:
             return code
@@ -77,7 +79,7 @@ def run(arguments: Sequence[str]) -> int:
     if debug:
         traceback.print_exception(raised)
     failure = _failure(raised)
-    _report(failure, as_json=as_json)
+    several.report(failure, partial(_report, as_json=as_json))
     return failure.exit_code
 
 

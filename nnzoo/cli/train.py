@@ -20,6 +20,7 @@ from nnzoo.cli.options import (
     print_json,
     table,
 )
+from nnzoo.training.torchrun import are_several
 
 
 def train(
@@ -47,8 +48,9 @@ def train(
 
     if resume and (overwrite or dry_run):
         raise UsageError("--resume goes on with a run; it can't be joined with --overwrite or --dry-run.")
-    # Words are checked before torch is imported, which takes seconds.
-    load_config(config, overrides or [])
+    if not are_several():
+        # Words are checked before torch is imported, which takes seconds.
+        load_config(config, overrides or [])
     from nnzoo.experiment import train as train_network
 
     run = train_network(

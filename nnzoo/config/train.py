@@ -46,7 +46,7 @@ class Train(Section):
 
     epochs: Count = Field(20, description="the most epochs to train")
     batch_size: Count | Literal["full"] = Field(
-        32, description="samples a batch; full: one batch an epoch, in file order"
+        32, description="samples a batch, of all processes together; full: one batch an epoch, in file order"
     )
     monitor: str = Field(
         "auto", description="what the best weights are chosen by: val/loss, train/loss, val/accuracy, ..."

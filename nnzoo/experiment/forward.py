@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from nnzoo.experiment.prepare import Experiment
 from nnzoo.models.parameters import has_batch_norm
-from nnzoo.training.batches import arguments_of, boundaries
+from nnzoo.run.log import log
+from nnzoo.training.batches import arguments_of, boundaries, smallest_batch
 from nnzoo.training.compile import Compiled, try_out
 from nnzoo.training.precision import DTYPES, Autocast
 
@@ -21,6 +22,9 @@ def forward_of(experiment: Experiment, module: nn.Module) -> Callable[..., Tenso
     train = experiment.config.train
     dtype = DTYPES.get(train.precision)
     compiled = Compiled(module, deterministic=train.deterministic) if train.compile else None
+    if compiled is not None and experiment.settings.group.size > 1 and has_batch_norm(module):
+        log.warning("warning: train.compile does without: batch norm is synchronised between processes")
+        compiled = None
     network = compiled or module
     forward = network if dtype is None else Autocast(network, experiment.device, dtype)
     if compiled is not None:
@@ -32,7 +36,9 @@ def forward_of(experiment: Experiment, module: nn.Module) -> Callable[..., Tenso
 
 def first_batch(experiment: Experiment, module: nn.Module) -> tuple[Tensor, ...]:
     """What the network is called with for a batch of the usual size."""
-    train, size = experiment.splits["train"], experiment.settings.batch_size
-    batches = boundaries(len(train), size or len(train), at_least_two=has_batch_norm(module))
-    rows = slice(*batches[0])
+    train, size, group = experiment.splits["train"], experiment.settings.batch_size, experiment.settings.group
+    batches = boundaries(len(train), size or len(train), at_least=smallest_batch(module, group))
+    start, end = group.share(*batches[0])
+    # Where there are more processes than samples a batch, some have one at times and others never.
+    rows = slice(start, max(end, start + 1))
     return arguments_of(module, train.network_inputs(rows), None if train.lengths is None else train.lengths[rows])

@@ -23,10 +23,10 @@ from nnzoo.config import Config, Facts, check_facts, num_outputs, resolve
 from nnzoo.config.load import problems_of
 from nnzoo.data import Dataset, Preprocess, Split, missing_classes
 from nnzoo.errors import DataError, UsageError
-from nnzoo.models.parameters import has_batch_norm
 from nnzoo.run.log import log
-from nnzoo.training.batches import arguments_of, boundaries
+from nnzoo.training.batches import arguments_of, boundaries, smallest_batch
 from nnzoo.training.decoding import Decoder
+from nnzoo.training.distributed import ALONE, Group
 from nnzoo.training.losses import reads_indices
 from nnzoo.training.precision import DTYPES, Autocast, why_not
 from nnzoo.training.settings import Settings
@@ -63,18 +63,32 @@ class Experiment:
     num_threads: int
 
 
-def prepare(config: Config, *, batches: int | None = None) -> Experiment:
+def fetch(config: Config, group: Group) -> None:
+    """Has the first of several processes download what the data lacks, so that the others find it."""
+
+    def read() -> None:
+        build_dataset(config)
+
+    if group.size > 1 and getattr(config.data, "download", False):
+        group.from_first(read)
+
+
+def prepare(config: Config, *, batches: int | None = None, group: Group = ALONE) -> Experiment:
     """Reads the data and makes it ready.
 
     Args:
         config: As it was loaded.
         batches: For a dry run: keep no more than this many batches of each split.
+        group: The processes that train together.
 
     Raises:
         ConfigError: The data shows that the words don't fit it, or the device has not this precision.
         DataError: The data is missing, damaged, or too little.
     """
-    device = choose_device(config.train.device)
+    device = choose_device(config.train.device, group)
+    if group.size > 1 and device.type == "cuda":
+        # Else whatever names no device would be on the first one, that of another process.
+        torch.cuda.set_device(device)
     if reason := why_not(config.train.precision, device):
         raise problems_of(config, [(("train", "precision"), reason)])
     dataset = build_dataset(config)
@@ -109,7 +123,7 @@ def prepare(config: Config, *, batches: int | None = None) -> Experiment:
         loss,
         outputs,
         device,
-        replace(build_settings(resolved), augment=build_augment(resolved, len(dataset.classes))),
+        replace(build_settings(resolved), augment=build_augment(resolved, len(dataset.classes)), group=group),
         torch.get_num_threads(),
     )
 
@@ -117,7 +131,8 @@ def prepare(config: Config, *, batches: int | None = None) -> Experiment:
 def steps_per_epoch(experiment: Experiment, module: nn.Module) -> int:
     """Optimizer steps an epoch."""
     settings, num_train = experiment.settings, len(experiment.splits["train"])
-    batches = boundaries(num_train, settings.batch_size or num_train, at_least_two=has_batch_norm(module))
+    at_least = smallest_batch(module, settings.group)
+    batches = boundaries(num_train, settings.batch_size or num_train, at_least=at_least)
     return -(-len(batches) // settings.accumulate)
 
 

@@ -64,16 +64,22 @@ class Recorder:
         config = self.experiment.config
         write_text(self.folder / directory.CONFIG, to_yaml(config))
         write_text(self.folder / directory.SUMMARY, self.summary)
-        write_json(self.folder / directory.ENVIRONMENT, environment(self.experiment.device, config.seed))
+        group = self.experiment.settings.group
+        said = environment(self.experiment.device, config.seed, group.size)
+        write_json(self.folder / directory.ENVIRONMENT, said)
 
     def save(self, state: TrainState, content: dict[str, Any] | None = None, restarts: Restarts | None = None) -> None:
         """The checkpoint, then what can be made from it again: metrics.csv and the best weights so far.
+
+        Of several processes the first writes.
 
         Args:
             state: The training whose best weights are the run's.
             content: All that resuming needs, and the weights that the checkpoint stands for; default: of `state`.
             restarts: What they came to, where there are several.
         """
+        if self.experiment.settings.group.rank:
+            return
         metrics = self.epoch_metrics(state)
         metadata = json.dumps(dump(self.metadata(state, metrics)))
         save_checkpoint(

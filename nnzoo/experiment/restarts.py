@@ -73,6 +73,10 @@ class Training:
         """Goes on from what last.pt held."""
         self.state.load_state_dict(saved)
 
+    def shares(self, saved: dict[str, Any]) -> Any:
+        """What last.pt held of other processes than the first."""
+        return saved.get("ranks", [])
+
     def fit(self, recorder: Recorder, progress: Progress, stop: StopRequest) -> Status:
         """Trains to the end, or until a signal comes.
 
@@ -80,15 +84,17 @@ class Training:
             DivergedError: The loss is not finite; of restarts, that of every one.
         """
         experiment = self.experiment
-        return fit(
-            self.state,
-            experiment.splits,
-            experiment.decoder,
-            experiment.settings,
-            save=recorder.save,
-            progress=progress,
-            stop=stop,
-        )
+        group = experiment.settings.group
+        with group.training(self.state.model):
+            return fit(
+                self.state,
+                experiment.splits,
+                experiment.decoder,
+                experiment.settings,
+                save=lambda state: recorder.save(state, group.whole(state.state_dict())),
+                progress=progress,
+                stop=stop,
+            )
 
 
 class _Several(Training):
@@ -169,6 +175,8 @@ class Batched(_Several):
         return f"epoch {self.replicas.epoch}, step {self.replicas.step}"
 
     def check(self, saved: dict[str, Any]) -> None:
+        if "ended" in saved["restarts"]:
+            raise UsageError("several processes ran its restarts. Go on with torchrun.", where=CHECKPOINT)
         check_saved(saved["restarts"], self.replicas.state_dict(), shapes_of(self.replicas.optimizer))
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
@@ -246,6 +254,8 @@ class OneAfterAnother(_Several):
         }
 
     def check(self, saved: dict[str, Any]) -> None:
+        if "stopping" in saved["restarts"]:
+            raise UsageError("one process ran its restarts all at once. Go on without torchrun.", where=CHECKPOINT)
         check_saved(saved["restarts"], self._state_dict(), shapes_of(self.state.optimizer))
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
@@ -271,6 +281,9 @@ class OneAfterAnother(_Several):
                 "early_stopping": stopping,
             }
         self.state.load_state_dict(state["current"])
+
+    def shares(self, saved: dict[str, Any]) -> Any:
+        return saved["restarts"]["current"].get("ranks", [])
 
     def fit(self, recorder: Recorder, progress: Progress, stop: StopRequest) -> Status:
         log.info("%d restarts run one after another: %s", self.count, self.reason)
@@ -303,20 +316,26 @@ class OneAfterAnother(_Several):
     def _fit_one(self, recorder: Recorder, progress: Progress, stop: StopRequest) -> Status:
         experiment, settings = self.experiment, self.experiment.settings
         left = None if settings.max_seconds is None else settings.max_seconds - self.spent
-        return fit(
-            self.state,
-            experiment.splits,
-            experiment.decoder,
-            replace(settings, seed=self.seed + len(self.ended), max_seconds=left),
-            save=lambda _: self._save(recorder, self._state_dict()),
-            progress=progress,
-            stop=stop,
-        )
+        with settings.group.training(self.state.model):
+            return fit(
+                self.state,
+                experiment.splits,
+                experiment.decoder,
+                replace(settings, seed=self.seed + len(self.ended), max_seconds=left),
+                save=lambda _: self._save_all(recorder),
+                progress=progress,
+                stop=stop,
+            )
+
+    def _save_all(self, recorder: Recorder) -> None:
+        state = self._state_dict()
+        self._save(recorder, {**state, "current": self.experiment.settings.group.whole(state["current"])})
 
     def _close(self, end: End) -> None:
         state = self.state
         self.ended.append(self._outcome(end))
-        self.spent += state.seconds + state.epoch_seconds
+        # Clocks differ: that of the first process counts.
+        self.spent = self.experiment.settings.group.from_first(lambda: self.spent + state.seconds + state.epoch_seconds)
         self.is_open = False
         if self.restarts().leader() == len(self.ended) - 1:
             parts = ("best", "epoch", "history", "early_stopping")
@@ -352,6 +371,8 @@ def choose_training(experiment: Experiment, state: TrainState, start: Start, *, 
     reason = why_not_batched(state, experiment.splits["train"].targets)
     if experiment.settings.augment is not None:
         reason = "each augments its own batches"
+    if experiment.settings.group.size > 1:
+        reason = "several processes train each of them"
     if reason:
         return OneAfterAnother(experiment, state, start, reason)
     return Batched(experiment, state, start, restored=restored)

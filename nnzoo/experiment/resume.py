@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,10 @@ from nnzoo.data import Dataset
 from nnzoo.data.dataset import row_slices
 from nnzoo.errors import CheckpointError, DataError, UsageError
 from nnzoo.experiment.restarts import Training
-from nnzoo.experiment.untrusted import check_restored
+from nnzoo.experiment.untrusted import check_restored, check_shares
 from nnzoo.run.directory import CHECKPOINT, CONFIG, PREVIOUS, numbered
+from nnzoo.run.log import log
+from nnzoo.training.state import seed_everything, seed_of_rank
 
 MAY_CHANGE = (
     "name",
@@ -100,6 +102,23 @@ def digests_of(dataset: Dataset) -> dict[str, str]:
     return found
 
 
+def check_shared(digests: Sequence[dict[str, str]]) -> None:
+    """All processes train on the same data.
+
+    Args:
+        digests: Of each process, by rank.
+
+    Raises:
+        DataError: One of them read something else.
+    """
+    for rank, each in enumerate(digests):
+        if each != digests[0]:
+            raise DataError(
+                f"the process of rank {rank} reads other data than that of rank 0 (by checksum). Give all the same.",
+                where="data",
+            )
+
+
 def check_data(saved: dict[str, Any], digests: dict[str, str]) -> None:
     """A run goes on with the data that it was started with.
 
@@ -129,6 +148,34 @@ def restore(folder: Path, training: Training, saved: dict[str, Any]) -> None:
         training.check(saved)
         training.load_state_dict(saved)
         check_restored(training.kept(), training.experiment.config.train.monitor)
+        hand_out(training, training.shares(saved))
     except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
         reason = str(error).split("\n")[0]
         raise CheckpointError(f"does not fit this run: {reason}", where=str(folder / CHECKPOINT)) from None
+
+
+def hand_out(training: Training, shares: Any) -> None:
+    """Gives each process its own part of a restored training: its random numbers and its sums of the epoch under way.
+
+    With another number of processes than before the first gets all sums, and the others new random numbers.
+
+    Args:
+        training: Restored to what the first process had.
+        shares: What the others had.
+    """
+    group, state = training.experiment.settings.group, training.state
+    check_shares(shares, state.state_dict())
+    if len(shares) + 1 != group.size:
+        log.warning(
+            "warning: the run was started with %d processes and goes on with %d: its random numbers and the last bits "
+            "will be others",
+            len(shares) + 1,
+            group.size,
+        )
+        if group.rank == 0:
+            state.join(shares)
+        else:
+            state.start_sums()
+            seed_everything(seed_of_rank(training.experiment.config.seed + state.step, group.rank))
+    elif group.rank:
+        state.load_share(shares[group.rank - 1])

@@ -23,26 +23,29 @@ from nnzoo.errors import DivergedError, InterruptedRunError, UsageError
 from nnzoo.experiment.forward import forward_of
 from nnzoo.experiment.load import TrainedModel, load
 from nnzoo.experiment.notes import report_on
-from nnzoo.experiment.prepare import Experiment, check_output, prepare, steps_per_epoch
+from nnzoo.experiment.prepare import Experiment, check_output, fetch, prepare, steps_per_epoch
 from nnzoo.experiment.pretrained import check_survives, take_over, with_checkpoint
 from nnzoo.experiment.record import Recorder
 from nnzoo.experiment.restarts import Training, choose_training
-from nnzoo.experiment.resume import check_data, check_same, digests_of, find_run, restore
+from nnzoo.experiment.resume import check_data, check_same, check_shared, digests_of, find_run, restore
 from nnzoo.experiment.threads import computing_with, threads_of_data, threads_of_network
 from nnzoo.models.changes import Changes
-from nnzoo.models.parameters import has_batch_norm, load_weights
+from nnzoo.models.parameters import load_weights
 from nnzoo.run import directory
 from nnzoo.run.checkpoint import load_last
 from nnzoo.run.history import History
 from nnzoo.run.lock import locked
 from nnzoo.run.log import log, log_to
 from nnzoo.summaries import Summary
+from nnzoo.training.batches import smallest_batch
+from nnzoo.training.distributed import Group
 from nnzoo.training.early_stopping import EarlyStopping
 from nnzoo.training.evaluate import LossSum
 from nnzoo.training.metrics import MetricSums
+from nnzoo.training.processes import processes
 from nnzoo.training.progress import Progress
 from nnzoo.training.signals import StopRequest
-from nnzoo.training.state import TrainState, seed_everything
+from nnzoo.training.state import TrainState, seed_everything, seed_of_rank
 
 DRY_RUN_BATCHES = 2
 
@@ -114,40 +117,63 @@ def train(
     if model is not None and not isinstance(model, nn.Module):
         raise UsageError(f"expected an nn.Module, got {model!r}. Pass an instance: MyModule().", where="model")
     changes = _with_options(overrides, name=name, device=device)
-    loaded = load_config(config, changes, custom_model=model is not None)
-    found = find_run(loaded if name else config, loaded.name, Path(runs_dir)) if resume and not dry_run else None
-    with contextlib.ExitStack() as alone, log_to(Path(os.devnull) if quiet else None), deterministic(loaded):
-        if found:
-            alone.enter_context(locked(found))
-        saved = load_last(found) if found else None
-        alone.enter_context(computing_with(threads_of_data(loaded, saved)))
-        loaded = with_checkpoint(loaded, Path(runs_dir), resumed=found)
-        if overwrite:
-            check_survives(loaded, Path(runs_dir) / loaded.name)
-        experiment = prepare(loaded, batches=DRY_RUN_BATCHES if dry_run else None)
-        if found:
-            check_same(found, experiment.config)
-        given = copy.deepcopy(model.state_dict()) if model is not None and loaded.train.restarts > 1 else None
-        state, report = build_state(experiment, model, restored=bool(saved), show=(lambda _: None) if quiet else show)
-        num_threads = threads_of_network(
-            experiment.config,
-            experiment.device,
-            flops=report.flops,
-            num_train=len(experiment.splits["train"]),
-            saved=saved,
-        )
-        alone.enter_context(computing_with(num_threads))
-        start = partial(start_again, experiment, model, given)
-        training = choose_training(experiment, state, start, restored=bool(saved))
+    with contextlib.ExitStack() as alone:
+        group = alone.enter_context(processes())
+        quiet = quiet or group.rank > 0
+        alone.enter_context(log_to(Path(os.devnull) if quiet else None))
+        with group.together():
+            loaded = load_config(config, changes, custom_model=model is not None)
+            alone.enter_context(deterministic(loaded))
+        found, saved = None, None
+        if resume and not dry_run:
+            named = loaded if name else config
+            found, saved = group.from_first(lambda: _find(named, loaded.name, Path(runs_dir), alone))
+        fetch(loaded, group)
+        with group.together():
+            alone.enter_context(computing_with(threads_of_data(loaded, saved)))
+            loaded = with_checkpoint(loaded, Path(runs_dir), resumed=Path(found) if found else None)
+            if overwrite:
+                check_survives(loaded, Path(runs_dir) / loaded.name)
+            experiment = prepare(loaded, batches=DRY_RUN_BATCHES if dry_run else None, group=group)
+            if found and group.rank == 0:
+                check_same(Path(found), experiment.config)
+            given = copy.deepcopy(model.state_dict()) if model is not None and loaded.train.restarts > 1 else None
+            shown = (lambda _: None) if quiet else show
+            state, report = build_state(experiment, model, restored=bool(saved), show=shown)
+            num_threads = threads_of_network(
+                experiment.config,
+                experiment.device,
+                flops=report.flops,
+                num_train=len(experiment.splits["train"]),
+                saved=saved,
+            )
+            alone.enter_context(computing_with(num_threads))
+            start = partial(start_again, experiment, model, given)
+            training = choose_training(experiment, state, start, restored=bool(saved))
         if dry_run:
             return _dry_run(training, report, Path(runs_dir))
-        folder = found
-        if folder is None:
-            folder = directory.create(Path(runs_dir), loaded.name, overwrite=overwrite)
-            alone.callback(_remove_empty, folder)
-            alone.enter_context(locked(folder))
-            directory.clear(folder)
-        return _run(training, report, folder, saved=saved, quiet=quiet)
+        folder = found or group.from_first(lambda: _make(Path(runs_dir), loaded.name, alone, overwrite=overwrite))
+        return _run(training, report, Path(folder), saved=saved, quiet=quiet)
+
+
+def _find(
+    config: ConfigLike, name: str, runs_dir: Path, alone: contextlib.ExitStack
+) -> tuple[str | None, dict[str, Any] | None]:
+    """The run to go on with, if there is one, locked; and what its checkpoint holds."""
+    found = find_run(config, name, runs_dir)
+    if found is None:
+        return None, None
+    alone.enter_context(locked(found))
+    return str(found), load_last(found)
+
+
+def _make(runs_dir: Path, name: str, alone: contextlib.ExitStack, *, overwrite: bool) -> str:
+    """A run directory, empty and locked."""
+    folder = directory.create(runs_dir, name, overwrite=overwrite)
+    alone.callback(_remove_empty, folder)
+    alone.enter_context(locked(folder))
+    directory.clear(folder)
+    return str(folder)
 
 
 def _remove_empty(folder: Path) -> None:
@@ -179,9 +205,11 @@ def build_state(
     num_train = len(experiment.splits["train"])
     module = build_network(experiment, model, config.seed, restored=restored)
     report = report_on(config, module, tuple(inputs.shape[1:]), dtype=inputs.dtype)
-    if has_batch_norm(module) and min(settings.batch_size or num_train, num_train) == 1:
-        key = ("model",) if num_train == 1 else ("train", "batch_size")
-        problem = f"batch norm needs at least two samples a batch, got 1 of {num_train} training samples."
+    largest, smallest = min(settings.batch_size or num_train, num_train), smallest_batch(module, settings.group)
+    if largest < smallest:
+        key = ("model",) if num_train < smallest else ("train", "batch_size")
+        least = "two samples a batch" if settings.group.size <= 2 else f"a sample for each of {smallest} processes"
+        problem = f"batch norm needs at least {least}, got {largest} of {num_train} training samples."
         raise problems_of(config, [(key, problem)])
     show(report.render())
     module = place(config, module, experiment.device)
@@ -201,9 +229,14 @@ def build_network(experiment: Experiment, model: nn.Module | None, seed: int, *,
             module.set_units(*experiment.preprocess.units(shape[-1], experiment.num_outputs))
         if not restored:
             take_over(config, module, experiment.dataset)
-        return module
-    prepare_model(config, model)
-    return model
+    else:
+        prepare_model(config, model)
+        module = model
+    rank = experiment.settings.group.rank
+    if rank:
+        # The weights are those of the first process; dropout and augmentation are not.
+        seed_everything(seed_of_rank(seed, rank))
+    return module
 
 
 def state_of(experiment: Experiment, module: nn.Module) -> TrainState:
@@ -255,26 +288,30 @@ def _run(
 ) -> Run:
     """Trains in a run directory, from the start or from what was saved, whatever the end."""
     experiment = training.experiment
+    group = experiment.settings.group
     digests = digests_of(experiment.dataset)
-    if saved:
-        check_data(saved, digests)
-        restore(folder, training, saved)
+    everywhere = group.gather(digests)
+    with group.together():
+        check_shared(everywhere)
+        if saved:
+            check_data(saved, digests)
+            restore(folder, training, saved)
     recorder = Recorder(folder, experiment, report.render(), report.num_parameters, digests)
     progress = Progress(experiment.settings.epochs, quiet=quiet)
-    recorder.start()
-    with log_to(folder / directory.LOG), StopRequest() as stop:
+    group.from_first(recorder.start)
+    with log_to(Path(os.devnull) if group.rank else folder / directory.LOG), StopRequest() as stop:
         if saved:
             log.info("resuming %s after %s", folder, training.done())
         try:
             status = training.fit(recorder, progress, stop)
         except DivergedError as error:
             log.error("%s", error)
-            error.result = recorder.finish(training.kept(), "diverged", training.restarts())
+            error.result = group.from_first(lambda: recorder.finish(training.kept(), "diverged", training.restarts()))
             raise
         finally:
             progress.end_epoch()
         kept = training.kept()
-        result = recorder.finish(kept, status, training.restarts())
+        result = group.from_first(lambda: recorder.finish(kept, status, training.restarts()))
         log.debug("%s after %d epochs, best epoch %s", status, kept.epoch, result["best_epoch"])
     if stop.signal_number is not None and status == "interrupted":
         raise InterruptedRunError(
@@ -283,7 +320,20 @@ def _run(
             result=result,
         )
     own = kept.model if experiment.config.model.name == "custom" else None
-    return Run(folder, result, experiment.config, kept.history, load(folder, model=own))
+    return Run(folder, result, experiment.config, kept.history, _load_everywhere(folder, own, group))
+
+
+def _load_everywhere(folder: Path, model: nn.Module | None, group: Group) -> TrainedModel:
+    """The trained network; the first process alone need see the run directory."""
+    if group.size == 1:
+        return load(folder, model=model)
+    artifact = group.from_first(
+        lambda: torch.frombuffer(bytearray((folder / directory.ARTIFACT).read_bytes()), dtype=torch.uint8)
+    )
+    with tempfile.TemporaryDirectory(prefix="nnzoo-") as temporary:
+        copied = Path(temporary) / directory.ARTIFACT
+        copied.write_bytes(artifact.numpy().tobytes())
+        return replace(load(copied, model=model), path=folder / directory.ARTIFACT)
 
 
 def _dry_run(training: Training, report: Summary, runs_dir: Path) -> Run:

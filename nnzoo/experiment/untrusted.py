@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nnzoo.training.distributed import PER_RANK
 from nnzoo.training.state import TrainState
 
 LARGEST = 2**53
@@ -105,6 +106,23 @@ def _check_sums(saved: dict[str, Any], fresh: dict[str, Any]) -> None:
     same_types = {name: type(part) for name, part in saved.items()} == {name: type(fresh[name]) for name in fresh}
     if not same_types or not 0 <= saved["count"] <= LARGEST or not all(isinstance(part, Tensor) for part in parts):
         raise ValueError("train_metrics is of another kind")
+
+
+def check_shares(shares: Any, fresh: Mapping[str, Any]) -> None:
+    """Compares what a checkpoint holds of other processes than the first with what this one has.
+
+    Raises:
+        ValueError: Something is missing, or of another type, shape or sign.
+    """
+    if not isinstance(shares, list) or any(
+        not isinstance(share, dict) or share.keys() != {*PER_RANK} for share in shares
+    ):
+        raise ValueError("ranks is of another kind")
+    for share in shares:
+        check_saved(share, {key: fresh[key] for key in PER_RANK}, [])
+        sums = share["train_loss"]
+        if not isinstance(sums, list) or [type(each) for each in sums] != [float, float]:
+            raise ValueError("the sums of the epoch under way are none")
 
 
 def check_restored(state: TrainState, monitor: str) -> None:

@@ -27,8 +27,8 @@ def versions() -> dict[str, str]:
     return found
 
 
-def environment(device: torch.device, seed: int) -> dict[str, Any]:
-    """Versions, device, threads, seed, and the git commit of the working folder where it is in a repository."""
+def environment(device: torch.device, seed: int, num_processes: int) -> dict[str, Any]:
+    """Versions, device, threads, processes, seed, and the git commit of the working folder if it is in a repository."""
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
@@ -38,6 +38,7 @@ def environment(device: torch.device, seed: int) -> dict[str, Any]:
         if device.type == "cuda"
         else platform.processor() or platform.machine(),
         "num_threads": torch.get_num_threads(),
+        "num_processes": num_processes,
         "seed": seed,
         "command": sys.argv,
         "git_commit": _git_commit(),

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from nnzoo.data import Split
-from nnzoo.models.parameters import takes_lengths
+from nnzoo.models.parameters import has_batch_norm, takes_lengths
 from nnzoo.training.augment import Augment
+from nnzoo.training.distributed import ALONE, Group
 
 Batch = tuple[Tensor, ...]
 """What the model is called with, then the targets."""
@@ -29,16 +30,21 @@ def epoch_order(num_samples: int, *, seed: int, epoch: int, device: torch.device
     return torch.randperm(num_samples, generator=generator).to(device, non_blocking=device.type == "cuda")
 
 
-def boundaries(num_samples: int, batch_size: int, *, at_least_two: bool) -> list[tuple[int, int]]:
+def smallest_batch(model: nn.Module, group: Group = ALONE) -> int:
+    """Samples that a batch needs: batch norm has no variance of one, and one a process to take part in it."""
+    return max(2, group.size) if has_batch_norm(model) else 1
+
+
+def boundaries(num_samples: int, batch_size: int, *, at_least: int = 1) -> list[tuple[int, int]]:
     """Start and end of each batch: ceil(N / batch_size) of them.
 
     Args:
         num_samples: N.
         batch_size: Samples a batch; the last one holds the rest.
-        at_least_two: A last batch of one sample is joined to the one before it: batch norm has no variance of one.
+        at_least: A last batch of fewer samples is joined to the one before it.
     """
     starts = list(range(0, num_samples, batch_size))
-    if at_least_two and len(starts) > 1 and num_samples - starts[-1] == 1:
+    if len(starts) > 1 and num_samples - starts[-1] < at_least:
         starts.pop()
     return list(zip(starts, [*starts[1:], num_samples], strict=True))
 

@@ -31,18 +31,25 @@ class CheckpointTimer(Generic[S]):
 
     def after_step(self, state: S) -> None:
         """Writes one if it is due inside the epoch."""
+        if self.settings.group.grants(self.is_due, state.step):
+            self.write(state)
+
+    def is_due(self, step: int) -> bool:
+        """Whether one is due after a step inside the epoch."""
         every = self.settings
         if every.every_steps is None and every.every_seconds is None:
-            return
+            return False
         waited = time.monotonic() - self.written
-        due = bool(every.every_steps) and state.step % (every.every_steps or 1) == 0
+        due = bool(every.every_steps) and step % (every.every_steps or 1) == 0
         due = due or (every.every_seconds is not None and waited >= every.every_seconds)
-        if due and waited >= MIN_SECONDS_BETWEEN_CHECKPOINTS:
-            self.write(state)
+        return due and waited >= MIN_SECONDS_BETWEEN_CHECKPOINTS
 
     def after_epoch(self, state: S) -> None:
         """Writes one if it is due at the end of the epoch."""
         every = self.settings.every_epochs
-        waited = time.monotonic() - self.written
-        if every and state.epoch % every == 0 and waited >= MIN_SECONDS_BETWEEN_CHECKPOINTS:
+        if not every or state.epoch % every:
+            return
+        # Clocks differ: that of the first process counts.
+        waited = self.settings.group.from_first(lambda: time.monotonic() - self.written)
+        if waited >= MIN_SECONDS_BETWEEN_CHECKPOINTS:
             self.write(state)

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from nnzoo.data import Split
-from nnzoo.training.batches import boundaries, eval_batch_size, finish, for_model
+from nnzoo.training.batches import eval_batch_size, finish, for_model
+from nnzoo.training.distributed import ALONE, Group
 from nnzoo.training.losses import denominator
 from nnzoo.training.metrics import MetricSums
 from nnzoo.training.reading import read_batches
@@ -47,6 +48,20 @@ class LossSum:
         return total if self.summed else total / weight if weight else float("nan")
 
 
+def measured(loss: LossSum, sums: MetricSums, group: Group = ALONE) -> dict[str, float]:
+    """Loss and metrics over what all processes added. This is where they and the device are waited for."""
+    if group.size > 1:
+        sums.flush()
+        own = {"loss": [float(loss.total), float(loss.weight)], "metrics": sums.state_dict()}
+        rest = group.gather(own)
+        # In one order, so that the sums are the same everywhere.
+        loss.total, loss.weight = (sum(column) for column in zip(*(each["loss"] for each in rest), strict=True))
+        sums = MetricSums(sums.names, sums.decoder)
+        for each in rest:
+            sums.join(each["metrics"])
+    return {"loss": loss.result(), **sums.result()}
+
+
 def plain(number: Tensor | float) -> Tensor | float:
     """A scalar as a float, cheaper than a tensor and exact in sums; on a device it stays: reading it would wait."""
     if not isinstance(number, Tensor):
@@ -64,6 +79,7 @@ def evaluate(
     batch_size: int,
     keep_outputs: bool = False,
     exact: bool = False,
+    group: Group = ALONE,
     forward: Callable[..., Tensor] | None = None,
 ) -> Evaluation:
     """Measures a model in evaluation mode, and leaves it there.
@@ -76,17 +92,20 @@ def evaluate(
         batch_size: Of training; evaluation may take more at once, by a fixed rule.
         keep_outputs: Whether the outputs are returned.
         exact: Take no more than `batch_size` at once.
+        group: Processes that each measure a share; the outputs are those of this one's.
         forward: Called in the model's place: `TrainState.forward`.
     """
     model.eval()
     total = LossSum(loss)
     kept: Tensor | None = None
-    start = 0
+    num_kept = 0
     classes = sums.decoder.num_classes if sums.decoder.per == "step" else 0
     size = batch_size if exact else eval_batch_size(split.inputs, batch_size, classes_a_step=classes)
     split = for_model(model, split)
     forward = forward or model
-    with read_batches(split, None, boundaries(len(split), size, at_least_two=False)) as reader:
+    first, last = group.share(0, len(split))
+    ends = [(start, min(start + size, last)) for start in range(first, last, size)]
+    with read_batches(split, None, ends) as reader:
         for batch in reader:
             *inputs, targets = finish(batch, split, None)
             outputs = forward(*inputs)
@@ -96,7 +115,7 @@ def evaluate(
             if keep_outputs:
                 found = sums.decoder.kept(outputs).cpu()
                 # One tensor for all: many kept one by one break up the memory, and joining them takes twice as much.
-                kept = found.new_empty(len(split), *found.shape[1:]) if kept is None else kept
-                kept[start : start + len(found)] = found
-                start += len(found)
-    return Evaluation({"loss": total.result(), **sums.result()}, kept)
+                kept = found.new_empty(last - first, *found.shape[1:]) if kept is None else kept
+                kept[num_kept : num_kept + len(found)] = found
+                num_kept += len(found)
+    return Evaluation(measured(total, sums, group), kept)

@@ -10,11 +10,10 @@ from typing import Literal
 from nnzoo.data import Split
 from nnzoo.errors import DivergedError
 from nnzoo.models import penalised, set_train_mode
-from nnzoo.models.parameters import has_batch_norm
-from nnzoo.training.batches import boundaries, epoch_order, finish, for_model
+from nnzoo.training.batches import boundaries, epoch_order, finish, for_model, smallest_batch
 from nnzoo.training.checkpoints import CheckpointTimer
 from nnzoo.training.decoding import Decoder
-from nnzoo.training.evaluate import LossSum, evaluate
+from nnzoo.training.evaluate import evaluate, measured
 from nnzoo.training.finite import check_finite, check_scale, check_weights
 from nnzoo.training.metrics import MetricSums
 from nnzoo.training.progress import Progress
@@ -55,7 +54,7 @@ def fit(
 
     def save_finite(state: TrainState) -> None:
         # A device may not have been asked for the loss yet.
-        check_finite(float(state.train_loss.total), state)
+        check_finite(settings.group.total(float(state.train_loss.total)), state)
         save(state)
 
     timer = CheckpointTimer(settings, save_finite)
@@ -64,7 +63,7 @@ def fit(
     while state.epoch < settings.epochs and status == "completed" and not out_of_time(state, settings):
         start = time.monotonic() - state.epoch_seconds
         train_epoch(state, splits["train"], settings, timer=timer, progress=progress, stop=stop, start=start)
-        if stop.signal_number is not None:
+        if settings.group.stops(stop):
             state.epoch_seconds = time.monotonic() - start
             timer.write(state)
             return "interrupted"
@@ -105,18 +104,22 @@ def train_epoch(
     device = split.targets.device
     full = settings.batch_size == 0
     order = None if full else epoch_order(len(split), seed=settings.seed, epoch=state.epoch, device=device)
-    batches = boundaries(len(split), settings.batch_size or len(split), at_least_two=has_batch_norm(state.model))
+    at_least = smallest_batch(state.model, settings.group)
+    batches = boundaries(len(split), settings.batch_size or len(split), at_least=at_least)
     weights = penalised(state.model)
     progress.start_epoch(state.epoch + 1, len(batches), state.batch)
-    with read_batches(split, order, batches[state.batch :]) as reader:
-        while group := list(islice(reader, settings.accumulate)):
+    with read_batches(split, order, settings.group.shares(batches[state.batch :])) as reader:
+        while state.batch < len(batches):
+            group = batches[state.batch : state.batch + settings.accumulate]
             state.lr = state.schedule.lr
-            train_step(state, [finish(batch, split, settings.augment) for batch in group], weights, settings)
+            num_own = settings.group.begin_step(group, stop, timer.is_due, state.step + 1)
+            own = [finish(batch, split, settings.augment) for batch in islice(reader, num_own)]
+            train_step(state, own, weights, settings)
             state.step += 1
             state.batch += len(group)
             state.schedule.after_step()
             progress.step()
-            if stop.signal_number is not None:
+            if settings.group.stops(stop):
                 break
             state.epoch_seconds = time.monotonic() - start
             timer.after_step(state)
@@ -127,7 +130,7 @@ def end_epoch(
     state: TrainState, splits: dict[str, Split], decoder: Decoder, settings: Settings, *, start: float
 ) -> dict[str, float]:
     """Closes an epoch: measures val, records the row, starts the sums anew. The only wait for a device."""
-    train = {"loss": state.train_loss.result(), **state.train_metrics.result()}
+    train = measured(state.train_loss, state.train_metrics, settings.group)
     check_finite(train["loss"], state)
     check_scale(state)
     row = {"epoch": float(state.epoch + 1), "step": float(state.step), "lr": state.lr}
@@ -139,15 +142,16 @@ def end_epoch(
             splits["val"],
             MetricSums(settings.metrics, decoder),
             batch_size=settings.batch_size or len(splits["train"]),
+            group=settings.group,
             forward=state.forward,
         )
         row |= {f"val/{name}": value for name, value in val.metrics.items()}
     row["seconds"] = time.monotonic() - start
+    row = settings.group.from_first(lambda: row)
     state.history.record(row)
     state.epoch += 1
     state.batch = 0
     state.seconds += row["seconds"]
     state.epoch_seconds = 0.0
-    state.train_loss = LossSum(state.loss)
-    state.train_metrics = MetricSums(settings.metrics, decoder)
+    state.start_sums()
     return row

@@ -5,7 +5,7 @@ Nothing is averaged over batches, so the size of a batch does not matter.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -216,6 +216,21 @@ class MetricSums:
             # Not by `add`: what is kept was measured already.
             self._kept = [(kept[0].to(device), kept[1].to(device))]
             self._num_kept = kept[0].numel()
+
+    def join(self, state: Mapping[str, Any]) -> None:
+        """Adds what others added up, flushed, of other samples: the `state_dict` of their sums."""
+        self.flush()
+        self.count += state["count"]
+        if state["scores"]:
+            self.scores.append((state["scores"][0], state["scores"][1]))
+        sums: dict[str, Tensor] = dict(state["sums"])
+        if "origin" in sums and "origin" in self.sums:
+            # t counted from there becomes t counted from here.
+            shift, count = sums.pop("origin") - self.sums["origin"], state["count"]
+            sums["truth_squared"] = sums["truth_squared"] + 2 * shift * sums["truth"] + count * shift.square()
+            sums["truth"] = sums["truth"] + count * shift
+        for key, part in sums.items():
+            self.sums[key] = self.sums[key] + part if key in self.sums else part
 
 
 class ReplicaSums(MetricSums):

@@ -62,16 +62,16 @@ def _read_ahead(
     known = None if order is None else order.cpu()
     rest = (split.targets,) if split.lengths is None else (split.lengths, split.targets)
     blocks = _blocks(inputs, ends)
-    most = max((block[-1][1] - block[0][0] for block in blocks), default=0)
+    most = max((sum(_sizes(block)) for block in blocks), default=0)
     # What goes to another device has to lie still until it is there: such blocks are new ones.
     kept = [torch.empty(most, *inputs.shape[1:], dtype=inputs.dtype) for _ in range(BLOCKS_AHEAD + 1)]
     buffers = cycle(kept if inputs.device.type == "cpu" else [None])
 
     def submit(block: Sequence[Ends]) -> tuple[Sequence[Ends], Future[Tensor]]:
-        start, end = block[0][0], block[-1][1]
+        # Between the shares of one of several processes lie those of the others.
+        rows = slice(block[0][0], block[-1][1]) if known is None else torch.cat([known[slice(*each)] for each in block])
         buffer = next(buffers)
-        into = None if buffer is None else buffer[: end - start]
-        return block, pool.submit(inputs.read, slice(start, end) if known is None else known[start:end], into)
+        return block, pool.submit(inputs.read, rows, None if buffer is None else buffer[: sum(_sizes(block))])
 
     coming = iter(blocks)
     waiting = deque(submit(block) for block in islice(coming, BLOCKS_AHEAD))
@@ -79,19 +79,23 @@ def _read_ahead(
         block, future = waiting.popleft()
         found = future.result()
         waiting.extend(submit(block) for block in islice(coming, 1))
-        first = block[0][0]
-        for start, end in block:
+        for inputs_of_batch, (start, end) in zip(found.split_with_sizes(_sizes(block)), block, strict=True):
             # A copy, aligned as any tensor is: the bits of a network's outputs may depend on that.
-            yield (found[start - first : end - first].clone(), *(_rows(part, order, start, end) for part in rest))
+            yield (inputs_of_batch.clone(), *(_rows(part, order, start, end) for part in rest))
+
+
+def _sizes(ends: Sequence[Ends]) -> list[int]:
+    return [end - start for start, end in ends]
 
 
 def _blocks(inputs: Mapped, ends: Sequence[Ends]) -> list[Sequence[Ends]]:
     """Batches that follow each other, of about `BLOCK_BYTES` together."""
     a_row = inputs.shape[1:].numel() * inputs.dtype.itemsize
     blocks = []
-    first = 0
-    for last, (_, end) in enumerate(ends, start=1):
-        if last == len(ends) or (end - ends[first][0]) * a_row >= BLOCK_BYTES:
+    first = num_rows = 0
+    for last, size in enumerate(_sizes(ends), start=1):
+        num_rows += size
+        if last == len(ends) or num_rows * a_row >= BLOCK_BYTES:
             blocks.append(ends[first:last])
-            first = last
+            first, num_rows = last, 0
     return blocks

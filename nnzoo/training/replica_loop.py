@@ -13,8 +13,7 @@ from torch import Tensor, nn
 from nnzoo.data import Split
 from nnzoo.errors import DivergedError
 from nnzoo.models import set_train_mode
-from nnzoo.models.parameters import has_batch_norm
-from nnzoo.training.batches import boundaries, epoch_order, eval_batch_size, finish, for_model
+from nnzoo.training.batches import boundaries, epoch_order, eval_batch_size, finish, for_model, smallest_batch
 from nnzoo.training.checkpoints import CheckpointTimer
 from nnzoo.training.decoding import Decoder
 from nnzoo.training.evaluate import LossSum
@@ -97,7 +96,7 @@ def train_epoch(
     if settings.batch_size:
         orders = [epoch_order(len(split), seed=seed, epoch=state.epoch, device=device) for seed in state.seeds]
         order = torch.stack(orders)  # (K, N)
-    batches = boundaries(len(split), settings.batch_size or len(split), at_least_two=has_batch_norm(network))
+    batches = boundaries(len(split), settings.batch_size or len(split), at_least=smallest_batch(network))
     # Of two or more axes, the stacked one not counted.
     weights = [each for each in network.parameters() if each.requires_grad and each.ndim >= 3]
     progress.start_epoch(state.epoch + 1, len(batches), state.batch)

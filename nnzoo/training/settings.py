@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nnzoo.training.augment import Augment
+from nnzoo.training.distributed import ALONE, Group
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Settings:
         max_seconds: Wall time after which the run ends.
         every_epochs, every_steps, every_seconds: When a checkpoint is due.
         augment: Changes the batches of training.
+        group: The processes that train together.
     """
 
     epochs: int
@@ -40,3 +42,4 @@ class Settings:
     every_steps: int | None = None
     every_seconds: float | None = None
     augment: Augment | None = None
+    group: Group = ALONE

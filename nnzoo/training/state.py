@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
@@ -126,6 +126,36 @@ class TrainState:
         if self.scaler is not None:
             self.scaler.load_state_dict(state["scaler"])
         set_rng_state(state["rng"])
+
+    def load_share(self, share: Mapping[str, Any]) -> None:
+        """Goes on from what this process alone had: its sums and its random numbers."""
+        self.train_loss.total, self.train_loss.weight = share["train_loss"]
+        self.train_metrics.load_state_dict(share["train_metrics"], next(self.model.parameters()).device)
+        set_rng_state(share["rng"])
+
+    def join(self, shares: Sequence[Mapping[str, Any]]) -> None:
+        """Adds the sums that other processes had."""
+        device = next(self.model.parameters()).device
+        for share in shares:
+            total, weight = share["train_loss"]
+            self.train_loss.total, self.train_loss.weight = (
+                self.train_loss.total + total,
+                self.train_loss.weight + weight,
+            )
+            sums = MetricSums(self.train_metrics.names, self.train_metrics.decoder)
+            sums.load_state_dict(share["train_metrics"], device)
+            sums.flush()
+            self.train_metrics.join(sums.state_dict())
+
+    def start_sums(self) -> None:
+        """Begins the epoch's sums anew."""
+        self.train_loss = LossSum(self.loss)
+        self.train_metrics = MetricSums(self.train_metrics.names, self.train_metrics.decoder)
+
+
+def seed_of_rank(seed: int, rank: int) -> int:
+    """Of the random numbers of a process beside the first, so that no two draw the same."""
+    return random.Random(f"{seed} {rank}").getrandbits(63)
 
 
 def lay_out_moments(optimizer: torch.optim.Optimizer) -> None:

@@ -44,11 +44,11 @@ def backward(
     *,
     record: bool = True,
 ) -> list[Tensor]:
-    """Makes the gradients of loss and L2 anew.
+    """Makes the gradients of loss and L2 anew: of several processes, those of all.
 
     Args:
         state: Its model gets the gradients.
-        batches: Those of one optimizer step.
+        batches: Those of one optimizer step; of several processes this one's, maybe none.
         weights: Those that L2 acts on.
         settings: How.
         record: Add loss and metrics to the epoch's.
@@ -57,27 +57,36 @@ def backward(
         The loss of each batch, weighed so that they add up to that of all.
     """
     counts = [plain(denominator(state.loss, targets)) for *_, targets in batches]
-    shared = len(batches) > 1 and not state.train_loss.summed
+    group = settings.group
+    shared = (len(batches) > 1 or group.size > 1) and not state.train_loss.summed
+    own = sum(counts)
+    whole = group.samples or own
     losses: list[Tensor] = []
     forward = state.forward or state.model
+    if not batches:
+        if record:
+            check_finite(float(group.seen(0.0, is_last=True)), state)
+        clear_gradients(state.optimizer)
+        if state.scaler is not None:
+            # It makes its scale with the first loss that it is shown.
+            state.scaler.scale(torch.zeros(1, device=next(state.model.parameters()).device))
     for (*inputs, targets), count in zip(batches, counts, strict=True):
         outputs = forward(*inputs)
         loss = state.loss(outputs, targets)
         if record:
             value = plain(loss)
-            if isinstance(value, float):
-                check_finite(value, state, inputs)
+            told = group.seen(value, is_last=len(losses) == len(batches) - 1)
+            if isinstance(told, float):
+                check_finite(told, state, inputs)
             state.train_loss.add(value, count)
             state.train_metrics.add(outputs.detach(), targets)
-        part = loss * (count / sum(counts)) if shared else loss
+        part = loss * (count / whole) if shared else loss
         if not losses:
             # Only now, so that a loss that is not finite can be told with the gradients of the step before.
-            # optimizer.zero_grad() does the same behind a profiling hook that costs 5 % of a small step.
-            for group in state.optimizer.param_groups:
-                for parameter in group["params"]:
-                    parameter.grad = None
+            clear_gradients(state.optimizer)
         (part if state.scaler is None else state.scaler.scale(part)).backward()
         losses.append(part)
+    group.add_gradients(state.optimizer, own, summed=state.train_loss.summed)
     if state.scaler is not None:
         # The only place: L2, clipping and what is said of gradients are of their own size.
         state.scaler.unscale_(state.optimizer)
@@ -86,6 +95,13 @@ def backward(
             if weight.grad is not None:
                 weight.grad.add_(weight.detach(), alpha=2 * settings.l2)
     return losses
+
+
+def clear_gradients(optimizer: torch.optim.Optimizer) -> None:
+    """`optimizer.zero_grad()` without its profiling hook, which costs 5 % of a small step."""
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            parameter.grad = None
 
 
 def search_step(
@@ -111,7 +127,7 @@ def search_step(
             torch.cuda.set_rng_state(numbers, each)
         losses = backward(state, batches, weights, settings, record=first)
         first = False
-        total = sum(float(loss.detach()) for loss in losses)
+        total = settings.group.loss_of_all(sum(float(loss.detach()) for loss in losses))
         if settings.l2:
             total += settings.l2 * sum(float(w.detach().square().sum()) for w in weights if w.grad is not None)
         return total

@@ -16,8 +16,9 @@ from nnzoo.experiment.prepare import prepare
 from nnzoo.experiment.train import build_state
 from nnzoo.training.optimizers import OPTIMIZERS
 from nnzoo.training.optimizers import build_optimizer as optimizer_of
+from nnzoo.training.reading import take
 from nnzoo.training.state import lay_out_moments
-from nnzoo.training.step import take, train_step
+from nnzoo.training.step import train_step
 
 
 class Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch left it so

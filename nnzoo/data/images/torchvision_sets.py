@@ -12,6 +12,7 @@ import io
 import math
 import pickle
 import tarfile
+import tempfile
 import urllib.error
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -297,7 +298,11 @@ def _download(layout: _Layout, root: Path) -> None:
         problems = []
         for url in urls:
             try:
-                download_url(url, str(folder), name, md5)
+                folder.mkdir(parents=True, exist_ok=True)
+                # Beside its place until it is whole: other processes may look for it, or fetch it too.
+                with tempfile.TemporaryDirectory(prefix=".fetching-", dir=folder) as aside:
+                    download_url(url, aside, name, md5)
+                    (Path(aside) / name).replace(folder / name)
                 break
             except (OSError, RuntimeError, urllib.error.URLError) as error:
                 problems.append(f"{url}: {error}")

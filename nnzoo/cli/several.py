@@ -1,0 +1,30 @@
+"""The command line under torchrun: every process runs it, the first alone is heard."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+
+from nnzoo.errors import NnzooError
+from nnzoo.training.torchrun import are_several, own_rank
+
+
+@contextlib.contextmanager
+def first_prints() -> Iterator[None]:
+    """Has what other processes than the first print on standard output vanish, while it is entered."""
+    if own_rank() == 0:
+        yield
+        return
+    with open(os.devnull, "w", encoding="utf-8") as nowhere, contextlib.redirect_stdout(nowhere):  # noqa: PTH123
+        yield
+
+
+def report(failure: NnzooError, say: Callable[[NnzooError], None]) -> None:
+    """Has one process say what went wrong."""
+    if not are_several():
+        say(failure)
+        return
+    from nnzoo.training.processes import say_once
+
+    say_once(failure, say)

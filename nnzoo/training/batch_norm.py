@@ -1,0 +1,124 @@
+"""Batch norm whose statistics are those of a batch over all processes, on any device."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from nnzoo.models.parameters import BatchNorm
+from nnzoo.run.log import log
+
+SYNCHRONISED = (BatchNorm.forward, nn.SyncBatchNorm.forward)
+
+
+@contextlib.contextmanager
+def synchronised(model: nn.Module) -> Iterator[None]:
+    """Has the batch norms of a model share their statistics in training, while it is entered.
+
+    They change their class alone, so names and values of the state stay those of torch. One with a `forward` of its own
+    stays as it is, with a warning, unless it is torch's own that does the same on CUDA.
+    """
+    norms = [module for module in model.modules() if isinstance(module, BatchNorm)]
+    for name in sorted({type(norm).__name__ for norm in norms if type(norm).forward not in SYNCHRONISED}):
+        log.warning("warning: %s has a forward of its own: each process takes the statistics of its share", name)
+    found = [norm for norm in norms if type(norm).forward is BatchNorm.forward]
+    before = [type(module) for module in found]
+    for module, kind in zip(found, before, strict=True):
+        module.__class__ = type(kind.__name__, (_Synchronised, kind), {})
+    try:
+        yield
+    finally:
+        for module, kind in zip(found, before, strict=True):
+            module.__class__ = kind
+
+
+class _Synchronised(BatchNorm):
+    """Batch norm over all processes where gradients are made; else torch's own."""
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002  # torch's name for it
+        # Without gradients a layer is looked at by one process alone.
+        if not self.training or not torch.is_grad_enabled():
+            return super().forward(input)
+        self._check_input_dim(input)  # type: ignore[no-untyped-call]
+        outputs: Tensor
+        outputs, mean, square, count = _Normalise.apply(input, self.weight, self.bias, self.eps)
+        if self.track_running_stats:
+            self._follow(mean, square / (count - 1))
+        return outputs
+
+    @torch.no_grad()
+    def _follow(self, mean: Tensor, variance: Tensor) -> None:
+        assert self.num_batches_tracked is not None
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        self.num_batches_tracked.add_(1)
+        momentum = 1 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
+        self.running_mean.lerp_(mean.to(self.running_mean.dtype), momentum)
+        self.running_var.lerp_(variance.to(self.running_var.dtype), momentum)
+
+
+class _Normalise(torch.autograd.Function):
+    """y = (x - mean) / sqrt(var + eps) * weight + bias over all axes of x (N, C, *) but C, of all processes.
+
+    Means and sums of squares are combined as in Chan et al. (1979), by what each process has counted, in float32 at
+    least. In training the gradients of weight and bias are those of this process's samples, as of any other layer.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, inputs: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Returns y, and of all processes the mean (C,), the sum of squares about it (C,) and the count (1,)."""
+        from torch import distributed
+
+        x = inputs.to(torch.promote_types(inputs.dtype, torch.float32))
+        axes = [0, *range(2, x.ndim)]
+        # Of an empty share, which a model with batch norm is spared, these would be NaN.
+        mean = x.mean(axes)
+        square = (x - _spread(mean, x)).square().sum(axes)
+        own = torch.cat([mean, square, mean.new_full((1,), x.numel() // x.shape[1])])
+        rows = [torch.empty_like(own) for _ in range(distributed.get_world_size())]
+        distributed.all_gather(rows, own)
+        means, squares, counts = torch.stack(rows).split_with_sizes(
+            [len(mean), len(mean), 1], dim=1
+        )  # (R, C), (R, C), (R, 1)
+        count = counts.sum(0)
+        mean = (means * counts).sum(0) / count
+        square = squares.sum(0) + ((means - mean).square() * counts).sum(0)
+        scale = (square / count + eps).rsqrt()
+        normal = (x - _spread(mean, x)) * _spread(scale, x)
+        ctx.save_for_backward(normal, weight, scale, count)
+        ctx.has_bias = bias is not None
+        ctx.mark_non_differentiable(mean, square, count)
+        outputs = normal if weight is None else normal * _spread(weight.to(x.dtype), x)
+        outputs = outputs if bias is None else outputs + _spread(bias.to(x.dtype), x)
+        return outputs.to(inputs.dtype), mean, square, count
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None, None]:
+        from torch import distributed
+
+        normal, weight, scale, count = ctx.saved_tensors
+        dy = gradient.to(normal.dtype)
+        axes = [0, *range(2, dy.ndim)]
+        of_bias, of_weight = dy.sum(axes), (dy * normal).sum(axes)
+        sums = torch.cat([of_bias, of_weight])
+        distributed.all_reduce(sums)
+        along_bias, along_weight = (_spread(each / count, dy) for each in sums.chunk(2))
+        slope = scale if weight is None else scale * weight.to(scale.dtype)
+        dx = (dy - along_bias - normal * along_weight) * _spread(slope, dy)
+        return (
+            dx.to(gradient.dtype),
+            None if weight is None else of_weight.to(weight.dtype),
+            of_bias.to(dy.dtype if weight is None else weight.dtype) if ctx.has_bias else None,
+            None,
+        )
+
+
+def _spread(values: Tensor, like: Tensor) -> Tensor:
+    """(C,) -> (1, C, 1, ...) with as many axes."""
+    return values.reshape(1, -1, *([1] * (like.ndim - 2)))

@@ -1,0 +1,90 @@
+"""Starts groups of processes as torchrun does, each a fork of this one: importing torch takes longer than all they do.
+
+Reads a request a line: what `nnzoo` is called with, in which folder, and what happens to which process at which step.
+Answers with a line: exit code, standard output and error of each.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Callable
+from typing import Any
+
+from torch.distributed import TCPStore  # type: ignore[attr-defined]  # torch left it so
+
+from nnzoo.__main__ import main
+from nnzoo.cli.app import run
+from nnzoo.training.progress import Progress
+
+
+def at_step(number: int, action: Callable[[], None]) -> None:
+    """Has something done after so many steps."""
+    count = 0
+
+    def step(self: Progress) -> None:
+        nonlocal count
+        count += 1
+        if count == number:
+            action()
+
+    Progress.step = step  # type: ignore[method-assign]
+
+
+def happen(what: str) -> None:
+    if what == "out of memory":
+        raise MemoryError
+    os.kill(os.getpid(), getattr(signal, what))
+
+
+def live(request: dict[str, Any], rank: int, port: int, out: int, err: int) -> None:
+    """One process of a group."""
+    os.dup2(out, 1)
+    os.dup2(err, 2)
+    os.chdir(request["folder"])
+    size = str(request["processes"])
+    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": size, "MASTER_ADDR": "localhost"}
+    os.environ |= {"MASTER_PORT": str(port), "TORCHELASTIC_USE_AGENT_STORE": "True"}
+    if rank == request["rank"]:
+        at_step(request["step"], lambda: happen(request["what"]))
+    sys.argv = ["nnzoo", *request["arguments"]]
+    code = 1
+    try:
+        main()
+    except SystemExit as end:
+        code = int(end.code or 0)
+    finally:
+        sys.stdout.flush()
+        os._exit(code)
+
+
+def serve() -> None:
+    # Whatever is imported late is imported here.
+    with contextlib.redirect_stdout(io.StringIO()):
+        run(["train", "xor_mlp", "-q", "--dry-run"])
+    for line in sys.stdin:
+        request = json.loads(line)
+        store = TCPStore("localhost", 0, is_master=True, wait_for_workers=False)
+        started = []
+        for rank in range(request["processes"]):
+            files = [tempfile.TemporaryFile() for _ in range(2)]  # noqa: SIM115
+            child = os.fork()
+            if not child:
+                live(request, rank, store.port, *(file.fileno() for file in files))
+            started.append((child, files))
+        answer = []
+        for child, files in started:
+            code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+            for file in files:
+                file.seek(0)
+            answer.append([code, *(file.read().decode() for file in files)])
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    serve()

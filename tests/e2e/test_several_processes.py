@@ -1,0 +1,241 @@
+"""Training in several processes: under torchrun, and when one of them fails, is killed or is told to stop."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nnzoo.errors import DataError
+from nnzoo.experiment.resume import check_shared
+from nnzoo.run.checkpoint import load_checkpoint, save_checkpoint
+
+CONFIG = """
+name: x
+data: {name: blobs, samples: 120, noise: 3.0}
+augment: [{name: noise, sigma: 0.2}]
+model: {name: mlp, hidden: [16, 8], batch_norm: true, dropout: 0.2}
+optimizer: {name: sgd, lr: 0.01, momentum: 0.9}
+train: {epochs: 100000, batch_size: 16, early_stopping: null, metrics: [accuracy, auroc]}
+"""
+STEPS = 6
+"""Of an epoch."""
+
+Life = tuple[int, str, str]
+"""Exit code, standard output and error of a process."""
+Start = Callable[..., list[Life]]
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("c.yaml").write_text(CONFIG)
+
+
+@pytest.fixture(scope="module")
+def forks() -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, str(Path(__file__).with_name("forks.py"))]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT) as server:
+        yield server
+        assert server.stdin
+        server.stdin.close()
+
+
+@pytest.fixture
+def group(forks: subprocess.Popen[str]) -> Start:
+    """Runs `nnzoo train c.yaml` in processes; with one of them something may happen after some step."""
+
+    def start(*options: str, processes: int = 2, rank: int = 0, step: int = 0, what: str = "") -> list[Life]:
+        assert forks.stdin
+        assert forks.stdout
+        request = {"arguments": ["train", "c.yaml", *options], "folder": str(Path.cwd()), "processes": processes}
+        print(json.dumps({**request, "rank": rank, "step": step, "what": what}), file=forks.stdin, flush=True)
+        return [(code, out, err) for code, out, err in json.loads(forks.stdout.readline())]
+
+    return start
+
+
+def torchrun(*arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "nnzoo"]
+    return subprocess.Popen(
+        [*command, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT
+    )
+
+
+def outcome(folder: Path) -> dict[str, Any]:
+    with (folder / "metrics.csv").open(newline="") as file:
+        rows = [{**row, "seconds": ""} for row in csv.DictReader(file)]
+    assert not list(folder.glob(".*"))
+    return {"rows": rows, "best": (folder / "best.safetensors").read_bytes()}
+
+
+@pytest.mark.slow
+def test_a_signal_to_torchrun_leaves_a_checkpoint_to_go_on_from(group: Start) -> None:
+    process = torchrun("train", "c.yaml")
+    assert process.stderr
+    for line in process.stderr:
+        if line.startswith("epoch      2/"):
+            break
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=120)
+    assert err.count("nnzoo: interrupted in epoch") == 1
+    assert out.count("Total params") == 1
+    result = json.loads(Path("runs/x/result.json").read_text())
+    assert result["status"] == "interrupted"
+    epochs = result["epochs"] + 2
+    for options in (["--resume"], ["--name", "whole"]):
+        (code, out, err), other = group(f"train.epochs={epochs}", *options)
+        assert code == 0, err
+        assert out.count("run directory: ") == 1
+        assert other == (0, "", "")
+    assert len(outcome(Path("runs/x"))["rows"]) == epochs
+    assert outcome(Path("runs/x")) == outcome(Path("runs/whole"))
+    assert sorted(path.name for path in Path("runs").iterdir()) == ["whole", "x"]
+    assert json.loads(Path("runs/x/environment.json").read_text())["num_processes"] == 2
+
+
+@pytest.mark.slow
+def test_under_torchrun_an_error_of_all_is_said_once() -> None:
+    process = torchrun("train", "c.yaml", "data={name: csv, path: no.csv, target: t}", "--json")
+    out, err = process.communicate(timeout=120)
+    assert json.loads(out)["error"]["kind"] == "data"
+    assert "nnzoo:" not in err
+    assert err.count("Traceback") == 1  # torchrun's own
+    assert not Path("runs").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_signal_to_one_process_stops_all_at_the_same_step(rank: int, group: Start) -> None:
+    number = [signal.SIGINT, signal.SIGTERM][rank]
+    first, second = group("--json", rank=rank, step=2 * STEPS + 3, what=number.name)
+    assert (first[0], second[0]) == (128 + number, 128 + number)
+    printed = json.loads(first[1])
+    assert printed["error"]["kind"] == "interrupted"
+    assert second == (128 + number, "", "")
+    saved = load_checkpoint(Path("runs/x/last.pt"))
+    assert (saved["epoch"], saved["batch"]) == (2, 4)  # the others hear of it in the next step
+    assert group("train.epochs=4", "--resume")[0][0] == group("train.epochs=4", "--name", "whole")[0][0] == 0
+    assert outcome(Path("runs/x")) == outcome(Path("runs/whole"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", [0, 1, 2])
+def test_a_process_that_dies_ends_the_others_with_one_line(victim: int, group: Start) -> None:
+    found = group(processes=3, rank=victim, step=STEPS + 1, what="SIGKILL")
+    assert found.pop(victim)[0] == -signal.SIGKILL
+    assert [code for code, *_ in found] == [1, 1]
+    [said] = [line for *_, err in found for line in err.splitlines() if line.startswith("nnzoo:")]
+    assert said.startswith("nnzoo: a process of the group ended, or can't be reached")
+    assert said.endswith("the same command with --resume goes on.")
+    assert "Traceback" not in found[0][2] + found[1][2]
+    saved = load_checkpoint(Path("runs/x/last.pt"))
+    assert (saved["step"], len(saved["ranks"])) == (0, 2)
+    assert group("train.epochs=2", "--resume", processes=3)[0][0] == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("before", "after"), [(2, 1), (1, 3)])
+def test_another_number_of_processes_goes_on_with_the_sums_of_all(before: int, after: int, group: Start) -> None:
+    plain = ["augment=[]", "model.dropout=0", "train.epochs=1"]
+    # An order of steps to hear of the signal is what several need.
+    group(*plain, processes=before, step=4 - (before > 1), what="SIGTERM")
+    assert load_checkpoint(Path("runs/x/last.pt"))["batch"] == 4
+    (code, _, err), *others = group(*plain, "--resume", processes=after)
+    assert code == 0, err
+    warning = f"warning: the run was started with {before} processes and goes on with {after}"
+    assert err.count(warning) == 1
+    assert all(other == (0, "", "") for other in others)
+    group(*plain, "--name", "whole", processes=1)
+    rows = [outcome(Path("runs") / name)["rows"][0] for name in ("x", "whole")]
+    found, expected = ([float(value) for value in row.values() if value] for row in rows)
+    assert found == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.slow
+def test_foreign_shares_in_a_checkpoint_are_refused(group: Start) -> None:
+    group(step=3, what="SIGTERM")
+    path = Path("runs/x/last.pt")
+    saved = load_checkpoint(path)
+    [share] = saved["ranks"]
+    foreign: list[Any] = [7, ["x"], [{}], [{**share, "rng": 1}], [{**share, "train_loss": ["a", 1.0]}]]
+    for ranks in foreign:
+        save_checkpoint(path, {**saved, "ranks": ranks})
+        first, second = group("--resume")
+        assert first[0] == second[0] == 1
+        assert "does not fit this run" in first[2]
+        assert "Traceback" not in first[2]
+        assert second[1:] == ("", "")
+
+
+@pytest.mark.slow
+def test_an_error_of_all_is_said_by_the_first_and_one_of_a_process_by_its_rank(group: Start) -> None:
+    (code, out, err), other = group("optimizer.lrr=1")
+    assert (code, out) == (2, "")
+    assert err.startswith("override optimizer.lrr=1: optimizer.lrr: unknown key.")
+    assert other == (2, "", "")
+    (code, out, err), other = group("--resum")
+    assert (code, out) == (2, "")
+    assert err.startswith("nnzoo: No such option: --resum")
+    assert other == (2, "", "")
+    first, second = group("-q", rank=1, step=5, what="out of memory")
+    assert first == (1, first[1], "")
+    assert second == (1, "", "nnzoo: rank 1: out of memory. Try a smaller train.batch_size or model.\n")
+
+
+@pytest.mark.slow
+def test_all_diverge_together(group: Start) -> None:
+    first, second = group("optimizer.lr=1e30", "model.batch_norm=false", "-q", "--json")
+    printed = json.loads(first[1])
+    assert printed["error"]["kind"] == "diverged"
+    assert "in epoch 1, step 2" in printed["error"]["message"]
+    assert "last gradient norm" in printed["error"]["message"]
+    assert (first[0], printed["status"]) == (4, "diverged")
+    assert second == (4, "", "")
+
+
+@pytest.mark.slow
+def test_batch_norm_needs_a_sample_for_each_process(group: Start) -> None:
+    found = group("train.batch_size=2", processes=3)
+    assert [code for code, *_ in found] == [2, 2, 2]
+    assert "batch norm needs at least a sample for each of 3 processes, got 2 of 84 training samples." in found[0][2]
+    assert group("train.batch_size=3", "train.epochs=1", processes=3)[0][0] == 0
+
+
+@pytest.mark.slow
+def test_restarts_go_on_the_way_they_began(group: Start) -> None:
+    plain = ["augment=[]", "train.restarts=2", "train.epochs=3"]
+    group(*plain, processes=1, step=3, what="SIGTERM")
+    first, second = group(*plain, "--resume")
+    assert (first[0], second) == (2, (2, "", ""))
+    assert first[2].endswith("one process ran its restarts all at once. Go on without torchrun.\n")
+    group(*plain, "--overwrite", step=3 * STEPS + 3, what="SIGTERM")
+    [(code, _, err)] = group(*plain, "--resume", processes=1)
+    assert code == 2
+    assert err.endswith("several processes ran its restarts. Go on with torchrun.\n")
+    assert group(*plain, "--resume")[0][0] == group(*plain, "--name", "whole")[0][0] == 0
+    assert outcome(Path("runs/x")) == outcome(Path("runs/whole"))
+
+
+@pytest.mark.slow
+def test_a_dry_run_leaves_nothing(group: Start) -> None:
+    first, second = group("--dry-run")
+    assert first[0] == 0
+    assert "was not made" in first[1]
+    assert second == (0, "", "")
+    assert not Path("runs").exists()
+
+
+def test_all_processes_read_the_same_data() -> None:
+    check_shared([{"train": "a"}, {"train": "a"}])
+    with pytest.raises(DataError, match="rank 1 reads other data than that of rank 0"):
+        check_shared([{"train": "a"}, {"train": "b"}])

@@ -1,0 +1,159 @@
+"""Small trainings that several processes do as one does, and the program that torchrun starts for them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.datasets import load_digits
+from torch import Tensor, nn
+
+import nnzoo
+
+
+class Double(nn.Module):
+    """A network that computes in float64 whatever comes in."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network.double()
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        outputs: Tensor = self.network(inputs.double())
+        return outputs
+
+
+def mlp() -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 24), nn.Tanh(), nn.Linear(24, 10))
+
+
+def cnn() -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(1, 6, 3, bias=False), nn.BatchNorm2d(6), nn.ReLU(), nn.Flatten(), nn.Linear(6 * 36, 10)
+    )
+
+
+def batch_norms() -> nn.Module:
+    """Of every kind: with a mean over all steps, without weights, of one axis and of three."""
+    return nn.Sequential(
+        nn.BatchNorm2d(1, momentum=None),
+        nn.Unflatten(3, (2, 4)),
+        nn.Conv3d(1, 3, (3, 1, 1)),
+        nn.BatchNorm3d(3, affine=False),
+        nn.Flatten(2),
+        nn.BatchNorm1d(3, eps=1e-3, momentum=0.3),
+        nn.Tanh(),
+        nn.Flatten(),
+        nn.Linear(144, 12),
+        nn.BatchNorm1d(12),
+        nn.Tanh(),
+        nn.Linear(12, 10),
+    )
+
+
+class SometimesUsed(nn.Module):
+    """Its second layer has a gradient only where a batch holds a dark sample; its third never has one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("flag", torch.tensor([True, False]))
+        self.register_buffer("nothing", torch.zeros(0, 3))
+        self.first, self.second, self.third = nn.Linear(64, 10), nn.Linear(64, 10), nn.Linear(64, 10)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        flat = inputs.flatten(1)
+        outputs: Tensor = self.first(flat)
+        dark = flat.mean(1, keepdim=True) < 0.28
+        return outputs + dark * self.second(flat) if bool(dark.any()) else outputs
+
+
+DIGITS: dict[str, Any] = {"name": "arrays", "path": "digits.npz"}
+"""241 training samples: 12 batches of 20, and one of a single sample."""
+SGD: dict[str, Any] = {"name": "sgd", "lr": 0.05, "momentum": 0.9}
+ADAMW: dict[str, Any] = {"name": "adamw", "lr": 0.003}
+CONV: dict[str, Any] = {"out_channels": 6, "kernel_size": 3, "batch_norm": True}
+BLOCKS: list[Any] = [{"conv": CONV}, {"pool": {"kind": "max", "kernel_size": 2}}]
+MLP: dict[str, Any] = {"name": "mlp", "hidden": [16], "activation": "tanh"}
+STEPS = {"name": "arrays", "path": "steps.npz"}
+RNN = {"name": "lstm", "hidden_size": 5, "pooling": "none"}
+CNN: dict[str, Any] = {"name": "cnn", "blocks": BLOCKS, "head": []}
+
+
+def case(data: Any, model: Any, optimizer: Any = SGD, *, batch_size: int | str = 32, **train: Any) -> dict[str, Any]:
+    """A config of one epoch; what is no key of `train` is one of the whole."""
+    others: dict[str, Any]
+    others = {key: train.pop(key) for key in ("loss", "regularization", "augment", "scheduler") if key in train}
+    settings = {"epochs": 1, "early_stopping": None, "batch_size": batch_size, "device": "cpu", **train}
+    return {"data": data, "model": model, "optimizer": optimizer, "train": settings, **others}
+
+
+CASES: dict[str, dict[str, Any]] = {
+    "mlp_sgd": case(DIGITS, MLP, metrics=["accuracy", "top5_accuracy", "f1", "auroc"]),
+    "mlp_adamw_double": case(DIGITS, None, ADAMW),
+    "cnn_sgd": case(DIGITS, CNN),
+    "cnn_adamw_double": case(DIGITS, None, ADAMW),
+    # Of the last batch one process has nothing.
+    "empty_share": case(DIGITS, MLP, batch_size=20, clip_grad_norm=0.5, regularization={"l1": 1e-4, "l2": 1e-3}),
+    "joined_batch": case(DIGITS, CNN, batch_size=20),
+    "accumulated": case(DIGITS, MLP, batch_size=20, accumulate_grad_batches=3),
+    "accumulated_batch_norm": case(DIGITS, CNN, batch_size=20, accumulate_grad_batches=5),
+    "class_weights": case(
+        {"name": "wine"}, MLP, loss={"name": "cross_entropy", "class_weights": [0.1, 1.0, 7.0], "label_smoothing": 0.1}
+    ),
+    "summed": case({"name": "wine"}, MLP, {"name": "sgd", "lr": 1e-3}, loss={"name": "bce", "reduction": "sum"}),
+    "regression": case({"name": "diabetes"}, MLP, metrics=["mae", "mape", "mse", "rmse", "r2"]),
+    "binary": case({"name": "breast_cancer"}, MLP, metrics=["precision", "recall", "f1", "auroc"]),
+    "full_lbfgs": case({"name": "iris"}, MLP, {"name": "lbfgs", "max_iter": 5}, batch_size="full", epochs=2),
+    "restarts": case({"name": "iris"}, MLP, restarts=2, epochs=2),
+    "batch_norms_double": case(DIGITS, None, ADAMW, batch_size=20),
+    "sometimes_used": case(DIGITS, None, ADAMW, batch_size=3),
+    "steps": case(STEPS, RNN, ADAMW),
+    "trees": case({"name": "trees", "path": "trees.txt"}, {"name": "tree_lstm", "hidden_size": 4}, ADAMW, batch_size=4),
+    "one_by_one": case(STEPS, RNN, ADAMW, batch_size=1),
+}
+MODULES: dict[str, Callable[[], nn.Module]] = {
+    "mlp_adamw_double": lambda: Double(mlp()),
+    "cnn_adamw_double": lambda: Double(cnn()),
+    "batch_norms_double": lambda: Double(batch_norms()),
+    "sometimes_used": SometimesUsed,
+}
+
+
+def write_data(folder: Path) -> None:
+    """What the cases read."""
+    digits = load_digits()
+    images, classes = digits.images[:, None].astype(np.float32) / 16, digits.target
+    parts = {"": slice(241), "_val": slice(241, 286), "_test": slice(286, 325)}
+    arrays = {f"x{part}": images[rows] for part, rows in parts.items()}
+    np.savez(folder / "digits.npz", **arrays, **{f"y{part}": classes[rows] for part, rows in parts.items()})
+    numbers = np.random.default_rng(0)
+    answers = numbers.integers(0, 3, (30, 6))
+    lengths = numbers.integers(2, 7, 30)
+    answers[np.arange(6) >= lengths[:, None]] = -100
+    answers[::3, 0] = -100
+    inputs = numbers.normal(size=(30, 6, 2)).astype(np.float32)
+    np.savez(folder / "steps.npz", x=inputs, y=answers, lengths=lengths)
+    # The last ones have no inner node: who gets them alone never composes.
+    trees = ["(2 (1 bad) (3 (2 very) (3 good)))", "(1 (1 so) (0 bad))", "(3 good)", "(0 bad)", "(2 very)"] * 6
+    (folder / "trees.txt").write_text("\n".join(trees))
+
+
+def main(folder: Path) -> None:
+    """Trains every case, and writes what each process came to."""
+    rank = os.environ.get("RANK", "0")
+    for name, config in CASES.items():
+        torch.manual_seed(5)
+        module = MODULES[name]() if name in MODULES else None
+        config = {key: value for key, value in config.items() if key != "model" or value is not None}
+        run = nnzoo.train({**config, "name": name}, model=module, runs_dir=folder / "runs", quiet=True)
+        weights = run.model.module.state_dict() if module is None else module.state_dict()
+        torch.save({"weights": weights, "rows": run.history.rows, "result": run.result}, folder / f"{name}.{rank}.pt")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

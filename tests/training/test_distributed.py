@@ -1,0 +1,72 @@
+"""Two processes train as one does: the same global batches, the same weights, the same measures."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import distributed_cases
+import pytest
+import torch
+
+PROGRAM = distributed_cases.__file__
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the cases came to: in `one` and in `two` processes."""
+    top = tmp_path_factory.mktemp("distributed")
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    for name, start in (("one", [sys.executable]), ("two", torchrun)):
+        (top / name).mkdir()
+        distributed_cases.write_data(top / name)
+        done = subprocess.run(
+            [*start, PROGRAM, "."],
+            cwd=top / name,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+    return top
+
+
+def came_to(folder: Path, name: str, rank: int = 0) -> dict[str, Any]:
+    found: dict[str, Any] = torch.load(folder / f"{name}.{rank}.pt", weights_only=True)
+    return found
+
+
+def numbers(rows: list[dict[str, float]]) -> list[float]:
+    return [value for row in rows for key, value in row.items() if key != "seconds"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", distributed_cases.CASES)
+def test_two_processes_learn_what_one_does(name: str, folder: Path) -> None:
+    one, two, second = came_to(folder / "one", name), came_to(folder / "two", name), came_to(folder / "two", name, 1)
+    exact = next(iter(one["weights"].values())).dtype == torch.float64
+    assert exact == name.endswith("double")
+    for key, weight in one["weights"].items():
+        torch.testing.assert_close(two["weights"][key], weight, rtol=0, atol=1e-8 if exact else 1e-5)
+        assert second["weights"][key].equal(two["weights"][key])
+    assert numbers(two["rows"]) == pytest.approx(numbers(one["rows"]), rel=1e-6, abs=1e-6, nan_ok=True)
+    assert second["rows"] == two["rows"]
+    assert second["result"] == two["result"]
+    assert two["result"]["metrics"] == pytest.approx(one["result"]["metrics"], rel=1e-5)
+
+
+@pytest.mark.slow
+def test_the_cases_are_what_they_are_meant_to_be(folder: Path) -> None:
+    steps = {name: came_to(folder / "two", name)["rows"][-1]["step"] for name in distributed_cases.CASES}
+    assert steps["empty_share"] == steps["joined_batch"] + 1 == 13
+    assert steps["accumulated"] == 5
+    restarts = came_to(folder / "two", "restarts")["result"]["restarts"]
+    assert (restarts["how"], restarts["reason"]) == ("one after another", "several processes train each of them")
+    assert came_to(folder / "one", "restarts")["result"]["restarts"]["how"] == "batched"
+    unused = came_to(folder / "two", "sometimes_used")["weights"]["third.weight"]
+    torch.manual_seed(5)
+    assert unused.equal(distributed_cases.SometimesUsed().third.weight)
