@@ -224,7 +224,7 @@ class Several(Group):
         with lost(), torch.no_grad():
             for tensor in (*model.parameters(), *model.buffers()):
                 # As bytes, since not every type can be sent; in a row, since a parameter may lie in any order.
-                told = tensor.detach().contiguous().reshape(-1).view(torch.uint8)
+                told = tensor.detach().clone(memory_format=torch.contiguous_format).reshape(-1).view(torch.uint8)
                 distributed.broadcast(told, 0)
                 tensor.copy_(told.view(tensor.dtype).view_as(tensor))
         with lost(), synchronised(model):
