@@ -14,8 +14,7 @@ from torch import Tensor
 from nnzoo.data.reader import NO_TARGET
 from nnzoo.training.decoding import Decoder
 
-# Kept outputs become sums when they are this many numbers: a few large operations in place of many small ones. But not
-# too few: each small tensor that stays keeps the allocator from using the batch that was next to it again.
+# Kept outputs become sums when they are this many numbers: a few large operations in place of many small ones.
 MAX_KEPT = 100_000
 PER_CLASS = {"precision", "recall", "f1"}
 
@@ -41,7 +40,9 @@ class MetricSums:
         self.sums: dict[str, Tensor] = {}
         self.count = 0
         self.scores: list[tuple[Tensor, Tensor]] = []
-        self._kept: list[tuple[Tensor, Tensor]] = []
+        # Outputs and targets in two tensors for all batches: small ones that stay, one a step, would keep the C library
+        # from using the memory again that the large ones beside them had. A step of 25 MB took as much every time.
+        self._kept: list[Tensor] = []
         self._num_kept = 0
 
     def add(self, outputs: Tensor, targets: Tensor) -> None:
@@ -52,10 +53,28 @@ class MetricSums:
         if not self.names:
             return
         outputs, targets = self.decoder.measured(outputs, targets)
-        self._kept.append((outputs, targets))
-        self._num_kept += outputs.numel()
-        if self._num_kept >= MAX_KEPT:
+        size, start = outputs.shape[self.axis], self._num_kept
+        if not self._kept or start + size > self._kept[0].shape[self.axis]:
+            self._grow(outputs, targets)
+        self._kept[0].narrow(self.axis, start, size).copy_(outputs)
+        self._kept[1].narrow(self.axis, start, size).copy_(targets)
+        self._num_kept += size
+        if self._num_kept * outputs.numel() >= MAX_KEPT * size:
             self.flush()
+
+    def _grow(self, outputs: Tensor, targets: Tensor) -> None:
+        """Makes room for a batch, and for as many as there are already."""
+        size = 2 * (self._num_kept + outputs.shape[self.axis])
+        grown = []
+        for index, part in enumerate((outputs, targets)):
+            room = part.new_empty(*part.shape[: self.axis], size, *part.shape[self.axis + 1 :])
+            if self._kept:
+                room.narrow(self.axis, 0, self._num_kept).copy_(self._all_kept()[index])
+            grown.append(room)
+        self._kept = grown
+
+    def _all_kept(self) -> list[Tensor]:
+        return [part.narrow(self.axis, 0, self._num_kept) for part in self._kept] if self._num_kept else []
 
     def each(self, compute: Callable[..., Any]) -> Callable[..., Any]:
         """What computes for every network that is measured what `compute` does for one."""
@@ -63,11 +82,10 @@ class MetricSums:
 
     def flush(self) -> None:
         """Turns kept outputs into sums."""
-        if not self._kept:
+        if not self._num_kept:
             return
-        outputs = torch.cat([outputs for outputs, _ in self._kept], self.axis)
-        targets = torch.cat([targets for _, targets in self._kept], self.axis)
-        self._kept, self._num_kept = [], 0
+        outputs, targets = self._all_kept()
+        self._num_kept = 0
         self.count += outputs.shape[self.axis]
         if self.decoder.task == "regression":
             if "origin" not in self.sums:
@@ -76,13 +94,14 @@ class MetricSums:
         else:
             parts = self.each(self._labels)(outputs, targets)
         if "auroc" in self.names:
-            self.scores.append((self.each(self._scores)(outputs), self.each(self.decoder.target_labels)(targets)))
+            scores, labels = self.each(self._scores)(outputs), self.each(self.decoder.target_labels)(targets)
+            self.scores.append((scores.clone(), labels.clone()))  # they may be the very memory that is used again
         for key, part in parts.items():
             self.sums[key] = self.sums[key] + part if key in self.sums else part
 
     def _origin(self, targets: Tensor) -> Tensor:
         """(M,) the first sample's targets in their own unit."""
-        return self.decoder.values(targets[:1]).to(precise(targets))[0]
+        return self.decoder.values(targets[:1]).to(precise(targets))[0].clone()
 
     def _labels(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
         predicted, actual = self.decoder.labels(outputs), self.decoder.target_labels(targets)
@@ -198,7 +217,7 @@ class MetricSums:
 
     def state_dict(self) -> dict[str, object]:
         """What is needed to go on adding after a restart; what is kept stays so, since other groups round otherwise."""
-        kept = [torch.cat(parts, self.axis) for parts in zip(*self._kept, strict=True)]
+        kept = [part.clone() for part in self._all_kept()]
         scores = [torch.cat(parts, self.axis) for parts in zip(*self.scores, strict=True)]
         return {"count": self.count, "sums": dict(self.sums), "kept": kept, "scores": scores}
 
@@ -214,8 +233,8 @@ class MetricSums:
         self.scores = [(scores[0].to(device), scores[1].to(device))] if scores else []
         if kept:
             # Not by `add`: what is kept was measured already.
-            self._kept = [(kept[0].to(device), kept[1].to(device))]
-            self._num_kept = kept[0].numel()
+            self._kept = [kept[0].to(device), kept[1].to(device)]
+            self._num_kept = kept[0].shape[self.axis]
 
     def join(self, state: Mapping[str, Any]) -> None:
         """Adds what others added up, flushed, of other samples: the `state_dict` of their sums."""
