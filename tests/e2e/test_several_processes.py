@@ -147,7 +147,7 @@ def test_a_process_that_dies_ends_the_others_with_one_line(victim: int, group: S
 @pytest.mark.parametrize(("before", "after"), [(2, 1), (1, 3)])
 def test_another_number_of_processes_goes_on_with_the_sums_of_all(before: int, after: int, group: Start) -> None:
     plain = ["augment=[]", "model.dropout=0", "train.epochs=1"]
-    # An order of steps to hear of the signal is what several need.
+    # Several hear of a signal in the step after it.
     group(*plain, processes=before, step=4 - (before > 1), what="SIGTERM")
     assert load_checkpoint(Path("runs/x/last.pt"))["batch"] == 4
     (code, _, err), *others = group(*plain, "--resume", processes=after)
