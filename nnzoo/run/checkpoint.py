@@ -19,7 +19,7 @@ from nnzoo.run.log import log
 from nnzoo.run.pickled import check_pickle
 
 FORMAT = "nnzoo checkpoint"
-VERSION = 1
+VERSION = 2
 
 
 class OtherVersionError(CheckpointError):

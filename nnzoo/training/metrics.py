@@ -46,10 +46,7 @@ class MetricSums:
         self._num_kept = 0
 
     def add(self, outputs: Tensor, targets: Tensor) -> None:
-        """Adds a batch: outputs (N, K), with an answer a position (N, T, K), and the encoded targets.
-
-        Neither may be changed afterwards.
-        """
+        """Adds a batch: outputs (N, K), with an answer a position (N, T, K), and the encoded targets."""
         if not self.names:
             return
         outputs, targets = self.decoder.measured(outputs, targets)

@@ -281,7 +281,7 @@ def test_in_place_of_a_damaged_checkpoint_the_one_before_goes_on(
 
 def test_a_checkpoint_of_another_version_is_not_passed_over() -> None:
     train("runs")
-    for version, todo in ((2, "Update nnzoo"), (0, "Use the nnzoo that wrote it")):
+    for version, todo in ((3, "Update nnzoo"), (1, "Use the nnzoo that wrote it")):
         torch.save({"format": "nnzoo checkpoint", "version": version}, "runs/x/last.pt")
         with pytest.raises(CheckpointError, match=rf"of format version {version}; .* {todo}"):
             train("runs", resume=True)

@@ -152,7 +152,7 @@ def test_checkpoints_of_others_and_of_the_future(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="no nnzoo checkpoint"):
         load_checkpoint(path)
     torch.save({"format": "nnzoo checkpoint", "version": 99}, path)
-    with pytest.raises(CheckpointError, match=r"of format version 99; this nnzoo reads version 1\. Update"):
+    with pytest.raises(CheckpointError, match=r"of format version 99; this nnzoo reads version 2\. Update"):
         load_checkpoint(path)
     torch.save([torch.ones(3)], path)
     with pytest.raises(CheckpointError, match="no nnzoo checkpoint"):
