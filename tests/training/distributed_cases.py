@@ -89,11 +89,11 @@ class SometimesUsed(nn.Module):
 
 
 class Overflowing(nn.Module):
-    """The outputs of one sample overflow, long after the one batch norm."""
+    """The outputs of one sample overflow; no gradient reaches the batch norm, which would tell it to all processes."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.layers = cnn()
+        self.layers = FixedBackbone()
 
     def forward(self, inputs: Tensor) -> Tensor:
         # (N, 1): whether the last pixel is the mark, whatever it was scaled by.
