@@ -60,21 +60,19 @@ def put_into_readme(found: dict[str, Any], readme: Path) -> None:
 def on_machine(facts: dict[str, Any]) -> str:
     """The machine in a sentence."""
     gpu = f", {facts['gpu']}" if facts["gpu"] else ""
+    threads = facts["threads"] or "as many as each takes by itself"
     versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
     return (
         f"Measured by `scripts/benchmark` on {facts['date']}: {facts['processor']}, {facts['cores']} cores, "
-        f"{facts['memory_gigabytes']} GB{gpu}, {facts['system']}; threads: {facts['threads'] or 'as each takes by itself'}; "
-        f"{versions}."
+        f"{facts['memory_gigabytes']} GB{gpu}, {facts['system']}; threads: {threads}; {versions}."
     )
 
 
 def grouped(results: Sequence[Result]) -> list[list[Result]]:
     """Those of one device and batch size together: a table each."""
     groups: dict[tuple[str, int | None], list[Result]] = {}
-    networks = list(NETWORKS)
-    for result in sorted(
-        results, key=lambda each: (each.device, each.batch_size or math.inf, networks.index(each.network))
-    ):
+    places = [*NETWORKS].index
+    for result in sorted(results, key=lambda each: (each.device, each.batch_size or math.inf, places(each.network))):
         groups.setdefault((result.device, result.batch_size), []).append(result)
     return list(groups.values())
 
