@@ -77,8 +77,9 @@ def load_arrays(
         layout: "auto": (N,) and (N, F) are features, integers (N, T) tokens, (N, T, F) sequences, (N, C, H, W) images.
             Sequences may also be (N, T) and images (N, H, W), if the layout is said. Channels come first.
         limit: Take the first samples of each split, this many.
-        cache: Where inputs are kept: "memory"; "disk", where they stay in their .npy and each batch is read from it;
-            "auto" by what they take in memory. Targets and lengths are in memory always.
+        cache: Where inputs are kept: "memory"; "disk", where they stay in their .npy and each batch is read from it,
+            in the background unless restarts are trained at once; "auto" by what they take in memory. Targets and
+            lengths are in memory always.
 
     Returns:
         A dataset with the splits that the files hold. Classes are the sorted distinct labels of the training samples.
