@@ -21,8 +21,8 @@ from nnzoo.experiment.load import load
 from nnzoo.experiment.prepare import Experiment, prepare
 from nnzoo.experiment.pretrained import with_checkpoint
 from nnzoo.experiment.record import PREDICTED_SPLITS
+from nnzoo.experiment.start import build_state
 from nnzoo.experiment.threads import computing_with, threads_of_data
-from nnzoo.experiment.train import build_state
 from nnzoo.run.directory import ARTIFACT, CHECKPOINT, METRICS, RESULT, find_checkpoint
 from nnzoo.run.history import History
 from nnzoo.training.evaluate import evaluate

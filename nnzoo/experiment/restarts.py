@@ -1,4 +1,4 @@
-"""How a run trains: one network, or the same from several initialisations, all at once or one after another."""
+"""A network trained from several initialisations, all at once or one after another."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from nnzoo.config.model import Custom
 from nnzoo.errors import DivergedError, UsageError
 from nnzoo.experiment.prepare import Experiment, steps_per_epoch
 from nnzoo.experiment.record import Recorder
+from nnzoo.experiment.training import Training, shapes_of
 from nnzoo.experiment.untrusted import check_saved
 from nnzoo.run.directory import CHECKPOINT
 from nnzoo.run.history import History
@@ -35,66 +36,6 @@ class Start(Protocol):
 
     def __call__(self, seed: int, /, *, restored: bool = False) -> TrainState:
         """Of what is restored next, the weights may be any."""
-
-
-class Training:
-    """One network.
-
-    Args:
-        experiment: What is run.
-        state: At the start.
-    """
-
-    def __init__(self, experiment: Experiment, state: TrainState) -> None:
-        self.experiment = experiment
-        self.state = state
-
-    def restarts(self) -> Restarts | None:
-        """What the restarts came to so far; None where there are none."""
-        return None
-
-    def kept(self) -> TrainState:
-        """The training whose best weights are the run's: of restarts, the best so far."""
-        return self.state
-
-    def place(self) -> str:
-        """Where it stands."""
-        return f"epoch {self.state.epoch + 1}"
-
-    def done(self) -> str:
-        """How far it has come."""
-        return f"epoch {self.state.epoch}, step {self.state.step}"
-
-    def check(self, saved: dict[str, Any]) -> None:
-        """Raises ValueError if what last.pt held is not of this training."""
-        check_saved(saved, self.state.state_dict(), shapes_of(self.state.optimizer))
-
-    def load_state_dict(self, saved: dict[str, Any]) -> None:
-        """Goes on from what last.pt held."""
-        self.state.load_state_dict(saved)
-
-    def shares(self, saved: dict[str, Any]) -> Any:
-        """What last.pt held of other processes than the first."""
-        return saved.get("ranks", [])
-
-    def fit(self, recorder: Recorder, progress: Progress, stop: StopRequest) -> Status:
-        """Trains to the end, or until a signal comes.
-
-        Raises:
-            DivergedError: The loss is not finite; of restarts, that of every one.
-        """
-        experiment = self.experiment
-        group = experiment.settings.group
-        with group.training(self.state.model):
-            return fit(
-                self.state,
-                experiment.splits,
-                experiment.decoder,
-                experiment.settings,
-                save=lambda state: recorder.save(state, group.whole(state.state_dict())),
-                progress=progress,
-                stop=stop,
-            )
 
 
 class _Several(Training):
@@ -340,11 +281,6 @@ class OneAfterAnother(_Several):
         if self.restarts().leader() == len(self.ended) - 1:
             parts = ("best", "epoch", "history", "early_stopping")
             self.best = {name: getattr(state, name) for name in parts}
-
-
-def shapes_of(optimizer: torch.optim.Optimizer) -> list[torch.Size]:
-    """Of its parameters, in its order."""
-    return [each.shape for group in optimizer.param_groups for each in group["params"]]
 
 
 def status_of(restarts: Restarts) -> Status:

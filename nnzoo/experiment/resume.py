@@ -15,7 +15,7 @@ from nnzoo.config.scheduler import LENGTHS
 from nnzoo.data import Dataset
 from nnzoo.data.dataset import row_slices
 from nnzoo.errors import CheckpointError, DataError, UsageError
-from nnzoo.experiment.restarts import Training
+from nnzoo.experiment.training import Training
 from nnzoo.experiment.untrusted import check_restored, check_shares
 from nnzoo.run.directory import CHECKPOINT, CONFIG, PREVIOUS, numbered
 from nnzoo.run.log import log

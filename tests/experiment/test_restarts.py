@@ -23,7 +23,7 @@ from nnzoo.errors import InterruptedRunError, UsageError
 from nnzoo.experiment import Run
 from nnzoo.experiment.prepare import Experiment, prepare
 from nnzoo.experiment.restarts import Batched, choose_training
-from nnzoo.experiment.train import build_state, start_again
+from nnzoo.experiment.start import build_state, start_again
 from nnzoo.training import checkpoints, loop
 from nnzoo.training.progress import Progress
 from nnzoo.training.replica_loop import fit_replicas
@@ -356,7 +356,7 @@ def test_restarts_that_have_ended_do_not_go_on() -> None:
 def test_one_that_diverges_is_out_and_the_others_go_on(words: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """The second restart gets infinite weights at its start."""
     whole = train(words, runs_dir="whole")
-    verbs = sys.modules["nnzoo.experiment.train"]
+    verbs = sys.modules["nnzoo.experiment.start"]
     plain: Callable[..., nn.Module] = verbs.build_network
 
     def build_network(experiment: Experiment, model: nn.Module | None, seed: int, **options: Any) -> nn.Module:

@@ -7,7 +7,7 @@ import torch
 
 from nnzoo.config import load_config
 from nnzoo.experiment.prepare import prepare
-from nnzoo.experiment.train import build_state
+from nnzoo.experiment.start import build_state
 from nnzoo.training import metrics as metrics_module
 from nnzoo.training.checkpoints import CheckpointTimer
 from nnzoo.training.loop import end_epoch, train_epoch

@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from nnzoo.build import build_optimizer, place
 from nnzoo.config import load_config
 from nnzoo.experiment.prepare import prepare
-from nnzoo.experiment.train import build_state
+from nnzoo.experiment.start import build_state
 from nnzoo.training.optimizers import OPTIMIZERS
 from nnzoo.training.optimizers import build_optimizer as optimizer_of
 from nnzoo.training.reading import take

@@ -1,0 +1,107 @@
+"""How a training starts: network, optimizer and schedule, and a report on the network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor, nn
+
+from nnzoo.build import build_model, build_optimizer, build_scaler, build_schedule, place, prepare_model
+from nnzoo.config.load import problems_of
+from nnzoo.experiment.forward import forward_of
+from nnzoo.experiment.notes import report_on
+from nnzoo.experiment.prepare import Experiment, check_output, steps_per_epoch
+from nnzoo.experiment.pretrained import take_over
+from nnzoo.models.changes import Changes
+from nnzoo.models.parameters import load_weights
+from nnzoo.summaries import Summary
+from nnzoo.training.batches import smallest_batch
+from nnzoo.training.early_stopping import EarlyStopping
+from nnzoo.training.evaluate import LossSum
+from nnzoo.training.metrics import MetricSums
+from nnzoo.training.state import TrainState, seed_everything, seed_of_rank
+
+
+def build_state(
+    experiment: Experiment, model: nn.Module | None, *, restored: bool = False, show: Callable[[str], None]
+) -> tuple[TrainState, Summary]:
+    """Network, optimizer and schedule at the start, and the report on the network, shown before anything is trained.
+
+    Where the state is restored next, the checkpoint that the network once started from is not needed.
+    """
+    config, settings = experiment.config, experiment.settings
+    inputs = experiment.splits["train"].network_inputs(slice(1))
+    num_train = len(experiment.splits["train"])
+    module = build_network(experiment, model, config.seed, restored=restored)
+    report = report_on(config, module, tuple(inputs.shape[1:]), dtype=inputs.dtype)
+    largest, smallest = min(settings.batch_size or num_train, num_train), smallest_batch(module, settings.group)
+    if largest < smallest:
+        key = ("model",) if num_train < smallest else ("train", "batch_size")
+        least = "two samples a batch" if settings.group.size <= 2 else f"a sample for each of {smallest} processes"
+        problem = f"batch norm needs at least {least}, got {largest} of {num_train} training samples."
+        raise problems_of(config, [(key, problem)])
+    show(report.render())
+    module = place(config, module, experiment.device)
+    check_output(module, experiment)
+    return state_of(experiment, module), report
+
+
+def build_network(experiment: Experiment, model: nn.Module | None, seed: int, *, restored: bool = False) -> nn.Module:
+    """The network of a seed, which the generators are left at; with what it takes over, unless it is restored next."""
+    config = experiment.config
+    seed_everything(seed)
+    if model is None:
+        shape = tuple(experiment.splits["train"].inputs.shape[1:])
+        dataset = experiment.dataset
+        module = build_model(config, shape, experiment.num_outputs, dataset.num_tokens, dataset.per)
+        if isinstance(module, Changes):
+            module.set_units(*experiment.preprocess.units(shape[-1], experiment.num_outputs))
+        if not restored:
+            take_over(config, module, experiment.dataset)
+    else:
+        prepare_model(config, model)
+        module = model
+    rank = experiment.settings.group.rank
+    if rank:
+        # The weights are those of the first process; dropout and augmentation are not.
+        seed_everything(seed_of_rank(seed, rank))
+    return module
+
+
+def state_of(experiment: Experiment, module: nn.Module) -> TrainState:
+    """A network with optimizer and schedule at the start."""
+    config, settings = experiment.config, experiment.settings
+    optimizer = build_optimizer(config, module)
+    stopping = config.train.early_stopping
+    early_stopping = EarlyStopping(
+        mode="max" if config.train.mode == "max" else "min",
+        patience=stopping.patience if stopping else None,
+        min_delta=stopping.min_delta if stopping else 0.0,
+    )
+    return TrainState(
+        model=module,
+        loss=experiment.loss,
+        optimizer=optimizer,
+        schedule=build_schedule(config, optimizer, steps_per_epoch(experiment, module)),
+        early_stopping=early_stopping,
+        train_loss=LossSum(experiment.loss),
+        train_metrics=MetricSums(settings.metrics, experiment.decoder),
+        forward=forward_of(experiment, module),
+        scaler=build_scaler(config, experiment.device),
+    )
+
+
+def start_again(
+    experiment: Experiment,
+    model: nn.Module | None,
+    given: dict[str, Tensor] | None,
+    seed: int,
+    *,
+    restored: bool = False,
+) -> TrainState:
+    """Another start of the same network; a module of the user's own begins with the weights that it was given with."""
+    if model is not None:
+        assert given is not None
+        load_weights(model, given)
+    module = build_network(experiment, model, seed, restored=restored)
+    return state_of(experiment, place(experiment.config, module, experiment.device))
