@@ -106,7 +106,7 @@ def examine_config(config: Config) -> Examination:
     """
     with computing_with(threads_of_data(config)):
         experiment = prepare(config)
-        state, _ = build_state(experiment, None, show=lambda _: None)
+        state, _, _ = build_state(experiment, None, show=lambda _: None)
         health = network.probe(state.model, experiment.loss, experiment.splits["train"])
         seen = samples.looked_at(experiment)
         found = itertools.chain(
