@@ -4,7 +4,7 @@ scripts/benchmark [--parts epochs processes ..] [--networks small mlp ..] [--bat
 
 Seconds an epoch of the limit (a loop by hand with the fastest settings known), of `nnzoo train`, and of a DataLoader
 loop, Ignite, skorch, Lightning, fastai and Keras, where they are installed: each in a process of its own, by turns,
-with the same samples and the same number of threads. Then whole processes, time by size, memory, and on Fashion-MNIST
+with the same samples. Then whole processes, time by size, memory, and on Fashion-MNIST
 the usual pipeline. With CUDA all epochs are measured there too, nnzoo also in mixed precision and compiled.
 """
 
@@ -24,26 +24,26 @@ from benchmarks.commands import CommandError
 from benchmarks.contenders import DISTRIBUTIONS, VARIANTS
 from benchmarks.workloads import NETWORKS
 
+from nnzoo.run.cores import available_cores
+
 PARTS = ("epochs", "pipeline", "processes", "scaling", "memory", "large")
 
 
 def main() -> None:
     """Measures what was asked for and writes benchmark.json, benchmark.md and benchmark.png."""
     arguments = parse()
-    # Before anything imports torch, here or in a process that is started from here.
-    os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(arguments.threads)
+    if arguments.threads:
+        # Before anything imports torch, here or in a process that is started from here.
+        os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(arguments.threads)
     arguments.output.mkdir(parents=True, exist_ok=True)
-    found: dict[str, Any] = {
-        "machine": machine.describe(arguments.threads),
-        "samples": arguments.samples,
-        "epochs": [],
-        "skipped": {},
-    }
+    found = start(arguments)
     if "epochs" in arguments.parts:
         for result in measure_epochs(arguments, found["machine"], found["skipped"]):
-            found["epochs"].append(result.as_dict())
+            key = (result.network, result.batch_size, result.device)
+            others = [each for each in found["epochs"] if (each["network"], each["batch_size"], each["device"]) != key]
+            found["epochs"] = [*others, result.as_dict()]
             keep(found, arguments.output)
-    for part, measure in other_parts(arguments, found["skipped"]).items():
+    for part, measure in other_parts(arguments, found).items():
         say(part)
         try:
             with tempfile.TemporaryDirectory(prefix="nnzoo-benchmark-") as folder:
@@ -58,6 +58,18 @@ def main() -> None:
     if arguments.readme:
         report.put_into_readme(found, Path(__file__).parents[1] / "README.md")
     print(text)
+
+
+def start(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What nothing is measured of yet; with --add what the folder has, where it is of the same machine."""
+    facts = machine.describe(arguments.threads)
+    file = arguments.output / "benchmark.json"
+    if arguments.add and file.exists():
+        found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        if found["samples"] == arguments.samples and {**found["machine"], "date": facts["date"]} == facts:
+            return {**found, "machine": facts, "skipped": {}}
+        say(f"{file}: of another machine or other samples; it is replaced")
+    return {"machine": facts, "samples": arguments.samples, "epochs": [], "skipped": {}}
 
 
 def keep(found: dict[str, Any], output: Path) -> None:
@@ -75,13 +87,14 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--contenders", type=lambda text: text.split(","), default=names, help=", ".join(names))
     parser.add_argument("--rounds", type=positive, default=5, help="turns of each contender")
     parser.add_argument(
-        "--threads", type=positive, default=machine.cores(), help="of each; default: the cores it may use"
+        "--threads", type=positive, help="of each; default: as many as each takes by itself, nnzoo by its own rule"
     )
     parser.add_argument("--samples", type=positive, default=20_000, help="of training; a fifth as many validate")
     parser.add_argument("--fashion-mnist", type=Path, metavar="DIR", help="its four idx files, packed or not")
     parser.add_argument("--table", type=Path, metavar="CONFIG", help="its data is a CSV; default: one that is made up")
     parser.add_argument("--large-gigabytes", type=float, default=0.0, help="of the folder of .npy files; 0: none")
     parser.add_argument("--output", type=Path, default=Path("runs/benchmark"), metavar="DIR")
+    parser.add_argument("--add", action="store_true", help="keep what DIR has of this machine and is not measured now")
     parser.add_argument("--readme", action="store_true", help="put the table into README.md")
     arguments = parser.parse_args()
     unknown = set(arguments.contenders) - set(names)
@@ -125,11 +138,12 @@ def measure_epochs(
                 )
 
 
-def other_parts(arguments: argparse.Namespace, skipped: dict[str, str]) -> dict[str, Callable[[Path], dict[str, Any]]]:
+def other_parts(arguments: argparse.Namespace, found: dict[str, Any]) -> dict[str, Callable[[Path], dict[str, Any]]]:
     """By name, the measurements besides epochs that were asked for and can be made; the others' reasons are noted."""
     images, rounds = arguments.fashion_mnist, arguments.rounds
+    skipped: dict[str, str] = {}
     parts: dict[str, Callable[[Path], dict[str, Any]]] = {
-        "pipeline": lambda folder: pipeline.measure(images, min(rounds, 3), arguments.threads, folder),
+        "pipeline": lambda folder: pipeline.measure(images, min(rounds, 3), available_cores(), folder),
         "processes": lambda folder: processes.measure(arguments.table, rounds, folder),
         "scaling": lambda folder: scaling.measure(folder, min(rounds, 3)),
         "memory": lambda folder: memory.measure_images(images, folder),
@@ -143,6 +157,8 @@ def other_parts(arguments: argparse.Namespace, skipped: dict[str, str]) -> dict[
     for part in PARTS:
         if part not in arguments.parts:
             skipped[part] = "not among --parts"
+    measured = {part for part in PARTS if found.get(part)}
+    found["skipped"] |= {part: reason for part, reason in skipped.items() if part not in measured}
     return {name: measure for name, measure in parts.items() if name not in skipped}
 
 

@@ -72,5 +72,6 @@ class MLP(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(N, *) -> (N, out_features)."""
-        outputs: Tensor = self.output(self.hidden(self.flatten(inputs)))
+        features = inputs if inputs.ndim == 2 else self.flatten(inputs)
+        outputs: Tensor = self.output(self.hidden(features))
         return outputs

@@ -49,11 +49,14 @@ def read_batches(split: Split, order: Tensor | None, ends: Sequence[Ends]) -> It
 def take(split: Split, order: Tensor | None, start: int, end: int) -> Batch:
     """A batch. `index_select` is twice as fast as indexing."""
     parts = (split.inputs, split.targets) if split.lengths is None else (split.inputs, split.lengths, split.targets)
-    return tuple(_rows(part, order, start, end) for part in parts)
+    return _rows(parts, order, start, end)
 
 
-def _rows(part: Tensor, order: Tensor | None, start: int, end: int) -> Tensor:
-    return part[start:end] if order is None else part.index_select(0, order[start:end])
+def _rows(parts: tuple[Tensor, ...], order: Tensor | None, start: int, end: int) -> Batch:
+    if order is None:
+        return tuple(part[start:end] for part in parts)
+    index = order[start:end]
+    return tuple(part.index_select(0, index) for part in parts)
 
 
 def _read_ahead(
@@ -81,7 +84,7 @@ def _read_ahead(
         waiting.extend(submit(block) for block in islice(coming, 1))
         for inputs_of_batch, (start, end) in zip(found.split_with_sizes(_sizes(block)), block, strict=True):
             # A copy, aligned as any tensor is: the bits of a network's outputs may depend on that.
-            yield (inputs_of_batch.clone(), *(_rows(part, order, start, end) for part in rest))
+            yield (inputs_of_batch.clone(), *_rows(rest, order, start, end))
 
 
 def _sizes(ends: Sequence[Ends]) -> list[int]:

@@ -15,21 +15,17 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.contenders import DISTRIBUTIONS
+from nnzoo.run.cores import available_cores
 
 GPU = "import json, torch; print(json.dumps(torch.cuda.get_device_name() if torch.cuda.is_available() else None))"
 
 
-def cores() -> int:
-    """Those that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def describe(threads: int) -> dict[str, Any]:
-    """Processor, cores, memory, GPU, threads, versions, date."""
+def describe(threads: int | None) -> dict[str, Any]:
+    """Processor, cores, memory, GPU, threads (None: as many as each takes), versions, date."""
     asked = subprocess.run([sys.executable, "-c", GPU], capture_output=True, text=True, check=True)
     return {
         "processor": processor(),
-        "cores": cores(),
+        "cores": available_cores(),
         "memory_gigabytes": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9),
         "gpu": json.loads(asked.stdout),
         "threads": threads,

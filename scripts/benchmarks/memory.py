@@ -42,9 +42,10 @@ def measure_large(gigabytes: float, folder: Path) -> dict[str, Any]:
     _write(large, samples)
     few = max(1, int(PART * samples))
     files = {name: np.load(large / f"{name}.npy", mmap_mode="r") for name in ("x", "y", "x_val", "y_val")}
-    np.savez(part, x=files["x"][:few], y=files["y"][:few], x_val=files["x_val"], y_val=files["y_val"])
+    counts = {name: _val_count(few) if "val" in name else few for name in files}
+    np.savez(part, **{name: array[: counts[name]] for name, array in files.items()})
     del files
-    of_part, of_all = _train(part, folder), _train(large, folder)
+    of_part, of_all = _train(part, "memory", folder), _train(large, "disk", folder)
     throughputs = {"memory": few / of_part.epoch_seconds, "folder": samples / of_all.epoch_seconds}
     return {
         "bytes": 4 * FEATURES * samples,
@@ -56,10 +57,10 @@ def measure_large(gigabytes: float, folder: Path) -> dict[str, Any]:
     }
 
 
-def _train(data: Path, folder: Path) -> Finished:
+def _train(data: Path, cache: str, folder: Path) -> Finished:
     config = folder / "large.yaml"
     section = {
-        "data": {"name": "arrays", "path": str(data), "split": {"test": 0}},
+        "data": {"name": "arrays", "path": str(data), "cache": cache, "split": {"test": 0}},
         "preprocess": {"normalize": "none"},
         "model": {"name": "mlp", "hidden": [64]},
         "train": {"epochs": 2, "batch_size": 256, "early_stopping": None, "device": "cpu"},
@@ -68,10 +69,14 @@ def _train(data: Path, folder: Path) -> Finished:
     return train(config, [], folder)
 
 
+def _val_count(samples: int) -> int:
+    return max(1, samples // 100)
+
+
 def _write(folder: Path, samples: int) -> None:
     """Two clouds, written chunk by chunk; the memory maps are closed in between, so that nothing piles up."""
     drawn = np.random.default_rng(0)
-    for suffix, count in (("", samples), ("_val", max(1, samples // 100))):
+    for suffix, count in (("", samples), ("_val", _val_count(samples))):
         shapes = {"x": ((count, FEATURES), np.float32), "y": ((count,), np.int64)}
         for name, (shape, kind) in shapes.items():
             np.lib.format.open_memmap(folder / f"{name}{suffix}.npy", mode="w+", dtype=kind, shape=shape)

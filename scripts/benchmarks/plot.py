@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.epochs import Result
-from benchmarks.report import PICTURED, TITLES
+from benchmarks.report import PICTURED, TITLES, grouped
 from benchmarks.workloads import NETWORKS
 
 COLOURS = {
@@ -29,7 +29,8 @@ def draw(found: dict[str, Any], path: Path) -> bool:
     results = [Result(**each) for each in found["epochs"]]
     sizes = [result.batch_size for result in results]
     size = PICTURED if PICTURED in sizes else next(iter(sizes), None)
-    shown = [r for r in results if r.device == "cpu" and r.batch_size == size and "limit" in r.turns]
+    of_cpu = [r for group in grouped(results) for r in group if r.device == "cpu"]
+    shown = [r for r in of_cpu if r.batch_size == size and "limit" in r.turns]
     names = [name for name in COLOURS if any(name in result.turns for result in shown)]
     try:
         from matplotlib.figure import Figure

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -59,18 +60,19 @@ def put_into_readme(found: dict[str, Any], readme: Path) -> None:
 def on_machine(facts: dict[str, Any]) -> str:
     """The machine in a sentence."""
     gpu = f", {facts['gpu']}" if facts["gpu"] else ""
+    threads = facts["threads"] or "as many as each takes by itself"
     versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
     return (
         f"Measured by `scripts/benchmark` on {facts['date']}: {facts['processor']}, {facts['cores']} cores, "
-        f"{facts['memory_gigabytes']} GB{gpu}, {facts['system']}; threads of each: {facts['threads']}; "
-        f"{versions}."
+        f"{facts['memory_gigabytes']} GB{gpu}, {facts['system']}; threads: {threads}; {versions}."
     )
 
 
 def grouped(results: Sequence[Result]) -> list[list[Result]]:
     """Those of one device and batch size together: a table each."""
     groups: dict[tuple[str, int | None], list[Result]] = {}
-    for result in results:
+    places = [*NETWORKS].index
+    for result in sorted(results, key=lambda each: (each.device, each.batch_size or math.inf, places(each.network))):
         groups.setdefault((result.device, result.batch_size), []).append(result)
     return list(groups.values())
 
@@ -157,7 +159,10 @@ def large_rows(part: dict[str, Any]) -> Iterable[list[str]]:
         f"training on {part['bytes'] / 1e9:.1f} GB of .npy: peak memory, without pages of mapped files",
         f"{part['peak_bytes'] / 1e6:,.0f} MB, {own:,.0f} MB (one step: {part['baseline_bytes'] / 1e6:,.0f} MB)",
     ]
-    yield ["its throughput beside that of a tenth in memory", f"{part['ratio']:.0%}"]
+    yield [
+        "its throughput, from the system's file cache where that is large enough, beside that of a tenth in memory",
+        f"{part['ratio']:.0%}",
+    ]
 
 
 ROWS = {

@@ -1,8 +1,9 @@
 """A file a framework, with one function: `train(job, lap)` trains until its process ends and calls `lap` every epoch.
 
-Each does what its documentation tells a user who wants speed, without progress bars, loggers or checkpoints, and all do
-the same: Adam with lr 1e-3 over shuffled batches, the last and smaller one included, then loss and accuracy on the
-validation samples, in batches of `Job.eval_batch_size`.
+Each is used as the first examples of its documentation do, with what its users get by default (progress, history,
+checkpoints), whose output goes nowhere; nnzoo has its own. All do the same: the fused Adam, where there is one, with lr
+1e-3 over shuffled batches, the last and smaller one included, then loss and accuracy on the validation samples, in
+batches of `Job.eval_batch_size`.
 """
 
 DISTRIBUTIONS = {

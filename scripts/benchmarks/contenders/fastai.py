@@ -2,7 +2,7 @@
 
 from functools import partial
 
-import fastai.callback.progress  # noqa: F401  # gives a Learner its no_bar
+import fastai.callback.progress  # noqa: F401  # gives a Learner its progress bar, as `from fastai.* import *` does
 import torch
 from fastai.basics import Callback, DataLoader, DataLoaders, Learner, OptimWrapper, accuracy
 from torch.nn.functional import cross_entropy
@@ -37,5 +37,4 @@ def train(job: Job, lap: Lap) -> None:
         metrics=accuracy,
         cbs=[EndOfEpoch(lap)],
     )
-    with learner.no_bar(), learner.no_logging():
-        learner.fit(1_000_000, lr=LEARNING_RATE)
+    learner.fit(1_000_000, lr=LEARNING_RATE)

@@ -56,5 +56,4 @@ def train(job: Job, lap: Lap) -> None:
         validation_data=(x_val, y_val),
         validation_batch_size=job.eval_batch_size,
         callbacks=[EndOfEpoch(lap)],
-        verbose=0,
     )

@@ -19,7 +19,9 @@ class Classifier(lightning.LightningModule):
 
     def training_step(self, batch: tuple[Tensor, Tensor]) -> Tensor:
         x, y = batch
-        return cross_entropy(self.model(x), y)
+        loss = cross_entropy(self.model(x), y)
+        self.log("train_loss", loss)
+        return loss
 
     def validation_step(self, batch: tuple[Tensor, Tensor]) -> None:
         x, y = batch
@@ -47,10 +49,6 @@ def train(job: Job, lap: Lap) -> None:
         devices=1,
         max_epochs=-1,
         callbacks=[EndOfEpoch(lap)],
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
+        default_root_dir=job.data.parent,
     )
     trainer.fit(Classifier(build_network(job.network)), *loaders(job))

@@ -35,7 +35,6 @@ def train(job: Job, lap: Lap) -> None:
         iterator_valid__batch_size=job.eval_batch_size,
         train_split=predefined_split(Dataset(x_val, y_val)),
         callbacks=[("end_of_epoch", EndOfEpoch(lap))],
-        callbacks__print_log=None,
         device=job.device,
     )
     net.fit(x, y)
