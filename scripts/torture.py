@@ -182,16 +182,14 @@ def train(
     status = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
     if status[victim] == -signal.SIGKILL:
         # Who is left notices, or had nothing to do any more.
-        if any(code not in (0, 1) or (code and GONE not in text) for code, text in _but(victim, status, said)):
+        left = [code for rank, code in enumerate(status) if rank != victim]
+        # One of them says so for all.
+        if not set(left) <= {0, 1} or (any(left) and GONE not in "".join(said)):
             raise SystemExit(f"a process that was left failed: {status} {said}")
         return None
     if any(status):
         raise SystemExit(f"a training failed: {status} {said}")
     return [Counter(json.loads(text)) for text in said]
-
-
-def _but(victim: int, status: list[int], said: list[str]) -> list[tuple[int, str]]:
-    return [pair for rank, pair in enumerate(zip(status, said, strict=True)) if rank != victim]
 
 
 def _join(rank: int, processes: int, port: int) -> None:

@@ -189,6 +189,10 @@ def choose_device(name: str, group: Group = ALONE) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     device = torch.device(name)
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        if group.size > 1 and torch.cuda.is_available():
+            local = os.environ.get("LOCAL_WORLD_SIZE", str(group.size))
+            problem = f"{local} processes on this machine, and torch sees {torch.cuda.device_count()} CUDA devices"
+            raise UsageError(f"{problem}: each needs its own. Start fewer, or use cpu.", where="train.device")
         there = f"{torch.cuda.device_count()} CUDA devices" if torch.cuda.is_available() else "no CUDA device"
         raise UsageError(f"'{name}' was asked for, and torch sees {there}. Use auto or cpu.", where="train.device")
     if device.type == "mps" and not torch.backends.mps.is_available():

@@ -20,6 +20,7 @@ from nnzoo.build import (
     facts_of,
 )
 from nnzoo.config import Config, Facts, check_facts, num_outputs, resolve
+from nnzoo.config.data import ImageFolder
 from nnzoo.config.load import problems_of
 from nnzoo.data import Dataset, Preprocess, Split, missing_classes
 from nnzoo.errors import DataError, UsageError
@@ -64,12 +65,13 @@ class Experiment:
 
 
 def fetch(config: Config, group: Group) -> None:
-    """Has the first of several processes download what the data lacks, so that the others find it."""
+    """Has the first of several processes download or decode what goes to the disk, so that the others find it."""
 
     def read() -> None:
         build_dataset(config)
 
-    if group.size > 1 and getattr(config.data, "download", False):
+    is_decoded = isinstance(config.data, ImageFolder) and config.data.cache == "disk"
+    if group.size > 1 and (is_decoded or getattr(config.data, "download", False)):
         group.from_first(read)
 
 

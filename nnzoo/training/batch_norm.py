@@ -37,11 +37,10 @@ def synchronised(model: nn.Module) -> Iterator[None]:
 
 
 class _Synchronised(BatchNorm):
-    """Batch norm over all processes where gradients are made; else torch's own."""
+    """Batch norm over all processes in training; else torch's own."""
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002  # torch's name for it
-        # Without gradients a layer is looked at by one process alone.
-        if not self.training or not torch.is_grad_enabled():
+        if not self.training:
             return super().forward(input)
         self._check_input_dim(input)  # type: ignore[no-untyped-call]
         outputs: Tensor

@@ -30,6 +30,10 @@ GONE = (
 )
 
 
+CLOSED = ("Connection closed", "Connection reset", "Broken pipe")
+"""What torch says where GONE says it all."""
+
+
 class Group:
     """One process alone.
 
@@ -325,12 +329,14 @@ def lost() -> Iterator[None]:
     except RuntimeError as error:
         if not is_lost(error):
             raise
-        raise GroupError(GONE) from None
+        first_line = str(error).partition("\n")[0]
+        reason = "" if any(text in first_line for text in CLOSED) else f" (torch: {first_line})"
+        raise GroupError(f"{GONE}{reason}") from error
 
 
 def is_lost(error: RuntimeError) -> bool:
     """Whether an error is torch's way of saying that a process can't be reached."""
     from torch import distributed
 
-    texts = ("gloo", "Connection closed", "Connection reset", "Broken pipe", "NCCL")
+    texts = ("gloo", "NCCL", *CLOSED)
     return isinstance(error, distributed.DistError) or any(text in str(error) for text in texts)

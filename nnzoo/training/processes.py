@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -15,8 +16,13 @@ from nnzoo.errors import ConfigError, DivergedError, GroupError, InterruptedRunE
 from nnzoo.training.distributed import ALONE, Group, Several
 from nnzoo.training.torchrun import are_several, own_rank
 
-PATIENCE = timedelta(hours=1)
-"""How long the others are waited for: at the end, while the first measures the best weights on every split."""
+MEETING = timedelta(minutes=10)
+"""How long whoever knows where the others are is waited for. Torchrun has started all at about the same time."""
+PATIENCE = timedelta(days=7)
+"""How long the others are waited for: the first alone downloads, decodes, and measures the best weights on every split.
+
+A process that is dead is not noticed by this, but by its closed connection, and by torchrun, which ends the others.
+"""
 SHORT = timedelta(seconds=20)
 """How long an error may take to be shown."""
 
@@ -75,7 +81,7 @@ def say_once(failure: NnzooError, say: Callable[[NnzooError], None]) -> None:
     says = not failure.told if isinstance(failure, GroupError) else rank == 0 or own
     with contextlib.suppress(RuntimeError, ValueError):
         if _last_store is None:
-            _last_store = next(rendezvous("env://", timeout=SHORT))[0]
+            _last_store = _of_this_life(next(rendezvous("env://", timeout=SHORT))[0])
         if not says:
             _last_store.wait(["said"], SHORT)
     if says:
@@ -93,16 +99,15 @@ def say_once(failure: NnzooError, say: Callable[[NnzooError], None]) -> None:
 def _join() -> Several:
     global _last_store, _joined
     from torch import distributed
-    from torch.distributed.distributed_c10d import PrefixStore
     from torch.distributed.rendezvous import rendezvous
 
     if distributed.is_initialized():
         raise UsageError("a process group is there already. nnzoo makes its own: destroy it first.", where="torchrun")
     try:
-        store, rank, size = next(rendezvous("env://", timeout=PATIENCE))
+        store, rank, size = next(rendezvous("env://", timeout=MEETING))
         _joined += 1
         # A group of before has left its addresses there.
-        _last_store = PrefixStore(f"nnzoo/{_joined}", store)
+        _last_store = _of_this_life(store, f"/{_joined}")
         backend = "cpu:gloo,cuda:nccl" if _has_nccl() else "gloo"
         distributed.init_process_group(backend, store=_last_store, rank=rank, world_size=size, timeout=PATIENCE)
     except (RuntimeError, ValueError) as error:
@@ -111,6 +116,18 @@ def _join() -> Several:
             f"the processes can't find each other: {reason}. Start them with torchrun, which says where they are."
         ) from None
     return Several(rank, size, _last_store)
+
+
+def _of_this_life(store: Any, name: str = "") -> Any:
+    """A store as if it were new: torchrun keeps its own when it starts all processes again, with what they left there.
+
+    A store that is made anew needs no number, and on several machines it must have none: each counts for itself.
+    """
+    from torch.distributed.distributed_c10d import PrefixStore
+
+    is_kept = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+    life = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") if is_kept else "0"
+    return PrefixStore(f"nnzoo/{life}{name}", store)
 
 
 def _has_nccl() -> bool:

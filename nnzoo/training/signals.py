@@ -1,4 +1,8 @@
-"""SIGINT and SIGTERM: the first lets the step finish, the second quits at once."""
+"""SIGINT and SIGTERM: the first lets the step finish, the second quits at once.
+
+Under torchrun a second SIGTERM does nothing: systemd and Slurm send it to every process of a job, and torchrun, itself
+one of them, passes it on. It kills whoever is still there after 30 s.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,8 @@ import os
 import signal
 import threading
 from types import FrameType, TracebackType
+
+from nnzoo.training.torchrun import are_several
 
 
 class StopRequest:
@@ -33,6 +39,8 @@ class StopRequest:
 
     def _note(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
         if self.signal_number is not None:
+            if number == signal.SIGTERM and are_several():
+                return
             # Files are whole or not there, so quitting here loses nothing but the work since the last checkpoint.
             os._exit(128 + number)
         self.signal_number = number

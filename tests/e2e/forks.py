@@ -1,7 +1,8 @@
 """Starts groups of processes as torchrun does, each a fork of this one: importing torch takes longer than all they do.
 
-Reads a request a line: what `nnzoo` is called with, in which folder, and what happens to which process at which step.
-Answers with a line: exit code, standard output and error of each.
+Reads a request a line: what `nnzoo` is called with, in which folder, what happens to which process at which step, and
+how often they are all started, one life after the other. Answers with a line: exit code, standard output and error of
+each.
 """
 
 from __future__ import annotations
@@ -39,10 +40,11 @@ def at_step(number: int, action: Callable[[], None]) -> None:
 def happen(what: str) -> None:
     if what == "out of memory":
         raise MemoryError
-    os.kill(os.getpid(), getattr(signal, what))
+    for name in what.split():
+        os.kill(os.getpid(), getattr(signal, name))
 
 
-def live(request: dict[str, Any], rank: int, port: int, out: int, err: int) -> None:
+def live(request: dict[str, Any], life: int, rank: int, port: int, out: int, err: int) -> None:
     """One process of a group."""
     os.dup2(out, 1)
     os.dup2(err, 2)
@@ -50,6 +52,7 @@ def live(request: dict[str, Any], rank: int, port: int, out: int, err: int) -> N
     size = str(request["processes"])
     os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": size, "MASTER_ADDR": "localhost"}
     os.environ |= {"MASTER_PORT": str(port), "TORCHELASTIC_USE_AGENT_STORE": "True"}
+    os.environ["TORCHELASTIC_RESTART_COUNT"] = str(life)
     if rank == request["rank"]:
         at_step(request["step"], lambda: happen(request["what"]))
     sys.argv = ["nnzoo", *request["arguments"]]
@@ -70,19 +73,20 @@ def serve() -> None:
     for line in sys.stdin:
         request = json.loads(line)
         store = TCPStore("localhost", 0, is_master=True, wait_for_workers=False)
-        started = []
-        for rank in range(request["processes"]):
-            files = [tempfile.TemporaryFile() for _ in range(2)]  # noqa: SIM115
-            child = os.fork()
-            if not child:
-                live(request, rank, store.port, *(file.fileno() for file in files))
-            started.append((child, files))
         answer = []
-        for child, files in started:
-            code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-            for file in files:
-                file.seek(0)
-            answer.append([code, *(file.read().decode() for file in files)])
+        for life in range(request["lives"]):
+            started = []
+            for rank in range(request["processes"]):
+                files = [tempfile.TemporaryFile() for _ in range(2)]  # noqa: SIM115
+                child = os.fork()
+                if not child:
+                    live(request, life, rank, store.port, *(file.fileno() for file in files))
+                started.append((child, files))
+            for child, files in started:
+                code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+                for file in files:
+                    file.seek(0)
+                answer.append([code, *(file.read().decode() for file in files)])
         print(json.dumps(answer), flush=True)
 
 

@@ -54,11 +54,14 @@ def forks() -> Iterator[subprocess.Popen[str]]:
 def group(forks: subprocess.Popen[str]) -> Start:
     """Runs `nnzoo train c.yaml` in processes; with one of them something may happen after some step."""
 
-    def start(*options: str, processes: int = 2, rank: int = 0, step: int = 0, what: str = "") -> list[Life]:
+    def start(
+        *options: str, processes: int = 2, rank: int = 0, step: int = 0, what: str = "", lives: int = 1
+    ) -> list[Life]:
         assert forks.stdin
         assert forks.stdout
         request = {"arguments": ["train", "c.yaml", *options], "folder": str(Path.cwd()), "processes": processes}
-        print(json.dumps({**request, "rank": rank, "step": step, "what": what}), file=forks.stdin, flush=True)
+        request |= {"rank": rank, "step": step, "what": what, "lives": lives}
+        print(json.dumps(request), file=forks.stdin, flush=True)
         return [(code, out, err) for code, out, err in json.loads(forks.stdout.readline())]
 
     return start
@@ -144,6 +147,28 @@ def test_a_process_that_dies_ends_the_others_with_one_line(victim: int, group: S
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("victim", [0, 1])
+def test_processes_that_torchrun_starts_again_find_each_other_and_say_why_they_end(victim: int, group: Start) -> None:
+    found = group("--resume", rank=victim, step=STEPS + 1, what="SIGKILL", lives=2)
+    for life in (found[:2], found[2:]):
+        assert life.pop(victim)[0] == -signal.SIGKILL
+        [(code, _, err)] = life
+        assert code == 1
+        [said] = [line for line in err.splitlines() if line.startswith("nnzoo:")]
+        assert said.startswith("nnzoo: a process of the group ended, or can't be reached")
+    assert group("train.epochs=3", "--resume")[0][0] == 0
+
+
+@pytest.mark.slow
+def test_a_repeated_sigterm_does_not_cost_the_checkpoint(group: Start) -> None:
+    first, second = group("-q", rank=1, step=STEPS + 2, what="SIGTERM SIGTERM")
+    assert (first[0], second[0]) == (143, 143)
+    assert json.loads(Path("runs/x/result.json").read_text())["status"] == "interrupted"
+    saved = load_checkpoint(Path("runs/x/last.pt"))
+    assert (saved["epoch"], saved["batch"]) == (1, 3)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(("before", "after"), [(2, 1), (1, 3)])
 def test_another_number_of_processes_goes_on_with_the_sums_of_all(before: int, after: int, group: Start) -> None:
     plain = ["augment=[]", "model.dropout=0", "train.epochs=1"]
@@ -200,6 +225,13 @@ def test_all_diverge_together(group: Start) -> None:
     assert "in epoch 1, step 2" in printed["error"]["message"]
     assert "last gradient norm" in printed["error"]["message"]
     assert (first[0], printed["status"]) == (4, "diverged")
+    assert second == (4, "", "")
+
+
+@pytest.mark.slow
+def test_all_diverge_together_with_a_sample_each_for_batch_norm(group: Start) -> None:
+    first, second = group("optimizer.lr=1e30", "train.batch_size=2", "-q", "--json")
+    assert (first[0], json.loads(first[1])["status"]) == (4, "diverged"), first
     assert second == (4, "", "")
 
 

@@ -9,6 +9,7 @@ import os
 import struct
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ import nnzoo
 from nnzoo.cli.app import run as command
 from nnzoo.config import load_config
 from nnzoo.errors import ConfigError, DataError
-from nnzoo.experiment.prepare import prepare
+from nnzoo.experiment.prepare import fetch, prepare
+from nnzoo.training.distributed import Group
 
 ROOT = Path(__file__).parents[2]
 RNG = np.random.default_rng(0)
@@ -236,6 +238,26 @@ def test_the_same_seed_gives_the_same_bits_and_another_one_others(
     states = [nnzoo.load(f"runs/{name}").module.state_dict() for name in ("a", "b", "c", "plain")]
     same = [all(torch.equal(states[0][key], state[key]) for key in state) for state in states]
     assert same == [True, True, False, False]
+
+
+def test_one_of_several_processes_decodes_to_the_disk_before_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    photos()
+    found: list[bool] = []
+
+    class Two(Group):
+        size = 2
+
+        def from_first(self, compute: Callable[[], Any]) -> Any:
+            compute()
+            found.extend(path.suffix == ".u8" for path in (tmp_path / "cache/nnzoo/images").iterdir())
+
+    fetch(load_config(words(), {"data.cache": "memory"}), Two())
+    assert not found
+    fetch(load_config(words(), {"data.cache": "disk"}), Two())
+    assert any(found)
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
 import nnzoo
+from nnzoo.errors import DivergedError
 
 
 class Double(nn.Module):
@@ -56,6 +57,21 @@ def batch_norms() -> nn.Module:
     )
 
 
+class FixedBackbone(nn.Module):
+    """Its first layers follow the statistics of every batch, and have no gradients."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.backbone = nn.Sequential(nn.Conv2d(1, 6, 3), nn.BatchNorm2d(6), nn.ReLU(), nn.Flatten())
+        self.head = nn.Linear(6 * 36, 10)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        with torch.no_grad():
+            found = self.backbone(inputs)
+        outputs: Tensor = self.head(found)
+        return outputs
+
+
 class SometimesUsed(nn.Module):
     """Its second layer has a gradient only where a batch holds a dark sample; its third never has one."""
 
@@ -72,6 +88,21 @@ class SometimesUsed(nn.Module):
         return outputs + dark * self.second(flat) if bool(dark.any()) else outputs
 
 
+class Overflowing(nn.Module):
+    """The outputs of one sample overflow, long after the one batch norm."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = cnn()
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        # (N, 1): whether the last pixel is the mark, whatever it was scaled by.
+        scale = 1 + 3e38 * (inputs[:, 0, -1, -1:] > MARK / 10)
+        outputs: Tensor = self.layers(inputs) * scale * scale
+        return outputs
+
+
+MARK = 100.0
 DIGITS: dict[str, Any] = {"name": "arrays", "path": "digits.npz"}
 """241 training samples: 12 batches of 20, and one of a single sample."""
 SGD: dict[str, Any] = {"name": "sgd", "lr": 0.05, "momentum": 0.9}
@@ -111,6 +142,7 @@ CASES: dict[str, dict[str, Any]] = {
     "full_lbfgs": case({"name": "iris"}, MLP, {"name": "lbfgs", "max_iter": 5}, batch_size="full", epochs=2),
     "restarts": case({"name": "iris"}, MLP, restarts=2, epochs=2),
     "batch_norms_double": case(DIGITS, None, ADAMW, batch_size=20),
+    "fixed_backbone_double": case(DIGITS, None, ADAMW, batch_size=20),
     "sometimes_used": case(DIGITS, None, ADAMW, batch_size=3),
     "steps": case(STEPS, RNN, ADAMW),
     "trees": case({"name": "trees", "path": "trees.txt"}, {"name": "tree_lstm", "hidden_size": 4}, ADAMW, batch_size=4),
@@ -120,8 +152,13 @@ MODULES: dict[str, Callable[[], nn.Module]] = {
     "mlp_adamw_double": lambda: Double(mlp()),
     "cnn_adamw_double": lambda: Double(cnn()),
     "batch_norms_double": lambda: Double(batch_norms()),
+    "fixed_backbone_double": lambda: Double(FixedBackbone()),
     "sometimes_used": SometimesUsed,
 }
+
+
+DIVERGING = case({**DIGITS, "path": "marked.npz"}, None, batch_size=2, accumulate_grad_batches=200, epochs=2)
+"""A step holds all batches of an epoch; one of them is marked, so that one process alone has spoilt gradients."""
 
 
 def write_data(folder: Path) -> None:
@@ -131,6 +168,9 @@ def write_data(folder: Path) -> None:
     parts = {"": slice(241), "_val": slice(241, 286), "_test": slice(286, 325)}
     arrays = {f"x{part}": images[rows] for part, rows in parts.items()}
     np.savez(folder / "digits.npz", **arrays, **{f"y{part}": classes[rows] for part, rows in parts.items()})
+    arrays["x"] = arrays["x"].copy()
+    arrays["x"][7, 0, -1, -1] = MARK
+    np.savez(folder / "marked.npz", **arrays, **{f"y{part}": classes[rows] for part, rows in parts.items()})
     numbers = np.random.default_rng(0)
     answers = numbers.integers(0, 3, (30, 6))
     lengths = numbers.integers(2, 7, 30)
@@ -153,6 +193,11 @@ def main(folder: Path) -> None:
         run = nnzoo.train({**config, "name": name}, model=module, runs_dir=folder / "runs", quiet=True)
         weights = run.model.module.state_dict() if module is None else module.state_dict()
         torch.save({"weights": weights, "rows": run.history.rows, "result": run.result}, folder / f"{name}.{rank}.pt")
+    config = {key: value for key, value in DIVERGING.items() if key != "model"}
+    try:
+        nnzoo.train({**config, "name": "diverging"}, model=Overflowing(), runs_dir=folder / "runs", quiet=True)
+    except DivergedError as error:
+        torch.save({"error": str(error), "result": error.result}, folder / f"diverging.{rank}.pt")
 
 
 if __name__ == "__main__":

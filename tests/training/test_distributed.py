@@ -12,6 +12,10 @@ import distributed_cases
 import pytest
 import torch
 
+from nnzoo.build import choose_device
+from nnzoo.errors import GroupError, UsageError
+from nnzoo.training.distributed import Several, lost
+
 PROGRAM = distributed_cases.__file__
 
 
@@ -70,3 +74,31 @@ def test_the_cases_are_what_they_are_meant_to_be(folder: Path) -> None:
     unused = came_to(folder / "two", "sometimes_used")["weights"]["third.weight"]
     torch.manual_seed(5)
     assert unused.equal(distributed_cases.SometimesUsed().third.weight)
+
+
+@pytest.mark.slow
+def test_gradients_that_are_spoilt_in_one_process_alone_end_all(folder: Path) -> None:
+    for rank in (0, 1):
+        found = came_to(folder / "two", "diverging", rank)
+        assert "in epoch 1, step 1" in found["error"]
+        assert found["result"]["status"] == "diverged"
+
+
+def test_each_process_needs_a_device_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
+    group = Several(6, 8, None)
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert choose_device("auto", group) == torch.device("cuda:1")
+    monkeypatch.setenv("LOCAL_RANK", "2")
+    with pytest.raises(UsageError, match=r"4 processes on this machine, and torch sees 2 CUDA devices: each needs"):
+        choose_device("auto", group)
+
+
+def test_what_torch_says_of_a_group_that_fails_is_told_unless_it_is_the_usual() -> None:
+    with pytest.raises(GroupError, match=r"goes on\. \(torch: NCCL error: invalid usage\)$") as told, lost():
+        raise RuntimeError("NCCL error: invalid usage\nand more")
+    assert isinstance(told.value.__cause__, RuntimeError)
+    with pytest.raises(GroupError, match=r"goes on\.$"), lost():
+        raise RuntimeError("[gloo/transport/tcp/pair.cc:534] Connection closed by peer [127.0.0.1]:1")
