@@ -69,7 +69,8 @@ class MappedFile:
         Scattered rows are read in the order of the file: many fall onto one page, and a disk likes it better.
 
         Raises:
-            DataError: The file has changed since it was opened, or can't be read any more.
+            DataError: The file has changed since it was opened, or can't be asked about any more. It is asked before
+                each piece is touched: a file that is cut off amid one, and a disk that fails, still end the process.
         """
         if not len(into):
             return
@@ -91,7 +92,7 @@ class MappedFile:
 
     @contextlib.contextmanager
     def _touched(self) -> Iterator[None]:
-        """Around each touch: past the end of a file that was cut off, mapped memory is a signal that kills."""
+        """Around each piece: past the end of a file that was cut off, mapped memory is a signal that kills."""
         if self._state() != self._found:
             raise DataError("changed while it was read. Let what writes it finish, then start again.", where=self.name)
         yield
@@ -195,7 +196,8 @@ class Mapped(Tensor if TYPE_CHECKING else object):  # type: ignore[misc]  # it s
         return moved
 
     def at(self, rows: Tensor) -> Self:
-        """Those at (M,) int64 `rows`, in that order. Nothing is read."""
+        """Those at (M,) int64 `rows`, on any device, in that order. Nothing is read."""
+        rows = rows.cpu()
         part = copy.copy(self)
         part.shape = torch.Size((len(rows), *self.shape[1:]))
         part._rows = rows if self._rows is None else self._rows[rows]

@@ -22,6 +22,7 @@ from nnzoo.experiment.prepare import Experiment, prepare
 from nnzoo.experiment.pretrained import with_checkpoint
 from nnzoo.experiment.record import PREDICTED_SPLITS
 from nnzoo.experiment.start import build_state
+from nnzoo.experiment.threads import computing_with, threads_of_data
 from nnzoo.run.directory import ARTIFACT, CHECKPOINT, METRICS, RESULT, find_checkpoint
 from nnzoo.run.history import History
 from nnzoo.training.evaluate import evaluate
@@ -103,17 +104,18 @@ def examine_config(config: Config) -> Examination:
         ConfigError: The data shows that the words don't fit it.
         DataError: The data is missing or can't be used.
     """
-    experiment = prepare(config)
-    state, _ = build_state(experiment, None, show=lambda _: None)
-    health = network.probe(state.model, experiment.loss, experiment.splits["train"])
-    seen = samples.looked_at(experiment)
-    found = itertools.chain(
-        samples.findings(experiment, seen),
-        linear.doubtful_labels(seen),
-        network.findings(health, trained=False),
-        _untrained_loss(experiment, health),
-    )
-    return _examination(config.name, experiment, seen, health, found)
+    with computing_with(threads_of_data(config)):
+        experiment = prepare(config)
+        state, _, _ = build_state(experiment, None, show=lambda _: None)
+        health = network.probe(state.model, experiment.loss, experiment.splits["train"])
+        seen = samples.looked_at(experiment)
+        found = itertools.chain(
+            samples.findings(experiment, seen),
+            linear.doubtful_labels(seen),
+            network.findings(health, trained=False),
+            _untrained_loss(experiment, health),
+        )
+        return _examination(config.name, experiment, seen, health, found)
 
 
 def examine_run(folder: Path) -> Examination:
@@ -128,28 +130,33 @@ def examine_run(folder: Path) -> Examination:
     if not (folder / CHECKPOINT).is_file():
         raise CheckpointError(f"has no {CHECKPOINT}, which holds what the training left.", where=str(folder))
     last = load(folder / CHECKPOINT)
-    experiment = prepare(load_config(folder, ["train.device=cpu"]))
-    health = network.probe(last.module, experiment.loss, experiment.splits["train"])
-    history = History.read(folder / METRICS)
-    score = "r2" if experiment.dataset.task == "regression" else "accuracy"
-    scores: dict[str, float] = {}
-    curve: Iterable[Finding] = ()
-    if (folder / ARTIFACT).is_file():
-        best = load(folder).module
-        scores = {split: _score(experiment, best, split, score) for split in experiment.splits}
-        curve = curves.findings(
-            history,
-            score=score,
-            train_score=scores["train"],
-            val_score=scores.get("val"),
-            num_val=len(experiment.splits.get("val", ())),
-            baseline=baseline(experiment.dataset, "train")[score],
+    config = load_config(folder, ["train.device=cpu"])
+    with computing_with(threads_of_data(config)):
+        experiment = prepare(config)
+        health = network.probe(last.module, experiment.loss, experiment.splits["train"])
+        history = History.read(folder / METRICS)
+        score = "r2" if experiment.dataset.task == "regression" else "accuracy"
+        scores: dict[str, float] = {}
+        curve: Iterable[Finding] = ()
+        if (folder / ARTIFACT).is_file():
+            best = load(folder).module
+            scores = {split: _score(experiment, best, split, score) for split in experiment.splits}
+            curve = curves.findings(
+                history,
+                score=score,
+                train_score=scores["train"],
+                val_score=scores.get("val"),
+                num_val=len(experiment.splits.get("val", ())),
+                baseline=baseline(experiment.dataset, "train")[score],
+            )
+        seen = samples.looked_at(experiment)
+        found = itertools.chain(
+            samples.findings(experiment, seen),
+            network.findings(health, trained=True),
+            _divergence(folder, history),
+            curve,
         )
-    seen = samples.looked_at(experiment)
-    found = itertools.chain(
-        samples.findings(experiment, seen), network.findings(health, trained=True), _divergence(folder, history), curve
-    )
-    examined = _examination(str(folder), experiment, seen, health, found)
+        examined = _examination(str(folder), experiment, seen, health, found)
     return replace(examined, scores={f"{split}/{score}": value for split, value in scores.items()})
 
 

@@ -103,15 +103,17 @@ def _measure(trained: TrainedModel, dataset: Dataset, chosen: str, batch_size: i
     settings = build_settings(trained.config)
     only = replace(dataset, splits={"train": dataset.splits[chosen]})
     decoder = trained.decoder.on_cpu()
+    # New data has no train split of its own: training had a batch of samples at least.
+    num_train = max(len(only.train), settings.batch_size or 1) if chosen == "new" else len(dataset.train)
     with computing_with(threads_of_data(trained.config)):
         measured = encode(decoder.preprocess.transform(only), decoder, loss, device)["train"]
-        with computing_with(_threads(trained, measured, len(dataset.train))):
+        with computing_with(_threads(trained, measured, num_train)):
             found = evaluate(
                 trained.module,
                 loss,
                 measured,
                 MetricSums(settings.metrics, trained.decoder),
-                batch_size=batch_size or settings.batch_size or len(dataset.train),
+                batch_size=batch_size or settings.batch_size or num_train,
                 keep_outputs=True,
                 exact=batch_size is not None,
             )

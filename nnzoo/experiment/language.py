@@ -17,6 +17,7 @@ from nnzoo.data.reader import NO_TARGET
 from nnzoo.data.vocabulary import UNKNOWN
 from nnzoo.errors import UsageError
 from nnzoo.experiment.load import TrainedModel, load, read_weights
+from nnzoo.experiment.threads import computing_with, threads_of_data
 from nnzoo.models import RecurrentNet
 from nnzoo.run.directory import find_checkpoint
 from nnzoo.run.files import write_text
@@ -113,7 +114,8 @@ def continue_text(
             "Name a file or folder to answer for.",
             where="--text",
         )
-    symbols = _draw(trained, module, reader, prompt, length, temperature, seed)
+    with computing_with(threads_of_data(trained.config)):
+        symbols = _draw(trained, module, reader, prompt, length, temperature, seed)
     continuation = "".join(symbols) if reader.vocabulary.tokenizer == "char" else _join_words(prompt, symbols)
     return Continuation(str(trained.path), prompt, continuation, length, float(temperature), seed)
 

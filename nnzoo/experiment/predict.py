@@ -11,8 +11,9 @@ from typing import Any
 from nnzoo.data import LanguageReader
 from nnzoo.errors import UsageError
 from nnzoo.experiment.language import likelihoods
-from nnzoo.experiment.load import load
+from nnzoo.experiment.load import TrainedModel, load
 from nnzoo.experiment.measure import answers, columns, step_answers
+from nnzoo.experiment.threads import computing_with, threads_of_data
 from nnzoo.run.files import write_csv
 
 
@@ -67,6 +68,12 @@ def predict_checkpoint(
     if inputs and texts:
         raise UsageError("--text is a sample of its own. Give it or files.", where="--text")
     trained = load(checkpoint, runs_dir=runs_dir, device=device)
+    with computing_with(threads_of_data(trained.config)):
+        return _answer(trained, inputs, texts)
+
+
+def _answer(trained: TrainedModel, inputs: Sequence[str | os.PathLike[str]], texts: Sequence[str]) -> Predictions:
+    """The table for files, or for texts in their place."""
     metadata, reader = trained.metadata, trained.reader
     if isinstance(reader, LanguageReader):
         header, rows = likelihoods(trained, reader.read_lines([Path(path) for path in inputs]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -12,6 +13,7 @@ from nnzoo.experiment.forward import forward_of
 from nnzoo.experiment.notes import report_on
 from nnzoo.experiment.prepare import Experiment, check_output, steps_per_epoch
 from nnzoo.experiment.pretrained import take_over
+from nnzoo.experiment.threads import computing_with, threads_of_network
 from nnzoo.models.changes import Changes
 from nnzoo.models.parameters import load_weights
 from nnzoo.summaries import Summary
@@ -23,16 +25,33 @@ from nnzoo.training.state import TrainState, seed_everything, seed_of_rank
 
 
 def build_state(
-    experiment: Experiment, model: nn.Module | None, *, restored: bool = False, show: Callable[[str], None]
-) -> tuple[TrainState, Summary]:
-    """Network, optimizer and schedule at the start, and the report on the network, shown before anything is trained.
+    experiment: Experiment,
+    model: nn.Module | None,
+    *,
+    saved: dict[str, Any] | None = None,
+    show: Callable[[str], None],
+) -> tuple[TrainState, Summary, int]:
+    """What training starts with.
 
-    Where the state is restored next, the checkpoint that the network once started from is not needed.
+    Args:
+        experiment: What is trained.
+        model: A module of the user's own, in place of the config's.
+        saved: The checkpoint that is restored next: that which the network once started from is not needed then.
+        show: Gets the report before the network is called.
+
+    Returns:
+        Network, optimizer and schedule at the start; the report on the network; and the number of threads to train it
+        with, which is that it was compiled with: with another torch would compile it again.
+
+    Raises:
+        ConfigError: The network does not fit the data, or batches are too small for it.
+        UsageError: A module of the user's own does not fit.
+        CheckpointError: What was saved is damaged.
     """
     config, settings = experiment.config, experiment.settings
     inputs = experiment.splits["train"].network_inputs(slice(1))
     num_train = len(experiment.splits["train"])
-    module = build_network(experiment, model, config.seed, restored=restored)
+    module = build_network(experiment, model, config.seed, restored=bool(saved))
     report = report_on(config, module, tuple(inputs.shape[1:]), dtype=inputs.dtype)
     largest, smallest = min(settings.batch_size or num_train, num_train), smallest_batch(module, settings.group)
     if largest < smallest:
@@ -42,8 +61,10 @@ def build_state(
         raise problems_of(config, [(key, problem)])
     show(report.render())
     module = place(config, module, experiment.device)
-    check_output(module, experiment)
-    return state_of(experiment, module), report
+    num_threads = threads_of_network(config, experiment.device, flops=report.flops, num_train=num_train, saved=saved)
+    with computing_with(num_threads):
+        check_output(module, experiment)
+        return state_of(experiment, module), report, num_threads
 
 
 def build_network(experiment: Experiment, model: nn.Module | None, seed: int, *, restored: bool = False) -> nn.Module:

@@ -32,11 +32,11 @@ def threads_of_data(config: Config, saved: dict[str, Any] | None = None) -> int:
     Raises:
         CheckpointError: The saved run says no such number.
     """
-    if saved:
-        return _saved(saved, "data_threads")
     if config.train.num_threads is not None:
-        return config.train.num_threads
-    return torch.get_num_threads() if _said() else min(torch.get_num_threads(), available_cores())
+        count = config.train.num_threads
+    else:
+        count = torch.get_num_threads() if _said() else min(torch.get_num_threads(), available_cores())
+    return _saved(saved, "data_threads", count) if saved else count
 
 
 def threads_of_network(
@@ -54,13 +54,11 @@ def threads_of_network(
     Raises:
         CheckpointError: The saved run says no such number.
     """
-    if saved:
-        return _saved(saved, "num_threads")
-    if config.train.num_threads is not None or _said() or device.type != "cpu" or not flops:
-        return torch.get_num_threads()
-    batch_size = num_train if config.train.batch_size == "full" else min(num_train, config.train.batch_size)
-    is_small = flops * batch_size * config.train.restarts <= SMALL_STEP
-    return 1 if is_small else torch.get_num_threads()
+    count = torch.get_num_threads()
+    if config.train.num_threads is None and not _said() and device.type == "cpu" and flops:
+        batch_size = num_train if config.train.batch_size == "full" else min(num_train, config.train.batch_size)
+        count = 1 if flops * batch_size * config.train.restarts <= SMALL_STEP else count
+    return _saved(saved, "num_threads", count) if saved else count
 
 
 @contextlib.contextmanager
@@ -79,10 +77,11 @@ def _said() -> bool:
     return any(os.environ.get(name) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"))
 
 
-def _saved(saved: dict[str, Any], key: str) -> int:
+def _saved(saved: dict[str, Any], key: str, fresh: int) -> int:
+    """What a checkpoint says, where a run that begins would take `fresh`."""
     count = saved.get(key)
     if type(count) is not int or not 1 <= count <= MOST_THREADS:
         raise CheckpointError(f"does not fit this run: {key} is {str(count)[:40]}.", where=CHECKPOINT)
-    if count != torch.get_num_threads():
+    if count != fresh:
         log.info("using %d threads as before: their number decides the last bits", count)
     return count

@@ -25,7 +25,7 @@ from nnzoo.experiment.record import Recorder
 from nnzoo.experiment.restarts import choose_training
 from nnzoo.experiment.resume import check_data, check_same, check_shared, digests_of, find_run, restore
 from nnzoo.experiment.start import build_state, start_again
-from nnzoo.experiment.threads import computing_with, threads_of_data, threads_of_network
+from nnzoo.experiment.threads import computing_with, threads_of_data
 from nnzoo.experiment.training import Training
 from nnzoo.run import directory
 from nnzoo.run.checkpoint import load_last
@@ -130,14 +130,7 @@ def train(
                 check_same(Path(found), experiment.config)
             given = copy.deepcopy(model.state_dict()) if model is not None and loaded.train.restarts > 1 else None
             shown = (lambda _: None) if quiet else show
-            state, report = build_state(experiment, model, restored=bool(saved), show=shown)
-            num_threads = threads_of_network(
-                experiment.config,
-                experiment.device,
-                flops=report.flops,
-                num_train=len(experiment.splits["train"]),
-                saved=saved,
-            )
+            state, report, num_threads = build_state(experiment, model, saved=saved, show=shown)
             alone.enter_context(computing_with(num_threads))
             start = partial(start_again, experiment, model, given)
             training = choose_training(experiment, state, start, restored=bool(saved))
@@ -261,8 +254,13 @@ def deterministic(config: Config) -> Iterator[None]:
     # cuBLAS reads it when it is first used.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     before = torch.are_deterministic_algorithms_enabled()
+    memory: Any = torch.utils.deterministic  # its property is not in its types
+    filled = memory.fill_uninitialized_memory
     torch.use_deterministic_algorithms(True)
+    # Else all new memory is filled with NaN first, at a kernel each.
+    memory.fill_uninitialized_memory = False
     try:
         yield
     finally:
         torch.use_deterministic_algorithms(before)
+        memory.fill_uninitialized_memory = filled

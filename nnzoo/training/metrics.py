@@ -65,7 +65,7 @@ class MetricSums:
         grown = []
         for index, part in enumerate((outputs, targets)):
             room = part.new_empty(*part.shape[: self.axis], size, *part.shape[self.axis + 1 :])
-            if self._kept:
+            if self._num_kept:
                 room.narrow(self.axis, 0, self._num_kept).copy_(self._all_kept()[index])
             grown.append(room)
         self._kept = grown

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from nnzoo.data import Dataset, Mapped, Preprocess, arrays, load_arrays, mapped
+from nnzoo.data import Dataset, Mapped, Preprocess, load_arrays, mapped
+from nnzoo.data.arrays import source
 from nnzoo.data.split import Division, divide, drop_repeats
 from nnzoo.errors import DataError, RunError
 
@@ -97,7 +98,7 @@ def test_it_is_preprocessed_to_the_same_bits(
 
 def test_small_data_is_kept_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = save(tmp_path / "d", x=np.ones((40, 3), "f8"), y=Y, x_val=np.ones((2, 3)), y_val=Y[:2])
-    monkeypatch.setattr(arrays, "LARGEST_IN_MEMORY", 4 * 3 * 42)
+    monkeypatch.setattr(source, "LARGEST_IN_MEMORY", 4 * 3 * 42)
     assert load_arrays(path=folder).choices["cache"] == "disk"
     assert load_arrays(path=folder, limit=39).choices["cache"] == "memory"
     np.savez(tmp_path / "d.npz", x=np.ones((400, 3)), y=np.tile(Y, 10))

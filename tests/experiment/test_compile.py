@@ -15,6 +15,7 @@ import nnzoo
 from nnzoo.cli.app import run as command
 from nnzoo.errors import InterruptedRunError
 from nnzoo.experiment import Run, evaluate_checkpoint
+from nnzoo.experiment.threads import computing_with
 from nnzoo.run.checkpoint import load_checkpoint
 from nnzoo.training.compile import MAX_REASON, reason_of
 
@@ -54,6 +55,7 @@ class Network:
 
     def __init__(self) -> None:
         self.calls: list[tuple[bool, int]] = []
+        self.threads: list[int] = []
         self.options: dict[str, Any] = {}
 
     def __call__(self, network: nn.Module, **options: Any) -> Callable[..., Tensor]:
@@ -61,6 +63,7 @@ class Network:
 
         def call(*inputs: Tensor) -> Tensor:
             self.calls.append((network.training, len(inputs[0])))
+            self.threads.append(torch.get_num_threads())
             outputs: Tensor = network(*inputs)
             return outputs
 
@@ -82,6 +85,17 @@ def test_it_leaves_no_trace_but_in_the_steps(monkeypatch: pytest.MonkeyPatch) ->
     assert (compiler.options["fullgraph"], compiler.options["dynamic"]) == (True, False)
     summaries = [(run.run_dir / "summary.txt").read_bytes() for run in (plain, compiled)]
     assert summaries[0] == summaries[1]
+
+
+def test_it_is_tried_out_with_the_threads_of_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """torch compiles anew for another number of them."""
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
+    monkeypatch.setattr("nnzoo.experiment.threads.available_cores", lambda: 4)
+    monkeypatch.setattr(torch, "compile", compiler := Network())
+    with computing_with(4):
+        train("threads", ON)
+    assert set(compiler.threads) == {1}
 
 
 def test_goes_on_with_the_same_shapes(monkeypatch: pytest.MonkeyPatch, at_step: Callable[..., None]) -> None:

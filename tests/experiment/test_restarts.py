@@ -66,7 +66,7 @@ def experiment_of(overrides: dict[str, Any]) -> Experiment:
 def batched(overrides: dict[str, Any]) -> ReplicaState:
     """All restarts at once, in memory alone."""
     experiment = experiment_of(overrides)
-    state, _ = build_state(experiment, None, show=lambda _: None)
+    state, _, _ = build_state(experiment, None, show=lambda _: None)
     training = choose_training(experiment, state, partial(start_again, experiment, None, None))
     assert isinstance(training, Batched)
     fit_replicas(

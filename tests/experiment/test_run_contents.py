@@ -48,7 +48,11 @@ def rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_the_run_directory_of_a_classification(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_run_directory_of_a_classification(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
     result = train_json(capsys, "c.yaml", "seed=3")
     folder = Path("runs/my_run")
     assert sorted(file.name for file in folder.iterdir()) == [

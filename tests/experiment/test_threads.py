@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -16,6 +17,7 @@ from nnzoo.data import Preprocess
 from nnzoo.errors import InterruptedRunError
 from nnzoo.experiment import Run, threads
 from nnzoo.run.checkpoint import load_checkpoint, save_checkpoint
+from nnzoo.training.evaluate import Evaluation, evaluate
 
 SMALL = {"name": "mlp", "hidden": [16]}
 # 2 * (64 * 512 + 512 * 512 + 512 * 10) FLOPs a sample
@@ -35,8 +37,8 @@ def four_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
     torch.set_num_threads(before)
 
 
-def train(model: dict[str, Any], **words: Any) -> Run:
-    config = {"name": "x", "data": "digits", "model": model, "train": {"epochs": 1, "batch_size": 64, **words}}
+def train(model: dict[str, Any], *, data: Any = "digits", **words: Any) -> Run:
+    config = {"name": "x", "data": data, "model": model, "train": {"epochs": 1, "batch_size": 64, **words}}
     return nnzoo.train(config, quiet=True)
 
 
@@ -86,6 +88,35 @@ def test_eval_computes_as_training_did(
         assert {f"{split}/{name}": value for name, value in metrics.items()}.items() <= run.metrics.items()
 
 
+@pytest.mark.parametrize(("model", "words"), [(LARGE, {}), (SMALL, {}), (LARGE, {"batch_size": "full"})])
+def test_new_data_is_computed_as_a_split_is(
+    at_step: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    model: dict[str, Any],
+    words: dict[str, Any],
+) -> None:
+    x = torch.randn(300, 64, generator=torch.Generator().manual_seed(0)).numpy()
+    np.savez("data.npz", x=x[:200], y=np.arange(200) % 10, x_test=x[200:], y_test=np.arange(100) % 10)
+    np.savez("new.npz", x=x[200:], y=np.arange(100) % 10)
+    seen: list[int] = []
+
+    def measure(*given: Any, **named: Any) -> Evaluation:
+        seen.append(torch.get_num_threads())
+        return evaluate(*given, **named)
+
+    at_step(1, lambda: seen.append(torch.get_num_threads()))
+    run = train(model, data={"name": "arrays", "path": "data.npz"}, **words)
+    capsys.readouterr()
+    monkeypatch.setattr("nnzoo.experiment.evaluate.evaluate", measure)
+    found = []
+    for of in (["--split", "test"], ["--data", "new.npz"]):
+        assert command(["eval", str(run.run_dir), *of, "--json"]) == 0
+        found.append(json.loads(capsys.readouterr().out)["metrics"])
+    assert found[0] == found[1]
+    assert seen == [seen[0]] * 3
+
+
 def test_a_run_goes_on_with_the_threads_of_its_checkpoint(
     at_step: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -107,3 +138,41 @@ def test_a_run_goes_on_with_the_threads_of_its_checkpoint(
     at_step(1, lambda: seen.append(torch.get_num_threads()))
     nnzoo.train("runs/x", resume=True, quiet=True)
     assert seen == [2, 3]
+
+
+def test_only_another_number_of_threads_than_by_rule_is_told(
+    at_step: Callable[..., None], caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(2):
+        at_step(3, lambda: signal.raise_signal(signal.SIGINT))
+        with pytest.raises(InterruptedRunError):
+            nnzoo.train({"name": "x", "data": "digits", "model": SMALL}, resume=True, quiet=True)
+        assert "threads as before" not in caplog.text
+    saved = load_checkpoint(Path("runs/x/last.pt")) | {"num_threads": 3}
+    save_checkpoint(Path("runs/x/last.pt"), {k: v for k, v in saved.items() if k not in ("format", "version")})
+    at_step(3, lambda: signal.raise_signal(signal.SIGINT))
+    with pytest.raises(InterruptedRunError):
+        nnzoo.train("runs/x", resume=True, quiet=True)
+    assert caplog.text.count("threads as before") == 1
+
+
+def test_answers_and_examinations_keep_to_the_config(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.savez("data.npz", x=np.eye(20, 64), y=np.arange(20) % 2)
+    np.save("new.npy", np.eye(3, 64))
+    train(SMALL, data={"name": "arrays", "path": "data.npz"}, num_threads=3)
+    seen: list[int] = []
+    plain = torch.nn.Linear.forward
+
+    def forward(self: torch.nn.Linear, inputs: torch.Tensor) -> torch.Tensor:
+        seen.append(torch.get_num_threads())
+        return plain(self, inputs)
+
+    monkeypatch.setattr(torch.nn.Linear, "forward", forward)
+    for words in (["predict", "runs/x", "new.npy"], ["doctor", "runs/x"], ["doctor", "runs/x/config.yaml"]):
+        seen.clear()
+        assert command(words) in (0, 5)
+        assert set(seen) == {3}
+    assert torch.get_num_threads() == 8
+    capsys.readouterr()

@@ -59,7 +59,7 @@ def test_an_epoch_never_waits(monkeypatch: pytest.MonkeyPatch, data: str, loss: 
         }
     )
     experiment = prepare(config)
-    state, _ = build_state(experiment, None, show=lambda _: None)
+    state, _, _ = build_state(experiment, None, show=lambda _: None)
     timer: CheckpointTimer[TrainState] = CheckpointTimer(experiment.settings, lambda _: None)
     timer.write(state)
     start = time.monotonic()

@@ -243,3 +243,15 @@ def test_adding_goes_on_after_a_restart(names: Any, decoder: Decoder, outputs: T
 def test_of_nothing_there_is_nothing_to_say() -> None:
     assert np.isnan(list(MetricSums(LABELS, Decoder("classification", "logits", 3)).result().values())).all()
     assert MetricSums((), Decoder("classification", "logits", 3)).result() == {}
+
+
+def test_sums_that_go_on_after_they_were_flushed_grow() -> None:
+    decoder = Decoder("classification", "logits", 4)
+    outputs, targets = draw(40, 4), torch.arange(40) % 4
+    sums = MetricSums(("accuracy",), decoder)
+    sums.add(outputs[:8], targets[:8])
+    resumed = MetricSums(("accuracy",), decoder)
+    resumed.load_state_dict(sums.state_dict(), torch.device("cpu"))
+    resumed.flush()
+    resumed.add(outputs[8:], targets[8:])
+    assert resumed.result() == measure(("accuracy",), decoder, outputs, targets)

@@ -61,7 +61,7 @@ BLOCKS = [{"conv": {"out_channels": 4, "kernel_size": 3}}, {"pool": {"kind": "ma
 @pytest.mark.parametrize("model", [{"name": "mlp", "hidden": [16]}, {"name": "cnn", "blocks": BLOCKS}])
 def test_a_step_computes_what_a_bare_loop_does(model: dict[str, Any]) -> None:
     experiment = prepare(load_config({"data": "digits", "model": model, "optimizer": "adam"}))
-    state, _ = build_state(experiment, None, show=lambda _: None)
+    state, _, _ = build_state(experiment, None, show=lambda _: None)
     split = experiment.splits["train"]
     network = plain_network(model["name"]).to(memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(network.parameters(), fused=True)

@@ -29,7 +29,8 @@ class Arrays(Files):
     cache: Literal["auto", "memory", "disk"] = Field(
         "auto",
         description="where inputs are kept: in memory, or in their .npy files, of which each batch is read in the "
-        "background; the weights are the same. auto: disk from 1 GiB of float32 on",
+        "background (for restarts at once, when it is its turn); the weights are the same. auto: disk from 1 GiB of "
+        "float32 on",
     )
 
     def facts(self) -> Facts:

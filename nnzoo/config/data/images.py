@@ -162,7 +162,7 @@ class ImageFolder(Files):
     cache: Literal["auto", "memory", "disk"] = Field(
         "auto",
         description="where decoded images are kept: in memory, or in a file under ~/.cache/nnzoo, of which "
-        "each batch is read in the background; auto: disk from 4 GiB on",
+        "each batch is read in the background (for restarts at once, when it is its turn); auto: disk from 4 GiB on",
     )
     strict: bool = Field(False, description="refuse files that can't be decoded; false: name them and leave them out")
 

@@ -6,18 +6,16 @@ are data and never code: pickled objects in them are refused and never unpickled
 
 from __future__ import annotations
 
-import tokenize
-import zipfile
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Literal
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from nnzoo.data.arrays.file import Part, find_part, find_parts
 from nnzoo.data.dataset import Dataset, Split, row_slices
 from nnzoo.data.encode import (
     Array,
@@ -33,22 +31,10 @@ from nnzoo.data.encode import (
     map_inputs,
     steps_with_target,
 )
-from nnzoo.data.mapped import Cache, MappedFile, map_npy
+from nnzoo.data.mapped import Cache
 from nnzoo.data.reader import NO_TARGET, Layout, Reader, Samples, Schema, Task
 from nnzoo.errors import DataError
 
-_DAMAGE = (
-    OSError,
-    EOFError,
-    ValueError,
-    OverflowError,
-    RuntimeError,
-    SyntaxError,
-    tokenize.TokenError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
-"""What reading a truncated or overwritten file raises, by the place of the damage."""
 LARGEST_IN_MEMORY = 2**30
 """Bytes; a rule that does not ask how much memory is free gives the same answer when a run is resumed."""
 
@@ -77,8 +63,9 @@ def load_arrays(
         layout: "auto": (N,) and (N, F) are features, integers (N, T) tokens, (N, T, F) sequences, (N, C, H, W) images.
             Sequences may also be (N, T) and images (N, H, W), if the layout is said. Channels come first.
         limit: Take the first samples of each split, this many.
-        cache: Where inputs are kept: "memory"; "disk", where they stay in their .npy and each batch is read from it;
-            "auto" by what they take in memory. Targets and lengths are in memory always.
+        cache: Where inputs are kept: "memory"; "disk", where they stay in their .npy and each batch is read from it,
+            in the background unless restarts are trained at once; "auto" by what they take in memory. Targets and
+            lengths are in memory always.
 
     Returns:
         A dataset with the splits that the files hold. Classes are the sorted distinct labels of the training samples.
@@ -86,7 +73,7 @@ def load_arrays(
     Raises:
         DataError: A file, an array or a row that can't be used; the message names it.
     """
-    parts = _find_parts(Path(path), {"val": val_path, "test": test_path}, limit)
+    parts = find_parts(Path(path), {"val": val_path, "test": test_path}, limit)
     kept_in = _choose_cache(cache, list(parts.values()))
     parts = {name: replace(part, mapped=kept_in == "disk" and part.can_be_mapped()) for name, part in parts.items()}
     dataset = _load_train(parts.pop("train"), task, layout)
@@ -96,7 +83,7 @@ def load_arrays(
     return replace(dataset, splits=splits, num_tokens=num_tokens, choices=choices)
 
 
-def _choose_cache(cache: Cache | Literal["auto"], parts: Sequence[_Part]) -> Cache:
+def _choose_cache(cache: Cache | Literal["auto"], parts: Sequence[Part]) -> Cache:
     if cache == "disk":
         for part in parts:
             if not part.can_be_mapped():
@@ -144,17 +131,17 @@ def read_arrays(path: Path, *, labelled: bool) -> tuple[Array, Array | None]:
     Raises:
         DataError: The file can't be used, or an array is missing, empty or of another length.
     """
-    arrays = _find_part(path, _list_arrays(path), "", None, labelled=labelled).read(labelled=labelled)
+    arrays = _read(find_part(path, labelled=labelled), labelled=labelled)
     return arrays.x, arrays.y if labelled else None
 
 
 def _load_like(path: Path, schema: Schema, *, labelled: bool) -> Split:
     """A split of samples like those of a schema; without labels its targets are empty."""
-    part = _find_part(path, _list_arrays(path), "", None, labelled=labelled)
+    part = find_part(path, labelled=labelled)
     if labelled:
         split = _load_alike(part, schema)
     else:
-        arrays = part.read(labelled=False)
+        arrays = _read(part, labelled=False)
         split = arrays.encode_inputs(schema.layout)
         _check_shape(split, schema, part)
     if schema.layout == "tokens":
@@ -167,50 +154,10 @@ def _all_steps(inputs: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class _Part:
-    """Where the arrays of one split are: in `path`, with `suffix` behind their names."""
-
-    path: Path
-    suffix: str
-    has_lengths: bool
-    limit: int | None
-    mapped: bool = False
-    """Whether the inputs stay in their file."""
-
-    def where(self, name: str) -> str:
-        return f"{self.path}: {name}{self.suffix}"
-
-    def can_be_mapped(self) -> bool:
-        return self.path.is_dir() or self.path.suffix == ".npy"
-
-    def num_entries(self) -> int:
-        """Numbers of `x`, as far as it is used."""
-        return int(self._read("x")[: self.limit].size)
-
-    def map(self) -> MappedFile:
-        """The file of `x`, which has been read."""
-        path = self.path / f"x{self.suffix}.npy" if self.path.is_dir() else self.path
-        return map_npy(path, limit=self.limit)
-
-    def read(self, *, labelled: bool = True) -> _Arrays:
-        x = self._read("x")
-        y = self._read("y", x) if labelled else np.zeros(len(x))
-        return _Arrays(self, x, y, self._read("lengths", x) if self.has_lengths else None)
-
-    def _read(self, name: str, x: Array | None = None) -> Array:
-        array = _read_array(self.path, name + self.suffix, where=self.where(name))
-        if array.ndim == 0 or len(array) == 0:
-            raise DataError(f"has no samples (got shape {array.shape}).", where=self.where(name))
-        if x is not None and len(array) != len(x):
-            raise DataError(f"is not as long as x (got {len(array)} samples; x has {len(x)}).", where=self.where(name))
-        return array
-
-
-@dataclass(frozen=True)
 class _Arrays:
     """The arrays of one split as they are in the file."""
 
-    part: _Part
+    part: Part
     x: Array
     y: Array
     lengths: Array | None
@@ -243,9 +190,15 @@ class _Arrays:
         return encode_lengths(self.lengths[: self.part.limit], self.x, layout, where=self.part.where("lengths"))
 
 
-def _load_train(part: _Part, task: Task | Literal["auto"], layout: Layout | Literal["auto"]) -> Dataset:
+def _read(part: Part, *, labelled: bool = True) -> _Arrays:
+    x = part.read("x")
+    y = part.read("y", x) if labelled else np.zeros(len(x))
+    return _Arrays(part, x, y, part.read("lengths", x) if part.has_lengths else None)
+
+
+def _load_train(part: Part, task: Task | Literal["auto"], layout: Layout | Literal["auto"]) -> Dataset:
     """A dataset with the train split alone."""
-    arrays = part.read()
+    arrays = _read(part)
     y, where = arrays.y[: part.limit], part.where("y")
     layout = choose_layout(arrays.x, layout, where=part.where("x"))
     per = choose_per(arrays.x, arrays.y, task, layout)
@@ -266,8 +219,8 @@ def _load_train(part: _Part, task: Task | Literal["auto"], layout: Layout | Lite
     return Dataset({"train": train}, task=task, layout=layout, classes=classes, target_names=target_names, per=per)
 
 
-def _load_alike(part: _Part, schema: Schema) -> Split:
-    split = part.read().encode(schema)
+def _load_alike(part: Part, schema: Schema) -> Split:
+    split = _read(part).encode(schema)
     _check_shape(split, schema, part)
     if schema.task == "regression" and split.targets.shape[1] != len(schema.target_names):
         raise DataError(
@@ -278,94 +231,10 @@ def _load_alike(part: _Part, schema: Schema) -> Split:
     return split
 
 
-def _check_shape(split: Split, schema: Schema, part: _Part) -> None:
+def _check_shape(split: Split, schema: Schema, part: Part) -> None:
     shape = tuple(split.inputs.shape[1:])
     if shape != schema.input_shape:
         raise DataError(
             f"has samples of another shape than the training data (got {shape}; allowed {schema.input_shape}).",
             where=part.where("x"),
-        )
-
-
-def _find_parts(path: Path, other_paths: dict[str, str | Path | None], limit: int | None) -> dict[str, _Part]:
-    if limit is not None and limit < 1:
-        raise DataError(f"limit is too small (got {limit}; at least 1).", where=str(path))
-    names = _list_arrays(path)
-    parts = {"train": _find_part(path, names, "", limit)}
-    for split, other_path in other_paths.items():
-        own = {f"{name}_{split}" for name in ("x", "y", "lengths")} & names
-        if other_path is not None and own:
-            raise DataError(
-                f"holds a {split} split of its own (got {', '.join(sorted(own))}) and {split}_path gives another "
-                f"({other_path}). Remove one of them.",
-                where=str(path),
-            )
-        if other_path is not None:
-            parts[split] = _find_part(Path(other_path), _list_arrays(Path(other_path)), "", limit)
-        elif own:
-            parts[split] = _find_part(path, names, f"_{split}", limit)
-    return parts
-
-
-def _find_part(path: Path, names: set[str], suffix: str, limit: int | None, *, labelled: bool = True) -> _Part:
-    needed = ("x", "y") if labelled else ("x",)
-    missing = [name + suffix for name in needed if name + suffix not in names]
-    if missing:
-        raise DataError(
-            f"has no array {' and no array '.join(missing)} (got {', '.join(sorted(names)) or 'no arrays'}).",
-            where=str(path),
-        )
-    return _Part(path, suffix, f"lengths{suffix}" in names, limit)
-
-
-def _list_arrays(path: Path) -> set[str]:
-    if path.is_dir():
-        return {file.stem for file in path.glob("*.npy")}
-    if not path.exists():
-        raise DataError("there is no such file or folder. Check the path.", where=str(path))
-    if path.suffix == ".npy":
-        return {"x"}
-    if path.suffix != ".npz":
-        raise DataError(
-            f"is no kind of file that holds arrays (got {path.suffix or 'no suffix'}; allowed .npz, or a folder of "
-            ".npy files). Save it with numpy.savez.",
-            where=str(path),
-        )
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return {name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")}
-    except _DAMAGE as error:
-        raise DataError(
-            f"can't be read as an .npz: it is damaged, incomplete or another kind of file ({error}). Save it again "
-            "with numpy.savez.",
-            where=str(path),
-        ) from error
-
-
-def _read_array(path: Path, name: str, *, where: str) -> Array:
-    """The array of an .npz in memory, or of a folder as a memory map, which reads what is used of it."""
-    try:
-        if path.is_dir() or path.suffix == ".npy":
-            file_path = path / f"{name}.npy" if path.is_dir() else path
-            with file_path.open("rb") as file:
-                _refuse_objects(file, where)
-            return np.lib.format.open_memmap(file_path, mode="r")
-        with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as file:
-            _refuse_objects(file, where)
-            file.seek(0)
-            array: Array = np.lib.format.read_array(file, allow_pickle=False)
-            return array
-    except _DAMAGE as error:
-        raise DataError(f"can't be read: it is damaged or incomplete ({error}). Save it again.", where=where) from error
-
-
-def _refuse_objects(file: IO[bytes], where: str) -> None:
-    version = np.lib.format.read_magic(file)
-    read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    _, _, dtype = read_header(file)
-    if dtype.hasobject:
-        raise DataError(
-            "holds Python objects, which are never unpickled (got dtype object; allowed numbers, booleans and "
-            "strings). Convert it with astype and save it again.",
-            where=where,
         )

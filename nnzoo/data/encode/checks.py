@@ -1,0 +1,48 @@
+"""What inputs and targets have in common: how they are copied, and what no number may be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nnzoo.data.dataset import row_slices
+from nnzoo.errors import DataError
+
+Array = NDArray[Any]
+
+
+def copy(values: Array, dtype: torch.dtype) -> Tensor:
+    tensor = torch.empty(values.shape, dtype=dtype)
+    with np.errstate(over="ignore", invalid="ignore"):  # too large becomes inf, which is refused by its row
+        np.copyto(tensor.numpy(), values, casting="unsafe")
+    return tensor
+
+
+def check_kind(values: Array, kinds: str, allowed: str, where: str) -> None:
+    if values.dtype.kind not in kinds:
+        raise DataError(f"has a type that can't be used (got {values.dtype}; allowed {allowed}).", where=where)
+
+
+def check_finite(values: Tensor, where: str) -> None:
+    """Check (N, ...) `values` for NaN and inf; blocks keep the memory for it small."""
+    # Made beforehand: small results kept one by one would lie between the blocks and break up the memory.
+    finite = torch.empty(len(values), dtype=torch.bool)
+    for rows in row_slices(values):
+        block = values[rows]
+        finite[rows] = block.reshape(len(block), -1).isfinite().all(dim=1)
+    check_rows(finite.numpy(), "has NaN or inf in float32", where)
+
+
+def check_rows(good: NDArray[np.bool_], problem: str, where: str) -> None:
+    if not good.all():
+        num_bad = int((~good).sum())
+        rows = "1 row" if num_bad == 1 else f"{num_bad} rows"
+        raise DataError(f"row {int(good.argmin())} {problem} ({rows} of {len(good)}).", where=where)
+
+
+def describe(values: Array) -> str:
+    return f"{values.dtype} {values.shape}"

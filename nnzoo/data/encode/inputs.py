@@ -1,0 +1,173 @@
+"""Inputs: their layout, numbers that a network can take, tokens, lengths."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nnzoo.data.dataset import row_slices
+from nnzoo.data.encode.checks import Array, check_finite, check_kind, copy, describe
+from nnzoo.data.mapped import Mapped, MappedFile
+from nnzoo.data.reader import Layout
+from nnzoo.errors import DataError
+
+_AXES: dict[Layout, tuple[int, ...]] = {"features": (1, 2), "sequence": (2, 3), "image": (3, 4), "tokens": (2,)}
+_SHAPES: dict[Layout, str] = {
+    "features": "(N, F) or (N,)",
+    "sequence": "(N, T, F) or (N, T)",
+    "image": "(N, C, H, W) or (N, H, W)",
+    "tokens": "integer (N, T)",
+}
+_LARGEST_TOKEN = 2**31 - 1
+
+
+def choose_layout(x: Array, layout: Layout | Literal["auto"], *, where: str) -> Layout:
+    """The layout of the inputs `x`, which for "auto" follows from the number of axes and the type.
+
+    (N,) and (N, F) are features, but integers (N, T) tokens; (N, T, F) is a sequence; (N, C, H, W) are images.
+
+    Raises:
+        DataError: No layout has that many axes.
+    """
+    if layout != "auto":
+        return layout
+    by_axes: dict[int, Layout] = {1: "features", 2: "features", 3: "sequence", 4: "image"}
+    if x.ndim not in by_axes:
+        allowed = ", ".join(f"{name} {shape}" for name, shape in _SHAPES.items())
+        raise DataError(f"has a shape that is no layout (got {x.shape}; allowed {allowed}).", where=where)
+    return "tokens" if x.ndim == 2 and x.dtype.kind in "iu" else by_axes[x.ndim]
+
+
+def encode_inputs(x: Array, layout: Layout, *, lengths: Tensor | None, where: str) -> Tensor:
+    """Copy inputs into a tensor, with 0 beyond the length of each sample.
+
+    Args:
+        x: Real numbers, of any type and byte order, in the shape of the layout or without its axis of size one.
+        layout: What the axes are. Images have their channels first.
+        lengths: (N,) valid steps of sequences and tokens; what lies beyond may be anything, even NaN.
+        where: The place, for messages.
+
+    Returns:
+        (N, F) features, (N, T, F) sequences, (N, C, H, W) images, all float32; or (N, T) int64 tokens.
+
+    Raises:
+        DataError: Another type or number of axes, an empty axis, channels last, NaN, inf (also for what is too large
+            for float32), or tokens that are negative or too large.
+    """
+    _check_inputs_shape(x, layout, where)
+    inputs = copy(x, _dtype(layout)).reshape(_shape(x, layout))
+    if lengths is not None:
+        beyond = torch.arange(inputs.shape[1]) >= lengths.unsqueeze(1)  # (N, T)
+        inputs.masked_fill_(beyond.reshape(*beyond.shape, *[1] * (inputs.ndim - 2)), 0)
+    _check_values(inputs, layout, where)
+    return inputs
+
+
+def map_inputs(file: MappedFile, layout: Layout, *, lengths: Tensor | None, where: str) -> Mapped:
+    """What `encode_inputs` gives, left in its file. It is read once, to check it.
+
+    Raises:
+        DataError: As of `encode_inputs`.
+    """
+    _check_inputs_shape(file.array, layout, where)
+    inputs = Mapped(file, _shape(file.array, layout), _dtype(layout), lengths)
+    _check_values(inputs, layout, where)
+    return inputs
+
+
+def encode_pixels(x: Array, *, where: str) -> Tensor:
+    """Copy images (N, C, H, W) or (N, H, W) into a tensor: uint8 stays so, anything else becomes float32 in [0, 1].
+
+    Raises:
+        DataError: As of `encode_inputs`, or values outside of [0, 1].
+    """
+    if x.dtype == np.uint8:
+        _check_inputs_shape(x, "image", where)
+        pixels = copy(x, torch.uint8)
+        return pixels.unsqueeze(1) if pixels.ndim == 3 else pixels
+    inputs = encode_inputs(x, "image", lengths=None, where=where)
+    low, high = float(inputs.min()), float(inputs.max())
+    if low < 0 or high > 1:
+        raise DataError(
+            f"has pixels outside of 0 to 1 (got {low:g} to {high:g}). Save them as uint8, or divide them by 255.",
+            where=where,
+        )
+    return inputs
+
+
+def check_tokens(tokens: Tensor, *, largest: int, where: str) -> None:
+    """Check that (N, T) `tokens` are from 0 to `largest`.
+
+    Raises:
+        DataError: They are not.
+    """
+    for rows in row_slices(tokens):
+        block = tokens[rows]
+        outside = ((block < 0) | (block > largest)).any(dim=1)
+        if outside.any():
+            row = int(outside.int().argmax())
+            raise DataError(
+                f"has a token that is out of range in row {rows.start + row} (got {block[row].min()} to "
+                f"{block[row].max()}; allowed 0 to {largest}).",
+                where=where,
+            )
+
+
+def encode_lengths(lengths: Array, x: Array, layout: Layout, *, where: str) -> Tensor:
+    """Copy the valid steps of each sequence in `x` into an (N,) int64 tensor.
+
+    Raises:
+        DataError: Not (N,) integers from 1 to the number of steps, or a layout without steps.
+    """
+    if layout not in ("sequence", "tokens") or x.ndim < 2:
+        raise DataError(f"is for sequences and tokens (got layout {layout}). Remove it or set layout.", where=where)
+    if lengths.ndim != 1 or lengths.dtype.kind not in "iu":
+        raise DataError(f"is not a list of integers (got {describe(lengths)}; allowed integer (N,)).", where=where)
+    num_steps = x.shape[1]
+    outside = (lengths < 1) | (lengths > num_steps)
+    if outside.any():
+        row = int(outside.argmax())
+        raise DataError(
+            f"has a length that is out of range in row {row} (got {lengths[row]}; allowed 1 to {num_steps}).",
+            where=where,
+        )
+    return copy(lengths, torch.int64)
+
+
+def _dtype(layout: Layout) -> torch.dtype:
+    return torch.int64 if layout == "tokens" else torch.float32
+
+
+def _shape(x: Array, layout: Layout) -> tuple[int, ...]:
+    """With the axis of size one that may be left out."""
+    if x.ndim == max(_AXES[layout]):
+        return x.shape
+    return (len(x), 1, *x.shape[1:]) if layout == "image" else (*x.shape, 1)
+
+
+def _check_values(inputs: Tensor, layout: Layout, where: str) -> None:
+    if layout == "tokens":
+        check_tokens(inputs, largest=_LARGEST_TOKEN, where=where)
+    else:
+        check_finite(inputs, where)
+
+
+def _check_inputs_shape(x: Array, layout: Layout, where: str) -> None:
+    kinds, allowed = ("iu", "integers") if layout == "tokens" else ("biuf", "real numbers")
+    check_kind(x, kinds, f"{allowed} for {layout}", where)
+    if x.ndim not in _AXES[layout]:
+        raise DataError(
+            f"has a shape that does not fit the layout {layout} (got {x.shape}; allowed {_SHAPES[layout]}). "
+            "Reshape it or set layout.",
+            where=where,
+        )
+    if 0 in x.shape:
+        raise DataError(f"is empty (got shape {x.shape}; every axis needs at least size 1).", where=where)
+    if layout == "image" and x.ndim == 4 and x.shape[3] in (1, 3, 4) and x.shape[1] > 4:
+        raise DataError(
+            f"has its channels last (got shape {x.shape}; allowed (N, C, H, W)). Save x.transpose(0, 3, 1, 2).",
+            where=where,
+        )
