@@ -23,7 +23,7 @@ from nnzoo.data.bundled import load_breast_cancer, load_diabetes, load_digits, l
 from nnzoo.data.dataset import Dataset, Split
 from nnzoo.data.images import ImageReader, load_image_folder, load_torchvision_set
 from nnzoo.data.language import LanguageReader, load_language
-from nnzoo.data.mapped import Mapped
+from nnzoo.data.on_disk import OnDisk
 from nnzoo.data.preprocess import Normalize, Preprocess
 from nnzoo.data.reader import Layout, Reader, Samples, Schema, Task
 from nnzoo.data.series import SeriesReader, load_series
@@ -52,8 +52,8 @@ __all__ = [
     "ImageReader",
     "LanguageReader",
     "Layout",
-    "Mapped",
     "Normalize",
+    "OnDisk",
     "Preprocess",
     "Reader",
     "Samples",

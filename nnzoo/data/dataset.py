@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from torch import Tensor, nn
 
-from nnzoo.data.mapped import Mapped
+from nnzoo.data.on_disk import OnDisk
 from nnzoo.data.reader import NO_TARGET, Layout, Per, Reader, Schema, Task
 
 _BLOCK_ENTRIES = 1024 * 1024
@@ -25,7 +25,7 @@ class Split:
 
     Attributes:
         inputs: (N, F) features, (N, C, H, W) images, (N, T, F) sequences, all float32, or (N, T) int64 tokens. Images
-            that were read from files are uint8, a quarter of the memory. `Mapped`, where they stay in a file.
+            that were read from files are uint8, a quarter of the memory. `OnDisk`, where they stay in a file.
         targets: (N,) int64 class indices; (N, K) float32 class probabilities, labels (0 or 1) or regression targets;
             (N, T) int64 class indices of steps or nodes, `NO_TARGET` where there is none, at least one a sample.
         lengths: (N,) int64, the valid steps of each sequence, from 1 to T; None where all T are valid. The entries
@@ -68,7 +68,7 @@ class Split:
         naive = None if self.naive is None else self.naive[indices]
         return replace(
             self,
-            inputs=inputs.at(indices) if isinstance(inputs, Mapped) else inputs.index_select(0, indices),
+            inputs=inputs.at(indices) if isinstance(inputs, OnDisk) else inputs.index_select(0, indices),
             targets=self.targets.index_select(0, indices),
             lengths=lengths,
             rows=rows,

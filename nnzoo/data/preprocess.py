@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from nnzoo.data.dataset import Dataset, Split, row_slices
-from nnzoo.data.mapped import Mapped, write_rows
+from nnzoo.data.on_disk import OnDisk, write_rows
 from nnzoo.errors import CheckpointError, DataError
 
 Normalize = Literal["none", "center", "standardize", "minmax"]
@@ -162,13 +162,13 @@ class Preprocess(nn.Module):
         inputs, lengths = split.inputs, split.lengths
         if self.shift is None and self.mean is None:
             return inputs
-        if isinstance(inputs, Mapped) and self.mean is None:
+        if isinstance(inputs, OnDisk) and self.mean is None:
             assert self.shift is not None
             assert self.scale is not None
             return inputs.normalized(self.shift, self.scale)
         shape = (len(inputs), *self(inputs[:1]).shape[1:])
         blocks = (self(inputs[rows], None if lengths is None else lengths[rows]) for rows in row_slices(inputs))
-        if isinstance(inputs, Mapped):
+        if isinstance(inputs, OnDisk):
             return write_rows(blocks, shape)
         outputs = torch.empty(shape)
         for rows, block in zip(row_slices(inputs), blocks, strict=True):

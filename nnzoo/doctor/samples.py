@@ -13,7 +13,7 @@ from torch import Tensor
 
 from nnzoo.config.data import Files
 from nnzoo.config.loss import WeightedLoss
-from nnzoo.data import Dataset, Mapped, Split
+from nnzoo.data import Dataset, OnDisk, Split
 from nnzoo.data.tables.reader import CsvReader
 from nnzoo.doctor import duplicates
 from nnzoo.doctor.finding import MAX_NAMED, Finding
@@ -35,7 +35,7 @@ def looked_at(experiment: Experiment) -> Experiment:
     dataset = experiment.dataset
     raw, splits = dict(dataset.splits), dict(experiment.splits)
     for name, split in dataset.splits.items():
-        if isinstance(split.inputs, Mapped):
+        if isinstance(split.inputs, OnDisk):
             most = max(1, MAX_READ // math.prod(dataset.input_shape))
             rows = torch.randperm(len(split), generator=torch.Generator().manual_seed(0))[:most].sort().values
             raw[name], splits[name] = _in_memory(split, rows), _in_memory(splits[name], rows)

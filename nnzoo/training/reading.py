@@ -11,7 +11,7 @@ from itertools import cycle, islice
 import torch
 from torch import Tensor
 
-from nnzoo.data import Mapped, Split
+from nnzoo.data import OnDisk, Split
 from nnzoo.training.batches import Batch
 
 BLOCK_BYTES = 2**23
@@ -35,7 +35,7 @@ def read_batches(split: Split, order: Tensor | None, ends: Sequence[Ends]) -> It
     Raises:
         DataError: A file changed meanwhile. It reaches who asks for the batch.
     """
-    if not isinstance(split.inputs, Mapped):
+    if not isinstance(split.inputs, OnDisk):
         yield (take(split, order, *each) for each in ends)
         return
     # A single thread: reading is bound by memory or by the disk, and the cores are the network's.
@@ -60,7 +60,7 @@ def _rows(parts: tuple[Tensor, ...], order: Tensor | None, start: int, end: int)
 
 
 def _read_ahead(
-    pool: ThreadPoolExecutor, split: Split, inputs: Mapped, order: Tensor | None, ends: Sequence[Ends]
+    pool: ThreadPoolExecutor, split: Split, inputs: OnDisk, order: Tensor | None, ends: Sequence[Ends]
 ) -> Iterator[Batch]:
     known = None if order is None else order.cpu()
     rest = (split.targets,) if split.lengths is None else (split.lengths, split.targets)
@@ -91,7 +91,7 @@ def _sizes(ends: Sequence[Ends]) -> list[int]:
     return [end - start for start, end in ends]
 
 
-def _blocks(inputs: Mapped, ends: Sequence[Ends]) -> list[Sequence[Ends]]:
+def _blocks(inputs: OnDisk, ends: Sequence[Ends]) -> list[Sequence[Ends]]:
     """Batches that follow each other, of about `BLOCK_BYTES` together."""
     a_row = inputs.shape[1:].numel() * inputs.dtype.itemsize
     blocks = []

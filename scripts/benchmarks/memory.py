@@ -62,8 +62,8 @@ def _train(data: Path, cache: str, folder: Path) -> Finished:
     section = {
         "data": {"name": "arrays", "path": str(data), "cache": cache, "split": {"test": 0}},
         "preprocess": {"normalize": "none"},
-        "model": {"name": "mlp", "hidden": [64]},
-        "train": {"epochs": 2, "batch_size": 256, "early_stopping": None, "device": "cpu"},
+        "model": {"name": "mlp", "hidden": [256, 128]},
+        "train": {"epochs": 2, "batch_size": 64, "early_stopping": None, "device": "cpu"},
     }
     config.write_text(json.dumps(section), encoding="utf-8")
     return train(config, [], folder)

@@ -156,7 +156,7 @@ def memory_rows(part: dict[str, Any]) -> Iterable[list[str]]:
 def large_rows(part: dict[str, Any]) -> Iterable[list[str]]:
     own = (part["anonymous_bytes"] or part["peak_bytes"]) / 1e6
     yield [
-        f"training on {part['bytes'] / 1e9:.1f} GB of .npy: peak memory, without pages of mapped files",
+        f"training on {part['bytes'] / 1e9:.1f} GB of .npy: peak memory, its own part of it",
         f"{part['peak_bytes'] / 1e6:,.0f} MB, {own:,.0f} MB (one step: {part['baseline_bytes'] / 1e6:,.0f} MB)",
     ]
     yield [

@@ -14,7 +14,7 @@ class Arrays(Files):
     """Your own arrays: an .npz or a folder of .npy, with `x` and `y`; also `x_val`, `y_val`, `x_test`, `y_test`."""
 
     name: Literal["arrays"]
-    path: FilePath = Field(description="an .npz file, or a folder of .npy files (read memory-mapped)")
+    path: FilePath = Field(description="an .npz file, or a folder of .npy files (a large one stays on the disk)")
     val_path: FilePath | None = Field(None, description="file or folder whose x and y are the val split")
     test_path: FilePath | None = Field(None, description="file or folder whose x and y are the test split")
     task: Literal["auto", "classification", "multilabel", "regression"] = Field(

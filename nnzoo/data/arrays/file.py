@@ -12,7 +12,7 @@ from typing import IO
 import numpy as np
 
 from nnzoo.data.encode import Array
-from nnzoo.data.mapped import MappedFile, map_npy
+from nnzoo.data.on_disk import RowFile, open_npy
 from nnzoo.errors import DataError
 
 _DAMAGE = (
@@ -37,14 +37,14 @@ class Part:
     suffix: str
     has_lengths: bool
     limit: int | None
-    mapped: bool = False
+    on_disk: bool = False
     """Whether the inputs stay in their file."""
 
     def where(self, name: str) -> str:
         """For messages."""
         return f"{self.path}: {name}{self.suffix}"
 
-    def can_be_mapped(self) -> bool:
+    def can_stay_on_disk(self) -> bool:
         """Whether `x` has a file of its own."""
         return self.path.is_dir() or self.path.suffix == ".npy"
 
@@ -52,10 +52,10 @@ class Part:
         """Numbers of `x`, as far as it is used."""
         return int(self.read("x")[: self.limit].size)
 
-    def map(self) -> MappedFile:
+    def rows(self) -> RowFile:
         """The file of `x`, which has been read."""
         path = self.path / f"x{self.suffix}.npy" if self.path.is_dir() else self.path
-        return map_npy(path, limit=self.limit)
+        return open_npy(path, limit=self.limit)
 
     def read(self, name: str, x: Array | None = None) -> Array:
         """The array of that name, of as many samples as `x`.

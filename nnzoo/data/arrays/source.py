@@ -28,10 +28,10 @@ from nnzoo.data.encode import (
     encode_steps,
     encode_targets,
     find_classes,
-    map_inputs,
+    inputs_on_disk,
     steps_with_target,
 )
-from nnzoo.data.mapped import Cache
+from nnzoo.data.on_disk import Cache
 from nnzoo.data.reader import NO_TARGET, Layout, Reader, Samples, Schema, Task
 from nnzoo.errors import DataError
 
@@ -75,7 +75,7 @@ def load_arrays(
     """
     parts = find_parts(Path(path), {"val": val_path, "test": test_path}, limit)
     kept_in = _choose_cache(cache, list(parts.values()))
-    parts = {name: replace(part, mapped=kept_in == "disk" and part.can_be_mapped()) for name, part in parts.items()}
+    parts = {name: replace(part, on_disk=kept_in == "disk" and part.can_stay_on_disk()) for name, part in parts.items()}
     dataset = _load_train(parts.pop("train"), task, layout)
     splits = dataset.splits | {name: _load_alike(part, dataset.schema) for name, part in parts.items()}
     num_tokens = max(map(_largest, splits.values())) + 1 if dataset.layout == "tokens" else 0
@@ -86,7 +86,7 @@ def load_arrays(
 def _choose_cache(cache: Cache | Literal["auto"], parts: Sequence[Part]) -> Cache:
     if cache == "disk":
         for part in parts:
-            if not part.can_be_mapped():
+            if not part.can_stay_on_disk():
                 raise DataError(
                     "an .npz is read as a whole, so that it can't stay on the disk. Save each of its arrays as an "
                     ".npy in a folder, or set `data: {cache: memory}`.",
@@ -94,7 +94,7 @@ def _choose_cache(cache: Cache | Literal["auto"], parts: Sequence[Part]) -> Cach
                 )
     if cache != "auto":
         return cache
-    size = sum(part.num_entries() for part in parts if part.can_be_mapped()) * torch.float32.itemsize
+    size = sum(part.num_entries() for part in parts if part.can_stay_on_disk()) * torch.float32.itemsize
     return "disk" if size >= LARGEST_IN_MEMORY else "memory"
 
 
@@ -178,8 +178,8 @@ class _Arrays:
     def encode_inputs(self, layout: Layout) -> Split:
         """Without targets."""
         lengths, where = self.encode_lengths(layout), self.part.where("x")
-        if self.part.mapped:
-            inputs: Tensor = map_inputs(self.part.map(), layout, lengths=lengths, where=where)
+        if self.part.on_disk:
+            inputs: Tensor = inputs_on_disk(self.part.rows(), layout, lengths=lengths, where=where)
         else:
             inputs = encode_inputs(self.x[: self.part.limit], layout, lengths=lengths, where=where)
         return Split(inputs, torch.empty(len(inputs), 0), lengths)

@@ -11,7 +11,7 @@ from nnzoo.data.encode.inputs import (
     encode_inputs,
     encode_lengths,
     encode_pixels,
-    map_inputs,
+    inputs_on_disk,
 )
 from nnzoo.data.encode.targets import (
     choose_per,
@@ -34,6 +34,6 @@ __all__ = [
     "encode_steps",
     "encode_targets",
     "find_classes",
-    "map_inputs",
+    "inputs_on_disk",
     "steps_with_target",
 ]

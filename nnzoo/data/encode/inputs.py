@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nnzoo.data.dataset import row_slices
 from nnzoo.data.encode.checks import Array, check_finite, check_kind, copy, describe
-from nnzoo.data.mapped import Mapped, MappedFile
+from nnzoo.data.on_disk import OnDisk, RowFile
 from nnzoo.data.reader import Layout
 from nnzoo.errors import DataError
 
@@ -66,14 +66,14 @@ def encode_inputs(x: Array, layout: Layout, *, lengths: Tensor | None, where: st
     return inputs
 
 
-def map_inputs(file: MappedFile, layout: Layout, *, lengths: Tensor | None, where: str) -> Mapped:
+def inputs_on_disk(file: RowFile, layout: Layout, *, lengths: Tensor | None, where: str) -> OnDisk:
     """What `encode_inputs` gives, left in its file. It is read once, to check it.
 
     Raises:
         DataError: As of `encode_inputs`.
     """
-    _check_inputs_shape(file.array, layout, where)
-    inputs = Mapped(file, _shape(file.array, layout), _dtype(layout), lengths)
+    _check_inputs_shape(file.likeness, layout, where)
+    inputs = OnDisk(file, _shape(file.likeness, layout), _dtype(layout), lengths)
     _check_values(inputs, layout, where)
     return inputs
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nnzoo.data.images.decode import Channels, decode, each_in_parallel
-from nnzoo.data.mapped import Cache, Mapped, MappedFile, cache_folder
+from nnzoo.data.on_disk import Cache, OnDisk, RowFile, cache_folder
 from nnzoo.errors import RunError
 
 LARGEST_IN_MEMORY = 2**32
@@ -34,7 +34,7 @@ class Decoded:
     """Decoded images.
 
     Attributes:
-        images: (N, C, H, W) uint8, those that could be read; on the disk, `Mapped`.
+        images: (N, C, H, W) uint8, those that could be read; on the disk, `OnDisk`.
         broken: The others: why, by their place in the list.
     """
 
@@ -80,7 +80,7 @@ def decode_all(paths: Sequence[Path], shape: tuple[Channels, int, int], cache: C
         broken = _write(data, notes, paths, shape, title=title) if found is None else found
         stacked = (len(paths) - len(broken), *shape)
         with data.open("rb") as file:
-            return Decoded(Mapped(MappedFile(file, data, np.uint8, stacked), stacked, torch.uint8), broken)
+            return Decoded(OnDisk(RowFile(file, data, np.uint8, stacked), stacked, torch.uint8), broken)
     except OSError as error:
         raise RunError(
             f"can't be written: {error.strerror}. Free space, or set `data: {{cache: memory}}`.", where=str(data)

@@ -20,7 +20,7 @@ from nnzoo.data.files import read_bytes
 from nnzoo.data.images.cache import choose_cache, decode_all
 from nnzoo.data.images.decode import Channels, each_in_parallel, list_images, probe
 from nnzoo.data.images.reader import ImageReader, class_folders
-from nnzoo.data.mapped import Cache
+from nnzoo.data.on_disk import Cache
 from nnzoo.data.split import Division, dropped_note
 from nnzoo.errors import DataError
 

@@ -1,19 +1,16 @@
 """Inputs larger than memory: rows of a file, read when they are asked for and forgotten again.
 
-A file is mapped into memory and not read call by call: a batch of scattered rows is then one call that lets other
-threads run. The pages it touches count as memory of the process until they are dropped, which happens after
-`MAPPED_BYTES` of them; what the system keeps of the file beside that, it gives up when anyone needs the memory.
+They are read and not mapped: pages that a map has touched count as memory of the process, and dropping them again takes
+three times as long as reading. Rows that lie close to each other are read in one go.
 """
 
 from __future__ import annotations
 
-import contextlib
 import copy
-import mmap
 import os
 import tempfile
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Self
@@ -27,13 +24,13 @@ from nnzoo.errors import DataError, RunError
 
 Cache = Literal["memory", "disk"]
 
-MAPPED_BYTES = 2**26
-"""No more of a file is mapped at once, about, but for a single row that is larger."""
-_BYTES_AROUND = 2**21
-"""Linux maps up to so much around what is touched, where it has the file in huge pages."""
+PIECE_BYTES = 2**22
+"""Read at once, but for a single row that is larger."""
+GAP_BYTES = 2**14
+"""Between two rows, that are read along: a second call takes as long."""
 
 
-class MappedFile:
+class RowFile:
     """An array in an open file, row after row.
 
     Args:
@@ -43,6 +40,9 @@ class MappedFile:
         shape: (N, *).
         offset: Bytes before the first number.
 
+    Attributes:
+        likeness: An array of that type and shape, of zeros that take no memory.
+
     Raises:
         DataError: The file is shorter than that.
     """
@@ -51,53 +51,66 @@ class MappedFile:
         self, file: BinaryIO, path: Path, dtype: DTypeLike, shape: tuple[int, ...], *, offset: int = 0
     ) -> None:
         self.path = path
+        self.likeness: NDArray[Any] = np.broadcast_to(np.zeros((), dtype), shape)
+        self._offset = offset
         self._handle = os.dup(file.fileno())
         weakref.finalize(self, os.close, self._handle)
         self._found = self._state()
-        self._mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        try:
-            self.array: NDArray[Any] = np.ndarray(shape, dtype, buffer=self._mapping, offset=offset)
-        except TypeError:
+        if self._found[0] < offset + self.likeness.size * self.likeness.itemsize:
             raise DataError(
-                f"is shorter than its {shape} of {np.dtype(dtype)} (got {len(self._mapping)} bytes). Save it again.",
-                where=str(path),
-            ) from None
+                f"is shorter than its {shape} of {np.dtype(dtype)} (got {self._found[0]} bytes). Save it again.",
+                where=self.name,
+            )
 
     def read(self, rows: slice | NDArray[np.int64], into: NDArray[Any]) -> None:
         """Copies rows, from start to stop or those of an (M,) index, into (M, *), converted to its type.
 
-        Scattered rows are read in the order of the file: many fall onto one page, and a disk likes it better.
+        Scattered rows are read in the order of the file: a disk likes it better.
 
         Raises:
-            DataError: The file has changed since it was opened, or can't be asked about any more. It is asked before
-                each piece is touched: a file that is cut off amid one, and a disk that fails, still end the process.
+            DataError: The file has changed since it was opened, or can't be read any more.
         """
-        if not len(into):
+        if not into.size:
             return
-        a_row = into[0].size * self.array.itemsize
-        if isinstance(rows, slice):
-            most = max(1, MAPPED_BYTES // a_row)
-            for start in range(0, len(into), most):
-                part = into[start : start + most]
-                with self._touched():
-                    np.copyto(part, self.array[rows.start + start :][: len(part)], casting="unsafe")
-            return
-        places = rows.argsort(kind="stable")
-        rows = rows[places]
-        starts = np.flatnonzero(np.diff(rows * a_row // _BYTES_AROUND, prepend=-1))
-        cuts = starts[:: max(1, MAPPED_BYTES // (_BYTES_AROUND + a_row))].tolist()
-        for start, stop in pairwise([*cuts, len(rows)]):
-            with self._touched():
-                into[places[start:stop]] = self.array.take(rows[start:stop], axis=0)
-
-    @contextlib.contextmanager
-    def _touched(self) -> Iterator[None]:
-        """Around each piece: past the end of a file that was cut off, mapped memory is a signal that kills."""
         if self._state() != self._found:
-            raise DataError("changed while it was read. Let what writes it finish, then start again.", where=self.name)
-        yield
-        if hasattr(mmap, "MADV_DONTNEED") and len(self._mapping) > MAPPED_BYTES:
-            self._mapping.madvise(mmap.MADV_DONTNEED)
+            raise self._changed()
+        a_row = self.likeness[0].size * self.likeness.itemsize
+        if isinstance(rows, slice):
+            rows = np.arange(rows.start, rows.stop)
+        places = rows.argsort(kind="stable")
+        starts = rows[places] * a_row
+        # A piece ends before a gap, and where it would be too long.
+        pieces = np.cumsum(np.diff(starts, prepend=starts[0]) > a_row + GAP_BYTES)
+        pieces = np.flatnonzero(np.diff(pieces + starts // PIECE_BYTES, prepend=-1))
+        is_as_it_is = into.dtype == self.likeness.dtype
+        raw = into.reshape(len(into), -1).view(np.uint8) if is_as_it_is else np.empty((len(into), a_row), np.uint8)
+        memory = raw.data.cast("B")
+        for first, last in pairwise([*pieces.tolist(), len(rows)]):
+            if last - first == 1:
+                place = int(places[first])
+                self._fill(memory[place * a_row : (place + 1) * a_row], int(starts[first]))
+                continue
+            piece = np.empty(starts[last - 1] - starts[first] + a_row, np.uint8)
+            self._fill(piece.data, int(starts[first]))
+            index = (starts[first:last] - starts[first]) // a_row
+            raw[places[first:last]] = piece.reshape(-1, a_row).take(index, axis=0)
+        if not is_as_it_is:
+            np.copyto(into.reshape(len(into), -1), raw.view(self.likeness.dtype), casting="unsafe")
+
+    def _fill(self, buffer: memoryview, start: int) -> None:
+        """Reads bytes from a place behind the first number."""
+        place = self._offset + start
+        while buffer:
+            try:
+                count = _read_at(self._handle, buffer, place)
+            except OSError as error:
+                raise DataError(f"can't be read any more: {error.strerror}.", where=self.name) from error
+            if not count:
+                raise self._changed()
+            buffer, place = buffer[count:], place + count
+
+    def _changed(self) -> DataError:
+        return DataError("changed while it was read. Let what writes it finish, then start again.", where=self.name)
 
     @property
     def name(self) -> str:
@@ -112,7 +125,17 @@ class MappedFile:
         return found.st_size, found.st_mtime_ns
 
 
-class Mapped(Tensor if TYPE_CHECKING else object):  # type: ignore[misc]  # it stands where inputs are, mostly tensors
+def _read_at(handle: int, buffer: memoryview, place: int) -> int:
+    """Fills a buffer from a place of a file, as far as one call does."""
+    if hasattr(os, "preadv"):
+        return os.preadv(handle, [buffer], place)
+    os.lseek(handle, place, os.SEEK_SET)
+    found = os.read(handle, len(buffer))
+    buffer[: len(found)] = found
+    return len(found)
+
+
+class OnDisk(Tensor if TYPE_CHECKING else object):  # type: ignore[misc]  # it stands where inputs are, mostly tensors
     """The inputs of a split in a file: as of the tensor that they would be, what is asked of inputs, and no more.
 
     Shape, type, rows by index or slice, and a device, where the rows that are asked for arrive. Rows are copies.
@@ -125,7 +148,7 @@ class Mapped(Tensor if TYPE_CHECKING else object):  # type: ignore[misc]  # it s
     """
 
     def __init__(
-        self, file: MappedFile, shape: tuple[int, ...], dtype: torch.dtype, lengths: Tensor | None = None
+        self, file: RowFile, shape: tuple[int, ...], dtype: torch.dtype, lengths: Tensor | None = None
     ) -> None:
         self.file = file
         self.shape = torch.Size(shape)
@@ -176,7 +199,7 @@ class Mapped(Tensor if TYPE_CHECKING else object):  # type: ignore[misc]  # it s
         array = found.numpy()
         with np.errstate(over="ignore", invalid="ignore"):  # as of `encode_inputs`
             plain = rows if isinstance(rows, slice) else rows.numpy()
-            self.file.read(plain, array.reshape(count, *self.file.array.shape[1:]))
+            self.file.read(plain, array.reshape(count, *self.file.likeness.shape[1:]))
             if self._normal is not None:
                 np.subtract(array, self._normal[0], out=array)
                 np.divide(array, self._normal[1], out=array)
@@ -212,7 +235,7 @@ class Mapped(Tensor if TYPE_CHECKING else object):  # type: ignore[misc]  # it s
         return normal
 
 
-def map_npy(path: Path, *, limit: int | None) -> MappedFile:
+def open_npy(path: Path, *, limit: int | None) -> RowFile:
     """The first rows of a .npy, which has been found to be one without objects.
 
     Raises:
@@ -228,12 +251,12 @@ def map_npy(path: Path, *, limit: int | None) -> MappedFile:
                 "numpy.ascontiguousarray(x), or set `data: {cache: memory}`.",
                 where=str(path),
             )
-        mapped = MappedFile(file, path, dtype, shape, offset=file.tell())
-    mapped.array = mapped.array[:limit]
-    return mapped
+        rows = RowFile(file, path, dtype, shape, offset=file.tell())
+    rows.likeness = rows.likeness[:limit]
+    return rows
 
 
-def write_rows(blocks: Iterable[Tensor], shape: tuple[int, ...]) -> Mapped:
+def write_rows(blocks: Iterable[Tensor], shape: tuple[int, ...]) -> OnDisk:
     """Rows that come block by block, (M, *) float32 on the CPU, in a file without a name: it goes with the process.
 
     Raises:
@@ -246,7 +269,7 @@ def write_rows(blocks: Iterable[Tensor], shape: tuple[int, ...]) -> Mapped:
             for block in blocks:
                 file.write(block.contiguous().numpy().data)
             file.flush()
-            return Mapped(MappedFile(file, folder, np.float32, shape), shape, torch.float32)
+            return OnDisk(RowFile(file, folder, np.float32, shape), shape, torch.float32)
     except OSError as error:
         raise RunError(
             f"can't be written: {error.strerror}. Free space, set `data: {{cache: memory}}`, or leave pca and zca out.",

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from nnzoo.data import Dataset, Mapped, Preprocess, load_arrays, mapped
+from nnzoo.data import Dataset, OnDisk, Preprocess, load_arrays, on_disk
 from nnzoo.data.arrays import source
 from nnzoo.data.split import Division, divide, drop_repeats
 from nnzoo.errors import DataError, RunError
@@ -44,7 +44,7 @@ def save(folder: Path, **found: Any) -> Path:
 def both(folder: Path, **options: Any) -> tuple[Dataset, Dataset]:
     """The same data in memory and on the disk."""
     kept, left = (load_arrays(path=folder, cache=cache, **options) for cache in ("memory", "disk"))
-    assert isinstance(left.train.inputs, Mapped)
+    assert isinstance(left.train.inputs, OnDisk)
     assert isinstance(kept.train.inputs, torch.Tensor)
     return kept, left
 
@@ -65,8 +65,8 @@ def same(first: Dataset, second: Dataset) -> None:
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_file_holds_what_memory_does(case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mapped, "MAPPED_BYTES", 64)
-    monkeypatch.setattr(mapped, "_BYTES_AROUND", 16)
+    monkeypatch.setattr(on_disk, "PIECE_BYTES", 64)
+    monkeypatch.setattr(on_disk, "GAP_BYTES", 16)
     x, layout = CASES[case]
     kept, left = both(save(tmp_path / "d", x=x, y=Y, x_test=x[:3], y_test=Y[:3]), layout=layout)
     same(kept, left)
@@ -92,7 +92,7 @@ def test_it_is_preprocessed_to_the_same_bits(
     for name, tensor in fitted[0].state_dict().items():
         assert torch.equal(tensor, fitted[1].state_dict()[name])
     changed = fitted[1].transform(left)
-    assert isinstance(changed.train.inputs, Mapped)
+    assert isinstance(changed.train.inputs, OnDisk)
     same(fitted[0].transform(kept), changed)
 
 
