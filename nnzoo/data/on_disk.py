@@ -11,7 +11,6 @@ import os
 import tempfile
 import weakref
 from collections.abc import Iterable
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Self
 
@@ -85,11 +84,13 @@ class RowFile:
         is_as_it_is = into.dtype == self.likeness.dtype
         raw = into.reshape(len(into), -1).view(np.uint8) if is_as_it_is else np.empty((len(into), a_row), np.uint8)
         memory = raw.data.cast("B")
-        for first, last in pairwise([*pieces.tolist(), len(rows)]):
-            if last - first == 1:
-                place = int(places[first])
-                self._fill(memory[place * a_row : (place + 1) * a_row], int(starts[first]))
-                continue
+        ends = np.append(pieces[1:], len(rows))
+        together = ends - pieces > 1
+        alone = pieces[~together]
+        # The one loop over samples: of large files every row is a call, with as little beside it as can be.
+        for place, start in zip((places[alone] * a_row).tolist(), starts[alone].tolist(), strict=True):
+            self._fill(memory[place : place + a_row], start)
+        for first, last in zip(pieces[together].tolist(), ends[together].tolist(), strict=True):
             piece = np.empty(starts[last - 1] - starts[first] + a_row, np.uint8)
             self._fill(piece.data, int(starts[first]))
             index = (starts[first:last] - starts[first]) // a_row
@@ -99,15 +100,14 @@ class RowFile:
 
     def _fill(self, buffer: memoryview, start: int) -> None:
         """Reads bytes from a place behind the first number."""
-        place = self._offset + start
-        while buffer:
-            try:
-                count = _read_at(self._handle, buffer, place)
-            except OSError as error:
-                raise DataError(f"can't be read any more: {error.strerror}.", where=self.name) from error
-            if not count:
-                raise self._changed()
-            buffer, place = buffer[count:], place + count
+        try:
+            count = _read_at(self._handle, buffer, self._offset + start)
+        except OSError as error:
+            raise DataError(f"can't be read any more: {error.strerror}.", where=self.name) from error
+        if not count:
+            raise self._changed()
+        if count < len(buffer):
+            self._fill(buffer[count:], start + count)
 
     def _changed(self) -> DataError:
         return DataError("changed while it was read. Let what writes it finish, then start again.", where=self.name)
@@ -125,14 +125,19 @@ class RowFile:
         return found.st_size, found.st_mtime_ns
 
 
-def _read_at(handle: int, buffer: memoryview, place: int) -> int:
-    """Fills a buffer from a place of a file, as far as one call does."""
-    if hasattr(os, "preadv"):
-        return os.preadv(handle, [buffer], place)
+def _seek_and_read(handle: int, buffer: memoryview, place: int) -> int:
+    """Fills a buffer from a place of a file, as far as one call does, where there is no `pread`."""
     os.lseek(handle, place, os.SEEK_SET)
     found = os.read(handle, len(buffer))
     buffer[: len(found)] = found
     return len(found)
+
+
+def _pread(handle: int, buffer: memoryview, place: int) -> int:
+    return os.preadv(handle, (buffer,), place)
+
+
+_read_at = _pread if hasattr(os, "preadv") else _seek_and_read
 
 
 class OnDisk(Tensor if TYPE_CHECKING else object):  # type: ignore[misc]  # it stands where inputs are, mostly tensors
