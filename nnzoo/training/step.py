@@ -64,12 +64,7 @@ def backward(
     losses: list[Tensor] = []
     forward = state.forward or state.model
     if not batches:
-        if record:
-            check_finite(float(group.seen(0.0, is_last=True)), state)
-        clear_gradients(state.optimizer)
-        if state.scaler is not None:
-            # It makes its scale with the first loss that it is shown.
-            state.scaler.scale(torch.zeros(1, device=next(state.model.parameters()).device))
+        have_no_share(state, settings, record=record)
     for (*inputs, targets), count in zip(batches, counts, strict=True):
         outputs = forward(*inputs)
         loss = state.loss(outputs, targets)
@@ -97,6 +92,16 @@ def backward(
             if weight.grad is not None:
                 weight.grad.add_(weight.detach(), alpha=2 * settings.l2)
     return losses
+
+
+def have_no_share(state: TrainState, settings: Settings, *, record: bool) -> None:
+    """What a process does in a step that leaves it no sample: it hears the loss of the others, and has no gradients."""
+    if record:
+        check_finite(float(settings.group.seen(0.0, is_last=True)), state)
+    clear_gradients(state.optimizer)
+    if state.scaler is not None:
+        # It makes its scale with the first loss that it is shown.
+        state.scaler.scale(torch.zeros(1, device=next(state.model.parameters()).device))
 
 
 def clear_gradients(optimizer: torch.optim.Optimizer) -> None:
