@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nnzoo.data.files import STDIN, decode, find_encoding, lines_of, name_of, read_bytes
+from nnzoo.data.contents import STDIN, name_of, read_bytes
+from nnzoo.data.encodings import decode, find_encoding, lines_of
 from nnzoo.data.tables.dialect import DELIMITERS, Dialect, Words, find_dialect, is_blank, reader_of
 from nnzoo.errors import DataError
 
