@@ -7,6 +7,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+from sample_files import write_sample_files
 
 from nnzoo.cli.app import run
 from nnzoo.config import load_config
@@ -23,6 +24,14 @@ BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", flags=re.DOTALL | re.MULTILINE)
 SOURCES = re.findall(r"^\|[^|]*\| `(\{name: [^`]*\})` \| `([^`]*)` \|", README, flags=re.MULTILINE)
 SHOWN_ONLY = ("./scripts/", ".venv/bin/pip ", "torchrun ")
 """Commands that install something, measure for hours, or start processes: tests of their own run them."""
+
+
+@pytest.fixture
+def sample_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Changes to a folder with one small data set of each kind."""
+    monkeypatch.chdir(tmp_path)
+    write_sample_files()
+    return tmp_path
 
 
 def blocks(text: str, language: str) -> list[str]:

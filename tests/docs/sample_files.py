@@ -8,17 +8,14 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
-import pytest
 from PIL import Image
 
 WORDS = {"good": "a great warm clever film", "bad": "a dull cold slow mess"}
 NAMES = {"Dutch": ("janssen", "de vries", "bakker", "visser"), "Japanese": ("tanaka", "sato", "nakamura", "ito")}
 
 
-@pytest.fixture
-def sample_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Changes to a folder with one small data set of each kind."""
-    monkeypatch.chdir(tmp_path)
+def write_sample_files() -> None:
+    """Writes one small data set of each kind into the current folder."""
     rng = np.random.default_rng(0)
     _write_passengers(rng)
     _write_census(rng)
@@ -28,7 +25,6 @@ def sample_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     x = rng.normal(size=(60, 4))
     np.savez("mine.npz", x=x, y=(x[:, 0] > 0).astype(np.int64))
     np.savez("new.npz", x=x[:5])
-    return tmp_path
 
 
 def _write_rows(name: str, header: Iterable[object] | None, rows: Iterable[Iterable[object]]) -> None:
