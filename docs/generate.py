@@ -53,7 +53,8 @@ def _config_page() -> str:
         "Only `data` and `model` are required. The sections that have a `name` are described on pages of their own.",
         "",
     ]
-    plain, sections = [], []
+    plain: list[dict[str, Any]] = []
+    sections: list[dict[str, Any]] = []
     for field in fields_of(Config):
         (sections if "fields" in field else plain).append(field)
     lines += _field_table(plain)
