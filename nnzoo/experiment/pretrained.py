@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from nnzoo import log
 from nnzoo.config import Config, dump, load_config
 from nnzoo.config.load import problems_of
 from nnzoo.config.model import PRETRAINED, is_run_name
@@ -19,7 +20,6 @@ from nnzoo.experiment.transfer import Transfer
 from nnzoo.models.changes import Changes
 from nnzoo.models.inputs import input_weights
 from nnzoo.run.directory import ARTIFACT, CONFIG, find_checkpoint
-from nnzoo.run.log import log
 
 # These may differ without a warning: they belong to one run, or to the last layer, or are seen in the shapes.
 _OWN_WORDS = {
@@ -166,7 +166,7 @@ def take_over(
             own[name].copy_(tensor)
     log.info("%s", "; ".join(filter(None, [f"weights of {path}", how, fit.told()])))
     for line in fit.changes():
-        log.warning("warning: model.pretrained: %s", line)
+        log.warning("model.pretrained: %s", line)
     return frozenset(f"{prefix}{name}" for name in taken)
 
 
@@ -200,4 +200,4 @@ def _check_words(config: Config, metadata: Metadata, path: Path) -> None:
         compared = {"difference"} if section == "data" else ours.keys() - _OWN_WORDS
         for key in sorted(compared & ours.keys() & theirs.keys()):
             if "auto" not in (ours[key], theirs[key]) and ours[key] != theirs[key]:
-                log.warning("warning: %s.%s is %s, and was %s in %s", section, key, ours[key], theirs[key], path)
+                log.warning("%s.%s is %s, and was %s in %s", section, key, ours[key], theirs[key], path)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 import nnzoo
-from nnzoo.errors import ConfigError
+from nnzoo.errors import ConfigError, NnzooWarning
 from nnzoo.experiment import Run
 from nnzoo.run.artifact import load_artifact
 
@@ -121,8 +121,9 @@ def test_new_and_missing_columns_and_categories(capsys: pytest.CaptureFixture[st
         **KEPT,
     }
     capsys.readouterr()
-    run = nnzoo.train({**config, "name": "tuned"})
-    told = capsys.readouterr().err
+    with pytest.warns(NnzooWarning) as warned:
+        run = nnzoo.train({**config, "name": "tuned"})
+    told = "\n".join([capsys.readouterr().err, *(str(each.message) for each in warned)])
     assert "4 of 6 inputs matched by name" in told
     assert re.search(r"2 inputs not in the checkpoint, initialized as `init` says: 'kind=amber', 'z'", told)
     assert re.search(
@@ -237,8 +238,9 @@ def test_words_keep_their_vectors(case: str, capsys: pytest.CaptureFixture[str])
     words = {"name": "text", "text": "text", "target": "y", "max_length": 4, "split": {"val": 0.2, "test": 0.0}}
     base = train("base", {**words, "path": "a.csv"}, WORDS[case])
     capsys.readouterr()
-    run = nnzoo.train({"data": {**words, "path": "b.csv"}, "model": {**WORDS[case], "pretrained": "base"}, **KEPT})
-    told = capsys.readouterr().err
+    with pytest.warns(NnzooWarning) as warned:
+        run = nnzoo.train({"data": {**words, "path": "b.csv"}, "model": {**WORDS[case], "pretrained": "base"}, **KEPT})
+    told = "\n".join([capsys.readouterr().err, *(str(each.message) for each in warned)])
     assert "8 of 9 tokens matched by name" in told
     assert "1 token not in the checkpoint, initialized as `init` says: 'today'" in told
     texts = ["good film", "bad plot", "fun here", "plot nowhere good"]
