@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -15,6 +14,7 @@ from typing import Literal
 
 import torch
 
+from nnzoo import log
 from nnzoo.data.dataset import Dataset, Split
 from nnzoo.data.images.cache import choose_cache, decode_all
 from nnzoo.data.images.decode import Channels, each_in_parallel, probe
@@ -24,8 +24,6 @@ from nnzoo.data.on_disk import Cache
 from nnzoo.data.repairs import Repairs
 from nnzoo.data.split import Division, dropped_note
 from nnzoo.errors import DataError
-
-log = logging.getLogger("nnzoo")
 
 SPLITS = {
     "train": "train",

@@ -52,11 +52,15 @@ class ImageReader(Reader):
             inputs = [to_real(each) for each in inputs]
         targets = [part.targets for part in parts if part.targets is not None]
         names = [name for part in parts for name in part.names]
+        warnings = repairs.warnings()
+        if labelled and broken:
+            count = f"{len(broken)} of {len(names) + len(broken)} images can't be read and are left out"
+            warnings += (f"{count}: {' '.join(broken[:_SHOWN])}",)
         return Samples(
             torch.cat(inputs),
             names,
             targets=torch.cat(targets) if labelled else None,
-            warnings=repairs.warnings(),
+            warnings=warnings,
             broken=broken,
         )
 

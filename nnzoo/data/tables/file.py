@@ -196,7 +196,7 @@ def open_file(
             text = _written_anew(text, said, _num_cuts(text, words, known, beside_text))
         sample, raw = _whole_lines(text), text.encode()
     if "\0" in sample:
-        problem = "is no text, or of an encoding such as utf-16, which `encoding` has to say."
+        problem = "is not text, or has an encoding such as utf-16, which `encoding` has to say."
         raise DataError(problem, where=name_of(path))
     readable = words.model_copy(update={"delimiter": ","}) if is_foreign else words
     dialect = find_dialect(sample, readable, known, shorter, where=name_of(path))
