@@ -248,7 +248,7 @@ class GlobalPooling(nn.Module):
 
 
 def build_block(layer: Layer, shape: tuple[int, ...]) -> tuple[Block | GlobalPooling, tuple[int, ...]]:
-    """Builds the module of a layer for an input of `shape`, and returns it with its output shape, without a forward pass."""
+    """Builds the module of a layer for an input of `shape`, and returns it with its output shape."""
     channels, num_axes = shape[0], len(shape) - 1
     match layer:
         case ConvLayer():
@@ -327,7 +327,7 @@ def filled(inputs: Tensor, lengths: Tensor, filler: float = 0.0) -> Tensor:
 
 
 def _normalized(norm: nn.Module, inputs: Tensor, lengths: Tensor) -> Tensor:
-    """Applies batch norm to the valid steps of (N, C, T). In training this synchronises with the device to count them."""
+    """Applies batch norm to the valid steps of (N, C, T). In training, counting them is a sync with the device."""
     if not norm.training:
         return cast("Tensor", norm(inputs))
     steps = inputs.transpose(1, 2)  # (N, T, C)

@@ -32,8 +32,8 @@ def lenet5(*, input_shape: Sequence[int], out_features: int) -> CNN:
     Images smaller than 32 x 32 are padded with zeros to that size, by the padding of C1 (odd sizes to 33). On larger
     ones C5 has more than one output position, as in the paper, and F6 reads all of them.
 
-    Deviations: C3 reads all maps of S2, while the paper connects only some; S2 and S4 have no coefficients, no biases and
-    no squashing function; the output is linear, while the paper uses distances to drawings of the characters.
+    Deviations: C3 reads all maps of S2, while the paper connects only some; S2 and S4 have no coefficients, no biases
+    and no squashing function; the output is linear, while the paper uses distances to drawings of the characters.
 
     Args:
         input_shape: (C, H, W).

@@ -31,7 +31,8 @@ def freeze(model: nn.Module, patterns: str | Sequence[str]) -> None:
 
     Args:
         model: Its parameters get `requires_grad = False` if a pattern matches their name.
-        patterns: `backbone` for all layers except the last, or fnmatch patterns on parameter names: `hidden.0.*`, `*.bias`.
+        patterns: `backbone` for all layers except the last, or fnmatch patterns on parameter names such as
+            `hidden.0.*` and `*.bias`.
 
     Raises:
         UsageError: A pattern matches no parameter.
@@ -59,7 +60,7 @@ def set_train_mode(model: nn.Module) -> None:
 
 
 def penalised(model: nn.Module) -> list[nn.Parameter]:
-    """Returns the trained weights that L1 and L2 penalise: parameters with two or more axes, so no biases and no norms."""
+    """Returns the trained parameters with two or more axes, which L1 and L2 penalise: no biases and no norms."""
     return [parameter for parameter in model.parameters() if parameter.requires_grad and parameter.ndim >= 2]
 
 

@@ -23,8 +23,9 @@ def default_embedding_dim(num_tokens: int) -> int:
 class RecurrentNet(nn.Module):
     """A recurrent network over sequences, tokens or the rows of an image.
 
-    An embedding if inputs are tokens, then PyTorch's own recurrent layers, pooling over the steps and a linear layer. The cells are Elman's h_t = f(U x_t + W h_{t-1}) (1990), the LSTM with forget gates (Hochreiter &
-    Schmidhuber 1997, Gers et al. 2000) and the GRU (Cho et al. 2014; the reset gate after the product, as in cuDNN).
+    An embedding if inputs are tokens, then PyTorch's own recurrent layers, pooling over the steps and a linear layer.
+    The cells are Elman's h_t = f(U x_t + W h_{t-1}) (1990), the LSTM with forget gates (Hochreiter & Schmidhuber 1997,
+    Gers et al. 2000) and the GRU (Cho et al. 2014; the reset gate after the product, as in cuDNN).
 
     Padding never changes a result: states past a sample's length are not pooled, and the backward direction starts at
     the sample's own last step. Results do not depend on the values of the padding at all, NaN included, and on its
@@ -74,13 +75,11 @@ class RecurrentNet(nn.Module):
         super().__init__()
         if (input_size is None) == (num_tokens is None):
             raise UsageError(
-                f"give exactly one of input_size (numbers) and num_tokens (tokens) (got {input_size} and {num_tokens}).",
+                f"give one of input_size (numbers) and num_tokens (tokens), not both (got {input_size} and {num_tokens}).",
                 where=cell,
             )
         if cell != "rnn" and nonlinearity != "tanh":
-            raise UsageError(
-                f"only rnn has a nonlinearity to choose (got {nonlinearity}).", where=f"{cell}.nonlinearity"
-            )
+            raise UsageError(f"only rnn has this option (got {nonlinearity}).", where=f"{cell}.nonlinearity")
         self.embedding = None
         if num_tokens is not None:
             input_size = default_embedding_dim(num_tokens) if embedding_dim is None else embedding_dim

@@ -35,7 +35,7 @@ class Levels:
 
     @classmethod
     def of(cls, inputs: Tensor) -> Levels:
-        """Finds the levels of trees (N, M, 3) without a loop over nodes or levels. Synchronises once, to read their sizes."""
+        """Finds the levels of trees (N, M, 3) without a loop over nodes or levels. Reading their sizes is the only sync."""
         num_trees, num_nodes, _ = inputs.shape
         token, to_left, to_right = inputs.reshape(-1, 3).unbind(1)
         num_rows = num_trees * num_nodes
@@ -114,7 +114,7 @@ class _TreeNet(nn.Module):
         return torch.cat(found[::-1])
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Trees (N, M, 3) -> (N, M, out_features), logits of each node's label; rows past the last node have no meaning.
+        """Trees (N, M, 3) -> (N, M, out_features): the logits of each node. Rows past the last node have no meaning.
 
         Args:
             inputs: int64, one row per node, the root first and every node before its children: its token (0 for an
@@ -134,7 +134,7 @@ class _TreeNet(nn.Module):
 
     @staticmethod
     def summary_inputs(num_samples: int, input_shape: tuple[int, ...]) -> Tensor:
-        """Returns inputs for a summary: trees with as many nodes as there are rows, in which every left child is a leaf."""
+        """Returns inputs for a summary: trees that fill all rows, in which every left child is a leaf."""
         num_nodes = input_shape[0] - 1 + input_shape[0] % 2
         is_inner = (torch.arange(num_nodes) % 2 == 0) & (torch.arange(num_nodes) < num_nodes - 1)
         rows = torch.stack([(~is_inner).long(), is_inner.long(), 2 * is_inner.long()], dim=1)
@@ -143,9 +143,9 @@ class _TreeNet(nn.Module):
 
 
 class RecursiveNet(_TreeNet):
-    """The recursive network (Socher et al. 2011, 2013): h = tanh(W [h_left; h_right] + b), where h of a leaf is its word vector.
+    """The recursive network (Socher et al. 2011, 2013): h = tanh(W [h_left; h_right] + b).
 
-    Trees (N, M, 3) -> (N, M, out_features), with the same weights for all nodes.
+    Trees (N, M, 3) -> (N, M, out_features), with the same weights for all nodes; h of a leaf is its word vector.
 
     Args:
         num_tokens: Size of the vocabulary.
