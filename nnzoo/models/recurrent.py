@@ -75,7 +75,7 @@ class RecurrentNet(nn.Module):
         super().__init__()
         if (input_size is None) == (num_tokens is None):
             raise UsageError(
-                f"give one of input_size (numbers) and num_tokens (tokens), not both (got {input_size} and {num_tokens}).",
+                f"give either input_size (numbers) or num_tokens (tokens) (got {input_size} and {num_tokens}).",
                 where=cell,
             )
         if cell != "rnn" and nonlinearity != "tanh":
