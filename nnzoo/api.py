@@ -12,6 +12,7 @@ from nnzoo.config import ConfigLike, load_config
 from nnzoo.errors import UsageError
 from nnzoo.experiment.initial import initial_network, network_of_size
 from nnzoo.experiment.load import load
+from nnzoo.experiment.pretrained import with_embedding
 from nnzoo.experiment.train import train
 from nnzoo.summaries import Summary, summarize
 
@@ -40,7 +41,7 @@ def build_model(
     """
     shape = None if input_shape is None else _sizes("input_shape", input_shape)
     outputs = None if num_outputs is None else _sizes("num_outputs", (num_outputs,))[0]
-    checked = load_config(config)
+    checked = with_embedding(load_config(config))
     if shape is None and outputs is None:
         return initial_network(checked)[0]
     return network_of_size(checked, shape, outputs)

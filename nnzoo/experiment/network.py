@@ -17,6 +17,7 @@ from nnzoo.errors import UsageError
 from nnzoo.experiment.initial import initial_network
 from nnzoo.experiment.load import load
 from nnzoo.experiment.notes import report_on
+from nnzoo.experiment.pretrained import with_embedding
 from nnzoo.run.directory import ARTIFACT
 from nnzoo.summaries import Summary
 
@@ -127,6 +128,6 @@ def _from_config(
     network: str, overrides: Sequence[str], runs_dir: str
 ) -> tuple[Config, nn.Module, tuple[int, ...], int, frozenset[str]]:
     """The network that training would start with, one sample's shape, the vocabulary's size, and what is pretrained."""
-    config = load_config(network, overrides)
+    config = with_embedding(load_config(network, overrides), runs_dir)
     module, shape, pretrained = initial_network(config, runs_dir=runs_dir)
     return resolve(config, config.data.facts()), module, shape.input_shape, shape.num_tokens, pretrained
