@@ -139,7 +139,7 @@ def check_data(saved: dict[str, Any], digests: dict[str, str]) -> None:
 
 
 def restore(folder: Path, training: Training, saved: dict[str, Any]) -> None:
-    """Goes on from what last.pt held.
+    """Goes on from what last.safetensors held.
 
     Raises:
         CheckpointError: It was made by something else.
