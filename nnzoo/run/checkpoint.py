@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from nnzoo import log
 from nnzoo.errors import CheckpointError
 from nnzoo.run import tensor_file
 from nnzoo.run.directory import CHECKPOINT, PREVIOUS, check_not_older
 from nnzoo.run.encoding import decode, encode
-from nnzoo.run.log import log
 from nnzoo.run.tensor_file import OtherVersionError, read_tensor_file, write_tensor_file
 
 
@@ -61,7 +61,7 @@ def load_last(folder: Path) -> dict[str, Any] | None:
         raise CheckpointError(
             f"{problem.message} {PREVIOUS} is damaged too. Start a new run without --resume.", where=str(last)
         ) from None
-    log.warning("warning: %s Resuming from %s, the checkpoint before it", problem, PREVIOUS)
+    log.warning("%s Resuming from %s, the checkpoint before it", problem, PREVIOUS, lasting=False)
     try:
         previous.replace(last)
     except OSError as error:
