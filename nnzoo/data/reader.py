@@ -49,6 +49,8 @@ class Samples:
         lengths: As of a `Split`.
         naive: As of a `Split`.
         row_targets: Where a sample has several rows of a table, with a name each: the targets of one row.
+        warnings: What was left out, repaired or is unlike the training data: one line each.
+        broken: Inputs without an answer because they can't be read: one line each, with the name and the reason.
     """
 
     inputs: Tensor
@@ -57,6 +59,8 @@ class Samples:
     lengths: Tensor | None = None
     naive: Tensor | None = None
     row_targets: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    broken: tuple[str, ...] = ()
 
     def valid_steps(self) -> Tensor:
         """(N, T) bool: the steps within the lengths."""

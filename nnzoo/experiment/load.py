@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,10 +21,10 @@ from nnzoo.data import Preprocess, Reader, parse_reader
 from nnzoo.data.encode import check_tokens, encode_inputs, encode_lengths, encode_pixels
 from nnzoo.errors import CheckpointError, DataError, NnzooError, UsageError
 from nnzoo.experiment.metadata import Metadata
+from nnzoo.experiment.prepare import warn_about
 from nnzoo.models.parameters import load_weights
 from nnzoo.run.artifact import load_artifact
-from nnzoo.run.checkpoint import load_checkpoint
-from nnzoo.run.directory import CHECKPOINT, find_checkpoint
+from nnzoo.run.directory import find_checkpoint
 from nnzoo.training.batches import arguments_of, eval_batch_size
 from nnzoo.training.decoding import Decoder
 
@@ -151,13 +150,18 @@ class TrainedModel:
             raise DataError("trees are read from files. Use `nnzoo predict`.", where="predict")
         rows = self.reader.from_rows(raw, self.metadata.data_schema)
         if rows is not None:
+            warn_about(rows)
             return rows.inputs, rows.lengths
         if self.reader.pixels and (paths := _paths(raw)):
             samples = self.reader.read(paths, self.metadata.data_schema, labelled=False)
+            if samples.broken:  # answers are matched with inputs by their order
+                raise DataError(" ".join(samples.broken))
+            warn_about(samples)
             return samples.inputs, samples.lengths
         array = _array(raw)
         if array.dtype.kind == "U" and array.ndim == 1:
             samples = self.reader.from_texts(array.tolist())
+            warn_about(samples)
             return samples.inputs, samples.lengths
         if array.shape[1:] != self.input_shape:
             shown = ", ".join(map(str, ("N", *self.input_shape)))
@@ -207,7 +211,7 @@ def load(
     """Reads a trained network.
 
     Args:
-        checkpoint: A run directory (its best weights), a best.safetensors or last.pt, a run's name, or `latest`.
+        checkpoint: A run directory (its best weights), best.safetensors, last.safetensors, a run's name, or `latest`.
         runs_dir: Where names are looked up.
         model: Your own module, where the network was one; its weights are replaced.
         device: auto, cpu, cuda, cuda:N or mps; None: as in training, or auto where there is no such device.
@@ -262,28 +266,19 @@ def _device_of(config: Config) -> str:
 
 
 def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Tensor], Metadata]:
-    """Weights, fitted preprocessing and metadata of an artifact or a checkpoint.
+    """Reads weights, fitted preprocessing and metadata from an artifact or a checkpoint.
 
     Raises:
-        CheckpointError: It is damaged, no file of nnzoo, or of a newer version.
+        CheckpointError: The file is damaged, was not written by nnzoo, or is of another version.
     """
-    if path.suffix == Path(CHECKPOINT).suffix:
-        state = load_checkpoint(path)
-        try:
-            weights, fitted, said = state["model"], state["preprocess"], json.loads(state["metadata"])
-        except (KeyError, TypeError, ValueError, RecursionError):
-            raise CheckpointError("damaged: parts are missing.", where=str(path)) from None
-    else:
-        artifact = load_artifact(path)
-        weights, fitted, said = artifact.weights, artifact.preprocess, artifact.metadata
+    artifact = load_artifact(path)
+    weights, fitted = artifact.weights, artifact.preprocess
     try:
-        metadata = Metadata.model_validate(said)
+        metadata = Metadata.model_validate(artifact.metadata)
     except ValidationError as error:
         key = ".".join(map(str, error.errors()[0]["loc"])) or "metadata"
         raise CheckpointError(f"damaged: its {key} is not what nnzoo writes.", where=str(path)) from None
-    if not all(isinstance(part, dict) for part in (weights, fitted)):
-        raise CheckpointError("damaged: parts are missing.", where=str(path))
     for name, tensor in {**weights, **fitted}.items():
         if not isinstance(tensor, Tensor) or (tensor.is_floating_point() and bool(tensor.isnan().any())):
-            raise CheckpointError(f"damaged: {name} holds NaN, or is no tensor.", where=str(path))
+            raise CheckpointError(f"damaged: {name} holds NaN, or is not a tensor.", where=str(path))
     return weights, fitted, metadata

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import logging
 import os
 import resource
 import stat
@@ -14,12 +13,12 @@ from typing import Any
 import pytest
 import torch
 
+from nnzoo import log
 from nnzoo.errors import RunError
 from nnzoo.run.artifact import Artifact, load_artifact, save_artifact
 from nnzoo.run.checkpoint import load_checkpoint, load_last, save_checkpoint
 from nnzoo.run.files import atomic_file, to_json, write_csv, write_json, write_text
 from nnzoo.run.history import History
-from nnzoo.run.log import log, log_to
 
 
 def artifact(value: float) -> Artifact:
@@ -75,27 +74,27 @@ def test_a_crash_around_any_rename_leaves_a_whole_checkpoint(
     monkeypatch.setattr(os, "replace", replace)
     with contextlib.suppress(Crash):
         for step in range(3):
-            save_checkpoint(tmp_path / "last.pt", {"step": step})
+            save_checkpoint(tmp_path / "last.safetensors", {"step": step})
     assert count == number
     found = load_last(tmp_path)
     first_is_there, second_is_there = (number, after) > (1, False), (number, after) == (3, True)
     assert (found["step"] if found else None) == (1 if second_is_there else 0 if first_is_there else None)
     monkeypatch.setattr(os, "replace", plain)
     for step in (7, 8):
-        save_checkpoint(tmp_path / "last.pt", {"step": step})
-    assert [load_checkpoint(tmp_path / name)["step"] for name in ("last.pt", "previous.pt")] == [8, 7]
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["last.pt", "previous.pt"]
+        save_checkpoint(tmp_path / "last.safetensors", {"step": step})
+    assert [load_checkpoint(tmp_path / name)["step"] for name in ("last.safetensors", "previous.safetensors")] == [8, 7]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["last.safetensors", "previous.safetensors"]
 
 
 def test_a_file_system_without_links_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "link", full)
     for step in range(3):
-        save_checkpoint(tmp_path / "last.pt", {"step": step})
-    assert [load_checkpoint(tmp_path / name)["step"] for name in ("last.pt", "previous.pt")] == [2, 1]
+        save_checkpoint(tmp_path / "last.safetensors", {"step": step})
+    assert [load_checkpoint(tmp_path / name)["step"] for name in ("last.safetensors", "previous.safetensors")] == [2, 1]
     # A kill between its two renames leaves the second name alone.
-    (tmp_path / "last.pt").unlink()
+    (tmp_path / "last.safetensors").unlink()
     assert (load_last(tmp_path) or {})["step"] == 1
-    assert [file.name for file in tmp_path.iterdir()] == ["last.pt"]
+    assert [file.name for file in tmp_path.iterdir()] == ["last.safetensors"]
 
 
 def test_an_error_of_the_writer_is_its_own_and_leaves_nothing(tmp_path: Path) -> None:
@@ -108,15 +107,15 @@ def test_an_error_of_the_writer_is_its_own_and_leaves_nothing(tmp_path: Path) ->
 def test_no_size_of_disk_leaves_half_a_checkpoint(
     size: int, tmp_path: Path, largest_file: Callable[[int], None]
 ) -> None:
-    save_checkpoint(tmp_path / "last.pt", {"w": torch.zeros(50, 50)})
+    save_checkpoint(tmp_path / "last.safetensors", {"w": torch.zeros(50, 50)})
     save_artifact(tmp_path / "best.safetensors", artifact(0.0))
     largest_file(size)
-    with pytest.raises(RunError, match=r"last\.pt: can't be written: File too large"):
-        save_checkpoint(tmp_path / "last.pt", {"w": torch.ones(50, 50)})
+    with pytest.raises(RunError, match=r"last\.safetensors: can't be written: File too large"):
+        save_checkpoint(tmp_path / "last.safetensors", {"w": torch.ones(50, 50)})
     with pytest.raises(RunError, match=r"best\.safetensors: can't be written: File too large"):
         save_artifact(tmp_path / "best.safetensors", artifact(1.0))
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["best.safetensors", "last.pt"]
-    assert torch.equal(load_checkpoint(tmp_path / "last.pt")["w"], torch.zeros(50, 50))
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["best.safetensors", "last.safetensors"]
+    assert torch.equal(load_checkpoint(tmp_path / "last.safetensors")["w"], torch.zeros(50, 50))
     assert torch.equal(load_artifact(tmp_path / "best.safetensors").weights["w"], torch.zeros(50, 50))
 
 
@@ -168,24 +167,9 @@ def test_a_history_without_epochs_is_a_header(tmp_path: Path) -> None:
 def test_a_log_on_a_full_disk_is_cut_short_in_silence(
     tmp_path: Path, largest_file: Callable[[int], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with log_to(tmp_path / "train.log"):
+    with log.recording(quiet=True) as journal, journal.to_file(tmp_path / "train.log"):
         log.info("first")
         largest_file((tmp_path / "train.log").stat().st_size)
         log.info("second")
     assert (tmp_path / "train.log").read_text().endswith("INFO first\n")
     assert capsys.readouterr() == ("", "")
-
-
-def test_errors_are_logged_to_the_file_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with log_to(None), log_to(tmp_path / "train.log"):
-        log.warning("watch out")
-        log.error("it broke")
-    assert capsys.readouterr().err == "watch out\n"
-    assert (tmp_path / "train.log").read_text().endswith("ERROR it broke\n")
-    assert log.level == logging.NOTSET
-    assert not log.handlers
-
-
-def test_a_log_that_cannot_be_made_is_a_run_error(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="can't be written: Is a directory"), log_to(tmp_path):
-        pass

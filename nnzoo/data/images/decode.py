@@ -7,7 +7,6 @@ many pixels that decoding them would fill the memory.
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import struct
 import sys
@@ -20,14 +19,13 @@ from typing import IO, TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from nnzoo import log
+
 if TYPE_CHECKING:
     from PIL import Image
 
 T = TypeVar("T")
 Channels = Literal[1, 3]
-
-log = logging.getLogger("nnzoo")
-
 MAX_PIXELS = 2**27
 """An image of more would take 400 MB to decode."""
 _REFUSED = ("EPS", "PDF", "WMF", "MPEG", "HDF5", "GRIB", "BUFR", "FITS")
@@ -55,18 +53,6 @@ def suffixes() -> frozenset[str]:
 
     known = Image.registered_extensions()
     return frozenset(suffix for suffix, name in known.items() if name in Image.OPEN and name not in _REFUSED)
-
-
-def list_images(folder: Path) -> list[Path]:
-    """The image files in a folder and the folders in it, by suffix and sorted; hidden ones left out."""
-    kinds = suffixes()
-    found = []
-    for place, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [
-            Path(place, name) for name in files if not name.startswith(".") and Path(name).suffix.lower() in kinds
-        ]
-    return sorted(found)
 
 
 def decode(source: Path | IO[bytes], size: tuple[int, int], channels: Channels) -> NDArray[np.uint8]:
@@ -183,7 +169,7 @@ def each_in_parallel(work: Callable[[Path], T], paths: Sequence[Path], *, title:
     from tqdm import tqdm
 
     Image.init()  # before there are threads: it imports the decoders
-    quiet = not (sys.stderr.isatty() and any(type(handler) is logging.StreamHandler for handler in log.handlers))
+    quiet = not log.shows_progress()
     with warnings.catch_warnings(), ThreadPoolExecutor(_num_threads()) as pool:
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
