@@ -76,9 +76,7 @@ def name_below(file: Path, said: Path) -> str:
         said: A file, a folder or a glob pattern. Names are relative to the folder, to that of the file, or to the last
             folder before a wildcard.
     """
-    if said == file:
-        return file.name
     parts = said.parts
     wild = next((index for index, part in enumerate(parts) if set(part) & set("*?[")), len(parts))
-    root = said if said.is_dir() else Path(*parts[:wild])
+    root = said if said.is_dir() else said.parent if said.exists() else Path(*parts[:wild])
     return (file.relative_to(root) if file.is_relative_to(root) else file).as_posix()

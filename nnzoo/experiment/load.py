@@ -154,6 +154,8 @@ class TrainedModel:
             return rows.inputs, rows.lengths
         if self.reader.pixels and (paths := _paths(raw)):
             samples = self.reader.read(paths, self.metadata.data_schema, labelled=False)
+            if samples.broken:  # answers are matched with inputs by their order
+                raise DataError(" ".join(samples.broken))
             warn_about(samples)
             return samples.inputs, samples.lengths
         array = _array(raw)
