@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from nnzoo.data.on_disk import OnDisk
+from nnzoo.data.origin import Origin
 from nnzoo.data.reader import NO_TARGET, Layout, Per, Reader, Schema, Task
 
 _BLOCK_ENTRIES = 1024 * 1024
@@ -33,6 +37,7 @@ class Split:
         rows: (N,) int64, each sample's number in its source, from 0; None where they are all there in order.
         naive: (N, K) float32, of a series: its last known values, as forecasts of the targets; None where there are
             none to beat but a constant.
+        origin: Where the samples come from, by their `rows`; None: `rows` says it all.
         finish: What is left to do to the inputs of a batch, on their device; None: the network takes them as they are.
     """
 
@@ -42,6 +47,7 @@ class Split:
     rows: Tensor | None = None
     naive: Tensor | None = None
     finish: nn.Module | None = None
+    origin: Origin | None = None
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -138,9 +144,32 @@ class Dataset:
             self.per,
         )
 
+    def places(self, split: str) -> tuple[tuple[str, ...], Callable[[slice], list[Sequence[Any]]]]:
+        """Returns the columns that say where the samples of a split come from, and what finds those of some samples.
+
+        Of samples that are not read from files, and whose features have names, these are the features too.
+        """
+        part = self.splits[split]
+        rows = np.arange(len(part)) if part.rows is None else part.rows.numpy()
+        if part.origin is not None:
+            origin = part.origin
+            return origin.names, lambda samples: origin.find(rows[samples])
+        shown = self.feature_names if self.layout == "features" and self.reader is None else ()
+
+        def find(samples: slice) -> list[Sequence[Any]]:
+            columns = part.inputs[samples].T if shown else ()
+            return [rows[samples].tolist(), *(_shortest(column.numpy()) for column in columns)]
+
+        return ("row", *shown), find
+
     def answers(self, split: str) -> Split:
         """A split with the targets that are measured: of a tree that of its root, row 0."""
         found = self.splits[split]
         if self.per != "node" or found.targets.is_floating_point():
             return found
         return replace(found, targets=found.targets[:, 0])
+
+
+def _shortest(values: NDArray[np.floating[Any]]) -> list[float]:
+    """The numbers with as few digits as tell them apart: 0.1, where float32 is 0.10000000149."""
+    return [float(str(value)) for value in values]
