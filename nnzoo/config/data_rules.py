@@ -18,6 +18,8 @@ def data_rules(config: Config, facts: Facts) -> Iterator[Problem]:
         yield ("data", "split", "group"), f"{source.name} has no columns to group by. Leave it out."
     if isinstance(source, data.Delimited):
         yield from _twice(source)
+    if isinstance(source, data.FormattedCells) and source.decimal == source.thousands != "auto":
+        yield ("data", "thousands"), f"'{source.thousands}' is the decimal sign too. Change one of the two."
     if isinstance(source, data.Csv):
         yield from _columns(source)
     if isinstance(source, data.Text) and source.target is None and (source.text is not None or source.names):
@@ -64,9 +66,13 @@ def _columns(source: data.Csv) -> Iterator[Problem]:
         for name in columns:
             if name is not None and used.setdefault(name, key) != key:
                 yield ("data", key), f"'{name}' is given as {used[name]} too. It can be one of them."
+    for key, columns in (("categorical", source.categorical), ("types", source.types)):
+        for name in columns:
+            if used.get(name) == "ignore" or (key == "categorical" and used.get(name) == "target"):
+                yield ("data", key), f"'{name}' is given as {used[name]} too. It can be one of them."
     for name in source.categorical:
-        if used.get(name) in ("ignore", "target"):
-            yield ("data", "categorical"), f"'{name}' is given as {used[name]} too. It can be one of them."
+        if source.types.get(name, "category") != "category":
+            yield ("data", "types"), f"'{name}' is given as categorical too. It can be one of them."
 
 
 def _series(config: Config, source: data.Series) -> Iterator[Problem]:
