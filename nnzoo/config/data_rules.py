@@ -66,13 +66,13 @@ def _columns(source: data.Csv) -> Iterator[Problem]:
         for name in columns:
             if name is not None and used.setdefault(name, key) != key:
                 yield ("data", key), f"'{name}' is given as {used[name]} too. It can be one of them."
-    for key, columns in (("categorical", source.categorical), ("types", source.types)):
-        for name in columns:
-            if used.get(name) == "ignore" or (key == "categorical" and used.get(name) == "target"):
-                yield ("data", key), f"'{name}' is given as {used[name]} too. It can be one of them."
-    for name in source.categorical:
-        if source.types.get(name, "category") != "category":
-            yield ("data", "types"), f"'{name}' is given as categorical too. It can be one of them."
+    for column in source.categorical:
+        if used.get(column) in ("ignore", "target"):
+            yield ("data", "categorical"), f"'{column}' is given as {used[column]} too. It can be one of them."
+    for column, kind in source.types.items():
+        if used.get(column) == "ignore" or (column in source.categorical and kind != "category"):
+            other = used.get(column, "categorical")
+            yield ("data", "types"), f"'{column}' is given as {other} too. It can be one of them."
 
 
 def _series(config: Config, source: data.Series) -> Iterator[Problem]:

@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nnzoo.data.dates import CLOCK, CLOCK_AFTER_DATE, DateForm, DateOrder
+from nnzoo.data.dates import DateForm, DateOrder
 
 _SAMPLE = 50
 """So many cells rule most layouts out, before all cells are read."""

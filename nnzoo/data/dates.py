@@ -31,8 +31,19 @@ _MONTH = "(?:" + "|".join(rf"{name[:3]}(?:{name[3:]}|\.?)" for name in (*MONTHS,
 _WEEKDAY = "(?:" + "|".join(rf"{name[:3]}(?:{name[3:]}|\.?)" for name in WEEKDAYS) + ")"
 _TOKEN = re.compile(r"%([-^_o]?)(\d?)([A-Za-z])")
 _GROUPS = {
-    **{"Y": r"\d{4}", "y": r"\d{2}", "m": r"\d{1,2}", "d": r"\d{1,2}", "b": _MONTH, "a": _WEEKDAY},
-    **{"G": r"\d{4}", "V": r"\d{1,2}", "u": "[1-7]", "q": "[1-4]", "H": r"\d{2}", "M": r"\d{2}", "S": r"\d{2}"},
+    "Y": r"\d{4}",
+    "y": r"\d{2}",
+    "m": r"\d{1,2}",
+    "d": r"\d{1,2}",
+    "b": _MONTH,
+    "a": _WEEKDAY,
+    "G": r"\d{4}",
+    "V": r"\d{1,2}",
+    "u": "[1-7]",
+    "q": "[1-4]",
+    "H": r"\d{2}",
+    "M": r"\d{2}",
+    "S": r"\d{2}",
 }
 """The cells of a layout, by token."""
 _MINUTES = r"[:.h](?P<M>\d{2})(?:[:.](?P<S>\d{2})(?:[.,](?P<f>\d{1,9}))?)?"
@@ -292,9 +303,18 @@ def _written(token: re.Match[str], local: np.datetime64, offset: int) -> str:
     hour, minute, second = (nanoseconds // 10**9 // size % limit for size, limit in ((3600, 24), (60, 60), (1, 60)))
     week = day.isocalendar()
     numbers = {
-        **{"Y": (day.year, 4), "y": (day.year % 100, 2), "m": (day.month, 2), "d": (day.day, 2)},
-        **{"G": (week.year, 4), "V": (week.week, 2), "u": (week.weekday, 1), "q": ((day.month + 2) // 3, 1)},
-        **{"H": (hour, 2), "I": ((hour - 1) % 12 + 1, 2), "M": (minute, 2), "S": (second, 2)},
+        "Y": (day.year, 4),
+        "y": (day.year % 100, 2),
+        "m": (day.month, 2),
+        "d": (day.day, 2),
+        "G": (week.year, 4),
+        "V": (week.week, 2),
+        "u": (week.weekday, 1),
+        "q": ((day.month + 2) // 3, 1),
+        "H": (hour, 2),
+        "I": ((hour - 1) % 12 + 1, 2),
+        "M": (minute, 2),
+        "S": (second, 2),
     }
     if letter in numbers:
         value, width = numbers[letter]

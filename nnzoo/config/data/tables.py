@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from nnzoo.config.data.base import ColumnName
-from nnzoo.config.data.delimited import ColumnType, Columns, FormattedCells
+from nnzoo.config.data.delimited import Columns, ColumnType, FormattedCells
 from nnzoo.config.facts import Facts
 
 

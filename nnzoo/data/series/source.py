@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import Field
 
 from nnzoo.data.dataset import Dataset, Split
 from nnzoo.data.dates import DateOrder
@@ -28,7 +29,6 @@ from nnzoo.data.tables.finding import FormFinder, FormWords
 from nnzoo.data.tables.numbers import PLAIN, DecimalSign, NumberForm, ThousandsSign
 from nnzoo.data.tables.table import Table, choices_of, open_table
 from nnzoo.errors import DataError
-
 
 _MOST_NUMBERS = 0.5
 """A column of numbers has so many rows with one; any other cell is an error."""
@@ -148,7 +148,7 @@ class SeriesReader(Reader):
     time: str | None
     categorical: tuple[str, ...]
     categories: tuple[tuple[str, ...], ...]
-    forms: dict[str, NumberForm] = {}
+    forms: dict[str, NumberForm] = Field(default_factory=dict)
     time_form: StampForm | None = None
     window: int
     horizon: int
@@ -205,13 +205,20 @@ class SeriesReader(Reader):
         return self.model_copy(update={"forms": forms}), doubts
 
     def series(
-        self, table: Table, *, limit: int | None = None, labelled: bool = True, words: FormWords = FormWords() # noqa: B008
+        self,
+        table: Table,
+        *,
+        limit: int | None = None,
+        labelled: bool = True,
+        words: FormWords = FormWords(),  # noqa: B008
     ) -> Timeline:
         """The rows of a table in time order; the targets too, if labelled."""
         table.require(self._wanted(labelled=labelled))
         columns = tuple(dict.fromkeys([*self.features, *(self.target if labelled else ())]))
-        read = [read_numbers(cells, self.forms.get(cells.name, PLAIN), "is not a number") for cells in table.read(columns)]
-        numbers = np.stack(read, axis=1)
+        read = [
+            read_numbers(cells, self.forms.get(cells.name, PLAIN), "is not a number") for cells in table.read(columns)
+        ]
+        numbers = np.stack(read, axis=1).astype(np.float32)
         names = np.empty((len(numbers), len(self.categorical)), dtype=object)
         for index, cells in enumerate(table.read(self.categorical)):
             names[:, index] = cells.canonical_texts

@@ -22,7 +22,7 @@ _FEW = 0.05
 irregular, as those of working days are."""
 _EPOCHS = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
 _EPOCH_SECONDS = (1e8, 4.2e9)
-"""Integers are seconds since 1970 if they are in this range, from 1973 to 2103; other units have ranges of their own."""
+"""Integers are seconds since 1970 if they are in this range, from 1973 to 2103; other units have their own ranges."""
 _MOST_DECIMALS = 18
 _LARGEST = 9e18
 """Larger numbers do not fit into 64-bit integers."""
@@ -244,8 +244,9 @@ def _later(date: np.datetime64, months: int) -> np.datetime64:
     later = month + np.timedelta64(months, "M")
     last = (later + np.timedelta64(1, "M")).astype("datetime64[D]") - np.timedelta64(1, "D")
     same = later.astype("datetime64[D]") + (day - month.astype("datetime64[D]"))
-    chosen = last if is_last else min(same, last)
-    return chosen.astype(date.dtype) + time
+    chosen: np.datetime64 = last if is_last else min(same, last)
+    later_date: np.datetime64 = chosen.astype(date.dtype) + time
+    return later_date
 
 
 def _most_frequent(differences: NDArray[Any]) -> Any:

@@ -98,7 +98,7 @@ class FormFinder:
         warnings: Where another reading is possible, by column.
     """
 
-    def __init__(self, rows: NDArray[np.int64], words: FormWords = FormWords()) -> None:  # noqa: B008  # frozen
+    def __init__(self, rows: NDArray[np.int64], words: FormWords = FormWords()) -> None:  # frozen
         self.rows = rows
         self.words = words
         self.warnings: dict[str, str] = {}
@@ -148,8 +148,8 @@ class FormFinder:
         if form.thousands == sign:
             role, other, key = ("sign between thousands", "the decimal sign", "decimal")
         self.warnings[cells.name] = (
-            f"has numbers such as '{example}', read as {value:.10g}: '{sign}' is taken for the {role}. If it is {other}, "
-            f"set `data.{key}: \"{sign}\"`; `data.decimal` or `data.thousands` ends this warning"
+            f"has numbers such as '{example}', read as {value:.10g}: '{sign}' is taken for the {role}. If it is "
+            f'{other}, set `data.{key}: "{sign}"`; `data.decimal` or `data.thousands` ends this warning'
         )
 
     def date(self, cells: Cells) -> DateForm | None:
@@ -157,19 +157,20 @@ class FormFinder:
         labels = labels_of(cells, self.rows)
         return self._choose(cells, find_date_forms(labels.texts, self.words.date_order), labels)
 
-    def digit_date(self, cells: Cells, values: NDArray[np.float64]) -> DateForm | None:
+    def digit_date(self, cells: Cells, values: NDArray[np.float64], *, sure: bool = False) -> DateForm | None:
         """Finds the form of dates such as 20240131, if every cell of the rows has it.
 
         Args:
             cells: A column of numbers.
             values: (M,) of the rows that have one.
+            sure: Whether the config says that they are dates, however few are distinct.
         """
         low, high = float(values.min()), float(values.max())
         size = len(f"{high:.0f}")
         if size not in _DIGIT_DATES or low < 1900 * 10.0 ** (size - 4) or high >= 2101 * 10.0 ** (size - 4):
             return None
         labels = labels_of(cells, self.rows)
-        if len(labels.texts) < _DIGIT_DATES[size]:
+        if len(labels.texts) < _DIGIT_DATES[size] and not sure:
             return None
         return self._choose(cells, find_date_forms(labels.texts, "auto", digits=True), labels)
 

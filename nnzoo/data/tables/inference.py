@@ -117,7 +117,7 @@ class Inference:
         labels = labels_of(cells, self.rows).texts
         digits = cells.plain is not None and all(label.isdecimal() for label in labels.to_pylist())
         values = cells.numbers()[self.rows][~missing]
-        date = self.finder.digit_date(cells, values) if digits else self.finder.date(cells)
+        date = self.finder.digit_date(cells, values, sure=True) if digits else self.finder.date(cells)
         if date is None:
             raise DataError(
                 f"is not a column of dates of one form, as `types` says (got '{labels[0].as_py()}'). "
@@ -158,9 +158,7 @@ class Inference:
                     f"`categorical: [{cells.name}]` keeps them apart",
                 )
         fill = float(np.median(values))
-        return NumberColumn(
-            kind="number", name=cells.name, indicator=bool(missing.any()), fill=fill, form=numbers.form
-        )
+        return NumberColumn(kind="number", name=cells.name, indicator=bool(missing.any()), fill=fill, form=numbers.form)
 
     def _check_counter(self, cells: Cells, values: NDArray[np.float64], *, is_full: bool) -> None:
         steps = np.diff(values)

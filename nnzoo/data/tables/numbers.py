@@ -201,10 +201,9 @@ def plain_numbers(values: Any) -> NDArray[np.float64] | None:
         numbers: NDArray[np.float64] = values.cast(pa.float64()).to_numpy()
     except pa.ArrowInvalid:
         return None
-    if not np.isfinite(numbers).all():
-        if np.isinf(numbers).any() or int(np.isnan(numbers).sum()) > values.null_count:
-            return None
-    return None if compute.any(compute.match_substring_regex(values, _PADDED)).as_py() else numbers
+    has_words = np.isinf(numbers).any() or int(np.isnan(numbers).sum()) > values.null_count  # inf, nan
+    is_padded = compute.any(compute.match_substring_regex(values, _PADDED)).as_py()
+    return None if has_words or is_padded else numbers
 
 
 def find_number_form(
@@ -251,7 +250,7 @@ def find_number_form(
         magnitudes=magnitudes,
         padded=padded,
     )
-    fits = form.plain_texts(labels).is_valid().to_numpy(zero_copy_only=False)
+    fits = ~np.isnan(form.read(labels))
     if counts[fits].sum() < share * counts.sum() or not fits.any():
         return None
     doubt = None
@@ -287,7 +286,7 @@ def _separators(
 
     if (",", "") in tied and (".", ",") in tied and has(","):
         is_decimal = words.delimiter == ";" and not is_money
-        return (*((",", "") if is_decimal else (".", ",")), True)  # type: ignore[return-value]
+        return (*((",", "") if is_decimal else (".", ",")), True)
     if (".", "") in tied and (",", ".") in tied and has("."):
         return (",", ".", True) if is_money else (".", "", words.delimiter == ";")
     return (*tied[0], False)
@@ -300,7 +299,7 @@ def _body(decimal: DecimalSign, thousands: ThousandsSign) -> str:
         integer += rf"|[1-9]\d{{0,2}}(?:{group}\d{{3}})+"
     if thousands == ",":
         integer += r"|[1-9]\d?(?:,\d{2})+,\d{3}"  # lakh and crore
-    return rf"(?:{integer})(?:{sign}\d*)?|{sign}\d+"
+    return rf"(?:(?:{integer})(?:{sign}\d*)?|{sign}\d+)"
 
 
 def _affix(text: str) -> str:

@@ -21,7 +21,6 @@ from nnzoo.data.tables.table import Table, open_table, table_of
 from nnzoo.data.tables.targets import Target, encode_targets
 from nnzoo.errors import DataError
 
-
 _TARGET_KINDS: dict[Task, set[str]] = {
     "classification": {"text", "boolean", "number"},
     "multilabel": {"boolean"},
@@ -111,7 +110,9 @@ class CsvReader(Reader):
         values, samples = self._values(table, labelled=True)
         if limit is not None:
             samples = samples.take(np.arange(min(limit, len(samples))))
-        targets = encode_targets(list(table.read(self.target)), samples.last_rows, Target(task, self.target_forms), classes)
+        targets = encode_targets(
+            list(table.read(self.target)), samples.last_rows, Target(task, self.target_forms), classes
+        )
         return as_split(pack(self.columns, values, [samples])[0], samples, targets)
 
     def _read(self, table: Table, schema: Schema, *, labelled: bool) -> NewSamples:
