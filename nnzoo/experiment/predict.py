@@ -61,7 +61,7 @@ def predict_checkpoint(
     """Answers for raw new data, read as the training data was; of text, how likely each line is.
 
     Args:
-        checkpoint: A run directory (its best weights), a best.safetensors or last.pt, a run's name, or `latest`.
+        checkpoint: A run directory (its best weights), best.safetensors, last.safetensors, a run's name, or `latest`.
         inputs: Files or folders of the kind of the training data; `-` is standard input.
         texts: In their place, texts themselves.
         device: auto, cpu, cuda, cuda:N or mps; default: the config's.

@@ -27,8 +27,8 @@ class Model(Section):
     pretrained: str | None = Field(
         None,
         min_length=1,
-        description="start from these weights: a run directory, best.safetensors, last.pt, a run's name, or latest; "
-        "inputs, classes and targets are matched by name, and new ones start as `init` says",
+        description="start from these weights: a run directory, best.safetensors, last.safetensors, a run's name, "
+        "or latest; inputs, classes and targets are matched by name, and new ones start as `init` says",
     )
     freeze: str | Items[str] = Field(
         (),
