@@ -6,6 +6,7 @@ says of sizes. So the archive is checked before it is read, and the tensors afte
 
 from __future__ import annotations
 
+import warnings
 import zipfile
 from collections import Counter
 from pathlib import Path
@@ -39,8 +40,10 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     where = str(path)
     sizes = _check_archive(path)
     try:
-        # Mapped, so that no tensor can reach beyond the file.
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a file in another protocol, which then is read or is not
+            # Mapped, so that no tensor can reach beyond the file.
+            content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except Exception:  # torch's reader has no error type of its own: whatever it says, the file can't be used
         raise CheckpointError(
             f"not a state dict: it is damaged, or holds more than tensors. {_SAVE_AGAIN}", where=where
