@@ -41,7 +41,7 @@ class Experiment:
         config: Resolved.
         facts: Of the data.
         dataset: Divided, before preprocessing.
-        preprocess: Fitted, on the device.
+        preprocess: Fitted, on the CPU.
         splits: Preprocessed inputs and encoded targets, on the device.
         decoder: Turns outputs into answers.
         loss: Of outputs and encoded targets, on the device.
@@ -119,9 +119,9 @@ def prepare(config: Config, *, batches: int | None = None, group: Group = ALONE)
         resolved,
         facts,
         dataset,
-        preprocess.to(device),
+        preprocess,
         splits,
-        decoder,
+        decoder.on(device),
         loss,
         outputs,
         device,
@@ -145,14 +145,17 @@ def truncate(dataset: Dataset, samples: int) -> Dataset:
 
 
 def encode(dataset: Dataset, decoder: Decoder, loss: nn.Module, device: torch.device) -> dict[str, Split]:
-    """The splits as the loop takes them: targets as the loss reads them, everything on the device."""
+    """Returns the splits as the loop takes them: targets as the loss reads them, everything on the device."""
     indices = reads_indices(loss)
+    # MPS has no float64; metrics of its outputs are computed on the CPU.
+    exact_device = torch.device("cpu") if device.type == "mps" else device
     return {
         name: Split(
             split.inputs.to(device),
             decoder.encode(split.targets, indices=indices).to(device),
             None if split.lengths is None else split.lengths.to(device),
             finish=None if split.finish is None else copy.deepcopy(split.finish).to(device),
+            exact=None if split.exact is None else split.exact.to(exact_device),
         )
         for name, split in dataset.splits.items()
     }
