@@ -60,7 +60,9 @@ def fit_scale(columns: Columns, normalize: Normalize) -> tuple[Tensor, Tensor]:
     return shift, torch.where(varies, scale.clamp_min(math.ulp(0.0)), 1.0)
 
 
-def fit_projection(train: Split, normalize: Callable[[Tensor], Tensor], pca: int | None, *, whiten: bool) -> dict[str, Tensor]:
+def fit_projection(
+    train: Split, normalize: Callable[[Tensor], Tensor], pca: int | None, *, whiten: bool
+) -> dict[str, Tensor]:
     """Returns PCA of the normalized inputs or, if `pca` is None, ZCA, for D columns.
 
     Args:
@@ -76,7 +78,9 @@ def fit_projection(train: Split, normalize: Callable[[Tensor], Tensor], pca: int
             yield normalized.flatten(1) if block.ndim == 4 else _valid_steps(normalized, lengths)
 
     num_rows, num_columns = matrix_shape(train)
-    mean = sum((block.sum(dim=0) for block in columns()), start=torch.zeros(num_columns, dtype=torch.float64)) / num_rows
+    mean = (
+        sum((block.sum(dim=0) for block in columns()), start=torch.zeros(num_columns, dtype=torch.float64)) / num_rows
+    )
     covariance = torch.zeros(num_columns, num_columns, dtype=torch.float64)
     for block in columns():
         covariance += (block - mean).T @ (block - mean) / (num_rows - 1)

@@ -110,7 +110,10 @@ class RowFile:
             self._fill(buffer[count:], start + count)
 
     def _changed(self) -> DataError:
-        return DataError("changed while it was read. Wait until the program that writes it has finished, then start again.", where=self.name)
+        return DataError(
+            "changed while it was read. Wait until the program that writes it has finished, then start again.",
+            where=self.name,
+        )
 
     @property
     def name(self) -> str:

@@ -296,7 +296,9 @@ def _check_fit(
     projects = pca is not None or zca
     problem = None
     if dataset.layout in ("tokens", "tree") and (normalize != "none" or projects):
-        problem = "tokens are indices: they can't be normalized. Set preprocess: {normalize: none, pca: null, zca: false}."
+        problem = (
+            "tokens are indices: they can't be normalized. Set preprocess: {normalize: none, pca: null, zca: false}."
+        )
     elif pca is not None and zca:
         problem = f"pca (got {pca}) and zca exclude each other. Leave one out."
     elif whiten and pca is None:

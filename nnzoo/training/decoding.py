@@ -40,7 +40,7 @@ class Decoder:
         return 0.5 if self.reads in ("probabilities", "values") else 0.0
 
     def encode(self, targets: Tensor, *, indices: bool) -> Tensor:
-        """Returns targets as the loss reads them: class indices (N,), or 0 and 1 of (N, 1) or (N, K); others unchanged."""
+        """Returns targets as the loss reads them: class indices (N,), 0 and 1 (N, 1) or (N, K), or others unchanged."""
         if self.task != "classification" or indices:
             return targets
         if targets.ndim > 1:
@@ -50,7 +50,7 @@ class Decoder:
         return torch.nn.functional.one_hot(targets, self.num_classes).float()
 
     def measured(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns what metrics read: outputs (M, K) and targets of all steps, or of the roots of trees; others unchanged.
+        """Returns what metrics read: outputs (M, K) and targets of steps, or of the roots of trees; others unchanged.
 
         Steps without a target are included, with `NO_TARGET`.
         """

@@ -63,7 +63,7 @@ def measured(loss: LossSum, sums: MetricSums, group: Group = ALONE) -> dict[str,
 
 
 def plain(number: Tensor | float) -> Tensor | float:
-    """Returns a scalar as a float, cheaper than a tensor and exact in sums; on a device it stays a tensor: reading waits."""
+    """Returns a scalar as a float, cheap and exact in sums; on a device it stays a tensor, since reading it waits."""
     if not isinstance(number, Tensor):
         return number
     return number.item() if number.device.type == "cpu" else number.detach()

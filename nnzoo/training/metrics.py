@@ -230,7 +230,7 @@ class MetricSums:
         }
 
     def state_dict(self) -> dict[str, object]:
-        """Returns what a resumed run needs. What is kept stays kept: sums of other groups of samples round otherwise."""
+        """Returns what a resumed run needs. What is kept stays kept: other groups of samples round differently."""
         kept = [part.clone() for part in self._all_kept()]
         scores = [torch.cat(parts, self.axis) for parts in zip(*self.scores, strict=True)]
         return {"count": self.count, "sums": dict(self.sums), "kept": kept, "scores": scores}

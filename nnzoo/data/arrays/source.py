@@ -103,7 +103,9 @@ def _choose_cache(cache: Cache | Literal["auto"], parts: Sequence[Part]) -> Cach
 
 def _rounded(part: Part, schema: Schema) -> Iterator[str]:
     """Warns of integers that are too large for float64 to tell them apart."""
-    numbers = (["x"] if schema.layout in ("features", "sequence") else []) + (["y"] if schema.task == "regression" else [])
+    numbers = (["x"] if schema.layout in ("features", "sequence") else []) + (
+        ["y"] if schema.task == "regression" else []
+    )
     for name in numbers:
         array = part.read(name)[: part.limit]
         if count := rounded_integers(array):

@@ -14,8 +14,8 @@ from torch import Tensor
 from nnzoo.data.arrays import read_arrays
 from nnzoo.data.encode import encode_pixels, encode_targets
 from nnzoo.data.files import STDIN, read_bytes
+from nnzoo.data.fitting import to_real
 from nnzoo.data.images.decode import Channels, decode, each_in_parallel, list_images
-from nnzoo.data.preprocess import to_real
 from nnzoo.data.reader import Reader, Samples, Schema
 from nnzoo.errors import DataError
 
