@@ -55,6 +55,11 @@ class Split:
     def __len__(self) -> int:
         return len(self.targets)
 
+    @property
+    def truth(self) -> Tensor:
+        """The targets that metrics compare with: exact ones if there are some."""
+        return self.targets if self.exact is None else self.exact
+
     def network_inputs(self, rows: slice | Tensor) -> Tensor:
         """Returns the inputs at `rows` as the network takes them."""
         inputs = self.inputs[rows]

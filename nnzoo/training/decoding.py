@@ -127,9 +127,13 @@ class Decoder:
         """Converts regression outputs or scaled targets (N, K) to the targets' own unit, float64."""
         return self.preprocess.unscale_targets(in_float64(outputs))
 
-    def scaled(self, values: Tensor) -> Tensor:
-        """Converts values (N, K) in the targets' own unit to that of the outputs, float64."""
-        return self.preprocess.scale_targets(in_float64(values))
+    def truth(self, targets: Tensor) -> Tensor:
+        """Returns regression targets (N, K) in their own unit: those of `Split.exact` unchanged, others converted."""
+        return targets if targets.dtype == torch.float64 else self.values(targets)
+
+    def scaled(self, targets: Tensor) -> Tensor:
+        """Returns regression targets (N, K) in the unit of the outputs, float64: those of `Split.exact` converted."""
+        return self.preprocess.scale_targets(targets) if targets.dtype == torch.float64 else in_float64(targets)
 
     @property
     def unit(self) -> Tensor | float:

@@ -111,7 +111,7 @@ def evaluate(
             outputs = forward(*inputs)
             value = loss(outputs, targets)
             total.add(plain(value), plain(denominator(loss, targets)))
-            sums.add(outputs, targets, None if split.exact is None else split.exact[start:end])
+            sums.add(outputs, targets if split.exact is None else split.exact[start:end])
             if keep_outputs:
                 found = sums.decoder.kept(outputs).cpu()
                 # One tensor for all: many kept one by one break up the memory, and joining them takes twice as much.

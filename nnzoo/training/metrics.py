@@ -46,21 +46,20 @@ class MetricSums:
         self._kept: list[Tensor] = []
         self._num_kept = 0
 
-    def add(self, outputs: Tensor, targets: Tensor, exact: Tensor | None = None) -> None:
+    def add(self, outputs: Tensor, targets: Tensor) -> None:
         """Adds a batch.
 
-        Without `exact`, regression outputs are compared with the float32 targets of the loss. That is as exact as the
-        outputs, which are float32 themselves, up to the digits that a target loses if it is not scaled or is next to
-        0. The running metrics of training make do with it, since a step should not gather targets twice.
+        Scaled regression targets in float32, as the loss reads them, are as exact as the outputs, which are float32 as
+        well: the error is their difference times the unit. Only targets that are not scaled, or are next to 0, lose
+        digits. The running metrics of training make do with them, since a step should not gather targets twice.
 
         Args:
             outputs: (N, K), or (N, T, K) with one answer per position.
-            targets: Encoded, as the loss reads them.
-            exact: (N, K) float64 regression targets in their own unit: `Split.exact`.
+            targets: Encoded, as the loss reads them, or `Split.truth`.
         """
         if not self.names:
             return
-        outputs, targets = self.decoder.measured(outputs, targets if exact is None else exact)
+        outputs, targets = self.decoder.measured(outputs, targets)
         size, start = outputs.shape[self.axis], self._num_kept
         if not self._kept or start + size > self._kept[0].shape[self.axis]:
             self._grow(outputs, targets)
@@ -109,11 +108,7 @@ class MetricSums:
 
     def _origin(self, targets: Tensor) -> Tensor:
         """Returns the targets of the first sample, (M,), in the unit of the outputs."""
-        return self._truth(targets[:1])[0].clone()
-
-    def _truth(self, targets: Tensor) -> Tensor:
-        """Converts exact targets, float64, or those of the loss to float64 in the unit of the outputs."""
-        return self.decoder.scaled(targets) if targets.dtype == torch.float64 else in_float64(targets)
+        return self.decoder.scaled(targets[:1])[0].clone()
 
     def _labels(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
         predicted, actual = self.decoder.labels(outputs), self.decoder.target_labels(targets)
@@ -148,11 +143,11 @@ class MetricSums:
         return scores[:, -1:] if binary else scores
 
     def _values(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
-        truth = self._truth(targets)
+        truth = self.decoder.scaled(targets)
         error = in_float64(outputs) - truth
-        own = targets if targets.dtype == torch.float64 else self.decoder.values(targets)
         # scikit-learn divides by no less than eps.
-        relative = error.abs() * self.decoder.unit / own.abs().clamp_min(torch.finfo(torch.float64).eps)
+        sizes = self.decoder.truth(targets).abs().clamp_min(torch.finfo(torch.float64).eps)
+        relative = error.abs() * self.decoder.unit / sizes
         # Far from 0 the rounding of t^2 would be larger than the spread.
         truth = truth - self.sums["origin"]
         return {

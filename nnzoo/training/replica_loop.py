@@ -174,12 +174,12 @@ def evaluate(state: ReplicaState, split: Split, sums: ReplicaSums, *, batch_size
     size = max(batch_size, eval_batch_size(split.inputs, batch_size) // state.replicas.count)
     for start in range(0, len(split), size):
         outputs = state.replicas(split.network_inputs(slice(start, start + size)), shared=True)
-        exact = None if split.exact is None else split.exact[start : start + size].expand(len(outputs), -1, -1)
         targets = split.targets[start : start + size]
         targets = targets.expand(len(outputs), *targets.shape)
         losses, counts = losses_of(state.loss, outputs, targets)
         total.add(losses.to(precise(losses)), counts)
-        sums.add(outputs, targets, exact)
+        truth = split.truth[start : start + size]
+        sums.add(outputs, truth.expand(len(outputs), *truth.shape))
     return {"loss": mean_loss(total), **sums.results()}
 
 
