@@ -16,7 +16,7 @@ from nnzoo.run.checkpoint import OtherVersionError, other_version
 from nnzoo.run.directory import CHECKPOINT
 from nnzoo.run.files import atomic_file
 
-VERSION = 1
+VERSION = 2
 MAX_HEADER_BYTES = 32_000_000
 _KEY = "nnzoo"
 

@@ -19,7 +19,7 @@ from nnzoo.run.files import atomic_file
 from nnzoo.run.pickled import check_pickle
 
 FORMAT = "nnzoo checkpoint"
-VERSION = 2
+VERSION = 3
 
 
 class OtherVersionError(CheckpointError):
