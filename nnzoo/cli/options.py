@@ -12,7 +12,9 @@ ConfigArgument = Annotated[
 ]
 CheckpointArgument = Annotated[
     str,
-    typer.Argument(metavar="CHECKPOINT", help="A run directory, best.safetensors, last.pt, a run's name, or 'latest'."),
+    typer.Argument(
+        metavar="CHECKPOINT", help="A run directory, best.safetensors, last.safetensors, a run's name, or 'latest'."
+    ),
 ]
 Overrides = Annotated[
     list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Changes to the config, such as optimizer.lr=3e-4.")

@@ -112,7 +112,11 @@ def _document(config: ConfigLike) -> Entry:
         return _document_of(config)
     if isinstance(config, Mapping):
         return _absolute(from_plain(dict(config), "config"), Path.cwd())
-    path = config_path(os.fspath(config))
+    given: object = config
+    if not isinstance(given, str | os.PathLike):
+        expected = "expected a path, the name of a shipped config, a dict or a config"
+        raise UsageError(f"{expected}, got {config!r}.", where="config")
+    path = config_path(os.fspath(given))
     return _read(path, _label(path), ())
 
 
@@ -187,8 +191,20 @@ def _at_home(path: str) -> Path:
         return Path(path)
 
 
+def check_overrides(overrides: Mapping[str, Any] | Sequence[str]) -> None:
+    """Checks the type of overrides that come from Python.
+
+    Raises:
+        UsageError: They are neither a dict with texts as keys nor texts.
+    """
+    if not isinstance(overrides, Mapping | Sequence) or not all(isinstance(text, str) for text in overrides):
+        expected = "expected a dict such as {'optimizer.lr': 3e-4}, or texts such as 'optimizer.lr=3e-4'"
+        raise UsageError(f"{expected}, got {overrides!r}.", where="overrides")
+
+
 def _override(root: Entry, overrides: Mapping[str, Any] | Sequence[str]) -> Entry:
-    """Lays overrides upon a document: mappings first, so that a section of a new name keeps what was given with it."""
+    """Applies overrides to a document: mappings first, so that a section of a new name keeps what was given with it."""
+    check_overrides(overrides)
     if isinstance(overrides, str):
         overrides = [overrides]
     over = Entry({}, root.place, root.key_place)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -83,13 +82,12 @@ class Recorder:
         if self.experiment.settings.group.rank:
             return
         metrics = self.epoch_metrics(state)
-        metadata = json.dumps(dump(self.metadata(state, metrics)))
         save_checkpoint(
             self.folder / directory.CHECKPOINT,
             {
                 **(content or state.state_dict()),
                 "preprocess": self._fitted,
-                "metadata": metadata,
+                "metadata": dump(self.metadata(state, metrics)),
                 "data": self.digests,
                 "warnings": list(self.warnings),
                 "data_threads": self.experiment.num_threads,

@@ -1,4 +1,4 @@
-"""The feedforward network, with any number of hidden layers: none makes a linear model."""
+"""The feedforward network with any number of hidden layers; without one it is a linear model."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
+from nnzoo.models.inputs import InputWeights
 from nnzoo.models.layers import Dense
 
 
@@ -16,10 +17,10 @@ class HiddenLayer:
 
     Attributes:
         units: Number of units.
-        activation: Applied to (N, units); a module of its own for each layer.
+        activation: Applied to (N, units); each layer needs its own module.
         bias: Whether units have a bias.
         batch_norm: Whether to normalise over the batch, before the activation.
-        dropout: Share of units silenced in training.
+        dropout: Probability of an output to be zeroed in training.
     """
 
     units: int
@@ -33,9 +34,9 @@ class MLP(nn.Module):
     """A feedforward network (Rumelhart et al. 1986): (N, *) -> (N, out_features); inputs are flattened.
 
     Args:
-        in_features: Numbers a sample, all axes multiplied.
+        in_features: Numbers per sample: the product of all axes.
         out_features: Output units.
-        hidden: The hidden layers, as numbers of units with ReLU or as layers; empty for a linear model.
+        hidden: The hidden layers: numbers of units (with ReLU) or layers; empty for a linear model.
         output_activation: Applied to (N, out_features); None for logits or plain values.
         output_bias: Whether output units have a bias.
     """
@@ -75,3 +76,8 @@ class MLP(nn.Module):
         features = inputs if inputs.ndim == 2 else self.flatten(inputs)
         outputs: Tensor = self.output(self.hidden(features))
         return outputs
+
+    def input_weights(self) -> tuple[InputWeights, ...]:
+        """Returns the weight of the first layer."""
+        first = "hidden.0" if len(self.hidden) else "output"
+        return (InputWeights(f"{first}.linear.weight", 1),)

@@ -85,7 +85,7 @@ def test_a_kill_loses_no_more_than_the_last_checkpoint(training: subprocess.Pope
     training.wait(timeout=60)
     assert training.returncode == -signal.SIGKILL
     assert not Path("runs/x/result.json").exists()
-    as_if_nothing_had_been(load_checkpoint(Path("runs/x/last.pt"))["epoch"] + 3)
+    as_if_nothing_had_been(load_checkpoint(Path("runs/x/last.safetensors"))["epoch"] + 3)
 
 
 TWICE = """
@@ -115,8 +115,8 @@ sys.exit(run(["train", "c.yaml", "-q"]))
 def test_a_second_signal_quits_at_once_and_leaves_whole_files() -> None:
     done = subprocess.run([sys.executable, "-c", TWICE], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
-    assert load_checkpoint(Path("runs/x/last.pt"))["epoch"] == 0
-    assert len(list(Path("runs/x").glob(".last.pt.*.tmp"))) == 1
+    assert load_checkpoint(Path("runs/x/last.safetensors"))["epoch"] == 0
+    assert len(list(Path("runs/x").glob(".last.safetensors.*.tmp"))) == 1
     as_if_nothing_had_been(3)
 
 

@@ -289,7 +289,8 @@ def test_training_in_a_thread() -> None:
 
 
 def test_names_of_the_package() -> None:
-    assert dir(nnzoo) == ["build_model", "load", "load_config", "summary", "train"]
+    assert {"train", "load", "DataError", "DataWarning", "errors", "__version__"} <= set(dir(nnzoo))
+    assert all(hasattr(nnzoo, name) for name in dir(nnzoo))
     with pytest.raises(AttributeError, match="module 'nnzoo' has no attribute 'tarin'"):
         _ = nnzoo.tarin
 

@@ -60,10 +60,10 @@ def test_the_run_directory_of_a_classification(
         "config.yaml",
         "confusion_matrix.csv",
         "environment.json",
-        "last.pt",
+        "last.safetensors",
         "metrics.csv",
         "predictions.csv",
-        "previous.pt",
+        "previous.safetensors",
         "result.json",
         "summary.txt",
         "train.log",
@@ -153,7 +153,7 @@ def test_paths_are_absolute_in_the_config_and_absent_from_the_artifact(
     folder = tmp_path / "runs/named_run"
     config = yaml.safe_load((folder / "config.yaml").read_text())
     assert config["data"]["path"] == str(tmp_path / "deep/secret_place.npz")
-    for file in ("best.safetensors", "last.pt"):
+    for file in ("best.safetensors", "last.safetensors"):
         content = (folder / file).read_bytes()
         assert b"secret_place.npz" in content
         assert str(tmp_path).encode() not in content

@@ -1,4 +1,4 @@
-"""Texts with a class each: columns of a file, or one file a class.
+"""Texts with a class each: columns of a file, or one file per class.
 
 What is learned of them before training (the classes, the vocabulary, the longest text) is learned from the training
 samples alone, so this source divides its samples itself.
@@ -47,7 +47,7 @@ def load_text(
     limit: int | None = None,
     **words: Any,
 ) -> Dataset:
-    """Read texts, divide them, and make tokens of them.
+    """Reads texts, divides them, and turns them into tokens.
 
     Args:
         path: A file, a folder or a pattern: of delimited columns, or, without `target`, of one text a line.
@@ -100,7 +100,7 @@ def load_text(
             words=found.words, text=found.text, target=target, vocabulary=vocabulary, max_length=num_steps
         ),
         sample_names=places,
-        warnings=_told(tokens, num_steps),
+        warnings=(*found.repairs.warnings(), *_told(tokens, num_steps)),
         notes=notes,
         divisible=False,
     )
