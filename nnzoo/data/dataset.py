@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from nnzoo.data.on_disk import OnDisk
+from nnzoo.data.origin import Origin
 from nnzoo.data.reader import NO_TARGET, Layout, Per, Reader, Schema, Task
 
 _BLOCK_ENTRIES = 1024 * 1024
@@ -38,6 +42,7 @@ class Split:
         rows: (N,) int64, the row number of each sample in its source, from 0; None if all rows are there in order.
         naive: (N, K) float64, for a series: the last known values, as forecasts of the targets; None if the only
             baseline is a constant.
+        origin: Where the samples come from, by their `rows`; None if the row numbers say it all.
         finish: The transform that each batch of inputs still needs, on their device; None if the network takes the
             inputs as they are.
         exact: (N, K) float64, after `Preprocess.transform`: the regression targets in their own unit, which metrics
@@ -51,6 +56,7 @@ class Split:
     naive: Tensor | None = None
     finish: nn.Module | None = None
     exact: Tensor | None = None
+    origin: Origin | None = None
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -157,9 +163,32 @@ class Dataset:
             self.per,
         )
 
+    def places(self, split: str) -> tuple[tuple[str, ...], Callable[[slice], list[Sequence[Any]]]]:
+        """Returns the columns that say where the samples of a split come from, and what finds those of some samples.
+
+        Of samples that are not read from files, and whose features have names, these are the features too.
+        """
+        part = self.splits[split]
+        rows = np.arange(len(part)) if part.rows is None else part.rows.numpy()
+        if part.origin is not None:
+            origin = part.origin
+            return origin.names, lambda samples: origin.find(rows[samples])
+        shown = self.feature_names if self.layout == "features" and self.reader is None else ()
+
+        def find(samples: slice) -> list[Sequence[Any]]:
+            columns = part.inputs[samples].T if shown else ()
+            return [rows[samples].tolist(), *(_shortest(column.numpy()) for column in columns)]
+
+        return ("row", *shown), find
+
     def answers(self, split: str) -> Split:
         """Returns a split with the targets that are measured: for a tree that of its root, row 0."""
         found = self.splits[split]
         if self.per != "node" or found.targets.is_floating_point():
             return found
         return replace(found, targets=found.targets[:, 0])
+
+
+def _shortest(values: NDArray[np.floating[Any]]) -> list[float]:
+    """The numbers with as few digits as tell them apart: 0.1, where float32 is 0.10000000149."""
+    return [float(str(value)) for value in values]

@@ -176,7 +176,7 @@ def test_several_targets_and_several_labels() -> None:
     values = train({"data": {"name": "arrays", "path": "values.npz"}, **short})
     assert values.model.predict(x).shape == (80, 2)
     header = (values.run_dir / "predictions.csv").read_text().splitlines()[0]
-    assert header == "input,target_y0,target_y1,prediction_y0,prediction_y1"
+    assert header == "array,row,target_y0,target_y1,prediction_y0,prediction_y1"
     labels = train({"data": {"name": "arrays", "path": "labels.npz", "task": "multilabel"}, **short})
     shares = labels.model.predict_proba(x)
     assert shares.shape == (80, 4)

@@ -33,6 +33,7 @@ from nnzoo.data.encode import (
     steps_with_target,
 )
 from nnzoo.data.on_disk import Cache
+from nnzoo.data.origin import constant
 from nnzoo.data.reader import NO_TARGET, Layout, Reader, Samples, Schema, Task
 from nnzoo.errors import DataError
 
@@ -77,10 +78,12 @@ def load_arrays(
     parts = find_parts(Path(path), {"val": val_path, "test": test_path}, limit)
     kept_in = _choose_cache(cache, list(parts.values()))
     parts = {name: replace(part, on_disk=kept_in == "disk" and part.can_stay_on_disk()) for name, part in parts.items()}
-    dataset = _load_train(parts["train"], task, layout)
-    warnings = [line for part in parts.values() for line in _rounded(part, dataset.schema)]
-    del parts["train"]
+    train = parts.pop("train")
+    dataset = _load_train(train, task, layout)
+    warnings = [line for part in (train, *parts.values()) for line in _rounded(part, dataset.schema)]
     splits = dataset.splits | {name: _load_alike(part, dataset.schema) for name, part in parts.items()}
+    for name, part in {"train": train, **parts}.items():
+        splits[name] = replace(splits[name], origin=constant(array=f"x{part.suffix}"))
     num_tokens = max(map(_largest, splits.values())) + 1 if dataset.layout == "tokens" else 0
     choices = {"task": dataset.task, "layout": dataset.layout, "cache": kept_in}
     return replace(dataset, splits=splits, num_tokens=num_tokens, choices=choices, warnings=tuple(warnings))

@@ -87,7 +87,8 @@ def load_series(
     told = [line for each in series.values() for line in each.told(window, known)]
     splits = {}
     for name, (whole, block) in _blocks(series, blocks).items():
-        splits[name], num_left_out = reader.windows(whole, block, name)
+        said_of = Path(given.get(name) or path)
+        splits[name], num_left_out = reader.windows(whole, block, name, said_of)
         if num_left_out:
             num_windows = num_left_out + len(splits[name])
             told.append(f"{num_left_out} of {num_windows} windows of {name} lack values and are left out")
@@ -177,8 +178,14 @@ class SeriesReader(Reader):
             series = series.first(limit)
         return series.on_grid(self.window)
 
-    def windows(self, series: Timeline, block: slice, name: str) -> tuple[Split, int]:
+    def windows(self, series: Timeline, block: slice, name: str, said: Path | None = None) -> tuple[Split, int]:
         """Returns the windows whose targets are the rows of a block, and how many were left out for missing values.
+
+        Args:
+            series: The rows.
+            block: Those that targets are taken from.
+            name: Of the split, for messages.
+            said: The path that the files of the series were found by; None for new files.
 
         Raises:
             DataError: No window is left.
@@ -202,6 +209,7 @@ class SeriesReader(Reader):
             torch.from_numpy(inputs[into]),
             torch.from_numpy(targets[ahead]).flatten(1),
             rows=torch.from_numpy(first[whole]),
+            origin=series.origin(said),
             naive=torch.from_numpy(naive[last]).repeat(1, self.horizon),
         )
         return split, int((~whole).sum())

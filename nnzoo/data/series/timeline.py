@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nnzoo.data.origin import Origin
 from nnzoo.data.series.stamps import BadStampError, Stamps, parse_stamps
 from nnzoo.data.tables.table import Table
 from nnzoo.errors import DataError
@@ -24,6 +26,7 @@ class Timeline:
         rows: (R,) the row number in the table; for a missing row, that of the row before.
         table: The table that the rows come from.
         stamps: The time of each row of the files; None if rows are in order without one.
+        times: The time of each row of the table, as it is written there; empty if rows are in order.
         notes: Remarks on the order and the time steps.
     """
 
@@ -33,6 +36,7 @@ class Timeline:
     rows: NDArray[np.int64]
     table: Table
     stamps: Stamps | None = None
+    times: Sequence[str] = ()
     notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
@@ -41,6 +45,11 @@ class Timeline:
     def where(self, row: int) -> str:
         """Returns the place of a row, for messages."""
         return self.table.locate(int(self.rows[min(row, len(self) - 1)]))
+
+    def origin(self, said: Path | None) -> Origin:
+        """Returns where rows come from: their time, as it is written, with the file and the row there."""
+        found = self.table.origin(said)
+        return (found.beside({"time": self.times}) if self.times else found).renumbered(self.rows)
 
     def take(self, rows: NDArray[np.int64]) -> Timeline:
         """Returns some rows, in that order; the stamps stay unchanged."""
@@ -102,7 +111,7 @@ class Timeline:
         if (np.diff(order) < 0).any():
             row = int((np.diff(stamps.positions) < 0).argmax()) + 1
             notes += (f"{self.where(row)}: column '{column}' does not rise; the rows were sorted by it",)
-        return replace(self.take(order), stamps=sorted_stamps, notes=notes)
+        return replace(self.take(order), stamps=sorted_stamps, times=cells, notes=notes)
 
     def on_grid(self, window: int) -> Timeline:
         """Fills gaps in the time steps with empty rows, in each gap at most one more than a window has rows."""
