@@ -30,6 +30,17 @@ FILES = (
 )
 
 
+def check_options(*, resume: bool, overwrite: bool, dry_run: bool) -> None:
+    """Checks the options that say what becomes of a run directory.
+
+    Raises:
+        UsageError: They contradict each other.
+    """
+    other = "overwrite" if overwrite else "dry_run" if dry_run else None
+    if resume and other:
+        raise UsageError(f"resume continues a run and can't be combined with {other}. Leave out one of the two.")
+
+
 def create(runs_dir: Path, name: str, *, overwrite: bool) -> Path:
     """A directory of its own for a new run: `name`, or `name-2`, `name-3`, ... where that is taken.
 

@@ -8,6 +8,7 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from nnzoo.data.files import natural_key
 from nnzoo.data.tables.cells import MISSING_CODE, Cells, DateOrder, as_date, is_boolean, is_number, may_be_number
 from nnzoo.data.tables.columns import (
     DATE_PARTS,
@@ -197,8 +198,8 @@ class Inference:
 
 
 def sorted_labels(labels: Iterable[str]) -> tuple[str, ...]:
-    """Numbers by their size, if all are numbers; else texts."""
-    found = sorted(labels)
+    """Numbers by their size, if all are numbers; else texts in natural order: `week 2` before `week 10`."""
+    found = sorted(labels, key=natural_key)
     return tuple(sorted(found, key=float) if all(map(is_number, found)) else found)
 
 
