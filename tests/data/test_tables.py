@@ -439,7 +439,8 @@ BAD = {
     "shorter": (b'x,y\n1,"p\nq"\n2\n', {}, "d.csv: line 4 has another number of cells than the header (got 1; the"),
     "twice": (b"x,y,x\n1,p,2\n", {}, "line 1: the name 'x' stands in the header 2 times (columns 0, 2, from 0)"),
     "latin": (b"x,y\n1,p\n2,\xfc\n", {"encoding": "utf-8"}, "d.csv: line 3 is not utf-8. Set `encoding`"),
-    "binary": (b"PK\x03\x04\0\0" * 9, {}, "d.csv: is no text"),
+    "binary": (b"\x89XYZ\0\0" * 9, {}, "d.csv: is not text"),
+    "damaged": (b"PK\x03\x04\0\0" * 9, {}, "d.csv: can't be expanded: it is damaged"),
     "names": (b"1,p\n2,q\n", {"names": ("a", "b", "y")}, "(got 2; there are 3 names)"),
     "large": (b"x,y\n1,p\n1e101,q\n", {}, "d.csv: line 3: column 'x': '1e101' is too large (got more than 1e+100)"),
     "label": (

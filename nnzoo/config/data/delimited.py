@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from nnzoo.config.base import Items
-from nnzoo.config.data.base import COLUMN_SCHEMA, ColumnName, Files
+from nnzoo.config.data.base import COLUMN_SCHEMA, ColumnName, RepairedFiles
 
 
 def _as_tuple(value: object) -> object:
@@ -65,7 +65,7 @@ DateOrder = Literal["auto", "ymd", "dmy", "mdy"]
 ColumnType = Literal["number", "category", "boolean", "date"]
 
 
-class Delimited(Files):
+class Delimited(RepairedFiles):
     """What every source of files with delimited columns has."""
 
     names: Items[Annotated[str, Field(min_length=1)]] | None = Field(

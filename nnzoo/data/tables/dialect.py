@@ -39,6 +39,7 @@ class Words(BaseModel):
     strip: bool = True
     missing: tuple[str, ...] = ("",)
     replace: dict[str, str] = {}
+    strict: bool = False
 
 
 class Dialect(NamedTuple):

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnzoo.data.dates import DateForm
+from nnzoo.data.files import natural_key
 from nnzoo.data.tables.cells import Cells
 from nnzoo.data.tables.columns import (
     DATE_PARTS,
@@ -261,10 +262,10 @@ class Inference:
 
 
 def sorted_labels(labels: Sequence[str], form: Form = TEXT) -> tuple[str, ...]:
-    """Returns labels sorted: by their size if all are numbers, as texts otherwise."""
+    """Sorts numbers by their size, and texts in natural order: `week 2` before `week 10`."""
     import pyarrow as pa
 
-    found = sorted(labels)
+    found = sorted(labels, key=natural_key)
     texts = pa.array(found, pa.string())
     numbers = canonical(texts, form).to_pylist() if form.kind in ("text", "number") else found
     is_number = (~np.isnan(PLAIN.read(pa.array(numbers, pa.string())))).all()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from nnzoo.data.dataset import Dataset, Split
 from nnzoo.data.dates import DateOrder
+from nnzoo.data.origin import Origin
 from nnzoo.data.reader import Task
 from nnzoo.data.split import Division, dropped_note
 from nnzoo.data.tables.columns import Column
@@ -93,6 +95,10 @@ def load_csv(
     splits = draft.splits(reader, values, parts)
     for name, table in tables.items():
         splits[name] = reader.split(table, draft.task, draft.classes, limit)
+    splits = {
+        name: _traced(split, tables.get(name, pool), given.get(name, path), sequence_id)
+        for name, split in splits.items()
+    }
     if sequence_id is not None:
         num_steps = max(split.inputs.shape[1] for split in splits.values())
         splits = {name: padded(split, num_steps) for name, split in splits.items()}
@@ -109,6 +115,15 @@ def load_csv(
         missing_values=draft.missing,
         reader=reader,
     )
+
+
+def _traced(split: Split, table: Table, said: str | Path, sequence_id: str | None) -> Split:
+    """A split that says where its samples are in the table: their file and row, or the id of a sequence."""
+    if sequence_id is None:
+        return replace(split, origin=table.origin(Path(said)))
+    ids = Samples.of_table(table, sequence_id).ids
+    assert ids is not None
+    return replace(split, origin=Origin(("sequence_id",), lambda rows: [ids[rows].tolist()]))
 
 
 def _task_note(draft: _Draft) -> str:

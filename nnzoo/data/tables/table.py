@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from nnzoo.data.files import find_files
+from nnzoo.data.origin import Origin, name_below, of_files
 from nnzoo.data.tables.cells import Cells
 from nnzoo.data.tables.dialect import Words
 from nnzoo.data.tables.file import File, open_file
@@ -110,6 +111,15 @@ class Table:
                 return f"{file.where}: line {file.line(row)}"
             row -= file.num_rows
         return f"row {row}"
+
+    def origin(self, said: Path | None = None) -> Origin:
+        """Returns where rows come from, once some column was read.
+
+        Args:
+            said: The path that the files were found by, which their names are relative to; None: as they are.
+        """
+        names = [file.where if said is None else name_below(file.path, said) for file in self.files]
+        return of_files(names, [file.num_rows for file in self.files])
 
     def _read(self, names: Sequence[str]) -> dict[str, Any]:
         import pyarrow as pa
