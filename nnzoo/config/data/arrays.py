@@ -24,7 +24,7 @@ class Arrays(Files):
     )
     layout: Literal["auto", "features", "sequence", "image", "tokens"] = Field(
         "auto",
-        description="features (N, F), sequence (N, T, F), image (N, C, H, W), tokens (N, T) of integers; auto: by shape",
+        description="features (N, F), sequence (N, T, F), image (N, C, H, W), tokens (N, T), integers; auto: by shape",
     )
 
     cache: Literal["auto", "memory", "disk"] = Field(

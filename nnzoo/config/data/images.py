@@ -133,7 +133,7 @@ class Cifar100(TorchvisionSet):
 
 
 class Svhn(TorchvisionSet):
-    """99,289 color photographs of house numbers, 32x32 pixels, 26,032 of them in the test split (Netzer et al. 2011)."""
+    """99,289 color photographs of house numbers, 32x32 pixels, 26,032 for test (Netzer et al. 2011)."""
 
     class_names = DIGITS
     shape = (3, 32, 32)
@@ -159,8 +159,8 @@ class ImageFolder(Files):
     limit: Count | None = Field(None, description="use only N samples of each split, taken from the classes in turn")
     size: Literal["auto"] | Side | Items[Side] = Field(
         "auto",
-        description="size in pixels, of a square or [height, width]; auto: the most frequent size up to 256 x 256, else a "
-        "square of 32, 64 or 128",
+        description="size in pixels, of a square or [height, width]; auto: the most frequent size up to 256 x 256, else "
+        "a square of 32, 64 or 128",
     )
     channels: Literal["auto", 1, 3] = Field(
         "auto", description="1: grayscale; 3: color; auto: 1 if all images are grayscale"

@@ -55,7 +55,7 @@ PRETRAINED = ("model", "pretrained")
 def is_run_name(checkpoint: str) -> bool:
     """Returns whether a checkpoint may be the name of a run, or `latest`, and not a path."""
     path = PurePath(checkpoint)
-    return path.name == checkpoint and path.suffix not in (".safetensors", ".pt")
+    return path.name == checkpoint and path.suffix not in (".safetensors", ".pt", ".pth")
 
 
 class Custom(Model):
