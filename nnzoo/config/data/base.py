@@ -73,10 +73,10 @@ class Files(Source):
 
 
 class RepairedFiles(Files):
-    """What every source has that leaves out or repairs some of what it reads, with a warning."""
+    """The base of all sources that skip or repair parts of their files, with a warning."""
 
     path: FilePath = Field(
-        description="a file, a folder, a glob pattern such as `data/part-*.csv`, or a zip archive or a file in it, "
-        "`data.zip/part1.csv`; gz, bz2, xz, zst and zip are expanded"
+        description="file, folder, pattern such as `data/part-*.csv`, zip archive, or file in it such as "
+        "`data.zip/part1.csv`; gz, bz2, xz, zst and zip are decompressed"
     )
-    strict: bool = Field(False, description="whether whatever is left out or repaired is an error, not a warning")
+    strict: bool = Field(False, description="raise an error if a part of a file would be skipped or repaired")

@@ -159,8 +159,8 @@ class ImageFolder(Files):
     limit: Count | None = Field(None, description="use only N samples of each split, taken from the classes in turn")
     size: Literal["auto"] | Side | Items[Side] = Field(
         "auto",
-        description="size in pixels, of a square or [height, width]; auto: the most frequent size up to 256 x 256, else "
-        "a square of 32, 64 or 128",
+        description="size in pixels, of a square or [height, width]; auto: the most frequent size up to 256 x 256, "
+        "else a square of 32, 64 or 128",
     )
     channels: Literal["auto", 1, 3] = Field(
         "auto", description="1: grayscale; 3: color; auto: 1 if all images are grayscale"

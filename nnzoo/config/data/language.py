@@ -21,7 +21,7 @@ class Language(RepairedFiles):
 
     name: Literal["language"]
     path: FilePath = Field(
-        description="a text file, compressed or not; a folder, a glob pattern or a zip archive: texts in natural order"
+        description="text file, also compressed; or folder, pattern or zip archive of files, in natural order"
     )
     val_path: FilePath | None = Field(None, description="text of the val split")
     test_path: FilePath | None = Field(None, description="text of the test split")
