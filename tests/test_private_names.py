@@ -12,7 +12,7 @@ REASONS = {
     "_BatchNorm": "the base of all batch norms: torch has no public name for what they share",
     "_check_input_dim": "the check of a batch norm's own forward, which the synchronised one replaces",
     "_metadata": "versions of modules in a state_dict: some networks of torchvision refuse to load without them",
-    "_forward_hooks": "a copy for a summary must not call the original's hooks, and torch has no public way to drop them",
+    "_forward_hooks": "a copy for a summary must not call the original's hooks; torch has no public way to drop them",
     "_forward_pre_hooks": "as _forward_hooks",
     "_backward_hooks": "as _forward_hooks",
     "_backward_pre_hooks": "as _forward_hooks",
@@ -36,6 +36,10 @@ def is_private(name: str) -> bool:
     return name.startswith("_") and not name.startswith("__")
 
 
+def is_own(node: ast.expr) -> bool:
+    return isinstance(node, ast.Name) and node.id in ("self", "cls")
+
+
 def own_names() -> set[str]:
     """Private names that nnzoo defines itself: functions, classes, and variables or attributes that it assigns."""
     found = set()
@@ -45,9 +49,8 @@ def own_names() -> set[str]:
                 found.add(node.name)
             elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
                 found.add(node.id)
-            elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
-                if isinstance(node.value, ast.Name) and node.value.id in ("self", "cls"):
-                    found.add(node.attr)
+            elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and is_own(node.value):
+                found.add(node.attr)
     return found
 
 
