@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -13,6 +14,7 @@ from pydantic import Field, model_validator
 from nnzoo.data.dataset import Split
 from nnzoo.data.reader import Reader, Schema, Task
 from nnzoo.data.reader import Samples as NewSamples
+from nnzoo.data.repairs import Repairs
 from nnzoo.data.tables.columns import Column
 from nnzoo.data.tables.dialect import Words
 from nnzoo.data.tables.samples import Samples, as_split, as_steps, pack
@@ -75,8 +77,11 @@ class CsvReader(Reader):
         """
         known = [column.name for column in self.columns]
         shorter = () if labelled else self.target
-        table = open_table(paths, self.words, known, shorter, needed=self._needed(labelled=labelled))
-        return self._read(table, schema, labelled=labelled)
+        repairs = Repairs(strict=self.words.strict)
+        needed = self._needed(labelled=labelled)
+        table = open_table(paths, self.words, known, shorter, needed=needed, repairs=repairs)
+        samples = self._read(table, schema, labelled=labelled)
+        return replace(samples, warnings=(*samples.warnings, *repairs.warnings()))
 
     def from_rows(self, raw: object, schema: Schema) -> NewSamples | None:
         table = table_of(raw, self.words)
@@ -102,7 +107,7 @@ class CsvReader(Reader):
             columns = list(table.read(self.target))
             targets = encode_targets(columns, samples.last_rows, schema.task, schema.classes)
         if samples.ids is None:
-            return NewSamples(rows, range(len(samples)), targets)
+            return NewSamples(rows, table.row_numbers.tolist(), targets)
         longest, num_steps = int(samples.lengths.argmax()), schema.input_shape[0]
         if samples.lengths[longest] > num_steps:
             raise DataError(

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from nnzoo.data.dataset import Dataset, Split
 from nnzoo.data.reader import Task
+from nnzoo.data.repairs import Repairs
 from nnzoo.data.split import Division, dropped_note
 from nnzoo.data.tables.columns import Column
 from nnzoo.data.tables.dialect import Words
-from nnzoo.data.tables.file import words_for_new_files
+from nnzoo.data.tables.opening import words_for_new_files
 from nnzoo.data.tables.inference import Inference
 from nnzoo.data.tables.reader import CsvReader
 from nnzoo.data.tables.samples import Samples, as_split, pack, padded
@@ -70,8 +71,9 @@ def load_csv(
     known = [*target, *(features or ()), *categorical, *ignore]
     known += [name for name in (sequence_id, division.group) if name is not None]
     given = {name: each for name, each in (("val", val_path), ("test", test_path)) if each is not None}
-    tables = {name: open_table([Path(each)], said, known) for name, each in given.items()}
-    pool = open_table([Path(path)], said, known)
+    repairs = Repairs(strict=said.strict)
+    tables = {name: open_table([Path(each)], said, known, repairs=repairs) for name, each in given.items()}
+    pool = open_table([Path(path)], said, known, repairs=repairs)
     pool.require(known)
     uses = {*target, *ignore, sequence_id, division.group}
     inputs = [name for name in pool.names if name not in uses] if features is None else list(features)
@@ -92,8 +94,8 @@ def load_csv(
         feature_names=reader.feature_names,
         target_names=tuple(target) if draft.task == "regression" else (),
         choices={"task": draft.task, **choices_of((pool, *tables.values()))},
-        warnings=tuple(draft.warnings),
-        notes=(*draft.notes, *([_task_note(draft)] if task == "auto" else [])),
+        warnings=(*repairs.warnings(), *draft.warnings),
+        notes=(*pool.notes, *draft.notes, *([_task_note(draft)] if task == "auto" else [])),
         missing_values=draft.missing,
         reader=reader,
     )
@@ -138,9 +140,9 @@ class _Draft:
             kept = self._distinct(samples)
             self.notes.append(dropped_note(len(samples) - len(kept), len(samples)))
             samples = samples.take(kept)
+        samples = samples.take(has_targets(self.targets, samples.last_rows, missing, repairs).nonzero()[0])
         rows = samples.last_rows
         classes, names = None, tuple[str, ...]()
-        check_present(self.targets, rows)
         self.task = find_task(self.targets, rows, task)
         if self.task == "classification":
             classes, names = class_indices(self.targets, rows)
