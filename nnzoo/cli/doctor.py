@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nnzoo.cli.options import Debug, Json, Overrides, Quiet, RunsDir, Verbose, number, print_json, table
+from nnzoo.cli.options import Debug, Json, Overrides, Quiet, RunsDir, Verbose, print_json, table
+from nnzoo.numbers import number
 
 if TYPE_CHECKING:
     from nnzoo.doctor import Examination

@@ -8,10 +8,13 @@ from nnzoo.config import data
 from nnzoo.config.document import Problem
 from nnzoo.config.experiment import Config
 from nnzoo.config.facts import Facts
+from nnzoo.config.model import PRETRAINED
+from nnzoo.config.placeholders import placeholder_in_path, placeholder_message
 
 
 def data_rules(config: Config, facts: Facts) -> Iterator[Problem]:
     source = config.data
+    yield from _placeholders(config)
     if source.split.val + source.split.test >= 1:
         yield ("data", "split"), f"val {source.split.val} and test {source.split.test} leave nothing to train on."
     if source.split.group is not None and not source.has_columns:
@@ -40,6 +43,14 @@ def data_rules(config: Config, facts: Facts) -> Iterator[Problem]:
             yield ("data", "targets"), "a sample has either classes or regression targets. Give one of the two."
         if facts.layout is None:
             yield ("data", "shape"), f"expected one to three sizes: [F], [T, F] or [C, H, W], got {len(source.shape)}."
+
+
+def _placeholders(config: Config) -> Iterator[Problem]:
+    """Paths that another tool would fill in."""
+    for section, key in (*(("data", key) for key in data.PATH_FIELDS), PRETRAINED):
+        path = getattr(getattr(config, section), key, None)
+        if isinstance(path, str) and (placeholder := placeholder_in_path(path)):
+            yield (section, key), placeholder_message(placeholder, f"{section}.{key}")
 
 
 def _twice(source: data.Delimited) -> Iterator[Problem]:

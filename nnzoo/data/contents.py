@@ -273,8 +273,8 @@ def check_size(expanded: int, size: int, where: str) -> None:
     """
     if expanded > max(_ALWAYS_EXPANDED, _MOST_TIMES * size):
         raise DataError(
-            f"its {size:,} bytes stand for more than {_MOST_TIMES} times as many ({expanded:,} or more), as data hardly "
-            "does. If it is meant so, expand it first.",
+            f"its {size:,} bytes stand for more than {_MOST_TIMES} times as many ({expanded:,} or more), which data "
+            "hardly does. If it is meant so, expand it first.",
             where=where,
         )
 

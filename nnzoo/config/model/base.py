@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -23,6 +23,8 @@ class Model(Section):
     """What every model has."""
 
     layouts: ClassVar[frozenset[str]] = frozenset({"features", "sequence", "image"})
+    suited: ClassVar[dict[str, dict[str, Any]]] = {}
+    """Defaults of other sections that suit this model, by section. Those with a `name` are for that name alone."""
 
     pretrained: str | None = Field(
         None,

@@ -21,6 +21,7 @@ from nnzoo.data.images.decode import Channels, each_in_parallel, probe
 from nnzoo.data.images.listing import class_folders, images_by_class, list_images
 from nnzoo.data.images.reader import ImageReader
 from nnzoo.data.on_disk import Cache
+from nnzoo.data.origin import name_below, of_names
 from nnzoo.data.repairs import Repairs
 from nnzoo.data.split import Division, dropped_note
 from nnzoo.errors import DataError
@@ -102,17 +103,19 @@ def load_image_folder(
     files, notes = _divide(files, classes, division or Division(0, 0))
     shape = _choose_shape(files["train"].paths, size, channels)
     kept_in = choose_cache(cache, sum(len(split.paths) for split in files.values()), shape)
-    splits, paths, unreadable = {}, list[str](), list[str]()
+    said = {name: Path(each) for name, each in (("val", val_path), ("test", test_path)) if each is not None}
+    splits, paths, names, unreadable = {}, list[str](), list[str](), list[str]()
     for name, part in files.items():
         split, told = _decode(part, shape, kept_in, strict=strict, title=name)
         unreadable += told
         assert split.rows is not None
-        splits[name] = replace(split, rows=split.rows + len(paths))
+        names += (name_below(file, said.get(name, Path(path))) for file in part.paths)
+        splits[name] = replace(split, rows=split.rows + len(paths), origin=of_names(names))
         paths += map(str, part.paths)
     lost = set(range(len(classes))) - set(splits["train"].targets.tolist())
     if lost:
-        names = ", ".join(classes[index] for index in sorted(lost))
-        raise DataError(f"no training image of {names} can be read.", where=str(given["train"]))
+        listed = ", ".join(classes[index] for index in sorted(lost))
+        raise DataError(f"no training image of {listed} can be read.", where=str(given["train"]))
     log.info("%d images of %d x %d, %d channels", sum(map(len, splits.values())), shape[1], shape[2], shape[0])
     return Dataset(
         splits,

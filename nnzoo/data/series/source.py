@@ -1,8 +1,8 @@
 """Series to forecast: rows in time order, cut into windows.
 
-A sample is a window of rows and the targets of the rows after it. It belongs to the split that all its targets lie in.
-The windows of val and test may begin before their split, in rows that are known by then; no row from which val or test
-takes a target is in a training window, as input or as target.
+A sample is a window of rows and the targets of the rows after it. It belongs to the split that holds all its targets.
+The windows of val and test may begin before their split, in rows that are known by then; no row whose values are
+targets of val or test is part of a training window, as input or as target.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def load_series(
     limit: int | None = None,
     **words: Any,
 ) -> Dataset:
-    """Read a series and cut it into windows.
+    """Reads a series and cuts it into windows.
 
     Args:
         path: A file, a folder or a pattern of delimited columns; several files are one series.
@@ -90,7 +90,8 @@ def load_series(
     told = [line for each in series.values() for line in each.told(window, known)]
     splits = {}
     for name, (whole, block) in _blocks(series, blocks).items():
-        splits[name], num_left_out = reader.windows(whole, block, name)
+        said_of = Path(given.get(name) or path)
+        splits[name], num_left_out = reader.windows(whole, block, name, said_of)
         if num_left_out:
             num_windows = num_left_out + len(splits[name])
             told.append(f"{num_left_out} of {num_windows} windows of {name} lack values and are left out")
@@ -134,10 +135,10 @@ class SeriesReader(Reader):
     horizon: int
 
     def read(self, paths: Sequence[Path], schema: Schema, *, labelled: bool) -> Samples:  # noqa: ARG002
-        """Reads a series from each path: all its windows with their targets, or the last rows, to go on from.
+        """Reads a series from each path: all its windows with their targets, or the last rows, to forecast from.
 
         Raises:
-            DataError: A file that can't be read, rows too few, or, to go on from, too many missing values at the end.
+            DataError: A file that can't be read, too few rows, or too many missing values at the end.
         """
         known, shorter = self._wanted(labelled=labelled), () if labelled else self.target
         repairs = Repairs(strict=self.words.strict)
@@ -157,20 +158,22 @@ class SeriesReader(Reader):
         )
 
     def fits(self, schema: Schema) -> bool:
-        """Whether its windows and targets are those of the schema."""
+        """Returns whether its windows and targets are those of the schema."""
         shape = (self.window, len(self.feature_names()))
         return shape == schema.input_shape and self.horizon * len(self.target) == len(schema.target_names)
 
     def feature_names(self) -> tuple[str, ...]:
-        """Of the F inputs: numbers, then a name a category."""
+        """Returns the names of the F inputs: the numbers, then one per category."""
         pairs = zip(self.categorical, self.categories, strict=True)
         return (*self.features, *(f"{column}={name}" for column, found in pairs for name in found))
 
     def series(self, table: Table, *, limit: int | None = None, labelled: bool = True) -> Timeline:
-        """The rows of a table in time order; the targets too, if labelled."""
+        """Returns the rows of a table in time order, with the targets if labelled."""
         table.require(self._wanted(labelled=labelled))
         columns = tuple(dict.fromkeys([*self.features, *(self.target if labelled else ())]))
-        numbers = np.stack([read_numbers(cells, "is no number") for cells in table.read(columns)], axis=1)
+        numbers = np.stack(
+            [read_numbers(cells, "is no number").astype(np.float64) for cells in table.read(columns)], axis=1
+        )
         names = np.empty((len(numbers), len(self.categorical)), dtype=object)
         for index, cells in enumerate(table.read(self.categorical)):
             names[:, index] = cells.texts
@@ -181,11 +184,17 @@ class SeriesReader(Reader):
             series = series.first(limit)
         return series.on_grid(self.window)
 
-    def windows(self, series: Timeline, block: slice, name: str) -> tuple[Split, int]:
-        """The windows whose targets are the rows of a block, and how many of them lack values and are left out.
+    def windows(self, series: Timeline, block: slice, name: str, said: Path | None = None) -> tuple[Split, int]:
+        """Returns the windows whose targets are the rows of a block, and how many were left out for missing values.
+
+        Args:
+            series: The rows.
+            block: Those that targets are taken from.
+            name: Of the split, for messages.
+            said: The path that the files of the series were found by; None for new files.
 
         Raises:
-            DataError: There is none.
+            DataError: No window is left.
         """
         inputs, targets = self._inputs(series), series.columns_of(self.target)
         naive = last_known(targets)
@@ -204,14 +213,15 @@ class SeriesReader(Reader):
         into, ahead, last = into[whole], ahead[whole], first[whole] - 1
         split = Split(
             torch.from_numpy(inputs[into]),
-            torch.from_numpy(targets[ahead].astype(np.float32)).flatten(1),
+            torch.from_numpy(targets[ahead]).flatten(1),
             rows=torch.from_numpy(first[whole]),
-            naive=torch.from_numpy(naive[last].astype(np.float32)).repeat(1, self.horizon),
+            origin=series.origin(said),
+            naive=torch.from_numpy(naive[last]).repeat(1, self.horizon),
         )
         return split, int((~whole).sum())
 
-    def _last_window(self, series: Timeline) -> NDArray[np.float32]:
-        """(T, F), the last rows."""
+    def _last_window(self, series: Timeline) -> NDArray[np.float64]:
+        """Returns the last rows, (T, F)."""
         if len(series) < self.window:
             raise DataError(
                 f"has too few rows to forecast from (got {len(series)}; needed {self.window}).",
@@ -227,12 +237,12 @@ class SeriesReader(Reader):
             )
         return inputs
 
-    def _inputs(self, series: Timeline) -> NDArray[np.float32]:
-        """(R, F) float32, NaN where nothing can be filled in."""
+    def _inputs(self, series: Timeline) -> NDArray[np.float64]:
+        """Returns the inputs of each row, (R, F) float64, NaN if nothing can be filled in."""
         parts = [last_known(series.columns_of(self.features), limit=self.window)]
         for column, found in enumerate(self.categories):
             parts.append(series.names[:, column, None] == np.array(found, dtype=object))
-        return np.concatenate([part.astype(np.float32) for part in parts], axis=1)
+        return np.concatenate([part.astype(np.float64) for part in parts], axis=1)
 
     def _wanted(self, *, labelled: bool) -> list[str]:
         stamps = [] if self.time is None else [self.time]
@@ -240,6 +250,6 @@ class SeriesReader(Reader):
 
 
 def _blocks(series: dict[str, Timeline], blocks: dict[str, slice]) -> dict[str, tuple[Timeline, slice]]:
-    """The rows of each split: of the series that is divided, or all of its own."""
+    """Returns the rows of each split: those of the series that is divided, or all rows of its own series."""
     own = {name: (each, slice(0, len(each))) for name, each in series.items()}
     return {**own, **{name: (series["train"], block) for name, block in blocks.items()}}

@@ -145,9 +145,7 @@ def _num_blank_lines(sample: str, delimiter: str) -> int:
     return before
 
 
-def reader_of(
-    text: str, delimiter: str, *, strict: bool = False, skipinitialspace: bool = False, skip: int = 0
-) -> Any:
+def reader_of(text: str, delimiter: str, *, strict: bool = False, skipinitialspace: bool = False, skip: int = 0) -> Any:
     """Python's own reader of rows, of cells of any length: slow, for the first rows, repairs and messages.
 
     Args:

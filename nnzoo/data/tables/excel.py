@@ -26,14 +26,12 @@ _ERRORS = ("#DIV/0!", "#N/A", "#NAME?", "#NULL!", "#NUM!", "#REF!", "#VALUE!")
 _ALWAYS_READ = 10_000_000
 _MOST_EMPTY = 50
 """Above that many cells in all, how many times as many there may be as there are filled ones."""
-_DAMAGE = (KeyError, ValueError, TypeError, AttributeError, IndexError, OSError, EOFError, SyntaxError, zipfile.BadZipFile)
+_DAMAGE = (LookupError, ValueError, TypeError, AttributeError, OSError, EOFError, SyntaxError, zipfile.BadZipFile)
 
 ERROR_CELLS = Repair("cell", "with an Excel error such as #REF!", "read as missing", "Correct the formula.")
 
 
-def sheet_as_csv(
-    raw: bytes, sheet: str | int | None, skipped: Collection[int], *, where: str, repairs: Repairs
-) -> str:
+def sheet_as_csv(raw: bytes, sheet: str | int | None, skipped: Collection[int], *, where: str, repairs: Repairs) -> str:
     """A sheet as CSV with commas, one record per row; numbers and dates as they are written in code.
 
     Args:
@@ -63,7 +61,9 @@ def sheet_as_csv(
         raise DataError(problem, where=where) from error
     width = max(map(len, rows), default=0)
     if len(rows) * width > max(_ALWAYS_READ, _MOST_EMPTY * sum(map(len, rows))):
-        problem = f"nearly all of its {len(rows):,} x {width:,} cells are empty. Remove what stands far outside of the table."
+        problem = (
+            f"nearly all of its {len(rows):,} x {width:,} cells are empty. Remove what stands far outside of the table."
+        )
         raise DataError(problem, where=where)
     out = io.StringIO()
     writer = csv.writer(out, quoting=csv.QUOTE_ALL, lineterminator="\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,17 +12,19 @@ import torch
 from numpy.typing import NDArray
 
 from nnzoo.data.dataset import Dataset, Split
+from nnzoo.data.origin import Origin
 from nnzoo.data.reader import Task
 from nnzoo.data.repairs import Repairs
 from nnzoo.data.split import Division, dropped_note
 from nnzoo.data.tables.columns import Column
 from nnzoo.data.tables.dialect import Words
-from nnzoo.data.tables.opening import words_for_new_files
 from nnzoo.data.tables.inference import Inference
+from nnzoo.data.tables.missing import has_targets
+from nnzoo.data.tables.opening import words_for_new_files
 from nnzoo.data.tables.reader import CsvReader
 from nnzoo.data.tables.samples import Samples, as_split, pack, padded
 from nnzoo.data.tables.table import Table, choices_of, open_table
-from nnzoo.data.tables.targets import check_present, class_indices, encode_targets, find_task
+from nnzoo.data.tables.targets import class_indices, encode_targets, find_task
 from nnzoo.errors import DataError
 
 
@@ -78,11 +81,15 @@ def load_csv(
     uses = {*target, *ignore, sequence_id, division.group}
     inputs = [name for name in pool.names if name not in uses] if features is None else list(features)
     draft = _Draft(pool, tuple(target), inputs, sequence_id)
-    parts = draft.divide(division, tuple(tables), limit, task)
+    parts = draft.divide(division, tuple(tables), limit, task, repairs)
     reader, values = draft.learn(parts["train"], frozenset(categorical), frozenset(features or ()), said)
     splits = draft.splits(reader, values, parts)
     for name, table in tables.items():
-        splits[name] = reader.split(table, draft.task, draft.classes, limit)
+        splits[name] = reader.split(table, draft.task, draft.classes, limit, repairs)
+    splits = {
+        name: _traced(split, tables.get(name, pool), given.get(name, path), sequence_id)
+        for name, split in splits.items()
+    }
     if sequence_id is not None:
         num_steps = max(split.inputs.shape[1] for split in splits.values())
         splits = {name: padded(split, num_steps) for name, split in splits.items()}
@@ -99,6 +106,15 @@ def load_csv(
         missing_values=draft.missing,
         reader=reader,
     )
+
+
+def _traced(split: Split, table: Table, said: str | Path, sequence_id: str | None) -> Split:
+    """A split that says where its samples are in the table: their file and row, or the id of a sequence."""
+    if sequence_id is None:
+        return replace(split, origin=table.origin(Path(said)))
+    ids = Samples.of_table(table, sequence_id).ids
+    assert ids is not None
+    return replace(split, origin=Origin(("sequence_id",), lambda rows: [ids[rows].tolist()]))
 
 
 def _task_note(draft: _Draft) -> str:
@@ -132,7 +148,12 @@ class _Draft:
         self.missing: dict[str, tuple[int, int]] = {}
 
     def divide(
-        self, division: Division, given: Sequence[str], limit: int | None, task: Task | Literal["auto"]
+        self,
+        division: Division,
+        given: Sequence[str],
+        limit: int | None,
+        task: Task | Literal["auto"],
+        repairs: Repairs,
     ) -> dict[str, Samples]:
         """The samples of each part of the table."""
         samples = self.samples if limit is None else self.samples.take(np.arange(min(limit, len(self.samples))))
@@ -140,7 +161,9 @@ class _Draft:
             kept = self._distinct(samples)
             self.notes.append(dropped_note(len(samples) - len(kept), len(samples)))
             samples = samples.take(kept)
-        samples = samples.take(has_targets(self.targets, samples.last_rows, missing, repairs).nonzero()[0])
+        has_target = has_targets(self.targets, samples.last_rows, self.table.words.missing_target, repairs)
+        if not has_target.all():
+            samples = samples.take(has_target.nonzero()[0])
         rows = samples.last_rows
         classes, names = None, tuple[str, ...]()
         self.task = find_task(self.targets, rows, task)

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnzoo.data.files import find_files, order_note
+from nnzoo.data.origin import Origin, name_below, of_files
 from nnzoo.data.repairs import Repair, Repairs
 from nnzoo.data.tables.cells import Cells
 from nnzoo.data.tables.dialect import Words
@@ -123,6 +124,16 @@ class Table:
                 return f"{file.where}: {file.place(row)}"
             row -= file.num_rows
         return f"row {row}"
+
+    def origin(self, said: Path | None = None) -> Origin:
+        """Returns where rows come from, once some column was read.
+
+        Args:
+            said: The path that the files were found by, which their names are relative to; None: as they are.
+        """
+        names = [file.where if said is None else name_below(file.path, said) for file in self.files]
+        found = of_files(names, [file.num_rows + len(file.left_out) for file in self.files])
+        return found.renumbered(self.row_numbers) if any(file.left_out for file in self.files) else found
 
     def _read(self, names: Sequence[str]) -> dict[str, Any]:
         import pyarrow as pa

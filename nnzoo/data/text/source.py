@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from nnzoo.data.dataset import Dataset, Split
@@ -87,7 +88,11 @@ def load_text(
     places = Places(list(parts.values()))
     splits, start = {}, 0
     for name, each in tokens.items():
-        splits[name] = Split(*padded(each, num_steps, targets[name]), torch.arange(start, start + len(each)))
+        numbers = np.concatenate([np.zeros(start, dtype=np.int64), np.array(parts[name].numbers, dtype=np.int64)])
+        rows = torch.arange(start, start + len(each))
+        splits[name] = Split(
+            *padded(each, num_steps, targets[name]), rows, origin=parts[name].origin.renumbered(numbers)
+        )
         start += len(each)
     return Dataset(
         splits,

@@ -15,6 +15,7 @@ from torch import Tensor
 from nnzoo.data.contents import STDIN, name_of, plain_name, read_bytes
 from nnzoo.data.encodings import common_encoding, lines_of, read_text
 from nnzoo.data.files import find_files, natural_key
+from nnzoo.data.origin import Origin, name_below, of_files
 from nnzoo.data.repairs import Repair, Repairs
 from nnzoo.data.tables.dialect import Words
 from nnzoo.data.tables.missing import has_targets
@@ -30,17 +31,26 @@ EMPTY_CLASSES = Repair("class file", "without a text", "left out", "Fill it, or 
 
 @dataclass(frozen=True)
 class Texts:
-    """Texts as in their files, with their labels and their numbers in all files, and what tells their places."""
+    """Texts as in their files, with their labels.
+
+    Attributes:
+        texts: The texts.
+        labels: The label of each.
+        numbers: The number of each in all files.
+        locate: Gives the file and the line of a number.
+        origin: Gives the file and the row of numbers.
+    """
 
     texts: list[str]
     labels: list[str]
     numbers: Sequence[int]
     locate: Callable[[int], str]
+    origin: Origin
 
     def take(self, rows: Sequence[int]) -> Texts:
         texts, labels, numbers = self.texts, self.labels, self.numbers
         own = [numbers[row] for row in rows]
-        return Texts([texts[row] for row in rows], [labels[row] for row in rows], own, self.locate)
+        return Texts([texts[row] for row in rows], [labels[row] for row in rows], own, self.locate, self.origin)
 
     def first(self, limit: int | None, *, in_turn: bool) -> Texts:
         """This many samples; in turn: the first of each class, then the second of each, so that none is left out."""
@@ -110,7 +120,7 @@ def find_class_files(paths: dict[str, Path], said: Words) -> Found:
     if encoding == "auto":
         encoding = common_encoding([read_bytes(file) for part in files.values() for file in part])
     known = said.model_copy(update={"encoding": encoding})
-    parts = {name: read_class_files(part, known, repairs) for name, part in files.items()}
+    parts = {name: read_class_files(part, known, repairs, paths[name]) for name, part in files.items()}
     return Found(parts, None, {"encoding": encoding}, (), said, repairs)
 
 
@@ -122,37 +132,55 @@ def find_columns(paths: dict[str, Path], said: Words, text: str | None, target: 
         name: open_table([each], said, known, beside_text=target, repairs=repairs) for name, each in paths.items()
     }
     text = _text_column(tables["train"], text, target)
-    parts = {name: read_table(table, text, target, repairs) for name, table in tables.items()}
+    parts = {name: read_table(table, text, target, repairs, paths[name]) for name, table in tables.items()}
     words = words_for_new_files(tables["train"].files[0], said, [text, target])
     return Found(parts, text, choices_of(tables.values()), tables["train"].notes, words, repairs)
 
 
-def read_class_files(files: Sequence[Path], words: Words, repairs: Repairs) -> Texts:
-    """One text per line, of the class that the file is named after; blank lines are skipped."""
+def read_class_files(files: Sequence[Path], words: Words, repairs: Repairs, said: Path | None = None) -> Texts:
+    """Reads one text per line, of the class that its file is named after; blank lines are skipped.
+
+    Args:
+        files: One per class.
+        words: How they are written.
+        repairs: Counts what is repaired or left out.
+        said: The path that the files were found by; None for new files.
+    """
     if STDIN in files:
         raise DataError("a class is the name of a file. Name the files.", where=name_of(STDIN))
     texts: list[str] = []
     labels: list[str] = []
     places: list[str] = []
+    sizes: list[int] = []
     for path in files:
         lines = lines_of(read_text(path, words.encoding, repairs))
         kept = [(line.strip(), number) for number, line in enumerate(lines, start=1) if line.strip()]
         repairs.add(EMPTY_CLASSES, str(path), not kept)
         texts.extend(line for line, _ in kept)
         labels.extend([Path(plain_name(path)).stem] * len(kept))
+        sizes.append(len(kept))
         places.extend(f"{path}: line {number}" for _, number in kept)
     if not texts:
         raise DataError("is empty: there is no text in it.", where=str(files[0]))
-    return Texts(texts, labels, range(len(texts)), places.__getitem__)
+    origin = of_files([str(file) if said is None else name_below(file, said) for file in files], sizes)
+    return Texts(texts, labels, range(len(texts)), places.__getitem__, origin)
 
 
-def read_table(table: Table, text: str, target: str, repairs: Repairs) -> Texts:
-    """The texts of a table, but for rows without a class."""
+def read_table(table: Table, text: str, target: str, repairs: Repairs, said: Path | None = None) -> Texts:
+    """Reads the texts of a table, but for rows without a class.
+
+    Args:
+        table: Of texts.
+        text: The column of the text.
+        target: The column of the class.
+        repairs: Counts rows without a class.
+        said: The path that the files were found by; None for new files.
+    """
     table.require([text, target])
     texts, labels = table.cells(text).texts, table.cells(target)
     rows = np.arange(len(texts))
     kept = rows[has_targets([labels], rows, table.words.missing_target, repairs)]
-    return Texts(texts, labels.texts, rows.tolist(), table.locate).take(kept.tolist())
+    return Texts(texts, labels.texts, rows.tolist(), table.locate, table.origin(said)).take(kept.tolist())
 
 
 def _text_column(table: Table, text: str | None, target: str) -> str:
