@@ -274,7 +274,11 @@ GOOD = "text,kind\nred,a\nblue,b\n"
             {},
             "t.csv: line 3 has another number of cells than the header (got 3; the",
         ),
-        (b"text,kind\n\nred,a\nblue\n", {"ragged": "error"}, "t.csv: line 4 has another number of cells than the header (got 1; the"),
+        (
+            b"text,kind\n\nred,a\nblue\n",
+            {"ragged": "error"},
+            "t.csv: line 4 has another number of cells than the header (got 1; the",
+        ),
         (
             b'text,kind\n"two\nlines",a\nblue\n',
             {"ragged": "error"},

@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from nnzoo.data.tables.cells import is_number
 from nnzoo.data.tables.names import given_names, header_names, is_header_of
+from nnzoo.data.tables.numbers import is_number, may_be_number
 from nnzoo.errors import DataError
 
 Rule = Literal["pad", "skip", "error"]
@@ -189,9 +189,13 @@ def _has_header(rows: list[list[str]], words: Words, known: Collection[str], sho
         return is_header_of(rows, words.names, known, shorter)
     if any(name in first and not (name.isdecimal() and int(name) < len(first)) for name in known):
         return True
-    if any(is_number(cell) for cell in first) or len(rows) == 1:
+    if any(map(_has_number, first)) or len(rows) == 1:
         return False
     columns = [[row[index] for row in rows[1:] if index < len(row)] for index in range(len(first))]
-    if any(column and all(is_number(cell) for cell in column if cell not in words.missing) for column in columns):
+    if any(column and all(_has_number(cell) for cell in column if cell not in words.missing) for column in columns):
         return True
     return not any(cell in column for cell, column in zip(first, columns, strict=True) if cell not in words.missing)
+
+
+def _has_number(cell: str) -> bool:
+    return is_number(cell) or may_be_number(cell)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from nnzoo.data.tables.cells import is_number
+from nnzoo.data.tables.numbers import is_number
 from nnzoo.errors import DataError
 
 
