@@ -23,7 +23,7 @@ from nnzoo.build import (
 from nnzoo.config import Config, Facts, check_facts, num_outputs, resolve
 from nnzoo.config.data import ImageFolder
 from nnzoo.config.load import problems_of
-from nnzoo.data import Dataset, Preprocess, Samples, Split, missing_classes
+from nnzoo.data import Dataset, OnDisk, Preprocess, Samples, Split, missing_classes
 from nnzoo.errors import DataError, UsageError
 from nnzoo.experiment.suitability import check_metrics, warn_of_lost_digits
 from nnzoo.training.batches import arguments_of, boundaries, smallest_batch
@@ -131,6 +131,23 @@ def prepare(config: Config, *, batches: int | None = None, group: Group = ALONE)
         replace(build_settings(resolved), augment=build_augment(resolved, len(dataset.classes)), group=group),
         torch.get_num_threads(),
     )
+
+
+def without_raw_inputs(experiment: Experiment) -> Experiment:
+    """Returns the experiment without inputs that only preprocessing reads: in float64 they are twice as large.
+
+    Their shape and type stay; reading them is an error. Inputs that predictions.csv shows beside the answers stay.
+    """
+    dataset = experiment.dataset
+    if dataset.reader is None:
+        return experiment
+    splits = {
+        name: replace(split, inputs=split.inputs.to("meta"))
+        if split.inputs.dtype == torch.float64 and not isinstance(split.inputs, OnDisk)
+        else split
+        for name, split in dataset.splits.items()
+    }
+    return replace(experiment, dataset=replace(dataset, splits=splits))
 
 
 def warn_about(data: Dataset | Samples) -> None:
