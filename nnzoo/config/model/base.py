@@ -30,7 +30,8 @@ class Model(Section):
         None,
         min_length=1,
         description="start from these weights: a run directory, best.safetensors, last.safetensors, a run's name, "
-        "or latest; inputs, classes and targets are matched by name, and new ones start as `init` says",
+        "or latest; inputs, classes and targets are matched by name, and new ones start as `init` says; or a "
+        "state dict of another program (.pt, .pth)",
     )
     freeze: str | Items[str] = Field(
         (),
