@@ -1,4 +1,4 @@
-"""The format of delimited text files, whatever their columns mean."""
+"""The format of files of tables, whatever their columns mean."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
-from nnzoo.config.base import Items
+from nnzoo.config.base import Count, Items, Natural
 from nnzoo.config.data.base import COLUMN_SCHEMA, ColumnName, RepairedFiles
 
 
@@ -66,7 +66,7 @@ ColumnType = Literal["number", "category", "boolean", "date"]
 
 
 class Delimited(RepairedFiles):
-    """The base of all sources that read delimited files."""
+    """The base of all sources that read tables: delimited text (also compressed), Parquet, Arrow and Excel files."""
 
     names: Items[Annotated[str, Field(min_length=1)]] | None = Field(
         None, description="names of the columns, if the file has no header or the header is to be replaced"
@@ -81,6 +81,19 @@ class Delimited(RepairedFiles):
     strip: bool = Field(True, description="remove spaces around cells")
     missing: Items[Cell] = Field(MISSING, description="cells that are read as missing values")
     replace: Replacements = Field({}, description="whole cells to replace: {from: to}")
+    skip_rows: Natural | Items[Count] = Field(
+        0,
+        description="number of lines to skip before the header, such as a title; or a list of rows to skip, counted "
+        "from 1 with the header: [2] skips a second header row below the first",
+    )
+    ragged: Literal["pad", "skip", "error"] = Field(
+        "pad",
+        description="rows with another number of cells than the header. pad: short rows get missing values, extra "
+        "delimiters are removed, and longer rows are errors; skip: skip them; error: raise an error",
+    )
+    sheet: str | Natural | None = Field(
+        None, description="sheet of an Excel file, by name or by position from 0; null: the first visible one"
+    )
 
 
 class FormattedCells(Delimited):

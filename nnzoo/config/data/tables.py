@@ -34,6 +34,9 @@ class Csv(FormattedCells):
         None,
         description="column that groups rows into sequences: rows with the same value are its steps, in file order",
     )
+    missing_target: Literal["auto", "drop", "error"] = Field(
+        "auto", description="rows without a target. drop: leave them out; auto: if they are less than half; or an error"
+    )
 
     def facts(self) -> Facts:
         task: Any = None if self.task == "auto" else self.task

@@ -35,6 +35,9 @@ class Text(Delimited):
     )
 
     missing: Items[Cell] = Field(("",), description="cells that are read as missing values")
+    missing_target: Literal["auto", "drop", "error"] = Field(
+        "auto", description="rows without a target. drop: skip them; auto: skip them if they are less than half; error"
+    )
 
     def facts(self) -> Facts:
         return Facts(
