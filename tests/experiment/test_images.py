@@ -410,8 +410,8 @@ MNIST = {"name": "mnist", "root": "none", "download": False}
             {"augment": [{"name": "random_crop", "padding": [1, 2, 3]}]},
             "expected one, two or four numbers of pixels, got 3",
         ),
-        ({"augment": [{"name": "rotation", "degrees": [9, -9]}]}, "augment.0.degrees: expected two rising numbers"),
-        ({"augment": [{"name": "erasing", "ratio": [1]}]}, "augment.0.ratio: expected two rising numbers"),
+        ({"augment": [{"name": "rotation", "degrees": [9, -9]}]}, "augment.0.degrees: expected two increasing numbers"),
+        ({"augment": [{"name": "erasing", "ratio": [1]}]}, "augment.0.ratio: expected two increasing numbers"),
         ({"augment": ["erasing"], "preprocess": {"pca": {"n_components": 3}}}, "augment.0: pca turns images into comp"),
         (
             {"data": {"name": "image_folder", "path": "x", "size": [1, 2, 3]}},

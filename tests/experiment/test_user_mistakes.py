@@ -66,7 +66,7 @@ def test_a_config_is_no_checkpoint(tmp_path: Path, capsys: pytest.CaptureFixture
     path = tmp_path / "c.yaml"
     path.write_text("data: iris")
     assert command(["eval", str(path)]) == 2
-    assert "is no checkpoint" in capsys.readouterr().err
+    assert "is not a checkpoint" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("text", ['{"metrics": 3}', "[]", '{"metrics": {"test/loss": "x"}}', "{"])

@@ -35,7 +35,7 @@ class Csv(FormattedCells):
         description="column that groups rows into sequences: rows with the same value are its steps, in file order",
     )
     missing_target: Literal["auto", "drop", "error"] = Field(
-        "auto", description="rows without a target. drop: leave them out; auto: if they are less than half; or an error"
+        "auto", description="rows without a target. drop: skip them; auto: skip them if they are less than half; error"
     )
 
     def facts(self) -> Facts:
