@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from nnzoo.data.dataset import Dataset, Split
+from nnzoo.data.origin import of_files
 from nnzoo.data.reader import Reader, Samples, Schema
 from nnzoo.data.series.timeline import Timeline, last_known
 from nnzoo.data.split import Division
@@ -148,6 +149,7 @@ class SeriesReader(Reader):
         return Samples(
             torch.stack([torch.from_numpy(self._last_window(series)) for series in each]),
             [name for series in each for name in series.following(self.horizon)],
+            origin=of_files([table.where for table in tables], [1] * len(tables)),
             row_targets=self.target,
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -101,8 +102,10 @@ class CsvReader(Reader):
         if labelled:
             columns = list(table.read(self.target))
             targets = encode_targets(columns, samples.last_rows, schema.task, schema.classes)
+        written = partial(table.written, samples.last_rows) if table.files else None
         if samples.ids is None:
-            return NewSamples(rows, range(len(samples)), targets)
+            origin = table.origin() if table.files else None
+            return NewSamples(rows, range(len(samples)), targets, origin=origin, written=written)
         longest, num_steps = int(samples.lengths.argmax()), schema.input_shape[0]
         if samples.lengths[longest] > num_steps:
             raise DataError(
@@ -111,7 +114,7 @@ class CsvReader(Reader):
                 where=table.where,
             )
         inputs, lengths = as_steps(rows, samples, num_steps)
-        return NewSamples(inputs, samples.ids.tolist(), targets, lengths)
+        return NewSamples(inputs, samples.ids.tolist(), targets, lengths, written=written)
 
     def _values(self, table: Table, *, labelled: bool) -> tuple[list[NDArray[Any]], Samples]:
         """The columns as they are read, and which rows make a sample."""

@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from nnzoo.data.files import find_files
 from nnzoo.data.origin import Origin, name_below, of_files
 from nnzoo.data.tables.cells import Cells
@@ -106,6 +109,23 @@ class Table:
         """
         names = [file.where if said is None else name_below(file.path, said) for file in self.files]
         return of_files(names, [file.num_rows for file in self.files])
+
+    def written(self, rows: NDArray[np.int64], names: Sequence[str] | None) -> dict[str, list[str]]:
+        """Returns cells exactly as they are written.
+
+        Args:
+            rows: (N,) the rows.
+            names: The columns; None for all that every file has.
+
+        Raises:
+            DataError: There is no such column.
+        """
+        if names is None:
+            names = [name for name in self.names if all(name in file.dialect.names for file in self.files)]
+        for file in self.files:
+            Table(file.dialect.names, self.words, [file]).require(names)
+        cells = self._read(names)
+        return {name: cells[name].take(rows).to_pylist() for name in names}
 
     def _read(self, names: Sequence[str]) -> dict[str, Any]:
         import pyarrow as pa

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import torch
 
 from nnzoo.data.contents import name_of, read_bytes
 from nnzoo.data.encodings import decode, lines_of
 from nnzoo.data.files import find_files
+from nnzoo.data.origin import of_files
 from nnzoo.data.reader import Reader, Samples, Schema
 from nnzoo.data.repairs import Repairs
 from nnzoo.data.tables.dialect import Words
@@ -53,7 +57,12 @@ class TextReader(Reader):
         """
         if not labelled:
             files = [file for path in paths for file in find_files(path, SUFFIXES)]
-            return self.from_texts([text for file in files for text in self._unlabelled(file, schema.classes)])
+            parts = [self._unlabelled(file, schema.classes) for file in files]
+            samples = self.from_texts([text for texts, _ in parts for text in texts])
+            origin = of_files([name_of(file) for file in files], [len(texts) for texts, _ in parts])
+            tables = [table for _, table in parts if table is not None]
+            written = partial(_written, tables) if len(tables) == len(files) else None
+            return replace(samples, origin=origin, written=written)
         if self.text is None or self.target is None:
             repairs = Repairs(strict=self.words.strict)
             files = [file for path in paths for file in find_files(path, CLASS_FILES, repairs)]
@@ -75,15 +84,15 @@ class TextReader(Reader):
         found = (schema.input_shape, schema.num_tokens, schema.layout, schema.per)
         return found == ((self.max_length,), len(self.vocabulary), "tokens", "sample")
 
-    def _unlabelled(self, path: Path, classes: Sequence[str]) -> list[str]:
-        """The texts of a file: of its column, or, where it is no table, its lines."""
+    def _unlabelled(self, path: Path, classes: Sequence[str]) -> tuple[list[str], Table | None]:
+        """The texts of a file: of its column, with the table, or the lines of a file that is not a table."""
         where = name_of(path)
         raw = read_bytes(path)
         lines = [line.strip() for line in lines_of(decode(raw, self.words.encoding, where=where))]
         if not lines:
             raise DataError("is empty.", where=where)
         if self.text is None or self.target is None:
-            return lines
+            return lines, None
         # Its suffix tells a table, and so does a header; without either, labels that are known do.
         certain = path.suffix.lower() in (".csv", ".tsv")
         try:
@@ -97,5 +106,13 @@ class TextReader(Reader):
         except DataError:
             if certain:
                 raise
-            return lines
-        return texts if certain or file.dialect.names_in_header else lines
+            return lines, None
+        return (texts, table) if certain or file.dialect.names_in_header else (lines, None)
+
+
+def _written(tables: Sequence[Table], names: Sequence[str] | None) -> dict[str, list[str]]:
+    """Columns of several tables, below one another."""
+    if names is None:
+        names = [name for name in tables[0].names if all(name in table.names for table in tables)]
+    parts = [table.written(np.arange(table.num_rows), names) for table in tables]
+    return {name: [cell for part in parts for cell in part[name]] for name in names}
