@@ -16,10 +16,10 @@ from nnzoo.cli.options import (
     RunsDir,
     Threshold,
     Verbose,
-    number,
     print_json,
     table,
 )
+from nnzoo.numbers import number
 
 if TYPE_CHECKING:
     from nnzoo.experiment import EvalResult

@@ -44,11 +44,6 @@ def print_json(value: Any) -> None:
     print(json.dumps(finite(value)))
 
 
-def number(value: float) -> str:
-    """A number at a glance: four decimals, or an exponent where those would hide it."""
-    return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e6 else f"{value:.3e}"
-
-
 def table(header: list[str], rows: list[list[str]]) -> str:
     """Columns side by side: the first to the left, numbers to the right. Blanks and line ends are shown in quotes."""
     header, *rows = [list(map(_visible, row)) for row in [header, *rows]]

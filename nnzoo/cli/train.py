@@ -16,10 +16,10 @@ from nnzoo.cli.options import (
     Quiet,
     RunsDir,
     Verbose,
-    number,
     print_json,
     table,
 )
+from nnzoo.numbers import number
 from nnzoo.training.torchrun import are_several
 
 

@@ -159,7 +159,7 @@ def _measure(
                 exact=batch_size is not None,
             )
     assert found.outputs is not None
-    targets = measured.targets.cpu()
+    targets = measured.truth.cpu()
     matrix = confusion_matrix(decoder, found.outputs, targets) if dataset.task == "classification" else []
     return EvalResult(
         checkpoint=str(trained.path),

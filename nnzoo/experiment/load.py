@@ -105,10 +105,9 @@ class TrainedModel:
         size = eval_batch_size(inputs, 1, classes_a_step=classes)
         outputs = []
         for start in range(0, len(inputs), size):
-            part = inputs[start : start + size].to(device)
-            valid = None if steps is None else steps[start : start + size].to(device)
-            arguments = arguments_of(self.module, self.preprocess(part, valid), valid)
-            found = self.module(*arguments)
+            valid = None if steps is None else steps[start : start + size]
+            part = self.preprocess(inputs[start : start + size], valid, first=start).to(device)
+            found = self.module(*arguments_of(self.module, part, None if valid is None else valid.to(device)))
             outputs.append((self.decoder.kept(found) if kept else found).cpu())
         return torch.cat(outputs)
 
@@ -193,8 +192,8 @@ def _paths(raw: object) -> list[Path]:
 def _array(values: Raw) -> NDArray[Any]:
     if isinstance(values, Tensor):
         values = values.detach().cpu()
-        # NumPy has no bfloat16.
-        values = values.float() if values.is_floating_point() else values
+        # NumPy has no bfloat16, and float64 keeps its digits.
+        values = values.float() if values.is_floating_point() and values.dtype.itemsize < 4 else values
     try:
         return np.atleast_1d(np.asarray(cast("ArrayLike", values)))
     except (TypeError, ValueError):
@@ -240,7 +239,7 @@ def load(
     except NnzooError:
         raise CheckpointError("damaged: its metadata does not describe a network.", where=where) from None
     target = choose_device(_device_of(config) if device is None else device)
-    decoder = Decoder(metadata.task, output_scale(config), len(metadata.classes), preprocess.to(target), metadata.per)
+    decoder = Decoder(metadata.task, output_scale(config), len(metadata.classes), preprocess, metadata.per).on(target)
     return TrainedModel(place(config, module, target).eval(), preprocess, decoder, config, metadata, path)
 
 

@@ -103,7 +103,7 @@ def _table(
         return [*names, "step", "target", *header[2:]], rows
     targets = targets[:, 0] if decoder.per == "node" else targets
     if decoder.task == "regression":
-        named, truth = columns("target", target_names), decoder.values(targets).tolist()
+        named, truth = columns("target", target_names), decoder.truth(targets).tolist()
     elif decoder.task == "multilabel":
         named, truth = [f"target_{name}" for name in classes], decoder.target_labels(targets).tolist()
     else:

@@ -175,7 +175,7 @@ class Recorder:
         name = next(name for name in PREDICTED_SPLITS if name in measured)
         outputs = measured[name].outputs
         assert outputs is not None
-        self._write_predictions(name, outputs, self.experiment.splits[name].targets.cpu())
+        self._write_predictions(name, outputs, self.experiment.splits[name].truth.cpu())
         return {f"{split}/{key}": value for split, found in measured.items() for key, value in found.metrics.items()}
 
     def _evaluate(self, state: TrainState, split: str) -> Evaluation:

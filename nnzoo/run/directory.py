@@ -96,10 +96,11 @@ def check_not_older(folder: Path) -> None:
     """Raises CheckpointError if a run directory holds the checkpoint of an older nnzoo."""
     for name in OLDER:
         if (folder / name).is_file():
-            raise _older(folder / name)
+            raise older_checkpoint(folder / name)
 
 
-def _older(path: Path) -> CheckpointError:
+def older_checkpoint(path: Path) -> CheckpointError:
+    """Returns the error about a checkpoint of an older nnzoo."""
     return CheckpointError(
         "a checkpoint of an older nnzoo, which used pickle and is no longer read. "
         "Finish the run with the nnzoo that wrote it, or train again.",
@@ -138,7 +139,7 @@ def find_checkpoint(text: str, runs_dir: Path) -> Path:
     path = Path(text)
     if path.is_file():
         if path.name in OLDER:
-            raise _older(path)
+            raise older_checkpoint(path)
         if path.suffix != Path(ARTIFACT).suffix:
             raise UsageError(
                 f"is not a checkpoint. Give a run directory, its {ARTIFACT} or its {CHECKPOINT}.", where=text

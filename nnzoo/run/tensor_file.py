@@ -22,7 +22,7 @@ from nnzoo.run.files import atomic_file
 MAX_HEADER_BYTES = 32_000_000
 """A larger header takes seconds and gigabytes to parse. A vocabulary of 100,000 words needs 1.5 MB."""
 ARTIFACT, CHECKPOINT = "nnzoo artifact", "nnzoo checkpoint"
-VERSIONS = {ARTIFACT: 1, CHECKPOINT: 3}
+VERSIONS = {ARTIFACT: 2, CHECKPOINT: 3}
 """The formats and the version of each that is read and written. A file that names no format is an artifact."""
 _KEY = "nnzoo"
 _DTYPES = {

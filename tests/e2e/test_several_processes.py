@@ -177,7 +177,7 @@ def test_another_number_of_processes_goes_on_with_the_sums_of_all(before: int, a
     assert load_checkpoint(Path("runs/x/last.safetensors"))["batch"] == 4
     (code, _, err), *others = group(*plain, "--resume", processes=after)
     assert code == 0, err
-    warning = f"warning: the run was started with {before} processes and goes on with {after}"
+    warning = f"warning: the run was started with {before} processes and continues with {after}"
     assert err.count(warning) == 1
     assert all(other == (0, "", "") for other in others)
     group(*plain, "--name", "whole", processes=1)

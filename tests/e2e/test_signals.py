@@ -89,24 +89,27 @@ def test_a_kill_loses_no_more_than_the_last_checkpoint(training: subprocess.Pope
 
 
 TWICE = """
-import os, signal, sys, torch
+import contextlib, os, signal, sys
 from nnzoo.cli.app import run
+from nnzoo.run import tensor_file
 
-saved = torch.save
+plain = tensor_file.atomic_file
 count = 0
 
-def save(state, file):
+@contextlib.contextmanager
+def atomic_file(path, *, keep=None):
     global count
     count += 1
-    if count == 2:  # the one at the end: the first signal came in the epoch before
-        file.write(b"half of it")
-        file.flush()
-        os.kill(os.getpid(), signal.SIGINT)
-        raise SystemExit("still alive")
-    saved(state, file)
+    with plain(path, keep=keep) as file:
+        if count == 2:  # the checkpoint at the end: the first signal came in the epoch before
+            file.write(b"half of it")
+            file.flush()
+            os.kill(os.getpid(), signal.SIGINT)
+            raise SystemExit("still alive")
+        yield file
     os.kill(os.getpid(), signal.SIGINT)
 
-torch.save = save
+tensor_file.atomic_file = atomic_file
 sys.exit(run(["train", "c.yaml", "-q"]))
 """
 

@@ -99,8 +99,8 @@ def test_kept_columns_of_text_and_of_sequences(capsys: pytest.CaptureFixture[str
     ]
     steps = [f"{i % 20},{i},{i % 3},{('no', 'yes')[i % 2]}" for i in range(60)]
     Path("s.csv").write_text("\n".join(["who,when,a,y", *steps]) + "\n")
-    data = {"name": "csv", "path": "s.csv", "target": "y", "sequence_id": "who", "features": ["a"]}
-    train({"name": "r", "data": data, "model": "gru", "train": {"epochs": 1}}, quiet=True, overwrite=True)
+    sequences = {"name": "csv", "path": "s.csv", "target": "y", "sequence_id": "who", "features": ["a"]}
+    train({"name": "r", "data": sequences, "model": "gru", "train": {"epochs": 1}}, quiet=True, overwrite=True)
     rows = predicted(capsys, "s.csv", "--keep", "when")
     assert [(row["input"], row["when"]) for row in rows] == [(str(i), str(i + 40)) for i in range(20)]
 

@@ -147,7 +147,7 @@ def test_another_network_is_a_located_error(model: str, message: str, capsys: py
         assert re.search(
             rf"^new\.yaml:2:\d+: model\.pretrained: .*base.best\.safetensors: {message}", error, flags=re.MULTILINE
         ), error
-        assert "`nnzoo summary CHECKPOINT` shows them." in error
+        assert "best.safetensors` shows the checkpoint." in error
     assert not Path("runs/new").exists()
     assert command(["validate", "new.yaml"]) == 0
 

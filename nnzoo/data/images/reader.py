@@ -15,9 +15,9 @@ from torch import Tensor
 from nnzoo.data.arrays import read_arrays
 from nnzoo.data.contents import STDIN, name_of
 from nnzoo.data.encode import encode_pixels, encode_targets
+from nnzoo.data.fitting import to_real
 from nnzoo.data.images.decode import Channels, decode, each_in_parallel
 from nnzoo.data.images.listing import images_by_class, list_images
-from nnzoo.data.preprocess import to_real
 from nnzoo.data.reader import Reader, Samples, Schema
 from nnzoo.data.repairs import Repairs
 from nnzoo.errors import DataError
