@@ -26,9 +26,10 @@ from nnzoo.experiment.restarts import Batched, choose_training
 from nnzoo.experiment.start import build_state, start_again
 from nnzoo.training import checkpoints, loop
 from nnzoo.training.progress import Progress
-from nnzoo.training.replica_loop import fit_replicas
+from nnzoo.training.replica_learner import ReplicaLearner
 from nnzoo.training.replicas import ReplicaState
 from nnzoo.training.signals import StopRequest
+from nnzoo.training.single import SingleLearner
 from nnzoo.training.state import TrainState
 
 SEED = 3
@@ -69,10 +70,9 @@ def batched(overrides: dict[str, Any]) -> ReplicaState:
     state, _, _ = build_state(experiment, None, show=lambda _: None)
     training = choose_training(experiment, state, partial(start_again, experiment, None, None))
     assert isinstance(training, Batched)
-    fit_replicas(
-        training.replicas,
+    loop.fit(
+        ReplicaLearner(training.replicas),
         experiment.splits,
-        experiment.decoder,
         experiment.settings,
         save=lambda _: None,
         progress=Progress(1, quiet=True),
@@ -86,9 +86,8 @@ def alone(overrides: dict[str, Any], seed: int) -> tuple[TrainState, str]:
     experiment = experiment_of(overrides | {"seed": seed, "train.restarts": 1})
     state = start_again(experiment, None, None, seed)
     status = loop.fit(
-        state,
+        SingleLearner(state),
         experiment.splits,
-        experiment.decoder,
         experiment.settings,
         save=lambda _: None,
         progress=Progress(1, quiet=True),
@@ -226,7 +225,7 @@ def test_what_is_written(words: dict[str, Any], capsys: pytest.CaptureFixture[st
     assert result == json.loads(Path("runs/x/result.json").read_text())
     assert list(result) == [
         *("run_dir", "status", "epochs", "best_epoch", "monitor", "metrics", "baseline", "num_parameters", "seconds"),
-        *("device", "restarts"),
+        *("device", "warnings", "restarts"),
     ]
     restarts = result["restarts"]
     assert list(restarts) == [
