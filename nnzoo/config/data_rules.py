@@ -21,6 +21,8 @@ def data_rules(config: Config, facts: Facts) -> Iterator[Problem]:
         yield ("data", "split", "group"), f"{source.name} has no columns to group by. Leave it out."
     if isinstance(source, data.Delimited):
         yield from _twice(source)
+    if isinstance(source, data.FormattedCells) and source.decimal == source.thousands != "auto":
+        yield ("data", "thousands"), f"'{source.thousands}' is the decimal sign too. Change one of the two."
     if isinstance(source, data.Csv):
         yield from _columns(source)
     if isinstance(source, data.Text) and source.target is None and (source.text is not None or source.names):
@@ -75,9 +77,13 @@ def _columns(source: data.Csv) -> Iterator[Problem]:
         for name in columns:
             if name is not None and used.setdefault(name, key) != key:
                 yield ("data", key), f"'{name}' is given as {used[name]} too. It can be one of them."
-    for name in source.categorical:
-        if used.get(name) in ("ignore", "target"):
-            yield ("data", "categorical"), f"'{name}' is given as {used[name]} too. It can be one of them."
+    for column in source.categorical:
+        if used.get(column) in ("ignore", "target"):
+            yield ("data", "categorical"), f"'{column}' is given as {used[column]} too. It can be one of them."
+    for column, kind in source.types.items():
+        if used.get(column) == "ignore" or (column in source.categorical and kind != "category"):
+            other = used.get(column, "categorical")
+            yield ("data", "types"), f"'{column}' is given as {other} too. It can be one of them."
 
 
 def _series(config: Config, source: data.Series) -> Iterator[Problem]:

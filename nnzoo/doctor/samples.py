@@ -62,6 +62,8 @@ def describe(experiment: Experiment, seen: Experiment) -> dict[str, Any]:
     }
     if dataset.reader is not None and dataset.reader.column_types:
         described["types"] = dataset.reader.column_types
+    if dataset.reader is not None and dataset.reader.column_forms:
+        described["forms"] = dataset.reader.column_forms
     if dataset.task == "regression":
         described["targets"] = _columns(dataset.train.targets, dataset.target_names)
     else:

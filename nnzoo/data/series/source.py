@@ -14,16 +14,24 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import Field
 
 from nnzoo.data.dataset import Dataset, Split
+from nnzoo.data.dates import DateOrder
 from nnzoo.data.reader import Reader, Samples, Schema
+from nnzoo.data.series.stamps import StampForm
 from nnzoo.data.series.timeline import Timeline, last_known
 from nnzoo.data.split import Division
 from nnzoo.data.tables.columns import read_numbers
 from nnzoo.data.tables.dialect import Words
 from nnzoo.data.tables.file import words_for_new_files
+from nnzoo.data.tables.finding import FormFinder, FormWords
+from nnzoo.data.tables.numbers import PLAIN, DecimalSign, NumberForm, ThousandsSign
 from nnzoo.data.tables.table import Table, choices_of, open_table
 from nnzoo.errors import DataError
+
+_MOST_NUMBERS = 0.5
+"""A column of numbers has so many rows with one; any other cell is an error."""
 
 
 def load_series(
@@ -39,6 +47,9 @@ def load_series(
     window: int = 24,
     horizon: int = 1,
     limit: int | None = None,
+    decimal: Literal["auto"] | DecimalSign = "auto",
+    thousands: Literal["auto"] | ThousandsSign = "auto",
+    date_order: Literal["auto"] | DateOrder = "auto",
     **words: Any,
 ) -> Dataset:
     """Reads a series and cuts it into windows.
@@ -55,6 +66,9 @@ def load_series(
         window: T, the rows that a forecast is made from.
         horizon: H, the rows that are forecast.
         limit: Take the first rows of each series, this many.
+        decimal: The decimal sign of all columns; "auto": found for each.
+        thousands: The sign between groups of three digits; "auto": found for each column.
+        date_order: The order of day, month and year; "auto": found.
         words: How the files are written: the fields of `Words`.
 
     Returns:
@@ -65,6 +79,7 @@ def load_series(
     """
     given = {"train": path, "val": val_path, "test": test_path}
     said = Words(**words)
+    forms = FormWords(decimal, thousands, date_order)
     inputs = target if features is None else features
     wanted = [*target, *inputs, *categorical, *([] if time is None else [time])]
     tables = {name: open_table([Path(each)], said, wanted) for name, each in given.items() if each is not None}
@@ -78,13 +93,18 @@ def load_series(
         window=window,
         horizon=horizon,
     )
-    series = {name: reader.series(table, limit=limit) for name, table in tables.items()}
+    reader, doubts = reader.with_forms(tables["train"], forms)
+    series = {"train": reader.series(tables["train"], limit=limit, words=forms)}
+    stamps = series["train"].stamps
+    if stamps is not None:
+        reader = reader.model_copy(update={"time_form": stamps.form})
+    series |= {name: reader.series(table, limit=limit) for name, table in tables.items() if name != "train"}
     blocks = division.blocks(len(series["train"]), given=series)
     past = series["train"].first(blocks["train"].stop)
     reader = reader.model_copy(update={"categories": past.categories()})
     past.check_values(reader.features, reader.target)
     known = dict(zip(categorical, reader.categories, strict=True))
-    told = [line for each in series.values() for line in each.told(window, known)]
+    told = [*doubts, *(line for each in series.values() for line in each.told(window, known))]
     splits = {}
     for name, (whole, block) in _blocks(series, blocks).items():
         said_of = Path(given.get(name) or path)
@@ -116,6 +136,8 @@ class SeriesReader(Reader):
         time: The column that rows are sorted by.
         categorical: The columns of names to forecast from.
         categories: The names that each of them has in the training rows.
+        forms: How the columns of numbers are written; plain numbers where there is none.
+        time_form: How time stamps are written.
         window: T.
         horizon: H.
     """
@@ -127,6 +149,8 @@ class SeriesReader(Reader):
     time: str | None
     categorical: tuple[str, ...]
     categories: tuple[tuple[str, ...], ...]
+    forms: dict[str, NumberForm] = Field(default_factory=dict)
+    time_form: StampForm | None = None
     window: int
     horizon: int
 
@@ -161,19 +185,47 @@ class SeriesReader(Reader):
         pairs = zip(self.categorical, self.categories, strict=True)
         return (*self.features, *(f"{column}={name}" for column, found in pairs for name in found))
 
-    def series(self, table: Table, *, limit: int | None = None, labelled: bool = True) -> Timeline:
+    @property
+    def column_forms(self) -> dict[str, str]:
+        shown = {name: form.describe() for name, form in self.forms.items()}
+        if self.time is not None and self.time_form is not None:
+            shown[self.time] = self.time_form.describe()
+        return {name: form for name, form in shown.items() if form}
+
+    def with_forms(self, table: Table, words: FormWords) -> tuple[SeriesReader, list[str]]:
+        """Returns a reader that knows how the numbers of a table are written, and where that is doubtful."""
+        table.require(self._wanted(labelled=True))
+        forms: dict[str, NumberForm] = {}
+        doubts: list[str] = []
+        for cells in table.read(tuple(dict.fromkeys([*self.features, *self.target]))):
+            finder = FormFinder(np.arange(len(cells)), words)
+            found = finder.numbers(cells, _MOST_NUMBERS)
+            if found is not None and not found.form.is_plain:
+                forms[cells.name] = found.form
+            doubts += [f"column '{name}' {doubt}" for name, doubt in finder.warnings.items()]
+        return self.model_copy(update={"forms": forms}), doubts
+
+    def series(
+        self,
+        table: Table,
+        *,
+        limit: int | None = None,
+        labelled: bool = True,
+        words: FormWords = FormWords(),  # noqa: B008
+    ) -> Timeline:
         """Returns the rows of a table in time order, with the targets if labelled."""
         table.require(self._wanted(labelled=labelled))
         columns = tuple(dict.fromkeys([*self.features, *(self.target if labelled else ())]))
-        numbers = np.stack(
-            [read_numbers(cells, "is no number").astype(np.float64) for cells in table.read(columns)], axis=1
-        )
+        read = [
+            read_numbers(cells, self.forms.get(cells.name, PLAIN), "is not a number") for cells in table.read(columns)
+        ]
+        numbers = np.stack(read, axis=1)
         names = np.empty((len(numbers), len(self.categorical)), dtype=object)
         for index, cells in enumerate(table.read(self.categorical)):
-            names[:, index] = cells.texts
+            names[:, index] = cells.canonical_texts
         series = Timeline(columns, numbers, names, np.arange(len(numbers)), table)
         if self.time is not None:
-            series = series.in_time(table.cells(self.time).texts, self.time)
+            series = series.in_time(table.cells(self.time).texts, self.time, self.time_form, words)
         if limit is not None:
             series = series.first(limit)
         return series.on_grid(self.window)

@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnzoo.data.origin import Origin
-from nnzoo.data.series.stamps import BadStampError, Stamps, parse_stamps
+from nnzoo.data.series.stamps import BadStampError, StampForm, Stamps, parse_stamps
+from nnzoo.data.tables.finding import FormWords
+from nnzoo.data.tables.numbers import NumberWords
 from nnzoo.data.tables.table import Table
 from nnzoo.errors import DataError
 
@@ -84,17 +86,26 @@ class Timeline:
             if np.isnan(self.columns_of([column])).all():
                 raise DataError(f"no training row has a value in column '{column}'.", where=self.table.where)
 
-    def in_time(self, cells: Sequence[str], column: str) -> Timeline:
-        """The rows sorted by their time stamps.
+    def in_time(self, cells: Sequence[str], column: str, form: StampForm | None, words: FormWords) -> Timeline:
+        """Returns the rows sorted by their time stamps.
+
+        Args:
+            cells: (R,) the stamps.
+            column: The name of their column.
+            form: How they are written, where it is known.
+            words: What the config says of forms.
 
         Raises:
-            DataError: A cell is none, or stands there twice.
+            DataError: A cell is not a time stamp, or one is there twice.
         """
         try:
-            stamps = parse_stamps(cells)
+            numbers = NumberWords(words.decimal, words.thousands, self.table.delimiter)
+            stamps = parse_stamps(cells, form, order=words.date_order, words=numbers)
         except BadStampError as error:
+            known = "" if form is None else f", or not written as in training ({form.describe() or 'plain numbers'})"
             raise DataError(
-                f"'{cells[error.row]}' is neither a number nor a date, or of another form than the cells before it.",
+                f"'{cells[error.row]}' is neither a number nor a date, or of another form than the cells before it"
+                f"{known}. Correct it, or set `date_order`.",
                 where=f"{self.where(error.row)}: column '{column}'",
             ) from None
         order = stamps.positions.argsort(kind="stable")
@@ -108,6 +119,8 @@ class Timeline:
                 where=f"{self.where(int(again))}: column '{column}'",
             )
         notes = self.notes
+        if stamps.doubt is not None:
+            notes += (f"column '{column}' {stamps.doubt}",)
         if (np.diff(order) < 0).any():
             row = int((np.diff(stamps.positions) < 0).argmax()) + 1
             notes += (f"{self.where(row)}: column '{column}' does not rise; the rows were sorted by it",)
