@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from nnzoo.data import Split
 from nnzoo.errors import DivergedError
 from nnzoo.training.batches import Batch, epoch_order, eval_batch_size, finish, for_model
+from nnzoo.training.decoding import in_float64
 from nnzoo.training.distributed import Group
 from nnzoo.training.evaluate import LossSum
 from nnzoo.training.finite import REMEDY
@@ -168,6 +169,8 @@ def evaluate(state: ReplicaState, split: Split, sums: ReplicaSums, *, batch_size
         targets = targets.expand(len(outputs), *targets.shape)
         losses, counts = losses_of(state.loss, outputs, targets)
         total.add(losses.to(precise(losses)), counts)
+        if split.level is not None:
+            outputs = in_float64(outputs) + split.level[start : start + size]
         truth = split.truth[start : start + size]
         sums.add(outputs, truth.expand(len(outputs), *truth.shape))
     return {"loss": mean_loss(total), **sums.results()}
