@@ -21,7 +21,7 @@ from nnzoo.run.directory import CHECKPOINT
 from nnzoo.run.history import History
 from nnzoo.training.evaluate import LossSum
 from nnzoo.training.finite import REMEDY
-from nnzoo.training.loop import Status, fit
+from nnzoo.training.loop import Status, fit, out_of_time
 from nnzoo.training.metrics import ReplicaSums
 from nnzoo.training.progress import Progress
 from nnzoo.training.replica_loop import fit_replicas
@@ -115,6 +115,10 @@ class Batched(_Several):
     def done(self) -> str:
         return f"epoch {self.replicas.epoch}, step {self.replicas.step}"
 
+    def is_over(self) -> bool:
+        state, settings = self.replicas, self.experiment.settings
+        return "running" not in state.ends or state.epoch >= settings.epochs or out_of_time(state, settings)
+
     def check(self, saved: dict[str, Any]) -> None:
         if "ended" in saved["restarts"]:
             raise UsageError("several processes ran its restarts. Go on with torchrun.", where=CHECKPOINT)
@@ -193,6 +197,11 @@ class OneAfterAnother(_Several):
             "epochs": self.experiment.settings.epochs,
             "current": self.state.state_dict(),
         }
+
+    def is_over(self) -> bool:
+        longest, spent = self.experiment.settings.max_seconds, self.spent + self.state.seconds
+        is_last = len(self.ended) == self.count - 1 or (longest is not None and spent >= longest)
+        return is_last and super().is_over()
 
     def check(self, saved: dict[str, Any]) -> None:
         if "stopping" in saved["restarts"]:

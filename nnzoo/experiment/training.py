@@ -9,7 +9,7 @@ import torch
 from nnzoo.experiment.prepare import Experiment
 from nnzoo.experiment.record import Recorder
 from nnzoo.experiment.untrusted import check_saved
-from nnzoo.training.loop import Status, fit
+from nnzoo.training.loop import Status, fit, out_of_time
 from nnzoo.training.progress import Progress
 from nnzoo.training.restarts import Restarts
 from nnzoo.training.signals import StopRequest
@@ -43,6 +43,11 @@ class Training:
     def done(self) -> str:
         """How far it has come."""
         return f"epoch {self.state.epoch}, step {self.state.step}"
+
+    def is_over(self) -> bool:
+        """Whether there is nothing left to train."""
+        state, settings = self.state, self.experiment.settings
+        return state.epoch >= settings.epochs or state.early_stopping.should_stop() or out_of_time(state, settings)
 
     def check(self, saved: dict[str, Any]) -> None:
         """Raises ValueError if what last.safetensors held is not of this training."""

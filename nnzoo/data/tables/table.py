@@ -153,6 +153,23 @@ class Table:
         found = of_files(names, [file.num_rows + len(file.left_out) for file in self.files])
         return found.renumbered(self.row_numbers) if any(file.left_out for file in self.files) else found
 
+    def written(self, rows: NDArray[np.int64], names: Sequence[str] | None) -> dict[str, list[str]]:
+        """Returns cells exactly as they are written.
+
+        Args:
+            rows: (N,) the rows.
+            names: The columns; None for all that every file has.
+
+        Raises:
+            DataError: There is no such column.
+        """
+        if names is None:
+            names = [name for name in self.names if all(name in file.names for file in self.files)]
+        for file in self.files:
+            Table(file.names, self.words, [file]).require(names)
+        cells = self._read(names)
+        return {name: cells[name].take(rows).to_pylist() for name in names}
+
     def _read(self, names: Sequence[str]) -> dict[str, Any]:
         import pyarrow as pa
 
