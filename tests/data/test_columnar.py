@@ -234,7 +234,7 @@ def test_excel_files_are_read_like_csv(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_sheet_the_title_and_the_rows_of_an_excel_file() -> None:
-    titled = [
+    titled: list[list[Any]] = [
         ["Title"],
         [None],
         ["a", "b", "y"],
