@@ -157,9 +157,8 @@ def _detailed(form: DateForm, labels: Any) -> DateForm:
         return {size for size in sizes.to_pylist() if size}
 
     layout = form.layout
-    for token in "dm":
-        if token in names and 1 in widths(token):
-            layout = layout.replace(f"%{token}", f"%-{token}")
+    if not _is_padded(layout, [value for token in "dm" if token in names for value in _values(found, token)]):
+        layout = layout.replace("%d", "%-d").replace("%m", "%-m")
     for token, long in (("b", "B"), ("a", "A")):
         if token in names:
             word = next(word for word in _values(found, token) if word)
@@ -173,6 +172,13 @@ def _detailed(form: DateForm, labels: Any) -> DateForm:
     if max(widths("f"), default=0) > _MICROSECONDS:
         update["unit"] = "ns"
     return DateForm.model_validate({**form.model_dump(), **update})
+
+
+def _is_padded(layout: str, values: Sequence[str]) -> bool:
+    """Whether days and months have leading zeros; where no cell tells, as is usual beside a name of a month."""
+    if any(len(value) == 1 for value in values):
+        return False
+    return any(value.startswith("0") for value in values) or ("%b " not in layout and " %b" not in layout)
 
 
 def _with_own_letters(layout: str, example: str) -> str:
