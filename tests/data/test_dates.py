@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -129,6 +129,7 @@ LAYOUTS = [
 YEARS = (datetime(1969, 1, 1), datetime(2068, 12, 31))
 
 
+@settings(deadline=None)
 @given(st.sampled_from(LAYOUTS), st.lists(st.datetimes(*YEARS), min_size=1, max_size=30))
 def test_any_date_is_read_as_python_wrote_it(layout: str, dates: list[datetime]) -> None:
     """Where the cells leave the order open, the right form is among those that fit."""
@@ -144,6 +145,7 @@ def test_any_date_is_read_as_python_wrote_it(layout: str, dates: list[datetime])
         assert forms == right
 
 
+@settings(deadline=None)
 @given(st.lists(st.datetimes(YEARS[0], YEARS[1]), min_size=3, max_size=20), st.sampled_from([0, 60, -330, 765]))
 def test_zones_are_minutes_ahead_of_utc(dates: list[datetime], minutes: int) -> None:
     zone = timedelta(minutes=minutes)
@@ -155,6 +157,7 @@ def test_zones_are_minutes_ahead_of_utc(dates: list[datetime], minutes: int) -> 
     assert (local - offset.astype("timedelta64[m]")).tolist() == expected
 
 
+@settings(deadline=None)
 @given(st.dates(date(1, 1, 8), date(9999, 12, 20)))
 def test_iso_weeks_are_those_of_python(day: date) -> None:
     year, week, weekday = day.isocalendar()
@@ -163,6 +166,7 @@ def test_iso_weeks_are_those_of_python(day: date) -> None:
     assert DateForm(layout="%G-W%V-%u").write(np.datetime64(day)) == cell
 
 
+@settings(deadline=None)
 @given(st.lists(st.dates(date(1970, 1, 1), date(2060, 12, 31)), min_size=1, max_size=10, unique=True))
 def test_digits_are_dates_if_all_are(days: list[date]) -> None:
     cells = [day.strftime("%Y%m%d") for day in days]
