@@ -227,7 +227,8 @@ def _position(groups: dict[str, Any], name: str, words: tuple[str, ...]) -> NDAr
     places |= {"sept": places["september"]} if "september" in places else {}
     spelled = compute.utf8_rtrim(compute.utf8_lower(groups[name]), characters=".")
     found = compute.index_in(spelled, value_set=pa.array(list(places))).fill_null(-1)
-    return np.array([*places.values(), -1])[found.to_numpy(zero_copy_only=False)]
+    index: NDArray[np.int64] = np.array([*places.values(), -1])[found.to_numpy(zero_copy_only=False)]
+    return index
 
 
 def _days(groups: dict[str, Any]) -> tuple[NDArray[np.datetime64], NDArray[np.bool_]]:
