@@ -9,10 +9,12 @@ import torch
 from nnzoo.experiment.prepare import Experiment
 from nnzoo.experiment.record import Recorder
 from nnzoo.experiment.untrusted import check_saved
-from nnzoo.training.loop import Status, fit, out_of_time
+from nnzoo.training.learner import Status
+from nnzoo.training.loop import fit, out_of_time
 from nnzoo.training.progress import Progress
 from nnzoo.training.restarts import Restarts
 from nnzoo.training.signals import StopRequest
+from nnzoo.training.single import SingleLearner
 from nnzoo.training.state import TrainState
 
 
@@ -71,9 +73,8 @@ class Training:
         group = experiment.settings.group
         with group.training(self.state.model):
             return fit(
-                self.state,
+                SingleLearner(self.state),
                 experiment.splits,
-                experiment.decoder,
                 experiment.settings,
                 save=lambda state: recorder.save(state, group.whole(state.state_dict())),
                 progress=progress,

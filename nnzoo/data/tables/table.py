@@ -32,7 +32,7 @@ SUFFIXES = (
 _GROUP_BYTES = 48 * 1024 * 1024
 """About as much text is in memory at a time."""
 
-UNNAMED = Repair("column", "without a name", "called by its position, from 0", "Name it in the header.")
+UNNAMED = Repair("column", "without a name", "numbered from the left, from 0", "Name it in the header.")
 RENAMED = Repair("column", "with the name of another one", "renamed", "Give it a name of its own in the header.")
 
 
@@ -104,6 +104,10 @@ class Table:
         hint = f" Did you mean '{by_case[close[0]]}'?" if close else ""
         if lacking[0].isdecimal() and int(lacking[0]) < len(self.names):
             hint = f" With a header, columns go by their names: that one is '{self.names[int(lacking[0])]}'."
+        file = self.files[0] if self.files else None
+        line = file.line_with(lacking[0]) if isinstance(file, File) else None
+        if line is not None:
+            hint = f" Line {line} has it: if that is the header, `skip_rows: {line - 1}` skips what is above."
         plural = "s" if len(lacking) > 1 else ""
         raise DataError(f"has no column{plural} {listed}{what} (it has: {shown}).{hint}", where=self.where)
 
