@@ -122,23 +122,24 @@ def _output(config: Config, facts: Facts) -> Iterator[Problem]:
 def _metrics(config: Config, facts: Facts) -> Iterator[Problem]:
     if config.train.metrics == "auto":
         return
-    chosen = resolved_loss(config, facts)
     for index, name in enumerate(config.train.metrics):
         if name in config.train.metrics[:index]:
             yield ("train", "metrics", index), f"{name} stands here twice."
-        if name == "top5_accuracy" and facts.task == "classification" and facts.num_classes and facts.num_classes <= 5:
-            yield ("train", "metrics", index), f"of {facts.num_classes} classes the right one is always among five."
-        if name == "perplexity" and chosen is not None and chosen.reads == "margins":
-            yield (
-                ("train", "metrics", index),
-                f"{chosen.name} gives no probabilities. Use `loss: cross_entropy`, or another metric.",
-            )
-        if facts.task and facts.task not in METRICS[name].tasks:
-            fitting = [metric for metric, known in METRICS.items() if facts.task in known.tasks]
-            yield (
-                ("train", "metrics", index),
-                f"{name} is not for {facts.task}, which this data is. Fitting: {', '.join(fitting)}.",
-            )
+        if problem := unfit_metric(name, config, facts):
+            yield ("train", "metrics", index), problem
+
+
+def unfit_metric(name: str, config: Config, facts: Facts) -> str:
+    """Says why a metric can't be measured; empty if it can."""
+    chosen = resolved_loss(config, facts)
+    if facts.task and facts.task not in METRICS[name].tasks:
+        fitting = [metric for metric, known in METRICS.items() if facts.task in known.tasks]
+        return f"{name} is not for {facts.task}, which this data is. Fitting: {', '.join(fitting)}."
+    if name == "top5_accuracy" and facts.task == "classification" and facts.num_classes and facts.num_classes <= 5:
+        return f"of {facts.num_classes} classes the right one is always among five."
+    if name == "perplexity" and chosen is not None and chosen.reads == "margins":
+        return f"{chosen.name} gives no probabilities. Use `loss: cross_entropy`, or another metric."
+    return ""
 
 
 def _monitor(config: Config, facts: Facts) -> Iterator[Problem]:

@@ -292,7 +292,7 @@ def test_resuming_inside_an_epoch_ends_with_the_same_weights(at: int, monkeypatc
     train = {"epochs": 3, "batch_size": 4, "device": "cpu", "checkpoint": every}
     config = words(augment=[*AUGMENT, "cutmix", "erasing"], train=train)
     nnzoo.train(config, name="whole", quiet=True)
-    from nnzoo.training import checkpoints, loop, step
+    from nnzoo.training import checkpoints, single, step
 
     plain = step.train_step
     taken: list[int] = []
@@ -305,7 +305,7 @@ def test_resuming_inside_an_epoch_ends_with_the_same_weights(at: int, monkeypatc
 
     with monkeypatch.context() as patched:
         patched.setattr(checkpoints, "MIN_SECONDS_BETWEEN_CHECKPOINTS", 0.0)
-        patched.setattr(loop, "train_step", killed)
+        patched.setattr(single, "train_step", killed)
         with pytest.raises(KeyboardInterrupt):
             nnzoo.train(config, name="cut", quiet=True)
     nnzoo.train(config, name="cut", resume=True, quiet=True)
