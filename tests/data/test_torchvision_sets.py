@@ -339,7 +339,7 @@ def test_facts_need_no_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("classes", "message"),
     [
-        (["cat", "dogs"], "'dogs' is no class of cifar10. Did you mean 'dog'?"),
+        (["cat", "dogs"], "'dogs' is not a class of cifar10. Did you mean 'dog'?"),
         (["cat"], "two or more"),
         (["cat"] * 2, "different"),
     ],
