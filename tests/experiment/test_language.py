@@ -242,8 +242,8 @@ def test_only_a_language_model_goes_on(tmp_path: Path, capsys: pytest.CaptureFix
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        ({"name": "lstm", "bidirectional": True}, "tells every symbol that is to be predicted"),
-        ({"name": "lstm", "pooling": "last"}, "last gives one output a sample"),
+        ({"name": "lstm", "bidirectional": True}, "would see the tokens that it has to predict"),
+        ({"name": "lstm", "pooling": "last"}, "last gives one output per sample"),
         ("mlp", "mlp can't read tokens"),
     ],
 )
