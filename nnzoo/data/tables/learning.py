@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from nnzoo.data.tables.cells import Cells
 from nnzoo.data.tables.columns import Column
 from nnzoo.data.tables.inference import Inference
-from nnzoo.data.tables.samples import Samples
+from nnzoo.data.tables.samples import Samples, in_own_pages
 from nnzoo.data.tables.table import Table
 from nnzoo.data.tables.targets import Target, class_indices, encode_targets
 from nnzoo.errors import DataError
@@ -86,7 +86,7 @@ def learn_columns(
         if column is None:
             continue
         columns.append(column)
-        values.append(column.read(cells))
+        values.append(in_own_pages(column.read(cells)))
         if train.ends is None:
             inference.check_leak(column, values[-1], list(truths.T), classes=target.task != "regression")
     if not columns:
