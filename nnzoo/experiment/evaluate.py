@@ -1,8 +1,9 @@
-"""Measuring a trained network on a split, or on a new labelled file."""
+"""Measures a trained network on a split, or on new labelled data."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,13 @@ from nnzoo import log
 from nnzoo.build import build_dataset, build_loss, build_settings
 from nnzoo.config import Config, load_config
 from nnzoo.config.choices import changed_features
-from nnzoo.config.data import PATH_FIELDS
-from nnzoo.data import Dataset, Split
+from nnzoo.config.data import PATH_FIELDS, InMemory, TableSource
+from nnzoo.data import DataInMemory, Dataset, Samples, Split, data_in_memory
+from nnzoo.data.arrays import targets_like
 from nnzoo.data.baseline import baseline
+from nnzoo.data.memory import is_frame
 from nnzoo.data.series.levels import move_far_windows
+from nnzoo.data.tables.table import is_table
 from nnzoo.errors import DataError, UsageError
 from nnzoo.experiment.confidence import intervals
 from nnzoo.experiment.load import TrainedModel, load
@@ -37,7 +41,7 @@ class EvalResult:
 
     Attributes:
         checkpoint: The file.
-        split: train, val or test; the path of new data.
+        split: train, val or test; of new data its path, or "new data".
         num_samples: Samples measured.
         metrics: "loss" and each metric.
         confidence: The ends of each metric's 95 % confidence interval.
@@ -65,45 +69,92 @@ class EvalResult:
 
 
 def evaluate_checkpoint(
-    checkpoint: str | os.PathLike[str],
+    checkpoint: str | os.PathLike[str] | TrainedModel,
     *,
     split: str | None = None,
-    data: str | os.PathLike[str] | None = None,
+    data: Any = None,
     batch_size: int | None = None,
     device: str | None = None,
     runs_dir: str | os.PathLike[str] = "runs",
     model: nn.Module | None = None,
+    kept: DataInMemory | None = None,
 ) -> EvalResult:
     """Measures a trained network.
 
     Args:
-        checkpoint: A run directory (its best weights), best.safetensors, last.safetensors, a run's name, or `latest`.
+        checkpoint: A run directory (its best weights), best.safetensors, last.safetensors, a run's name, `latest`, or
+            a network that was loaded.
         split: train, val or test; default: test, val where there is none, else train.
-        data: A new labelled file or folder of the same kind, in place of a split.
+        data: New labelled data of the same kind, in place of a split: a file or folder, or what `data_in_memory`
+            accepts. With `split` it is the data that Python passed to the training.
         batch_size: Samples at once; default: as in training, so that the numbers are the same to the last bit.
         device: auto, cpu, cuda, cuda:N or mps; default: the config's.
         runs_dir: Where names are looked up.
         model: Your own module, where the network was one.
+        kept: The data that Python passed to the training, if it is there still.
 
     Raises:
         UsageError: There is no such checkpoint or split.
         CheckpointError: The checkpoint is damaged.
         DataError: The data is missing or does not fit.
     """
-    if data is not None and split is not None:
+    is_file = isinstance(data, str | os.PathLike)
+    if is_file and split is not None:
         raise UsageError("--split names a part of the training data, --data is other data. Give one of the two.")
     with log.recording(quiet=True) as journal:
-        trained = load(checkpoint, runs_dir=runs_dir, model=model, device=device)
-        if data is not None:
-            dataset, chosen = _new_data(trained, Path(data)), "new"
+        if isinstance(checkpoint, TrainedModel):
+            trained = checkpoint
         else:
-            dataset = build_dataset(_with_data(trained))
+            trained = load(checkpoint, runs_dir=runs_dir, model=model, device=device)
+        given = None if data is None or is_file else _in_memory(trained, data)
+        if is_file:
+            dataset, chosen = _labelled(trained, _new_samples(trained, Path(data))), "new"
+        elif given is not None and split is None:
+            dataset, chosen = _labelled(trained, _samples_in_memory(trained, given)), "new"
+        else:
+            if given is not None:
+                _check_is_of_training(trained, given)
+            dataset = build_dataset(_with_data(trained), given or kept)
             chosen = split or next(name for name in PREDICTED_SPLITS if name in dataset.splits)
         if chosen not in dataset.splits:
             raise UsageError(f"there is no {chosen} split (there is: {', '.join(dataset.splits)}).", where="--split")
         warn_about(dataset)
         measured = _measure(trained, dataset, chosen, batch_size)
-        return replace(measured, split=chosen if data is None else str(data), warnings=tuple(journal.warnings))
+        shown = str(data) if is_file else "new data" if chosen == "new" else chosen
+        return replace(measured, split=shown, warnings=tuple(journal.warnings))
+
+
+def _in_memory(trained: TrainedModel, data: Any) -> DataInMemory:
+    """What Python passed, a frame with the targets of the training."""
+    source = trained.config.data
+    has_columns = is_table(data) and not (isinstance(data, Mapping) and is_frame(data.get("x")))
+    return data_in_memory(data, source.target if isinstance(source, TableSource) and has_columns else None)
+
+
+def _check_is_of_training(trained: TrainedModel, given: DataInMemory) -> None:
+    source = trained.config.data
+    if not isinstance(source, InMemory) or source.digest != given.digest():
+        raise DataError(
+            "is not the data that the network was trained on (by checksum), so that it has no such splits. Leave out "
+            "split= to measure on all of it.",
+            where="data",
+        )
+
+
+def _samples_in_memory(trained: TrainedModel, given: DataInMemory) -> Samples:
+    """New labelled samples that Python passed."""
+    schema = trained.metadata.data_schema
+    if len(given.frames) > 1 or any(name.endswith(("_val", "_test")) for name in given.arrays):
+        raise UsageError("expected new data without splits of its own.", where="data")
+    if given.frames:
+        samples = trained.reader.from_rows(given.frames["train"], schema, labelled=True)
+        if samples is not None:
+            return samples
+        raise DataError("a data frame is for networks that were trained on a table. Pass (x, y).", where="data")
+    x, y = given.arrays["x"], given.arrays["y"]
+    inputs, lengths = trained.inputs_of(x, given.arrays.get("lengths"))
+    targets = targets_like(y, schema, Split(inputs, torch.empty(0), lengths), where="data: y")
+    return Samples(inputs, range(len(inputs)), targets, lengths)
 
 
 def _measure(trained: TrainedModel, dataset: Dataset, chosen: str, batch_size: int | None) -> EvalResult:
@@ -178,10 +229,14 @@ def _file_names(config: Config) -> list[str]:
     return [Path(path).name for path in paths if path]
 
 
-def _new_data(trained: TrainedModel, path: Path) -> Dataset:
-    """The new samples, and in place of the train split one sample that has its mean: the baseline asks for no more."""
+def _new_samples(trained: TrainedModel, path: Path) -> Samples:
+    """The labelled samples of a file or folder."""
+    return trained.reader.read([path], trained.metadata.data_schema, labelled=True)
+
+
+def _labelled(trained: TrainedModel, new: Samples) -> Dataset:
+    """New samples, and in place of the train split one sample that has its mean: the baseline needs no more."""
     schema = trained.metadata.data_schema
-    new = trained.reader.read([path], schema, labelled=True)
     assert new.targets is not None
     mean = Split(new.inputs[:1], torch.tensor([trained.metadata.target_mean], dtype=torch.float64))
     shape_free = {name: value for name, value in schema._asdict().items() if name != "input_shape"}

@@ -90,7 +90,7 @@ class TrainedModel:
         Raises:
             DataError: The samples have another shape, or hold NaN or infinite values, or there are none.
         """
-        return self.outputs_of(*self._inputs(raw, lengths))
+        return self.outputs_of(*self.inputs_of(raw, lengths))
 
     @torch.inference_mode()
     def outputs_of(self, inputs: Tensor, steps: Tensor | None = None, *, kept: bool = False) -> Tensor:
@@ -151,7 +151,16 @@ class TrainedModel:
         """
         return self.decoder.probabilities(self.outputs(raw, lengths)).numpy()
 
-    def _inputs(self, raw: Raw, lengths: ArrayLike | Tensor | None) -> tuple[Tensor, Tensor | None]:
+    def inputs_of(self, raw: Raw, lengths: ArrayLike | Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """Returns raw samples as tensors, before preprocessing, and the lengths of sequences and tokens.
+
+        Args:
+            raw: As of `predict`.
+            lengths: As of `predict`.
+
+        Raises:
+            DataError: The samples have another shape, or hold NaN or infinite values.
+        """
         if self.metadata.layout == "tree":
             raise DataError("trees are read from files. Use `nnzoo predict`.", where="predict")
         rows = self.reader.from_rows(raw, self.metadata.data_schema)

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from nnzoo.config.base import Count, Items, Natural
-from nnzoo.config.data.base import COLUMN_SCHEMA, ColumnName, RepairedFiles
+from nnzoo.config.data.base import COLUMN_SCHEMA, ColumnName, RepairedFiles, Source
 
 
 def _as_tuple(value: object) -> object:
@@ -65,7 +65,15 @@ DateOrder = Literal["auto", "ymd", "dmy", "mdy"]
 ColumnType = Literal["number", "category", "boolean", "date"]
 
 
-class Delimited(RepairedFiles):
+class Cells(Source):
+    """What every source has whose samples are cells of a table."""
+
+    strip: bool = Field(True, description="whether spaces around a cell are removed")
+    missing: Items[Cell] = Field(MISSING, description="cells that mean: no value")
+    replace: Replacements = Field({}, description="cells to read as others, whole ones: {from: to}")
+
+
+class Delimited(Cells, RepairedFiles):
     """What every source of tables has: delimited text, compressed or not, Parquet, Arrow and Excel files."""
 
     names: Items[Annotated[str, Field(min_length=1)]] | None = Field(
@@ -78,9 +86,6 @@ class Delimited(RepairedFiles):
     encoding: Annotated[str, AfterValidator(_known_encoding)] = Field(
         "auto", description="auto: by its byte order mark, else UTF-8, else Windows-1252"
     )
-    strip: bool = Field(True, description="whether blanks around a cell are no part of it")
-    missing: Items[Cell] = Field(MISSING, description="cells that mean: no value")
-    replace: Replacements = Field({}, description="cells to read as others, whole ones: {from: to}")
     skip_rows: Natural | Items[Count] = Field(
         0,
         description="how many lines before the header to skip, such as a title; or a list of rows to skip, counted "
@@ -96,7 +101,7 @@ class Delimited(RepairedFiles):
     )
 
 
-class FormattedCells(Delimited):
+class CellForms(Cells):
     """What every source has whose cells are numbers, dates and names in the forms that people write."""
 
     decimal: DecimalSign = Field("auto", description="the decimal sign of all columns; auto: found for each column")
@@ -108,3 +113,7 @@ class FormattedCells(Delimited):
         description="the order of day, month and year in dates such as 01/02/2024; auto: found for each column, by "
         "regular steps where several fit, and a warning otherwise",
     )
+
+
+class FormattedCells(CellForms, Delimited):
+    """What every source of files with such cells has."""

@@ -104,9 +104,13 @@ class CsvReader(Reader):
         samples = self._read(table, schema, repairs, labelled=labelled)
         return replace(samples, warnings=(*samples.warnings, *repairs.warnings()))
 
-    def from_rows(self, raw: object, schema: Schema) -> NewSamples | None:
-        table = table_of(raw, self.words)
-        return None if table is None else self._read(table, schema, Repairs(), labelled=False)
+    def from_rows(self, raw: object, schema: Schema, *, labelled: bool = False) -> NewSamples | None:
+        table = table_of(raw, self.words, where="data" if labelled else "predict")
+        if table is None:
+            return None
+        repairs = Repairs(strict=self.words.strict)
+        samples = self._read(table, schema, repairs, labelled=labelled)
+        return replace(samples, warnings=(*samples.warnings, *repairs.warnings()))
 
     def split(self, table: Table, task: Task, classes: tuple[str, ...], limit: int | None, repairs: Repairs) -> Split:
         """The first samples of a labelled table; sequences are as long as the longest of them.

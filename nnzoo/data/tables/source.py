@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -26,7 +26,7 @@ from nnzoo.data.tables.numbers import DecimalSign, ThousandsSign
 from nnzoo.data.tables.opening import words_for_new_files
 from nnzoo.data.tables.reader import CsvReader
 from nnzoo.data.tables.samples import Samples, as_split, pack, padded
-from nnzoo.data.tables.table import Table, choices_of, open_table
+from nnzoo.data.tables.table import Table, choices_of, open_table, table_of
 from nnzoo.data.tables.targets import Target, class_indices, encode_targets, find_task
 from nnzoo.errors import DataError
 
@@ -83,23 +83,107 @@ def load_csv(
     """
     said = Words(**words)
     forms = FormWords(decimal, thousands, date_order, types or {})
-    known = [*target, *(features or ()), *categorical, *ignore]
-    known += [*forms.types, *(name for name in (sequence_id, division.group) if name is not None)]
-    given = {name: each for name, each in (("val", val_path), ("test", test_path)) if each is not None}
+    roles = _Roles(tuple(target), features, tuple(categorical), tuple(ignore), sequence_id, forms)
+    paths = {name: each for name, each in (("train", path), ("val", val_path), ("test", test_path)) if each is not None}
+    known = roles.named(division)
     repairs = Repairs(strict=said.strict)
-    tables = {name: open_table([Path(each)], said, known, repairs=repairs) for name, each in given.items()}
-    pool = open_table([Path(path)], said, known, repairs=repairs)
-    pool.require(known)
-    uses = {*target, *ignore, sequence_id, division.group}
-    inputs = [name for name in pool.names if name not in uses] if features is None else list(features)
-    draft = _Draft(pool, tuple(target), inputs, sequence_id, forms)
-    parts = draft.divide(division, tuple(tables), limit, task, repairs)
-    reader, values = draft.learn(parts["train"], frozenset(categorical), frozenset(features or ()), said)
+    others = [(name, each) for name, each in paths.items() if name != "train"]
+    tables = {name: open_table([Path(each)], said, known, repairs=repairs) for name, each in others}
+    tables["train"] = open_table([Path(path)], said, known, repairs=repairs)
+    return _load(tables, paths, roles, division, said, repairs, limit=limit, task=task)
+
+
+def load_frame(
+    *,
+    frames: Mapping[str, object],
+    target: Sequence[str],
+    division: Division,
+    task: Task | Literal["auto"] = "auto",
+    features: Sequence[str] | None = None,
+    categorical: Sequence[str] = (),
+    ignore: Sequence[str] = (),
+    sequence_id: str | None = None,
+    decimal: Literal["auto"] | DecimalSign = "auto",
+    thousands: Literal["auto"] | ThousandsSign = "auto",
+    date_order: Literal["auto"] | DateOrder = "auto",
+    types: Mapping[str, ColumnType] | None = None,
+    **words: Any,
+) -> Dataset:
+    """Makes a data set of data frames, as `load_csv` does of files.
+
+    Args:
+        frames: `train`, and `val` and `test` where they are not divided off: what `table_of` accepts.
+        target: As of `load_csv`; so are the others.
+        division: Of the rows of `train`.
+        task: As of `load_csv`.
+        features: As of `load_csv`.
+        categorical: As of `load_csv`.
+        ignore: As of `load_csv`.
+        sequence_id: As of `load_csv`.
+        decimal: As of `load_csv`.
+        thousands: As of `load_csv`.
+        date_order: As of `load_csv`.
+        types: As of `load_csv`.
+        **words: How the cells are written: fields of `Words`.
+
+    Raises:
+        DataError: A column, a row or a cell that can't be used; the message names it.
+    """
+    said = Words(**words)
+    forms = FormWords(decimal, thousands, date_order, types or {})
+    roles = _Roles(tuple(target), features, tuple(categorical), tuple(ignore), sequence_id, forms)
+    tables: dict[str, Table] = {}
+    for name, frame in frames.items():
+        table = table_of(frame, said, where="data" if name == "train" else f"data ({name})")
+        assert table is not None
+        tables[name] = table
+    return _load(tables, {}, roles, division, said, Repairs(strict=said.strict), task=task)
+
+
+class _Roles(NamedTuple):
+    """What the columns of a table are used for; the fields are those of `load_csv`."""
+
+    target: tuple[str, ...]
+    features: Sequence[str] | None
+    categorical: tuple[str, ...]
+    ignore: tuple[str, ...]
+    sequence_id: str | None
+    forms: FormWords
+
+    def named(self, division: Division) -> list[str]:
+        """The columns that there have to be."""
+        known = [*self.target, *(self.features or ()), *self.categorical, *self.ignore, *self.forms.types]
+        return [*known, *(name for name in (self.sequence_id, division.group) if name is not None)]
+
+    def inputs(self, names: Sequence[str], division: Division) -> list[str]:
+        """The columns of a table that may be learned from."""
+        uses = {*self.target, *self.ignore, self.sequence_id, division.group}
+        return [name for name in names if name not in uses] if self.features is None else list(self.features)
+
+
+def _load(
+    tables: dict[str, Table],
+    paths: Mapping[str, str | Path],
+    roles: _Roles,
+    division: Division,
+    said: Words,
+    repairs: Repairs,
+    *,
+    limit: int | None = None,
+    task: Task | Literal["auto"],
+) -> Dataset:
+    """A data set of the tables of splits; the one of `train` is divided."""
+    pool, sequence_id = tables["train"], roles.sequence_id
+    given = {name: table for name, table in tables.items() if name != "train"}
+    pool.require(roles.named(division))
+    draft = _Draft(pool, roles.target, roles.inputs(pool.names, division), sequence_id, roles.forms)
+    parts = draft.divide(division, tuple(given), limit, task, repairs)
+    reader, values = draft.learn(parts["train"], frozenset(roles.categorical), frozenset(roles.features or ()), said)
     splits = draft.splits(reader, values, parts)
-    for name, table in tables.items():
+    for name, table in given.items():
         splits[name] = reader.split(table, draft.task, draft.classes, limit, repairs)
     splits = {
-        name: _traced(split, tables.get(name, pool), given.get(name, path), sequence_id)
+        name: _traced(split, tables.get(name, pool), paths.get(name, paths.get("train", "")), sequence_id)
         for name, split in splits.items()
     }
     if sequence_id is not None:
@@ -111,8 +195,8 @@ def load_csv(
         layout="features" if sequence_id is None else "sequence",
         classes=draft.classes,
         feature_names=reader.feature_names,
-        target_names=tuple(target) if draft.task == "regression" else (),
-        choices={"task": draft.task, **choices_of((pool, *tables.values()))},
+        target_names=roles.target if draft.task == "regression" else (),
+        choices={"task": draft.task, **choices_of(tables.values())},
         warnings=(*repairs.warnings(), *draft.warnings),
         notes=(*pool.notes, *draft.notes, *([_task_note(draft)] if task == "auto" else [])),
         missing_values=draft.missing,
@@ -245,7 +329,7 @@ class _Draft:
             raise DataError(f"no column is left to learn from ({reasons}).", where=self.table.where)
         reader = CsvReader(
             kind="csv",
-            words=words_for_new_files(self.table.files[0], words, [column.name for column in columns]),
+            words=words_for_new_files(next(iter(self.table.files), None), words, [column.name for column in columns]),
             columns=tuple(columns),
             target=tuple(cells.name for cells in self.targets),
             target_forms=self.target.forms,

@@ -19,6 +19,7 @@ from nnzoo.data.files import find_files, order_note
 from nnzoo.data.origin import Origin, name_below, of_files
 from nnzoo.data.repairs import Repair, Repairs
 from nnzoo.data.tables.cells import Cells
+from nnzoo.data.tables.columnar import as_text, is_plain, is_text
 from nnzoo.data.tables.dialect import Words
 from nnzoo.data.tables.file import File
 from nnzoo.data.tables.opening import AnyFile, open_file
@@ -46,6 +47,7 @@ class Table:
         files: In natural order.
         values: The columns as pyarrow arrays of strings, where they come from Python.
         typed: The columns that had numbers and dates and not texts: their text is as in code.
+        source: What a table without files is called in messages.
     """
 
     names: tuple[str, ...]
@@ -53,10 +55,11 @@ class Table:
     files: Sequence[AnyFile] = ()
     values: Mapping[str, Any] = field(default_factory=dict)
     typed: Collection[str] = ()
+    source: str = "predict"
 
     @property
     def where(self) -> str:
-        return self.files[0].where if self.files else "predict"
+        return self.files[0].where if self.files else self.source
 
     @property
     def delimiter(self) -> str:
@@ -145,6 +148,8 @@ class Table:
         Args:
             said: The path that the files were found by, which their names are relative to; None: as they are.
         """
+        if not self.files:
+            return Origin(("row",), lambda rows: [rows.tolist()])
         names = [file.where if said is None else name_below(file.path, said) for file in self.files]
         found = of_files(names, [file.num_rows + len(file.left_out) for file in self.files])
         return found.renumbered(self.row_numbers) if any(file.left_out for file in self.files) else found
@@ -220,35 +225,84 @@ def _count_made_up_names(file: AnyFile, repairs: Repairs) -> None:
 def choices_of(tables: Iterable[Table]) -> dict[str, object]:
     """How the files of some tables are written, as far as all are written alike."""
     choices = [file.choices for table in tables for file in table.files]
+    if not choices:
+        return {}
     return {key: value for key, value in choices[0].items() if all(each.get(key) == value for each in choices)}
 
 
-def table_of(raw: object, words: Words) -> Table | None:
-    """A data frame, a dict of lists or a list of dicts as a table; None if it is something else.
+def is_table(raw: object) -> bool:
+    """Returns whether a value is a data frame, a dict of columns, or a list of dicts."""
+    is_rows = isinstance(raw, Sequence) and bool(raw) and all(isinstance(row, Mapping) for row in raw)
+    return isinstance(raw, Mapping) or hasattr(raw, "columns") or is_rows
 
-    None and NaN are missing; whatever else is no text is read as Python writes it.
+
+def table_of(raw: object, words: Words, *, where: str = "predict") -> Table | None:
+    """Returns a data frame, a dict of columns or a list of dicts as a table; None if it is something else.
+
+    None and NaN are missing. Numbers, times and truth values are read as from a Parquet file, whatever else is not text
+    as Python writes it.
+
+    Args:
+        raw: A frame of pandas, polars or pyarrow, or plain Python values.
+        words: How cells are written.
+        where: What the table is called in messages.
 
     Raises:
-        DataError: It has no rows, or lists of different lengths.
+        DataError: It has no rows, columns of different lengths, or two of the same name.
     """
+    if not is_table(raw):
+        return None
+    columns = {name: texts_of(values) for name, values in columns_of(raw, where=where).items()}
+    sizes = {len(texts) for texts, _ in columns.values()}
+    if len(sizes) != 1 or sizes == {0}:
+        raise DataError(f"expected columns of one length with some rows, got lengths {sorted(sizes)}.", where=where)
+    values = {name: texts for name, (texts, _) in columns.items()}
+    typed = [name for name, (_, is_typed) in columns.items() if is_typed]
+    said = words.model_copy(update={"missing": ("", *words.missing)})
+    return Table(tuple(values), said, values=values, typed=typed, source=where)
+
+
+def columns_of(raw: Any, *, where: str) -> dict[str, Any]:
+    """Returns the columns of what `is_table` knows, as they are, by name.
+
+    Raises:
+        DataError: Two have the same name.
+    """
+    if isinstance(raw, Sequence):
+        keys = dict.fromkeys(key for row in raw for key in row)
+        raw = {key: [row.get(key) for row in raw] for key in keys}
+    names = list(raw) if isinstance(raw, Mapping) else list(getattr(raw, "column_names", raw.columns))
+    columns = {str(name): name for name in names}
+    if len(columns) < len(names):
+        twice = next(str(name) for name in names if sum(str(name) == str(other) for other in names) > 1)
+        raise DataError(f"has several columns called '{twice}'. Rename all but one.", where=where)
+    return {name: raw[key] for name, key in columns.items()}
+
+
+def texts_of(column: Any) -> tuple[Any, bool]:
+    """Returns a column as a pyarrow.ChunkedArray of strings, and whether it had numbers, times or truth values."""
     import pyarrow as pa
 
-    names = list(raw) if isinstance(raw, Mapping) else getattr(raw, "columns", None)
-    columns: dict[str, list[Any]]
-    if names is not None:
-        columns = {str(name): list(raw[name]) for name in names}  # type: ignore[index]
-    elif isinstance(raw, Sequence) and raw and all(isinstance(row, Mapping) for row in raw):
-        keys = dict.fromkeys(key for row in raw for key in row)
-        columns = {str(key): [row.get(key) for row in raw] for key in keys}
-    else:
+    if (found := _as_arrow(column)) is not None:
+        return as_text(found), not is_text(found.type)
+    cells = list(column)
+    texts = pa.chunked_array([pa.array([_as_cell(cell) for cell in cells], pa.string())])
+    return texts, not any(isinstance(cell, str) for cell in cells)
+
+
+def _as_arrow(column: Any) -> Any:
+    """A column of a frame, or a numpy array, as a pyarrow.ChunkedArray; None where Arrow has no such plain type."""
+    import pyarrow as pa
+
+    if isinstance(column, list | tuple):
         return None
-    sizes = {len(values) for values in columns.values()}
-    if len(sizes) != 1 or sizes == {0}:
-        raise DataError(f"expected columns of one length with some rows, got lengths {sorted(sizes)}.", where="predict")
-    values = {name: pa.chunked_array([[_as_cell(cell) for cell in cells]]) for name, cells in columns.items()}
-    typed = [name for name, cells in columns.items() if not any(isinstance(cell, str) for cell in cells)]
-    said = words.model_copy(update={"missing": ("", *words.missing)})
-    return Table(tuple(columns), said, values=values, typed=typed)
+    try:
+        found = column if isinstance(column, pa.ChunkedArray) else pa.array(column, from_pandas=True)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError):
+        return None
+    if isinstance(found, pa.Array):
+        found = pa.chunked_array([found])
+    return found if is_plain(found.type) and not pa.types.is_null(found.type) else None
 
 
 def _as_cell(value: object) -> str:
