@@ -291,11 +291,9 @@ def texts_of(column: Any) -> tuple[Any, bool]:
 
 
 def _as_arrow(column: Any) -> Any:
-    """A column of a frame, or a numpy array, as a pyarrow.ChunkedArray; None where Arrow has no such plain type."""
+    """A column as a pyarrow.ChunkedArray; None where Arrow has no plain type for its values."""
     import pyarrow as pa
 
-    if isinstance(column, list | tuple):
-        return None
     try:
         found = column if isinstance(column, pa.ChunkedArray) else pa.array(column, from_pandas=True)
     except (pa.ArrowException, TypeError, ValueError, OverflowError):
@@ -305,7 +303,7 @@ def _as_arrow(column: Any) -> Any:
     return found if is_plain(found.type) and not pa.types.is_null(found.type) else None
 
 
-def _as_cell(value: object) -> str:
+def _as_cell(value: object) -> str | None:
     # Pandas' own NA compares to neither true nor false.
     is_missing = value is None or type(value).__name__ in ("NAType", "NaTType") or value != value
-    return "" if is_missing else str(value)
+    return None if is_missing else str(value)
