@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,24 +12,23 @@ import torch
 from torch import nn
 
 from nnzoo import log
-from nnzoo.build import build_dataset, build_loss, build_settings
-from nnzoo.config import Config, load_config
+from nnzoo.build import build_dataset, build_loss, build_settings, facts_of
+from nnzoo.config import Config
 from nnzoo.config.choices import changed_features
-from nnzoo.config.data import PATH_FIELDS, InMemory, TableSource
-from nnzoo.data import DataInMemory, Dataset, Samples, Split, data_in_memory
-from nnzoo.data.arrays import targets_like
+from nnzoo.config.rules import unfit_metric
+from nnzoo.data import DataInMemory, Dataset, Samples, Split
 from nnzoo.data.baseline import baseline
-from nnzoo.data.memory import is_frame
 from nnzoo.data.series.levels import move_far_windows
-from nnzoo.data.tables.table import is_table
-from nnzoo.errors import DataError, UsageError
+from nnzoo.errors import UsageError
 from nnzoo.experiment.confidence import intervals
+from nnzoo.experiment.labelled import check_is_of_training, in_memory_of, labelled_samples, read_labelled
 from nnzoo.experiment.load import TrainedModel, load
+from nnzoo.experiment.located import locate_data
 from nnzoo.experiment.measure import confusion_matrix, per_class
 from nnzoo.experiment.prepare import encode, warn_about
 from nnzoo.experiment.record import PREDICTED_SPLITS
 from nnzoo.experiment.threads import computing_with, threads_of_data, threads_of_network
-from nnzoo.run.directory import CONFIG
+from nnzoo.experiment.threshold import Criterion, Threshold, with_threshold
 from nnzoo.summaries import summarize
 from nnzoo.training.evaluate import evaluate
 from nnzoo.training.metrics import MetricSums
@@ -49,6 +48,7 @@ class EvalResult:
         per_class: Precision, recall, F1 and support of each class; empty for other tasks.
         confusion_matrix: True class by row, predicted by column; empty for other tasks.
         classes: Class names.
+        threshold: The decision threshold of two classes, if one was asked for, and how it was chosen.
         warnings: What the data gave reason to warn about.
     """
 
@@ -61,11 +61,13 @@ class EvalResult:
     per_class: list[dict[str, Any]]
     confusion_matrix: list[list[int]]
     classes: tuple[str, ...]
+    threshold: Threshold | None = None
     warnings: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """The object of `eval --json`."""
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in vars(self).items()}
+        found = {key: list(value) if isinstance(value, tuple) else value for key, value in vars(self).items()}
+        return found | {"threshold": None if self.threshold is None else self.threshold.as_dict()}
 
 
 def evaluate_checkpoint(
@@ -73,6 +75,8 @@ def evaluate_checkpoint(
     *,
     split: str | None = None,
     data: Any = None,
+    metrics: Sequence[str] = (),
+    threshold: float | Criterion | None = None,
     batch_size: int | None = None,
     device: str | None = None,
     runs_dir: str | os.PathLike[str] = "runs",
@@ -87,6 +91,9 @@ def evaluate_checkpoint(
         split: train, val or test; default: test, val where there is none, else train.
         data: New labelled data of the same kind, in place of a split: a file or folder, or what `data_in_memory`
             accepts. With `split` it is the data that Python passed to the training.
+        metrics: Measured besides those of the config.
+        threshold: Of two classes: the probability from which on the second one is predicted, or the metric on val by
+            which it is chosen. Default: the likelier class is predicted.
         batch_size: Samples at once; default: as in training, so that the numbers are the same to the last bit.
         device: auto, cpu, cuda, cuda:N or mps; default: the config's.
         runs_dir: Where names are looked up.
@@ -94,7 +101,7 @@ def evaluate_checkpoint(
         kept: The data that Python passed to the training, if it is there still.
 
     Raises:
-        UsageError: There is no such checkpoint or split.
+        UsageError: There is no such checkpoint or split, or a metric or threshold does not fit the task.
         CheckpointError: The checkpoint is damaged.
         DataError: The data is missing or does not fit.
     """
@@ -106,61 +113,52 @@ def evaluate_checkpoint(
             trained = checkpoint
         else:
             trained = load(checkpoint, runs_dir=runs_dir, model=model, device=device)
-        given = None if data is None or is_file else _in_memory(trained, data)
+        decision = None
+        if threshold is not None:
+            trained, decision = with_threshold(trained, threshold)
+        given = None if data is None or is_file else in_memory_of(trained, data)
         if is_file:
-            dataset, chosen = _labelled(trained, _new_samples(trained, Path(data))), "new"
+            dataset, chosen = _labelled(trained, read_labelled(trained, Path(data))), "new"
         elif given is not None and split is None:
-            dataset, chosen = _labelled(trained, _samples_in_memory(trained, given)), "new"
+            dataset, chosen = _labelled(trained, labelled_samples(trained, given)), "new"
         else:
             if given is not None:
-                _check_is_of_training(trained, given)
-            dataset = build_dataset(_with_data(trained), given or kept)
+                check_is_of_training(trained, given)
+            located = locate_data(trained, fix="Give --data PATH, or name the run directory.")
+            dataset = build_dataset(located, given or kept)
             chosen = split or next(name for name in PREDICTED_SPLITS if name in dataset.splits)
         if chosen not in dataset.splits:
             raise UsageError(f"there is no {chosen} split (there is: {', '.join(dataset.splits)}).", where="--split")
         warn_about(dataset)
-        measured = _measure(trained, dataset, chosen, batch_size)
-        shown = str(data) if is_file else "new data" if chosen == "new" else chosen
-        return replace(measured, split=shown, warnings=tuple(journal.warnings))
-
-
-def _in_memory(trained: TrainedModel, data: Any) -> DataInMemory:
-    """What Python passed, a frame with the targets of the training."""
-    source = trained.config.data
-    has_columns = is_table(data) and not (isinstance(data, Mapping) and is_frame(data.get("x")))
-    return data_in_memory(data, source.target if isinstance(source, TableSource) and has_columns else None)
-
-
-def _check_is_of_training(trained: TrainedModel, given: DataInMemory) -> None:
-    source = trained.config.data
-    if not isinstance(source, InMemory) or source.digest != given.digest():
-        raise DataError(
-            "is not the data that the network was trained on (by checksum), so that it has no such splits. Leave out "
-            "split= to measure on all of it.",
-            where="data",
+        _check_metrics(metrics, trained.config, dataset)
+        measured = _measure(trained, dataset, chosen, batch_size, metrics)
+        return replace(
+            measured,
+            split=str(data) if is_file else "new data" if chosen == "new" else chosen,
+            threshold=decision,
+            warnings=tuple(journal.warnings),
         )
 
 
-def _samples_in_memory(trained: TrainedModel, given: DataInMemory) -> Samples:
-    """New labelled samples that Python passed."""
-    schema = trained.metadata.data_schema
-    if len(given.frames) > 1 or any(name.endswith(("_val", "_test")) for name in given.arrays):
-        raise UsageError("expected new data without splits of its own.", where="data")
-    if given.frames:
-        samples = trained.reader.from_rows(given.frames["train"], schema, labelled=True)
-        if samples is not None:
-            return samples
-        raise DataError("a data frame is for networks that were trained on a table. Pass (x, y).", where="data")
-    x, y = given.arrays["x"], given.arrays["y"]
-    inputs, lengths = trained.inputs_of(x, given.arrays.get("lengths"))
-    targets = targets_like(y, schema, Split(inputs, torch.empty(0), lengths), where="data: y")
-    return Samples(inputs, range(len(inputs)), targets, lengths)
+def _check_metrics(metrics: Sequence[str], config: Config, dataset: Dataset) -> None:
+    """Checks that further metrics can be measured on this data.
+
+    Raises:
+        UsageError: One can't.
+    """
+    for name in metrics:
+        problem = "" if name == "loss" else unfit_metric(name, config, facts_of(config, dataset))
+        if problem:
+            raise UsageError(problem, where=f"metric {name}")
 
 
-def _measure(trained: TrainedModel, dataset: Dataset, chosen: str, batch_size: int | None) -> EvalResult:
+def _measure(
+    trained: TrainedModel, dataset: Dataset, chosen: str, batch_size: int | None, metrics: Sequence[str]
+) -> EvalResult:
     device = next(trained.module.parameters()).device
     loss = build_loss(trained.config, dataset).to(device)
     settings = build_settings(trained.config)
+    names = tuple(dict.fromkeys([*settings.metrics, *(name for name in metrics if name != "loss")]))
     only = replace(dataset, splits={"train": dataset.splits[chosen]})
     decoder = trained.decoder.on_cpu()
     # New data has no train split of its own: training had a batch of samples at least.
@@ -173,7 +171,7 @@ def _measure(trained: TrainedModel, dataset: Dataset, chosen: str, batch_size: i
                 trained.module,
                 loss,
                 measured,
-                MetricSums(settings.metrics, trained.decoder),
+                MetricSums(names, trained.decoder),
                 batch_size=batch_size or settings.batch_size or num_train,
                 keep_outputs=True,
                 exact=batch_size is not None,
@@ -201,37 +199,6 @@ def _threads(trained: TrainedModel, measured: Split, num_train: int) -> int:
     inputs = measured.network_inputs(slice(1))
     flops = summarize(trained.module, tuple(inputs.shape[1:]), dtype=inputs.dtype).flops
     return threads_of_network(trained.config, inputs.device, flops=flops, num_train=num_train)
-
-
-def _with_data(trained: TrainedModel) -> Config:
-    """The config with the data where it is: an artifact has its name, and the config.yaml beside it its path.
-
-    Raises:
-        DataError: Only the name is known.
-    """
-    names = _file_names(trained.config)
-    if not names:
-        return trained.config
-    file = trained.path.parent / CONFIG
-    if file.is_file():
-        beside = load_config(file, custom_model=True)
-        if _file_names(beside) == names:
-            return trained.config.model_copy(update={"data": beside.data})
-    raise DataError(
-        f"the weights don't say where their data is ({', '.join(names)}). "
-        "Give --data PATH, or measure the run directory.",
-        where=str(trained.path),
-    )
-
-
-def _file_names(config: Config) -> list[str]:
-    paths = [getattr(config.data, field, None) for field in PATH_FIELDS]
-    return [Path(path).name for path in paths if path]
-
-
-def _new_samples(trained: TrainedModel, path: Path) -> Samples:
-    """The labelled samples of a file or folder."""
-    return trained.reader.read([path], trained.metadata.data_schema, labelled=True)
 
 
 def _labelled(trained: TrainedModel, new: Samples) -> Dataset:

@@ -31,6 +31,7 @@ from nnzoo.experiment.resume import (
     check_data,
     check_same,
     check_shared,
+    describe_start,
     digests_of,
     find_run,
     restore,
@@ -215,7 +216,7 @@ def _run(
     group.from_first(recorder.start)
     with journal.to_file(folder / directory.LOG), StopRequest() as stop:
         if saved:
-            log.info("resuming %s after %s", folder, training.done())
+            log.info("%s", describe_start(folder, training))
         try:
             status = training.fit(recorder, progress, stop)
         except DivergedError as error:
