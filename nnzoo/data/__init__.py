@@ -26,6 +26,7 @@ from nnzoo.data.images import ImageReader, load_image_folder, load_torchvision_s
 from nnzoo.data.language import LanguageReader, load_language
 from nnzoo.data.memory import DataInMemory, data_in_memory
 from nnzoo.data.on_disk import OnDisk
+from nnzoo.data.points import PointsReader
 from nnzoo.data.preprocess import Preprocess
 from nnzoo.data.reader import Layout, Reader, Samples, Schema, Task
 from nnzoo.data.series import SeriesReader, load_series
@@ -57,6 +58,7 @@ __all__ = [
     "Layout",
     "Normalize",
     "OnDisk",
+    "PointsReader",
     "Preprocess",
     "Reader",
     "Samples",
@@ -95,6 +97,7 @@ __all__ = [
     "load_wine",
     "missing_classes",
     "parse_reader",
+    "reader_of",
 ]
 
 AnyReader = Annotated[
@@ -102,6 +105,7 @@ AnyReader = Annotated[
     | CsvReader
     | ImageReader
     | LanguageReader
+    | PointsReader
     | TextReader
     | SeriesReader
     | TreeReader,
@@ -120,3 +124,11 @@ def parse_reader(said: dict[str, Any]) -> Reader:
     """
     # Strict about types, and JSON has lists alone.
     return _READERS.validate_json(json.dumps(said))
+
+
+def reader_of(dataset: Dataset) -> Reader:
+    """Returns the reader of new data: of a set without files that of tables of its features, or that of arrays."""
+    if dataset.reader is not None:
+        return dataset.reader
+    reader = PointsReader()
+    return reader if reader.fits(dataset.schema) else ArraysReader()

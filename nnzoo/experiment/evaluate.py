@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from nnzoo import log
-from nnzoo.build import build_dataset, build_loss, build_settings, facts_of
+from nnzoo.build import build_loss, build_settings, facts_of
 from nnzoo.config import Config
 from nnzoo.config.choices import changed_features
 from nnzoo.config.rules import unfit_metric
@@ -23,7 +23,7 @@ from nnzoo.errors import UsageError
 from nnzoo.experiment.confidence import intervals
 from nnzoo.experiment.labelled import check_is_of_training, in_memory_of, labelled_samples, read_labelled
 from nnzoo.experiment.load import TrainedModel, load
-from nnzoo.experiment.located import locate_data
+from nnzoo.experiment.located import read_training_data
 from nnzoo.experiment.measure import confusion_matrix, per_class
 from nnzoo.experiment.prepare import encode, warn_about
 from nnzoo.experiment.record import PREDICTED_SPLITS
@@ -49,6 +49,7 @@ class EvalResult:
         confusion_matrix: True class by row, predicted by column; empty for other tasks.
         classes: Class names.
         threshold: The decision threshold of two classes, if one was asked for, and how it was chosen.
+        broken: Inputs that were left out because they can't be read: one line each, with the name and the reason.
         warnings: What the data gave reason to warn about.
     """
 
@@ -62,6 +63,7 @@ class EvalResult:
     confusion_matrix: list[list[int]]
     classes: tuple[str, ...]
     threshold: Threshold | None = None
+    broken: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
@@ -113,19 +115,18 @@ def evaluate_checkpoint(
             trained = checkpoint
         else:
             trained = load(checkpoint, runs_dir=runs_dir, model=model, device=device)
-        decision = None
+        decision, broken = None, tuple[str, ...]()
         if threshold is not None:
             trained, decision = with_threshold(trained, threshold)
         given = None if data is None or is_file else in_memory_of(trained, data)
-        if is_file:
-            dataset, chosen = _labelled(trained, read_labelled(trained, Path(data))), "new"
-        elif given is not None and split is None:
-            dataset, chosen = _labelled(trained, labelled_samples(trained, given)), "new"
+        if is_file or (given is not None and split is None):
+            new = labelled_samples(trained, given) if given is not None else read_labelled(trained, Path(data))
+            dataset, chosen, broken = _labelled(trained, new), "new", new.broken
         else:
             if given is not None:
                 check_is_of_training(trained, given)
-            located = locate_data(trained, fix="Give --data PATH, or name the run directory.")
-            dataset = build_dataset(located, given or kept)
+            fix = "Give --data PATH, or name the run directory."
+            dataset = read_training_data(trained, given or kept, fix=fix)
             chosen = split or next(name for name in PREDICTED_SPLITS if name in dataset.splits)
         if chosen not in dataset.splits:
             raise UsageError(f"there is no {chosen} split (there is: {', '.join(dataset.splits)}).", where="--split")
@@ -136,6 +137,7 @@ def evaluate_checkpoint(
             measured,
             split=str(data) if is_file else "new data" if chosen == "new" else chosen,
             threshold=decision,
+            broken=broken,
             warnings=tuple(journal.warnings),
         )
 
@@ -207,8 +209,5 @@ def _labelled(trained: TrainedModel, new: Samples) -> Dataset:
     assert new.targets is not None
     mean = Split(new.inputs[:1], torch.tensor([trained.metadata.target_mean], dtype=torch.float64))
     shape_free = {name: value for name, value in schema._asdict().items() if name != "input_shape"}
-    return Dataset(
-        {"train": mean, "new": Split(new.inputs, new.targets, new.lengths, naive=new.naive)},
-        **shape_free,
-        warnings=new.warnings,
-    )
+    splits = {"train": mean, "new": Split(new.inputs, new.targets, new.lengths, naive=new.naive)}
+    return Dataset(splits, **shape_free, warnings=new.warnings)

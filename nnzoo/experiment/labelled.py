@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,6 @@ def labelled_samples(trained: TrainedModel, given: DataInMemory) -> Samples:
             return samples
         raise DataError("a data frame is for networks that were trained on a table. Pass (x, y).", where="data")
     x, y = given.arrays["x"], given.arrays["y"]
-    inputs, lengths = trained.inputs_of(x, given.arrays.get("lengths"))
-    targets = targets_like(y, schema, Split(inputs, torch.empty(0), lengths), where="data: y")
-    return Samples(inputs, range(len(inputs)), targets, lengths)
+    found = trained.samples_of(x, given.arrays.get("lengths"))
+    targets = targets_like(y, schema, Split(found.inputs, torch.empty(0), found.lengths), where="data: y")
+    return replace(found, targets=targets)

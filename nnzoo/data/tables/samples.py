@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -81,6 +82,14 @@ class Samples:
         parts = np.split(self.rows, self.ends[:-1])
         rows = np.concatenate([parts[index] for index in samples.tolist()])
         return Samples(rows, self.lengths[samples].cumsum(), self.ids[samples], self.numbers[samples])
+
+
+def in_own_pages(values: NDArray[Any]) -> NDArray[Any]:
+    """Returns a copy whose memory goes back to the system when it is freed, as that of blocks of the heap may not."""
+    pages = mmap.mmap(-1, max(1, values.nbytes))
+    own = np.frombuffer(pages, dtype=values.dtype, count=values.size).reshape(values.shape)
+    own[...] = values
+    return own
 
 
 def pack(columns: Sequence[Column], values: list[NDArray[Any]], parts: Sequence[Samples]) -> list[Tensor]:

@@ -25,7 +25,7 @@ from nnzoo.data.tables.missing import has_targets
 from nnzoo.data.tables.numbers import DecimalSign, ThousandsSign
 from nnzoo.data.tables.opening import words_for_new_files
 from nnzoo.data.tables.reader import CsvReader
-from nnzoo.data.tables.samples import Samples, as_split, pack, padded
+from nnzoo.data.tables.samples import Samples, as_split, in_own_pages, pack, padded
 from nnzoo.data.tables.table import Table, choices_of, open_table, table_of
 from nnzoo.data.tables.targets import Target, class_indices, encode_targets, find_task
 from nnzoo.errors import DataError
@@ -320,7 +320,7 @@ class _Draft:
             if column is None:
                 continue
             columns.append(column)
-            values.append(column.read(cells))
+            values.append(in_own_pages(column.read(cells)))
             if self.sequence_id is None:
                 inference.check_leak(column, values[-1], truths, classes=self.task != "regression")
         self.warnings += inference.warnings

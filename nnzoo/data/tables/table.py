@@ -252,24 +252,26 @@ def choices_of(tables: Iterable[Table]) -> dict[str, object]:
 
 
 def is_table(raw: object) -> bool:
-    """Returns whether a value is a data frame, a dict of columns, or a list of dicts."""
-    is_rows = isinstance(raw, Sequence) and bool(raw) and all(isinstance(row, Mapping) for row in raw)
-    return isinstance(raw, Mapping) or hasattr(raw, "columns") or is_rows
+    """Returns whether a value is a data frame, a dict of columns, a list of dicts, or a single row."""
+    if isinstance(raw, Sequence) and not isinstance(raw, str | bytes):
+        return bool(raw) and all(isinstance(row, Mapping) for row in raw)
+    return isinstance(raw, Mapping) or hasattr(raw, "columns") or hasattr(raw, "column_names") or _is_row(raw)
 
 
 def table_of(raw: object, words: Words, *, where: str = "predict") -> Table | None:
-    """Returns a data frame, a dict of columns or a list of dicts as a table; None if it is something else.
+    """Returns rows of Python as a table; None if they are something else.
 
-    None and NaN are missing. Numbers, times and truth values are read as from a Parquet file, whatever else is not text
-    as Python writes it.
+    Rows are a data frame, a table of pyarrow, a dict of columns or a list of dicts; a single row is a dict of values, or
+    a row of a data frame. None and NaN are missing. A text is a cell, never a list of letters. Numbers, times and truth
+    values are read as from a Parquet file, with all their digits; other values as they are written in code.
 
     Args:
-        raw: A frame of pandas, polars or pyarrow, or plain Python values.
+        raw: The rows.
         words: How cells are written.
         where: What the table is called in messages.
 
     Raises:
-        DataError: It has no rows, columns of different lengths, or two of the same name.
+        DataError: There are no rows, columns of different lengths, or two columns of the same name.
     """
     if not is_table(raw):
         return None
@@ -284,20 +286,49 @@ def table_of(raw: object, words: Words, *, where: str = "predict") -> Table | No
 
 
 def columns_of(raw: Any, *, where: str) -> dict[str, Any]:
-    """Returns the columns of what `is_table` knows, as they are, by name.
+    """Returns the columns of what `is_table` accepts, by name, with the values as they are.
 
     Raises:
-        DataError: Two have the same name.
+        DataError: Two have the same name, or a dict has single values beside columns.
     """
     if isinstance(raw, Sequence):
         keys = dict.fromkeys(key for row in raw for key in row)
         raw = {key: [row.get(key) for row in raw] for key in keys}
+    elif _is_row(raw):
+        raw = raw.to_dict()
+    if isinstance(raw, Mapping):
+        raw = _columns_of_dict(raw, where)
     names = list(raw) if isinstance(raw, Mapping) else list(getattr(raw, "column_names", raw.columns))
     columns = {str(name): name for name in names}
     if len(columns) < len(names):
         twice = next(str(name) for name in names if sum(str(name) == str(other) for other in names) > 1)
         raise DataError(f"has several columns called '{twice}'. Rename all but one.", where=where)
     return {name: raw[key] for name, key in columns.items()}
+
+
+def _columns_of_dict(raw: Mapping[Any, Any], where: str) -> dict[Any, Any]:
+    """Columns of several values; or one row, if every value is a single one."""
+    single = [name for name, value in raw.items() if _is_single(value)]
+    if single and len(single) < len(raw):
+        several = next(name for name in raw if name not in single)
+        raise DataError(
+            f"'{single[0]}' has one value and '{several}' has several. Give single values for one row, or a list for "
+            "every column.",
+            where=where,
+        )
+    return {name: [value] if single else value for name, value in raw.items()}
+
+
+def _is_row(raw: Any) -> bool:
+    """Whether a value is a row of a data frame of pandas."""
+    index = getattr(raw, "index", None)
+    if index is None or callable(index) or not hasattr(raw, "to_dict") or hasattr(raw, "columns"):
+        return False
+    return all(isinstance(name, str) for name in index)
+
+
+def _is_single(value: object) -> bool:
+    return isinstance(value, str | bytes) or not isinstance(value, Iterable) or getattr(value, "ndim", 1) == 0
 
 
 def texts_of(column: Any) -> tuple[Any, bool]:
