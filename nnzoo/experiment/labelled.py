@@ -65,7 +65,7 @@ def labelled_samples(trained: TrainedModel, given: DataInMemory) -> Samples:
     if len(given.frames) > 1 or any(name.endswith(("_val", "_test")) for name in given.arrays):
         raise UsageError("expected new data without splits of its own.", where="data")
     if given.frames:
-        samples = trained.reader.from_rows(given.frames["train"], schema, labelled=True)
+        samples = trained.reader.from_labelled_rows(given.frames["train"], schema)
         if samples is not None:
             return samples
         raise DataError("a data frame is for networks that were trained on a table. Pass (x, y).", where="data")

@@ -110,10 +110,15 @@ class CsvReader(Reader):
         samples = self._read(table, schema, repairs, labelled=labelled)
         return replace(samples, warnings=(*samples.warnings, *repairs.warnings()))
 
-    def from_rows(self, raw: object, schema: Schema, *, labelled: bool = False) -> NewSamples | None:
-        table = table_of(raw, self.words, where="data" if labelled else "predict")
-        if table is None:
-            return None
+    def from_rows(self, raw: object, schema: Schema) -> NewSamples | None:
+        table = table_of(raw, self.words)
+        return None if table is None else self._read_rows(table, schema, labelled=False)
+
+    def from_labelled_rows(self, raw: object, schema: Schema) -> NewSamples | None:
+        table = table_of(raw, self.words, where="data")
+        return None if table is None else self._read_rows(table, schema, labelled=True)
+
+    def _read_rows(self, table: Table, schema: Schema, *, labelled: bool) -> NewSamples:
         repairs = Repairs(strict=self.words.strict)
         samples = self._read(table, schema, repairs, labelled=labelled)
         return replace(samples, warnings=(*samples.warnings, *repairs.warnings()))

@@ -261,9 +261,9 @@ def is_table(raw: object) -> bool:
 def table_of(raw: object, words: Words, *, where: str = "predict") -> Table | None:
     """Returns rows of Python as a table; None if they are something else.
 
-    Rows are a data frame, a table of pyarrow, a dict of columns or a list of dicts; a single row is a dict of values, or
-    a row of a data frame. None and NaN are missing. A text is a cell, never a list of letters. Numbers, times and truth
-    values are read as from a Parquet file, with all their digits; other values as they are written in code.
+    Rows are a data frame, a table of pyarrow, a dict of columns or a list of dicts; a single row is a dict of values,
+    or a row of a data frame. None and NaN are missing. A text is a cell, never a list of letters. Numbers, times and
+    truth values are read as from a Parquet file, with all their digits; other values as they are written in code.
 
     Args:
         raw: The rows.
