@@ -12,7 +12,7 @@ import torch
 from torch.utils import data as torch_data
 
 from nnzoo.data.encode import Array
-from nnzoo.data.tables.table import columns_of, is_table, texts_of
+from nnzoo.data.tables.frames import columns_of, is_table, texts_of
 from nnzoo.errors import DataError, UsageError
 
 SPLITS = ("train", "val", "test")

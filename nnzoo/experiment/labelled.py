@@ -13,7 +13,7 @@ from nnzoo.config.data import InMemory, TableSource
 from nnzoo.data import DataInMemory, Samples, Split, data_in_memory
 from nnzoo.data.arrays import targets_like
 from nnzoo.data.memory import is_frame
-from nnzoo.data.tables.table import is_table
+from nnzoo.data.tables.frames import is_table
 from nnzoo.errors import DataError, UsageError
 from nnzoo.experiment.load import TrainedModel
 

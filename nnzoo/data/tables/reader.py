@@ -20,9 +20,10 @@ from nnzoo.data.tables.cells import Cells
 from nnzoo.data.tables.columns import Column
 from nnzoo.data.tables.dialect import Words
 from nnzoo.data.tables.forms import Form
+from nnzoo.data.tables.frames import table_of
 from nnzoo.data.tables.missing import has_targets
 from nnzoo.data.tables.samples import Samples, as_split, as_steps, pack
-from nnzoo.data.tables.table import Table, open_table, table_of
+from nnzoo.data.tables.table import Table, open_table
 from nnzoo.data.tables.targets import Target, encode_targets
 from nnzoo.errors import DataError
 
