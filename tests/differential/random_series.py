@@ -205,5 +205,5 @@ def _write(written: WrittenSeries, folder: Path, random: Random) -> None:
         writer = csv.writer(out)
         writer.writerow(header)
         writer.writerows(rows[cuts[part] : cuts[part + 1]])
-        name = "s.csv" if plan.parts == 1 else f"p{part + 1}.csv"
-        (folder / name).write_text(out.getvalue(), encoding="utf-8", newline="")
+        file = written.path if plan.parts == 1 else folder / f"p{part + 1}.csv"
+        file.write_text(out.getvalue(), encoding="utf-8", newline="")

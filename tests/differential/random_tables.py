@@ -116,7 +116,7 @@ class Written:
     Attributes:
         plan: Of it.
         path: The file, or the folder of part files.
-        names: The columns, in the order of the files: features `c0`, .., then perhaps a group `g`, then targets `y0`, ..
+        names: The columns, in the order of the files: features `c0`, .., perhaps a group `g`, then targets `y0`, ..
         rows: The cells as they were written, part files in their natural order.
     """
 
@@ -176,7 +176,7 @@ def features() -> st.SearchStrategy[ColumnPlan]:
         )
         for kind, styles in others.items()
     ]
-    return st.one_of(numbers(), numbers(), *built)  # type: ignore[arg-type]
+    return st.one_of(numbers(), numbers(), *built)
 
 
 def targets() -> st.SearchStrategy[tuple[ColumnPlan, ...]]:
@@ -360,8 +360,7 @@ def _write_files(written: Written, folder: Path, random: Random) -> None:
 
 def _bytes_of(names: Sequence[str], rows: Sequence[list[str]], file: FilePlan, random: Random) -> bytes:
     out = io.StringIO(newline="")
-    quoting = csv.QUOTE_ALL if file.quoting == "all" else csv.QUOTE_MINIMAL
-    writer = csv.writer(out, delimiter=file.delimiter, lineterminator=file.newline, quoting=quoting)
+    writer = csv.writer(out, delimiter=file.delimiter, lineterminator=file.newline, quoting=QUOTING[file.quoting])
     writer.writerow(names)
     for row in rows:
         if file.blank_rows and random.random() < 0.1:
@@ -374,6 +373,9 @@ def _bytes_of(names: Sequence[str], rows: Sequence[list[str]], file: FilePlan, r
         writer.writerow(cells)
     raw = out.getvalue().encode(file.encoding)
     return COMPRESS[file.suffix.removeprefix(".csv")](raw)
+
+
+QUOTING: dict[str, Literal[0, 1]] = {"minimal": csv.QUOTE_MINIMAL, "all": csv.QUOTE_ALL}
 
 
 def _needs_quotes(cell: str, delimiter: str) -> bool:

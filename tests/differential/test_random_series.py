@@ -119,9 +119,7 @@ def check(plan: SeriesPlan, folder: Path) -> None:
     check_forecast(written, folder)
 
 
-def check_split(
-    dataset: Dataset, name: str, windows: NDArray[Any], ahead: NDArray[Any], last: NDArray[Any]
-) -> None:
+def check_split(dataset: Dataset, name: str, windows: NDArray[Any], ahead: NDArray[Any], last: NDArray[Any]) -> None:
     """Windows and what follows them, and the measures of the forecast that everything stays as it is."""
     split = dataset.splits[name]
     np.testing.assert_allclose(split.inputs.double().numpy(), windows, rtol=1e-15)

@@ -34,7 +34,12 @@ NUM_TABLES = int(os.environ.get("NNZOO_TABLES", "1000"))
 def config_of(written: Written) -> dict[str, Any]:
     """Two lines, and what nobody could know."""
     plan = written.plan
-    split = {"val": plan.split.val, "test": plan.split.test, "seed": plan.split.seed, "stratify": plan.split.stratify}
+    split: dict[str, Any] = {
+        "val": plan.split.val,
+        "test": plan.split.test,
+        "seed": plan.split.seed,
+        "stratify": plan.split.stratify,
+    }
     split |= {"deduplicate": plan.split.deduplicate} | ({"group": "g"} if plan.split.grouped else {})
     targets = [name for name in written.names if name[0] == "y"]
     digits = [name for name in written.names if name[0] == "c" and written.plan_of(name).style == "18 digits"]
@@ -144,7 +149,9 @@ def assert_close(found: NDArray[Any], expected: NDArray[Any], *, scale: NDArray[
 def check_targets(truth: Truth, dataset: Dataset, rows: dict[str, list[int]]) -> None:
     targets = truth.targets
     assert dataset.task == targets.task
-    assert len(dataset.classes) == (len(targets.classes) or (targets.values.shape[1] if targets.task == "multilabel" else 0))
+    assert len(dataset.classes) == (
+        len(targets.classes) or (targets.values.shape[1] if targets.task == "multilabel" else 0)
+    )
     for name, part in rows.items():
         found, expected = dataset.splits[name].targets.double().numpy(), targets.values[part]
         if targets.task == "regression":
@@ -162,8 +169,11 @@ def check_baselines(truth: Truth, dataset: Dataset, rows: dict[str, list[int]]) 
             guess = DummyClassifier(strategy="most_frequent").fit(train, values[train]).predict(part)
             assert found == pytest.approx({"accuracy": accuracy_score(actual, guess)})
         elif task == "multilabel":
-            guesses = [DummyClassifier(strategy="most_frequent").fit(train, values[train, k]).predict(part) for k in columns_of(values)]
-            assert found["accuracy"] == pytest.approx(float((np.array(guesses).T == actual).mean()))
+            guesses = [
+                DummyClassifier(strategy="most_frequent").fit(train, values[train, k]).predict(part)
+                for k in columns_of(values)
+            ]
+            assert found["accuracy"] == pytest.approx(accuracy_score(actual.ravel(), np.array(guesses).T.ravel()))
         else:
             check_regression_baseline(found, actual, DummyRegressor().fit(train, values[train]).predict(part))
 
