@@ -12,18 +12,69 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nnzoo import errors
     from nnzoo.api import build_model, load, load_config, summary, train
+    from nnzoo.errors import (
+        CheckpointError,
+        ConfigError,
+        DataError,
+        DataWarning,
+        DivergedError,
+        GateError,
+        GroupError,
+        InterruptedRunError,
+        NnzooError,
+        NnzooWarning,
+        RunError,
+        UsageError,
+    )
 
-__all__ = ["build_model", "load", "load_config", "summary", "train"]
+    __version__: str
+
+__all__ = [
+    "CheckpointError",
+    "ConfigError",
+    "DataError",
+    "DataWarning",
+    "DivergedError",
+    "GateError",
+    "GroupError",
+    "InterruptedRunError",
+    "NnzooError",
+    "NnzooWarning",
+    "RunError",
+    "UsageError",
+    "__version__",
+    "build_model",
+    "errors",
+    "load",
+    "load_config",
+    "summary",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:
-    if name in __all__:
-        from nnzoo import api
+    # Called once per name: what it returns is kept in the module.
+    if name not in __all__:
+        raise AttributeError(f"module 'nnzoo' has no attribute '{name}'")
+    if name == "__version__":
+        from importlib.metadata import version
 
-        return getattr(api, name)
-    raise AttributeError(f"module 'nnzoo' has no attribute '{name}'")
+        found: Any = version("nnzoo")
+    else:
+        from importlib import import_module
+
+        errors = import_module("nnzoo.errors")
+        if name == "errors":
+            found = errors
+        elif hasattr(errors, name):
+            found = getattr(errors, name)
+        else:
+            found = getattr(import_module("nnzoo.api"), name)
+    globals()[name] = found
+    return found
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted({*globals(), *__all__})

@@ -10,6 +10,11 @@ NnzooError                 1  the base: something failed that is not a bug of nn
 │   └── CheckpointError    1  a checkpoint or an artifact is damaged, foreign or too new
 ├── GroupError             1  another process of the same training failed, or is gone
 └── InterruptedRunError  130  SIGINT (143: SIGTERM), after a checkpoint was written
+
+And what it warns about; from Python these are warnings, on the command line lines that begin with `warning:`.
+
+NnzooWarning   a setting that has no effect, or that changes the result in a way that is easily missed
+└── DataWarning  data that was left out or repaired, or that is likely not meant as it is
 """
 
 from __future__ import annotations
@@ -148,3 +153,11 @@ class InterruptedRunError(NnzooError):
         super().__init__(message)
         self.exit_code = 128 + signal_number
         self.result = result
+
+
+class NnzooWarning(UserWarning):
+    """The category of every warning of nnzoo."""
+
+
+class DataWarning(NnzooWarning):
+    """Data was left out or repaired, or is likely not meant as it is."""

@@ -55,8 +55,8 @@ def main() -> None:
     if not drawn:
         found["skipped"]["plot"] = "nothing to draw, or matplotlib is not installed"
     text = report.write(found, arguments.output / "benchmark.md")
-    if arguments.readme:
-        report.put_into_readme(found, Path(__file__).parents[1] / "README.md")
+    if arguments.page:
+        report.put_into_page(found, Path(__file__).parents[1] / "docs" / "performance.md")
     print(text)
 
 
@@ -95,7 +95,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--large-gigabytes", type=float, default=0.0, help="of the folder of .npy files; 0: none")
     parser.add_argument("--output", type=Path, default=Path("runs/benchmark"), metavar="DIR")
     parser.add_argument("--add", action="store_true", help="keep what DIR has of this machine and is not measured now")
-    parser.add_argument("--readme", action="store_true", help="put the table into README.md")
+    parser.add_argument("--page", action="store_true", help="put the table into docs/performance.md")
     arguments = parser.parse_args()
     unknown = set(arguments.contenders) - set(names)
     if unknown:

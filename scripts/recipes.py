@@ -1,4 +1,4 @@
-"""Measures every shipped config over several seeds and prints the table that README.md and the configs' headers quote.
+"""Measures every shipped config over several seeds and prints the table of docs/results.md.
 
 .venv/bin/python scripts/recipes.py [NAME ...] [--seeds 5] [--data FOLDER]
 

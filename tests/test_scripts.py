@@ -58,7 +58,7 @@ except KeyboardInterrupt:
 nnzoo = Path(sys.prefix, "bin", "nnzoo")
 nnzoo.write_text('#!/bin/sh\\nprintf "[%s]" "$PWD" "$@"\\nexit "${FAKE_STATUS:-0}"\\n')
 nnzoo.chmod(0o755)
-for tool in ("ruff", "mypy", "pytest"):
+for tool in ("ruff", "mypy", "sphinx", "pytest"):
     (site_packages / f"{tool}.py").write_text(
         "import os, sys\\n"
         f"print('{tool}', sys.argv[1:], flush=True)\\n"
@@ -348,10 +348,11 @@ def test_test_runs_every_step_and_hands_arguments_to_pytest(checkout: Checkout) 
     result = checkout.run("test", "-m", "not slow")
 
     assert result.returncode == 0
-    steps = [line for line in result.stdout.splitlines() if line.startswith(("ruff", "mypy", "pytest"))]
+    steps = [line for line in result.stdout.splitlines() if line.startswith(("ruff", "mypy", "sphinx", "pytest"))]
     assert steps[:3] == ["ruff ['check']", "ruff ['format', '--check']", "mypy []"]
-    assert steps[3].startswith("pytest")
-    assert steps[3].endswith("'-m', 'not slow']")
+    assert steps[3].startswith("sphinx")
+    assert steps[4].startswith("pytest")
+    assert steps[4].endswith("'-m', 'not slow']")
 
 
 def test_test_stops_at_the_first_failure_with_its_code(checkout: Checkout) -> None:

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
+from nnzoo import log
 from nnzoo.cli import doctor, init, predict, schema, several, summary, train, validate
 from nnzoo.cli import eval as eval_command
 from nnzoo.cli import list as list_command
@@ -63,7 +64,7 @@ def run(arguments: Sequence[str]) -> int:
         arguments = ["--help"]
     as_json, debug = "--json" in arguments, "--debug" in arguments
     try:
-        with several.first_prints():
+        with several.first_prints(), log.console(quiet=not {"-q", "--quiet"}.isdisjoint(arguments)):
             code = int(app(_arranged(arguments), prog_name="nnzoo", standalone_mode=False) or 0)
         sys.stdout.flush()
         if code != INTERRUPTED:

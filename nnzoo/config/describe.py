@@ -55,10 +55,11 @@ def describe(kind: str, name: str) -> dict[str, Any]:
         return {"name": name, "meaning": _first_comment(text), "text": text, "fields": []}
     member = listed(UNIONS[kind])[name]
     paragraphs = " ".join((member.__doc__ or "").split())
-    return {"name": name, "meaning": paragraphs, "fields": list(_fields(member))}
+    return {"name": name, "meaning": paragraphs, "fields": list(fields_of(member))}
 
 
-def _fields(section: type[Section]) -> list[dict[str, Any]]:
+def fields_of(section: type[Section]) -> list[dict[str, Any]]:
+    """The fields of a section: name, whether it is required, default and meaning; those of sections inside it too."""
     fields = []
     for name, field in section.model_fields.items():
         if name == "name":
@@ -69,7 +70,7 @@ def _fields(section: type[Section]) -> list[dict[str, Any]]:
             entry["default"] = dump(field.default)
         inner = _only_section(field.annotation)
         if inner is not None:
-            entry["fields"] = _fields(inner)
+            entry["fields"] = fields_of(inner)
         fields.append(entry)
     return fields
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from torch import nn
 
+from nnzoo import log
 from nnzoo.config import Config, config_path, load_config
 from nnzoo.data.baseline import baseline
 from nnzoo.doctor import curves, linear, network, samples
@@ -46,6 +47,7 @@ class Examination:
         network: The state of the network on a few train samples.
         measured_on: That split.
         scores: Of a run: train and val, by its best weights.
+        warnings: What was warned about while the data was read.
     """
 
     subject: str
@@ -56,6 +58,7 @@ class Examination:
     network: dict[str, Any]
     measured_on: str
     scores: dict[str, float] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
     @property
     def spoiling(self) -> list[Finding]:
@@ -76,11 +79,14 @@ def examine(subject: str, overrides: Sequence[str] = (), *, runs_dir: str = "run
         UsageError: There is no such config or run, or overrides for a run.
     """
     folder = _run_folder(subject, runs_dir)
-    if folder is None:
-        return examine_config(with_checkpoint(load_config(subject, overrides), Path(runs_dir)))
-    if overrides:
-        raise UsageError("a finished run is as it is; overrides are for configs.", where=subject)
-    return examine_run(folder)
+    if folder is not None and overrides:
+        raise UsageError("overrides are for configs, not for runs.", where=subject)
+    with log.recording(quiet=True) as journal:
+        if folder is not None:
+            examined = examine_run(folder)
+        else:
+            examined = examine_config(with_checkpoint(load_config(subject, overrides), Path(runs_dir)))
+        return replace(examined, warnings=tuple(journal.warnings))
 
 
 def _run_folder(subject: str, runs_dir: str) -> Path | None:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from nnzoo import log
 from nnzoo.build import build_dataset, build_loss, build_settings
 from nnzoo.config import Config, load_config
 from nnzoo.config.data import PATH_FIELDS
@@ -19,7 +20,7 @@ from nnzoo.errors import DataError, UsageError
 from nnzoo.experiment.confidence import intervals
 from nnzoo.experiment.load import TrainedModel, load
 from nnzoo.experiment.measure import confusion_matrix, per_class
-from nnzoo.experiment.prepare import encode
+from nnzoo.experiment.prepare import encode, warn_about
 from nnzoo.experiment.record import PREDICTED_SPLITS
 from nnzoo.experiment.threads import computing_with, threads_of_data, threads_of_network
 from nnzoo.run.directory import CONFIG
@@ -42,6 +43,7 @@ class EvalResult:
         per_class: Precision, recall, F1 and support of each class; empty for other tasks.
         confusion_matrix: True class by row, predicted by column; empty for other tasks.
         classes: Class names.
+        warnings: What the data gave reason to warn about.
     """
 
     checkpoint: str
@@ -53,10 +55,11 @@ class EvalResult:
     per_class: list[dict[str, Any]]
     confusion_matrix: list[list[int]]
     classes: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """The object of `eval --json`."""
-        return {key: list(value) if key == "classes" else value for key, value in vars(self).items()}
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in vars(self).items()}
 
 
 def evaluate_checkpoint(
@@ -87,14 +90,18 @@ def evaluate_checkpoint(
     """
     if data is not None and split is not None:
         raise UsageError("--split names a part of the training data, --data is other data. Give one of the two.")
-    trained = load(checkpoint, runs_dir=runs_dir, model=model, device=device)
-    if data is not None:
-        return replace(_measure(trained, _new_data(trained, Path(data)), "new", batch_size), split=str(data))
-    dataset = build_dataset(_with_data(trained))
-    chosen = split or next(name for name in PREDICTED_SPLITS if name in dataset.splits)
-    if chosen not in dataset.splits:
-        raise UsageError(f"there is no {chosen} split (there is: {', '.join(dataset.splits)}).", where="--split")
-    return _measure(trained, dataset, chosen, batch_size)
+    with log.recording(quiet=True) as journal:
+        trained = load(checkpoint, runs_dir=runs_dir, model=model, device=device)
+        if data is not None:
+            dataset, chosen = _new_data(trained, Path(data)), "new"
+        else:
+            dataset = build_dataset(_with_data(trained))
+            chosen = split or next(name for name in PREDICTED_SPLITS if name in dataset.splits)
+        if chosen not in dataset.splits:
+            raise UsageError(f"there is no {chosen} split (there is: {', '.join(dataset.splits)}).", where="--split")
+        warn_about(dataset)
+        measured = _measure(trained, dataset, chosen, batch_size)
+        return replace(measured, split=chosen if data is None else str(data), warnings=tuple(journal.warnings))
 
 
 def _measure(trained: TrainedModel, dataset: Dataset, chosen: str, batch_size: int | None) -> EvalResult:
@@ -175,4 +182,8 @@ def _new_data(trained: TrainedModel, path: Path) -> Dataset:
     assert new.targets is not None
     mean = Split(new.inputs[:1], torch.tensor([trained.metadata.target_mean], dtype=torch.float64))
     shape_free = {name: value for name, value in schema._asdict().items() if name != "input_shape"}
-    return Dataset({"train": mean, "new": Split(new.inputs, new.targets, new.lengths, naive=new.naive)}, **shape_free)
+    return Dataset(
+        {"train": mean, "new": Split(new.inputs, new.targets, new.lengths, naive=new.naive)},
+        **shape_free,
+        warnings=new.warnings,
+    )

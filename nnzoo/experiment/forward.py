@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
+from nnzoo import log
 from nnzoo.experiment.prepare import Experiment
 from nnzoo.models.parameters import has_batch_norm
-from nnzoo.run.log import log
 from nnzoo.training.batches import arguments_of, boundaries, smallest_batch
 from nnzoo.training.compile import Compiled, try_out
 from nnzoo.training.precision import DTYPES, Autocast
@@ -23,7 +23,7 @@ def forward_of(experiment: Experiment, module: nn.Module) -> Callable[..., Tenso
     dtype = DTYPES.get(train.precision)
     compiled = Compiled(module, deterministic=train.deterministic) if train.compile else None
     if compiled is not None and experiment.settings.group.size > 1 and has_batch_norm(module):
-        log.warning("warning: train.compile does without: batch norm is synchronised between processes")
+        log.warning("train.compile is disabled: batch norm is synchronised between processes")
         compiled = None
     network = compiled or module
     forward = network if dtype is None else Autocast(network, experiment.device, dtype)

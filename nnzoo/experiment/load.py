@@ -22,6 +22,7 @@ from nnzoo.data import Preprocess, Reader, parse_reader
 from nnzoo.data.encode import check_tokens, encode_inputs, encode_lengths, encode_pixels
 from nnzoo.errors import CheckpointError, DataError, NnzooError, UsageError
 from nnzoo.experiment.metadata import Metadata
+from nnzoo.experiment.prepare import warn_about
 from nnzoo.models.parameters import load_weights
 from nnzoo.run.artifact import load_artifact
 from nnzoo.run.checkpoint import load_checkpoint
@@ -151,13 +152,16 @@ class TrainedModel:
             raise DataError("trees are read from files. Use `nnzoo predict`.", where="predict")
         rows = self.reader.from_rows(raw, self.metadata.data_schema)
         if rows is not None:
+            warn_about(rows)
             return rows.inputs, rows.lengths
         if self.reader.pixels and (paths := _paths(raw)):
             samples = self.reader.read(paths, self.metadata.data_schema, labelled=False)
+            warn_about(samples)
             return samples.inputs, samples.lengths
         array = _array(raw)
         if array.dtype.kind == "U" and array.ndim == 1:
             samples = self.reader.from_texts(array.tolist())
+            warn_about(samples)
             return samples.inputs, samples.lengths
         if array.shape[1:] != self.input_shape:
             shown = ", ".join(map(str, ("N", *self.input_shape)))

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from nnzoo import log
 from nnzoo.data import LanguageReader
 from nnzoo.errors import UsageError
 from nnzoo.experiment.language import likelihoods
 from nnzoo.experiment.load import TrainedModel, load
 from nnzoo.experiment.measure import answers, columns, step_answers
+from nnzoo.experiment.prepare import warn_about
 from nnzoo.experiment.threads import computing_with, threads_of_data
 from nnzoo.run.files import write_csv
 
@@ -24,17 +26,24 @@ class Predictions:
     Attributes:
         checkpoint: The file.
         header: `input` (and `step`), the prediction, and the probability of each class where there are probabilities.
-        rows: One a sample; with an answer a step, one a step.
+        rows: One row per sample; where every step has an answer, one row per step.
+        warnings: What the data gave reason to warn about.
     """
 
     checkpoint: str
     header: list[str]
     rows: list[list[Any]]
+    warnings: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """The object of `predict --json`."""
         named = [dict(zip(self.header, row, strict=True)) for row in self.rows]
-        return {"checkpoint": self.checkpoint, "num_samples": len(self.rows), "predictions": named}
+        return {
+            "checkpoint": self.checkpoint,
+            "num_samples": len(self.rows),
+            "predictions": named,
+            "warnings": list(self.warnings),
+        }
 
     def write(self, path: str | os.PathLike[str]) -> None:
         """Writes the table as CSV, in one piece."""
@@ -67,9 +76,11 @@ def predict_checkpoint(
         raise UsageError("there is nothing to predict. Name a file, a folder, or - for standard input.", where="INPUT")
     if inputs and texts:
         raise UsageError("--text is a sample of its own. Give it or files.", where="--text")
-    trained = load(checkpoint, runs_dir=runs_dir, device=device)
-    with computing_with(threads_of_data(trained.config)):
-        return _answer(trained, inputs, texts)
+    with log.recording(quiet=True) as journal:
+        trained = load(checkpoint, runs_dir=runs_dir, device=device)
+        with computing_with(threads_of_data(trained.config)):
+            answered = _answer(trained, inputs, texts)
+        return replace(answered, warnings=tuple(journal.warnings))
 
 
 def _answer(trained: TrainedModel, inputs: Sequence[str | os.PathLike[str]], texts: Sequence[str]) -> Predictions:
@@ -82,6 +93,7 @@ def _answer(trained: TrainedModel, inputs: Sequence[str | os.PathLike[str]], tex
         samples = reader.from_texts(texts)
     else:
         samples = reader.read([Path(path) for path in inputs], metadata.data_schema, labelled=False)
+    warn_about(samples)
     outputs = trained.outputs_of(samples.inputs, samples.lengths, kept=True)
     if metadata.per == "step":
         header, rows = step_answers(outputs, samples.valid_steps(), metadata.classes, samples.names)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
+from nnzoo import log
 from nnzoo.build import (
     build_augment,
     build_dataset,
@@ -22,9 +23,8 @@ from nnzoo.build import (
 from nnzoo.config import Config, Facts, check_facts, num_outputs, resolve
 from nnzoo.config.data import ImageFolder
 from nnzoo.config.load import problems_of
-from nnzoo.data import Dataset, Preprocess, Split, missing_classes
+from nnzoo.data import Dataset, Preprocess, Samples, Split, missing_classes
 from nnzoo.errors import DataError, UsageError
-from nnzoo.run.log import log
 from nnzoo.training.batches import arguments_of, boundaries, smallest_batch
 from nnzoo.training.decoding import Decoder
 from nnzoo.training.distributed import ALONE, Group
@@ -101,10 +101,9 @@ def prepare(config: Config, *, batches: int | None = None, group: Group = ALONE)
         raise DataError(f"there is one class alone ({dataset.classes[0]}): nothing can be told apart.", where="data")
     for note in dataset.notes:
         log.info("%s", note)
-    for warning in dataset.warnings:
-        log.warning("warning: %s", warning)
+    warn_about(dataset)
     for split, classes in missing_classes(dataset).items():
-        log.warning("warning: no sample of %s in the %s split", ", ".join(classes), split)
+        log.data_warning("the %s split has no sample of %s", split, ", ".join(classes))
     preprocess = build_preprocess(resolved, dataset)
     decoder = build_decoder(resolved, dataset, preprocess)
     loss = build_loss(resolved, dataset).to(device)
@@ -128,6 +127,12 @@ def prepare(config: Config, *, batches: int | None = None, group: Group = ALONE)
         replace(build_settings(resolved), augment=build_augment(resolved, len(dataset.classes)), group=group),
         torch.get_num_threads(),
     )
+
+
+def warn_about(data: Dataset | Samples) -> None:
+    """Gives the warnings that reading the data gave reason for."""
+    for text in data.warnings:
+        log.data_warning("%s", text)
 
 
 def steps_per_epoch(experiment: Experiment, module: nn.Module) -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from nnzoo import log
 from nnzoo.config import Config, dump, load_config
 from nnzoo.config.load import problems_of
 from nnzoo.config.model import PRETRAINED, is_run_name
@@ -18,7 +19,6 @@ from nnzoo.experiment.metadata import Metadata
 from nnzoo.models import head_of
 from nnzoo.models.changes import Changes
 from nnzoo.run.directory import ARTIFACT, CONFIG, find_checkpoint
-from nnzoo.run.log import log
 
 # What may differ without a word: it is of this run alone, or of the last layer, or seen in the shapes.
 _OWN_WORDS = {
@@ -185,4 +185,4 @@ def _check_words(config: Config, metadata: Metadata, path: Path) -> None:
             raise problems_of(config, [(PRETRAINED, problem)])
         for key in sorted(ours.keys() & theirs.keys() - _OWN_WORDS):
             if "auto" not in (ours[key], theirs[key]) and ours[key] != theirs[key]:
-                log.warning("warning: %s.%s is %s, and was %s in %s", section, key, ours[key], theirs[key], path)
+                log.warning("%s.%s is %s, and was %s in %s", section, key, ours[key], theirs[key], path)

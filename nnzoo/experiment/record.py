@@ -44,6 +44,7 @@ class Recorder:
         summary: The report on the network.
         num_parameters: Of the network.
         digests: Of each split of the data.
+        warnings: Those of the run so far; more may come.
         written_best: Which best weights best.safetensors holds: the seed of their restart, and their epoch.
     """
 
@@ -52,6 +53,7 @@ class Recorder:
     summary: str
     num_parameters: int
     digests: dict[str, str]
+    warnings: list[str]
     written_best: tuple[int | None, int] = (None, 0)
     _fitted: dict[str, Tensor] = field(init=False)
 
@@ -89,6 +91,7 @@ class Recorder:
                 "preprocess": self._fitted,
                 "metadata": metadata,
                 "data": self.digests,
+                "warnings": list(self.warnings),
                 "data_threads": self.experiment.num_threads,
             },
         )
@@ -162,6 +165,7 @@ class Recorder:
             "num_parameters": self.num_parameters,
             "seconds": round(state.seconds + state.epoch_seconds, 3),
             "device": str(self.experiment.device),
+            "warnings": list(self.warnings),
         }
         if restarts is not None:
             result["restarts"] = restarts.as_dict()

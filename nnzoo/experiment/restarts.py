@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import torch
 
+from nnzoo import log
 from nnzoo.build import build_optimizer, build_schedule
 from nnzoo.config.init import Auto
 from nnzoo.config.model import Custom
@@ -18,7 +19,6 @@ from nnzoo.experiment.training import Training, shapes_of
 from nnzoo.experiment.untrusted import check_saved
 from nnzoo.run.directory import CHECKPOINT
 from nnzoo.run.history import History
-from nnzoo.run.log import log
 from nnzoo.training.evaluate import LossSum
 from nnzoo.training.finite import REMEDY
 from nnzoo.training.loop import Status, fit
@@ -236,7 +236,7 @@ class OneAfterAnother(_Several):
                 end = self._fit_one(recorder, progress, stop)
             except DivergedError as error:
                 progress.end_epoch()
-                log.warning("warning: restart %d is out: %s", len(self.ended) + 1, error.message)
+                log.warning("restart %d failed: %s", len(self.ended) + 1, error.message)
                 end = "diverged"
             if end == "interrupted":
                 return end
@@ -303,7 +303,7 @@ def choose_training(experiment: Experiment, state: TrainState, start: Start, *, 
         return Training(experiment, state)
     config = experiment.config
     if isinstance(config.model, Custom) and isinstance(config.init, Auto):
-        log.warning("warning: every restart begins with the module's own weights. Give `init` to draw them anew.")
+        log.warning("every restart begins with the weights of your module. Set `init` to draw new ones.")
     reason = why_not_batched(state, experiment.splits["train"].targets)
     if experiment.settings.augment is not None:
         reason = "each augments its own batches"

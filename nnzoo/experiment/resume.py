@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from nnzoo import log
 from nnzoo.config import Config, ConfigLike, dump, load_config
 from nnzoo.config.scheduler import LENGTHS
 from nnzoo.data import Dataset
@@ -18,7 +19,6 @@ from nnzoo.errors import CheckpointError, DataError, UsageError
 from nnzoo.experiment.training import Training
 from nnzoo.experiment.untrusted import check_restored, check_shares
 from nnzoo.run.directory import CHECKPOINT, CONFIG, PREVIOUS, numbered
-from nnzoo.run.log import log
 from nnzoo.training.state import seed_everything, seed_of_rank
 
 MAY_CHANGE = (
@@ -138,6 +138,18 @@ def check_data(saved: dict[str, Any], digests: dict[str, str]) -> None:
         )
 
 
+def saved_warnings(saved: dict[str, Any]) -> list[str]:
+    """The warnings that a run gave before it was interrupted.
+
+    Raises:
+        CheckpointError: The checkpoint holds something else there.
+    """
+    found = saved.get("warnings", [])
+    if not isinstance(found, list) or not all(isinstance(text, str) for text in found):
+        raise CheckpointError("does not fit this run: its warnings are not a list of texts.", where=CHECKPOINT)
+    return found
+
+
 def restore(folder: Path, training: Training, saved: dict[str, Any]) -> None:
     """Goes on from what last.pt held.
 
@@ -167,10 +179,11 @@ def hand_out(training: Training, shares: Any) -> None:
     check_shares(shares, state.state_dict())
     if len(shares) + 1 != group.size:
         log.warning(
-            "warning: the run was started with %d processes and goes on with %d: its random numbers and the last bits "
-            "will be others",
+            "the run was started with %d processes and continues with %d: its random numbers and the last bits of its "
+            "weights will differ",
             len(shares) + 1,
             group.size,
+            lasting=False,
         )
         if group.rank == 0:
             state.join(shares)

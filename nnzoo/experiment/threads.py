@@ -9,11 +9,11 @@ from typing import Any
 
 import torch
 
+from nnzoo import log
 from nnzoo.config import Config
 from nnzoo.errors import CheckpointError
 from nnzoo.run.cores import available_cores
 from nnzoo.run.directory import CHECKPOINT
-from nnzoo.run.log import log
 
 MOST_THREADS = 1024
 """That a checkpoint may ask for."""

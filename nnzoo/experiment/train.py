@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from nnzoo import log
 from nnzoo.config import Config, ConfigLike, load_config
 from nnzoo.errors import DivergedError, InterruptedRunError, UsageError
 from nnzoo.experiment.load import TrainedModel, load
@@ -23,7 +24,15 @@ from nnzoo.experiment.prepare import fetch, prepare
 from nnzoo.experiment.pretrained import check_survives, with_checkpoint
 from nnzoo.experiment.record import Recorder
 from nnzoo.experiment.restarts import choose_training
-from nnzoo.experiment.resume import check_data, check_same, check_shared, digests_of, find_run, restore
+from nnzoo.experiment.resume import (
+    check_data,
+    check_same,
+    check_shared,
+    digests_of,
+    find_run,
+    restore,
+    saved_warnings,
+)
 from nnzoo.experiment.start import build_state, start_again
 from nnzoo.experiment.threads import computing_with, threads_of_data
 from nnzoo.experiment.training import Training
@@ -31,7 +40,6 @@ from nnzoo.run import directory
 from nnzoo.run.checkpoint import load_last
 from nnzoo.run.history import History
 from nnzoo.run.lock import locked
-from nnzoo.run.log import log, log_to
 from nnzoo.summaries import Summary
 from nnzoo.training.distributed import Group
 from nnzoo.training.processes import processes
@@ -111,7 +119,7 @@ def train(
     with contextlib.ExitStack() as alone:
         group = alone.enter_context(processes())
         quiet = quiet or group.rank > 0
-        alone.enter_context(log_to(Path(os.devnull) if quiet else None))
+        journal = alone.enter_context(log.recording(quiet=quiet, silent=group.rank > 0))
         with group.together():
             loaded = load_config(config, changes, custom_model=model is not None)
             alone.enter_context(deterministic(loaded))
@@ -135,9 +143,9 @@ def train(
             start = partial(start_again, experiment, model, given)
             training = choose_training(experiment, state, start, restored=bool(saved))
         if dry_run:
-            return _dry_run(training, report, Path(runs_dir))
+            return _dry_run(training, report, Path(runs_dir), journal)
         folder = found or group.from_first(lambda: _make(Path(runs_dir), loaded.name, alone, overwrite=overwrite))
-        return _run(training, report, Path(folder), saved=saved, quiet=quiet)
+        return _run(training, report, Path(folder), journal, saved=saved)
 
 
 def _find(
@@ -181,9 +189,9 @@ def _run(
     training: Training,
     report: Summary,
     folder: Path,
+    journal: log.Journal,
     *,
     saved: dict[str, Any] | None = None,
-    quiet: bool,
 ) -> Run:
     """Trains in a run directory, from the start or from what was saved, whatever the end."""
     experiment = training.experiment
@@ -195,10 +203,11 @@ def _run(
         if saved:
             check_data(saved, digests)
             restore(folder, training, saved)
-    recorder = Recorder(folder, experiment, report.render(), report.num_parameters, digests)
-    progress = Progress(experiment.settings.epochs, quiet=quiet)
+            journal.continue_from(saved_warnings(saved))
+    recorder = Recorder(folder, experiment, report.render(), report.num_parameters, digests, journal.warnings)
+    progress = Progress(experiment.settings.epochs, quiet=journal.quiet)
     group.from_first(recorder.start)
-    with log_to(Path(os.devnull) if group.rank else folder / directory.LOG), StopRequest() as stop:
+    with journal.to_file(folder / directory.LOG), StopRequest() as stop:
         if saved:
             log.info("resuming %s after %s", folder, training.done())
         try:
@@ -235,12 +244,13 @@ def _load_everywhere(folder: Path, model: nn.Module | None, group: Group) -> Tra
         return replace(load(copied, model=model), path=folder / directory.ARTIFACT)
 
 
-def _dry_run(training: Training, report: Summary, runs_dir: Path) -> Run:
+def _dry_run(training: Training, report: Summary, runs_dir: Path, journal: log.Journal) -> Run:
     """One epoch of two batches in a directory that is thrown away."""
     experiment = training.experiment
     training.experiment = replace(experiment, settings=replace(experiment.settings, epochs=1))
     with tempfile.TemporaryDirectory(prefix="nnzoo-dry-run-") as temporary:
-        run = _run(training, report, Path(temporary), quiet=True)
+        journal.quiet = True
+        run = _run(training, report, Path(temporary), journal)
     kept_nowhere = runs_dir / experiment.config.name
     return replace(run, run_dir=kept_nowhere, result={**run.result, "run_dir": None})
 

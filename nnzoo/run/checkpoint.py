@@ -12,10 +12,10 @@ from typing import Any
 
 import torch
 
+from nnzoo import log
 from nnzoo.errors import CheckpointError
 from nnzoo.run.directory import CHECKPOINT, PREVIOUS
 from nnzoo.run.files import atomic_file
-from nnzoo.run.log import log
 from nnzoo.run.pickled import check_pickle
 
 FORMAT = "nnzoo checkpoint"
@@ -68,7 +68,7 @@ def load_last(folder: Path) -> dict[str, Any] | None:
         raise CheckpointError(
             f"{error.message} {PREVIOUS} is no better. Start a new run without --resume.", where=str(last)
         ) from None
-    log.warning("warning: %s Going on from %s, which was written before it", problem, PREVIOUS)
+    log.warning("%s Resuming from %s, the checkpoint before it", problem, PREVIOUS, lasting=False)
     try:
         previous.replace(last)
     except OSError as error:

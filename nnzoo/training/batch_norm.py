@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from nnzoo import log
 from nnzoo.models.parameters import BatchNorm
-from nnzoo.run.log import log
 
 SYNCHRONISED = (BatchNorm.forward, nn.SyncBatchNorm.forward)
 
@@ -24,7 +24,7 @@ def synchronised(model: nn.Module) -> Iterator[None]:
     """
     norms = [module for module in model.modules() if isinstance(module, BatchNorm)]
     for name in sorted({type(norm).__name__ for norm in norms if type(norm).forward not in SYNCHRONISED}):
-        log.warning("warning: %s has a forward of its own: each process takes the statistics of its share", name)
+        log.warning("%s has a forward of its own: each process uses the statistics of its own samples", name)
     found = [norm for norm in norms if type(norm).forward is BatchNorm.forward]
     before = [type(module) for module in found]
     for module, kind in zip(found, before, strict=True):

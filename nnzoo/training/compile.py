@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from nnzoo import log
 from nnzoo.models import set_train_mode
-from nnzoo.run.log import log
 from nnzoo.training.state import rng_state, set_rng_state
 
 MAX_REASON = 200
@@ -63,7 +63,7 @@ class Compiled:
     def give_up(self, error: Exception) -> None:
         """Goes on without it, and says why."""
         self.compiled = None
-        log.warning("warning: train.compile: %s; training goes on without it", reason_of(error))
+        log.warning("train.compile: %s; training continues without it", reason_of(error))
 
 
 def reason_of(error: Exception) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from typing import TYPE_CHECKING, Any
 
+from nnzoo import log
+
 if TYPE_CHECKING:
     from tqdm import tqdm
-
-log = logging.getLogger("nnzoo")
 
 
 class Progress:

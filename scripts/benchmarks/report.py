@@ -24,7 +24,7 @@ TITLES = {
     "keras": "Keras on torch",
 }
 PICTURED = 64
-"""The batch size of the picture, and of the README's table."""
+"""The batch size of the picture, and of the table in docs/performance.md."""
 BEGIN, END = "<!-- benchmark -->", "<!-- end of benchmark -->"
 
 
@@ -46,15 +46,15 @@ def write(found: dict[str, Any], path: Path) -> str:
     return text
 
 
-def put_into_readme(found: dict[str, Any], readme: Path) -> None:
-    """The machine, the table of the picture and the other measures, between the two marks that are there."""
+def put_into_page(found: dict[str, Any], page: Path) -> None:
+    """Writes the machine, the table of the picture and the other tables between the two marks of a page."""
     groups = grouped([Result(**each) for each in found["epochs"]])
     shown = [group for group in groups if (group[0].device, group[0].batch_size) == ("cpu", PICTURED)] or groups[:1]
     parts = [on_machine(found["machine"]), *(epochs_table(group, found) for group in shown), *other_tables(found)]
-    before, rest = readme.read_text(encoding="utf-8").split(BEGIN)
+    before, rest = page.read_text(encoding="utf-8").split(BEGIN)
     _, after = rest.split(END)
     text = "\n\n".join(parts)
-    readme.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
+    page.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
 
 
 def on_machine(facts: dict[str, Any]) -> str:

@@ -258,7 +258,7 @@ def test_a_damaged_checkpoint_stops_the_resume_before_anything_is_written() -> N
 
 @pytest.mark.parametrize("damage", [cut_short, flip_a_bit, lambda path: path.write_bytes(b""), Path.unlink])
 def test_in_place_of_a_damaged_checkpoint_the_one_before_goes_on(
-    damage: Callable[[Path], None], at_step: Callable[..., None], caplog: pytest.LogCaptureFixture
+    damage: Callable[[Path], None], at_step: Callable[..., None]
 ) -> None:
     config = CONFIGS["everything at once"] | {"train.checkpoint": {"every_steps": 1}}
     train("whole", config)
@@ -269,12 +269,12 @@ def test_in_place_of_a_damaged_checkpoint_the_one_before_goes_on(
     assert (last, previous) == (5, 4)
     damage(Path("parts/x/last.pt"))
     at_step(2, crash)
-    with pytest.raises(Crash):
+    with pytest.warns(nnzoo.NnzooWarning) as told, pytest.raises(Crash):
         train("parts", config, resume=True)
-    warnings = [record.message for record in caplog.records if record.levelname == "WARNING"]
-    assert len(warnings) == 1
-    assert warnings[0].startswith("warning: parts/x/last.pt: ")
-    assert warnings[0].endswith("Going on from previous.pt, which was written before it")
+    (warning,) = (str(each.message) for each in told)
+    assert warning.startswith("parts/x/last.pt: ")
+    assert warning.endswith("Resuming from previous.pt, the checkpoint before it")
+    assert f"WARNING {warning}\n" in Path("parts/x/train.log").read_text()
     train("parts", config, resume=True)
     same(Path("whole/x"), Path("parts/x"))
 

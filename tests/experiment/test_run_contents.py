@@ -80,6 +80,7 @@ def test_the_run_directory_of_a_classification(
         "num_parameters",
         "seconds",
         "device",
+        "warnings",
     ]
     assert (result["run_dir"], result["status"], result["epochs"]) == ("runs/my_run", "completed", 3)
     assert (result["monitor"], result["num_parameters"], result["device"]) == ("val/loss", 3 * 4 + 5 * 2, "cpu")
@@ -231,12 +232,15 @@ def test_what_a_person_sees(capsys: pytest.CaptureFixture[str]) -> None:
     assert shown.err == ""
 
 
-def test_a_missing_class_is_warned_of_unless_quiet(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_class_is_warned_of_even_when_quiet(capsys: pytest.CaptureFixture[str]) -> None:
     few = ["data.samples=7", "data.split={val: 0.15, test: 0.0}"]
     assert nnzoo(["train", "c.yaml", *few]) == 0
-    assert "warning: no sample of 1 in the val split" in capsys.readouterr().err
-    assert nnzoo(["train", "c.yaml", *few, "-q"]) == 0
-    assert capsys.readouterr().err == ""
+    warning = "the val split has no sample of 1"
+    assert f"warning: {warning}\n" in capsys.readouterr().err
+    assert nnzoo(["train", "c.yaml", *few, "-q", "--json"]) == 0
+    shown = capsys.readouterr()
+    assert shown.err == f"warning: {warning}\n"
+    assert json.loads(shown.out)["warnings"] == [warning]
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import logging
 import os
 import resource
 import stat
@@ -14,12 +13,12 @@ from typing import Any
 import pytest
 import torch
 
+from nnzoo import log
 from nnzoo.errors import RunError
 from nnzoo.run.artifact import Artifact, load_artifact, save_artifact
 from nnzoo.run.checkpoint import load_checkpoint, load_last, save_checkpoint
 from nnzoo.run.files import atomic_file, to_json, write_csv, write_json, write_text
 from nnzoo.run.history import History
-from nnzoo.run.log import log, log_to
 
 
 def artifact(value: float) -> Artifact:
@@ -168,24 +167,9 @@ def test_a_history_without_epochs_is_a_header(tmp_path: Path) -> None:
 def test_a_log_on_a_full_disk_is_cut_short_in_silence(
     tmp_path: Path, largest_file: Callable[[int], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with log_to(tmp_path / "train.log"):
+    with log.recording(quiet=True) as journal, journal.to_file(tmp_path / "train.log"):
         log.info("first")
         largest_file((tmp_path / "train.log").stat().st_size)
         log.info("second")
     assert (tmp_path / "train.log").read_text().endswith("INFO first\n")
     assert capsys.readouterr() == ("", "")
-
-
-def test_errors_are_logged_to_the_file_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with log_to(None), log_to(tmp_path / "train.log"):
-        log.warning("watch out")
-        log.error("it broke")
-    assert capsys.readouterr().err == "watch out\n"
-    assert (tmp_path / "train.log").read_text().endswith("ERROR it broke\n")
-    assert log.level == logging.NOTSET
-    assert not log.handlers
-
-
-def test_a_log_that_cannot_be_made_is_a_run_error(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="can't be written: Is a directory"), log_to(tmp_path):
-        pass

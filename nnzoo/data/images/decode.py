@@ -7,7 +7,6 @@ many pixels that decoding them would fill the memory.
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import struct
 import sys
@@ -20,14 +19,13 @@ from typing import IO, TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from nnzoo import log
+
 if TYPE_CHECKING:
     from PIL import Image
 
 T = TypeVar("T")
 Channels = Literal[1, 3]
-
-log = logging.getLogger("nnzoo")
-
 MAX_PIXELS = 2**27
 """An image of more would take 400 MB to decode."""
 _REFUSED = ("EPS", "PDF", "WMF", "MPEG", "HDF5", "GRIB", "BUFR", "FITS")
@@ -183,7 +181,7 @@ def each_in_parallel(work: Callable[[Path], T], paths: Sequence[Path], *, title:
     from tqdm import tqdm
 
     Image.init()  # before there are threads: it imports the decoders
-    quiet = not (sys.stderr.isatty() and any(type(handler) is logging.StreamHandler for handler in log.handlers))
+    quiet = not log.shows_progress()
     with warnings.catch_warnings(), ThreadPoolExecutor(_num_threads()) as pool:
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)

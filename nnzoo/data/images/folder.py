@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -15,6 +14,7 @@ from typing import Literal
 
 import torch
 
+from nnzoo import log
 from nnzoo.data.dataset import Dataset, Split
 from nnzoo.data.files import read_bytes
 from nnzoo.data.images.cache import choose_cache, decode_all
@@ -23,8 +23,6 @@ from nnzoo.data.images.reader import ImageReader, class_folders
 from nnzoo.data.on_disk import Cache
 from nnzoo.data.split import Division, dropped_note
 from nnzoo.errors import DataError
-
-log = logging.getLogger("nnzoo")
 
 SPLITS = {
     "train": "train",
@@ -260,6 +258,6 @@ def _decode(files: _Files, shape: tuple[Channels, int, int], cache: Cache, *, st
         count = f"{len(shown)} of {len(files.paths)} images of the {title} split can't be read"
         if strict or len(shown) == len(files.paths):
             raise DataError(f"{count}: {listed}. Remove them, or set `strict: false` to leave them out.", where="data")
-        log.warning("warning: %s and are left out: %s", count, listed)
+        log.data_warning("%s and are left out: %s", count, listed)
     rows = torch.tensor([row for row in range(len(files.paths)) if row not in decoded.broken])
     return Split(decoded.images, torch.tensor(files.labels)[rows], rows=rows)

@@ -1,0 +1,109 @@
+"""Generates the reference pages from the config schema and the command line."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+from nnzoo.cli.app import app, run
+from nnzoo.config.describe import catalogue, describe, fields_of
+from nnzoo.config.experiment import Config
+from nnzoo.config.writer import flow
+
+_TITLES = {
+    "models": "Models",
+    "data": "Data sources",
+    "augmentations": "Augmentations",
+    "initializers": "Initializers",
+    "activations": "Activations",
+    "losses": "Losses",
+    "optimizers": "Optimizers",
+    "schedulers": "Schedulers",
+    "metrics": "Metrics",
+    "configs": "Shipped configs",
+}
+
+
+def write_reference(folder: Path) -> None:
+    """Writes one page per kind of section, one for the config file itself, one for the commands, and their index."""
+    folder.mkdir(exist_ok=True)
+    os.environ["COLUMNS"] = "100"  # the width of the help texts
+    pages = {"config": _config_page(), "commands": _commands_page()}
+    pages |= {kind: _kind_page(kind, title) for kind, title in _TITLES.items()}
+    pages["index"] = _index_page(list(pages))
+    for name, text in pages.items():
+        target = folder / f"{name}.md"
+        # An unchanged page keeps its time stamp, so that Sphinx doesn't build it again.
+        if not target.exists() or target.read_text(encoding="utf-8") != text:
+            target.write_text(text, encoding="utf-8")
+
+
+def _index_page(names: list[str]) -> str:
+    listed = "\n".join(names)
+    return f"# Reference\n\nGenerated from the config schema and the command line.\n\n```{{toctree}}\n{listed}\n```\n"
+
+
+def _config_page() -> str:
+    lines = [
+        "# The config file",
+        "",
+        "Only `data` and `model` are required. The sections that have a `name` are described on pages of their own.",
+        "",
+    ]
+    plain: list[dict[str, Any]] = []
+    sections: list[dict[str, Any]] = []
+    for field in fields_of(Config):
+        (sections if "fields" in field else plain).append(field)
+    lines += _field_table(plain)
+    for field in sections:
+        lines += ["", f"## `{field['name']}`", "", *_field_table(field["fields"])]
+    return "\n".join(lines) + "\n"
+
+
+def _kind_page(kind: str, title: str) -> str:
+    lines = [f"# {title}", ""]
+    for name in catalogue(kind):
+        found = describe(kind, name)
+        lines += [f"## `{name}`", "", _escaped(found["meaning"]), ""]
+        if "text" in found:
+            lines += ["```yaml", found["text"].rstrip(), "```", ""]
+        if "better" in found:
+            tasks = ", ".join(found["tasks"])
+            lines += [f"{found['better'].capitalize()} is better. Tasks: {tasks}.", ""]
+        if found["fields"]:
+            lines += [*_field_table(found["fields"]), ""]
+    return "\n".join(lines)
+
+
+def _field_table(fields: list[dict[str, Any]], prefix: str = "") -> list[str]:
+    head = [] if prefix else ["| key | default | meaning |", "| --- | --- | --- |"]
+    rows = []
+    for field in fields:
+        name, inner = f"{prefix}{field['name']}", field.get("fields")
+        default = "required" if field["required"] else "" if inner else f"`{flow(field['default'])}`"
+        rows.append(f"| `{name}` | {_escaped(default)} | {_escaped(field['meaning'])} |")
+        if inner:
+            rows += _field_table(inner, f"{name}.")
+    return [*head, *rows]
+
+
+def _escaped(text: str) -> str:
+    """Text as Markdown shows it: outside of code spans, signs of its own are escaped."""
+    parts = text.replace("|", r"\|").split("`")
+    for index in range(0, len(parts), 2):
+        for sign in ("*", "_", "<", "[", "$", "{"):
+            parts[index] = parts[index].replace(sign, f"\\{sign}")
+    return "`".join(parts)
+
+
+def _commands_page() -> str:
+    lines = ["# Commands", "", "Each command prints this with `--help`.", ""]
+    for command in app.registered_commands:
+        help_text = io.StringIO()
+        with contextlib.redirect_stdout(help_text):
+            run([str(command.name), "--help"])
+        lines += [f"## `nnzoo {command.name}`", "", "```text", help_text.getvalue().strip(), "```", ""]
+    return "\n".join(lines)

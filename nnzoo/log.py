@@ -1,0 +1,223 @@
+"""What nnzoo tells a person while it works: progress, and warnings about data and config.
+
+The library configures no logging. Every line goes to the logger `nnzoo`, whose level and handlers are the user's; only
+the command line adds a handler of its own (`console`). A journal (`recording`) belongs to one run or one command, in
+one thread: it collects the warnings, and writes all lines to the run's train.log, whatever the level of the logger.
+
+Warnings always reach the person. From Python they are warnings of the category `DataWarning` or `NnzooWarning`; on the
+command line they are lines on standard error that begin with `warning:`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sys
+import warnings
+from collections.abc import Iterator
+from contextvars import ContextVar
+from pathlib import Path
+
+from nnzoo.errors import DataWarning, NnzooWarning, RunError
+
+_logger = logging.getLogger("nnzoo")
+_logger.addHandler(logging.NullHandler())
+
+
+class Journal:
+    """The lines and warnings of one run or one command.
+
+    Attributes:
+        quiet: Progress goes to train.log only.
+        silent: Nothing is kept or shown: another process of the same training tells it.
+        warnings: The warnings so far, each once, in the order in which they came.
+    """
+
+    def __init__(self, *, quiet: bool = False, silent: bool = False) -> None:
+        self.quiet = quiet or silent
+        self.silent = silent
+        self.warnings: list[str] = []
+        self._told: set[str] = set()
+        self._waiting: list[logging.LogRecord] = []
+        self._file: _LogFile | None = None
+
+    def write(self, level: int, text: str) -> None:
+        """Writes a line to the log file. Lines that come before there is a file are kept until there is one."""
+        record = logging.LogRecord(_logger.name, level, __file__, 0, text, None, None)
+        if self._file is None:
+            self._waiting.append(record)
+        else:
+            self._file.handle(record)
+
+    def add_warning(self, text: str, *, lasting: bool) -> bool:
+        """Keeps a warning, and returns whether it is new."""
+        if self.silent or text in self._told:
+            return False
+        self._told.add(text)
+        if lasting and text not in self.warnings:
+            self.warnings.append(text)
+        self.write(logging.WARNING, text)
+        return True
+
+    def continue_from(self, earlier: list[str]) -> None:
+        """Puts the warnings that a run gave before it was interrupted in front of those it gives now."""
+        self.warnings[:] = [*earlier, *(text for text in self.warnings if text not in earlier)]
+
+    @contextlib.contextmanager
+    def to_file(self, path: Path) -> Iterator[None]:
+        """Appends all lines, those so far included, to a file while it is entered.
+
+        Raises:
+            RunError: The file can't be written.
+        """
+        if self.silent:
+            yield
+            return
+        try:
+            self._file = _LogFile(path, encoding="utf-8")
+        except OSError as error:
+            raise RunError(f"can't be written: {error.strerror}.", where=str(path)) from None
+        self._file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        for record in self._waiting:
+            self._file.handle(record)
+        self._waiting.clear()
+        try:
+            yield
+        finally:
+            self._file.close()
+            self._file = None
+
+
+class _LogFile(logging.FileHandler):
+    """A log that a full disk cuts short. What matters more is written after it, and fails with a message."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """Does nothing; the base class would print a traceback."""
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            super().close()
+
+
+_journal: ContextVar[Journal | None] = ContextVar("nnzoo_journal", default=None)
+_is_command_line: ContextVar[bool] = ContextVar("nnzoo_is_command_line", default=False)
+
+
+@contextlib.contextmanager
+def recording(*, quiet: bool = False, silent: bool = False) -> Iterator[Journal]:
+    """Opens a journal for what is told in this thread while it is entered."""
+    token = _journal.set(Journal(quiet=quiet, silent=silent))
+    try:
+        journal = _journal.get()
+        assert journal is not None
+        yield journal
+    finally:
+        _journal.reset(token)
+
+
+@contextlib.contextmanager
+def console(*, quiet: bool = False) -> Iterator[None]:
+    """Shows progress (unless quiet) and warnings on standard error while it is entered. For the command line only."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_ConsoleFormatter())
+    handler.setLevel(logging.WARNING if quiet else logging.INFO)
+    # An error is raised too, and the command line prints it at the end.
+    handler.addFilter(lambda record: record.levelno < logging.ERROR)
+    level, token = _logger.level, _is_command_line.set(True)
+    _logger.addHandler(handler)
+    _logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        _logger.removeHandler(handler)
+        _logger.setLevel(level)
+        _is_command_line.reset(token)
+
+
+class _ConsoleFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        return f"warning: {text}" if record.levelno == logging.WARNING else text
+
+
+def debug(message: str, *args: object) -> None:
+    """Logs a detail."""
+    _log(logging.DEBUG, message, args)
+
+
+def info(message: str, *args: object) -> None:
+    """Logs progress. A run that is not quiet shows it on standard error unless the user's own logging does."""
+    _log(logging.INFO, message, args)
+
+
+def error(message: str, *args: object) -> None:
+    """Logs an error that is raised as well."""
+    _log(logging.ERROR, message, args)
+
+
+def data_warning(message: str, *args: object) -> None:
+    """Warns about the data: something was left out, repaired, or is likely not meant as it is."""
+    _warn(message, args, DataWarning, lasting=True)
+
+
+def warning(message: str, *args: object, lasting: bool = True) -> None:
+    """Warns about anything but the data.
+
+    Args:
+        message: The text, with places for the arguments as in `logging`.
+        args: What is put there.
+        lasting: Whether the warning is about the run, and belongs into its result; else it is about this process alone.
+    """
+    _warn(message, args, NnzooWarning, lasting=lasting)
+
+
+def shows_progress() -> bool:
+    """Whether a progress bar is welcome: a run or command that is not quiet, on a terminal."""
+    journal = _journal.get()
+    return journal is not None and not journal.quiet and sys.stderr.isatty()
+
+
+def _log(level: int, message: str, args: tuple[object, ...]) -> None:
+    journal = _journal.get()
+    if journal is not None:
+        text = message % args if args else message
+        journal.write(level, text)
+        if journal.quiet:
+            return
+        if logging.INFO <= level < logging.ERROR and not _is_heard(level):
+            with contextlib.suppress(OSError):
+                sys.stderr.write(f"{text}\n")
+            return
+    _logger.log(level, message, *args, stacklevel=3)
+
+
+def _is_heard(level: int) -> bool:
+    """Whether a handler of the user's or of the command line gets lines of this level."""
+    found: logging.Logger | None = _logger
+    while found is not None:
+        if any(not isinstance(handler, logging.NullHandler) for handler in found.handlers):
+            return _logger.isEnabledFor(level)
+        found = found.parent if found.propagate else None
+    return False
+
+
+def _warn(message: str, args: tuple[object, ...], category: type[Warning], *, lasting: bool) -> None:
+    text = message % args if args else message
+    journal = _journal.get()
+    if journal is not None and not journal.add_warning(text, lasting=lasting):
+        return
+    if _is_command_line.get():
+        _logger.warning("%s", text, stacklevel=3)
+    else:
+        warnings.warn(text, category, stacklevel=_level_of_caller())
+
+
+def _level_of_caller() -> int:
+    """The `stacklevel` with which `_warn` points at the line that called into nnzoo."""
+    frame, level, outermost = sys._getframe(1), 1, 1
+    while True:
+        if frame.f_globals.get("__name__", "").partition(".")[0] == __name__.partition(".")[0]:
+            outermost = level
+        if frame.f_back is None:
+            return outermost + 1
+        frame, level = frame.f_back, level + 1
