@@ -11,7 +11,7 @@ from nnzoo.build import build_dataset
 from nnzoo.build import build_model as _build_model
 from nnzoo.config import ConfigLike, load_config
 from nnzoo.experiment.load import load
-from nnzoo.experiment.pretrained import take_over
+from nnzoo.experiment.pretrained import take_over, with_embedding
 from nnzoo.experiment.train import train
 from nnzoo.summaries import Summary, summarize
 
@@ -33,7 +33,7 @@ def build_model(
         ConfigError: The config can't be used.
         CheckpointError: The checkpoint of `model.pretrained` is damaged.
     """
-    checked = load_config(config)
+    checked = with_embedding(load_config(config))
     module = _build_model(checked, input_shape, num_outputs)
     if checked.model.pretrained is not None:
         take_over(checked, module, build_dataset(checked) if num_outputs is None else None)

@@ -71,6 +71,11 @@ class Vocabulary(BaseModel):
         """Number of tokens, the two special ones among them."""
         return len(self.symbols) + NUM_SPECIAL
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What each token stands for, by its number. No symbol is called like the two special tokens."""
+        return ("(padding)", "(unknown)", *self.symbols)
+
     def cut(self, text: str) -> Sequence[str]:
         """The symbols of a text."""
         text = text.lower() if self.lowercase else text

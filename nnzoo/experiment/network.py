@@ -16,7 +16,7 @@ from nnzoo.config import Config, config_path, load_config, resolve
 from nnzoo.errors import UsageError
 from nnzoo.experiment.load import load
 from nnzoo.experiment.notes import report_on
-from nnzoo.experiment.pretrained import take_over
+from nnzoo.experiment.pretrained import take_over, with_embedding
 from nnzoo.run.directory import ARTIFACT
 from nnzoo.summaries import Summary
 from nnzoo.training.state import seed_everything
@@ -128,7 +128,7 @@ def _from_config(
     network: str, overrides: Sequence[str], runs_dir: str
 ) -> tuple[Config, nn.Module, tuple[int, ...], int, frozenset[str]]:
     """The network that training would start with, one sample's shape, the vocabulary's size, and what is pretrained."""
-    config = load_config(network, overrides)
+    config = with_embedding(load_config(network, overrides), runs_dir)
     shape = network_shape(config)
     config = resolve(config, config.data.facts())
     seed_everything(config.seed)

@@ -1,26 +1,27 @@
-"""Starting from the weights of another run: fine-tuning, or going on with other settings."""
+"""Starting from the weights of another run: fine-tuning, or training on with other settings."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from nnzoo import log
 from nnzoo.config import Config, dump, load_config
 from nnzoo.config.load import problems_of
 from nnzoo.config.model import PRETRAINED, is_run_name
-from nnzoo.data import Dataset
+from nnzoo.data import ArraysReader, Dataset, parse_reader
 from nnzoo.errors import UsageError
 from nnzoo.experiment.load import read_weights
+from nnzoo.experiment.matching import Match, MismatchError, Side, match_inputs, match_outputs
 from nnzoo.experiment.metadata import Metadata
-from nnzoo.models import head_of
+from nnzoo.experiment.transfer import Transfer
 from nnzoo.models.changes import Changes
+from nnzoo.models.inputs import input_weights
 from nnzoo.run.directory import ARTIFACT, CONFIG, find_checkpoint
 
-# What may differ without a word: it is of this run alone, or of the last layer, or seen in the shapes.
+# These may differ without a warning: they belong to one run, or to the last layer, or are seen in the shapes.
 _OWN_WORDS = {
     "name",
     "pretrained",
@@ -36,32 +37,56 @@ _OWN_WORDS = {
 
 
 def with_checkpoint(config: Config, runs_dir: Path, resumed: Path | None = None) -> Config:
-    """The config with the file itself in place of whatever names the checkpoint, so that it can be repeated.
+    """Returns the config with the file of the checkpoint in place of its name, so that the run can be repeated.
+
+    `embedding: auto` becomes the size that the checkpoint has.
 
     Args:
         config: As it was loaded.
-        runs_dir: Where names are looked up.
-        resumed: The run to go on with. It has taken what it needs: the file may be gone, and `latest` be another one.
+        runs_dir: Where names of runs are looked up.
+        resumed: The run to resume. The weights are in it, so the checkpoint may be gone, and `latest` be another one.
 
     Raises:
         ConfigError: There is no such checkpoint.
-        RunError: The run holds no weights yet.
+        RunError: The run has no weights yet.
     """
     said = config.model.pretrained
     if said is None:
         return config
     if resumed is not None and (resumed / CONFIG).is_file():
-        recorded = load_config(resumed / CONFIG).model.pretrained
-        if recorded is not None and _means(said, Path(recorded)):
-            return _at(config, recorded)
-    return _at(config, str(_find(config, said, runs_dir).absolute()))
+        recorded = load_config(resumed / CONFIG).model
+        if recorded.pretrained is not None and _means(said, Path(recorded.pretrained)):
+            return _with(config, pretrained=recorded.pretrained, **_embedding(config, recorded))
+    path = _find(config, said, runs_dir).absolute()
+    return _with(with_embedding(config, runs_dir), pretrained=str(path))
+
+
+def with_embedding(config: Config, runs_dir: str | Path = "runs") -> Config:
+    """Returns the config with the size of the checkpoint's embedding in place of `auto`.
+
+    The size that `auto` means follows from the size of the vocabulary, which may differ.
+
+    Raises:
+        ConfigError: There is no such checkpoint.
+        CheckpointError: It is damaged, not a file of nnzoo, or of a newer version.
+    """
+    if config.model.pretrained is None or getattr(config.model, "embedding", None) != "auto":
+        return config
+    _, _, metadata = read_weights(_find(config, config.model.pretrained, Path(runs_dir)))
+    return _with(config, **_embedding(config, metadata.config.get("model")))
+
+
+def _embedding(config: Config, other: object) -> dict[str, object]:
+    """The size of the embedding that another model has, if this one leaves it open."""
+    size = other.get("embedding") if isinstance(other, dict) else getattr(other, "embedding", None)
+    return {"embedding": size} if getattr(config.model, "embedding", None) == "auto" and isinstance(size, int) else {}
 
 
 def check_survives(config: Config, folder: Path) -> None:
-    """The weights that a run starts from are not to be overwritten by the run itself: it could not be repeated.
+    """Checks that the run does not overwrite the weights that it starts from: it could not be repeated.
 
     Raises:
-        ConfigError: They lie in the folder that is to be replaced.
+        ConfigError: They are in the folder that is to be replaced.
     """
     said = config.model.pretrained
     if said is not None and Path(said).resolve().parent == folder.resolve():
@@ -69,12 +94,12 @@ def check_survives(config: Config, folder: Path) -> None:
         raise problems_of(config, [(PRETRAINED, problem)])
 
 
-def _at(config: Config, path: str) -> Config:
-    return config.model_copy(update={"model": config.model.model_copy(update={"pretrained": path})})
+def _with(config: Config, **words: object) -> Config:
+    return config.model_copy(update={"model": config.model.model_copy(update=words)})
 
 
 def _means(said: str, file: Path) -> bool:
-    """Whether a checkpoint as it was said may have been this file."""
+    """Whether a checkpoint as the config names it may have been this file."""
     named = is_run_name(said) and said in ("latest", file.parent.name)
     return named or file in (Path(said), Path(said) / ARTIFACT)
 
@@ -89,100 +114,90 @@ def _find(config: Config, said: str, runs_dir: Path) -> Path:
 def take_over(
     config: Config, module: nn.Module, dataset: Dataset | None, runs_dir: str | Path = "runs"
 ) -> frozenset[str]:
-    """Puts the weights that the config starts from, if it names any, into a new network.
+    """Copies the weights of `model.pretrained`, if the config names any, into a new network.
 
-    All but the last layer must be there by name and shape, buffers (such as batch norm's statistics) included. The last
-    layer is taken too where it answers the same question: the same classes, or the same targets, in the same order.
+    Inputs are matched by name: columns and their categories, features of a series, tokens of a vocabulary. A weight of
+    an input that the checkpoint does not have keeps its initial value, and one of an input that is gone is left out.
+    Where one side has no names, or where principal components stand in between, inputs are taken by position.
+
+    Preprocessing is fitted to the new data, as in fine-tuning elsewhere: a weight means the same for an input that is
+    as many standard deviations from the mean of its own training data. So an input that is left out counts as one at
+    its mean.
+
+    The outputs of the last layer are matched by name too: classes, labels or regression targets. The last layer is
+    initialized if none matches. Every other tensor, buffers such as the statistics of batch norm included, must have
+    the same name and shape.
 
     Args:
         config: Of the new network.
         module: Is changed in place.
-        dataset: What it is to learn; None leaves the last layer new.
+        dataset: What the network will learn; None leaves the last layer as initialized and takes inputs by position.
         runs_dir: Where names of runs are looked up.
 
     Returns:
-        The names of what was taken.
+        The names of the tensors that were taken, in whole or in part.
 
     Raises:
-        ConfigError: There is no such checkpoint, or it is of another network.
-        CheckpointError: It is damaged, no file of nnzoo, or of a newer version.
+        ConfigError: There is no such checkpoint, or it does not fit this network or this data.
+        CheckpointError: It is damaged, not a file of nnzoo, or of a newer version.
     """
     if config.model.pretrained is None:
         return frozenset()
     path = _find(config, config.model.pretrained, Path(runs_dir))
     weights, _, metadata = read_weights(path)
-    # The units of a series are its own.
+    # The units of a series are fitted to its own data.
     weights = Changes.weights_of_network(weights)
     prefix = "network." if isinstance(module, Changes) else ""
     module = module.network if isinstance(module, Changes) else module
-    head = f"{head_of(module)}."
-    own = module.state_dict()
-    ends = {name for name in (*own, *weights) if name.startswith(head)}
-    anew = _why_anew(metadata, dataset)
-    if not anew and any(_shape(own, name) != _shape(weights, name) for name in ends):
-        anew = "it has another shape"
-    taken = {name: tensor for name, tensor in weights.items() if not (anew and name in ends)}
-    expected = {name: tensor for name, tensor in own.items() if not (anew and name in ends)}
-    problem = _difference(taken, expected, path, metadata)
-    if not problem and not taken:
-        problem = f"all that {config.model.name} has is its last layer, which starts anew: {anew}. Leave it out."
-    if problem:
-        raise problems_of(config, [(PRETRAINED, problem)])
+    there = Side(metadata.data_schema, parse_reader(metadata.reader), _projects(metadata.config.get("preprocess")))
+    here = None
+    if dataset is not None:
+        here = Side(dataset.schema, dataset.reader or ArraysReader(), config.preprocess.pca is not None)
+    try:
+        inputs, how = _match_inputs(there, here, module)
+        fit = Transfer(config, module, weights, inputs, *match_outputs(there, here))
+        taken = fit.tensors()
+    except MismatchError as error:
+        raise problems_of(config, [(PRETRAINED, f"{path}: {error}")]) from None
     _check_words(config, metadata, path)
+    own = module.state_dict()
     with torch.no_grad():
         for name, tensor in taken.items():
             own[name].copy_(tensor)
-    last = f"the last layer ({head_of(module)}) starts anew: {anew}" if anew else "the last layer too"
-    log.info("weights of %s; %s", path, last)
+    log.info("%s", "; ".join(filter(None, [f"weights of {path}", how, fit.told()])))
+    for line in fit.changes():
+        log.warning("model.pretrained: %s", line)
     return frozenset(f"{prefix}{name}" for name in taken)
 
 
-def _why_anew(metadata: Metadata, dataset: Dataset | None) -> str:
-    """Why the checkpoint's last layer is of no use; empty if it is."""
-    if dataset is None:
-        return "the data is not known"
-    if metadata.task != dataset.task:
-        return f"the checkpoint is of {metadata.task}, this data of {dataset.task}"
-    if metadata.classes != dataset.classes:
-        return "its classes are others"
-    return "" if metadata.target_names == dataset.target_names else "its targets are others"
+def _projects(preprocess: object) -> bool:
+    """Whether a config's preprocessing, as plain values, has principal components."""
+    return isinstance(preprocess, dict) and preprocess.get("pca") is not None
 
 
-def _shape(tensors: Mapping[str, Tensor], name: str) -> tuple[int, ...] | None:
-    return tuple(tensors[name].shape) if name in tensors else None
-
-
-def _difference(
-    taken: Mapping[str, Tensor], expected: Mapping[str, Tensor], path: Path, metadata: Metadata
-) -> str | None:
-    """The first tensor that is not the same in checkpoint and network, and what to do."""
-    for name in (*expected, *(name for name in taken if name not in expected)):
-        there, here = _shape(taken, name), _shape(expected, name)
-        if there != here:
-            shapes = [f"has the shape {shape}" if shape is not None else "does not exist" for shape in (there, here)]
-            return (
-                f"{name} {shapes[0]} in {path} and {shapes[1]} in this model. All but the last layer must be as there "
-                f"(`nnzoo summary {path}` shows it), for inputs of the shape {metadata.network_input_shape}."
-            )
-    return None
+def _match_inputs(there: Side, here: Side | None, module: nn.Module) -> tuple[Match | None, str]:
+    if here is None:
+        return None, "inputs by position, since the data is not known"
+    return match_inputs(there, here, can_match=bool(input_weights(module)))
 
 
 def _check_words(config: Config, metadata: Metadata, path: Path) -> None:
-    """Weights of the same shapes may still have been those of another function, or of other inputs.
+    """Warns where weights of the same shapes belonged to another function, or to inputs of another scale.
 
     Raises:
         ConfigError: They were GoogLeNet's or Inception's of torchvision, which scale their inputs.
     """
-    for section in ("model", "preprocess"):
+    for section in ("data", "model", "preprocess"):
         ours, theirs = dump(getattr(config, section)), metadata.config.get(section)
-        if not isinstance(theirs, dict):
+        if not isinstance(ours, dict) or not isinstance(theirs, dict):
             continue
         if ours.get("arch") in ("googlenet", "inception_v3") and theirs.get("weights") is not None:
             problem = (
-                f"{ours['arch']} in {path} began with torchvision's own weights, with which it scales its inputs, and "
-                "without `weights` it does not. Start from `weights` in place of `pretrained`."
+                f"{ours['arch']} in {path} started from torchvision's own weights, with which it scales its inputs, "
+                "and without `weights` it does not. Start from `weights` instead of `pretrained`."
             )
             raise problems_of(config, [(PRETRAINED, problem)])
-        for key in sorted(ours.keys() & theirs.keys() - _OWN_WORDS):
+        compared = {"difference"} if section == "data" else ours.keys() - _OWN_WORDS
+        for key in sorted(compared & ours.keys() & theirs.keys()):
             if "auto" not in (ours[key], theirs[key]) and ours[key] != theirs[key]:
                 log.warning("%s.%s is %s, and was %s in %s", section, key, ours[key], theirs[key], path)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from nnzoo.errors import UsageError
 from nnzoo.models.blocks import NAMES, Block, GlobalPooling, Layer, beyond, build_block, filled
+from nnzoo.models.inputs import InputWeights
 from nnzoo.models.mlp import MLP, HiddenLayer
 
 
@@ -91,6 +92,20 @@ class CNN(nn.Module):
         features: Tensor = self.flatten(outputs if lengths is None else filled(outputs, lengths))
         results: Tensor = self.output(self.hidden(features))
         return results
+
+    def input_weights(self) -> tuple[InputWeights, ...]:
+        """Returns the embedding, or the first convolution of a sequence; empty for images and grouped convolutions."""
+        if self.embedding is not None:
+            return (InputWeights("embedding.weight", 0),)
+        if self.num_axes == 2:
+            return ()
+        for number, block in enumerate(self.blocks):
+            convolution = getattr(block, "conv", None)
+            if isinstance(convolution, nn.Conv1d):
+                grouped = convolution.groups > 1
+                return () if grouped else (InputWeights(f"blocks.{number}.conv.weight", 1),)
+        first = "hidden.0" if len(self.hidden) else "output"
+        return (InputWeights(f"{first}.linear.weight", 1, fastest=False),)
 
 
 def image_shape(input_shape: Sequence[int], *, model: str, smallest: int = 1) -> tuple[int, int, int]:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from nnzoo.errors import UsageError
+from nnzoo.models.inputs import InputWeights
 from nnzoo.models.layers import Dense
 
 
@@ -84,3 +85,7 @@ class KernelMachine(nn.Module):
         """(N, *) -> (N, out_features)."""
         outputs: Tensor = self.output(self.features(self.flatten(inputs)))
         return outputs
+
+    def input_weights(self) -> tuple[InputWeights, ...]:
+        """Returns the frequencies of the random features."""
+        return (InputWeights("features.frequencies", 1),)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
+from nnzoo.models.inputs import InputWeights
 from nnzoo.models.layers import Dense
 
 
@@ -75,3 +76,8 @@ class MLP(nn.Module):
         features = inputs if inputs.ndim == 2 else self.flatten(inputs)
         outputs: Tensor = self.output(self.hidden(features))
         return outputs
+
+    def input_weights(self) -> tuple[InputWeights, ...]:
+        """Returns the weight of the first layer."""
+        first = "hidden.0" if len(self.hidden) else "output"
+        return (InputWeights(f"{first}.linear.weight", 1),)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from nnzoo.errors import UsageError
+from nnzoo.models.inputs import InputWeights
 from nnzoo.models.layers import Dense
 
 CELLS: dict[str, type[nn.RNN] | type[nn.LSTM] | type[nn.GRU]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
@@ -143,6 +144,13 @@ class RecurrentNet(nn.Module):
         steps = inputs if self.embedding is None else self.embedding(inputs)
         found, states = self.recurrent[0](steps, states)
         return self._output(found), states
+
+    def input_weights(self) -> tuple[InputWeights, ...]:
+        """Returns the embedding, or the input weights of the first layer in each direction."""
+        if self.embedding is not None:
+            return (InputWeights("embedding.weight", 0),)
+        directions = ("", "_reverse") if self.bidirectional else ("",)
+        return tuple(InputWeights(f"recurrent.0.weight_ih_l0{each}", 1) for each in directions)
 
     def _output(self, states: Tensor) -> Tensor:
         """(N, S) -> (N, out_features), or (N, T, S) -> (N, T, out_features)."""

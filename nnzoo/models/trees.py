@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from nnzoo.models.initializers import Rule
+from nnzoo.models.inputs import InputWeights
 from nnzoo.models.layers import Dense
 
 LEFT, RIGHT = 1, 2
@@ -125,6 +126,10 @@ class _TreeNet(nn.Module):
         placed = placed.index_copy(0, levels.rows, states).reshape(*inputs.shape[:2], -1)
         outputs: Tensor = self.output(self.dropout(placed))
         return outputs
+
+    def input_weights(self) -> tuple[InputWeights, ...]:
+        """Returns the embedding."""
+        return (InputWeights("embedding.weight", 0),)
 
     @staticmethod
     def summary_inputs(num_samples: int, input_shape: tuple[int, ...]) -> Tensor:

@@ -105,7 +105,7 @@ def test_the_same_classes_keep_the_last_layer(kernel: str, capsys: pytest.Captur
     moons["model"] = {"name": "mlp", "hidden": [4], "pretrained": "moons"}
     run = nnzoo.train(moons, overrides={"loss": "bce", "train": TRAIN, "name": "bce"})
     assert run.model.module.get_parameter("output.linear.weight").shape == (1, 4)
-    assert "the last layer (output) starts anew: it has another shape" in capsys.readouterr().err
+    assert "the last layer (output) is initialized: it has another shape" in capsys.readouterr().err
 
 
 def test_regression_goes_on_from_its_targets() -> None:
@@ -126,11 +126,14 @@ BASE: dict[str, Any] = {"data": "iris", "model": {"name": "mlp", "hidden": [6, 5
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        ("hidden: [7, 5]", r"hidden\.0\.linear\.weight has the shape \(6, 4\) in .* and has the shape \(7, 4\) in"),
-        ("hidden: [6]", r"hidden\.1\.linear\.bias has the shape \(5,\) in .* and does not exist in this model"),
+        (
+            "hidden: [7, 5]",
+            r"hidden\.0\.linear\.weight has the shape \(6, 4\) in .* and has the shape \(7, 4\) in this",
+        ),
+        ("hidden: [6]", r"hidden\.1\.linear\.bias has the shape \(5,\) in .* and does not exist in this"),
         ("hidden: [6, 5, 4]", r"hidden\.2\.linear\.weight does not exist in .* and has the shape \(4, 5\) in this"),
-        ("batch_norm: true", r"hidden\.0\.norm\.weight does not exist in .* and has the shape \(6,\) in this model"),
-        ("bias: false", r"hidden\.0\.linear\.bias has the shape \(6,\) in .* and does not exist in this model"),
+        ("batch_norm: true", r"hidden\.0\.norm\.weight does not exist in .* and has the shape \(6,\) in this"),
+        ("bias: false", r"hidden\.0\.linear\.bias has the shape \(6,\) in .* and does not exist in this"),
     ],
 )
 def test_another_network_is_a_located_error(model: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -141,8 +144,10 @@ def test_another_network_is_a_located_error(model: str, message: str, capsys: py
         capsys.readouterr()
         assert command(arguments) == 2
         error = capsys.readouterr().err
-        assert re.search(rf"^new\.yaml:2:\d+: model\.pretrained: {message}", error, flags=re.MULTILINE), error
-        assert "for inputs of the shape (4,)" in error
+        assert re.search(
+            rf"^new\.yaml:2:\d+: model\.pretrained: .*base.best\.safetensors: {message}", error, flags=re.MULTILINE
+        ), error
+        assert "`nnzoo summary CHECKPOINT` shows them." in error
     assert not Path("runs/new").exists()
     assert command(["validate", "new.yaml"]) == 0
 
@@ -150,7 +155,10 @@ def test_another_network_is_a_located_error(model: str, message: str, capsys: py
 @pytest.mark.parametrize(
     ("new", "message"),
     [
-        ({"data": "wine"}, r"hidden\.0\.linear\.weight has the shape \(6, 4\) in .* \(6, 13\) in this model"),
+        (
+            {"data": "wine"},
+            r"none of its 4 inputs \('sepal length \(cm\)', .*\) is an input of this data \('alcohol', ",
+        ),
         ({"data": "digits", "model": {"name": "lstm", "pretrained": "base"}}, r"weight_ih_l0 does not exist in"),
         ({"model": {"name": "linear", "pretrained": "base"}}, r"hidden\.0\.linear\.bias has the shape \(6,\) in"),
     ],
@@ -164,8 +172,9 @@ def test_other_inputs_or_another_kind_of_network(new: dict[str, Any], message: s
 
 def test_a_linear_model_of_other_classes_has_nothing_to_take() -> None:
     train("base", {"data": {"name": "blobs", "samples": 60}, "model": "linear"})
-    config = {"data": {"name": "moons", "samples": 60}, "model": {"name": "linear", "pretrained": "base"}}
-    with pytest.raises(ConfigError, match=r"model\.pretrained: all that linear has is its last layer.*classes are oth"):
+    np.savez("ab.npz", x=np.random.default_rng(0).normal(size=(40, 2)), y=np.array(["a", "b"] * 20))
+    config = {"data": {"name": "arrays", "path": "ab.npz"}, "model": {"name": "linear", "pretrained": "base"}}
+    with pytest.raises(ConfigError, match=r"model\.pretrained: .*the only layer of linear is its last.*classes differ"):
         train("new", config)
 
 
@@ -321,13 +330,13 @@ def test_inputs_that_torchvisions_own_weights_scale() -> None:
 def test_the_summary_names_what_comes_from_the_checkpoint(capsys: pytest.CaptureFixture[str]) -> None:
     base = train("base", {"data": {"name": "blobs", "samples": 60}, "model": {"name": "mlp", "hidden": [3]}})
     Path("new.yaml").write_text(
-        "data: {name: moons, samples: 60}\nmodel: {name: mlp, hidden: [3], pretrained: base, freeze: backbone}\n"
+        "data: {name: xor}\nloss: bce\nmodel: {name: mlp, hidden: [3], pretrained: base, freeze: backbone}\n"
     )
     capsys.readouterr()
     assert command(["summary", "new.yaml", "-v"]) == 0
     shown = capsys.readouterr().out
     assert "hidden.0.linear.weight  (3, 2)  from base, frozen\n" in shown
-    assert "output.linear.weight  (2, 3)  xavier_normal\n" in shown
+    assert "output.linear.weight  (1, 3)  xavier_normal\n" in shown
     assert command(["summary", "new.yaml", "-v", "--json"]) == 0
     found = {entry["name"]: entry for entry in json.loads(capsys.readouterr().out)["parameters"]}
     assert found["hidden.0.linear.weight"]["values"] == weights(base)["hidden.0.linear.weight"].tolist()

@@ -28,7 +28,7 @@ class Model(Section):
         None,
         min_length=1,
         description="start from these weights: a run directory, best.safetensors, last.pt, a run's name, or latest; "
-        "the last layer starts anew by `init` unless classes, or targets, are the checkpoint's in the same order",
+        "inputs, classes and targets are matched by name, and new ones start as `init` says",
     )
     freeze: str | Items[str] = Field(
         (),
