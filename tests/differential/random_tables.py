@@ -13,7 +13,7 @@ import io
 import lzma
 import zipfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -32,7 +32,7 @@ LABELS = {
     "latin": ("größe", "naïve", "Ünal", "café", "ß", "Ñandú", "Öl"),
     "cases": ("Red", "red", "RED", "Green", "green", "Blue"),
     "several words": ("very good", "good", "not so good", "bad", "very bad"),
-    "numbers with units": ("3 rooms", "4 rooms", "10 rooms", "5 rooms"),
+    "several units": ("3 kg", "3 m", "10 l", "5 kg", "7 cm", "2 m"),
     "two lines": ("one\ntwo", "one", "two\nthree", "four"),
 }
 
@@ -133,8 +133,12 @@ class Written:
         return [row[index] for row in self.rows]
 
 
+OPEN = ("thousands", "german")
+"""Spellings of numbers that without decimals have a second meaning: 1,234 and 1.234."""
+
+
 def numbers() -> st.SearchStrategy[ColumnPlan]:
-    """Columns of numbers of every scale: the 18th digit of an integer and a spread of 1 around 1e9 count."""
+    """Columns of numbers of every scale: a spread of 1 around 1e9 counts, and so does one of 1e-30 around 0."""
     written = st.builds(
         ColumnPlan,
         kind=st.just("number"),
@@ -152,7 +156,11 @@ def numbers() -> st.SearchStrategy[ColumnPlan]:
         spread=st.sampled_from([-30, -12, -6, -3, 9, 12, 17, 30]),
         decimals=st.integers(0, 15),
     )
-    return st.one_of(written, written, extreme)
+    return st.one_of(written, written, extreme).map(_decided)
+
+
+def _decided(plan: ColumnPlan) -> ColumnPlan:
+    return replace(plan, decimals=2) if plan.style in OPEN and plan.decimals == 0 else plan
 
 
 def features() -> st.SearchStrategy[ColumnPlan]:
@@ -196,7 +204,7 @@ def targets() -> st.SearchStrategy[tuple[ColumnPlan, ...]]:
 
 
 def _without_missing(plan: ColumnPlan) -> ColumnPlan:
-    return ColumnPlan("number", plan.style, 0.0, plan.spread, plan.offset, plan.decimals)
+    return replace(plan, missing=0.0)
 
 
 def files() -> st.SearchStrategy[FilePlan]:
@@ -334,10 +342,26 @@ WRITERS: dict[Kind, Callable[[ColumnPlan, Plan, Random], Callable[[], str]]] = {
 
 
 def _repeat(rows: list[list[str]], plan: Plan, random: Random) -> None:
-    """Has some rows repeat earlier ones."""
+    """Has some rows repeat earlier ones, in other spellings where there are several."""
+    plans = [*plan.features, *([None] if plan.split.grouped else []), *plan.target]
     for index in range(1, len(rows)):
         if random.random() < plan.repeated:
-            rows[index] = list(rows[random.randrange(index)])
+            row = rows[random.randrange(index)]
+            rows[index] = [_again(cell, each, random) for cell, each in zip(row, plans, strict=True)]
+
+
+def _again(cell: str, plan: ColumnPlan | None, random: Random) -> str:
+    """The same value, perhaps in another spelling."""
+    if plan is None:
+        return cell
+    if cell in MISSING:
+        return random.choice(MISSING)
+    if plan.style == "loose":
+        return loosely(Decimal(cell), random)
+    if plan.kind == "boolean":
+        words = BOOLEANS[plan.style]
+        return random.choice([word for word, value in words.items() if value == words[cell]])
+    return cell
 
 
 def _remove_targets(rows: list[list[str]], plan: Plan, random: Random) -> None:

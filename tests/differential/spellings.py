@@ -53,6 +53,7 @@ SPELLINGS = {
     "euros": Spelling(point=",", thousands=".", after=" €"),
     "percent": Spelling(after="%"),
     "spaced percent": Spelling(after=" %"),
+    "unit": Spelling(after=" kg"),
 }
 
 EXPONENTS: tuple[Callable[[Decimal], str], ...] = (lambda value: f"{value:e}", lambda value: f"{value:E}")
@@ -74,7 +75,8 @@ YES_WORDS = {"yes": True, "Yes": True, "YES": True, "no": False, "No": False, "N
 Y_WORDS = {"y": True, "Y": True, "n": False, "N": False}
 T_WORDS = {"t": True, "T": True, "f": False, "F": False}
 BOOLEANS = {"true": TRUE_WORDS, "yes": YES_WORDS, "y": Y_WORDS, "t": T_WORDS}
-BOOLEANS["all"] = {word: value for words in tuple(BOOLEANS.values()) for word, value in words.items()}
+BOOLEANS["all"] = TRUE_WORDS | YES_WORDS | {"on": True, "off": False, "1": True, "0": False}
+"""By style. A letter means something only beside the other one of its pair."""
 
 
 @dataclass(frozen=True)

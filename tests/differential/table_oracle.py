@@ -55,10 +55,11 @@ def files_of(path: Path) -> list[Path]:
 
 def values_of(plan: ColumnPlan, cells: Sequence[str]) -> list[Value]:
     """What the cells of a column mean."""
-    return [None if cell in MISSING else _value(plan, cell) for cell in cells]
+    return [None if cell in MISSING else value_of(plan, cell) for cell in cells]
 
 
-def _value(plan: ColumnPlan, cell: str) -> Value:
+def value_of(plan: ColumnPlan, cell: str) -> Value:
+    """What a cell means."""
     if plan.kind == "number" or plan.style in ("whole numbers", "mixed numbers"):
         return SPELLINGS[plan.style].read(cell) if plan.style in SPELLINGS else Decimal(cell)
     if plan.kind == "boolean":
@@ -153,7 +154,7 @@ class Targets:
     Attributes:
         task: Of it.
         rows: The rows that have all their targets, without repeats where those are dropped.
-        classes: Names in their order, as values: numbers by size, texts by letter, false before true.
+        classes: Their values, sorted.
         values: Of each row of the table: a class index, the labels, or the numbers; NaN where one is missing.
     """
 
@@ -183,10 +184,10 @@ def targets_of(plan: Plan, columns: dict[str, list[Value]]) -> Targets:
         whole = all(value == value.to_integral_value() for value in numbers)
         task = "regression" if numbers and not (few and whole) else "classification"
     if task == "classification":
-        classes = sorted({given[0][row] for row in rows})  # type: ignore[type-var]
+        classes: list[Value] = sorted({given[0][row] for row in rows})  # type: ignore[type-var]
         index = {value: float(position) for position, value in enumerate(classes)}
         found = np.array([index.get(value, np.nan) for value in given[0]])
-        return Targets(task, rows, list(classes), found)
+        return Targets(task, rows, classes, found)
     numeric = [[np.nan if value is None else float(value) for value in values] for values in given]  # type: ignore[arg-type]
     return Targets(task, rows, [], np.array(numeric).T)
 

@@ -74,7 +74,7 @@ def types_of(dataset: Dataset) -> dict[str, str]:
 
 
 def feature(dataset: Dataset, name: str) -> list[float]:
-    return dataset.train.inputs[:, dataset.feature_names.index(name)].tolist()  # type: ignore[no-any-return]
+    return dataset.train.inputs[:, dataset.feature_names.index(name)].tolist()
 
 
 def trained(name: str = "d.csv", target: str = "y", **data: Any) -> TrainedModel:
@@ -84,7 +84,7 @@ def trained(name: str = "d.csv", target: str = "y", **data: Any) -> TrainedModel
 def inputs_of(model: TrainedModel, name: str) -> list[list[float]]:
     """New rows as features, before they are standardised."""
     samples = model.reader.read([Path(name)], model.metadata.data_schema, labelled=False)
-    return samples.inputs.tolist()  # type: ignore[no-any-return]
+    return samples.inputs.tolist()
 
 
 Y = cycle(["no", "yes"])
@@ -393,7 +393,7 @@ def test_a_frame_of_python_has_the_meaning_of_the_file() -> None:
     write({"b": cycle(["true", "false"]), "n": cycle(["1", "2", "3"]), "c": cycle(["7", "8"]), "d": days, "y": Y})
     model = trained(categorical=["c"])
     write({"b": ["true", "false"], "n": ["2", "3"], "c": ["7", ""], "d": days[:2]}, "new.csv")
-    rows = {
+    rows: dict[str, Sequence[Any]] = {
         "b": [True, np.bool_(False)],
         "n": [2, np.float64(3)],
         "c": [7.0, None],

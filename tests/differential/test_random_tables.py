@@ -8,7 +8,9 @@ from __future__ import annotations
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,7 @@ from round_trip import Answers, answers_of, check_measured, linear_outputs, prob
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.metrics import accuracy_score, mean_absolute_error, mean_squared_error, r2_score
 from sklearn.preprocessing import StandardScaler
-from table_oracle import Features, Targets, Value, features_of, read_cells, size_of, targets_of, values_of
+from table_oracle import Features, Targets, Value, features_of, read_cells, size_of, targets_of, value_of, values_of
 
 import nnzoo
 from nnzoo.data import Dataset, baseline
@@ -58,6 +60,18 @@ class Truth:
         }
         self.targets: Targets = targets_of(written.plan, self.columns)
 
+    def name_classes(self, names: Sequence[str]) -> None:
+        """Counts classes in the order of their names: numbers by size, other classes by the letters of the name."""
+        if self.targets.task != "classification":
+            return
+        values = [value_of(self.written.plan.target[0], name) for name in names]
+        is_sorted = values == self.targets.classes if isinstance(values[0], Decimal) else list(names) == sorted(names)
+        assert is_sorted
+        assert sorted(values) == self.targets.classes  # type: ignore[type-var]
+        index = {float(self.targets.classes.index(value)): float(index) for index, value in enumerate(values)}
+        counted = np.array([index.get(value, np.nan) for value in self.targets.values.tolist()])
+        self.targets = replace(self.targets, classes=values, values=counted)
+
     def features(self, train: list[int]) -> dict[str, Features]:
         found = {
             name: features_of(name, self.written.plan_of(name), values, train)
@@ -80,6 +94,7 @@ def check(plan: Plan, folder: Path) -> None:
     truth = Truth(written)
     experiment = prepare(nnzoo.load_config(config_of(written)))
     dataset = experiment.dataset
+    truth.name_classes(dataset.classes)
     rows = {name: _rows(dataset, name, len(truth.targets.rows)) for name in dataset.splits}
     check_division(truth, rows)
     check_features(truth, experiment, rows)
