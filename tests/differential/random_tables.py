@@ -49,7 +49,7 @@ class ColumnPlan:
         missing: The share of cells without a value.
         spread: Of numbers: the power of ten of their standard deviation.
         offset: Of numbers: what they lie around.
-        decimals: Of numbers: digits behind the point.
+        decimals: Of numbers: digits behind the point; negative, where the last digits are zeros.
         count: Of categories.
     """
 
@@ -91,7 +91,7 @@ class SplitPlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """A table, and whether `eval --data` is tried on it, which takes as long as all the rest."""
+    """A table, and how far it is followed: `predict` and `eval --data` take ten times as long as the data alone."""
 
     seed: int
     num_rows: int
@@ -101,7 +101,7 @@ class Plan:
     repeated: float
     file: FilePlan
     split: SplitPlan
-    evaluated: bool = False
+    depth: Literal["data", "predict", "evaluate"] = "data"
 
     @property
     def features(self) -> tuple[ColumnPlan, ...]:
@@ -154,8 +154,8 @@ def numbers() -> st.SearchStrategy[ColumnPlan]:
         style=st.sampled_from(["plain", "loose", "exponent"]),
         missing=st.sampled_from([0.0, 0.2]),
         spread=st.sampled_from([-30, -12, -6, -3, 9, 12, 17, 30]),
-        decimals=st.integers(0, 15),
-    )
+        decimals=st.integers(1, 15),
+    ).map(lambda plan: replace(plan, decimals=plan.decimals - plan.spread))
     return st.one_of(written, written, extreme).map(_decided)
 
 
@@ -196,15 +196,16 @@ def targets() -> st.SearchStrategy[tuple[ColumnPlan, ...]]:
         count=st.integers(2, 4),
     )
     booleans = st.builds(ColumnPlan, kind=st.just("boolean"), style=st.sampled_from(list(BOOLEANS)))
-    one = st.one_of(classes, booleans, numbers().map(_without_missing)).map(lambda plan: (plan,))
+    one = st.one_of(classes, booleans, numbers().map(_of_targets)).map(lambda plan: (plan,))
     several = st.one_of(
-        st.lists(booleans, min_size=2, max_size=3), st.lists(numbers().map(_without_missing), min_size=2, max_size=3)
+        st.lists(booleans, min_size=2, max_size=3), st.lists(numbers().map(_of_targets), min_size=2, max_size=3)
     )
     return st.one_of(one, one, several.map(tuple))
 
 
-def _without_missing(plan: ColumnPlan) -> ColumnPlan:
-    return replace(plan, missing=0.0)
+def _of_targets(plan: ColumnPlan) -> ColumnPlan:
+    """Without decimals there would be few whole numbers, which are classes that hardly a row has."""
+    return replace(plan, missing=0.0, decimals=max(1 - plan.spread, plan.decimals))
 
 
 def files() -> st.SearchStrategy[FilePlan]:
@@ -249,7 +250,7 @@ def tables() -> st.SearchStrategy[Plan]:
         repeated=st.sampled_from([0.0, 0.2]),
         file=files(),
         split=splits(),
-        evaluated=st.sampled_from([False, False, False, False, False, True]),
+        depth=st.sampled_from(["data", "data", "predict", "predict", "predict", "evaluate"]),  # type: ignore[arg-type]
     )
 
 
@@ -277,11 +278,10 @@ def _cells(plan: ColumnPlan, table: Plan, random: Random) -> list[str]:
 
 
 def _number_writer(plan: ColumnPlan, table: Plan, random: Random) -> Callable[[], str]:
-    unit = Decimal(10) ** (plan.spread - plan.decimals)
+    steps = 10 ** (plan.spread + plan.decimals)
 
     def cell() -> str:
-        value = (plan.offset / unit).to_integral_value() + Decimal(round(random.gauss(0, 1) * 10**plan.decimals * 3))
-        scaled = value * unit
+        scaled = plan.offset + Decimal(round(random.gauss(0, 3) * steps)).scaleb(-plan.decimals)
         if plan.style == "loose":
             return loosely(scaled, random)
         return f"{scaled:e}" if plan.style == "exponent" else SPELLINGS[plan.style].write(scaled)

@@ -10,7 +10,6 @@ import csv
 import gzip
 import io
 import lzma
-import re
 import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
+from natural_order import natural
 from numpy.typing import NDArray
 from random_tables import ColumnPlan, Plan, Written
 from sklearn.preprocessing import OneHotEncoder
@@ -50,7 +50,7 @@ def files_of(path: Path) -> list[Path]:
     """Part files by their number: p2 comes before p10."""
     if path.is_file():
         return [path]
-    return sorted(path.iterdir(), key=lambda file: int(re.findall(r"\d+", file.name)[0]))
+    return sorted(path.iterdir(), key=lambda file: natural(file.name))
 
 
 def values_of(plan: ColumnPlan, cells: Sequence[str]) -> list[Value]:
@@ -87,22 +87,24 @@ class Features:
 def features_of(name: str, plan: ColumnPlan, values: Sequence[Value], train: Sequence[int]) -> Features | None:
     """The features of a column, as they are fitted on some rows; None where there is nothing to learn from.
 
-    The rules: a column with one value in all training rows is left out, and so are texts that are different in more
-    than half of the rows. Missing numbers are the median, missing booleans the more frequent value, missing parts of
-    dates the median of that part; missing categories are none of the known ones. Where training rows lack a value, a
+    The rules: a column with one value in all training rows is left out, and so are more than 20 texts that are
+    different in more than half of the rows. Missing numbers are the median, missing booleans the more frequent value, missing parts of
+    dates the median of that part; missing categories are none of the
+    known ones, which are in natural order. Where training rows lack a value, a
     last feature tells those that do.
     """
     known = [values[row] for row in train if values[row] is not None]
     lacking = np.array([value is None for value in values])
-    if plan.kind == "free text" or (len(set(known)) == 1 and not lacking[train].any()):
+    distinct = len(set(known))
+    if distinct == 1 and not lacking[train].any():
         return None
-    names, matrix = MAKERS[KINDS.get(plan.kind, plan.kind)](name, values, known)
+    if plan.kind == "free text" and distinct > 20 and 2 * distinct > len(known):
+        return None
+    kind = {"code": "category", "free text": "category"}.get(plan.kind, plan.kind)
+    names, matrix = MAKERS[kind](name, values, known)
     if lacking[train].any():
         names, matrix = [*names, f"{name} is missing"], np.column_stack([matrix, lacking])
-    return Features(KINDS.get(plan.kind, plan.kind), names, matrix.astype(np.float64))
-
-
-KINDS = {"code": "category"}
+    return Features(kind, names, matrix.astype(np.float64))
 
 
 def _number(name: str, values: Sequence[Value], known: Sequence[Value]) -> tuple[list[str], NDArray[np.float64]]:
@@ -116,12 +118,13 @@ def _boolean(name: str, values: Sequence[Value], known: Sequence[Value]) -> tupl
 
 
 def _category(name: str, values: Sequence[Value], known: Sequence[Value]) -> tuple[list[str], NDArray[np.float64]]:
-    encoder = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
+    categories = sorted({str(value) for value in known}, key=natural)
+    encoder = OneHotEncoder(categories=[categories], handle_unknown="ignore", sparse_output=False)
     encoder.fit(np.array(known, dtype=object)[:, None])
     # None is a category like others to the encoder, and one that it was not fitted on.
     matrix = encoder.transform(np.array([str(value) for value in values], dtype=object)[:, None])
     matrix[[value is None for value in values]] = 0
-    return [f"{name}={each}" for each in encoder.categories_[0]], matrix
+    return [f"{name}={each}" for each in categories], matrix
 
 
 PARTS: dict[str, Callable[[datetime], int]] = {

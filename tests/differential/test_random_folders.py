@@ -6,7 +6,6 @@ NNZOO_TABLES says how many are tried: a tenth of it.
 from __future__ import annotations
 
 import os
-import re
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from hypothesis import HealthCheck, given, seed, settings
+from natural_order import natural
 from random_folders import CLASSES, FolderPlan, WrittenFolder, folders, write_folder
 
 import nnzoo
@@ -36,11 +36,6 @@ def config_of(written: WrittenFolder) -> dict[str, Any]:
 def test_random_folders(plan: FolderPlan) -> None:
     with tempfile.TemporaryDirectory() as folder:
         check(plan, Path(folder))
-
-
-def natural(name: str) -> list[str | int]:
-    """Week 2 comes before week 10."""
-    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
 
 
 def check(plan: FolderPlan, folder: Path) -> None:
