@@ -1,10 +1,11 @@
-"""Feeds damaged and hostile checkpoints and artifacts to `eval` and `train --resume`: one line, no code, little memory.
+"""Feeds damaged and hostile files to nnzoo: each is used or refused in one line, in little memory, and runs no code.
 
 .venv/bin/python scripts/fuzz.py [--mutations 2000] [--seed 0] [--first 0]
 
-A run is trained once. Then its last.pt and its best.safetensors are mutated: cut short, bits flipped, values of other
-types and sizes put in, tensors that claim any shape, archives that unpack to any size, pickles that call. Each file
-must be used or refused with an error of one line, in an address space that has little more than the program itself.
+A run is trained once. Then its last.safetensors and best.safetensors, and a state dict as torch.save writes it, are
+mutated: cut short, bits flipped, values of other types and sizes put in, tensors that claim any shape, archives that
+unpack to any size, pickles that call functions. `eval` and `train --resume` read the first two, `train` with
+`model.pretrained` the third, in an address space with little more than the program itself needs.
 """
 
 from __future__ import annotations
@@ -29,9 +30,11 @@ from typing import Any
 import torch
 from safetensors.torch import save
 
+import nnzoo
 from nnzoo.cli.app import run as command
 from nnzoo.run.artifact import Artifact, load_artifact, save_artifact
-from nnzoo.run.checkpoint import load_checkpoint
+from nnzoo.run.checkpoint import load_checkpoint, save_checkpoint
+from nnzoo.run.tensor_file import read_tensor_file, write_tensor_file
 
 CONFIG = {
     "name": "x",
@@ -90,7 +93,7 @@ def repacked(content: bytes, change: Callable[[str, bytes], bytes], compression:
 
 
 def plant(content: bytes, rng: random.Random) -> bytes:
-    """A pickle that calls, in an archive that is right, alone, or before it."""
+    """A pickle that calls a function: alone, before the file, or inside it if it is an archive."""
     value: Any = rng.choice([Planted(), [Planted()], {"format": Planted(), "version": 1}])
     planted = pickle.dumps(value, protocol=rng.randint(0, 5))
     match rng.randrange(3):
@@ -98,6 +101,8 @@ def plant(content: bytes, rng: random.Random) -> bytes:
             return planted
         case 1:
             return planted + content
+    if not content.startswith(b"PK"):
+        return content[:8] + planted + content[8:]
     return repacked(content, lambda name, part: planted if name.endswith(".pkl") else part)
 
 
@@ -111,8 +116,8 @@ def bomb(content: bytes, rng: random.Random) -> bytes:
     return content[: at - 22] + struct.pack("<I", rng.randrange(2**32)) + content[at - 18 :]
 
 
-def mutate_pickle(content: bytes, rng: random.Random) -> bytes:
-    """Damages the pickle, or an entry's size, under right checksums."""
+def mutate_structure(content: bytes, rng: random.Random) -> bytes:
+    """Damages the pickle of an archive, or another entry, with the right checksums."""
     how = rng.choice([cut, flip, splice, claim, claim])
     inside = ".pkl" if rng.random() < 0.8 else rng.choice(("/0", "/3", "byteorder", "version"))
     return repacked(content, lambda name, part: how(part, rng) if name.endswith(inside) and part else part)
@@ -156,16 +161,40 @@ def change_value(value: Any, rng: random.Random) -> Any:
     return rng.choice(ODD)
 
 
-def odd_state(content: bytes, rng: random.Random) -> bytes:
-    """A checkpoint whose values are others; or its metadata."""
-    state = torch.load(io.BytesIO(content), weights_only=True)
-    if rng.random() < 0.3:
-        state["metadata"] = json.dumps(change_value(json.loads(state["metadata"]), rng), default=str)
-    else:
-        state = change_value(state, rng)
+def odd_dict(content: bytes, rng: random.Random) -> bytes:
+    """A state dict of torch with other values."""
     made = io.BytesIO()
-    torch.save(state, made)
+    torch.save(change_value(torch.load(io.BytesIO(content), weights_only=True), rng), made)
     return made.getvalue()
+
+
+def odd_state(content: bytes, rng: random.Random) -> bytes:
+    """A checkpoint with other values and the right checksum."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "last.safetensors"
+        path.write_bytes(content)
+        state = change_value(load_checkpoint(path), rng)
+        if rng.random() < 0.3:
+            state = load_checkpoint(path)
+            state["metadata"] = change_value(state["metadata"], rng)
+        with contextlib.suppress(TypeError, KeyError, RuntimeError):  # a value that no checkpoint can hold
+            save_checkpoint(path, state)
+        return path.read_bytes()
+
+
+def odd_encoding(content: bytes, rng: random.Random) -> bytes:
+    """A checkpoint whose JSON, not its values, is changed, with the right checksum."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "last.safetensors"
+        path.write_bytes(content)
+        tensors, metadata = read_tensor_file(path)
+        tag = rng.choice(["$tensor", "$tuple", "$dict", "$float", "$counter", "$other"])
+        text = json.dumps(change_value(metadata, rng), default=str)
+        if rng.random() < 0.5:
+            text = text.replace(rng.choice(["$tensor", "$tuple", "$dict", "$float"]), tag)
+        changed = json.loads(text.replace("NaN", "null").replace("Infinity", "1e300"))
+        write_tensor_file(path, tensors, changed if isinstance(changed, dict) else {"version": changed})
+        return path.read_bytes()
 
 
 def odd_header(content: bytes, rng: random.Random) -> bytes:
@@ -202,14 +231,16 @@ def odd_artifact(content: bytes, rng: random.Random) -> bytes:
         return path.read_bytes()
 
 
+ANY = (cut, flip, splice, plant)
 MUTATIONS: dict[str, tuple[Mutation, ...]] = {
-    "last.pt": (cut, flip, splice, plant, bomb, mutate_pickle, odd_state, odd_state, odd_state),
-    "best.safetensors": (cut, flip, splice, odd_header, odd_artifact, odd_artifact),
+    "last.safetensors": (*ANY, odd_header, odd_encoding, odd_encoding, odd_state, odd_state, odd_state),
+    "best.safetensors": (*ANY, odd_header, odd_artifact, odd_artifact),
+    "theirs.pt": (*ANY, bomb, mutate_structure, mutate_structure, odd_dict),
 }
 
 
 def limit_memory() -> None:
-    """No more than the program has now, and a little."""
+    """Limits the address space to what the program has now, and a little more."""
     size = Path("/proc/self/statm")
     if size.exists():
         limit = int(size.read_text().split()[0]) * resource.getpagesize() + SPARE_BYTES
@@ -217,7 +248,7 @@ def limit_memory() -> None:
 
 
 def attempt(arguments: list[str]) -> str:
-    """Runs a command; what is wrong with how it ended, else an empty text."""
+    """Runs a command and returns what is wrong with how it ended; empty if nothing is."""
     error = io.StringIO()
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(error):
         code = command(arguments)
@@ -231,17 +262,19 @@ def attempt(arguments: list[str]) -> str:
 
 
 def fuzz(numbers: range, seed: int) -> Counter[str]:
-    """Mutates the files of a run in the working folder.
+    """Mutates the files of a run, and a state dict, in the working folder.
 
     Returns:
-        How many mutations of each kind there were; those that went wrong end the program.
+        How many mutations of each kind there were, and under "wrong" how many went wrong.
     """
     Path("c.json").write_text(json.dumps(CONFIG))
     assert not attempt(["train", "c.json", "-q"])
     shutil.copytree("runs", "whole")
+    Path("whole/x/previous.safetensors").unlink()
+    torch.save(nnzoo.load("whole/x").module.state_dict(), "whole/x/theirs.pt")
     contents = {name: Path("whole/x", name).read_bytes() for name in MUTATIONS}
-    load_checkpoint(Path("whole/x/last.pt"))
     assert not attempt(["eval", "whole/x"])
+    assert not any(map(attempt, commands("theirs.pt", "whole/x")))
     limit_memory()
     done = Counter[str]()
     for number in numbers:
@@ -251,11 +284,8 @@ def fuzz(numbers: range, seed: int) -> Counter[str]:
         mutated = mutation(contents[name], rng)
         shutil.rmtree("runs")
         shutil.copytree("whole", "runs")
-        Path("runs/x/previous.pt").unlink()
         Path("runs/x", name).write_bytes(mutated)
-        wrong = attempt(["eval", f"runs/x/{name}", "-q"])
-        if not wrong and name == "last.pt":
-            wrong = attempt(["train", "c.json", "-q", "--resume", "train.epochs=3"])
+        wrong = next(filter(None, map(attempt, commands(name, "runs/x"))), "")
         if wrong:
             print(f"seed {seed}, mutation {number} ({mutation.__name__} of {name}): {wrong}", flush=True)
             done["wrong"] += 1
@@ -263,8 +293,18 @@ def fuzz(numbers: range, seed: int) -> Counter[str]:
     return done
 
 
+def commands(name: str, folder: str) -> list[list[str]]:
+    """The commands that read a file of a run directory."""
+    if name == "theirs.pt":
+        return [["train", "c.json", "-q", "--name", "y", "train.epochs=1", f"model.pretrained={folder}/{name}"]]
+    read = [["eval", f"{folder}/{name}", "-q"]]
+    if name == "last.safetensors":
+        read.append(["train", "c.json", "-q", "--resume", "train.epochs=3"])
+    return read
+
+
 def main() -> None:
-    """Says how many files of each kind were tried."""
+    """Prints how many files of each kind were tried."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mutations", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)

@@ -16,6 +16,7 @@ PACKAGE = ROOT / "nnzoo"
 
 FLOORS = {
     "errors": 0,
+    "numbers": 0,
     "log": 1,
     "models": 1,
     "summaries": 1,

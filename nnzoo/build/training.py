@@ -103,18 +103,18 @@ def build_optimizer(config: Config, module: nn.Module) -> torch.optim.Optimizer:
 
 
 def build_schedule(config: Config, optimizer: torch.optim.Optimizer, steps_per_epoch: int) -> Schedule:
-    """The learning rate's way over the run."""
-    section = config.scheduler
-    fields = fields_of(section, "warmup_epochs", "interval")
+    """Builds the learning-rate schedule."""
+    section: scheduler_words.Scheduler = config.scheduler
     length = config.train.epochs - section.warmup_epochs
-    for field in scheduler_words.LENGTHS:
-        if fields.get(field, 0) is None:
-            fields[field] = length if section.interval == "epoch" else length * steps_per_epoch
+    length *= steps_per_epoch if section.interval == "step" else 1
+    fields = fields_of(section, "warmup_epochs", "interval") | section.lengths(length)
     if isinstance(section, scheduler_words.OneCycle | scheduler_words.Cyclic):
         if section.max_lr is None:
             fields["max_lr"] = config.optimizer.lr
         if section.cycle_momentum is None:
             fields["cycle_momentum"] = has_momentum(config.optimizer)
+        if fields.get("base_lr", 0) is None:
+            fields["base_lr"] = scheduler_words.BASE_SHARE * fields["max_lr"]
     if isinstance(section, scheduler_words.OneCycle) and math.isclose(section.pct_start * fields["total_steps"], 1):
         # A rise of one step has no length to torch, which divides by it.
         fields["pct_start"] *= 1 - 1e-9

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nnzoo.cli.options import Debug, Json, Overrides, Quiet, RunsDir, Verbose, number, print_json, table
+from nnzoo.cli.options import Debug, Json, Overrides, Quiet, RunsDir, Verbose, print_json, table
+from nnzoo.numbers import number
 
 if TYPE_CHECKING:
     from nnzoo.doctor import Examination
@@ -70,10 +71,13 @@ def _data(found: Examination, *, everything: bool) -> list[str]:
         rows = [[name, *(str(counts[split]) for split in splits)] for name, counts in classes.items()]
         more = [f"... and {len(rows) - MAX_SHOWN} more (-v)"] if limit and len(rows) > limit else []
         parts.append("\n".join([table([unit, *splits], rows[:limit]), *more]))
-    types = data.get("types", {})
-    if types:
+    types, forms = data.get("types", {}), data.get("forms", {})
+    if types or forms:
         kinds = {kind: [name for name, each in types.items() if each == kind] for kind in types.values()}
-        parts.append("\n".join(f"{kind}: {_some(names, limit)}" for kind, names in kinds.items()))
+        lines = [f"{kind}: {_some(names, limit)}" for kind, names in kinds.items()]
+        written = [f"{name}: {types.get(name, '')} ({form})".replace(":  (", ": (") for name, form in forms.items()]
+        more = [f"... and {len(written) - MAX_SHOWN} more (-v)"] if limit and len(written) > limit else []
+        parts.append("\n".join([*lines, *written[:limit], *more]))
     missing = data.get("missing", {})
     if missing:
         shown = [f"{name} {each['count']} ({each['share']:.1%})" for name, each in missing.items()]

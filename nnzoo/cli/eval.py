@@ -15,10 +15,10 @@ from nnzoo.cli.options import (
     Quiet,
     RunsDir,
     Verbose,
-    number,
     print_json,
     table,
 )
+from nnzoo.numbers import number
 
 if TYPE_CHECKING:
     from nnzoo.experiment import EvalResult

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from nnzoo.cli.options import Debug, Json, Quiet, RunsDir, Verbose, number, print_json, table
+from nnzoo.cli.options import Debug, Json, Quiet, RunsDir, Verbose, print_json, table
+from nnzoo.numbers import number
 
 
 def list_(

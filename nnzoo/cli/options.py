@@ -12,7 +12,9 @@ ConfigArgument = Annotated[
 ]
 CheckpointArgument = Annotated[
     str,
-    typer.Argument(metavar="CHECKPOINT", help="A run directory, best.safetensors, last.pt, a run's name, or 'latest'."),
+    typer.Argument(
+        metavar="CHECKPOINT", help="A run directory, best.safetensors, last.safetensors, a run's name, or 'latest'."
+    ),
 ]
 Overrides = Annotated[
     list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Changes to the config, such as optimizer.lr=3e-4.")
@@ -31,11 +33,6 @@ def print_json(value: Any) -> None:
     from nnzoo.run.files import finite
 
     print(json.dumps(finite(value)))
-
-
-def number(value: float) -> str:
-    """A number at a glance: four decimals, or an exponent where those would hide it."""
-    return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e6 else f"{value:.3e}"
 
 
 def table(header: list[str], rows: list[list[str]]) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nnzoo.cli.options import CheckpointArgument, Debug, Device, Json, Quiet, RunsDir, Verbose, print_json
-from nnzoo.errors import UsageError
+from nnzoo.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from nnzoo.experiment.language import Continuation
@@ -32,6 +32,9 @@ def predict(
         float, typer.Option("--temperature", metavar="T", help="Of what it adds: 0 takes the likeliest symbols.")
     ] = 1.0,
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="Of what it adds.")] = 0,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Stop at an input that can't be read or needs a repair.")
+    ] = False,
     device: Device = None,
     runs_dir: RunsDir = "runs",
     as_json: Json = False,
@@ -57,7 +60,9 @@ def predict(
         )
         _show_text(found, output, as_json=as_json, quiet=quiet)
         return
-    answered = predict_checkpoint(checkpoint, inputs or [], texts=text or (), device=device, runs_dir=runs_dir)
+    answered = predict_checkpoint(
+        checkpoint, inputs or [], texts=text or (), device=device, strict=strict, runs_dir=runs_dir
+    )
     if output is not None:
         answered.write(output)
         if not quiet:
@@ -68,6 +73,10 @@ def predict(
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(answered.header)
         writer.writerows(answered.rows)
+    if answered.broken:
+        for line in answered.broken:
+            print(f"nnzoo: {line}", file=sys.stderr)
+        raise typer.Exit(DataError.exit_code)
 
 
 def _check_output(output: Path, inputs: Sequence[str]) -> None:

@@ -16,10 +16,10 @@ from nnzoo.cli.options import (
     Quiet,
     RunsDir,
     Verbose,
-    number,
     print_json,
     table,
 )
+from nnzoo.numbers import number
 from nnzoo.training.torchrun import are_several
 
 
@@ -44,10 +44,9 @@ def train(
     import sys
 
     from nnzoo.config import load_config, to_yaml
-    from nnzoo.errors import UsageError
+    from nnzoo.run.directory import check_options
 
-    if resume and (overwrite or dry_run):
-        raise UsageError("--resume goes on with a run; it can't be joined with --overwrite or --dry-run.")
+    check_options(resume=resume, overwrite=overwrite, dry_run=dry_run)
     if not are_several():
         # Words are checked before torch is imported, which takes seconds.
         load_config(config, overrides or [])

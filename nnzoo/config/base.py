@@ -28,7 +28,7 @@ def _to_tuple(value: object) -> object:
 
 
 def _to_int(value: object) -> object:
-    """`1e3` is a float to YAML 1.2 and a whole number to people."""
+    """`1e3` is a float to YAML 1.2 and an integer to people."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 

@@ -8,16 +8,21 @@ from nnzoo.config import data
 from nnzoo.config.document import Problem
 from nnzoo.config.experiment import Config
 from nnzoo.config.facts import Facts
+from nnzoo.config.model import PRETRAINED
+from nnzoo.config.placeholders import placeholder_in_path, placeholder_message
 
 
 def data_rules(config: Config, facts: Facts) -> Iterator[Problem]:
     source = config.data
+    yield from _placeholders(config)
     if source.split.val + source.split.test >= 1:
         yield ("data", "split"), f"val {source.split.val} and test {source.split.test} leave nothing to train on."
     if source.split.group is not None and not source.has_columns:
         yield ("data", "split", "group"), f"{source.name} has no columns to group by. Leave it out."
     if isinstance(source, data.Delimited):
         yield from _twice(source)
+    if isinstance(source, data.FormattedCells) and source.decimal == source.thousands != "auto":
+        yield ("data", "thousands"), f"'{source.thousands}' is the decimal sign too. Change one of the two."
     if isinstance(source, data.Csv):
         yield from _columns(source)
     if isinstance(source, data.Text) and source.target is None and (source.text is not None or source.names):
@@ -42,6 +47,14 @@ def data_rules(config: Config, facts: Facts) -> Iterator[Problem]:
             yield ("data", "shape"), f"expected one to three sizes: [F], [T, F] or [C, H, W], got {len(source.shape)}."
 
 
+def _placeholders(config: Config) -> Iterator[Problem]:
+    """Paths that another tool would fill in."""
+    for section, key in (*(("data", key) for key in data.PATH_FIELDS), PRETRAINED):
+        path = getattr(getattr(config, section), key, None)
+        if isinstance(path, str) and (placeholder := placeholder_in_path(path)):
+            yield (section, key), placeholder_message(placeholder, f"{section}.{key}")
+
+
 def _twice(source: data.Delimited) -> Iterator[Problem]:
     for key in ("names", "target", "features", "categorical"):
         columns = getattr(source, key, None)
@@ -64,9 +77,13 @@ def _columns(source: data.Csv) -> Iterator[Problem]:
         for name in columns:
             if name is not None and used.setdefault(name, key) != key:
                 yield ("data", key), f"'{name}' is given as {used[name]} too. It can be one of them."
-    for name in source.categorical:
-        if used.get(name) in ("ignore", "target"):
-            yield ("data", "categorical"), f"'{name}' is given as {used[name]} too. It can be one of them."
+    for column in source.categorical:
+        if used.get(column) in ("ignore", "target"):
+            yield ("data", "categorical"), f"'{column}' is given as {used[column]} too. It can be one of them."
+    for column, kind in source.types.items():
+        if used.get(column) == "ignore" or (column in source.categorical and kind != "category"):
+            other = used.get(column, "categorical")
+            yield ("data", "types"), f"'{column}' is given as {other} too. It can be one of them."
 
 
 def _series(config: Config, source: data.Series) -> Iterator[Problem]:

@@ -2,46 +2,28 @@
 
 from __future__ import annotations
 
-import functools
 from collections import defaultdict
 from dataclasses import dataclass
 from types import NoneType
-from typing import Any, get_args, get_origin
+from typing import Any, get_args
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from nnzoo.config.activation import Activation
-from nnzoo.config.augment import AugmentSection
-from nnzoo.config.base import ByName, Section, listed, members
-from nnzoo.config.data import DataSection
+from nnzoo.config.base import Section, listed, members
 from nnzoo.config.document import Entry, Path, Place, Problem
 from nnzoo.config.experiment import Config
-from nnzoo.config.init import BiasInit, Init
-from nnzoo.config.loss import LossSection
-from nnzoo.config.model import ModelSection
-from nnzoo.config.optimizer import OptimizerSection
+from nnzoo.config.fields import UNIONS, names_of, sections_of, word_of
+from nnzoo.config.misplaced import Suggestions, either
+from nnzoo.config.placeholders import found_placeholder, placeholder_message
 from nnzoo.config.reader import is_number, located
-from nnzoo.config.scheduler import SchedulerSection
-from nnzoo.config.suggest import did_you_mean, known_as, nearest
+from nnzoo.config.suggest import known_as, nearest
 from nnzoo.errors import ConfigError
 
-UNIONS = (
-    DataSection,
-    AugmentSection,
-    ModelSection,
-    Activation,
-    Init,
-    BiasInit,
-    LossSection,
-    OptimizerSection,
-    SchedulerSection,
-)
-
 _EXPECTED = {
-    "int_type": ["a whole number"],
-    "int_from_float": ["a whole number"],
+    "int_type": ["an integer"],
+    "int_from_float": ["an integer"],
     "float_type": ["a number"],
     "finite_number": ["a finite number"],
     "bool_type": ["true", "false"],
@@ -93,9 +75,10 @@ def error_of_validation(error: ValidationError, root: Entry) -> ConfigError:
         finding = _finding(details, root)
         by_path[finding.path].append(finding)
     inner = {path[:depth] for path in by_path for depth in range(len(path))}
+    suggestions = Suggestions(root)
     # Of a union such as `auto | list`, the branch that got further is the one that was meant.
     found = [
-        (_place(group[0], root), path, _message(group, root.nearest(path).value))
+        (_place(group[0], root), path, _message(group, root.nearest(path).value, suggestions))
         for path, group in by_path.items()
         if path not in inner
     ]
@@ -126,31 +109,20 @@ def _finding(details: ErrorDetails, root: Entry) -> _Finding:
     here: list[type[Section]] = [Config]
     holder: type[Section] = Config
     for part in details["loc"]:
-        tagged = [section for section in here if part in _names(section)]
+        tagged = [section for section in here if part in names_of(section)]
         if len(here) > 1 and tagged:
             here = tagged
         elif isinstance(part, int):
             path.append(part)
         elif len(here) == 1 and part in here[0].model_fields:
             path.append(part)
-            holder, here = here[0], _sections(here[0].model_fields[part].annotation)
+            holder, here = here[0], sections_of(here[0].model_fields[part].annotation)
         elif part == details["loc"][-1] and details["type"] == "extra_forbidden":
             path.append(part)
             holder = here[0]
     if details["type"] == "union_tag_invalid" and isinstance(root.nearest(tuple(path)).value, dict):
         path.append("name")
     return _Finding(details, tuple(path), holder, here)
-
-
-def _names(section: type[Section]) -> tuple[Any, ...]:
-    field = section.model_fields.get("name")
-    return get_args(field.annotation) if field else ()
-
-
-def _sections(annotation: Any) -> list[type[Section]]:
-    if isinstance(annotation, type) and issubclass(annotation, Section):
-        return [annotation]
-    return [section for part in get_args(annotation) for section in _sections(part)]
 
 
 def _place(finding: _Finding, root: Entry) -> Place:
@@ -160,18 +132,20 @@ def _place(finding: _Finding, root: Entry) -> Place:
     return entry.place
 
 
-def _message(group: list[_Finding], value: Any) -> str:
+def _message(group: list[_Finding], value: Any, suggestions: Suggestions) -> str:
     # A word that is no number may be meant as a name.
     first = next((finding for finding in group if finding.kind.startswith("union_tag")), group[0])
     if first.kind == "extra_forbidden":
-        return _unknown_key(first)
+        return _unknown_key(first, suggestions)
     if first.kind == "missing":
         meaning = f" ({first.field.description})" if first.field and first.field.description else ""
         return f"missing; it must be given.{meaning}"
+    if isinstance(value, str) and (placeholder := found_placeholder(value)):
+        return placeholder_message(placeholder, ".".join(map(str, first.path)))
     if first.kind == "union_tag_not_found":
         return _unnamed(first, value)
     if first.kind == "union_tag_invalid":
-        return _unknown_name(first, value)
+        return _unknown_name(first, value, suggestions)
     got = _shown(first.details["input"])
     if first.kind == "string_pattern_mismatch":
         return f"expected at most 100 letters, digits, '_', '-' and '.', got {got}."
@@ -181,48 +155,12 @@ def _message(group: list[_Finding], value: Any) -> str:
         return message if message.endswith((".", "?")) else f"{message}."
     if first.field and NoneType in get_args(first.field.annotation):
         expected.append("null")
-    return f"expected {_or(expected)}, got {got}.{_fix(first, expected)}"
+    return f"expected {either(expected)}, got {got}.{_fix(first, expected) or suggestions.for_word(value)}"
 
 
-def _unknown_key(finding: _Finding) -> str:
-    allowed, key = list(finding.holder.model_fields), str(finding.path[-1])
-    named = next((listed(union) for union in UNIONS if finding.holder in members(union).values()), {})
-    hint = f" Did you mean `name: {key}`?" if key in named else ""
-    owners = [name for name, member in named.items() if key in member.model_fields]
-    if not hint and owners and not known_as(key, allowed):
-        hint = f" It belongs to {_or(owners)}."
-    if not hint and not known_as(key, allowed) and len(key) > 1:
-        elsewhere = [f"'{path}'" for path in _elsewhere(key, finding.path[:-1])]
-        hint = f" Did you mean {_or(elsewhere)}?" if elsewhere else ""
-    return f"unknown key.{hint or did_you_mean(key, allowed)} ({', '.join(allowed)})"
-
-
-def _elsewhere(key: str, here: Path) -> list[str]:
-    """Where a key belongs that stands in the wrong section: in what is nearest, or else wherever there is one."""
-    found = list(dict.fromkeys(path for path, field in _all_keys() if known_as(key, [field])))
-    inside = [path for path in found if here and path.startswith(f"{here[0]}.")]
-    return (inside or found)[:3]
-
-
-@functools.cache
-def _all_keys() -> list[tuple[str, str]]:
-    return _keys(Config)
-
-
-def _keys(section: type[Section], prefix: str = "") -> list[tuple[str, str]]:
-    """The dotted keys below a section with their last part; of lists none, since those need an index."""
-    keys = []
-    for name, field in section.model_fields.items():
-        if name == "name":
-            continue
-        keys.append((f"{prefix}{name}", name))
-        if not _is_list(field.annotation):
-            keys += [key for inner in _sections(field.annotation) for key in _keys(inner, f"{prefix}{name}.")]
-    return keys
-
-
-def _is_list(annotation: Any) -> bool:
-    return get_origin(annotation) is tuple or any(_is_list(part) for part in get_args(annotation))
+def _unknown_key(finding: _Finding, suggestions: Suggestions) -> str:
+    allowed = [*finding.holder.model_fields, *(["extends"] if len(finding.path) == 1 and suggestions.of_file else [])]
+    return f"unknown key.{suggestions.for_key(finding.path, finding.holder)} ({', '.join(allowed)})"
 
 
 def _unnamed(finding: _Finding, value: Any) -> str:
@@ -238,17 +176,15 @@ def _unnamed(finding: _Finding, value: Any) -> str:
     return f"`name` is missing.{hint} ({', '.join(names)})"
 
 
-def _unknown_name(finding: _Finding, tag: Any) -> str:
-    context = finding.details["ctx"]
-    names = [name.strip().strip("'") for name in str(context["expected_tags"]).split(",")]
-    union = next(union for union in UNIONS if list(members(union)) == names)
-    word = next(item for item in get_args(union) if isinstance(item, ByName)).word
-    shown = list(listed(union))
-    return f"{_shown(tag)} is not {word}.{did_you_mean(tag, shown)} ({', '.join(shown)})"
+def _unknown_name(finding: _Finding, tag: Any, suggestions: Suggestions) -> str:
+    names = [name.strip().strip("'") for name in str(finding.details["ctx"]["expected_tags"]).split(",")]
+    union = next(union for union in UNIONS.values() if list(members(union)) == names)
+    hint = suggestions.for_name(tag, union)
+    return f"{_shown(tag)} is not {word_of(union)}.{hint} ({', '.join(listed(union))})"
 
 
 def _listed_names(sections: list[type[Section]]) -> list[str]:
-    return [name for section in sections if not section.python_only for name in _names(section)]
+    return [name for section in sections if not section.python_only for name in names_of(section)]
 
 
 def _expected(finding: _Finding) -> list[str]:
@@ -279,7 +215,7 @@ def _fix(finding: _Finding, expected: list[str]) -> str:
         meant = _BOOLEANS.get(value.lower()) if "true" in expected else nearest(value, expected)
         if meant in expected:
             hint = f" Did you mean {meant}?"
-        elif is_number(value) and any("number" in phrase for phrase in expected):
+        elif is_number(value) and any(phrase in ("an integer", "a number") for phrase in expected):
             hint = " Leave out the quotes."
     elif value is False and "null" in expected:
         hint = " Did you mean null?"
@@ -292,12 +228,6 @@ def _fix(finding: _Finding, expected: list[str]) -> str:
         return f"{hint} ({', '.join(names)})"
     is_item = isinstance(value, str | int | float) and not isinstance(value, bool) and not names
     return f" Write [{value}]." if not hint and is_item and "a list" in expected and "text" not in expected else hint
-
-
-def _or(words: list[str]) -> str:
-    """Alternatives as in a sentence."""
-    words = list(dict.fromkeys(words))
-    return " or ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else words[0]
 
 
 def _shown(value: object) -> str:

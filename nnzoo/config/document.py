@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,11 +40,13 @@ class Entry:
         value: A scalar, a dict of entries by key, or a list of entries.
         place: Where the value stands.
         key_place: Where its key stands; the value's own place where it has no key.
+        has_anchor: Whether the value carries a YAML anchor.
     """
 
     value: Any
     place: Place
     key_place: Place
+    has_anchor: bool = False
 
     def plain(self) -> Any:
         """The value without places."""
@@ -106,19 +108,19 @@ def _name(entry: Entry) -> Any:
     return named.value if named else None
 
 
-def merge(base: Entry, over: Entry, implied: Mapping[str, str], key: str | None = None) -> Entry:
-    """`over` laid upon `base`: mappings merge, anything else replaces, and so does a section of another `name`.
+def merge(base: Entry, over: Entry, implied: Callable[[str], str | None], key: str | None = None) -> Entry:
+    """Merges `over` into `base`: mappings merge; any other value replaces, and so does a section of another `name`.
 
     Args:
-        base: What is there.
-        over: What is said of it anew.
-        implied: The name of a section that has none, by the section's key.
-        key: Of the two entries; None for whole documents.
+        base: The values that are overridden.
+        over: The values that override.
+        implied: Returns the name of a section that gives none, by the section's key.
+        key: The key of the two entries; None for whole documents.
     """
     if key is not None:
-        named, renamed = _name(base) or implied.get(key), _name(over)
+        named, renamed = _name(base) or implied(key), _name(over)
         if isinstance(over.value, str) and isinstance(base.value, dict) and named == renamed:
-            return base
+            return Entry({**base.value, "name": over}, base.place, base.key_place)
         if isinstance(base.value, str) and isinstance(over.value, dict):
             base = _spelt_out(base)
         if renamed is not None and renamed != named:

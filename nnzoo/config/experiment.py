@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from pydantic import Field, PrivateAttr
+from typing import Any
+
+from pydantic import Field, PrivateAttr, model_validator
 
 from nnzoo.config.augment import AugmentSection
-from nnzoo.config.base import Items, Section, Seed
+from nnzoo.config.base import ByName, Items, Section, Seed, members
 from nnzoo.config.data import DataSection
 from nnzoo.config.document import Entry
 from nnzoo.config.init import Auto, Init
 from nnzoo.config.loss import AutoLoss, LossSection
-from nnzoo.config.model import ModelSection
+from nnzoo.config.model import Model, ModelSection
 from nnzoo.config.optimizer import AdamW, OptimizerSection
 from nnzoo.config.preprocess import Preprocess
 from nnzoo.config.scheduler import ConstantLr, SchedulerSection
@@ -35,3 +37,48 @@ class Config(Section):
 
     _origin: Entry | None = PrivateAttr(None)
     """The document that it was read from: where messages find file, line and column."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _suit_the_model(cls, values: Any) -> Any:
+        """Fills in the defaults of other sections that the model brings."""
+        if not isinstance(values, dict):
+            return values
+        filled = dict(values)
+        for key, defaults in _suited(values.get("model")).items():
+            given = values.get(key, {})
+            section = {"name": given} if isinstance(given, str) else given
+            if isinstance(section, dict) and section.get("name", defaults.get("name")) == defaults.get("name"):
+                filled[key] = _filled(section, defaults)
+        return filled
+
+
+def _filled(given: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
+    """Returns a section with its defaults, those of sections inside it too."""
+    inner = {
+        key: _filled(value, defaults[key])
+        for key, value in given.items()
+        if isinstance(value, dict) and isinstance(defaults.get(key), dict)
+    }
+    return {**defaults, **given, **inner}
+
+
+def _suited(model: Any) -> dict[str, dict[str, Any]]:
+    name = model.get("name") if isinstance(model, dict) else model
+    member = members(ModelSection).get(name) if isinstance(name, str) else None
+    return member.suited if member is not None and issubclass(member, Model) else {}
+
+
+_IMPLIED_NAMES = {
+    key: item.default
+    for key, field in Config.model_fields.items()
+    for item in field.metadata
+    if isinstance(item, ByName) and item.default is not None
+}
+
+
+def implied_name(key: str, root: Entry) -> str | None:
+    """Returns the name of a top-level section of a document that gives none; None where a name is required."""
+    model = root.child("model")
+    suited = _suited(model.plain() if model else None)
+    return suited.get(key, {}).get("name") or _IMPLIED_NAMES.get(key)

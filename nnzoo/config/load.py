@@ -11,11 +11,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from nnzoo.config.base import ByName, dump
+from nnzoo.config.base import dump
 from nnzoo.config.data import PATH_FIELDS
 from nnzoo.config.diagnose import error_of_problems, error_of_validation
 from nnzoo.config.document import Entry, Place, Problem, from_plain, is_index, merge, put
-from nnzoo.config.experiment import Config
+from nnzoo.config.experiment import Config, implied_name
 from nnzoo.config.facts import Facts
 from nnzoo.config.model import PRETRAINED, Custom, is_run_name
 from nnzoo.config.reader import located, parse, printable, read_yaml
@@ -24,12 +24,8 @@ from nnzoo.config.shipped import shipped_configs
 from nnzoo.config.suggest import did_you_mean
 from nnzoo.errors import ConfigError, UsageError
 
-_IMPLIED_NAMES = {
-    key: item.default
-    for key, field in Config.model_fields.items()
-    for item in field.metadata
-    if isinstance(item, ByName) and item.default is not None
-}
+ANCHORS = "x-"
+"""Top-level keys of a file that start with this hold YAML anchors, and mean nothing by themselves."""
 
 ConfigLike = str | os.PathLike[str] | Mapping[str, Any] | Config
 
@@ -112,7 +108,11 @@ def _document(config: ConfigLike) -> Entry:
         return _document_of(config)
     if isinstance(config, Mapping):
         return _absolute(from_plain(dict(config), "config"), Path.cwd())
-    path = config_path(os.fspath(config))
+    given: object = config
+    if not isinstance(given, str | os.PathLike):
+        expected = "expected a path, the name of a shipped config, a dict or a config"
+        raise UsageError(f"{expected}, got {config!r}.", where="config")
+    path = config_path(os.fspath(given))
     return _read(path, _label(path), ())
 
 
@@ -135,6 +135,8 @@ def _read(path: Path, label: str, below: tuple[Path, ...]) -> Entry:
     if not isinstance(root.value, dict):
         raise _at(root, "expected a mapping with `data` and `model`, such as `data: digits`.")
     extends = root.value.pop("extends", None)
+    for key in [key for key in root.value if key.startswith(ANCHORS)]:
+        del root.value[key]
     if not below:
         stem = re.sub(r"[^\w.-]+", "_", path.stem).lstrip(".-")[:100] or "run"
         root.value.setdefault("name", Entry(stem, root.place, root.place))
@@ -146,7 +148,13 @@ def _read(path: Path, label: str, below: tuple[Path, ...]) -> Entry:
         raise _at(extends, "extends: the files extend each other in a circle.")
     base = _read(base_path, _label(base_path), chain)
     base.value.pop("name", None)
-    return merge(base, root, _IMPLIED_NAMES)
+    return _merged(base, root)
+
+
+def _merged(base: Entry, over: Entry) -> Entry:
+    """Merges a document into the one that it extends. A section without a name takes the one that the model implies."""
+    model = over if over.child("model") else base
+    return merge(base, over, lambda key: implied_name(key, model))
 
 
 def _extended(extends: Entry, path: Path) -> Path:
@@ -187,8 +195,20 @@ def _at_home(path: str) -> Path:
         return Path(path)
 
 
+def check_overrides(overrides: Mapping[str, Any] | Sequence[str]) -> None:
+    """Checks the type of overrides that come from Python.
+
+    Raises:
+        UsageError: They are neither a dict with texts as keys nor texts.
+    """
+    if not isinstance(overrides, Mapping | Sequence) or not all(isinstance(text, str) for text in overrides):
+        expected = "expected a dict such as {'optimizer.lr': 3e-4}, or texts such as 'optimizer.lr=3e-4'"
+        raise UsageError(f"{expected}, got {overrides!r}.", where="overrides")
+
+
 def _override(root: Entry, overrides: Mapping[str, Any] | Sequence[str]) -> Entry:
-    """Lays overrides upon a document: mappings first, so that a section of a new name keeps what was given with it."""
+    """Applies overrides to a document: mappings first, so that a section of a new name keeps what was given with it."""
+    check_overrides(overrides)
     if isinstance(overrides, str):
         overrides = [overrides]
     over = Entry({}, root.place, root.key_place)
@@ -198,7 +218,7 @@ def _override(root: Entry, overrides: Mapping[str, Any] | Sequence[str]) -> Entr
             indexed.append((path, entry))
         elif (stopped := put(over, path, entry)) is not None:
             raise _at(entry, f"{'.'.join(path[:stopped])}: another override sets it to a value without keys.")
-    merged = merge(root, _absolute(over, Path.cwd()), _IMPLIED_NAMES)
+    merged = _merged(root, _absolute(over, Path.cwd()))
     for path, entry in indexed:
         stopped = put(merged, path, entry)
         if stopped is not None:

@@ -1,25 +1,28 @@
-"""YAML 1.2 into a document: scalars of the core schema, no duplicate keys, no tags, bounded aliases and depth."""
+"""Reads YAML 1.2 into a document: core-schema scalars and merge keys; no duplicate keys, no tags, bounded aliases."""
 
 from __future__ import annotations
 
 import codecs
 import re
 import unicodedata
+from dataclasses import replace
 from pathlib import Path
 
 import yaml
 from yaml import MappingNode, Node, ScalarNode, SequenceNode
 from yaml.composer import ComposerError
+from yaml.events import AliasEvent, NodeEvent
 from yaml.reader import ReaderError
 
 from nnzoo.config.document import Entry, Place
+from nnzoo.config.placeholders import found_placeholder, placeholder_message, tag_message
 from nnzoo.errors import ConfigError
 
 MAX_BYTES = 4_000_000
 MAX_NODES = 100_000
 MAX_DEPTH = 50
 MAX_SHOWN_COLUMNS = 160
-"""Longer lines are shown around the place that is meant."""
+"""Longer lines are cut to this width around the position of the problem."""
 
 _CORE_SCHEMA = {
     "null": r"~|null|Null|NULL|",
@@ -30,30 +33,47 @@ _CORE_SCHEMA = {
 
 
 _TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
-_PLAIN_WORDS = {
-    "mapping values are not allowed": "a ':' too many. Is the line indented too far? Text with ': ' needs quotes.",
-    "could not find expected ':'": "expected `key: value`; is the ':' missing, or the blank after it?",
-    "but found another document": "a second document; one file is one experiment. Leave out the `---`.",
-    "expected <block end>": "this does not fit the lines above. Is it indented as they are?",
-    "'\\t' that cannot start": "a tab where YAML wants blanks.",
+_MERGE_KEY = "<<"
+_EXPLANATIONS = {
+    "mapping values are not allowed": "there is one ':' too many. Is the line indented too far? Text with ': ' in it "
+    "needs quotes.",
+    "could not find expected ':'": "expected `key: value`. Is the ':' missing, or the space after it?",
+    "but found another document": "a second document starts here, but a file holds one experiment. Remove the `---`.",
+    "expected <block end>": "this line does not fit the lines above. Is it indented like them?",
+    "'\\t' that cannot start": "YAML is indented with spaces, and this line starts with a tab.",
     "that cannot start any token": "text that starts with this character needs quotes.",
     "unexpected end of stream": "the quote that starts here is never closed.",
     "'<stream end>'": "the bracket that opens here is never closed.",
+    "while scanning an alias": "`*` starts an alias in YAML: text that starts with it needs quotes.",
+    "while scanning an anchor": "`&` starts an anchor in YAML: text that starts with it needs quotes.",
+    "found undefined alias": "the alias has no anchor. Write `&NAME` before the value that it repeats, further up in "
+    "this file; to share values between files, use `extends: base.yaml`.",
 }
 """What YAML's own messages mean, by a part of them."""
 
 
 class _Loader(yaml.SafeLoader):
-    """SafeLoader with the scalars of YAML 1.2: `1e-3` is a number, `no` is a string, `<<` is a key."""
+    """SafeLoader with the scalars of YAML 1.2: `1e-3` is a number, and `no` is a string.
+
+    Attributes:
+        anchored: The nodes that carry an anchor, by identity.
+    """
 
     yaml_implicit_resolvers: dict[str | None, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
     depth = 0
 
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self.anchored: set[int] = set()
+
     def compose_node(self, parent: Node | None, index: int) -> Node | None:
         self.depth += 1
+        event = self.peek_event()  # type: ignore[no-untyped-call]
         if self.depth > MAX_DEPTH:
-            raise ComposerError(None, None, _TOO_DEEP, self.peek_event().start_mark)  # type: ignore[no-untyped-call]
+            raise ComposerError(None, None, _TOO_DEEP, event.start_mark)
         node = super().compose_node(parent, index)
+        if isinstance(event, NodeEvent) and not isinstance(event, AliasEvent) and event.anchor is not None:
+            self.anchored.add(id(node))
         self.depth -= 1
         return node
 
@@ -68,10 +88,10 @@ def read_yaml(path: Path, label: str) -> Entry:
 
     Args:
         path: The file.
-        label: What it is called in messages.
+        label: The name of the file in messages.
 
     Raises:
-        ConfigError: It is no readable UTF-8 file, no YAML, or YAML that nnzoo refuses.
+        ConfigError: The file can't be read, is not UTF-8, is not YAML, or uses a part of YAML that nnzoo refuses.
     """
     try:
         if path.stat().st_size > MAX_BYTES:
@@ -94,18 +114,18 @@ def parse(text: str, label: str, *, empty: bool = False) -> Entry:
 
     Args:
         text: The YAML.
-        label: What it is called in messages.
-        empty: Whether an empty document is allowed, and is null.
+        label: The name of the text in messages.
+        empty: Whether an empty document is allowed; it is read as null.
 
     Raises:
-        ConfigError: It is no YAML, or YAML that nnzoo refuses.
+        ConfigError: The text is not YAML, or uses a part of YAML that nnzoo refuses.
     """
     lines = text.splitlines()
     try:
         loader = _Loader(text)
     except ReaderError as error:
         place = _place_of(text, error.position, label)
-        problem = f"the character U+{error.character:04X} can't stand in YAML. Is this a text file?"
+        problem = f"the character U+{error.character:04X} is not allowed in YAML. Is this a text file?"
         raise ConfigError([located(place, problem)], where=str(place)) from None
     try:
         node = loader.get_single_node()
@@ -116,25 +136,26 @@ def parse(text: str, label: str, *, empty: bool = False) -> Entry:
             return Entry(None, Place(label), Place(label))
         where = f"{label}:1:1"
         raise ConfigError([f"{where}: the file is empty. It needs at least `data` and `model`."], where=where)
-    builder = _Builder(label, lines)
+    builder = _Builder(label, lines, loader.anchored)
     entry = builder.build(node)
     if builder.problems:
-        raise ConfigError(builder.problems, where=builder.where)
+        # A value that an alias repeats is built, and refused, each time.
+        raise ConfigError(list(dict.fromkeys(builder.problems)), where=builder.where)
     return entry
 
 
 def is_number(text: str) -> bool:
-    """Whether a text would be read as a number if it stood there without quotes."""
+    """Returns whether YAML reads a text without quotes as a number."""
     return any(PATTERNS[kind].fullmatch(text) for kind in ("int", "float"))
 
 
 def printable(text: str) -> str:
-    """A text that can't move the cursor or colour the terminal that shows it."""
+    """Escapes the characters of a text that could move the cursor or change the colours of a terminal."""
     return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
 
 
 def located(place: Place, message: str) -> str:
-    """A message with its place, the line itself and a caret."""
+    """Returns a message with its place, the line itself and a caret below the position."""
     message = printable(f"{place}: {message}")
     if not place.line:
         return message
@@ -146,7 +167,7 @@ def located(place: Place, message: str) -> str:
 
 
 def _width(sign: str) -> int:
-    """Columns of a character in a terminal."""
+    """Returns the number of terminal columns of a character."""
     if unicodedata.combining(sign):
         return 0
     return 2 if unicodedata.east_asian_width(sign) in "WF" else 1
@@ -158,29 +179,42 @@ def _place(mark: yaml.Mark, label: str, lines: list[str]) -> Place:
 
 
 def _place_of(text: str, position: int, label: str) -> Place:
-    """The place of a character that YAML could not even read."""
+    """Returns the place of a character, by its position in the text."""
     before = text[:position].split("\n")
     return Place(label, len(before), len(before[-1]) + 1, text.split("\n")[len(before) - 1])
 
 
 def _syntax_error(error: yaml.YAMLError, label: str, lines: list[str]) -> ConfigError:
     assert isinstance(error, yaml.MarkedYAMLError)
-    problem = str(error.problem)
+    problem = f"{error.context or ''}: {error.problem}"
     unclosed = "end of stream" in problem or "<stream end>" in problem
     mark = (error.context_mark if unclosed else None) or error.problem_mark or error.context_mark
     assert mark is not None
     place = _place(mark, label, lines)
-    meaning = next((words for part, words in _PLAIN_WORDS.items() if part in problem), f"{problem}.")
-    prefix = "" if isinstance(error, ComposerError) else "not YAML: "
-    return ConfigError([located(place, prefix + meaning)], where=str(place))
+    placeholder = found_placeholder(place.text)
+    if placeholder is not None:
+        place = replace(place, column=place.text.index(placeholder) + 1)
+        message = placeholder_message(placeholder)
+    else:
+        prefix = "" if isinstance(error, ComposerError) else "not YAML: "
+        explained = (words for part, words in _EXPLANATIONS.items() if part in problem)
+        message = prefix + next(explained, f"{error.problem}.")
+    return ConfigError([located(place, message)], where=str(place))
 
 
 class _Builder:
-    """Makes entries of nodes and collects what is refused."""
+    """Turns YAML nodes into entries and collects the problems.
 
-    def __init__(self, label: str, lines: list[str]) -> None:
+    Args:
+        label: The name of the text in messages.
+        lines: The lines of the text.
+        anchored: The nodes that carry an anchor, by identity.
+    """
+
+    def __init__(self, label: str, lines: list[str], anchored: set[int]) -> None:
         self.label = label
         self.lines = lines
+        self.anchored = anchored
         self.problems: list[str] = []
         self.where = ""
         self.num_nodes = 0
@@ -196,9 +230,9 @@ class _Builder:
         key_place = _place(key.start_mark, self.label, self.lines) if key else place
         self.num_nodes += 1
         if self.num_nodes == MAX_NODES:
-            self.refuse(node.start_mark, f"more than {MAX_NODES:,} values, aliases counted each time they are used.")
+            self.refuse(node.start_mark, f"the file has more than {MAX_NODES:,} values, counting each use of an alias.")
         if id(node) in self.open:
-            self.refuse(node.start_mark, "an alias inside the very thing that it names. Write the values out.")
+            self.refuse(node.start_mark, "the alias is inside the value that it repeats. Write the values out.")
         if depth > MAX_DEPTH:
             self.refuse(node.start_mark, f"{_TOO_DEEP}, aliases included.")
         if id(node) in self.open or depth > MAX_DEPTH or self.num_nodes >= MAX_NODES:
@@ -206,7 +240,7 @@ class _Builder:
         self.open.add(id(node))
         value = self.value(node, depth)
         self.open.discard(id(node))
-        return Entry(value, place, key_place)
+        return Entry(value, place, key_place, has_anchor=id(node) in self.anchored)
 
     def value(self, node: Node, depth: int) -> object:
         if isinstance(node, MappingNode) and node.tag == "tag:yaml.org,2002:map":
@@ -215,21 +249,56 @@ class _Builder:
             return [self.build(item, depth=depth + 1) for item in node.value]
         if isinstance(node, ScalarNode):
             return self.scalar(node)
-        self.refuse(node.start_mark, f"the tag {node.tag} is not allowed. Write the plain value.")
+        self.refuse(node.start_mark, tag_message(node.tag))
         return None
 
     def mapping(self, node: MappingNode, depth: int) -> dict[str, Entry]:
         entries: dict[str, Entry] = {}
+        merge: tuple[Node, Node] | None = None
         for key, item in node.value:
             if not isinstance(key, ScalarNode) or key.tag.removeprefix("tag:yaml.org,2002:") not in ("str", *PATTERNS):
-                self.refuse(key.start_mark, "a key must be a plain word.")
-            elif key.value == "<<":
-                self.refuse(key.start_mark, "YAML 1.2 has no merge key `<<`. Use `extends: base.yaml`.")
+                self.refuse(key.start_mark, self.key_message(key))
+            elif key.value == _MERGE_KEY and key.style is None:
+                if merge is not None:
+                    self.refuse(key.start_mark, "duplicate key '<<'. Merge several mappings at once: `<<: [*a, *b]`.")
+                merge = key, item
             elif key.value in entries:
                 first = entries[key.value].key_place
-                self.refuse(key.start_mark, f"the key '{key.value}' stands here twice (first in line {first.line}).")
+                self.refuse(key.start_mark, f"duplicate key '{key.value}' (first in line {first.line}).")
             else:
                 entries[key.value] = self.build(item, key, depth + 1)
+        for key, entry in self.merged(*merge, depth).items() if merge else ():
+            entries.setdefault(key, entry)
+        return entries
+
+    def key_message(self, key: Node) -> str:
+        """Returns what is wrong with a key that is not a word."""
+        line = self.lines[key.start_mark.line]
+        # Without quotes, `{{x}}` is a mapping whose key is a mapping.
+        placeholder = found_placeholder(line[max(0, key.start_mark.column - 1) :])
+        if isinstance(key, MappingNode) and placeholder:
+            return placeholder_message(placeholder)
+        return "a key must be a plain word."
+
+    def merged(self, key: Node, item: Node, depth: int) -> dict[str, Entry]:
+        """Returns the entries that a merge key brings in; of several mappings, the earlier one wins.
+
+        Each keeps the place where it was written.
+        """
+        num_problems = len(self.problems)
+        sources = [self.build(item, key, depth + 1)]
+        if isinstance(sources[0].value, list):
+            sources = sources[0].value
+        entries: dict[str, Entry] = {}
+        for source in sources:
+            if isinstance(source.value, dict):
+                entries = {**source.value, **entries}
+            elif len(self.problems) == num_problems:
+                self.refuse(
+                    item.start_mark,
+                    "`<<` merges a mapping of this file (`<<: *anchor`), or a list of them. To start from another "
+                    "file, use `extends: base.yaml`.",
+                )
         return entries
 
     def scalar(self, node: ScalarNode) -> str | int | float | bool | None:
@@ -247,5 +316,5 @@ class _Builder:
                     return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
                 case _:
                     return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
-        self.refuse(node.start_mark, f"the tag {node.tag} is not allowed. Write the plain value.")
+        self.refuse(node.start_mark, tag_message(node.tag))
         return None

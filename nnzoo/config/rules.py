@@ -218,7 +218,7 @@ def _scheduler(config: Config, facts: Facts) -> Iterator[Problem]:  # noqa: ARG0
             ("scheduler", "interval"),
             "plateau follows the monitor, which is measured once an epoch. Use `interval: epoch`.",
         )
-    if isinstance(chosen, scheduler.Cyclic) and chosen.base_lr > (chosen.max_lr or config.optimizer.lr):
+    if isinstance(chosen, scheduler.Cyclic) and (chosen.base_lr or 0) > (chosen.max_lr or config.optimizer.lr):
         highest = f"max_lr, which is {chosen.max_lr:g}" if chosen.max_lr else f"optimizer.lr, {config.optimizer.lr:g}"
         yield ("scheduler", "base_lr"), f"expected no more than {highest}, got {chosen.base_lr:g}."
     if isinstance(chosen, scheduler.OneCycle) and chosen.three_phase and chosen.pct_start > 0.5:
@@ -241,5 +241,6 @@ def _scheduler(config: Config, facts: Facts) -> Iterator[Problem]:  # noqa: ARG0
             ("scheduler", lowest),
             f"expected no more than optimizer.lr, which is {config.optimizer.lr:g}, got {getattr(chosen, lowest):g}.",
         )
-    if isinstance(chosen, scheduler.MultiStepLr) and list(chosen.milestones) != sorted(set(chosen.milestones)):
-        yield ("scheduler", "milestones"), f"expected rising numbers, got {list(chosen.milestones)}."
+    milestones = list(getattr(chosen, "milestones", None) or ())
+    if milestones != sorted(set(milestones)):
+        yield ("scheduler", "milestones"), f"expected rising numbers, got {milestones}."

@@ -1,27 +1,47 @@
-"""Learning-rate schedulers: torch's names and fields. Lengths count epochs, or steps with `interval: step`."""
+"""Learning-rate schedulers: torch's names and fields. Lengths count epochs, or steps with `interval: step`.
+
+A length or factor that is null follows from the length of the run, which is what the warm-up leaves of it.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import math
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from nnzoo.config.base import ByName, Count, Items, Natural, NonNegative, Positive, Probability, Section
 
-LENGTHS = ("T_max", "total_iters", "total_steps")
-"""The fields that mean, left null, what the warm-up leaves of the run."""
-_BY_OPTIMIZER = "null: where the optimizer has one"
+LENGTHS = ("T_max", "total_iters", "total_steps", "step_size", "milestones", "T_0", "step_size_up", "gamma")
+"""The fields that follow from the length of the run if they are null."""
+LAST_SHARE = 0.01
+"""What `exponential` leaves of lr at the end of the run by default."""
+NUM_CYCLES = 3
+"""The cycles of `cosine_restarts` and `cyclic` in a run by default."""
+BASE_SHARE = 0.25
+"""base_lr of `cyclic` over its max_lr by default; Smith (2017) takes a third or a quarter."""
+_BY_OPTIMIZER = "null: where the optimizer has momentum"
 
 
 class Scheduler(Section):
     """What every scheduler has. The schedule itself starts when the warm-up ends."""
 
-    warmup_epochs: Natural = Field(0, description="lr rises linearly, step by step, to its value")
-    interval: Literal["epoch", "step"] = Field("epoch", description="what t counts")
+    name: str
+
+    warmup_epochs: Natural = Field(0, description="epochs in which lr rises linearly, step by step, to its value")
+    interval: Literal["epoch", "step"] = Field("epoch", description="the unit of t and of all lengths")
+
+    def lengths(self, length: int) -> dict[str, Any]:  # noqa: ARG002
+        """Returns the values of the fields that are null and follow from the length of the run.
+
+        Args:
+            length: What the warm-up leaves of the run, in units of `interval`.
+        """
+        return {}
 
 
 class ConstantLr(Scheduler):
-    """lr stays as it is."""
+    """lr stays constant."""
 
     name: Literal["constant"] = "constant"
 
@@ -30,44 +50,61 @@ class StepLr(Scheduler):
     """lr * gamma^floor(t / step_size)."""
 
     name: Literal["step"]
-    step_size: Count = Field(description="length of a stair")
-    gamma: Positive = Field(0.1, description="factor of a stair")
+    step_size: Count | None = Field(None, description="length of a step; null: a third of the run")
+    gamma: Positive = Field(0.1, description="factor of each step")
+
+    def lengths(self, length: int) -> dict[str, Any]:
+        return {} if self.step_size else {"step_size": math.ceil(length / 3)}
 
 
 class MultiStepLr(Scheduler):
     """lr * gamma^(number of milestones <= t)."""
 
     name: Literal["multistep"]
-    milestones: Items[Count] = Field(description="when lr falls, in rising order")
+    milestones: Items[Count] | None = Field(
+        None, description="when lr falls, in rising order; null: at half and three quarters of the run (He et al. 2016)"
+    )
     gamma: Positive = Field(0.1, description="factor at each milestone")
+
+    def lengths(self, length: int) -> dict[str, Any]:
+        halves = sorted({math.ceil(length / 2), math.ceil(3 * length / 4)})
+        return {} if self.milestones is not None else {"milestones": halves}
 
 
 class ExponentialLr(Scheduler):
     """lr * gamma^t."""
 
     name: Literal["exponential"]
-    gamma: Positive = Field(description="factor each time")
+    gamma: Positive | None = Field(None, description="factor per unit of t; null: lr ends at 1 % of its value")
+
+    def lengths(self, length: int) -> dict[str, Any]:
+        return {} if self.gamma else {"gamma": LAST_SHARE ** (1 / length)}
 
 
 class CosineLr(Scheduler):
     """eta_min + (lr - eta_min) * (1 + cos(pi * t / T_max)) / 2 (Loshchilov & Hutter 2017)."""
 
     name: Literal["cosine"]
-    T_max: Count | None = Field(None, description="length of the fall; null: what the warm-up leaves of the run")
+    T_max: Count | None = Field(None, description="length of the fall; null: the run")
     eta_min: NonNegative = Field(0.0, description="lowest lr")
+
+    def lengths(self, length: int) -> dict[str, Any]:
+        return {} if self.T_max else {"T_max": length}
 
 
 class Plateau(Scheduler):
-    """lr * factor each time that the monitor has not improved for more than `patience` epochs."""
+    """lr * factor whenever the monitor has not improved for more than `patience` epochs."""
 
     name: Literal["plateau"]
-    factor: Probability = Field(0.1, description="what lr is multiplied with")
-    patience: Natural = Field(10, description="epochs without improvement that are let pass")
-    threshold: NonNegative = Field(1e-4, description="what counts as improvement")
-    threshold_mode: Literal["rel", "abs"] = Field("rel", description="threshold relative to the best, or absolute")
+    factor: Probability = Field(0.1, description="factor of lr")
+    patience: Natural = Field(10, description="epochs without improvement before lr falls")
+    threshold: NonNegative = Field(1e-4, description="smallest change of the monitor that counts as an improvement")
+    threshold_mode: Literal["rel", "abs"] = Field(
+        "rel", description="rel: threshold is relative to the best value; abs: absolute"
+    )
     cooldown: Natural = Field(0, description="epochs to wait after a fall")
     min_lr: NonNegative = Field(0.0, description="lowest lr")
-    eps: NonNegative = Field(1e-8, description="smaller changes of lr are not made")
+    eps: NonNegative = Field(1e-8, description="smallest change of lr that is made")
 
 
 class LinearLr(Scheduler):
@@ -76,69 +113,88 @@ class LinearLr(Scheduler):
     name: Literal["linear"]
     start_factor: Annotated[float, Field(gt=0, le=1)] = Field(1 / 3, description="factor at the start")
     end_factor: Annotated[float, Field(ge=0, le=1)] = Field(1.0, description="factor at the end")
-    total_iters: Count | None = Field(None, description="length of the line; null: what the warm-up leaves of the run")
+    total_iters: Count | None = Field(None, description="length of the line; null: the run")
+
+    def lengths(self, length: int) -> dict[str, Any]:
+        return {} if self.total_iters else {"total_iters": length}
 
 
 class PolynomialLr(Scheduler):
     """lr * (1 - min(t, total_iters) / total_iters)^power."""
 
     name: Literal["polynomial"]
-    power: NonNegative = Field(1.0, description="1: a line")
-    total_iters: Count | None = Field(None, description="length of the fall; null: what the warm-up leaves of the run")
+    power: NonNegative = Field(1.0, description="exponent; 1: linear")
+    total_iters: Count | None = Field(None, description="length of the fall; null: the run")
+
+    def lengths(self, length: int) -> dict[str, Any]:
+        return {} if self.total_iters else {"total_iters": length}
 
 
 class CosineRestarts(Scheduler):
-    """Cosine from lr to eta_min, again and again, each T_mult times longer than the last (Loshchilov & Hutter 2017)."""
+    """A cosine from lr to eta_min that starts again, T_mult times longer each time (Loshchilov & Hutter 2017)."""
 
     name: Literal["cosine_restarts"]
-    T_0: Count = Field(description="length of the first fall")
+    T_0: Count | None = Field(None, description="length of the first fall; null: the run holds three falls")
     T_mult: Count = Field(1, description="how many times longer each fall is than the one before")
     eta_min: NonNegative = Field(0.0, description="lowest lr")
 
+    def lengths(self, length: int) -> dict[str, Any]:
+        falls = sum(self.T_mult**index for index in range(NUM_CYCLES))
+        return {} if self.T_0 else {"T_0": math.ceil(length / falls)}
+
 
 class OneCycle(Scheduler):
-    """Up from max_lr / div_factor to max_lr, then down to 1 / final_div_factor of the start (Smith & Topin 2018).
+    """lr rises from max_lr / div_factor to max_lr, then falls to 1 / final_div_factor of that (Smith & Topin 2018).
 
-    It counts steps unless `interval: epoch` is said, and stays at its last lr after total_steps.
+    It counts steps unless `interval` is epoch, and stays at its last lr after total_steps.
     """
 
     name: Literal["one_cycle"]
-    interval: Literal["epoch", "step"] = Field("step", description="what t counts")
+    interval: Literal["epoch", "step"] = Field("step", description="the unit of t and of all lengths")
     max_lr: Positive | None = Field(None, description="highest lr; null: the optimizer's")
-    total_steps: Count | None = Field(None, description="length of the cycle; null: what the warm-up leaves of the run")
-    pct_start: Probability = Field(0.3, description="share of the cycle that rises")
+    total_steps: Count | None = Field(None, description="length of the cycle; null: the run")
+    pct_start: Probability = Field(0.3, description="share of the cycle in which lr rises")
     anneal_strategy: Literal["cos", "linear"] = Field("cos", description="shape of rise and fall")
     cycle_momentum: bool | None = Field(
-        None, description="momentum (or the first of betas) falls while lr rises; " + _BY_OPTIMIZER
+        None, description=f"momentum (or the first of betas) falls while lr rises; {_BY_OPTIMIZER}"
     )
     base_momentum: Probability = Field(0.85, description="lowest momentum")
     max_momentum: Probability = Field(0.95, description="highest momentum")
     div_factor: Positive = Field(25.0, description="the cycle starts at max_lr / div_factor")
-    final_div_factor: Positive = Field(1e4, description="and ends at 1 / final_div_factor of that")
-    three_phase: bool = Field(False, description="first fall to the start as long as the rise, then to the end")
+    final_div_factor: Positive = Field(1e4, description="the cycle ends at 1 / final_div_factor of its start")
+    three_phase: bool = Field(
+        False, description="lr falls to its start in as many steps as it rose, and then to its end"
+    )
+
+    def lengths(self, length: int) -> dict[str, Any]:
+        return {} if self.total_steps else {"total_steps": length}
 
 
 class Cyclic(Scheduler):
-    """Up and down between base_lr and max_lr, in lines (Smith 2017).
+    """lr rises from base_lr to max_lr and falls back linearly, again and again (Smith 2017).
 
-    It counts steps unless `interval: epoch` is said.
+    It counts steps unless `interval` is epoch.
     """
 
     name: Literal["cyclic"]
-    interval: Literal["epoch", "step"] = Field("step", description="what t counts")
-    base_lr: NonNegative = Field(description="lowest lr")
+    interval: Literal["epoch", "step"] = Field("step", description="the unit of t and of all lengths")
+    base_lr: NonNegative | None = Field(None, description="lowest lr; null: a quarter of max_lr (Smith 2017)")
     max_lr: Positive | None = Field(None, description="highest lr; null: the optimizer's")
-    step_size_up: Count = Field(2000, description="length of the rise")
+    step_size_up: Count | None = Field(None, description="length of the rise; null: a sixth of the run")
     step_size_down: Count | None = Field(None, description="length of the fall; null: that of the rise")
     mode: Literal["triangular", "triangular2", "exp_range"] = Field(
-        "triangular", description="triangular2: each cycle half as high; exp_range: gamma^t as high"
+        "triangular",
+        description="triangular2: the height of a cycle is halved each time; exp_range: it is scaled by gamma^t",
     )
-    gamma: Annotated[float, Field(gt=0, le=1)] = Field(1.0, description="of exp_range")
+    gamma: Annotated[float, Field(gt=0, le=1)] = Field(1.0, description="factor per unit of t with mode: exp_range")
     cycle_momentum: bool | None = Field(
-        None, description="momentum (or the first of betas) falls while lr rises; " + _BY_OPTIMIZER
+        None, description=f"momentum (or the first of betas) falls while lr rises; {_BY_OPTIMIZER}"
     )
     base_momentum: Probability = Field(0.8, description="lowest momentum")
     max_momentum: Probability = Field(0.9, description="highest momentum")
+
+    def lengths(self, length: int) -> dict[str, Any]:
+        return {} if self.step_size_up else {"step_size_up": math.ceil(length / (2 * NUM_CYCLES))}
 
 
 SchedulerSection = Annotated[

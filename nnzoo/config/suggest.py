@@ -1,4 +1,4 @@
-"""The nearest name: by synonym, by prefix, by spelling."""
+"""Finds the name that was meant: by synonym, by prefix, by spelling."""
 
 from __future__ import annotations
 
@@ -38,6 +38,11 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "hidden_size": ("hidden", "units"),
     "neurons": ("units", "hidden"),
     "num_units": ("units",),
+    "units": ("hidden",),
+    "num_layers": ("hidden",),
+    "n_layers": ("num_layers", "hidden"),
+    "depth": ("num_layers", "hidden"),
+    "width": ("hidden", "hidden_size"),
     "checkpoint": ("pretrained",),
     "from_checkpoint": ("pretrained",),
     "init_from": ("pretrained",),
@@ -257,21 +262,39 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
 }
 
 
+def _normalized(word: str) -> str:
+    return word.lower().replace("-", "_").strip()
+
+
+def same_word(word: str, name: str) -> bool:
+    """Returns whether two words differ at most in their case and in the kind of dash."""
+    return _normalized(word) == _normalized(name)
+
+
+def synonyms_of(word: str) -> tuple[str, ...]:
+    """Returns what nnzoo calls a thing that goes by another name elsewhere, the likeliest first."""
+    return SYNONYMS.get(_normalized(word), ())
+
+
+def closeness(word: str, name: str) -> float:
+    """Returns how alike two words are spelt, from 0 to 1."""
+    return difflib.SequenceMatcher(None, _normalized(name), _normalized(word)).ratio()
+
+
 def known_as(word: str, allowed: Iterable[str]) -> str | None:
-    """The allowed name that is the same word: in other case, or by a synonym."""
+    """Returns the allowed name that means the same word: in other case, or by a synonym."""
     names = list(allowed)
-    lowered = word.lower().replace("-", "_").strip()
-    same = [name for name in names if name.lower() == lowered]
-    return next(iter([*same, *(name for name in SYNONYMS.get(lowered, ()) if name in names)]), None)
+    same = [name for name in names if same_word(word, name)]
+    return next(iter([*same, *(name for name in synonyms_of(word) if name in names)]), None)
 
 
 def nearest(word: str, allowed: Iterable[str]) -> str | None:
-    """The allowed name that was most likely meant, if any."""
+    """Returns the allowed name that was most likely meant, if any."""
     names = list(allowed)
     known = known_as(word, names)
     if known:
         return known
-    lowered = word.lower().replace("-", "_").strip()
+    lowered = _normalized(word)
     starts = [
         name for name in names if len(lowered) > 1 and (name.startswith(lowered) or lowered.startswith(f"{name}_"))
     ]
@@ -283,6 +306,6 @@ def nearest(word: str, allowed: Iterable[str]) -> str | None:
 
 
 def did_you_mean(word: object, allowed: Iterable[str]) -> str:
-    """` Did you mean 'lr'?`, or nothing."""
+    """Returns ` Did you mean 'lr'?`, or an empty string."""
     found = nearest(word, allowed) if isinstance(word, str) else None
     return f" Did you mean '{found}'?" if found else ""

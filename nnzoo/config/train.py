@@ -21,7 +21,10 @@ class EarlyStopping(Section):
 
 
 class CheckpointEvery(Section):
-    """When last.pt is written, at most once a second; at the end and on a signal always. null: not for that reason."""
+    """When last.safetensors is written: at most once per second, and always at the end and on a signal.
+
+    null switches a reason off.
+    """
 
     every_epochs: Count | None = Field(1, description="epochs")
     every_steps: Count | None = Field(None, description="optimizer steps")
@@ -80,7 +83,7 @@ class Train(Section):
         1, description="random restarts: the same network from seed, seed + 1, ...; the best by the monitor is kept"
     )
     max_minutes: Positive | None = Field(None, description="stop after this wall time, with the best weights so far")
-    checkpoint: CheckpointEvery = Field(CheckpointEvery(), description="when last.pt is written")
+    checkpoint: CheckpointEvery = Field(CheckpointEvery(), description="when last.safetensors is written")
 
 
 class Regularization(Section):

@@ -1,6 +1,8 @@
-"""What a predictor reaches that ignores the inputs: the bar that every network has to clear."""
+"""Baselines: the scores of a predictor that ignores the inputs, which every network has to beat."""
 
 from __future__ import annotations
+
+import math
 
 import torch
 from torch import Tensor
@@ -11,7 +13,7 @@ _FLOOR = 1e-4
 
 
 def shares(split: Split, num_classes: int) -> Tensor:
-    """(K,) float64: how often each class is the target; a split of one row of probabilities is that row."""
+    """Returns the share of each class, (K,) float64; for a split of one row of probabilities that row."""
     if split.targets.is_floating_point() and len(split.targets) == 1:
         return split.targets[0].double()
     counts = split.class_indices().bincount(minlength=num_classes).double()
@@ -19,20 +21,19 @@ def shares(split: Split, num_classes: int) -> Tensor:
 
 
 def baseline(dataset: Dataset, split: str) -> dict[str, float]:
-    """Measure on a split what needs no network: the best constant of the training samples, or the naive forecast.
+    """Measures on a split what needs no network: the best constant of the training samples, or the naive forecast.
 
     Args:
-        dataset: With targets in their own units, that is before `Preprocess.transform`.
+        dataset: With targets in their own units, as they are before `Preprocess.transform`.
         split: One of `dataset.splits`.
 
     Returns:
-        classification: "accuracy" of the most frequent class (of probabilities, by the likeliest class; of trees, by
-            the roots). With a target a step also "perplexity" of the frequencies of the classes, of which a ten
-            thousandth is shared by all: none is impossible.
+        classification: "accuracy" of the most frequent class (for probabilities, of the likeliest class; for trees, of
+            the roots). With one target per step also "perplexity" of the class frequencies, of which a ten thousandth
+            is shared by all classes, so that none is impossible.
         multilabel: "accuracy" of the more frequent value of each label, mean over labels.
-        regression: "mae", "mse", "rmse" and "r2" of the mean of each target, mean over targets. "r2" is at most 0; for
-            a target that is constant on the split it is 1 if the prediction is exact, else 0. Of a series, of the
-            forecast that everything stays as it is.
+        regression: The scores of `regression_scores` for the mean of each target, or, for a series, for the forecast
+            that everything stays as it is.
     """
     train, measured = dataset.answers("train"), dataset.answers(split)
     if dataset.task == "classification":
@@ -47,14 +48,29 @@ def baseline(dataset: Dataset, split: str) -> dict[str, float]:
         return {"accuracy": float((measured.targets == labels).double().mean())}
     targets = measured.targets.double()
     guess = train.targets.double().mean(dim=0) if measured.naive is None else measured.naive.double()
-    errors = targets - guess  # (N, M)
-    mse = errors.square().mean(dim=0)  # (M,)
-    # The rounding of its mean gives even a constant target a variance, so its range has to tell.
+    return regression_scores(targets - guess, targets)
+
+
+def regression_scores(errors: Tensor, targets: Tensor) -> dict[str, float]:
+    """Returns "mae", "mse", "rmse" and "r2", each the mean over targets.
+
+    "r2" is NaN for a single sample. For targets that are all equal it is 1 if the prediction is exact, else 0.
+
+    Args:
+        errors: (N, M) float64.
+        targets: (N, M) float64.
+    """
+    # The largest error is 1 then, whose square is a number at any scale.
+    unit = errors.abs().amax(dim=0)  # (M,)
+    unit = torch.where((unit > 0) & unit.isfinite(), unit, 1.0)
+    mse = (errors / unit).square().mean(dim=0)
+    # A mean is rounded, which gives even equal targets a variance: their range decides.
     constant = targets.amax(dim=0) == targets.amin(dim=0)
-    r2 = torch.where(constant, (mse == 0).double(), 1 - mse / targets.var(dim=0, correction=0))
+    spread = ((targets - targets.mean(dim=0)) / unit).square().mean(dim=0)
+    r2 = torch.where(constant, (mse == 0).double(), 1 - mse / spread)
     return {
-        "mae": float(errors.abs().mean()),
-        "mse": float(mse.mean()),
-        "rmse": float(mse.sqrt().mean()),
-        "r2": float(r2.mean()),
+        "mae": float(((errors.abs() / unit).mean(dim=0) * unit).mean()),
+        "mse": float((mse * unit * unit).mean()),
+        "rmse": float((mse.sqrt() * unit).mean()),
+        "r2": float(r2.mean()) if len(targets) > 1 else math.nan,
     }

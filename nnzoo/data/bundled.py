@@ -1,7 +1,7 @@
 """The small datasets that come with scikit-learn, read from its files.
 
 Importing `sklearn.datasets` takes more than a second and its files a few milliseconds, so scikit-learn is located and
-never imported. The values equal those of `sklearn.datasets.load_*`, rounded to float32.
+never imported. The values equal those of `sklearn.datasets.load_*`; grey values are float32.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def load_diabetes() -> Dataset:
     """
     inputs = _read_table(_find_file("diabetes_data_raw.csv.gz"), shape=(442, 10))
     targets = _read_table(_find_file("diabetes_target.csv.gz"), shape=(442, 1))
-    train = Split(torch.tensor(inputs, dtype=torch.float32), torch.tensor(targets, dtype=torch.float32))
+    train = Split(torch.tensor(inputs), torch.tensor(targets))
     return Dataset(
         {"train": train},
         task="regression",
@@ -115,14 +115,14 @@ def load_diabetes() -> Dataset:
 
 
 def _load_classes(file_name: str, *, shape: tuple[int, int], feature_names: tuple[str, ...]) -> Dataset:
-    """Read a file whose header is `N,F,class,class,...` and whose rows are F values and a class index."""
+    """Reads a file whose header is `N,F,class,class,...` and whose rows are F values and a class index."""
     path = _find_file(file_name)
     num_samples, num_features = shape
     table = _read_table(path, shape=(num_samples, num_features + 1), delimiter=",", skiprows=1)
     with path.open(encoding="utf-8") as file:
         classes = tuple(file.readline().strip().split(",")[2:])
     train = Split(
-        torch.tensor(table[:, :-1], dtype=torch.float32),
+        torch.tensor(table[:, :-1]),
         torch.tensor(table[:, -1], dtype=torch.int64),
     )
     return Dataset(

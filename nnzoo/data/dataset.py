@@ -1,20 +1,24 @@
-"""What every source returns: tensors, splits and names."""
+"""The data set that every source returns: tensors, splits and names."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from nnzoo.data.on_disk import OnDisk
+from nnzoo.data.origin import Origin
 from nnzoo.data.reader import NO_TARGET, Layout, Per, Reader, Schema, Task
 
 _BLOCK_ENTRIES = 1024 * 1024
 
 
 def row_slices(values: Tensor) -> list[slice]:
-    """Slices over the rows of `values`, of about a million entries each, so that work on one needs little memory."""
+    """Returns slices of about a million entries each over the rows of `values`, to limit the memory that work takes."""
     num_rows = max(1, _BLOCK_ENTRIES // max(1, values[:1].numel()))
     return [slice(start, start + num_rows) for start in range(0, len(values), num_rows)]
 
@@ -23,17 +27,26 @@ def row_slices(values: Tensor) -> list[slice]:
 class Split:
     """The samples of one part of the data.
 
+    A source gives numbers as exactly as it has them. `Preprocess.transform` turns features and sequences, and the
+    targets of regression, into float32: only what the network and the loss read is rounded.
+
     Attributes:
-        inputs: (N, F) features, (N, C, H, W) images, (N, T, F) sequences, all float32, or (N, T) int64 tokens. Images
-            that were read from files are uint8, a quarter of the memory. `OnDisk`, where they stay in a file.
-        targets: (N,) int64 class indices; (N, K) float32 class probabilities, labels (0 or 1) or regression targets;
-            (N, T) int64 class indices of steps or nodes, `NO_TARGET` where there is none, at least one a sample.
-        lengths: (N,) int64, the valid steps of each sequence, from 1 to T; None where all T are valid. The entries
-            beyond a sample's length are 0.
-        rows: (N,) int64, each sample's number in its source, from 0; None where they are all there in order.
-        naive: (N, K) float32, of a series: its last known values, as forecasts of the targets; None where there are
-            none to beat but a constant.
-        finish: What is left to do to the inputs of a batch, on their device; None: the network takes them as they are.
+        inputs: (N, F) features or (N, T, F) sequences, float64, or float32 if the source has no more digits;
+            (N, C, H, W) images, float32, or uint8 as they were read from files; or (N, T) int64 tokens. `OnDisk` if
+            they stay in a file.
+        targets: (N,) int64 class indices; (N, K) float32 class probabilities or labels (0 or 1); (N, K) regression
+            targets, float64 in a source, float32 and scaled after `Preprocess.transform`; or (N, T) int64 class
+            indices of steps or nodes, `NO_TARGET` for those without one. Each sample has at least one.
+        lengths: (N,) int64, the number of valid steps of each sequence, from 1 to T; None if all T are valid. The
+            entries beyond a sample's length are 0.
+        rows: (N,) int64, the row number of each sample in its source, from 0; None if all rows are there in order.
+        naive: (N, K) float64, for a series: the last known values, as forecasts of the targets; None if the only
+            baseline is a constant.
+        origin: Where the samples come from, by their `rows`; None if the row numbers say it all.
+        finish: The transform that each batch of inputs still needs, on their device; None if the network takes the
+            inputs as they are.
+        exact: (N, K) float64, after `Preprocess.transform`: the regression targets in their own unit, which metrics
+            compare with. None for other tasks.
     """
 
     inputs: Tensor
@@ -42,12 +55,19 @@ class Split:
     rows: Tensor | None = None
     naive: Tensor | None = None
     finish: nn.Module | None = None
+    exact: Tensor | None = None
+    origin: Origin | None = None
 
     def __len__(self) -> int:
         return len(self.targets)
 
+    @property
+    def truth(self) -> Tensor:
+        """The targets that metrics compare with: exact ones if there are some."""
+        return self.targets if self.exact is None else self.exact
+
     def network_inputs(self, rows: slice | Tensor) -> Tensor:
-        """The inputs at `rows` as the network takes them."""
+        """Returns the inputs at `rows` as the network takes them."""
         inputs = self.inputs[rows]
         if self.finish is None:
             return inputs
@@ -55,17 +75,21 @@ class Split:
         return finished
 
     def class_indices(self) -> Tensor:
-        """(N,) int64: the class of each sample, of probabilities the likeliest; (P,) of steps or nodes with one."""
+        """Returns the class of each sample, (N,) int64, or of each step or node that has one, (P,).
+
+        For probabilities this is the likeliest class.
+        """
         if self.targets.is_floating_point():
             return self.targets.argmax(dim=1)
         return self.targets if self.targets.ndim == 1 else self.targets[self.targets != NO_TARGET]
 
     def take(self, indices: Tensor) -> Split:
-        """The samples at `indices`, (M,) int64, in that order: a copy, but of inputs that stay in a file."""
+        """Returns the samples at `indices`, (M,) int64, in that order: a copy, except of inputs that stay in a file."""
         inputs = self.inputs
         lengths = None if self.lengths is None else self.lengths[indices]
         rows = indices if self.rows is None else self.rows[indices]
         naive = None if self.naive is None else self.naive[indices]
+        exact = None if self.exact is None else self.exact[indices]
         return replace(
             self,
             inputs=inputs.at(indices) if isinstance(inputs, OnDisk) else inputs.index_select(0, indices),
@@ -73,28 +97,29 @@ class Split:
             lengths=lengths,
             rows=rows,
             naive=naive,
+            exact=exact,
         )
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Data as a source gives it, and, split and preprocessed, as the training loop takes it.
+    """Data as a source gives it and, once it is split and preprocessed, as the training loop takes it.
 
     Attributes:
-        splits: "train" always; "val" and "test" where they exist.
+        splits: "train" always; "val" and "test" if they exist.
         task: What the targets are.
         layout: How the axes of the inputs are read.
         per: What has a target: each sample, each step of it, or each node of a tree.
         classes: Class or label names in the order of their indices; empty for regression.
-        feature_names: Names of the last axis of features and sequences; empty where it has none.
+        feature_names: Names of the last axis of features and sequences; empty if it has none.
         target_names: Names of the regression targets.
-        num_tokens: One more than the largest token index of any split; 0 where the layout is not tokens.
-        choices: What the source chose where its words left it to the data, by field of its section.
-        warnings: What is likely not meant as it is: a line each, with the fix.
-        notes: What else is worth a line.
-        missing_values: Of each column of a table with gaps: how many of how many train rows lack its value.
-        sample_names: What each sample of the source is called, by its row there; empty where the row says all.
-        reader: Reads new raw data as this was read; None where there is only the one for arrays.
+        num_tokens: One more than the largest token index of any split; 0 if the layout is not tokens.
+        choices: What the source found for each field of its section that was `auto` or null.
+        warnings: What is probably a mistake: one line each, with the fix.
+        notes: Other lines for the log.
+        missing_values: For each column of a table with missing values: how many of how many train rows lack one.
+        sample_names: The name of each sample of the source, by its row there; empty if the row number is enough.
+        reader: Reads new raw data as this was read; None if only arrays can be read.
         divisible: Whether the training samples may be divided into further splits. The four rows of a logic
             gate may not.
     """
@@ -126,7 +151,7 @@ class Dataset:
 
     @property
     def schema(self) -> Schema:
-        """What new samples have to be like."""
+        """What new samples must look like."""
         return Schema(
             self.task,
             self.layout,
@@ -138,9 +163,32 @@ class Dataset:
             self.per,
         )
 
+    def places(self, split: str) -> tuple[tuple[str, ...], Callable[[slice], list[Sequence[Any]]]]:
+        """Returns the columns that say where the samples of a split come from, and what finds those of some samples.
+
+        Of samples that are not read from files, and whose features have names, these are the features too.
+        """
+        part = self.splits[split]
+        rows = np.arange(len(part)) if part.rows is None else part.rows.numpy()
+        if part.origin is not None:
+            origin = part.origin
+            return origin.names, lambda samples: origin.find(rows[samples])
+        shown = self.feature_names if self.layout == "features" and self.reader is None else ()
+
+        def find(samples: slice) -> list[Sequence[Any]]:
+            columns = part.inputs[samples].T if shown else ()
+            return [rows[samples].tolist(), *(_shortest(column.numpy()) for column in columns)]
+
+        return ("row", *shown), find
+
     def answers(self, split: str) -> Split:
-        """A split with the targets that are measured: of a tree that of its root, row 0."""
+        """Returns a split with the targets that are measured: for a tree that of its root, row 0."""
         found = self.splits[split]
         if self.per != "node" or found.targets.is_floating_point():
             return found
         return replace(found, targets=found.targets[:, 0])
+
+
+def _shortest(values: NDArray[np.floating[Any]]) -> list[float]:
+    """The numbers with as few digits as tell them apart: 0.1, where float32 is 0.10000000149."""
+    return [float(str(value)) for value in values]

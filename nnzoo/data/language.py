@@ -10,8 +10,10 @@ import torch
 from torch import Tensor
 
 from nnzoo.data.dataset import Dataset, Split
-from nnzoo.data.files import decode, find_files, read_bytes
+from nnzoo.data.encodings import read_text
+from nnzoo.data.files import find_files, order_note
 from nnzoo.data.reader import NO_TARGET, Reader, Samples, Schema
+from nnzoo.data.repairs import Repair, Repairs
 from nnzoo.data.split import Division, dropped_note
 from nnzoo.data.vocabulary import UNKNOWN, Vocabulary
 from nnzoo.errors import DataError
@@ -21,6 +23,7 @@ START = 0
 UNKNOWN_CLASS, END_CLASS = "<unknown>", "<end>"
 DEFAULT_STEPS = 64
 _TOO_SHORT = "there is nothing to predict: the text is too short."
+UNKNOWN_LINES = Repair("line", "without a known symbol", "read as unknown symbols", "Check the file and its language.")
 
 
 def load_language(
@@ -35,13 +38,14 @@ def load_language(
     min_count: int = 1,
     vocab_size: int | None = None,
     limit: int | None = None,
+    strict: bool = False,
     division: Division | None = None,
 ) -> Dataset:
-    """Read a text to predict symbol by symbol.
+    """Reads a text to predict symbol by symbol.
 
     Args:
-        path: A file, or several that are read one after the other. The text is divided where it stands: its beginning
-            is train, what follows val, and its end test.
+        path: A file, or several that are read one after the other, in natural order. The text is divided where it
+            stands: its beginning is train, what follows val, and its end test.
         val_path: A text that is the val split.
         test_path: A text that is the test split.
         tokenizer: What a symbol is.
@@ -51,6 +55,7 @@ def load_language(
         min_count: Rarer symbols are unknown ones.
         vocab_size: How many of the most frequent symbols are kept; None for all.
         limit: Take the first samples of each split, this many.
+        strict: Whether anything that is left out or repaired is an error.
         division: How the text is divided; None for not at all.
 
     Returns:
@@ -64,7 +69,9 @@ def load_language(
         name: Path(each) for name, each in (("val", val_path), ("test", test_path)) if each is not None
     }
     cutter = Vocabulary(tokenizer=tokenizer, lowercase=lowercase, symbols=())
-    texts = {name: _read(each) for name, each in paths.items()}
+    repairs = Repairs(strict=strict)
+    files = {name: find_files(each, repairs=repairs) for name, each in paths.items()}
+    texts = {name: _read(each, repairs) for name, each in files.items()}
     whole = _units(texts.pop("train"), cutter, by_line=by_line)
     if not whole:
         raise DataError(_TOO_SHORT, where=str(path))
@@ -84,7 +91,8 @@ def load_language(
         classes=reader.classes,
         num_tokens=len(vocabulary),
         choices={"sequence_length": sequence_length},
-        notes=notes,
+        warnings=repairs.warnings(),
+        notes=(*notes, *order_note(files["train"])),
         reader=reader,
         per="step",
     )
@@ -120,13 +128,15 @@ class LanguageReader(Reader):
         Raises:
             DataError: A file that can't be read, or nothing to predict.
         """
-        units = [unit for path in paths for unit in _units(_read(path), self.vocabulary, by_line=self.by_line)]
+        repairs = Repairs()
+        texts = [_read(find_files(path, repairs=repairs), repairs) for path in paths]
+        units = [unit for text in texts for unit in _units(text, self.vocabulary, by_line=self.by_line)]
         steps = max(map(len, units), default=0) + 1 if self.by_line else self.sequence_length
         split = self.model_copy(update={"sequence_length": steps}).split(units, where=str(paths[0]))
-        return Samples(split.inputs, range(len(split)), split.targets, split.lengths)
+        return Samples(split.inputs, range(len(split)), split.targets, split.lengths, warnings=repairs.warnings())
 
     def read_lines(self, paths: Sequence[Path]) -> Samples:
-        """Reads texts line by line, however the training text was cut. Empty lines are passed over.
+        """Reads texts line by line, however the training text was cut. Empty lines are skipped.
 
         The names are line numbers, counted from 1 through all files. Lines start as in training: by the start token, or
         where there is none, by their first symbol, which is then not predicted.
@@ -134,12 +144,16 @@ class LanguageReader(Reader):
         Raises:
             DataError: A file that can't be read, or nothing to predict.
         """
-        lines = [line for path in paths for line in _read(path).split("\n")]
+        repairs = Repairs()
+        lines = [line for path in paths for line in _read(find_files(path, repairs=repairs), repairs).split("\n")]
         cut = [(number, self.vocabulary.cut(line)) for number, line in enumerate(lines, start=1)]
         kept = [(number, symbols) for number, symbols in cut if len(symbols) > (not self.by_line)]
         streams = [self._stream(symbols) for _, symbols in kept]
+        strange = [number for number, symbols in kept if set(self.vocabulary.encode_symbols(symbols)) == {UNKNOWN}]
+        repairs.add(UNKNOWN_LINES, f"line {strange[0]}" if strange else "", len(strange))
         split = _split(streams, max(map(len, streams), default=1) - 1, where=str(paths[0]))
-        return Samples(split.inputs, [number for number, _ in kept], split.targets, split.lengths)
+        numbers = [number for number, _ in kept]
+        return Samples(split.inputs, numbers, split.targets, split.lengths, warnings=repairs.warnings())
 
     def split(self, units: Sequence[Sequence[str]], *, where: str) -> Split:
         """Samples of some symbol sequences.
@@ -175,8 +189,8 @@ def _split(streams: Sequence[Tensor], num_steps: int, *, where: str) -> Split:
     return Split(inputs, targets, None if bool(there.all()) else lengths)
 
 
-def _read(path: Path) -> str:
-    text = "".join(decode(read_bytes(file), "auto", where=str(file)) for file in find_files(path))
+def _read(files: Sequence[Path], repairs: Repairs) -> str:
+    text = "".join(read_text(file, repairs=repairs) for file in files)
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 

@@ -1,7 +1,7 @@
-"""Inputs larger than memory: rows of a file, read when they are asked for and forgotten again.
+"""Inputs larger than memory: rows of a file that are read when they are asked for, and not kept.
 
-They are read and not mapped: pages that a map has touched count as memory of the process, and dropping them again takes
-three times as long as reading. Rows that lie close to each other are read in one go.
+They are read, not mapped: pages that a map has touched count as memory of the process, and dropping them again takes
+three times as long as reading. Rows that lie close to each other are read in one call.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from nnzoo.errors import DataError, RunError
 Cache = Literal["memory", "disk"]
 
 PIECE_BYTES = 2**22
-"""Read at once, but for a single row that is larger."""
+"""The most that is read at once, except for a single row that is larger."""
 GAP_BYTES = 2**14
-"""Between two rows, that are read along: a second call takes as long."""
+"""A gap between two rows up to which they are read in one call: a second call takes as long."""
 
 
 class RowFile:
-    """An array in an open file, row after row.
+    """An array in an open file, row by row.
 
     Args:
-        file: May be closed and its name may vanish: what is read stays what it was.
+        file: It may be closed or removed later: what is read stays the same.
         path: For messages.
         dtype: Of any byte order.
         shape: (N, *).
@@ -64,10 +64,10 @@ class RowFile:
     def read(self, rows: slice | NDArray[np.int64], into: NDArray[Any]) -> None:
         """Copies rows, from start to stop or those of an (M,) index, into (M, *), converted to its type.
 
-        Scattered rows are read in the order of the file: a disk likes it better.
+        Scattered rows are read in the order of the file, which is faster.
 
         Raises:
-            DataError: The file has changed since it was opened, or can't be read any more.
+            DataError: The file has changed since it was opened, or can no longer be read.
         """
         if not into.size:
             return
@@ -87,7 +87,7 @@ class RowFile:
         ends = np.append(pieces[1:], len(rows))
         together = ends - pieces > 1
         alone = pieces[~together]
-        # The one loop over samples: of large files every row is a call, with as little beside it as can be.
+        # The only loop over samples: in large files every row is a call, so it does as little else as possible.
         for place, start in zip((places[alone] * a_row).tolist(), starts[alone].tolist(), strict=True):
             self._fill(memory[place : place + a_row], start)
         for first, last in zip(pieces[together].tolist(), ends[together].tolist(), strict=True):
@@ -99,18 +99,21 @@ class RowFile:
             np.copyto(into.reshape(len(into), -1), raw.view(self.likeness.dtype), casting="unsafe")
 
     def _fill(self, buffer: memoryview, start: int) -> None:
-        """Reads bytes from a place behind the first number."""
+        """Reads bytes from an offset counted from the first number."""
         try:
             count = _read_at(self._handle, buffer, self._offset + start)
         except OSError as error:
-            raise DataError(f"can't be read any more: {error.strerror}.", where=self.name) from error
+            raise DataError(f"can no longer be read: {error.strerror}.", where=self.name) from error
         if not count:
             raise self._changed()
         if count < len(buffer):
             self._fill(buffer[count:], start + count)
 
     def _changed(self) -> DataError:
-        return DataError("changed while it was read. Let what writes it finish, then start again.", where=self.name)
+        return DataError(
+            "changed while it was read. Wait until the program that writes it has finished, then start again.",
+            where=self.name,
+        )
 
     @property
     def name(self) -> str:
@@ -121,7 +124,7 @@ class RowFile:
         try:
             found = os.fstat(self._handle)
         except OSError as error:
-            raise DataError(f"can't be read any more: {error.strerror}.", where=self.name) from error
+            raise DataError(f"can no longer be read: {error.strerror}.", where=self.name) from error
         return found.st_size, found.st_mtime_ns
 
 
@@ -141,13 +144,14 @@ _read_at = _pread if hasattr(os, "preadv") else _seek_and_read
 
 
 class OnDisk(Tensor if TYPE_CHECKING else object):  # type: ignore[misc]  # it stands where inputs are, mostly tensors
-    """The inputs of a split in a file: as of the tensor that they would be, what is asked of inputs, and no more.
+    """The inputs of a split in a file. It has what is asked of inputs as tensors, and no more.
 
-    Shape, type, rows by index or slice, and a device, where the rows that are asked for arrive. Rows are copies.
+    It has a shape, a type, rows by index or slice, and a device, where the rows that are asked for arrive. Rows are
+    copies.
 
     Args:
         file: Its first N rows hold the samples.
-        shape: (N, *) of the inputs, axes of size one that the file leaves out included.
+        shape: (N, *) of the inputs, including axes of size one that the file leaves out.
         dtype: What numbers are converted to.
         lengths: (N,) int64 valid steps: what lies beyond becomes 0.
     """
@@ -160,15 +164,16 @@ class OnDisk(Tensor if TYPE_CHECKING else object):  # type: ignore[misc]  # it s
         self.ndim = len(shape)
         self.dtype = dtype
         self.device = torch.device("cpu")
+        self._raw_dtype = dtype
         self._rows: Tensor | None = None
         self._lengths = lengths
-        self._normal: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
+        self._scaling: tuple[NDArray[Any], NDArray[Any]] | None = None
 
     def __len__(self) -> int:
         return self.shape[0]
 
     def __getitem__(self, index: int | slice | Tensor) -> Tensor:
-        """A copy of one row, of consecutive ones, or of those of an (M,) int64 index."""
+        """Returns a copy of one row, of consecutive rows, or of those of an (M,) int64 index."""
         if isinstance(index, int):
             at = range(len(self))[index]
             return self.read(slice(at, at + 1))[0]
@@ -179,18 +184,21 @@ class OnDisk(Tensor if TYPE_CHECKING else object):  # type: ignore[misc]  # it s
         return self.read(slice(start, max(start, stop)))
 
     def index_select(self, dim: int, index: Tensor) -> Tensor:
-        """A copy of the rows of an (M,) int64 index, on any device."""
+        """Returns a copy of the rows of an (M,) int64 index, on any device."""
         assert dim == 0
         return self.read(index)
 
     def read(self, at: slice | Tensor, into: Tensor | None = None) -> Tensor:
-        """A copy of rows, from start to stop or those of an index: read, converted, normalized, 0 beyond the lengths.
+        """Returns a copy of rows, from start to stop or those of an index: read, converted, scaled, 0 beyond lengths.
 
-        With NumPy, which leaves the threads of torch to the network: this may run beside it.
+        It uses NumPy, which leaves the threads of torch to the network: this may run beside it.
 
         Args:
-            at: Which ones.
+            at: Which rows.
             into: (M, *) on the CPU, to be used again: large blocks that come and go break up the memory.
+
+        Raises:
+            DataError: The file changed, or a scaled value is too large for float32.
         """
         if isinstance(at, slice):
             rows: slice | Tensor = at if self._rows is None else self._rows[at]
@@ -202,29 +210,49 @@ class OnDisk(Tensor if TYPE_CHECKING else object):  # type: ignore[misc]  # it s
         if found is None:
             found = torch.empty(count, *self.shape[1:], dtype=self.dtype, pin_memory=self.device.type == "cuda")
         array = found.numpy()
-        with np.errstate(over="ignore", invalid="ignore"):  # as of `encode_inputs`
-            plain = rows if isinstance(rows, slice) else rows.numpy()
-            self.file.read(plain, array.reshape(count, *self.file.likeness.shape[1:]))
-            if self._normal is not None:
-                np.subtract(array, self._normal[0], out=array)
-                np.divide(array, self._normal[1], out=array)
-        if self._lengths is not None:
-            array[np.arange(array.shape[1]) >= self._lengths[at].numpy()[:, None]] = 0
-        # Not waiting is safe for pinned memory alone.
+        beyond = None if self._lengths is None else np.arange(self.shape[1]) >= self._lengths[at].numpy()[:, None]
+        raw = array if self._raw_dtype == self.dtype else torch.empty(found.shape, dtype=self._raw_dtype).numpy()
+        plain = rows if isinstance(rows, slice) else rows.numpy()
+        with np.errstate(over="ignore", invalid="ignore"):  # too large becomes inf, which was refused
+            self.file.read(plain, raw.reshape(count, *self.file.likeness.shape[1:]))
+        if beyond is not None:
+            raw[beyond] = 0
+        self._scale(raw, array)
+        if beyond is not None:
+            array[beyond] = 0
+        # Not waiting is safe only for pinned memory.
         return found.to(self.device, non_blocking=self.device.type == "cuda")
 
+    def _scale(self, raw: NDArray[Any], into: NDArray[Any]) -> None:
+        """Scales rows as they were read, in the precision of shift and scale, and rounds them to their type."""
+        if self._scaling is not None:
+            shift, scale = self._scaling
+            raw = np.subtract(raw, shift, out=raw if raw.dtype == shift.dtype else None)
+            np.divide(raw, scale, out=raw)
+        if raw is into:
+            return
+        try:
+            with np.errstate(over="raise"):
+                np.copyto(into, raw, casting="same_kind")
+        except FloatingPointError:
+            raise DataError(
+                "has values that are too large for the network, which computes in float32. Correct them, or set "
+                "preprocess: {normalize: standardize}.",
+                where=self.file.name,
+            ) from None
+
     def is_floating_point(self) -> bool:
-        """Whether the inputs are no tokens and no uint8 images."""
+        """Whether the inputs are real numbers: neither tokens nor uint8 images."""
         return self.dtype.is_floating_point
 
     def to(self, device: torch.device) -> Self:
-        """The same rows, which arrive on a device."""
+        """Returns the same rows, which then arrive on a device."""
         moved = copy.copy(self)
         moved.device = device
         return moved
 
     def at(self, rows: Tensor) -> Self:
-        """Those at (M,) int64 `rows`, on any device, in that order. Nothing is read."""
+        """Returns those at (M,) int64 `rows`, on any device, in that order. Nothing is read."""
         rows = rows.cpu()
         part = copy.copy(self)
         part.shape = torch.Size((len(rows), *self.shape[1:]))
@@ -232,19 +260,24 @@ class OnDisk(Tensor if TYPE_CHECKING else object):  # type: ignore[misc]  # it s
         part._lengths = None if self._lengths is None else self._lengths[rows]
         return part
 
-    def normalized(self, shift: Tensor, scale: Tensor) -> Self:
-        """The same rows as (x - shift) / scale, to the last bit as torch computes it."""
-        assert self._normal is None
-        normal = copy.copy(self)
-        normal._normal = shift.numpy(), scale.numpy()
-        return normal
+    def scaled(self, shift: Tensor | None = None, scale: Tensor | None = None) -> Self:
+        """Returns the same rows as (x - shift) / scale, in float32, with the bits that torch computes.
+
+        The arithmetic is that of shift and scale, float32 or float64.
+        """
+        assert self._scaling is None
+        result = copy.copy(self)
+        result.dtype = torch.float32
+        if shift is not None and scale is not None:
+            result._scaling = shift.numpy(), scale.numpy()
+        return result
 
 
 def open_npy(path: Path, *, limit: int | None) -> RowFile:
-    """The first rows of a .npy, which has been found to be one without objects.
+    """Opens the first rows of a .npy, which has been checked to hold no objects.
 
     Raises:
-        DataError: Its rows are not in one piece.
+        DataError: It is stored column by column.
     """
     with path.open("rb") as file:
         version = np.lib.format.read_magic(file)
@@ -262,7 +295,7 @@ def open_npy(path: Path, *, limit: int | None) -> RowFile:
 
 
 def write_rows(blocks: Iterable[Tensor], shape: tuple[int, ...]) -> OnDisk:
-    """Rows that come block by block, (M, *) float32 on the CPU, in a file without a name: it goes with the process.
+    """Writes rows that come block by block, (M, *) float32 on the CPU, to a nameless file that ends with the process.
 
     Raises:
         RunError: It can't be written.
@@ -283,5 +316,5 @@ def write_rows(blocks: Iterable[Tensor], shape: tuple[int, ...]) -> OnDisk:
 
 
 def cache_folder() -> Path:
-    """Where files are kept that can be made again."""
+    """Returns the folder of files that can be made again."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nnzoo"

@@ -1,33 +1,58 @@
-"""Transforms of inputs and targets, fitted on the training samples alone and saved with the weights."""
+"""Transforms of inputs and targets, fitted on the training samples alone and saved with the weights.
+
+Features, sequences and targets are transformed in float64: float32 begins where the network does. So a column of
+1e9 +- 1 keeps what tells its values apart.
+"""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
-from typing import Literal, Self
+from typing import Self
 
 import torch
 from torch import Tensor, nn
 
 from nnzoo.data.dataset import Dataset, Split, row_slices
+from nnzoo.data.fitting import Normalize, fit_normalize, fit_projection, fit_scale, matrix_shape, to_real
 from nnzoo.data.on_disk import OnDisk, write_rows
 from nnzoo.errors import CheckpointError, DataError
 
-Normalize = Literal["none", "center", "standardize", "minmax"]
-
 _NAMES = ("shift", "scale", "mean", "components", "whitening", "target_shift", "target_scale")
 _MAX_COLUMNS = 10_000  # a covariance of 800 MB in float64
-_SMALLEST_VARIANCE = 1e-10  # of the largest; below it float32 inputs hold rounding alone
+
+
+class ImageScaling(nn.Module):
+    """Normalizes batches of images in float32, on any device: their range is bounded, so that float32 is enough.
+
+    Args:
+        shift: (C, 1, 1), or None for images that stay in [0, 1].
+        scale: (C, 1, 1).
+    """
+
+    shift: Tensor | None
+    scale: Tensor | None
+
+    def __init__(self, shift: Tensor | None, scale: Tensor | None) -> None:
+        super().__init__()
+        self.register_buffer("shift", None if shift is None else shift.float())
+        smallest = torch.finfo(torch.float32).smallest_normal
+        self.register_buffer("scale", None if scale is None else scale.float().clamp_min(smallest))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, C, H, W), uint8 or float32, to float32 of the same shape."""
+        images = to_real(images)
+        return images if self.shift is None or self.scale is None else (images - self.shift) / self.scale
 
 
 class Preprocess(nn.Module):
-    """Normalize, then PCA or ZCA; and scale regression targets. Whatever was not fitted does nothing.
+    """Normalizes, then applies PCA or ZCA, and scales regression targets. What was not fitted changes nothing.
 
-    uint8 images are brought to [0, 1] first: what is fitted is so for images in [0, 1].
+    uint8 images are divided by 255 first: what is fitted is for images in [0, 1].
 
     Inputs are (N, F) features, (N, T, F) sequences or (N, C, H, W) images, told apart by their number of axes; tokens
-    pass unchanged. What is fitted are float32 buffers: `state_dict` holds it and `Preprocess(state)` restores it.
+    pass unchanged. The fitted values are float64 buffers: `state_dict` returns them and `Preprocess(state)` restores
+    them. They stay on the CPU, as do the samples until they are transformed: some devices have no float64.
 
     - `shift` and `scale`: (F,) for each column or feature of a step, (C, 1, 1) for each channel. `(x - shift) / scale`.
     - `mean` (D,) and `components` (D, K): PCA. D is F, for images C * H * W. `(x - mean) @ components`.
@@ -35,10 +60,10 @@ class Preprocess(nn.Module):
     - `target_shift` and `target_scale`: (M,) for each target.
 
     Args:
-        state: The fitted buffers by name, as `state_dict` gives them; none for a transform that does nothing.
+        state: The fitted buffers by name, as `state_dict` returns them; none for a transform that does nothing.
 
     Raises:
-        CheckpointError: Unknown names, or buffers whose shapes or values don't fit together.
+        CheckpointError: Unknown names, or buffers whose types, shapes or values don't fit together.
     """
 
     shift: Tensor | None
@@ -67,7 +92,7 @@ class Preprocess(nn.Module):
         zca: bool = False,
         scale_target: bool = False,
     ) -> Self:
-        """Fit on the train split, in float64.
+        """Fits the transforms on the train split, in float64.
 
         Steps beyond the length of a sequence don't count. A constant column is divided by 1, never by 0.
 
@@ -77,8 +102,8 @@ class Preprocess(nn.Module):
                 divides by its standard deviation; "minmax" maps its range to [0, 1].
             pca: The number of leading principal components to keep, of flattened images and of each step of a
                 sequence. The sign is such that the largest weight of a component is positive.
-            whiten: Divide each component by its standard deviation, but one whose variance is below 1e-10 of the
-                largest by 1.
+            whiten: Divide each component by its standard deviation, or by 1 if its variance is below 1e-10 of the
+                largest one.
             zca: Whiten in the inputs' own axes (Bell & Sejnowski 1997), in place of PCA, by the same rule.
             scale_target: Standardize each regression target.
 
@@ -89,56 +114,74 @@ class Preprocess(nn.Module):
         train = dataset.train
         state: dict[str, Tensor] = {}
         if normalize != "none":
-            state |= _fit_normalize(train, normalize)
+            state |= fit_normalize(train, normalize)
         if pca is not None or zca:
-            state |= _fit_projection(train, cls(_as_float32(state)), pca, whiten=whiten)
+            state |= fit_projection(train, cls(state)._normalize, pca, whiten=whiten)
         if scale_target:
-            shift, scale = _fit_scale(lambda: iter([train.targets.double()]), "standardize")
+            shift, scale = fit_scale(lambda: iter([train.targets.double()]), "standardize")
             state |= {"target_shift": shift, "target_scale": scale}
-        return cls(_as_float32(state))
+        return cls(state)
 
-    def forward(self, inputs: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Transform a batch; `inputs` themselves stay as they are.
+    def forward(self, inputs: Tensor, lengths: Tensor | None = None, *, first: int = 0) -> Tensor:
+        """Transforms samples; `inputs` themselves stay as they are.
 
         Args:
-            inputs: (N, F), (N, T, F), (N, C, H, W) or tokens (N, T).
+            inputs: (N, F), (N, T, F), (N, C, H, W) or tokens (N, T), on the CPU.
             lengths: (N,) valid steps of sequences: what lies beyond stays 0.
+            first: The number of the first of these samples, for messages.
 
         Returns:
-            The same shape; after PCA (N, K), or (N, T, K) for sequences.
+            The same shape in float32; after PCA (N, K), or (N, T, K) for sequences.
+
+        Raises:
+            DataError: A value is too large for float32.
         """
-        outputs = self._project(self._normalize(to_real(inputs)))
-        if lengths is None or outputs is inputs:
-            return outputs
-        beyond = torch.arange(outputs.shape[1], device=outputs.device) >= lengths.unsqueeze(1)  # (N, T)
-        return outputs.masked_fill(beyond.unsqueeze(2), 0)
+        if inputs.ndim == 4 and self.mean is None:
+            scaled: Tensor = self.of_batches()(inputs)
+            return scaled
+        untouched = self.shift is None and self.mean is None and inputs.dtype == torch.float32
+        if untouched or not (inputs.is_floating_point() or inputs.ndim == 4):
+            return inputs
+        outputs = self._project(self._normalize(to_real(inputs).double()))
+        if lengths is not None:
+            beyond = torch.arange(outputs.shape[1]) >= lengths.unsqueeze(1)  # (N, T)
+            outputs = outputs.masked_fill(beyond.unsqueeze(2), 0)
+        return _as_float32(outputs, first, "an input", "normalize: standardize")
+
+    def of_batches(self) -> ImageScaling:
+        """Returns the transform of batches of images, a module to move to their device."""
+        return ImageScaling(self.shift, self.scale)
 
     def scale_targets(self, targets: Tensor) -> Tensor:
-        """(N, M) regression targets to what the network learns; unchanged if targets are not scaled."""
+        """Returns (N, M) regression targets, float64, in the unit that the network learns; a copy if not scaled."""
+        targets = targets.double()
         if self.target_shift is None or self.target_scale is None:
             return targets
         return (targets - self.target_shift) / self.target_scale
 
     def unscale_targets(self, outputs: Tensor) -> Tensor:
-        """(N, M) outputs of the network to the targets' own units; unchanged if targets are not scaled."""
+        """Returns (N, M) outputs of the network, float64, in the targets' own unit."""
+        outputs = outputs.double()
         if self.target_shift is None or self.target_scale is None:
             return outputs
         return outputs * self.target_scale + self.target_shift
 
     def units(self, num_columns: int, num_targets: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Shift and scale of the columns, (F,) each, then of the targets, (M,) each, on the CPU."""
-        fitted = (self.shift, self.scale, self.target_shift, self.target_scale)
-        without = (torch.zeros(num_columns), torch.ones(num_columns), torch.zeros(num_targets), torch.ones(num_targets))
-        shift, scale, target_shift, target_scale = (
-            other if tensor is None else tensor.cpu() for tensor, other in zip(fitted, without, strict=True)
-        )
-        return shift, scale, target_shift, target_scale
+        """Returns shift and scale of the columns, (F,) each, then of the targets, (M,) each, in float64."""
+
+        def fitted(shift: Tensor | None, scale: Tensor | None, size: int) -> tuple[Tensor, Tensor]:
+            if shift is None or scale is None:
+                return torch.zeros(size, dtype=torch.float64), torch.ones(size, dtype=torch.float64)
+            return shift, scale
+
+        columns = fitted(self.shift, self.scale, num_columns)
+        return *columns, *fitted(self.target_shift, self.target_scale, num_targets)
 
     def transform(self, dataset: Dataset, *, by_batch: Collection[str] = ()) -> Dataset:
-        """Transform every split, block by block: what changes is a copy, and the peak of memory is near that copy.
+        """Transforms every split, block by block: the result is a copy, and the peak of memory is near that copy.
 
         uint8 images stay as they are, four times smaller than that copy, and are transformed batch by batch: their
-        split's `finish` is this module. PCA and ZCA, which are slow, transform them all at once too.
+        split's `finish` does it. PCA and ZCA, which are slow, transform them all at once too.
 
         Inputs in a file stay there, and are normalized when they are read. What PCA and ZCA make of them is written to
         another file: the last bits of a product depend on how many rows it has.
@@ -146,13 +189,28 @@ class Preprocess(nn.Module):
         Args:
             dataset: Divided.
             by_batch: Names of further splits of images that are transformed batch by batch.
+
+        Returns:
+            Float32 inputs and targets, and regression targets in their own unit as `exact`.
+
+        Raises:
+            DataError: A value is too large for float32.
         """
         splits = {}
         for name, split in dataset.splits.items():
             later = self.mean is None and (split.inputs.dtype == torch.uint8 or name in by_batch)
-            inputs = split.inputs if later else self._transform_inputs(split)
-            targets = self.scale_targets(split.targets)
-            splits[name] = replace(split, inputs=inputs, targets=targets, finish=self if later else None)
+            try:
+                inputs = split.inputs if later else self._transform_inputs(split)
+                targets, exact = split.targets, None
+                if dataset.task == "regression":
+                    exact = targets.double()
+                    targets = _as_float32(self.scale_targets(exact), 0, "a target", "scale_target: true")
+            except _TooLargeError as error:
+                row = error.row if split.rows is None else int(split.rows[error.row])
+                named = f"'{dataset.sample_names[row]}'" if dataset.sample_names else f"row {row}"
+                raise DataError(error.message, where=f"{name} {named}") from None
+            finish = self.of_batches() if later else None
+            splits[name] = replace(split, inputs=inputs, targets=targets, finish=finish, exact=exact)
         if self.components is None:
             return replace(dataset, splits=splits)
         layout = "features" if dataset.layout == "image" else dataset.layout
@@ -160,17 +218,28 @@ class Preprocess(nn.Module):
 
     def _transform_inputs(self, split: Split) -> Tensor:
         inputs, lengths = split.inputs, split.lengths
-        if self.shift is None and self.mean is None:
-            return inputs
         if isinstance(inputs, OnDisk) and self.mean is None:
-            assert self.shift is not None
-            assert self.scale is not None
-            return inputs.normalized(self.shift, self.scale)
-        shape = (len(inputs), *self(inputs[:1]).shape[1:])
-        blocks = (self(inputs[rows], None if lengths is None else lengths[rows]) for rows in row_slices(inputs))
+            if not inputs.is_floating_point():
+                return inputs
+            if self.shift is None or self.scale is None:
+                return inputs.scaled()
+            if inputs.ndim < 4:
+                return inputs.scaled(self.shift, self.scale)
+            images = self.of_batches()
+            assert images.shift is not None
+            assert images.scale is not None
+            return inputs.scaled(images.shift, images.scale)
+        start = self(inputs[:1])
+        if start.dtype == inputs.dtype and self.shift is None and self.mean is None:
+            return inputs
+        shape = (len(inputs), *start.shape[1:])
+        blocks = (
+            self(inputs[rows], None if lengths is None else lengths[rows], first=rows.start)
+            for rows in row_slices(inputs)
+        )
         if isinstance(inputs, OnDisk):
             return write_rows(blocks, shape)
-        outputs = torch.empty(shape)
+        outputs = torch.empty(shape, dtype=start.dtype)
         for rows, block in zip(row_slices(inputs), blocks, strict=True):
             outputs[rows] = block
         return outputs
@@ -189,102 +258,36 @@ class Preprocess(nn.Module):
         return outputs if self.whitening is None else outputs.reshape(inputs.shape)
 
 
-def to_real(images: Tensor) -> Tensor:
-    """uint8 to float32 in [0, 1]; anything else stays."""
-    return images.float() / 255 if images.dtype == torch.uint8 else images
+class _TooLargeError(DataError):
+    """A value does not fit float32.
+
+    Attributes:
+        row: The number of its sample.
+    """
+
+    def __init__(self, message: str, row: int) -> None:
+        super().__init__(message, where=f"row {row}")
+        self.row = row
 
 
-def _fit_normalize(train: Split, normalize: Normalize) -> dict[str, Tensor]:
-    is_image = train.inputs.ndim == 4
+def _as_float32(values: Tensor, first: int, what: str, fix: str) -> Tensor:
+    """Rounds (N, *) float64 to float32.
 
-    def columns() -> Iterator[Tensor]:
-        for block, lengths in _blocks(train):
-            yield block.movedim(1, -1).flatten(0, 2) if is_image else _valid_steps(block, lengths)
-
-    shift, scale = _fit_scale(columns, normalize)
-    shape = (-1, 1, 1) if is_image else (-1,)
-    return {"shift": shift.reshape(shape), "scale": scale.reshape(shape)}
-
-
-def _fit_scale(columns: Callable[[], Iterator[Tensor]], normalize: Normalize) -> tuple[Tensor, Tensor]:
-    """(F,) float64 shift and scale of the (M, F) float64 blocks of `columns`, which are read twice."""
-    count, mean = _mean(columns)
-    low, high, squares = torch.full_like(mean, torch.inf), torch.full_like(mean, -torch.inf), torch.zeros_like(mean)
-    for block in columns():
-        torch.minimum(low, block.amin(dim=0), out=low)
-        torch.maximum(high, block.amax(dim=0), out=high)
-        squares += (block - mean).square().sum(dim=0)
-    if normalize == "center":
-        return mean, torch.ones_like(mean)
-    shift, scale = (low, high - low) if normalize == "minmax" else (mean, (squares / count).sqrt())
-    # Rounding gives even a constant column a deviation where there are very many rows, so its range has to tell.
-    varies = (high > low) & (scale >= torch.finfo(torch.float32).tiny)
-    return shift, torch.where(varies, scale, 1.0)
-
-
-def _fit_projection(train: Split, normalizer: Preprocess, pca: int | None, *, whiten: bool) -> dict[str, Tensor]:
-    """PCA of the normalized inputs, or, where `pca` is None, ZCA: in float64, D columns."""
-
-    def columns() -> Iterator[Tensor]:
-        for block, lengths in _blocks(train):
-            normalized = normalizer._normalize(block)
-            yield normalized.flatten(1) if block.ndim == 4 else _valid_steps(normalized, lengths)
-
-    num_rows, num_columns = _matrix_shape(train)
-    _, mean = _mean(columns)
-    covariance = torch.zeros(num_columns, num_columns, dtype=torch.float64)
-    for block in columns():
-        covariance += (block - mean).T @ (block - mean) / (num_rows - 1)
-    variances, vectors = torch.linalg.eigh(covariance)  # ascending
-    variances, vectors = variances.flip(0), vectors.flip(1)
-    varies = variances > _SMALLEST_VARIANCE * variances[0]
-    deviations = torch.where(varies, variances, 1.0).sqrt()
-    if pca is None:
-        return {"mean": mean, "whitening": vectors / deviations @ vectors.T}
-    largest = vectors.gather(0, vectors.abs().argmax(dim=0, keepdim=True))  # (1, D)
-    components = vectors * largest.sign()
-    kept = (components / deviations if whiten else components)[:, :pca]
-    # In the order of a saved one, which decides the last bits of products with it.
-    return {"mean": mean, "components": kept.contiguous()}
-
-
-def _mean(columns: Callable[[], Iterator[Tensor]]) -> tuple[int, Tensor]:
-    """The number of rows M of the (M, F) float64 blocks of `columns`, and their (F,) mean."""
-    count = 0
-    total = torch.zeros(1, dtype=torch.float64)
-    for block in columns():
-        count += len(block)
-        total = total + block.sum(dim=0)
-    return count, total / count
-
-
-def _matrix_shape(train: Split) -> tuple[int, int]:
-    """Rows and columns of the matrix that PCA and ZCA see."""
-    inputs = train.inputs
-    if inputs.ndim == 3:
-        num_rows = inputs.shape[0] * inputs.shape[1] if train.lengths is None else int(train.lengths.sum())
-        return num_rows, inputs.shape[2]
-    return len(inputs), math.prod(inputs.shape[1:])
-
-
-def _blocks(split: Split) -> Iterator[tuple[Tensor, Tensor | None]]:
-    """Rows of the inputs in float64, with their lengths."""
-    for rows in row_slices(split.inputs):
-        yield to_real(split.inputs[rows]).double(), None if split.lengths is None else split.lengths[rows]
-
-
-def _valid_steps(block: Tensor, lengths: Tensor | None) -> Tensor:
-    """(N, F) as it is, (N, T, F) to (M, F): the M steps within the lengths."""
-    if block.ndim == 2 or lengths is None:
-        return block.reshape(-1, block.shape[-1])
-    return block[torch.arange(block.shape[1]) < lengths.unsqueeze(1)]
-
-
-def _as_float32(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    fitted = {name: tensor.float() for name, tensor in state.items()}
-    if not all(bool(tensor.isfinite().all()) for tensor in fitted.values()):
-        raise DataError("the training samples have values too large for float32 arithmetic.", where="preprocess")
-    return fitted
+    Raises:
+        DataError: A value is too large; samples are counted from `first`.
+    """
+    rounded = values.float()
+    finite = rounded.isfinite()
+    if not bool(finite.all()):
+        row = int((~finite).reshape(len(values), -1).any(dim=1).int().argmax())
+        bad = values[row].flatten()[int((~finite[row]).flatten().int().argmax())]
+        largest = torch.finfo(torch.float32).max
+        raise _TooLargeError(
+            f"{what} is too large for the network, which computes in float32 (got {float(bad):g}, at most "
+            f"{largest:.2g}). Correct it, or set preprocess: {{{fix}}}.",
+            first + row,
+        )
+    return rounded
 
 
 def _check_fit(
@@ -294,16 +297,16 @@ def _check_fit(
     problem = None
     if dataset.layout in ("tokens", "tree") and (normalize != "none" or projects):
         problem = (
-            "tokens are indices and can't be normalized, nor have components. Set normalize: none, no pca, no zca."
+            "tokens are indices: they can't be normalized. Set preprocess: {normalize: none, pca: null, zca: false}."
         )
     elif pca is not None and zca:
         problem = f"pca (got {pca}) and zca exclude each other. Leave one out."
     elif whiten and pca is None:
-        problem = "whiten is about the components of pca, which is not set. Set pca, or zca in its place."
+        problem = "whiten scales the components of pca, which is not set. Set pca, or use zca."
     elif scale_target and dataset.task != "regression":
         problem = f"scale_target is for regression (got {dataset.task}). Leave it out."
     elif projects:
-        num_rows, num_columns = _matrix_shape(dataset.train)
+        num_rows, num_columns = matrix_shape(dataset.train)
         most = min(num_rows - 1, num_columns)
         if num_columns > _MAX_COLUMNS:
             problem = f"pca and zca have too many columns (got {num_columns}; allowed {_MAX_COLUMNS}). Leave them out."
@@ -311,8 +314,8 @@ def _check_fit(
             problem = "pca and zca need at least two training rows (got 1). Leave them out."
         elif pca is not None and not 1 <= pca <= most:
             problem = (
-                f"pca has that many components only from more data (got {pca}; allowed 1 to {most}, by {num_rows} "
-                f"training rows of {num_columns} columns)."
+                f"pca has too many components for this data (got {pca}; allowed 1 to {most}, for {num_rows} training "
+                f"rows and {num_columns} columns). Keep fewer, or give more data."
             )
     if problem is not None:
         raise DataError(problem, where="preprocess")
@@ -322,8 +325,8 @@ def _check_state(state: Mapping[str, Tensor]) -> None:
     for name, tensor in state.items():
         if name not in _NAMES:
             raise CheckpointError(f"unknown fitted transform (got {name!r}; allowed {', '.join(_NAMES)}).")
-        if tensor.dtype != torch.float32 or not bool(tensor.isfinite().all()):
-            raise CheckpointError(f"{name} of the preprocessing is not finite float32 (got {tensor.dtype}).")
+        if tensor.dtype != torch.float64 or not bool(tensor.isfinite().all()):
+            raise CheckpointError(f"{name} of the preprocessing is not finite float64 (got {tensor.dtype}).")
         if name in ("scale", "target_scale") and not bool((tensor > 0).all()):
             raise CheckpointError(f"{name} of the preprocessing is not positive (got {float(tensor.min())}).")
     shapes = {name: tuple(tensor.shape) for name, tensor in state.items()}

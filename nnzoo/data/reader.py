@@ -83,6 +83,11 @@ class Reader(BaseModel):
         """What each column of a table was found to be; empty where there are none."""
         return {}
 
+    @property
+    def column_forms(self) -> dict[str, str]:
+        """How the cells of columns are written, where that needs to be known; for people."""
+        return {}
+
     def read(self, paths: Sequence[Path], schema: Schema, *, labelled: bool) -> Samples:
         """Reads new samples, file after file.
 

@@ -1,16 +1,16 @@
-"""Dividing the training samples into train, val and test."""
+"""Divides the training samples into train, val and test."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from nnzoo.data.dataset import Dataset, Split, row_slices
+from nnzoo.data.dataset import Dataset, Split
+from nnzoo.data.digests import digests
 from nnzoo.errors import DataError
 
 
@@ -19,18 +19,18 @@ class Division:
     """How training samples are divided.
 
     A split gets `round(fraction * N)` of the N training samples. Stratified, every class gets its share of that,
-    rounded so that the sum is right; train keeps some of every class, and a class with as many samples as there are
-    parts appears in every part that has room for all such classes. Samples keep their order.
+    rounded so that the sum is right; train keeps some samples of every class, and a class with as many samples as there
+    are parts appears in every part that has room for all such classes. Samples keep their order.
 
-    Where groups have to stay together, whole groups are handed out, those of about the same size in random order and
-    the larger ones first, each to the part that is shortest of what is in it: shares and proportions are met as well as
-    the groups allow.
+    If groups stay together, whole groups are assigned, the larger ones first and those of about the same size in random
+    order, each to the part that lacks most of what the group holds: shares and proportions are met as well as the
+    groups allow.
 
     Attributes:
         val: Fraction of the training samples, from 0 for none to less than 1.
         test: As `val`.
-        stratify: Keep the proportions of the classes, where there are classes.
-        seed: Of the division, which nothing else touches.
+        stratify: Keep the proportions of the classes, if there are classes.
+        seed: Seed of the division alone.
         group: The column of a table whose rows of equal values stay together.
         deduplicate: Drop all but the first of equal samples first.
     """
@@ -51,14 +51,14 @@ class Division:
         groups: Tensor | None = None,
         given: Collection[str] = (),
     ) -> dict[str, Tensor]:
-        """Sorted row numbers, (M,) int64, of train and of each split that is divided off.
+        """Returns sorted row numbers, (M,) int64, of train and of each split that is divided off.
 
         Args:
             num_samples: N.
-            classes: (N,) int64 class indices; None where there are no classes.
+            classes: (N,) int64 class indices; None if there are no classes.
             class_names: In the order of the indices, for messages.
-            groups: (N,) int64, from 0: samples of the same number stay together; None where each is alone.
-            given: The splits that the data brings itself.
+            groups: (N,) int64, from 0: samples of the same number stay together; None if there are no groups.
+            given: The splits that the data has already.
 
         Raises:
             DataError: Fractions or groups that leave a split or train without samples, or train without one of the
@@ -76,11 +76,11 @@ class Division:
         return rows
 
     def blocks(self, num_rows: int, *, given: Collection[str] = ()) -> dict[str, slice]:
-        """Rows in time order: the first are train, then those of val, then those of test, if they are divided off.
+        """Returns rows in time order: first train, then val, then test, if they are divided off.
 
         Args:
             num_rows: N.
-            given: The splits that the data brings itself.
+            given: The splits that the data has already.
 
         Raises:
             DataError: Fractions that leave a split or train without rows.
@@ -97,16 +97,16 @@ class Division:
 
 
 def divide(dataset: Dataset, division: Division) -> Dataset:
-    """Take val and test samples out of train, where the dataset has no such split of its own.
+    """Takes val and test samples out of train, if the dataset has no such split of its own.
 
     Equal samples, which are dropped if the division says so, have the same inputs, lengths and targets.
 
-    Classes are the likeliest ones where targets are probabilities, and those of the roots of trees; multilabel and
-    regression tasks have none, nor samples whose steps have one each.
+    Classes are the likeliest ones if targets are probabilities, and those of the roots of trees. Multilabel and
+    regression tasks have none, nor have samples with one target per step.
 
     Args:
-        dataset: Returned as it is if it is not divisible, or has the splits asked for.
-        division: How.
+        dataset: Returned unchanged if it is not divisible, or has the splits asked for.
+        division: The fractions and how they are drawn.
 
     Raises:
         DataError: Fractions that leave a split or train without samples, or train without one of the classes.
@@ -127,36 +127,25 @@ def divide(dataset: Dataset, division: Division) -> Dataset:
 
 
 def distinct_samples(split: Split) -> Tensor:
-    """Sorted numbers, (M,) int64, of the samples without those that equal an earlier one."""
+    """Returns the sorted numbers, (M,) int64, of the samples that equal no earlier one."""
     first: dict[bytes, int] = {}
-    for row, digest in enumerate(_digests(split)):
+    for row, digest in enumerate(digests(split, targets=True)):
         first.setdefault(digest, row)
     return torch.from_numpy(np.fromiter(first.values(), dtype=np.int64))
 
 
-def _digests(split: Split) -> Iterator[bytes]:
-    """Of every sample one that equal samples have in common."""
-    parts = [split.inputs, split.targets, *([] if split.lengths is None else [split.lengths])]
-    for rows in row_slices(split.inputs):
-        blocks = [(part[rows] + 0).numpy() for part in parts]  # -0.0 + 0 is 0.0
-        for samples in zip(*blocks, strict=True):
-            digest = hashlib.blake2b(digest_size=16)
-            for sample in samples:
-                digest.update(sample.tobytes())
-            yield digest.digest()
-
-
 def drop_repeats(dataset: Dataset) -> Dataset:
-    """Without train samples that equal an earlier one, or one of val or test: what is measured on those is of new data.
+    """Drops train samples that equal an earlier one, or one of val or test, so that those measure new data.
 
-    Samples of val and test all stay: figures on given ones can be compared.
+    All samples of val and test stay, so that results on given splits can be compared.
 
     Raises:
         DataError: Train would have no sample, or none of a class.
     """
-    seen = {digest for name, split in dataset.splits.items() if name != "train" for digest in _digests(split)}
+    given = [split for name, split in dataset.splits.items() if name != "train"]
+    seen = {digest for split in given for digest in digests(split, targets=True)}
     kept = []
-    for row, digest in enumerate(_digests(dataset.train)):
+    for row, digest in enumerate(digests(dataset.train, targets=True)):
         if digest not in seen:
             seen.add(digest)
             kept.append(row)
@@ -165,26 +154,33 @@ def drop_repeats(dataset: Dataset) -> Dataset:
         return dataset
     where = "data.split.deduplicate"
     if not kept:
-        raise DataError("every train sample is in val or test, too: nothing would be left to train on.", where=where)
+        raise DataError(
+            "every train sample is in val or test too: none is left to train on. Leave `deduplicate` out, or give "
+            "other data.",
+            where=where,
+        )
     note = f"deduplicate: dropped {num_dropped} train samples, each equal to an earlier one or one of val or test"
     train = dataset.train.take(torch.tensor(kept))
     left = replace(dataset, splits=dataset.splits | {"train": train}, notes=(*dataset.notes, note))
     lost = set(missing_classes(left).get("train", ())) - set(missing_classes(dataset).get("train", ()))
     if lost:
         shown = ", ".join(map(repr, sorted(lost)[:10]))
-        raise DataError(f"every train sample of {shown} is in val or test, too.", where=where)
+        raise DataError(
+            f"every train sample of {shown} is in val or test too. Leave `deduplicate` out, or give other data.",
+            where=where,
+        )
     return left
 
 
 def dropped_note(num_dropped: int, num_samples: int) -> str:
-    """What `deduplicate` has to say."""
+    """Returns the note of `deduplicate`."""
     return f"deduplicate: dropped {num_dropped} of {num_samples} samples, each equal to an earlier one"
 
 
 def missing_classes(dataset: Dataset) -> dict[str, list[str]]:
-    """Names of the classes that have no sample in a split, for each split that misses some.
+    """Returns the names of the classes without a sample in a split, for each split that lacks some.
 
-    Empty unless the task is classification with a class a sample, or a tree.
+    It is empty unless the task is classification with one class per sample or tree.
     """
     if dataset.task != "classification" or dataset.per == "step":
         return {}

@@ -12,9 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nnzoo.data.contents import name_of
 from nnzoo.data.dataset import Dataset, Split
-from nnzoo.data.files import decode, find_files, read_bytes
+from nnzoo.data.encodings import lines_of, read_text
+from nnzoo.data.files import find_files, order_note
 from nnzoo.data.reader import NO_TARGET, Reader, Samples, Schema
+from nnzoo.data.repairs import Repair, Repairs
 from nnzoo.data.vocabulary import Vocabulary
 from nnzoo.errors import DataError
 
@@ -23,6 +26,7 @@ CLASSES = {
     2: ("negative", "positive"),
 }
 NEUTRAL = 2
+UNKNOWN_TREES = Repair("tree", "without a known word", "read as unknown words", "Check the file and its language.")
 
 
 @dataclass(frozen=True)
@@ -90,30 +94,35 @@ def load_trees(
     test_path: str | Path | None = None,
     labels: Literal[5, 2] = 5,
     limit: int | None = None,
+    strict: bool = False,
 ) -> Dataset:
-    """Read trees whose nodes have labels from 0, very negative, to 4, very positive.
+    """Reads trees whose nodes have labels from 0, very negative, to 4, very positive.
 
     Args:
-        path: A file, folder or glob pattern, a tree a line; empty lines are passed over.
+        path: A file, folder or glob pattern, one tree per line; empty lines are skipped.
         val_path: The same for the val split.
         test_path: The same for the test split.
         labels: 5, or 2: negative (0 and 1) and positive (3 and 4). Neutral nodes then have no target, and trees with a
             neutral root are left out, as Socher et al. (2013) do.
         limit: Take the first trees of each split, this many.
+        strict: Whether anything that is left out or repaired is an error.
 
     Returns:
-        Inputs (N, M, 3): a row a node, each before its children, the root first: its token, 0 inside; how many rows on
-        its left and its right child stand, 0 for a leaf. Targets (N, M). Tokens are those of the training words alone.
+        Inputs (N, M, 3): one row per node, each before its children, the root first: its token, 0 inside; how many
+        rows on its left and its right child stand, 0 for a leaf. Targets (N, M). Tokens are those of the training words
+        alone.
 
     Raises:
         DataError: A file that can't be read, with the line and the column; or without a tree that has a label.
     """
     paths = {"train": path, "val": val_path, "test": test_path}
     given = {name: Path(each) for name, each in paths.items() if each is not None}
+    repairs = Repairs(strict=strict)
+    files = {name: find_files(each, repairs=repairs) for name, each in given.items()}
     read: dict[str, list[Tree]] = {}
     notes = []
-    for name, each in given.items():
-        read[name], num_neutral = _read_trees(find_files(each), labels, limit)
+    for name, each in files.items():
+        read[name], num_neutral = _read_trees(each, labels, limit, repairs)
         if num_neutral:
             notes.append(f"{name}: left out {num_neutral} trees with a neutral root")
     words = ([word for word in tree.words if word is not None] for tree in read["train"])
@@ -126,13 +135,14 @@ def load_trees(
         classes=CLASSES[labels],
         num_tokens=len(reader.vocabulary),
         reader=reader,
-        notes=tuple(notes),
+        warnings=repairs.warnings(),
+        notes=(*notes, *order_note(files["train"])),
         per="node",
     )
 
 
 class TreeReader(Reader):
-    """Reads trees in brackets, one a line.
+    """Reads trees in brackets, one per line.
 
     Attributes:
         labels: As of `load_trees`.
@@ -149,15 +159,19 @@ class TreeReader(Reader):
         return found == (CLASSES[self.labels], len(self.vocabulary), "tree", "node")
 
     def read(self, paths: Sequence[Path], schema: Schema, *, labelled: bool) -> Samples:  # noqa: ARG002
-        """Reads trees; their labels, which the format asks for everywhere, are passed over if they are not asked for.
+        """Reads trees. Their labels, which the format always has, are ignored unless they are asked for.
 
         Raises:
             DataError: As `load_trees`.
         """
-        files = [file for path in paths for file in find_files(path)]
-        trees, _ = _read_trees(files, self.labels if labelled else None, None)
+        repairs = Repairs()
+        files = [file for path in paths for file in find_files(path, repairs=repairs)]
+        trees, _ = _read_trees(files, self.labels if labelled else None, None, repairs)
         targets = _targets(trees, self.labels) if labelled else None
-        return Samples(self.encode(trees), range(len(trees)), targets)
+        known = set(self.vocabulary.symbols)
+        strange = [number for number, tree in enumerate(trees, start=1) if known.isdisjoint(tree.words)]
+        repairs.add(UNKNOWN_TREES, f"tree {strange[0]}" if strange else "", len(strange))
+        return Samples(self.encode(trees), range(len(trees)), targets, warnings=repairs.warnings())
 
     def encode(self, trees: Sequence[Tree]) -> Tensor:
         """(N, M, 3) the rows of trees, as of `load_trees`; M is the number of nodes of the largest."""
@@ -186,11 +200,13 @@ def _padded(trees: Sequence[Tree], flat: Tensor, *, fill: int) -> Tensor:
     return padded
 
 
-def _read_trees(files: Sequence[Path], labels: int | None, limit: int | None) -> tuple[list[Tree], int]:
+def _read_trees(
+    files: Sequence[Path], labels: int | None, limit: int | None, repairs: Repairs
+) -> tuple[list[Tree], int]:
     """The first trees of some files, and how many neutral ones were left out; labels None: they don't matter."""
     found: list[Tree] = []
     num_neutral = 0
-    for tree in (tree for file in files for tree in _trees_of(file, check=labels is not None)):
+    for tree in (tree for file in files for tree in _trees_of(file, repairs, check=labels is not None)):
         if limit is not None and len(found) == limit:
             break
         if labels == 2 and tree.labels[0] == NEUTRAL:
@@ -199,25 +215,24 @@ def _read_trees(files: Sequence[Path], labels: int | None, limit: int | None) ->
             found.append(tree)
     if not found:
         why = "every tree has a neutral root" if num_neutral else "there is no tree in it"
-        raise DataError(f"{why}.", where=str(files[0]))
+        raise DataError(f"{why}.", where=name_of(files[0]))
     return found, num_neutral
 
 
-def _trees_of(file: Path, *, check: bool) -> Iterator[Tree]:
-    text = decode(read_bytes(file), "auto", where=str(file))
-    for number, line in enumerate(text.split("\n"), start=1):
+def _trees_of(file: Path, repairs: Repairs, *, check: bool) -> Iterator[Tree]:
+    for number, line in enumerate(lines_of(read_text(file, repairs=repairs)), start=1):
         if not line.strip():
             continue
         try:
             tree = parse_tree(line)
         except ValueError as error:
-            raise DataError(f"line {number}, {error}", where=str(file)) from None
+            raise DataError(f"line {number}, {error}", where=name_of(file)) from None
         if check and max(tree.labels) >= len(CLASSES[5]):
             label = max(tree.labels)
             place = re.search(rf"\(\s*0*{label}\s", line)
             column = place.start() + 1 if place else 1
             raise DataError(
                 f"line {number}, column {column}: a label is out of range (got {label}; allowed 0 to 4).",
-                where=str(file),
+                where=name_of(file),
             )
         yield tree

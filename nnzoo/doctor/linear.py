@@ -1,4 +1,4 @@
-"""How far a linear model gets, and what it says of the labels."""
+"""How far a linear model gets, and which labels it doubts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nnzoo.data import Split
+from nnzoo.data import Preprocess, Split
+from nnzoo.data.baseline import regression_scores
+from nnzoo.data.fitting import fit_scale
 from nnzoo.doctor.duplicates import name_of
 from nnzoo.doctor.finding import MAX_NAMED, Finding
 from nnzoo.experiment.prepare import Experiment
@@ -19,17 +21,16 @@ from nnzoo.experiment.record import PREDICTED_SPLITS
 
 MAX_ROWS = 5_000
 MAX_NUMBERS, MAX_MEASURED = 10_000_000, 200_000_000
-"""Samples times columns, of train and of the measured split: more are not read."""
-LARGE = 1e15
-"""Sums of squares of larger numbers may overflow."""
+"""The most entries that are read of train and of the measured split."""
 SURE = 0.95
 
 
 def linear_scores(experiment: Experiment) -> dict[str, float]:
-    """What a linear model on (up to 5,000 of) the preprocessed train samples reaches, by the names of the baseline.
+    """Returns what a linear model on up to 5,000 of the train samples reaches, by the names of the baseline.
 
-    Logistic regression, or ridge regression; inputs are flattened, of tokens their counts. Empty where there is no such
-    model: several labels, a target for every step, one class in that part of train, or numbers too large for it.
+    It is logistic or ridge regression on preprocessed and standardized inputs, in float64; they are flattened, and
+    tokens are counted. Empty if there is no such model: several labels, one target per step, or one class in that part
+    of train.
     """
     train = _sample(experiment, "train")
     if train is None:
@@ -45,19 +46,15 @@ def linear_scores(experiment: Experiment) -> dict[str, float]:
         if experiment.dataset.task == "classification":
             answers = LogisticRegression(max_iter=200).fit(train[0], train[1]).predict(other[0])
             return {"accuracy": float((answers == other[1]).mean())}
-        answers = Ridge().fit(train[0], train[1]).predict(other[0])
-    errors = other[1] - answers.reshape(other[1].shape)
-    mse, spread = (errors**2).mean(0), other[1].var(0)
-    return {
-        "mae": float(np.abs(errors).mean()),
-        "mse": float(mse.mean()),
-        "rmse": float(np.sqrt(mse).mean()),
-        "r2": float(np.where(spread > 0, 1 - mse / np.where(spread > 0, spread, 1), 0).mean()),
-    }
+        # Targets are scaled, since squares of large ones overflow.
+        scale, truth = Preprocess.fit(experiment.dataset, scale_target=True), torch.from_numpy(other[1])
+        fitted = Ridge().fit(train[0], scale.scale_targets(torch.from_numpy(train[1])).numpy())
+        answers = torch.from_numpy(fitted.predict(other[0]).reshape(other[1].shape))
+    return regression_scores(scale.unscale_targets(answers) - truth, truth)
 
 
 def doubtful_labels(experiment: Experiment) -> Iterator[Finding]:
-    """Train samples whose class a linear model that did not see them all but rules out (Northcutt et al. 2021)."""
+    """Finds train samples whose class a linear model that did not see them nearly rules out (Northcutt et al. 2021)."""
     dataset = experiment.dataset
     found = _sample(experiment, "train") if dataset.task == "classification" else None
     if found is None or len(found[1]) < 10 * len(dataset.classes):
@@ -78,14 +75,14 @@ def doubtful_labels(experiment: Experiment) -> Iterator[Finding]:
         return
     is_sure = shares.max(1) >= SURE
     doubtful = np.flatnonzero((sure != labels) & is_sure)
-    # Of what it is sure of, so much may be wrong by its own account; beyond that it is the model that is at fault.
+    # By its own account so many of its sure answers may be wrong; if there are more, the model is at fault.
     if 0 < len(doubtful) <= (1 - SURE) * is_sure.sum():
         order = doubtful[np.argsort(-shares[doubtful].max(1), kind="stable")][:MAX_NAMED]
         yield Finding(
             "note",
             "label noise",
-            f"a linear model, right on {right:.0%} of the samples it did not see, is sure that {len(doubtful)} of "
-            f"{len(labels)} train samples are of another class. Look at them first.",
+            f"a linear model that is right on {right:.0%} of the samples it did not see is sure that {len(doubtful)} "
+            f"of {len(labels)} train samples have another class. Look at them first.",
             tuple(
                 f"{name_of('train', int(rows[index]), dataset)}: {dataset.classes[labels[index]]}, "
                 f"or {dataset.classes[sure[index]]}?"
@@ -95,28 +92,38 @@ def doubtful_labels(experiment: Experiment) -> Iterator[Finding]:
 
 
 def _sample(experiment: Experiment, name: str) -> tuple[Any, NDArray[Any], NDArray[np.int64]] | None:
-    """Inputs (M, D), targets and positions of some samples of a split, always the same ones."""
+    """Returns inputs (M, D), targets and positions of some samples of a split, always the same ones."""
     dataset, split = experiment.dataset, experiment.splits[name]
     if dataset.task == "multilabel" or dataset.splits[name].targets.ndim > 1 + (dataset.task == "regression"):
         return None
     width = dataset.num_tokens if dataset.layout == "tokens" else split.inputs[0].numel()
-    rows_at_most, numbers = (MAX_ROWS, MAX_NUMBERS) if name == "train" else (len(split), MAX_MEASURED)
-    most = min(rows_at_most, max(100, numbers // max(width, 1)))
-    rows = torch.randperm(len(split), generator=torch.Generator().manual_seed(0))[:most].sort().values
+    num_train = min(MAX_ROWS, max(100, MAX_NUMBERS // max(width, 1)))
+    rows = _rows(len(split), num_train if name == "train" else max(100, MAX_MEASURED // max(width, 1)))
     targets = dataset.splits[name].targets[rows]
-    inputs = _counts(split, rows, width) if dataset.layout == "tokens" else _flat(split, rows)
-    if dataset.layout != "tokens" and max(np.abs(inputs).max(initial=0), float(targets.abs().max())) > LARGE:
-        return None
-    return inputs, targets.numpy(), rows.numpy()
+    if dataset.layout == "tokens":
+        return _counts(split, rows, width), targets.numpy(), rows.numpy()
+    inputs = _flat(experiment, name, rows, _rows(len(dataset.train), num_train))
+    return (inputs, targets.numpy(), rows.numpy()) if np.isfinite(inputs).all() else None
 
 
-def _flat(split: Split, rows: Tensor) -> NDArray[Any]:
-    array: NDArray[Any] = split.network_inputs(rows.to(split.inputs.device)).flatten(1).float().cpu().numpy()
+def _rows(num_samples: int, most: int) -> Tensor:
+    return torch.randperm(num_samples, generator=torch.Generator().manual_seed(0))[:most].sort().values
+
+
+def _flat(experiment: Experiment, name: str, rows: Tensor, train: Tensor) -> NDArray[np.float64]:
+    """Returns (M, D) inputs: raw numbers standardized as some rows of train are; images and components unchanged."""
+    dataset, split = experiment.dataset, experiment.splits[name]
+    if dataset.layout not in ("features", "sequence") or experiment.preprocess.mean is not None:
+        flat = split.network_inputs(rows.to(split.inputs.device)).flatten(1).double().cpu()
+    else:
+        shift, scale = fit_scale(lambda: iter([dataset.train.inputs[train].flatten(1).double()]), "standardize")
+        flat = (dataset.splits[name].inputs[rows].flatten(1).double() - shift) / scale
+    array: NDArray[np.float64] = flat.numpy()
     return array
 
 
 def _counts(split: Split, rows: Tensor, num_tokens: int) -> Any:
-    """(M, V) how often each token stands in each text, without the padding."""
+    """Returns how often each token occurs in each text, (M, V), without the padding."""
     from scipy.sparse import csr_matrix
 
     tokens = split.inputs.cpu()[rows]

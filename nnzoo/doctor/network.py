@@ -17,6 +17,7 @@ from nnzoo.models.parameters import head_of
 from nnzoo.training.batches import arguments_of
 from nnzoo.training.losses import denominator
 
+DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
 MAX_SAMPLES, MAX_NUMBERS = 512, 2_000_000
 """Of the train split; and the numbers that these may have, so that large images don't fill the memory."""
 MANY = 0.5
@@ -63,7 +64,7 @@ def probe(module: nn.Module, loss: nn.Module, split: Split) -> Health:
     """
     copied = copy.deepcopy(module).train()
     for each in copied.modules():
-        if isinstance(each, nn.modules.dropout._DropoutNd):
+        if isinstance(each, DROPOUTS):
             each.eval()
     seen: dict[str, list[Tensor]] = {}
     for name, each in copied.named_modules():

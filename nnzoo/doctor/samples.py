@@ -1,4 +1,4 @@
-"""The data that a network will be trained on: what it is like, and what is wrong with it."""
+"""The data that a network will be trained on: its figures, and what is wrong with it."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from torch import Tensor
 from nnzoo.config.data import Files
 from nnzoo.config.loss import WeightedLoss
 from nnzoo.data import Dataset, OnDisk, Split
+from nnzoo.data.fitting import fit_scale
 from nnzoo.data.tables.reader import CsvReader
 from nnzoo.doctor import duplicates
 from nnzoo.doctor.finding import MAX_NAMED, Finding
@@ -22,16 +23,16 @@ from nnzoo.experiment.record import PREDICTED_SPLITS
 
 MAX_DESCRIBED_COLUMNS = 1000
 MAX_READ = 2**24
-"""Numbers of a split that stays on the disk: more are not looked at."""
+"""The most numbers that are examined of a split that stays on the disk."""
 IMBALANCE = 10
-"""The largest class has this many times the samples of the smallest."""
+"""The ratio of the sizes of the largest and the smallest class from which on they are out of balance."""
 SCALE_RATIO = 100
-"""Between the spreads of two columns; beyond it gradient descent follows the larger one alone."""
+"""The ratio of the spreads of two columns beyond which gradient descent follows only the larger one."""
 SMALL_CLASS = 5
 
 
 def looked_at(experiment: Experiment) -> Experiment:
-    """The experiment with its samples in memory: of inputs that stay in a file as many as fit, always the same ones."""
+    """Returns the experiment with its samples in memory: of inputs in a file as many as fit, always the same ones."""
     dataset = experiment.dataset
     raw, splits = dict(dataset.splits), dict(experiment.splits)
     for name, split in dataset.splits.items():
@@ -48,7 +49,7 @@ def _in_memory(split: Split, rows: Tensor) -> Split:
 
 
 def describe(experiment: Experiment, seen: Experiment) -> dict[str, Any]:
-    """What the data is: sizes, kinds, classes or targets; columns, by the samples that are looked at."""
+    """Describes the data: sizes, kinds, classes or targets, and columns, by the samples that are examined."""
     dataset = experiment.dataset
     described: dict[str, Any] = {
         "source": experiment.config.data.name,
@@ -61,6 +62,8 @@ def describe(experiment: Experiment, seen: Experiment) -> dict[str, Any]:
     }
     if dataset.reader is not None and dataset.reader.column_types:
         described["types"] = dataset.reader.column_types
+    if dataset.reader is not None and dataset.reader.column_forms:
+        described["forms"] = dataset.reader.column_forms
     if dataset.task == "regression":
         described["targets"] = _columns(dataset.train.targets, dataset.target_names)
     else:
@@ -95,7 +98,7 @@ def _class_counts(dataset: Dataset, split: Split) -> list[int]:
 
 
 def findings(experiment: Experiment, seen: Experiment) -> Iterator[Finding]:
-    """What is wrong with the data, or may be, by the samples that are looked at."""
+    """Yields what is or may be wrong with the data, by the samples that are examined."""
     whole, parts = experiment.dataset.splits, seen.dataset.splits
     if any(len(parts[name]) < len(split) for name, split in whole.items()):
         shown = ", ".join(f"{len(parts[name])} of {len(split)} {name} samples" for name, split in whole.items())
@@ -132,7 +135,7 @@ def _balance(experiment: Experiment) -> Iterator[Finding]:
 
 
 def _scales(experiment: Experiment) -> Iterator[Finding]:
-    """Columns as the network gets them."""
+    """Finds constant columns, and columns of very different spread as the network reads them."""
     dataset, inputs = experiment.dataset, experiment.splits["train"].inputs
     if inputs.ndim != 2 or not inputs.is_floating_point():
         return
@@ -150,13 +153,13 @@ def _scales(experiment: Experiment) -> Iterator[Finding]:
         yield Finding(
             "warning",
             "unscaled columns",
-            f"{names[high]} varies by {float(spreads[high]):.3g} and {names[low]} by {float(spreads[low]):.3g} as the "
-            "network gets them. preprocess: {normalize: standardize} brings them to one scale.",
+            f"{names[high]} has a standard deviation of {float(spreads[high]):.3g} and {names[low]} one of "
+            f"{float(spreads[low]):.3g}, as the network reads them. Set preprocess: {{normalize: standardize}}.",
         )
 
 
 def _leaks(dataset: Dataset) -> Iterator[Finding]:
-    """Columns that predict the target perfectly alone, on samples that the rule was not made from."""
+    """Finds columns that alone predict the target perfectly, on samples that the rule was not made from."""
     measured = next((name for name in PREDICTED_SPLITS if name in dataset.splits), "train")
     if dataset.layout != "features" or dataset.input_shape[0] < 2 or measured == "train":
         return
@@ -181,7 +184,7 @@ def _leaks(dataset: Dataset) -> Iterator[Finding]:
 
 
 def _category_columns(dataset: Dataset) -> dict[str, slice]:
-    """Where the one-hot features of each column of categories stand."""
+    """Returns the positions of the one-hot features of each column of categories."""
     found, start = {}, 0
     for column in dataset.reader.columns if isinstance(dataset.reader, CsvReader) else ():
         stop = start + len(column.feature_names)
@@ -192,7 +195,7 @@ def _category_columns(dataset: Dataset) -> dict[str, slice]:
 
 
 def _naming(train: Split, other: Split, place: slice) -> bool:
-    """Whether each category, a column's features (N, C) at `place`, goes with one class alone, in both splits."""
+    """Returns whether each category, the features (N, C) at `place`, occurs with one class only, in both splits."""
     labels, expected = train.class_indices(), other.class_indices()
     if bool((expected == expected[0]).all()):
         return False
@@ -207,7 +210,7 @@ def _naming(train: Split, other: Split, place: slice) -> bool:
 
 
 def _separating(train: Split, other: Split) -> list[int]:
-    """Columns whose values, cut where the class changes, name the class of every sample."""
+    """Returns the columns whose values, cut where the class changes, tell the class of every sample."""
     labels, expected = train.class_indices(), other.class_indices()
     num_classes = int((labels.bincount() > 0).sum())
     if bool((expected == expected[0]).all()):
@@ -217,10 +220,13 @@ def _separating(train: Split, other: Split) -> list[int]:
         values, order = train.inputs[:, column].sort(stable=True)
         ordered = labels[order]
         changes = (ordered[1:] != ordered[:-1]).nonzero().flatten() + 1
-        # Cuts may not fall between equal values, and there are no more of them than between whole classes.
+        # Cuts may not fall between equal values, and there may not be more of them than between whole classes.
         if len(changes) >= 2 * num_classes or bool((values[changes] == values[changes - 1]).any()):
             continue
-        cuts = (values[changes] + values[changes - 1]) / 2
+        below, above = values[changes - 1], values[changes]
+        middle = below / 2 + above / 2
+        # Between neighbouring floats there is none.
+        cuts = torch.where((below <= middle) & (middle < above), middle, below)
         answers = ordered[torch.cat([torch.zeros(1, dtype=torch.long), changes])]
         if torch.equal(answers[torch.bucketize(other.inputs[:, column].contiguous(), cuts)], expected):
             found.append(column)
@@ -228,9 +234,13 @@ def _separating(train: Split, other: Split) -> list[int]:
 
 
 def _determining(train: Split) -> list[int]:
-    """Columns that are a multiple of the target plus a constant."""
-    inputs = train.inputs.double() - train.inputs.double().mean(0)
-    target = train.targets[:, 0].double() - train.targets[:, 0].double().mean()
-    scale = inputs.norm(dim=0) * target.norm()
-    correlation = (inputs * target.unsqueeze(1)).sum(0).abs() / scale.clamp_min(torch.finfo(torch.float64).tiny)
-    return [int(index) for index in ((correlation > 1 - 1e-9) & (scale > 0)).nonzero().flatten()]
+    """Returns the columns that are a multiple of the target plus a constant: their correlation is 1 or -1."""
+    inputs, target = _standardized(train.inputs), _standardized(train.targets[:, :1])
+    correlation = (inputs * target).mean(0).abs()
+    return [int(index) for index in (correlation > 1 - 1e-9).nonzero().flatten()]
+
+
+def _standardized(values: Tensor) -> Tensor:
+    values = values.double()
+    shift, scale = fit_scale(lambda: iter([values]), "standardize")
+    return (values - shift) / scale

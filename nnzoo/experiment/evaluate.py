@@ -75,7 +75,7 @@ def evaluate_checkpoint(
     """Measures a trained network.
 
     Args:
-        checkpoint: A run directory (its best weights), a best.safetensors or last.pt, a run's name, or `latest`.
+        checkpoint: A run directory (its best weights), best.safetensors, last.safetensors, a run's name, or `latest`.
         split: train, val or test; default: test, val where there is none, else train.
         data: A new labelled file or folder of the same kind, in place of a split.
         batch_size: Samples at once; default: as in training, so that the numbers are the same to the last bit.
@@ -125,7 +125,7 @@ def _measure(trained: TrainedModel, dataset: Dataset, chosen: str, batch_size: i
                 exact=batch_size is not None,
             )
     assert found.outputs is not None
-    targets = measured.targets.cpu()
+    targets = measured.truth.cpu()
     matrix = confusion_matrix(decoder, found.outputs, targets) if dataset.task == "classification" else []
     return EvalResult(
         checkpoint=str(trained.path),

@@ -88,7 +88,7 @@ def continue_text(
     drawn from how frequent the symbols were in training. The unknown symbol is never drawn.
 
     Args:
-        checkpoint: A run directory (its best weights), a best.safetensors or last.pt, a run's name, or `latest`.
+        checkpoint: A run directory (its best weights), best.safetensors, last.safetensors, a run's name, or `latest`.
         prompt: May be empty, and of symbols that training did not have.
         length: Symbols to add.
         temperature: Logits are divided by it: below 1 likely symbols become likelier, 0 takes the likeliest.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,8 +24,7 @@ from nnzoo.experiment.metadata import Metadata
 from nnzoo.experiment.prepare import warn_about
 from nnzoo.models.parameters import load_weights
 from nnzoo.run.artifact import load_artifact
-from nnzoo.run.checkpoint import load_checkpoint
-from nnzoo.run.directory import CHECKPOINT, find_checkpoint
+from nnzoo.run.directory import find_checkpoint
 from nnzoo.training.batches import arguments_of, eval_batch_size
 from nnzoo.training.decoding import Decoder
 
@@ -107,10 +105,9 @@ class TrainedModel:
         size = eval_batch_size(inputs, 1, classes_a_step=classes)
         outputs = []
         for start in range(0, len(inputs), size):
-            part = inputs[start : start + size].to(device)
-            valid = None if steps is None else steps[start : start + size].to(device)
-            arguments = arguments_of(self.module, self.preprocess(part, valid), valid)
-            found = self.module(*arguments)
+            valid = None if steps is None else steps[start : start + size]
+            part = self.preprocess(inputs[start : start + size], valid, first=start).to(device)
+            found = self.module(*arguments_of(self.module, part, None if valid is None else valid.to(device)))
             outputs.append((self.decoder.kept(found) if kept else found).cpu())
         return torch.cat(outputs)
 
@@ -156,6 +153,8 @@ class TrainedModel:
             return rows.inputs, rows.lengths
         if self.reader.pixels and (paths := _paths(raw)):
             samples = self.reader.read(paths, self.metadata.data_schema, labelled=False)
+            if samples.broken:  # answers are matched with inputs by their order
+                raise DataError(" ".join(samples.broken))
             warn_about(samples)
             return samples.inputs, samples.lengths
         array = _array(raw)
@@ -193,8 +192,8 @@ def _paths(raw: object) -> list[Path]:
 def _array(values: Raw) -> NDArray[Any]:
     if isinstance(values, Tensor):
         values = values.detach().cpu()
-        # NumPy has no bfloat16.
-        values = values.float() if values.is_floating_point() else values
+        # NumPy has no bfloat16, and float64 keeps its digits.
+        values = values.float() if values.is_floating_point() and values.dtype.itemsize < 4 else values
     try:
         return np.atleast_1d(np.asarray(cast("ArrayLike", values)))
     except (TypeError, ValueError):
@@ -211,7 +210,7 @@ def load(
     """Reads a trained network.
 
     Args:
-        checkpoint: A run directory (its best weights), a best.safetensors or last.pt, a run's name, or `latest`.
+        checkpoint: A run directory (its best weights), best.safetensors, last.safetensors, a run's name, or `latest`.
         runs_dir: Where names are looked up.
         model: Your own module, where the network was one; its weights are replaced.
         device: auto, cpu, cuda, cuda:N or mps; None: as in training, or auto where there is no such device.
@@ -240,7 +239,7 @@ def load(
     except NnzooError:
         raise CheckpointError("damaged: its metadata does not describe a network.", where=where) from None
     target = choose_device(_device_of(config) if device is None else device)
-    decoder = Decoder(metadata.task, output_scale(config), len(metadata.classes), preprocess.to(target), metadata.per)
+    decoder = Decoder(metadata.task, output_scale(config), len(metadata.classes), preprocess, metadata.per).on(target)
     return TrainedModel(place(config, module, target).eval(), preprocess, decoder, config, metadata, path)
 
 
@@ -266,28 +265,19 @@ def _device_of(config: Config) -> str:
 
 
 def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Tensor], Metadata]:
-    """Weights, fitted preprocessing and metadata of an artifact or a checkpoint.
+    """Reads weights, fitted preprocessing and metadata from an artifact or a checkpoint.
 
     Raises:
-        CheckpointError: It is damaged, no file of nnzoo, or of a newer version.
+        CheckpointError: The file is damaged, was not written by nnzoo, or is of another version.
     """
-    if path.suffix == Path(CHECKPOINT).suffix:
-        state = load_checkpoint(path)
-        try:
-            weights, fitted, said = state["model"], state["preprocess"], json.loads(state["metadata"])
-        except (KeyError, TypeError, ValueError, RecursionError):
-            raise CheckpointError("damaged: parts are missing.", where=str(path)) from None
-    else:
-        artifact = load_artifact(path)
-        weights, fitted, said = artifact.weights, artifact.preprocess, artifact.metadata
+    artifact = load_artifact(path)
+    weights, fitted = artifact.weights, artifact.preprocess
     try:
-        metadata = Metadata.model_validate(said)
+        metadata = Metadata.model_validate(artifact.metadata)
     except ValidationError as error:
         key = ".".join(map(str, error.errors()[0]["loc"])) or "metadata"
         raise CheckpointError(f"damaged: its {key} is not what nnzoo writes.", where=str(path)) from None
-    if not all(isinstance(part, dict) for part in (weights, fitted)):
-        raise CheckpointError("damaged: parts are missing.", where=str(path))
     for name, tensor in {**weights, **fitted}.items():
         if not isinstance(tensor, Tensor) or (tensor.is_floating_point() and bool(tensor.isnan().any())):
-            raise CheckpointError(f"damaged: {name} holds NaN, or is no tensor.", where=str(path))
+            raise CheckpointError(f"damaged: {name} holds NaN, or is not a tensor.", where=str(path))
     return weights, fitted, metadata

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nnzoo.data import Dataset
 from nnzoo.data.reader import NO_TARGET
 from nnzoo.errors import UsageError
 from nnzoo.training.decoding import Decoder
@@ -58,49 +59,58 @@ def per_class(matrix: list[list[int]], classes: Sequence[str]) -> list[dict[str,
 
 
 def predictions(
-    decoder: Decoder, outputs: Tensor, targets: Tensor, classes: Sequence[str], target_names: Sequence[str]
+    decoder: Decoder, outputs: Tensor, targets: Tensor, dataset: Dataset, split: str
 ) -> tuple[list[str], Iterator[list[Any]]]:
-    """The table of predictions.csv: one row a sample, its number, the truth, the answer, the probabilities.
+    """Returns the table of predictions.csv: one row per sample.
 
-    Rows are made some at a time: as Python's numbers they take ten times the memory of the outputs.
+    It begins with the columns that say where the sample comes from (`Dataset.places`); then come the target, the
+    prediction and the probability of each class. With a target per step it has one row for each step that has one, and
+    the probability of the predicted class only.
 
-    With a target a step it has a row for each step that has one, and the probability of the answer alone.
+    Rows are made block by block: as Python's numbers they take ten times the memory of the outputs.
 
     Args:
         decoder: Knows what outputs mean.
         outputs: As `Decoder.kept` makes them.
         targets: Encoded, on the CPU as the outputs.
-        classes: Names of classes or labels.
-        target_names: Names of regression targets.
+        dataset: Before preprocessing.
+        split: The name of the split.
     """
+    names, places = dataset.places(split)
     starts = range(0, len(outputs), _SAMPLES_AT_ONCE)
-    blocks = (slice(start, start + _SAMPLES_AT_ONCE) for start in starts)
-    tables = (_table(decoder, outputs[rows], targets[rows], classes, target_names, rows.start) for rows in blocks)
+    blocks = (slice(start, min(start + _SAMPLES_AT_ONCE, len(outputs))) for start in starts)
+    tables = (_table(decoder, outputs[rows], targets[rows], dataset, names, places(rows)) for rows in blocks)
     header, first = next(tables)
     return header, chain(first, chain.from_iterable(rows for _, rows in tables))
 
 
 def _table(
-    decoder: Decoder, outputs: Tensor, targets: Tensor, classes: Sequence[str], target_names: Sequence[str], start: int
+    decoder: Decoder,
+    outputs: Tensor,
+    targets: Tensor,
+    dataset: Dataset,
+    names: Sequence[str],
+    places: Sequence[Sequence[Any]],
 ) -> tuple[list[str], list[list[Any]]]:
-    """Of some samples, numbered from `start`."""
-    numbers = range(start, start + len(outputs))
+    """The rows of some samples, whose places are in columns of these names."""
+    classes, target_names = dataset.classes, dataset.target_names
+    places = list(zip(*places, strict=True))
     if decoder.per == "step":
         there = targets != NO_TARGET
         truth = [classes[index] for index in targets[there].tolist()]
-        header, rows = step_answers(outputs, there, classes, numbers)
-        rows = [[number, step, true, *row] for (number, step, *row), true in zip(rows, truth, strict=True)]
-        return [*header[:2], "target", *header[2:]], rows
+        header, rows = step_answers(outputs, there, classes, range(len(outputs)))
+        rows = [[*places[sample], step, true, *row] for (sample, step, *row), true in zip(rows, truth, strict=True)]
+        return [*names, "step", "target", *header[2:]], rows
     targets = targets[:, 0] if decoder.per == "node" else targets
     if decoder.task == "regression":
-        named, truth = columns("target", target_names), decoder.values(targets).tolist()
+        named, truth = columns("target", target_names), decoder.truth(targets).tolist()
     elif decoder.task == "multilabel":
         named, truth = [f"target_{name}" for name in classes], decoder.target_labels(targets).tolist()
     else:
         named, truth = ["target"], [[classes[index]] for index in decoder.target_labels(targets).tolist()]
     header, rows = answers(decoder, outputs, classes, target_names)
-    table = [[index, *true, *row] for index, true, row in zip(numbers, truth, rows, strict=True)]
-    return ["input", *named, *header], table
+    table = [[*place, *true, *row] for place, true, row in zip(places, truth, rows, strict=True)]
+    return [*names, *named, *header], table
 
 
 def step_answers(

@@ -13,7 +13,7 @@ from nnzoo.data import Schema, parse_reader
 
 
 class Metadata(Section):
-    """The JSON text of best.safetensors and last.pt. No times, no absolute paths, no name of the run."""
+    """The JSON text of best.safetensors and last.safetensors. No times, no absolute paths, no name of the run."""
 
     config: dict[str, Any] = Field(description="resolved; paths by their last part, class weights as numbers")
     task: Task = Field(description="what is predicted")

@@ -11,15 +11,15 @@ import numpy as np
 import torch
 from torch import nn
 
-from nnzoo.build import build_dataset, build_model, network_shape, plan_model
+from nnzoo.build import plan_model
 from nnzoo.config import Config, config_path, load_config, resolve
 from nnzoo.errors import UsageError
+from nnzoo.experiment.initial import initial_network
 from nnzoo.experiment.load import load
 from nnzoo.experiment.notes import report_on
-from nnzoo.experiment.pretrained import take_over, with_embedding
+from nnzoo.experiment.pretrained import with_embedding
 from nnzoo.run.directory import ARTIFACT
 from nnzoo.summaries import Summary
-from nnzoo.training.state import seed_everything
 
 MAX_SHOWN_VALUES = 100
 """Parameters with more values are shown by their mean, spread and range."""
@@ -129,12 +129,5 @@ def _from_config(
 ) -> tuple[Config, nn.Module, tuple[int, ...], int, frozenset[str]]:
     """The network that training would start with, one sample's shape, the vocabulary's size, and what is pretrained."""
     config = with_embedding(load_config(network, overrides), runs_dir)
-    shape = network_shape(config)
-    config = resolve(config, config.data.facts())
-    seed_everything(config.seed)
-    module = build_model(config, *shape)
-    pretrained: frozenset[str] = frozenset()
-    if config.model.pretrained is not None:
-        # Whether the last layer is kept is a matter of the names of classes, which only the data tells.
-        pretrained = take_over(config, module, build_dataset(config), runs_dir)
-    return config, module, shape.input_shape, shape.num_tokens, pretrained
+    module, shape, pretrained = initial_network(config, runs_dir=runs_dir)
+    return resolve(config, config.data.facts()), module, shape.input_shape, shape.num_tokens, pretrained

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from nnzoo import log
-from nnzoo.data import LanguageReader
-from nnzoo.errors import UsageError
+from nnzoo.data import LanguageReader, Samples
+from nnzoo.errors import DataError, UsageError
 from nnzoo.experiment.language import likelihoods
 from nnzoo.experiment.load import TrainedModel, load
 from nnzoo.experiment.measure import answers, columns, step_answers
@@ -28,12 +28,14 @@ class Predictions:
         header: `input` (and `step`), the prediction, and the probability of each class where there are probabilities.
         rows: One row per sample; where every step has an answer, one row per step.
         warnings: What the data gave reason to warn about.
+        broken: Inputs without an answer because they can't be read: one line each, with the name and the reason.
     """
 
     checkpoint: str
     header: list[str]
     rows: list[list[Any]]
     warnings: tuple[str, ...] = ()
+    broken: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """The object of `predict --json`."""
@@ -43,6 +45,7 @@ class Predictions:
             "num_samples": len(self.rows),
             "predictions": named,
             "warnings": list(self.warnings),
+            "broken": list(self.broken),
         }
 
     def write(self, path: str | os.PathLike[str]) -> None:
@@ -56,15 +59,17 @@ def predict_checkpoint(
     *,
     texts: Sequence[str] = (),
     device: str | None = None,
+    strict: bool = False,
     runs_dir: str | os.PathLike[str] = "runs",
 ) -> Predictions:
     """Answers for raw new data, read as the training data was; of text, how likely each line is.
 
     Args:
-        checkpoint: A run directory (its best weights), a best.safetensors or last.pt, a run's name, or `latest`.
+        checkpoint: A run directory (its best weights), best.safetensors, last.safetensors, a run's name, or `latest`.
         inputs: Files or folders of the kind of the training data; `-` is standard input.
         texts: In their place, texts themselves.
         device: auto, cpu, cuda, cuda:N or mps; default: the config's.
+        strict: Whether an input that can't be read, or anything that has to be left out or repaired, is an error.
         runs_dir: Where names are looked up.
 
     Raises:
@@ -79,21 +84,25 @@ def predict_checkpoint(
     with log.recording(quiet=True) as journal:
         trained = load(checkpoint, runs_dir=runs_dir, device=device)
         with computing_with(threads_of_data(trained.config)):
-            answered = _answer(trained, inputs, texts)
+            answered = _answer(trained, inputs, texts, strict=strict)
         return replace(answered, warnings=tuple(journal.warnings))
 
 
-def _answer(trained: TrainedModel, inputs: Sequence[str | os.PathLike[str]], texts: Sequence[str]) -> Predictions:
+def _answer(
+    trained: TrainedModel, inputs: Sequence[str | os.PathLike[str]], texts: Sequence[str], *, strict: bool
+) -> Predictions:
     """The table for files, or for texts in their place."""
     metadata, reader = trained.metadata, trained.reader
     if isinstance(reader, LanguageReader):
-        header, rows = likelihoods(trained, reader.read_lines([Path(path) for path in inputs]))
+        samples = reader.read_lines([Path(path) for path in inputs])
+        _tell(samples, strict=strict)
+        header, rows = likelihoods(trained, samples)
         return Predictions(str(trained.path), header, rows)
     if texts:
         samples = reader.from_texts(texts)
     else:
         samples = reader.read([Path(path) for path in inputs], metadata.data_schema, labelled=False)
-    warn_about(samples)
+    _tell(samples, strict=strict)
     outputs = trained.outputs_of(samples.inputs, samples.lengths, kept=True)
     if metadata.per == "step":
         header, rows = step_answers(outputs, samples.valid_steps(), metadata.classes, samples.names)
@@ -104,4 +113,15 @@ def _answer(trained: TrainedModel, inputs: Sequence[str | os.PathLike[str]], tex
         values = [value for row in rows for value in row]
         rows = [values[start : start + len(header)] for start in range(0, len(values), len(header))]
     table = [[name, *row] for name, row in zip(samples.names, rows, strict=True)]
-    return Predictions(str(trained.path), ["input", *header], table)
+    return Predictions(str(trained.path), ["input", *header], table, broken=samples.broken)
+
+
+def _tell(samples: Samples, *, strict: bool) -> None:
+    """Passes on what was left out or repaired.
+
+    Raises:
+        DataError: There is something, and `strict` is set.
+    """
+    if strict and (samples.broken or samples.warnings):
+        raise DataError(" ".join((*samples.broken, *samples.warnings)))
+    warn_about(samples)

@@ -1,4 +1,4 @@
-"""From a checked config to everything that training needs: data read, divided, preprocessed and on its device."""
+"""From a checked config to all that training needs: data that is read, divided, preprocessed and on its device."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from nnzoo.config.data import ImageFolder
 from nnzoo.config.load import problems_of
 from nnzoo.data import Dataset, Preprocess, Samples, Split, missing_classes
 from nnzoo.errors import DataError, UsageError
+from nnzoo.experiment.suitability import check_metrics, warn_of_lost_digits
 from nnzoo.training.batches import arguments_of, boundaries, smallest_batch
 from nnzoo.training.decoding import Decoder
 from nnzoo.training.distributed import ALONE, Group
@@ -41,7 +42,7 @@ class Experiment:
         config: Resolved.
         facts: Of the data.
         dataset: Divided, before preprocessing.
-        preprocess: Fitted, on the device.
+        preprocess: Fitted, on the CPU.
         splits: Preprocessed inputs and encoded targets, on the device.
         decoder: Turns outputs into answers.
         loss: Of outputs and encoded targets, on the device.
@@ -65,7 +66,7 @@ class Experiment:
 
 
 def fetch(config: Config, group: Group) -> None:
-    """Has the first of several processes download or decode what goes to the disk, so that the others find it."""
+    """Lets the first of several processes download or decode what goes to the disk, so that the others find it."""
 
     def read() -> None:
         build_dataset(config)
@@ -80,7 +81,7 @@ def prepare(config: Config, *, batches: int | None = None, group: Group = ALONE)
 
     Args:
         config: As it was loaded.
-        batches: For a dry run: keep no more than this many batches of each split.
+        batches: For a dry run: keep at most this many batches of each split.
         group: The processes that train together.
 
     Raises:
@@ -98,12 +99,13 @@ def prepare(config: Config, *, batches: int | None = None, group: Group = ALONE)
     check_facts(config, facts)
     resolved = resolve(config, facts)
     if dataset.task == "classification" and len(dataset.classes) < 2:
-        raise DataError(f"there is one class alone ({dataset.classes[0]}): nothing can be told apart.", where="data")
+        raise DataError(f"there is only one class ({dataset.classes[0]}). Give samples of at least two.", where="data")
     for note in dataset.notes:
         log.info("%s", note)
     warn_about(dataset)
     for split, classes in missing_classes(dataset).items():
         log.data_warning("the %s split has no sample of %s", split, ", ".join(classes))
+    check_metrics(config, dataset, resolved.train.metrics, resolved.train.monitor)
     preprocess = build_preprocess(resolved, dataset)
     decoder = build_decoder(resolved, dataset, preprocess)
     loss = build_loss(resolved, dataset).to(device)
@@ -111,16 +113,18 @@ def prepare(config: Config, *, batches: int | None = None, group: Group = ALONE)
     assert outputs is not None
     if batches is not None and config.train.batch_size != "full":
         dataset = truncate(dataset, batches * config.train.batch_size)
-    # Augmentation comes before `normalize`, which cannot be done beforehand then.
+    # Augmentation comes before `normalize`, which then can't be done in advance.
     by_batch = ("train",) if resolved.augment and dataset.layout == "image" else ()
-    splits = encode(preprocess.transform(dataset, by_batch=by_batch), decoder, loss, device)
+    transformed = preprocess.transform(dataset, by_batch=by_batch)
+    warn_of_lost_digits(dataset, transformed, preprocess)
+    splits = encode(transformed, decoder, loss, device)
     return Experiment(
         resolved,
         facts,
         dataset,
-        preprocess.to(device),
+        preprocess,
         splits,
-        decoder,
+        decoder.on(device),
         loss,
         outputs,
         device,
@@ -130,13 +134,13 @@ def prepare(config: Config, *, batches: int | None = None, group: Group = ALONE)
 
 
 def warn_about(data: Dataset | Samples) -> None:
-    """Gives the warnings that reading the data gave reason for."""
+    """Passes on the warnings that were found while the data was read."""
     for text in data.warnings:
         log.data_warning("%s", text)
 
 
 def steps_per_epoch(experiment: Experiment, module: nn.Module) -> int:
-    """Optimizer steps an epoch."""
+    """Returns the optimizer steps per epoch."""
     settings, num_train = experiment.settings, len(experiment.splits["train"])
     at_least = smallest_batch(module, settings.group)
     batches = boundaries(num_train, settings.batch_size or num_train, at_least=at_least)
@@ -144,20 +148,23 @@ def steps_per_epoch(experiment: Experiment, module: nn.Module) -> int:
 
 
 def truncate(dataset: Dataset, samples: int) -> Dataset:
-    """The first samples of each split."""
+    """Returns the first samples of each split."""
     splits = {name: split.take(torch.arange(min(samples, len(split)))) for name, split in dataset.splits.items()}
     return replace(dataset, splits=splits)
 
 
 def encode(dataset: Dataset, decoder: Decoder, loss: nn.Module, device: torch.device) -> dict[str, Split]:
-    """The splits as the loop takes them: targets as the loss reads them, everything on the device."""
+    """Returns the splits as the loop takes them: targets as the loss reads them, everything on the device."""
     indices = reads_indices(loss)
+    # MPS has no float64; metrics of its outputs are computed on the CPU.
+    exact_device = torch.device("cpu") if device.type == "mps" else device
     return {
         name: Split(
             split.inputs.to(device),
             decoder.encode(split.targets, indices=indices).to(device),
             None if split.lengths is None else split.lengths.to(device),
             finish=None if split.finish is None else copy.deepcopy(split.finish).to(device),
+            exact=None if split.exact is None else split.exact.to(exact_device),
         )
         for name, split in dataset.splits.items()
     }

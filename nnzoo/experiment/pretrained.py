@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from nnzoo import log
 from nnzoo.config import Config, dump, load_config
@@ -14,12 +14,14 @@ from nnzoo.config.model import PRETRAINED, is_run_name
 from nnzoo.data import ArraysReader, Dataset, parse_reader
 from nnzoo.errors import UsageError
 from nnzoo.experiment.load import read_weights
-from nnzoo.experiment.matching import Match, MismatchError, Side, match_inputs, match_outputs
+from nnzoo.experiment.matching import Match, MismatchError, Side, listed, match_inputs, match_outputs
 from nnzoo.experiment.metadata import Metadata
 from nnzoo.experiment.transfer import Transfer
 from nnzoo.models.changes import Changes
 from nnzoo.models.inputs import input_weights
 from nnzoo.run.directory import ARTIFACT, CONFIG, find_checkpoint
+from nnzoo.run.torch_file import SUFFIXES as TORCH_SUFFIXES
+from nnzoo.run.torch_file import read_state_dict
 
 # These may differ without a warning: they belong to one run, or to the last layer, or are seen in the shapes.
 _OWN_WORDS = {
@@ -72,7 +74,10 @@ def with_embedding(config: Config, runs_dir: str | Path = "runs") -> Config:
     """
     if config.model.pretrained is None or getattr(config.model, "embedding", None) != "auto":
         return config
-    _, _, metadata = read_weights(_find(config, config.model.pretrained, Path(runs_dir)))
+    path = _find(config, config.model.pretrained, Path(runs_dir))
+    if path.suffix in TORCH_SUFFIXES:
+        return config
+    _, _, metadata = read_weights(path)
     return _with(config, **_embedding(config, metadata.config.get("model")))
 
 
@@ -105,6 +110,9 @@ def _means(said: str, file: Path) -> bool:
 
 
 def _find(config: Config, said: str, runs_dir: Path) -> Path:
+    path = Path(said)
+    if path.suffix in TORCH_SUFFIXES and path.is_file():
+        return path
     try:
         return find_checkpoint(said, runs_dir)
     except UsageError as error:
@@ -144,22 +152,13 @@ def take_over(
     if config.model.pretrained is None:
         return frozenset()
     path = _find(config, config.model.pretrained, Path(runs_dir))
-    weights, _, metadata = read_weights(path)
-    # The units of a series are fitted to its own data.
-    weights = Changes.weights_of_network(weights)
     prefix = "network." if isinstance(module, Changes) else ""
     module = module.network if isinstance(module, Changes) else module
-    there = Side(metadata.data_schema, parse_reader(metadata.reader), _projects(metadata.config.get("preprocess")))
     here = None
     if dataset is not None:
         here = Side(dataset.schema, dataset.reader or ArraysReader(), config.preprocess.pca is not None)
-    try:
-        inputs, how = _match_inputs(there, here, module)
-        fit = Transfer(config, module, weights, inputs, *match_outputs(there, here))
-        taken = fit.tensors()
-    except MismatchError as error:
-        raise problems_of(config, [(PRETRAINED, f"{path}: {error}")]) from None
-    _check_words(config, metadata, path)
+    start = _start_of_state_dict if path.suffix in TORCH_SUFFIXES else _start_of_checkpoint
+    fit, taken, how = start(config, module, path, here)
     own = module.state_dict()
     with torch.no_grad():
         for name, tensor in taken.items():
@@ -168,6 +167,45 @@ def take_over(
     for line in fit.changes():
         log.warning("model.pretrained: %s", line)
     return frozenset(f"{prefix}{name}" for name in taken)
+
+
+def _start_of_checkpoint(
+    config: Config, module: nn.Module, path: Path, here: Side | None
+) -> tuple[Transfer, dict[str, Tensor], str]:
+    """Fits the weights of a checkpoint of nnzoo; the string says how inputs were matched."""
+    weights, _, metadata = read_weights(path)
+    there = Side(metadata.data_schema, parse_reader(metadata.reader), _projects(metadata.config.get("preprocess")))
+    try:
+        inputs, how = _match_inputs(there, here, module)
+        # The units of a series are fitted to its own data.
+        own = Changes.weights_of_network(weights)
+        fit = Transfer(config, module, own, inputs, *match_outputs(there, here))
+        taken = fit.tensors()
+    except MismatchError as error:
+        hint = f"`nnzoo summary {path}` shows the checkpoint."
+        raise problems_of(config, [(PRETRAINED, f"{path}: {error} {hint}")]) from None
+    _check_words(config, metadata, path)
+    return fit, taken, how
+
+
+def _start_of_state_dict(
+    config: Config, module: nn.Module, path: Path, here: Side | None
+) -> tuple[Transfer, dict[str, Tensor], str]:
+    """Fits the weights that another program saved. Nothing in them names inputs or classes."""
+    weights = read_state_dict(path)
+    outputs = Match(here.outputs, here.outputs, "output") if here else None
+    fit = Transfer(config, module, weights, None, outputs, "" if here else "the data is not known")
+    try:
+        taken = fit.tensors()
+    except MismatchError as error:
+        raise problems_of(config, [(PRETRAINED, f"{path}: {error} The file holds {listed([*weights])}.")]) from None
+    if fit.outputs is not None:
+        log.warning(
+            "model.pretrained: %s does not name its inputs and outputs. They are taken to be those of this data, in "
+            "the same order.",
+            path,
+        )
+    return fit, taken, "inputs by position, since the file does not name them"
 
 
 def _projects(preprocess: object) -> bool:

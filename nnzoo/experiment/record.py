@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -83,13 +82,12 @@ class Recorder:
         if self.experiment.settings.group.rank:
             return
         metrics = self.epoch_metrics(state)
-        metadata = json.dumps(dump(self.metadata(state, metrics)))
         save_checkpoint(
             self.folder / directory.CHECKPOINT,
             {
                 **(content or state.state_dict()),
                 "preprocess": self._fitted,
-                "metadata": metadata,
+                "metadata": dump(self.metadata(state, metrics)),
                 "data": self.digests,
                 "warnings": list(self.warnings),
                 "data_threads": self.experiment.num_threads,
@@ -177,7 +175,7 @@ class Recorder:
         name = next(name for name in PREDICTED_SPLITS if name in measured)
         outputs = measured[name].outputs
         assert outputs is not None
-        self._write_predictions(outputs, self.experiment.splits[name].targets.cpu())
+        self._write_predictions(name, outputs, self.experiment.splits[name].truth.cpu())
         return {f"{split}/{key}": value for split, found in measured.items() for key, value in found.metrics.items()}
 
     def _evaluate(self, state: TrainState, split: str) -> Evaluation:
@@ -191,10 +189,10 @@ class Recorder:
             keep_outputs=split == next(name for name in PREDICTED_SPLITS if name in self.experiment.splits),
         )
 
-    def _write_predictions(self, outputs: Tensor, targets: Tensor) -> None:
+    def _write_predictions(self, split: str, outputs: Tensor, targets: Tensor) -> None:
         dataset, decoder = self.experiment.dataset, self.experiment.decoder
         decoder = decoder.on_cpu()
-        header, rows = predictions(decoder, outputs, targets, dataset.classes, dataset.target_names)
+        header, rows = predictions(decoder, outputs, targets, dataset, split)
         write_csv(self.folder / directory.PREDICTIONS, header, rows)
         if dataset.task == "classification":
             if not (matrix := confusion_matrix(decoder, outputs, targets)):

@@ -58,7 +58,7 @@ class _Several(Training):
         )
 
     def _save(self, recorder: Recorder, state: dict[str, Any]) -> None:
-        """last.pt gives the best weights so far to readers, and all of `state` to whoever goes on."""
+        """last.safetensors gives the best weights so far to readers, and all of `state` to whoever goes on."""
         kept = self.kept()
         content = {
             "model": kept.best or dict(kept.model.state_dict()),

@@ -151,7 +151,7 @@ def saved_warnings(saved: dict[str, Any]) -> list[str]:
 
 
 def restore(folder: Path, training: Training, saved: dict[str, Any]) -> None:
-    """Goes on from what last.pt held.
+    """Goes on from what last.safetensors held.
 
     Raises:
         CheckpointError: It was made by something else.

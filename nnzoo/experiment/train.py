@@ -18,6 +18,7 @@ from torch import nn
 
 from nnzoo import log
 from nnzoo.config import Config, ConfigLike, load_config
+from nnzoo.config.load import check_overrides
 from nnzoo.errors import DivergedError, InterruptedRunError, UsageError
 from nnzoo.experiment.load import TrainedModel, load
 from nnzoo.experiment.prepare import fetch, prepare
@@ -115,6 +116,7 @@ def train(
     """
     if model is not None and not isinstance(model, nn.Module):
         raise UsageError(f"expected an nn.Module, got {model!r}. Pass an instance: MyModule().", where="model")
+    directory.check_options(resume=resume, overwrite=overwrite, dry_run=dry_run)
     changes = _with_options(overrides, name=name, device=device)
     with contextlib.ExitStack() as alone:
         group = alone.enter_context(processes())
@@ -124,7 +126,7 @@ def train(
             loaded = load_config(config, changes, custom_model=model is not None)
             alone.enter_context(deterministic(loaded))
         found, saved = None, None
-        if resume and not dry_run:
+        if resume:
             named = loaded if name else config
             found, saved = group.from_first(lambda: _find(named, loaded.name, Path(runs_dir), alone))
         fetch(loaded, group)
@@ -177,7 +179,8 @@ def _remove_empty(folder: Path) -> None:
 def _with_options(
     overrides: Mapping[str, Any] | Sequence[str], *, name: str | None, device: str | None
 ) -> Mapping[str, Any] | Sequence[str]:
-    """The overrides, and the options that are short for one. An option is a text, even if YAML would see a number."""
+    """The overrides, and the options that are short for one. An option is a text, even if YAML would read a number."""
+    check_overrides(overrides)
     given = {key: value for key, value in (("name", name), ("train.device", device)) if value is not None}
     if isinstance(overrides, Mapping):
         return {**overrides, **given}

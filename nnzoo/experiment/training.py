@@ -45,15 +45,15 @@ class Training:
         return f"epoch {self.state.epoch}, step {self.state.step}"
 
     def check(self, saved: dict[str, Any]) -> None:
-        """Raises ValueError if what last.pt held is not of this training."""
+        """Raises ValueError if what last.safetensors held is not of this training."""
         check_saved(saved, self.state.state_dict(), shapes_of(self.state.optimizer))
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
-        """Goes on from what last.pt held."""
+        """Goes on from what last.safetensors held."""
         self.state.load_state_dict(saved)
 
     def shares(self, saved: dict[str, Any]) -> Any:
-        """What last.pt held of other processes than the first."""
+        """What last.safetensors held of other processes than the first."""
         return saved.get("ranks", [])
 
     def fit(self, recorder: Recorder, progress: Progress, stop: StopRequest) -> Status:

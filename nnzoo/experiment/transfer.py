@@ -108,8 +108,7 @@ class Transfer:
         ]
         return (
             f"{name} {shapes[0]} in the checkpoint and {shapes[1]} in this model. All tensors but those of the last "
-            "layer must have the same shape, apart from inputs that are matched by name. `nnzoo summary CHECKPOINT` "
-            "shows them."
+            "layer must have the same shape, apart from inputs that are matched by name."
         )
 
     def told(self) -> str:

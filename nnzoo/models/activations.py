@@ -11,20 +11,20 @@ from nnzoo.errors import UsageError
 class Maxout(nn.Module):
     """The largest of each unit's pieces (Goodfellow et al. 2013): (N, units * num_pieces, *) -> (N, units, *).
 
-    The layer before it makes the pieces, those of a unit next to each other: a linear layer of units * num_pieces
-    outputs, or a convolution of that many channels. Pieces that tie share the gradient.
+    The previous layer computes the pieces, with those of one unit next to each other: a linear layer with
+    units * num_pieces outputs, or a convolution with that many channels. Pieces that tie share the gradient.
 
     Args:
-        num_pieces: Pieces a unit, at least 1; one piece is the identity.
+        num_pieces: Pieces per unit, at least 1; one piece is the identity.
 
     Raises:
-        UsageError: There is no piece, or the inputs do not divide into pieces.
+        UsageError: `num_pieces` is below 1, or the inputs do not divide into pieces.
     """
 
     def __init__(self, num_pieces: int) -> None:
         super().__init__()
         if num_pieces < 1:
-            raise UsageError(f"a unit has at least one piece (got {num_pieces}).", where="maxout.num_pieces")
+            raise UsageError(f"a unit needs at least one piece (got {num_pieces}).", where="maxout.num_pieces")
         self.num_pieces = num_pieces
 
     def extra_repr(self) -> str:
@@ -35,7 +35,7 @@ class Maxout(nn.Module):
         if inputs.shape[1] % self.num_pieces:
             raise UsageError(
                 f"{inputs.shape[1]} inputs do not divide into units of {self.num_pieces} pieces: "
-                "the layer before has units * num_pieces outputs.",
+                "the previous layer must have units * num_pieces outputs.",
                 where="maxout",
             )
         return torch.unflatten(inputs, 1, (-1, self.num_pieces)).amax(2)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from nnzoo.models.cnn import image_shape
 
 _SMALLEST = 63
-"""Height and width that leave one position after the last pooling."""
+"""Minimum height and width: one position is left after the last pooling."""
 
 
 class AveragedTo(nn.Module):
@@ -44,19 +44,19 @@ class AveragedTo(nn.Module):
 def alexnet(*, input_shape: Sequence[int], out_features: int, dropout: float = 0.5) -> nn.Module:
     """AlexNet on one tower (Krizhevsky 2014), as in torchvision: (N, C, H, W) -> (N, out_features).
 
-    61,100,840 parameters for 3 channels and 1000 classes, whatever the size of the images: the 256 last maps are
-    averaged to 6 x 6, which changes nothing at 224 x 224 and repeats the values of smaller maps.
+    61,100,840 parameters for 3 channels and 1000 classes, for images of any size: the last 256 maps are averaged
+    to 6 x 6, which has no effect at 224 x 224 and repeats the values of smaller maps.
 
-    Deviations from the network of two towers (Krizhevsky et al. 2012): one tower with 64-192-384-256-256 filters, no
+    Deviations from the network with two towers (Krizhevsky et al. 2012): one tower with 64-192-384-256-256 filters, no
     local response normalisation.
 
     Args:
         input_shape: (C, H, W), at least 63 x 63.
         out_features: Output units.
-        dropout: Share of the inputs of the first two fully connected layers silenced in training.
+        dropout: Probability of an input of the first two fully connected layers to be zeroed in training.
 
     Raises:
-        UsageError: The input is no image, or too small.
+        UsageError: The input is not an image, or is too small.
     """
     from torchvision.models import AlexNet
 

@@ -1,4 +1,4 @@
-"""The blocks of a convolutional network: what each does to a shape, and to sequences of several lengths."""
+"""The blocks of a convolutional network, their output shapes, and how they treat sequences of different lengths."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nnzoo.models.activations import Maxout
 
 Size = TypeVar("Size", int, Tensor)
 PerAxis = int | Sequence[int]
-"""One number for all axes, or one each: (height, width) of images, (steps,) of sequences."""
+"""One number for all axes, or one per axis: (height, width) of images, (steps,) of sequences."""
 
 _CONVOLUTIONS: dict[int, type[nn.Module]] = {1: nn.Conv1d, 2: nn.Conv2d}
 _NORMS: dict[int, type[nn.Module]] = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d}
@@ -25,27 +25,27 @@ _POOLS: dict[str, dict[int, type[nn.Module]]] = {
     "avg": {1: nn.AvgPool1d, 2: nn.AvgPool2d},
 }
 _FILLERS = {"max": -math.inf, "avg": 0.0}
-"""What pooling reads beyond the end of a sequence: the same that it reads in its own padding."""
+"""The value that pooling reads beyond the end of a sequence: the same as in its own padding."""
 
 
 def output_size(size: Size, kernel_size: int, *, stride: int = 1, padding: int = 0, dilation: int = 1) -> Size:
-    """Positions of a window along one axis: floor((W - D (K - 1) - 1 + 2 P) / S) + 1.
+    """Number of positions of a window along one axis: floor((W - D (K - 1) - 1 + 2 P) / S) + 1.
 
-    Without dilation this is floor((W - K + 2 P) / S) + 1. It is zero or less where the window doesn't fit.
+    Without dilation this is floor((W - K + 2 P) / S) + 1. It is zero or less if the window does not fit.
 
     Args:
-        size: W, the length of the axis; a number or a tensor of them.
-        kernel_size: K, the entries that the window reads.
-        stride: S, from one position to the next.
-        padding: P, zeros added at either end.
-        dilation: D, from one entry of the window to the next.
+        size: W, the length of the axis; a number or a tensor of lengths.
+        kernel_size: K, the number of entries in the window.
+        stride: S, the distance from one position to the next.
+        padding: P, the zeros added at each end.
+        dilation: D, the distance from one entry of the window to the next.
     """
     return (size - dilation * (kernel_size - 1) - 1 + 2 * padding) // stride + 1
 
 
 @dataclass(frozen=True)
 class Window:
-    """What slides over an input: one number an axis, or padding "same", which keeps the size."""
+    """A sliding window: one number per axis, or padding "same", which keeps the size."""
 
     kernel_size: tuple[int, ...]
     stride: tuple[int, ...]
@@ -53,7 +53,7 @@ class Window:
     dilation: tuple[int, ...]
 
     def positions(self, axis: int, size: Size) -> Size:
-        """How often it fits into `size` along an axis."""
+        """Number of positions in `size` along an axis."""
         if self.padding == "same":
             return size
         return output_size(
@@ -65,10 +65,10 @@ class Window:
         )
 
     def output_shape(self, channels: int, input_shape: tuple[int, ...]) -> tuple[int, ...]:
-        """The shape (channels, *sizes) that it makes of (C, *sizes).
+        """Returns the output shape (channels, *sizes) for an input (C, *sizes).
 
         Raises:
-            UsageError: It is larger than the input along some axis.
+            UsageError: The window is larger than the input along some axis.
         """
         sizes = input_shape[1:]
         outputs = tuple(self.positions(axis, size) for axis, size in enumerate(sizes))
@@ -83,27 +83,27 @@ class Window:
             raise UsageError(
                 f"the window is larger than its input (got kernel_size {_shown(self.kernel_size)}{dilated} on an input "
                 f"of shape {input_shape}; allowed up to {_shown(largest)}). Use a smaller kernel_size, more padding, "
-                "or fewer and smaller steps before it."
+                "or smaller strides before it."
             )
         return (channels, *outputs)
 
 
 @dataclass(frozen=True)
 class ConvLayer:
-    """A convolution with what follows it.
+    """A convolution with its batch norm, activation and dropout.
 
     Attributes:
-        out_channels: Filters.
-        kernel_size: Entries that a filter reads along each axis.
-        stride: Steps from one position to the next.
-        padding: Zeros at either end of each axis; "same" keeps the size (with stride 1), "valid" is 0.
-        dilation: Steps from one entry that a filter reads to the next.
-        groups: Parts that the channels are divided into, each with filters of its own.
+        out_channels: Number of filters.
+        kernel_size: Size of a filter along each axis.
+        stride: Distance from one position to the next.
+        padding: Zeros added at each end of each axis; "same" keeps the size (with stride 1), "valid" is 0.
+        dilation: Distance from one entry of a filter to the next.
+        groups: Number of groups that the channels are divided into, each with its own filters.
         bias: Whether each filter has a bias.
-        activation: Applied to (N, out_channels, *sizes); a module of its own for each layer. `Maxout` gets that many
-            channels for each of its pieces.
+        activation: Applied to (N, out_channels, *sizes); each layer needs its own module. `Maxout` gets
+            `out_channels` channels for each of its pieces.
         batch_norm: Whether to normalise each channel over batch and positions, before the activation.
-        dropout: Share of values silenced in training, each on its own (not whole channels).
+        dropout: Probability of a value to be zeroed in training, independently (not whole channels).
     """
 
     out_channels: int
@@ -120,13 +120,13 @@ class ConvLayer:
 
 @dataclass(frozen=True)
 class PoolLayer:
-    """The largest value or the mean of each window, channel by channel.
+    """Max or average pooling, applied to each channel.
 
     Attributes:
-        kind: Which of the two. The mean counts the zeros of the padding, as PyTorch's does.
+        kind: Maximum or average. The average includes the zeros of the padding, as in PyTorch.
         kernel_size: Size of the window along each axis.
-        stride: Steps from one position to the next; None for windows side by side.
-        padding: Entries added at either end of each axis, at most half of the window.
+        stride: Distance from one position to the next; None for `kernel_size`.
+        padding: Entries added at each end of each axis, at most half of the window.
     """
 
     kind: Literal["max", "avg"]
@@ -137,7 +137,7 @@ class PoolLayer:
 
 @dataclass(frozen=True)
 class GlobalPool:
-    """The largest value or the mean of each whole channel (Lin et al. 2014): sizes become 1."""
+    """Global max or average pooling of each channel (Lin et al. 2014): sizes become 1."""
 
     kind: Literal["max", "avg"] = "avg"
 
@@ -147,16 +147,15 @@ NAMES: dict[type[Layer], str] = {ConvLayer: "conv", PoolLayer: "pool", GlobalPoo
 
 
 class Block(nn.Sequential):
-    """Parts in a row that leave the padding of sequences out: (N, C, *sizes) -> (N, C', *sizes').
+    """A sequence of modules that ignores the padding of sequences: (N, C, *sizes) -> (N, C', *sizes').
 
-    With lengths, every sequence comes out as it would alone, without its padding: what lies beyond its end is replaced
-    by what the first part reads in its own padding. A sequence that is shorter than the window counts as filled up to
-    one window.
+    With lengths, the result of a sequence does not depend on its padding: values beyond its end are replaced by the
+    padding value of the first module. A sequence that is shorter than the window is padded to one window.
 
     Args:
         parts: The modules, by name.
-        window: Of the first part.
-        filler: What the first part reads beyond the end of a sequence.
+        window: The window of the first module.
+        filler: The value that the first module reads beyond the end of a sequence.
     """
 
     def __init__(self, parts: OrderedDict[str, nn.Module], *, window: Window, filler: float = 0.0) -> None:
@@ -165,7 +164,7 @@ class Block(nn.Sequential):
         self.filler = filler
 
     def forward(self, inputs: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """(N, C, *sizes), or (N, C, T) with (N,) valid steps, to (N, C', *sizes')."""
+        """(N, C, *sizes), or (N, C, T) with (N,) valid steps -> (N, C', *sizes')."""
         outputs = inputs
         if lengths is not None:
             outputs, lengths = filled(inputs, lengths, self.filler), self.output_lengths(lengths)
@@ -179,18 +178,18 @@ class Block(nn.Sequential):
 
 
 class Conv(Block):
-    """Convolution, then batch norm, activation and dropout, where asked for: (N, C, *sizes) -> (N, C', *sizes').
+    """Convolution, then optional batch norm, activation and dropout: (N, C, *sizes) -> (N, C', *sizes').
 
-    The order is that of `Dense`; the parts are named `conv`, `norm`, `activation` and `dropout`. Like most libraries,
+    The order is that of `Dense`. The modules are named `conv`, `norm`, `activation` and `dropout`. Like most libraries,
     this computes the cross-correlation: filters are not flipped.
 
     Args:
         in_channels: C.
-        layer: What the parts are.
-        num_axes: Axes that the filters slide along: 1 or 2.
+        layer: The settings of the convolution and what follows it.
+        num_axes: Number of axes that the filters slide along: 1 or 2.
 
     Raises:
-        UsageError: Values that no convolution can have.
+        UsageError: The settings are invalid for a convolution.
     """
 
     def __init__(self, in_channels: int, layer: ConvLayer, *, num_axes: int) -> None:
@@ -217,13 +216,13 @@ class Conv(Block):
 
 
 class GlobalPooling(nn.Module):
-    """One value a channel: (N, C, *sizes) -> (N, C, 1) or (N, C, 1, 1).
+    """One value per channel: (N, C, *sizes) -> (N, C, 1) or (N, C, 1, 1).
 
-    Values that tie for the largest share its gradient. PyTorch's adaptive poolings are left alone because the gradient
-    of the maximum is not deterministic on CUDA.
+    Values that tie for the maximum share its gradient. PyTorch's adaptive pooling is not used because the gradient of
+    its maximum is not deterministic on CUDA.
 
     Args:
-        kind: The largest value or the mean.
+        kind: Maximum or average.
     """
 
     def __init__(self, kind: Literal["max", "avg"]) -> None:
@@ -234,7 +233,7 @@ class GlobalPooling(nn.Module):
         return f"kind={self.kind}"
 
     def forward(self, inputs: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """(N, C, *sizes), or (N, C, T) with (N,) valid steps, to one value a channel."""
+        """(N, C, *sizes), or (N, C, T) with (N,) valid steps -> one value per channel."""
         axes = tuple(range(2, inputs.ndim))
         values = inputs if lengths is None else filled(inputs, lengths, _FILLERS[self.kind])
         if self.kind == "max":
@@ -249,11 +248,11 @@ class GlobalPooling(nn.Module):
 
 
 def build_block(layer: Layer, shape: tuple[int, ...]) -> tuple[Block | GlobalPooling, tuple[int, ...]]:
-    """The module of a layer on an input of `shape`, and the shape that it makes. No data runs through it."""
+    """Builds the module of a layer for an input of `shape`, and returns it with its output shape."""
     channels, num_axes = shape[0], len(shape) - 1
     match layer:
         case ConvLayer():
-            # Before the weights are made: those of a window that is far too large may not fit in memory.
+            # Before the weights are allocated: those of a far too large window may not fit in memory.
             outputs = _conv_window(channels, layer, num_axes).output_shape(layer.out_channels, shape)
             return Conv(channels, layer, num_axes=num_axes), outputs
         case PoolLayer():
@@ -266,7 +265,7 @@ def build_block(layer: Layer, shape: tuple[int, ...]) -> tuple[Block | GlobalPoo
 
 
 def _conv_window(in_channels: int, layer: ConvLayer, num_axes: int) -> Window:
-    """The window of a convolution, its numbers checked."""
+    """Checks the settings of a convolution and returns its window."""
     stride = _per_axis("stride", layer.stride, num_axes)
     if layer.padding == "same" and max(stride) > 1:
         message = (
@@ -292,7 +291,7 @@ def _conv_window(in_channels: int, layer: ConvLayer, num_axes: int) -> Window:
 
 
 def _pool_window(layer: PoolLayer, num_axes: int) -> Window:
-    """The window of a pooling, its numbers checked."""
+    """Checks the settings of a pooling and returns its window."""
     kernel_size = _per_axis("kernel_size", layer.kernel_size, num_axes)
     padding = _per_axis("padding", layer.padding, num_axes, at_least=0)
     if any(pad > size // 2 for pad, size in zip(padding, kernel_size, strict=True)):
@@ -318,17 +317,17 @@ def _shown(sizes: tuple[int, ...]) -> str:
 
 
 def beyond(inputs: Tensor, lengths: Tensor) -> Tensor:
-    """(N, T): whether a step of (N, T) or (N, C, T) lies beyond the end of its sequence."""
+    """Returns a (N, T) mask of the steps of (N, T) or (N, C, T) that lie beyond the end of their sequence."""
     return torch.arange(inputs.shape[-1], device=inputs.device) >= lengths.unsqueeze(1)
 
 
 def filled(inputs: Tensor, lengths: Tensor, filler: float = 0.0) -> Tensor:
-    """(N, C, T) with `filler` beyond the end of each sequence."""
+    """Returns (N, C, T) with `filler` beyond the end of each sequence."""
     return inputs.masked_fill(beyond(inputs, lengths).unsqueeze(1), filler)
 
 
 def _normalized(norm: nn.Module, inputs: Tensor, lengths: Tensor) -> Tensor:
-    """Batch norm of (N, C, T) over the valid steps alone. In training this waits for the device, to count them."""
+    """Applies batch norm to the valid steps of (N, C, T). In training, counting them is a sync with the device."""
     if not norm.training:
         return cast("Tensor", norm(inputs))
     steps = inputs.transpose(1, 2)  # (N, T, C)

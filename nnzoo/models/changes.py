@@ -45,8 +45,11 @@ class Changes(nn.Module):
 
     @torch.no_grad()
     def set_units(self, shift: Tensor, scale: Tensor, target_shift: Tensor, target_scale: Tensor) -> None:
-        """Tells that inputs come as (x - shift) / scale, (F,) each, and outputs as (y - shift) / scale, (M,) each."""
-        later = (self.weight != 0).float()
+        """Sets the units of inputs, (x - shift) / scale, (F,) each, and of outputs, (y - shift) / scale, (M,) each.
+
+        They are float64: shifts may be large, and only their difference counts.
+        """
+        later = (self.weight != 0).to(shift)
         self.weight.copy_(later * scale.unsqueeze(1) / target_scale)
         self.bias.copy_((shift @ later - target_shift) / target_scale)
 

@@ -19,7 +19,7 @@ _WIDTHS = (16, 32, 64)
 class PaddedShortcut(nn.Module):
     """Option A of He et al. 2016, a shortcut without parameters: (N, C, H, W) -> (N, C + K, ceil(H / S), ceil(W / S)).
 
-    Every S-th row and column of the input, followed by K channels of zeros.
+    Takes every S-th row and column of the input and appends K channels of zeros.
 
     Args:
         stride: S.
@@ -36,35 +36,34 @@ class PaddedShortcut(nn.Module):
         return F.pad(inputs[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.new_channels))
 
     def extra_repr(self) -> str:
-        """What print shows."""
         return f"stride={self.stride}, new_channels={self.new_channels}"
 
 
 class CifarResNet(nn.Module):
     """A residual network for CIFAR (He et al. 2016, section 4.2): (N, C, H, W) -> (N, out_features).
 
-    A 3 x 3 convolution, three stages of n blocks of two with 16, 32 and 64 filters, the second and third at half the
-    size of the one before, global mean, linear layer; shortcuts have no parameters. For 3 channels and ten classes
-    depth 20 has 269,722 parameters, depth 110 1,727,962. Any image size fits; the last stage sees a quarter of it.
+    A 3 x 3 convolution; three stages of n blocks of two convolutions with 16, 32 and 64 filters, where the second and
+    the third stage halve the size; global average pooling; a linear layer. Shortcuts have no parameters. For 3 channels
+    and ten classes depth 20 has 269,722 parameters and depth 110 has 1,727,962. Images can have any size.
 
     Args:
-        depth: Layers with weights, 6 n + 2: 20, 32, 44, 56 and 110 in the paper.
+        depth: Number of layers with weights, 6 n + 2: 20, 32, 44, 56 and 110 in the paper.
         input_shape: (C, H, W).
         out_features: Output units.
 
     Raises:
-        UsageError: The input is no image, or there is no such depth.
+        UsageError: The input is not an image, or the depth is not 6 n + 2.
     """
 
     head = "output"
     convolution_rule = Rule("kaiming_normal", {"mode": "fan_out", "nonlinearity": "relu"})
-    """What `auto` means for its convolutions (He et al. 2015, as the paper has it)."""
+    """What `auto` means for its convolutions (He et al. 2015, as in the paper)."""
 
     def __init__(self, *, depth: int, input_shape: Sequence[int], out_features: int) -> None:
         channels, _, _ = image_shape(input_shape, model=f"resnet{depth}")
         num_blocks, rest = divmod(depth - 2, 6)
         if num_blocks < 1 or rest:
-            raise UsageError(f"is no 6 n + 2 (got {depth}; allowed 8, 14, 20, 26, 32, ...).", where="model.depth")
+            raise UsageError(f"is not 6 n + 2 (got {depth}; allowed 8, 14, 20, 26, 32, ...).", where="model.depth")
         super().__init__()
         first, second, third = _WIDTHS
         stem = ConvLayer(first, 3, padding=1, bias=False, batch_norm=True)
@@ -84,7 +83,7 @@ class CifarResNet(nn.Module):
 
 
 def _stage(in_channels: int, width: int, num_blocks: int) -> nn.Sequential:
-    """Residual blocks of which the first changes channels and size, if channels change."""
+    """Builds residual blocks; the first one changes the size if it changes the channels."""
     from torchvision.models.resnet import BasicBlock
 
     blocks = nn.Sequential(*(BasicBlock(width, width) for _ in range(num_blocks)))

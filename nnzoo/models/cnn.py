@@ -1,4 +1,4 @@
-"""The convolutional network, declared block by block, over images or over the steps of sequences and tokens."""
+"""The convolutional network, declared block by block, for images, sequences and tokens."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from nnzoo.models.mlp import MLP, HiddenLayer
 class CNN(nn.Module):
     """A convolutional network (LeCun et al. 1998): blocks, then a fully connected head -> (N, out_features).
 
-    Images (C, H, W) are read along both axes, sequences (T, F) along time with F channels, tokens (T,) after an
-    embedding. What the blocks make is flattened for the head. Without a global pooling the head needs exactly the
-    sizes of `input_shape`; with one, other sizes go through too.
+    Convolutions run along both axes of images (C, H, W), along the time axis of sequences (T, F) with F channels, and
+    along that of embedded tokens (T,). The output of the blocks is flattened for the head. Without global pooling the
+    head needs exactly the sizes of `input_shape`; with it, other sizes are accepted too.
 
-    With `lengths`, padding never changes a result: each block, batch norm in training included, works as if every
-    sequence were alone, means are over valid steps, and what is left beyond an end is flattened as zeros.
+    With `lengths`, padding never changes a result: each block, including batch norm in training, ignores it, means are
+    taken over the valid steps, and the rest is flattened as zeros.
 
     Args:
-        input_shape: One sample.
+        input_shape: Shape of one sample.
         out_features: Output units.
-        blocks: Convolutions and poolings, from the input on; empty for a plain `MLP`.
-        head: Hidden layers after the blocks, as numbers of units with ReLU or as layers.
-        num_tokens: Size of the vocabulary, for tokens alone.
-        embedding_dim: Channels that each token becomes, for tokens alone.
+        blocks: Convolutions and poolings in order; empty for a plain `MLP`.
+        head: Hidden layers after the blocks: numbers of units (with ReLU) or layers.
+        num_tokens: Size of the vocabulary; only for tokens.
+        embedding_dim: Size of the vector of each token; only for tokens.
         output_activation: Applied to (N, out_features); None for logits or plain values.
         output_bias: Whether output units have a bias.
 
     Raises:
-        UsageError: A shape that has no channels to convolve, or a block that its input does not fit, by its place:
+        UsageError: The shape has no channels, or a block does not fit its input; the message names its place, such as
             `model.blocks[2].conv`.
     """
 
@@ -83,7 +83,7 @@ class CNN(nn.Module):
         if lengths is not None and self.num_axes == 2:
             raise UsageError("images have no padding; lengths are for sequences and tokens.", where="lengths")
         if self.embedding is not None:
-            # Padding may hold any number, even one that is no token.
+            # Padding may hold any number, even an invalid token.
             inputs = self.embedding(inputs if lengths is None else inputs.masked_fill(beyond(inputs, lengths), 0))
         outputs = inputs.transpose(1, 2) if self.num_axes == 1 else inputs  # (N, C, *sizes)
         for block in cast("Iterable[Block | GlobalPooling]", self.blocks):
@@ -109,12 +109,12 @@ class CNN(nn.Module):
 
 
 def image_shape(input_shape: Sequence[int], *, model: str, smallest: int = 1) -> tuple[int, int, int]:
-    """The shape of one sample, checked.
+    """Checks and returns the shape of an image.
 
     Args:
-        input_shape: One sample.
-        model: For the message.
-        smallest: Height and width that the model needs at least.
+        input_shape: Shape of one sample.
+        model: Name of the model, for the message.
+        smallest: Minimum height and width.
 
     Raises:
         UsageError: It is not (C, H, W), or too small.
@@ -134,7 +134,7 @@ def image_shape(input_shape: Sequence[int], *, model: str, smallest: int = 1) ->
 
 
 def _channels_first(input_shape: Sequence[int], num_tokens: int | None, embedding_dim: int | None) -> tuple[int, ...]:
-    """(C, H, W) of images, (F, T) of sequences, (embedding_dim, T) of tokens."""
+    """Returns (C, H, W) for images, (F, T) for sequences, (embedding_dim, T) for tokens."""
     match tuple(input_shape), num_tokens, embedding_dim:
         case (channels, height, width), None, None:
             return channels, height, width

@@ -1,4 +1,4 @@
-"""How parameters start. First a plan, which parameter gets which rule; then the numbers."""
+"""Initialization of parameters: first a plan that assigns a rule to each parameter, then the values."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Rule:
     """An initializer.
 
     Attributes:
-        name: A name of `RULES`, or "auto" (by the layer's own activation) or "default" (what PyTorch did).
+        name: A name in `RULES`, "auto" (by the layer's own activation) or "default" (as PyTorch initialised it).
         fields: Its keyword arguments.
-        bias: The rule of the biases; None leaves what PyTorch did.
+        bias: The rule for the biases; None leaves them as PyTorch initialised them.
     """
 
     name: str
@@ -36,13 +36,13 @@ class Rule:
 
 @dataclass(frozen=True)
 class Assignment:
-    """One parameter and the rule that it starts by.
+    """One parameter and the rule that initialises it.
 
     Attributes:
-        name: Dotted.
-        parameter: Itself.
-        rule: What it starts by.
-        parts: Along the first axis, each filled on its own: the gates of a recurrent layer.
+        name: Dotted name of the parameter.
+        parameter: The parameter.
+        rule: The rule that initialises it.
+        parts: Number of parts along the first axis that are filled separately: the gates of a recurrent layer.
     """
 
     name: str
@@ -56,7 +56,7 @@ def _values(tensor: Tensor, *, values: list[Any]) -> None:
 
 
 def _trunc_normal(tensor: Tensor, *, mean: float, std: float, a: float, b: float) -> None:
-    # torch draws from U(a, b) and rejects: bounds far out would keep it busy for ever, and change nothing.
+    # torch draws from U(a, b) and rejects: distant bounds would make it loop almost forever and change nothing.
     nn.init.trunc_normal_(tensor, mean, std, max(a, mean - 10 * std), min(b, mean + 10 * std))
 
 
@@ -66,7 +66,7 @@ def _lecun_normal(tensor: Tensor) -> None:
 
 
 def _open_forget_gate(tensor: Tensor) -> None:
-    """Biases (4 H,) of an LSTM's input, forget, cell and output gates: 1 for the forget gate, else 0."""
+    """Fills the biases (4 H,) of an LSTM's input, forget, cell and output gates: 1 for the forget gate, else 0."""
     nn.init.zeros_(tensor)
     nn.init.ones_(tensor.chunk(4)[1])
 
@@ -99,11 +99,11 @@ _XAVIER = (nn.Sigmoid, nn.Tanh, nn.Softmax, nn.LogSoftmax, nn.Hardtanh, nn.Ident
 
 
 def rule_for(activation: nn.Module | None) -> Rule:
-    """What `auto` means for a layer: the rule that keeps the variance through its own activation.
+    """Returns the rule of `auto` for a layer: the one that keeps the variance through its own activation.
 
-    LeCun normal before SELU (Klambauer et al. 2017) and maxout, the larger of whose two pieces keeps it; Xavier normal
-    before sigmoid, tanh, softmax and for linear outputs (Glorot & Bengio 2010); Kaiming normal, fan_in, before ReLU and
-    its smooth and leaky kin (He et al. 2015).
+    LeCun normal for SELU (Klambauer et al. 2017) and maxout, where the larger of two pieces keeps the variance; Xavier
+    normal for sigmoid, tanh, softmax and linear outputs (Glorot & Bengio 2010); Kaiming normal, fan_in, for ReLU and
+    its smooth and leaky variants (He et al. 2015).
     """
     if isinstance(activation, nn.SELU | Maxout):
         return Rule("lecun_normal")
@@ -115,19 +115,19 @@ def rule_for(activation: nn.Module | None) -> Rule:
 
 
 def plan(model: nn.Module, rule: Rule, by_layer: Mapping[str, Rule] | None = None) -> list[Assignment]:
-    """Which rule each weight and bias gets. Parameters of norm layers and of activations are not named: they stay.
+    """Assigns a rule to each weight and bias. Parameters of norm layers and of activations stay as they are.
 
-    The weights of a recurrent layer are filled gate by gate. Under `auto` those from input to hidden units are Xavier
-    normal (Glorot & Bengio 2010), those from hidden to hidden units orthogonal (Saxe et al. 2013); biases are zero, but
-    1 for the forget gate of an LSTM (Jozefowicz et al. 2015), in the first of PyTorch's two biases, which add up.
-    Embeddings are N(0, 1) under `auto`, as in PyTorch. A model's own `convolution_rule` and `embedding_rule` are what
-    `auto` means for its convolutions and embeddings. Where `dirac` has no kernel to fill, or `eye` no matrix, `auto`
-    stands in.
+    The weights of a recurrent layer are filled gate by gate. With `auto`, input-to-hidden weights are Xavier normal
+    (Glorot & Bengio 2010) and hidden-to-hidden weights orthogonal (Saxe et al. 2013); biases are zero, except for the
+    forget gate of an LSTM, which is 1 (Jozefowicz et al. 2015) in the first of PyTorch's two biases, since they add up.
+    Embeddings are N(0, 1) with `auto`, as in PyTorch. A model's own `convolution_rule` and `embedding_rule` define
+    `auto` for its convolutions and embeddings. `dirac` falls back to `auto` for parameters that are not kernels, and
+    `eye` for those that are not matrices.
 
     Args:
         model: Any module.
-        rule: For every layer that `by_layer` does not name.
-        by_layer: Rules by dotted module name; a name covers what is below it.
+        rule: The rule of every layer that `by_layer` does not name.
+        by_layer: Rules by dotted module name; a name covers the modules below it.
     """
     activations = _activations(model)
     assignments = []
@@ -150,7 +150,7 @@ def plan(model: nn.Module, rule: Rule, by_layer: Mapping[str, Rule] | None = Non
 
 
 def _automatic(module: nn.Module, key: str, activation: nn.Module | None, model: nn.Module) -> Rule:
-    """What `auto` means for a weight."""
+    """Returns the rule of `auto` for a weight."""
     own = getattr(model, "embedding_rule" if isinstance(module, nn.Embedding) else "convolution_rule", None)
     if isinstance(own, Rule) and isinstance(module, nn.Embedding | nn.Conv1d | nn.Conv2d):
         return own
@@ -162,17 +162,17 @@ def _automatic(module: nn.Module, key: str, activation: nn.Module | None, model:
 
 
 def _is_all_auto(rule: Rule) -> bool:
-    """Whether nobody has said how weights or biases start."""
+    """Whether weights and biases both have the default rule."""
     return rule.name == "auto" and rule.bias is not None and rule.bias.fields.get("val") == 0
 
 
 def _fits(rule: Rule, parameter: nn.Parameter) -> bool:
-    """Whether a rule for kernels or for matrices finds one."""
+    """Whether a rule can fill a parameter: `dirac` needs a kernel, `eye` a matrix."""
     return not (rule.name == "dirac" and parameter.ndim < 3) and not (rule.name == "eye" and parameter.ndim != 2)
 
 
 def _activations(model: nn.Module) -> dict[str, nn.Module]:
-    """The activation that follows each layer, by the layer's name: of parts in a row the next one, if it is one."""
+    """Returns the activation that follows each layer, by the layer's name."""
     found: dict[str, nn.Module] = {}
     for name, module in model.named_modules():
         if isinstance(module, Dense | Conv):
@@ -196,7 +196,7 @@ def _covering(name: str, by_layer: Mapping[str, Rule]) -> Rule | None:
 
 @torch.no_grad()
 def initialize(assignments: list[Assignment]) -> None:
-    """Fills each parameter by its rule, in the order of the plan, from torch's global generator."""
+    """Fills each parameter by its rule, in the order of the plan, using torch's global generator."""
     for assignment in assignments:
         for part in assignment.parameter.chunk(assignment.parts):
             RULES[assignment.rule.name](part, **assignment.rule.fields)

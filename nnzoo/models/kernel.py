@@ -1,4 +1,4 @@
-"""Features whose inner product is a kernel, so that a linear model on them is a kernel machine."""
+"""Random features whose inner product approximates a kernel: a linear model on them is a kernel machine."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ class RandomFourierFeatures(nn.Module):
     """Random features of the RBF kernel (Rahimi & Recht 2007): (N, in_features) -> (N, n_components).
 
     z(x) = sqrt(2 / D) cos(W x + b) with D components, W ~ N(0, 2 gamma) and b ~ U(0, 2 pi). The inner product
-    z(x) . z(y) is exp(-gamma |x - y|^2) up to an error that falls as 1 / sqrt(D). W and b are drawn once, from torch's
-    global generator, and are buffers: kept with the weights, never trained.
+    z(x) . z(y) is exp(-gamma |x - y|^2) up to an error that falls as 1 / sqrt(D). W and b are drawn once from
+    torch's global generator and are buffers: saved with the weights, never trained.
 
     Args:
-        in_features: Numbers a sample.
-        n_components: D; more follow the kernel closer.
-        gamma: How fast the kernel falls with distance; None for 1 / in_features, which on inputs of unit variance is
-            what scikit-learn calls "scale".
+        in_features: Numbers per sample.
+        n_components: D; more components approximate the kernel better.
+        gamma: How fast the kernel falls with distance; None for 1 / in_features, which for inputs of unit variance is
+            scikit-learn's "scale".
 
     Raises:
-        UsageError: There is no component, or `gamma` is not above 0.
+        UsageError: `n_components` is below 1, or `gamma` is not above 0.
     """
 
     frequencies: Tensor
@@ -56,9 +56,9 @@ class KernelMachine(nn.Module):
     """A linear model on random Fourier features: (N, *) -> (N, out_features); inputs are flattened.
 
     Args:
-        in_features: Numbers a sample, all axes multiplied.
+        in_features: Numbers per sample: the product of all axes.
         out_features: Output units.
-        n_components: Random features.
+        n_components: Number of random features.
         gamma: How fast the kernel falls with distance; None for 1 / in_features.
         output_activation: Applied to (N, out_features); None for logits or plain values.
         output_bias: Whether output units have a bias.

@@ -10,18 +10,18 @@ from nnzoo.models.activations import Maxout
 
 
 class Dense(nn.Sequential):
-    """Linear, then batch norm, activation and dropout, where asked for: (N, in_features) -> (N, units).
+    """Linear, then optional batch norm, activation and dropout: (N, in_features) -> (N, units).
 
-    Batch norm stands before the activation, with learnable scale and shift (Ioffe & Szegedy 2015); dropout after it
+    Batch norm comes before the activation, with learnable scale and shift (Ioffe & Szegedy 2015); dropout after it
     (Srivastava et al. 2014). The parts are named `linear`, `norm`, `activation` and `dropout`.
 
     Args:
-        in_features: Inputs a unit.
+        in_features: Inputs per unit.
         units: Number of units.
         activation: Applied to (N, units); None for a linear layer. `Maxout` gets units * num_pieces.
         bias: Whether units have a bias.
         batch_norm: Whether to normalise over the batch.
-        dropout: Share of units silenced in training.
+        dropout: Probability of an output to be zeroed in training.
     """
 
     def __init__(

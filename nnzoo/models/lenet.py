@@ -1,4 +1,4 @@
-"""LeNet-5, as a declared convolutional network."""
+"""LeNet-5, declared as a `CNN`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nnzoo.models.cnn import CNN, image_shape
 from nnzoo.models.mlp import HiddenLayer
 
 _SIZE = 32
-"""Height and width that the paper's network is made for."""
+"""Height and width of the inputs of the paper's network."""
 
 
 class ScaledTanh(nn.Tanh):
@@ -30,17 +30,17 @@ def lenet5(*, input_shape: Sequence[int], out_features: int) -> CNN:
     units. 61,706 parameters for 28 x 28 grey images of ten classes.
 
     Images smaller than 32 x 32 are padded with zeros to that size, by the padding of C1 (odd sizes to 33). On larger
-    ones C5 makes more than one position, as in the paper, and F6 reads them all.
+    ones C5 has more than one output position, as in the paper, and F6 reads all of them.
 
-    Deviations: C3 reads all maps of S2, where the paper's table picks some; S2 and S4 have neither coefficients, biases
-    nor the squashing function; the output is linear, where the paper measures distances to drawings of the characters.
+    Deviations: C3 reads all maps of S2, while the paper connects only some; S2 and S4 have no coefficients, no biases
+    and no squashing function; the output is linear, while the paper uses distances to drawings of the characters.
 
     Args:
         input_shape: (C, H, W).
         out_features: Output units.
 
     Raises:
-        UsageError: The input is no image.
+        UsageError: The input is not an image.
     """
     _, height, width = image_shape(input_shape, model="lenet5")
     padding = tuple(max(0, -(-(_SIZE - size) // 2)) for size in (height, width))

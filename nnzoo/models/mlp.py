@@ -1,4 +1,4 @@
-"""The feedforward network, with any number of hidden layers: none makes a linear model."""
+"""The feedforward network with any number of hidden layers; without one it is a linear model."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class HiddenLayer:
 
     Attributes:
         units: Number of units.
-        activation: Applied to (N, units); a module of its own for each layer.
+        activation: Applied to (N, units); each layer needs its own module.
         bias: Whether units have a bias.
         batch_norm: Whether to normalise over the batch, before the activation.
-        dropout: Share of units silenced in training.
+        dropout: Probability of an output to be zeroed in training.
     """
 
     units: int
@@ -34,9 +34,9 @@ class MLP(nn.Module):
     """A feedforward network (Rumelhart et al. 1986): (N, *) -> (N, out_features); inputs are flattened.
 
     Args:
-        in_features: Numbers a sample, all axes multiplied.
+        in_features: Numbers per sample: the product of all axes.
         out_features: Output units.
-        hidden: The hidden layers, as numbers of units with ReLU or as layers; empty for a linear model.
+        hidden: The hidden layers: numbers of units (with ReLU) or layers; empty for a linear model.
         output_activation: Applied to (N, out_features); None for logits or plain values.
         output_bias: Whether output units have a bias.
     """

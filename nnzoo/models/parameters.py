@@ -1,4 +1,4 @@
-"""Which parameters of a module are trained, penalised, or left alone."""
+"""Selects the parameters of a module that are trained, frozen or penalised."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ BatchNorm = nn.modules.batchnorm._BatchNorm
 
 
 def head_of(model: nn.Module) -> str:
-    """The dotted name of the last layer: the module's own `head`, else the last one with parameters of its own.
+    """Returns the dotted name of the last layer: the module's own `head`, else the last module with parameters.
 
-    Models that have a layer called `head` say it in `head_name`.
+    Models that have a layer called `head` give the name in `head_name`.
     """
     head = getattr(model, "head_name", getattr(model, "head", None))
     if isinstance(head, str):
@@ -27,11 +27,12 @@ def head_of(model: nn.Module) -> str:
 
 
 def freeze(model: nn.Module, patterns: str | Sequence[str]) -> None:
-    """Takes parameters out of training.
+    """Excludes parameters from training.
 
     Args:
-        model: Its parameters get `requires_grad = False` where a pattern matches.
-        patterns: `backbone` for all but the last layer, or fnmatch patterns on parameter names: `hidden.0.*`, `*.bias`.
+        model: Its parameters get `requires_grad = False` if a pattern matches their name.
+        patterns: `backbone` for all layers except the last, or fnmatch patterns on parameter names such as
+            `hidden.0.*` and `*.bias`.
 
     Raises:
         UsageError: A pattern matches no parameter.
@@ -51,7 +52,7 @@ def freeze(model: nn.Module, patterns: str | Sequence[str]) -> None:
 
 
 def set_train_mode(model: nn.Module) -> None:
-    """`model.train()`, but batch norms whose parameters are all frozen keep their statistics."""
+    """Calls `model.train()`, but keeps batch norms whose parameters are all frozen in evaluation mode."""
     model.train()
     for module in model.modules():
         if isinstance(module, BatchNorm) and module.affine and not any(p.requires_grad for p in module.parameters()):
@@ -59,12 +60,12 @@ def set_train_mode(model: nn.Module) -> None:
 
 
 def penalised(model: nn.Module) -> list[nn.Parameter]:
-    """The trained weights that L1 and L2 act on: every parameter of two or more axes, so no biases and no norms."""
+    """Returns the trained parameters with two or more axes, which L1 and L2 penalise: no biases and no norms."""
     return [parameter for parameter in model.parameters() if parameter.requires_grad and parameter.ndim >= 2]
 
 
 def has_batch_norm(model: nn.Module) -> bool:
-    """Whether a training batch of one sample is too small for the model."""
+    """Whether the model has batch norm, for which a training batch of one sample is too small."""
     return any(isinstance(module, BatchNorm) for module in model.modules())
 
 
@@ -74,17 +75,18 @@ def takes_lengths(model: nn.Module) -> bool:
 
 
 def load_weights(model: nn.Module, weights: Mapping[str, Tensor], *, assign: bool = False) -> None:
-    """`model.load_state_dict` of tensors that were kept or written without the versions that torch notes beside them.
+    """Calls `model.load_state_dict` for tensors that were saved without the version numbers of torch's modules.
 
-    They are of this very model, so its own versions hold. Some of torchvision's networks refuse to load without.
+    The tensors come from the same model, so its own version numbers apply. Some networks of torchvision refuse to load
+    without them.
 
     Args:
-        model: Gets the weights.
-        weights: A tensor for every name of its state_dict.
-        assign: Whether the tensors themselves become the model's, in place of being copied.
+        model: The module to load into.
+        weights: One tensor for every name of its state_dict.
+        assign: Whether the tensors replace the model's own instead of being copied into them.
 
     Raises:
-        RuntimeError: Names or shapes are not the model's.
+        RuntimeError: Names or shapes differ from those of the model.
     """
     state = OrderedDict(weights)
     versions = getattr(model.state_dict(), "_metadata", None)

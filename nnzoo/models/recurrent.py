@@ -1,4 +1,4 @@
-"""Recurrent networks: one set of weights for all steps of a sequence."""
+"""Recurrent networks: the same weights for all steps of a sequence."""
 
 from __future__ import annotations
 
@@ -16,40 +16,41 @@ CELLS: dict[str, type[nn.RNN] | type[nn.LSTM] | type[nn.GRU]] = {"rnn": nn.RNN, 
 
 
 def default_embedding_dim(num_tokens: int) -> int:
-    """A size for the vectors of `num_tokens` tokens: 1.6 * num_tokens^0.56, a rule of thumb, up to 50."""
+    """Returns the default size of token vectors: the rule of thumb 1.6 * num_tokens^0.56, at most 50."""
     return min(50, round(1.6 * math.pow(num_tokens, 0.56)))
 
 
 class RecurrentNet(nn.Module):
     """A recurrent network over sequences, tokens or the rows of an image.
 
-    An embedding where inputs are tokens, then PyTorch's own recurrent layers, a pooling over the steps and a linear
-    layer. The cells are Elman's h_t = f(U x_t + W h_{t-1}) (1990), the LSTM with forget gates (Hochreiter &
-    Schmidhuber 1997, Gers et al. 2000) and the GRU (Cho et al. 2014; the reset gate after the product, as in cuDNN).
+    An embedding if inputs are tokens, then PyTorch's own recurrent layers, pooling over the steps and a linear layer.
+    The cells are Elman's h_t = f(U x_t + W h_{t-1}) (1990), the LSTM with forget gates (Hochreiter & Schmidhuber 1997,
+    Gers et al. 2000) and the GRU (Cho et al. 2014; the reset gate after the product, as in cuDNN).
 
     Padding never changes a result: states past a sample's length are not pooled, and the backward direction starts at
-    the sample's own last step. Results are the same to the bit whatever stands there, NaN too, and to rounding however
-    much does. With pooling `none` the outputs past a length mean nothing.
+    the sample's own last step. Results do not depend on the values of the padding at all, NaN included, and on its
+    amount only up to rounding. With pooling `none` the outputs past a length have no meaning.
 
     Args:
-        input_size: Numbers a step; None where `num_tokens` is given.
+        input_size: Numbers per step; None if `num_tokens` is given.
         out_features: Output units.
-        cell: The recurrent layer's kind.
-        hidden_size: Units a layer and direction.
-        num_layers: Layers on top of each other.
-        bidirectional: Whether every layer also reads from the end, with weights of its own (Schuster & Paliwal 1997).
-        dropout: Share silenced in training of what a layer passes up, to the next one and to the output, never of
-            what it passes on to the next step (Zaremba et al. 2014).
-        nonlinearity: f of the cell `rnn`.
+        cell: The kind of recurrent layer.
+        hidden_size: Units per layer and direction.
+        num_layers: Number of stacked layers.
+        bidirectional: Whether every layer also runs backward, with its own weights (Schuster & Paliwal 1997).
+        dropout: Probability of zeroing, in training, between layers and before the output, never between steps
+            (Zaremba et al. 2014).
+        nonlinearity: f of the `rnn` cell.
         num_tokens: Size of the vocabulary; None for inputs that are numbers.
         embedding_dim: Size of a token's vector; None for `default_embedding_dim`.
-        pooling: What the output reads: the last state of each direction, the mean or the maximum over the steps, or,
-            with `none`, every step's own state.
+        pooling: Input of the output layer: the last state of each direction, the mean or the maximum over the steps,
+            or, with `none`, the state of every step.
         output_activation: Applied to the outputs; None for logits or plain values.
         output_bias: Whether output units have a bias.
 
     Raises:
-        UsageError: Not one of `input_size` and `num_tokens` is given, or a `nonlinearity` for a cell that has its own.
+        UsageError: Not exactly one of `input_size` and `num_tokens` is given, or `nonlinearity` is given for a cell
+            that has its own.
     """
 
     head = "output"
@@ -74,18 +75,18 @@ class RecurrentNet(nn.Module):
         super().__init__()
         if (input_size is None) == (num_tokens is None):
             raise UsageError(
-                f"one of input_size (numbers) and num_tokens (tokens) is given (got {input_size} and {num_tokens}).",
+                f"give either input_size (numbers) or num_tokens (tokens) (got {input_size} and {num_tokens}).",
                 where=cell,
             )
         if cell != "rnn" and nonlinearity != "tanh":
-            raise UsageError(f"only rnn has one to choose (got {nonlinearity}).", where=f"{cell}.nonlinearity")
+            raise UsageError(f"only rnn has this option (got {nonlinearity}).", where=f"{cell}.nonlinearity")
         self.embedding = None
         if num_tokens is not None:
             input_size = default_embedding_dim(num_tokens) if embedding_dim is None else embedding_dim
             self.embedding = nn.Embedding(num_tokens, input_size)
         self.bidirectional = bidirectional
         self.pooling = pooling
-        # One direction reads all layers in one go; with two, a layer needs both directions of the one below.
+        # One direction runs all layers in one call; with two, a layer needs both directions of the layer below.
         depths = [1] * num_layers if bidirectional else [num_layers]
         width = hidden_size * (1 + bidirectional)
         self.recurrent = nn.ModuleList(
@@ -108,18 +109,18 @@ class RecurrentNet(nn.Module):
 
         Args:
             inputs: An image is read as T steps of C * W values, row by row.
-            lengths: Steps a sample, (N,) integers from 1 to T; None where all have T.
+            lengths: Valid steps of each sample, (N,) integers from 1 to T; None if all have T.
         """
         steps = inputs.transpose(1, 2).flatten(2) if inputs.ndim == 4 else inputs
         if lengths is not None:
             past = _past(steps, lengths)
-            # Zeros in place of padding: it may hold NaN, or numbers that are no token.
+            # Zeros in place of padding: it may hold NaN or invalid tokens.
             steps = steps.masked_fill(past if self.embedding is not None else past.unsqueeze(2), 0)
         if self.embedding is not None:
             steps = self.embedding(steps)
         for number, layers in enumerate(self.recurrent):
             steps = self.dropout(steps) if number else steps
-            # Forward, no step sees the padding behind it; backward, every step would.
+            # Forward, no step depends on the padding after it; backward, every step would.
             if lengths is not None and self.bidirectional:
                 steps = _both_ways(layers, steps, lengths)
             else:
@@ -127,20 +128,23 @@ class RecurrentNet(nn.Module):
         return self._output(self._pool(steps, lengths))
 
     def advance(self, inputs: Tensor, states: Any = None) -> tuple[Tensor, Any]:
-        """Reads on where it stopped, with an output at every step, whatever the pooling.
+        """Processes the next steps from given states, with an output at every step, whatever the pooling.
 
         Args:
             inputs: (N, T, F) or tokens (N, T), the next steps.
-            states: Of the call before; None to begin.
+            states: The states returned by the previous call; None at the beginning.
 
         Returns:
-            (N, T, out_features), and the states to go on with.
+            (N, T, out_features), and the states for the next call.
 
         Raises:
-            UsageError: The network is bidirectional: it can't begin before it knows the end.
+            UsageError: The network is bidirectional: the backward direction needs the whole sequence.
         """
         if self.bidirectional:
-            raise UsageError("reads from the end too, and so it can't go on step by step.", where="bidirectional")
+            raise UsageError(
+                "a bidirectional network needs the whole sequence and can't process it step by step.",
+                where="bidirectional",
+            )
         steps = inputs if self.embedding is None else self.embedding(inputs)
         found, states = self.recurrent[0](steps, states)
         return self._output(found), states
@@ -155,13 +159,13 @@ class RecurrentNet(nn.Module):
     def _output(self, states: Tensor) -> Tensor:
         """(N, S) -> (N, out_features), or (N, T, S) -> (N, T, out_features)."""
         states = self.dropout(states)
-        # An activation such as softmax reads two axes.
+        # An activation such as softmax expects two axes.
         is_flat = states.ndim == 3 and len(self.output) > 1
         outputs: Tensor = self.output(states.flatten(0, 1) if is_flat else states)
         return outputs.reshape(*states.shape[:2], -1) if is_flat else outputs
 
     def _pool(self, states: Tensor, lengths: Tensor | None) -> Tensor:
-        """(N, T, S) -> (N, S), or, with `none`, as they are."""
+        """(N, T, S) -> (N, S), or unchanged with `none`."""
         if self.pooling == "none":
             return states
         if self.pooling == "last":
@@ -179,21 +183,21 @@ class RecurrentNet(nn.Module):
 
 
 def _past(steps: Tensor, lengths: Tensor) -> Tensor:
-    """Which steps are past their sample's length: (N, T, *), (N,) -> (N, T)."""
+    """Returns the mask of the steps past their sample's length: (N, T, *), (N,) -> (N, T)."""
     return torch.arange(steps.shape[1], device=steps.device) >= lengths.unsqueeze(1)
 
 
 def _last(states: Tensor, lengths: Tensor) -> Tensor:
-    """Each sample's state at its own last step: (N, T, S), (N,) -> (N, S)."""
+    """Returns each sample's state at its own last step: (N, T, S), (N,) -> (N, S)."""
     return states[torch.arange(states.shape[0], device=states.device), lengths - 1]
 
 
 def _both_ways(layer: nn.Module, steps: Tensor, lengths: Tensor) -> Tensor:
-    """One bidirectional layer over samples of different lengths: (N, T, F) -> (N, T, 2 * hidden_size).
+    """Runs one bidirectional layer over samples of different lengths: (N, T, F) -> (N, T, 2 * hidden_size).
 
-    One run over two copies of the batch: with the padding behind, for the forward direction, and in front, so that the
-    backward direction starts at each sample's last step. Twice the work of the layer alone, but no packed sequence:
-    nothing waits for the lengths, and it exports.
+    One run over two copies of the batch: one with the padding at the end, for the forward direction, and one with the
+    padding in front, so that the backward direction starts at each sample's last step. This doubles the work of the
+    layer but needs no packed sequence: no synchronisation for the lengths, and it can be exported.
     """
     num_samples, num_steps, _ = steps.shape
     padding = num_steps - lengths
@@ -204,7 +208,7 @@ def _both_ways(layer: nn.Module, steps: Tensor, lengths: Tensor) -> Tensor:
 
 
 def _shift(steps: Tensor, shifts: Tensor) -> Tensor:
-    """Moves each sample along time, repeating its first or last step behind it: (N, T, F), (N,) -> (N, T, F)."""
+    """Shifts each sample in time, repeating its first or last step: (N, T, F), (N,) -> (N, T, F)."""
     num_steps = steps.shape[1]
     sources = (torch.arange(num_steps, device=steps.device) - shifts.unsqueeze(1)).clamp(0, num_steps - 1)
     return steps.gather(1, sources.unsqueeze(2).expand_as(steps))

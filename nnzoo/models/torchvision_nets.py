@@ -1,4 +1,4 @@
-"""The classification models of torchvision, made for any number of channels and outputs."""
+"""The classification models of torchvision, adapted to any number of channels and outputs."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from nnzoo.models.alexnet import AveragedTo
 from nnzoo.models.cnn import image_shape
 
 _AVERAGED = {"alexnet": 6, "vgg": 7}
-"""Models whose last maps are averaged to a size, and that size."""
+"""Models whose last maps are averaged to a fixed size, with that size."""
 
 
 def torchvision_net(
     arch: str, *, input_shape: Sequence[int], out_features: int, weights: str | None = None, download: bool = True
 ) -> nn.Module:
-    """A classification model of torchvision: (N, C, H, W) -> (N, out_features).
+    """Builds a classification model of torchvision: (N, C, H, W) -> (N, out_features).
 
-    GoogLeNet and Inception come without their auxiliary outputs. With pretrained weights the last layer alone is new.
-    Without them the model starts as torchvision starts it, and for other than 3 channels the first convolution is one
-    of that many, started as PyTorch starts it. Vision transformers are made for the size of the images.
+    GoogLeNet and Inception have no auxiliary outputs. With pretrained weights only the last layer is new. Without them
+    torchvision initialises the model; if the number of channels is not 3, the first convolution is replaced and
+    initialised by PyTorch. Vision transformers are built for the size of the images.
 
     Args:
         arch: torchvision's name.
         input_shape: (C, H, W).
         out_features: Output units.
-        weights: The name of pretrained weights, or DEFAULT; None to start anew.
-        download: Whether the weights are got. Without, the model is made as with them, but with numbers of its own,
-            for weights that come from elsewhere.
+        weights: The name of pretrained weights, or DEFAULT; None for none.
+        download: Whether to load the pretrained weights. If False, the model has the same structure but its own
+            initial values, for weights that are loaded afterwards.
 
     Raises:
-        UsageError: No such model or weights, or images that the model can't take.
+        UsageError: There is no such model or there are no such weights, or the images do not fit the model.
     """
     from torchvision import models
 
@@ -61,7 +61,7 @@ def torchvision_net(
 
 
 def _pretrained(arch: str, weights: str, channels: int, options: dict[str, Any], *, download: bool) -> nn.Module:
-    """The model for 1000 classes with its weights."""
+    """Builds the model for 1000 classes with its weights."""
     from torchvision import models
 
     known = models.get_model_weights(arch)
@@ -83,7 +83,7 @@ def _pretrained(arch: str, weights: str, channels: int, options: dict[str, Any],
 
 
 def _sized(arch: str, height: int, width: int, *, pretrained: bool) -> dict[str, Any]:
-    """What a transformer must be told of the size of the images."""
+    """Returns the options that give a transformer the size of the images."""
     size: dict[str, Any]
     if arch == "maxvit_t":
         multiple, size = 224, {"input_size": (height, width)}
@@ -101,13 +101,13 @@ def _first(net: nn.Module) -> str:
 
 
 def _last(net: nn.Module) -> str:
-    """The layer with the outputs: the last linear one, or convolution."""
+    """Returns the name of the output layer: the last linear layer or convolution."""
     names: list[str] = [name for name, module in net.named_modules() if isinstance(module, nn.Linear | nn.Conv2d)]
     return names[-1]
 
 
 def _replace(net: nn.Module, name: str, **changes: int) -> None:
-    """A layer in place of another one, alike but for what changes."""
+    """Replaces a layer by one with the same settings except for `changes`."""
     layer: Any = net.get_submodule(name)
     bias = layer.bias is not None
     new: nn.Module

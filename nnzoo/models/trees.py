@@ -1,4 +1,4 @@
-"""Recursive networks over binary trees, a level of a whole batch at a time."""
+"""Recursive networks over binary trees, computed level by level for a whole batch."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from nnzoo.models.inputs import InputWeights
 from nnzoo.models.layers import Dense
 
 LEFT, RIGHT = 1, 2
-"""Columns of a node's row; column 0 is its token."""
+"""Columns of the children in the row of a node; column 0 is its token."""
 
 
 @dataclass(frozen=True)
 class Levels:
-    """The nodes of a batch of trees, level by level from the roots down; in a level its leaves, then its inner nodes.
+    """The nodes of a batch of trees, level by level from the roots down; in each level leaves come before inner nodes.
 
     Attributes:
-        rows: (num_nodes,) each node's row in the flattened batch.
-        leaf_rows: (num_leaves,) those of the leaves, in the same order.
-        children: (2, num_nodes) where in the next level the left and the right child of each inner node stands.
-        num_leaves: Of each level.
-        num_inner: Of each level; the last has none.
+        rows: (num_nodes,) the row of each node in the flattened batch.
+        leaf_rows: (num_leaves,) the rows of the leaves, in the same order.
+        children: (2, num_nodes) the positions of the left and the right child of each inner node in the next level.
+        num_leaves: Number of leaves of each level.
+        num_inner: Number of inner nodes of each level; the last level has none.
     """
 
     rows: Tensor
@@ -35,15 +35,15 @@ class Levels:
 
     @classmethod
     def of(cls, inputs: Tensor) -> Levels:
-        """Finds the levels of trees (N, M, 3), without a loop over nodes or levels. Reading their sizes waits once."""
+        """Finds the levels of trees (N, M, 3) without a loop over nodes or levels. Reading their sizes is a sync."""
         num_trees, num_nodes, _ = inputs.shape
         token, to_left, to_right = inputs.reshape(-1, 3).unbind(1)
         num_rows = num_trees * num_nodes
         rows = torch.arange(num_rows, device=inputs.device)
         is_inner = to_left > 0
         left, right = rows + to_left, rows + to_right
-        # Pointer jumping (Wyllie 1979): after k rounds each node has counted 2^k of its ancestors. The last row is for
-        # the children that leaves don't have.
+        # Pointer jumping (Wyllie 1979): after k rounds each node has counted 2^k of its ancestors. The last row is a
+        # placeholder for the missing children of leaves.
         above = torch.arange(num_rows + 1, device=inputs.device)
         for child in (left, right):
             above.index_copy_(0, torch.where(is_inner, child, num_rows), rows)
@@ -55,11 +55,11 @@ class Levels:
         kind = torch.where(is_inner | (token > 0), 2 * depth + is_inner, 2 * num_nodes)
         order = kind.argsort(stable=True)
         counts = kind.bincount(minlength=2 * num_nodes)[: 2 * num_nodes].reshape(-1, 2)
-        num_leaves, num_inner = counts.T.tolist()  # the only wait
+        num_leaves, num_inner = counts.T.tolist()  # the only sync
         height = sum(map(bool, map(sum, zip(num_leaves, num_inner, strict=True))))
         num_leaves, num_inner = num_leaves[:height], num_inner[:height]
         starts = torch.nn.functional.pad(counts.sum(1).cumsum(0), (1, 0))
-        place = torch.empty_like(rows).index_copy_(0, order, rows) - starts.index_select(0, depth)  # in its level
+        place = torch.empty_like(rows).index_copy_(0, order, rows) - starts.index_select(0, depth)  # within its level
         order = order[: sum(num_leaves) + sum(num_inner)]
         blocks = order.split_with_sizes([size for pair in zip(num_leaves, num_inner, strict=True) for size in pair])
         beside = torch.stack([left, right]).index_select(1, order).clamp_max(num_rows - 1)
@@ -68,10 +68,10 @@ class Levels:
 
 
 class _TreeNet(nn.Module):
-    """What both networks share: a vector a word, a state a node, from the leaves up, and an output for every state.
+    """Base of both networks: one vector per word, one state per node from the leaves up, and one output per state.
 
-    A state is (n, S) and starts with what is put out, `hidden_size` numbers; S may be more. Word vectors start small,
-    N(0, 0.1^2): the states of long sentences would saturate.
+    States are (n, S). Their first `hidden_size` numbers go to the output layer; S may be larger. Word vectors start
+    small, N(0, 0.1^2), since the states of long sentences would saturate otherwise.
     """
 
     head = "output"
@@ -87,19 +87,19 @@ class _TreeNet(nn.Module):
         self.output = Dense(hidden_size, out_features)
 
     def leaves(self, vectors: Tensor) -> Tensor:
-        """States of leaves: (n, embedding_dim) -> (n, S)."""
+        """Returns the states of leaves: (n, embedding_dim) -> (n, S)."""
         raise NotImplementedError
 
     def parents(self, left: Tensor, right: Tensor) -> Tensor:
-        """States of nodes from those of their children: (n, S), (n, S) -> (n, S)."""
+        """Returns the states of nodes from those of their children: (n, S), (n, S) -> (n, S)."""
         raise NotImplementedError
 
     def states(self, levels: Levels, tokens: Tensor) -> Tensor:
-        """The state of every node, (num_nodes, S), in the order of the levels.
+        """Returns the state of every node, (num_nodes, S), in the order of the levels.
 
         Args:
-            levels: Of the batch.
-            tokens: (N * M,) of its rows.
+            levels: The levels of the batch.
+            tokens: (N * M,) the token of each row.
         """
         leaves = self.leaves(self.embedding(tokens.index_select(0, levels.leaf_rows)))
         leaves_by_level = leaves.split_with_sizes(levels.num_leaves)
@@ -114,11 +114,12 @@ class _TreeNet(nn.Module):
         return torch.cat(found[::-1])
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Trees (N, M, 3) -> (N, M, out_features), logits of every node's label; those past the last node mean nothing.
+        """Trees (N, M, 3) -> (N, M, out_features): the logits of each node. Rows past the last node have no meaning.
 
         Args:
-            inputs: int64, a row a node, each before its children, the root first: its token, 0 inside; how many rows
-                on its left child stands, and its right one, 0 for a leaf. Rows past the last node are 0.
+            inputs: int64, one row per node, the root first and every node before its children: its token (0 for an
+                inner node), and the distance in rows to its left and its right child (0 for a leaf). Rows past the last
+                node are 0.
         """
         levels = Levels.of(inputs)
         states = self.states(levels, inputs[:, :, 0].flatten())[:, : self.hidden_size]
@@ -133,7 +134,7 @@ class _TreeNet(nn.Module):
 
     @staticmethod
     def summary_inputs(num_samples: int, input_shape: tuple[int, ...]) -> Tensor:
-        """Inputs for a summary: trees of as many nodes as there are rows, in which every left child is a leaf."""
+        """Returns inputs for a summary: trees that fill all rows, in which every left child is a leaf."""
         num_nodes = input_shape[0] - 1 + input_shape[0] % 2
         is_inner = (torch.arange(num_nodes) % 2 == 0) & (torch.arange(num_nodes) < num_nodes - 1)
         rows = torch.stack([(~is_inner).long(), is_inner.long(), 2 * is_inner.long()], dim=1)
@@ -142,15 +143,15 @@ class _TreeNet(nn.Module):
 
 
 class RecursiveNet(_TreeNet):
-    """The recursive network (Socher et al. 2011, 2013): h = tanh(W [h_left; h_right] + b), a leaf's h its word vector.
+    """The recursive network (Socher et al. 2011, 2013): h = tanh(W [h_left; h_right] + b).
 
-    Trees (N, M, 3) -> (N, M, out_features), one set of weights for all nodes.
+    Trees (N, M, 3) -> (N, M, out_features), with the same weights for all nodes; h of a leaf is its word vector.
 
     Args:
         num_tokens: Size of the vocabulary.
         out_features: Output units of each node.
         hidden_size: Size of a state and of a word vector.
-        dropout: Share of a state silenced in training before the output layer, not on the way up.
+        dropout: Probability of zeroing, in training, before the output layer, not between levels.
     """
 
     def __init__(self, num_tokens: int, out_features: int, *, hidden_size: int = 25, dropout: float = 0.0) -> None:
@@ -168,22 +169,21 @@ class RecursiveNet(_TreeNet):
 
 
 class TreeLSTM(_TreeNet):
-    """The binary tree-LSTM (Tai et al. 2015, their N-ary form with N = 2, words at the leaves alone).
+    """The binary tree-LSTM (Tai et al. 2015, their N-ary form with N = 2, words only at the leaves).
 
-    Trees (N, M, 3) -> (N, M, out_features). Each child has a forget gate of its own that reads both children:
+    Trees (N, M, 3) -> (N, M, out_features). Each child has its own forget gate, which depends on both children:
 
         i, f_left, f_right, o = sigmoid(U [h_left; h_right] + b),   u = tanh(U_u [h_left; h_right] + b_u)
         c = i * u + f_left * c_left + f_right * c_right,   h = o * tanh(c)
 
-    and a leaf has i, o, u from its word's vector x and c = i * u. Leaves have biases of their own, where the paper
-    shares them.
+    A leaf has i, o, u from its word vector x, and c = i * u. Leaves have their own biases, which the paper shares.
 
     Args:
         num_tokens: Size of the vocabulary.
         out_features: Output units of each node.
         hidden_size: Size of h and of c.
         embedding_dim: Size of a word vector; None for `hidden_size`.
-        dropout: Share of a state silenced in training before the output layer, not on the way up.
+        dropout: Probability of zeroing, in training, before the output layer, not between levels.
     """
 
     def __init__(

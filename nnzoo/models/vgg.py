@@ -11,7 +11,7 @@ from nnzoo.models.alexnet import AveragedTo
 from nnzoo.models.cnn import image_shape
 
 _SMALLEST = 32
-"""Height and width that leave one position after five halvings."""
+"""Minimum height and width: one position is left after five poolings."""
 
 
 def vgg(
@@ -24,21 +24,21 @@ def vgg(
 ) -> nn.Module:
     """VGG (Simonyan & Zisserman 2015, A, B, D and E), as in torchvision: (N, C, H, W) -> (N, out_features).
 
-    138,357,544 parameters at depth 16 for 3 channels and 1000 classes, whatever the size of the images: the 512 last
-    maps are averaged to 7 x 7, which changes nothing at 224 x 224 and repeats the values of smaller maps: at 32 x 32
-    the only one, 49 times.
+    138,357,544 parameters at depth 16 for 3 channels and 1000 classes, for images of any size: the last 512 maps are
+    averaged to 7 x 7, which has no effect at 224 x 224 and repeats the values of smaller maps: at 32 x 32 the single
+    value 49 times.
 
-    Deviations: batch norm, where asked for, is later than the paper. Parameters start as PyTorch's layers do.
+    Deviations: batch norm is optional and later than the paper. Parameters start as PyTorch initialises its layers.
 
     Args:
-        depth: Layers with weights: 11, 13, 16 or 19.
+        depth: Number of layers with weights: 11, 13, 16 or 19.
         input_shape: (C, H, W), at least 32 x 32.
         out_features: Output units.
         batch_norm: Whether to normalise after each convolution, before the activation.
-        dropout: Share of the outputs of the first two fully connected layers silenced in training.
+        dropout: Probability of an output of the first two fully connected layers to be zeroed in training.
 
     Raises:
-        UsageError: The input is no image, or too small.
+        UsageError: The input is not an image, or is too small.
     """
     from torchvision import models
 

@@ -7,12 +7,14 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from nnzoo.errors import RunError, UsageError
+from nnzoo.errors import CheckpointError, RunError, UsageError
 
 CONFIG = "config.yaml"
 ARTIFACT = "best.safetensors"
-CHECKPOINT = "last.pt"
-PREVIOUS = "previous.pt"
+CHECKPOINT = "last.safetensors"
+PREVIOUS = "previous.safetensors"
+OLDER = ("last.pt", "previous.pt")
+"""The checkpoints of an nnzoo that still used pickle. They are removed with a run, and never read."""
 METRICS = "metrics.csv"
 RESTARTS = "restarts.csv"
 RESULT = "result.json"
@@ -24,8 +26,19 @@ CONFUSION_MATRIX = "confusion_matrix.csv"
 
 FILES = (
     *(CONFIG, ARTIFACT, CHECKPOINT, PREVIOUS, METRICS, RESTARTS, RESULT, SUMMARY, ENVIRONMENT, LOG),
-    *(PREDICTIONS, CONFUSION_MATRIX),
+    *(PREDICTIONS, CONFUSION_MATRIX, *OLDER),
 )
+
+
+def check_options(*, resume: bool, overwrite: bool, dry_run: bool) -> None:
+    """Checks the options that say what becomes of a run directory.
+
+    Raises:
+        UsageError: They contradict each other.
+    """
+    other = "overwrite" if overwrite else "dry_run" if dry_run else None
+    if resume and other:
+        raise UsageError(f"resume continues a run and can't be combined with {other}. Leave out one of the two.")
 
 
 def create(runs_dir: Path, name: str, *, overwrite: bool) -> Path:
@@ -79,6 +92,22 @@ def remove_leftovers(folder: Path) -> None:
                 leftover.unlink()
 
 
+def check_not_older(folder: Path) -> None:
+    """Raises CheckpointError if a run directory holds the checkpoint of an older nnzoo."""
+    for name in OLDER:
+        if (folder / name).is_file():
+            raise older_checkpoint(folder / name)
+
+
+def older_checkpoint(path: Path) -> CheckpointError:
+    """Returns the error about a checkpoint of an older nnzoo."""
+    return CheckpointError(
+        "a checkpoint of an older nnzoo, which used pickle and is no longer read. "
+        "Finish the run with the nnzoo that wrote it, or train again.",
+        where=str(path),
+    )
+
+
 def runs(runs_dir: Path) -> Iterator[Path]:
     """Every run below a folder, the oldest first."""
     if runs_dir.is_dir():
@@ -100,7 +129,7 @@ def find_checkpoint(text: str, runs_dir: Path) -> Path:
     """The file that a CHECKPOINT argument means.
 
     Args:
-        text: A run directory (its best weights), a best.safetensors or last.pt, a run's name, or `latest`.
+        text: A run directory (its best weights), best.safetensors, last.safetensors, a run's name, or `latest`.
         runs_dir: Where names are looked up.
 
     Raises:
@@ -109,8 +138,12 @@ def find_checkpoint(text: str, runs_dir: Path) -> Path:
     """
     path = Path(text)
     if path.is_file():
-        if path.suffix not in (Path(ARTIFACT).suffix, Path(CHECKPOINT).suffix):
-            raise UsageError(f"is no checkpoint. Give a run directory, its {ARTIFACT} or its {CHECKPOINT}.", where=text)
+        if path.name in OLDER:
+            raise older_checkpoint(path)
+        if path.suffix != Path(ARTIFACT).suffix:
+            raise UsageError(
+                f"is not a checkpoint. Give a run directory, its {ARTIFACT} or its {CHECKPOINT}.", where=text
+            )
         return path
     found = list(runs(runs_dir))
     meant = [path, runs_dir / text] + (found[-1:] if text == "latest" else [])
@@ -121,10 +154,11 @@ def find_checkpoint(text: str, runs_dir: Path) -> Path:
         if (folder / CHECKPOINT).is_file() or (folder / PREVIOUS).is_file():
             raise RunError(
                 "holds no best weights: no epoch was finished. "
-                f"`nnzoo train {folder} --resume` goes on from {CHECKPOINT}.",
+                f"`nnzoo train {folder} --resume` continues from {CHECKPOINT}.",
                 where=str(folder),
             )
+        check_not_older(folder)
     if folders:
-        raise UsageError(f"a folder without {ARTIFACT}; it is no run directory.", where=str(folders[0]))
+        raise UsageError(f"not a run directory: it has no {ARTIFACT}.", where=str(folders[0]))
     known = ", ".join(run.name for run in found[-8:]) or "none"
     raise UsageError(f"no such file or run. Runs in {runs_dir}: {known}.", where=text)

@@ -45,10 +45,8 @@ def atomic_file(path: Path, *, keep: Path | None = None) -> Iterator[BinaryIO]:
     except BaseException as error:
         if temporary:
             Path(temporary).unlink(missing_ok=True)
-        failed = error if isinstance(error, OSError) else error.__context__
-        if isinstance(error, OSError | RuntimeError) and isinstance(failed, OSError):
-            # torch turns an OSError of its writer into a RuntimeError.
-            raise RunError(f"can't be written: {failed.strerror}.", where=str(path)) from None
+        if isinstance(error, OSError):
+            raise RunError(f"can't be written: {error.strerror}.", where=str(path)) from None
         raise
 
 

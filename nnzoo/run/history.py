@@ -1,8 +1,9 @@
-"""The table of a run: one row an epoch."""
+"""The table of a run: one row per epoch."""
 
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,10 @@ _WHOLE = ("epoch", "step")
 
 
 class History(Mapping[str, list[float]]):
-    """What metrics.csv holds: its columns by name, with a value an epoch.
+    """What metrics.csv holds: its columns by name, with one value per epoch.
 
     Attributes:
-        rows: One dict an epoch, with the same keys in the same order: epoch, step, lr, train/..., val/..., seconds.
+        rows: One dict per epoch, with the same keys in the same order: epoch, step, lr, train/..., val/..., seconds.
     """
 
     def __init__(self, rows: list[dict[str, float]] | None = None) -> None:
@@ -43,9 +44,9 @@ class History(Mapping[str, list[float]]):
         self.rows.append(row)
 
     def write(self, path: Path) -> None:
-        """Writes metrics.csv. Numbers are written so that reading them gives the same floats."""
+        """Writes metrics.csv. Numbers are written so that reading them gives the same floats; NaN is an empty cell."""
         header = list(self.rows[0]) if self.rows else ["epoch", "step", "lr", "train/loss", "seconds"]
-        write_csv(path, header, ([int(row[key]) if key in _WHOLE else row[key] for key in header] for row in self.rows))
+        write_csv(path, header, ([_cell(key, row[key]) for key in header] for row in self.rows))
 
     @classmethod
     def read(cls, path: Path) -> History:
@@ -56,7 +57,12 @@ class History(Mapping[str, list[float]]):
         """
         try:
             with path.open(newline="", encoding="utf-8") as file:
-                return cls([{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)])
+                return cls(
+                    [
+                        {key: float("nan" if value == "" else value) for key, value in row.items()}
+                        for row in csv.DictReader(file)
+                    ]
+                )
         except (OSError, ValueError, TypeError) as error:
             raise CheckpointError(f"can't be read ({error}).", where=str(path)) from None
 
@@ -70,3 +76,9 @@ class History(Mapping[str, list[float]]):
     def from_state(cls, state: dict[str, Any]) -> History:
         """The history of a checkpoint."""
         return cls([dict(zip(state["columns"], row, strict=True)) for row in state["table"].tolist()])
+
+
+def _cell(column: str, value: float) -> int | float | str:
+    if math.isnan(value):
+        return ""
+    return int(value) if column in _WHOLE else value

@@ -1,8 +1,8 @@
-"""What a net is made of: its layers, parameters, neurons and FLOPs, without touching it.
+"""Layers, parameters, neurons and FLOPs of a network, which stays unchanged.
 
-collect   one forward pass of a copy: which module was called, on what, with what result
-compute   the rows of the table, the neurons            notes   what a reader should know besides
-render    torchsummary's own table                      summary the door: `summarize` and `Summary`
+collect   one forward pass of a copy: the calls of its modules with their shapes
+compute   the rows of the table, the neurons            notes   remarks below the table
+render    torchsummary's own table                      summary the public names: `summarize` and `Summary`
 """
 
 from nnzoo.summaries.compute import LayerRow

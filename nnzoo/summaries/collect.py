@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from nnzoo.errors import UsageError
@@ -90,7 +91,7 @@ def record(model: nn.Module, input_shape: tuple[int, ...], dtype: torch.dtype) -
 
 @contextmanager
 def _leaving_no_trace() -> Iterator[None]:
-    """Puts every RNG back, and keeps PyTorch from fusing layers into operations that have no FLOP formula."""
+    """Restores every RNG at the end, and keeps PyTorch from using fused operations that have no FLOP formula."""
     python_state, numpy_state = random.getstate(), np.random.get_state()
     fused_attention = torch.backends.mha.get_fastpath_enabled()
     cuda_in_use = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
@@ -99,7 +100,7 @@ def _leaving_no_trace() -> Iterator[None]:
         warnings.simplefilter("ignore")  # what the forward pass has to say, it says when the net is used
         try:
             torch.backends.mha.set_fastpath_enabled(False)
-            with torch.backends.mkldnn.flags(enabled=False):
+            with torch.backends.mkldnn.flags(enabled=False), sdpa_kernel(SDPBackend.MATH):
                 yield
         finally:
             torch.backends.mha.set_fastpath_enabled(fused_attention)

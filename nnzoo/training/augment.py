@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.distributions import Beta
 from torch.nn import functional as F
 
-from nnzoo.data.preprocess import to_real
+from nnzoo.data.fitting import to_real
 from nnzoo.training.color import jitter
 from nnzoo.training.geometry import crop, erase, random_boxes, resized_crop, rotate
 

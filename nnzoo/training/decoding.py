@@ -18,14 +18,14 @@ Task = Literal["classification", "multilabel", "regression"]
 
 @dataclass(frozen=True)
 class Decoder:
-    """Knows what the outputs of a network mean.
+    """Interprets the outputs of a network.
 
     Attributes:
         task: What is predicted.
         reads: What an output unit is.
         num_classes: Classes or labels; 0 for regression.
         per: What has an answer: each sample, each step of it, or each node of a tree.
-        preprocess: Brings regression outputs back to the targets' own unit; on the outputs' device.
+        preprocess: Brings regression outputs back to the targets' own unit; `on` moves it to their device.
     """
 
     task: Task
@@ -36,11 +36,11 @@ class Decoder:
 
     @property
     def threshold(self) -> float:
-        """Where a single unit says yes."""
+        """The output above which a single unit means yes."""
         return 0.5 if self.reads in ("probabilities", "values") else 0.0
 
     def encode(self, targets: Tensor, *, indices: bool) -> Tensor:
-        """Targets as the loss takes them: class indices (N,), or 0 and 1 of (N, 1) or (N, K); anything else stays."""
+        """Returns targets as the loss reads them: class indices (N,), 0 and 1 (N, 1) or (N, K), or others unchanged."""
         if self.task != "classification" or indices:
             return targets
         if targets.ndim > 1:
@@ -50,22 +50,22 @@ class Decoder:
         return torch.nn.functional.one_hot(targets, self.num_classes).float()
 
     def measured(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """What the metrics read: outputs (M, K) and targets of all steps, or of the roots of trees; else as they are.
+        """Returns what metrics read: outputs (M, K) and targets of steps, or of the roots of trees; others unchanged.
 
-        Steps without a target are among them, with `NO_TARGET`.
+        Steps without a target are included, with `NO_TARGET`.
         """
         if self.per == "node":
             return self.of_roots(outputs), targets[:, 0]
         return (outputs.flatten(0, 1), targets.flatten()) if self.per == "step" else (outputs, targets)
 
     def of_roots(self, outputs: Tensor) -> Tensor:
-        """The outputs of trees that are answers: of (N, M, K) those of the roots (N, K), row 0; others as they are."""
+        """Returns the outputs of the roots of trees, (N, K), row 0 of (N, M, K); other outputs unchanged."""
         return outputs[:, 0].contiguous() if self.per == "node" else outputs
 
     def kept(self, outputs: Tensor) -> Tensor:
-        """What of a batch's outputs is worth keeping: (N, K); of steps (N, T, 2), class and its probability.
+        """Returns what is kept of a batch's outputs: (N, K); for steps (N, T, 2), the class and its probability.
 
-        For T steps and a vocabulary of K symbols all outputs of a split would not fit in memory.
+        For T steps and a vocabulary of K tokens all outputs of a split would not fit in memory.
         """
         if self.per != "step":
             return self.of_roots(outputs)
@@ -92,7 +92,7 @@ class Decoder:
         """(*, K) outputs -> (*, num_classes); rows sum to 1 unless a sample may have several labels.
 
         Raises:
-            UsageError: The loss was a margin loss or the task is regression: there are no probabilities.
+            UsageError: There are no probabilities: the loss was a margin loss, or the task is regression.
         """
         if self.task == "regression" or self.reads == "margins":
             why = "regression predicts values" if self.task == "regression" else "a margin loss gives no probabilities"
@@ -113,7 +113,7 @@ class Decoder:
         return torch.where(total > 0, positive / total, 1 / self.num_classes)
 
     def log_probabilities(self, outputs: Tensor) -> Tensor:
-        """(N, K) outputs -> (N, num_classes) the logarithms of `probabilities`, as precise as the outputs allow."""
+        """(N, K) outputs -> (N, num_classes), the logarithms of `probabilities`, as precise as the outputs allow."""
         if self.reads == "logits":
             return outputs.log_softmax(1)
         if self.reads == "log_odds" and outputs.shape[1] == 1:
@@ -124,10 +124,34 @@ class Decoder:
         return self.probabilities(outputs).clamp_min(info.tiny / info.eps).log()
 
     def values(self, outputs: Tensor) -> Tensor:
-        """Regression outputs or encoded targets (N, K) in the targets' own unit."""
-        return self.preprocess.unscale_targets(outputs)
+        """Converts regression outputs or scaled targets (N, K) to the targets' own unit, float64."""
+        return self.preprocess.unscale_targets(in_float64(outputs))
+
+    def truth(self, targets: Tensor) -> Tensor:
+        """Returns regression targets (N, K) in their own unit: those of `Split.exact` unchanged, others converted."""
+        return targets if targets.dtype == torch.float64 else self.values(targets)
+
+    def scaled(self, targets: Tensor) -> Tensor:
+        """Returns regression targets (N, K) in the unit of the outputs, float64: those of `Split.exact` converted."""
+        return self.preprocess.scale_targets(targets) if targets.dtype == torch.float64 else in_float64(targets)
+
+    @property
+    def unit(self) -> Tensor | float:
+        """What one unit of a regression output is in the targets' own unit, (K,) float64, or 1."""
+        scale = self.preprocess.target_scale
+        return 1.0 if scale is None else scale
+
+    def on(self, device: torch.device) -> Decoder:
+        """Returns the same decoder for outputs on a device. MPS has no float64: its outputs are read on the CPU."""
+        device = torch.device("cpu") if device.type == "mps" else device
+        state = {name: tensor.cpu() for name, tensor in self.preprocess.state_dict().items()}
+        return replace(self, preprocess=Preprocess(state).to(device))
 
     def on_cpu(self) -> Decoder:
-        """The same for outputs on the CPU."""
-        state = {name: tensor.cpu() for name, tensor in self.preprocess.state_dict().items()}
-        return replace(self, preprocess=Preprocess(state))
+        """Returns the same decoder for outputs on the CPU."""
+        return self.on(torch.device("cpu"))
+
+
+def in_float64(numbers: Tensor) -> Tensor:
+    """Converts numbers to float64, on the CPU if their device has none."""
+    return (numbers.cpu() if numbers.device.type == "mps" else numbers).double()

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 from collections.abc import Callable, Iterator, Sequence
 from functools import reduce
 from typing import Any, TypeVar
@@ -16,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from nnzoo.errors import GroupError
+from nnzoo.run.tensor_file import from_bytes, to_bytes
 from nnzoo.training.batch_norm import synchronised
 from nnzoo.training.signals import StopRequest
 
@@ -311,14 +311,12 @@ def _failed(rank: int, message: str, exit_code: int) -> GroupError:
 
 
 def _packed(value: Any) -> Tensor:
-    """(n,) bytes. Whoever reads them runs nothing that they name, as with a checkpoint."""
-    file = io.BytesIO()
-    torch.save(value, file)
-    return torch.frombuffer(file.getbuffer(), dtype=torch.uint8)
+    """(n,) the value as bytes, in the format of a checkpoint."""
+    return torch.frombuffer(bytearray(to_bytes(value)), dtype=torch.uint8)
 
 
 def _unpacked(data: Tensor) -> Any:
-    return torch.load(io.BytesIO(data.numpy().tobytes()), map_location="cpu", weights_only=True)
+    return from_bytes(data.numpy().tobytes())
 
 
 @contextlib.contextmanager

@@ -21,8 +21,8 @@ class Evaluation:
     """What was measured on a split.
 
     Attributes:
-        metrics: "loss" and each metric.
-        outputs: (N, K) on the CPU, where they were asked for; as `Decoder.kept` makes them.
+        metrics: "loss" and each metric; NaN for a metric that has no value on this split.
+        outputs: (N, K) on the CPU, if they were asked for; as `Decoder.kept` returns them.
     """
 
     metrics: dict[str, float]
@@ -30,7 +30,7 @@ class Evaluation:
 
 
 class LossSum:
-    """The mean loss over samples (or their sum, where the loss sums), without waiting for the device."""
+    """The mean loss over samples, or the sum if the loss sums, without waiting for the device."""
 
     def __init__(self, loss: nn.Module) -> None:
         self.summed = getattr(loss, "reduction", "mean") == "sum"
@@ -38,18 +38,18 @@ class LossSum:
         self.weight: Tensor | float = 0.0
 
     def add(self, value: Tensor | float, weight: Tensor | float) -> None:
-        """Adds the loss of a batch, and what the batch counts."""
+        """Adds the loss of a batch with its weight."""
         self.total = self.total + (value if self.summed else value * weight)
         self.weight = self.weight + weight
 
     def result(self) -> float:
-        """The loss over all that was added. This is where the device is waited for."""
+        """Returns the loss over all batches. This waits for the device."""
         total, weight = float(self.total), float(self.weight)
         return total if self.summed else total / weight if weight else float("nan")
 
 
 def measured(loss: LossSum, sums: MetricSums, group: Group = ALONE) -> dict[str, float]:
-    """Loss and metrics over what all processes added. This is where they and the device are waited for."""
+    """Returns loss and metrics over the batches of all processes. This waits for them and for the device."""
     if group.size > 1:
         sums.flush()
         own = {"loss": [float(loss.total), float(loss.weight)], "metrics": sums.state_dict()}
@@ -63,7 +63,7 @@ def measured(loss: LossSum, sums: MetricSums, group: Group = ALONE) -> dict[str,
 
 
 def plain(number: Tensor | float) -> Tensor | float:
-    """A scalar as a float, cheaper than a tensor and exact in sums; on a device it stays: reading it would wait."""
+    """Returns a scalar as a float, cheap and exact in sums; on a device it stays a tensor, since reading it waits."""
     if not isinstance(number, Tensor):
         return number
     return number.item() if number.device.type == "cpu" else number.detach()
@@ -82,7 +82,7 @@ def evaluate(
     group: Group = ALONE,
     forward: Callable[..., Tensor] | None = None,
 ) -> Evaluation:
-    """Measures a model in evaluation mode, and leaves it there.
+    """Measures a model in evaluation mode, and leaves it in that mode.
 
     Args:
         model: (N, *) -> (N, K), or (N, T, K) with an answer a position.
@@ -106,12 +106,12 @@ def evaluate(
     first, last = group.share(0, len(split))
     ends = [(start, min(start + size, last)) for start in range(first, last, size)]
     with read_batches(split, None, ends) as reader:
-        for batch in reader:
+        for batch, (start, end) in zip(reader, ends, strict=True):
             *inputs, targets = finish(batch, split, None)
             outputs = forward(*inputs)
             value = loss(outputs, targets)
             total.add(plain(value), plain(denominator(loss, targets)))
-            sums.add(outputs, targets)
+            sums.add(outputs, targets if split.exact is None else split.exact[start:end])
             if keep_outputs:
                 found = sums.decoder.kept(outputs).cpu()
                 # One tensor for all: many kept one by one break up the memory, and joining them takes twice as much.

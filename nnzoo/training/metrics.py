@@ -1,6 +1,6 @@
-"""Metrics as sums: batches are added, the result is read once.
+"""Metrics as sums: batches are added, and the result is read once.
 
-Nothing is averaged over batches, so the size of a batch does not matter.
+Nothing is averaged over batches, so the batch size does not matter.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from nnzoo.data.reader import NO_TARGET
-from nnzoo.training.decoding import Decoder
+from nnzoo.training.decoding import Decoder, in_float64
 
-# Kept outputs become sums when they are this many numbers: a few large operations in place of many small ones.
+# Kept outputs become sums when they are this many numbers: a few large operations instead of many small ones.
 MAX_KEPT = 100_000
 PER_CLASS = {"precision", "recall", "f1"}
 
@@ -23,16 +23,17 @@ class MetricSums:
     """Adds up what the metrics of a split need.
 
     Labels: hits, predictions and occurrences of each class; for auroc, which is no sum, every score. Values: sums over
-    |e|, e^2, t and t^2 of each target, in float64, t counted from the first sample. All on the device of the outputs,
+    |e|, e^2, t and t^2 of each target, in float64, in the unit of the network's outputs, where neither squares nor
+    differences of large numbers lose digits; t is counted from the first sample. All are on the device of the outputs,
     so that adding never waits for it.
 
     Args:
         names: The metrics to compute.
-        decoder: Knows what outputs mean.
+        decoder: Interprets the outputs.
     """
 
     axis = 0
-    """That of the samples."""
+    """The axis of the samples."""
 
     def __init__(self, names: Sequence[str], decoder: Decoder) -> None:
         self.names = tuple(names)
@@ -40,13 +41,22 @@ class MetricSums:
         self.sums: dict[str, Tensor] = {}
         self.count = 0
         self.scores: list[tuple[Tensor, Tensor]] = []
-        # Outputs and targets in two tensors for all batches: small ones that stay, one a step, would keep the C library
-        # from using the memory again that the large ones beside them had. A step of 25 MB took as much every time.
+        # Outputs and targets in two tensors for all batches: small ones that stay, one per step, would keep the C
+        # library from reusing the memory of large ones beside them. A step of 25 MB took as much every time.
         self._kept: list[Tensor] = []
         self._num_kept = 0
 
     def add(self, outputs: Tensor, targets: Tensor) -> None:
-        """Adds a batch: outputs (N, K), with an answer a position (N, T, K), and the encoded targets."""
+        """Adds a batch.
+
+        Scaled regression targets in float32, as the loss reads them, are as exact as the outputs, which are float32 as
+        well: the error is their difference times the unit. Only targets that are not scaled, or are next to 0, lose
+        digits. The running metrics of training make do with them, since a step should not gather targets twice.
+
+        Args:
+            outputs: (N, K), or (N, T, K) with one answer per position.
+            targets: Encoded, as the loss reads them, or `Split.truth`.
+        """
         if not self.names:
             return
         outputs, targets = self.decoder.measured(outputs, targets)
@@ -60,7 +70,7 @@ class MetricSums:
             self.flush()
 
     def _grow(self, outputs: Tensor, targets: Tensor) -> None:
-        """Makes room for a batch, and for as many as there are already."""
+        """Makes room for a batch, and for as many samples again as there are."""
         size = 2 * (self._num_kept + outputs.shape[self.axis])
         grown = []
         for index, part in enumerate((outputs, targets)):
@@ -74,7 +84,7 @@ class MetricSums:
         return [part.narrow(self.axis, 0, self._num_kept) for part in self._kept] if self._num_kept else []
 
     def each(self, compute: Callable[..., Any]) -> Callable[..., Any]:
-        """What computes for every network that is measured what `compute` does for one."""
+        """Returns a function that computes for every measured network what `compute` does for one."""
         return compute
 
     def flush(self) -> None:
@@ -97,8 +107,8 @@ class MetricSums:
             self.sums[key] = self.sums[key] + part if key in self.sums else part
 
     def _origin(self, targets: Tensor) -> Tensor:
-        """(M,) the first sample's targets in their own unit."""
-        return self.decoder.values(targets[:1]).to(precise(targets))[0].clone()
+        """Returns the targets of the first sample, (M,), in the unit of the outputs."""
+        return self.decoder.scaled(targets[:1])[0].clone()
 
     def _labels(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
         predicted, actual = self.decoder.labels(outputs), self.decoder.target_labels(targets)
@@ -133,12 +143,12 @@ class MetricSums:
         return scores[:, -1:] if binary else scores
 
     def _values(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
-        dtype = precise(outputs)
-        values, truth = self.decoder.values(outputs).to(dtype), self.decoder.values(targets).to(dtype)
-        error = values - truth
-        # A target of 0 is as far off as can be, as in scikit-learn.
-        relative = error.abs() / truth.abs().clamp_min(torch.finfo(torch.float64).eps)
-        # Far from 0, t^2 alone would leave nothing of the spread but rounding.
+        truth = self.decoder.scaled(targets)
+        error = in_float64(outputs) - truth
+        # scikit-learn divides by no less than eps.
+        sizes = self.decoder.truth(targets).abs().clamp_min(torch.finfo(torch.float64).eps)
+        relative = error.abs() * self.decoder.unit / sizes
+        # Far from 0 the rounding of t^2 would be larger than the spread.
         truth = truth - self.sums["origin"]
         return {
             "absolute": error.abs().sum(0),
@@ -149,7 +159,7 @@ class MetricSums:
         }
 
     def result(self) -> dict[str, float]:
-        """The metrics by name. This is where the device is waited for."""
+        """Returns the metrics by name, NaN for one without a value. This waits for the device."""
         self.flush()
         if not self.count:
             return dict.fromkeys(self.names, float("nan"))
@@ -201,25 +211,27 @@ class MetricSums:
     def _of_values(self, sums: dict[str, Tensor]) -> dict[str, Tensor]:
         squared = sums["squared"] / self.count
         spread = sums["truth_squared"] / self.count - (sums["truth"] / self.count).square()
-        # Targets that are all alike explain nothing: 1 for a perfect fit, else 0, as in scikit-learn.
+        # For equal targets 1 if the fit is perfect, else 0, as in scikit-learn.
         constant = spread <= 1e-15 * sums["truth_squared"] / self.count
-        r2 = torch.where(constant, (squared == 0).double(), 1 - squared / spread)
+        r2 = torch.where(constant, (squared == 0).double(), 1 - squared / spread).mean()
+        unit = self.decoder.on_cpu().unit
         return {
-            "mae": (sums["absolute"] / self.count).mean(),
+            "mae": (sums["absolute"] / self.count * unit).mean(),
             "mape": (sums["relative"] / self.count).mean(),
-            "mse": squared.mean(),
-            "rmse": squared.sqrt().mean(),
-            "r2": r2.mean(),
+            "mse": (squared * unit * unit).mean(),
+            "rmse": (squared.sqrt() * unit).mean(),
+            # One sample has no spread, as scikit-learn has it.
+            "r2": r2 if self.count > 1 else torch.full_like(r2, torch.nan),
         }
 
     def state_dict(self) -> dict[str, object]:
-        """What is needed to go on adding after a restart; what is kept stays so, since other groups round otherwise."""
+        """Returns what a resumed run needs. What is kept stays kept: other groups of samples round differently."""
         kept = [part.clone() for part in self._all_kept()]
         scores = [torch.cat(parts, self.axis) for parts in zip(*self.scores, strict=True)]
         return {"count": self.count, "sums": dict(self.sums), "kept": kept, "scores": scores}
 
     def load_state_dict(self, state: dict[str, object], device: torch.device) -> None:
-        """Goes on from a saved state."""
+        """Restores a saved state."""
         count, sums, kept, scores = state["count"], state["sums"], state["kept"], state["scores"]
         assert isinstance(count, int)
         assert isinstance(sums, dict)
@@ -234,7 +246,7 @@ class MetricSums:
             self._num_kept = kept[0].shape[self.axis]
 
     def join(self, state: Mapping[str, Any]) -> None:
-        """Adds what others added up, flushed, of other samples: the `state_dict` of their sums."""
+        """Adds the sums of other samples, by their `state_dict`, which must be flushed."""
         self.flush()
         self.count += state["count"]
         if state["scores"]:
@@ -259,7 +271,7 @@ class ReplicaSums(MetricSums):
         return torch.vmap(compute)
 
     def results(self) -> dict[str, Tensor]:
-        """(K,) each metric of each network. This is where the device is waited for."""
+        """Returns each metric of each network, (K,). This waits for the device."""
         self.flush()
         computed = self._computed() if self.names else {}
         return {name: computed[name] for name in self.names}
@@ -273,7 +285,7 @@ class ReplicaSums(MetricSums):
 
 
 def auroc(scores: Tensor, truth: Tensor) -> Tensor:
-    """The area under the ROC curve, exact: how often a positive scores above a negative, ties counting half.
+    """Returns the exact area under the ROC curve: how often a positive scores above a negative; ties count half.
 
     Args:
         scores: (N, K), on the CPU.
@@ -298,7 +310,7 @@ def auroc(scores: Tensor, truth: Tensor) -> Tensor:
 
 
 def _among_the_top(outputs: Tensor, labels: Tensor, count: int) -> Tensor:
-    """(N,) whether fewer than `count` classes come before the true one; of equal ones the later class comes first."""
+    """Returns (N,) whether fewer than `count` classes precede the true one; of equal ones the later precedes."""
     own = outputs.gather(1, labels.clamp_min(0).unsqueeze(1))
     later = torch.arange(outputs.shape[1], device=outputs.device) > labels.unsqueeze(1)
     before = (outputs > own) | ((outputs == own) & later)
@@ -307,5 +319,5 @@ def _among_the_top(outputs: Tensor, labels: Tensor, count: int) -> Tensor:
 
 
 def precise(outputs: Tensor) -> torch.dtype:
-    """The dtype of sums: MPS has no float64."""
+    """Returns the type of sums: MPS has no float64."""
     return torch.float32 if outputs.device.type == "mps" else torch.float64

@@ -58,7 +58,8 @@ def why_not(precision: str, device: torch.device) -> str | None:
 def cpu_has_bf16() -> bool:
     """Whether the processor itself multiplies bfloat16. On others torch would emulate it."""
     if platform.machine().lower() in ("arm64", "aarch64"):
-        return torch._C._has_mkldnn and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+        has_mkldnn = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+        return has_mkldnn and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
     return bool(torch.cpu._is_avx512_bf16_supported())  # all that have AMX have it too
 
 

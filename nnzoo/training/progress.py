@@ -1,4 +1,4 @@
-"""What a person sees while it runs: a bar on a terminal, one line an epoch elsewhere."""
+"""Shows the progress of a training: a bar on a terminal, and one line per epoch."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from nnzoo import log
+from nnzoo.numbers import number
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -15,8 +16,8 @@ class Progress:
     """Shows steps and epochs on standard error, and writes the lines to the run's log.
 
     Args:
-        num_epochs: Of the whole run.
-        quiet: Show nothing.
+        num_epochs: The number of epochs of the whole run.
+        quiet: Whether nothing is shown.
     """
 
     def __init__(self, num_epochs: int, *, quiet: bool = False) -> None:
@@ -25,7 +26,7 @@ class Progress:
         self._bar: tqdm[Any] | None = None
 
     def start_epoch(self, epoch: int, num_steps: int, done: int) -> None:
-        """Opens the bar of an epoch."""
+        """Opens the bar of an epoch, of which `done` steps were taken before."""
         if self.bars:
             from tqdm import tqdm
 
@@ -39,7 +40,7 @@ class Progress:
             )
 
     def step(self) -> None:
-        """One more step is done."""
+        """Counts one more step."""
         if self._bar is not None:
             self._bar.update()
 
@@ -50,9 +51,15 @@ class Progress:
             self._bar = None
 
     def report(self, row: dict[str, float], *, is_best: bool = False, note: str = "") -> None:
-        """One line for an epoch: what was measured, and what else there is to say."""
+        """Logs the line of an epoch.
+
+        Args:
+            row: The epoch's row of metrics.csv.
+            is_best: Whether its weights are the best so far; marked by a star.
+            note: A text between the metrics and the learning rate.
+        """
         width = len(str(self.num_epochs))
-        shown = [f"{key} {value:.4f}" for key, value in row.items() if "/" in key]
+        shown = [f"{key} {number(value)}" for key, value in row.items() if "/" in key]
         parts = [
             f"epoch {int(row['epoch']):{width}}/{self.num_epochs}",
             *shown,

@@ -178,7 +178,8 @@ def evaluate(state: ReplicaState, split: Split, sums: ReplicaSums, *, batch_size
         targets = targets.expand(len(outputs), *targets.shape)
         losses, counts = losses_of(state.loss, outputs, targets)
         total.add(losses.to(precise(losses)), counts)
-        sums.add(outputs, targets)
+        truth = split.truth[start : start + size]
+        sums.add(outputs, truth.expand(len(outputs), *truth.shape))
     return {"loss": mean_loss(total), **sums.results()}
 
 

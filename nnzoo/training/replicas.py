@@ -57,7 +57,7 @@ def why_not_batched(state: TrainState, targets: Tensor) -> str | None:
     for module in state.model.modules():
         if isinstance(module, nn.RNNBase | nn.RNNCellBase):
             return "torch can't batch recurrent cells"
-        if isinstance(module, nn.modules.conv._ConvNd):
+        if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d):
             return "convolutions cost more in a batch than one after another"
     unknown = [type(module).__name__ for module in state.model.modules() if type(module) not in BATCHED]
     if unknown:

@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from nnzoo.models.parameters import load_weights
@@ -177,29 +178,40 @@ def seed_everything(seed: int) -> None:
 
 
 def rng_state() -> dict[str, Any]:
-    """The state of every generator as tensors and primitives."""
-    name, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
-    version, internal, gauss = random.getstate()
+    """Returns the state of every global random number generator: uint8 tensors, numbers and strings."""
+    name, words, position, has_gauss, gauss = np.random.get_state(legacy=True)
+    version, internal, next_gauss = random.getstate()
     return {
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-        "numpy": [
-            str(name),
-            torch.from_numpy(np.asarray(keys).astype(np.int64)),
-            int(position),
-            int(has_gauss),
-            float(cached),
-        ],
-        "python": [version, torch.tensor(internal), gauss],
+        "numpy": [str(name), _words_to_bytes(words), int(position), int(has_gauss), float(gauss)],
+        "python": [version, _words_to_bytes(internal), next_gauss],
     }
 
 
 def set_rng_state(state: dict[str, Any]) -> None:
-    """Restores what `rng_state` gave."""
+    """Restores what `rng_state` returned.
+
+    Raises:
+        ValueError: It is not the state of these generators.
+    """
     torch.set_rng_state(state["torch"])
     if torch.cuda.is_available() and len(state["cuda"]) == torch.cuda.device_count():
         torch.cuda.set_rng_state_all(state["cuda"])
-    name, keys, position, has_gauss, cached = state["numpy"]
-    np.random.set_state((name, keys.numpy().astype(np.uint32), position, has_gauss, cached))
-    version, internal, gauss = state["python"]
-    random.setstate((version, tuple(internal.tolist()), gauss))
+    name, words, position, has_gauss, gauss = state["numpy"]
+    keys = _bytes_to_words(words)
+    if not 0 <= position <= len(keys):  # NumPy would read beyond them
+        raise ValueError("the position in NumPy's random numbers is out of range")
+    np.random.set_state((name, keys, position, has_gauss, gauss))
+    version, internal, next_gauss = state["python"]
+    random.setstate((version, tuple(_bytes_to_words(internal).tolist()), next_gauss))
+
+
+def _words_to_bytes(words: Any) -> Tensor:
+    """(N,) words of 32 bits -> (4 N,) uint8, the lowest byte first."""
+    return torch.from_numpy(np.asarray(words, dtype="<u4").view(np.uint8).copy())
+
+
+def _bytes_to_words(data: Tensor) -> NDArray[np.uint32]:
+    """(4 N,) uint8 -> (N,) words of 32 bits."""
+    return data.numpy().view("<u4").astype(np.uint32)

@@ -115,7 +115,7 @@ def test_of_an_unknown_section_the_name_alone_is_told() -> None:
         ["c.yaml:2:39", "model.activation.name", found[1].split(": ", 2)[2]],
         ["c.yaml:2:65", "model.dropout", "expected less than 1, got 2."],
         ["c.yaml:3:19", "optimizer.name", "'sdg' is not an optimizer. Did you mean 'sgd'? (" + OPTIMIZERS],
-        ["c.yaml:4:17", "train.epochs", "expected a whole number, got 'x'."],
+        ["c.yaml:4:17", "train.epochs", "expected an integer, got 'x'."],
     ]
     assert found[1].split(": ", 2)[2].startswith("'rleu' is not an activation. Did you mean 'relu'? (identity, relu,")
 
@@ -210,7 +210,6 @@ KEYS = {
         ("hidden", "model.hidden"),
         ("learning_rate", "optimizer.lr"),
         ("device", "train.device"),
-        ("momentum", "optimizer.momentum"),
     ],
 }
 
@@ -259,11 +258,8 @@ def test_nothing_is_suggested_for_what_resembles_nothing(word: str) -> None:
 
 
 def test_a_missing_key_is_told_where_its_section_stands() -> None:
-    (found,) = problems(f"{VALID}scheduler:\n  name: multistep\n  gamma: 0.1\n")
-    assert found == (
-        "c.yaml:3:1: scheduler.milestones: missing; it must be given. (when lr falls, in rising order)\n"
-        "    scheduler:\n    ^"
-    )
+    (found,) = problems(f"{VALID}init:\n  name: constant\n  bias: 0.1\n")
+    assert found == ("c.yaml:3:1: init.val: missing; it must be given. (the value)\n    init:\n    ^")
 
 
 def test_a_dict_from_python_is_told_by_its_keys() -> None:

@@ -31,7 +31,7 @@ REQUIRED: dict[int, list[tuple[str | int, ...]]] = {
     1: [("data",), ("model",), ("model", "name"), ("data", "name")],
     2: [("model", "layers", 0, "units"), ("model", "layers", 1, "units"), ("model", "name"), ("data", "name")],
     3: [("data", "shape"), ("data", "name"), ("model",)],
-    4: [("scheduler", "step_size"), ("data",)],
+    4: [("model",), ("data",)],
     5: [("init", "val"), ("model", "name")],
 }
 

@@ -28,9 +28,9 @@ LOADERS = [load_breast_cancer, load_diabetes, load_digits, load_iris, load_wine]
 @pytest.mark.parametrize("load", [load_breast_cancer, load_iris, load_wine])
 def test_tables_equal_those_of_scikit_learn(load: Callable[[], Dataset]) -> None:
     dataset, expected = load(), getattr(sklearn.datasets, load.__name__)()
-    np.testing.assert_array_equal(dataset.train.inputs.numpy(), expected.data.astype(np.float32))
+    np.testing.assert_array_equal(dataset.train.inputs.numpy(), expected.data)
     np.testing.assert_array_equal(dataset.train.targets.numpy(), expected.target)
-    assert dataset.train.inputs.dtype == torch.float32
+    assert dataset.train.inputs.dtype == torch.float64
     assert dataset.train.targets.dtype == torch.int64
     assert dataset.classes == tuple(expected.target_names)
     assert dataset.feature_names == tuple(expected.feature_names)
@@ -47,8 +47,8 @@ def test_digits_equal_those_of_scikit_learn() -> None:
 
 def test_diabetes_equals_the_raw_values_of_scikit_learn() -> None:
     dataset, expected = load_diabetes(), sklearn.datasets.load_diabetes(scaled=False)
-    np.testing.assert_array_equal(dataset.train.inputs.numpy(), expected.data.astype(np.float32))
-    np.testing.assert_array_equal(dataset.train.targets.numpy(), expected.target[:, None].astype(np.float32))
+    np.testing.assert_array_equal(dataset.train.inputs.numpy(), expected.data)
+    np.testing.assert_array_equal(dataset.train.targets.numpy(), expected.target[:, None])
     assert dataset.feature_names == tuple(expected.feature_names)
     assert (dataset.task, dataset.target_names) == ("regression", ("disease_progression",))
 

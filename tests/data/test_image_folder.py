@@ -16,7 +16,7 @@ from PIL import Image
 from nnzoo.data import Dataset, Division, load_image_folder
 from nnzoo.data.images import cache as image_cache
 from nnzoo.data.images.decode import decode
-from nnzoo.errors import DataError, DataWarning, RunError
+from nnzoo.errors import DataError, RunError
 
 RNG = np.random.default_rng(0)
 HALF = Division(val=0.25, test=0.25)
@@ -101,8 +101,9 @@ def test_equal_files_of_a_class_are_dropped_where_asked_for(tmp_path: Path) -> N
 def test_a_pipe_is_no_image(tmp_path: Path) -> None:
     fill(tmp_path, {"cats": 4, "dogs": 4})
     os.mkfifo(tmp_path / "cats/pipe.png")
-    with pytest.warns(DataWarning, match=r"pipe\.png: it is no file"):
-        assert len(load_image_folder(path=tmp_path).train) == 8
+    dataset = load_image_folder(path=tmp_path)
+    assert len(dataset.train) == 8
+    assert "pipe.png: it is no file" in dataset.warnings[0]
 
 
 def test_limit_takes_from_every_class(tmp_path: Path) -> None:
@@ -117,8 +118,7 @@ def test_limit_takes_from_every_class(tmp_path: Path) -> None:
         (lambda path: path.mkdir(), "photos", "has no class folders"),
         (lambda path: fill(path, {".": 3}), "photos", "has no class folders"),
         (lambda path: (path / "a").mkdir(parents=True), "photos", "there are no images in its folders"),
-        (lambda path: fill(path, {"a": 3}), "photos", "has one class only (got the folder a; at least two"),
-        (lambda path: fill(path, {"a": 3, "b": 0, "c": 1}), "photos/b", "a class folder without images"),
+        (lambda path: fill(path, {"a": 3}), "photos", "has images of one class only (got a; expected at"),
         (lambda path: fill(path, {"train/a": 1, "train/b": 1, "val/c": 1}), "photos/val/c", "is no class of the train"),
         (lambda path: fill(path, {"train/a": 1, "train/b": 1, "docs": 1}), "photos", "and docs beside it"),
         (lambda path: fill(path, {"train/a": 1, "train/b": 1, "val/a": 1, "valid/a": 1}), "photos", "two val splits"),
@@ -280,11 +280,12 @@ def spoil(folder: Path) -> None:
 def test_broken_files_are_named_and_left_out(cache: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     spoil(tmp_path / "x")
-    with pytest.warns(DataWarning) as told:
-        dataset = load_image_folder(path=tmp_path / "x", cache=cache)
+    dataset = load_image_folder(path=tmp_path / "x", cache=cache)
     assert dataset.train.targets.tolist() == [0] * 4 + [1] * 4
     assert len(dataset.train.inputs) == 8
-    (line,) = [str(each.message) for each in told]
+    notes, line = dataset.warnings
+    assert "1 file that is not an image was left out" in notes
+    assert "b/notes.txt" in notes
     assert "3 of 11 images of the train split can't be read and are left out" in line
     assert all(name in line for name in ("a/empty.png: it is no image", "a/cut.png: ", "b/text.jpg: it is no image"))
     assert "notes" not in line
@@ -294,6 +295,74 @@ def test_strict_refuses_them(tmp_path: Path) -> None:
     spoil(tmp_path)
     with pytest.raises(DataError, match=r"3 of 11 images of the train split can't be read: .*a/cut.png: "):
         load_image_folder(path=tmp_path, strict=True)
+    for name in ("a/empty.png", "a/cut.png", "b/text.jpg"):
+        (tmp_path / name).unlink()
+    with pytest.raises(DataError, match=r"1 file that is not an image was left out \(.*notes.txt\).*`strict`"):
+        load_image_folder(path=tmp_path, strict=True)
+    (tmp_path / "b/notes.txt").unlink()
+    assert load_image_folder(path=tmp_path, strict=True).warnings == ()
+
+
+def link(path: Path, target: Path) -> None:
+    path.symlink_to(target, target_is_directory=target.is_dir())
+
+
+def test_linked_files_and_folders_are_used(tmp_path: Path) -> None:
+    fill(tmp_path / "p", {"cat": 3, "dog": 3})
+    fill(tmp_path, {"more cats": 4, "ants": 2})
+    link(tmp_path / "p/cat/more", tmp_path / "more cats")
+    link(tmp_path / "p/ant", tmp_path / "ants")
+    link(tmp_path / "p/dog/one.png", tmp_path / "more cats/00.png")
+    dataset = load_image_folder(path=tmp_path / "p")
+    assert dataset.classes == ("ant", "cat", "dog")
+    assert dataset.train.targets.bincount().tolist() == [2, 7, 4]
+    assert dataset.warnings == ()
+
+
+def test_links_that_lead_back_are_not_followed(tmp_path: Path) -> None:
+    fill(tmp_path, {"cat/deep": 2, "dog": 2})
+    link(tmp_path / "cat/deep/up", tmp_path / "cat")
+    link(tmp_path / "dog/all", tmp_path)
+    link(tmp_path / "dog/itself", tmp_path / "dog/itself")
+    dataset = load_image_folder(path=tmp_path)
+    assert dataset.train.targets.tolist() == [0, 0, 1, 1]
+    assert dataset.warnings[0].startswith("2 links to a folder that is already read were left out (first: ")
+
+
+def test_class_folders_without_images_are_left_out(tmp_path: Path) -> None:
+    fill(tmp_path, {"ant": 0, "bee": 2, "cat": 2, "train": 0})
+    (tmp_path / "eel").mkdir()
+    dataset = load_image_folder(path=tmp_path)
+    assert dataset.classes == ("bee", "cat")
+    (warning,) = dataset.warnings
+    assert warning.startswith(f"3 class folders without images were left out (first: {tmp_path / 'ant'})")
+    with pytest.raises(DataError, match=r"3 class folders without images.*`strict`"):
+        load_image_folder(path=tmp_path, strict=True)
+
+
+def test_images_without_a_suffix_are_known_by_content(tmp_path: Path) -> None:
+    fill(tmp_path, {"a": 3, "b": 3})
+    for path in (tmp_path / "a").iterdir():
+        path.rename(path.with_suffix(""))
+    (tmp_path / "b/LICENSE").write_text("no image")
+    dataset = load_image_folder(path=tmp_path)
+    assert dataset.train.targets.tolist() == [0, 0, 0, 1, 1, 1]
+    assert "b/LICENSE" in dataset.warnings[0]
+
+
+def test_images_beside_the_class_folders_are_counted(tmp_path: Path) -> None:
+    fill(tmp_path, {"a": 2, "b": 2, ".": 3})
+    (warning,) = load_image_folder(path=tmp_path).warnings
+    assert warning.startswith("3 images beside the class folders were left out (first: ")
+
+
+def test_classes_and_images_are_in_natural_order(tmp_path: Path) -> None:
+    fill(tmp_path, {"week 10": 1, "week 2": 1, "week 1": 12})
+    (tmp_path / "week 1/00.png").rename(tmp_path / "week 1/100.png")
+    dataset = load_image_folder(path=tmp_path)
+    assert dataset.classes == ("week 1", "week 2", "week 10")
+    names = [Path(name).stem for name in dataset.sample_names[:12]]
+    assert names == [*(f"{row:02}" for row in range(1, 12)), "100"]
 
 
 def test_a_class_of_broken_files_alone_is_refused(tmp_path: Path) -> None:

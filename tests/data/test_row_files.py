@@ -118,7 +118,7 @@ def test_what_cannot_stay_on_the_disk_is_refused(tmp_path: Path) -> None:
     ("x", "layout", "message"),
     [
         (np.where(np.arange(120).reshape(40, 3) == 77, np.nan, 1), "features", r"x: row 25 has NaN or inf"),
-        (np.full((40, 3), 1e300), "features", r"x: row 0 has NaN or inf"),
+        (np.full((40, 3, 2, 2), 1e39), "image", r"x: row 0 has NaN or inf"),
         (np.where(np.arange(120).reshape(40, 3) == 77, -1, 1), "tokens", r"out of range in row 25"),
     ],
 )

@@ -211,7 +211,7 @@ def test_a_bad_cell_of_a_row_not_learnt_from_is_named() -> None:
     division = Division(val=0.25, test=0)
     row = int(load(table(columns), division=division).splits["val"].rows[0])  # type: ignore[index]
     columns["x"][row] = "much"
-    with pytest.raises(DataError, match=rf"d\.csv: line {row + 2}: column 'x': 'much' is no number"):
+    with pytest.raises(DataError, match=rf"d\.csv: line {row + 2}: column 'x': 'much' is not a number"):
         load(table(columns), division=division)
 
 
@@ -324,19 +324,6 @@ def test_a_class_is_known_by_its_number_too() -> None:
     dataset = load("x,y\n1,1\n2,0\n3,1\n", test_path="test.csv")
     assert dataset.classes == ("0", "1")
     assert dataset.splits["test"].targets.tolist() == [1, 0, 1]
-
-
-@pytest.mark.parametrize("form", ["{},5", "{},000.25", "{} %", "$ {}", "-{}'000"])
-def test_numbers_that_are_written_otherwise_are_told(form: str) -> None:
-    columns: dict[str, list[Any]] = {
-        "x": [form.format(number) for number in range(1, 41)],
-        "z": numbers(40),
-        "y": Y * 20,
-    }
-    dataset = load(table(columns, delimiter=";"))
-    assert dataset.feature_names == ("z",)
-    told = f"column 'x' has texts such as '{columns['x'][0]}': numbers are read if they are written like 1234.5"
-    assert dataset.warnings[0].startswith(told)
 
 
 def test_files_of_a_folder_or_a_pattern_are_one_table() -> None:
@@ -452,9 +439,10 @@ BAD = {
     "shorter": (b'x,y\n1,"p\nq"\n2\n', {}, "d.csv: line 4 has another number of cells than the header (got 1; the"),
     "twice": (b"x,y,x\n1,p,2\n", {}, "line 1: the name 'x' stands in the header 2 times (columns 0, 2, from 0)"),
     "latin": (b"x,y\n1,p\n2,\xfc\n", {"encoding": "utf-8"}, "d.csv: line 3 is not utf-8. Set `encoding`"),
-    "binary": (b"PK\x03\x04\0\0" * 9, {}, "d.csv: is no text"),
+    "binary": (b"\x89XYZ\0\0" * 9, {}, "d.csv: is not text"),
+    "damaged": (b"PK\x03\x04\0\0" * 9, {}, "d.csv: can't be expanded: it is damaged"),
     "names": (b"1,p\n2,q\n", {"names": ("a", "b", "y")}, "(got 2; there are 3 names)"),
-    "large": (b"x,y\n1,p\n1e39,q\n", {}, "d.csv: line 3: column 'x': '1e39' is too large for float32"),
+    "large": (b"x,y\n1,p\n1e101,q\n", {}, "d.csv: line 3: column 'x': '1e101' is too large (got more than 1e+100)"),
     "label": (
         b"a,b,x\n1,0,1\n1,2,3\n",
         {"target": "a+b", "task": "multilabel"},
@@ -484,11 +472,11 @@ def test_what_is_wrong_is_said_with_its_place(case: str) -> None:
 def test_text_among_many_numbers_is_no_category() -> None:
     columns: dict[str, list[Any]] = {"x": numbers(100), "y": Y * 50}
     columns["x"][41] = "unknown"
-    with pytest.raises(DataError, match=r"line 43: column 'x': 'unknown' is no number, as 99\.0% of the column are"):
+    with pytest.raises(DataError, match=r"line 43: column 'x': 'unknown' is not a number, as 99\.0% of the column are"):
         load(table(columns))
     assert "x is missing" in load(missing=("unknown",)).feature_names
     columns["y"] = [*numbers(99, seed=1), "oops"]
-    with pytest.raises(DataError, match="line 101: column 'y': 'oops' is no number"):
+    with pytest.raises(DataError, match="line 101: column 'y': 'oops' is not a number"):
         load(missing=("unknown",), text=table(columns))
 
 

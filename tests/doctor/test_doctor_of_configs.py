@@ -339,9 +339,58 @@ def test_a_loss_that_is_summed_counts_a_sample() -> None:
     assert ("warning", "initialisation") not in found(examination)
 
 
-def test_numbers_too_large_for_a_linear_model() -> None:
-    x = RANDOM.standard_normal((60, 3)) * 1e30
-    assert examined(x, x[:, 0], preprocess={"normalize": "none"}).linear == {}
+@pytest.mark.parametrize("unit", [1e30, 1e-30, 1.0])
+def test_a_linear_model_does_not_depend_on_units(unit: float) -> None:
+    x = RANDOM.standard_normal((60, 3)) * unit
+    linear = examined(x, x[:, 0] + x[:, 1] / 9, preprocess={"normalize": "none"}).linear
+    assert linear["r2"] > 0.99
+    assert linear["rmse"] < 0.1 * unit
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_samples_of_a_coarse_table_are_equal_by_chance(seed: int) -> None:
+    """Of three columns of two to four values, and of an age that many share."""
+    drawn = np.random.default_rng(seed)
+    x = np.stack([drawn.integers(0, 2, 600), drawn.integers(0, 3, 600), drawn.integers(0, 4, 600)], axis=1)
+    ages = np.where(drawn.random(600) < 0.3, 30, drawn.integers(1, 80, 600))
+    for columns in (x, np.column_stack([x, ages])):
+        examination = examined(columns.astype(float), drawn.integers(0, 2, 600))
+        notes = [finding for finding in examination.findings if "samples are in train too" in finding.message]
+        assert {finding.severity for finding in notes} == {"note"}
+        assert "by chance" in notes[0].message
+
+
+def test_copies_are_not_by_chance_even_in_a_table_of_rounded_numbers() -> None:
+    drawn = np.random.default_rng(3)
+    x, y = drawn.standard_normal((400, 6)).round(1), drawn.integers(0, 2, 400)
+    examination = examined(np.concatenate([x, x[:200]]), np.concatenate([y, y[:200]]))
+    assert {finding.topic for finding in examination.spoiling} == {"duplicates"}
+
+
+def test_equal_numbers_are_equal_whatever_their_type_and_sign() -> None:
+    x, y = noisy_classes(60)
+    x = x.astype(np.float32).astype(float)
+    x[0] = 0.0
+    np.savez("data.npz", x=x, y=y, x_test=(-x[:20]).astype(np.float32) * -1, y_test=y[:20])
+    data = {"name": "arrays", "path": "data.npz", "split": {"val": 0}}
+    (finding,) = examine_config(load_config({"data": data, "model": "mlp"})).spoiling
+    assert "20 of 20 test samples" in finding.message
+
+
+@pytest.mark.parametrize("offset", [1.7e9, 1e9, -1e12, 1e15])
+def test_large_numbers_that_differ_by_little_are_not_equal(offset: float) -> None:
+    x = offset + np.arange(400.0)[RANDOM.permutation(400), None] * 3
+    topics = {topic for _, topic in found(examined(x, (x[:, 0] > offset + 600).astype(int)))}
+    assert not topics & {"duplicates", "constant columns", "label noise"}
+
+
+def test_constant_columns_are_those_of_equal_values_only() -> None:
+    x, y = noisy_classes(100, 4)
+    x[:, 0] = 1e9
+    x[:, 1] = 1e9 + 1e-6 * np.arange(100)
+    x[:, 2] = np.where(np.arange(100) % 2, 1e-310, 0.0)
+    (finding,) = [each for each in examined(x, y).findings if each.topic == "constant columns"]
+    assert "1 columns never change in train: 0." in finding.message
 
 
 def test_a_last_layer_of_zeros_is_not_a_vanished_gradient() -> None:

@@ -125,7 +125,7 @@ def test_a_signal_to_one_process_stops_all_at_the_same_step(rank: int, group: St
     printed = json.loads(first[1])
     assert printed["error"]["kind"] == "interrupted"
     assert second == (128 + number, "", "")
-    saved = load_checkpoint(Path("runs/x/last.pt"))
+    saved = load_checkpoint(Path("runs/x/last.safetensors"))
     assert (saved["epoch"], saved["batch"]) == (2, 4)  # the others hear of it in the next step
     assert group("train.epochs=4", "--resume")[0][0] == group("train.epochs=4", "--name", "whole")[0][0] == 0
     assert outcome(Path("runs/x")) == outcome(Path("runs/whole"))
@@ -141,7 +141,7 @@ def test_a_process_that_dies_ends_the_others_with_one_line(victim: int, group: S
     assert said.startswith("nnzoo: a process of the group ended, or can't be reached")
     assert said.endswith("the same command with --resume goes on.")
     assert "Traceback" not in found[0][2] + found[1][2]
-    saved = load_checkpoint(Path("runs/x/last.pt"))
+    saved = load_checkpoint(Path("runs/x/last.safetensors"))
     assert (saved["step"], len(saved["ranks"])) == (0, 2)
     assert group("train.epochs=2", "--resume", processes=3)[0][0] == 0
 
@@ -164,7 +164,7 @@ def test_a_repeated_sigterm_does_not_cost_the_checkpoint(group: Start) -> None:
     first, second = group("-q", rank=1, step=STEPS + 2, what="SIGTERM SIGTERM")
     assert (first[0], second[0]) == (143, 143)
     assert json.loads(Path("runs/x/result.json").read_text())["status"] == "interrupted"
-    saved = load_checkpoint(Path("runs/x/last.pt"))
+    saved = load_checkpoint(Path("runs/x/last.safetensors"))
     assert (saved["epoch"], saved["batch"]) == (1, 3)
 
 
@@ -174,10 +174,10 @@ def test_another_number_of_processes_goes_on_with_the_sums_of_all(before: int, a
     plain = ["augment=[]", "model.dropout=0", "train.epochs=1"]
     # Several hear of a signal in the step after it.
     group(*plain, processes=before, step=4 - (before > 1), what="SIGTERM")
-    assert load_checkpoint(Path("runs/x/last.pt"))["batch"] == 4
+    assert load_checkpoint(Path("runs/x/last.safetensors"))["batch"] == 4
     (code, _, err), *others = group(*plain, "--resume", processes=after)
     assert code == 0, err
-    warning = f"warning: the run was started with {before} processes and goes on with {after}"
+    warning = f"warning: the run was started with {before} processes and continues with {after}"
     assert err.count(warning) == 1
     assert all(other == (0, "", "") for other in others)
     group(*plain, "--name", "whole", processes=1)
@@ -189,7 +189,7 @@ def test_another_number_of_processes_goes_on_with_the_sums_of_all(before: int, a
 @pytest.mark.slow
 def test_foreign_shares_in_a_checkpoint_are_refused(group: Start) -> None:
     group(step=3, what="SIGTERM")
-    path = Path("runs/x/last.pt")
+    path = Path("runs/x/last.safetensors")
     saved = load_checkpoint(path)
     [share] = saved["ranks"]
     foreign: list[Any] = [7, ["x"], [{}], [{**share, "rng": 1}], [{**share, "train_loss": ["a", 1.0]}]]

@@ -85,28 +85,31 @@ def test_a_kill_loses_no_more_than_the_last_checkpoint(training: subprocess.Pope
     training.wait(timeout=60)
     assert training.returncode == -signal.SIGKILL
     assert not Path("runs/x/result.json").exists()
-    as_if_nothing_had_been(load_checkpoint(Path("runs/x/last.pt"))["epoch"] + 3)
+    as_if_nothing_had_been(load_checkpoint(Path("runs/x/last.safetensors"))["epoch"] + 3)
 
 
 TWICE = """
-import os, signal, sys, torch
+import contextlib, os, signal, sys
 from nnzoo.cli.app import run
+from nnzoo.run import tensor_file
 
-saved = torch.save
+plain = tensor_file.atomic_file
 count = 0
 
-def save(state, file):
+@contextlib.contextmanager
+def atomic_file(path, *, keep=None):
     global count
     count += 1
-    if count == 2:  # the one at the end: the first signal came in the epoch before
-        file.write(b"half of it")
-        file.flush()
-        os.kill(os.getpid(), signal.SIGINT)
-        raise SystemExit("still alive")
-    saved(state, file)
+    with plain(path, keep=keep) as file:
+        if count == 2:  # the checkpoint at the end: the first signal came in the epoch before
+            file.write(b"half of it")
+            file.flush()
+            os.kill(os.getpid(), signal.SIGINT)
+            raise SystemExit("still alive")
+        yield file
     os.kill(os.getpid(), signal.SIGINT)
 
-torch.save = save
+tensor_file.atomic_file = atomic_file
 sys.exit(run(["train", "c.yaml", "-q"]))
 """
 
@@ -115,8 +118,8 @@ sys.exit(run(["train", "c.yaml", "-q"]))
 def test_a_second_signal_quits_at_once_and_leaves_whole_files() -> None:
     done = subprocess.run([sys.executable, "-c", TWICE], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
-    assert load_checkpoint(Path("runs/x/last.pt"))["epoch"] == 0
-    assert len(list(Path("runs/x").glob(".last.pt.*.tmp"))) == 1
+    assert load_checkpoint(Path("runs/x/last.safetensors"))["epoch"] == 0
+    assert len(list(Path("runs/x").glob(".last.safetensors.*.tmp"))) == 1
     as_if_nothing_had_been(3)
 
 

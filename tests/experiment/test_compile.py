@@ -38,7 +38,7 @@ def train(runs_dir: str, overrides: dict[str, Any] | None = None, **options: Any
 
 
 def weights(run: Run) -> dict[str, Tensor]:
-    found: dict[str, Tensor] = load_checkpoint(run.run_dir / "last.pt")["model"]
+    found: dict[str, Tensor] = load_checkpoint(run.run_dir / "last.safetensors")["model"]
     return found
 
 

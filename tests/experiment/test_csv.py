@@ -66,8 +66,8 @@ def train_on_people(**data: Any) -> Any:
 def assert_same(found: list[dict[str, str]], expected: list[dict[str, str]]) -> None:
     assert len(found) == len(expected)
     for row, known in zip(found, expected, strict=True):
-        assert row.keys() == known.keys() - {"target"}
-        for key in row.keys() - {"input"}:
+        assert row.keys() - {"input", "file", "row"} == known.keys() - {"target", "file", "row"}
+        for key in row.keys() - {"input", "file"}:
             assert row[key] == known[key] or float(row[key]) == pytest.approx(float(known[key]), rel=1e-5)
 
 

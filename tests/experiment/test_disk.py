@@ -15,6 +15,7 @@ import pytest
 from nnzoo.cli.app import run as nnzoo
 from nnzoo.run.artifact import load_artifact
 from nnzoo.run.checkpoint import load_checkpoint
+from nnzoo.run.directory import CHECKPOINT, PREVIOUS
 from nnzoo.training import checkpoints
 from nnzoo.training.progress import Progress
 
@@ -37,7 +38,7 @@ def whole(folder: Path) -> None:
     """Every file that has its name is complete."""
     for file in folder.iterdir():
         assert not file.name.endswith(".tmp")
-        if file.suffix == ".pt":
+        if file.name in (CHECKPOINT, PREVIOUS):
             load_checkpoint(file)
         elif file.suffix == ".safetensors":
             load_artifact(file)
@@ -216,5 +217,5 @@ def test_a_run_directory_removed_while_it_trains(
     with monkeypatch.context() as patch:
         patch.setattr(Progress, "step", lambda _: shutil.rmtree("runs", ignore_errors=True))
         assert nnzoo(["train", "c.yaml", "-q"]) == 1
-    one_line(capsys, "runs/x/last.pt: can't be written: No such file or directory.")
+    one_line(capsys, "runs/x/last.safetensors: can't be written: No such file or directory.")
     assert nnzoo(["train", "c.yaml", "-q", "--resume"]) == 0

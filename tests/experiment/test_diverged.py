@@ -56,13 +56,13 @@ def test_a_learning_rate_far_too_large(capsys: pytest.CaptureFixture[str]) -> No
     assert "Try a smaller optimizer.lr, or train.clip_grad_norm: 1.0." in shown.err
     result = json.loads(Path("runs/x/result.json").read_text())
     assert (result["status"], result["epochs"], result["best_epoch"], result["metrics"]) == ("diverged", 0, None, {})
-    weights = load_checkpoint(Path("runs/x/last.pt"))["model"]
+    weights = load_checkpoint(Path("runs/x/last.safetensors"))["model"]
     assert all(bool(tensor.isfinite().all()) for tensor in weights.values())
     assert not Path("runs/x/best.safetensors").exists()
     assert nnzoo(["eval", "x"]) == 1
     shown = capsys.readouterr()
     assert shown.err.startswith("nnzoo: runs/x: holds no best weights: no epoch was finished.")
-    assert nnzoo(["eval", "runs/x/last.pt", "-q"]) == 0
+    assert nnzoo(["eval", "runs/x/last.safetensors", "-q"]) == 0
 
 
 @pytest.mark.parametrize(

@@ -115,12 +115,13 @@ def test_every_name_of_a_checkpoint(capsys: pytest.CaptureFixture[str]) -> None:
     best = eval_json(capsys, "runs/x/best.safetensors")
     for checkpoint in ("runs/x", "x", "latest", str(Path("runs/x").absolute())):
         assert {**eval_json(capsys, checkpoint), "checkpoint": ""} == {**best, "checkpoint": ""}
-    assert eval_json(capsys, "runs/x/last.pt")["metrics"] == best["metrics"]  # of one epoch, the last is the best
+    # After one epoch the last weights are the best.
+    assert eval_json(capsys, "runs/x/last.safetensors")["metrics"] == best["metrics"]
     assert eval_json(capsys, "x", "--batch-size", "1")["metrics"] == pytest.approx(best["metrics"], rel=1e-5)
     assert "Runs in runs: x." in error_line(capsys, "y", expected=2)
     assert "Runs in elsewhere: none." in error_line(capsys, "x", "--runs-dir", "elsewhere", expected=2)
     Path("empty").mkdir()
-    assert "no run directory" in error_line(capsys, "empty", expected=2)
+    assert "not a run directory" in error_line(capsys, "empty", expected=2)
 
 
 def test_gates(capsys: pytest.CaptureFixture[str]) -> None:
@@ -285,21 +286,23 @@ def test_checkpoints_with_wrong_weights(wrong: str, capsys: pytest.CaptureFixtur
     train({"name": "x", "data": "iris", "model": SMALL, "train": {"epochs": 1}}, quiet=True)
     edited(Path("runs/x/best.safetensors"), lambda artifact: WRONG_WEIGHTS[wrong](artifact.weights))
     error_line(capsys, "x", expected=1)
-    state = load_checkpoint(Path("runs/x/last.pt"))
+    state = load_checkpoint(Path("runs/x/last.safetensors"))
     WRONG_WEIGHTS[wrong](state["model"])
-    save_checkpoint(Path("runs/x/last.pt"), state)
-    error_line(capsys, "runs/x/last.pt", expected=1)
+    save_checkpoint(Path("runs/x/last.safetensors"), state)
+    error_line(capsys, "runs/x/last.safetensors", expected=1)
 
 
 def test_a_foreign_file_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     Path("notes.txt").write_text("nothing to see here")
-    assert "is no checkpoint" in error_line(capsys, "notes.txt", expected=2)
+    assert "is not a checkpoint" in error_line(capsys, "notes.txt", expected=2)
     Path("notes.txt").rename("notes.safetensors")
-    assert "no safetensors file" in error_line(capsys, "notes.safetensors", expected=1)
+    assert "not a safetensors file" in error_line(capsys, "notes.safetensors", expected=1)
     torch.save(nn.Linear(2, 2).state_dict(), "theirs.pt")
-    assert "no nnzoo checkpoint" in error_line(capsys, "theirs.pt", expected=1)
-    save_checkpoint(Path("bare.pt"), {"model": {}})
-    assert "parts are missing" in error_line(capsys, "bare.pt", expected=1)
+    assert "is not a checkpoint" in error_line(capsys, "theirs.pt", expected=2)
+    torch.save({"format": "nnzoo checkpoint", "version": 2}, "last.pt")
+    assert "last.pt: a checkpoint of an older nnzoo" in error_line(capsys, "last.pt", expected=1)
+    save_checkpoint(Path("bare.safetensors"), {"model": {}})
+    assert "parts are missing" in error_line(capsys, "bare.safetensors", expected=1)
 
 
 def test_loading_leaves_the_random_numbers_alone() -> None:

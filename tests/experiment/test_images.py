@@ -133,14 +133,12 @@ def test_predicting_names_files_and_what_is_wrong_with_them(capsys: pytest.Captu
         "0",
         "1",
     ]
-    Path("photos/blue/99.png").write_bytes(b"no image")
     Path("empty").mkdir()
     np.save("wide.npy", np.zeros((2, 3, 8, 9), dtype=np.uint8))
     np.save("bright.npy", np.full((2, 3, 8, 8), 7.0))
     for given, message in (
-        ("photos/blue", "photos/blue/99.png: can't be read as an image: it is no image"),
         ("none.png", "none.png: there is no such file"),
-        ("empty", "empty: a folder without images"),
+        ("empty", "empty: is a folder without images"),
         ("wide.npy", "has images of another shape than the training data (got (3, 8, 9); allowed (3, 8, 8))"),
         ("bright.npy", "bright.npy: x: has pixels outside of 0 to 1 (got 7 to 7)"),
     ):
@@ -148,9 +146,41 @@ def test_predicting_names_files_and_what_is_wrong_with_them(capsys: pytest.Captu
         assert message in capsys.readouterr().err
     save("other/pink/0.png", 0)
     assert command(["eval", "r", "--data", "other"]) == 3
-    assert "other/pink: is no class of the training data (allowed blue, green, red)" in capsys.readouterr().err
+    assert "other/pink: is not a class of the training data (expected blue, green, red)" in capsys.readouterr().err
     assert command(["eval", "r", "--data", "empty"]) == 3
-    assert "empty: a folder without images in class folders" in capsys.readouterr().err
+    assert "empty: has no class folders" in capsys.readouterr().err
+
+
+def test_one_broken_image_does_not_cost_the_others(capsys: pytest.CaptureFixture[str]) -> None:
+    photos()
+    assert command_of("train") == 0
+    Path("photos/blue/99.png").write_bytes(b"no image")
+    Path("photos/blue/notes.txt").write_text("no image")
+    capsys.readouterr()
+    assert command(["predict", "r", "photos/blue", "photos/red/00.png", "gone.png", "--output", "p.csv"]) == 3
+    names = [row["input"] for row in csv.DictReader(Path("p.csv").read_text().splitlines())]
+    assert names == [*(f"photos/blue/{i:02}.png" for i in range(12)), "photos/red/00.png"]
+    error = capsys.readouterr().err
+    assert "nnzoo: photos/blue/99.png: can't be read as an image: it is no image" in error
+    assert "nnzoo: gone.png: there is no such file" in error
+    assert "warning: 1 file that is not an image was left out (photos/blue/notes.txt)" in error
+    assert command(["predict", "r", "photos/blue", "--json"]) == 3
+    told = json.loads(capsys.readouterr().out)
+    assert (told["num_samples"], len(told["broken"])) == (12, 1)
+    assert command(["predict", "r", "photos/blue", "--strict", "--output", "q.csv"]) == 3
+    assert not Path("q.csv").exists()
+    assert "99.png" in capsys.readouterr().err
+    model = nnzoo.load("r")
+    with pytest.raises(DataError, match=r"99\.png: can't be read"):
+        model.predict(["photos/blue/00.png", "photos/blue/99.png"])
+    assert command(["eval", "r", "--data", "photos", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["num_samples"] == 36
+    assert any("1 of 37 images can't be read and are left out: photos/blue/99.png" in each for each in told["warnings"])
+    Path("photos/blue/99.png").unlink()
+    assert command(["predict", "r", "photos/blue", "--strict"]) == 3
+    Path("photos/blue/notes.txt").unlink()
+    assert command(["predict", "r", "photos/blue", "--strict"]) == 0
 
 
 def command_of(verb: str, *arguments: str, **others: Any) -> int:
@@ -158,18 +188,12 @@ def command_of(verb: str, *arguments: str, **others: Any) -> int:
     return command([verb, "r.yaml", "-q", *arguments] if verb == "train" else [verb, "r.yaml", *arguments])
 
 
-def photos_and_an_empty_folder() -> None:
-    photos(count=1)
-    Path("photos/empty").mkdir()
-
-
 @pytest.mark.parametrize(
     ("make", "code", "message"),
     [
         (lambda: None, 3, "photos: there is no such folder"),
         (lambda: Path("photos/a").mkdir(parents=True), 3, "photos: there are no images in its folders"),
-        (photos_and_an_empty_folder, 3, "photos/empty: a class folder without images"),
-        (lambda: save("photos/a/0.png", 0), 3, "photos: has one class only"),
+        (lambda: save("photos/a/0.png", 0), 3, "photos: has images of one class only"),
     ],
 )
 def test_folders_that_cannot_be_used_end_with_exit_code_3(

@@ -136,7 +136,7 @@ def test_a_file_cut_off_during_training_ends_it_with_a_line(
     error = capsys.readouterr().err
     assert "x.npy: changed while it was read" in error
     assert "Traceback" not in error
-    assert Path("runs/c/last.pt").exists()
+    assert Path("runs/c/last.safetensors").exists()
     with pytest.raises(DataError, match="damaged or incomplete"):
         nnzoo.train("c.yaml", resume=True, quiet=True)
 

@@ -104,7 +104,7 @@ def test_interrupted_and_resumed_is_as_if_nothing_had_been(
             train("parts", overrides, resume=True)
     parts = train("parts", overrides, resume=True)
     assert (whole.run_dir / "best.safetensors").read_bytes() == (parts.run_dir / "best.safetensors").read_bytes()
-    states = [load_checkpoint(run.run_dir / "last.pt") for run in (whole, parts)]
+    states = [load_checkpoint(run.run_dir / "last.safetensors") for run in (whole, parts)]
     assert all(torch.equal(tensor, states[1]["model"][key]) for key, tensor in states[0]["model"].items())
     assert states[0].get("scaler") == states[1].get("scaler")
     assert ("scaler" in states[0]) == (name == "fp16-mixed")

@@ -45,8 +45,9 @@ def test_predicting_the_test_rows_gives_the_predictions_of_the_run(
     found = rows(capsys.readouterr().out)
     assert [row["input"] for row in found] == [str(index) for index in range(20)]
     for row, expected in zip(found, known, strict=True):
-        assert row.keys() == expected.keys() - {"target"}
-        for key in row:
+        assert row.keys() - {"input"} == expected.keys() - {"array", "row", "target"}
+        assert (expected["array"], expected["row"]) == ("x_test", row["input"])
+        for key in row.keys() - {"input"}:
             assert row[key] == expected[key] or float(row[key]) == pytest.approx(float(expected[key]), rel=1e-5)
 
 

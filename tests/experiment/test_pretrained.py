@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 import sklearn.datasets
-import torch
 from torch import Tensor
 
 import nnzoo
@@ -20,6 +19,7 @@ from nnzoo.errors import ConfigError, UsageError
 from nnzoo.experiment import Run
 from nnzoo.models import head_of
 from nnzoo.run.artifact import load_artifact, save_artifact
+from nnzoo.run.checkpoint import load_checkpoint
 
 CNN = {
     "name": "cnn",
@@ -111,8 +111,8 @@ def test_the_same_classes_keep_the_last_layer(kernel: str, capsys: pytest.Captur
 def test_regression_goes_on_from_its_targets() -> None:
     words: dict[str, Any] = {"data": {"name": "sine", "samples": 60}, "model": {"name": "mlp", "hidden": [4]}}
     base = train("base", words)
-    words["model"] = {**words["model"], "pretrained": str(base.run_dir / "last.pt")}
-    last = torch.load(base.run_dir / "last.pt", weights_only=True)["model"]
+    words["model"] = {**words["model"], "pretrained": str(base.run_dir / "last.safetensors")}
+    last = load_checkpoint(base.run_dir / "last.safetensors")["model"]
     assert all(nnzoo.build_model(words).state_dict()[name].equal(tensor) for name, tensor in last.items())
     words["data"] = {"name": "random", "shape": [1], "targets": 1}
     head = nnzoo.build_model(words).get_parameter("output.linear.weight")
@@ -147,7 +147,7 @@ def test_another_network_is_a_located_error(model: str, message: str, capsys: py
         assert re.search(
             rf"^new\.yaml:2:\d+: model\.pretrained: .*base.best\.safetensors: {message}", error, flags=re.MULTILINE
         ), error
-        assert "`nnzoo summary CHECKPOINT` shows them." in error
+        assert "best.safetensors` shows the checkpoint." in error
     assert not Path("runs/new").exists()
     assert command(["validate", "new.yaml"]) == 0
 
@@ -189,7 +189,7 @@ def test_a_path_is_relative_to_its_file_and_a_name_is_a_run() -> None:
     here = Path.cwd()
     for written, found in [
         ("mine/base", "configs/mine/base/best.safetensors"),
-        ("mine/base/last.pt", "configs/mine/base/last.pt"),
+        ("mine/base/last.safetensors", "configs/mine/base/last.safetensors"),
         ("../runs/base/best.safetensors", "runs/base/best.safetensors"),
         ("base", "runs/base/best.safetensors"),
     ]:
@@ -277,8 +277,8 @@ def test_what_is_no_checkpoint(capsys: pytest.CaptureFixture[str]) -> None:
         ("bse", "no such file or run. Runs in runs: base."),
         ("runs/bse", "no such file or run"),
         ("~nobody-of-this-name/x", "no such file or run"),
-        ("new.yaml", "is no checkpoint"),
-        (".", "a folder without best.safetensors"),
+        ("new.yaml", "is not a checkpoint"),
+        (".", "not a run directory: it has no best.safetensors"),
     ]:
         code, error = error_of(said)
         assert (code, error["kind"], error["where"]) == (2, "config", f"override model.pretrained={said}")
@@ -289,9 +289,8 @@ def test_what_is_no_checkpoint(capsys: pytest.CaptureFixture[str]) -> None:
     damaged = bytearray((base.run_dir / "best.safetensors").read_bytes())
     damaged[-5] ^= 1
     Path("damaged.safetensors").write_bytes(damaged)
-    Path("foreign.pt").write_bytes(b"PK\x03\x04 and no more")
     Path("short.safetensors").write_bytes(damaged[:100])
-    for said in ("damaged.safetensors", "foreign.pt", "short.safetensors"):
+    for said in ("damaged.safetensors", "short.safetensors"):
         code, error = error_of(said)
         assert (code, error["kind"]) == (1, "checkpoint")
         assert error["where"] == str(Path(said).absolute())

@@ -253,7 +253,7 @@ def test_what_is_written(words: dict[str, Any], capsys: pytest.CaptureFixture[st
     assert list(history[0])[-1] == "seconds"
     assert history[result["best_epoch"] - 1]["val/loss"] == best["val/loss"]
     assert result["metrics"]["val/loss"] == pytest.approx(min(values), rel=1e-5)
-    for checkpoint in ("runs/x", "runs/x/last.pt"):
+    for checkpoint in ("runs/x", "runs/x/last.safetensors"):
         assert command(["eval", checkpoint, "--split", "val", "--json"]) == 0
         measured = json.loads(capsys.readouterr().out)["metrics"]
         assert measured == {key[4:]: value for key, value in result["metrics"].items() if key.startswith("val/")}
@@ -328,7 +328,7 @@ def test_killed_or_interrupted_and_resumed_is_as_if_nothing_had_been(
         at_step(step, lambda: signal.raise_signal(signal.SIGINT))
         with pytest.raises(InterruptedRunError, match="the same command with --resume goes on"):
             train(words, runs_dir="parts", resume=True)
-        nnzoo.load("parts/x/last.pt")
+        nnzoo.load("parts/x/last.safetensors")
     at_step(0, crash)
     train(words, runs_dir="parts", resume=True)
     same(Path("whole/x"), Path("parts/x"))

@@ -17,6 +17,7 @@ from nnzoo.cli.app import run as command
 from nnzoo.errors import CheckpointError, DataError, InterruptedRunError, UsageError
 from nnzoo.experiment import Run
 from nnzoo.run.checkpoint import load_checkpoint
+from nnzoo.run.tensor_file import write_tensor_file
 from nnzoo.training import checkpoints
 
 BASE: dict[str, Any] = {
@@ -100,7 +101,7 @@ def test_interrupted_and_resumed_is_as_if_nothing_had_been(
     result = json.loads(Path("parts/x/result.json").read_text())
     assert caught.value.result == result
     assert result["status"] == "interrupted"
-    assert load_checkpoint(Path("parts/x/last.pt"))["step"] == step
+    assert load_checkpoint(Path("parts/x/last.safetensors"))["step"] == step
     train("parts", CONFIGS[config], resume=True)
     same(Path("whole/x"), Path("parts/x"))
 
@@ -135,7 +136,7 @@ def test_killed_and_resumed_from_an_older_checkpoint(
     at_step(step, crash)
     with pytest.raises(Crash):
         train("parts", config)
-    assert load_checkpoint(Path("parts/x/last.pt"))["step"] < step
+    assert load_checkpoint(Path("parts/x/last.safetensors"))["step"] < step
     train("parts", config, resume=True)
     same(Path("whole/x"), Path("parts/x"))
 
@@ -166,7 +167,7 @@ def test_resuming_nothing_starts_and_resuming_the_finished_changes_nothing() -> 
     assert run.run_dir == Path("runs/x")
     assert "resuming runs/x after epoch 5, step 55" in Path("runs/x/train.log").read_text()
     after = {file.name: file.read_bytes() for file in Path("runs/x").iterdir()}
-    for name in before.keys() - {"train.log", "last.pt", "previous.pt", "environment.json"}:
+    for name in before.keys() - {"train.log", "last.safetensors", "previous.safetensors", "environment.json"}:
         assert after[name] == before[name]
     assert [path.name for path in Path("runs").iterdir()] == ["x"]
 
@@ -248,10 +249,12 @@ def flip_a_bit(path: Path) -> None:
 
 def test_a_damaged_checkpoint_stops_the_resume_before_anything_is_written() -> None:
     train("runs")
-    for name in ("last.pt", "previous.pt"):
+    for name in ("last.safetensors", "previous.safetensors"):
         cut_short(Path("runs/x", name))
     before = {file.name: file.read_bytes() for file in Path("runs/x").iterdir()}
-    with pytest.raises(CheckpointError, match=r"runs/x/last\.pt: damaged .* previous\.pt is no better"):
+    with pytest.raises(
+        CheckpointError, match=r"runs/x/last\.safetensors: damaged, .* previous\.safetensors is damaged too"
+    ):
         train("runs", {"train.epochs": 9}, resume=True)
     assert {file.name: file.read_bytes() for file in Path("runs/x").iterdir()} == before
 
@@ -265,15 +268,17 @@ def test_in_place_of_a_damaged_checkpoint_the_one_before_goes_on(
     at_step(6, crash)
     with pytest.raises(Crash):
         train("parts", config)
-    last, previous = (load_checkpoint(Path("parts/x", name))["step"] for name in ("last.pt", "previous.pt"))
+    last, previous = (
+        load_checkpoint(Path("parts/x", name))["step"] for name in ("last.safetensors", "previous.safetensors")
+    )
     assert (last, previous) == (5, 4)
-    damage(Path("parts/x/last.pt"))
+    damage(Path("parts/x/last.safetensors"))
     at_step(2, crash)
     with pytest.warns(nnzoo.NnzooWarning) as told, pytest.raises(Crash):
         train("parts", config, resume=True)
     (warning,) = (str(each.message) for each in told)
-    assert warning.startswith("parts/x/last.pt: ")
-    assert warning.endswith("Resuming from previous.pt, the checkpoint before it")
+    assert warning.startswith("parts/x/last.safetensors: ")
+    assert warning.endswith("Resuming from previous.safetensors, the checkpoint before it")
     assert f"WARNING {warning}\n" in Path("parts/x/train.log").read_text()
     train("parts", config, resume=True)
     same(Path("whole/x"), Path("parts/x"))
@@ -281,10 +286,29 @@ def test_in_place_of_a_damaged_checkpoint_the_one_before_goes_on(
 
 def test_a_checkpoint_of_another_version_is_not_passed_over() -> None:
     train("runs")
-    for version, todo in ((3, "Update nnzoo"), (1, "Use the nnzoo that wrote it")):
-        torch.save({"format": "nnzoo checkpoint", "version": version}, "runs/x/last.pt")
-        with pytest.raises(CheckpointError, match=rf"of format version {version}; .* {todo}"):
+    for version, todo in ((4, "Update nnzoo"), (1, "Use the nnzoo that wrote it")):
+        write_tensor_file(Path("runs/x/last.safetensors"), {}, {"format": "nnzoo checkpoint", "version": version})
+        with pytest.raises(CheckpointError, match=rf"has format version {version}; .* {todo}"):
             train("runs", resume=True)
+
+
+@pytest.mark.parametrize("option", ["--resume", "--resume --name x"])
+def test_a_run_of_an_older_nnzoo_is_neither_resumed_nor_begun_again(
+    option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train("runs")
+    for name in ("last", "previous"):
+        Path(f"runs/x/{name}.safetensors").unlink()
+        torch.save({"format": "nnzoo checkpoint", "version": 2}, f"runs/x/{name}.pt")
+    before = {file.name: file.read_bytes() for file in Path("runs/x").iterdir()}
+    assert command(["train", "runs/x", "-q", *option.split()]) == 1
+    error = capsys.readouterr().err
+    assert len(error.splitlines()) == 1
+    assert error.startswith("nnzoo: runs/x/last.pt: a checkpoint of an older nnzoo, which used pickle")
+    assert {file.name: file.read_bytes() for file in Path("runs/x").iterdir()} == before
+    assert command(["eval", "runs/x", "-q"]) == 0  # the artifact has not changed
+    assert command(["train", "runs/x", "-q", "--overwrite"]) == 0
+    assert not list(Path("runs/x").glob("*.pt"))
 
 
 @pytest.mark.parametrize("damage", [cut_short, flip_a_bit, Path.unlink])
@@ -368,7 +392,7 @@ def test_an_own_module_with_tied_weights_resumes(at_step: Callable[..., None]) -
     run = train("parts", model=fresh(), resume=True)
     same(Path("whole/x"), Path("parts/x"))
     assert whole.model.module.state_dict()["calls"] == run.model.module.state_dict()["calls"] > 0
-    weights = load_checkpoint(Path("parts/x/last.pt"))["best"]
+    weights = load_checkpoint(Path("parts/x/last.safetensors"))["best"]
     assert weights["first.weight"].data_ptr() == weights["second.weight"].data_ptr()
     assert Path("parts/x/best.safetensors").read_bytes().count(b"model.second.weight") == 1  # as an alias alone
 

@@ -12,6 +12,7 @@ import yaml
 from safetensors import safe_open
 
 from nnzoo.cli.app import run as nnzoo
+from nnzoo.data import load_moons
 from nnzoo.run.artifact import load_artifact
 
 CLASSIFICATION = """
@@ -60,10 +61,10 @@ def test_the_run_directory_of_a_classification(
         "config.yaml",
         "confusion_matrix.csv",
         "environment.json",
-        "last.pt",
+        "last.safetensors",
         "metrics.csv",
         "predictions.csv",
-        "previous.pt",
+        "previous.safetensors",
         "result.json",
         "summary.txt",
         "train.log",
@@ -110,8 +111,12 @@ def test_metrics_csv_has_a_row_an_epoch(capsys: pytest.CaptureFixture[str]) -> N
 def test_predictions_and_confusion_matrix_agree_with_the_result(capsys: pytest.CaptureFixture[str]) -> None:
     result = train_json(capsys, "c.yaml")
     answers = rows(Path("runs/my_run/predictions.csv"))
-    assert list(answers[0]) == ["input", "target", "prediction", "probability_0", "probability_1"]
-    assert [row["input"] for row in answers] == [str(index) for index in range(12)]
+    assert list(answers[0]) == ["row", "x1", "x2", "target", "prediction", "probability_0", "probability_1"]
+    points = load_moons(samples=80).train
+    for row in answers:
+        number = int(row["row"])
+        assert [float(row["x1"]), float(row["x2"])] == pytest.approx(points.inputs[number].tolist())
+        assert int(row["target"]) == int(points.targets[number])
     right = [row["target"] == row["prediction"] for row in answers]
     assert np.mean(right) == pytest.approx(result["metrics"]["test/accuracy"])
     for row in answers:
@@ -127,7 +132,7 @@ def test_a_regression_has_no_confusion_matrix_and_predicts_in_its_own_unit(capsy
     result = train_json(capsys, "r.yaml")
     assert not Path("runs/r/confusion_matrix.csv").exists()
     answers = rows(Path("runs/r/predictions.csv"))
-    assert list(answers[0]) == ["input", "target", "prediction"]
+    assert list(answers[0]) == ["row", "x", "target", "prediction"]
     errors = [abs(float(row["target"]) - float(row["prediction"])) for row in answers]
     assert np.mean(errors) == pytest.approx(result["metrics"]["test/mae"], rel=1e-5)
 
@@ -153,7 +158,7 @@ def test_paths_are_absolute_in_the_config_and_absent_from_the_artifact(
     folder = tmp_path / "runs/named_run"
     config = yaml.safe_load((folder / "config.yaml").read_text())
     assert config["data"]["path"] == str(tmp_path / "deep/secret_place.npz")
-    for file in ("best.safetensors", "last.pt"):
+    for file in ("best.safetensors", "last.safetensors"):
         content = (folder / file).read_bytes()
         assert b"secret_place.npz" in content
         assert str(tmp_path).encode() not in content

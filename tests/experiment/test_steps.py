@@ -87,7 +87,7 @@ def test_tables_have_a_row_a_step(copying: Any, capsys: pytest.CaptureFixture[st
     path, run = copying
     with (run.run_dir / "predictions.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert list(rows[0]) == ["input", "step", "target", "prediction", "probability"]
+    assert list(rows[0]) == ["array", "row", "step", "target", "prediction", "probability"]
     right = np.mean([row["target"] == row["prediction"] for row in rows])
     assert right == pytest.approx(run.metrics["test/accuracy"])
     assert {int(row["step"]) for row in rows} == set(range(3, 10))

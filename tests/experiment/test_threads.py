@@ -123,10 +123,10 @@ def test_a_run_goes_on_with_the_threads_of_its_checkpoint(
     at_step(3, lambda: signal.raise_signal(signal.SIGINT))
     with pytest.raises(InterruptedRunError):
         train(SMALL)
-    saved = load_checkpoint(Path("runs/x/last.pt"))
+    saved = load_checkpoint(Path("runs/x/last.safetensors"))
     assert (saved["data_threads"], saved["num_threads"]) == (4, 1)
     saved |= {"data_threads": 2, "num_threads": 3}
-    save_checkpoint(Path("runs/x/last.pt"), {k: v for k, v in saved.items() if k not in ("format", "version")})
+    save_checkpoint(Path("runs/x/last.safetensors"), saved)
     monkeypatch.setenv("OMP_NUM_THREADS", "8")
     seen: list[int] = []
 
@@ -146,8 +146,8 @@ def test_only_another_number_of_threads_than_by_rule_is_told(at_step: Callable[.
         with pytest.raises(InterruptedRunError):
             nnzoo.train({"name": "x", "data": "digits", "model": SMALL}, resume=True, quiet=True)
         assert "threads as before" not in Path("runs/x/train.log").read_text()
-    saved = load_checkpoint(Path("runs/x/last.pt")) | {"num_threads": 3}
-    save_checkpoint(Path("runs/x/last.pt"), {k: v for k, v in saved.items() if k not in ("format", "version")})
+    saved = load_checkpoint(Path("runs/x/last.safetensors")) | {"num_threads": 3}
+    save_checkpoint(Path("runs/x/last.safetensors"), saved)
     at_step(3, lambda: signal.raise_signal(signal.SIGINT))
     with pytest.raises(InterruptedRunError):
         nnzoo.train("runs/x", resume=True, quiet=True)

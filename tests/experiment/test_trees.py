@@ -65,7 +65,7 @@ def test_it_learns_what_only_the_whole_tree_tells(model: Any, tmp_path: Path) ->
     with (run.run_dir / "predictions.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 18
-    assert list(rows[0])[:4] == ["input", "target", "prediction", "probability_very negative"]
+    assert list(rows[0])[:4] == ["row", "target", "prediction", "probability_very negative"]
     report = describe_network(str(run.run_dir)).summary
     assert report.num_parameters == run.result["num_parameters"] == sum(row.num_parameters for row in report.layers)
 

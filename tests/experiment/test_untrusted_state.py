@@ -81,22 +81,24 @@ CHANGES = [
     put("schedule", {}),
     *(put("rng/torch", value) for value in (torch.zeros(3), None)),
     put("rng/numpy/1", torch.zeros(624)),
+    put("rng/numpy/2", 10**6),
+    put("rng/python/1", torch.full((2500,), 255, dtype=torch.uint8)),
     *(put(key, value) for key in ("num_threads", "data_threads") for value in (0, LONG, 1.0, None)),
     put("data", None),
 ]
 
 
 def refused(change: Callable[[dict[str, Any]], None], capsys: pytest.CaptureFixture[str], *overrides: str) -> None:
-    path = Path("runs/x/last.pt")
+    path = Path("runs/x/last.safetensors")
     state = load_checkpoint(path)
     change(state)
-    save_checkpoint(path, {key: value for key, value in state.items() if key not in ("format", "version")})
+    save_checkpoint(path, state)
     assert command(["train", "runs/x", "--resume", "-q", *overrides]) == 1
     error = capsys.readouterr().err
     assert error.startswith(
-        ("nnzoo: runs/x/last.pt: does not fit this run: ", "nnzoo: last.pt: does not fit this run: ")
+        ("nnzoo: runs/x/last.safetensors: does not fit this run: ", "nnzoo: last.safetensors: does not fit this run: ")
     )
-    path.with_name("previous.pt").replace(path)
+    path.with_name("previous.safetensors").replace(path)
 
 
 def test_what_no_training_left_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

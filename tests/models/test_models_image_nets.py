@@ -83,8 +83,8 @@ def test_any_image_that_fits(build: Build, sizes: list[tuple[int, int]], channel
         (vgg_of(16), (784,), r"model: vgg16 reads images \(C, H, W\) \(got \(784,\)\)"),
         (lenet5, (28, 28), r"model: lenet5 reads images \(C, H, W\) \(got \(28, 28\)\)"),
         (resnet(20), (10,), r"model: resnet20 reads images \(C, H, W\) \(got \(10,\)\)"),
-        (resnet(21), (3, 32, 32), r"model\.depth: is no 6 n \+ 2 \(got 21; "),
-        (resnet(2), (3, 32, 32), r"model\.depth: is no 6 n \+ 2 \(got 2; "),
+        (resnet(21), (3, 32, 32), r"model\.depth: is not 6 n \+ 2 \(got 21; "),
+        (resnet(2), (3, 32, 32), r"model\.depth: is not 6 n \+ 2 \(got 2; "),
     ],
 )
 def test_what_does_not_fit_is_named(build: Build, input_shape: tuple[int, ...], message: str) -> None:

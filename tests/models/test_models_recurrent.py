@@ -192,9 +192,9 @@ def test_dropout_between_layers_and_before_the_output(cell: Any, bidirectional: 
 
 
 def test_what_it_reads_and_how_must_fit() -> None:
-    with pytest.raises(UsageError, match=r"gru: one of input_size .* \(got 3 and 5\)"):
+    with pytest.raises(UsageError, match=r"gru: give either input_size .* \(got 3 and 5\)"):
         RecurrentNet(3, 2, cell="gru", num_tokens=5)
-    with pytest.raises(UsageError, match=r"gru: one of input_size .* \(got None and None\)"):
+    with pytest.raises(UsageError, match=r"gru: give either input_size .* \(got None and None\)"):
         RecurrentNet(None, 2, cell="gru")
-    with pytest.raises(UsageError, match=r"lstm\.nonlinearity: only rnn has one to choose \(got relu\)"):
+    with pytest.raises(UsageError, match=r"lstm\.nonlinearity: only rnn has this option \(got relu\)"):
         RecurrentNet(3, 2, cell="lstm", nonlinearity="relu")

@@ -56,7 +56,7 @@ def test_numbered_runs_come_newest_first_and_only_those_of_the_name(tmp_path: Pa
 
 
 def test_leftovers_of_a_kill_are_removed(tmp_path: Path) -> None:
-    folder = make_run(tmp_path / "x", ".last.pt.abc123.tmp", ".best.safetensors.q_9.tmp", ".mine.tmp")
+    folder = make_run(tmp_path / "x", ".last.safetensors.abc123.tmp", ".best.safetensors.q_9.tmp", ".mine.tmp")
     directory.remove_leftovers(folder)
     assert sorted(file.name for file in folder.iterdir()) == [".mine.tmp", "config.yaml"]
 
@@ -64,11 +64,11 @@ def test_leftovers_of_a_kill_are_removed(tmp_path: Path) -> None:
 def test_every_way_to_say_which_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     runs = Path("runs")
-    old = make_run(runs / "old", "best.safetensors", "last.pt", age=100)
+    old = make_run(runs / "old", "best.safetensors", "last.safetensors", age=100)
     new = make_run(runs / "aaa", "best.safetensors")
     for text in ("runs/old", "runs/old/best.safetensors", "old", str(old.absolute())):
         assert directory.find_checkpoint(text, runs).resolve() == (old / "best.safetensors").resolve()
-    assert directory.find_checkpoint("runs/old/last.pt", runs) == old / "last.pt"
+    assert directory.find_checkpoint("runs/old/last.safetensors", runs) == old / "last.safetensors"
     assert directory.find_checkpoint("latest", runs) == new / "best.safetensors"
 
 
@@ -86,11 +86,11 @@ def test_what_is_no_checkpoint_is_said(tmp_path: Path, monkeypatch: pytest.Monke
     runs = Path("runs")
     with pytest.raises(UsageError, match=r"^latest: no such file or run\. Runs in runs: none\.$"):
         directory.find_checkpoint("latest", runs)
-    make_run(runs / "started", "last.pt")
+    make_run(runs / "started", "last.safetensors")
     Path("data").mkdir()
     with pytest.raises(UsageError, match=r"^nosuch: no such file or run\. Runs in runs: started\.$"):
         directory.find_checkpoint("nosuch", runs)
-    with pytest.raises(UsageError, match=r"^data: a folder without best\.safetensors; it is no run directory\.$"):
+    with pytest.raises(UsageError, match=r"^data: not a run directory: it has no best\.safetensors\.$"):
         directory.find_checkpoint("data", runs)
-    with pytest.raises(RunError, match=r"no epoch was finished. `nnzoo train runs/started --resume` goes on"):
+    with pytest.raises(RunError, match=r"no epoch was finished. `nnzoo train runs/started --resume` continues"):
         directory.find_checkpoint("started", runs)

@@ -74,27 +74,27 @@ def test_a_crash_around_any_rename_leaves_a_whole_checkpoint(
     monkeypatch.setattr(os, "replace", replace)
     with contextlib.suppress(Crash):
         for step in range(3):
-            save_checkpoint(tmp_path / "last.pt", {"step": step})
+            save_checkpoint(tmp_path / "last.safetensors", {"step": step})
     assert count == number
     found = load_last(tmp_path)
     first_is_there, second_is_there = (number, after) > (1, False), (number, after) == (3, True)
     assert (found["step"] if found else None) == (1 if second_is_there else 0 if first_is_there else None)
     monkeypatch.setattr(os, "replace", plain)
     for step in (7, 8):
-        save_checkpoint(tmp_path / "last.pt", {"step": step})
-    assert [load_checkpoint(tmp_path / name)["step"] for name in ("last.pt", "previous.pt")] == [8, 7]
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["last.pt", "previous.pt"]
+        save_checkpoint(tmp_path / "last.safetensors", {"step": step})
+    assert [load_checkpoint(tmp_path / name)["step"] for name in ("last.safetensors", "previous.safetensors")] == [8, 7]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["last.safetensors", "previous.safetensors"]
 
 
 def test_a_file_system_without_links_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "link", full)
     for step in range(3):
-        save_checkpoint(tmp_path / "last.pt", {"step": step})
-    assert [load_checkpoint(tmp_path / name)["step"] for name in ("last.pt", "previous.pt")] == [2, 1]
+        save_checkpoint(tmp_path / "last.safetensors", {"step": step})
+    assert [load_checkpoint(tmp_path / name)["step"] for name in ("last.safetensors", "previous.safetensors")] == [2, 1]
     # A kill between its two renames leaves the second name alone.
-    (tmp_path / "last.pt").unlink()
+    (tmp_path / "last.safetensors").unlink()
     assert (load_last(tmp_path) or {})["step"] == 1
-    assert [file.name for file in tmp_path.iterdir()] == ["last.pt"]
+    assert [file.name for file in tmp_path.iterdir()] == ["last.safetensors"]
 
 
 def test_an_error_of_the_writer_is_its_own_and_leaves_nothing(tmp_path: Path) -> None:
@@ -107,15 +107,15 @@ def test_an_error_of_the_writer_is_its_own_and_leaves_nothing(tmp_path: Path) ->
 def test_no_size_of_disk_leaves_half_a_checkpoint(
     size: int, tmp_path: Path, largest_file: Callable[[int], None]
 ) -> None:
-    save_checkpoint(tmp_path / "last.pt", {"w": torch.zeros(50, 50)})
+    save_checkpoint(tmp_path / "last.safetensors", {"w": torch.zeros(50, 50)})
     save_artifact(tmp_path / "best.safetensors", artifact(0.0))
     largest_file(size)
-    with pytest.raises(RunError, match=r"last\.pt: can't be written: File too large"):
-        save_checkpoint(tmp_path / "last.pt", {"w": torch.ones(50, 50)})
+    with pytest.raises(RunError, match=r"last\.safetensors: can't be written: File too large"):
+        save_checkpoint(tmp_path / "last.safetensors", {"w": torch.ones(50, 50)})
     with pytest.raises(RunError, match=r"best\.safetensors: can't be written: File too large"):
         save_artifact(tmp_path / "best.safetensors", artifact(1.0))
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["best.safetensors", "last.pt"]
-    assert torch.equal(load_checkpoint(tmp_path / "last.pt")["w"], torch.zeros(50, 50))
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["best.safetensors", "last.safetensors"]
+    assert torch.equal(load_checkpoint(tmp_path / "last.safetensors")["w"], torch.zeros(50, 50))
     assert torch.equal(load_artifact(tmp_path / "best.safetensors").weights["w"], torch.zeros(50, 50))
 
 

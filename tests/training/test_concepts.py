@@ -99,7 +99,7 @@ def linear(tmp_path: Path, loss: str, l2: float, *, lr: float, epochs: int) -> t
     }
     run = nnzoo.train(config, runs_dir=tmp_path, quiet=True)
     # The last weights and not the best: the monitor is the loss alone, and the optimum is of loss and penalty.
-    module = nnzoo.load(run.run_dir / "last.pt").module
+    module = nnzoo.load(run.run_dir / "last.safetensors").module
     weight, bias = (module.get_parameter(f"output.linear.{name}").detach().numpy() for name in ("weight", "bias"))
     return (weight[0], float(bias[0])) if len(bias) == 1 else (weight, bias)
 

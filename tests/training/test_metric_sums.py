@@ -124,9 +124,9 @@ def test_values_are_measured_in_the_targets_own_unit() -> None:
     dataset = Dataset({"train": Split(draw(30, 2), truth)}, "regression", "features", target_names=("y",))
     scale = Preprocess.fit(dataset, scale_target=True)
     scaled = scale.scale_targets(truth)
-    outputs = scaled + 0.1 * draw(30, 1, seed=1)
+    outputs = scaled.float() + 0.1 * draw(30, 1, seed=1)
     expected = of_values(truth.double(), scale.unscale_targets(outputs).double())
-    found = measure(VALUES, Decoder("regression", "values", preprocess=scale), outputs, scaled)
+    found = measure(VALUES, Decoder("regression", "values", preprocess=scale), outputs, scaled.float())
     assert found == pytest.approx(expected, rel=1e-5)
     assert 1 < found["mae"] < 4
 

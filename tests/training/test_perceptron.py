@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 import nnzoo
+from nnzoo.config import dump, load_config, resolve
 
 QUICK: dict[str, Any] = {
     "batch_size": "full",
@@ -50,3 +51,46 @@ def test_a_perceptron_never_learns_xor(tmp_path: Path) -> None:
         assert run.metrics["train/accuracy"] <= 0.75
         # No step makes it right, so that there always is a next one.
         assert max(run.history["train/accuracy"]) < 1
+
+
+@pytest.mark.parametrize("gate", ["and", "or", "nand"])
+@pytest.mark.parametrize("sections", [{}, {"loss": "perceptron"}, {"optimizer": "sgd"}, {"optimizer": {"lr": 2.0}}])
+def test_its_defaults_learn_every_gate_that_a_line_divides(tmp_path: Path, gate: str, sections: dict[str, Any]) -> None:
+    config = {"data": gate, "model": "perceptron", **sections, "train": {"epochs": 50}}
+    for seed in range(3):
+        run = nnzoo.train(config, overrides={"seed": seed}, runs_dir=tmp_path, quiet=True)
+        assert run.metrics["train/accuracy"] == 1
+        assert run.result["best_epoch"] < 25
+
+
+def test_its_defaults_are_in_the_resolved_config() -> None:
+    config = load_config({"data": "nand", "model": "perceptron"})
+    found = dump(resolve(config, config.data.facts()))
+    assert found["loss"]["name"] == "perceptron"
+    assert (found["optimizer"]["name"], found["optimizer"]["lr"]) == ("sgd", 1.0)
+    assert found["train"]["early_stopping"] == {"patience": 20, "min_delta": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "optimizer", "lr"),
+    [
+        (["optimizer.lr=0.5"], "sgd", 0.5),
+        (["optimizer.momentum=0.5"], "sgd", 1.0),
+        (["optimizer=adamw"], "adamw", 1e-3),
+        (["optimizer=adamw", "optimizer.lr=0.5"], "adamw", 0.5),
+        (["optimizer.lr=0.5", "optimizer=adam"], "adam", 0.5),
+        (["model=mlp"], "adamw", 1e-3),
+        (["model=mlp", "optimizer.lr=0.5"], "adamw", 0.5),
+    ],
+)
+def test_what_the_config_says_counts_more(overrides: list[str], optimizer: str, lr: float) -> None:
+    found = load_config({"data": "nand", "model": "perceptron"}, overrides).optimizer
+    assert (found.name, found.lr) == (optimizer, lr)
+
+
+def test_patience_can_be_changed_and_left_out() -> None:
+    words = {"data": "nand", "model": "perceptron"}
+    stopping = load_config(words, ["train.early_stopping.min_delta=0.1"]).train.early_stopping
+    assert stopping is not None
+    assert (stopping.patience, stopping.min_delta) == (20, 0.1)
+    assert load_config(words, ["train.early_stopping=null"]).train.early_stopping is None

@@ -100,8 +100,8 @@ def test_stopped_after_any_step(scheduler: str, optimizer: str, tmp_path: Path) 
     for stop_at in range(1, whole.step):
         _, first = build(scheduler, optimizer)
         assert run(experiment, first, stop_at=stop_at) == "interrupted"
-        save_checkpoint(tmp_path / "last.pt", first.state_dict())
-        saved = load_checkpoint(tmp_path / "last.pt")
+        save_checkpoint(tmp_path / "last.safetensors", first.state_dict())
+        saved = load_checkpoint(tmp_path / "last.safetensors")
         _, second = build(scheduler, optimizer)
         torch.rand(stop_at)
         second.load_state_dict(saved)

@@ -12,9 +12,10 @@ import torch
 
 import nnzoo
 from nnzoo.build import build_optimizer, build_schedule
-from nnzoo.config import load_config
+from nnzoo.config import load_config, to_yaml
 from nnzoo.config.base import members
 from nnzoo.config.scheduler import SchedulerSection
+from nnzoo.errors import UsageError
 from nnzoo.training.schedules import Schedule
 
 LR = 0.5
@@ -45,6 +46,9 @@ def one_cycle(t: float, length: int, top: float) -> float:
         return cosine(top / 25, peak - t, peak, top)
     return cosine(top / 25e4, t - peak, length - 1 - peak, top)
 
+
+CYCLES = [(75, 100), (25, 50), (0, 25)]
+"""Three falls in 170 epochs, each twice as long as the one before: a seventh of the run, 25, comes first."""
 
 FORMULAS: list[tuple[Any, Callable[[int], float]]] = [
     ("constant", lambda t: LR),
@@ -96,6 +100,13 @@ FORMULAS: list[tuple[Any, Callable[[int], float]]] = [
         {"name": "cyclic", "base_lr": 0.1, "step_size_up": 10, "mode": "exp_range", "gamma": 0.99},
         lambda t: 0.1 + 0.4 * (1 - abs(t % 20 - 10) / 10) * 0.99**t,
     ),
+    ("step", lambda t: LR * 0.1 ** (t // 57)),
+    ("multistep", lambda t: LR * 0.1 ** sum(t >= milestone for milestone in (85, 128))),
+    ("exponential", lambda t: LR * 0.01 ** (t / 170)),
+    ("cosine", lambda t: cosine(0, t, 170)),
+    ("cosine_restarts", lambda t: cosine(0, t % 57, 57)),
+    ({"name": "cosine_restarts", "T_mult": 2}, lambda t: cosine(0, *next((t - s, n) for s, n in CYCLES if t >= s))),
+    ({"name": "cyclic", "interval": "epoch"}, lambda t: LR * float(np.interp(t % 58, [0, 29, 58], [0.25, 1, 0.25]))),
     ({"name": "cosine", "T_max": 200}, lambda t: LR * (1 + math.cos(math.pi * t / 200)) / 2),
 ]
 
@@ -232,3 +243,51 @@ def test_plateau_does_not_count_the_warm_up(tmp_path: Path) -> None:
     assert rates(tmp_path, scheduler | {"warmup_epochs": 2}, epochs=6) == pytest.approx(
         [LR / 2, LR, LR, LR, LR / 2, LR / 4]
     )
+
+
+@pytest.mark.parametrize("name", [name for name in members(SchedulerSection) if name != "plateau"])
+@pytest.mark.parametrize("interval", ["epoch", "step"])
+@pytest.mark.parametrize("epochs", [1, 2, 3, 7])
+def test_every_scheduler_works_by_its_name_alone(tmp_path: Path, name: str, interval: str, epochs: int) -> None:
+    for warmup in {0, epochs - 1}:
+        found = rates(tmp_path, {"name": name, "interval": interval, "warmup_epochs": warmup}, epochs=epochs)
+        assert len(found) == epochs
+        assert all(0 <= rate <= LR * (1 + 1e-9) for rate in found)
+
+
+@pytest.mark.parametrize(
+    ("name", "formula"),
+    [
+        ("step", lambda t: LR * 0.1 ** (t // 8)),
+        ("multistep", lambda t: LR * 0.1 ** sum(t >= milestone for milestone in (12, 18))),
+        ("exponential", lambda t: LR * 0.01 ** (t / 24)),
+        ("cosine_restarts", lambda t: cosine(0, t % 8, 8)),
+        ("cyclic", lambda t: LR * float(np.interp(t % 8, [0, 4, 8], [0.25, 1, 0.25]))),
+    ],
+)
+def test_lengths_that_are_left_out_count_steps_with_interval_step(
+    tmp_path: Path, name: str, formula: Callable[[int], float]
+) -> None:
+    # Six epochs of four steps.
+    found = rates(tmp_path, {"name": name, "interval": "step"}, epochs=6)
+    assert found == pytest.approx([formula(4 * epoch + 3) for epoch in range(6)])
+
+
+def test_the_resolved_config_says_what_the_lengths_come_to(tmp_path: Path) -> None:
+    run = nnzoo.train(
+        {"data": "or", "model": "linear", "scheduler": "step", "train": {"epochs": 20}}, runs_dir=tmp_path, quiet=True
+    )
+    assert "# step_size: 7 (from 20 epochs)\nscheduler:" in (run.run_dir / "config.yaml").read_text()
+    # A longer run from the same file has longer steps.
+    longer = load_config(run.run_dir, ["train.epochs=30", "scheduler.warmup_epochs=3"])
+    assert "# step_size: 9 (from 27 epochs)\nscheduler:" in to_yaml(longer)
+    by_step = load_config(run.run_dir, ["scheduler={name: multistep, interval: step}"])
+    assert "# milestones: from the number of steps in 20 epochs\nscheduler:" in to_yaml(by_step)
+    assert "#" not in to_yaml(load_config(run.run_dir, ["scheduler.step_size=3"]))
+
+
+def test_a_resumed_run_keeps_the_length_of_its_schedule(tmp_path: Path) -> None:
+    config = {"data": "or", "model": "linear", "scheduler": "multistep", "train": {"epochs": 2}}
+    nnzoo.train(config, runs_dir=tmp_path, quiet=True)
+    with pytest.raises(UsageError, match="the length of its multistep schedule too"):
+        nnzoo.train(config, overrides={"train.epochs": 4}, resume=True, runs_dir=tmp_path, quiet=True)

@@ -8,7 +8,7 @@ from nnzoo.config.base import ByName
 from nnzoo.config.data.arrays import Arrays
 from nnzoo.config.data.base import PATH_FIELDS, Files, Source, Split
 from nnzoo.config.data.bundled import BreastCancer, Diabetes, Digits, Iris, Wine
-from nnzoo.config.data.delimited import Delimited
+from nnzoo.config.data.delimited import Delimited, FormattedCells
 from nnzoo.config.data.images import Cifar10, Cifar100, FashionMnist, ImageFolder, Kmnist, Mnist, Svhn, TorchvisionSet
 from nnzoo.config.data.language import Language
 from nnzoo.config.data.series import Series
@@ -24,6 +24,7 @@ __all__ = [
     "DataSection",
     "Delimited",
     "Files",
+    "FormattedCells",
     "Gate",
     "ImageFolder",
     "Language",

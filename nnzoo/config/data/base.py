@@ -60,9 +60,19 @@ class Source(Section):
 
 
 class Files(Source):
-    """What every source of one's own files has."""
+    """What every source of your own files has."""
 
     path: FilePath = Field(description="a file, a folder, or a glob pattern such as `data/part-*.csv`")
     val_path: FilePath | None = Field(None, description="the same for the val split")
     test_path: FilePath | None = Field(None, description="the same for the test split")
     limit: Count | None = Field(None, description="take the first N samples of each split")
+
+
+class RepairedFiles(Files):
+    """What every source has that leaves out or repairs some of what it reads, with a warning."""
+
+    path: FilePath = Field(
+        description="a file, a folder, a glob pattern such as `data/part-*.csv`, or a zip archive or a file in it, "
+        "`data.zip/part1.csv`; gz, bz2, xz, zst and zip are expanded"
+    )
+    strict: bool = Field(False, description="whether whatever is left out or repaired is an error, not a warning")

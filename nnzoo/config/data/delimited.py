@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from nnzoo.config.base import Items
-from nnzoo.config.data.base import COLUMN_SCHEMA, ColumnName, Files
+from nnzoo.config.data.base import COLUMN_SCHEMA, ColumnName, RepairedFiles
 
 
 def _as_tuple(value: object) -> object:
@@ -59,7 +59,13 @@ MISSING = (
 )
 
 
-class Delimited(Files):
+DecimalSign = Literal["auto", ".", ","]
+ThousandsSign = Literal["auto", "", ",", ".", " ", "'"]
+DateOrder = Literal["auto", "ymd", "dmy", "mdy"]
+ColumnType = Literal["number", "category", "boolean", "date"]
+
+
+class Delimited(RepairedFiles):
     """What every source of files with delimited columns has."""
 
     names: Items[Annotated[str, Field(min_length=1)]] | None = Field(
@@ -75,3 +81,17 @@ class Delimited(Files):
     strip: bool = Field(True, description="whether blanks around a cell are no part of it")
     missing: Items[Cell] = Field(MISSING, description="cells that mean: no value")
     replace: Replacements = Field({}, description="cells to read as others, whole ones: {from: to}")
+
+
+class FormattedCells(Delimited):
+    """What every source has whose cells are numbers, dates and names in the forms that people write."""
+
+    decimal: DecimalSign = Field("auto", description="the decimal sign of all columns; auto: found for each column")
+    thousands: ThousandsSign = Field(
+        "auto", description='the sign between groups of three digits; "": none; auto: found for each column'
+    )
+    date_order: DateOrder = Field(
+        "auto",
+        description="the order of day, month and year in dates such as 01/02/2024; auto: found for each column, by "
+        "regular steps where several fit, and a warning otherwise",
+    )

@@ -7,11 +7,11 @@ from typing import Literal
 from pydantic import Field
 
 from nnzoo.config.base import Count
-from nnzoo.config.data.base import FilePath, Files
+from nnzoo.config.data.base import FilePath, RepairedFiles
 from nnzoo.config.facts import Facts
 
 
-class Language(Files):
+class Language(RepairedFiles):
     """A text whose every next symbol is predicted: p(x_1, x_2, ..) = p(x_1) p(x_2 | x_1) ..
 
     Its beginning is train, what follows val, its end test: `split.stratify` and `split.seed` are for other data. The
@@ -20,7 +20,9 @@ class Language(Files):
     """
 
     name: Literal["language"]
-    path: FilePath = Field(description="a text file; a folder or glob pattern: texts read one after the other")
+    path: FilePath = Field(
+        description="a text file, compressed or not; a folder, a glob pattern or a zip archive: texts in natural order"
+    )
     val_path: FilePath | None = Field(None, description="a text that is the val split")
     test_path: FilePath | None = Field(None, description="a text that is the test split")
     tokenizer: Literal["char", "word"] = Field("char", description="the symbols: characters, or words and signs")

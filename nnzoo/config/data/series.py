@@ -8,11 +8,11 @@ from pydantic import Field
 
 from nnzoo.config.base import Count, Items
 from nnzoo.config.data.base import ColumnName
-from nnzoo.config.data.delimited import MISSING, Cell, Columns, Delimited
+from nnzoo.config.data.delimited import MISSING, Cell, Columns, FormattedCells
 from nnzoo.config.facts import Facts
 
 
-class Series(Delimited):
+class Series(FormattedCells):
     """Rows in time order to forecast: `window` rows go in, `target` in the `horizon` rows after them comes out.
 
     Train, val and test are the earlier, later and last rows. No row whose target is forecast in val or test is in any

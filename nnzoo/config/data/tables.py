@@ -7,11 +7,11 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from nnzoo.config.data.base import ColumnName
-from nnzoo.config.data.delimited import Columns, Delimited
+from nnzoo.config.data.delimited import Columns, ColumnType, FormattedCells
 from nnzoo.config.facts import Facts
 
 
-class Csv(Delimited):
+class Csv(FormattedCells):
     """Rows of a CSV file: types of columns, missing values, categories and the task are found in the train rows."""
 
     has_columns: ClassVar[bool] = True
@@ -24,7 +24,10 @@ class Csv(Delimited):
         "auto", description="auto: text, booleans and few whole numbers are classes; several columns of 0 and 1 labels"
     )
     features: Columns | None = Field(None, description="the columns to predict from; null: all that have no other use")
-    categorical: Columns = Field((), description="columns of numbers that are names and no amounts")
+    categorical: Columns = Field((), description="columns of numbers that are names, not amounts")
+    types: dict[ColumnName, ColumnType] = Field(
+        {}, description="what columns are, where it is found wrongly: {COLUMN: number|category|boolean|date}"
+    )
     ignore: Columns = Field((), description="columns to leave out")
     sequence_id: ColumnName | None = Field(
         None, description="rows with the same value here are the steps of one sequence, in file order"

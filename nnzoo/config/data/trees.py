@@ -6,11 +6,11 @@ from typing import Literal
 
 from pydantic import Field
 
-from nnzoo.config.data.base import Files
+from nnzoo.config.data.base import RepairedFiles
 from nnzoo.config.facts import Facts
 
 
-class Trees(Files):
+class Trees(RepairedFiles):
     """Binary trees in brackets, one a line, labelled 0 to 4: `(3 (2 It) (4 (2 's) (4 fun)))` (Socher et al. 2013).
 
     Every node's label is learned. Metrics, tables and the baseline are of the roots, whose labels are the sentences'.

@@ -55,7 +55,7 @@ PRETRAINED = ("model", "pretrained")
 def is_run_name(checkpoint: str) -> bool:
     """Whether a checkpoint may be meant by the name of its run, or by `latest`, and not by a path."""
     path = PurePath(checkpoint)
-    return path.name == checkpoint and path.suffix not in (".safetensors", ".pt")
+    return path.name == checkpoint and path.suffix not in (".safetensors", ".pt", ".pth")
 
 
 class Custom(Model):

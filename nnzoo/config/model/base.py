@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -23,12 +23,15 @@ class Model(Section):
     """What every model has."""
 
     layouts: ClassVar[frozenset[str]] = frozenset({"features", "sequence", "image"})
+    suited: ClassVar[dict[str, dict[str, Any]]] = {}
+    """Defaults of other sections that suit this model, by section. Those with a `name` are for that name alone."""
 
     pretrained: str | None = Field(
         None,
         min_length=1,
-        description="start from these weights: a run directory, best.safetensors, last.pt, a run's name, or latest; "
-        "inputs, classes and targets are matched by name, and new ones start as `init` says",
+        description="start from these weights: a run directory, best.safetensors, last.safetensors, a run's name, "
+        "or latest; inputs, classes and targets are matched by name, and new ones start as `init` says; or a "
+        "state dict of another program (.pt, .pth)",
     )
     freeze: str | Items[str] = Field(
         (),

@@ -40,10 +40,17 @@ class Linear(Model):
 
 
 class Perceptron(Model):
-    """A linear unit with a step (Rosenblatt 1958): one for two classes, else one a class. Inputs are flattened.
+    """A linear unit with a step (Rosenblatt 1958): one unit for two classes, else one per class. Inputs are flattened.
 
-    The step is the sign by which `loss: perceptron` and the answers read the output; `loss: auto` means that loss.
+    The step is the sign of the output, which `loss: perceptron` and the predictions read. Its defaults are the
+    perceptron rule: `loss: perceptron`, `optimizer: {name: sgd, lr: 1.0}`, and a patience of 20 epochs in
+    `train.early_stopping`, since its loss goes up and down on the way.
     """
+
+    suited = {  # noqa: RUF012
+        "optimizer": {"name": "sgd", "lr": 1.0},
+        "train": {"early_stopping": {"patience": 20}},
+    }
 
     name: Literal["perceptron"]
 

@@ -1,4 +1,4 @@
-"""Where arrays lie: in an .npz, in a folder of .npy, or in one .npy that is `x`."""
+"""The files that hold arrays: an .npz, a folder of .npy, or one .npy that is `x`."""
 
 from __future__ import annotations
 
@@ -45,23 +45,23 @@ class Part:
         return f"{self.path}: {name}{self.suffix}"
 
     def can_stay_on_disk(self) -> bool:
-        """Whether `x` has a file of its own."""
+        """Returns whether `x` has a file of its own."""
         return self.path.is_dir() or self.path.suffix == ".npy"
 
     def num_entries(self) -> int:
-        """Numbers of `x`, as far as it is used."""
+        """Returns the number of entries of `x` that are used."""
         return int(self.read("x")[: self.limit].size)
 
     def rows(self) -> RowFile:
-        """The file of `x`, which has been read."""
+        """Opens the file of `x`, which has been read once."""
         path = self.path / f"x{self.suffix}.npy" if self.path.is_dir() else self.path
         return open_npy(path, limit=self.limit)
 
     def read(self, name: str, x: Array | None = None) -> Array:
-        """The array of that name, of as many samples as `x`.
+        """Reads the array of that name, with as many samples as `x`.
 
         Raises:
-            DataError: It can't be used, is empty, or of another length.
+            DataError: It can't be used, is empty, or has another length.
         """
         array = _read_array(self.path, name + self.suffix, where=self.where(name))
         if array.ndim == 0 or len(array) == 0:

@@ -1,4 +1,4 @@
-"""Your own arrays: an .npz file, or a folder of .npy files.
+"""Arrays of your own: an .npz file, or a folder of .npy files.
 
 The arrays are `x` and `y`, for sequences and tokens optionally `lengths`, and the same with `_val` and `_test`. Files
 are data and never code: pickled objects in them are refused and never unpickled.
@@ -6,7 +6,7 @@ are data and never code: pickled objects in them are refused and never unpickled
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -29,14 +29,16 @@ from nnzoo.data.encode import (
     encode_targets,
     find_classes,
     inputs_on_disk,
+    rounded_integers,
     steps_with_target,
 )
 from nnzoo.data.on_disk import Cache
+from nnzoo.data.origin import constant
 from nnzoo.data.reader import NO_TARGET, Layout, Reader, Samples, Schema, Task
 from nnzoo.errors import DataError
 
 LARGEST_IN_MEMORY = 2**30
-"""Bytes; a rule that does not ask how much memory is free gives the same answer when a run is resumed."""
+"""Bytes of float32. A fixed rule, not the free memory, so that a resumed run makes the same choice."""
 
 
 def load_arrays(
@@ -49,7 +51,7 @@ def load_arrays(
     limit: int | None = None,
     cache: Cache | Literal["auto"] = "auto",
 ) -> Dataset:
-    """Read arrays and check them.
+    """Reads arrays and checks them.
 
     Args:
         path: An .npz file or a folder of .npy files with `x` and `y`; `x_val`, `y_val`, `x_test` and `y_test` are
@@ -76,11 +78,15 @@ def load_arrays(
     parts = find_parts(Path(path), {"val": val_path, "test": test_path}, limit)
     kept_in = _choose_cache(cache, list(parts.values()))
     parts = {name: replace(part, on_disk=kept_in == "disk" and part.can_stay_on_disk()) for name, part in parts.items()}
-    dataset = _load_train(parts.pop("train"), task, layout)
+    train = parts.pop("train")
+    dataset = _load_train(train, task, layout)
+    warnings = [line for part in (train, *parts.values()) for line in _rounded(part, dataset.schema)]
     splits = dataset.splits | {name: _load_alike(part, dataset.schema) for name, part in parts.items()}
+    for name, part in {"train": train, **parts}.items():
+        splits[name] = replace(splits[name], origin=constant(array=f"x{part.suffix}"))
     num_tokens = max(map(_largest, splits.values())) + 1 if dataset.layout == "tokens" else 0
     choices = {"task": dataset.task, "layout": dataset.layout, "cache": kept_in}
-    return replace(dataset, splits=splits, num_tokens=num_tokens, choices=choices)
+    return replace(dataset, splits=splits, num_tokens=num_tokens, choices=choices, warnings=tuple(warnings))
 
 
 def _choose_cache(cache: Cache | Literal["auto"], parts: Sequence[Part]) -> Cache:
@@ -96,6 +102,20 @@ def _choose_cache(cache: Cache | Literal["auto"], parts: Sequence[Part]) -> Cach
         return cache
     size = sum(part.num_entries() for part in parts if part.can_stay_on_disk()) * torch.float32.itemsize
     return "disk" if size >= LARGEST_IN_MEMORY else "memory"
+
+
+def _rounded(part: Part, schema: Schema) -> Iterator[str]:
+    """Warns of integers that are too large for float64 to tell them apart."""
+    numbers = (["x"] if schema.layout in ("features", "sequence") else []) + (
+        ["y"] if schema.task == "regression" else []
+    )
+    for name in numbers:
+        array = part.read(name)[: part.limit]
+        if count := rounded_integers(array):
+            yield (
+                f"{part.where(name)}: {count} of {array.size} integers are beyond 2^53 and were rounded to float64. "
+                "Subtract an offset before you save them if small differences matter."
+            )
 
 
 def _largest(split: Split) -> int:

@@ -1,4 +1,4 @@
-"""From NumPy arrays to checked tensors: numbers that a network can take, or a `DataError` that names the row.
+"""From NumPy arrays to checked tensors: exact numbers, or a `DataError` that names the row.
 
 Rows are counted from 0. `where` is the place that a message is about, such as `data.npz: x_val`. Everything is copied
 into memory that torch owns: the alignment of memory that NumPy owns would change the last bits of a training.
@@ -12,6 +12,7 @@ from nnzoo.data.encode.inputs import (
     encode_lengths,
     encode_pixels,
     inputs_on_disk,
+    rounded_integers,
 )
 from nnzoo.data.encode.targets import (
     choose_per,
@@ -35,5 +36,6 @@ __all__ = [
     "encode_targets",
     "find_classes",
     "inputs_on_disk",
+    "rounded_integers",
     "steps_with_target",
 ]

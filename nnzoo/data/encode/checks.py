@@ -1,4 +1,4 @@
-"""What inputs and targets have in common: how they are copied, and what no number may be."""
+"""What inputs and targets share: copying them exactly, and checking their numbers."""
 
 from __future__ import annotations
 
@@ -16,10 +16,16 @@ Array = NDArray[Any]
 
 
 def copy(values: Array, dtype: torch.dtype) -> Tensor:
+    """Copies an array into a tensor of a type."""
     tensor = torch.empty(values.shape, dtype=dtype)
     with np.errstate(over="ignore", invalid="ignore"):  # too large becomes inf, which is refused by its row
         np.copyto(tensor.numpy(), values, casting="unsafe")
     return tensor
+
+
+def exact_dtype(dtype: np.dtype[Any]) -> torch.dtype:
+    """Returns the smaller of float32 and float64 that holds every number of a type; float64 for larger types."""
+    return torch.float32 if np.can_cast(dtype, np.float32, "safe") else torch.float64
 
 
 def check_kind(values: Array, kinds: str, allowed: str, where: str) -> None:
@@ -28,13 +34,13 @@ def check_kind(values: Array, kinds: str, allowed: str, where: str) -> None:
 
 
 def check_finite(values: Tensor, where: str) -> None:
-    """Check (N, ...) `values` for NaN and inf; blocks keep the memory for it small."""
-    # Made beforehand: small results kept one by one would lie between the blocks and break up the memory.
+    """Checks (N, ...) `values` for NaN and inf, block by block to limit the memory."""
+    # Allocated first: small results kept one by one would lie between the blocks and fragment the memory.
     finite = torch.empty(len(values), dtype=torch.bool)
     for rows in row_slices(values):
         block = values[rows]
         finite[rows] = block.reshape(len(block), -1).isfinite().all(dim=1)
-    check_rows(finite.numpy(), "has NaN or inf in float32", where)
+    check_rows(finite.numpy(), "has NaN or inf", where)
 
 
 def check_rows(good: NDArray[np.bool_], problem: str, where: str) -> None:

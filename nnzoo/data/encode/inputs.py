@@ -1,4 +1,4 @@
-"""Inputs: their layout, numbers that a network can take, tokens, lengths."""
+"""Inputs: their layout, exact numbers, tokens, lengths."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from nnzoo.data.dataset import row_slices
-from nnzoo.data.encode.checks import Array, check_finite, check_kind, copy, describe
+from nnzoo.data.encode.checks import Array, check_finite, check_kind, copy, describe, exact_dtype
 from nnzoo.data.on_disk import OnDisk, RowFile
 from nnzoo.data.reader import Layout
 from nnzoo.errors import DataError
@@ -25,7 +25,7 @@ _LARGEST_TOKEN = 2**31 - 1
 
 
 def choose_layout(x: Array, layout: Layout | Literal["auto"], *, where: str) -> Layout:
-    """The layout of the inputs `x`, which for "auto" follows from the number of axes and the type.
+    """Returns the layout of the inputs `x`, which for "auto" follows from the number of axes and the type.
 
     (N,) and (N, F) are features, but integers (N, T) tokens; (N, T, F) is a sequence; (N, C, H, W) are images.
 
@@ -42,7 +42,7 @@ def choose_layout(x: Array, layout: Layout | Literal["auto"], *, where: str) -> 
 
 
 def encode_inputs(x: Array, layout: Layout, *, lengths: Tensor | None, where: str) -> Tensor:
-    """Copy inputs into a tensor, with 0 beyond the length of each sample.
+    """Copies inputs into a tensor, with 0 beyond the length of each sample.
 
     Args:
         x: Real numbers, of any type and byte order, in the shape of the layout or without its axis of size one.
@@ -51,14 +51,15 @@ def encode_inputs(x: Array, layout: Layout, *, lengths: Tensor | None, where: st
         where: The place, for messages.
 
     Returns:
-        (N, F) features, (N, T, F) sequences, (N, C, H, W) images, all float32; or (N, T) int64 tokens.
+        (N, F) features or (N, T, F) sequences, float64, or float32 if that holds every number of their type;
+        (N, C, H, W) float32 images; or (N, T) int64 tokens.
 
     Raises:
-        DataError: Another type or number of axes, an empty axis, channels last, NaN, inf (also for what is too large
-            for float32), or tokens that are negative or too large.
+        DataError: Another type or number of axes, an empty axis, channels last, NaN, inf (also if a number is too
+            large for the result), or tokens that are negative or too large.
     """
     _check_inputs_shape(x, layout, where)
-    inputs = copy(x, _dtype(layout)).reshape(_shape(x, layout))
+    inputs = copy(x, _dtype(x, layout)).reshape(_shape(x, layout))
     if lengths is not None:
         beyond = torch.arange(inputs.shape[1]) >= lengths.unsqueeze(1)  # (N, T)
         inputs.masked_fill_(beyond.reshape(*beyond.shape, *[1] * (inputs.ndim - 2)), 0)
@@ -67,22 +68,22 @@ def encode_inputs(x: Array, layout: Layout, *, lengths: Tensor | None, where: st
 
 
 def inputs_on_disk(file: RowFile, layout: Layout, *, lengths: Tensor | None, where: str) -> OnDisk:
-    """What `encode_inputs` gives, left in its file. It is read once, to check it.
+    """Returns what `encode_inputs` returns, left in its file. It is read once, to check it.
 
     Raises:
-        DataError: As of `encode_inputs`.
+        DataError: As in `encode_inputs`.
     """
     _check_inputs_shape(file.likeness, layout, where)
-    inputs = OnDisk(file, _shape(file.likeness, layout), _dtype(layout), lengths)
+    inputs = OnDisk(file, _shape(file.likeness, layout), _dtype(file.likeness, layout), lengths)
     _check_values(inputs, layout, where)
     return inputs
 
 
 def encode_pixels(x: Array, *, where: str) -> Tensor:
-    """Copy images (N, C, H, W) or (N, H, W) into a tensor: uint8 stays so, anything else becomes float32 in [0, 1].
+    """Copies images (N, C, H, W) or (N, H, W) into a tensor: uint8 stays, other types become float32 in [0, 1].
 
     Raises:
-        DataError: As of `encode_inputs`, or values outside of [0, 1].
+        DataError: As in `encode_inputs`, or values outside of [0, 1].
     """
     if x.dtype == np.uint8:
         _check_inputs_shape(x, "image", where)
@@ -99,7 +100,7 @@ def encode_pixels(x: Array, *, where: str) -> Tensor:
 
 
 def check_tokens(tokens: Tensor, *, largest: int, where: str) -> None:
-    """Check that (N, T) `tokens` are from 0 to `largest`.
+    """Checks that (N, T) `tokens` are from 0 to `largest`.
 
     Raises:
         DataError: They are not.
@@ -117,7 +118,7 @@ def check_tokens(tokens: Tensor, *, largest: int, where: str) -> None:
 
 
 def encode_lengths(lengths: Array, x: Array, layout: Layout, *, where: str) -> Tensor:
-    """Copy the valid steps of each sequence in `x` into an (N,) int64 tensor.
+    """Copies the valid steps of each sequence in `x` into an (N,) int64 tensor.
 
     Raises:
         DataError: Not (N,) integers from 1 to the number of steps, or a layout without steps.
@@ -137,12 +138,28 @@ def encode_lengths(lengths: Array, x: Array, layout: Layout, *, where: str) -> T
     return copy(lengths, torch.int64)
 
 
-def _dtype(layout: Layout) -> torch.dtype:
-    return torch.int64 if layout == "tokens" else torch.float32
+def _dtype(x: Array, layout: Layout) -> torch.dtype:
+    if layout == "tokens":
+        return torch.int64
+    return torch.float32 if layout == "image" else exact_dtype(x.dtype)
+
+
+def rounded_integers(inputs: Array) -> int:
+    """Counts the integers that float64 does not hold: beyond 2^53 it rounds them."""
+    if inputs.dtype.kind not in "iu" or inputs.dtype.itemsize < 8:
+        return 0
+    largest = float(np.iinfo(inputs.dtype).max)  # rounded up, to a power of two
+    count = 0
+    for start in range(0, len(inputs), 2**16):
+        block = np.asarray(inputs[start : start + 2**16])
+        rounded = block.astype(np.float64)
+        fits = rounded < largest
+        count += int((~fits | (np.where(fits, rounded, 0).astype(inputs.dtype) != block)).sum())
+    return count
 
 
 def _shape(x: Array, layout: Layout) -> tuple[int, ...]:
-    """With the axis of size one that may be left out."""
+    """Adds the axis of size one that may be left out."""
     if x.ndim == max(_AXES[layout]):
         return x.shape
     return (len(x), 1, *x.shape[1:]) if layout == "image" else (*x.shape, 1)

@@ -98,7 +98,7 @@ def encode_targets(y: Array, task: Task, classes: tuple[str, ...], *, where: str
         where: The place, for messages.
 
     Returns:
-        (N,) int64 class indices; or (N, K) float32 probabilities, labels or regression targets.
+        (N,) int64 class indices; (N, K) float32 probabilities or labels; or (N, M) float64 regression targets.
 
     Raises:
         DataError: A shape or type that the task has no meaning for, a label that is no class, or a row of `y` that is
@@ -112,7 +112,7 @@ def encode_targets(y: Array, task: Task, classes: tuple[str, ...], *, where: str
         check_rows(((y == 0) | (y == 1)).all(axis=1), "has labels other than 0 and 1", where)
     elif y.ndim not in (1, 2) or 0 in y.shape:
         raise DataError(f"is no list of targets (got shape {y.shape}; allowed (N,) or (N, M)).", where=where)
-    targets = copy(y, torch.float32)
+    targets = copy(y, torch.float64 if task == "regression" else torch.float32)
     check_finite(targets, where)
     return targets.unsqueeze(1) if targets.ndim == 1 else targets
 

@@ -55,18 +55,6 @@ def suffixes() -> frozenset[str]:
     return frozenset(suffix for suffix, name in known.items() if name in Image.OPEN and name not in _REFUSED)
 
 
-def list_images(folder: Path) -> list[Path]:
-    """The image files in a folder and the folders in it, by suffix and sorted; hidden ones left out."""
-    kinds = suffixes()
-    found = []
-    for place, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [
-            Path(place, name) for name in files if not name.startswith(".") and Path(name).suffix.lower() in kinds
-        ]
-    return sorted(found)
-
-
 def decode(source: Path | IO[bytes], size: tuple[int, int], channels: Channels) -> NDArray[np.uint8]:
     """An image as (C, H, W) bytes.
 

@@ -1,4 +1,4 @@
-"""Your own images: a folder a class, or such folders inside of train, val and test."""
+"""Your own images: one folder per class, or such folders inside of train, val and test."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ import torch
 
 from nnzoo import log
 from nnzoo.data.dataset import Dataset, Split
-from nnzoo.data.files import read_bytes
 from nnzoo.data.images.cache import choose_cache, decode_all
-from nnzoo.data.images.decode import Channels, each_in_parallel, list_images, probe
-from nnzoo.data.images.reader import ImageReader, class_folders
+from nnzoo.data.images.decode import Channels, each_in_parallel, probe
+from nnzoo.data.images.listing import class_folders, images_by_class, list_images
+from nnzoo.data.images.reader import ImageReader
 from nnzoo.data.on_disk import Cache
+from nnzoo.data.origin import name_below, of_names
+from nnzoo.data.repairs import Repairs
 from nnzoo.data.split import Division, dropped_note
 from nnzoo.errors import DataError
 
@@ -63,14 +65,14 @@ def load_image_folder(
     strict: bool = False,
     division: Division | None = None,
 ) -> Dataset:
-    """Find the images, divide them, and decode each once.
+    """Finds the images, divides them, and decodes each once.
 
     They are divided by their names, before any is decoded: images that don't fit into memory are then written to the
     cache of their split.
 
     Args:
         path: A folder of class folders, or of `train`, `val` and `test` with class folders in each; or a glob pattern
-            that matches class folders. Images are found in the folders below them too.
+            that matches class folders. Images are found in the folders below them too. Links are followed.
         val_path: Such a folder for the val split.
         test_path: Such a folder for the test split.
         limit: Take this many images of each split, from one class after the other.
@@ -78,37 +80,42 @@ def load_image_folder(
             256 x 256; else the largest square of 32, 64 and 128 that is not larger than most images.
         channels: "auto": 1 if all training images are grey, by their headers.
         cache: "memory", "disk", or "auto" by what the images take.
-        strict: Refuse images that can't be decoded; else they are named and left out.
+        strict: Refuse images that can't be decoded, and whatever else would be left out with a warning.
         division: How splits are divided off that the folders don't give; equal samples are equal files.
 
     Returns:
-        Images (N, C, H, W) uint8; classes are the names of the training folders, sorted, numbers as numbers.
+        Images (N, C, H, W) uint8; classes are the names of the training folders, in natural order.
 
     Raises:
         DataError: Folders that are missing, without images, of one class or of an unknown one, or broken images.
         RunError: The cache can't be written.
     """
     given = _given_splits(Path(path), {"val": val_path, "test": test_path})
-    found = {name: _list_classes(Path(folder)) for name, folder in given.items()}
+    repairs = Repairs(strict=strict)
+    found = {name: _list_classes(Path(folder), repairs) for name, folder in given.items()}
     classes = tuple(found["train"])
     if len(classes) < 2:
         raise DataError(
-            f"has one class only (got the folder {classes[0]}; at least two, a folder each).", where=str(given["train"])
+            f"has images of one class only (got {classes[0]}; expected at least two classes, one folder each).",
+            where=str(given["train"]),
         )
     files = {name: _number(images, classes, limit, where=str(given[name])) for name, images in found.items()}
     files, notes = _divide(files, classes, division or Division(0, 0))
     shape = _choose_shape(files["train"].paths, size, channels)
     kept_in = choose_cache(cache, sum(len(split.paths) for split in files.values()), shape)
-    splits, paths = {}, list[str]()
+    said = {name: Path(each) for name, each in (("val", val_path), ("test", test_path)) if each is not None}
+    splits, paths, names, unreadable = {}, list[str](), list[str](), list[str]()
     for name, part in files.items():
-        split = _decode(part, shape, kept_in, strict=strict, title=name)
+        split, told = _decode(part, shape, kept_in, strict=strict, title=name)
+        unreadable += told
         assert split.rows is not None
-        splits[name] = replace(split, rows=split.rows + len(paths))
+        names += (name_below(file, said.get(name, Path(path))) for file in part.paths)
+        splits[name] = replace(split, rows=split.rows + len(paths), origin=of_names(names))
         paths += map(str, part.paths)
     lost = set(range(len(classes))) - set(splits["train"].targets.tolist())
     if lost:
-        names = ", ".join(classes[index] for index in sorted(lost))
-        raise DataError(f"no training image of {names} can be read.", where=str(given["train"]))
+        listed = ", ".join(classes[index] for index in sorted(lost))
+        raise DataError(f"no training image of {listed} can be read.", where=str(given["train"]))
     log.info("%d images of %d x %d, %d channels", sum(map(len, splits.values())), shape[1], shape[2], shape[0])
     return Dataset(
         splits,
@@ -116,6 +123,7 @@ def load_image_folder(
         layout="image",
         classes=classes,
         choices={"size": shape[1:], "channels": shape[0], "cache": kept_in},
+        warnings=(*repairs.warnings(), *unreadable),
         notes=notes,
         sample_names=paths,
         reader=ImageReader(),
@@ -184,19 +192,11 @@ def _folders_in(path: Path) -> list[Path]:
     return [folder for folders in class_folders(path).values() for folder in folders]
 
 
-def _list_classes(path: Path) -> dict[str, list[Path]]:
-    """The images of each class folder."""
-    folders = class_folders(path)
-    if not folders:
-        raise DataError(
-            "has no class folders. Put the images of each class into a folder of its name.", where=str(path)
-        )
-    images = {name: [file for each in same for file in list_images(each)] for name, same in folders.items()}
-    if not any(images.values()):
+def _list_classes(path: Path, repairs: Repairs) -> dict[str, list[Path]]:
+    """The images of each class folder that has some."""
+    images = images_by_class(path, repairs)
+    if not images:
         raise DataError("there are no images in its folders.", where=str(path))
-    for name, files in images.items():
-        if not files:
-            raise DataError("a class folder without images. Fill it, or remove it.", where=str(folders[name][0]))
     return images
 
 
@@ -215,12 +215,12 @@ def _number(images: Mapping[str, Sequence[Path]], classes: Sequence[str], limit:
 
 
 def _distinct(files: _Files) -> _Files:
-    """Without files that are, byte by byte, an earlier one of the same class."""
+    """Drops files that are, byte by byte, an earlier one of the same class."""
     first: dict[bytes, int] = {}
     for row, (path, label) in enumerate(zip(files.paths, files.labels, strict=True)):
         digest = hashlib.blake2b(f"{label} ".encode(), digest_size=16)
-        # What can't be read is left to what reads it: it is no other one's copy.
-        digest.update(read_bytes(path) if path.is_file() and os.access(path, os.R_OK) else bytes(path))
+        # A file that can't be read is not a copy of another one; decoding names it.
+        digest.update(path.read_bytes() if path.is_file() and os.access(path, os.R_OK) else bytes(path))
         first.setdefault(digest.digest(), row)
     return files.take(list(first.values()))
 
@@ -249,8 +249,12 @@ def _choose_shape(
     return channels, side, side
 
 
-def _decode(files: _Files, shape: tuple[Channels, int, int], cache: Cache, *, strict: bool, title: str) -> Split:
+def _decode(
+    files: _Files, shape: tuple[Channels, int, int], cache: Cache, *, strict: bool, title: str
+) -> tuple[Split, list[str]]:
+    """The images of a split that can be read, and a warning of those that can't."""
     decoded = decode_all(files.paths, shape, cache, title=f"decoding {title}")
+    warnings = []
     if decoded.broken:
         shown = [f"{files.paths[row]}: {reason}" for row, reason in decoded.broken.items()]
         more = f" and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else ""
@@ -258,6 +262,6 @@ def _decode(files: _Files, shape: tuple[Channels, int, int], cache: Cache, *, st
         count = f"{len(shown)} of {len(files.paths)} images of the {title} split can't be read"
         if strict or len(shown) == len(files.paths):
             raise DataError(f"{count}: {listed}. Remove them, or set `strict: false` to leave them out.", where="data")
-        log.data_warning("%s and are left out: %s", count, listed)
+        warnings.append(f"{count} and are left out: {listed}")
     rows = torch.tensor([row for row in range(len(files.paths)) if row not in decoded.broken])
-    return Split(decoded.images, torch.tensor(files.labels)[rows], rows=rows)
+    return Split(decoded.images, torch.tensor(files.labels)[rows], rows=rows), warnings

@@ -1,8 +1,8 @@
 """Series to forecast: rows in time order, cut into windows.
 
-A sample is a window of rows and the targets of the rows after it. It belongs to the split that all its targets lie in.
-The windows of val and test may begin before their split, in rows that are known by then; no row from which val or test
-takes a target is in a training window, as input or as target.
+A sample is a window of rows and the targets of the rows after it. It belongs to the split that holds all its targets.
+The windows of val and test may begin before their split, in rows that are known by then; no row whose values are
+targets of val or test is part of a training window, as input or as target.
 """
 
 from __future__ import annotations
@@ -14,16 +14,24 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import Field
 
 from nnzoo.data.dataset import Dataset, Split
+from nnzoo.data.dates import DateOrder
 from nnzoo.data.reader import Reader, Samples, Schema
+from nnzoo.data.series.stamps import StampForm
 from nnzoo.data.series.timeline import Timeline, last_known
 from nnzoo.data.split import Division
 from nnzoo.data.tables.columns import read_numbers
 from nnzoo.data.tables.dialect import Words
 from nnzoo.data.tables.file import words_for_new_files
+from nnzoo.data.tables.finding import FormFinder, FormWords
+from nnzoo.data.tables.numbers import PLAIN, DecimalSign, NumberForm, ThousandsSign
 from nnzoo.data.tables.table import Table, choices_of, open_table
 from nnzoo.errors import DataError
+
+_MOST_NUMBERS = 0.5
+"""A column of numbers has so many rows with one; any other cell is an error."""
 
 
 def load_series(
@@ -39,9 +47,12 @@ def load_series(
     window: int = 24,
     horizon: int = 1,
     limit: int | None = None,
+    decimal: Literal["auto"] | DecimalSign = "auto",
+    thousands: Literal["auto"] | ThousandsSign = "auto",
+    date_order: Literal["auto"] | DateOrder = "auto",
     **words: Any,
 ) -> Dataset:
-    """Read a series and cut it into windows.
+    """Reads a series and cuts it into windows.
 
     Args:
         path: A file, a folder or a pattern of delimited columns; several files are one series.
@@ -55,6 +66,9 @@ def load_series(
         window: T, the rows that a forecast is made from.
         horizon: H, the rows that are forecast.
         limit: Take the first rows of each series, this many.
+        decimal: The decimal sign of all columns; "auto": found for each.
+        thousands: The sign between groups of three digits; "auto": found for each column.
+        date_order: The order of day, month and year; "auto": found.
         words: How the files are written: the fields of `Words`.
 
     Returns:
@@ -65,6 +79,7 @@ def load_series(
     """
     given = {"train": path, "val": val_path, "test": test_path}
     said = Words(**words)
+    forms = FormWords(decimal, thousands, date_order)
     inputs = target if features is None else features
     wanted = [*target, *inputs, *categorical, *([] if time is None else [time])]
     tables = {name: open_table([Path(each)], said, wanted) for name, each in given.items() if each is not None}
@@ -78,16 +93,22 @@ def load_series(
         window=window,
         horizon=horizon,
     )
-    series = {name: reader.series(table, limit=limit) for name, table in tables.items()}
+    reader, doubts = reader.with_forms(tables["train"], forms)
+    series = {"train": reader.series(tables["train"], limit=limit, words=forms)}
+    stamps = series["train"].stamps
+    if stamps is not None:
+        reader = reader.model_copy(update={"time_form": stamps.form})
+    series |= {name: reader.series(table, limit=limit) for name, table in tables.items() if name != "train"}
     blocks = division.blocks(len(series["train"]), given=series)
     past = series["train"].first(blocks["train"].stop)
     reader = reader.model_copy(update={"categories": past.categories()})
     past.check_values(reader.features, reader.target)
     known = dict(zip(categorical, reader.categories, strict=True))
-    told = [line for each in series.values() for line in each.told(window, known)]
+    told = [*doubts, *(line for each in series.values() for line in each.told(window, known))]
     splits = {}
     for name, (whole, block) in _blocks(series, blocks).items():
-        splits[name], num_left_out = reader.windows(whole, block, name)
+        said_of = Path(given.get(name) or path)
+        splits[name], num_left_out = reader.windows(whole, block, name, said_of)
         if num_left_out:
             num_windows = num_left_out + len(splits[name])
             told.append(f"{num_left_out} of {num_windows} windows of {name} lack values and are left out")
@@ -115,6 +136,8 @@ class SeriesReader(Reader):
         time: The column that rows are sorted by.
         categorical: The columns of names to forecast from.
         categories: The names that each of them has in the training rows.
+        forms: How the columns of numbers are written; plain numbers where there is none.
+        time_form: How time stamps are written.
         window: T.
         horizon: H.
     """
@@ -126,14 +149,16 @@ class SeriesReader(Reader):
     time: str | None
     categorical: tuple[str, ...]
     categories: tuple[tuple[str, ...], ...]
+    forms: dict[str, NumberForm] = Field(default_factory=dict)
+    time_form: StampForm | None = None
     window: int
     horizon: int
 
     def read(self, paths: Sequence[Path], schema: Schema, *, labelled: bool) -> Samples:  # noqa: ARG002
-        """Reads a series from each path: all its windows with their targets, or the last rows, to go on from.
+        """Reads a series from each path: all its windows with their targets, or the last rows, to forecast from.
 
         Raises:
-            DataError: A file that can't be read, rows too few, or, to go on from, too many missing values at the end.
+            DataError: A file that can't be read, too few rows, or too many missing values at the end.
         """
         known, shorter = self._wanted(labelled=labelled), () if labelled else self.target
         tables = [open_table([path], self.words, known, shorter) for path in paths]
@@ -151,35 +176,71 @@ class SeriesReader(Reader):
         )
 
     def fits(self, schema: Schema) -> bool:
-        """Whether its windows and targets are those of the schema."""
+        """Returns whether its windows and targets are those of the schema."""
         shape = (self.window, len(self.feature_names()))
         return shape == schema.input_shape and self.horizon * len(self.target) == len(schema.target_names)
 
     def feature_names(self) -> tuple[str, ...]:
-        """Of the F inputs: numbers, then a name a category."""
+        """Returns the names of the F inputs: the numbers, then one per category."""
         pairs = zip(self.categorical, self.categories, strict=True)
         return (*self.features, *(f"{column}={name}" for column, found in pairs for name in found))
 
-    def series(self, table: Table, *, limit: int | None = None, labelled: bool = True) -> Timeline:
-        """The rows of a table in time order; the targets too, if labelled."""
+    @property
+    def column_forms(self) -> dict[str, str]:
+        shown = {name: form.describe() for name, form in self.forms.items()}
+        if self.time is not None and self.time_form is not None:
+            shown[self.time] = self.time_form.describe()
+        return {name: form for name, form in shown.items() if form}
+
+    def with_forms(self, table: Table, words: FormWords) -> tuple[SeriesReader, list[str]]:
+        """Returns a reader that knows how the numbers of a table are written, and where that is doubtful."""
+        table.require(self._wanted(labelled=True))
+        forms: dict[str, NumberForm] = {}
+        doubts: list[str] = []
+        for cells in table.read(tuple(dict.fromkeys([*self.features, *self.target]))):
+            finder = FormFinder(np.arange(len(cells)), words)
+            found = finder.numbers(cells, _MOST_NUMBERS)
+            if found is not None and not found.form.is_plain:
+                forms[cells.name] = found.form
+            doubts += [f"column '{name}' {doubt}" for name, doubt in finder.warnings.items()]
+        return self.model_copy(update={"forms": forms}), doubts
+
+    def series(
+        self,
+        table: Table,
+        *,
+        limit: int | None = None,
+        labelled: bool = True,
+        words: FormWords = FormWords(),  # noqa: B008
+    ) -> Timeline:
+        """Returns the rows of a table in time order, with the targets if labelled."""
         table.require(self._wanted(labelled=labelled))
         columns = tuple(dict.fromkeys([*self.features, *(self.target if labelled else ())]))
-        numbers = np.stack([read_numbers(cells, "is no number") for cells in table.read(columns)], axis=1)
+        read = [
+            read_numbers(cells, self.forms.get(cells.name, PLAIN), "is not a number") for cells in table.read(columns)
+        ]
+        numbers = np.stack(read, axis=1)
         names = np.empty((len(numbers), len(self.categorical)), dtype=object)
         for index, cells in enumerate(table.read(self.categorical)):
-            names[:, index] = cells.texts
+            names[:, index] = cells.canonical_texts
         series = Timeline(columns, numbers, names, np.arange(len(numbers)), table)
         if self.time is not None:
-            series = series.in_time(table.cells(self.time).texts, self.time)
+            series = series.in_time(table.cells(self.time).texts, self.time, self.time_form, words)
         if limit is not None:
             series = series.first(limit)
         return series.on_grid(self.window)
 
-    def windows(self, series: Timeline, block: slice, name: str) -> tuple[Split, int]:
-        """The windows whose targets are the rows of a block, and how many of them lack values and are left out.
+    def windows(self, series: Timeline, block: slice, name: str, said: Path | None = None) -> tuple[Split, int]:
+        """Returns the windows whose targets are the rows of a block, and how many were left out for missing values.
+
+        Args:
+            series: The rows.
+            block: Those that targets are taken from.
+            name: Of the split, for messages.
+            said: The path that the files of the series were found by; None for new files.
 
         Raises:
-            DataError: There is none.
+            DataError: No window is left.
         """
         inputs, targets = self._inputs(series), series.columns_of(self.target)
         naive = last_known(targets)
@@ -198,14 +259,15 @@ class SeriesReader(Reader):
         into, ahead, last = into[whole], ahead[whole], first[whole] - 1
         split = Split(
             torch.from_numpy(inputs[into]),
-            torch.from_numpy(targets[ahead].astype(np.float32)).flatten(1),
+            torch.from_numpy(targets[ahead]).flatten(1),
             rows=torch.from_numpy(first[whole]),
-            naive=torch.from_numpy(naive[last].astype(np.float32)).repeat(1, self.horizon),
+            origin=series.origin(said),
+            naive=torch.from_numpy(naive[last]).repeat(1, self.horizon),
         )
         return split, int((~whole).sum())
 
-    def _last_window(self, series: Timeline) -> NDArray[np.float32]:
-        """(T, F), the last rows."""
+    def _last_window(self, series: Timeline) -> NDArray[np.float64]:
+        """Returns the last rows, (T, F)."""
         if len(series) < self.window:
             raise DataError(
                 f"has too few rows to forecast from (got {len(series)}; needed {self.window}).",
@@ -221,12 +283,12 @@ class SeriesReader(Reader):
             )
         return inputs
 
-    def _inputs(self, series: Timeline) -> NDArray[np.float32]:
-        """(R, F) float32, NaN where nothing can be filled in."""
+    def _inputs(self, series: Timeline) -> NDArray[np.float64]:
+        """Returns the inputs of each row, (R, F) float64, NaN if nothing can be filled in."""
         parts = [last_known(series.columns_of(self.features), limit=self.window)]
         for column, found in enumerate(self.categories):
             parts.append(series.names[:, column, None] == np.array(found, dtype=object))
-        return np.concatenate([part.astype(np.float32) for part in parts], axis=1)
+        return np.concatenate([part.astype(np.float64) for part in parts], axis=1)
 
     def _wanted(self, *, labelled: bool) -> list[str]:
         stamps = [] if self.time is None else [self.time]
@@ -234,6 +296,6 @@ class SeriesReader(Reader):
 
 
 def _blocks(series: dict[str, Timeline], blocks: dict[str, slice]) -> dict[str, tuple[Timeline, slice]]:
-    """The rows of each split: of the series that is divided, or all of its own."""
+    """Returns the rows of each split: those of the series that is divided, or all rows of its own series."""
     own = {name: (each, slice(0, len(each))) for name, each in series.items()}
     return {**own, **{name: (series["train"], block) for name, block in blocks.items()}}

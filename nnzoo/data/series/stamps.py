@@ -2,33 +2,37 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Literal
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
-_DATES = (
-    *("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y"),
-    *("%Y-%m", "%Y/%m", "%m/%Y", "%b %Y", "%d %b %Y", "%d-%b-%Y", "%d-%b-%y"),
-)
-_TIMES = ("", *(f"{gap}{time}" for gap in (" ", "T") for time in ("%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%H:%M:%S%z")))
-_FORMATS = tuple(date + time for date, time in itertools.product(_DATES, _TIMES))
+from nnzoo.data.date_layouts import choose_date_form, find_date_forms
+from nnzoo.data.dates import DateForm, DateOrder
+from nnzoo.data.tables.numbers import PLAIN, NumberForm, NumberWords, find_number_form
 
-_EPOCH = datetime(1970, 1, 1)
+StampForm = Annotated[DateForm | NumberForm, Field(discriminator="kind")]
+
 _FEW = 0.05
-"""Gaps are holes in a regular series if no more than this share of its rows follow one; else its steps are irregular,
-as those of working days are."""
+"""Gaps are holes in a regular series if no more than this share of its rows follow one; otherwise its steps are
+irregular, as those of working days are."""
+_EPOCHS = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
+_EPOCH_SECONDS = (1e8, 4.2e9)
+"""Integers are seconds since 1970 if they are in this range, from 1973 to 2103; other units have their own ranges."""
+_MOST_DECIMALS = 18
+_LARGEST = 9e18
+"""Larger numbers do not fit into 64-bit integers."""
 
 
 class BadStampError(ValueError):
-    """A cell is no time stamp, or of another form than those before it.
+    """A cell is not a time stamp, or has another form than those before it.
 
     Args:
-        row: Of the cell.
+        row: The row of the cell.
     """
 
     def __init__(self, row: int) -> None:
@@ -41,117 +45,210 @@ class Stamps:
     """The time of every row.
 
     Attributes:
-        positions: (R,) float64, in the unit.
-        unit: What positions are: numbers as they stand in the file, seconds since 1970, or months since year 0.
-        form: How a date is written; None for numbers.
-        last: The last row's date.
+        positions: (R,) int64: months since 1970 if `months`, otherwise ticks: a unit of the last decimal of numbers, a
+            microsecond or nanosecond of dates. float64 for numbers that do not fit.
+        form: How the stamps are written.
+        months: Whether the steps are months.
+        decimals: The decimals of numbers.
+        is_fixed: Whether all numbers have as many decimals.
+        epoch: The unit of numbers that count from 1970; None for other numbers and for dates.
+        last: The last date, as it is written; None for numbers that count from elsewhere.
+        offset: Minutes that the zone of the last date is ahead of UTC.
+        doubt: Another order of day, month and year that the cells leave open.
     """
 
-    positions: NDArray[np.float64]
-    unit: Literal["number", "second", "month"]
-    form: str | None = None
-    last: datetime | None = None
+    positions: NDArray[Any]
+    form: DateForm | NumberForm
+    months: bool = False
+    decimals: int = 0
+    is_fixed: bool = True
+    epoch: Literal["s", "ms", "us", "ns"] | None = None
+    last: np.datetime64 | None = None
+    offset: int = 0
+    doubt: str | None = None
 
     def take(self, rows: NDArray[np.int64]) -> Stamps:
-        """Those of some rows; the last of them is the last in time."""
-        return Stamps(self.positions[rows], self.unit, self.form, self.last)
+        """Returns the stamps of some rows; the last of them is the last in time."""
+        return replace(self, positions=self.positions[rows])
 
     def gaps(self) -> NDArray[np.int64] | None:
-        """(R - 1,) how many steps are missing between a row and the next; None where steps are irregular.
+        """Returns (R - 1,) how many steps are missing between a row and the next; None if steps are irregular.
 
         The stamps rise. The step is the most frequent difference.
         """
         differences = np.diff(self.positions)
         if not len(differences):
             return np.zeros(0, dtype=np.int64)
-        steps = differences / self._step(differences)
+        steps = differences / _most_frequent(differences)
         whole = np.round(steps)
         gaps = (whole - 1).astype(np.int64)
         regular = np.abs(steps - whole).max() < 1e-3 and whole.min() >= 1
         return gaps if regular and (gaps > 0).sum() <= _FEW * len(differences) else None
 
     def following(self, count: int) -> list[str] | None:
-        """The next stamps as they would be written; None where steps are irregular."""
+        """Returns the next stamps in the form of the file; None if steps are irregular."""
         if len(self.positions) < 2 or self.gaps() is None:
             return None
-        step = self._step(np.diff(self.positions))
-        if self.unit == "number":
-            values = [float(self.positions[-1] + step * ahead) for ahead in range(1, count + 1)]
-            return [f"{value:.10g}" for value in values]
-        assert self.form is not None
+        step = _most_frequent(np.diff(self.positions))
+        return [self._written(step, ahead) for ahead in range(1, count + 1)]
+
+    def _written(self, step: Any, ahead: int) -> str:
+        if self.months:
+            assert self.last is not None
+            return self._date(_later(self.last, int(step) * ahead))
+        if isinstance(self.form, NumberForm):
+            return self._number(self.positions[-1].item() + step.item() * ahead)
         assert self.last is not None
-        if self.unit == "month":
-            return [_later(self.last, round(step) * ahead).strftime(self.form) for ahead in range(1, count + 1)]
-        form = self.form.replace("%z", "+00:00")
-        return [(self.last + timedelta(seconds=step * ahead)).strftime(form) for ahead in range(1, count + 1)]
+        return self._date(self.last + np.timedelta64(int(step) * ahead, self.form.unit))
 
-    @staticmethod
-    def _step(differences: NDArray[np.float64]) -> float:
-        values, counts = np.unique(differences.round(9), return_counts=True)
-        return float(values[counts.argmax()])
+    def _date(self, local: np.datetime64) -> str:
+        if isinstance(self.form, DateForm):
+            return self.form.write(local, self.offset)
+        assert self.epoch is not None
+        since = (local - np.datetime64(0, self.epoch)) // np.timedelta64(1, self.epoch)
+        return self._number(int(since) * 10**self.decimals)
+
+    def _number(self, position: int | float) -> str:
+        assert isinstance(self.form, NumberForm)
+        if isinstance(position, float):
+            return repr(position)
+        text = f"{Decimal(position).scaleb(-self.decimals):f}"
+        if not self.is_fixed and "." in text:
+            text = text.rstrip("0").rstrip(".")
+        return text.replace(".", self.form.decimal)
 
 
-def parse_stamps(cells: Sequence[str]) -> Stamps:
-    """Reads time stamps: numbers, or dates of one form. Of several that fit, the one by which they rise.
+def parse_stamps(
+    cells: Sequence[str],
+    form: DateForm | NumberForm | None = None,
+    *,
+    order: DateOrder | Literal["auto"] = "auto",
+    words: NumberWords = NumberWords(),  # noqa: B008  # immutable
+) -> Stamps:
+    """Reads time stamps: numbers, or dates of one form.
+
+    Args:
+        cells: (R,) the stamps.
+        form: How they are written, where it is known.
+        order: The order of day, month and year, where the form is not known.
+        words: How numbers are written, where the form is not known.
 
     Raises:
-        BadStampError: A cell is neither, or of another form than the first.
+        BadStampError: A cell is neither, or has another form than the first.
     """
-    numbers = _numbers(cells)
-    if isinstance(numbers, np.ndarray):
-        return Stamps(numbers, "number")
-    if numbers > 0:
-        raise BadStampError(numbers)
-    found: list[tuple[list[datetime], str]] = []
-    furthest = 0
-    for form in _FORMATS:
-        dates = _parse(cells, form)
-        if len(dates) == len(cells):
-            found.append((dates, form))
-        furthest = max(furthest, len(dates))
-    if not found:
-        raise BadStampError(furthest)
-    dates, form = next((each for each in found if all(a < b for a, b in itertools.pairwise(each[0]))), found[0])
-    last = max(dates)
-    # Months are no number of seconds.
-    times = {(date.day, date.time()) for date in dates}
-    ends = all((date + timedelta(days=1)).day == 1 for date in dates)
-    if len(times) == 1 or (ends and len({date.time() for date in dates}) == 1):
-        return Stamps(np.array([float(date.year * 12 + date.month - 1) for date in dates]), "month", form, last)
-    return Stamps(np.array([(date - _EPOCH).total_seconds() for date in dates]), "second", form, last)
+    import pyarrow as pa
+
+    texts = pa.array(cells, pa.string())
+    encoded = texts.dictionary_encode()
+    labels, rows = encoded.dictionary, encoded.indices.to_numpy()
+    if isinstance(form, DateForm):
+        return _dates(form, labels, rows)
+    if form is not None:
+        return _numbers(form, texts)
+    plain = PLAIN.plain_texts(labels).null_count == 0
+    forms = find_date_forms(labels, "auto" if plain else order, digits=plain)
+    if forms:
+        found, doubtful = choose_date_form(forms, labels, rows)
+        others = [each.order for each in forms if each != found]
+        return _dates(found, labels, rows, doubt=_doubt(found, others, cells) if doubtful else None)
+    if plain and words.allows_plain:
+        return _numbers(PLAIN, texts)
+    finding = find_number_form(labels, np.bincount(rows), words, 1.0, padded=True)
+    if finding is None:
+        raise BadStampError(_first_bad(cells, order))
+    return _numbers(finding.form, texts)
 
 
-def _numbers(cells: Sequence[str]) -> NDArray[np.float64] | int:
-    """(R,) finite numbers, or the first row that is none."""
-    values = []
-    for row, cell in enumerate(cells):
-        try:
-            value = float(cell)
-        except ValueError:
-            return row
-        if not np.isfinite(value):
-            return row
-        values.append(value)
-    return np.array(values)
+def _doubt(form: DateForm, others: Sequence[DateOrder | None], cells: Sequence[str]) -> str:
+    keys = ", ".join(f"`data.date_order: {other}`" for other in others)
+    return (
+        f"has dates in an order that its cells leave open: '{cells[0]}' is read as {form.describe()}. {keys} reads "
+        f"them otherwise; `data.date_order: {form.order}` ends this warning"
+    )
 
 
-def _parse(cells: Sequence[str], form: str) -> list[datetime]:
-    """The dates up to the first cell that has another form; those with a zone in UTC."""
-    dates = []
-    for cell in cells:
-        try:
-            date = datetime.strptime(cell, form)
-        except ValueError:
-            break
-        dates.append(date.astimezone(UTC).replace(tzinfo=None) if date.tzinfo else date)
-    return dates
+def _first_bad(cells: Sequence[str], order: DateOrder | Literal["auto"]) -> int:
+    """The first cell that does not have the form of the first one."""
+    import pyarrow as pa
+
+    texts, first = pa.array(cells, pa.string()), pa.array(cells[:1], pa.string())
+    is_number = PLAIN.plain_texts(texts).is_valid().to_numpy(zero_copy_only=False)
+    furthest = int((~is_number).argmax())
+    for form in find_date_forms(first, order):
+        furthest = max(furthest, int(np.isnat(form.read(texts).local).argmax()))
+    return furthest
 
 
-def _later(date: datetime, months: int) -> datetime:
-    """The same day of a later month; its last day where the date is a last day, or there is no such day."""
-    ends = (date + timedelta(days=1)).day == 1
-    total = date.year * 12 + date.month - 1 + months
-    first = date.replace(year=total // 12, month=total % 12 + 1, day=1)
-    following = first.replace(year=(total + 1) // 12, month=(total + 1) % 12 + 1)
-    last_day = (following - timedelta(days=1)).day
-    return first.replace(day=last_day if ends else min(date.day, last_day))
+def _dates(form: DateForm, labels: Any, rows: NDArray[np.int64], doubt: str | None = None) -> Stamps:
+    of_labels = form.read(labels)
+    local, offset = of_labels.local[rows], of_labels.offset[rows]
+    if np.isnat(local).any():
+        raise BadStampError(int(np.isnat(local).argmax()))
+    times = local - offset.astype("timedelta64[m]")
+    last = int(times.argmax())
+    months = _months(local)
+    return Stamps(
+        times.astype(np.int64) if months is None else months,
+        form,
+        months is not None,
+        last=local[last],
+        offset=int(offset[last]),
+        doubt=doubt,
+    )
+
+
+def _numbers(form: NumberForm, texts: Any) -> Stamps:
+    plain = form.plain_texts(texts)
+    values = form.read(texts)
+    if np.isnan(values).any():
+        raise BadStampError(int(np.isnan(values).argmax()))
+    decimals = [Decimal(text) for text in plain.to_pylist()]
+    sizes = {max(0, -int(each.as_tuple().exponent)) for each in decimals}
+    most = max(sizes)
+    if most > _MOST_DECIMALS or np.abs(values).max() >= _LARGEST / 10**most:
+        return Stamps(values, form)
+    positions = np.array([int(each.scaleb(most)) for each in decimals], dtype=np.int64)
+    epoch = _epoch(values) if not most else None
+    if epoch is not None:
+        dates = positions.astype(f"datetime64[{epoch}]")
+        months = _months(dates)
+        if months is not None:
+            return Stamps(months, form, months=True, epoch=epoch, last=dates.max())
+    return Stamps(positions, form, decimals=most, is_fixed=len(sizes) == 1, epoch=epoch)
+
+
+def _epoch(values: NDArray[np.float64]) -> Literal["s", "ms", "us", "ns"] | None:
+    low, high = _EPOCH_SECONDS
+    for unit, scale in _EPOCHS.items():
+        if values.min() >= low * scale and values.max() <= high * scale:
+            return unit  # type: ignore[return-value]
+    return None
+
+
+def _months(local: NDArray[np.datetime64]) -> NDArray[np.int64] | None:
+    """(R,) months since 1970 where dates are at one time of one day of the month, or of its last day."""
+    months, days = local.astype("datetime64[M]"), local.astype("datetime64[D]")
+    times = local - days.astype(local.dtype)
+    day = days - months.astype("datetime64[D]")
+    is_last = (days + np.timedelta64(1, "D")).astype("datetime64[M]") != months
+    if (times == times[0]).all() and ((day == day[0]).all() or is_last.all()):
+        return months.astype(np.int64)
+    return None
+
+
+def _later(date: np.datetime64, months: int) -> np.datetime64:
+    """The same day of a later month; its last day if the date is a last day, or there is no such day."""
+    month, day = date.astype("datetime64[M]"), date.astype("datetime64[D]")
+    time = date - day.astype(date.dtype)
+    is_last = (day + np.timedelta64(1, "D")).astype("datetime64[M]") != month
+    later = month + np.timedelta64(months, "M")
+    last = (later + np.timedelta64(1, "M")).astype("datetime64[D]") - np.timedelta64(1, "D")
+    same = later.astype("datetime64[D]") + (day - month.astype("datetime64[D]"))
+    chosen: np.datetime64 = last if is_last else min(same, last)
+    later_date: np.datetime64 = chosen.astype(date.dtype) + time
+    return later_date
+
+
+def _most_frequent(differences: NDArray[Any]) -> Any:
+    values, counts = np.unique(differences.round(9), return_counts=True)
+    return values[counts.argmax()]

@@ -1,14 +1,18 @@
-"""The rows of a series in time order, with their missing values and the holes in their steps."""
+"""The rows of a series in time order, with their missing values and the gaps in their time steps."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nnzoo.data.series.stamps import BadStampError, Stamps, parse_stamps
+from nnzoo.data.origin import Origin
+from nnzoo.data.series.stamps import BadStampError, StampForm, Stamps, parse_stamps
+from nnzoo.data.tables.finding import FormWords
+from nnzoo.data.tables.numbers import NumberWords
 from nnzoo.data.tables.table import Table
 from nnzoo.errors import DataError
 
@@ -18,74 +22,90 @@ class Timeline:
     """Rows in time order.
 
     Attributes:
-        columns: Those of numbers.
-        numbers: (R, C) float32, NaN where there is no value.
-        names: (R, D) categories, as they are written; empty where there is none.
-        rows: (R,) the row in the table; of one that is missing, that of the row before.
-        table: That they come from.
-        stamps: The time of each row of the files; None where rows are in order.
-        notes: What is to be told of the order and the steps.
+        columns: The columns of numbers.
+        numbers: (R, C) float64, NaN where there is no value.
+        names: (R, D) categories, as they are written; an empty text if there is none.
+        rows: (R,) the row number in the table; for a missing row, that of the row before.
+        table: The table that the rows come from.
+        stamps: The time of each row of the files; None if rows are in order without one.
+        times: The time of each row of the table, as it is written there; empty if rows are in order.
+        notes: Remarks on the order and the time steps.
     """
 
     columns: tuple[str, ...]
-    numbers: NDArray[np.float32]
+    numbers: NDArray[np.float64]
     names: NDArray[np.object_]
     rows: NDArray[np.int64]
     table: Table
     stamps: Stamps | None = None
+    times: Sequence[str] = ()
     notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.numbers)
 
     def where(self, row: int) -> str:
-        """The place of a row, for messages."""
+        """Returns the place of a row, for messages."""
         return self.table.locate(int(self.rows[min(row, len(self) - 1)]))
 
+    def origin(self, said: Path | None) -> Origin:
+        """Returns where rows come from: their time, as it is written, with the file and the row there."""
+        found = self.table.origin(said)
+        return (found.beside({"time": self.times}) if self.times else found).renumbered(self.rows)
+
     def take(self, rows: NDArray[np.int64]) -> Timeline:
-        """Some rows, in that order; their stamps are left as they are."""
+        """Returns some rows, in that order; the stamps stay unchanged."""
         return replace(self, numbers=self.numbers[rows], names=self.names[rows], rows=self.rows[rows])
 
     def first(self, count: int) -> Timeline:
-        """The first rows."""
+        """Returns the first rows."""
         rows = np.arange(min(count, len(self)))
         return self.take(rows)
 
-    def columns_of(self, columns: Sequence[str]) -> NDArray[np.float32]:
-        """(R, K) some columns."""
+    def columns_of(self, columns: Sequence[str]) -> NDArray[np.float64]:
+        """Returns some columns, (R, K)."""
         return self.numbers[:, [self.columns.index(column) for column in columns]]
 
     def categories(self) -> tuple[tuple[str, ...], ...]:
-        """The distinct names of each column, sorted."""
+        """Returns the distinct names of each column, sorted."""
         return tuple(tuple(sorted(set(column) - {""})) for column in self.names.T)
 
     def missing(self, categorical: Sequence[str]) -> dict[str, tuple[int, int]]:
-        """How many of how many rows lack a value, for each column that lacks some."""
+        """Returns how many of how many rows lack a value, for each column that lacks some."""
         counts = dict(zip(self.columns, np.isnan(self.numbers).sum(0).tolist(), strict=True))
         counts |= dict(zip(categorical, (self.names == "").sum(0).tolist(), strict=True))
         return {column: (int(count), len(self)) for column, count in counts.items() if count}
 
     def check_values(self, features: Sequence[str], target: Sequence[str]) -> None:
-        """Check that every column has a value.
+        """Checks that every column has a value.
 
         Raises:
-            DataError: One has none.
+            DataError: A column has none.
         """
         for column in (*target, *features):
             if np.isnan(self.columns_of([column])).all():
                 raise DataError(f"no training row has a value in column '{column}'.", where=self.table.where)
 
-    def in_time(self, cells: Sequence[str], column: str) -> Timeline:
-        """The rows sorted by their time stamps.
+    def in_time(self, cells: Sequence[str], column: str, form: StampForm | None, words: FormWords) -> Timeline:
+        """Returns the rows sorted by their time stamps.
+
+        Args:
+            cells: (R,) the stamps.
+            column: The name of their column.
+            form: How they are written, where it is known.
+            words: What the config says of forms.
 
         Raises:
-            DataError: A cell is none, or stands there twice.
+            DataError: A cell is not a time stamp, or one is there twice.
         """
         try:
-            stamps = parse_stamps(cells)
+            numbers = NumberWords(words.decimal, words.thousands, self.table.delimiter)
+            stamps = parse_stamps(cells, form, order=words.date_order, words=numbers)
         except BadStampError as error:
+            known = "" if form is None else f", or not written as in training ({form.describe() or 'plain numbers'})"
             raise DataError(
-                f"'{cells[error.row]}' is neither a number nor a date, or of another form than the cells before it.",
+                f"'{cells[error.row]}' is neither a number nor a date, or of another form than the cells before it"
+                f"{known}. Correct it, or set `date_order`.",
                 where=f"{self.where(error.row)}: column '{column}'",
             ) from None
         order = stamps.positions.argsort(kind="stable")
@@ -99,13 +119,15 @@ class Timeline:
                 where=f"{self.where(int(again))}: column '{column}'",
             )
         notes = self.notes
+        if stamps.doubt is not None:
+            notes += (f"column '{column}' {stamps.doubt}",)
         if (np.diff(order) < 0).any():
             row = int((np.diff(stamps.positions) < 0).argmax()) + 1
             notes += (f"{self.where(row)}: column '{column}' does not rise; the rows were sorted by it",)
-        return replace(self.take(order), stamps=sorted_stamps, notes=notes)
+        return replace(self.take(order), stamps=sorted_stamps, times=cells, notes=notes)
 
     def on_grid(self, window: int) -> Timeline:
-        """With empty rows where the steps of time have holes: of each as many as a window can't pass over."""
+        """Fills gaps in the time steps with empty rows, in each gap at most one more than a window has rows."""
         if self.stamps is None:
             return self
         stamps = self.stamps.take(np.arange(len(self)))
@@ -125,7 +147,7 @@ class Timeline:
         return replace(wide, stamps=stamps, notes=(*self.notes, note))
 
     def told(self, window: int, categories: Mapping[str, Sequence[str]]) -> list[str]:
-        """What is to be told of it: its order, its steps, its missing values, names that are not in `categories`."""
+        """Returns remarks on the order, the time steps, missing values, and names that are not in `categories`."""
         told = list(self.notes)
         for column, absent in zip(self.columns, np.isnan(self.numbers).sum(0).tolist(), strict=True):
             if absent:
@@ -141,13 +163,13 @@ class Timeline:
         return told
 
     def following(self, count: int) -> list[int | str]:
-        """What the rows after the last are called: by their time, or by their number, from 0."""
+        """Returns the names of the rows after the last: their time, or their number, from 0."""
         stamps = None if self.stamps is None else self.stamps.following(count)
         return [*stamps] if stamps else list(range(len(self), len(self) + count))
 
 
-def last_known(values: NDArray[np.float32], *, limit: int | None = None) -> NDArray[np.float32]:
-    """(R, C) with what is missing replaced by the last value above it, if that is no more than `limit` rows away."""
+def last_known(values: NDArray[np.float64], *, limit: int | None = None) -> NDArray[np.float64]:
+    """Replaces missing values of (R, C) by the last value above, if it is no more than `limit` rows away."""
     rows = np.arange(len(values))[:, None]
     known = np.maximum.accumulate(np.where(np.isnan(values), -1, rows), axis=0)
     filled = np.take_along_axis(values, known.clip(0), axis=0)

@@ -1,90 +1,66 @@
-"""The cells of one column: texts, of which some are missing, and what they are as numbers, codes and dates."""
+"""The cells of one column: texts, of which some are missing, and what they are as numbers, names and dates."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
-from datetime import datetime
+from collections.abc import Callable
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nnzoo.data.dates import ISO, DateForm
+from nnzoo.data.tables.forms import TEXT, Form, boolean_values, canonical
+from nnzoo.data.tables.numbers import PLAIN, NumberForm, plain_numbers
 from nnzoo.errors import DataError
-
-DateOrder = Literal["ymd", "dmy", "mdy"]
 
 MISSING_CODE = -1
 
-_BOOLEANS = {**dict.fromkeys(("true", "t", "yes", "y"), 1.0), **dict.fromkeys(("false", "f", "no", "n"), 0.0)}
 
-_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
-_WRITTEN_OTHERWISE = re.compile(r"[$€£¥+\s-]*\d[\d.,'\s]*[%$€£¥]?")
-_TIME = r"(?:[T ](?P<H>\d\d?):(?P<M>\d\d)(?::(?P<S>\d\d)(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?"
-_DATES: dict[DateOrder, re.Pattern[str]] = {
-    "ymd": re.compile(rf"(?P<y>\d{{4}})([-/.])(?P<m>\d\d?)\2(?P<d>\d\d?){_TIME}", re.ASCII),
-    "dmy": re.compile(rf"(?P<d>\d\d?)([-/.])(?P<m>\d\d?)\2(?P<y>\d{{4}}){_TIME}", re.ASCII),
-    "mdy": re.compile(rf"(?P<m>\d\d?)([-/.])(?P<d>\d\d?)\2(?P<y>\d{{4}}){_TIME}", re.ASCII),
-}
+class Keys(NamedTuple):
+    """Which cells of a column are equal.
 
+    Attributes:
+        names: A pyarrow.Array of (K,) canonical spellings, in the order of their first rows.
+        codes: (N,) the index of each row's, `MISSING_CODE` where it is missing.
+        of_labels: (L,) the index of each distinct cell's.
+    """
 
-def is_number(text: str) -> bool:
-    """Whether a cell is a finite decimal number: digits, a point, an exponent."""
-    return _NUMBER.fullmatch(text) is not None and abs(float(text)) != float("inf")
-
-
-def may_be_number(text: str) -> bool:
-    """Whether a cell looks like a number that is not written as one: 1,5 or 1,234 or 12% or $3."""
-    return _WRITTEN_OTHERWISE.fullmatch(text) is not None and not is_number(text)
-
-
-def is_boolean(text: str) -> bool:
-    """Whether a cell is a word for true or false."""
-    return text.lower() in _BOOLEANS
-
-
-class Numbering:
-    """The index of each of some distinct names: as it is written or, failing that, by the same number: 3.0 is 3."""
-
-    def __init__(self, names: Sequence[str]) -> None:
-        self._index: dict[str | float, int] = {each: index for index, each in enumerate(names)}
-        for each in filter(is_number, names):
-            self._index.setdefault(float(each), self._index[each])
-
-    def find(self, label: str, default: int) -> int:
-        known = self._index.get(label)
-        if known is None and is_number(label):
-            known = self._index.get(float(label))
-        return default if known is None else known
-
-
-def as_date(text: str, order: DateOrder) -> datetime | None:
-    """A date, with or without a time of day; zones are left aside. None if it is none."""
-    found = _DATES[order].fullmatch(text)
-    if found is None:
-        return None
-    try:
-        return datetime(*(int(found[part] or 0) for part in "ymdHMS"))  # type: ignore[arg-type]
-    except ValueError:
-        return None
+    names: Any
+    codes: NDArray[np.int32]
+    of_labels: NDArray[np.int32]
 
 
 class Cells:
     """A column of a table.
 
     Args:
-        name: Of the column.
+        name: The column's name.
         values: A pyarrow.ChunkedArray of (N,) strings, null where missing.
         where: The table, for messages.
         locate: Turns a row into its place, such as `data.csv: line 7`.
+        delimiter: Between the cells of the file: evidence for how numbers are written.
+        typed: Whether the source has numbers and dates and not texts, so that their text is that of Python.
     """
 
-    def __init__(self, name: str, values: Any, where: str, locate: Callable[[int], str]) -> None:
+    def __init__(
+        self,
+        name: str,
+        values: Any,
+        where: str,
+        locate: Callable[[int], str],
+        *,
+        delimiter: str = ",",
+        typed: bool = False,
+    ) -> None:
         self.name = name
         self.where = where
+        self.delimiter = delimiter
+        self.typed = typed
         self._values = values
         self._locate = locate
+        self._numbers: dict[NumberForm, NDArray[np.float64]] = {}
+        self._keys: dict[Form, Keys] = {}
 
     def __len__(self) -> int:
         return len(self._values)
@@ -96,49 +72,90 @@ class Cells:
         return found
 
     @cached_property
-    def numbers(self) -> NDArray[np.float64]:
-        """(N,) NaN where the cell is missing or no number."""
-        import pyarrow as pa
-
-        try:
-            fast: NDArray[np.float64] = self._values.cast(pa.float64()).to_numpy()
-        except pa.ArrowInvalid:
-            fast = np.array([np.inf])
-        if not np.isinf(fast).any():
-            return fast
-        labels, codes = self.distinct
-        parsed = np.array([*(float(label) if is_number(label) else np.nan for label in labels), np.nan])
-        return parsed[codes]  # the code of what is missing is the last index
+    def labels(self) -> tuple[Any, NDArray[np.int32]]:
+        """The distinct cells, a pyarrow.Array, and (N,) the index of each row's, -1 where it is missing."""
+        encoded = self._values.dictionary_encode().combine_chunks()
+        codes = encoded.indices.fill_null(MISSING_CODE).to_numpy(zero_copy_only=False)
+        return encoded.dictionary, codes.astype(np.int32)
 
     @cached_property
-    def distinct(self) -> tuple[list[str], NDArray[np.int32]]:
-        """The distinct cells, and (N,) the index of each row's, -1 where it is missing."""
-        encoded = self._values.dictionary_encode().combine_chunks()
-        labels: list[str] = encoded.dictionary.to_pylist()
-        return labels, encoded.indices.fill_null(MISSING_CODE).to_numpy(zero_copy_only=False).astype(np.int32)
+    def plain(self) -> NDArray[np.float64] | None:
+        """(N,) the numbers, NaN where missing; None if some cell is not written as in Python."""
+        return plain_numbers(self._values)
+
+    def numbers(self, form: NumberForm = PLAIN) -> NDArray[np.float64]:
+        """(N,) NaN where the cell is missing or not such a number."""
+        if self.typed:
+            form = NumberForm(padded=True, words=form.words)
+        if form not in self._numbers:
+            self._numbers[form] = self._read_numbers(form)
+        return self._numbers[form]
+
+    def _read_numbers(self, form: NumberForm) -> NDArray[np.float64]:
+        if form.is_plain and self.plain is not None:
+            return self.plain
+        labels, codes = self.labels
+        values = form.read(labels)
+        if form.words:
+            words = boolean_values(labels)
+            values = np.where(np.isnan(values) & (words >= 0), words, values)
+        return np.append(values, np.nan)[codes]  # the code of what is missing is the last index
+
+    def is_text(self, form: NumberForm = PLAIN) -> NDArray[np.bool_]:
+        """(N,) whether there is a value and it is not such a number."""
+        return np.isnan(self.numbers(form)) & ~self.missing
+
+    def keys(self, form: Form = TEXT) -> Keys:
+        """Which cells are equal, by the form of the column."""
+        if form not in self._keys:
+            labels, codes = self.labels
+            is_typed_number = self.typed and isinstance(form, NumberForm)
+            encoded = canonical(labels, TEXT if is_typed_number else form).dictionary_encode()
+            of_labels = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int32)
+            self._keys[form] = Keys(encoded.dictionary, np.append(of_labels, np.int32(MISSING_CODE))[codes], of_labels)
+        return self._keys[form]
+
+    def spellings(self, form: Form, rows: NDArray[np.int64]) -> list[str]:
+        """(K,) how each key is written: of several spellings the shortest number, or the most frequent word.
+
+        Args:
+            form: Of the column.
+            rows: Where spellings are counted.
+        """
+        labels, codes = self.labels
+        keys = self.keys(form)
+        written: list[str] = labels.to_pylist()
+        if len(keys.names) == len(written):
+            return written
+        counts = np.bincount(codes[rows] + 1, minlength=len(written) + 1)[1:].tolist()
+        is_number = (~np.isnan(PLAIN.read(labels))).tolist()
+        best: dict[int, tuple[bool, int, int, str]] = {}
+        for label, count, number, key in zip(written, counts, is_number, keys.of_labels.tolist(), strict=True):
+            rank = (not count, len(label) if number else 0, -count, label)
+            best[key] = min(rank, best.get(key, rank))
+        return [best[key][-1] for key in range(len(keys.names))]
+
+    def booleans(self) -> NDArray[np.float64]:
+        """(N,) 1, 0, NaN where missing, -1 where it is neither true nor false."""
+        labels, codes = self.labels
+        return np.append(boolean_values(labels), np.nan)[codes]
+
+    def dates(self, form: DateForm) -> NDArray[np.datetime64]:
+        """(N,) the dates and times as they are written; NaT where the cell is missing or not such a date."""
+        labels, codes = self.labels
+        return np.append((ISO if self.typed else form).read(labels).local, np.datetime64("NaT"))[codes]
+
+    @property
+    def canonical_texts(self) -> list[str]:
+        """(N,) one spelling of cells that are equal as names; empty where missing."""
+        keys = self.keys()
+        names = [*keys.names.to_pylist(), ""]
+        return [names[code] for code in keys.codes.tolist()]
 
     @property
     def texts(self) -> list[str]:
         """(N,) the cells as they are; empty where missing."""
         return [cell or "" for cell in self._values.to_pylist()]
-
-    @cached_property
-    def is_text(self) -> NDArray[np.bool_]:
-        """(N,) whether there is a value and it is no number."""
-        return np.isnan(self.numbers) & ~self.missing
-
-    def booleans(self) -> NDArray[np.float32]:
-        """(N,) 1, 0, NaN where missing, -1 where it is neither true nor false."""
-        labels, codes = self.distinct
-        values = [_BOOLEANS.get(label.lower(), float(label) if is_number(label) else -1) for label in labels]
-        values = [value if value in (0, 1) else -1 for value in values]
-        return np.array([*values, np.nan], dtype=np.float32)[codes]
-
-    def dates(self, order: DateOrder) -> NDArray[np.datetime64]:
-        """(N,) seconds; NaT where the cell is missing or no such date."""
-        labels, codes = self.distinct
-        parsed = np.array([*(as_date(label, order) for label in labels), None], dtype="datetime64[s]")
-        return parsed[codes]
 
     def text(self, row: int) -> str:
         """The cell of a row that has one."""

@@ -13,23 +13,29 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from nnzoo.data.tables.cells import MISSING_CODE, Cells, DateOrder, Numbering
+from nnzoo.data.dates import DateForm
+from nnzoo.data.tables.cells import MISSING_CODE, Cells
+from nnzoo.data.tables.forms import BooleanForm, TextForm, canonical
+from nnzoo.data.tables.numbers import PLAIN, NumberForm
 
 DateParts = tuple[Literal["year", "month", "day", "weekday", "hour", "minute"], ...]
 
 UNSEEN_CODE = -2
 
-_AS_LEARNT = "the training rows are here"
+LARGEST = 1e100
+"""Squares of larger numbers, and sums of those, would not be finite."""
 
-Real = Annotated[float, Field(ge=-3.4e38, le=3.4e38)]
+_AS_LEARNED = "in the training rows"
+
+Real = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
 
 
 class _Column(BaseModel):
     """A column that features are made from.
 
     Attributes:
-        name: Of the column.
-        indicator: Whether the last feature is 1 where the value is missing: where training rows lack it.
+        name: The name in the table.
+        indicator: Whether the last feature is 1 where the value is missing: if training rows lack it.
     """
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
@@ -43,6 +49,10 @@ class _Column(BaseModel):
         """Names of the features, without the indicator."""
         raise NotImplementedError
 
+    def describe(self) -> str:
+        """Returns how the cells are written, for people; empty where there is nothing special."""
+        return ""
+
     @property
     def feature_names(self) -> tuple[str, ...]:
         return (*self.own_features, *([f"{self.name} is missing"] if self.indicator else []))
@@ -51,37 +61,44 @@ class _Column(BaseModel):
         """(N,) or (N, P) values that `write` takes.
 
         Raises:
-            DataError: A cell is not of the column's type; its row is named.
+            DataError: A cell does not have the column's form; its row is named.
         """
         raise NotImplementedError
 
-    def write(self, values: NDArray[Any], out: NDArray[np.float32]) -> None:
-        """Fills the features (N, len(feature_names)), which are 0, from values as `read` gives them."""
+    def write(self, values: NDArray[Any], out: NDArray[np.float64]) -> None:
+        """Fills the features (N, len(feature_names)), which are 0, from the values that `read` returned."""
         raise NotImplementedError
 
 
 class NumberColumn(_Column):
-    """A number as it is; missing: the median of the training rows."""
+    """A number as it is; a missing one is the median of the training rows."""
 
     kind: Literal["number"]
     fill: Real
+    form: NumberForm = PLAIN
 
     @property
     def own_features(self) -> tuple[str, ...]:
         return (self.name,)
 
-    def read(self, cells: Cells) -> NDArray[Any]:
-        return read_numbers(cells)
+    def describe(self) -> str:
+        return self.form.describe()
 
-    def write(self, values: NDArray[Any], out: NDArray[np.float32]) -> None:
+    def read(self, cells: Cells) -> NDArray[Any]:
+        return read_numbers(cells, self.form)
+
+    def write(self, values: NDArray[Any], out: NDArray[np.float64]) -> None:
         missing = np.isnan(values)
-        out[:, 0] = np.where(missing, np.float32(self.fill), values)
+        out[:, 0] = np.where(missing, self.fill, values)
         if self.indicator:
             out[:, 1] = missing
 
 
 class BooleanColumn(_Column):
-    """1 for true, yes, t, y; 0 for false, no, f, n; missing: the more frequent one of the training rows."""
+    """1 for true, yes, on, t, y and 1; 0 for false, no, off, f, n and 0.
+
+    A missing one is the more frequent one of the training rows.
+    """
 
     kind: Literal["boolean"]
     fill: Literal[0, 1]
@@ -91,51 +108,56 @@ class BooleanColumn(_Column):
         return (self.name,)
 
     def read(self, cells: Cells) -> NDArray[Any]:
-        return read_booleans(cells)
+        return read_booleans(cells).astype(np.float32)
 
-    def write(self, values: NDArray[Any], out: NDArray[np.float32]) -> None:
+    def write(self, values: NDArray[Any], out: NDArray[np.float64]) -> None:
         missing = np.isnan(values)
-        out[:, 0] = np.where(missing, np.float32(self.fill), values)
+        out[:, 0] = np.where(missing, self.fill, values)
         if self.indicator:
             out[:, 1] = missing
 
 
 class CategoryColumn(_Column):
-    """One-hot: 1 for the category that it is, as it is written or, failing that, by the same number: 3.0 is 3.
+    """One-hot: 1 for the category that a cell equals, by the form of the column.
 
-    A value that no training row has is `other` where there is that feature, else none of the features is 1.
+    A value that no training row has is `other` where there is that feature; otherwise none of the features is 1.
 
     Attributes:
-        categories: Of the training rows.
+        categories: The distinct values of the training rows.
         other: Whether there is a feature for the training rows' less frequent values.
+        form: By which cells are equal.
     """
 
     kind: Literal["category"]
     categories: Annotated[tuple[str, ...], Field(min_length=1, strict=False)]
     other: bool
+    form: TextForm | BooleanForm | NumberForm = Field(TextForm(), discriminator="kind")
 
     @model_validator(mode="after")
     def _are_distinct(self) -> Self:
-        if len(set(self.categories)) != len(self.categories):
-            raise ValueError("a category stands there twice")
+        if len(self._index) != len(self.categories):
+            raise ValueError("two categories are equal")
         return self
 
     @property
     def own_features(self) -> tuple[str, ...]:
         return (*(f"{self.name}={each}" for each in self.categories), *([f"{self.name}=other"] if self.other else []))
 
+    def describe(self) -> str:
+        return self.form.describe()
+
     @cached_property
-    def _numbering(self) -> Numbering:
-        return Numbering(self.categories)
+    def _index(self) -> dict[str, int]:
+        return index_of(self.categories, self.form)
 
     def read(self, cells: Cells) -> NDArray[Any]:
-        labels, codes = cells.distinct
+        keys = cells.keys(self.form)
         unseen = len(self.categories) if self.other else UNSEEN_CODE
-        index_of = [self._numbering.find(label, unseen) for label in labels]
+        found = [self._index.get(name, unseen) for name in keys.names.to_pylist()]
         small = np.int16 if len(self.categories) < 2**15 else np.int32
-        return np.array([*index_of, MISSING_CODE], dtype=small)[codes]
+        return np.array([*found, MISSING_CODE], dtype=small)[keys.codes]
 
-    def write(self, values: NDArray[Any], out: NDArray[np.float32]) -> None:
+    def write(self, values: NDArray[Any], out: NDArray[np.float64]) -> None:
         known = (values >= 0).nonzero()[0]
         out[known, values[known]] = 1
         if self.indicator:
@@ -143,31 +165,42 @@ class CategoryColumn(_Column):
 
 
 class DateColumn(_Column):
-    """The parts of a date that vary in the training rows, as numbers; weekdays from 0 for Monday. Missing: medians."""
+    """The parts of a date that vary in the training rows, as numbers; weekdays count from 0 for Monday.
+
+    A missing one has the medians.
+    """
 
     kind: Literal["date"]
-    order: DateOrder
+    form: DateForm
     parts: Annotated[DateParts, Field(min_length=1, strict=False)]
     fill: Annotated[tuple[Real, ...], Field(strict=False)]
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if len(self.fill) != len(self.parts):
-            raise ValueError("there is not one value to fill in a part")
+            raise ValueError("there is not one fill value per part")
         return self
 
     @property
     def own_features(self) -> tuple[str, ...]:
         return tuple(f"{self.name} {part}" for part in self.parts)
 
+    def describe(self) -> str:
+        return self.form.describe()
+
     def read(self, cells: Cells) -> NDArray[Any]:
-        dates = cells.dates(self.order)
-        check_cells(cells, np.isnat(dates) & ~cells.missing, f"is no date ({'-'.join(self.order)}) as {_AS_LEARNT}")
+        dates = cells.dates(self.form)
+        check_cells(
+            cells,
+            np.isnat(dates) & ~cells.missing,
+            f"is not a date in the form that the column has {_AS_LEARNED} ({self.form.describe()})",
+            "Correct it, or set `date_order` and train again.",
+        )
         return date_parts(dates)[:, [DATE_PARTS.index(part) for part in self.parts]]
 
-    def write(self, values: NDArray[Any], out: NDArray[np.float32]) -> None:
+    def write(self, values: NDArray[Any], out: NDArray[np.float64]) -> None:
         missing = np.isnan(values[:, 0])
-        out[:, : len(self.parts)] = np.where(missing[:, None], np.array(self.fill, dtype=np.float32), values)
+        out[:, : len(self.parts)] = np.where(missing[:, None], np.array(self.fill), values)
         if self.indicator:
             out[:, -1] = missing
 
@@ -178,7 +211,7 @@ DATE_PARTS: DateParts = ("year", "month", "day", "weekday", "hour", "minute")
 
 
 def date_parts(dates: NDArray[np.datetime64]) -> NDArray[np.float32]:
-    """(N, 6) the parts of (N,) dates, NaN where there is none."""
+    """(N, 6) the parts of (N,) dates, exact, NaN where there is none."""
     days, months, hours = (dates.astype(f"datetime64[{unit}]") for unit in "DMh")
     parts = (
         dates.astype("datetime64[Y]").astype(np.int64) + 1970,
@@ -186,42 +219,62 @@ def date_parts(dates: NDArray[np.datetime64]) -> NDArray[np.float32]:
         (days - months).astype(np.int64) + 1,
         (days.astype(np.int64) + 3) % 7,  # 1970 began on a Thursday
         (hours - days).astype(np.int64),
-        (dates - hours).astype(np.int64) // 60,
+        (dates.astype("datetime64[m]") - hours).astype(np.int64),
     )
-    found = np.stack(parts, axis=1).astype(np.float32)
+    found = np.empty((len(dates), len(parts)), dtype=np.float32)
+    for index, part in enumerate(parts):
+        found[:, index] = part
     found[np.isnat(dates)] = np.nan
     return found
 
 
-def read_numbers(cells: Cells, problem: str = f"is no number as {_AS_LEARNT}") -> NDArray[np.float32]:
-    """(N,) NaN where missing.
+def index_of(names: tuple[str, ...], form: TextForm | BooleanForm | NumberForm | DateForm) -> dict[str, int]:
+    """Returns the index of each of some names, by its canonical spelling."""
+    import pyarrow as pa
+
+    spellings = canonical(pa.array(names, pa.string()), form).to_pylist()
+    return {each: index for index, each in enumerate(spellings)}
+
+
+def read_numbers(cells: Cells, form: NumberForm = PLAIN, problem: str = "") -> NDArray[np.float64]:
+    """Returns (N,) numbers, NaN where missing.
 
     Args:
         cells: The column.
-        problem: What is wrong with a cell that is none.
+        form: How its numbers are written.
+        problem: What is wrong with a cell that is not a number.
 
     Raises:
-        DataError: A cell is no number, or too large.
+        DataError: A cell is not such a number, or too large.
     """
-    check_cells(cells, cells.is_text, problem)
-    with np.errstate(over="ignore"):
-        values = cells.numbers.astype(np.float32)
-    check_cells(cells, np.isinf(values), "is too large for float32")
+    values = cells.numbers(form)
+    shown = "" if form.is_plain else f" ({form.describe()})"
+    check_cells(
+        cells,
+        cells.is_text(form),
+        problem or f"is not a number in the form that the column has {_AS_LEARNED}{shown}",
+        "Correct it, or add it to `missing` or `replace`; `decimal`, `thousands` and `types` say how numbers are "
+        "written.",
+    )
+    with np.errstate(invalid="ignore"):
+        check_cells(cells, np.abs(values) > LARGEST, f"is too large (got more than {LARGEST:g})")
     return values
 
 
-def read_booleans(cells: Cells) -> NDArray[np.float32]:
-    """(N,) NaN where missing.
+def read_booleans(cells: Cells) -> NDArray[np.float64]:
+    """Returns (N,) 1 and 0, NaN where missing.
 
     Raises:
         DataError: A cell is neither true nor false.
     """
     values = cells.booleans()
-    check_cells(cells, values == -1, f"is neither true nor false as {_AS_LEARNT}")
+    check_cells(cells, values == -1, f"is neither true nor false, as the column is {_AS_LEARNED}")
     return values
 
 
-def check_cells(cells: Cells, wrong: NDArray[np.bool_], problem: str) -> None:
+def check_cells(
+    cells: Cells, wrong: NDArray[np.bool_], problem: str, fix: str = "Correct it, or add it to `missing` or `replace`."
+) -> None:
     """Checks that no cell is marked.
 
     Raises:
@@ -230,5 +283,4 @@ def check_cells(cells: Cells, wrong: NDArray[np.bool_], problem: str) -> None:
     if wrong.any():
         row = int(wrong.argmax())
         more = f" ({int(wrong.sum())} cells of {len(wrong)})" if wrong.sum() > 1 else ""
-        fix = "Correct it, or add it to `missing` or `replace`."
         raise cells.problem(row, f"{cells.text(row)!r} {problem}{more}. {fix}")

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from nnzoo.data.tables.cells import is_number
+from nnzoo.data.tables.numbers import is_number, may_be_number
 from nnzoo.errors import DataError
 
 DELIMITERS = (",", ";", "\t", "|")
@@ -39,6 +39,7 @@ class Words(BaseModel):
     strip: bool = True
     missing: tuple[str, ...] = ("",)
     replace: dict[str, str] = {}
+    strict: bool = False
 
 
 class Dialect(NamedTuple):
@@ -139,12 +140,16 @@ def _has_header(rows: list[list[str]], words: Words, known: Collection[str], sho
         return set(first) | set(shorter) == set(words.names) | set(shorter)
     if any(name in first and not (name.isdecimal() and int(name) < len(first)) for name in known):
         return True
-    if any(is_number(cell) for cell in first) or len(rows) == 1:
+    if any(map(_has_number, first)) or len(rows) == 1:
         return False
     columns = [[row[index] for row in rows[1:] if index < len(row)] for index in range(len(first))]
-    if any(column and all(is_number(cell) for cell in column if cell not in words.missing) for column in columns):
+    if any(column and all(_has_number(cell) for cell in column if cell not in words.missing) for column in columns):
         return True
     return not any(cell in column for cell, column in zip(first, columns, strict=True) if cell not in words.missing)
+
+
+def _has_number(cell: str) -> bool:
+    return is_number(cell) or may_be_number(cell)
 
 
 def _header_names(first: Sequence[str], where: str) -> tuple[str, ...]:

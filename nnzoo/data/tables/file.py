@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nnzoo.data.files import STDIN, decode, find_encoding, lines_of, name_of, read_bytes
+from nnzoo.data.contents import STDIN, name_of, read_bytes
+from nnzoo.data.encodings import decode, find_encoding, lines_of
 from nnzoo.data.tables.dialect import DELIMITERS, Dialect, Words, find_dialect, is_blank, reader_of
 from nnzoo.errors import DataError
 
@@ -195,7 +196,7 @@ def open_file(
             text = _written_anew(text, said, _num_cuts(text, words, known, beside_text))
         sample, raw = _whole_lines(text), text.encode()
     if "\0" in sample:
-        problem = "is no text, or of an encoding such as utf-16, which `encoding` has to say."
+        problem = "is not text, or has an encoding such as utf-16, which `encoding` has to say."
         raise DataError(problem, where=name_of(path))
     readable = words.model_copy(update={"delimiter": ","}) if is_foreign else words
     dialect = find_dialect(sample, readable, known, shorter, where=name_of(path))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, get_args
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nnzoo.data.tables.cells import MISSING_CODE, Cells, DateOrder, as_date, is_boolean, is_number, may_be_number
+from nnzoo.data.dates import DateForm
+from nnzoo.data.files import natural_key
+from nnzoo.data.tables.cells import Cells
 from nnzoo.data.tables.columns import (
     DATE_PARTS,
     BooleanColumn,
@@ -20,10 +23,13 @@ from nnzoo.data.tables.columns import (
     date_parts,
     read_numbers,
 )
+from nnzoo.data.tables.finding import FormFinder, FormWords, Numbers, labels_of
+from nnzoo.data.tables.forms import TEXT, Form, canonical
+from nnzoo.data.tables.numbers import PLAIN, may_be_number
 from nnzoo.errors import DataError
 
 MAX_CATEGORIES = 64
-"""More would make a feature each of values that hardly a row has."""
+"""More would make one feature each of values that hardly any row has."""
 
 _FEW = 20
 _SURE_SHARE = 0.9
@@ -31,6 +37,8 @@ _MIN_ROWS = 10
 """Fewer rows are told apart by nearly anything."""
 _SAMPLE_ROWS = 20_000
 """Of more, these have to tell first."""
+_EXACT = 2.0**53
+"""Integers up to here are exact in float64."""
 
 
 class Inference:
@@ -40,23 +48,32 @@ class Inference:
         rows: (M,) the training rows.
         categorical: Columns whose values are names, numbers too.
         chosen: Columns that were asked for by name, so that none is left out for its looks.
+        words: What the config says of forms and types.
 
     Attributes:
-        warnings: What was found, a line each.
+        warnings: What was found, one line each.
     """
 
-    def __init__(self, rows: NDArray[np.int64], *, categorical: frozenset[str], chosen: frozenset[str]) -> None:
+    def __init__(
+        self,
+        rows: NDArray[np.int64],
+        *,
+        categorical: frozenset[str],
+        chosen: frozenset[str],
+        words: FormWords = FormWords(),  # noqa: B008  # frozen
+    ) -> None:
         self.rows = rows
-        self.categorical = categorical
+        self.types = {**words.types, **dict.fromkeys(categorical, "category")}
         self.chosen = chosen
+        self.finder = FormFinder(rows, words)
         self.warnings: list[str] = []
 
     def column(self, cells: Cells) -> Column | None:
-        """The type of a column; None if nothing can be learned from it, which is a warning.
+        """Returns the type of a column; None if nothing can be learned from it, which is a warning.
 
         Raises:
-            DataError: No training row has a value; or some cell is no number though nearly all others are, and too
-                different to be names.
+            DataError: No training row has a value; some cell does not have the type that the config gives; or some
+                cell is not a number although nearly all others are, and they are too different to be names.
         """
         missing = cells.missing[self.rows]
         if missing.all():
@@ -67,67 +84,107 @@ class Inference:
                 f"has no value in any of the {len(missing)} training rows. `ignore: [{cells.name}]` leaves it out.",
                 where=f"{cells.where}: column '{cells.name}'",
             )
-        if cells.name not in self.categorical:
-            if self._is_number(cells):
-                return self._number(cells, missing)
-            labels = self._labels(cells)
-            if all(map(is_boolean, labels)) and len(labels) > 1:
-                values = cells.booleans()[self.rows]
-                return BooleanColumn(
-                    kind="boolean",
-                    name=cells.name,
-                    indicator=bool(missing.any()),
-                    fill=1 if np.nanmean(values) > 0.5 else 0,
-                )
-            order = _date_order(labels)
-            if order is not None:
-                return self._date(cells, order, missing)
+        asked = self.types.get(cells.name)
+        column = self._asked(cells, missing, asked) if asked else self._found(cells, missing)
+        doubt = self.finder.warnings.pop(cells.name, None)
+        if column is not None and doubt is not None:
+            self._warn(cells.name, doubt)
+        return column
+
+    def _found(self, cells: Cells, missing: NDArray[np.bool_]) -> Column | None:
+        numbers = self.finder.numbers(cells, _SURE_SHARE)
+        if numbers is not None and numbers.share == 1 and numbers.form.is_plain:
+            values = cells.numbers(numbers.form)[self.rows]
+            date = self.finder.digit_date(cells, values[~missing])
+            return self._date(cells, date, missing) if date else self._number(cells, numbers, missing)
+        if self.finder.is_boolean(cells):
+            return self._boolean(cells, missing)
+        date = self.finder.date(cells)
+        if date is not None:
+            return self._date(cells, date, missing)
+        if numbers is not None and (numbers.share == 1 or self._must_be_number(cells, numbers)):
+            return self._number(cells, numbers, missing)
         return self._category(cells, missing)
 
-    def _is_number(self, cells: Cells) -> bool:
-        is_text = cells.is_text
-        numbers = cells.numbers[self.rows]
-        count = int((~np.isnan(numbers)).sum())
-        if not is_text[self.rows].any():
-            return count > 0
-        share = count / (count + is_text[self.rows].sum())
-        if share < _SURE_SHARE or len(np.unique(numbers[~np.isnan(numbers)])) <= _FEW:
-            return False
-        is_train = np.zeros(len(cells), dtype=bool)
-        is_train[self.rows] = True
-        check_cells(
-            cells,
-            is_text & is_train,
-            f"is no number, as {share:.1%} of the column are (names? `categorical: [{cells.name}]`)",
-        )
+    def _asked(self, cells: Cells, missing: NDArray[np.bool_], asked: str) -> Column | None:
+        """The column as the config says that it is."""
+        if asked == "category":
+            return self._category(cells, missing)
+        if asked == "boolean":
+            return self._boolean(cells, missing)
+        if asked == "number":
+            numbers = self.finder.numbers(cells, 0.5) or Numbers(PLAIN, 0.0)
+            return self._number(cells, numbers, missing)
+        labels = labels_of(cells, self.rows).texts
+        digits = cells.plain is not None and all(label.isdecimal() for label in labels.to_pylist())
+        values = cells.numbers()[self.rows][~missing]
+        date = self.finder.digit_date(cells, values, sure=True) if digits else self.finder.date(cells)
+        if date is None:
+            raise DataError(
+                f"is not a column of dates of one form, as `types` says (got '{labels[0].as_py()}'). "
+                "`date_order` gives the order of day, month and year; leave the column out of `types` otherwise.",
+                where=f"{cells.where}: column '{cells.name}'",
+            )
+        return self._date(cells, date, missing)
+
+    def _must_be_number(self, cells: Cells, numbers: Numbers) -> bool:
+        """Raises an error if nearly all cells are numbers, and too different to be names."""
+        values = cells.numbers(numbers.form)[self.rows]
+        if len(np.unique(values[~np.isnan(values)])) > _FEW:
+            is_train = np.zeros(len(cells), dtype=bool)
+            is_train[self.rows] = True
+            check_cells(
+                cells,
+                cells.is_text(numbers.form) & is_train,
+                f"is not a number, as {numbers.share:.1%} of the column are (names? `categorical: [{cells.name}]`)",
+            )
         return False
 
-    def _labels(self, cells: Cells) -> list[str]:
-        """The distinct values of the training rows."""
-        labels, codes = cells.distinct
-        return [labels[code] for code in np.unique(codes[self.rows]) if code != MISSING_CODE]
-
-    def _number(self, cells: Cells, missing: NDArray[np.bool_]) -> Column | None:
-        numbers = cells.numbers[self.rows]
-        numbers = numbers[~missing]
-        is_constant = bool((numbers == numbers[0]).all())
-        if is_constant and not missing.any():
-            self._leave_out(cells.name, f"has one value alone ({cells.text(self.rows[0])})")
+    def _number(self, cells: Cells, numbers: Numbers, missing: NDArray[np.bool_]) -> Column | None:
+        values = read_numbers(cells, numbers.form)[self.rows]
+        values = values[~missing]
+        if bool((values == values[0]).all()) and not missing.any():
+            is_one = len(np.unique(cells.keys(numbers.form).codes[self.rows])) == 1
+            reason = f"has one value alone ({cells.text(self.rows[0])})"
+            fix = "" if is_one else f"`categorical: [{cells.name}]` takes them as names"
+            self._leave_out(cells.name, reason if is_one else "has integers that float64 can't tell apart", fix)
             return None
-        steps = np.diff(numbers)
+        self._check_counter(cells, values, is_full=len(values) == len(missing))
+        if np.abs(values).max() >= _EXACT:
+            codes = cells.keys(numbers.form).codes[self.rows]
+            if len(np.unique(codes[~missing])) > len(np.unique(values)):
+                self._warn(
+                    cells.name,
+                    "has integers that float64 can't tell apart, and is read as amounts. If they are names, "
+                    f"`categorical: [{cells.name}]` keeps them apart",
+                )
+        fill = float(np.median(values))
+        return NumberColumn(kind="number", name=cells.name, indicator=bool(missing.any()), fill=fill, form=numbers.form)
+
+    def _check_counter(self, cells: Cells, values: NDArray[np.float64], *, is_full: bool) -> None:
+        steps = np.diff(values)
         if (
-            len(numbers) == len(missing) >= _FEW
+            is_full
+            and len(values) >= _FEW
             and ((steps > 0).all() or (steps < 0).all())
-            and (numbers == np.trunc(numbers)).all()
-            and abs(numbers[-1] - numbers[0]) <= 2 * len(numbers)
+            and (values == np.trunc(values)).all()
+            and abs(values[-1] - values[0]) <= 2 * len(values)
         ):
             self._warn(cells.name, f"seems to count the rows. `ignore: [{cells.name}]` leaves it out")
-        fill = float(np.median(read_numbers(cells)[self.rows][~missing]))
-        return NumberColumn(kind="number", name=cells.name, indicator=bool(missing.any()), fill=fill)
 
-    def _date(self, cells: Cells, order: DateOrder, missing: NDArray[np.bool_]) -> Column | None:
-        values = date_parts(cells.dates(order)[self.rows])[~missing]  # (M, 6)
-        varies = [index for index in range(values.shape[1]) if (values[:, index] != values[0, index]).any()]
+    def _boolean(self, cells: Cells, missing: NDArray[np.bool_]) -> Column:
+        values = cells.booleans()[self.rows]
+        return BooleanColumn(
+            kind="boolean",
+            name=cells.name,
+            indicator=bool(missing.any()),
+            fill=1 if np.nanmean(values) > 0.5 else 0,
+        )
+
+    def _date(self, cells: Cells, form: DateForm, missing: NDArray[np.bool_]) -> Column | None:
+        values = date_parts(cells.dates(form)[self.rows])[~missing]  # (M, 6)
+        known = [index for index, part in enumerate(DATE_PARTS) if part in form.parts]
+        varies = [index for index in known if (values[:, index] != values[0, index]).any()]
         if not varies:
             self._leave_out(cells.name, f"has one value alone ({cells.text(self.rows[~missing][0])})")
             return None
@@ -135,39 +192,47 @@ class Inference:
             kind="date",
             name=cells.name,
             indicator=bool(missing.any()),
-            order=order,
+            form=form,
             parts=tuple(DATE_PARTS[index] for index in varies),
             fill=tuple(float(np.median(values[:, index])) for index in varies),
         )
 
     def _category(self, cells: Cells, missing: NDArray[np.bool_]) -> Column | None:
-        name, (labels, codes) = cells.name, cells.distinct
-        counts = np.bincount(codes[self.rows][~missing], minlength=len(labels))
+        name, form = cells.name, self.finder.names(cells)
+        codes = cells.keys(form).codes[self.rows][~missing]
+        counts = np.bincount(codes)
         present = counts.nonzero()[0]
-        count = len(missing) - int(missing.sum())
         if len(present) == 1 and not missing.any():
-            self._leave_out(name, f"has one value alone ({labels[present[0]]})")
+            self._leave_out(name, f"has one value alone ({cells.text(self.rows[0])})")
             return None
-        is_asked_for = name in self.categorical or name in self.chosen
-        if not is_asked_for and len(present) > _FEW and len(present) > 0.5 * count:
-            reason = f"has {len(present)} different texts in {count} training rows, as names and free text do"
-            odd = [label for label in self._labels(cells) if may_be_number(label)]
-            if len(odd) > 0.5 * len(present):
-                reason = f"has texts such as '{odd[0]}': numbers are read if they are written like 1234.5"
-            self._leave_out(name, reason, f"`categorical: [{name}]` takes it as it is")
+        is_asked_for = name in self.types or name in self.chosen
+        if not is_asked_for and len(present) > _FEW and len(present) > 0.5 * len(codes):
+            reason = f"has {len(present)} different texts in {len(codes)} training rows, as names and free text do"
+            labels = labels_of(cells, self.rows).texts.to_pylist()
+            odd = [label for label in labels if may_be_number(label)]
+            if len(odd) > 0.5 * len(labels):
+                reason = f"has texts such as '{odd[0]}' and '{odd[-1]}', which are not numbers of one form"
+            fix = f"`categorical: [{name}]` takes it as it is"
+            self._leave_out(name, reason, f"{fix}, `types: {{{name}: number}}` as numbers" if odd else fix)
             return None
         is_capped = len(present) > MAX_CATEGORIES
+        labels = cells.spellings(form, self.rows)
         if is_capped:
             ranked = sorted(present.tolist(), key=lambda index: (-counts[index], labels[index]))
             present = np.array(ranked[:MAX_CATEGORIES])
             self._warn(
                 name,
-                f"has {len(ranked)} categories: the {MAX_CATEGORIES} most frequent ones are features, the others one "
-                "together",
+                f"has {len(ranked)} categories: the {MAX_CATEGORIES} most frequent ones are features, the others "
+                "share one",
             )
-        categories = sorted_labels(labels[index] for index in present)
+        categories = sorted_labels([labels[index] for index in present], form)
         return CategoryColumn(
-            kind="category", name=name, indicator=bool(missing.any()), categories=categories, other=is_capped
+            kind="category",
+            name=name,
+            indicator=bool(missing.any()),
+            categories=categories,
+            other=is_capped,
+            form=form,
         )
 
     def _warn(self, name: str, message: str) -> None:
@@ -180,10 +245,10 @@ class Inference:
         """Warns of a column that alone tells some target in every training row.
 
         Args:
-            column: Its type.
-            values: Of all rows, as the column reads them.
-            targets: (M,) of the training rows, class indices or numbers.
-            classes: Which of the two they are.
+            column: The column.
+            values: (N,) the values that its `read` returned.
+            targets: (M,) arrays of the training rows: class indices or numbers.
+            classes: Whether targets are class indices.
         """
         if values.ndim > 1 or len(self.rows) < _MIN_ROWS:
             return
@@ -196,15 +261,16 @@ class Inference:
             )
 
 
-def sorted_labels(labels: Iterable[str]) -> tuple[str, ...]:
-    """Numbers by their size, if all are numbers; else texts."""
-    found = sorted(labels)
-    return tuple(sorted(found, key=float) if all(map(is_number, found)) else found)
+def sorted_labels(labels: Sequence[str], form: Form = TEXT) -> tuple[str, ...]:
+    """Sorts numbers by their size, and texts in natural order: `week 2` before `week 10`."""
+    import pyarrow as pa
 
-
-def _date_order(labels: list[str]) -> DateOrder | None:
-    orders: tuple[DateOrder, ...] = get_args(DateOrder)
-    return next((order for order in orders if all(as_date(label, order) is not None for label in labels)), None)
+    found = sorted(labels, key=natural_key)
+    texts = pa.array(found, pa.string())
+    numbers = canonical(texts, form).to_pylist() if form.kind in ("text", "number") else found
+    is_number = (~np.isnan(PLAIN.read(pa.array(numbers, pa.string())))).all()
+    sizes = {label: Decimal(number) for label, number in zip(found, numbers, strict=True)} if is_number else {}
+    return tuple(sorted(found, key=sizes.__getitem__) if sizes else found)
 
 
 def _tells(values: NDArray[Any], target: NDArray[Any], *, classes: bool, amounts: bool) -> bool:

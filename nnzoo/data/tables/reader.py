@@ -15,10 +15,17 @@ from nnzoo.data.reader import Reader, Schema, Task
 from nnzoo.data.reader import Samples as NewSamples
 from nnzoo.data.tables.columns import Column
 from nnzoo.data.tables.dialect import Words
+from nnzoo.data.tables.forms import Form
 from nnzoo.data.tables.samples import Samples, as_split, as_steps, pack
 from nnzoo.data.tables.table import Table, open_table, table_of
-from nnzoo.data.tables.targets import encode_targets
+from nnzoo.data.tables.targets import Target, encode_targets
 from nnzoo.errors import DataError
+
+_TARGET_KINDS: dict[Task, set[str]] = {
+    "classification": {"text", "boolean", "number"},
+    "multilabel": {"boolean"},
+    "regression": {"number"},
+}
 
 
 class CsvReader(Reader):
@@ -28,6 +35,7 @@ class CsvReader(Reader):
         words: How files and cells are written.
         columns: What features are made from.
         target: The columns that are predicted.
+        target_forms: How the cells of each of them are written.
         sequence_id: The column that tells sequences apart.
     """
 
@@ -35,12 +43,15 @@ class CsvReader(Reader):
     words: Words
     columns: tuple[Column, ...] = Field(min_length=1)
     target: tuple[str, ...] = Field(min_length=1)
+    target_forms: tuple[Form, ...] = Field(min_length=1)
     sequence_id: str | None
 
     @model_validator(mode="after")
     def _are_distinct(self) -> Self:
         if len({column.name for column in self.columns}) != len(self.columns):
             raise ValueError("a column stands there twice")
+        if len(self.target_forms) != len(self.target):
+            raise ValueError("there is not one form per target")
         return self
 
     @property
@@ -51,6 +62,13 @@ class CsvReader(Reader):
     @property
     def column_types(self) -> dict[str, str]:
         return {column.name: column.kind for column in self.columns}
+
+    @property
+    def column_forms(self) -> dict[str, str]:
+        targets = zip(self.target, self.target_forms, strict=True)
+        shown = {name: form.describe() for name, form in targets}
+        shown |= {column.name: column.describe() for column in self.columns}
+        return {name: form for name, form in shown.items() if form}
 
     def fits(self, schema: Schema) -> bool:
         """Whether features and targets are those of the schema."""
@@ -63,6 +81,7 @@ class CsvReader(Reader):
             and shape[-1] == len(self.feature_names)
             and schema.feature_names == self.feature_names
             and len(self.target) == targets[schema.task]
+            and {form.kind for form in self.target_forms} <= _TARGET_KINDS[schema.task]
         )
 
     def read(self, paths: Sequence[Path], schema: Schema, *, labelled: bool) -> NewSamples:
@@ -91,7 +110,9 @@ class CsvReader(Reader):
         values, samples = self._values(table, labelled=True)
         if limit is not None:
             samples = samples.take(np.arange(min(limit, len(samples))))
-        targets = encode_targets(list(table.read(self.target)), samples.last_rows, task, classes)
+        targets = encode_targets(
+            list(table.read(self.target)), samples.last_rows, Target(task, self.target_forms), classes
+        )
         return as_split(pack(self.columns, values, [samples])[0], samples, targets)
 
     def _read(self, table: Table, schema: Schema, *, labelled: bool) -> NewSamples:
@@ -100,7 +121,7 @@ class CsvReader(Reader):
         targets = None
         if labelled:
             columns = list(table.read(self.target))
-            targets = encode_targets(columns, samples.last_rows, schema.task, schema.classes)
+            targets = encode_targets(columns, samples.last_rows, Target(schema.task, self.target_forms), schema.classes)
         if samples.ids is None:
             return NewSamples(rows, range(len(samples)), targets)
         longest, num_steps = int(samples.lengths.argmax()), schema.input_shape[0]

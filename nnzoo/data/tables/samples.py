@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from nnzoo.data.dataset import Split
 from nnzoo.data.tables.columns import Column
+from nnzoo.data.tables.forms import TEXT, Form
 from nnzoo.data.tables.table import Table
 
 
@@ -32,8 +34,13 @@ class Samples:
     order: NDArray[np.int64] | None = None
 
     @classmethod
-    def of_table(cls, table: Table, sequence_id: str | None) -> Samples:
-        """The samples of a table of which some column was read, by the column of ids where there is one.
+    def of_table(cls, table: Table, sequence_id: str | None, form: Form = TEXT) -> Samples:
+        """Returns the samples of a table of which some column was read, by the column of ids where there is one.
+
+        Args:
+            table: The table.
+            sequence_id: The column of ids.
+            form: By which ids are equal.
 
         Raises:
             DataError: A row has no id.
@@ -44,8 +51,9 @@ class Samples:
         if ids.missing.any():
             row = int(ids.missing.argmax())
             raise ids.problem(row, "the id of the sequence is missing. Remove such rows, or see `missing`.")
-        labels, codes = ids.distinct  # in the order of their first rows
-        return cls(codes.argsort(kind="stable"), np.bincount(codes).cumsum(), np.array(labels))
+        codes = ids.keys(form).codes  # in the order of their first rows
+        names = ids.spellings(form, np.arange(len(ids)))
+        return cls(codes.argsort(kind="stable"), np.bincount(codes).cumsum(), np.array(names))
 
     def __len__(self) -> int:
         return len(self.rows if self.ends is None else self.ends)
@@ -75,19 +83,20 @@ class Samples:
         return Samples(rows, self.lengths[samples].cumsum(), self.ids[samples], self.numbers[samples])
 
 
-def pack(columns: Sequence[Column], values: list[NDArray[np.float32]], parts: Sequence[Samples]) -> list[Tensor]:
-    """The features of some samples of a table.
+def pack(columns: Sequence[Column], values: list[NDArray[Any]], parts: Sequence[Samples]) -> list[Tensor]:
+    """Returns the features of some samples of a table.
 
     Args:
         columns: The columns.
-        values: As each column reads them; emptied on the way, so that they and the result are not in memory at once.
+        values: What each column's `read` returned; emptied on the way, so that values and result are not in memory at
+            once.
         parts: The samples.
 
     Returns:
-        For each part (R, F) float32, sample by sample.
+        For each part (R, F) float64, sample by sample. Features are contiguous: memory is taken as columns are written.
     """
     num_features = sum(len(column.feature_names) for column in columns)
-    packed = [torch.zeros(len(part.rows), num_features) for part in parts]
+    packed = [torch.from_numpy(np.zeros((num_features, len(part.rows)))).T for part in parts]
     start = 0
     for column in columns:
         own = values.pop(0)
@@ -99,9 +108,9 @@ def pack(columns: Sequence[Column], values: list[NDArray[np.float32]], parts: Se
 
 
 def as_steps(rows: Tensor, samples: Samples, num_steps: int) -> tuple[Tensor, Tensor]:
-    """(R, F) rows, sample by sample, as (N, T, F) sequences, 0 beyond their (N,) lengths."""
+    """Returns (R, F) rows, sample by sample, as (N, T, F) sequences, 0 beyond their (N,) lengths."""
     lengths = torch.from_numpy(samples.lengths)
-    padded = torch.zeros(len(samples), num_steps, rows.shape[1])
+    padded = torch.zeros(len(samples), num_steps, rows.shape[1], dtype=rows.dtype)
     padded[torch.arange(num_steps) < lengths.unsqueeze(1)] = rows
     return padded, lengths
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,16 +12,20 @@ import torch
 from numpy.typing import NDArray
 
 from nnzoo.data.dataset import Dataset, Split
+from nnzoo.data.dates import DateOrder
+from nnzoo.data.origin import Origin
 from nnzoo.data.reader import Task
 from nnzoo.data.split import Division, dropped_note
 from nnzoo.data.tables.columns import Column
 from nnzoo.data.tables.dialect import Words
 from nnzoo.data.tables.file import words_for_new_files
+from nnzoo.data.tables.finding import ColumnType, FormFinder, FormWords
 from nnzoo.data.tables.inference import Inference
+from nnzoo.data.tables.numbers import DecimalSign, ThousandsSign
 from nnzoo.data.tables.reader import CsvReader
 from nnzoo.data.tables.samples import Samples, as_split, pack, padded
 from nnzoo.data.tables.table import Table, choices_of, open_table
-from nnzoo.data.tables.targets import check_present, class_indices, encode_targets, find_task
+from nnzoo.data.tables.targets import Target, check_present, class_indices, encode_targets, find_task
 from nnzoo.errors import DataError
 
 
@@ -37,6 +42,10 @@ def load_csv(
     categorical: Sequence[str] = (),
     ignore: Sequence[str] = (),
     sequence_id: str | None = None,
+    decimal: Literal["auto"] | DecimalSign = "auto",
+    thousands: Literal["auto"] | ThousandsSign = "auto",
+    date_order: Literal["auto"] | DateOrder = "auto",
+    types: Mapping[str, ColumnType] | None = None,
     **words: Any,
 ) -> Dataset:
     """Read tables, divide their samples, and find in those of training what the columns are.
@@ -58,6 +67,10 @@ def load_csv(
         categorical: Columns of numbers that are names.
         ignore: Columns to leave out.
         sequence_id: Rows with the same value here are a sequence, whose target is that of its last row.
+        decimal: The decimal sign of all columns; "auto": found for each.
+        thousands: The sign between groups of three digits; "auto": found for each column.
+        date_order: The order of day, month and year; "auto": found for each column.
+        types: The types of some columns, in place of what would be found.
         **words: How the files are written: the fields of `Words`.
 
     Returns:
@@ -67,20 +80,25 @@ def load_csv(
         DataError: A file, a column, a row or a cell that can't be used; the message names it.
     """
     said = Words(**words)
+    forms = FormWords(decimal, thousands, date_order, types or {})
     known = [*target, *(features or ()), *categorical, *ignore]
-    known += [name for name in (sequence_id, division.group) if name is not None]
+    known += [*forms.types, *(name for name in (sequence_id, division.group) if name is not None)]
     given = {name: each for name, each in (("val", val_path), ("test", test_path)) if each is not None}
     tables = {name: open_table([Path(each)], said, known) for name, each in given.items()}
     pool = open_table([Path(path)], said, known)
     pool.require(known)
     uses = {*target, *ignore, sequence_id, division.group}
     inputs = [name for name in pool.names if name not in uses] if features is None else list(features)
-    draft = _Draft(pool, tuple(target), inputs, sequence_id)
+    draft = _Draft(pool, tuple(target), inputs, sequence_id, forms)
     parts = draft.divide(division, tuple(tables), limit, task)
     reader, values = draft.learn(parts["train"], frozenset(categorical), frozenset(features or ()), said)
     splits = draft.splits(reader, values, parts)
     for name, table in tables.items():
         splits[name] = reader.split(table, draft.task, draft.classes, limit)
+    splits = {
+        name: _traced(split, tables.get(name, pool), given.get(name, path), sequence_id)
+        for name, split in splits.items()
+    }
     if sequence_id is not None:
         num_steps = max(split.inputs.shape[1] for split in splits.values())
         splits = {name: padded(split, num_steps) for name, split in splits.items()}
@@ -99,6 +117,15 @@ def load_csv(
     )
 
 
+def _traced(split: Split, table: Table, said: str | Path, sequence_id: str | None) -> Split:
+    """A split that says where its samples are in the table: their file and row, or the id of a sequence."""
+    if sequence_id is None:
+        return replace(split, origin=table.origin(Path(said)))
+    ids = Samples.of_table(table, sequence_id).ids
+    assert ids is not None
+    return replace(split, origin=Origin(("sequence_id",), lambda rows: [ids[rows].tolist()]))
+
+
 def _task_note(draft: _Draft) -> str:
     shown = ", ".join(f"'{cells.name}'" for cells in draft.targets)
     into = f", {len(draft.classes)} classes" if draft.task == "classification" else ""
@@ -109,17 +136,20 @@ class _Draft:
     """The table of the training samples on its way to a data set.
 
     Attributes:
-        task: What the targets are, once they were looked at.
+        target: What the targets are, once they were looked at.
         classes: Their names, once the training samples are known.
         warnings: As of the data set.
         notes: As of the data set.
         missing: As `missing_values` of the data set.
     """
 
-    task: Task
+    target: Target
     classes: tuple[str, ...]
 
-    def __init__(self, table: Table, target: tuple[str, ...], inputs: list[str], sequence_id: str | None) -> None:
+    def __init__(
+        self, table: Table, target: tuple[str, ...], inputs: list[str], sequence_id: str | None, forms: FormWords
+    ) -> None:
+        self.forms = forms
         self.table = table
         self.inputs = inputs
         self.targets = list(table.read(target))
@@ -128,6 +158,10 @@ class _Draft:
         self.warnings: list[str] = []
         self.notes: list[str] = []
         self.missing: dict[str, tuple[int, int]] = {}
+
+    @property
+    def task(self) -> Task:
+        return self.target.task
 
     def divide(
         self, division: Division, given: Sequence[str], limit: int | None, task: Task | Literal["auto"]
@@ -141,16 +175,19 @@ class _Draft:
         rows = samples.last_rows
         classes, names = None, tuple[str, ...]()
         check_present(self.targets, rows)
-        self.task = find_task(self.targets, rows, task)
+        finder = FormFinder(rows, self.forms)
+        self.target = find_task(self.targets, rows, task, finder)
+        self.warnings += [f"column '{name}' {warning}" for name, warning in finder.warnings.items()]
         if self.task == "classification":
-            classes, names = class_indices(self.targets, rows)
+            classes, names = class_indices(self.targets, rows, self.target.forms[0])
         groups = None
         if division.group is not None:
             cells = self.table.cells(division.group)
             missing = cells.missing[rows]
             if missing.any():
                 raise cells.problem(rows[missing.argmax()], "the group is missing. Give each row one.")
-            groups = torch.from_numpy(np.unique(cells.distinct[1][rows], return_inverse=True)[1])
+            codes = cells.keys(finder.names(cells)).codes[rows]
+            groups = torch.from_numpy(np.unique(codes, return_inverse=True)[1])
         parts = division.rows(len(samples), classes=classes, class_names=names, groups=groups, given=given)
         return {name: samples.take(part.numpy()) for name, part in parts.items()}
 
@@ -169,7 +206,7 @@ class _Draft:
         rows = train.last_rows
         self.classes = tuple(cells.name for cells in self.targets) if self.task == "multilabel" else ()
         if self.task == "classification":
-            self.classes = class_indices(self.targets, rows)[1]
+            self.classes = class_indices(self.targets, rows, self.target.forms[0])[1]
             if len(self.classes) < 2:
                 raise self.targets[0].problem(
                     rows[0],
@@ -177,9 +214,9 @@ class _Draft:
                     "be told apart.",
                 )
         self._check_targets(train)
-        encoded = encode_targets(self.targets, rows, self.task, self.classes)
+        encoded = encode_targets(self.targets, rows, self.target, self.classes)
         truths = [column.numpy() for column in encoded.reshape(len(rows), -1).T]
-        inference = Inference(train.rows, categorical=categorical, chosen=chosen)
+        inference = Inference(train.rows, categorical=categorical, chosen=chosen, words=self.forms)
         columns: list[Column] = []
         values: list[NDArray[Any]] = []
         for cells in self.table.read(self.inputs):
@@ -201,6 +238,7 @@ class _Draft:
             words=words_for_new_files(self.table.files[0], words, [column.name for column in columns]),
             columns=tuple(columns),
             target=tuple(cells.name for cells in self.targets),
+            target_forms=self.target.forms,
             sequence_id=self.sequence_id,
         )
         return reader, values
@@ -210,15 +248,16 @@ class _Draft:
         packed = pack(reader.columns, values, list(parts.values()))
         found = {}
         for (name, samples), rows in zip(parts.items(), packed, strict=True):
-            targets = encode_targets(self.targets, samples.last_rows, self.task, self.classes)
+            targets = encode_targets(self.targets, samples.last_rows, self.target, self.classes)
             found[name] = as_split(rows, samples, targets)
         return found
 
     def _distinct(self, samples: Samples) -> NDArray[np.int64]:
         """Sorted numbers of the samples without those that equal an earlier one in inputs and targets."""
         keys = np.zeros(self.table.num_rows, dtype=np.int64)
+        finder = FormFinder(samples.rows, self.forms)
         for cells in self.table.read([*self.inputs, *(cells.name for cells in self.targets)]):
-            codes = cells.distinct[1].astype(np.int64) + 1
+            codes = cells.keys(finder.equality(cells)).codes.astype(np.int64) + 1
             keys = np.unique(keys * (codes.max() + 1) + codes, return_inverse=True)[1]
         if samples.ends is None:
             return np.sort(np.unique(keys[samples.rows], return_index=True)[1])
@@ -232,8 +271,8 @@ class _Draft:
         if self.sequence_id is None:
             return
         owner = np.repeat(np.arange(len(train)), train.lengths)
-        for cells in self.targets:
-            codes = cells.distinct[1]
+        for cells, form in zip(self.targets, self.target.forms, strict=True):
+            codes = cells.keys(form).codes
             differ = np.unique(owner[codes[train.rows] != codes[train.last_rows][owner]])
             if len(differ):
                 self.warnings.append(

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from nnzoo.data.files import find_files
+from nnzoo.data.origin import Origin, name_below, of_files
 from nnzoo.data.tables.cells import Cells
 from nnzoo.data.tables.dialect import Words
 from nnzoo.data.tables.file import File, open_file
@@ -33,16 +34,23 @@ class Table:
         words: What is said of cells.
         files: In order.
         values: The columns as pyarrow arrays of strings, where they come from Python.
+        typed: The columns that had numbers and dates and not texts: their text is that of Python.
     """
 
     names: tuple[str, ...]
     words: Words
     files: Sequence[File] = ()
     values: Mapping[str, Any] = field(default_factory=dict)
+    typed: Collection[str] = ()
 
     @property
     def where(self) -> str:
         return self.files[0].where if self.files else "predict"
+
+    @property
+    def delimiter(self) -> str:
+        """Between the cells of the first file; empty without files."""
+        return self.files[0].dialect.delimiter if self.files else ""
 
     @property
     def num_rows(self) -> int:
@@ -82,7 +90,14 @@ class Table:
             group = names[start : start + at_once]
             columns = self._read(group)
             for name in group:
-                yield Cells(name, self._clean(columns.pop(name)), self.where, self.locate)
+                yield Cells(
+                    name,
+                    self._clean(columns.pop(name)),
+                    self.where,
+                    self.locate,
+                    delimiter=self.delimiter,
+                    typed=name in self.typed,
+                )
         pa.default_memory_pool().release_unused()
 
     def cells(self, name: str) -> Cells:
@@ -96,6 +111,15 @@ class Table:
                 return f"{file.where}: line {file.line(row)}"
             row -= file.num_rows
         return f"row {row}"
+
+    def origin(self, said: Path | None = None) -> Origin:
+        """Returns where rows come from, once some column was read.
+
+        Args:
+            said: The path that the files were found by, which their names are relative to; None: as they are.
+        """
+        names = [file.where if said is None else name_below(file.path, said) for file in self.files]
+        return of_files(names, [file.num_rows for file in self.files])
 
     def _read(self, names: Sequence[str]) -> dict[str, Any]:
         import pyarrow as pa
@@ -188,7 +212,9 @@ def table_of(raw: object, words: Words) -> Table | None:
     if len(sizes) != 1 or sizes == {0}:
         raise DataError(f"expected columns of one length with some rows, got lengths {sorted(sizes)}.", where="predict")
     values = {name: pa.chunked_array([[_as_cell(cell) for cell in cells]]) for name, cells in columns.items()}
-    return Table(tuple(columns), words.model_copy(update={"missing": ("", *words.missing)}), values=values)
+    typed = [name for name, cells in columns.items() if not any(isinstance(cell, str) for cell in cells)]
+    said = words.model_copy(update={"missing": ("", *words.missing)})
+    return Table(tuple(columns), said, values=values, typed=typed)
 
 
 def _as_cell(value: object) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -11,85 +11,139 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nnzoo.data.reader import Task
-from nnzoo.data.tables.cells import Cells, Numbering
-from nnzoo.data.tables.columns import read_booleans, read_numbers
+from nnzoo.data.tables.cells import Cells
+from nnzoo.data.tables.columns import index_of, read_booleans, read_numbers
+from nnzoo.data.tables.finding import FormFinder, labels_of
+from nnzoo.data.tables.forms import BOOLEAN, Form
 from nnzoo.data.tables.inference import sorted_labels
+from nnzoo.data.tables.numbers import PLAIN, may_be_number
 from nnzoo.errors import DataError
 
 _MAX_NUMBER_CLASSES = 20
+_MOST_NUMBERS = 0.5
 _SHOWN = 10
 
 
-def find_task(columns: Sequence[Cells], rows: NDArray[np.int64], asked: Task | Literal["auto"]) -> Task:
-    """The task of the targets in some rows.
+class Target(NamedTuple):
+    """What the targets are.
 
-    One column: numbers are classes if they are whole, at most 20 different ones, and two or in three rows each on
+    Attributes:
+        task: The task.
+        forms: How the cells of each target column are written.
+    """
+
+    task: Task
+    forms: tuple[Form, ...]
+
+
+def find_task(
+    columns: Sequence[Cells], rows: NDArray[np.int64], asked: Task | Literal["auto"], finder: FormFinder
+) -> Target:
+    """Finds the task of the targets in some rows.
+
+    One column: numbers are classes if they are integers, at most 20 different ones, and two or in three rows each on
     average; other numbers are regression, also if a few cells are text by mistake; text is classes. Several columns:
-    labels if all are 0 and 1 or true and false, regression if all are numbers.
+    labels if all are true and false or 1 and 0, regression if all are numbers.
+
+    Args:
+        columns: The target columns.
+        rows: (M,) the rows to look at.
+        asked: The task, where the config gives it.
+        finder: Finds forms in the same rows; it collects warnings.
 
     Raises:
         DataError: Several columns that are neither.
     """
-    if asked != "auto":
-        return asked
-    if len(columns) == 1:
-        cells = columns[0]
-        numbers = cells.numbers[rows]
+    task = asked
+    if task == "auto":
+        task = _task_of_one(columns[0], rows, finder) if len(columns) == 1 else _task_of_several(columns, rows, finder)
+    if task == "multilabel":
+        return Target(task, (BOOLEAN,) * len(columns))
+    if task == "classification":
+        return Target(task, (finder.names(columns[0]),))
+    found = [finder.numbers(cells, _MOST_NUMBERS) for cells in columns]
+    return Target(task, tuple(PLAIN if each is None else each.form for each in found))
+
+
+def _task_of_one(cells: Cells, rows: NDArray[np.int64], finder: FormFinder) -> Task:
+    if finder.words.types.get(cells.name) in ("category", "boolean"):
+        return "classification"
+    found = finder.numbers(cells, _MOST_NUMBERS)
+    if found is not None:
+        numbers = cells.numbers(found.form)[rows]
         numbers = numbers[~np.isnan(numbers)]
-        num_texts = int(cells.is_text[rows].sum())
         distinct = np.unique(numbers)
         is_few = len(distinct) <= _MAX_NUMBER_CLASSES and (len(distinct) <= 2 or 3 * len(distinct) <= len(numbers))
-        if num_texts:
-            return "classification" if is_few or num_texts > len(numbers) else "regression"
-        return "classification" if is_few and bool((distinct == np.trunc(distinct)).all()) else "regression"
+        are_integers = bool((distinct == np.trunc(distinct)).all())
+        return "classification" if is_few and (found.share < 1 or are_integers) else "regression"
+    labels = labels_of(cells, rows).texts.to_pylist()
+    odd = [label for label in labels if may_be_number(label)]
+    if len(labels) > _MAX_NUMBER_CLASSES and len(odd) > 0.5 * len(labels):
+        finder.warnings[cells.name] = (
+            f"has {len(labels)} classes, most of which look like numbers of different forms ('{odd[0]}', '{odd[-1]}'). "
+            "If they are amounts, set `task: regression` and `decimal` or `thousands`, or `replace` the others; "
+            "`task: classification` ends this warning"
+        )
+    return "classification"
+
+
+def _task_of_several(columns: Sequence[Cells], rows: NDArray[np.int64], finder: FormFinder) -> Task:
     if all(not (cells.booleans()[rows] == -1).any() for cells in columns):
         return "multilabel"
-    texts = [cells for cells in columns if cells.is_text[rows].any()]
-    if texts:
-        raise DataError(
-            f"the targets are neither labels (0 and 1) nor numbers (got text in '{texts[0].name}'). Classes are in one "
-            "column.",
-            where=texts[0].where,
-        )
+    for cells in columns:
+        found = finder.numbers(cells, _MOST_NUMBERS)
+        if found is None or found.share < 1:
+            raise DataError(
+                f"the targets are neither labels (0 and 1) nor numbers (got text in '{cells.name}'). Classes are in "
+                "one column.",
+                where=cells.where,
+            )
     return "regression"
 
 
-def class_indices(columns: Sequence[Cells], rows: NDArray[np.int64]) -> tuple[Tensor, tuple[str, ...]]:
-    """(M,) the class of some rows, and the names: the distinct cells as they are written, sorted."""
+def class_indices(columns: Sequence[Cells], rows: NDArray[np.int64], form: Form) -> tuple[Tensor, tuple[str, ...]]:
+    """Returns (M,) the class of some rows, and the sorted names: one spelling of each."""
     cells = columns[0]
-    labels, codes = cells.distinct
+    codes = cells.keys(form).codes
+    spelled = cells.spellings(form, rows)
     used = np.unique(codes[rows])
-    names = sorted_labels(labels[code] for code in used)
+    names = sorted_labels([spelled[code] for code in used], form)
     position = {name: index for index, name in enumerate(names)}
-    index_of = np.array([position.get(label, -1) for label in labels])
-    return torch.from_numpy(index_of[codes[rows]]), names
+    found = np.full(len(spelled), -1)
+    found[used] = [position[spelled[code]] for code in used]
+    return torch.from_numpy(found[codes[rows]]), names
 
 
-def encode_targets(columns: Sequence[Cells], rows: NDArray[np.int64], task: Task, classes: tuple[str, ...]) -> Tensor:
-    """Targets of some rows: (M,) int64 class indices, (M, K) float32 labels or numbers.
+def encode_targets(
+    columns: Sequence[Cells], rows: NDArray[np.int64], target: Target, classes: tuple[str, ...]
+) -> Tensor:
+    """Returns targets of some rows: (M,) int64 class indices, (M, K) float32 labels, or float64 numbers.
 
     Raises:
-        DataError: A cell is missing, is no class of the training rows, neither 0 nor 1, or no number.
+        DataError: A cell is missing, is not a class of the training rows, neither 0 nor 1, or not a number.
     """
     check_present(columns, rows)
-    if task == "classification":
-        return _encode_classes(columns[0], rows, classes)
-    found = np.empty((len(rows), len(columns)), dtype=np.float32)
-    for index, cells in enumerate(columns):
-        found[:, index] = (read_numbers if task == "regression" else read_booleans)(cells)[rows]
-    return torch.from_numpy(found)
+    if target.task == "classification":
+        return _encode_classes(columns[0], rows, classes, target.forms[0])
+    if target.task == "multilabel":
+        labels = np.stack([read_booleans(cells)[rows] for cells in columns], axis=1)
+        return torch.from_numpy(labels.astype(np.float32))
+    numbers = [read_numbers(cells, form)[rows] for cells, form in zip(columns, target.forms, strict=True)]  # type: ignore[arg-type]
+    return torch.from_numpy(np.stack(numbers, axis=1))
 
 
-def _encode_classes(cells: Cells, rows: NDArray[np.int64], classes: tuple[str, ...]) -> Tensor:
-    labels, codes = cells.distinct
-    numbering = Numbering(classes)
-    indices = np.array([*(numbering.find(label, -1) for label in labels), -1])[codes[rows]]
+def _encode_classes(cells: Cells, rows: NDArray[np.int64], classes: tuple[str, ...], form: Form) -> Tensor:
+    keys = cells.keys(form)
+    index = index_of(classes, form)
+    found = [index.get(name, -1) for name in keys.names.to_pylist()]
+    indices = np.array([*found, -1])[keys.codes[rows]]
     if (indices < 0).any():
         row = int(rows[int((indices < 0).argmax())])
         shown = ", ".join(classes[:_SHOWN]) + (f", ... ({len(classes)} in all)" if len(classes) > _SHOWN else "")
         raise cells.problem(
             row,
-            f"{cells.text(row)!r} is no class of the training rows (those are: {shown}). Correct it, or `replace` it.",
+            f"{cells.text(row)!r} is not a class of the training rows (those are: {shown}). Correct it, or `replace` "
+            "it.",
         )
     return torch.from_numpy(indices)
 

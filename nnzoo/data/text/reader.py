@@ -8,8 +8,11 @@ from typing import Literal
 
 import torch
 
-from nnzoo.data.files import decode, find_files, lines_of, name_of, read_bytes
+from nnzoo.data.contents import name_of, read_bytes
+from nnzoo.data.encodings import decode, lines_of
+from nnzoo.data.files import find_files
 from nnzoo.data.reader import Reader, Samples, Schema
+from nnzoo.data.repairs import Repairs
 from nnzoo.data.tables.dialect import Words
 from nnzoo.data.tables.file import open_file
 from nnzoo.data.tables.table import SUFFIXES, Table, open_table
@@ -52,7 +55,9 @@ class TextReader(Reader):
             files = [file for path in paths for file in find_files(path, SUFFIXES)]
             return self.from_texts([text for file in files for text in self._unlabelled(file, schema.classes)])
         if self.text is None or self.target is None:
-            found = read_class_files([file for path in paths for file in find_files(path, CLASS_FILES)], self.words)
+            repairs = Repairs(strict=self.words.strict)
+            files = [file for path in paths for file in find_files(path, CLASS_FILES, repairs)]
+            found = read_class_files(files, self.words, repairs)
         else:
             table = open_table(paths, self.words, [self.text, self.target], beside_text=self.target)
             found = read_table(table, self.text, self.target)

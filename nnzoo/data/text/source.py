@@ -1,4 +1,4 @@
-"""Texts with a class each: columns of a file, or one file a class.
+"""Texts with a class each: columns of a file, or one file per class.
 
 What is learned of them before training (the classes, the vocabulary, the longest text) is learned from the training
 samples alone, so this source divides its samples itself.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from nnzoo.data.dataset import Dataset, Split
@@ -47,7 +48,7 @@ def load_text(
     limit: int | None = None,
     **words: Any,
 ) -> Dataset:
-    """Read texts, divide them, and make tokens of them.
+    """Reads texts, divides them, and turns them into tokens.
 
     Args:
         path: A file, a folder or a pattern: of delimited columns, or, without `target`, of one text a line.
@@ -87,7 +88,11 @@ def load_text(
     places = Places(list(parts.values()))
     splits, start = {}, 0
     for name, each in tokens.items():
-        splits[name] = Split(*padded(each, num_steps, targets[name]), torch.arange(start, start + len(each)))
+        numbers = np.concatenate([np.zeros(start, dtype=np.int64), np.array(parts[name].numbers, dtype=np.int64)])
+        rows = torch.arange(start, start + len(each))
+        splits[name] = Split(
+            *padded(each, num_steps, targets[name]), rows, origin=parts[name].origin.renumbered(numbers)
+        )
         start += len(each)
     return Dataset(
         splits,
@@ -100,7 +105,7 @@ def load_text(
             words=found.words, text=found.text, target=target, vocabulary=vocabulary, max_length=num_steps
         ),
         sample_names=places,
-        warnings=_told(tokens, num_steps),
+        warnings=(*found.repairs.warnings(), *_told(tokens, num_steps)),
         notes=notes,
         divisible=False,
     )

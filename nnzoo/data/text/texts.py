@@ -12,7 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nnzoo.data.files import STDIN, common_encoding, decode, find_files, lines_of, name_of, read_bytes
+from nnzoo.data.contents import STDIN, name_of, plain_name, read_bytes
+from nnzoo.data.encodings import common_encoding, lines_of, read_text
+from nnzoo.data.files import find_files, natural_key
+from nnzoo.data.origin import Origin, name_below, of_files
+from nnzoo.data.repairs import Repair, Repairs
 from nnzoo.data.tables.dialect import Words
 from nnzoo.data.tables.file import words_for_new_files
 from nnzoo.data.tables.table import Table, choices_of, open_table
@@ -22,21 +26,31 @@ from nnzoo.errors import DataError
 
 CLASS_FILES = (".txt",)
 """What files of one class each end in."""
+EMPTY_CLASSES = Repair("class file", "without a text", "left out", "Fill it, or remove it.")
 
 
 @dataclass(frozen=True)
 class Texts:
-    """Texts as in their files, with their labels and their numbers in all files, and what tells their places."""
+    """Texts as in their files, with their labels.
+
+    Attributes:
+        texts: The texts.
+        labels: The label of each.
+        numbers: The number of each in all files.
+        locate: Gives the file and the line of a number.
+        origin: Gives the file and the row of numbers.
+    """
 
     texts: list[str]
     labels: list[str]
     numbers: Sequence[int]
     locate: Callable[[int], str]
+    origin: Origin
 
     def take(self, rows: Sequence[int]) -> Texts:
         texts, labels, numbers = self.texts, self.labels, self.numbers
         own = [numbers[row] for row in rows]
-        return Texts([texts[row] for row in rows], [labels[row] for row in rows], own, self.locate)
+        return Texts([texts[row] for row in rows], [labels[row] for row in rows], own, self.locate, self.origin)
 
     def first(self, limit: int | None, *, in_turn: bool) -> Texts:
         """This many samples; in turn: the first of each class, then the second of each, so that none is left out."""
@@ -79,23 +93,25 @@ class Places(Sequence[str]):
 
 
 class Found(NamedTuple):
-    """The texts of each split, the column that they are in, and how these and new files are written."""
+    """The texts of each split, the column that they are in, how these and new files are written, and the repairs."""
 
     parts: dict[str, Texts]
     text: str | None
     choices: dict[str, Any]
     words: Words
+    repairs: Repairs
 
 
 def find_class_files(paths: dict[str, Path], said: Words) -> Found:
-    """The texts of files of one class each; new files may be of another encoding, unless one was said."""
-    files = {name: find_files(each, CLASS_FILES) for name, each in paths.items()}
+    """The texts of files of one class each; new files may have another encoding, unless one was said."""
+    repairs = Repairs(strict=said.strict)
+    files = {name: find_files(each, CLASS_FILES, repairs) for name, each in paths.items()}
     encoding = said.encoding
     if encoding == "auto":
         encoding = common_encoding([read_bytes(file) for part in files.values() for file in part])
     known = said.model_copy(update={"encoding": encoding})
-    parts = {name: read_class_files(part, known) for name, part in files.items()}
-    return Found(parts, None, {"encoding": encoding}, said)
+    parts = {name: read_class_files(part, known, repairs, paths[name]) for name, part in files.items()}
+    return Found(parts, None, {"encoding": encoding}, said, repairs)
 
 
 def find_columns(paths: dict[str, Path], said: Words, text: str | None, target: str) -> Found:
@@ -103,35 +119,46 @@ def find_columns(paths: dict[str, Path], said: Words, text: str | None, target: 
     known = [column for column in (text, target) if column is not None]
     tables = {name: open_table([each], said, known, beside_text=target) for name, each in paths.items()}
     text = _text_column(tables["train"], text, target)
-    parts = {name: read_table(table, text, target) for name, table in tables.items()}
+    parts = {name: read_table(table, text, target, paths[name]) for name, table in tables.items()}
     words = words_for_new_files(tables["train"].files[0], said, [text, target])
-    return Found(parts, text, choices_of(tables.values()), words)
+    return Found(parts, text, choices_of(tables.values()), words, Repairs(strict=said.strict))
 
 
-def read_class_files(files: Sequence[Path], words: Words) -> Texts:
-    """One text a line, of the class that the file is named after; blank lines are none."""
+def read_class_files(files: Sequence[Path], words: Words, repairs: Repairs, said: Path | None = None) -> Texts:
+    """Reads one text per line, of the class that its file is named after; blank lines are skipped.
+
+    Args:
+        files: One per class.
+        words: How they are written.
+        repairs: Counts what is repaired or left out.
+        said: The path that the files were found by; None for new files.
+    """
     if STDIN in files:
         raise DataError("a class is the name of a file. Name the files.", where=name_of(STDIN))
     texts: list[str] = []
     labels: list[str] = []
     places: list[str] = []
+    sizes: list[int] = []
     for path in files:
-        lines = lines_of(decode(read_bytes(path), words.encoding, where=str(path)))
+        lines = lines_of(read_text(path, words.encoding, repairs))
         kept = [(line.strip(), number) for number, line in enumerate(lines, start=1) if line.strip()]
-        if not kept:
-            raise DataError("is empty: there is no text of this class.", where=str(path))
+        repairs.add(EMPTY_CLASSES, str(path), not kept)
         texts.extend(line for line, _ in kept)
-        labels.extend([path.stem] * len(kept))
+        labels.extend([Path(plain_name(path)).stem] * len(kept))
+        sizes.append(len(kept))
         places.extend(f"{path}: line {number}" for _, number in kept)
-    return Texts(texts, labels, range(len(texts)), places.__getitem__)
+    if not texts:
+        raise DataError("is empty: there is no text in it.", where=str(files[0]))
+    origin = of_files([str(file) if said is None else name_below(file, said) for file in files], sizes)
+    return Texts(texts, labels, range(len(texts)), places.__getitem__, origin)
 
 
-def read_table(table: Table, text: str, target: str) -> Texts:
-    """The texts of a table; a row without a class is an error."""
+def read_table(table: Table, text: str, target: str, said: Path | None = None) -> Texts:
+    """Reads the texts of a table, of files found by the path `said`; a row without a class is an error."""
     table.require([text, target])
     texts, labels = table.cells(text).texts, table.cells(target)
     check_present([labels], np.arange(len(texts)))
-    return Texts(texts, labels.texts, range(len(texts)), table.locate)
+    return Texts(texts, labels.texts, range(len(texts)), table.locate, table.origin(said))
 
 
 def _text_column(table: Table, text: str | None, target: str) -> str:
@@ -151,11 +178,11 @@ def _text_column(table: Table, text: str | None, target: str) -> str:
 
 
 def find_classes(labels: Sequence[str]) -> tuple[str, ...]:
-    """The distinct labels, sorted, whole numbers as numbers."""
+    """The distinct labels, integers by their size, others in natural order."""
     distinct = set(labels)
     if all(label.lstrip("-").isdecimal() for label in distinct):
         return tuple(sorted(distinct, key=lambda label: (int(label), label)))
-    return tuple(sorted(distinct))
+    return tuple(sorted(distinct, key=natural_key))
 
 
 def encode_labels(part: Texts, classes: Sequence[str]) -> Tensor:

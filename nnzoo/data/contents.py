@@ -1,0 +1,264 @@
+"""The bytes of files: from the disk or standard input, expanded where they are compressed, out of zip archives.
+
+Compression is recognised by content, whatever a file is called. A member of a zip archive has a path like a file in a
+folder: `data.zip/part1.csv`.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import sys
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePosixPath
+from typing import IO, Literal, cast
+
+from nnzoo.errors import DataError
+
+STDIN = Path("-")
+
+Compression = Literal["gzip", "bzip2", "xz", "zstd", "zip"]
+
+SUFFIXES: dict[str, Compression] = {".gz": "gzip", ".bz2": "bzip2", ".xz": "xz", ".zst": "zstd", ".zip": "zip"}
+"""How the names of compressed files usually end."""
+
+_MAGIC: dict[bytes, Compression] = {
+    b"\x1f\x8b\x08": "gzip",
+    **{b"BZh%d1AY&SY" % level: "bzip2" for level in range(1, 10)},
+    b"\xfd7zXZ\x00": "xz",
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"PK\x03\x04": "zip",
+    b"PK\x05\x06": "zip",
+}
+_UNREADABLE = {
+    b"7z\xbc\xaf\x27\x1c": "a 7z archive",
+    b"Rar!": "a rar archive",
+    b"%PDF-": "a PDF document",
+    b"\x89HDF": "an HDF5 file",
+    b"SQLite format 3": "an SQLite database",
+}
+_DAMAGE = (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
+"""What expanding a damaged or encrypted file raises."""
+
+_BLOCK_BYTES = 2**20
+_ALWAYS_EXPANDED = 2**28
+"""Bytes that a compressed file may always come to."""
+_MOST_TIMES = 200
+"""Beyond that, how many times its own size. Tables and texts come to 3 to 30 times, zeros to 1,000 and more."""
+_XZ_MEMORY = 2**28
+"""Bytes of the dictionary that an xz file may ask for; `xz -9` needs 65 MB."""
+
+
+def name_of(path: Path) -> str:
+    """What a file is called in messages."""
+    return "standard input" if path == STDIN else str(path)
+
+
+def plain_name(path: Path) -> str:
+    """The name of a file without the suffix of its compression: `a.csv` for `a.csv.gz`."""
+    return path.name[: -len(path.suffix)] if path.suffix.lower() in SUFFIXES else path.name
+
+
+def compression_of(start: bytes) -> Compression | None:
+    """How a file is compressed, by its first bytes; None if it is not."""
+    return next((kind for magic, kind in _MAGIC.items() if start.startswith(magic)), None)
+
+
+def is_spreadsheet(names: Iterable[str]) -> bool:
+    """Whether a zip archive with members of these names is a spreadsheet of Excel or OpenDocument."""
+    found = set(names)
+    return any(name.startswith("xl/workbook.") for name in found) or {"content.xml", "mimetype"} <= found
+
+
+def start_of(path: Path, size: int = 512) -> bytes:
+    """The first bytes of a file on the disk, as they are.
+
+    Raises:
+        DataError: It can't be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return file.read(size)
+    except OSError as error:
+        raise _unreadable(error, path) from error
+
+
+def is_on_disk(path: Path) -> bool:
+    """Whether a file can be read from its own path: it is not standard input, compressed, or in an archive."""
+    return path != STDIN and path.is_file() and compression_of(start_of(path)) is None
+
+
+def members_of(path: Path) -> list[Path]:
+    """The members of a zip archive as paths, but for hidden ones; empty if the file is not a zip archive.
+
+    Raises:
+        DataError: The archive is damaged, empty, or expands absurdly.
+    """
+    if path == STDIN or compression_of(start_of(path)) != "zip":
+        return []
+    try:
+        with zipfile.ZipFile(path) as archive:
+            files = [each for each in archive.infolist() if not each.is_dir()]
+    except _DAMAGE as error:
+        raise _damaged("zip", error, name_of(path)) from error
+    if is_spreadsheet(each.filename for each in files):
+        return []
+    shown = [each for each in files if not _is_hidden(each.filename)]
+    if not shown:
+        raise DataError("is a zip archive without a file in it.", where=str(path))
+    # Members may overlap, so that each alone looks harmless.
+    _check_size(sum(each.file_size for each in shown), path.stat().st_size, str(path))
+    return [path / each.filename for each in shown]
+
+
+def _is_hidden(name: str) -> bool:
+    return any(part.startswith(".") or part == "__MACOSX" for part in PurePosixPath(name).parts)
+
+
+def read_bytes(path: Path) -> bytes:
+    """All of a file, of standard input, or of a member of a zip archive; what is compressed is expanded.
+
+    Raises:
+        DataError: There is no such file; it can't be read, is damaged, or expands absurdly.
+    """
+    where = name_of(path)
+    try:
+        if path == STDIN:
+            raw = sys.stdin.buffer.read()
+        else:
+            archive = _archive_of(path)
+            raw = path.read_bytes() if archive is None else _read_member(archive, path)
+    except FileNotFoundError:
+        raise DataError("there is no such file. Check the path.", where=where) from None
+    except OSError as error:
+        raise _unreadable(error, path) from error
+    return expand(raw, where=where)
+
+
+def expand(raw: bytes, *, where: str) -> bytes:
+    """What compressed bytes stand for; other bytes, and spreadsheets, as they are.
+
+    Raises:
+        DataError: They are damaged, expand absurdly, are an archive of several files or another kind of file.
+    """
+    kind = compression_of(raw)
+    found = raw if kind is None else _expanded(kind, io.BytesIO(raw), len(raw), where)
+    if found is not raw and compression_of(found) not in (None, "zip"):
+        raise DataError("is compressed more than once. Expand it first.", where=where)
+    for magic, name in _UNREADABLE.items():
+        if found.startswith(magic):
+            raise DataError(f"is {name}, which is not read. Export it as CSV, or unpack it.", where=where)
+    if found[257:262] == b"ustar":
+        raise DataError("is a tar archive, which is not read. Unpack it, or pack it as .zip.", where=where)
+    return found
+
+
+def _unreadable(error: OSError, path: Path) -> DataError:
+    return DataError(f"can't be read: {error.strerror or error}.", where=name_of(path))
+
+
+def _damaged(kind: str, error: BaseException, where: str) -> DataError:
+    return DataError(f"can't be expanded: it is damaged or encrypted ({kind}: {error}).", where=where)
+
+
+def _archive_of(path: Path) -> Path | None:
+    """The zip archive that a path leads into; None if it is a file itself, or does not exist."""
+    return None if path.exists() else next((each for each in path.parents if each.is_file()), None)
+
+
+def _read_member(archive: Path, path: Path) -> bytes:
+    """A member of a zip archive.
+
+    Raises:
+        DataError: There is no such member, or the archive is damaged.
+    """
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            names = {archive / each: each for each in opened.namelist()}
+            if path not in names:
+                raise DataError(
+                    f"there is no such file in the archive (it has {_listed(names.values())}).", where=str(path)
+                )
+            info = opened.getinfo(names[path])
+            with opened.open(info) as member:
+                return _joined(_read(member), info.compress_size, str(path))
+    except _DAMAGE as error:
+        raise _damaged("zip", error, str(path)) from error
+
+
+def _expanded(kind: Compression, file: IO[bytes], size: int, where: str) -> bytes:
+    """What `size` compressed bytes stand for. A zip archive stands for its only member."""
+    try:
+        if kind != "zip":
+            return _joined(_blocks(kind, file), size, where)
+        with zipfile.ZipFile(file) as archive:
+            names = archive.namelist()
+            if is_spreadsheet(names):
+                file.seek(0)
+                return file.read()
+            shown = [name for name in names if not _is_hidden(name) and not name.endswith("/")]
+            if len(shown) != 1:
+                raise DataError(f"is a zip archive of several files ({_listed(shown)}); expected one.", where=where)
+            with archive.open(shown[0]) as member:
+                return _joined(_read(member), size, where)
+    except _DAMAGE as error:
+        raise _damaged(kind, error, where) from error
+
+
+def _blocks(kind: Compression, file: IO[bytes]) -> Iterator[bytes]:
+    """What is compressed in a file, some at a time."""
+    if kind == "gzip":
+        return _read(cast("IO[bytes]", gzip.GzipFile(fileobj=file)))
+    if kind == "bzip2":
+        return _read(cast("IO[bytes]", bz2.BZ2File(file)))
+    if kind == "xz":
+        return _xz_blocks(file)
+    import pyarrow as pa
+
+    return _read(pa.CompressedInputStream(pa.PythonFile(file, "r"), "zstd"))
+
+
+def _read(file: IO[bytes]) -> Iterator[bytes]:
+    return iter(lambda: file.read(_BLOCK_BYTES), b"")
+
+
+def _xz_blocks(file: IO[bytes]) -> Iterator[bytes]:
+    """Python's own LZMAFile takes as much memory as the file asks for."""
+    decoder = lzma.LZMADecompressor(memlimit=_XZ_MEMORY)
+    for block in _read(file):
+        rest = block
+        while rest or not (decoder.needs_input or decoder.eof):
+            yield decoder.decompress(rest, _BLOCK_BYTES)
+            # Streams may follow one another, with zeros between them.
+            rest = decoder.unused_data.lstrip(b"\0") if decoder.eof else b""
+            if rest:
+                decoder = lzma.LZMADecompressor(memlimit=_XZ_MEMORY)
+    if not decoder.eof:
+        raise EOFError("the end is missing")
+
+
+def _joined(blocks: Iterable[bytes], size: int, where: str) -> bytes:
+    """The blocks as one, while they don't come to absurdly more than `size` bytes."""
+    found = io.BytesIO()
+    for block in blocks:
+        found.write(block)
+        _check_size(found.tell(), size, where)
+    return found.getvalue()
+
+
+def _check_size(expanded: int, size: int, where: str) -> None:
+    if expanded > max(_ALWAYS_EXPANDED, _MOST_TIMES * size):
+        raise DataError(
+            f"its {size:,} bytes expand to more than {_MOST_TIMES} times as many ({expanded:,} so far), which no data "
+            "does. If it is meant so, expand it first.",
+            where=where,
+        )
+
+
+def _listed(names: Iterable[str]) -> str:
+    shown = list(names)
+    return ", ".join(shown[:5]) + (f", .. {len(shown)} in all" if len(shown) > 5 else "") if shown else "none"

@@ -1,0 +1,153 @@
+"""What the transforms learn from the training samples: shifts, scales and directions, all in float64."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nnzoo.data.dataset import Split, row_slices
+from nnzoo.errors import DataError
+
+Normalize = Literal["none", "center", "standardize", "minmax"]
+
+Columns = Callable[[], Iterator[Tensor]]
+"""Reads (M, F) float64 blocks of rows, from the first on at every call."""
+
+_SMALLEST_VARIANCE = 1e-10
+"""Relative to the largest variance. A direction with less is rounding, often that of the digits in a file."""
+
+
+def fit_normalize(train: Split, normalize: Normalize) -> dict[str, Tensor]:
+    """Returns `shift` and `scale`, (F,) for each column or feature of a step, (C, 1, 1) for each channel."""
+    is_image = train.inputs.ndim == 4
+
+    def columns() -> Iterator[Tensor]:
+        for block, lengths in _blocks(train):
+            yield block.movedim(1, -1).flatten(0, 2) if is_image else _valid_steps(block, lengths)
+
+    shift, scale = fit_scale(columns, normalize)
+    shape = (-1, 1, 1) if is_image else (-1,)
+    return {"shift": shift.reshape(shape), "scale": scale.reshape(shape)}
+
+
+def fit_scale(columns: Columns, normalize: Normalize) -> tuple[Tensor, Tensor]:
+    """Returns shift and scale of each column, (F,) float64.
+
+    A column is constant only if all its values are equal; it is divided by 1. Any other one is divided by its own
+    spread, however small that is beside its values. The columns are read twice.
+
+    Raises:
+        DataError: The range of a column is not a float64.
+    """
+    low, high = _range(columns)
+    varies = high > low
+    # Divided by a power of two near their size, which is exact, values have squares that neither overflow nor vanish.
+    unit = _power_near(torch.maximum(low.abs(), high.abs()))
+    middle = low / unit / 2 + high / unit / 2
+    mean, deviation = _moments(lambda: (block / unit - middle for block in columns()))
+    mean = torch.where(varies, (middle + mean) * unit, low)
+    if normalize == "center":
+        return mean, torch.ones_like(mean)
+    shift, scale = (low, high - low) if normalize == "minmax" else (mean, deviation * unit)
+    if not bool(scale.isfinite().all()):
+        raise DataError("the range of a column is too large for float64. Divide its values.", where="preprocess")
+    # Next to 0 the deviation itself may underflow.
+    return shift, torch.where(varies, scale.clamp_min(math.ulp(0.0)), 1.0)
+
+
+def fit_projection(
+    train: Split, normalize: Callable[[Tensor], Tensor], pca: int | None, *, whiten: bool
+) -> dict[str, Tensor]:
+    """Returns PCA of the normalized inputs or, if `pca` is None, ZCA, for D columns.
+
+    Args:
+        train: The training samples.
+        normalize: Normalizes a float64 block of inputs.
+        pca: The number of components that are kept.
+        whiten: Whether each component is divided by its standard deviation.
+    """
+
+    def columns() -> Iterator[Tensor]:
+        for block, lengths in _blocks(train):
+            normalized = normalize(block)
+            yield normalized.flatten(1) if block.ndim == 4 else _valid_steps(normalized, lengths)
+
+    num_rows, num_columns = matrix_shape(train)
+    mean = (
+        sum((block.sum(dim=0) for block in columns()), start=torch.zeros(num_columns, dtype=torch.float64)) / num_rows
+    )
+    covariance = torch.zeros(num_columns, num_columns, dtype=torch.float64)
+    for block in columns():
+        covariance += (block - mean).T @ (block - mean) / (num_rows - 1)
+    if not bool(covariance.isfinite().all()):
+        raise DataError(
+            "the inputs are too large for pca and zca. Set preprocess: {normalize: standardize}.", where="preprocess"
+        )
+    variances, vectors = torch.linalg.eigh(covariance)  # ascending
+    variances, vectors = variances.flip(0), vectors.flip(1)
+    varies = variances > _SMALLEST_VARIANCE * variances[0]
+    deviations = torch.where(varies, variances, 1.0).sqrt()
+    if pca is None:
+        return {"mean": mean, "whitening": vectors / deviations @ vectors.T}
+    largest = vectors.gather(0, vectors.abs().argmax(dim=0, keepdim=True))  # (1, D)
+    components = vectors * largest.sign()
+    kept = (components / deviations if whiten else components)[:, :pca]
+    # The order in memory of one that was saved and loaded: it decides the last bits of products.
+    return {"mean": mean, "components": kept.contiguous()}
+
+
+def matrix_shape(train: Split) -> tuple[int, int]:
+    """Returns the number of rows and columns of the matrix that PCA and ZCA see."""
+    inputs = train.inputs
+    if inputs.ndim == 3:
+        num_rows = inputs.shape[0] * inputs.shape[1] if train.lengths is None else int(train.lengths.sum())
+        return num_rows, inputs.shape[2]
+    return len(inputs), math.prod(inputs.shape[1:])
+
+
+def to_real(images: Tensor) -> Tensor:
+    """Converts uint8 to float32 in [0, 1]; returns anything else unchanged."""
+    return images.float() / 255 if images.dtype == torch.uint8 else images
+
+
+def _power_near(sizes: Tensor) -> Tensor:
+    """Returns the power of two next to each of the sizes, as far as it and its inverse are normal numbers."""
+    exponents = torch.frexp(sizes).exponent.clamp(-1000, 1000).numpy()
+    return torch.from_numpy(np.ldexp(1.0, exponents))  # exact, which torch.ldexp is not
+
+
+def _range(columns: Columns) -> tuple[Tensor, Tensor]:
+    """Returns the smallest and the largest value of each column."""
+    lows, highs = zip(*((block.amin(dim=0), block.amax(dim=0)) for block in columns() if len(block)), strict=True)
+    return torch.stack(lows).amin(dim=0), torch.stack(highs).amax(dim=0)
+
+
+def _moments(columns: Columns) -> tuple[Tensor, Tensor]:
+    """Returns mean and standard deviation of each column, block by block as in Chan et al. 1979."""
+    count = 0
+    mean = squares = torch.zeros(1, dtype=torch.float64)
+    for block in columns():
+        own, total = block.mean(dim=0), count + len(block)
+        distance = own - mean
+        mean = mean + distance * (len(block) / total)
+        squares = squares + (block - own).square().sum(dim=0) + distance.square() * (count * len(block) / total)
+        count = total
+    return mean, (squares / count).sqrt()
+
+
+def _blocks(split: Split) -> Iterator[tuple[Tensor, Tensor | None]]:
+    """Yields rows of the inputs in float64, with their lengths."""
+    for rows in row_slices(split.inputs):
+        yield to_real(split.inputs[rows]).double(), None if split.lengths is None else split.lengths[rows]
+
+
+def _valid_steps(block: Tensor, lengths: Tensor | None) -> Tensor:
+    """(N, F) as it is; (N, T, F) to (M, F), the M steps within the lengths."""
+    if block.ndim == 2 or lengths is None:
+        return block.reshape(-1, block.shape[-1])
+    return block[torch.arange(block.shape[1]) < lengths.unsqueeze(1)]

@@ -1,0 +1,82 @@
+"""Where the samples of a source come from: the columns by which predictions are joined to the data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Numbers = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Origin:
+    """Names the place of each sample in its source.
+
+    Attributes:
+        names: Of the columns, such as `file` and `row`.
+        find: Turns the numbers of some samples, (N,) as in `Split.rows`, into the values of each column.
+    """
+
+    names: tuple[str, ...]
+    find: Callable[[Numbers], list[Sequence[Any]]]
+
+    def renumbered(self, numbers: Numbers) -> Origin:
+        """Returns the origin of samples of which the number i is number `numbers[i]` here."""
+        return Origin(self.names, lambda rows: self.find(numbers[rows]))
+
+    def beside(self, columns: Mapping[str, Sequence[Any]]) -> Origin:
+        """Returns the origin with further columns, each with a value for every number."""
+
+        def find(rows: Numbers) -> list[Sequence[Any]]:
+            return [*self.find(rows), *([values[row] for row in rows.tolist()] for values in columns.values())]
+
+        return Origin((*self.names, *columns), find)
+
+
+def of_files(names: Sequence[str], sizes: Sequence[int]) -> Origin:
+    """Returns the origin of rows that are counted through several files: `file`, and `row` from 0 in that file.
+
+    Args:
+        names: Of the files.
+        sizes: The number of rows in each.
+    """
+    starts = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
+
+    def find(rows: Numbers) -> list[Sequence[Any]]:
+        files = np.searchsorted(starts, rows, side="right") - 1
+        return [[names[file] for file in files.tolist()], (rows - starts[files]).tolist()]
+
+    return Origin(("file", "row"), find)
+
+
+def of_names(names: Sequence[str]) -> Origin:
+    """Returns the origin of samples that are a file each: `file`."""
+    return Origin(("file",), lambda rows: [[names[row] for row in rows.tolist()]])
+
+
+def constant(**columns: str) -> Origin:
+    """Returns the origin of samples that come from one place, and their `row` there."""
+
+    def find(rows: Numbers) -> list[Sequence[Any]]:
+        return [*([value] * len(rows) for value in columns.values()), rows.tolist()]
+
+    return Origin((*columns, "row"), find)
+
+
+def name_below(file: Path, said: Path) -> str:
+    """Returns the name of a file relative to the path of the data, so that no machine's folders are in it.
+
+    Args:
+        file: One of those that `said` means.
+        said: A file, a folder or a glob pattern. Names are relative to the folder, to that of the file, or to the last
+            folder before a wildcard.
+    """
+    parts = said.parts
+    wild = next((index for index, part in enumerate(parts) if set(part) & set("*?[")), len(parts))
+    root = said if said.is_dir() else said.parent if said.exists() else Path(*parts[:wild])
+    return (file.relative_to(root) if file.is_relative_to(root) else file).as_posix()

@@ -1,0 +1,214 @@
+"""Finding the form of a column's cells: how its numbers, dates, booleans and names are written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnzoo.data.date_layouts import choose_date_form, find_date_forms
+from nnzoo.data.dates import DateForm, DateOrder
+from nnzoo.data.tables.cells import Cells
+from nnzoo.data.tables.forms import BOOLEAN, TEXT, BooleanForm, Form, TextForm, are_booleans
+from nnzoo.data.tables.numbers import (
+    PLAIN,
+    DecimalSign,
+    NumberForm,
+    NumberWords,
+    ThousandsSign,
+    find_number_form,
+)
+
+ColumnType = Literal["number", "category", "boolean", "date"]
+
+_MOST_WORDS = 20
+"""More distinct cells than that are not booleans in a few spellings."""
+_DIGIT_DATES = {6: 3, 8: 2, 10: 2, 12: 2, 14: 2}
+"""Digits of dates such as 202401 and 20240131, and how many distinct ones are needed to tell them from amounts."""
+
+
+@dataclass(frozen=True)
+class FormWords:
+    """What the config says about the cells of all columns, and of some.
+
+    Attributes:
+        decimal: The decimal sign.
+        thousands: The sign between groups of three digits.
+        date_order: The order of day, month and year in dates of numbers.
+        types: The types of columns by name, in place of what would be found.
+    """
+
+    decimal: Literal["auto"] | DecimalSign = "auto"
+    thousands: Literal["auto"] | ThousandsSign = "auto"
+    date_order: Literal["auto"] | DateOrder = "auto"
+    types: Mapping[str, ColumnType] = field(default_factory=dict)
+
+
+class Numbers(NamedTuple):
+    """A form of numbers, and how well it fits.
+
+    Attributes:
+        form: The form.
+        share: The share of the rows with a value that have it.
+    """
+
+    form: NumberForm
+    share: float
+
+
+class Labels(NamedTuple):
+    """The distinct cells of some rows.
+
+    Attributes:
+        texts: A pyarrow.Array of (K,) strings.
+        counts: (K,) how many of the rows have each.
+        of_rows: (M,) the index of the cell of each row that has one, in the order of the rows.
+    """
+
+    texts: Any
+    counts: NDArray[np.int64]
+    of_rows: NDArray[np.int64]
+
+
+def labels_of(cells: Cells, rows: NDArray[np.int64]) -> Labels:
+    """Returns the distinct cells of some rows."""
+    from pyarrow import compute
+
+    labels, codes = cells.labels
+    own = codes[rows]
+    own = own[own >= 0]
+    counts = np.bincount(own, minlength=len(labels))
+    present = counts.nonzero()[0]
+    index = np.full(len(labels), -1)
+    index[present] = np.arange(len(present))
+    return Labels(compute.take(labels, present), counts[present], index[own])
+
+
+class FormFinder:
+    """Finds forms by the cells of some rows.
+
+    Args:
+        rows: (M,) the training rows.
+        words: What the config says.
+
+    Attributes:
+        warnings: Where another reading is possible, by column.
+    """
+
+    def __init__(self, rows: NDArray[np.int64], words: FormWords = FormWords()) -> None:  # frozen
+        self.rows = rows
+        self.words = words
+        self.warnings: dict[str, str] = {}
+
+    def numbers(self, cells: Cells, share: float) -> Numbers | None:
+        """Finds the form of numbers, if at least this share of the rows has it."""
+        words = NumberWords(self.words.decimal, self.words.thousands, cells.delimiter)
+        if cells.plain is not None and (words.allows_plain or cells.typed):
+            found = Numbers(PLAIN, 1.0)
+            if words.delimiter == ";" and words.decimal == words.thousands == "auto" and not cells.typed:
+                self._doubt_points(cells)
+        else:
+            labels = labels_of(cells, self.rows)
+            asked = self.words.types.get(cells.name) == "number"
+            finding = find_number_form(labels.texts, labels.counts, words, share, padded=asked)
+            if finding is None:
+                return None
+            fits = labels.counts[finding.fits].sum()
+            found = Numbers(finding.form, float(fits / labels.counts.sum()))
+            if finding.doubt is not None:
+                self._doubt_number(cells, finding.form, finding.doubt)
+        values = cells.numbers(found.form)[self.rows]
+        values = values[~np.isnan(values)]
+        if not len(values):
+            return None
+        if found.form == PLAIN and (values == 0).any() and ((values == 0) | (values == 1)).all():
+            return Numbers(NumberForm(words=True), found.share)
+        return found
+
+    def _doubt_points(self, cells: Cells) -> None:
+        """Warns where points of a file with semicolons may stand between thousands."""
+        from pyarrow import compute
+
+        labels = labels_of(cells, self.rows).texts
+        is_grouped = compute.match_substring_regex(labels, r"^[+-]?[1-9]\d{0,2}\.\d{3}$")
+        if compute.all(compute.or_(is_grouped, compute.match_substring_regex(labels, r"^[+-]?\d{1,3}$"))).as_py():
+            example = compute.filter(labels, is_grouped)
+            if len(example):
+                self._doubt_number(cells, PLAIN, str(example[0].as_py()))
+
+    def _doubt_number(self, cells: Cells, form: NumberForm, example: str) -> None:
+        import pyarrow as pa
+
+        value = float(form.read(pa.array([example]))[0])
+        sign = "," if "," in example else "."
+        role, other, key = ("decimal sign", "between thousands", "thousands")
+        if form.thousands == sign:
+            role, other, key = ("sign between thousands", "the decimal sign", "decimal")
+        self.warnings[cells.name] = (
+            f"has numbers such as '{example}', read as {value:.10g}: '{sign}' is taken for the {role}. If it is "
+            f'{other}, set `data.{key}: "{sign}"`; `data.decimal` or `data.thousands` ends this warning'
+        )
+
+    def date(self, cells: Cells) -> DateForm | None:
+        """Finds the form of dates, if every cell of the rows has it."""
+        labels = labels_of(cells, self.rows)
+        return self._choose(cells, find_date_forms(labels.texts, self.words.date_order), labels)
+
+    def digit_date(self, cells: Cells, values: NDArray[np.float64], *, sure: bool = False) -> DateForm | None:
+        """Finds the form of dates such as 20240131, if every cell of the rows has it.
+
+        Args:
+            cells: A column of numbers.
+            values: (M,) of the rows that have one.
+            sure: Whether the config says that they are dates, however few are distinct.
+        """
+        low, high = float(values.min()), float(values.max())
+        size = len(f"{high:.0f}")
+        if size not in _DIGIT_DATES or low < 1900 * 10.0 ** (size - 4) or high >= 2101 * 10.0 ** (size - 4):
+            return None
+        labels = labels_of(cells, self.rows)
+        if len(labels.texts) < _DIGIT_DATES[size] and not sure:
+            return None
+        return self._choose(cells, find_date_forms(labels.texts, "auto", digits=True), labels)
+
+    def _choose(self, cells: Cells, forms: list[DateForm], labels: Labels) -> DateForm | None:
+        if not forms:
+            return None
+        form, doubtful = choose_date_form(forms, labels.texts, labels.of_rows)
+        if doubtful:
+            example = str(labels.texts[0].as_py())
+            others = ", ".join(f"`data.date_order: {each.order}`" for each in forms if each != form)
+            day = str(form.read(labels.texts[:1]).local[0])[:10]
+            self.warnings[cells.name] = (
+                f"has dates in an order that its cells leave open: '{example}' is read as {day} "
+                f"({form.describe()}). {others} reads them otherwise; `data.date_order: {form.order}` ends this warning"
+            )
+        return form
+
+    def is_boolean(self, cells: Cells) -> bool:
+        """Returns whether the cells are words for true and false, both of them."""
+        labels = labels_of(cells, self.rows).texts
+        return len(labels) <= _MOST_WORDS and are_booleans(labels.to_pylist(), PLAIN.read(labels))
+
+    def names(self, cells: Cells) -> TextForm | BooleanForm | NumberForm:
+        """Finds the form by which names are equal: 0 and 0.0, True and TRUE, 1,5 and 1,50."""
+        if self.is_boolean(cells):
+            return BOOLEAN
+        if cells.plain is not None:
+            return TEXT
+        labels = labels_of(cells, self.rows)
+        words = NumberWords(self.words.decimal, self.words.thousands, cells.delimiter)
+        finding = find_number_form(labels.texts, labels.counts, words, 1.0)
+        return TEXT if finding is None or finding.doubt is not None else finding.form
+
+    def equality(self, cells: Cells) -> Form:
+        """Finds the form by which whole rows are compared: that of numbers, booleans, dates or names."""
+        if cells.plain is not None or self.words.types.get(cells.name) == "category":
+            return TEXT
+        form = self.names(cells)
+        if form != TEXT or not len(labels_of(cells, self.rows).texts):
+            return form
+        return self.date(cells) or TEXT

@@ -1,0 +1,109 @@
+"""The form of a column's cells, and the one rule by which two cells of it are equal."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from nnzoo.data.dates import DateForm
+from nnzoo.data.tables.numbers import PLAIN, NumberForm, canonical_numbers
+
+_PAIRS = (("true", "false"), ("t", "f"), ("yes", "no"), ("y", "n"), ("on", "off"))
+_VALUES = {word: float(index == 0) for pair in _PAIRS for index, word in enumerate(pair)}
+_FAMILIES = ({"true", "false", "t", "f"}, {"yes", "no", "y", "n"})
+
+
+class TextForm(BaseModel):
+    """Names: equal if they are the same number in any spelling, or the same text."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+    kind: Literal["text"] = "text"
+
+    def describe(self) -> str:
+        """Returns what is special, for people: nothing."""
+        return ""
+
+
+class BooleanForm(BaseModel):
+    """True and false, yes and no, on and off, 1 and 0, in any spelling."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+    kind: Literal["boolean"] = "boolean"
+
+    def describe(self) -> str:
+        """Returns what is special, for people: nothing."""
+        return ""
+
+
+Form = Annotated[TextForm | BooleanForm | NumberForm | DateForm, Field(discriminator="kind")]
+
+TEXT = TextForm()
+BOOLEAN = BooleanForm()
+
+
+def are_booleans(labels: Collection[str], numbers: NDArray[np.float64]) -> bool:
+    """Returns whether some distinct cells are words for true and false, both of them, and mean nothing else.
+
+    A single letter has a meaning only beside the other one of its pair: y beside n, but not y beside t.
+
+    Args:
+        labels: (K,) the cells.
+        numbers: (K,) the cells as numbers, NaN where they are not.
+    """
+    words = {label.lower() for label, number in zip(labels, numbers.tolist(), strict=True) if number not in (0, 1)}
+    if not words <= set(_VALUES):
+        return False
+    letters = {word for word in words if len(word) == 1}
+    if letters and not any(words <= family for family in _FAMILIES):
+        return False
+    values = {_VALUES[word] for word in words} | set(numbers[~np.isnan(numbers)].tolist())
+    return values == {0.0, 1.0}
+
+
+def boolean_values(labels: Any) -> NDArray[np.float64]:
+    """Returns (K,) 1, 0, or -1 where a cell is neither true nor false.
+
+    Args:
+        labels: A pyarrow.Array of (K,) strings.
+    """
+    import pyarrow as pa
+    from pyarrow import compute
+
+    found = compute.index_in(compute.utf8_lower(labels), value_set=pa.array(list(_VALUES)))
+    words = np.array([*_VALUES.values(), -1.0])[found.fill_null(-1).to_numpy(zero_copy_only=False)]
+    numbers = PLAIN.read(labels)
+    return np.where((numbers == 0) | (numbers == 1), numbers, words)
+
+
+def canonical(labels: Any, form: Form) -> Any:
+    """Returns one spelling for all cells that are equal; that of every other cell is different.
+
+    Numbers are compared exactly, integers of any size among them; leading zeros make a name of digits.
+
+    Args:
+        labels: A pyarrow.Array of (K,) strings.
+        form: Of the column.
+
+    Returns:
+        A pyarrow.Array of (K,) strings.
+    """
+    import pyarrow as pa
+    from pyarrow import compute
+
+    if isinstance(form, BooleanForm):
+        names = pa.array(["false", "true", None])
+        found = compute.take(names, pa.array(boolean_values(labels).astype(np.int64) % 3))
+    elif isinstance(form, NumberForm):
+        found = canonical_numbers(form.plain_texts(labels))
+    elif isinstance(form, DateForm):
+        found = form.canonical(labels)
+    else:
+        return compute.coalesce(canonical_numbers(PLAIN.plain_texts(labels)), labels)
+    unfit = compute.binary_join_element_wise("\0", labels, "")  # such as 5 beside 5 kg
+    return compute.coalesce(found, unfit)

@@ -1,0 +1,385 @@
+"""Numbers as people write them: the form of a column's numbers, and their exact values.
+
+A number has an optional sign, parentheses that mean minus, a currency, a unit, groups of thousands, a decimal sign and
+an exponent. All cells of a column have to agree on one reading.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from functools import cached_property
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+DecimalSign = Literal[".", ","]
+ThousandsSign = Literal["", ",", ".", " ", "'"]
+
+_SIGNS = {" ": "\u00a0\u2007\u2009\u202f", "-": "\u2212\u2012\u2013\ufe63\uff0d", "'": "\u2019\u2018\u02bc\u00b4`"}
+"""Characters that are read as another one."""
+
+_CODES = (
+    "USD EUR GBP JPY CHF CNY RMB INR AUD CAD NZD HKD SGD SEK NOK DKK PLN CZK HUF RON BGN RUB UAH TRY BRL MXN ARS CLP "
+    "COP PEN ZAR NGN KES EGP ILS AED SAR KRW TWD THB IDR MYR PHP VND PKR BTC"
+)
+_CURRENCY = rf"(?i:(?:US|AU|CA|NZ|HK|SG|A|C|R|S)?\$|[€£¥₹₽₩₪₫₱₺₴₦฿₿]|{'|'.join(_CODES.split())}|Rs\.?|kr\.?|zł|Kč|Fr\.)"
+_UNIT = r"[A-Za-zÀ-ɏͰ-ϿЀ-ӿ一-鿿%‰°µ″′$€£¥₹₽₩₪₫₱₺₴₦฿₿][^()\d]{0,15}[23]?"
+_ANY_NUMBER = (
+    rf"^(?P<open>\(?) ?(?P<a>[+-]?) ?(?P<prefix>(?:{_CURRENCY})?) ?(?P<b>[+-]?) ?"
+    r"(?P<body>[.,]?\d(?:[\d., ']*\d)?[.,]?(?:[eE][+-]?\d+)?)"
+    rf" ?(?P<suffix>(?:{_UNIT})?)(?P<close>\)?)$"
+)
+_MAGNITUDES = {"": 0, "k": 3, "K": 3, "M": 6, "mn": 6, "B": 9, "bn": 9, "T": 12}
+_PLAIN = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
+_PADDED = r"^0\d+$"
+_LOOKS_LIKE_ONE = re.compile(_ANY_NUMBER.replace(f"(?:{_UNIT})?", f"(?:%|{_CURRENCY})?"), re.ASCII)
+
+_SAMPLE = 1000
+"""So many distinct cells tell that a column has no numbers."""
+
+
+class NumberForm(BaseModel):
+    """How the numbers of a column are written.
+
+    Attributes:
+        decimal: The decimal sign.
+        thousands: The sign between groups of three digits; a space stands for spaces of every width.
+        prefix: The currency before a number.
+        suffix: The currency, percent sign or unit after a number.
+        magnitudes: Whether letters such as k and M multiply the number.
+        padded: Whether integers may have leading zeros. In other columns those are names, such as 00501.
+        words: Whether true and false are read as 1 and 0, since the training rows have no other numbers.
+    """
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+    kind: Literal["number"] = "number"
+    decimal: DecimalSign = "."
+    thousands: ThousandsSign = ""
+    prefix: str = Field("", max_length=20)
+    suffix: str = Field("", max_length=20)
+    magnitudes: bool = False
+    padded: bool = False
+    words: bool = False
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether numbers are written as in Python."""
+        return self.describe() == ""
+
+    def describe(self) -> str:
+        """Returns what differs from a plain number, for people; empty for plain numbers."""
+        thousands = {"": "", " ": "thousands with spaces", "'": "thousands with '"}
+        return ", ".join(
+            part
+            for part in (
+                "decimal comma" if self.decimal == "," else "",
+                thousands.get(self.thousands, f"thousands with '{self.thousands}'"),
+                self.prefix,
+                "percent" if self.suffix == "%" else self.suffix,
+                "k, M and B multiply" if self.magnitudes else "",
+            )
+            if part
+        )
+
+    @cached_property
+    def pattern(self) -> str:
+        """The regular expression of a cell, with the groups open, a, b, body, magnitude and close."""
+        exponent = "" if self.magnitudes else r"(?:[eE][+-]?\d+)?"
+        magnitude = "(?:k|K|M|mn|B|bn|T)?" if self.magnitudes else ""
+        return (
+            rf"^(?P<open>\(?) ?(?P<a>[+-]?) ?{_affix(self.prefix)} ?(?P<b>[+-]?) ?"
+            rf"(?P<body>{_body(self.decimal, self.thousands)}{exponent})"
+            rf" ?(?P<magnitude>{magnitude}) ?{_affix(self.suffix)} ?(?P<close>\)?)$"
+        )
+
+    def plain_texts(self, labels: Any) -> Any:
+        """Returns the numbers as Python writes them, exactly.
+
+        Args:
+            labels: A pyarrow.Array of (K,) strings.
+
+        Returns:
+            A pyarrow.Array of (K,) strings, null where a cell is not such a number.
+        """
+        import pyarrow as pa
+        from pyarrow import compute
+
+        parts = compute.extract_regex(_with_common_signs(labels), self.pattern)
+        opening, a, b, body, magnitude, close = (
+            compute.struct_field(parts, name) for name in ("open", "a", "b", "body", "magnitude", "close")
+        )
+        closes = compute.equal(compute.equal(opening, "("), compute.equal(close, ")"))
+        one_sign = compute.or_(compute.equal(a, ""), compute.equal(b, ""))
+        fits = compute.and_(compute.and_(parts.is_valid(), closes), one_sign)
+        if not self.padded:
+            fits = compute.and_(fits, compute.invert(compute.match_substring_regex(body, _PADDED)))
+        if self.thousands:
+            body = compute.replace_substring(body, self.thousands, "")
+        if self.decimal == ",":
+            body = compute.replace_substring(body, ",", ".")
+        negative = compute.or_(compute.equal(opening, "("), compute.or_(compute.equal(a, "-"), compute.equal(b, "-")))
+        pieces = [compute.if_else(negative, "-", ""), body]
+        if self.magnitudes:
+            exponents = pa.array([f"e{power}" if power else "" for power in _MAGNITUDES.values()])
+            places = compute.index_in(magnitude, value_set=pa.array(list(_MAGNITUDES)))
+            pieces.append(compute.take(exponents, places))
+        return compute.if_else(fits, compute.binary_join_element_wise(*pieces, ""), pa.scalar(None, pa.string()))
+
+    def read(self, labels: Any) -> NDArray[np.float64]:
+        """Returns (K,) the nearest float64 of each cell, NaN where it is not such a number or not finite."""
+        import pyarrow as pa
+
+        values: NDArray[np.float64] = self.plain_texts(labels).cast(pa.float64()).to_numpy(zero_copy_only=False)
+        return np.where(np.isinf(values), np.nan, values)
+
+
+PLAIN = NumberForm()
+
+
+class NumberWords(NamedTuple):
+    """What the config and the file say about numbers.
+
+    Attributes:
+        decimal: The decimal sign, where it is given.
+        thousands: The sign between groups of three digits, where it is given.
+        delimiter: Between the cells of the file; a semicolon goes with decimal commas.
+    """
+
+    decimal: Literal["auto"] | DecimalSign = "auto"
+    thousands: Literal["auto"] | ThousandsSign = "auto"
+    delimiter: str = ","
+
+    @property
+    def allows_plain(self) -> bool:
+        """Whether numbers may be written as in Python."""
+        return self.decimal in ("auto", ".") and self.thousands in ("auto", "")
+
+
+class NumberFinding(NamedTuple):
+    """The form that fits most cells.
+
+    Attributes:
+        form: The form.
+        fits: (K,) whether each distinct cell has it.
+        doubt: A cell that another form would read as another number; None where the cells leave no doubt.
+    """
+
+    form: NumberForm
+    fits: NDArray[np.bool_]
+    doubt: str | None
+
+
+def is_number(text: str) -> bool:
+    """Returns whether a cell is a finite decimal number: digits, a point, an exponent."""
+    return _PLAIN.fullmatch(text) is not None and abs(float(text)) != float("inf")
+
+
+def may_be_number(text: str) -> bool:
+    """Returns whether a cell looks like a number in some form: 1,5 or 1,234 or 12% or $3."""
+    for sign, others in _SIGNS.items():
+        text = text.translate(dict.fromkeys(map(ord, others), sign))
+    return _LOOKS_LIKE_ONE.fullmatch(text) is not None
+
+
+def plain_numbers(values: Any) -> NDArray[np.float64] | None:
+    """Returns the numbers of a whole column that is written as in Python, which is fast.
+
+    Args:
+        values: A pyarrow.ChunkedArray of (N,) strings.
+
+    Returns:
+        (N,) float64, NaN where there is no value; None if some cell is not a plain number, or has leading zeros.
+    """
+    import pyarrow as pa
+    from pyarrow import compute
+
+    try:
+        # A copy: memory of pyarrow's pool is not given back to the system when it is freed.
+        numbers: NDArray[np.float64] = np.array(values.cast(pa.float64()).to_numpy())
+    except pa.ArrowInvalid:
+        return None
+    has_words = np.isinf(numbers).any() or int(np.isnan(numbers).sum()) > values.null_count  # inf, nan
+    is_padded = compute.any(compute.match_substring_regex(values, _PADDED)).as_py()
+    return None if has_words or is_padded else numbers
+
+
+def find_number_form(
+    labels: Any, counts: NDArray[np.int64], words: NumberWords, share: float, *, padded: bool = False
+) -> NumberFinding | None:
+    """Finds the form of numbers that most cells have.
+
+    Args:
+        labels: A pyarrow.Array of (K,) distinct cells.
+        counts: (K,) how many rows have each.
+        words: What is known.
+        share: The share of rows that must have the form.
+        padded: Whether integers may have leading zeros.
+
+    Returns:
+        The form; None if fewer rows have it.
+    """
+    from pyarrow import compute
+
+    if len(labels) > 2 * _SAMPLE:
+        some = compute.take(labels, np.linspace(0, len(labels) - 1, _SAMPLE, dtype=np.int64))
+        ones = np.ones(len(some), dtype=np.int64)
+        if find_number_form(some, ones, words, 0.5 * share, padded=padded) is None:
+            return None
+    parts = compute.extract_regex(_with_common_signs(labels), _ANY_NUMBER)
+    matched = parts.is_valid().to_numpy(zero_copy_only=False)
+    if counts[matched].sum() < share * counts.sum() or not matched.any():
+        return None
+    weights = np.where(matched, counts, 0)
+    prefix = _heaviest(compute.struct_field(parts, "prefix"), weights, among=lambda text: text != "")
+    suffixes = compute.utf8_trim_whitespace(compute.struct_field(parts, "suffix"))
+    used = {text for text in compute.unique(suffixes).to_pylist() if text}
+    magnitudes = bool(used) and used <= set(_MAGNITUDES)
+    suffix = "" if magnitudes else _heaviest(suffixes, weights, among=lambda _: True)
+    if not suffix and not magnitudes:
+        suffix = _heaviest(suffixes, weights, among=lambda text: _is_currency(text))
+    is_money = bool(prefix) or _is_currency(suffix)
+    decimal, thousands, doubtful = _separators(parts, weights, words, is_money=is_money)
+    form = NumberForm(
+        decimal=decimal,
+        thousands=thousands,
+        prefix=prefix,
+        suffix=suffix,
+        magnitudes=magnitudes,
+        padded=padded,
+    )
+    fits = ~np.isnan(form.read(labels))
+    if counts[fits].sum() < share * counts.sum() or not fits.any():
+        return None
+    doubt = None
+    if doubtful:
+        has_sign = compute.match_substring_regex(labels, "[.,]").to_numpy(zero_copy_only=False)
+        doubt = str(labels[int((fits & has_sign).argmax())].as_py())
+    return NumberFinding(form, fits, doubt)
+
+
+def _separators(
+    parts: Any, weights: NDArray[np.int64], words: NumberWords, *, is_money: bool
+) -> tuple[DecimalSign, ThousandsSign, bool]:
+    """The decimal sign and that of thousands that fit most rows, and whether the opposite reading fits as well."""
+    from pyarrow import compute
+
+    bodies = compute.struct_field(parts, "body")
+    choices: list[tuple[DecimalSign, ThousandsSign]] = [
+        *((".", ""), (",", ""), (".", ","), (",", "."), (".", " "), (",", " "), (".", "'"), (",", "'"))
+    ]
+    if words.decimal != "auto":
+        choices = [choice for choice in choices if choice[0] == words.decimal]
+    if words.thousands != "auto":
+        choices = [choice for choice in choices if choice[1] == words.thousands] or [choices[0]]
+    fit = {}
+    for choice in choices:
+        found = compute.match_substring_regex(bodies, rf"^(?:{_body(*choice)})(?:[eE][+-]?\d+)?$")
+        fit[choice] = int(weights[found.fill_null(False).to_numpy(zero_copy_only=False)].sum())
+    best = max(fit.values())
+    tied = [choice for choice in choices if fit[choice] == best]
+
+    def has(sign: str) -> bool:
+        return bool(compute.any(compute.match_substring(bodies, sign)).as_py())
+
+    if (",", "") in tied and (".", ",") in tied and has(","):
+        is_decimal = words.delimiter == ";" and not is_money
+        return (*((",", "") if is_decimal else (".", ",")), True)
+    if (".", "") in tied and (",", ".") in tied and has("."):
+        return (",", ".", True) if is_money else (".", "", words.delimiter == ";")
+    return (*tied[0], False)
+
+
+def _body(decimal: DecimalSign, thousands: ThousandsSign) -> str:
+    sign, group = re.escape(decimal), re.escape(thousands)
+    integer = r"\d+"
+    if thousands:
+        integer += rf"|[1-9]\d{{0,2}}(?:{group}\d{{3}})+"
+    if thousands == ",":
+        integer += r"|[1-9]\d?(?:,\d{2})+,\d{3}"  # lakh and crore
+    return rf"(?:(?:{integer})(?:{sign}\d*)?|{sign}\d+)"
+
+
+def _affix(text: str) -> str:
+    """A currency may be left out; a unit or a percent sign changes the number, so it may not."""
+    if not text:
+        return ""
+    return rf"(?i:{re.escape(text)})" + ("?" if _is_currency(text) else "")
+
+
+def _is_currency(text: str) -> bool:
+    return re.fullmatch(_CURRENCY, text) is not None
+
+
+def _heaviest(texts: Any, weights: NDArray[np.int64], among: Any) -> str:
+    """The text with most weight among those that are asked for; empty where there is none."""
+    encoded = texts.dictionary_encode()
+    codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    names = encoded.dictionary.to_pylist()
+    totals = np.bincount(codes + 1, weights, minlength=len(names) + 1)[1:]
+    chosen = [(total, -index) for index, total in enumerate(totals.tolist()) if total and among(names[index])]
+    return str(names[-max(chosen)[1]]) if chosen else ""
+
+
+def _with_common_signs(labels: Any) -> Any:
+    """Minus signs, spaces and apostrophes of every kind as the common ones."""
+    from pyarrow import compute
+
+    if compute.all(compute.string_is_ascii(labels)).as_py():
+        return compute.replace_substring(labels, "`", "'")
+    for sign, others in _SIGNS.items():
+        labels = compute.replace_substring_regex(labels, f"[{others}]", sign)
+    return labels
+
+
+def canonical_numbers(texts: Any) -> Any:
+    """Returns plain numbers in one spelling each, exactly: 1, 1.0, +1 and 1e0 are the same.
+
+    Args:
+        texts: A pyarrow.Array of (K,) plain numbers, and null.
+    """
+    import pyarrow as pa
+    from pyarrow import compute
+
+    steps = (
+        (r"^\+", ""),
+        (r"^(-?)0+(\d)", r"\1\2"),
+        (r"^(-?\d*\.\d*?)0+$", r"\1"),
+        (r"\.$", ""),
+        (r"^(-?)\.", r"\10."),
+        (r"^-?(?:0?\.?)$", "0"),
+    )
+    plain = texts
+    for old, new in steps:
+        plain = compute.replace_substring_regex(plain, old, new)
+    scientific = compute.match_substring_regex(texts, "[eE]").fill_null(False)
+    if not compute.any(scientific).as_py():
+        return plain
+    written = compute.filter(texts, scientific).to_pylist()
+    return compute.replace_with_mask(plain, scientific, pa.array(map(_canonical, written), pa.string()))
+
+
+_MOST_DIGITS = 400
+"""Larger exponents are kept: as digits they would fill the memory."""
+
+
+def _canonical(text: str) -> str:
+    """A number with an exponent, with one where it would be very long otherwise."""
+    sign, digits, exponent = Decimal(text).as_tuple()
+    assert isinstance(exponent, int)
+    shown = "".join(map(str, digits)).lstrip("0")
+    if not shown:
+        return "0"
+    kept = shown.rstrip("0")
+    exponent += len(shown) - len(kept)
+    if exponent > _MOST_DIGITS or exponent < -_MOST_DIGITS:
+        body = f"{kept}e{exponent}"
+    elif exponent >= 0:
+        body = kept + "0" * exponent
+    else:
+        padded = kept.rjust(1 - exponent, "0")
+        body = f"{padded[:exponent]}.{padded[exponent:]}"
+    return f"-{body}" if sign else body

@@ -1,0 +1,293 @@
+"""Cells as people write them: numbers, booleans, names and dates, and which of them are equal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nnzoo.data import CsvReader, Dataset, Division, load_csv
+from nnzoo.errors import DataError
+
+WHOLE = Division(val=0, test=0)
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def load(columns: dict[str, list[str]], target: str = "y", delimiter: str = ";", **fields: Any) -> Dataset:
+    """The data set of some columns, whose cells are quoted."""
+    rows = [list(columns), *zip(*columns.values(), strict=True)]
+    lines = (delimiter.join('"' + str(cell).replace('"', '""') + '"' for cell in row) for row in rows)
+    Path("d.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    words = {"missing": ("", "NA"), "division": WHOLE, **fields}
+    return load_csv(path="d.csv", target=target.split("+"), **words)
+
+
+def feature(dataset: Dataset, name: str) -> list[float]:
+    return dataset.train.inputs[:, dataset.feature_names.index(name)].tolist()
+
+
+def reader_of(dataset: Dataset) -> CsvReader:
+    assert isinstance(dataset.reader, CsvReader)
+    return dataset.reader
+
+
+def labels(count: int) -> list[str]:
+    return [("no", "yes", "yes")[index % 3] for index in range(count)]
+
+
+def predicted(dataset: Dataset, **columns: list[Any]) -> list[list[float]]:
+    samples = reader_of(dataset).from_rows(columns, dataset.schema)
+    assert samples is not None
+    return samples.inputs.tolist()
+
+
+@pytest.mark.parametrize(
+    ("cells", "values", "form"),
+    [
+        (["1,5", "2,75", "3,10", "-0,25"], [1.5, 2.75, 3.1, -0.25], "decimal comma"),
+        (["1.234,5", "2,75", "12.345.678"], [1234.5, 2.75, 12345678], "decimal comma, thousands with '.'"),
+        (["1,234.5", "2.75", "12,345,678"], [1234.5, 2.75, 12345678], "thousands with ','"),
+        (["1,23,456.50", "99", "12,34,567"], [123456.5, 99, 1234567], "thousands with ','"),
+        (["1 234,5", "2,75", "12 345 678"], [1234.5, 2.75, 12345678], "decimal comma, thousands with spaces"),
+        (["1\u202f234,5", "2,75", "12\u00a0345\u00a0678"], [1234.5, 2.75, 12345678], "decimal comma, thousands with"),
+        (["1'234.5", "2.75", "12\u2019345\u2019678"], [1234.5, 2.75, 12345678], "thousands with '"),
+        (["$1,200.50", "$3", "-$4.25"], [1200.5, 3, -4.25], "thousands with ',', $"),
+        (["1.200,50 €", "3 €", "-4,25€"], [1200.5, 3, -4.25], "decimal comma, thousands with '.', €"),
+        (["EUR 5.5", "EUR 7", "eur 9"], [5.5, 7, 9], "EUR"),
+        (["CHF 1'200.50", "CHF 3.10", "1.00"], [1200.5, 3.1, 1], "thousands with ', CHF"),
+        (["20%", "5 %", "12.5%"], [20, 5, 12.5], "percent"),
+        (["(1,234.50)", "20.00", "(3.25)"], [-1234.5, 20, -3.25], "thousands with ','"),
+        (["($1,234.50)", "$20.00"], [-1234.5, 20], "thousands with ',', $"),
+        (["\u22125.5", "3", "\u22121e3"], [-5.5, 3, -1000], ""),
+        (["1.5E+03", "2e-1", "7"], [1500, 0.2, 7], ""),
+        (["1,5e3", "2,5E-1"], [1500, 0.25], "decimal comma"),
+        (["12 kg", "3.5kg", "7 Kg"], [12, 3.5, 7], "kg"),
+        (["3,5 km/h", "-7 km/h"], [3.5, -7], "decimal comma, km/h"),
+        (["90 m2", "120 m2"], [90, 120], "m2"),
+        (["19M", "201k", "850", "1.5B"], [19e6, 201e3, 850, 1.5e9], "k, M and B multiply"),
+        (["$1.2M", "$3k"], [1.2e6, 3000], "$, k, M and B multiply"),
+        (["+5", ".5", "5."], [5, 0.5, 5], ""),
+    ],
+)
+def test_numbers_are_read_as_people_write_them(cells: list[str], values: list[float], form: str) -> None:
+    dataset = load({"x": cells * 4, "y": labels(4 * len(cells))})
+    assert reader_of(dataset).column_types == {"x": "number"}
+    assert feature(dataset, "x") == values * 4
+    assert reader_of(dataset).column_forms.get("x", "").startswith(form)
+    assert not [warning for warning in dataset.warnings if "read as" in warning]
+    assert predicted(dataset, x=cells) == [[value] for value in values]
+    target = load({"x": labels(len(cells)), "y": cells}, task="regression")
+    assert target.train.targets.flatten().tolist() == values
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["00501", "10001", "02139"],
+        ["007", "042", "100"],
+        ["c0", "c1", "c2"],
+        ["1st", "2nd", "3rd"],
+        ["18-24", "25-34", "35-44"],
+        ["1.2.3", "1.2.10", "2.0.1"],
+        ["$5", "€7", "£9"],
+        ["12 kg", "5 lb", "7 kg"],
+        ["192.168.0.1", "10.0.0.1", "10.0.0.2"],
+        ["20%", "0.2", "5%"],
+        ["0x1F", "0x20", "0x2A"],
+        ["1_0", "2_0", "3_0"],
+        ["nan2", "inf", "Infinity"],
+    ],
+)
+def test_names_are_not_numbers(cells: list[str]) -> None:
+    dataset = load({"x": cells * 4, "y": labels(4 * len(cells))})
+    assert reader_of(dataset).column_types == {"x": "category"}
+    assert sorted(dataset.feature_names) == sorted(f"x={name}" for name in cells)
+
+
+@pytest.mark.parametrize(
+    ("cells", "delimiter", "values", "key"),
+    [
+        (["1,234", "5,678", "2,500"], ",", [1234, 5678, 2500], {"decimal": ","}),
+        (["1,234", "5,678", "2,500"], "\t", [1234, 5678, 2500], {"decimal": ","}),
+        (["1,234", "5,678", "2,500"], ";", [1.234, 5.678, 2.5], {"thousands": ","}),
+        (["1.234", "5.678", "2.500"], ";", [1.234, 5.678, 2.5], {"thousands": "."}),
+        (["€1.234", "€5.678", "€2.500"], ",", [1234, 5678, 2500], {"decimal": "."}),
+    ],
+)
+def test_what_is_ambiguous_is_told_with_the_key(
+    cells: list[str], delimiter: str, values: list[float], key: dict[str, str]
+) -> None:
+    columns = {"x": cells * 4, "y": labels(12)}
+    dataset = load(columns, delimiter=delimiter)
+    assert feature(dataset, "x") == values * 4
+    (name, sign), *_ = key.items()
+    assert [
+        line for line in dataset.warnings if f"'{cells[0]}', read as" in line and f'`data.{name}: "{sign}"`' in line
+    ]
+    other = load(columns, delimiter=delimiter, **key)
+    assert feature(other, "x") == [value * 1000 if value < 100 else value / 1000 for value in values * 4]
+    assert not [line for line in other.warnings if "read as" in line]
+
+
+@pytest.mark.parametrize("cells", [["1.234", "0.5", "7.25"], ["1.5", "2"], ["0,482", "1,234"], ["12,5", "1,234"]])
+def test_what_is_not_ambiguous_is_not_told(cells: list[str]) -> None:
+    dataset = load({"x": cells * 4, "y": labels(4 * len(cells))})
+    assert feature(dataset, "x") == [float(cell.replace(",", ".")) for cell in cells * 4]
+    assert not [line for line in dataset.warnings if "read as" in line]
+
+
+def test_a_cell_of_another_form_is_named_at_predict() -> None:
+    dataset = load({"price": ["1,5", "2,75", "3,1"] * 4, "y": labels(12)})
+    with pytest.raises(DataError, match=r"column 'price'.*'1,234.5' is not a number in the form .*decimal comma"):
+        predicted(dataset, price=["1,5", "1,234.5"])
+    Path("new.csv").write_text("price;z\n1,5;0\n$7;1\n")
+    with pytest.raises(DataError, match=r"new\.csv: line 3: column 'price': '\$7' is not a number") as caught:
+        reader_of(dataset).read([Path("new.csv")], dataset.schema, labelled=False)
+    assert "`decimal`" in str(caught.value)
+
+
+def test_numbers_of_python_are_read_as_they_are() -> None:
+    dataset = load({"price": ["1.200,5 €", "2,75 €", "3,1 €"] * 4, "y": labels(12)})
+    assert predicted(dataset, price=[1234.5, 1.234]) == [[1234.5], [1.234]]
+    assert predicted(dataset, price=["1.234,5 €", "1.234"]) == [[1234.5], [1234]]
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["true", "False", "TRUE", "false"],
+        ["T", "F", "True", "false"],
+        ["yes", "No", "Y", "n"],
+        ["on", "OFF", "On", "off"],
+        ["1", "FALSE", "true", "0.0"],
+    ],
+)
+def test_booleans_in_every_spelling(cells: list[str]) -> None:
+    dataset = load({"x": cells * 3, "y": labels(12)})
+    assert feature(dataset, "x") == [1, 0, 1, 0] * 3
+    spelled = ["yes", "0", "ON", "f", "1.0", "FALSE"]
+    assert predicted(dataset, x=spelled) == [[1], [0], [1], [0], [1], [0]]
+    assert predicted(dataset, x=[True, False]) == [[1], [0]]
+    target = load({"x": [str(index) for index in range(12)], "y": cells * 3})
+    assert (target.task, len(target.classes)) == ("classification", 2)
+    assert target.train.targets.tolist() in ([1, 0, 1, 0] * 3, [0, 1, 0, 1] * 3)
+
+
+@pytest.mark.parametrize("cells", [["t", "y", "n"], ["yes", "no", "maybe"], ["y", "f", "n"], ["NO", "SE", "DK"]])
+def test_letters_that_only_look_like_booleans_are_names(cells: list[str]) -> None:
+    assert len(load({"x": cells * 4, "y": labels(12)}).feature_names) == 3
+
+
+def test_a_column_of_0_and_1_takes_words_for_them() -> None:
+    dataset = load({"x": ["0", "1", "1", "0"] * 3, "y": labels(12)})
+    assert reader_of(dataset).column_types == {"x": "number"}
+    assert predicted(dataset, x=["true", "No", "1.0"]) == [[1], [0], [1]]
+    assert predicted(dataset, x=[True, False]) == [[1], [0]]
+
+
+def test_equal_classes_and_categories_are_one() -> None:
+    rows = {"k": ["1", "2", "3"] * 4 + ["1.0", "2.0", "3.00"] * 4, "y": ["0", "1"] * 6 + ["0.0", "1.0"] * 6}
+    dataset = load(rows, categorical=("k",), target="y")
+    assert dataset.classes == ("0", "1")
+    assert dataset.feature_names == ("k=1", "k=2", "k=3")
+    assert dataset.train.targets.tolist() == [0, 1] * 12
+    assert predicted(dataset, k=["1e0", "+2", 3.0, "3", "4"]) == [[1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 0, 1], [0, 0, 0]]
+
+
+@pytest.mark.parametrize("first", [123456789012345678, 2**53, 10**30])
+def test_integers_of_any_size_are_different_if_a_digit_is(first: int) -> None:
+    ids = [str(first + step) for step in range(4)]
+    dataset = load({"id": ids * 4, "y": labels(16)}, categorical=("id",))
+    assert dataset.feature_names == tuple(f"id={each}" for each in ids)
+    assert predicted(dataset, id=[str(first + 4), ids[1]]) == [[0, 0, 0, 0], [0, 1, 0, 0]]
+    classes = load({"x": labels(16), "y": ids * 4}, task="classification")
+    assert classes.classes == tuple(ids)
+    twice = {"id": ids * 2, "y": ["a", "b", "b", "a"] * 2}
+    assert len(load(twice, categorical=("id",), division=Division(0, 0, deduplicate=True)).train) == 4
+    grouped = load(
+        {"id": ids * 4, "x": [str(index) for index in range(16)], "y": labels(16)},
+        division=Division(0.25, 0.25, stratify=False, group="id"),
+    )
+    assert len(grouped.splits["test"]) == 4
+
+
+def test_amounts_that_float64_cannot_tell_apart_are_told() -> None:
+    ids = [str(123456789012345678 + step) for step in range(3)]
+    with pytest.raises(DataError, match="integers that float64 can't tell apart"):
+        load({"id": ids * 4, "y": labels(12)})
+    dataset = load({"id": [*ids, "5"] * 4, "y": labels(16)})
+    assert any("`categorical: [id]` keeps them apart" in line for line in dataset.warnings)
+
+
+def test_large_numbers_with_small_differences_are_kept() -> None:
+    cells = ["1700000026", "1700000029", "1000000000", "1000000003"]
+    dataset = load({"x": cells * 3, "y": labels(12)})
+    assert feature(dataset, "x") == [float(cell) for cell in cells * 3]
+    target = load({"x": labels(12), "y": [f"17000000{index:02d}.25" for index in range(12)]})
+    assert target.train.targets.flatten().tolist() == [1700000000.25 + index for index in range(12)]
+    near = load({"x": ["1000000000", "1000000003"] * 6, "y": labels(12)})
+    assert near.feature_names == ("x",)
+    assert len(load({"x": cells * 3, "y": ["a"] * 6 + ["b"] * 6}, division=Division(0, 0, deduplicate=True)).train) == 8
+
+
+def test_equal_rows_in_other_spellings_are_dropped() -> None:
+    rows = {
+        "x": ["1,50", "1,5", "2,0", "2"],
+        "d": ["1.2.2024", "01.02.2024", "3.2.2024", "4.2.2024"],
+        "b": ["yes", "Yes", "no", "no"],
+        "y": ["a", "a", "b", "b"],
+    }
+    assert load(rows, division=Division(0, 0, deduplicate=True)).train.rows.tolist() == [0, 2, 3]  # type: ignore[union-attr]
+
+
+def test_a_target_with_decimal_commas_is_a_number() -> None:
+    prices = [f"{index % 31},{index % 10}0" for index in range(93)]
+    dataset = load({"x": [str(index) for index in range(93)], "y": prices})
+    assert dataset.task == "regression"
+    assert dataset.train.targets.flatten().tolist() == [float(price.replace(",", ".")) for price in prices]
+
+
+def test_many_classes_that_look_like_numbers_are_told() -> None:
+    cells = [("{},5", "{}.5", "{}%")[index % 3].format(index) for index in range(39)]
+    rows = {"x": [str(index) for index in range(78)], "y": cells * 2}
+    dataset = load(rows)
+    assert dataset.task == "classification"
+    assert any("has 39 classes, most of which look like numbers of different" in line for line in dataset.warnings)
+    asked = load(rows, task="classification")
+    assert not any("look like numbers" in line for line in asked.warnings)
+
+
+def test_types_say_what_columns_are() -> None:
+    rows = {"zip": ["00501", "10001"] * 6, "n": ["1", "2", "3"] * 4, "b": ["1", "0"] * 6, "y": labels(12)}
+    dataset = load(rows, types={"zip": "number", "n": "category", "b": "boolean"})
+    assert reader_of(dataset).column_types == {"zip": "number", "n": "category", "b": "boolean"}
+    assert feature(dataset, "zip") == [501, 10001] * 6
+    with pytest.raises(DataError, match="column 'b': '2' is neither true nor false"):
+        predicted(dataset, zip=["00501"], n=["1"], b=["2"])
+    with pytest.raises(DataError, match=r"line 2: column 'y': 'no' is not a number"):
+        load({**rows, "z": rows["zip"]}, target="z", types={"y": "number"})
+    dated = load({"d": ["202401", "202402"] * 6, "y": labels(12)}, types={"d": "date"})
+    assert dated.feature_names == ("d month",)
+    with pytest.raises(DataError, match="is not a column of dates"):
+        load({"d": ["red", "blue"] * 6, "y": labels(12)}, types={"d": "date"})
+
+
+def test_the_form_is_saved_with_the_reader() -> None:
+    cells = ["1.234,5 €", "2,75 €", "12.345.678 €"]
+    rows = {"x": cells * 4, "d": ["01/31/2024", "02/01/2024", "03/01/2024"] * 4, "y": labels(12)}
+    dataset = load(rows)
+    again = CsvReader.model_validate_json(reader_of(dataset).model_dump_json())
+    assert again == reader_of(dataset)
+    assert again.column_forms == {"x": "decimal comma, thousands with '.', €", "d": "month first, %m/%d/%Y"}
+
+
+def test_medians_are_exact() -> None:
+    dataset = load({"x": ["1700000001", "", "1700000003", "1700000005"] * 3, "y": labels(12)})
+    assert feature(dataset, "x")[1] == 1700000003
+    assert dataset.train.inputs.numpy().dtype == np.float64

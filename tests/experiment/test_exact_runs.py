@@ -1,0 +1,175 @@
+"""Runs on numbers that float32 can't tell apart, and on splits where a metric has no value."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import sklearn.linear_model
+import sklearn.metrics
+
+import nnzoo
+from nnzoo.cli.app import run as command
+from nnzoo.errors import ConfigError
+from nnzoo.experiment.evaluate import evaluate_checkpoint
+from nnzoo.run.history import History
+
+SECONDS = 1_700_000_000.0
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def draw(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+def save(x: Any, y: Any, **others: Any) -> dict[str, Any]:
+    np.savez("data.npz", x=x, y=y, **others)
+    return {"name": "arrays", "path": "data.npz", "layout": "features"}
+
+
+def predictions(run: nnzoo.Run) -> list[dict[str, str]]:
+    with (run.run_dir / "predictions.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.int64])
+def test_targets_far_from_0_are_measured_as_they_are(dtype: Any) -> None:
+    a = draw().standard_normal(300)
+    y = (SECONDS + np.round(10 * a + draw(1).standard_normal(300), 2)).astype(dtype)
+    data = save(a[:, None], y) | {"task": "regression"}
+    words = {
+        "optimizer": {"name": "adam", "lr": 0.1},
+        "train": {"epochs": 30, "metrics": ["rmse", "mae", "r2", "mape"]},
+    }
+    run = nnzoo.train({"data": data, "model": "linear", "preprocess": {"scale_target": True}, **words})
+    rows = predictions(run)
+    truth = np.array([float(row["target"]) for row in rows])
+    values = np.array([float(row["prediction"]) for row in rows])
+    assert set(truth) <= set(y.astype(float))
+    assert run.metrics["test/rmse"] == pytest.approx(sklearn.metrics.root_mean_squared_error(truth, values), rel=1e-6)
+    assert run.metrics["test/r2"] == pytest.approx(sklearn.metrics.r2_score(truth, values), abs=1e-6)
+    assert 0.5 < run.metrics["test/rmse"] < 2
+    assert run.metrics["test/r2"] > 0.97
+    assert run.result["baseline"]["test/rmse"] == pytest.approx(10, rel=0.3)
+    assert run.result["baseline"]["test/r2"] == pytest.approx(0, abs=0.1)
+    again = evaluate_checkpoint(run.run_dir)
+    assert again.metrics == {name: run.metrics[f"test/{name}"] for name in again.metrics}
+    assert run.model.predict(np.zeros((1, 1)))[0] == pytest.approx(SECONDS, abs=2)
+
+
+def test_a_target_that_is_not_scaled_is_measured_exactly_and_warned_of() -> None:
+    a = draw().standard_normal(200)
+    y = SECONDS + 10 * a
+    data = save(a[:, None], y)
+    with pytest.warns(nnzoo.DataWarning, match="targets lose digits .*scale_target: true"):
+        run = nnzoo.train(
+            {"data": data, "model": "linear", "preprocess": {"scale_target": False}, "train": {"epochs": 1}}
+        )
+    rows = predictions(run)
+    truth = np.array([float(row["target"]) for row in rows])
+    assert set(truth) <= set(y)
+    values = np.array([float(row["prediction"]) for row in rows])
+    assert run.metrics["test/mae"] == pytest.approx(np.abs(truth - values).mean(), rel=1e-12)
+
+
+@pytest.mark.parametrize(("offset", "gap"), [(SECONDS, 1.0), (1e9, 3.0), (-4e10, 0.5), (1e-12, 1e-16), (1e300, 1e290)])
+def test_a_feature_far_from_0_tells_the_class(offset: float, gap: float) -> None:
+    steps = draw().permutation(400)
+    x = (offset + gap * steps)[:, None]
+    y = (steps > 200).astype(int)
+    words = {"optimizer": {"name": "adam", "lr": 0.1}, "train": {"epochs": 40}}
+    data = save(x, y) | {"split": {"deduplicate": True}}
+    run = nnzoo.train({"data": data, "model": "linear", **words})
+    assert run.metrics["test/accuracy"] > 0.95
+    assert run.model.predict(x).tolist() == [str(each) for each in (run.model.predict(x).astype(int))]
+    assert np.mean(run.model.predict(x).astype(int) == y) > 0.95
+    assert not run.result["warnings"]
+
+
+def test_columns_that_float32_cannot_tell_apart_are_warned_of() -> None:
+    x = np.column_stack([draw().standard_normal(100), SECONDS + np.arange(100.0)])
+    data = save(x, np.arange(100) % 2)
+    with pytest.warns(nnzoo.DataWarning, match=r"1 of 2 columns lose digits .*\('1'\).*normalize: standardize"):
+        nnzoo.train({"data": data, "model": "linear", "preprocess": {"normalize": "none"}, "train": {"epochs": 1}})
+
+
+class TestMetricsWithoutAValue:
+    def data(self, val: Any) -> dict[str, Any]:
+        x = draw().standard_normal((60, 2))
+        return save(x, np.arange(60) % 2, x_val=draw(1).standard_normal((8, 2)), y_val=val) | {"split": {"test": 0.2}}
+
+    def test_is_said_at_the_start_and_its_cells_are_empty(self, capsys: pytest.CaptureFixture[str]) -> None:
+        words = {"data": self.data(np.zeros(8, int)), "train": {"epochs": 3, "metrics": ["auroc", "precision"]}}
+        Path("c.json").write_text(json.dumps({**words, "model": "linear"}))
+        assert command(["train", "c.json", "--json"]) == 0
+        out, err = capsys.readouterr()
+        assert "warning: val/auroc has no value: val has one class ('0')" in err
+        assert err.count("val/auroc has no value") == 1
+        result = json.loads(out)
+        assert result["status"] == "completed"
+        assert result["metrics"]["val/auroc"] is None
+        assert result["metrics"]["val/precision"] == 0
+        assert 0 <= result["metrics"]["test/auroc"] <= 1
+        folder = Path(result["run_dir"])
+        with (folder / "metrics.csv").open(newline="") as file:
+            assert [row["val/auroc"] for row in csv.DictReader(file)] == [""] * 3
+        history = History.read(folder / "metrics.csv")
+        assert all(np.isnan(history["val/auroc"]))
+        assert command(["eval", str(folder), "--split", "val", "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["metrics"]["auroc"] is None
+
+    @pytest.mark.parametrize("restarts", [1, 2])
+    def test_cannot_be_the_monitor(self, restarts: int) -> None:
+        words = {"monitor": "val/auroc", "metrics": ["auroc"], "restarts": restarts}
+        with pytest.raises(ConfigError, match=r"train\.monitor: val/auroc has no value: val has one class") as caught:
+            nnzoo.train({"data": self.data(np.ones(8, int)), "model": "linear", "train": words})
+        assert "Monitor val/loss" in str(caught.value)
+        assert not Path("runs").exists()
+
+    def test_the_loss_can(self) -> None:
+        words = {"monitor": "val/loss", "metrics": ["auroc"], "epochs": 2}
+        with pytest.warns(nnzoo.DataWarning, match="val/auroc has no value"):
+            run = nnzoo.train({"data": self.data(np.ones(8, int)), "model": "linear", "train": words})
+        assert run.result["best_epoch"]
+
+    def test_r2_of_one_sample(self) -> None:
+        x = draw().standard_normal((40, 2))
+        data = save(x, x[:, 0], x_val=x[:1], y_val=x[:1, 0], x_test=x[:9], y_test=x[:9, 0])
+        with pytest.warns(nnzoo.DataWarning, match="val/r2 has no value: val has one sample"):
+            run = nnzoo.train({"data": data, "model": "linear", "train": {"epochs": 2}})
+        saved = json.loads((run.run_dir / "result.json").read_text())
+        assert saved["metrics"]["val/r2"] is None
+        assert saved["baseline"]["val/r2"] is None
+        assert saved["metrics"]["test/r2"] is not None
+
+    def test_labels_that_are_always_there(self) -> None:
+        x, y = draw().standard_normal((40, 2)), draw(1).integers(0, 2, (40, 3))
+        data = save(x, y, x_val=x[:5], y_val=np.ones((5, 3), int)) | {"task": "multilabel"}
+        with pytest.warns(nnzoo.DataWarning, match="val/auroc has no value: no label is both there and absent in val"):
+            nnzoo.train({"data": data, "model": "linear", "train": {"epochs": 1, "metrics": ["auroc"]}})
+
+    @pytest.mark.filterwarnings("ignore::nnzoo.DataWarning")
+    def test_a_run_with_empty_cells_is_resumed(self) -> None:
+        words = {"data": self.data(np.ones(8, int)), "model": "linear"}
+        whole, parts = ({"epochs": epochs, "metrics": ["auroc"]} for epochs in (4, 2))
+        expected = nnzoo.train({**words, "train": whole, "name": "whole"})
+        nnzoo.train({**words, "train": parts, "name": "parts"})
+        found = nnzoo.train({**words, "train": whole, "name": "parts"}, resume=True)
+        assert found.history["val/loss"] == expected.history["val/loss"]
+
+
+def test_a_linear_fit_of_large_numbers_is_that_of_least_squares() -> None:
+    x = SECONDS + draw().standard_normal((200, 2)) * [3.0, 50.0]
+    y = 1e12 + (x - SECONDS) @ [7.0, -0.5]
+    words = {"optimizer": {"name": "lbfgs"}, "train": {"epochs": 30, "batch_size": "full", "early_stopping": None}}
+    run = nnzoo.train({"data": save(x, y), "model": "linear", "preprocess": {"scale_target": True}, **words})
+    expected = sklearn.linear_model.LinearRegression().fit(x - SECONDS, y - 1e12).predict(x - SECONDS) + 1e12
+    np.testing.assert_allclose(run.model.predict(x) - 1e12, expected - 1e12, atol=0.05)

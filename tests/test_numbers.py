@@ -1,0 +1,56 @@
+"""How measured numbers are shown, in progress lines and in tables."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nnzoo.cli.app import run
+from nnzoo.numbers import number
+from nnzoo.training.progress import Progress
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (25180889782593279437091921503191040.0, "2.518e+34"),
+        (-25180889782593279437091921503191040.0, "-2.518e+34"),
+        (0.0, "0.0000"),
+        (0.92671, "0.9267"),
+        (-0.5, "-0.5000"),
+        (123456.78901, "123456.7890"),
+        (1e6, "1.000e+06"),
+        (1e-3, "0.0010"),
+        (3.1e-7, "3.100e-07"),
+        (5e-324, "4.941e-324"),
+        (math.nan, "nan"),
+        (math.inf, "inf"),
+        (-math.inf, "-inf"),
+    ],
+)
+def test_a_number_is_short_and_keeps_its_digits(value: float, shown: str) -> None:
+    assert number(value) == shown
+    assert len(number(value)) <= 12
+
+
+def test_a_progress_line_is_readable_whatever_the_loss(caplog: pytest.LogCaptureFixture) -> None:
+    row = {"epoch": 3, "step": 30, "lr": 1e-7, "train/loss": 2.5180889e34, "val/loss": math.nan, "val/mse": 3.1e-7}
+    with caplog.at_level("INFO", logger="nnzoo"):
+        Progress(20, quiet=True).report({**row, "seconds": 0.5}, is_best=True)
+    assert caplog.messages == [
+        "epoch  3/20  train/loss 2.518e+34  val/loss nan  val/mse 3.100e-07  lr 1e-07  0.50 s  *"
+    ]
+
+
+def test_no_door_prints_thirty_digits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    x = np.linspace(-1, 1, 60)
+    np.savez(tmp_path / "huge.npz", x=x.reshape(-1, 1), y=1e15 * x)
+    words = ["train", "sine_mlp", f"data={{name: arrays, path: {tmp_path / 'huge.npz'}}}", "train.epochs=2"]
+    assert run([*words, "preprocess.scale_target=false", "--runs-dir", str(tmp_path)]) == 0
+    captured = capsys.readouterr()
+    assert re.search(r"train/loss \d\.\d{3}e\+\d\d", captured.err)
+    assert not re.search(r"\d{15}", captured.err + captured.out.split("run directory")[0])
