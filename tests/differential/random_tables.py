@@ -75,6 +75,7 @@ class FilePlan:
     blank_rows: bool = False
     short_rows: bool = False
     loose_blanks: bool = False
+    title: str = "{}"
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,7 @@ class Written:
         plan: Of it.
         path: The file, or the folder of part files.
         names: The columns, in the order of the files: features `c0`, .., perhaps a group `g`, then targets `y0`, ..
+            The files have their titles.
         rows: The cells as they were written, part files in their natural order.
     """
 
@@ -128,9 +130,9 @@ class Written:
     def plan_of(self, name: str) -> ColumnPlan:
         return (self.plan.features if name[0] == "c" else self.plan.target)[int(name[1:])]
 
-    def column(self, name: str) -> list[str]:
-        index = self.names.index(name)
-        return [row[index] for row in self.rows]
+    def title(self, name: str) -> str:
+        """What the files call a column."""
+        return self.plan.file.title.format(name)
 
 
 OPEN = ("thousands", "german")
@@ -221,6 +223,7 @@ def files() -> st.SearchStrategy[FilePlan]:
         blank_rows=st.booleans(),
         short_rows=st.booleans(),
         loose_blanks=st.booleans(),
+        title=st.sampled_from(["{}", "{}", "{} größe", '{}, the "size"', "{} (kg)", "{};|", "Column {}", "{}\nm²"]),
     )
 
 
@@ -250,7 +253,7 @@ def tables() -> st.SearchStrategy[Plan]:
         repeated=st.sampled_from([0.0, 0.2]),
         file=files(),
         split=splits(),
-        depth=st.sampled_from(["data", "data", "predict", "predict", "predict", "evaluate"]),  # type: ignore[arg-type]
+        depth=st.sampled_from(["data", "data", "predict", "predict", "predict", "evaluate"]),
     )
 
 
@@ -373,19 +376,20 @@ def _remove_targets(rows: list[list[str]], plan: Plan, random: Random) -> None:
 
 def _write_files(written: Written, folder: Path, random: Random) -> None:
     file, rows = written.plan.file, written.rows
+    titles = [written.title(name) for name in written.names]
     if file.parts == 1:
-        written.path.write_bytes(_bytes_of(written.names, rows, file, random))
+        written.path.write_bytes(_bytes_of(titles, rows, file, random))
         return
     cuts = [round(part * len(rows) / file.parts) for part in range(file.parts + 1)]
     for part in range(file.parts):
         own = rows[cuts[part] : cuts[part + 1]]
-        (folder / f"p{part + 1}{file.suffix}").write_bytes(_bytes_of(written.names, own, file, random))
+        (folder / f"p{part + 1}{file.suffix}").write_bytes(_bytes_of(titles, own, file, random))
 
 
-def _bytes_of(names: Sequence[str], rows: Sequence[list[str]], file: FilePlan, random: Random) -> bytes:
+def _bytes_of(titles: Sequence[str], rows: Sequence[list[str]], file: FilePlan, random: Random) -> bytes:
     out = io.StringIO(newline="")
     writer = csv.writer(out, delimiter=file.delimiter, lineterminator=file.newline, quoting=QUOTING[file.quoting])
-    writer.writerow(names)
+    writer.writerow(titles)
     for row in rows:
         if file.blank_rows and random.random() < 0.1:
             out.write(file.newline)

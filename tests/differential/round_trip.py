@@ -64,14 +64,14 @@ def probabilities(task: str, outputs: NDArray[np.float64]) -> NDArray[np.float64
 
 
 def write_permuted(written: Written, columns: dict[str, list[str]], order: Sequence[int], path: Path) -> None:
-    """The same table with its rows in that order, its columns in another, one more, and without the targets."""
+    """Writes a table of these cells: rows in that order, columns in another, with one more, and without the targets."""
     random = Random(written.plan.seed)
     names = [name for name in columns if name[0] != "y"]
     random.shuffle(names)
     names.insert(random.randrange(len(names) + 1), "new")
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(names)
+        writer.writerow(written.title(name) if name in columns else name for name in names)
         writer.writerows([columns[name][row] if name in columns else "?" for name in names] for row in order)
 
 

@@ -41,9 +41,9 @@ def read_cells(written: Written) -> dict[str, list[str]]:
     for path in files_of(written.path):
         text = DECOMPRESS[path.suffix[1:]](path.read_bytes()).decode(written.plan.file.encoding)
         own = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=written.plan.file.delimiter) if row]
-        names, size = own[0], len(own[0])
-        rows += [[cell.strip() for cell in row] + [""] * (size - len(row)) for row in own[1:]]
-    return {name: [row[index] for row in rows] for index, name in enumerate(names)}
+        assert own[0] == [written.title(name) for name in written.names]
+        rows += [[cell.strip() for cell in row] + [""] * (len(own[0]) - len(row)) for row in own[1:]]
+    return {name: [row[index] for row in rows] for index, name in enumerate(written.names)}
 
 
 def files_of(path: Path) -> list[Path]:
@@ -88,10 +88,9 @@ def features_of(name: str, plan: ColumnPlan, values: Sequence[Value], train: Seq
     """The features of a column, as they are fitted on some rows; None where there is nothing to learn from.
 
     The rules: a column with one value in all training rows is left out, and so are more than 20 texts that are
-    different in more than half of the rows. Missing numbers are the median, missing booleans the more frequent value, missing parts of
-    dates the median of that part; missing categories are none of the
-    known ones, which are in natural order. Where training rows lack a value, a
-    last feature tells those that do.
+    different in more than half of the rows. Missing numbers are the median, missing booleans the more frequent value,
+    missing parts of dates the median of that part; missing categories are none of the known ones, which are in natural
+    order. Where training rows lack a value, a last feature tells those that do.
     """
     known = [values[row] for row in train if values[row] is not None]
     lacking = np.array([value is None for value in values])

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, given, seed, settings
 from natural_order import natural
 from random_folders import CLASSES, FolderPlan, WrittenFolder, folders, write_folder
@@ -30,6 +31,7 @@ def config_of(written: WrittenFolder) -> dict[str, Any]:
     return {"data": data, "model": "linear", "train": {"epochs": 1, "batch_size": "full", "device": "cpu"}}
 
 
+@pytest.mark.slow
 @settings(max_examples=max(1, NUM_FOLDERS), deadline=None, suppress_health_check=list(HealthCheck), database=None)
 @seed(0)
 @given(folders())

@@ -42,6 +42,7 @@ def config_of(written: WrittenSeries) -> dict[str, Any]:
     return {"data": data, "model": "linear", "train": {"epochs": 1, "batch_size": "full", "device": "cpu"}}
 
 
+@pytest.mark.slow
 @settings(max_examples=max(1, NUM_SERIES), deadline=None, suppress_health_check=list(HealthCheck), database=None)
 @seed(0)
 @given(series())

@@ -11,6 +11,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, seed, settings
 from random_texts import TextPlan, WrittenTexts, texts, write_texts
 from sklearn.preprocessing import LabelEncoder
@@ -58,6 +59,7 @@ def symbols_of(text: str, plan: TextPlan) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 @settings(max_examples=max(1, NUM_TEXTS), deadline=None, suppress_health_check=list(HealthCheck), database=None)
 @seed(0)
 @given(texts())
