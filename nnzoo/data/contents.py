@@ -100,19 +100,34 @@ def members_of(path: Path) -> list[Path]:
     """
     if path == STDIN or compression_of(start_of(path)) != "zip":
         return []
-    try:
-        with zipfile.ZipFile(path) as archive:
-            files = [each for each in archive.infolist() if not each.is_dir()]
-    except _DAMAGE as error:
-        raise _damaged("zip", error, name_of(path)) from error
-    if is_spreadsheet(each.filename for each in files):
+    names = _check_archive(path, path.stat().st_size, str(path))
+    if is_spreadsheet(names):
         return []
-    shown = [each for each in files if not _is_hidden(each.filename)]
+    shown = [name for name in names if not _is_hidden(name)]
     if not shown:
         raise DataError("is a zip archive without a file in it.", where=str(path))
-    # Members may overlap, so that each alone looks harmless.
-    _check_size(sum(each.file_size for each in shown), path.stat().st_size, str(path))
-    return [path / each.filename for each in shown]
+    return [path / name for name in shown]
+
+
+def check_archive(raw: bytes, *, where: str) -> None:
+    """Checks a zip archive that another library reads.
+
+    Raises:
+        DataError: The archive is damaged, or expands absurdly.
+    """
+    _check_archive(io.BytesIO(raw), len(raw), where)
+
+
+def _check_archive(file: Path | IO[bytes], size: int, where: str) -> list[str]:
+    """The names of the files in a zip archive of `size` bytes."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            files = [each for each in archive.infolist() if not each.is_dir()]
+    except _DAMAGE as error:
+        raise _damaged("zip", error, where) from error
+    # Members may overlap, so that each alone looks harmless. None is read further than it says.
+    check_size(sum(each.file_size for each in files), size, where)
+    return [each.filename for each in files]
 
 
 def _is_hidden(name: str) -> bool:
@@ -246,15 +261,20 @@ def _joined(blocks: Iterable[bytes], size: int, where: str) -> bytes:
     found = io.BytesIO()
     for block in blocks:
         found.write(block)
-        _check_size(found.tell(), size, where)
+        check_size(found.tell(), size, where)
     return found.getvalue()
 
 
-def _check_size(expanded: int, size: int, where: str) -> None:
+def check_size(expanded: int, size: int, where: str) -> None:
+    """Checks that a file does not expand absurdly.
+
+    Raises:
+        DataError: It does.
+    """
     if expanded > max(_ALWAYS_EXPANDED, _MOST_TIMES * size):
         raise DataError(
-            f"its {size:,} bytes expand to more than {_MOST_TIMES} times as many ({expanded:,} so far), which no data "
-            "does. If it is meant so, expand it first.",
+            f"its {size:,} bytes stand for more than {_MOST_TIMES} times as many ({expanded:,} or more), which data "
+            "hardly does. If it is meant so, expand it first.",
             where=where,
         )
 

@@ -47,6 +47,8 @@ class Split:
             inputs as they are.
         exact: (N, K) float64, after `Preprocess.transform`: the regression targets in their own unit, which metrics
             compare with. None for other tasks.
+        level: (N, K) float64, in the unit of the outputs: what is added to the outputs of the network, for windows of a
+            series that were moved (`series.levels`). None if there are none.
     """
 
     inputs: Tensor
@@ -56,6 +58,7 @@ class Split:
     naive: Tensor | None = None
     finish: nn.Module | None = None
     exact: Tensor | None = None
+    level: Tensor | None = None
     origin: Origin | None = None
 
     def __len__(self) -> int:
@@ -90,6 +93,7 @@ class Split:
         rows = indices if self.rows is None else self.rows[indices]
         naive = None if self.naive is None else self.naive[indices]
         exact = None if self.exact is None else self.exact[indices]
+        level = None if self.level is None else self.level[indices]
         return replace(
             self,
             inputs=inputs.at(indices) if isinstance(inputs, OnDisk) else inputs.index_select(0, indices),
@@ -98,6 +102,7 @@ class Split:
             rows=rows,
             naive=naive,
             exact=exact,
+            level=level,
         )
 
 

@@ -203,8 +203,8 @@ class Preprocess(nn.Module):
                 inputs = split.inputs if later else self._transform_inputs(split)
                 targets, exact = split.targets, None
                 if dataset.task == "regression":
-                    exact = targets.double()
-                    targets = _as_float32(self.scale_targets(exact), 0, "a target", "scale_target: true")
+                    exact = targets.double() if split.exact is None else split.exact
+                    targets = _as_float32(self.scale_targets(targets), 0, "a target", "scale_target: true")
             except _TooLargeError as error:
                 row = error.row if split.rows is None else int(split.rows[error.row])
                 named = f"'{dataset.sample_names[row]}'" if dataset.sample_names else f"row {row}"

@@ -46,6 +46,11 @@ class Repairs:
         if count:
             self._found[repair] = (before + count, first)
 
+    def add_all(self, other: Repairs) -> None:
+        """Counts what another collector has."""
+        for repair, (count, first) in other._found.items():
+            self.add(repair, first, count)
+
     def warnings(self) -> tuple[str, ...]:
         """One line per kind of repair, in the order in which they were first found.
 

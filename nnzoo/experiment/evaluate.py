@@ -13,9 +13,11 @@ from torch import nn
 from nnzoo import log
 from nnzoo.build import build_dataset, build_loss, build_settings
 from nnzoo.config import Config, load_config
+from nnzoo.config.choices import changed_features
 from nnzoo.config.data import PATH_FIELDS
 from nnzoo.data import Dataset, Split
 from nnzoo.data.baseline import baseline
+from nnzoo.data.series.levels import move_far_windows
 from nnzoo.errors import DataError, UsageError
 from nnzoo.experiment.confidence import intervals
 from nnzoo.experiment.load import TrainedModel, load
@@ -113,7 +115,8 @@ def _measure(trained: TrainedModel, dataset: Dataset, chosen: str, batch_size: i
     # New data has no train split of its own: training had a batch of samples at least.
     num_train = max(len(only.train), settings.batch_size or 1) if chosen == "new" else len(dataset.train)
     with computing_with(threads_of_data(trained.config)):
-        measured = encode(decoder.preprocess.transform(only), decoder, loss, device)["train"]
+        moved = move_far_windows(only, changed_features(trained.config), decoder.preprocess)
+        measured = encode(decoder.preprocess.transform(moved), decoder, loss, device)["train"]
         with computing_with(_threads(trained, measured, num_train)):
             found = evaluate(
                 trained.module,

@@ -16,9 +16,11 @@ from torch import Tensor, nn
 
 from nnzoo.build import build_model, choose_device, output_scale, place
 from nnzoo.config import Config, load_config
+from nnzoo.config.choices import changed_features
 from nnzoo.config.model import Torchvision
 from nnzoo.data import Preprocess, Reader, parse_reader
 from nnzoo.data.encode import check_tokens, encode_inputs, encode_lengths, encode_pixels
+from nnzoo.data.series.levels import moves, outputs_of_moves
 from nnzoo.errors import CheckpointError, DataError, NnzooError, UsageError
 from nnzoo.experiment.metadata import Metadata
 from nnzoo.experiment.prepare import warn_about
@@ -26,7 +28,7 @@ from nnzoo.models.parameters import load_weights
 from nnzoo.run.artifact import load_artifact
 from nnzoo.run.directory import find_checkpoint
 from nnzoo.training.batches import arguments_of, eval_batch_size
-from nnzoo.training.decoding import Decoder
+from nnzoo.training.decoding import Decoder, in_float64
 
 Raw = (
     ArrayLike
@@ -103,11 +105,16 @@ class TrainedModel:
         self.module.eval()
         classes = len(self.classes) if self.metadata.per == "step" else 0
         size = eval_batch_size(inputs, 1, classes_a_step=classes)
+        columns, level = changed_features(self.config), None
+        if columns is not None and (moved := moves(inputs, columns, self.preprocess)) is not None:
+            inputs, level = inputs - moved.unsqueeze(1), outputs_of_moves(moved, columns, self.preprocess)
         outputs = []
         for start in range(0, len(inputs), size):
             valid = None if steps is None else steps[start : start + size]
             part = self.preprocess(inputs[start : start + size], valid, first=start).to(device)
             found = self.module(*arguments_of(self.module, part, None if valid is None else valid.to(device)))
+            if level is not None:
+                found = in_float64(found).cpu() + level[start : start + size]
             outputs.append((self.decoder.kept(found) if kept else found).cpu())
         return torch.cat(outputs)
 

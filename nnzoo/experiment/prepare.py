@@ -21,9 +21,11 @@ from nnzoo.build import (
     facts_of,
 )
 from nnzoo.config import Config, Facts, check_facts, num_outputs, resolve
+from nnzoo.config.choices import changed_features
 from nnzoo.config.data import ImageFolder
 from nnzoo.config.load import problems_of
-from nnzoo.data import Dataset, Preprocess, Samples, Split, missing_classes
+from nnzoo.data import Dataset, OnDisk, Preprocess, Samples, Split, missing_classes
+from nnzoo.data.series.levels import move_far_windows
 from nnzoo.errors import DataError, UsageError
 from nnzoo.experiment.suitability import check_metrics, warn_of_lost_digits
 from nnzoo.training.batches import arguments_of, boundaries, smallest_batch
@@ -115,7 +117,8 @@ def prepare(config: Config, *, batches: int | None = None, group: Group = ALONE)
         dataset = truncate(dataset, batches * config.train.batch_size)
     # Augmentation comes before `normalize`, which then can't be done in advance.
     by_batch = ("train",) if resolved.augment and dataset.layout == "image" else ()
-    transformed = preprocess.transform(dataset, by_batch=by_batch)
+    moved = move_far_windows(dataset, changed_features(resolved), preprocess)
+    transformed = preprocess.transform(moved, by_batch=by_batch)
     warn_of_lost_digits(dataset, transformed, preprocess)
     splits = encode(transformed, decoder, loss, device)
     return Experiment(
@@ -131,6 +134,23 @@ def prepare(config: Config, *, batches: int | None = None, group: Group = ALONE)
         replace(build_settings(resolved), augment=build_augment(resolved, len(dataset.classes)), group=group),
         torch.get_num_threads(),
     )
+
+
+def without_raw_inputs(experiment: Experiment) -> Experiment:
+    """Returns the experiment without inputs that only preprocessing reads: in float64 they are twice as large.
+
+    Their shape and type stay; reading them is an error. Inputs that predictions.csv shows beside the answers stay.
+    """
+    dataset = experiment.dataset
+    if dataset.reader is None:
+        return experiment
+    splits = {
+        name: replace(split, inputs=split.inputs.to("meta"))
+        if split.inputs.dtype == torch.float64 and not isinstance(split.inputs, OnDisk)
+        else split
+        for name, split in dataset.splits.items()
+    }
+    return replace(experiment, dataset=replace(dataset, splits=splits))
 
 
 def warn_about(data: Dataset | Samples) -> None:
@@ -165,6 +185,7 @@ def encode(dataset: Dataset, decoder: Decoder, loss: nn.Module, device: torch.de
             None if split.lengths is None else split.lengths.to(device),
             finish=None if split.finish is None else copy.deepcopy(split.finish).to(device),
             exact=None if split.exact is None else split.exact.to(exact_device),
+            level=None if split.level is None else split.level.to(exact_device),
         )
         for name, split in dataset.splits.items()
     }

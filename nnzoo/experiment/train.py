@@ -21,7 +21,7 @@ from nnzoo.config import Config, ConfigLike, load_config
 from nnzoo.config.load import check_overrides
 from nnzoo.errors import DivergedError, InterruptedRunError, UsageError
 from nnzoo.experiment.load import TrainedModel, load
-from nnzoo.experiment.prepare import fetch, prepare
+from nnzoo.experiment.prepare import fetch, prepare, without_raw_inputs
 from nnzoo.experiment.pretrained import check_survives, with_checkpoint
 from nnzoo.experiment.record import Recorder
 from nnzoo.experiment.restarts import choose_training
@@ -136,6 +136,8 @@ def train(
             if overwrite:
                 check_survives(loaded, Path(runs_dir) / loaded.name)
             experiment = prepare(loaded, batches=DRY_RUN_BATCHES if dry_run else None, group=group)
+            digests = digests_of(experiment.dataset)
+            experiment = without_raw_inputs(experiment)
             if found and group.rank == 0:
                 check_same(Path(found), experiment.config)
             given = copy.deepcopy(model.state_dict()) if model is not None and loaded.train.restarts > 1 else None
@@ -145,9 +147,9 @@ def train(
             start = partial(start_again, experiment, model, given)
             training = choose_training(experiment, state, start, restored=bool(saved))
         if dry_run:
-            return _dry_run(training, report, Path(runs_dir), journal)
+            return _dry_run(training, report, Path(runs_dir), journal, digests)
         folder = found or group.from_first(lambda: _make(Path(runs_dir), loaded.name, alone, overwrite=overwrite))
-        return _run(training, report, Path(folder), journal, saved=saved)
+        return _run(training, report, Path(folder), journal, digests, saved=saved)
 
 
 def _find(
@@ -193,13 +195,13 @@ def _run(
     report: Summary,
     folder: Path,
     journal: log.Journal,
+    digests: dict[str, str],
     *,
     saved: dict[str, Any] | None = None,
 ) -> Run:
-    """Trains in a run directory, from the start or from what was saved, whatever the end."""
+    """Trains in a run directory, from the start or from what was saved, and records every kind of end."""
     experiment = training.experiment
     group = experiment.settings.group
-    digests = digests_of(experiment.dataset)
     everywhere = group.gather(digests)
     with group.together():
         check_shared(everywhere)
@@ -247,13 +249,13 @@ def _load_everywhere(folder: Path, model: nn.Module | None, group: Group) -> Tra
         return replace(load(copied, model=model), path=folder / directory.ARTIFACT)
 
 
-def _dry_run(training: Training, report: Summary, runs_dir: Path, journal: log.Journal) -> Run:
-    """One epoch of two batches in a directory that is thrown away."""
+def _dry_run(training: Training, report: Summary, runs_dir: Path, journal: log.Journal, digests: dict[str, str]) -> Run:
+    """Trains one epoch of two batches in a temporary directory."""
     experiment = training.experiment
     training.experiment = replace(experiment, settings=replace(experiment.settings, epochs=1))
     with tempfile.TemporaryDirectory(prefix="nnzoo-dry-run-") as temporary:
         journal.quiet = True
-        run = _run(training, report, Path(temporary), journal)
+        run = _run(training, report, Path(temporary), journal, digests)
     kept_nowhere = runs_dir / experiment.config.name
     return replace(run, run_dir=kept_nowhere, result={**run.result, "run_dir": None})
 

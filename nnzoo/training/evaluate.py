@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from nnzoo.data import Split
 from nnzoo.training.batches import eval_batch_size, finish, for_model
+from nnzoo.training.decoding import in_float64
 from nnzoo.training.distributed import ALONE, Group
 from nnzoo.training.losses import denominator
 from nnzoo.training.metrics import MetricSums
@@ -111,6 +112,8 @@ def evaluate(
             outputs = forward(*inputs)
             value = loss(outputs, targets)
             total.add(plain(value), plain(denominator(loss, targets)))
+            if split.level is not None:
+                outputs = in_float64(outputs) + split.level[start:end]
             sums.add(outputs, targets if split.exact is None else split.exact[start:end])
             if keep_outputs:
                 found = sums.decoder.kept(outputs).cpu()

@@ -15,7 +15,7 @@ from nnzoo.errors import DivergedError
 from nnzoo.models import set_train_mode
 from nnzoo.training.batches import boundaries, epoch_order, eval_batch_size, finish, for_model, smallest_batch
 from nnzoo.training.checkpoints import CheckpointTimer
-from nnzoo.training.decoding import Decoder
+from nnzoo.training.decoding import Decoder, in_float64
 from nnzoo.training.evaluate import LossSum
 from nnzoo.training.finite import REMEDY
 from nnzoo.training.loop import out_of_time
@@ -178,6 +178,8 @@ def evaluate(state: ReplicaState, split: Split, sums: ReplicaSums, *, batch_size
         targets = targets.expand(len(outputs), *targets.shape)
         losses, counts = losses_of(state.loss, outputs, targets)
         total.add(losses.to(precise(losses)), counts)
+        if split.level is not None:
+            outputs = in_float64(outputs) + split.level[start : start + size]
         truth = split.truth[start : start + size]
         sums.add(outputs, truth.expand(len(outputs), *truth.shape))
     return {"loss": mean_loss(total), **sums.results()}

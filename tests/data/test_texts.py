@@ -147,7 +147,7 @@ def test_only_training_texts_make_the_vocabulary() -> None:
     assert tokens(dataset, "val") == [[2, UNKNOWN]]
     assert tokens(dataset, "test") == [[2, UNKNOWN]]
     assert dataset.num_tokens == len(dataset.reader.vocabulary) == 2 + 4
-    assert dataset.warnings == ("1 of 1 test texts are longer than 2 symbols and cut off there",)
+    assert dataset.warnings == ("1 of 1 test texts are longer than 2 symbols and are cut off there",)
 
 
 def test_limits_on_symbols() -> None:
@@ -172,7 +172,7 @@ def test_what_is_cut_off_or_empty_is_told(capsys: pytest.CaptureFixture[str]) ->
     Path("c.yaml").write_text(json.dumps({"data": data, "model": "rnn", "train": {"epochs": 1}}))
     assert cli(["train", "c.yaml"]) == 0
     error = capsys.readouterr().err
-    assert "of 42 train texts are longer than 4 symbols and cut off there" in error
+    assert "of 42 train texts are longer than 4 symbols and are cut off there" in error
     assert "1 of 42 train texts have no symbol" in error
     dataset = read(path="t.csv", target="kind", max_length=4, split={"val": 0, "test": 0})
     assert dataset.input_shape == (4,)
@@ -274,23 +274,27 @@ GOOD = "text,kind\nred,a\nblue,b\n"
             {},
             "t.csv: line 3 has another number of cells than the header (got 3; the",
         ),
-        (b"text,kind\n\nred,a\nblue\n", {}, "t.csv: line 4 has another number of cells than the header (got 1; the"),
+        (
+            b"text,kind\n\nred,a\nblue\n",
+            {"ragged": "error"},
+            "t.csv: line 4 has another number of cells than the header (got 1; the",
+        ),
         (
             b'text,kind\n"two\nlines",a\nblue\n',
-            {},
+            {"ragged": "error"},
             "t.csv: line 4 has another number of cells than the header (got 1; the",
         ),
         (b'text,kind\nred,a\n"blue,b\n', {}, "t.csv: line 3 has a quote that does not close"),
         (b"text,kind\nred,a\nblue,\n", {}, "t.csv: line 3: column 'kind': the target is missing (1 of 2 rows)"),
-        (b"text,kind\nred,a\nblue,a\n", {}, "one class alone (a)"),
-        (b"text,kind,text\nred,a,b\n", {}, "t.csv: line 1: the name 'text' stands in the header 2 times"),
+        (b"text,kind\nred,a\nblue,a\n", {}, "there is only one class (a)"),
+        (b"text,kind,text\nred,a,b\n", {}, "t.csv: one column beside the target would be the text (got text, text.1)"),
         (b"text,more,kind\nred,x,a\nblue,x,b\n", {}, "t.csv: one column beside the target would be the text"),
         (b"text,kind\nred,a\nblu\xe9,b\n", {"encoding": "utf-8"}, "t.csv: line 3 is not utf-8"),
         (GOOD.encode(), {"text": "words"}, "t.csv: has no column 'words' (it has: text, kind)"),
         (GOOD.encode(), {"text": "kind"}, "t.csv: column 'kind' can't be both text and target"),
         (GOOD.encode(), {"min_count": 2}, "no symbol is in the training texts 2 times"),
         (b"text,kind\n,a\n,b\n", {}, "no symbol is in the training texts"),
-        (GOOD.encode(), {"target": None}, "one class alone (t)"),
+        (GOOD.encode(), {"target": None}, "there is only one class (t)"),
         (GOOD.encode(), {"test_path": "u.csv"}, "u.csv: line 3: the label 'c' is no class of the training samples"),
     ],
 )

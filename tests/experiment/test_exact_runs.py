@@ -173,3 +173,103 @@ def test_a_linear_fit_of_large_numbers_is_that_of_least_squares() -> None:
     run = nnzoo.train({"data": save(x, y), "model": "linear", "preprocess": {"scale_target": True}, **words})
     expected = sklearn.linear_model.LinearRegression().fit(x - SECONDS, y - 1e12).predict(x - SECONDS) + 1e12
     np.testing.assert_allclose(run.model.predict(x) - 1e12, expected - 1e12, atol=0.05)
+
+
+class TestTables:
+    """The inputs of the bug reports, and others of their kinds, as files."""
+
+    def write(self, header: str, *columns: Any) -> dict[str, Any]:
+        rows = zip(*columns, strict=True)
+        Path("t.csv").write_text(header + "\n" + "".join(",".join(map(str, row)) + "\n" for row in rows))
+        return {"name": "csv", "path": "t.csv", "target": header.split(",")[-1]}
+
+    @pytest.mark.parametrize("offset", [SECONDS, 1e12, -1e9])
+    def test_a_target_of_seconds(self, offset: float) -> None:
+        a = np.round(draw().standard_normal(300), 4)
+        noise = np.round(10 * draw(1).standard_normal(300), 2)
+        data = self.write("a,y", a, [f"{offset + each:.2f}" for each in noise])
+        words = {"optimizer": {"name": "adam", "lr": 0.1}, "train": {"epochs": 5}}
+        run = nnzoo.train({"data": data, "model": "linear", **words})
+        spread = noise.std()
+        assert run.metrics["test/rmse"] == pytest.approx(spread, rel=0.3)
+        assert run.result["baseline"]["test/rmse"] == pytest.approx(spread, rel=0.3)
+        assert abs(run.metrics["test/r2"]) < 0.3
+        kept = {round(float(row["target"]) - offset, 2) for row in predictions(run)}
+        assert kept <= set(noise)
+
+    @pytest.mark.parametrize(
+        ("offset", "gap"), [(1_700_000_000, 1), (10**9, 3), (20_240_101_000_000, 1), (4.1e7, 0.01)]
+    )
+    def test_a_feature_of_seconds(self, offset: float, gap: float, capsys: pytest.CaptureFixture[str]) -> None:
+        steps = draw().permutation(400)
+        cells = [repr(round(offset + gap * int(step), 2)) for step in steps]
+        data = self.write("ts,y", cells, np.where(steps > 200, "late", "early")) | {"split": {"deduplicate": True}}
+        words = {"optimizer": {"name": "adam", "lr": 0.1}, "train": {"epochs": 40}}
+        run = nnzoo.train({"data": data, "model": "linear", **words})
+        assert run.metrics["test/accuracy"] > 0.95
+        Path("c.json").write_text(json.dumps({"data": data, "model": "linear", **words}))
+        capsys.readouterr()
+        command(["doctor", "c.json", "--json"])
+        found = json.loads(capsys.readouterr().out)
+        assert not {each["topic"] for each in found["findings"]} & {"duplicates", "constant columns"}
+        assert found["data"]["splits"] == {"train": 280, "val": 60, "test": 60}
+        assert found["linear"]["accuracy"] > 0.95
+
+    def test_predict_prints_every_digit(self, capsys: pytest.CaptureFixture[str]) -> None:
+        a = np.round(draw().standard_normal(200), 4)
+        data = self.write("a,y", a, [f"{SECONDS + 10 * each:.3f}" for each in a])
+        words = {"optimizer": "lbfgs", "train": {"epochs": 20, "batch_size": "full"}}
+        run = nnzoo.train({"data": data, "model": "linear", **words})
+        Path("new.csv").write_text("a\n0.1234\n-1.5\n")
+        capsys.readouterr()
+        assert command(["predict", str(run.run_dir), "new.csv", "--json"]) == 0
+        answers = [each["prediction"] for each in json.loads(capsys.readouterr().out)["predictions"]]
+        np.testing.assert_allclose(np.array(answers) - SECONDS, [1.234, -15.0], atol=1e-3)
+        assert run.model.predict({"a": [0.1234, -1.5]}).tolist() == answers
+
+
+@pytest.mark.parametrize("level", [0.0, 1e9, -1e12])
+@pytest.mark.parametrize("difference", [True, False])
+def test_a_series_at_any_level_is_forecast_as_at_0(level: float, difference: bool) -> None:
+    steps = np.arange(300)
+    values = np.round(np.sin(steps / 5) * 8 + 0.1 * steps, 3)
+    Path("t.csv").write_text("v\n" + "".join(f"{level + value:.3f}\n" for value in values))
+    data = {"name": "series", "path": "t.csv", "target": "v", "window": 12, "difference": difference}
+    words = {"optimizer": {"name": "adam", "lr": 0.01}, "train": {"epochs": 20}}
+    run = nnzoo.train({"data": data, "model": "linear", **words})
+    naive = np.abs(np.diff(values)[-len(predictions(run)) :]).mean()
+    assert run.result["baseline"]["test/mae"] == pytest.approx(naive, rel=1e-3)
+    assert 0.001 < run.metrics["test/mae"] < 8
+    truth = [float(row["target"]) - level for row in predictions(run)]
+    np.testing.assert_allclose(truth, values[-len(truth) :], atol=2e-3)
+
+
+@pytest.mark.parametrize("level", [1e5, 1e9, -1e11])
+@pytest.mark.parametrize("restarts", [1, 2])
+def test_a_series_that_has_moved_far_away_is_forecast_as_before(level: float, restarts: int) -> None:
+    """Trained around 0; a later file, a window from Python and a test split lie elsewhere."""
+    steps = np.arange(300)
+    values = np.round(np.sin(steps / 5) * 8, 2)
+
+    def write(name: str, level: float) -> None:
+        Path(name).write_text("v,w\n" + "".join(f"{level + each:.2f},{each / 9:.3f}\n" for each in values))
+
+    write("t.csv", 0.0)
+    write("far.csv", level)
+    data = {"name": "series", "path": "t.csv", "test_path": "far.csv", "target": "v", "features": ["v", "w"]}
+    words = {
+        "optimizer": {"name": "adam", "lr": 0.01},
+        "train": {"epochs": 5, "restarts": restarts, "metrics": ["mae", "r2"]},
+    }
+    run = nnzoo.train({"data": {**data, "window": 12, "horizon": 2}, "model": "mlp", **words})
+    near, far = (evaluate_checkpoint(run.run_dir, data=name).metrics for name in ("t.csv", "far.csv"))
+    assert far["mae"] == pytest.approx(near["mae"], rel=1e-4)
+    assert far["r2"] == pytest.approx(near["r2"], rel=1e-3)
+    assert far["loss"] == pytest.approx(near["loss"], rel=1e-4)
+    assert run.metrics["test/mae"] == far["mae"] == evaluate_checkpoint(run.run_dir, split="test").metrics["mae"]
+    window = np.stack([values[-12:], np.round(values[-12:] / 9, 3)], axis=1)
+    moved = window + np.array([level, 0.0])
+    np.testing.assert_allclose(run.model.predict(moved[None]) - level, run.model.predict(window[None]), atol=1e-4)
+    row = predictions(run)[-1]
+    assert float(row["target_v+2"]) == pytest.approx(level + values[-1], abs=1e-2)
+    assert abs(float(row["prediction_v+2"]) - level) < 12

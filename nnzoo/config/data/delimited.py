@@ -1,4 +1,4 @@
-"""Delimited text files: what is said of them, whatever their columns mean."""
+"""Files of tables: what is said of them, whatever their columns mean."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
-from nnzoo.config.base import Items
+from nnzoo.config.base import Count, Items, Natural
 from nnzoo.config.data.base import COLUMN_SCHEMA, ColumnName, RepairedFiles
 
 
@@ -66,7 +66,7 @@ ColumnType = Literal["number", "category", "boolean", "date"]
 
 
 class Delimited(RepairedFiles):
-    """What every source of files with delimited columns has."""
+    """What every source of tables has: delimited text, compressed or not, Parquet, Arrow and Excel files."""
 
     names: Items[Annotated[str, Field(min_length=1)]] | None = Field(
         None, description="the columns' names, where the file has no header, or one to be replaced"
@@ -81,6 +81,19 @@ class Delimited(RepairedFiles):
     strip: bool = Field(True, description="whether blanks around a cell are no part of it")
     missing: Items[Cell] = Field(MISSING, description="cells that mean: no value")
     replace: Replacements = Field({}, description="cells to read as others, whole ones: {from: to}")
+    skip_rows: Natural | Items[Count] = Field(
+        0,
+        description="how many lines before the header to skip, such as a title; or a list of rows to skip, counted "
+        "from 1, the header too: [2] skips a second header row below the first",
+    )
+    ragged: Literal["pad", "skip", "error"] = Field(
+        "pad",
+        description="rows of another length than the header's. pad: shorter ones get missing values, delimiters too "
+        "many are cut, longer ones are errors; skip: leave them out; error: refuse them",
+    )
+    sheet: str | Natural | None = Field(
+        None, description="of an Excel file: its name, or its position from 0; null: the first visible one"
+    )
 
 
 class FormattedCells(Delimited):

@@ -32,6 +32,9 @@ class Csv(FormattedCells):
     sequence_id: ColumnName | None = Field(
         None, description="rows with the same value here are the steps of one sequence, in file order"
     )
+    missing_target: Literal["auto", "drop", "error"] = Field(
+        "auto", description="rows without a target. drop: leave them out; auto: if they are less than half; or an error"
+    )
 
     def facts(self) -> Facts:
         task: Any = None if self.task == "auto" else self.task

@@ -29,6 +29,9 @@ class Text(Delimited):
     vocab_size: Count | None = Field(None, description="keep the most frequent symbols, this many; null: all")
 
     missing: Items[Cell] = Field(("",), description="cells that mean: no value")
+    missing_target: Literal["auto", "drop", "error"] = Field(
+        "auto", description="rows without a target. drop: leave them out; auto: if they are less than half; or an error"
+    )
 
     def facts(self) -> Facts:
         return Facts(

@@ -19,14 +19,15 @@ from pydantic import Field
 from nnzoo.data.dataset import Dataset, Split
 from nnzoo.data.dates import DateOrder
 from nnzoo.data.reader import Reader, Samples, Schema
+from nnzoo.data.repairs import Repairs
 from nnzoo.data.series.stamps import StampForm
 from nnzoo.data.series.timeline import Timeline, last_known
 from nnzoo.data.split import Division
 from nnzoo.data.tables.columns import read_numbers
 from nnzoo.data.tables.dialect import Words
-from nnzoo.data.tables.file import words_for_new_files
 from nnzoo.data.tables.finding import FormFinder, FormWords
 from nnzoo.data.tables.numbers import PLAIN, DecimalSign, NumberForm, ThousandsSign
+from nnzoo.data.tables.opening import words_for_new_files
 from nnzoo.data.tables.table import Table, choices_of, open_table
 from nnzoo.errors import DataError
 
@@ -82,7 +83,9 @@ def load_series(
     forms = FormWords(decimal, thousands, date_order)
     inputs = target if features is None else features
     wanted = [*target, *inputs, *categorical, *([] if time is None else [time])]
-    tables = {name: open_table([Path(each)], said, wanted) for name, each in given.items() if each is not None}
+    repairs = Repairs(strict=said.strict)
+    paths = {name: Path(each) for name, each in given.items() if each is not None}
+    tables = {name: open_table([each], said, wanted, repairs=repairs) for name, each in paths.items()}
     reader = SeriesReader(
         words=words_for_new_files(tables["train"].files[0], said, wanted),
         target=target,
@@ -121,7 +124,8 @@ def load_series(
         choices={"features": inputs, **choices_of(tables.values())},
         missing_values=past.missing(categorical),
         reader=reader,
-        warnings=tuple(told),
+        warnings=(*repairs.warnings(), *told),
+        notes=tables["train"].notes,
         divisible=False,
     )
 
@@ -161,18 +165,20 @@ class SeriesReader(Reader):
             DataError: A file that can't be read, too few rows, or too many missing values at the end.
         """
         known, shorter = self._wanted(labelled=labelled), () if labelled else self.target
-        tables = [open_table([path], self.words, known, shorter) for path in paths]
+        repairs = Repairs(strict=self.words.strict)
+        tables = [open_table([path], self.words, known, shorter, repairs=repairs) for path in paths]
         each = [self.series(table, labelled=labelled) for table in tables]
         if labelled:
             splits = [self.windows(series, slice(0, len(series)), "")[0] for series in each]
             naive = torch.cat([split.naive for split in splits if split.naive is not None])
             inputs = torch.cat([split.inputs for split in splits])
             targets = torch.cat([split.targets for split in splits])
-            return Samples(inputs, range(len(inputs)), targets, naive=naive)
+            return Samples(inputs, range(len(inputs)), targets, naive=naive, warnings=repairs.warnings())
         return Samples(
             torch.stack([torch.from_numpy(self._last_window(series)) for series in each]),
             [name for series in each for name in series.following(self.horizon)],
             row_targets=self.target,
+            warnings=repairs.warnings(),
         )
 
     def fits(self, schema: Schema) -> bool:

@@ -163,4 +163,8 @@ class Cells:
 
     def problem(self, row: int, message: str) -> DataError:
         """What is wrong with the cell of a row, located."""
-        return DataError(message, where=f"{self._locate(int(row))}: column '{self.name}'")
+        return DataError(message, where=self.place(row))
+
+    def place(self, row: int) -> str:
+        """Where the cell of a row is, for messages."""
+        return f"{self._locate(int(row))}: column '{self.name}'"

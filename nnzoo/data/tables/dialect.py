@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from nnzoo.data.tables.names import given_names, header_names, is_header_of
 from nnzoo.data.tables.numbers import is_number, may_be_number
 from nnzoo.errors import DataError
 
+Rule = Literal["pad", "skip", "error"]
+"""What is done with rows of another number of cells than there are columns."""
+
+MissingTarget = Literal["auto", "drop", "error"]
+"""What is done with rows without a target."""
+
 DELIMITERS = (",", ";", "\t", "|")
 _SAMPLE_ROWS = 100
+BLANKS = " \t\x1a"
+"""The last one ends files of DOS."""
 
 
 class Words(BaseModel):
@@ -28,6 +38,11 @@ class Words(BaseModel):
         strip: Whether blanks around a cell are no part of it.
         missing: Cells that mean: no value.
         replace: Cells to read as others, before it is asked whether they are missing.
+        skip_rows: How many lines before the header are skipped; or the numbers of rows, from 1, that are.
+        ragged: What is done with rows of another number of cells.
+        sheet: Of an Excel file, by name or by position from 0; None for the first one.
+        missing_target: What is done with rows without a target.
+        strict: Whether whatever is left out or repaired is an error.
     """
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
@@ -39,7 +54,21 @@ class Words(BaseModel):
     strip: bool = True
     missing: tuple[str, ...] = ("",)
     replace: dict[str, str] = {}
+    skip_rows: Annotated[int, Field(ge=0)] | tuple[Annotated[int, Field(ge=1)], ...] = 0
+    ragged: Rule = "pad"
+    sheet: str | int | None = None
+    missing_target: MissingTarget = "auto"
     strict: bool = False
+
+    @property
+    def num_skipped_lines(self) -> int:
+        """How many lines before the header are skipped."""
+        return self.skip_rows if isinstance(self.skip_rows, int) else 0
+
+    @property
+    def fill(self) -> str:
+        """A cell that means: no value."""
+        return "" if not self.missing or "" in self.missing else self.missing[0]
 
 
 class Dialect(NamedTuple):
@@ -50,7 +79,9 @@ class Dialect(NamedTuple):
         header: Whether the first row holds names.
         names: The columns, from left to right.
         names_in_header: Whether the names are those of the header, so that the order of columns does not matter.
-        begin: How many blank lines the file begins with.
+        begin: How many lines come before the first row: skipped or blank ones.
+        unnamed: As of `Names`.
+        renamed: As of `Names`.
     """
 
     delimiter: str
@@ -58,6 +89,8 @@ class Dialect(NamedTuple):
     names: tuple[str, ...]
     names_in_header: bool
     begin: int
+    unnamed: tuple[str, ...] = ()
+    renamed: tuple[str, ...] = ()
 
 
 def find_dialect(
@@ -79,51 +112,67 @@ def find_dialect(
     Raises:
         DataError: There are no rows, or names that don't fit them.
     """
-    delimiter = _find_delimiter(sample, known) if words.delimiter == "auto" else words.delimiter
+    sample = "".join(lines_with_ends(sample)[words.num_skipped_lines :])
+    delimiter = find_delimiter(sample, known) if words.delimiter == "auto" else words.delimiter
     rows = _rows(sample, delimiter, strip=words.strip)
     if not rows:
         raise DataError("is empty.", where=where)
-    begin = _num_blank_lines(sample, delimiter)
+    begin = words.num_skipped_lines + _num_blank_lines(sample, delimiter)
     header = _has_header(rows, words, known, shorter) if words.header == "auto" else words.header
-    if header and (words.names is None or set(rows[0]) == set(words.names)):
-        return Dialect(delimiter, header, _header_names(rows[0], where), names_in_header=True, begin=begin)
-    names = _given_names(len(rows[0]), words.names, shorter, where)
-    return Dialect(delimiter, header, names, names_in_header=False, begin=begin)
+    in_header = header and (words.names is None or is_header_of(rows, words.names, known, shorter))
+    found = header_names(rows) if in_header else given_names(len(rows[0]), words.names, shorter, where)
+    return Dialect(delimiter, header, found.names, in_header, begin, found.unnamed, found.renamed)
 
 
 def is_blank(row: Sequence[str], size: int) -> bool:
-    """Whether a line is no row of that many cells, but nothing, or blanks where several cells should be."""
-    return not row or (len(row) == 1 < size and not row[0].strip())
+    """Whether a line is not a row of that many cells, but nothing, or spaces where several cells should be."""
+    return not row or (len(row) == 1 < size and not row[0].strip(BLANKS))
+
+
+def lines_with_ends(text: str) -> list[str]:
+    """The lines of a text as a CSV file has them: `str.splitlines` splits at other signs too."""
+    return list(io.StringIO(text, newline=""))
 
 
 def _num_blank_lines(sample: str, delimiter: str) -> int:
+    """How many lines come before the first row that has something in it."""
     reader = reader_of(sample, delimiter)
     before = 0
     for row in reader:
-        if not is_blank(row, 2):
+        if any(cell.strip(BLANKS) for cell in row):
             break
         before = reader.line_num
     return before
 
 
-def reader_of(text: str, delimiter: str, *, strict: bool = False, skipinitialspace: bool = False) -> Any:
-    """Python's own reader of rows, of cells of any length: slow, for the first rows and for messages."""
+def reader_of(text: str, delimiter: str, *, strict: bool = False, skipinitialspace: bool = False, skip: int = 0) -> Any:
+    """Python's own reader of rows, of cells of any length: slow, for the first rows, repairs and messages.
+
+    Args:
+        text: A CSV file.
+        delimiter: Between cells.
+        strict: Whether quotes have to close as they should.
+        skipinitialspace: Whether spaces behind delimiters are left aside.
+        skip: How many lines are skipped, whatever quotes are in them.
+    """
     csv.field_size_limit(2**31 - 1)
-    lines = io.StringIO(text, newline="")
+    lines = itertools.islice(io.StringIO(text, newline=""), skip, None)
     return csv.reader(lines, delimiter=delimiter, strict=strict, skipinitialspace=skipinitialspace)
 
 
 def _rows(sample: str, delimiter: str, *, strip: bool) -> list[list[str]]:
     found: list[list[str]] = []
     for row in reader_of(sample, delimiter, skipinitialspace=strip):
-        if not is_blank(row, 2):
+        if any(cell.strip(BLANKS) for cell in row):
             found.append([cell.strip() if strip else cell for cell in row])
         if len(found) == _SAMPLE_ROWS:
             break
     return found
 
 
-def _find_delimiter(sample: str, known: Collection[str]) -> str:
+def find_delimiter(sample: str, known: Collection[str]) -> str:
+    """The delimiter that cuts the first rows into the same number of cells, and into the most."""
+
     def fitness(delimiter: str) -> tuple[int, float, int]:
         rows = _rows(sample, delimiter, strip=True)
         sizes = Counter(map(len, rows))
@@ -137,7 +186,7 @@ def _find_delimiter(sample: str, known: Collection[str]) -> str:
 def _has_header(rows: list[list[str]], words: Words, known: Collection[str], shorter: Collection[str]) -> bool:
     first = rows[0]
     if words.names is not None:
-        return set(first) | set(shorter) == set(words.names) | set(shorter)
+        return is_header_of(rows, words.names, known, shorter)
     if any(name in first and not (name.isdecimal() and int(name) < len(first)) for name in known):
         return True
     if any(map(_has_number, first)) or len(rows) == 1:
@@ -150,30 +199,3 @@ def _has_header(rows: list[list[str]], words: Words, known: Collection[str], sho
 
 def _has_number(cell: str) -> bool:
     return is_number(cell) or may_be_number(cell)
-
-
-def _header_names(first: Sequence[str], where: str) -> tuple[str, ...]:
-    names = tuple(name or str(index) for index, name in enumerate(first))
-    twice = [name for name, count in Counter(names).items() if count > 1]
-    if twice:
-        positions = [index for index, name in enumerate(names) if name == twice[0]]
-        raise DataError(
-            f"line 1: the name '{twice[0]}' stands in the header {len(positions)} times (columns "
-            f"{', '.join(map(str, positions))}, from 0). Rename all but one.",
-            where=where,
-        )
-    return names
-
-
-def _given_names(size: int, names: tuple[str, ...] | None, shorter: Collection[str], where: str) -> tuple[str, ...]:
-    """The names of a file without a header, whose targets may be left out where the others are known."""
-    if names is None:
-        return tuple(map(str, range(size)))
-    without = tuple(name for name in names if name not in shorter)
-    if size not in (len(names), len(without)):
-        raise DataError(
-            f"line 1 has another number of cells than there are names (got {size}; there are {len(names)} names). "
-            "The names are of all columns, from left to right.",
-            where=where,
-        )
-    return names if size == len(names) else without

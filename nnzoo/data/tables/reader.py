@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -13,9 +14,12 @@ from pydantic import Field, model_validator
 from nnzoo.data.dataset import Split
 from nnzoo.data.reader import Reader, Schema, Task
 from nnzoo.data.reader import Samples as NewSamples
+from nnzoo.data.repairs import Repairs
+from nnzoo.data.tables.cells import Cells
 from nnzoo.data.tables.columns import Column
 from nnzoo.data.tables.dialect import Words
 from nnzoo.data.tables.forms import Form
+from nnzoo.data.tables.missing import has_targets
 from nnzoo.data.tables.samples import Samples, as_split, as_steps, pack
 from nnzoo.data.tables.table import Table, open_table, table_of
 from nnzoo.data.tables.targets import Target, encode_targets
@@ -94,14 +98,17 @@ class CsvReader(Reader):
         """
         known = [column.name for column in self.columns]
         shorter = () if labelled else self.target
-        table = open_table(paths, self.words, known, shorter, needed=self._needed(labelled=labelled))
-        return self._read(table, schema, labelled=labelled)
+        repairs = Repairs(strict=self.words.strict)
+        needed = self._needed(labelled=labelled)
+        table = open_table(paths, self.words, known, shorter, needed=needed, repairs=repairs)
+        samples = self._read(table, schema, repairs, labelled=labelled)
+        return replace(samples, warnings=(*samples.warnings, *repairs.warnings()))
 
     def from_rows(self, raw: object, schema: Schema) -> NewSamples | None:
         table = table_of(raw, self.words)
-        return None if table is None else self._read(table, schema, labelled=False)
+        return None if table is None else self._read(table, schema, Repairs(), labelled=False)
 
-    def split(self, table: Table, task: Task, classes: tuple[str, ...], limit: int | None) -> Split:
+    def split(self, table: Table, task: Task, classes: tuple[str, ...], limit: int | None, repairs: Repairs) -> Split:
         """The first samples of a labelled table; sequences are as long as the longest of them.
 
         Raises:
@@ -110,20 +117,26 @@ class CsvReader(Reader):
         values, samples = self._values(table, labelled=True)
         if limit is not None:
             samples = samples.take(np.arange(min(limit, len(samples))))
-        targets = encode_targets(
-            list(table.read(self.target)), samples.last_rows, Target(task, self.target_forms), classes
-        )
+        columns = list(table.read(self.target))
+        samples = self._with_targets(columns, samples, repairs)
+        targets = encode_targets(columns, samples.last_rows, Target(task, self.target_forms), classes)
         return as_split(pack(self.columns, values, [samples])[0], samples, targets)
 
-    def _read(self, table: Table, schema: Schema, *, labelled: bool) -> NewSamples:
+    def _with_targets(self, columns: Sequence[Cells], samples: Samples, repairs: Repairs) -> Samples:
+        """The samples that have targets."""
+        kept = has_targets(columns, samples.last_rows, self.words.missing_target, repairs)
+        return samples if kept.all() else samples.take(kept.nonzero()[0])
+
+    def _read(self, table: Table, schema: Schema, repairs: Repairs, *, labelled: bool) -> NewSamples:
         values, samples = self._values(table, labelled=labelled)
-        rows = pack(self.columns, values, [samples])[0]
         targets = None
         if labelled:
             columns = list(table.read(self.target))
+            samples = self._with_targets(columns, samples, repairs)
             targets = encode_targets(columns, samples.last_rows, Target(schema.task, self.target_forms), schema.classes)
+        rows = pack(self.columns, values, [samples])[0]
         if samples.ids is None:
-            return NewSamples(rows, range(len(samples)), targets)
+            return NewSamples(rows, table.row_numbers[samples.rows].tolist(), targets)
         longest, num_steps = int(samples.lengths.argmax()), schema.input_shape[0]
         if samples.lengths[longest] > num_steps:
             raise DataError(

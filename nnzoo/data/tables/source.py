@@ -15,17 +15,19 @@ from nnzoo.data.dataset import Dataset, Split
 from nnzoo.data.dates import DateOrder
 from nnzoo.data.origin import Origin
 from nnzoo.data.reader import Task
+from nnzoo.data.repairs import Repairs
 from nnzoo.data.split import Division, dropped_note
 from nnzoo.data.tables.columns import Column
 from nnzoo.data.tables.dialect import Words
-from nnzoo.data.tables.file import words_for_new_files
 from nnzoo.data.tables.finding import ColumnType, FormFinder, FormWords
 from nnzoo.data.tables.inference import Inference
+from nnzoo.data.tables.missing import has_targets
 from nnzoo.data.tables.numbers import DecimalSign, ThousandsSign
+from nnzoo.data.tables.opening import words_for_new_files
 from nnzoo.data.tables.reader import CsvReader
 from nnzoo.data.tables.samples import Samples, as_split, pack, padded
 from nnzoo.data.tables.table import Table, choices_of, open_table
-from nnzoo.data.tables.targets import Target, check_present, class_indices, encode_targets, find_task
+from nnzoo.data.tables.targets import Target, class_indices, encode_targets, find_task
 from nnzoo.errors import DataError
 
 
@@ -84,17 +86,18 @@ def load_csv(
     known = [*target, *(features or ()), *categorical, *ignore]
     known += [*forms.types, *(name for name in (sequence_id, division.group) if name is not None)]
     given = {name: each for name, each in (("val", val_path), ("test", test_path)) if each is not None}
-    tables = {name: open_table([Path(each)], said, known) for name, each in given.items()}
-    pool = open_table([Path(path)], said, known)
+    repairs = Repairs(strict=said.strict)
+    tables = {name: open_table([Path(each)], said, known, repairs=repairs) for name, each in given.items()}
+    pool = open_table([Path(path)], said, known, repairs=repairs)
     pool.require(known)
     uses = {*target, *ignore, sequence_id, division.group}
     inputs = [name for name in pool.names if name not in uses] if features is None else list(features)
     draft = _Draft(pool, tuple(target), inputs, sequence_id, forms)
-    parts = draft.divide(division, tuple(tables), limit, task)
+    parts = draft.divide(division, tuple(tables), limit, task, repairs)
     reader, values = draft.learn(parts["train"], frozenset(categorical), frozenset(features or ()), said)
     splits = draft.splits(reader, values, parts)
     for name, table in tables.items():
-        splits[name] = reader.split(table, draft.task, draft.classes, limit)
+        splits[name] = reader.split(table, draft.task, draft.classes, limit, repairs)
     splits = {
         name: _traced(split, tables.get(name, pool), given.get(name, path), sequence_id)
         for name, split in splits.items()
@@ -110,8 +113,8 @@ def load_csv(
         feature_names=reader.feature_names,
         target_names=tuple(target) if draft.task == "regression" else (),
         choices={"task": draft.task, **choices_of((pool, *tables.values()))},
-        warnings=tuple(draft.warnings),
-        notes=(*draft.notes, *([_task_note(draft)] if task == "auto" else [])),
+        warnings=(*repairs.warnings(), *draft.warnings),
+        notes=(*pool.notes, *draft.notes, *([_task_note(draft)] if task == "auto" else [])),
         missing_values=draft.missing,
         reader=reader,
     )
@@ -164,7 +167,12 @@ class _Draft:
         return self.target.task
 
     def divide(
-        self, division: Division, given: Sequence[str], limit: int | None, task: Task | Literal["auto"]
+        self,
+        division: Division,
+        given: Sequence[str],
+        limit: int | None,
+        task: Task | Literal["auto"],
+        repairs: Repairs,
     ) -> dict[str, Samples]:
         """The samples of each part of the table."""
         samples = self.samples if limit is None else self.samples.take(np.arange(min(limit, len(self.samples))))
@@ -172,9 +180,11 @@ class _Draft:
             kept = self._distinct(samples)
             self.notes.append(dropped_note(len(samples) - len(kept), len(samples)))
             samples = samples.take(kept)
+        has_target = has_targets(self.targets, samples.last_rows, self.table.words.missing_target, repairs)
+        if not has_target.all():
+            samples = samples.take(has_target.nonzero()[0])
         rows = samples.last_rows
         classes, names = None, tuple[str, ...]()
-        check_present(self.targets, rows)
         finder = FormFinder(rows, self.forms)
         self.target = find_task(self.targets, rows, task, finder)
         self.warnings += [f"column '{name}' {warning}" for name, warning in finder.warnings.items()]

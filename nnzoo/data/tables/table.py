@@ -12,17 +12,28 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nnzoo.data.files import find_files
+import numpy as np
+from numpy.typing import NDArray
+
+from nnzoo.data.files import find_files, order_note
 from nnzoo.data.origin import Origin, name_below, of_files
+from nnzoo.data.repairs import Repair, Repairs
 from nnzoo.data.tables.cells import Cells
 from nnzoo.data.tables.dialect import Words
-from nnzoo.data.tables.file import File, open_file
+from nnzoo.data.tables.file import File
+from nnzoo.data.tables.opening import AnyFile, open_file
 from nnzoo.errors import DataError
 
-SUFFIXES = (".csv", ".tsv", ".txt", ".data")
+SUFFIXES = (
+    *(".csv", ".tsv", ".tab", ".psv", ".txt", ".data"),
+    *(".parquet", ".pq", ".arrow", ".feather", ".ipc", ".xlsx", ".xlsm"),
+)
 
 _GROUP_BYTES = 48 * 1024 * 1024
 """About as much text is in memory at a time."""
+
+UNNAMED = Repair("column", "without a name", "called by its position, from 0", "Name it in the header.")
+RENAMED = Repair("column", "with the name of another one", "renamed", "Give it a name of its own in the header.")
 
 
 @dataclass(eq=False)
@@ -32,14 +43,14 @@ class Table:
     Attributes:
         names: The columns.
         words: What is said of cells.
-        files: In order.
+        files: In natural order.
         values: The columns as pyarrow arrays of strings, where they come from Python.
-        typed: The columns that had numbers and dates and not texts: their text is that of Python.
+        typed: The columns that had numbers and dates and not texts: their text is as in code.
     """
 
     names: tuple[str, ...]
     words: Words
-    files: Sequence[File] = ()
+    files: Sequence[AnyFile] = ()
     values: Mapping[str, Any] = field(default_factory=dict)
     typed: Collection[str] = ()
 
@@ -50,12 +61,28 @@ class Table:
     @property
     def delimiter(self) -> str:
         """Between the cells of the first file; empty without files."""
-        return self.files[0].dialect.delimiter if self.files else ""
+        return self.files[0].dialect.delimiter if self.files and isinstance(self.files[0], File) else ""
 
     @property
     def num_rows(self) -> int:
         """Rows in all, once some column was read."""
         return sum(file.num_rows for file in self.files) if self.files else len(next(iter(self.values.values())))
+
+    @property
+    def row_numbers(self) -> NDArray[np.int64]:
+        """(R,) the number of each row in all files, from 0, once some column was read: rows left out count too."""
+        if not self.files:
+            return np.arange(self.num_rows)
+        parts, start = [], 0
+        for file in self.files:
+            parts.append(np.asarray(file.row_numbers) + start)
+            start += file.num_rows + len(file.left_out)
+        return np.concatenate(parts)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is to be told of the order of the files."""
+        return order_note([file.path for file in self.files])
 
     def require(self, names: Iterable[str], what: str = "") -> None:
         """Checks that there are such columns.
@@ -108,7 +135,7 @@ class Table:
         """The file and the line of a row."""
         for file in self.files:
             if row < file.num_rows:
-                return f"{file.where}: line {file.line(row)}"
+                return f"{file.where}: {file.place(row)}"
             row -= file.num_rows
         return f"row {row}"
 
@@ -119,7 +146,8 @@ class Table:
             said: The path that the files were found by, which their names are relative to; None: as they are.
         """
         names = [file.where if said is None else name_below(file.path, said) for file in self.files]
-        return of_files(names, [file.num_rows for file in self.files])
+        found = of_files(names, [file.num_rows + len(file.left_out) for file in self.files])
+        return found.renumbered(self.row_numbers) if any(file.left_out for file in self.files) else found
 
     def _read(self, names: Sequence[str]) -> dict[str, Any]:
         import pyarrow as pa
@@ -154,39 +182,45 @@ def open_table(
     needed: Collection[str] | None = None,
     suffixes: Collection[str] = SUFFIXES,
     beside_text: str | None = None,
+    repairs: Repairs,
 ) -> Table:
     """The files that some paths mean, as one table.
 
     Args:
-        paths: Files, folders, glob patterns; `-` is standard input.
+        paths: Files, folders, glob patterns, zip archives; `-` is standard input.
         words: What is said of them.
         known: Names of columns that are asked for.
         shorter: Columns that a file without a header may lack.
         needed: The columns that every file has to have; None: those of the first one.
         suffixes: Of the files in folders.
         beside_text: As of `open_file`.
+        repairs: Counts what is left out or repaired, now and when columns are read.
 
     Raises:
         DataError: A file that can't be used, or lacks columns.
     """
-    found = [file for path in paths for file in find_files(path, suffixes)]
-    files = [open_file(path, words, known, shorter, beside_text=beside_text) for path in found]
-    names = files[0].dialect.names
+    found = [file for path in paths for file in find_files(path, suffixes, repairs)]
+    files = [open_file(path, words, known, shorter, beside_text=beside_text, repairs=repairs) for path in found]
+    names = files[0].names
     for file in files[1:] if needed is None else files:
         what = f", as {files[0].where} has" if needed is None else ", as the training data has"
-        Table(file.dialect.names, words, [file]).require(names if needed is None else needed, what)
-    return Table(names, words, files)
+        Table(file.names, words, [file]).require(names if needed is None else needed, what)
+    _count_made_up_names(files[0], repairs)
+    typed = set(names).intersection(*(file.typed for file in files))
+    return Table(names, words, files, typed=typed)
+
+
+def _count_made_up_names(file: AnyFile, repairs: Repairs) -> None:
+    """Of the first file: the others have the same names."""
+    unnamed, renamed = (file.dialect.unnamed, file.dialect.renamed) if isinstance(file, File) else ((), ())
+    for repair, names in ((UNNAMED, unnamed), (RENAMED, renamed)):
+        repairs.add(repair, f"{file.where}: {', '.join(map(repr, names[:5]))}", len(names))
 
 
 def choices_of(tables: Iterable[Table]) -> dict[str, object]:
     """How the files of some tables are written, as far as all are written alike."""
-    files = [file for table in tables for file in table.files]
-    found: dict[str, list[object]] = {
-        "delimiter": [file.dialect.delimiter for file in files],
-        "header": [file.dialect.header for file in files],
-        "encoding": [file.encoding for file in files],
-    }
-    return {key: each[0] for key, each in found.items() if len(set(each)) == 1}
+    choices = [file.choices for table in tables for file in table.files]
+    return {key: value for key, value in choices[0].items() if all(each.get(key) == value for each in choices)}
 
 
 def table_of(raw: object, words: Words) -> Table | None:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 import torch
 
-from nnzoo.data.contents import name_of, read_bytes
+from nnzoo.data.contents import name_of, plain_name, read_bytes
 from nnzoo.data.encodings import decode, lines_of
 from nnzoo.data.files import find_files
 from nnzoo.data.reader import Reader, Samples, Schema
-from nnzoo.data.repairs import Repairs
+from nnzoo.data.repairs import Repair, Repairs
 from nnzoo.data.tables.dialect import Words
-from nnzoo.data.tables.file import open_file
+from nnzoo.data.tables.opening import is_delimited, open_file
 from nnzoo.data.tables.table import SUFFIXES, Table, open_table
 from nnzoo.data.text.texts import (
     CLASS_FILES,
@@ -23,8 +24,12 @@ from nnzoo.data.text.texts import (
     read_class_files,
     read_table,
 )
-from nnzoo.data.vocabulary import Vocabulary
+from nnzoo.data.vocabulary import UNKNOWN, Vocabulary
 from nnzoo.errors import DataError
+
+_ADVICE = "The answer says nothing about it."
+EMPTY_TEXTS = Repair("text", "without a symbol", "read as one unknown symbol", _ADVICE)
+UNKNOWN_TEXTS = Repair("text", "whose symbols are all unknown to the vocabulary", "answered without them", _ADVICE)
 
 
 class TextReader(Reader):
@@ -49,53 +54,70 @@ class TextReader(Reader):
         """Reads texts; each is called by itself.
 
         Raises:
-            DataError: A file that can't be read, or a label that is no class.
+            DataError: A file that can't be read, or a label that is not a class.
         """
+        repairs = Repairs(strict=self.words.strict)
         if not labelled:
-            files = [file for path in paths for file in find_files(path, SUFFIXES)]
-            return self.from_texts([text for file in files for text in self._unlabelled(file, schema.classes)])
+            files = [file for path in paths for file in find_files(path, SUFFIXES, repairs)]
+            texts = [text for file in files for text in self._unlabelled(file, schema.classes, repairs)]
+            samples = self.from_texts(texts)
+            return replace(samples, warnings=(*repairs.warnings(), *samples.warnings))
         if self.text is None or self.target is None:
-            repairs = Repairs(strict=self.words.strict)
             files = [file for path in paths for file in find_files(path, CLASS_FILES, repairs)]
             found = read_class_files(files, self.words, repairs)
         else:
-            table = open_table(paths, self.words, [self.text, self.target], beside_text=self.target)
-            found = read_table(table, self.text, self.target)
+            known = [self.text, self.target]
+            table = open_table(paths, self.words, known, beside_text=self.target, repairs=repairs)
+            found = read_table(table, self.text, self.target, repairs)
         samples = self.from_texts(found.texts)
         targets = encode_labels(found, schema.classes)
-        return Samples(samples.inputs, samples.names, targets, samples.lengths)
+        return replace(samples, targets=targets, warnings=(*repairs.warnings(), *samples.warnings))
 
     def from_texts(self, texts: Sequence[str]) -> Samples:
-        """Tokens of texts."""
-        inputs, _, lengths = padded([self.vocabulary.encode(text) for text in texts], self.max_length, torch.empty(0))
-        return Samples(inputs, list(texts), lengths=lengths)
+        """Tokens of texts; those without a known symbol are counted."""
+        tokens = [self.vocabulary.encode(text) for text in texts]
+        empty = [number for number, each in enumerate(tokens, start=1) if not each]
+        unknown = [number for number, each in enumerate(tokens, start=1) if each and set(each) == {UNKNOWN}]
+        repairs = Repairs()
+        for repair, numbers in ((EMPTY_TEXTS, empty), (UNKNOWN_TEXTS, unknown)):
+            repairs.add(repair, f"text {numbers[0]}" if numbers else "", len(numbers))
+        inputs, _, lengths = padded(tokens, self.max_length, torch.empty(0))
+        return Samples(inputs, list(texts), lengths=lengths, warnings=repairs.warnings())
 
     def fits(self, schema: Schema) -> bool:
         """Whether its tokens are those of the schema."""
         found = (schema.input_shape, schema.num_tokens, schema.layout, schema.per)
         return found == ((self.max_length,), len(self.vocabulary), "tokens", "sample")
 
-    def _unlabelled(self, path: Path, classes: Sequence[str]) -> list[str]:
-        """The texts of a file: of its column, or, where it is no table, its lines."""
-        where = name_of(path)
+    def _unlabelled(self, path: Path, classes: Sequence[str], repairs: Repairs) -> list[str]:
+        """The texts of a file: of its column, or its lines where it is not a table."""
         raw = read_bytes(path)
-        lines = [line.strip() for line in lines_of(decode(raw, self.words.encoding, where=where))]
-        if not lines:
-            raise DataError("is empty.", where=where)
         if self.text is None or self.target is None:
-            return lines
-        # Its suffix tells a table, and so does a header; without either, labels that are known do.
-        certain = path.suffix.lower() in (".csv", ".tsv")
+            return self._lines(path, raw, repairs)
+        # Its content or its suffix tells a table, and so does a header; without any, labels that are known do.
+        is_certain = not is_delimited(raw) or Path(plain_name(path)).suffix.lower() in (".csv", ".tsv")
+        told = Repairs()
         try:
-            file = open_file(path, self.words, [self.text], [self.target], beside_text=self.target, data=raw)
-            table = Table(file.dialect.names, self.words, [file])
+            file = open_file(
+                path, self.words, [self.text], [self.target], beside_text=self.target, data=raw, repairs=told
+            )
+            table = Table(file.names, self.words, [file])
             table.require([self.text])
             texts = table.cells(self.text).texts
-            if not certain and not file.dialect.names_in_header:
+            if not is_certain and not file.names_in_header:
                 table.require([self.target])
-                certain = set(table.cells(self.target).texts) <= set(classes)
+                if not set(table.cells(self.target).texts) <= set(classes):
+                    return self._lines(path, raw, repairs)
         except DataError:
-            if certain:
+            if is_certain:
                 raise
-            return lines
-        return texts if certain or file.dialect.names_in_header else lines
+            return self._lines(path, raw, repairs)
+        repairs.add_all(told)
+        return texts
+
+    def _lines(self, path: Path, raw: bytes, repairs: Repairs) -> list[str]:
+        text = decode(raw, self.words.encoding, where=name_of(path), repairs=repairs)
+        lines = [line.strip() for line in lines_of(text)]
+        if not lines:
+            raise DataError("is empty.", where=name_of(path))
+        return lines

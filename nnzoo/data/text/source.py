@@ -25,7 +25,7 @@ from nnzoo.data.text.texts import (
     find_columns,
     padded,
 )
-from nnzoo.data.vocabulary import Tokenizer, Vocabulary
+from nnzoo.data.vocabulary import UNKNOWN, Tokenizer, Vocabulary
 from nnzoo.errors import DataError
 
 LONGEST = 512
@@ -106,7 +106,7 @@ def load_text(
         ),
         sample_names=places,
         warnings=(*found.repairs.warnings(), *_told(tokens, num_steps)),
-        notes=notes,
+        notes=(*found.notes, *notes),
         divisible=False,
     )
 
@@ -132,8 +132,11 @@ def _told(tokens: dict[str, list[list[int]]], num_steps: int) -> tuple[str, ...]
     for name, texts in tokens.items():
         cut = sum(len(text) > num_steps for text in texts)
         empty = sum(not text for text in texts)
+        unknown = sum(bool(text) and set(text) == {UNKNOWN} for text in texts)
         if cut:
-            told.append(f"{cut} of {len(texts)} {name} texts are longer than {num_steps} symbols and cut off there")
+            told.append(f"{cut} of {len(texts)} {name} texts are longer than {num_steps} symbols and are cut off there")
         if empty:
             told.append(f"{empty} of {len(texts)} {name} texts have no symbol and are read as one unknown symbol")
+        if unknown:
+            told.append(f"{unknown} of {len(texts)} {name} texts have no symbol that the vocabulary knows")
     return tuple(told)

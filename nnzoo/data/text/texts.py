@@ -18,9 +18,9 @@ from nnzoo.data.files import find_files, natural_key
 from nnzoo.data.origin import Origin, name_below, of_files
 from nnzoo.data.repairs import Repair, Repairs
 from nnzoo.data.tables.dialect import Words
-from nnzoo.data.tables.file import words_for_new_files
+from nnzoo.data.tables.missing import has_targets
+from nnzoo.data.tables.opening import words_for_new_files
 from nnzoo.data.tables.table import Table, choices_of, open_table
-from nnzoo.data.tables.targets import check_present
 from nnzoo.data.vocabulary import UNKNOWN, Vocabulary, pad
 from nnzoo.errors import DataError
 
@@ -93,11 +93,21 @@ class Places(Sequence[str]):
 
 
 class Found(NamedTuple):
-    """The texts of each split, the column that they are in, how these and new files are written, and the repairs."""
+    """Texts that were found.
+
+    Attributes:
+        parts: Of each split.
+        text: The column that they are in.
+        choices: How the files are written.
+        notes: What is to be told of the files.
+        words: What is said of new files.
+        repairs: What was left out or repaired.
+    """
 
     parts: dict[str, Texts]
     text: str | None
     choices: dict[str, Any]
+    notes: tuple[str, ...]
     words: Words
     repairs: Repairs
 
@@ -111,17 +121,20 @@ def find_class_files(paths: dict[str, Path], said: Words) -> Found:
         encoding = common_encoding([read_bytes(file) for part in files.values() for file in part])
     known = said.model_copy(update={"encoding": encoding})
     parts = {name: read_class_files(part, known, repairs, paths[name]) for name, part in files.items()}
-    return Found(parts, None, {"encoding": encoding}, said, repairs)
+    return Found(parts, None, {"encoding": encoding}, (), said, repairs)
 
 
 def find_columns(paths: dict[str, Path], said: Words, text: str | None, target: str) -> Found:
     """The texts of a column, and the classes of the column `target`."""
     known = [column for column in (text, target) if column is not None]
-    tables = {name: open_table([each], said, known, beside_text=target) for name, each in paths.items()}
+    repairs = Repairs(strict=said.strict)
+    tables = {
+        name: open_table([each], said, known, beside_text=target, repairs=repairs) for name, each in paths.items()
+    }
     text = _text_column(tables["train"], text, target)
-    parts = {name: read_table(table, text, target, paths[name]) for name, table in tables.items()}
+    parts = {name: read_table(table, text, target, repairs, paths[name]) for name, table in tables.items()}
     words = words_for_new_files(tables["train"].files[0], said, [text, target])
-    return Found(parts, text, choices_of(tables.values()), words, Repairs(strict=said.strict))
+    return Found(parts, text, choices_of(tables.values()), tables["train"].notes, words, repairs)
 
 
 def read_class_files(files: Sequence[Path], words: Words, repairs: Repairs, said: Path | None = None) -> Texts:
@@ -153,12 +166,21 @@ def read_class_files(files: Sequence[Path], words: Words, repairs: Repairs, said
     return Texts(texts, labels, range(len(texts)), places.__getitem__, origin)
 
 
-def read_table(table: Table, text: str, target: str, said: Path | None = None) -> Texts:
-    """Reads the texts of a table, of files found by the path `said`; a row without a class is an error."""
+def read_table(table: Table, text: str, target: str, repairs: Repairs, said: Path | None = None) -> Texts:
+    """Reads the texts of a table, but for rows without a class.
+
+    Args:
+        table: Of texts.
+        text: The column of the text.
+        target: The column of the class.
+        repairs: Counts rows without a class.
+        said: The path that the files were found by; None for new files.
+    """
     table.require([text, target])
     texts, labels = table.cells(text).texts, table.cells(target)
-    check_present([labels], np.arange(len(texts)))
-    return Texts(texts, labels.texts, range(len(texts)), table.locate, table.origin(said))
+    rows = np.arange(len(texts))
+    kept = rows[has_targets([labels], rows, table.words.missing_target, repairs)]
+    return Texts(texts, labels.texts, rows.tolist(), table.locate, table.origin(said)).take(kept.tolist())
 
 
 def _text_column(table: Table, text: str | None, target: str) -> str:
