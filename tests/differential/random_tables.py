@@ -253,7 +253,7 @@ def tables() -> st.SearchStrategy[Plan]:
         repeated=st.sampled_from([0.0, 0.2]),
         file=files(),
         split=splits(),
-        depth=st.sampled_from(["data", "data", "predict", "predict", "predict", "evaluate"]),
+        depth=st.sampled_from(["data"] * 5 + ["predict"] * 4 + ["evaluate"]),
     )
 
 
