@@ -29,13 +29,13 @@ class Journal:
 
     Attributes:
         quiet: Progress goes to train.log only.
-        silent: Nothing is kept or shown: another process of the same training tells it.
+        silent: Nothing is kept or shown: the first process of the same training tells it.
         warnings: The warnings so far, each once, in the order in which they came.
     """
 
-    def __init__(self, *, quiet: bool = False, silent: bool = False) -> None:
-        self.quiet = quiet or silent
-        self.silent = silent
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.quiet = quiet
+        self.silent = False
         self.warnings: list[str] = []
         self._told: set[str] = set()
         self._waiting: list[logging.LogRecord] = []
@@ -104,12 +104,11 @@ _is_command_line: ContextVar[bool] = ContextVar("nnzoo_is_command_line", default
 
 
 @contextlib.contextmanager
-def recording(*, quiet: bool = False, silent: bool = False) -> Iterator[Journal]:
+def recording(*, quiet: bool = False) -> Iterator[Journal]:
     """Opens a journal for what is told in this thread while it is entered."""
-    token = _journal.set(Journal(quiet=quiet, silent=silent))
+    journal = Journal(quiet=quiet)
+    token = _journal.set(journal)
     try:
-        journal = _journal.get()
-        assert journal is not None
         yield journal
     finally:
         _journal.reset(token)

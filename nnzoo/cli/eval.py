@@ -14,6 +14,7 @@ from nnzoo.cli.options import (
     Json,
     Quiet,
     RunsDir,
+    Threshold,
     Verbose,
     print_json,
     table,
@@ -34,29 +35,43 @@ def evaluate(
     device: Device = None,
     fail_under: Annotated[
         list[str] | None,
-        typer.Option("--fail-under", metavar="METRIC=VALUE", help="Exit with 5 if a metric is worse than this."),
+        typer.Option(
+            "--fail-under",
+            metavar="METRIC=VALUE",
+            help="Exit with 5 if a metric is worse than this. Any metric of the task, or SPLIT/METRIC.",
+        ),
     ] = None,
+    threshold: Threshold = None,
     runs_dir: RunsDir = "runs",
     as_json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
     debug: Debug = False,  # noqa: ARG001
 ) -> None:
-    """Measure a trained network beside the baseline.
+    """Measure a trained network and the baseline.
 
-    Prints metrics with their 95 % interval, a table by class, the confusion matrix.
+    Prints metrics with their 95 % confidence intervals, a table with one row per class, and the confusion matrix.
     """
-    from nnzoo.cli.gates import check_gates, parse_gates
+    from nnzoo.cli.gates import check_gates, parse_gates, split_of
 
     if split not in (None, "train", "val", "test"):
         from nnzoo.errors import UsageError
 
         raise UsageError(f"expected train, val or test, got '{split}'.", where="--split")
     gates = parse_gates(fail_under or [])
+    split = split_of(gates, split, is_new_data=data is not None)
     from nnzoo.experiment import evaluate_checkpoint
+    from nnzoo.experiment.threshold import parse_threshold
 
     result = evaluate_checkpoint(
-        checkpoint, split=split, data=data, batch_size=batch_size, device=device, runs_dir=runs_dir
+        checkpoint,
+        split=split,
+        data=data,
+        metrics=[gate.metric for gate in gates],
+        threshold=None if threshold is None else parse_threshold(threshold),
+        batch_size=batch_size,
+        device=device,
+        runs_dir=runs_dir,
     )
     failed = check_gates(gates, result.metrics)
     if as_json and not failed:
@@ -70,7 +85,7 @@ def evaluate(
 
 
 def report(result: EvalResult, *, brief: bool, every_class: bool) -> str:
-    """What was measured, as tables."""
+    """Returns what was measured, as tables."""
     names = list(result.metrics)
     measured = [number(result.metrics[name]) for name in names]
     ignoring = [number(result.baseline[name]) if name in result.baseline else "" for name in names]
@@ -81,6 +96,7 @@ def report(result: EvalResult, *, brief: bool, every_class: bool) -> str:
     ]
     parts = [
         f"{result.checkpoint}: {result.split}, {result.num_samples} samples",
+        *([] if result.threshold is None else [result.threshold.describe()]),
         table(["", *names], [["model", *measured], *ends, ["baseline", *ignoring]]),
     ]
     if brief or not result.per_class:

@@ -3,19 +3,38 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from nnzoo.config.metrics import METRICS, direction
 from nnzoo.config.suggest import did_you_mean
 from nnzoo.errors import UsageError
 
+SPLITS = ("train", "val", "test")
+_OPTION = "--fail-under"
 
-def parse_gates(texts: list[str]) -> dict[str, float]:
-    """The bound of each metric.
+
+class Gate(NamedTuple):
+    """A bound that a metric has to keep.
+
+    Attributes:
+        metric: Its name.
+        bound: The worst value that passes.
+        split: The split that it is meant for, as in `test/auroc`; None for whichever is measured.
+    """
+
+    metric: str
+    bound: float
+    split: str | None
+
+
+def parse_gates(texts: Sequence[str]) -> list[Gate]:
+    """Reads `METRIC=VALUE` and `SPLIT/METRIC=VALUE`.
 
     Raises:
-        UsageError: No METRIC=VALUE, or no metric of nnzoo.
+        UsageError: A text is of another form, or names another split or metric.
     """
-    gates = {}
+    gates = []
     for text in texts:
         name, equals, value = text.partition("=")
         try:
@@ -23,28 +42,48 @@ def parse_gates(texts: list[str]) -> dict[str, float]:
         except ValueError:
             bound = math.nan
         if not equals or math.isnan(bound):
-            raise UsageError(f"expected METRIC=VALUE such as accuracy=0.9, got '{text}'.", where="--fail-under")
+            raise UsageError(f"expected METRIC=VALUE such as accuracy=0.9, got '{text}'.", where=_OPTION)
+        split, slash, metric = name.strip().rpartition("/")
+        if slash and split not in SPLITS:
+            raise UsageError(
+                f"'{split}' is not a split.{did_you_mean(split, SPLITS)} ({', '.join(SPLITS)})", where=_OPTION
+            )
         known = ["loss", *METRICS]
-        if name not in known:
-            hint = did_you_mean(name, known)
-            raise UsageError(f"'{name}' is no metric.{hint} ({', '.join(known)})", where="--fail-under")
-        gates[name] = bound
+        if metric not in known:
+            raise UsageError(
+                f"'{metric}' is not a metric.{did_you_mean(metric, known)} ({', '.join(known)})", where=_OPTION
+            )
+        gates.append(Gate(metric, bound, split or None))
     return gates
 
 
-def check_gates(gates: dict[str, float], metrics: dict[str, float]) -> list[str]:
-    """What is worse than its bound: below it, or above it where less is better. NaN is always worse.
+def split_of(gates: Sequence[Gate], split: str | None, *, is_new_data: bool) -> str | None:
+    """Returns the split to measure: the one that is asked for, else the one that the gates name.
 
     Raises:
-        UsageError: A metric was not measured.
+        UsageError: A gate names another split than the one that is measured.
     """
+    named = [gate.split for gate in gates if gate.split is not None]
+    for name in named:
+        if is_new_data:
+            raise UsageError(
+                f"'{name}/...' is a metric of the {name} split, and --data measures other data. Leave '{name}/' out.",
+                where=_OPTION,
+            )
+        if name != (split or named[0]):
+            raise UsageError(
+                f"'{name}/...' is a metric of the {name} split, and the {split or named[0]} split is measured. Run "
+                f"eval with --split {name}.",
+                where=_OPTION,
+            )
+    return split or (named[0] if named else None)
+
+
+def check_gates(gates: Sequence[Gate], metrics: Mapping[str, float]) -> list[str]:
+    """Returns what is worse than its bound: below it, or above it where less is better. NaN is always worse."""
     failed = []
-    for name, bound in gates.items():
-        if name not in metrics:
-            raise UsageError(f"'{name}' was not measured ({', '.join(metrics)}).", where="--fail-under")
-        value = metrics[name]
-        good = value >= bound if direction(name) == "max" else value <= bound
-        if not good:
-            word = "under" if direction(name) == "max" else "over"
-            failed.append(f"{name} {value:.6g} is {word} {bound:g}.")
+    for gate in gates:
+        value, is_higher_better = metrics[gate.metric], direction(gate.metric) == "max"
+        if not (value >= gate.bound if is_higher_better else value <= gate.bound):
+            failed.append(f"{gate.metric} {value:.6g} is {'under' if is_higher_better else 'over'} {gate.bound:g}.")
     return failed

@@ -65,7 +65,8 @@ def list_(
 def _explained(found: dict[str, Any]) -> str:
     lines = [f"{found['name']}: {found['meaning']}"]
     if "better" in found:
-        lines.append(f"{found['better']} is better; for {', '.join(found['tasks'])}")
+        better = "lower" if found["better"] == "less" else "higher"
+        lines.append(f"{better} is better; for {', '.join(found['tasks'])}")
     if "text" in found:
         lines += ["", found["text"].rstrip()]
     if found["fields"]:

@@ -22,6 +22,15 @@ Overrides = Annotated[
 RunsDir = Annotated[str, typer.Option("--runs-dir", metavar="DIR", help="Where run directories are.")]
 Device = Annotated[str | None, typer.Option("--device", metavar="D", help="auto, cpu, cuda, cuda:N or mps.")]
 BatchSize = Annotated[int | None, typer.Option("--batch-size", metavar="N", min=1, help="Samples at once.")]
+Threshold = Annotated[
+    str | None,
+    typer.Option(
+        "--threshold",
+        metavar="T",
+        help="Predict the second of two classes if its probability is at least T. auto: T with the best f1 on the val "
+        "split; auto:accuracy and auto:balanced_accuracy choose by those.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print exactly one JSON object on standard output.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors alone.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print more.")]

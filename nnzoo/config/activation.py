@@ -1,4 +1,4 @@
-"""Activations, elementwise or over the last axis, with torch's own names and fields."""
+"""Activations, elementwise or over the last axis, with the names and fields of torch.nn."""
 
 from __future__ import annotations
 
@@ -22,25 +22,27 @@ class Relu(Section):
 
 
 class LeakyRelu(Section):
-    """f(x) = x for x > 0, negative_slope * x else (Maas et al. 2013)."""
+    """f(x) = x for x > 0, negative_slope * x otherwise (Maas et al. 2013)."""
 
     name: Literal["leaky_relu"]
     negative_slope: Real = Field(0.01, description="slope for x < 0")
 
 
 class Prelu(Section):
-    """f(x) = x for x > 0, w * x else, w learned (He et al. 2015)."""
+    """f(x) = x for x > 0, w * x otherwise, with w learned (He et al. 2015)."""
 
     name: Literal["prelu"]
-    num_parameters: Count = Field(1, description="1, or one slope a channel: then the layer's number of units")
-    init: Real = Field(0.25, description="the slope to start from")
+    num_parameters: Count = Field(
+        1, description="number of slopes: 1, or one per channel, which is the number of units of the layer"
+    )
+    init: Real = Field(0.25, description="initial slope")
 
 
 class Elu(Section):
-    """f(x) = x for x > 0, alpha * (exp(x) - 1) else (Clevert et al. 2015)."""
+    """f(x) = x for x > 0, alpha * (exp(x) - 1) otherwise (Clevert et al. 2015)."""
 
     name: Literal["elu"]
-    alpha: Positive = Field(1.0, description="-alpha is the limit for x -> -inf")
+    alpha: Positive = Field(1.0, description="f(x) goes to -alpha for x -> -inf")
 
 
 class Selu(Section):
@@ -50,10 +52,10 @@ class Selu(Section):
 
 
 class Gelu(Section):
-    """f(x) = x * Phi(x), Phi the normal distribution function (Hendrycks & Gimpel 2016)."""
+    """f(x) = x * Phi(x), where Phi is the cumulative distribution function of N(0, 1) (Hendrycks & Gimpel 2016)."""
 
     name: Literal["gelu"]
-    approximate: Literal["none", "tanh"] = Field("none", description="tanh: the approximation of the paper")
+    approximate: Literal["none", "tanh"] = Field("none", description="tanh: use the tanh approximation")
 
 
 class Silu(Section):
@@ -78,12 +80,12 @@ class Softplus(Section):
     """f(x) = log(1 + exp(beta * x)) / beta, a smooth ReLU."""
 
     name: Literal["softplus"]
-    beta: Positive = Field(1.0, description="sharpness")
-    threshold: Positive = Field(20.0, description="linear above beta * x = threshold")
+    beta: Positive = Field(1.0, description="sharpness of the bend")
+    threshold: Positive = Field(20.0, description="the function is linear for beta * x > threshold")
 
 
 class Hardtanh(Section):
-    """f(x) = x cut to [min_val, max_val]."""
+    """f(x) = x clipped to [min_val, max_val]."""
 
     name: Literal["hardtanh"]
     min_val: Real = Field(-1.0, description="lowest value")
@@ -103,14 +105,16 @@ class LogSoftmax(Section):
 
 
 class Maxout(Section):
-    """f(x)_i = the largest of unit i's num_pieces linear functions, each with weights (Goodfellow et al. 2013)."""
+    """f(x)_i = the maximum of num_pieces linear functions with their own weights (Goodfellow et al. 2013)."""
 
     name: Literal["maxout"]
-    num_pieces: Count = Field(2, description="linear functions a unit; the layer has that many times its weights")
+    num_pieces: Count = Field(
+        2, description="linear functions per unit; the layer has num_pieces times as many weights"
+    )
 
 
 class Step(Section):
-    """f(x) = 1 for x > 0, 0 else (Rosenblatt 1958). No gradient passes: only frozen layers may have it."""
+    """f(x) = 1 for x > 0, 0 otherwise (Rosenblatt 1958). Its gradient is 0, so only frozen layers can use it."""
 
     name: Literal["step"]
 

@@ -1,4 +1,4 @@
-"""Augmentation: what is changed at random in the batches of training. torchvision's names and fields."""
+"""Augmentations: random changes of the training batches, with the names and fields of torchvision."""
 
 from __future__ import annotations
 
@@ -18,65 +18,67 @@ Turn = Annotated[float, Field(ge=-0.5, le=0.5)]
 
 
 class Augmentation(Section):
-    """What every augmentation has, and what is known of it without any data. Lists are ranges, but for `padding`."""
+    """The base of all augmentations. A list is a range, except for `padding`."""
 
     name: str
 
     layouts: ClassVar[frozenset[str]] = frozenset({"image"})
-    """The layouts that it can change."""
+    """The input layouts that the augmentation can change."""
     mixes_targets: ClassVar[bool] = False
-    """Whether it makes class indices probabilities."""
+    """Whether it turns class indices into probabilities."""
 
 
 class HorizontalFlip(Augmentation):
     """Mirrors each image left to right with probability p."""
 
     name: Literal["horizontal_flip"]
-    p: Chance = Field(0.5, description="of each image")
+    p: Chance = Field(0.5, description="probability per image")
 
 
 class RandomCrop(Augmentation):
-    """Pads each image and cuts a place of its old size out of it, its own for each: the image is moved."""
+    """Pads each image and crops it at a random position to its original size."""
 
     name: Literal["random_crop"]
     padding: Count | Items[Natural] = Field(
-        description="pixels: on every side; [left and right, top and bottom]; or [left, top, right, bottom]"
+        description="pixels: one number for all sides, [left/right, top/bottom], or [left, top, right, bottom]"
     )
-    fill: Real = Field(0.0, description="value of the border, with padding_mode constant")
+    fill: Real = Field(0.0, description="value of the padding with padding_mode: constant")
     padding_mode: Literal["constant", "edge", "reflect", "symmetric"] = Field(
-        "constant", description="edge: the last pixel; reflect, symmetric: mirrored without it, with it"
+        "constant", description="edge: repeat the last pixel; reflect, symmetric: mirror without it, with it"
     )
 
 
 class RandomResizedCrop(Augmentation):
-    """Cuts a random box out of each image and resizes it bilinearly to the image's size (Szegedy et al. 2015)."""
+    """Crops a random box of each image and resizes it bilinearly to the original size (Szegedy et al. 2015)."""
 
     name: Literal["random_resized_crop"]
-    scale: Items[Share] = Field((0.08, 1.0), description="the box's share of the area, from and to")
-    ratio: Items[Positive] = Field((3 / 4, 4 / 3), description="its width over its height, from and to")
+    scale: Items[Share] = Field((0.08, 1.0), description="range of the area of the box, as a share of the image")
+    ratio: Items[Positive] = Field((3 / 4, 4 / 3), description="range of the aspect ratio (width / height) of the box")
 
 
 class Rotation(Augmentation):
-    """Turns each image about its centre, by an angle of its own."""
+    """Rotates each image about its centre by a random angle."""
 
     name: Literal["rotation"]
-    degrees: Positive | Items[Real] = Field(description="from and to, counter-clockwise; one number d: from -d to d")
-    interpolation: Literal["nearest", "bilinear"] = Field("nearest", description="between pixels")
-    fill: Real = Field(0.0, description="value of what comes in from outside")
+    degrees: Positive | Items[Real] = Field(
+        description="range of the angle, counter-clockwise; a number d means -d to d"
+    )
+    interpolation: Literal["nearest", "bilinear"] = Field("nearest", description="interpolation between pixels")
+    fill: Real = Field(0.0, description="value of the area outside the rotated image")
 
 
 class Erasing(Augmentation):
-    """Fills a random box of each image with probability p (Zhong et al. 2020)."""
+    """Erases a random box of each image with probability p (Zhong et al. 2020)."""
 
     name: Literal["erasing"]
-    p: Chance = Field(0.5, description="of each image")
-    scale: Items[Share] = Field((0.02, 0.33), description="the box's share of the area, from and to")
-    ratio: Items[Positive] = Field((0.3, 3.3), description="its height over its width, from and to")
-    value: Real | Literal["random"] = Field(0.0, description="what it is filled with; random: N(0, 1) a pixel")
+    p: Chance = Field(0.5, description="probability per image")
+    scale: Items[Share] = Field((0.02, 0.33), description="range of the area of the box, as a share of the image")
+    ratio: Items[Positive] = Field((0.3, 3.3), description="range of the aspect ratio (height / width) of the box")
+    value: Real | Literal["random"] = Field(0.0, description="value of the erased box; random: N(0, 1) per pixel")
 
 
 class Mixup(Augmentation):
-    """lam * x + (1 - lam) * x', targets alike, lam ~ Beta(alpha, alpha) once a batch (Zhang et al. 2018).
+    """lam * x + (1 - lam) * x', and the same for targets, with lam ~ Beta(alpha, alpha) per batch (Zhang et al. 2018).
 
     x' is the sample before x in the shuffled batch.
     """
@@ -85,45 +87,45 @@ class Mixup(Augmentation):
     mixes_targets = True
 
     name: Literal["mixup"]
-    alpha: Positive = Field(1.0, description="1: every share is as likely; near 0: hardly mixed")
+    alpha: Positive = Field(1.0, description="1: lam is uniform; close to 0: samples are hardly mixed")
 
 
 class Cutmix(Augmentation):
-    """Puts a random box of the image before it in the batch into each image (Yun et al. 2019).
+    """Pastes a random box of the previous image in the batch into each image (Yun et al. 2019).
 
-    The box has a share 1 - lam of the area, lam ~ Beta(alpha, alpha) once a batch; targets are mixed by the area.
+    The box covers a share 1 - lam of the area, with lam ~ Beta(alpha, alpha) per batch. Targets are mixed by area.
     """
 
     mixes_targets = True
 
     name: Literal["cutmix"]
-    alpha: Positive = Field(1.0, description="1: every share is as likely; near 0: hardly mixed")
+    alpha: Positive = Field(1.0, description="1: lam is uniform; close to 0: samples are hardly mixed")
 
 
 class Noise(Augmentation):
-    """Adds N(mean, sigma^2) to every number: of images before `normalize`, where pixels are 0 to 1; of others after."""
+    """Adds Gaussian noise: to images before `normalize`, when pixels are in [0, 1]; to other inputs after it."""
 
     layouts = frozenset({"features", "sequence", "image"})
 
     name: Literal["noise"]
-    mean: Real = Field(0.0, description="of the noise")
-    sigma: Positive = Field(0.1, description="its standard deviation")
-    clip: bool | None = Field(None, description="keep the sum within [0, 1]; null: that of pixels")
+    mean: Real = Field(0.0, description="mean of the noise")
+    sigma: Positive = Field(0.1, description="standard deviation of the noise")
+    clip: bool | None = Field(None, description="clip the result to [0, 1]; null: only pixels")
 
 
 class ColorJitter(Augmentation):
-    """Changes brightness, contrast, saturation and hue of each image, in an order drawn for each batch.
+    """Changes brightness, contrast, saturation and hue of each image, in a random order per batch.
 
-    A number x stands for factors from max(0, 1 - x) to 1 + x, of hue for turns from -x to x.
+    A number x means factors from max(0, 1 - x) to 1 + x; for hue it means shifts from -x to x.
     """
 
     name: Literal["color_jitter"]
-    brightness: NonNegative | Items[NonNegative] = Field(0.0, description="factor of every value")
-    contrast: NonNegative | Items[NonNegative] = Field(0.0, description="factor of the distance from the mean grey")
-    saturation: NonNegative | Items[NonNegative] = Field(
-        0.0, description="factor of the distance from each pixel's grey"
+    brightness: NonNegative | Items[NonNegative] = Field(0.0, description="range of the brightness factor")
+    contrast: NonNegative | Items[NonNegative] = Field(0.0, description="range of the contrast factor")
+    saturation: NonNegative | Items[NonNegative] = Field(0.0, description="range of the saturation factor")
+    hue: Annotated[float, Field(ge=0, le=0.5)] | Items[Turn] = Field(
+        0.0, description="range of the hue shift, as a share of the colour wheel"
     )
-    hue: Annotated[float, Field(ge=0, le=0.5)] | Items[Turn] = Field(0.0, description="turns of the colour wheel")
 
 
 AugmentSection = Annotated[
@@ -134,5 +136,5 @@ AugmentSection = Annotated[
 
 
 def are_pixels(preprocess: Preprocess, facts: Facts) -> bool | None:
-    """Whether augmentation sees values in [0, 1]; None while that is not known. It comes after pca and zca alone."""
+    """Returns whether augmentation sees values in [0, 1]; None if that is not known yet. It runs after pca and zca."""
     return False if preprocess.pca or preprocess.zca else facts.pixels

@@ -1,4 +1,4 @@
-"""Rules of augmentation: what the layout, the loss or the size of the images rule out."""
+"""Rules of augmentation: what the layout, the loss or the size of the images excludes."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ def augment_rules(config: Config, facts: Facts) -> Iterator[Problem]:
         path: Path = ("augment", index)
         if facts.layout is not None and facts.layout not in section.layouts:
             changed = " or ".join("images" if layout == "image" else layout for layout in sorted(section.layouts))
-            yield path, f"{section.name} changes {changed}, and this data is {_kind(facts.layout)}. Leave it out."
+            yield path, f"{section.name} changes {changed}, but this data is {_kind(facts.layout)}. Remove it."
             continue
         if config.preprocess.pca and section.layouts == {"image"}:
             yield (
                 path,
-                f"pca turns images into components, which {section.name} can't change. Leave one of the two out.",
+                f"pca turns images into components, which {section.name} can't change. Remove one of the two.",
             )
         for key, value in fields_of(section).items():
             if isinstance(value, tuple) and key != "padding" and (len(value) != 2 or value[0] > value[1]):
-                yield (*path, key), f"expected two rising numbers, from and to, got {list(value)}."
+                yield (*path, key), f"expected two increasing numbers, [from, to], got {list(value)}."
         if section.mixes_targets:
             yield from _mixing(path, section, config, facts)
         pixels = augment.are_pixels(config.preprocess, facts)
@@ -35,7 +35,7 @@ def augment_rules(config: Config, facts: Facts) -> Iterator[Problem]:
         elif isinstance(section, augment.ColorJitter):
             yield from _colors(path, section, facts, pixels)
         elif isinstance(section, augment.Noise) and section.clip and pixels is False:
-            yield (*path, "clip"), "these inputs are no pixels in [0, 1]: clipping would spoil them. Leave it out."
+            yield (*path, "clip"), "these inputs are not pixels in [0, 1], so clipping would damage them. Remove it."
 
 
 def _kind(layout: str) -> str:
@@ -45,14 +45,14 @@ def _kind(layout: str) -> str:
 def _mixing(path: Path, section: augment.Augmentation, config: Config, facts: Facts) -> Iterator[Problem]:
     chosen = resolved_loss(config, facts)
     if facts.task == "regression":
-        yield path, f"{section.name} mixes classes, and this data is regression. Leave it out."
+        yield path, f"{section.name} mixes classes, but this task is regression. Remove it."
     elif chosen is not None and chosen.reads == "margins":
         yield (
             path,
-            f"{section.name} makes targets probabilities, and {chosen.name} has none. Use `loss: cross_entropy`.",
+            f"{section.name} makes targets probabilities, which {chosen.name} can't read. Use `loss: cross_entropy`.",
         )
     if config.train.batch_size == 1:
-        yield ("train", "batch_size"), f"{section.name} needs at least two samples a batch, got 1."
+        yield ("train", "batch_size"), f"{section.name} needs at least two samples per batch, got 1."
 
 
 def _padding(path: Path, section: augment.RandomCrop, facts: Facts) -> Iterator[Problem]:
@@ -61,25 +61,25 @@ def _padding(path: Path, section: augment.RandomCrop, facts: Facts) -> Iterator[
     if len(sides) not in (1, 2, 4):
         yield path, f"expected one, two or four numbers of pixels, got {len(sides)}."
     elif not any(sides):
-        yield path, "without any there is one place to cut only: nothing would change. Leave random_crop out."
+        yield path, "without padding there is only one position to crop, so nothing would change. Remove random_crop."
     elif facts.input_shape and facts.layout == "image":
         # Left and right come first: (left, top, right, bottom).
         _, height, width = facts.input_shape
         for side, pixels in enumerate(sides):
             most = (height if side % 2 else width) if len(sides) > 1 else min(height, width)
             if pixels >= most:
-                yield path, f"expected less than the image's own {most} pixels, got {pixels}."
+                yield path, f"expected less than the image's {most} pixels, got {pixels}."
 
 
 def _colors(path: Path, section: augment.ColorJitter, facts: Facts, pixels: bool | None) -> Iterator[Problem]:
     if not any((section.brightness, section.contrast, section.saturation, section.hue)):
-        yield path, "nothing to change: give brightness, contrast, saturation or hue, such as brightness: 0.2."
+        yield path, "it changes nothing. Set brightness, contrast, saturation or hue, such as brightness: 0.2."
     if pixels is False:
-        yield path, "color_jitter is for pixels in [0, 1], which these inputs are not. Use noise, or leave it out."
+        yield path, "color_jitter is for pixels in [0, 1], and these inputs are not. Use noise, or remove it."
     elif facts.input_shape and facts.layout == "image":
         channels = facts.input_shape[0]
         if channels not in (1, 3):
-            yield path, f"color_jitter is for images of 1 or 3 channels, got {channels}. Leave it out."
+            yield path, f"color_jitter is for images of 1 or 3 channels, got {channels}. Remove it."
         for key in ("saturation", "hue"):
             if channels == 1 and getattr(section, key):
-                yield (*path, key), "grey images have no colour. Leave it out."
+                yield (*path, key), "grayscale images have no color. Remove it."

@@ -1,4 +1,4 @@
-"""What every section of a config is made of: strict frozen models, short names, and a few kinds of numbers."""
+"""The parts of every section of a config: strict frozen models, unions by name, and types of numbers."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ T = TypeVar("T")
 
 
 class Section(BaseModel):
-    """A mapping of a config: unknown keys, wrong types, `true` for a number are errors, and nothing changes later."""
+    """A mapping of a config. Unknown keys and wrong types (`true` for a number) are errors; sections are frozen."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
 
     python_only: ClassVar[bool] = False
-    """Whether a file can't name it."""
+    """Whether only Python can choose the section, and no file."""
     sparse: ClassVar[bool] = False
-    """Whether keys that are null are left out when it is written."""
+    """Whether keys that are null are omitted when the section is written."""
 
 
 def _to_tuple(value: object) -> object:
@@ -28,17 +28,17 @@ def _to_tuple(value: object) -> object:
 
 
 def _to_int(value: object) -> object:
-    """`1e3` is a float to YAML 1.2 and an integer to people."""
+    """Converts floats such as `1e3`, which YAML 1.2 does not read as an integer."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 Items = Annotated[tuple[T, ...], BeforeValidator(_to_tuple)]
-# Bounds stand inside of the conversion: outside, they would be missing from the JSON Schema.
+# Bounds must be inside of the conversion; outside, they would be missing from the JSON Schema.
 WHOLE = BeforeValidator(_to_int)
 Count = Annotated[int, Field(ge=1, le=1_000_000_000), WHOLE]
 Natural = Annotated[int, Field(ge=0, le=1_000_000_000), WHOLE]
 Seed = Annotated[int, Field(ge=0, lt=2**63), WHOLE]
-# About what float32 holds; beyond it torch raises errors of its own.
+# About the range of float32; beyond it torch raises its own errors.
 LARGEST = 1e38
 Real = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
 Positive = Annotated[float, Field(gt=0, le=LARGEST)]
@@ -48,13 +48,13 @@ Probability = Annotated[float, Field(ge=0, lt=1)]
 
 @dataclass(frozen=True)
 class ByName:
-    """Marks a union of sections told apart by their `name`.
+    """Marks a union of sections that are distinguished by their `name`.
 
     `model: mlp` is read as `model: {name: mlp}`, and a mapping without a name takes the default one.
 
     Attributes:
-        word: What a member is called in messages: "an optimizer".
-        default: The name that a mapping without `name` gets; None where it must be given.
+        word: The term for a member in messages: "an optimizer".
+        default: The name of a mapping without `name`; None if the name is required.
     """
 
     word: str
@@ -78,7 +78,7 @@ class ByName:
 
 
 def members(union: Any) -> dict[str, type[Section]]:
-    """The sections of a union by their name, in the order of the union. The union is the registry."""
+    """Returns the sections of a union by name, in the order of the union. The union is the registry."""
     found: dict[str, type[Section]] = {}
     for member in get_args(get_args(union)[0]):
         for name in get_args(member.model_fields["name"].annotation):
@@ -87,17 +87,17 @@ def members(union: Any) -> dict[str, type[Section]]:
 
 
 def listed(union: Any) -> dict[str, type[Section]]:
-    """The members that a file can name."""
+    """Returns the members that a file can choose."""
     return {name: member for name, member in members(union).items() if not member.python_only}
 
 
 def short(section: Section, values: dict[str, Any]) -> Any:
-    """A section with nothing but a name, written as that name."""
+    """Returns a section that has only a name as that name, and any other unchanged."""
     return values["name"] if set(type(section).model_fields) == {"name"} else values
 
 
 def dump(value: Any) -> Any:
-    """A section as plain values, ready for YAML or JSON; tuples become lists, name-only sections their name."""
+    """Returns a section as plain values for YAML or JSON. Tuples become lists; sections with only a name become it."""
     if isinstance(value, Section):
         fields = sorted(type(value).model_fields, key=lambda key: key != "name")
         kept = [key for key in fields if not (value.sparse and getattr(value, key) is None)]
@@ -110,5 +110,5 @@ def dump(value: Any) -> Any:
 
 
 def fields_of(section: Section, *without: str) -> dict[str, Any]:
-    """A section's values by field, but for `name` and those named."""
+    """Returns the values of a section by field, without `name` and the fields in `without`."""
     return {key: getattr(section, key) for key in type(section).model_fields if key not in ("name", *without)}

@@ -1,4 +1,4 @@
-"""Choices that follow from a config and its data: the loss behind `auto`, and how many outputs it asks for."""
+"""Choices that follow from a config and its data: the loss of `auto`, and the number of outputs."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from nnzoo.config.facts import Facts
 
 
 def has_momentum(chosen: optimizer.OptimizerSection) -> bool:
-    """Whether an optimizer keeps a share of its last steps."""
+    """Returns whether an optimizer has momentum."""
     return hasattr(chosen, "betas") or bool(getattr(chosen, "momentum", 0))
 
 
 def resolved_loss(config: Config, facts: Facts) -> loss.Loss | None:
-    """The loss with `auto` replaced by what the task asks for; None while the task is not known."""
+    """Returns the loss, with `auto` replaced by the one of the task; None if the task is not known yet."""
     if not isinstance(config.loss, loss.AutoLoss):
         return config.loss
     reduction = config.loss.reduction
@@ -30,7 +30,10 @@ def resolved_loss(config: Config, facts: Facts) -> loss.Loss | None:
 
 
 def num_outputs(chosen: loss.Loss, facts: Facts) -> int | None:
-    """Output units: one a class, label or target; for two classes as many as the loss asks for. None: not known yet."""
+    """Returns the number of output units: one per class, label or target; for two classes, as the loss has it.
+
+    None if it is not known yet.
+    """
     if facts.task == "regression":
         return facts.num_targets
     if facts.task == "classification" and facts.num_classes == 2:
@@ -39,7 +42,7 @@ def num_outputs(chosen: loss.Loss, facts: Facts) -> int | None:
 
 
 def changed_features(config: Config) -> tuple[int, ...] | None:
-    """Which feature's change each output of a series' network is; None where outputs are no changes."""
+    """Returns the feature whose change each output of a series network predicts; None if outputs are not changes."""
     source, steps = config.data, config.preprocess
     if not isinstance(source, data.Series) or source.difference is False or isinstance(config.model, model.Custom):
         return None

@@ -1,4 +1,4 @@
-"""Rules of the data: how it is divided, and what is said of its columns and sizes."""
+"""Rules of the data: its split, columns and sizes."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def data_rules(config: Config, facts: Facts) -> Iterator[Problem]:
     source = config.data
     yield from _placeholders(config)
     if source.split.val + source.split.test >= 1:
-        yield ("data", "split"), f"val {source.split.val} and test {source.split.test} leave nothing to train on."
+        yield ("data", "split"), f"val {source.split.val} and test {source.split.test} leave no samples to train on."
     if source.split.group is not None and not source.has_columns:
-        yield ("data", "split", "group"), f"{source.name} has no columns to group by. Leave it out."
+        yield ("data", "split", "group"), f"{source.name} has no columns to group by. Remove it."
     if isinstance(source, data.Delimited):
         yield from _twice(source)
     if isinstance(source, data.FormattedCells) and source.decimal == source.thousands != "auto":
@@ -27,22 +27,25 @@ def data_rules(config: Config, facts: Facts) -> Iterator[Problem]:
         yield from _columns(source)
     if isinstance(source, data.Text) and source.target is None and (source.text is not None or source.names):
         key = "text" if source.text is not None else "names"
-        yield ("data", key), "it is of columns, and without `target` every line is a text. Give the column `target`."
+        yield ("data", key), "it is about columns, but without `target` every line is a text. Set `target` to a column."
     if isinstance(source, data.Language) and source.split.deduplicate and not source.by_line:
-        yield ("data", "split", "deduplicate"), "a text that is read as one has no equal lines. Set `by_line: true`."
+        yield (
+            ("data", "split", "deduplicate"),
+            "the text is one sequence, which has no duplicates. Set `by_line: true`.",
+        )
     if isinstance(source, data.Series):
         yield from _series(config, source)
     if isinstance(source, data.Gate) and source.samples is None:
         if source.noise:
-            yield ("data", "noise"), "the four rows are exact. Give `samples` to draw noisy copies of them."
+            yield ("data", "noise"), "the four rows have no noise. Set `samples` to draw noisy copies of them."
         # A config that was written out whole holds the default shares.
         if source.split not in (data.Split(), data.Split(val=0, test=0)):
-            yield ("data", "split"), "the four rows are not divided. Give `samples`, or leave `split` out."
+            yield ("data", "split"), "the four rows are not split. Set `samples`, or remove `split`."
     if isinstance(source, data.ImageFolder) and isinstance(source.size, tuple) and len(source.size) != 2:
         yield ("data", "size"), f"expected a number, or [height, width], got {len(source.size)} numbers."
     if isinstance(source, data.Random):
         if source.classes and source.targets:
-            yield ("data", "targets"), "a sample has either classes or regression targets. Give one of the two."
+            yield ("data", "targets"), "a sample has either classes or regression targets. Set one of the two."
         if facts.layout is None:
             yield ("data", "shape"), f"expected one to three sizes: [F], [T, F] or [C, H, W], got {len(source.shape)}."
 
@@ -59,11 +62,11 @@ def _twice(source: data.Delimited) -> Iterator[Problem]:
     for key in ("names", "target", "features", "categorical"):
         columns = getattr(source, key, None)
         if isinstance(columns, tuple) and len(set(columns)) < len(columns):
-            yield ("data", key), f"'{next(each for each in columns if columns.count(each) > 1)}' stands here twice."
+            yield ("data", key), f"'{next(each for each in columns if columns.count(each) > 1)}' is listed twice."
 
 
 def _columns(source: data.Csv) -> Iterator[Problem]:
-    """Columns of a table that are given two parts to play."""
+    """Columns of a table that are used in two ways."""
     if len(source.target) > 1 and source.task == "classification":
         yield ("data", "target"), "classes are in one column. For labels in several, `task: multilabel`."
     parts = {
@@ -76,23 +79,32 @@ def _columns(source: data.Csv) -> Iterator[Problem]:
     for key, columns in parts.items():
         for name in columns:
             if name is not None and used.setdefault(name, key) != key:
-                yield ("data", key), f"'{name}' is given as {used[name]} too. It can be one of them."
+                yield ("data", key), f"'{name}' is also given as {used[name]}. Remove it from one of them."
     for column in source.categorical:
         if used.get(column) in ("ignore", "target"):
-            yield ("data", "categorical"), f"'{column}' is given as {used[column]} too. It can be one of them."
+            yield ("data", "categorical"), f"'{column}' is also given as {used[column]}. Remove it from one of them."
     for column, kind in source.types.items():
         if used.get(column) == "ignore" or (column in source.categorical and kind != "category"):
             other = used.get(column, "categorical")
-            yield ("data", "types"), f"'{column}' is given as {other} too. It can be one of them."
+            yield ("data", "types"), f"'{column}' is also given as {other}. Remove it from one of them."
 
 
 def _series(config: Config, source: data.Series) -> Iterator[Problem]:
     if source.split.deduplicate:
-        yield ("data", "split", "deduplicate"), "rows of a series may be alike: each has its time. Leave it out."
+        yield ("data", "split", "deduplicate"), "rows of a series may be equal, since each has its own time. Remove it."
     if source.difference is True and source.target_features is None:
-        yield ("data", "difference"), "the last value of a target is known where it is among `features`. Add it there."
+        yield (
+            ("data", "difference"),
+            "the last value of a target is known only if it is among `features`. Add it there.",
+        )
     if source.difference is True and (config.preprocess.pca or config.preprocess.zca):
-        yield ("data", "difference"), "pca and zca mix the columns, and none is the target any more. Use false or auto."
+        yield (
+            ("data", "difference"),
+            "pca and zca mix the columns, so that none is the target any more. Use false or auto.",
+        )
     for column in source.categorical:
         if column in (*source.target, *(source.features or ())):
-            yield ("data", "categorical"), f"'{column}' is given as a column of numbers too. It can be one of them."
+            yield (
+                ("data", "categorical"),
+                f"'{column}' is also given as a column of numbers. Remove it from one of them.",
+            )

@@ -1,4 +1,4 @@
-"""What `nnzoo list` and `nnzoo schema` say: read from the unions, which are the registry."""
+"""The output of `nnzoo list` and `nnzoo schema`, read from the unions, which are the registry."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ UNIONS: dict[str, Any] = {
 
 
 def catalogue(kind: str) -> dict[str, str]:
-    """The names of a kind, each with one line on it."""
+    """Returns the names of a kind, each with the first line of its description."""
     if kind == "metrics":
         return {name: metric.meaning for name, metric in METRICS.items()}
     if kind == "configs":
@@ -41,7 +41,7 @@ def catalogue(kind: str) -> dict[str, str]:
 
 
 def describe(kind: str, name: str) -> dict[str, Any]:
-    """One name: its meaning, and its fields with their types, defaults and meanings.
+    """Returns the description of a name, and its fields with their defaults and descriptions.
 
     Raises:
         KeyError: There is no such name.
@@ -76,7 +76,7 @@ def fields_of(section: type[Section]) -> list[dict[str, Any]]:
 
 
 def _only_section(annotation: Any) -> type[Section] | None:
-    """The section that a field holds, alone or in a list; None for a union of several by name."""
+    """Returns the section that a field holds, alone or in a list; None for a union of several."""
     if isinstance(annotation, type) and issubclass(annotation, Section):
         return annotation
     found = {section for part in get_args(annotation) if (section := _only_section(part))}
@@ -89,11 +89,11 @@ def _first_comment(text: str) -> str:
 
 
 def json_schema() -> dict[str, Any]:
-    """JSON Schema of the config file. With `extends`, whatever is missing may come from there."""
+    """Returns the JSON Schema of the config file. With `extends`, no key is required."""
     schema = _without_python_only(Config.model_json_schema())
     schema["properties"]["extends"] = {
         "type": "string",
-        "description": "a config to start from: a path relative to this file, or the name of a shipped one",
+        "description": "config that this one extends: a path relative to this file, or the name of a shipped config",
     }
     definitions = schema.pop("$defs")
     return {
@@ -106,7 +106,7 @@ def json_schema() -> dict[str, Any]:
 
 
 def _without_python_only(schema: dict[str, Any]) -> dict[str, Any]:
-    """A schema without the sections that a file can't name."""
+    """Removes the sections from a schema that a file can't choose."""
     hidden = {name: each for union in UNIONS.values() for name, each in members(union).items() if each.python_only}
     references = [f"#/$defs/{member.__name__}" for member in hidden.values()]
     removed: list[Any] = [*hidden, *({"$ref": reference} for reference in references)]
@@ -125,7 +125,7 @@ def _without_python_only(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _partial(node: Any) -> Any:
-    """A schema in which nothing is required. Without its name a section may then be any of several."""
+    """Returns a schema in which nothing is required. A section without a name may then be any member of its union."""
     if isinstance(node, dict):
         kept = {key: item for key, item in node.items() if key not in ("required", "discriminator")}
         return {"anyOf" if key == "oneOf" else key: _partial(item) for key, item in kept.items()}

@@ -1,4 +1,4 @@
-"""The whole file: one config is one experiment."""
+"""The config of one experiment."""
 
 from __future__ import annotations
 
@@ -22,21 +22,27 @@ from nnzoo.config.train import Regularization, Train
 class Config(Section):
     """An experiment: data, network and training. Only `data` and `model` are required."""
 
-    name: str = Field("run", pattern=r"^\w[\w.-]{0,99}$", description="of the run directory; default: the file's stem")
-    seed: Seed = Field(0, description="of weights, shuffling, dropout and augmentation")
-    data: DataSection = Field(description="where samples come from")
-    preprocess: Preprocess = Field(Preprocess(), description="what is done to them first")
-    augment: Items[AugmentSection] = Field((), description="what is changed at random in every batch of training")
+    name: str = Field(
+        "run",
+        pattern=r"^\w[\w.-]{0,99}$",
+        description="name of the run directory; default: the name of the config file",
+    )
+    seed: Seed = Field(0, description="seed of weights, shuffling, dropout and augmentation")
+    data: DataSection = Field(description="data source")
+    preprocess: Preprocess = Field(Preprocess(), description="preprocessing of inputs and targets")
+    augment: Items[AugmentSection] = Field(
+        (), description="random augmentations of the training batches, in this order"
+    )
     model: ModelSection = Field(description="the network")
-    init: Init = Field(Auto(), description="how its parameters start")
-    loss: LossSection = Field(AutoLoss(), description="what is minimised")
-    optimizer: OptimizerSection = Field(AdamW(), description="how")
-    scheduler: SchedulerSection = Field(ConstantLr(), description="how the learning rate moves")
+    init: Init = Field(Auto(), description="initializer of the parameters")
+    loss: LossSection = Field(AutoLoss(), description="loss function")
+    optimizer: OptimizerSection = Field(AdamW(), description="optimizer")
+    scheduler: SchedulerSection = Field(ConstantLr(), description="learning-rate scheduler")
     regularization: Regularization = Field(Regularization(), description="penalties on the weights")
     train: Train = Field(Train(), description="the training loop")
 
     _origin: Entry | None = PrivateAttr(None)
-    """The document that it was read from: where messages find file, line and column."""
+    """The document that the config was read from, for file, line and column in messages."""
 
     @model_validator(mode="before")
     @classmethod

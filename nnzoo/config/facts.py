@@ -1,4 +1,4 @@
-"""What is known of an experiment's data: from the words alone, or, once it has been read, from the data itself."""
+"""What is known about the data of an experiment: from the config, or, once the data is read, from the data itself."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ Per = Literal["sample", "step", "node"]
 
 @dataclass(frozen=True)
 class Facts:
-    """None means: only the data can tell.
+    """Facts about the data. None means that only the data itself can tell.
 
     Attributes:
-        task: What the targets are.
-        layout: How the axes of a sample are read.
-        num_classes: Classes, or labels of a multilabel task; 0 for regression.
-        num_targets: Regression targets a sample; 0 for classes.
-        input_shape: One sample without the batch axis, before preprocessing.
-        has_val: Whether there is a val split, given or divided off.
+        task: The kind of targets.
+        layout: The meaning of the axes of a sample.
+        num_classes: Number of classes, or of labels of a multilabel task; 0 for regression.
+        num_targets: Regression targets per sample; 0 for classes.
+        input_shape: The shape of one sample without the batch axis, before preprocessing.
+        has_val: Whether there is a val split, given or split off.
         has_test: Whether there is a test split.
-        num_train: Samples of the train split.
-        normalize: What `preprocess.normalize: auto` means for this data.
-        scale_target: What `preprocess.scale_target: auto` means for this data.
-        num_tokens: Size of the vocabulary; 0 where inputs are no tokens.
+        num_train: Number of samples in the train split.
+        normalize: The meaning of `preprocess.normalize: auto` for this data.
+        scale_target: The meaning of `preprocess.scale_target: auto` for this data.
+        num_tokens: Size of the vocabulary; 0 if the inputs are not tokens.
         pixels: Whether the inputs are images whose values are known to lie in [0, 1].
-        per: What has a target: each sample, each step of it, or each node of a tree.
-        choices: What the data section's own `auto` words and nulls stand for, by field.
+        per: What has a target: each sample, each step of a sample, or each node of a tree.
+        choices: The values of the data section's `auto` and null fields, by field.
     """
 
     task: Task | None = None

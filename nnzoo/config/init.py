@@ -1,4 +1,4 @@
-"""Initializers of weights and biases: torch.nn.init's names and fields, and those it lacks."""
+"""Initializers of weights and biases: the names and fields of torch.nn.init, and a few more."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from nnzoo.config.base import LARGEST, ByName, Count, NonNegative, Positive, Real, Section
+
+_MODE = "fan_in keeps the variance in the forward pass, fan_out in the backward pass"
 
 Nonlinearity = Literal["linear", "sigmoid", "tanh", "relu", "leaky_relu", "selu"]
 
@@ -36,34 +38,34 @@ Numbers = Annotated[
 
 
 class Zeros(Section):
-    """Every value 0. The units of a layer then stay alike for ever: good for showing that symmetry must be broken."""
+    """All values 0. The units of a layer then stay identical: this shows why symmetry must be broken."""
 
     name: Literal["zeros"]
 
 
 class Ones(Section):
-    """Every value 1."""
+    """All values 1."""
 
     name: Literal["ones"]
 
 
 class Constant(Section):
-    """Every value `val`."""
+    """All values `val`."""
 
     name: Literal["constant"]
     val: Real = Field(description="the value")
 
 
 class Uniform(Section):
-    """U(a, b)."""
+    """Uniform distribution U(a, b)."""
 
     name: Literal["uniform"]
-    a: Real = Field(0.0, description="lowest value")
-    b: Real = Field(1.0, description="highest value")
+    a: Real = Field(0.0, description="lower bound")
+    b: Real = Field(1.0, description="upper bound")
 
 
 class Normal(Section):
-    """N(mean, std^2)."""
+    """Normal distribution N(mean, std^2)."""
 
     name: Literal["normal"]
     mean: Real = Field(0.0, description="mean")
@@ -71,17 +73,17 @@ class Normal(Section):
 
 
 class TruncNormal(Section):
-    """N(mean, std^2), drawn again outside [a, b]."""
+    """Normal distribution N(mean, std^2), redrawn outside [a, b]."""
 
     name: Literal["trunc_normal"]
     mean: Real = Field(0.0, description="mean")
-    std: Positive = Field(1.0, description="standard deviation before the cut")
-    a: Real = Field(-2.0, description="lowest value")
-    b: Real = Field(2.0, description="highest value")
+    std: Positive = Field(1.0, description="standard deviation before the truncation")
+    a: Real = Field(-2.0, description="lower bound")
+    b: Real = Field(2.0, description="upper bound")
 
 
 class Values(Section):
-    """The numbers themselves, in the shape of the parameter: for a layer one row a unit."""
+    """The values themselves, in the shape of the parameter: one row per unit of a layer."""
 
     name: Literal["values"]
     values: Numbers = Field(description="nested lists: (units, inputs) for a layer, (units,) for a bias")
@@ -95,27 +97,27 @@ BiasInit = Annotated[
 
 
 class WithBias(Section):
-    """What an initializer of weights says of the biases. Norm layers keep weight 1 and bias 0."""
+    """The biases beside the weights. Normalization layers keep weight 1 and bias 0."""
 
-    bias: Real | BiasInit = Field(0.0, description="a number, or an initializer for the biases")
+    bias: Real | BiasInit = Field(0.0, description="value of the biases, or their initializer")
 
 
 class Auto(WithBias):
-    """By each layer's own activation.
+    """Chosen for each layer by its activation.
 
     Kaiming normal (fan_in) for the ReLU family, LeCun normal for SELU, Xavier normal for sigmoid, tanh, softmax and
     linear outputs.
 
-    Recurrent layers gate by gate: Xavier normal from the inputs, orthogonal from the hidden units (Saxe et al. 2013),
-    bias 1 for an LSTM's forget gate (Jozefowicz et al. 2015). Embeddings N(0, 1). CIFAR ResNets Kaiming normal with
-    fan_out (He et al. 2016). torchvision's architectures keep their own.
+    Recurrent layers, gate by gate: Xavier normal for the input weights, orthogonal for the recurrent weights
+    (Saxe et al. 2013), bias 1 for the forget gate of an LSTM (Jozefowicz et al. 2015). Embeddings: N(0, 1). CIFAR
+    ResNets: Kaiming normal with fan_out (He et al. 2016). torchvision's architectures keep their own.
     """
 
     name: Literal["auto"] = "auto"
 
 
 class Default(Section):
-    """PyTorch's own: whatever the layer's `reset_parameters` does, biases included."""
+    """PyTorch's default: what `reset_parameters` of the layer does, biases included."""
 
     name: Literal["default"]
 
@@ -152,55 +154,55 @@ class XavierUniform(WithBias):
     """U(-a, a) with a = gain * sqrt(6 / (fan_in + fan_out)) (Glorot & Bengio 2010)."""
 
     name: Literal["xavier_uniform"]
-    gain: Positive = Field(1.0, description="scale")
+    gain: Positive = Field(1.0, description="scaling factor")
 
 
 class XavierNormal(WithBias):
     """N(0, std^2) with std = gain * sqrt(2 / (fan_in + fan_out)) (Glorot & Bengio 2010). `xavier` for short."""
 
     name: Literal["xavier_normal", "xavier"]
-    gain: Positive = Field(1.0, description="scale")
+    gain: Positive = Field(1.0, description="scaling factor")
 
 
 class KaimingUniform(WithBias):
     """U(-b, b) with b = gain * sqrt(3 / fan) (He et al. 2015)."""
 
     name: Literal["kaiming_uniform"]
-    a: Real = Field(0.0, description="negative slope, for leaky_relu")
-    mode: Literal["fan_in", "fan_out"] = Field("fan_in", description="keep the variance forward or backward")
-    nonlinearity: Nonlinearity = Field("leaky_relu", description="what gives the gain")
+    a: Real = Field(0.0, description="negative slope of leaky_relu")
+    mode: Literal["fan_in", "fan_out"] = Field("fan_in", description=_MODE)
+    nonlinearity: Nonlinearity = Field("leaky_relu", description="the activation that the gain is for")
 
 
 class KaimingNormal(WithBias):
     """N(0, std^2) with std = gain / sqrt(fan) (He et al. 2015). `kaiming` for short."""
 
     name: Literal["kaiming_normal", "kaiming"]
-    a: Real = Field(0.0, description="negative slope, for leaky_relu")
-    mode: Literal["fan_in", "fan_out"] = Field("fan_in", description="keep the variance forward or backward")
-    nonlinearity: Nonlinearity = Field("leaky_relu", description="what gives the gain")
+    a: Real = Field(0.0, description="negative slope of leaky_relu")
+    mode: Literal["fan_in", "fan_out"] = Field("fan_in", description=_MODE)
+    nonlinearity: Nonlinearity = Field("leaky_relu", description="the activation that the gain is for")
 
 
 class Orthogonal(WithBias):
     """A (semi-)orthogonal matrix (Saxe et al. 2013)."""
 
     name: Literal["orthogonal"]
-    gain: Positive = Field(1.0, description="scale")
+    gain: Positive = Field(1.0, description="scaling factor")
 
 
 class LecunNormal(WithBias):
-    """N(0, 1 / fan_in) (LeCun et al. 1998), what SELU needs."""
+    """N(0, 1 / fan_in) (LeCun et al. 1998), as SELU requires."""
 
     name: Literal["lecun_normal"]
 
 
 class Eye(WithBias):
-    """The identity matrix, for layers of two axes."""
+    """The identity matrix, for two-dimensional weights."""
 
     name: Literal["eye"]
 
 
 class Dirac(WithBias):
-    """The identity as a convolution, for kernels of three to five axes."""
+    """The identity as a convolution, for kernels with three to five axes."""
 
     name: Literal["dirac"]
     groups: Count = Field(1, description="groups of the convolution")

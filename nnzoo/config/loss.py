@@ -1,4 +1,7 @@
-"""Losses: torch's own names and fields. They read logits, or the log of what an activation made probabilities."""
+"""Losses, with the names and fields of torch.nn.
+
+They read logits. If an output activation gives probabilities, they read the logarithm of those.
+"""
 
 from __future__ import annotations
 
@@ -10,23 +13,23 @@ from nnzoo.config.base import ByName, Items, NonNegative, Positive, Probability,
 
 
 class Loss(Section):
-    """What every loss has, and what is known of it without any data."""
+    """The base of all losses, with what is known without any data."""
 
     name: str
 
     tasks: ClassVar[frozenset[str]]
     binary_units: ClassVar[int] = 1
-    """Output units for two classes; with more, every loss has one unit a class."""
+    """Output units for two classes. For more classes, every loss has one unit per class."""
     reads: ClassVar[Literal["logits", "margins", "values"]]
-    """What output units mean to the loss: logits of probabilities, signed margins, or the targets' own values."""
+    """What the outputs are: logits of probabilities, signed margins, or values in the unit of the targets."""
     at_positions: ClassVar[bool] = False
-    """Whether it can leave out the steps and nodes that have no target."""
+    """Whether the loss can skip steps and nodes without a target."""
 
-    reduction: Literal["mean", "sum"] = Field("mean", description="over the samples of a batch")
+    reduction: Literal["mean", "sum"] = Field("mean", description="reduction over the samples of a batch")
 
 
 class AutoLoss(Loss):
-    """cross_entropy for classes, bce for several labels a sample, mse for regression."""
+    """cross_entropy for classes, bce for several labels per sample, mse for regression, perceptron for that model."""
 
     tasks = frozenset({"classification", "multilabel", "regression"})
     reads = "values"
@@ -36,10 +39,11 @@ class AutoLoss(Loss):
 
 
 class WeightedLoss(Loss):
-    """A loss in which classes may weigh differently."""
+    """A loss with class weights."""
 
     class_weights: Literal["balanced"] | Items[Positive] | None = Field(
-        None, description="a weight a class; balanced: samples / (classes * samples of the class), on the train split"
+        None,
+        description="one weight per class; balanced: samples / (classes * samples of the class), from the train split",
     )
 
 
@@ -52,11 +56,11 @@ class CrossEntropy(WeightedLoss):
     at_positions = True
 
     name: Literal["cross_entropy"]
-    label_smoothing: Probability = Field(0.0, description="share of the target spread over all classes")
+    label_smoothing: Probability = Field(0.0, description="share of the target that is spread evenly over all classes")
 
 
 class Nll(WeightedLoss):
-    """-log p of the true class, for outputs that are log-probabilities: cross_entropy where they are logits."""
+    """Negative log-likelihood: -log p of the true class, from log-probabilities; from logits it is cross_entropy."""
 
     tasks = frozenset({"classification"})
     binary_units = 2
@@ -75,13 +79,13 @@ class Focal(WeightedLoss):
     at_positions = True
 
     name: Literal["focal"]
-    gamma: NonNegative = Field(2.0, description="how much less; 0: cross_entropy")
+    gamma: NonNegative = Field(2.0, description="focusing parameter; 0: cross_entropy")
 
 
 class KlDiv(Loss):
-    """sum_k t_k (log t_k - log p_k), p = softmax(outputs): cross_entropy less the entropy of the targets.
+    """Kullback-Leibler divergence: sum_k t_k (log t_k - log p_k), p = softmax(outputs).
 
-    Targets are probabilities or classes. `mean` is over the samples, as torch's `batchmean`.
+    Targets are probabilities or classes. `mean` divides by the number of samples, as `batchmean` of torch does.
     """
 
     tasks = frozenset({"classification"})
@@ -92,7 +96,10 @@ class KlDiv(Loss):
 
 
 class Bce(Loss):
-    """-(t log p + (1 - t) log(1 - p)), p = sigmoid(output): one unit for two classes, one a class or label for more."""
+    """Binary cross entropy: -(t log p + (1 - t) log(1 - p)), p = sigmoid(output).
+
+    Two classes have one output unit; more classes, and labels, have one unit each.
+    """
 
     tasks = frozenset({"classification", "multilabel"})
     reads = "logits"
@@ -101,7 +108,7 @@ class Bce(Loss):
 
 
 class Hinge(Loss):
-    """max(0, 1 - t * output), t = +1 or -1: the linear SVM's. More than two classes: one against the rest."""
+    """max(0, 1 - t * output), t = +1 or -1, as in a linear SVM. More than two classes: one against the rest."""
 
     tasks = frozenset({"classification"})
     reads = "margins"
@@ -112,7 +119,7 @@ class Hinge(Loss):
 class MultiMargin(WeightedLoss):
     """sum_k max(0, margin - output_y + output_k)^p / K over the classes k other than the true one, y.
 
-    The multiclass support vector machine of Weston & Watkins (1999). `mean` divides by the samples, not their weights.
+    The multiclass SVM of Weston & Watkins (1999). `mean` divides by the number of samples, not by their weights.
     """
 
     tasks = frozenset({"classification"})
@@ -120,12 +127,12 @@ class MultiMargin(WeightedLoss):
     reads = "margins"
 
     name: Literal["multi_margin"]
-    p: Literal[1, 2] = Field(1, description="power of a violation")
-    margin: Positive = Field(1.0, description="how far the true class must lie above the others")
+    p: Literal[1, 2] = Field(1, description="exponent of a margin violation")
+    margin: Positive = Field(1.0, description="margin between the true class and the others")
 
 
 class Perceptron(Loss):
-    """max(0, -t * output), t = +1 or -1: Rosenblatt's rule (1958). More than two classes: one against the rest."""
+    """max(0, -t * output), t = +1 or -1: the perceptron rule (Rosenblatt 1958). More classes: one against the rest."""
 
     tasks = frozenset({"classification"})
     reads = "margins"
@@ -134,7 +141,7 @@ class Perceptron(Loss):
 
 
 class Mse(Loss):
-    """(output - target)^2. Classes are regressed as 0 and 1."""
+    """Mean squared error: (output - target)^2. Class targets are 0 and 1."""
 
     tasks = frozenset({"classification", "multilabel", "regression"})
     reads = "values"
@@ -143,7 +150,7 @@ class Mse(Loss):
 
 
 class L1(Loss):
-    """|output - target|. `mae` for short. Classes are regressed as 0 and 1."""
+    """Mean absolute error: |output - target|; also called `mae`. Class targets are 0 and 1."""
 
     tasks = frozenset({"classification", "multilabel", "regression"})
     reads = "values"
@@ -152,23 +159,23 @@ class L1(Loss):
 
 
 class Huber(Loss):
-    """0.5 e^2 for |e| < delta, delta * (|e| - 0.5 delta) else, e = output - target (Huber 1964)."""
+    """0.5 e^2 for |e| < delta, delta * (|e| - 0.5 delta) otherwise, e = output - target (Huber 1964)."""
 
     tasks = frozenset({"classification", "multilabel", "regression"})
     reads = "values"
 
     name: Literal["huber"]
-    delta: Positive = Field(1.0, description="where the square turns into a line")
+    delta: Positive = Field(1.0, description="error at which the loss changes from quadratic to linear")
 
 
 class SmoothL1(Loss):
-    """0.5 e^2 / beta for |e| < beta, |e| - 0.5 beta else, e = output - target (Girshick 2015)."""
+    """0.5 e^2 / beta for |e| < beta, |e| - 0.5 beta otherwise, e = output - target (Girshick 2015)."""
 
     tasks = frozenset({"classification", "multilabel", "regression"})
     reads = "values"
 
     name: Literal["smooth_l1"]
-    beta: Positive = Field(1.0, description="where the square turns into a line")
+    beta: Positive = Field(1.0, description="error at which the loss changes from quadratic to linear")
 
 
 LossSection = Annotated[

@@ -1,4 +1,4 @@
-"""The words for metrics: what they measure, for which task, and which direction is better. Computed elsewhere."""
+"""The names of the metrics: what they measure, for which tasks, and whether lower or higher is better."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ MetricName = Literal[
 
 @dataclass(frozen=True)
 class Metric:
-    """What is known of a metric without any data.
+    """What is known about a metric without any data.
 
     Attributes:
-        mode: Whether less or more is better.
-        tasks: Where it can be measured.
-        meaning: One line for `nnzoo list metrics`.
+        mode: Whether a lower or a higher value is better.
+        tasks: The tasks that it applies to.
+        meaning: Its description in `nnzoo list metrics`.
     """
 
     mode: Mode
@@ -42,24 +42,38 @@ _CLASSES = frozenset({"classification"})
 _VALUES = frozenset({"regression"})
 
 METRICS: dict[str, Metric] = {
-    "accuracy": Metric("max", _LABELS, "share of right answers; of right labels where a sample has several"),
-    "top5_accuracy": Metric("max", _CLASSES, "share of samples whose class is among the five likeliest"),
+    "accuracy": Metric("max", _LABELS, "share of correct predictions; for multilabel data, of correct labels"),
+    "top5_accuracy": Metric("max", _CLASSES, "share of samples whose class is among the five most probable"),
     "precision": Metric(
-        "max", _LABELS, "right among those called positive; the second of two classes, else the mean over all"
+        "max",
+        _LABELS,
+        "share of correct predictions among those of a class: of the second of two classes, else the mean over classes",
     ),
-    "recall": Metric("max", _LABELS, "found among the positives; the second of two classes, else the mean over all"),
-    "f1": Metric("max", _LABELS, "harmonic mean of precision and recall, class by class, then as they are averaged"),
+    "recall": Metric(
+        "max",
+        _LABELS,
+        "share of the samples of a class that are found: of the second of two classes, else the mean over classes",
+    ),
+    "f1": Metric(
+        "max",
+        _LABELS,
+        "harmonic mean of precision and recall: of the second of two classes, else the mean over classes",
+    ),
     "auroc": Metric(
         "max",
         _LABELS,
-        "area under the ROC curve: a positive's chance to score above a negative; mean over all, each against the rest",
+        "area under the ROC curve; for more than two classes the mean over classes, each against the rest",
     ),
-    "perplexity": Metric("min", _CLASSES, "exp of the mean cross entropy: 1 is perfect, guessing among K gives K"),
-    "mae": Metric("min", _VALUES, "mean |prediction - target|, in the target's own unit"),
-    "mape": Metric("min", _VALUES, "mean |prediction - target| / |target|: 0.1 is off by a tenth"),
-    "mse": Metric("min", _VALUES, "mean (prediction - target)^2, in the target's own unit"),
-    "rmse": Metric("min", _VALUES, "square root of mse, in the target's own unit"),
-    "r2": Metric("max", _VALUES, "1 - squared error / squared distance from the mean: 1 is perfect, 0 is the mean's"),
+    "perplexity": Metric(
+        "min", _CLASSES, "exp of the mean cross entropy: 1 is perfect, guessing among K classes gives K"
+    ),
+    "mae": Metric("min", _VALUES, "mean absolute error, in the unit of the target"),
+    "mape": Metric(
+        "min", _VALUES, "mean absolute percentage error: mean |prediction - target| / |target|, as a fraction"
+    ),
+    "mse": Metric("min", _VALUES, "mean squared error, in the squared unit of the target"),
+    "rmse": Metric("min", _VALUES, "root mean squared error, in the unit of the target"),
+    "r2": Metric("max", _VALUES, "coefficient of determination: 1 is perfect, 0 is as good as predicting the mean"),
 }
 
 DEFAULT_METRICS: dict[str, tuple[MetricName, ...]] = {
@@ -70,10 +84,10 @@ DEFAULT_METRICS: dict[str, tuple[MetricName, ...]] = {
 
 
 def default_metrics(task: str, per: str | None) -> tuple[MetricName, ...]:
-    """What `metrics: auto` means."""
+    """Returns the metrics of `metrics: auto`."""
     return ("accuracy", "perplexity") if per == "step" else DEFAULT_METRICS[task]
 
 
 def direction(name: str) -> Mode:
-    """Whether less ("min") or more ("max") is better of a metric, or of "loss"."""
+    """Returns whether a lower ("min") or a higher ("max") value of a metric, or of "loss", is better."""
     return "min" if name == "loss" else METRICS[name].mode

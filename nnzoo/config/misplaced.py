@@ -17,7 +17,7 @@ from nnzoo.config.experiment import Config
 from nnzoo.config.fields import UNIONS, Owner, kind_of, owners_of, valid_paths, word_of
 from nnzoo.config.metrics import METRICS
 from nnzoo.config.rules import check
-from nnzoo.config.suggest import closeness, did_you_mean, known_as, same_word, synonyms_of
+from nnzoo.config.suggest import closeness, did_you_mean, either, known_as, same_word, synonyms_of
 
 MAX_SHOWN = 2
 """Places that a message names."""
@@ -191,12 +191,6 @@ class Suggestions:
         """A name at the shallowest place that takes it."""
         path = min((each for each in self.valid if each[-1] == key), key=len, default=("model", key))
         return f"{'.'.join(map(str, path))}: {f'[{name}]' if key == 'augment' else name}"
-
-
-def either(words: list[str]) -> str:
-    """Joins alternatives as in a sentence: "a, b or c"."""
-    words = list(dict.fromkeys(words))
-    return " or ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else words[0]
 
 
 def _is_named(section: Entry) -> bool:

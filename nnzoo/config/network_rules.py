@@ -1,4 +1,4 @@
-"""Rules of the network: its blocks, initializers and activations, alone and with the data."""
+"""Rules of the network: its blocks, initializers and activations, by themselves and with the data."""
 
 from __future__ import annotations
 
@@ -17,31 +17,34 @@ def model_rules(config: Config, facts: Facts) -> Iterator[Problem]:
     if facts.layout is not None and facts.layout not in net.layouts:
         yield ("model",), f"{net.name} can't read {facts.layout} (it reads {', '.join(sorted(net.layouts))})."
     elif facts.layout == "image" and config.preprocess.pca and "features" not in net.layouts:
-        yield ("preprocess", "pca"), f"pca flattens images, and {net.name} can't read features. Leave it out."
+        yield ("preprocess", "pca"), f"pca flattens images, and {net.name} can't read features. Remove it."
     if isinstance(net, model.Torchvision) and net.pretrained is not None and net.weights is not None:
         yield (
             ("model", "weights"),
-            "the checkpoint of `pretrained` would overwrite torchvision's weights at once. Keep one of the two.",
+            "the checkpoint of `pretrained` would overwrite the weights of torchvision. Remove one of the two.",
         )
     if isinstance(net, model.Perceptron):
         if config.loss.name not in ("auto", "perceptron"):
-            yield ("loss",), f"a perceptron learns by `loss: perceptron`, got {config.loss.name}. Use linear with it."
+            yield (
+                ("loss",),
+                f"a perceptron needs `loss: perceptron`, got {config.loss.name}. Use that, or `model: linear`.",
+            )
         if facts.task not in (None, "classification"):
-            yield ("model",), f"a perceptron answers yes or no, and this data is {facts.task}. Use linear."
+            yield ("model",), f"a perceptron is for classification, and this task is {facts.task}. Use `model: linear`."
     if isinstance(net, model.Mlp) and net.hidden is not None and net.layers is not None:
-        yield ("model", "layers"), "`hidden` and `layers` both name the hidden layers. Keep one of the two."
+        yield ("model", "layers"), "`hidden` and `layers` both define the hidden layers. Remove one of the two."
     if _has_batch_norm(net):
         if config.train.batch_size == 1:
-            yield ("train", "batch_size"), "batch_norm needs at least two samples a batch, got 1."
+            yield ("train", "batch_size"), "batch_norm needs at least two samples per batch, got 1."
         if facts.num_train == 1:
-            yield ("model",), "batch_norm needs at least two samples a batch, and the train split has 1."
+            yield ("model",), "batch_norm needs at least two samples per batch, and the train split has 1."
     if isinstance(net, model.Cnn):
         yield from _blocks(net)
     if isinstance(net, model.Cnn | model.Recurrent) and facts.layout is not None:
         if facts.layout == "tokens" and net.embedding is None:
-            yield ("model", "embedding"), "tokens are names, not amounts: give the size of their vectors, or auto."
+            yield ("model", "embedding"), "tokens need an embedding. Set its size, or auto."
         if facts.layout != "tokens" and isinstance(net.embedding, int):
-            yield ("model", "embedding"), f"it is for tokens, and this data is {facts.layout}. Leave it out."
+            yield ("model", "embedding"), f"it is for tokens, and this data is {facts.layout}. Remove it."
     yield from _positions(config, facts)
     if isinstance(net, model.ImageNet) and facts.layout == "image" and facts.input_shape:
         _, height, width = facts.input_shape
@@ -53,33 +56,33 @@ def model_rules(config: Config, facts: Facts) -> Iterator[Problem]:
 
 
 def _positions(config: Config, facts: Facts) -> Iterator[Problem]:
-    """Whether the network gives an output where the data has a target."""
+    """Checks that the network has an output wherever the data has a target."""
     net = config.model
     if not isinstance(net, model.Recurrent):
         if facts.per == "step" and not isinstance(net, model.Custom):
             yield (
                 ("model",),
-                f"this data has a target at every step, and {net.name} gives one a sample. Use rnn, lstm or gru.",
+                f"this data has a target per step, and {net.name} has one output per sample. Use rnn, lstm or gru.",
             )
     elif isinstance(config.data, data.Language) and net.bidirectional:
         yield (
             ("model", "bidirectional"),
-            "read from its end, a text tells every symbol that is to be predicted. Leave it out.",
+            "a bidirectional network would see the tokens that it has to predict. Remove it.",
         )
     elif net.pooling == "none" and facts.per == "sample":
         yield (
             ("model", "pooling"),
-            "none gives an output at every step, and this data has one target a sample. Use last, mean or max.",
+            "none gives an output at every step, and this data has one target per sample. Use last, mean or max.",
         )
     elif net.pooling not in ("auto", "none") and facts.per == "step":
         yield (
             ("model", "pooling"),
-            f"{net.pooling} gives one output a sample, and this data has a target at every step. Use none.",
+            f"{net.pooling} gives one output per sample, and this data has a target at every step. Use none.",
         )
 
 
 def _has_batch_norm(net: model.Model) -> bool:
-    """As far as the words tell."""
+    """Returns whether the config asks for batch norm."""
     if isinstance(net, model.Mlp):
         return net.batch_norm or any(layer.batch_norm for layer in net.layers or ())
     if isinstance(net, model.Cnn):
@@ -92,11 +95,11 @@ def _blocks(net: model.Cnn) -> Iterator[Problem]:
         given = [key for key in model.Block.model_fields if getattr(block, key) is not None]
         if len(given) != 1:
             got = " and ".join(given) or "nothing"
-            yield ("model", "blocks", index), f"a block is one of conv, pool and global_pool, got {got}."
+            yield ("model", "blocks", index), f"expected one of conv, pool and global_pool, got {got}."
         if block.conv and block.conv.padding == "same" and set(_each(block.conv.stride)) != {1}:
             yield (
                 ("model", "blocks", index, "conv", "padding"),
-                "same keeps the size, so it needs stride 1. Write a number.",
+                "same needs stride 1. Set a number, or the stride to 1.",
             )
         rule = block.conv.init if block.conv else None
         if block.conv and isinstance(rule, init.Dirac) and block.conv.out_channels % rule.groups:
@@ -107,7 +110,7 @@ def _blocks(net: model.Cnn) -> Iterator[Problem]:
         if block.pool and 2 * max(_each(block.pool.padding)) > max(_each(block.pool.kernel_size)):
             yield (
                 ("model", "blocks", index, "pool", "padding"),
-                "more than half of kernel_size: windows would hold nothing.",
+                "expected at most half of kernel_size, since a window of padding has no values.",
             )
 
 
@@ -117,17 +120,23 @@ def _each(sizes: int | tuple[int, ...]) -> tuple[int, ...]:
 
 def initializer_rules(config: Config, facts: Facts) -> Iterator[Problem]:  # noqa: ARG001
     if isinstance(config.init, init.ValuesWeight):
-        yield ("init",), "values belong to one layer: write them in `init` of a layer, a convolution or `output`."
+        yield ("init",), "values are for one layer. Move them to `init` of a layer, a convolution or `output`."
     for path, rule in _placed_initializers(config):
         kernels = "conv" in path or (path == ("init",) and _has_kernels(config.model))
         if isinstance(rule, init.Dirac) and not kernels:
-            yield path, f"dirac fills the kernels of convolutions; {config.model.name} has none. Did you mean 'eye'?"
+            yield (
+                path,
+                f"dirac is for the kernels of convolutions, and {config.model.name} has none. Did you mean 'eye'?",
+            )
         if isinstance(rule, init.Eye) and "conv" in path:
-            yield path, "eye fills matrices, and kernels have more axes. Did you mean 'dirac'?"
+            yield path, "eye is for matrices, and kernels have more axes. Did you mean 'dirac'?"
         if isinstance(rule, init.Uniform | init.TruncNormal) and rule.a > rule.b:
-            yield (*path, "a"), f"expected no more than b, which is {rule.b:g}, got {rule.a:g}."
+            yield (*path, "a"), f"expected at most b, which is {rule.b:g}, got {rule.a:g}."
         if isinstance(rule, init.TruncNormal) and not rule.a - 2 * rule.std <= rule.mean <= rule.b + 2 * rule.std:
-            yield (*path, "mean"), f"expected at most two std outside [{rule.a:g}, {rule.b:g}], got {rule.mean:g}."
+            yield (
+                (*path, "mean"),
+                f"expected a mean at most two std outside [{rule.a:g}, {rule.b:g}], got {rule.mean:g}.",
+            )
 
 
 def _has_kernels(net: model.Model) -> bool:
@@ -135,7 +144,7 @@ def _has_kernels(net: model.Model) -> bool:
 
 
 def _placed_initializers(config: Config) -> Iterator[tuple[Path, object]]:
-    """Every initializer of a config with its path, those of biases after that of their weights."""
+    """Yields every initializer of a config with its path; those of biases come after those of their weights."""
     placed: list[tuple[Path, object]] = [(("init",), config.init)]
     if isinstance(config.model, model.Mlp):
         layers = config.model.layers or ()
@@ -162,16 +171,19 @@ def activation_rules(config: Config, facts: Facts) -> Iterator[Problem]:
         if isinstance(chosen, activation.Prelu) and units is not None and chosen.num_parameters not in (1, units):
             yield (
                 (*path, "num_parameters"),
-                f"expected 1, or {units} as the layer has units, got {chosen.num_parameters}.",
+                f"expected 1, or the {units} units of the layer, got {chosen.num_parameters}.",
             )
         if isinstance(chosen, activation.Step) and path[1] == "output":
-            yield path, "no gradient passes a step: nothing would learn. `loss: perceptron` steps itself; use identity."
+            yield (
+                path,
+                "step has no gradient, so nothing would learn. Use identity; `loss: perceptron` applies the step.",
+            )
         elif isinstance(chosen, activation.Step) and not _is_frozen_below(config, path):
-            yield path, "no gradient passes a step: what comes before it would not learn. Freeze that, or use sigmoid."
+            yield path, "step has no gradient, so the layers before it would not learn. Freeze them, or use sigmoid."
 
 
 def _is_frozen_below(config: Config, path: Path) -> bool:
-    """Whether `freeze` covers the layer of a hidden activation, or all that share it, and the layers before."""
+    """Returns whether `freeze` covers the layers up to a hidden activation, or all that share it."""
     net = config.model
     if not isinstance(net, model.Mlp):
         return False
@@ -185,7 +197,7 @@ def _is_frozen_below(config: Config, path: Path) -> bool:
 
 
 def _placed_activations(config: Config, facts: Facts) -> Iterator[tuple[Path, object, int | None]]:
-    """The activation of every layer: its path, and the layer's units if they are known."""
+    """Yields the activation of every layer: its path, and the number of units if it is known."""
     net = config.model
     if isinstance(net, model.Mlp):
         hidden = model.DEFAULT_HIDDEN if net.hidden is None else net.hidden

@@ -1,7 +1,4 @@
-"""Optimizers: torch.optim's names, fields and defaults, but for the line search of lbfgs.
-
-`lr` is the learning rate, `weight_decay` torch's own.
-"""
+"""Optimizers, with the names, fields and defaults of torch.optim; lbfgs uses a line search by default."""
 
 from __future__ import annotations
 
@@ -28,10 +25,16 @@ class Sgd(Section):
 
     name: Literal["sgd"]
     lr: NonNegative = Field(1e-3, description="learning rate")
-    momentum: NonNegative = Field(0.0, description="share of the last step that is kept")
-    dampening: Real = Field(0.0, description="with dampening = momentum the step is an exponential average")
-    nesterov: bool = Field(False, description="look ahead (Sutskever et al. 2013); needs momentum, no dampening")
-    weight_decay: NonNegative = Field(0.0, description="added to the gradient: weight_decay * w")
+    momentum: NonNegative = Field(0.0, description="momentum factor")
+    dampening: Real = Field(
+        0.0, description="dampening of momentum; equal to momentum, the step is an exponential average of gradients"
+    )
+    nesterov: bool = Field(
+        False, description="Nesterov momentum (Sutskever et al. 2013); needs momentum > 0 and dampening 0"
+    )
+    weight_decay: NonNegative = Field(
+        0.0, description="weight decay (L2 penalty): weight_decay * w is added to the gradient"
+    )
 
 
 class Adam(Section):
@@ -39,21 +42,27 @@ class Adam(Section):
 
     name: Literal["adam"]
     lr: NonNegative = Field(1e-3, description="learning rate")
-    betas: Betas = Field((0.9, 0.999), description="decay of the two averages")
-    eps: NonNegative = Field(1e-8, description="added to the denominator")
-    weight_decay: NonNegative = Field(0.0, description="added to the gradient: weight_decay * w")
-    amsgrad: bool = Field(False, description="keep the maximum of the second average (Reddi et al. 2018)")
+    betas: Betas = Field(
+        (0.9, 0.999), description="decay rates of the running averages of the gradient and of its square"
+    )
+    eps: NonNegative = Field(1e-8, description="added to the denominator for numerical stability")
+    weight_decay: NonNegative = Field(
+        0.0, description="weight decay (L2 penalty): weight_decay * w is added to the gradient"
+    )
+    amsgrad: bool = Field(False, description="use the maximum of the second average so far (Reddi et al. 2018)")
 
 
 class AdamW(Section):
-    """Adam whose weight decay acts on the weights and not on the gradient (Loshchilov & Hutter 2019)."""
+    """Adam with decoupled weight decay: it acts on the weights, not on the gradient (Loshchilov & Hutter 2019)."""
 
     name: Literal["adamw"] = "adamw"
     lr: NonNegative = Field(1e-3, description="learning rate")
-    betas: Betas = Field((0.9, 0.999), description="decay of the two averages")
-    eps: NonNegative = Field(1e-8, description="added to the denominator")
+    betas: Betas = Field(
+        (0.9, 0.999), description="decay rates of the running averages of the gradient and of its square"
+    )
+    eps: NonNegative = Field(1e-8, description="added to the denominator for numerical stability")
     weight_decay: NonNegative = Field(0.01, description="w <- w - lr * weight_decay * w at every step")
-    amsgrad: bool = Field(False, description="keep the maximum of the second average (Reddi et al. 2018)")
+    amsgrad: bool = Field(False, description="use the maximum of the second average so far (Reddi et al. 2018)")
 
 
 class RmsProp(Section):
@@ -61,11 +70,13 @@ class RmsProp(Section):
 
     name: Literal["rmsprop"]
     lr: NonNegative = Field(1e-2, description="learning rate")
-    alpha: Probability = Field(0.99, description="decay of the average")
-    eps: NonNegative = Field(1e-8, description="added to the denominator")
-    weight_decay: NonNegative = Field(0.0, description="added to the gradient: weight_decay * w")
-    momentum: NonNegative = Field(0.0, description="share of the last step that is kept")
-    centered: bool = Field(False, description="scale by the variance of the gradient")
+    alpha: Probability = Field(0.99, description="decay rate of the running average")
+    eps: NonNegative = Field(1e-8, description="added to the denominator for numerical stability")
+    weight_decay: NonNegative = Field(
+        0.0, description="weight decay (L2 penalty): weight_decay * w is added to the gradient"
+    )
+    momentum: NonNegative = Field(0.0, description="momentum factor")
+    centered: bool = Field(False, description="normalize by an estimate of the variance of the gradient")
 
 
 class Adagrad(Section):
@@ -73,80 +84,97 @@ class Adagrad(Section):
 
     name: Literal["adagrad"]
     lr: NonNegative = Field(1e-2, description="learning rate")
-    lr_decay: NonNegative = Field(0.0, description="lr / (1 + step * lr_decay)")
-    weight_decay: NonNegative = Field(0.0, description="added to the gradient: weight_decay * w")
-    initial_accumulator_value: NonNegative = Field(0.0, description="where the sum starts")
-    eps: Positive = Field(1e-10, description="added to the denominator")
+    lr_decay: NonNegative = Field(0.0, description="the learning rate of a step is lr / (1 + step * lr_decay)")
+    weight_decay: NonNegative = Field(
+        0.0, description="weight decay (L2 penalty): weight_decay * w is added to the gradient"
+    )
+    initial_accumulator_value: NonNegative = Field(0.0, description="initial value of the sum")
+    eps: Positive = Field(1e-10, description="added to the denominator for numerical stability")
 
 
 class Adadelta(Section):
     """Steps scaled by running averages of squared steps over squared gradients (Zeiler 2012)."""
 
     name: Literal["adadelta"]
-    lr: NonNegative = Field(1.0, description="learning rate; 1 in the paper")
-    rho: Probability = Field(0.9, description="decay of the two averages")
-    eps: Positive = Field(1e-6, description="added to both averages: the first step would be 0 without it")
-    weight_decay: NonNegative = Field(0.0, description="added to the gradient: weight_decay * w")
+    lr: NonNegative = Field(1.0, description="factor of the step; 1 in the paper")
+    rho: Probability = Field(0.9, description="decay rates of the running averages of the gradient and of its square")
+    eps: Positive = Field(1e-6, description="added to both averages; without it the first step would be 0")
+    weight_decay: NonNegative = Field(
+        0.0, description="weight decay (L2 penalty): weight_decay * w is added to the gradient"
+    )
 
 
 class Adamax(Section):
-    """Adam with a decaying maximum in place of the average of squares (Kingma & Ba 2015, section 7.1)."""
+    """Adam based on the infinity norm: a decaying maximum replaces the average of squares (Kingma & Ba 2015)."""
 
     name: Literal["adamax"]
     lr: NonNegative = Field(2e-3, description="learning rate")
-    betas: Betas = Field((0.9, 0.999), description="decay of the average and of the maximum")
-    eps: Positive = Field(1e-8, description="added to the size of the gradient")
-    weight_decay: NonNegative = Field(0.0, description="added to the gradient: weight_decay * w")
+    betas: Betas = Field((0.9, 0.999), description="decay rates of the average and of the maximum")
+    eps: Positive = Field(1e-8, description="added to the absolute value of the gradient")
+    weight_decay: NonNegative = Field(
+        0.0, description="weight decay (L2 penalty): weight_decay * w is added to the gradient"
+    )
 
 
 class NAdam(Section):
-    """Adam that looks ahead, as Nesterov's momentum does (Dozat 2016)."""
+    """Adam with Nesterov momentum (Dozat 2016)."""
 
     name: Literal["nadam"]
     lr: NonNegative = Field(2e-3, description="learning rate")
-    betas: Betas = Field((0.9, 0.999), description="decay of the two averages")
-    eps: NonNegative = Field(1e-8, description="added to the denominator")
-    weight_decay: NonNegative = Field(0.0, description="added to the gradient: weight_decay * w")
-    momentum_decay: NonNegative = Field(4e-3, description="how fast the first average comes to its full length")
-    decoupled_weight_decay: bool = Field(False, description="weight decay acts on the weights, as in adamw")
+    betas: Betas = Field(
+        (0.9, 0.999), description="decay rates of the running averages of the gradient and of its square"
+    )
+    eps: NonNegative = Field(1e-8, description="added to the denominator for numerical stability")
+    weight_decay: NonNegative = Field(
+        0.0, description="weight decay (L2 penalty): weight_decay * w is added to the gradient"
+    )
+    momentum_decay: NonNegative = Field(4e-3, description="decay of the momentum schedule")
+    decoupled_weight_decay: bool = Field(False, description="use decoupled weight decay, as in adamw")
 
 
 class RAdam(Section):
-    """Adam that takes plain momentum steps until its second average can be relied on (Liu et al. 2020)."""
+    """Rectified Adam: momentum steps until the second average is reliable (Liu et al. 2020)."""
 
     name: Literal["radam"]
     lr: NonNegative = Field(1e-3, description="learning rate")
-    betas: Betas = Field((0.9, 0.999), description="decay of the two averages")
-    eps: NonNegative = Field(1e-8, description="added to the denominator")
-    weight_decay: NonNegative = Field(0.0, description="added to the gradient: weight_decay * w")
-    decoupled_weight_decay: bool = Field(False, description="weight decay acts on the weights, as in adamw")
+    betas: Betas = Field(
+        (0.9, 0.999), description="decay rates of the running averages of the gradient and of its square"
+    )
+    eps: NonNegative = Field(1e-8, description="added to the denominator for numerical stability")
+    weight_decay: NonNegative = Field(
+        0.0, description="weight decay (L2 penalty): weight_decay * w is added to the gradient"
+    )
+    decoupled_weight_decay: bool = Field(False, description="use decoupled weight decay, as in adamw")
 
 
 class Rprop(Section):
-    """Each weight's own step, by the sign of its gradient alone (Riedmiller & Braun 1993); for `batch_size: full`."""
+    """Resilient backpropagation: a step size per weight, by the sign of the gradient; for `batch_size: full`.
+
+    Riedmiller & Braun 1993.
+    """
 
     name: Literal["rprop"]
-    lr: NonNegative = Field(1e-2, description="the first step of every weight; no factor of later ones")
-    etas: Two = Field((0.5, 1.2), description="factors of a step when the sign changed, and when it stayed")
-    step_sizes: Two = Field((1e-6, 50.0), description="smallest and largest step")
+    lr: NonNegative = Field(1e-2, description="initial step size of every weight; it does not scale later steps")
+    etas: Two = Field((0.5, 1.2), description="factors of the step size if the sign changes, and if it stays")
+    step_sizes: Two = Field((1e-6, 50.0), description="smallest and largest step size")
 
 
 class Lbfgs(Section):
-    """Quasi-Newton steps from the last gradients (Liu & Nocedal 1989); for small nets and `batch_size: full`.
+    """Limited-memory BFGS, a quasi-Newton method (Liu & Nocedal 1989); for small networks and `batch_size: full`.
 
-    A step evaluates its batch up to max_eval times, each time with the same dropout masks. L2 is part of what it
-    minimises.
+    A step evaluates its batch up to max_eval times, with the same dropout masks each time. `regularization.l2` is part
+    of the objective.
     """
 
     name: Literal["lbfgs"]
-    lr: NonNegative = Field(1.0, description="length of a step; of the first try with line_search_fn")
-    max_iter: Count = Field(20, description="iterations a step")
-    max_eval: Count | None = Field(None, description="evaluations a step; null: 1.25 * max_iter")
-    tolerance_grad: NonNegative = Field(1e-7, description="a step ends when no gradient is larger")
-    tolerance_change: NonNegative = Field(1e-9, description="a step ends when loss and weights change less")
-    history_size: Count = Field(100, description="gradients that are kept")
+    lr: NonNegative = Field(1.0, description="length of a step; with line_search_fn, of the first trial step")
+    max_iter: Count = Field(20, description="maximum iterations per step")
+    max_eval: Count | None = Field(None, description="maximum function evaluations per step; null: 1.25 * max_iter")
+    tolerance_grad: NonNegative = Field(1e-7, description="a step ends when no gradient is larger than this")
+    tolerance_change: NonNegative = Field(1e-9, description="a step ends when loss and weights change less than this")
+    history_size: Count = Field(100, description="number of past updates that are kept")
     line_search_fn: Literal["strong_wolfe"] | None = Field(
-        "strong_wolfe", description="how a step's length is found; null (torch's default): lr, which may diverge"
+        "strong_wolfe", description="line search; null (the default of torch): steps of length lr, which may diverge"
     )
 
 

@@ -1,4 +1,4 @@
-"""What is done to inputs and targets first: fitted on the train split alone, saved with the weights."""
+"""Preprocessing of inputs and targets, fitted on the train split only and saved with the weights."""
 
 from __future__ import annotations
 
@@ -10,22 +10,26 @@ from nnzoo.config.base import Count, Section
 
 
 class Pca(Section):
-    """Principal components: the directions of largest variance."""
+    """Principal component analysis: projects inputs onto the directions of largest variance."""
 
-    n_components: Count = Field(description="how many leading components are kept")
-    whiten: bool = Field(False, description="scale each component to variance 1")
+    n_components: Count = Field(description="number of components to keep")
+    whiten: bool = Field(False, description="scale each component to unit variance")
 
 
 class Preprocess(Section):
-    """Transforms of inputs and targets, in this order: normalize, then pca or zca."""
+    """Transforms of inputs and targets: first normalize, then pca or zca."""
 
     normalize: Literal["auto", "none", "center", "standardize", "minmax"] = Field(
         "auto",
-        description="by feature, or by channel of an image: minus the mean; and divided by the standard deviation; to "
-        "[0, 1]. auto: standardize, but none for tokens and logic gates",
+        description="per feature, or per image channel. center: subtract the mean; standardize: and divide by the "
+        "standard deviation; minmax: scale to [0, 1]; auto: standardize, or none for tokens and logic gates",
     )
-    pca: Pca | None = Field(None, description="keep the leading components of the flattened inputs")
-    zca: bool = Field(False, description="whiten in the inputs' own axes: covariance becomes the identity")
+    pca: Pca | None = Field(None, description="principal component analysis of the flattened inputs")
+    zca: bool = Field(
+        False, description="ZCA whitening: the covariance becomes the identity, in the axes of the inputs"
+    )
     scale_target: Literal["auto"] | bool = Field(
-        "auto", description="standardize regression targets for training; results stay in their own unit"
+        "auto",
+        description="standardize regression targets for training; metrics and predictions keep the original unit; "
+        "auto: for csv and series",
     )

@@ -1,6 +1,6 @@
-"""Rules across sections: combinations that can't work are refused here, each with its reason and the fix.
+"""Rules across sections, which refuse combinations that can't work, each with the reason and the fix.
 
-They run twice: on what the words tell, before any data is read, and again on what the data itself tells.
+They run twice: on the facts of the config, before any data is read, and again on the facts of the data.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from nnzoo.config.experiment import Config
 from nnzoo.config.facts import Facts
 from nnzoo.config.metrics import METRICS, default_metrics, direction
 from nnzoo.config.network_rules import activation_rules, initializer_rules, model_rules
-from nnzoo.config.suggest import did_you_mean
+from nnzoo.config.suggest import did_you_mean, either
 
 _PROBABILITIES = ("softmax", "log_softmax", "sigmoid")
 
 
 def check(config: Config, facts: Facts) -> list[Problem]:
-    """All problems of a config, each with the path of the key to change."""
+    """Returns all problems of a config, each with the path of the key to change."""
     rules = (
         data_rules,
         _preprocess,
@@ -48,19 +48,19 @@ def _preprocess(config: Config, facts: Facts) -> Iterator[Problem]:
     if steps.pca and steps.zca:
         yield (
             ("preprocess", "zca"),
-            "pca and zca both rotate the inputs. Choose one; `pca: {whiten: true}` whitens too.",
+            "pca and zca both rotate the inputs. Choose one of them; `pca: {whiten: true}` whitens too.",
         )
     if steps.pca and facts.input_shape and facts.layout in ("features", "sequence", "image"):
         columns = math.prod(facts.input_shape) if facts.layout == "image" else facts.input_shape[-1]
         if steps.pca.n_components > columns:
             yield (
                 ("preprocess", "pca", "n_components"),
-                f"expected at most {columns}, one a column of the inputs, got {steps.pca.n_components}.",
+                f"expected at most {columns}, the number of input columns, got {steps.pca.n_components}.",
             )
     if facts.layout in ("tokens", "tree") and (steps.normalize not in ("auto", "none") or steps.pca or steps.zca):
-        yield ("preprocess",), "tokens are names, not amounts: they can't be normalized or rotated. Leave it out."
+        yield ("preprocess",), "tokens are categories, which can't be normalized or rotated. Remove it."
     if steps.scale_target is True and facts.task in ("classification", "multilabel"):
-        yield ("preprocess", "scale_target"), "classes have no scale. It is for regression."
+        yield ("preprocess", "scale_target"), "it is for regression, and this task has classes. Remove it."
 
 
 def _loss(config: Config, facts: Facts) -> Iterator[Problem]:
@@ -69,19 +69,19 @@ def _loss(config: Config, facts: Facts) -> Iterator[Problem]:
         fitting = [name for name, member in _losses() if facts.task in member.tasks]
         yield (
             ("loss",),
-            f"{chosen.name} is not for {facts.task}, which this data is. Fitting: {', '.join(fitting)}.",
+            f"{chosen.name} is not a loss for {facts.task}, which is the task of this data. Use {either(fitting)}.",
         )
     elif facts.per in ("step", "node") and not chosen.at_positions:
         fitting = [name for name, member in _losses() if facts.task in member.tasks and member.at_positions]
         yield (
             ("loss",),
             f"{chosen.name} needs a target for every output, and this data has {facts.per}s without one. "
-            f"Fitting: {', '.join(fitting)}.",
+            f"Use {either(fitting)}.",
         )
     if isinstance(chosen, loss.WeightedLoss) and isinstance(chosen.class_weights, tuple) and facts.num_classes:
         given = len(chosen.class_weights)
         if given != facts.num_classes:
-            yield ("loss", "class_weights"), f"expected {facts.num_classes} numbers, one a class, got {given}."
+            yield ("loss", "class_weights"), f"expected {facts.num_classes} numbers, one per class, got {given}."
 
 
 def _losses() -> Iterator[tuple[str, type[loss.Loss]]]:
@@ -106,39 +106,43 @@ def _output(config: Config, facts: Facts) -> Iterator[Problem]:
     elif chosen.reads == "logits" and chosen.name != "bce" and ending == "sigmoid":
         yield (
             path,
-            f"{chosen.name} needs probabilities that sum to 1, sigmoid's do not. Use softmax, identity or `loss: bce`.",
+            f"{chosen.name} needs probabilities that sum to 1, unlike sigmoid's. Use softmax, identity or `loss: bce`.",
         )
     elif chosen.name == "bce" and (ending == "log_softmax" or (ending == "softmax" and facts.task == "multilabel")):
-        yield path, f"bce asks one yes or no of each output, {ending} ties them together. Use sigmoid or identity."
+        yield (
+            path,
+            f"bce needs independent outputs, and {ending} makes them depend on each other. Use sigmoid or identity.",
+        )
     elif chosen.reads == "values" and ending == "log_softmax":
         yield (
             path,
-            f"{chosen.name} compares outputs with their targets; log_softmax is never above 0. Use softmax.",
+            f"{chosen.name} compares outputs with targets, and log_softmax is never above 0. Use softmax.",
         )
     elif ending == "softmax" and num_outputs(chosen, facts) == 1:
-        yield path, "there is one output unit, and softmax over one is always 1. Use sigmoid or identity."
+        yield path, "there is one output unit, and the softmax of one value is always 1. Use sigmoid or identity."
 
 
 def _metrics(config: Config, facts: Facts) -> Iterator[Problem]:
     if config.train.metrics == "auto":
         return
-    chosen = resolved_loss(config, facts)
     for index, name in enumerate(config.train.metrics):
         if name in config.train.metrics[:index]:
-            yield ("train", "metrics", index), f"{name} stands here twice."
-        if name == "top5_accuracy" and facts.task == "classification" and facts.num_classes and facts.num_classes <= 5:
-            yield ("train", "metrics", index), f"of {facts.num_classes} classes the right one is always among five."
-        if name == "perplexity" and chosen is not None and chosen.reads == "margins":
-            yield (
-                ("train", "metrics", index),
-                f"{chosen.name} gives no probabilities. Use `loss: cross_entropy`, or another metric.",
-            )
-        if facts.task and facts.task not in METRICS[name].tasks:
-            fitting = [metric for metric, known in METRICS.items() if facts.task in known.tasks]
-            yield (
-                ("train", "metrics", index),
-                f"{name} is not for {facts.task}, which this data is. Fitting: {', '.join(fitting)}.",
-            )
+            yield ("train", "metrics", index), f"{name} is listed twice."
+        if problem := unfit_metric(name, config, facts):
+            yield ("train", "metrics", index), problem
+
+
+def unfit_metric(name: str, config: Config, facts: Facts) -> str:
+    """Returns why a metric can't be measured; empty if it can."""
+    chosen = resolved_loss(config, facts)
+    if facts.task and facts.task not in METRICS[name].tasks:
+        fitting = [metric for metric, known in METRICS.items() if facts.task in known.tasks]
+        return f"{name} is not a metric for {facts.task}, which is the task of this data. Use {either(fitting)}."
+    if name == "top5_accuracy" and facts.task == "classification" and facts.num_classes and facts.num_classes <= 5:
+        return f"with {facts.num_classes} classes the right one is always among five."
+    if name == "perplexity" and chosen is not None and chosen.reads == "margins":
+        return f"{chosen.name} has no probabilities. Use `loss: cross_entropy`, or another metric."
+    return ""
 
 
 def _monitor(config: Config, facts: Facts) -> Iterator[Problem]:
@@ -147,7 +151,7 @@ def _monitor(config: Config, facts: Facts) -> Iterator[Problem]:
     if config.train.mode != "auto" and measured in ("loss", *METRICS) and config.train.mode != direction(measured):
         yield (
             ("train", "mode"),
-            f"{config.train.mode} would keep the worst weights by {measured}. Use auto, or `monitor` something else.",
+            f"{config.train.mode} would keep the worst weights by {measured}. Use auto, or another `monitor`.",
         )
     if monitor == "auto":
         return
@@ -174,8 +178,8 @@ def _precision(config: Config, facts: Facts) -> Iterator[Problem]:  # noqa: ARG0
     if isinstance(config.optimizer, optimizer.Lbfgs):
         yield (
             ("train", "precision"),
-            "fp16-mixed leaves out steps whose gradients overflow, and lbfgs searches along each. "
-            "Use fp32, or another optimizer.",
+            "fp16-mixed skips steps whose gradients overflow, which is not supported with lbfgs. Use fp32, or another "
+            "optimizer.",
         )
 
 
@@ -184,18 +188,18 @@ def _optimizer(config: Config, facts: Facts) -> Iterator[Problem]:  # noqa: ARG0
     if isinstance(chosen, optimizer.Sgd) and chosen.nesterov and (not chosen.momentum or chosen.dampening):
         yield ("optimizer", "nesterov"), "nesterov needs momentum > 0 and dampening 0."
     if isinstance(chosen, optimizer.Rprop) and not chosen.etas[0] < 1 < chosen.etas[1]:
-        yield ("optimizer", "etas"), f"expected one below 1 and one above it, got {list(chosen.etas)}."
+        yield ("optimizer", "etas"), f"expected one number below 1 and one above 1, got {list(chosen.etas)}."
     if isinstance(chosen, optimizer.Rprop) and chosen.step_sizes[0] > chosen.step_sizes[1]:
-        yield ("optimizer", "step_sizes"), f"expected the smallest first, got {list(chosen.step_sizes)}."
+        yield ("optimizer", "step_sizes"), f"expected the smaller number first, got {list(chosen.step_sizes)}."
     if isinstance(chosen, optimizer.Lbfgs) and config.regularization.l1:
         yield (
             ("regularization", "l1"),
-            "its proximal step fits gradient steps, and those of lbfgs are others. Use `l2`, or another optimizer.",
+            "L1 is not supported with lbfgs, which does a line search. Use `l2`, or another optimizer.",
         )
     if isinstance(chosen, optimizer.Lbfgs) and config.train.clip_grad_norm is not None:
         yield (
             ("train", "clip_grad_norm"),
-            "lbfgs needs the gradients of the loss as they are. Leave it out, or use another optimizer.",
+            "clipping is not supported with lbfgs, which does a line search. Remove it, or use another optimizer.",
         )
     penalties = {
         ("regularization", "l1"): config.regularization.l1,
@@ -203,7 +207,10 @@ def _optimizer(config: Config, facts: Facts) -> Iterator[Problem]:  # noqa: ARG0
     }
     for path, penalty in penalties.items():
         if penalty * chosen.lr > LARGEST:
-            yield path, f"times optimizer.lr ({chosen.lr:g}) it is too large for float32, got {penalty:g}."
+            yield (
+                path,
+                f"its product with optimizer.lr ({chosen.lr:g}) is too large for float32, got {penalty:g}. Lower one.",
+            )
 
 
 def _scheduler(config: Config, facts: Facts) -> Iterator[Problem]:  # noqa: ARG001
@@ -211,26 +218,29 @@ def _scheduler(config: Config, facts: Facts) -> Iterator[Problem]:  # noqa: ARG0
     if chosen.warmup_epochs and chosen.warmup_epochs >= config.train.epochs:
         yield (
             ("scheduler", "warmup_epochs"),
-            f"{chosen.warmup_epochs} epochs of warm-up leave nothing of train.epochs ({config.train.epochs}).",
+            f"{chosen.warmup_epochs} epochs of warm-up leave none of train.epochs ({config.train.epochs}). Lower it.",
         )
     if isinstance(chosen, scheduler.Plateau) and chosen.interval == "step":
         yield (
             ("scheduler", "interval"),
-            "plateau follows the monitor, which is measured once an epoch. Use `interval: epoch`.",
+            "plateau follows the monitor, which is measured once per epoch. Use `interval: epoch`.",
         )
     if isinstance(chosen, scheduler.Cyclic) and (chosen.base_lr or 0) > (chosen.max_lr or config.optimizer.lr):
         highest = f"max_lr, which is {chosen.max_lr:g}" if chosen.max_lr else f"optimizer.lr, {config.optimizer.lr:g}"
-        yield ("scheduler", "base_lr"), f"expected no more than {highest}, got {chosen.base_lr:g}."
+        yield ("scheduler", "base_lr"), f"expected at most {highest}, got {chosen.base_lr:g}."
     if isinstance(chosen, scheduler.OneCycle) and chosen.three_phase and chosen.pct_start > 0.5:
-        yield ("scheduler", "pct_start"), f"the fall takes as long, so expected at most 0.5, got {chosen.pct_start:g}."
+        yield (
+            ("scheduler", "pct_start"),
+            f"lr falls in as many steps as it rises, so expected at most 0.5, got {chosen.pct_start:g}.",
+        )
     if isinstance(chosen, scheduler.OneCycle | scheduler.Cyclic):
         if chosen.base_momentum > chosen.max_momentum:
             yield (
                 ("scheduler", "base_momentum"),
-                f"expected no more than max_momentum, which is {chosen.max_momentum:g}, got {chosen.base_momentum:g}.",
+                f"expected at most max_momentum, which is {chosen.max_momentum:g}, got {chosen.base_momentum:g}.",
             )
         if chosen.cycle_momentum and not {"momentum", "betas"} & set(type(config.optimizer).model_fields):
-            yield ("scheduler", "cycle_momentum"), f"{config.optimizer.name} has no momentum. Leave it out."
+            yield ("scheduler", "cycle_momentum"), f"{config.optimizer.name} has no momentum. Remove it."
     lowest = {
         scheduler.CosineLr: "eta_min",
         scheduler.CosineRestarts: "eta_min",
@@ -239,8 +249,8 @@ def _scheduler(config: Config, facts: Facts) -> Iterator[Problem]:  # noqa: ARG0
     if lowest and getattr(chosen, lowest) > config.optimizer.lr:
         yield (
             ("scheduler", lowest),
-            f"expected no more than optimizer.lr, which is {config.optimizer.lr:g}, got {getattr(chosen, lowest):g}.",
+            f"expected at most optimizer.lr, which is {config.optimizer.lr:g}, got {getattr(chosen, lowest):g}.",
         )
     milestones = list(getattr(chosen, "milestones", None) or ())
     if milestones != sorted(set(milestones)):
-        yield ("scheduler", "milestones"), f"expected rising numbers, got {milestones}."
+        yield ("scheduler", "milestones"), f"expected increasing numbers, got {milestones}."

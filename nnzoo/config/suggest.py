@@ -309,3 +309,9 @@ def did_you_mean(word: object, allowed: Iterable[str]) -> str:
     """Returns ` Did you mean 'lr'?`, or an empty string."""
     found = nearest(word, allowed) if isinstance(word, str) else None
     return f" Did you mean '{found}'?" if found else ""
+
+
+def either(words: list[str]) -> str:
+    """Joins alternatives as in a sentence: "a, b or c"."""
+    words = list(dict.fromkeys(words))
+    return " or ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else words[0]

@@ -1,4 +1,4 @@
-"""How the network is trained: length, batches, stopping, measuring, saving."""
+"""The training loop: epochs, batches, early stopping, metrics, checkpoints."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from nnzoo.config.suggest import did_you_mean
 
 
 class EarlyStopping(Section):
-    """Stop when the monitor has not improved for `patience` epochs."""
+    """Stops training when the monitor has not improved for `patience` epochs."""
 
-    patience: Count = Field(5, description="epochs without improvement until training stops")
-    min_delta: NonNegative = Field(0.0, description="smaller changes of the monitor are no improvement")
+    patience: Count = Field(5, description="number of epochs without improvement after which training stops")
+    min_delta: NonNegative = Field(0.0, description="smallest change of the monitor that counts as an improvement")
 
 
 class CheckpointEvery(Section):
@@ -26,9 +26,9 @@ class CheckpointEvery(Section):
     null switches a reason off.
     """
 
-    every_epochs: Count | None = Field(1, description="epochs")
-    every_steps: Count | None = Field(None, description="optimizer steps")
-    every_minutes: Positive | None = Field(5.0, description="minutes, inside an epoch too")
+    every_epochs: Count | None = Field(1, description="every N epochs; null: never")
+    every_steps: Count | None = Field(None, description="every N optimizer steps; null: never")
+    every_minutes: Positive | None = Field(5.0, description="every N minutes, also within an epoch; null: never")
 
 
 _DEVICES = r"^(auto|cpu|mps|cuda(:\d+)?)$"
@@ -47,49 +47,63 @@ Device = Annotated[str, AfterValidator(_check_device), WithJsonSchema({"type": "
 class Train(Section):
     """The training loop."""
 
-    epochs: Count = Field(20, description="the most epochs to train")
+    epochs: Count = Field(20, description="maximum number of epochs")
     batch_size: Count | Literal["full"] = Field(
-        32, description="samples a batch, of all processes together; full: one batch an epoch, in file order"
+        32, description="samples per batch, over all processes; full: one batch per epoch, in file order"
     )
     monitor: str = Field(
-        "auto", description="what the best weights are chosen by: val/loss, train/loss, val/accuracy, ..."
+        "auto",
+        description="metric that the best weights are selected by, such as val/loss or val/accuracy; auto: val/loss, "
+        "or train/loss without a val split",
     )
     mode: Literal["auto", "min", "max"] = Field(
-        "auto", description="whether less or more is better; auto: as the metric says"
+        "auto", description="whether a lower or a higher monitor is better; auto: as the metric has it"
     )
-    early_stopping: EarlyStopping | None = Field(EarlyStopping(), description="null: train all epochs")
-    metrics: Literal["auto"] | Items[MetricName] = Field("auto", description="measured on train and val every epoch")
-    clip_grad_norm: Positive | None = Field(None, description="gradients are scaled down to this 2-norm")
-    accumulate_grad_batches: Count = Field(1, description="batches an optimizer step")
+    early_stopping: EarlyStopping | None = Field(
+        EarlyStopping(), description="early stopping; null: train for all epochs"
+    )
+    metrics: Literal["auto"] | Items[MetricName] = Field(
+        "auto", description="metrics that are computed on train and val in every epoch"
+    )
+    clip_grad_norm: Positive | None = Field(
+        None, description="maximum norm of the gradients; larger ones are scaled down"
+    )
+    accumulate_grad_batches: Count = Field(1, description="batches per optimizer step")
     precision: Literal["fp32", "bf16-mixed", "fp16-mixed"] = Field(
         "fp32",
-        description="number format of layers in training and each epoch's validation (torch.autocast): bf16-mixed on "
-        "GPUs and processors that compute in bfloat16, fp16-mixed with a loss scaler on CUDA. Weights and losses stay "
-        "float32, and so does all that measures or uses the trained network: result.json, eval, predict",
+        description="precision of the forward and backward pass (torch.autocast): bf16-mixed on GPUs and CPUs with "
+        "bfloat16, fp16-mixed with a gradient scaler on CUDA. Weights and losses stay in float32, and so do the "
+        "final evaluation, eval and predict",
     )
     compile: bool = Field(
         False,
-        description="torch.compile for training and each epoch's validation: ten seconds or more at the start, then "
-        "faster steps of some large networks. What it can't take is trained without it, and a line says why",
+        description="use torch.compile for training and validation: it takes ten seconds or more at the start, and "
+        "makes the steps of some large networks faster. A network that it does not support is trained without it, and "
+        "the log says why",
     )
-    device: Device = Field("auto", description="auto (cuda where there is one, else cpu), cpu, cuda, cuda:N, mps")
-    deterministic: bool = Field(True, description="same seed, same weights, bit by bit; on CUDA it may cost speed")
+    device: Device = Field("auto", description="auto (cuda if available, else cpu), cpu, cuda, cuda:N or mps")
+    deterministic: bool = Field(
+        True,
+        description="use deterministic algorithms: the same seed gives the same weights, bit by bit; may be slower on "
+        "CUDA",
+    )
     num_threads: Annotated[int, Field(ge=1, le=1024), WHOLE] | None = Field(
         None,
-        description="threads that compute on a CPU; null: a thread a core, one where a batch has little to do, or what "
-        "OMP_NUM_THREADS says. It decides the last bits",
+        description="number of CPU threads; null: OMP_NUM_THREADS, else one per core, or one thread for small "
+        "networks. Another number changes the last bits of the result",
     )
     restarts: Annotated[int, Field(ge=1, le=10_000), WHOLE] = Field(
-        1, description="random restarts: the same network from seed, seed + 1, ...; the best by the monitor is kept"
+        1, description="number of random restarts, with seeds seed, seed + 1, ...; the best by the monitor is kept"
     )
-    max_minutes: Positive | None = Field(None, description="stop after this wall time, with the best weights so far")
+    max_minutes: Positive | None = Field(None, description="stop after this wall time and keep the best weights so far")
     checkpoint: CheckpointEvery = Field(CheckpointEvery(), description="when last.safetensors is written")
 
 
 class Regularization(Section):
-    """Penalties on weights (every parameter of two or more axes), not on biases and norms."""
+    """Penalties on weights: on parameters with two or more axes, not on biases and normalization layers."""
 
     l1: NonNegative = Field(
-        0.0, description="adds l1 * sum|w|, by a proximal step after the optimizer's: weights reach exactly zero"
+        0.0,
+        description="L1 penalty l1 * sum |w|, as a proximal step after the optimizer's: weights reach exactly zero",
     )
-    l2: NonNegative = Field(0.0, description="adds l2 * sum w^2")
+    l2: NonNegative = Field(0.0, description="L2 penalty l2 * sum w^2")

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from nnzoo.data.contents import name_of
 from nnzoo.data.dataset import Dataset, Split
-from nnzoo.data.encodings import read_text
+from nnzoo.data.encodings import lines_of, read_text
 from nnzoo.data.files import find_files, order_note
+from nnzoo.data.origin import Origin, of_files
 from nnzoo.data.reader import NO_TARGET, Reader, Samples, Schema
 from nnzoo.data.repairs import Repair, Repairs
 from nnzoo.data.split import Division, dropped_note
@@ -75,8 +79,9 @@ def load_language(
     whole = _units(texts.pop("train"), cutter, by_line=by_line)
     if not whole:
         raise DataError(_TOO_SHORT, where=str(path))
-    units, notes = _divide(whole, division or Division(0, 0), by_line=by_line, given=texts)
+    units, numbers, notes = _divide(whole, division or Division(0, 0), by_line=by_line, given=texts)
     units |= {name: _units(text, cutter, by_line=by_line) for name, text in texts.items()}
+    numbers |= {name: list(range(len(units[name]))) for name in texts}
     if sequence_length is None:
         longest = max([len(symbols) for parts in units.values() for symbols in parts], default=0) + 1
         sequence_length = longest if by_line else DEFAULT_STEPS
@@ -84,8 +89,9 @@ def load_language(
         units = {name: _first(parts, limit, sequence_length, by_line=by_line) for name, parts in units.items()}
     vocabulary = Vocabulary.of_symbols(units["train"], cutter, min_count=min_count, max_symbols=vocab_size)
     reader = LanguageReader(vocabulary=vocabulary, by_line=by_line, sequence_length=sequence_length)
+    splits = {name: reader.split(parts, where=str(paths.get(name, path))) for name, parts in units.items()}
     return Dataset(
-        {name: reader.split(parts, where=str(paths.get(name, path))) for name, parts in units.items()},
+        {name: replace(split, origin=reader.origin(numbers[name])) for name, split in splits.items()},
         task="classification",
         layout="tokens",
         classes=reader.classes,
@@ -145,7 +151,9 @@ class LanguageReader(Reader):
             DataError: A file that can't be read, or nothing to predict.
         """
         repairs = Repairs()
-        lines = [line for path in paths for line in _read(find_files(path, repairs=repairs), repairs).split("\n")]
+        files = [file for path in paths for file in find_files(path, repairs=repairs)]
+        parts = [lines_of(_read([file], repairs)) for file in files]
+        lines = [line for part in parts for line in part]
         cut = [(number, self.vocabulary.cut(line)) for number, line in enumerate(lines, start=1)]
         kept = [(number, symbols) for number, symbols in cut if len(symbols) > (not self.by_line)]
         streams = [self._stream(symbols) for _, symbols in kept]
@@ -153,7 +161,15 @@ class LanguageReader(Reader):
         repairs.add(UNKNOWN_LINES, f"line {strange[0]}" if strange else "", len(strange))
         split = _split(streams, max(map(len, streams), default=1) - 1, where=str(paths[0]))
         numbers = [number for number, _ in kept]
-        return Samples(split.inputs, numbers, split.targets, split.lengths, warnings=repairs.warnings())
+        places = of_files(list(map(name_of, files)), list(map(len, parts)))
+        return Samples(
+            split.inputs,
+            numbers,
+            split.targets,
+            split.lengths,
+            origin=places.renumbered(np.array(numbers, dtype=np.int64) - 1),
+            warnings=repairs.warnings(),
+        )
 
     def split(self, units: Sequence[Sequence[str]], *, where: str) -> Split:
         """Samples of some symbol sequences.
@@ -170,6 +186,16 @@ class LanguageReader(Reader):
             stream[start : start + steps + 1] for stream in streams for start in range(0, len(stream) - 1, steps)
         ]
         return _split(windows, steps, where=where)
+
+    def origin(self, numbers: Sequence[int]) -> Origin:
+        """Returns where samples come from: the `row` of a line, or the `position` of a window's first symbol.
+
+        Args:
+            numbers: Of the lines, among those that are not empty; or of the first symbol of the text.
+        """
+        if self.by_line:
+            return Origin(("row",), lambda rows: [[numbers[row] for row in rows.tolist()]])
+        return Origin(("position",), lambda rows: [(numbers[0] + rows * self.sequence_length).tolist()])
 
     def _stream(self, symbols: Sequence[str]) -> Tensor:
         """(L,) tokens of which each but the first is to be predicted."""
@@ -201,18 +227,23 @@ def _units(text: str, cutter: Vocabulary, *, by_line: bool) -> list[Sequence[str
 
 def _divide(
     units: list[Sequence[str]], division: Division, *, by_line: bool, given: Collection[str]
-) -> tuple[dict[str, list[Sequence[str]]], tuple[str, ...]]:
-    """The symbols of each part of a text, and what is to be told."""
+) -> tuple[dict[str, list[Sequence[str]]], dict[str, list[int]], tuple[str, ...]]:
+    """The symbols of each part of a text, the number of each line or of the first symbol, and what is to be told."""
     notes: tuple[str, ...] = ()
+    numbers = list(range(len(units)))
     if division.deduplicate:
-        distinct = list({tuple(symbols): symbols for symbols in units}.values())
-        notes = (dropped_note(len(units) - len(distinct), len(units)),)
-        units = distinct
+        first: dict[tuple[str, ...], int] = {}
+        for number, symbols in enumerate(units):
+            first.setdefault(tuple(symbols), number)
+        numbers = list(first.values())
+        notes = (dropped_note(len(units) - len(numbers), len(units)),)
     if by_line:
-        blocks = division.blocks(len(units), given=given)
-        return {name: units[rows] for name, rows in blocks.items()}, notes
+        blocks = division.blocks(len(numbers), given=given)
+        kept = {name: numbers[rows] for name, rows in blocks.items()}
+        return {name: [units[number] for number in part] for name, part in kept.items()}, kept, notes
     blocks = division.blocks(len(units[0]), given=given)
-    return {name: [units[0][rows]] for name, rows in blocks.items()}, notes
+    starts = {name: [rows.start] for name, rows in blocks.items()}
+    return {name: [units[0][rows]] for name, rows in blocks.items()}, starts, notes
 
 
 def _first(units: list[Sequence[str]], limit: int, steps: int, *, by_line: bool) -> list[Sequence[str]]:

@@ -6,7 +6,7 @@ enough to use the network on raw data, and checked like anything else that comes
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal, NamedTuple
@@ -15,6 +15,7 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
+from nnzoo.data.origin import Origin
 from nnzoo.errors import UsageError
 
 Task = Literal["classification", "multilabel", "regression"]
@@ -38,6 +39,9 @@ class Schema(NamedTuple):
     per: Per = "sample"
 
 
+Written = Callable[[Sequence[str] | None], dict[str, list[str]]]
+
+
 @dataclass(frozen=True, eq=False)
 class Samples:
     """New samples.
@@ -48,6 +52,9 @@ class Samples:
         targets: As of a `Split`; None where the labels were not asked for.
         lengths: As of a `Split`.
         naive: As of a `Split`.
+        origin: Where each sample comes from, by its number; None where its name tells.
+        written: Gives columns of the table that the samples come from, or all of them, as they are written there: for
+            each a value per sample. None where they come from no table.
         row_targets: Where a sample has several rows of a table, with a name each: the targets of one row.
         warnings: What was left out, repaired or is unlike the training data: one line each.
         broken: Inputs without an answer because they can't be read: one line each, with the name and the reason.
@@ -58,6 +65,8 @@ class Samples:
     targets: Tensor | None = None
     lengths: Tensor | None = None
     naive: Tensor | None = None
+    origin: Origin | None = None
+    written: Written | None = None
     row_targets: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     broken: tuple[str, ...] = ()

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from nnzoo.data.contents import name_of
 from nnzoo.data.dataset import Dataset, Split
 from nnzoo.data.encodings import lines_of, read_text
 from nnzoo.data.files import find_files, order_note
+from nnzoo.data.origin import Origin, name_below, of_files
 from nnzoo.data.reader import NO_TARGET, Reader, Samples, Schema
 from nnzoo.data.repairs import Repair, Repairs
 from nnzoo.data.vocabulary import Vocabulary
@@ -120,16 +121,21 @@ def load_trees(
     repairs = Repairs(strict=strict)
     files = {name: find_files(each, repairs=repairs) for name, each in given.items()}
     read: dict[str, list[Tree]] = {}
+    origins: dict[str, Origin] = {}
     notes = []
     for name, each in files.items():
-        read[name], num_neutral = _read_trees(each, labels, limit, repairs)
-        if num_neutral:
-            notes.append(f"{name}: left out {num_neutral} trees with a neutral root")
+        found = _read_trees(each, labels, limit, repairs)
+        read[name], origins[name] = found.trees, found.origin([name_below(file, given[name]) for file in each])
+        if found.num_neutral:
+            notes.append(f"{name}: left out {found.num_neutral} trees with a neutral root")
     words = ([word for word in tree.words if word is not None] for tree in read["train"])
     cutter = Vocabulary(tokenizer="word", lowercase=False, symbols=())
     reader = TreeReader(labels=labels, vocabulary=Vocabulary.of_symbols(words, cutter))
     return Dataset(
-        {name: Split(reader.encode(trees), _targets(trees, labels)) for name, trees in read.items()},
+        {
+            name: Split(reader.encode(trees), _targets(trees, labels), origin=origins[name])
+            for name, trees in read.items()
+        },
         task="classification",
         layout="tree",
         classes=CLASSES[labels],
@@ -166,12 +172,13 @@ class TreeReader(Reader):
         """
         repairs = Repairs()
         files = [file for path in paths for file in find_files(path, repairs=repairs)]
-        trees, _ = _read_trees(files, self.labels if labelled else None, None, repairs)
+        found = _read_trees(files, self.labels if labelled else None, None, repairs)
+        trees, origin = found.trees, found.origin(list(map(name_of, files)))
         targets = _targets(trees, self.labels) if labelled else None
         known = set(self.vocabulary.symbols)
         strange = [number for number, tree in enumerate(trees, start=1) if known.isdisjoint(tree.words)]
         repairs.add(UNKNOWN_TREES, f"tree {strange[0]}" if strange else "", len(strange))
-        return Samples(self.encode(trees), range(len(trees)), targets, warnings=repairs.warnings())
+        return Samples(self.encode(trees), range(len(trees)), targets, origin=origin, warnings=repairs.warnings())
 
     def encode(self, trees: Sequence[Tree]) -> Tensor:
         """(N, M, 3) the rows of trees, as of `load_trees`; M is the number of nodes of the largest."""
@@ -200,23 +207,48 @@ def _padded(trees: Sequence[Tree], flat: Tensor, *, fill: int) -> Tensor:
     return padded
 
 
-def _read_trees(
-    files: Sequence[Path], labels: int | None, limit: int | None, repairs: Repairs
-) -> tuple[list[Tree], int]:
-    """The first trees of some files, and how many neutral ones were left out; labels None: they don't matter."""
-    found: list[Tree] = []
-    num_neutral = 0
-    for tree in (tree for file in files for tree in _trees_of(file, repairs, check=labels is not None)):
-        if limit is not None and len(found) == limit:
+class _Found(NamedTuple):
+    """The trees of some files.
+
+    Attributes:
+        trees: Those that are used.
+        num_neutral: How many trees with a neutral root were left out.
+        numbers: The number of each used tree among all trees of the files.
+        sizes: How many trees of each file were read.
+    """
+
+    trees: list[Tree]
+    num_neutral: int
+    numbers: list[int]
+    sizes: list[int]
+
+    def origin(self, names: Sequence[str]) -> Origin:
+        """Returns where the used trees come from, in files of these names."""
+        return of_files(names, self.sizes).renumbered(np.array(self.numbers, dtype=np.int64))
+
+
+def _read_trees(files: Sequence[Path], labels: int | None, limit: int | None, repairs: Repairs) -> _Found:
+    """Reads the first trees of some files; labels None: they don't matter."""
+    found = _Found([], 0, [], [])
+    num_read = num_neutral = 0
+    for file in files:
+        if limit is not None and len(found.trees) == limit:
             break
-        if labels == 2 and tree.labels[0] == NEUTRAL:
-            num_neutral += 1
-        else:
-            found.append(tree)
-    if not found:
+        before = num_read
+        for tree in _trees_of(file, repairs, check=labels is not None):
+            if limit is not None and len(found.trees) == limit:
+                break
+            if labels == 2 and tree.labels[0] == NEUTRAL:
+                num_neutral += 1
+            else:
+                found.trees.append(tree)
+                found.numbers.append(num_read)
+            num_read += 1
+        found.sizes.append(num_read - before)
+    if not found.trees:
         why = "every tree has a neutral root" if num_neutral else "there is no tree in it"
         raise DataError(f"{why}.", where=name_of(files[0]))
-    return found, num_neutral
+    return found._replace(num_neutral=num_neutral)
 
 
 def _trees_of(file: Path, repairs: Repairs, *, check: bool) -> Iterator[Tree]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,21 +12,22 @@ import torch
 from torch import nn
 
 from nnzoo import log
-from nnzoo.build import build_dataset, build_loss, build_settings
-from nnzoo.config import Config, load_config
+from nnzoo.build import build_dataset, build_loss, build_settings, facts_of
+from nnzoo.config import Config
 from nnzoo.config.choices import changed_features
-from nnzoo.config.data import PATH_FIELDS
+from nnzoo.config.rules import unfit_metric
 from nnzoo.data import Dataset, Split
 from nnzoo.data.baseline import baseline
 from nnzoo.data.series.levels import move_far_windows
-from nnzoo.errors import DataError, UsageError
+from nnzoo.errors import UsageError
 from nnzoo.experiment.confidence import intervals
 from nnzoo.experiment.load import TrainedModel, load
+from nnzoo.experiment.located import locate_data
 from nnzoo.experiment.measure import confusion_matrix, per_class
 from nnzoo.experiment.prepare import encode, warn_about
 from nnzoo.experiment.record import PREDICTED_SPLITS
 from nnzoo.experiment.threads import computing_with, threads_of_data, threads_of_network
-from nnzoo.run.directory import CONFIG
+from nnzoo.experiment.threshold import Criterion, Threshold, with_threshold
 from nnzoo.summaries import summarize
 from nnzoo.training.evaluate import evaluate
 from nnzoo.training.metrics import MetricSums
@@ -45,6 +47,7 @@ class EvalResult:
         per_class: Precision, recall, F1 and support of each class; empty for other tasks.
         confusion_matrix: True class by row, predicted by column; empty for other tasks.
         classes: Class names.
+        threshold: The decision threshold of two classes, if one was asked for, and how it was chosen.
         warnings: What the data gave reason to warn about.
     """
 
@@ -57,11 +60,13 @@ class EvalResult:
     per_class: list[dict[str, Any]]
     confusion_matrix: list[list[int]]
     classes: tuple[str, ...]
+    threshold: Threshold | None = None
     warnings: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """The object of `eval --json`."""
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in vars(self).items()}
+        found = {key: list(value) if isinstance(value, tuple) else value for key, value in vars(self).items()}
+        return found | {"threshold": None if self.threshold is None else self.threshold.as_dict()}
 
 
 def evaluate_checkpoint(
@@ -69,6 +74,8 @@ def evaluate_checkpoint(
     *,
     split: str | None = None,
     data: str | os.PathLike[str] | None = None,
+    metrics: Sequence[str] = (),
+    threshold: float | Criterion | None = None,
     batch_size: int | None = None,
     device: str | None = None,
     runs_dir: str | os.PathLike[str] = "runs",
@@ -80,13 +87,16 @@ def evaluate_checkpoint(
         checkpoint: A run directory (its best weights), best.safetensors, last.safetensors, a run's name, or `latest`.
         split: train, val or test; default: test, val where there is none, else train.
         data: A new labelled file or folder of the same kind, in place of a split.
+        metrics: Measured besides those of the config.
+        threshold: Of two classes: the probability from which on the second one is predicted, or the metric on val by
+            which it is chosen. Default: the likelier class is predicted.
         batch_size: Samples at once; default: as in training, so that the numbers are the same to the last bit.
         device: auto, cpu, cuda, cuda:N or mps; default: the config's.
         runs_dir: Where names are looked up.
         model: Your own module, where the network was one.
 
     Raises:
-        UsageError: There is no such checkpoint or split.
+        UsageError: There is no such checkpoint or split, or a metric or threshold does not fit the task.
         CheckpointError: The checkpoint is damaged.
         DataError: The data is missing or does not fit.
     """
@@ -94,22 +104,46 @@ def evaluate_checkpoint(
         raise UsageError("--split names a part of the training data, --data is other data. Give one of the two.")
     with log.recording(quiet=True) as journal:
         trained = load(checkpoint, runs_dir=runs_dir, model=model, device=device)
+        decision = None
+        if threshold is not None:
+            trained, decision = with_threshold(trained, threshold)
         if data is not None:
             dataset, chosen = _new_data(trained, Path(data)), "new"
         else:
-            dataset = build_dataset(_with_data(trained))
+            dataset = build_dataset(locate_data(trained, fix="Give --data PATH, or name the run directory."))
             chosen = split or next(name for name in PREDICTED_SPLITS if name in dataset.splits)
         if chosen not in dataset.splits:
             raise UsageError(f"there is no {chosen} split (there is: {', '.join(dataset.splits)}).", where="--split")
         warn_about(dataset)
-        measured = _measure(trained, dataset, chosen, batch_size)
-        return replace(measured, split=chosen if data is None else str(data), warnings=tuple(journal.warnings))
+        _check_metrics(metrics, trained.config, dataset)
+        measured = _measure(trained, dataset, chosen, batch_size, metrics)
+        return replace(
+            measured,
+            split=chosen if data is None else str(data),
+            threshold=decision,
+            warnings=tuple(journal.warnings),
+        )
 
 
-def _measure(trained: TrainedModel, dataset: Dataset, chosen: str, batch_size: int | None) -> EvalResult:
+def _check_metrics(metrics: Sequence[str], config: Config, dataset: Dataset) -> None:
+    """Checks that further metrics can be measured on this data.
+
+    Raises:
+        UsageError: One can't.
+    """
+    for name in metrics:
+        problem = "" if name == "loss" else unfit_metric(name, config, facts_of(config, dataset))
+        if problem:
+            raise UsageError(problem, where=f"metric {name}")
+
+
+def _measure(
+    trained: TrainedModel, dataset: Dataset, chosen: str, batch_size: int | None, metrics: Sequence[str]
+) -> EvalResult:
     device = next(trained.module.parameters()).device
     loss = build_loss(trained.config, dataset).to(device)
     settings = build_settings(trained.config)
+    names = tuple(dict.fromkeys([*settings.metrics, *(name for name in metrics if name != "loss")]))
     only = replace(dataset, splits={"train": dataset.splits[chosen]})
     decoder = trained.decoder.on_cpu()
     # New data has no train split of its own: training had a batch of samples at least.
@@ -122,7 +156,7 @@ def _measure(trained: TrainedModel, dataset: Dataset, chosen: str, batch_size: i
                 trained.module,
                 loss,
                 measured,
-                MetricSums(settings.metrics, trained.decoder),
+                MetricSums(names, trained.decoder),
                 batch_size=batch_size or settings.batch_size or num_train,
                 keep_outputs=True,
                 exact=batch_size is not None,
@@ -150,32 +184,6 @@ def _threads(trained: TrainedModel, measured: Split, num_train: int) -> int:
     inputs = measured.network_inputs(slice(1))
     flops = summarize(trained.module, tuple(inputs.shape[1:]), dtype=inputs.dtype).flops
     return threads_of_network(trained.config, inputs.device, flops=flops, num_train=num_train)
-
-
-def _with_data(trained: TrainedModel) -> Config:
-    """The config with the data where it is: an artifact has its name, and the config.yaml beside it its path.
-
-    Raises:
-        DataError: Only the name is known.
-    """
-    names = _file_names(trained.config)
-    if not names:
-        return trained.config
-    file = trained.path.parent / CONFIG
-    if file.is_file():
-        beside = load_config(file, custom_model=True)
-        if _file_names(beside) == names:
-            return trained.config.model_copy(update={"data": beside.data})
-    raise DataError(
-        f"the weights don't say where their data is ({', '.join(names)}). "
-        "Give --data PATH, or measure the run directory.",
-        where=str(trained.path),
-    )
-
-
-def _file_names(config: Config) -> list[str]:
-    paths = [getattr(config.data, field, None) for field in PATH_FIELDS]
-    return [Path(path).name for path in paths if path]
 
 
 def _new_data(trained: TrainedModel, path: Path) -> Dataset:

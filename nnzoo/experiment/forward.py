@@ -39,6 +39,6 @@ def first_batch(experiment: Experiment, module: nn.Module) -> tuple[Tensor, ...]
     train, size, group = experiment.splits["train"], experiment.settings.batch_size, experiment.settings.group
     batches = boundaries(len(train), size or len(train), at_least=smallest_batch(module, group))
     start, end = group.share(*batches[0])
-    # Where there are more processes than samples a batch, some have one at times and others never.
+    # Where there are more processes than samples per batch, some have one at times and others never.
     rows = slice(start, max(end, start + 1))
     return arguments_of(module, train.network_inputs(rows), None if train.lengths is None else train.lengths[rows])

@@ -11,15 +11,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nnzoo.data import LanguageReader, Samples, parse_reader
+from nnzoo.data import LanguageReader, Samples
 from nnzoo.data.language import START
 from nnzoo.data.reader import NO_TARGET
 from nnzoo.data.vocabulary import UNKNOWN
 from nnzoo.errors import UsageError
-from nnzoo.experiment.load import TrainedModel, load, read_weights
+from nnzoo.experiment.load import TrainedModel
 from nnzoo.experiment.threads import computing_with, threads_of_data
 from nnzoo.models import RecurrentNet
-from nnzoo.run.directory import find_checkpoint
 from nnzoo.run.files import write_text
 from nnzoo.training.batches import eval_batch_size
 
@@ -60,58 +59,36 @@ class Continuation:
         write_text(Path(path), self.text + "\n")
 
 
-def is_language_model(checkpoint: str | os.PathLike[str], *, runs_dir: str | os.PathLike[str] = "runs") -> bool:
-    """Whether a checkpoint is of a network that goes on with texts.
-
-    Raises:
-        UsageError: There is no such checkpoint.
-        CheckpointError: It is damaged.
-    """
-    _, _, metadata = read_weights(find_checkpoint(os.fspath(checkpoint), Path(runs_dir)))
-    return isinstance(parse_reader(metadata.reader), LanguageReader)
-
-
 def continue_text(
-    checkpoint: str | os.PathLike[str],
-    prompt: str,
-    *,
-    length: int = 200,
-    temperature: float = 1.0,
-    seed: int = 0,
-    device: str | None = None,
-    runs_dir: str | os.PathLike[str] = "runs",
+    trained: TrainedModel, prompt: str, *, length: int = 200, temperature: float = 1.0, seed: int = 0
 ) -> Continuation:
-    """Goes on with a text, symbol by symbol, each drawn from what the network gives for the text so far.
+    """Continues a text token by token, each drawn from the probabilities that the network gives after the text so far.
 
-    The state of the network is carried along, so that every symbol costs the same. A network that was trained by line
-    ends lines, and begins each anew. Where nothing comes before the first symbol, not even the start of a line, it is
-    drawn from how frequent the symbols were in training. The unknown symbol is never drawn.
+    The state of the network is carried along, so every token costs the same. A network that was trained line by line
+    ends lines, and starts each one again. If nothing comes before the first token, not even the start of a line, it is
+    drawn by how frequent the tokens were in training. The unknown token is never drawn.
 
     Args:
-        checkpoint: A run directory (its best weights), best.safetensors, last.safetensors, a run's name, or `latest`.
-        prompt: May be empty, and of symbols that training did not have.
-        length: Symbols to add.
-        temperature: Logits are divided by it: below 1 likely symbols become likelier, 0 takes the likeliest.
-        seed: Of what is drawn.
-        device: auto, cpu, cuda, cuda:N or mps; default: the config's.
-        runs_dir: Where names are looked up.
+        trained: A language model.
+        prompt: May be empty, and have tokens that training did not have.
+        length: Tokens to add.
+        temperature: Logits are divided by it: below 1 likely tokens become likelier, 0 takes the likeliest.
+        seed: Of the random numbers.
 
     Raises:
-        UsageError: There is no such checkpoint, it is no language model, or a number is out of range.
-        CheckpointError: The checkpoint is damaged.
+        UsageError: The network is not a language model, or a number is out of range.
     """
     for name, value, least in (("--length", length, 0), ("--temperature", temperature, 0.0), ("--seed", seed, 0)):
         if not least <= value < math.inf:
             raise UsageError(f"expected a number of at least {least:g} (got {value:g}).", where=name)
     if seed >= 2**63:
         raise UsageError(f"expected a number below 2^63 (got {seed}).", where="--seed")
-    trained = load(checkpoint, runs_dir=runs_dir, device=device)
     reader, module = trained.reader, trained.module
     if not isinstance(reader, LanguageReader) or not isinstance(module, RecurrentNet):
         name = trained.config.data.name
         raise UsageError(
-            f"only networks trained on `data: language` go on with a text (this one: {name}). "
-            "Name a file or folder to answer for.",
+            f"only networks trained on `data: language` continue a text (this one: {name}). Name a file or folder to "
+            "answer for.",
             where="--text",
         )
     with computing_with(threads_of_data(trained.config)):

@@ -9,7 +9,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from nnzoo.data import LanguageReader, Reader, Schema, TextReader, TreeReader
+from nnzoo.data import CsvReader, LanguageReader, Reader, Schema, TextReader, TreeReader
+from nnzoo.data.tables.forms import label_keys
 from nnzoo.data.vocabulary import Vocabulary
 
 _SHOWN = 5
@@ -42,7 +43,7 @@ class Side(NamedTuple):
         """Names of the inputs: features or tokens. Empty where there are none."""
         schema = self.schema
         if schema.layout not in ("tokens", "tree"):
-            names = schema.feature_names
+            names = self.reader.feature_keys if isinstance(self.reader, CsvReader) else schema.feature_names
         elif self.vocabulary is not None:
             names = self.vocabulary.names
         else:
@@ -52,7 +53,10 @@ class Side(NamedTuple):
     @property
     def outputs(self) -> tuple[str, ...]:
         """Names of the regression targets, classes or labels."""
-        return self.schema.target_names if self.schema.task == "regression" else self.schema.classes
+        if self.schema.task == "regression":
+            return self.schema.target_names
+        is_plain = self.schema.task == "multilabel" or isinstance(self.reader, LanguageReader)
+        return self.schema.classes if is_plain else label_keys(self.schema.classes)
 
 
 @dataclass(frozen=True)

@@ -21,13 +21,15 @@ from nnzoo.run.directory import CHECKPOINT
 from nnzoo.run.history import History
 from nnzoo.training.evaluate import LossSum
 from nnzoo.training.finite import REMEDY
-from nnzoo.training.loop import Status, fit
+from nnzoo.training.learner import Status
+from nnzoo.training.loop import fit, out_of_time
 from nnzoo.training.metrics import ReplicaSums
 from nnzoo.training.progress import Progress
-from nnzoo.training.replica_loop import fit_replicas
+from nnzoo.training.replica_learner import ReplicaLearner
 from nnzoo.training.replicas import Replicas, ReplicaState, why_not_batched
 from nnzoo.training.restarts import End, Outcome, Restarts
 from nnzoo.training.signals import StopRequest
+from nnzoo.training.single import SingleLearner
 from nnzoo.training.state import TrainState
 
 
@@ -115,6 +117,10 @@ class Batched(_Several):
     def done(self) -> str:
         return f"epoch {self.replicas.epoch}, step {self.replicas.step}"
 
+    def is_over(self) -> bool:
+        state, settings = self.replicas, self.experiment.settings
+        return "running" not in state.ends or state.epoch >= settings.epochs or out_of_time(state, settings)
+
     def check(self, saved: dict[str, Any]) -> None:
         if "ended" in saved["restarts"]:
             raise UsageError("several processes ran its restarts. Go on with torchrun.", where=CHECKPOINT)
@@ -126,10 +132,9 @@ class Batched(_Several):
     def fit(self, recorder: Recorder, progress: Progress, stop: StopRequest) -> Status:
         log.info("%d restarts all at once, seeds %d to %d", self.count, self.seed, self.seed + self.count - 1)
         experiment = self.experiment
-        status = fit_replicas(
-            self.replicas,
+        status = fit(
+            ReplicaLearner(self.replicas),
             experiment.splits,
-            experiment.decoder,
             experiment.settings,
             save=lambda state: self._save(recorder, state.state_dict()),
             progress=progress,
@@ -193,6 +198,11 @@ class OneAfterAnother(_Several):
             "epochs": self.experiment.settings.epochs,
             "current": self.state.state_dict(),
         }
+
+    def is_over(self) -> bool:
+        longest, spent = self.experiment.settings.max_seconds, self.spent + self.state.seconds
+        is_last = len(self.ended) == self.count - 1 or (longest is not None and spent >= longest)
+        return is_last and super().is_over()
 
     def check(self, saved: dict[str, Any]) -> None:
         if "stopping" in saved["restarts"]:
@@ -259,9 +269,8 @@ class OneAfterAnother(_Several):
         left = None if settings.max_seconds is None else settings.max_seconds - self.spent
         with settings.group.training(self.state.model):
             return fit(
-                self.state,
+                SingleLearner(self.state),
                 experiment.splits,
-                experiment.decoder,
                 replace(settings, seed=self.seed + len(self.ended), max_seconds=left),
                 save=lambda _: self._save_all(recorder),
                 progress=progress,

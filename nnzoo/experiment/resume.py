@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,7 +19,7 @@ from nnzoo.data.dataset import row_slices
 from nnzoo.errors import CheckpointError, DataError, UsageError
 from nnzoo.experiment.training import Training
 from nnzoo.experiment.untrusted import check_restored, check_shares
-from nnzoo.run.directory import CHECKPOINT, CONFIG, PREVIOUS, numbered
+from nnzoo.run.directory import CHECKPOINT, CONFIG, PREVIOUS, RESULT, numbered
 from nnzoo.training.state import seed_everything, seed_of_rank
 
 MAY_CHANGE = (
@@ -148,6 +149,44 @@ def saved_warnings(saved: dict[str, Any]) -> list[str]:
     if not isinstance(found, list) or not all(isinstance(text, str) for text in found):
         raise CheckpointError("does not fit this run: its warnings are not a list of texts.", where=CHECKPOINT)
     return found
+
+
+def describe_start(folder: Path, training: Training) -> str:
+    """Says where a restored run continues or, if it is finished, that it is, and how to train on.
+
+    A run without the result of a finished one still has to be measured, even if its last epoch is done.
+    """
+    config, state = training.experiment.config, training.state
+    if not training.is_over() or _status(folder) not in ("completed", "early_stopped"):
+        return f"resuming {folder} after {training.done()}"
+    epochs, again = config.train.epochs, "start a new run without --resume"
+    if config.train.restarts > 1:
+        return f"{folder} is finished: its {config.train.restarts} restarts have ended. To train on, {again}."
+    if state.early_stopping.should_stop():
+        why, fix = (
+            f"early stopping ended it after epoch {state.epoch}",
+            "set train.early_stopping to null or more patience",
+        )
+    elif state.epoch < epochs:
+        why, fix = (
+            f"its train.max_minutes are over after epoch {state.epoch}",
+            "set train.max_minutes to more, or to null",
+        )
+    else:
+        why = f"all {epochs} epochs are done"
+        is_bound = any(getattr(config.scheduler, field, 0) is None for field in LENGTHS)
+        fix = f"set train.epochs to more than {epochs}"
+        if is_bound:
+            fix = f"{again}: its {config.scheduler.name} schedule is as long as train.epochs"
+    return f"{folder} is finished: {why}. To train on, {fix}."
+
+
+def _status(folder: Path) -> object:
+    """How the last training of a run ended; None if it did not."""
+    try:
+        return json.loads((folder / RESULT).read_text()).get("status")
+    except (OSError, ValueError, AttributeError):
+        return None
 
 
 def restore(folder: Path, training: Training, saved: dict[str, Any]) -> None:

@@ -56,7 +56,7 @@ def build_state(
     largest, smallest = min(settings.batch_size or num_train, num_train), smallest_batch(module, settings.group)
     if largest < smallest:
         key = ("model",) if num_train < smallest else ("train", "batch_size")
-        least = "two samples a batch" if settings.group.size <= 2 else f"a sample for each of {smallest} processes"
+        least = "two samples per batch" if settings.group.size <= 2 else f"a sample for each of {smallest} processes"
         problem = f"batch norm needs at least {least}, got {largest} of {num_train} training samples."
         raise problems_of(config, [(key, problem)])
     show(report.render())

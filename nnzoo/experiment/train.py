@@ -29,6 +29,7 @@ from nnzoo.experiment.resume import (
     check_data,
     check_same,
     check_shared,
+    describe_start,
     digests_of,
     find_run,
     restore,
@@ -37,6 +38,7 @@ from nnzoo.experiment.resume import (
 from nnzoo.experiment.start import build_state, start_again
 from nnzoo.experiment.threads import computing_with, threads_of_data
 from nnzoo.experiment.training import Training
+from nnzoo.experiment.turns import one_at_a_time
 from nnzoo.run import directory
 from nnzoo.run.checkpoint import load_last
 from nnzoo.run.history import History
@@ -119,9 +121,11 @@ def train(
     directory.check_options(resume=resume, overwrite=overwrite, dry_run=dry_run)
     changes = _with_options(overrides, name=name, device=device)
     with contextlib.ExitStack() as alone:
+        journal = alone.enter_context(log.recording(quiet=quiet))
+        alone.enter_context(one_at_a_time())
         group = alone.enter_context(processes())
-        quiet = quiet or group.rank > 0
-        journal = alone.enter_context(log.recording(quiet=quiet, silent=group.rank > 0))
+        journal.silent = group.rank > 0
+        quiet = journal.quiet = quiet or journal.silent
         with group.together():
             loaded = load_config(config, changes, custom_model=model is not None)
             alone.enter_context(deterministic(loaded))
@@ -214,7 +218,7 @@ def _run(
     group.from_first(recorder.start)
     with journal.to_file(folder / directory.LOG), StopRequest() as stop:
         if saved:
-            log.info("resuming %s after %s", folder, training.done())
+            log.info("%s", describe_start(folder, training))
         try:
             status = training.fit(recorder, progress, stop)
         except DivergedError as error:

@@ -9,10 +9,12 @@ import torch
 from nnzoo.experiment.prepare import Experiment
 from nnzoo.experiment.record import Recorder
 from nnzoo.experiment.untrusted import check_saved
-from nnzoo.training.loop import Status, fit
+from nnzoo.training.learner import Status
+from nnzoo.training.loop import fit, out_of_time
 from nnzoo.training.progress import Progress
 from nnzoo.training.restarts import Restarts
 from nnzoo.training.signals import StopRequest
+from nnzoo.training.single import SingleLearner
 from nnzoo.training.state import TrainState
 
 
@@ -44,6 +46,11 @@ class Training:
         """How far it has come."""
         return f"epoch {self.state.epoch}, step {self.state.step}"
 
+    def is_over(self) -> bool:
+        """Whether there is nothing left to train."""
+        state, settings = self.state, self.experiment.settings
+        return state.epoch >= settings.epochs or state.early_stopping.should_stop() or out_of_time(state, settings)
+
     def check(self, saved: dict[str, Any]) -> None:
         """Raises ValueError if what last.safetensors held is not of this training."""
         check_saved(saved, self.state.state_dict(), shapes_of(self.state.optimizer))
@@ -66,9 +73,8 @@ class Training:
         group = experiment.settings.group
         with group.training(self.state.model):
             return fit(
-                self.state,
+                SingleLearner(self.state),
                 experiment.splits,
-                experiment.decoder,
                 experiment.settings,
                 save=lambda state: recorder.save(state, group.whole(state.state_dict())),
                 progress=progress,

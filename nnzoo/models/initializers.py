@@ -196,7 +196,12 @@ def _covering(name: str, by_layer: Mapping[str, Rule]) -> Rule | None:
 
 @torch.no_grad()
 def initialize(assignments: list[Assignment]) -> None:
-    """Fills each parameter by its rule, in the order of the plan, using torch's global generator."""
+    """Fills each parameter by its rule, in the order of the plan, using torch's global generator.
+
+    Parameters on the meta device have no values; they are skipped, since drawing there would import torch's compiler.
+    """
     for assignment in assignments:
+        if assignment.parameter.is_meta:
+            continue
         for part in assignment.parameter.chunk(assignment.parts):
             RULES[assignment.rule.name](part, **assignment.rule.fields)

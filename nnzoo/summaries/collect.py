@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import copy
+import math
 import random
 import warnings
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
@@ -16,12 +17,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.parameter import is_lazy
 from torch.utils.flop_counter import FlopCounterMode
 
 from nnzoo.errors import UsageError
+from nnzoo.summaries.flops import FlopCounter
 
 # BatchNorm in train mode refuses one sample, and a rare number tells the batch axis from the others.
 _NUM_SAMPLES = 5
+# Parameters, and numbers of one sample, with which a forward pass takes a few milliseconds on a CPU.
+_SMALL_NET, _SMALL_INPUT = 1_000_000, 10_000
 
 
 @dataclass(frozen=True)
@@ -74,19 +79,33 @@ class Recording:
 def record(model: nn.Module, input_shape: tuple[int, ...], dtype: torch.dtype) -> Recording:
     """Runs a copy of the net once, in the net's own mode; the net and every RNG stay as they are.
 
-    The copy lives on the meta device, where neither memory nor time is spent. Only a net whose path depends on values
-    (`.item()`, lengths taken from the data) runs for real, on the CPU, on ones: every vocabulary has an entry 1, and
-    lengths counted from entries that are no padding (0) are not zero. A net whose inputs must fit together says what to
-    run on: `summary_inputs(num_samples, input_shape)`.
+    A small net runs on the CPU. The copy of a large one is on the meta device, where neither memory nor time is spent,
+    but which imports torch's compiler; that takes longer than importing torch. A net whose path depends on values
+    (`.item()`, lengths taken from the data) fails there, and runs on the CPU as well. The inputs are ones: every
+    vocabulary has an entry 1, and lengths counted from entries that are not padding (0) are not zero. A net whose
+    inputs must fit together provides them itself: `summary_inputs(num_samples, input_shape)`.
 
     Raises:
         UsageError: The net can't be copied, or its forward pass fails on this shape.
     """
+    given = model, input_shape, dtype
     with _leaving_no_trace():
+        if sum(each.numel() for each in model.parameters()) <= _SMALL_NET and math.prod(input_shape) <= _SMALL_INPUT:
+            with suppress(
+                UsageError
+            ):  # control flow that only torch's own counter knows, or an error that it meets too
+                return _record_on(torch.device("cpu"), FlopCounter(), *given)
         try:
-            return _record_on(torch.device("meta"), model, input_shape, dtype)
+            return _record_on(torch.device("meta"), FlopCounterMode(display=False), *given)
         except UsageError:
-            return _record_on(torch.device("cpu"), model, input_shape, dtype)
+            return _record_on(torch.device("cpu"), FlopCounterMode(display=False), *given)
+
+
+def _is_small(model: nn.Module, input_shape: tuple[int, ...]) -> bool:
+    parameters = list(model.parameters())
+    if any(is_lazy(each) for each in parameters):
+        return False
+    return sum(each.numel() for each in parameters) <= _SMALL_NET and math.prod(input_shape) <= _SMALL_INPUT
 
 
 @contextmanager
@@ -108,7 +127,13 @@ def _leaving_no_trace() -> Iterator[None]:
             np.random.set_state(numpy_state)
 
 
-def _record_on(device: torch.device, model: nn.Module, input_shape: tuple[int, ...], dtype: torch.dtype) -> Recording:
+def _record_on(
+    device: torch.device,
+    counter: FlopCounter | FlopCounterMode,
+    model: nn.Module,
+    input_shape: tuple[int, ...],
+    dtype: torch.dtype,
+) -> Recording:
     net = _copy_onto(device, model)
     calls: list[Call] = []
     open_calls: list[Call] = []
@@ -127,11 +152,12 @@ def _record_on(device: torch.device, model: nn.Module, input_shape: tuple[int, .
             if "parametrizations" not in name.split("."):  # those make weights, not activations
                 module.register_forward_pre_hook(partial(enter, name), with_kwargs=True)
                 module.register_forward_hook(leave)
-        with FlopCounterMode(display=False) as counter:
+        with counter:
             net(batch)
     except Exception as error:  # a forward pass may raise anything
         raise _failed_call(model, open_calls, error) from error
-    return Recording(net, tuple(calls), counter.get_total_flops() // _NUM_SAMPLES)
+    flops = counter.flops if isinstance(counter, FlopCounter) else counter.get_total_flops()
+    return Recording(net, tuple(calls), flops // _NUM_SAMPLES)
 
 
 def _example(model: nn.Module, input_shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:

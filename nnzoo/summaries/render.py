@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Iterator
-from contextlib import redirect_stdout
+from functools import partial
+from types import FunctionType
 
 import torch
 from torch import Tensor, nn
@@ -25,9 +26,13 @@ def render_table(layers: Iterable[LayerRow], input_shape: tuple[int, ...], batch
 
     net = _StandIn(part for layer in layers for part in _parts(layer))
     printed = io.StringIO()
+    # A function of the same code with a `print` of its own: redirecting stdout would take what other threads print.
+    render = FunctionType(
+        summary.__code__, {**summary.__globals__, "print": partial(print, file=printed)}, argdefs=summary.__defaults__
+    )
     # It draws a batch of two on the default device: the only real memory here, 2 * input_shape floats.
-    with torch.random.fork_rng(devices=()), torch.device("cpu"), redirect_stdout(printed):
-        summary(net, input_shape, batch_size=batch_size, device="cpu")
+    with torch.random.fork_rng(devices=()), torch.device("cpu"):
+        render(net, input_shape, batch_size=batch_size, device="cpu")
     return printed.getvalue().rstrip("\n")
 
 

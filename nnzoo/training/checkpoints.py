@@ -1,4 +1,4 @@
-"""When checkpoints are written."""
+"""Decides when checkpoints are written."""
 
 from __future__ import annotations
 
@@ -14,9 +14,13 @@ MIN_SECONDS_BETWEEN_CHECKPOINTS = 1.0
 
 
 class CheckpointTimer(Generic[S]):
-    """Decides when a checkpoint is due, and has it written.
+    """Decides when a checkpoint is due, and writes it.
 
-    At most one a second: what a kill loses is then less than a second of work, which resuming does again bit by bit.
+    It writes at most one per second. A kill then loses less than a second of work more, which resuming repeats exactly.
+
+    Args:
+        settings: How often checkpoints are written.
+        save: Writes one.
     """
 
     def __init__(self, settings: Settings, save: Callable[[S], None]) -> None:
@@ -25,17 +29,17 @@ class CheckpointTimer(Generic[S]):
         self.written = -math.inf
 
     def write(self, state: S) -> None:
-        """Writes one now."""
+        """Writes a checkpoint now."""
         self.save(state)
         self.written = time.monotonic()
 
     def after_step(self, state: S) -> None:
-        """Writes one if it is due inside the epoch."""
+        """Writes a checkpoint if one is due after a step inside the epoch."""
         if self.settings.group.grants(self.is_due, state.step):
             self.write(state)
 
     def is_due(self, step: int) -> bool:
-        """Whether one is due after a step inside the epoch."""
+        """Whether a checkpoint is due after a step inside the epoch."""
         every = self.settings
         if every.every_steps is None and every.every_seconds is None:
             return False
@@ -45,11 +49,11 @@ class CheckpointTimer(Generic[S]):
         return due and waited >= MIN_SECONDS_BETWEEN_CHECKPOINTS
 
     def after_epoch(self, state: S) -> None:
-        """Writes one if it is due at the end of the epoch."""
+        """Writes a checkpoint if one is due at the end of the epoch."""
         every = self.settings.every_epochs
         if not every or state.epoch % every:
             return
-        # Clocks differ: that of the first process counts.
+        # Clocks differ between processes: the first one's counts.
         waited = self.settings.group.from_first(lambda: time.monotonic() - self.written)
         if waited >= MIN_SECONDS_BETWEEN_CHECKPOINTS:
             self.write(state)

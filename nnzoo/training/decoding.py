@@ -26,6 +26,7 @@ class Decoder:
         num_classes: Classes or labels; 0 for regression.
         per: What has an answer: each sample, each step of it, or each node of a tree.
         preprocess: Brings regression outputs back to the targets' own unit; `on` moves it to their device.
+        cutoff: The probability from which on the second of two classes is predicted; None: where it is the likelier.
     """
 
     task: Task
@@ -33,6 +34,7 @@ class Decoder:
     num_classes: int = 0
     preprocess: Preprocess = field(default_factory=Preprocess)
     per: Per = "sample"
+    cutoff: float | None = None
 
     @property
     def threshold(self) -> float:
@@ -76,6 +78,8 @@ class Decoder:
         """(*, K) outputs -> (*,) class indices, or (N, K) 0 and 1 for several labels a sample."""
         if self.task == "multilabel":
             return (outputs > self.threshold).long()
+        if self.cutoff is not None:
+            return (self.probabilities(outputs)[..., 1] >= self.cutoff).long()
         if outputs.shape[-1] == 1:
             return (outputs[..., 0] > self.threshold).long()
         return outputs.argmax(-1)

@@ -1,120 +1,109 @@
-"""The training loop: train an epoch, evaluate, record, keep the best, save, stop early. It reads top to bottom."""
+"""The training loop. It reads top to bottom: train an epoch, evaluate, record, keep the best weights, save, stop early.
+
+What it trains is one network, or several replicas at once: see `learner`.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 from itertools import islice
-from typing import Literal
+from typing import Any
 
 from nnzoo.data import Split
-from nnzoo.errors import DivergedError
-from nnzoo.models import penalised, set_train_mode
-from nnzoo.training.batches import boundaries, epoch_order, finish, for_model, smallest_batch
+from nnzoo.models import set_train_mode
+from nnzoo.training.batches import boundaries, for_model, smallest_batch
 from nnzoo.training.checkpoints import CheckpointTimer
-from nnzoo.training.decoding import Decoder
-from nnzoo.training.evaluate import evaluate, measured
-from nnzoo.training.finite import check_finite, check_scale, check_weights
-from nnzoo.training.metrics import MetricSums
+from nnzoo.training.learner import Learner, Status
 from nnzoo.training.progress import Progress
-from nnzoo.training.reading import read_batches
 from nnzoo.training.settings import Settings
 from nnzoo.training.signals import StopRequest
-from nnzoo.training.state import Stepping, TrainState
-from nnzoo.training.step import train_step
-
-Status = Literal["completed", "early_stopped", "interrupted"]
+from nnzoo.training.state import Progressing, S
 
 
 def fit(
-    state: TrainState,
+    learner: Learner[S],
     splits: dict[str, Split],
-    decoder: Decoder,
     settings: Settings,
     *,
-    save: Callable[[TrainState], None],
+    save: Callable[[S], None],
     progress: Progress,
     stop: StopRequest,
 ) -> Status:
-    """Trains until the epochs are over, the monitor stands still, the time is up, or a signal comes.
+    """Trains until all epochs are done, early stopping or the time limit ends it, or a signal comes.
 
     Args:
-        state: Changed in place; `best` then holds the best weights.
-        splits: "train", and "val" where there is one: preprocessed inputs and encoded targets, on the model's device.
-        decoder: Knows what outputs mean.
-        settings: How.
+        learner: The network, or the replicas; the state is changed in place and then holds the best weights.
+        splits: "train", and "val" if there is one: preprocessed inputs and encoded targets, on the model's device.
+        settings: How the loop runs.
         save: Writes a checkpoint.
-        progress: Shows it.
+        progress: Shows steps and epochs.
         stop: Notes signals.
+
+    Returns:
+        How the training ended.
 
     Raises:
         DivergedError: The training loss is not finite, or the monitor never was a number. The last checkpoint holds
             weights from before.
     """
 
-    def save_finite(state: TrainState) -> None:
-        # A device may not have been asked for the loss yet.
-        check_finite(settings.group.total(float(state.train_loss.total)), state)
+    def save_finite(state: S) -> None:
+        learner.check_finite(settings.group)
         save(state)
 
-    timer = CheckpointTimer(settings, save_finite)
-    timer.write(state)
-    status: Status = "early_stopped" if state.early_stopping.should_stop() else "completed"
-    while state.epoch < settings.epochs and status == "completed" and not out_of_time(state, settings):
+    state = learner.state
+    checkpoints = CheckpointTimer(settings, save_finite)
+    checkpoints.write(state)
+    while learner.is_running() and state.epoch < settings.epochs and not out_of_time(state, settings):
         start = time.monotonic() - state.epoch_seconds
-        train_epoch(state, splits["train"], settings, timer=timer, progress=progress, stop=stop, start=start)
+        train_epoch(
+            learner, splits["train"], settings, checkpoints=checkpoints, progress=progress, stop=stop, start=start
+        )
         if settings.group.stops(stop):
             state.epoch_seconds = time.monotonic() - start
-            timer.write(state)
+            checkpoints.write(state)
             return "interrupted"
-        row = end_epoch(state, splits, decoder, settings, start=start)
-        is_best = state.early_stopping.update(row[settings.monitor], state.epoch)
-        if is_best:
-            check_weights(state)
-            state.keep_best()
+        row = evaluate_epoch(learner, splits, settings, start=start)
+        learner.record(row)
+        learner.update(row, settings.monitor)
         state.schedule.after_epoch(row[settings.monitor])
-        progress.report(row, is_best=is_best)
-        if state.early_stopping.should_stop():
-            status = "early_stopped"
-        timer.after_epoch(state)
-    timer.write(state)
-    if state.best is None:
-        raise DivergedError(f"{settings.monitor} was never a number: there are no best weights. Try a smaller lr.")
-    return status
+        learner.report(row, settings.monitor, progress)
+        checkpoints.after_epoch(state)
+    try:
+        return learner.end(settings.monitor)
+    finally:
+        checkpoints.write(state)
 
 
-def out_of_time(state: Stepping, settings: Settings) -> bool:
-    """Whether `max_seconds` are spent. A run that was never measured goes on: it has no weights to keep yet."""
+def out_of_time(state: Progressing, settings: Settings) -> bool:
+    """Whether `max_seconds` are over. The first epoch is always finished, so that there are weights to keep."""
     return settings.max_seconds is not None and state.epoch > 0 and state.seconds >= settings.max_seconds
 
 
 def train_epoch(
-    state: TrainState,
+    learner: Learner[S],
     split: Split,
     settings: Settings,
     *,
-    timer: CheckpointTimer[TrainState],
+    checkpoints: CheckpointTimer[S],
     progress: Progress,
     stop: StopRequest,
     start: float,
 ) -> None:
-    """The rest of an epoch: all of it, or what a checkpoint inside it left."""
-    set_train_mode(state.model)
-    split = for_model(state.model, split)
-    device = split.targets.device
-    full = settings.batch_size == 0
-    order = None if full else epoch_order(len(split), seed=settings.seed, epoch=state.epoch, device=device)
-    at_least = smallest_batch(state.model, settings.group)
+    """Trains one epoch, or what is left of it after a checkpoint inside it."""
+    state, network = learner.state, learner.network
+    set_train_mode(network)
+    split = for_model(network, split)
+    at_least = smallest_batch(network, settings.group)
     batches = boundaries(len(split), settings.batch_size or len(split), at_least=at_least)
-    weights = penalised(state.model)
     progress.start_epoch(state.epoch + 1, len(batches), state.batch)
-    with read_batches(split, order, settings.group.shares(batches[state.batch :])) as reader:
+    with learner.read_batches(split, settings.group.shares(batches[state.batch :]), settings) as reader:
         while state.batch < len(batches):
             group = batches[state.batch : state.batch + settings.accumulate]
             state.lr = state.schedule.lr
-            num_own = settings.group.begin_step(group, stop, timer.is_due, state.step + 1)
-            own = [finish(batch, split, settings.augment) for batch in islice(reader, num_own)]
-            train_step(state, own, weights, settings)
+            num_own = settings.group.begin_step(group, stop, checkpoints.is_due, state.step + 1)
+            learner.train_step(list(islice(reader, num_own)), settings)
             state.step += 1
             state.batch += len(group)
             state.schedule.after_step()
@@ -122,36 +111,29 @@ def train_epoch(
             if settings.group.stops(stop):
                 break
             state.epoch_seconds = time.monotonic() - start
-            timer.after_step(state)
+            checkpoints.after_step(state)
     progress.end_epoch()
 
 
-def end_epoch(
-    state: TrainState, splits: dict[str, Split], decoder: Decoder, settings: Settings, *, start: float
-) -> dict[str, float]:
-    """Closes an epoch: measures val, records the row, starts the sums anew. The only wait for a device."""
-    train = measured(state.train_loss, state.train_metrics, settings.group)
-    check_finite(train["loss"], state)
-    check_scale(state)
-    row = {"epoch": float(state.epoch + 1), "step": float(state.step), "lr": state.lr}
-    row |= {f"train/{name}": value for name, value in train.items()}
+def evaluate_epoch(
+    learner: Learner[S], splits: dict[str, Split], settings: Settings, *, start: float
+) -> dict[str, Any]:
+    """Measures a finished epoch on val and counts it. Only here does the loop wait for a device.
+
+    Returns:
+        The row of the history: a number per column, or (K,) numbers of K replicas.
+    """
+    state = learner.state
+    row: dict[str, Any] = {"epoch": float(state.epoch + 1), "step": float(state.step), "lr": state.lr}
+    row |= {f"train/{name}": value for name, value in learner.train_metrics(settings.group).items()}
     if "val" in splits:
-        val = evaluate(
-            state.model,
-            state.loss,
-            splits["val"],
-            MetricSums(settings.metrics, decoder),
-            batch_size=settings.batch_size or len(splits["train"]),
-            group=settings.group,
-            forward=state.forward,
-        )
-        row |= {f"val/{name}": value for name, value in val.metrics.items()}
+        batch_size = settings.batch_size or len(splits["train"])
+        val = learner.evaluate(splits["val"], settings, batch_size=batch_size)
+        row |= {f"val/{name}": value for name, value in val.items()}
     row["seconds"] = time.monotonic() - start
     row = settings.group.from_first(lambda: row)
-    state.history.record(row)
     state.epoch += 1
     state.batch = 0
     state.seconds += row["seconds"]
     state.epoch_seconds = 0.0
-    state.start_sums()
     return row

@@ -1,19 +1,26 @@
-"""One row an optimizer: torch's own class, and whether it has a fused kernel."""
+"""The optimizers: for each torch's own class, and whether it has a fused kernel."""
 
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
+from torch.optim import optimizer
 
 
 @dataclass(frozen=True)
 class Row:
-    """Attributes: the class, and whether `fused=True` works on CPU and CUDA."""
+    """An optimizer of torch.
+
+    Attributes:
+        build: The class.
+        fused: Whether `fused=True` works on CPU and CUDA.
+    """
 
     build: type[torch.optim.Optimizer]
     fused: bool
@@ -35,9 +42,9 @@ OPTIMIZERS = {
 
 
 def build_optimizer(name: str, parameters: Iterable[nn.Parameter], **fields: Any) -> torch.optim.Optimizer:
-    """An optimizer over the parameters that are trained.
+    """Builds an optimizer over the parameters that are trained.
 
-    The fused kernel is taken wherever torch has it: by a fixed rule, never by a timing, since it decides the last bits.
+    The fused kernel is used wherever torch has it: by a fixed rule, never by a timing, since it decides the last bits.
 
     Args:
         name: A name of `OPTIMIZERS`.
@@ -46,28 +53,32 @@ def build_optimizer(name: str, parameters: Iterable[nn.Parameter], **fields: Any
     """
     row = OPTIMIZERS[name]
     trained = [parameter for parameter in parameters if parameter.requires_grad]
-    # torch has fused Adagrad for the CPU alone.
+    # torch has fused Adagrad for the CPU only.
     kinds = ("cpu",) if name == "adagrad" else ("cpu", "cuda")
     if row.fused and all(p.device.type in kinds and p.is_floating_point() for p in trained):
         fields["fused"] = True
-    return _unhooked(name)(trained, **fields)
+    return _without_wrappers(name)(trained, **fields)
 
 
 @functools.cache
-def _unhooked(name: str) -> type[torch.optim.Optimizer]:
-    """The class with the step that it was written with.
+def _without_wrappers(name: str) -> type[torch.optim.Optimizer]:
+    """Returns the class with its methods as they are written, without what torch wraps around them.
 
-    When the first optimizer is made, torch puts a profiler's range and its hooks around the step of its class. Here
-    nobody sets hooks, and the range costs a small network 15 % of its time.
+    The wrappers keep torch.compile away from the methods, which is never applied to them here: importing it would take
+    longer than importing torch. Around `step` there are a profiler's range too, which costs a small network 15 % of its
+    time, and the hooks for all optimizers, which are called here as well where there are any.
     """
     kind = OPTIMIZERS[name].build
-    step: Callable[..., Any] = kind.step
-    if getattr(step, "hooked", False):  # one was made before
-        step = step.__wrapped__  # type: ignore[attr-defined]
+    bare = torch.no_grad()(inspect.unwrap(kind.step))
+    hooked = torch.optim.Optimizer.profile_hook_step(bare)
 
-    @functools.wraps(step)
-    def bare(self: torch.optim.Optimizer, closure: Callable[[], float] | None = None) -> Any:
-        return step(self, closure)
+    def step(self: torch.optim.Optimizer, closure: Callable[[], float] | None = None) -> Any:
+        if optimizer._global_optimizer_pre_hooks or optimizer._global_optimizer_post_hooks:
+            return hooked(self) if closure is None else hooked(self, closure)
+        return bare(self, closure)
 
-    bare.hooked = True  # type: ignore[attr-defined]  # torch's own mark: it leaves such a step alone
-    return type(kind.__name__, (kind,), {"step": bare, "__module__": kind.__module__})
+    step.hooked = True  # type: ignore[attr-defined]  # torch's own mark: it leaves such a step alone
+    unwrapped = {
+        each: inspect.unwrap(getattr(kind, each)) for each in ("add_param_group", "state_dict", "load_state_dict")
+    }
+    return type(kind.__name__, (kind,), {**unwrapped, "step": step, "__module__": kind.__module__})

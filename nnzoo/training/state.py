@@ -21,15 +21,19 @@ from nnzoo.training.metrics import MetricSums
 from nnzoo.training.schedules import Schedule
 
 
-class Stepping(Protocol):
-    """What every training in progress counts, of one network or of several at once: as of `TrainState`."""
+class Progressing(Protocol):
+    """What every training in progress has, of one network or of replicas: see `TrainState`."""
 
+    schedule: Schedule
     epoch: int
     step: int
+    batch: int
+    lr: float
     seconds: float
+    epoch_seconds: float
 
 
-S = TypeVar("S", bound=Stepping)
+S = TypeVar("S", bound=Progressing)
 
 
 @dataclass

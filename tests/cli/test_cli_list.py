@@ -75,7 +75,7 @@ def test_fields_defaults_and_meanings(capsys: pytest.CaptureFixture[str]) -> Non
     for words in ("hidden", "= null", "units of each hidden layer", "units", "required", "number of units", "= relu"):
         assert words in text
     text = printed(capsys, "metrics", "rmse")
-    assert "less is better; for regression" in text
+    assert "lower is better; for regression" in text
 
 
 def test_a_shipped_config_is_shown_whole(capsys: pytest.CaptureFixture[str]) -> None:

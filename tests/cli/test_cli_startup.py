@@ -77,3 +77,22 @@ def torch_seconds(tmp_path_factory: pytest.TempPathFactory) -> float:
 )
 def test_start_up_takes_a_third_of_importing_torch(arguments: list[str], torch_seconds: float, tmp_path: Path) -> None:
     assert seconds(["-m", "nnzoo", *arguments], tmp_path) < torch_seconds / 3
+
+
+@pytest.mark.parametrize("data", ["digits", "{name: csv, path: t.csv, target: y}"])
+def test_a_small_training_does_not_import_what_it_does_not_need(data: str, tmp_path: Path) -> None:
+    """torch's compiler takes longer to import than torch."""
+    rows = "\n".join(f"{row % 9},{row % 4},{'ab'[row % 2]}" for row in range(60))
+    (tmp_path / "t.csv").write_text(f"u,v,y\n{rows}\n")
+    (tmp_path / "x.yaml").write_text(f"data: {data}\nmodel: {{name: mlp, hidden: [4]}}\ntrain: {{epochs: 1}}\n")
+    program = (
+        "import json, sys; from nnzoo.cli.app import run; code = run(['train', 'x.yaml', '-q']); "
+        "print(json.dumps([code, sorted(sys.modules)]), file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, timeout=300, check=True
+    )
+    code, modules = json.loads(done.stderr.splitlines()[-1])
+    assert code == 0
+    unneeded = {"torch._dynamo", "sympy", "sklearn", "scipy", "torchvision", "PIL", "matplotlib"}
+    assert not unneeded & set(modules)

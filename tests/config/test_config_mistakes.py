@@ -69,7 +69,7 @@ def test_mistakes_in_the_model(line: str, message: str, tmp_path: Path) -> None:
         ("data: {name: arrays}", "data.path: missing; it must be given. (an .npz file"),
         ("data: {name: arrays, path: ''}", "data.path: expected some text, got ''."),
         ("data: {name: arrays, path: 3}", "data.path: expected text, got 3. Put it in quotes."),
-        ("data: {name: csv, path: x.csv}", "data.target: missing; it must be given. (the column to predict"),
+        ("data: {name: csv, path: x.csv}", "data.target: missing; it must be given. (column to predict, or several;"),
         ("data: {name: csv, path: x.csv, target: []}", "data.target: expected at least 1 items, got a list."),
         ("data: {name: csv, path: x.csv, target: -1}", "data.target.0: expected a name, or a position from 0, got -1."),
         (
@@ -118,7 +118,7 @@ def test_mistakes_in_the_data(line: str, message: str, tmp_path: Path) -> None:
             "augment.0: 'noisy' is not an augmentation. Did you mean 'noise'? (horizontal_flip, random_crop,",
         ),
         ("augment: noise", "augment: expected a list, got 'noise'."),
-        ("augment: [random_crop]", "augment.0.padding: missing; it must be given. (pixels: on every side;"),
+        ("augment: [random_crop]", "augment.0.padding: missing; it must be given. (pixels: one number for all sides,"),
         ("augment: [{name: erasing, value: red}]", "augment.0.value: expected a number or random, got 'red'."),
         ("preprocess: {pca: 3}", "preprocess.pca: expected a mapping or null, got 3. (n_components, whiten)"),
         (

@@ -381,7 +381,7 @@ def test_the_command_line_refuses_it_too(capsys: pytest.CaptureFixture[str]) -> 
     assert captured.out == ""
     assert captured.err == (
         "override model.output={activation: sigmoid}: model.output.activation: cross_entropy needs probabilities that "
-        "sum to 1, sigmoid's do not. Use softmax, identity or `loss: bce`.\n"
+        "sum to 1, unlike sigmoid's. Use softmax, identity or `loss: bce`.\n"
     )
 
 
@@ -413,7 +413,7 @@ def test_batch_norm_needs_two_samples() -> None:
     two = Facts("classification", "features", 3, 0, (4,), has_val=True, has_test=True, num_train=2)
     check_facts(config, two)
     with pytest.raises(
-        ConfigError, match="config: model: batch_norm needs at least two samples a batch, and the train"
+        ConfigError, match="config: model: batch_norm needs at least two samples per batch, and the train"
     ):
         check_facts(config, dataclasses.replace(two, num_train=1))
 
@@ -421,7 +421,7 @@ def test_batch_norm_needs_two_samples() -> None:
 def test_tokens_are_neither_normalized_nor_rotated() -> None:
     tokens = "data: {name: arrays, path: x.npz, layout: tokens}"
     for steps in ("normalize: standardize", "pca: {n_components: 2}", "zca: true"):
-        with pytest.raises(ConfigError, match="config: preprocess: tokens are names, not amounts"):
+        with pytest.raises(ConfigError, match="config: preprocess: tokens are categories, which can't"):
             load_config(words(f"{tokens}, preprocess: {{{steps}}}"), custom_model=True)
     load_config(words(f"{tokens}, preprocess: {{normalize: none}}"), custom_model=True)
 

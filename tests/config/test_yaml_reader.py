@@ -85,7 +85,7 @@ def test_whole_numbers_may_be_written_in_any_way(text: str) -> None:
         ("[20]", "expected an integer, got a list."),
         ("null", "expected an integer, got null. Leave the key out for its default."),
         ("0", "expected at least 1, got 0."),
-        ("1e10", "expected at most 1000000000, got 10000000000. (the most epochs to train)"),
+        ("1e10", "expected at most 1000000000, got 10000000000. (maximum number of epochs)"),
     ],
 )
 def test_whole_numbers_that_are_none(text: str, expected: str) -> None:

@@ -302,10 +302,10 @@ def test_nothing_to_forecast_from(content: str, message: str, capsys: pytest.Cap
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("split: {deduplicate: true}", "data.split.deduplicate: rows of a series may be alike"),
-        ("features: x, difference: true", "data.difference: the last value of a target is known where"),
-        ("features: [x, x]", "data.features: 'x' stands here twice"),
-        ("categorical: y", "data.categorical: 'y' is given as a column of numbers too"),
+        ("split: {deduplicate: true}", "data.split.deduplicate: rows of a series may be equal"),
+        ("features: x, difference: true", "data.difference: the last value of a target is known only if"),
+        ("features: [x, x]", "data.features: 'x' is listed twice"),
+        ("categorical: y", "data.categorical: 'y' is also given as a column of numbers"),
         ("difference: true}\npreprocess: {zca: true", "data.difference: pca and zca mix the columns"),
     ],
 )

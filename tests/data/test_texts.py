@@ -334,7 +334,7 @@ def test_class_files_that_are_none(capsys: pytest.CaptureFixture[str]) -> None:
     [
         ({"encoding": "utf-9"}, "data.encoding: there is no encoding 'utf-9'"),
         ({"delimiter": '"'}, "data.delimiter: expected auto, or signs such as"),
-        ({"names": ["y", "y"]}, "data.names: 'y' stands here twice"),
+        ({"names": ["y", "y"]}, "data.names: 'y' is listed twice"),
     ],
 )
 def test_every_table_is_described_in_the_same_words(
@@ -350,7 +350,7 @@ def test_every_table_is_described_in_the_same_words(
 def test_columns_need_a_target(words: str, capsys: pytest.CaptureFixture[str]) -> None:
     Path("c.yaml").write_text(f"data: {{name: text, path: t.csv, {words}}}\nmodel: rnn\n")
     assert cli(["validate", "c.yaml"]) == 2
-    assert "Give the column `target`" in capsys.readouterr().err
+    assert "Set `target` to a column" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("change", [{"max_length": 3}, {"vocabulary": {"symbols": ["a"] * 500}}])

@@ -15,7 +15,7 @@ from nnzoo.cli.app import run as nnzoo
 from nnzoo.errors import DivergedError
 from nnzoo.experiment import train
 from nnzoo.run.checkpoint import load_checkpoint
-from nnzoo.training import loop
+from nnzoo.training import single
 from nnzoo.training import step as training_step
 from nnzoo.training.progress import Progress
 
@@ -43,7 +43,7 @@ def nan_in_epoch(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
                 next(state.model.parameters()).fill_(torch.nan)
         plain(state, *arguments)
 
-    monkeypatch.setattr(loop, "train_step", step)
+    monkeypatch.setattr(single, "train_step", step)
 
 
 def test_a_learning_rate_far_too_large(capsys: pytest.CaptureFixture[str]) -> None:
@@ -94,7 +94,7 @@ def test_the_step_the_norm_and_the_layer_are_named(
                     parameters[0].fill_(3e38)
         plain(state, batches, *arguments)
 
-    monkeypatch.setattr(loop, "train_step", step)
+    monkeypatch.setattr(single, "train_step", step)
     assert nnzoo(["train", "c.yaml", "-q"]) == 4
     error = capsys.readouterr().err
     assert len(error.splitlines()) == 1

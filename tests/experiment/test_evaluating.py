@@ -134,7 +134,7 @@ def test_gates(capsys: pytest.CaptureFixture[str]) -> None:
     assert nnzoo(["eval", "x", "--fail-under", f"loss={loss - 1e-9}"]) == 5
     assert "is over" in capsys.readouterr().err
     assert "Did you mean 'accuracy'" in error_line(capsys, "x", "--fail-under", "acuracy=1", expected=2)
-    assert "'mae' was not measured" in error_line(capsys, "x", "--fail-under", "mae=1", expected=2)
+    assert "mae is not for classification" in error_line(capsys, "x", "--fail-under", "mae=1", expected=2)
 
 
 def arrays(path: str, *, samples: int = 60, seed: int = 0, shift: float = 0.0) -> tuple[Any, Any]:
@@ -200,7 +200,7 @@ def test_the_artifact_alone_is_enough_for_new_data(capsys: pytest.CaptureFixture
     alone = eval_json(capsys, "alone.safetensors", "--data", "new.npz")
     assert {**alone, "checkpoint": ""} == {**with_everything, "checkpoint": ""}
     error = error_line(capsys, "alone.safetensors", expected=3)
-    assert "don't say where their data is (data.npz). Give --data PATH" in error
+    assert "do not say where their training data is (data.npz). Give --data PATH" in error
     # Another experiment's config.yaml beside it says nothing of this one's data.
     Path("config.yaml").write_text("data: {name: arrays, path: other.npz}\nmodel: linear\n")
     assert "data.npz" in error_line(capsys, "alone.safetensors", expected=3)

@@ -292,7 +292,7 @@ def test_resuming_inside_an_epoch_ends_with_the_same_weights(at: int, monkeypatc
     train = {"epochs": 3, "batch_size": 4, "device": "cpu", "checkpoint": every}
     config = words(augment=[*AUGMENT, "cutmix", "erasing"], train=train)
     nnzoo.train(config, name="whole", quiet=True)
-    from nnzoo.training import checkpoints, loop, step
+    from nnzoo.training import checkpoints, single, step
 
     plain = step.train_step
     taken: list[int] = []
@@ -305,7 +305,7 @@ def test_resuming_inside_an_epoch_ends_with_the_same_weights(at: int, monkeypatc
 
     with monkeypatch.context() as patched:
         patched.setattr(checkpoints, "MIN_SECONDS_BETWEEN_CHECKPOINTS", 0.0)
-        patched.setattr(loop, "train_step", killed)
+        patched.setattr(single, "train_step", killed)
         with pytest.raises(KeyboardInterrupt):
             nnzoo.train(config, name="cut", quiet=True)
     nnzoo.train(config, name="cut", resume=True, quiet=True)
@@ -378,34 +378,40 @@ MNIST = {"name": "mnist", "root": "none", "download": False}
     [
         (
             {"data": "iris", "augment": ["horizontal_flip"]},
-            "augment.0: horizontal_flip changes images, and this data is fea",
+            "augment.0: horizontal_flip changes images, but this data is fea",
         ),
         ({"data": "iris", "augment": ["noise", "cutmix"]}, "augment.1: cutmix changes images"),
         (
             {"data": {"name": "random", "shape": [4, 3]}, "augment": ["mixup"]},
-            "changes features or images, and this data is seq",
+            "changes features or images, but this data is seq",
         ),
-        ({"data": "sine", "augment": ["mixup"]}, "augment.0: mixup mixes classes, and this data is regression"),
-        ({"augment": ["mixup"], "loss": "hinge"}, "augment.0: mixup makes targets probabilities, and hinge has none"),
+        ({"data": "sine", "augment": ["mixup"]}, "augment.0: mixup mixes classes, but this task is regression"),
+        (
+            {"augment": ["mixup"], "loss": "hinge"},
+            "augment.0: mixup makes targets probabilities, which hinge can't read",
+        ),
         ({"augment": ["cutmix"], "train": {"batch_size": 1}}, "train.batch_size: cutmix needs at least two samples"),
-        ({"augment": ["color_jitter"]}, "augment.0: nothing to change"),
-        ({"augment": [{"name": "color_jitter", "hue": 0.1}]}, "augment.0.hue: grey images have no colour"),
-        ({"data": "digits", "augment": [{"name": "color_jitter", "contrast": 1}]}, "for pixels in [0, 1], which these"),
+        ({"augment": ["color_jitter"]}, "augment.0: it changes nothing"),
+        ({"augment": [{"name": "color_jitter", "hue": 0.1}]}, "augment.0.hue: grayscale images have no color"),
+        (
+            {"data": "digits", "augment": [{"name": "color_jitter", "contrast": 1}]},
+            "for pixels in [0, 1], and these inputs are not",
+        ),
         (
             {"data": "digits", "augment": [{"name": "noise", "clip": True}]},
-            "augment.0.clip: these inputs are no pixels",
+            "augment.0.clip: these inputs are not pixels",
         ),
         (
             {"augment": [{"name": "random_crop", "padding": 28}]},
-            "augment.0.padding: expected less than the image's own 28",
+            "augment.0.padding: expected less than the image's 28",
         ),
-        ({"augment": [{"name": "random_crop", "padding": [0, 0]}]}, "augment.0.padding: without any"),
+        ({"augment": [{"name": "random_crop", "padding": [0, 0]}]}, "augment.0.padding: without padding"),
         (
             {"augment": [{"name": "random_crop", "padding": [1, 2, 3]}]},
             "expected one, two or four numbers of pixels, got 3",
         ),
-        ({"augment": [{"name": "rotation", "degrees": [9, -9]}]}, "augment.0.degrees: expected two rising numbers"),
-        ({"augment": [{"name": "erasing", "ratio": [1]}]}, "augment.0.ratio: expected two rising numbers"),
+        ({"augment": [{"name": "rotation", "degrees": [9, -9]}]}, "augment.0.degrees: expected two increasing numbers"),
+        ({"augment": [{"name": "erasing", "ratio": [1]}]}, "augment.0.ratio: expected two increasing numbers"),
         ({"augment": ["erasing"], "preprocess": {"pca": {"n_components": 3}}}, "augment.0: pca turns images into comp"),
         (
             {"data": {"name": "image_folder", "path": "x", "size": [1, 2, 3]}},

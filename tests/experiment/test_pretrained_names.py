@@ -140,6 +140,24 @@ def test_new_and_missing_columns_and_categories(capsys: pytest.CaptureFixture[st
         assert new[:, here.index(name)].equal(fresh[:, here.index(name)])
 
 
+def test_names_are_equal_however_they_are_written(capsys: pytest.CaptureFixture[str]) -> None:
+    """Categories 1, 2, 3 and 1.0, 2.0, 3.0; classes True and False, and no and yes."""
+    rng = np.random.default_rng(0)
+    x, kind = rng.normal(size=60).round(3), rng.integers(1, 4, 60)
+    y = x + kind > 2
+    first = {"k": kind, "x": x, "y": y}
+    second = {"x": x, "k": [f"{each}.0" for each in kind], "y": np.where(y, "YES", "No")}
+    words = {"name": "csv", "target": "y", "categorical": ["k"]}
+    base = train("base", {**words, "path": write("a.csv", first)}, TABULAR["mlp"])
+    capsys.readouterr()
+    model = {**TABULAR["mlp"], "pretrained": "base"}
+    run = nnzoo.train({"data": {**words, "path": write("b.csv", second)}, "model": model, **KEPT})
+    told = capsys.readouterr().err
+    assert "4 inputs in another order, matched by name; the last layer (output) is taken" in told
+    rows = {"x": x[:20].tolist(), "k": kind[:20].tolist()}
+    assert np.abs(run.model.predict_proba(rows) - base.model.predict_proba(rows)).max() < 1e-5
+
+
 @pytest.mark.parametrize("task", ["classes", "values", "labels"])
 def test_outputs_of_the_same_name_are_taken(task: str, capsys: pytest.CaptureFixture[str]) -> None:
     rng = np.random.default_rng(0)

@@ -26,9 +26,10 @@ from nnzoo.experiment.restarts import Batched, choose_training
 from nnzoo.experiment.start import build_state, start_again
 from nnzoo.training import checkpoints, loop
 from nnzoo.training.progress import Progress
-from nnzoo.training.replica_loop import fit_replicas
+from nnzoo.training.replica_learner import ReplicaLearner
 from nnzoo.training.replicas import ReplicaState
 from nnzoo.training.signals import StopRequest
+from nnzoo.training.single import SingleLearner
 from nnzoo.training.state import TrainState
 
 SEED = 3
@@ -69,10 +70,9 @@ def batched(overrides: dict[str, Any]) -> ReplicaState:
     state, _, _ = build_state(experiment, None, show=lambda _: None)
     training = choose_training(experiment, state, partial(start_again, experiment, None, None))
     assert isinstance(training, Batched)
-    fit_replicas(
-        training.replicas,
+    loop.fit(
+        ReplicaLearner(training.replicas),
         experiment.splits,
-        experiment.decoder,
         experiment.settings,
         save=lambda _: None,
         progress=Progress(1, quiet=True),
@@ -86,9 +86,8 @@ def alone(overrides: dict[str, Any], seed: int) -> tuple[TrainState, str]:
     experiment = experiment_of(overrides | {"seed": seed, "train.restarts": 1})
     state = start_again(experiment, None, None, seed)
     status = loop.fit(
-        state,
+        SingleLearner(state),
         experiment.splits,
-        experiment.decoder,
         experiment.settings,
         save=lambda _: None,
         progress=Progress(1, quiet=True),
@@ -226,7 +225,7 @@ def test_what_is_written(words: dict[str, Any], capsys: pytest.CaptureFixture[st
     assert result == json.loads(Path("runs/x/result.json").read_text())
     assert list(result) == [
         *("run_dir", "status", "epochs", "best_epoch", "monitor", "metrics", "baseline", "num_parameters", "seconds"),
-        *("device", "restarts"),
+        *("device", "warnings", "restarts"),
     ]
     restarts = result["restarts"]
     assert list(restarts) == [
@@ -380,9 +379,10 @@ def test_one_that_diverges_is_out_and_the_others_go_on(words: dict[str, Any], mo
 def test_all_that_diverge_are_a_diverged_run(words: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
     Path("c.yaml").write_text(json.dumps(BASE | {"optimizer": {"name": "sgd", "lr": 1e30}, "model": "mlp", **words}))
     assert command(["train", "c.yaml", "-q"]) == 4
-    error = capsys.readouterr().err
+    *warned, error = capsys.readouterr().err.splitlines()
     assert error.startswith("nnzoo: the loss of every restart is no longer finite")
-    assert len(error.splitlines()) == 1
+    assert all(line.startswith("warning: restart ") for line in warned)
+    assert len(warned) == (COUNT if words else 0)
     result = json.loads(Path("runs/x/result.json").read_text())
     assert (result["status"], result["metrics"], result["best_epoch"]) == ("diverged", {}, None)
     assert (result["restarts"]["values"], result["restarts"]["best"]) == ([None] * COUNT, None)
@@ -408,7 +408,7 @@ class Own(nn.Module):
         return outputs
 
 
-def test_a_module_of_ones_own_is_drawn_anew(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_module_of_ones_own_is_drawn_anew() -> None:
     module = Own()
     run = train({"init": "xavier_uniform", "train.epochs": 2}, model=module)
     restarts = run.result["restarts"]
@@ -418,8 +418,8 @@ def test_a_module_of_ones_own_is_drawn_anew(capsys: pytest.CaptureFixture[str]) 
     plain = nn.Sequential(nn.Linear(2, 5), nn.Tanh(), nn.Linear(5, 3))
     run = train({"init": "xavier_uniform", "train.epochs": 2}, model=plain)
     assert run.result["restarts"]["how"] == "batched"
-    run = nnzoo.train(BASE, overrides={"train.epochs": 1}, model=plain, show=lambda _: None)
-    assert "every restart begins with the module's own weights" in capsys.readouterr().err
+    with pytest.warns(nnzoo.NnzooWarning, match="every restart begins with the weights of your module"):
+        train({"train.epochs": 1}, model=plain)
     tied = nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 3), nn.Linear(3, 3))
     tied[3].weight = tied[2].weight
     run = train({"init": "xavier_uniform", "train.epochs": 2}, model=tied)

@@ -221,9 +221,9 @@ def test_labels_that_do_not_fit_are_named(arrays: Any, message: str, tmp_path: P
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ({"model": "mlp"}, "target at every step, and mlp gives one a sample"),
-        ({"model": {"name": "lstm", "pooling": "mean"}}, r"model\.pooling: mean gives one output a sample"),
-        ({"model": "lstm", "loss": "hinge"}, "hinge needs a target for every output.*Fitting: cross_entropy, nll, foc"),
+        ({"model": "mlp"}, "target per step, and mlp has one output per sample"),
+        ({"model": {"name": "lstm", "pooling": "mean"}}, r"model\.pooling: mean gives one output per sample"),
+        ({"model": "lstm", "loss": "hinge"}, "hinge needs a target for every output.*Use cross_entropy, nll or focal"),
         ({"model": "lstm", "loss": "bce"}, "bce needs a target for every output"),
     ],
 )
@@ -236,7 +236,7 @@ def test_what_gives_no_answer_a_step_is_refused(words: Any, message: str, tmp_pa
 
 def test_a_step_for_each_is_not_for_data_with_one_target_a_sample(tmp_path: Path) -> None:
     config = {"data": save(tmp_path, x=TOKENS, y=TOKENS[:, 0]), "model": {"name": "gru", "pooling": "none"}}
-    with pytest.raises(ConfigError, match="this data has one target a sample"):
+    with pytest.raises(ConfigError, match="this data has one target per sample"):
         nnzoo.train(config, runs_dir=tmp_path, quiet=True)
 
 

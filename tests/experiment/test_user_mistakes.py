@@ -38,7 +38,7 @@ def test_a_reader_that_has_seen_enough_does_not_stop_training(tmp_path: Path) ->
 @pytest.mark.parametrize("train", [{"batch_size": 1}, {"batch_size": 1, "epochs": 3}])
 def test_batch_norm_of_ones_own_needs_two_samples(train: dict[str, int], tmp_path: Path) -> None:
     module = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3), nn.Linear(3, 3))
-    with pytest.raises(UsageError, match="at least two samples a batch"):
+    with pytest.raises(UsageError, match="at least two samples per batch"):
         nnzoo.train({"data": "iris", "train": train}, model=module, runs_dir=tmp_path, quiet=True)
     assert list(tmp_path.iterdir()) == []
 
@@ -66,7 +66,7 @@ def test_a_config_is_no_checkpoint(tmp_path: Path, capsys: pytest.CaptureFixture
     path = tmp_path / "c.yaml"
     path.write_text("data: iris")
     assert command(["eval", str(path)]) == 2
-    assert "is no checkpoint" in capsys.readouterr().err
+    assert "is not a checkpoint" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("text", ['{"metrics": 3}', "[]", '{"metrics": {"test/loss": "x"}}', "{"])
@@ -90,7 +90,7 @@ def test_a_failed_gate_still_tells_what_was_measured(tmp_path: Path, capsys: pyt
     ("model", "samples", "message"),
     [
         ({"name": "torchvision", "arch": "squeezenet1_1"}, 8, "model: squeezenet1_1 can't take inputs of the shape"),
-        ({"name": "torchvision", "arch": "resnet18"}, 1, "model: batch norm needs at least two samples a batch"),
+        ({"name": "torchvision", "arch": "resnet18"}, 1, "model: batch norm needs at least two samples per batch"),
     ],
 )
 def test_a_network_that_the_data_does_not_fit(

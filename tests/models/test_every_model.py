@@ -269,7 +269,7 @@ def test_a_block_that_does_not_fit_is_named(blocks: Any, place: str, message: st
     [
         ({"data": "digits", "model": "vgg11"}, "vgg11 needs images of at least 32 x 32, got 8 x 8"),
         ({"data": "digits", "model": "alexnet"}, "alexnet needs images of at least 63 x 63, got 8 x 8"),
-        ({"data": "digits", "model": "resnet20", "train": {"batch_size": 1}}, "at least two samples a batch"),
+        ({"data": "digits", "model": "resnet20", "train": {"batch_size": 1}}, "at least two samples per batch"),
         ({"data": "digits", "model": {"name": "lstm", "pooling": "none"}}, "one target a sample"),
         ({"data": "digits", "model": {"name": "lstm", "embedding": 4}}, "it is for tokens, and this data is image"),
         ({"data": "digits", "model": "lstm", "init": "dirac"}, "lstm has none"),

@@ -1,17 +1,18 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from nnzoo.cli.app import run as nnzoo
 from nnzoo.errors import RunError
-from nnzoo.run import lock
 from nnzoo.run.lock import locked
 
 CONFIG = """
@@ -23,6 +24,7 @@ train: {epochs: 2}
 HOLD = """
 import sys
 from pathlib import Path
+from typing import Any
 from nnzoo.run.lock import locked
 with locked(Path(sys.argv[1])):
     print("locked", flush=True)
@@ -85,25 +87,58 @@ def test_a_killed_process_locks_nothing(tmp_path: Path) -> None:
 
 
 def test_a_lock_that_was_just_removed_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Between opening and locking it, its owner ends and another process begins."""
-    plain, others = lock._try_lock, list[subprocess.Popen[str]]()
+    """Between opening and locking the file, its owner ends and another process begins."""
+    plain, others = fcntl.flock, list[subprocess.Popen[str]]()
 
-    def late(handle: int) -> None:
+    def late(handle: int, operation: int) -> None:
         if not others:
             (tmp_path / ".lock").unlink()
             others.append(holder(tmp_path))
-        plain(handle)
+        plain(handle, operation)
 
-    monkeypatch.setattr(lock, "_try_lock", late)
-    with pytest.raises(RunError, match="another training is writing here"), locked(tmp_path):
+    monkeypatch.setattr(fcntl, "flock", late)
+    with pytest.raises(RunError, match=r"another training is writing here \(process \d+ on"), locked(tmp_path):
         pass
     others[0].communicate()
 
 
-def test_a_file_system_without_locks_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def unable(handle: int) -> None:
-        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+def test_a_lock_that_is_just_being_removed_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between opening and locking the file, its owner ends."""
+    plain, count = fcntl.flock, 0
 
-    monkeypatch.setattr(lock, "_try_lock", unable)
-    with pytest.raises(RunError, match=r"has no locks \(No locks available\).* Give --runs-dir"), locked(tmp_path):
+    def late(handle: int, operation: int) -> None:
+        nonlocal count
+        count += 1
+        if count == 1:
+            (tmp_path / ".lock").unlink()
+        plain(handle, operation)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with locked(tmp_path):
+        assert count > 1
+        assert (tmp_path / ".lock").is_file()
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS])
+def test_a_file_system_without_locks_is_refused(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unable(handle: int, operation: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", unable)
+    with pytest.raises(RunError, match=r"has no locks \(.*\).* Give --runs-dir"), locked(tmp_path):
+        pass
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.ENOSPC])
+def test_a_folder_that_cannot_be_written_is_told(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = os.open
+
+    def unable(path: Any, *arguments: Any, **options: Any) -> int:
+        if str(path).endswith(".lock"):
+            raise OSError(number, os.strerror(number), path)
+        return plain(path, *arguments, **options)
+
+    monkeypatch.setattr(os, "open", unable)
+    said = rf"{tmp_path.name}: can't be written: {os.strerror(number)}\."
+    with pytest.raises(RunError, match=said), locked(tmp_path):
         pass

@@ -7,8 +7,10 @@ import pytest
 import torch
 import torchvision
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.utils import parametrizations, prune
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+from torch.utils.flop_counter import FlopCounterMode
 
 from nnzoo.summaries import Summary, summarize
 
@@ -242,3 +244,47 @@ def test_an_unrolled_cell_shows_its_first_calls() -> None:
     assert summary.notes == ("the table shows the first 4 calls of cell (50 times); FLOPs count all of them",)
     assert summary.flops == 50 * 2 * 3 * (3 * 4 + 4 * 4) + 2 * 4 * 2
     assert summary.num_neurons == 4 + 2
+
+
+class _Scores(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.einsum("nij,nkj->nik", x, x).softmax(-1) @ x
+
+
+@pytest.mark.filterwarnings("ignore:TF32 acceleration")
+@pytest.mark.parametrize(
+    ("model", "shape"),
+    [
+        (nn.Sequential(nn.Flatten(), nn.Linear(64, 16), nn.ReLU(), nn.Linear(16, 10)), (1, 8, 8)),
+        (nn.Sequential(nn.Conv2d(3, 8, 3, stride=2, groups=1), nn.BatchNorm2d(8), nn.MaxPool2d(2)), (3, 20, 20)),
+        (nn.Conv1d(4, 6, 5, padding=2, dilation=2), (4, 30)),
+        (nn.ConvTranspose2d(3, 5, 4), (3, 9, 9)),
+        (nn.LSTM(3, 7, num_layers=2, batch_first=True, bidirectional=True), (6, 3)),
+        (nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), (5, 8)),
+        (_Scores(), (6, 4)),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, nn.Module) else "",
+)
+def test_flops_are_those_of_torchs_own_counter(model: nn.Module, shape: tuple[int, ...]) -> None:
+    """A small net runs on the CPU under a counter of our own, a large one on the meta device under torch's."""
+    counter = FlopCounterMode(display=False)
+    torch.backends.mha.set_fastpath_enabled(False)
+    with torch.backends.mkldnn.flags(enabled=False), sdpa_kernel(SDPBackend.MATH), torch.no_grad(), counter:
+        model.eval()(torch.ones(1, *shape))
+    torch.backends.mha.set_fastpath_enabled(True)
+    flops = counter.get_total_flops()
+    assert summarize(model, shape).flops == flops > 0
+
+
+def test_branches_within_an_operation_are_counted() -> None:
+    class Branches(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.short, self.long = nn.Linear(4, 4), nn.Linear(4, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            chosen = torch.cond(x.sum() > 0, self.short, lambda x: self.long(self.long(x)), (x,))
+            assert isinstance(chosen, Tensor)
+            return chosen
+
+    assert summarize(Branches(), (4,)).flops == 2 * 2 * 4 * 4

@@ -10,9 +10,10 @@ from nnzoo.experiment.prepare import prepare
 from nnzoo.experiment.start import build_state
 from nnzoo.training import metrics as metrics_module
 from nnzoo.training.checkpoints import CheckpointTimer
-from nnzoo.training.loop import end_epoch, train_epoch
+from nnzoo.training.loop import evaluate_epoch, train_epoch
 from nnzoo.training.progress import Progress
 from nnzoo.training.signals import StopRequest
+from nnzoo.training.single import SingleLearner
 from nnzoo.training.state import TrainState
 
 METRICS = {
@@ -60,8 +61,9 @@ def test_an_epoch_never_waits(monkeypatch: pytest.MonkeyPatch, data: str, loss: 
     )
     experiment = prepare(config)
     state, _, _ = build_state(experiment, None, show=lambda _: None)
-    timer: CheckpointTimer[TrainState] = CheckpointTimer(experiment.settings, lambda _: None)
-    timer.write(state)
+    learner = SingleLearner(state)
+    checkpoints: CheckpointTimer[TrainState] = CheckpointTimer(experiment.settings, lambda _: None)
+    checkpoints.write(state)
     start = time.monotonic()
     for _ in range(2):
         # The first epoch makes the optimizer's state and cuBLAS's workspace.
@@ -69,15 +71,15 @@ def test_an_epoch_never_waits(monkeypatch: pytest.MonkeyPatch, data: str, loss: 
         torch.cuda.set_sync_debug_mode("error" if state.epoch else "default")
         try:
             train_epoch(
-                state,
+                learner,
                 experiment.splits["train"],
                 experiment.settings,
-                timer=timer,
+                checkpoints=checkpoints,
                 progress=Progress(2, quiet=True),
                 stop=StopRequest(),
                 start=start,
             )
         finally:
             torch.cuda.set_sync_debug_mode("default")
-        end_epoch(state, experiment.splits, experiment.decoder, experiment.settings, start=start)
+        learner.record(evaluate_epoch(learner, experiment.splits, experiment.settings, start=start))
     assert state.history["train/loss"][1] < state.history["train/loss"][0]

@@ -16,6 +16,7 @@ from nnzoo.run.checkpoint import load_checkpoint, save_checkpoint
 from nnzoo.training.loop import fit
 from nnzoo.training.progress import Progress
 from nnzoo.training.signals import StopRequest
+from nnzoo.training.single import SingleLearner
 from nnzoo.training.state import TrainState
 
 SCHEDULERS: dict[str, Any] = {
@@ -71,9 +72,8 @@ def build(scheduler: str, optimizer: str) -> tuple[Experiment, TrainState]:
 def run(experiment: Experiment, state: TrainState, *, stop_at: int = 0) -> str:
     stop = StopRequest()
     return fit(
-        state,
+        SingleLearner(state),
         experiment.splits,
-        experiment.decoder,
         experiment.settings,
         save=lambda _: None,
         progress=StopAt(stop_at, stop),

@@ -2,14 +2,17 @@
 
 from collections import Counter
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from torch.utils._python_dispatch import TorchDispatchMode
 
+import nnzoo
 from nnzoo.build import build_optimizer, place
 from nnzoo.config import load_config
 from nnzoo.experiment.prepare import prepare
@@ -139,3 +142,35 @@ def test_what_an_optimizer_keeps_takes_the_order_of_its_weights(name: str) -> No
             optimizer.step()
         results.append(network.weight.detach())
     torch.testing.assert_close(*results, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_hooks_for_all_optimizers_are_called(name: str) -> None:
+    """Those of `torch.optim.optimizer.register_optimizer_step_pre_hook` and its counterpart."""
+    weight = nn.Parameter(torch.ones(3))
+    optimizer = optimizer_of(name, [weight], lr=0.1)
+    calls: list[tuple[str, float]] = []
+    before = register_optimizer_step_pre_hook(lambda *_: calls.append(("before", weight.detach().sum().item())))
+    after = register_optimizer_step_post_hook(lambda *_: calls.append(("after", weight.detach().sum().item())))
+    try:
+        weight.sum().backward()  # type: ignore[no-untyped-call]
+        optimizer.step(partial(loss_of, weight)) if name == "lbfgs" else optimizer.step()
+    finally:
+        before.remove()
+        after.remove()
+    assert [each for each, _ in calls] == ["before", "after"]
+    assert calls[0][1] == 3.0
+    assert calls[1][1] == weight.detach().sum().item() != 3.0
+    optimizer.step(partial(loss_of, weight)) if name == "lbfgs" else optimizer.step()
+    assert len(calls) == 2
+
+
+def test_hooks_are_called_in_a_training(tmp_path: Path) -> None:
+    steps: list[str] = []
+    hook = register_optimizer_step_pre_hook(lambda optimizer, *_: steps.append(type(optimizer).__name__))
+    try:
+        nnzoo.train({"data": "iris", "model": "linear", "train": {"epochs": 2}}, runs_dir=tmp_path, quiet=True)
+    finally:
+        hook.remove()
+    assert len(steps) == 2 * 4
+    assert set(steps) == {"AdamW"}

@@ -1,4 +1,4 @@
-"""Arrays of one's own."""
+"""Your own arrays."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ class Arrays(Files):
     """Your own arrays: an .npz or a folder of .npy, with `x` and `y`; also `x_val`, `y_val`, `x_test`, `y_test`."""
 
     name: Literal["arrays"]
-    path: FilePath = Field(description="an .npz file, or a folder of .npy files (a large one stays on the disk)")
-    val_path: FilePath | None = Field(None, description="file or folder whose x and y are the val split")
-    test_path: FilePath | None = Field(None, description="file or folder whose x and y are the test split")
+    path: FilePath = Field(description="an .npz file, or a folder of .npy files, which can be larger than memory")
+    val_path: FilePath | None = Field(None, description="file or folder with x and y of the val split")
+    test_path: FilePath | None = Field(None, description="file or folder with x and y of the test split")
     task: Literal["auto", "classification", "multilabel", "regression"] = Field(
         "auto",
-        description="auto: integer or text y are classes, float y is regression. Classes (N, T) beside a sequence or "
-        "tokens of T steps are one a step, -100 for none",
+        description="auto: integer or text y is classification, float y is regression. Classes (N, T) for sequences or "
+        "tokens of T steps are one per step, with -100 for none",
     )
     layout: Literal["auto", "features", "sequence", "image", "tokens"] = Field(
-        "auto", description="(N, F), (N, T, F), (N, C, H, W), integer (N, T); auto: by the number of axes"
+        "auto",
+        description="features (N, F), sequence (N, T, F), image (N, C, H, W), tokens (N, T), integers; auto: by shape",
     )
 
     cache: Literal["auto", "memory", "disk"] = Field(
         "auto",
-        description="where inputs are kept: in memory, or in their .npy files, of which each batch is read in the "
-        "background (for restarts at once, when it is its turn); the weights are the same. auto: disk from 1 GiB of "
-        "float32 on",
+        description="where inputs are kept: in memory, or on disk in their .npy files, from which batches are read in "
+        "the background; the result is the same. auto: on disk from 1 GiB of float32",
     )
 
     def facts(self) -> Facts:

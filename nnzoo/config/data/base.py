@@ -1,4 +1,4 @@
-"""What every data source has: how its samples are divided, and what its words tell of them."""
+"""What every data source has: how its samples are split, and the facts that its section states."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from nnzoo.config.base import Count, Probability, Section, Seed
 from nnzoo.config.facts import Facts
 
 PATH_FIELDS = ("path", "val_path", "test_path", "root")
-"""Fields of sources that name files: relative to the config's folder, absolute in a run, a bare name in an artifact."""
+"""The fields that name files: relative to the config's folder, absolute in a run, only the name in an artifact."""
 
 FilePath = Annotated[str, Field(min_length=1)]
 
@@ -26,34 +26,38 @@ def _position(value: object) -> object:
 
 COLUMN_SCHEMA = {"anyOf": [{"type": "string", "minLength": 1}, {"type": "integer", "minimum": 0}]}
 ColumnName = Annotated[str, Field(min_length=1), BeforeValidator(_position), WithJsonSchema(COLUMN_SCHEMA)]
-"""Of a table. A column without a name is called by its position, from 0."""
+"""A column of a table, by its name or, without a header, by its position from 0."""
 
 
 class Split(Section):
-    """How samples without a split of their own are divided. Shares are of the given train samples."""
+    """How samples are split, unless the source has its own val or test split. Shares are of the given train samples."""
 
-    val: Probability = Field(0.15, description="share held out to choose the best weights; 0: none")
-    test: Probability = Field(0.15, description="share held out for the final measurement; 0: none")
-    stratify: bool = Field(True, description="every class in proportion, where there are classes")
-    seed: Seed = Field(0, description="of the division alone; the run's own seed does not touch it")
-    group: ColumnName | None = Field(None, description="of a table: rows with the same value here stay together")
+    val: Probability = Field(
+        0.15, description="share of samples for validation, which selects the best weights; 0: none"
+    )
+    test: Probability = Field(0.15, description="share of samples for the final test; 0: none")
+    stratify: bool = Field(True, description="keep the proportions of the classes in every split")
+    seed: Seed = Field(0, description="seed of the split; the seed of the run does not change it")
+    group: ColumnName | None = Field(
+        None, description="column of a table: rows with the same value in it are in the same split"
+    )
     deduplicate: bool = Field(
         False,
-        description="drop samples that equal an earlier one, and those of train that are in a given val or test too",
+        description="remove samples that equal an earlier one, and train samples that are in a given val or test split",
     )
 
 
 class Source(Section):
-    """What every source has."""
+    """The base of all data sources."""
 
     has_columns: ClassVar[bool] = False
-    """Whether the samples come from a table whose columns can be named."""
+    """Whether the samples are rows of a table with columns."""
 
-    split: Split = Field(Split(), description="how the samples are divided")
+    split: Split = Field(Split(), description="how the samples are split")
 
     @abstractmethod
     def facts(self) -> Facts:
-        """What the words alone tell of the data."""
+        """Returns what is known about the data without reading it."""
 
     def _divided(self) -> dict[str, Any]:
         return {"has_val": self.split.val > 0, "has_test": self.split.test > 0}
@@ -63,16 +67,16 @@ class Files(Source):
     """What every source of your own files has."""
 
     path: FilePath = Field(description="a file, a folder, or a glob pattern such as `data/part-*.csv`")
-    val_path: FilePath | None = Field(None, description="the same for the val split")
-    test_path: FilePath | None = Field(None, description="the same for the test split")
-    limit: Count | None = Field(None, description="take the first N samples of each split")
+    val_path: FilePath | None = Field(None, description="file, folder or pattern of the val split")
+    test_path: FilePath | None = Field(None, description="file, folder or pattern of the test split")
+    limit: Count | None = Field(None, description="use only the first N samples of each split")
 
 
 class RepairedFiles(Files):
-    """What every source has that leaves out or repairs some of what it reads, with a warning."""
+    """The base of all sources that skip or repair parts of their files, with a warning."""
 
     path: FilePath = Field(
-        description="a file, a folder, a glob pattern such as `data/part-*.csv`, or a zip archive or a file in it, "
-        "`data.zip/part1.csv`; gz, bz2, xz, zst and zip are expanded"
+        description="file, folder, pattern such as `data/part-*.csv`, zip archive, or file in it such as "
+        "`data.zip/part1.csv`; gz, bz2, xz, zst and zip are decompressed"
     )
-    strict: bool = Field(False, description="whether whatever is left out or repaired is an error, not a warning")
+    strict: bool = Field(False, description="raise an error if a part of a file would be skipped or repaired")

@@ -9,7 +9,7 @@ from nnzoo.config.facts import Facts
 
 
 class Digits(Source):
-    """1,797 handwritten digits of 8x8 grey pixels, bundled with scikit-learn (Alpaydin & Kaynak 1998)."""
+    """1,797 handwritten digits of 8x8 grayscale pixels, bundled with scikit-learn (Alpaydin & Kaynak 1998)."""
 
     name: Literal["digits"]
 
@@ -18,7 +18,7 @@ class Digits(Source):
 
 
 class Iris(Source):
-    """150 flowers of three species by four lengths, bundled with scikit-learn (Fisher 1936)."""
+    """150 iris flowers of three species with four measurements, bundled with scikit-learn (Fisher 1936)."""
 
     name: Literal["iris"]
 
@@ -27,7 +27,7 @@ class Iris(Source):
 
 
 class Wine(Source):
-    """178 wines of three growers by 13 measurements, bundled with scikit-learn (Aeberhard & Forina 1992)."""
+    """178 wines of three growers with 13 measurements, bundled with scikit-learn (Aeberhard & Forina 1992)."""
 
     name: Literal["wine"]
 
@@ -36,7 +36,7 @@ class Wine(Source):
 
 
 class BreastCancer(Source):
-    """569 tumours, malignant or benign, by 30 measurements, bundled with scikit-learn (Wolberg et al. 1995)."""
+    """569 tumors, malignant or benign, with 30 measurements, bundled with scikit-learn (Wolberg et al. 1995)."""
 
     name: Literal["breast_cancer"]
 

@@ -1,4 +1,4 @@
-"""Files of tables: what is said of them, whatever their columns mean."""
+"""The format of files of tables, whatever their columns mean."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def _as_tuple(value: object) -> object:
 
 
 def _as_text(value: object) -> object:
-    """A cell that YAML reads as a number: cells are texts."""
+    """Converts a cell that YAML reads as a number: cells are text."""
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
@@ -34,7 +34,7 @@ def _known_encoding(value: str) -> str:
 
 
 def _delimiter(value: str) -> str:
-    delimiter = "\t" if value == r"\t" else value  # as it is read without quotes, or in single ones
+    delimiter = "\t" if value == r"\t" else value  # YAML reads it so without quotes or in single ones
     if delimiter != "auto" and any(sign in '"\r\n\0' or sign.isalnum() for sign in delimiter or "\0"):
         raise ValueError(f'expected auto, or signs such as "," ";" "|" "\\t" or " ", got {value!r}.')
     return delimiter
@@ -46,7 +46,7 @@ Columns = Annotated[
     BeforeValidator(_as_tuple),
     WithJsonSchema({"anyOf": [COLUMN_SCHEMA, {"type": "array", "items": COLUMN_SCHEMA}]}),
 ]
-"""One or several."""
+"""One column or several."""
 Replacements = Annotated[
     dict[str, str],
     BeforeValidator(_texts_of),
@@ -66,45 +66,45 @@ ColumnType = Literal["number", "category", "boolean", "date"]
 
 
 class Delimited(RepairedFiles):
-    """What every source of tables has: delimited text, compressed or not, Parquet, Arrow and Excel files."""
+    """The base of all sources that read tables: delimited text (also compressed), Parquet, Arrow and Excel files."""
 
     names: Items[Annotated[str, Field(min_length=1)]] | None = Field(
-        None, description="the columns' names, where the file has no header, or one to be replaced"
+        None, description="names of the columns, if the file has no header or the header is to be replaced"
     )
-    header: Literal["auto"] | bool = Field("auto", description="whether the first row holds names")
+    header: Literal["auto"] | bool = Field("auto", description="whether the first row is a header; auto: detected")
     delimiter: Annotated[str, AfterValidator(_delimiter)] = Field(
-        "auto", description='between cells: "," ";" "\\t" "|", or others'
+        "auto", description='delimiter between cells, such as "," ";" "\\t" "|"; auto: detected'
     )
     encoding: Annotated[str, AfterValidator(_known_encoding)] = Field(
-        "auto", description="auto: by its byte order mark, else UTF-8, else Windows-1252"
+        "auto", description="encoding of the file; auto: by its byte order mark, else UTF-8, else Windows-1252"
     )
-    strip: bool = Field(True, description="whether blanks around a cell are no part of it")
-    missing: Items[Cell] = Field(MISSING, description="cells that mean: no value")
-    replace: Replacements = Field({}, description="cells to read as others, whole ones: {from: to}")
+    strip: bool = Field(True, description="remove spaces around cells")
+    missing: Items[Cell] = Field(MISSING, description="cells that are read as missing values")
+    replace: Replacements = Field({}, description="whole cells to replace: {from: to}")
     skip_rows: Natural | Items[Count] = Field(
         0,
-        description="how many lines before the header to skip, such as a title; or a list of rows to skip, counted "
-        "from 1, the header too: [2] skips a second header row below the first",
+        description="number of lines to skip before the header, such as a title; or a list of rows to skip, counted "
+        "from 1 with the header: [2] skips a second header row below the first",
     )
     ragged: Literal["pad", "skip", "error"] = Field(
         "pad",
-        description="rows of another length than the header's. pad: shorter ones get missing values, delimiters too "
-        "many are cut, longer ones are errors; skip: leave them out; error: refuse them",
+        description="rows with another number of cells than the header. pad: short rows get missing values, extra "
+        "delimiters are removed, and longer rows are errors; skip: skip them; error: raise an error",
     )
     sheet: str | Natural | None = Field(
-        None, description="of an Excel file: its name, or its position from 0; null: the first visible one"
+        None, description="sheet of an Excel file, by name or by position from 0; null: the first visible one"
     )
 
 
 class FormattedCells(Delimited):
-    """What every source has whose cells are numbers, dates and names in the forms that people write."""
+    """The base of all sources whose cells are numbers, dates and names, in the formats that people write."""
 
-    decimal: DecimalSign = Field("auto", description="the decimal sign of all columns; auto: found for each column")
+    decimal: DecimalSign = Field("auto", description="decimal separator; auto: detected for each column")
     thousands: ThousandsSign = Field(
-        "auto", description='the sign between groups of three digits; "": none; auto: found for each column'
+        "auto", description='thousands separator; "": none; auto: detected for each column'
     )
     date_order: DateOrder = Field(
         "auto",
-        description="the order of day, month and year in dates such as 01/02/2024; auto: found for each column, by "
-        "regular steps where several fit, and a warning otherwise",
+        description="order of day, month and year in dates such as 01/02/2024; auto: detected for each column; if "
+        "several orders fit, the one with regular steps is used, and a warning is given",
     )

@@ -1,4 +1,4 @@
-"""Images: the sets that torchvision knows, and folders of one's own."""
+"""Images: data sets of torchvision, and your own folders."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ ClassName = Annotated[
 
 
 class TorchvisionSet(Source):
-    """What the image sets of torchvision share: their files, official test split, shape and classes."""
+    """The base of the image data sets of torchvision, with their official test split."""
 
     name: str
 
@@ -51,13 +51,14 @@ class TorchvisionSet(Source):
     shape: ClassVar[tuple[int, int, int]]
 
     root: FilePath | None = Field(
-        None, description="where torchvision puts its files, or a folder that holds them; null: ./data"
+        None, description="folder of the files, or the root folder of torchvision; null: ./data"
     )
-    download: bool = Field(True, description="fetch what is missing, with torchvision's own addresses and checksums")
+    download: bool = Field(True, description="download missing files with torchvision, which checks their checksums")
     classes: Annotated[Items[ClassName], AfterValidator(_check_different)] | None = Field(
-        None, description="some of them, by name, in the order of their indices; two make a binary task"
+        None,
+        description="the classes to use, by name, in the order of their indices; two give a binary task; null: all",
     )
-    limit: Count | None = Field(None, description="take the first N samples of each split")
+    limit: Count | None = Field(None, description="use only the first N samples of each split")
 
     @model_validator(mode="after")
     def _knows_its_classes(self) -> TorchvisionSet:
@@ -65,7 +66,7 @@ class TorchvisionSet(Source):
             if name not in self.class_names:
                 shown = f"{', '.join(self.class_names[:10])}{', ...' if len(self.class_names) > 10 else ''}"
                 raise ValueError(
-                    f"'{name}' is no class of {self.name}.{did_you_mean(name, self.class_names)} ({shown})"
+                    f"'{name}' is not a class of {self.name}.{did_you_mean(name, self.class_names)} ({shown})"
                 )
         return self
 
@@ -76,7 +77,7 @@ class TorchvisionSet(Source):
 
 
 class Mnist(TorchvisionSet):
-    """70,000 handwritten digits of 28x28 grey pixels, 10,000 of them for test (LeCun et al. 1998)."""
+    """70,000 handwritten digits of 28x28 grayscale pixels, 10,000 of them in the test split (LeCun et al. 1998)."""
 
     class_names = DIGITS
     shape = (1, 28, 28)
@@ -85,7 +86,7 @@ class Mnist(TorchvisionSet):
 
 
 class FashionMnist(TorchvisionSet):
-    """70,000 pictures of clothes of 28x28 grey pixels, 10,000 of them for test (Xiao et al. 2017)."""
+    """70,000 pictures of clothes of 28x28 grayscale pixels, 10,000 of them in the test split (Xiao et al. 2017)."""
 
     class_names = (
         "T-shirt/top",
@@ -105,7 +106,7 @@ class FashionMnist(TorchvisionSet):
 
 
 class Kmnist(TorchvisionSet):
-    """70,000 cursive Japanese characters of 28x28 grey pixels, 10,000 of them for test (Clanuwat et al. 2018)."""
+    """70,000 cursive Japanese characters of 28x28 grayscale pixels, 10,000 for test (Clanuwat et al. 2018)."""
 
     class_names = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
     shape = (1, 28, 28)
@@ -114,7 +115,7 @@ class Kmnist(TorchvisionSet):
 
 
 class Cifar10(TorchvisionSet):
-    """60,000 photographs of 32x32 pixels in colour, 10,000 of them for test (Krizhevsky 2009)."""
+    """60,000 color photographs of 32x32 pixels, 10,000 of them in the test split (Krizhevsky 2009)."""
 
     class_names = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
     shape = (3, 32, 32)
@@ -123,7 +124,7 @@ class Cifar10(TorchvisionSet):
 
 
 class Cifar100(TorchvisionSet):
-    """60,000 photographs of 32x32 pixels in colour of 100 classes, 10,000 of them for test (Krizhevsky 2009)."""
+    """60,000 color photographs of 100 classes, 32x32 pixels, 10,000 of them in the test split (Krizhevsky 2009)."""
 
     class_names = tuple(_CIFAR100.split())
     shape = (3, 32, 32)
@@ -132,7 +133,7 @@ class Cifar100(TorchvisionSet):
 
 
 class Svhn(TorchvisionSet):
-    """99,289 house numbers of 32x32 pixels in colour, 26,032 of them for test (Netzer et al. 2011)."""
+    """99,289 color photographs of house numbers, 32x32 pixels, 26,032 for test (Netzer et al. 2011)."""
 
     class_names = DIGITS
     shape = (3, 32, 32)
@@ -144,25 +145,30 @@ Side = Annotated[Count, Field(le=10_000)]
 
 
 class ImageFolder(Files):
-    """Your own images, a folder a class. Folders named train, val and test inside are splits.
+    """Your own images, with one folder per class. Folders named train, val and test are the splits.
 
-    Each image is decoded and resized once, its sides each to their size, and kept as uint8; networks see [0, 1] before
-    `normalize`. The first frame is taken, turned as the camera says; transparent pixels are laid on white.
+    Each image is decoded once, resized to `size` without keeping its aspect ratio, and kept as uint8; networks see
+    values in [0, 1] before `normalize`. The first frame is used, in the orientation of its EXIF data; transparent
+    pixels become white.
     """
 
     name: Literal["image_folder"]
-    path: FilePath = Field(description="a folder of class folders, or of train, val, test; or a glob of class folders")
-    limit: Count | None = Field(None, description="take N samples of each split, from one class after the other")
+    path: FilePath = Field(
+        description="folder of class folders, or of train, val and test; or a pattern that matches class folders"
+    )
+    limit: Count | None = Field(None, description="use only N samples of each split, taken from the classes in turn")
     size: Literal["auto"] | Side | Items[Side] = Field(
         "auto",
-        description="pixels: of a square, or [height, width]. auto: that of most images up to 256 x 256, else a square "
-        "of 32, 64 or 128",
+        description="size in pixels, of a square or [height, width]; auto: the most frequent size up to 256 x 256, "
+        "else a square of 32, 64 or 128",
     )
-    channels: Literal["auto", 1, 3] = Field("auto", description="1: grey, 3: colour; auto: 1 where all are grey")
+    channels: Literal["auto", 1, 3] = Field(
+        "auto", description="1: grayscale; 3: color; auto: 1 if all images are grayscale"
+    )
     cache: Literal["auto", "memory", "disk"] = Field(
         "auto",
-        description="where decoded images are kept: in memory, or in a file under ~/.cache/nnzoo, of which "
-        "each batch is read in the background (for restarts at once, when it is its turn); auto: disk from 4 GiB on",
+        description="where decoded images are kept: in memory, or on disk in a file under ~/.cache/nnzoo, from which "
+        "batches are read in the background; auto: on disk from 4 GiB",
     )
     strict: bool = Field(False, description="refuse files that can't be decoded; false: name them and leave them out")
 

@@ -1,4 +1,4 @@
-"""A text to go on with."""
+"""Text for a language model."""
 
 from __future__ import annotations
 
@@ -12,27 +12,33 @@ from nnzoo.config.facts import Facts
 
 
 class Language(RepairedFiles):
-    """A text whose every next symbol is predicted: p(x_1, x_2, ..) = p(x_1) p(x_2 | x_1) ..
+    """Language modeling: each token of a text is predicted from those before it, p(x) = p(x_1) p(x_2 | x_1) ...
 
-    Its beginning is train, what follows val, its end test: `split.stratify` and `split.seed` are for other data. The
-    vocabulary is that of the train part; whatever it does not have is one unknown symbol. Every sample is predicted
-    from its own symbols alone. Results are of symbols: perplexity is exp of the mean loss.
+    The beginning of the text is the train split, then come val and test; `split.stratify` and `split.seed` have no
+    effect. The vocabulary comes from the train split, and other tokens become one unknown token. A token is predicted
+    from the earlier tokens of its sample only. Metrics are per token; perplexity is exp of the mean loss.
     """
 
     name: Literal["language"]
     path: FilePath = Field(
-        description="a text file, compressed or not; a folder, a glob pattern or a zip archive: texts in natural order"
+        description="text file, also compressed; or folder, pattern or zip archive of files, in natural order"
     )
-    val_path: FilePath | None = Field(None, description="a text that is the val split")
-    test_path: FilePath | None = Field(None, description="a text that is the test split")
-    tokenizer: Literal["char", "word"] = Field("char", description="the symbols: characters, or words and signs")
+    val_path: FilePath | None = Field(None, description="text of the val split")
+    test_path: FilePath | None = Field(None, description="text of the test split")
+    tokenizer: Literal["char", "word"] = Field(
+        "char", description="the tokens: characters, or words and punctuation marks"
+    )
     sequence_length: Count | None = Field(
-        None, description="symbols predicted in a sample; null: 64, or by line those of the longest one"
+        None, description="number of tokens per sample; null: 64, or with by_line the length of the longest line"
     )
-    by_line: bool = Field(False, description="lines are samples, and their end is a symbol that is predicted too")
-    lowercase: bool = Field(False, description="whether case is ignored")
-    min_count: Count = Field(1, description="rarer symbols are unknown ones")
-    vocab_size: Count | None = Field(None, description="keep the most frequent symbols, this many; null: all")
+    by_line: bool = Field(
+        False, description="each line is a sample, and the end of the line is a token that is predicted too"
+    )
+    lowercase: bool = Field(False, description="convert the text to lower case")
+    min_count: Count = Field(1, description="tokens with fewer occurrences become the unknown token")
+    vocab_size: Count | None = Field(
+        None, description="maximum size of the vocabulary, most frequent tokens first; null: no limit"
+    )
 
     def facts(self) -> Facts:
         steps = self.sequence_length

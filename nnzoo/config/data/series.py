@@ -1,4 +1,4 @@
-"""Series to forecast."""
+"""Time series to forecast."""
 
 from __future__ import annotations
 
@@ -13,32 +13,33 @@ from nnzoo.config.facts import Facts
 
 
 class Series(FormattedCells):
-    """Rows in time order to forecast: `window` rows go in, `target` in the `horizon` rows after them comes out.
+    """A time series: `window` rows are the input, and `target` in the next `horizon` rows is the output.
 
-    Train, val and test are the earlier, later and last rows. No row whose target is forecast in val or test is in any
-    training window; the windows of val and test may begin in the rows before, which are known by then.
+    The earlier rows are train, later ones val, and the last ones test. No row that is forecast in val or test is part
+    of a training window. The windows of val and test can start in rows before them, which are known by then.
     """
 
     name: Literal["series"]
     target: Annotated[Columns, Field(min_length=1)] = Field(description="column to forecast, or several")
-    features: Columns | None = Field(None, description="columns of numbers to forecast from; null: the target itself")
+    features: Columns | None = Field(None, description="input columns of numbers; null: the target")
     time: ColumnName | None = Field(
-        None, description="column of dates or numbers; null: rows are in order, at equal steps"
+        None, description="column of dates or numbers that orders the rows; null: rows are in order, with equal steps"
     )
-    categorical: Columns = Field((), description="columns of names to forecast from too, one input a name")
+    categorical: Columns = Field((), description="further input columns of categories, which are one-hot encoded")
     missing: Items[Cell] = Field(
         (*MISSING, "-"),
-        description="cells without a value; up to `window` in a row are filled with the last one before them",
+        description="cells that are read as missing values; up to `window` in a row get the last value before them",
     )
-    window: Count = Field(24, description="rows that a forecast is made from")
-    horizon: Count = Field(1, description="rows that are forecast")
+    window: Count = Field(24, description="number of rows that a forecast is made from")
+    horizon: Count = Field(1, description="number of rows to forecast")
     difference: bool | Literal["auto"] = Field(
-        "auto", description="learn the change from the last value (NLinear, 2023); auto: where targets are features"
+        "auto",
+        description="predict the change from the last value (NLinear; Zeng et al. 2023); auto: if targets are features",
     )
 
     @property
     def target_features(self) -> tuple[int, ...] | None:
-        """Which feature each target is; None where some is none."""
+        """The index of each target among the features; None if a target is not a feature."""
         features = self.target if self.features is None else self.features
         return tuple(map(features.index, self.target)) if set(self.target) <= set(features) else None
 

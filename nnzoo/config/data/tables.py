@@ -1,4 +1,4 @@
-"""Tables of one's own."""
+"""Your own tables."""
 
 from __future__ import annotations
 
@@ -12,28 +12,30 @@ from nnzoo.config.facts import Facts
 
 
 class Csv(FormattedCells):
-    """Rows of a CSV file: types of columns, missing values, categories and the task are found in the train rows."""
+    """Your own table, in one file or several. Column types and categories are found in the train rows."""
 
     has_columns: ClassVar[bool] = True
 
     name: Literal["csv"]
     target: Annotated[Columns, Field(min_length=1)] = Field(
-        description="the column to predict, or several; by name, or by position from 0 where there is no header"
+        description="column to predict, or several; by name, or by position from 0 without a header"
     )
     task: Literal["auto", "classification", "multilabel", "regression"] = Field(
-        "auto", description="auto: text, booleans and few whole numbers are classes; several columns of 0 and 1 labels"
+        "auto",
+        description="auto: text, booleans and a few distinct integers are classes; several 0/1 columns are multilabel",
     )
-    features: Columns | None = Field(None, description="the columns to predict from; null: all that have no other use")
-    categorical: Columns = Field((), description="columns of numbers that are names, not amounts")
+    features: Columns | None = Field(None, description="input columns; null: all columns that have no other use")
+    categorical: Columns = Field((), description="columns of numbers that are categories")
     types: dict[ColumnName, ColumnType] = Field(
-        {}, description="what columns are, where it is found wrongly: {COLUMN: number|category|boolean|date}"
+        {}, description="types of columns, instead of the detected ones: {COLUMN: number|category|boolean|date}"
     )
-    ignore: Columns = Field((), description="columns to leave out")
+    ignore: Columns = Field((), description="columns to ignore")
     sequence_id: ColumnName | None = Field(
-        None, description="rows with the same value here are the steps of one sequence, in file order"
+        None,
+        description="column that groups rows into sequences: rows with the same value are its steps, in file order",
     )
     missing_target: Literal["auto", "drop", "error"] = Field(
-        "auto", description="rows without a target. drop: leave them out; auto: if they are less than half; or an error"
+        "auto", description="rows without a target. drop: skip them; auto: skip them if they are less than half; error"
     )
 
     def facts(self) -> Facts:

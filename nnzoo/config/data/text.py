@@ -1,4 +1,4 @@
-"""Texts with a class each."""
+"""Text classification."""
 
 from __future__ import annotations
 
@@ -13,24 +13,30 @@ from nnzoo.config.facts import Facts
 
 
 class Text(Delimited):
-    """Texts to tell apart: columns `text` and `target`, or one file a class, named after it, with one text a line.
+    """Texts and their classes: columns `text` and `target`, or one file per class with one text per line.
 
-    The vocabulary and the classes are those of the training samples. Whatever they don't have is one unknown symbol;
-    texts longer than `max_length` are cut off at their end.
+    The vocabulary and the classes come from the train split, and other tokens become one unknown token. Texts longer
+    than `max_length` are truncated at the end.
     """
 
     name: Literal["text"]
-    text: ColumnName | None = Field(None, description="column of the text; null: the only one beside the target")
-    target: ColumnName | None = Field(None, description="column of the class; null: every file is a class")
-    tokenizer: Literal["word", "char"] = Field("word", description="the symbols: words and signs, or characters")
-    lowercase: bool = Field(False, description="whether case is ignored")
-    max_length: Count | None = Field(None, description="symbols a text; null: of the longest one, up to 512")
-    min_count: Count = Field(1, description="rarer symbols are unknown ones")
-    vocab_size: Count | None = Field(None, description="keep the most frequent symbols, this many; null: all")
+    text: ColumnName | None = Field(None, description="column of the text; null: the only column beside the target")
+    target: ColumnName | None = Field(None, description="column of the class; null: each file is a class")
+    tokenizer: Literal["word", "char"] = Field(
+        "word", description="the tokens: words and punctuation marks, or characters"
+    )
+    lowercase: bool = Field(False, description="convert the text to lower case")
+    max_length: Count | None = Field(
+        None, description="maximum number of tokens per text; null: that of the longest text, at most 512"
+    )
+    min_count: Count = Field(1, description="tokens with fewer occurrences become the unknown token")
+    vocab_size: Count | None = Field(
+        None, description="maximum size of the vocabulary, most frequent tokens first; null: no limit"
+    )
 
-    missing: Items[Cell] = Field(("",), description="cells that mean: no value")
+    missing: Items[Cell] = Field(("",), description="cells that are read as missing values")
     missing_target: Literal["auto", "drop", "error"] = Field(
-        "auto", description="rows without a target. drop: leave them out; auto: if they are less than half; or an error"
+        "auto", description="rows without a target. drop: skip them; auto: skip them if they are less than half; error"
     )
 
     def facts(self) -> Facts:

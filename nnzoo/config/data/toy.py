@@ -1,4 +1,4 @@
-"""Synthetic data, made when it is asked for."""
+"""Synthetic data, generated on the fly."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ Classes = Annotated[int, Field(ge=2, le=1_000_000), WHOLE]
 
 
 class Gate(Source):
-    """A logic gate of two inputs: its four rows, not divided; with `samples`, that many noisy copies, divided."""
+    """A logic gate of two inputs: its four rows, without a split; or `samples` noisy copies of them, with a split."""
 
     name: Literal["xor", "and", "or", "nand"]
-    samples: Count | None = Field(None, description="null: the four rows themselves")
-    noise: NonNegative = Field(0.0, description="standard deviation of what is added to the inputs")
-    seed: Seed = Field(0, description="of the noise")
+    samples: Count | None = Field(None, description="number of noisy copies; null: the four rows themselves")
+    noise: NonNegative = Field(0.0, description="standard deviation of the noise on the inputs")
+    seed: Seed = Field(0, description="seed of the noise")
 
     def facts(self) -> Facts:
         parts = self._divided() if self.samples else {"has_val": False, "has_test": False}
@@ -31,8 +31,8 @@ class Moons(Source):
 
     name: Literal["moons"]
     samples: Count = Field(1000, description="number of points")
-    noise: NonNegative = Field(0.1, description="standard deviation of what is added to the inputs")
-    seed: Seed = Field(0, description="of the points")
+    noise: NonNegative = Field(0.1, description="standard deviation of the noise on the inputs")
+    seed: Seed = Field(0, description="seed of the points")
 
     def facts(self) -> Facts:
         return Facts("classification", "features", 2, 0, (2,), **self._divided())
@@ -43,34 +43,34 @@ class Circles(Source):
 
     name: Literal["circles"]
     samples: Count = Field(1000, description="number of points")
-    noise: NonNegative = Field(0.1, description="standard deviation of what is added to the inputs")
-    seed: Seed = Field(0, description="of the points")
+    noise: NonNegative = Field(0.1, description="standard deviation of the noise on the inputs")
+    seed: Seed = Field(0, description="seed of the points")
 
     def facts(self) -> Facts:
         return Facts("classification", "features", 2, 0, (2,), **self._divided())
 
 
 class Spirals(Source):
-    """Interleaved spirals, one a class."""
+    """Interleaved spirals, one per class."""
 
     name: Literal["spirals"]
     samples: Count = Field(1000, description="number of points")
-    noise: NonNegative = Field(0.1, description="standard deviation of what is added to the inputs")
-    classes: Classes = Field(2, description="number of arms")
-    seed: Seed = Field(0, description="of the points")
+    noise: NonNegative = Field(0.1, description="standard deviation of the noise on the inputs")
+    classes: Classes = Field(2, description="number of spirals, which are the classes")
+    seed: Seed = Field(0, description="seed of the points")
 
     def facts(self) -> Facts:
         return Facts("classification", "features", self.classes, 0, (2,), **self._divided())
 
 
 class Blobs(Source):
-    """Round clouds of points, one a class."""
+    """Isotropic Gaussian blobs, one per class."""
 
     name: Literal["blobs"]
     samples: Count = Field(1000, description="number of points")
-    noise: NonNegative = Field(1.0, description="standard deviation of a cloud")
-    classes: Classes = Field(3, description="number of clouds")
-    seed: Seed = Field(0, description="of the points")
+    noise: NonNegative = Field(1.0, description="standard deviation of each blob")
+    classes: Classes = Field(3, description="number of blobs, which are the classes")
+    seed: Seed = Field(0, description="seed of the points")
 
     def facts(self) -> Facts:
         return Facts("classification", "features", self.classes, 0, (2,), **self._divided())
@@ -81,38 +81,38 @@ class Sine(Source):
 
     name: Literal["sine"]
     samples: Count = Field(1000, description="number of points")
-    noise: NonNegative = Field(0.1, description="standard deviation of what is added to y")
-    seed: Seed = Field(0, description="of the points")
+    noise: NonNegative = Field(0.1, description="standard deviation of the noise on y")
+    seed: Seed = Field(0, description="seed of the points")
 
     def facts(self) -> Facts:
         return Facts("regression", "features", 0, 1, (1,), **self._divided())
 
 
 class Adding(Source):
-    """Long memory (Hochreiter & Schmidhuber 1997): add the two marked values of a sequence.
+    """The adding problem (Hochreiter & Schmidhuber 1997): the sum of the two marked values of a sequence.
 
-    A step holds a value in [0, 1] and a marker, which is 1 at one step of each half and else 0, as in Arjovsky et al.
-    2016. Always answering 1 has the mean squared error 1/6.
+    A step has a value in [0, 1] and a marker, which is 1 at one step of each half and 0 elsewhere (Arjovsky et al.
+    2016). Always predicting 1 has a mean squared error of 1/6.
     """
 
     name: Literal["adding"]
     samples: Count = Field(10_000, description="number of sequences")
-    length: Annotated[int, Field(ge=2, le=1_000_000), WHOLE] = Field(100, description="steps of each sequence")
-    seed: Seed = Field(0, description="of values and markers")
+    length: Annotated[int, Field(ge=2, le=1_000_000), WHOLE] = Field(100, description="number of steps per sequence")
+    seed: Seed = Field(0, description="seed of values and markers")
 
     def facts(self) -> Facts:
         return Facts("regression", "sequence", 0, 1, (self.length, 2), normalize="none", **self._divided())
 
 
 class Random(Source):
-    """Synthetic data of any size, for summaries and timings: there is nothing to learn in it."""
+    """Random data of any shape, for summaries and timings. There is nothing to learn in it."""
 
     name: Literal["random"]
-    shape: Items[Count] = Field(description="of one sample: [F] features, [T, F] a sequence, [C, H, W] an image")
+    shape: Items[Count] = Field(description="shape of one sample: [F] features, [T, F] a sequence, [C, H, W] an image")
     samples: Count = Field(1000, description="number of samples")
-    classes: Classes | None = Field(None, description="number of classes; null: 2 unless `targets` is given")
-    targets: Count | None = Field(None, description="number of regression targets, in place of classes")
-    seed: Seed = Field(0, description="of the numbers")
+    classes: Classes | None = Field(None, description="number of classes; null: 2, unless `targets` is given")
+    targets: Count | None = Field(None, description="number of regression targets, instead of classes")
+    seed: Seed = Field(0, description="seed of the numbers")
 
     def facts(self) -> Facts:
         layouts: dict[int, Layout] = {1: "features", 2: "sequence", 3: "image"}

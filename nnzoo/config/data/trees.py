@@ -11,16 +11,16 @@ from nnzoo.config.facts import Facts
 
 
 class Trees(RepairedFiles):
-    """Binary trees in brackets, one a line, labelled 0 to 4: `(3 (2 It) (4 (2 's) (4 fun)))` (Socher et al. 2013).
+    """Binary trees in brackets, one per line, labelled 0 to 4: `(3 (2 It) (4 (2 's) (4 fun)))` (Socher et al. 2013).
 
-    Every node's label is learned. Metrics, tables and the baseline are of the roots, whose labels are the sentences'.
+    The labels of all nodes are learned. Metrics, tables and the baseline are for the roots, which stand for sentences.
     """
 
     name: Literal["trees"]
     labels: Literal[5, 2] = Field(
         5,
-        description="5: very negative to very positive; 2: negative and positive, neutral nodes have no target and "
-        "sentences with a neutral root are left out",
+        description="5: very negative to very positive; 2: negative and positive, without neutral nodes and without "
+        "sentences that have a neutral root",
     )
 
     def facts(self) -> Facts:

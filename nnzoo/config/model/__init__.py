@@ -53,13 +53,13 @@ PRETRAINED = ("model", "pretrained")
 
 
 def is_run_name(checkpoint: str) -> bool:
-    """Whether a checkpoint may be meant by the name of its run, or by `latest`, and not by a path."""
+    """Returns whether a checkpoint may be the name of a run, or `latest`, and not a path."""
     path = PurePath(checkpoint)
     return path.name == checkpoint and path.suffix not in (".safetensors", ".pt", ".pth")
 
 
 class Custom(Model):
-    """Your own nn.Module, handed to `nnzoo.train(config, model=...)` from Python; a file can't name it."""
+    """Your own nn.Module, passed to `nnzoo.train(config, model=...)` from Python; a file can't choose it."""
 
     python_only = True
     layouts = frozenset({"features", "sequence", "image", "tokens", "tree"})
@@ -89,18 +89,18 @@ ModelSection = Annotated[
 
 
 def output_of(net: Model) -> Output | None:
-    """The last layer's words, where the model has any."""
+    """Returns the section of the last layer, if the model has one."""
     found = getattr(net, "output", None)
     return found if isinstance(found, Output) else None
 
 
 def embedding_size(num_tokens: int) -> int:
-    """What `embedding: auto` means: 1.6 * num_tokens^0.56, a rule of thumb, up to 50."""
+    """Returns the size of `embedding: auto`: the rule of thumb 1.6 * num_tokens^0.56, at most 50."""
     return min(50, round(1.6 * math.pow(num_tokens, 0.56)))
 
 
 def choose(net: Model, layout: str | None, num_tokens: int | None, per: str | None = "sample") -> Model:
-    """A model with each `auto` replaced, as far as layout, vocabulary and what has a target are known."""
+    """Returns a model with each `auto` replaced, as far as layout, vocabulary and `per` are known."""
     update: dict[str, Any] = {}
     if isinstance(net, Mlp) and net.hidden is None and net.layers is None:
         update["hidden"] = DEFAULT_HIDDEN

@@ -1,4 +1,4 @@
-"""What models share: a last layer, a checkpoint to start from, a vector a token."""
+"""What models share: the last layer, pretrained weights, the embedding of tokens."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ from nnzoo.config.init import Init
 
 
 class Output(Section):
-    """The last layer; its number of units comes from the data and the loss."""
+    """The last layer. Its number of units follows from the data and the loss."""
 
-    activation: Activation = Field(Identity(name="identity"), description="identity: logits, what the losses like best")
-    init: Init | None = Field(None, description="null: the model's")
-    bias: bool = Field(True, description="whether the layer has biases")
+    activation: Activation = Field(
+        Identity(name="identity"), description="activation; identity gives logits, which the losses expect"
+    )
+    init: Init | None = Field(None, description="initializer; null: the top-level `init`")
+    bias: bool = Field(True, description="whether the layer has a bias")
 
 
 class Model(Section):
-    """What every model has."""
+    """The base of all models."""
 
     layouts: ClassVar[frozenset[str]] = frozenset({"features", "sequence", "image"})
     suited: ClassVar[dict[str, dict[str, Any]]] = {}
@@ -30,14 +32,14 @@ class Model(Section):
         None,
         min_length=1,
         description="start from these weights: a run directory, best.safetensors, last.safetensors, a run's name, "
-        "or latest; inputs, classes and targets are matched by name, and new ones start as `init` says; or a "
+        "or latest; inputs, classes and targets are matched by name, and new ones are initialized by `init`; or a "
         "state dict of another program (.pt, .pth)",
     )
     freeze: str | Items[str] = Field(
         (),
-        description="what is not trained: `backbone` (all but the last layer) or fnmatch patterns, such as `*.bias`",
+        description="parameters not to train: `backbone` (all but the last layer) or fnmatch patterns such as `*.bias`",
     )
 
 
 Embedding = Literal["auto"] | Count | None
-EMBEDDING = "size of a token's vector; auto: 1.6 * tokens^0.56, at most 50; null where inputs are not tokens"
+EMBEDDING = "size of token embeddings; auto: 1.6 * tokens^0.56, at most 50; null if inputs are not tokens"

@@ -13,29 +13,31 @@ from nnzoo.config.model.base import Model, Output
 
 
 class Layer(Section):
-    """One hidden layer: linear, batch norm, activation, dropout. What it leaves out is taken from the model."""
+    """One hidden layer: linear, batch norm, activation, dropout. Fields that are null have the model's value."""
 
     units: Count = Field(description="number of units")
-    activation: Activation | None = Field(None, description="null: the model's")
-    init: Init | None = Field(None, description="null: the model's")
-    bias: bool | None = Field(None, description="whether the layer has biases; null: the model's")
+    activation: Activation | None = Field(None, description="activation; null: that of the model")
+    init: Init | None = Field(None, description="initializer; null: the top-level `init`")
+    bias: bool | None = Field(None, description="whether the layer has a bias; null: that of the model")
     batch_norm: bool | None = Field(
-        None, description="normalise over the batch before the activation; null: the model's"
+        None, description="batch normalization before the activation; null: that of the model"
     )
-    dropout: Probability | None = Field(None, description="share of units silenced in training; null: the model's")
+    dropout: Probability | None = Field(None, description="dropout probability; null: that of the model")
 
 
 class Linear(Model):
-    """One layer and no hidden one: y = f(W x + b). Images and sequences are flattened.
+    """A single layer: y = f(W x + b). Images and sequences are flattened.
 
-    `kernel: rbf` puts random Fourier features before it (Rahimi & Recht 2007): a kernel machine whose cost does not
-    grow with the number of samples.
+    `kernel: rbf` computes random Fourier features first (Rahimi & Recht 2007). This approximates a kernel machine, at a
+    cost that does not grow with the number of samples.
     """
 
     name: Literal["linear"]
-    kernel: Literal["none", "rbf"] = Field("none", description="rbf: exp(-gamma |x - y|^2), by random features")
-    n_components: Count = Field(256, description="random features of the kernel; more follow it closer")
-    gamma: Positive | None = Field(None, description="how fast the kernel falls; null: 1 / number of inputs")
+    kernel: Literal["none", "rbf"] = Field(
+        "none", description="rbf: exp(-gamma |x - y|^2), approximated by random features"
+    )
+    n_components: Count = Field(256, description="number of random features; more approximate the kernel better")
+    gamma: Positive | None = Field(None, description="inverse width of the kernel; null: 1 / number of inputs")
     output: Output = Field(Output(), description="activation, initializer and bias of the layer")
 
 
@@ -56,13 +58,15 @@ class Perceptron(Model):
 
 
 class Mlp(Model):
-    """A feedforward network; each hidden layer is linear, batch norm, activation, dropout. Inputs are flattened."""
+    """A multilayer perceptron: hidden layers of linear, batch norm, activation, dropout. Inputs are flattened."""
 
     name: Literal["mlp"]
-    hidden: Items[Count] | None = Field(None, description="units of each hidden layer, may be empty; null: [64, 32]")
-    layers: Items[Layer] | None = Field(None, description="the hidden layers one by one, in place of `hidden`")
-    activation: Activation = Field(Relu(), description="of the hidden layers")
-    bias: bool = Field(True, description="whether hidden layers have biases")
-    batch_norm: bool = Field(False, description="normalise over the batch before the activation (Ioffe & Szegedy 2015)")
-    dropout: Probability = Field(0.0, description="share of hidden units silenced in training (Srivastava et al. 2014)")
+    hidden: Items[Count] | None = Field(
+        None, description="number of units of each hidden layer, may be empty; null: [64, 32]"
+    )
+    layers: Items[Layer] | None = Field(None, description="the hidden layers one by one, instead of `hidden`")
+    activation: Activation = Field(Relu(), description="activation of the hidden layers")
+    bias: bool = Field(True, description="whether hidden layers have a bias")
+    batch_norm: bool = Field(False, description="batch normalization before the activation (Ioffe & Szegedy 2015)")
+    dropout: Probability = Field(0.0, description="dropout probability of hidden units (Srivastava et al. 2014)")
     output: Output = Field(Output(), description="activation, initializer and bias of the last layer")

@@ -11,53 +11,53 @@ from nnzoo.config.model.base import Model
 
 
 class ImageNet(Model):
-    """What every network for images has."""
+    """The base of all networks for images."""
 
     layouts = frozenset({"image"})
     smallest: ClassVar[int] = 1
-    """Height and width that it needs at least."""
+    """The smallest height and width that the network accepts."""
 
 
 class LeNet5(ImageNet):
     """LeNet-5 (LeCun et al. 1998): images below 32 x 32 are padded to that size.
 
-    Deviations: every filter of C3 reads all maps; means have no coefficients; the output is linear. 61,706 parameters
-    for 28 x 28 grey images of ten classes.
+    Deviations: every filter of C3 reads all feature maps, poolings have no coefficients, and the output is linear.
+    61,706 parameters for 28 x 28 grayscale images and ten classes.
     """
 
     name: Literal["lenet5"]
 
 
 class AlexNet(ImageNet):
-    """AlexNet on one tower (Krizhevsky 2014), as in torchvision; images of at least 63 x 63.
+    """AlexNet with one tower (Krizhevsky 2014), as in torchvision; images of at least 63 x 63.
 
-    Deviations from Krizhevsky et al. 2012: one tower, no local response normalisation; `init: auto` is Kaiming's in
-    place of N(0, 0.01^2). 61,100,840 parameters for 1000 classes.
+    Deviations from Krizhevsky et al. 2012: one tower, no local response normalization; `init: auto` is Kaiming normal
+    instead of N(0, 0.01^2). 61,100,840 parameters for 1000 classes.
     """
 
     smallest = 63
 
     name: Literal["alexnet"]
-    dropout: Probability = Field(0.5, description="share of units before both hidden layers silenced in training")
+    dropout: Probability = Field(0.5, description="dropout probability before both hidden layers")
 
 
 class Vgg(ImageNet):
     """VGG (Simonyan & Zisserman 2015), as in torchvision; images of at least 32 x 32.
 
-    Deviations: batch norm (`_bn`) is later than the paper; `init: auto` is Kaiming's, which trains the deep ones from
-    scratch. 138,357,544 parameters at depth 16 for 1000 classes.
+    Deviations: batch norm (`_bn`) is not in the paper; `init: auto` is Kaiming normal, with which the deep networks
+    train from scratch. 138,357,544 parameters for depth 16 and 1000 classes.
     """
 
     smallest = 32
 
     name: Literal["vgg11", "vgg13", "vgg16", "vgg19", "vgg11_bn", "vgg13_bn", "vgg16_bn", "vgg19_bn"]
-    dropout: Probability = Field(0.5, description="share of units after both hidden layers silenced in training")
+    dropout: Probability = Field(0.5, description="dropout probability after both hidden layers")
 
 
 class CifarResNet(ImageNet):
-    """A residual network for CIFAR (He et al. 2016, section 4.2), shortcuts without parameters; any image size.
+    """A residual network for CIFAR (He et al. 2016, section 4.2), for any image size; shortcuts have no parameters.
 
-    Convolutions start by Kaiming's rule with fan_out. For ten classes depth 20 has 269,722 parameters, depth 110
+    `init: auto` is Kaiming normal with fan_out. For ten classes, depth 20 has 269,722 parameters and depth 110 has
     1,727,962.
     """
 

@@ -93,14 +93,14 @@ Architecture = Literal[
 
 
 class Torchvision(ImageNet):
-    """A classification model of torchvision, its last layer sized to the data; without auxiliary outputs.
+    """A classification model of torchvision without auxiliary outputs. Its last layer is sized to the data.
 
-    `init: auto` keeps torchvision's own. Without pretrained weights the first convolution is made for the images'
-    number of channels.
+    `init: auto` keeps the initialization of torchvision. Without pretrained weights, the first convolution has the
+    number of channels of the images.
     """
 
     name: Literal["torchvision"]
-    arch: Architecture = Field(description="torchvision's name of it")
+    arch: Architecture = Field(description="name of the model in torchvision")
     weights: str | None = Field(
-        None, description="null: start anew; DEFAULT or a name: torchvision's pretrained weights, downloaded"
+        None, description="pretrained weights of torchvision, by name or DEFAULT, which are downloaded; null: none"
     )

@@ -33,7 +33,7 @@ from nnzoo.data.encode import (
     steps_with_target,
 )
 from nnzoo.data.on_disk import Cache
-from nnzoo.data.origin import constant
+from nnzoo.data.origin import constant, of_files
 from nnzoo.data.reader import NO_TARGET, Layout, Reader, Samples, Schema, Task
 from nnzoo.errors import DataError
 
@@ -142,6 +142,7 @@ class ArraysReader(Reader):
             range(len(inputs)),
             targets=torch.cat([part.targets for part in splits]) if labelled else None,
             lengths=torch.cat(lengths) if any(part.lengths is not None for part in splits) else None,
+            origin=of_files(list(map(str, paths)), [len(part.inputs) for part in splits]),
         )
 
 

@@ -18,6 +18,7 @@ from pydantic import Field
 
 from nnzoo.data.dataset import Dataset, Split
 from nnzoo.data.dates import DateOrder
+from nnzoo.data.origin import of_files
 from nnzoo.data.reader import Reader, Samples, Schema
 from nnzoo.data.repairs import Repairs
 from nnzoo.data.series.stamps import StampForm
@@ -177,6 +178,7 @@ class SeriesReader(Reader):
         return Samples(
             torch.stack([torch.from_numpy(self._last_window(series)) for series in each]),
             [name for series in each for name in series.following(self.horizon)],
+            origin=of_files([table.where for table in tables], [1] * len(tables)),
             row_targets=self.target,
             warnings=repairs.warnings(),
         )

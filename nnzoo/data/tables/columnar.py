@@ -162,6 +162,10 @@ def as_text(values: Any) -> Any:
         return values.cast(pa.date32()).cast(pa.string())
     if pa.types.is_timestamp(kind):
         return _times_as_text(values)
+    if pa.types.is_time(kind):
+        seconds = values.cast(pa.time32("s"), safe=False)
+        is_whole = compute.all(compute.equal(seconds.cast(kind), values)).as_py() is not False
+        return (seconds if is_whole else values).cast(pa.string())
     if pa.types.is_duration(kind):
         per_second = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[kind.unit]
         return compute.divide(values.cast(pa.int64()).cast(pa.float64()), float(per_second)).cast(pa.string())

@@ -57,6 +57,11 @@ class _Column(BaseModel):
     def feature_names(self) -> tuple[str, ...]:
         return (*self.own_features, *([f"{self.name} is missing"] if self.indicator else []))
 
+    @property
+    def feature_keys(self) -> tuple[str, ...]:
+        """Names of the features by which those of two tables are equal, however their cells are written."""
+        return self.feature_names
+
     def read(self, cells: Cells) -> NDArray[Any]:
         """(N,) or (N, P) values that `write` takes.
 
@@ -145,6 +150,11 @@ class CategoryColumn(_Column):
 
     def describe(self) -> str:
         return self.form.describe()
+
+    @property
+    def feature_keys(self) -> tuple[str, ...]:
+        others = self.feature_names[len(self.categories) :]
+        return (*(f"{self.name}={key}" for key in self._index), *others)
 
     @cached_property
     def _index(self) -> dict[str, int]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import collections
 import csv
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,7 @@ from nnzoo.data.tables.ragged import RaggedRows
 from nnzoo.errors import DataError
 
 BLOCK_BYTES = 1024 * 1024
+_TITLE_ROWS = 50
 
 
 @dataclass(eq=False)
@@ -203,6 +205,14 @@ class File:
             line = row + 1 + self.dialect.header
         return f"{'row' if self.is_sheet else 'line'} {line}"
 
+    def line_with(self, name: str) -> int | None:
+        """The line of a row near the beginning that has a cell of this text: the header, behind a title."""
+        try:
+            rows = itertools.islice(self.rows(), _TITLE_ROWS)
+            return next((line for line, cells in rows if name in map(str.strip, cells)), None)
+        except csv.Error:
+            return None
+
     def check_quotes(self) -> None:
         """Checks that quotes close as they should, and so take no rows in that they should not: slow.
 
@@ -215,10 +225,12 @@ class File:
             raise self._open_quote(error) from None
 
     def quotes_close(self) -> bool:
-        """Whether what looks like quotes is: tabs are hardly ever in a text, so that many write them without."""
+        """Whether quotes stand around cells, and are not letters: no row of a wrong length has rows within quotes."""
         try:
-            records = self._records(strict=True)
-            return all(len(cells) in (0, len(self.names)) or after == begin + 1 for begin, after, cells in records)
+            return not any(
+                len(cells) != len(self.names) and any("\n" in cell and self.delimiter in cell for cell in cells)
+                for _, cells in self.rows(strict=True)
+            )
         except csv.Error:
             return False
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -107,3 +107,17 @@ def canonical(labels: Any, form: Form) -> Any:
         return compute.coalesce(canonical_numbers(PLAIN.plain_texts(labels)), labels)
     unfit = compute.binary_join_element_wise("\0", labels, "")  # such as 5 beside 5 kg
     return compute.coalesce(found, unfit)
+
+
+def label_keys(labels: Sequence[str]) -> tuple[str, ...]:
+    """Returns the names by which labels of two data sets are equal: 1 and 1.0; or yes and True, beside their opposites.
+
+    Args:
+        labels: The distinct classes of one data set.
+    """
+    import pyarrow as pa
+
+    cells = pa.array(labels, pa.string())
+    form = BOOLEAN if are_booleans(labels, PLAIN.read(cells)) else TEXT
+    keys = tuple(canonical(cells, form).to_pylist())
+    return keys if len(set(keys)) == len(labels) else tuple(labels)

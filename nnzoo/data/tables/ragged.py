@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -60,7 +59,6 @@ class RaggedRows:
         """
         out = io.StringIO()
         writer = csv.writer(out, delimiter=self.delimiter, lineterminator="\n")
-        sizes: list[int] = []
         number = 0
         line = 1
         awaits_header = self.has_header
@@ -72,8 +70,7 @@ class RaggedRows:
                 awaits_header = False
                 written: list[str] | None = [*self.names]
             elif is_row:
-                sizes.append(len(cells))
-                written = self._row(number, begin, cells, sizes)
+                written = self._row(number, begin, cells)
                 number += 1
             else:
                 written = None
@@ -83,7 +80,7 @@ class RaggedRows:
                 writer.writerow(written)
         return out.getvalue()
 
-    def _row(self, number: int, line: int, cells: list[str], sizes: list[int]) -> list[str] | None:
+    def _row(self, number: int, line: int, cells: list[str]) -> list[str] | None:
         """A cell for every column; None for a row that is left out."""
         size = len(self.names)
         place = f"{self.where}: line {line}"
@@ -94,7 +91,7 @@ class RaggedRows:
         if len(cells) == size:
             return cells
         if self.rule == "error":
-            raise self._refuse(line, len(cells), sizes)
+            raise self._refuse(line, len(cells))
         if len(cells) > size and not any(cell.strip(BLANKS) for cell in cells[size:]):
             self.repairs.add(LONG_ENDS, place)
             return cells[:size]
@@ -103,19 +100,15 @@ class RaggedRows:
             self.repairs.add(LEFT_OUT, place)
             return None
         if len(cells) > size:
-            raise self._refuse(line, len(cells), sizes)
+            raise self._refuse(line, len(cells))
         self.repairs.add(SHORT_ROWS, place)
         return [*cells, *[self.fill] * (size - len(cells))]
 
-    def _refuse(self, line: int, got: int, sizes: list[int]) -> DataError:
+    def _refuse(self, line: int, got: int) -> DataError:
         size = len(self.names)
         what = "the header" if self.has_header else "the first row"
-        hint = ""
-        if got > size and self.has_header and Counter(sizes).most_common(1)[0][0] == got and len(sizes) < 3:
-            hint = " If the lines before the table's names are a title, `skip_rows` skips them."
         return DataError(
             f"line {line} has another number of cells than {what} (got {got}; {what} has {size}). A cell with the "
-            f"delimiter {self.delimiter!r} in it needs double quotes around it; `ragged: skip` leaves such rows out."
-            f"{hint}",
+            f"delimiter {self.delimiter!r} in it needs double quotes around it; `ragged: skip` leaves such rows out.",
             where=self.where,
         )

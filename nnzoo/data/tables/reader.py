@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -62,6 +63,11 @@ class CsvReader(Reader):
     def feature_names(self) -> tuple[str, ...]:
         """Of all columns, in the order of the features."""
         return tuple(name for column in self.columns for name in column.feature_names)
+
+    @property
+    def feature_keys(self) -> tuple[str, ...]:
+        """Of all columns, the names by which features of two tables are equal."""
+        return tuple(name for column in self.columns for name in column.feature_keys)
 
     @property
     def column_types(self) -> dict[str, str]:
@@ -135,8 +141,11 @@ class CsvReader(Reader):
             samples = self._with_targets(columns, samples, repairs)
             targets = encode_targets(columns, samples.last_rows, Target(schema.task, self.target_forms), schema.classes)
         rows = pack(self.columns, values, [samples])[0]
+        written = partial(table.written, samples.last_rows) if table.files else None
         if samples.ids is None:
-            return NewSamples(rows, table.row_numbers[samples.rows].tolist(), targets)
+            origin = table.origin().renumbered(samples.rows) if table.files else None
+            names = table.row_numbers[samples.rows].tolist()
+            return NewSamples(rows, names, targets, origin=origin, written=written)
         longest, num_steps = int(samples.lengths.argmax()), schema.input_shape[0]
         if samples.lengths[longest] > num_steps:
             raise DataError(
@@ -145,7 +154,7 @@ class CsvReader(Reader):
                 where=table.where,
             )
         inputs, lengths = as_steps(rows, samples, num_steps)
-        return NewSamples(inputs, samples.ids.tolist(), targets, lengths)
+        return NewSamples(inputs, samples.ids.tolist(), targets, lengths, written=written)
 
     def _values(self, table: Table, *, labelled: bool) -> tuple[list[NDArray[Any]], Samples]:
         """The columns as they are read, and which rows make a sample."""

@@ -32,7 +32,7 @@ SUFFIXES = (
 _GROUP_BYTES = 48 * 1024 * 1024
 """About as much text is in memory at a time."""
 
-UNNAMED = Repair("column", "without a name", "called by its position, from 0", "Name it in the header.")
+UNNAMED = Repair("column", "without a name", "numbered from the left, from 0", "Name it in the header.")
 RENAMED = Repair("column", "with the name of another one", "renamed", "Give it a name of its own in the header.")
 
 
@@ -104,6 +104,10 @@ class Table:
         hint = f" Did you mean '{by_case[close[0]]}'?" if close else ""
         if lacking[0].isdecimal() and int(lacking[0]) < len(self.names):
             hint = f" With a header, columns go by their names: that one is '{self.names[int(lacking[0])]}'."
+        file = self.files[0] if self.files else None
+        line = file.line_with(lacking[0]) if isinstance(file, File) else None
+        if line is not None:
+            hint = f" Line {line} has it: if that is the header, `skip_rows: {line - 1}` skips what is above."
         plural = "s" if len(lacking) > 1 else ""
         raise DataError(f"has no column{plural} {listed}{what} (it has: {shown}).{hint}", where=self.where)
 
@@ -148,6 +152,23 @@ class Table:
         names = [file.where if said is None else name_below(file.path, said) for file in self.files]
         found = of_files(names, [file.num_rows + len(file.left_out) for file in self.files])
         return found.renumbered(self.row_numbers) if any(file.left_out for file in self.files) else found
+
+    def written(self, rows: NDArray[np.int64], names: Sequence[str] | None) -> dict[str, list[str]]:
+        """Returns cells exactly as they are written.
+
+        Args:
+            rows: (N,) the rows.
+            names: The columns; None for all that every file has.
+
+        Raises:
+            DataError: There is no such column.
+        """
+        if names is None:
+            names = [name for name in self.names if all(name in file.names for file in self.files)]
+        for file in self.files:
+            Table(file.names, self.words, [file]).require(names)
+        cells = self._read(names)
+        return {name: cells[name].take(rows).to_pylist() for name in names}
 
     def _read(self, names: Sequence[str]) -> dict[str, Any]:
         import pyarrow as pa

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import torch
 
 from nnzoo.data.contents import name_of, plain_name, read_bytes
 from nnzoo.data.encodings import decode, lines_of
 from nnzoo.data.files import find_files
+from nnzoo.data.origin import of_files
 from nnzoo.data.reader import Reader, Samples, Schema
 from nnzoo.data.repairs import Repair, Repairs
 from nnzoo.data.tables.dialect import Words
@@ -59,9 +62,15 @@ class TextReader(Reader):
         repairs = Repairs(strict=self.words.strict)
         if not labelled:
             files = [file for path in paths for file in find_files(path, SUFFIXES, repairs)]
-            texts = [text for file in files for text in self._unlabelled(file, schema.classes, repairs)]
-            samples = self.from_texts(texts)
-            return replace(samples, warnings=(*repairs.warnings(), *samples.warnings))
+            parts = [self._unlabelled(file, schema.classes, repairs) for file in files]
+            samples = self.from_texts([text for texts, _ in parts for text in texts])
+            tables = [table for _, table in parts if table is not None]
+            return replace(
+                samples,
+                origin=of_files([name_of(file) for file in files], [len(texts) for texts, _ in parts]),
+                written=partial(_written, tables) if len(tables) == len(files) else None,
+                warnings=(*repairs.warnings(), *samples.warnings),
+            )
         if self.text is None or self.target is None:
             files = [file for path in paths for file in find_files(path, CLASS_FILES, repairs)]
             found = read_class_files(files, self.words, repairs)
@@ -89,11 +98,11 @@ class TextReader(Reader):
         found = (schema.input_shape, schema.num_tokens, schema.layout, schema.per)
         return found == ((self.max_length,), len(self.vocabulary), "tokens", "sample")
 
-    def _unlabelled(self, path: Path, classes: Sequence[str], repairs: Repairs) -> list[str]:
-        """The texts of a file: of its column, or its lines where it is not a table."""
+    def _unlabelled(self, path: Path, classes: Sequence[str], repairs: Repairs) -> tuple[list[str], Table | None]:
+        """The texts of a file: of its column, with the table, or the lines of a file that is not a table."""
         raw = read_bytes(path)
         if self.text is None or self.target is None:
-            return self._lines(path, raw, repairs)
+            return self._lines(path, raw, repairs), None
         # Its content or its suffix tells a table, and so does a header; without any, labels that are known do.
         is_certain = not is_delimited(raw) or Path(plain_name(path)).suffix.lower() in (".csv", ".tsv")
         told = Repairs()
@@ -107,13 +116,13 @@ class TextReader(Reader):
             if not is_certain and not file.names_in_header:
                 table.require([self.target])
                 if not set(table.cells(self.target).texts) <= set(classes):
-                    return self._lines(path, raw, repairs)
+                    return self._lines(path, raw, repairs), None
         except DataError:
             if is_certain:
                 raise
-            return self._lines(path, raw, repairs)
+            return self._lines(path, raw, repairs), None
         repairs.add_all(told)
-        return texts
+        return texts, table
 
     def _lines(self, path: Path, raw: bytes, repairs: Repairs) -> list[str]:
         text = decode(raw, self.words.encoding, where=name_of(path), repairs=repairs)
@@ -121,3 +130,11 @@ class TextReader(Reader):
         if not lines:
             raise DataError("is empty.", where=name_of(path))
         return lines
+
+
+def _written(tables: Sequence[Table], names: Sequence[str] | None) -> dict[str, list[str]]:
+    """Columns of several tables, below one another."""
+    if names is None:
+        names = [name for name in tables[0].names if all(name in table.names for table in tables)]
+    parts = [table.written(np.arange(table.num_rows), names) for table in tables]
+    return {name: [cell for part in parts for cell in part[name]] for name in names}

@@ -1,0 +1,43 @@
+"""Counts the FLOPs of a forward pass by torch's own formulas, without torch's compiler."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
+
+
+class _CountsOperations:
+    """Adds up the formulas of all operations, as `torch.utils.flop_counter.FlopCounterMode` does.
+
+    torch wraps the method below in one that imports its compiler, if a direct subclass of TorchDispatchMode defines it.
+    That import takes longer than importing torch, so that this class is mixed in.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.flops = 0
+
+    def __torch_dispatch__(
+        self, operation: Any, types: Sequence[type], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        given = kwargs or {}
+        with self:  # type: ignore[attr-defined]  # of the mode that it is mixed into
+            output = operation.decompose(*args, **given)
+        if output is not NotImplemented:
+            return output
+        output = operation(*args, **given)
+        formula = flop_registry.get(operation.overloadpacket)
+        if formula is not None:
+            self.flops += formula(*args, **given, out_val=output)
+        return output
+
+
+class FlopCounter(_CountsOperations, TorchDispatchMode):  # type: ignore[no-untyped-call]  # its __init_subclass__
+    """Counts while it is entered. Operations with branches of their own, such as `torch.cond`, fail.
+
+    Attributes:
+        flops: The count so far; a multiplication and an addition are two.
+    """

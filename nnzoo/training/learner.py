@@ -1,0 +1,98 @@
+"""What the training loop trains: one network (`single`), or K replicas of one at once (`replica_learner`)."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Generic, Literal
+
+from torch import Tensor, nn
+
+from nnzoo.data import Split
+from nnzoo.training.batches import Batch
+from nnzoo.training.distributed import Group
+from nnzoo.training.progress import Progress
+from nnzoo.training.settings import Settings
+from nnzoo.training.state import S
+
+Status = Literal["completed", "early_stopped", "interrupted"]
+Metrics = Mapping[str, float] | Mapping[str, Tensor]
+"""Values by name: of one network, or (K,) of K replicas."""
+
+
+class Learner(ABC, Generic[S]):
+    """What `fit` trains: it knows how a step is taken, how an epoch is measured, and which weights are the best.
+
+    Args:
+        state: The training in progress, which is changed in place.
+        network: The module that is trained; of replicas, the stacked one.
+    """
+
+    def __init__(self, state: S, network: nn.Module) -> None:
+        self.state = state
+        self.network = network
+
+    @abstractmethod
+    def is_running(self) -> bool:
+        """Whether there is still a network to train: not all have been stopped early or diverged."""
+
+    @abstractmethod
+    def read_batches(
+        self, split: Split, ends: Sequence[tuple[int, int]], settings: Settings
+    ) -> AbstractContextManager[Iterator[Batch]]:
+        """Reads batches in the order of the current epoch, preprocessed and augmented.
+
+        Args:
+            split: The train split.
+            ends: Start and end of each batch in that order.
+            settings: With seed, batch size and augmentation.
+        """
+
+    @abstractmethod
+    def train_step(self, batches: Sequence[Batch], settings: Settings) -> None:
+        """Takes one optimizer step over one batch, or over several whose gradients add up to one large batch's.
+
+        Raises:
+            DivergedError: The loss is not finite.
+        """
+
+    @abstractmethod
+    def check_finite(self, group: Group) -> None:
+        """Raises DivergedError if the loss of the current epoch is not finite: a checkpoint would be of no use."""
+
+    @abstractmethod
+    def train_metrics(self, group: Group) -> Metrics:
+        """Returns loss and metrics over the batches of the current epoch. This waits for the device.
+
+        Raises:
+            DivergedError: The loss is not finite.
+        """
+
+    @abstractmethod
+    def evaluate(self, split: Split, settings: Settings, *, batch_size: int) -> Metrics:
+        """Returns loss and metrics on a split."""
+
+    @abstractmethod
+    def record(self, row: Mapping[str, Any]) -> None:
+        """Adds the row of a finished epoch to the history, and clears the sums of loss and metrics."""
+
+    @abstractmethod
+    def update(self, row: Mapping[str, Any], monitor: str) -> None:
+        """Updates early stopping with the monitor of a finished epoch, and copies the weights if they are the best.
+
+        Raises:
+            DivergedError: The best weights are not finite.
+        """
+
+    @abstractmethod
+    def report(self, row: Mapping[str, Any], monitor: str, progress: Progress) -> None:
+        """Logs the line of a finished epoch."""
+
+    @abstractmethod
+    def end(self, monitor: str) -> Status:
+        """Ends the training and returns how it ended.
+
+        Raises:
+            DivergedError: There are no best weights.
+        """

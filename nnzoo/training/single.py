@@ -1,0 +1,92 @@
+"""One network, as the training loop trains it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from nnzoo.data import Split
+from nnzoo.errors import DivergedError
+from nnzoo.models import penalised
+from nnzoo.training.batches import Batch, epoch_order, finish
+from nnzoo.training.distributed import Group
+from nnzoo.training.evaluate import evaluate, measured
+from nnzoo.training.finite import check_finite, check_scale, check_weights
+from nnzoo.training.learner import Learner, Metrics, Status
+from nnzoo.training.metrics import MetricSums
+from nnzoo.training.progress import Progress
+from nnzoo.training.reading import read_batches
+from nnzoo.training.settings import Settings
+from nnzoo.training.state import TrainState
+from nnzoo.training.step import train_step
+
+
+class SingleLearner(Learner[TrainState]):
+    """One network; of several processes, this one's copy of it.
+
+    Args:
+        state: Changed in place; `best` then holds the best weights.
+    """
+
+    def __init__(self, state: TrainState) -> None:
+        super().__init__(state, state.model)
+        self.penalised = penalised(state.model)
+
+    def is_running(self) -> bool:
+        return not self.state.early_stopping.should_stop()
+
+    @contextlib.contextmanager
+    def read_batches(
+        self, split: Split, ends: Sequence[tuple[int, int]], settings: Settings
+    ) -> Iterator[Iterator[Batch]]:
+        order = None
+        if settings.batch_size:
+            device = split.targets.device
+            order = epoch_order(len(split), seed=settings.seed, epoch=self.state.epoch, device=device)
+        with read_batches(split, order, ends) as batches:
+            yield (finish(batch, split, settings.augment) for batch in batches)
+
+    def train_step(self, batches: Sequence[Batch], settings: Settings) -> None:
+        train_step(self.state, batches, self.penalised, settings)
+
+    def check_finite(self, group: Group) -> None:
+        check_finite(group.total(float(self.state.train_loss.total)), self.state)
+
+    def train_metrics(self, group: Group) -> Metrics:
+        found = measured(self.state.train_loss, self.state.train_metrics, group)
+        check_finite(found["loss"], self.state)
+        check_scale(self.state)
+        return found
+
+    def evaluate(self, split: Split, settings: Settings, *, batch_size: int) -> Metrics:
+        state = self.state
+        sums = MetricSums(settings.metrics, state.train_metrics.decoder)
+        found = evaluate(
+            state.model,
+            state.loss,
+            split,
+            sums,
+            batch_size=batch_size,
+            group=settings.group,
+            forward=state.forward,
+        )
+        return found.metrics
+
+    def record(self, row: Mapping[str, Any]) -> None:
+        self.state.history.record(dict(row))
+        self.state.start_sums()
+
+    def update(self, row: Mapping[str, Any], monitor: str) -> None:
+        state = self.state
+        if state.early_stopping.update(row[monitor], state.epoch):
+            check_weights(state)
+            state.keep_best()
+
+    def report(self, row: Mapping[str, Any], monitor: str, progress: Progress) -> None:  # noqa: ARG002
+        progress.report(dict(row), is_best=self.state.early_stopping.best_epoch == self.state.epoch)
+
+    def end(self, monitor: str) -> Status:
+        if self.state.best is None:
+            raise DivergedError(f"{monitor} was never a number: there are no best weights. Try a smaller lr.")
+        return "completed" if self.is_running() else "early_stopped"

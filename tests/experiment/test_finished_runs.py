@@ -1,0 +1,94 @@
+"""`--resume` of a run that is finished says so, and how to train on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nnzoo.cli.app import run as nnzoo
+
+CONFIG = """
+data: {name: blobs, samples: 60}
+model: linear
+train: {epochs: 3, batch_size: 8}
+"""
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("c.yaml").write_text(CONFIG)
+
+
+def told(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    capsys.readouterr()
+    assert nnzoo(["train", "c.yaml", "--resume", *words]) == 0
+    return capsys.readouterr().err
+
+
+ENDS: dict[str, tuple[list[str], str, list[str]]] = {
+    "epochs": ([], "all 3 epochs are done. To train on, set train.epochs to more than 3.", ["train.epochs=5"]),
+    "stopped": (
+        ["train.early_stopping={patience: 1, min_delta: 9.0}", "train.epochs=9"],
+        "early stopping ended it after epoch 2. To train on, set train.early_stopping to null or more patience.",
+        ["train.early_stopping=null", "train.epochs=9"],
+    ),
+    "time": (
+        ["train.max_minutes=1e-9", "train.epochs=9"],
+        "its train.max_minutes are over after epoch 1. To train on, set train.max_minutes to more, or to null.",
+        ["train.max_minutes=null", "train.epochs=9"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ENDS)
+def test_what_ended_it_and_what_trains_on(case: str, capsys: pytest.CaptureFixture[str]) -> None:
+    words, message, more = ENDS[case]
+    assert "is finished" not in told(capsys, *words)
+    before = Path("runs/c/best.safetensors").read_bytes()
+    found = told(capsys, *words)
+    assert f"runs/c is finished: {message}" in found
+    assert "resuming" not in found
+    assert Path("runs/c/best.safetensors").read_bytes() == before
+    # The advice works.
+    assert "resuming runs/c after epoch" in told(capsys, *more)
+    assert [path.name for path in Path("runs").iterdir()] == ["c"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["scheduler=cosine"], "start a new run without --resume: its cosine schedule is as long as train.epochs."),
+        (
+            ["train.restarts=2"],
+            "is finished: its 2 restarts have ended. To train on, start a new run without --resume.",
+        ),
+        (
+            ["train.restarts=2", "model={name: lstm, hidden_size: 3}", "data={name: adding, samples: 40, length: 5}"],
+            "its 2 restarts have ended",
+        ),
+    ],
+)
+def test_what_only_a_new_run_can_do(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    told(capsys, *words)
+    assert message in told(capsys, *words)
+
+
+def test_a_run_that_was_killed_before_its_result_is_measured(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from nnzoo.experiment.record import Recorder
+
+    def killed(*arguments: Any) -> None:
+        raise KeyboardInterrupt
+
+    finish = Recorder.finish
+    monkeypatch.setattr(Recorder, "finish", killed)
+    assert nnzoo(["train", "c.yaml", "--resume"]) == 130
+    monkeypatch.setattr(Recorder, "finish", finish)
+    assert not Path("runs/c/result.json").exists()
+    found = told(capsys)
+    assert "resuming runs/c after epoch 3" in found
+    assert Path("runs/c/result.json").exists()
