@@ -10,13 +10,11 @@ from random import Random
 from typing import Any
 
 import numpy as np
+from command_line import answer_of, predicted
 from numpy.typing import NDArray
 from random_tables import Written
 from safetensors.numpy import load_file
 from sklearn import metrics
-
-from nnzoo.experiment.evaluate import evaluate_checkpoint
-from nnzoo.experiment.predict import predict_checkpoint
 
 NEVER_SEEN = "never seen ⚑"
 
@@ -36,13 +34,12 @@ class Answers:
 
 def answers_of(run_dir: Path, path: Path) -> Answers:
     """The answers for a file, or a folder."""
-    found = predict_checkpoint(run_dir, [path])
-    rows = [dict(zip(found.header, row, strict=True)) for row in found.rows]
-    predicted = [name for name in found.header if name.startswith("prediction")]
-    shares = [name for name in found.header if name.startswith("probability")]
-    shown = np.array([[row[name] for name in predicted] for row in rows])
-    numbers = np.array([[row[name] for name in shares or predicted] for row in rows], dtype=np.float64)
-    return Answers(shown[:, 0] if len(predicted) == 1 else shown, numbers)
+    rows = predicted(run_dir, path)
+    answers = [name for name in rows[0] if name.startswith("prediction")]
+    shares = [name for name in rows[0] if name.startswith("probability")]
+    shown = np.array([[row[name] for name in answers] for row in rows])
+    numbers = np.array([[row[name] for name in shares or answers] for row in rows], dtype=np.float64)
+    return Answers(shown[:, 0] if len(answers) == 1 else shown, numbers)
 
 
 def linear_outputs(run_dir: Path, inputs: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -77,7 +74,7 @@ def write_permuted(written: Written, columns: dict[str, list[str]], order: Seque
 
 def check_measured(run_dir: Path, path: Path, task: str, answers: Answers, actual: NDArray[Any]) -> None:
     """That `eval --data` measures what scikit-learn does, given the answers of `predict` and the truth."""
-    found = evaluate_checkpoint(run_dir, data=path).metrics
+    found = answer_of("eval", run_dir, "--data", path)["metrics"]
     expected: dict[str, float]
     if task == "regression":
         truth, guess = actual, answers.numbers

@@ -15,15 +15,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from command_line import answer_of, predicted, values_in
 
 import nnzoo
 from nnzoo.build import build_dataset
 from nnzoo.cli.app import run
 from nnzoo.data import Dataset
 from nnzoo.errors import DataError
-from nnzoo.experiment.evaluate import evaluate_checkpoint
 from nnzoo.experiment.load import TrainedModel
-from nnzoo.experiment.predict import predict_checkpoint
 
 NUM_ROWS = 40
 
@@ -104,9 +103,8 @@ def test_classes_that_pandas_made_floats_are_the_same_classes() -> None:
     write({"x": noise(), "y": cycle(["0", "1"])})
     model = trained()
     write({"x": noise(4), "y": ["0.0", "1.0", "1.0", "0.0"]}, "new.csv")
-    found = evaluate_checkpoint(model.path, data="new.csv")
-    assert found.classes == ("0", "1")
-    assert [row["support"] for row in found.per_class] == [2, 2]
+    found = answer_of("eval", model.path, "--data", "new.csv")
+    assert [(row["class"], row["support"]) for row in found["per_class"]] == [("0", 2), ("1", 2)]
 
 
 def test_booleans_of_another_family_at_predict() -> None:
@@ -370,7 +368,7 @@ def test_forecasts_pass_leap_days_and_ends_of_months_and_years(stamps: list[str]
     write({"t": days, "v": noise(len(days))}, "s.csv")
     words = {"name": "series", "path": "s.csv", "time": "t", "target": "v", "window": 3, "horizon": 2}
     run = nnzoo.train({"data": words, "model": "linear", "train": {"epochs": 1, "device": "cpu"}}, quiet=True)
-    assert [row[0] for row in predict_checkpoint(run.run_dir, ["s.csv"]).rows] == following
+    assert values_in(predicted(run.run_dir, "s.csv"), "input") == following
 
 
 def stamps_before(stamps: list[str], count: int) -> list[str]:

@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from command_line import predicted, values_in
 from hypothesis import HealthCheck, given, seed, settings
 from natural_order import natural
 from random_folders import CLASSES, FolderPlan, WrittenFolder, folders, write_folder
 
 import nnzoo
 from nnzoo.data import Dataset
-from nnzoo.experiment.predict import predict_checkpoint
 from nnzoo.experiment.prepare import Experiment, prepare
 
 NUM_FOLDERS = int(os.environ.get("NNZOO_TABLES", "1000")) // 10
@@ -88,9 +88,7 @@ def check_round_trip(written: WrittenFolder, folder: Path) -> None:
     paths = sorted(written.labels)
     answers = run.model.predict([Path(path) for path in paths]).tolist()
     assert run.model.predict([Path(path) for path in reversed(paths)]).tolist() == answers[::-1]
-    found = predict_checkpoint(run.run_dir, paths)
-    column = found.header.index("prediction")
-    assert [row[column] for row in found.rows] == answers
+    assert values_in(predicted(run.run_dir, *paths), "prediction") == answers
 
 
 def check_standardised(experiment: Experiment, paths: dict[str, list[str]], written: WrittenFolder) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from command_line import predicted, values_in
 from hypothesis import HealthCheck, given, seed, settings
 from numpy.typing import NDArray
 from random_series import SeriesPlan, WrittenSeries, series, write_series
@@ -20,7 +21,6 @@ from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
 
 import nnzoo
 from nnzoo.data import Dataset, baseline
-from nnzoo.experiment.predict import predict_checkpoint
 from nnzoo.experiment.prepare import prepare
 
 NUM_SERIES = int(os.environ.get("NNZOO_TABLES", "1000")) // 5
@@ -148,6 +148,5 @@ def check_forecast(written: WrittenSeries, folder: Path) -> None:
     if not np.isfinite([float(value or "nan") for value in written.numbers[int(np.argmax(written.places))]]).all():
         return
     run = nnzoo.train(config_of(written), runs_dir=folder / "runs", quiet=True)
-    found = predict_checkpoint(run.run_dir, [written.path])
-    expected = written.following or [str(written.plan.num_rows + ahead) for ahead in range(written.plan.horizon)]
-    assert [str(row[0]) for row in found.rows] == expected
+    expected: list[Any] = written.following or [written.plan.num_rows + ahead for ahead in range(written.plan.horizon)]
+    assert values_in(predicted(run.run_dir, written.path), "input") == expected

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import predicted, values_in
 from hypothesis import HealthCheck, given, seed, settings
 from random_texts import TextPlan, WrittenTexts, texts, write_texts
 from sklearn.preprocessing import LabelEncoder
 
 import nnzoo
-from nnzoo.experiment.predict import predict_checkpoint
 from nnzoo.experiment.prepare import prepare
 
 NUM_TEXTS = int(os.environ.get("NNZOO_TABLES", "1000")) // 10
@@ -122,10 +122,7 @@ def check_round_trip(written: WrittenTexts, folder: Path) -> None:
     """What the artifact answers for a text does not depend on how the text comes."""
     run = nnzoo.train(config_of(written), runs_dir=folder / "runs", quiet=True)
     from_python = run.model.predict(written.texts).tolist()
-    by_text = predict_checkpoint(run.run_dir, [], texts=written.texts)
-    column = by_text.header.index("prediction")
-    assert [row[column] for row in by_text.rows] == from_python
+    given = [argument for text in written.texts for argument in ("--text", text)]
+    assert values_in(predicted(run.run_dir, *given), "prediction") == from_python
     if written.plan.form == "columns":
-        by_file = predict_checkpoint(run.run_dir, [written.path])
-        column = by_file.header.index("prediction")
-        assert [row[column] for row in by_file.rows] == from_python
+        assert values_in(predicted(run.run_dir, written.path), "prediction") == from_python
