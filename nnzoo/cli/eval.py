@@ -16,6 +16,7 @@ from nnzoo.cli.options import (
     RunsDir,
     Threshold,
     Verbose,
+    exit_if_broken,
     print_json,
     table,
 )
@@ -82,6 +83,7 @@ def evaluate(
         from nnzoo.errors import GateError
 
         raise GateError(" ".join(failed), where=str(checkpoint), result=result.as_dict())
+    exit_if_broken(result.broken)
 
 
 def report(result: EvalResult, *, brief: bool, every_class: bool) -> str:

@@ -10,8 +10,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nnzoo.cli.options import CheckpointArgument, Debug, Device, Json, Quiet, RunsDir, Threshold, Verbose, print_json
-from nnzoo.errors import DataError, UsageError
+from nnzoo.cli.options import (
+    CheckpointArgument,
+    Debug,
+    Device,
+    Json,
+    Quiet,
+    RunsDir,
+    Threshold,
+    Verbose,
+    exit_if_broken,
+    print_json,
+)
+from nnzoo.errors import UsageError
 
 if TYPE_CHECKING:
     from nnzoo.experiment.language import Continuation
@@ -77,10 +88,7 @@ def predict(
     columns = None if keep is not None and "all" in keep else keep or ()
     answered = predict_files(trained, inputs or [], texts=text or (), keep=columns, threshold=decision, strict=strict)
     _show(answered, output, as_json=as_json, quiet=quiet)
-    if answered.broken:
-        for line in answered.broken:
-            print(f"nnzoo: {line}", file=sys.stderr)
-        raise typer.Exit(DataError.exit_code)
+    exit_if_broken(answered.broken)
 
 
 def _show(answered: Predictions, output: str | None, *, as_json: bool, quiet: bool) -> None:

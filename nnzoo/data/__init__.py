@@ -25,6 +25,7 @@ from nnzoo.data.fitting import Normalize
 from nnzoo.data.images import ImageReader, load_image_folder, load_torchvision_set
 from nnzoo.data.language import LanguageReader, load_language
 from nnzoo.data.on_disk import OnDisk
+from nnzoo.data.points import PointsReader
 from nnzoo.data.preprocess import Preprocess
 from nnzoo.data.reader import Layout, Reader, Samples, Schema, Task
 from nnzoo.data.series import SeriesReader, load_series
@@ -55,6 +56,7 @@ __all__ = [
     "Layout",
     "Normalize",
     "OnDisk",
+    "PointsReader",
     "Preprocess",
     "Reader",
     "Samples",
@@ -90,6 +92,7 @@ __all__ = [
     "load_wine",
     "missing_classes",
     "parse_reader",
+    "reader_of",
 ]
 
 AnyReader = Annotated[
@@ -97,6 +100,7 @@ AnyReader = Annotated[
     | CsvReader
     | ImageReader
     | LanguageReader
+    | PointsReader
     | TextReader
     | SeriesReader
     | TreeReader,
@@ -115,3 +119,11 @@ def parse_reader(said: dict[str, Any]) -> Reader:
     """
     # Strict about types, and JSON has lists alone.
     return _READERS.validate_json(json.dumps(said))
+
+
+def reader_of(dataset: Dataset) -> Reader:
+    """Returns the reader of new data: of a set without files that of tables of its features, or that of arrays."""
+    if dataset.reader is not None:
+        return dataset.reader
+    reader = PointsReader()
+    return reader if reader.fits(dataset.schema) else ArraysReader()

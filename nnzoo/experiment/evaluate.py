@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from nnzoo import log
-from nnzoo.build import build_dataset, build_loss, build_settings, facts_of
+from nnzoo.build import build_loss, build_settings, facts_of
 from nnzoo.config import Config
 from nnzoo.config.choices import changed_features
 from nnzoo.config.rules import unfit_metric
@@ -22,7 +22,7 @@ from nnzoo.data.series.levels import move_far_windows
 from nnzoo.errors import UsageError
 from nnzoo.experiment.confidence import intervals
 from nnzoo.experiment.load import TrainedModel, load
-from nnzoo.experiment.located import locate_data
+from nnzoo.experiment.located import read_training_data
 from nnzoo.experiment.measure import confusion_matrix, per_class
 from nnzoo.experiment.prepare import encode, warn_about
 from nnzoo.experiment.record import PREDICTED_SPLITS
@@ -48,6 +48,7 @@ class EvalResult:
         confusion_matrix: True class by row, predicted by column; empty for other tasks.
         classes: Class names.
         threshold: The decision threshold of two classes, if one was asked for, and how it was chosen.
+        broken: Inputs that were left out because they can't be read: one line each, with the name and the reason.
         warnings: What the data gave reason to warn about.
     """
 
@@ -61,6 +62,7 @@ class EvalResult:
     confusion_matrix: list[list[int]]
     classes: tuple[str, ...]
     threshold: Threshold | None = None
+    broken: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
@@ -104,13 +106,13 @@ def evaluate_checkpoint(
         raise UsageError("--split names a part of the training data, --data is other data. Give one of the two.")
     with log.recording(quiet=True) as journal:
         trained = load(checkpoint, runs_dir=runs_dir, model=model, device=device)
-        decision = None
+        decision, broken = None, tuple[str, ...]()
         if threshold is not None:
             trained, decision = with_threshold(trained, threshold)
         if data is not None:
-            dataset, chosen = _new_data(trained, Path(data)), "new"
+            (dataset, broken), chosen = _new_data(trained, Path(data)), "new"
         else:
-            dataset = build_dataset(locate_data(trained, fix="Give --data PATH, or name the run directory."))
+            dataset = read_training_data(trained, fix="Give --data PATH, or name the run directory.")
             chosen = split or next(name for name in PREDICTED_SPLITS if name in dataset.splits)
         if chosen not in dataset.splits:
             raise UsageError(f"there is no {chosen} split (there is: {', '.join(dataset.splits)}).", where="--split")
@@ -121,6 +123,7 @@ def evaluate_checkpoint(
             measured,
             split=chosen if data is None else str(data),
             threshold=decision,
+            broken=broken,
             warnings=tuple(journal.warnings),
         )
 
@@ -186,15 +189,15 @@ def _threads(trained: TrainedModel, measured: Split, num_train: int) -> int:
     return threads_of_network(trained.config, inputs.device, flops=flops, num_train=num_train)
 
 
-def _new_data(trained: TrainedModel, path: Path) -> Dataset:
-    """The new samples, and in place of the train split one sample that has its mean: the baseline asks for no more."""
+def _new_data(trained: TrainedModel, path: Path) -> tuple[Dataset, tuple[str, ...]]:
+    """The new samples, and what can't be read.
+
+    In place of the train split there is one sample that has its mean: the baseline needs no more.
+    """
     schema = trained.metadata.data_schema
     new = trained.reader.read([path], schema, labelled=True)
     assert new.targets is not None
     mean = Split(new.inputs[:1], torch.tensor([trained.metadata.target_mean], dtype=torch.float64))
     shape_free = {name: value for name, value in schema._asdict().items() if name != "input_shape"}
-    return Dataset(
-        {"train": mean, "new": Split(new.inputs, new.targets, new.lengths, naive=new.naive)},
-        **shape_free,
-        warnings=new.warnings,
-    )
+    splits = {"train": mean, "new": Split(new.inputs, new.targets, new.lengths, naive=new.naive)}
+    return Dataset(splits, **shape_free, warnings=new.warnings), new.broken

@@ -18,7 +18,7 @@ from nnzoo.build import build_model, choose_device, output_scale, place
 from nnzoo.config import Config, load_config
 from nnzoo.config.choices import changed_features
 from nnzoo.config.model import Torchvision
-from nnzoo.data import Preprocess, Reader, parse_reader
+from nnzoo.data import Preprocess, Reader, Samples, TextReader, parse_reader
 from nnzoo.data.encode import check_tokens, encode_inputs, encode_lengths, encode_pixels
 from nnzoo.data.series.levels import moves, outputs_of_moves
 from nnzoo.errors import CheckpointError, DataError, NnzooError, UsageError
@@ -31,14 +31,9 @@ from nnzoo.training.batches import arguments_of, eval_batch_size
 from nnzoo.training.decoding import Decoder, in_float64
 
 Raw = (
-    ArrayLike
-    | Tensor
-    | Mapping[str, Sequence[Any]]
-    | Sequence[Mapping[str, Any]]
-    | os.PathLike[str]
-    | Sequence[os.PathLike[str]]
+    ArrayLike | Tensor | Mapping[str, Any] | Sequence[Mapping[str, Any]] | os.PathLike[str] | Sequence[os.PathLike[str]]
 )
-"""Samples as an array; rows of a table as a data frame, a dict of lists, a list of dicts; image files."""
+"""Samples as an array; texts; rows of a table as a data frame, a dict or a list of dicts; names of files."""
 
 
 @dataclass(frozen=True)
@@ -77,20 +72,17 @@ class TrainedModel:
         return parse_reader(self.metadata.reader)
 
     def outputs(self, raw: Raw, lengths: ArrayLike | Tensor | None = None) -> Tensor:
-        """The network's outputs on the CPU, for raw samples (N, *input_shape).
-
-        They are (N, K), or (N, T, K) with an answer a step.
+        """Returns the network's outputs on the CPU: (N, K), or (N, T, K) with an answer per step.
 
         Args:
-            raw: The samples; of images also their files. Where training read image files, arrays are uint8, or floats
-                in [0, 1].
-            lengths: (N,) valid steps of sequences and tokens; None where all are valid. What lies beyond may be
-                anything.
+            raw: As of `predict`.
+            lengths: As of `predict`.
 
         Raises:
-            DataError: The samples have another shape, or hold NaN or infinite values, or there are none.
+            DataError: The samples have another shape, or have NaN or infinite values, or there are none.
         """
-        return self.outputs_of(*self._inputs(raw, lengths))
+        samples = self._samples(raw, lengths)
+        return self.outputs_of(samples.inputs, samples.lengths)
 
     @torch.inference_mode()
     def outputs_of(self, inputs: Tensor, steps: Tensor | None = None, *, kept: bool = False) -> Tensor:
@@ -122,53 +114,60 @@ class TrainedModel:
         """Answers for raw samples.
 
         Args:
-            raw: (N, *input_shape); or N texts, where it was trained on texts; N rows as a data frame, a dict of lists
-                or a list of dicts, where it was trained on a table; a file or several, where it was trained on images.
-            lengths: (N,) valid steps of sequences and tokens; None where all are valid.
+            raw: (N, *input_shape) numbers. Or what training read: the names of files, as for `nnzoo predict`; for texts
+                N of them (a file is a `pathlib.Path` there); for tables and series rows as a data frame, a dict of
+                lists or a list of dicts, and one row as a dict of values. Where training read image files, arrays are
+                uint8, or floats in [0, 1].
+            lengths: (N,) valid steps of sequences and tokens; None if all are valid. What is beyond may be anything.
 
         Returns:
-            (N,) class names, or (N, T) where every step has one (beyond the length of a sample they mean nothing);
-            (N, K) 0 and 1 where a sample may have several labels; (N,) or (N, K) values in the target's own unit.
+            (N,) class names, or (N, T) if every step has one (beyond the length of a sample they mean nothing);
+            (N, K) 0 and 1 if a sample may have several labels; (N,) or (N, K) values in the target's own unit. The rows
+            or files of a series give the rows after its end: (H,), or (H, M) of several targets.
 
         Raises:
-            DataError: The samples have another shape, or hold NaN or infinite values.
+            DataError: The samples have another shape, or have NaN or infinite values.
         """
-        outputs = self.outputs(raw, lengths)
+        samples = self._samples(raw, lengths)
+        outputs = self.outputs_of(samples.inputs, samples.lengths)
         if self.decoder.task == "regression":
             values = self.decoder.on_cpu().values(outputs).numpy()
+            values = values.reshape(-1, len(samples.row_targets)) if samples.row_targets else values
             return values[:, 0] if values.shape[1] == 1 else values
         labels = self.decoder.labels(outputs).numpy()
         return labels if self.decoder.task == "multilabel" else np.array(self.classes)[labels]
 
     def predict_proba(self, raw: Raw, lengths: ArrayLike | Tensor | None = None) -> NDArray[Any]:
-        """(N, K), or (N, T, K) with an answer a step, the probability of each class.
+        """Returns the probability of each class: (N, K), or (N, T, K) with an answer per step.
 
-        For raw samples as `predict` takes them.
+        Args:
+            raw: As of `predict`.
+            lengths: As of `predict`.
 
         Raises:
-            DataError: The samples have another shape, or hold NaN or infinite values.
+            DataError: The samples have another shape, or have NaN or infinite values.
             UsageError: This network gives no probabilities.
         """
         return self.decoder.probabilities(self.outputs(raw, lengths)).numpy()
 
-    def _inputs(self, raw: Raw, lengths: ArrayLike | Tensor | None) -> tuple[Tensor, Tensor | None]:
-        if self.metadata.layout == "tree":
-            raise DataError("trees are read from files. Use `nnzoo predict`.", where="predict")
-        rows = self.reader.from_rows(raw, self.metadata.data_schema)
-        if rows is not None:
-            warn_about(rows)
-            return rows.inputs, rows.lengths
-        if self.reader.pixels and (paths := _paths(raw)):
-            samples = self.reader.read(paths, self.metadata.data_schema, labelled=False)
-            if samples.broken:  # answers are matched with inputs by their order
-                raise DataError(" ".join(samples.broken))
-            warn_about(samples)
-            return samples.inputs, samples.lengths
-        array = _array(raw)
-        if array.dtype.kind == "U" and array.ndim == 1:
-            samples = self.reader.from_texts(array.tolist())
-            warn_about(samples)
-            return samples.inputs, samples.lengths
+    def _samples(self, raw: Raw, lengths: ArrayLike | Tensor | None) -> Samples:
+        """The samples, checked, with their warnings given."""
+        reader, schema = self.reader, self.metadata.data_schema
+        found = reader.from_rows(raw, schema)
+        if found is None and (paths := _paths(raw, texts=isinstance(reader, TextReader))):
+            found = reader.read(paths, schema, labelled=False)
+            if found.broken:  # answers are matched with inputs by their order
+                raise DataError(" ".join(found.broken))
+        if found is None and self.metadata.layout == "tree":
+            raise DataError("trees are read from files. Give the name of one.", where="predict")
+        if found is None:
+            array = _array(raw)
+            is_text = array.dtype.kind == "U" and array.ndim == 1
+            found = reader.from_texts(array.tolist()) if is_text else self._of_array(array, lengths)
+        warn_about(found)
+        return found
+
+    def _of_array(self, array: NDArray[Any], lengths: ArrayLike | Tensor | None) -> Samples:
         if array.shape[1:] != self.input_shape:
             shown = ", ".join(map(str, ("N", *self.input_shape)))
             raise DataError(f"expected samples of the shape ({shown}), got {array.shape}.", where="predict")
@@ -181,17 +180,19 @@ class TrainedModel:
                 raise DataError(message, where="predict: lengths")
             steps = encode_lengths(given, array, layout, where="predict: lengths")
         if self.reader.pixels:
-            return encode_pixels(array, where="predict"), steps
-        inputs = encode_inputs(array, layout, lengths=steps, where="predict")
+            inputs = encode_pixels(array, where="predict")
+        else:
+            inputs = encode_inputs(array, layout, lengths=steps, where="predict")
         if layout == "tokens":
             check_tokens(inputs, largest=self.metadata.num_tokens - 1, where="predict")
-        return inputs, steps
+        return Samples(inputs, range(len(inputs)), lengths=steps)
 
 
-def _paths(raw: object) -> list[Path]:
-    """Those of files; none, if these are no names of files."""
+def _paths(raw: object, *, texts: bool) -> list[Path]:
+    """The files that are named; none if `raw` is something else. Where texts are read, a str is a text."""
     named = [raw] if isinstance(raw, str | os.PathLike) else raw
-    if not isinstance(named, Sequence) or not all(isinstance(each, str | os.PathLike) for each in named):
+    kinds: Any = os.PathLike if texts else (str, os.PathLike)
+    if not isinstance(named, Sequence) or not all(isinstance(each, kinds) for each in named):
         return []
     return [Path(each) for each in named]
 

@@ -247,3 +247,16 @@ def match_outputs(there: Side, here: Side | None) -> tuple[Match | None, str]:
     if match.there != match.here and not match.num_matched:
         return None, "the targets differ" if here.schema.task == "regression" else "the classes differ"
     return match, ""
+
+
+def describe_differences(before: Side, now: Side) -> str:
+    """Returns what became of the names of inputs and outputs, in full sentences; empty if they are the same."""
+    told = []
+    for kind in ("inputs", "outputs"):
+        there, here = getattr(before, kind), getattr(now, kind)
+        if set(there) == set(here) and there != here:
+            told.append(f"Its {kind} are in another order (now {listed(here)}; before {listed(there)}).")
+        for word, names in (("New", set(here) - set(there)), ("Missing", set(there) - set(here))):
+            if names:
+                told.append(f"{word} {kind}: {listed(sorted(names))}.")
+    return " ".join(told)

@@ -11,7 +11,7 @@ from nnzoo import log
 from nnzoo.config import Config, dump, load_config
 from nnzoo.config.load import problems_of
 from nnzoo.config.model import PRETRAINED, is_run_name
-from nnzoo.data import ArraysReader, Dataset, parse_reader
+from nnzoo.data import Dataset, parse_reader, reader_of
 from nnzoo.errors import UsageError
 from nnzoo.experiment.load import read_weights
 from nnzoo.experiment.matching import Match, MismatchError, Side, listed, match_inputs, match_outputs
@@ -156,7 +156,7 @@ def take_over(
     module = module.network if isinstance(module, Changes) else module
     here = None
     if dataset is not None:
-        here = Side(dataset.schema, dataset.reader or ArraysReader(), config.preprocess.pca is not None)
+        here = Side(dataset.schema, reader_of(dataset), config.preprocess.pca is not None)
     start = _start_of_state_dict if path.suffix in TORCH_SUFFIXES else _start_of_checkpoint
     fit, taken, how = start(config, module, path, here)
     own = module.state_dict()

@@ -11,7 +11,7 @@ from torch import Tensor
 from nnzoo.build import after_preprocess
 from nnzoo.config import dump, to_yaml
 from nnzoo.config.data import PATH_FIELDS
-from nnzoo.data import ArraysReader
+from nnzoo.data import reader_of
 from nnzoo.data.baseline import baseline, shares
 from nnzoo.data.dataset import Dataset
 from nnzoo.experiment.measure import confusion_matrix, predictions
@@ -122,7 +122,7 @@ class Recorder:
             config=shared_config(experiment),
             **dataset.schema._asdict(),
             target_mean=target_mean(dataset),
-            reader=(dataset.reader or ArraysReader()).model_dump(mode="json"),
+            reader=reader_of(dataset).model_dump(mode="json"),
             network_input_shape=after_preprocess(experiment.config, experiment.facts),
             num_outputs=experiment.num_outputs,
             best_epoch=state.early_stopping.best_epoch,

@@ -14,9 +14,11 @@ import torch
 from nnzoo import log
 from nnzoo.config import Config, ConfigLike, dump, load_config
 from nnzoo.config.scheduler import LENGTHS
-from nnzoo.data import Dataset
+from nnzoo.data import Dataset, parse_reader, reader_of
 from nnzoo.data.dataset import row_slices
 from nnzoo.errors import CheckpointError, DataError, UsageError
+from nnzoo.experiment.matching import Side, describe_differences
+from nnzoo.experiment.metadata import Metadata
 from nnzoo.experiment.training import Training
 from nnzoo.experiment.untrusted import check_restored, check_shares
 from nnzoo.run.directory import CHECKPOINT, CONFIG, PREVIOUS, RESULT, numbered
@@ -89,10 +91,11 @@ def _differences(before: Any, after: Any, prefix: str = "") -> Iterator[str]:
 
 
 def digests_of(dataset: Dataset) -> dict[str, str]:
-    """SHA-256 of each split: of what was read, before preprocessing, and of its names. About a second a gigabyte."""
+    """Returns the SHA-256 of each split before preprocessing, with all names, in about a second per gigabyte."""
     found = {}
+    names = Side(dataset.schema, reader_of(dataset), projected=False).inputs
     for name, split in dataset.splits.items():
-        digest = hashlib.sha256(repr(dataset.schema).encode())
+        digest = hashlib.sha256(repr((dataset.schema, names)).encode())
         for tensor in (split.inputs, split.targets, split.lengths):
             if tensor is None:
                 continue
@@ -120,11 +123,16 @@ def check_shared(digests: Sequence[dict[str, str]]) -> None:
             )
 
 
-def check_data(saved: dict[str, Any], digests: dict[str, str]) -> None:
-    """A run goes on with the data that it was started with.
+def check_data(saved: dict[str, Any], digests: dict[str, str], dataset: Dataset) -> None:
+    """Checks that the data is what the run was started with, in the same order of columns, rows and classes.
+
+    Args:
+        saved: The checkpoint.
+        digests: Of the data now.
+        dataset: The data now.
 
     Raises:
-        DataError: A file was changed meanwhile.
+        DataError: A file was changed since then.
         CheckpointError: The checkpoint does not say.
     """
     before = saved.get("data")
@@ -133,10 +141,23 @@ def check_data(saved: dict[str, Any], digests: dict[str, str]) -> None:
     changed = [name for name in {**before, **digests} if before.get(name) != digests.get(name)]
     if changed:
         raise DataError(
-            f"changed since the run was started: its {' and '.join(changed)} split (by checksum). "
-            "Put it back as it was, or start a new run without --resume.",
+            f"changed since the run was started: its {' and '.join(changed)} split (by checksum)."
+            f"{_renamed(saved, dataset)} "
+            "Put it back as it was, or start a new run without --resume; `model.pretrained` takes its weights by name.",
             where="data",
         )
+
+
+def _renamed(saved: dict[str, Any], dataset: Dataset) -> str:
+    """What became of the names of inputs and outputs."""
+    now = Side(dataset.schema, reader_of(dataset), projected=False)
+    try:
+        metadata = Metadata.model_validate(saved.get("metadata"))
+    except ValueError:
+        return ""
+    before = Side(metadata.data_schema, parse_reader(metadata.reader), projected=False)
+    differences = describe_differences(before, now)
+    return f" {differences}" if differences else ""
 
 
 def saved_warnings(saved: dict[str, Any]) -> list[str]:

@@ -8,10 +8,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from nnzoo.build import build_dataset
 from nnzoo.errors import UsageError
 from nnzoo.experiment.load import TrainedModel
-from nnzoo.experiment.located import locate_data
+from nnzoo.experiment.located import read_training_data
 
 Criterion = Literal["f1", "accuracy", "balanced_accuracy"]
 CRITERIA: tuple[Criterion, ...] = ("f1", "accuracy", "balanced_accuracy")
@@ -99,7 +98,7 @@ def with_threshold(trained: TrainedModel, said: float | Criterion) -> tuple[Trai
 
 def _chosen(trained: TrainedModel, criterion: Criterion, positive: str) -> Threshold:
     """The threshold that is best on val."""
-    dataset = build_dataset(locate_data(trained, fix="Give --threshold a number, or name the run directory."))
+    dataset = read_training_data(trained, fix="Give --threshold a number, or name the run directory.")
     if "val" not in dataset.splits:
         raise UsageError("there is no val split to choose it on. Give a number.", where=_OPTION)
     split = dataset.splits["val"]

@@ -210,7 +210,7 @@ def _run(
     with group.together():
         check_shared(everywhere)
         if saved:
-            check_data(saved, digests)
+            check_data(saved, digests, experiment.dataset)
             restore(folder, training, saved)
             journal.continue_from(saved_warnings(saved))
     recorder = Recorder(folder, experiment, report.render(), report.num_parameters, digests, journal.warnings)

@@ -67,7 +67,7 @@ def assert_same(found: list[dict[str, str]], expected: list[dict[str, str]]) -> 
     assert len(found) == len(expected)
     for row, known in zip(found, expected, strict=True):
         assert row.keys() - {"input", "file", "row"} == known.keys() - {"target", "file", "row"}
-        for key in row.keys() - {"input", "file"}:
+        for key in row.keys() - {"input", "file", "row"}:
             assert row[key] == known[key] or float(row[key]) == pytest.approx(float(known[key]), rel=1e-5)
 
 

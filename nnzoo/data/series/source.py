@@ -8,6 +8,7 @@ targets of val or test is part of a training window, as input or as target.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,7 +30,7 @@ from nnzoo.data.tables.dialect import Words
 from nnzoo.data.tables.finding import FormFinder, FormWords
 from nnzoo.data.tables.numbers import PLAIN, DecimalSign, NumberForm, ThousandsSign
 from nnzoo.data.tables.opening import words_for_new_files
-from nnzoo.data.tables.table import Table, choices_of, open_table
+from nnzoo.data.tables.table import Table, choices_of, open_table, table_of
 from nnzoo.errors import DataError
 
 _MOST_NUMBERS = 0.5
@@ -168,19 +169,27 @@ class SeriesReader(Reader):
         known, shorter = self._wanted(labelled=labelled), () if labelled else self.target
         repairs = Repairs(strict=self.words.strict)
         tables = [open_table([path], self.words, known, shorter, repairs=repairs) for path in paths]
-        each = [self.series(table, labelled=labelled) for table in tables]
         if labelled:
+            each = [self.series(table) for table in tables]
             splits = [self.windows(series, slice(0, len(series)), "")[0] for series in each]
             naive = torch.cat([split.naive for split in splits if split.naive is not None])
             inputs = torch.cat([split.inputs for split in splits])
             targets = torch.cat([split.targets for split in splits])
             return Samples(inputs, range(len(inputs)), targets, naive=naive, warnings=repairs.warnings())
+        return replace(self._last_rows(tables), warnings=repairs.warnings())
+
+    def from_rows(self, raw: object, schema: Schema) -> Samples | None:  # noqa: ARG002
+        table = table_of(raw, self.words)
+        return None if table is None else self._last_rows([table])
+
+    def _last_rows(self, tables: Sequence[Table]) -> Samples:
+        """The window at the end of each series, to forecast from."""
+        each = [self.series(table, labelled=False) for table in tables]
         return Samples(
             torch.stack([torch.from_numpy(self._last_window(series)) for series in each]),
             [name for series in each for name in series.following(self.horizon)],
             origin=of_files([table.where for table in tables], [1] * len(tables)),
             row_targets=self.target,
-            warnings=repairs.warnings(),
         )
 
     def fits(self, schema: Schema) -> bool:
@@ -233,7 +242,9 @@ class SeriesReader(Reader):
             names[:, index] = cells.canonical_texts
         series = Timeline(columns, numbers, names, np.arange(len(numbers)), table)
         if self.time is not None:
-            series = series.in_time(table.cells(self.time).texts, self.time, self.time_form, words)
+            # Dates of Python are written in one way, whatever that of the training file was.
+            form = None if self.time in table.typed else self.time_form
+            series = series.in_time(table.cells(self.time).texts, self.time, form, words)
         if limit is not None:
             series = series.first(limit)
         return series.on_grid(self.window)

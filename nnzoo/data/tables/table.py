@@ -245,23 +245,19 @@ def choices_of(tables: Iterable[Table]) -> dict[str, object]:
 
 
 def table_of(raw: object, words: Words) -> Table | None:
-    """A data frame, a dict of lists or a list of dicts as a table; None if it is something else.
+    """Returns rows of Python as a table; None if they are something else.
 
-    None and NaN are missing; whatever else is no text is read as Python writes it.
+    Rows are a data frame, a table of pyarrow, a dict of lists or a list of dicts; a single row is a dict of values, or
+    a row of a data frame. None and NaN are missing. A text is a cell, never a list of letters. Whatever is not a text
+    is read as it is written in code, with all its digits.
 
     Raises:
-        DataError: It has no rows, or lists of different lengths.
+        DataError: There are no rows, or columns of different lengths.
     """
     import pyarrow as pa
 
-    names = list(raw) if isinstance(raw, Mapping) else getattr(raw, "columns", None)
-    columns: dict[str, list[Any]]
-    if names is not None:
-        columns = {str(name): list(raw[name]) for name in names}  # type: ignore[index]
-    elif isinstance(raw, Sequence) and raw and all(isinstance(row, Mapping) for row in raw):
-        keys = dict.fromkeys(key for row in raw for key in row)
-        columns = {str(key): [row.get(key) for row in raw] for key in keys}
-    else:
+    columns = _columns_of(raw)
+    if columns is None:
         return None
     sizes = {len(values) for values in columns.values()}
     if len(sizes) != 1 or sizes == {0}:
@@ -270,6 +266,45 @@ def table_of(raw: object, words: Words) -> Table | None:
     typed = [name for name, cells in columns.items() if not any(isinstance(cell, str) for cell in cells)]
     said = words.model_copy(update={"missing": ("", *words.missing)})
     return Table(tuple(columns), said, values=values, typed=typed)
+
+
+def _columns_of(raw: object) -> dict[str, list[Any]] | None:
+    """The values of each column."""
+    if isinstance(raw, Mapping):
+        return _columns_of_dict(raw)
+    if (names := getattr(raw, "column_names", None)) is not None:  # pyarrow
+        return {str(name): raw.column(name).to_pylist() for name in names}  # type: ignore[attr-defined]
+    if (names := getattr(raw, "columns", None)) is not None:
+        return {str(name): list(raw[name]) for name in names}  # type: ignore[index]
+    if isinstance(raw, Sequence) and raw and all(isinstance(row, Mapping) for row in raw):
+        keys = dict.fromkeys(key for row in raw for key in row)
+        return {str(key): [row.get(key) for row in raw] for key in keys}
+    index = getattr(raw, "index", None)  # of pandas
+    if (
+        hasattr(raw, "to_dict")
+        and not callable(index)
+        and index is not None
+        and all(isinstance(name, str) for name in index)
+    ):
+        return _columns_of_dict(raw.to_dict())
+    return None
+
+
+def _columns_of_dict(raw: Mapping[Any, Any]) -> dict[str, list[Any]]:
+    """Columns of lists; or one row, if every value is a single one."""
+    single = [name for name, value in raw.items() if _is_single(value)]
+    if single and len(single) < len(raw):
+        several = next(name for name in raw if name not in single)
+        raise DataError(
+            f"'{single[0]}' has one value and '{several}' has several. Give single values for one row, or a list for "
+            "every column.",
+            where="predict",
+        )
+    return {str(name): [value] if single else list(value) for name, value in raw.items()}
+
+
+def _is_single(value: object) -> bool:
+    return isinstance(value, str | bytes) or not isinstance(value, Iterable) or getattr(value, "ndim", 1) == 0
 
 
 def _as_cell(value: object) -> str:

@@ -19,7 +19,7 @@ from nnzoo.data.reader import Reader, Samples, Schema
 from nnzoo.data.repairs import Repair, Repairs
 from nnzoo.data.tables.dialect import Words
 from nnzoo.data.tables.opening import is_delimited, open_file
-from nnzoo.data.tables.table import SUFFIXES, Table, open_table
+from nnzoo.data.tables.table import SUFFIXES, Table, open_table, table_of
 from nnzoo.data.text.texts import (
     CLASS_FILES,
     encode_labels,
@@ -81,6 +81,13 @@ class TextReader(Reader):
         samples = self.from_texts(found.texts)
         targets = encode_labels(found, schema.classes)
         return replace(samples, targets=targets, warnings=(*repairs.warnings(), *samples.warnings))
+
+    def from_rows(self, raw: object, schema: Schema) -> Samples | None:  # noqa: ARG002
+        table = None if self.text is None else table_of(raw, self.words)
+        if table is None or self.text is None:
+            return None
+        table.require([self.text], ", as the training data has")
+        return self.from_texts(table.cells(self.text).texts)
 
     def from_texts(self, texts: Sequence[str]) -> Samples:
         """Tokens of texts; those without a known symbol are counted."""
