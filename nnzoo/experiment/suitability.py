@@ -12,7 +12,7 @@ from nnzoo.config import Config
 from nnzoo.config.load import problems_of
 from nnzoo.data import Dataset, Preprocess
 
-_MAX_ENTRIES = 2_000_000
+_MAX_ENTRIES = 200_000
 """Of so many entries of the train split the distinct values are counted."""
 _MAX_NAMED = 5
 
