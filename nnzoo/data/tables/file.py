@@ -58,6 +58,7 @@ class File:
     left_out: list[int] = field(default_factory=list)
     typed: tuple[str, ...] = ()
     _is_repaired: bool = False
+    _is_checked: bool = False
 
     @property
     def where(self) -> str:
@@ -105,10 +106,40 @@ class File:
                 raise self._damage(str(error)) from None
             self.repair()
             return self.read(names)
+        if not (self._is_repaired or self._is_checked) and self._has_blank_rows(table):
+            self.repair()
+            return self.read(names)
+        self._is_checked = True
         if table.num_rows == 0:
             raise DataError("has a header and no rows below it. Give rows, or set `header: false`.", where=self.where)
         self.num_rows = table.num_rows
         return dict(zip(names, table.columns, strict=True))
+
+    def _has_blank_rows(self, table: Any) -> bool:
+        """Whether some line begins with nothing but delimiters; not looked for where each row has some value."""
+        from pyarrow import compute
+
+        if len(self.names) == 1:
+            return False
+        is_blank = [compute.equal(column, "") for column in table.columns]
+        while len(is_blank) > 1:
+            is_blank.append(compute.and_(is_blank.pop(), is_blank.pop()))
+        if not compute.any(is_blank[0]).as_py():
+            return False
+        begin = self.delimiter.encode() * min(len(self.names) - 1, 4)
+        return self.has(b"\n" + begin) or self.has(b"\r" + begin)
+
+    def has(self, part: bytes) -> bool:
+        """Whether the text has some bytes."""
+        if self.raw is not None:
+            return part in self.raw
+        before = b""
+        with self.path.open("rb") as file:
+            while block := file.read(BLOCK_BYTES):
+                if part in before + block:
+                    return True
+                before = block[-len(part) :]
+        return False
 
     def _parse(self, names: Sequence[str], block_bytes: int) -> Any:
         import pyarrow as pa
