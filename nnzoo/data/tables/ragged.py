@@ -119,6 +119,7 @@ class RaggedRows:
         what = "the header" if self.has_header else "the first row"
         return DataError(
             f"{self.unit} {line} has another number of cells than {what} (got {got}; {what} has {size}). A cell with "
-            f"the delimiter {self.delimiter!r} in it needs double quotes around it; `ragged: skip` leaves such rows out.",
+            f"the delimiter {self.delimiter!r} in it needs double quotes around it. `ragged: skip` leaves such rows "
+            "out.",
             where=self.where,
         )
