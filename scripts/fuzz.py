@@ -23,7 +23,7 @@ import struct
 import tempfile
 import zipfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -239,18 +239,24 @@ MUTATIONS: dict[str, tuple[Mutation, ...]] = {
 }
 
 
-def limit_memory() -> None:
-    """Limits the address space to what the program has now, and a little more."""
+@contextlib.contextmanager
+def limited_memory() -> Iterator[None]:
+    """Limits the address space to what the program has now, and a little more, while it is entered."""
     size = Path("/proc/self/statm")
+    before = resource.getrlimit(resource.RLIMIT_AS)
     if size.exists():
         limit = int(size.read_text().split()[0]) * resource.getpagesize() + SPARE_BYTES
-        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+        resource.setrlimit(resource.RLIMIT_AS, (limit, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
 
 
 def attempt(arguments: list[str]) -> str:
     """Runs a command and returns what is wrong with how it ended; empty if nothing is."""
     error = io.StringIO()
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(error):
+    with limited_memory(), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(error):
         code = command(arguments)
     said = error.getvalue()
     lines = [line for line in said.splitlines() if not line.startswith("warning: ")]
@@ -268,14 +274,15 @@ def fuzz(numbers: range, seed: int) -> Counter[str]:
         How many mutations of each kind there were, and under "wrong" how many went wrong.
     """
     Path("c.json").write_text(json.dumps(CONFIG))
-    assert not attempt(["train", "c.json", "-q"])
+    with contextlib.redirect_stdout(io.StringIO()):
+        assert command(["train", "c.json", "-q"]) == 0
     shutil.copytree("runs", "whole")
     Path("whole/x/previous.safetensors").unlink()
     torch.save(nnzoo.load("whole/x").module.state_dict(), "whole/x/theirs.pt")
     contents = {name: Path("whole/x", name).read_bytes() for name in MUTATIONS}
-    assert not attempt(["eval", "whole/x"])
-    assert not any(map(attempt, commands("theirs.pt", "whole/x")))
-    limit_memory()
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        # Whatever is imported late is imported here.
+        assert not any(command(each) for name in MUTATIONS for each in commands(name, "whole/x"))
     done = Counter[str]()
     for number in numbers:
         rng = random.Random(f"{seed} {number}")

@@ -135,6 +135,8 @@ def check_restored(state: TrainState, monitor: str) -> None:
     columns = {"epoch", "step", "lr", "train/loss", "seconds", monitor}
     if len(rows) != state.epoch or any(not columns <= row.keys() for row in rows):
         raise ValueError("the history belongs to another training")
+    if not all(type(column) is str for row in rows for column in row):
+        raise ValueError("the history has columns without a name")
     if not all(math.isfinite(row[name]) for row in rows for name in ("epoch", "step", "seconds")):
         raise ValueError("the history holds values that are not numbers")
     if stopping.best_epoch > state.epoch or (state.best is None) != (stopping.best_epoch == 0):

@@ -66,6 +66,7 @@ CHANGES = [
     *(put("seconds", value) for value in (None, "x")),
     *(put("history/table", value) for value in (torch.zeros(3), torch.full((1, 8), torch.nan), None)),
     put("history/columns", ["epoch"]),
+    put("history/columns/4", None),
     *(put("early_stopping/best_epoch", value) for value in (5, -1, "x", 0)),
     put("early_stopping/waited", []),
     put("early_stopping/best", None),
