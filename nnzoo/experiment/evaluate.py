@@ -48,7 +48,6 @@ class EvalResult:
         confusion_matrix: True class by row, predicted by column; empty for other tasks.
         classes: Class names.
         threshold: The decision threshold of two classes, if one was asked for, and how it was chosen.
-        broken: Inputs that were left out because they can't be read: one line each, with the name and the reason.
         warnings: What the data gave reason to warn about.
     """
 
@@ -62,7 +61,6 @@ class EvalResult:
     confusion_matrix: list[list[int]]
     classes: tuple[str, ...]
     threshold: Threshold | None = None
-    broken: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
@@ -106,11 +104,11 @@ def evaluate_checkpoint(
         raise UsageError("--split names a part of the training data, --data is other data. Give one of the two.")
     with log.recording(quiet=True) as journal:
         trained = load(checkpoint, runs_dir=runs_dir, model=model, device=device)
-        decision, broken = None, tuple[str, ...]()
+        decision = None
         if threshold is not None:
             trained, decision = with_threshold(trained, threshold)
         if data is not None:
-            (dataset, broken), chosen = _new_data(trained, Path(data)), "new"
+            dataset, chosen = _new_data(trained, Path(data)), "new"
         else:
             dataset = read_training_data(trained, fix="Give --data PATH, or name the run directory.")
             chosen = split or next(name for name in PREDICTED_SPLITS if name in dataset.splits)
@@ -123,7 +121,6 @@ def evaluate_checkpoint(
             measured,
             split=chosen if data is None else str(data),
             threshold=decision,
-            broken=broken,
             warnings=tuple(journal.warnings),
         )
 
@@ -189,15 +186,12 @@ def _threads(trained: TrainedModel, measured: Split, num_train: int) -> int:
     return threads_of_network(trained.config, inputs.device, flops=flops, num_train=num_train)
 
 
-def _new_data(trained: TrainedModel, path: Path) -> tuple[Dataset, tuple[str, ...]]:
-    """The new samples, and what can't be read.
-
-    In place of the train split there is one sample that has its mean: the baseline needs no more.
-    """
+def _new_data(trained: TrainedModel, path: Path) -> Dataset:
+    """The new samples, and in place of the train split one sample that has its mean: the baseline needs no more."""
     schema = trained.metadata.data_schema
     new = trained.reader.read([path], schema, labelled=True)
     assert new.targets is not None
     mean = Split(new.inputs[:1], torch.tensor([trained.metadata.target_mean], dtype=torch.float64))
     shape_free = {name: value for name, value in schema._asdict().items() if name != "input_shape"}
     splits = {"train": mean, "new": Split(new.inputs, new.targets, new.lengths, naive=new.naive)}
-    return Dataset(splits, **shape_free, warnings=new.warnings), new.broken
+    return Dataset(splits, **shape_free, warnings=new.warnings)
