@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nnzoo.data.dates import DateForm, DateOrder
+from nnzoo.data.dates import DateForm, DateOrder, blocks_of
 
 _SAMPLE = 50
 """So many cells rule most layouts out, before all cells are read."""
@@ -60,6 +60,12 @@ def _layouts() -> tuple[str, ...]:
 
 
 @functools.cache
+def _signs(layout: str) -> frozenset[str]:
+    """The characters between the parts of a date."""
+    return frozenset(re.sub("%o?[A-Za-z]", "", layout).lower())
+
+
+@functools.cache
 def _compiled(layout: str) -> re.Pattern[str]:
     return re.compile(DateForm(layout=layout).pattern, re.ASCII)
 
@@ -82,8 +88,10 @@ def find_date_forms(labels: Any, order: DateOrder | Literal["auto"], *, digits: 
     found: list[DateForm] = []
     if not all(len(each) <= _LONGEST and any(sign.isdigit() for sign in each) for each in some):
         return found
+    signs = set(some[0].lower())
     for layout in COMPACT if digits else _layouts():
-        if not all(_compiled(layout).match(each) for each in some):
+        # Compiling all layouts takes longer than reading most columns.
+        if not signs >= _signs(layout) or not all(_compiled(layout).match(each) for each in some):
             continue
         form = DateForm(layout=layout)
         if order != "auto" and form.order not in (None, order):
@@ -147,32 +155,44 @@ def is_regular(local: NDArray[np.datetime64]) -> bool:
 
 def _detailed(form: DateForm, labels: Any) -> DateForm:
     """The form with what is needed to write dates as in the file: zeros, names, capitals, and the time of day."""
+    seen = _seen(form, labels)
+    layout = form.layout
+    if not _is_padded(layout, seen.get("d", set()) | seen.get("m", set())):
+        layout = layout.replace("%d", "%-d").replace("%m", "%-m")
+    for token, long in (("b", "B"), ("a", "A")):
+        names = {name.strip(".") for name in seen.get(token, ())}
+        if names:
+            is_full = any(len(name) > 3 for name in names if name.lower() != "sept")
+            flag = "^" if all(map(str.isupper, names)) else "_" if all(map(str.islower, names)) else ""
+            layout = layout.replace(f"%{token}", f"%{flag}{long if is_full else token}")
+    time, unit = form.time, form.unit
+    if "H" not in form.layout and seen.get("H"):
+        time = _time_layout(form, labels, padded=all(len(hour) > 1 for hour in seen["H"]))
+        unit = "ns" if max(map(int, seen["f"]), default=0) > _MICROSECONDS else "us"
+    return DateForm(layout=_with_own_letters(layout, str(labels[0].as_py())), time=time, unit=unit)
+
+
+def _seen(form: DateForm, labels: Any) -> dict[str, set[str]]:
+    """What stands in each part of the dates; of fractions of a second how many digits."""
     from pyarrow import compute
 
-    found = compute.extract_regex(labels, form.pattern)
-    names = {field.name for field in found.type}
+    seen: dict[str, set[str]] = {}
+    for block in blocks_of(labels):
+        found = compute.extract_regex(block, form.pattern)
+        for field in found.type:
+            group = compute.struct_field(found, field.name)
+            if field.name == "f":
+                group = compute.cast(compute.utf8_length(group), "string")
+            values = compute.unique(group).to_pylist()
+            seen.setdefault(field.name, set()).update(value for value in values if value)
+    return seen
 
-    def widths(name: str) -> set[int]:
-        sizes = compute.unique(compute.utf8_length(compute.struct_field(found, name)))
-        return {size for size in sizes.to_pylist() if size}
 
-    layout = form.layout
-    for token in "dm":
-        if token in names and 1 in widths(token):
-            layout = layout.replace(f"%{token}", f"%-{token}")
-    for token, long in (("b", "B"), ("a", "A")):
-        if token in names:
-            word = next(word for word in _values(found, token) if word)
-            full = max(len(each.strip(".")) for each in _values(found, token)) > 4
-            flag = "^" if word.isupper() else "_" if word.islower() else ""
-            layout = layout.replace(f"%{token}", f"%{flag}{long if full else token}")
-    update = {"layout": _with_own_letters(layout, str(labels[0].as_py()))}
-    if "H" not in names or "H" in form.layout:
-        return form.model_copy(update=update)
-    update["time"] = _time_layout(form.layout, labels, compute.struct_field(found, "H"), padded=1 not in widths("H"))
-    if max(widths("f"), default=0) > _MICROSECONDS:
-        update["unit"] = "ns"
-    return DateForm.model_validate({**form.model_dump(), **update})
+def _is_padded(layout: str, values: Collection[str]) -> bool:
+    """Whether days and months have leading zeros; where no cell tells, as is usual beside a name of a month."""
+    if any(len(value) == 1 for value in values):
+        return False
+    return any(value.startswith("0") for value in values) or ("%b " not in layout and " %b" not in layout)
 
 
 def _with_own_letters(layout: str, example: str) -> str:
@@ -183,21 +203,19 @@ def _with_own_letters(layout: str, example: str) -> str:
     return layout
 
 
-def _values(found: Any, name: str) -> list[str]:
-    from pyarrow import compute
-
-    return [value for value in compute.unique(compute.struct_field(found, name)).to_pylist() if value]
-
-
-def _time_layout(layout: str, labels: Any, hours: Any, *, padded: bool) -> str:
+def _time_layout(form: DateForm, labels: Any, *, padded: bool) -> str:
     """The time of day of the longest cell that has one, with tokens in place of its parts."""
     from pyarrow import compute
 
-    lengths = compute.if_else(compute.equal(hours, ""), 0, compute.utf8_length(labels)).fill_null(0)
-    longest = int(lengths.to_numpy(zero_copy_only=False).argmax())
-    example = _compiled(layout).match(labels[longest].as_py())
-    if example is None or not example["H"]:
-        return ""
+    longest, example = -1, None
+    for block in blocks_of(labels):
+        hours = compute.struct_field(compute.extract_regex(block, form.pattern), "H")
+        sizes = compute.if_else(compute.equal(hours, ""), -1, compute.utf8_length(block)).fill_null(-1)
+        size = compute.max(sizes).as_py()
+        if size > longest:
+            cell = block[compute.index(sizes, size).as_py()].as_py()
+            longest, example = size, _compiled(form.layout).match(cell)
+    assert example is not None
     half, zone, fraction = example["p"], example["z"], example["f"] or ""
     zones = {"Z": "%^z", "z": "%^z"} | {name: name for name in ("UTC", "GMT")}
     tokens = {

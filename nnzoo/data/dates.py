@@ -27,16 +27,15 @@ MONTHS = (
 )
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
-_MONTH = "(?:" + "|".join(rf"{name[:3]}(?:{name[3:]}|\.?)" for name in (*MONTHS, "sept")) + ")"
-_WEEKDAY = "(?:" + "|".join(rf"{name[:3]}(?:{name[3:]}|\.?)" for name in WEEKDAYS) + ")"
+_NAME = r"[A-Za-z]{3,9}\.?"
 _TOKEN = re.compile(r"%([-^_o]?)(\d?)([A-Za-z])")
 _GROUPS = {
     "Y": r"\d{4}",
     "y": r"\d{2}",
     "m": r"\d{1,2}",
     "d": r"\d{1,2}",
-    "b": _MONTH,
-    "a": _WEEKDAY,
+    "b": _NAME,
+    "a": _NAME,
     "G": r"\d{4}",
     "V": r"\d{1,2}",
     "u": "[1-7]",
@@ -52,6 +51,7 @@ CLOCK = rf"(?P<H>\d{{1,2}}){_MINUTES}{_AFTER}"
 """A time of day alone."""
 CLOCK_AFTER_DATE = rf"(?P<gap>[Tt_:]|,? +| at )(?P<H>\d{{1,2}})(?:{_MINUTES})?{_AFTER}"
 _WRITABLE = frozenset("YymdbBaAGVuqHIMSfpz")
+_BLOCK = 2**16
 _PIVOT = 69
 """Two-digit years from here on are of the 20th century, as in POSIX."""
 
@@ -140,6 +140,10 @@ class DateForm(BaseModel):
         Args:
             labels: A pyarrow.Array of (K,) strings.
         """
+        parts = [self._read(block) for block in blocks_of(labels)]
+        return Instants(*(np.concatenate(each) for each in zip(*parts, strict=True)))
+
+    def _read(self, labels: Any) -> Instants:
         from pyarrow import compute
 
         found = compute.extract_regex(labels, self.pattern)
@@ -172,6 +176,11 @@ class DateForm(BaseModel):
         return _TOKEN.sub(lambda token: _written(token, local, offset), self.layout + self.time)
 
 
+def blocks_of(labels: Any) -> list[Any]:
+    """Returns slices of a pyarrow.Array, one at least: the parts of all its dates at once would take much memory."""
+    return [labels.slice(start, _BLOCK) for start in range(0, max(1, len(labels)), _BLOCK)]
+
+
 def _kind_of(token: str) -> str:
     """Of the tokens for one thing the one that `_GROUPS` has."""
     return {"B": "b", "A": "a"}.get(token, token)
@@ -189,7 +198,7 @@ def _pattern_of(layout: str) -> str:
         touches = {each.end() for each in tokens[:index]} | {each.start() for each in tokens[index + 1 :]}
         if kind in "mdV" and touches & {token.start(), token.end()} and "b" not in map(_kind_of, "".join(layout)):
             group = r"\d{2}"  # nothing else tells where it ends
-        parts.append(f"(?P<{kind}>(?i:{group}))" if kind in "ba" else f"(?P<{kind}>{group})")
+        parts.append(f"(?P<{kind}>{group})")
         parts.append("(?i:st|nd|rd|th)" if token[1] == "o" else "")
     return "".join([*parts, _literal(layout[end:])])
 
@@ -210,13 +219,15 @@ def _number(groups: dict[str, Any], name: str, default: int) -> NDArray[np.int64
 
 
 def _position(groups: dict[str, Any], name: str, words: tuple[str, ...]) -> NDArray[np.int64]:
-    """(K,) the index of the word that a group begins with."""
+    """(K,) the index of the word that a group is, whole or its first three letters; -1 for other words."""
     import pyarrow as pa
     from pyarrow import compute
 
-    begin = compute.utf8_slice_codeunits(compute.utf8_lower(groups[name]), 0, 3)
-    found = compute.index_in(begin, value_set=pa.array([word[:3] for word in words]))
-    index: NDArray[np.int64] = found.fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
+    places = {word: index for index, word in enumerate(words)} | {word[:3]: index for index, word in enumerate(words)}
+    places |= {"sept": places["september"]} if "september" in places else {}
+    spelled = compute.utf8_rtrim(compute.utf8_lower(groups[name]), characters=".")
+    found = compute.index_in(spelled, value_set=pa.array(list(places))).fill_null(-1)
+    index: NDArray[np.int64] = np.array([*places.values(), -1])[found.to_numpy(zero_copy_only=False)]
     return index
 
 

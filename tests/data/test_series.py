@@ -218,17 +218,84 @@ def test_forecasts_of_several_columns(capsys: pytest.CaptureFixture[str]) -> Non
         (["2020-03-15", "2020-06-15"], ["2020-09-15", "2020-12-15"]),
         (["13/01/2024", "14/01/2024"], ["15/01/2024", "16/01/2024"]),
         (["01/02/2024", "01/03/2024", "01/04/2024"], ["01/05/2024", "01/06/2024"]),
+        ([f"{m:02d}/01/{y}" for y in (2019, 2020) for m in range(1, 13)], ["01/01/2021", "02/01/2021"]),
+        (["1/1/2024", "1/2/2024", "1/3/2024", "1/13/2024"], None),
+        (["12/30/2023 11:00 PM", "12/30/2023 11:30 PM", "12/31/2023 12:00 AM"], ["12/31/2023 12:30 AM"]),
         (["2024-02-28 22:30", "2024-02-28 23:15"], ["2024-02-29 00:00", "2024-02-29 00:45"]),
         (["2024-01-01T00:00:00+00:00", "2024-01-01T01:00:00+00:00"], ["2024-01-01T02:00:00+00:00"]),
+        (["2024-01-01T00:00:00.000Z", "2024-01-01T00:00:00.250Z"], ["2024-01-01T00:00:00.500Z"]),
+        (["2024-01-01T23:00:00+01:00", "2024-01-02T00:00:00+01:00"], ["2024-01-02T01:00:00+01:00"]),
+        (["2024-01-01 00:00:00.000000001", "2024-01-01 00:00:00.000000004"], ["2024-01-01 00:00:00.000000007"]),
+        (["20240530", "20240531"], ["20240601", "20240602"]),
+        (["202411", "202412"], ["202501", "202502"]),
+        (["202412312300", "202412312330"], ["202501010000"]),
+        (["2024-W51", "2024-W52"], ["2025-W01", "2025-W02"]),
+        (["2024Q3", "2024Q4"], ["2025Q1", "2025Q2"]),
+        (["Q3 2024", "Q4 2024"], ["Q1 2025"]),
+        (["January 30, 2018", "January 31, 2018"], ["February 1, 2018"]),
+        (["30-JAN-18", "31-JAN-18"], ["01-FEB-18"]),
+        (["Nov 2023", "Dec 2023"], ["Jan 2024"]),
         (["1999", "2000", "2001"], ["2002", "2003"]),
         (["0.5", "0.75"], ["1", "1.25"]),
+        (["0.50", "0.75"], ["1.00", "1.25"]),
+        (["0,5", "0,75"], ["1", "1,25"]),
+        (["0.1", "0.2", "0.3"], ["0.4", "0.5"]),
+        (["123456789012345677", "123456789012345678"], ["123456789012345679", "123456789012345680"]),
+        (["1704067200", "1704070800"], ["1704074400", "1704078000"]),
+        (["1704067237000", "1704067237250"], ["1704067237500", "1704067237750", "1704067238000"]),
+        (["1704067200000000", "1704067200000001"], ["1704067200000002"]),
+        (["1704067200000000000", "1704067200000000001"], ["1704067200000000002"]),
+        (["1704067200", "1706745600", "1709251200"], ["1711929600", "1714521600"]),  # firsts of months
+        (["1704067200000", "1706745600000", "1709251200000"], ["1711929600000"]),
         (["2024-01-01", "2024-01-03", "2024-01-04", "2024-01-09"], None),
         (["7"], None),
     ],
 )
 def test_time_goes_on(stamps: list[str], following: list[str] | None) -> None:
-    found = parse_stamps(stamps).following(2 if following is None else len(following))
-    assert found == following
+    parsed = parse_stamps(stamps)
+    assert parsed.following(2 if following is None else len(following)) == following
+    assert parse_stamps(stamps, parsed.form).following(2) == parsed.following(2)
+
+
+@pytest.mark.parametrize(
+    ("stamps", "told"),
+    [
+        ([f"{month:02d}/01/2015" for month in range(1, 13)], True),
+        ([f"{month:02d}/01/{year}" for year in (2015, 2016) for month in range(1, 13)], False),
+        (["13/01/2024", "14/01/2024"], False),
+        (["05.01.2024", "03.02.2024", "04.03.2024", "02.04.2024", "06.05.2024"], False),
+        (["01.02.2024", "02.02.2024", "03.02.2024", "04.02.2024", "05.02.2024", "06.02.2024", "08.02.2024"], True),
+    ],
+)
+def test_an_order_of_dates_that_is_open_is_told(stamps: list[str], told: bool) -> None:
+    write_columns(day=stamps, y=range(len(stamps)))
+    dataset = read(time="day", target=("y",), window=1)
+    assert any("`data.date_order: " in line for line in dataset.warnings) == told
+    if told:
+        for order in ("mdy", "dmy"):
+            given = read(time="day", target=("y",), window=1, date_order=order)
+            assert not any("date_order" in line for line in given.warnings)
+
+
+def test_forecasts_are_named_in_the_form_of_the_file(capsys: pytest.CaptureFixture[str]) -> None:
+    """In the order of training, which the new file alone would leave open; values have decimal commas."""
+    stamps = [f"{month:02d}/01/{year}" for year in (2019, 2020) for month in range(1, 13)]
+    lines = [f"{stamp};{index},25" for index, stamp in enumerate(stamps)]
+    write("\n".join(["day;y", *lines]) + "\n")
+    data = {"name": "series", "path": "t.csv", "time": "day", "target": "y", "window": 3, "horizon": 2}
+    nnzoo.train({"name": "r", "data": data, "model": "linear", "train": {"epochs": 1}}, quiet=True)
+    write("\n".join(["day;y", *lines[12:15]]) + "\n", "new.csv")
+    capsys.readouterr()
+    assert cli(["predict", "r", "new.csv", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [row["input"] for row in found["predictions"]] == ["04/01/2020", "05/01/2020"]
+    write(json.dumps({"data": data, "model": "linear"}), "c.yaml")
+    assert cli(["doctor", "c.yaml", "--json"]) == 0
+    forms = json.loads(capsys.readouterr().out)["data"]["forms"]
+    assert forms == {"day": "month first, %m/%d/%Y", "y": "decimal comma"}
+    write("day;y\n25/01/2020;1,5\n26/01/2020;1,5\n27/01/2020;1,5\n", "new.csv")
+    assert cli(["predict", "r", "new.csv"]) == 3
+    assert "new.csv: line 2: column 'day': '25/01/2020'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

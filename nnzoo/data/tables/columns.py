@@ -210,7 +210,8 @@ class DateColumn(_Column):
 
     def write(self, values: NDArray[Any], out: NDArray[np.float64]) -> None:
         missing = np.isnan(values[:, 0])
-        out[:, : len(self.parts)] = np.where(missing[:, None], np.array(self.fill), values)
+        for index, fill in enumerate(self.fill):
+            out[:, index] = np.where(missing, fill, values[:, index])
         if self.indicator:
             out[:, -1] = missing
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import collections
 import csv
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -105,10 +105,26 @@ class File:
                 raise self._damage(str(error)) from None
             self.repair()
             return self.read(names)
+        if not self._is_repaired and self._may_repeat_header(table):
+            self.repair()
+            return self.read(names)
         if table.num_rows == 0:
             raise DataError("has a header and no rows below it. Give rows, or set `header: false`.", where=self.where)
         self.num_rows = table.num_rows
         return dict(zip(names, table.columns, strict=True))
+
+    def _may_repeat_header(self, table: Any) -> bool:
+        """Whether some row of these columns has their names for cells, as in files that were joined with headers."""
+        from pyarrow import compute
+
+        if not self.names_in_header:
+            return False
+        repeats: Any = True
+        for name in table.column_names:
+            repeats = compute.and_(repeats, compute.equal(table[name], name))
+            if not compute.any(repeats).as_py():
+                return False
+        return True
 
     def _parse(self, names: Sequence[str], block_bytes: int) -> Any:
         import pyarrow as pa
@@ -205,11 +221,11 @@ class File:
             line = row + 1 + self.dialect.header
         return f"{'row' if self.is_sheet else 'line'} {line}"
 
-    def line_with(self, name: str) -> int | None:
-        """The line of a row near the beginning that has a cell of this text: the header, behind a title."""
+    def line_with(self, names: Collection[str]) -> int | None:
+        """The line of a row near the beginning that has these cells: the header, behind a title."""
         try:
             rows = itertools.islice(self.rows(), _TITLE_ROWS)
-            return next((line for line, cells in rows if name in map(str.strip, cells)), None)
+            return next((line for line, cells in rows if set(names) <= set(map(str.strip, cells))), None)
         except csv.Error:
             return None
 

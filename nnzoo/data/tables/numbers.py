@@ -198,8 +198,7 @@ def plain_numbers(values: Any) -> NDArray[np.float64] | None:
     from pyarrow import compute
 
     try:
-        # A copy: memory of pyarrow's pool is not given back to the system when it is freed.
-        numbers: NDArray[np.float64] = np.array(values.cast(pa.float64()).to_numpy())
+        numbers: NDArray[np.float64] = values.cast(pa.float64()).to_numpy()
     except pa.ArrowInvalid:
         return None
     has_words = np.isinf(numbers).any() or int(np.isnan(numbers).sum()) > values.null_count  # inf, nan

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -83,6 +84,14 @@ class Samples:
         return Samples(rows, self.lengths[samples].cumsum(), self.ids[samples], self.numbers[samples])
 
 
+def in_own_pages(values: NDArray[Any]) -> NDArray[Any]:
+    """Returns a copy whose memory goes back to the system when it is freed, as that of blocks of the heap may not."""
+    pages = mmap.mmap(-1, max(1, values.nbytes))
+    own = np.frombuffer(pages, dtype=values.dtype, count=values.size).reshape(values.shape)
+    own[...] = values
+    return own
+
+
 def pack(columns: Sequence[Column], values: list[NDArray[Any]], parts: Sequence[Samples]) -> list[Tensor]:
     """Returns the features of some samples of a table.
 
@@ -97,13 +106,14 @@ def pack(columns: Sequence[Column], values: list[NDArray[Any]], parts: Sequence[
     """
     num_features = sum(len(column.feature_names) for column in columns)
     packed = [torch.from_numpy(np.zeros((num_features, len(part.rows)))).T for part in parts]
-    start = 0
-    for column in columns:
-        own = values.pop(0)
-        stop = start + len(column.feature_names)
+    stop = num_features
+    # From the last on: the C library returns memory to the system from the end of its heap.
+    for column in reversed(columns):
+        own = values.pop()
+        start = stop - len(column.feature_names)
         for part, out in zip(parts, packed, strict=True):
             column.write(own[part.rows], out.numpy()[:, start:stop])
-        start = stop
+        stop = start
     return packed
 
 

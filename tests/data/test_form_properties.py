@@ -1,0 +1,117 @@
+"""Numbers in any form against `Decimal`: found or told, read to the last bit, and equal if and only if they are."""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal
+
+import numpy as np
+import pyarrow as pa
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nnzoo.data.tables.forms import TEXT, canonical
+from nnzoo.data.tables.numbers import (
+    PLAIN,
+    DecimalSign,
+    NumberForm,
+    NumberWords,
+    ThousandsSign,
+    find_number_form,
+    is_number,
+    plain_numbers,
+)
+
+AMOUNTS = st.decimals(-(10**12), 10**12, allow_nan=False, allow_infinity=False, places=4) | st.integers(
+    -(10**20), 10**20
+).map(Decimal)
+SIGNS: st.SearchStrategy[tuple[DecimalSign, ThousandsSign]] = st.sampled_from(
+    [(".", ""), (",", ""), (".", ","), (",", "."), (".", " "), (",", " "), (".", "'"), (",", "'")]
+)
+AFFIXES = st.sampled_from([("", ""), ("$", ""), ("", " €"), ("EUR ", ""), ("", "%"), ("", " kg"), ("", "km/h")])
+
+
+def written(amount: Decimal, decimal: str, thousands: str, affixes: tuple[str, str], *, parentheses: bool) -> str:
+    """An amount as people write it."""
+    text = f"{abs(amount):,f}".replace(",", "T").replace(".", decimal).replace("T", thousands)
+    text = f"{affixes[0]}{text}{affixes[1]}"
+    if amount.is_signed() and amount:
+        return f"({text})" if parentheses else f"-{text}"
+    return text
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(AMOUNTS, min_size=1, max_size=20), SIGNS, AFFIXES, st.booleans(), st.sampled_from([",", ";", "\t"]))
+def test_any_amount_is_read_exactly(
+    amounts: list[Decimal],
+    signs: tuple[DecimalSign, ThousandsSign],
+    affixes: tuple[str, str],
+    parentheses: bool,
+    delimiter: str,
+) -> None:
+    cells = [written(amount, *signs, affixes, parentheses=parentheses) for amount in amounts]
+    expected = [float(amount) for amount in amounts]
+    counts = np.ones(len(cells), dtype=np.int64)
+    known = find_number_form(pa.array(cells), counts, NumberWords(*signs, delimiter), 1.0)
+    assert known is not None
+    assert known.doubt is None
+    assert known.form.read(pa.array(cells)).tolist() == expected
+    found = find_number_form(pa.array(cells), counts, NumberWords(delimiter=delimiter), 1.0)
+    assert found is not None
+    values = found.form.read(pa.array(cells)).tolist()
+    # A point before three digits is a decimal point to everyone unless something speaks against it.
+    points = all(cell.count(".") <= 1 for cell in cells) and signs == (",", ".")
+    assert values == expected or found.doubt is not None or points
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.text("0123456789.,-+eE%$() ", max_size=8), min_size=1, max_size=5))
+def test_a_form_reads_what_python_reads_alike(cells: list[str]) -> None:
+    """Whatever a cell is, the plain form reads it as Python does or not at all."""
+    values = PLAIN.read(pa.array(cells)).tolist()
+    for cell, value in zip(cells, values, strict=True):
+        if is_number(cell) and not (cell.isdecimal() and len(cell) > 1 and cell[0] == "0"):
+            assert value == float(cell)
+        elif is_number(cell):
+            assert math.isnan(value)  # leading zeros
+    whole = plain_numbers(pa.chunked_array([cells]))
+    if whole is not None:
+        assert whole.tolist() == values
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.decimals(allow_nan=False, allow_infinity=False), min_size=2, max_size=8))
+def test_spellings_are_equal_if_the_numbers_are(amounts: list[Decimal]) -> None:
+    spelled = [str(amount) for amount in amounts] + [f"{amount:E}" for amount in amounts]
+    spelled += [f"{amount:+f}" for amount in amounts if abs(amount.adjusted()) < 50]
+    keys = canonical(pa.array(spelled), TEXT).to_pylist()
+    for first, key in zip(spelled, keys, strict=True):
+        for second, other in zip(spelled, keys, strict=True):
+            assert (key == other) == (Decimal(first) == Decimal(second))
+    assert canonical(pa.array(keys), TEXT).to_pylist() == keys
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.text(max_size=6), min_size=1, max_size=20))
+def test_texts_are_equal_if_they_are_the_same_or_the_same_number(cells: list[str]) -> None:
+    keys = canonical(pa.array(cells), TEXT).to_pylist()
+    for first, key in zip(cells, keys, strict=True):
+        for second, other in zip(cells, keys, strict=True):
+            alike = first == second or (_amount(first) is not None and _amount(first) == _amount(second))
+            assert (key == other) == alike
+
+
+def _amount(cell: str) -> Decimal | None:
+    plain = cell.replace("\u2212", "-")
+    is_name = plain.isascii() and plain.isdecimal() and len(plain) > 1 and plain[0] == "0"
+    return Decimal(plain) if is_number(plain) and not is_name else None
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.integers(1, 10**6), min_size=1, max_size=10), st.sampled_from(["k", "M", "B"]))
+def test_magnitudes_multiply_exactly(amounts: list[int], letter: str) -> None:
+    cells = [f"{amount / 100:.2f}{letter}" for amount in amounts]
+    form = NumberForm(magnitudes=True)
+    power = {"k": 3, "M": 6, "B": 9}[letter]
+    expected = [float(Decimal(cell[:-1]).scaleb(power)) for cell in cells]
+    assert form.read(pa.array(cells)).tolist() == expected
