@@ -8,11 +8,13 @@ from typing import Literal
 Mode = Literal["min", "max"]
 MetricName = Literal[
     "accuracy",
+    "balanced_accuracy",
     "top5_accuracy",
     "precision",
     "recall",
     "f1",
     "auroc",
+    "average_precision",
     "perplexity",
     "mae",
     "mape",
@@ -43,6 +45,9 @@ _VALUES = frozenset({"regression"})
 
 METRICS: dict[str, Metric] = {
     "accuracy": Metric("max", _LABELS, "share of correct predictions; for multilabel data, of correct labels"),
+    "balanced_accuracy": Metric(
+        "max", _CLASSES, "mean recall over the classes, so that rare classes count as much as frequent ones"
+    ),
     "top5_accuracy": Metric("max", _CLASSES, "share of samples whose class is among the five most probable"),
     "precision": Metric(
         "max",
@@ -63,6 +68,12 @@ METRICS: dict[str, Metric] = {
         "max",
         _LABELS,
         "area under the ROC curve; for more than two classes the mean over classes, each against the rest",
+    ),
+    "average_precision": Metric(
+        "max",
+        _LABELS,
+        "area under the precision-recall curve, as a step function: of the second of two classes, else the mean over "
+        "classes, each against the rest",
     ),
     "perplexity": Metric(
         "min", _CLASSES, "exp of the mean cross entropy: 1 is perfect, guessing among K classes gives K"

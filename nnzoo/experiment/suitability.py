@@ -12,7 +12,7 @@ from nnzoo.config import Config
 from nnzoo.config.load import problems_of
 from nnzoo.data import Dataset, Preprocess
 
-_MAX_ENTRIES = 2_000_000
+_MAX_ENTRIES = 200_000
 """Of so many entries of the train split the distinct values are counted."""
 _MAX_NAMED = 5
 
@@ -52,6 +52,14 @@ def metrics_without_value(dataset: Dataset, split: str, metrics: Sequence[str]) 
             classes = measured.class_indices()
             if bool((classes == classes[0]).all()):
                 found["auroc"] = f"{split} has one class ('{dataset.classes[int(classes[0])]}')"
+    if "average_precision" in metrics:
+        if dataset.task == "multilabel":
+            has_positive = bool((measured.targets > 0).any())
+        else:
+            has_positive = len(dataset.classes) > 2 or bool((measured.class_indices() == 1).any())
+        if not has_positive:
+            positive = "any label" if dataset.task == "multilabel" else f"'{dataset.classes[1]}'"
+            found["average_precision"] = f"{split} has no sample of {positive}"
     if "r2" in metrics and len(measured) == 1:
         found["r2"] = f"{split} has one sample"
     return found

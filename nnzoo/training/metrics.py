@@ -13,19 +13,20 @@ from torch import Tensor
 
 from nnzoo.data.reader import NO_TARGET
 from nnzoo.training.decoding import Decoder, in_float64
+from nnzoo.training.ranking import RANKINGS
 
 # Kept outputs become sums when they are this many numbers: a few large operations instead of many small ones.
 MAX_KEPT = 100_000
-PER_CLASS = {"precision", "recall", "f1"}
+PER_CLASS = {"precision", "recall", "f1", "balanced_accuracy"}
 
 
 class MetricSums:
     """Adds up what the metrics of a split need.
 
-    Labels: hits, predictions and occurrences of each class; for auroc, which is no sum, every score. Values: sums over
-    |e|, e^2, t and t^2 of each target, in float64, in the unit of the network's outputs, where neither squares nor
-    differences of large numbers lose digits; t is counted from the first sample. All are on the device of the outputs,
-    so that adding never waits for it.
+    Labels: hits, predictions and occurrences of each class; for rankings such as auroc, which are not sums, every
+    score. Values: sums over |e|, e^2, t and t^2 of each target, in float64, in the unit of the network's outputs, where
+    neither squares nor differences of large numbers lose digits; t is counted from the first sample. All are on the
+    device of the outputs, so that adding never waits for it.
 
     Args:
         names: The metrics to compute.
@@ -100,7 +101,7 @@ class MetricSums:
             parts = self.each(self._values)(outputs, targets)
         else:
             parts = self.each(self._labels)(outputs, targets)
-        if "auroc" in self.names:
+        if RANKINGS.keys() & {*self.names}:
             scores, labels = self.each(self._scores)(outputs), self.each(self.decoder.target_labels)(targets)
             self.scores.append((scores.clone(), labels.clone()))  # they may be the very memory that is used again
         for key, part in parts.items():
@@ -170,19 +171,19 @@ class MetricSums:
         sums = {key: part.double().cpu() for key, part in self.sums.items() if key != "origin"}
         computed: dict[str, Tensor]
         computed = self.each(self._of_values if self.decoder.task == "regression" else self._of_labels)(sums)
-        if "auroc" in self.names:
+        if RANKINGS.keys() & {*self.names}:
             scores, truth = (torch.cat(parts, self.axis).cpu() for parts in zip(*self.scores, strict=True))
-            computed["auroc"] = self._auroc(scores, truth)
+            computed |= {name: self._ranking(name, scores, truth) for name in RANKINGS if name in self.names}
         return computed
 
-    def _auroc(self, scores: Tensor, truth: Tensor) -> Tensor:
+    def _ranking(self, name: str, scores: Tensor, truth: Tensor) -> Tensor:
         if self.decoder.task == "classification":
             if self.decoder.per == "step":
                 scores, truth = scores[truth != NO_TARGET], truth[truth != NO_TARGET]
             binary = self.decoder.num_classes == 2
             classes = torch.ones(1) if binary else torch.arange(self.decoder.num_classes)
             truth = truth.unsqueeze(1) == classes
-        return auroc(scores, truth)
+        return RANKINGS[name](scores, truth)
 
     def _of_labels(self, sums: dict[str, Tensor]) -> dict[str, Tensor]:
         labels = self.decoder.num_classes if self.decoder.task == "multilabel" else 1
@@ -206,7 +207,9 @@ class MetricSums:
         # The mean goes over classes that occur or were predicted, but over every label, as in scikit-learn.
         there = (sums["predicted"] + sums["actual"] > 0) | (self.decoder.task == "multilabel")
         each = {"precision": precision, "recall": recall, "f1": f1}
-        return {name: x[1] if binary else (x * there).sum() / there.sum() for name, x in each.items()}
+        found = {name: x[1] if binary else (x * there).sum() / there.sum() for name, x in each.items()}
+        occurs = sums["actual"] > 0
+        return found | {"balanced_accuracy": (recall * occurs).sum() / occurs.sum()}
 
     def _of_values(self, sums: dict[str, Tensor]) -> dict[str, Tensor]:
         squared = sums["squared"] / self.count
@@ -279,34 +282,9 @@ class ReplicaSums(MetricSums):
     def _origin(self, targets: Tensor) -> Tensor:
         return super()._origin(targets[0])
 
-    def _auroc(self, scores: Tensor, truth: Tensor) -> Tensor:
-        single = super()._auroc
-        return torch.stack([single(*each) for each in zip(scores, truth, strict=True)])
-
-
-def auroc(scores: Tensor, truth: Tensor) -> Tensor:
-    """Returns the exact area under the ROC curve: how often a positive scores above a negative; ties count half.
-
-    Args:
-        scores: (N, K), on the CPU.
-        truth: (N, K) 0 and 1.
-
-    Returns:
-        The mean over those of the K columns that hold both; NaN if none does, or a score is NaN.
-    """
-    areas = []
-    for column, positive in zip(scores.T, truth.T.bool(), strict=True):
-        num_positives = int(positive.sum())
-        num_negatives = len(positive) - num_positives
-        if num_positives and num_negatives:
-            _, place, counts = column.unique(return_inverse=True, return_counts=True)
-            # The mean of the ranks that equal scores share (Mann & Whitney 1947).
-            ranks = counts.cumsum(0).double() - (counts - 1) / 2
-            above = ranks[place][positive].sum() - num_positives * (num_positives + 1) / 2
-            areas.append(above / (num_positives * num_negatives))
-    if not areas or bool(scores.isnan().any()):
-        return torch.tensor(float("nan"))
-    return torch.stack(areas).mean()
+    def _ranking(self, name: str, scores: Tensor, truth: Tensor) -> Tensor:
+        single = super()._ranking
+        return torch.stack([single(name, *each) for each in zip(scores, truth, strict=True)])
 
 
 def _among_the_top(outputs: Tensor, labels: Tensor, count: int) -> Tensor:

@@ -100,7 +100,12 @@ class Restarts:
                 outcome.status,
                 outcome.epochs,
                 outcome.best_epoch or "",
-                *(outcome.metrics.get(column, "") for column in columns),
+                *(_cell(outcome.metrics.get(column, math.nan)) for column in columns),
             ]
             for outcome in self.outcomes
         ]
+
+
+def _cell(value: float) -> float | str:
+    """A metric without a value is an empty cell."""
+    return "" if math.isnan(value) else value

@@ -156,8 +156,8 @@ def test_mistakes_elsewhere(line: str, message: str, tmp_path: Path) -> None:
         ("metrics: accuracy", "metrics: expected auto or a list, got 'accuracy'. Write [accuracy]."),
         (
             "metrics: [acc]",
-            "metrics.0: expected accuracy, top5_accuracy, precision, recall, f1, auroc, perplexity, mae, mape, mse, "
-            "rmse or r2, got 'acc'. Did",
+            "metrics.0: expected accuracy, balanced_accuracy, top5_accuracy, precision, recall, f1, auroc, "
+            "average_precision, perplexity, mae, mape, mse, rmse or r2, got 'acc'. Did",
         ),
         ("mode: maximum", "mode: expected auto, min or max, got 'maximum'. Did you mean max?"),
         ("device: gpu", "device: expected auto, cpu, cuda, cuda:N or mps, got 'gpu'. Did you mean 'cuda'?"),

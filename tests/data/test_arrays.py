@@ -202,8 +202,8 @@ SEQUENCES = np.ones((4, 5, 2))
         ({"x": np.where(X == 4, -np.inf, X), "y": Y}, {}, "x: row 1 has NaN or inf (1 row of 4)"),
         ({"x": np.where(X == 4, 1e39, X)[:, None, :, None], "y": Y}, {}, "x: row 1 has NaN or inf"),
         ({"x": X, "y": np.array([0, 1, np.nan, 2])}, {}, "y: row 2 has NaN"),
-        ({"x": OBJECTS, "y": Y}, {}, "x: holds Python objects, which are never unpickled"),
-        ({"x": X, "y": OBJECTS}, {}, "y: holds Python objects, which are never unpickled"),
+        ({"x": OBJECTS, "y": Y}, {}, "x: holds Python objects, which are never loaded"),
+        ({"x": X, "y": OBJECTS}, {}, "y: holds Python objects, which are never loaded"),
         (
             {"x": X.astype(complex), "y": Y},
             {},

@@ -247,6 +247,69 @@ def test_other_pickles_are_refused(batch: Any, tmp_path: Path) -> None:
         load("cifar10", tmp_path)
 
 
+class Type:
+    """Pickled as a numpy.dtype with a state of its own."""
+
+    def __init__(self, code: str, state: Any) -> None:
+        self.code, self.state = code, state
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return np.dtype, (self.code, False, True), self.state
+
+
+class Pickled:
+    """Pickled as a numpy.ndarray with a shape and a type of its own."""
+
+    def __init__(self, shape: Any, dtype: Any, data: Any) -> None:
+        self.state = (1, shape, dtype, False, data)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (*np.empty(0).__reduce__()[:2], self.state)
+
+
+ENDS = (None, None, -1, -1, 0)
+BYTES = bytes(3072)
+# NumPy's own unpickling takes each of them, and reads other memory with the first four.
+HOSTILE: dict[str, Any] = {
+    "a large part": Pickled((1,), Type("u1", (3, "|", (np.dtype("u1"), (10**9,)), *ENDS)), b"a"),
+    "a field far away": Pickled(
+        (1,), Type("V8", (3, "|", None, ("a",), {"a": (np.dtype("u1"), 10**9)}, 8, 1, 0)), BYTES
+    ),
+    "bytes as objects": Pickled(
+        (1,), Type("V8", (3, "|", None, ("a",), {"a": (np.dtype("O"), 0)}, 8, 1, 0)), BYTES[:8]
+    ),
+    "flags": Pickled((1,), Type("V8", (3, "|", None, None, None, 8, 1, 1)), BYTES[:8]),
+    "objects": Pickled((1,), np.dtype("O"), [1]),
+    "a large shape": Pickled((10**12, 3072), np.dtype("u1"), BYTES),
+    "a negative shape": Pickled((-1, 3072), np.dtype("u1"), BYTES),
+    "a shape of text": Pickled("x", np.dtype("u1"), BYTES),
+    "no type": Pickled((1, 3072), "u1", BYTES),
+    "no bytes": Pickled((1, 3072), np.dtype("u1"), 5),
+    "floats": np.zeros((1, 3072), dtype=np.float64),
+    "an order": Pickled((1, 3072), Type("u1", (3, ["|"], None, *ENDS)), BYTES),
+}
+
+
+@pytest.mark.parametrize("data", HOSTILE)
+def test_an_array_is_only_what_its_bytes_say(data: str, tmp_path: Path) -> None:
+    write_cifar(tmp_path / "cifar-10-batches-py")
+    (tmp_path / "cifar-10-batches-py/test_batch").write_bytes(
+        pickle.dumps({"data": HOSTILE[data], "labels": [1]}, protocol=2)
+    )
+    with pytest.raises(DataError, match=r"test_batch: can't be read: .*\(it(s data| holds an array)"):
+        load("cifar10", tmp_path)
+
+
+def test_a_pickle_can_not_change_what_reads_it(tmp_path: Path) -> None:
+    write_cifar(tmp_path / "cifar-10-batches-py")
+    for name in (b"c_codecs\nencode\n", b"cnumpy\ndtype\n", b"cnumpy.core.multiarray\n_reconstruct\n"):
+        # Sets the state of the class itself: (None, {"read": 1}).
+        content = b"\x80\x02" + name + b"N}X\x04\x00\x00\x00readK\x01s\x86b."
+        (tmp_path / "cifar-10-batches-py/test_batch").write_bytes(content)
+        with pytest.raises(DataError, match="test_batch: can't be read"):
+            load("cifar10", tmp_path)
+
+
 def test_svhn(tmp_path: Path) -> None:
     from scipy.io import savemat
 
@@ -276,7 +339,7 @@ def test_facts_need_no_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("classes", "message"),
     [
-        (["cat", "dogs"], "'dogs' is no class of cifar10. Did you mean 'dog'?"),
+        (["cat", "dogs"], "'dogs' is not a class of cifar10. Did you mean 'dog'?"),
         (["cat"], "two or more"),
         (["cat"] * 2, "different"),
     ],

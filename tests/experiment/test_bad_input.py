@@ -48,7 +48,7 @@ BAD: dict[str, tuple[Any, dict[str, Any], str]] = {
     "nan": ({"x": spoiled(np.nan), "y": Y}, ARRAYS, "d.npz: x: row 7 has NaN or inf"),
     "inf": ({"x": spoiled(np.inf), "y": Y}, ARRAYS, "d.npz: x: row 7 has NaN or inf"),
     "lengths": ({"x": X, "y": Y[:5]}, ARRAYS, "20"),
-    "objects": ({"x": X.astype(object), "y": Y}, ARRAYS, "pickled"),
+    "objects": ({"x": X.astype(object), "y": Y}, ARRAYS, "never loaded"),
     "labels out of range": ({"x": X, "y": Y, "x_test": X, "y_test": Y + 5}, ARRAYS, "y_test: has a label that is no"),
     "tree": ("(3 (2 a) (4 b))\n(3 (2 a) (4 b)\n", TREES, "d.txt: line 2"),
     "tree label": ("(3 (2 a) (4 b))\n(3 (2 a) (9 b))\n", TREES, "d.txt: line 2"),

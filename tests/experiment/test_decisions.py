@@ -83,8 +83,11 @@ def test_a_metric_that_the_config_does_not_list_is_measured(capsys: pytest.Captu
         (["--fail-under", "auc=0.8"], "'auc' is not a metric. Did you mean 'auroc'?"),
         (["--fail-under", "test/acuracy=0.8"], "'acuracy' is not a metric. Did you mean 'accuracy'?"),
         (["--fail-under", "tset/auroc=0.8"], "'tset' is not a split. Did you mean 'test'?"),
-        (["--fail-under", "rmse=0.8"], "rmse is not for classification, which this data is. Fitting: accuracy"),
-        (["--fail-under", "top5_accuracy=0.8"], "of 2 classes the right one is always among five"),
+        (
+            ["--fail-under", "rmse=0.8"],
+            "rmse is not a metric for classification, which is the task of this data. Use accuracy",
+        ),
+        (["--fail-under", "top5_accuracy=0.8"], "with 2 classes the right one is always among five"),
         (["--fail-under", "auroc"], "expected METRIC=VALUE such as accuracy=0.9, got 'auroc'"),
         (["--split", "val", "--fail-under", "test/auroc=0.8"], "Run eval with --split test"),
         (["--fail-under", "val/auroc=0.8", "--fail-under", "test/auroc=0.8"], "and the val split is measured"),

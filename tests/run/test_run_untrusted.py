@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ast
 import json
 import os
 import pickle
@@ -82,6 +83,25 @@ def test_nothing_planted_is_run(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="damaged, or not a safetensors file"):
         load_checkpoint(tmp_path / "x.safetensors")
     assert not planted.exists()
+
+
+PACKAGE = Path(tensor_file.__file__).parents[1]
+READS_PICKLES = {"cifar_pickle.py": "pickle", "torch_file.py": "torch.load"}
+"""The files of others that are pickles: CIFAR's own, by stand-ins, and state dicts, by torch's weights-only reader."""
+
+
+def test_nothing_else_reads_or_writes_a_pickle() -> None:
+    found: dict[str, set[str]] = {}
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            match node:
+                case ast.Import(names=[ast.alias(name="pickle" | "marshal" | "shelve" | "joblib" | "dill" as name)]):
+                    found.setdefault(path.name, set()).add(name)
+                case ast.Attribute(value=ast.Name(id="torch"), attr="load" | "save" as name):
+                    found.setdefault(path.name, set()).add(f"torch.{name}")
+                case ast.keyword(arg="allow_pickle", value=ast.Constant(value=True)):
+                    found.setdefault(path.name, set()).add("allow_pickle")
+    assert found == {name: {how} for name, how in READS_PICKLES.items()}
 
 
 def test_checkpoints_of_others_and_of_the_future(tmp_path: Path, artifact: Path) -> None:

@@ -19,7 +19,8 @@ VALUES = ("mae", "mape", "mse", "rmse", "r2")
 
 
 def test_every_metric_has_its_equal_here() -> None:
-    assert {*LABELS, *VALUES, "auroc", "perplexity", "top5_accuracy"} == set(METRICS)
+    rankings = {"auroc", "average_precision"}
+    assert {*LABELS, *VALUES, *rankings, "balanced_accuracy", "perplexity", "top5_accuracy"} == set(METRICS)
 
 
 def measure(
@@ -255,3 +256,51 @@ def test_sums_that_go_on_after_they_were_flushed_grow() -> None:
     resumed.flush()
     resumed.add(outputs[8:], targets[8:])
     assert resumed.result() == measure(("accuracy",), decoder, outputs, targets)
+
+
+@pytest.mark.parametrize("num_classes", [2, 3, 5])
+@pytest.mark.parametrize("seed", range(8))
+def test_balanced_accuracy_and_average_precision_with_ties(num_classes: int, seed: int) -> None:
+    names = ("balanced_accuracy", "average_precision", "auroc")
+    decoder = Decoder("classification", "logits", num_classes)
+    # Rounded logits tie often; the classes are far from balanced.
+    outputs = (draw(200, num_classes, seed=seed) * 2).round()
+    targets = (draw(200, seed=seed + 100).abs() * num_classes / 2).long().clamp_max(num_classes - 1)
+    targets[:num_classes] = torch.arange(num_classes)
+    shares = decoder.probabilities(outputs)
+    if num_classes == 2:
+        expected = sklearn.metrics.average_precision_score(targets, shares[:, 1])
+    else:
+        one_hot = torch.nn.functional.one_hot(targets, num_classes)
+        expected = sklearn.metrics.average_precision_score(one_hot, shares, average="macro")
+    found = measure(names, decoder, outputs, targets, batch_size=17)
+    assert found["average_precision"] == pytest.approx(expected, rel=1e-12)
+    balanced = sklearn.metrics.balanced_accuracy_score(targets, outputs.argmax(1))
+    assert found["balanced_accuracy"] == pytest.approx(balanced, rel=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_average_precision_of_several_labels(seed: int) -> None:
+    decoder = Decoder("multilabel", "log_odds", 4)
+    outputs, targets = draw(90, 4, seed=seed).round(), (draw(90, 4, seed=seed + 50) > 1).float()
+    expected = sklearn.metrics.average_precision_score(targets, outputs, average="macro")
+    assert measure(("average_precision",), decoder, outputs, targets)["average_precision"] == pytest.approx(expected)
+
+
+def test_average_precision_leaves_out_what_has_no_positive() -> None:
+    decoder = Decoder("classification", "logits", 3)
+    outputs, targets = draw(60, 3), torch.arange(60) % 2
+    shares = decoder.probabilities(outputs)
+    each = [sklearn.metrics.average_precision_score(targets == index, shares[:, index]) for index in range(2)]
+    found = measure(("average_precision", "balanced_accuracy"), decoder, outputs, targets)
+    assert found["average_precision"] == pytest.approx(np.mean(each))
+    nothing = measure(("average_precision",), Decoder("classification", "logits", 2), draw(9, 2), torch.zeros(9).long())
+    assert np.isnan(nothing["average_precision"])
+
+
+def test_balanced_accuracy_is_of_the_classes_that_occur() -> None:
+    decoder = Decoder("classification", "logits", 4)
+    outputs, targets = draw(60, 4), torch.arange(60) % 3
+    present = [(outputs.argmax(1)[targets == index] == index).double().mean() for index in range(3)]
+    found = measure(("balanced_accuracy",), decoder, outputs, targets)["balanced_accuracy"]
+    assert found == pytest.approx(float(torch.stack(present).mean()))

@@ -160,7 +160,7 @@ def _refuse_objects(file: IO[bytes], where: str) -> None:
     _, _, dtype = read_header(file)
     if dtype.hasobject:
         raise DataError(
-            "holds Python objects, which are never unpickled (got dtype object; allowed numbers, booleans and "
+            "holds Python objects, which are never loaded (got dtype object; allowed numbers, booleans and "
             "strings). Convert it with astype and save it again.",
             where=where,
         )

@@ -1,7 +1,7 @@
 """Arrays of your own: an .npz file, or a folder of .npy files.
 
 The arrays are `x` and `y`, for sequences and tokens optionally `lengths`, and the same with `_val` and `_test`. Files
-are data and never code: pickled objects in them are refused and never unpickled.
+are data and never code: Python objects in them are refused and never loaded.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Files are found where torchvision puts them below a root, or in the root itself, and recognised by what is in them, not
 by name or checksum: gzipped or raw. What is missing is downloaded by torchvision's own code, from its addresses, with
-its checksums. The pickles of CIFAR are read by an unpickler that can make arrays, lists and dicts, and nothing else.
+its checksums.
 """
 
 from __future__ import annotations
@@ -10,21 +10,20 @@ from __future__ import annotations
 import gzip
 import io
 import math
-import pickle
 import tarfile
 import tempfile
 import urllib.error
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from nnzoo.data.dataset import Dataset, Split
+from nnzoo.data.images.cifar_pickle import read_cifar_pickle
 from nnzoo.data.images.reader import ImageReader
 from nnzoo.errors import DataError
 
@@ -210,54 +209,17 @@ def _read_cifar_file(place: _Place, name: str, shape: tuple[int, int, int]) -> t
     path = place.path(name)
     try:
         with place.open(name) as stream:
-            batch = _ArrayUnpickler(stream, encoding="latin1").load()
+            batch = read_cifar_pickle(stream)
         batch = {key.decode() if isinstance(key, bytes) else key: value for key, value in batch.items()}
         labels = np.asarray(batch["fine_labels" if "fine_labels" in batch else "labels"])
         data = batch["data"]
         if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.shape != (len(labels), math.prod(shape)):
-            raise ValueError(f"its data are no {math.prod(shape)} bytes for each of {len(labels)} labels")
+            raise ValueError(f"its data is not {math.prod(shape)} bytes for each of {len(labels)} labels")
         if labels.ndim != 1 or labels.dtype.kind not in "iu" or len(labels) == 0:
-            raise ValueError("its labels are no list of numbers")
-    except (*_DAMAGE, pickle.UnpicklingError, tarfile.TarError) as error:
+            raise ValueError("its labels are not a list of numbers")
+    except (*_DAMAGE, tarfile.TarError) as error:
         raise _damaged(path, error) from error
     return torch.tensor(data).reshape(-1, *shape), torch.tensor(labels.astype(np.int64))
-
-
-class _ArrayUnpickler(pickle.Unpickler):
-    """Unpickles numbers, texts, lists, dicts and arrays. A pickle that asks for anything else is refused, not run."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        """The few callables that a pickled array is made with, in the spellings of NumPy 1 and 2."""
-        allowed = {
-            # Only ever an argument of `_reconstruct`, which has no use for it here.
-            ("numpy", "ndarray"): None,
-            ("numpy", "dtype"): np.dtype,
-            ("_codecs", "encode"): _encode_latin1,
-            ("multiarray", "_reconstruct"): _empty_array,
-            ("multiarray", "scalar"): _scalar,
-            ("numeric", "_frombuffer"): _array_of,
-        }
-        key = (module.removeprefix("numpy.core.").removeprefix("numpy._core."), name)
-        if key not in allowed:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is no part of an array")
-        return allowed[key]
-
-
-def _empty_array(*_: object) -> NDArray[np.int8]:
-    """What pickled arrays begin as; their state, which is set next, has shape and type."""
-    return np.empty(0, dtype=np.int8)
-
-
-def _scalar(dtype: np.dtype[Any], data: bytes) -> Any:
-    return np.frombuffer(data, dtype=dtype)[0]
-
-
-def _array_of(data: bytes, dtype: np.dtype[Any], shape: tuple[int, ...], order: Literal["C", "F"]) -> NDArray[Any]:
-    return np.frombuffer(data, dtype=dtype).reshape(shape, order=order)
-
-
-def _encode_latin1(text: str, _: str) -> bytes:
-    return text.encode("latin1")
 
 
 def _read_svhn(place: _Place, files: Sequence[str], shape: tuple[int, int, int]) -> tuple[Tensor, Tensor]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import collections
 import csv
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -205,11 +205,11 @@ class File:
             line = row + 1 + self.dialect.header
         return f"{'row' if self.is_sheet else 'line'} {line}"
 
-    def line_with(self, name: str) -> int | None:
-        """The line of a row near the beginning that has a cell of this text: the header, behind a title."""
+    def line_with(self, names: Collection[str]) -> int | None:
+        """The line of a row near the beginning that has these cells: the header, behind a title."""
         try:
             rows = itertools.islice(self.rows(), _TITLE_ROWS)
-            return next((line for line, cells in rows if name in map(str.strip, cells)), None)
+            return next((line for line, cells in rows if set(names) <= set(map(str.strip, cells))), None)
         except csv.Error:
             return None
 

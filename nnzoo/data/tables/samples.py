@@ -106,13 +106,14 @@ def pack(columns: Sequence[Column], values: list[NDArray[Any]], parts: Sequence[
     """
     num_features = sum(len(column.feature_names) for column in columns)
     packed = [torch.from_numpy(np.zeros((num_features, len(part.rows)))).T for part in parts]
-    start = 0
-    for column in columns:
-        own = values.pop(0)
-        stop = start + len(column.feature_names)
+    stop = num_features
+    # From the last on: the C library returns memory to the system from the end of its heap.
+    for column in reversed(columns):
+        own = values.pop()
+        start = stop - len(column.feature_names)
         for part, out in zip(parts, packed, strict=True):
             column.write(own[part.rows], out.numpy()[:, start:stop])
-        start = stop
+        stop = start
     return packed
 
 

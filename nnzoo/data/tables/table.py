@@ -105,7 +105,7 @@ class Table:
         if lacking[0].isdecimal() and int(lacking[0]) < len(self.names):
             hint = f" With a header, columns go by their names: that one is '{self.names[int(lacking[0])]}'."
         file = self.files[0] if self.files else None
-        line = file.line_with(lacking[0]) if isinstance(file, File) else None
+        line = file.line_with(lacking) if isinstance(file, File) and not lacking[0].isdecimal() else None
         if line is not None:
             hint = f" Line {line} has it: if that is the header, `skip_rows: {line - 1}` skips what is above."
         plural = "s" if len(lacking) > 1 else ""

@@ -1,0 +1,110 @@
+"""Which samples of a table are used, and which split each of them is in: decided before types are found."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from nnzoo.data.repairs import Repairs
+from nnzoo.data.split import Division, dropped_note
+from nnzoo.data.tables.cells import Cells
+from nnzoo.data.tables.finding import FormFinder, FormWords
+from nnzoo.data.tables.missing import has_targets
+from nnzoo.data.tables.samples import Samples
+from nnzoo.data.tables.table import Table
+from nnzoo.data.tables.targets import Target, class_indices
+
+
+def choose_samples(
+    table: Table,
+    targets: Sequence[Cells],
+    inputs: Sequence[str],
+    sequence_id: str | None,
+    limit: int | None,
+    *,
+    deduplicate: bool,
+    forms: FormWords,
+    repairs: Repairs,
+) -> tuple[Samples, tuple[str, ...]]:
+    """Returns the samples that are used, and what is to be told of the others.
+
+    Args:
+        table: Of which some column was read.
+        targets: The target columns.
+        inputs: The columns that features may be made from.
+        sequence_id: The column that tells sequences apart.
+        limit: Take the first ones, this many; None for all.
+        deduplicate: Drop those that equal an earlier one in inputs and targets.
+        forms: What is said of how cells are written.
+        repairs: Counts rows without a target, which are left out.
+
+    Raises:
+        DataError: Too many rows have no target, or a sequence has no id.
+    """
+    samples = Samples.of_table(table, sequence_id)
+    notes: tuple[str, ...] = ()
+    if limit is not None:
+        samples = samples.take(np.arange(min(limit, len(samples))))
+    if deduplicate:
+        kept = _distinct(table, [*inputs, *(cells.name for cells in targets)], samples, forms)
+        notes = (dropped_note(len(samples) - len(kept), len(samples)),)
+        samples = samples.take(kept)
+    has_target = has_targets(targets, samples.last_rows, table.words.missing_target, repairs)
+    return samples if has_target.all() else samples.take(has_target.nonzero()[0]), notes
+
+
+def divide_samples(
+    table: Table,
+    samples: Samples,
+    targets: Sequence[Cells],
+    target: Target,
+    division: Division,
+    given: Collection[str],
+    forms: FormWords,
+) -> dict[str, Samples]:
+    """Returns the samples of each split.
+
+    Args:
+        table: With the column of groups, where there is one.
+        samples: All that are used.
+        targets: The target columns.
+        target: What they are: classes are divided in proportion.
+        division: How they are divided.
+        given: Splits that have files of their own.
+        forms: What is said of how cells are written.
+
+    Raises:
+        DataError: A sample has no group, or there are too few samples.
+    """
+    rows = samples.last_rows
+    classes, names = None, tuple[str, ...]()
+    if target.task == "classification":
+        classes, names = class_indices(targets, rows, target.forms[0])
+    groups = None
+    if division.group is not None:
+        cells = table.cells(division.group)
+        missing = cells.missing[rows]
+        if missing.any():
+            raise cells.problem(rows[missing.argmax()], "the group is missing. Give each row one.")
+        codes = cells.keys(FormFinder(rows, forms).names(cells)).codes[rows]
+        groups = torch.from_numpy(np.unique(codes, return_inverse=True)[1])
+    parts = division.rows(len(samples), classes=classes, class_names=names, groups=groups, given=given)
+    return {name: samples.take(part.numpy()) for name, part in parts.items()}
+
+
+def _distinct(table: Table, columns: Sequence[str], samples: Samples, forms: FormWords) -> NDArray[np.int64]:
+    """Sorted numbers of the samples without those that equal an earlier one in some columns."""
+    keys = np.zeros(table.num_rows, dtype=np.int64)
+    finder = FormFinder(samples.rows, forms)
+    for cells in table.read(columns):
+        codes = cells.keys(finder.equality(cells)).codes.astype(np.int64) + 1
+        keys = np.unique(keys * (codes.max() + 1) + codes, return_inverse=True)[1]
+    if samples.ends is None:
+        return np.sort(np.unique(keys[samples.rows], return_index=True)[1])
+    first: dict[bytes, int] = {}
+    for index, part in enumerate(np.split(keys[samples.rows], samples.ends[:-1])):
+        first.setdefault(part.tobytes(), index)
+    return np.array(list(first.values()))

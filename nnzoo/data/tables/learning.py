@@ -1,0 +1,113 @@
+"""What the training samples of a table tell: the classes, and what each column is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnzoo.data.tables.cells import Cells
+from nnzoo.data.tables.columns import Column
+from nnzoo.data.tables.inference import Inference
+from nnzoo.data.tables.samples import Samples, in_own_pages
+from nnzoo.data.tables.table import Table
+from nnzoo.data.tables.targets import Target, class_indices, encode_targets
+from nnzoo.errors import DataError
+
+
+class Learned(NamedTuple):
+    """What was found in the training samples.
+
+    Attributes:
+        columns: The types of the columns that features are made from.
+        values: All rows of each of them, as the column reads them.
+        missing: As `missing_values` of the data set.
+        warnings: One line each.
+    """
+
+    columns: tuple[Column, ...]
+    values: list[NDArray[Any]]
+    missing: dict[str, tuple[int, int]]
+    warnings: tuple[str, ...]
+
+
+def find_classes(targets: Sequence[Cells], target: Target, train: Samples) -> tuple[str, ...]:
+    """Returns the names of the classes or labels; none for regression.
+
+    Raises:
+        DataError: All training samples have the same class.
+    """
+    if target.task != "classification":
+        return tuple(cells.name for cells in targets) if target.task == "multilabel" else ()
+    rows = train.last_rows
+    classes = class_indices(targets, rows, target.forms[0])[1]
+    if len(classes) < 2:
+        raise targets[0].problem(
+            rows[0],
+            f"there is one class alone ('{classes[0]}' in all {len(rows)} training samples): nothing can be told "
+            "apart.",
+        )
+    return classes
+
+
+def learn_columns(
+    table: Table,
+    inputs: Sequence[str],
+    train: Samples,
+    targets: Sequence[Cells],
+    target: Target,
+    classes: tuple[str, ...],
+    inference: Inference,
+) -> Learned:
+    """Finds what columns are, and reads them.
+
+    Args:
+        table: With the columns.
+        inputs: Those that features may be made from.
+        train: The training samples.
+        targets: The target columns.
+        target: What they are.
+        classes: The names of classes or labels.
+        inference: Finds types in the training rows.
+
+    Raises:
+        DataError: There is no column to learn from, or a cell is not of the type of its column.
+    """
+    columns: list[Column] = []
+    values: list[NDArray[Any]] = []
+    missing: dict[str, tuple[int, int]] = {}
+    truths = encode_targets(targets, train.last_rows, target, classes).reshape(len(train), -1).numpy()
+    for cells in table.read(inputs):
+        if cells.missing[train.rows].any():
+            missing[cells.name] = int(cells.missing[train.rows].sum()), len(train.rows)
+        column = inference.column(cells)
+        if column is None:
+            continue
+        columns.append(column)
+        values.append(in_own_pages(column.read(cells)))
+        if train.ends is None:
+            inference.check_leak(column, values[-1], list(truths.T), classes=target.task != "regression")
+    if not columns:
+        reasons = "; ".join(inference.warnings) or "there are none besides the target"
+        raise DataError(f"no column is left to learn from ({reasons}).", where=table.where)
+    warnings = (*_targets_that_change(targets, target, train), *inference.warnings)
+    return Learned(tuple(columns), values, missing, warnings)
+
+
+def _targets_that_change(targets: Sequence[Cells], target: Target, train: Samples) -> tuple[str, ...]:
+    """Returns a warning for each target that changes within sequences."""
+    if train.ends is None:
+        return ()
+    owner = np.repeat(np.arange(len(train)), train.lengths)
+    found = []
+    for cells, form in zip(targets, target.forms, strict=True):
+        codes = cells.keys(form).codes
+        differ = np.unique(owner[codes[train.rows] != codes[train.last_rows][owner]])
+        if len(differ):
+            found.append(
+                f"column '{cells.name}' changes within {len(differ)} of {len(train)} sequences: the value in the last "
+                "row of each is its target"
+            )
+    return tuple(found)
