@@ -27,6 +27,7 @@ from nnzoo.training.state import seed_everything, seed_of_rank
 MAY_CHANGE = (
     "name",
     "data.cache",
+    "data.digest",
     "train.epochs",
     "train.early_stopping",
     "train.device",

@@ -105,10 +105,26 @@ class File:
                 raise self._damage(str(error)) from None
             self.repair()
             return self.read(names)
+        if not self._is_repaired and self._may_repeat_header(table):
+            self.repair()
+            return self.read(names)
         if table.num_rows == 0:
             raise DataError("has a header and no rows below it. Give rows, or set `header: false`.", where=self.where)
         self.num_rows = table.num_rows
         return dict(zip(names, table.columns, strict=True))
+
+    def _may_repeat_header(self, table: Any) -> bool:
+        """Whether some row of these columns has their names for cells, as in files that were joined with headers."""
+        from pyarrow import compute
+
+        if not self.names_in_header:
+            return False
+        repeats: Any = True
+        for name in table.column_names:
+            repeats = compute.and_(repeats, compute.equal(table[name], name))
+            if not compute.any(repeats).as_py():
+                return False
+        return True
 
     def _parse(self, names: Sequence[str], block_bytes: int) -> Any:
         import pyarrow as pa

@@ -216,15 +216,15 @@ def _is_clean_utf8(path: Path) -> bool:
     return True
 
 
-def words_for_new_files(file: AnyFile, words: Words, known: Collection[str]) -> Words:
+def words_for_new_files(file: AnyFile | None, words: Words, known: Collection[str]) -> Words:
     """What is to be said of new files of the kind of one: what is found by itself is left to be found again.
 
     Args:
-        file: One of training.
+        file: One of training; None for a table from Python.
         words: What was said of it.
         known: Names of columns that were asked for.
     """
-    if isinstance(file, ColumnarFile):
+    if file is None or isinstance(file, ColumnarFile):
         return words.model_copy(update={"names": None, "header": True})
     names, header = (
         (None, True) if file.dialect.names_in_header else (file.dialect.names, file.dialect.header or "auto")

@@ -1,4 +1,7 @@
-"""Rows of other lengths than the header's: filled, cut, left out or refused, and always counted."""
+"""Rows that are not like the others: filled, cut, left out or refused, and always counted.
+
+They have another length than the header, or repeat it.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,7 @@ SHORT_ROWS = Repair(
     "`ragged: skip` leaves such rows out, `ragged: error` refuses them.",
 )
 LONG_ENDS = Repair("row", "with delimiters too many at the end", "cut", "`ragged: error` refuses such rows.")
+HEADERS = Repair("row", "that repeats the header", "left out", "Join files without their headers.")
 LEFT_OUT = Repair("row", "with another number of cells than there are columns", "left out", "Correct it.")
 
 
@@ -87,6 +91,10 @@ class RaggedRows:
         if len(cells) > 1 and not any(cell.strip(BLANKS) for cell in cells):
             self.left_out.append(number)
             self.repairs.add(BLANK_ROWS, place)
+            return None
+        if self.has_header and [cell.strip(BLANKS) for cell in cells] == [*self.names]:
+            self.left_out.append(number)
+            self.repairs.add(HEADERS, place)
             return None
         if len(cells) == size:
             return cells
