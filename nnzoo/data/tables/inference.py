@@ -248,8 +248,7 @@ class Inference:
 
     def _odd_one(self, cells: Cells) -> str | None:
         """What is wrong with a column of numbers that has other texts, such as the dash of a spreadsheet."""
-        numbers = self.finder.numbers(cells, _LIKELY_SHARE)
-        self.finder.warnings.pop(cells.name, None)
+        numbers = FormFinder(self.rows, self.finder.words).numbers(cells, _LIKELY_SHARE)
         if numbers is None or numbers.share == 1:
             return None
         values = cells.numbers(numbers.form)[self.rows]
