@@ -120,7 +120,7 @@ def start_again(
     *,
     restored: bool = False,
 ) -> TrainState:
-    """Starts another restart of the same network. A module of the user's own starts with the weights that it came with."""
+    """Starts another restart of the same network; a module of the user's own starts with its original weights."""
     if model is not None:
         assert given is not None
         load_weights(model, given)

@@ -20,14 +20,14 @@ MOST_THREADS = 1024
 
 SMALL_STEP = 4_000_000
 """FLOPs of the forward pass of a batch up to which a second thread gains nothing. 4-16-10 at batch 64 has 30,000 and is
-1.2 times slower with it; 128-128-10 has 2 million and is 1.1 times faster. It loses much if other programs use the cores."""
+1.2 times slower with it; 128-128-10 has 2 million and is 1.1 times faster. It loses much if other programs run."""
 
 
 def threads_of_data(config: Config, saved: dict[str, Any] | None = None) -> int:
     """Returns the number of threads for everything but the network.
 
-    It is that of the saved run; else `train.num_threads`, OMP_NUM_THREADS or MKL_NUM_THREADS; else torch's default, but at
-    most the number of cores.
+    It is that of the saved run; else `train.num_threads`, OMP_NUM_THREADS or MKL_NUM_THREADS; else torch's default, but
+    at most the number of cores.
 
     Raises:
         CheckpointError: The saved run has no valid number.
