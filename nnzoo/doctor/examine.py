@@ -18,6 +18,7 @@ from nnzoo.data.baseline import baseline
 from nnzoo.doctor import curves, linear, network, samples
 from nnzoo.doctor.finding import Finding
 from nnzoo.errors import CheckpointError, UsageError
+from nnzoo.experiment.linear import linear_scores
 from nnzoo.experiment.load import load
 from nnzoo.experiment.prepare import Experiment, prepare
 from nnzoo.experiment.pretrained import with_checkpoint
@@ -176,7 +177,7 @@ def _examination(
         tuple(sorted(found, key=lambda finding: order.index(finding.severity))),
         samples.describe(experiment, seen),
         baseline(experiment.dataset, measured),
-        linear.linear_scores(seen),
+        linear_scores(seen, measured),
         health.as_dict(),
         measured,
     )
