@@ -1,6 +1,8 @@
 """nnzoo: a short YAML file becomes a trained, evaluated, summarised network.
 
     run = nnzoo.train("digits_mlp", overrides={"optimizer.lr": 3e-4})
+    run = nnzoo.train({"model": "mlp"}, data=(x, y))
+    nnzoo.evaluate(run)
     model = nnzoo.load(run.run_dir)
     model.predict(raw)
 
@@ -13,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nnzoo import errors
-    from nnzoo.api import build_model, load, load_config, summary, train
+    from nnzoo.api import build_model, evaluate, load, load_config, predict, summary, train
     from nnzoo.errors import (
         CheckpointError,
         ConfigError,
@@ -47,8 +49,10 @@ __all__ = [
     "__version__",
     "build_model",
     "errors",
+    "evaluate",
     "load",
     "load_config",
+    "predict",
     "summary",
     "train",
 ]

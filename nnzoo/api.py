@@ -1,22 +1,100 @@
-"""What Python sees: the verbs of the command line as functions."""
+"""The functions of the Python package: those of the command line, and a network without training."""
 
 from __future__ import annotations
 
 import operator
+import os
 from collections.abc import Sequence
+from typing import Any
 
 import torch
+from numpy.typing import ArrayLike, NDArray
 from torch import nn
 
 from nnzoo.config import ConfigLike, load_config
 from nnzoo.errors import UsageError
+from nnzoo.experiment.evaluate import EvalResult, evaluate_checkpoint
+from nnzoo.experiment.finished import Run
 from nnzoo.experiment.initial import initial_network, network_of_size
-from nnzoo.experiment.load import load
+from nnzoo.experiment.load import Raw, TrainedModel, load
 from nnzoo.experiment.pretrained import with_embedding
 from nnzoo.experiment.train import train
 from nnzoo.summaries import Summary, summarize
 
-__all__ = ["build_model", "load", "load_config", "summary", "train"]
+__all__ = ["build_model", "evaluate", "load", "load_config", "predict", "summary", "train"]
+
+
+def evaluate(
+    run: Run | TrainedModel | str | os.PathLike[str],
+    data: Any = None,
+    split: str | None = None,
+    *,
+    batch_size: int | None = None,
+    device: str | None = None,
+    runs_dir: str | os.PathLike[str] = "runs",
+    model: nn.Module | None = None,
+) -> EvalResult:
+    """Measures a trained network, as `nnzoo eval` does.
+
+    Args:
+        run: What `nnzoo.train` or `nnzoo.load` returned, a run directory, a checkpoint, a run's name, or `latest`.
+        data: New labelled data of the same kind, in place of a split: a file or folder, or whatever `nnzoo.train`
+            accepts. With `split` it is the data that was passed to the training, which is not kept on the disk.
+        split: train, val or test; default: test, val if there is none, else train.
+        batch_size: Samples at once; default: as in training, so that the numbers are the same to the last bit.
+        device: auto, cpu, cuda, cuda:N or mps; default: the config's.
+        runs_dir: Where names of runs are looked up.
+        model: Your own module, where the network was one.
+
+    Returns:
+        The metrics with their confidence intervals, the baseline, figures per class, and the confusion matrix.
+
+    Raises:
+        UsageError: There is no such checkpoint or split.
+        CheckpointError: The checkpoint is damaged.
+        DataError: The data is missing or does not fit.
+    """
+    if split not in (None, "train", "val", "test"):
+        raise UsageError(f"expected train, val or test, got {split!r}.", where="split")
+    if isinstance(run, Run):
+        return evaluate_checkpoint(run.model, split=split, data=data, batch_size=batch_size, kept=run.data)
+    return evaluate_checkpoint(
+        run, split=split, data=data, batch_size=batch_size, device=device, runs_dir=runs_dir, model=model
+    )
+
+
+def predict(
+    run: Run | TrainedModel | str | os.PathLike[str],
+    raw: Raw,
+    lengths: ArrayLike | torch.Tensor | None = None,
+    *,
+    runs_dir: str | os.PathLike[str] = "runs",
+    model: nn.Module | None = None,
+    device: str | None = "cpu",
+) -> NDArray[Any]:
+    """Answers for raw new samples: class names, labels, or values in the unit of the target.
+
+    Args:
+        run: What `nnzoo.train` or `nnzoo.load` returned, a run directory, a checkpoint, a run's name, or `latest`.
+        raw: The samples, as `TrainedModel.predict` accepts them: an array, a data frame, a dict of columns, texts, or
+            image files.
+        lengths: (N,) valid steps of sequences and tokens; None where all are valid.
+        runs_dir: Where names of runs are looked up.
+        model: Your own module, where the network was one.
+        device: auto, cpu, cuda, cuda:N or mps; None: as in training.
+
+    Returns:
+        As of `TrainedModel.predict`.
+
+    Raises:
+        UsageError: There is no such checkpoint.
+        CheckpointError: The checkpoint is damaged.
+        DataError: The samples have another shape, or hold NaN or infinite values.
+    """
+    if isinstance(run, Run):
+        run = run.model
+    trained = run if isinstance(run, TrainedModel) else load(run, runs_dir=runs_dir, model=model, device=device)
+    return trained.predict(raw, lengths)
 
 
 def build_model(

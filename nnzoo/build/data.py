@@ -10,8 +10,9 @@ from nnzoo import data as sources
 from nnzoo.config import Config, Facts
 from nnzoo.config import data as data_words
 from nnzoo.config.base import fields_of
-from nnzoo.data import Dataset, Preprocess
+from nnzoo.data import DataInMemory, Dataset, Preprocess
 from nnzoo.data.dataset import row_slices
+from nnzoo.errors import DataError
 
 SOURCES: dict[str, Callable[..., Dataset]] = {
     "moons": sources.load_moons,
@@ -40,14 +41,33 @@ DIVIDING_SOURCES: dict[str, Callable[..., Dataset]] = {
 """Those that learn from the training samples while they read, and so divide their samples themselves."""
 
 
-def build_dataset(config: Config) -> Dataset:
+def build_dataset(config: Config, in_memory: DataInMemory | None = None) -> Dataset:
     """Reads the data and divides it.
+
+    Args:
+        config: Its `data` says what to read.
+        in_memory: What Python passed, where `data` is that.
 
     Raises:
         DataError: It is missing, damaged, or too small for the splits asked for.
     """
-    dataset = _divided(config)
-    return sources.drop_repeats(dataset) if config.data.split.deduplicate else dataset
+    section = config.data
+    dataset = _of_memory(section, in_memory) if isinstance(section, data_words.InMemory) else _divided(config)
+    return sources.drop_repeats(dataset) if section.split.deduplicate else dataset
+
+
+def _of_memory(section: data_words.InMemory, in_memory: DataInMemory | None) -> Dataset:
+    """The data set of what Python passed."""
+    if in_memory is None:
+        raise DataError(
+            "the data was passed from Python and is not kept. Pass it again: data= of nnzoo.train or nnzoo.evaluate.",
+            where="data",
+        )
+    division = sources.Division(**fields_of(section.split))
+    fields = fields_of(section, "split", "digest")
+    if isinstance(section, data_words.Frame):
+        return sources.load_frame(frames=in_memory.frames, division=division, **fields)
+    return sources.divide(sources.load_arrays_in_memory(arrays=in_memory.arrays, **fields), division)
 
 
 def _divided(config: Config) -> Dataset:

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
-
-from nnzoo.errors import DataError
 
 ConfigArgument = Annotated[
     str, typer.Argument(metavar="CONFIG", help="A YAML file, the name of a shipped config, or a run directory.")
@@ -39,18 +35,6 @@ Json = Annotated[bool, typer.Option("--json", help="Print exactly one JSON objec
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors alone.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print more.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
-
-
-def exit_if_broken(lines: Sequence[str]) -> None:
-    """Names the inputs that could not be read, if there are any, and exits with the code of a data error.
-
-    Raises:
-        typer.Exit: There are some.
-    """
-    for line in lines:
-        print(f"nnzoo: {line}", file=sys.stderr)
-    if lines:
-        raise typer.Exit(DataError.exit_code)
 
 
 def print_json(value: Any) -> None:

@@ -19,11 +19,11 @@ def data_rules(config: Config, facts: Facts) -> Iterator[Problem]:
         yield ("data", "split"), f"val {source.split.val} and test {source.split.test} leave no samples to train on."
     if source.split.group is not None and not source.has_columns:
         yield ("data", "split", "group"), f"{source.name} has no columns to group by. Remove it."
-    if isinstance(source, data.Delimited):
+    if isinstance(source, data.Cells):
         yield from _twice(source)
-    if isinstance(source, data.FormattedCells) and source.decimal == source.thousands != "auto":
+    if isinstance(source, data.CellForms) and source.decimal == source.thousands != "auto":
         yield ("data", "thousands"), f"'{source.thousands}' is the decimal sign too. Change one of the two."
-    if isinstance(source, data.Csv):
+    if isinstance(source, data.TableSource):
         yield from _columns(source)
     if isinstance(source, data.Text) and source.target is None and (source.text is not None or source.names):
         key = "text" if source.text is not None else "names"
@@ -58,14 +58,14 @@ def _placeholders(config: Config) -> Iterator[Problem]:
             yield (section, key), placeholder_message(placeholder, f"{section}.{key}")
 
 
-def _twice(source: data.Delimited) -> Iterator[Problem]:
+def _twice(source: data.Cells) -> Iterator[Problem]:
     for key in ("names", "target", "features", "categorical"):
         columns = getattr(source, key, None)
         if isinstance(columns, tuple) and len(set(columns)) < len(columns):
             yield ("data", key), f"'{next(each for each in columns if columns.count(each) > 1)}' is listed twice."
 
 
-def _columns(source: data.Csv) -> Iterator[Problem]:
+def _columns(source: data.TableSource) -> Iterator[Problem]:
     """Columns of a table that are used in two ways."""
     if len(source.target) > 1 and source.task == "classification":
         yield ("data", "target"), "classes are in one column. For labels in several, `task: multilabel`."

@@ -11,8 +11,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from nnzoo.config.base import dump
-from nnzoo.config.data import PATH_FIELDS
+from nnzoo.config.base import dump, members
+from nnzoo.config.data import PATH_FIELDS, DataSection
 from nnzoo.config.diagnose import error_of_problems, error_of_validation
 from nnzoo.config.document import Entry, Place, Problem, from_plain, is_index, merge, put
 from nnzoo.config.experiment import Config, implied_name
@@ -31,7 +31,11 @@ ConfigLike = str | os.PathLike[str] | Mapping[str, Any] | Config
 
 
 def load_config(
-    config: ConfigLike, overrides: Mapping[str, Any] | Sequence[str] = (), *, custom_model: bool = False
+    config: ConfigLike,
+    overrides: Mapping[str, Any] | Sequence[str] = (),
+    *,
+    custom_model: bool = False,
+    data: Mapping[str, Any] | None = None,
 ) -> Config:
     """Reads and checks a config, without reading data.
 
@@ -39,6 +43,8 @@ def load_config(
         config: A path (a file that exists wins), the name of a shipped config, a run directory, a dict, or a config.
         overrides: `{"optimizer.lr": 3e-4}`, or texts such as `optimizer.lr=3e-4`.
         custom_model: Whether the model comes from Python, so that the config needs none.
+        data: Of data that comes from Python, the fields of its section. What the config says of other data is replaced,
+            but for keys that mean the same here, such as `split`.
 
     Raises:
         ConfigError: With all problems at once, each with its place.
@@ -47,6 +53,8 @@ def load_config(
     root = _override(_document(config), overrides)
     if custom_model:
         root.value["model"] = from_plain({"name": "custom"}, "model=")
+    if data is not None:
+        root.value["data"] = _data_section(root.child("data"), data)
     try:
         checked = Config.model_validate(root.plain())
     except ValidationError as error:
@@ -57,6 +65,26 @@ def load_config(
     checked._origin = root
     check_facts(checked, checked.data.facts())
     return checked
+
+
+def _data_section(said: Entry | None, given: Mapping[str, Any]) -> Entry:
+    """The section of data from Python, with the keys that the config has for it."""
+    section = from_plain(dict(given), "data=")
+    keys = said.value if said is not None and isinstance(said.value, dict) else {}
+    named = keys.get("name")
+    # What is said of another source may be about its files; a key that no source has is an error.
+    foreign = set() if named is None or named.value == given["name"] else _keys_of(named.value)
+    known = members(DataSection)[given["name"]].model_fields
+    section.value = {
+        **{key: entry for key, entry in keys.items() if key in known or key not in foreign},
+        **section.value,
+    }
+    return section
+
+
+def _keys_of(name: object) -> set[str]:
+    source = members(DataSection).get(name) if isinstance(name, str) else None
+    return set(source.model_fields) if source is not None else set()
 
 
 def check_facts(config: Config, facts: Facts) -> None:

@@ -17,20 +17,21 @@ from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter
 
-from nnzoo.data.arrays import ArraysReader, load_arrays
+from nnzoo.data.arrays import ArraysReader, load_arrays, load_arrays_in_memory
 from nnzoo.data.baseline import baseline
 from nnzoo.data.bundled import load_breast_cancer, load_diabetes, load_digits, load_iris, load_wine
 from nnzoo.data.dataset import Dataset, Split
 from nnzoo.data.fitting import Normalize
 from nnzoo.data.images import ImageReader, load_image_folder, load_torchvision_set
 from nnzoo.data.language import LanguageReader, load_language
+from nnzoo.data.memory import DataInMemory, data_in_memory
 from nnzoo.data.on_disk import OnDisk
 from nnzoo.data.points import PointsReader
 from nnzoo.data.preprocess import Preprocess
 from nnzoo.data.reader import Layout, Reader, Samples, Schema, Task
 from nnzoo.data.series import SeriesReader, load_series
 from nnzoo.data.split import Division, divide, drop_repeats, missing_classes
-from nnzoo.data.tables import CsvReader, load_csv
+from nnzoo.data.tables import CsvReader, load_csv, load_frame
 from nnzoo.data.text import TextReader, load_text
 from nnzoo.data.toy import (
     GATES,
@@ -49,6 +50,7 @@ __all__ = [
     "GATES",
     "ArraysReader",
     "CsvReader",
+    "DataInMemory",
     "Dataset",
     "Division",
     "ImageReader",
@@ -67,16 +69,19 @@ __all__ = [
     "TextReader",
     "TreeReader",
     "baseline",
+    "data_in_memory",
     "divide",
     "drop_repeats",
     "load_adding",
     "load_arrays",
+    "load_arrays_in_memory",
     "load_blobs",
     "load_breast_cancer",
     "load_circles",
     "load_csv",
     "load_diabetes",
     "load_digits",
+    "load_frame",
     "load_gate",
     "load_image_folder",
     "load_iris",

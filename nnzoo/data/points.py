@@ -20,8 +20,9 @@ from nnzoo.data.repairs import Repairs
 from nnzoo.data.tables.columns import check_cells, read_numbers
 from nnzoo.data.tables.dialect import Words
 from nnzoo.data.tables.forms import TEXT
+from nnzoo.data.tables.frames import table_of
 from nnzoo.data.tables.numbers import PLAIN
-from nnzoo.data.tables.table import Table, open_table, table_of
+from nnzoo.data.tables.table import Table, open_table
 from nnzoo.data.tables.targets import Target, encode_targets
 from nnzoo.errors import DataError
 

@@ -111,10 +111,22 @@ class Reader(BaseModel):
         raise NotImplementedError
 
     def from_rows(self, raw: object, schema: Schema) -> Samples | None:  # noqa: ARG002
-        """Samples of a data frame, a dict of lists or a list of dicts; None if it is none, or no table is read.
+        """Returns the samples of a data frame, a dict of lists or a list of dicts; None if this reader reads no tables.
+
+        Args:
+            raw: The rows; something else gives None.
+            schema: Of the training data.
 
         Raises:
             DataError: It is not like the training data.
+        """
+        return None
+
+    def from_labelled_rows(self, raw: object, schema: Schema) -> Samples | None:  # noqa: ARG002
+        """Returns what `from_rows` returns, with the targets, which are columns as well.
+
+        Raises:
+            DataError: As of `from_rows`.
         """
         return None
 

@@ -1,4 +1,4 @@
-"""Measuring a trained network on a split, or on a new labelled file."""
+"""Measures a trained network on a split, or on new labelled data."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ from nnzoo.build import build_loss, build_settings, facts_of
 from nnzoo.config import Config
 from nnzoo.config.choices import changed_features
 from nnzoo.config.rules import unfit_metric
-from nnzoo.data import Dataset, Split
+from nnzoo.data import DataInMemory, Dataset, Samples, Split
 from nnzoo.data.baseline import baseline
 from nnzoo.data.series.levels import move_far_windows
 from nnzoo.errors import UsageError
 from nnzoo.experiment.confidence import intervals
+from nnzoo.experiment.labelled import check_is_of_training, in_memory_of, labelled_samples, read_labelled
 from nnzoo.experiment.load import TrainedModel, load
 from nnzoo.experiment.located import read_training_data
 from nnzoo.experiment.measure import confusion_matrix, per_class
@@ -39,7 +40,7 @@ class EvalResult:
 
     Attributes:
         checkpoint: The file.
-        split: train, val or test; the path of new data.
+        split: train, val or test; of new data its path, or "new data".
         num_samples: Samples measured.
         metrics: "loss" and each metric.
         confidence: The ends of each metric's 95 % confidence interval.
@@ -48,7 +49,6 @@ class EvalResult:
         confusion_matrix: True class by row, predicted by column; empty for other tasks.
         classes: Class names.
         threshold: The decision threshold of two classes, if one was asked for, and how it was chosen.
-        broken: Inputs that were left out because they can't be read: one line each, with the name and the reason.
         warnings: What the data gave reason to warn about.
     """
 
@@ -62,7 +62,6 @@ class EvalResult:
     confusion_matrix: list[list[int]]
     classes: tuple[str, ...]
     threshold: Threshold | None = None
-    broken: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
@@ -72,23 +71,26 @@ class EvalResult:
 
 
 def evaluate_checkpoint(
-    checkpoint: str | os.PathLike[str],
+    checkpoint: str | os.PathLike[str] | TrainedModel,
     *,
     split: str | None = None,
-    data: str | os.PathLike[str] | None = None,
+    data: Any = None,
     metrics: Sequence[str] = (),
     threshold: float | Criterion | None = None,
     batch_size: int | None = None,
     device: str | None = None,
     runs_dir: str | os.PathLike[str] = "runs",
     model: nn.Module | None = None,
+    kept: DataInMemory | None = None,
 ) -> EvalResult:
     """Measures a trained network.
 
     Args:
-        checkpoint: A run directory (its best weights), best.safetensors, last.safetensors, a run's name, or `latest`.
+        checkpoint: A run directory (its best weights), best.safetensors, last.safetensors, a run's name, `latest`, or
+            a network that was loaded.
         split: train, val or test; default: test, val where there is none, else train.
-        data: A new labelled file or folder of the same kind, in place of a split.
+        data: New labelled data of the same kind, in place of a split: a file or folder, or what `data_in_memory`
+            accepts. With `split` it is the data that Python passed to the training.
         metrics: Measured besides those of the config.
         threshold: Of two classes: the probability from which on the second one is predicted, or the metric on val by
             which it is chosen. Default: the likelier class is predicted.
@@ -96,23 +98,33 @@ def evaluate_checkpoint(
         device: auto, cpu, cuda, cuda:N or mps; default: the config's.
         runs_dir: Where names are looked up.
         model: Your own module, where the network was one.
+        kept: The data that Python passed to the training, if it is there still.
 
     Raises:
         UsageError: There is no such checkpoint or split, or a metric or threshold does not fit the task.
         CheckpointError: The checkpoint is damaged.
         DataError: The data is missing or does not fit.
     """
-    if data is not None and split is not None:
+    is_file = isinstance(data, str | os.PathLike)
+    if is_file and split is not None:
         raise UsageError("--split names a part of the training data, --data is other data. Give one of the two.")
     with log.recording(quiet=True) as journal:
-        trained = load(checkpoint, runs_dir=runs_dir, model=model, device=device)
-        decision, broken = None, tuple[str, ...]()
+        if isinstance(checkpoint, TrainedModel):
+            trained = checkpoint
+        else:
+            trained = load(checkpoint, runs_dir=runs_dir, model=model, device=device)
+        decision = None
         if threshold is not None:
             trained, decision = with_threshold(trained, threshold)
-        if data is not None:
-            (dataset, broken), chosen = _new_data(trained, Path(data)), "new"
+        given = None if data is None or is_file else in_memory_of(trained, data)
+        if is_file or (given is not None and split is None):
+            new = labelled_samples(trained, given) if given is not None else read_labelled(trained, Path(data))
+            dataset, chosen = _labelled(trained, new), "new"
         else:
-            dataset = read_training_data(trained, fix="Give --data PATH, or name the run directory.")
+            if given is not None:
+                check_is_of_training(trained, given)
+            fix = "Give --data PATH, or name the run directory."
+            dataset = read_training_data(trained, given or kept, fix=fix)
             chosen = split or next(name for name in PREDICTED_SPLITS if name in dataset.splits)
         if chosen not in dataset.splits:
             raise UsageError(f"there is no {chosen} split (there is: {', '.join(dataset.splits)}).", where="--split")
@@ -121,9 +133,8 @@ def evaluate_checkpoint(
         measured = _measure(trained, dataset, chosen, batch_size, metrics)
         return replace(
             measured,
-            split=chosen if data is None else str(data),
+            split=str(data) if is_file else "new data" if chosen == "new" else chosen,
             threshold=decision,
-            broken=broken,
             warnings=tuple(journal.warnings),
         )
 
@@ -189,15 +200,11 @@ def _threads(trained: TrainedModel, measured: Split, num_train: int) -> int:
     return threads_of_network(trained.config, inputs.device, flops=flops, num_train=num_train)
 
 
-def _new_data(trained: TrainedModel, path: Path) -> tuple[Dataset, tuple[str, ...]]:
-    """The new samples, and what can't be read.
-
-    In place of the train split there is one sample that has its mean: the baseline needs no more.
-    """
+def _labelled(trained: TrainedModel, new: Samples) -> Dataset:
+    """New samples, and in place of the train split one sample that has its mean: the baseline needs no more."""
     schema = trained.metadata.data_schema
-    new = trained.reader.read([path], schema, labelled=True)
     assert new.targets is not None
     mean = Split(new.inputs[:1], torch.tensor([trained.metadata.target_mean], dtype=torch.float64))
     shape_free = {name: value for name, value in schema._asdict().items() if name != "input_shape"}
     splits = {"train": mean, "new": Split(new.inputs, new.targets, new.lengths, naive=new.naive)}
-    return Dataset(splits, **shape_free, warnings=new.warnings), new.broken
+    return Dataset(splits, **shape_free, warnings=new.warnings)

@@ -81,7 +81,7 @@ class TrainedModel:
         Raises:
             DataError: The samples have another shape, or have NaN or infinite values, or there are none.
         """
-        samples = self._samples(raw, lengths)
+        samples = self.samples_of(raw, lengths)
         return self.outputs_of(samples.inputs, samples.lengths)
 
     @torch.inference_mode()
@@ -128,7 +128,7 @@ class TrainedModel:
         Raises:
             DataError: The samples have another shape, or have NaN or infinite values.
         """
-        samples = self._samples(raw, lengths)
+        samples = self.samples_of(raw, lengths)
         outputs = self.outputs_of(samples.inputs, samples.lengths)
         if self.decoder.task == "regression":
             values = self.decoder.on_cpu().values(outputs).numpy()
@@ -150,8 +150,16 @@ class TrainedModel:
         """
         return self.decoder.probabilities(self.outputs(raw, lengths)).numpy()
 
-    def _samples(self, raw: Raw, lengths: ArrayLike | Tensor | None) -> Samples:
-        """The samples, checked, with their warnings given."""
+    def samples_of(self, raw: Raw, lengths: ArrayLike | Tensor | None = None) -> Samples:
+        """Returns raw samples as tensors, before preprocessing; the warnings about them are given.
+
+        Args:
+            raw: As of `predict`.
+            lengths: As of `predict`.
+
+        Raises:
+            DataError: The samples have another shape, or have NaN or infinite values, or there are none.
+        """
         reader, schema = self.reader, self.metadata.data_schema
         found = reader.from_rows(raw, schema)
         if found is None and (paths := _paths(raw, texts=isinstance(reader, TextReader))):

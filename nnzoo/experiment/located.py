@@ -7,24 +7,25 @@ from pathlib import Path
 from nnzoo.build import build_dataset
 from nnzoo.config import Config, load_config
 from nnzoo.config.data import PATH_FIELDS
-from nnzoo.data import Dataset, reader_of
+from nnzoo.data import DataInMemory, Dataset, reader_of
 from nnzoo.errors import DataError
 from nnzoo.experiment.load import TrainedModel
 from nnzoo.experiment.matching import Side, describe_differences
 from nnzoo.run.directory import CONFIG
 
 
-def read_training_data(trained: TrainedModel, *, fix: str) -> Dataset:
+def read_training_data(trained: TrainedModel, in_memory: DataInMemory | None = None, *, fix: str) -> Dataset:
     """Reads and divides the training data again.
 
     Args:
         trained: The network.
+        in_memory: The data, where Python passed it.
         fix: What to do if only the name of the data is known.
 
     Raises:
         DataError: Only its name is known, it can't be read, or its columns, words or classes have changed.
     """
-    dataset = build_dataset(_with_path(trained, fix))
+    dataset = build_dataset(_with_path(trained, fix), in_memory)
     before = Side(trained.metadata.data_schema, trained.reader, projected=False)
     differences = describe_differences(before, Side(dataset.schema, reader_of(dataset), projected=False))
     if differences:

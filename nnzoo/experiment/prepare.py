@@ -24,7 +24,7 @@ from nnzoo.config import Config, Facts, check_facts, num_outputs, resolve
 from nnzoo.config.choices import changed_features
 from nnzoo.config.data import ImageFolder
 from nnzoo.config.load import problems_of
-from nnzoo.data import Dataset, OnDisk, Preprocess, Samples, Split, missing_classes
+from nnzoo.data import DataInMemory, Dataset, OnDisk, Preprocess, Samples, Split, missing_classes
 from nnzoo.data.series.levels import move_far_windows
 from nnzoo.errors import DataError, UsageError
 from nnzoo.experiment.suitability import check_metrics, warn_of_lost_digits
@@ -78,11 +78,14 @@ def fetch(config: Config, group: Group) -> None:
         group.from_first(read)
 
 
-def prepare(config: Config, *, batches: int | None = None, group: Group = ALONE) -> Experiment:
+def prepare(
+    config: Config, in_memory: DataInMemory | None = None, *, batches: int | None = None, group: Group = ALONE
+) -> Experiment:
     """Reads the data and makes it ready.
 
     Args:
         config: As it was loaded.
+        in_memory: The data, where Python passed it.
         batches: For a dry run: keep at most this many batches of each split.
         group: The processes that train together.
 
@@ -96,7 +99,7 @@ def prepare(config: Config, *, batches: int | None = None, group: Group = ALONE)
         torch.cuda.set_device(device)
     if reason := why_not(config.train.precision, device):
         raise problems_of(config, [(("train", "precision"), reason)])
-    dataset = build_dataset(config)
+    dataset = build_dataset(config, in_memory)
     facts = facts_of(config, dataset)
     check_facts(config, facts)
     resolved = resolve(config, facts)

@@ -1,4 +1,4 @@
-"""A network trained from several initialisations, all at once or one after another."""
+"""Trains a network from several initialisations, all at once or one after another."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from nnzoo.run.history import History
 from nnzoo.training.evaluate import LossSum
 from nnzoo.training.finite import REMEDY
 from nnzoo.training.learner import Status
-from nnzoo.training.loop import fit, out_of_time
+from nnzoo.training.loop import fit, is_over
 from nnzoo.training.metrics import ReplicaSums
 from nnzoo.training.progress import Progress
 from nnzoo.training.replica_learner import ReplicaLearner
@@ -34,21 +34,21 @@ from nnzoo.training.state import TrainState
 
 
 class Start(Protocol):
-    """From a seed to a training that begins: weights, optimizer, schedule."""
+    """Builds the weights, the optimizer and the schedule that a training with a given seed starts with."""
 
     def __call__(self, seed: int, /, *, restored: bool = False) -> TrainState:
-        """Of what is restored next, the weights may be any."""
+        """With `restored` the weights may have any value: they are replaced by those of a checkpoint."""
 
 
 class _Several(Training):
-    """What both ways of several restarts share. Restart k is the run with `seed + k`."""
+    """What both kinds of restarts have in common. Restart k is the training with `seed + k`."""
 
     def __init__(self, experiment: Experiment, state: TrainState) -> None:
         super().__init__(experiment, state)
         self.count = experiment.config.train.restarts
         self.seed = experiment.config.seed
 
-    def _came_to(self, outcomes: list[Outcome], reason: str | None) -> Restarts:
+    def _results(self, outcomes: list[Outcome], reason: str | None) -> Restarts:
         train = self.experiment.config.train
         return Restarts(
             count=self.count,
@@ -60,7 +60,7 @@ class _Several(Training):
         )
 
     def _save(self, recorder: Recorder, state: dict[str, Any]) -> None:
-        """last.safetensors gives the best weights so far to readers, and all of `state` to whoever goes on."""
+        """Writes last.safetensors: the best weights so far for readers, and all of `state` for resuming."""
         kept = self.kept()
         content = {
             "model": kept.best or dict(kept.model.state_dict()),
@@ -71,12 +71,12 @@ class _Several(Training):
 
 
 class Batched(_Several):
-    """All restarts at once."""
+    """Restarts that are trained all at once."""
 
     def __init__(self, experiment: Experiment, state: TrainState, start: Start, *, restored: bool) -> None:
         super().__init__(experiment, state)
         seeds = [self.seed + index for index in range(self.count)]
-        # Copies, since a module of the user's own is the same one at every start.
+        # Copies, since a user's own module is the same object at every start.
         networks = [
             copy.deepcopy(state.model),
             *(copy.deepcopy(start(seed, restored=restored).model) for seed in seeds[1:]),
@@ -95,7 +95,7 @@ class Batched(_Several):
         )
 
     def restarts(self) -> Restarts:
-        return self._came_to([self.replicas.outcome(index) for index in range(self.count)], None)
+        return self._results([self.replicas.outcome(index) for index in range(self.count)], None)
 
     def kept(self) -> TrainState:
         found, leader = self.replicas, self.restarts().leader()
@@ -118,12 +118,11 @@ class Batched(_Several):
         return f"epoch {self.replicas.epoch}, step {self.replicas.step}"
 
     def is_over(self) -> bool:
-        state, settings = self.replicas, self.experiment.settings
-        return "running" not in state.ends or state.epoch >= settings.epochs or out_of_time(state, settings)
+        return is_over(ReplicaLearner(self.replicas), self.experiment.settings)
 
     def check(self, saved: dict[str, Any]) -> None:
         if "ended" in saved["restarts"]:
-            raise UsageError("several processes ran its restarts. Go on with torchrun.", where=CHECKPOINT)
+            raise UsageError("several processes ran its restarts. Resume it with torchrun.", where=CHECKPOINT)
         check_saved(saved["restarts"], self.replicas.state_dict(), shapes_of(self.replicas.optimizer))
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
@@ -144,13 +143,13 @@ class Batched(_Several):
 
 
 class OneAfterAnother(_Several):
-    """A restart when the one before it has ended.
+    """Restarts that are trained one after another.
 
     Args:
-        experiment: What is run.
-        state: Of the first one, at its start.
-        start: Begins another.
-        reason: Why not all at once.
+        experiment: The data, the settings and everything else that was prepared.
+        state: The first restart at its start.
+        start: Builds the next one.
+        reason: Why they are not trained all at once.
     """
 
     def __init__(self, experiment: Experiment, state: TrainState, start: Start, reason: str) -> None:
@@ -159,12 +158,12 @@ class OneAfterAnother(_Several):
         self.reason = reason
         self.ended: list[Outcome] = []
         self.spent = 0.0
-        # Of the best one that has ended.
+        # Of the best restart that has ended.
         self.best: dict[str, Any] = {}
         self.is_open = True
 
     def restarts(self) -> Restarts:
-        return self._came_to([*self.ended, *([self._outcome("running")] if self.is_open else [])], self.reason)
+        return self._results([*self.ended, *([self._outcome("running")] if self.is_open else [])], self.reason)
 
     def _outcome(self, status: End) -> Outcome:
         state, best = self.state, self.state.early_stopping.best_epoch
@@ -206,15 +205,15 @@ class OneAfterAnother(_Several):
 
     def check(self, saved: dict[str, Any]) -> None:
         if "stopping" in saved["restarts"]:
-            raise UsageError("one process ran its restarts all at once. Go on without torchrun.", where=CHECKPOINT)
+            raise UsageError("one process ran its restarts all at once. Resume it without torchrun.", where=CHECKPOINT)
         check_saved(saved["restarts"], self._state_dict(), shapes_of(self.state.optimizer))
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
         state, best = saved["restarts"], saved["restarts"]["best"]
         if state["ended"] and state["epochs"] != self.experiment.settings.epochs:
             raise UsageError(
-                f"{len(state['ended'])} restarts have ended with train.epochs {state['epochs']} and can't go on. "
-                "Change it back, or start a new run without --resume.",
+                f"{len(state['ended'])} restarts have ended with train.epochs {state['epochs']} and can't be "
+                "continued. Change it back, or start a new run without --resume.",
                 where=CHECKPOINT,
             )
         self.ended = [Outcome(**outcome) for outcome in state["ended"]]
@@ -254,7 +253,7 @@ class OneAfterAnother(_Several):
             if len(self.ended) == self.count:
                 break
             if longest is not None and self.spent >= longest:
-                log.info("the time is up after %d of %d restarts", len(self.ended), self.count)
+                log.info("the time limit is reached after %d of %d restarts", len(self.ended), self.count)
                 break
             self.state = self.start(self.seed + len(self.ended))
             self.is_open = True
@@ -284,7 +283,7 @@ class OneAfterAnother(_Several):
     def _close(self, end: End) -> None:
         state = self.state
         self.ended.append(self._outcome(end))
-        # Clocks differ: that of the first process counts.
+        # Clocks differ between processes: the first one's counts.
         self.spent = self.experiment.settings.group.from_first(lambda: self.spent + state.seconds + state.epoch_seconds)
         self.is_open = False
         if self.restarts().leader() == len(self.ended) - 1:
@@ -293,20 +292,20 @@ class OneAfterAnother(_Several):
 
 
 def status_of(restarts: Restarts) -> Status:
-    """How the best one ended."""
+    """Returns how the best restart ended."""
     leader = restarts.leader()
     assert leader is not None
     return "early_stopped" if restarts.outcomes[leader].status == "early_stopped" else "completed"
 
 
 def choose_training(experiment: Experiment, state: TrainState, start: Start, *, restored: bool = False) -> Training:
-    """One network or several, and several all at once wherever that is possible.
+    """Returns the training of one network or of several, which are trained all at once if that is possible.
 
     Args:
-        experiment: What is run.
-        state: Of the first network, at its start.
-        start: Begins another.
-        restored: Whether the training goes on from a checkpoint.
+        experiment: The data, the settings and everything else that was prepared.
+        state: The first network at its start.
+        start: Builds the others.
+        restored: Whether the training is restored from a checkpoint next.
     """
     if experiment.config.train.restarts == 1:
         return Training(experiment, state)

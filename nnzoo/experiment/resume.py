@@ -1,4 +1,4 @@
-"""Going on where a run stopped."""
+"""Resumes a run where it stopped."""
 
 from __future__ import annotations
 
@@ -21,12 +21,13 @@ from nnzoo.experiment.matching import Side, describe_differences
 from nnzoo.experiment.metadata import Metadata
 from nnzoo.experiment.training import Training
 from nnzoo.experiment.untrusted import check_restored, check_shares
-from nnzoo.run.directory import CHECKPOINT, CONFIG, PREVIOUS, RESULT, numbered
+from nnzoo.run.directory import CHECKPOINT, CONFIG, OLDER, PREVIOUS, RESULT, numbered
 from nnzoo.training.state import seed_everything, seed_of_rank
 
 MAY_CHANGE = (
     "name",
     "data.cache",
+    "data.digest",
     "train.epochs",
     "train.early_stopping",
     "train.device",
@@ -36,35 +37,35 @@ MAY_CHANGE = (
 
 
 def find_run(config: ConfigLike, name: str, runs_dir: Path) -> Path | None:
-    """The run to go on with: the run directory that `config` is, else the newest run of a name, if there is one."""
+    """Returns the run to resume: the run directory that `config` is, else the newest run of a name, if there is one."""
     if isinstance(config, str | os.PathLike):
         folder = Path(config)
-        if (folder / CONFIG).is_file() and any((folder / file).is_file() for file in (CHECKPOINT, PREVIOUS)):
+        if (folder / CONFIG).is_file() and any((folder / file).is_file() for file in (CHECKPOINT, PREVIOUS, *OLDER)):
             return folder
     for folder in numbered(runs_dir, name):
         file = folder / CONFIG
-        # "lenet-5" may be a name of its own, and no fifth run of "lenet".
+        # "lenet-5" may be a name of its own instead of the fifth run of "lenet".
         if folder.name == name or not file.is_file() or load_config(file, custom_model=True).name == name:
             return folder
     return None
 
 
 def check_same(folder: Path, config: Config) -> None:
-    """A run goes on with the config that it was started with, but for how long and where it runs.
+    """Checks that a run is resumed with its own config. Only how long and where it runs may change.
 
     Args:
         folder: The run directory.
-        config: Resolved.
+        config: The resolved config.
 
     Raises:
-        UsageError: Other keys were changed; they are named.
+        UsageError: Other keys were changed; the message names them.
     """
     file = folder / CONFIG
     if not file.is_file():
         return
     before = dump(load_config(file, custom_model=config.model.name == "custom"))
     changed = list(_differences(before, dump(config)))
-    # Restarts that have stopped do not go on: their weights have moved on, or are not kept.
+    # Restarts that were stopped early can't be continued: their weights have moved on, or are not kept.
     may_change = tuple(key for key in MAY_CHANGE if config.train.restarts == 1 or key != "train.early_stopping")
     refused = [key for key in changed if not key.startswith(may_change)]
     if refused:
@@ -107,18 +108,18 @@ def digests_of(dataset: Dataset) -> dict[str, str]:
 
 
 def check_shared(digests: Sequence[dict[str, str]]) -> None:
-    """All processes train on the same data.
+    """Checks that all processes train on the same data.
 
     Args:
-        digests: Of each process, by rank.
+        digests: The digests of each process, by rank.
 
     Raises:
-        DataError: One of them read something else.
+        DataError: One process read other data.
     """
     for rank, each in enumerate(digests):
         if each != digests[0]:
             raise DataError(
-                f"the process of rank {rank} reads other data than that of rank 0 (by checksum). Give all the same.",
+                f"rank {rank} reads other data than rank 0 (by checksum). Give every process the same data.",
                 where="data",
             )
 
@@ -211,10 +212,10 @@ def _status(folder: Path) -> object:
 
 
 def restore(folder: Path, training: Training, saved: dict[str, Any]) -> None:
-    """Goes on from what last.safetensors held.
+    """Restores a training from the content of last.safetensors.
 
     Raises:
-        CheckpointError: It was made by something else.
+        CheckpointError: The content does not belong to this training.
     """
     try:
         training.check(saved)
@@ -227,13 +228,13 @@ def restore(folder: Path, training: Training, saved: dict[str, Any]) -> None:
 
 
 def hand_out(training: Training, shares: Any) -> None:
-    """Gives each process its own part of a restored training: its random numbers and its sums of the epoch under way.
+    """Gives each process its own part of a restored training: its random state and its sums of the current epoch.
 
-    With another number of processes than before the first gets all sums, and the others new random numbers.
+    If the number of processes has changed, rank 0 gets all sums, and the other ranks get new random states.
 
     Args:
-        training: Restored to what the first process had.
-        shares: What the others had.
+        training: Restored to the state of rank 0.
+        shares: The parts of the other ranks.
     """
     group, state = training.experiment.settings.group, training.state
     check_shares(shares, state.state_dict())

@@ -8,7 +8,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,9 @@ from torch import nn
 from nnzoo import log
 from nnzoo.config import Config, ConfigLike, load_config
 from nnzoo.config.load import check_overrides
+from nnzoo.data import data_in_memory
 from nnzoo.errors import DivergedError, InterruptedRunError, UsageError
+from nnzoo.experiment.finished import Run
 from nnzoo.experiment.load import TrainedModel, load
 from nnzoo.experiment.prepare import fetch, prepare, without_raw_inputs
 from nnzoo.experiment.pretrained import check_survives, with_checkpoint
@@ -41,7 +43,6 @@ from nnzoo.experiment.training import Training
 from nnzoo.experiment.turns import one_at_a_time
 from nnzoo.run import directory
 from nnzoo.run.checkpoint import load_last
-from nnzoo.run.history import History
 from nnzoo.run.lock import locked
 from nnzoo.summaries import Summary
 from nnzoo.training.distributed import Group
@@ -52,36 +53,13 @@ from nnzoo.training.signals import StopRequest
 DRY_RUN_BATCHES = 2
 
 
-@dataclass(frozen=True)
-class Run:
-    """A finished training.
-
-    Attributes:
-        run_dir: Where its files are; for a dry run, where they would have been.
-        result: What result.json holds.
-        config: What was run, with every default filled in.
-        history: A column a name: `history["val/loss"]` has a value an epoch.
-        model: The best weights, ready for raw data.
-    """
-
-    run_dir: Path
-    result: dict[str, Any]
-    config: Config
-    history: History
-    model: TrainedModel
-
-    @property
-    def metrics(self) -> dict[str, float]:
-        """Of the best weights: "val/loss", "test/accuracy", ..."""
-        metrics: dict[str, float] = self.result["metrics"]
-        return metrics
-
-
 def train(
     config: ConfigLike,
     *,
     overrides: Mapping[str, Any] | Sequence[str] = (),
     model: nn.Module | None = None,
+    data: Any = None,
+    target: str | Sequence[str] | None = None,
     name: str | None = None,
     runs_dir: str | os.PathLike[str] = "runs",
     device: str | None = None,
@@ -93,32 +71,52 @@ def train(
 ) -> Run:
     """Trains a network, keeps its best weights, measures them, and writes a run directory.
 
-    Seeds the global generators of torch, numpy and random.
+    It seeds the global generators of torch, numpy and random. Trainings in several threads of one process take turns,
+    because these generators belong to the process.
+
+    Warnings about the data are given as `nnzoo.DataWarning`, whatever `quiet` says, and are in `result["warnings"]`.
+    Progress is logged to the logger `nnzoo`; where nothing listens to it, the lines go to standard error.
 
     Args:
         config: A path, the name of a shipped config, a run directory, a dict (its `name` names the run, else it is
-            "run"), or a config.
+            "run"), or a config. With `data` it needs no `data` of its own.
         overrides: `{"optimizer.lr": 3e-4}`, or texts such as `optimizer.lr=3e-4`.
         model: Your own module in place of the config's: (N, *input_shape) -> (N, outputs).
+        data: Your own data in place of the config's. `(x, y)`, as arrays, tensors, or a data frame and its targets; a
+            dict with `x` and `y`, maybe `lengths`, and the same with `_val` and `_test`; a data frame of pandas, polars
+            or pyarrow with `target`; a torch Dataset that gives `(x, y)`; or a dict with `train` and maybe `val` and
+            `test` of these. Keys of the config's `data` that are not about files are used: `split`, `task`,
+            `categorical`. The data is not kept in the run directory: pass it again to resume.
+        target: The column of the data frame to predict, or several; default: `data.target` of the config.
         name: Of the run; default: the config's.
         runs_dir: Where run directories are made.
         device: auto, cpu, cuda, cuda:N or mps; default: the config's.
-        resume: Go on with the newest run of that name; start it where there is none.
+        resume: Continue the newest run of that name; start it if there is none.
         overwrite: Replace the run of that name.
-        dry_run: Two batches through everything; nothing is kept.
-        quiet: No summary and no lines.
-        show: Gets the summary.
+        dry_run: Run two batches through everything, and keep nothing.
+        quiet: Show neither the summary nor progress.
+        show: Is called with the summary.
+
+    Returns:
+        The run: `run.metrics`, `run.history`, `run.model`, `run.run_dir`.
 
     Raises:
-        ConfigError: The config can't be used.
-        DataError: The data can't be used.
-        DivergedError: The loss is not finite; its `result` holds what result.json does.
-        InterruptedRunError: A signal came; its `result` holds what result.json does.
+        UsageError: The arguments are wrong or contradict each other, or there is no such config.
+        ConfigError: The config can't be used (a UsageError).
+        DataError: The data is missing, damaged or does not fit, or was changed since the run was started.
+        CheckpointError: The checkpoint to resume from, or that of `model.pretrained`, is damaged.
         RunError: The run directory can't be written, or another training is there.
+        DivergedError: The loss is not finite; its `result` is the content of result.json.
+        InterruptedRunError: A signal came; its `result` is the content of result.json.
+        GroupError: Another process of the same training failed or can't be reached.
     """
     if model is not None and not isinstance(model, nn.Module):
         raise UsageError(f"expected an nn.Module, got {model!r}. Pass an instance: MyModule().", where="model")
     directory.check_options(resume=resume, overwrite=overwrite, dry_run=dry_run)
+    if target is not None and data is None:
+        raise UsageError("it names a column of data=, which is missing. Pass both.", where="target")
+    in_memory = None if data is None else data_in_memory(data, target)
+    section = None if in_memory is None else in_memory.section()
     changes = _with_options(overrides, name=name, device=device)
     with contextlib.ExitStack() as alone:
         journal = alone.enter_context(log.recording(quiet=quiet))
@@ -127,7 +125,7 @@ def train(
         journal.silent = group.rank > 0
         quiet = journal.quiet = quiet or journal.silent
         with group.together():
-            loaded = load_config(config, changes, custom_model=model is not None)
+            loaded = load_config(config, changes, custom_model=model is not None, data=section)
             alone.enter_context(deterministic(loaded))
         found, saved = None, None
         if resume:
@@ -139,7 +137,7 @@ def train(
             loaded = with_checkpoint(loaded, Path(runs_dir), resumed=Path(found) if found else None)
             if overwrite:
                 check_survives(loaded, Path(runs_dir) / loaded.name)
-            experiment = prepare(loaded, batches=DRY_RUN_BATCHES if dry_run else None, group=group)
+            experiment = prepare(loaded, in_memory, batches=DRY_RUN_BATCHES if dry_run else None, group=group)
             digests = digests_of(experiment.dataset)
             experiment = without_raw_inputs(experiment)
             if found and group.rank == 0:
@@ -151,9 +149,9 @@ def train(
             start = partial(start_again, experiment, model, given)
             training = choose_training(experiment, state, start, restored=bool(saved))
         if dry_run:
-            return _dry_run(training, report, Path(runs_dir), journal, digests)
+            return replace(_dry_run(training, report, Path(runs_dir), journal, digests), data=in_memory)
         folder = found or group.from_first(lambda: _make(Path(runs_dir), loaded.name, alone, overwrite=overwrite))
-        return _run(training, report, Path(folder), journal, digests, saved=saved)
+        return replace(_run(training, report, Path(folder), journal, digests, saved=saved), data=in_memory)
 
 
 def _find(

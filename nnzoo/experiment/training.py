@@ -1,4 +1,4 @@
-"""How a run trains, of one network; several begin in `restarts`."""
+"""Trains the network of a run. `restarts` trains several."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nnzoo.experiment.prepare import Experiment
 from nnzoo.experiment.record import Recorder
 from nnzoo.experiment.untrusted import check_saved
 from nnzoo.training.learner import Status
-from nnzoo.training.loop import fit, out_of_time
+from nnzoo.training.loop import fit, is_over
 from nnzoo.training.progress import Progress
 from nnzoo.training.restarts import Restarts
 from nnzoo.training.signals import StopRequest
@@ -19,11 +19,11 @@ from nnzoo.training.state import TrainState
 
 
 class Training:
-    """One network.
+    """The training of one network.
 
     Args:
-        experiment: What is run.
-        state: At the start.
+        experiment: The data, the settings and everything else that was prepared.
+        state: The network, its optimizer and its schedule at the start.
     """
 
     def __init__(self, experiment: Experiment, state: TrainState) -> None:
@@ -31,43 +31,42 @@ class Training:
         self.state = state
 
     def restarts(self) -> Restarts | None:
-        """What the restarts came to so far; None where there are none."""
+        """Returns the results of the restarts so far; None if there are no restarts."""
         return None
 
     def kept(self) -> TrainState:
-        """The training whose best weights are the run's: of restarts, the best so far."""
+        """Returns the training whose best weights are those of the run: of restarts, the best so far."""
         return self.state
 
     def place(self) -> str:
-        """Where it stands."""
+        """Returns the epoch in progress, for messages."""
         return f"epoch {self.state.epoch + 1}"
 
     def done(self) -> str:
-        """How far it has come."""
+        """Returns how many epochs and steps are done, for messages."""
         return f"epoch {self.state.epoch}, step {self.state.step}"
 
     def is_over(self) -> bool:
         """Whether there is nothing left to train."""
-        state, settings = self.state, self.experiment.settings
-        return state.epoch >= settings.epochs or state.early_stopping.should_stop() or out_of_time(state, settings)
+        return is_over(SingleLearner(self.state), self.experiment.settings)
 
     def check(self, saved: dict[str, Any]) -> None:
-        """Raises ValueError if what last.safetensors held is not of this training."""
+        """Raises ValueError if the content of last.safetensors does not belong to this training."""
         check_saved(saved, self.state.state_dict(), shapes_of(self.state.optimizer))
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
-        """Goes on from what last.safetensors held."""
+        """Restores the content of last.safetensors."""
         self.state.load_state_dict(saved)
 
     def shares(self, saved: dict[str, Any]) -> Any:
-        """What last.safetensors held of other processes than the first."""
+        """Returns what last.safetensors holds for processes other than the first."""
         return saved.get("ranks", [])
 
     def fit(self, recorder: Recorder, progress: Progress, stop: StopRequest) -> Status:
         """Trains to the end, or until a signal comes.
 
         Raises:
-            DivergedError: The loss is not finite; of restarts, that of every one.
+            DivergedError: The loss is not finite; of restarts, the loss of every one.
         """
         experiment = self.experiment
         group = experiment.settings.group
@@ -83,5 +82,5 @@ class Training:
 
 
 def shapes_of(optimizer: torch.optim.Optimizer) -> list[torch.Size]:
-    """Of its parameters, in its order."""
+    """Returns the shapes of an optimizer's parameters, in its order."""
     return [each.shape for group in optimizer.param_groups for each in group["params"]]

@@ -1,4 +1,4 @@
-"""Whether what a checkpoint holds could be of this training: a file may be whole and still hold anything."""
+"""Checks that the content of a checkpoint fits this training: an intact file may still hold anything."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from nnzoo.training.distributed import PER_RANK
 from nnzoo.training.state import TrainState
 
 LARGEST = 2**53
-# These begin empty, or as other types than they become; what they hold is looked at once it is loaded.
+# These start empty, or with another type than they get later. Their content is checked after it is loaded.
 _GROWING = ("best", "history", "train_loss", "columns", "rows", "ended")
 
 
 def check_saved(saved: Any, fresh: Mapping[str, Any], shapes: list[torch.Size]) -> None:
-    """Compares a saved state with that of the same training at its start.
+    """Compares a saved state with the state of the same training at its start.
 
     Args:
-        saved: From the file.
-        fresh: Of the training before it is restored.
-        shapes: Of the parameters, in the order of the optimizer.
+        saved: The state in the file.
+        fresh: The state of the training before it is restored.
+        shapes: The shapes of the parameters, in the order of the optimizer.
 
     Raises:
-        ValueError: Something is missing, or of another type, shape or sign.
+        ValueError: Something is missing, or has another type, shape or sign.
     """
     if not isinstance(saved, dict) or fresh.keys() - saved.keys():
         raise ValueError("parts are missing")
@@ -38,7 +38,7 @@ def check_saved(saved: Any, fresh: Mapping[str, Any], shapes: list[torch.Size]) 
         elif key == "train_metrics":
             _check_sums(saved[key], value)
         elif key == "rng":
-            # A run may go on where there are more or fewer CUDA devices.
+            # A run may be resumed on a machine with more or fewer CUDA devices.
             _check_like({**saved[key], "cuda": []}, {**value, "cuda": []}, key)
         elif key == "scaler":
             _check_scaler(saved[key], value)
@@ -47,7 +47,7 @@ def check_saved(saved: Any, fresh: Mapping[str, Any], shapes: list[torch.Size]) 
 
 
 def _check_like(saved: Any, fresh: Any, where: str, *, loose: bool = False) -> None:
-    """Types and shapes as before. A whole number is not negative; where loose, any number may be of either type."""
+    """Checks types and shapes. An integer must not be negative; with `loose` a number may be an int or a float."""
     if fresh is None:
         fits = saved is None or type(saved) in (int, float)
     elif isinstance(fresh, Tensor):
@@ -67,20 +67,20 @@ def _check_like(saved: Any, fresh: Any, where: str, *, loose: bool = False) -> N
     else:
         fits = type(saved) is type(fresh)
     if not fits:
-        raise ValueError(f"{where} is of another kind")
+        raise ValueError(f"{where} has another type or shape")
 
 
 def _check_optimizer(saved: Any, fresh: dict[str, Any], shapes: list[torch.Size]) -> None:
-    """Groups as before; and what each parameter has is numbers, or tensors of its shape or of all in a row."""
+    """Checks the groups, and that each parameter has numbers, or tensors of its own shape or of all in a row."""
     if not isinstance(saved, dict) or not isinstance(saved.get("state"), dict):
-        raise ValueError("optimizer is of another kind")
+        raise ValueError("optimizer has another type")
     _check_like(saved.get("param_groups"), fresh["param_groups"], "optimizer", loose=True)
     whole = torch.Size([sum(shape.numel() for shape in shapes)])
     found = saved["state"]
     if not all(type(key) is int and 0 <= key < len(shapes) and isinstance(found[key], dict) for key in found):
         raise ValueError("optimizer has parameters of another network")
     if len({frozenset((str(name), type(value)) for name, value in each.items()) for each in found.values()}) > 1:
-        raise ValueError("optimizer lacks parts, or has others")
+        raise ValueError("optimizer lacks values, or has others")
     for key, values in found.items():
         for name, value in values.items():
             for each in value if isinstance(value, list) else [value]:
@@ -88,57 +88,57 @@ def _check_optimizer(saved: Any, fresh: dict[str, Any], shapes: list[torch.Size]
                 if isinstance(each, Tensor):
                     fits = each.shape in (torch.Size(), shapes[key], whole) and not each.is_complex()
                 if not fits:
-                    raise ValueError(f"optimizer.{key}.{str(name)[:40]} is of another kind")
+                    raise ValueError(f"optimizer.{key}.{str(name)[:40]} has another type or shape")
 
 
 def _check_scaler(saved: Any, fresh: dict[str, Any]) -> None:
-    """The scale and how many steps it has stood are of this training; what moves it is as before."""
+    """Checks the scale and the steps since its last change; what changes the scale must be as at the start."""
     _check_like(saved, fresh, "scaler")
     moving = dict.fromkeys(("scale", "_growth_tracker"), 0)
     stood = saved["_growth_tracker"] < fresh["growth_interval"]
     if not 0 < saved["scale"] < math.inf or not stood or {**saved, **moving} != {**fresh, **moving}:
-        raise ValueError("scaler is of another kind")
+        raise ValueError("scaler has other values than it can reach")
 
 
 def _check_sums(saved: dict[str, Any], fresh: dict[str, Any]) -> None:
-    """A count, sums by name, and lists of what is kept until the epoch ends."""
+    """Checks a count, sums by name, and lists of the tensors that are kept until the epoch ends."""
     parts = [*saved["sums"].values(), *saved["kept"], *saved["scores"]]
     same_types = {name: type(part) for name, part in saved.items()} == {name: type(fresh[name]) for name in fresh}
     if not same_types or not 0 <= saved["count"] <= LARGEST or not all(isinstance(part, Tensor) for part in parts):
-        raise ValueError("train_metrics is of another kind")
+        raise ValueError("train_metrics has another type")
 
 
 def check_shares(shares: Any, fresh: Mapping[str, Any]) -> None:
-    """Compares what a checkpoint holds of other processes than the first with what this one has.
+    """Compares what a checkpoint holds for processes other than the first with the state of this process.
 
     Raises:
-        ValueError: Something is missing, or of another type, shape or sign.
+        ValueError: Something is missing, or has another type, shape or sign.
     """
     if not isinstance(shares, list) or any(
         not isinstance(share, dict) or share.keys() != {*PER_RANK} for share in shares
     ):
-        raise ValueError("ranks is of another kind")
+        raise ValueError("ranks has another type")
     for share in shares:
         check_saved(share, {key: fresh[key] for key in PER_RANK}, [])
         sums = share["train_loss"]
         if not isinstance(sums, list) or [type(each) for each in sums] != [float, float]:
-            raise ValueError("the sums of the epoch under way are none")
+            raise ValueError("the running sums of the current epoch are invalid")
 
 
 def check_restored(state: TrainState, monitor: str) -> None:
-    """Whether the parts of a training that goes on agree.
+    """Checks that the parts of a restored training agree.
 
     Raises:
-        ValueError: They don't.
+        ValueError: They do not.
     """
     rows, stopping = state.history.rows, state.early_stopping
     columns = {"epoch", "step", "lr", "train/loss", "seconds", monitor}
     if len(rows) != state.epoch or any(not columns <= row.keys() for row in rows):
-        raise ValueError("the history is that of another training")
+        raise ValueError("the history belongs to another training")
     if not all(math.isfinite(row[name]) for row in rows for name in ("epoch", "step", "seconds")):
-        raise ValueError("the history holds no numbers")
+        raise ValueError("the history holds values that are not numbers")
     if stopping.best_epoch > state.epoch or (state.best is None) != (stopping.best_epoch == 0):
-        raise ValueError("the best epoch is none that was trained")
+        raise ValueError("the best epoch was never trained")
     sums = state.train_loss.total, state.train_loss.weight
     if any(type(each) not in (int, float) for each in sums) or (state.batch and not state.train_loss.weight > 0):
-        raise ValueError("the sums of the epoch under way are none")
+        raise ValueError("the running sums of the current epoch are invalid")

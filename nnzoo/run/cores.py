@@ -1,4 +1,4 @@
-"""How many cores this process may use: a container often has fewer than its machine."""
+"""Counts the cores that this process may use: a container often has fewer than its machine."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 
 def available_cores(files: Path = Path("/")) -> int:
-    """The cores that the scheduler gives this process, at most the share of time that its control groups allow.
+    """Returns the number of cores that the scheduler and the control groups give this process.
 
     Args:
         files: The root of the file system.
@@ -19,17 +19,17 @@ def available_cores(files: Path = Path("/")) -> int:
 
 
 def _quotas(files: Path) -> Iterator[float]:
-    """Cores' worth of time of each control group around this process that is limited, of version 2 or 1."""
+    """Yields the limit, in cores, of each control group of version 1 or 2 that this process is in."""
     mounted = files / "sys/fs/cgroup"
     try:
         lines = (files / "proc/self/cgroup").read_text().splitlines()
-    except (OSError, UnicodeDecodeError):  # no Linux
+    except (OSError, UnicodeDecodeError):  # not Linux
         return
     for line in lines:
         _, controllers, own = line.split(":", 2)
         if controllers and "cpu" not in controllers.split(","):
             continue
-        # In a container the path may be that outside, where its own groups are the root.
+        # In a container the path may be the one outside, and the container's own groups are at the root.
         for group in [PurePosixPath(own), *PurePosixPath(own).parents]:
             place = mounted / ("cpu" if controllers else "") / str(group).lstrip("/")
             quota = _limit(place, version=1 if controllers else 2)
@@ -38,7 +38,7 @@ def _quotas(files: Path) -> Iterator[float]:
 
 
 def _limit(group: Path, *, version: int) -> float | None:
-    """Of one control group; None where it has none."""
+    """Returns the limit of one control group in cores; None without a limit."""
     try:
         if version == 2:
             quota, period = (group / "cpu.max").read_text().split()

@@ -1,4 +1,4 @@
-"""The run directory: its name, its files, and how one is found again."""
+"""The run directory: its name, its files, and how it is found."""
 
 from __future__ import annotations
 
@@ -42,15 +42,15 @@ def check_options(*, resume: bool, overwrite: bool, dry_run: bool) -> None:
 
 
 def create(runs_dir: Path, name: str, *, overwrite: bool) -> Path:
-    """A directory of its own for a new run: `name`, or `name-2`, `name-3`, ... where that is taken.
+    """Creates the directory of a new run: `name`, or `name-2`, `name-3`, ... if that exists.
 
     Args:
-        runs_dir: Made where it is missing.
-        name: Of the run.
-        overwrite: Take `name`, whether a run is there or not.
+        runs_dir: The folder of all runs, which is created if it is missing.
+        name: The name of the run.
+        overwrite: Whether `name` is used even if a run is there.
 
     Raises:
-        RunError: It can't be made.
+        RunError: It can't be created.
     """
     folder = runs_dir / name
     try:
@@ -68,14 +68,14 @@ def create(runs_dir: Path, name: str, *, overwrite: bool) -> Path:
             else:
                 return folder
     except OSError as error:
-        raise RunError(f"can't be made: {error.strerror}.", where=str(error.filename or folder)) from None
+        raise RunError(f"can't be created: {error.strerror}.", where=str(error.filename or folder)) from None
 
 
 def clear(folder: Path) -> None:
     """Removes the files of a run, and no others.
 
     Raises:
-        RunError: One can't be removed.
+        RunError: A file can't be removed.
     """
     try:
         for file in FILES:
@@ -109,14 +109,14 @@ def older_checkpoint(path: Path) -> CheckpointError:
 
 
 def runs(runs_dir: Path) -> Iterator[Path]:
-    """Every run below a folder, the oldest first."""
+    """Yields every run in a folder, the oldest first."""
     if runs_dir.is_dir():
         found = [path for path in runs_dir.iterdir() if (path / CONFIG).is_file()]
         yield from sorted(found, key=lambda path: ((path / CONFIG).stat().st_mtime_ns, path.name))
 
 
 def numbered(runs_dir: Path, name: str) -> list[Path]:
-    """The folders `name`, `name-2`, `name-3`, ..., the highest number first."""
+    """Returns the folders `name`, `name-2`, `name-3`, ..., the highest number first."""
     found: dict[int, Path] = {}
     for path in runs_dir.iterdir() if runs_dir.is_dir() else ():
         match = re.fullmatch(re.escape(name) + r"(?:-([2-9]|[1-9]\d+))?", path.name)
@@ -126,15 +126,15 @@ def numbered(runs_dir: Path, name: str) -> list[Path]:
 
 
 def find_checkpoint(text: str, runs_dir: Path) -> Path:
-    """The file that a CHECKPOINT argument means.
+    """Returns the file that a CHECKPOINT argument means.
 
     Args:
         text: A run directory (its best weights), best.safetensors, last.safetensors, a run's name, or `latest`.
-        runs_dir: Where names are looked up.
+        runs_dir: Where names of runs are looked up.
 
     Raises:
-        UsageError: There is no such thing.
-        RunError: The run holds no weights yet.
+        UsageError: There is no such file or run.
+        RunError: The run has no weights yet.
     """
     path = Path(text)
     if path.is_file():

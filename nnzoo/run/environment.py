@@ -1,4 +1,4 @@
-"""What a run ran on."""
+"""The environment of a run: versions, device, threads."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PACKAGES = ("nnzoo", "torch", "torchvision", "numpy", "scikit-learn", "pydantic"
 
 @cache  # every checkpoint asks, and reading them takes longer than writing a small one
 def versions() -> dict[str, str]:
-    """Installed versions by package; "unknown" for one that runs from a plain folder."""
+    """Returns installed versions by package; "unknown" for a package that runs from a plain folder."""
     found = {}
     for package in PACKAGES:
         try:
@@ -28,7 +28,7 @@ def versions() -> dict[str, str]:
 
 
 def environment(device: torch.device, seed: int, num_processes: int) -> dict[str, Any]:
-    """Versions, device, threads, processes, seed, and the git commit of the working folder if it is in a repository."""
+    """Returns versions, device, threads, processes, seed, and the git commit of the working folder in a repository."""
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),

@@ -1,4 +1,4 @@
-"""Writing so that a file is whole or not there: a temporary name in the same directory, flush, fsync, rename."""
+"""Writes files atomically: a temporary name in the same directory, flush, fsync, rename."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _ROWS_AT_ONCE = 4096
 
 @contextlib.contextmanager
 def atomic_file(path: Path, *, keep: Path | None = None) -> Iterator[BinaryIO]:
-    """A binary file that gets its name when all of it is on the disk.
+    """Opens a binary file that gets its name once all of it is on the disk.
 
     Args:
-        path: Its name.
-        keep: The name, in the same directory, that the file of before gets.
+        path: The name of the file.
+        keep: The name, in the same directory, that an existing file of that name gets.
 
     Raises:
-        RunError: It can't be written: no space, no permission, no directory. Nothing is left under either name.
+        RunError: The file can't be written: no space, no permission, no directory. No new file is left.
     """
     temporary = ""
     try:
@@ -51,16 +51,16 @@ def atomic_file(path: Path, *, keep: Path | None = None) -> Iterator[BinaryIO]:
 
 
 def _keep(path: Path, keep: Path, link: Path) -> None:
-    """Gives a file a second name, so that at no moment it is without its own."""
+    """Gives a file a second name, so that it has its own name at every moment."""
     try:
         link.hardlink_to(path)
-    except OSError:  # a file system without links: for a moment there is the second name alone
+    except OSError:  # a file system without links: for a moment there is only the second name
         os.replace(path, keep)  # noqa: PTH105
         return
     try:
         os.replace(link, keep)  # noqa: PTH105
     finally:
-        # Renaming does nothing where both are one file already, after a kill right here.
+        # Renaming does nothing if both names already belong to one file, after a kill right here.
         link.unlink(missing_ok=True)
 
 
@@ -70,19 +70,19 @@ def _read_umask() -> int:
     return mask
 
 
-# Read once, while there is one thread: mkstemp makes files for their owner alone, and a run is for the group as well.
+# Read once, while there is one thread. mkstemp creates files for their owner only, but a run is also for the group.
 _UMASK = _read_umask()
 
 
 def _sync_directory(folder: Path) -> None:
-    """Makes the rename itself durable, on systems that can."""
+    """Makes the rename itself durable, on systems that support it."""
     if os.name != "posix":
         return
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
     except OSError as error:
-        # Some network file systems know no such call; the file itself is written by now.
+        # Some network file systems lack this call; the file itself is written by now.
         if error.errno not in (errno.EINVAL, errno.ENOTSUP):
             raise
     finally:
@@ -90,23 +90,23 @@ def _sync_directory(folder: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a text file, whole or not at all."""
+    """Writes a complete text file or none."""
     with atomic_file(path) as file:
         file.write(text.encode())
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes a JSON file, whole or not at all."""
+    """Writes a complete JSON file or none."""
     write_text(path, to_json(value) + "\n")
 
 
 def to_json(value: Any) -> str:
-    """JSON as the standard has it: a number that is not finite becomes null."""
+    """Returns standard JSON: a number that is not finite becomes null."""
     return json.dumps(finite(value), indent=2, ensure_ascii=False, allow_nan=False)
 
 
 def finite(value: Any) -> Any:
-    """A value with None in place of each float that JSON can't hold."""
+    """Returns a value with None in place of each float that JSON lacks."""
     if isinstance(value, float) and value - value != 0:
         return None
     if isinstance(value, dict):
@@ -117,7 +117,7 @@ def finite(value: Any) -> Any:
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Writes a CSV file, whole or not at all; of many rows never more than a few are in memory as text."""
+    """Writes a complete CSV file or none. Only a few rows at a time are in memory as text."""
     lines = chain([header], rows)
     with atomic_file(path) as file:
         while block := list(islice(lines, _ROWS_AT_ONCE)):

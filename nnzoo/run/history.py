@@ -36,7 +36,7 @@ class History(Mapping[str, list[float]]):
         return f"History({len(self.rows)} epochs: {', '.join(self)})"
 
     def __getitem__(self, column: str) -> list[float]:
-        """One column over the epochs."""
+        """Returns one column over the epochs."""
         return [row[column] for row in self.rows]
 
     def record(self, row: dict[str, float]) -> None:
@@ -50,7 +50,7 @@ class History(Mapping[str, list[float]]):
 
     @classmethod
     def read(cls, path: Path) -> History:
-        """What `write` wrote.
+        """Reads what `write` wrote.
 
         Raises:
             CheckpointError: The file is missing or damaged.
@@ -67,14 +67,14 @@ class History(Mapping[str, list[float]]):
             raise CheckpointError(f"can't be read ({error}).", where=str(path)) from None
 
     def state_dict(self) -> dict[str, Any]:
-        """Columns and a float64 table (epochs, columns)."""
+        """Returns columns and a float64 table (epochs, columns)."""
         columns = list(self.rows[0]) if self.rows else []
         table = torch.tensor([[row[key] for key in columns] for row in self.rows], dtype=torch.float64)
         return {"columns": columns, "table": table}
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> History:
-        """The history of a checkpoint."""
+        """Returns the history of a checkpoint."""
         return cls([dict(zip(state["columns"], row, strict=True)) for row in state["table"].tolist()])
 
 

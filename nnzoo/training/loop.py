@@ -18,7 +18,7 @@ from nnzoo.training.learner import Learner, Status
 from nnzoo.training.progress import Progress
 from nnzoo.training.settings import Settings
 from nnzoo.training.signals import StopRequest
-from nnzoo.training.state import Progressing, S
+from nnzoo.training.state import S
 
 
 def fit(
@@ -55,7 +55,7 @@ def fit(
     state = learner.state
     checkpoints = CheckpointTimer(settings, save_finite)
     checkpoints.write(state)
-    while learner.is_running() and state.epoch < settings.epochs and not out_of_time(state, settings):
+    while not is_over(learner, settings):
         start = time.monotonic() - state.epoch_seconds
         train_epoch(
             learner, splits["train"], settings, checkpoints=checkpoints, progress=progress, stop=stop, start=start
@@ -76,9 +76,14 @@ def fit(
         checkpoints.write(state)
 
 
-def out_of_time(state: Progressing, settings: Settings) -> bool:
-    """Whether `max_seconds` are over. The first epoch is always finished, so that there are weights to keep."""
-    return settings.max_seconds is not None and state.epoch > 0 and state.seconds >= settings.max_seconds
+def is_over(learner: Learner[S], settings: Settings) -> bool:
+    """Whether all epochs are done, early stopping ended the training, or the time limit is reached.
+
+    The first epoch is always finished, so that there are weights to keep.
+    """
+    state, longest = learner.state, settings.max_seconds
+    is_late = longest is not None and state.epoch > 0 and state.seconds >= longest
+    return not learner.is_running() or state.epoch >= settings.epochs or is_late
 
 
 def train_epoch(

@@ -1,7 +1,7 @@
-"""Restarts all at once: K networks of one architecture as one, a step of torch.func for all of them.
+"""Restarts all at once: K networks of one architecture as one module, whose step torch.func takes for all of them.
 
-One replica learns what the same seed learns alone, up to rounding: it has its own weights, its own order of samples,
-its own clipping, stopping and best epoch. Of dropout it draws other numbers.
+A replica learns what the same seed learns alone, up to rounding: it has its own weights, its own order of samples, its
+own clipping, early stopping and best epoch. Only its dropout draws other random numbers.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ BATCHED = (
     *(nn.ReLU, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.SELU, nn.GELU, nn.SiLU, nn.Sigmoid, nn.Tanh, nn.Softplus),
     *(nn.Hardtanh, nn.Softmax, nn.LogSoftmax),
 )
-"""The modules that torch.func runs in a batch at a gain."""
+"""The modules that torch.func runs faster in a batch than one after another."""
 
 
 def why_not_batched(state: TrainState, targets: Tensor) -> str | None:
-    """Why restarts of a network have to run one after another; None if they can run all at once.
+    """Returns why restarts of a network have to run one after another; None if they can run all at once.
 
     Args:
-        state: Of one restart at its start.
-        targets: Encoded, of the train split.
+        state: One restart at its start.
+        targets: The encoded targets of the train split.
     """
     if isinstance(state.optimizer, torch.optim.LBFGS):
         return "lbfgs searches along a line of its own for each"
@@ -70,10 +70,10 @@ def why_not_batched(state: TrainState, targets: Tensor) -> str | None:
 
 
 class Replicas(nn.Module):
-    """K networks as one: every parameter and buffer (*) of theirs becomes (K, *).
+    """K networks as one module: every parameter and buffer of shape (*) becomes one of shape (K, *).
 
     Args:
-        networks: Of one architecture, their modules among `BATCHED`; left in training mode.
+        networks: Networks of one architecture, with modules of `BATCHED`. They are left in training mode.
     """
 
     def __init__(self, networks: Sequence[nn.Module]) -> None:
@@ -89,7 +89,7 @@ class Replicas(nn.Module):
         self.tensors = dict(self.network.named_parameters()), dict(self.network.named_buffers())
 
     def forward(self, inputs: Tensor, *, shared: bool) -> Tensor:
-        """Inputs (K, B, *) -> outputs (K, B, C); where shared, inputs (B, *) that all networks get."""
+        """Maps inputs (K, B, *) to outputs (K, B, C); with `shared`, inputs (B, *) that all replicas get."""
 
         def one(parameters: Any, buffers: Any, inputs: Tensor) -> Tensor:
             outputs: Tensor = functional_call(self.network, (parameters, buffers), (inputs,), tie_weights=False)
@@ -100,19 +100,19 @@ class Replicas(nn.Module):
         return outputs
 
     def finite(self) -> Tensor:
-        """(K,) whether every weight of a network is finite."""
+        """Returns (K,) whether every weight of a replica is finite."""
         return torch.stack([each.detach().isfinite().flatten(1).all(1) for each in self.tensors[0].values()]).all(0)
 
 
 def losses_of(loss: nn.Module, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """The loss (K,) of each network, and what it counts (K,), of outputs (K, B, C) and targets (K, B) or (K, B, C)."""
+    """Returns the loss (K,) and its weight (K,) for outputs (K, B, C) and targets (K, B) or (K, B, C)."""
     counts: Any
     if isinstance(denominator(loss, targets[0]), Tensor):
         counts = torch.vmap(partial(denominator, loss))(targets)
     else:
         counts = torch.full((len(outputs),), float(outputs.shape[1]), device=outputs.device)
     if isinstance(loss, CrossEntropyLoss):
-        # torch.func takes it apart into a dozen operations, a fifth of a small step.
+        # torch.func would split it into a dozen operations, a fifth of the time of a small step.
         sums = loss.rows(outputs, targets).sum(1)
         return (sums / counts if loss.reduction == "mean" else sums), counts
     return torch.vmap(loss)(outputs, targets), counts
@@ -120,23 +120,23 @@ def losses_of(loss: nn.Module, outputs: Tensor, targets: Tensor) -> tuple[Tensor
 
 @dataclass
 class ReplicaState:
-    """A training of K networks in progress.
+    """A training of K replicas in progress.
 
     Attributes:
-        replicas: On their device.
-        loss: Of outputs and encoded targets of one.
-        optimizer: Over the stacked parameters: what it does to a number depends on that number's gradients alone.
-        schedule: Moves the optimizer's lr, the same for all.
-        seeds: Of each one's weights and shuffling.
-        stopping: Watches the monitor of each.
-        train_loss: Sums (K,) over the batches of the epoch under way.
-        train_metrics: As `train_loss`.
-        ends: How each one ended, or "running".
-        epochs: Epochs that each one finished before its end.
-        columns: Of `rows`.
-        rows: (columns, K) float64 an epoch.
-        best: The best weights of each, stacked.
-        epoch, step, batch, lr, seconds, epoch_seconds: As of `TrainState`.
+        replicas: The networks, on their device.
+        loss: The loss of one replica's outputs and encoded targets.
+        optimizer: The optimizer of the stacked parameters. It updates every number by that number's gradients alone.
+        schedule: The learning-rate schedule, the same for all replicas.
+        seeds: The seed of each replica's weights and shuffling.
+        stopping: Watches the monitor of each replica.
+        train_loss: The losses (K,), summed over the batches of the current epoch.
+        train_metrics: The metrics, summed likewise.
+        ends: How each replica ended, or "running".
+        epochs: The number of epochs that each replica finished before its end.
+        columns: The names of the columns of `rows`.
+        rows: One (columns, K) float64 tensor per epoch.
+        best: The best weights of each replica, stacked.
+        epoch, step, batch, lr, seconds, epoch_seconds: As in `TrainState`.
     """
 
     replicas: Replicas
@@ -163,35 +163,35 @@ class ReplicaState:
         self.ends = ["running"] * len(self.seeds)
         self.epochs = [0] * len(self.seeds)
 
-    def keep_best(self, gained: list[bool]) -> None:
-        """Copies the weights of those networks whose best they are."""
+    def keep_best(self, is_best: list[bool]) -> None:
+        """Copies the weights of the replicas that have their best epoch so far."""
         state = self.replicas.network.state_dict()
         if self.best is None:
             self.best = {name: tensor.clone() for name, tensor in state.items()}
             return
         for name, tensor in state.items():
-            which = torch.tensor(gained, device=tensor.device).view(-1, *[1] * (tensor.ndim - 1))
+            which = torch.tensor(is_best, device=tensor.device).view(-1, *[1] * (tensor.ndim - 1))
             self.best[name] = torch.where(which, tensor, self.best[name])
 
     def best_of(self, index: int) -> dict[str, Tensor]:
-        """The best weights of one network."""
+        """Returns the best weights of one replica."""
         assert self.best is not None
         return {name: tensor[index].clone() for name, tensor in self.best.items()}
 
     def history(self, index: int) -> History:
-        """The epochs of one network, up to its end."""
+        """Returns the history of one replica, up to its end."""
         rows = [row[:, index].tolist() for row in self.rows[: self.epochs[index]]]
         return History([dict(zip(self.columns, row, strict=True)) for row in rows])
 
     def outcome(self, index: int) -> Outcome:
-        """What one network came to."""
+        """Returns the result of one replica."""
         best = self.stopping[index].best_epoch
         row = self.rows[best - 1][:, index].tolist() if best else []
         metrics = {name: value for name, value in zip(self.columns, row, strict=False) if "/" in name}
         return Outcome(self.seeds[index], self.ends[index], self.epochs[index], best, metrics)
 
     def state_dict(self) -> dict[str, Any]:
-        """Tensors and primitives only."""
+        """Returns everything that a resumed run needs: tensors, numbers, strings and None, in dicts and lists."""
         return {
             "networks": dict(self.replicas.network.state_dict()),
             "best": self.best,
@@ -209,7 +209,7 @@ class ReplicaState:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from a saved state; the parts must have been built from the same config."""
+        """Restores a saved state. The parts must have been built from the same config."""
         device = next(self.replicas.parameters()).device
         self.replicas.network.load_state_dict(state["networks"])
         best = state["best"]
@@ -218,7 +218,7 @@ class ReplicaState:
         self.schedule.load_state_dict(state["schedule"])
         for stopping, saved in zip(self.stopping, state["stopping"], strict=True):
             stopping.load_state_dict(saved)
-        # Those that were cut short by the number of epochs go on if there are more now.
+        # Replicas that ended with the last epoch continue if there are more epochs now.
         self.ends = ["running" if end == "completed" else end for end in state["ends"]]
         self.epochs = list(state["epochs"])
         self.columns = state["columns"]

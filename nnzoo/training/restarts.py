@@ -1,4 +1,4 @@
-"""What restarts came to: one outcome each, the best of them, their mean and spread."""
+"""The results of restarts: one outcome for each, the best one, their mean and standard deviation."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ End = Literal["running", "completed", "early_stopped", "diverged"]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one restart came to.
+    """The result of one restart.
 
     Attributes:
-        seed: Of its weights and its shuffling.
-        status: How it ended, or that it did not yet.
-        epochs: Finished ones.
-        best_epoch: The one with the best monitor; 0 before the first.
-        metrics: The row of that epoch: "train/loss", "val/accuracy", ...
+        seed: The seed of its weights and its shuffling.
+        status: How it ended, or "running".
+        epochs: The number of finished epochs.
+        best_epoch: The epoch with the best monitor; 0 before the first one.
+        metrics: The metrics of that epoch: "train/loss", "val/accuracy", ...
     """
 
     seed: int
@@ -30,7 +30,7 @@ class Outcome:
     metrics: dict[str, float] = field(default_factory=dict)
 
     def state_dict(self) -> dict[str, Any]:
-        """Primitives only."""
+        """Returns the outcome as plain values."""
         return asdict(self)
 
 
@@ -39,12 +39,12 @@ class Restarts:
     """Random restarts: the same network from several initialisations.
 
     Attributes:
-        count: How many were asked for.
-        how: All at once in one batched step, or one after another.
-        reason: Why not all at once.
-        monitor: What the best is chosen by.
-        mode: Whether less or more of it is better.
-        outcomes: Of those that have begun, the first seed first.
+        count: The number of restarts that was asked for.
+        how: Whether all are trained at once in one batched step, or one after another.
+        reason: Why they are not trained all at once; None if they are.
+        monitor: The metric that decides which one is the best.
+        mode: Whether a lower or a higher value is better.
+        outcomes: The results of the restarts that have begun, in the order of their seeds.
     """
 
     count: int
@@ -55,7 +55,7 @@ class Restarts:
     outcomes: Sequence[Outcome]
 
     def leader(self) -> int | None:
-        """The index of the best one, the first of equals. One that diverged leads only where all did."""
+        """Returns the index of the best restart, the first of equals. One that diverged leads only if all did."""
         sign = 1 if self.mode == "min" else -1
         found = [
             (outcome.status == "diverged", sign * outcome.metrics[self.monitor], index)
@@ -65,14 +65,14 @@ class Restarts:
         return min(found)[-1] if found else None
 
     def values(self) -> list[float | None]:
-        """The best monitor of each; None of one that diverged or was never measured."""
+        """Returns the best monitor of each restart; None if it diverged or was never measured."""
         return [
             outcome.metrics[self.monitor] if outcome.best_epoch and outcome.status != "diverged" else None
             for outcome in self.outcomes
         ]
 
     def as_dict(self) -> dict[str, Any]:
-        """What result.json says. `std` is that of the sample, with n - 1, and null for less than two values."""
+        """Returns the entry of result.json. `std` divides by n - 1, and is null for fewer than two values."""
         values = self.values()
         numbers = [value for value in values if value is not None]
         leader = self.leader()
@@ -91,7 +91,7 @@ class Restarts:
         }
 
     def table(self) -> tuple[list[str], list[list[Any]]]:
-        """Header and rows of restarts.csv: one row a restart, its measures those of its best epoch."""
+        """Returns header and rows of restarts.csv: one row per restart, with the metrics of its best epoch."""
         columns = list(next((outcome.metrics for outcome in self.outcomes if outcome.metrics), {}))
         header = ["seed", "status", "epochs", "best_epoch", *columns]
         return header, [

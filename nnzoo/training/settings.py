@@ -1,4 +1,4 @@
-"""How the loop runs."""
+"""Settings of the training loop."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ class Settings:
     """How the loop runs.
 
     Attributes:
-        epochs: The most epochs.
-        batch_size: Samples a batch; 0 for all, in their own order.
-        monitor: A column of the history.
-        metrics: Measured on train and val every epoch.
-        seed: Of the shuffling.
-        accumulate: Batches an optimizer step.
-        clip_grad_norm: The 2-norm that gradients are scaled down to.
-        l1: Weight of sum|w|.
-        l2: Weight of sum w^2.
-        max_seconds: Wall time after which the run ends.
-        every_epochs, every_steps, every_seconds: When a checkpoint is due.
-        augment: Changes the batches of training.
+        epochs: The maximum number of epochs.
+        batch_size: Samples per batch; 0 for all samples in one batch, in their own order.
+        monitor: The column of the history that early stopping and the best weights go by.
+        metrics: The metrics on train and val, computed every epoch.
+        seed: The seed of the shuffling.
+        accumulate: Batches per optimizer step.
+        clip_grad_norm: The largest 2-norm of the gradients; larger ones are scaled down.
+        l1: The coefficient of sum |w|.
+        l2: The coefficient of sum w^2.
+        max_seconds: The wall time after which the run ends.
+        every_epochs, every_steps, every_seconds: How often a checkpoint is due.
+        augment: Augments the training batches.
         group: The processes that train together.
     """
 

@@ -1,4 +1,4 @@
-"""All that changes while a network is trained, and how it is saved and restored."""
+"""The state of a training in progress: everything that changes, and how it is saved and restored."""
 
 from __future__ import annotations
 
@@ -41,24 +41,24 @@ class TrainState:
     """A training in progress.
 
     Attributes:
-        model: On its device.
-        loss: Of outputs and encoded targets.
-        optimizer: Over the trained parameters.
-        schedule: Moves the optimizer's lr.
+        model: The network, on its device.
+        loss: The loss of outputs and encoded targets.
+        optimizer: The optimizer of the trained parameters.
+        schedule: The learning-rate schedule of the optimizer.
         early_stopping: Watches the monitor.
-        history: One row a finished epoch.
-        epoch: Finished epochs.
-        step: Optimizer steps since the start.
-        batch: Batches done in the epoch under way.
-        train_loss: Sum over those batches.
-        train_metrics: Sums over those batches.
+        history: One row per finished epoch.
+        epoch: The number of finished epochs.
+        step: The number of optimizer steps since the start.
+        batch: The number of finished batches in the current epoch.
+        train_loss: The loss, summed over those batches.
+        train_metrics: The metrics, summed over those batches.
         best: The best weights by the monitor; None before the first finished epoch.
-        lr: Learning rate of the last step.
-        seconds: Wall time spent in earlier sessions and finished epochs.
-        epoch_seconds: Wall time spent in the epoch under way by earlier sessions.
-        forward: What steps and the validation of epochs call, where that is not the model itself: `train.precision`
-            and `train.compile`.
-        scaler: Scales the loss so that gradients fit float16; None where they need not.
+        lr: The learning rate of the last step.
+        seconds: Wall time of earlier sessions and finished epochs.
+        epoch_seconds: Wall time that earlier sessions spent in the current epoch.
+        forward: What steps and the validation of epochs call if it is not the model itself: with `train.precision` and
+            `train.compile`.
+        scaler: Scales the loss so that gradients fit float16; None without float16.
     """
 
     model: nn.Module
@@ -80,17 +80,17 @@ class TrainState:
     scaler: torch.amp.GradScaler | None = None
 
     def keep_best(self) -> None:
-        """Copies the weights: they are the best so far."""
+        """Copies the weights as the best so far."""
         state = dict(self.model.state_dict())
         if self.best is None:
-            # All at once, so that tied weights stay one tensor of several names.
+            # In one copy, so that tied weights stay one tensor with several names.
             self.best = copy.deepcopy(state)
         else:
             for name, tensor in state.items():
                 self.best[name].copy_(tensor)
 
     def state_dict(self) -> dict[str, Any]:
-        """Tensors and primitives only."""
+        """Returns everything that a resumed run needs: tensors, numbers, strings and None, in dicts and lists."""
         return {
             "model": dict(self.model.state_dict()),
             "best": self.best,
@@ -112,7 +112,7 @@ class TrainState:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from a saved state; the parts must have been built from the same config."""
+        """Restores a saved state. The parts must have been built from the same config."""
         device = next(self.model.parameters()).device
         self.best = None
         if state["best"] is not None:
@@ -133,13 +133,13 @@ class TrainState:
         set_rng_state(state["rng"])
 
     def load_share(self, share: Mapping[str, Any]) -> None:
-        """Goes on from what this process alone had: its sums and its random numbers."""
+        """Restores what this process alone had: its sums and its random state."""
         self.train_loss.total, self.train_loss.weight = share["train_loss"]
         self.train_metrics.load_state_dict(share["train_metrics"], next(self.model.parameters()).device)
         set_rng_state(share["rng"])
 
     def join(self, shares: Sequence[Mapping[str, Any]]) -> None:
-        """Adds the sums that other processes had."""
+        """Adds the sums of other processes."""
         device = next(self.model.parameters()).device
         for share in shares:
             total, weight = share["train_loss"]
@@ -153,20 +153,20 @@ class TrainState:
             self.train_metrics.join(sums.state_dict())
 
     def start_sums(self) -> None:
-        """Begins the epoch's sums anew."""
+        """Resets the sums of loss and metrics."""
         self.train_loss = LossSum(self.loss)
         self.train_metrics = MetricSums(self.train_metrics.names, self.train_metrics.decoder)
 
 
 def seed_of_rank(seed: int, rank: int) -> int:
-    """Of the random numbers of a process beside the first, so that no two draw the same."""
+    """Returns the seed of the random numbers of a rank other than 0, so that no two ranks draw the same numbers."""
     return random.Random(f"{seed} {rank}").getrandbits(63)
 
 
 def lay_out_moments(optimizer: torch.optim.Optimizer) -> None:
-    """Gives what an optimizer keeps of each parameter that parameter's own order in memory.
+    """Gives every moment of an optimizer the memory layout of its parameter.
 
-    The fused kernels read both side by side and check nothing; a run that goes on elsewhere may have another order.
+    The fused kernels read both side by side and check nothing. A run that is resumed elsewhere may have another layout.
     """
     for parameter, kept in optimizer.state.items():
         for name, value in kept.items():
@@ -175,7 +175,7 @@ def lay_out_moments(optimizer: torch.optim.Optimizer) -> None:
 
 
 def seed_everything(seed: int) -> None:
-    """Seeds every generator that weights, shuffling or dropout may draw from, a module of the user's own included."""
+    """Seeds every generator that weights, shuffling or dropout may draw from, in a user's own module too."""
     torch.manual_seed(seed)
     np.random.seed(seed % 2**32)
     random.seed(seed)

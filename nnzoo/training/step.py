@@ -1,4 +1,4 @@
-"""One step of training: the gradients of a batch are made, the optimizer moves the weights."""
+"""One step of training: gradients of a batch, then a step of the optimizer."""
 
 from __future__ import annotations
 
@@ -17,10 +17,16 @@ from nnzoo.training.state import TrainState
 
 
 def train_step(state: TrainState, batches: Sequence[Batch], weights: list[nn.Parameter], settings: Settings) -> None:
-    """One optimizer step over one batch, or over several whose gradients add up to that of one large batch.
+    """Takes one optimizer step over one batch, or over several whose gradients add up to one large batch's.
+
+    Args:
+        state: The training in progress.
+        batches: The batches of this step; of several processes, this one's shares, possibly none.
+        weights: The parameters that L1 and L2 penalise.
+        settings: How the loop runs.
 
     Raises:
-        DivergedError: The loss is not finite. On a device that is noticed at the end of the epoch: reading waits.
+        DivergedError: The loss is not finite. On a GPU this is noticed at the end of the epoch, since reading waits.
     """
     if isinstance(state.optimizer, torch.optim.LBFGS):
         search_step(state, state.optimizer, batches, weights, settings)
@@ -44,17 +50,17 @@ def backward(
     *,
     record: bool = True,
 ) -> list[Tensor]:
-    """Makes the gradients of loss and L2 anew: of several processes, those of all.
+    """Computes the gradients of loss and L2, over the batches of all processes.
 
     Args:
-        state: Its model gets the gradients.
-        batches: Those of one optimizer step; of several processes this one's, maybe none.
-        weights: Those that L2 acts on.
-        settings: How.
-        record: Add loss and metrics to the epoch's.
+        state: The training in progress, whose model gets the gradients.
+        batches: The batches of this step; of several processes, this one's shares, possibly none.
+        weights: The parameters that L2 penalises.
+        settings: How the loop runs.
+        record: Whether loss and metrics are added to the sums of the epoch.
 
     Returns:
-        The loss of each batch, weighed so that they add up to that of all.
+        The loss of each batch, weighted so that the losses add up to that of the whole step.
     """
     counts = [plain(denominator(state.loss, targets)) for *_, targets in batches]
     group = settings.group
@@ -64,7 +70,7 @@ def backward(
     losses: list[Tensor] = []
     forward = state.forward or state.model
     if not batches:
-        have_no_share(state, settings, record=record)
+        contribute_nothing(state, settings, record=record)
     for (*inputs, targets), count in zip(batches, counts, strict=True):
         outputs = forward(*inputs)
         loss = state.loss(outputs, targets)
@@ -72,20 +78,20 @@ def backward(
             value = plain(loss)
             told = group.seen(value, is_last=len(losses) == len(batches) - 1)
             if isinstance(told, float):
-                # Of several processes all look at the layers or none, for the sake of batch norm: after the first batch
-                # of a step their gradients differ, and so does what is looked at.
+                # Either all processes examine the layers or none does, since batch norm waits for all: after the first
+                # batch of a step their gradients differ, and so does what they would find.
                 check_finite(told, state, inputs if group.size == 1 or len(batches) == 1 else ())
             state.train_loss.add(value, count)
             state.train_metrics.add(outputs.detach(), targets)
         part = loss * (count / whole) if shared else loss
         if not losses:
-            # Only now, so that a loss that is not finite can be told with the gradients of the step before.
+            # Only now, so that the error about a loss that is not finite can name the gradients of the step before.
             clear_gradients(state.optimizer)
         (part if state.scaler is None else state.scaler.scale(part)).backward()
         losses.append(part)
     group.add_gradients(state.optimizer, own, summed=state.train_loss.summed)
     if state.scaler is not None:
-        # The only place: L2, clipping and what is said of gradients are of their own size.
+        # L2, clipping and error messages need the gradients in their true size.
         state.scaler.unscale_(state.optimizer)
     if settings.l2:
         for weight in weights:
@@ -94,13 +100,13 @@ def backward(
     return losses
 
 
-def have_no_share(state: TrainState, settings: Settings, *, record: bool) -> None:
-    """What a process does in a step that leaves it no sample: it hears the loss of the others, and has no gradients."""
+def contribute_nothing(state: TrainState, settings: Settings, *, record: bool) -> None:
+    """The step of a process whose share is empty: it receives the global loss and contributes no gradients."""
     if record:
         check_finite(float(settings.group.seen(0.0, is_last=True)), state)
     clear_gradients(state.optimizer)
     if state.scaler is not None:
-        # It makes its scale with the first loss that it is shown.
+        # The scaler creates its scale with the first loss.
         state.scaler.scale(torch.zeros(1, device=next(state.model.parameters()).device))
 
 
@@ -118,9 +124,9 @@ def search_step(
     weights: list[nn.Parameter],
     settings: Settings,
 ) -> None:
-    """One step of L-BFGS: it evaluates loss and gradients as often as it likes. The first evaluation is recorded.
+    """Takes one step of L-BFGS, which evaluates loss and gradients several times. The first evaluation is recorded.
 
-    Every evaluation starts from the same random numbers, so that dropout leaves it one function to minimise.
+    Every evaluation starts from the same random state, so that dropout does not change the function it minimises.
     """
     device = next(state.model.parameters()).device
     cuda = [device] if device.type == "cuda" else []
@@ -144,9 +150,9 @@ def search_step(
 
 @torch.no_grad()
 def shrink(weights: list[nn.Parameter], threshold: float) -> None:
-    """The proximal step of L1: w <- sign(w) max(|w| - threshold, 0). It reaches exactly zero (Tibshirani 1996).
+    """Takes the proximal step of L1: w <- sign(w) max(|w| - threshold, 0). It reaches exactly zero (Tibshirani 1996).
 
-    Weights that the step did not use stay, as L2 and the optimizers leave them.
+    Weights without a gradient in this step stay unchanged, as with L2 and the optimizers.
     """
     for weight in weights:
         if weight.grad is not None:

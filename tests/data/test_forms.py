@@ -197,7 +197,13 @@ def test_equal_classes_and_categories_are_one() -> None:
     assert dataset.classes == ("0", "1")
     assert dataset.feature_names == ("k=1", "k=2", "k=3")
     assert dataset.train.targets.tolist() == [0, 1] * 12
-    assert predicted(dataset, k=["1e0", "+2", 3.0, "3", "4"]) == [[1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 0, 1], [0, 0, 0]]
+    assert predicted(dataset, k=["1e+0", "+2", 3.0, "3", "4"]) == [
+        [1, 0, 0],
+        [0, 1, 0],
+        [0, 0, 1],
+        [0, 0, 1],
+        [0, 0, 0],
+    ]
 
 
 @pytest.mark.parametrize("first", [123456789012345678, 2**53, 10**30])

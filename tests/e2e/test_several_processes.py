@@ -249,11 +249,11 @@ def test_restarts_go_on_the_way_they_began(group: Start) -> None:
     group(*plain, processes=1, step=3, what="SIGTERM")
     first, second = group(*plain, "--resume")
     assert (first[0], second) == (2, (2, "", ""))
-    assert first[2].endswith("one process ran its restarts all at once. Go on without torchrun.\n")
+    assert first[2].endswith("one process ran its restarts all at once. Resume it without torchrun.\n")
     group(*plain, "--overwrite", step=3 * STEPS + 3, what="SIGTERM")
     [(code, _, err)] = group(*plain, "--resume", processes=1)
     assert code == 2
-    assert err.endswith("several processes ran its restarts. Go on with torchrun.\n")
+    assert err.endswith("several processes ran its restarts. Resume it with torchrun.\n")
     assert group(*plain, "--resume")[0][0] == group(*plain, "--name", "whole")[0][0] == 0
     assert outcome(Path("runs/x")) == outcome(Path("runs/whole"))
 
@@ -269,5 +269,5 @@ def test_a_dry_run_leaves_nothing(group: Start) -> None:
 
 def test_all_processes_read_the_same_data() -> None:
     check_shared([{"train": "a"}, {"train": "a"}])
-    with pytest.raises(DataError, match="rank 1 reads other data than that of rank 0"):
+    with pytest.raises(DataError, match="rank 1 reads other data than rank 0"):
         check_shared([{"train": "a"}, {"train": "b"}])

@@ -196,7 +196,7 @@ def test_a_disk_that_is_really_full(tiny_disk: Path, capsys: pytest.CaptureFixtu
 @pytest.mark.parametrize("runs_dir", ["c.yaml", "c.yaml/below", "/proc/runs"])
 def test_a_place_where_no_run_can_be(runs_dir: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert nnzoo(["train", "c.yaml", "-q", "--runs-dir", runs_dir]) == 1
-    one_line(capsys, "can't be made: ")
+    one_line(capsys, "can't be created: ")
     assert Path("c.yaml").read_text() == CONFIG
 
 
@@ -208,7 +208,7 @@ def test_a_runs_directory_that_may_not_be_written(
 
     monkeypatch.setattr(Path, "mkdir", mkdir)
     assert nnzoo(["train", "c.yaml", "-q"]) == 1
-    one_line(capsys, "runs: can't be made: Permission denied.")
+    one_line(capsys, "runs: can't be created: Permission denied.")
 
 
 def test_a_run_directory_removed_while_it_trains(

@@ -345,7 +345,7 @@ def test_more_epochs_go_on_where_all_run_at_once() -> None:
 
 def test_restarts_that_have_ended_do_not_go_on() -> None:
     train(RECURRENT)
-    with pytest.raises(UsageError, match=r"3 restarts have ended with train\.epochs 3 and can't go on"):
+    with pytest.raises(UsageError, match=r"3 restarts have ended with train\.epochs 3 and can't be continued"):
         train(RECURRENT | {"train.epochs": 5}, resume=True)
     with pytest.raises(UsageError, match=r"changed: train\.early_stopping"):
         train(RECURRENT | {"train.early_stopping": {"patience": 2}}, resume=True)

@@ -40,9 +40,9 @@ def test_overwriting_removes_the_files_of_a_run_and_no_others(tmp_path: Path) ->
 
 def test_a_file_in_place_of_the_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "runs").touch()
-    with pytest.raises(RunError, match=r"runs: can't be made: File exists\.$"):
+    with pytest.raises(RunError, match=r"runs: can't be created: File exists\.$"):
         directory.create(tmp_path / "runs", "x", overwrite=False)
-    with pytest.raises(RunError, match="can't be made: Not a directory"):
+    with pytest.raises(RunError, match="can't be created: Not a directory"):
         directory.create(tmp_path / "runs" / "below", "x", overwrite=False)
 
 

@@ -8,11 +8,12 @@ from nnzoo.config.base import ByName
 from nnzoo.config.data.arrays import Arrays
 from nnzoo.config.data.base import PATH_FIELDS, Files, Source, Split
 from nnzoo.config.data.bundled import BreastCancer, Diabetes, Digits, Iris, Wine
-from nnzoo.config.data.delimited import Delimited, FormattedCells
+from nnzoo.config.data.delimited import CellForms, Cells, Delimited, FormattedCells
 from nnzoo.config.data.images import Cifar10, Cifar100, FashionMnist, ImageFolder, Kmnist, Mnist, Svhn, TorchvisionSet
 from nnzoo.config.data.language import Language
+from nnzoo.config.data.memory import Frame, InMemory, Memory
 from nnzoo.config.data.series import Series
-from nnzoo.config.data.tables import Csv
+from nnzoo.config.data.tables import Csv, TableSource
 from nnzoo.config.data.text import Text
 from nnzoo.config.data.toy import Adding, Blobs, Circles, Gate, Moons, Random, Sine, Spirals
 from nnzoo.config.data.trees import Trees
@@ -20,18 +21,24 @@ from nnzoo.config.data.trees import Trees
 __all__ = [
     "PATH_FIELDS",
     "Arrays",
+    "CellForms",
+    "Cells",
     "Csv",
     "DataSection",
     "Delimited",
     "Files",
     "FormattedCells",
+    "Frame",
     "Gate",
     "ImageFolder",
+    "InMemory",
     "Language",
+    "Memory",
     "Random",
     "Series",
     "Source",
     "Split",
+    "TableSource",
     "Text",
     "TorchvisionSet",
 ]
@@ -62,7 +69,9 @@ DataSection = Annotated[
     | Text
     | Language
     | Series
-    | Trees,
+    | Trees
+    | Memory
+    | Frame,
     Field(discriminator="name"),
     ByName("a data source"),
 ]

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from nnzoo.config.base import Count, Items, Natural
-from nnzoo.config.data.base import COLUMN_SCHEMA, ColumnName, RepairedFiles
+from nnzoo.config.data.base import COLUMN_SCHEMA, ColumnName, RepairedFiles, Source
 
 
 def _as_tuple(value: object) -> object:
@@ -65,7 +65,15 @@ DateOrder = Literal["auto", "ymd", "dmy", "mdy"]
 ColumnType = Literal["number", "category", "boolean", "date"]
 
 
-class Delimited(RepairedFiles):
+class Cells(Source):
+    """The base of all sources whose samples are cells of a table."""
+
+    strip: bool = Field(True, description="remove spaces around cells")
+    missing: Items[Cell] = Field(MISSING, description="cells that are read as missing values")
+    replace: Replacements = Field({}, description="whole cells to replace: {from: to}")
+
+
+class Delimited(Cells, RepairedFiles):
     """The base of all sources that read tables: delimited text (also compressed), Parquet, Arrow and Excel files."""
 
     names: Items[Annotated[str, Field(min_length=1)]] | None = Field(
@@ -78,9 +86,6 @@ class Delimited(RepairedFiles):
     encoding: Annotated[str, AfterValidator(_known_encoding)] = Field(
         "auto", description="encoding of the file; auto: by its byte order mark, else UTF-8, else Windows-1252"
     )
-    strip: bool = Field(True, description="remove spaces around cells")
-    missing: Items[Cell] = Field(MISSING, description="cells that are read as missing values")
-    replace: Replacements = Field({}, description="whole cells to replace: {from: to}")
     skip_rows: Natural | Items[Count] = Field(
         0,
         description="number of lines to skip before the header, such as a title; or a list of rows to skip, counted "
@@ -96,7 +101,7 @@ class Delimited(RepairedFiles):
     )
 
 
-class FormattedCells(Delimited):
+class CellForms(Cells):
     """The base of all sources whose cells are numbers, dates and names, in the formats that people write."""
 
     decimal: DecimalSign = Field("auto", description="decimal separator; auto: detected for each column")
@@ -108,3 +113,7 @@ class FormattedCells(Delimited):
         description="order of day, month and year in dates such as 01/02/2024; auto: detected for each column; if "
         "several orders fit, the one with regular steps is used, and a warning is given",
     )
+
+
+class FormattedCells(CellForms, Delimited):
+    """The base of all sources that read such cells from files."""

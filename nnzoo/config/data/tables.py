@@ -7,16 +7,15 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from nnzoo.config.data.base import ColumnName
-from nnzoo.config.data.delimited import Columns, ColumnType, FormattedCells
+from nnzoo.config.data.delimited import CellForms, Columns, ColumnType, FormattedCells
 from nnzoo.config.facts import Facts
 
 
-class Csv(FormattedCells):
-    """Your own table, in one file or several. Column types and categories are found in the train rows."""
+class TableSource(CellForms):
+    """The base of all sources whose columns are inputs and targets."""
 
     has_columns: ClassVar[bool] = True
 
-    name: Literal["csv"]
     target: Annotated[Columns, Field(min_length=1)] = Field(
         description="column to predict, or several; by name, or by position from 0 without a header"
     )
@@ -48,6 +47,17 @@ class Csv(FormattedCells):
             num_classes,
             num_targets,
             scale_target=task in (None, "regression"),
-            has_val=bool(self.val_path) or self.split.val > 0,
-            has_test=bool(self.test_path) or self.split.test > 0,
+            **self._divided(),
         )
+
+
+class Csv(TableSource, FormattedCells):
+    """Your own table, in one file or several. Column types and categories are found in the train rows."""
+
+    name: Literal["csv"]
+
+    def _divided(self) -> dict[str, Any]:
+        return {
+            "has_val": bool(self.val_path) or self.split.val > 0,
+            "has_test": bool(self.test_path) or self.split.test > 0,
+        }

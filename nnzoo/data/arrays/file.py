@@ -5,7 +5,8 @@ from __future__ import annotations
 import tokenize
 import zipfile
 import zlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
@@ -63,12 +64,46 @@ class Part:
         Raises:
             DataError: It can't be used, is empty, or has another length.
         """
-        array = _read_array(self.path, name + self.suffix, where=self.where(name))
+        array = self._array(name)
         if array.ndim == 0 or len(array) == 0:
             raise DataError(f"has no samples (got shape {array.shape}).", where=self.where(name))
         if x is not None and len(array) != len(x):
             raise DataError(f"is not as long as x (got {len(array)} samples; x has {len(x)}).", where=self.where(name))
         return array
+
+    def _array(self, name: str) -> Array:
+        return _read_array(self.path, name + self.suffix, where=self.where(name))
+
+
+@dataclass(frozen=True)
+class PartInMemory(Part):
+    """The arrays of one split that Python passed."""
+
+    arrays: Mapping[str, Array] = field(default_factory=dict)
+
+    def can_stay_on_disk(self) -> bool:
+        return False
+
+    def _array(self, name: str) -> Array:
+        return self.arrays[name + self.suffix]
+
+
+def parts_in_memory(arrays: Mapping[str, Array]) -> dict[str, Part]:
+    """Returns the splits of arrays by name: `x` and `y`, maybe `lengths`, and the same with `_val` and `_test`.
+
+    Raises:
+        DataError: A split has no `x` or no `y`.
+    """
+    parts: dict[str, Part] = {}
+    for split, suffix in (("train", ""), ("val", "_val"), ("test", "_test")):
+        there = [name for name in ("x", "y", "lengths") if name + suffix in arrays]
+        if not there and split != "train":
+            continue
+        missing = [name + suffix for name in ("x", "y") if name not in there]
+        if missing:
+            raise DataError(f"has no {' and no '.join(missing)} (got {', '.join(arrays)}).", where="data")
+        parts[split] = PartInMemory(Path("data"), suffix, "lengths" in there, None, arrays=arrays)
+    return parts
 
 
 def find_parts(path: Path, other_paths: dict[str, str | Path | None], limit: int | None) -> dict[str, Part]:

@@ -6,7 +6,7 @@ are data and never code: Python objects in them are refused and never loaded.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nnzoo.data.arrays.file import Part, find_part, find_parts
+from nnzoo.data.arrays.file import Part, find_part, find_parts, parts_in_memory
 from nnzoo.data.dataset import Dataset, Split, row_slices
 from nnzoo.data.encode import (
     Array,
@@ -78,6 +78,31 @@ def load_arrays(
     parts = find_parts(Path(path), {"val": val_path, "test": test_path}, limit)
     kept_in = _choose_cache(cache, list(parts.values()))
     parts = {name: replace(part, on_disk=kept_in == "disk" and part.can_stay_on_disk()) for name, part in parts.items()}
+    return _load(parts, task, layout, {"cache": kept_in})
+
+
+def load_arrays_in_memory(
+    *,
+    arrays: Mapping[str, Array],
+    task: Task | Literal["auto"] = "auto",
+    layout: Layout | Literal["auto"] = "auto",
+) -> Dataset:
+    """Checks arrays that Python passed, as `load_arrays` does with those of files.
+
+    Args:
+        arrays: `x` and `y`, for sequences and tokens maybe `lengths`, and the same with `_val` and `_test`.
+        task: As of `load_arrays`.
+        layout: As of `load_arrays`.
+
+    Raises:
+        DataError: An array or a row that can't be used; the message names it.
+    """
+    return _load(parts_in_memory(arrays), task, layout, {})
+
+
+def _load(
+    parts: dict[str, Part], task: Task | Literal["auto"], layout: Layout | Literal["auto"], choices: dict[str, object]
+) -> Dataset:
     train = parts.pop("train")
     dataset = _load_train(train, task, layout)
     warnings = [line for part in (train, *parts.values()) for line in _rounded(part, dataset.schema)]
@@ -85,7 +110,7 @@ def load_arrays(
     for name, part in {"train": train, **parts}.items():
         splits[name] = replace(splits[name], origin=constant(array=f"x{part.suffix}"))
     num_tokens = max(map(_largest, splits.values())) + 1 if dataset.layout == "tokens" else 0
-    choices = {"task": dataset.task, "layout": dataset.layout, "cache": kept_in}
+    choices = {"task": dataset.task, "layout": dataset.layout, **choices}
     return replace(dataset, splits=splits, num_tokens=num_tokens, choices=choices, warnings=tuple(warnings))
 
 
@@ -184,17 +209,10 @@ class _Arrays:
     lengths: Array | None
 
     def encode(self, schema: Schema) -> Split:
-        split, y, where = self.encode_inputs(schema.layout), self.y[: self.part.limit], self.part.where("y")
-        if schema.per == "step":
-            if y.shape != tuple(split.inputs.shape[:2]) or y.dtype.kind not in "biuUS":
-                raise DataError(
-                    f"does not have a label for every step (got {y.dtype} {y.shape}; allowed integers "
-                    f"{tuple(split.inputs.shape[:2])}, {NO_TARGET} for none).",
-                    where=where,
-                )
-            there = steps_with_target(y, split.lengths, where=where)
-            return replace(split, targets=encode_steps(y, schema.classes, there, where=where))
-        return replace(split, targets=encode_targets(y, schema.task, schema.classes, where=where))
+        split = self.encode_inputs(schema.layout)
+        return replace(
+            split, targets=targets_like(self.y[: self.part.limit], schema, split, where=self.part.where("y"))
+        )
 
     def encode_inputs(self, layout: Layout) -> Split:
         """Without targets."""
@@ -209,6 +227,39 @@ class _Arrays:
         if self.lengths is None:
             return None
         return encode_lengths(self.lengths[: self.part.limit], self.x, layout, where=self.part.where("lengths"))
+
+
+def targets_like(y: Array, schema: Schema, split: Split, *, where: str) -> Tensor:
+    """Returns labels or numbers as the targets of some samples.
+
+    Args:
+        y: As many as there are samples; with a target per step (N, T).
+        schema: Of the training data.
+        split: The samples.
+        where: What `y` is called in messages.
+
+    Raises:
+        DataError: They are not like those of the training data.
+    """
+    if len(y) != len(split.inputs):
+        raise DataError(f"is not as long as x (got {len(y)} samples; x has {len(split.inputs)}).", where=where)
+    if schema.per == "step":
+        if y.shape != tuple(split.inputs.shape[:2]) or y.dtype.kind not in "biuUS":
+            raise DataError(
+                f"does not have a label for every step (got {y.dtype} {y.shape}; allowed integers "
+                f"{tuple(split.inputs.shape[:2])}, {NO_TARGET} for none).",
+                where=where,
+            )
+        there = steps_with_target(y, split.lengths, where=where)
+        return encode_steps(y, schema.classes, there, where=where)
+    targets = encode_targets(y, schema.task, schema.classes, where=where)
+    if schema.task == "regression" and schema.target_names and targets.shape[1] != len(schema.target_names):
+        raise DataError(
+            f"has another number of targets than the training data (got {targets.shape[1]}; "
+            f"allowed {len(schema.target_names)}).",
+            where=where,
+        )
+    return targets
 
 
 def _read(part: Part, *, labelled: bool = True) -> _Arrays:
@@ -243,12 +294,6 @@ def _load_train(part: Part, task: Task | Literal["auto"], layout: Layout | Liter
 def _load_alike(part: Part, schema: Schema) -> Split:
     split = _read(part).encode(schema)
     _check_shape(split, schema, part)
-    if schema.task == "regression" and split.targets.shape[1] != len(schema.target_names):
-        raise DataError(
-            f"has another number of targets than the training data (got {split.targets.shape[1]}; "
-            f"allowed {len(schema.target_names)}).",
-            where=part.where("y"),
-        )
     return split
 
 

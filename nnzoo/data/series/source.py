@@ -28,9 +28,10 @@ from nnzoo.data.split import Division
 from nnzoo.data.tables.columns import read_numbers
 from nnzoo.data.tables.dialect import Words
 from nnzoo.data.tables.finding import FormFinder, FormWords
+from nnzoo.data.tables.frames import table_of
 from nnzoo.data.tables.numbers import PLAIN, DecimalSign, NumberForm, ThousandsSign
 from nnzoo.data.tables.opening import words_for_new_files
-from nnzoo.data.tables.table import Table, choices_of, open_table, table_of
+from nnzoo.data.tables.table import Table, choices_of, open_table
 from nnzoo.errors import DataError
 
 _MOST_NUMBERS = 0.5

@@ -110,7 +110,7 @@ class Cells:
         if form not in self._keys:
             labels, codes = self.labels
             is_typed_number = self.typed and isinstance(form, NumberForm)
-            encoded = canonical(labels, TEXT if is_typed_number else form).dictionary_encode()
+            encoded = canonical(labels, PLAIN if is_typed_number else form).dictionary_encode()
             of_labels = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int32)
             self._keys[form] = Keys(encoded.dictionary, np.append(of_labels, np.int32(MISSING_CODE))[codes], of_labels)
         return self._keys[form]

@@ -60,9 +60,9 @@ class ColumnarFile:
             self._table = _open(path, kind, data)
             schema = self._table.schema_arrow if kind == "parquet" else self._table.schema
             self.num_rows = int(self._table.metadata.num_rows if kind == "parquet" else self._table.num_rows)
-        plain = [field.name for field in schema if _is_plain(field.type)]
-        self.typed = tuple(field.name for field in schema if not _is_text(field.type))
-        nested = [field.name for field in schema if not _is_plain(field.type)]
+        plain = [field.name for field in schema if is_plain(field.type)]
+        self.typed = tuple(field.name for field in schema if not is_text(field.type))
+        nested = [field.name for field in schema if not is_plain(field.type)]
         repairs.add(NESTED, f"{self.where}: '{nested[0]}'" if nested else "", len(nested))
         self.names = tuple(name for name in plain if not name.startswith(_INDEX))
         if not self.names or not self.num_rows:
@@ -126,21 +126,21 @@ def _open(path: Path, kind: Kind, data: bytes | None) -> Any:
     return (ipc.open_file if kind == "arrow" else ipc.open_stream)(source).read_all()
 
 
-def _is_plain(kind: Any) -> bool:
+def is_plain(kind: Any) -> bool:
     """Whether values of a type are single numbers, texts, times or truth values."""
     import pyarrow as pa
 
     if pa.types.is_dictionary(kind):
-        return _is_plain(kind.value_type)
+        return is_plain(kind.value_type)
     is_bytes = pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind)
     return not (pa.types.is_nested(kind) or is_bytes or isinstance(kind, pa.BaseExtensionType))
 
 
-def _is_text(kind: Any) -> bool:
+def is_text(kind: Any) -> bool:
     import pyarrow as pa
 
     if pa.types.is_dictionary(kind):
-        return _is_text(kind.value_type)
+        return is_text(kind.value_type)
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 

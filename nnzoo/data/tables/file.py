@@ -58,6 +58,7 @@ class File:
     left_out: list[int] = field(default_factory=list)
     typed: tuple[str, ...] = ()
     _is_repaired: bool = False
+    _is_checked: bool = False
 
     @property
     def where(self) -> str:
@@ -72,6 +73,11 @@ class File:
     def names_in_header(self) -> bool:
         """Whether the names are those of the header."""
         return self.dialect.names_in_header
+
+    @property
+    def _unit(self) -> str:
+        """What a line is called in messages."""
+        return "row" if self.is_sheet else "line"
 
     @property
     def size(self) -> int:
@@ -105,10 +111,38 @@ class File:
                 raise self._damage(str(error)) from None
             self.repair()
             return self.read(names)
+        if not self._is_checked:
+            self._is_checked = True
+            if self._has_blank_rows(table) or self._may_repeat_header(table):
+                self.repair()
+                return self.read(names)
         if table.num_rows == 0:
             raise DataError("has a header and no rows below it. Give rows, or set `header: false`.", where=self.where)
         self.num_rows = table.num_rows
         return dict(zip(names, table.columns, strict=True))
+
+    def _has_blank_rows(self, table: Any) -> bool:
+        """Whether some line begins with nothing but delimiters. Where each row has some value it is not looked for."""
+        if len(self.names) == 1 or not _has_row(table, [""] * table.num_columns):
+            return False
+        begin = self.delimiter.encode() * min(len(self.names) - 1, 4)
+        return self.has(b"\n" + begin) or self.has(b"\r" + begin)
+
+    def _may_repeat_header(self, table: Any) -> bool:
+        """Whether some row of these columns has their names for cells, as in files that were joined with headers."""
+        return self.names_in_header and _has_row(table, table.column_names)
+
+    def has(self, part: bytes) -> bool:
+        """Whether the text has some bytes."""
+        if self.raw is not None:
+            return part in self.raw
+        before = b""
+        with self.path.open("rb") as file:
+            while block := file.read(BLOCK_BYTES):
+                if part in before + block:
+                    return True
+                before = block[-len(part) :]
+        return False
 
     def _parse(self, names: Sequence[str], block_bytes: int) -> Any:
         import pyarrow as pa
@@ -154,6 +188,7 @@ class File:
             delimiter=self.delimiter,
             rule=self.words.ragged,
             fill=self.words.fill,
+            unit=self._unit,
             where=self.where,
             repairs=self.repairs,
         )
@@ -162,7 +197,7 @@ class File:
         except csv.Error as error:
             raise self._open_quote(error) from None
         self.left_out = rows.left_out
-        self._is_repaired = True
+        self._is_repaired = self._is_checked = True
 
     def _records(self, *, strict: bool = False) -> Iterator[tuple[int, int, list[str]]]:
         """The line that each record begins in, the line after it, and its cells, from the first row on: slow.
@@ -203,7 +238,7 @@ class File:
             line = next(line for number, (line, _) in enumerate(self.rows()) if number == row)
         except (StopIteration, csv.Error):
             line = row + 1 + self.dialect.header
-        return f"{'row' if self.is_sheet else 'line'} {line}"
+        return f"{self._unit} {line}"
 
     def line_with(self, names: Collection[str]) -> int | None:
         """The line of a row near the beginning that has these cells: the header, behind a title."""
@@ -241,3 +276,15 @@ class File:
 
     def _damage(self, reason: str) -> DataError:
         return DataError(f"can't be read as CSV: {reason.split(chr(10))[0][:200]}", where=self.where)
+
+
+def _has_row(table: Any, cells: Sequence[str]) -> bool:
+    """Whether some row of a pyarrow.Table has these cells."""
+    from pyarrow import compute
+
+    found: Any = True
+    for column, cell in zip(table.columns, cells, strict=True):
+        found = compute.and_(found, compute.equal(column, cell))
+        if not compute.any(found).as_py():
+            return False
+    return True

@@ -206,8 +206,10 @@ class FormFinder:
 
     def equality(self, cells: Cells) -> Form:
         """Finds the form by which whole rows are compared: that of numbers, booleans, dates or names."""
-        if cells.plain is not None or self.words.types.get(cells.name) == "category":
+        if self.words.types.get(cells.name) == "category":
             return TEXT
+        if cells.plain is not None:
+            return PLAIN
         form = self.names(cells)
         if form != TEXT or not len(labels_of(cells, self.rows).texts):
             return form

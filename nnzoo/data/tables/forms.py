@@ -14,11 +14,15 @@ from nnzoo.data.tables.numbers import PLAIN, NumberForm, canonical_numbers
 
 _PAIRS = (("true", "false"), ("t", "f"), ("yes", "no"), ("y", "n"), ("on", "off"))
 _VALUES = {word: float(index == 0) for pair in _PAIRS for index, word in enumerate(pair)}
+_HEXADECIMAL = r"^\d+[eE]\d+$"
 _FAMILIES = ({"true", "false", "t", "f"}, {"yes", "no", "y", "n"})
 
 
 class TextForm(BaseModel):
-    """Names: equal if they are the same number in any spelling, or the same text."""
+    """Names: equal if they are the same number in any spelling, or the same text.
+
+    Digits, an e and digits are a text: as numbers the hexadecimal names 0e12 and 0e34 would be equal.
+    """
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
 
@@ -104,7 +108,9 @@ def canonical(labels: Any, form: Form) -> Any:
     elif isinstance(form, DateForm):
         found = form.canonical(labels)
     else:
-        return compute.coalesce(canonical_numbers(PLAIN.plain_texts(labels)), labels)
+        numbers = canonical_numbers(PLAIN.plain_texts(labels))
+        is_text = compute.match_substring_regex(labels, _HEXADECIMAL)
+        return compute.if_else(is_text, labels, compute.coalesce(numbers, labels))
     unfit = compute.binary_join_element_wise("\0", labels, "")  # such as 5 beside 5 kg
     return compute.coalesce(found, unfit)
 

@@ -33,6 +33,10 @@ MAX_CATEGORIES = 64
 
 _FEW = 20
 _SURE_SHARE = 0.9
+_LIKELY_SHARE = 0.5
+"""With more than `_FEW` different numbers in so many rows, a few texts in the others may mean: no value."""
+_FEW_TEXTS = 5
+_MISSING_FIX = "add what means no value to `missing`"
 _MIN_ROWS = 10
 """Fewer rows are told apart by nearly anything."""
 _SAMPLE_ROWS = 20_000
@@ -162,13 +166,13 @@ class Inference:
         return NumberColumn(kind="number", name=cells.name, indicator=bool(missing.any()), fill=fill, form=numbers.form)
 
     def _check_counter(self, cells: Cells, values: NDArray[np.float64], *, is_full: bool) -> None:
-        steps = np.diff(values)
+        """Warns of integers that are all different within a small range, in any order: those of shuffled rows."""
         if (
             is_full
             and len(values) >= _FEW
-            and ((steps > 0).all() or (steps < 0).all())
+            and values.max() - values.min() <= 2 * len(values)
             and (values == np.trunc(values)).all()
-            and abs(values[-1] - values[0]) <= 2 * len(values)
+            and len(np.unique(values)) == len(values)
         ):
             self._warn(cells.name, f"seems to count the rows. `ignore: [{cells.name}]` leaves it out")
 
@@ -205,16 +209,14 @@ class Inference:
         if len(present) == 1 and not missing.any():
             self._leave_out(name, f"has one value alone ({cells.text(self.rows[0])})")
             return None
-        is_asked_for = name in self.types or name in self.chosen
-        if not is_asked_for and len(present) > _FEW and len(present) > 0.5 * len(codes):
-            reason = f"has {len(present)} different texts in {len(codes)} training rows, as names and free text do"
-            labels = labels_of(cells, self.rows).texts.to_pylist()
-            odd = [label for label in labels if may_be_number(label)]
-            if len(odd) > 0.5 * len(labels):
-                reason = f"has texts such as '{odd[0]}' and '{odd[-1]}', which are not numbers of one form"
-            fix = f"`categorical: [{name}]` takes it as it is"
-            self._leave_out(name, reason, f"{fix}, `types: {{{name}: number}}` as numbers" if odd else fix)
-            return None
+        if name not in self.types:
+            odd_one = self._odd_one(cells)
+            if name not in self.chosen and len(present) > _FEW and len(present) > 0.5 * len(codes):
+                self._leave_out(name, *self._why_not_names(cells, len(present), len(codes), odd_one))
+                return None
+            if odd_one is not None:
+                fix = f"{_MISSING_FIX}; `categorical: [{name}]` ends this warning"
+                self._warn(name, f"{odd_one}: it is read as categories; {fix}")
         is_capped = len(present) > MAX_CATEGORIES
         labels = cells.spellings(form, self.rows)
         if is_capped:
@@ -234,6 +236,30 @@ class Inference:
             other=is_capped,
             form=form,
         )
+
+    def _why_not_names(self, cells: Cells, num_names: int, num_rows: int, odd_one: str | None) -> tuple[str, str]:
+        """Why a column of nearly as many texts as rows is left out, and what to do."""
+        fix = f"`categorical: [{cells.name}]` takes it as it is"
+        if odd_one is not None:
+            return odd_one, f"{_MISSING_FIX}; {fix}"
+        labels = labels_of(cells, self.rows).texts.to_pylist()
+        odd = [label for label in labels if may_be_number(label)]
+        if len(odd) > 0.5 * len(labels):
+            reason = f"has texts such as '{odd[0]}' and '{odd[-1]}', which are not numbers of one form"
+            return reason, f"{fix}, `types: {{{cells.name}: number}}` as numbers"
+        return f"has {num_names} different texts in {num_rows} training rows, as names and free text do", fix
+
+    def _odd_one(self, cells: Cells) -> str | None:
+        """What is wrong with a column of numbers in which some text comes again, such as the dash of a spreadsheet."""
+        numbers = self.finder.numbers(cells, _LIKELY_SHARE)
+        self.finder.warnings.pop(cells.name, None)
+        if numbers is None or numbers.share == 1:
+            return None
+        values = cells.numbers(numbers.form)[self.rows]
+        texts = labels_of(cells, self.rows[cells.is_text(numbers.form)[self.rows]]).texts
+        if len(texts) > _FEW_TEXTS or len(np.unique(values[~np.isnan(values)])) <= _FEW:
+            return None
+        return f"has numbers in {numbers.share:.1%} of its rows, and texts such as '{texts[0].as_py()}' in the others"
 
     def _warn(self, name: str, message: str) -> None:
         self.warnings.append(f"column '{name}' {message}")

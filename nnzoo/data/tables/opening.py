@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -113,7 +113,7 @@ def _open_text(
     else:
         dialect = find_dialect(text.sample, words, known, shorter, where=name_of(path))
         file = File(path, dialect, text.encoding, text.raw, dialect.delimiter, words, repairs)
-        if dialect.delimiter == "\t" and _has_quotes(file) and not file.quotes_close():
+        if dialect.delimiter == "\t" and file.has(b'"') and not file.quotes_close():
             tabs = words.model_copy(update={"delimiter": "\t"})
             whole = _read(path, file.raw, tabs.model_copy(update={"encoding": "utf-8"}), repairs, whole=True)
             whole.encoding = text.encoding
@@ -121,8 +121,6 @@ def _open_text(
         elif words.strip and rewriting.has_blanks_before_quotes(text.sample, dialect.delimiter):
             found = decode(file.raw or read_bytes(path), "utf-8", where=file.where)
             file.raw = rewriting.without_blanks_before_quotes(found, dialect.delimiter).encode()
-    if any(rewriting.may_have_blank_rows(block, file.delimiter, len(file.names)) for block in _blocks(file)):
-        file.repair()
     if beside_text is not None:
         file.check_quotes()
     return file
@@ -182,23 +180,6 @@ def _up_to_line_end(text: str) -> str:
     return text[: max(text.rfind("\n"), text.rfind("\r")) + 1] or text
 
 
-def _blocks(file: File) -> Iterator[bytes]:
-    """The text, some at a time; each block begins with the end of the one before."""
-    overlap = 8
-    if file.raw is not None:
-        yield file.raw
-        return
-    before = b""
-    with file.path.open("rb") as raw:
-        while block := raw.read(BLOCK_BYTES):
-            yield before + block
-            before = block[-overlap:]
-
-
-def _has_quotes(file: File) -> bool:
-    return any(b'"' in block for block in _blocks(file))
-
-
 def _is_clean_utf8(path: Path) -> bool:
     """Whether all of a file is UTF-8 without zero bytes; it is never in memory as a whole."""
     decoder = codecs.getincrementaldecoder("utf-8")()
@@ -216,15 +197,15 @@ def _is_clean_utf8(path: Path) -> bool:
     return True
 
 
-def words_for_new_files(file: AnyFile, words: Words, known: Collection[str]) -> Words:
+def words_for_new_files(file: AnyFile | None, words: Words, known: Collection[str]) -> Words:
     """What is to be said of new files of the kind of one: what is found by itself is left to be found again.
 
     Args:
-        file: One of training.
+        file: One of training; None for a table from Python.
         words: What was said of it.
         known: Names of columns that were asked for.
     """
-    if isinstance(file, ColumnarFile):
+    if file is None or isinstance(file, ColumnarFile):
         return words.model_copy(update={"names": None, "header": True})
     names, header = (
         (None, True) if file.dialect.names_in_header else (file.dialect.names, file.dialect.header or "auto")

@@ -1,4 +1,7 @@
-"""Rows of other lengths than the header's: filled, cut, left out or refused, and always counted."""
+"""Rows that are not like the others: filled, cut, left out or refused, and always counted.
+
+They have another length than the header, or repeat it.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,7 @@ SHORT_ROWS = Repair(
     "`ragged: skip` leaves such rows out, `ragged: error` refuses them.",
 )
 LONG_ENDS = Repair("row", "with delimiters too many at the end", "cut", "`ragged: error` refuses such rows.")
+HEADERS = Repair("row", "that repeats the header", "left out", "Join files without their headers.")
 LEFT_OUT = Repair("row", "with another number of cells than there are columns", "left out", "Correct it.")
 
 
@@ -32,6 +36,7 @@ class RaggedRows:
         delimiter: Between cells.
         rule: What is done with rows that are shorter or longer. Empty cells too many are always cut, but for `error`.
         fill: The cell that means: no value.
+        unit: What a line is called in messages.
         where: The file, for messages.
         repairs: Counts what is done.
 
@@ -44,6 +49,7 @@ class RaggedRows:
     delimiter: str
     rule: Rule
     fill: str
+    unit: str
     where: str
     repairs: Repairs
     left_out: list[int] = field(default_factory=list)
@@ -83,10 +89,14 @@ class RaggedRows:
     def _row(self, number: int, line: int, cells: list[str]) -> list[str] | None:
         """A cell for every column; None for a row that is left out."""
         size = len(self.names)
-        place = f"{self.where}: line {line}"
+        place = f"{self.where}: {self.unit} {line}"
         if len(cells) > 1 and not any(cell.strip(BLANKS) for cell in cells):
             self.left_out.append(number)
             self.repairs.add(BLANK_ROWS, place)
+            return None
+        if self.has_header and [cell.strip(BLANKS) for cell in cells] == [*self.names]:
+            self.left_out.append(number)
+            self.repairs.add(HEADERS, place)
             return None
         if len(cells) == size:
             return cells
@@ -108,7 +118,8 @@ class RaggedRows:
         size = len(self.names)
         what = "the header" if self.has_header else "the first row"
         return DataError(
-            f"line {line} has another number of cells than {what} (got {got}; {what} has {size}). A cell with the "
-            f"delimiter {self.delimiter!r} in it needs double quotes around it; `ragged: skip` leaves such rows out.",
+            f"{self.unit} {line} has another number of cells than {what} (got {got}; {what} has {size}). A cell with "
+            f"the delimiter {self.delimiter!r} in it needs double quotes around it. `ragged: skip` leaves such rows "
+            "out.",
             where=self.where,
         )

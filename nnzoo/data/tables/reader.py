@@ -20,9 +20,10 @@ from nnzoo.data.tables.cells import Cells
 from nnzoo.data.tables.columns import Column
 from nnzoo.data.tables.dialect import Words
 from nnzoo.data.tables.forms import Form
+from nnzoo.data.tables.frames import table_of
 from nnzoo.data.tables.missing import has_targets
 from nnzoo.data.tables.samples import Samples, as_split, as_steps, pack
-from nnzoo.data.tables.table import Table, open_table, table_of
+from nnzoo.data.tables.table import Table, open_table
 from nnzoo.data.tables.targets import Target, encode_targets
 from nnzoo.errors import DataError
 
@@ -112,7 +113,16 @@ class CsvReader(Reader):
 
     def from_rows(self, raw: object, schema: Schema) -> NewSamples | None:
         table = table_of(raw, self.words)
-        return None if table is None else self._read(table, schema, Repairs(), labelled=False)
+        return None if table is None else self._read_rows(table, schema, labelled=False)
+
+    def from_labelled_rows(self, raw: object, schema: Schema) -> NewSamples | None:
+        table = table_of(raw, self.words, where="data")
+        return None if table is None else self._read_rows(table, schema, labelled=True)
+
+    def _read_rows(self, table: Table, schema: Schema, *, labelled: bool) -> NewSamples:
+        repairs = Repairs(strict=self.words.strict)
+        samples = self._read(table, schema, repairs, labelled=labelled)
+        return replace(samples, warnings=(*samples.warnings, *repairs.warnings()))
 
     def split(self, table: Table, task: Task, classes: tuple[str, ...], limit: int | None, repairs: Repairs) -> Split:
         """The first samples of a labelled table; sequences are as long as the longest of them.

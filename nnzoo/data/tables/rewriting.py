@@ -62,9 +62,3 @@ def without_rows(text: str, numbers: Sequence[int], delimiter: str) -> str:
             lines[begin : reader.line_num] = ["\n"] * (reader.line_num - begin)
         begin = reader.line_num
     return "".join(lines)
-
-
-def may_have_blank_rows(block: bytes, delimiter: str, num_columns: int) -> bool:
-    """Whether some line of a file begins with nothing but delimiters: a fast check that misses no usual one."""
-    begin = delimiter.encode() * min(num_columns - 1, 4)
-    return num_columns > 1 and (b"\n" + begin in block or b"\r" + begin in block)

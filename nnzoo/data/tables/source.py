@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from nnzoo.data.dataset import Dataset, Split
 from nnzoo.data.dates import DateOrder
@@ -17,6 +17,7 @@ from nnzoo.data.tables.cells import Cells
 from nnzoo.data.tables.dialect import Words
 from nnzoo.data.tables.dividing import choose_samples, divide_samples
 from nnzoo.data.tables.finding import ColumnType, FormFinder, FormWords
+from nnzoo.data.tables.frames import table_of
 from nnzoo.data.tables.inference import Inference
 from nnzoo.data.tables.learning import Learned, find_classes, learn_columns
 from nnzoo.data.tables.numbers import DecimalSign, ThousandsSign
@@ -79,39 +80,125 @@ def load_csv(
     """
     said = Words(**words)
     forms = FormWords(decimal, thousands, date_order, types or {})
-    known = [*target, *(features or ()), *categorical, *ignore]
-    known += [*forms.types, *(name for name in (sequence_id, division.group) if name is not None)]
-    given = {name: each for name, each in (("val", val_path), ("test", test_path)) if each is not None}
+    roles = _Roles(tuple(target), features, tuple(categorical), tuple(ignore), sequence_id, forms)
+    paths = {name: each for name, each in (("train", path), ("val", val_path), ("test", test_path)) if each is not None}
+    known = roles.named(division)
     repairs = Repairs(strict=said.strict)
-    tables = {name: open_table([Path(each)], said, known, repairs=repairs) for name, each in given.items()}
-    pool = open_table([Path(path)], said, known, repairs=repairs)
-    pool.require(known)
-    uses = {*target, *ignore, sequence_id, division.group}
-    inputs = [name for name in pool.names if name not in uses] if features is None else list(features)
-    targets = list(pool.read(target))
+    others = [(name, each) for name, each in paths.items() if name != "train"]
+    tables = {name: open_table([Path(each)], said, known, repairs=repairs) for name, each in others}
+    tables["train"] = open_table([Path(path)], said, known, repairs=repairs)
+    return _load(tables, paths, roles, division, said, repairs, limit=limit, task=task)
+
+
+def load_frame(
+    *,
+    frames: Mapping[str, object],
+    target: Sequence[str],
+    division: Division,
+    task: Task | Literal["auto"] = "auto",
+    features: Sequence[str] | None = None,
+    categorical: Sequence[str] = (),
+    ignore: Sequence[str] = (),
+    sequence_id: str | None = None,
+    decimal: Literal["auto"] | DecimalSign = "auto",
+    thousands: Literal["auto"] | ThousandsSign = "auto",
+    date_order: Literal["auto"] | DateOrder = "auto",
+    types: Mapping[str, ColumnType] | None = None,
+    **words: Any,
+) -> Dataset:
+    """Makes a data set of data frames, as `load_csv` does of files.
+
+    Args:
+        frames: `train`, and `val` and `test` where they are not divided off: what `table_of` accepts.
+        target: As of `load_csv`; so are the others.
+        division: Of the rows of `train`.
+        task: As of `load_csv`.
+        features: As of `load_csv`.
+        categorical: As of `load_csv`.
+        ignore: As of `load_csv`.
+        sequence_id: As of `load_csv`.
+        decimal: As of `load_csv`.
+        thousands: As of `load_csv`.
+        date_order: As of `load_csv`.
+        types: As of `load_csv`.
+        **words: How the cells are written: fields of `Words`.
+
+    Raises:
+        DataError: A column, a row or a cell that can't be used; the message names it.
+    """
+    said = Words(**words)
+    forms = FormWords(decimal, thousands, date_order, types or {})
+    roles = _Roles(tuple(target), features, tuple(categorical), tuple(ignore), sequence_id, forms)
+    tables: dict[str, Table] = {}
+    for name, frame in frames.items():
+        table = table_of(frame, said, where="data" if name == "train" else f"data ({name})")
+        assert table is not None
+        tables[name] = table
+    return _load(tables, {}, roles, division, said, Repairs(strict=said.strict), task=task)
+
+
+class _Roles(NamedTuple):
+    """What the columns of a table are used for; the fields are those of `load_csv`."""
+
+    target: tuple[str, ...]
+    features: Sequence[str] | None
+    categorical: tuple[str, ...]
+    ignore: tuple[str, ...]
+    sequence_id: str | None
+    forms: FormWords
+
+    def named(self, division: Division) -> list[str]:
+        """The columns that there have to be."""
+        known = [*self.target, *(self.features or ()), *self.categorical, *self.ignore, *self.forms.types]
+        return [*known, *(name for name in (self.sequence_id, division.group) if name is not None)]
+
+    def inputs(self, names: Sequence[str], division: Division) -> list[str]:
+        """The columns of a table that may be learned from."""
+        uses = {*self.target, *self.ignore, self.sequence_id, division.group}
+        return [name for name in names if name not in uses] if self.features is None else list(self.features)
+
+
+def _load(
+    tables: dict[str, Table],
+    paths: Mapping[str, str | Path],
+    roles: _Roles,
+    division: Division,
+    said: Words,
+    repairs: Repairs,
+    *,
+    limit: int | None = None,
+    task: Task | Literal["auto"],
+) -> Dataset:
+    """A data set of the tables of splits; the one of `train` is divided."""
+    pool, sequence_id = tables["train"], roles.sequence_id
+    given = {name: table for name, table in tables.items() if name != "train"}
+    pool.require(roles.named(division))
+    inputs, forms = roles.inputs(pool.names, division), roles.forms
+    targets = list(pool.read(roles.target))
     samples, notes = choose_samples(
         pool, targets, inputs, sequence_id, limit, deduplicate=division.deduplicate, forms=forms, repairs=repairs
     )
     finder = FormFinder(samples.last_rows, forms)
     found = find_task(targets, samples.last_rows, task, finder)
-    parts = divide_samples(pool, samples, targets, found, division, tuple(tables), forms)
+    parts = divide_samples(pool, samples, targets, found, division, tuple(given), forms)
     train = parts["train"]
     classes = find_classes(targets, found, train)
-    inference = Inference(train.rows, categorical=frozenset(categorical), chosen=frozenset(features or ()), words=forms)
+    chosen = frozenset(roles.features or ())
+    inference = Inference(train.rows, categorical=frozenset(roles.categorical), chosen=chosen, words=forms)
     learned = learn_columns(pool, inputs, train, targets, found, classes, inference)
     doubts = [f"column '{name}' {warning}" for name, warning in finder.warnings.items()]
     reader = CsvReader(
         kind="csv",
-        words=words_for_new_files(pool.files[0], said, [column.name for column in learned.columns]),
+        words=words_for_new_files(next(iter(pool.files), None), said, [column.name for column in learned.columns]),
         columns=learned.columns,
-        target=tuple(target),
+        target=roles.target,
         target_forms=found.forms,
         sequence_id=sequence_id,
     )
     splits = _splits(learned, parts, targets, found, classes)
-    for name, table in tables.items():
+    for name, table in given.items():
         splits[name] = reader.split(table, found.task, classes, limit, repairs)
-    sources = {name: (tables.get(name, pool), Path(given.get(name, path))) for name in splits}
+    sources = {name: (tables.get(name, pool), Path(paths.get(name, paths.get("train", "")))) for name in splits}
     splits = {name: _traced(split, *sources[name], sequence_id) for name, split in splits.items()}
     if sequence_id is not None:
         num_steps = max(split.inputs.shape[1] for split in splits.values())
@@ -122,10 +209,10 @@ def load_csv(
         layout="features" if sequence_id is None else "sequence",
         classes=classes,
         feature_names=reader.feature_names,
-        target_names=tuple(target) if found.task == "regression" else (),
-        choices={"task": found.task, **choices_of((pool, *tables.values()))},
+        target_names=roles.target if found.task == "regression" else (),
+        choices={"task": found.task, **choices_of(tables.values())},
         warnings=(*repairs.warnings(), *doubts, *learned.warnings),
-        notes=(*pool.notes, *notes, *([_task_note(found.task, classes, target)] if task == "auto" else [])),
+        notes=(*pool.notes, *notes, *([_task_note(found.task, classes, roles.target)] if task == "auto" else [])),
         missing_values=learned.missing,
         reader=reader,
     )

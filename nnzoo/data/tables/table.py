@@ -46,6 +46,7 @@ class Table:
         files: In natural order.
         values: The columns as pyarrow arrays of strings, where they come from Python.
         typed: The columns that had numbers and dates and not texts: their text is as in code.
+        source: What a table without files is called in messages.
     """
 
     names: tuple[str, ...]
@@ -53,10 +54,11 @@ class Table:
     files: Sequence[AnyFile] = ()
     values: Mapping[str, Any] = field(default_factory=dict)
     typed: Collection[str] = ()
+    source: str = "predict"
 
     @property
     def where(self) -> str:
-        return self.files[0].where if self.files else "predict"
+        return self.files[0].where if self.files else self.source
 
     @property
     def delimiter(self) -> str:
@@ -149,6 +151,8 @@ class Table:
         Args:
             said: The path that the files were found by, which their names are relative to; None: as they are.
         """
+        if not self.files:
+            return Origin(("row",), lambda rows: [rows.tolist()])
         names = [file.where if said is None else name_below(file.path, said) for file in self.files]
         found = of_files(names, [file.num_rows + len(file.left_out) for file in self.files])
         return found.renumbered(self.row_numbers) if any(file.left_out for file in self.files) else found
@@ -241,73 +245,6 @@ def _count_made_up_names(file: AnyFile, repairs: Repairs) -> None:
 def choices_of(tables: Iterable[Table]) -> dict[str, object]:
     """How the files of some tables are written, as far as all are written alike."""
     choices = [file.choices for table in tables for file in table.files]
+    if not choices:
+        return {}
     return {key: value for key, value in choices[0].items() if all(each.get(key) == value for each in choices)}
-
-
-def table_of(raw: object, words: Words) -> Table | None:
-    """Returns rows of Python as a table; None if they are something else.
-
-    Rows are a data frame, a table of pyarrow, a dict of lists or a list of dicts; a single row is a dict of values, or
-    a row of a data frame. None and NaN are missing. A text is a cell, never a list of letters. Whatever is not a text
-    is read as it is written in code, with all its digits.
-
-    Raises:
-        DataError: There are no rows, or columns of different lengths.
-    """
-    import pyarrow as pa
-
-    columns = _columns_of(raw)
-    if columns is None:
-        return None
-    sizes = {len(values) for values in columns.values()}
-    if len(sizes) != 1 or sizes == {0}:
-        raise DataError(f"expected columns of one length with some rows, got lengths {sorted(sizes)}.", where="predict")
-    values = {name: pa.chunked_array([[_as_cell(cell) for cell in cells]]) for name, cells in columns.items()}
-    typed = [name for name, cells in columns.items() if not any(isinstance(cell, str) for cell in cells)]
-    said = words.model_copy(update={"missing": ("", *words.missing)})
-    return Table(tuple(columns), said, values=values, typed=typed)
-
-
-def _columns_of(raw: object) -> dict[str, list[Any]] | None:
-    """The values of each column."""
-    if isinstance(raw, Mapping):
-        return _columns_of_dict(raw)
-    if (names := getattr(raw, "column_names", None)) is not None:  # pyarrow
-        return {str(name): raw.column(name).to_pylist() for name in names}  # type: ignore[attr-defined]
-    if (names := getattr(raw, "columns", None)) is not None:
-        return {str(name): list(raw[name]) for name in names}  # type: ignore[index]
-    if isinstance(raw, Sequence) and raw and all(isinstance(row, Mapping) for row in raw):
-        keys = dict.fromkeys(key for row in raw for key in row)
-        return {str(key): [row.get(key) for row in raw] for key in keys}
-    index = getattr(raw, "index", None)  # of pandas
-    if (
-        hasattr(raw, "to_dict")
-        and not callable(index)
-        and index is not None
-        and all(isinstance(name, str) for name in index)
-    ):
-        return _columns_of_dict(raw.to_dict())
-    return None
-
-
-def _columns_of_dict(raw: Mapping[Any, Any]) -> dict[str, list[Any]]:
-    """Columns of lists; or one row, if every value is a single one."""
-    single = [name for name, value in raw.items() if _is_single(value)]
-    if single and len(single) < len(raw):
-        several = next(name for name in raw if name not in single)
-        raise DataError(
-            f"'{single[0]}' has one value and '{several}' has several. Give single values for one row, or a list for "
-            "every column.",
-            where="predict",
-        )
-    return {str(name): [value] if single else list(value) for name, value in raw.items()}
-
-
-def _is_single(value: object) -> bool:
-    return isinstance(value, str | bytes) or not isinstance(value, Iterable) or getattr(value, "ndim", 1) == 0
-
-
-def _as_cell(value: object) -> str:
-    # Pandas' own NA compares to neither true nor false.
-    is_missing = value is None or type(value).__name__ in ("NAType", "NaTType") or value != value
-    return "" if is_missing else str(value)

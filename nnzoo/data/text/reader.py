@@ -18,8 +18,9 @@ from nnzoo.data.origin import of_files
 from nnzoo.data.reader import Reader, Samples, Schema
 from nnzoo.data.repairs import Repair, Repairs
 from nnzoo.data.tables.dialect import Words
+from nnzoo.data.tables.frames import table_of
 from nnzoo.data.tables.opening import is_delimited, open_file
-from nnzoo.data.tables.table import SUFFIXES, Table, open_table, table_of
+from nnzoo.data.tables.table import SUFFIXES, Table, open_table
 from nnzoo.data.text.texts import (
     CLASS_FILES,
     encode_labels,

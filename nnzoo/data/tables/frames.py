@@ -1,0 +1,121 @@
+"""Rows that Python passes as a table: data frames, dicts of columns, lists of dicts, single rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from nnzoo.data.tables.columnar import as_text, is_plain, is_text
+from nnzoo.data.tables.dialect import Words
+from nnzoo.data.tables.table import Table
+from nnzoo.errors import DataError
+
+
+def is_table(raw: object) -> bool:
+    """Returns whether a value is a data frame, a dict of columns, a list of dicts, or a single row."""
+    if isinstance(raw, Sequence) and not isinstance(raw, str | bytes):
+        return bool(raw) and all(isinstance(row, Mapping) for row in raw)
+    return isinstance(raw, Mapping) or hasattr(raw, "columns") or hasattr(raw, "column_names") or _is_row(raw)
+
+
+def table_of(raw: object, words: Words, *, where: str = "predict") -> Table | None:
+    """Returns rows of Python as a table; None if they are something else.
+
+    Rows are a data frame, a table of pyarrow, a dict of columns or a list of dicts; a single row is a dict of values,
+    or a row of a data frame. None and NaN are missing. A text is a cell, never a list of letters. Numbers, times and
+    truth values are read as from a Parquet file, with all their digits; other values as they are written in code.
+
+    Args:
+        raw: The rows.
+        words: How cells are written.
+        where: What the table is called in messages.
+
+    Raises:
+        DataError: There are no rows, columns of different lengths, or two columns of the same name.
+    """
+    if not is_table(raw):
+        return None
+    columns = {name: texts_of(values) for name, values in columns_of(raw, where=where).items()}
+    sizes = {len(texts) for texts, _ in columns.values()}
+    if len(sizes) != 1 or sizes == {0}:
+        raise DataError(f"expected columns of one length with some rows, got lengths {sorted(sizes)}.", where=where)
+    values = {name: texts for name, (texts, _) in columns.items()}
+    typed = [name for name, (_, is_typed) in columns.items() if is_typed]
+    said = words.model_copy(update={"missing": ("", *words.missing)})
+    return Table(tuple(values), said, values=values, typed=typed, source=where)
+
+
+def columns_of(raw: Any, *, where: str) -> dict[str, Any]:
+    """Returns the columns of what `is_table` accepts, by name, with the values as they are.
+
+    Raises:
+        DataError: Two have the same name, or a dict has single values beside columns.
+    """
+    if isinstance(raw, Sequence):
+        keys = dict.fromkeys(key for row in raw for key in row)
+        raw = {key: [row.get(key) for row in raw] for key in keys}
+    elif _is_row(raw):
+        raw = raw.to_dict()
+    if isinstance(raw, Mapping):
+        raw = _columns_of_dict(raw, where)
+    names = list(raw) if isinstance(raw, Mapping) else list(getattr(raw, "column_names", raw.columns))
+    columns = {str(name): name for name in names}
+    if len(columns) < len(names):
+        twice = next(str(name) for name in names if sum(str(name) == str(other) for other in names) > 1)
+        raise DataError(f"has several columns called '{twice}'. Rename all but one.", where=where)
+    return {name: raw[key] for name, key in columns.items()}
+
+
+def _columns_of_dict(raw: Mapping[Any, Any], where: str) -> dict[Any, Any]:
+    """Columns of several values; or one row, if every value is a single one."""
+    single = [name for name, value in raw.items() if _is_single(value)]
+    if single and len(single) < len(raw):
+        several = next(name for name in raw if name not in single)
+        raise DataError(
+            f"'{single[0]}' has one value and '{several}' has several. Give single values for one row, or a list for "
+            "every column.",
+            where=where,
+        )
+    return {name: [value] if single else value for name, value in raw.items()}
+
+
+def _is_row(raw: Any) -> bool:
+    """Whether a value is a row of a data frame of pandas."""
+    index = getattr(raw, "index", None)
+    if index is None or callable(index) or not hasattr(raw, "to_dict") or hasattr(raw, "columns"):
+        return False
+    return all(isinstance(name, str) for name in index)
+
+
+def _is_single(value: object) -> bool:
+    return isinstance(value, str | bytes) or not isinstance(value, Iterable) or getattr(value, "ndim", 1) == 0
+
+
+def texts_of(column: Any) -> tuple[Any, bool]:
+    """Returns a column as a pyarrow.ChunkedArray of strings, and whether it had numbers, times or truth values."""
+    import pyarrow as pa
+
+    if (found := _as_arrow(column)) is not None:
+        return as_text(found), not is_text(found.type)
+    cells = list(column)
+    texts = pa.chunked_array([pa.array([_as_cell(cell) for cell in cells], pa.string())])
+    return texts, not any(isinstance(cell, str) for cell in cells)
+
+
+def _as_arrow(column: Any) -> Any:
+    """A column as a pyarrow.ChunkedArray; None where Arrow has no plain type for its values."""
+    import pyarrow as pa
+
+    try:
+        found = column if isinstance(column, pa.ChunkedArray) else pa.array(column, from_pandas=True)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError):
+        return None
+    if isinstance(found, pa.Array):
+        found = pa.chunked_array([found])
+    return found if is_plain(found.type) and not pa.types.is_null(found.type) else None
+
+
+def _as_cell(value: object) -> str | None:
+    # Pandas' own NA compares to neither true nor false.
+    is_missing = value is None or type(value).__name__ in ("NAType", "NaTType") or value != value
+    return None if is_missing else str(value)
