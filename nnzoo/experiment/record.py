@@ -91,6 +91,8 @@ class Recorder:
                 "metadata": dump(self.metadata(state, metrics)),
                 "data": self.digests,
                 "warnings": list(self.warnings),
+                "linear": {f"{split}/{name}": value for name, value in compared.linear.items()},
+                "notes": [remark for _, remark in compared.remarks],
                 "data_threads": self.experiment.num_threads,
             },
         )
@@ -164,12 +166,12 @@ class Recorder:
                 for split in sorted(dataset.splits.keys() - {"train"}, reverse=True) or ["train"]
                 for name, value in baseline(dataset, split).items()
             },
-            "linear": {f"{split}/{name}": value for name, value in compared.linear.items()},
-            "notes": [remark for _, remark in compared.remarks],
             "num_parameters": self.num_parameters,
             "seconds": round(state.seconds + state.epoch_seconds, 3),
             "device": str(self.experiment.device),
             "warnings": list(self.warnings),
+            "linear": {f"{split}/{name}": value for name, value in compared.linear.items()},
+            "notes": [remark for _, remark in compared.remarks],
         }
         if restarts is not None:
             result["restarts"] = restarts.as_dict()
