@@ -239,6 +239,15 @@ def test_rare_classes() -> None:
     assert ("warning", "class balance") not in found(examined(x, y, loss=loss, train={"metrics": ["f1"]}))
 
 
+@pytest.mark.parametrize("gate", ["and", "or", "nand"])
+def test_a_linear_model_divides_what_a_line_divides(
+    gate: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "c.yaml").write_text(f"data: {gate}\nmodel: perceptron\n")
+    assert nnzoo(["doctor", str(tmp_path / "c.yaml"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["linear"]["accuracy"] == 1
+
+
 def test_a_class_too_rare_for_the_linear_model() -> None:
     x = RANDOM.standard_normal((12_000, 2))
     y = np.zeros(12_000, dtype=int)

@@ -325,7 +325,7 @@ def test_killed_or_interrupted_and_resumed_is_as_if_nothing_had_been(
         with pytest.raises(Crash):
             train(words, runs_dir="parts", resume=True)
         at_step(step, lambda: signal.raise_signal(signal.SIGINT))
-        with pytest.raises(InterruptedRunError, match="the same command with --resume goes on"):
+        with pytest.raises(InterruptedRunError, match="the same command with --resume continues"):
             train(words, runs_dir="parts", resume=True)
         nnzoo.load("parts/x/last.safetensors")
     at_step(0, crash)

@@ -277,4 +277,4 @@ def test_a_dry_run_is_two_batches(capsys: pytest.CaptureFixture[str], tmp_path: 
 def test_resume_goes_with_neither_overwrite_nor_dry_run(capsys: pytest.CaptureFixture[str]) -> None:
     for other in ("--overwrite", "--dry-run"):
         assert nnzoo(["train", "c.yaml", "--resume", other]) == 2
-        assert "resume continues a run" in capsys.readouterr().err
+        assert "resume continues a run and can't be combined with" in capsys.readouterr().err

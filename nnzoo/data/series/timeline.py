@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from nnzoo.data.origin import Origin
 from nnzoo.data.series.stamps import BadStampError, StampForm, Stamps, parse_stamps
 from nnzoo.data.tables.finding import FormWords
-from nnzoo.data.tables.numbers import NumberWords
+from nnzoo.data.tables.number_forms import NumberWords
 from nnzoo.data.tables.table import Table
 from nnzoo.errors import DataError
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnzoo.data.dates import ISO, DateForm
-from nnzoo.data.tables.forms import TEXT, Form, boolean_values, canonical
+from nnzoo.data.tables.forms import TEXT, Form, boolean_values, canonical, names_form
 from nnzoo.data.tables.numbers import PLAIN, NumberForm, plain_numbers
 from nnzoo.errors import DataError
 
@@ -143,7 +143,17 @@ class Cells:
     def dates(self, form: DateForm) -> NDArray[np.datetime64]:
         """(N,) the dates and times as they are written; NaT where the cell is missing or not such a date."""
         labels, codes = self.labels
-        return np.append((ISO if self.typed else form).read(labels).local, np.datetime64("NaT"))[codes]
+        local = form.read(labels).local
+        if self.typed:
+            as_python = ISO.read(labels).local
+            local = np.where(np.isnat(as_python), local, as_python)
+        return np.append(local, np.datetime64("NaT"))[codes]
+
+    def one_spelling(self) -> list[str]:
+        """(N,) names, in one spelling of those that are equal; empty where missing."""
+        form = names_form(self.labels[0])
+        names = [*self.spellings(form, np.arange(len(self))), ""]
+        return [names[code] for code in self.keys(form).codes.tolist()]
 
     @property
     def canonical_texts(self) -> list[str]:

@@ -12,20 +12,12 @@ from numpy.typing import NDArray
 from nnzoo.data.date_layouts import choose_date_form, find_date_forms
 from nnzoo.data.dates import DateForm, DateOrder
 from nnzoo.data.tables.cells import Cells
-from nnzoo.data.tables.forms import BOOLEAN, TEXT, BooleanForm, Form, TextForm, are_booleans
-from nnzoo.data.tables.numbers import (
-    PLAIN,
-    DecimalSign,
-    NumberForm,
-    NumberWords,
-    ThousandsSign,
-    find_number_form,
-)
+from nnzoo.data.tables.forms import BOOLEAN, TEXT, BooleanForm, Form, TextForm, names_form
+from nnzoo.data.tables.number_forms import NumberWords, find_number_form
+from nnzoo.data.tables.numbers import PLAIN, DecimalSign, NumberForm, ThousandsSign
 
 ColumnType = Literal["number", "category", "boolean", "date"]
 
-_MOST_WORDS = 20
-"""More distinct cells than that are not booleans in a few spellings."""
 _DIGIT_DATES = {6: 3, 8: 2, 10: 2, 12: 2, 14: 2}
 """Digits of dates such as 202401 and 20240131, and how many distinct ones are needed to tell them from amounts."""
 
@@ -155,7 +147,16 @@ class FormFinder:
     def date(self, cells: Cells) -> DateForm | None:
         """Finds the form of dates, if every cell of the rows has it."""
         labels = labels_of(cells, self.rows)
-        return self._choose(cells, find_date_forms(labels.texts, self.words.date_order), labels)
+        order = self.words.date_order
+        forms = find_date_forms(labels.texts, order)
+        if not forms and order != "auto":
+            others = find_date_forms(labels.texts, "auto")
+            if others:
+                self.warnings[cells.name] = (
+                    f"has dates such as '{labels.texts[0].as_py()}' ({others[0].describe()}), not in the order of "
+                    f"`date_order: {order}`, and is read as names. Correct `date_order`"
+                )
+        return self._choose(cells, forms, labels)
 
     def digit_date(self, cells: Cells, values: NDArray[np.float64], *, sure: bool = False) -> DateForm | None:
         """Finds the form of dates such as 20240131, if every cell of the rows has it.
@@ -190,8 +191,7 @@ class FormFinder:
 
     def is_boolean(self, cells: Cells) -> bool:
         """Returns whether the cells are words for true and false, both of them."""
-        labels = labels_of(cells, self.rows).texts
-        return len(labels) <= _MOST_WORDS and are_booleans(labels.to_pylist(), PLAIN.read(labels))
+        return names_form(labels_of(cells, self.rows).texts) == BOOLEAN
 
     def names(self, cells: Cells) -> TextForm | BooleanForm | NumberForm:
         """Finds the form by which names are equal: 0 and 0.0, True and TRUE, 1,5 and 1,50."""

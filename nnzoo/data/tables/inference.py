@@ -149,7 +149,7 @@ class Inference:
         values = values[~missing]
         if bool((values == values[0]).all()) and not missing.any():
             is_one = len(np.unique(cells.keys(numbers.form).codes[self.rows])) == 1
-            reason = f"has one value alone ({cells.text(self.rows[0])})"
+            reason = f"has a single value ({cells.text(self.rows[0])})"
             fix = "" if is_one else f"`categorical: [{cells.name}]` takes them as names"
             self._leave_out(cells.name, reason if is_one else "has integers that float64 can't tell apart", fix)
             return None
@@ -190,7 +190,7 @@ class Inference:
         known = [index for index, part in enumerate(DATE_PARTS) if part in form.parts]
         varies = [index for index in known if (values[:, index] != values[0, index]).any()]
         if not varies:
-            self._leave_out(cells.name, f"has one value alone ({cells.text(self.rows[~missing][0])})")
+            self._leave_out(cells.name, f"has a single value ({cells.text(self.rows[~missing][0])})")
             return None
         return DateColumn(
             kind="date",
@@ -207,7 +207,7 @@ class Inference:
         counts = np.bincount(codes)
         present = counts.nonzero()[0]
         if len(present) == 1 and not missing.any():
-            self._leave_out(name, f"has one value alone ({cells.text(self.rows[0])})")
+            self._leave_out(name, f"has a single value ({cells.text(self.rows[0])})")
             return None
         if name not in self.types:
             odd_one = self._odd_one(cells)
@@ -251,8 +251,7 @@ class Inference:
 
     def _odd_one(self, cells: Cells) -> str | None:
         """What is wrong with a column of numbers in which some text comes again, such as the dash of a spreadsheet."""
-        numbers = self.finder.numbers(cells, _LIKELY_SHARE)
-        self.finder.warnings.pop(cells.name, None)
+        numbers = FormFinder(self.rows, self.finder.words).numbers(cells, _LIKELY_SHARE)
         if numbers is None or numbers.share == 1:
             return None
         values = cells.numbers(numbers.form)[self.rows]
@@ -268,7 +267,7 @@ class Inference:
         self._warn(name, f"{reason}: it is left out{'; ' + fix if fix else ''}")
 
     def check_leak(self, column: Column, values: NDArray[Any], targets: list[NDArray[Any]], *, classes: bool) -> None:
-        """Warns of a column that alone tells some target in every training row.
+        """Warns of a column that determines a target of every training row by itself.
 
         Args:
             column: The column.
@@ -282,7 +281,7 @@ class Inference:
         if any(_tells(own, target, classes=classes, amounts=column.kind == "number") for target in targets):
             self._warn(
                 column.name,
-                f"alone tells the target of every training row. If it is not known before the target is, "
+                f"determines the target of every training row by itself. If it is not known before the target is, "
                 f"`ignore: [{column.name}]` leaves it out",
             )
 
