@@ -122,6 +122,7 @@ class Table:
         for start in range(0, len(names), at_once):
             group = names[start : start + at_once]
             columns = self._read(group)
+            pa.default_memory_pool().release_unused()
             for name in group:
                 yield Cells(
                     name,
@@ -131,7 +132,7 @@ class Table:
                     delimiter=self.delimiter,
                     typed=name in self.typed,
                 )
-        pa.default_memory_pool().release_unused()
+            pa.default_memory_pool().release_unused()
 
     def cells(self, name: str) -> Cells:
         """One column."""
