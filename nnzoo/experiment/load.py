@@ -72,7 +72,7 @@ class TrainedModel:
         return parse_reader(self.metadata.reader)
 
     def outputs(self, raw: Raw, lengths: ArrayLike | Tensor | None = None) -> Tensor:
-        """Returns the network's outputs on the CPU: (N, K), or (N, T, K) with an answer per step; of trees their roots'.
+        """Returns the network's outputs on the CPU: (N, K), or (N, T, K) with an answer per step.
 
         Args:
             raw: As of `predict`.
