@@ -8,7 +8,7 @@ NnzooError                 1  the base: something failed that is not a bug of nn
 ├── GateError              5  a check that the user asked for did not pass
 ├── RunError               1  the run directory can't be written, or holds what is not expected
 │   └── CheckpointError    1  a checkpoint or an artifact is damaged, foreign or too new
-├── GroupError             1  another process of the same training failed, or is gone
+├── GroupError             1  another process of the same training failed or has ended
 └── InterruptedRunError  130  SIGINT (143: SIGTERM), after a checkpoint was written
 
 And what it warns about; from Python these are warnings, on the command line lines that begin with `warning:`.
@@ -26,7 +26,7 @@ class NnzooError(Exception):
     """An error with one clear line for the user.
 
     Args:
-        message: What is wrong, what was got, what is allowed, and the fix.
+        message: What is wrong, what was given, what is expected, and the fix.
         where: The file, key, option or step that the message is about; empty if the message says it.
     """
 
@@ -50,14 +50,14 @@ class UsageError(NnzooError):
 
 
 MAX_SHOWN_PROBLEMS = 100
-"""Of a config: nobody reads more, and a hostile file could have a million."""
+"""Problems of a config that are shown: nobody reads more, and a hostile file could have a million."""
 
 
 class ConfigError(UsageError):
     """A config can't be used.
 
     Args:
-        problems: One text a problem, each with its own place, in the order of the file.
+        problems: One text per problem, each with its own place, in the order of the file.
         where: The place of the first problem (`file:line:column` or the override).
     """
 
@@ -84,7 +84,7 @@ class DivergedError(NnzooError):
     """The training loss is NaN or infinite.
 
     Attributes:
-        result: What the run's result.json holds, once it has been written.
+        result: The content of result.json, once it is written.
     """
 
     exit_code = 4
@@ -93,10 +93,10 @@ class DivergedError(NnzooError):
 
 
 class GateError(NnzooError):
-    """A check that the user asked for did not pass (`--fail-under` and its like).
+    """A check that the user asked for did not pass, such as `--fail-under`.
 
     Args:
-        message: What did not pass.
+        message: The check that did not pass.
         where: The checkpoint or config.
         result: What was measured.
     """
@@ -116,18 +116,18 @@ class RunError(NnzooError):
 
 
 class CheckpointError(RunError):
-    """A checkpoint or an artifact is damaged, is no nnzoo file, or is of a newer version."""
+    """A checkpoint or an artifact is damaged, is not a file of nnzoo, or is of another version."""
 
     kind = "checkpoint"
 
 
 class GroupError(NnzooError):
-    """Another process of the same training failed, or is gone.
+    """Another process of the same training failed or has ended.
 
     Args:
-        message: What is known of it.
-        told: Whether another process says why; then there is nothing to show here.
-        exit_code: That of the process that failed.
+        message: What is known about it.
+        told: Whether another process prints the reason, so that this one prints nothing.
+        exit_code: The exit code of the process that failed.
     """
 
     kind = "group"
@@ -142,9 +142,9 @@ class InterruptedRunError(NnzooError):
     """Training was stopped by a signal, after a checkpoint was written.
 
     Args:
-        message: What was kept and how to go on.
+        message: What was kept and how to continue.
         signal_number: SIGINT gives exit code 130, SIGTERM 143.
-        result: What the run's result.json holds.
+        result: The content of result.json.
     """
 
     kind = "interrupted"

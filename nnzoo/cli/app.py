@@ -1,4 +1,4 @@
-"""The program: its commands, and what becomes of errors."""
+"""The command line: its commands, and how errors are shown."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def run(arguments: Sequence[str]) -> int:
             return code
         raised: BaseException = KeyboardInterrupt()
     except (BrokenPipeError, SystemExit) as error:
-        # Whoever read us has seen enough. Python would complain once more when it flushes; typer sees to that itself.
+        # The reader of the output has closed it. Python would report that again when it flushes; typer prevents it.
         if isinstance(error, BrokenPipeError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -85,21 +85,21 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _arranged(arguments: Sequence[str]) -> list[str]:
-    """Options of every command may stand before its name too: `nnzoo --json list`."""
+    """Lets options of every command stand before its name as well: `nnzoo --json list`."""
     leading = list(itertools.takewhile(EVERYWHERE.__contains__, arguments))
     rest = list(arguments[len(leading) :])
     return [*rest[:1], *leading, *rest[1:]] if rest and not rest[0].startswith("-") else [*rest]
 
 
 def _failure(error: BaseException) -> NnzooError:
-    """What an exception is to the user."""
+    """Turns an exception into the error that the user sees."""
     if isinstance(error, NnzooError):
         return error
     if isinstance(error, typer.TyperException):
         command = getattr(getattr(error, "ctx", None), "command_path", "nnzoo")
         message = error.format_message()
         end = "" if message.endswith((".", "?")) else "."
-        return UsageError(f"{message}{end} `{command} --help` shows what there is.")
+        return UsageError(f"{message}{end} `{command} --help` lists the options.")
     if isinstance(error, KeyboardInterrupt):
         failure = NnzooError("interrupted before anything was trained.")
         failure.exit_code, failure.kind = INTERRUPTED, "interrupted"
@@ -112,7 +112,7 @@ def _failure(error: BaseException) -> NnzooError:
 
 
 def _unexpected(error: BaseException) -> NnzooError:
-    """Torch says out-of-memory with types and texts of its own; anything else is a bug of nnzoo."""
+    """Recognises torch's own errors for lack of memory; anything else is a bug of nnzoo."""
     if type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error):
         return NnzooError("out of memory. Try a smaller train.batch_size or model, or train.device: cpu.")
     first_line = str(error).split("\n")[0]

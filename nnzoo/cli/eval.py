@@ -16,7 +16,6 @@ from nnzoo.cli.options import (
     RunsDir,
     Threshold,
     Verbose,
-    exit_if_broken,
     print_json,
     table,
 )
@@ -83,7 +82,6 @@ def evaluate(
         from nnzoo.errors import GateError
 
         raise GateError(" ".join(failed), where=str(checkpoint), result=result.as_dict())
-    exit_if_broken(result.broken)
 
 
 def report(result: EvalResult, *, brief: bool, every_class: bool) -> str:

@@ -1,15 +1,11 @@
-"""Arguments and options that several commands share, and how they print."""
+"""Arguments and options that several commands share, and how results are printed."""
 
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
-
-from nnzoo.errors import DataError
 
 ConfigArgument = Annotated[
     str, typer.Argument(metavar="CONFIG", help="A YAML file, the name of a shipped config, or a run directory.")
@@ -36,32 +32,20 @@ Threshold = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print exactly one JSON object on standard output.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors alone.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only results, warnings and errors.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print more.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
-def exit_if_broken(lines: Sequence[str]) -> None:
-    """Names the inputs that could not be read, if there are any, and exits with the code of a data error.
-
-    Raises:
-        typer.Exit: There are some.
-    """
-    for line in lines:
-        print(f"nnzoo: {line}", file=sys.stderr)
-    if lines:
-        raise typer.Exit(DataError.exit_code)
-
-
 def print_json(value: Any) -> None:
-    """One JSON object on standard output, in ASCII; numbers that are not finite become null."""
+    """Prints one JSON object on standard output, in ASCII; numbers that are not finite become null."""
     from nnzoo.run.files import finite
 
     print(json.dumps(finite(value)))
 
 
 def table(header: list[str], rows: list[list[str]]) -> str:
-    """Columns side by side: the first to the left, numbers to the right. Blanks and line ends are shown in quotes."""
+    """Returns aligned columns: the first to the left, the others to the right. Unprintable cells are quoted."""
     header, *rows = [list(map(_visible, row)) for row in [header, *rows]]
     widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
     lines = []

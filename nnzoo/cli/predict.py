@@ -19,10 +19,9 @@ from nnzoo.cli.options import (
     RunsDir,
     Threshold,
     Verbose,
-    exit_if_broken,
     print_json,
 )
-from nnzoo.errors import UsageError
+from nnzoo.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from nnzoo.experiment.language import Continuation
@@ -88,7 +87,10 @@ def predict(
     columns = None if keep is not None and "all" in keep else keep or ()
     answered = predict_files(trained, inputs or [], texts=text or (), keep=columns, threshold=decision, strict=strict)
     _show(answered, output, as_json=as_json, quiet=quiet)
-    exit_if_broken(answered.broken)
+    if answered.broken:
+        for line in answered.broken:
+            print(f"nnzoo: {line}", file=sys.stderr)
+        raise typer.Exit(DataError.exit_code)
 
 
 def _show(answered: Predictions, output: str | None, *, as_json: bool, quiet: bool) -> None:

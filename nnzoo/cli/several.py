@@ -1,4 +1,4 @@
-"""The command line under torchrun: every process runs it, the first alone is heard."""
+"""The command line under torchrun: every process runs it, and only rank 0 prints."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nnzoo.training.torchrun import are_several, own_rank
 
 @contextlib.contextmanager
 def first_prints() -> Iterator[None]:
-    """Has what other processes than the first print on standard output vanish, while it is entered."""
+    """Discards standard output on every rank except 0 while it is entered."""
     if own_rank() == 0:
         yield
         return
@@ -21,7 +21,7 @@ def first_prints() -> Iterator[None]:
 
 
 def report(failure: NnzooError, say: Callable[[NnzooError], None]) -> None:
-    """Has one process say what went wrong."""
+    """Lets one process print an error."""
     if not are_several():
         say(failure)
         return

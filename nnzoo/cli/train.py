@@ -29,9 +29,13 @@ def train(
     name: Annotated[str | None, typer.Option("--name", metavar="N", help="Name of the run.")] = None,
     runs_dir: RunsDir = "runs",
     device: Device = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the newest run of that name.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue the newest run of that name; start it if there is none.")
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run of that name.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Two batches through everything, nothing kept.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Run two batches through everything, and keep nothing.")
+    ] = False,
     as_json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -39,7 +43,7 @@ def train(
 ) -> None:
     """Train a network into a run directory.
 
-    Prints its summary and an epoch a line, stops early, and measures the best weights on every split.
+    Prints its summary and one line per epoch, stops early, and measures the best weights on every split.
     """
     import sys
 
@@ -48,7 +52,7 @@ def train(
 
     check_options(resume=resume, overwrite=overwrite, dry_run=dry_run)
     if not are_several():
-        # Words are checked before torch is imported, which takes seconds.
+        # The config is checked before torch is imported, which takes seconds.
         load_config(config, overrides or [])
     from nnzoo.experiment import train as train_network
 
@@ -75,13 +79,13 @@ def train(
 
 
 def _show(text: str, file: TextIO) -> None:
-    """Prints the summary. A reader that has seen enough is no reason not to train."""
+    """Prints the summary. Training goes on if the reader of the output has closed it."""
     with contextlib.suppress(BrokenPipeError):
         print(text, file=file, flush=True)
 
 
 def report(result: dict[str, Any]) -> str:
-    """The result of a run as a table: a row a split, and the baseline."""
+    """Returns the result of a run as a table: one row per split, and the baseline."""
     metrics, baseline = result["metrics"], result["baseline"]
     names = list(dict.fromkeys(key.split("/", 1)[1] for key in metrics))
     splits = list(dict.fromkeys(key.split("/", 1)[0] for key in metrics))
@@ -100,7 +104,7 @@ def report(result: dict[str, Any]) -> str:
 
 
 def spread(restarts: dict[str, Any]) -> str:
-    """One line on random restarts: the best, the mean, how far they lie apart."""
+    """Returns one line about random restarts: the best, the mean, the range."""
     values = [value for value in restarts["values"] if value is not None]
     why = f": {restarts['reason']}" if restarts["reason"] else ""
     std = f" +- {number(restarts['std'])}" if restarts["std"] is not None else ""

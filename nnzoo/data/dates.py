@@ -12,23 +12,17 @@ from __future__ import annotations
 
 import functools
 import re
-from datetime import date
 from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from nnzoo.data.date_writing import MONTHS, TOKEN, WEEKDAYS, write_date
+
 DateOrder = Literal["ymd", "dmy", "mdy"]
 
-MONTHS = (
-    *("january", "february", "march", "april", "may", "june", "july"),
-    *("august", "september", "october", "november", "december"),
-)
-WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-
 _NAME = r"[A-Za-z]{3,9}\.?"
-_TOKEN = re.compile(r"%([-^_o]?)(\d?)([A-Za-z])")
 _GROUPS = {
     "Y": r"\d{4}",
     "y": r"\d{2}",
@@ -87,7 +81,7 @@ class DateForm(BaseModel):
 
     @model_validator(mode="after")
     def _is_known(self) -> Self:
-        tokens = [found[3] for found in _TOKEN.finditer(self.layout + self.time)]
+        tokens = [found[3] for found in TOKEN.finditer(self.layout + self.time)]
         if len(tokens) != (self.layout + self.time).count("%") or not set(tokens) <= _WRITABLE:
             raise ValueError("the layout has unknown tokens")
         if len(set(tokens)) != len(tokens) or not set(map(_kind_of, self._layout_tokens)) <= set(_GROUPS):
@@ -96,7 +90,11 @@ class DateForm(BaseModel):
 
     @property
     def _layout_tokens(self) -> list[str]:
-        return [found[3] for found in _TOKEN.finditer(self.layout)]
+        return [found[3] for found in TOKEN.finditer(self.layout)]
+
+    @property
+    def _are_digits(self) -> bool:
+        return bool(self.layout) and not TOKEN.sub("", self.layout) and not {"b", "B"} & set(self._layout_tokens)
 
     @property
     def order(self) -> DateOrder | None:
@@ -125,6 +123,8 @@ class DateForm(BaseModel):
         tokens = set(self._layout_tokens)
         if not self.layout:
             return f"^{CLOCK}$"
+        if self._are_digits:
+            return rf"^{_pattern_of(self.layout)}(?:\.0+)?$"  # as of integers that were floats once
         clock = "" if "H" in tokens or not tokens & {"d", "u"} else f"(?:{CLOCK_AFTER_DATE})?"
         return f"^{_pattern_of(self.layout)}{clock}$"
 
@@ -173,7 +173,7 @@ class DateForm(BaseModel):
             local: The date and time to write.
             offset: Minutes that its zone is ahead of UTC.
         """
-        return _TOKEN.sub(lambda token: _written(token, local, offset), self.layout + self.time)
+        return write_date(self.layout + self.time, local, offset)
 
 
 def blocks_of(labels: Any) -> list[Any]:
@@ -189,7 +189,7 @@ def _kind_of(token: str) -> str:
 def _pattern_of(layout: str) -> str:
     parts: list[str] = []
     end = 0
-    tokens = list(_TOKEN.finditer(layout))
+    tokens = list(TOKEN.finditer(layout))
     for index, token in enumerate(tokens):
         parts.append(_literal(layout[end : token.start()]))
         end = token.end()
@@ -304,57 +304,6 @@ def _offset(groups: dict[str, Any], size: int) -> NDArray[np.int64]:
     minutes = 60 * _number(parts, "h", 0) + _number(parts, "m", 0)
     behind = compute.equal(parts["s"], "-").fill_null(False).to_numpy(zero_copy_only=False)
     return np.where(behind, -minutes, minutes)
-
-
-def _written(token: re.Match[str], local: np.datetime64, offset: int) -> str:
-    """What stands in place of a token."""
-    flag, digits, letter = token.groups()
-    day: date = local.astype("datetime64[D]").item()
-    nanoseconds = int((local - local.astype("datetime64[D]")).astype("timedelta64[ns]").astype(np.int64))
-    hour, minute, second = (nanoseconds // 10**9 // size % limit for size, limit in ((3600, 24), (60, 60), (1, 60)))
-    week = day.isocalendar()
-    numbers = {
-        "Y": (day.year, 4),
-        "y": (day.year % 100, 2),
-        "m": (day.month, 2),
-        "d": (day.day, 2),
-        "G": (week.year, 4),
-        "V": (week.week, 2),
-        "u": (week.weekday, 1),
-        "q": ((day.month + 2) // 3, 1),
-        "H": (hour, 2),
-        "I": ((hour - 1) % 12 + 1, 2),
-        "M": (minute, 2),
-        "S": (second, 2),
-    }
-    if letter in numbers:
-        value, width = numbers[letter]
-        return _ordinal(value) if flag == "o" else str(value) if flag == "-" else str(value).zfill(width)
-    if letter == "f":
-        return f"{nanoseconds % 10**9:09d}"[: int(digits or 6)]
-    if letter == "z":
-        return _zone(flag, digits, offset)
-    words = {
-        "b": MONTHS[day.month - 1][:3].title(),
-        "B": MONTHS[day.month - 1].title(),
-        "a": WEEKDAYS[day.weekday()][:3].title(),
-        "A": WEEKDAYS[day.weekday()].title(),
-        "p": "PM" if hour >= 12 else "AM",
-    }
-    return {"^": str.upper, "_": str.lower}.get(flag, str)(words[letter])
-
-
-def _ordinal(value: int) -> str:
-    ending = "th" if value % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(value % 10, "th")
-    return f"{value}{ending}"
-
-
-def _zone(flag: str, digits: str, offset: int) -> str:
-    """A zone: `%z` as +01:00, `%1z` as +0100, `%2z` as +01; `%^z` as Z."""
-    if flag == "^":
-        return "Z" if offset == 0 else _zone("", "", offset)
-    sign, (hours, minutes) = "-" if offset < 0 else "+", divmod(abs(offset), 60)
-    return f"{sign}{hours:02d}" + {"": f":{minutes:02d}", "1": f"{minutes:02d}"}.get(digits, "")
 
 
 ISO = DateForm(layout="%Y-%m-%d")

@@ -49,7 +49,6 @@ class EvalResult:
         confusion_matrix: True class by row, predicted by column; empty for other tasks.
         classes: Class names.
         threshold: The decision threshold of two classes, if one was asked for, and how it was chosen.
-        broken: Inputs that were left out because they can't be read: one line each, with the name and the reason.
         warnings: What the data gave reason to warn about.
     """
 
@@ -63,7 +62,6 @@ class EvalResult:
     confusion_matrix: list[list[int]]
     classes: tuple[str, ...]
     threshold: Threshold | None = None
-    broken: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
@@ -115,13 +113,13 @@ def evaluate_checkpoint(
             trained = checkpoint
         else:
             trained = load(checkpoint, runs_dir=runs_dir, model=model, device=device)
-        decision, broken = None, tuple[str, ...]()
+        decision = None
         if threshold is not None:
             trained, decision = with_threshold(trained, threshold)
         given = None if data is None or is_file else in_memory_of(trained, data)
         if is_file or (given is not None and split is None):
             new = labelled_samples(trained, given) if given is not None else read_labelled(trained, Path(data))
-            dataset, chosen, broken = _labelled(trained, new), "new", new.broken
+            dataset, chosen = _labelled(trained, new), "new"
         else:
             if given is not None:
                 check_is_of_training(trained, given)
@@ -137,7 +135,6 @@ def evaluate_checkpoint(
             measured,
             split=str(data) if is_file else "new data" if chosen == "new" else chosen,
             threshold=decision,
-            broken=broken,
             warnings=tuple(journal.warnings),
         )
 

@@ -1,4 +1,4 @@
-"""Writes a run as it goes: what it was asked, what it reached, and all that resuming needs."""
+"""Writes the files of a run while it trains: its config, its results, and all that resuming needs."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from nnzoo.config.data import PATH_FIELDS
 from nnzoo.data import reader_of
 from nnzoo.data.baseline import baseline, shares
 from nnzoo.data.dataset import Dataset
+from nnzoo.experiment.comparison import Comparison, compare
 from nnzoo.experiment.measure import confusion_matrix, predictions
 from nnzoo.experiment.metadata import Metadata
 from nnzoo.experiment.prepare import Experiment
@@ -30,7 +31,7 @@ from nnzoo.training.restarts import Restarts
 from nnzoo.training.state import TrainState
 
 PREDICTED_SPLITS = ("test", "val", "train")
-"""The split that predictions and the per-class table are of: the first of these that there is."""
+"""Predictions and the per-class table are of the first of these splits that exists."""
 
 
 @dataclass
@@ -39,12 +40,12 @@ class Recorder:
 
     Attributes:
         folder: The run directory.
-        experiment: What is run.
+        experiment: What is trained.
         summary: The report on the network.
-        num_parameters: Of the network.
-        digests: Of each split of the data.
-        warnings: Those of the run so far; more may come.
-        written_best: Which best weights best.safetensors holds: the seed of their restart, and their epoch.
+        num_parameters: The number of parameters of the network.
+        digests: The checksum of each split of the data.
+        warnings: The warnings of the run so far; the list grows.
+        written_best: The seed of the restart and the epoch of the weights in best.safetensors.
     """
 
     folder: Path
@@ -60,19 +61,19 @@ class Recorder:
         self._fitted = {name: tensor.cpu() for name, tensor in self.experiment.preprocess.state_dict().items()}
 
     def start(self) -> None:
-        """What is known before training, in place of what a killed process left."""
+        """Writes what is known before training, in place of what a killed process left."""
         directory.remove_leftovers(self.folder)
         config = self.experiment.config
         write_text(self.folder / directory.CONFIG, to_yaml(config))
         write_text(self.folder / directory.SUMMARY, self.summary)
         group = self.experiment.settings.group
-        said = environment(self.experiment.device, config.seed, group.size)
-        write_json(self.folder / directory.ENVIRONMENT, said)
+        found = environment(self.experiment.device, config.seed, group.size)
+        write_json(self.folder / directory.ENVIRONMENT, found)
 
     def save(self, state: TrainState, content: dict[str, Any] | None = None, restarts: Restarts | None = None) -> None:
-        """The checkpoint, then what can be made from it again: metrics.csv and the best weights so far.
+        """Writes the checkpoint, then what can be made from it again: metrics.csv and the best weights so far.
 
-        Of several processes the first writes.
+        Only rank 0 writes.
 
         Args:
             state: The training whose best weights are the run's.
@@ -98,25 +99,25 @@ class Recorder:
             self.save_best(state, metrics, restarts)
 
     def write_tables(self, state: TrainState, restarts: Restarts | None) -> None:
-        """metrics.csv, and a row a restart."""
+        """Writes metrics.csv, and restarts.csv with a row per restart."""
         state.history.write(self.folder / directory.METRICS)
         if restarts is not None:
             write_csv(self.folder / directory.RESTARTS, *restarts.table())
 
     def save_best(self, state: TrainState, metrics: dict[str, float], restarts: Restarts | None) -> None:
-        """The artifact."""
+        """Writes the artifact."""
         assert state.best is not None
         artifact = Artifact(state.best, self._fitted, dump(self.metadata(state, metrics)))
         save_artifact(self.folder / directory.ARTIFACT, artifact)
         self.written_best = which_best(state, restarts)
 
     def epoch_metrics(self, state: TrainState) -> dict[str, float]:
-        """What the best epoch's row says."""
+        """Returns the metrics of the best epoch."""
         best = state.early_stopping.best_epoch
         return {key: value for key, value in state.history.rows[best - 1].items() if "/" in key} if best else {}
 
     def metadata(self, state: TrainState, metrics: dict[str, float]) -> Metadata:
-        """All that using the network needs besides its tensors."""
+        """Returns all that using the network needs besides its tensors."""
         experiment, dataset = self.experiment, self.experiment.dataset
         return Metadata(
             config=shared_config(experiment),
@@ -141,13 +142,16 @@ class Recorder:
         if restarts is not None or status == "diverged":
             self.write_tables(state, restarts)
         metrics: dict[str, float] = {}
+        compared = Comparison({}, ())
+        dataset = self.experiment.dataset
+        split = next(name for name in PREDICTED_SPLITS if name in dataset.splits)
         if state.best is not None and status == "interrupted":
             metrics = self.epoch_metrics(state)
         elif state.best is not None:
             load_weights(state.model, state.best)
-            metrics = self._measure(state)
+            metrics, matrix = self._measure(state, split)
             self.save_best(state, metrics, restarts)
-        dataset = self.experiment.dataset
+            compared = compare(self.experiment, split, metrics, matrix)
         result = {
             "run_dir": str(self.folder),
             "status": status,
@@ -164,19 +168,22 @@ class Recorder:
             "seconds": round(state.seconds + state.epoch_seconds, 3),
             "device": str(self.experiment.device),
             "warnings": list(self.warnings),
+            "linear": {f"{split}/{name}": value for name, value in compared.linear.items()},
+            "notes": [remark for _, remark in compared.remarks],
         }
         if restarts is not None:
             result["restarts"] = restarts.as_dict()
         write_json(self.folder / directory.RESULT, result)
         return result
 
-    def _measure(self, state: TrainState) -> dict[str, float]:
+    def _measure(self, state: TrainState, split: str) -> tuple[dict[str, float], list[list[int]]]:
+        """Measures every split, and writes the predictions of one; returns its confusion matrix too."""
         measured = {name: self._evaluate(state, name) for name in self.experiment.splits}
-        name = next(name for name in PREDICTED_SPLITS if name in measured)
-        outputs = measured[name].outputs
+        outputs = measured[split].outputs
         assert outputs is not None
-        self._write_predictions(name, outputs, self.experiment.splits[name].truth.cpu())
-        return {f"{split}/{key}": value for split, found in measured.items() for key, value in found.metrics.items()}
+        matrix = self._write_predictions(split, outputs, self.experiment.splits[split].truth.cpu())
+        metrics = {f"{name}/{key}": value for name, found in measured.items() for key, value in found.metrics.items()}
+        return metrics, matrix
 
     def _evaluate(self, state: TrainState, split: str) -> Evaluation:
         settings = self.experiment.settings
@@ -189,30 +196,30 @@ class Recorder:
             keep_outputs=split == next(name for name in PREDICTED_SPLITS if name in self.experiment.splits),
         )
 
-    def _write_predictions(self, split: str, outputs: Tensor, targets: Tensor) -> None:
+    def _write_predictions(self, split: str, outputs: Tensor, targets: Tensor) -> list[list[int]]:
         dataset, decoder = self.experiment.dataset, self.experiment.decoder
         decoder = decoder.on_cpu()
         header, rows = predictions(decoder, outputs, targets, dataset, split)
         write_csv(self.folder / directory.PREDICTIONS, header, rows)
-        if dataset.task == "classification":
-            if not (matrix := confusion_matrix(decoder, outputs, targets)):
-                return
+        matrix = confusion_matrix(decoder, outputs, targets) if dataset.task == "classification" else []
+        if matrix:
             named = ([name, *row] for name, row in zip(dataset.classes, matrix, strict=True))
             write_csv(self.folder / directory.CONFUSION_MATRIX, ["actual", *dataset.classes], named)
+        return matrix
 
 
 def which_best(state: TrainState, restarts: Restarts | None) -> tuple[int | None, int]:
-    """Of which seed and epoch the best weights are."""
+    """Returns the seed of the restart and the epoch of the best weights."""
     leader = restarts.leader() if restarts else None
     seed = restarts.outcomes[leader].seed if restarts and leader is not None else None
     return seed, state.early_stopping.best_epoch
 
 
 def shared_config(experiment: Experiment) -> dict[str, Any]:
-    """The config as an artifact holds it: nothing in it needs the training data or tells where it was."""
+    """Returns the config for an artifact: it needs no training data, and has no paths."""
     config: dict[str, Any] = dump(experiment.config)
     del config["name"]
-    # The weights are all here: nobody needs what they started from.
+    # The pretrained weights are not needed to load the artifact, which has all weights.
     config["model"]["pretrained"] = None
     data = config["data"]
     if isinstance(data, dict):
@@ -224,7 +231,7 @@ def shared_config(experiment: Experiment) -> dict[str, Any]:
 
 
 def target_mean(dataset: Dataset) -> tuple[float, ...]:
-    """Of the train split: the share of each class or label, or the mean of each regression target."""
+    """Returns the share of each class or label of the train split, or the mean of each regression target."""
     train = dataset.train
     if dataset.task != "classification":
         return tuple(train.targets.double().mean(0).tolist())

@@ -1,4 +1,4 @@
-"""How a training starts: network, optimizer and schedule, and a report on the network."""
+"""The start of a training: network, optimizer and schedule, and a report on the network."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ def build_state(
     saved: dict[str, Any] | None = None,
     show: Callable[[str], None],
 ) -> tuple[TrainState, Summary, int]:
-    """What training starts with.
+    """Builds what training starts with.
 
     Args:
         experiment: What is trained.
         model: A module of the user's own, in place of the config's.
-        saved: The checkpoint that is restored next: that which the network once started from is not needed then.
-        show: Gets the report before the network is called.
+        saved: The checkpoint that is restored next; the pretrained weights are not loaded in that case.
+        show: Is called with the report before the network is called.
 
     Returns:
-        Network, optimizer and schedule at the start; the report on the network; and the number of threads to train it
-        with, which is that it was compiled with: with another torch would compile it again.
+        Network, optimizer and schedule at the start; the report on the network; and the number of threads to train
+        with. The network is compiled for this number; another one would trigger a recompile.
 
     Raises:
         ConfigError: The network does not fit the data, or batches are too small for it.
         UsageError: A module of the user's own does not fit.
-        CheckpointError: What was saved is damaged.
+        CheckpointError: The checkpoint is damaged.
     """
     config, settings = experiment.config, experiment.settings
     inputs = experiment.splits["train"].network_inputs(slice(1))
@@ -68,7 +68,7 @@ def build_state(
 
 
 def build_network(experiment: Experiment, model: nn.Module | None, seed: int, *, restored: bool = False) -> nn.Module:
-    """The network of a seed, which the generators are left at; with what it takes over, unless it is restored next."""
+    """Seeds the generators and builds the network, with its pretrained weights unless a checkpoint is restored next."""
     config = experiment.config
     seed_everything(seed)
     if model is None:
@@ -90,7 +90,7 @@ def build_network(experiment: Experiment, model: nn.Module | None, seed: int, *,
 
 
 def state_of(experiment: Experiment, module: nn.Module) -> TrainState:
-    """A network with optimizer and schedule at the start."""
+    """Returns the state of a training that starts with this network."""
     config, settings = experiment.config, experiment.settings
     optimizer = build_optimizer(config, module)
     stopping = config.train.early_stopping
@@ -120,7 +120,7 @@ def start_again(
     *,
     restored: bool = False,
 ) -> TrainState:
-    """Another start of the same network; a module of the user's own begins with the weights that it was given with."""
+    """Starts another restart of the same network; a module of the user's own starts with its original weights."""
     if model is not None:
         assert given is not None
         load_weights(model, given)

@@ -1,4 +1,4 @@
-"""Training from the first word to the last file."""
+"""Training: from a config to a run directory."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def train(
 def _find(
     config: ConfigLike, name: str, runs_dir: Path, alone: contextlib.ExitStack
 ) -> tuple[str | None, dict[str, Any] | None]:
-    """The run to go on with, if there is one, locked; and what its checkpoint holds."""
+    """The run to continue, if there is one, locked; and the content of its checkpoint."""
     found = find_run(config, name, runs_dir)
     if found is None:
         return None, None
@@ -166,7 +166,7 @@ def _find(
 
 
 def _make(runs_dir: Path, name: str, alone: contextlib.ExitStack, *, overwrite: bool) -> str:
-    """A run directory, empty and locked."""
+    """Makes a run directory, empty and locked."""
     folder = directory.create(runs_dir, name, overwrite=overwrite)
     alone.callback(_remove_empty, folder)
     alone.enter_context(locked(folder))
@@ -175,7 +175,7 @@ def _make(runs_dir: Path, name: str, alone: contextlib.ExitStack, *, overwrite: 
 
 
 def _remove_empty(folder: Path) -> None:
-    """Where not one file could be written, the directory would only take the name."""
+    """Removes a run directory if no file could be written, so that its name is free again."""
     with contextlib.suppress(OSError):
         folder.rmdir()
 
@@ -228,9 +228,11 @@ def _run(
         kept = training.kept()
         result = group.from_first(lambda: recorder.finish(kept, status, training.restarts()))
         log.debug("%s after %d epochs, best epoch %s", status, kept.epoch, result["best_epoch"])
+        for note in result["notes"]:
+            log.info("note: %s", note)
     if stop.signal_number is not None and status == "interrupted":
         raise InterruptedRunError(
-            f"interrupted in {training.place()}; the same command with --resume goes on.",
+            f"interrupted in {training.place()}; the same command with --resume continues.",
             signal_number=stop.signal_number,
             result=result,
         )
@@ -239,7 +241,7 @@ def _run(
 
 
 def _load_everywhere(folder: Path, model: nn.Module | None, group: Group) -> TrainedModel:
-    """The trained network; the first process alone need see the run directory."""
+    """The trained network; only the first process needs access to the run directory."""
     if group.size == 1:
         return load(folder, model=model)
     artifact = group.from_first(
@@ -264,7 +266,7 @@ def _dry_run(training: Training, report: Summary, runs_dir: Path, journal: log.J
 
 @contextlib.contextmanager
 def deterministic(config: Config) -> Iterator[None]:
-    """Has torch refuse CUDA kernels whose result depends on timing, if the config asks for that."""
+    """Makes torch refuse CUDA kernels whose result depends on timing, if the config asks for it."""
     if not config.train.deterministic or not torch.cuda.is_available():
         yield
         return

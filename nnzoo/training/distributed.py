@@ -26,7 +26,7 @@ PER_RANK = ("train_loss", "train_metrics", "rng")
 
 GONE = (
     "a process of the group ended, or can't be reached (killed, out of memory, its machine is gone). What was saved is "
-    "whole: the same command with --resume goes on."
+    "whole: the same command with --resume continues."
 )
 
 

@@ -221,7 +221,7 @@ def test_new_dates_are_read_in_the_order_of_training(sign: str, order: str, new:
     assert samples is not None
     assert dict(zip(dataset.feature_names, samples.inputs[0].tolist(), strict=True))["d month"] == 7
     other = sign.join([*reversed(new.split(sign)[:2]), "2020"])
-    with pytest.raises(DataError, match=rf"'{other}' is not a date in the form .* set `date_order`"):
+    with pytest.raises(DataError, match=rf"'{other}' is not a date in the form .* train with `date_order`"):
         reader.from_rows({"d": [other]}, dataset.schema)
 
 
@@ -251,3 +251,15 @@ def test_dates_of_python_are_read_as_they_are() -> None:
     samples = dataset.reader.from_rows({"d": [datetime(2024, 7, 4), None]}, dataset.schema)
     assert samples is not None
     assert dict(zip(dataset.feature_names, samples.inputs[0].tolist(), strict=True))["d month"] == 7
+
+
+@pytest.mark.usefixtures("here")
+def test_digits_that_were_floats_once_are_dates() -> None:
+    dataset = load(["20240105", "20240213", "20250314", "20240415"] * 2)
+    again = load(["20240105.0", "20240213.0", "20250314.0", "20240415.0"] * 2)
+    assert parts(again) == parts(dataset)
+    assert isinstance(dataset.reader, CsvReader)
+    for new in ([20250704, None], [20250704.0, None], ["20250704", None], [date(2025, 7, 4), None]):
+        samples = dataset.reader.from_rows({"d": new}, dataset.schema)
+        assert samples is not None
+        assert samples.inputs[0].tolist() == [2025, 7, 4, 4]

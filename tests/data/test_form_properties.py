@@ -11,16 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nnzoo.data.tables.forms import TEXT, canonical
-from nnzoo.data.tables.numbers import (
-    PLAIN,
-    DecimalSign,
-    NumberForm,
-    NumberWords,
-    ThousandsSign,
-    find_number_form,
-    is_number,
-    plain_numbers,
-)
+from nnzoo.data.tables.number_forms import NumberWords, find_number_form
+from nnzoo.data.tables.numbers import PLAIN, DecimalSign, NumberForm, ThousandsSign, is_number, plain_numbers
 
 AMOUNTS = st.decimals(-(10**12), 10**12, allow_nan=False, allow_infinity=False, places=4) | st.integers(
     -(10**20), 10**20

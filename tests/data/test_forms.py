@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from nnzoo.data import CsvReader, Dataset, Division, load_csv
+from nnzoo.cli.app import run
+from nnzoo.data import CsvReader, Dataset, Division, load_csv, load_text
 from nnzoo.errors import DataError
 
 WHOLE = Division(val=0, test=0)
@@ -139,6 +141,28 @@ def test_what_is_ambiguous_is_told_with_the_key(
 def test_what_is_not_ambiguous_is_not_told(cells: list[str]) -> None:
     dataset = load({"x": cells * 4, "y": labels(4 * len(cells))})
     assert feature(dataset, "x") == [float(cell.replace(",", ".")) for cell in cells * 4]
+    assert not [line for line in dataset.warnings if "read as" in line]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize(
+    ("open_cells", "sure", "values"),
+    [
+        (["1,234", "5,678"], "0,5", [1.234, 5.678]),
+        (["1,234", "5,678"], "0.5", [1234, 5678]),
+        (["1.234", "5.678", "12"], "12,25", [1234, 5678, 12]),
+        (["1.234", "5.678", "12"], "12.25", [1.234, 5.678, 12]),
+        (["1.234 €", "5.678 €"], "0,5", [1234, 5678]),
+        (["1.234 €", "5.678 €"], "0.5", [1.234, 5.678]),
+    ],
+)
+def test_another_column_decides_what_is_open(
+    delimiter: str, open_cells: list[str], sure: str, values: list[float]
+) -> None:
+    rows = {"x": open_cells * 4, "z": [sure, "3"] * (2 * len(open_cells)), "y": labels(4 * len(open_cells))}
+    dataset = load(rows, delimiter=delimiter)
+    assert feature(dataset, "x") == values * 4
+    assert feature(dataset, "z")[0] == float(sure.replace(",", "."))
     assert not [line for line in dataset.warnings if "read as" in line]
 
 
@@ -297,3 +321,71 @@ def test_medians_are_exact() -> None:
     dataset = load({"x": ["1700000001", "", "1700000003", "1700000005"] * 3, "y": labels(12)})
     assert feature(dataset, "x")[1] == 1700000003
     assert dataset.train.inputs.numpy().dtype == np.float64
+
+
+def test_the_class_of_a_number_may_be_said() -> None:
+    rows = {"x": [str(index) for index in range(24)], "y": [str(index / 2) for index in range(12)] * 2}
+    assert load(rows).task == "regression"
+    dataset = load(rows, types={"y": "category"})
+    assert (dataset.task, dataset.classes[:3]) == ("classification", ("0.0", "0.5", "1.0"))
+
+
+def test_classes_of_texts_are_equal_by_the_same_rule() -> None:
+    Path("t.csv").write_text("text,label\n" + "good one,1\nbad one,0\ngood two,1.0\nbad two,0.0\n" * 3)
+    Path("new.csv").write_text("text,label\ngood,True\nbad,false\n")
+    dataset = load_text(path="t.csv", text="text", target="label", division=WHOLE, test_path="new.csv")
+    assert dataset.classes == ("0", "1")
+    assert dataset.train.targets.tolist() == [1, 0] * 6
+    assert dataset.splits["test"].targets.tolist() == [1, 0]
+
+
+PRICES = "when;price;note;y\n" + "".join(
+    f"{month:02d}/{14 + month}/2024;{month},50 €;{('a', 'b')[month % 2]};{('no', 'yes', 'yes')[month % 3]}\n"
+    for month in [*range(1, 13)] * 3
+)
+
+
+def test_the_doctor_tells_what_was_found(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("d.csv").write_text(PRICES, encoding="utf-8")
+    Path("c.yaml").write_text("data: {name: csv, path: d.csv, target: y}\nmodel: linear\n")
+    run(["doctor", "c.yaml"])
+    shown = capsys.readouterr().out.splitlines()
+    assert "price: number (decimal comma, €)" in shown
+    assert "when: date (month first, %m/%d/%Y)" in shown
+    assert "category: note" in shown
+    run(["doctor", "c.yaml", "--json"])
+    data = json.loads(capsys.readouterr().out)
+    found = data.get("data") or data["error"]["result"]["data"]
+    assert found["types"] == {"when": "date", "price": "number", "note": "category"}
+    assert found["forms"] == {"when": "month first, %m/%d/%Y", "price": "decimal comma, €"}
+
+
+def test_what_was_found_is_used_by_predict_and_eval(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("d.csv").write_text(PRICES, encoding="utf-8")
+    Path("c.yaml").write_text("data: {name: csv, path: d.csv, target: y}\nmodel: linear\ntrain: {epochs: 1}\nname: r\n")
+    assert run(["train", "c.yaml", "-q"]) == 0
+    Path("new.csv").write_text("y;price;when;note\nyes;1.5;01/15/2024;a\n", encoding="utf-8")
+    capsys.readouterr()
+    assert run(["predict", "r", "new.csv"]) == 3
+    error = capsys.readouterr().err
+    assert "new.csv: line 2: column 'price': '1.5' is not a number in the form" in error
+    assert "(decimal comma, €)" in error
+    Path("new.csv").write_text("y;price;when;note\nTRUE;1,5;01/15/2024;a\nNo;1,5;02/16/2024;a\n", encoding="utf-8")
+    assert run(["eval", "r", "--data", "new.csv"]) == 0
+
+
+def test_the_keys_are_checked(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("d.csv").write_text(PRICES, encoding="utf-8")
+    config = "data: {{name: csv, path: d.csv, target: y, {}}}\nmodel: linear\ntrain: {{epochs: 1}}\n"
+    for words, code, message in (
+        ('decimal: ",", thousands: ","', 2, "data.thousands: ',' is the decimal sign too"),
+        ("types: {price: text}", 2, "data.types"),
+        ("types: {price: number}, ignore: [price]", 2, "'price' is also given as ignore"),
+        ("types: {note: number}, categorical: [note]", 2, "'note' is also given as categorical"),
+        ("types: {prize: number}", 3, "has no column 'prize'"),
+        ("date_order: dmy", 0, "'01/15/2024' (month first, %m/%d/%Y), not in the order of `date_order: dmy`"),
+        ('decimal: ",", types: {note: category}', 0, ""),
+    ):
+        Path("c.yaml").write_text(config.format(words))
+        assert run(["train", "c.yaml", "-q"]) == code
+        assert message in capsys.readouterr().err

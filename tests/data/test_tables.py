@@ -245,10 +245,10 @@ def test_what_is_not_meant_to_be_learnt_from_is_said() -> None:
     for column, part in {
         "id": "seems to count the rows",
         "name": "has 100 different texts in 100 training rows",
-        "constant": "has one value alone (same): it is left out",
-        "one": "has one value alone (1): it is left out",
-        "copy": "alone tells the target",
-        "score": "alone tells the target",
+        "constant": "has a single value (same): it is left out",
+        "one": "has a single value (1): it is left out",
+        "copy": "determines the target",
+        "score": "determines the target",
     }.items():
         assert [warning for warning in dataset.warnings if f"'{column}' {part}" in warning], column
     assert len(dataset.warnings) == 6
@@ -264,7 +264,7 @@ def test_a_column_that_is_the_regression_target_is_said(of_x: str) -> None:
     columns = {"x": x, "z": numbers(50, seed=1), "y": [eval(of_x, {"x": value}) for value in x]}
     dataset = load(table(columns))
     assert dataset.task == "regression"
-    assert [warning for warning in dataset.warnings if "'x' alone tells the target" in warning]
+    assert [warning for warning in dataset.warnings if "'x' determines the target" in warning]
     assert len(dataset.warnings) == 1
 
 
@@ -462,7 +462,7 @@ BAD = {
         "line 3: column 'g': the group is",
     ),
     "no id": (b"g,x,y\n1,0,p\n,2,q\n", {"sequence_id": "g"}, "line 3: column 'g': the id of the sequence is missing"),
-    "nothing": (b"x,y\n1,p\n1,q\n", {}, "no column is left to learn from (column 'x' has one value alone (1)"),
+    "nothing": (b"x,y\n1,p\n1,q\n", {}, "no column is left to learn from (column 'x' has a single value (1)"),
 }
 
 

@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 from typing import Literal
@@ -129,6 +130,17 @@ class Written:
 
     def plan_of(self, name: str) -> ColumnPlan:
         return (self.plan.features if name[0] == "c" else self.plan.target)[int(name[1:])]
+
+    @property
+    def cuts(self) -> list[int]:
+        """Where each part file begins, and the end of the last one."""
+        parts = self.plan.file.parts
+        return [round(part * len(self.rows) / parts) for part in range(parts + 1)]
+
+    def row_of(self, place: dict[str, str]) -> int:
+        """The row that is at a place: the name of a part file, where there are several, and the number in it."""
+        part = int(place["file"].split(".")[0].removeprefix("p")) - 1 if self.plan.file.parts > 1 else 0
+        return self.cuts[part] + int(place["row"])
 
     def title(self, name: str) -> str:
         """What the files call a column."""
@@ -380,9 +392,8 @@ def _write_files(written: Written, folder: Path, random: Random) -> None:
     if file.parts == 1:
         written.path.write_bytes(_bytes_of(titles, rows, file, random))
         return
-    cuts = [round(part * len(rows) / file.parts) for part in range(file.parts + 1)]
-    for part in range(file.parts):
-        own = rows[cuts[part] : cuts[part + 1]]
+    for part, (start, stop) in enumerate(pairwise(written.cuts)):
+        own = rows[start:stop]
         (folder / f"p{part + 1}{file.suffix}").write_bytes(_bytes_of(titles, own, file, random))
 
 

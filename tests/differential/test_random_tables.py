@@ -5,6 +5,7 @@ NNZOO_TABLES says how many are tried; 1,000 unless it is set.
 
 from __future__ import annotations
 
+import csv
 import os
 import tempfile
 from collections import Counter
@@ -239,6 +240,7 @@ def check_round_trip(truth: Truth, rows: dict[str, list[int]], folder: Path) -> 
         wanted, scale = outputs * spread + targets.values[train].mean(axis=0), np.maximum(1, np.abs(outputs)) * spread
     else:
         wanted, scale = probabilities(targets.task, outputs), np.ones(outputs.shape)
+    check_predictions(truth, rows, run)
     answers = answers_of(run.run_dir, written.path)
     assert_close(answers.numbers, wanted[:-1], scale=10 * scale[:-1])
     order = np.random.default_rng(written.plan.seed).permutation(len(wanted))
@@ -249,6 +251,22 @@ def check_round_trip(truth: Truth, rows: dict[str, list[int]], folder: Path) -> 
     there = np.isfinite(targets.values.reshape(len(answers.numbers), -1)).all(axis=1)
     known = Answers(answers.shown[there], answers.numbers[there])
     check_measured(run.run_dir, written.path, targets.task, known, targets.values[there])
+
+
+def check_predictions(truth: Truth, rows: dict[str, list[int]], run: nnzoo.Run) -> None:
+    """predictions.csv has every row of the last split at its place in the files, and its target exactly."""
+    part = next(rows[name] for name in ("test", "val", "train") if name in rows)
+    with (run.run_dir / "predictions.csv").open(newline="", encoding="utf-8") as file:
+        table = list(csv.DictReader(file))
+    assert [truth.written.row_of(row) for row in table] == part
+    targets = truth.targets
+    for row, cells in zip(part, table, strict=True):
+        found = [cell for name, cell in cells.items() if name.startswith("target")]
+        if targets.task == "classification":
+            value = value_of(truth.written.plan.target[0], found[0])
+            assert targets.classes.index(value) == targets.values[row]
+        else:
+            assert list(map(float, found)) == targets.values[row].tolist()
 
 
 def is_category(written: Written, name: str) -> bool:

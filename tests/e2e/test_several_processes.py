@@ -139,7 +139,7 @@ def test_a_process_that_dies_ends_the_others_with_one_line(victim: int, group: S
     assert [code for code, *_ in found] == [1, 1]
     [said] = [line for *_, err in found for line in err.splitlines() if line.startswith("nnzoo:")]
     assert said.startswith("nnzoo: a process of the group ended, or can't be reached")
-    assert said.endswith("the same command with --resume goes on.")
+    assert said.endswith("the same command with --resume continues.")
     assert "Traceback" not in found[0][2] + found[1][2]
     saved = load_checkpoint(Path("runs/x/last.safetensors"))
     assert (saved["step"], len(saved["ranks"])) == (0, 2)

@@ -71,7 +71,7 @@ def test_a_signal_leaves_a_checkpoint_to_go_on_from(
     assert "Traceback" not in err
     printed = json.loads(out)
     assert printed["error"]["kind"] == "interrupted"
-    assert "--resume goes on" in printed["error"]["message"]
+    assert "--resume continues" in printed["error"]["message"]
     result = json.loads(Path("runs/x/result.json").read_text())
     assert {key: value for key, value in printed.items() if key != "error"} == result
     assert result["status"] == "interrupted"

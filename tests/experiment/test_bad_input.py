@@ -40,7 +40,7 @@ BAD: dict[str, tuple[Any, dict[str, Any], str]] = {
     "target missing": ("x,z\n" + ROWS, CSV, "d.csv: has no column 'y' (it has: x, z)"),
     "one class": ("x,y\n" + ROWS.replace("q", "p"), CSV, "d.csv: line 2: column 'y': there is one class alone ('p'"),
     "all missing": ("x,y\n" + "?,p\n?,q\n" * 9, CSV, "d.csv: column 'x': has no value in any of the"),
-    "text": ("x,y\n" + ROWS.replace("33,", "n.a.,"), CSV, "d.csv: line 35: column 'x': 'n.a.' is no number"),
+    "text": ("x,y\n" + ROWS.replace("33,", "n.a.,"), CSV, "d.csv: line 35: column 'x': 'n.a.' is not a number"),
     "ragged": ("x,y\n" + ROWS + "1,p,3\n", CSV, "d.csv: line 42 has another number of cells than the header (got 3"),
     "encoding": ("x,y\n" + ROWS + "1,\xe9\n", {**CSV, "encoding": "ascii"}, "d.csv: line 42 is not ascii"),
     "label": ("x,y,z\n" + "1,0,1\n2,1,0\n" * 9 + "3,0,7\n", LABELS, "d.csv: line 20: column 'z': '7' is neither true"),

@@ -208,7 +208,7 @@ def test_warnings_and_the_task_are_said_before_training(capsys: pytest.CaptureFi
     assert nnzoo(["train", "c.yaml"]) == 0
     said = capsys.readouterr().err
     assert "task: classification, 2 classes, by the values of 'income'" in said
-    assert "warning: column 'copy' alone tells the target of every training row" in said
+    assert "warning: column 'copy' determines the target of every training row by itself" in said
     assert nnzoo(["doctor", "c.yaml", "data.ignore=copy"]) == 0
     assert "category: job\n" in capsys.readouterr().out
 

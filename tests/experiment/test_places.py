@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -207,3 +208,64 @@ def test_arrays_and_made_points_have_their_row() -> None:
     ]  # fmt: skip
     found = predicted({"name": "digits"})
     assert len({row["row"] for row in found}) == len(found) == 270
+
+
+def test_rows_that_are_left_out_are_counted() -> None:
+    rows = numbers(60)
+    for number in (3, 7, 30):
+        rows[number]["y"] = ""
+    write("t.csv", rows)
+    found = predicted({"name": "csv", "path": "t.csv", "target": "y"})
+    assert_joined(found, ".")
+    text = Path("t.csv").read_text().splitlines()
+    Path("long.csv").write_text("\n".join([*text[:20], "1,2,3,4,5", *text[20:]]) + "\n")
+    found = predicted({"name": "csv", "path": "long.csv", "target": "y", "ragged": "skip"})
+    with Path("long.csv").open(newline="") as file:
+        lines = list(csv.reader(file))[1:]
+    assert all(lines[int(row["row"])][2] == f"{float(row['target'])}" for row in found)
+
+
+@pytest.mark.parametrize("kind", ["csv.gz", "csv.xz", "zip", "parquet", "feather"])
+def test_files_of_other_kinds(kind: str) -> None:
+    frame = pd.DataFrame({name: [float(row[name]) for row in numbers(60)] for name in ("a", "b", "y")})
+    Path("data").mkdir()
+    name = f"data/t.{kind}"
+    if kind == "parquet":
+        frame.to_parquet(name)
+    elif kind == "feather":
+        frame.to_feather(name)
+    elif kind == "zip":
+        with zipfile.ZipFile(name, "w") as archive:
+            archive.writestr("one.csv", frame[:25].to_csv(index=False))
+            archive.writestr("two.csv", frame[25:].to_csv(index=False))
+    else:
+        frame.to_csv(name, index=False)
+    for path in (name, "data"):
+        found = predicted({"name": "csv", "path": path, "target": "y"})
+        starts = {"t.zip/one.csv": 0, "t.zip/two.csv": 25} if kind == "zip" else {f"t.{kind}": 0}
+        assert {row["file"] for row in found} <= set(starts)
+        for row in found:
+            truth = frame["y"][starts[row["file"]] + int(row["row"])]
+            assert float(row["target"]) == pytest.approx(truth)
+
+
+def test_trees_and_lines_have_their_row() -> None:
+    labels = {"good": 4, "bad": 0, "plain": 2}
+    lines = [f"({labels[word]} (2 it) ({labels[word]} {word}))" for word in ("good", "bad", "plain") * 12]
+    Path("t.txt").write_text("\n".join([lines[0], "", *lines[1:]]) + "\n")
+    found = predicted({"name": "trees", "path": "t.txt", "labels": 2}, {"name": "tree_lstm", "hidden_size": 3})
+    assert found
+    for row in found:
+        assert row["file"] == "t.txt"
+        assert (lines[int(row["row"])][1] == "4") == (row["target"] == "positive")
+    texts = [f"{letter * 3}" for letter in "abcdefghij" * 3]
+    Path("l.txt").write_text("\n\n".join(texts) + "\n")
+    for split in ({}, {"deduplicate": True}):
+        data = {"name": "language", "path": "l.txt", "by_line": True, "split": {"val": 0.2, "test": 0.2, **split}}
+        steps = predicted(data, {"name": "gru", "hidden_size": 3})
+        assert all(row["target"] in ("<unknown>", "<end>", texts[int(row["row"])][0]) for row in steps)
+        assert len({row["row"] for row in steps}) == (2 if split else 6)
+    text = "abcdefghij" * 30
+    Path("w.txt").write_text(text)
+    steps = predicted({"name": "language", "path": "w.txt", "sequence_length": 7}, {"name": "gru", "hidden_size": 3})
+    assert all(row["target"] == text[int(row["position"]) + int(row["step"]) + 1] for row in steps)

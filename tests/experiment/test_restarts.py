@@ -225,7 +225,7 @@ def test_what_is_written(words: dict[str, Any], capsys: pytest.CaptureFixture[st
     assert result == json.loads(Path("runs/x/result.json").read_text())
     assert list(result) == [
         *("run_dir", "status", "epochs", "best_epoch", "monitor", "metrics", "baseline", "num_parameters", "seconds"),
-        *("device", "warnings", "restarts"),
+        *("device", "warnings", "linear", "notes", "restarts"),
     ]
     restarts = result["restarts"]
     assert list(restarts) == [
@@ -325,7 +325,7 @@ def test_killed_or_interrupted_and_resumed_is_as_if_nothing_had_been(
         with pytest.raises(Crash):
             train(words, runs_dir="parts", resume=True)
         at_step(step, lambda: signal.raise_signal(signal.SIGINT))
-        with pytest.raises(InterruptedRunError, match="the same command with --resume goes on"):
+        with pytest.raises(InterruptedRunError, match="the same command with --resume continues"):
             train(words, runs_dir="parts", resume=True)
         nnzoo.load("parts/x/last.safetensors")
     at_step(0, crash)

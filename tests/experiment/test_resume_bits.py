@@ -96,7 +96,7 @@ def test_interrupted_and_resumed_is_as_if_nothing_had_been(
         step = min(step, 4)
     train("whole", CONFIGS[config])
     at_step(step, lambda: signal.raise_signal(signal.SIGINT))
-    with pytest.raises(InterruptedRunError, match="the same command with --resume goes on") as caught:
+    with pytest.raises(InterruptedRunError, match="the same command with --resume continues") as caught:
         train("parts", CONFIGS[config])
     result = json.loads(Path("parts/x/result.json").read_text())
     assert caught.value.result == result

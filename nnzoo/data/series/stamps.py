@@ -13,7 +13,8 @@ from pydantic import Field
 
 from nnzoo.data.date_layouts import choose_date_form, find_date_forms
 from nnzoo.data.dates import DateForm, DateOrder
-from nnzoo.data.tables.numbers import PLAIN, NumberForm, NumberWords, find_number_form
+from nnzoo.data.tables.number_forms import NumberWords, find_number_form
+from nnzoo.data.tables.numbers import PLAIN, NumberForm
 
 StampForm = Annotated[DateForm | NumberForm, Field(discriminator="kind")]
 

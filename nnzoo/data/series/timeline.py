@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from nnzoo.data.origin import Origin
 from nnzoo.data.series.stamps import BadStampError, StampForm, Stamps, parse_stamps
 from nnzoo.data.tables.finding import FormWords
-from nnzoo.data.tables.numbers import NumberWords
+from nnzoo.data.tables.number_forms import NumberWords
 from nnzoo.data.tables.table import Table
 from nnzoo.errors import DataError
 
@@ -99,7 +99,7 @@ class Timeline:
             DataError: A cell is not a time stamp, or one is there twice.
         """
         try:
-            numbers = NumberWords(words.decimal, words.thousands, self.table.delimiter)
+            numbers = NumberWords(words.decimal, words.thousands, self.table.delimiter, self.table.usual_decimal)
             stamps = parse_stamps(cells, form, order=words.date_order, words=numbers)
         except BadStampError as error:
             known = "" if form is None else f", or not written as in training ({form.describe() or 'plain numbers'})"

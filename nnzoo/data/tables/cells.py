@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nnzoo.data.dates import ISO, DateForm
-from nnzoo.data.tables.forms import TEXT, Form, boolean_values, canonical
-from nnzoo.data.tables.numbers import PLAIN, NumberForm, plain_numbers
+from nnzoo.data.tables.forms import TEXT, Form, boolean_values, canonical, names_form
+from nnzoo.data.tables.numbers import PLAIN, DecimalSign, NumberForm, plain_numbers
 from nnzoo.errors import DataError
 
 MISSING_CODE = -1
@@ -40,6 +40,7 @@ class Cells:
         where: The table, for messages.
         locate: Turns a row into its place, such as `data.csv: line 7`.
         delimiter: Between the cells of the file: evidence for how numbers are written.
+        usual_decimal: The decimal sign of cells of the file that leave no doubt; empty if there are none.
         typed: Whether the source has numbers and dates and not texts, so that their text is that of Python.
     """
 
@@ -51,11 +52,13 @@ class Cells:
         locate: Callable[[int], str],
         *,
         delimiter: str = ",",
+        usual_decimal: Literal[""] | DecimalSign = "",
         typed: bool = False,
     ) -> None:
         self.name = name
         self.where = where
         self.delimiter = delimiter
+        self.usual_decimal: Literal[""] | DecimalSign = usual_decimal
         self.typed = typed
         self._values = values
         self._locate = locate
@@ -143,7 +146,17 @@ class Cells:
     def dates(self, form: DateForm) -> NDArray[np.datetime64]:
         """(N,) the dates and times as they are written; NaT where the cell is missing or not such a date."""
         labels, codes = self.labels
-        return np.append((ISO if self.typed else form).read(labels).local, np.datetime64("NaT"))[codes]
+        local = form.read(labels).local
+        if self.typed:
+            as_python = ISO.read(labels).local
+            local = np.where(np.isnat(as_python), local, as_python)
+        return np.append(local, np.datetime64("NaT"))[codes]
+
+    def one_spelling(self) -> list[str]:
+        """(N,) names, in one spelling of those that are equal; empty where missing."""
+        form = names_form(self.labels[0])
+        names = [*self.spellings(form, np.arange(len(self))), ""]
+        return [names[code] for code in self.keys(form).codes.tolist()]
 
     @property
     def canonical_texts(self) -> list[str]:

@@ -204,7 +204,7 @@ class DateColumn(_Column):
             cells,
             np.isnat(dates) & ~cells.missing,
             f"is not a date in the form that the column has {_AS_LEARNED} ({self.form.describe()})",
-            "Correct it, or set `date_order` and train again.",
+            "Correct it, or train with `date_order` or `types` set.",
         )
         return date_parts(dates)[:, [DATE_PARTS.index(part) for part in self.parts]]
 
@@ -264,8 +264,7 @@ def read_numbers(cells: Cells, form: NumberForm = PLAIN, problem: str = "") -> N
         cells,
         cells.is_text(form),
         problem or f"is not a number in the form that the column has {_AS_LEARNED}{shown}",
-        "Correct it, or add it to `missing` or `replace`; `decimal`, `thousands` and `types` say how numbers are "
-        "written.",
+        "Correct it, add it to `missing` or `replace`, or train with `decimal`, `thousands` or `types` set.",
     )
     with np.errstate(invalid="ignore"):
         check_cells(cells, np.abs(values) > LARGEST, f"is too large (got more than {LARGEST:g})")

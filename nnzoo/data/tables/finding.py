@@ -12,20 +12,12 @@ from numpy.typing import NDArray
 from nnzoo.data.date_layouts import choose_date_form, find_date_forms
 from nnzoo.data.dates import DateForm, DateOrder
 from nnzoo.data.tables.cells import Cells
-from nnzoo.data.tables.forms import BOOLEAN, TEXT, BooleanForm, Form, TextForm, are_booleans
-from nnzoo.data.tables.numbers import (
-    PLAIN,
-    DecimalSign,
-    NumberForm,
-    NumberWords,
-    ThousandsSign,
-    find_number_form,
-)
+from nnzoo.data.tables.forms import BOOLEAN, TEXT, BooleanForm, Form, TextForm, names_form
+from nnzoo.data.tables.number_forms import NumberWords, find_number_form
+from nnzoo.data.tables.numbers import PLAIN, DecimalSign, NumberForm, ThousandsSign
 
 ColumnType = Literal["number", "category", "boolean", "date"]
 
-_MOST_WORDS = 20
-"""More distinct cells than that are not booleans in a few spellings."""
 _DIGIT_DATES = {6: 3, 8: 2, 10: 2, 12: 2, 14: 2}
 """Digits of dates such as 202401 and 20240131, and how many distinct ones are needed to tell them from amounts."""
 
@@ -105,11 +97,14 @@ class FormFinder:
 
     def numbers(self, cells: Cells, share: float) -> Numbers | None:
         """Finds the form of numbers, if at least this share of the rows has it."""
-        words = NumberWords(self.words.decimal, self.words.thousands, cells.delimiter)
+        words = self._number_words(cells)
         if cells.plain is not None and (words.allows_plain or cells.typed):
             found = Numbers(PLAIN, 1.0)
-            if words.delimiter == ";" and words.decimal == words.thousands == "auto" and not cells.typed:
-                self._doubt_points(cells)
+            example = self._grouped(cells) if words.expects_commas and not cells.typed else None
+            if example is not None and words.usual:
+                found = Numbers(NumberForm(decimal=",", thousands="."), 1.0)
+            elif example is not None:
+                self._doubt_number(cells, PLAIN, example)
         else:
             labels = labels_of(cells, self.rows)
             asked = self.words.types.get(cells.name) == "number"
@@ -128,16 +123,19 @@ class FormFinder:
             return Numbers(NumberForm(words=True), found.share)
         return found
 
-    def _doubt_points(self, cells: Cells) -> None:
-        """Warns where points of a file with semicolons may stand between thousands."""
+    def _number_words(self, cells: Cells) -> NumberWords:
+        return NumberWords(self.words.decimal, self.words.thousands, cells.delimiter, cells.usual_decimal)
+
+    def _grouped(self, cells: Cells) -> str | None:
+        """A cell with a point that may be between thousands, if no cell speaks against it."""
         from pyarrow import compute
 
         labels = labels_of(cells, self.rows).texts
         is_grouped = compute.match_substring_regex(labels, r"^[+-]?[1-9]\d{0,2}\.\d{3}$")
-        if compute.all(compute.or_(is_grouped, compute.match_substring_regex(labels, r"^[+-]?\d{1,3}$"))).as_py():
-            example = compute.filter(labels, is_grouped)
-            if len(example):
-                self._doubt_number(cells, PLAIN, str(example[0].as_py()))
+        if not compute.all(compute.or_(is_grouped, compute.match_substring_regex(labels, r"^[+-]?\d{1,3}$"))).as_py():
+            return None
+        examples = compute.filter(labels, is_grouped)
+        return str(examples[0].as_py()) if len(examples) else None
 
     def _doubt_number(self, cells: Cells, form: NumberForm, example: str) -> None:
         import pyarrow as pa
@@ -155,7 +153,16 @@ class FormFinder:
     def date(self, cells: Cells) -> DateForm | None:
         """Finds the form of dates, if every cell of the rows has it."""
         labels = labels_of(cells, self.rows)
-        return self._choose(cells, find_date_forms(labels.texts, self.words.date_order), labels)
+        order = self.words.date_order
+        forms = find_date_forms(labels.texts, order)
+        if not forms and order != "auto":
+            others = find_date_forms(labels.texts, "auto")
+            if others:
+                self.warnings[cells.name] = (
+                    f"has dates such as '{labels.texts[0].as_py()}' ({others[0].describe()}), not in the order of "
+                    f"`date_order: {order}`, and is read as names. Correct `date_order`"
+                )
+        return self._choose(cells, forms, labels)
 
     def digit_date(self, cells: Cells, values: NDArray[np.float64], *, sure: bool = False) -> DateForm | None:
         """Finds the form of dates such as 20240131, if every cell of the rows has it.
@@ -190,8 +197,7 @@ class FormFinder:
 
     def is_boolean(self, cells: Cells) -> bool:
         """Returns whether the cells are words for true and false, both of them."""
-        labels = labels_of(cells, self.rows).texts
-        return len(labels) <= _MOST_WORDS and are_booleans(labels.to_pylist(), PLAIN.read(labels))
+        return names_form(labels_of(cells, self.rows).texts) == BOOLEAN
 
     def names(self, cells: Cells) -> TextForm | BooleanForm | NumberForm:
         """Finds the form by which names are equal: 0 and 0.0, True and TRUE, 1,5 and 1,50."""
@@ -200,7 +206,7 @@ class FormFinder:
         if cells.plain is not None:
             return TEXT
         labels = labels_of(cells, self.rows)
-        words = NumberWords(self.words.decimal, self.words.thousands, cells.delimiter)
+        words = self._number_words(cells)
         finding = find_number_form(labels.texts, labels.counts, words, 1.0)
         return TEXT if finding is None or finding.doubt is not None else finding.form
 

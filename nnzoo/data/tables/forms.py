@@ -47,6 +47,9 @@ class BooleanForm(BaseModel):
 
 Form = Annotated[TextForm | BooleanForm | NumberForm | DateForm, Field(discriminator="kind")]
 
+_MOST_WORDS = 20
+"""More distinct cells than that are not booleans in a few spellings."""
+
 TEXT = TextForm()
 BOOLEAN = BooleanForm()
 
@@ -68,6 +71,16 @@ def are_booleans(labels: Collection[str], numbers: NDArray[np.float64]) -> bool:
         return False
     values = {_VALUES[word] for word in words} | set(numbers[~np.isnan(numbers)].tolist())
     return values == {0.0, 1.0}
+
+
+def names_form(labels: Any) -> TextForm | BooleanForm:
+    """Returns the form of names: that of booleans if they are words for true and false, both of them.
+
+    Args:
+        labels: A pyarrow.Array of (K,) distinct strings.
+    """
+    is_few = len(labels) <= _MOST_WORDS
+    return BOOLEAN if is_few and are_booleans(labels.to_pylist(), PLAIN.read(labels)) else TEXT
 
 
 def boolean_values(labels: Any) -> NDArray[np.float64]:

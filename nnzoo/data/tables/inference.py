@@ -34,8 +34,9 @@ MAX_CATEGORIES = 64
 _FEW = 20
 _SURE_SHARE = 0.9
 _LIKELY_SHARE = 0.5
-"""With more than `_FEW` different numbers in so many rows, the others may mean that a number is missing."""
-_MISSING_FIX = "Add what means no value to `missing`"
+"""With more than `_FEW` different numbers in so many rows, a few texts in the others may mean: no value."""
+_FEW_TEXTS = 5
+_MISSING_FIX = "add what means no value to `missing`"
 _MIN_ROWS = 10
 """Fewer rows are told apart by nearly anything."""
 _SAMPLE_ROWS = 20_000
@@ -148,7 +149,7 @@ class Inference:
         values = values[~missing]
         if bool((values == values[0]).all()) and not missing.any():
             is_one = len(np.unique(cells.keys(numbers.form).codes[self.rows])) == 1
-            reason = f"has one value alone ({cells.text(self.rows[0])})"
+            reason = f"has a single value ({cells.text(self.rows[0])})"
             fix = "" if is_one else f"`categorical: [{cells.name}]` takes them as names"
             self._leave_out(cells.name, reason if is_one else "has integers that float64 can't tell apart", fix)
             return None
@@ -189,7 +190,7 @@ class Inference:
         known = [index for index, part in enumerate(DATE_PARTS) if part in form.parts]
         varies = [index for index in known if (values[:, index] != values[0, index]).any()]
         if not varies:
-            self._leave_out(cells.name, f"has one value alone ({cells.text(self.rows[~missing][0])})")
+            self._leave_out(cells.name, f"has a single value ({cells.text(self.rows[~missing][0])})")
             return None
         return DateColumn(
             kind="date",
@@ -206,26 +207,16 @@ class Inference:
         counts = np.bincount(codes)
         present = counts.nonzero()[0]
         if len(present) == 1 and not missing.any():
-            self._leave_out(name, f"has one value alone ({cells.text(self.rows[0])})")
+            self._leave_out(name, f"has a single value ({cells.text(self.rows[0])})")
             return None
-        is_asked_for = name in self.types or name in self.chosen
-        odd_one = None if name in self.types else self._odd_one(cells)
-        if not is_asked_for and len(present) > _FEW and len(present) > 0.5 * len(codes):
-            reason = f"has {len(present)} different texts in {len(codes)} training rows, as names and free text do"
-            labels = labels_of(cells, self.rows).texts.to_pylist()
-            odd = [label for label in labels if may_be_number(label)]
-            fix = f"`categorical: [{name}]` takes it as it is"
+        if name not in self.types:
+            odd_one = self._odd_one(cells)
+            if name not in self.chosen and len(present) > _FEW and len(present) > 0.5 * len(codes):
+                self._leave_out(name, *self._why_not_names(cells, len(present), len(codes), odd_one))
+                return None
             if odd_one is not None:
-                reason, fix = odd_one, f"{_MISSING_FIX}, or set `categorical: [{name}]`"
-            elif len(odd) > 0.5 * len(labels):
-                reason = f"has texts such as '{odd[0]}' and '{odd[-1]}', which are not numbers of one form"
-                fix = f"{fix}, `types: {{{name}: number}}` as numbers"
-            self._leave_out(name, reason, fix)
-            return None
-        if odd_one is not None:
-            self._warn(
-                name, f"{odd_one}: it is read as categories. {_MISSING_FIX}; `categorical: [{name}]` ends this warning"
-            )
+                fix = f"{_MISSING_FIX}; `categorical: [{name}]` ends this warning"
+                self._warn(name, f"{odd_one}: it is read as categories; {fix}")
         is_capped = len(present) > MAX_CATEGORIES
         labels = cells.spellings(form, self.rows)
         if is_capped:
@@ -246,17 +237,28 @@ class Inference:
             form=form,
         )
 
+    def _why_not_names(self, cells: Cells, num_names: int, num_rows: int, odd_one: str | None) -> tuple[str, str]:
+        """Why a column of nearly as many texts as rows is left out, and what to do."""
+        fix = f"`categorical: [{cells.name}]` takes it as it is"
+        if odd_one is not None:
+            return odd_one, f"{_MISSING_FIX}; {fix}"
+        labels = labels_of(cells, self.rows).texts.to_pylist()
+        odd = [label for label in labels if may_be_number(label)]
+        if len(odd) > 0.5 * len(labels):
+            reason = f"has texts such as '{odd[0]}' and '{odd[-1]}', which are not numbers of one form"
+            return reason, f"{fix}, `types: {{{cells.name}: number}}` as numbers"
+        return f"has {num_names} different texts in {num_rows} training rows, as names and free text do", fix
+
     def _odd_one(self, cells: Cells) -> str | None:
-        """What is wrong with a column of numbers that has other texts, such as the dash of a spreadsheet."""
-        numbers = self.finder.numbers(cells, _LIKELY_SHARE)
-        self.finder.warnings.pop(cells.name, None)
+        """What is wrong with a column of numbers in which some text comes again, such as the dash of a spreadsheet."""
+        numbers = FormFinder(self.rows, self.finder.words).numbers(cells, _LIKELY_SHARE)
         if numbers is None or numbers.share == 1:
             return None
         values = cells.numbers(numbers.form)[self.rows]
-        if len(np.unique(values[~np.isnan(values)])) <= _FEW:
+        texts = labels_of(cells, self.rows[cells.is_text(numbers.form)[self.rows]]).texts
+        if len(texts) > _FEW_TEXTS or len(np.unique(values[~np.isnan(values)])) <= _FEW:
             return None
-        row = self.rows[int(cells.is_text(numbers.form)[self.rows].argmax())]
-        return f"has numbers in {numbers.share:.1%} of its rows, and texts such as '{cells.text(row)}' in the others"
+        return f"has numbers in {numbers.share:.1%} of its rows, and texts such as '{texts[0].as_py()}' in the others"
 
     def _warn(self, name: str, message: str) -> None:
         self.warnings.append(f"column '{name}' {message}")
@@ -265,7 +267,7 @@ class Inference:
         self._warn(name, f"{reason}: it is left out{'; ' + fix if fix else ''}")
 
     def check_leak(self, column: Column, values: NDArray[Any], targets: list[NDArray[Any]], *, classes: bool) -> None:
-        """Warns of a column that alone tells some target in every training row.
+        """Warns of a column that determines a target of every training row by itself.
 
         Args:
             column: The column.
@@ -279,7 +281,7 @@ class Inference:
         if any(_tells(own, target, classes=classes, amounts=column.kind == "number") for target in targets):
             self._warn(
                 column.name,
-                f"alone tells the target of every training row. If it is not known before the target is, "
+                f"determines the target of every training row by itself. If it is not known before the target is, "
                 f"`ignore: [{column.name}]` leaves it out",
             )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 from functools import cached_property
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,18 +27,15 @@ _CODES = (
 )
 _CURRENCY = rf"(?i:(?:US|AU|CA|NZ|HK|SG|A|C|R|S)?\$|[€£¥₹₽₩₪₫₱₺₴₦฿₿]|{'|'.join(_CODES.split())}|Rs\.?|kr\.?|zł|Kč|Fr\.)"
 _UNIT = r"[A-Za-zÀ-ɏͰ-ϿЀ-ӿ一-鿿%‰°µ″′$€£¥₹₽₩₪₫₱₺₴₦฿₿][^()\d]{0,15}[23]?"
-_ANY_NUMBER = (
+ANY_NUMBER = (
     rf"^(?P<open>\(?) ?(?P<a>[+-]?) ?(?P<prefix>(?:{_CURRENCY})?) ?(?P<b>[+-]?) ?"
     r"(?P<body>[.,]?\d(?:[\d., ']*\d)?[.,]?(?:[eE][+-]?\d+)?)"
     rf" ?(?P<suffix>(?:{_UNIT})?)(?P<close>\)?)$"
 )
-_MAGNITUDES = {"": 0, "k": 3, "K": 3, "M": 6, "mn": 6, "B": 9, "bn": 9, "T": 12}
+MAGNITUDES = {"": 0, "k": 3, "K": 3, "M": 6, "mn": 6, "B": 9, "bn": 9, "T": 12}
 _PLAIN = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 _PADDED = r"^0\d+$"
-_LOOKS_LIKE_ONE = re.compile(_ANY_NUMBER.replace(f"(?:{_UNIT})?", f"(?:%|{_CURRENCY})?"), re.ASCII)
-
-_SAMPLE = 1000
-"""So many distinct cells tell that a column has no numbers."""
+_LOOKS_LIKE_ONE = re.compile(ANY_NUMBER.replace(f"(?:{_UNIT})?", f"(?:%|{_CURRENCY})?"), re.ASCII)
 
 
 class NumberForm(BaseModel):
@@ -92,7 +89,7 @@ class NumberForm(BaseModel):
         magnitude = "(?:k|K|M|mn|B|bn|T)?" if self.magnitudes else ""
         return (
             rf"^(?P<open>\(?) ?(?P<a>[+-]?) ?{_affix(self.prefix)} ?(?P<b>[+-]?) ?"
-            rf"(?P<body>{_body(self.decimal, self.thousands)}{exponent})"
+            rf"(?P<body>{body_pattern(self.decimal, self.thousands)}{exponent})"
             rf" ?(?P<magnitude>{magnitude}) ?{_affix(self.suffix)} ?(?P<close>\)?)$"
         )
 
@@ -108,7 +105,7 @@ class NumberForm(BaseModel):
         import pyarrow as pa
         from pyarrow import compute
 
-        parts = compute.extract_regex(_with_common_signs(labels), self.pattern)
+        parts = compute.extract_regex(with_common_signs(labels), self.pattern)
         opening, a, b, body, magnitude, close = (
             compute.struct_field(parts, name) for name in ("open", "a", "b", "body", "magnitude", "close")
         )
@@ -124,8 +121,8 @@ class NumberForm(BaseModel):
         negative = compute.or_(compute.equal(opening, "("), compute.or_(compute.equal(a, "-"), compute.equal(b, "-")))
         pieces = [compute.if_else(negative, "-", ""), body]
         if self.magnitudes:
-            exponents = pa.array([f"e{power}" if power else "" for power in _MAGNITUDES.values()])
-            places = compute.index_in(magnitude, value_set=pa.array(list(_MAGNITUDES)))
+            exponents = pa.array([f"e{power}" if power else "" for power in MAGNITUDES.values()])
+            places = compute.index_in(magnitude, value_set=pa.array(list(MAGNITUDES)))
             pieces.append(compute.take(exponents, places))
         return compute.if_else(fits, compute.binary_join_element_wise(*pieces, ""), pa.scalar(None, pa.string()))
 
@@ -138,39 +135,6 @@ class NumberForm(BaseModel):
 
 
 PLAIN = NumberForm()
-
-
-class NumberWords(NamedTuple):
-    """What the config and the file say about numbers.
-
-    Attributes:
-        decimal: The decimal sign, where it is given.
-        thousands: The sign between groups of three digits, where it is given.
-        delimiter: Between the cells of the file; a semicolon goes with decimal commas.
-    """
-
-    decimal: Literal["auto"] | DecimalSign = "auto"
-    thousands: Literal["auto"] | ThousandsSign = "auto"
-    delimiter: str = ","
-
-    @property
-    def allows_plain(self) -> bool:
-        """Whether numbers may be written as in Python."""
-        return self.decimal in ("auto", ".") and self.thousands in ("auto", "")
-
-
-class NumberFinding(NamedTuple):
-    """The form that fits most cells.
-
-    Attributes:
-        form: The form.
-        fits: (K,) whether each distinct cell has it.
-        doubt: A cell that another form would read as another number; None where the cells leave no doubt.
-    """
-
-    form: NumberForm
-    fits: NDArray[np.bool_]
-    doubt: str | None
 
 
 def is_number(text: str) -> bool:
@@ -206,93 +170,7 @@ def plain_numbers(values: Any) -> NDArray[np.float64] | None:
     return None if has_words or is_padded else numbers
 
 
-def find_number_form(
-    labels: Any, counts: NDArray[np.int64], words: NumberWords, share: float, *, padded: bool = False
-) -> NumberFinding | None:
-    """Finds the form of numbers that most cells have.
-
-    Args:
-        labels: A pyarrow.Array of (K,) distinct cells.
-        counts: (K,) how many rows have each.
-        words: What is known.
-        share: The share of rows that must have the form.
-        padded: Whether integers may have leading zeros.
-
-    Returns:
-        The form; None if fewer rows have it.
-    """
-    from pyarrow import compute
-
-    if len(labels) > 2 * _SAMPLE:
-        some = compute.take(labels, np.linspace(0, len(labels) - 1, _SAMPLE, dtype=np.int64))
-        ones = np.ones(len(some), dtype=np.int64)
-        if find_number_form(some, ones, words, 0.5 * share, padded=padded) is None:
-            return None
-    parts = compute.extract_regex(_with_common_signs(labels), _ANY_NUMBER)
-    matched = parts.is_valid().to_numpy(zero_copy_only=False)
-    if counts[matched].sum() < share * counts.sum() or not matched.any():
-        return None
-    weights = np.where(matched, counts, 0)
-    prefix = _heaviest(compute.struct_field(parts, "prefix"), weights, among=lambda text: text != "")
-    suffixes = compute.utf8_trim_whitespace(compute.struct_field(parts, "suffix"))
-    used = {text for text in compute.unique(suffixes).to_pylist() if text}
-    magnitudes = bool(used) and used <= set(_MAGNITUDES)
-    suffix = "" if magnitudes else _heaviest(suffixes, weights, among=lambda _: True)
-    if not suffix and not magnitudes:
-        suffix = _heaviest(suffixes, weights, among=lambda text: _is_currency(text))
-    is_money = bool(prefix) or _is_currency(suffix)
-    decimal, thousands, doubtful = _separators(parts, weights, words, is_money=is_money)
-    form = NumberForm(
-        decimal=decimal,
-        thousands=thousands,
-        prefix=prefix,
-        suffix=suffix,
-        magnitudes=magnitudes,
-        padded=padded,
-    )
-    fits = ~np.isnan(form.read(labels))
-    if counts[fits].sum() < share * counts.sum() or not fits.any():
-        return None
-    doubt = None
-    if doubtful:
-        has_sign = compute.match_substring_regex(labels, "[.,]").to_numpy(zero_copy_only=False)
-        doubt = str(labels[int((fits & has_sign).argmax())].as_py())
-    return NumberFinding(form, fits, doubt)
-
-
-def _separators(
-    parts: Any, weights: NDArray[np.int64], words: NumberWords, *, is_money: bool
-) -> tuple[DecimalSign, ThousandsSign, bool]:
-    """The decimal sign and that of thousands that fit most rows, and whether the opposite reading fits as well."""
-    from pyarrow import compute
-
-    bodies = compute.struct_field(parts, "body")
-    choices: list[tuple[DecimalSign, ThousandsSign]] = [
-        *((".", ""), (",", ""), (".", ","), (",", "."), (".", " "), (",", " "), (".", "'"), (",", "'"))
-    ]
-    if words.decimal != "auto":
-        choices = [choice for choice in choices if choice[0] == words.decimal]
-    if words.thousands != "auto":
-        choices = [choice for choice in choices if choice[1] == words.thousands] or [choices[0]]
-    fit = {}
-    for choice in choices:
-        found = compute.match_substring_regex(bodies, rf"^(?:{_body(*choice)})(?:[eE][+-]?\d+)?$")
-        fit[choice] = int(weights[found.fill_null(False).to_numpy(zero_copy_only=False)].sum())
-    best = max(fit.values())
-    tied = [choice for choice in choices if fit[choice] == best]
-
-    def has(sign: str) -> bool:
-        return bool(compute.any(compute.match_substring(bodies, sign)).as_py())
-
-    if (",", "") in tied and (".", ",") in tied and has(","):
-        is_decimal = words.delimiter == ";" and not is_money
-        return (*((",", "") if is_decimal else (".", ",")), True)
-    if (".", "") in tied and (",", ".") in tied and has("."):
-        return (",", ".", True) if is_money else (".", "", words.delimiter == ";")
-    return (*tied[0], False)
-
-
-def _body(decimal: DecimalSign, thousands: ThousandsSign) -> str:
+def body_pattern(decimal: DecimalSign, thousands: ThousandsSign) -> str:
     sign, group = re.escape(decimal), re.escape(thousands)
     integer = r"\d+"
     if thousands:
@@ -306,24 +184,14 @@ def _affix(text: str) -> str:
     """A currency may be left out; a unit or a percent sign changes the number, so it may not."""
     if not text:
         return ""
-    return rf"(?i:{re.escape(text)})" + ("?" if _is_currency(text) else "")
+    return rf"(?i:{re.escape(text)})" + ("?" if is_currency(text) else "")
 
 
-def _is_currency(text: str) -> bool:
+def is_currency(text: str) -> bool:
     return re.fullmatch(_CURRENCY, text) is not None
 
 
-def _heaviest(texts: Any, weights: NDArray[np.int64], among: Any) -> str:
-    """The text with most weight among those that are asked for; empty where there is none."""
-    encoded = texts.dictionary_encode()
-    codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-    names = encoded.dictionary.to_pylist()
-    totals = np.bincount(codes + 1, weights, minlength=len(names) + 1)[1:]
-    chosen = [(total, -index) for index, total in enumerate(totals.tolist()) if total and among(names[index])]
-    return str(names[-max(chosen)[1]]) if chosen else ""
-
-
-def _with_common_signs(labels: Any) -> Any:
+def with_common_signs(labels: Any) -> Any:
     """Minus signs, spaces and apostrophes of every kind as the common ones."""
     from pyarrow import compute
 

@@ -14,10 +14,13 @@ from torch import Tensor
 
 from nnzoo.data.contents import STDIN, name_of, plain_name, read_bytes
 from nnzoo.data.encodings import common_encoding, lines_of, read_text
-from nnzoo.data.files import find_files, natural_key
+from nnzoo.data.files import find_files
 from nnzoo.data.origin import Origin, name_below, of_files
 from nnzoo.data.repairs import Repair, Repairs
+from nnzoo.data.tables.columns import index_of
 from nnzoo.data.tables.dialect import Words
+from nnzoo.data.tables.forms import canonical, names_form
+from nnzoo.data.tables.inference import sorted_labels
 from nnzoo.data.tables.missing import has_targets
 from nnzoo.data.tables.opening import words_for_new_files
 from nnzoo.data.tables.table import Table, choices_of, open_table
@@ -180,7 +183,7 @@ def read_table(table: Table, text: str, target: str, repairs: Repairs, said: Pat
     texts, labels = table.cells(text).texts, table.cells(target)
     rows = np.arange(len(texts))
     kept = rows[has_targets([labels], rows, table.words.missing_target, repairs)]
-    return Texts(texts, labels.texts, rows.tolist(), table.locate, table.origin(said)).take(kept.tolist())
+    return Texts(texts, labels.one_spelling(), rows.tolist(), table.locate, table.origin(said)).take(kept.tolist())
 
 
 def _text_column(table: Table, text: str | None, target: str) -> str:
@@ -200,17 +203,18 @@ def _text_column(table: Table, text: str | None, target: str) -> str:
 
 
 def find_classes(labels: Sequence[str]) -> tuple[str, ...]:
-    """The distinct labels, integers by their size, others in natural order."""
-    distinct = set(labels)
-    if all(label.lstrip("-").isdecimal() for label in distinct):
-        return tuple(sorted(distinct, key=lambda label: (int(label), label)))
-    return tuple(sorted(distinct, key=natural_key))
+    """The distinct labels, numbers by their size, others in natural order."""
+    return sorted_labels(list(set(labels)))
 
 
 def encode_labels(part: Texts, classes: Sequence[str]) -> Tensor:
     """(N,) class indices."""
-    index_of = {name: index for index, name in enumerate(classes)}
-    indices = [index_of.get(label, -1) for label in part.labels]
+    import pyarrow as pa
+
+    labels = pa.array(part.labels, pa.string())
+    form = names_form(pa.array(classes, pa.string()))
+    index = index_of(tuple(classes), form)
+    indices = [index.get(name, -1) for name in canonical(labels, form).to_pylist()]
     if -1 in indices:
         row = indices.index(-1)
         listed = ", ".join(map(repr, classes[:10])) + (f", ... ({len(classes)} in all)" if len(classes) > 10 else "")
