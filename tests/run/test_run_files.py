@@ -6,7 +6,7 @@ import os
 import resource
 import stat
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +25,18 @@ def artifact(value: float) -> Artifact:
     return Artifact({"w": torch.full((50, 50), value)}, {}, {"metrics": {"val/loss": value}})
 
 
-@pytest.fixture
-def largest_file() -> Iterator[Callable[[int], None]]:
-    """Limits the size of files, as a full disk would: the write that goes beyond raises OSError."""
+@contextlib.contextmanager
+def largest_file(size: int) -> Iterator[None]:
+    """Limits the size of files, as a full disk would: the write that goes beyond raises OSError.
+
+    It ends inside the test, since pytest's own output may go to a file.
+    """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def full(*args: Any, **kwargs: Any) -> Any:
@@ -104,16 +110,14 @@ def test_an_error_of_the_writer_is_its_own_and_leaves_nothing(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("size", [0, 1, 100, 5_000, 10_000])
-def test_no_size_of_disk_leaves_half_a_checkpoint(
-    size: int, tmp_path: Path, largest_file: Callable[[int], None]
-) -> None:
+def test_no_size_of_disk_leaves_half_a_checkpoint(size: int, tmp_path: Path) -> None:
     save_checkpoint(tmp_path / "last.safetensors", {"w": torch.zeros(50, 50)})
     save_artifact(tmp_path / "best.safetensors", artifact(0.0))
-    largest_file(size)
-    with pytest.raises(RunError, match=r"last\.safetensors: can't be written: File too large"):
-        save_checkpoint(tmp_path / "last.safetensors", {"w": torch.ones(50, 50)})
-    with pytest.raises(RunError, match=r"best\.safetensors: can't be written: File too large"):
-        save_artifact(tmp_path / "best.safetensors", artifact(1.0))
+    with largest_file(size):
+        with pytest.raises(RunError, match=r"last\.safetensors: can't be written: File too large"):
+            save_checkpoint(tmp_path / "last.safetensors", {"w": torch.ones(50, 50)})
+        with pytest.raises(RunError, match=r"best\.safetensors: can't be written: File too large"):
+            save_artifact(tmp_path / "best.safetensors", artifact(1.0))
     assert sorted(file.name for file in tmp_path.iterdir()) == ["best.safetensors", "last.safetensors"]
     assert torch.equal(load_checkpoint(tmp_path / "last.safetensors")["w"], torch.zeros(50, 50))
     assert torch.equal(load_artifact(tmp_path / "best.safetensors").weights["w"], torch.zeros(50, 50))
@@ -164,12 +168,10 @@ def test_a_history_without_epochs_is_a_header(tmp_path: Path) -> None:
     assert (tmp_path / "metrics.csv").read_text() == "epoch,step,lr,train/loss,seconds\n"
 
 
-def test_a_log_on_a_full_disk_is_cut_short_in_silence(
-    tmp_path: Path, largest_file: Callable[[int], None], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_log_on_a_full_disk_is_cut_short_in_silence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with log.recording(quiet=True) as journal, journal.to_file(tmp_path / "train.log"):
         log.info("first")
-        largest_file((tmp_path / "train.log").stat().st_size)
-        log.info("second")
+        with largest_file((tmp_path / "train.log").stat().st_size):
+            log.info("second")
     assert (tmp_path / "train.log").read_text().endswith("INFO first\n")
     assert capsys.readouterr() == ("", "")
