@@ -16,7 +16,9 @@ MAX_SHOWN = 25
 
 
 def doctor(
-    subject: Annotated[str, typer.Argument(metavar="CONFIG|RUN", help="A config to check before training, or a run.")],
+    subject: Annotated[
+        str, typer.Argument(metavar="CONFIG|RUN", help="A config, before training; or a run, after it.")
+    ],
     overrides: Overrides = None,
     runs_dir: RunsDir = "runs",
     as_json: Json = False,
@@ -24,10 +26,10 @@ def doctor(
     verbose: Verbose = False,
     debug: Debug = False,  # noqa: ARG001
 ) -> None:
-    """Look for what will spoil a result, or did.
+    """Look for problems of a config or a run.
 
-    Of a config: reads the data and builds the network, without training it. Of a run: says what went wrong. Exits with
-    5 where something spoils the result.
+    For a config, reads the data and builds the network without training it. For a run, finds what went wrong. Exits
+    with code 5 if a finding spoils the result.
     """
     from nnzoo.doctor import examine
 
@@ -40,11 +42,11 @@ def doctor(
         from nnzoo.errors import GateError
 
         topics = ", ".join(dict.fromkeys(finding.topic for finding in found.spoiling))
-        raise GateError(f"something spoils the result: {topics}.", where=found.subject, result=found.as_dict())
+        raise GateError(f"findings spoil the result: {topics}.", where=found.subject, result=found.as_dict())
 
 
 def report(found: Examination, *, brief: bool, everything: bool) -> str:
-    """What was found, as text."""
+    """Returns an examination as text."""
     parts = [] if brief else [*_data(found, everything=everything), _scores(found), _network(found)]
     lines = [
         "\n".join(
@@ -55,7 +57,7 @@ def report(found: Examination, *, brief: bool, everything: bool) -> str:
         )
         for finding in found.findings
     ]
-    return "\n\n".join([*parts, "\n".join(lines) or "nothing was found that would spoil the result."])
+    return "\n\n".join([*parts, "\n".join(lines) or "no problems were found."])
 
 
 def _data(found: Examination, *, everything: bool) -> list[str]:
@@ -67,7 +69,7 @@ def _data(found: Examination, *, everything: bool) -> list[str]:
     limit = None if everything else MAX_SHOWN
     if classes:
         splits = list(data["splits"])
-        unit = "class" if data["per"] == "sample" else f"class of a {data['per']}"
+        unit = "class" if data["per"] == "sample" else f"class per {data['per']}"
         rows = [[name, *(str(counts[split]) for split in splits)] for name, counts in classes.items()]
         more = [f"... and {len(rows) - MAX_SHOWN} more (-v)"] if limit and len(rows) > limit else []
         parts.append("\n".join([table([unit, *splits], rows[:limit]), *more]))
@@ -103,12 +105,12 @@ def _scores(found: Examination) -> str:
         rows.append(["linear model", *(number(found.linear[name]) if name in found.linear else "" for name in names)])
     text = table([f"on {found.measured_on}", *names], rows)
     scores = [f"{name} {number(value)}" for name, value in found.scores.items()]
-    return text if not scores else f"{text}\nthe run: {', '.join(scores)}"
+    return text if not scores else f"{text}\nbest weights (epoch {found.scores_epoch}): {', '.join(scores)}"
 
 
 def _network(found: Examination) -> str:
-    state = "after training" if found.scores else "before training"
-    lines = [f"the network {state}: loss {number(found.network['loss'])} on a few train samples"]
+    state = f"after epoch {found.network_epoch}" if found.network_epoch else "before training"
+    lines = [f"network {state}: loss {number(found.network['loss'])} on a few train samples"]
     for word, shares in (("dead ReLU units", found.network["dead"]), ("saturated", found.network["saturated"])):
         if shares:
             shown = ", ".join(f"{name} {share:.0%}" for name, share in list(shares.items())[:MAX_SHOWN])

@@ -87,6 +87,7 @@ def load_language(
         sequence_length = longest if by_line else DEFAULT_STEPS
     if limit is not None:
         units = {name: _first(parts, limit, sequence_length, by_line=by_line) for name, parts in units.items()}
+    cut = _told_of_cuts(units, sequence_length) if by_line else ()
     vocabulary = Vocabulary.of_symbols(units["train"], cutter, min_count=min_count, max_symbols=vocab_size)
     reader = LanguageReader(vocabulary=vocabulary, by_line=by_line, sequence_length=sequence_length)
     splits = {name: reader.split(parts, where=str(paths.get(name, path))) for name, parts in units.items()}
@@ -97,7 +98,7 @@ def load_language(
         classes=reader.classes,
         num_tokens=len(vocabulary),
         choices={"sequence_length": sequence_length},
-        warnings=repairs.warnings(),
+        warnings=(*repairs.warnings(), *cut),
         notes=(*notes, *order_note(files["train"])),
         reader=reader,
         per="step",
@@ -244,6 +245,16 @@ def _divide(
     blocks = division.blocks(len(units[0]), given=given)
     starts = {name: [rows.start] for name, rows in blocks.items()}
     return {name: [units[0][rows]] for name, rows in blocks.items()}, starts, notes
+
+
+def _told_of_cuts(units: dict[str, list[Sequence[str]]], num_steps: int) -> tuple[str, ...]:
+    """A warning for each split with lines that are cut off."""
+    counts = {name: sum(len(symbols) > num_steps for symbols in lines) for name, lines in units.items()}
+    return tuple(
+        f"{count} of {len(units[name])} {name} lines are longer than {num_steps} symbols and are cut off there"
+        for name, count in counts.items()
+        if count
+    )
 
 
 def _first(units: list[Sequence[str]], limit: int, steps: int, *, by_line: bool) -> list[Sequence[str]]:

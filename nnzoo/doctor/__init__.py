@@ -1,4 +1,4 @@
-"""What is made of a config before it is trained, and of a run afterwards: findings that name the fix."""
+"""Examines a config before training, and a run after it: findings that name the fix."""
 
 from nnzoo.doctor.examine import Examination, examine, examine_config, examine_run
 from nnzoo.doctor.finding import Finding

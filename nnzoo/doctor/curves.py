@@ -1,4 +1,4 @@
-"""What the course of a training says: too little learnt, or too much by heart."""
+"""Underfitting and overfitting, read from the learning curves."""
 
 from __future__ import annotations
 
@@ -10,36 +10,36 @@ from nnzoo.experiment.confidence import wilson
 from nnzoo.run.history import History
 
 RISE, NOTICEABLE = 1.1, 0.05
-"""The val loss has risen if it ends at this many times its lowest, by this share of what it was after one epoch.
+"""The val loss has risen if it ends above RISE times its minimum and by NOTICEABLE of its first value.
 
-So many times below that lowest the train loss has to end."""
+The train loss has to end below the minimum of the val loss divided by RISE."""
 GAP = 0.1
-"""Between train and val, in accuracy or r2."""
-LEARNT = 0.3
-"""Of the way from the baseline to perfect: less is next to nothing."""
+"""The gap between train and val, in accuracy or r2."""
+LEARNED = 0.3
+"""Share of the way from the baseline to a perfect score; less is underfitting."""
 
 
 def findings(
     history: History, *, score: str, train_score: float, val_score: float | None, num_val: int, baseline: float
 ) -> Iterator[Finding]:
-    """What is wrong with a training.
+    """Finds underfitting and overfitting.
 
     Args:
-        history: One row an epoch.
+        history: One row per epoch.
         score: "accuracy" or "r2": 1 is perfect.
-        train_score: Of the best weights.
-        val_score: Likewise; None where there is no val split.
-        num_val: Samples of the val split: an accuracy on few of them is off by chance.
-        baseline: The score of the best constant answer, on train.
+        train_score: The score of the best weights on train.
+        val_score: The score of the best weights on val; None without a val split.
+        num_val: Number of samples in the val split: with few of them, an accuracy varies by chance.
+        baseline: The score of the best constant prediction on train.
     """
-    learnt = (train_score - baseline) / (1 - baseline) if baseline < 1 else 1.0
+    learned = (train_score - baseline) / (1 - baseline) if baseline < 1 else 1.0
     overfitting = _overfitting(history)
-    # Where every step after the first epochs only learnt by heart, the best weights have learnt little too.
-    if overfitting is None and learnt < LEARNT:
+    # If every step after the first epochs overfits, the best weights have learned little too.
+    if overfitting is None and learned < LEARNED:
         yield Finding(
             "warning",
             "underfitting",
-            f"{score} on train itself is {train_score:.3f}, where always giving one answer has {baseline:.3f}. Use a "
+            f"{score} on train is {train_score:.3f}, and that of a constant prediction is {baseline:.3f}. Use a "
             "larger model, more epochs, another lr, less dropout or weight decay.",
         )
     elif (
@@ -57,7 +57,7 @@ def findings(
             "were kept.",
         )
     if _still_improving(history):
-        yield Finding("note", "epochs", "the loss was still falling when the epochs were over. Raise train.epochs.")
+        yield Finding("note", "epochs", "the loss was still falling in the last epochs. Raise train.epochs.")
 
 
 def _overfitting(history: History) -> str | None:
@@ -67,17 +67,17 @@ def _overfitting(history: History) -> str | None:
     lowest = min(range(len(losses)), key=losses.__getitem__)
     train = history["train/loss"]
     risen = losses[-1] > max(RISE * losses[lowest], losses[lowest] + NOTICEABLE * losses[0])
-    # What is not learnt by heart either only goes up and down.
+    # Without overfitting the loss only fluctuates.
     if risen and train[-1] < min(train[lowest], losses[lowest] / RISE):
         return (
-            f"from epoch {lowest + 1} on the val loss rose from {losses[lowest]:.4g} to {losses[-1]:.4g}, while the "
+            f"after epoch {lowest + 1} the val loss rose from {losses[lowest]:.4g} to {losses[-1]:.4g}, while the "
             f"train loss fell from {train[lowest]:.4g} to {train[-1]:.4g}."
         )
     return None
 
 
 def _still_improving(history: History) -> bool:
-    """Whether the last quarter of the epochs lowered the loss by more than 5 %, and the last epoch was the lowest."""
+    """Returns whether the last quarter of the epochs lowered the loss by over 5 %, down to the last epoch."""
     losses = history["val/loss" if "val/loss" in history else "train/loss"]
     if len(losses) < 4:
         return False

@@ -1,4 +1,4 @@
-"""The two examinations: of a config before it is trained, and of a run afterwards."""
+"""The two examinations: of a config before training, and of a run after it."""
 
 from __future__ import annotations
 
@@ -18,20 +18,24 @@ from nnzoo.data.baseline import baseline
 from nnzoo.doctor import curves, linear, network, samples
 from nnzoo.doctor.finding import Finding
 from nnzoo.errors import CheckpointError, UsageError
+from nnzoo.experiment.comparison import compare
+from nnzoo.experiment.linear import linear_scores
 from nnzoo.experiment.load import load
+from nnzoo.experiment.measure import confusion_matrix
 from nnzoo.experiment.prepare import Experiment, prepare
 from nnzoo.experiment.pretrained import with_checkpoint
 from nnzoo.experiment.record import PREDICTED_SPLITS
 from nnzoo.experiment.start import build_state
 from nnzoo.experiment.threads import computing_with, threads_of_data
+from nnzoo.numbers import number
 from nnzoo.run.directory import ARTIFACT, CHECKPOINT, METRICS, RESULT, find_checkpoint
 from nnzoo.run.history import History
-from nnzoo.training.evaluate import evaluate
+from nnzoo.training.evaluate import Evaluation, evaluate
 from nnzoo.training.finite import REMEDY
 from nnzoo.training.metrics import MetricSums
 
 SURELY_WRONG = 10
-"""A loss before training of so many times that of guessing; a few times is what deep nets have at a sound start."""
+"""Times the loss of guessing. Sound deep networks start with a few times that loss."""
 
 
 @dataclass(frozen=True)
@@ -40,14 +44,16 @@ class Examination:
 
     Attributes:
         subject: The config or the run.
-        findings: The worst first.
-        data: What it is or will be trained on.
-        baseline: What an answer that ignores the inputs reaches, on the split that is measured.
-        linear: What a linear model reaches on it; empty where there is none.
+        findings: The findings, the worst first.
+        data: The data that it is or will be trained on.
+        baseline: The scores of a predictor that ignores the inputs, on the split that is measured.
+        linear: The scores of a linear model on that split; empty if there is none.
         network: The state of the network on a few train samples.
-        measured_on: That split.
-        scores: Of a run: train and val, by its best weights.
-        warnings: What was warned about while the data was read.
+        measured_on: The split that is measured.
+        scores: For a run, the scores of its best weights by split.
+        scores_epoch: The epoch of the best weights; None for a config.
+        network_epoch: The epoch after which the state of the network was taken; 0 for a config.
+        warnings: The warnings of the data, which are findings too.
     """
 
     subject: str
@@ -58,25 +64,27 @@ class Examination:
     network: dict[str, Any]
     measured_on: str
     scores: dict[str, float] = field(default_factory=dict)
+    scores_epoch: int | None = None
+    network_epoch: int = 0
     warnings: tuple[str, ...] = ()
 
     @property
     def spoiling(self) -> list[Finding]:
-        """What will spoil the result, or has."""
+        """The findings that spoil the result."""
         return [finding for finding in self.findings if finding.severity == "spoils"]
 
     def as_dict(self) -> dict[str, Any]:
-        """The object of `doctor --json`."""
+        """Returns the object of `doctor --json`."""
         return {**vars(self), "findings": [finding.as_dict() for finding in self.findings], "ok": not self.spoiling}
 
 
 def examine(subject: str, overrides: Sequence[str] = (), *, runs_dir: str = "runs") -> Examination:
-    """Examines a run where there is one of that name or path, else a config.
+    """Examines a run if there is one of that name or path, else a config.
 
     Raises:
         ConfigError: The config can't be used.
         DataError: The data is missing or can't be used.
-        UsageError: There is no such config or run, or overrides for a run.
+        UsageError: There is no such config or run, or there are overrides for a run.
     """
     folder = _run_folder(subject, runs_dir)
     if folder is not None and overrides:
@@ -86,7 +94,8 @@ def examine(subject: str, overrides: Sequence[str] = (), *, runs_dir: str = "run
             examined = examine_run(folder)
         else:
             examined = examine_config(with_checkpoint(load_config(subject, overrides), Path(runs_dir)))
-        return replace(examined, warnings=tuple(journal.warnings))
+        told = tuple(Finding("warning", "data", f"{text.rstrip('.')}.") for text in journal.warnings)
+        return replace(examined, findings=_sorted([*examined.findings, *told]), warnings=tuple(journal.warnings))
 
 
 def _run_folder(subject: str, runs_dir: str) -> Path | None:
@@ -107,7 +116,7 @@ def examine_config(config: Config) -> Examination:
     """Reads the data and builds the network, without training.
 
     Raises:
-        ConfigError: The data shows that the words don't fit it.
+        ConfigError: The config does not fit the data.
         DataError: The data is missing or can't be used.
     """
     with computing_with(threads_of_data(config)):
@@ -125,65 +134,90 @@ def examine_config(config: Config) -> Examination:
 
 
 def examine_run(folder: Path) -> Examination:
-    """Diagnoses a training by its data, its curves, its best weights, and the network that its last step left.
+    """Diagnoses a training by its data, its curves, its best weights, and the network after its last step.
 
-    Of restarts it is the best one, as it was at its best.
+    For restarts, that is the best of them, with its best weights.
 
     Raises:
-        CheckpointError: A file is damaged, or there is nothing to go by.
+        CheckpointError: A file is damaged, or there is no checkpoint.
         DataError: The data is missing or can't be used.
     """
     if not (folder / CHECKPOINT).is_file():
-        raise CheckpointError(f"has no {CHECKPOINT}, which holds what the training left.", where=str(folder))
+        raise CheckpointError(f"has no {CHECKPOINT}, which holds the state of the training.", where=str(folder))
     last = load(folder / CHECKPOINT)
     config = load_config(folder, ["train.device=cpu"])
     with computing_with(threads_of_data(config)):
         experiment = prepare(config)
         health = network.probe(last.module, experiment.loss, experiment.splits["train"])
         history = History.read(folder / METRICS)
-        score = "r2" if experiment.dataset.task == "regression" else "accuracy"
-        scores: dict[str, float] = {}
-        curve: Iterable[Finding] = ()
-        if (folder / ARTIFACT).is_file():
-            best = load(folder).module
-            scores = {split: _score(experiment, best, split, score) for split in experiment.splits}
-            curve = curves.findings(
-                history,
-                score=score,
-                train_score=scores["train"],
-                val_score=scores.get("val"),
-                num_val=len(experiment.splits.get("val", ())),
-                baseline=baseline(experiment.dataset, "train")[score],
-            )
+        scores, found = _of_best_weights(folder, experiment, history)
         seen = samples.looked_at(experiment)
-        found = itertools.chain(
+        findings = itertools.chain(
             samples.findings(experiment, seen),
             network.findings(health, trained=True),
             _divergence(folder, history),
-            curve,
+            found,
         )
-        examined = _examination(str(folder), experiment, seen, health, found)
-    return replace(examined, scores={f"{split}/{score}": value for split, value in scores.items()})
+        examined = _examination(str(folder), experiment, seen, health, findings)
+    best_epoch = last.metadata.best_epoch or None
+    network_epoch = best_epoch if config.train.restarts > 1 and best_epoch else len(history.rows)
+    return replace(examined, scores=scores, scores_epoch=best_epoch, network_epoch=network_epoch)
+
+
+def _of_best_weights(
+    folder: Path, experiment: Experiment, history: History
+) -> tuple[dict[str, float], Iterable[Finding]]:
+    """Returns the score of the best weights on each split, and what is wrong with them."""
+    if not (folder / ARTIFACT).is_file():
+        return {}, ()
+    module, measured = load(folder).module, _measured(experiment)
+    name = "r2" if experiment.dataset.task == "regression" else "accuracy"
+    names = ("rmse", "r2") if name == "r2" else ("accuracy",)
+    evaluations = {split: _evaluate(experiment, module, split, names) for split in experiment.splits}
+    outputs, matrix = evaluations[measured].outputs, []
+    if experiment.dataset.task == "classification" and outputs is not None:
+        matrix = confusion_matrix(experiment.decoder.on_cpu(), outputs, experiment.splits[measured].truth.cpu())
+    metrics = {f"{split}/{key}": value for split, each in evaluations.items() for key, value in each.metrics.items()}
+    curve = curves.findings(
+        history,
+        score=name,
+        train_score=metrics[f"train/{name}"],
+        val_score=metrics.get(f"val/{name}"),
+        num_val=len(experiment.splits.get("val", ())),
+        baseline=baseline(experiment.dataset, "train")[name],
+    )
+    compared = compare(experiment, measured, metrics, matrix)
+    worse = (Finding("warning", topic, remark) for topic, remark in compared.remarks)
+    return {f"{split}/{name}": metrics[f"{split}/{name}"] for split in evaluations}, itertools.chain(curve, worse)
+
+
+def _measured(experiment: Experiment) -> str:
+    return next(name for name in PREDICTED_SPLITS if name in experiment.splits)
+
+
+def _sorted(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Returns findings with the worst first."""
+    order = ("spoils", "warning", "note")
+    return tuple(sorted(findings, key=lambda finding: order.index(finding.severity)))
 
 
 def _examination(
     subject: str, experiment: Experiment, seen: Experiment, health: network.Health, found: Iterator[Finding]
 ) -> Examination:
-    order = ("spoils", "warning", "note")
-    measured = next(name for name in PREDICTED_SPLITS if name in experiment.splits)
+    measured = _measured(experiment)
     return Examination(
         subject,
-        tuple(sorted(found, key=lambda finding: order.index(finding.severity))),
+        _sorted(found),
         samples.describe(experiment, seen),
         baseline(experiment.dataset, measured),
-        linear.linear_scores(seen),
+        linear_scores(seen, measured),
         health.as_dict(),
         measured,
     )
 
 
 def _divergence(folder: Path, history: History) -> Iterator[Finding]:
-    """A run that had no finite loss to go on with."""
+    """Finds that the loss of a run was not finite."""
     try:
         status = json.loads((folder / RESULT).read_text(encoding="utf-8"))["status"]
     except (OSError, ValueError, KeyError, TypeError):
@@ -193,19 +227,19 @@ def _divergence(folder: Path, history: History) -> Iterator[Finding]:
         yield Finding("spoils", "divergence", f"the loss was no longer finite {finished}. {REMEDY}")
 
 
-def _score(experiment: Experiment, module: nn.Module, split: str, score: str) -> float:
-    found = evaluate(
+def _evaluate(experiment: Experiment, module: nn.Module, split: str, names: tuple[str, ...]) -> Evaluation:
+    return evaluate(
         module,
         experiment.loss,
         experiment.splits[split],
-        MetricSums((score,), experiment.decoder),
+        MetricSums(names, experiment.decoder),
         batch_size=experiment.settings.batch_size or len(experiment.splits["train"]),
+        keep_outputs=split == _measured(experiment),
     )
-    return found.metrics[score]
 
 
 def _untrained_loss(experiment: Experiment, health: network.Health) -> Iterator[Finding]:
-    """A network that knows nothing should not be sure: its cross entropy is about log(classes)."""
+    """Finds that an untrained network is sure of its answers: its cross entropy should be about log(classes)."""
     if experiment.config.loss.name != "cross_entropy":
         return
     guessing = math.log(len(experiment.dataset.classes))
@@ -213,6 +247,6 @@ def _untrained_loss(experiment: Experiment, health: network.Health) -> Iterator[
         yield Finding(
             "warning",
             "initialisation",
-            f"the loss before training is {health.loss:.3g}, where guessing has {guessing:.3g}: the network is sure of "
-            "wrong answers. Use init: auto, or preprocess.normalize: standardize.",
+            f"the loss before training is {number(health.loss)}, and guessing has {number(guessing)}: the network is "
+            "sure of wrong answers. Use init: auto, or preprocess: {normalize: standardize}.",
         )

@@ -1,4 +1,4 @@
-"""What an examination finds."""
+"""The findings of an examination."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 Severity = Literal["spoils", "warning", "note"]
 MAX_NAMED = 10
-"""Samples that a finding names."""
+"""The most samples that a finding names."""
 
 
 @dataclass(frozen=True)
@@ -15,10 +15,10 @@ class Finding:
     """One thing worth knowing before or after training.
 
     Attributes:
-        severity: `spoils` the result, is a `warning`, or a `note`.
-        topic: What it is about, in a word or two: "duplicates", "dead units".
+        severity: `spoils` if it spoils the result, else `warning` or `note`.
+        topic: The subject in a word or two: "duplicates", "dead units".
         message: What was found, and what to do about it.
-        samples: Some of the samples that it is about.
+        samples: Some of the samples concerned.
     """
 
     severity: Severity
@@ -27,5 +27,5 @@ class Finding:
     samples: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """As plain values."""
+        """Returns the finding as plain values."""
         return {**vars(self), "samples": list(self.samples)}

@@ -1,4 +1,4 @@
-"""A network at work on a few samples: which units are dead, what gradients are left, what breaks symmetry."""
+"""The state of a network on a few samples: dead units, saturation, gradients, symmetry."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from nnzoo.training.losses import denominator
 
 DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
 MAX_SAMPLES, MAX_NUMBERS = 512, 2_000_000
-"""Of the train split; and the numbers that these may have, so that large images don't fill the memory."""
+"""The most samples of the train split, and the most entries of their inputs, to limit memory for large images."""
 MANY = 0.5
-"""Share of a layer's units or values from which on it is named."""
+"""Share of the units or values of a layer from which it is reported."""
 VANISHED, EXPLODED = 1e-4, 1e4
-"""Root mean square gradient of the first layer's weights over that of the last one's."""
+"""The root mean square gradient of the first layer's weights, divided by that of the last layer's."""
 
 
 @dataclass
 class Health:
-    """What a few samples do in a network.
+    """The state of a network on a few samples.
 
     Attributes:
-        loss: A sample.
+        loss: The loss per sample.
         head: The name of the last layer.
-        dead: By layer, the share of ReLU units that are 0 for every sample.
-        saturated: By layer, the share of sigmoid or tanh values within 1 % of an end of their range.
-        gradients: By weight, from input to output: the root mean square of its gradient, of embeddings over the tokens
-            that were there. Empty where a last layer of zeros lets none pass at first.
-        symmetric: Hidden layers whose units are all the same, and stay so.
+        dead: By layer, the share of ReLU units that are 0 for all samples.
+        saturated: By layer, the share of sigmoid or tanh values within 1 % of the bounds of their range.
+        gradients: By weight, from input to output: the root mean square of its gradient; for embeddings, over the
+            tokens that occur. Empty if the last layer is all zeros, which lets no gradient pass.
+        symmetric: Hidden layers whose units are identical and stay identical.
     """
 
     loss: float
@@ -53,13 +53,13 @@ class Health:
 
 
 def probe(module: nn.Module, loss: nn.Module, split: Split) -> Health:
-    """Forward and backward over up to 512 samples from all over the split, on a copy: the module stays as it was.
+    """Runs forward and backward passes over up to 512 samples from all parts of the split, on a copy of the module.
 
-    Batch norms use the statistics of the batch, dropout is off.
+    Batch norm uses the statistics of the batch, and dropout is off.
 
     Args:
-        module: On the device of the split.
-        loss: Of outputs and encoded targets.
+        module: The network, on the device of the split.
+        loss: The loss of outputs and encoded targets.
         split: Preprocessed inputs and encoded targets.
     """
     copied = copy.deepcopy(module).train()
@@ -72,7 +72,7 @@ def probe(module: nn.Module, loss: nn.Module, split: Split) -> Health:
             each.register_forward_hook(_keep(seen, name))
             if isinstance(each, nn.ReLU):
                 each.inplace = False
-    # The samples of a split may be in the order of their classes. Two at least, for batch norm's statistics.
+    # Samples may be sorted by class. Batch norm needs at least two.
     count = max(2, min(MAX_SAMPLES, len(split), MAX_NUMBERS // max(1, split.inputs[0].numel())))
     rows = torch.arange(count, device=split.inputs.device) * len(split) // count
     targets = split.targets[rows]
@@ -88,7 +88,7 @@ def probe(module: nn.Module, loss: nn.Module, split: Split) -> Health:
 
 
 def _health(module: nn.Module, loss: float, seen: dict[str, list[Tensor]]) -> Health:
-    """Of what the activations of a network gave, and of its gradients."""
+    """Collects the state from the activations of a network and from its gradients."""
     kinds = dict(module.named_modules())
     health = Health(loss, head_of(module))
     for name, results in seen.items():
@@ -99,7 +99,7 @@ def _health(module: nn.Module, loss: float, seen: dict[str, list[Tensor]]) -> He
     weights = [(name, weight) for name, weight in module.named_parameters() if weight.ndim > 1]
     own = [each for each in weights if each[0].startswith(f"{health.head}.")]
     passes = not own or any(bool(weight.any()) for _, weight in own)
-    # A module may name its last layer before others.
+    # A module can register its last layer before others.
     weights = [each for each in weights if not each[0].startswith(f"{health.head}.")] + own
     for name, weight in weights:
         gradient = weight.grad
@@ -122,7 +122,7 @@ def _keep(seen: dict[str, list[Tensor]], name: str) -> Any:
 
 
 def _dead_share(results: list[Tensor]) -> float:
-    """Of units (features or channels, axis 1) in all calls of the layer."""
+    """Returns the share of dead units (features or channels, axis 1) over all calls of the layer."""
     dead = [(each <= 0).movedim(1, 0).flatten(1).all(1) for each in results]
     return float(torch.cat(dead).double().mean())
 
@@ -138,42 +138,44 @@ def _all_alike(rows: Tensor) -> bool:
 
 
 def findings(health: Health, *, trained: bool) -> Iterator[Finding]:
-    """What is wrong with a network.
+    """Finds what is wrong with a network.
 
     Args:
         health: As `probe` found it.
-        trained: Whether it was trained: what is then wrong is the fault of steps that were too large, too.
+        trained: Whether it was trained: too large steps can be a cause then.
     """
     if not math.isfinite(health.loss):
-        when = "after the last step that was saved. Lower optimizer.lr" if trained else "before the first step"
-        yield Finding("spoils", "loss", f"the loss is {health.loss} {when}. Is an input huge?")
+        when = "after the last saved step. Lower optimizer.lr" if trained else "before the first step"
+        yield Finding("spoils", "loss", f"the loss is {health.loss} {when}. Are inputs very large?")
         return
     worst = {name: share for name, share in health.dead.items() if share >= MANY}
     if worst:
-        cause = "A far too high lr does that: lower optimizer.lr" if trained else "Set init: kaiming_normal"
+        cause = (
+            "A too high learning rate is a likely cause: lower optimizer.lr" if trained else "Set init: kaiming_normal"
+        )
         shown = ", ".join(f"{name} {share:.0%}" for name, share in worst.items())
         yield Finding(
             "spoils" if max(worst.values()) > 0.9 else "warning",
             "dead units",
-            f"ReLU units that are 0 for every sample, and so never learn again: {shown}. {cause}, or use leaky_relu.",
+            f"ReLU units are 0 for all samples, so they have no gradient: {shown}. {cause}, or use leaky_relu.",
         )
     full = {name: share for name, share in health.saturated.items() if share >= MANY}
     if trained:
-        # To be sure of an answer is what a last layer is trained for.
+        # The last layer is trained to be sure.
         full = {name: share for name, share in full.items() if not name.startswith(f"{health.head}.")}
     if full:
         shown = ", ".join(f"{name} {share:.0%}" for name, share in full.items())
         yield Finding(
             "warning",
             "saturation",
-            f"values at an end of their range, where hardly any gradient passes: {shown}. Scale the inputs "
-            "(preprocess.normalize), use batch_norm, init: xavier_uniform, or a smaller lr.",
+            f"saturated activations, which pass almost no gradient: {shown}. Scale the inputs (preprocess.normalize), "
+            "or use batch_norm, init: xavier_uniform, or a smaller lr.",
         )
     if health.symmetric:
         yield Finding(
             "spoils",
             "symmetry",
-            f"all units of a layer start alike and get the same gradient, so they stay one unit: "
+            f"all units of a layer have the same weights and gradients, so they stay identical: "
             f"{', '.join(health.symmetric)}. Use a random init, such as auto.",
         )
     yield from _gradient_findings(health)
@@ -191,13 +193,13 @@ def _gradient_findings(health: Health) -> Iterator[Finding]:
         yield Finding(
             "spoils",
             "vanishing gradients",
-            f"the gradient of {names[0]} is {first:.1e}, that of {names[-1]} {last:.1e}: the first layers will hardly "
-            "learn. Use relu or tanh in place of sigmoid, init: auto, batch_norm, or fewer layers.",
+            f"the gradient of {names[0]} is {first:.1e}, and that of {names[-1]} is {last:.1e}: the first layers "
+            "hardly learn. Use relu or tanh instead of sigmoid, init: auto, batch_norm, or fewer layers.",
         )
     elif ratio > EXPLODED:
         yield Finding(
             "spoils",
             "exploding gradients",
-            f"the gradient of {names[0]} is {first:.1e}, that of {names[-1]} {last:.1e}. Use init: auto, "
+            f"the gradient of {names[0]} is {first:.1e}, and that of {names[-1]} is {last:.1e}. Use init: auto, "
             "train.clip_grad_norm: 1.0, batch_norm, or fewer layers.",
         )

@@ -117,7 +117,7 @@ def _balance(experiment: Experiment) -> Iterator[Finding]:
     counts = Counter(dict(zip(dataset.classes, _class_counts(dataset, dataset.answers("train")), strict=True)))
     (largest, most), (smallest, least) = counts.most_common()[0], counts.most_common()[-1]
     fixes = []
-    if not set(config.train.metrics) & {"f1", "recall", "auroc"}:
+    if not set(config.train.metrics) & {"f1", "recall", "auroc", "balanced_accuracy", "average_precision"}:
         fixes.append("Look at train.metrics: [accuracy, f1].")
     if not isinstance(config.loss, WeightedLoss) or config.loss.class_weights is None:
         fixes.append("Try loss: {name: cross_entropy, class_weights: balanced}.")

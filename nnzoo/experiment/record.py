@@ -14,6 +14,7 @@ from nnzoo.config.data import PATH_FIELDS
 from nnzoo.data import reader_of
 from nnzoo.data.baseline import baseline, shares
 from nnzoo.data.dataset import Dataset
+from nnzoo.experiment.comparison import Comparison, compare
 from nnzoo.experiment.measure import confusion_matrix, predictions
 from nnzoo.experiment.metadata import Metadata
 from nnzoo.experiment.prepare import Experiment
@@ -141,13 +142,16 @@ class Recorder:
         if restarts is not None or status == "diverged":
             self.write_tables(state, restarts)
         metrics: dict[str, float] = {}
+        compared = Comparison({}, ())
+        dataset = self.experiment.dataset
+        split = next(name for name in PREDICTED_SPLITS if name in dataset.splits)
         if state.best is not None and status == "interrupted":
             metrics = self.epoch_metrics(state)
         elif state.best is not None:
             load_weights(state.model, state.best)
-            metrics = self._measure(state)
+            metrics, matrix = self._measure(state, split)
             self.save_best(state, metrics, restarts)
-        dataset = self.experiment.dataset
+            compared = compare(self.experiment, split, metrics, matrix)
         result = {
             "run_dir": str(self.folder),
             "status": status,
@@ -164,19 +168,22 @@ class Recorder:
             "seconds": round(state.seconds + state.epoch_seconds, 3),
             "device": str(self.experiment.device),
             "warnings": list(self.warnings),
+            "linear": {f"{split}/{name}": value for name, value in compared.linear.items()},
+            "notes": [remark for _, remark in compared.remarks],
         }
         if restarts is not None:
             result["restarts"] = restarts.as_dict()
         write_json(self.folder / directory.RESULT, result)
         return result
 
-    def _measure(self, state: TrainState) -> dict[str, float]:
+    def _measure(self, state: TrainState, split: str) -> tuple[dict[str, float], list[list[int]]]:
+        """Measures every split, and writes the predictions of one; returns its confusion matrix too."""
         measured = {name: self._evaluate(state, name) for name in self.experiment.splits}
-        name = next(name for name in PREDICTED_SPLITS if name in measured)
-        outputs = measured[name].outputs
+        outputs = measured[split].outputs
         assert outputs is not None
-        self._write_predictions(name, outputs, self.experiment.splits[name].truth.cpu())
-        return {f"{split}/{key}": value for split, found in measured.items() for key, value in found.metrics.items()}
+        matrix = self._write_predictions(split, outputs, self.experiment.splits[split].truth.cpu())
+        metrics = {f"{name}/{key}": value for name, found in measured.items() for key, value in found.metrics.items()}
+        return metrics, matrix
 
     def _evaluate(self, state: TrainState, split: str) -> Evaluation:
         settings = self.experiment.settings
@@ -189,16 +196,16 @@ class Recorder:
             keep_outputs=split == next(name for name in PREDICTED_SPLITS if name in self.experiment.splits),
         )
 
-    def _write_predictions(self, split: str, outputs: Tensor, targets: Tensor) -> None:
+    def _write_predictions(self, split: str, outputs: Tensor, targets: Tensor) -> list[list[int]]:
         dataset, decoder = self.experiment.dataset, self.experiment.decoder
         decoder = decoder.on_cpu()
         header, rows = predictions(decoder, outputs, targets, dataset, split)
         write_csv(self.folder / directory.PREDICTIONS, header, rows)
-        if dataset.task == "classification":
-            if not (matrix := confusion_matrix(decoder, outputs, targets)):
-                return
+        matrix = confusion_matrix(decoder, outputs, targets) if dataset.task == "classification" else []
+        if matrix:
             named = ([name, *row] for name, row in zip(dataset.classes, matrix, strict=True))
             write_csv(self.folder / directory.CONFUSION_MATRIX, ["actual", *dataset.classes], named)
+        return matrix
 
 
 def which_best(state: TrainState, restarts: Restarts | None) -> tuple[int | None, int]:

@@ -228,6 +228,8 @@ def _run(
         kept = training.kept()
         result = group.from_first(lambda: recorder.finish(kept, status, training.restarts()))
         log.debug("%s after %d epochs, best epoch %s", status, kept.epoch, result["best_epoch"])
+        for note in result["notes"]:
+            log.info("note: %s", note)
     if stop.signal_number is not None and status == "interrupted":
         raise InterruptedRunError(
             f"interrupted in {training.place()}; the same command with --resume continues.",

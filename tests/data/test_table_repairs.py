@@ -146,6 +146,19 @@ def test_a_title_that_is_not_skipped_is_hinted_at() -> None:
         load("Title\n\na,b,y\n1,2,p\n3,4,q\n")
 
 
+@pytest.mark.parametrize("first", ["sep=;\n", '"sep=;"\r\n'])
+def test_the_delimiter_that_excel_is_told_is_taken(first: str) -> None:
+    dataset = load(first + "a;b;y\n1.5;2;p\n3.5;4;q\n5.5;6;p\n")
+    assert columns(dataset) == {"a": [1.5, 3.5, 5.5], "b": [2, 4, 6]}
+    assert dataset.warnings == ()
+
+
+def test_quotes_behind_backslashes_are_letters() -> None:
+    quoted = r'"he said \"hi, you\""'
+    assert load(f"c,y\n{quoted},p\nplain,q\n{quoted},p\n").feature_names == ('c=he said "hi, you"', "c=plain")
+    assert load("c,y\n\\1,p\n2,q\n\\1,p\n").feature_names == ("c=2", "c=\\1")  # other backslashes stay
+
+
 def test_columns_without_a_name_are_called_by_their_position() -> None:
     dataset = load(",b,,y\n0.5,2,u,p\n1.5,4,v,q\n0.1,6,u,p\n")
     assert dataset.feature_names == ("0", "b", "2=u", "2=v")

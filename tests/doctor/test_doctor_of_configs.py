@@ -435,4 +435,25 @@ def test_blanks_and_line_ends_are_seen_in_the_table(capsys: pytest.CaptureFixtur
     Path("c.yaml").write_text("data: {name: language, path: text.txt, sequence_length: 8}\nmodel: rnn\n")
     nnzoo(["doctor", "c.yaml"])
     table = capsys.readouterr().out.split("\n\n")[1].splitlines()
-    assert {line.split("  ")[0] for line in table} == {"class of a step", "<unknown>", "a", "b", "' '", "'\\n'"}
+    assert {line.split("  ")[0] for line in table} == {"class per step", "<unknown>", "a", "b", "' '", "'\\n'"}
+
+
+@pytest.mark.parametrize(("gate", "accuracy"), [("and", 1.0), ("or", 1.0), ("nand", 1.0), ("xor", 0.5)])
+def test_the_linear_model_learns_what_a_line_divides(gate: str, accuracy: float) -> None:
+    assert examine_config(load_config({"data": gate, "model": "mlp"})).linear == {"accuracy": accuracy}
+
+
+def test_warnings_of_the_data_are_findings(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [f"{row},id{row},{row % 7},{row % 2}" for row in range(80)]
+    Path("t.csv").write_text("\n".join(["a,name,b,y", *rows]))
+    Path("c.yaml").write_text("data: {name: csv, path: t.csv, target: y}\nmodel: mlp\n")
+    assert nnzoo(["doctor", "c.yaml", "--json"]) in (0, 5)
+    told = json.loads(capsys.readouterr().out)
+    assert told["warnings"]
+    found = [finding for finding in told["findings"] if finding["topic"] == "data"]
+    assert [finding["message"].rstrip(".") for finding in found] == [each.rstrip(".") for each in told["warnings"]]
+    assert {finding["severity"] for finding in found} == {"warning"}
+    assert told["ok"] == (not any(finding["severity"] == "spoils" for finding in told["findings"]))
+    nnzoo(["doctor", "c.yaml", "-q"])
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("warning data: ")]
+    assert len(lines) == len(told["warnings"])

@@ -75,7 +75,7 @@ def test_from_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
         assert said["subject"] == "runs/r"
         assert said["scores"].keys() == {"train/accuracy", "val/accuracy", "test/accuracy"}
     assert nnzoo(["doctor", "r"]) == 0
-    assert "the network after training" in capsys.readouterr().out
+    assert "network after epoch " in capsys.readouterr().out
     assert nnzoo(["doctor", "r", "train.epochs=2"]) == 2
 
 
@@ -151,3 +151,50 @@ def test_what_learns_noise_by_heart_needs_no_larger_model() -> None:
     )
     assert "overfitting" in found
     assert "underfitting" not in found
+
+
+def test_scores_and_state_name_the_epoch_that_they_are_of(capsys: pytest.CaptureFixture[str]) -> None:
+    run = train(
+        {
+            "name": "r",
+            "data": {"name": "moons", "samples": 150, "noise": 0.5},
+            "model": {"name": "mlp", "hidden": [64, 64]},
+            "optimizer": {"name": "adam", "lr": 0.01},
+            "train": {"epochs": 60, "early_stopping": {"patience": 8}},
+        },
+        quiet=True,
+    )
+    best, last = run.result["best_epoch"], run.result["epochs"]
+    assert best < last
+    examined = examine_run(run.run_dir)
+    assert (examined.scores_epoch, examined.network_epoch) == (best, last)
+    assert nnzoo(["doctor", "r", "--json"]) in (0, 5)
+    told = json.loads(capsys.readouterr().out)
+    assert (told["scores_epoch"], told["network_epoch"]) == (best, last)
+    nnzoo(["doctor", "r"])
+    text = capsys.readouterr().out
+    assert f"best weights (epoch {best}): train/accuracy" in text
+    assert f"network after epoch {last}: loss" in text
+
+
+def test_of_restarts_both_are_of_the_best_epoch() -> None:
+    run = train({"name": "r", "data": "iris", "model": "mlp", "train": {"restarts": 3, "epochs": 4}}, quiet=True)
+    examined = examine_run(run.run_dir)
+    assert examined.scores_epoch == examined.network_epoch == run.result["best_epoch"]
+
+
+def test_a_network_that_a_linear_model_beats_is_named() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(600, 5))
+    np.savez("line.npz", x=x, y=(x.sum(1) > 0).astype(int))
+    data = {"name": "arrays", "path": "line.npz"}
+    found = topics_of(data=data, optimizer={"lr": 1e-7}, train={"epochs": 2})
+    assert "a linear model has a test accuracy of" in found["linear model"]
+    assert "model: linear" in found["linear model"]
+
+
+def test_a_network_below_the_baseline_is_named() -> None:
+    words = {"init": {"name": "normal", "std": 2.0}, "optimizer": {"lr": 0.0}, "train": {"epochs": 1}}
+    found = topics_of(data="diabetes", **words)
+    assert "is not below" in found["baseline"]
+    assert "predicting the mean" in found["baseline"]

@@ -225,7 +225,7 @@ def test_what_is_written(words: dict[str, Any], capsys: pytest.CaptureFixture[st
     assert result == json.loads(Path("runs/x/result.json").read_text())
     assert list(result) == [
         *("run_dir", "status", "epochs", "best_epoch", "monitor", "metrics", "baseline", "num_parameters", "seconds"),
-        *("device", "warnings", "restarts"),
+        *("device", "warnings", "linear", "notes", "restarts"),
     ]
     restarts = result["restarts"]
     assert list(restarts) == [

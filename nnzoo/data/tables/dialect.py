@@ -145,7 +145,15 @@ def _num_blank_lines(sample: str, delimiter: str) -> int:
     return before
 
 
-def reader_of(text: str, delimiter: str, *, strict: bool = False, skipinitialspace: bool = False, skip: int = 0) -> Any:
+def reader_of(
+    text: str,
+    delimiter: str,
+    *,
+    strict: bool = False,
+    skipinitialspace: bool = False,
+    skip: int = 0,
+    escapes: bool = False,
+) -> Any:
     """Python's own reader of rows, of cells of any length: slow, for the first rows, repairs and messages.
 
     Args:
@@ -154,10 +162,12 @@ def reader_of(text: str, delimiter: str, *, strict: bool = False, skipinitialspa
         strict: Whether quotes have to close as they should.
         skipinitialspace: Whether spaces behind delimiters are left aside.
         skip: How many lines are skipped, whatever quotes are in them.
+        escapes: Whether a backslash makes the sign after it part of the cell.
     """
     csv.field_size_limit(2**31 - 1)
     lines = itertools.islice(io.StringIO(text, newline=""), skip, None)
-    return csv.reader(lines, delimiter=delimiter, strict=strict, skipinitialspace=skipinitialspace)
+    escape = "\\" if escapes else None
+    return csv.reader(lines, delimiter=delimiter, strict=strict, skipinitialspace=skipinitialspace, escapechar=escape)
 
 
 def _rows(sample: str, delimiter: str, *, strip: bool) -> list[list[str]]:

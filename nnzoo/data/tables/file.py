@@ -182,6 +182,16 @@ class File:
         Raises:
             DataError: A row has another number of cells and can't be repaired, or a quote does not close.
         """
+        try:
+            self._rewrite(escapes=False)
+        except DataError:
+            # Databases write a backslash before quotes within quotes.
+            if not self.has(b'\\"'):
+                raise
+            self._rewrite(escapes=True)
+        self._is_repaired = self._is_checked = True
+
+    def _rewrite(self, *, escapes: bool) -> None:
         rows = RaggedRows(
             names=self.names,
             has_header=self.dialect.header,
@@ -190,26 +200,30 @@ class File:
             fill=self.words.fill,
             unit=self._unit,
             where=self.where,
-            repairs=self.repairs,
+            repairs=Repairs(),
         )
         try:
-            self.raw = rows.rewrite(self._records(strict=True)).encode()
+            self.raw = rows.rewrite(self._records(strict=True, escapes=escapes)).encode()
         except csv.Error as error:
             raise self._open_quote(error) from None
+        self.repairs.add_all(rows.repairs)
         self.left_out = rows.left_out
-        self._is_repaired = self._is_checked = True
 
-    def _records(self, *, strict: bool = False) -> Iterator[tuple[int, int, list[str]]]:
+    def _records(self, *, strict: bool = False, escapes: bool = False) -> Iterator[tuple[int, int, list[str]]]:
         """The line that each record begins in, the line after it, and its cells, from the first row on: slow.
 
         Of a sheet, the lines are its rows.
+
+        Args:
+            strict: Whether quotes have to close as they should.
+            escapes: Whether a backslash makes the sign after it part of the cell.
 
         Raises:
             csv.Error: Strict, and quotes don't close as they should; the line is its second argument.
         """
         raw = read_bytes(self.path) if self.raw is None else self.raw
         text = decode(raw, "utf-8", where=self.where)
-        reader = reader_of(text, self.delimiter, strict=strict, skip=self.dialect.begin)
+        reader = reader_of(text, self.delimiter, strict=strict, skip=self.dialect.begin, escapes=escapes)
         begin = 1 + self.dialect.begin
         try:
             for cells in reader:

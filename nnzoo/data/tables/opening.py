@@ -19,6 +19,8 @@ from nnzoo.data.tables.file import BLOCK_BYTES, File
 from nnzoo.errors import DataError
 
 _SAMPLE_BYTES = 256 * 1024
+_ANNOUNCED = re.compile(r'"?sep=([,;|\t])"?[ \t]*[\r\n]')
+"""The first line by which Excel is told the delimiter of a file."""
 
 AnyFile = File | ColumnarFile
 
@@ -104,6 +106,9 @@ def _open_text(
 ) -> File:
     is_foreign = words.delimiter != "auto" and rewriting.is_foreign(words.delimiter, beside_text)
     text = _read(path, data, words, repairs, whole=is_foreign or not isinstance(words.skip_rows, int))
+    announced = _ANNOUNCED.match(text.sample)
+    if announced is not None and words.delimiter == "auto" and words.skip_rows == 0:
+        words = words.model_copy(update={"delimiter": announced[1], "skip_rows": 1})
     if not isinstance(words.skip_rows, int):
         assert text.raw is not None
         delimiter = find_delimiter(text.sample, known) if words.delimiter == "auto" else words.delimiter
