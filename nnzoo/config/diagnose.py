@@ -1,4 +1,4 @@
-"""What pydantic found, told to a person: the place, what was expected and got, and the nearest name."""
+"""Turns the errors of pydantic into messages: the place, what was expected and got, and the nearest name."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class _Finding:
 
 
 def error_of_validation(error: ValidationError, root: Entry) -> ConfigError:
-    """All that pydantic found in a document, as one error."""
+    """Returns all errors of pydantic in a document as one error."""
     by_path: dict[Path, list[_Finding]] = defaultdict(list)
     for details in error.errors(include_url=False):
         finding = _finding(details, root)
@@ -86,7 +86,7 @@ def error_of_validation(error: ValidationError, root: Entry) -> ConfigError:
 
 
 def error_of_problems(problems: list[Problem], root: Entry) -> ConfigError:
-    """Problems found by the rules across sections, as one error."""
+    """Returns the problems that the rules found as one error."""
     return _config_error([(root.nearest(path).place, path, message) for path, message in problems])
 
 
@@ -100,7 +100,7 @@ def _config_error(found: list[tuple[Place, Path, str]]) -> ConfigError:
 
 
 def _finding(details: ErrorDetails, root: Entry) -> _Finding:
-    """Finds the path in the document that an error's location means.
+    """Finds the path in the document of the location of an error.
 
     A location also names the tags of unions and the branches of `int | "full"`; walking along the schema tells them
     from keys.
@@ -164,7 +164,7 @@ def _unknown_key(finding: _Finding, suggestions: Suggestions) -> str:
 
 
 def _unnamed(finding: _Finding, value: Any) -> str:
-    """A section without the name that it needs."""
+    """Returns the message on a section without its name."""
     names = _listed_names(finding.sections)
     keys = [key for key in value if isinstance(key, str)] if isinstance(value, dict) else []
     hint = " Which one is it?"
@@ -188,7 +188,7 @@ def _listed_names(sections: list[type[Section]]) -> list[str]:
 
 
 def _expected(finding: _Finding) -> list[str]:
-    """What would have been right."""
+    """Returns what was expected."""
     kind, context = finding.kind, finding.details.get("ctx", {})
     if kind == "literal_error":
         words = str(context["expected"]).replace(" or ", ", ").split(", ")
@@ -204,7 +204,7 @@ def _expected(finding: _Finding) -> list[str]:
 
 
 def _fix(finding: _Finding, expected: list[str]) -> str:
-    """What to write instead, where that can be told."""
+    """Returns what to write instead, if that is known."""
     value, field = finding.details["input"], finding.field
     one_word = finding.kind == "literal_error" and len(expected) == 1
     if field and (one_word or finding.kind in ("too_long", "less_than_equal")):

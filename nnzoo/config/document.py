@@ -1,4 +1,4 @@
-"""A config as it was written: values that remember their place, merged by `extends` and overrides."""
+"""Documents: configs as they were written, whose values keep their places. `extends` and overrides merge them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Problem = tuple[Path, str]
 
 @dataclass(frozen=True)
 class Place:
-    """Where a key or a value stands.
+    """The place of a key or a value.
 
     Attributes:
         source: The file, or the override as it was typed.
@@ -38,8 +38,8 @@ class Entry:
 
     Attributes:
         value: A scalar, a dict of entries by key, or a list of entries.
-        place: Where the value stands.
-        key_place: Where its key stands; the value's own place where it has no key.
+        place: The place of the value.
+        key_place: The place of its key; that of the value if it has no key.
         has_anchor: Whether the value carries a YAML anchor.
     """
 
@@ -49,7 +49,7 @@ class Entry:
     has_anchor: bool = False
 
     def plain(self) -> Any:
-        """The value without places."""
+        """Returns the value without places."""
         if isinstance(self.value, dict):
             return {key: item.plain() for key, item in self.value.items()}
         if isinstance(self.value, list):
@@ -57,7 +57,7 @@ class Entry:
         return self.value
 
     def child(self, key: str | int) -> Entry | None:
-        """The entry under a key or an index, if there is one."""
+        """Returns the entry at a key or an index, if there is one."""
         if isinstance(self.value, dict):
             return self.value.get(key)
         if isinstance(self.value, list) and isinstance(key, int) and 0 <= key < len(self.value):
@@ -66,7 +66,7 @@ class Entry:
         return None
 
     def nearest(self, path: Path) -> Entry:
-        """The entry at a path, or the deepest one on the way there."""
+        """Returns the entry at a path, or the deepest one on the way to it."""
         entry = self
         for key in path:
             child = entry.child(key)
@@ -76,7 +76,7 @@ class Entry:
         return entry
 
     def walk(self, path: Path = ()) -> Iterator[tuple[Path, Entry]]:
-        """Every entry below with its path, the outer ones first."""
+        """Yields every entry below with its path, outer entries first."""
         yield path, self
         if isinstance(self.value, dict):
             for key, item in self.value.items():
@@ -87,7 +87,7 @@ class Entry:
 
 
 def from_plain(value: Any, source: str) -> Entry:
-    """A document from Python values; every place is the source."""
+    """Makes a document from Python values. The place of every value is the source."""
     place = Place(source)
     if type(value).__module__ == "numpy" and hasattr(value, "tolist"):
         value = value.tolist()
@@ -101,7 +101,7 @@ def from_plain(value: Any, source: str) -> Entry:
 
 
 def _name(entry: Entry) -> Any:
-    """The `name` of a section, also of one written as its name."""
+    """Returns the `name` of a section, also of one that is written as its name."""
     if isinstance(entry.value, str):
         return entry.value
     named = entry.child("name") if isinstance(entry.value, dict) else None
@@ -134,7 +134,7 @@ def merge(base: Entry, over: Entry, implied: Callable[[str], str | None], key: s
 
 
 def _spelt_out(entry: Entry) -> Entry:
-    """A section written as its name, as a mapping."""
+    """Returns a section that is written as its name as a mapping."""
     return Entry({"name": Entry(entry.value, entry.place, entry.place)}, entry.place, entry.key_place)
 
 
@@ -169,5 +169,5 @@ def put(root: Entry, path: Sequence[str], entry: Entry) -> int | None:
 
 
 def is_index(key: str) -> bool:
-    """Whether a part of a dotted key can be an index."""
+    """Returns whether a part of a dotted key can be an index."""
     return key.isascii() and key.isdigit()

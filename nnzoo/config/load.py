@@ -1,4 +1,4 @@
-"""From a path, a name or a dict to a checked config."""
+"""Loads a config from a path, a name or a dict, and checks it."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def _keys_of(name: object) -> set[str]:
 
 
 def check_facts(config: Config, facts: Facts) -> None:
-    """Checks the rules across sections against what is known of the data.
+    """Checks the rules across sections against the facts about the data.
 
     Raises:
         ConfigError: With all problems at once.
@@ -99,18 +99,18 @@ def check_facts(config: Config, facts: Facts) -> None:
 
 
 def problems_of(config: Config, problems: list[Problem]) -> ConfigError:
-    """Problems found while building from a config, each shown where the config says it."""
+    """Returns problems that were found while building from a config as an error, with the place of each key."""
     return error_of_problems(problems, origin(config))
 
 
 def origin(config: Config) -> Entry:
-    """The document that a config was read from, for messages."""
+    """Returns the document that a config was read from, for messages."""
     found = config._origin
     return found if found is not None else from_plain(dump(config), "config")
 
 
 def config_path(text: str) -> Path:
-    """The file that a CONFIG argument means.
+    """Returns the file of a CONFIG argument.
 
     Raises:
         UsageError: None does.
@@ -145,7 +145,7 @@ def _document(config: ConfigLike) -> Entry:
 
 
 def _document_of(config: Config) -> Entry:
-    """A copy of what a config was read from; of a changed one (`model_copy`), its values."""
+    """Returns a copy of the document of a config; for a changed one (`model_copy`), its values."""
     found = config._origin
     if found is None or dump(Config.model_validate(found.plain())) != dump(config):
         return from_plain(dump(config), "config")
@@ -216,7 +216,7 @@ def _absolute(root: Entry, folder: Path) -> Entry:
 
 
 def _at_home(path: str) -> Path:
-    """A path whose `~` is the home folder, where there is such a user."""
+    """Expands `~` in a path, if there is such a user."""
     try:
         return Path(path).expanduser()
     except RuntimeError:
@@ -263,12 +263,14 @@ def _parse_overrides(overrides: Mapping[str, Any] | Sequence[str]) -> list[tuple
             key, equals, value = text.partition("=")
             if not equals or not key:
                 raise UsageError(
-                    f"'{text}' is no override. Write KEY=VALUE, such as optimizer.lr=3e-4.", where="override"
+                    f"'{text}' is not an override. Write KEY=VALUE, such as optimizer.lr=3e-4.", where="override"
                 )
             pairs.append((key.strip(), _parse_value(value, text)))
     for key, _ in pairs:
         if "" in key.split("."):
-            raise UsageError(f"'{key}' is no dotted key. Write KEY=VALUE, such as optimizer.lr=3e-4.", where="override")
+            raise UsageError(
+                f"'{key}' is not a dotted key. Write KEY=VALUE, such as optimizer.lr=3e-4.", where="override"
+            )
     return [(key.split("."), entry) for key, entry in pairs]
 
 

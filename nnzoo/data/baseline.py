@@ -32,8 +32,9 @@ def baseline(dataset: Dataset, split: str) -> dict[str, float]:
             the roots). With one target per step also "perplexity" of the class frequencies, of which a ten thousandth
             is shared by all classes, so that none is impossible.
         multilabel: "accuracy" of the more frequent value of each label, mean over labels.
-        regression: The scores of `regression_scores` for the mean of each target, or, for a series, for the forecast
-            that everything stays as it is.
+        regression: The scores of `regression_scores` for the mean of each target, or, for a series, for the naive
+            forecast: the value one season before where train has a season (`series.season.find_season`), else the last
+            value.
     """
     train, measured = dataset.answers("train"), dataset.answers(split)
     if dataset.task == "classification":

@@ -40,8 +40,8 @@ class Split:
         lengths: (N,) int64, the number of valid steps of each sequence, from 1 to T; None if all T are valid. The
             entries beyond a sample's length are 0.
         rows: (N,) int64, the row number of each sample in its source, from 0; None if all rows are there in order.
-        naive: (N, K) float64, for a series: the last known values, as forecasts of the targets; None if the only
-            baseline is a constant.
+        naive: (N, K) float64, for a series: the last known values, or those one season before, as forecasts of the
+            targets; None if the only baseline is a constant.
         origin: Where the samples come from, by their `rows`; None if the row numbers say it all.
         finish: The transform that each batch of inputs still needs, on their device; None if the network takes the
             inputs as they are.

@@ -1,4 +1,4 @@
-"""Words or characters as numbers: a vocabulary made of the training texts alone."""
+"""Words or characters as integers: a vocabulary of the training texts only."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ Tokenizer = Literal["word", "char"]
 
 PADDING, UNKNOWN = 0, 1
 NUM_SPECIAL = 2
-"""Token 0 fills texts up to a common length; token 1 stands for whatever the training texts don't have."""
+"""Token 0 pads texts to a common length; token 1 is every symbol that is not in the training texts."""
 
 _WORD = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")
 
 
 class Vocabulary(BaseModel):
-    """How a text is cut into symbols, and the number of each symbol.
+    """Splits texts into symbols and gives each symbol its token, an integer.
 
     Attributes:
-        tokenizer: word: runs of letters and digits, each other sign alone; char: every character.
+        tokenizer: word: each run of letters and digits is a symbol, and each other sign; char: every character is.
         lowercase: Whether case is ignored.
-        symbols: Those known, the most frequent first; the token of `symbols[i]` is i + 2.
+        symbols: The known symbols, the most frequent first; the token of `symbols[i]` is i + 2.
     """
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
@@ -46,14 +46,14 @@ class Vocabulary(BaseModel):
         min_count: int = 1,
         max_symbols: int | None = None,
     ) -> Self:
-        """The vocabulary of some texts; symbols of equal count in their own order.
+        """Returns the vocabulary of some texts. Symbols of the same count are sorted.
 
         Args:
-            texts: Those of training.
-            tokenizer: How they are cut.
+            texts: The training texts.
+            tokenizer: What a symbol is.
             lowercase: Whether case is ignored.
-            min_count: Symbols less frequent than this are unknown.
-            max_symbols: How many of the most frequent ones are kept; None for all.
+            min_count: Symbols that are less frequent than this are unknown.
+            max_symbols: The number of the most frequent symbols to keep; None for all.
         """
         cutter = cls(tokenizer=tokenizer, lowercase=lowercase, symbols=())
         return cls.of_symbols(map(cutter.cut, texts), cutter, min_count=min_count, max_symbols=max_symbols)
@@ -62,31 +62,31 @@ class Vocabulary(BaseModel):
     def of_symbols(
         cls, texts: Iterable[Sequence[str]], cutter: Self, *, min_count: int = 1, max_symbols: int | None = None
     ) -> Self:
-        """The vocabulary of texts that `cutter` cut."""
+        """Returns the vocabulary of texts that `cutter` has split into symbols."""
         counts = Counter(symbol for text in texts for symbol in text)
         ranked = sorted((-count, symbol) for symbol, count in counts.items() if count >= min_count)
         return cutter.model_copy(update={"symbols": tuple(symbol for _, symbol in ranked[:max_symbols])})
 
     def __len__(self) -> int:
-        """Number of tokens, the two special ones among them."""
+        """The number of tokens, with the two special ones."""
         return len(self.symbols) + NUM_SPECIAL
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What each token stands for, by its number. No symbol is called like the two special tokens."""
+        """The name of each token. No symbol has the name of one of the two special tokens."""
         return ("(padding)", "(unknown)", *self.symbols)
 
     def cut(self, text: str) -> Sequence[str]:
-        """The symbols of a text."""
+        """Splits a text into symbols."""
         text = text.lower() if self.lowercase else text
         return text if self.tokenizer == "char" else _WORD.findall(text)
 
     def encode(self, text: str) -> list[int]:
-        """The tokens of a text."""
+        """Returns the tokens of a text."""
         return self.encode_symbols(self.cut(text))
 
     def encode_symbols(self, symbols: Iterable[str]) -> list[int]:
-        """The tokens of symbols."""
+        """Returns the tokens of symbols."""
         return [self._numbers.get(symbol, UNKNOWN) for symbol in symbols]
 
     @cached_property
@@ -95,11 +95,11 @@ class Vocabulary(BaseModel):
 
 
 def pad(tokens: Sequence[Sequence[int]], num_steps: int) -> tuple[Tensor, Tensor]:
-    """Token lists as one tensor.
+    """Pads lists of tokens to one tensor.
 
     Args:
         tokens: N lists of at least one token.
-        num_steps: T; what is longer is cut off at its end.
+        num_steps: T; longer lists are cut at their end.
 
     Returns:
         (N, T) int64 tokens, 0 beyond the end; (N,) int64 lengths.

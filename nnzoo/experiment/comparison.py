@@ -99,7 +99,11 @@ def _beside_baseline(
     shown = f"{split} {score.name} {number(score.network)}"
     if score.is_error:
         is_series = experiment.dataset.splits[split].naive is not None
-        what = "the naive forecast" if is_series else "predicting the mean"
+        season = experiment.dataset.choices.get("season", 1)
+        forecast = "the naive forecast (the last value)"
+        if season != 1:
+            forecast = f"the seasonal naive forecast (the value {season} rows before)"
+        what = forecast if is_series else "predicting the mean"
         fix = "Set data.window to at least a season, try model: linear, or train longer." if is_series else _LEARN_MORE
         yield "baseline", f"{shown} is not below {number(bar)}, the baseline of {what}. {fix}"
         return

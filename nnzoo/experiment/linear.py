@@ -74,6 +74,8 @@ def some_samples(experiment: Experiment, name: str) -> Sample | None:
     dataset, split = experiment.dataset, experiment.splits[name]
     if dataset.task == "multilabel" or dataset.splits[name].targets.ndim > 1 + (dataset.task == "regression"):
         return None
+    if dataset.splits[name].inputs.is_meta and split.level is not None:
+        return None  # windows that were moved, each by its own amount
     width = _width(experiment)
     num_train = min(MAX_ROWS, max(100, MAX_NUMBERS // width))
     rows = _rows(len(split), num_train if name == "train" else max(100, MAX_MEASURED // width))
@@ -115,12 +117,21 @@ def _rows(num_samples: int, most: int) -> Tensor:
 
 
 def _flat(experiment: Experiment, name: str, rows: Tensor, train: Tensor) -> Tensor:
-    """Returns (M, D) inputs: raw numbers standardized as some rows of train are; images and components unchanged."""
-    dataset, split = experiment.dataset, experiment.splits[name]
+    """Returns (M, D) inputs: numbers standardized as some rows of train are; images and components unchanged.
+
+    Numbers are those of the data as long as it is kept, else what the network reads of them.
+    """
+    dataset = experiment.dataset
     if dataset.layout not in ("features", "sequence") or experiment.preprocess.mean is not None:
-        return split.network_inputs(rows.to(split.inputs.device)).flatten(1).double().cpu()
-    shift, scale = fit_scale(lambda: iter([dataset.train.inputs[train].flatten(1).double()]), "standardize")
-    return (dataset.splits[name].inputs[rows].flatten(1).double() - shift) / scale
+        return _read(experiment.splits[name], rows)
+    splits = experiment.splits if dataset.train.inputs.is_meta else dataset.splits
+    shift, scale = fit_scale(lambda: iter([_read(splits["train"], train)]), "standardize")
+    return (_read(splits[name], rows) - shift) / scale
+
+
+def _read(split: Split, rows: Tensor) -> Tensor:
+    """Returns inputs as (M, D) float64 on the CPU."""
+    return split.network_inputs(rows.to(split.targets.device)).flatten(1).double().cpu()
 
 
 def _counts(split: Split, rows: Tensor, num_tokens: int) -> Tensor:

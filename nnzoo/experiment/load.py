@@ -38,15 +38,15 @@ Raw = (
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A network with its preprocessing and its names.
+    """A trained network with its preprocessing and its names.
 
     Attributes:
-        module: The nn.Module in evaluation mode: preprocessed inputs to outputs.
-        preprocess: Raw inputs to preprocessed ones.
-        decoder: Outputs to answers.
-        config: What it was trained with.
+        module: The nn.Module in evaluation mode; it reads preprocessed inputs.
+        preprocess: Transforms raw inputs.
+        decoder: Interprets outputs.
+        config: The config of the training.
         metadata: Shapes, names, metrics, versions.
-        path: The file that it was read from.
+        path: The file that the weights come from.
     """
 
     module: nn.Module
@@ -63,12 +63,12 @@ class TrainedModel:
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """One raw sample, without the batch axis."""
+        """The shape of one raw sample, without the batch axis."""
         return self.metadata.input_shape
 
     @property
     def reader(self) -> Reader:
-        """Reads new raw data as that of training was read."""
+        """The reader of new raw data, which reads it as the training data was read."""
         return parse_reader(self.metadata.reader)
 
     def outputs(self, raw: Raw, lengths: ArrayLike | Tensor | None = None) -> Tensor:
@@ -82,11 +82,11 @@ class TrainedModel:
             DataError: The samples have another shape, or have NaN or infinite values, or there are none.
         """
         samples = self.samples_of(raw, lengths)
-        return self.outputs_of(samples.inputs, samples.lengths)
+        return self.decoder.of_roots(self.outputs_of(samples.inputs, samples.lengths))
 
     @torch.inference_mode()
     def outputs_of(self, inputs: Tensor, steps: Tensor | None = None, *, kept: bool = False) -> Tensor:
-        """The network's outputs on the CPU, for samples (N, *input_shape) that were read and checked.
+        """Returns the network's outputs on the CPU for samples (N, *input_shape) that were read and checked.
 
         Args:
             inputs: Before preprocessing.
@@ -129,7 +129,7 @@ class TrainedModel:
             DataError: The samples have another shape, or have NaN or infinite values.
         """
         samples = self.samples_of(raw, lengths)
-        outputs = self.outputs_of(samples.inputs, samples.lengths)
+        outputs = self.decoder.of_roots(self.outputs_of(samples.inputs, samples.lengths))
         if self.decoder.task == "regression":
             values = self.decoder.on_cpu().values(outputs).numpy()
             values = values.reshape(-1, len(samples.row_targets)) if samples.row_targets else values
@@ -223,7 +223,7 @@ def load(
     model: nn.Module | None = None,
     device: str | None = "cpu",
 ) -> TrainedModel:
-    """Reads a trained network.
+    """Loads a trained network.
 
     Args:
         checkpoint: A run directory (its best weights), best.safetensors, last.safetensors, a run's name, or `latest`.
@@ -260,7 +260,7 @@ def load(
 
 
 def _build(config: Config, metadata: Metadata, weights: dict[str, Tensor]) -> nn.Module:
-    """The network, if the weights are its own: a file of a kilobyte could ask for one of any size."""
+    """Builds the network after a check that the weights fit: a small file could ask for a network of any size."""
     shape = (metadata.network_input_shape, metadata.num_outputs, metadata.num_tokens, metadata.per)
     # torchvision computes their widths with tensors.
     if not (isinstance(config.model, Torchvision) and config.model.arch.startswith("regnet")):

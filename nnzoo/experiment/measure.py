@@ -1,4 +1,4 @@
-"""What is measured on a split beyond its metrics: answers row by row, each class, the confusion matrix."""
+"""What is measured besides metrics: predictions per sample, figures per class, the confusion matrix."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from nnzoo.training.decoding import Decoder
 
 _SAMPLES_AT_ONCE = 4096
 MAX_CLASSES = 1000
-"""A confusion matrix of more, a vocabulary's, would be read by nobody and fill the disk."""
+"""The matrix of a vocabulary would fill the disk."""
 
 
 def confusion_matrix(decoder: Decoder, outputs: Tensor, targets: Tensor) -> list[list[int]]:
-    """Counts (K, K): the true class by row, the predicted one by column; of steps all that have a target.
+    """Counts pairs of true class (row) and predicted class (column), (K, K), over samples or steps with a target.
 
-    Empty beyond `MAX_CLASSES` classes.
+    It is empty for more than `MAX_CLASSES` classes.
 
     Args:
         decoder: Knows what outputs mean.
@@ -44,7 +44,7 @@ def confusion_matrix(decoder: Decoder, outputs: Tensor, targets: Tensor) -> list
 
 
 def per_class(matrix: list[list[int]], classes: Sequence[str]) -> list[dict[str, Any]]:
-    """Precision, recall, F1 and number of samples of each class; 0 where there is nothing to divide by."""
+    """Returns precision, recall, F1 and the number of samples of each class; 0 instead of a division by 0."""
     counts = torch.tensor(matrix)
     hits, actual, predicted = counts.diag().double(), counts.sum(1), counts.sum(0)
     columns = {
@@ -116,13 +116,13 @@ def _table(
 def step_answers(
     outputs: Tensor, there: Tensor, classes: Sequence[str], names: Sequence[int | str]
 ) -> tuple[list[str], list[list[Any]]]:
-    """A header and a row a step: its sample, its number from 0, the likeliest class and its probability.
+    """Returns a header and one row per step: its sample, its number from 0, the likeliest class and its probability.
 
     Args:
         outputs: (N, T, 2), as `Decoder.kept` makes them.
         there: (N, T) bool, the steps that get a row.
         classes: Names of classes.
-        names: (N,) of the samples.
+        names: (N,) names of the samples.
     """
     samples, steps = there.nonzero().T.tolist()
     labels, shares = outputs[there].T.tolist()
@@ -134,7 +134,7 @@ def step_answers(
 def answers(
     decoder: Decoder, outputs: Tensor, classes: Sequence[str], target_names: Sequence[str]
 ) -> tuple[list[str], list[list[Any]]]:
-    """A header and a row a sample: the answer, then the probabilities where the loss gives some.
+    """Returns a header and one row per sample: the prediction, then the probabilities if the loss gives any.
 
     Args:
         decoder: Knows what outputs mean.
@@ -159,5 +159,5 @@ def answers(
 
 
 def columns(kind: str, target_names: Sequence[str]) -> list[str]:
-    """`prediction`, or of several targets `prediction_a`, `prediction_b`."""
+    """Returns the column `prediction`, or for several targets `prediction_a`, `prediction_b`."""
     return [f"{kind}_{name}" for name in target_names] if len(target_names) > 1 else [kind]

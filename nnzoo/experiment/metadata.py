@@ -1,4 +1,4 @@
-"""What an artifact says besides its tensors: all that using a network needs, on another machine too."""
+"""The metadata of an artifact: all that using the network on another machine needs besides its tensors."""
 
 from __future__ import annotations
 
@@ -49,5 +49,5 @@ class Metadata(Section):
 
     @property
     def data_schema(self) -> Schema:
-        """What new samples have to be like."""
+        """The schema that new samples must have."""
         return Schema(**{name: getattr(self, name) for name in Schema._fields})

@@ -185,20 +185,14 @@ def describe_start(folder: Path, training: Training) -> str:
     if config.train.restarts > 1:
         return f"{folder} is finished: its {config.train.restarts} restarts have ended. To train on, {again}."
     if state.early_stopping.should_stop():
-        why, fix = (
-            f"early stopping ended it after epoch {state.epoch}",
-            "set train.early_stopping to null or more patience",
-        )
+        why = f"early stopping ended it after epoch {state.epoch}"
+        fix = "set train.early_stopping to null or more patience"
     elif state.epoch < epochs:
-        why, fix = (
-            f"its train.max_minutes are over after epoch {state.epoch}",
-            "set train.max_minutes to more, or to null",
-        )
+        why = f"its train.max_minutes are over after epoch {state.epoch}"
+        fix = "set train.max_minutes to more, or to null"
     else:
-        why = f"all {epochs} epochs are done"
-        is_bound = any(getattr(config.scheduler, field, 0) is None for field in LENGTHS)
-        fix = f"set train.epochs to more than {epochs}"
-        if is_bound:
+        why, fix = f"all {epochs} epochs are done", f"set train.epochs to more than {epochs}"
+        if any(getattr(config.scheduler, field, 0) is None for field in LENGTHS):
             fix = f"{again}: its {config.scheduler.name} schedule is as long as train.epochs"
     return f"{folder} is finished: {why}. To train on, {fix}."
 

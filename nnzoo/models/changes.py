@@ -1,4 +1,4 @@
-"""Forecasting changes in place of values."""
+"""Forecasting changes instead of values."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from nnzoo.models.parameters import head_of
 
 
 class Changes(nn.Module):
-    """A network that sees a window relative to its last step, and whose outputs are added to that step's values.
+    """Wraps a network so that it reads a window relative to its last step and forecasts changes from that step.
 
     As in NLinear (Zeng et al. 2023, "Are Transformers Effective for Time Series Forecasting?"): the network learns the
     change from the last known value, so that a series may leave the range of its training rows. Columns that are not
-    forecast pass as they are.
+    forecast are passed on unchanged.
 
     Args:
         network: (N, T, F) -> (N, M).
-        columns: Which of the F inputs each of the M outputs is a later value of.
+        columns: For each of the M outputs, the index of the input that it is a later value of.
         num_features: F.
     """
 
@@ -38,7 +38,7 @@ class Changes(nn.Module):
 
     @staticmethod
     def weights_of_network(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The weights of the network within, or of a network alone, by the names that they have there."""
+        """Returns the weights of the wrapped network under its own names; those of another network unchanged."""
         if "relative" not in weights:
             return dict(weights)
         return {name[len("network.") :]: each for name, each in weights.items() if name.startswith("network.")}

@@ -144,6 +144,28 @@ def test_what_is_not_ambiguous_is_not_told(cells: list[str]) -> None:
     assert not [line for line in dataset.warnings if "read as" in line]
 
 
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize(
+    ("open_cells", "sure", "values"),
+    [
+        (["1,234", "5,678"], "0,5", [1.234, 5.678]),
+        (["1,234", "5,678"], "0.5", [1234, 5678]),
+        (["1.234", "5.678", "12"], "12,25", [1234, 5678, 12]),
+        (["1.234", "5.678", "12"], "12.25", [1.234, 5.678, 12]),
+        (["1.234 €", "5.678 €"], "0,5", [1234, 5678]),
+        (["1.234 €", "5.678 €"], "0.5", [1.234, 5.678]),
+    ],
+)
+def test_another_column_decides_what_is_open(
+    delimiter: str, open_cells: list[str], sure: str, values: list[float]
+) -> None:
+    rows = {"x": open_cells * 4, "z": [sure, "3"] * (2 * len(open_cells)), "y": labels(4 * len(open_cells))}
+    dataset = load(rows, delimiter=delimiter)
+    assert feature(dataset, "x") == values * 4
+    assert feature(dataset, "z")[0] == float(sure.replace(",", "."))
+    assert not [line for line in dataset.warnings if "read as" in line]
+
+
 def test_a_cell_of_another_form_is_named_at_predict() -> None:
     dataset = load({"price": ["1,5", "2,75", "3,1"] * 4, "y": labels(12)})
     with pytest.raises(DataError, match=r"column 'price'.*'1,234.5' is not a number in the form .*decimal comma"):

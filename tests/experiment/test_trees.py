@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -65,7 +66,7 @@ def test_it_learns_what_only_the_whole_tree_tells(model: Any, tmp_path: Path) ->
     with (run.run_dir / "predictions.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 18
-    assert list(rows[0])[:4] == ["row", "target", "prediction", "probability_very negative"]
+    assert list(rows[0])[:5] == ["file", "row", "target", "prediction", "probability_very negative"]
     report = describe_network(str(run.run_dir)).summary
     assert report.num_parameters == run.result["num_parameters"] == sum(row.num_parameters for row in report.layers)
 
@@ -88,8 +89,14 @@ def test_answers_for_new_trees(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert len(rows) == 2
     labelled = write(tmp_path, "labelled.txt", sentences()[:10])
     assert evaluate_checkpoint(run.run_dir, data=labelled).metrics["accuracy"] == 1
-    with pytest.raises(DataError, match="trees are read from files"):
+    with pytest.raises(DataError, match=r"\(3 fun\): there is no such file"):
         run.model.predict(["(3 fun)"])
+    with pytest.raises(DataError, match="trees are read from files"):
+        run.model.predict(np.zeros((2, 3)))
+    capsys.readouterr()
+    assert cli(["predict", str(run.run_dir), str(labelled)]) == 0
+    expected = [row["prediction"] for row in csv.DictReader(capsys.readouterr().out.splitlines())]
+    assert run.model.predict(labelled).tolist() == expected
 
 
 def test_two_labels_leave_out_what_is_neutral(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

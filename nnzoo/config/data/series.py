@@ -32,6 +32,11 @@ class Series(FormattedCells):
     )
     window: Count = Field(24, description="number of rows that a forecast is made from")
     horizon: Count = Field(1, description="number of rows to forecast")
+    season: Count | Literal["auto"] = Field(
+        "auto",
+        description="rows per season, for the seasonal naive forecast of the baseline; 1: no season; auto: the lag of "
+        "the highest autocorrelation of the train rows, if the value before it forecasts them better than the last one",
+    )
     difference: bool | Literal["auto"] = Field(
         "auto",
         description="predict the change from the last value (NLinear; Zeng et al. 2023); auto: if targets are features",

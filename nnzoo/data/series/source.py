@@ -22,6 +22,7 @@ from nnzoo.data.dates import DateOrder
 from nnzoo.data.origin import of_files
 from nnzoo.data.reader import Reader, Samples, Schema
 from nnzoo.data.repairs import Repairs
+from nnzoo.data.series.season import find_season, rows_before
 from nnzoo.data.series.stamps import StampForm
 from nnzoo.data.series.timeline import Timeline, last_known
 from nnzoo.data.split import Division
@@ -50,6 +51,7 @@ def load_series(
     categorical: tuple[str, ...] = (),
     window: int = 24,
     horizon: int = 1,
+    season: int | Literal["auto"] = "auto",
     limit: int | None = None,
     decimal: Literal["auto"] | DecimalSign = "auto",
     thousands: Literal["auto"] | ThousandsSign = "auto",
@@ -69,6 +71,7 @@ def load_series(
         categorical: Columns of names to forecast from, one input for each name of the training rows.
         window: T, the rows that a forecast is made from.
         horizon: H, the rows that are forecast.
+        season: The rows per season, for the naive forecast; 1 for none; "auto": found in the rows of train.
         limit: Take the first rows of each series, this many.
         decimal: The decimal sign of all columns; "auto": found for each.
         thousands: The sign between groups of three digits; "auto": found for each column.
@@ -109,6 +112,9 @@ def load_series(
     past = series["train"].first(blocks["train"].stop)
     reader = reader.model_copy(update={"categories": past.categories()})
     past.check_values(reader.features, reader.target)
+    if season == "auto":
+        season = find_season(past.columns_of(target), horizon)
+    reader = reader.model_copy(update={"season": season})
     known = dict(zip(categorical, reader.categories, strict=True))
     told = [*doubts, *(line for each in series.values() for line in each.told(window, known))]
     splits = {}
@@ -124,7 +130,7 @@ def load_series(
         layout="sequence",
         feature_names=reader.feature_names(),
         target_names=tuple(f"{column}+{ahead}" for ahead in range(1, horizon + 1) for column in target),
-        choices={"features": inputs, **choices_of(tables.values())},
+        choices={"features": inputs, "season": season, **choices_of(tables.values())},
         missing_values=past.missing(categorical),
         reader=reader,
         warnings=(*repairs.warnings(), *told),
@@ -147,6 +153,7 @@ class SeriesReader(Reader):
         time_form: How time stamps are written.
         window: T.
         horizon: H.
+        season: The rows per season, for the naive forecast.
     """
 
     kind: Literal["series"] = "series"
@@ -160,6 +167,7 @@ class SeriesReader(Reader):
     time_form: StampForm | None = None
     window: int
     horizon: int
+    season: int = 1
 
     def read(self, paths: Sequence[Path], schema: Schema, *, labelled: bool) -> Samples:  # noqa: ARG002
         """Reads a series from each path: all its windows with their targets, or the last rows, to forecast from.
@@ -276,13 +284,14 @@ class SeriesReader(Reader):
                 "to forecast, without a missing value. Set a smaller `window` or `horizon`, or give more rows.",
                 where=series.where(block.start),
             )
-        into, ahead, last = into[whole], ahead[whole], first[whole] - 1
+        into, ahead, first = into[whole], ahead[whole], first[whole]
+        before, last = naive[rows_before(first, self.horizon, self.season)], naive[first - 1, None]  # (N, H or 1, M)
         split = Split(
             torch.from_numpy(inputs[into]),
             torch.from_numpy(targets[ahead]).flatten(1),
-            rows=torch.from_numpy(first[whole]),
+            rows=torch.from_numpy(first),
             origin=series.origin(said),
-            naive=torch.from_numpy(naive[last]).repeat(1, self.horizon),
+            naive=torch.from_numpy(np.where(np.isfinite(before), before, last)).flatten(1),
         )
         return split, int((~whole).sum())
 

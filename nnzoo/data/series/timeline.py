@@ -99,7 +99,7 @@ class Timeline:
             DataError: A cell is not a time stamp, or one is there twice.
         """
         try:
-            numbers = NumberWords(words.decimal, words.thousands, self.table.delimiter)
+            numbers = NumberWords(words.decimal, words.thousands, self.table.delimiter, self.table.usual_decimal)
             stamps = parse_stamps(cells, form, order=words.date_order, words=numbers)
         except BadStampError as error:
             known = "" if form is None else f", or not written as in training ({form.describe() or 'plain numbers'})"

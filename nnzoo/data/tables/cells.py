@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nnzoo.data.dates import ISO, DateForm
 from nnzoo.data.tables.forms import TEXT, Form, boolean_values, canonical, names_form
-from nnzoo.data.tables.numbers import PLAIN, NumberForm, plain_numbers
+from nnzoo.data.tables.numbers import PLAIN, DecimalSign, NumberForm, plain_numbers
 from nnzoo.errors import DataError
 
 MISSING_CODE = -1
@@ -40,6 +40,7 @@ class Cells:
         where: The table, for messages.
         locate: Turns a row into its place, such as `data.csv: line 7`.
         delimiter: Between the cells of the file: evidence for how numbers are written.
+        usual_decimal: The decimal sign of cells of the file that leave no doubt; empty if there are none.
         typed: Whether the source has numbers and dates and not texts, so that their text is that of Python.
     """
 
@@ -51,11 +52,13 @@ class Cells:
         locate: Callable[[int], str],
         *,
         delimiter: str = ",",
+        usual_decimal: Literal[""] | DecimalSign = "",
         typed: bool = False,
     ) -> None:
         self.name = name
         self.where = where
         self.delimiter = delimiter
+        self.usual_decimal: Literal[""] | DecimalSign = usual_decimal
         self.typed = typed
         self._values = values
         self._locate = locate

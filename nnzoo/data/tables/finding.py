@@ -97,11 +97,14 @@ class FormFinder:
 
     def numbers(self, cells: Cells, share: float) -> Numbers | None:
         """Finds the form of numbers, if at least this share of the rows has it."""
-        words = NumberWords(self.words.decimal, self.words.thousands, cells.delimiter)
+        words = self._number_words(cells)
         if cells.plain is not None and (words.allows_plain or cells.typed):
             found = Numbers(PLAIN, 1.0)
-            if words.delimiter == ";" and words.decimal == words.thousands == "auto" and not cells.typed:
-                self._doubt_points(cells)
+            example = self._grouped(cells) if words.expects_commas and not cells.typed else None
+            if example is not None and words.usual:
+                found = Numbers(NumberForm(decimal=",", thousands="."), 1.0)
+            elif example is not None:
+                self._doubt_number(cells, PLAIN, example)
         else:
             labels = labels_of(cells, self.rows)
             asked = self.words.types.get(cells.name) == "number"
@@ -120,16 +123,19 @@ class FormFinder:
             return Numbers(NumberForm(words=True), found.share)
         return found
 
-    def _doubt_points(self, cells: Cells) -> None:
-        """Warns where points of a file with semicolons may stand between thousands."""
+    def _number_words(self, cells: Cells) -> NumberWords:
+        return NumberWords(self.words.decimal, self.words.thousands, cells.delimiter, cells.usual_decimal)
+
+    def _grouped(self, cells: Cells) -> str | None:
+        """A cell with a point that may be between thousands, if no cell speaks against it."""
         from pyarrow import compute
 
         labels = labels_of(cells, self.rows).texts
         is_grouped = compute.match_substring_regex(labels, r"^[+-]?[1-9]\d{0,2}\.\d{3}$")
-        if compute.all(compute.or_(is_grouped, compute.match_substring_regex(labels, r"^[+-]?\d{1,3}$"))).as_py():
-            example = compute.filter(labels, is_grouped)
-            if len(example):
-                self._doubt_number(cells, PLAIN, str(example[0].as_py()))
+        if not compute.all(compute.or_(is_grouped, compute.match_substring_regex(labels, r"^[+-]?\d{1,3}$"))).as_py():
+            return None
+        examples = compute.filter(labels, is_grouped)
+        return str(examples[0].as_py()) if len(examples) else None
 
     def _doubt_number(self, cells: Cells, form: NumberForm, example: str) -> None:
         import pyarrow as pa
@@ -200,7 +206,7 @@ class FormFinder:
         if cells.plain is not None:
             return TEXT
         labels = labels_of(cells, self.rows)
-        words = NumberWords(self.words.decimal, self.words.thousands, cells.delimiter)
+        words = self._number_words(cells)
         finding = find_number_form(labels.texts, labels.counts, words, 1.0)
         return TEXT if finding is None or finding.doubt is not None else finding.form
 

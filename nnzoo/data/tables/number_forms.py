@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -19,6 +20,8 @@ from nnzoo.data.tables.numbers import (
     with_common_signs,
 )
 
+_SURE_DECIMAL = re.compile(r"[+-]?(?:\d+[.,](?:\d{1,2}|\d{4,})|0[.,]\d+)", re.ASCII)
+"""Thousands have groups of three digits, and the first does not begin with 0."""
 _SAMPLE = 1000
 """So many distinct cells tell that a column has no numbers."""
 
@@ -30,16 +33,31 @@ class NumberWords(NamedTuple):
         decimal: The decimal sign, where it is given.
         thousands: The sign between groups of three digits, where it is given.
         delimiter: Between the cells of the file; a semicolon goes with decimal commas.
+        usual: The decimal sign of cells elsewhere in the file that leave no doubt; empty if there are none.
     """
 
     decimal: Literal["auto"] | DecimalSign = "auto"
     thousands: Literal["auto"] | ThousandsSign = "auto"
     delimiter: str = ","
+    usual: Literal[""] | DecimalSign = ""
+
+    @property
+    def expects_commas(self) -> bool:
+        """Whether nothing is given, and the file seems to have decimal commas."""
+        seems = self.usual == "," if self.usual else self.delimiter == ";"
+        return seems and self.decimal == self.thousands == "auto"
 
     @property
     def allows_plain(self) -> bool:
         """Whether numbers may be written as in Python."""
         return self.decimal in ("auto", ".") and self.thousands in ("auto", "")
+
+
+def usual_decimal(rows: Iterable[Collection[str]]) -> Literal[""] | DecimalSign:
+    """Returns the decimal sign of the cells of a file that leave no doubt; empty if there are none, or both signs."""
+    sure = [cell for row in rows for cell in row if _SURE_DECIMAL.fullmatch(cell.strip()) is not None]
+    has_comma, has_point = (any(sign in cell for cell in sure) for sign in ",.")
+    return "" if has_comma == has_point else "," if has_comma else "."
 
 
 class NumberFinding(NamedTuple):
@@ -135,10 +153,11 @@ def _separators(
         return bool(compute.any(compute.match_substring(bodies, sign)).as_py())
 
     if (",", "") in tied and (".", ",") in tied and has(","):
-        is_decimal = words.delimiter == ";" and not is_money
-        return (*((",", "") if is_decimal else (".", ",")), True)
+        is_decimal = words.usual == "," if words.usual else words.delimiter == ";" and not is_money
+        return (*((",", "") if is_decimal else (".", ",")), not words.usual)
     if (".", "") in tied and (",", ".") in tied and has("."):
-        return (",", ".", True) if is_money else (".", "", words.delimiter == ";")
+        is_grouped = words.usual == "," if words.usual else is_money
+        return (*((",", ".") if is_grouped else (".", "")), not words.usual and (is_money or words.delimiter == ";"))
     return (*tied[0], False)
 
 

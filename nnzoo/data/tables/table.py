@@ -10,7 +10,7 @@ import difflib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from nnzoo.data.repairs import Repair, Repairs
 from nnzoo.data.tables.cells import Cells
 from nnzoo.data.tables.dialect import Words
 from nnzoo.data.tables.file import File
+from nnzoo.data.tables.numbers import DecimalSign
 from nnzoo.data.tables.opening import AnyFile, open_file
 from nnzoo.errors import DataError
 
@@ -64,6 +65,11 @@ class Table:
     def delimiter(self) -> str:
         """Between the cells of the first file; empty without files."""
         return self.files[0].dialect.delimiter if self.files and isinstance(self.files[0], File) else ""
+
+    @property
+    def usual_decimal(self) -> Literal[""] | DecimalSign:
+        """The decimal sign of cells of the first file that leave no doubt; empty if there are none."""
+        return self.files[0].dialect.usual_decimal if self.files and isinstance(self.files[0], File) else ""
 
     @property
     def num_rows(self) -> int:
@@ -122,6 +128,7 @@ class Table:
         for start in range(0, len(names), at_once):
             group = names[start : start + at_once]
             columns = self._read(group)
+            pa.default_memory_pool().release_unused()
             for name in group:
                 yield Cells(
                     name,
@@ -129,9 +136,10 @@ class Table:
                     self.where,
                     self.locate,
                     delimiter=self.delimiter,
+                    usual_decimal=self.usual_decimal,
                     typed=name in self.typed,
                 )
-        pa.default_memory_pool().release_unused()
+            pa.default_memory_pool().release_unused()
 
     def cells(self, name: str) -> Cells:
         """One column."""
