@@ -82,7 +82,7 @@ class TrainedModel:
             DataError: The samples have another shape, or have NaN or infinite values, or there are none.
         """
         samples = self.samples_of(raw, lengths)
-        return self.outputs_of(samples.inputs, samples.lengths)
+        return self.decoder.of_roots(self.outputs_of(samples.inputs, samples.lengths))
 
     @torch.inference_mode()
     def outputs_of(self, inputs: Tensor, steps: Tensor | None = None, *, kept: bool = False) -> Tensor:
@@ -129,7 +129,7 @@ class TrainedModel:
             DataError: The samples have another shape, or have NaN or infinite values.
         """
         samples = self.samples_of(raw, lengths)
-        outputs = self.outputs_of(samples.inputs, samples.lengths)
+        outputs = self.decoder.of_roots(self.outputs_of(samples.inputs, samples.lengths))
         if self.decoder.task == "regression":
             values = self.decoder.on_cpu().values(outputs).numpy()
             values = values.reshape(-1, len(samples.row_targets)) if samples.row_targets else values

@@ -93,7 +93,10 @@ def test_answers_for_new_trees(tmp_path: Path, capsys: pytest.CaptureFixture[str
         run.model.predict(["(3 fun)"])
     with pytest.raises(DataError, match="trees are read from files"):
         run.model.predict(np.zeros((2, 3)))
-    assert run.model.predict(labelled).shape == (10,)
+    capsys.readouterr()
+    assert cli(["predict", str(run.run_dir), str(labelled)]) == 0
+    expected = [row["prediction"] for row in csv.DictReader(capsys.readouterr().out.splitlines())]
+    assert run.model.predict(labelled).tolist() == expected
 
 
 def test_two_labels_leave_out_what_is_neutral(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
