@@ -83,6 +83,13 @@ def test_spellings_are_equal_if_the_numbers_are(amounts: list[Decimal]) -> None:
     assert canonical(pa.array(keys), TEXT).to_pylist() == keys
 
 
+def test_exponents_of_many_digits_take_no_memory() -> None:
+    cells = ["1.5e999999999999999999999", "1.5e-999999999999999999999", "1.5e-99999999", "15e-100000000"]
+    keys = canonical(pa.array(cells), TEXT).to_pylist()
+    assert [key == other for key in keys for other in keys].count(True) == 6
+    assert max(map(len, keys)) < 40
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.text(max_size=6), min_size=1, max_size=20))
 def test_texts_are_equal_if_they_are_the_same_or_the_same_number(cells: list[str]) -> None:

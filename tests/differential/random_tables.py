@@ -312,7 +312,10 @@ def _label_writer(plan: ColumnPlan, table: Plan, random: Random) -> Callable[[],
     pool = LABELS[plan.style]
     if table.file.encoding == "cp1252":
         pool = tuple(label for label in pool if label.encode("cp1252", "ignore").decode("cp1252") == label)
-    labels = random.sample(pool, min(plan.count, len(pool)))
+    # The first two have different units: of one unit they were numbers.
+    first = pool[:2] if plan.style == "several units" else ()
+    rest = [label for label in pool if label not in first]
+    labels = [*first, *random.sample(rest, min(plan.count, len(pool)) - len(first))]
     return lambda: random.choice(labels)
 
 

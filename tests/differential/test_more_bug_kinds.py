@@ -414,6 +414,16 @@ def test_a_column_in_another_case_is_named(capsys: pytest.CaptureFixture[str]) -
     assert "'age'" in message
 
 
+@pytest.mark.parametrize("header", ["x y\n", ""])
+def test_cells_between_spaces_are_told_the_key(header: str) -> None:
+    rows = "".join(f"{value} {label}\n" for value, label in zip(noise(), Y, strict=True))
+    Path("d.csv").write_text(header + rows)
+    target = "y" if header else "1"
+    with pytest.raises(DataError, match='set `delimiter: " "`'):
+        dataset_of(target=target)
+    assert dataset_of(target=target, delimiter=" ").classes == ("no", "yes")
+
+
 def test_old_macintosh_line_ends() -> None:
     write({"x": noise(), "y": Y})
     Path("mac.csv").write_bytes(Path("d.csv").read_bytes().replace(b"\n", b"\r"))

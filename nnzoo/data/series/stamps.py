@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal
+from decimal import Context, Decimal, localcontext
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -24,9 +24,10 @@ irregular, as those of working days are."""
 _EPOCHS = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
 _EPOCH_SECONDS = (1e8, 4.2e9)
 """Integers are seconds since 1970 if they are in this range, from 1973 to 2103; other units have their own ranges."""
-_MOST_DECIMALS = 18
+_MOST_DECIMALS = 100
+_MOST_DIGITS = 500
 _LARGEST = 9e18
-"""Larger numbers do not fit into 64-bit integers."""
+"""Larger differences do not fit into 64-bit integers."""
 
 
 class BadStampError(ValueError):
@@ -46,8 +47,8 @@ class Stamps:
     """The time of every row.
 
     Attributes:
-        positions: (R,) int64: months since 1970 if `months`, otherwise ticks: a unit of the last decimal of numbers, a
-            microsecond or nanosecond of dates. float64 for numbers that do not fit.
+        positions: (R,) int64: months since 1970 if `months`, otherwise ticks: a microsecond or nanosecond of dates, of
+            numbers a unit of the last decimal, counted from `base`. float64 for numbers that are too far apart.
         form: How the stamps are written.
         months: Whether the steps are months.
         decimals: The decimals of numbers.
@@ -55,6 +56,7 @@ class Stamps:
         epoch: The unit of numbers that count from 1970; None for other numbers and for dates.
         last: The last date, as it is written; None for numbers that count from elsewhere.
         offset: Minutes that the zone of the last date is ahead of UTC.
+        base: The smallest number, in ticks.
         doubt: Another order of day, month and year that the cells leave open.
     """
 
@@ -66,6 +68,7 @@ class Stamps:
     epoch: Literal["s", "ms", "us", "ns"] | None = None
     last: np.datetime64 | None = None
     offset: int = 0
+    base: int = 0
     doubt: str | None = None
 
     def take(self, rows: NDArray[np.int64]) -> Stamps:
@@ -98,7 +101,7 @@ class Stamps:
             assert self.last is not None
             return self._date(_later(self.last, int(step) * ahead))
         if isinstance(self.form, NumberForm):
-            return self._number(self.positions[-1].item() + step.item() * ahead)
+            return self._number(self.base + self.positions[-1].item() + step.item() * ahead)
         assert self.last is not None
         return self._date(self.last + np.timedelta64(int(step) * ahead, self.form.unit))
 
@@ -113,7 +116,8 @@ class Stamps:
         assert isinstance(self.form, NumberForm)
         if isinstance(position, float):
             return repr(position)
-        text = f"{Decimal(position).scaleb(-self.decimals):f}"
+        with localcontext(Context(prec=_MOST_DIGITS)):
+            text = f"{Decimal(position).scaleb(-self.decimals):f}"
         if not self.is_fixed and "." in text:
             text = text.rstrip("0").rstrip(".")
         return text.replace(".", self.form.decimal)
@@ -206,16 +210,19 @@ def _numbers(form: NumberForm, texts: Any) -> Stamps:
     decimals = [Decimal(text) for text in plain.to_pylist()]
     sizes = {max(0, -int(each.as_tuple().exponent)) for each in decimals}
     most = max(sizes)
-    if most > _MOST_DECIMALS or np.abs(values).max() >= _LARGEST / 10**most:
+    if most > _MOST_DECIMALS or (values.max() - values.min()) * 10.0**most >= _LARGEST:
         return Stamps(values, form)
-    positions = np.array([int(each.scaleb(most)) for each in decimals], dtype=np.int64)
+    with localcontext(Context(prec=_MOST_DIGITS)):
+        ticks = [int(each.scaleb(most)) for each in decimals]
+    base = min(ticks)
+    positions = np.array([tick - base for tick in ticks], dtype=np.int64)
     epoch = _epoch(values) if not most else None
     if epoch is not None:
-        dates = positions.astype(f"datetime64[{epoch}]")
+        dates = (positions + base).astype(f"datetime64[{epoch}]")
         months = _months(dates)
         if months is not None:
             return Stamps(months, form, months=True, epoch=epoch, last=dates.max())
-    return Stamps(positions, form, decimals=most, is_fixed=len(sizes) == 1, epoch=epoch)
+    return Stamps(positions, form, decimals=most, is_fixed=len(sizes) == 1, epoch=epoch, base=base)
 
 
 def _epoch(values: NDArray[np.float64]) -> Literal["s", "ms", "us", "ns"] | None:
@@ -251,5 +258,8 @@ def _later(date: np.datetime64, months: int) -> np.datetime64:
 
 
 def _most_frequent(differences: NDArray[Any]) -> Any:
-    values, counts = np.unique(differences.round(9), return_counts=True)
-    return values[counts.argmax()]
+    """The most frequent of the (R - 1,) differences, up to the rounding of floating-point numbers."""
+    scale = np.abs(differences).max() if differences.dtype.kind == "f" else None
+    values, counts = np.unique(differences if scale is None else (differences / scale).round(9), return_counts=True)
+    found = values[counts.argmax()]
+    return found if scale is None else found * scale

@@ -262,6 +262,13 @@ class File:
         except csv.Error:
             return None
 
+    def has_spaces(self) -> bool:
+        """Whether the first row has spaces between texts."""
+        try:
+            return any(" " in cell.strip() for _, cells in itertools.islice(self.rows(), 1) for cell in cells)
+        except csv.Error:
+            return False
+
     def check_quotes(self) -> None:
         """Checks that quotes close as they should, and so take no rows in that they should not: slow.
 

@@ -170,7 +170,7 @@ class Inference:
         if (
             is_full
             and len(values) >= _FEW
-            and values.max() - values.min() <= 2 * len(values)
+            and len(values) - 1 <= values.max() - values.min() <= 2 * len(values)
             and (values == np.trunc(values)).all()
             and len(np.unique(values)) == len(values)
         ):

@@ -7,7 +7,7 @@ an exponent. All cells of a column have to agree on one reading.
 from __future__ import annotations
 
 import re
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from functools import cached_property
 from typing import Any, Literal
 
@@ -235,7 +235,10 @@ _MOST_DIGITS = 400
 
 def _canonical(text: str) -> str:
     """A number with an exponent, with one where it would be very long otherwise."""
-    sign, digits, exponent = Decimal(text).as_tuple()
+    try:
+        sign, digits, exponent = Decimal(text).as_tuple()
+    except InvalidOperation:  # an exponent of many digits
+        return text
     assert isinstance(exponent, int)
     shown = "".join(map(str, digits)).lstrip("0")
     if not shown:

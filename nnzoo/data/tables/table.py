@@ -116,6 +116,8 @@ class Table:
         line = file.line_with(lacking) if isinstance(file, File) and not lacking[0].isdecimal() else None
         if line is not None:
             hint = f" Line {line} has it: if that is the header, `skip_rows: {line - 1}` skips what is above."
+        if isinstance(file, File) and len(self.names) == 1 and file.has_spaces():
+            hint = ' Its lines have no delimiter but spaces: set `delimiter: " "` if those separate the cells.'
         plural = "s" if len(lacking) > 1 else ""
         raise DataError(f"has no column{plural} {listed}{what} (it has: {shown}).{hint}", where=self.where)
 
