@@ -169,10 +169,10 @@ def test_a_history_without_epochs_is_a_header(tmp_path: Path) -> None:
 
 
 def test_a_log_on_a_full_disk_is_cut_short_in_silence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with contextlib.ExitStack() as limits, log.recording(quiet=True) as journal:
-        with journal.to_file(tmp_path / "train.log"):
-            log.info("first")
-            limits.enter_context(largest_file((tmp_path / "train.log").stat().st_size))
-            log.info("second")
+    path = tmp_path / "train.log"
+    with contextlib.ExitStack() as limits, log.recording(quiet=True) as journal, journal.to_file(path):
+        log.info("first")
+        limits.enter_context(largest_file(path.stat().st_size))
+        log.info("second")
     assert (tmp_path / "train.log").read_text().endswith("INFO first\n")
     assert capsys.readouterr() == ("", "")
