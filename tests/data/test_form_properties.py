@@ -62,7 +62,8 @@ def test_a_form_reads_what_python_reads_alike(cells: list[str]) -> None:
     """Whatever a cell is, the plain form reads it as Python does or not at all."""
     values = PLAIN.read(pa.array(cells)).tolist()
     for cell, value in zip(cells, values, strict=True):
-        if is_number(cell) and not (cell.isdecimal() and len(cell) > 1 and cell[0] == "0"):
+        digits = cell.lstrip("+-")
+        if is_number(cell) and not (digits.isdecimal() and len(digits) > 1 and digits[0] == "0"):
             assert value == float(cell)
         elif is_number(cell):
             assert math.isnan(value)  # leading zeros

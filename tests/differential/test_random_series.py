@@ -34,6 +34,7 @@ def config_of(written: WrittenSeries) -> dict[str, Any]:
         "target": "c0",
         "features": written.columns,
         "window": plan.window,
+        "season": 1,  # the oracle forecasts that everything stays as it is
         "horizon": plan.horizon,
         "split": {"val": plan.val, "test": plan.test},
     }

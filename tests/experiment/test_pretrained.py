@@ -305,7 +305,7 @@ def test_weights_of_torchvision_and_of_a_run_exclude_each_other(capsys: pytest.C
     model = "{name: torchvision, arch: resnet18, weights: DEFAULT, pretrained: base}"
     Path("new.yaml").write_text(f"data: {{name: random, shape: [3, 64, 64]}}\nmodel: {model}\n")
     assert command(["validate", "new.yaml"]) == 2
-    assert re.search(r"new\.yaml:2:\d+: model\.weights: .*overwrite.* Keep one of the two", capsys.readouterr().err)
+    assert re.search(r"new\.yaml:2:\d+: model\.weights: .*overwrite.* Remove one of the two", capsys.readouterr().err)
 
 
 @pytest.mark.slow
