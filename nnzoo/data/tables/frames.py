@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from nnzoo.data.tables.columnar import as_text, is_plain, is_text
@@ -118,4 +119,8 @@ def _as_arrow(column: Any) -> Any:
 def _as_cell(value: object) -> str | None:
     # Pandas' own NA compares to neither true nor false.
     is_missing = value is None or type(value).__name__ in ("NAType", "NaTType") or value != value
-    return None if is_missing else str(value)
+    if is_missing:
+        return None
+    text = str(value)
+    # A number of Python, not a name with an exponent in it: its digits are written out.
+    return f"{Decimal(text):f}" if isinstance(value, float | Decimal) and "e" in text.lower() else text
