@@ -146,7 +146,8 @@ def _record_on(
             pass  # a call that failed, and whose error the net itself caught
         calls.append(Call(call.name, module, call.input_shape, _sample_shape(output)))
 
-    batch = _example(model, input_shape, dtype).to(device)
+    with device:  # whatever the default device of the caller is
+        batch = _example(model, input_shape, dtype).to(device)
     try:
         for name, module in net.named_modules():
             if "parametrizations" not in name.split("."):  # those make weights, not activations

@@ -165,7 +165,7 @@ def test_resuming_nothing_starts_and_resuming_the_finished_changes_nothing() -> 
     before = {file.name: file.read_bytes() for file in Path("runs/x").iterdir()}
     run = train("runs", resume=True)
     assert run.run_dir == Path("runs/x")
-    assert "resuming runs/x after epoch 5, step 55" in Path("runs/x/train.log").read_text()
+    assert "resuming" not in Path("runs/x/train.log").read_text()
     after = {file.name: file.read_bytes() for file in Path("runs/x").iterdir()}
     for name in before.keys() - {"train.log", "last.safetensors", "previous.safetensors", "environment.json"}:
         assert after[name] == before[name]

@@ -247,7 +247,7 @@ def test_pretrained_weights_are_asked_of_torchvision(monkeypatch: pytest.MonkeyP
         ),
         ([{"conv": {"out_channels": 4, "kernel_size": 3, "groups": 3}}], "blocks.0.conv.groups", "must divide"),
         ([{"conv": {"out_channels": 4, "kernel_size": [3, 3, 3]}}], "blocks.0.conv.kernel_size", "or 2 of them"),
-        ([{"pool": {"kernel_size": 2, "padding": 2}}], "blocks.0.pool.padding", "more than half"),
+        ([{"pool": {"kernel_size": 2, "padding": 2}}], "blocks.0.pool.padding", "at most half of kernel_size"),
         (
             [{"conv": {"out_channels": 4, "kernel_size": 3, "stride": 2, "padding": "same"}}],
             "blocks.0.conv.padding",
@@ -270,12 +270,12 @@ def test_a_block_that_does_not_fit_is_named(blocks: Any, place: str, message: st
         ({"data": "digits", "model": "vgg11"}, "vgg11 needs images of at least 32 x 32, got 8 x 8"),
         ({"data": "digits", "model": "alexnet"}, "alexnet needs images of at least 63 x 63, got 8 x 8"),
         ({"data": "digits", "model": "resnet20", "train": {"batch_size": 1}}, "at least two samples per batch"),
-        ({"data": "digits", "model": {"name": "lstm", "pooling": "none"}}, "one target a sample"),
+        ({"data": "digits", "model": {"name": "lstm", "pooling": "none"}}, "one target per sample"),
         ({"data": "digits", "model": {"name": "lstm", "embedding": 4}}, "it is for tokens, and this data is image"),
         ({"data": "digits", "model": "lstm", "init": "dirac"}, "lstm has none"),
         ({"data": "digits", "model": "lenet5", "preprocess": {"pca": {"n_components": 3}}}, "pca flattens images"),
-        ({"data": "digits", "model": "perceptron", "loss": "hinge"}, "learns by `loss: perceptron`"),
-        ({"data": "diabetes", "model": "perceptron"}, "answers yes or no"),
+        ({"data": "digits", "model": "perceptron", "loss": "hinge"}, "needs `loss: perceptron`"),
+        ({"data": "diabetes", "model": "perceptron"}, "is for classification"),
     ],
 )
 def test_what_can_not_work_is_refused_by_the_words(config: dict[str, Any], message: str) -> None:
