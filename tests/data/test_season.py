@@ -23,6 +23,11 @@ def wave(rows: int, season: int, *, noise: float = 0.2, trend: float = 0.0, seed
     return np.resize(shape, rows) + noise * rng.normal(size=rows) + trend * np.arange(rows)
 
 
+def test_a_season_far_from_zero_is_found() -> None:
+    assert find_season(wave(120, 12) + 1e9, 1) == 12
+    assert find_season(np.full((120, 1), 1e9 + 0.1), 1) == 1
+
+
 @pytest.mark.parametrize("season", [4, 7, 12, 24, 96])
 @pytest.mark.parametrize("trend", [0.0, 0.3])
 @pytest.mark.parametrize("scale", [1e-9, 1.0, 1e12])

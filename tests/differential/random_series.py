@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -85,6 +86,8 @@ class SeriesPlan:
         horizon: H.
         val: Share of the rows.
         test: Share of the rows.
+        period: Rows of a wave in the numbers; 0 for none.
+        season: What the config says of it; 0 for nothing.
     """
 
     seed: int
@@ -103,6 +106,8 @@ class SeriesPlan:
     horizon: int
     val: float
     test: float
+    period: int
+    season: int
 
 
 @st.composite
@@ -127,6 +132,8 @@ def series(draw: st.DrawFn) -> SeriesPlan:
         horizon=draw(st.integers(1, 3)),
         val=draw(share),
         test=draw(share),
+        period=draw(st.sampled_from([0, 0, 4, 7])),
+        season=draw(st.sampled_from([0, 0, 0, 1, 5])),
     )
 
 
@@ -166,8 +173,8 @@ def write_series(plan: SeriesPlan, folder: Path) -> WrittenSeries:
     if plan.shuffled:
         random.shuffle(places)
     numbers: list[list[Decimal | None]] = [
-        [None if random.random() < plan.missing else _number(plan, random) for _ in range(plan.num_features)]
-        for _ in places
+        [None if random.random() < plan.missing else _number(plan, place, random) for _ in range(plan.num_features)]
+        for place in places
     ]
     names = [random.choice(["calm", "NE", "SW, strong"]) for _ in places]
     ahead = range(plan.num_rows, plan.num_rows + plan.horizon)
@@ -179,8 +186,9 @@ def write_series(plan: SeriesPlan, folder: Path) -> WrittenSeries:
     return written
 
 
-def _number(plan: SeriesPlan, random: Random) -> Decimal:
-    return plan.offset + Decimal(round(random.gauss(0, 3) * 100)).scaleb(-2)
+def _number(plan: SeriesPlan, place: int, random: Random) -> Decimal:
+    wave = 9 * math.sin(2 * math.pi * place / plan.period) if plan.period else 0.0
+    return plan.offset + Decimal(round((wave + random.gauss(0, 3)) * 100)).scaleb(-2)
 
 
 def _times(plan: SeriesPlan, places: list[int]) -> list[str]:

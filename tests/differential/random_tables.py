@@ -147,8 +147,8 @@ class Written:
         return self.plan.file.title.format(name)
 
 
-OPEN = ("thousands", "german")
-"""Spellings of numbers that without decimals have a second meaning: 1,234 and 1.234."""
+OPEN = ("thousands", "german", "dollars", "euros")
+"""Spellings of numbers that without decimals have a second meaning, which other columns decide: 1,234 and 1.234."""
 
 
 def numbers() -> st.SearchStrategy[ColumnPlan]:

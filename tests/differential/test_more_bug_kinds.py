@@ -152,6 +152,21 @@ def test_spaces_of_typesetters_part_thousands(space: str) -> None:
     assert feature(dataset_of(), "x")[:4] == [1234.5, 12000, 7.25, 1e6]
 
 
+@pytest.mark.parametrize(
+    ("known", "new"),
+    [
+        (["999.5", "1.5", "3"], ["1,090.41", "1 090.41", "1'090.41"]),
+        (['"999,5"', '"1,5"', "3"], ["1.090,41", "1 090,41"]),
+    ],
+)
+def test_the_first_number_of_four_digits_may_be_a_new_one(known: list[str], new: list[str]) -> None:
+    """Where no training row has groups of digits, those that can't be meant otherwise are read."""
+    write({"x": cycle(known), "y": Y})
+    model = trained()
+    write({"x": [f'"{cell}"' for cell in new]}, "new.csv")
+    assert inputs_of(model, "new.csv") == [[1090.41]] * len(new)
+
+
 def test_exponents_with_a_decimal_comma() -> None:
     write({"x": ["1,5E+03", "2,25E-01", "7E+00", "1,0E+01"] * 10, "y": Y}, delimiter=";")
     assert feature(dataset_of(), "x")[:4] == [1500, 0.225, 7, 10]

@@ -55,6 +55,8 @@ def rows_before(first: NDArray[np.int64], horizon: int, season: int) -> NDArray[
 def _autocorrelations(values: NDArray[np.float64], longest: int) -> NDArray[np.float64]:
     """Returns the autocorrelations of lags 0 to `longest`, averaged over the columns that vary."""
     rows = np.arange(len(values)) - (len(values) - 1) / 2
+    # Counted from the first row, since what is far from 0 varies by little of its size.
+    values = values - values[0]
     scale = np.abs(values).max(axis=0)
     values = values / np.where(scale > 0, scale, 1)
     values = values - values.mean(axis=0)

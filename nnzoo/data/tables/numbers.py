@@ -82,6 +82,15 @@ class NumberForm(BaseModel):
             if part
         )
 
+    @property
+    def _bodies(self) -> str:
+        """The digits; also in groups that can't be meant otherwise, which no training row may need."""
+        found = [body_pattern(self.decimal, self.thousands)]
+        if not self.thousands:
+            found += [body_pattern(self.decimal, " "), body_pattern(self.decimal, "'")]
+            found.append(body_pattern(",", ".") if self.decimal == "," else r"[1-9]\d{0,2}(?:,\d{3})+\.\d+")
+        return "|".join(found)
+
     @cached_property
     def pattern(self) -> str:
         """The regular expression of a cell, with the groups open, a, b, body, magnitude and close."""
@@ -89,7 +98,7 @@ class NumberForm(BaseModel):
         magnitude = "(?:k|K|M|mn|B|bn|T)?" if self.magnitudes else ""
         return (
             rf"^(?P<open>\(?) ?(?P<a>[+-]?) ?{_affix(self.prefix)} ?(?P<b>[+-]?) ?"
-            rf"(?P<body>{body_pattern(self.decimal, self.thousands)}{exponent})"
+            rf"(?P<body>(?:{self._bodies}){exponent})"
             rf" ?(?P<magnitude>{magnitude}) ?{_affix(self.suffix)} ?(?P<close>\)?)$"
         )
 
@@ -114,8 +123,8 @@ class NumberForm(BaseModel):
         fits = compute.and_(compute.and_(parts.is_valid(), closes), one_sign)
         if not self.padded:
             fits = compute.and_(fits, compute.invert(compute.match_substring_regex(body, _PADDED)))
-        if self.thousands:
-            body = compute.replace_substring(body, self.thousands, "")
+        for sign in self.thousands or (" ", "'", "," if self.decimal == "." else "."):
+            body = compute.replace_substring(body, sign, "")
         if self.decimal == ",":
             body = compute.replace_substring(body, ",", ".")
         negative = compute.or_(compute.equal(opening, "("), compute.or_(compute.equal(a, "-"), compute.equal(b, "-")))
