@@ -24,7 +24,7 @@ def wave(rows: int, season: int, *, noise: float = 0.2, trend: float = 0.0, seed
 
 
 def test_a_season_far_from_zero_is_found() -> None:
-    assert find_season(wave(120, 12) + 1e9, 1) == 12
+    assert find_season(wave(120, 12)[:, None] + 1e9, 1) == 12
     assert find_season(np.full((120, 1), 1e9 + 0.1), 1) == 1
 
 
