@@ -11,7 +11,7 @@ from typing import Any
 from nnzoo.cli.app import app, run
 from nnzoo.config.describe import catalogue, describe, fields_of
 from nnzoo.config.experiment import Config
-from nnzoo.config.writer import flow
+from nnzoo.config.yaml_writer import flow
 
 _TITLES = {
     "models": "Models",

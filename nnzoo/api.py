@@ -13,12 +13,12 @@ from torch import nn
 
 from nnzoo.config import ConfigLike, load_config
 from nnzoo.errors import UsageError
-from nnzoo.experiment.evaluate import EvalResult, evaluate_checkpoint
-from nnzoo.experiment.finished import Run
-from nnzoo.experiment.initial import initial_network, network_of_size
+from nnzoo.experiment.evaluate.evaluate import EvalResult, evaluate_checkpoint
 from nnzoo.experiment.load import Raw, TrainedModel, load
-from nnzoo.experiment.pretrained import with_embedding
-from nnzoo.experiment.train import train
+from nnzoo.experiment.pretrained.pretrained import with_embedding
+from nnzoo.experiment.train.finished import Run
+from nnzoo.experiment.train.initial import initial_network, network_of_size
+from nnzoo.experiment.train.run import train
 from nnzoo.summaries import Summary, summarize
 
 __all__ = ["build_model", "evaluate", "load", "load_config", "predict", "summary", "train"]

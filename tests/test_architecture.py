@@ -24,7 +24,7 @@ FLOORS = {
     "data": 2,
     "run": 2,
     "training": 3,
-    "build": 4,
+    "builders": 4,
     "experiment": 5,
     "api": 6,
     "doctor": 6,

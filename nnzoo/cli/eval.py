@@ -22,7 +22,7 @@ from nnzoo.cli.options import (
 from nnzoo.numbers import number
 
 if TYPE_CHECKING:
-    from nnzoo.experiment import EvalResult
+    from nnzoo.experiment.evaluate.evaluate import EvalResult
 
 MAX_SHOWN_CLASSES = 25
 
@@ -60,8 +60,8 @@ def evaluate(
         raise UsageError(f"expected train, val or test, got '{split}'.", where="--split")
     gates = parse_gates(fail_under or [])
     split = split_of(gates, split, is_new_data=data is not None)
-    from nnzoo.experiment import evaluate_checkpoint
-    from nnzoo.experiment.threshold import parse_threshold
+    from nnzoo.experiment.evaluate.evaluate import evaluate_checkpoint
+    from nnzoo.experiment.evaluate.threshold import parse_threshold
 
     result = evaluate_checkpoint(
         checkpoint,

@@ -86,7 +86,7 @@ def _field_lines(fields: list[dict[str, Any]], indent: int) -> list[str]:
 
 
 def _shown(value: Any) -> str:
-    from nnzoo.config.writer import flow
+    from nnzoo.config.yaml_writer import flow
 
     return flow(value)
 

@@ -24,8 +24,8 @@ from nnzoo.cli.options import (
 from nnzoo.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from nnzoo.experiment.language import Continuation
-    from nnzoo.experiment.predict import Predictions
+    from nnzoo.experiment.predict.language import Continuation
+    from nnzoo.experiment.predict.predict import Predictions
 
 
 def predict(
@@ -67,10 +67,10 @@ def predict(
     if output is not None:
         _check_output(Path(output), inputs or ())
     from nnzoo.data import LanguageReader
-    from nnzoo.experiment.language import continue_text
+    from nnzoo.experiment.evaluate.threshold import parse_threshold
     from nnzoo.experiment.load import load
-    from nnzoo.experiment.predict import predict_files
-    from nnzoo.experiment.threshold import parse_threshold
+    from nnzoo.experiment.predict.language import continue_text
+    from nnzoo.experiment.predict.predict import predict_files
 
     decision = None if threshold is None else parse_threshold(threshold)
     trained = load(checkpoint, runs_dir=runs_dir, device=device)

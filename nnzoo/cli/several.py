@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 
 from nnzoo.errors import NnzooError
-from nnzoo.training.torchrun import are_several, own_rank
+from nnzoo.training.processes.torchrun import are_several, own_rank
 
 
 @contextlib.contextmanager
@@ -25,6 +25,6 @@ def report(failure: NnzooError, say: Callable[[NnzooError], None]) -> None:
     if not are_several():
         say(failure)
         return
-    from nnzoo.training.processes import say_once
+    from nnzoo.training.processes.start import say_once
 
     say_once(failure, say)

@@ -40,7 +40,7 @@ def summary(
             print(f"summary of {network}", file=sys.stderr)
     elif "=" in network and not Path(network).exists():
         raise UsageError("the first argument is the CONFIG or CHECKPOINT; overrides follow it.", where=network)
-    from nnzoo.experiment.network import describe_network
+    from nnzoo.experiment.describe import describe_network
 
     described = describe_network(network, overrides or [], runs_dir=runs_dir, batch_size=batch_size or -1)
     if as_json:

@@ -20,7 +20,7 @@ from nnzoo.cli.options import (
     table,
 )
 from nnzoo.numbers import number
-from nnzoo.training.torchrun import are_several
+from nnzoo.training.processes.torchrun import are_several
 
 
 def train(
@@ -54,7 +54,7 @@ def train(
     if not are_several():
         # The config is checked before torch is imported, which takes seconds.
         load_config(config, overrides or [])
-    from nnzoo.experiment import train as train_network
+    from nnzoo.experiment.train.run import train as train_network
 
     run = train_network(
         config,

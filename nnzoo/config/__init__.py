@@ -6,7 +6,7 @@ from nnzoo.config.experiment import Config
 from nnzoo.config.facts import Facts
 from nnzoo.config.load import ConfigLike, check_facts, config_path, load_config
 from nnzoo.config.resolve import resolve
-from nnzoo.config.writer import to_yaml
+from nnzoo.config.yaml_writer import to_yaml
 
 __all__ = [
     "Config",

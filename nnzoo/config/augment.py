@@ -8,7 +8,7 @@ from pydantic import Field
 
 from nnzoo.config.base import ByName, Count, Items, Natural, NonNegative, Positive, Real, Section
 from nnzoo.config.facts import Facts
-from nnzoo.config.preprocess import Preprocess
+from nnzoo.config.preprocess import Preprocessing
 
 Chance = Annotated[float, Field(ge=0, le=1)]
 
@@ -135,6 +135,6 @@ AugmentSection = Annotated[
 ]
 
 
-def are_pixels(preprocess: Preprocess, facts: Facts) -> bool | None:
+def are_pixels(preprocess: Preprocessing, facts: Facts) -> bool | None:
     """Returns whether augmentation sees values in [0, 1]; None if that is not known yet. It runs after pca and zca."""
     return False if preprocess.pca or preprocess.zca else facts.pixels

@@ -17,8 +17,8 @@ from nnzoo.config.experiment import Config
 from nnzoo.config.fields import UNIONS, names_of, sections_of, word_of
 from nnzoo.config.misplaced import Suggestions
 from nnzoo.config.placeholders import found_placeholder, placeholder_message
-from nnzoo.config.reader import is_number, located
 from nnzoo.config.suggest import either, known_as, nearest
+from nnzoo.config.yaml_reader import is_number, located
 from nnzoo.errors import ConfigError
 
 _EXPECTED = {

@@ -14,7 +14,7 @@ from nnzoo.config.init import Auto, Init
 from nnzoo.config.loss import AutoLoss, LossSection
 from nnzoo.config.model import Model, ModelSection
 from nnzoo.config.optimizer import AdamW, OptimizerSection
-from nnzoo.config.preprocess import Preprocess
+from nnzoo.config.preprocess import Preprocessing
 from nnzoo.config.scheduler import ConstantLr, SchedulerSection
 from nnzoo.config.train import Regularization, Train
 
@@ -29,7 +29,7 @@ class Config(Section):
     )
     seed: Seed = Field(0, description="seed of weights, shuffling, dropout and augmentation")
     data: DataSection = Field(description="data source")
-    preprocess: Preprocess = Field(Preprocess(), description="preprocessing of inputs and targets")
+    preprocess: Preprocessing = Field(Preprocessing(), description="preprocessing of inputs and targets")
     augment: Items[AugmentSection] = Field(
         (), description="random augmentations of the training batches, in this order"
     )

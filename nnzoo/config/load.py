@@ -18,10 +18,10 @@ from nnzoo.config.document import Entry, Place, Problem, from_plain, is_index, m
 from nnzoo.config.experiment import Config, implied_name
 from nnzoo.config.facts import Facts
 from nnzoo.config.model import PRETRAINED, Custom, is_run_name
-from nnzoo.config.reader import located, parse, printable, read_yaml
 from nnzoo.config.rules import check
 from nnzoo.config.shipped import shipped_configs
 from nnzoo.config.suggest import did_you_mean
+from nnzoo.config.yaml_reader import located, parse, printable, read_yaml
 from nnzoo.errors import ConfigError, UsageError
 
 ANCHORS = "x-"

@@ -16,7 +16,7 @@ class Pca(Section):
     whiten: bool = Field(False, description="scale each component to unit variance")
 
 
-class Preprocess(Section):
+class Preprocessing(Section):
     """Transforms of inputs and targets: first normalize, then pca or zca."""
 
     normalize: Literal["auto", "none", "center", "standardize", "minmax"] = Field(

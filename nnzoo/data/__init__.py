@@ -21,11 +21,11 @@ from nnzoo.data.arrays import ArraysReader, load_arrays, load_arrays_in_memory
 from nnzoo.data.baseline import baseline
 from nnzoo.data.bundled import load_breast_cancer, load_diabetes, load_digits, load_iris, load_wine
 from nnzoo.data.dataset import Dataset, Split
+from nnzoo.data.files.on_disk import OnDisk
 from nnzoo.data.fitting import Normalize
 from nnzoo.data.images import ImageReader, load_image_folder, load_torchvision_set
 from nnzoo.data.language import LanguageReader, load_language
 from nnzoo.data.memory import DataInMemory, data_in_memory
-from nnzoo.data.on_disk import OnDisk
 from nnzoo.data.points import PointsReader
 from nnzoo.data.preprocess import Preprocess
 from nnzoo.data.reader import Layout, Reader, Samples, Schema, Task

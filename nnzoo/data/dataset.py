@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from nnzoo.data.on_disk import OnDisk
-from nnzoo.data.origin import Origin
+from nnzoo.data.files.on_disk import OnDisk
+from nnzoo.data.files.origin import Origin
 from nnzoo.data.reader import NO_TARGET, Layout, Per, Reader, Schema, Task
 
 _BLOCK_ENTRIES = 1024 * 1024

@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nnzoo.data.contents import name_of
 from nnzoo.data.dataset import Dataset, Split
-from nnzoo.data.encodings import lines_of, read_text
-from nnzoo.data.files import find_files, order_note
-from nnzoo.data.origin import Origin, of_files
+from nnzoo.data.files.contents import name_of
+from nnzoo.data.files.encodings import lines_of, read_text
+from nnzoo.data.files.find import find_files, order_note
+from nnzoo.data.files.origin import Origin, of_files
+from nnzoo.data.files.repairs import Repair, Repairs
 from nnzoo.data.reader import NO_TARGET, Reader, Samples, Schema
-from nnzoo.data.repairs import Repair, Repairs
 from nnzoo.data.split import Division, dropped_note
 from nnzoo.data.vocabulary import UNKNOWN, Vocabulary
 from nnzoo.errors import DataError

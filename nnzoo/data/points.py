@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from nnzoo.data.arrays import ArraysReader
+from nnzoo.data.files.repairs import Repairs
 from nnzoo.data.reader import Reader, Samples, Schema
-from nnzoo.data.repairs import Repairs
 from nnzoo.data.tables.columns import check_cells, read_numbers
 from nnzoo.data.tables.dialect import Words
 from nnzoo.data.tables.forms import TEXT

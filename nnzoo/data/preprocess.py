@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from nnzoo.data.dataset import Dataset, Split, row_slices
+from nnzoo.data.files.on_disk import OnDisk, write_rows
 from nnzoo.data.fitting import Normalize, fit_normalize, fit_projection, fit_scale, matrix_shape, to_real
-from nnzoo.data.on_disk import OnDisk, write_rows
 from nnzoo.errors import CheckpointError, DataError
 
 _NAMES = ("shift", "scale", "mean", "components", "whitening", "target_shift", "target_scale")

@@ -15,7 +15,7 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
-from nnzoo.data.origin import Origin
+from nnzoo.data.files.origin import Origin
 from nnzoo.errors import UsageError
 
 Task = Literal["classification", "multilabel", "regression"]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nnzoo.data import Dataset, Split
-from nnzoo.data.tables.reader import CsvReader
+from nnzoo.data.tables.csv_reader import CsvReader
 
 Keys = NDArray[np.uint64]
 

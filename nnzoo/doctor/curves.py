@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from nnzoo.doctor.finding import Finding
-from nnzoo.experiment.confidence import wilson
+from nnzoo.experiment.evaluate.confidence import wilson
 from nnzoo.run.history import History
 
 RISE, NOTICEABLE = 1.1, 0.05

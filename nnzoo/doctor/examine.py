@@ -18,21 +18,21 @@ from nnzoo.data.baseline import baseline
 from nnzoo.doctor import curves, linear, network, samples
 from nnzoo.doctor.finding import Finding
 from nnzoo.errors import CheckpointError, UsageError
-from nnzoo.experiment.comparison import compare
-from nnzoo.experiment.linear import linear_scores
+from nnzoo.experiment.evaluate.measure import confusion_matrix
 from nnzoo.experiment.load import load
-from nnzoo.experiment.measure import confusion_matrix
 from nnzoo.experiment.prepare import Experiment, prepare
-from nnzoo.experiment.pretrained import with_checkpoint
-from nnzoo.experiment.record import PREDICTED_SPLITS
-from nnzoo.experiment.start import build_state
+from nnzoo.experiment.pretrained.pretrained import with_checkpoint
+from nnzoo.experiment.reference.comparison import compare
+from nnzoo.experiment.reference.linear import linear_scores
 from nnzoo.experiment.threads import computing_with, threads_of_data
+from nnzoo.experiment.train.record import PREDICTED_SPLITS
+from nnzoo.experiment.train.start import build_state
 from nnzoo.numbers import number
 from nnzoo.run.directory import ARTIFACT, CHECKPOINT, METRICS, RESULT, find_checkpoint
 from nnzoo.run.history import History
 from nnzoo.training.evaluate import Evaluation, evaluate
 from nnzoo.training.finite import REMEDY
-from nnzoo.training.metrics import MetricSums
+from nnzoo.training.measures.metrics import MetricSums
 
 SURELY_WRONG = 10
 """Times the loss of guessing. Sound deep networks start with a few times that loss."""

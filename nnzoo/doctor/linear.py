@@ -11,8 +11,8 @@ from torch import Tensor
 
 from nnzoo.doctor.duplicates import name_of
 from nnzoo.doctor.finding import MAX_NAMED, Finding
-from nnzoo.experiment.linear import some_samples
 from nnzoo.experiment.prepare import Experiment
+from nnzoo.experiment.reference.linear import some_samples
 
 SURE = 0.95
 

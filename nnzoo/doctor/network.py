@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from nnzoo.data import Split
 from nnzoo.doctor.finding import Finding
 from nnzoo.models.parameters import head_of
-from nnzoo.training.batches import arguments_of
-from nnzoo.training.losses import denominator
+from nnzoo.training.batches.order import arguments_of
+from nnzoo.training.measures.losses import denominator
 
 DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
 MAX_SAMPLES, MAX_NUMBERS = 512, 2_000_000

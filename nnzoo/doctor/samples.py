@@ -15,11 +15,11 @@ from nnzoo.config.data import Files
 from nnzoo.config.loss import WeightedLoss
 from nnzoo.data import Dataset, OnDisk, Split
 from nnzoo.data.fitting import fit_scale
-from nnzoo.data.tables.reader import CsvReader
+from nnzoo.data.tables.csv_reader import CsvReader
 from nnzoo.doctor import duplicates
 from nnzoo.doctor.finding import MAX_NAMED, Finding
 from nnzoo.experiment.prepare import Experiment
-from nnzoo.experiment.record import PREDICTED_SPLITS
+from nnzoo.experiment.train.record import PREDICTED_SPLITS
 
 MAX_DESCRIBED_COLUMNS = 1000
 MAX_READ = 2**24

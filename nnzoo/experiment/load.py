@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from nnzoo.build import build_model, choose_device, output_scale, place
+from nnzoo.builders import build_model, choose_device, output_scale, place
 from nnzoo.config import Config, load_config
 from nnzoo.config.choices import changed_features
 from nnzoo.config.model import Torchvision
@@ -27,8 +27,8 @@ from nnzoo.experiment.prepare import warn_about
 from nnzoo.models.parameters import load_weights
 from nnzoo.run.artifact import load_artifact
 from nnzoo.run.directory import find_checkpoint
-from nnzoo.training.batches import arguments_of, eval_batch_size
-from nnzoo.training.decoding import Decoder, in_float64
+from nnzoo.training.batches.order import arguments_of, eval_batch_size
+from nnzoo.training.measures.decoding import Decoder, in_float64
 
 Raw = (
     ArrayLike | Tensor | Mapping[str, Any] | Sequence[Mapping[str, Any]] | os.PathLike[str] | Sequence[os.PathLike[str]]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from nnzoo import log
-from nnzoo.build import (
+from nnzoo.builders import (
     build_augment,
     build_dataset,
     build_decoder,
@@ -28,11 +28,11 @@ from nnzoo.data import DataInMemory, Dataset, OnDisk, Preprocess, Samples, Split
 from nnzoo.data.series.levels import move_far_windows
 from nnzoo.errors import DataError, UsageError
 from nnzoo.experiment.suitability import check_metrics, warn_of_lost_digits
-from nnzoo.training.batches import arguments_of, boundaries, smallest_batch
-from nnzoo.training.decoding import Decoder
-from nnzoo.training.distributed import ALONE, Group
-from nnzoo.training.losses import reads_indices
-from nnzoo.training.precision import DTYPES, Autocast, why_not
+from nnzoo.training.batches.order import arguments_of, boundaries, smallest_batch
+from nnzoo.training.measures.decoding import Decoder
+from nnzoo.training.measures.losses import reads_indices
+from nnzoo.training.precision.scaling import DTYPES, Autocast, why_not
+from nnzoo.training.processes.group import ALONE, Group
 from nnzoo.training.settings import Settings
 
 

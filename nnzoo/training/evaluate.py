@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from nnzoo.data import Split
-from nnzoo.training.batches import eval_batch_size, finish, for_model
-from nnzoo.training.decoding import in_float64
-from nnzoo.training.distributed import ALONE, Group
-from nnzoo.training.losses import denominator
-from nnzoo.training.metrics import MetricSums
-from nnzoo.training.reading import read_batches
+from nnzoo.training.batches.order import eval_batch_size, finish, for_model
+from nnzoo.training.batches.reading import read_batches
+from nnzoo.training.measures.decoding import in_float64
+from nnzoo.training.measures.losses import denominator
+from nnzoo.training.measures.metrics import MetricSums
+from nnzoo.training.processes.group import ALONE, Group
 
 
 @dataclass(frozen=True)

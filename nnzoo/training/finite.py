@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from nnzoo.errors import DivergedError
-from nnzoo.training.precision import SMALLEST_SCALE
+from nnzoo.training.precision.scaling import SMALLEST_SCALE
 from nnzoo.training.state import TrainState
 
 REMEDY = "Try a smaller optimizer.lr, or train.clip_grad_norm: 1.0."

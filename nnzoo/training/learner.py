@@ -10,8 +10,8 @@ from typing import Any, Generic, Literal
 from torch import Tensor, nn
 
 from nnzoo.data import Split
-from nnzoo.training.batches import Batch
-from nnzoo.training.distributed import Group
+from nnzoo.training.batches.order import Batch
+from nnzoo.training.processes.group import Group
 from nnzoo.training.progress import Progress
 from nnzoo.training.settings import Settings
 from nnzoo.training.state import S

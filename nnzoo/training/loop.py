@@ -12,7 +12,7 @@ from typing import Any
 
 from nnzoo.data import Split
 from nnzoo.models import set_train_mode
-from nnzoo.training.batches import boundaries, for_model, smallest_batch
+from nnzoo.training.batches.order import boundaries, for_model, smallest_batch
 from nnzoo.training.checkpoints import CheckpointTimer
 from nnzoo.training.learner import Learner, Status
 from nnzoo.training.progress import Progress

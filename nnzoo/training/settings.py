@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nnzoo.training.augment import Augment
-from nnzoo.training.distributed import ALONE, Group
+from nnzoo.training.augmentation.augment import Augment
+from nnzoo.training.processes.group import ALONE, Group
 
 
 @dataclass(frozen=True)

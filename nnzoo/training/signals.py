@@ -11,7 +11,7 @@ import signal
 import threading
 from types import FrameType, TracebackType
 
-from nnzoo.training.torchrun import are_several
+from nnzoo.training.processes.torchrun import are_several
 
 
 class StopRequest:

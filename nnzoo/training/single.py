@@ -9,14 +9,14 @@ from typing import Any
 from nnzoo.data import Split
 from nnzoo.errors import DivergedError
 from nnzoo.models import penalised
-from nnzoo.training.batches import Batch, epoch_order, finish
-from nnzoo.training.distributed import Group
+from nnzoo.training.batches.order import Batch, epoch_order, finish
+from nnzoo.training.batches.reading import read_batches
 from nnzoo.training.evaluate import evaluate, measured
 from nnzoo.training.finite import check_finite, check_scale, check_weights
 from nnzoo.training.learner import Learner, Metrics, Status
-from nnzoo.training.metrics import MetricSums
+from nnzoo.training.measures.metrics import MetricSums
+from nnzoo.training.processes.group import Group
 from nnzoo.training.progress import Progress
-from nnzoo.training.reading import read_batches
 from nnzoo.training.settings import Settings
 from nnzoo.training.state import TrainState
 from nnzoo.training.step import train_step

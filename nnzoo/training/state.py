@@ -17,8 +17,8 @@ from nnzoo.models.parameters import load_weights
 from nnzoo.run.history import History
 from nnzoo.training.early_stopping import EarlyStopping
 from nnzoo.training.evaluate import LossSum
-from nnzoo.training.metrics import MetricSums
-from nnzoo.training.schedules import Schedule
+from nnzoo.training.measures.metrics import MetricSums
+from nnzoo.training.optimization.schedules import Schedule
 
 
 class Progressing(Protocol):

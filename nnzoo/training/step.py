@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from nnzoo.training.batches import Batch
+from nnzoo.training.batches.order import Batch
 from nnzoo.training.evaluate import plain
 from nnzoo.training.finite import check_finite
-from nnzoo.training.losses import denominator
-from nnzoo.training.precision import scaled_step
+from nnzoo.training.measures.losses import denominator
+from nnzoo.training.precision.scaling import scaled_step
 from nnzoo.training.settings import Settings
 from nnzoo.training.state import TrainState
 

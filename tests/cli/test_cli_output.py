@@ -187,7 +187,7 @@ def test_a_failed_run_keeps_its_result_beside_the_error(capsys: Capture, monkeyp
         error.result = {"status": "diverged", "metrics": {"train/loss": float("nan")}}
         raise error
 
-    monkeypatch.setattr("nnzoo.experiment.train", fail)
+    monkeypatch.setattr("nnzoo.experiment.train.run", fail)
     assert run(["train", "c.yaml", "--json"]) == 4
     printed = only_json(capsys.readouterr().out)
     assert printed["error"]["kind"] == "diverged"

@@ -10,8 +10,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from nnzoo.cli.app import run
-from nnzoo.config.reader import parse
 from nnzoo.config.shipped import shipped_configs
+from nnzoo.config.yaml_reader import parse
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from pyarrow import feather, ipc, parquet
 
 from nnzoo.data import CsvReader, Dataset, Division, load_csv, load_series, load_text
-from nnzoo.data.repairs import Repairs
+from nnzoo.data.files.repairs import Repairs
 from nnzoo.data.tables.dialect import Words
 from nnzoo.data.tables.table import open_table
 from nnzoo.errors import DataError

@@ -17,7 +17,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from nnzoo.data.contents import members_of, read_bytes
+from nnzoo.data.files.contents import members_of, read_bytes
 from nnzoo.errors import DataError
 
 TEXT = b"x,y\n" + b"".join(b"%d,%d\n" % (row, row % 2) for row in range(200))

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from nnzoo.data import CsvReader, Dataset, Division, load_csv
-from nnzoo.data.date_layouts import choose_date_form, find_date_forms
-from nnzoo.data.dates import DateForm
+from nnzoo.data.dates.dates import DateForm
+from nnzoo.data.dates.layouts import choose_date_form, find_date_forms
 from nnzoo.errors import DataError
 
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nnzoo.data.encodings import decode, lines_of
-from nnzoo.data.repairs import Repairs
+from nnzoo.data.files.encodings import decode, lines_of
+from nnzoo.data.files.repairs import Repairs
 from nnzoo.errors import DataError
 
 

@@ -17,8 +17,8 @@ from torch import Tensor
 
 from nnzoo.data import Dataset, OnDisk, Preprocess, Split, baseline, load_arrays
 from nnzoo.errors import DataError
-from nnzoo.training.decoding import Decoder
-from nnzoo.training.metrics import MetricSums
+from nnzoo.training.measures.decoding import Decoder
+from nnzoo.training.measures.metrics import MetricSums
 
 RANDOM = np.random.default_rng(7)
 VALUES = ("mae", "mse", "rmse", "r2", "mape")

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nnzoo.data.files import find_files, natural_key, order_note
-from nnzoo.data.repairs import Repairs
+from nnzoo.data.files.find import find_files, natural_key, order_note
+from nnzoo.data.files.repairs import Repairs
 from nnzoo.errors import DataError
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nnzoo.data.repairs import Repair, Repairs
+from nnzoo.data.files.repairs import Repair, Repairs
 from nnzoo.errors import DataError
 
 SHORT = Repair("row", "with fewer cells than the header", "filled with missing values", "Check it.")

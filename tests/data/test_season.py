@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import nnzoo
-from nnzoo.build import build_dataset
+from nnzoo.builders import build_dataset
 from nnzoo.config import load_config
 from nnzoo.data.baseline import baseline
 from nnzoo.data.series.season import find_season, rows_before

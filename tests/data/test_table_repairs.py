@@ -288,7 +288,7 @@ def test_any_rows_are_read_as_they_would_be_when_filled(
 
 
 def open_for(path: Path, delimiter: str) -> Any:
-    from nnzoo.data.repairs import Repairs
+    from nnzoo.data.files.repairs import Repairs
     from nnzoo.data.tables.dialect import Words
     from nnzoo.data.tables.table import open_table
 

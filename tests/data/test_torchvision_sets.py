@@ -21,7 +21,7 @@ import pytest
 import torch
 import torchvision
 
-from nnzoo.build import build_dataset
+from nnzoo.builders import build_dataset
 from nnzoo.config import load_config
 from nnzoo.data import Dataset
 from nnzoo.errors import ConfigError, DataError

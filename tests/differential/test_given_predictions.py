@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from sklearn import metrics
 
 from nnzoo.data import Preprocess
-from nnzoo.training.decoding import Decoder
-from nnzoo.training.metrics import MetricSums
+from nnzoo.training.measures.decoding import Decoder
+from nnzoo.training.measures.metrics import MetricSums
 
 LABEL_METRICS = ("accuracy", "precision", "recall", "f1", "auroc")
 VALUE_METRICS = ("mae", "mape", "mse", "rmse", "r2")

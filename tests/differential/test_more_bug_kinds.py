@@ -18,7 +18,7 @@ import pytest
 from command_line import answer_of, predicted, values_in
 
 import nnzoo
-from nnzoo.build import build_dataset
+from nnzoo.builders import build_dataset
 from nnzoo.cli.app import run
 from nnzoo.data import Dataset
 from nnzoo.errors import DataError

@@ -14,8 +14,8 @@ from nnzoo.config import load_config
 from nnzoo.config.base import listed
 from nnzoo.config.data import Files
 from nnzoo.config.describe import UNIONS
-from nnzoo.config.reader import parse
 from nnzoo.config.shipped import shipped_configs
+from nnzoo.config.yaml_reader import parse
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -12,7 +12,7 @@ import pytest
 from nnzoo.cli.app import run as nnzoo
 from nnzoo.doctor import curves, examine_run
 from nnzoo.errors import CheckpointError, DivergedError
-from nnzoo.experiment import train
+from nnzoo.experiment.train.run import train
 from nnzoo.run.history import History
 
 

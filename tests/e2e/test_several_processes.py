@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from nnzoo.errors import DataError
-from nnzoo.experiment.resume import check_shared
+from nnzoo.experiment.resume.resume import check_shared
 from nnzoo.run.checkpoint import load_checkpoint, save_checkpoint
 
 CONFIG = """

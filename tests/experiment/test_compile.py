@@ -14,10 +14,11 @@ from torch import Tensor, nn
 import nnzoo
 from nnzoo.cli.app import run as command
 from nnzoo.errors import InterruptedRunError
-from nnzoo.experiment import Run, evaluate_checkpoint
+from nnzoo.experiment.evaluate.evaluate import evaluate_checkpoint
 from nnzoo.experiment.threads import computing_with
+from nnzoo.experiment.train.finished import Run
 from nnzoo.run.checkpoint import load_checkpoint
-from nnzoo.training.compile import MAX_REASON, reason_of
+from nnzoo.training.precision.compile import MAX_REASON, reason_of
 
 BASE: dict[str, Any] = {
     "name": "x",

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from nnzoo.cli.app import run as nnzoo
-from nnzoo.experiment import train
-from nnzoo.experiment.confidence import intervals, wilson
-from nnzoo.training.decoding import Decoder
+from nnzoo.experiment.evaluate.confidence import intervals, wilson
+from nnzoo.experiment.train.run import train
+from nnzoo.training.measures.decoding import Decoder
 
 
 @pytest.mark.parametrize(("hits", "num_samples"), [(0, 10), (10, 10), (7, 9), (300, 1000)])

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from nnzoo.cli.app import run as nnzoo
-from nnzoo.experiment import load, train
+from nnzoo.experiment.load import load
+from nnzoo.experiment.train.run import train
 
 HEADER = ["age", "job", "member", "since", "income"]
 

@@ -16,7 +16,7 @@ from torch.utils.data import Dataset, TensorDataset
 import nnzoo
 from nnzoo.cli.app import run as command
 from nnzoo.config import load_config
-from nnzoo.experiment import Run
+from nnzoo.experiment.train.finished import Run
 
 CONFIG: dict[str, Any] = {"model": {"name": "mlp", "hidden": [6]}, "train": {"epochs": 3}}
 RNG = np.random.default_rng(0)

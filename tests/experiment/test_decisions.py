@@ -13,7 +13,8 @@ import pytest
 from sklearn import metrics as reference
 
 from nnzoo.cli.app import run as nnzoo
-from nnzoo.experiment import Run, train
+from nnzoo.experiment.train.finished import Run
+from nnzoo.experiment.train.run import train
 
 
 @pytest.fixture(autouse=True)
@@ -137,9 +138,9 @@ def test_a_threshold_is_chosen_on_val(criterion: str, capsys: pytest.CaptureFixt
     score = {"": reference.f1_score, "accuracy": reference.accuracy_score}.get(
         criterion, reference.balanced_accuracy_score
     )
-    from nnzoo.build import build_dataset
+    from nnzoo.builders import build_dataset
     from nnzoo.config import load_config
-    from nnzoo.experiment import load
+    from nnzoo.experiment.load import load
 
     split = build_dataset(load_config("runs/r")).splits["val"]
     shares = load("r").predict_proba(split.inputs)[:, 1]

@@ -13,7 +13,7 @@ import torch
 
 from nnzoo.cli.app import run as nnzoo
 from nnzoo.errors import DivergedError
-from nnzoo.experiment import train
+from nnzoo.experiment.train.run import train
 from nnzoo.run.checkpoint import load_checkpoint
 from nnzoo.training import single
 from nnzoo.training import step as training_step

@@ -15,7 +15,9 @@ from torch import nn
 from nnzoo.cli.app import run as nnzoo
 from nnzoo.data import load_wine
 from nnzoo.errors import CheckpointError, DataError, UsageError
-from nnzoo.experiment import evaluate_checkpoint, load, train
+from nnzoo.experiment.evaluate.evaluate import evaluate_checkpoint
+from nnzoo.experiment.load import load
+from nnzoo.experiment.train.run import train
 from nnzoo.run.artifact import Artifact, load_artifact, save_artifact
 from nnzoo.run.checkpoint import load_checkpoint, save_checkpoint
 

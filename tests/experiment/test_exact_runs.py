@@ -15,7 +15,7 @@ import sklearn.metrics
 import nnzoo
 from nnzoo.cli.app import run as command
 from nnzoo.errors import ConfigError
-from nnzoo.experiment.evaluate import evaluate_checkpoint
+from nnzoo.experiment.evaluate.evaluate import evaluate_checkpoint
 from nnzoo.run.history import History
 
 SECONDS = 1_700_000_000.0

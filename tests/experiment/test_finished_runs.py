@@ -79,7 +79,7 @@ def test_what_only_a_new_run_can_do(words: list[str], message: str, capsys: pyte
 def test_a_run_that_was_killed_before_its_result_is_measured(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from nnzoo.experiment.record import Recorder
+    from nnzoo.experiment.train.record import Recorder
 
     def killed(*arguments: Any) -> None:
         raise KeyboardInterrupt

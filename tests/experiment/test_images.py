@@ -23,7 +23,7 @@ from nnzoo.cli.app import run as command
 from nnzoo.config import load_config
 from nnzoo.errors import ConfigError, DataError
 from nnzoo.experiment.prepare import fetch, prepare
-from nnzoo.training.distributed import Group
+from nnzoo.training.processes.group import Group
 
 ROOT = Path(__file__).parents[2]
 RNG = np.random.default_rng(0)

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 import nnzoo
-from nnzoo.experiment import start
 from nnzoo.experiment.prepare import Experiment
+from nnzoo.experiment.train import start
 from nnzoo.training.state import TrainState
 
 MLP = {"name": "mlp", "hidden": [5], "dropout": 0.3}

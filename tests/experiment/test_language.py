@@ -18,7 +18,7 @@ from nnzoo.cli.app import run as cli
 from nnzoo.config import load_config
 from nnzoo.data import Division, load_language
 from nnzoo.errors import CheckpointError, ConfigError, DataError
-from nnzoo.experiment import evaluate_checkpoint
+from nnzoo.experiment.evaluate.evaluate import evaluate_checkpoint
 from nnzoo.run.artifact import load_artifact, save_artifact
 
 SONG = "the cat sat on the mat.\nthe dog sat on the log.\n"

@@ -11,9 +11,9 @@ import torch
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from nnzoo.config import load_config
-from nnzoo.experiment.linear import CHEAP, linear_scores
-from nnzoo.experiment.logistic import fit_logistic, fit_ridge, scores_of
 from nnzoo.experiment.prepare import prepare
+from nnzoo.experiment.reference.linear import CHEAP, linear_scores
+from nnzoo.experiment.reference.logistic import fit_logistic, fit_ridge, scores_of
 
 
 def draw(*shape: int, seed: int = 0) -> torch.Tensor:

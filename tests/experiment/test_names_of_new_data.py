@@ -18,7 +18,7 @@ import nnzoo
 from nnzoo.cli.app import run as command
 from nnzoo.data import load_iris, load_moons
 from nnzoo.errors import DataError
-from nnzoo.experiment import Run
+from nnzoo.experiment.train.finished import Run
 
 
 @pytest.fixture(autouse=True)

@@ -19,7 +19,8 @@ import nnzoo
 from nnzoo.cli.app import run as command
 from nnzoo.doctor import examine, samples
 from nnzoo.errors import DataError, InterruptedRunError
-from nnzoo.training import checkpoints, reading
+from nnzoo.training import checkpoints
+from nnzoo.training.batches import reading
 
 RNG = np.random.default_rng(0)
 NUM = 150

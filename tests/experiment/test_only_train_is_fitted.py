@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 import nnzoo
-from nnzoo.build import build_dataset
+from nnzoo.builders import build_dataset
 from nnzoo.config import load_config
 from nnzoo.run.artifact import load_artifact
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nnzoo.experiment import train
+from nnzoo.experiment.train.run import train
 
 pd = pytest.importorskip("pandas")
 

@@ -16,9 +16,11 @@ from torch import Tensor, nn
 import nnzoo
 from nnzoo.cli.app import run as command
 from nnzoo.errors import InterruptedRunError, UsageError
-from nnzoo.experiment import Run, evaluate_checkpoint, prepare
+from nnzoo.experiment import prepare
+from nnzoo.experiment.evaluate.evaluate import evaluate_checkpoint
+from nnzoo.experiment.train.finished import Run
 from nnzoo.run.checkpoint import load_checkpoint
-from nnzoo.training import precision
+from nnzoo.training.precision import scaling
 
 BASE: dict[str, Any] = {
     "name": "x",
@@ -46,7 +48,7 @@ MODELS: dict[str, dict[str, Any]] = {
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     # Those without it compute the same, slower; float16 has no CPU that would be faster by it.
-    monkeypatch.setattr(precision, "cpu_has_bf16", lambda: True)
+    monkeypatch.setattr(scaling, "cpu_has_bf16", lambda: True)
 
 
 @pytest.fixture
@@ -142,7 +144,7 @@ def test_a_network_that_overflows_float16(capsys: pytest.CaptureFixture[str]) ->
 def test_what_the_device_can_not_do_is_refused_before_anything_is_written(
     words: str, has: bool, reason: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(precision, "cpu_has_bf16", lambda: has)
+    monkeypatch.setattr(scaling, "cpu_has_bf16", lambda: has)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     Path("c.yaml").write_text(f"data: iris\nmodel: mlp\ntrain:\n  precision: {words}\n")
     assert command(["train", "c.yaml"]) == 2
@@ -186,7 +188,7 @@ def test_a_run_goes_on_in_its_own_precision() -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
 @pytest.mark.parametrize("name", ["bf16-mixed", "fp16-mixed"])
 def test_on_cuda(name: str) -> None:
-    if precision.why_not(name, torch.device("cuda")):
+    if scaling.why_not(name, torch.device("cuda")):
         pytest.skip("the device has not this precision")
     overrides = {"train.precision": name, "train.device": "cuda", "train.epochs": 3}
     first, second = train("first", overrides), train("second", overrides)

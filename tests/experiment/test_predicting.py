@@ -12,7 +12,7 @@ import pytest
 
 from nnzoo.cli.app import run as nnzoo
 from nnzoo.data import load_diabetes, load_iris
-from nnzoo.experiment import train
+from nnzoo.experiment.train.run import train
 
 SHORT = {"epochs": 2}
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from nnzoo.cli.app import run as nnzoo
-from nnzoo.experiment import train
+from nnzoo.experiment.train.run import train
 from nnzoo.run.artifact import Artifact
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 import nnzoo
 from nnzoo.cli.app import run as command
 from nnzoo.errors import ConfigError, UsageError
-from nnzoo.experiment import Run
+from nnzoo.experiment.train.finished import Run
 from nnzoo.models import head_of
 from nnzoo.run.artifact import load_artifact, save_artifact
 from nnzoo.run.checkpoint import load_checkpoint

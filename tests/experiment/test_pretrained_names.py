@@ -14,7 +14,7 @@ from torch import Tensor
 
 import nnzoo
 from nnzoo.errors import ConfigError, NnzooWarning
-from nnzoo.experiment import Run
+from nnzoo.experiment.train.finished import Run
 from nnzoo.run.artifact import load_artifact
 
 KEPT = {"optimizer": {"name": "sgd", "lr": 1e-12, "weight_decay": 0}, "train": {"epochs": 1, "early_stopping": None}}

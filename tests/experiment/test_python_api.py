@@ -13,7 +13,7 @@ from torch import Tensor, nn
 import nnzoo
 from nnzoo.config import Config
 from nnzoo.errors import ConfigError, DataError, DivergedError, UsageError
-from nnzoo.experiment import Run
+from nnzoo.experiment.train.finished import Run
 
 IRIS: dict[str, Any] = {"data": "iris", "model": {"name": "mlp", "hidden": [6], "dropout": 0.5}, "train": {"epochs": 2}}
 

@@ -20,14 +20,14 @@ import nnzoo
 from nnzoo.cli.app import run as command
 from nnzoo.config import load_config
 from nnzoo.errors import InterruptedRunError, UsageError
-from nnzoo.experiment import Run
 from nnzoo.experiment.prepare import Experiment, prepare
-from nnzoo.experiment.restarts import Batched, choose_training
-from nnzoo.experiment.start import build_state, start_again
+from nnzoo.experiment.train.finished import Run
+from nnzoo.experiment.train.restarts import Batched, choose_training
+from nnzoo.experiment.train.start import build_state, start_again
 from nnzoo.training import checkpoints, loop
 from nnzoo.training.progress import Progress
-from nnzoo.training.replica_learner import ReplicaLearner
-from nnzoo.training.replicas import ReplicaState
+from nnzoo.training.restarts.replica_learner import ReplicaLearner
+from nnzoo.training.restarts.replicas import ReplicaState
 from nnzoo.training.signals import StopRequest
 from nnzoo.training.single import SingleLearner
 from nnzoo.training.state import TrainState
@@ -355,7 +355,7 @@ def test_restarts_that_have_ended_do_not_go_on() -> None:
 def test_one_that_diverges_is_out_and_the_others_go_on(words: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """The second restart gets infinite weights at its start."""
     whole = train(words, runs_dir="whole")
-    verbs = sys.modules["nnzoo.experiment.start"]
+    verbs = sys.modules["nnzoo.experiment.train.start"]
     plain: Callable[..., nn.Module] = verbs.build_network
 
     def build_network(experiment: Experiment, model: nn.Module | None, seed: int, **options: Any) -> nn.Module:

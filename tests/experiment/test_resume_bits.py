@@ -15,7 +15,7 @@ from torch import Tensor, nn
 import nnzoo
 from nnzoo.cli.app import run as command
 from nnzoo.errors import CheckpointError, DataError, InterruptedRunError, UsageError
-from nnzoo.experiment import Run
+from nnzoo.experiment.train.finished import Run
 from nnzoo.run.checkpoint import load_checkpoint
 from nnzoo.run.tensor_file import write_tensor_file
 from nnzoo.training import checkpoints
@@ -144,7 +144,7 @@ def test_killed_and_resumed_from_an_older_checkpoint(
 def test_killed_before_the_first_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
     train("whole")
     with monkeypatch.context() as patch:
-        patch.setattr("nnzoo.experiment.record.save_checkpoint", lambda *_: crash())
+        patch.setattr("nnzoo.experiment.train.record.save_checkpoint", lambda *_: crash())
         with pytest.raises(Crash):
             train("parts")
     assert sorted(file.name for file in Path("parts/x").iterdir()) == [

@@ -15,15 +15,15 @@ import torch
 from torch import nn
 
 import nnzoo
-from nnzoo.build import build_model
+from nnzoo.builders import build_model
 from nnzoo.cli.app import run as cli
 from nnzoo.config import load_config
 from nnzoo.data import load_arrays
 from nnzoo.errors import ConfigError, DataError
-from nnzoo.experiment import evaluate_checkpoint
-from nnzoo.training.decoding import Decoder
-from nnzoo.training.losses import CrossEntropyLoss, FocalLoss
-from nnzoo.training.metrics import MetricSums
+from nnzoo.experiment.evaluate.evaluate import evaluate_checkpoint
+from nnzoo.training.measures.decoding import Decoder
+from nnzoo.training.measures.losses import CrossEntropyLoss, FocalLoss
+from nnzoo.training.measures.metrics import MetricSums
 
 RNG = np.random.default_rng(0)
 

@@ -11,11 +11,12 @@ import pytest
 import torch
 
 import nnzoo
-from nnzoo.build import build_preprocess
+from nnzoo.builders import build_preprocess
 from nnzoo.cli.app import run as command
 from nnzoo.data import Preprocess
 from nnzoo.errors import InterruptedRunError
-from nnzoo.experiment import Run, threads
+from nnzoo.experiment import threads
+from nnzoo.experiment.train.finished import Run
 from nnzoo.run.checkpoint import load_checkpoint, save_checkpoint
 from nnzoo.training.evaluate import Evaluation, evaluate
 
@@ -108,7 +109,7 @@ def test_new_data_is_computed_as_a_split_is(
     at_step(1, lambda: seen.append(torch.get_num_threads()))
     run = train(model, data={"name": "arrays", "path": "data.npz"}, **words)
     capsys.readouterr()
-    monkeypatch.setattr("nnzoo.experiment.evaluate.evaluate", measure)
+    monkeypatch.setattr("nnzoo.experiment.evaluate.evaluate.evaluate", measure)
     found = []
     for of in (["--split", "test"], ["--data", "new.npz"]):
         assert command(["eval", str(run.run_dir), *of, "--json"]) == 0

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import nnzoo
-from nnzoo.experiment import Run
+from nnzoo.experiment.train.finished import Run
 
 FIVE: dict[str, Any] = {
     "name": "five",

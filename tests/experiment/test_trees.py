@@ -13,13 +13,13 @@ import pytest
 import torch
 
 import nnzoo
-from nnzoo.build import build_model
+from nnzoo.builders import build_model
 from nnzoo.cli.app import run as cli
 from nnzoo.config import load_config
 from nnzoo.data import load_trees
 from nnzoo.errors import ConfigError, DataError
-from nnzoo.experiment import evaluate_checkpoint
-from nnzoo.experiment.network import describe_network
+from nnzoo.experiment.describe import describe_network
+from nnzoo.experiment.evaluate.evaluate import evaluate_checkpoint
 
 WORDS = {"awful": 0, "bad": 1, "film": 2, "good": 3, "great": 4}
 

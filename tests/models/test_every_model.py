@@ -13,12 +13,12 @@ import torch
 from torch import Tensor, nn
 
 import nnzoo
-from nnzoo.build import build_model
+from nnzoo.builders import build_model
 from nnzoo.config import load_config
 from nnzoo.config.base import listed
 from nnzoo.config.model import Architecture, ModelSection, Torchvision, embedding_size
 from nnzoo.errors import ConfigError
-from nnzoo.experiment.network import describe_network
+from nnzoo.experiment.describe import describe_network
 from nnzoo.models import head_of, plan
 from nnzoo.models.initializers import Rule
 from nnzoo.models.parameters import load_weights
@@ -354,7 +354,7 @@ def test_padding_changes_no_result(model: dict[str, Any], layout: str, tmp_path:
 
 def test_lengths_reach_evaluation_and_are_checked(tmp_path: Path) -> None:
     from nnzoo.errors import DataError
-    from nnzoo.experiment.evaluate import evaluate_checkpoint
+    from nnzoo.experiment.evaluate.evaluate import evaluate_checkpoint
 
     data = write_data(tmp_path, "sequence", lengths=True, samples=24)
     data["split"] = {"val": 0.25, "test": 0.25}

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 import nnzoo
-from nnzoo.build import build_rule, plan_model
+from nnzoo.builders import build_rule, plan_model
 from nnzoo.config import init as init_words
 from nnzoo.config import load_config
 from nnzoo.config.base import listed

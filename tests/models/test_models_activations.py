@@ -12,7 +12,7 @@ from sklearn.metrics.pairwise import rbf_kernel
 from torch import nn
 
 import nnzoo
-from nnzoo.build.model import build_activation
+from nnzoo.builders.model import build_activation
 from nnzoo.config.activation import Activation
 from nnzoo.config.base import listed
 from nnzoo.errors import UsageError

@@ -12,7 +12,7 @@ import torchvision.transforms.v2.functional as tvf
 from torch import Tensor
 from torchvision.transforms import InterpolationMode
 
-from nnzoo.training.augment import (
+from nnzoo.training.augmentation.augment import (
     Augment,
     ColorJitter,
     Cutmix,
@@ -20,13 +20,13 @@ from nnzoo.training.augment import (
     HorizontalFlip,
     Mixup,
     Noise,
+    Operation,
     RandomCrop,
     RandomResizedCrop,
     Rotation,
-    Step,
 )
-from nnzoo.training.color import jitter
-from nnzoo.training.geometry import Boxes, crop, erase, random_boxes, resized_crop, rotate
+from nnzoo.training.augmentation.color import jitter
+from nnzoo.training.augmentation.geometry import Boxes, crop, erase, random_boxes, resized_crop, rotate
 
 NUM, HEIGHT, WIDTH = 6, 9, 12
 LABELS = torch.arange(NUM) % 3
@@ -36,7 +36,7 @@ def images(channels: int = 3, num: int = NUM) -> Tensor:
     return torch.rand(num, channels, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(1))
 
 
-STEPS: list[Step] = [
+STEPS: list[Operation] = [
     HorizontalFlip(),
     RandomCrop(padding=(2,)),
     RandomResizedCrop(),
@@ -52,7 +52,7 @@ NAMES = [type(step).__name__ for step in STEPS]
 
 
 @pytest.mark.parametrize("step", STEPS, ids=NAMES)
-def test_same_random_numbers_same_batch_and_the_old_one_is_left(step: Step) -> None:
+def test_same_random_numbers_same_batch_and_the_old_one_is_left(step: Operation) -> None:
     batch = images()
     before = batch.clone()
     torch.manual_seed(3)
@@ -69,7 +69,7 @@ def test_same_random_numbers_same_batch_and_the_old_one_is_left(step: Step) -> N
 
 
 @pytest.mark.parametrize("step", STEPS[:7], ids=NAMES[:7])
-def test_each_image_draws_its_own(step: Step) -> None:
+def test_each_image_draws_its_own(step: Operation) -> None:
     one = images(num=1)
     changed, _ = step(one.expand(32, -1, -1, -1), LABELS)
     assert len({tuple(image.flatten().tolist()) for image in changed}) > (1 if isinstance(step, HorizontalFlip) else 4)

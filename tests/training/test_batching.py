@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import nnzoo
-from nnzoo.training.batches import boundaries, epoch_order, eval_batch_size
+from nnzoo.training.batches.order import boundaries, epoch_order, eval_batch_size
 
 CPU = torch.device("cpu")
 VALUES = {"name": "values", "values": [[0.1, -0.2, 0.3, 0.4], [0.0, 0.2, -0.1, 0.3], [0.2, 0.2, 0.1, -0.3]]}

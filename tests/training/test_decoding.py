@@ -9,7 +9,7 @@ import torch
 
 import nnzoo
 from nnzoo.errors import UsageError
-from nnzoo.training.decoding import Decoder
+from nnzoo.training.measures.decoding import Decoder
 
 
 # What is missing is refused: outputs that are no distribution, and softmax over one unit.

@@ -12,9 +12,9 @@ import distributed_cases
 import pytest
 import torch
 
-from nnzoo.build import choose_device
+from nnzoo.builders import choose_device
 from nnzoo.errors import GroupError, UsageError
-from nnzoo.training.distributed import Several, lost
+from nnzoo.training.processes.group import Several, lost
 
 PROGRAM = distributed_cases.__file__
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import nnzoo
-from nnzoo.build import build_dataset
+from nnzoo.builders import build_dataset
 
 QUICK: dict[str, Any] = {
     "batch_size": "full",

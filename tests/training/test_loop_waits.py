@@ -7,10 +7,10 @@ import torch
 
 from nnzoo.config import load_config
 from nnzoo.experiment.prepare import prepare
-from nnzoo.experiment.start import build_state
-from nnzoo.training import metrics as metrics_module
+from nnzoo.experiment.train.start import build_state
 from nnzoo.training.checkpoints import CheckpointTimer
 from nnzoo.training.loop import evaluate_epoch, train_epoch
+from nnzoo.training.measures import metrics as metrics_module
 from nnzoo.training.progress import Progress
 from nnzoo.training.signals import StopRequest
 from nnzoo.training.single import SingleLearner

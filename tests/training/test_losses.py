@@ -11,14 +11,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nnzoo.build import build_dataset, build_decoder, build_loss, facts_of
+from nnzoo.builders import build_dataset, build_decoder, build_loss, facts_of
 from nnzoo.config import load_config, num_outputs, resolve
 from nnzoo.config.base import listed
 from nnzoo.config.loss import LossSection
 from nnzoo.data import Preprocess, Split
-from nnzoo.training.decoding import Decoder
 from nnzoo.training.evaluate import evaluate
-from nnzoo.training.losses import (
+from nnzoo.training.measures.decoding import Decoder
+from nnzoo.training.measures.losses import (
     BCELoss,
     CrossEntropyLoss,
     FocalLoss,
@@ -29,7 +29,7 @@ from nnzoo.training.losses import (
     Reads,
     reads_indices,
 )
-from nnzoo.training.metrics import MetricSums
+from nnzoo.training.measures.metrics import MetricSums
 
 BLOBS: dict[str, Any] = {"name": "blobs", "samples": 60, "classes": 3, "split": {"val": 0, "test": 0}}
 

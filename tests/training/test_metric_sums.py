@@ -10,9 +10,9 @@ from torch import Tensor
 
 from nnzoo.config.metrics import METRICS
 from nnzoo.data import Dataset, Preprocess, Split
-from nnzoo.training import metrics as metrics_module
-from nnzoo.training.decoding import Decoder
-from nnzoo.training.metrics import MetricSums
+from nnzoo.training.measures import metrics as metrics_module
+from nnzoo.training.measures.decoding import Decoder
+from nnzoo.training.measures.metrics import MetricSums
 
 LABELS = ("accuracy", "precision", "recall", "f1")
 VALUES = ("mae", "mape", "mse", "rmse", "r2")

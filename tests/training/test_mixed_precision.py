@@ -9,18 +9,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nnzoo.build import build_optimizer, build_schedule
+from nnzoo.builders import build_optimizer, build_schedule
 from nnzoo.config import load_config
 from nnzoo.errors import DivergedError
-from nnzoo.experiment.untrusted import check_saved
+from nnzoo.experiment.resume.untrusted import check_saved
 from nnzoo.models import penalised
-from nnzoo.training import precision
-from nnzoo.training.decoding import Decoder
 from nnzoo.training.early_stopping import EarlyStopping
 from nnzoo.training.evaluate import LossSum
 from nnzoo.training.finite import check_scale
-from nnzoo.training.metrics import MetricSums
-from nnzoo.training.precision import DTYPES, Autocast, why_not
+from nnzoo.training.measures.decoding import Decoder
+from nnzoo.training.measures.metrics import MetricSums
+from nnzoo.training.precision import scaling
+from nnzoo.training.precision.scaling import DTYPES, Autocast, why_not
 from nnzoo.training.settings import Settings
 from nnzoo.training.state import TrainState
 from nnzoo.training.step import train_step
@@ -171,7 +171,7 @@ def test_gradients_that_overflow_at_any_scale() -> None:
 def test_what_a_device_can_do(monkeypatch: pytest.MonkeyPatch) -> None:
     assert why_not("fp32", CPU) is None
     for has, reason in ((True, None), (False, "this processor has no bfloat16")):
-        monkeypatch.setattr(precision, "cpu_has_bf16", lambda has=has: has)
+        monkeypatch.setattr(scaling, "cpu_has_bf16", lambda has=has: has)
         assert (why_not("bf16-mixed", CPU) or "").startswith(reason or "")
         assert (why_not("bf16-mixed", CPU) is None) == has
     for device in ("cpu", "mps"):

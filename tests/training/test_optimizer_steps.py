@@ -11,16 +11,16 @@ import torch
 from torch import Tensor, nn
 
 import nnzoo
-from nnzoo.build import build_optimizer, build_schedule
+from nnzoo.builders import build_optimizer, build_schedule
 from nnzoo.config import load_config
 from nnzoo.config.base import members
 from nnzoo.config.optimizer import OptimizerSection
 from nnzoo.models import penalised
-from nnzoo.training.decoding import Decoder
 from nnzoo.training.early_stopping import EarlyStopping
 from nnzoo.training.evaluate import LossSum
-from nnzoo.training.losses import CrossEntropyLoss
-from nnzoo.training.metrics import MetricSums
+from nnzoo.training.measures.decoding import Decoder
+from nnzoo.training.measures.losses import CrossEntropyLoss
+from nnzoo.training.measures.metrics import MetricSums
 from nnzoo.training.settings import Settings
 from nnzoo.training.state import TrainState
 from nnzoo.training.step import train_step

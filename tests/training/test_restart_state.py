@@ -11,7 +11,7 @@ from nnzoo.config import load_config
 from nnzoo.config.base import members
 from nnzoo.config.optimizer import OptimizerSection
 from nnzoo.experiment.prepare import Experiment, prepare
-from nnzoo.experiment.start import build_state
+from nnzoo.experiment.train.start import build_state
 from nnzoo.run.checkpoint import load_checkpoint, save_checkpoint
 from nnzoo.training.loop import fit
 from nnzoo.training.progress import Progress

@@ -13,13 +13,13 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import nnzoo
-from nnzoo.build import build_optimizer, place
+from nnzoo.builders import build_optimizer, place
 from nnzoo.config import load_config
 from nnzoo.experiment.prepare import prepare
-from nnzoo.experiment.start import build_state
-from nnzoo.training.optimizers import OPTIMIZERS
-from nnzoo.training.optimizers import build_optimizer as optimizer_of
-from nnzoo.training.reading import take
+from nnzoo.experiment.train.start import build_state
+from nnzoo.training.batches.reading import take
+from nnzoo.training.optimization.optimizers import OPTIMIZERS
+from nnzoo.training.optimization.optimizers import build_optimizer as optimizer_of
 from nnzoo.training.state import lay_out_moments
 from nnzoo.training.step import train_step
 

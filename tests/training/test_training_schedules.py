@@ -11,12 +11,12 @@ import pytest
 import torch
 
 import nnzoo
-from nnzoo.build import build_optimizer, build_schedule
+from nnzoo.builders import build_optimizer, build_schedule
 from nnzoo.config import load_config, to_yaml
 from nnzoo.config.base import members
 from nnzoo.config.scheduler import SchedulerSection
 from nnzoo.errors import UsageError
-from nnzoo.training.schedules import Schedule
+from nnzoo.training.optimization.schedules import Schedule
 
 LR = 0.5
 

@@ -13,7 +13,7 @@ from typing import IO
 import numpy as np
 
 from nnzoo.data.encode import Array
-from nnzoo.data.on_disk import RowFile, open_npy
+from nnzoo.data.files.on_disk import RowFile, open_npy
 from nnzoo.errors import DataError
 
 _DAMAGE = (

@@ -32,8 +32,8 @@ from nnzoo.data.encode import (
     rounded_integers,
     steps_with_target,
 )
-from nnzoo.data.on_disk import Cache
-from nnzoo.data.origin import constant, of_files
+from nnzoo.data.files.on_disk import Cache
+from nnzoo.data.files.origin import constant, of_files
 from nnzoo.data.reader import NO_TARGET, Layout, Reader, Samples, Schema, Task
 from nnzoo.errors import DataError
 

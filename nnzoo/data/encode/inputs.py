@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nnzoo.data.dataset import row_slices
 from nnzoo.data.encode.checks import Array, check_finite, check_kind, copy, describe, exact_dtype
-from nnzoo.data.on_disk import OnDisk, RowFile
+from nnzoo.data.files.on_disk import OnDisk, RowFile
 from nnzoo.data.reader import Layout
 from nnzoo.errors import DataError
 

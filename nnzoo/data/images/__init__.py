@@ -1,7 +1,7 @@
 """Images: files -> decoded once -> bytes, which stay bytes until a batch is made of them."""
 
 from nnzoo.data.images.folder import load_image_folder
-from nnzoo.data.images.reader import ImageReader
+from nnzoo.data.images.image_reader import ImageReader
 from nnzoo.data.images.torchvision_sets import load_torchvision_set
 
 __all__ = ["ImageReader", "load_image_folder", "load_torchvision_set"]

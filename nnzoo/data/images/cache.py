@@ -19,8 +19,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from nnzoo.data.files.on_disk import Cache, OnDisk, RowFile, cache_folder
 from nnzoo.data.images.decode import Channels, decode, each_in_parallel
-from nnzoo.data.on_disk import Cache, OnDisk, RowFile, cache_folder
 from nnzoo.errors import RunError
 
 LARGEST_IN_MEMORY = 2**32

@@ -16,13 +16,13 @@ import torch
 
 from nnzoo import log
 from nnzoo.data.dataset import Dataset, Split
+from nnzoo.data.files.on_disk import Cache
+from nnzoo.data.files.origin import name_below, of_names
+from nnzoo.data.files.repairs import Repairs
 from nnzoo.data.images.cache import choose_cache, decode_all
 from nnzoo.data.images.decode import Channels, each_in_parallel, probe
+from nnzoo.data.images.image_reader import ImageReader
 from nnzoo.data.images.listing import class_folders, images_by_class, list_images
-from nnzoo.data.images.reader import ImageReader
-from nnzoo.data.on_disk import Cache
-from nnzoo.data.origin import name_below, of_names
-from nnzoo.data.repairs import Repairs
 from nnzoo.data.split import Division, dropped_note
 from nnzoo.errors import DataError
 

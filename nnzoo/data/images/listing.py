@@ -6,9 +6,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from nnzoo.data.files import in_natural_order, is_hidden, natural_key
+from nnzoo.data.files.find import in_natural_order, is_hidden, natural_key
+from nnzoo.data.files.repairs import Repair, Repairs
 from nnzoo.data.images.decode import suffixes
-from nnzoo.data.repairs import Repair, Repairs
 from nnzoo.errors import DataError
 
 _SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from nnzoo.data.dataset import Dataset, Split
 from nnzoo.data.images.cifar_pickle import read_cifar_pickle
-from nnzoo.data.images.reader import ImageReader
+from nnzoo.data.images.image_reader import ImageReader
 from nnzoo.errors import DataError
 
 _DAMAGE = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, IndexError, zlib.error, MemoryError)

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from nnzoo.data.dataset import Dataset, Split
-from nnzoo.data.dates import DateOrder
-from nnzoo.data.origin import of_files
+from nnzoo.data.dates.dates import DateOrder
+from nnzoo.data.files.origin import of_files
+from nnzoo.data.files.repairs import Repairs
 from nnzoo.data.reader import Reader, Samples, Schema
-from nnzoo.data.repairs import Repairs
 from nnzoo.data.series.season import find_season, rows_before
 from nnzoo.data.series.stamps import StampForm
 from nnzoo.data.series.timeline import Timeline, last_known

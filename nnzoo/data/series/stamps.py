@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from nnzoo.data.date_layouts import choose_date_form, find_date_forms
-from nnzoo.data.dates import DateForm, DateOrder
+from nnzoo.data.dates.dates import DateForm, DateOrder
+from nnzoo.data.dates.layouts import choose_date_form, find_date_forms
 from nnzoo.data.tables.number_forms import NumberWords, find_number_form
 from nnzoo.data.tables.numbers import PLAIN, NumberForm
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from nnzoo.data.origin import Origin
+from nnzoo.data.files.origin import Origin
 from nnzoo.data.series.stamps import BadStampError, StampForm, Stamps, parse_stamps
 from nnzoo.data.tables.finding import FormWords
 from nnzoo.data.tables.number_forms import NumberWords

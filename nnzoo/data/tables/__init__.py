@@ -1,6 +1,6 @@
 """Tables of one's own: files -> cells -> columns, whose types are found in the training rows -> features."""
 
-from nnzoo.data.tables.reader import CsvReader
+from nnzoo.data.tables.csv_reader import CsvReader
 from nnzoo.data.tables.source import load_csv, load_frame
 
 __all__ = ["CsvReader", "load_csv", "load_frame"]

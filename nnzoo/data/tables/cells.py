@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nnzoo.data.dates import ISO, DateForm
+from nnzoo.data.dates.dates import ISO, DateForm
 from nnzoo.data.tables.forms import TEXT, Form, boolean_values, canonical, names_form
 from nnzoo.data.tables.numbers import PLAIN, DecimalSign, NumberForm, plain_numbers
 from nnzoo.errors import DataError

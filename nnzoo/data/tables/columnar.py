@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from nnzoo.data.contents import check_size, name_of
-from nnzoo.data.repairs import Repair, Repairs
+from nnzoo.data.files.contents import check_size, name_of
+from nnzoo.data.files.repairs import Repair, Repairs
 from nnzoo.errors import DataError
 
 Kind = Literal["parquet", "arrow", "arrow stream", "feather"]

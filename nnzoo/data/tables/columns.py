@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from nnzoo.data.dates import DateForm
+from nnzoo.data.dates.dates import DateForm
 from nnzoo.data.tables.cells import MISSING_CODE, Cells
 from nnzoo.data.tables.forms import BooleanForm, TextForm, canonical
 from nnzoo.data.tables.numbers import PLAIN, NumberForm

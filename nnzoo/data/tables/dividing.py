@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nnzoo.data.repairs import Repairs
+from nnzoo.data.files.repairs import Repairs
 from nnzoo.data.split import Division, dropped_note
 from nnzoo.data.tables.cells import Cells
 from nnzoo.data.tables.finding import FormFinder, FormWords
 from nnzoo.data.tables.missing import has_targets
-from nnzoo.data.tables.samples import Samples
+from nnzoo.data.tables.sample_rows import SampleRows
 from nnzoo.data.tables.table import Table
 from nnzoo.data.tables.targets import Target, class_indices
 
@@ -28,7 +28,7 @@ def choose_samples(
     deduplicate: bool,
     forms: FormWords,
     repairs: Repairs,
-) -> tuple[Samples, tuple[str, ...]]:
+) -> tuple[SampleRows, tuple[str, ...]]:
     """Returns the samples that are used, and what is to be told of the others.
 
     Args:
@@ -44,7 +44,7 @@ def choose_samples(
     Raises:
         DataError: Too many rows have no target, or a sequence has no id.
     """
-    samples = Samples.of_table(table, sequence_id)
+    samples = SampleRows.of_table(table, sequence_id)
     notes: tuple[str, ...] = ()
     if limit is not None:
         samples = samples.take(np.arange(min(limit, len(samples))))
@@ -58,13 +58,13 @@ def choose_samples(
 
 def divide_samples(
     table: Table,
-    samples: Samples,
+    samples: SampleRows,
     targets: Sequence[Cells],
     target: Target,
     division: Division,
     given: Collection[str],
     forms: FormWords,
-) -> dict[str, Samples]:
+) -> dict[str, SampleRows]:
     """Returns the samples of each split.
 
     Args:
@@ -95,7 +95,7 @@ def divide_samples(
     return {name: samples.take(part.numpy()) for name, part in parts.items()}
 
 
-def _distinct(table: Table, columns: Sequence[str], samples: Samples, forms: FormWords) -> NDArray[np.int64]:
+def _distinct(table: Table, columns: Sequence[str], samples: SampleRows, forms: FormWords) -> NDArray[np.int64]:
     """Sorted numbers of the samples without those that equal an earlier one in some columns."""
     keys = np.zeros(table.num_rows, dtype=np.int64)
     finder = FormFinder(samples.rows, forms)

@@ -14,8 +14,8 @@ from collections.abc import Collection, Iterator, Sequence
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
-from nnzoo.data.contents import check_archive
-from nnzoo.data.repairs import Repair, Repairs
+from nnzoo.data.files.contents import check_archive
+from nnzoo.data.files.repairs import Repair, Repairs
 from nnzoo.errors import DataError
 
 INSTALL = "pip install 'nnzoo[excel]'"

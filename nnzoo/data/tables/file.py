@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnzoo.data.contents import name_of, read_bytes
-from nnzoo.data.encodings import decode
-from nnzoo.data.repairs import Repairs
+from nnzoo.data.files.contents import name_of, read_bytes
+from nnzoo.data.files.encodings import decode
+from nnzoo.data.files.repairs import Repairs
 from nnzoo.data.tables.dialect import BLANKS, Dialect, Words, is_blank, reader_of
 from nnzoo.data.tables.ragged import RaggedRows
 from nnzoo.errors import DataError

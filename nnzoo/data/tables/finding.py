@@ -9,8 +9,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nnzoo.data.date_layouts import choose_date_form, find_date_forms
-from nnzoo.data.dates import DateForm, DateOrder
+from nnzoo.data.dates.dates import DateForm, DateOrder
+from nnzoo.data.dates.layouts import choose_date_form, find_date_forms
 from nnzoo.data.tables.cells import Cells
 from nnzoo.data.tables.forms import BOOLEAN, TEXT, BooleanForm, Form, TextForm, names_form
 from nnzoo.data.tables.number_forms import NumberWords, find_number_form

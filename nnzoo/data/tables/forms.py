@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from nnzoo.data.dates import DateForm
+from nnzoo.data.dates.dates import DateForm
 from nnzoo.data.tables.numbers import PLAIN, NumberForm, canonical_numbers
 
 _PAIRS = (("true", "false"), ("t", "f"), ("yes", "no"), ("y", "n"), ("on", "off"))

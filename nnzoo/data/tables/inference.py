@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnzoo.data.dates import DateForm
-from nnzoo.data.files import natural_key
+from nnzoo.data.dates.dates import DateForm
+from nnzoo.data.files.find import natural_key
 from nnzoo.data.tables.cells import Cells
 from nnzoo.data.tables.columns import (
     DATE_PARTS,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from nnzoo.data.tables.cells import Cells
 from nnzoo.data.tables.columns import Column
 from nnzoo.data.tables.inference import Inference
-from nnzoo.data.tables.samples import Samples, in_own_pages
+from nnzoo.data.tables.sample_rows import SampleRows, in_own_pages
 from nnzoo.data.tables.table import Table
 from nnzoo.data.tables.targets import Target, class_indices, encode_targets
 from nnzoo.errors import DataError
@@ -33,7 +33,7 @@ class Learned(NamedTuple):
     warnings: tuple[str, ...]
 
 
-def find_classes(targets: Sequence[Cells], target: Target, train: Samples) -> tuple[str, ...]:
+def find_classes(targets: Sequence[Cells], target: Target, train: SampleRows) -> tuple[str, ...]:
     """Returns the names of the classes or labels; none for regression.
 
     Raises:
@@ -55,7 +55,7 @@ def find_classes(targets: Sequence[Cells], target: Target, train: Samples) -> tu
 def learn_columns(
     table: Table,
     inputs: Sequence[str],
-    train: Samples,
+    train: SampleRows,
     targets: Sequence[Cells],
     target: Target,
     classes: tuple[str, ...],
@@ -96,7 +96,7 @@ def learn_columns(
     return Learned(tuple(columns), values, missing, warnings)
 
 
-def _targets_that_change(targets: Sequence[Cells], target: Target, train: Samples) -> tuple[str, ...]:
+def _targets_that_change(targets: Sequence[Cells], target: Target, train: SampleRows) -> tuple[str, ...]:
     """Returns a warning for each target that changes within sequences."""
     if train.ends is None:
         return ()

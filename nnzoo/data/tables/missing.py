@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from nnzoo.data.repairs import Repair, Repairs
+from nnzoo.data.files.repairs import Repair, Repairs
 from nnzoo.data.tables.cells import Cells
 from nnzoo.data.tables.dialect import MissingTarget
 

@@ -8,9 +8,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from nnzoo.data.contents import compression_of, is_on_disk, name_of, read_bytes, start_of
-from nnzoo.data.encodings import decode, find_encoding
-from nnzoo.data.repairs import Repairs
+from nnzoo.data.files.contents import compression_of, is_on_disk, name_of, read_bytes, start_of
+from nnzoo.data.files.encodings import decode, find_encoding
+from nnzoo.data.files.repairs import Repairs
 from nnzoo.data.tables import columnar, rewriting
 from nnzoo.data.tables.columnar import ColumnarFile
 from nnzoo.data.tables.dialect import Words, find_delimiter, find_dialect

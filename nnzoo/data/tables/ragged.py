@@ -10,7 +10,7 @@ import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from nnzoo.data.repairs import Repair, Repairs
+from nnzoo.data.files.repairs import Repair, Repairs
 from nnzoo.data.tables.dialect import BLANKS, Rule, is_blank
 from nnzoo.errors import DataError
 

@@ -7,7 +7,7 @@ import io
 import re
 from collections.abc import Collection, Sequence
 
-from nnzoo.data.encodings import lines_of
+from nnzoo.data.files.encodings import lines_of
 from nnzoo.data.tables.dialect import DELIMITERS, Words, lines_with_ends, reader_of
 
 

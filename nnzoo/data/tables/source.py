@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from nnzoo.data.dataset import Dataset, Split
-from nnzoo.data.dates import DateOrder
-from nnzoo.data.origin import Origin
+from nnzoo.data.dates.dates import DateOrder
+from nnzoo.data.files.origin import Origin
+from nnzoo.data.files.repairs import Repairs
 from nnzoo.data.reader import Task
-from nnzoo.data.repairs import Repairs
 from nnzoo.data.split import Division
 from nnzoo.data.tables.cells import Cells
+from nnzoo.data.tables.csv_reader import CsvReader
 from nnzoo.data.tables.dialect import Words
 from nnzoo.data.tables.dividing import choose_samples, divide_samples
 from nnzoo.data.tables.finding import ColumnType, FormFinder, FormWords
@@ -22,8 +23,7 @@ from nnzoo.data.tables.inference import Inference
 from nnzoo.data.tables.learning import Learned, find_classes, learn_columns
 from nnzoo.data.tables.numbers import DecimalSign, ThousandsSign
 from nnzoo.data.tables.opening import words_for_new_files
-from nnzoo.data.tables.reader import CsvReader
-from nnzoo.data.tables.samples import Samples, as_split, pack, padded
+from nnzoo.data.tables.sample_rows import SampleRows, as_split, pack, padded
 from nnzoo.data.tables.table import Table, choices_of, open_table
 from nnzoo.data.tables.targets import Target, encode_targets, find_task
 
@@ -219,7 +219,11 @@ def _load(
 
 
 def _splits(
-    learned: Learned, parts: Mapping[str, Samples], targets: Sequence[Cells], target: Target, classes: tuple[str, ...]
+    learned: Learned,
+    parts: Mapping[str, SampleRows],
+    targets: Sequence[Cells],
+    target: Target,
+    classes: tuple[str, ...],
 ) -> dict[str, Split]:
     """The samples of each part as a split; the values of columns are dropped on the way."""
     packed = pack(learned.columns, learned.values, list(parts.values()))
@@ -234,7 +238,7 @@ def _traced(split: Split, table: Table, said: Path, sequence_id: str | None) -> 
     """A split that says where its samples are in the table: their file and row, or the id of a sequence."""
     if sequence_id is None:
         return replace(split, origin=table.origin(said))
-    ids = Samples.of_table(table, sequence_id).ids
+    ids = SampleRows.of_table(table, sequence_id).ids
     assert ids is not None
     return replace(split, origin=Origin(("sequence_id",), lambda rows: [ids[rows].tolist()]))
 

@@ -15,9 +15,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from nnzoo.data.files import find_files, order_note
-from nnzoo.data.origin import Origin, name_below, of_files
-from nnzoo.data.repairs import Repair, Repairs
+from nnzoo.data.files.find import find_files, order_note
+from nnzoo.data.files.origin import Origin, name_below, of_files
+from nnzoo.data.files.repairs import Repair, Repairs
 from nnzoo.data.tables.cells import Cells
 from nnzoo.data.tables.dialect import Words
 from nnzoo.data.tables.file import File

@@ -1,6 +1,6 @@
 """Texts of one's own: files -> texts with labels -> tokens, by the vocabulary of the training texts."""
 
-from nnzoo.data.text.reader import TextReader
 from nnzoo.data.text.source import load_text
+from nnzoo.data.text.text_reader import TextReader
 
 __all__ = ["TextReader", "load_text"]

@@ -15,7 +15,7 @@ import torch
 from nnzoo.data.dataset import Dataset, Split
 from nnzoo.data.split import Division, dropped_note
 from nnzoo.data.tables.dialect import Words
-from nnzoo.data.text.reader import TextReader
+from nnzoo.data.text.text_reader import TextReader
 from nnzoo.data.text.texts import (
     Places,
     Texts,

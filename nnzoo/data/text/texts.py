@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nnzoo.data.contents import STDIN, name_of, plain_name, read_bytes
-from nnzoo.data.encodings import common_encoding, lines_of, read_text
-from nnzoo.data.files import find_files
-from nnzoo.data.origin import Origin, name_below, of_files
-from nnzoo.data.repairs import Repair, Repairs
+from nnzoo.data.files.contents import STDIN, name_of, plain_name, read_bytes
+from nnzoo.data.files.encodings import common_encoding, lines_of, read_text
+from nnzoo.data.files.find import find_files
+from nnzoo.data.files.origin import Origin, name_below, of_files
+from nnzoo.data.files.repairs import Repair, Repairs
 from nnzoo.data.tables.columns import index_of
 from nnzoo.data.tables.dialect import Words
 from nnzoo.data.tables.forms import canonical, names_form

@@ -1,0 +1,47 @@
+"""The one door from words to objects: a config section in, a plain PyTorch object out."""
+
+from nnzoo.builders.augment import build_augment
+from nnzoo.builders.data import build_dataset, build_preprocess, facts_of
+from nnzoo.builders.model import (
+    NetworkShape,
+    after_preprocess,
+    build_model,
+    build_rule,
+    network_shape,
+    plan_model,
+    prepare_model,
+)
+from nnzoo.builders.training import (
+    build_decoder,
+    build_loss,
+    build_optimizer,
+    build_scaler,
+    build_schedule,
+    build_settings,
+    choose_device,
+    output_scale,
+    place,
+)
+
+__all__ = [
+    "NetworkShape",
+    "after_preprocess",
+    "build_augment",
+    "build_dataset",
+    "build_decoder",
+    "build_loss",
+    "build_model",
+    "build_optimizer",
+    "build_preprocess",
+    "build_rule",
+    "build_scaler",
+    "build_schedule",
+    "build_settings",
+    "choose_device",
+    "facts_of",
+    "network_shape",
+    "output_scale",
+    "place",
+    "plan_model",
+    "prepare_model",
+]

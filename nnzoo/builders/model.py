@@ -1,0 +1,339 @@
+"""Networks: from their section to an initialised nn.Module."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+from nnzoo.builders.data import build_dataset, facts_of
+from nnzoo.config import Config, Facts, check_facts, num_outputs, resolve
+from nnzoo.config import activation as activations
+from nnzoo.config import init as init_words
+from nnzoo.config import model as model_words
+from nnzoo.config.base import Section, fields_of
+from nnzoo.config.choices import changed_features
+from nnzoo.config.document import Path
+from nnzoo.config.load import problems_of
+from nnzoo.data.reader import Per
+from nnzoo.errors import ConfigError, UsageError
+from nnzoo.models import MLP, HiddenLayer, Rule, freeze, initialize, plan
+from nnzoo.models.activations import Maxout, Step
+from nnzoo.models.alexnet import alexnet
+from nnzoo.models.blocks import ConvLayer, GlobalPool, Layer, PoolLayer
+from nnzoo.models.changes import Changes
+from nnzoo.models.cifar_resnet import CifarResNet
+from nnzoo.models.cnn import CNN
+from nnzoo.models.initializers import Assignment
+from nnzoo.models.kernel import KernelMachine
+from nnzoo.models.lenet import lenet5
+from nnzoo.models.recurrent import RecurrentNet
+from nnzoo.models.torchvision_nets import torchvision_net
+from nnzoo.models.trees import RecursiveNet, TreeLSTM
+from nnzoo.models.vgg import vgg
+
+ACTIVATIONS: dict[str, Callable[..., nn.Module]] = {
+    "relu": nn.ReLU,
+    "leaky_relu": nn.LeakyReLU,
+    "prelu": nn.PReLU,
+    "elu": nn.ELU,
+    "selu": nn.SELU,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+    "sigmoid": nn.Sigmoid,
+    "tanh": nn.Tanh,
+    "softplus": nn.Softplus,
+    "hardtanh": nn.Hardtanh,
+    "softmax": lambda: nn.Softmax(dim=1),
+    "log_softmax": lambda: nn.LogSoftmax(dim=1),
+    "maxout": Maxout,
+    "step": Step,
+}
+
+
+def build_activation(section: activations.Activation | None) -> nn.Module | None:
+    """The module of an activation; None for identity."""
+    if section is None or section.name == "identity":
+        return None
+    return ACTIVATIONS[section.name](**fields_of(section))
+
+
+class NetworkShape(NamedTuple):
+    """What a network is made for.
+
+    Attributes:
+        input_shape: One sample as the network gets it, without the batch axis.
+        num_outputs: Output units.
+        num_tokens: Size of the vocabulary; 0 where inputs are no tokens.
+        per: What has an output: each sample, each step of it, or each node of a tree.
+    """
+
+    input_shape: tuple[int, ...]
+    num_outputs: int
+    num_tokens: int = 0
+    per: Per = "sample"
+
+
+def build_model(
+    config: Config,
+    input_shape: Sequence[int] | None = None,
+    num_outputs: int | None = None,
+    num_tokens: int | None = None,
+    per: Per | None = None,
+    *,
+    download: bool = True,
+) -> nn.Module:
+    """The network of a config, initialised from torch's global generator and with its frozen parameters frozen.
+
+    Args:
+        config: A config; with a custom model there is nothing to build.
+        input_shape: One sample as the network gets it, without the batch axis; default: as the data has it.
+        num_outputs: Output units; default: as data and loss ask for.
+        num_tokens: Size of the vocabulary, 0 where inputs are not tokens; default: as the data has it.
+        per: What has an output; default: as the data has it, or each sample where the shape is given.
+        download: Whether pretrained weights are got; not for weights that are loaded next.
+
+    Raises:
+        ConfigError: Values, blocks or a pattern that don't fit the network.
+    """
+    reads_tokens = {"tokens", "tree"} & config.model.layouts
+    may_read_tokens = reads_tokens and (input_shape is None or len(input_shape) == 1 or reads_tokens == {"tree"})
+    if input_shape is None or num_outputs is None or (num_tokens is None and may_read_tokens):
+        found = network_shape(config)
+        num_tokens = found.num_tokens if num_tokens is None else num_tokens
+        per = per or found.per
+        input_shape, num_outputs = input_shape or found.input_shape, num_outputs or found.num_outputs
+    shape = NetworkShape(tuple(input_shape), num_outputs, num_tokens or 0, per or "sample")
+    try:
+        module = _build_network(config.model, shape, download=download)
+    except ConfigError:
+        raise
+    except UsageError as error:
+        if not error.where.startswith("model"):
+            raise
+        raise problems_of(config, [(_path(error.where), error.message)]) from None
+    prepare_model(config, module)
+    columns = changed_features(config)
+    return module if columns is None else Changes(module, columns, num_features=shape.input_shape[-1])
+
+
+def _path(where: str) -> Path:
+    """`model.blocks[2].conv` as keys."""
+    return tuple(int(part) if part.isdigit() else part for part in re.findall(r"\w+", where))
+
+
+def _build_network(section: model_words.Model, shape: NetworkShape, *, download: bool) -> nn.Module:
+    layout = "tokens" if shape.num_tokens else "numbers"
+    section = model_words.choose(section, layout, shape.num_tokens, shape.per)
+    sizes: dict[str, Any] = {"input_shape": shape.input_shape, "out_features": shape.num_outputs}
+    match section:
+        case model_words.Perceptron():
+            return MLP(math.prod(shape.input_shape), shape.num_outputs)
+        case model_words.Linear(kernel="rbf"):
+            return KernelMachine(
+                math.prod(shape.input_shape),
+                shape.num_outputs,
+                n_components=section.n_components,
+                gamma=section.gamma,
+                output_activation=build_activation(section.output.activation),
+                output_bias=section.output.bias,
+            )
+        case model_words.Linear() | model_words.Mlp():
+            return MLP(
+                math.prod(shape.input_shape),
+                shape.num_outputs,
+                hidden=_hidden_layers(section),
+                output_activation=build_activation(section.output.activation),
+                output_bias=section.output.bias,
+            )
+        case model_words.Cnn():
+            return _build_cnn(section, shape)
+        case model_words.Recurrent():
+            return _build_recurrent(section, shape)
+        case model_words.Recursive() | model_words.TreeLstm():
+            kind = RecursiveNet if isinstance(section, model_words.Recursive) else TreeLSTM
+            return kind(shape.num_tokens, shape.num_outputs, **fields_of(section, "freeze", "pretrained"))
+        case model_words.LeNet5():
+            return lenet5(**sizes)
+        case model_words.AlexNet():
+            return alexnet(**sizes, dropout=section.dropout)
+        case model_words.Vgg():
+            depth, _, norm = section.name.removeprefix("vgg").partition("_")
+            return vgg(depth=int(depth), batch_norm=bool(norm), dropout=section.dropout, **sizes)
+        case model_words.CifarResNet():
+            return CifarResNet(depth=int(section.name.removeprefix("resnet")), **sizes)
+        case model_words.Torchvision():
+            return torchvision_net(section.arch, weights=section.weights, download=download, **sizes)
+    raise UsageError("the model is a module of your own: pass it as `model=`.", where="model=")
+
+
+def _build_cnn(section: model_words.Cnn, shape: NetworkShape) -> CNN:
+    return CNN(
+        shape.input_shape,
+        shape.num_outputs,
+        blocks=[_build_block(section, block) for block in section.blocks],
+        head=[
+            HiddenLayer(units, activation=build_activation(section.activation), dropout=section.dropout)
+            for units in section.head
+        ],
+        num_tokens=shape.num_tokens or None,
+        embedding_dim=section.embedding if isinstance(section.embedding, int) else None,
+        output_activation=build_activation(section.output.activation),
+        output_bias=section.output.bias,
+    )
+
+
+def _build_block(section: model_words.Cnn, block: model_words.Block) -> Layer:
+    if block.conv is not None:
+        words = fields_of(block.conv, "activation", "init")
+        return ConvLayer(**words, activation=build_activation(block.conv.activation or section.activation))
+    if block.pool is not None:
+        return PoolLayer(**fields_of(block.pool))
+    assert block.global_pool is not None
+    return GlobalPool(block.global_pool)
+
+
+def _build_recurrent(section: model_words.Recurrent, shape: NetworkShape) -> RecurrentNet:
+    sample = shape.input_shape
+    # Of an image, the rows of all channels are one step.
+    width = sample[0] * sample[2] if len(sample) == 3 else sample[-1]
+    words = fields_of(section, "pretrained", "freeze", "embedding", "output")
+    return RecurrentNet(
+        None if shape.num_tokens else width,
+        shape.num_outputs,
+        cell=section.name,  # type: ignore[attr-defined]
+        num_tokens=shape.num_tokens or None,
+        embedding_dim=section.embedding if isinstance(section.embedding, int) else None,
+        output_activation=build_activation(section.output.activation),
+        output_bias=section.output.bias,
+        **words,
+    )
+
+
+def prepare_model(config: Config, module: nn.Module) -> None:
+    """Initialises a module and freezes what the config names.
+
+    `init: auto` leaves a user's own module and those of torchvision as they are.
+    """
+    assignments = plan_model(config, module)
+    _check_values(config, assignments)
+    try:
+        initialize(assignments)
+    except ValueError as error:
+        raise problems_of(config, [(("init",), f"{config.init.name} can't fill this network: {error}.")]) from None
+    if config.model.freeze:
+        try:
+            freeze(module, config.model.freeze)
+        except UsageError as error:
+            raise problems_of(config, [(("model", "freeze"), error.message)]) from None
+    if not any(parameter.requires_grad for parameter in module.parameters()):
+        message = (
+            "every parameter is frozen: nothing is left to train." if config.model.freeze else "it has no parameters."
+        )
+        raise problems_of(config, [(("model", "freeze") if config.model.freeze else ("model",), message)])
+
+
+def network_shape(config: Config) -> NetworkShape:
+    """What the network of a config is made for; data is read only where the words don't tell."""
+    facts = config.data.facts()
+    if None in (facts.task, facts.input_shape, facts.num_classes, facts.num_targets, facts.per):
+        facts = facts_of(config, build_dataset(config))
+        check_facts(config, facts)
+    resolved = resolve(config, facts)
+    outputs = num_outputs(resolved.loss, facts)
+    assert facts.input_shape is not None
+    assert outputs is not None
+    assert facts.per is not None
+    return NetworkShape(after_preprocess(resolved, facts), outputs, facts.num_tokens or 0, facts.per)
+
+
+def after_preprocess(config: Config, facts: Facts) -> tuple[int, ...]:
+    """One sample as the network gets it: PCA flattens images and leaves as many numbers as components."""
+    assert facts.input_shape is not None
+    if config.preprocess.pca is None:
+        return facts.input_shape
+    steps = facts.input_shape[:1] if facts.layout == "sequence" else ()
+    return (*steps, config.preprocess.pca.n_components)
+
+
+def _hidden_layers(section: model_words.Linear | model_words.Mlp) -> list[HiddenLayer]:
+    """The hidden layers of either form; what a layer leaves out is taken from the model."""
+    if isinstance(section, model_words.Linear):
+        return []
+    if section.layers is not None:
+        layers = section.layers
+    else:
+        layers = tuple(model_words.Layer(units=units) for units in section.hidden or ())
+    return [
+        HiddenLayer(
+            layer.units,
+            activation=build_activation(layer.activation or section.activation),
+            bias=section.bias if layer.bias is None else layer.bias,
+            batch_norm=section.batch_norm if layer.batch_norm is None else layer.batch_norm,
+            dropout=section.dropout if layer.dropout is None else layer.dropout,
+        )
+        for layer in layers
+    ]
+
+
+def plan_model(config: Config, module: nn.Module) -> list[Assignment]:
+    """Which rule each parameter of a module starts by; those that are not named stay as they were made."""
+    if isinstance(module, Changes):
+        return [replace(each, name=f"network.{each.name}") for each in plan_model(config, module.network)]
+    if isinstance(config.model, model_words.Custom | model_words.Torchvision) and isinstance(
+        config.init, init_words.Auto
+    ):
+        return []
+    by_layer = {name: build_rule(init) for name, (_, init) in _layer_inits(config).items()}
+    return plan(module, build_rule(config.init), by_layer)
+
+
+def build_rule(section: Section) -> Rule:
+    """The rule that an initializer's words mean; a number for the biases is a constant."""
+    bias = getattr(section, "bias", None)
+    if isinstance(bias, Section):
+        bias = build_rule(bias)
+    elif bias is not None:
+        bias = Rule("constant", {"val": float(bias)})
+    return Rule(section.name, fields_of(section, "bias"), bias)  # type: ignore[attr-defined]
+
+
+def _layer_inits(config: Config) -> dict[str, tuple[Path, Section]]:
+    """The layers with an initializer of their own, by their name in the module, and where the config has it."""
+    section = config.model
+    found: dict[str, tuple[Path, Section]] = {}
+    if isinstance(section, model_words.Mlp):
+        for index, layer in enumerate(section.layers or ()):
+            if layer.init is not None:
+                found[f"hidden.{index}"] = (("model", "layers", index, "init"), layer.init)
+    if isinstance(section, model_words.Cnn):
+        for index, block in enumerate(section.blocks):
+            if block.conv is not None and block.conv.init is not None:
+                found[f"blocks.{index}"] = (("model", "blocks", index, "conv", "init"), block.conv.init)
+    output = model_words.output_of(section)
+    if output is not None and output.init is not None:
+        found["output"] = (("model", "output", "init"), output.init)
+    return found
+
+
+def _check_values(config: Config, assignments: list[Assignment]) -> None:
+    """Numbers written out must have the shape of their parameter."""
+    paths = {name: path for name, (path, _) in _layer_inits(config).items()}
+    problems = []
+    for assignment in assignments:
+        if assignment.rule.name != "values":
+            continue
+        got = tuple(torch.tensor(assignment.rule.fields["values"]).shape)
+        expected = tuple(assignment.parameter.shape)
+        if got != expected:
+            path = next((path for name, path in paths.items() if assignment.name.startswith(f"{name}.")), ("init",))
+            key: Path = (*path, "bias", "values") if len(expected) == 1 else (*path, "values")
+            order = "One row a unit." if len(expected) < 3 else "One block a filter, in it one a channel."
+            problems.append((key, f"{assignment.name} has the shape {expected}, got {got}. {order}"))
+    if problems:
+        raise problems_of(config, problems)

@@ -1,0 +1,236 @@
+"""Finding how the dates of a column are written, from its cells."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Collection, Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnzoo.data.dates.dates import DateForm, DateOrder, blocks_of
+
+_SAMPLE = 50
+"""So many cells rule most layouts out, before all cells are read."""
+_FEW = 5
+"""Fewer dates follow one another regularly by chance."""
+
+COMPACT = ("%Y%m%d", "%Y%m", "%Y%m%d%H%M", "%Y%m%d%H%M%S", "%Y%m%d%H")
+"""Layouts of digits alone."""
+_LONGEST = 60
+_MICROSECONDS = 6
+_PLAUSIBLE_YEARS = (1900, 2100)
+"""Digits alone are dates if they are within these years."""
+
+
+class DateFinding(NamedTuple):
+    """The form of a column of dates.
+
+    Attributes:
+        form: The form.
+        doubtful: Whether another order of day, month and year fits every cell, and no regularity decides.
+    """
+
+    form: DateForm
+    doubtful: bool
+
+
+@functools.cache
+def _layouts() -> tuple[str, ...]:
+    """All layouts with separators, the likeliest first."""
+    found = [
+        date.replace("~", sign)
+        for date in ("%Y~%m~%d", "%d~%m~%Y", "%m~%d~%Y", "%d~%m~%y", "%m~%d~%y", "%y~%m~%d")
+        for sign in "-/. "
+    ]
+    named = [date.replace("~", sign) for sign in (" ", "-", "/", ".", ", ") for date in ("%d~%b~%Y", "%d~%b~%y")]
+    named += ["%b %d, %Y", "%b %d %Y", "%b-%d-%Y", "%d. %b %Y", "%Y %b %d", "%Y-%b-%d", "%d%b%Y", "%d%b%y"]
+    named += ["%b %d, %y", "%d %b, %Y"]
+    found += named
+    found += [date.replace("%d", "%od") for date in named if "%d%b" not in date]
+    found += [gap.join(("%a", date)) for gap in (" ", ", ") for date in found]
+    months = ("%Y~%m", "%m~%Y", "%b~%Y", "%Y~%b", "%b~%y")
+    found += [date.replace("~", sign) for date in months for sign in ("-", "/", " ", ", ", ".")]
+    weeks = ("%G-W%V", "%GW%V", "%G W%V", "W%V %G", "W%V-%G", "W%V/%G", "%G-W%V-%u", "%GW%V%u", "%G-W%V/%u")
+    quarters = ("%YQ%q", "%Y-Q%q", "%Y Q%q", "%Y/Q%q", "Q%q %Y", "Q%q-%Y", "Q%q/%Y", "Q%q%Y")
+    clocked = ("%Y%m%dT%H%M%S", "%Y%m%dT%H%M", "%Y%m%d_%H%M%S", "%Y%m%d_%H%M", "%Y%m%d-%H%M%S", "%Y%m%d %H%M%S")
+    return (*found, *weeks, *quarters, *clocked, "%Y%m%d", "")
+
+
+@functools.cache
+def _signs(layout: str) -> frozenset[str]:
+    """The characters between the parts of a date."""
+    return frozenset(re.sub("%o?[A-Za-z]", "", layout).lower())
+
+
+@functools.cache
+def _compiled(layout: str) -> re.Pattern[str]:
+    return re.compile(DateForm(layout=layout).pattern, re.ASCII)
+
+
+def find_date_forms(labels: Any, order: DateOrder | Literal["auto"], *, digits: bool = False) -> list[DateForm]:
+    """Finds the forms that every cell has; several differ in the order of day, month and year.
+
+    Args:
+        labels: A pyarrow.Array of (K,) distinct cells, K > 0.
+        order: Of day, month and year, where it is given.
+        digits: Whether the cells are digits alone. A year alone is a number.
+
+    Returns:
+        Forms with the details that `DateForm.write` needs; empty if the cells are not dates.
+    """
+    from pyarrow import compute
+
+    places = np.unique(np.linspace(0, len(labels) - 1, _SAMPLE, dtype=np.int64))
+    some: list[str] = compute.take(labels, places).to_pylist()
+    found: list[DateForm] = []
+    if not all(len(each) <= _LONGEST and any(sign.isdigit() for sign in each) for each in some):
+        return found
+    signs = set(some[0].lower())
+    for layout in COMPACT if digits else _layouts():
+        # Compiling all layouts takes longer than reading most columns.
+        if not signs >= _signs(layout) or not all(_compiled(layout).match(each) for each in some):
+            continue
+        form = DateForm(layout=layout)
+        if order != "auto" and form.order not in (None, order):
+            continue
+        form = _detailed(form, labels)
+        local = form.read(labels).local
+        if not np.isnat(local).any() and (not digits or _is_plausible(local)):
+            found.append(form)
+    return found
+
+
+def _is_plausible(local: NDArray[np.datetime64]) -> bool:
+    first, last = (str(year) for year in _PLAUSIBLE_YEARS)
+    return bool((local >= np.datetime64(first)).all() and (local < np.datetime64(last)).all())
+
+
+def choose_date_form(forms: Sequence[DateForm], labels: Any, rows: NDArray[np.int64]) -> DateFinding:
+    """Chooses among forms that fit every cell.
+
+    The one whose dates have regular steps or rise with the rows; then the one whose days are all 1, as in monthly data,
+    and that spans the fewest years; then month first with slashes and day first otherwise, which is doubtful.
+
+    Args:
+        forms: One at least.
+        labels: A pyarrow.Array of (K,) distinct cells.
+        rows: (M,) the index of the cell of each row in file order.
+    """
+    if len(forms) == 1:
+        return DateFinding(forms[0], doubtful=False)
+
+    def evidence(form: DateForm) -> tuple[bool, bool]:
+        local = form.read(labels).local
+        by_row = local[rows]
+        moves = np.diff(by_row)
+        rises = bool((moves >= np.timedelta64(0)).all() or (moves <= np.timedelta64(0)).all())
+        return is_regular(local) and len(local) >= _FEW, rises and len(local) >= _FEW
+
+    def preference(form: DateForm) -> tuple[tuple[bool, bool], bool, int, bool]:
+        local = form.read(labels).local
+        days = local.astype("datetime64[D]")
+        first_days = bool((days == days.astype("datetime64[M]")).all()) and len(np.unique(days)) > 1
+        years = len(np.unique(days.astype("datetime64[Y]")))
+        usual = "mdy" if "/" in form.layout else "dmy"
+        return evidence(form), first_days, -years, form.order == usual
+
+    ranked = sorted(forms, key=preference, reverse=True)
+    return DateFinding(ranked[0], doubtful=evidence(ranked[0]) == evidence(ranked[1]))
+
+
+def is_regular(local: NDArray[np.datetime64]) -> bool:
+    """Returns whether dates have steps of one length, in time or in months on one day of the month."""
+    times = np.unique(local)
+    steps = np.diff(times)
+    if len(steps) and (steps == steps[0]).all():
+        return True
+    months = times.astype("datetime64[M]")
+    offsets = times - months.astype(times.dtype)
+    steps = np.diff(months.astype(np.int64))
+    return bool(len(steps) and (offsets == offsets[0]).all() and (steps == steps[0]).all())
+
+
+def _detailed(form: DateForm, labels: Any) -> DateForm:
+    """The form with what is needed to write dates as in the file: zeros, names, capitals, and the time of day."""
+    seen = _seen(form, labels)
+    layout = form.layout
+    if not _is_padded(layout, seen.get("d", set()) | seen.get("m", set())):
+        layout = layout.replace("%d", "%-d").replace("%m", "%-m")
+    for token, long in (("b", "B"), ("a", "A")):
+        names = {name.strip(".") for name in seen.get(token, ())}
+        if names:
+            is_full = any(len(name) > 3 for name in names if name.lower() != "sept")
+            flag = "^" if all(map(str.isupper, names)) else "_" if all(map(str.islower, names)) else ""
+            layout = layout.replace(f"%{token}", f"%{flag}{long if is_full else token}")
+    time, unit = form.time, form.unit
+    if "H" not in form.layout and seen.get("H"):
+        time = _time_layout(form, labels, padded=all(len(hour) > 1 for hour in seen["H"]))
+        unit = "ns" if max(map(int, seen["f"]), default=0) > _MICROSECONDS else "us"
+    return DateForm(layout=_with_own_letters(layout, str(labels[0].as_py())), time=time, unit=unit)
+
+
+def _seen(form: DateForm, labels: Any) -> dict[str, set[str]]:
+    """What stands in each part of the dates; of fractions of a second how many digits."""
+    from pyarrow import compute
+
+    seen: dict[str, set[str]] = {}
+    for block in blocks_of(labels):
+        found = compute.extract_regex(block, form.pattern)
+        for field in found.type:
+            group = compute.struct_field(found, field.name)
+            if field.name == "f":
+                group = compute.cast(compute.utf8_length(group), "string")
+            values = compute.unique(group).to_pylist()
+            seen.setdefault(field.name, set()).update(value for value in values if value)
+    return seen
+
+
+def _is_padded(layout: str, values: Collection[str]) -> bool:
+    """Whether days and months have leading zeros; where no cell tells, as is usual beside a name of a month."""
+    if any(len(value) == 1 for value in values):
+        return False
+    return any(value.startswith("0") for value in values) or ("%b " not in layout and " %b" not in layout)
+
+
+def _with_own_letters(layout: str, example: str) -> str:
+    """W and Q as the file has them."""
+    for letter in "WQ":
+        if f"{letter}%" in layout and letter not in example:
+            layout = layout.replace(f"{letter}%", f"{letter.lower()}%")
+    return layout
+
+
+def _time_layout(form: DateForm, labels: Any, *, padded: bool) -> str:
+    """The time of day of the longest cell that has one, with tokens in place of its parts."""
+    from pyarrow import compute
+
+    longest, example = -1, None
+    for block in blocks_of(labels):
+        hours = compute.struct_field(compute.extract_regex(block, form.pattern), "H")
+        sizes = compute.if_else(compute.equal(hours, ""), -1, compute.utf8_length(block)).fill_null(-1)
+        size = compute.max(sizes).as_py()
+        if size > longest:
+            cell = block[compute.index(sizes, size).as_py()].as_py()
+            longest, example = size, _compiled(form.layout).match(cell)
+    assert example is not None
+    half, zone, fraction = example["p"], example["z"], example["f"] or ""
+    zones = {"Z": "%^z", "z": "%^z"} | {name: name for name in ("UTC", "GMT")}
+    tokens = {
+        "H": f"%{'' if padded else '-'}{'I' if half else 'H'}",
+        "M": "%M",
+        "S": "%S",
+        "f": f"%{len(fraction)}f",
+        "p": "%_p" if half.islower() else "%p",
+        "z": zones.get(zone) or {5: "%1z", 3: "%2z"}.get(len(zone), "%z"),
+    }
+    text = example.string
+    end = example.end()
+    pieces: list[str] = []
+    for name in reversed([name for name in tokens if example[name]]):
+        pieces += [text[example.end(name) : end], tokens[name]]
+        end = example.start(name)
+    begin = example.start("gap") if "gap" in example.groupdict() else example.start("H")
+    return "".join(reversed([*pieces, text[begin:end]]))

@@ -1,0 +1,1 @@
+"""Files: finding them, reading their bytes and text, and counting what was repaired."""

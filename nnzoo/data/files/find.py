@@ -1,0 +1,132 @@
+"""Finding files, in the order in which a person counts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from nnzoo.data.files.contents import STDIN, SUFFIXES, members_of, plain_name
+from nnzoo.data.files.repairs import Repair, Repairs
+from nnzoo.errors import DataError
+
+SYSTEM_FILES = ("thumbs.db", "desktop.ini", "__macosx")
+"""What file managers leave in folders, besides hidden files."""
+
+_DIGITS = re.compile("[0-9]+")
+_IN_FOLDER = "in a folder of data"
+OTHER_FILES = Repair("file", f"of another kind {_IN_FOLDER}", "left out", "Name it as `path` to read it.")
+FOLDERS = Repair("folder", _IN_FOLDER, "left out", "A pattern such as `folder/**/*.csv` reads what is in it.")
+BROKEN_LINKS = Repair("link", "to a file that does not exist", "left out", "Remove it, or restore its file.")
+TWICE = Repair(
+    "compressed file", "beside the same file expanded", "left out", "Remove one of the two, or name one as `path`."
+)
+
+
+def natural_key(text: str) -> tuple[str, str]:
+    """Sorts texts as a person does, numbers in them by their size: `week 2` before `week 10`."""
+    return _DIGITS.sub(_number_key, text), text
+
+
+def _number_key(found: re.Match[str]) -> str:
+    """A text that sorts where its first digit does, and among numbers by their length and then their digits."""
+    digits = found[0].lstrip("0")
+    return f"0{chr(len(digits))}{digits}"
+
+
+def in_natural_order(paths: Collection[Path]) -> list[Path]:
+    """Paths sorted folder by folder, numbers by their size."""
+    return sorted(paths, key=lambda path: [natural_key(part) for part in path.parts])
+
+
+def order_note(paths: Sequence[Path]) -> tuple[str, ...]:
+    """What is to be told of several files that are read one after the other: their order, if numbers decided it."""
+    if list(paths) == sorted(paths):
+        return ()
+    shown = [path.name for path in paths]
+    middle = ["..", shown[-1]] if len(shown) > 4 else shown[3:]
+    return (f"{len(paths)} files are read in the order of the numbers in their names: {', '.join(shown[:3] + middle)}",)
+
+
+def is_hidden(path: Path) -> bool:
+    """Whether a file or folder is not meant as data: hidden, or left there by a file manager."""
+    return path.name.startswith(".") or path.name.lower() in SYSTEM_FILES
+
+
+def find_files(path: Path, suffixes: Collection[str] = (), repairs: Repairs | None = None) -> list[Path]:
+    """The files that a path means, in natural order.
+
+    Args:
+        path: A file, a folder, a glob pattern such as `part-*.csv`, or `-` for standard input. A zip archive means the
+            files in it, each with a path such as `data.zip/a.csv`, which can also be given.
+        suffixes: Those of files in folders and archives, in lower case; empty for all but hidden ones. Compressed
+            files may have theirs behind it, or instead.
+        repairs: Counts what is left out.
+
+    Raises:
+        DataError: There is no such file, or none in the folder.
+    """
+    repairs = Repairs() if repairs is None else repairs
+    if path == STDIN:
+        return [path]
+    if path.is_file():
+        return _of_archive(path, suffixes, repairs)
+    if path.is_dir():
+        chosen = _in_folder(path, suffixes, repairs)
+        if not chosen:
+            kinds = f" that ends in {' or '.join(sorted(suffixes))}" if suffixes else ""
+            raise DataError(f"is a folder without a file{kinds}.", where=str(path))
+    else:
+        root = Path(path.anchor)
+        pattern = path.relative_to(root)
+        found = [match for match in root.glob(str(pattern)) if match.is_file()]
+        chosen = [each for each in found if pattern.name.startswith(".") or not is_hidden(each)]
+        if not chosen and _leads_into_archive(path):
+            return [path]
+        if not chosen:
+            raise DataError("there is no such file or folder. Check the path.", where=str(path))
+    return [each for file in in_natural_order(chosen) for each in _of_archive(file, suffixes, repairs)]
+
+
+def _leads_into_archive(path: Path) -> bool:
+    return any(each.is_file() and members_of(each) for each in path.parents)
+
+
+def _is_of_kind(path: Path, suffixes: Collection[str]) -> bool:
+    """Whether a file's name says that it is data; a compressed one may keep to itself what it is."""
+    name = Path(plain_name(path))
+    return not suffixes or name.suffix.lower() in suffixes or (name.name != path.name and not name.suffix)
+
+
+def _in_folder(folder: Path, suffixes: Collection[str], repairs: Repairs) -> list[Path]:
+    """The files of a folder that are data, and not there twice."""
+    entries = in_natural_order([each for each in folder.iterdir() if not is_hidden(each)])
+    files = [each for each in entries if each.is_file()]
+    chosen = [each for each in files if _is_of_kind(each, suffixes)]
+    expanded = {each.name for each in chosen} | {each.stem for each in chosen if each.suffix.lower() not in SUFFIXES}
+    twice = [each for each in chosen if each.suffix.lower() in SUFFIXES and plain_name(each) in expanded]
+    if chosen:
+        left_out = {
+            OTHER_FILES: [each for each in files if each not in chosen],
+            TWICE: twice,
+            FOLDERS: [each for each in entries if each.is_dir()],
+            BROKEN_LINKS: [each for each in entries if each.is_symlink() and not each.exists()],
+        }
+        for repair, paths in left_out.items():
+            repairs.add(repair, str(paths[0]) if paths else "", len(paths))
+    return [each for each in chosen if each not in twice]
+
+
+def _of_archive(file: Path, suffixes: Collection[str], repairs: Repairs) -> list[Path]:
+    """The members of a zip archive that are data, or the only one; any other file is itself."""
+    members = in_natural_order(members_of(file))
+    if len(members) < 2:
+        return members or [file]
+    chosen = [each for each in members if _is_of_kind(each, suffixes)]
+    if not chosen:
+        raise DataError(
+            f"is a zip archive without a file that ends in {' or '.join(sorted(suffixes))}.", where=str(file)
+        )
+    others = [each for each in members if each not in chosen]
+    repairs.add(OTHER_FILES, str(others[0]) if others else "", len(others))
+    return chosen

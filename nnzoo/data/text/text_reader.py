@@ -1,0 +1,148 @@
+"""Reads new texts as those of training were read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+
+from nnzoo.data.files.contents import name_of, plain_name, read_bytes
+from nnzoo.data.files.encodings import decode, lines_of
+from nnzoo.data.files.find import find_files
+from nnzoo.data.files.origin import of_files
+from nnzoo.data.files.repairs import Repair, Repairs
+from nnzoo.data.reader import Reader, Samples, Schema
+from nnzoo.data.tables.dialect import Words
+from nnzoo.data.tables.frames import table_of
+from nnzoo.data.tables.opening import is_delimited, open_file
+from nnzoo.data.tables.table import SUFFIXES, Table, open_table
+from nnzoo.data.text.texts import (
+    CLASS_FILES,
+    encode_labels,
+    padded,
+    read_class_files,
+    read_table,
+)
+from nnzoo.data.vocabulary import UNKNOWN, Vocabulary
+from nnzoo.errors import DataError
+
+_ADVICE = "The answer says nothing about it."
+EMPTY_TEXTS = Repair("text", "without a symbol", "read as one unknown symbol", _ADVICE)
+UNKNOWN_TEXTS = Repair("text", "whose symbols are all unknown to the vocabulary", "answered without them", _ADVICE)
+
+
+class TextReader(Reader):
+    """Reads a file with the columns of training, class files, or a file of one text a line.
+
+    Attributes:
+        words: How files are written.
+        text: The column of the text; None where every file is a class.
+        target: The column of the class.
+        vocabulary: Of the training texts.
+        max_length: T.
+    """
+
+    kind: Literal["text"] = "text"
+    words: Words
+    text: str | None
+    target: str | None
+    vocabulary: Vocabulary
+    max_length: int
+
+    def read(self, paths: Sequence[Path], schema: Schema, *, labelled: bool) -> Samples:
+        """Reads texts; each is called by itself.
+
+        Raises:
+            DataError: A file that can't be read, or a label that is not a class.
+        """
+        repairs = Repairs(strict=self.words.strict)
+        if not labelled:
+            files = [file for path in paths for file in find_files(path, SUFFIXES, repairs)]
+            parts = [self._unlabelled(file, schema.classes, repairs) for file in files]
+            samples = self.from_texts([text for texts, _ in parts for text in texts])
+            tables = [table for _, table in parts if table is not None]
+            return replace(
+                samples,
+                origin=of_files([name_of(file) for file in files], [len(texts) for texts, _ in parts]),
+                written=partial(_written, tables) if len(tables) == len(files) else None,
+                warnings=(*repairs.warnings(), *samples.warnings),
+            )
+        if self.text is None or self.target is None:
+            files = [file for path in paths for file in find_files(path, CLASS_FILES, repairs)]
+            found = read_class_files(files, self.words, repairs)
+        else:
+            known = [self.text, self.target]
+            table = open_table(paths, self.words, known, beside_text=self.target, repairs=repairs)
+            found = read_table(table, self.text, self.target, repairs)
+        samples = self.from_texts(found.texts)
+        targets = encode_labels(found, schema.classes)
+        return replace(samples, targets=targets, warnings=(*repairs.warnings(), *samples.warnings))
+
+    def from_rows(self, raw: object, schema: Schema) -> Samples | None:  # noqa: ARG002
+        table = None if self.text is None else table_of(raw, self.words)
+        if table is None or self.text is None:
+            return None
+        table.require([self.text], ", as the training data has")
+        return self.from_texts(table.cells(self.text).texts)
+
+    def from_texts(self, texts: Sequence[str]) -> Samples:
+        """Tokens of texts; those without a known symbol are counted."""
+        tokens = [self.vocabulary.encode(text) for text in texts]
+        empty = [number for number, each in enumerate(tokens, start=1) if not each]
+        unknown = [number for number, each in enumerate(tokens, start=1) if each and set(each) == {UNKNOWN}]
+        repairs = Repairs()
+        for repair, numbers in ((EMPTY_TEXTS, empty), (UNKNOWN_TEXTS, unknown)):
+            repairs.add(repair, f"text {numbers[0]}" if numbers else "", len(numbers))
+        inputs, _, lengths = padded(tokens, self.max_length, torch.empty(0))
+        return Samples(inputs, list(texts), lengths=lengths, warnings=repairs.warnings())
+
+    def fits(self, schema: Schema) -> bool:
+        """Whether its tokens are those of the schema."""
+        found = (schema.input_shape, schema.num_tokens, schema.layout, schema.per)
+        return found == ((self.max_length,), len(self.vocabulary), "tokens", "sample")
+
+    def _unlabelled(self, path: Path, classes: Sequence[str], repairs: Repairs) -> tuple[list[str], Table | None]:
+        """The texts of a file: of its column, with the table, or the lines of a file that is not a table."""
+        raw = read_bytes(path)
+        if self.text is None or self.target is None:
+            return self._lines(path, raw, repairs), None
+        # Its content or its suffix tells a table, and so does a header; without any, labels that are known do.
+        is_certain = not is_delimited(raw) or Path(plain_name(path)).suffix.lower() in (".csv", ".tsv")
+        told = Repairs()
+        try:
+            file = open_file(
+                path, self.words, [self.text], [self.target], beside_text=self.target, data=raw, repairs=told
+            )
+            table = Table(file.names, self.words, [file])
+            table.require([self.text])
+            texts = table.cells(self.text).texts
+            if not is_certain and not file.names_in_header:
+                table.require([self.target])
+                if not set(table.cells(self.target).texts) <= set(classes):
+                    return self._lines(path, raw, repairs), None
+        except DataError:
+            if is_certain:
+                raise
+            return self._lines(path, raw, repairs), None
+        repairs.add_all(told)
+        return texts, table
+
+    def _lines(self, path: Path, raw: bytes, repairs: Repairs) -> list[str]:
+        text = decode(raw, self.words.encoding, where=name_of(path), repairs=repairs)
+        lines = [line.strip() for line in lines_of(text)]
+        if not lines:
+            raise DataError("is empty.", where=name_of(path))
+        return lines
+
+
+def _written(tables: Sequence[Table], names: Sequence[str] | None) -> dict[str, list[str]]:
+    """Columns of several tables, below one another."""
+    if names is None:
+        names = [name for name in tables[0].names if all(name in table.names for table in tables)]
+    parts = [table.written(np.arange(table.num_rows), names) for table in tables]
+    return {name: [cell for part in parts for cell in part[name]] for name in names}

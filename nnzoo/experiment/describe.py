@@ -1,0 +1,133 @@
+"""What a network looks like, before or after training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from nnzoo.builders import plan_model
+from nnzoo.config import Config, config_path, load_config, resolve
+from nnzoo.errors import UsageError
+from nnzoo.experiment.load import load
+from nnzoo.experiment.pretrained.pretrained import with_embedding
+from nnzoo.experiment.train.initial import initial_network
+from nnzoo.experiment.train.notes import report_on
+from nnzoo.run.directory import ARTIFACT
+from nnzoo.summaries import Summary
+
+MAX_SHOWN_VALUES = 100
+"""Parameters with more values are shown by their mean, spread and range."""
+
+
+@dataclass(frozen=True)
+class DescribedNetwork:
+    """A network with its report.
+
+    Attributes:
+        module: With the values that it starts with, or was trained to.
+        config: Of the network.
+        summary: The report.
+        pretrained: The names of the weights that come from a checkpoint.
+    """
+
+    module: nn.Module
+    config: Config
+    summary: Summary
+    pretrained: frozenset[str] = frozenset()
+
+    def parameters(self) -> list[dict[str, Any]]:
+        """Each parameter's name, shape, initializer, whether it is trained, and values (of many, four figures)."""
+        rules = {assignment.name: str(assignment.rule) for assignment in plan_model(self.config, self.module)}
+        rules |= dict.fromkeys(self.pretrained, f"from {self.config.model.pretrained}")
+        return [
+            {
+                "name": name,
+                "shape": list(parameter.shape),
+                "initializer": rules.get(name, "PyTorch's own"),
+                "trainable": parameter.requires_grad,
+                "values": _values(parameter.detach()),
+            }
+            for name, parameter in self.module.named_parameters()
+        ]
+
+    def parameter_table(self) -> str:
+        """The same for people."""
+        lines = ["Parameters:"]
+        for entry in self.parameters():
+            frozen = "" if entry["trainable"] else ", frozen"
+            lines.append(f"{entry['name']}  {tuple(entry['shape'])}  {entry['initializer']}{frozen}")
+            values = entry["values"]
+            if isinstance(values, dict):
+                shown = "  ".join(f"{key} {value:.4g}" for key, value in values.items())
+            else:
+                shown = np.array2string(np.array(values), precision=4, suppress_small=True, max_line_width=100)
+            lines += [f"    {line}" for line in shown.split("\n")]
+        return "\n".join(lines)
+
+
+def _values(parameter: torch.Tensor) -> Any:
+    if parameter.numel() <= MAX_SHOWN_VALUES:
+        return parameter.tolist()
+    spread = float(parameter.std(correction=0))
+    return {
+        "mean": float(parameter.mean()),
+        "std": spread,
+        "min": float(parameter.min()),
+        "max": float(parameter.max()),
+    }
+
+
+def describe_network(
+    network: str, overrides: Sequence[str] = (), *, runs_dir: str = "runs", batch_size: int = -1
+) -> DescribedNetwork:
+    """The report on a network.
+
+    Args:
+        network: A config (a path, a shipped name) or a checkpoint (a run directory or name, a file, `latest`).
+        overrides: Changes to a config.
+        runs_dir: Where names of runs are looked up.
+        batch_size: Shown in the table; -1 for any.
+
+    Raises:
+        ConfigError: The config can't be used.
+        UsageError: There is no such config or checkpoint.
+        CheckpointError: The checkpoint is damaged.
+    """
+    path = Path(network)
+    trained = path.suffix in (".safetensors", ".pt") or (path / ARTIFACT).is_file()
+    config_error: UsageError | None = None
+    if not trained:
+        try:
+            config_path(network)
+        except UsageError as error:
+            config_error = error
+    pretrained: frozenset[str] = frozenset()
+    if not trained and config_error is None:
+        config, module, shape, num_tokens, pretrained = _from_config(network, overrides, runs_dir)
+    else:
+        if overrides:
+            raise UsageError("a trained network is as it is; overrides are for configs.", where=network)
+        try:
+            found = load(network, runs_dir=runs_dir)
+        except UsageError as error:
+            raise (config_error if config_error and network != "latest" else error) from None
+        config, module, metadata = found.config, found.module.train(), found.metadata
+        shape, num_tokens = metadata.network_input_shape, metadata.num_tokens
+    dtype = torch.long if num_tokens else torch.float32
+    report = report_on(config, module, shape, batch_size=batch_size, dtype=dtype)
+    return DescribedNetwork(module, config, report, pretrained)
+
+
+def _from_config(
+    network: str, overrides: Sequence[str], runs_dir: str
+) -> tuple[Config, nn.Module, tuple[int, ...], int, frozenset[str]]:
+    """The network that training would start with, one sample's shape, the vocabulary's size, and what is pretrained."""
+    config = with_embedding(load_config(network, overrides), runs_dir)
+    module, shape, pretrained = initial_network(config, runs_dir=runs_dir)
+    return resolve(config, config.data.facts()), module, shape.input_shape, shape.num_tokens, pretrained

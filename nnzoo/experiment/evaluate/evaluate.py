@@ -1,0 +1,210 @@
+"""Measures a trained network on a split, or on new labelled data."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from nnzoo import log
+from nnzoo.builders import build_loss, build_settings, facts_of
+from nnzoo.config import Config
+from nnzoo.config.choices import changed_features
+from nnzoo.config.rules import unfit_metric
+from nnzoo.data import DataInMemory, Dataset, Samples, Split
+from nnzoo.data.baseline import baseline
+from nnzoo.data.series.levels import move_far_windows
+from nnzoo.errors import UsageError
+from nnzoo.experiment.evaluate.confidence import intervals
+from nnzoo.experiment.evaluate.labelled import check_is_of_training, in_memory_of, labelled_samples, read_labelled
+from nnzoo.experiment.evaluate.located import read_training_data
+from nnzoo.experiment.evaluate.measure import confusion_matrix, per_class
+from nnzoo.experiment.evaluate.threshold import Criterion, Threshold, with_threshold
+from nnzoo.experiment.load import TrainedModel, load
+from nnzoo.experiment.prepare import encode, warn_about
+from nnzoo.experiment.threads import computing_with, threads_of_data, threads_of_network
+from nnzoo.experiment.train.record import PREDICTED_SPLITS
+from nnzoo.summaries import summarize
+from nnzoo.training.evaluate import evaluate
+from nnzoo.training.measures.metrics import MetricSums
+
+
+@dataclass(frozen=True)
+class EvalResult:
+    """What was measured.
+
+    Attributes:
+        checkpoint: The file.
+        split: train, val or test; of new data its path, or "new data".
+        num_samples: Samples measured.
+        metrics: "loss" and each metric.
+        confidence: The ends of each metric's 95 % confidence interval.
+        baseline: What a predictor that ignores the inputs gets.
+        per_class: Precision, recall, F1 and support of each class; empty for other tasks.
+        confusion_matrix: True class by row, predicted by column; empty for other tasks.
+        classes: Class names.
+        threshold: The decision threshold of two classes, if one was asked for, and how it was chosen.
+        warnings: What the data gave reason to warn about.
+    """
+
+    checkpoint: str
+    split: str
+    num_samples: int
+    metrics: dict[str, float]
+    confidence: dict[str, tuple[float, float]]
+    baseline: dict[str, float]
+    per_class: list[dict[str, Any]]
+    confusion_matrix: list[list[int]]
+    classes: tuple[str, ...]
+    threshold: Threshold | None = None
+    warnings: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """The object of `eval --json`."""
+        found = {key: list(value) if isinstance(value, tuple) else value for key, value in vars(self).items()}
+        return found | {"threshold": None if self.threshold is None else self.threshold.as_dict()}
+
+
+def evaluate_checkpoint(
+    checkpoint: str | os.PathLike[str] | TrainedModel,
+    *,
+    split: str | None = None,
+    data: Any = None,
+    metrics: Sequence[str] = (),
+    threshold: float | Criterion | None = None,
+    batch_size: int | None = None,
+    device: str | None = None,
+    runs_dir: str | os.PathLike[str] = "runs",
+    model: nn.Module | None = None,
+    kept: DataInMemory | None = None,
+) -> EvalResult:
+    """Measures a trained network.
+
+    Args:
+        checkpoint: A run directory (its best weights), best.safetensors, last.safetensors, a run's name, `latest`, or
+            a network that was loaded.
+        split: train, val or test; default: test, val where there is none, else train.
+        data: New labelled data of the same kind, in place of a split: a file or folder, or what `data_in_memory`
+            accepts. With `split` it is the data that Python passed to the training.
+        metrics: Measured besides those of the config.
+        threshold: Of two classes: the probability from which on the second one is predicted, or the metric on val by
+            which it is chosen. Default: the likelier class is predicted.
+        batch_size: Samples at once; default: as in training, so that the numbers are the same to the last bit.
+        device: auto, cpu, cuda, cuda:N or mps; default: the config's.
+        runs_dir: Where names are looked up.
+        model: Your own module, where the network was one.
+        kept: The data that Python passed to the training, if it is there still.
+
+    Raises:
+        UsageError: There is no such checkpoint or split, or a metric or threshold does not fit the task.
+        CheckpointError: The checkpoint is damaged.
+        DataError: The data is missing or does not fit.
+    """
+    is_file = isinstance(data, str | os.PathLike)
+    if is_file and split is not None:
+        raise UsageError("--split names a part of the training data, --data is other data. Give one of the two.")
+    with log.recording(quiet=True) as journal:
+        if isinstance(checkpoint, TrainedModel):
+            trained = checkpoint
+        else:
+            trained = load(checkpoint, runs_dir=runs_dir, model=model, device=device)
+        decision = None
+        if threshold is not None:
+            trained, decision = with_threshold(trained, threshold)
+        given = None if data is None or is_file else in_memory_of(trained, data)
+        if is_file or (given is not None and split is None):
+            new = labelled_samples(trained, given) if given is not None else read_labelled(trained, Path(data))
+            dataset, chosen = _labelled(trained, new), "new"
+        else:
+            if given is not None:
+                check_is_of_training(trained, given)
+            fix = "Give --data PATH, or name the run directory."
+            dataset = read_training_data(trained, given or kept, fix=fix)
+            chosen = split or next(name for name in PREDICTED_SPLITS if name in dataset.splits)
+        if chosen not in dataset.splits:
+            raise UsageError(f"there is no {chosen} split (there is: {', '.join(dataset.splits)}).", where="--split")
+        warn_about(dataset)
+        _check_metrics(metrics, trained.config, dataset)
+        measured = _measure(trained, dataset, chosen, batch_size, metrics)
+        return replace(
+            measured,
+            split=str(data) if is_file else "new data" if chosen == "new" else chosen,
+            threshold=decision,
+            warnings=tuple(journal.warnings),
+        )
+
+
+def _check_metrics(metrics: Sequence[str], config: Config, dataset: Dataset) -> None:
+    """Checks that further metrics can be measured on this data.
+
+    Raises:
+        UsageError: One can't.
+    """
+    for name in metrics:
+        problem = "" if name == "loss" else unfit_metric(name, config, facts_of(config, dataset))
+        if problem:
+            raise UsageError(problem, where=f"metric {name}")
+
+
+def _measure(
+    trained: TrainedModel, dataset: Dataset, chosen: str, batch_size: int | None, metrics: Sequence[str]
+) -> EvalResult:
+    device = next(trained.module.parameters()).device
+    loss = build_loss(trained.config, dataset).to(device)
+    settings = build_settings(trained.config)
+    names = tuple(dict.fromkeys([*settings.metrics, *(name for name in metrics if name != "loss")]))
+    only = replace(dataset, splits={"train": dataset.splits[chosen]})
+    decoder = trained.decoder.on_cpu()
+    # New data has no train split of its own: training had a batch of samples at least.
+    num_train = max(len(only.train), settings.batch_size or 1) if chosen == "new" else len(dataset.train)
+    with computing_with(threads_of_data(trained.config)):
+        moved = move_far_windows(only, changed_features(trained.config), decoder.preprocess)
+        measured = encode(decoder.preprocess.transform(moved), decoder, loss, device)["train"]
+        with computing_with(_threads(trained, measured, num_train)):
+            found = evaluate(
+                trained.module,
+                loss,
+                measured,
+                MetricSums(names, trained.decoder),
+                batch_size=batch_size or settings.batch_size or num_train,
+                keep_outputs=True,
+                exact=batch_size is not None,
+            )
+    assert found.outputs is not None
+    targets = measured.truth.cpu()
+    matrix = confusion_matrix(decoder, found.outputs, targets) if dataset.task == "classification" else []
+    return EvalResult(
+        checkpoint=str(trained.path),
+        split=chosen,
+        num_samples=len(measured),
+        metrics=found.metrics,
+        confidence=intervals(found.metrics, decoder, found.outputs, targets),
+        baseline=baseline(dataset, chosen),
+        per_class=per_class(matrix, dataset.classes) if matrix else [],
+        confusion_matrix=matrix,
+        classes=dataset.classes,
+    )
+
+
+def _threads(trained: TrainedModel, measured: Split, num_train: int) -> int:
+    """As in training, so that the numbers are the same to the last bit."""
+    if torch.get_num_threads() == 1:
+        return 1
+    inputs = measured.network_inputs(slice(1))
+    flops = summarize(trained.module, tuple(inputs.shape[1:]), dtype=inputs.dtype).flops
+    return threads_of_network(trained.config, inputs.device, flops=flops, num_train=num_train)
+
+
+def _labelled(trained: TrainedModel, new: Samples) -> Dataset:
+    """New samples, and in place of the train split one sample that has its mean: the baseline needs no more."""
+    schema = trained.metadata.data_schema
+    assert new.targets is not None
+    mean = Split(new.inputs[:1], torch.tensor([trained.metadata.target_mean], dtype=torch.float64))
+    shape_free = {name: value for name, value in schema._asdict().items() if name != "input_shape"}
+    splits = {"train": mean, "new": Split(new.inputs, new.targets, new.lengths, naive=new.naive)}
+    return Dataset(splits, **shape_free, warnings=new.warnings)

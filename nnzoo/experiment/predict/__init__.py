@@ -1,0 +1,1 @@
+"""Predicts for raw new data."""

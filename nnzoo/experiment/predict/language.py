@@ -1,0 +1,169 @@
+"""What a language model says of text: how it goes on, and how likely it is."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nnzoo.data import LanguageReader, Samples
+from nnzoo.data.language import START
+from nnzoo.data.reader import NO_TARGET
+from nnzoo.data.vocabulary import UNKNOWN
+from nnzoo.errors import UsageError
+from nnzoo.experiment.load import TrainedModel
+from nnzoo.experiment.threads import computing_with, threads_of_data
+from nnzoo.models import RecurrentNet
+from nnzoo.run.files import write_text
+from nnzoo.training.batches.order import eval_batch_size
+
+_CLOSING, _OPENING = frozenset(".,;:!?)]}%"), frozenset("([{")
+
+
+@dataclass(frozen=True)
+class Continuation:
+    """A text that a network went on with.
+
+    Attributes:
+        checkpoint: The file.
+        prompt: What was given.
+        continuation: What follows it.
+        length: Symbols of it.
+        temperature: As it was asked for.
+        seed: As it was asked for.
+    """
+
+    checkpoint: str
+    prompt: str
+    continuation: str
+    length: int
+    temperature: float
+    seed: int
+
+    @property
+    def text(self) -> str:
+        """The prompt and what follows it."""
+        return self.prompt + self.continuation
+
+    def as_dict(self) -> dict[str, Any]:
+        """The object of `predict --text --json`."""
+        return {**vars(self), "text": self.text}
+
+    def write(self, path: str | os.PathLike[str]) -> None:
+        """Writes the text, in one piece."""
+        write_text(Path(path), self.text + "\n")
+
+
+def continue_text(
+    trained: TrainedModel, prompt: str, *, length: int = 200, temperature: float = 1.0, seed: int = 0
+) -> Continuation:
+    """Continues a text token by token, each drawn from the probabilities that the network gives after the text so far.
+
+    The state of the network is carried along, so every token costs the same. A network that was trained line by line
+    ends lines, and starts each one again. If nothing comes before the first token, not even the start of a line, it is
+    drawn by how frequent the tokens were in training. The unknown token is never drawn.
+
+    Args:
+        trained: A language model.
+        prompt: May be empty, and have tokens that training did not have.
+        length: Tokens to add.
+        temperature: Logits are divided by it: below 1 likely tokens become likelier, 0 takes the likeliest.
+        seed: Of the random numbers.
+
+    Raises:
+        UsageError: The network is not a language model, or a number is out of range.
+    """
+    for name, value, least in (("--length", length, 0), ("--temperature", temperature, 0.0), ("--seed", seed, 0)):
+        if not least <= value < math.inf:
+            raise UsageError(f"expected a number of at least {least:g} (got {value:g}).", where=name)
+    if seed >= 2**63:
+        raise UsageError(f"expected a number below 2^63 (got {seed}).", where="--seed")
+    reader, module = trained.reader, trained.module
+    if not isinstance(reader, LanguageReader) or not isinstance(module, RecurrentNet):
+        name = trained.config.data.name
+        raise UsageError(
+            f"only networks trained on `data: language` continue a text (this one: {name}). Name a file or folder to "
+            "answer for.",
+            where="--text",
+        )
+    with computing_with(threads_of_data(trained.config)):
+        symbols = _draw(trained, module, reader, prompt, length, temperature, seed)
+    continuation = "".join(symbols) if reader.vocabulary.tokenizer == "char" else _join_words(prompt, symbols)
+    return Continuation(str(trained.path), prompt, continuation, length, float(temperature), seed)
+
+
+@torch.inference_mode()
+def _draw(
+    trained: TrainedModel,
+    module: RecurrentNet,
+    reader: LanguageReader,
+    prompt: str,
+    length: int,
+    temperature: float,
+    seed: int,
+) -> list[str]:
+    """The symbols that follow a prompt."""
+    generator = torch.Generator().manual_seed(seed)
+    device = next(module.parameters()).device
+    tokens = reader.vocabulary.encode(prompt.rpartition("\n")[2] if reader.by_line else prompt)
+    tokens = [START, *tokens] if reader.by_line else tokens
+    names = [*reader.classes[:-1], "\n"] if reader.by_line else list(reader.classes)
+    states = None
+    drawn: list[str] = []
+    for _ in range(length):
+        if tokens:
+            outputs, states = module.advance(torch.tensor([tokens], device=device), states)
+            log_shares = trained.decoder.log_probabilities(outputs[:, -1])[0].double().cpu()
+        else:
+            log_shares = torch.tensor(trained.metadata.target_mean, dtype=torch.float64).log()
+        log_shares[0] = -torch.inf  # the unknown symbol
+        if temperature == 0:
+            number = int(log_shares.argmax())
+        else:
+            number = int(torch.multinomial((log_shares / temperature).softmax(0), 1, generator=generator))
+        drawn.append(names[number])
+        ended = reader.by_line and number == len(names) - 1
+        tokens, states = ([START], None) if ended else ([number + UNKNOWN], states)
+    return drawn
+
+
+def _join_words(prompt: str, words: list[str]) -> str:
+    """Words after a prompt, with blanks between them, but not before closing signs, after opening ones, or lines."""
+    text = prompt
+    for word in words:
+        glued = not text or text[-1].isspace() or text[-1] in _OPENING or word in _CLOSING or word == "\n"
+        text += word if glued else f" {word}"
+    return text[len(prompt) :]
+
+
+def likelihoods(trained: TrainedModel, samples: Samples) -> tuple[list[str], list[list[Any]]]:
+    """The table of `predict` for texts: how likely each line is.
+
+    Args:
+        trained: A language model.
+        samples: Lines, as `LanguageReader.read_lines` gives them.
+
+    Returns:
+        The header: `input`, the line's number; `symbols`, how many were predicted; `log_likelihood`, the sum of their
+        natural logarithms; `perplexity`, exp of minus their mean. And a row a line.
+    """
+    assert samples.targets is not None
+    decoder = trained.decoder.on_cpu()
+    size = eval_batch_size(samples.inputs, 1, classes_a_step=len(trained.classes))
+    found: list[Tensor] = []
+    for part in range(0, len(samples.inputs), size):
+        rows = slice(part, part + size)
+        targets = samples.targets[rows]
+        outputs = trained.outputs_of(samples.inputs[rows], None if samples.lengths is None else samples.lengths[rows])
+        each = decoder.log_probabilities(outputs.flatten(0, 1)).gather(1, targets.clamp_min(0).reshape(-1, 1))
+        found.append(each.reshape(targets.shape).double().masked_fill(targets == NO_TARGET, 0).sum(1))
+    counts = (samples.targets != NO_TARGET).sum(1)
+    sums = torch.cat(found)
+    perplexities = (-sums / counts).clamp_max(709).exp()
+    columns = (samples.names, counts.tolist(), sums.tolist(), perplexities.tolist())
+    return ["input", "symbols", "log_likelihood", "perplexity"], [list(row) for row in zip(*columns, strict=True)]

@@ -1,0 +1,1 @@
+"""Starts a training from the weights of another one."""

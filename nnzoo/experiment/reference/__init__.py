@@ -1,0 +1,1 @@
+"""What a network has to beat: the baseline and a linear model."""

@@ -1,0 +1,160 @@
+"""Compares a trained network with the baseline and with a linear model, and says what to do if they win."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from nnzoo.config import model
+from nnzoo.config.loss import WeightedLoss
+from nnzoo.data.baseline import baseline, shares
+from nnzoo.experiment.prepare import Experiment
+from nnzoo.experiment.reference.linear import CHEAP, linear_scores
+from nnzoo.numbers import number
+
+NOTICEABLE = 1.05
+"""An error has to be this many times the other one to be called larger."""
+IMBALANCED = 2
+"""The most frequent class has at least this many times the samples of the rarest."""
+_MAX_NAMED = 3
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a network was compared with.
+
+    Attributes:
+        linear: The scores of a linear model on the measured split, by name; empty if it was not fitted.
+        remarks: What to do about a network that does not win: a topic and a sentence each.
+    """
+
+    linear: dict[str, float]
+    remarks: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class _Score:
+    """The score that is compared: the accuracy, or the error of a regression."""
+
+    name: str
+    network: float
+    train: float | None
+    num_samples: int
+
+    @property
+    def is_error(self) -> bool:
+        return self.name != "accuracy"
+
+    def is_worse_than(self, other: float) -> bool:
+        """Returns whether the network is worse, by more than chance: by a standard error, or by 5 % of an error."""
+        if self.is_error:
+            return self.network > NOTICEABLE * other
+        spread = math.sqrt(max(other * (1 - other), 0.0) / self.num_samples)
+        return other - self.network > max(spread, 1 / self.num_samples)
+
+
+def compare(
+    experiment: Experiment, split: str, metrics: Mapping[str, float], matrix: Sequence[Sequence[int]]
+) -> Comparison:
+    """Compares the best weights with what needs no network, on one split.
+
+    Args:
+        experiment: As it was trained.
+        split: The split that was measured.
+        metrics: "test/accuracy" and so on; of train too.
+        matrix: The confusion matrix of that split; empty if there is none.
+    """
+    score = _score(experiment, split, metrics, matrix)
+    if score is None or not math.isfinite(score.network):
+        return Comparison({}, ())
+    linear = linear_scores(experiment, split, most=CHEAP)
+    remarks = [
+        *_beside_baseline(experiment, split, score, matrix),
+        *_beside_linear(experiment, split, score, linear.get(score.name)),
+    ]
+    return Comparison(linear, tuple(remarks))
+
+
+def _score(
+    experiment: Experiment, split: str, metrics: Mapping[str, float], matrix: Sequence[Sequence[int]]
+) -> _Score | None:
+    count = len(experiment.splits[split])
+    names = ("rmse", "mae") if experiment.dataset.task == "regression" else ("accuracy",)
+    for name in names:
+        if f"{split}/{name}" in metrics:
+            return _Score(name, metrics[f"{split}/{name}"], metrics.get(f"train/{name}"), count)
+    if not matrix:
+        return None
+    right, total = sum(row[index] for index, row in enumerate(matrix)), sum(map(sum, matrix))
+    return _Score("accuracy", right / total, None, count)
+
+
+def _beside_baseline(
+    experiment: Experiment, split: str, score: _Score, matrix: Sequence[Sequence[int]]
+) -> Iterator[tuple[str, str]]:
+    bar = baseline(experiment.dataset, split).get(score.name)
+    if bar is None or (score.network < bar if score.is_error else score.network > bar):
+        return
+    shown = f"{split} {score.name} {number(score.network)}"
+    if score.is_error:
+        is_series = experiment.dataset.splits[split].naive is not None
+        season = experiment.dataset.choices.get("season", 1)
+        forecast = "the naive forecast (the last value)"
+        if season != 1:
+            forecast = f"the seasonal naive forecast (the value {season} rows before)"
+        what = forecast if is_series else "predicting the mean"
+        fix = "Set data.window to at least a season, try model: linear, or train longer." if is_series else _LEARN_MORE
+        yield "baseline", f"{shown} is not below {number(bar)}, the baseline of {what}. {fix}"
+        return
+    text = f"{shown} is not above the baseline {number(bar)}"
+    if experiment.dataset.task == "classification":
+        counts = shares(experiment.dataset.answers("train"), len(experiment.dataset.classes))
+        text += f", which always predicts '{experiment.dataset.classes[int(counts.argmax())]}'"
+        never = [
+            name for index, name in enumerate(experiment.dataset.classes) if matrix and _is_missed(matrix[index], index)
+        ]
+        if never and float(counts.max()) >= IMBALANCED * float(counts.min()):
+            named = ", ".join(f"'{name}'" for name in never[:_MAX_NAMED]) + (", ..." if len(never) > _MAX_NAMED else "")
+            yield "class balance", f"{text}, and no sample of {named} is found (recall 0). {_rebalanced(experiment)}"
+            return
+    yield "baseline", f"{text}. {_LEARN_MORE}"
+
+
+_LEARN_MORE = "Train longer (train.epochs), change optimizer.lr, or use a larger network; `nnzoo doctor RUN` helps."
+
+
+def _is_missed(row: Sequence[int], index: int) -> bool:
+    """Returns whether a class occurs and is never found."""
+    return sum(row) > 0 and row[index] == 0
+
+
+def _rebalanced(experiment: Experiment) -> str:
+    """Returns what helps against rare classes."""
+    loss, config = experiment.config.loss, experiment.config
+    fixes = []
+    if not isinstance(loss, WeightedLoss) or loss.class_weights is None:
+        name = loss.name if isinstance(loss, WeightedLoss) else "cross_entropy"
+        fixes.append(f"Set loss: {{name: {name}, class_weights: balanced}}.")
+    if "balanced_accuracy" not in config.train.metrics:
+        fixes.append("Measure train.metrics: [balanced_accuracy, average_precision].")
+    decides = len(experiment.dataset.classes) == 2 and experiment.decoder.reads != "margins"
+    if decides and experiment.dataset.per == "sample":
+        fixes.append("`nnzoo predict RUN --threshold auto` moves the decision.")
+    return " ".join(fixes) or _LEARN_MORE
+
+
+def _beside_linear(
+    experiment: Experiment, split: str, score: _Score, linear: float | None
+) -> Iterator[tuple[str, str]]:
+    is_linear = isinstance(experiment.config.model, model.Linear | model.Perceptron)
+    if linear is None or is_linear or not score.is_worse_than(linear):
+        return
+    better = score.train is not None and (score.train <= linear if score.is_error else score.train >= linear)
+    fix = (
+        "It overfits: regularize it (dropout, weight decay, a smaller network), or use model: linear."
+        if better
+        else "It underfits: train longer, change optimizer.lr, or use model: linear."
+    )
+    figures = f"{split} {score.name} of {number(linear)}, and the network {number(score.network)}"
+    yield "linear model", f"a linear model has a {figures}. {fix}"

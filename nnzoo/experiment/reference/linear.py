@@ -1,0 +1,146 @@
+"""What a linear model reaches on the data of an experiment: the bar for a network with hidden layers."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from nnzoo.data import OnDisk, Preprocess, Split
+from nnzoo.data.baseline import regression_scores
+from nnzoo.data.fitting import fit_scale
+from nnzoo.experiment.prepare import Experiment
+from nnzoo.experiment.reference.logistic import fit_logistic, fit_ridge, scores_of
+
+MAX_ROWS = 5_000
+MAX_NUMBERS, MAX_MEASURED = 10_000_000, 200_000_000
+"""The most entries that are read of train and of the measured split."""
+CHEAP = 3e9
+"""Operations of a fit that takes less than a second on one core."""
+_FULL_PENALTY_ROWS = 1000
+"""With fewer train samples the penalty is smaller in proportion: four rows of a logic gate can be learned then."""
+_PASSES = 600
+"""Operations of a logistic fit per entry and class: about 150 products with the inputs, of two operations, twice."""
+_TIE = 1e-6
+"""Scores that differ less are a tie, which the most frequent class wins: on XOR the best line answers nothing else."""
+
+
+def linear_scores(experiment: Experiment, measured: str, *, most: float | None = None) -> dict[str, float]:
+    """Returns what a linear model on up to 5,000 of the train samples reaches, by the names of the baseline.
+
+    It is logistic or ridge regression on preprocessed and standardized inputs, in float64; they are flattened, and
+    tokens are counted.
+
+    Args:
+        experiment: As it was prepared.
+        measured: The split to measure.
+        most: The operations that it may take; None: any number.
+
+    Returns:
+        Empty if there is no such model: several labels, one target per step, one class in that part of train, inputs
+        that are not finite or stay on the disk, or a fit that takes more operations.
+    """
+    if any(isinstance(experiment.splits[name].inputs, OnDisk) for name in ("train", measured)):
+        return {}
+    if most is not None and _operations(experiment) > most:
+        return {}
+    train, other = some_samples(experiment, "train"), some_samples(experiment, measured)
+    if train is None or other is None:
+        return {}
+    penalty = min(1.0, len(train.targets) / _FULL_PENALTY_ROWS)
+    if experiment.dataset.task == "classification":
+        return _accuracy(train, other, len(experiment.dataset.classes), penalty)
+    # Targets are scaled, since squares of large ones overflow.
+    scale = Preprocess.fit(experiment.dataset, scale_target=True)
+    weights = fit_ridge(train.inputs.to_dense(), scale.scale_targets(train.targets).double(), penalty=penalty)
+    answers = scale.unscale_targets(scores_of(other.inputs.to_dense(), weights))
+    return regression_scores(answers - other.targets, other.targets)
+
+
+class Sample:
+    """Some samples of a split.
+
+    Attributes:
+        inputs: (M, D) float64, dense, or sparse for counts of tokens.
+        targets: (M,) class indices, or (M, K) regression targets in their own unit.
+        rows: (M,) positions in the split.
+    """
+
+    def __init__(self, inputs: Tensor, targets: Tensor, rows: Tensor) -> None:
+        self.inputs, self.targets, self.rows = inputs, targets, rows
+
+
+def some_samples(experiment: Experiment, name: str) -> Sample | None:
+    """Returns some samples of a split, always the same ones; None if a linear model can't be fitted to them."""
+    dataset, split = experiment.dataset, experiment.splits[name]
+    if dataset.task == "multilabel" or dataset.splits[name].targets.ndim > 1 + (dataset.task == "regression"):
+        return None
+    if dataset.splits[name].inputs.is_meta and split.level is not None:
+        return None  # windows that were moved, each by its own amount
+    width = _width(experiment)
+    num_train = min(MAX_ROWS, max(100, MAX_NUMBERS // width))
+    rows = _rows(len(split), num_train if name == "train" else max(100, MAX_MEASURED // width))
+    targets = dataset.splits[name].targets[rows]
+    if dataset.layout == "tokens":
+        return Sample(_counts(split, rows, width), targets, rows)
+    inputs = _flat(experiment, name, rows, _rows(len(dataset.train), num_train))
+    return Sample(inputs, targets, rows) if bool(inputs.isfinite().all()) else None
+
+
+def _accuracy(train: Sample, other: Sample, num_classes: int, penalty: float) -> dict[str, float]:
+    counts = train.targets.bincount(minlength=num_classes)
+    if int((counts > 0).sum()) < 2:
+        return {}
+    scores = scores_of(other.inputs, fit_logistic(train.inputs, train.targets, num_classes, penalty=penalty))
+    scores[:, counts.argmax()] += _TIE
+    return {"accuracy": float((scores.argmax(1) == other.targets).double().mean())}
+
+
+def _operations(experiment: Experiment) -> float:
+    """Returns about how many operations the fit takes."""
+    width, num_rows = _width(experiment), len(experiment.splits["train"])
+    num_rows = min(num_rows, MAX_ROWS, max(100, MAX_NUMBERS // width))
+    if experiment.dataset.task != "classification":
+        return 2.0 * num_rows * width * min(num_rows, width)
+    steps = experiment.splits["train"].inputs.shape[1] if experiment.dataset.layout == "tokens" else width
+    return float(_PASSES) * num_rows * steps * len(experiment.dataset.classes)
+
+
+def _width(experiment: Experiment) -> int:
+    """Returns D."""
+    dataset = experiment.dataset
+    width = dataset.num_tokens if dataset.layout == "tokens" else experiment.splits["train"].inputs[0].numel()
+    return max(1, width)
+
+
+def _rows(num_samples: int, most: int) -> Tensor:
+    return torch.randperm(num_samples, generator=torch.Generator().manual_seed(0))[:most].sort().values
+
+
+def _flat(experiment: Experiment, name: str, rows: Tensor, train: Tensor) -> Tensor:
+    """Returns (M, D) inputs: numbers standardized as some rows of train are; images and components unchanged.
+
+    Numbers are those of the data as long as it is kept, else what the network reads of them.
+    """
+    dataset = experiment.dataset
+    if dataset.layout not in ("features", "sequence") or experiment.preprocess.mean is not None:
+        return _read(experiment.splits[name], rows)
+    splits = experiment.splits if dataset.train.inputs.is_meta else dataset.splits
+    shift, scale = fit_scale(lambda: iter([_read(splits["train"], train)]), "standardize")
+    return (_read(splits[name], rows) - shift) / scale
+
+
+def _read(split: Split, rows: Tensor) -> Tensor:
+    """Returns inputs as (M, D) float64 on the CPU."""
+    return split.network_inputs(rows.to(split.targets.device)).flatten(1).double().cpu()
+
+
+def _counts(split: Split, rows: Tensor, num_tokens: int) -> Tensor:
+    """Returns how often each token occurs in each text, (M, V) sparse, without the padding."""
+    tokens = split.inputs.cpu()[rows]
+    steps = torch.arange(tokens.shape[1])
+    lengths = torch.full((len(rows),), tokens.shape[1]) if split.lengths is None else split.lengths.cpu()[rows]
+    valid = steps < lengths.unsqueeze(1)
+    places = torch.arange(len(rows)).unsqueeze(1).expand_as(tokens)[valid]
+    ones = torch.ones(len(places), dtype=torch.float64)
+    indices = torch.stack([places, tokens[valid]])
+    return torch.sparse_coo_tensor(indices, ones, (len(rows), num_tokens), check_invariants=True).coalesce()

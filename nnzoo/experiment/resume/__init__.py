@@ -1,0 +1,1 @@
+"""Resumes a run where it stopped."""

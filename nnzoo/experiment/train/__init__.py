@@ -1,0 +1,1 @@
+"""Trains: from a config to a run directory."""

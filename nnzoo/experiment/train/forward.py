@@ -1,0 +1,44 @@
+"""What training calls in a network's place: the network in another precision, or compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor, nn
+
+from nnzoo import log
+from nnzoo.experiment.prepare import Experiment
+from nnzoo.models.parameters import has_batch_norm
+from nnzoo.training.batches.order import arguments_of, boundaries, smallest_batch
+from nnzoo.training.precision.compile import Compiled, try_out
+from nnzoo.training.precision.scaling import DTYPES, Autocast
+
+
+def forward_of(experiment: Experiment, module: nn.Module) -> Callable[..., Tensor] | None:
+    """The network under `train.precision` and `train.compile`; None where that is the network itself.
+
+    It is compiled here, so that what can't be compiled is known before training begins.
+    """
+    train = experiment.config.train
+    dtype = DTYPES.get(train.precision)
+    compiled = Compiled(module, deterministic=train.deterministic) if train.compile else None
+    if compiled is not None and experiment.settings.group.size > 1 and has_batch_norm(module):
+        log.warning("train.compile is disabled: batch norm is synchronised between processes")
+        compiled = None
+    network = compiled or module
+    forward = network if dtype is None else Autocast(network, experiment.device, dtype)
+    if compiled is not None:
+        try_out(compiled, forward, first_batch(experiment, module))
+        if compiled.compiled is None and dtype is None:
+            return None
+    return None if forward is module else forward
+
+
+def first_batch(experiment: Experiment, module: nn.Module) -> tuple[Tensor, ...]:
+    """What the network is called with for a batch of the usual size."""
+    train, size, group = experiment.splits["train"], experiment.settings.batch_size, experiment.settings.group
+    batches = boundaries(len(train), size or len(train), at_least=smallest_batch(module, group))
+    start, end = group.share(*batches[0])
+    # Where there are more processes than samples per batch, some have one at times and others never.
+    rows = slice(start, max(end, start + 1))
+    return arguments_of(module, train.network_inputs(rows), None if train.lengths is None else train.lengths[rows])

@@ -1,0 +1,238 @@
+"""Writes the files of a run while it trains: its config, its results, and all that resuming needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from nnzoo.builders import after_preprocess
+from nnzoo.config import dump, to_yaml
+from nnzoo.config.data import PATH_FIELDS
+from nnzoo.data import reader_of
+from nnzoo.data.baseline import baseline, shares
+from nnzoo.data.dataset import Dataset
+from nnzoo.experiment.evaluate.measure import confusion_matrix, predictions
+from nnzoo.experiment.metadata import Metadata
+from nnzoo.experiment.prepare import Experiment
+from nnzoo.experiment.reference.comparison import Comparison, compare
+from nnzoo.models.parameters import load_weights
+from nnzoo.run import directory
+from nnzoo.run.artifact import Artifact, save_artifact
+from nnzoo.run.checkpoint import save_checkpoint
+from nnzoo.run.environment import environment, versions
+from nnzoo.run.files import finite, write_csv, write_json, write_text
+from nnzoo.training.evaluate import Evaluation, evaluate
+from nnzoo.training.measures.losses import ClassLoss
+from nnzoo.training.measures.metrics import MetricSums
+from nnzoo.training.restarts.outcome import Restarts
+from nnzoo.training.state import TrainState
+
+PREDICTED_SPLITS = ("test", "val", "train")
+"""Predictions and the per-class table are of the first of these splits that exists."""
+
+
+@dataclass
+class Recorder:
+    """Writes the files of one run.
+
+    Attributes:
+        folder: The run directory.
+        experiment: What is trained.
+        summary: The report on the network.
+        num_parameters: The number of parameters of the network.
+        digests: The checksum of each split of the data.
+        warnings: The warnings of the run so far; the list grows.
+        written_best: The seed of the restart and the epoch of the weights in best.safetensors.
+    """
+
+    folder: Path
+    experiment: Experiment
+    summary: str
+    num_parameters: int
+    digests: dict[str, str]
+    warnings: list[str]
+    written_best: tuple[int | None, int] = (None, 0)
+    _fitted: dict[str, Tensor] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._fitted = {name: tensor.cpu() for name, tensor in self.experiment.preprocess.state_dict().items()}
+
+    def start(self) -> None:
+        """Writes what is known before training, in place of what a killed process left."""
+        directory.remove_leftovers(self.folder)
+        config = self.experiment.config
+        write_text(self.folder / directory.CONFIG, to_yaml(config))
+        write_text(self.folder / directory.SUMMARY, self.summary)
+        group = self.experiment.settings.group
+        found = environment(self.experiment.device, config.seed, group.size)
+        write_json(self.folder / directory.ENVIRONMENT, found)
+
+    def save(self, state: TrainState, content: dict[str, Any] | None = None, restarts: Restarts | None = None) -> None:
+        """Writes the checkpoint, then what can be made from it again: metrics.csv and the best weights so far.
+
+        Only rank 0 writes.
+
+        Args:
+            state: The training whose best weights are the run's.
+            content: All that resuming needs, and the weights that the checkpoint stands for; default: of `state`.
+            restarts: What they came to, where there are several.
+        """
+        if self.experiment.settings.group.rank:
+            return
+        metrics = self.epoch_metrics(state)
+        save_checkpoint(
+            self.folder / directory.CHECKPOINT,
+            {
+                **(content or state.state_dict()),
+                "preprocess": self._fitted,
+                "metadata": dump(self.metadata(state, metrics)),
+                "data": self.digests,
+                "warnings": list(self.warnings),
+                "data_threads": self.experiment.num_threads,
+            },
+        )
+        self.write_tables(state, restarts)
+        if state.best is not None and which_best(state, restarts) != self.written_best:
+            self.save_best(state, metrics, restarts)
+
+    def write_tables(self, state: TrainState, restarts: Restarts | None) -> None:
+        """Writes metrics.csv, and restarts.csv with a row per restart."""
+        state.history.write(self.folder / directory.METRICS)
+        if restarts is not None:
+            write_csv(self.folder / directory.RESTARTS, *restarts.table())
+
+    def save_best(self, state: TrainState, metrics: dict[str, float], restarts: Restarts | None) -> None:
+        """Writes the artifact."""
+        assert state.best is not None
+        artifact = Artifact(state.best, self._fitted, dump(self.metadata(state, metrics)))
+        save_artifact(self.folder / directory.ARTIFACT, artifact)
+        self.written_best = which_best(state, restarts)
+
+    def epoch_metrics(self, state: TrainState) -> dict[str, float]:
+        """Returns the metrics of the best epoch."""
+        best = state.early_stopping.best_epoch
+        return {key: value for key, value in state.history.rows[best - 1].items() if "/" in key} if best else {}
+
+    def metadata(self, state: TrainState, metrics: dict[str, float]) -> Metadata:
+        """Returns all that using the network needs besides its tensors."""
+        experiment, dataset = self.experiment, self.experiment.dataset
+        return Metadata(
+            config=shared_config(experiment),
+            **dataset.schema._asdict(),
+            target_mean=target_mean(dataset),
+            reader=reader_of(dataset).model_dump(mode="json"),
+            network_input_shape=after_preprocess(experiment.config, experiment.facts),
+            num_outputs=experiment.num_outputs,
+            best_epoch=state.early_stopping.best_epoch,
+            metrics=finite(metrics),
+            versions={name: found for name, found in versions().items() if name in ("nnzoo", "torch")},
+        )
+
+    def finish(self, state: TrainState, status: str, restarts: Restarts | None = None) -> dict[str, Any]:
+        """Measures the best weights on every split and writes the result; the model is left with them.
+
+        Args:
+            state: As of `save`.
+            status: How the run ended.
+            restarts: As of `save`.
+        """
+        if restarts is not None or status == "diverged":
+            self.write_tables(state, restarts)
+        metrics: dict[str, float] = {}
+        compared = Comparison({}, ())
+        dataset = self.experiment.dataset
+        split = next(name for name in PREDICTED_SPLITS if name in dataset.splits)
+        if state.best is not None and status == "interrupted":
+            metrics = self.epoch_metrics(state)
+        elif state.best is not None:
+            load_weights(state.model, state.best)
+            metrics, matrix = self._measure(state, split)
+            self.save_best(state, metrics, restarts)
+            compared = compare(self.experiment, split, metrics, matrix)
+        result = {
+            "run_dir": str(self.folder),
+            "status": status,
+            "epochs": state.epoch,
+            "best_epoch": state.early_stopping.best_epoch or None,
+            "monitor": self.experiment.config.train.monitor,
+            "metrics": metrics,
+            "baseline": {
+                f"{split}/{name}": value
+                for split in sorted(dataset.splits.keys() - {"train"}, reverse=True) or ["train"]
+                for name, value in baseline(dataset, split).items()
+            },
+            "num_parameters": self.num_parameters,
+            "seconds": round(state.seconds + state.epoch_seconds, 3),
+            "device": str(self.experiment.device),
+            "warnings": list(self.warnings),
+            "linear": {f"{split}/{name}": value for name, value in compared.linear.items()},
+            "notes": [remark for _, remark in compared.remarks],
+        }
+        if restarts is not None:
+            result["restarts"] = restarts.as_dict()
+        write_json(self.folder / directory.RESULT, result)
+        return result
+
+    def _measure(self, state: TrainState, split: str) -> tuple[dict[str, float], list[list[int]]]:
+        """Measures every split, and writes the predictions of one; returns its confusion matrix too."""
+        measured = {name: self._evaluate(state, name) for name in self.experiment.splits}
+        outputs = measured[split].outputs
+        assert outputs is not None
+        matrix = self._write_predictions(split, outputs, self.experiment.splits[split].truth.cpu())
+        metrics = {f"{name}/{key}": value for name, found in measured.items() for key, value in found.metrics.items()}
+        return metrics, matrix
+
+    def _evaluate(self, state: TrainState, split: str) -> Evaluation:
+        settings = self.experiment.settings
+        return evaluate(
+            state.model,
+            state.loss,
+            self.experiment.splits[split],
+            MetricSums(settings.metrics, self.experiment.decoder),
+            batch_size=settings.batch_size or len(self.experiment.splits["train"]),
+            keep_outputs=split == next(name for name in PREDICTED_SPLITS if name in self.experiment.splits),
+        )
+
+    def _write_predictions(self, split: str, outputs: Tensor, targets: Tensor) -> list[list[int]]:
+        dataset, decoder = self.experiment.dataset, self.experiment.decoder
+        decoder = decoder.on_cpu()
+        header, rows = predictions(decoder, outputs, targets, dataset, split)
+        write_csv(self.folder / directory.PREDICTIONS, header, rows)
+        matrix = confusion_matrix(decoder, outputs, targets) if dataset.task == "classification" else []
+        if matrix:
+            named = ([name, *row] for name, row in zip(dataset.classes, matrix, strict=True))
+            write_csv(self.folder / directory.CONFUSION_MATRIX, ["actual", *dataset.classes], named)
+        return matrix
+
+
+def which_best(state: TrainState, restarts: Restarts | None) -> tuple[int | None, int]:
+    """Returns the seed of the restart and the epoch of the best weights."""
+    leader = restarts.leader() if restarts else None
+    seed = restarts.outcomes[leader].seed if restarts and leader is not None else None
+    return seed, state.early_stopping.best_epoch
+
+
+def shared_config(experiment: Experiment) -> dict[str, Any]:
+    """Returns the config for an artifact: it needs no training data, and has no paths."""
+    config: dict[str, Any] = dump(experiment.config)
+    del config["name"]
+    # The pretrained weights are not needed to load the artifact, which has all weights.
+    config["model"]["pretrained"] = None
+    data = config["data"]
+    if isinstance(data, dict):
+        data |= {key: Path(data[key]).name for key in PATH_FIELDS if data.get(key)}
+        data.pop("cache", None)
+    if isinstance(experiment.loss, ClassLoss) and experiment.loss.class_weights is not None:
+        config["loss"]["class_weights"] = experiment.loss.class_weights.tolist()
+    return config
+
+
+def target_mean(dataset: Dataset) -> tuple[float, ...]:
+    """Returns the share of each class or label of the train split, or the mean of each regression target."""
+    train = dataset.train
+    if dataset.task != "classification":
+        return tuple(train.targets.double().mean(0).tolist())
+    return tuple(shares(dataset.answers("train"), len(dataset.classes)).tolist())

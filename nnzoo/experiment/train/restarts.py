@@ -1,0 +1,322 @@
+"""Trains a network from several initialisations, all at once or one after another."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from typing import Any, Protocol
+
+import torch
+
+from nnzoo import log
+from nnzoo.builders import build_optimizer, build_schedule
+from nnzoo.config.init import Auto
+from nnzoo.config.model import Custom
+from nnzoo.errors import DivergedError, UsageError
+from nnzoo.experiment.prepare import Experiment, steps_per_epoch
+from nnzoo.experiment.resume.untrusted import check_saved
+from nnzoo.experiment.train.record import Recorder
+from nnzoo.experiment.train.single import Training, shapes_of
+from nnzoo.run.directory import CHECKPOINT
+from nnzoo.run.history import History
+from nnzoo.training.evaluate import LossSum
+from nnzoo.training.finite import REMEDY
+from nnzoo.training.learner import Status
+from nnzoo.training.loop import fit, is_over
+from nnzoo.training.measures.metrics import ReplicaSums
+from nnzoo.training.progress import Progress
+from nnzoo.training.restarts.outcome import End, Outcome, Restarts
+from nnzoo.training.restarts.replica_learner import ReplicaLearner
+from nnzoo.training.restarts.replicas import Replicas, ReplicaState, why_not_batched
+from nnzoo.training.signals import StopRequest
+from nnzoo.training.single import SingleLearner
+from nnzoo.training.state import TrainState
+
+
+class Start(Protocol):
+    """Builds the weights, the optimizer and the schedule that a training with a given seed starts with."""
+
+    def __call__(self, seed: int, /, *, restored: bool = False) -> TrainState:
+        """With `restored` the weights may have any value: they are replaced by those of a checkpoint."""
+
+
+class _Several(Training):
+    """What both kinds of restarts have in common. Restart k is the training with `seed + k`."""
+
+    def __init__(self, experiment: Experiment, state: TrainState) -> None:
+        super().__init__(experiment, state)
+        self.count = experiment.config.train.restarts
+        self.seed = experiment.config.seed
+
+    def _results(self, outcomes: list[Outcome], reason: str | None) -> Restarts:
+        train = self.experiment.config.train
+        return Restarts(
+            count=self.count,
+            how="one after another" if reason else "batched",
+            reason=reason,
+            monitor=train.monitor,
+            mode="max" if train.mode == "max" else "min",
+            outcomes=outcomes,
+        )
+
+    def _save(self, recorder: Recorder, state: dict[str, Any]) -> None:
+        """Writes last.safetensors: the best weights so far for readers, and all of `state` for resuming."""
+        kept = self.kept()
+        content = {
+            "model": kept.best or dict(kept.model.state_dict()),
+            "num_threads": torch.get_num_threads(),
+            "restarts": state,
+        }
+        recorder.save(kept, content, self.restarts())
+
+
+class Batched(_Several):
+    """Restarts that are trained all at once."""
+
+    def __init__(self, experiment: Experiment, state: TrainState, start: Start, *, restored: bool) -> None:
+        super().__init__(experiment, state)
+        seeds = [self.seed + index for index in range(self.count)]
+        # Copies, since a user's own module is the same object at every start.
+        networks = [
+            copy.deepcopy(state.model),
+            *(copy.deepcopy(start(seed, restored=restored).model) for seed in seeds[1:]),
+        ]
+        replicas = Replicas(networks)
+        optimizer = build_optimizer(experiment.config, replicas)
+        self.replicas = ReplicaState(
+            replicas=replicas,
+            loss=experiment.loss,
+            optimizer=optimizer,
+            schedule=build_schedule(experiment.config, optimizer, steps_per_epoch(experiment, state.model)),
+            seeds=seeds,
+            stopping=[copy.copy(state.early_stopping) for _ in seeds],
+            train_loss=LossSum(experiment.loss),
+            train_metrics=ReplicaSums(experiment.settings.metrics, experiment.decoder),
+        )
+
+    def restarts(self) -> Restarts:
+        return self._results([self.replicas.outcome(index) for index in range(self.count)], None)
+
+    def kept(self) -> TrainState:
+        found, leader = self.replicas, self.restarts().leader()
+        times: dict[str, Any] = {"seconds": found.seconds, "epoch_seconds": found.epoch_seconds}
+        if leader is None:
+            return replace(self.state, **times)
+        return replace(
+            self.state,
+            best=found.best_of(leader),
+            history=found.history(leader),
+            early_stopping=found.stopping[leader],
+            epoch=found.epochs[leader],
+            **times,
+        )
+
+    def place(self) -> str:
+        return f"epoch {self.replicas.epoch + 1}"
+
+    def done(self) -> str:
+        return f"epoch {self.replicas.epoch}, step {self.replicas.step}"
+
+    def is_over(self) -> bool:
+        return is_over(ReplicaLearner(self.replicas), self.experiment.settings)
+
+    def check(self, saved: dict[str, Any]) -> None:
+        if "ended" in saved["restarts"]:
+            raise UsageError("several processes ran its restarts. Resume it with torchrun.", where=CHECKPOINT)
+        check_saved(saved["restarts"], self.replicas.state_dict(), shapes_of(self.replicas.optimizer))
+
+    def load_state_dict(self, saved: dict[str, Any]) -> None:
+        self.replicas.load_state_dict(saved["restarts"])
+
+    def fit(self, recorder: Recorder, progress: Progress, stop: StopRequest) -> Status:
+        log.info("%d restarts all at once, seeds %d to %d", self.count, self.seed, self.seed + self.count - 1)
+        experiment = self.experiment
+        status = fit(
+            ReplicaLearner(self.replicas),
+            experiment.splits,
+            experiment.settings,
+            save=lambda state: self._save(recorder, state.state_dict()),
+            progress=progress,
+            stop=stop,
+        )
+        return status if status == "interrupted" else status_of(self.restarts())
+
+
+class OneAfterAnother(_Several):
+    """Restarts that are trained one after another.
+
+    Args:
+        experiment: The data, the settings and everything else that was prepared.
+        state: The first restart at its start.
+        start: Builds the next one.
+        reason: Why they are not trained all at once.
+    """
+
+    def __init__(self, experiment: Experiment, state: TrainState, start: Start, reason: str) -> None:
+        super().__init__(experiment, state)
+        self.start = start
+        self.reason = reason
+        self.ended: list[Outcome] = []
+        self.spent = 0.0
+        # Of the best restart that has ended.
+        self.best: dict[str, Any] = {}
+        self.is_open = True
+
+    def restarts(self) -> Restarts:
+        return self._results([*self.ended, *([self._outcome("running")] if self.is_open else [])], self.reason)
+
+    def _outcome(self, status: End) -> Outcome:
+        state, best = self.state, self.state.early_stopping.best_epoch
+        row = state.history.rows[best - 1] if best else {}
+        metrics = {key: value for key, value in row.items() if "/" in key}
+        return Outcome(self.seed + len(self.ended), status, state.epoch, best, metrics)
+
+    def kept(self) -> TrainState:
+        leader = self.restarts().leader()
+        is_current = leader is None or leader == len(self.ended)
+        times: dict[str, Any] = {"seconds": self.spent, "epoch_seconds": 0.0}
+        if self.is_open:
+            times = {"seconds": self.spent + self.state.seconds, "epoch_seconds": self.state.epoch_seconds}
+        return replace(self.state, **times, **({} if is_current else self.best))
+
+    def place(self) -> str:
+        return f"restart {len(self.ended) + 1} of {self.count}, epoch {self.state.epoch + 1}"
+
+    def done(self) -> str:
+        return f"epoch {self.state.epoch}, step {self.state.step} of restart {len(self.ended) + 1}"
+
+    def _state_dict(self) -> dict[str, Any]:
+        best = None
+        if self.best:
+            parts = {name: self.best[name].state_dict() for name in ("history", "early_stopping")}
+            best = {"best": self.best["best"], "epoch": self.best["epoch"], **parts}
+        return {
+            "ended": [outcome.state_dict() for outcome in self.ended],
+            "spent": self.spent,
+            "best": best,
+            "epochs": self.experiment.settings.epochs,
+            "current": self.state.state_dict(),
+        }
+
+    def is_over(self) -> bool:
+        longest, spent = self.experiment.settings.max_seconds, self.spent + self.state.seconds
+        is_last = len(self.ended) == self.count - 1 or (longest is not None and spent >= longest)
+        return is_last and super().is_over()
+
+    def check(self, saved: dict[str, Any]) -> None:
+        if "stopping" in saved["restarts"]:
+            raise UsageError("one process ran its restarts all at once. Resume it without torchrun.", where=CHECKPOINT)
+        check_saved(saved["restarts"], self._state_dict(), shapes_of(self.state.optimizer))
+
+    def load_state_dict(self, saved: dict[str, Any]) -> None:
+        state, best = saved["restarts"], saved["restarts"]["best"]
+        if state["ended"] and state["epochs"] != self.experiment.settings.epochs:
+            raise UsageError(
+                f"{len(state['ended'])} restarts have ended with train.epochs {state['epochs']} and can't be "
+                "continued. Change it back, or start a new run without --resume.",
+                where=CHECKPOINT,
+            )
+        self.ended = [Outcome(**outcome) for outcome in state["ended"]]
+        self.spent = state["spent"]
+        if self.ended:
+            self.state = self.start(self.seed + len(self.ended), restored=True)
+        if best is not None:
+            stopping = copy.copy(self.state.early_stopping)
+            stopping.load_state_dict(best["early_stopping"])
+            weights = {name: tensor.to(self.experiment.device) for name, tensor in best["best"].items()}
+            self.best = {
+                "best": weights,
+                "epoch": best["epoch"],
+                "history": History.from_state(best["history"]),
+                "early_stopping": stopping,
+            }
+        self.state.load_state_dict(state["current"])
+
+    def shares(self, saved: dict[str, Any]) -> Any:
+        return saved["restarts"]["current"].get("ranks", [])
+
+    def fit(self, recorder: Recorder, progress: Progress, stop: StopRequest) -> Status:
+        log.info("%d restarts run one after another: %s", self.count, self.reason)
+        longest = self.experiment.settings.max_seconds
+        while True:
+            log.info("restart %d of %d, seed %d", len(self.ended) + 1, self.count, self.seed + len(self.ended))
+            end: Status | End
+            try:
+                end = self._fit_one(recorder, progress, stop)
+            except DivergedError as error:
+                progress.end_epoch()
+                log.warning("restart %d failed: %s", len(self.ended) + 1, error.message)
+                end = "diverged"
+            if end == "interrupted":
+                return end
+            self._close(end)
+            if len(self.ended) == self.count:
+                break
+            if longest is not None and self.spent >= longest:
+                log.info("the time limit is reached after %d of %d restarts", len(self.ended), self.count)
+                break
+            self.state = self.start(self.seed + len(self.ended))
+            self.is_open = True
+        if all(outcome.status == "diverged" for outcome in self.ended):
+            raise DivergedError(
+                f"the loss of every restart is no longer finite, or its monitor never was a number. {REMEDY}"
+            )
+        return status_of(self.restarts())
+
+    def _fit_one(self, recorder: Recorder, progress: Progress, stop: StopRequest) -> Status:
+        experiment, settings = self.experiment, self.experiment.settings
+        left = None if settings.max_seconds is None else settings.max_seconds - self.spent
+        with settings.group.training(self.state.model):
+            return fit(
+                SingleLearner(self.state),
+                experiment.splits,
+                replace(settings, seed=self.seed + len(self.ended), max_seconds=left),
+                save=lambda _: self._save_all(recorder),
+                progress=progress,
+                stop=stop,
+            )
+
+    def _save_all(self, recorder: Recorder) -> None:
+        state = self._state_dict()
+        self._save(recorder, {**state, "current": self.experiment.settings.group.whole(state["current"])})
+
+    def _close(self, end: End) -> None:
+        state = self.state
+        self.ended.append(self._outcome(end))
+        # Clocks differ between processes: the first one's counts.
+        self.spent = self.experiment.settings.group.from_first(lambda: self.spent + state.seconds + state.epoch_seconds)
+        self.is_open = False
+        if self.restarts().leader() == len(self.ended) - 1:
+            parts = ("best", "epoch", "history", "early_stopping")
+            self.best = {name: getattr(state, name) for name in parts}
+
+
+def status_of(restarts: Restarts) -> Status:
+    """Returns how the best restart ended."""
+    leader = restarts.leader()
+    assert leader is not None
+    return "early_stopped" if restarts.outcomes[leader].status == "early_stopped" else "completed"
+
+
+def choose_training(experiment: Experiment, state: TrainState, start: Start, *, restored: bool = False) -> Training:
+    """Returns the training of one network or of several, which are trained all at once if that is possible.
+
+    Args:
+        experiment: The data, the settings and everything else that was prepared.
+        state: The first network at its start.
+        start: Builds the others.
+        restored: Whether the training is restored from a checkpoint next.
+    """
+    if experiment.config.train.restarts == 1:
+        return Training(experiment, state)
+    config = experiment.config
+    if isinstance(config.model, Custom) and isinstance(config.init, Auto):
+        log.warning("every restart begins with the weights of your module. Set `init` to draw new ones.")
+    reason = why_not_batched(state, experiment.splits["train"].targets)
+    if experiment.settings.augment is not None:
+        reason = "each augments its own batches"
+    if experiment.settings.group.size > 1:
+        reason = "several processes train each of them"
+    if reason:
+        return OneAfterAnother(experiment, state, start, reason)
+    return Batched(experiment, state, start, restored=restored)

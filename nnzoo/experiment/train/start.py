@@ -1,0 +1,128 @@
+"""The start of a training: network, optimizer and schedule, and a report on the network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor, nn
+
+from nnzoo.builders import build_model, build_optimizer, build_scaler, build_schedule, place, prepare_model
+from nnzoo.config.load import problems_of
+from nnzoo.experiment.prepare import Experiment, check_output, steps_per_epoch
+from nnzoo.experiment.pretrained.pretrained import take_over
+from nnzoo.experiment.threads import computing_with, threads_of_network
+from nnzoo.experiment.train.forward import forward_of
+from nnzoo.experiment.train.notes import report_on
+from nnzoo.models.changes import Changes
+from nnzoo.models.parameters import load_weights
+from nnzoo.summaries import Summary
+from nnzoo.training.batches.order import smallest_batch
+from nnzoo.training.early_stopping import EarlyStopping
+from nnzoo.training.evaluate import LossSum
+from nnzoo.training.measures.metrics import MetricSums
+from nnzoo.training.state import TrainState, seed_everything, seed_of_rank
+
+
+def build_state(
+    experiment: Experiment,
+    model: nn.Module | None,
+    *,
+    saved: dict[str, Any] | None = None,
+    show: Callable[[str], None],
+) -> tuple[TrainState, Summary, int]:
+    """Builds what training starts with.
+
+    Args:
+        experiment: What is trained.
+        model: A module of the user's own, in place of the config's.
+        saved: The checkpoint that is restored next; the pretrained weights are not loaded in that case.
+        show: Is called with the report before the network is called.
+
+    Returns:
+        Network, optimizer and schedule at the start; the report on the network; and the number of threads to train
+        with. The network is compiled for this number; another one would trigger a recompile.
+
+    Raises:
+        ConfigError: The network does not fit the data, or batches are too small for it.
+        UsageError: A module of the user's own does not fit.
+        CheckpointError: The checkpoint is damaged.
+    """
+    config, settings = experiment.config, experiment.settings
+    inputs = experiment.splits["train"].network_inputs(slice(1))
+    num_train = len(experiment.splits["train"])
+    module = build_network(experiment, model, config.seed, restored=bool(saved))
+    report = report_on(config, module, tuple(inputs.shape[1:]), dtype=inputs.dtype)
+    largest, smallest = min(settings.batch_size or num_train, num_train), smallest_batch(module, settings.group)
+    if largest < smallest:
+        key = ("model",) if num_train < smallest else ("train", "batch_size")
+        least = "two samples per batch" if settings.group.size <= 2 else f"a sample for each of {smallest} processes"
+        problem = f"batch norm needs at least {least}, got {largest} of {num_train} training samples."
+        raise problems_of(config, [(key, problem)])
+    show(report.render())
+    module = place(config, module, experiment.device)
+    num_threads = threads_of_network(config, experiment.device, flops=report.flops, num_train=num_train, saved=saved)
+    with computing_with(num_threads):
+        check_output(module, experiment)
+        return state_of(experiment, module), report, num_threads
+
+
+def build_network(experiment: Experiment, model: nn.Module | None, seed: int, *, restored: bool = False) -> nn.Module:
+    """Seeds the generators and builds the network, with its pretrained weights unless a checkpoint is restored next."""
+    config = experiment.config
+    seed_everything(seed)
+    if model is None:
+        shape = tuple(experiment.splits["train"].inputs.shape[1:])
+        dataset = experiment.dataset
+        module = build_model(config, shape, experiment.num_outputs, dataset.num_tokens, dataset.per)
+        if isinstance(module, Changes):
+            module.set_units(*experiment.preprocess.units(shape[-1], experiment.num_outputs))
+        if not restored:
+            take_over(config, module, experiment.dataset)
+    else:
+        prepare_model(config, model)
+        module = model
+    rank = experiment.settings.group.rank
+    if rank:
+        # The weights are those of the first process; dropout and augmentation are not.
+        seed_everything(seed_of_rank(seed, rank))
+    return module
+
+
+def state_of(experiment: Experiment, module: nn.Module) -> TrainState:
+    """Returns the state of a training that starts with this network."""
+    config, settings = experiment.config, experiment.settings
+    optimizer = build_optimizer(config, module)
+    stopping = config.train.early_stopping
+    early_stopping = EarlyStopping(
+        mode="max" if config.train.mode == "max" else "min",
+        patience=stopping.patience if stopping else None,
+        min_delta=stopping.min_delta if stopping else 0.0,
+    )
+    return TrainState(
+        model=module,
+        loss=experiment.loss,
+        optimizer=optimizer,
+        schedule=build_schedule(config, optimizer, steps_per_epoch(experiment, module)),
+        early_stopping=early_stopping,
+        train_loss=LossSum(experiment.loss),
+        train_metrics=MetricSums(settings.metrics, experiment.decoder),
+        forward=forward_of(experiment, module),
+        scaler=build_scaler(config, experiment.device),
+    )
+
+
+def start_again(
+    experiment: Experiment,
+    model: nn.Module | None,
+    given: dict[str, Tensor] | None,
+    seed: int,
+    *,
+    restored: bool = False,
+) -> TrainState:
+    """Starts another restart of the same network; a module of the user's own starts with its original weights."""
+    if model is not None:
+        assert given is not None
+        load_weights(model, given)
+    module = build_network(experiment, model, seed, restored=restored)
+    return state_of(experiment, place(experiment.config, module, experiment.device))

@@ -1,0 +1,1 @@
+"""The order of batches, and reading those that do not fit into memory."""

@@ -1,0 +1,1 @@
+"""Losses, metrics, and what the outputs of a network mean."""

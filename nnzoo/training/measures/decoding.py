@@ -1,0 +1,161 @@
+"""From outputs to answers: class indices, probabilities, values in the target's own unit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from nnzoo.data import Preprocess
+from nnzoo.data.reader import Per
+from nnzoo.errors import UsageError
+from nnzoo.training.measures.losses import Reads
+
+Task = Literal["classification", "multilabel", "regression"]
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """Interprets the outputs of a network.
+
+    Attributes:
+        task: What is predicted.
+        reads: What an output unit is.
+        num_classes: Classes or labels; 0 for regression.
+        per: What has an answer: each sample, each step of it, or each node of a tree.
+        preprocess: Brings regression outputs back to the targets' own unit; `on` moves it to their device.
+        cutoff: The probability from which on the second of two classes is predicted; None: where it is the likelier.
+    """
+
+    task: Task
+    reads: Reads
+    num_classes: int = 0
+    preprocess: Preprocess = field(default_factory=Preprocess)
+    per: Per = "sample"
+    cutoff: float | None = None
+
+    @property
+    def threshold(self) -> float:
+        """The output above which a single unit means yes."""
+        return 0.5 if self.reads in ("probabilities", "values") else 0.0
+
+    def encode(self, targets: Tensor, *, indices: bool) -> Tensor:
+        """Returns targets as the loss reads them: class indices (N,), 0 and 1 (N, 1) or (N, K), or others unchanged."""
+        if self.task != "classification" or indices:
+            return targets
+        if targets.ndim > 1:
+            return targets[:, 1:] if self.num_classes == 2 else targets
+        if self.num_classes == 2:
+            return targets.float().unsqueeze(1)
+        return torch.nn.functional.one_hot(targets, self.num_classes).float()
+
+    def measured(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns what metrics read: outputs (M, K) and targets of steps, or of the roots of trees; others unchanged.
+
+        Steps without a target are included, with `NO_TARGET`.
+        """
+        if self.per == "node":
+            return self.of_roots(outputs), targets[:, 0]
+        return (outputs.flatten(0, 1), targets.flatten()) if self.per == "step" else (outputs, targets)
+
+    def of_roots(self, outputs: Tensor) -> Tensor:
+        """Returns the outputs of the roots of trees, (N, K), row 0 of (N, M, K); other outputs unchanged."""
+        return outputs[:, 0].contiguous() if self.per == "node" else outputs
+
+    def kept(self, outputs: Tensor) -> Tensor:
+        """Returns what is kept of a batch's outputs: (N, K); for steps (N, T, 2), the class and its probability.
+
+        For T steps and a vocabulary of K tokens all outputs of a split would not fit in memory.
+        """
+        if self.per != "step":
+            return self.of_roots(outputs)
+        shares, classes = self.probabilities(outputs).max(-1)
+        return torch.stack([classes.to(shares.dtype), shares], dim=-1)
+
+    def labels(self, outputs: Tensor) -> Tensor:
+        """(*, K) outputs -> (*,) class indices, or (N, K) 0 and 1 for several labels a sample."""
+        if self.task == "multilabel":
+            return (outputs > self.threshold).long()
+        if self.cutoff is not None:
+            return (self.probabilities(outputs)[..., 1] >= self.cutoff).long()
+        if outputs.shape[-1] == 1:
+            return (outputs[..., 0] > self.threshold).long()
+        return outputs.argmax(-1)
+
+    def target_labels(self, targets: Tensor) -> Tensor:
+        """Encoded targets -> (N,) class indices, or (N, K) 0 and 1 for several labels a sample."""
+        if self.task == "multilabel":
+            return (targets > 0.5).long()
+        if targets.ndim == 1:
+            return targets
+        return (targets[:, 0] > 0.5).long() if targets.shape[1] == 1 else targets.argmax(1)
+
+    def probabilities(self, outputs: Tensor) -> Tensor:
+        """(*, K) outputs -> (*, num_classes); rows sum to 1 unless a sample may have several labels.
+
+        Raises:
+            UsageError: There are no probabilities: the loss was a margin loss, or the task is regression.
+        """
+        if self.task == "regression" or self.reads == "margins":
+            why = "regression predicts values" if self.task == "regression" else "a margin loss gives no probabilities"
+            raise UsageError(f"{why}. Train with cross_entropy or bce to get them.", where="predict_proba")
+        if self.reads == "log_probabilities":
+            positive = outputs.exp()
+        elif self.reads == "logits":
+            positive = outputs.softmax(-1)
+        elif self.reads == "log_odds":
+            positive = outputs.sigmoid()
+        else:
+            positive = outputs.clamp(0, 1)
+        if self.task == "multilabel":
+            return positive
+        if outputs.shape[-1] == 1:
+            return torch.cat([1 - positive, positive], dim=-1)
+        total = positive.sum(-1, keepdim=True)
+        return torch.where(total > 0, positive / total, 1 / self.num_classes)
+
+    def log_probabilities(self, outputs: Tensor) -> Tensor:
+        """(N, K) outputs -> (N, num_classes), the logarithms of `probabilities`, as precise as the outputs allow."""
+        if self.reads == "logits":
+            return outputs.log_softmax(1)
+        if self.reads == "log_odds" and outputs.shape[1] == 1:
+            return torch.nn.functional.logsigmoid(torch.cat([-outputs, outputs], dim=1))
+        if self.reads == "log_probabilities":
+            return outputs
+        info = torch.finfo(outputs.dtype)
+        return self.probabilities(outputs).clamp_min(info.tiny / info.eps).log()
+
+    def values(self, outputs: Tensor) -> Tensor:
+        """Converts regression outputs or scaled targets (N, K) to the targets' own unit, float64."""
+        return self.preprocess.unscale_targets(in_float64(outputs))
+
+    def truth(self, targets: Tensor) -> Tensor:
+        """Returns regression targets (N, K) in their own unit: those of `Split.exact` unchanged, others converted."""
+        return targets if targets.dtype == torch.float64 else self.values(targets)
+
+    def scaled(self, targets: Tensor) -> Tensor:
+        """Returns regression targets (N, K) in the unit of the outputs, float64: those of `Split.exact` converted."""
+        return self.preprocess.scale_targets(targets) if targets.dtype == torch.float64 else in_float64(targets)
+
+    @property
+    def unit(self) -> Tensor | float:
+        """What one unit of a regression output is in the targets' own unit, (K,) float64, or 1."""
+        scale = self.preprocess.target_scale
+        return 1.0 if scale is None else scale
+
+    def on(self, device: torch.device) -> Decoder:
+        """Returns the same decoder for outputs on a device. MPS has no float64: its outputs are read on the CPU."""
+        device = torch.device("cpu") if device.type == "mps" else device
+        state = {name: tensor.cpu() for name, tensor in self.preprocess.state_dict().items()}
+        return replace(self, preprocess=Preprocess(state).to(device))
+
+    def on_cpu(self) -> Decoder:
+        """Returns the same decoder for outputs on the CPU."""
+        return self.on(torch.device("cpu"))
+
+
+def in_float64(numbers: Tensor) -> Tensor:
+    """Converts numbers to float64, on the CPU if their device has none."""
+    return (numbers.cpu() if numbers.device.type == "mps" else numbers).double()

@@ -1,0 +1,1 @@
+"""Mixed precision and compilation: the same training, faster."""

@@ -1,0 +1,1 @@
+"""Training in several processes: one network, a share of each batch for every process."""

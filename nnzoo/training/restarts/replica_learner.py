@@ -1,0 +1,183 @@
+"""K replicas of a network, as the training loop trains them: all in one batched step."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from nnzoo.data import Split
+from nnzoo.errors import DivergedError
+from nnzoo.training.batches.order import Batch, epoch_order, eval_batch_size, finish, for_model
+from nnzoo.training.evaluate import LossSum
+from nnzoo.training.finite import REMEDY
+from nnzoo.training.learner import Learner, Metrics, Status
+from nnzoo.training.measures.decoding import in_float64
+from nnzoo.training.measures.metrics import ReplicaSums, precise
+from nnzoo.training.processes.group import Group
+from nnzoo.training.progress import Progress
+from nnzoo.training.restarts.replicas import Replicas, ReplicaState, losses_of
+from nnzoo.training.settings import Settings
+from nnzoo.training.step import clear_gradients, shrink
+
+
+class ReplicaLearner(Learner[ReplicaState]):
+    """K replicas. One that diverges or is stopped early is no longer updated in what is kept; the others continue.
+
+    Args:
+        state: Changed in place; `ends` then says how each replica ended, `best` holds their best weights.
+    """
+
+    def __init__(self, state: ReplicaState) -> None:
+        super().__init__(state, state.replicas.network)
+        # Parameters with two or more axes, not counting that of the replicas.
+        self.penalised = [each for each in self.network.parameters() if each.requires_grad and each.ndim >= 3]
+
+    def is_running(self) -> bool:
+        return "running" in self.state.ends
+
+    @contextlib.contextmanager
+    def read_batches(
+        self, split: Split, ends: Sequence[tuple[int, int]], settings: Settings
+    ) -> Iterator[Iterator[Batch]]:
+        order = None
+        if settings.batch_size:
+            epoch, device = self.state.epoch, split.targets.device
+            orders = [epoch_order(len(split), seed=seed, epoch=epoch, device=device) for seed in self.state.seeds]
+            order = torch.stack(orders)  # (K, N): each replica has the order that its seed has alone
+        yield (take(split, order, *each) for each in ends)
+
+    def train_step(self, batches: Sequence[Batch], settings: Settings) -> None:
+        train_step(self.state, batches, self.penalised, settings)
+
+    def check_finite(self, group: Group) -> None:
+        """A loss that is not finite ends one replica, not the training; its best weights are kept."""
+
+    def train_metrics(self, group: Group) -> Metrics:  # noqa: ARG002
+        return {"loss": mean_loss(self.state.train_loss), **self.state.train_metrics.results()}
+
+    def evaluate(self, split: Split, settings: Settings, *, batch_size: int) -> Metrics:
+        sums = ReplicaSums(settings.metrics, self.state.train_metrics.decoder)
+        return evaluate(self.state, split, sums, batch_size=batch_size)
+
+    def record(self, row: Mapping[str, Any]) -> None:
+        state = self.state
+        state.columns = list(row)
+        # Epoch, step, learning rate and seconds are the same for all.
+        columns = [torch.as_tensor(value, dtype=torch.float64) for value in row.values()]
+        state.rows.append(torch.stack([column.expand(len(state.seeds)) for column in columns]))
+        state.train_loss = LossSum(state.loss)
+        state.train_metrics = ReplicaSums(state.train_metrics.names, state.train_metrics.decoder)
+
+    def update(self, row: Mapping[str, Any], monitor: str) -> None:
+        state = self.state
+        is_finite = (row["train/loss"].isfinite() & state.replicas.finite().cpu()).tolist()
+        values = row[monitor].tolist()
+        is_best = [False] * len(values)
+        for index, stopping in enumerate(state.stopping):
+            if state.ends[index] != "running":
+                continue
+            if not is_finite[index]:
+                state.ends[index] = "diverged"
+                continue
+            state.epochs[index] = state.epoch
+            is_best[index] = stopping.update(values[index], state.epoch)
+            if stopping.should_stop():
+                state.ends[index] = "early_stopped"
+        if any(is_best):
+            state.keep_best(is_best)
+
+    def report(self, row: Mapping[str, Any], monitor: str, progress: Progress) -> None:
+        state = self.state
+        shown = {key: float(row[key]) for key in ("epoch", "lr", "seconds")}
+        if bests := [stopping.best for stopping in state.stopping if stopping.best_epoch]:
+            best = min(bests) if state.stopping[0].mode == "min" else max(bests)
+            shown |= {f"best {monitor}": best, f"mean {monitor}": math.fsum(bests) / len(bests)}
+        progress.report(shown, note=f"{state.ends.count('running')} of {len(state.ends)} running")
+
+    def end(self, monitor: str) -> Status:
+        state = self.state
+        state.ends = ["completed" if end == "running" else end for end in state.ends]
+        if all(end == "diverged" or not each.best_epoch for end, each in zip(state.ends, state.stopping, strict=True)):
+            raise DivergedError(
+                f"the loss of every restart is no longer finite, or its {monitor} never was a number, after epoch "
+                f"{state.epoch}, at lr {state.lr:g}. {REMEDY}"
+            )
+        return "completed"
+
+
+def take(split: Split, order: Tensor | None, start: int, end: int) -> Batch:
+    """Returns inputs (K, B, *) and targets (K, B, *) of a batch; without an order (B, *), the same for all replicas."""
+    if order is None:
+        return split.network_inputs(slice(start, end)), split.targets[start:end]
+    index = order[:, start:end]
+    flat = index.reshape(-1)
+    inputs, targets = finish((split.inputs.index_select(0, flat), split.targets.index_select(0, flat)), split, None)
+    return inputs.view(*index.shape, *inputs.shape[1:]), targets.view(*index.shape, *targets.shape[1:])
+
+
+def train_step(state: ReplicaState, batches: Sequence[Batch], weights: list[nn.Parameter], settings: Settings) -> None:
+    """Takes one optimizer step for all replicas, as `step.train_step` does for one network."""
+    clear_gradients(state.optimizer)
+    shared = settings.batch_size == 0
+    found = []
+    for inputs, targets in batches:
+        outputs = state.replicas(inputs, shared=shared)
+        each = targets.expand(len(outputs), *targets.shape) if shared else targets
+        found.append(losses_of(state.loss, outputs, each))
+        state.train_metrics.add(outputs.detach(), each)
+    whole = len(found) == 1 or state.train_loss.summed
+    total = sum(counts for _, counts in found)
+    for losses, counts in found:
+        state.train_loss.add(losses.detach().to(precise(losses)), counts)
+        # The gradient of the sum: the loss of one replica has no share in the gradients of another.
+        losses.backward(torch.ones_like(losses) if whole else counts / total)  # type: ignore[no-untyped-call]
+    if settings.l2:
+        for weight in weights:
+            if weight.grad is not None:
+                weight.grad.add_(weight.detach(), alpha=2 * settings.l2)
+    if settings.clip_grad_norm is not None:
+        clip(state.replicas, settings.clip_grad_norm)
+    state.optimizer.step()
+    if settings.l1:
+        shrink(weights, settings.l1 * state.schedule.lr)
+
+
+def clip(replicas: Replicas, max_norm: float) -> None:
+    """Scales the gradients of each replica down to a 2-norm, as `clip_grad_norm_` does for one network."""
+    gradients = [each.grad for each in replicas.parameters() if each.grad is not None]
+    norms = torch.stack([each.flatten(1).norm(dim=1) for each in gradients]).norm(dim=0)  # (K,)
+    scale = (max_norm / (norms + 1e-6)).clamp_max(1)
+    for gradient in gradients:
+        gradient.mul_(scale.view(-1, *[1] * (gradient.ndim - 1)))
+
+
+@torch.inference_mode()
+def evaluate(state: ReplicaState, split: Split, sums: ReplicaSums, *, batch_size: int) -> dict[str, Tensor]:
+    """Returns loss and metrics (K,) on a split. The more replicas, the fewer samples at once."""
+    state.replicas.network.eval()
+    total = LossSum(state.loss)
+    split = for_model(state.replicas.network, split)
+    size = max(batch_size, eval_batch_size(split.inputs, batch_size) // state.replicas.count)
+    for start in range(0, len(split), size):
+        outputs = state.replicas(split.network_inputs(slice(start, start + size)), shared=True)
+        targets = split.targets[start : start + size]
+        targets = targets.expand(len(outputs), *targets.shape)
+        losses, counts = losses_of(state.loss, outputs, targets)
+        total.add(losses.to(precise(losses)), counts)
+        if split.level is not None:
+            outputs = in_float64(outputs) + split.level[start : start + size]
+        truth = split.truth[start : start + size]
+        sums.add(outputs, truth.expand(len(outputs), *truth.shape))
+    return {"loss": mean_loss(total), **sums.results()}
+
+
+def mean_loss(sums: LossSum) -> Tensor:
+    """Returns the loss (K,) over all batches, in float64 on the CPU. This waits for the device."""
+    result = sums.total if sums.summed else sums.total / sums.weight
+    assert isinstance(result, Tensor)
+    return result.cpu().double()
