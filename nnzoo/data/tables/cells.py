@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nnzoo.data.dates.dates import ISO, DateForm
 from nnzoo.data.tables.forms import TEXT, Form, boolean_values, canonical, names_form
-from nnzoo.data.tables.numbers import PLAIN, DecimalSign, NumberForm, plain_numbers
+from nnzoo.data.tables.number_forms import UsualDecimal
+from nnzoo.data.tables.numbers import PLAIN, NumberForm, plain_numbers
 from nnzoo.errors import DataError
 
 MISSING_CODE = -1
@@ -40,7 +41,7 @@ class Cells:
         where: The table, for messages.
         locate: Turns a row into its place, such as `data.csv: line 7`.
         delimiter: Between the cells of the file: evidence for how numbers are written.
-        usual_decimal: The decimal sign of cells of the file that leave no doubt; empty if there are none.
+        usual_decimal: The decimal sign in the clear cells of the file.
         typed: Whether the source has numbers and dates and not texts, so that their text is that of Python.
     """
 
@@ -52,13 +53,13 @@ class Cells:
         locate: Callable[[int], str],
         *,
         delimiter: str = ",",
-        usual_decimal: Literal[""] | DecimalSign = "",
+        usual_decimal: UsualDecimal = "",
         typed: bool = False,
     ) -> None:
         self.name = name
         self.where = where
         self.delimiter = delimiter
-        self.usual_decimal: Literal[""] | DecimalSign = usual_decimal
+        self.usual_decimal = usual_decimal
         self.typed = typed
         self._values = values
         self._locate = locate

@@ -101,10 +101,10 @@ class FormFinder:
         if cells.plain is not None and (words.allows_plain or cells.typed):
             found = Numbers(PLAIN, 1.0)
             example = self._grouped(cells) if words.expects_commas and not cells.typed else None
-            if example is not None and words.usual:
-                found = Numbers(NumberForm(decimal=",", thousands="."), 1.0)
-            elif example is not None:
-                self._doubt_number(cells, PLAIN, example)
+            if example is not None:
+                form = NumberForm(decimal=",", thousands=".") if words.is_sure else PLAIN
+                found = Numbers(form, 1.0)
+                self._doubt_number(cells, form, example)
         else:
             labels = labels_of(cells, self.rows)
             asked = self.words.types.get(cells.name) == "number"
@@ -115,6 +115,8 @@ class FormFinder:
             found = Numbers(finding.form, float(fits / labels.counts.sum()))
             if finding.doubt is not None:
                 self._doubt_number(cells, finding.form, finding.doubt)
+            elif finding.form == NumberForm(decimal=",") and words.usual == "both" and words.decimal == "auto":
+                self._doubt_comma(cells, labels.texts[int(finding.fits.argmax())].as_py())
         values = cells.numbers(found.form)[self.rows]
         values = values[~np.isnan(values)]
         if not len(values):
@@ -149,6 +151,14 @@ class FormFinder:
             f"has numbers such as '{example}', read as {value:.10g}: '{sign}' is taken for the {role}. If it is "
             f'{other}, set `data.{key}: "{sign}"`; `data.decimal` or `data.thousands` ends this warning'
         )
+
+    def _doubt_comma(self, cells: Cells, example: str) -> None:
+        if cells.name not in self.words.types:
+            self.warnings[cells.name] = (
+                f"has numbers with a decimal comma such as '{example}', while other columns have decimal points. If "
+                f"they are lists or names, set `types: {{{cells.name}: category}}`; `types: {{{cells.name}: number}}` "
+                "ends this warning"
+            )
 
     def date(self, cells: Cells) -> DateForm | None:
         """Finds the form of dates, if every cell of the rows has it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -22,8 +22,16 @@ from nnzoo.data.tables.numbers import (
 
 _SURE_DECIMAL = re.compile(r"[+-]?(?:\d+[.,](?:\d{1,2}|\d{4,})|0[.,]\d+)", re.ASCII)
 """Thousands have groups of three digits, and the first does not begin with 0."""
+_POINT = re.compile(r"[+-]?\d+\.\d+", re.ASCII)
 _SAMPLE = 1000
 """So many distinct cells tell that a column has no numbers."""
+
+UsualDecimal = Literal["", ",", ".", "both"]
+"""The decimal sign in the clear cells of a file: empty if there is none, "both" if a comma file has both signs.
+
+A decimal comma in a file with commas as delimiters is a quoted cell. It may be a list such as "3,4", so it says nothing
+about 1.001 in another column.
+"""
 
 
 class NumberWords(NamedTuple):
@@ -33,19 +41,27 @@ class NumberWords(NamedTuple):
         decimal: The decimal sign, where it is given.
         thousands: The sign between groups of three digits, where it is given.
         delimiter: Between the cells of the file; a semicolon goes with decimal commas.
-        usual: The decimal sign of cells elsewhere in the file that leave no doubt; empty if there are none.
+        usual: The decimal sign in the clear cells of the file.
     """
 
     decimal: Literal["auto"] | DecimalSign = "auto"
     thousands: Literal["auto"] | ThousandsSign = "auto"
     delimiter: str = ","
-    usual: Literal[""] | DecimalSign = ""
+    usual: UsualDecimal = ""
 
     @property
     def expects_commas(self) -> bool:
         """Whether nothing is given, and the file seems to have decimal commas."""
-        seems = self.usual == "," if self.usual else self.delimiter == ";"
-        return seems and self.decimal == self.thousands == "auto"
+        return self.prefers_comma(self.delimiter == ";") and self.decimal == self.thousands == "auto"
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether the clear cells of the file have one decimal sign."""
+        return self.usual in (",", ".")
+
+    def prefers_comma(self, default: bool) -> bool:  # noqa: FBT001
+        """Returns whether the file has decimal commas; `default` if its clear cells don't tell."""
+        return self.usual == "," if self.is_sure else default
 
     @property
     def allows_plain(self) -> bool:
@@ -53,10 +69,21 @@ class NumberWords(NamedTuple):
         return self.decimal in ("auto", ".") and self.thousands in ("auto", "")
 
 
-def usual_decimal(rows: Iterable[Collection[str]]) -> Literal[""] | DecimalSign:
-    """Returns the decimal sign of the cells of a file that leave no doubt; empty if there are none, or both signs."""
-    sure = [cell for row in rows for cell in row if _SURE_DECIMAL.fullmatch(cell.strip()) is not None]
-    has_comma, has_point = (any(sign in cell for cell in sure) for sign in ",.")
+def usual_decimal(rows: Sequence[Collection[str]], delimiter: str) -> UsualDecimal:
+    """Returns the decimal sign in the clear cells of a file.
+
+    Args:
+        rows: The first rows.
+        delimiter: Between their cells.
+    """
+
+    def has(pattern: re.Pattern[str], sign: str) -> bool:
+        return any(sign in cell and pattern.fullmatch(cell.strip()) is not None for row in rows for cell in row)
+
+    has_comma = has(_SURE_DECIMAL, ",")
+    if has_comma and delimiter == ",":
+        return "both" if has(_POINT, ".") else ","
+    has_point = has(_SURE_DECIMAL, ".")
     return "" if has_comma == has_point else "," if has_comma else "."
 
 
@@ -131,7 +158,10 @@ def find_number_form(
 def _separators(
     parts: Any, weights: NDArray[np.int64], words: NumberWords, *, is_money: bool
 ) -> tuple[DecimalSign, ThousandsSign, bool]:
-    """The decimal sign and that of thousands that fit most rows, and whether the opposite reading fits as well."""
+    """The decimal sign and that of thousands that fit most rows, and whether the opposite reading is likely too.
+
+    It is, if the rest of the file does not tell, or says otherwise than the delimiter and the currency.
+    """
     from pyarrow import compute
 
     bodies = compute.struct_field(parts, "body")
@@ -153,11 +183,13 @@ def _separators(
         return bool(compute.any(compute.match_substring(bodies, sign)).as_py())
 
     if (",", "") in tied and (".", ",") in tied and has(","):
-        is_decimal = words.usual == "," if words.usual else words.delimiter == ";" and not is_money
-        return (*((",", "") if is_decimal else (".", ",")), not words.usual)
+        default = words.delimiter == ";" and not is_money
+        is_decimal = words.prefers_comma(default)
+        return (*((",", "") if is_decimal else (".", ",")), not words.is_sure or is_decimal != default)
     if (".", "") in tied and (",", ".") in tied and has("."):
-        is_grouped = words.usual == "," if words.usual else is_money
-        return (*((",", ".") if is_grouped else (".", "")), not words.usual and (is_money or words.delimiter == ";"))
+        is_grouped = words.prefers_comma(is_money)
+        is_open = not words.is_sure and (is_money or words.delimiter == ";")
+        return (*((",", ".") if is_grouped else (".", "")), is_open or is_grouped != is_money)
     return (*tied[0], False)
 
 

@@ -10,7 +10,7 @@ import difflib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from nnzoo.data.files.repairs import Repair, Repairs
 from nnzoo.data.tables.cells import Cells
 from nnzoo.data.tables.dialect import Words
 from nnzoo.data.tables.file import File
-from nnzoo.data.tables.numbers import DecimalSign
+from nnzoo.data.tables.number_forms import UsualDecimal
 from nnzoo.data.tables.opening import AnyFile, open_file
 from nnzoo.errors import DataError
 
@@ -67,8 +67,8 @@ class Table:
         return self.files[0].dialect.delimiter if self.files and isinstance(self.files[0], File) else ""
 
     @property
-    def usual_decimal(self) -> Literal[""] | DecimalSign:
-        """The decimal sign of cells of the first file that leave no doubt; empty if there are none."""
+    def usual_decimal(self) -> UsualDecimal:
+        """The decimal sign in the clear cells of the first file."""
         return self.files[0].dialect.usual_decimal if self.files and isinstance(self.files[0], File) else ""
 
     @property
