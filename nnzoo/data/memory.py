@@ -60,7 +60,7 @@ class DataInMemory:
         for split, frame in self.frames.items():
             for name, values in columns_of(frame, where="data").items():
                 digest.update(f"{split} {name}".encode())
-                _add_texts(digest, texts_of(values)[0])
+                _add_texts(digest, texts_of(values).texts)
         return digest.hexdigest()
 
 

@@ -28,7 +28,7 @@ from nnzoo.data.series.timeline import Timeline, last_known
 from nnzoo.data.split import Division
 from nnzoo.data.tables.columns import read_numbers
 from nnzoo.data.tables.dialect import Words
-from nnzoo.data.tables.finding import FormFinder, FormWords
+from nnzoo.data.tables.finding import FormFinder, FormWords, count_numbers
 from nnzoo.data.tables.frames import table_of
 from nnzoo.data.tables.numbers import PLAIN, DecimalSign, NumberForm, ThousandsSign
 from nnzoo.data.tables.opening import words_for_new_files
@@ -228,6 +228,11 @@ class SeriesReader(Reader):
             found = finder.numbers(cells, _MOST_NUMBERS)
             if found is not None and not found.form.is_plain:
                 forms[cells.name] = found.form
+            if found is not None:
+                written, exact = count_numbers(cells, found.form, finder.rows)
+                if written > exact:
+                    doubt = f"has {written} different integers, of which float64 can tell {exact} apart"
+                    finder.warnings.setdefault(cells.name, f"{doubt}. Subtract a constant from all of them")
             doubts += [f"column '{name}' {doubt}" for name, doubt in finder.warnings.items()]
         return self.model_copy(update={"forms": forms}), doubts
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -16,6 +17,8 @@ from nnzoo.data.tables.numbers import PLAIN, NumberForm, plain_numbers
 from nnzoo.errors import DataError
 
 MISSING_CODE = -1
+_FRACTION = re.compile(r"[+-]?\d+[.,](\d*[1-9]\d*)", re.ASCII)
+"""A number with digits after the point, not all of them 0."""
 
 
 class Keys(NamedTuple):
@@ -43,6 +46,7 @@ class Cells:
         delimiter: Between the cells of the file: evidence for how numbers are written.
         usual_decimal: The decimal sign in the clear cells of the file.
         typed: Whether the source has numbers and dates and not texts, so that their text is that of Python.
+        is_categorical: Whether the source has categories.
     """
 
     def __init__(
@@ -55,14 +59,16 @@ class Cells:
         delimiter: str = ",",
         usual_decimal: UsualDecimal = "",
         typed: bool = False,
+        is_categorical: bool = False,
     ) -> None:
         self.name = name
         self.where = where
         self.delimiter = delimiter
         self.usual_decimal = usual_decimal
         self.typed = typed
+        self.is_categorical = is_categorical
         self._values = values
-        self._locate = locate
+        self.locate = locate
         self._numbers: dict[NumberForm, NDArray[np.float64]] = {}
         self._keys: dict[Form, Keys] = {}
 
@@ -139,6 +145,24 @@ class Cells:
             best[key] = min(rank, best.get(key, rank))
         return [best[key][-1] for key in range(len(keys.names))]
 
+    def equal_fractions(self, form: Form, rows: NDArray[np.int64]) -> tuple[str, str] | None:
+        """Two cells of some rows that are equal, but have other digits after the point: 3.1 and 3.10, not 3 and 3.0."""
+        labels, codes = self.labels
+        keys = self.keys(form)
+        if isinstance(form, DateForm) or len(keys.names) == len(labels):
+            return None
+        used = np.unique(codes[rows])
+        by_key: dict[int, tuple[str, str]] = {}
+        for index in used[used >= 0].tolist():
+            label = labels[index].as_py()
+            found = _FRACTION.fullmatch(label)
+            if found is None:
+                continue
+            other, digits = by_key.setdefault(int(keys.of_labels[index]), (label, found[1]))
+            if digits != found[1]:
+                return min(label, other, key=len), max(label, other, key=len)
+        return None
+
     def booleans(self) -> NDArray[np.float64]:
         """(N,) 1, 0, NaN where missing, -1 where it is neither true nor false."""
         labels, codes = self.labels
@@ -181,4 +205,4 @@ class Cells:
 
     def place(self, row: int) -> str:
         """Where the cell of a row is, for messages."""
-        return f"{self._locate(int(row))}: column '{self.name}'"
+        return f"{self.locate(int(row))}: column '{self.name}'"

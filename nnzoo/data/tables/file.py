@@ -44,6 +44,7 @@ class File:
         num_rows: Known once some column was read.
         left_out: The numbers of the rows that are left out.
         typed: Columns that have numbers, times or truth values, and not texts.
+        categorical: Columns that have categories: only files of columns say so.
     """
 
     path: Path
@@ -57,6 +58,7 @@ class File:
     num_rows: int = 0
     left_out: list[int] = field(default_factory=list)
     typed: tuple[str, ...] = ()
+    categorical: tuple[str, ...] = ()
     _is_repaired: bool = False
     _is_checked: bool = False
 

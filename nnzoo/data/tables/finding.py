@@ -12,12 +12,15 @@ from numpy.typing import NDArray
 from nnzoo.data.dates.dates import DateForm, DateOrder
 from nnzoo.data.dates.layouts import choose_date_form, find_date_forms
 from nnzoo.data.tables.cells import Cells
+from nnzoo.data.tables.doubts import doubt_date, doubt_number
 from nnzoo.data.tables.forms import BOOLEAN, TEXT, BooleanForm, Form, TextForm, names_form
 from nnzoo.data.tables.number_forms import NumberWords, find_number_form
 from nnzoo.data.tables.numbers import PLAIN, DecimalSign, NumberForm, ThousandsSign
 
 ColumnType = Literal["number", "category", "boolean", "date"]
 
+_EXACT = 2.0**53
+"""Integers up to here are exact in float64."""
 _DIGIT_DATES = {6: 3, 8: 2, 10: 2, 12: 2, 14: 2}
 """Digits of dates such as 202401 and 20240131, and how many distinct ones are needed to tell them from amounts."""
 
@@ -63,6 +66,17 @@ class Labels(NamedTuple):
     texts: Any
     counts: NDArray[np.int64]
     of_rows: NDArray[np.int64]
+
+
+def count_numbers(cells: Cells, form: NumberForm, rows: NDArray[np.int64]) -> tuple[int, int]:
+    """Returns how many distinct numbers some rows have: as they are written, and in float64."""
+    values = cells.numbers(form)[rows]
+    values = values[~np.isnan(values)]
+    distinct = np.unique(values)
+    if not len(values) or np.abs(values).max() < _EXACT:
+        return len(distinct), len(distinct)
+    codes = cells.keys(form).codes[rows][~cells.missing[rows] & ~cells.is_text(form)[rows]]
+    return len(np.unique(codes)), len(distinct)
 
 
 def labels_of(cells: Cells, rows: NDArray[np.int64]) -> Labels:
@@ -219,6 +233,48 @@ class FormFinder:
         words = self._number_words(cells)
         finding = find_number_form(labels.texts, labels.counts, words, 1.0)
         return TEXT if finding is None or finding.doubt is not None else finding.form
+
+    def doubt_number(self, cells: Cells, form: NumberForm, fix: str) -> None:
+        """Warns of numbers that may be names.
+
+        Args:
+            cells: A column that is read as numbers.
+            form: Their form.
+            fix: What to do if they are names.
+        """
+        if cells.name not in self.words.types and not cells.typed:
+            doubt = doubt_number(form, labels_of(cells, self.rows).texts)
+            self._doubt_kind(cells, doubt, "number", fix)
+
+    def doubt_date(self, cells: Cells, form: DateForm) -> None:
+        """Warns of dates that may have another year, or may be names."""
+        if cells.name not in self.words.types and not cells.typed:
+            labels = labels_of(cells, self.rows)
+            fix = f"If they are names, set `types: {{{cells.name}: category}}`"
+            self._doubt_kind(cells, doubt_date(form, labels.texts, labels.of_rows), "date", fix)
+
+    def _doubt_kind(self, cells: Cells, doubt: str | None, kind: ColumnType, fix: str) -> None:
+        if doubt is not None:
+            end = f"`types: {{{cells.name}: {kind}}}` ends this warning"
+            before = f"{self.warnings[cells.name]}. It also " if cells.name in self.warnings else ""
+            self.warnings[cells.name] = f"{before}{doubt}. {fix}; {end}"
+
+    def doubt_equal(self, cells: Cells, form: Form, what: str) -> None:
+        """Warns of names such as 3.1 and 3.10, which are equal as numbers, and may be versions.
+
+        Args:
+            cells: The column.
+            form: By which its names are equal.
+            what: What each of the names is: a class, a category.
+        """
+        pair = cells.equal_fractions(form, self.rows)
+        if pair is not None:
+            self.warnings.setdefault(
+                cells.name,
+                f"has '{pair[0]}' and '{pair[1]}', which are equal as numbers, and so one {what}. If they are versions "
+                f'or sections, `replace: {{"{pair[1]}": "v{pair[1]}"}}` keeps them apart; '
+                f'`replace: {{"{pair[1]}": "{pair[0]}"}}` ends this warning',
+            )
 
     def equality(self, cells: Cells) -> Form:
         """Finds the form by which whole rows are compared: that of numbers, booleans, dates or names."""

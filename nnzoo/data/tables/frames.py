@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from nnzoo.data.tables.columnar import as_text, is_plain, is_text
 from nnzoo.data.tables.dialect import Words
@@ -37,13 +37,14 @@ def table_of(raw: object, words: Words, *, where: str = "predict") -> Table | No
     if not is_table(raw):
         return None
     columns = {name: texts_of(values) for name, values in columns_of(raw, where=where).items()}
-    sizes = {len(texts) for texts, _ in columns.values()}
+    sizes = {len(column.texts) for column in columns.values()}
     if len(sizes) != 1 or sizes == {0}:
         raise DataError(f"expected columns of one length with some rows, got lengths {sorted(sizes)}.", where=where)
-    values = {name: texts for name, (texts, _) in columns.items()}
-    typed = [name for name, (_, is_typed) in columns.items() if is_typed]
+    values = {name: column.texts for name, column in columns.items()}
+    typed = [name for name, column in columns.items() if column.is_typed]
+    categorical = [name for name, column in columns.items() if column.is_categorical]
     said = words.model_copy(update={"missing": ("", *words.missing)})
-    return Table(tuple(values), said, values=values, typed=typed, source=where)
+    return Table(tuple(values), said, values=values, typed=typed, categorical=categorical, source=where)
 
 
 def columns_of(raw: Any, *, where: str) -> dict[str, Any]:
@@ -92,15 +93,29 @@ def _is_single(value: object) -> bool:
     return isinstance(value, str | bytes) or not isinstance(value, Iterable) or getattr(value, "ndim", 1) == 0
 
 
-def texts_of(column: Any) -> tuple[Any, bool]:
-    """Returns a column as a pyarrow.ChunkedArray of strings, and whether it had numbers, times or truth values."""
+class ColumnTexts(NamedTuple):
+    """A column as texts.
+
+    Attributes:
+        texts: A pyarrow.ChunkedArray of (N,) strings.
+        is_typed: Whether it had numbers, times or truth values.
+        is_categorical: Whether it had categories.
+    """
+
+    texts: Any
+    is_typed: bool
+    is_categorical: bool = False
+
+
+def texts_of(column: Any) -> ColumnTexts:
+    """Returns a column as texts."""
     import pyarrow as pa
 
     if (found := _as_arrow(column)) is not None:
-        return as_text(found), not is_text(found.type)
+        return ColumnTexts(as_text(found), not is_text(found.type), pa.types.is_dictionary(found.type))
     cells = list(column)
     texts = pa.chunked_array([pa.array([_as_cell(cell) for cell in cells], pa.string())])
-    return texts, not any(isinstance(cell, str) for cell in cells)
+    return ColumnTexts(texts, not any(isinstance(cell, str) for cell in cells))
 
 
 def _as_arrow(column: Any) -> Any:
@@ -113,6 +128,8 @@ def _as_arrow(column: Any) -> Any:
         return None
     if isinstance(found, pa.Array):
         found = pa.chunked_array([found])
+    if pa.types.is_timestamp(found.type) and found.type.tz and str(getattr(column, "dtype", "object")) == "object":
+        return None  # each value may have a zone of its own
     return found if is_plain(found.type) and not pa.types.is_null(found.type) else None
 
 

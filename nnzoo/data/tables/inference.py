@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnzoo.data.dates.dates import DateForm
+from nnzoo.data.dates.layouts import find_nearly_dates
 from nnzoo.data.files.find import natural_key
 from nnzoo.data.tables.cells import Cells
 from nnzoo.data.tables.columns import (
@@ -23,7 +24,7 @@ from nnzoo.data.tables.columns import (
     date_parts,
     read_numbers,
 )
-from nnzoo.data.tables.finding import FormFinder, FormWords, Numbers, labels_of
+from nnzoo.data.tables.finding import FormFinder, FormWords, Numbers, count_numbers, labels_of
 from nnzoo.data.tables.forms import TEXT, Form, canonical
 from nnzoo.data.tables.numbers import PLAIN, may_be_number
 from nnzoo.errors import DataError
@@ -36,13 +37,14 @@ _SURE_SHARE = 0.9
 _LIKELY_SHARE = 0.5
 """With more than `_FEW` different numbers in so many rows, a few texts in the others may mean: no value."""
 _FEW_TEXTS = 5
-_MISSING_FIX = "add what means no value to `missing`"
+_MISSING_FIX = "correct them, or add what means no value to `missing`"
+_RARE = 0.02
+"""Texts in so many rows are mistakes, however few different numbers there are."""
+_NOT_FINITE = ("inf", "infinity", "nan")
 _MIN_ROWS = 10
 """Fewer rows are told apart by nearly anything."""
 _SAMPLE_ROWS = 20_000
 """Of more, these have to tell first."""
-_EXACT = 2.0**53
-"""Integers up to here are exact in float64."""
 
 
 class Inference:
@@ -96,6 +98,8 @@ class Inference:
         return column
 
     def _found(self, cells: Cells, missing: NDArray[np.bool_]) -> Column | None:
+        if cells.is_categorical:
+            return self._category(cells, missing)
         numbers = self.finder.numbers(cells, _SURE_SHARE)
         if numbers is not None and numbers.share == 1 and numbers.form.is_plain:
             values = cells.numbers(numbers.form)[self.rows]
@@ -153,15 +157,15 @@ class Inference:
             fix = "" if is_one else f"`categorical: [{cells.name}]` takes them as names"
             self._leave_out(cells.name, reason if is_one else "has integers that float64 can't tell apart", fix)
             return None
+        self.finder.doubt_number(cells, numbers.form, f"If they are names, set `types: {{{cells.name}: category}}`")
         self._check_counter(cells, values, is_full=len(values) == len(missing))
-        if np.abs(values).max() >= _EXACT:
-            codes = cells.keys(numbers.form).codes[self.rows]
-            if len(np.unique(codes[~missing])) > len(np.unique(values)):
-                self._warn(
-                    cells.name,
-                    "has integers that float64 can't tell apart, and is read as amounts. If they are names, "
-                    f"`categorical: [{cells.name}]` keeps them apart",
-                )
+        written, exact = count_numbers(cells, numbers.form, self.rows)
+        if written > exact:
+            self._warn(
+                cells.name,
+                "has integers that float64 can't tell apart, and is read as amounts. If they are names, "
+                f"`categorical: [{cells.name}]` keeps them apart",
+            )
         fill = float(np.median(values))
         return NumberColumn(kind="number", name=cells.name, indicator=bool(missing.any()), fill=fill, form=numbers.form)
 
@@ -192,6 +196,7 @@ class Inference:
         if not varies:
             self._leave_out(cells.name, f"has a single value ({cells.text(self.rows[~missing][0])})")
             return None
+        self.finder.doubt_date(cells, form)
         return DateColumn(
             kind="date",
             name=cells.name,
@@ -203,6 +208,7 @@ class Inference:
 
     def _category(self, cells: Cells, missing: NDArray[np.bool_]) -> Column | None:
         name, form = cells.name, self.finder.names(cells)
+        self.finder.doubt_equal(cells, form, "category")
         codes = cells.keys(form).codes[self.rows][~missing]
         counts = np.bincount(codes)
         present = counts.nonzero()[0]
@@ -250,15 +256,43 @@ class Inference:
         return f"has {num_names} different texts in {num_rows} training rows, as names and free text do", fix
 
     def _odd_one(self, cells: Cells) -> str | None:
-        """What is wrong with a column of numbers in which some text comes again, such as the dash of a spreadsheet."""
+        """What is wrong with a column of numbers or dates that has a few other cells.
+
+        Of numbers: some text that comes again, such as the dash of a spreadsheet, among many different ones; a few rows
+        among nearly all; or what computers write for no finite number.
+        """
         numbers = FormFinder(self.rows, self.finder.words).numbers(cells, _LIKELY_SHARE)
-        if numbers is None or numbers.share == 1:
-            return None
+        if numbers is None or cells.is_categorical:
+            return None if cells.is_categorical else self._odd_date(cells)
+        is_text = cells.is_text(numbers.form)[self.rows]
+        texts = labels_of(cells, self.rows[is_text]).texts
         values = cells.numbers(numbers.form)[self.rows]
-        texts = labels_of(cells, self.rows[cells.is_text(numbers.form)[self.rows]]).texts
-        if len(texts) > _FEW_TEXTS or len(np.unique(values[~np.isnan(values)])) <= _FEW:
+        num_different = len(np.unique(values[~np.isnan(values)]))
+        is_sure = num_different > _FEW
+        if numbers.share >= _SURE_SHARE:
+            is_sure |= num_different >= _MIN_ROWS or is_text.sum() <= max(1, _RARE * len(is_text))
+        is_sure |= all(each.lower().lstrip("+-") in _NOT_FINITE for each in texts.to_pylist())
+        if not is_sure or not 0 < len(texts) <= _FEW_TEXTS:
             return None
-        return f"has numbers in {numbers.share:.1%} of its rows, and texts such as '{texts[0].as_py()}' in the others"
+        return self._told_odd(cells, "numbers", is_text)
+
+    def _odd_date(self, cells: Cells) -> str | None:
+        labels = labels_of(cells, self.rows)
+        if not len(labels.texts):
+            return None
+        fits = find_nearly_dates(labels.texts, labels.counts, self.finder.words.date_order, _SURE_SHARE)
+        if fits is None or fits.all() or (~fits).sum() > _FEW_TEXTS:
+            return None
+        is_text = ~cells.missing[self.rows]
+        is_text[is_text] = ~fits[labels.of_rows]
+        return self._told_odd(cells, "dates", is_text)
+
+    def _told_odd(self, cells: Cells, kind: str, is_text: NDArray[np.bool_]) -> str:
+        """What is told of (M,) training rows that are texts among numbers or dates."""
+        row = int(self.rows[is_text.argmax()])
+        share = 1 - is_text.sum() / (~cells.missing[self.rows]).sum()
+        example = f"'{cells.text(row)}' ({cells.locate(row)})"
+        return f"has {kind} in {share:.1%} of its rows, and texts such as {example} in the others"
 
     def _warn(self, name: str, message: str) -> None:
         self.warnings.append(f"column '{name}' {message}")

@@ -59,7 +59,7 @@ class NumberWords(NamedTuple):
         """Whether the clear cells of the file have one decimal sign."""
         return self.usual in (",", ".")
 
-    def prefers_comma(self, default: bool) -> bool:  # noqa: FBT001
+    def prefers_comma(self, default: bool) -> bool:
         """Returns whether the file has decimal commas; `default` if its clear cells don't tell."""
         return self.usual == "," if self.is_sure else default
 

@@ -21,7 +21,9 @@ from nnzoo.data.files.repairs import Repair, Repairs
 from nnzoo.data.tables.cells import Cells
 from nnzoo.data.tables.dialect import Words
 from nnzoo.data.tables.file import File
+from nnzoo.data.tables.matching import find_words
 from nnzoo.data.tables.number_forms import UsualDecimal
+from nnzoo.data.tables.numbers import NumberForm
 from nnzoo.data.tables.opening import AnyFile, open_file
 from nnzoo.errors import DataError
 
@@ -47,6 +49,7 @@ class Table:
         files: In natural order.
         values: The columns as pyarrow arrays of strings, where they come from Python.
         typed: The columns that had numbers and dates and not texts: their text is as in code.
+        categorical: The columns that had categories.
         source: What a table without files is called in messages.
     """
 
@@ -55,6 +58,7 @@ class Table:
     files: Sequence[AnyFile] = ()
     values: Mapping[str, Any] = field(default_factory=dict)
     typed: Collection[str] = ()
+    categorical: Collection[str] = ()
     source: str = "predict"
 
     @property
@@ -140,6 +144,7 @@ class Table:
                     delimiter=self.delimiter,
                     usual_decimal=self.usual_decimal,
                     typed=name in self.typed,
+                    is_categorical=name in self.categorical,
                 )
             pa.default_memory_pool().release_unused()
 
@@ -200,11 +205,13 @@ class Table:
         words = self.words
         if words.strip:
             cells = compute.utf8_trim_whitespace(cells)
+        form = NumberForm(decimal="," if self.usual_decimal == "," else ".")
         if words.replace:
-            found = compute.index_in(cells, value_set=pa.array(words.replace, pa.string()))
+            # With decimals only as they are written: 3.1 and 3.10 may be versions.
+            found = find_words(cells, tuple(words.replace), form, integers=True)
             replaced = compute.take(pa.array(words.replace.values(), pa.string()), found)
             cells = compute.if_else(found.is_valid(), replaced, cells)
-        is_missing = compute.is_in(cells, value_set=pa.array(words.missing, pa.string()))
+        is_missing = find_words(cells, words.missing, form).is_valid()
         return compute.if_else(is_missing, pa.scalar(None, pa.string()), cells)
 
 
@@ -242,7 +249,8 @@ def open_table(
         Table(file.names, words, [file]).require(names if needed is None else needed, what)
     _count_made_up_names(files[0], repairs)
     typed = set(names).intersection(*(file.typed for file in files))
-    return Table(names, words, files, typed=typed)
+    categorical = set(names).intersection(*(file.categorical for file in files))
+    return Table(names, words, files, typed=typed, categorical=categorical)
 
 
 def _count_made_up_names(file: AnyFile, repairs: Repairs) -> None:

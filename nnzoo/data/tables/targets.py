@@ -13,10 +13,10 @@ from torch import Tensor
 from nnzoo.data.reader import Task
 from nnzoo.data.tables.cells import Cells
 from nnzoo.data.tables.columns import index_of, read_booleans, read_numbers
-from nnzoo.data.tables.finding import FormFinder, labels_of
+from nnzoo.data.tables.finding import FormFinder, count_numbers, labels_of
 from nnzoo.data.tables.forms import BOOLEAN, Form
 from nnzoo.data.tables.inference import sorted_labels
-from nnzoo.data.tables.numbers import PLAIN, may_be_number
+from nnzoo.data.tables.numbers import PLAIN, NumberForm, may_be_number
 from nnzoo.errors import DataError
 
 _MAX_NUMBER_CLASSES = 20
@@ -60,20 +60,45 @@ def find_task(
     if task == "multilabel":
         return Target(task, (BOOLEAN,) * len(columns))
     if task == "classification":
-        return Target(task, (finder.names(columns[0]),))
+        form = finder.names(columns[0])
+        finder.doubt_equal(columns[0], form, "class")
+        return Target(task, (form,))
     found = [finder.numbers(cells, _MOST_NUMBERS) for cells in columns]
-    return Target(task, tuple(PLAIN if each is None else each.form for each in found))
+    forms = tuple(PLAIN if each is None else each.form for each in found)
+    for cells, form in zip(columns, forms, strict=True):
+        _check_digits(cells, form, rows, finder)
+        if asked == "auto":
+            finder.doubt_number(cells, form, "If they are names, set `task: classification`")
+    return Target(task, forms)
+
+
+def _check_digits(cells: Cells, form: NumberForm, rows: NDArray[np.int64], finder: FormFinder) -> None:
+    """Warns of integers that float64 can't tell apart.
+
+    Raises:
+        DataError: All of them are equal in float64.
+    """
+    written, exact = count_numbers(cells, form, rows)
+    if written == exact:
+        return
+    problem = f"has {written} different integers, of which float64 can tell {exact} apart"
+    fix = "If they are names, set `task: classification`; otherwise subtract a constant from all of them"
+    if exact == 1:
+        raise DataError(f"{problem}. {fix}.", where=f"{cells.where}: column '{cells.name}'")
+    finder.warnings.setdefault(cells.name, f"{problem}. {fix}")
 
 
 def _task_of_one(cells: Cells, rows: NDArray[np.int64], finder: FormFinder) -> Task:
-    if finder.words.types.get(cells.name) in ("category", "boolean"):
+    asked = finder.words.types.get(cells.name)
+    if asked in ("category", "boolean") or (asked is None and cells.is_categorical):
         return "classification"
     found = finder.numbers(cells, _MOST_NUMBERS)
     if found is not None:
         numbers = cells.numbers(found.form)[rows]
         numbers = numbers[~np.isnan(numbers)]
         distinct = np.unique(numbers)
-        is_few = len(distinct) <= _MAX_NUMBER_CLASSES and (len(distinct) <= 2 or 3 * len(distinct) <= len(numbers))
+        count, _ = count_numbers(cells, found.form, rows)
+        is_few = count <= _MAX_NUMBER_CLASSES and (count <= 2 or 3 * count <= len(numbers))
         are_integers = bool((distinct == np.trunc(distinct)).all())
         return "classification" if is_few and (found.share < 1 or are_integers) else "regression"
     labels = labels_of(cells, rows).texts.to_pylist()
