@@ -1,4 +1,4 @@
-"""The one door from words to objects: a config section in, a plain PyTorch object out."""
+"""Builds plain PyTorch objects from config sections."""
 
 from nnzoo.builders.augment import build_augment
 from nnzoo.builders.data import build_dataset, build_preprocess, facts_of

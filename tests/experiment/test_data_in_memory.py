@@ -170,7 +170,7 @@ def test_the_data_is_needed_again() -> None:
     run = train((X, Y))
     assert nnzoo.evaluate(run).metrics["accuracy"] == run.metrics["test/accuracy"]
     assert nnzoo.evaluate(run.run_dir, (X, Y), "test").metrics == nnzoo.evaluate(run).metrics
-    advice = r"data: the data was passed from Python and is not kept. Pass it again: data="
+    advice = r"data: the data was passed from Python and was not saved. Pass it again: data="
     for use in (
         lambda: nnzoo.evaluate(run.run_dir),
         lambda: nnzoo.train(run.run_dir, resume=True, quiet=True),

@@ -319,7 +319,7 @@ def test_loading_leaves_the_random_numbers_alone() -> None:
 def test_an_own_module_has_to_be_given(capsys: pytest.CaptureFixture[str]) -> None:
     module = nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 3))
     run = train({"name": "x", "data": "iris", "train": {"epochs": 1}}, model=module, quiet=True)
-    assert "module of your own. Pass it" in error_line(capsys, "x", expected=2)
+    assert "custom module. Pass it" in error_line(capsys, "x", expected=2)
     fresh = nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 3))
     found = evaluate_checkpoint("x", model=fresh)
     assert found.metrics["loss"] == run.metrics["test/loss"]

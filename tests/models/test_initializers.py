@@ -306,7 +306,7 @@ def test_a_module_of_ones_own_is_left_as_it_is_unless_asked(tmp_path: Any) -> No
 
 
 def test_a_rule_that_can_not_fill_a_module_of_ones_own_is_a_located_error(tmp_path: Any) -> None:
-    with pytest.raises(ConfigError, match=r"init.*dirac can't fill this network"):
+    with pytest.raises(ConfigError, match=r"init.*dirac can't initialise this network"):
         own(tmp_path, init={"name": "dirac", "groups": 7})
 
 

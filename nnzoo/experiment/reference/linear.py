@@ -43,7 +43,7 @@ def linear_scores(experiment: Experiment, measured: str, *, most: float | None =
         return {}
     if most is not None and _operations(experiment) > most:
         return {}
-    train, other = some_samples(experiment, "train"), some_samples(experiment, measured)
+    train, other = select_samples(experiment, "train"), select_samples(experiment, measured)
     if train is None or other is None:
         return {}
     penalty = min(1.0, len(train.targets) / _FULL_PENALTY_ROWS)
@@ -69,7 +69,7 @@ class Sample:
         self.inputs, self.targets, self.rows = inputs, targets, rows
 
 
-def some_samples(experiment: Experiment, name: str) -> Sample | None:
+def select_samples(experiment: Experiment, name: str) -> Sample | None:
     """Returns some samples of a split, always the same ones; None if a linear model can't be fitted to them."""
     dataset, split = experiment.dataset, experiment.splits[name]
     if dataset.task == "multilabel" or dataset.splits[name].targets.ndim > 1 + (dataset.task == "regression"):
