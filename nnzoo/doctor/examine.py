@@ -24,7 +24,7 @@ from nnzoo.experiment.prepare import Experiment, prepare
 from nnzoo.experiment.pretrained.pretrained import with_checkpoint
 from nnzoo.experiment.reference.comparison import compare
 from nnzoo.experiment.reference.linear import linear_scores
-from nnzoo.experiment.threads import computing_with, threads_of_data
+from nnzoo.experiment.threads import threads_of_data, use_threads
 from nnzoo.experiment.train.record import PREDICTED_SPLITS
 from nnzoo.experiment.train.start import build_state
 from nnzoo.numbers import number
@@ -119,7 +119,7 @@ def examine_config(config: Config) -> Examination:
         ConfigError: The config does not fit the data.
         DataError: The data is missing or can't be used.
     """
-    with computing_with(threads_of_data(config)):
+    with use_threads(threads_of_data(config)):
         experiment = prepare(config)
         state, _, _ = build_state(experiment, None, show=lambda _: None)
         health = network.probe(state.model, experiment.loss, experiment.splits["train"])
@@ -146,7 +146,7 @@ def examine_run(folder: Path) -> Examination:
         raise CheckpointError(f"there is no {CHECKPOINT}, which holds the training state.", where=str(folder))
     last = load(folder / CHECKPOINT)
     config = load_config(folder, ["train.device=cpu"])
-    with computing_with(threads_of_data(config)):
+    with use_threads(threads_of_data(config)):
         experiment = prepare(config)
         health = network.probe(last.module, experiment.loss, experiment.splits["train"])
         history = History.read(folder / METRICS)

@@ -90,7 +90,7 @@ def test_restarts_are_diagnosed_by_the_best_of_them(model: Any) -> None:
 def test_a_run_without_its_checkpoint() -> None:
     run = train({"name": "r", "data": "iris", "model": "mlp", "train": {"epochs": 1}}, quiet=True)
     (run.run_dir / "last.safetensors").unlink()
-    with pytest.raises(CheckpointError, match=r"has no last\.safetensors"):
+    with pytest.raises(CheckpointError, match=r"there is no last\.safetensors"):
         examine_run(run.run_dir)
 
 

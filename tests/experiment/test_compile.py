@@ -15,7 +15,7 @@ import nnzoo
 from nnzoo.cli.app import run as command
 from nnzoo.errors import InterruptedRunError
 from nnzoo.experiment.evaluate.evaluate import evaluate_checkpoint
-from nnzoo.experiment.threads import computing_with
+from nnzoo.experiment.threads import use_threads
 from nnzoo.experiment.train.finished import Run
 from nnzoo.run.checkpoint import load_checkpoint
 from nnzoo.training.precision.compile import MAX_REASON, reason_of
@@ -94,7 +94,7 @@ def test_it_is_tried_out_with_the_threads_of_training(monkeypatch: pytest.Monkey
     monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
     monkeypatch.setattr("nnzoo.experiment.threads.available_cores", lambda: 4)
     monkeypatch.setattr(torch, "compile", compiler := Network())
-    with computing_with(4):
+    with use_threads(4):
         train("threads", ON)
     assert set(compiler.threads) == {1}
 

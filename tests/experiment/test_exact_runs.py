@@ -1,4 +1,4 @@
-"""Runs on numbers that float32 can't tell apart, and on splits where a metric has no value."""
+"""Runs on numbers that float32 can't tell apart, and on splits on which a metric is undefined."""
 
 from __future__ import annotations
 
@@ -111,8 +111,8 @@ class TestMetricsWithoutAValue:
         Path("c.json").write_text(json.dumps({**words, "model": "linear"}))
         assert command(["train", "c.json", "--json"]) == 0
         out, err = capsys.readouterr()
-        assert "warning: val/auroc has no value: val has one class ('0')" in err
-        assert err.count("val/auroc has no value") == 1
+        assert "warning: val/auroc is undefined: val has only one class ('0')" in err
+        assert err.count("val/auroc is undefined") == 1
         result = json.loads(out)
         assert result["status"] == "completed"
         assert result["metrics"]["val/auroc"] is None
@@ -129,21 +129,23 @@ class TestMetricsWithoutAValue:
     @pytest.mark.parametrize("restarts", [1, 2])
     def test_cannot_be_the_monitor(self, restarts: int) -> None:
         words = {"monitor": "val/auroc", "metrics": ["auroc"], "restarts": restarts}
-        with pytest.raises(ConfigError, match=r"train\.monitor: val/auroc has no value: val has one class") as caught:
+        with pytest.raises(
+            ConfigError, match=r"train\.monitor: val/auroc is undefined: val has only one class"
+        ) as caught:
             nnzoo.train({"data": self.data(np.ones(8, int)), "model": "linear", "train": words})
         assert "Monitor val/loss" in str(caught.value)
         assert not Path("runs").exists()
 
     def test_the_loss_can(self) -> None:
         words = {"monitor": "val/loss", "metrics": ["auroc"], "epochs": 2}
-        with pytest.warns(nnzoo.DataWarning, match="val/auroc has no value"):
+        with pytest.warns(nnzoo.DataWarning, match="val/auroc is undefined"):
             run = nnzoo.train({"data": self.data(np.ones(8, int)), "model": "linear", "train": words})
         assert run.result["best_epoch"]
 
     def test_r2_of_one_sample(self) -> None:
         x = draw().standard_normal((40, 2))
         data = save(x, x[:, 0], x_val=x[:1], y_val=x[:1, 0], x_test=x[:9], y_test=x[:9, 0])
-        with pytest.warns(nnzoo.DataWarning, match="val/r2 has no value: val has one sample"):
+        with pytest.warns(nnzoo.DataWarning, match="val/r2 is undefined: val has only one sample"):
             run = nnzoo.train({"data": data, "model": "linear", "train": {"epochs": 2}})
         saved = json.loads((run.run_dir / "result.json").read_text())
         assert saved["metrics"]["val/r2"] is None
@@ -153,7 +155,7 @@ class TestMetricsWithoutAValue:
     def test_labels_that_are_always_there(self) -> None:
         x, y = draw().standard_normal((40, 2)), draw(1).integers(0, 2, (40, 3))
         data = save(x, y, x_val=x[:5], y_val=np.ones((5, 3), int)) | {"task": "multilabel"}
-        with pytest.warns(nnzoo.DataWarning, match="val/auroc has no value: no label is both there and absent in val"):
+        with pytest.warns(nnzoo.DataWarning, match="val/auroc is undefined: no label has both values in val"):
             nnzoo.train({"data": data, "model": "linear", "train": {"epochs": 1, "metrics": ["auroc"]}})
 
     @pytest.mark.filterwarnings("ignore::nnzoo.DataWarning")

@@ -27,7 +27,7 @@ from nnzoo.experiment.evaluate.measure import confusion_matrix, per_class
 from nnzoo.experiment.evaluate.threshold import Criterion, Threshold, with_threshold
 from nnzoo.experiment.load import TrainedModel, load
 from nnzoo.experiment.prepare import encode, warn_about
-from nnzoo.experiment.threads import computing_with, threads_of_data, threads_of_network
+from nnzoo.experiment.threads import threads_of_data, threads_of_network, use_threads
 from nnzoo.experiment.train.record import PREDICTED_SPLITS
 from nnzoo.summaries import summarize
 from nnzoo.training.evaluate import evaluate
@@ -162,10 +162,10 @@ def _measure(
     decoder = trained.decoder.on_cpu()
     # New data has no train split of its own: training had a batch of samples at least.
     num_train = max(len(only.train), settings.batch_size or 1) if chosen == "new" else len(dataset.train)
-    with computing_with(threads_of_data(trained.config)):
+    with use_threads(threads_of_data(trained.config)):
         moved = move_far_windows(only, changed_features(trained.config), decoder.preprocess)
         measured = encode(decoder.preprocess.transform(moved), decoder, loss, device)["train"]
-        with computing_with(_threads(trained, measured, num_train)):
+        with use_threads(_threads(trained, measured, num_train)):
             found = evaluate(
                 trained.module,
                 loss,

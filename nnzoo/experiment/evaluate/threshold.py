@@ -102,7 +102,7 @@ def _chosen(trained: TrainedModel, criterion: Criterion, positive: str) -> Thres
     if "val" not in dataset.splits:
         raise UsageError("there is no val split to choose it on. Give a number.", where=_OPTION)
     split = dataset.splits["val"]
-    outputs = trained.outputs_of(split.inputs, split.lengths, kept=True)
+    outputs = trained.outputs_of(split.inputs, split.lengths, compact=True)
     shares = trained.decoder.on_cpu().probabilities(outputs)[:, 1].float()
     is_positive = dataset.answers("val").class_indices() == 1
     if bool((is_positive == is_positive[0]).all()):

@@ -17,7 +17,7 @@ from nnzoo.data.reader import NO_TARGET
 from nnzoo.data.vocabulary import UNKNOWN
 from nnzoo.errors import UsageError
 from nnzoo.experiment.load import TrainedModel
-from nnzoo.experiment.threads import computing_with, threads_of_data
+from nnzoo.experiment.threads import threads_of_data, use_threads
 from nnzoo.models import RecurrentNet
 from nnzoo.run.files import write_text
 from nnzoo.training.batches.order import eval_batch_size
@@ -91,7 +91,7 @@ def continue_text(
             "answer for.",
             where="--text",
         )
-    with computing_with(threads_of_data(trained.config)):
+    with use_threads(threads_of_data(trained.config)):
         symbols = _draw(trained, module, reader, prompt, length, temperature, seed)
     continuation = "".join(symbols) if reader.vocabulary.tokenizer == "char" else _join_words(prompt, symbols)
     return Continuation(str(trained.path), prompt, continuation, length, float(temperature), seed)

@@ -19,7 +19,7 @@ from nnzoo.experiment.evaluate.threshold import Criterion, Threshold, with_thres
 from nnzoo.experiment.load import TrainedModel
 from nnzoo.experiment.predict.language import likelihoods
 from nnzoo.experiment.prepare import warn_about
-from nnzoo.experiment.threads import computing_with, threads_of_data
+from nnzoo.experiment.threads import threads_of_data, use_threads
 from nnzoo.run.files import write_csv
 
 
@@ -89,7 +89,7 @@ def predict_files(
         raise UsageError("there is nothing to predict. Name a file, a folder, or - for standard input.", where="INPUT")
     if inputs and texts:
         raise UsageError("a text is an input of its own. Give --text, or files.", where="--text")
-    with log.recording(quiet=True) as journal, computing_with(threads_of_data(trained.config)):
+    with log.recording(quiet=True) as journal, use_threads(threads_of_data(trained.config)):
         decision = None
         if threshold is not None:
             trained, decision = with_threshold(trained, threshold)
@@ -118,7 +118,7 @@ def _answer(
         header, rows = likelihoods(trained, samples)
         numbers: Sequence[int] = range(len(rows))
     else:
-        outputs = trained.outputs_of(samples.inputs, samples.lengths, kept=True)
+        outputs = trained.outputs_of(samples.inputs, samples.lengths, compact=True)
         header, rows, numbers = _table(trained, samples, outputs)
     first = [name for name in ("input", "step") if name in header]
     names = _distinct([*header], list(beside))

@@ -34,7 +34,7 @@ from nnzoo.experiment.resume.resume import (
     restore,
     saved_warnings,
 )
-from nnzoo.experiment.threads import computing_with, threads_of_data
+from nnzoo.experiment.threads import threads_of_data, use_threads
 from nnzoo.experiment.train.finished import Run
 from nnzoo.experiment.train.record import Recorder
 from nnzoo.experiment.train.restarts import choose_training
@@ -133,7 +133,7 @@ def train(
             found, saved = group.from_first(lambda: _find(named, loaded.name, Path(runs_dir), alone))
         fetch(loaded, group)
         with group.fail_together():
-            alone.enter_context(computing_with(threads_of_data(loaded, saved)))
+            alone.enter_context(use_threads(threads_of_data(loaded, saved)))
             loaded = with_checkpoint(loaded, Path(runs_dir), resumed=Path(found) if found else None)
             if overwrite:
                 check_survives(loaded, Path(runs_dir) / loaded.name)
@@ -145,7 +145,7 @@ def train(
             given = copy.deepcopy(model.state_dict()) if model is not None and loaded.train.restarts > 1 else None
             shown = (lambda _: None) if quiet else show
             state, report, num_threads = build_state(experiment, model, saved=saved, show=shown)
-            alone.enter_context(computing_with(num_threads))
+            alone.enter_context(use_threads(num_threads))
             start = partial(start_again, experiment, model, given)
             training = choose_training(experiment, state, start, restored=bool(saved))
         if dry_run:

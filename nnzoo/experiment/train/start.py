@@ -11,7 +11,7 @@ from nnzoo.builders import build_model, build_optimizer, build_scaler, build_sch
 from nnzoo.config.load import problems_of
 from nnzoo.experiment.prepare import Experiment, check_output, steps_per_epoch
 from nnzoo.experiment.pretrained.pretrained import take_over
-from nnzoo.experiment.threads import computing_with, threads_of_network
+from nnzoo.experiment.threads import threads_of_network, use_threads
 from nnzoo.experiment.train.forward import forward_of
 from nnzoo.experiment.train.notes import report_on
 from nnzoo.models.parameters import load_weights
@@ -62,7 +62,7 @@ def build_state(
     show(report.render())
     module = place(config, module, experiment.device)
     num_threads = threads_of_network(config, experiment.device, flops=report.flops, num_train=num_train, saved=saved)
-    with computing_with(num_threads):
+    with use_threads(num_threads):
         check_output(module, experiment)
         return state_of(experiment, module), report, num_threads
 
