@@ -178,7 +178,7 @@ def test_the_data_is_needed_again() -> None:
     ):
         with pytest.raises(nnzoo.DataError, match=advice):
             use()
-    with pytest.raises(nnzoo.DataError, match=r"is not the data that the network was trained on \(by checksum\)"):
+    with pytest.raises(nnzoo.DataError, match=r"this is not the training data of the network \(the checksum differs\)"):
         nnzoo.evaluate(run.run_dir, (X[1:], Y[1:]), split="test")
     for arguments in (["eval"], ["doctor"]):
         assert command([*arguments, str(run.run_dir)]) == 3

@@ -168,17 +168,17 @@ def test_where_there_is_no_threshold(capsys: pytest.CaptureFixture[str]) -> None
     trained(loss="hinge")
     capsys.readouterr()
     assert nnzoo(["predict", "r", "new.csv", "--threshold", "0.3"]) == 2
-    assert "a threshold is a probability, and hinge gives none" in capsys.readouterr().err
+    assert "a threshold is a probability, and a network trained with hinge has none" in capsys.readouterr().err
     train({"name": "three", "data": "iris", "model": "linear", "train": {"epochs": 1}}, quiet=True)
     assert nnzoo(["eval", "three", "--threshold", "auto"]) == 2
-    assert "a threshold is for two classes (this network is for 3 classes)" in capsys.readouterr().err
+    assert "a threshold needs a classifier of two classes (got 3 classes)" in capsys.readouterr().err
     train({"name": "value", "data": "diabetes", "model": "linear", "train": {"epochs": 1}}, quiet=True)
     assert nnzoo(["eval", "value", "--threshold", "0.2"]) == 2
     assert "(this network is for regression)" in capsys.readouterr().err
     data = {"name": "csv", "path": "t.csv", "target": "y", "split": {"val": 0}}
     train({"name": "noval", "data": data, "model": "linear", "train": {"epochs": 1}}, quiet=True)
     assert nnzoo(["eval", "noval", "--threshold", "auto"]) == 2
-    assert "there is no val split to choose it on" in capsys.readouterr().err
+    assert "there is no val split on which it could be chosen" in capsys.readouterr().err
     Path("alone.safetensors").write_bytes(Path("runs/noval/best.safetensors").read_bytes())
     assert nnzoo(["predict", "alone.safetensors", "new.csv", "--threshold", "auto"]) == 3
-    assert "Give --threshold a number, or name the run directory" in capsys.readouterr().err
+    assert "Set --threshold to a number, or name the run directory" in capsys.readouterr().err

@@ -85,7 +85,7 @@ def test_the_numbers_of_the_result_again(name: str, capsys: pytest.CaptureFixtur
     assert (default["confusion_matrix"] == []) == ("diabetes" in str(CONFIGS[name]) or "sine" in str(CONFIGS[name]))
     for other in ({"train", "val", "test"}) - set(splits):
         error = error_line(capsys, "x", "--split", other, expected=2)
-        assert error == f"nnzoo: --split: there is no {other} split (there is: {', '.join(splits)}).\n"
+        assert error == f"nnzoo: --split: there is no {other} split (expected one of: {', '.join(splits)}).\n"
 
 
 def test_what_is_measured_beside_the_metrics(capsys: pytest.CaptureFixture[str]) -> None:
@@ -202,7 +202,7 @@ def test_the_artifact_alone_is_enough_for_new_data(capsys: pytest.CaptureFixture
     alone = eval_json(capsys, "alone.safetensors", "--data", "new.npz")
     assert {**alone, "checkpoint": ""} == {**with_everything, "checkpoint": ""}
     error = error_line(capsys, "alone.safetensors", expected=3)
-    assert "do not say where their training data is (data.npz). Give --data PATH" in error
+    assert "the path of the training data is unknown (data.npz). Use --data PATH" in error
     # Another experiment's config.yaml beside it says nothing of this one's data.
     Path("config.yaml").write_text("data: {name: arrays, path: other.npz}\nmodel: linear\n")
     assert "data.npz" in error_line(capsys, "alone.safetensors", expected=3)

@@ -14,7 +14,7 @@ from torch import Tensor
 from nnzoo import log
 from nnzoo.data import LanguageReader, Samples
 from nnzoo.errors import DataError, UsageError
-from nnzoo.experiment.evaluate.measure import answers, columns, step_answers
+from nnzoo.experiment.evaluate.measure import columns, prediction_table, step_table
 from nnzoo.experiment.evaluate.threshold import Criterion, Threshold, with_threshold
 from nnzoo.experiment.load import TrainedModel
 from nnzoo.experiment.predict.language import likelihoods
@@ -137,9 +137,9 @@ def _table(
     metadata = trained.metadata
     if metadata.per == "step":
         there = samples.valid_steps()
-        header, rows = step_answers(outputs, there, metadata.classes, samples.names)
+        header, rows = step_table(outputs, there, metadata.classes, samples.names)
         return header, rows, there.nonzero()[:, 0].tolist()
-    header, rows = answers(trained.decoder.on_cpu(), outputs, metadata.classes, metadata.target_names)
+    header, rows = prediction_table(trained.decoder.on_cpu(), outputs, metadata.classes, metadata.target_names)
     each = 1
     if samples.row_targets:
         header = columns("prediction", samples.row_targets)

@@ -1,4 +1,4 @@
-"""The training data of a trained network, where it still is."""
+"""Reads the training data of a trained network again."""
 
 from __future__ import annotations
 
@@ -18,38 +18,36 @@ def read_training_data(trained: TrainedModel, in_memory: DataInMemory | None = N
     """Reads and divides the training data again.
 
     Args:
-        trained: The network.
-        in_memory: The data, where Python passed it.
-        fix: What to do if only the name of the data is known.
+        trained: The trained network.
+        in_memory: The data, if it was passed from Python.
+        fix: The advice if the path of the data is unknown.
 
     Raises:
-        DataError: Only its name is known, it can't be read, or its columns, words or classes have changed.
+        DataError: The path of the data is unknown, it can't be read, or its columns, tokens or classes have changed.
     """
     dataset = build_dataset(_with_path(trained, fix), in_memory)
     before = Side(trained.metadata.data_schema, trained.reader, projected=False)
     differences = describe_differences(before, Side(dataset.schema, reader_of(dataset), projected=False))
     if differences:
         raise DataError(
-            f"the training data has changed since the training. {differences} Put it back as it was, or give it as new "
-            "data (--data PATH), which is read by name.",
+            f"the training data has changed since the training. {differences} Restore it, or pass it as new data "
+            "(--data PATH), whose columns are matched by name.",
             where="data",
         )
     return dataset
 
 
 def _with_path(trained: TrainedModel, fix: str) -> Config:
-    """The config with the path of its data: an artifact has only its name, the config.yaml beside it its path."""
+    """Returns the config with the path of its data, which is in config.yaml; an artifact has only the file name."""
     names = _file_names(trained.config)
     if not names:
         return trained.config
     file = trained.path.parent / CONFIG
     if file.is_file():
-        beside = load_config(file, custom_model=True)
-        if _file_names(beside) == names:
-            return trained.config.model_copy(update={"data": beside.data})
-    raise DataError(
-        f"the weights do not say where their training data is ({', '.join(names)}). {fix}", where=str(trained.path)
-    )
+        with_paths = load_config(file, custom_model=True)
+        if _file_names(with_paths) == names:
+            return trained.config.model_copy(update={"data": with_paths.data})
+    raise DataError(f"the path of the training data is unknown ({', '.join(names)}). {fix}", where=str(trained.path))
 
 
 def _file_names(config: Config) -> list[str]:
