@@ -38,7 +38,7 @@ def test_a_rare_class_that_is_never_found() -> None:
     (note,) = [each for each in notes(imbalanced()) if "baseline" in each]
     assert note.startswith("test accuracy 0.9")
     assert "is not above the baseline 0.9" in note
-    assert "always predicts '0', and no sample of '1' is found (recall 0)." in note
+    assert "always predicts '0', and no sample of '1' is predicted correctly (recall 0)." in note
     assert "loss: {name: cross_entropy, class_weights: balanced}" in note
     assert "train.metrics: [balanced_accuracy, average_precision]" in note
     assert "`nnzoo predict RUN --threshold auto`" in note

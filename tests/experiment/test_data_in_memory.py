@@ -187,7 +187,7 @@ def test_the_data_is_needed_again() -> None:
 def test_resuming_with_the_data() -> None:
     whole = train((X, Y), overrides={"train.epochs": 6}, name="whole")
     first = train((X, Y))
-    with pytest.raises(nnzoo.DataError, match="changed since the run was started"):
+    with pytest.raises(nnzoo.DataError, match="has changed since the run was started"):
         train((X + 1, Y), resume=True)
     resumed = train((X, Y), resume=True, overrides={"train.epochs": 6})
     assert resumed.run_dir == first.run_dir
@@ -224,7 +224,7 @@ class Pairs(Dataset[Any]):
         (COLUMNS, {}, r"data.target: missing"),
         (COLUMNS, {"target": "sld"}, r"data: has no column 'sld'.*Did you mean 'sold'"),
         ((X, Y), {"target": "y"}, "target: target= is for data frames"),
-        (None, {"target": "y"}, "target: it names a column of data=, which is missing"),
+        (None, {"target": "y"}, "target: a target column needs data=, which is missing"),
         ({"val": COLUMNS}, {"target": "sold"}, "data: there is no train split"),
         ((X, Y[:5]), {}, r"data: y: is not as long as x \(got 5 samples; x has 80\)"),
         ((np.array([object()] * 3), [1, 2, 3]), {}, "data: x: expected numbers, truth values or texts, got object"),

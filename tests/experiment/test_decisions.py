@@ -174,7 +174,7 @@ def test_where_there_is_no_threshold(capsys: pytest.CaptureFixture[str]) -> None
     assert "a threshold needs a classifier of two classes (got 3 classes)" in capsys.readouterr().err
     train({"name": "value", "data": "diabetes", "model": "linear", "train": {"epochs": 1}}, quiet=True)
     assert nnzoo(["eval", "value", "--threshold", "0.2"]) == 2
-    assert "(this network is for regression)" in capsys.readouterr().err
+    assert "(got regression)" in capsys.readouterr().err
     data = {"name": "csv", "path": "t.csv", "target": "y", "split": {"val": 0}}
     train({"name": "noval", "data": data, "model": "linear", "train": {"epochs": 1}}, quiet=True)
     assert nnzoo(["eval", "noval", "--threshold", "auto"]) == 2

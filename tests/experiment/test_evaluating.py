@@ -164,7 +164,7 @@ def test_new_data(capsys: pytest.CaptureFixture[str]) -> None:
     assert (measured["split"], measured["num_samples"]) == ("new.npz", 33)
     assert measured["metrics"]["accuracy"] == pytest.approx(np.mean(load("x").predict(x) == y.astype(str)))
     both = ("x", "--data", "new.npz", "--split", "val")
-    assert "Give one of the two" in error_line(capsys, *both, expected=2)
+    assert "Use one of them" in error_line(capsys, *both, expected=2)
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ def test_a_target_that_is_not_scaled_is_measured_exactly_and_warned_of() -> None
     a = draw().standard_normal(200)
     y = SECONDS + 10 * a
     data = save(a[:, None], y)
-    with pytest.warns(nnzoo.DataWarning, match="targets lose digits .*scale_target: true"):
+    with pytest.warns(nnzoo.DataWarning, match="targets lose significant digits.*scale_target: true"):
         run = nnzoo.train(
             {"data": data, "model": "linear", "preprocess": {"scale_target": False}, "train": {"epochs": 1}}
         )
@@ -97,7 +97,9 @@ def test_a_feature_far_from_0_tells_the_class(offset: float, gap: float) -> None
 def test_columns_that_float32_cannot_tell_apart_are_warned_of() -> None:
     x = np.column_stack([draw().standard_normal(100), SECONDS + np.arange(100.0)])
     data = save(x, np.arange(100) % 2)
-    with pytest.warns(nnzoo.DataWarning, match=r"1 of 2 columns lose digits .*\('1'\).*normalize: standardize"):
+    with pytest.warns(
+        nnzoo.DataWarning, match=r"1 of 2 columns lose significant digits .*\('1'\).*normalize: standardize"
+    ):
         nnzoo.train({"data": data, "model": "linear", "preprocess": {"normalize": "none"}, "train": {"epochs": 1}})
 
 

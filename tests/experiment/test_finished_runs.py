@@ -29,15 +29,15 @@ def told(capsys: pytest.CaptureFixture[str], *words: str) -> str:
 
 
 ENDS: dict[str, tuple[list[str], str, list[str]]] = {
-    "epochs": ([], "all 3 epochs are done. To train on, set train.epochs to more than 3.", ["train.epochs=5"]),
+    "epochs": ([], "all 3 epochs are done. To train further, increase train.epochs.", ["train.epochs=5"]),
     "stopped": (
         ["train.early_stopping={patience: 1, min_delta: 9.0}", "train.epochs=9"],
-        "early stopping ended it after epoch 2. To train on, set train.early_stopping to null or more patience.",
+        "early stopping ended it after epoch 2. To train further, set train.early_stopping to null, or increase its patience.",
         ["train.early_stopping=null", "train.epochs=9"],
     ),
     "time": (
         ["train.max_minutes=1e-9", "train.epochs=9"],
-        "its train.max_minutes are over after epoch 1. To train on, set train.max_minutes to more, or to null.",
+        "train.max_minutes was reached after epoch 1. To train further, increase train.max_minutes, or set it to null.",
         ["train.max_minutes=null", "train.epochs=9"],
     ),
 }
@@ -60,10 +60,10 @@ def test_what_ended_it_and_what_trains_on(case: str, capsys: pytest.CaptureFixtu
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["scheduler=cosine"], "start a new run without --resume: its cosine schedule is as long as train.epochs."),
+        (["scheduler=cosine"], "start a new run without --resume: the length of its cosine schedule is train.epochs."),
         (
             ["train.restarts=2"],
-            "is finished: its 2 restarts have ended. To train on, start a new run without --resume.",
+            "is finished: its 2 restarts have ended. To train further, start a new run without --resume.",
         ),
         (
             ["train.restarts=2", "model={name: lstm, hidden_size: 3}", "data={name: adding, samples: 40, length: 5}"],

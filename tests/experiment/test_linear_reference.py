@@ -42,7 +42,7 @@ def test_ridge_regression_is_that_of_scikit_learn(rows: int, columns: int) -> No
 
 
 def reference(data: Any, measured: str, **words: Any) -> dict[str, float]:
-    return linear_scores(prepare(load_config({"data": data, "model": "mlp", **words})), measured, most=CHEAP)
+    return linear_scores(prepare(load_config({"data": data, "model": "mlp", **words})), measured, max_operations=CHEAP)
 
 
 @pytest.mark.parametrize("gate", ["and", "or", "nand"])
@@ -72,4 +72,4 @@ def test_what_would_take_long_is_left_out() -> None:
         {"data": {"name": "random", "shape": [3, 32, 32], "samples": 4000, "classes": 10}, "model": "linear"}
     )
     experiment = prepare(config)
-    assert linear_scores(experiment, "test", most=CHEAP) == {}
+    assert linear_scores(experiment, "test", max_operations=CHEAP) == {}

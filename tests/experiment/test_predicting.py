@@ -73,7 +73,7 @@ def test_json_and_output_file(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("inputs", "code", "message"),
     [
-        ([], 2, "nothing to predict"),
+        ([], 2, "there are no inputs"),
         (["none.npy"], 3, "none.npy: there is no such file"),
         (["wide.npy"], 3, "wide.npy: x: has samples of another shape than the training data (got (9,); allowed (4,))"),
         (["nan.npy"], 3, "nan.npy: x: row 0 has NaN or inf"),

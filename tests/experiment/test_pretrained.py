@@ -174,7 +174,7 @@ def test_a_linear_model_of_other_classes_has_nothing_to_take() -> None:
     train("base", {"data": {"name": "blobs", "samples": 60}, "model": "linear"})
     np.savez("ab.npz", x=np.random.default_rng(0).normal(size=(40, 2)), y=np.array(["a", "b"] * 20))
     config = {"data": {"name": "arrays", "path": "ab.npz"}, "model": {"name": "linear", "pretrained": "base"}}
-    with pytest.raises(ConfigError, match=r"model\.pretrained: .*the only layer of linear is its last.*classes differ"):
+    with pytest.raises(ConfigError, match=r"model\.pretrained: .*linear has only a last layer.*classes differ"):
         train("new", config)
 
 
@@ -351,8 +351,8 @@ def test_what_the_weights_were_for_is_compared() -> None:
     with pytest.warns(nnzoo.NnzooWarning) as told:
         nnzoo.train({**BASE, "model": model}, overrides=changes)
     activation, normalize = (str(each.message) for each in told)
-    assert activation.startswith("model.activation is tanh, and was relu in ")
-    assert normalize.startswith("preprocess.normalize is none, and was standardize in ")
+    assert activation.startswith("model.activation is tanh, but was relu in ")
+    assert normalize.startswith("preprocess.normalize is none, but was standardize in ")
 
 
 @pytest.mark.parametrize("model", [{"name": "lstm", "hidden_size": 64}, {"name": "mlp", "hidden": [128, 64]}])

@@ -101,7 +101,7 @@ def test_the_columns_of_the_public_report(capsys: pytest.CaptureFixture[str]) ->
         }
     )
     assert run.metrics["test/accuracy"] == 1.0
-    assert "2 inputs in another order, matched by name; the last layer (output) is taken" in capsys.readouterr().err
+    assert "2 inputs in another order, matched by name; the last layer (output) is copied" in capsys.readouterr().err
 
 
 def test_new_and_missing_columns_and_categories(capsys: pytest.CaptureFixture[str]) -> None:
@@ -125,9 +125,9 @@ def test_new_and_missing_columns_and_categories(capsys: pytest.CaptureFixture[st
         run = nnzoo.train({**config, "name": "tuned"})
     told = "\n".join([capsys.readouterr().err, *(str(each.message) for each in warned)])
     assert "4 of 6 inputs matched by name" in told
-    assert re.search(r"2 inputs not in the checkpoint, initialized as `init` says: 'kind=amber', 'z'", told)
+    assert re.search(r"2 inputs not in the checkpoint, initialized by `init`: 'kind=amber', 'z'", told)
     assert re.search(
-        r"4 inputs of the checkpoint not in this data, left out: 'kind=red', 'flag', 'c', 'c is missing'", told
+        r"4 inputs of the checkpoint not in this data, dropped: 'kind=red', 'flag', 'c', 'c is missing'", told
     )
     assert "hidden.0.linear.weight is frozen, so new inputs keep their initial weights" in told
     there, here = base.model.metadata.feature_names, run.model.metadata.feature_names
@@ -153,7 +153,7 @@ def test_names_are_equal_however_they_are_written(capsys: pytest.CaptureFixture[
     model = {**TABULAR["mlp"], "pretrained": "base"}
     run = nnzoo.train({"data": {**words, "path": write("b.csv", second)}, "model": model, **KEPT})
     told = capsys.readouterr().err
-    assert "4 inputs in another order, matched by name; the last layer (output) is taken" in told
+    assert "4 inputs in another order, matched by name; the last layer (output) is copied" in told
     rows = {"x": x[:20].tolist(), "k": kind[:20].tolist()}
     assert np.abs(run.model.predict_proba(rows) - base.model.predict_proba(rows)).max() < 1e-5
 
@@ -187,7 +187,7 @@ def test_outputs_of_the_same_name_are_taken(task: str, capsys: pytest.CaptureFix
         }
     )
     told = capsys.readouterr().err
-    assert f"the last layer (output) is taken: {len(pairs)} of {2 + len(pairs) - (task != 'classes')} outputs" in told
+    assert f"the last layer (output) is copied: {len(pairs)} of {2 + len(pairs) - (task != 'classes')} outputs" in told
     for part in ("weight", "bias"):
         old, new = (weights(each)[f"output.linear.{part}"] for each in (base, run))
         assert all(new[here].equal(old[there]) for here, there in pairs.items())
@@ -260,10 +260,10 @@ def test_words_keep_their_vectors(case: str, capsys: pytest.CaptureFixture[str])
         run = nnzoo.train({"data": {**words, "path": "b.csv"}, "model": {**WORDS[case], "pretrained": "base"}, **KEPT})
     told = "\n".join([capsys.readouterr().err, *(str(each.message) for each in warned)])
     assert "8 of 9 tokens matched by name" in told
-    assert "1 token not in the checkpoint, initialized as `init` says: 'today'" in told
+    assert "1 token not in the checkpoint, initialized by `init`: 'today'" in told
     texts = ["good film", "bad plot", "fun here", "plot nowhere good"]
     assert np.abs(run.model.predict_proba(texts) - base.model.predict_proba(texts)).max() < 1e-5
-    with pytest.raises(ConfigError, match=r"its tokens are of another kind \(got char, there word\)"):
+    with pytest.raises(ConfigError, match=r"its tokens are of another kind \(got char, the checkpoint has word\)"):
         tuned({**words, "path": "b.csv", "tokenizer": "char"}, WORDS[case])
 
 
@@ -305,7 +305,7 @@ def test_arrays_have_no_names_and_keep_their_positions(capsys: pytest.CaptureFix
     run = nnzoo.train(
         {"data": {"name": "arrays", "path": "n.npz"}, "model": {**TABULAR["mlp"], "pretrained": "base"}, **KEPT}
     )
-    assert "inputs by position, since this data has no names for them" in capsys.readouterr().err
+    assert "inputs by position, since this data does not name them" in capsys.readouterr().err
     assert weights(run)["hidden.0.linear.weight"].equal(weights(base)["hidden.0.linear.weight"])
     np.savez("n.npz", x=np.zeros((60, 3)) + np.arange(60)[:, None], y=np.array(columns["y"][:60]))
     with pytest.raises(

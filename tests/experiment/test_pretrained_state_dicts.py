@@ -88,7 +88,7 @@ def test_names_and_shapes_that_differ_are_named() -> None:
         start("weights.pt")
     torch.save({"fc.weight": torch.ones(6, 4), "fc.bias": torch.ones(6)}, "weights.pt")
     with pytest.raises(
-        ConfigError, match=r"does not exist in the checkpoint .* The file holds 'fc\.weight', 'fc\.bias'"
+        ConfigError, match=r"does not exist in the checkpoint .* The file contains 'fc\.weight', 'fc\.bias'"
     ):
         start("weights.pt")
     assert not Path("runs/x").exists()

@@ -22,7 +22,7 @@ from nnzoo.config import load_config
 from nnzoo.errors import InterruptedRunError, UsageError
 from nnzoo.experiment.prepare import Experiment, prepare
 from nnzoo.experiment.train.finished import Run
-from nnzoo.experiment.train.restarts import Batched, choose_training
+from nnzoo.experiment.train.restarts import BatchedRestarts, choose_training
 from nnzoo.experiment.train.start import build_state, start_again
 from nnzoo.training import checkpoints, loop
 from nnzoo.training.progress import Progress
@@ -69,7 +69,7 @@ def batched(overrides: dict[str, Any]) -> ReplicaState:
     experiment = experiment_of(overrides)
     state, _, _ = build_state(experiment, None, show=lambda _: None)
     training = choose_training(experiment, state, partial(start_again, experiment, None, None))
-    assert isinstance(training, Batched)
+    assert isinstance(training, BatchedRestarts)
     loop.fit(
         ReplicaLearner(training.replicas),
         experiment.splits,
@@ -263,7 +263,7 @@ def test_the_terminal_names_best_mean_and_spread(capsys: pytest.CaptureFixture[s
     assert command(["train", "c.yaml"]) == 0
     shown = capsys.readouterr()
     assert "4 restarts (batched): best seed " in shown.out
-    assert "4 restarts all at once, seeds 3 to 6\n" in shown.err
+    assert "4 batched restarts, seeds 3 to 6\n" in shown.err
     assert sum("4 of 4 running" in line for line in shown.err.splitlines()) == 5
     assert command(["train", "c.yaml", "--dry-run"]) == 0
 
@@ -418,7 +418,7 @@ def test_a_module_of_ones_own_is_drawn_anew() -> None:
     plain = nn.Sequential(nn.Linear(2, 5), nn.Tanh(), nn.Linear(5, 3))
     run = train({"init": "xavier_uniform", "train.epochs": 2}, model=plain)
     assert run.result["restarts"]["how"] == "batched"
-    with pytest.warns(nnzoo.NnzooWarning, match="every restart begins with the weights of your module"):
+    with pytest.warns(nnzoo.NnzooWarning, match="every restart starts with the weights of your module"):
         train({"train.epochs": 1}, model=plain)
     tied = nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 3), nn.Linear(3, 3))
     tied[3].weight = tied[2].weight

@@ -20,7 +20,7 @@ MAX_CLASSES = 1000
 
 
 def confusion_matrix(decoder: Decoder, outputs: Tensor, targets: Tensor) -> list[list[int]]:
-    """Returns the confusion matrix (K, K) of samples or steps with a target: true classes in rows, predicted in columns.
+    """Returns the confusion matrix (K, K) of samples or steps with a target; rows are the true classes.
 
     It is empty for more than `MAX_CLASSES` classes.
 

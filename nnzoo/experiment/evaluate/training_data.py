@@ -10,7 +10,7 @@ from nnzoo.config.data import PATH_FIELDS
 from nnzoo.data import DataInMemory, Dataset, reader_of
 from nnzoo.errors import DataError
 from nnzoo.experiment.load import TrainedModel
-from nnzoo.experiment.pretrained.matching import Side, describe_differences
+from nnzoo.experiment.pretrained.matching import Signature, describe_differences
 from nnzoo.run.directory import CONFIG
 
 
@@ -26,8 +26,8 @@ def read_training_data(trained: TrainedModel, in_memory: DataInMemory | None = N
         DataError: The path of the data is unknown, it can't be read, or its columns, tokens or classes have changed.
     """
     dataset = build_dataset(_with_path(trained, fix), in_memory)
-    before = Side(trained.metadata.data_schema, trained.reader, projected=False)
-    differences = describe_differences(before, Side(dataset.schema, reader_of(dataset), projected=False))
+    before = Signature(trained.metadata.data_schema, trained.reader, projected=False)
+    differences = describe_differences(before, Signature(dataset.schema, reader_of(dataset), projected=False))
     if differences:
         raise DataError(
             f"the training data has changed since the training. {differences} Restore it, or pass it as new data "
