@@ -168,7 +168,7 @@ class Dataset:
             self.per,
         )
 
-    def places(self, split: str) -> tuple[tuple[str, ...], Callable[[slice], list[Sequence[Any]]]]:
+    def origin_columns(self, split: str) -> tuple[tuple[str, ...], Callable[[slice], list[Sequence[Any]]]]:
         """Returns the columns that say where the samples of a split come from, and what finds those of some samples.
 
         Of samples that are not read from files, and whose features have names, these are the features too.
@@ -186,7 +186,7 @@ class Dataset:
 
         return ("row", *shown), find
 
-    def answers(self, split: str) -> Split:
+    def measured_split(self, split: str) -> Split:
         """Returns a split with the targets that are measured: for a tree that of its root, row 0."""
         found = self.splits[split]
         if self.per != "node" or found.targets.is_floating_point():
