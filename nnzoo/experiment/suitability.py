@@ -39,7 +39,7 @@ def check_metrics(config: Config, dataset: Dataset, metrics: Sequence[str], moni
 
 def undefined_metrics(dataset: Dataset, split: str, metrics: Sequence[str]) -> dict[str, str]:
     """Returns the metrics that are undefined on a split, and why."""
-    measured = dataset.answers(split)
+    measured = dataset.measured_split(split)
     found = {}
     if "auroc" in metrics:
         if dataset.task == "multilabel":

@@ -32,7 +32,7 @@ ENDS: dict[str, tuple[list[str], str, list[str]]] = {
     "epochs": ([], "all 3 epochs are done. To train further, increase train.epochs.", ["train.epochs=5"]),
     "stopped": (
         ["train.early_stopping={patience: 1, min_delta: 9.0}", "train.epochs=9"],
-        "early stopping ended it after epoch 2. To train further, set train.early_stopping to null, or increase its patience.",
+        "early stopping ended it after epoch 2. To train further, increase train.early_stopping.patience.",
         ["train.early_stopping=null", "train.epochs=9"],
     ),
     "time": (

@@ -63,9 +63,9 @@ def predictions(
 ) -> tuple[list[str], Iterator[list[Any]]]:
     """Returns the header and rows of predictions.csv, one row per sample.
 
-    The first columns identify the sample (`Dataset.places`). The target, the prediction and the probability of each
-    class follow. With a target per step, there is one row per step with a target, and only the probability of the
-    predicted class.
+    The first columns identify the sample (`Dataset.origin_columns`). The target, the prediction and the probability of
+    each class follow. With a target per step, there is one row per step with a target, and only the probability of
+    the predicted class.
 
     Rows are generated in blocks: as Python objects they take ten times the memory of the outputs.
 
@@ -76,7 +76,7 @@ def predictions(
         dataset: The dataset before preprocessing.
         split: The name of the split.
     """
-    names, places = dataset.places(split)
+    names, places = dataset.origin_columns(split)
     starts = range(0, len(outputs), _BLOCK_SIZE)
     blocks = (slice(start, min(start + _BLOCK_SIZE, len(outputs))) for start in starts)
     tables = (_table(decoder, outputs[rows], targets[rows], dataset, names, places(rows)) for rows in blocks)

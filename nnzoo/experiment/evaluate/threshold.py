@@ -104,7 +104,7 @@ def _maximize(trained: TrainedModel, criterion: Criterion, positive: str) -> Thr
     split = dataset.splits["val"]
     outputs = trained.outputs_of(split.inputs, split.lengths, compact=True)
     shares = trained.decoder.on_cpu().probabilities(outputs)[:, 1].float()
-    is_positive = dataset.answers("val").class_indices() == 1
+    is_positive = dataset.measured_split("val").class_indices() == 1
     if bool((is_positive == is_positive[0]).all()):
         raise UsageError("it can't be chosen, since val has samples of only one class. Use a number.", where=_OPTION)
     candidates = _candidates(shares)

@@ -163,9 +163,9 @@ def _copied_columns(samples: Samples, keep: Sequence[str] | None) -> dict[str, S
         if len(set(places["file"])) > 1:
             copied = {name: values for name, values in places.items() if name == "file" or not samples.row_targets}
     if keep is None or keep:
-        if samples.written is None:
+        if samples.source_columns is None:
             raise UsageError("these inputs are not rows of a table, so there are no columns to keep.", where="--keep")
-        kept = samples.written(keep)
+        kept = samples.source_columns(keep)
         copied |= dict(zip(_unique_names(list(copied), list(kept)), kept.values(), strict=True))
     return copied
 

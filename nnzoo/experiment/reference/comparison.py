@@ -109,7 +109,7 @@ def _compare_with_baseline(
         return
     text = f"{shown} is not above the baseline {number(baseline_score)}"
     if experiment.dataset.task == "classification":
-        counts = shares(experiment.dataset.answers("train"), len(experiment.dataset.classes))
+        counts = shares(experiment.dataset.measured_split("train"), len(experiment.dataset.classes))
         text += f", which always predicts '{experiment.dataset.classes[int(counts.argmax())]}'"
         never = [
             name for index, name in enumerate(experiment.dataset.classes) if matrix and _is_missed(matrix[index], index)

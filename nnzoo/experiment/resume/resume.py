@@ -186,7 +186,7 @@ def describe_start(folder: Path, training: Training) -> str:
         return f"{folder} is finished: its {config.train.restarts} restarts have ended. To train further, {again}."
     if state.early_stopping.should_stop():
         why = f"early stopping ended it after epoch {state.epoch}"
-        fix = "set train.early_stopping to null, or increase its patience"
+        fix = "increase train.early_stopping.patience"
     elif state.epoch < epochs:
         why = f"train.max_minutes was reached after epoch {state.epoch}"
         fix = "increase train.max_minutes, or set it to null"

@@ -37,7 +37,7 @@ def forward_of(experiment: Experiment, module: nn.Module) -> Callable[..., Tenso
 def first_batch(experiment: Experiment, module: nn.Module) -> tuple[Tensor, ...]:
     """Returns the arguments of the network for the first batch."""
     train, size, group = experiment.splits["train"], experiment.settings.batch_size, experiment.settings.group
-    batches = boundaries(len(train), size or len(train), at_least=smallest_batch(module, group))
+    batches = boundaries(len(train), size or len(train), min_size=smallest_batch(module, group))
     start, end = group.share(*batches[0])
     # If there are more processes than samples in a batch, this process may have none: use one.
     rows = slice(start, max(end, start + 1))

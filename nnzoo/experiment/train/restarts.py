@@ -262,7 +262,9 @@ class SequentialRestarts(_RestartTraining):
             self.state = self.start(self.seed + len(self.ended))
             self.is_open = True
         if all(outcome.status == "diverged" for outcome in self.ended):
-            raise DivergedError(f"the loss or the monitored metric of every restart is not finite. {REMEDY}")
+            raise DivergedError(
+                f"the loss of every restart is no longer finite, or its monitor was never a number. {REMEDY}"
+            )
         return status_of(self.restarts())
 
     def _fit_one(self, recorder: Recorder, progress: Progress, stop: StopRequest) -> Status:
