@@ -19,8 +19,8 @@ from nnzoo.builders.training import (
     build_schedule,
     build_settings,
     choose_device,
+    move_to_device,
     output_scale,
-    place,
 )
 
 __all__ = [
@@ -41,7 +41,7 @@ __all__ = [
     "facts_of",
     "network_shape",
     "output_scale",
-    "place",
+    "move_to_device",
     "plan_model",
     "prepare_model",
 ]

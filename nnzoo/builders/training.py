@@ -155,7 +155,7 @@ def build_settings(config: Config) -> Settings:
     )
 
 
-def place(config: Config, module: nn.Module, device: torch.device) -> nn.Module:
+def move_to_device(config: Config, module: nn.Module, device: torch.device) -> nn.Module:
     """Moves a network to its device, with channels-last weights if that is faster.
 
     Channels last is faster on a CPU (LeNet, ResNet and others train 1.1 to 1.4 times as fast), and on CUDA only in half

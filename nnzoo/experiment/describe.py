@@ -49,7 +49,7 @@ class DescribedNetwork:
             {
                 "name": name,
                 "shape": list(parameter.shape),
-                "initializer": rules.get(name, "PyTorch's own"),
+                "initializer": rules.get(name, "PyTorch default"),
                 "trainable": parameter.requires_grad,
                 "values": _values(parameter.detach()),
             }

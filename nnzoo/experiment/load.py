@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from nnzoo.builders import build_model, choose_device, output_scale, place
+from nnzoo.builders import build_model, choose_device, move_to_device, output_scale
 from nnzoo.config import Config, load_config
 from nnzoo.config.choices import changed_features
 from nnzoo.config.model import Torchvision
@@ -257,7 +257,7 @@ def load(
         raise CheckpointError("damaged: the metadata does not describe a network.", where=where) from None
     target = choose_device(_device_of(config) if device is None else device)
     decoder = Decoder(metadata.task, output_scale(config), len(metadata.classes), preprocess, metadata.per).on(target)
-    return TrainedModel(place(config, module, target).eval(), preprocess, decoder, config, metadata, path)
+    return TrainedModel(move_to_device(config, module, target).eval(), preprocess, decoder, config, metadata, path)
 
 
 def _build(config: Config, metadata: Metadata, weights: dict[str, Tensor]) -> nn.Module:

@@ -1,4 +1,4 @@
-"""`--resume` of a run that is finished says so, and how to train on."""
+"""`--resume` of a finished run says so, and how to train it further."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ ENDS: dict[str, tuple[list[str], str, list[str]]] = {
 
 
 @pytest.mark.parametrize("case", ENDS)
-def test_what_ended_it_and_what_trains_on(case: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_reason_of_the_end_and_the_advice(case: str, capsys: pytest.CaptureFixture[str]) -> None:
     words, message, more = ENDS[case]
     assert "is finished" not in told(capsys, *words)
     before = Path("runs/c/best.safetensors").read_bytes()
@@ -71,12 +71,14 @@ def test_what_ended_it_and_what_trains_on(case: str, capsys: pytest.CaptureFixtu
         ),
     ],
 )
-def test_what_only_a_new_run_can_do(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_runs_that_cannot_be_trained_further(
+    words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     told(capsys, *words)
     assert message in told(capsys, *words)
 
 
-def test_a_run_that_was_killed_before_its_result_is_measured(
+def test_a_run_killed_before_its_result_is_measured(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from nnzoo.experiment.train.record import Recorder

@@ -1,4 +1,4 @@
-"""Weights of a checkpoint land on the inputs and classes of the same name, whatever their order in the new data."""
+"""Weights of a checkpoint are matched with the inputs and classes of the new data by name."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from nnzoo.experiment.train.finished import Run
 from nnzoo.run.artifact import load_artifact
 
 KEPT = {"optimizer": {"name": "sgd", "lr": 1e-12, "weight_decay": 0}, "train": {"epochs": 1, "early_stopping": None}}
-"""Training that leaves the weights where they started."""
+"""Training that does not change the weights."""
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +33,7 @@ def write(name: str, columns: Mapping[str, Any]) -> str:
 
 
 def table(rng: np.random.Generator, size: int = 120) -> dict[str, Any]:
-    """Columns of every kind, whose class follows from most of them."""
+    """Returns columns of every kind, and a class that depends on most of them."""
     a, b, c = rng.normal(size=(3, size)).round(4)
     kind = rng.choice(["red", "green", "blue"], size)
     flag = rng.choice(["yes", "no"], size)
@@ -84,8 +84,8 @@ def test_columns_in_another_order_keep_the_function(case: str, zca: bool) -> Non
     assert (run.model.predict(rows) == base.model.predict(rows)).all()
 
 
-def test_the_columns_of_the_public_report(capsys: pytest.CaptureFixture[str]) -> None:
-    """Two columns swapped: an accuracy of 1, where weights by position gave one half."""
+def test_two_columns_swapped(capsys: pytest.CaptureFixture[str]) -> None:
+    """With two columns swapped, the accuracy is 1; matched by position it would be 0.5."""
     rng = np.random.default_rng(1)
     y = np.arange(80) % 2
     x1, x2 = np.where(y, 1.5, -1.5) + 0.3 * rng.normal(size=80), rng.normal(size=80)
@@ -159,7 +159,7 @@ def test_names_are_equal_however_they_are_written(capsys: pytest.CaptureFixture[
 
 
 @pytest.mark.parametrize("task", ["classes", "values", "labels"])
-def test_outputs_of_the_same_name_are_taken(task: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_outputs_of_the_same_name_are_copied(task: str, capsys: pytest.CaptureFixture[str]) -> None:
     rng = np.random.default_rng(0)
     x = rng.normal(size=(60, 2)).round(4)
     first: dict[str, Any] = {"x1": x[:, 0], "x2": x[:, 1]}
@@ -225,7 +225,7 @@ def test_features_of_a_series_in_another_order(case: str, difference: bool | str
     assert np.abs(found[:, order] - expected).max() < 1e-3 * np.abs(expected).max()
 
 
-def test_the_only_feature_of_another_series_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_only_feature_of_another_series_is_logged(capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("load", "price"):
         write(f"{name}.csv", {name: np.sin(np.arange(90) / 5)})
     base = train("base", {"name": "series", "path": "load.csv", "target": "load", "window": 4}, SERIES["gru"])
@@ -267,7 +267,7 @@ def test_words_keep_their_vectors(case: str, capsys: pytest.CaptureFixture[str])
         tuned({**words, "path": "b.csv", "tokenizer": "char"}, WORDS[case])
 
 
-def test_symbols_of_a_language_model_keep_vectors_and_classes() -> None:
+def test_tokens_of_a_language_model_keep_vectors_and_classes() -> None:
     Path("a.txt").write_text("abcd abca abdc " * 30)
     Path("b.txt").write_text("ddcb dcba ddde " * 30)
     model = {"name": "gru", "hidden_size": 6}
@@ -314,7 +314,7 @@ def test_arrays_have_no_names_and_keep_their_positions(capsys: pytest.CaptureFix
         tuned({"name": "arrays", "path": "n.npz"}, TABULAR["mlp"])
 
 
-def test_what_cannot_be_matched_is_refused() -> None:
+def test_inputs_that_cannot_be_matched_are_refused() -> None:
     columns = table(np.random.default_rng(0))
     train("base", {"name": "csv", "path": write("a.csv", columns), "target": "y"}, TABULAR["mlp"])
     renamed = {f"new {name}" if name != "y" else name: values for name, values in columns.items()}
@@ -331,13 +331,13 @@ def test_what_cannot_be_matched_is_refused() -> None:
         train("tuned", data, model, **KEPT, **pca)
     with pytest.raises(ConfigError, match="principal components of other inputs cannot be matched by name"):
         train("tuned", {**data, "path": "a.csv", "ignore": ["kind"]}, model, **KEPT)
-    # Components of the same columns are in the order of their variance, whatever the order of the columns.
+    # Principal components are ordered by their variance, not by the columns.
     shuffled = {name: columns[name] for name in reversed(columns)}
     run = train("tuned", {**data, "path": write("d.csv", shuffled)}, model, **KEPT, **pca)
     base = nnzoo.load("base-pca")
     rows = {name: values[:20] for name, values in columns.items() if name != "y"}
     assert np.abs(run.model.predict_proba(rows) - base.predict_proba(rows)).max() < 1e-4
-    # Groups of channels are read apart from each other.
+    # Groups of channels are read separately.
     write("s.csv", {name: np.random.default_rng(5).normal(size=60) for name in "pq"})
     grouped = {"name": "cnn", "blocks": [{"conv": {"out_channels": 4, "kernel_size": 3, "groups": 2}}]}
     series = {"name": "series", "path": "s.csv", "target": "p", "window": 5}
@@ -350,7 +350,7 @@ def test_what_cannot_be_matched_is_refused() -> None:
 
 @pytest.mark.parametrize("loss", ["bce", "hinge", "cross_entropy"])
 def test_two_classes_in_another_order(loss: str) -> None:
-    """Two digits of torchvision's layout; the config says which class comes first."""
+    """Two digits in torchvision's layout; the config sets the order of the classes."""
     import struct
 
     rng = np.random.default_rng(0)

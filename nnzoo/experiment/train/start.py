@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from nnzoo.builders import build_model, build_optimizer, build_scaler, build_schedule, place, prepare_model
+from nnzoo.builders import build_model, build_optimizer, build_scaler, build_schedule, move_to_device, prepare_model
 from nnzoo.config.load import problems_of
 from nnzoo.experiment.prepare import Experiment, check_output, steps_per_epoch
 from nnzoo.experiment.pretrained.pretrained import load_pretrained
@@ -60,7 +60,7 @@ def build_state(
         problem = f"batch norm needs at least {least} (got {largest} of {num_train} training samples)."
         raise problems_of(config, [(key, problem)])
     show(report.render())
-    module = place(config, module, experiment.device)
+    module = move_to_device(config, module, experiment.device)
     num_threads = threads_of_network(config, experiment.device, flops=report.flops, num_train=num_train, saved=saved)
     with use_threads(num_threads):
         check_output(module, experiment)
@@ -125,4 +125,4 @@ def start_again(
         assert given is not None
         load_weights(model, given)
     module = build_network(experiment, model, seed, restored=restored)
-    return state_of(experiment, place(experiment.config, module, experiment.device))
+    return state_of(experiment, move_to_device(experiment.config, module, experiment.device))
