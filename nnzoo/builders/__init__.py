@@ -39,9 +39,9 @@ __all__ = [
     "build_settings",
     "choose_device",
     "facts_of",
+    "move_to_device",
     "network_shape",
     "output_scale",
-    "move_to_device",
     "plan_model",
     "prepare_model",
 ]
