@@ -343,7 +343,7 @@ def test_inputs_that_cannot_be_matched_are_refused() -> None:
     series = {"name": "series", "path": "s.csv", "target": "p", "window": 5}
     train("base-groups", {**series, "features": ["p", "q"]}, grouped)
     with pytest.raises(
-        ConfigError, match="are in another order than those of this data, and in this network they cannot"
+        ConfigError, match="are in another order than those of this data, and this network cannot"
     ):
         train("tuned", {**series, "features": ["q", "p"]}, {**grouped, "pretrained": "base-groups"})
 
