@@ -45,7 +45,7 @@ class File:
         is_sheet: Whether it is a sheet of an Excel file, whose rows have numbers and no lines.
         num_rows: Known once some column was read.
         left_out: The numbers of the rows that are left out.
-        typed: Columns that have numbers, times or truth values, and not texts.
+        typed: Columns that have numbers, times or truth values, with the cells of text among them.
     """
 
     path: Path
@@ -58,7 +58,7 @@ class File:
     is_sheet: bool = False
     num_rows: int = 0
     left_out: list[int] = field(default_factory=list)
-    typed: tuple[str, ...] = ()
+    typed: dict[str, frozenset[str]] = field(default_factory=dict)
     _is_repaired: bool = False
     _is_checked: bool = False
 

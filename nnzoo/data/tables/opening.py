@@ -14,8 +14,9 @@ from nnzoo.data.files.repairs import Repairs
 from nnzoo.data.tables import columnar, rewriting
 from nnzoo.data.tables.columnar import ColumnarFile
 from nnzoo.data.tables.dialect import Words, find_delimiter, find_dialect
-from nnzoo.data.tables.excel import OLD_FORMAT, sheet_as_csv
+from nnzoo.data.tables.excel import OLD_FORMAT, read_sheet
 from nnzoo.data.tables.file import BLOCK_BYTES, File
+from nnzoo.data.tables.number_forms import usual_decimal
 from nnzoo.errors import DataError
 
 _SAMPLE_BYTES = 256 * 1024
@@ -89,10 +90,17 @@ def _open_sheet(
     path: Path, data: bytes, words: Words, known: Collection[str], shorter: Collection[str], repairs: Repairs
 ) -> File:
     skipped = range(1, words.skip_rows + 1) if isinstance(words.skip_rows, int) else words.skip_rows
-    text = sheet_as_csv(data, words.sheet, skipped, where=name_of(path), repairs=repairs)
+    text, texts = read_sheet(data, words.sheet, skipped, where=name_of(path), repairs=repairs)
     plain = words.model_copy(update={"delimiter": ",", "skip_rows": 0})
     dialect = find_dialect(text, plain, known, shorter, where=name_of(path))
-    return File(path, dialect, "utf-8", text.encode(), ",", plain, repairs, is_sheet=True)
+    above = dialect.begin + dialect.header
+    typed = {
+        name: frozenset(text for text, last in texts.get(index, {}).items() if last > above)
+        for index, name in enumerate(dialect.names)
+    }
+    # Numbers of the sheet have a point, however those in texts are written.
+    dialect = dialect._replace(usual_decimal=usual_decimal(typed.values()))
+    return File(path, dialect, "utf-8", text.encode(), ",", plain, repairs, is_sheet=True, typed=typed)
 
 
 def _open_text(

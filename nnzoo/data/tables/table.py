@@ -46,7 +46,8 @@ class Table:
         words: What is said of cells.
         files: In natural order.
         values: The columns as pyarrow arrays of strings, where they come from Python.
-        typed: The columns that had numbers and dates and not texts: their text is as in code.
+        typed: The columns of Python that have numbers and dates, whose text is as in code, with the cells of text
+            among them.
         source: What a table without files is called in messages.
     """
 
@@ -54,7 +55,7 @@ class Table:
     words: Words
     files: Sequence[AnyFile] = ()
     values: Mapping[str, Any] = field(default_factory=dict)
-    typed: Collection[str] = ()
+    typed: Mapping[str, frozenset[str]] = field(default_factory=dict)
     source: str = "predict"
 
     @property
@@ -130,14 +131,15 @@ class Table:
             columns = self._read(group)
             release_unused_memory()
             for name in group:
+                values = self._clean(columns.pop(name))
                 yield Cells(
                     name,
-                    self._clean(columns.pop(name)),
+                    values,
                     self.where,
                     self.locate,
                     delimiter=self.delimiter,
                     usual_decimal=self.usual_decimal,
-                    typed=name in self.typed,
+                    text_cells=self._text_cells(name, values),
                 )
             release_unused_memory()
 
@@ -189,6 +191,22 @@ class Table:
             return {name: self.values[name] for name in names}
         parts = [file.read(names) for file in self.files]
         return {name: pa.chunked_array([c for part in parts for c in part[name].chunks], pa.string()) for name in names}
+
+    def _text_cells(self, name: str, values: Any) -> frozenset[str] | None:
+        """The cells of text of a column that has numbers or dates of its source; None if all are texts."""
+        from pyarrow import compute
+
+        typed = [file.typed.get(name) for file in self.files] if self.files else [self.typed.get(name)]
+        if all(texts is None for texts in typed):
+            return None
+        found: set[str | None] = set(self.words.replace.values())
+        start = 0
+        for index, texts in enumerate(typed):
+            size = self.files[index].num_rows if self.files else len(values)
+            own = compute.unique(values.slice(start, size)).to_pylist() if texts is None else texts
+            found.update(text.strip() if text and self.words.strip else text for text in own)
+            start += size
+        return frozenset(text for text in found if text is not None and text not in self.words.missing)
 
     def _clean(self, cells: Any) -> Any:
         """Stripped, replaced, and null where missing."""
@@ -246,8 +264,7 @@ def open_table(
         what = f", as {files[0].where} has" if needed is None else ", as the training data has"
         Table(file.names, words, [file]).require(names if needed is None else needed, what)
     _count_made_up_names(files[0], repairs)
-    typed = set(names).intersection(*(file.typed for file in files))
-    return Table(names, words, files, typed=typed)
+    return Table(names, words, files)
 
 
 def _count_made_up_names(file: AnyFile, repairs: Repairs) -> None:
