@@ -30,11 +30,11 @@ class DateFinding(NamedTuple):
 
     Attributes:
         form: The form.
-        doubtful: Whether another order of day, month and year fits every cell, and no regularity decides.
+        is_ambiguous: Whether another order of day, month and year fits every cell, and no regularity decides.
     """
 
     form: DateForm
-    doubtful: bool
+    is_ambiguous: bool
 
 
 @functools.cache
@@ -120,7 +120,7 @@ def choose_date_form(forms: Sequence[DateForm], labels: Any, rows: NDArray[np.in
         rows: (M,) the index of the cell of each row in file order.
     """
     if len(forms) == 1:
-        return DateFinding(forms[0], doubtful=False)
+        return DateFinding(forms[0], is_ambiguous=False)
 
     def evidence(form: DateForm) -> tuple[bool, bool]:
         local = form.read(labels).local
@@ -138,7 +138,7 @@ def choose_date_form(forms: Sequence[DateForm], labels: Any, rows: NDArray[np.in
         return evidence(form), first_days, -years, form.order == usual
 
     ranked = sorted(forms, key=preference, reverse=True)
-    return DateFinding(ranked[0], doubtful=evidence(ranked[0]) == evidence(ranked[1]))
+    return DateFinding(ranked[0], is_ambiguous=evidence(ranked[0]) == evidence(ranked[1]))
 
 
 def is_regular(local: NDArray[np.datetime64]) -> bool:
