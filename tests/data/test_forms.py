@@ -252,7 +252,7 @@ def test_amounts_that_float64_cannot_tell_apart_are_told() -> None:
     with pytest.raises(DataError, match="integers that are equal in float64"):
         load({"id": ids * 4, "y": labels(12)})
     dataset = load({"id": [*ids, "5"] * 4, "y": labels(16)})
-    assert any("`categorical: [id]` keeps them apart" in line for line in dataset.warnings)
+    assert any("`categorical: [id]` distinguishes them" in line for line in dataset.warnings)
 
 
 def test_large_numbers_with_small_differences_are_kept() -> None:
