@@ -195,7 +195,7 @@ def test_damaged_files_are_named(kind: str) -> None:
 def test_a_few_bytes_that_claim_billions_of_rows_are_refused() -> None:
     parquet.write_table(pa.table({"x": pa.array(np.zeros(40_000_000, dtype=np.int8))}), "d.parquet")
     assert Path("d.parquet").stat().st_size < 200_000
-    with pytest.raises(DataError, match="stand for more than 200 times as many"):
+    with pytest.raises(DataError, match="decompress to more than 200 times as many"):
         load("d.parquet", target="x")
 
 
@@ -288,7 +288,7 @@ def test_excel_files_that_can_not_be_read(monkeypatch: pytest.MonkeyPatch) -> No
     for name, message in (
         ("far.xlsx", r"far\.xlsx: nearly all of its 60,000 x 16,000 cells are empty"),
         ("old.xls", r"old\.xls: is an \.xls file"),
-        ("cut.xlsx", r"cut\.xlsx: can't be expanded: it is damaged"),
+        ("cut.xlsx", r"cut\.xlsx: can't be decompressed: it is damaged"),
         ("odd.xlsx", r"odd\.xlsx: can't be read as an \.xlsx file"),
     ):
         with pytest.raises(DataError, match=message):

@@ -183,7 +183,7 @@ def test_stray_bytes_are_counted() -> None:
     dataset = load(raw)
     assert dataset.feature_names == ("c=Müller", "c=Straße")
     assert columns(dataset)["c=Müller"] == [0, 1, 0, 1]
-    assert told(dataset).startswith("1 byte of another encoding than UTF-8 was read as cp1252 (d.csv: line 5)")
+    assert told(dataset).startswith("1 byte in another encoding than UTF-8 was read as cp1252 (d.csv: line 5)")
     with pytest.raises(DataError, match="`strict`"):
         load(raw, strict=True)
 
@@ -195,7 +195,7 @@ def test_stray_zero_bytes_are_counted() -> None:
 
 
 def test_another_script_is_refused_instead_of_guessed() -> None:
-    with pytest.raises(DataError, match=r"d\.csv: line 2 is not UTF-8, nor is it a Western text"):
+    with pytest.raises(DataError, match=r"d\.csv: line 2 is neither UTF-8 nor Western text"):
         load("c,y\nМосква,p\nКазань,q\n".encode("cp1251"))
     assert load("c,y\nМосква,p\nКазань,q\n".encode("cp1251"), encoding="cp1251").feature_names[0] == "c=Казань"
 

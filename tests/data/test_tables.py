@@ -445,9 +445,9 @@ BAD = {
         {"ragged": "error"},
         "d.csv: line 4 has a different number of cells than the header (got 1, expected",
     ),
-    "latin": (b"x,y\n1,p\n2,\xfc\n", {"encoding": "utf-8"}, "d.csv: line 3 is not utf-8. Set `encoding`"),
+    "latin": (b"x,y\n1,p\n2,\xfc\n", {"encoding": "utf-8"}, "d.csv: line 3 is not valid utf-8. Set `encoding`"),
     "binary": (b"\x89XYZ\0\0" * 9, {}, "d.csv: is not text"),
-    "damaged": (b"PK\x03\x04\0\0" * 9, {}, "d.csv: can't be expanded: it is damaged"),
+    "damaged": (b"PK\x03\x04\0\0" * 9, {}, "d.csv: can't be decompressed: it is damaged"),
     "names": (b"1,p\n2,q\n", {"names": ("a", "b", "y")}, "(got 2, expected 3)"),
     "large": (b"x,y\n1,p\n1e101,q\n", {}, "d.csv: line 3: column 'x': '1e101' is too large (expected at most 1e+100)"),
     "label": (

@@ -289,7 +289,7 @@ GOOD = "text,kind\nred,a\nblue,b\n"
         (b"text,kind\nred,a\nblue,a\n", {}, "there is only one class (a)"),
         (b"text,kind,text\nred,a,b\n", {}, "t.csv: one column beside the target would be the text (got text, text.1)"),
         (b"text,more,kind\nred,x,a\nblue,x,b\n", {}, "t.csv: one column beside the target would be the text"),
-        (b"text,kind\nred,a\nblu\xe9,b\n", {"encoding": "utf-8"}, "t.csv: line 3 is not utf-8"),
+        (b"text,kind\nred,a\nblu\xe9,b\n", {"encoding": "utf-8"}, "t.csv: line 3 is not valid utf-8"),
         (GOOD.encode(), {"text": "words"}, "t.csv: has no column 'words' (it has: text, kind)"),
         (GOOD.encode(), {"text": "kind"}, "t.csv: column 'kind' can't be both text and target"),
         (GOOD.encode(), {"min_count": 2}, "no symbol is in the training texts 2 times"),

@@ -53,7 +53,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def fp16_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prepare, "why_not", lambda *_: None)
+    monkeypatch.setattr(prepare, "unsupported_reason", lambda *_: None)
 
 
 def train(runs_dir: str = "runs", overrides: dict[str, Any] | None = None, **options: Any) -> Run:
@@ -175,7 +175,7 @@ def test_restarts_run_one_after_another() -> None:
     run = train(overrides={"train.precision": "bf16-mixed", "train.restarts": 2, "train.epochs": 1})
     found = run.result["restarts"]
     assert (found["how"], found["count"]) == ("one after another", 2)
-    assert found["reason"] == "train.precision and train.compile are for one network at a time"
+    assert found["reason"] == "train.precision and train.compile do not support batched networks"
 
 
 def test_a_run_goes_on_in_its_own_precision() -> None:
@@ -188,7 +188,7 @@ def test_a_run_goes_on_in_its_own_precision() -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
 @pytest.mark.parametrize("name", ["bf16-mixed", "fp16-mixed"])
 def test_on_cuda(name: str) -> None:
-    if scaling.why_not(name, torch.device("cuda")):
+    if scaling.unsupported_reason(name, torch.device("cuda")):
         pytest.skip("the device has not this precision")
     overrides = {"train.precision": name, "train.device": "cuda", "train.epochs": 3}
     first, second = train("first", overrides), train("second", overrides)

@@ -122,14 +122,12 @@ class Table:
 
     def read(self, names: Sequence[str]) -> Iterator[Cells]:
         """Yields columns one by one. Each is freed before the next."""
-        import pyarrow as pa
-
         size = sum(file.size for file in self.files)
         per_group = max(1, len(self.names) * _GROUP_BYTES // max(size, 1))
         for start in range(0, len(names), per_group):
             group = names[start : start + per_group]
             columns = self._read(group)
-            pa.default_memory_pool().release_unused()
+            release_unused_memory()
             for name in group:
                 yield Cells(
                     name,
@@ -140,7 +138,7 @@ class Table:
                     usual_decimal=self.usual_decimal,
                     typed=name in self.typed,
                 )
-            pa.default_memory_pool().release_unused()
+            release_unused_memory()
 
     def cells(self, name: str) -> Cells:
         """Returns one column."""
@@ -205,6 +203,13 @@ class Table:
             cells = compute.if_else(found.is_valid(), replaced, cells)
         is_missing = compute.is_in(cells, value_set=pa.array(options.missing, pa.string()))
         return compute.if_else(is_missing, pa.scalar(None, pa.string()), cells)
+
+
+def release_unused_memory() -> None:
+    """Returns memory that pyarrow has freed to the system."""
+    import pyarrow as pa
+
+    pa.default_memory_pool().release_unused()
 
 
 def open_table(

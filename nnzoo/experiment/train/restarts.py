@@ -259,7 +259,7 @@ class OneAfterAnother(_Several):
             self.is_open = True
         if all(outcome.status == "diverged" for outcome in self.ended):
             raise DivergedError(
-                f"the loss of every restart is no longer finite, or its monitor never was a number. {REMEDY}"
+                f"the loss of every restart is no longer finite, or its monitor was never a number. {REMEDY}"
             )
         return status_of(self.restarts())
 
@@ -278,7 +278,7 @@ class OneAfterAnother(_Several):
 
     def _save_all(self, recorder: Recorder) -> None:
         state = self._state_dict()
-        self._save(recorder, {**state, "current": self.experiment.settings.group.whole(state["current"])})
+        self._save(recorder, {**state, "current": self.experiment.settings.group.gather_state(state["current"])})
 
     def _close(self, end: End) -> None:
         state = self.state
