@@ -19,9 +19,9 @@ def data_rules(config: Config, facts: Facts) -> Iterator[Problem]:
         yield ("data", "split"), f"val {source.split.val} and test {source.split.test} leave no samples to train on."
     if source.split.group is not None and not source.has_columns:
         yield ("data", "split", "group"), f"{source.name} has no columns to group by. Remove it."
-    if isinstance(source, data.Cells):
+    if isinstance(source, data.TableCells):
         yield from _twice(source)
-    if isinstance(source, data.CellForms) and source.decimal == source.thousands != "auto":
+    if isinstance(source, data.CellFormats) and source.decimal == source.thousands != "auto":
         yield ("data", "thousands"), f"'{source.thousands}' is the decimal sign too. Change one of the two."
     if isinstance(source, data.TableSource):
         yield from _columns(source)
@@ -58,7 +58,7 @@ def _placeholders(config: Config) -> Iterator[Problem]:
             yield (section, key), placeholder_message(placeholder, f"{section}.{key}")
 
 
-def _twice(source: data.Cells) -> Iterator[Problem]:
+def _twice(source: data.TableCells) -> Iterator[Problem]:
     for key in ("names", "target", "features", "categorical"):
         columns = getattr(source, key, None)
         if isinstance(columns, tuple) and len(set(columns)) < len(columns):

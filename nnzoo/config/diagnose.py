@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 from nnzoo.config.base import Section, listed, members
 from nnzoo.config.document import Entry, Path, Place, Problem
 from nnzoo.config.experiment import Config
-from nnzoo.config.fields import UNIONS, names_of, sections_of, word_of
+from nnzoo.config.fields import UNIONS, names_of, sections_of, term_of
 from nnzoo.config.misplaced import Suggestions
 from nnzoo.config.placeholders import found_placeholder, placeholder_message
 from nnzoo.config.suggest import either, known_as, nearest
@@ -180,7 +180,7 @@ def _unknown_name(finding: _Finding, tag: Any, suggestions: Suggestions) -> str:
     names = [name.strip().strip("'") for name in str(finding.details["ctx"]["expected_tags"]).split(",")]
     union = next(union for union in UNIONS.values() if list(members(union)) == names)
     hint = suggestions.for_name(tag, union)
-    return f"{_shown(tag)} is not {word_of(union)}.{hint} ({', '.join(listed(union))})"
+    return f"{_shown(tag)} is not {term_of(union)}.{hint} ({', '.join(listed(union))})"
 
 
 def _listed_names(sections: list[type[Section]]) -> list[str]:

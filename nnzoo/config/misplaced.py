@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from nnzoo.config.base import listed, members
 from nnzoo.config.document import Entry, Path
 from nnzoo.config.experiment import Config
-from nnzoo.config.fields import UNIONS, Owner, kind_of, owners_of, valid_paths, word_of
+from nnzoo.config.fields import UNIONS, Owner, kind_of, owners_of, term_of, valid_paths
 from nnzoo.config.metrics import METRICS
 from nnzoo.config.rules import check
 from nnzoo.config.suggest import closeness, did_you_mean, either, known_as, same_word, synonyms_of
@@ -105,7 +105,7 @@ class Suggestions:
         if found:
             return f" Did you mean {either([str(each) for each in found[:MAX_SHOWN]])}?"
         kind = kind_of(key)
-        return f" '{key}' is {word_of(kind[1])}: `{self.written(kind[0], key)}`." if kind else ""
+        return f" '{key}' is {term_of(kind[1])}: `{self.written(kind[0], key)}`." if kind else ""
 
     def _places(self, path: Path, names: Iterable[str]) -> list[Path]:
         """Returns the other places where a field with one of the names is valid, in the order of the names."""
@@ -184,7 +184,7 @@ class Suggestions:
         if not isinstance(word, str):
             return ""
         if (kind := kind_of(word)) is not None:
-            return f" It is {word_of(kind[1])}: `{self.written(kind[0], word)}`."
+            return f" It is {term_of(kind[1])}: `{self.written(kind[0], word)}`."
         return f" It is a metric: `train.metrics: [{word}]`." if word in METRICS else ""
 
     def written(self, key: str, name: str) -> str:

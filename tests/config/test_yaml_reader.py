@@ -352,7 +352,7 @@ def test_merging_is_bounded() -> None:
 )
 def test_a_placeholder_is_told_what_works_instead(line: str, placeholder: str, key: str) -> None:
     first = refused(f"{VALID}{line}\n").split("\n")[0]
-    assert f"placeholders such as {placeholder} are not filled in." in first
+    assert f"placeholders such as {placeholder} are not supported." in first
     assert f"`nnzoo train CONFIG {key}=VALUE`" in first
     assert "`extends: base.yaml`" in first
 
