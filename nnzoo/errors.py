@@ -126,15 +126,15 @@ class GroupError(NnzooError):
 
     Args:
         message: What is known about it.
-        told: Whether another process prints the reason, so that this one prints nothing.
+        printed_elsewhere: Whether another process prints the reason, so that this one prints nothing.
         exit_code: The exit code of the process that failed.
     """
 
     kind = "group"
 
-    def __init__(self, message: str, *, told: bool = False, exit_code: int = 1) -> None:
+    def __init__(self, message: str, *, printed_elsewhere: bool = False, exit_code: int = 1) -> None:
         super().__init__(message)
-        self.told = told
+        self.printed_elsewhere = printed_elsewhere
         self.exit_code = exit_code
 
 

@@ -37,7 +37,7 @@ class Journal:
         self.quiet = quiet
         self.silent = False
         self.warnings: list[str] = []
-        self._told: set[str] = set()
+        self._warned: set[str] = set()
         self._waiting: list[logging.LogRecord] = []
         self._file: _LogFile | None = None
 
@@ -51,9 +51,9 @@ class Journal:
 
     def add_warning(self, text: str, *, lasting: bool) -> bool:
         """Keeps a warning, and returns whether it is new."""
-        if self.silent or text in self._told:
+        if self.silent or text in self._warned:
             return False
-        self._told.add(text)
+        self._warned.add(text)
         if lasting and text not in self.warnings:
             self.warnings.append(text)
         self.write(logging.WARNING, text)
@@ -183,14 +183,14 @@ def _log(level: int, message: str, args: tuple[object, ...]) -> None:
         journal.write(level, text)
         if journal.quiet:
             return
-        if logging.INFO <= level < logging.ERROR and not _is_heard(level):
+        if logging.INFO <= level < logging.ERROR and not _has_handler(level):
             with contextlib.suppress(OSError):
                 sys.stderr.write(f"{text}\n")
             return
     _logger.log(level, message, *args, stacklevel=3)
 
 
-def _is_heard(level: int) -> bool:
+def _has_handler(level: int) -> bool:
     """Whether a handler of the user's or of the command line gets lines of this level."""
     found: logging.Logger | None = _logger
     while found is not None:

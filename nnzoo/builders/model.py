@@ -26,13 +26,13 @@ from nnzoo.models import MLP, HiddenLayer, Rule, freeze, initialize, plan
 from nnzoo.models.activations import Maxout, Step
 from nnzoo.models.alexnet import alexnet
 from nnzoo.models.blocks import ConvLayer, GlobalPool, Layer, PoolLayer
-from nnzoo.models.changes import Changes
 from nnzoo.models.cifar_resnet import CifarResNet
 from nnzoo.models.cnn import CNN
 from nnzoo.models.initializers import Assignment
 from nnzoo.models.kernel import KernelMachine
 from nnzoo.models.lenet import lenet5
 from nnzoo.models.recurrent import RecurrentNet
+from nnzoo.models.relative_forecast import RelativeForecast
 from nnzoo.models.torchvision_nets import torchvision_net
 from nnzoo.models.trees import RecursiveNet, TreeLSTM
 from nnzoo.models.vgg import vgg
@@ -119,7 +119,7 @@ def build_model(
         raise problems_of(config, [(_path(error.where), error.message)]) from None
     prepare_model(config, module)
     columns = changed_features(config)
-    return module if columns is None else Changes(module, columns, num_features=shape.input_shape[-1])
+    return module if columns is None else RelativeForecast(module, columns, num_features=shape.input_shape[-1])
 
 
 def _path(where: str) -> Path:
@@ -283,7 +283,7 @@ def _hidden_layers(section: model_words.Linear | model_words.Mlp) -> list[Hidden
 
 def plan_model(config: Config, module: nn.Module) -> list[Assignment]:
     """Which rule each parameter of a module starts by; those that are not named stay as they were made."""
-    if isinstance(module, Changes):
+    if isinstance(module, RelativeForecast):
         return [replace(each, name=f"network.{each.name}") for each in plan_model(config, module.network)]
     if isinstance(config.model, model_words.Custom | model_words.Torchvision) and isinstance(
         config.init, init_words.Auto

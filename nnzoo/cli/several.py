@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 
 from nnzoo.errors import NnzooError
-from nnzoo.training.processes.torchrun import are_several, own_rank
+from nnzoo.training.processes.torchrun import is_distributed, own_rank
 
 
 @contextlib.contextmanager
@@ -22,9 +22,9 @@ def first_prints() -> Iterator[None]:
 
 def report(failure: NnzooError, say: Callable[[NnzooError], None]) -> None:
     """Lets one process print an error."""
-    if not are_several():
+    if not is_distributed():
         say(failure)
         return
-    from nnzoo.training.processes.start import say_once
+    from nnzoo.training.processes.start import report_once
 
-    say_once(failure, say)
+    report_once(failure, say)

@@ -20,7 +20,7 @@ from nnzoo.cli.options import (
     table,
 )
 from nnzoo.numbers import number
-from nnzoo.training.processes.torchrun import are_several
+from nnzoo.training.processes.torchrun import is_distributed
 
 
 def train(
@@ -51,7 +51,7 @@ def train(
     from nnzoo.run.directory import check_options
 
     check_options(resume=resume, overwrite=overwrite, dry_run=dry_run)
-    if not are_several():
+    if not is_distributed():
         # The config is checked before torch is imported, which takes seconds.
         load_config(config, overrides or [])
     from nnzoo.experiment.train.run import train as train_network

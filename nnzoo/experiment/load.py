@@ -91,12 +91,12 @@ class TrainedModel:
         Args:
             inputs: Before preprocessing.
             steps: (N,) valid steps of sequences and tokens; None where all are valid.
-            kept: Keep no more than an answer a step: `Decoder.kept`.
+            kept: Keep no more than an answer a step: `Decoder.compact`.
         """
         device = next(self.module.parameters()).device
         self.module.eval()
         classes = len(self.classes) if self.metadata.per == "step" else 0
-        size = eval_batch_size(inputs, 1, classes_a_step=classes)
+        size = eval_batch_size(inputs, 1, classes_per_step=classes)
         columns, level = changed_features(self.config), None
         if columns is not None and (moved := moves(inputs, columns, self.preprocess)) is not None:
             inputs, level = inputs - moved.unsqueeze(1), outputs_of_moves(moved, columns, self.preprocess)
@@ -107,7 +107,7 @@ class TrainedModel:
             found = self.module(*arguments_of(self.module, part, None if valid is None else valid.to(device)))
             if level is not None:
                 found = in_float64(found).cpu() + level[start : start + size]
-            outputs.append((self.decoder.kept(found) if kept else found).cpu())
+            outputs.append((self.decoder.compact(found) if kept else found).cpu())
         return torch.cat(outputs)
 
     def predict(self, raw: Raw, lengths: ArrayLike | Tensor | None = None) -> NDArray[Any]:

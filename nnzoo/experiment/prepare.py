@@ -31,7 +31,7 @@ from nnzoo.experiment.suitability import check_metrics, warn_of_lost_digits
 from nnzoo.training.batches.order import arguments_of, boundaries, smallest_batch
 from nnzoo.training.measures.decoding import Decoder
 from nnzoo.training.measures.losses import reads_indices
-from nnzoo.training.precision.scaling import DTYPES, Autocast, why_not
+from nnzoo.training.precision.scaling import DTYPES, Autocast, unsupported_reason
 from nnzoo.training.processes.group import ALONE, Group
 from nnzoo.training.settings import Settings
 
@@ -97,7 +97,7 @@ def prepare(
     if group.size > 1 and device.type == "cuda":
         # Else whatever names no device would be on the first one, that of another process.
         torch.cuda.set_device(device)
-    if reason := why_not(config.train.precision, device):
+    if reason := unsupported_reason(config.train.precision, device):
         raise problems_of(config, [(("train", "precision"), reason)])
     dataset = build_dataset(config, in_memory)
     facts = facts_of(config, dataset)

@@ -13,7 +13,7 @@ import torch
 from nnzoo.errors import CheckpointError
 from nnzoo.run.files import write_csv
 
-_WHOLE = ("epoch", "step")
+_INTEGER_COLUMNS = ("epoch", "step")
 
 
 class History(Mapping[str, list[float]]):
@@ -81,4 +81,4 @@ class History(Mapping[str, list[float]]):
 def _cell(column: str, value: float) -> int | float | str:
     if math.isnan(value):
         return ""
-    return int(value) if column in _WHOLE else value
+    return int(value) if column in _INTEGER_COLUMNS else value

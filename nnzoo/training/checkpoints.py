@@ -35,7 +35,7 @@ class CheckpointTimer(Generic[S]):
 
     def after_step(self, state: S) -> None:
         """Writes a checkpoint if one is due after a step inside the epoch."""
-        if self.settings.group.grants(self.is_due, state.step):
+        if self.settings.group.agrees_on_checkpoint(self.is_due, state.step):
             self.write(state)
 
     def is_due(self, step: int) -> bool:

@@ -23,7 +23,7 @@ class Evaluation:
 
     Attributes:
         metrics: "loss" and each metric; NaN for a metric that has no value on this split.
-        outputs: (N, K) on the CPU, if they were asked for; as `Decoder.kept` returns them.
+        outputs: (N, K) on the CPU, if they were asked for; as `Decoder.compact` returns them.
     """
 
     metrics: dict[str, float]
@@ -49,7 +49,7 @@ class LossSum:
         return total if self.summed else total / weight if weight else float("nan")
 
 
-def measured(loss: LossSum, sums: MetricSums, group: Group = ALONE) -> dict[str, float]:
+def loss_and_metrics(loss: LossSum, sums: MetricSums, group: Group = ALONE) -> dict[str, float]:
     """Returns loss and metrics over the batches of all processes. This waits for them and for the device."""
     if group.size > 1:
         sums.flush()
@@ -63,7 +63,7 @@ def measured(loss: LossSum, sums: MetricSums, group: Group = ALONE) -> dict[str,
     return {"loss": loss.result(), **sums.result()}
 
 
-def plain(number: Tensor | float) -> Tensor | float:
+def as_number(number: Tensor | float) -> Tensor | float:
     """Returns a scalar as a float, cheap and exact in sums; on a device it stays a tensor, since reading it waits."""
     if not isinstance(number, Tensor):
         return number
@@ -101,7 +101,7 @@ def evaluate(
     kept: Tensor | None = None
     num_kept = 0
     classes = sums.decoder.num_classes if sums.decoder.per == "step" else 0
-    size = batch_size if exact else eval_batch_size(split.inputs, batch_size, classes_a_step=classes)
+    size = batch_size if exact else eval_batch_size(split.inputs, batch_size, classes_per_step=classes)
     split = for_model(model, split)
     forward = forward or model
     first, last = group.share(0, len(split))
@@ -111,14 +111,14 @@ def evaluate(
             *inputs, targets = finish(batch, split, None)
             outputs = forward(*inputs)
             value = loss(outputs, targets)
-            total.add(plain(value), plain(denominator(loss, targets)))
+            total.add(as_number(value), as_number(denominator(loss, targets)))
             if split.level is not None:
                 outputs = in_float64(outputs) + split.level[start:end]
             sums.add(outputs, targets if split.exact is None else split.exact[start:end])
             if keep_outputs:
-                found = sums.decoder.kept(outputs).cpu()
+                found = sums.decoder.compact(outputs).cpu()
                 # One tensor for all: many kept one by one break up the memory, and joining them takes twice as much.
                 kept = found.new_empty(last - first, *found.shape[1:]) if kept is None else kept
                 kept[num_kept : num_kept + len(found)] = found
                 num_kept += len(found)
-    return Evaluation(measured(total, sums, group), kept)
+    return Evaluation(loss_and_metrics(total, sums, group), kept)

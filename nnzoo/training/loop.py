@@ -60,7 +60,7 @@ def fit(
         train_epoch(
             learner, splits["train"], settings, checkpoints=checkpoints, progress=progress, stop=stop, start=start
         )
-        if settings.group.stops(stop):
+        if settings.group.should_stop(stop):
             state.epoch_seconds = time.monotonic() - start
             checkpoints.write(state)
             return "interrupted"
@@ -113,7 +113,7 @@ def train_epoch(
             state.batch += len(group)
             state.schedule.after_step()
             progress.step()
-            if settings.group.stops(stop):
+            if settings.group.should_stop(stop):
                 break
             state.epoch_seconds = time.monotonic() - start
             checkpoints.after_step(state)

@@ -11,7 +11,7 @@ import signal
 import threading
 from types import FrameType, TracebackType
 
-from nnzoo.training.processes.torchrun import are_several
+from nnzoo.training.processes.torchrun import is_distributed
 
 
 class StopRequest:
@@ -39,7 +39,7 @@ class StopRequest:
 
     def _note(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
         if self.signal_number is not None:
-            if number == signal.SIGTERM and are_several():
+            if number == signal.SIGTERM and is_distributed():
                 return
             # Files are whole or not there, so quitting here loses nothing but the work since the last checkpoint.
             os._exit(128 + number)

@@ -11,7 +11,7 @@ from nnzoo.errors import DivergedError
 from nnzoo.models import penalised
 from nnzoo.training.batches.order import Batch, epoch_order, finish
 from nnzoo.training.batches.reading import read_batches
-from nnzoo.training.evaluate import evaluate, measured
+from nnzoo.training.evaluate import evaluate, loss_and_metrics
 from nnzoo.training.finite import check_finite, check_scale, check_weights
 from nnzoo.training.learner import Learner, Metrics, Status
 from nnzoo.training.measures.metrics import MetricSums
@@ -54,7 +54,7 @@ class SingleLearner(Learner[TrainState]):
         check_finite(group.total(float(self.state.train_loss.total)), self.state)
 
     def train_metrics(self, group: Group) -> Metrics:
-        found = measured(self.state.train_loss, self.state.train_metrics, group)
+        found = loss_and_metrics(self.state.train_loss, self.state.train_metrics, group)
         check_finite(found["loss"], self.state)
         check_scale(self.state)
         return found

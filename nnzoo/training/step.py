@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from nnzoo.training.batches.order import Batch
-from nnzoo.training.evaluate import plain
+from nnzoo.training.evaluate import as_number
 from nnzoo.training.finite import check_finite
 from nnzoo.training.measures.losses import denominator
 from nnzoo.training.precision.scaling import scaled_step
@@ -62,7 +62,7 @@ def backward(
     Returns:
         The loss of each batch, weighted so that the losses add up to that of the whole step.
     """
-    counts = [plain(denominator(state.loss, targets)) for *_, targets in batches]
+    counts = [as_number(denominator(state.loss, targets)) for *_, targets in batches]
     group = settings.group
     shared = (len(batches) > 1 or group.size > 1) and not state.train_loss.summed
     own = sum(counts)
@@ -75,8 +75,8 @@ def backward(
         outputs = forward(*inputs)
         loss = state.loss(outputs, targets)
         if record:
-            value = plain(loss)
-            told = group.seen(value, is_last=len(losses) == len(batches) - 1)
+            value = as_number(loss)
+            told = group.reduce_loss(value, is_last=len(losses) == len(batches) - 1)
             if isinstance(told, float):
                 # Either all processes examine the layers or none does, since batch norm waits for all: after the first
                 # batch of a step their gradients differ, and so does what they would find.
@@ -103,7 +103,7 @@ def backward(
 def contribute_nothing(state: TrainState, settings: Settings, *, record: bool) -> None:
     """The step of a process whose share is empty: it receives the global loss and contributes no gradients."""
     if record:
-        check_finite(float(settings.group.seen(0.0, is_last=True)), state)
+        check_finite(float(settings.group.reduce_loss(0.0, is_last=True)), state)
     clear_gradients(state.optimizer)
     if state.scaler is not None:
         # The scaler creates its scale with the first loss.

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from nnzoo.data import Dataset, OnDisk, Preprocess, load_arrays, on_disk
+from nnzoo.data import Dataset, OnDisk, Preprocess, load_arrays
 from nnzoo.data.arrays import source
+from nnzoo.data.files import on_disk
 from nnzoo.data.split import Division, divide, drop_repeats
 from nnzoo.errors import DataError, RunError
 

@@ -53,7 +53,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def fp16_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prepare, "why_not", lambda *_: None)
+    monkeypatch.setattr(prepare, "unsupported_reason", lambda *_: None)
 
 
 def train(runs_dir: str = "runs", overrides: dict[str, Any] | None = None, **options: Any) -> Run:
@@ -188,7 +188,7 @@ def test_a_run_goes_on_in_its_own_precision() -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
 @pytest.mark.parametrize("name", ["bf16-mixed", "fp16-mixed"])
 def test_on_cuda(name: str) -> None:
-    if scaling.why_not(name, torch.device("cuda")):
+    if scaling.unsupported_reason(name, torch.device("cuda")):
         pytest.skip("the device has not this precision")
     overrides = {"train.precision": name, "train.device": "cuda", "train.epochs": 3}
     first, second = train("first", overrides), train("second", overrides)

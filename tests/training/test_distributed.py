@@ -14,7 +14,7 @@ import torch
 
 from nnzoo.builders import choose_device
 from nnzoo.errors import GroupError, UsageError
-from nnzoo.training.processes.group import Several, lost
+from nnzoo.training.processes.group import ProcessGroup, connection_errors
 
 PROGRAM = distributed_cases.__file__
 
@@ -88,7 +88,7 @@ def test_each_process_needs_a_device_of_its_own(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
-    group = Several(6, 8, None)
+    group = ProcessGroup(6, 8, None)
     monkeypatch.setenv("LOCAL_RANK", "1")
     assert choose_device("auto", group) == torch.device("cuda:1")
     monkeypatch.setenv("LOCAL_RANK", "2")
@@ -97,8 +97,11 @@ def test_each_process_needs_a_device_of_its_own(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_what_torch_says_of_a_group_that_fails_is_told_unless_it_is_the_usual() -> None:
-    with pytest.raises(GroupError, match=r"continues\. \(torch: NCCL error: invalid usage\)$") as told, lost():
+    with (
+        pytest.raises(GroupError, match=r"continues\. \(torch: NCCL error: invalid usage\)$") as told,
+        connection_errors(),
+    ):
         raise RuntimeError("NCCL error: invalid usage\nand more")
     assert isinstance(told.value.__cause__, RuntimeError)
-    with pytest.raises(GroupError, match=r"continues\.$"), lost():
+    with pytest.raises(GroupError, match=r"continues\.$"), connection_errors():
         raise RuntimeError("[gloo/transport/tcp/pair.cc:534] Connection closed by peer [127.0.0.1]:1")

@@ -20,7 +20,7 @@ from nnzoo.training.finite import check_scale
 from nnzoo.training.measures.decoding import Decoder
 from nnzoo.training.measures.metrics import MetricSums
 from nnzoo.training.precision import scaling
-from nnzoo.training.precision.scaling import DTYPES, Autocast, why_not
+from nnzoo.training.precision.scaling import DTYPES, Autocast, unsupported_reason
 from nnzoo.training.settings import Settings
 from nnzoo.training.state import TrainState
 from nnzoo.training.step import train_step
@@ -169,17 +169,17 @@ def test_gradients_that_overflow_at_any_scale() -> None:
 
 
 def test_what_a_device_can_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert why_not("fp32", CPU) is None
+    assert unsupported_reason("fp32", CPU) is None
     for has, reason in ((True, None), (False, "this processor has no bfloat16")):
         monkeypatch.setattr(scaling, "cpu_has_bf16", lambda has=has: has)
-        assert (why_not("bf16-mixed", CPU) or "").startswith(reason or "")
-        assert (why_not("bf16-mixed", CPU) is None) == has
+        assert (unsupported_reason("bf16-mixed", CPU) or "").startswith(reason or "")
+        assert (unsupported_reason("bf16-mixed", CPU) is None) == has
     for device in ("cpu", "mps"):
-        assert "needs CUDA" in (why_not("fp16-mixed", torch.device(device)) or "")
+        assert "needs CUDA" in (unsupported_reason("fp16-mixed", torch.device(device)) or "")
     cuda = torch.device("cuda", 1)
     for major, ok in ((7, False), (8, True)):
         found = type("Device", (), {"name": "Old", "major": major, "minor": 5})
         monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _, found=found: found)
-        assert (why_not("bf16-mixed", cuda) is None) == ok
-        assert why_not("fp16-mixed", cuda) is None
+        assert (unsupported_reason("bf16-mixed", cuda) is None) == ok
+        assert unsupported_reason("fp16-mixed", cuda) is None
     assert set(DTYPES) == {"bf16-mixed", "fp16-mixed"}

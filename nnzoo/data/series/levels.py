@@ -1,8 +1,8 @@
 """Windows of a series that lie far from the training rows, as those of a counter do: moved near, and back again.
 
-A network that forecasts changes (`models.changes.Changes`) gives the same changes at every level: where the inputs move
-by some amount, its outputs move by the same. Float32 has 7 digits, so that a window far away is moved next to the
-training rows first, in float64, and its forecast back.
+A network that forecasts changes (`models.relative_forecast.RelativeForecast`) gives the same changes at every level: if
+the inputs move by some amount, its outputs move by the same. Float32 has 7 digits, so a window far away is first moved
+next to the training rows, in float64, and its forecast is moved back.
 """
 
 from __future__ import annotations

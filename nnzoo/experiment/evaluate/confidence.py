@@ -30,7 +30,7 @@ def intervals(
     Args:
         metrics: As measured, by name; "loss" has no interval.
         decoder: Knows what outputs mean; on the CPU.
-        outputs: (N, ...), on the CPU; as `Decoder.kept` makes them.
+        outputs: (N, ...), on the CPU; as `Decoder.compact` makes them.
         targets: (N, ...) encoded, on the CPU.
     """
     if decoder.per == "step":

@@ -26,7 +26,7 @@ def confusion_matrix(decoder: Decoder, outputs: Tensor, targets: Tensor) -> list
 
     Args:
         decoder: Knows what outputs mean.
-        outputs: As `Decoder.kept` makes them.
+        outputs: As `Decoder.compact` makes them.
         targets: Encoded, on the CPU as the outputs.
     """
     size = decoder.num_classes
@@ -71,7 +71,7 @@ def predictions(
 
     Args:
         decoder: Knows what outputs mean.
-        outputs: As `Decoder.kept` makes them.
+        outputs: As `Decoder.compact` makes them.
         targets: Encoded, on the CPU as the outputs.
         dataset: Before preprocessing.
         split: The name of the split.
@@ -119,7 +119,7 @@ def step_answers(
     """Returns a header and one row per step: its sample, its number from 0, the likeliest class and its probability.
 
     Args:
-        outputs: (N, T, 2), as `Decoder.kept` makes them.
+        outputs: (N, T, 2), as `Decoder.compact` makes them.
         there: (N, T) bool, the steps that get a row.
         classes: Names of classes.
         names: (N,) names of the samples.

@@ -154,7 +154,7 @@ def likelihoods(trained: TrainedModel, samples: Samples) -> tuple[list[str], lis
     """
     assert samples.targets is not None
     decoder = trained.decoder.on_cpu()
-    size = eval_batch_size(samples.inputs, 1, classes_a_step=len(trained.classes))
+    size = eval_batch_size(samples.inputs, 1, classes_per_step=len(trained.classes))
     found: list[Tensor] = []
     for part in range(0, len(samples.inputs), size):
         rows = slice(part, part + size)

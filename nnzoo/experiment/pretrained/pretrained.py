@@ -17,8 +17,8 @@ from nnzoo.experiment.load import read_weights
 from nnzoo.experiment.metadata import Metadata
 from nnzoo.experiment.pretrained.matching import Match, MismatchError, Side, listed, match_inputs, match_outputs
 from nnzoo.experiment.pretrained.transfer import Transfer
-from nnzoo.models.changes import Changes
 from nnzoo.models.inputs import input_weights
+from nnzoo.models.relative_forecast import RelativeForecast
 from nnzoo.run.directory import ARTIFACT, CONFIG, find_checkpoint
 from nnzoo.run.torch_file import SUFFIXES as TORCH_SUFFIXES
 from nnzoo.run.torch_file import read_state_dict
@@ -152,8 +152,8 @@ def take_over(
     if config.model.pretrained is None:
         return frozenset()
     path = _find(config, config.model.pretrained, Path(runs_dir))
-    prefix = "network." if isinstance(module, Changes) else ""
-    module = module.network if isinstance(module, Changes) else module
+    prefix = "network." if isinstance(module, RelativeForecast) else ""
+    module = module.network if isinstance(module, RelativeForecast) else module
     here = None
     if dataset is not None:
         here = Side(dataset.schema, reader_of(dataset), config.preprocess.pca is not None)
@@ -178,7 +178,7 @@ def _start_of_checkpoint(
     try:
         inputs, how = _match_inputs(there, here, module)
         # The units of a series are fitted to its own data.
-        own = Changes.weights_of_network(weights)
+        own = RelativeForecast.weights_of_network(weights)
         fit = Transfer(config, module, own, inputs, *match_outputs(there, here))
         taken = fit.tensors()
     except MismatchError as error:

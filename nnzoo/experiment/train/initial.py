@@ -14,7 +14,7 @@ from nnzoo.builders import NetworkShape, build_dataset, build_model, build_prepr
 from nnzoo.config import Config, resolve
 from nnzoo.config.choices import changed_features
 from nnzoo.experiment.pretrained.pretrained import take_over
-from nnzoo.models.changes import Changes
+from nnzoo.models.relative_forecast import RelativeForecast
 
 
 def initial_network(config: Config, *, runs_dir: str = "runs") -> tuple[nn.Module, NetworkShape, frozenset[str]]:
@@ -37,7 +37,7 @@ def initial_network(config: Config, *, runs_dir: str = "runs") -> tuple[nn.Modul
     dataset = build_dataset(config) if needs_data else None
     with _seeded(config.seed):
         module = build_model(config, *shape)
-        if isinstance(module, Changes) and dataset is not None:
+        if isinstance(module, RelativeForecast) and dataset is not None:
             preprocess = build_preprocess(resolve(config, facts_of(config, dataset)), dataset)
             module.set_units(*preprocess.units(shape.input_shape[-1], shape.num_outputs))
         return module, shape, take_over(config, module, dataset, runs_dir)

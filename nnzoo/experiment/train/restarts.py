@@ -278,7 +278,7 @@ class OneAfterAnother(_Several):
 
     def _save_all(self, recorder: Recorder) -> None:
         state = self._state_dict()
-        self._save(recorder, {**state, "current": self.experiment.settings.group.whole(state["current"])})
+        self._save(recorder, {**state, "current": self.experiment.settings.group.gather_state(state["current"])})
 
     def _close(self, end: End) -> None:
         state = self.state

@@ -46,7 +46,7 @@ from nnzoo.run.checkpoint import load_last
 from nnzoo.run.lock import locked
 from nnzoo.summaries import Summary
 from nnzoo.training.processes.group import Group
-from nnzoo.training.processes.start import processes
+from nnzoo.training.processes.start import process_group
 from nnzoo.training.progress import Progress
 from nnzoo.training.signals import StopRequest
 
@@ -121,10 +121,10 @@ def train(
     with contextlib.ExitStack() as alone:
         journal = alone.enter_context(log.recording(quiet=quiet))
         alone.enter_context(one_at_a_time())
-        group = alone.enter_context(processes())
+        group = alone.enter_context(process_group())
         journal.silent = group.rank > 0
         quiet = journal.quiet = quiet or journal.silent
-        with group.together():
+        with group.fail_together():
             loaded = load_config(config, changes, custom_model=model is not None, data=section)
             alone.enter_context(deterministic(loaded))
         found, saved = None, None
@@ -132,7 +132,7 @@ def train(
             named = loaded if name else config
             found, saved = group.from_first(lambda: _find(named, loaded.name, Path(runs_dir), alone))
         fetch(loaded, group)
-        with group.together():
+        with group.fail_together():
             alone.enter_context(computing_with(threads_of_data(loaded, saved)))
             loaded = with_checkpoint(loaded, Path(runs_dir), resumed=Path(found) if found else None)
             if overwrite:
@@ -205,7 +205,7 @@ def _run(
     experiment = training.experiment
     group = experiment.settings.group
     everywhere = group.gather(digests)
-    with group.together():
+    with group.fail_together():
         check_shared(everywhere)
         if saved:
             check_data(saved, digests, experiment.dataset)

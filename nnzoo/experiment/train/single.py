@@ -75,7 +75,7 @@ class Training:
                 SingleLearner(self.state),
                 experiment.splits,
                 experiment.settings,
-                save=lambda state: recorder.save(state, group.whole(state.state_dict())),
+                save=lambda state: recorder.save(state, group.gather_state(state.state_dict())),
                 progress=progress,
                 stop=stop,
             )

@@ -14,8 +14,8 @@ from nnzoo.experiment.pretrained.pretrained import take_over
 from nnzoo.experiment.threads import computing_with, threads_of_network
 from nnzoo.experiment.train.forward import forward_of
 from nnzoo.experiment.train.notes import report_on
-from nnzoo.models.changes import Changes
 from nnzoo.models.parameters import load_weights
+from nnzoo.models.relative_forecast import RelativeForecast
 from nnzoo.summaries import Summary
 from nnzoo.training.batches.order import smallest_batch
 from nnzoo.training.early_stopping import EarlyStopping
@@ -75,7 +75,7 @@ def build_network(experiment: Experiment, model: nn.Module | None, seed: int, *,
         shape = tuple(experiment.splits["train"].inputs.shape[1:])
         dataset = experiment.dataset
         module = build_model(config, shape, experiment.num_outputs, dataset.num_tokens, dataset.per)
-        if isinstance(module, Changes):
+        if isinstance(module, RelativeForecast):
             module.set_units(*experiment.preprocess.units(shape[-1], experiment.num_outputs))
         if not restored:
             take_over(config, module, experiment.dataset)

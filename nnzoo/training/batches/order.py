@@ -49,15 +49,15 @@ def boundaries(num_samples: int, batch_size: int, *, at_least: int = 1) -> list[
     return list(zip(starts, [*starts[1:], num_samples], strict=True))
 
 
-def eval_batch_size(inputs: Tensor, batch_size: int, *, classes_a_step: int = 0) -> int:
+def eval_batch_size(inputs: Tensor, batch_size: int, *, classes_per_step: int = 0) -> int:
     """Samples an evaluation batch: many small or few large ones, by a fixed rule, since it decides the last bits.
 
     Args:
         inputs: (N, *), on the device where they are evaluated.
         batch_size: At least as many; on a CPU at least as many up to `ENOUGH_ON_CPU`.
-        classes_a_step: K where outputs are (N, T, K), which may be far larger than the inputs; else 0.
+        classes_per_step: K where outputs are (N, T, K), which may be far larger than the inputs; else 0.
     """
-    per_sample = max(1, inputs[0].numel(), inputs.shape[1] * classes_a_step if classes_a_step else 0)
+    per_sample = max(1, inputs[0].numel(), inputs.shape[1] * classes_per_step if classes_per_step else 0)
     on_cpu = inputs.device.type == "cpu"
     at_least = min(batch_size, ENOUGH_ON_CPU) if on_cpu else batch_size
     return max(at_least, min(MAX_EVAL_BATCH, (EVAL_NUMBERS_ON_CPU if on_cpu else EVAL_NUMBERS) // per_sample))

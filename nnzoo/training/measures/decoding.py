@@ -51,7 +51,7 @@ class Decoder:
             return targets.float().unsqueeze(1)
         return torch.nn.functional.one_hot(targets, self.num_classes).float()
 
-    def measured(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    def metric_inputs(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Returns what metrics read: outputs (M, K) and targets of steps, or of the roots of trees; others unchanged.
 
         Steps without a target are included, with `NO_TARGET`.
@@ -64,7 +64,7 @@ class Decoder:
         """Returns the outputs of the roots of trees, (N, K), row 0 of (N, M, K); other outputs unchanged."""
         return outputs[:, 0].contiguous() if self.per == "node" else outputs
 
-    def kept(self, outputs: Tensor) -> Tensor:
+    def compact(self, outputs: Tensor) -> Tensor:
         """Returns what is kept of a batch's outputs: (N, K); for steps (N, T, 2), the class and its probability.
 
         For T steps and a vocabulary of K tokens all outputs of a split would not fit in memory.

@@ -60,7 +60,7 @@ class MetricSums:
         """
         if not self.names:
             return
-        outputs, targets = self.decoder.measured(outputs, targets)
+        outputs, targets = self.decoder.metric_inputs(outputs, targets)
         size, start = outputs.shape[self.axis], self._num_kept
         if not self._kept or start + size > self._kept[0].shape[self.axis]:
             self._grow(outputs, targets)

@@ -35,7 +35,7 @@ class Autocast:
         return outputs.float()
 
 
-def why_not(precision: str, device: torch.device) -> str | None:
+def unsupported_reason(precision: str, device: torch.device) -> str | None:
     """Why a device does not train in a precision, and what to do; None if it does."""
     if precision == "fp16-mixed" and device.type != "cuda":
         return f"fp16-mixed needs CUDA, got {device.type}. Use bf16-mixed or fp32."

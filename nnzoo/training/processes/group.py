@@ -1,4 +1,4 @@
-"""Several processes that train one network: what they tell each other, and when.
+"""ProcessGroup processes that train one network: what they tell each other, and when.
 
 `torchrun` starts them; each has the network and the data, and works on its share of every batch. One process is a
 `Group` of its own that never waits for anybody, so that the loop reads the same for one and for many.
@@ -24,14 +24,14 @@ T = TypeVar("T")
 PER_RANK = ("train_loss", "train_metrics", "rng")
 """What of a training's state each process has of its own."""
 
-GONE = (
+PROCESS_LOST = (
     "a process of the group ended, or can't be reached (killed, out of memory, its machine is gone). What was saved is "
     "whole: the same command with --resume continues."
 )
 
 
-CLOSED = ("Connection closed", "Connection reset", "Broken pipe")
-"""What torch says where GONE says it all."""
+CLOSED_CONNECTION = ("Connection closed", "Connection reset", "Broken pipe")
+"""What torch says where PROCESS_LOST says it all."""
 
 
 class Group:
@@ -48,7 +48,7 @@ class Group:
     samples = 0
 
     @contextlib.contextmanager
-    def together(self) -> Iterator[None]:
+    def fail_together(self) -> Iterator[None]:
         """What is done in it succeeds in every process, or fails in every one."""
         yield
 
@@ -94,7 +94,7 @@ class Group:
         """
         return len(batches)
 
-    def seen(self, loss: Tensor | float, *, is_last: bool) -> Tensor | float:  # noqa: ARG002
+    def reduce_loss(self, loss: Tensor | float, *, is_last: bool) -> Tensor | float:  # noqa: ARG002
         """The loss of a batch, before its gradients are made; with the last of a step, what the step came to over all.
 
         This is where processes tell each other that they want to stop.
@@ -114,15 +114,15 @@ class Group:
         """The loss of the step over all processes, of the shares that gradients were made of."""
         return loss
 
-    def stops(self, stop: StopRequest) -> bool:
+    def should_stop(self, stop: StopRequest) -> bool:
         """Whether all stop after this step: a signal came, to whichever."""
         return stop.signal_number is not None
 
-    def grants(self, is_due: Callable[[int], bool], step: int) -> bool:
+    def agrees_on_checkpoint(self, is_due: Callable[[int], bool], step: int) -> bool:
         """Whether all write a checkpoint after this step."""
         return is_due(step)
 
-    def whole(self, state: dict[str, Any]) -> dict[str, Any]:
+    def gather_state(self, state: dict[str, Any]) -> dict[str, Any]:
         """The state of a training with what each of the other processes has of its own."""
         return state
 
@@ -130,7 +130,7 @@ class Group:
 ALONE = Group()
 
 
-class Several(Group):
+class ProcessGroup(Group):
     """A group of processes, this one among them.
 
     Args:
@@ -144,12 +144,12 @@ class Several(Group):
         self.size = size
         self.store = store
         self._loss = 0.0
-        self._wishes = (False, False)
-        self._granted = (False, False)
+        self._requests = (False, False)
+        self._agreed = (False, False)
         self._factor: Tensor | float = 1.0
 
     @contextlib.contextmanager
-    def together(self) -> Iterator[None]:
+    def fail_together(self) -> Iterator[None]:
         failure: Exception | None = None
         try:
             yield
@@ -185,7 +185,7 @@ class Several(Group):
         from torch import distributed
 
         data = _packed(value)
-        with lost():
+        with connection_errors():
             distributed.broadcast(torch.tensor(len(data)), 0)
             distributed.broadcast(data, 0)
 
@@ -193,7 +193,7 @@ class Several(Group):
         from torch import distributed
 
         size = torch.tensor(0)
-        with lost():
+        with connection_errors():
             distributed.broadcast(size, 0)
             data = torch.empty(int(size), dtype=torch.uint8)
             distributed.broadcast(data, 0)
@@ -204,7 +204,7 @@ class Several(Group):
 
         data = _packed(value)
         sizes = [torch.tensor(0) for _ in range(self.size)]
-        with lost():
+        with connection_errors():
             distributed.all_gather(sizes, torch.tensor(len(data)))
             longest = max(map(int, sizes))
             rows = [torch.empty(longest, dtype=torch.uint8) for _ in sizes]
@@ -217,7 +217,7 @@ class Several(Group):
     def _sum(self, values: Tensor) -> Tensor:
         from torch import distributed
 
-        with lost():
+        with connection_errors():
             distributed.all_reduce(values)
         return values
 
@@ -225,13 +225,13 @@ class Several(Group):
     def training(self, model: nn.Module) -> Iterator[None]:
         from torch import distributed
 
-        with lost(), torch.no_grad():
+        with connection_errors(), torch.no_grad():
             for tensor in (*model.parameters(), *model.buffers()):
                 # As bytes, since not every type can be sent; in a row, since a parameter may lie in any order.
                 told = tensor.detach().clone(memory_format=torch.contiguous_format).reshape(-1).view(torch.uint8)
                 distributed.broadcast(told, 0)
                 tensor.copy_(told.view(tensor.dtype).view_as(tensor))
-        with lost(), synchronised(model):
+        with connection_errors(), synchronised(model):
             yield
 
     def share(self, start: int, end: int) -> tuple[int, int]:
@@ -249,15 +249,15 @@ class Several(Group):
         self.samples = batches[-1][1] - batches[0][0]
         self._loss = 0.0
         # The time is that of the first process's clock.
-        self._wishes = stop.signal_number is not None, self.rank == 0 and is_due(step)
+        self._requests = stop.signal_number is not None, self.rank == 0 and is_due(step)
         return len(self.shares(batches))
 
-    def seen(self, loss: Tensor | float, *, is_last: bool) -> Tensor | float:
+    def reduce_loss(self, loss: Tensor | float, *, is_last: bool) -> Tensor | float:
         self._loss += loss if isinstance(loss, float) else 0.0
         if not is_last:
             return 0.0
-        total, stop, due = self._sum(torch.tensor([self._loss, *self._wishes], dtype=torch.float64))
-        self._granted = bool(stop), bool(due)
+        total, stop, due = self._sum(torch.tensor([self._loss, *self._requests], dtype=torch.float64))
+        self._agreed = bool(stop), bool(due)
         return float(total)
 
     def add_gradients(self, optimizer: torch.optim.Optimizer, count: Tensor | float, *, summed: bool) -> None:
@@ -286,19 +286,19 @@ class Several(Group):
     def loss_of_all(self, loss: float) -> float:
         return self.total(loss) * float(self._factor)
 
-    def stops(self, stop: StopRequest) -> bool:
-        if not self._granted[0]:
+    def should_stop(self, stop: StopRequest) -> bool:
+        if not self._agreed[0]:
             return False
         stop.signal_number = max(number or 0 for number in self.gather(stop.signal_number))
         return True
 
-    def grants(self, is_due: Callable[[int], bool], step: int) -> bool:  # noqa: ARG002
-        return self._granted[1]
+    def agrees_on_checkpoint(self, is_due: Callable[[int], bool], step: int) -> bool:  # noqa: ARG002
+        return self._agreed[1]
 
-    def whole(self, state: dict[str, Any]) -> dict[str, Any]:
+    def gather_state(self, state: dict[str, Any]) -> dict[str, Any]:
         return {**state, "ranks": self.gather({key: state[key] for key in PER_RANK})[1:]}
 
-    def claims(self) -> bool:
+    def claim_error_report(self) -> bool:
         """Whether this process is the first that has to say why the group fails."""
         try:
             return bool(self.store.add("claimed", 1) == 1)
@@ -307,7 +307,7 @@ class Several(Group):
 
 
 def _failed(rank: int, message: str, exit_code: int) -> GroupError:
-    return GroupError(f"rank {rank}: {message}", told=True, exit_code=exit_code)
+    return GroupError(f"rank {rank}: {message}", printed_elsewhere=True, exit_code=exit_code)
 
 
 def _packed(value: Any) -> Tensor:
@@ -320,21 +320,21 @@ def _unpacked(data: Tensor) -> Any:
 
 
 @contextlib.contextmanager
-def lost() -> Iterator[None]:
+def connection_errors() -> Iterator[None]:
     """Says what it means that torch can't reach the others, while it is entered."""
     try:
         yield
     except RuntimeError as error:
-        if not is_lost(error):
+        if not is_connection_error(error):
             raise
         first_line = str(error).partition("\n")[0]
-        reason = "" if any(text in first_line for text in CLOSED) else f" (torch: {first_line})"
-        raise GroupError(f"{GONE}{reason}") from error
+        reason = "" if any(text in first_line for text in CLOSED_CONNECTION) else f" (torch: {first_line})"
+        raise GroupError(f"{PROCESS_LOST}{reason}") from error
 
 
-def is_lost(error: RuntimeError) -> bool:
+def is_connection_error(error: RuntimeError) -> bool:
     """Whether an error is torch's way of saying that a process can't be reached."""
     from torch import distributed
 
-    texts = ("gloo", "NCCL", *CLOSED)
+    texts = ("gloo", "NCCL", *CLOSED_CONNECTION)
     return isinstance(error, distributed.DistError) or any(text in str(error) for text in texts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 
-def are_several() -> bool:
+def is_distributed() -> bool:
     """Whether torchrun, or its like, started more processes than this one."""
     size = os.environ.get("WORLD_SIZE", "1")
     return size.isdecimal() and int(size) > 1
@@ -14,4 +14,4 @@ def are_several() -> bool:
 def own_rank() -> int:
     """Which of them this is, from 0."""
     rank = os.environ.get("RANK", "0")
-    return int(rank) if are_several() and rank.isdecimal() else 0
+    return int(rank) if is_distributed() and rank.isdecimal() else 0

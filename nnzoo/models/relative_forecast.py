@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from nnzoo.models.parameters import head_of
 
 
-class Changes(nn.Module):
+class RelativeForecast(nn.Module):
     """Wraps a network so that it reads a window relative to its last step and forecasts changes from that step.
 
     As in NLinear (Zeng et al. 2023, "Are Transformers Effective for Time Series Forecasting?"): the network learns the
