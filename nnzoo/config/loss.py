@@ -58,8 +58,8 @@ class CrossEntropy(WeightedLoss):
 
     name: Literal["cross_entropy"]
     label_smoothing: Probability = Field(
-        0.0,
-        description="fraction of the target that is spread evenly over all classes")
+        0.0, description="fraction of the target that is spread evenly over all classes"
+    )
 
 
 class Nll(WeightedLoss):

@@ -156,8 +156,8 @@ class Rprop(Section):
     name: Literal["rprop"]
     lr: NonNegative = Field(1e-2, description="initial step size of every weight")
     etas: Two = Field(
-        (0.5, 1.2),
-        description="factors of the step size if the sign of the gradient changes, and if it stays the same")
+        (0.5, 1.2), description="factors of the step size if the sign of the gradient changes, and if it stays the same"
+    )
     step_sizes: Two = Field((1e-6, 50.0), description="smallest and largest step size")
 
 
@@ -172,8 +172,8 @@ class Lbfgs(Section):
     lr: NonNegative = Field(1.0, description="step length; with line_search_fn, the length of the first trial step")
     max_iter: Count = Field(20, description="maximum number of iterations per step")
     max_eval: Count | None = Field(
-        None,
-        description="maximum number of function evaluations per step; null: 1.25 * max_iter")
+        None, description="maximum number of function evaluations per step; null: 1.25 * max_iter"
+    )
     tolerance_grad: NonNegative = Field(1e-7, description="a step ends when no gradient is larger")
     tolerance_change: NonNegative = Field(1e-9, description="a step ends when loss and weights change less")
     history_size: Count = Field(100, description="number of past updates to keep")

@@ -1,6 +1,7 @@
-"""Learning-rate schedulers, with the names and fields of torch. Lengths are in epochs, or in steps with `interval: step`.
+"""Learning-rate schedulers, with the names and fields of torch.
 
-A length or factor that is null follows from the length of the run after the warm-up.
+Lengths are in epochs, or in steps with `interval: step`. A length or factor that is null
+follows from the length of the run after the warm-up.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ class Scheduler(Section):
     name: str
 
     warmup_epochs: Natural = Field(
-        0,
-        description="number of epochs in which lr rises linearly, per step, to optimizer.lr")
+        0, description="number of epochs in which lr rises linearly, per step, to optimizer.lr"
+    )
     interval: Literal["epoch", "step"] = Field("epoch", description="unit of t and of all lengths")
 
     def lengths(self, length: int) -> dict[str, Any]:  # noqa: ARG002
@@ -65,8 +66,7 @@ class MultiStepLr(Scheduler):
     name: Literal["multistep"]
     milestones: Items[Count] | None = Field(
         None,
-        description="when lr falls, in increasing order; null: at half and three quarters of the run (He et al. "
-        "2016)"
+        description="when lr falls, in increasing order; null: at half and three quarters of the run (He et al. 2016)",
     )
     gamma: Positive = Field(0.1, description="factor at each milestone")
 

@@ -93,8 +93,8 @@ class Train(Section):
         1, description="number of random restarts, with seeds seed, seed + 1, ...; the best one by the monitor is kept"
     )
     max_minutes: Positive | None = Field(
-        None,
-        description="stop after this wall time, with the best weights so far; null: no limit")
+        None, description="stop after this wall time, with the best weights so far; null: no limit"
+    )
     checkpoint: CheckpointEvery = Field(CheckpointEvery(), description="when to write last.safetensors")
 
 

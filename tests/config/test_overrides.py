@@ -117,9 +117,12 @@ def test_the_last_of_two_wins() -> None:
         (["0=3"], "override 0=3: 0: unknown key."),
         (["seed.x=3"], "override seed.x=3: seed: expected an integer, got a mapping."),
         (["model=linaer"], "override model=linaer: model: 'linaer' is not a model. Did you mean 'linear'?"),
-        (["model.layers.2.units=5"], "override model.layers.2.units=5: model.layers: has no item 2."),
+        (["model.layers.2.units=5"], "override model.layers.2.units=5: model.layers: there is no item 2 in it."),
         (["model.layers.-1.units=5"], "override model.layers.-1.units=5: model.layers: expected a list or null"),
-        (["model.layers.0.units.1=5"], "override model.layers.0.units.1=5: model.layers.0.units: has no item 1."),
+        (
+            ["model.layers.0.units.1=5"],
+            "override model.layers.0.units.1=5: model.layers.0.units: there is no item 1 in it.",
+        ),
         (["model.layers.²=5"], "override model.layers.²=5: model.layers: expected a list or null"),
         (["model.layers.0=5"], "override model.layers.0=5: model.layers.0: expected a mapping, got 5."),
         (["train.epochs=[1"], "override train.epochs=[1: not YAML: the bracket that opens here is never closed."),
@@ -129,7 +132,7 @@ def test_the_last_of_two_wins() -> None:
         (["train=3", "train.epochs=3"], "override train.epochs=3: train: another override sets it to a value without"),
         (["train.epochs=3", "train=3"], "override train=3: train: expected a mapping, got 3."),
         (["name=../evil"], "override name=../evil: name: expected at most 100 letters"),
-        (["train.monitor=val/acc"], "override train.monitor=val/acc: train.monitor: 'val/acc' is not measured"),
+        (["train.monitor=val/acc"], "override train.monitor=val/acc: train.monitor: 'val/acc' is not computed"),
     ],
 )
 def test_problems_name_the_override(overrides: list[str], message: str) -> None:

@@ -381,7 +381,7 @@ def test_the_command_line_refuses_it_too(capsys: pytest.CaptureFixture[str]) -> 
     assert captured.out == ""
     assert captured.err == (
         "override model.output={activation: sigmoid}: model.output.activation: cross_entropy needs probabilities that "
-        "sum to 1, unlike sigmoid's. Use softmax, identity or `loss: bce`.\n"
+        "sum to 1, unlike those of sigmoid. Use softmax, identity or `loss: bce`.\n"
     )
 
 
@@ -428,7 +428,7 @@ def test_tokens_are_neither_normalized_nor_rotated() -> None:
 
 def test_a_missing_val_split_is_the_reason_that_is_given() -> None:
     with pytest.raises(
-        ConfigError, match=r"'val/loss' is not measured in this run\. There is no val split\. Did you mean"
+        ConfigError, match=r"'val/loss' is not computed in this run\. There is no val split\. Did you mean"
     ):
         load_config({"data": "xor", "model": "mlp", "train": {"monitor": "val/loss"}})
 

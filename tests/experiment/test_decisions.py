@@ -86,9 +86,9 @@ def test_a_metric_that_the_config_does_not_list_is_measured(capsys: pytest.Captu
         (["--fail-under", "tset/auroc=0.8"], "'tset' is not a split. Did you mean 'test'?"),
         (
             ["--fail-under", "rmse=0.8"],
-            "rmse is not a metric for classification, which is the task of this data. Use accuracy",
+            "rmse does not support classification, the task of this data. Use accuracy",
         ),
-        (["--fail-under", "top5_accuracy=0.8"], "with 2 classes the right one is always among five"),
+        (["--fail-under", "top5_accuracy=0.8"], "top5_accuracy is always 1 with 2 classes"),
         (["--fail-under", "auroc"], "expected METRIC=VALUE such as accuracy=0.9, got 'auroc'"),
         (["--split", "val", "--fail-under", "test/auroc=0.8"], "Run eval with --split test"),
         (["--fail-under", "val/auroc=0.8", "--fail-under", "test/auroc=0.8"], "and the val split is measured"),

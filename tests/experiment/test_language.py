@@ -245,9 +245,9 @@ def test_only_a_language_model_goes_on(tmp_path: Path, capsys: pytest.CaptureFix
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        ({"name": "lstm", "bidirectional": True}, "would see the tokens that it has to predict"),
+        ({"name": "lstm", "bidirectional": True}, "would read the tokens that it has to predict"),
         ({"name": "lstm", "pooling": "last"}, "last gives one output per sample"),
-        ("mlp", "mlp can't read tokens"),
+        ("mlp", "mlp does not support tokens"),
     ],
 )
 def test_networks_that_would_see_the_answer_are_refused(model: Any, message: str) -> None:

@@ -30,7 +30,7 @@ ColumnName = Annotated[str, Field(min_length=1), BeforeValidator(_position), Wit
 
 
 class Split(Section):
-    """The split into train, val and test. A given val or test split is used as is; fractions are of the train samples."""
+    """The split into train, val and test. A given val or test split is kept; fractions are of the train samples."""
 
     val: Probability = Field(
         0.15, description="fraction of samples for validation, which selects the best weights; 0: no val split"

@@ -46,9 +46,9 @@ class Linear(Model):
 class Perceptron(Model):
     """A linear unit with a step function (Rosenblatt 1958): one unit for two classes, else one per class.
 
-    Inputs are flattened. The step is the sign of the output, which `loss: perceptron` and the predictions use. The defaults are the
-    perceptron rule: `loss: perceptron`, `optimizer: {name: sgd, lr: 1.0}`, and a patience of 20 epochs in
-    `train.early_stopping`, because its loss fluctuates.
+    Inputs are flattened. The step is the sign of the output, which `loss: perceptron` and the predictions use. The
+    defaults are the perceptron rule: `loss: perceptron`, `optimizer: {name: sgd, lr: 1.0}`, and a patience of 20
+    epochs in `train.early_stopping`, because its loss fluctuates.
     """
 
     section_defaults = {  # noqa: RUF012
