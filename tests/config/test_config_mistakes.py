@@ -80,7 +80,7 @@ def test_mistakes_in_the_model(line: str, message: str, tmp_path: Path) -> None:
         ("data: {name: csv, path: x.csv, target: -1}", "data.target.0: expected a name, or a position from 0, got -1."),
         (
             "data: {name: csv, path: x.csv, target: y, delimiter: tab}",
-            "data.delimiter: expected auto, or signs such as",
+            "data.delimiter: expected auto, or characters such as",
         ),
         (
             "data: {name: csv, path: x.csv, target: y, encoding: utf9}",

@@ -134,9 +134,9 @@ def test_circles_are_refused(target: str) -> None:
         ("base", "no such file: base. Did you mean 'base.yaml'?"),
         ("digits_mpl", "no such file: digits_mpl. Did you mean 'digits_mlp'?"),
         ("folder", "no such file: folder."),
-        ("3", "expected the path of a config file, or the name of a shipped one."),
-        ("[base.yaml]", "expected the path of a config file, or the name of a shipped one."),
-        ("null", "expected the path of a config file, or the name of a shipped one."),
+        ("3", "expected the path of a config file, or the name of a shipped config."),
+        ("[base.yaml]", "expected the path of a config file, or the name of a shipped config."),
+        ("null", "expected the path of a config file, or the name of a shipped config."),
     ],
 )
 def test_what_can_not_be_extended(value: str, message: str) -> None:

@@ -413,7 +413,7 @@ def test_batch_norm_needs_two_samples() -> None:
     two = Facts("classification", "features", 3, 0, (4,), has_val=True, has_test=True, num_train=2)
     check_facts(config, two)
     with pytest.raises(
-        ConfigError, match="config: model: batch_norm needs at least two samples per batch, and the train"
+        ConfigError, match="config: model: batch_norm needs at least two samples per batch, but the train"
     ):
         check_facts(config, dataclasses.replace(two, num_train=1))
 

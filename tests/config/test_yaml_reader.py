@@ -118,7 +118,7 @@ def test_duplicate_keys_are_all_named() -> None:
         ("name: !!binary aGk=", 7, "the tag tag:yaml.org,2002:binary is not allowed"),
         ("? [a, b]", 3, "a key must be plain text"),
         ("train: {{a: 1}: 3}", 9, "a key must be plain text"),
-        ("train: {epochs: 3", 8, "the bracket that opens here is never closed"),
+        ("train: {epochs: 3", 8, "the bracket that starts here is never closed"),
         ("name: 'abc", 7, "the quote that starts here is never closed"),
         ("name: @abc", 7, "text that starts with this character needs quotes"),
         ("name: *abc", 7, "the alias has no anchor. Write `&NAME` before the value"),
@@ -126,7 +126,7 @@ def test_duplicate_keys_are_all_named() -> None:
         ("  name: abc", 7, "a ':' is not allowed here. Is the line indented too far?"),
         ("name:abc\ntrain: {epochs: 3}", 1, "Is the ':' missing, or the space after it?"),
         ("train:\n\tepochs: 3", 1, "YAML is indented with spaces, but this line starts with a tab"),
-        ("---\ndata: digits", 1, "a second document starts here, but a file holds one experiment"),
+        ("---\ndata: digits", 1, "a second document starts here, but a file must hold one experiment"),
     ],
 )
 def test_yaml_that_is_refused(line: str, column: int, words: str) -> None:
@@ -271,7 +271,7 @@ def test_very_long_files_and_lists_of_problems_are_bounded() -> None:
 
 def test_a_folder_and_a_missing_file() -> None:
     Path("folder.yaml").mkdir()
-    with pytest.raises(UsageError, match=r"^folder\.yaml: a folder without a config\.yaml"):
+    with pytest.raises(UsageError, match=r"^folder\.yaml: this folder has no config\.yaml"):
         load_config("folder.yaml")
     with pytest.raises(UsageError, match=r"^digits_mpl\.yaml: no such file.*Did you mean 'digits_mlp'\?"):
         load_config("digits_mpl.yaml")
