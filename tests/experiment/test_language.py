@@ -223,7 +223,7 @@ def test_a_vocabulary_of_another_size_is_damage(singer: Any, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--text", "a", "file.txt"], "answers for no other input"),
+        (["--text", "a", "file.txt"], "continues a single text"),
         (["--text", "a", "--temperature", "-1"], "--temperature: expected a number of at least 0"),
         (["--text", "a", "--length", "-1"], "--length: expected"),
         (["--text", "a", "--seed", str(2**70)], "--seed: expected a number below"),
