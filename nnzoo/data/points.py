@@ -63,7 +63,7 @@ class PointsReader(Reader):
             table.row_numbers.tolist(),
             targets,
             origin=table.origin(),
-            written=partial(table.written, rows),
+            source_columns=partial(table.written, rows),
             warnings=repairs.warnings(),
         )
 

@@ -116,7 +116,7 @@ def name_of(split: str, position: int, dataset: Dataset) -> str:
 
 
 def _target(dataset: Dataset, place: Place) -> bytes:
-    target: bytes = (dataset.answers(place[0]).targets[place[1]] + 0).numpy().tobytes()  # -0.0 + 0 is 0.0
+    target: bytes = (dataset.measured_split(place[0]).targets[place[1]] + 0).numpy().tobytes()  # -0.0 + 0 is 0.0
     return target
 
 

@@ -67,7 +67,7 @@ def describe(experiment: Experiment, seen: Experiment) -> dict[str, Any]:
     if dataset.task == "regression":
         described["targets"] = _columns(dataset.train.targets, dataset.target_names)
     else:
-        counts = {name: _class_counts(dataset, dataset.answers(name)) for name in dataset.splits}
+        counts = {name: _class_counts(dataset, dataset.measured_split(name)) for name in dataset.splits}
         described["classes"] = {
             each: {split: count[index] for split, count in counts.items()} for index, each in enumerate(dataset.classes)
         }
@@ -114,7 +114,7 @@ def _balance(experiment: Experiment) -> Iterator[Finding]:
     dataset, config = experiment.dataset, experiment.config
     if dataset.task != "classification" or dataset.per == "step":
         return
-    counts = Counter(dict(zip(dataset.classes, _class_counts(dataset, dataset.answers("train")), strict=True)))
+    counts = Counter(dict(zip(dataset.classes, _class_counts(dataset, dataset.measured_split("train")), strict=True)))
     (largest, most), (smallest, least) = counts.most_common()[0], counts.most_common()[-1]
     fixes = []
     if not set(config.train.metrics) & {"f1", "recall", "auroc", "balanced_accuracy", "average_precision"}:

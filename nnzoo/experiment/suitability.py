@@ -41,7 +41,7 @@ def check_metrics(config: Config, dataset: Dataset, metrics: Sequence[str], moni
 
 def metrics_without_value(dataset: Dataset, split: str, metrics: Sequence[str]) -> dict[str, str]:
     """Returns the reason for each metric that has no value on a split."""
-    measured = dataset.answers(split)
+    measured = dataset.measured_split(split)
     found = {}
     if "auroc" in metrics:
         if dataset.task == "multilabel":

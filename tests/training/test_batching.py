@@ -72,15 +72,15 @@ def test_the_order_is_a_permutation_of_seed_and_epoch_alone() -> None:
 
 @pytest.mark.parametrize("num_samples", [1, 2, 9, 10, 11, 21])
 @pytest.mark.parametrize("batch_size", [2, 3, 10])
-@pytest.mark.parametrize("at_least", [1, 2, 4])
-def test_batches_cover_every_sample_once(num_samples: int, batch_size: int, at_least: int) -> None:
-    found = boundaries(num_samples, batch_size, at_least=at_least)
+@pytest.mark.parametrize("min_size", [1, 2, 4])
+def test_batches_cover_every_sample_once(num_samples: int, batch_size: int, min_size: int) -> None:
+    found = boundaries(num_samples, batch_size, min_size=min_size)
     assert [index for start, end in found for index in range(start, end)] == list(range(num_samples))
     sizes = [end - start for start, end in found]
-    joined = num_samples > batch_size and (num_samples % batch_size or batch_size) < at_least
+    joined = num_samples > batch_size and (num_samples % batch_size or batch_size) < min_size
     assert len(sizes) == math.ceil(num_samples / batch_size) - joined
     assert all(size == batch_size for size in sizes[:-1])
-    assert sizes[-1] >= at_least or len(sizes) == 1 or batch_size < at_least
+    assert sizes[-1] >= min_size or len(sizes) == 1 or batch_size < min_size
 
 
 def test_batch_norm_never_sees_a_last_batch_of_one(tmp_path: Path) -> None:

@@ -154,7 +154,7 @@ class CsvReader(Reader):
         if samples.ids is None:
             origin = table.origin().renumbered(samples.rows) if table.files else None
             names = table.row_numbers[samples.rows].tolist()
-            return Samples(rows, names, targets, origin=origin, written=written)
+            return Samples(rows, names, targets, origin=origin, source_columns=written)
         longest, num_steps = int(samples.lengths.argmax()), schema.input_shape[0]
         if samples.lengths[longest] > num_steps:
             raise DataError(
@@ -163,7 +163,7 @@ class CsvReader(Reader):
                 where=table.where,
             )
         inputs, lengths = as_steps(rows, samples, num_steps)
-        return Samples(inputs, samples.ids.tolist(), targets, lengths, written=written)
+        return Samples(inputs, samples.ids.tolist(), targets, lengths, source_columns=written)
 
     def _values(self, table: Table, *, labelled: bool) -> tuple[list[NDArray[Any]], SampleRows]:
         """The columns as they are read, and which rows make a sample."""

@@ -17,7 +17,7 @@ from nnzoo.data.split import Division, dropped_note
 from nnzoo.data.tables.dialect import Words
 from nnzoo.data.text.text_reader import TextReader
 from nnzoo.data.text.texts import (
-    Places,
+    TextLocations,
     Texts,
     encode_labels,
     find_class_files,
@@ -85,7 +85,7 @@ def load_text(
         raise DataError(f"no symbol is in the training texts {min_count} times. Lower min_count.", where=str(path))
     tokens = {name: [vocabulary.encode(each) for each in part.texts] for name, part in parts.items()}
     num_steps = max_length or min(max(map(len, tokens["train"])), LONGEST)
-    places = Places(list(parts.values()))
+    places = TextLocations(list(parts.values()))
     splits, start = {}, 0
     for name, each in tokens.items():
         numbers = np.concatenate([np.zeros(start, dtype=np.int64), np.array(parts[name].numbers, dtype=np.int64)])
@@ -112,13 +112,13 @@ def load_text(
 
 
 def _divide(
-    parts: dict[str, Texts], division: Division, cutter: Vocabulary
+    parts: dict[str, Texts], division: Division, untrained: Vocabulary
 ) -> tuple[dict[str, Texts], tuple[str, ...], tuple[str, ...]]:
     """Val and test samples out of train, where there are none given; also the classes, and what is to be told."""
     train = parts["train"]
     notes: tuple[str, ...] = ()
     if division.deduplicate:
-        distinct = train.distinct(cutter)
+        distinct = train.distinct(untrained)
         notes = (dropped_note(len(train.texts) - len(distinct.texts), len(train.texts)),)
         train = distinct
     classes = find_classes(train.labels)

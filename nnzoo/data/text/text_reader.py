@@ -69,7 +69,7 @@ class TextReader(Reader):
             return replace(
                 samples,
                 origin=of_files([name_of(file) for file in files], [len(texts) for texts, _ in parts]),
-                written=partial(_written, tables) if len(tables) == len(files) else None,
+                source_columns=partial(_written, tables) if len(tables) == len(files) else None,
                 warnings=(*repairs.warnings(), *samples.warnings),
             )
         if self.text is None or self.target is None:

@@ -67,15 +67,15 @@ class Texts:
             seen[label] += 1
         return self.take(sorted(sorted(rows, key=turns.__getitem__)[:limit]))
 
-    def distinct(self, cutter: Vocabulary) -> Texts:
+    def distinct(self, untrained: Vocabulary) -> Texts:
         """Without texts of the same symbols and the same label as an earlier one."""
         first: dict[tuple[str, ...], int] = {}
         for row, (text, label) in enumerate(zip(self.texts, self.labels, strict=True)):
-            first.setdefault((label, *cutter.cut(text)), row)
+            first.setdefault((label, *untrained.tokenize(text)), row)
         return self.take(list(first.values()))
 
 
-class Places(Sequence[str]):
+class TextLocations(Sequence[str]):
     """The file and line of each text, part after part; found when asked for, which may take reading the file again."""
 
     def __init__(self, parts: Sequence[Texts]) -> None:
@@ -95,7 +95,7 @@ class Places(Sequence[str]):
         return locate(number)
 
 
-class Found(NamedTuple):
+class LoadedTexts(NamedTuple):
     """Texts that were found.
 
     Attributes:
@@ -115,7 +115,7 @@ class Found(NamedTuple):
     repairs: Repairs
 
 
-def find_class_files(paths: dict[str, Path], said: Words) -> Found:
+def find_class_files(paths: dict[str, Path], said: Words) -> LoadedTexts:
     """The texts of files of one class each; new files may have another encoding, unless one was said."""
     repairs = Repairs(strict=said.strict)
     files = {name: find_files(each, CLASS_FILES, repairs) for name, each in paths.items()}
@@ -124,10 +124,10 @@ def find_class_files(paths: dict[str, Path], said: Words) -> Found:
         encoding = common_encoding([read_bytes(file) for part in files.values() for file in part])
     known = said.model_copy(update={"encoding": encoding})
     parts = {name: read_class_files(part, known, repairs, paths[name]) for name, part in files.items()}
-    return Found(parts, None, {"encoding": encoding}, (), said, repairs)
+    return LoadedTexts(parts, None, {"encoding": encoding}, (), said, repairs)
 
 
-def find_columns(paths: dict[str, Path], said: Words, text: str | None, target: str) -> Found:
+def find_columns(paths: dict[str, Path], said: Words, text: str | None, target: str) -> LoadedTexts:
     """The texts of a column, and the classes of the column `target`."""
     known = [column for column in (text, target) if column is not None]
     repairs = Repairs(strict=said.strict)
@@ -137,7 +137,7 @@ def find_columns(paths: dict[str, Path], said: Words, text: str | None, target: 
     text = _text_column(tables["train"], text, target)
     parts = {name: read_table(table, text, target, repairs, paths[name]) for name, table in tables.items()}
     words = words_for_new_files(tables["train"].files[0], said, [text, target])
-    return Found(parts, text, choices_of(tables.values()), tables["train"].notes, words, repairs)
+    return LoadedTexts(parts, text, choices_of(tables.values()), tables["train"].notes, words, repairs)
 
 
 def read_class_files(files: Sequence[Path], words: Words, repairs: Repairs, said: Path | None = None) -> Texts:

@@ -11,7 +11,7 @@ import torch
 
 from nnzoo.config.data import PythonSource, TableSource
 from nnzoo.data import DataInMemory, Samples, Split, data_in_memory
-from nnzoo.data.arrays import targets_like
+from nnzoo.data.arrays import encode_targets_like
 from nnzoo.data.memory import is_frame
 from nnzoo.data.tables.frames import is_table
 from nnzoo.errors import DataError, UsageError
@@ -71,5 +71,5 @@ def labelled_samples(trained: TrainedModel, given: DataInMemory) -> Samples:
         raise DataError("a data frame is for networks that were trained on a table. Pass (x, y).", where="data")
     x, y = given.arrays["x"], given.arrays["y"]
     found = trained.samples_of(x, given.arrays.get("lengths"))
-    targets = targets_like(y, schema, Split(found.inputs, torch.empty(0), found.lengths), where="data: y")
+    targets = encode_targets_like(y, schema, Split(found.inputs, torch.empty(0), found.lengths), where="data: y")
     return replace(found, targets=targets)

@@ -76,7 +76,7 @@ def predictions(
         dataset: Before preprocessing.
         split: The name of the split.
     """
-    names, places = dataset.places(split)
+    names, places = dataset.origin_columns(split)
     starts = range(0, len(outputs), _SAMPLES_AT_ONCE)
     blocks = (slice(start, min(start + _SAMPLES_AT_ONCE, len(outputs))) for start in starts)
     tables = (_table(decoder, outputs[rows], targets[rows], dataset, names, places(rows)) for rows in blocks)

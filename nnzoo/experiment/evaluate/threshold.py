@@ -104,7 +104,7 @@ def _chosen(trained: TrainedModel, criterion: Criterion, positive: str) -> Thres
     split = dataset.splits["val"]
     outputs = trained.outputs_of(split.inputs, split.lengths, kept=True)
     shares = trained.decoder.on_cpu().probabilities(outputs)[:, 1].float()
-    is_positive = dataset.answers("val").class_indices() == 1
+    is_positive = dataset.measured_split("val").class_indices() == 1
     if bool((is_positive == is_positive[0]).all()):
         raise UsageError(
             "the val split has samples of one class only, so it can't be chosen. Give a number.", where=_OPTION

@@ -163,9 +163,9 @@ def _columns_beside(samples: Samples, keep: Sequence[str] | None) -> dict[str, S
         if len(set(places["file"])) > 1:
             beside = {name: values for name, values in places.items() if name == "file" or not samples.row_targets}
     if keep is None or keep:
-        if samples.written is None:
+        if samples.source_columns is None:
             raise UsageError("these inputs are not rows of a table, so there are no columns to keep.", where="--keep")
-        kept = samples.written(keep)
+        kept = samples.source_columns(keep)
         beside |= dict(zip(_distinct(list(beside), list(kept)), kept.values(), strict=True))
     return beside
 

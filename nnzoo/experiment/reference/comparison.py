@@ -109,7 +109,7 @@ def _beside_baseline(
         return
     text = f"{shown} is not above the baseline {number(bar)}"
     if experiment.dataset.task == "classification":
-        counts = shares(experiment.dataset.answers("train"), len(experiment.dataset.classes))
+        counts = shares(experiment.dataset.measured_split("train"), len(experiment.dataset.classes))
         text += f", which always predicts '{experiment.dataset.classes[int(counts.argmax())]}'"
         never = [
             name for index, name in enumerate(experiment.dataset.classes) if matrix and _is_missed(matrix[index], index)

@@ -235,4 +235,4 @@ def target_mean(dataset: Dataset) -> tuple[float, ...]:
     train = dataset.train
     if dataset.task != "classification":
         return tuple(train.targets.double().mean(0).tolist())
-    return tuple(shares(dataset.answers("train"), len(dataset.classes)).tolist())
+    return tuple(shares(dataset.measured_split("train"), len(dataset.classes)).tolist())
