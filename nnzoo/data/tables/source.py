@@ -24,7 +24,7 @@ from nnzoo.data.tables.learning import Learned, find_classes, learn_columns
 from nnzoo.data.tables.numbers import DecimalSign, ThousandsSign
 from nnzoo.data.tables.opening import words_for_new_files
 from nnzoo.data.tables.sample_rows import SampleRows, as_split, pack, padded
-from nnzoo.data.tables.table import Table, choices_of, open_table
+from nnzoo.data.tables.table import Table, choices_of, open_table, release_unused_memory
 from nnzoo.data.tables.targets import Target, encode_targets, find_task
 
 
@@ -87,7 +87,9 @@ def load_csv(
     others = [(name, each) for name, each in paths.items() if name != "train"]
     tables = {name: open_table([Path(each)], said, known, repairs=repairs) for name, each in others}
     tables["train"] = open_table([Path(path)], said, known, repairs=repairs)
-    return _load(tables, paths, roles, division, said, repairs, limit=limit, task=task)
+    dataset = _load(tables, paths, roles, division, said, repairs, limit=limit, task=task)
+    release_unused_memory()  # of the targets' texts, which are freed only now
+    return dataset
 
 
 def load_frame(

@@ -123,14 +123,12 @@ class Table:
 
     def read(self, names: Sequence[str]) -> Iterator[Cells]:
         """The columns of these names, one after the other; each is forgotten when the next one is asked for."""
-        import pyarrow as pa
-
         size = sum(file.size for file in self.files)
         at_once = max(1, len(self.names) * _GROUP_BYTES // max(size, 1))
         for start in range(0, len(names), at_once):
             group = names[start : start + at_once]
             columns = self._read(group)
-            pa.default_memory_pool().release_unused()
+            release_unused_memory()
             for name in group:
                 yield Cells(
                     name,
@@ -141,7 +139,7 @@ class Table:
                     usual_decimal=self.usual_decimal,
                     typed=name in self.typed,
                 )
-            pa.default_memory_pool().release_unused()
+            release_unused_memory()
 
     def cells(self, name: str) -> Cells:
         """One column."""
@@ -206,6 +204,13 @@ class Table:
             cells = compute.if_else(found.is_valid(), replaced, cells)
         is_missing = compute.is_in(cells, value_set=pa.array(words.missing, pa.string()))
         return compute.if_else(is_missing, pa.scalar(None, pa.string()), cells)
+
+
+def release_unused_memory() -> None:
+    """Gives memory that pyarrow has freed back to the system."""
+    import pyarrow as pa
+
+    pa.default_memory_pool().release_unused()
 
 
 def open_table(
