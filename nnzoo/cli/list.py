@@ -15,18 +15,18 @@ def list_(
         str | None,
         typer.Argument(
             metavar="KIND",
-            help="models, data, augmentations, initializers, activations, losses, optimizers, schedulers, metrics, "
-            "configs or runs.",
+            help="Kind of entries: models, data, augmentations, initializers, activations, losses, optimizers, "
+            "schedulers, metrics, configs or runs.",
         ),
     ] = None,
-    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Fields, defaults, meaning, formula.")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Describe only this entry.")] = None,
     runs_dir: RunsDir = "runs",
     as_json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,  # noqa: ARG001
     debug: Debug = False,  # noqa: ARG001
 ) -> None:
-    """List what a config can name, or explain one name."""
+    """List everything that a config can use, or describe one entry."""
     from nnzoo.config.describe import UNIONS, catalogue, describe
     from nnzoo.config.suggest import did_you_mean
     from nnzoo.errors import UsageError
