@@ -6,13 +6,18 @@ from typing import Annotated
 
 import typer
 
+from nnzoo.cli.completion import config_or_run_names
 from nnzoo.cli.options import BatchSize, Debug, Json, Overrides, Quiet, RunsDir, Verbose, print_json
 
 
 def summary(
     network: Annotated[
         str | None,
-        typer.Argument(metavar="CONFIG|CHECKPOINT", help="Default: config.yaml in this folder, else the newest run."),
+        typer.Argument(
+            metavar="CONFIG|CHECKPOINT",
+            help="Default: config.yaml in this folder, else the newest run.",
+            autocompletion=config_or_run_names,
+        ),
     ] = None,
     overrides: Overrides = None,
     batch_size: BatchSize = None,
