@@ -17,14 +17,14 @@ def list_(
         str | None,
         typer.Argument(
             metavar="KIND",
-            help="models, data, augmentations, initializers, activations, losses, optimizers, schedulers, metrics, "
-            "configs or runs.",
+            help="Kind of entries: models, data, augmentations, initializers, activations, losses, optimizers, "
+            "schedulers, metrics, configs or runs.",
             autocompletion=kinds_of_list,
         ),
     ] = None,
     name: Annotated[
         str | None,
-        typer.Argument(metavar="NAME", help="Fields, defaults, meaning, formula.", autocompletion=names_of_kind),
+        typer.Argument(metavar="NAME", help="Describe only this entry.", autocompletion=names_of_kind),
     ] = None,
     runs_dir: RunsDir = "runs",
     as_json: Json = False,
@@ -32,7 +32,7 @@ def list_(
     verbose: Verbose = False,  # noqa: ARG001
     debug: Debug = False,  # noqa: ARG001
 ) -> None:
-    """List what a config can name, or explain one name."""
+    """List everything that a config can use, or describe one entry."""
     from nnzoo.config.describe import KINDS, catalogue, describe
     from nnzoo.config.suggest import did_you_mean
     from nnzoo.errors import UsageError

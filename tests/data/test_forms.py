@@ -378,7 +378,7 @@ def test_the_keys_are_checked(capsys: pytest.CaptureFixture[str]) -> None:
     Path("d.csv").write_text(PRICES, encoding="utf-8")
     config = "data: {{name: csv, path: d.csv, target: y, {}}}\nmodel: linear\ntrain: {{epochs: 1}}\n"
     for words, code, message in (
-        ('decimal: ",", thousands: ","', 2, "data.thousands: ',' is the decimal sign too"),
+        ('decimal: ",", thousands: ","', 2, "data.thousands: ',' is also the decimal separator"),
         ("types: {price: text}", 2, "data.types"),
         ("types: {price: number}, ignore: [price]", 2, "'price' is also given as ignore"),
         ("types: {note: number}, categorical: [note]", 2, "'note' is also given as categorical"),

@@ -376,10 +376,10 @@ def test_nothing_to_forecast_from(content: str, message: str, capsys: pytest.Cap
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("split: {deduplicate: true}", "data.split.deduplicate: rows of a series may be equal"),
-        ("features: x, difference: true", "data.difference: the last value of a target is known only if"),
+        ("split: {deduplicate: true}", "data.split.deduplicate: equal rows of a series are not duplicates"),
+        ("features: x, difference: true", "data.difference: the last value of a target is an input only if"),
         ("features: [x, x]", "data.features: 'x' is listed twice"),
-        ("categorical: y", "data.categorical: 'y' is also given as a column of numbers"),
+        ("categorical: y", "data.categorical: 'y' is also given as a numeric column"),
         ("difference: true}\npreprocess: {zca: true", "data.difference: pca and zca mix the columns"),
     ],
 )

@@ -333,7 +333,7 @@ def test_class_files_that_are_none(capsys: pytest.CaptureFixture[str]) -> None:
     ("words", "message"),
     [
         ({"encoding": "utf-9"}, "data.encoding: there is no encoding 'utf-9'"),
-        ({"delimiter": '"'}, "data.delimiter: expected auto, or signs such as"),
+        ({"delimiter": '"'}, "data.delimiter: expected auto, or characters such as"),
         ({"names": ["y", "y"]}, "data.names: 'y' is listed twice"),
     ],
 )

@@ -7,6 +7,7 @@ name the line. What a cell means is decided elsewhere.
 from __future__ import annotations
 
 import collections
+import contextlib
 import csv
 import itertools
 from collections.abc import Collection, Iterator, Sequence
@@ -22,6 +23,7 @@ from nnzoo.data.files.encodings import decode
 from nnzoo.data.files.repairs import Repairs
 from nnzoo.data.tables.dialect import BLANKS, Dialect, Words, is_blank, reader_of
 from nnzoo.data.tables.ragged import RaggedRows
+from nnzoo.data.tables.swallowed import SWALLOWED, find_swallowed_rows
 from nnzoo.errors import DataError
 
 BLOCK_BYTES = 1024 * 1024
@@ -118,8 +120,28 @@ class File:
                 return self.read(names)
         if table.num_rows == 0:
             raise DataError("has a header and no rows below it. Give rows, or set `header: false`.", where=self.where)
+        if not self.num_rows:
+            self._count_swallowed_rows(table.num_rows)
         self.num_rows = table.num_rows
         return dict(zip(names, table.columns, strict=True))
+
+    def _count_swallowed_rows(self, num_rows: int) -> None:
+        """Counts rows inside the quotes of a cell; slow only if there are quotes, and more lines than rows."""
+        if self.is_sheet or not self.has(b'"') or self._num_lines() <= num_rows + self.dialect.header:
+            return
+        with contextlib.suppress(csv.Error):
+            count, line = find_swallowed_rows(self.rows, self.delimiter, len(self.names))
+            self.repairs.add(SWALLOWED, f"{self.where}: line {line}", count)
+
+    def _num_lines(self) -> int:
+        """The number of lines that are not empty."""
+        count, before = 1, b"\n"
+        for block in self._blocks():
+            signs = np.frombuffer(before + block, np.uint8)
+            is_end = (signs == ord("\n")) | (signs == ord("\r"))
+            count += int(np.count_nonzero(is_end[1:] & ~is_end[:-1]))
+            before = block[-1:]
+        return count - (before in b"\r\n")
 
     def _has_blank_rows(self, table: Any) -> bool:
         """Whether some line begins with nothing but delimiters. Where each row has some value it is not looked for."""
@@ -134,15 +156,21 @@ class File:
 
     def has(self, part: bytes) -> bool:
         """Whether the text has some bytes."""
-        if self.raw is not None:
-            return part in self.raw
         before = b""
+        for block in self._blocks():
+            if part in before + block:
+                return True
+            before = block[-len(part) :]
+        return False
+
+    def _blocks(self) -> Iterator[bytes]:
+        """The text, block by block."""
+        if self.raw is not None:
+            yield from (self.raw[start : start + BLOCK_BYTES] for start in range(0, self.size, BLOCK_BYTES))
+            return
         with self.path.open("rb") as file:
             while block := file.read(BLOCK_BYTES):
-                if part in before + block:
-                    return True
-                before = block[-len(part) :]
-        return False
+                yield block
 
     def _parse(self, names: Sequence[str], block_bytes: int) -> Any:
         import pyarrow as pa
