@@ -260,7 +260,7 @@ def attempt(arguments: list[str]) -> str:
         code = command(arguments)
     said = error.getvalue()
     lines = [line for line in said.splitlines() if not line.startswith("warning: ")]
-    if "bug of nnzoo" in said or "Traceback" in said or "out of memory" in said:
+    if "bug in nnzoo" in said or "Traceback" in said or "out of memory" in said:
         return said
     if code not in (0, 1, 2, 3, 4) or (code and len(lines) != 1):
         return f"exit code {code}: {said}"

@@ -137,7 +137,7 @@ def test_what_it_can_not_read_is_refused_by_the_words(name: str, member: Any) ->
         if layout in member.layouts:
             load_config(config)
         else:
-            with pytest.raises(ConfigError, match=rf"{name} can't read {layout}"):
+            with pytest.raises(ConfigError, match=rf"{name} does not support {layout}"):
                 load_config(config)
 
 
@@ -271,7 +271,10 @@ def test_a_block_that_does_not_fit_is_named(blocks: Any, place: str, message: st
         ({"data": "digits", "model": "alexnet"}, "alexnet needs images of at least 63 x 63, got 8 x 8"),
         ({"data": "digits", "model": "resnet20", "train": {"batch_size": 1}}, "at least two samples per batch"),
         ({"data": "digits", "model": {"name": "lstm", "pooling": "none"}}, "one target per sample"),
-        ({"data": "digits", "model": {"name": "lstm", "embedding": 4}}, "it is for tokens, and this data is image"),
+        (
+            {"data": "digits", "model": {"name": "lstm", "embedding": 4}},
+            "embeddings are for tokens, but this data is image",
+        ),
         ({"data": "digits", "model": "lstm", "init": "dirac"}, "lstm has none"),
         ({"data": "digits", "model": "lenet5", "preprocess": {"pca": {"n_components": 3}}}, "pca flattens images"),
         ({"data": "digits", "model": "perceptron", "loss": "hinge"}, "needs `loss: perceptron`"),

@@ -125,7 +125,7 @@ def test_a_file_system_without_locks_is_refused(number: int, tmp_path: Path, mon
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(fcntl, "flock", unable)
-    with pytest.raises(RunError, match=r"has no locks \(.*\).* Give --runs-dir"), locked(tmp_path):
+    with pytest.raises(RunError, match=r"does not support locks \(.*\).* Use a --runs-dir"), locked(tmp_path):
         pass
 
 

@@ -90,7 +90,7 @@ def test_what_is_no_checkpoint_is_said(tmp_path: Path, monkeypatch: pytest.Monke
     Path("data").mkdir()
     with pytest.raises(UsageError, match=r"^nosuch: no such file or run\. Runs in runs: started\.$"):
         directory.find_checkpoint("nosuch", runs)
-    with pytest.raises(UsageError, match=r"^data: not a run directory: it has no best\.safetensors\.$"):
+    with pytest.raises(UsageError, match=r"^data: is not a run directory: it has no best\.safetensors\.$"):
         directory.find_checkpoint("data", runs)
     with pytest.raises(RunError, match=r"no epoch was finished. `nnzoo train runs/started --resume` continues"):
         directory.find_checkpoint("started", runs)

@@ -108,7 +108,7 @@ def test_what_is_not_a_state_dict_is_refused_with_what_to_do(content: Any) -> No
 
 
 def test_older_formats_are_refused_with_what_to_do() -> None:
-    with pytest.raises(CheckpointError, match=r"the format that torch had before version 1\.6"):
+    with pytest.raises(CheckpointError, match=r"the format of torch before version 1\.6"):
         read_state_dict(saved(WEIGHTS, _use_new_zipfile_serialization=False))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -123,7 +123,7 @@ def test_nothing_planted_is_run() -> None:
     path = saved(WEIGHTS)
     for protocol in (2, 4):
         with_structure(path, pickle.dumps(Planted("planted"), protocol))
-        with pytest.raises(CheckpointError, match="holds more than tensors"):
+        with pytest.raises(CheckpointError, match="contains more than tensors"):
             read_state_dict(path)
     whole = saved(WEIGHTS).read_bytes()
     # What such a file is depends on which of its ends is looked at.
@@ -137,7 +137,7 @@ def test_nothing_planted_is_run() -> None:
 def test_a_bytearray_of_any_size_is_not_made() -> None:
     path = saved(WEIGHTS)
     with_structure(path, b"\x80\x02c__builtin__\nbytearray\nJ\x00\x94\x35\x77\x85R.")
-    with pytest.raises(CheckpointError, match="holds more than tensors"):
+    with pytest.raises(CheckpointError, match="contains more than tensors"):
         read_state_dict(path)
 
 
@@ -161,7 +161,7 @@ def test_a_tensor_can_claim_no_more_than_is_there(claim: str) -> None:
         return content.replace(old, new) if name.endswith("data.pkl") else content
 
     repack(path, change)
-    with pytest.raises(CheckpointError, match=r"claim|holds more than tensors"):
+    with pytest.raises(CheckpointError, match=r"larger than its data|do not match the file|contains more than tensors"):
         read_state_dict(path)
 
 

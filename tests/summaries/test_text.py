@@ -78,19 +78,19 @@ def test_json() -> None:
         (
             nn.Conv2d(1, 1, 3, stride=2),
             (1, 10, 10),
-            "(W - K + 2P) / S + 1 = (10 - 3 + 2 * 0) / 2 + 1 = 4.5 is no integer; "
+            "(W - K + 2P) / S + 1 = (10 - 3 + 2 * 0) / 2 + 1 = 4.5 is not an integer; "
             "the output has 4, and no window reads the last 1 of 10 positions",
         ),
         (
             nn.Conv1d(1, 1, 3, stride=4, padding=1, dilation=2),
             (1, 10),
-            "(W - K + 2P) / S + 1 = (10 - 5 + 2 * 1) / 4 + 1 = 2.75 is no integer; "
+            "(W - K + 2P) / S + 1 = (10 - 5 + 2 * 1) / 4 + 1 = 2.75 is not an integer; "
             "the output has 2, and no window reads the last 3 of 12 positions (2 of them input)",
         ),
         (
             nn.MaxPool2d(3, stride=2, padding=1),
             (1, 9, 8),
-            "(W - K + 2P) / S + 1 = (8 - 3 + 2 * 1) / 2 + 1 = 4.5 is no integer; "
+            "(W - K + 2P) / S + 1 = (8 - 3 + 2 * 1) / 2 + 1 = 4.5 is not an integer; "
             "the output has 4, and no window reads the last 1 of 10 positions (padding)",
         ),
     ],
@@ -206,11 +206,11 @@ def test_a_model_that_cannot_be_copied_is_refused() -> None:
         def __deepcopy__(self, memo: dict[int, object]) -> nn.Module:
             raise TypeError("there is only one")
 
-    with pytest.raises(UsageError, match=r"Unique: .*copying fails \(there is only one\)"):
+    with pytest.raises(UsageError, match=r"Unique: .*copy.deepcopy fails \(there is only one\)"):
         summarize(Unique(3, 4), (3,))
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit.script`")
 def test_a_scripted_model_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"its forward pass can't be followed \(.*ScriptModules\)"):
+    with pytest.raises(UsageError, match=r"its forward pass can't be recorded \(.*ScriptModules\)"):
         summarize(torch.jit.script(mlp()), (3,))
