@@ -115,7 +115,7 @@ def test_linear_with_bce_is_logistic_regression(tmp_path: Path) -> None:
 
 
 def test_linear_with_multi_margin_is_a_linear_svm_on_the_difference_of_the_outputs(tmp_path: Path) -> None:
-    """For two classes the loss is half the hinge loss of o_1 - o_0 (Weston & Watkins), with w_1 = -w_0 that of an SVM."""
+    """For two classes the loss is half the hinge loss of o_1 - o_0 (Weston & Watkins), that of an SVM if w_1 = -w_0."""
     x, y = tumours()
     l2 = 0.01
     # v = w_1 - w_0 = 2 w_1: half the hinge of v.x, and l2 (|w_0|^2 + |w_1|^2) = l2 |v|^2 / 2. Twice that is the SVM.
