@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nnzoo.cli.completion import config_or_run_names
 from nnzoo.cli.options import Debug, Json, Overrides, Quiet, RunsDir, Verbose, print_json, table
 from nnzoo.numbers import number
 
@@ -17,7 +18,12 @@ MAX_SHOWN = 25
 
 def doctor(
     subject: Annotated[
-        str, typer.Argument(metavar="CONFIG|RUN", help="A config before training, or a run directory after it.")
+        str,
+        typer.Argument(
+            metavar="CONFIG|RUN",
+            help="A config before training, or a run directory after it.",
+            autocompletion=config_or_run_names,
+        ),
     ],
     overrides: Overrides = None,
     runs_dir: RunsDir = "runs",

@@ -7,11 +7,19 @@ from typing import Annotated
 
 import typer
 
+from nnzoo.cli.completion import shipped_names
 from nnzoo.cli.options import Debug, Json, Quiet, Verbose, print_json
 
 
 def init(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A shipped config; see `nnzoo list configs`.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help="A shipped config; see `nnzoo list configs`.",
+            autocompletion=shipped_names,
+        ),
+    ],
     destination: Annotated[
         str | None,
         typer.Argument(metavar="DEST", help="Target file or folder; default: NAME.yaml in the current folder."),

@@ -7,13 +7,22 @@ from typing import Annotated, Any
 
 import typer
 
+from nnzoo.cli.completion import config_names, run_names
+
 ConfigArgument = Annotated[
-    str, typer.Argument(metavar="CONFIG", help="A YAML file, the name of a shipped config, or a run directory.")
+    str,
+    typer.Argument(
+        metavar="CONFIG",
+        help="A YAML file, the name of a shipped config, or a run directory.",
+        autocompletion=config_names,
+    ),
 ]
 CheckpointArgument = Annotated[
     str,
     typer.Argument(
-        metavar="CHECKPOINT", help="A run directory, best.safetensors, last.safetensors, a run's name, or 'latest'."
+        metavar="CHECKPOINT",
+        help="A run directory, best.safetensors, last.safetensors, a run's name, or 'latest'.",
+        autocompletion=run_names,
     ),
 ]
 Overrides = Annotated[

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from nnzoo.cli.completion import config_or_run_names
 from nnzoo.cli.options import BatchSize, Debug, Json, Overrides, Quiet, RunsDir, Verbose, print_json
 
 
@@ -15,6 +16,7 @@ def summary(
         typer.Argument(
             metavar="CONFIG|CHECKPOINT",
             help="A config or a trained network; default: config.yaml in the current folder, else the newest run.",
+            autocompletion=config_or_run_names,
         ),
     ] = None,
     overrides: Overrides = None,

@@ -31,6 +31,10 @@ UNIONS: dict[str, Any] = {
 }
 
 
+KINDS = (*UNIONS, "metrics", "configs")
+"""What `nnzoo list` lists, besides runs."""
+
+
 def catalogue(kind: str) -> dict[str, str]:
     """Returns the names of a kind of section, each with the first line of its description."""
     if kind == "metrics":

@@ -302,7 +302,7 @@ def test_a_foreign_file_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     torch.save(nn.Linear(2, 2).state_dict(), "theirs.pt")
     assert "is not a checkpoint" in error_line(capsys, "theirs.pt", expected=2)
     torch.save({"format": "nnzoo checkpoint", "version": 2}, "last.pt")
-    assert "last.pt: a checkpoint of an older nnzoo" in error_line(capsys, "last.pt", expected=1)
+    assert "last.pt: is a checkpoint of an older nnzoo" in error_line(capsys, "last.pt", expected=1)
     save_checkpoint(Path("bare.safetensors"), {"model": {}})
     assert "parts are missing" in error_line(capsys, "bare.safetensors", expected=1)
 

@@ -18,11 +18,11 @@ from nnzoo.data.files.find import find_files
 from nnzoo.data.files.origin import Origin, name_below, of_files
 from nnzoo.data.files.repairs import Repair, Repairs
 from nnzoo.data.tables.columns import index_of
-from nnzoo.data.tables.dialect import Words
+from nnzoo.data.tables.dialect import TableOptions
 from nnzoo.data.tables.forms import canonical, names_form
 from nnzoo.data.tables.inference import sorted_labels
 from nnzoo.data.tables.missing import has_targets
-from nnzoo.data.tables.opening import words_for_new_files
+from nnzoo.data.tables.opening import options_for_new_files
 from nnzoo.data.tables.table import Table, choices_of, open_table
 from nnzoo.data.vocabulary import UNKNOWN, Vocabulary, pad
 from nnzoo.errors import DataError
@@ -111,11 +111,11 @@ class LoadedTexts(NamedTuple):
     text: str | None
     choices: dict[str, Any]
     notes: tuple[str, ...]
-    words: Words
+    words: TableOptions
     repairs: Repairs
 
 
-def find_class_files(paths: dict[str, Path], said: Words) -> LoadedTexts:
+def find_class_files(paths: dict[str, Path], said: TableOptions) -> LoadedTexts:
     """The texts of files of one class each; new files may have another encoding, unless one was said."""
     repairs = Repairs(strict=said.strict)
     files = {name: find_files(each, CLASS_FILES, repairs) for name, each in paths.items()}
@@ -127,20 +127,20 @@ def find_class_files(paths: dict[str, Path], said: Words) -> LoadedTexts:
     return LoadedTexts(parts, None, {"encoding": encoding}, (), said, repairs)
 
 
-def find_columns(paths: dict[str, Path], said: Words, text: str | None, target: str) -> LoadedTexts:
+def find_columns(paths: dict[str, Path], said: TableOptions, text: str | None, target: str) -> LoadedTexts:
     """The texts of a column, and the classes of the column `target`."""
     known = [column for column in (text, target) if column is not None]
     repairs = Repairs(strict=said.strict)
     tables = {
-        name: open_table([each], said, known, beside_text=target, repairs=repairs) for name, each in paths.items()
+        name: open_table([each], said, known, label_column=target, repairs=repairs) for name, each in paths.items()
     }
     text = _text_column(tables["train"], text, target)
     parts = {name: read_table(table, text, target, repairs, paths[name]) for name, table in tables.items()}
-    words = words_for_new_files(tables["train"].files[0], said, [text, target])
+    words = options_for_new_files(tables["train"].files[0], said, [text, target])
     return LoadedTexts(parts, text, choices_of(tables.values()), tables["train"].notes, words, repairs)
 
 
-def read_class_files(files: Sequence[Path], words: Words, repairs: Repairs, said: Path | None = None) -> Texts:
+def read_class_files(files: Sequence[Path], words: TableOptions, repairs: Repairs, said: Path | None = None) -> Texts:
     """Reads one text per line, of the class that its file is named after; blank lines are skipped.
 
     Args:
@@ -182,7 +182,7 @@ def read_table(table: Table, text: str, target: str, repairs: Repairs, said: Pat
     table.require([text, target])
     texts, labels = table.cells(text).texts, table.cells(target)
     rows = np.arange(len(texts))
-    kept = rows[has_targets([labels], rows, table.words.missing_target, repairs)]
+    kept = rows[has_targets([labels], rows, table.options.missing_target, repairs)]
     return Texts(texts, labels.one_spelling(), rows.tolist(), table.locate, table.origin(said)).take(kept.tolist())
 
 
