@@ -52,11 +52,11 @@ def build_dataset(config: Config, in_memory: DataInMemory | None = None) -> Data
         DataError: The data is missing, damaged, or too small for its splits.
     """
     section = config.data
-    dataset = _from_memory(section, in_memory) if isinstance(section, data_config.InMemory) else _divided(config)
+    dataset = _from_memory(section, in_memory) if isinstance(section, data_config.PythonSource) else _divided(config)
     return sources.drop_repeats(dataset) if section.split.deduplicate else dataset
 
 
-def _from_memory(section: data_config.InMemory, in_memory: DataInMemory | None) -> Dataset:
+def _from_memory(section: data_config.PythonSource, in_memory: DataInMemory | None) -> Dataset:
     """Builds the dataset of data passed from Python."""
     if in_memory is None:
         raise DataError(

@@ -44,7 +44,7 @@ def load(text: str, **fields: Any) -> Dataset:
 @pytest.mark.parametrize("delimiter", [",", ";"])
 def test_rows_inside_the_quotes_of_a_cell_are_counted(changed: dict[int, str], count: str, delimiter: str) -> None:
     (warning,) = load(rows_with(changed, delimiter=delimiter), types={"n": "category"}).warnings
-    assert warning.startswith(f"{count} inside the quotes of a cell ")
+    assert warning.startswith(f"{count} inside a quoted cell ")
     assert "d.csv: line 20)" in warning
 
 
@@ -56,11 +56,11 @@ def test_between_tabs_unpaired_quotes_are_letters() -> None:
 
 def test_rows_inside_a_column_that_is_not_read_are_counted_too() -> None:
     (warning,) = load(rows_with({20: '"0 inch,0,u', 60: '"0 inch,0,u'}), ignore=("size",)).warnings
-    assert warning.startswith("40 rows inside the quotes of a cell ")
+    assert warning.startswith("40 rows inside a quoted cell ")
 
 
 def test_such_rows_are_an_error_if_strict() -> None:
-    with pytest.raises(DataError, match=r"40 rows inside the quotes .*`strict`"):
+    with pytest.raises(DataError, match=r"40 rows inside a quoted cell .*`strict`"):
         load(rows_with({20: '"0 inch,0,u', 60: '"0 inch,0,u'}), strict=True)
 
 
@@ -112,6 +112,4 @@ def test_rows_inside_a_text_are_counted_although_its_quotes_close() -> None:
     rows[10], rows[30] = '"word10 and more,u', 'word30 and more",u'
     Path("t.csv").write_text("\n".join(["text,y", *rows]) + "\n")
     (warning,) = load_text(path="t.csv", target="y", division=WHOLE).warnings
-    assert warning.startswith(
-        "20 rows inside the quotes of a cell were read as text of that cell (first: t.csv: line 12"
-    )
+    assert warning.startswith("20 rows inside a quoted cell were read as text of that cell (first: t.csv: line 12")

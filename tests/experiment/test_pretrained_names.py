@@ -342,9 +342,7 @@ def test_inputs_that_cannot_be_matched_are_refused() -> None:
     grouped = {"name": "cnn", "blocks": [{"conv": {"out_channels": 4, "kernel_size": 3, "groups": 2}}]}
     series = {"name": "series", "path": "s.csv", "target": "p", "window": 5}
     train("base-groups", {**series, "features": ["p", "q"]}, grouped)
-    with pytest.raises(
-        ConfigError, match="are in another order than those of this data, and this network cannot"
-    ):
+    with pytest.raises(ConfigError, match="are in another order than those of this data, and this network cannot"):
         train("tuned", {**series, "features": ["q", "p"]}, {**grouped, "pretrained": "base-groups"})
 
 

@@ -1,4 +1,4 @@
-"""Rows of a CSV file inside the quotes of one cell: a lone quote takes in all rows up to the next quote."""
+"""Detects rows of a CSV file inside a quoted cell: an unpaired quote swallows all rows up to the next quote."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from nnzoo.data.files.repairs import Repair
 
 SWALLOWED = Repair(
     "row",
-    "inside the quotes of a cell",
+    "inside a quoted cell",
     "read as text of that cell",
-    "If that cell begins with a quote by mistake, remove the quote, or write it twice and put quotes around the cell.",
+    "If the quote is a mistake, remove it, or double it and put quotes around the cell.",
 )
 _COMPARED_ROWS = 10_000
 
@@ -20,19 +20,18 @@ Rows = Callable[[], Iterable[tuple[int, list[str]]]]
 
 
 def find_swallowed_rows(rows: Rows, delimiter: str, num_columns: int) -> tuple[int, int]:
-    """Finds cells whose line breaks separate rows and not lines of a text.
+    """Finds quoted cells whose line breaks separate rows instead of lines of text.
 
-    Without its quotes, such a cell is the end of one row, whole rows, and the beginning of another row. That is assumed
-    if most of its lines have as many delimiters as rows have there, and most of what is between them looks like other
-    cells of the same columns. Lines of prose do not.
+    Without its quotes, such a cell is the end of one row, complete rows, and the start of another row. Most lines
+    must have the right number of delimiters, and most parts must look like other cells of their columns.
 
     Args:
         rows: Returns each row with its first line, from the beginning of the file.
-        delimiter: Between cells.
+        delimiter: The delimiter between cells.
         num_columns: The number of columns.
 
     Returns:
-        The number of rows inside quotes, and the line of the first cell that contains some; 0 if there are none.
+        The number of swallowed rows, and the line of the first cell that contains some; 0 if there are none.
     """
     suspects = []
     for line, cells in rows():
@@ -53,12 +52,12 @@ def _index_of_lines(cells: Sequence[str]) -> int | None:
 
 
 def _pieces(lines: Sequence[str], index: int, delimiter: str, num_columns: int) -> list[list[tuple[int, str]]]:
-    """Returns the column and the text of what may be other cells, for each line that may be part of a row.
+    """Returns the column and the text of possible cells, for each line that may be part of a row.
 
     Args:
-        lines: Of the cell.
+        lines: The lines of the cell.
         index: The column of the cell.
-        delimiter: Between cells.
+        delimiter: The delimiter between cells.
         num_columns: The number of columns.
     """
     found = []
@@ -73,7 +72,7 @@ def _pieces(lines: Sequence[str], index: int, delimiter: str, num_columns: int) 
 
 
 def _usual_shapes(rows: Rows, num_columns: int) -> list[set[str]]:
-    """Returns the shapes of the cells of each column, in the first rows that have one line."""
+    """Returns the shapes of the cells of each column, in the first single-line rows."""
     shapes: list[set[str]] = [set() for _ in range(num_columns)]
     one_line = (cells for _, cells in rows() if _index_of_lines(cells) is None)
     for cells in itertools.islice(one_line, _COMPARED_ROWS):
@@ -83,11 +82,11 @@ def _usual_shapes(rows: Rows, num_columns: int) -> list[set[str]]:
 
 
 def _fit(pieces: Sequence[tuple[int, str]], usual: Sequence[set[str]]) -> bool:
-    """Returns whether most texts look like cells of their columns; empty ones do not count."""
+    """Returns whether most texts look like cells of their columns. Empty texts are ignored."""
     known = [_shape(text) in usual[column] for column, text in pieces if text.strip()]
     return 2 * sum(known) > len(known)
 
 
 def _shape(cell: str) -> str:
-    """Returns a cell with 0 for digits in a row, so that numbers and dates are alike and different words are not."""
+    """Returns a cell with 0 for each run of digits, so that numbers and dates have few shapes."""
     return re.sub(r"\d+", "0", cell.strip())

@@ -14,7 +14,7 @@ import torch
 
 from nnzoo.data.dataset import Dataset, Split
 from nnzoo.data.split import Division, dropped_note
-from nnzoo.data.tables.dialect import Words
+from nnzoo.data.tables.dialect import TableOptions
 from nnzoo.data.text.text_reader import TextReader
 from nnzoo.data.text.texts import (
     TextLocations,
@@ -63,7 +63,7 @@ def load_text(
         min_count: Symbols that are rarer in the training texts are unknown.
         vocab_size: How many of the most frequent symbols are kept; None for all.
         limit: Take the first samples of each split, this many; of one file a class, of each in turn.
-        words: How the files are written: the fields of `Words`.
+        words: How the files are written: the fields of `TableOptions`.
 
     Returns:
         A divided dataset of tokens (N, T) with lengths. Classes are the sorted distinct labels of the training samples.
@@ -73,7 +73,7 @@ def load_text(
     """
     given = {"train": path, "val": val_path, "test": test_path}
     paths = {name: Path(each) for name, each in given.items() if each is not None}
-    said = Words(**words)
+    said = TableOptions(**words)
     found = find_class_files(paths, said) if target is None else find_columns(paths, said, text, target)
     parts = {name: part.first(limit, in_turn=target is None) for name, part in found.parts.items()}
     parts, classes, notes = _divide(parts, division, Vocabulary(tokenizer=tokenizer, lowercase=lowercase, symbols=()))
