@@ -36,7 +36,7 @@ def baseline(dataset: Dataset, split: str) -> dict[str, float]:
             forecast: the value one season before where train has a season (`series.season.find_season`), else the last
             value.
     """
-    train, measured = dataset.answers("train"), dataset.answers(split)
+    train, measured = dataset.measured_split("train"), dataset.measured_split(split)
     if dataset.task == "classification":
         actual, majority = measured.class_indices(), shares(train, len(dataset.classes)).argmax()
         found = {"accuracy": float((actual == majority).double().mean())}

@@ -14,11 +14,11 @@ from nnzoo.data.files.on_disk import OnDisk
 from nnzoo.data.files.origin import Origin
 from nnzoo.data.reader import NO_TARGET, Layout, Per, Reader, Schema, Task
 
-_BLOCK_ENTRIES = 1024 * 1024
+_BLOCK_ENTRIES = 256 * 1024
 
 
 def row_slices(values: Tensor) -> list[slice]:
-    """Returns slices of about a million entries each over the rows of `values`, to limit the memory that work takes."""
+    """Returns slices of about 262,144 entries each over the rows of `values`, to limit the memory that work takes."""
     num_rows = max(1, _BLOCK_ENTRIES // max(1, values[:1].numel()))
     return [slice(start, start + num_rows) for start in range(0, len(values), num_rows)]
 
@@ -168,7 +168,7 @@ class Dataset:
             self.per,
         )
 
-    def places(self, split: str) -> tuple[tuple[str, ...], Callable[[slice], list[Sequence[Any]]]]:
+    def origin_columns(self, split: str) -> tuple[tuple[str, ...], Callable[[slice], list[Sequence[Any]]]]:
         """Returns the columns that say where the samples of a split come from, and what finds those of some samples.
 
         Of samples that are not read from files, and whose features have names, these are the features too.
@@ -186,7 +186,7 @@ class Dataset:
 
         return ("row", *shown), find
 
-    def answers(self, split: str) -> Split:
+    def measured_split(self, split: str) -> Split:
         """Returns a split with the targets that are measured: for a tree that of its root, row 0."""
         found = self.splits[split]
         if self.per != "node" or found.targets.is_floating_point():

@@ -72,15 +72,15 @@ def load_language(
     paths = {"train": Path(path)} | {
         name: Path(each) for name, each in (("val", val_path), ("test", test_path)) if each is not None
     }
-    cutter = Vocabulary(tokenizer=tokenizer, lowercase=lowercase, symbols=())
+    untrained = Vocabulary(tokenizer=tokenizer, lowercase=lowercase, symbols=())
     repairs = Repairs(strict=strict)
     files = {name: find_files(each, repairs=repairs) for name, each in paths.items()}
     texts = {name: _read(each, repairs) for name, each in files.items()}
-    whole = _units(texts.pop("train"), cutter, by_line=by_line)
+    whole = _units(texts.pop("train"), untrained, by_line=by_line)
     if not whole:
         raise DataError(_TOO_SHORT, where=str(path))
     units, numbers, notes = _divide(whole, division or Division(0, 0), by_line=by_line, given=texts)
-    units |= {name: _units(text, cutter, by_line=by_line) for name, text in texts.items()}
+    units |= {name: _units(text, untrained, by_line=by_line) for name, text in texts.items()}
     numbers |= {name: list(range(len(units[name]))) for name in texts}
     if sequence_length is None:
         longest = max([len(symbols) for parts in units.values() for symbols in parts], default=0) + 1
@@ -88,7 +88,7 @@ def load_language(
     if limit is not None:
         units = {name: _first(parts, limit, sequence_length, by_line=by_line) for name, parts in units.items()}
     cut = _told_of_cuts(units, sequence_length) if by_line else ()
-    vocabulary = Vocabulary.of_symbols(units["train"], cutter, min_count=min_count, max_symbols=vocab_size)
+    vocabulary = Vocabulary.of_symbols(units["train"], untrained, min_count=min_count, max_symbols=vocab_size)
     reader = LanguageReader(vocabulary=vocabulary, by_line=by_line, sequence_length=sequence_length)
     splits = {name: reader.split(parts, where=str(paths.get(name, path))) for name, parts in units.items()}
     return Dataset(
@@ -155,7 +155,7 @@ class LanguageReader(Reader):
         files = [file for path in paths for file in find_files(path, repairs=repairs)]
         parts = [lines_of(_read([file], repairs)) for file in files]
         lines = [line for part in parts for line in part]
-        cut = [(number, self.vocabulary.cut(line)) for number, line in enumerate(lines, start=1)]
+        cut = [(number, self.vocabulary.tokenize(line)) for number, line in enumerate(lines, start=1)]
         kept = [(number, symbols) for number, symbols in cut if len(symbols) > (not self.by_line)]
         streams = [self._stream(symbols) for _, symbols in kept]
         strange = [number for number, symbols in kept if set(self.vocabulary.encode_symbols(symbols)) == {UNKNOWN}]
@@ -221,9 +221,9 @@ def _read(files: Sequence[Path], repairs: Repairs) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _units(text: str, cutter: Vocabulary, *, by_line: bool) -> list[Sequence[str]]:
+def _units(text: str, untrained: Vocabulary, *, by_line: bool) -> list[Sequence[str]]:
     """The symbols of each line that has some, or of all the text."""
-    return [symbols for part in (text.split("\n") if by_line else [text]) if len(symbols := cutter.cut(part))]
+    return [symbols for part in (text.split("\n") if by_line else [text]) if len(symbols := untrained.tokenize(part))]
 
 
 def _divide(

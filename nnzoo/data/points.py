@@ -18,7 +18,7 @@ from nnzoo.data.arrays import ArraysReader
 from nnzoo.data.files.repairs import Repairs
 from nnzoo.data.reader import Reader, Samples, Schema
 from nnzoo.data.tables.columns import check_cells, read_numbers
-from nnzoo.data.tables.dialect import Words
+from nnzoo.data.tables.dialect import TableOptions
 from nnzoo.data.tables.forms import TEXT
 from nnzoo.data.tables.frames import table_of
 from nnzoo.data.tables.numbers import PLAIN
@@ -54,7 +54,7 @@ class PointsReader(Reader):
         if len(kinds) > 1:
             raise DataError("give tables or arrays, not both at once.", where=str(paths[0]))
         repairs = Repairs()
-        table = open_table(paths, Words(), schema.feature_names, needed=schema.feature_names, repairs=repairs)
+        table = open_table(paths, TableOptions(), schema.feature_names, needed=schema.feature_names, repairs=repairs)
         inputs = _features(table, schema)
         rows = np.arange(table.num_rows)
         targets = _targets(table, schema) if labelled else None
@@ -63,12 +63,12 @@ class PointsReader(Reader):
             table.row_numbers.tolist(),
             targets,
             origin=table.origin(),
-            written=partial(table.written, rows),
+            source_columns=partial(table.written, rows),
             warnings=repairs.warnings(),
         )
 
     def from_rows(self, raw: object, schema: Schema) -> Samples | None:
-        table = table_of(raw, Words())
+        table = table_of(raw, TableOptions())
         if table is None or table.names == tuple(map(str, range(len(table.names)))):
             return None  # an array in a data frame
         table.require(schema.feature_names, ", as the training data has")

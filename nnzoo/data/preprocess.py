@@ -137,7 +137,7 @@ class Preprocess(nn.Module):
             DataError: A value is too large for float32.
         """
         if inputs.ndim == 4 and self.mean is None:
-            scaled: Tensor = self.of_batches()(inputs)
+            scaled: Tensor = self.image_scaling()(inputs)
             return scaled
         untouched = self.shift is None and self.mean is None and inputs.dtype == torch.float32
         if untouched or not (inputs.is_floating_point() or inputs.ndim == 4):
@@ -148,7 +148,7 @@ class Preprocess(nn.Module):
             outputs = outputs.masked_fill(beyond.unsqueeze(2), 0)
         return _as_float32(outputs, first, "an input", "normalize: standardize")
 
-    def of_batches(self) -> ImageScaling:
+    def image_scaling(self) -> ImageScaling:
         """Returns the transform of batches of images, a module to move to their device."""
         return ImageScaling(self.shift, self.scale)
 
@@ -209,7 +209,7 @@ class Preprocess(nn.Module):
                 row = error.row if split.rows is None else int(split.rows[error.row])
                 named = f"'{dataset.sample_names[row]}'" if dataset.sample_names else f"row {row}"
                 raise DataError(error.message, where=f"{name} {named}") from None
-            finish = self.of_batches() if later else None
+            finish = self.image_scaling() if later else None
             splits[name] = replace(split, inputs=inputs, targets=targets, finish=finish, exact=exact)
         if self.components is None:
             return replace(dataset, splits=splits)
@@ -225,7 +225,7 @@ class Preprocess(nn.Module):
                 return inputs.scaled()
             if inputs.ndim < 4:
                 return inputs.scaled(self.shift, self.scale)
-            images = self.of_batches()
+            images = self.image_scaling()
             assert images.shift is not None
             assert images.scale is not None
             return inputs.scaled(images.shift, images.scale)

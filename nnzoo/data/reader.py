@@ -39,7 +39,7 @@ class Schema(NamedTuple):
     per: Per = "sample"
 
 
-Written = Callable[[Sequence[str] | None], dict[str, list[str]]]
+SourceColumns = Callable[[Sequence[str] | None], dict[str, list[str]]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,8 +53,8 @@ class Samples:
         lengths: As of a `Split`.
         naive: As of a `Split`.
         origin: Where each sample comes from, by its number; None where its name tells.
-        written: Gives columns of the table that the samples come from, or all of them, as they are written there: for
-            each a value per sample. None where they come from no table.
+        source_columns: Returns the named columns of the table that the samples come from, or all of them, as text: one
+            value per sample. None if there is no table.
         row_targets: Where a sample has several rows of a table, with a name each: the targets of one row.
         warnings: What was left out, repaired or is unlike the training data: one line each.
         broken: Inputs without an answer because they can't be read: one line each, with the name and the reason.
@@ -66,7 +66,7 @@ class Samples:
     lengths: Tensor | None = None
     naive: Tensor | None = None
     origin: Origin | None = None
-    written: Written | None = None
+    source_columns: SourceColumns | None = None
     row_targets: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     broken: tuple[str, ...] = ()

@@ -118,7 +118,7 @@ def divide(dataset: Dataset, division: Division) -> Dataset:
         note = dropped_note(len(dataset.train) - len(train), len(dataset.train))
         dataset = replace(dataset, splits=dataset.splits | {"train": train}, notes=(*dataset.notes, note))
     has_classes = dataset.task == "classification" and dataset.per != "step"
-    classes = dataset.answers("train").class_indices() if has_classes else None
+    classes = dataset.measured_split("train").class_indices() if has_classes else None
     rows = division.rows(len(dataset.train), classes=classes, class_names=dataset.classes, given=dataset.splits)
     if len(rows) == 1:
         return dataset
@@ -186,7 +186,7 @@ def missing_classes(dataset: Dataset) -> dict[str, list[str]]:
         return {}
     missing = {}
     for name in dataset.splits:
-        counts = dataset.answers(name).class_indices().bincount(minlength=len(dataset.classes))
+        counts = dataset.measured_split(name).class_indices().bincount(minlength=len(dataset.classes))
         missing[name] = [dataset.classes[index] for index in (counts == 0).nonzero().flatten().tolist()]
     return {name: classes for name, classes in missing.items() if classes}
 

@@ -129,8 +129,8 @@ def load_trees(
         if found.num_neutral:
             notes.append(f"{name}: left out {found.num_neutral} trees with a neutral root")
     words = ([word for word in tree.words if word is not None] for tree in read["train"])
-    cutter = Vocabulary(tokenizer="word", lowercase=False, symbols=())
-    reader = TreeReader(labels=labels, vocabulary=Vocabulary.of_symbols(words, cutter))
+    untrained = Vocabulary(tokenizer="word", lowercase=False, symbols=())
+    reader = TreeReader(labels=labels, vocabulary=Vocabulary.of_symbols(words, untrained))
     return Dataset(
         {
             name: Split(reader.encode(trees), _targets(trees, labels), origin=origins[name])

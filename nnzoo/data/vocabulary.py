@@ -55,17 +55,17 @@ class Vocabulary(BaseModel):
             min_count: Symbols that are less frequent than this are unknown.
             max_symbols: The number of the most frequent symbols to keep; None for all.
         """
-        cutter = cls(tokenizer=tokenizer, lowercase=lowercase, symbols=())
-        return cls.of_symbols(map(cutter.cut, texts), cutter, min_count=min_count, max_symbols=max_symbols)
+        untrained = cls(tokenizer=tokenizer, lowercase=lowercase, symbols=())
+        return cls.of_symbols(map(untrained.tokenize, texts), untrained, min_count=min_count, max_symbols=max_symbols)
 
     @classmethod
     def of_symbols(
-        cls, texts: Iterable[Sequence[str]], cutter: Self, *, min_count: int = 1, max_symbols: int | None = None
+        cls, texts: Iterable[Sequence[str]], untrained: Self, *, min_count: int = 1, max_symbols: int | None = None
     ) -> Self:
-        """Returns the vocabulary of texts that `cutter` has split into symbols."""
+        """Returns the vocabulary of texts that `untrained` has split into symbols."""
         counts = Counter(symbol for text in texts for symbol in text)
         ranked = sorted((-count, symbol) for symbol, count in counts.items() if count >= min_count)
-        return cutter.model_copy(update={"symbols": tuple(symbol for _, symbol in ranked[:max_symbols])})
+        return untrained.model_copy(update={"symbols": tuple(symbol for _, symbol in ranked[:max_symbols])})
 
     def __len__(self) -> int:
         """The number of tokens, with the two special ones."""
@@ -76,14 +76,14 @@ class Vocabulary(BaseModel):
         """The name of each token. No symbol has the name of one of the two special tokens."""
         return ("(padding)", "(unknown)", *self.symbols)
 
-    def cut(self, text: str) -> Sequence[str]:
+    def tokenize(self, text: str) -> Sequence[str]:
         """Splits a text into symbols."""
         text = text.lower() if self.lowercase else text
         return text if self.tokenizer == "char" else _WORD.findall(text)
 
     def encode(self, text: str) -> list[int]:
         """Returns the tokens of a text."""
-        return self.encode_symbols(self.cut(text))
+        return self.encode_symbols(self.tokenize(text))
 
     def encode_symbols(self, symbols: Iterable[str]) -> list[int]:
         """Returns the tokens of symbols."""

@@ -267,29 +267,29 @@ GOOD = "text,kind\nred,a\nblue,b\n"
     [
         (None, {}, "t.csv: there is no such file"),
         (b"", {}, "t.csv: is empty"),
-        (b"text,kind\n", {}, "t.csv: has a header and no rows"),
+        (b"text,kind\n", {}, "t.csv: has a header but no rows"),
         (b"text,sort\nred,a\n", {}, "t.csv: has no column 'kind' (it has: text, sort)"),
         (
             b"text,kind\nred,a\nblue, green,b\n",
             {},
-            "t.csv: line 3 has another number of cells than the header (got 3; the",
+            "t.csv: line 3 has a different number of cells than the header (got 3, expected",
         ),
         (
             b"text,kind\n\nred,a\nblue\n",
             {"ragged": "error"},
-            "t.csv: line 4 has another number of cells than the header (got 1; the",
+            "t.csv: line 4 has a different number of cells than the header (got 1, expected",
         ),
         (
             b'text,kind\n"two\nlines",a\nblue\n',
             {"ragged": "error"},
-            "t.csv: line 4 has another number of cells than the header (got 1; the",
+            "t.csv: line 4 has a different number of cells than the header (got 1, expected",
         ),
-        (b'text,kind\nred,a\n"blue,b\n', {}, "t.csv: line 3 has a quote that does not close"),
+        (b'text,kind\nred,a\n"blue,b\n', {}, "t.csv: line 3 has a quote that is not closed"),
         (b"text,kind\nred,a\nblue,\n", {}, "t.csv: line 3: column 'kind': the target is missing (1 of 2 rows)"),
         (b"text,kind\nred,a\nblue,a\n", {}, "there is only one class (a)"),
         (b"text,kind,text\nred,a,b\n", {}, "t.csv: one column beside the target would be the text (got text, text.1)"),
         (b"text,more,kind\nred,x,a\nblue,x,b\n", {}, "t.csv: one column beside the target would be the text"),
-        (b"text,kind\nred,a\nblu\xe9,b\n", {"encoding": "utf-8"}, "t.csv: line 3 is not utf-8"),
+        (b"text,kind\nred,a\nblu\xe9,b\n", {"encoding": "utf-8"}, "t.csv: line 3 is not valid utf-8"),
         (GOOD.encode(), {"text": "words"}, "t.csv: has no column 'words' (it has: text, kind)"),
         (GOOD.encode(), {"text": "kind"}, "t.csv: column 'kind' can't be both text and target"),
         (GOOD.encode(), {"min_count": 2}, "no symbol is in the training texts 2 times"),
@@ -310,6 +310,39 @@ def test_bad_files_are_named(
     error = capsys.readouterr().err
     assert message in error
     assert len(error.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("names", "classes"),
+    [
+        (("true", "True", "false"), ("false", "true")),
+        (("1", "1.0", "2"), ("1", "2")),
+        (("yes", "Yes", "NO"), ("NO", "yes")),
+        (("Yes", "yes", "maybe"), ("maybe", "Yes", "yes")),  # as in a column: other words are names
+    ],
+)
+def test_class_files_of_equal_names_are_one_class(names: tuple[str, ...], classes: tuple[str, ...]) -> None:
+    Path("kinds").mkdir()
+    for name, count in zip(names, (6, 4, 6), strict=True):
+        Path(f"kinds/{name}.txt").write_text(f"{name} text\n" * count)
+    dataset = load_text(path="kinds", division=Division(val=0, test=0))
+    assert set(dataset.classes) == set(classes)
+    assert sorted(dataset.train.class_indices().bincount().tolist()) == ([6, 10] if len(classes) == 2 else [4, 6, 6])
+    assert dataset.reader is not None
+    new = dataset.reader.read([Path(f"kinds/{names[1]}.txt")], dataset.schema, labelled=True)
+    assert new.targets is not None
+    assert {dataset.classes[index] for index in new.targets.tolist()} <= {names[0], names[1]}
+
+
+def test_rows_of_class_files_count_blank_lines() -> None:
+    Path("kinds").mkdir()
+    Path("kinds/a.txt").write_text("one\n\ntwo\n")
+    Path("kinds/b.txt").write_text("\n\nthree\n")
+    dataset = load_text(path="kinds", division=Division(val=0, test=0))
+    assert dataset.train.origin is not None
+    assert dataset.train.rows is not None
+    assert dataset.train.origin.find(dataset.train.rows.numpy()) == [["a.txt", "a.txt", "b.txt"], [0, 2, 2]]
+    assert list(dataset.sample_names) == ["kinds/a.txt: line 1", "kinds/a.txt: line 3", "kinds/b.txt: line 3"]
 
 
 def test_class_files_that_are_none(capsys: pytest.CaptureFixture[str]) -> None:
@@ -333,7 +366,7 @@ def test_class_files_that_are_none(capsys: pytest.CaptureFixture[str]) -> None:
     ("words", "message"),
     [
         ({"encoding": "utf-9"}, "data.encoding: there is no encoding 'utf-9'"),
-        ({"delimiter": '"'}, "data.delimiter: expected auto, or signs such as"),
+        ({"delimiter": '"'}, "data.delimiter: expected auto, or characters such as"),
         ({"names": ["y", "y"]}, "data.names: 'y' is listed twice"),
     ],
 )

@@ -28,9 +28,9 @@ def test_limits_make_symbols_unknown() -> None:
 )
 def test_cutting(tokenizer: str, text: str, symbols: list[str]) -> None:
     vocabulary = Vocabulary.model_validate({"tokenizer": tokenizer, "lowercase": False, "symbols": ()})
-    assert list(vocabulary.cut(text)) == symbols
+    assert list(vocabulary.tokenize(text)) == symbols
     lower = vocabulary.model_copy(update={"lowercase": True})
-    assert list(lower.cut(text)) == [symbol.lower() for symbol in symbols]
+    assert list(lower.tokenize(text)) == [symbol.lower() for symbol in symbols]
 
 
 def test_it_survives_json() -> None:

@@ -138,7 +138,7 @@ def test_a_process_that_dies_ends_the_others_with_one_line(victim: int, group: S
     assert found.pop(victim)[0] == -signal.SIGKILL
     assert [code for code, *_ in found] == [1, 1]
     [said] = [line for *_, err in found for line in err.splitlines() if line.startswith("nnzoo:")]
-    assert said.startswith("nnzoo: a process of the group ended, or can't be reached")
+    assert said.startswith("nnzoo: a process of the group ended or can't be reached")
     assert said.endswith("the same command with --resume continues.")
     assert "Traceback" not in found[0][2] + found[1][2]
     saved = load_checkpoint(Path("runs/x/last.safetensors"))
@@ -155,7 +155,7 @@ def test_processes_that_torchrun_starts_again_find_each_other_and_say_why_they_e
         [(code, _, err)] = life
         assert code == 1
         [said] = [line for line in err.splitlines() if line.startswith("nnzoo:")]
-        assert said.startswith("nnzoo: a process of the group ended, or can't be reached")
+        assert said.startswith("nnzoo: a process of the group ended or can't be reached")
     assert group("train.epochs=3", "--resume")[0][0] == 0
 
 
@@ -239,7 +239,7 @@ def test_all_diverge_together_with_a_sample_each_for_batch_norm(group: Start) ->
 def test_batch_norm_needs_a_sample_for_each_process(group: Start) -> None:
     found = group("train.batch_size=2", processes=3)
     assert [code for code, *_ in found] == [2, 2, 2]
-    assert "batch norm needs at least a sample for each of 3 processes, got 2 of 84 training samples." in found[0][2]
+    assert "batch norm needs at least one sample for each of 3 processes (got 2 of 84 training samples)." in found[0][2]
     assert group("train.batch_size=3", "train.epochs=1", processes=3)[0][0] == 0
 
 
@@ -249,11 +249,11 @@ def test_restarts_go_on_the_way_they_began(group: Start) -> None:
     group(*plain, processes=1, step=3, what="SIGTERM")
     first, second = group(*plain, "--resume")
     assert (first[0], second) == (2, (2, "", ""))
-    assert first[2].endswith("one process ran its restarts all at once. Resume it without torchrun.\n")
+    assert first[2].endswith("the restarts were batched in one process. Resume the run without torchrun.\n")
     group(*plain, "--overwrite", step=3 * STEPS + 3, what="SIGTERM")
     [(code, _, err)] = group(*plain, "--resume", processes=1)
     assert code == 2
-    assert err.endswith("several processes ran its restarts. Resume it with torchrun.\n")
+    assert err.endswith("the restarts were run by several processes. Resume the run with torchrun.\n")
     assert group(*plain, "--resume")[0][0] == group(*plain, "--name", "whole")[0][0] == 0
     assert outcome(Path("runs/x")) == outcome(Path("runs/whole"))
 
@@ -262,7 +262,7 @@ def test_restarts_go_on_the_way_they_began(group: Start) -> None:
 def test_a_dry_run_leaves_nothing(group: Start) -> None:
     first, second = group("--dry-run")
     assert first[0] == 0
-    assert "was not made" in first[1]
+    assert "no files were written" in first[1]
     assert second == (0, "", "")
     assert not Path("runs").exists()
 

@@ -1,4 +1,4 @@
-"""Data that can't be used: told in one line with its place, by exit code 3, and nothing is left half done."""
+"""Unusable data: a one-line error with its place, exit code 3, and no partial files."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 BAD: dict[str, tuple[Any, dict[str, Any], str]] = {
     "no file": (None, CSV, "d.csv: there is no such file"),
     "empty": ("", CSV, "d.csv: is empty"),
-    "header only": ("x,y\n", CSV, "d.csv: has a header and no rows below it"),
+    "header only": ("x,y\n", CSV, "d.csv: has a header but no rows"),
     "target missing": ("x,z\n" + ROWS, CSV, "d.csv: has no column 'y' (it has: x, z)"),
-    "one class": ("x,y\n" + ROWS.replace("q", "p"), CSV, "d.csv: line 2: column 'y': there is one class alone ('p'"),
+    "one class": ("x,y\n" + ROWS.replace("q", "p"), CSV, "d.csv: line 2: column 'y': all "),
     "all missing": ("x,y\n" + "?,p\n?,q\n" * 9, CSV, "d.csv: column 'x': has no value in any of the"),
     "text": ("x,y\n" + ROWS.replace("33,", "n.a.,"), CSV, "d.csv: line 35: column 'x': 'n.a.' is not a number"),
-    "ragged": ("x,y\n" + ROWS + "1,p,3\n", CSV, "d.csv: line 42 has another number of cells than the header (got 3"),
+    "ragged": ("x,y\n" + ROWS + "1,p,3\n", CSV, "d.csv: line 42 has a different number of cells than the header"),
     "encoding": ("x,y\n" + ROWS + "1,\xe9\n", {**CSV, "encoding": "ascii"}, "d.csv: line 42 is not ascii"),
-    "label": ("x,y,z\n" + "1,0,1\n2,1,0\n" * 9 + "3,0,7\n", LABELS, "d.csv: line 20: column 'z': '7' is neither true"),
+    "label": ("x,y,z\n" + "1,0,1\n2,1,0\n" * 9 + "3,0,7\n", LABELS, "d.csv: line 20: column 'z': '7' is not a boolean"),
     "no images": (None, IMAGES, "photos: there are no images in its folders"),
     "nan": ({"x": spoiled(np.nan), "y": Y}, ARRAYS, "d.npz: x: row 7 has NaN or inf"),
     "inf": ({"x": spoiled(np.inf), "y": Y}, ARRAYS, "d.npz: x: row 7 has NaN or inf"),
@@ -57,7 +57,7 @@ BAD: dict[str, tuple[Any, dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_it_is_told_where_and_nothing_is_left(case: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_error_names_the_place_and_no_run_is_left(case: str, capsys: pytest.CaptureFixture[str]) -> None:
     content, data, message = BAD[case]
     Path("photos/cat").mkdir(parents=True)
     Path("photos/dog").mkdir()
@@ -82,7 +82,7 @@ def test_it_is_told_where_and_nothing_is_left(case: str, capsys: pytest.CaptureF
 
 
 @pytest.mark.parametrize("case", ["no file", "empty", "header only", "text", "ragged"])
-def test_new_rows_that_are_bad_leave_no_predictions(case: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_new_rows_write_no_predictions(case: str, capsys: pytest.CaptureFixture[str]) -> None:
     Path("d.csv").write_text("x,y\n" + ROWS)
     nnzoo.train({"name": "r", "data": CSV, "model": "linear", "train": {"epochs": 1}}, quiet=True)
     content, _, message = BAD[case]

@@ -211,7 +211,7 @@ class _Arrays:
     def encode(self, schema: Schema) -> Split:
         split = self.encode_inputs(schema.layout)
         return replace(
-            split, targets=targets_like(self.y[: self.part.limit], schema, split, where=self.part.where("y"))
+            split, targets=encode_targets_like(self.y[: self.part.limit], schema, split, where=self.part.where("y"))
         )
 
     def encode_inputs(self, layout: Layout) -> Split:
@@ -229,7 +229,7 @@ class _Arrays:
         return encode_lengths(self.lengths[: self.part.limit], self.x, layout, where=self.part.where("lengths"))
 
 
-def targets_like(y: Array, schema: Schema, split: Split, *, where: str) -> Tensor:
+def encode_targets_like(y: Array, schema: Schema, split: Split, *, where: str) -> Tensor:
     """Returns labels or numbers as the targets of some samples.
 
     Args:

@@ -14,10 +14,10 @@ import torch
 
 from nnzoo.data.dataset import Dataset, Split
 from nnzoo.data.split import Division, dropped_note
-from nnzoo.data.tables.dialect import Words
+from nnzoo.data.tables.dialect import TableOptions
 from nnzoo.data.text.text_reader import TextReader
 from nnzoo.data.text.texts import (
-    Places,
+    TextLocations,
     Texts,
     encode_labels,
     find_class_files,
@@ -63,7 +63,7 @@ def load_text(
         min_count: Symbols that are rarer in the training texts are unknown.
         vocab_size: How many of the most frequent symbols are kept; None for all.
         limit: Take the first samples of each split, this many; of one file a class, of each in turn.
-        words: How the files are written: the fields of `Words`.
+        words: How the files are written: the fields of `TableOptions`.
 
     Returns:
         A divided dataset of tokens (N, T) with lengths. Classes are the sorted distinct labels of the training samples.
@@ -73,7 +73,7 @@ def load_text(
     """
     given = {"train": path, "val": val_path, "test": test_path}
     paths = {name: Path(each) for name, each in given.items() if each is not None}
-    said = Words(**words)
+    said = TableOptions(**words)
     found = find_class_files(paths, said) if target is None else find_columns(paths, said, text, target)
     parts = {name: part.first(limit, in_turn=target is None) for name, part in found.parts.items()}
     parts, classes, notes = _divide(parts, division, Vocabulary(tokenizer=tokenizer, lowercase=lowercase, symbols=()))
@@ -85,7 +85,7 @@ def load_text(
         raise DataError(f"no symbol is in the training texts {min_count} times. Lower min_count.", where=str(path))
     tokens = {name: [vocabulary.encode(each) for each in part.texts] for name, part in parts.items()}
     num_steps = max_length or min(max(map(len, tokens["train"])), LONGEST)
-    places = Places(list(parts.values()))
+    places = TextLocations(list(parts.values()))
     splits, start = {}, 0
     for name, each in tokens.items():
         numbers = np.concatenate([np.zeros(start, dtype=np.int64), np.array(parts[name].numbers, dtype=np.int64)])
@@ -112,13 +112,13 @@ def load_text(
 
 
 def _divide(
-    parts: dict[str, Texts], division: Division, cutter: Vocabulary
+    parts: dict[str, Texts], division: Division, untrained: Vocabulary
 ) -> tuple[dict[str, Texts], tuple[str, ...], tuple[str, ...]]:
     """Val and test samples out of train, where there are none given; also the classes, and what is to be told."""
     train = parts["train"]
     notes: tuple[str, ...] = ()
     if division.deduplicate:
-        distinct = train.distinct(cutter)
+        distinct = train.distinct(untrained)
         notes = (dropped_note(len(train.texts) - len(distinct.texts), len(train.texts)),)
         train = distinct
     classes = find_classes(train.labels)

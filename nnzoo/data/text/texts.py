@@ -17,12 +17,13 @@ from nnzoo.data.files.encodings import common_encoding, lines_of, read_text
 from nnzoo.data.files.find import find_files
 from nnzoo.data.files.origin import Origin, name_below, of_files
 from nnzoo.data.files.repairs import Repair, Repairs
+from nnzoo.data.tables.cells import one_spelling
 from nnzoo.data.tables.columns import index_of
-from nnzoo.data.tables.dialect import Words
+from nnzoo.data.tables.dialect import TableOptions
 from nnzoo.data.tables.forms import canonical, names_form
 from nnzoo.data.tables.inference import sorted_labels
 from nnzoo.data.tables.missing import has_targets
-from nnzoo.data.tables.opening import words_for_new_files
+from nnzoo.data.tables.opening import options_for_new_files
 from nnzoo.data.tables.table import Table, choices_of, open_table
 from nnzoo.data.vocabulary import UNKNOWN, Vocabulary, pad
 from nnzoo.errors import DataError
@@ -70,15 +71,15 @@ class Texts:
             seen[label] += 1
         return self.take(sorted(sorted(rows, key=turns.__getitem__)[:limit]))
 
-    def distinct(self, cutter: Vocabulary) -> Texts:
+    def distinct(self, untrained: Vocabulary) -> Texts:
         """Without texts of the same symbols and the same label as an earlier one."""
         first: dict[tuple[str, ...], int] = {}
         for row, (text, label) in enumerate(zip(self.texts, self.labels, strict=True)):
-            first.setdefault((label, *cutter.cut(text)), row)
+            first.setdefault((label, *untrained.tokenize(text)), row)
         return self.take(list(first.values()))
 
 
-class Places(Sequence[str]):
+class TextLocations(Sequence[str]):
     """The file and line of each text, part after part; found when asked for, which may take reading the file again."""
 
     def __init__(self, parts: Sequence[Texts]) -> None:
@@ -98,7 +99,7 @@ class Places(Sequence[str]):
         return locate(number)
 
 
-class Found(NamedTuple):
+class LoadedTexts(NamedTuple):
     """Texts that were found.
 
     Attributes:
@@ -114,11 +115,11 @@ class Found(NamedTuple):
     text: str | None
     choices: dict[str, Any]
     notes: tuple[str, ...]
-    words: Words
+    words: TableOptions
     repairs: Repairs
 
 
-def find_class_files(paths: dict[str, Path], said: Words) -> Found:
+def find_class_files(paths: dict[str, Path], said: TableOptions) -> LoadedTexts:
     """The texts of files of one class each; new files may have another encoding, unless one was said."""
     repairs = Repairs(strict=said.strict)
     files = {name: find_files(each, CLASS_FILES, repairs) for name, each in paths.items()}
@@ -127,23 +128,23 @@ def find_class_files(paths: dict[str, Path], said: Words) -> Found:
         encoding = common_encoding([read_bytes(file) for part in files.values() for file in part])
     known = said.model_copy(update={"encoding": encoding})
     parts = {name: read_class_files(part, known, repairs, paths[name]) for name, part in files.items()}
-    return Found(parts, None, {"encoding": encoding}, (), said, repairs)
+    return LoadedTexts(parts, None, {"encoding": encoding}, (), said, repairs)
 
 
-def find_columns(paths: dict[str, Path], said: Words, text: str | None, target: str) -> Found:
+def find_columns(paths: dict[str, Path], said: TableOptions, text: str | None, target: str) -> LoadedTexts:
     """The texts of a column, and the classes of the column `target`."""
     known = [column for column in (text, target) if column is not None]
     repairs = Repairs(strict=said.strict)
     tables = {
-        name: open_table([each], said, known, beside_text=target, repairs=repairs) for name, each in paths.items()
+        name: open_table([each], said, known, label_column=target, repairs=repairs) for name, each in paths.items()
     }
     text = _text_column(tables["train"], text, target)
     parts = {name: read_table(table, text, target, repairs, paths[name]) for name, table in tables.items()}
-    words = words_for_new_files(tables["train"].files[0], said, [text, target])
-    return Found(parts, text, choices_of(tables.values()), tables["train"].notes, words, repairs)
+    words = options_for_new_files(tables["train"].files[0], said, [text, target])
+    return LoadedTexts(parts, text, choices_of(tables.values()), tables["train"].notes, words, repairs)
 
 
-def read_class_files(files: Sequence[Path], words: Words, repairs: Repairs, said: Path | None = None) -> Texts:
+def read_class_files(files: Sequence[Path], words: TableOptions, repairs: Repairs, said: Path | None = None) -> Texts:
     """Reads one text per line, of the class that its file is named after; blank lines are skipped.
 
     Args:
@@ -156,20 +157,25 @@ def read_class_files(files: Sequence[Path], words: Words, repairs: Repairs, said
         raise DataError("a class is the name of a file. Name the files.", where=name_of(STDIN))
     texts: list[str] = []
     labels: list[str] = []
-    places: list[str] = []
+    numbers: list[int] = []
     sizes: list[int] = []
     for path in files:
         lines = lines_of(read_text(path, words.encoding, repairs))
-        kept = [(line.strip(), number) for number, line in enumerate(lines, start=1) if line.strip()]
+        kept = [(line.strip(), number) for number, line in enumerate(lines, start=sum(sizes)) if line.strip()]
         repairs.add(EMPTY_CLASSES, str(path), not kept)
         texts.extend(line for line, _ in kept)
         labels.extend([Path(plain_name(path)).stem] * len(kept))
-        sizes.append(len(kept))
-        places.extend(f"{path}: line {number}" for _, number in kept)
+        numbers.extend(number for _, number in kept)
+        sizes.append(len(lines))
     if not texts:
         raise DataError("is empty: there is no text in it.", where=str(files[0]))
     origin = of_files([str(file) if said is None else name_below(file, said) for file in files], sizes)
-    return Texts(texts, labels, range(len(texts)), places.__getitem__, origin)
+
+    def locate(number: int) -> str:
+        file = int(np.searchsorted(np.cumsum(sizes), number, side="right"))
+        return f"{files[file]}: line {number - sum(sizes[:file]) + 1}"
+
+    return Texts(texts, one_spelling(labels), numbers, locate, origin)
 
 
 def read_table(table: Table, text: str, target: str, repairs: Repairs, said: Path | None = None) -> Texts:
@@ -185,10 +191,7 @@ def read_table(table: Table, text: str, target: str, repairs: Repairs, said: Pat
     table.require([text, target])
     texts, labels = table.cells(text).texts, table.cells(target)
     rows = np.arange(len(texts))
-    kept = rows[has_targets([labels], rows, table.words.missing_target, repairs)]
-    pair = labels.equal_fractions(names_form(labels.labels[0]), kept)
-    if pair is not None:
-        repairs.add(EQUAL_LABELS, f"'{pair[0]}' and '{pair[1]}' in {labels.where}")
+    kept = rows[has_targets([labels], rows, table.options.missing_target, repairs)]
     return Texts(texts, labels.one_spelling(), rows.tolist(), table.locate, table.origin(said)).take(kept.tolist())
 
 
