@@ -137,18 +137,18 @@ def choose_date_form(forms: Sequence[DateForm], labels: Any, rows: NDArray[np.in
     return DateFinding(ranked[0], is_ambiguous=evidence(ranked[0]) == evidence(ranked[1]))
 
 
-def follows_rule(local: NDArray[np.datetime64], rows: NDArray[np.int64]) -> bool:
-    """Returns whether dates have regular steps, or rise or fall with the rows.
+def is_ordered(local: NDArray[np.datetime64], rows: NDArray[np.int64]) -> bool:
+    """Returns whether dates have regular steps, or are sorted.
 
     Args:
         local: (K,) the distinct dates.
-        rows: (M,) the index of the date of each row in file order.
+        rows: (M,) the index into `local` per row, in file order.
     """
     return any(_evidence(local, rows))
 
 
 def _evidence(local: NDArray[np.datetime64], rows: NDArray[np.int64]) -> tuple[bool, bool]:
-    """Whether there are some dates that have regular steps, and some that rise or fall with the rows."""
+    """Returns whether there are at least `_FEW` dates with regular steps, and in sorted rows."""
     moves = np.diff(local[rows])
     rises = bool((moves >= np.timedelta64(0)).all() or (moves <= np.timedelta64(0)).all())
     return is_regular(local) and len(local) >= _FEW, rises and len(local) >= _FEW
@@ -157,16 +157,16 @@ def _evidence(local: NDArray[np.datetime64], rows: NDArray[np.int64]) -> tuple[b
 def find_nearly_dates(
     labels: Any, counts: NDArray[np.int64], order: DateOrder | Literal["auto"], share: float
 ) -> NDArray[np.bool_] | None:
-    """Finds which cells of a column are dates, if nearly all are.
+    """Finds the cells of a column that are dates, if nearly all are.
 
     Args:
         labels: A pyarrow.Array of (K,) distinct cells, K > 0.
-        counts: (K,) how many rows have each.
-        order: Of day, month and year, where it is given.
-        share: The share of the rows that must have one form.
+        counts: (K,) the number of rows per distinct cell.
+        order: The configured order of day, month and year.
+        share: The minimum fraction of rows that must match one format.
 
     Returns:
-        (K,) whether each cell has the form; None if fewer have one.
+        (K,) whether each cell matches; None if fewer rows match.
     """
     from pyarrow import compute
 

@@ -43,6 +43,7 @@ class ColumnarFile:
     Attributes:
         names: The column names, from left to right.
         typed: Columns of numbers, times or booleans, with the strings among their cells: none.
+        categorical: Categorical columns.
         num_rows: The number of rows.
 
     Raises:
@@ -128,11 +129,11 @@ def _open(path: Path, kind: Kind, data: bytes | None) -> Any:
 
 
 def _categorical(schema: Any) -> tuple[str, ...]:
-    """The columns with categories: dictionaries, or numbers that pandas says are categories, since Parquet can't."""
+    """Returns the categorical columns: dictionaries, and categories of numbers, which Parquet keeps for pandas only."""
     import pyarrow as pa
 
-    told = (schema.pandas_metadata or {}).get("columns", ())
-    by_pandas = [each.get("field_name") for each in told if each.get("pandas_type") == "categorical"]
+    columns = (schema.pandas_metadata or {}).get("columns", ())
+    by_pandas = [each.get("field_name") for each in columns if each.get("pandas_type") == "categorical"]
     return tuple(each.name for each in schema if pa.types.is_dictionary(each.type) or each.name in by_pandas)
 
 
@@ -157,7 +158,8 @@ def is_text(kind: Any) -> bool:
 def as_text(values: Any) -> Any:
     """Returns a pyarrow.ChunkedArray of scalars as strings that parse to the same values; NaN becomes null.
 
-    Dates have ISO format: without a time of day if all are at midnight, and in UTC if they have a zone.
+    Dates have ISO format, without a time of day if all are at midnight. If they have a time zone, they are local times
+    with the offset from UTC.
     """
     import pyarrow as pa
     from pyarrow import compute
@@ -200,7 +202,7 @@ def _times_as_text(values: Any) -> Any:
 
 
 def _offsets_as_text(local: Any, utc: Any) -> Any:
-    """How far local times are ahead of UTC, such as +02:00, or Z."""
+    """Returns the offsets of local times from UTC, such as +02:00, or Z."""
     import pyarrow as pa
     from pyarrow import compute
 

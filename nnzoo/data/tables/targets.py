@@ -54,41 +54,43 @@ def find_task(
     Raises:
         DataError: Several columns are neither boolean nor numbers.
     """
+    is_inferred = task == "auto"
     if task == "auto":
         task = _task_of_one(columns[0], rows, finder) if len(columns) == 1 else _task_of_several(columns, rows, finder)
     if task == "multilabel":
         return Target(task, (BOOLEAN,) * len(columns))
     if task == "classification":
         form = finder.names(columns[0])
-        finder.doubt_equal(columns[0], form, "class")
+        finder.warn_equal(columns[0], form, "classes")
         return Target(task, (form,))
     found = [finder.numbers(cells, _MOST_NUMBERS) for cells in columns]
     forms = tuple(PLAIN if each is None else each.form for each in found)
     for cells, form in zip(columns, forms, strict=True):
-        _check_digits(cells, form, rows, finder)
-        if asked == "auto":
-            finder.doubt_number(cells, form, "If they are names, set `task: classification`")
+        _check_exact(cells, form, rows, finder)
+        if is_inferred:
+            finder.warn_number(cells, form, "If they are classes, set `task: classification`")
     return Target(task, forms)
 
 
-def _check_digits(cells: Cells, form: NumberForm, rows: NDArray[np.int64], finder: FormFinder) -> None:
-    """Warns of integers that float64 can't tell apart.
+def _check_exact(cells: Cells, form: NumberForm, rows: NDArray[np.int64], finder: FormFinder) -> None:
+    """Warns of integers that are equal in float64.
 
     Raises:
-        DataError: All of them are equal in float64.
+        DataError: All of them are equal.
     """
     written, exact = count_numbers(cells, form, rows)
     if written == exact:
         return
-    problem = f"has {written} different integers, of which float64 can tell {exact} apart"
-    fix = "If they are names, set `task: classification`; otherwise subtract a constant from all of them"
+    problem = f"has {written} distinct integers, of which {exact} are distinct in float64"
+    fix = "If they are classes, set `task: classification`; otherwise subtract a constant from all of them"
     if exact == 1:
         raise DataError(f"{problem}. {fix}.", where=f"{cells.where}: column '{cells.name}'")
     finder.warnings.setdefault(cells.name, f"{problem}. {fix}")
 
 
 def _task_of_one(cells: Cells, rows: NDArray[np.int64], finder: FormFinder) -> Task:
-    if finder.options.types.get(cells.name) in ("category", "boolean"):
+    configured = finder.options.types.get(cells.name)
+    if configured in ("category", "boolean") or (configured is None and cells.is_categorical):
         return "classification"
     found = finder.numbers(cells, _MOST_NUMBERS)
     if found is not None:

@@ -192,6 +192,9 @@ def read_table(table: Table, text: str, target: str, repairs: Repairs, said: Pat
     texts, labels = table.cells(text).texts, table.cells(target)
     rows = np.arange(len(texts))
     kept = rows[has_targets([labels], rows, table.options.missing_target, repairs)]
+    pair = labels.equal_fractions(names_form(labels.labels[0]), kept)
+    if pair is not None:
+        repairs.add(EQUAL_LABELS, f"'{pair[0]}' and '{pair[1]}' in {labels.where}")
     return Texts(texts, labels.one_spelling(), rows.tolist(), table.locate, table.origin(said)).take(kept.tolist())
 
 
