@@ -21,14 +21,18 @@ PROGRAM = distributed_cases.__file__
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the cases came to: in `one` and in `two` processes."""
+    """The results of the cases: in `one` and in `two` processes, and with `overlapped` communication in two."""
     top = tmp_path_factory.mktemp("distributed")
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    for name, start in (("one", [sys.executable]), ("two", torchrun)):
+    for name, start, overlapping in (
+        ("one", [sys.executable], []),
+        ("two", torchrun, []),
+        ("overlapped", torchrun, ["cpu"]),
+    ):
         (top / name).mkdir()
         distributed_cases.write_data(top / name)
         done = subprocess.run(
-            [*start, PROGRAM, "."],
+            [*start, PROGRAM, ".", *overlapping],
             cwd=top / name,
             env={**os.environ, "OMP_NUM_THREADS": "1"},
             capture_output=True,
@@ -49,9 +53,11 @@ def numbers(rows: list[dict[str, float]]) -> list[float]:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("processes", ["two", "overlapped"])
 @pytest.mark.parametrize("name", distributed_cases.CASES)
-def test_two_processes_learn_what_one_does(name: str, folder: Path) -> None:
-    one, two, second = came_to(folder / "one", name), came_to(folder / "two", name), came_to(folder / "two", name, 1)
+def test_two_processes_learn_what_one_does(name: str, processes: str, folder: Path) -> None:
+    one = came_to(folder / "one", name)
+    two, second = (came_to(folder / processes, name, rank) for rank in (0, 1))
     exact = next(iter(one["weights"].values())).dtype == torch.float64
     assert exact == name.endswith("double")
     for key, weight in one["weights"].items():
