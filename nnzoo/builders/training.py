@@ -29,7 +29,7 @@ from nnzoo.training.measures.losses import (
 )
 from nnzoo.training.optimization.optimizers import build_optimizer as optimizer_of
 from nnzoo.training.optimization.schedules import Schedule
-from nnzoo.training.processes.group import ALONE, Group
+from nnzoo.training.processes.group import SINGLE_PROCESS, Group
 from nnzoo.training.settings import Settings
 
 
@@ -169,7 +169,7 @@ def place(config: Config, module: nn.Module, device: torch.device) -> nn.Module:
     return module
 
 
-def choose_device(name: str, group: Group = ALONE) -> torch.device:
+def choose_device(name: str, group: Group = SINGLE_PROCESS) -> torch.device:
     """The device of `train.device`; auto takes CUDA where there is one, else the CPU.
 
     Args:

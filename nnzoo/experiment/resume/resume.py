@@ -238,7 +238,7 @@ def hand_out(training: Training, shares: Any) -> None:
             "weights will differ",
             len(shares) + 1,
             group.size,
-            lasting=False,
+            in_result=False,
         )
         if group.rank == 0:
             state.join(shares)
