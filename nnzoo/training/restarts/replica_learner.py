@@ -49,7 +49,7 @@ class ReplicaLearner(Learner[ReplicaState]):
         if settings.batch_size:
             epoch, device = self.state.epoch, split.targets.device
             orders = [epoch_order(len(split), seed=seed, epoch=epoch, device=device) for seed in self.state.seeds]
-            order = torch.stack(orders)  # (K, N): each replica has the order that its seed has alone
+            order = torch.stack(orders)  # (K, N): the order of each replica is that of its seed
         yield (take(split, order, *each) for each in ends)
 
     def train_step(self, batches: Sequence[Batch], settings: Settings) -> None:
