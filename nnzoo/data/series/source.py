@@ -252,8 +252,9 @@ class SeriesReader(Reader):
         series = Timeline(columns, numbers, names, np.arange(len(numbers)), table)
         if self.time is not None:
             # Dates of Python are written in one way, whatever that of the training file was.
-            form = None if self.time in table.typed else self.time_form
-            series = series.in_time(table.cells(self.time).texts, self.time, form, options)
+            stamps = table.cells(self.time)
+            form = None if stamps.typed else self.time_form
+            series = series.in_time(stamps.texts, self.time, form, options)
         if limit is not None:
             series = series.first(limit)
         return series.on_grid(self.window)
