@@ -134,7 +134,7 @@ def test_gates(capsys: pytest.CaptureFixture[str]) -> None:
     failed = eval_json(capsys, "x", "--fail-under", f"accuracy={accuracy + 1e-9}", expected=5)
     assert failed["error"]["kind"] == "gate"
     assert nnzoo(["eval", "x", "--fail-under", f"loss={loss - 1e-9}"]) == 5
-    assert "is over" in capsys.readouterr().err
+    assert "is above" in capsys.readouterr().err
     assert "Did you mean 'accuracy'" in error_line(capsys, "x", "--fail-under", "acuracy=1", expected=2)
     assert "mae does not support classification" in error_line(capsys, "x", "--fail-under", "mae=1", expected=2)
 

@@ -383,7 +383,7 @@ MNIST = {"name": "mnist", "root": "none", "download": False}
         ({"data": "iris", "augment": ["noise", "cutmix"]}, "augment.1: cutmix is for images"),
         (
             {"data": {"name": "random", "shape": [4, 3]}, "augment": ["mixup"]},
-            "changes features or images, but this data is seq",
+            "is for features or images, but this data is seq",
         ),
         ({"data": "sine", "augment": ["mixup"]}, "augment.0: mixup is for classification, but this task is regression"),
         (

@@ -251,8 +251,9 @@ class SeriesReader(Reader):
         series = Timeline(columns, numbers, names, np.arange(len(numbers)), table)
         if self.time is not None:
             # Dates from Python have one format, which may differ from that of the training file.
-            form = None if self.time in table.typed else self.time_form
-            series = series.in_time(table.cells(self.time).texts, self.time, form, options)
+            stamps = table.cells(self.time)
+            form = None if stamps.typed else self.time_form
+            series = series.in_time(stamps.texts, self.time, form, options)
         if limit is not None:
             series = series.first(limit)
         return series.on_grid(self.window)
