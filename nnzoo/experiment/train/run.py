@@ -86,7 +86,8 @@ def train(
             dict with `x` and `y`, maybe `lengths`, and the same with `_val` and `_test`; a data frame of pandas, polars
             or pyarrow with `target`; a torch Dataset that gives `(x, y)`; or a dict with `train` and maybe `val` and
             `test` of these. Keys of the config's `data` that are not about files are used: `split`, `task`,
-            `categorical`. The data is not kept in the run directory: pass it again to resume.
+            `categorical`. Keys that do not apply to such data, such as `limit`, are an error, and so is a series.
+            The data is not kept in the run directory: pass it again to resume.
         target: The column of the data frame to predict, or several; default: `data.target` of the config.
         name: Of the run; default: the config's.
         runs_dir: Where run directories are made.
