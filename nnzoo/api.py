@@ -57,7 +57,7 @@ def evaluate(
     if split not in (None, "train", "val", "test"):
         raise UsageError(f"expected train, val or test, got {split!r}.", where="split")
     if isinstance(run, Run):
-        return evaluate_checkpoint(run.model, split=split, data=data, batch_size=batch_size, kept=run.data)
+        return evaluate_checkpoint(run.model, split=split, data=data, batch_size=batch_size, training_data=run.data)
     return evaluate_checkpoint(
         run, split=split, data=data, batch_size=batch_size, device=device, runs_dir=runs_dir, model=model
     )

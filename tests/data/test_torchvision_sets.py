@@ -110,7 +110,7 @@ def test_the_val_split_is_taken_from_train(tmp_path: Path) -> None:
     assert sorted(dataset.splits["val"].targets.tolist()) == list(range(10))
 
 
-def test_missing_files_name_every_path_that_was_looked_at(tmp_path: Path) -> None:
+def test_missing_files_name_every_path_that_was_select_examined(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         load("fashion_mnist", tmp_path)
     for place in ("FashionMNIST/raw/train-images-idx3-ubyte", "FashionMNIST/raw/train-images-idx3-ubyte.gz"):

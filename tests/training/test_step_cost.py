@@ -13,7 +13,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import nnzoo
-from nnzoo.builders import build_optimizer, place
+from nnzoo.builders import build_optimizer, move_to_device
 from nnzoo.config import load_config
 from nnzoo.experiment.prepare import prepare
 from nnzoo.experiment.train.start import build_state
@@ -109,13 +109,13 @@ def test_convolutions_are_channels_last_on_a_cpu_except_in_custom_modules() -> N
     network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), last)
     images = torch.randn(2, 3, 8, 8)
     before = network(images)
-    after = place(load_config(words), network, torch.device("cpu"))(images)
+    after = move_to_device(load_config(words), network, torch.device("cpu"))(images)
     assert last.weight.is_contiguous(memory_format=torch.channels_last)
     assert not last.weight.is_contiguous()
     assert after.is_contiguous(memory_format=torch.channels_last)
     torch.testing.assert_close(after, before)
     own = nn.Conv2d(8, 8, 3)
-    place(load_config({"data": "cifar10"}, custom_model=True), own, torch.device("cpu"))
+    move_to_device(load_config({"data": "cifar10"}, custom_model=True), own, torch.device("cpu"))
     assert own.weight.is_contiguous()
 
 
