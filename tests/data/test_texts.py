@@ -147,7 +147,7 @@ def test_only_training_texts_make_the_vocabulary() -> None:
     assert tokens(dataset, "val") == [[2, UNKNOWN]]
     assert tokens(dataset, "test") == [[2, UNKNOWN]]
     assert dataset.num_tokens == len(dataset.reader.vocabulary) == 2 + 4
-    assert dataset.warnings == ("1 of 1 test texts are longer than 2 symbols and are cut off there",)
+    assert dataset.warnings == ("1 of 1 test texts are longer than 2 symbols and are truncated",)
 
 
 def test_limits_on_symbols() -> None:
@@ -172,7 +172,7 @@ def test_what_is_cut_off_or_empty_is_told(capsys: pytest.CaptureFixture[str]) ->
     Path("c.yaml").write_text(json.dumps({"data": data, "model": "rnn", "train": {"epochs": 1}}))
     assert cli(["train", "c.yaml"]) == 0
     error = capsys.readouterr().err
-    assert "of 42 train texts are longer than 4 symbols and are cut off there" in error
+    assert "of 42 train texts are longer than 4 symbols and are truncated" in error
     assert "1 of 42 train texts have no symbol" in error
     dataset = read(path="t.csv", target="kind", max_length=4, split={"val": 0, "test": 0})
     assert dataset.input_shape == (4,)

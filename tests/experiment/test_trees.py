@@ -151,7 +151,7 @@ def test_a_tree_that_is_none_is_named(line: str, message: str, tmp_path: Path) -
 
 def test_an_empty_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "e.txt").write_text("\n \n")
-    with pytest.raises(DataError, match=r"e\.txt: there is no tree in it"):
+    with pytest.raises(DataError, match=r"e\.txt: has no trees"):
         load_trees(path=tmp_path / "e.txt")
 
 

@@ -134,7 +134,7 @@ def _told(tokens: dict[str, list[list[int]]], num_steps: int) -> tuple[str, ...]
         empty = sum(not text for text in texts)
         unknown = sum(bool(text) and set(text) == {UNKNOWN} for text in texts)
         if cut:
-            told.append(f"{cut} of {len(texts)} {name} texts are longer than {num_steps} symbols and are cut off there")
+            told.append(f"{cut} of {len(texts)} {name} texts are longer than {num_steps} symbols and are truncated")
         if empty:
             told.append(f"{empty} of {len(texts)} {name} texts have no symbol and are read as one unknown symbol")
         if unknown:
