@@ -228,7 +228,7 @@ class TestArrays:
     def test_integers_that_float64_rounds_are_counted(self, values: list[int], count: int, tmp_path: Path) -> None:
         np.savez(tmp_path / "d.npz", x=np.array(values)[:, None], y=np.array([0, 1, 0]))
         (warning,) = load_arrays(path=tmp_path / "d.npz", layout="features").warnings
-        assert f"{count} of 3 integers are beyond 2^53" in warning
+        assert f"{count} of 3 integers are larger than 2^53" in warning
 
     def test_labels_are_compared_exactly(self, tmp_path: Path) -> None:
         ids = np.array([2**60, 2**60 + 1, 2**60, 2**60 + 1])

@@ -108,7 +108,7 @@ def test_small_data_is_kept_in_memory(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_what_cannot_stay_on_the_disk_is_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "d.npz", x=np.ones((40, 3)), y=Y)
-    with pytest.raises(DataError, match=r"d\.npz: an \.npz is read as a whole"):
+    with pytest.raises(DataError, match=r"d\.npz: an \.npz file can't be read in parts"):
         load_arrays(path=tmp_path / "d.npz", cache="disk")
     folder = save(tmp_path / "d", x=np.asfortranarray(np.ones((40, 3))), y=Y)
     with pytest.raises(DataError, match=r"x\.npy: is stored column by column"):

@@ -287,15 +287,15 @@ GOOD = "text,kind\nred,a\nblue,b\n"
         (b'text,kind\nred,a\n"blue,b\n', {}, "t.csv: line 3 has a quote that does not close"),
         (b"text,kind\nred,a\nblue,\n", {}, "t.csv: line 3: column 'kind': the target is missing (1 of 2 rows)"),
         (b"text,kind\nred,a\nblue,a\n", {}, "there is only one class (a)"),
-        (b"text,kind,text\nred,a,b\n", {}, "t.csv: one column beside the target would be the text (got text, text.1)"),
-        (b"text,more,kind\nred,x,a\nblue,x,b\n", {}, "t.csv: one column beside the target would be the text"),
+        (b"text,kind,text\nred,a,b\n", {}, "t.csv: the column of the text is not clear (got text, text.1"),
+        (b"text,more,kind\nred,x,a\nblue,x,b\n", {}, "t.csv: the column of the text is not clear"),
         (b"text,kind\nred,a\nblu\xe9,b\n", {"encoding": "utf-8"}, "t.csv: line 3 is not utf-8"),
         (GOOD.encode(), {"text": "words"}, "t.csv: has no column 'words' (it has: text, kind)"),
         (GOOD.encode(), {"text": "kind"}, "t.csv: column 'kind' can't be both text and target"),
-        (GOOD.encode(), {"min_count": 2}, "no symbol is in the training texts 2 times"),
-        (b"text,kind\n,a\n,b\n", {}, "no symbol is in the training texts"),
+        (GOOD.encode(), {"min_count": 2}, "no symbol occurs 2 or more times in the training texts"),
+        (b"text,kind\n,a\n,b\n", {}, "no symbol occurs 1 or more times in the training texts"),
         (GOOD.encode(), {"target": None}, "there is only one class (t)"),
-        (GOOD.encode(), {"test_path": "u.csv"}, "u.csv: line 3: the label 'c' is no class of the training samples"),
+        (GOOD.encode(), {"test_path": "u.csv"}, "u.csv: line 3: the label 'c' is not a class of the training samples"),
     ],
 )
 def test_bad_files_are_named(
@@ -324,7 +324,7 @@ def test_class_files_that_are_none(capsys: pytest.CaptureFixture[str]) -> None:
     Path("kinds/b.txt").write_text("more\ntext\n")
     Path("test").mkdir()
     Path("test/c.txt").write_text("more\n")
-    with pytest.raises(DataError, match=r"c\.txt: line 1: the label 'c' is no class of the training samples"):
+    with pytest.raises(DataError, match=r"c\.txt: line 1: the label 'c' is not a class of the training samples"):
         read(path="kinds", test_path="test", split={"val": 0})
 
 

@@ -160,9 +160,7 @@ def test_damaged_idx_files_are_named(damage: Any, packed: bool, tmp_path: Path) 
 def test_labels_beyond_the_classes_are_refused(tmp_path: Path) -> None:
     write_idx(tmp_path)
     (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(idx(np.full(NUM, 11, dtype=np.uint8)))
-    with pytest.raises(
-        DataError, match=r"t10k-labels-idx1-ubyte: holds labels that are no class of mnist \(got up to 11\)"
-    ):
+    with pytest.raises(DataError, match=r"t10k-labels-idx1-ubyte: has labels that are not in mnist \(got up to 11\)"):
         load("mnist", tmp_path)
 
 
@@ -230,7 +228,7 @@ def test_a_pickle_runs_nothing(evil: Any, protocol: int, tmp_path: Path, monkeyp
     monkeypatch.chdir(tmp_path)
     write_cifar(tmp_path / "cifar-10-batches-py")
     (tmp_path / "cifar-10-batches-py/data_batch_2").write_bytes(pickle.dumps(evil, protocol=protocol))
-    with pytest.raises(DataError, match=r"data_batch_2: can't be read: .*it asks for (posix|nt|os)\.mkdir"):
+    with pytest.raises(DataError, match=r"data_batch_2: can't be read: .*it refers to (posix|nt|os)\.mkdir"):
         load("cifar10", tmp_path)
     assert not (tmp_path / "owned").exists()
 
@@ -321,7 +319,7 @@ def test_svhn(tmp_path: Path) -> None:
     assert torch.equal(dataset.splits["test"].inputs[3, 1], torch.tensor(images[:, :, 1, 3]))
     for wrong in (labels + 3, np.full(labels.shape, np.nan), labels + 1j):
         savemat(tmp_path / "train_32x32.mat", {"X": images, "y": wrong})
-        with pytest.raises(DataError, match=r"train_32x32\.mat: can't be read: .*y holds no labels from 1 to 10"):
+        with pytest.raises(DataError, match=r"train_32x32\.mat: can't be read: .*y has labels other than 1 to 10"):
             load("svhn", tmp_path)
     savemat(tmp_path / "train_32x32.mat", {"X": images, "y": labels})
     (tmp_path / "test_32x32.mat").write_bytes((tmp_path / "test_32x32.mat").read_bytes()[:500])
@@ -352,7 +350,7 @@ def test_unknown_classes_are_config_errors(classes: list[str], message: str) -> 
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[tuple[Path, str]]:
-    """A folder, and the address at which it can be fetched."""
+    """Serves a folder over HTTP; yields the folder and its URL."""
     folder = tmp_path / "served"
     folder.mkdir()
 
@@ -373,7 +371,7 @@ def md5(raw: bytes) -> str:
     return hashlib.md5(raw, usedforsecurity=False).hexdigest()
 
 
-def test_what_is_missing_is_fetched_once(
+def test_missing_files_are_downloaded_once(
     served: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, address = served
@@ -388,7 +386,7 @@ def test_what_is_missing_is_fetched_once(
     assert (tmp_path / "root/MNIST/raw/t10k-images-idx3-ubyte.gz").is_file()
 
 
-def test_the_archive_of_cifar_is_fetched_and_left_packed(
+def test_the_cifar_archive_is_downloaded_and_not_unpacked(
     served: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, address = served
@@ -410,4 +408,4 @@ def test_a_failed_download_names_file_address_and_reason(
     with pytest.raises(DataError) as caught:
         load("kmnist", tmp_path / "root", download=True)
     assert caught.value.where == str(tmp_path / "root/KMNIST/raw/train-images-idx3-ubyte.gz")
-    assert f"can't be fetched ({served[1]}train-images-idx3-ubyte.gz: HTTP Error 404" in str(caught.value)
+    assert f"can't be downloaded ({served[1]}train-images-idx3-ubyte.gz: HTTP Error 404" in str(caught.value)

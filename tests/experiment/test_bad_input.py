@@ -44,7 +44,7 @@ BAD: dict[str, tuple[Any, dict[str, Any], str]] = {
     "ragged": ("x,y\n" + ROWS + "1,p,3\n", CSV, "d.csv: line 42 has another number of cells than the header (got 3"),
     "encoding": ("x,y\n" + ROWS + "1,\xe9\n", {**CSV, "encoding": "ascii"}, "d.csv: line 42 is not ascii"),
     "label": ("x,y,z\n" + "1,0,1\n2,1,0\n" * 9 + "3,0,7\n", LABELS, "d.csv: line 20: column 'z': '7' is neither true"),
-    "no images": (None, IMAGES, "photos: there are no images in its folders"),
+    "no images": (None, IMAGES, "photos: has no images in its class folders"),
     "nan": ({"x": spoiled(np.nan), "y": Y}, ARRAYS, "d.npz: x: row 7 has NaN or inf"),
     "inf": ({"x": spoiled(np.inf), "y": Y}, ARRAYS, "d.npz: x: row 7 has NaN or inf"),
     "lengths": ({"x": X, "y": Y[:5]}, ARRAYS, "20"),

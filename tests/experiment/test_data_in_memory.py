@@ -226,7 +226,7 @@ class Pairs(Dataset[Any]):
         ((X, Y), {"target": "y"}, "target: target= is for data frames"),
         (None, {"target": "y"}, "target: it names a column of data=, which is missing"),
         ({"val": COLUMNS}, {"target": "sold"}, "data: there is no train split"),
-        ((X, Y[:5]), {}, r"data: y: is not as long as x \(got 5 samples; x has 80\)"),
+        ((X, Y[:5]), {}, r"data: y: has a different length than x \(got 5 samples, expected 80\)"),
         ((np.array([object()] * 3), [1, 2, 3]), {}, "data: x: expected numbers, booleans or strings, got object"),
         (Pairs([]), {}, r"data \(train\): has no samples"),
         (Pairs([1, 2]), {}, r"data \(train\): expected samples \(x, y\), got int"),

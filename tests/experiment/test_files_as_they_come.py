@@ -136,7 +136,7 @@ def test_texts_that_say_nothing_are_counted(capsys: pytest.CaptureFixture[str]) 
     answers, error = predict(capsys, "new.csv")
     assert len(answers) == 5
     assert "warning: 1 text without a symbol was read as one unknown symbol (text 2)" in error
-    assert "warning: 2 texts whose symbols are all unknown to the vocabulary were answered without them" in error
+    assert "warning: 2 texts of only unknown symbols were predicted from unknown tokens" in error
     _, error = predict(capsys, "--text", "zebra")
     assert "1 text whose symbols are all unknown" in error
     Path("new.csv.gz").write_bytes(gzip.compress(Path("new.csv").read_bytes()))

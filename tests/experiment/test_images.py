@@ -139,7 +139,7 @@ def test_predicting_names_files_and_what_is_wrong_with_them(capsys: pytest.Captu
     for given, message in (
         ("none.png", "none.png: there is no such file"),
         ("empty", "empty: is a folder without images"),
-        ("wide.npy", "has images of another shape than the training data (got (3, 8, 9); allowed (3, 8, 8))"),
+        ("wide.npy", "has images of a different shape than the training data (got (3, 8, 9); allowed (3, 8, 8))"),
         ("bright.npy", "bright.npy: x: has pixels outside of 0 to 1 (got 7 to 7)"),
     ):
         assert command(["predict", "r", given]) == 3
@@ -192,8 +192,8 @@ def command_of(verb: str, *arguments: str, **others: Any) -> int:
     ("make", "code", "message"),
     [
         (lambda: None, 3, "photos: there is no such folder"),
-        (lambda: Path("photos/a").mkdir(parents=True), 3, "photos: there are no images in its folders"),
-        (lambda: save("photos/a/0.png", 0), 3, "photos: has images of one class only"),
+        (lambda: Path("photos/a").mkdir(parents=True), 3, "photos: has no images in its class folders"),
+        (lambda: save("photos/a/0.png", 0), 3, "photos: has images of only one class"),
     ],
 )
 def test_folders_that_cannot_be_used_end_with_exit_code_3(
