@@ -16,7 +16,7 @@ Y = np.array([0, 1, 0, 1])
 
 
 def _save(path: Path, **arrays: Any) -> Path:
-    """Save as an .npz, or, without a suffix, as a folder of .npy."""
+    """Saves an .npz file or, for a path without a suffix, a folder of .npy files."""
     if path.suffix == ".npz":
         np.savez(path, **arrays)
     else:
@@ -79,7 +79,7 @@ class TestInputs:
         assert inputs.is_contiguous()
         assert torch.equal(inputs.double(), torch.tensor(X.astype(dtype).astype(np.float64)))
 
-    def test_folder_stays_as_it_is_while_the_tensors_change(self, tmp_path: Path) -> None:
+    def test_changes_of_tensors_do_not_change_the_files(self, tmp_path: Path) -> None:
         path = _save(tmp_path / "data", x=X.astype(np.float32), y=Y)
         load_arrays(path=path).train.inputs.zero_()
         assert np.array_equal(np.load(path / "x.npy"), X)
@@ -91,7 +91,7 @@ class TestInputs:
         assert dataset.train.inputs.dtype == torch.int64
 
     @pytest.mark.parametrize("dtype", [np.float32, np.int64])
-    def test_content_of_padding_never_arrives(self, dtype: Any, tmp_path: Path) -> None:
+    def test_values_in_the_padding_become_0(self, dtype: Any, tmp_path: Path) -> None:
         shape = (2, 3, 2) if dtype == np.float32 else (2, 3)
         x = np.ones(shape, dtype=dtype)
         x[0, 1:] = np.nan if dtype == np.float32 else -7
@@ -102,7 +102,7 @@ class TestInputs:
         assert split.inputs[0, 1:].eq(0).all()
         assert split.inputs[1].eq(1).all()
 
-    def test_limit_takes_the_first_of_each_split(self, tmp_path: Path) -> None:
+    def test_limit_takes_the_first_samples_of_each_split(self, tmp_path: Path) -> None:
         x = np.concatenate([X, np.full((1, 3), np.nan)])
         dataset = _load(tmp_path, x, np.array([0, 1, 0, 1, 7]), x_val=X, y_val=Y, limit=2)
         assert torch.equal(dataset.train.inputs, torch.tensor(X[:2], dtype=torch.float32))
@@ -136,12 +136,12 @@ class TestTargets:
         assert dataset.train.targets.dtype == torch.int64
         assert dataset.train.targets.tolist() == indices
 
-    def test_whole_floats_are_classes_if_said(self, tmp_path: Path) -> None:
+    def test_integer_floats_are_classes_with_an_explicit_task(self, tmp_path: Path) -> None:
         dataset = _load(tmp_path, X, np.array([2.0, -1.0, 2.0, 2.0]), task="classification")
         assert dataset.classes == ("-1", "2")
         assert dataset.train.targets.tolist() == [1, 0, 1, 1]
 
-    def test_classes_come_from_train_alone(self, tmp_path: Path) -> None:
+    def test_classes_come_only_from_train(self, tmp_path: Path) -> None:
         dataset = _load(tmp_path, X, np.array([5, 7, 9, 5]), x_val=X[:2], y_val=np.array([9, 7]))
         assert dataset.splits["val"].targets.tolist() == [2, 1]
 
@@ -150,7 +150,7 @@ class TestTargets:
         assert dataset.classes == ("0", "1", "2", "3")
         assert dataset.train.targets.tolist() == [2, 0, 1, 2]
 
-    def test_probabilities_stay(self, tmp_path: Path) -> None:
+    def test_probabilities_are_unchanged(self, tmp_path: Path) -> None:
         y = np.array([[0.25, 0.75], [1, 0], [0.5, 0.5], [0.1, 0.90005]])
         dataset = _load(tmp_path, X, y, task="classification")
         assert dataset.classes == ("0", "1")
@@ -270,16 +270,16 @@ def test_bad_arrays_are_refused(
 
 
 class TestBadFiles:
-    def test_missing(self, tmp_path: Path) -> None:
+    def test_a_missing_file_is_refused(self, tmp_path: Path) -> None:
         with pytest.raises(DataError, match=r"data\.npz: there is no such file or folder"):
             load_arrays(path=tmp_path / "data.npz")
 
-    def test_empty_folder(self, tmp_path: Path) -> None:
+    def test_an_empty_folder_is_refused(self, tmp_path: Path) -> None:
         with pytest.raises(DataError, match=r"has no array x and no array y \(got no arrays"):
             load_arrays(path=tmp_path)
 
     @pytest.mark.parametrize("name", ["data.csv", "data.pkl", "data"])
-    def test_other_suffix(self, name: str, tmp_path: Path) -> None:
+    def test_an_unknown_suffix_is_refused(self, name: str, tmp_path: Path) -> None:
         (tmp_path / name).write_text("1,2\n")
         with pytest.raises(DataError, match=rf"{re.escape(name)}: is not an array file .got .*; allowed \.npz"):
             load_arrays(path=tmp_path / name)
@@ -292,7 +292,7 @@ class TestBadFiles:
             load_arrays(path=path)
 
     @pytest.mark.parametrize("compressed", [False, True])
-    def test_every_flipped_byte_is_noticed_or_harmless(self, compressed: bool, tmp_path: Path) -> None:
+    def test_every_flipped_byte_is_detected_or_harmless(self, compressed: bool, tmp_path: Path) -> None:
         path = tmp_path / "data.npz"
         (np.savez_compressed if compressed else np.savez)(path, x=X, y=Y)
         content = path.read_bytes()
@@ -325,7 +325,7 @@ class TestBadFiles:
         with pytest.raises(DataError, match="data: x: can't be read"):
             load_arrays(path=path)
 
-    def test_second_val_split(self, tmp_path: Path) -> None:
+    def test_two_val_splits_are_refused(self, tmp_path: Path) -> None:
         val = _save(tmp_path / "val.npz", x=X, y=Y)
         with pytest.raises(DataError, match=r"data\.npz: has a val split \(got x_val, y_val\).*val\.npz"):
             _load(tmp_path, x_val=X, y_val=Y, val_path=val)
@@ -338,7 +338,7 @@ class TestBadFiles:
 def _read_more(
     *, path: Path, task: Any, layout: Any, input_shape: tuple[int, ...], classes: tuple[str, ...] = (), **known: int
 ) -> Samples:
-    """A labelled file like the training data."""
+    """Tests labelled files with the form of the training data."""
     targets = tuple(f"y{index}" for index in range(known.get("num_targets", 0)))
     schema = Schema(task, layout, classes, (), targets, known.get("num_tokens", 0), input_shape)
     return ArraysReader().read([path], schema, labelled=True)

@@ -1,4 +1,4 @@
-"""torchvision's image sets, in its own layout on disk: tiny ones, and downloads from this machine."""
+"""Tests of torchvision's image datasets: tiny files in its directory layout, and downloads from localhost."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ NUM = 20
 
 
 def load(name: str, root: Path, **words: Any) -> Dataset:
-    """As a config reads it, undivided."""
+    """Loads a dataset as the config does, without dividing it."""
     data = {"name": name, "root": str(root), "download": False, "split": {"val": 0}, **words}
     return build_dataset(load_config({"data": data, "model": "linear"}))
 
@@ -88,7 +88,7 @@ def test_torchvision_reads_the_same(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("packed", "suffix"), [(True, ""), (False, ".gz")])
-def test_what_is_gzipped_is_told_by_content_and_not_by_name(packed: bool, suffix: str, tmp_path: Path) -> None:
+def test_gzip_is_detected_by_content_and_not_by_name(packed: bool, suffix: str, tmp_path: Path) -> None:
     files = write_idx(tmp_path, packed=packed, suffix=suffix)
     found = load("fashion_mnist", tmp_path).train.inputs[:, 0]
     assert torch.equal(found, torch.tensor(files["train-images-idx3-ubyte"]))
@@ -110,7 +110,7 @@ def test_the_val_split_is_taken_from_train(tmp_path: Path) -> None:
     assert sorted(dataset.splits["val"].targets.tolist()) == list(range(10))
 
 
-def test_missing_files_name_every_path_that_was_looked_at(tmp_path: Path) -> None:
+def test_missing_files_name_every_searched_path(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         load("fashion_mnist", tmp_path)
     for place in ("FashionMNIST/raw/train-images-idx3-ubyte", "FashionMNIST/raw/train-images-idx3-ubyte.gz"):
@@ -224,7 +224,7 @@ class Evil:
 
 @pytest.mark.parametrize("evil", [{"data": Evil()}, Evil(), {"data": np.array([Evil()], dtype=object)}])
 @pytest.mark.parametrize("protocol", [0, 2, 4])
-def test_a_pickle_runs_nothing(evil: Any, protocol: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pickle_runs_no_code(evil: Any, protocol: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     write_cifar(tmp_path / "cifar-10-batches-py")
     (tmp_path / "cifar-10-batches-py/data_batch_2").write_bytes(pickle.dumps(evil, protocol=protocol))
@@ -246,7 +246,7 @@ def test_other_pickles_are_refused(batch: Any, tmp_path: Path) -> None:
 
 
 class Type:
-    """Pickled as a numpy.dtype with a state of its own."""
+    """Pickles as a numpy.dtype with a custom state."""
 
     def __init__(self, code: str, state: Any) -> None:
         self.code, self.state = code, state
@@ -256,7 +256,7 @@ class Type:
 
 
 class Pickled:
-    """Pickled as a numpy.ndarray with a shape and a type of its own."""
+    """Pickles as a numpy.ndarray with a custom shape and dtype."""
 
     def __init__(self, shape: Any, dtype: Any, data: Any) -> None:
         self.state = (1, shape, dtype, False, data)
@@ -267,7 +267,7 @@ class Pickled:
 
 ENDS = (None, None, -1, -1, 0)
 BYTES = bytes(3072)
-# NumPy's own unpickling takes each of them, and reads other memory with the first four.
+# NumPy's unpickling accepts all of them; with the first four it reads memory out of bounds.
 HOSTILE: dict[str, Any] = {
     "a large part": Pickled((1,), Type("u1", (3, "|", (np.dtype("u1"), (10**9,)), *ENDS)), b"a"),
     "a field far away": Pickled(
@@ -289,16 +289,16 @@ HOSTILE: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("data", HOSTILE)
-def test_an_array_is_only_what_its_bytes_say(data: str, tmp_path: Path) -> None:
+def test_invalid_pickled_arrays_are_refused(data: str, tmp_path: Path) -> None:
     write_cifar(tmp_path / "cifar-10-batches-py")
     (tmp_path / "cifar-10-batches-py/test_batch").write_bytes(
         pickle.dumps({"data": HOSTILE[data], "labels": [1]}, protocol=2)
     )
-    with pytest.raises(DataError, match=r"test_batch: can't be read: .*\(it(s data| holds an array)"):
+    with pytest.raises(DataError, match=r"test_batch: can't be read: .*\(it(s data| has an)"):
         load("cifar10", tmp_path)
 
 
-def test_a_pickle_can_not_change_what_reads_it(tmp_path: Path) -> None:
+def test_a_pickle_cannot_change_the_unpickler(tmp_path: Path) -> None:
     write_cifar(tmp_path / "cifar-10-batches-py")
     for name in (b"c_codecs\nencode\n", b"cnumpy\ndtype\n", b"cnumpy.core.multiarray\n_reconstruct\n"):
         # Sets the state of the class itself: (None, {"read": 1}).
@@ -327,7 +327,7 @@ def test_svhn(tmp_path: Path) -> None:
         load("svhn", tmp_path)
 
 
-def test_facts_need_no_files(tmp_path: Path) -> None:
+def test_dataset_facts_need_no_files(tmp_path: Path) -> None:
     facts = load_config({"data": {"name": "cifar100", "root": str(tmp_path / "none")}, "model": "linear"}).data.facts()
     assert (facts.num_classes, facts.input_shape, facts.has_test) == (100, (3, 32, 32), True)
     two = load_config({"data": {"name": "fashion_mnist", "classes": ["Coat", "Shirt"]}, "model": "linear"}).data.facts()

@@ -161,7 +161,7 @@ def test_one_broken_image_does_not_cost_the_others(capsys: pytest.CaptureFixture
     names = [row["input"] for row in csv.DictReader(Path("p.csv").read_text().splitlines())]
     assert names == [*(f"photos/blue/{i:02}.png" for i in range(12)), "photos/red/00.png"]
     error = capsys.readouterr().err
-    assert "nnzoo: photos/blue/99.png: can't be read as an image: it is no image" in error
+    assert "nnzoo: photos/blue/99.png: can't be read as an image: it is not an image" in error
     assert "nnzoo: gone.png: there is no such file" in error
     assert "warning: 1 file that is not an image was left out (photos/blue/notes.txt)" in error
     assert command(["predict", "r", "photos/blue", "--json"]) == 3
