@@ -69,7 +69,7 @@ def _package_at(folder: Path) -> ModuleSpec:
 
 
 @pytest.mark.parametrize("load", LOADERS)
-def test_scikit_learn_that_is_not_installed_is_named(
+def test_a_missing_scikit_learn_is_named(
     load: Callable[[], Dataset], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _pretend(monkeypatch, None)
@@ -78,11 +78,11 @@ def test_scikit_learn_that_is_not_installed_is_named(
 
 
 @pytest.mark.parametrize("load", LOADERS)
-def test_file_that_another_version_keeps_elsewhere_is_named(
+def test_a_file_missing_from_scikit_learn_is_named(
     load: Callable[[], Dataset], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     _pretend(monkeypatch, _package_at(tmp_path))
-    with pytest.raises(DataError, match=r"csv.*: .*another version"):
+    with pytest.raises(DataError, match=r"csv.*: .*does not include this file"):
         load()
 
 
