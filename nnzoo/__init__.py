@@ -1,4 +1,4 @@
-"""nnzoo: a short YAML file becomes a trained, evaluated, summarised network.
+"""nnzoo trains, evaluates and summarises a network that a short YAML file describes.
 
     run = nnzoo.train("digits_mlp", overrides={"optimizer.lr": 3e-4})
     run = nnzoo.train({"model": "mlp"}, data=(x, y))
@@ -6,7 +6,7 @@
     model = nnzoo.load(run.run_dir)
     model.predict(raw)
 
-Names are imported when they are first used, so that the command line can answer without torch.
+Names are imported when they are first used, so that simple commands do not import torch.
 """
 
 from __future__ import annotations
@@ -59,25 +59,25 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # Called once per name: what it returns is kept in the module.
+    # Called once per name, since the result is stored in the module.
     if name not in __all__:
         raise AttributeError(f"module 'nnzoo' has no attribute '{name}'")
     if name == "__version__":
         from importlib.metadata import version
 
-        found: Any = version("nnzoo")
+        value: Any = version("nnzoo")
     else:
         from importlib import import_module
 
         errors = import_module("nnzoo.errors")
         if name == "errors":
-            found = errors
+            value = errors
         elif hasattr(errors, name):
-            found = getattr(errors, name)
+            value = getattr(errors, name)
         else:
-            found = getattr(import_module("nnzoo.api"), name)
-    globals()[name] = found
-    return found
+            value = getattr(import_module("nnzoo.api"), name)
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:

@@ -1,4 +1,4 @@
-"""The functions of the Python package: those of the command line, and a network without training."""
+"""The functions of the Python package: the commands of the command line, and `build_model`."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ def evaluate(
     runs_dir: str | os.PathLike[str] = "runs",
     model: nn.Module | None = None,
 ) -> EvalResult:
-    """Measures a trained network, as `nnzoo eval` does.
+    """Evaluates a trained network, as `nnzoo eval` does.
 
     Args:
         run: What `nnzoo.train` or `nnzoo.load` returned, a run directory, a checkpoint, a run's name, or `latest`.
-        data: New labelled data of the same kind, in place of a split: a file or folder, or whatever `nnzoo.train`
-            accepts. With `split` it is the data that was passed to the training, which is not kept on the disk.
+        data: New labelled data of the same kind, instead of a split: a file or folder, or anything that `nnzoo.train`
+            accepts. With `split` it is the data that was passed to the training, which is not saved.
         split: train, val or test; default: test, val if there is none, else train.
-        batch_size: Samples at once; default: as in training, so that the numbers are the same to the last bit.
+        batch_size: Samples per batch; default: as in training, which gives the same results to the last bit.
         device: auto, cpu, cuda, cuda:N or mps; default: the config's.
-        runs_dir: Where names of runs are looked up.
-        model: Your own module, where the network was one.
+        runs_dir: The folder in which names of runs are looked up.
+        model: Your own module, if the network was one.
 
     Returns:
         The metrics with their confidence intervals, the baseline, figures per class, and the confusion matrix.
@@ -72,24 +72,24 @@ def predict(
     model: nn.Module | None = None,
     device: str | None = "cpu",
 ) -> NDArray[Any]:
-    """Answers for raw new samples: class names, labels, or values in the unit of the target.
+    """Returns predictions for raw new samples: class names, labels, or values in the unit of the target.
 
     Args:
         run: What `nnzoo.train` or `nnzoo.load` returned, a run directory, a checkpoint, a run's name, or `latest`.
         raw: The samples, as `TrainedModel.predict` accepts them: an array, a data frame, a dict of columns, texts, or
             image files.
-        lengths: (N,) valid steps of sequences and tokens; None where all are valid.
-        runs_dir: Where names of runs are looked up.
-        model: Your own module, where the network was one.
+        lengths: (N,) valid steps of sequences and tokens; None if all are valid.
+        runs_dir: The folder in which names of runs are looked up.
+        model: Your own module, if the network was one.
         device: auto, cpu, cuda, cuda:N or mps; None: as in training.
 
     Returns:
-        As of `TrainedModel.predict`.
+        The predictions of `TrainedModel.predict`.
 
     Raises:
         UsageError: There is no such checkpoint.
         CheckpointError: The checkpoint is damaged.
-        DataError: The samples have another shape, or hold NaN or infinite values.
+        DataError: The samples have the wrong shape, or contain NaN or infinite values.
     """
     if isinstance(run, Run):
         run = run.model
@@ -100,19 +100,19 @@ def predict(
 def build_model(
     config: ConfigLike, input_shape: Sequence[int] | None = None, num_outputs: int | None = None
 ) -> nn.Module:
-    """Builds the network of a config with the weights that training starts with.
+    """Builds the network of a config with its initial weights.
 
-    The weights are drawn with the seed of the config, so that they are the same each time; those of `model.pretrained`
-    come from its checkpoint. The random generators are left as they are.
+    The weights are drawn with the seed of the config, so they are the same each time; those of `model.pretrained` come
+    from its checkpoint. The state of the random generators does not change.
 
     Args:
         config: A path, the name of a shipped config, a dict, or a config.
-        input_shape: One sample without the batch axis; default: as the data has it.
-        num_outputs: Output units; default: as data and loss need them. If given, the data is not read, and the last
-            layer is always a new one.
+        input_shape: Shape of one sample without the batch axis; default: from the data.
+        num_outputs: Output units; default: from the data and the loss. If given, the data is not read, and the last
+            layer is always new.
 
     Raises:
-        UsageError: There is no such config, or the shape is not one of positive integers.
+        UsageError: There is no such config, or the shape has sizes that are not positive integers.
         ConfigError: The config can't be used.
         DataError: The data is needed, and is missing or can't be used.
         CheckpointError: The checkpoint of `model.pretrained` is damaged.
@@ -126,7 +126,7 @@ def build_model(
 
 
 def _sizes(name: str, given: Sequence[int]) -> tuple[int, ...]:
-    """Sizes that were given as `name`, checked; integers of NumPy and torch are taken too."""
+    """Checks and returns the sizes of the argument `name`. Integers of NumPy and torch are accepted too."""
     try:
         sizes = tuple(operator.index(size) for size in given)
     except TypeError:
@@ -140,16 +140,16 @@ def _sizes(name: str, given: Sequence[int]) -> tuple[int, ...]:
 def summary(
     net: nn.Module, input_shape: Sequence[int], *, batch_size: int = -1, dtype: torch.dtype = torch.float32
 ) -> Summary:
-    """The torchsummary report on any module, with neurons, FLOPs and notes. `print` it, or read its fields.
+    """Returns the torchsummary report on any module, with neurons, FLOPs and notes. `print` shows the text.
 
     Args:
-        net: Left exactly as it is.
-        input_shape: One sample without the batch axis.
-        batch_size: Shown in the table; -1 for any.
-        dtype: Of the inputs; an integer type for tokens.
+        net: The module, which is not changed.
+        input_shape: Shape of one sample without the batch axis.
+        batch_size: The batch size in the table; -1 for any.
+        dtype: The type of the inputs; an integer type for tokens.
 
     Raises:
-        UsageError: The module can't take such an input.
+        UsageError: The module does not accept such an input.
     """
     if not isinstance(net, nn.Module):
         raise UsageError(f"expected an nn.Module, got {net!r}. nnzoo.build_model(config) builds one.", where="net")

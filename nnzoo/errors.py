@@ -1,20 +1,20 @@
-"""Every error that nnzoo raises on purpose, with the exit code that the command line gives it.
+"""The errors of nnzoo, with their exit codes on the command line.
 
-NnzooError                 1  the base: something failed that is not a bug of nnzoo
-├── UsageError             2  the command's own arguments are wrong
-│   └── ConfigError        2  the words of a config are wrong: all problems of a file at once
-├── DataError              3  the data is missing, damaged or does not fit what was asked
+NnzooError                 1  the base class: something failed that is not a bug of nnzoo
+├── UsageError             2  the arguments of a command or a call are wrong
+│   └── ConfigError        2  a config is invalid: all problems of a file together
+├── DataError              3  the data is missing, damaged, or does not fit the task
 ├── DivergedError          4  the loss is no longer finite
-├── GateError              5  a check that the user asked for did not pass
-├── RunError               1  the run directory can't be written, or holds what is not expected
-│   └── CheckpointError    1  a checkpoint or an artifact is damaged, foreign or too new
+├── GateError              5  a requested check did not pass
+├── RunError               1  the run directory can't be written, or has unexpected content
+│   └── CheckpointError    1  a checkpoint or an artifact is damaged, not by nnzoo, or of another version
 ├── GroupError             1  another process of the same training failed or has ended
 └── InterruptedRunError  130  SIGINT (143: SIGTERM), after a checkpoint was written
 
-And what it warns about; from Python these are warnings, on the command line lines that begin with `warning:`.
+Warnings are Python warnings in the API, and lines that begin with `warning:` on the command line:
 
-NnzooWarning   a setting that has no effect, or that changes the result in a way that is easily missed
-└── DataWarning  data that was left out or repaired, or that is likely not meant as it is
+NnzooWarning     a setting that has no effect, or that changes the result in an unexpected way
+└── DataWarning  data that was left out or repaired, or that is probably wrong
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class NnzooError(Exception):
 
     Args:
         message: What is wrong, what was given, what is expected, and the fix.
-        where: The file, key, option or step that the message is about; empty if the message says it.
+        where: The file, key, option or step that the message is about; empty if the message names it.
     """
 
     exit_code = 1
@@ -50,15 +50,15 @@ class UsageError(NnzooError):
 
 
 MAX_SHOWN_PROBLEMS = 100
-"""Problems of a config that are shown: nobody reads more, and a hostile file could have a million."""
+"""Maximum number of problems of a config that are shown: a hostile file could have a million."""
 
 
 class ConfigError(UsageError):
     """A config can't be used.
 
     Args:
-        problems: One text per problem, each with its own place, in the order of the file.
-        where: The place of the first problem (`file:line:column` or the override).
+        problems: One text per problem, each with its location, in the order of the file.
+        where: The location of the first problem (`file:line:column` or the override).
     """
 
     kind = "config"
@@ -74,7 +74,7 @@ class ConfigError(UsageError):
 
 
 class DataError(NnzooError):
-    """The data is missing, damaged, or can't be used for what was asked."""
+    """The data is missing, damaged, or can't be used for the task."""
 
     exit_code = 3
     kind = "data"
@@ -93,12 +93,12 @@ class DivergedError(NnzooError):
 
 
 class GateError(NnzooError):
-    """A check that the user asked for did not pass, such as `--fail-under`.
+    """A requested check did not pass, such as `--fail-under`.
 
     Args:
         message: The check that did not pass.
         where: The checkpoint or config.
-        result: What was measured.
+        result: The measured values.
     """
 
     exit_code = 5
@@ -110,7 +110,7 @@ class GateError(NnzooError):
 
 
 class RunError(NnzooError):
-    """The run directory can't be made, read or written."""
+    """The run directory can't be created, read or written."""
 
     kind = "run"
 
@@ -125,8 +125,8 @@ class GroupError(NnzooError):
     """Another process of the same training failed or has ended.
 
     Args:
-        message: What is known about it.
-        printed_elsewhere: Whether another process prints the reason, so that this one prints nothing.
+        message: The known cause.
+        printed_elsewhere: Whether another process prints the message, so that this one does not.
         exit_code: The exit code of the process that failed.
     """
 
@@ -142,8 +142,8 @@ class InterruptedRunError(NnzooError):
     """Training was stopped by a signal, after a checkpoint was written.
 
     Args:
-        message: What was kept and how to continue.
-        signal_number: SIGINT gives exit code 130, SIGTERM 143.
+        message: Which files were written, and how to continue.
+        signal_number: The signal: SIGINT has exit code 130, SIGTERM 143.
         result: The content of result.json.
     """
 
@@ -156,8 +156,8 @@ class InterruptedRunError(NnzooError):
 
 
 class NnzooWarning(UserWarning):
-    """The category of every warning of nnzoo."""
+    """The base category of the warnings of nnzoo."""
 
 
 class DataWarning(NnzooWarning):
-    """Data was left out or repaired, or is likely not meant as it is."""
+    """Data was left out or repaired, or is probably wrong."""

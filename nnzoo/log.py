@@ -1,11 +1,11 @@
-"""What nnzoo tells a person while it works: progress, and warnings about data and config.
+"""Progress messages, and warnings about data and config.
 
-The library configures no logging. Every line goes to the logger `nnzoo`, whose level and handlers are the user's; only
-the command line adds a handler of its own (`console`). A journal (`recording`) belongs to one run or one command, in
-one thread: it collects the warnings, and writes all lines to the run's train.log, whatever the level of the logger.
+The library does not configure logging. Every line goes to the logger `nnzoo`, whose level and handlers the user sets;
+only the command line adds a handler (`console`). A journal (`recording`) belongs to one run or one command in one
+thread. It collects the warnings, and writes all lines to train.log, regardless of the level of the logger.
 
-Warnings always reach the person. From Python they are warnings of the category `DataWarning` or `NnzooWarning`; on the
-command line they are lines on standard error that begin with `warning:`.
+Warnings are always shown: in the Python API as warnings of the category `DataWarning` or `NnzooWarning`, on the command
+line as lines on standard error that begin with `warning:`.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ class Journal:
     """The lines and warnings of one run or one command.
 
     Attributes:
-        quiet: Progress goes to train.log only.
-        silent: Nothing is kept or shown: the first process of the same training tells it.
-        warnings: The warnings so far, each once, in the order in which they came.
+        quiet: Whether progress goes only to train.log.
+        silent: Whether nothing is recorded or shown, since rank 0 of the same training does it.
+        warnings: The distinct warnings so far, in the order in which they were given.
     """
 
     def __init__(self, *, quiet: bool = False) -> None:
@@ -38,19 +38,19 @@ class Journal:
         self.silent = False
         self.warnings: list[str] = []
         self._warned: set[str] = set()
-        self._waiting: list[logging.LogRecord] = []
+        self._pending: list[logging.LogRecord] = []
         self._file: _LogFile | None = None
 
     def write(self, level: int, text: str) -> None:
-        """Writes a line to the log file. Lines that come before there is a file are kept until there is one."""
+        """Writes a line to the log file, or buffers it until the file is opened."""
         record = logging.LogRecord(_logger.name, level, __file__, 0, text, None, None)
         if self._file is None:
-            self._waiting.append(record)
+            self._pending.append(record)
         else:
             self._file.handle(record)
 
     def add_warning(self, text: str, *, lasting: bool) -> bool:
-        """Keeps a warning, and returns whether it is new."""
+        """Records a warning, and returns whether it is new."""
         if self.silent or text in self._warned:
             return False
         self._warned.add(text)
@@ -60,12 +60,12 @@ class Journal:
         return True
 
     def continue_from(self, earlier: list[str]) -> None:
-        """Puts the warnings that a run gave before it was interrupted in front of those it gives now."""
+        """Prepends the warnings that a run gave before it was interrupted."""
         self.warnings[:] = [*earlier, *(text for text in self.warnings if text not in earlier)]
 
     @contextlib.contextmanager
     def to_file(self, path: Path) -> Iterator[None]:
-        """Appends all lines, those so far included, to a file while it is entered.
+        """A context in which all lines are appended to a file, the buffered ones included.
 
         Raises:
             RunError: The file can't be written.
@@ -78,9 +78,9 @@ class Journal:
         except OSError as error:
             raise RunError(f"can't be written: {error.strerror}.", where=str(path)) from None
         self._file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-        for record in self._waiting:
+        for record in self._pending:
             self._file.handle(record)
-        self._waiting.clear()
+        self._pending.clear()
         try:
             yield
         finally:
@@ -89,7 +89,7 @@ class Journal:
 
 
 class _LogFile(logging.FileHandler):
-    """A log that a full disk cuts short. What matters more is written after it, and fails with a message."""
+    """A log file that ignores a full disk. The files of the run report that error."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
         """Does nothing; the base class would print a traceback."""
@@ -105,7 +105,7 @@ _is_command_line: ContextVar[bool] = ContextVar("nnzoo_is_command_line", default
 
 @contextlib.contextmanager
 def recording(*, quiet: bool = False) -> Iterator[Journal]:
-    """Opens a journal for what is told in this thread while it is entered."""
+    """A context with a journal for the messages of this thread."""
     journal = Journal(quiet=quiet)
     token = _journal.set(journal)
     try:
@@ -116,11 +116,11 @@ def recording(*, quiet: bool = False) -> Iterator[Journal]:
 
 @contextlib.contextmanager
 def console(*, quiet: bool = False) -> Iterator[None]:
-    """Shows progress (unless quiet) and warnings on standard error while it is entered. For the command line only."""
+    """A context that shows progress (unless quiet) and warnings on standard error. Only for the command line."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_ConsoleFormatter())
     handler.setLevel(logging.WARNING if quiet else logging.INFO)
-    # An error is raised too, and the command line prints it at the end.
+    # Errors are also raised, and the command line prints them at the end.
     handler.addFilter(lambda record: record.levelno < logging.ERROR)
     level, token = _logger.level, _is_command_line.set(True)
     _logger.addHandler(handler)
@@ -145,7 +145,7 @@ def debug(message: str, *args: object) -> None:
 
 
 def info(message: str, *args: object) -> None:
-    """Logs progress. A run that is not quiet shows it on standard error unless the user's own logging does."""
+    """Logs progress. A run that is not quiet shows it on standard error, unless the user has configured logging."""
     _log(logging.INFO, message, args)
 
 
@@ -155,7 +155,7 @@ def error(message: str, *args: object) -> None:
 
 
 def data_warning(message: str, *args: object) -> None:
-    """Warns about the data: something was left out, repaired, or is likely not meant as it is."""
+    """Warns about data that was left out or repaired, or that is probably wrong."""
     _warn(message, args, DataWarning, lasting=True)
 
 
@@ -163,15 +163,15 @@ def warning(message: str, *args: object, lasting: bool = True) -> None:
     """Warns about anything but the data.
 
     Args:
-        message: The text, with places for the arguments as in `logging`.
-        args: What is put there.
-        lasting: Whether the warning is about the run, and belongs into its result; else it is about this process alone.
+        message: The text, with placeholders for the arguments as in `logging`.
+        args: The arguments.
+        lasting: Whether the warning is part of the result of the run; else it is only about this process.
     """
     _warn(message, args, NnzooWarning, lasting=lasting)
 
 
 def shows_progress() -> bool:
-    """Whether a progress bar is welcome: a run or command that is not quiet, on a terminal."""
+    """Whether to show a progress bar: in a run or command that is not quiet, on a terminal."""
     journal = _journal.get()
     return journal is not None and not journal.quiet and sys.stderr.isatty()
 
@@ -191,12 +191,12 @@ def _log(level: int, message: str, args: tuple[object, ...]) -> None:
 
 
 def _has_handler(level: int) -> bool:
-    """Whether a handler of the user's or of the command line gets lines of this level."""
-    found: logging.Logger | None = _logger
-    while found is not None:
-        if any(not isinstance(handler, logging.NullHandler) for handler in found.handlers):
+    """Whether a handler of the user or of the command line handles lines of this level."""
+    logger: logging.Logger | None = _logger
+    while logger is not None:
+        if any(not isinstance(handler, logging.NullHandler) for handler in logger.handlers):
             return _logger.isEnabledFor(level)
-        found = found.parent if found.propagate else None
+        logger = logger.parent if logger.propagate else None
     return False
 
 
@@ -212,7 +212,7 @@ def _warn(message: str, args: tuple[object, ...], category: type[Warning], *, la
 
 
 def _level_of_caller() -> int:
-    """The `stacklevel` with which `_warn` points at the line that called into nnzoo."""
+    """Returns the `stacklevel` with which `_warn` points at the line that called nnzoo."""
     frame, level, outermost = sys._getframe(1), 1, 1
     while True:
         if frame.f_globals.get("__name__", "").partition(".")[0] == __name__.partition(".")[0]:

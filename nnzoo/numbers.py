@@ -1,11 +1,11 @@
-"""How numbers are shown to a person: in progress lines, tables and messages."""
+"""The format of numbers in progress lines, tables and messages."""
 
 from __future__ import annotations
 
 
 def number(value: float) -> str:
-    """Formats a measured number: four decimals, or an exponent where those would hide it.
+    """Formats a number with four decimals, or with an exponent if it is very small or large.
 
-    0.9267, 123456.7890, 2.518e+34, 3.100e-07; nan, inf and -inf are written as such.
+    Examples: 0.9267, 123456.7890, 2.518e+34, 3.100e-07, nan, inf, -inf.
     """
     return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e6 else f"{value:.3e}"

@@ -52,11 +52,11 @@ def build_dataset(config: Config, in_memory: DataInMemory | None = None) -> Data
         DataError: It is missing, damaged, or too small for the splits asked for.
     """
     section = config.data
-    dataset = _of_memory(section, in_memory) if isinstance(section, data_words.InMemory) else _divided(config)
+    dataset = _of_memory(section, in_memory) if isinstance(section, data_words.PythonSource) else _divided(config)
     return sources.drop_repeats(dataset) if section.split.deduplicate else dataset
 
 
-def _of_memory(section: data_words.InMemory, in_memory: DataInMemory | None) -> Dataset:
+def _of_memory(section: data_words.PythonSource, in_memory: DataInMemory | None) -> Dataset:
     """The data set of what Python passed."""
     if in_memory is None:
         raise DataError(

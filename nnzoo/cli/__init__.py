@@ -1,1 +1,1 @@
-"""One file a command: parse, call, print. Nothing heavy is imported before a command needs it."""
+"""The command line: one file per command. Heavy modules are imported only when a command needs them."""

@@ -1,4 +1,4 @@
-"""The command line: its commands, and how errors are shown."""
+"""The command line: registers the commands and prints errors."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from typing import Annotated, Any
 import typer
 
 from nnzoo import log
-from nnzoo.cli import doctor, init, predict, schema, several, summary, train, validate
+from nnzoo.cli import doctor, init, predict, ranks, schema, summary, train, validate
 from nnzoo.cli import eval as eval_command
 from nnzoo.cli import list as list_command
 from nnzoo.cli.options import print_json
 from nnzoo.errors import NnzooError, UsageError
 
 INTERRUPTED = 130
-EVERYWHERE = ("--json", "-q", "--quiet", "-v", "--verbose", "--debug")
-"""Options of every command."""
+GLOBAL_OPTIONS = ("--json", "-q", "--quiet", "-v", "--verbose", "--debug")
+"""Options that every command has."""
 
 app = typer.Typer(
     name="nnzoo",
-    help="A short YAML file becomes a trained, evaluated, summarised neural network.",
+    help="Train, evaluate and use neural networks that are defined in short YAML files.",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -52,26 +52,26 @@ def _print_version(value: bool) -> None:
 @app.callback()
 def root(
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
     """Options of the program itself."""
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Runs a command and returns its exit code. A user's mistake never shows a traceback."""
+    """Runs a command and returns its exit code. Errors are printed without a traceback, except with --debug."""
     if not arguments:
         arguments = ["--help"]
     as_json, debug = "--json" in arguments, "--debug" in arguments
     try:
-        with several.first_prints(), log.console(quiet=not {"-q", "--quiet"}.isdisjoint(arguments)):
-            code = int(app(_arranged(arguments), prog_name="nnzoo", standalone_mode=False) or 0)
+        with ranks.only_rank_zero_prints(), log.console(quiet=not {"-q", "--quiet"}.isdisjoint(arguments)):
+            code = int(app(_reordered(arguments), prog_name="nnzoo", standalone_mode=False) or 0)
         sys.stdout.flush()
         if code != INTERRUPTED:
             return code
         raised: BaseException = KeyboardInterrupt()
     except (BrokenPipeError, SystemExit) as error:
-        # The reader of the output has closed it. Python would report that again when it flushes; typer prevents it.
+        # The reader closed the pipe. Python would raise again on the final flush of stdout.
         if isinstance(error, BrokenPipeError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -80,19 +80,19 @@ def run(arguments: Sequence[str]) -> int:
     if debug:
         traceback.print_exception(raised)
     failure = _failure(raised)
-    several.report(failure, partial(_report, as_json=as_json))
+    ranks.report(failure, partial(_report, as_json=as_json))
     return failure.exit_code
 
 
-def _arranged(arguments: Sequence[str]) -> list[str]:
-    """Lets options of every command stand before its name as well: `nnzoo --json list`."""
-    leading = list(itertools.takewhile(EVERYWHERE.__contains__, arguments))
+def _reordered(arguments: Sequence[str]) -> list[str]:
+    """Moves global options before the command name behind it, so that `nnzoo --json list` works."""
+    leading = list(itertools.takewhile(GLOBAL_OPTIONS.__contains__, arguments))
     rest = list(arguments[len(leading) :])
     return [*rest[:1], *leading, *rest[1:]] if rest and not rest[0].startswith("-") else [*rest]
 
 
 def _failure(error: BaseException) -> NnzooError:
-    """Turns an exception into the error that the user sees."""
+    """Converts an exception to the error that is printed."""
     if isinstance(error, NnzooError):
         return error
     if isinstance(error, typer.TyperException):
@@ -101,7 +101,7 @@ def _failure(error: BaseException) -> NnzooError:
         end = "" if message.endswith((".", "?")) else "."
         return UsageError(f"{message}{end} `{command} --help` lists the options.")
     if isinstance(error, KeyboardInterrupt):
-        failure = NnzooError("interrupted before anything was trained.")
+        failure = NnzooError("interrupted before training started.")
         failure.exit_code, failure.kind = INTERRUPTED, "interrupted"
         return failure
     if isinstance(error, MemoryError):
@@ -112,12 +112,12 @@ def _failure(error: BaseException) -> NnzooError:
 
 
 def _unexpected(error: BaseException) -> NnzooError:
-    """Recognises torch's own errors for lack of memory; anything else is a bug of nnzoo."""
+    """Converts out-of-memory errors of torch; any other exception is a bug in nnzoo."""
     if type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error):
         return NnzooError("out of memory. Try a smaller train.batch_size or model, or train.device: cpu.")
     first_line = str(error).split("\n")[0]
     return NnzooError(
-        f"unexpected {type(error).__name__}: {first_line}. This is a bug of nnzoo; --debug shows the traceback."
+        f"unexpected {type(error).__name__}: {first_line}. This is a bug in nnzoo; --debug shows the traceback."
     )
 
 

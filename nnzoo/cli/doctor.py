@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nnzoo.cli.completion import config_or_run_names
 from nnzoo.cli.options import Debug, Json, Overrides, Quiet, RunsDir, Verbose, print_json, table
 from nnzoo.numbers import number
 
@@ -17,7 +18,12 @@ MAX_SHOWN = 25
 
 def doctor(
     subject: Annotated[
-        str, typer.Argument(metavar="CONFIG|RUN", help="A config, before training; or a run, after it.")
+        str,
+        typer.Argument(
+            metavar="CONFIG|RUN",
+            help="A config before training, or a run directory after it.",
+            autocompletion=config_or_run_names,
+        ),
     ],
     overrides: Overrides = None,
     runs_dir: RunsDir = "runs",
@@ -26,10 +32,10 @@ def doctor(
     verbose: Verbose = False,
     debug: Debug = False,  # noqa: ARG001
 ) -> None:
-    """Look for problems of a config or a run.
+    """Find problems of a config or a run.
 
-    For a config, reads the data and builds the network without training it. For a run, finds what went wrong. Exits
-    with code 5 if a finding spoils the result.
+    For a config, reads the data and builds the network without training it. For a run, explains what went wrong. Exits
+    with code 5 if a problem invalidates the result.
     """
     from nnzoo.doctor import examine
 
@@ -42,11 +48,11 @@ def doctor(
         from nnzoo.errors import GateError
 
         topics = ", ".join(dict.fromkeys(finding.topic for finding in found.spoiling))
-        raise GateError(f"findings spoil the result: {topics}.", where=found.subject, result=found.as_dict())
+        raise GateError(f"problems that invalidate the result: {topics}.", where=found.subject, result=found.as_dict())
 
 
 def report(found: Examination, *, brief: bool, everything: bool) -> str:
-    """Returns an examination as text."""
+    """Returns the report on an examination."""
     parts = [] if brief else [*_data(found, everything=everything), _scores(found), _network(found)]
     lines = [
         "\n".join(
@@ -57,7 +63,7 @@ def report(found: Examination, *, brief: bool, everything: bool) -> str:
         )
         for finding in found.findings
     ]
-    return "\n\n".join([*parts, "\n".join(lines) or "no problems were found."])
+    return "\n\n".join([*parts, "\n".join(lines) or "no problems found."])
 
 
 def _data(found: Examination, *, everything: bool) -> list[str]:
@@ -76,14 +82,14 @@ def _data(found: Examination, *, everything: bool) -> list[str]:
     types, forms = data.get("types", {}), data.get("forms", {})
     if types or forms:
         kinds = {kind: [name for name, each in types.items() if each == kind] for kind in types.values()}
-        lines = [f"{kind}: {_some(names, limit)}" for kind, names in kinds.items()]
+        lines = [f"{kind}: {_joined(names, limit)}" for kind, names in kinds.items()]
         written = [f"{name}: {types.get(name, '')} ({form})".replace(":  (", ": (") for name, form in forms.items()]
         more = [f"... and {len(written) - MAX_SHOWN} more (-v)"] if limit and len(written) > limit else []
         parts.append("\n".join([*lines, *written[:limit], *more]))
     missing = data.get("missing", {})
     if missing:
         shown = [f"{name} {each['count']} ({each['share']:.1%})" for name, each in missing.items()]
-        parts.append(f"missing in train: {_some(shown, limit)}")
+        parts.append(f"missing in train: {_joined(shown, limit)}")
     for word, columns in (("target", data.get("targets", {})), ("column", data.get("columns", {}))):
         if columns:
             keys = ["mean", "std", "min", "max"]
@@ -93,7 +99,7 @@ def _data(found: Examination, *, everything: bool) -> list[str]:
     return parts
 
 
-def _some(names: list[str], limit: int | None) -> str:
+def _joined(names: list[str], limit: int | None) -> str:
     more = f", ... and {len(names) - limit} more (-v)" if limit and len(names) > limit else ""
     return ", ".join(names[:limit]) + more
 

@@ -29,8 +29,10 @@ MAX_SHOWN_CLASSES = 25
 
 def evaluate(
     checkpoint: CheckpointArgument,
-    split: Annotated[str | None, typer.Option("--split", metavar="S", help="train, val or test.")] = None,
-    data: Annotated[str | None, typer.Option("--data", metavar="PATH", help="A new labelled file or folder.")] = None,
+    split: Annotated[
+        str | None, typer.Option("--split", metavar="S", help="Split to evaluate: train, val or test.")
+    ] = None,
+    data: Annotated[str | None, typer.Option("--data", metavar="PATH", help="New labelled file or folder.")] = None,
     batch_size: BatchSize = None,
     device: Device = None,
     fail_under: Annotated[
@@ -38,7 +40,7 @@ def evaluate(
         typer.Option(
             "--fail-under",
             metavar="METRIC=VALUE",
-            help="Exit with 5 if a metric is worse than this. Any metric of the task, or SPLIT/METRIC.",
+            help="Exit with code 5 if a metric is worse than VALUE. METRIC is any metric of the task, or SPLIT/METRIC.",
         ),
     ] = None,
     threshold: Threshold = None,
@@ -48,9 +50,9 @@ def evaluate(
     verbose: Verbose = False,
     debug: Debug = False,  # noqa: ARG001
 ) -> None:
-    """Measure a trained network and the baseline.
+    """Evaluate a trained network and the baseline.
 
-    Prints metrics with their 95 % confidence intervals, a table with one row per class, and the confusion matrix.
+    Prints metrics with 95 % confidence intervals, metrics per class, and the confusion matrix.
     """
     from nnzoo.cli.gates import check_gates, parse_gates, split_of
 
@@ -85,7 +87,7 @@ def evaluate(
 
 
 def report(result: EvalResult, *, brief: bool, every_class: bool) -> str:
-    """Returns what was measured, as tables."""
+    """Returns the result as tables."""
     names = list(result.metrics)
     measured = [number(result.metrics[name]) for name in names]
     ignoring = [number(result.baseline[name]) if name in result.baseline else "" for name in names]

@@ -1,4 +1,4 @@
-"""`--fail-under METRIC=VALUE`: a gate for scripts."""
+"""The option `--fail-under METRIC=VALUE`, which scripts use to check a metric."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _OPTION = "--fail-under"
 
 
 class Gate(NamedTuple):
-    """A bound that a metric has to keep.
+    """A bound on a metric.
 
     Attributes:
-        metric: Its name.
+        metric: The name of the metric.
         bound: The worst value that passes.
-        split: The split that it is meant for, as in `test/auroc`; None for whichever is measured.
+        split: The split of the metric, as in `test/auroc`; None for any split.
     """
 
     metric: str
@@ -29,10 +29,10 @@ class Gate(NamedTuple):
 
 
 def parse_gates(texts: Sequence[str]) -> list[Gate]:
-    """Reads `METRIC=VALUE` and `SPLIT/METRIC=VALUE`.
+    """Parses `METRIC=VALUE` and `SPLIT/METRIC=VALUE`.
 
     Raises:
-        UsageError: A text is of another form, or names another split or metric.
+        UsageError: A text has another form, or an unknown split or metric.
     """
     gates = []
     for text in texts:
@@ -58,32 +58,32 @@ def parse_gates(texts: Sequence[str]) -> list[Gate]:
 
 
 def split_of(gates: Sequence[Gate], split: str | None, *, is_new_data: bool) -> str | None:
-    """Returns the split to measure: the one that is asked for, else the one that the gates name.
+    """Returns the split to evaluate: the requested one, else the one that the gates name.
 
     Raises:
-        UsageError: A gate names another split than the one that is measured.
+        UsageError: A gate names a split that is not evaluated.
     """
     named = [gate.split for gate in gates if gate.split is not None]
     for name in named:
         if is_new_data:
             raise UsageError(
-                f"'{name}/...' is a metric of the {name} split, and --data measures other data. Leave '{name}/' out.",
+                f"'{name}/...' is a metric of the {name} split, but --data evaluates other data. Remove '{name}/'.",
                 where=_OPTION,
             )
         if name != (split or named[0]):
             raise UsageError(
-                f"'{name}/...' is a metric of the {name} split, and the {split or named[0]} split is measured. Run "
-                f"eval with --split {name}.",
+                f"'{name}/...' is a metric of the {name} split, but the {split or named[0]} split is evaluated. Use "
+                f"--split {name}.",
                 where=_OPTION,
             )
     return split or (named[0] if named else None)
 
 
 def check_gates(gates: Sequence[Gate], metrics: Mapping[str, float]) -> list[str]:
-    """Returns what is worse than its bound: below it, or above it where less is better. NaN is always worse."""
+    """Returns a message for each metric that is worse than its bound. NaN is always worse."""
     failed = []
     for gate in gates:
         value, is_higher_better = metrics[gate.metric], direction(gate.metric) == "max"
         if not (value >= gate.bound if is_higher_better else value <= gate.bound):
-            failed.append(f"{gate.metric} {value:.6g} is {'under' if is_higher_better else 'over'} {gate.bound:g}.")
+            failed.append(f"{gate.metric} {value:.6g} is {'below' if is_higher_better else 'above'} {gate.bound:g}.")
     return failed

@@ -7,13 +7,22 @@ from typing import Annotated
 
 import typer
 
+from nnzoo.cli.completion import shipped_names
 from nnzoo.cli.options import Debug, Json, Quiet, Verbose, print_json
 
 
 def init(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A shipped config; `nnzoo list configs` names them.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help="A shipped config; see `nnzoo list configs`.",
+            autocompletion=shipped_names,
+        ),
+    ],
     destination: Annotated[
-        str | None, typer.Argument(metavar="DEST", help="A file or folder; default: NAME.yaml in this folder.")
+        str | None,
+        typer.Argument(metavar="DEST", help="Target file or folder; default: NAME.yaml in the current folder."),
     ] = None,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -38,7 +47,7 @@ def init(
         with path.open("x", encoding="utf-8") as file:
             file.write(shipped[name].read_text(encoding="utf-8"))
     except FileExistsError:
-        raise UsageError("exists already and is left as it is. Give another DEST.", where=str(path)) from None
+        raise UsageError("exists already. Choose another DEST.", where=str(path)) from None
     except OSError as error:
         raise RunError(f"can't be written: {error.strerror}.", where=str(path)) from None
     if as_json:

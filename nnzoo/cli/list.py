@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
+from nnzoo.cli.completion import kinds as kinds_of_list
+from nnzoo.cli.completion import names_of_kind
 from nnzoo.cli.options import Debug, Json, Quiet, RunsDir, Verbose, print_json, table
 from nnzoo.numbers import number
 
@@ -15,26 +17,29 @@ def list_(
         str | None,
         typer.Argument(
             metavar="KIND",
-            help="models, data, augmentations, initializers, activations, losses, optimizers, schedulers, metrics, "
-            "configs or runs.",
+            help="Kind of entries: models, data, augmentations, initializers, activations, losses, optimizers, "
+            "schedulers, metrics, configs or runs.",
+            autocompletion=kinds_of_list,
         ),
     ] = None,
-    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Fields, defaults, meaning, formula.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="NAME", help="Describe only this entry.", autocompletion=names_of_kind),
+    ] = None,
     runs_dir: RunsDir = "runs",
     as_json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,  # noqa: ARG001
     debug: Debug = False,  # noqa: ARG001
 ) -> None:
-    """List what a config can name, or explain one name."""
-    from nnzoo.config.describe import UNIONS, catalogue, describe
+    """List everything that a config can use, or describe one entry."""
+    from nnzoo.config.describe import KINDS, catalogue, describe
     from nnzoo.config.suggest import did_you_mean
     from nnzoo.errors import UsageError
 
-    named = [*UNIONS, "metrics", "configs"]
-    kinds = [*named, "runs"]
+    kinds = [*KINDS, "runs"]
     if kind is None:
-        everything = {each: catalogue(each) for each in named}
+        everything = {each: catalogue(each) for each in KINDS}
         if as_json:
             print_json({each: list(names) for each, names in everything.items()})
         else:

@@ -7,46 +7,55 @@ from typing import Annotated, Any
 
 import typer
 
+from nnzoo.cli.completion import config_names, run_names
+
 ConfigArgument = Annotated[
-    str, typer.Argument(metavar="CONFIG", help="A YAML file, the name of a shipped config, or a run directory.")
+    str,
+    typer.Argument(
+        metavar="CONFIG",
+        help="A YAML file, the name of a shipped config, or a run directory.",
+        autocompletion=config_names,
+    ),
 ]
 CheckpointArgument = Annotated[
     str,
     typer.Argument(
-        metavar="CHECKPOINT", help="A run directory, best.safetensors, last.safetensors, a run's name, or 'latest'."
+        metavar="CHECKPOINT",
+        help="A run directory, best.safetensors, last.safetensors, a run's name, or 'latest'.",
+        autocompletion=run_names,
     ),
 ]
 Overrides = Annotated[
-    list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Changes to the config, such as optimizer.lr=3e-4.")
+    list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Overrides of config keys, such as optimizer.lr=3e-4.")
 ]
-RunsDir = Annotated[str, typer.Option("--runs-dir", metavar="DIR", help="Where run directories are.")]
-Device = Annotated[str | None, typer.Option("--device", metavar="D", help="auto, cpu, cuda, cuda:N or mps.")]
-BatchSize = Annotated[int | None, typer.Option("--batch-size", metavar="N", min=1, help="Samples at once.")]
+RunsDir = Annotated[str, typer.Option("--runs-dir", metavar="DIR", help="Folder of the run directories.")]
+Device = Annotated[str | None, typer.Option("--device", metavar="D", help="Device: auto, cpu, cuda, cuda:N or mps.")]
+BatchSize = Annotated[int | None, typer.Option("--batch-size", metavar="N", min=1, help="Number of samples per batch.")]
 Threshold = Annotated[
     str | None,
     typer.Option(
         "--threshold",
         metavar="T",
-        help="Predict the second of two classes if its probability is at least T. auto: T with the best f1 on the val "
-        "split; auto:accuracy and auto:balanced_accuracy choose by those.",
+        help="Predict the second of two classes if its probability is at least T. auto: the T with the best f1 on "
+        "the val split; auto:accuracy, auto:balanced_accuracy: the T with the best of these metrics.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print exactly one JSON object on standard output.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only results, warnings and errors.")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print more.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print more details.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
 def print_json(value: Any) -> None:
-    """Prints one JSON object on standard output, in ASCII; numbers that are not finite become null."""
+    """Prints one JSON object on standard output, in ASCII. NaN and infinity become null."""
     from nnzoo.run.files import finite
 
     print(json.dumps(finite(value)))
 
 
 def table(header: list[str], rows: list[list[str]]) -> str:
-    """Returns aligned columns: the first to the left, the others to the right. Unprintable cells are quoted."""
-    header, *rows = [list(map(_visible, row)) for row in [header, *rows]]
+    """Returns a table: the first column aligned left, the others right. Unprintable cells are quoted."""
+    header, *rows = [list(map(_printable, row)) for row in [header, *rows]]
     widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
     lines = []
     for row in [header, *rows]:
@@ -55,5 +64,5 @@ def table(header: list[str], rows: list[list[str]]) -> str:
     return "\n".join(lines)
 
 
-def _visible(cell: str) -> str:
+def _printable(cell: str) -> str:
     return cell if cell.isprintable() and not cell.isspace() else repr(cell)

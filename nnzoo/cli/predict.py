@@ -31,16 +31,18 @@ if TYPE_CHECKING:
 def predict(
     checkpoint: CheckpointArgument,
     inputs: Annotated[
-        list[str] | None, typer.Argument(metavar="INPUT", help="Raw new data: files or folders; - is standard input.")
+        list[str] | None, typer.Argument(metavar="INPUT", help="New raw data: files or folders; - is standard input.")
     ] = None,
-    output: Annotated[str | None, typer.Option("--output", metavar="FILE", help="A CSV or text file to write.")] = None,
+    output: Annotated[
+        str | None, typer.Option("--output", metavar="FILE", help="Write the predictions to this CSV or text file.")
+    ] = None,
     keep: Annotated[
         list[str] | None,
         typer.Option(
             "--keep",
             metavar="COLUMN",
-            help="Copy this column of the new table beside the predictions, as it is written there. Repeat it for "
-            "several; all: every column.",
+            help="Copy this column of the input table unchanged to the predictions. Can be repeated; all: copy every "
+            "column.",
         ),
     ] = None,
     threshold: Threshold = None,
@@ -48,13 +50,20 @@ def predict(
         list[str] | None,
         typer.Option("--text", metavar="S", help="A text instead of files. A language model continues it."),
     ] = None,
-    length: Annotated[int, typer.Option("--length", metavar="N", help="Tokens that a language model adds.")] = 200,
+    length: Annotated[
+        int, typer.Option("--length", metavar="N", help="Number of tokens that a language model generates.")
+    ] = 200,
     temperature: Annotated[
-        float, typer.Option("--temperature", metavar="T", help="Of what it adds: 0 takes the likeliest tokens.")
+        float,
+        typer.Option(
+            "--temperature",
+            metavar="T",
+            help="Sampling temperature; 0: always the most likely token.",
+        ),
     ] = 1.0,
-    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Of what it adds.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Random seed of the sampling.")] = 0,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Stop at an input that can't be read or needs a repair.")
+        bool, typer.Option("--strict", help="Raise an error for an input that would be skipped or repaired.")
     ] = False,
     device: Device = None,
     runs_dir: RunsDir = "runs",
@@ -63,7 +72,10 @@ def predict(
     verbose: Verbose = False,  # noqa: ARG001
     debug: Debug = False,  # noqa: ARG001
 ) -> None:
-    """Answer for raw new data: a CSV of predictions and probabilities. Or continue a text."""
+    """Predict for new raw data, or continue a text.
+
+    Prints a CSV with predictions and probabilities.
+    """
     if output is not None:
         _check_output(Path(output), inputs or ())
     from nnzoo.data import LanguageReader
@@ -78,46 +90,48 @@ def predict(
         if inputs or len(text) > 1:
             extra = (*(inputs or ()), *text[1:])[0]
             raise UsageError(
-                f"a language model continues one text, and answers for no other input beside it (got {extra} too).",
+                f"a language model continues a single text (got {extra}, too). Remove the other inputs.",
                 where="--text",
             )
         found = continue_text(trained, text[0], length=length, temperature=temperature, seed=seed)
         _show_text(found, output, as_json=as_json, quiet=quiet)
         return
     columns = None if keep is not None and "all" in keep else keep or ()
-    answered = predict_files(trained, inputs or [], texts=text or (), keep=columns, threshold=decision, strict=strict)
-    _show(answered, output, as_json=as_json, quiet=quiet)
-    if answered.broken:
-        for line in answered.broken:
+    predictions = predict_files(
+        trained, inputs or [], texts=text or (), keep=columns, threshold=decision, strict=strict
+    )
+    _show(predictions, output, as_json=as_json, quiet=quiet)
+    if predictions.broken:
+        for line in predictions.broken:
             print(f"nnzoo: {line}", file=sys.stderr)
         raise typer.Exit(DataError.exit_code)
 
 
-def _show(answered: Predictions, output: str | None, *, as_json: bool, quiet: bool) -> None:
-    """Prints or writes the table."""
-    if answered.threshold is not None and not quiet:
-        print(answered.threshold.describe(), file=sys.stderr)
+def _show(predictions: Predictions, output: str | None, *, as_json: bool, quiet: bool) -> None:
+    """Prints or writes the predictions."""
+    if predictions.threshold is not None and not quiet:
+        print(predictions.threshold.describe(), file=sys.stderr)
     if output is not None:
-        answered.write(output)
+        predictions.write(output)
         if not quiet:
-            print(f"{len(answered.rows)} predictions in {output}", file=sys.stderr)
+            print(f"{len(predictions.rows)} predictions written to {output}", file=sys.stderr)
     if as_json:
-        print_json(answered.as_dict() | ({"output": output} if output else {}))
+        print_json(predictions.as_dict() | ({"output": output} if output else {}))
     elif output is None:
         writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow(answered.header)
-        writer.writerows(answered.rows)
+        writer.writerow(predictions.header)
+        writer.writerows(predictions.rows)
 
 
 def _check_output(output: Path, inputs: Sequence[str]) -> None:
-    """Checks, before anything is computed, that the answers have a place of their own."""
+    """Checks that the output can be written and is not an input, before anything is computed."""
     if output.is_dir():
-        raise UsageError("is a folder. Name a file in it.", where=f"--output {output}")
+        raise UsageError("is a folder. Pass the path of a file.", where=f"--output {output}")
     if not output.parent.is_dir():
-        raise UsageError(f"there is no folder {output.parent}. Make it first.", where=f"--output {output}")
+        raise UsageError(f"the folder {output.parent} does not exist. Create it first.", where=f"--output {output}")
     if output.exists() and any(Path(name).exists() and output.samefile(name) for name in inputs):
         raise UsageError(
-            "is one of the inputs, and would be overwritten. Name another file.", where=f"--output {output}"
+            "is one of the inputs and would be overwritten. Choose another file.", where=f"--output {output}"
         )
 
 
@@ -125,7 +139,7 @@ def _show_text(found: Continuation, output: str | None, *, as_json: bool, quiet:
     if output is not None:
         found.write(output)
         if not quiet:
-            print(f"{found.length} tokens in {output}", file=sys.stderr)
+            print(f"{found.length} tokens written to {output}", file=sys.stderr)
     if as_json:
         print_json(found.as_dict() | ({"output": output} if output else {}))
     elif output is None:

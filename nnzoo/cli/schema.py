@@ -8,7 +8,7 @@ from nnzoo.cli.options import Debug, Json, Quiet, Verbose
 
 
 def schema(
-    as_json: Json = False,  # noqa: ARG001  # it is JSON either way
+    as_json: Json = False,  # noqa: ARG001  # the output is always JSON
     quiet: Quiet = False,  # noqa: ARG001
     verbose: Verbose = False,  # noqa: ARG001
     debug: Debug = False,  # noqa: ARG001

@@ -6,13 +6,18 @@ from typing import Annotated
 
 import typer
 
+from nnzoo.cli.completion import config_or_run_names
 from nnzoo.cli.options import BatchSize, Debug, Json, Overrides, Quiet, RunsDir, Verbose, print_json
 
 
 def summary(
     network: Annotated[
         str | None,
-        typer.Argument(metavar="CONFIG|CHECKPOINT", help="Default: config.yaml in this folder, else the newest run."),
+        typer.Argument(
+            metavar="CONFIG|CHECKPOINT",
+            help="A config or a trained network; default: config.yaml in the current folder, else the newest run.",
+            autocompletion=config_or_run_names,
+        ),
     ] = None,
     overrides: Overrides = None,
     batch_size: BatchSize = None,
@@ -24,7 +29,7 @@ def summary(
 ) -> None:
     """Print the torchsummary report of a network.
 
-    Layers, shapes and parameters; then neurons, FLOPs and notes.
+    It has layers, shapes and parameters, followed by neurons, FLOPs and notes.
     """
     import sys
     from pathlib import Path
@@ -35,11 +40,14 @@ def summary(
     if network is None:
         network = "config.yaml" if Path("config.yaml").is_file() else "latest"
         if network == "latest" and not any(runs(Path(runs_dir))):
-            raise UsageError(f"no config.yaml here and no run in {runs_dir}. Name a config: nnzoo summary digits_mlp")
+            raise UsageError(
+                f"no config.yaml in the current folder and no run in {runs_dir}. Pass a config: nnzoo "
+                "summary digits_mlp"
+            )
         if not quiet:
             print(f"summary of {network}", file=sys.stderr)
     elif "=" in network and not Path(network).exists():
-        raise UsageError("the first argument is the CONFIG or CHECKPOINT; overrides follow it.", where=network)
+        raise UsageError("expected a CONFIG or CHECKPOINT before the overrides.", where=network)
     from nnzoo.experiment.describe import describe_network
 
     described = describe_network(network, overrides or [], runs_dir=runs_dir, batch_size=batch_size or -1)

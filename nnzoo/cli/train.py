@@ -26,24 +26,24 @@ from nnzoo.training.processes.torchrun import is_distributed
 def train(
     config: ConfigArgument,
     overrides: Overrides = None,
-    name: Annotated[str | None, typer.Option("--name", metavar="N", help="Name of the run.")] = None,
+    name: Annotated[str | None, typer.Option("--name", metavar="N", help="Name of the run directory.")] = None,
     runs_dir: RunsDir = "runs",
     device: Device = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Continue the newest run of that name; start it if there is none.")
+        bool, typer.Option("--resume", help="Continue the newest run of that name, or start one if there is none.")
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run of that name.")] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Run two batches through everything, and keep nothing.")
+        bool, typer.Option("--dry-run", help="Run two batches through everything and write no files.")
     ] = False,
     as_json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
     debug: Debug = False,  # noqa: ARG001
 ) -> None:
-    """Train a network into a run directory.
+    """Train a network and write a run directory.
 
-    Prints its summary and one line per epoch, stops early, and measures the best weights on every split.
+    Prints a summary and one line per epoch, stops early, and evaluates the best weights on every split.
     """
     import sys
 
@@ -52,7 +52,7 @@ def train(
 
     check_options(resume=resume, overwrite=overwrite, dry_run=dry_run)
     if not is_distributed():
-        # The config is checked before torch is imported, which takes seconds.
+        # Check the config before importing torch, which takes seconds.
         load_config(config, overrides or [])
     from nnzoo.experiment.train.run import train as train_network
 
@@ -73,19 +73,19 @@ def train(
     if as_json:
         print_json(run.result)
     elif dry_run:
-        print(f"dry run: two batches went through everything; {run.run_dir} was not made.")
+        print(f"dry run: two batches went through everything; no files were written to {run.run_dir}.")
     else:
         print(report(run.result))
 
 
 def _show(text: str, file: TextIO) -> None:
-    """Prints the summary. Training goes on if the reader of the output has closed it."""
+    """Prints the summary. Training continues if the reader of the output has closed the pipe."""
     with contextlib.suppress(BrokenPipeError):
         print(text, file=file, flush=True)
 
 
 def report(result: dict[str, Any]) -> str:
-    """Returns the result of a run as a table: one row per split, and the baseline."""
+    """Returns the result of a run as a table, with one row per split and one for the baseline."""
     metrics, baseline = result["metrics"], result["baseline"]
     names = list(dict.fromkeys(key.split("/", 1)[1] for key in metrics))
     splits = list(dict.fromkeys(key.split("/", 1)[0] for key in metrics))
@@ -104,7 +104,7 @@ def report(result: dict[str, Any]) -> str:
 
 
 def spread(restarts: dict[str, Any]) -> str:
-    """Returns one line about random restarts: the best, the mean, the range."""
+    """Returns one line on random restarts: the best one, the mean and the range."""
     values = [value for value in restarts["values"] if value is not None]
     why = f": {restarts['reason']}" if restarts["reason"] else ""
     std = f" +- {number(restarts['std'])}" if restarts["std"] is not None else ""

@@ -12,13 +12,13 @@ from nnzoo.cli.options import ConfigArgument, Debug, Json, Overrides, Quiet, Ver
 def validate(
     config: ConfigArgument,
     overrides: Overrides = None,
-    resolved: Annotated[bool, typer.Option("--resolved", help="Print the file with every default filled in.")] = False,
+    resolved: Annotated[bool, typer.Option("--resolved", help="Print it with every default filled in.")] = False,
     as_json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,  # noqa: ARG001
     debug: Debug = False,  # noqa: ARG001
 ) -> None:
-    """Check the words of a config, without reading data."""
+    """Check a config without reading data."""
     from nnzoo.config import dump, load_config, resolve, to_yaml
 
     checked = load_config(config, overrides or [])

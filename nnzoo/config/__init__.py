@@ -1,4 +1,4 @@
-"""What the user says: typed words, read from YAML, checked across sections, never changed again. No torch here."""
+"""The config schema: typed sections, read from YAML, checked across sections, immutable. It never imports torch."""
 
 from nnzoo.config.base import dump
 from nnzoo.config.choices import num_outputs

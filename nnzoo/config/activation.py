@@ -33,7 +33,7 @@ class Prelu(Section):
 
     name: Literal["prelu"]
     num_parameters: Count = Field(
-        1, description="number of slopes: 1, or one per channel, which is the number of units of the layer"
+        1, description="number of slopes: 1, or one per channel (the number of units of the layer)"
     )
     init: Real = Field(0.25, description="initial slope")
 
@@ -42,7 +42,7 @@ class Elu(Section):
     """f(x) = x for x > 0, alpha * (exp(x) - 1) otherwise (Clevert et al. 2015)."""
 
     name: Literal["elu"]
-    alpha: Positive = Field(1.0, description="f(x) goes to -alpha for x -> -inf")
+    alpha: Positive = Field(1.0, description="f(x) approaches -alpha for x -> -inf")
 
 
 class Selu(Section):
@@ -80,7 +80,7 @@ class Softplus(Section):
     """f(x) = log(1 + exp(beta * x)) / beta, a smooth ReLU."""
 
     name: Literal["softplus"]
-    beta: Positive = Field(1.0, description="sharpness of the bend")
+    beta: Positive = Field(1.0, description="sharpness: the larger beta, the closer to ReLU")
     threshold: Positive = Field(20.0, description="the function is linear for beta * x > threshold")
 
 
@@ -108,9 +108,7 @@ class Maxout(Section):
     """f(x)_i = the maximum of num_pieces linear functions with their own weights (Goodfellow et al. 2013)."""
 
     name: Literal["maxout"]
-    num_pieces: Count = Field(
-        2, description="linear functions per unit; the layer has num_pieces times as many weights"
-    )
+    num_pieces: Count = Field(2, description="linear functions per unit; multiplies the number of weights of the layer")
 
 
 class Step(Section):

@@ -1,4 +1,4 @@
-"""Augmentations: random changes of the training batches, with the names and fields of torchvision."""
+"""Augmentations: random transforms of the training batches, with the names and fields of torchvision."""
 
 from __future__ import annotations
 
@@ -11,19 +11,17 @@ from nnzoo.config.facts import Facts
 from nnzoo.config.preprocess import Preprocessing
 
 Chance = Annotated[float, Field(ge=0, le=1)]
-
-
-Share = Annotated[float, Field(gt=0, le=1)]
-Turn = Annotated[float, Field(ge=-0.5, le=0.5)]
+Fraction = Annotated[float, Field(gt=0, le=1)]
+HueShift = Annotated[float, Field(ge=-0.5, le=0.5)]
 
 
 class Augmentation(Section):
-    """The base of all augmentations. A list is a range, except for `padding`."""
+    """The base of all augmentations. A list of two numbers is a range, except for `padding`."""
 
     name: str
 
     layouts: ClassVar[frozenset[str]] = frozenset({"image"})
-    """The input layouts that the augmentation can change."""
+    """The input layouts that the augmentation supports."""
     mixes_targets: ClassVar[bool] = False
     """Whether it turns class indices into probabilities."""
 
@@ -40,11 +38,14 @@ class RandomCrop(Augmentation):
 
     name: Literal["random_crop"]
     padding: Count | Items[Natural] = Field(
-        description="pixels: one number for all sides, [left/right, top/bottom], or [left, top, right, bottom]"
+        description="padding in pixels: one number for all sides, [left/right, top/bottom], or [left, top, right, "
+        "bottom]"
     )
     fill: Real = Field(0.0, description="value of the padding with padding_mode: constant")
     padding_mode: Literal["constant", "edge", "reflect", "symmetric"] = Field(
-        "constant", description="edge: repeat the last pixel; reflect, symmetric: mirror without it, with it"
+        "constant",
+        description="edge: repeat the last pixel; reflect: mirror without repeating it; symmetric: mirror and repeat "
+        "it",
     )
 
 
@@ -52,7 +53,7 @@ class RandomResizedCrop(Augmentation):
     """Crops a random box of each image and resizes it bilinearly to the original size (Szegedy et al. 2015)."""
 
     name: Literal["random_resized_crop"]
-    scale: Items[Share] = Field((0.08, 1.0), description="range of the area of the box, as a share of the image")
+    scale: Items[Fraction] = Field((0.08, 1.0), description="range of the area of the box, as a fraction of the image")
     ratio: Items[Positive] = Field((3 / 4, 4 / 3), description="range of the aspect ratio (width / height) of the box")
 
 
@@ -72,7 +73,7 @@ class Erasing(Augmentation):
 
     name: Literal["erasing"]
     p: Chance = Field(0.5, description="probability per image")
-    scale: Items[Share] = Field((0.02, 0.33), description="range of the area of the box, as a share of the image")
+    scale: Items[Fraction] = Field((0.02, 0.33), description="range of the area of the box, as a fraction of the image")
     ratio: Items[Positive] = Field((0.3, 3.3), description="range of the aspect ratio (height / width) of the box")
     value: Real | Literal["random"] = Field(0.0, description="value of the erased box; random: N(0, 1) per pixel")
 
@@ -87,30 +88,30 @@ class Mixup(Augmentation):
     mixes_targets = True
 
     name: Literal["mixup"]
-    alpha: Positive = Field(1.0, description="1: lam is uniform; close to 0: samples are hardly mixed")
+    alpha: Positive = Field(1.0, description="1: lam is uniform; close to 0: samples are mixed little")
 
 
 class Cutmix(Augmentation):
     """Pastes a random box of the previous image in the batch into each image (Yun et al. 2019).
 
-    The box covers a share 1 - lam of the area, with lam ~ Beta(alpha, alpha) per batch. Targets are mixed by area.
+    The box covers a fraction 1 - lam of the area, with lam ~ Beta(alpha, alpha) per batch. Targets are mixed by area.
     """
 
     mixes_targets = True
 
     name: Literal["cutmix"]
-    alpha: Positive = Field(1.0, description="1: lam is uniform; close to 0: samples are hardly mixed")
+    alpha: Positive = Field(1.0, description="1: lam is uniform; close to 0: samples are mixed little")
 
 
 class Noise(Augmentation):
-    """Adds Gaussian noise: to images before `normalize`, when pixels are in [0, 1]; to other inputs after it."""
+    """Adds Gaussian noise: to images before `normalize`, while pixels are in [0, 1]; to other inputs after it."""
 
     layouts = frozenset({"features", "sequence", "image"})
 
     name: Literal["noise"]
     mean: Real = Field(0.0, description="mean of the noise")
     sigma: Positive = Field(0.1, description="standard deviation of the noise")
-    clip: bool | None = Field(None, description="clip the result to [0, 1]; null: only pixels")
+    clip: bool | None = Field(None, description="clip the result to [0, 1]; null: only if inputs are pixels")
 
 
 class ColorJitter(Augmentation):
@@ -123,8 +124,8 @@ class ColorJitter(Augmentation):
     brightness: NonNegative | Items[NonNegative] = Field(0.0, description="range of the brightness factor")
     contrast: NonNegative | Items[NonNegative] = Field(0.0, description="range of the contrast factor")
     saturation: NonNegative | Items[NonNegative] = Field(0.0, description="range of the saturation factor")
-    hue: Annotated[float, Field(ge=0, le=0.5)] | Items[Turn] = Field(
-        0.0, description="range of the hue shift, as a share of the colour wheel"
+    hue: Annotated[float, Field(ge=0, le=0.5)] | Items[HueShift] = Field(
+        0.0, description="range of the hue shift, as a fraction of the color wheel"
     )
 
 
@@ -136,5 +137,5 @@ AugmentSection = Annotated[
 
 
 def are_pixels(preprocess: Preprocessing, facts: Facts) -> bool | None:
-    """Returns whether augmentation sees values in [0, 1]; None if that is not known yet. It runs after pca and zca."""
+    """Returns whether augmentations, which run after pca and zca, get values in [0, 1]; None if not known yet."""
     return False if preprocess.pca or preprocess.zca else facts.pixels

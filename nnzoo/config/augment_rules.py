@@ -1,4 +1,4 @@
-"""Rules of augmentation: what the layout, the loss or the size of the images excludes."""
+"""Rules that refuse augmentations that do not fit the layout, the loss or the image size."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def augment_rules(config: Config, facts: Facts) -> Iterator[Problem]:
         path: Path = ("augment", index)
         if facts.layout is not None and facts.layout not in section.layouts:
             changed = " or ".join("images" if layout == "image" else layout for layout in sorted(section.layouts))
-            yield path, f"{section.name} changes {changed}, but this data is {_kind(facts.layout)}. Remove it."
+            yield path, f"{section.name} is for {changed}, but this data is {_kind(facts.layout)}. Remove it."
             continue
         if config.preprocess.pca and section.layouts == {"image"}:
             yield (
@@ -35,7 +35,7 @@ def augment_rules(config: Config, facts: Facts) -> Iterator[Problem]:
         elif isinstance(section, augment.ColorJitter):
             yield from _colors(path, section, facts, pixels)
         elif isinstance(section, augment.Noise) and section.clip and pixels is False:
-            yield (*path, "clip"), "these inputs are not pixels in [0, 1], so clipping would damage them. Remove it."
+            yield (*path, "clip"), "the inputs are not pixels in [0, 1], so clipping would corrupt them. Remove it."
 
 
 def _kind(layout: str) -> str:
@@ -45,11 +45,12 @@ def _kind(layout: str) -> str:
 def _mixing(path: Path, section: augment.Augmentation, config: Config, facts: Facts) -> Iterator[Problem]:
     chosen = resolved_loss(config, facts)
     if facts.task == "regression":
-        yield path, f"{section.name} mixes classes, but this task is regression. Remove it."
+        yield path, f"{section.name} is for classification, but this task is regression. Remove it."
     elif chosen is not None and chosen.reads == "margins":
         yield (
             path,
-            f"{section.name} makes targets probabilities, which {chosen.name} can't read. Use `loss: cross_entropy`.",
+            f"{section.name} turns targets into probabilities, which {chosen.name} does not support. Use "
+            "`loss: cross_entropy`.",
         )
     if config.train.batch_size == 1:
         yield ("train", "batch_size"), f"{section.name} needs at least two samples per batch, got 1."
@@ -61,7 +62,7 @@ def _padding(path: Path, section: augment.RandomCrop, facts: Facts) -> Iterator[
     if len(sides) not in (1, 2, 4):
         yield path, f"expected one, two or four numbers of pixels, got {len(sides)}."
     elif not any(sides):
-        yield path, "without padding there is only one position to crop, so nothing would change. Remove random_crop."
+        yield path, "without padding a crop has only one position, so random_crop has no effect. Remove it."
     elif facts.input_shape and facts.layout == "image":
         # Left and right come first: (left, top, right, bottom).
         _, height, width = facts.input_shape
@@ -73,13 +74,17 @@ def _padding(path: Path, section: augment.RandomCrop, facts: Facts) -> Iterator[
 
 def _colors(path: Path, section: augment.ColorJitter, facts: Facts, pixels: bool | None) -> Iterator[Problem]:
     if not any((section.brightness, section.contrast, section.saturation, section.hue)):
-        yield path, "it changes nothing. Set brightness, contrast, saturation or hue, such as brightness: 0.2."
+        yield (
+            path,
+            "color_jitter has no effect by default. Set brightness, contrast, saturation or hue, such as brightness: "
+            "0.2.",
+        )
     if pixels is False:
-        yield path, "color_jitter is for pixels in [0, 1], and these inputs are not. Use noise, or remove it."
+        yield path, "color_jitter is for pixels in [0, 1], but the inputs are not. Use noise, or remove it."
     elif facts.input_shape and facts.layout == "image":
         channels = facts.input_shape[0]
         if channels not in (1, 3):
             yield path, f"color_jitter is for images of 1 or 3 channels, got {channels}. Remove it."
         for key in ("saturation", "hue"):
             if channels == 1 and getattr(section, key):
-                yield (*path, key), "grayscale images have no color. Remove it."
+                yield (*path, key), "grayscale images have no color. Remove this key."

@@ -1,4 +1,4 @@
-"""The parts of every section of a config: strict frozen models, unions by name, and types of numbers."""
+"""Base classes and types of config sections: strict frozen models, unions by name, and bounded numbers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Section(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
 
     python_only: ClassVar[bool] = False
-    """Whether only Python can choose the section, and no file."""
+    """Whether the section can be chosen only from Python, not in a file."""
     sparse: ClassVar[bool] = False
     """Whether keys that are null are omitted when the section is written."""
 
@@ -28,17 +28,17 @@ def _to_tuple(value: object) -> object:
 
 
 def _to_int(value: object) -> object:
-    """Converts floats such as `1e3`, which YAML 1.2 does not read as an integer."""
+    """Converts integral floats such as `1e3`, which YAML 1.2 reads as a float."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 Items = Annotated[tuple[T, ...], BeforeValidator(_to_tuple)]
-# Bounds must be inside of the conversion; outside, they would be missing from the JSON Schema.
-WHOLE = BeforeValidator(_to_int)
-Count = Annotated[int, Field(ge=1, le=1_000_000_000), WHOLE]
-Natural = Annotated[int, Field(ge=0, le=1_000_000_000), WHOLE]
-Seed = Annotated[int, Field(ge=0, lt=2**63), WHOLE]
-# About the range of float32; beyond it torch raises its own errors.
+# Bounds come before the conversion in Annotated; otherwise they would be missing from the JSON Schema.
+INTEGER = BeforeValidator(_to_int)
+Count = Annotated[int, Field(ge=1, le=1_000_000_000), INTEGER]
+Natural = Annotated[int, Field(ge=0, le=1_000_000_000), INTEGER]
+Seed = Annotated[int, Field(ge=0, lt=2**63), INTEGER]
+# About the range of float32; for larger numbers torch would raise errors of its own.
 LARGEST = 1e38
 Real = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
 Positive = Annotated[float, Field(gt=0, le=LARGEST)]
@@ -53,11 +53,11 @@ class ByName:
     `model: mlp` is read as `model: {name: mlp}`, and a mapping without a name takes the default one.
 
     Attributes:
-        word: The term for a member in messages: "an optimizer".
+        term: The noun for a member in messages, such as "an optimizer".
         default: The name of a mapping without `name`; None if the name is required.
     """
 
-    word: str
+    term: str
     default: str | None = None
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -87,21 +87,21 @@ def members(union: Any) -> dict[str, type[Section]]:
 
 
 def listed(union: Any) -> dict[str, type[Section]]:
-    """Returns the members that a file can choose."""
+    """Returns the sections of a union that a config file can choose, by name."""
     return {name: member for name, member in members(union).items() if not member.python_only}
 
 
-def short(section: Section, values: dict[str, Any]) -> Any:
-    """Returns a section that has only a name as that name, and any other unchanged."""
+def _shortened(section: Section, values: dict[str, Any]) -> Any:
+    """Returns only the name of a section that has no other fields, else its values."""
     return values["name"] if set(type(section).model_fields) == {"name"} else values
 
 
 def dump(value: Any) -> Any:
-    """Returns a section as plain values for YAML or JSON. Tuples become lists; sections with only a name become it."""
+    """Returns plain values for YAML or JSON: tuples become lists, and sections with only a name become that name."""
     if isinstance(value, Section):
         fields = sorted(type(value).model_fields, key=lambda key: key != "name")
         kept = [key for key in fields if not (value.sparse and getattr(value, key) is None)]
-        return short(value, {key: dump(getattr(value, key)) for key in kept})
+        return _shortened(value, {key: dump(getattr(value, key)) for key in kept})
     if isinstance(value, dict):
         return {key: dump(item) for key, item in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str):
@@ -110,5 +110,5 @@ def dump(value: Any) -> Any:
 
 
 def fields_of(section: Section, *without: str) -> dict[str, Any]:
-    """Returns the values of a section by field, without `name` and the fields in `without`."""
+    """Returns the values of a section by field, except `name` and the fields in `without`."""
     return {key: getattr(section, key) for key in type(section).model_fields if key not in ("name", *without)}

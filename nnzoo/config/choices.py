@@ -1,4 +1,4 @@
-"""Choices that follow from a config and its data: the loss of `auto`, and the number of outputs."""
+"""Choices that follow from a config and its data: the loss of `auto`, and the number of output units."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def has_momentum(chosen: optimizer.OptimizerSection) -> bool:
 
 
 def resolved_loss(config: Config, facts: Facts) -> loss.Loss | None:
-    """Returns the loss, with `auto` replaced by the one of the task; None if the task is not known yet."""
+    """Returns the loss, with `auto` replaced by the default of the task; None if the task is not known yet."""
     if not isinstance(config.loss, loss.AutoLoss):
         return config.loss
     reduction = config.loss.reduction
@@ -30,9 +30,9 @@ def resolved_loss(config: Config, facts: Facts) -> loss.Loss | None:
 
 
 def num_outputs(chosen: loss.Loss, facts: Facts) -> int | None:
-    """Returns the number of output units: one per class, label or target; for two classes, as the loss has it.
+    """Returns the number of output units: one per class, label or target; for two classes it depends on the loss.
 
-    None if it is not known yet.
+    Returns None if it is not known yet.
     """
     if facts.task == "regression":
         return facts.num_targets
@@ -42,7 +42,10 @@ def num_outputs(chosen: loss.Loss, facts: Facts) -> int | None:
 
 
 def changed_features(config: Config) -> tuple[int, ...] | None:
-    """Returns the feature whose change each output of a series network predicts; None if outputs are not changes."""
+    """Returns, per output of a series network, the index of the feature whose change it predicts.
+
+    Returns None if the outputs are not changes.
+    """
     source, steps = config.data, config.preprocess
     if not isinstance(source, data.Series) or source.difference is False or isinstance(config.model, model.Custom):
         return None

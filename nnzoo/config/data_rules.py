@@ -1,4 +1,4 @@
-"""Rules of the data: its split, columns and sizes."""
+"""Rules of the data section: split, columns and sizes."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ def data_rules(config: Config, facts: Facts) -> Iterator[Problem]:
         yield ("data", "split"), f"val {source.split.val} and test {source.split.test} leave no samples to train on."
     if source.split.group is not None and not source.has_columns:
         yield ("data", "split", "group"), f"{source.name} has no columns to group by. Remove it."
-    if isinstance(source, data.Cells):
-        yield from _twice(source)
-    if isinstance(source, data.CellForms) and source.decimal == source.thousands != "auto":
-        yield ("data", "thousands"), f"'{source.thousands}' is the decimal sign too. Change one of the two."
+    if isinstance(source, data.TableCells):
+        yield from _duplicates(source)
+    if isinstance(source, data.CellFormats) and source.decimal == source.thousands != "auto":
+        yield ("data", "thousands"), f"'{source.thousands}' is also the decimal separator. Change one of the two."
     if isinstance(source, data.TableSource):
         yield from _columns(source)
     if isinstance(source, data.Text) and source.target is None and (source.text is not None or source.names):
         key = "text" if source.text is not None else "names"
-        yield ("data", key), "it is about columns, but without `target` every line is a text. Set `target` to a column."
+        yield ("data", key), f"{key} needs a table, but without `target` each line is a text. Set `target` to a column."
     if isinstance(source, data.Language) and source.split.deduplicate and not source.by_line:
         yield (
             ("data", "split", "deduplicate"),
-            "the text is one sequence, which has no duplicates. Set `by_line: true`.",
+            "the text is a single sequence, which has no duplicates. Set `by_line: true`, or remove this key.",
         )
     if isinstance(source, data.Series):
         yield from _series(config, source)
     if isinstance(source, data.Gate) and source.samples is None:
         if source.noise:
-            yield ("data", "noise"), "the four rows have no noise. Set `samples` to draw noisy copies of them."
-        # A config that was written out whole holds the default shares.
+            yield ("data", "noise"), "noise needs `samples`, the number of noisy copies of the four rows. Set it."
+        # A resolved config holds the default fractions.
         if source.split not in (data.Split(), data.Split(val=0, test=0)):
-            yield ("data", "split"), "the four rows are not split. Set `samples`, or remove `split`."
+            yield ("data", "split"), "the four rows are not split. Set `samples`, or remove this key."
     if isinstance(source, data.ImageFolder) and isinstance(source.size, tuple) and len(source.size) != 2:
         yield ("data", "size"), f"expected a number, or [height, width], got {len(source.size)} numbers."
     if isinstance(source, data.Random):
@@ -51,14 +51,14 @@ def data_rules(config: Config, facts: Facts) -> Iterator[Problem]:
 
 
 def _placeholders(config: Config) -> Iterator[Problem]:
-    """Paths that another tool would fill in."""
+    """Refuses placeholders of other tools in paths."""
     for section, key in (*(("data", key) for key in data.PATH_FIELDS), PRETRAINED):
         path = getattr(getattr(config, section), key, None)
         if isinstance(path, str) and (placeholder := placeholder_in_path(path)):
             yield (section, key), placeholder_message(placeholder, f"{section}.{key}")
 
 
-def _twice(source: data.Cells) -> Iterator[Problem]:
+def _duplicates(source: data.TableCells) -> Iterator[Problem]:
     for key in ("names", "target", "features", "categorical"):
         columns = getattr(source, key, None)
         if isinstance(columns, tuple) and len(set(columns)) < len(columns):
@@ -66,9 +66,12 @@ def _twice(source: data.Cells) -> Iterator[Problem]:
 
 
 def _columns(source: data.TableSource) -> Iterator[Problem]:
-    """Columns of a table that are used in two ways."""
+    """Refuses columns of a table that are used in two ways."""
     if len(source.target) > 1 and source.task == "classification":
-        yield ("data", "target"), "classes are in one column. For labels in several, `task: multilabel`."
+        yield (
+            ("data", "target"),
+            "classification needs one target column. For several columns of labels, use `task: multilabel`.",
+        )
     parts = {
         "target": source.target,
         "sequence_id": (source.sequence_id,),
@@ -91,20 +94,23 @@ def _columns(source: data.TableSource) -> Iterator[Problem]:
 
 def _series(config: Config, source: data.Series) -> Iterator[Problem]:
     if source.split.deduplicate:
-        yield ("data", "split", "deduplicate"), "rows of a series may be equal, since each has its own time. Remove it."
+        yield (
+            ("data", "split", "deduplicate"),
+            "equal rows of a series are not duplicates, since their times differ. Remove it.",
+        )
     if source.difference is True and source.target_features is None:
         yield (
             ("data", "difference"),
-            "the last value of a target is known only if it is among `features`. Add it there.",
+            "the last value of a target is an input only if it is among `features`. Add it there.",
         )
     if source.difference is True and (config.preprocess.pca or config.preprocess.zca):
         yield (
             ("data", "difference"),
-            "pca and zca mix the columns, so that none is the target any more. Use false or auto.",
+            "pca and zca mix the columns, so the last value of a target is not an input. Use false or auto.",
         )
     for column in source.categorical:
         if column in (*source.target, *(source.features or ())):
             yield (
                 ("data", "categorical"),
-                f"'{column}' is also given as a column of numbers. Remove it from one of them.",
+                f"'{column}' is also given as a numeric column. Remove it from one of them.",
             )

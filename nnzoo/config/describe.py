@@ -31,8 +31,12 @@ UNIONS: dict[str, Any] = {
 }
 
 
+KINDS = (*UNIONS, "metrics", "configs")
+"""What `nnzoo list` lists, besides runs."""
+
+
 def catalogue(kind: str) -> dict[str, str]:
-    """Returns the names of a kind, each with the first line of its description."""
+    """Returns the names of a kind of section, each with the first line of its description."""
     if kind == "metrics":
         return {name: metric.meaning for name, metric in METRICS.items()}
     if kind == "configs":
@@ -41,10 +45,10 @@ def catalogue(kind: str) -> dict[str, str]:
 
 
 def describe(kind: str, name: str) -> dict[str, Any]:
-    """Returns the description of a name, and its fields with their defaults and descriptions.
+    """Returns the description of a name and its fields, with their defaults and descriptions.
 
     Raises:
-        KeyError: There is no such name.
+        KeyError: The name does not exist.
     """
     if kind == "metrics":
         metric = METRICS[name]
@@ -59,7 +63,7 @@ def describe(kind: str, name: str) -> dict[str, Any]:
 
 
 def fields_of(section: type[Section]) -> list[dict[str, Any]]:
-    """The fields of a section: name, whether it is required, default and meaning; those of sections inside it too."""
+    """Returns name, default and description of each field of a section, nested sections included."""
     fields = []
     for name, field in section.model_fields.items():
         if name == "name":
@@ -76,7 +80,7 @@ def fields_of(section: type[Section]) -> list[dict[str, Any]]:
 
 
 def _only_section(annotation: Any) -> type[Section] | None:
-    """Returns the section that a field holds, alone or in a list; None for a union of several."""
+    """Returns the section that a field holds, directly or in a list; None for a union of several."""
     if isinstance(annotation, type) and issubclass(annotation, Section):
         return annotation
     found = {section for part in get_args(annotation) if (section := _only_section(part))}
@@ -106,7 +110,7 @@ def json_schema() -> dict[str, Any]:
 
 
 def _without_python_only(schema: dict[str, Any]) -> dict[str, Any]:
-    """Removes the sections from a schema that a file can't choose."""
+    """Removes the sections that a file can't choose from a schema."""
     hidden = {name: each for union in UNIONS.values() for name, each in members(union).items() if each.python_only}
     references = [f"#/$defs/{member.__name__}" for member in hidden.values()]
     removed: list[Any] = [*hidden, *({"$ref": reference} for reference in references)]
@@ -125,7 +129,7 @@ def _without_python_only(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _partial(node: Any) -> Any:
-    """Returns a schema in which nothing is required. A section without a name may then be any member of its union."""
+    """Returns a schema in which no key is required. A section without a name may be any member of its union."""
     if isinstance(node, dict):
         kept = {key: item for key, item in node.items() if key not in ("required", "discriminator")}
         return {"anyOf" if key == "oneOf" else key: _partial(item) for key, item in kept.items()}

@@ -1,4 +1,4 @@
-"""Turns the errors of pydantic into messages: the place, what was expected and got, and the nearest name."""
+"""Converts the errors of pydantic to messages: place, expected and actual value, and the closest valid name."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 from nnzoo.config.base import Section, listed, members
 from nnzoo.config.document import Entry, Path, Place, Problem
 from nnzoo.config.experiment import Config
-from nnzoo.config.fields import UNIONS, names_of, sections_of, word_of
+from nnzoo.config.fields import UNIONS, names_of, sections_of, term_of
 from nnzoo.config.misplaced import Suggestions
 from nnzoo.config.placeholders import found_placeholder, placeholder_message
 from nnzoo.config.suggest import either, known_as, nearest
@@ -48,10 +48,10 @@ class _Finding:
     """One error of pydantic.
 
     Attributes:
-        details: As pydantic has it.
-        path: The keys in the document.
-        holder: The section with the last key.
-        sections: What may stand at the path.
+        details: The error.
+        path: The path in the document.
+        holder: The section that holds the last key of the path.
+        sections: The sections that are valid at the path.
     """
 
     details: ErrorDetails
@@ -76,7 +76,7 @@ def error_of_validation(error: ValidationError, root: Entry) -> ConfigError:
         by_path[finding.path].append(finding)
     inner = {path[:depth] for path in by_path for depth in range(len(path))}
     suggestions = Suggestions(root)
-    # Of a union such as `auto | list`, the branch that got further is the one that was meant.
+    # For a union such as `auto | list`, only the errors of the branch that got further are shown.
     found = [
         (_place(group[0], root), path, _message(group, root.nearest(path).value, suggestions))
         for path, group in by_path.items()
@@ -86,7 +86,7 @@ def error_of_validation(error: ValidationError, root: Entry) -> ConfigError:
 
 
 def error_of_problems(problems: list[Problem], root: Entry) -> ConfigError:
-    """Returns the problems that the rules found as one error."""
+    """Returns the problems that the rules found in a document as one error."""
     return _config_error([(root.nearest(path).place, path, message) for path, message in problems])
 
 
@@ -100,9 +100,9 @@ def _config_error(found: list[tuple[Place, Path, str]]) -> ConfigError:
 
 
 def _finding(details: ErrorDetails, root: Entry) -> _Finding:
-    """Finds the path in the document of the location of an error.
+    """Converts the location of an error to a path in the document.
 
-    A location also names the tags of unions and the branches of `int | "full"`; walking along the schema tells them
+    A location also contains tags of unions and branches of `int | "full"`. Walking along the schema distinguishes them
     from keys.
     """
     path: list[str | int] = []
@@ -133,13 +133,13 @@ def _place(finding: _Finding, root: Entry) -> Place:
 
 
 def _message(group: list[_Finding], value: Any, suggestions: Suggestions) -> str:
-    # A word that is no number may be meant as a name.
+    # A text in place of a number may be meant as a name.
     first = next((finding for finding in group if finding.kind.startswith("union_tag")), group[0])
     if first.kind == "extra_forbidden":
         return _unknown_key(first, suggestions)
     if first.kind == "missing":
         meaning = f" ({first.field.description})" if first.field and first.field.description else ""
-        return f"missing; it must be given.{meaning}"
+        return f"missing required key.{meaning}"
     if isinstance(value, str) and (placeholder := found_placeholder(value)):
         return placeholder_message(placeholder, ".".join(map(str, first.path)))
     if first.kind == "union_tag_not_found":
@@ -155,7 +155,7 @@ def _message(group: list[_Finding], value: Any, suggestions: Suggestions) -> str
         return message if message.endswith((".", "?")) else f"{message}."
     if first.field and NoneType in get_args(first.field.annotation):
         expected.append("null")
-    return f"expected {either(expected)}, got {got}.{_fix(first, expected) or suggestions.for_word(value)}"
+    return f"expected {either(expected)}, got {got}.{_fix(first, expected) or suggestions.for_value(value)}"
 
 
 def _unknown_key(finding: _Finding, suggestions: Suggestions) -> str:
@@ -164,15 +164,15 @@ def _unknown_key(finding: _Finding, suggestions: Suggestions) -> str:
 
 
 def _unnamed(finding: _Finding, value: Any) -> str:
-    """Returns the message on a section without its name."""
+    """Returns the message for a section without its `name`."""
     names = _listed_names(finding.sections)
     keys = [key for key in value if isinstance(key, str)] if isinstance(value, dict) else []
-    hint = " Which one is it?"
+    hint = " Add it."
     for key in keys:
         if known_as(key, ["name"]):
-            hint = f" Write `name` in place of '{key}'."
+            hint = f" Write `name` instead of '{key}'."
         elif key in names:
-            hint = f" Write `name: {key}`, and its fields beside it."
+            hint = f" Write `name: {key}`, with its fields on the same level."
     return f"`name` is missing.{hint} ({', '.join(names)})"
 
 
@@ -180,7 +180,7 @@ def _unknown_name(finding: _Finding, tag: Any, suggestions: Suggestions) -> str:
     names = [name.strip().strip("'") for name in str(finding.details["ctx"]["expected_tags"]).split(",")]
     union = next(union for union in UNIONS.values() if list(members(union)) == names)
     hint = suggestions.for_name(tag, union)
-    return f"{_shown(tag)} is not {word_of(union)}.{hint} ({', '.join(listed(union))})"
+    return f"{_shown(tag)} is not {term_of(union)}.{hint} ({', '.join(listed(union))})"
 
 
 def _listed_names(sections: list[type[Section]]) -> list[str]:
@@ -188,7 +188,7 @@ def _listed_names(sections: list[type[Section]]) -> list[str]:
 
 
 def _expected(finding: _Finding) -> list[str]:
-    """Returns what was expected."""
+    """Returns phrases for the expected values."""
     kind, context = finding.kind, finding.details.get("ctx", {})
     if kind == "literal_error":
         words = str(context["expected"]).replace(" or ", ", ").split(", ")
@@ -204,11 +204,11 @@ def _expected(finding: _Finding) -> list[str]:
 
 
 def _fix(finding: _Finding, expected: list[str]) -> str:
-    """Returns what to write instead, if that is known."""
+    """Returns what to write instead, with a leading space; empty if unknown."""
     value, field = finding.details["input"], finding.field
-    one_word = finding.kind == "literal_error" and len(expected) == 1
-    if field and (one_word or finding.kind in ("too_long", "less_than_equal")):
-        # The field's meaning tells why there is no choice.
+    is_only_choice = finding.kind == "literal_error" and len(expected) == 1
+    if field and (is_only_choice or finding.kind in ("too_long", "less_than_equal")):
+        # The description of the field tells why there is no choice.
         return f" ({field.description})"
     hint = ""
     if isinstance(value, str):
@@ -216,11 +216,11 @@ def _fix(finding: _Finding, expected: list[str]) -> str:
         if meant in expected:
             hint = f" Did you mean {meant}?"
         elif is_number(value) and any(phrase in ("an integer", "a number") for phrase in expected):
-            hint = " Leave out the quotes."
+            hint = " Remove the quotes."
     elif value is False and "null" in expected:
         hint = " Did you mean null?"
     elif value is None and field and not field.is_required():
-        hint = " Leave the key out for its default."
+        hint = " Remove the key to use its default."
     elif expected == ["text"] and isinstance(value, bool | int | float):
         hint = " Put it in quotes."
     names = _listed_names(finding.sections) or [key for section in finding.sections for key in section.model_fields]

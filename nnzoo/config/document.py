@@ -1,4 +1,4 @@
-"""Documents: configs as they were written, whose values keep their places. `extends` and overrides merge them."""
+"""Parsed configs whose values keep their file, line and column. `extends` and overrides merge them."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Any
 
 Path = tuple[str | int, ...]
 Problem = tuple[Path, str]
-"""The key to change, and what is wrong with it."""
+"""The path of the key to change, and the error message."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """The place of a key or a value.
+    """The location of a key or a value.
 
     Attributes:
-        source: The file, or the override as it was typed.
-        line: From 1; 0 where there are no lines (an override, a dict).
-        column: From 1.
-        text: The line itself.
+        source: The file, or the override as typed.
+        line: The line from 1; 0 if there are no lines (an override, a dict).
+        column: The column from 1.
+        text: The text of the line.
     """
 
     source: str
@@ -34,12 +34,12 @@ class Place:
 
 @dataclass
 class Entry:
-    """A value of a document. Mappings and lists hold further entries.
+    """A parsed value. Mappings and lists hold further entries.
 
     Attributes:
         value: A scalar, a dict of entries by key, or a list of entries.
         place: The place of the value.
-        key_place: The place of its key; that of the value if it has no key.
+        key_place: The place of its key; the place of the value if it has no key.
         has_anchor: Whether the value carries a YAML anchor.
     """
 
@@ -57,7 +57,7 @@ class Entry:
         return self.value
 
     def child(self, key: str | int) -> Entry | None:
-        """Returns the entry at a key or an index, if there is one."""
+        """Returns the entry at a key or an index; None if there is none."""
         if isinstance(self.value, dict):
             return self.value.get(key)
         if isinstance(self.value, list) and isinstance(key, int) and 0 <= key < len(self.value):
@@ -66,7 +66,7 @@ class Entry:
         return None
 
     def nearest(self, path: Path) -> Entry:
-        """Returns the entry at a path, or the deepest one on the way to it."""
+        """Returns the entry at a path, or its deepest existing parent."""
         entry = self
         for key in path:
             child = entry.child(key)
@@ -76,7 +76,7 @@ class Entry:
         return entry
 
     def walk(self, path: Path = ()) -> Iterator[tuple[Path, Entry]]:
-        """Yields every entry below with its path, outer entries first."""
+        """Yields this entry and all entries in it with their paths, outer entries first."""
         yield path, self
         if isinstance(self.value, dict):
             for key, item in self.value.items():
@@ -87,7 +87,7 @@ class Entry:
 
 
 def from_plain(value: Any, source: str) -> Entry:
-    """Makes a document from Python values. The place of every value is the source."""
+    """Returns a document of Python values. The place of every value is `source`."""
     place = Place(source)
     if type(value).__module__ == "numpy" and hasattr(value, "tolist"):
         value = value.tolist()
@@ -100,8 +100,8 @@ def from_plain(value: Any, source: str) -> Entry:
     return Entry(value, place, place)
 
 
-def _name(entry: Entry) -> Any:
-    """Returns the `name` of a section, also of one that is written as its name."""
+def _name_of(entry: Entry) -> Any:
+    """Returns the `name` of a section; a section may be written as only its name."""
     if isinstance(entry.value, str):
         return entry.value
     named = entry.child("name") if isinstance(entry.value, dict) else None
@@ -109,20 +109,20 @@ def _name(entry: Entry) -> Any:
 
 
 def merge(base: Entry, over: Entry, implied: Callable[[str], str | None], key: str | None = None) -> Entry:
-    """Merges `over` into `base`: mappings merge; any other value replaces, and so does a section of another `name`.
+    """Merges `over` into `base`. Mappings are merged; other values, and sections with another `name`, are replaced.
 
     Args:
-        base: The values that are overridden.
-        over: The values that override.
-        implied: Returns the name of a section that gives none, by the section's key.
-        key: The key of the two entries; None for whole documents.
+        base: The values to override.
+        over: The overriding values.
+        implied: Returns the default name of a section by its key.
+        key: The key of both entries; None for top-level documents.
     """
     if key is not None:
-        named, renamed = _name(base) or implied(key), _name(over)
+        named, renamed = _name_of(base) or implied(key), _name_of(over)
         if isinstance(over.value, str) and isinstance(base.value, dict) and named == renamed:
             return Entry({**base.value, "name": over}, base.place, base.key_place)
         if isinstance(base.value, str) and isinstance(over.value, dict):
-            base = _spelt_out(base)
+            base = _as_mapping(base)
         if renamed is not None and renamed != named:
             return over
     if not isinstance(base.value, dict) or not isinstance(over.value, dict):
@@ -133,21 +133,21 @@ def merge(base: Entry, over: Entry, implied: Callable[[str], str | None], key: s
     return Entry(merged, over.place, over.key_place)
 
 
-def _spelt_out(entry: Entry) -> Entry:
-    """Returns a section that is written as its name as a mapping."""
+def _as_mapping(entry: Entry) -> Entry:
+    """Converts a section that is written as only its name to a mapping."""
     return Entry({"name": Entry(entry.value, entry.place, entry.place)}, entry.place, entry.key_place)
 
 
 def put(root: Entry, path: Sequence[str], entry: Entry) -> int | None:
-    """Sets the entry at a path, making mappings on the way; in a list, a number is an index.
+    """Sets the entry at a path and creates missing mappings; in a list, a number is an index.
 
     Returns:
-        None, or how much of the path leads to something that has no such item.
+        None, or the length of the path prefix whose value does not have the next item.
     """
     here = root
     for depth, key in enumerate(path):
         if isinstance(here.value, str) and depth:
-            here.value = _spelt_out(here).value
+            here.value = _as_mapping(here).value
         last = depth == len(path) - 1
         if isinstance(here.value, list):
             if not is_index(key) or int(key) >= len(here.value):
@@ -158,7 +158,7 @@ def put(root: Entry, path: Sequence[str], entry: Entry) -> int | None:
         elif isinstance(here.value, dict):
             before = here.value.get(key)
             if last and before and isinstance(before.value, dict) and isinstance(entry.value, str):
-                # `optimizer.lr=0.1 optimizer=sgd` means what it means in the other order.
+                # `optimizer.lr=0.1 optimizer=sgd` has the same result as the other order.
                 before.value["name"] = entry
             elif last:
                 here.value[key] = entry

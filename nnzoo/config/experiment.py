@@ -33,7 +33,7 @@ class Config(Section):
     augment: Items[AugmentSection] = Field(
         (), description="random augmentations of the training batches, in this order"
     )
-    model: ModelSection = Field(description="the network")
+    model: ModelSection = Field(description="the model")
     init: Init = Field(Auto(), description="initializer of the parameters")
     loss: LossSection = Field(AutoLoss(), description="loss function")
     optimizer: OptimizerSection = Field(AdamW(), description="optimizer")
@@ -42,37 +42,37 @@ class Config(Section):
     train: Train = Field(Train(), description="the training loop")
 
     _origin: Entry | None = PrivateAttr(None)
-    """The document that the config was read from, for file, line and column in messages."""
+    """The parsed document that the config was read from, for file, line and column in messages."""
 
     @model_validator(mode="before")
     @classmethod
-    def _suit_the_model(cls, values: Any) -> Any:
-        """Fills in the defaults of other sections that the model brings."""
+    def _apply_model_defaults(cls, values: Any) -> Any:
+        """Fills in the defaults of other sections that the model sets, such as the optimizer of a perceptron."""
         if not isinstance(values, dict):
             return values
         filled = dict(values)
-        for key, defaults in _suited(values.get("model")).items():
+        for key, defaults in _section_defaults(values.get("model")).items():
             given = values.get(key, {})
             section = {"name": given} if isinstance(given, str) else given
             if isinstance(section, dict) and section.get("name", defaults.get("name")) == defaults.get("name"):
-                filled[key] = _filled(section, defaults)
+                filled[key] = _with_defaults(section, defaults)
         return filled
 
 
-def _filled(given: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
-    """Returns a section with its defaults, those of sections inside it too."""
+def _with_defaults(given: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
+    """Returns a section with its defaults filled in, nested sections included."""
     inner = {
-        key: _filled(value, defaults[key])
+        key: _with_defaults(value, defaults[key])
         for key, value in given.items()
         if isinstance(value, dict) and isinstance(defaults.get(key), dict)
     }
     return {**defaults, **given, **inner}
 
 
-def _suited(model: Any) -> dict[str, dict[str, Any]]:
+def _section_defaults(model: Any) -> dict[str, dict[str, Any]]:
     name = model.get("name") if isinstance(model, dict) else model
     member = members(ModelSection).get(name) if isinstance(name, str) else None
-    return member.suited if member is not None and issubclass(member, Model) else {}
+    return member.section_defaults if member is not None and issubclass(member, Model) else {}
 
 
 _IMPLIED_NAMES = {
@@ -84,7 +84,7 @@ _IMPLIED_NAMES = {
 
 
 def implied_name(key: str, root: Entry) -> str | None:
-    """Returns the name of a top-level section of a document that gives none; None where a name is required."""
+    """Returns the default name of a top-level section; None if it has to be given."""
     model = root.child("model")
-    suited = _suited(model.plain() if model else None)
-    return suited.get(key, {}).get("name") or _IMPLIED_NAMES.get(key)
+    section_defaults = _section_defaults(model.plain() if model else None)
+    return section_defaults.get(key, {}).get("name") or _IMPLIED_NAMES.get(key)

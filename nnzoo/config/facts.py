@@ -1,4 +1,4 @@
-"""What is known about the data of an experiment: from the config, or, once the data is read, from the data itself."""
+"""Facts about the data of an experiment, known from the config or, once it is read, from the data itself."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ Per = Literal["sample", "step", "node"]
 
 @dataclass(frozen=True)
 class Facts:
-    """Facts about the data. None means that only the data itself can tell.
+    """Facts about the data. None means that a fact is not known before the data is read.
 
     Attributes:
         task: The kind of targets.
         layout: The meaning of the axes of a sample.
         num_classes: Number of classes, or of labels of a multilabel task; 0 for regression.
-        num_targets: Regression targets per sample; 0 for classes.
+        num_targets: Number of regression targets per sample; 0 for classification.
         input_shape: The shape of one sample without the batch axis, before preprocessing.
-        has_val: Whether there is a val split, given or split off.
+        has_val: Whether there is a val split.
         has_test: Whether there is a test split.
         num_train: Number of samples in the train split.
-        normalize: The meaning of `preprocess.normalize: auto` for this data.
-        scale_target: The meaning of `preprocess.scale_target: auto` for this data.
+        normalize: The choice of `preprocess.normalize: auto` for this data.
+        scale_target: The choice of `preprocess.scale_target: auto` for this data.
         num_tokens: Size of the vocabulary; 0 if the inputs are not tokens.
         pixels: Whether the inputs are images whose values are known to lie in [0, 1].
-        per: What has a target: each sample, each step of a sample, or each node of a tree.
-        choices: The values of the data section's `auto` and null fields, by field.
+        per: The unit that has a target: a sample, a step of a sequence, or a node of a tree.
+        choices: The resolved values of `auto` and null fields of the data section, by field.
     """
 
     task: Task | None = None

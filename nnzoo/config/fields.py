@@ -1,4 +1,4 @@
-"""Walks the fields of the config schema: all of them, and those that are valid for the names a document chooses."""
+"""Walks the fields of the config schema: all, or those that are valid for the sections that a document chooses."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ UNIONS = {
     "optimizer": OptimizerSection,
     "scheduler": SchedulerSection,
 }
-"""The unions of sections by the key that holds them."""
+"""The unions of sections, by config key."""
 
 
 def names_of(section: type[Section]) -> tuple[Any, ...]:
-    """Returns the values of `name` that choose a section; none where it is not a member of a union."""
+    """Returns the values of `name` that choose a section; empty if it is not a member of a union."""
     field = section.model_fields.get("name")
     return get_args(field.annotation) if field else ()
 
 
 def sections_of(annotation: Any) -> list[type[Section]]:
-    """Returns the sections that a field may hold, alone or in a list."""
+    """Returns the sections that a field may hold, directly or in a list."""
     if isinstance(annotation, type) and issubclass(annotation, Section):
         return [annotation]
     return [section for part in get_args(annotation) for section in sections_of(part)]
@@ -51,17 +51,17 @@ def is_list(annotation: Any) -> bool:
     return get_origin(annotation) is tuple or any(is_list(part) for part in get_args(annotation))
 
 
-def word_of(union: Any) -> str:
-    """Returns what messages call a member of a union, such as "an optimizer"."""
-    return next(item for item in get_args(union) if isinstance(item, ByName)).word
+def term_of(union: Any) -> str:
+    """Returns the noun for a member of a union in messages, such as "an optimizer"."""
+    return next(item for item in get_args(union) if isinstance(item, ByName)).term
 
 
 def valid_paths(root: Entry) -> list[Path]:
-    """Returns the path of every field that exists for the names that a document chooses, outer fields first."""
-    return list(_valid(Config, root, root, ()))
+    """Returns the path of every field that exists for the sections that a document chooses, outer fields first."""
+    return list(_valid_below(Config, root, root, ()))
 
 
-def _valid(section: type[Section], entry: Entry | None, root: Entry, prefix: Path) -> Iterator[Path]:
+def _valid_below(section: type[Section], entry: Entry | None, root: Entry, prefix: Path) -> Iterator[Path]:
     for key, field in section.model_fields.items():
         if key == "name" and prefix:
             continue
@@ -73,13 +73,13 @@ def _valid(section: type[Section], entry: Entry | None, root: Entry, prefix: Pat
         else:
             below = [((*prefix, key), child)]
         for path, item in below:
-            chosen = _chosen(field.annotation, item, field.default, implied_name(key, root))
+            chosen = _chosen_section(field.annotation, item, field.default, implied_name(key, root))
             if chosen is not None:
-                yield from _valid(chosen, item, root, path)
+                yield from _valid_below(chosen, item, root, path)
 
 
-def _chosen(annotation: Any, entry: Entry | None, default: Any, implied: str | None) -> type[Section] | None:
-    """Returns the section that a field holds in a document; None where that is open."""
+def _chosen_section(annotation: Any, entry: Entry | None, default: Any, implied: str | None) -> type[Section] | None:
+    """Returns the section that a field holds in a document; None if it is not determined yet."""
     sections = sections_of(annotation)
     if len(sections) == 1 and not names_of(sections[0]):
         return sections[0]
@@ -99,7 +99,7 @@ class Owner:
 
     Attributes:
         path: The dotted path of the field; `N` stands for the index in a list.
-        union: The key of the innermost union on the way.
+        union: The key of the innermost union on the path.
         names: The members of that union that have the field.
     """
 
@@ -114,14 +114,14 @@ class Owner:
 
 
 def owners_of(key: str) -> tuple[Owner, ...]:
-    """Returns every place in the schema that has a field of this name, whatever names a document chooses."""
+    """Returns every place in the schema that has a field of this name."""
     return _owners().get(key, ())
 
 
 @functools.cache
 def _owners() -> dict[str, tuple[Owner, ...]]:
     found: dict[tuple[str, str], tuple[str, list[str]]] = {}
-    for path, union, name in _everywhere(Config, "", "", ""):
+    for path, union, name in _all_fields(Config, "", "", ""):
         names = found.setdefault((path, union), (path.rpartition(".")[2], []))[1]
         if name not in names:
             names.append(name)
@@ -131,7 +131,7 @@ def _owners() -> dict[str, tuple[Owner, ...]]:
     return owners
 
 
-def _everywhere(section: type[Section], prefix: str, union: str, name: str) -> Iterator[tuple[str, str, str]]:
+def _all_fields(section: type[Section], prefix: str, union: str, name: str) -> Iterator[tuple[str, str, str]]:
     for key, field in section.model_fields.items():
         if key == "name" and prefix:
             continue
@@ -141,7 +141,7 @@ def _everywhere(section: type[Section], prefix: str, union: str, name: str) -> I
             names = names_of(each)
             if not each.python_only:
                 for inner in names or (name,):
-                    yield from _everywhere(each, below, key if names else union, inner)
+                    yield from _all_fields(each, below, key if names else union, inner)
 
 
 def kind_of(name: str) -> tuple[str, Any] | None:

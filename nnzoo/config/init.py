@@ -1,4 +1,4 @@
-"""Initializers of weights and biases: the names and fields of torch.nn.init, and a few more."""
+"""Initializers of weights and biases, with the names and fields of torch.nn.init, and a few more."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from nnzoo.config.base import LARGEST, ByName, Count, NonNegative, Positive, Real, Section
 
-_MODE = "fan_in keeps the variance in the forward pass, fan_out in the backward pass"
+_MODE = "fan_in preserves the variance in the forward pass, fan_out in the backward pass"
 
 Nonlinearity = Literal["linear", "sigmoid", "tanh", "relu", "leaky_relu", "selu"]
 
@@ -38,7 +38,7 @@ Numbers = Annotated[
 
 
 class Zeros(Section):
-    """All values 0. The units of a layer then stay identical: this shows why symmetry must be broken."""
+    """All values 0. The units of a layer then stay identical, which shows why symmetry must be broken."""
 
     name: Literal["zeros"]
 
@@ -83,7 +83,7 @@ class TruncNormal(Section):
 
 
 class Values(Section):
-    """The values themselves, in the shape of the parameter: one row per unit of a layer."""
+    """Given values, in the shape of the parameter: one row per unit of a layer."""
 
     name: Literal["values"]
     values: Numbers = Field(description="nested lists: (units, inputs) for a layer, (units,) for a bias")
@@ -97,27 +97,27 @@ BiasInit = Annotated[
 
 
 class WithBias(Section):
-    """The biases beside the weights. Normalization layers keep weight 1 and bias 0."""
+    """The base of initializers of weights, with one for biases. Normalization layers keep weight 1 and bias 0."""
 
-    bias: Real | BiasInit = Field(0.0, description="value of the biases, or their initializer")
+    bias: Real | BiasInit = Field(0.0, description="value or initializer of the biases")
 
 
 class Auto(WithBias):
-    """Chosen for each layer by its activation.
+    """The initializer of each layer depends on its activation.
 
     Kaiming normal (fan_in) for the ReLU family, LeCun normal for SELU, Xavier normal for sigmoid, tanh, softmax and
     linear outputs.
 
-    Recurrent layers, gate by gate: Xavier normal for the input weights, orthogonal for the recurrent weights
+    Recurrent layers, per gate: Xavier normal for the input weights, orthogonal for the recurrent weights
     (Saxe et al. 2013), bias 1 for the forget gate of an LSTM (Jozefowicz et al. 2015). Embeddings: N(0, 1). CIFAR
-    ResNets: Kaiming normal with fan_out (He et al. 2016). torchvision's architectures keep their own.
+    ResNets: Kaiming normal with fan_out (He et al. 2016). Models of torchvision keep their own.
     """
 
     name: Literal["auto"] = "auto"
 
 
 class Default(Section):
-    """PyTorch's default: what `reset_parameters` of the layer does, biases included."""
+    """The default of PyTorch: `reset_parameters` of each layer, biases included."""
 
     name: Literal["default"]
 
@@ -158,7 +158,7 @@ class XavierUniform(WithBias):
 
 
 class XavierNormal(WithBias):
-    """N(0, std^2) with std = gain * sqrt(2 / (fan_in + fan_out)) (Glorot & Bengio 2010). `xavier` for short."""
+    """N(0, std^2) with std = gain * sqrt(2 / (fan_in + fan_out)) (Glorot & Bengio 2010). Alias: `xavier`."""
 
     name: Literal["xavier_normal", "xavier"]
     gain: Positive = Field(1.0, description="scaling factor")
@@ -170,16 +170,16 @@ class KaimingUniform(WithBias):
     name: Literal["kaiming_uniform"]
     a: Real = Field(0.0, description="negative slope of leaky_relu")
     mode: Literal["fan_in", "fan_out"] = Field("fan_in", description=_MODE)
-    nonlinearity: Nonlinearity = Field("leaky_relu", description="the activation that the gain is for")
+    nonlinearity: Nonlinearity = Field("leaky_relu", description="activation that determines the gain")
 
 
 class KaimingNormal(WithBias):
-    """N(0, std^2) with std = gain / sqrt(fan) (He et al. 2015). `kaiming` for short."""
+    """N(0, std^2) with std = gain / sqrt(fan) (He et al. 2015). Alias: `kaiming`."""
 
     name: Literal["kaiming_normal", "kaiming"]
     a: Real = Field(0.0, description="negative slope of leaky_relu")
     mode: Literal["fan_in", "fan_out"] = Field("fan_in", description=_MODE)
-    nonlinearity: Nonlinearity = Field("leaky_relu", description="the activation that the gain is for")
+    nonlinearity: Nonlinearity = Field("leaky_relu", description="activation that determines the gain")
 
 
 class Orthogonal(WithBias):
@@ -205,7 +205,7 @@ class Dirac(WithBias):
     """The identity as a convolution, for kernels with three to five axes."""
 
     name: Literal["dirac"]
-    groups: Count = Field(1, description="groups of the convolution")
+    groups: Count = Field(1, description="number of groups of the convolution")
 
 
 Init = Annotated[

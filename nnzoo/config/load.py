@@ -24,8 +24,8 @@ from nnzoo.config.suggest import did_you_mean
 from nnzoo.config.yaml_reader import located, parse, printable, read_yaml
 from nnzoo.errors import ConfigError, UsageError
 
-ANCHORS = "x-"
-"""Top-level keys of a file that start with this hold YAML anchors, and mean nothing by themselves."""
+ANCHOR_PREFIX = "x-"
+"""Prefix of top-level keys that only hold YAML anchors and are ignored otherwise."""
 
 ConfigLike = str | os.PathLike[str] | Mapping[str, Any] | Config
 
@@ -40,15 +40,16 @@ def load_config(
     """Reads and checks a config, without reading data.
 
     Args:
-        config: A path (a file that exists wins), the name of a shipped config, a run directory, a dict, or a config.
-        overrides: `{"optimizer.lr": 3e-4}`, or texts such as `optimizer.lr=3e-4`.
-        custom_model: Whether the model comes from Python, so that the config needs none.
-        data: Of data that comes from Python, the fields of its section. What the config says of other data is replaced,
-            but for keys that mean the same here, such as `split`.
+        config: A path (an existing file takes precedence), the name of a shipped config, a run directory, a dict, or a
+            Config.
+        overrides: `{"optimizer.lr": 3e-4}`, or strings such as `optimizer.lr=3e-4`.
+        custom_model: Whether the model is passed from Python, so that the config needs no `model`.
+        data: The fields of the data section if the data is passed from Python. They replace the data section of the
+            config, except keys that both kinds of data have, such as `split`.
 
     Raises:
-        ConfigError: With all problems at once, each with its place.
-        UsageError: There is no such config.
+        ConfigError: The config is invalid; the error has all problems, each with its place.
+        UsageError: The config does not exist.
     """
     root = _override(_document(config), overrides)
     if custom_model:
@@ -60,19 +61,19 @@ def load_config(
     except ValidationError as error:
         raise error_of_validation(error, root) from None
     if isinstance(checked.model, Custom) and not custom_model:
-        problem = "custom is your own module, handed to nnzoo.train(config, model=...) from Python."
+        problem = "custom is only for modules passed from Python: nnzoo.train(config, model=...)."
         raise error_of_problems([(("model",), problem)], root)
     checked._origin = root
     check_facts(checked, checked.data.facts())
     return checked
 
 
-def _data_section(said: Entry | None, given: Mapping[str, Any]) -> Entry:
-    """The section of data from Python, with the keys that the config has for it."""
+def _data_section(written: Entry | None, given: Mapping[str, Any]) -> Entry:
+    """Returns the section of data passed from Python, with the keys of the config that apply to it."""
     section = from_plain(dict(given), "data=")
-    keys = said.value if said is not None and isinstance(said.value, dict) else {}
+    keys = written.value if written is not None and isinstance(written.value, dict) else {}
     named = keys.get("name")
-    # What is said of another source may be about its files; a key that no source has is an error.
+    # Keys that only the other source has are dropped; keys that no source has stay, and are an error.
     foreign = set() if named is None or named.value == given["name"] else _keys_of(named.value)
     known = members(DataSection)[given["name"]].model_fields
     section.value = {
@@ -91,7 +92,7 @@ def check_facts(config: Config, facts: Facts) -> None:
     """Checks the rules across sections against the facts about the data.
 
     Raises:
-        ConfigError: With all problems at once.
+        ConfigError: A rule is violated; the error has all problems.
     """
     problems = check(config, facts)
     if problems:
@@ -99,21 +100,21 @@ def check_facts(config: Config, facts: Facts) -> None:
 
 
 def problems_of(config: Config, problems: list[Problem]) -> ConfigError:
-    """Returns problems that were found while building from a config as an error, with the place of each key."""
+    """Returns problems with a config as an error, with the place of each key."""
     return error_of_problems(problems, origin(config))
 
 
 def origin(config: Config) -> Entry:
-    """Returns the document that a config was read from, for messages."""
+    """Returns the document that a config was read from, for the places in messages."""
     found = config._origin
     return found if found is not None else from_plain(dump(config), "config")
 
 
 def config_path(text: str) -> Path:
-    """Returns the file of a CONFIG argument.
+    """Returns the file of a CONFIG argument: a path, a run directory or the name of a shipped config.
 
     Raises:
-        UsageError: None does.
+        UsageError: No such config exists.
     """
     path = Path(text)
     if path.is_file():
@@ -124,7 +125,7 @@ def config_path(text: str) -> Path:
     if text in shipped:
         return shipped[text]
     if path.is_dir():
-        raise UsageError("a folder without a config.yaml. Give a YAML file or a run directory.", where=text)
+        raise UsageError("this folder has no config.yaml. Pass a YAML file or a run directory.", where=text)
     hint = did_you_mean(path.stem, shipped)
     raise UsageError(
         f"no such file, run directory or shipped config.{hint} (`nnzoo list configs` names them)", where=text
@@ -145,7 +146,7 @@ def _document(config: ConfigLike) -> Entry:
 
 
 def _document_of(config: Config) -> Entry:
-    """Returns a copy of the document of a config; for a changed one (`model_copy`), its values."""
+    """Returns a copy of the document of a config; for one that was changed by `model_copy`, its values."""
     found = config._origin
     if found is None or dump(Config.model_validate(found.plain())) != dump(config):
         return from_plain(dump(config), "config")
@@ -157,66 +158,66 @@ def _label(path: Path) -> str:
     return str(absolute.relative_to(here)) if path.is_absolute() and absolute.is_relative_to(here) else str(path)
 
 
-def _read(path: Path, label: str, below: tuple[Path, ...]) -> Entry:
-    """Reads a file and what it extends; `below` are the files that extend it."""
+def _read(path: Path, label: str, extending: tuple[Path, ...]) -> Entry:
+    """Reads a file and the files that it extends; `extending` are the files that extend it."""
     root = _absolute(read_yaml(path, label), path.absolute().parent)
     if not isinstance(root.value, dict):
-        raise _at(root, "expected a mapping with `data` and `model`, such as `data: digits`.")
+        raise _error_at(root, "expected a mapping with `data` and `model`, such as `data: digits`.")
     extends = root.value.pop("extends", None)
-    for key in [key for key in root.value if key.startswith(ANCHORS)]:
+    for key in [key for key in root.value if key.startswith(ANCHOR_PREFIX)]:
         del root.value[key]
-    if not below:
+    if not extending:
         stem = re.sub(r"[^\w.-]+", "_", path.stem).lstrip(".-")[:100] or "run"
         root.value.setdefault("name", Entry(stem, root.place, root.place))
     if extends is None:
         return root
-    base_path = _extended(extends, path)
-    chain = (*below, path.resolve())
+    base_path = _base_path(extends, path)
+    chain = (*extending, path.resolve())
     if base_path.resolve() in chain:
-        raise _at(extends, "extends: the files extend each other in a circle.")
+        raise _error_at(extends, "extends: the files extend each other in a cycle. Remove one `extends`.")
     base = _read(base_path, _label(base_path), chain)
     base.value.pop("name", None)
-    return _merged(base, root)
+    return _extend(base, root)
 
 
-def _merged(base: Entry, over: Entry) -> Entry:
-    """Merges a document into the one that it extends. A section without a name takes the one that the model implies."""
+def _extend(base: Entry, over: Entry) -> Entry:
+    """Merges a document into the one that it extends. The model decides the default names of other sections."""
     model = over if over.child("model") else base
     return merge(base, over, lambda key: implied_name(key, model))
 
 
-def _extended(extends: Entry, path: Path) -> Path:
+def _base_path(extends: Entry, path: Path) -> Path:
     if not isinstance(extends.value, str):
-        raise _at(extends, "extends: expected the path of a config file, or the name of a shipped one.")
-    beside = path.parent / _at_home(extends.value)
+        raise _error_at(extends, "extends: expected the path of a config file, or the name of a shipped config.")
+    beside = path.parent / _expand_user(extends.value)
     if beside.is_file():
         return beside
-    # With its suffix too: a copy of a shipped config may extend another one, by the name of its file.
+    # The suffix is allowed, because shipped configs extend each other by file name, and so do copies of them.
     shipped = shipped_configs()
     if (stem := extends.value.removesuffix(".yaml")) in shipped:
         return shipped[stem]
     siblings = (file.name for file in path.parent.glob("*.yaml") if file != path)
-    raise _at(extends, f"extends: no such file: {beside}.{did_you_mean(extends.value, [*siblings, *shipped])}")
+    raise _error_at(extends, f"extends: no such file: {beside}.{did_you_mean(extends.value, [*siblings, *shipped])}")
 
 
-def _at(entry: Entry, message: str) -> ConfigError:
+def _error_at(entry: Entry, message: str) -> ConfigError:
     return ConfigError([located(entry.place, message)], where=str(entry.place))
 
 
 def _absolute(root: Entry, folder: Path) -> Entry:
-    """Makes paths absolute; they are relative to the file that names them. The name of a run stays a name."""
+    """Makes paths absolute, relative to the folder of their file. The name of a run is not changed."""
     for key, field in (*(("data", field) for field in PATH_FIELDS), PRETRAINED):
         section = root.child(key)
         entry = section.child(field) if section else None
         if entry and isinstance(entry.value, str) and entry.value:
-            absolute = os.path.normpath(folder / _at_home(entry.value))
+            absolute = os.path.normpath(folder / _expand_user(entry.value))
             if (key, field) != PRETRAINED or not is_run_name(entry.value) or Path(absolute).exists():
                 entry.value = absolute
     return root
 
 
-def _at_home(path: str) -> Path:
-    """Expands `~` in a path, if there is such a user."""
+def _expand_user(path: str) -> Path:
+    """Expands `~` in a path, if the user exists."""
     try:
         return Path(path).expanduser()
     except RuntimeError:
@@ -224,18 +225,18 @@ def _at_home(path: str) -> Path:
 
 
 def check_overrides(overrides: Mapping[str, Any] | Sequence[str]) -> None:
-    """Checks the type of overrides that come from Python.
+    """Checks the type of overrides passed from Python.
 
     Raises:
-        UsageError: They are neither a dict with texts as keys nor texts.
+        UsageError: They are neither a dict with string keys nor a sequence of strings.
     """
     if not isinstance(overrides, Mapping | Sequence) or not all(isinstance(text, str) for text in overrides):
-        expected = "expected a dict such as {'optimizer.lr': 3e-4}, or texts such as 'optimizer.lr=3e-4'"
+        expected = "expected a dict such as {'optimizer.lr': 3e-4}, or strings such as 'optimizer.lr=3e-4'"
         raise UsageError(f"{expected}, got {overrides!r}.", where="overrides")
 
 
 def _override(root: Entry, overrides: Mapping[str, Any] | Sequence[str]) -> Entry:
-    """Applies overrides to a document: mappings first, so that a section of a new name keeps what was given with it."""
+    """Applies overrides to a document. Those with a list index come last: they change lists that others may set."""
     check_overrides(overrides)
     if isinstance(overrides, str):
         overrides = [overrides]
@@ -245,12 +246,16 @@ def _override(root: Entry, overrides: Mapping[str, Any] | Sequence[str]) -> Entr
         if any(is_index(part) for part in path):
             indexed.append((path, entry))
         elif (stopped := put(over, path, entry)) is not None:
-            raise _at(entry, f"{'.'.join(path[:stopped])}: another override sets it to a value without keys.")
-    merged = _merged(root, _absolute(over, Path.cwd()))
+            raise _error_at(
+                entry,
+                f"{'.'.join(path[:stopped])}: another override sets this key to a value without "
+                "keys. Remove one of the two.",
+            )
+    merged = _extend(root, _absolute(over, Path.cwd()))
     for path, entry in indexed:
         stopped = put(merged, path, entry)
         if stopped is not None:
-            raise _at(entry, f"{'.'.join(path[:stopped])}: has no item {path[stopped]}.")
+            raise _error_at(entry, f"{'.'.join(path[:stopped])}: there is no item {path[stopped]} in it.")
     return merged
 
 
@@ -279,7 +284,7 @@ def _parse_value(value: str, text: str) -> Entry:
     try:
         entry = parse(value, "", empty=True)
     except ConfigError as error:
-        # Line and column of an override tell nothing.
+        # Line and column of an override are of no use.
         problems = [problem.split("\n")[0].split(": ", 1)[1] for problem in error.problems]
         raise ConfigError([f"{label}: {problem}" for problem in problems], where=label) from None
     place = Place(label)

@@ -1,6 +1,6 @@
 """Losses, with the names and fields of torch.nn.
 
-They read logits. If an output activation gives probabilities, they read the logarithm of those.
+They expect logits. If an output activation gives probabilities, their logarithm is used.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from nnzoo.config.base import ByName, Items, NonNegative, Positive, Probability,
 
 
 class Loss(Section):
-    """The base of all losses, with what is known without any data."""
+    """The base of all losses, with the properties that rules need."""
 
     name: str
 
     tasks: ClassVar[frozenset[str]]
     binary_units: ClassVar[int] = 1
-    """Output units for two classes. For more classes, every loss has one unit per class."""
+    """Number of output units for two classes. For more classes, every loss has one unit per class."""
     reads: ClassVar[Literal["logits", "margins", "values"]]
-    """What the outputs are: logits of probabilities, signed margins, or values in the unit of the targets."""
+    """The meaning of the outputs: logits of probabilities, signed margins, or values in the unit of the targets."""
     at_positions: ClassVar[bool] = False
     """Whether the loss can skip steps and nodes without a target."""
 
@@ -29,7 +29,7 @@ class Loss(Section):
 
 
 class AutoLoss(Loss):
-    """cross_entropy for classes, bce for several labels per sample, mse for regression, perceptron for that model."""
+    """cross_entropy for classification, bce for multilabel, mse for regression, perceptron for the perceptron model."""
 
     tasks = frozenset({"classification", "multilabel", "regression"})
     reads = "values"
@@ -43,12 +43,13 @@ class WeightedLoss(Loss):
 
     class_weights: Literal["balanced"] | Items[Positive] | None = Field(
         None,
-        description="one weight per class; balanced: samples / (classes * samples of the class), from the train split",
+        description="one weight per class; balanced: n_samples / (n_classes * n_samples of the class), from the "
+        "train split",
     )
 
 
 class CrossEntropy(WeightedLoss):
-    """-log p of the true class, p = softmax(outputs): maximum likelihood. Targets may be probabilities."""
+    """-log p of the true class, p = softmax(outputs). Targets may be probabilities."""
 
     tasks = frozenset({"classification"})
     binary_units = 2
@@ -56,11 +57,13 @@ class CrossEntropy(WeightedLoss):
     at_positions = True
 
     name: Literal["cross_entropy"]
-    label_smoothing: Probability = Field(0.0, description="share of the target that is spread evenly over all classes")
+    label_smoothing: Probability = Field(
+        0.0, description="fraction of the target that is spread evenly over all classes"
+    )
 
 
 class Nll(WeightedLoss):
-    """Negative log-likelihood: -log p of the true class, from log-probabilities; from logits it is cross_entropy."""
+    """Negative log-likelihood: -log p of the true class. Given logits, it is the same as cross_entropy."""
 
     tasks = frozenset({"classification"})
     binary_units = 2
@@ -71,7 +74,7 @@ class Nll(WeightedLoss):
 
 
 class Focal(WeightedLoss):
-    """-(1 - p)^gamma log p of the true class, p = softmax(outputs): easy samples count less (Lin et al. 2017)."""
+    """-(1 - p)^gamma log p of the true class, p = softmax(outputs): easy samples get less weight (Lin et al. 2017)."""
 
     tasks = frozenset({"classification"})
     binary_units = 2
@@ -79,13 +82,13 @@ class Focal(WeightedLoss):
     at_positions = True
 
     name: Literal["focal"]
-    gamma: NonNegative = Field(2.0, description="focusing parameter; 0: cross_entropy")
+    gamma: NonNegative = Field(2.0, description="focusing parameter; 0: same as cross_entropy")
 
 
 class KlDiv(Loss):
     """Kullback-Leibler divergence: sum_k t_k (log t_k - log p_k), p = softmax(outputs).
 
-    Targets are probabilities or classes. `mean` divides by the number of samples, as `batchmean` of torch does.
+    Targets are probabilities or classes. `mean` divides by the number of samples, like `batchmean` in torch.
     """
 
     tasks = frozenset({"classification"})
@@ -98,7 +101,7 @@ class KlDiv(Loss):
 class Bce(Loss):
     """Binary cross entropy: -(t log p + (1 - t) log(1 - p)), p = sigmoid(output).
 
-    Two classes have one output unit; more classes, and labels, have one unit each.
+    Two classes share one output unit; otherwise there is one unit per class or label.
     """
 
     tasks = frozenset({"classification", "multilabel"})
@@ -108,7 +111,7 @@ class Bce(Loss):
 
 
 class Hinge(Loss):
-    """max(0, 1 - t * output), t = +1 or -1, as in a linear SVM. More than two classes: one against the rest."""
+    """max(0, 1 - t * output), t = +1 or -1, as in a linear SVM. More than two classes: one-vs-rest."""
 
     tasks = frozenset({"classification"})
     reads = "margins"
@@ -117,7 +120,7 @@ class Hinge(Loss):
 
 
 class MultiMargin(WeightedLoss):
-    """sum_k max(0, margin - output_y + output_k)^p / K over the classes k other than the true one, y.
+    """sum_k max(0, margin - output_y + output_k)^p / K over all classes k except the true class y.
 
     The multiclass SVM of Weston & Watkins (1999). `mean` divides by the number of samples, not by their weights.
     """
@@ -127,12 +130,12 @@ class MultiMargin(WeightedLoss):
     reads = "margins"
 
     name: Literal["multi_margin"]
-    p: Literal[1, 2] = Field(1, description="exponent of a margin violation")
+    p: Literal[1, 2] = Field(1, description="exponent of margin violations")
     margin: Positive = Field(1.0, description="margin between the true class and the others")
 
 
 class Perceptron(Loss):
-    """max(0, -t * output), t = +1 or -1: the perceptron rule (Rosenblatt 1958). More classes: one against the rest."""
+    """max(0, -t * output), t = +1 or -1: the perceptron rule (Rosenblatt 1958). More classes: one-vs-rest."""
 
     tasks = frozenset({"classification"})
     reads = "margins"

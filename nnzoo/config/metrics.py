@@ -1,4 +1,4 @@
-"""The names of the metrics: what they measure, for which tasks, and whether lower or higher is better."""
+"""Names of the metrics, with their description, their tasks, and whether lower or higher is better."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MetricName = Literal[
 
 @dataclass(frozen=True)
 class Metric:
-    """What is known about a metric without any data.
+    """The properties of a metric.
 
     Attributes:
         mode: Whether a lower or a higher value is better.
@@ -44,39 +44,41 @@ _CLASSES = frozenset({"classification"})
 _VALUES = frozenset({"regression"})
 
 METRICS: dict[str, Metric] = {
-    "accuracy": Metric("max", _LABELS, "share of correct predictions; for multilabel data, of correct labels"),
+    "accuracy": Metric("max", _LABELS, "fraction of correct predictions; for multilabel, of correct labels"),
     "balanced_accuracy": Metric(
-        "max", _CLASSES, "mean recall over the classes, so that rare classes count as much as frequent ones"
+        "max", _CLASSES, "mean recall over classes: rare classes count as much as frequent ones"
     ),
-    "top5_accuracy": Metric("max", _CLASSES, "share of samples whose class is among the five most probable"),
+    "top5_accuracy": Metric("max", _CLASSES, "fraction of samples whose class is among the five most probable"),
     "precision": Metric(
         "max",
         _LABELS,
-        "share of correct predictions among those of a class: of the second of two classes, else the mean over classes",
+        "fraction of correct predictions among all predictions of a class; for two classes that of the second class, "
+        "else the mean over classes",
     ),
     "recall": Metric(
         "max",
         _LABELS,
-        "share of the samples of a class that are found: of the second of two classes, else the mean over classes",
+        "fraction of the samples of a class that are predicted as that class; for two classes that of the second "
+        "class, else the mean over classes",
     ),
     "f1": Metric(
         "max",
         _LABELS,
-        "harmonic mean of precision and recall: of the second of two classes, else the mean over classes",
+        "harmonic mean of precision and recall; for two classes that of the second class, else the mean over classes",
     ),
     "auroc": Metric(
         "max",
         _LABELS,
-        "area under the ROC curve; for more than two classes the mean over classes, each against the rest",
+        "area under the ROC curve; for more than two classes the mean over classes, one-vs-rest",
     ),
     "average_precision": Metric(
         "max",
         _LABELS,
-        "area under the precision-recall curve, as a step function: of the second of two classes, else the mean over "
-        "classes, each against the rest",
+        "area under the precision-recall curve, as a step function; for two classes that of the second class, else the "
+        "mean over classes, one-vs-rest",
     ),
     "perplexity": Metric(
-        "min", _CLASSES, "exp of the mean cross entropy: 1 is perfect, guessing among K classes gives K"
+        "min", _CLASSES, "exp of the mean cross entropy; 1 is perfect, uniform guessing among K classes gives K"
     ),
     "mae": Metric("min", _VALUES, "mean absolute error, in the unit of the target"),
     "mape": Metric(
@@ -84,7 +86,7 @@ METRICS: dict[str, Metric] = {
     ),
     "mse": Metric("min", _VALUES, "mean squared error, in the squared unit of the target"),
     "rmse": Metric("min", _VALUES, "root mean squared error, in the unit of the target"),
-    "r2": Metric("max", _VALUES, "coefficient of determination: 1 is perfect, 0 is as good as predicting the mean"),
+    "r2": Metric("max", _VALUES, "coefficient of determination; 1 is perfect, 0 is as good as predicting the mean"),
 }
 
 DEFAULT_METRICS: dict[str, tuple[MetricName, ...]] = {
@@ -95,7 +97,7 @@ DEFAULT_METRICS: dict[str, tuple[MetricName, ...]] = {
 
 
 def default_metrics(task: str, per: str | None) -> tuple[MetricName, ...]:
-    """Returns the metrics of `metrics: auto`."""
+    """Returns the metrics that `metrics: auto` selects."""
     return ("accuracy", "perplexity") if per == "step" else DEFAULT_METRICS[task]
 
 

@@ -1,4 +1,4 @@
-"""Where a key or a name belongs that a document has in the wrong place: read from the schema, and tried out."""
+"""Suggests the right place for a misplaced key or name, from the schema; each suggestion is tried out."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from pydantic import ValidationError
 from nnzoo.config.base import listed, members
 from nnzoo.config.document import Entry, Path
 from nnzoo.config.experiment import Config
-from nnzoo.config.fields import UNIONS, Owner, kind_of, owners_of, valid_paths, word_of
+from nnzoo.config.fields import UNIONS, Owner, kind_of, owners_of, term_of, valid_paths
 from nnzoo.config.metrics import METRICS
 from nnzoo.config.rules import check
-from nnzoo.config.suggest import closeness, did_you_mean, either, known_as, same_word, synonyms_of
+from nnzoo.config.suggest import closeness, did_you_mean, either, known_as, same_name, synonyms_of
 
 MAX_SHOWN = 2
-"""Places that a message names."""
-_ELSEWHERE = 0.8
-"""How close a misspelt key has to be to a field of another section."""
+"""The maximum number of places in a message."""
+_MIN_CLOSENESS = 0.8
+"""The minimum similarity of a misspelled key to a field of another section."""
 _EXTENDING = ("extend", "base", "inherit", "inherits", "include", "includes", "import", "parent", "defaults", "_base_")
-"""What other tools call `extends`."""
+"""Names of `extends` in other tools."""
 
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a key may go.
+    """A place for a key.
 
     Attributes:
-        path: The path of the key there.
-        missing: Other keys that have to be given there.
-        name: The `name` that the section needs there.
+        path: The new path of the key.
+        missing: Other keys that the section requires.
+        name: The `name` that the section needs.
     """
 
     path: Path
@@ -63,11 +63,11 @@ class Suggestions:
         self.of_file = root.place.line > 0
 
     def for_key(self, path: Path, holder: type[Any]) -> str:
-        """Returns what to do about an unknown key: a sentence with a leading space, or nothing.
+        """Returns a hint for an unknown key: a sentence with a leading space, or an empty string.
 
         Args:
-            path: Where the key is.
-            holder: The section that does not have it.
+            path: The path of the key.
+            holder: The section that does not have this field.
         """
         key, allowed = str(path[-1]), list(holder.model_fields)
         named = next((listed(union) for union in UNIONS.values() if holder in members(union).values()), {})
@@ -79,65 +79,67 @@ class Suggestions:
         owners = [name for name, member in named.items() if key in member.model_fields]
         if owners and not near:
             return f" It belongs to {either(owners)}."
-        if len(path) == 1 and (hint := self._of_files(key)):
+        if len(path) == 1 and (hint := self._only_in_files(key)):
             return hint
         return self._elsewhere(path, key, allowed) or did_you_mean(key, allowed)
 
-    def _of_files(self, key: str) -> str:
-        """Keys that only a file can have."""
+    def _only_in_files(self, key: str) -> str:
+        """Returns a hint for a key that is only valid in a file."""
         entry = self.root.child(key)
         if key == "extends":
-            return " `extends` is for files: it can't be an override or a key of a dict."
+            return " `extends` is only valid in a file, not as an override or in a dict."
         if entry is not None and entry.has_anchor:
-            return f" A key that only holds an anchor starts with `x-`: 'x-{key}'."
+            return f" A key that only holds an anchor must start with `x-`: 'x-{key}'."
         return " Did you mean 'extends'?" if key in _EXTENDING and self.of_file else ""
 
     def _elsewhere(self, path: Path, key: str, allowed: list[str]) -> str:
-        """Returns the likeliest places in other sections: of that name, else of a synonym, else of a close spelling."""
-        found = self._tried(path, self._places(path, [key]))
+        """Returns a hint with places in other sections: of that name, else of a synonym, else of a close spelling."""
+        found = self._working(path, self._places(path, [key]))
         if not found:
-            found = self._tried(path, self._places(path, synonyms_of(key)))
+            found = self._working(path, self._places(path, synonyms_of(key)))
             owners = owners_of(key)
             # A synonym counts where the section that could have the key has it under another name.
             if owners and not any(each.path[0] == owner.section for each in found for owner in owners):
-                return self._of_other_names(path, owners)
-        found = found or self._tried(path, self._close(path, key, allowed))
+                return self._under_other_names(path, owners)
+        found = found or self._working(path, self._close(path, key, allowed))
         if found:
             return f" Did you mean {either([str(each) for each in found[:MAX_SHOWN]])}?"
         kind = kind_of(key)
-        return f" '{key}' is {word_of(kind[1])}: `{self.written(kind[0], key)}`." if kind else ""
+        return f" '{key}' is {term_of(kind[1])}: `{self.assignment(kind[0], key)}`." if kind else ""
 
     def _places(self, path: Path, names: Iterable[str]) -> list[Path]:
-        """Returns the other places where a field with one of the names is valid, in the order of the names."""
-        return [each for name in names for each in self.valid if each != path and same_word(name, str(each[-1]))]
+        """Returns the other paths at which a field with one of the names is valid, in the order of the names."""
+        return [each for name in names for each in self.valid if each != path and same_name(name, str(each[-1]))]
 
     @functools.cached_property
     def valid(self) -> list[Path]:
         return valid_paths(self.root)
 
     def _close(self, path: Path, key: str, allowed: list[str]) -> list[Path]:
-        """Returns places whose field is spelt almost like the key, and more so than the fields beside it."""
-        close = difflib.get_close_matches(key.lower(), {str(each[-1]) for each in self.valid}, n=1, cutoff=_ELSEWHERE)
+        """Returns paths whose field is more similar to the key than the allowed fields are."""
+        close = difflib.get_close_matches(
+            key.lower(), {str(each[-1]) for each in self.valid}, n=1, cutoff=_MIN_CLOSENESS
+        )
         if not close or closeness(key, close[0]) <= max(closeness(key, name) for name in allowed):
             return []
         return self._places(path, close)
 
-    def _tried(self, path: Path, candidates: list[Path]) -> list[_Place]:
-        """Returns the candidates that work if they are followed, the likeliest first; all of them if none does."""
+    def _working(self, path: Path, candidates: list[Path]) -> list[_Place]:
+        """Returns the candidates that make the config valid, the likeliest first; all candidates if none does."""
         ranked = sorted(candidates, key=lambda each: (len(each) > 1, each[0] != path[0] or len(path) == 1, len(each)))
-        tried = [_Place(each, missing) for each in ranked if (missing := self._followed(path, each)) is not None]
+        tried = [_Place(each, missing) for each in ranked if (missing := self._try_move(path, each)) is not None]
         return sorted(tried, key=lambda each: len(each.missing)) or [_Place(each) for each in ranked]
 
-    def _followed(self, old: Path, new: Path, name: str | None = None) -> tuple[str, ...] | None:
-        """Moves a key to another place.
+    def _try_move(self, old: Path, new: Path, name: str | None = None) -> tuple[str, ...] | None:
+        """Moves a key to another path and validates the result.
 
         Args:
-            old: Where the key is.
-            new: Where it would be.
-            name: The `name` that the section there would get.
+            old: The path of the key.
+            new: Its new path.
+            name: The `name` to give to the new section.
 
         Returns:
-            The keys that have to be given there too; None if the key has a problem there.
+            Other keys that the new section requires; None if the key is not valid there.
         """
         moved = copy.deepcopy(self.plain)
         if not _put(moved, new, _pop(moved, old), name):
@@ -151,10 +153,10 @@ class Suggestions:
         problems = [path for path, _ in check(config, config.data.facts())]
         return None if any(path[: len(new)] == new[: len(path)] for path in problems) else ()
 
-    def _of_other_names(self, path: Path, owners: tuple[Owner, ...]) -> str:
-        """Returns which sections would have the key if they had another name."""
+    def _under_other_names(self, path: Path, owners: tuple[Owner, ...]) -> str:
+        """Returns a hint with sections that have the key under another `name`."""
         owners = tuple(sorted(owners, key=lambda each: (each.section != path[0], each.path.count("."))))
-        switched = [place for owner in owners if (place := self._switched(path, owner)) is not None]
+        switched = [place for owner in owners if (place := self._renamed_place(path, owner)) is not None]
         if switched:
             return f" Did you mean {either([str(each) for each in switched[:MAX_SHOWN]])}?"
         owner = owners[0]
@@ -164,31 +166,31 @@ class Suggestions:
             return f" Did you mean '{owner.path}'?"
         return f" It belongs to '{owner.path}' of {owner.union} {either(list(owner.names))}."
 
-    def _switched(self, path: Path, owner: Owner) -> _Place | None:
-        """Returns the place of a key in a section whose name is still open."""
+    def _renamed_place(self, path: Path, owner: Owner) -> _Place | None:
+        """Returns the place of a key in a section whose `name` is not given."""
         section, parts = self.root.child(owner.section), tuple(owner.path.split("."))
         if owner.union != owner.section or len(parts) != 2 or (section is not None and _is_named(section)):
             return None
-        names = (name for name in owner.names if self._followed(path, parts, name) == ())
+        names = (name for name in owner.names if self._try_move(path, parts, name) == ())
         return next((_Place(parts, name=name) for name in names), None)
 
     def for_name(self, name: Any, union: Any) -> str:
-        """Returns what to do about a name that the union of a section does not have."""
+        """Returns a hint for a name that is not in the union of a section."""
         shown = list(listed(union))
         if not isinstance(name, str):
             return ""
-        return (self.for_word(name) if known_as(name, shown) is None else "") or did_you_mean(name, shown)
+        return (self.for_value(name) if known_as(name, shown) is None else "") or did_you_mean(name, shown)
 
-    def for_word(self, word: Any) -> str:
-        """Returns what a word is that is the value of a wrong key: a sentence with a leading space, or nothing."""
-        if not isinstance(word, str):
+    def for_value(self, value: Any) -> str:
+        """Returns a hint if a text names a section or a metric: a sentence with a leading space, or an empty string."""
+        if not isinstance(value, str):
             return ""
-        if (kind := kind_of(word)) is not None:
-            return f" It is {word_of(kind[1])}: `{self.written(kind[0], word)}`."
-        return f" It is a metric: `train.metrics: [{word}]`." if word in METRICS else ""
+        if (kind := kind_of(value)) is not None:
+            return f" It is {term_of(kind[1])}: `{self.assignment(kind[0], value)}`."
+        return f" It is a metric: `train.metrics: [{value}]`." if value in METRICS else ""
 
-    def written(self, key: str, name: str) -> str:
-        """A name at the shallowest place that takes it."""
+    def assignment(self, key: str, name: str) -> str:
+        """Returns YAML that sets a name at the outermost place that accepts it."""
         path = min((each for each in self.valid if each[-1] == key), key=len, default=("model", key))
         return f"{'.'.join(map(str, path))}: {f'[{name}]' if key == 'augment' else name}"
 
@@ -198,7 +200,7 @@ def _is_named(section: Entry) -> bool:
 
 
 def _errors(plain: Any) -> set[tuple[Any, ...]]:
-    """What pydantic finds, as places and kinds."""
+    """Returns the errors of pydantic as tuples of type and location."""
     try:
         Config.model_validate(plain)
     except ValidationError as error:
@@ -213,7 +215,7 @@ def _pop(plain: Any, path: Path) -> Any:
 
 
 def _put(plain: Any, path: Path, value: Any, name: str | None) -> bool:
-    """Sets a value at a path and makes sections on the way; returns whether nothing was there."""
+    """Sets a value at a path and creates missing sections; returns False if the path already has a value."""
     for key in path[:-1]:
         below = plain[key] if isinstance(key, int) else plain.get(key)
         if isinstance(below, str):

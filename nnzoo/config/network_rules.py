@@ -1,4 +1,4 @@
-"""Rules of the network: its blocks, initializers and activations, by themselves and with the data."""
+"""Rules of the model: blocks, initializers and activations, alone and combined with the data."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from nnzoo.config.facts import Facts
 def model_rules(config: Config, facts: Facts) -> Iterator[Problem]:
     net = config.model
     if facts.layout is not None and facts.layout not in net.layouts:
-        yield ("model",), f"{net.name} can't read {facts.layout} (it reads {', '.join(sorted(net.layouts))})."
+        yield ("model",), f"{net.name} does not support {facts.layout} (it supports {', '.join(sorted(net.layouts))})."
     elif facts.layout == "image" and config.preprocess.pca and "features" not in net.layouts:
-        yield ("preprocess", "pca"), f"pca flattens images, and {net.name} can't read features. Remove it."
+        yield ("preprocess", "pca"), f"pca flattens images, but {net.name} does not support features. Remove it."
     if isinstance(net, model.Torchvision) and net.pretrained is not None and net.weights is not None:
         yield (
             ("model", "weights"),
@@ -30,21 +30,21 @@ def model_rules(config: Config, facts: Facts) -> Iterator[Problem]:
                 f"a perceptron needs `loss: perceptron`, got {config.loss.name}. Use that, or `model: linear`.",
             )
         if facts.task not in (None, "classification"):
-            yield ("model",), f"a perceptron is for classification, and this task is {facts.task}. Use `model: linear`."
+            yield ("model",), f"a perceptron is for classification, but this task is {facts.task}. Use `model: linear`."
     if isinstance(net, model.Mlp) and net.hidden is not None and net.layers is not None:
         yield ("model", "layers"), "`hidden` and `layers` both define the hidden layers. Remove one of the two."
     if _has_batch_norm(net):
         if config.train.batch_size == 1:
             yield ("train", "batch_size"), "batch_norm needs at least two samples per batch, got 1."
         if facts.num_train == 1:
-            yield ("model",), "batch_norm needs at least two samples per batch, and the train split has 1."
+            yield ("model",), "batch_norm needs at least two samples per batch, but the train split has 1."
     if isinstance(net, model.Cnn):
         yield from _blocks(net)
     if isinstance(net, model.Cnn | model.Recurrent) and facts.layout is not None:
         if facts.layout == "tokens" and net.embedding is None:
             yield ("model", "embedding"), "tokens need an embedding. Set its size, or auto."
         if facts.layout != "tokens" and isinstance(net.embedding, int):
-            yield ("model", "embedding"), f"it is for tokens, and this data is {facts.layout}. Remove it."
+            yield ("model", "embedding"), f"embeddings are for tokens, but this data is {facts.layout}. Remove it."
     yield from _positions(config, facts)
     if isinstance(net, model.ImageNet) and facts.layout == "image" and facts.input_shape:
         _, height, width = facts.input_shape
@@ -56,33 +56,33 @@ def model_rules(config: Config, facts: Facts) -> Iterator[Problem]:
 
 
 def _positions(config: Config, facts: Facts) -> Iterator[Problem]:
-    """Checks that the network has an output wherever the data has a target."""
+    """Checks that the model has an output for each target: per sample, or per step."""
     net = config.model
     if not isinstance(net, model.Recurrent):
         if facts.per == "step" and not isinstance(net, model.Custom):
             yield (
                 ("model",),
-                f"this data has a target per step, and {net.name} has one output per sample. Use rnn, lstm or gru.",
+                f"this data has one target per step, but {net.name} has one output per sample. Use rnn, lstm or gru.",
             )
     elif isinstance(config.data, data.Language) and net.bidirectional:
         yield (
             ("model", "bidirectional"),
-            "a bidirectional network would see the tokens that it has to predict. Remove it.",
+            "a bidirectional network would read the tokens that it has to predict. Remove it.",
         )
     elif net.pooling == "none" and facts.per == "sample":
         yield (
             ("model", "pooling"),
-            "none gives an output at every step, and this data has one target per sample. Use last, mean or max.",
+            "none gives one output per step, but this data has one target per sample. Use last, mean or max.",
         )
     elif net.pooling not in ("auto", "none") and facts.per == "step":
         yield (
             ("model", "pooling"),
-            f"{net.pooling} gives one output per sample, and this data has a target at every step. Use none.",
+            f"{net.pooling} gives one output per sample, but this data has one target per step. Use none.",
         )
 
 
 def _has_batch_norm(net: model.Model) -> bool:
-    """Returns whether the config asks for batch norm."""
+    """Returns whether a model has batch norm."""
     if isinstance(net, model.Mlp):
         return net.batch_norm or any(layer.batch_norm for layer in net.layers or ())
     if isinstance(net, model.Cnn):
@@ -99,7 +99,7 @@ def _blocks(net: model.Cnn) -> Iterator[Problem]:
         if block.conv and block.conv.padding == "same" and set(_each(block.conv.stride)) != {1}:
             yield (
                 ("model", "blocks", index, "conv", "padding"),
-                "same needs stride 1. Set a number, or the stride to 1.",
+                "same needs stride 1. Set a number, or set the stride to 1.",
             )
         rule = block.conv.init if block.conv else None
         if block.conv and isinstance(rule, init.Dirac) and block.conv.out_channels % rule.groups:
@@ -110,7 +110,7 @@ def _blocks(net: model.Cnn) -> Iterator[Problem]:
         if block.pool and 2 * max(_each(block.pool.padding)) > max(_each(block.pool.kernel_size)):
             yield (
                 ("model", "blocks", index, "pool", "padding"),
-                "expected at most half of kernel_size, since a window of padding has no values.",
+                "expected at most half of kernel_size, so that no window is all padding.",
             )
 
 
@@ -120,16 +120,16 @@ def _each(sizes: int | tuple[int, ...]) -> tuple[int, ...]:
 
 def initializer_rules(config: Config, facts: Facts) -> Iterator[Problem]:  # noqa: ARG001
     if isinstance(config.init, init.ValuesWeight):
-        yield ("init",), "values are for one layer. Move them to `init` of a layer, a convolution or `output`."
+        yield ("init",), "values are for a single layer. Move them to `init` of a layer, a convolution or `output`."
     for path, rule in _placed_initializers(config):
         kernels = "conv" in path or (path == ("init",) and _has_kernels(config.model))
         if isinstance(rule, init.Dirac) and not kernels:
             yield (
                 path,
-                f"dirac is for the kernels of convolutions, and {config.model.name} has none. Did you mean 'eye'?",
+                f"dirac is for convolutions, but {config.model.name} has none. Did you mean 'eye'?",
             )
         if isinstance(rule, init.Eye) and "conv" in path:
-            yield path, "eye is for matrices, and kernels have more axes. Did you mean 'dirac'?"
+            yield path, "eye is for matrices, but kernels have more axes. Did you mean 'dirac'?"
         if isinstance(rule, init.Uniform | init.TruncNormal) and rule.a > rule.b:
             yield (*path, "a"), f"expected at most b, which is {rule.b:g}, got {rule.a:g}."
         if isinstance(rule, init.TruncNormal) and not rule.a - 2 * rule.std <= rule.mean <= rule.b + 2 * rule.std:
@@ -144,7 +144,7 @@ def _has_kernels(net: model.Model) -> bool:
 
 
 def _placed_initializers(config: Config) -> Iterator[tuple[Path, object]]:
-    """Yields every initializer of a config with its path; those of biases come after those of their weights."""
+    """Yields every initializer of a config with its path, that of the weights before that of the biases."""
     placed: list[tuple[Path, object]] = [(("init",), config.init)]
     if isinstance(config.model, model.Mlp):
         layers = config.model.layers or ()
@@ -176,14 +176,18 @@ def activation_rules(config: Config, facts: Facts) -> Iterator[Problem]:
         if isinstance(chosen, activation.Step) and path[1] == "output":
             yield (
                 path,
-                "step has no gradient, so nothing would learn. Use identity; `loss: perceptron` applies the step.",
+                "step has a zero gradient, so the network would not learn. Use identity; `loss: perceptron` applies "
+                "the step.",
             )
         elif isinstance(chosen, activation.Step) and not _is_frozen_below(config, path):
-            yield path, "step has no gradient, so the layers before it would not learn. Freeze them, or use sigmoid."
+            yield (
+                path,
+                "step has a zero gradient, so the layers before it would not learn. Freeze them, or use sigmoid.",
+            )
 
 
 def _is_frozen_below(config: Config, path: Path) -> bool:
-    """Returns whether `freeze` covers the layers up to a hidden activation, or all that share it."""
+    """Returns whether `freeze` covers all layers before a hidden activation; for a shared one, before the last use."""
     net = config.model
     if not isinstance(net, model.Mlp):
         return False
@@ -197,7 +201,7 @@ def _is_frozen_below(config: Config, path: Path) -> bool:
 
 
 def _placed_activations(config: Config, facts: Facts) -> Iterator[tuple[Path, object, int | None]]:
-    """Yields the activation of every layer: its path, and the number of units if it is known."""
+    """Yields path, activation and number of units (None if unknown) of every layer."""
     net = config.model
     if isinstance(net, model.Mlp):
         hidden = model.DEFAULT_HIDDEN if net.hidden is None else net.hidden

@@ -27,7 +27,7 @@ class Sgd(Section):
     lr: NonNegative = Field(1e-3, description="learning rate")
     momentum: NonNegative = Field(0.0, description="momentum factor")
     dampening: Real = Field(
-        0.0, description="dampening of momentum; equal to momentum, the step is an exponential average of gradients"
+        0.0, description="dampening of momentum; if equal to momentum, v is an exponential moving average of gradients"
     )
     nesterov: bool = Field(
         False, description="Nesterov momentum (Sutskever et al. 2013); needs momentum > 0 and dampening 0"
@@ -49,7 +49,7 @@ class Adam(Section):
     weight_decay: NonNegative = Field(
         0.0, description="weight decay (L2 penalty): weight_decay * w is added to the gradient"
     )
-    amsgrad: bool = Field(False, description="use the maximum of the second average so far (Reddi et al. 2018)")
+    amsgrad: bool = Field(False, description="use the maximum of all second moments so far (Reddi et al. 2018)")
 
 
 class AdamW(Section):
@@ -62,7 +62,7 @@ class AdamW(Section):
     )
     eps: NonNegative = Field(1e-8, description="added to the denominator for numerical stability")
     weight_decay: NonNegative = Field(0.01, description="w <- w - lr * weight_decay * w at every step")
-    amsgrad: bool = Field(False, description="use the maximum of the second average so far (Reddi et al. 2018)")
+    amsgrad: bool = Field(False, description="use the maximum of all second moments so far (Reddi et al. 2018)")
 
 
 class RmsProp(Section):
@@ -88,7 +88,7 @@ class Adagrad(Section):
     weight_decay: NonNegative = Field(
         0.0, description="weight decay (L2 penalty): weight_decay * w is added to the gradient"
     )
-    initial_accumulator_value: NonNegative = Field(0.0, description="initial value of the sum")
+    initial_accumulator_value: NonNegative = Field(0.0, description="initial value of the sum of squares")
     eps: Positive = Field(1e-10, description="added to the denominator for numerical stability")
 
 
@@ -96,7 +96,7 @@ class Adadelta(Section):
     """Steps scaled by running averages of squared steps over squared gradients (Zeiler 2012)."""
 
     name: Literal["adadelta"]
-    lr: NonNegative = Field(1.0, description="factor of the step; 1 in the paper")
+    lr: NonNegative = Field(1.0, description="scaling factor of the step; 1 in the paper")
     rho: Probability = Field(0.9, description="decay rates of the running averages of the gradient and of its square")
     eps: Positive = Field(1e-6, description="added to both averages; without it the first step would be 0")
     weight_decay: NonNegative = Field(
@@ -109,7 +109,7 @@ class Adamax(Section):
 
     name: Literal["adamax"]
     lr: NonNegative = Field(2e-3, description="learning rate")
-    betas: Betas = Field((0.9, 0.999), description="decay rates of the average and of the maximum")
+    betas: Betas = Field((0.9, 0.999), description="decay rates of the running average and of the maximum")
     eps: Positive = Field(1e-8, description="added to the absolute value of the gradient")
     weight_decay: NonNegative = Field(
         0.0, description="weight decay (L2 penalty): weight_decay * w is added to the gradient"
@@ -133,7 +133,7 @@ class NAdam(Section):
 
 
 class RAdam(Section):
-    """Rectified Adam: momentum steps until the second average is reliable (Liu et al. 2020)."""
+    """Rectified Adam: plain momentum until the variance of the second moment is tractable (Liu et al. 2020)."""
 
     name: Literal["radam"]
     lr: NonNegative = Field(1e-3, description="learning rate")
@@ -148,14 +148,16 @@ class RAdam(Section):
 
 
 class Rprop(Section):
-    """Resilient backpropagation: a step size per weight, by the sign of the gradient; for `batch_size: full`.
+    """Resilient backpropagation: one step size per weight, adapted by the sign of the gradient; for `batch_size: full`.
 
     Riedmiller & Braun 1993.
     """
 
     name: Literal["rprop"]
-    lr: NonNegative = Field(1e-2, description="initial step size of every weight; it does not scale later steps")
-    etas: Two = Field((0.5, 1.2), description="factors of the step size if the sign changes, and if it stays")
+    lr: NonNegative = Field(1e-2, description="initial step size of every weight")
+    etas: Two = Field(
+        (0.5, 1.2), description="factors of the step size if the sign of the gradient changes, and if it stays the same"
+    )
     step_sizes: Two = Field((1e-6, 50.0), description="smallest and largest step size")
 
 
@@ -163,18 +165,20 @@ class Lbfgs(Section):
     """Limited-memory BFGS, a quasi-Newton method (Liu & Nocedal 1989); for small networks and `batch_size: full`.
 
     A step evaluates its batch up to max_eval times, with the same dropout masks each time. `regularization.l2` is part
-    of the objective.
+    of the objective function.
     """
 
     name: Literal["lbfgs"]
-    lr: NonNegative = Field(1.0, description="length of a step; with line_search_fn, of the first trial step")
-    max_iter: Count = Field(20, description="maximum iterations per step")
-    max_eval: Count | None = Field(None, description="maximum function evaluations per step; null: 1.25 * max_iter")
-    tolerance_grad: NonNegative = Field(1e-7, description="a step ends when no gradient is larger than this")
-    tolerance_change: NonNegative = Field(1e-9, description="a step ends when loss and weights change less than this")
-    history_size: Count = Field(100, description="number of past updates that are kept")
+    lr: NonNegative = Field(1.0, description="step length; with line_search_fn, the length of the first trial step")
+    max_iter: Count = Field(20, description="maximum number of iterations per step")
+    max_eval: Count | None = Field(
+        None, description="maximum number of function evaluations per step; null: 1.25 * max_iter"
+    )
+    tolerance_grad: NonNegative = Field(1e-7, description="a step ends when no gradient is larger")
+    tolerance_change: NonNegative = Field(1e-9, description="a step ends when loss and weights change less")
+    history_size: Count = Field(100, description="number of past updates to keep")
     line_search_fn: Literal["strong_wolfe"] | None = Field(
-        "strong_wolfe", description="line search; null (the default of torch): steps of length lr, which may diverge"
+        "strong_wolfe", description="line search; null (the default in torch): steps of length lr, which may diverge"
     )
 
 

@@ -1,4 +1,4 @@
-"""Placeholders of other tools (`${LR}`, `{{ lr }}`, `!include`), and what works in their place."""
+"""Messages for placeholders of other tools (`${LR}`, `{{ lr }}`, `!include`), which nnzoo does not support."""
 
 from __future__ import annotations
 
@@ -20,38 +20,38 @@ _FILLING = {"env", "env_var", "var", "getenv", "envvar", "format", "join", "ref"
 
 
 def found_placeholder(text: str) -> str | None:
-    """Returns the first placeholder in a text, if there is one."""
+    """Returns the first placeholder in a text, if any."""
     match = _PLACEHOLDER.search(text)
     return match.group() if match else None
 
 
 def placeholder_in_path(path: str) -> str | None:
-    """Returns the first placeholder in a path. A bare `$NAME` counts where it is a whole part of the path."""
+    """Returns the first placeholder in a path, if any. A bare `$NAME` counts only as a complete path component."""
     found = found_placeholder(path)
     return None if found and found[1].isalpha() and found not in path.split("/") else found
 
 
 def placeholder_message(placeholder: str, key: str = "KEY") -> str:
-    """Returns the message on a placeholder.
+    """Returns the error message for a placeholder.
 
     Args:
-        placeholder: As it was written.
-        key: The dotted config key whose value it is.
+        placeholder: The placeholder as written.
+        key: The dotted config key that has it as its value.
     """
     return (
-        f"placeholders such as {placeholder} are not filled in. Write the value, and change it on the command line: "
-        f"`nnzoo train CONFIG {key}=VALUE`. Configs share values by `extends: base.yaml`."
+        f"placeholders such as {placeholder} are not supported. Write the value, and override it on the command line: "
+        f"`nnzoo train CONFIG {key}=VALUE`. To share values between configs, use `extends: base.yaml`."
     )
 
 
 def tag_message(tag: str) -> str:
-    """Returns the message on a YAML tag."""
+    """Returns the error message for a YAML tag."""
     word = re.split(r"[!:/.]", tag)[-1].lower()
     if word in _INCLUDING:
         return f"the tag {tag} is not allowed. To start from another config, use `extends: base.yaml` at the top level."
     if word in _FILLING:
         return (
-            f"the tag {tag} is not allowed. Write the value, and change it on the command line: "
+            f"the tag {tag} is not allowed. Write the value, and override it on the command line: "
             "`nnzoo train CONFIG KEY=VALUE`."
         )
     return f"the tag {tag} is not allowed. Write the plain value."

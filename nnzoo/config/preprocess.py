@@ -21,15 +21,16 @@ class Preprocessing(Section):
 
     normalize: Literal["auto", "none", "center", "standardize", "minmax"] = Field(
         "auto",
-        description="per feature, or per image channel. center: subtract the mean; standardize: and divide by the "
-        "standard deviation; minmax: scale to [0, 1]; auto: standardize, or none for tokens and logic gates",
+        description="normalization per feature or image channel. center: subtract the mean; standardize: subtract "
+        "the mean and divide by the standard deviation; minmax: scale to [0, 1]; auto: standardize, or none for "
+        "tokens and logic gates",
     )
     pca: Pca | None = Field(None, description="principal component analysis of the flattened inputs")
     zca: bool = Field(
-        False, description="ZCA whitening: the covariance becomes the identity, in the axes of the inputs"
+        False, description="ZCA whitening: the covariance becomes the identity, without rotating the axes"
     )
     scale_target: Literal["auto"] | bool = Field(
         "auto",
-        description="standardize regression targets for training; metrics and predictions keep the original unit; "
-        "auto: for csv and series",
+        description="standardize regression targets for training; metrics and predictions stay in the original unit; "
+        "auto: true for csv and series",
     )

@@ -1,4 +1,4 @@
-"""Resolves a config: replaces every `auto` by its choice, as far as the facts are known."""
+"""Resolves a config: replaces every `auto` by its value, as far as the facts about the data are known."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nnzoo.config.metrics import default_metrics, direction
 
 
 def resolve(config: Config, facts: Facts) -> Config:
-    """Replaces each `auto` except that of `device`. An `auto` whose facts are not known yet stays."""
+    """Returns a config with each `auto` replaced, except `device` and those whose facts are not known yet."""
     return config.model_copy(
         update={
             "data": _data(config, facts),
@@ -37,7 +37,7 @@ def _preprocess(config: Config, facts: Facts) -> object:
     update: dict[str, object] = {}
     known = facts.layout is not None and facts.task is not None
     if config.preprocess.normalize == "auto" and known:
-        # One sample minus its mean is 0.
+        # A single sample minus its mean is 0.
         numbers = facts.num_train != 1 and facts.layout not in ("tokens", "tree")
         update["normalize"] = facts.normalize if numbers else "none"
     if config.preprocess.scale_target == "auto" and known:

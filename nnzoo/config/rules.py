@@ -1,6 +1,6 @@
 """Rules across sections, which refuse combinations that can't work, each with the reason and the fix.
 
-They run twice: on the facts of the config, before any data is read, and again on the facts of the data.
+They run twice: on the facts that the config states, before any data is read, and again on the facts of the data.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def _preprocess(config: Config, facts: Facts) -> Iterator[Problem]:
     if steps.pca and steps.zca:
         yield (
             ("preprocess", "zca"),
-            "pca and zca both rotate the inputs. Choose one of them; `pca: {whiten: true}` whitens too.",
+            "pca and zca can't be combined. Choose one of them; `pca: {whiten: true}` whitens, too.",
         )
     if steps.pca and facts.input_shape and facts.layout in ("features", "sequence", "image"):
         columns = math.prod(facts.input_shape) if facts.layout == "image" else facts.input_shape[-1]
@@ -58,9 +58,12 @@ def _preprocess(config: Config, facts: Facts) -> Iterator[Problem]:
                 f"expected at most {columns}, the number of input columns, got {steps.pca.n_components}.",
             )
     if facts.layout in ("tokens", "tree") and (steps.normalize not in ("auto", "none") or steps.pca or steps.zca):
-        yield ("preprocess",), "tokens are categories, which can't be normalized or rotated. Remove it."
+        yield ("preprocess",), "tokens are categories, which can't be normalized or transformed. Remove it."
     if steps.scale_target is True and facts.task in ("classification", "multilabel"):
-        yield ("preprocess", "scale_target"), "it is for regression, and this task has classes. Remove it."
+        yield (
+            ("preprocess", "scale_target"),
+            f"scale_target is for regression, but this task is {facts.task}. Remove it.",
+        )
 
 
 def _loss(config: Config, facts: Facts) -> Iterator[Problem]:
@@ -69,13 +72,13 @@ def _loss(config: Config, facts: Facts) -> Iterator[Problem]:
         fitting = [name for name, member in _losses() if facts.task in member.tasks]
         yield (
             ("loss",),
-            f"{chosen.name} is not a loss for {facts.task}, which is the task of this data. Use {either(fitting)}.",
+            f"{chosen.name} does not support {facts.task}, the task of this data. Use {either(fitting)}.",
         )
     elif facts.per in ("step", "node") and not chosen.at_positions:
         fitting = [name for name, member in _losses() if facts.task in member.tasks and member.at_positions]
         yield (
             ("loss",),
-            f"{chosen.name} needs a target for every output, and this data has {facts.per}s without one. "
+            f"{chosen.name} needs a target for every output, but some {facts.per}s of this data have none. "
             f"Use {either(fitting)}.",
         )
     if isinstance(chosen, loss.WeightedLoss) and isinstance(chosen.class_weights, tuple) and facts.num_classes:
@@ -102,11 +105,12 @@ def _output(config: Config, facts: Facts) -> Iterator[Problem]:
     if chosen is None or ending not in _PROBABILITIES:
         return
     if chosen.reads == "margins":
-        yield path, f"{chosen.name} reads margins of either sign, not the probabilities of {ending}. Use identity."
+        yield path, f"{chosen.name} expects signed margins, not the probabilities of {ending}. Use identity."
     elif chosen.reads == "logits" and chosen.name != "bce" and ending == "sigmoid":
         yield (
             path,
-            f"{chosen.name} needs probabilities that sum to 1, unlike sigmoid's. Use softmax, identity or `loss: bce`.",
+            f"{chosen.name} needs probabilities that sum to 1, unlike those of sigmoid. Use softmax, identity or "
+            "`loss: bce`.",
         )
     elif chosen.name == "bce" and (ending == "log_softmax" or (ending == "softmax" and facts.task == "multilabel")):
         yield (
@@ -116,10 +120,10 @@ def _output(config: Config, facts: Facts) -> Iterator[Problem]:
     elif chosen.reads == "values" and ending == "log_softmax":
         yield (
             path,
-            f"{chosen.name} compares outputs with targets, and log_softmax is never above 0. Use softmax.",
+            f"{chosen.name} compares outputs with targets, but log_softmax is never positive. Use softmax.",
         )
     elif ending == "softmax" and num_outputs(chosen, facts) == 1:
-        yield path, "there is one output unit, and the softmax of one value is always 1. Use sigmoid or identity."
+        yield path, "the softmax of a single output unit is always 1. Use sigmoid or identity."
 
 
 def _metrics(config: Config, facts: Facts) -> Iterator[Problem]:
@@ -133,15 +137,15 @@ def _metrics(config: Config, facts: Facts) -> Iterator[Problem]:
 
 
 def unfit_metric(name: str, config: Config, facts: Facts) -> str:
-    """Returns why a metric can't be measured; empty if it can."""
+    """Returns why a metric can't be computed; empty if it can."""
     chosen = resolved_loss(config, facts)
     if facts.task and facts.task not in METRICS[name].tasks:
         fitting = [metric for metric, known in METRICS.items() if facts.task in known.tasks]
-        return f"{name} is not a metric for {facts.task}, which is the task of this data. Use {either(fitting)}."
+        return f"{name} does not support {facts.task}, the task of this data. Use {either(fitting)}."
     if name == "top5_accuracy" and facts.task == "classification" and facts.num_classes and facts.num_classes <= 5:
-        return f"with {facts.num_classes} classes the right one is always among five."
+        return f"top5_accuracy is always 1 with {facts.num_classes} classes. Use accuracy."
     if name == "perplexity" and chosen is not None and chosen.reads == "margins":
-        return f"{chosen.name} has no probabilities. Use `loss: cross_entropy`, or another metric."
+        return f"{chosen.name} gives no probabilities. Use `loss: cross_entropy`, or another metric."
     return ""
 
 
@@ -151,7 +155,7 @@ def _monitor(config: Config, facts: Facts) -> Iterator[Problem]:
     if config.train.mode != "auto" and measured in ("loss", *METRICS) and config.train.mode != direction(measured):
         yield (
             ("train", "mode"),
-            f"{config.train.mode} would keep the worst weights by {measured}. Use auto, or another `monitor`.",
+            f"{config.train.mode} would select the worst weights by {measured}. Use auto, or another `monitor`.",
         )
     if monitor == "auto":
         return
@@ -163,7 +167,7 @@ def _monitor(config: Config, facts: Facts) -> Iterator[Problem]:
         why = " There is no val split." if facts.has_val is False and monitor.startswith("val/") else ""
         yield (
             ("train", "monitor"),
-            f"'{monitor}' is not measured in this run.{why}{did_you_mean(monitor, allowed)} ({', '.join(allowed)})",
+            f"'{monitor}' is not computed in this run.{why}{did_you_mean(monitor, allowed)} ({', '.join(allowed)})",
         )
 
 
@@ -178,7 +182,7 @@ def _precision(config: Config, facts: Facts) -> Iterator[Problem]:  # noqa: ARG0
     if isinstance(config.optimizer, optimizer.Lbfgs):
         yield (
             ("train", "precision"),
-            "fp16-mixed skips steps whose gradients overflow, which is not supported with lbfgs. Use fp32, or another "
+            "fp16-mixed skips steps with overflowing gradients, which lbfgs does not support. Use fp32, or another "
             "optimizer.",
         )
 
@@ -199,7 +203,8 @@ def _optimizer(config: Config, facts: Facts) -> Iterator[Problem]:  # noqa: ARG0
     if isinstance(chosen, optimizer.Lbfgs) and config.train.clip_grad_norm is not None:
         yield (
             ("train", "clip_grad_norm"),
-            "clipping is not supported with lbfgs, which does a line search. Remove it, or use another optimizer.",
+            "gradient clipping is not supported with lbfgs, which does a line search. Remove it, or use another "
+            "optimizer.",
         )
     penalties = {
         ("regularization", "l1"): config.regularization.l1,
@@ -209,7 +214,8 @@ def _optimizer(config: Config, facts: Facts) -> Iterator[Problem]:  # noqa: ARG0
         if penalty * chosen.lr > LARGEST:
             yield (
                 path,
-                f"its product with optimizer.lr ({chosen.lr:g}) is too large for float32, got {penalty:g}. Lower one.",
+                f"its product with optimizer.lr ({chosen.lr:g}) is too large for float32 (got {penalty:g}). Lower "
+                "one of them.",
             )
 
 
@@ -218,20 +224,20 @@ def _scheduler(config: Config, facts: Facts) -> Iterator[Problem]:  # noqa: ARG0
     if chosen.warmup_epochs and chosen.warmup_epochs >= config.train.epochs:
         yield (
             ("scheduler", "warmup_epochs"),
-            f"{chosen.warmup_epochs} epochs of warm-up leave none of train.epochs ({config.train.epochs}). Lower it.",
+            f"expected less than train.epochs, which is {config.train.epochs}, got {chosen.warmup_epochs}.",
         )
     if isinstance(chosen, scheduler.Plateau) and chosen.interval == "step":
         yield (
             ("scheduler", "interval"),
-            "plateau follows the monitor, which is measured once per epoch. Use `interval: epoch`.",
+            "plateau uses the monitor, which is computed once per epoch. Use `interval: epoch`.",
         )
     if isinstance(chosen, scheduler.Cyclic) and (chosen.base_lr or 0) > (chosen.max_lr or config.optimizer.lr):
-        highest = f"max_lr, which is {chosen.max_lr:g}" if chosen.max_lr else f"optimizer.lr, {config.optimizer.lr:g}"
+        highest = f"max_lr, which is {chosen.max_lr:g}" if chosen.max_lr else f"optimizer.lr ({config.optimizer.lr:g})"
         yield ("scheduler", "base_lr"), f"expected at most {highest}, got {chosen.base_lr:g}."
     if isinstance(chosen, scheduler.OneCycle) and chosen.three_phase and chosen.pct_start > 0.5:
         yield (
             ("scheduler", "pct_start"),
-            f"lr falls in as many steps as it rises, so expected at most 0.5, got {chosen.pct_start:g}.",
+            f"expected at most 0.5 with three_phase, since lr falls as long as it rises, got {chosen.pct_start:g}.",
         )
     if isinstance(chosen, scheduler.OneCycle | scheduler.Cyclic):
         if chosen.base_momentum > chosen.max_momentum:

@@ -1,6 +1,7 @@
-"""Learning-rate schedulers: torch's names and fields. Lengths count epochs, or steps with `interval: step`.
+"""Learning-rate schedulers, with the names and fields of torch.
 
-A length or factor that is null follows from the length of the run, which is what the warm-up leaves of it.
+Lengths are in epochs, or in steps with `interval: step`. A length or factor that is null
+follows from the length of the run after the warm-up.
 """
 
 from __future__ import annotations
@@ -15,27 +16,29 @@ from nnzoo.config.base import ByName, Count, Items, Natural, NonNegative, Positi
 LENGTHS = ("T_max", "total_iters", "total_steps", "step_size", "milestones", "T_0", "step_size_up", "gamma")
 """The fields that follow from the length of the run if they are null."""
 LAST_SHARE = 0.01
-"""What `exponential` leaves of lr at the end of the run by default."""
+"""The factor of lr at the end of the run that `exponential` has by default."""
 NUM_CYCLES = 3
-"""The cycles of `cosine_restarts` and `cyclic` in a run by default."""
+"""The number of cycles of `cosine_restarts` and `cyclic` per run by default."""
 BASE_SHARE = 0.25
-"""base_lr of `cyclic` over its max_lr by default; Smith (2017) takes a third or a quarter."""
-_BY_OPTIMIZER = "null: where the optimizer has momentum"
+"""The ratio base_lr / max_lr of `cyclic` by default; Smith (2017) uses a third or a quarter."""
+_BY_OPTIMIZER = "null: true if the optimizer has momentum"
 
 
 class Scheduler(Section):
-    """What every scheduler has. The schedule itself starts when the warm-up ends."""
+    """The base of all schedulers. The schedule starts after the warm-up."""
 
     name: str
 
-    warmup_epochs: Natural = Field(0, description="epochs in which lr rises linearly, step by step, to its value")
-    interval: Literal["epoch", "step"] = Field("epoch", description="the unit of t and of all lengths")
+    warmup_epochs: Natural = Field(
+        0, description="number of epochs in which lr rises linearly, per step, to optimizer.lr"
+    )
+    interval: Literal["epoch", "step"] = Field("epoch", description="unit of t and of all lengths")
 
     def lengths(self, length: int) -> dict[str, Any]:  # noqa: ARG002
-        """Returns the values of the fields that are null and follow from the length of the run.
+        """Returns the values of the null fields that follow from the length of the run.
 
         Args:
-            length: What the warm-up leaves of the run, in units of `interval`.
+            length: Length of the run after the warm-up, in units of `interval`.
         """
         return {}
 
@@ -50,8 +53,8 @@ class StepLr(Scheduler):
     """lr * gamma^floor(t / step_size)."""
 
     name: Literal["step"]
-    step_size: Count | None = Field(None, description="length of a step; null: a third of the run")
-    gamma: Positive = Field(0.1, description="factor of each step")
+    step_size: Count | None = Field(None, description="length between two falls; null: a third of the run")
+    gamma: Positive = Field(0.1, description="factor at each fall")
 
     def lengths(self, length: int) -> dict[str, Any]:
         return {} if self.step_size else {"step_size": math.ceil(length / 3)}
@@ -62,7 +65,8 @@ class MultiStepLr(Scheduler):
 
     name: Literal["multistep"]
     milestones: Items[Count] | None = Field(
-        None, description="when lr falls, in rising order; null: at half and three quarters of the run (He et al. 2016)"
+        None,
+        description="when lr falls, in increasing order; null: at half and three quarters of the run (He et al. 2016)",
     )
     gamma: Positive = Field(0.1, description="factor at each milestone")
 
@@ -75,7 +79,7 @@ class ExponentialLr(Scheduler):
     """lr * gamma^t."""
 
     name: Literal["exponential"]
-    gamma: Positive | None = Field(None, description="factor per unit of t; null: lr ends at 1 % of its value")
+    gamma: Positive | None = Field(None, description="factor per unit of t; null: lr ends at 1 % of its initial value")
 
     def lengths(self, length: int) -> dict[str, Any]:
         return {} if self.gamma else {"gamma": LAST_SHARE ** (1 / length)}
@@ -97,14 +101,14 @@ class Plateau(Scheduler):
 
     name: Literal["plateau"]
     factor: Probability = Field(0.1, description="factor of lr")
-    patience: Natural = Field(10, description="epochs without improvement before lr falls")
+    patience: Natural = Field(10, description="number of epochs without improvement before lr falls")
     threshold: NonNegative = Field(1e-4, description="smallest change of the monitor that counts as an improvement")
     threshold_mode: Literal["rel", "abs"] = Field(
         "rel", description="rel: threshold is relative to the best value; abs: absolute"
     )
-    cooldown: Natural = Field(0, description="epochs to wait after a fall")
+    cooldown: Natural = Field(0, description="number of epochs to wait after a fall")
     min_lr: NonNegative = Field(0.0, description="lowest lr")
-    eps: NonNegative = Field(1e-8, description="smallest change of lr that is made")
+    eps: NonNegative = Field(1e-8, description="smallest change of lr; smaller ones are ignored")
 
 
 class LinearLr(Scheduler):
@@ -113,7 +117,7 @@ class LinearLr(Scheduler):
     name: Literal["linear"]
     start_factor: Annotated[float, Field(gt=0, le=1)] = Field(1 / 3, description="factor at the start")
     end_factor: Annotated[float, Field(ge=0, le=1)] = Field(1.0, description="factor at the end")
-    total_iters: Count | None = Field(None, description="length of the line; null: the run")
+    total_iters: Count | None = Field(None, description="length of the change; null: the run")
 
     def lengths(self, length: int) -> dict[str, Any]:
         return {} if self.total_iters else {"total_iters": length}
@@ -131,11 +135,11 @@ class PolynomialLr(Scheduler):
 
 
 class CosineRestarts(Scheduler):
-    """A cosine from lr to eta_min that starts again, T_mult times longer each time (Loshchilov & Hutter 2017)."""
+    """A cosine from lr to eta_min that restarts, T_mult times longer each time (Loshchilov & Hutter 2017)."""
 
     name: Literal["cosine_restarts"]
-    T_0: Count | None = Field(None, description="length of the first fall; null: the run holds three falls")
-    T_mult: Count = Field(1, description="how many times longer each fall is than the one before")
+    T_0: Count | None = Field(None, description="length of the first cycle; null: three cycles per run")
+    T_mult: Count = Field(1, description="factor by which each cycle is longer than the one before")
     eta_min: NonNegative = Field(0.0, description="lowest lr")
 
     def lengths(self, length: int) -> dict[str, Any]:
@@ -146,24 +150,24 @@ class CosineRestarts(Scheduler):
 class OneCycle(Scheduler):
     """lr rises from max_lr / div_factor to max_lr, then falls to 1 / final_div_factor of that (Smith & Topin 2018).
 
-    It counts steps unless `interval` is epoch, and stays at its last lr after total_steps.
+    By default t counts steps. After total_steps, lr stays at its last value.
     """
 
     name: Literal["one_cycle"]
-    interval: Literal["epoch", "step"] = Field("step", description="the unit of t and of all lengths")
-    max_lr: Positive | None = Field(None, description="highest lr; null: the optimizer's")
+    interval: Literal["epoch", "step"] = Field("step", description="unit of t and of all lengths")
+    max_lr: Positive | None = Field(None, description="highest lr; null: optimizer.lr")
     total_steps: Count | None = Field(None, description="length of the cycle; null: the run")
-    pct_start: Probability = Field(0.3, description="share of the cycle in which lr rises")
-    anneal_strategy: Literal["cos", "linear"] = Field("cos", description="shape of rise and fall")
+    pct_start: Probability = Field(0.3, description="fraction of the cycle in which lr rises")
+    anneal_strategy: Literal["cos", "linear"] = Field("cos", description="shape of the rise and the fall")
     cycle_momentum: bool | None = Field(
-        None, description=f"momentum (or the first of betas) falls while lr rises; {_BY_OPTIMIZER}"
+        None, description=f"lower momentum (or the first of betas) while lr rises; {_BY_OPTIMIZER}"
     )
     base_momentum: Probability = Field(0.85, description="lowest momentum")
     max_momentum: Probability = Field(0.95, description="highest momentum")
-    div_factor: Positive = Field(25.0, description="the cycle starts at max_lr / div_factor")
-    final_div_factor: Positive = Field(1e4, description="the cycle ends at 1 / final_div_factor of its start")
+    div_factor: Positive = Field(25.0, description="the initial lr is max_lr / div_factor")
+    final_div_factor: Positive = Field(1e4, description="the final lr is the initial lr / final_div_factor")
     three_phase: bool = Field(
-        False, description="lr falls to its start in as many steps as it rose, and then to its end"
+        False, description="lr first falls to the initial lr in as many steps as it rose, and then to the final lr"
     )
 
     def lengths(self, length: int) -> dict[str, Any]:
@@ -171,24 +175,25 @@ class OneCycle(Scheduler):
 
 
 class Cyclic(Scheduler):
-    """lr rises from base_lr to max_lr and falls back linearly, again and again (Smith 2017).
+    """lr rises linearly from base_lr to max_lr and falls back, periodically (Smith 2017).
 
-    It counts steps unless `interval` is epoch.
+    By default t counts steps.
     """
 
     name: Literal["cyclic"]
-    interval: Literal["epoch", "step"] = Field("step", description="the unit of t and of all lengths")
+    interval: Literal["epoch", "step"] = Field("step", description="unit of t and of all lengths")
     base_lr: NonNegative | None = Field(None, description="lowest lr; null: a quarter of max_lr (Smith 2017)")
-    max_lr: Positive | None = Field(None, description="highest lr; null: the optimizer's")
+    max_lr: Positive | None = Field(None, description="highest lr; null: optimizer.lr")
     step_size_up: Count | None = Field(None, description="length of the rise; null: a sixth of the run")
-    step_size_down: Count | None = Field(None, description="length of the fall; null: that of the rise")
+    step_size_down: Count | None = Field(None, description="length of the fall; null: step_size_up")
     mode: Literal["triangular", "triangular2", "exp_range"] = Field(
         "triangular",
-        description="triangular2: the height of a cycle is halved each time; exp_range: it is scaled by gamma^t",
+        description="triangular2: the amplitude is halved after each cycle; exp_range: the amplitude is scaled by "
+        "gamma^t",
     )
     gamma: Annotated[float, Field(gt=0, le=1)] = Field(1.0, description="factor per unit of t with mode: exp_range")
     cycle_momentum: bool | None = Field(
-        None, description=f"momentum (or the first of betas) falls while lr rises; {_BY_OPTIMIZER}"
+        None, description=f"lower momentum (or the first of betas) while lr rises; {_BY_OPTIMIZER}"
     )
     base_momentum: Probability = Field(0.8, description="lowest momentum")
     max_momentum: Probability = Field(0.9, description="highest momentum")

@@ -6,12 +6,12 @@ from pathlib import Path
 
 
 def shipped_folder() -> Path:
-    """Returns their folder: inside an installed package, beside the package in a checkout."""
+    """Returns the folder of the shipped configs: inside an installed package, beside the package in a checkout."""
     package = Path(__file__).parents[1]
     installed = package / "configs"
     return installed if installed.is_dir() else package.parent / "configs"
 
 
 def shipped_configs() -> dict[str, Path]:
-    """Returns the config files by name."""
+    """Returns the files of the shipped configs by name."""
     return {path.stem: path for path in sorted(shipped_folder().glob("*.yaml"))}

@@ -1,4 +1,4 @@
-"""Finds the name that was meant: by synonym, by prefix, by spelling."""
+"""Finds the intended name: by synonym, by prefix, by spelling."""
 
 from __future__ import annotations
 
@@ -273,30 +273,30 @@ def _normalized(word: str) -> str:
     return word.lower().replace("-", "_").strip()
 
 
-def same_word(word: str, name: str) -> bool:
-    """Returns whether two words differ at most in their case and in the kind of dash."""
+def same_name(word: str, name: str) -> bool:
+    """Returns whether two names differ at most in case and in `-` or `_`."""
     return _normalized(word) == _normalized(name)
 
 
 def synonyms_of(word: str) -> tuple[str, ...]:
-    """Returns what nnzoo calls a thing that goes by another name elsewhere, the likeliest first."""
+    """Returns the names in nnzoo for a name from elsewhere, the likeliest first."""
     return SYNONYMS.get(_normalized(word), ())
 
 
 def closeness(word: str, name: str) -> float:
-    """Returns how alike two words are spelt, from 0 to 1."""
+    """Returns the similarity of two names, from 0 to 1."""
     return difflib.SequenceMatcher(None, _normalized(name), _normalized(word)).ratio()
 
 
 def known_as(word: str, allowed: Iterable[str]) -> str | None:
-    """Returns the allowed name that means the same word: in other case, or by a synonym."""
+    """Returns the allowed name that is the same in another case, or a synonym; None if there is none."""
     names = list(allowed)
-    same = [name for name in names if same_word(word, name)]
+    same = [name for name in names if same_name(word, name)]
     return next(iter([*same, *(name for name in synonyms_of(word) if name in names)]), None)
 
 
 def nearest(word: str, allowed: Iterable[str]) -> str | None:
-    """Returns the allowed name that was most likely meant, if any."""
+    """Returns the allowed name that was most likely intended; None if there is none."""
     names = list(allowed)
     known = known_as(word, names)
     if known:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from nnzoo.config.base import WHOLE, Count, Items, NonNegative, Positive, Section
+from nnzoo.config.base import INTEGER, Count, Items, NonNegative, Positive, Section
 from nnzoo.config.metrics import MetricName
 from nnzoo.config.suggest import did_you_mean
 
@@ -17,14 +17,11 @@ class EarlyStopping(Section):
     """Stops training when the monitor has not improved for `patience` epochs."""
 
     patience: Count = Field(5, description="number of epochs without improvement after which training stops")
-    min_delta: NonNegative = Field(0.0, description="smallest change of the monitor that counts as an improvement")
+    min_delta: NonNegative = Field(0.0, description="minimum change of the monitor that counts as an improvement")
 
 
 class CheckpointEvery(Section):
-    """When last.safetensors is written: at most once per second, and always at the end and on a signal.
-
-    null switches a reason off.
-    """
+    """When last.safetensors is written: at most once per second, and always at the end and on a signal."""
 
     every_epochs: Count | None = Field(1, description="every N epochs; null: never")
     every_steps: Count | None = Field(None, description="every N optimizer steps; null: never")
@@ -49,61 +46,64 @@ class Train(Section):
 
     epochs: Count = Field(20, description="maximum number of epochs")
     batch_size: Count | Literal["full"] = Field(
-        32, description="samples per batch, over all processes; full: one batch per epoch, in file order"
+        32, description="number of samples per batch, over all processes; full: one batch per epoch, not shuffled"
     )
     monitor: str = Field(
         "auto",
-        description="metric that the best weights are selected by, such as val/loss or val/accuracy; auto: val/loss, "
-        "or train/loss without a val split",
+        description="metric that selects the best weights, such as val/loss or val/accuracy; auto: val/loss, or "
+        "train/loss without a val split",
     )
     mode: Literal["auto", "min", "max"] = Field(
-        "auto", description="whether a lower or a higher monitor is better; auto: as the metric has it"
+        "auto", description="whether a lower (min) or a higher (max) monitor is better; auto: depends on the metric"
     )
     early_stopping: EarlyStopping | None = Field(
-        EarlyStopping(), description="early stopping; null: train for all epochs"
+        EarlyStopping(), description="early stopping; null: train for `epochs` epochs"
     )
     metrics: Literal["auto"] | Items[MetricName] = Field(
-        "auto", description="metrics that are computed on train and val in every epoch"
+        "auto", description="metrics to compute on train and val in every epoch; auto: those of the task"
     )
     clip_grad_norm: Positive | None = Field(
-        None, description="maximum norm of the gradients; larger ones are scaled down"
+        None, description="maximum norm of the gradients; larger gradients are scaled down; null: no clipping"
     )
-    accumulate_grad_batches: Count = Field(1, description="batches per optimizer step")
+    accumulate_grad_batches: Count = Field(1, description="number of batches per optimizer step")
     precision: Literal["fp32", "bf16-mixed", "fp16-mixed"] = Field(
         "fp32",
         description="precision of the forward and backward pass (torch.autocast): bf16-mixed on GPUs and CPUs with "
-        "bfloat16, fp16-mixed with a gradient scaler on CUDA. Weights and losses stay in float32, and so do the "
-        "final evaluation, eval and predict",
+        "bfloat16, fp16-mixed with a gradient scaler on CUDA. Weights, losses, the final evaluation, eval and predict "
+        "use float32",
     )
     compile: bool = Field(
         False,
-        description="use torch.compile for training and validation: it takes ten seconds or more at the start, and "
-        "makes the steps of some large networks faster. A network that it does not support is trained without it, and "
-        "the log says why",
+        description="use torch.compile for training and validation: compiling takes ten seconds or more, and makes "
+        "the steps of some large networks faster. A network that can't be compiled is trained without it, with a "
+        "warning",
     )
-    device: Device = Field("auto", description="auto (cuda if available, else cpu), cpu, cuda, cuda:N or mps")
+    device: Device = Field("auto", description="cpu, cuda, cuda:N, mps or auto (cuda if available, else cpu)")
     deterministic: bool = Field(
         True,
         description="use deterministic algorithms: the same seed gives the same weights, bit by bit; may be slower on "
         "CUDA",
     )
-    num_threads: Annotated[int, Field(ge=1, le=1024), WHOLE] | None = Field(
+    num_threads: Annotated[int, Field(ge=1, le=1024), INTEGER] | None = Field(
         None,
         description="number of CPU threads; null: OMP_NUM_THREADS, else one per core, or one thread for small "
-        "networks. Another number changes the last bits of the result",
+        "networks. It affects the last bits of the result",
     )
-    restarts: Annotated[int, Field(ge=1, le=10_000), WHOLE] = Field(
-        1, description="number of random restarts, with seeds seed, seed + 1, ...; the best by the monitor is kept"
+    restarts: Annotated[int, Field(ge=1, le=10_000), INTEGER] = Field(
+        1, description="number of random restarts, with seeds seed, seed + 1, ...; the best one by the monitor is kept"
     )
-    max_minutes: Positive | None = Field(None, description="stop after this wall time and keep the best weights so far")
-    checkpoint: CheckpointEvery = Field(CheckpointEvery(), description="when last.safetensors is written")
+    max_minutes: Positive | None = Field(
+        None, description="stop after this wall time, with the best weights so far; null: no limit"
+    )
+    checkpoint: CheckpointEvery = Field(CheckpointEvery(), description="when to write last.safetensors")
 
 
 class Regularization(Section):
-    """Penalties on weights: on parameters with two or more axes, not on biases and normalization layers."""
+    """Penalties on weights: parameters with two or more axes. Biases and normalization layers have no penalty."""
 
     l1: NonNegative = Field(
         0.0,
-        description="L1 penalty l1 * sum |w|, as a proximal step after the optimizer's: weights reach exactly zero",
+        description="L1 penalty l1 * sum |w|, as a proximal step after each optimizer step: weights become exactly "
+        "zero",
     )
     l2: NonNegative = Field(0.0, description="L2 penalty l2 * sum w^2")

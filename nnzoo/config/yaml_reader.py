@@ -1,4 +1,4 @@
-"""Reads YAML 1.2 into a document: core-schema scalars and merge keys; no duplicate keys, no tags, bounded aliases."""
+"""Reads YAML 1.2 into a document: core-schema scalars and merge keys, no duplicate keys, no tags, bounded aliases."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MAX_BYTES = 4_000_000
 MAX_NODES = 100_000
 MAX_DEPTH = 50
 MAX_SHOWN_COLUMNS = 160
-"""Longer lines are cut to this width around the position of the problem."""
+"""Longer lines are truncated to this width around the position of the problem."""
 
 _CORE_SCHEMA = {
     "null": r"~|null|Null|NULL|",
@@ -35,21 +35,22 @@ _CORE_SCHEMA = {
 _TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
 _MERGE_KEY = "<<"
 _EXPLANATIONS = {
-    "mapping values are not allowed": "there is one ':' too many. Is the line indented too far? Text with ': ' in it "
-    "needs quotes.",
+    "mapping values are not allowed": "a ':' is not allowed here. Is the line indented too far? Text that contains "
+    "': ' needs quotes.",
     "could not find expected ':'": "expected `key: value`. Is the ':' missing, or the space after it?",
-    "but found another document": "a second document starts here, but a file holds one experiment. Remove the `---`.",
-    "expected <block end>": "this line does not fit the lines above. Is it indented like them?",
-    "'\\t' that cannot start": "YAML is indented with spaces, and this line starts with a tab.",
+    "but found another document": "a second document starts here, but a file must hold one experiment. Remove the "
+    "`---`.",
+    "expected <block end>": "this line does not match the lines above. Check the indentation.",
+    "'\\t' that cannot start": "YAML is indented with spaces, but this line starts with a tab.",
     "that cannot start any token": "text that starts with this character needs quotes.",
     "unexpected end of stream": "the quote that starts here is never closed.",
-    "'<stream end>'": "the bracket that opens here is never closed.",
+    "'<stream end>'": "the bracket that starts here is never closed.",
     "while scanning an alias": "`*` starts an alias in YAML: text that starts with it needs quotes.",
     "while scanning an anchor": "`&` starts an anchor in YAML: text that starts with it needs quotes.",
     "found undefined alias": "the alias has no anchor. Write `&NAME` before the value that it repeats, further up in "
     "this file; to share values between files, use `extends: base.yaml`.",
 }
-"""What YAML's own messages mean, by a part of them."""
+"""Explanations of PyYAML's messages, by a part of the message."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -84,18 +85,18 @@ for _tag, _pattern in PATTERNS.items():
 
 
 def read_yaml(path: Path, label: str) -> Entry:
-    """Reads a file.
+    """Reads a YAML file.
 
     Args:
         path: The file.
         label: The name of the file in messages.
 
     Raises:
-        ConfigError: The file can't be read, is not UTF-8, is not YAML, or uses a part of YAML that nnzoo refuses.
+        ConfigError: The file can't be read, is not UTF-8, is not YAML, or uses an unsupported feature of YAML.
     """
     try:
         if path.stat().st_size > MAX_BYTES:
-            raise ConfigError([f"{label}: larger than {MAX_BYTES:,} bytes; this can't be a config file."], where=label)
+            raise ConfigError([f"{label}: larger than {MAX_BYTES:,} bytes, so it can't be a config file."], where=label)
         content = path.read_bytes()
     except OSError as error:
         raise ConfigError([f"{label}: can't be read: {error.strerror}."], where=label) from None
@@ -118,7 +119,7 @@ def parse(text: str, label: str, *, empty: bool = False) -> Entry:
         empty: Whether an empty document is allowed; it is read as null.
 
     Raises:
-        ConfigError: The text is not YAML, or uses a part of YAML that nnzoo refuses.
+        ConfigError: The text is not YAML, or uses an unsupported feature of YAML.
     """
     lines = text.splitlines()
     try:
@@ -139,27 +140,27 @@ def parse(text: str, label: str, *, empty: bool = False) -> Entry:
     builder = _Builder(label, lines, loader.anchored)
     entry = builder.build(node)
     if builder.problems:
-        # A value that an alias repeats is built, and refused, each time.
+        # A value with an alias is built, and refused, once per use.
         raise ConfigError(list(dict.fromkeys(builder.problems)), where=builder.where)
     return entry
 
 
 def is_number(text: str) -> bool:
-    """Returns whether YAML reads a text without quotes as a number."""
+    """Returns whether YAML reads an unquoted text as a number."""
     return any(PATTERNS[kind].fullmatch(text) for kind in ("int", "float"))
 
 
 def printable(text: str) -> str:
-    """Escapes the characters of a text that could move the cursor or change the colours of a terminal."""
+    """Escapes control characters, which could move the cursor or change the colors of a terminal."""
     return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
 
 
 def located(place: Place, message: str) -> str:
-    """Returns a message with its place, the line itself and a caret below the position."""
+    """Returns a message with its place, the text of the line, and a caret below the column."""
     message = printable(f"{place}: {message}")
     if not place.line:
         return message
-    # A tab or a control character takes one column here, whatever a terminal would make of it.
+    # Tabs and control characters are shown as one space, so that the caret stays aligned.
     text = "".join(sign if sign.isprintable() else " " for sign in place.text)
     start = max(0, place.column - MAX_SHOWN_COLUMNS // 2) if len(text) > MAX_SHOWN_COLUMNS else 0
     caret = sum(_width(sign) for sign in text[start : place.column - 1])
@@ -179,7 +180,7 @@ def _place(mark: yaml.Mark, label: str, lines: list[str]) -> Place:
 
 
 def _place_of(text: str, position: int, label: str) -> Place:
-    """Returns the place of a character, by its position in the text."""
+    """Returns the place of the character at a position of the text."""
     before = text[:position].split("\n")
     return Place(label, len(before), len(before[-1]) + 1, text.split("\n")[len(before) - 1])
 
@@ -197,13 +198,13 @@ def _syntax_error(error: yaml.YAMLError, label: str, lines: list[str]) -> Config
         message = placeholder_message(placeholder)
     else:
         prefix = "" if isinstance(error, ComposerError) else "not YAML: "
-        explained = (words for part, words in _EXPLANATIONS.items() if part in problem)
+        explained = (text for part, text in _EXPLANATIONS.items() if part in problem)
         message = prefix + next(explained, f"{error.problem}.")
     return ConfigError([located(place, message)], where=str(place))
 
 
 class _Builder:
-    """Turns YAML nodes into entries and collects the problems.
+    """Converts YAML nodes to entries and collects the problems.
 
     Args:
         label: The name of the text in messages.
@@ -264,7 +265,9 @@ class _Builder:
                 merge = key, item
             elif key.value in entries:
                 first = entries[key.value].key_place
-                self.refuse(key.start_mark, f"duplicate key '{key.value}' (first in line {first.line}).")
+                self.refuse(
+                    key.start_mark, f"duplicate key '{key.value}' (first in line {first.line}). Remove one of the two."
+                )
             else:
                 entries[key.value] = self.build(item, key, depth + 1)
         for key, entry in self.merged(*merge, depth).items() if merge else ():
@@ -272,18 +275,18 @@ class _Builder:
         return entries
 
     def key_message(self, key: Node) -> str:
-        """Returns what is wrong with a key that is not a word."""
+        """Returns the message for a key that is not a plain scalar."""
         line = self.lines[key.start_mark.line]
         # Without quotes, `{{x}}` is a mapping whose key is a mapping.
         placeholder = found_placeholder(line[max(0, key.start_mark.column - 1) :])
         if isinstance(key, MappingNode) and placeholder:
             return placeholder_message(placeholder)
-        return "a key must be a plain word."
+        return "a key must be plain text."
 
     def merged(self, key: Node, item: Node, depth: int) -> dict[str, Entry]:
-        """Returns the entries that a merge key brings in; of several mappings, the earlier one wins.
+        """Returns the entries of a merge key. If several mappings have a key, the first one takes precedence.
 
-        Each keeps the place where it was written.
+        Entries keep their original places.
         """
         num_problems = len(self.problems)
         sources = [self.build(item, key, depth + 1)]

@@ -1,4 +1,4 @@
-"""Writes YAML that is read as the same values by YAML 1.2 and 1.1."""
+"""Writes YAML that has the same values in YAML 1.2 and 1.1."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from nnzoo.config.yaml_reader import PATTERNS
 
 
 class _Dumper(yaml.SafeDumper):
-    """SafeDumper that writes the numbers of YAML 1.2 without a tag, and quotes a text that looks like one."""
+    """SafeDumper that writes numbers of YAML 1.2 without a tag, and quotes text that looks like a number."""
 
 
 for _tag, _pattern in PATTERNS.items():
@@ -26,7 +26,7 @@ _Dumper.add_representer(float, _represent_float)
 
 
 def to_yaml(config: Config) -> str:
-    """Writes the config as a file with every key; a comment says what the lengths of the schedule come to."""
+    """Returns the config as YAML with every key; a comment has the resolved lengths of the schedule."""
     text = yaml.dump(
         dump(config), Dumper=_Dumper, sort_keys=False, default_flow_style=None, allow_unicode=True, width=120
     )
@@ -35,7 +35,7 @@ def to_yaml(config: Config) -> str:
 
 
 def _schedule_comment(config: Config) -> str:
-    """Says what the null fields of the scheduler are in a run of this many epochs."""
+    """Returns a comment with the values of the null fields of the scheduler; empty if there are none."""
     section: Scheduler = config.scheduler
     num_epochs = config.train.epochs - section.warmup_epochs
     lengths = section.lengths(num_epochs)

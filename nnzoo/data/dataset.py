@@ -14,11 +14,11 @@ from nnzoo.data.files.on_disk import OnDisk
 from nnzoo.data.files.origin import Origin
 from nnzoo.data.reader import NO_TARGET, Layout, Per, Reader, Schema, Task
 
-_BLOCK_ENTRIES = 1024 * 1024
+_BLOCK_ENTRIES = 256 * 1024
 
 
 def row_slices(values: Tensor) -> list[slice]:
-    """Returns slices over the rows of `values`, of about a million entries each, to limit the peak memory."""
+    """Returns slices over the rows of `values`, of about 262,144 entries each, to limit the peak memory."""
     num_rows = max(1, _BLOCK_ENTRIES // max(1, values[:1].numel()))
     return [slice(start, start + num_rows) for start in range(0, len(values), num_rows)]
 

@@ -18,7 +18,7 @@ from nnzoo.data.arrays import ArraysReader
 from nnzoo.data.files.repairs import Repairs
 from nnzoo.data.reader import Reader, Samples, Schema
 from nnzoo.data.tables.columns import check_cells, read_numbers
-from nnzoo.data.tables.dialect import Words
+from nnzoo.data.tables.dialect import TableOptions
 from nnzoo.data.tables.forms import TEXT
 from nnzoo.data.tables.frames import table_of
 from nnzoo.data.tables.numbers import PLAIN
@@ -56,7 +56,7 @@ class PointsReader(Reader):
                 "tables and arrays can't be read together. Pass only tables or only arrays.", where=str(paths[0])
             )
         repairs = Repairs()
-        table = open_table(paths, Words(), schema.feature_names, needed=schema.feature_names, repairs=repairs)
+        table = open_table(paths, TableOptions(), schema.feature_names, needed=schema.feature_names, repairs=repairs)
         inputs = _features(table, schema)
         rows = np.arange(table.num_rows)
         targets = _targets(table, schema) if labelled else None
@@ -70,7 +70,7 @@ class PointsReader(Reader):
         )
 
     def from_rows(self, raw: object, schema: Schema) -> Samples | None:
-        table = table_of(raw, Words())
+        table = table_of(raw, TableOptions())
         if table is None or table.names == tuple(map(str, range(len(table.names)))):
             return None  # a data frame without column names is an array
         table.require(schema.feature_names, ", as the training data has")

@@ -165,8 +165,8 @@ def warn_about(data: Dataset | Samples) -> None:
 def steps_per_epoch(experiment: Experiment, module: nn.Module) -> int:
     """Returns the optimizer steps per epoch."""
     settings, num_train = experiment.settings, len(experiment.splits["train"])
-    at_least = smallest_batch(module, settings.group)
-    batches = boundaries(num_train, settings.batch_size or num_train, at_least=at_least)
+    min_size = smallest_batch(module, settings.group)
+    batches = boundaries(num_train, settings.batch_size or num_train, min_size=min_size)
     return -(-len(batches) // settings.accumulate)
 
 

@@ -1,4 +1,4 @@
-"""Plain PyTorch modules with keyword arguments. They have never heard of a config."""
+"""Plain PyTorch modules with keyword arguments. They do not depend on the config."""
 
 from nnzoo.models.activations import Maxout, Step
 from nnzoo.models.alexnet import alexnet

@@ -1,4 +1,4 @@
-"""AlexNet, from torchvision."""
+"""AlexNet from torchvision."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SMALLEST = 63
 
 
 class AveragedTo(nn.Module):
-    """`nn.AdaptiveAvgPool2d` with a gradient that is deterministic on CUDA too: (N, C, H, W) -> (N, C, size, size).
+    """`nn.AdaptiveAvgPool2d` with a gradient that is also deterministic on CUDA: (N, C, H, W) -> (N, C, size, size).
 
     Output i is the mean of the entries from floor(i H / size) to ceil((i + 1) H / size), along both axes.
 

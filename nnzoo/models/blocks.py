@@ -29,7 +29,7 @@ _FILLERS = {"max": -math.inf, "avg": 0.0}
 
 
 def output_size(size: Size, kernel_size: int, *, stride: int = 1, padding: int = 0, dilation: int = 1) -> Size:
-    """Number of positions of a window along one axis: floor((W - D (K - 1) - 1 + 2 P) / S) + 1.
+    """Returns the number of positions of a window along one axis: floor((W - D (K - 1) - 1 + 2 P) / S) + 1.
 
     Without dilation this is floor((W - K + 2 P) / S) + 1. It is zero or less if the window does not fit.
 
@@ -53,7 +53,7 @@ class Window:
     dilation: tuple[int, ...]
 
     def positions(self, axis: int, size: Size) -> Size:
-        """Number of positions in `size` along an axis."""
+        """Returns the number of positions in `size` along an axis."""
         if self.padding == "same":
             return size
         return output_size(
@@ -252,7 +252,7 @@ def build_block(layer: Layer, shape: tuple[int, ...]) -> tuple[Block | GlobalPoo
     channels, num_axes = shape[0], len(shape) - 1
     match layer:
         case ConvLayer():
-            # Before the weights are allocated: those of a far too large window may not fit in memory.
+            # Checked before the weights are allocated: those of a far too large window may not fit in memory.
             outputs = _conv_window(channels, layer, num_axes).output_shape(layer.out_channels, shape)
             return Conv(channels, layer, num_axes=num_axes), outputs
         case PoolLayer():
@@ -307,8 +307,8 @@ def _pool_window(layer: PoolLayer, num_axes: int) -> Window:
 def _per_axis(name: str, value: PerAxis, num_axes: int, *, at_least: int = 1) -> tuple[int, ...]:
     sizes = (value,) * num_axes if isinstance(value, int) else tuple(value)
     if len(sizes) != num_axes or min(sizes) < at_least:
-        several = f", or {num_axes} of them" if num_axes > 1 else ""
-        raise UsageError(f"does not fit (got {value}; allowed a number from {at_least} up{several}).", where=name)
+        or_several = f", or {num_axes} of them" if num_axes > 1 else ""
+        raise UsageError(f"is invalid (got {value}; allowed an integer >= {at_least}{or_several}).", where=name)
     return sizes
 
 
@@ -322,7 +322,7 @@ def beyond(inputs: Tensor, lengths: Tensor) -> Tensor:
 
 
 def filled(inputs: Tensor, lengths: Tensor, filler: float = 0.0) -> Tensor:
-    """Returns (N, C, T) with `filler` beyond the end of each sequence."""
+    """Replaces the values of (N, C, T) beyond the end of each sequence by `filler`."""
     return inputs.masked_fill(beyond(inputs, lengths).unsqueeze(1), filler)
 
 

@@ -57,7 +57,7 @@ class CifarResNet(nn.Module):
 
     head = "output"
     convolution_rule = Rule("kaiming_normal", {"mode": "fan_out", "nonlinearity": "relu"})
-    """What `auto` means for its convolutions (He et al. 2015, as in the paper)."""
+    """The meaning of `auto` for its convolutions (He et al. 2015, as in the paper)."""
 
     def __init__(self, *, depth: int, input_shape: Sequence[int], out_features: int) -> None:
         channels, _, _ = image_shape(input_shape, model=f"resnet{depth}")

@@ -75,10 +75,10 @@ class CNN(nn.Module):
 
         Args:
             inputs: The batch.
-            lengths: (N,) integers, the valid steps of sequences and tokens, from 1 to T; None where all are valid.
+            lengths: (N,) integers, the valid steps of sequences and tokens, from 1 to T; None if all are valid.
 
         Raises:
-            UsageError: Lengths for images.
+            UsageError: Lengths are given for images.
         """
         if lengths is not None and self.num_axes == 2:
             raise UsageError("images have no padding; lengths are for sequences and tokens.", where="lengths")

@@ -11,9 +11,9 @@ class InputWeights(NamedTuple):
     """A tensor of the state_dict with an axis along the inputs: features, channels of a sequence, or tokens.
 
     Attributes:
-        name: Of the tensor.
+        name: The name of the tensor.
         axis: The axis along the inputs. Its size is the number of inputs, or a multiple of it.
-        fastest: Where it is a multiple, whether neighbouring entries belong to different inputs (steps, then
+        fastest: If it is a multiple, whether neighbouring entries belong to different inputs (steps, then
             features) or to the same one (channels, then steps).
     """
 
@@ -23,6 +23,6 @@ class InputWeights(NamedTuple):
 
 
 def input_weights(model: nn.Module) -> tuple[InputWeights, ...]:
-    """Returns the weights that read the inputs one by one; empty if the model cannot say, as networks for images."""
-    found = getattr(model, "input_weights", None)
-    return tuple(found()) if callable(found) else ()
+    """Returns the weights with an axis along the inputs; empty if the model does not define them, as for images."""
+    method = getattr(model, "input_weights", None)
+    return tuple(method()) if callable(method) else ()

@@ -28,8 +28,8 @@ class RecurrentNet(nn.Module):
     Gers et al. 2000) and the GRU (Cho et al. 2014; the reset gate after the product, as in cuDNN).
 
     Padding never changes a result: states past a sample's length are not pooled, and the backward direction starts at
-    the sample's own last step. Results do not depend on the values of the padding at all, NaN included, and on its
-    amount only up to rounding. With pooling `none` the outputs past a length have no meaning.
+    the sample's own last step. Results do not depend on the values of the padding, not even NaN, and on its amount only
+    up to rounding. With pooling `none` the outputs past a length have no meaning.
 
     Args:
         input_size: Numbers per step; None if `num_tokens` is given.
@@ -146,8 +146,8 @@ class RecurrentNet(nn.Module):
                 where="bidirectional",
             )
         steps = inputs if self.embedding is None else self.embedding(inputs)
-        found, states = self.recurrent[0](steps, states)
-        return self._output(found), states
+        hidden, states = self.recurrent[0](steps, states)
+        return self._output(hidden), states
 
     def input_weights(self) -> tuple[InputWeights, ...]:
         """Returns the embedding, or the input weights of the first layer in each direction."""

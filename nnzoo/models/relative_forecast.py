@@ -1,4 +1,4 @@
-"""Forecasting changes instead of values."""
+"""Forecasts of changes instead of values."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class RelativeForecast(nn.Module):
 
     As in NLinear (Zeng et al. 2023, "Are Transformers Effective for Time Series Forecasting?"): the network learns the
     change from the last known value, so that a series may leave the range of its training rows. Columns that are not
-    forecast are passed on unchanged.
+    forecast are not changed.
 
     Args:
         network: (N, T, F) -> (N, M).
-        columns: For each of the M outputs, the index of the input that it is a later value of.
+        columns: For each of the M outputs, the index of the input whose later value it forecasts.
         num_features: F.
     """
 
@@ -38,7 +38,7 @@ class RelativeForecast(nn.Module):
 
     @staticmethod
     def weights_of_network(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Returns the weights of the wrapped network under its own names; those of another network unchanged."""
+        """Returns the weights of the wrapped network under their original names; those of other networks unchanged."""
         if "relative" not in weights:
             return dict(weights)
         return {name[len("network.") :]: each for name, each in weights.items() if name.startswith("network.")}
@@ -47,7 +47,7 @@ class RelativeForecast(nn.Module):
     def set_units(self, shift: Tensor, scale: Tensor, target_shift: Tensor, target_scale: Tensor) -> None:
         """Sets the units of inputs, (x - shift) / scale, (F,) each, and of outputs, (y - shift) / scale, (M,) each.
 
-        They are float64: shifts may be large, and only their difference counts.
+        All are float64, since shifts may be large and only their difference matters.
         """
         later = (self.weight != 0).to(shift)
         self.weight.copy_(later * scale.unsqueeze(1) / target_scale)

@@ -28,7 +28,7 @@ def torchvision_net(
         arch: torchvision's name.
         input_shape: (C, H, W).
         out_features: Output units.
-        weights: The name of pretrained weights, or DEFAULT; None for none.
+        weights: The name of pretrained weights, or DEFAULT; None for random initialisation.
         download: Whether to load the pretrained weights. If False, the model has the same structure but its own
             initial values, for weights that are loaded afterwards.
 

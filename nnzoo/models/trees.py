@@ -105,13 +105,13 @@ class _TreeNet(nn.Module):
         leaves_by_level = leaves.split_with_sizes(levels.num_leaves)
         sizes = [size for pair in zip(levels.num_leaves, levels.num_inner, strict=True) for size in pair]
         children = levels.children.split_with_sizes(sizes, dim=1)[1::2]
-        found: list[Tensor] = []
+        states: list[Tensor] = []
         below = leaves[:0]
         for here, pairs in zip(reversed(leaves_by_level), reversed(children), strict=True):
             inner = self.parents(*below.index_select(0, pairs.flatten()).chunk(2)) if pairs.numel() else here[:0]
             below = torch.cat([here, inner])
-            found.append(below)
-        return torch.cat(found[::-1])
+            states.append(below)
+        return torch.cat(states[::-1])
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Trees (N, M, 3) -> (N, M, out_features): the logits of each node. Rows past the last node have no meaning.

@@ -1,4 +1,4 @@
-"""The VGG networks, from torchvision."""
+"""The VGG networks from torchvision."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def vgg(
     """VGG (Simonyan & Zisserman 2015, A, B, D and E), as in torchvision: (N, C, H, W) -> (N, out_features).
 
     138,357,544 parameters at depth 16 for 3 channels and 1000 classes, for images of any size: the last 512 maps are
-    averaged to 7 x 7, which has no effect at 224 x 224 and repeats the values of smaller maps: at 32 x 32 the single
-    value 49 times.
+    averaged to 7 x 7, which has no effect at 224 x 224 and repeats the values of smaller maps: 49 times the single
+    value at 32 x 32.
 
     Deviations: batch norm is optional and later than the paper. Parameters start as PyTorch initialises its layers.
 

@@ -1,1 +1,1 @@
-"""What is on disk: the run directory, its checkpoint and its artifact. Nothing else writes there."""
+"""Files on disk: the run directory, its checkpoint and its artifact. No other module writes there."""

@@ -1,4 +1,4 @@
-"""best.safetensors, the file to share: weights and fitted preprocessing as tensors, the rest as one JSON text."""
+"""best.safetensors, the file to share: weights and fitted preprocessing as tensors, metadata as JSON."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from nnzoo.run.directory import CHECKPOINT
 from nnzoo.run.tensor_file import read_tensor_file, write_tensor_file
 
 _PARTS = ("model", "preprocess", "metadata")
-"""What a checkpoint has in common with an artifact."""
+"""The parts of a checkpoint that an artifact has too."""
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """A trained network with all that is needed to use it.
+    """A trained network with everything that is needed to use it.
 
     Attributes:
         weights: The module's state dict.
@@ -35,7 +35,7 @@ class Artifact:
 
 
 def save_artifact(path: Path, artifact: Artifact) -> None:
-    """Writes a complete artifact or none; the same content gives the same bytes.
+    """Writes an artifact atomically. The same content gives the same bytes.
 
     Raises:
         RunError: The file can't be written.
@@ -46,7 +46,7 @@ def save_artifact(path: Path, artifact: Artifact) -> None:
 
 
 def load_artifact(path: Path) -> Artifact:
-    """Reads an artifact onto the CPU, or the part of a checkpoint that an artifact would hold.
+    """Reads an artifact onto the CPU, or the same parts of a checkpoint.
 
     Raises:
         CheckpointError: The file is damaged, was not written by nnzoo, or is of another version.

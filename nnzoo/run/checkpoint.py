@@ -1,4 +1,4 @@
-"""last.safetensors: all that resuming needs."""
+"""last.safetensors, the checkpoint from which a run is resumed."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from nnzoo.run.tensor_file import OtherVersionError, read_tensor_file, write_ten
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Writes a complete checkpoint or none. The previous checkpoint is kept as previous.safetensors.
+    """Writes a checkpoint atomically. The previous checkpoint is kept as previous.safetensors.
 
     Args:
         path: Path of last.safetensors.
-        state: What `encode` takes: nested dicts, lists and tuples of tensors, numbers, strings and None.
+        state: A value that `encode` supports: nested dicts, lists and tuples of tensors, numbers, strings and None.
 
     Raises:
         RunError: The file can't be written.
@@ -32,11 +32,11 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
 def load_last(folder: Path) -> dict[str, Any] | None:
     """Reads the checkpoint to resume from: last.safetensors, or the previous one if that is damaged or missing.
 
-    The previous checkpoint is then renamed to last.safetensors. Otherwise the next checkpoint would replace the intact
+    The previous checkpoint is then renamed to last.safetensors, so that the next checkpoint does not replace the intact
     file by the damaged one.
 
     Returns:
-        The state that was saved; None if the run has no checkpoint yet.
+        The saved state; None if the run has no checkpoint yet.
 
     Raises:
         CheckpointError: Both are damaged, or the checkpoint is of another version of nnzoo.
@@ -61,7 +61,7 @@ def load_last(folder: Path) -> dict[str, Any] | None:
         raise CheckpointError(
             f"{problem.message} {PREVIOUS} is damaged too. Start a new run without --resume.", where=str(last)
         ) from None
-    log.warning("%s Resuming from %s, the checkpoint before it", problem, PREVIOUS, lasting=False)
+    log.warning("%s Resuming from %s, the previous checkpoint", problem, PREVIOUS, lasting=False)
     try:
         previous.replace(last)
     except OSError as error:
@@ -77,7 +77,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     """
     state = state_of(path, *read_tensor_file(path))
     if state is None:
-        raise CheckpointError("not a checkpoint of nnzoo, but an artifact.", where=str(path))
+        raise CheckpointError("is not a checkpoint of nnzoo, but an artifact.", where=str(path))
     return state
 
 
@@ -85,7 +85,7 @@ def state_of(path: Path, tensors: dict[str, Any], metadata: dict[str, Any]) -> d
     """Returns the state in the file that `read_tensor_file` read; None if the file is not a checkpoint.
 
     Raises:
-        CheckpointError: The file does not hold what `save_checkpoint` writes.
+        CheckpointError: The file does not have the structure that `save_checkpoint` writes.
     """
     if metadata.get("format") != tensor_file.CHECKPOINT:
         return None
@@ -93,8 +93,8 @@ def state_of(path: Path, tensors: dict[str, Any], metadata: dict[str, Any]) -> d
         state = decode(metadata["state"], tensors)
     except (ValueError, KeyError, RecursionError) as error:
         raise CheckpointError(
-            f"damaged: it does not hold what nnzoo writes ({str(error)[:80]}).", where=str(path)
+            f"damaged: it does not have the structure of a checkpoint ({str(error)[:80]}).", where=str(path)
         ) from None
     if not isinstance(state, dict):
-        raise CheckpointError("damaged: it holds no state of a training.", where=str(path))
+        raise CheckpointError("damaged: it does not contain a training state.", where=str(path))
     return state

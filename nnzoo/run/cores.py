@@ -1,4 +1,4 @@
-"""Counts the cores that this process may use: a container often has fewer than its machine."""
+"""Counts the cores that this process may use. A container often has fewer than its machine."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 
 def available_cores(files: Path = Path("/")) -> int:
-    """Returns the number of cores that the scheduler and the control groups give this process.
+    """Returns the number of cores that the scheduler and the control groups allow.
 
     Args:
         files: The root of the file system.
@@ -29,7 +29,7 @@ def _quotas(files: Path) -> Iterator[float]:
         _, controllers, own = line.split(":", 2)
         if controllers and "cpu" not in controllers.split(","):
             continue
-        # In a container the path may be the one outside, and the container's own groups are at the root.
+        # In a container the path may be that of the host, while the groups of the container are at the root.
         for group in [PurePosixPath(own), *PurePosixPath(own).parents]:
             place = mounted / ("cpu" if controllers else "") / str(group).lstrip("/")
             quota = _limit(place, version=1 if controllers else 2)
@@ -38,7 +38,7 @@ def _quotas(files: Path) -> Iterator[float]:
 
 
 def _limit(group: Path, *, version: int) -> float | None:
-    """Returns the limit of one control group in cores; None without a limit."""
+    """Returns the limit of a control group in cores; None if it has none."""
     try:
         if version == 2:
             quota, period = (group / "cpu.max").read_text().split()

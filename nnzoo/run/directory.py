@@ -1,4 +1,4 @@
-"""The run directory: its name, its files, and how it is found."""
+"""The run directory: its name, its files and the lookup."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ARTIFACT = "best.safetensors"
 CHECKPOINT = "last.safetensors"
 PREVIOUS = "previous.safetensors"
 OLDER = ("last.pt", "previous.pt")
-"""The checkpoints of an nnzoo that still used pickle. They are removed with a run, and never read."""
+"""The checkpoints of older versions, which used pickle. They are removed with a run, and never read."""
 METRICS = "metrics.csv"
 RESTARTS = "restarts.csv"
 RESULT = "result.json"
@@ -31,7 +31,7 @@ FILES = (
 
 
 def check_options(*, resume: bool, overwrite: bool, dry_run: bool) -> None:
-    """Checks the options that say what becomes of a run directory.
+    """Checks the options for an existing run directory.
 
     Raises:
         UsageError: They contradict each other.
@@ -47,10 +47,10 @@ def create(runs_dir: Path, name: str, *, overwrite: bool) -> Path:
     Args:
         runs_dir: The folder of all runs, which is created if it is missing.
         name: The name of the run.
-        overwrite: Whether `name` is used even if a run is there.
+        overwrite: Whether `name` is used even if the run exists.
 
     Raises:
-        RunError: It can't be created.
+        RunError: The directory can't be created.
     """
     folder = runs_dir / name
     try:
@@ -61,7 +61,7 @@ def create(runs_dir: Path, name: str, *, overwrite: bool) -> Path:
         while True:
             folder = runs_dir / (name if number == 1 else f"{name}-{number}")
             try:
-                # mkdir decides between two processes that want the same name.
+                # mkdir is atomic, so only one of two processes gets a name.
                 folder.mkdir()
             except FileExistsError:
                 number += 1
@@ -72,7 +72,7 @@ def create(runs_dir: Path, name: str, *, overwrite: bool) -> Path:
 
 
 def clear(folder: Path) -> None:
-    """Removes the files of a run, and no others.
+    """Removes the files of a run, and no other files.
 
     Raises:
         RunError: A file can't be removed.
@@ -102,14 +102,14 @@ def check_not_older(folder: Path) -> None:
 def older_checkpoint(path: Path) -> CheckpointError:
     """Returns the error about a checkpoint of an older nnzoo."""
     return CheckpointError(
-        "a checkpoint of an older nnzoo, which used pickle and is no longer read. "
+        "is a checkpoint of an older nnzoo, which used pickle and is no longer read. "
         "Finish the run with the nnzoo that wrote it, or train again.",
         where=str(path),
     )
 
 
 def runs(runs_dir: Path) -> Iterator[Path]:
-    """Yields every run in a folder, the oldest first."""
+    """Yields the runs in a folder, the oldest first."""
     if runs_dir.is_dir():
         found = [path for path in runs_dir.iterdir() if (path / CONFIG).is_file()]
         yield from sorted(found, key=lambda path: ((path / CONFIG).stat().st_mtime_ns, path.name))
@@ -126,11 +126,11 @@ def numbered(runs_dir: Path, name: str) -> list[Path]:
 
 
 def find_checkpoint(text: str, runs_dir: Path) -> Path:
-    """Returns the file that a CHECKPOINT argument means.
+    """Returns the file that a CHECKPOINT argument refers to.
 
     Args:
         text: A run directory (its best weights), best.safetensors, last.safetensors, a run's name, or `latest`.
-        runs_dir: Where names of runs are looked up.
+        runs_dir: The folder in which names of runs are looked up.
 
     Raises:
         UsageError: There is no such file or run.
@@ -146,19 +146,19 @@ def find_checkpoint(text: str, runs_dir: Path) -> Path:
             )
         return path
     found = list(runs(runs_dir))
-    meant = [path, runs_dir / text] + (found[-1:] if text == "latest" else [])
-    folders = [folder for folder in meant if folder.is_dir()]
+    candidates = [path, runs_dir / text] + (found[-1:] if text == "latest" else [])
+    folders = [folder for folder in candidates if folder.is_dir()]
     for folder in folders:
         if (folder / ARTIFACT).is_file():
             return folder / ARTIFACT
         if (folder / CHECKPOINT).is_file() or (folder / PREVIOUS).is_file():
             raise RunError(
-                "holds no best weights: no epoch was finished. "
+                "has no best weights, since no epoch was finished. "
                 f"`nnzoo train {folder} --resume` continues from {CHECKPOINT}.",
                 where=str(folder),
             )
         check_not_older(folder)
     if folders:
-        raise UsageError(f"not a run directory: it has no {ARTIFACT}.", where=str(folders[0]))
+        raise UsageError(f"is not a run directory: it has no {ARTIFACT}.", where=str(folders[0]))
     known = ", ".join(run.name for run in found[-8:]) or "none"
     raise UsageError(f"no such file or run. Runs in {runs_dir}: {known}.", where=text)

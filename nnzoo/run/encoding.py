@@ -1,13 +1,13 @@
-"""Nested values as JSON and tensors, and back: exactly the same types and values. No code runs in either direction.
+"""Encodes nested values as JSON and tensors, and decodes them to exactly the same types and values, without pickle.
 
-None, booleans, integers, finite floats, strings and lists are written as JSON has them. A dict with string keys in
-sorted order is an object. Everything else is an object with one key that begins with `$`:
+None, booleans, integers, finite floats, strings and lists are the same in JSON. A dict with string keys in sorted order
+is an object. Everything else is an object with one key that begins with `$`:
 
     {"$tensor": "optimizer.state.0.exp_avg"}    the name of a tensor in the same file
-    {"$float": "nan"}                           a float that JSON lacks: nan, inf, -inf
+    {"$float": "nan"}                           a float that JSON does not support: nan, inf, -inf
     {"$tuple": [0.9, 0.999]}
     {"$dict": [[0, {...}], [1, {...}]]}         a dict with integer keys, or with keys in another order
-    {"$counter": [[30, 1], [80, 1]]}            a collections.Counter, which torch's MultiStepLR keeps
+    {"$counter": [[30, 1], [80, 1]]}            a collections.Counter, as in the state of MultiStepLR
 """
 
 from __future__ import annotations
@@ -23,30 +23,30 @@ _FLOATS = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
 def encode(value: Any) -> tuple[Any, dict[str, Tensor]]:
-    """Returns a value as JSON has it, and its tensors by name.
+    """Encodes a value as JSON, and returns it with its tensors by name.
 
-    A tensor is named after its place in the value: the keys that lead to it, joined by dots.
+    A tensor is named after its path in the value: the keys that lead to it, joined by dots.
 
     Args:
         value: Nested dicts (string or integer keys), Counters, lists and tuples of tensors, numbers, strings, booleans
             and None.
 
     Raises:
-        TypeError: The value holds something else, an instance of a subclass included; the message names its place.
+        TypeError: The value contains another type, subclasses included; the message names its path.
     """
     tensors: dict[str, Tensor] = {}
     return _encode(value, "", tensors), tensors
 
 
 def decode(encoded: Any, tensors: Mapping[str, Tensor]) -> Any:
-    """Returns the value that `encode` was given.
+    """Returns the value that `encode` encoded.
 
     Args:
-        encoded: As read by `json.loads`.
+        encoded: The result of `json.loads`.
         tensors: The tensors by name.
 
     Raises:
-        ValueError: It is not what `encode` returns, names a tensor that is missing, or leaves one out.
+        ValueError: It is not a result of `encode`, refers to a missing tensor, or does not refer to every tensor.
         RecursionError: It is nested too deeply.
     """
     unused = set(tensors)
@@ -97,7 +97,7 @@ def _decode(encoded: Any, tensors: Mapping[str, Tensor], unused: set[str]) -> An
     if tag is None:
         return {key: _decode(each, tensors, unused) for key, each in encoded.items()}
     if len(encoded) > 1:
-        raise ValueError(f"{tag} has other keys beside it")
+        raise ValueError(f"{tag} is not the only key")
     content = encoded[tag]
     if tag == "$tensor" and isinstance(content, str) and content in tensors:
         unused.discard(content)
@@ -107,10 +107,10 @@ def _decode(encoded: Any, tensors: Mapping[str, Tensor], unused: set[str]) -> An
     if tag == "$tuple" and isinstance(content, list):
         return tuple(_decode(each, tensors, unused) for each in content)
     if tag in ("$dict", "$counter") and isinstance(content, list):
-        found: dict[Any, Any] = Counter() if tag == "$counter" else {}
+        result: dict[Any, Any] = Counter() if tag == "$counter" else {}
         for pair in content:
-            if not isinstance(pair, list) or len(pair) != 2 or type(pair[0]) not in (str, int) or pair[0] in found:
-                raise ValueError(f"{tag} holds something else than pairs of a key and a value")
-            found[pair[0]] = _decode(pair[1], tensors, unused)
-        return found
-    raise ValueError(f"{tag[:20]} is unknown, or does not fit its content")
+            if not isinstance(pair, list) or len(pair) != 2 or type(pair[0]) not in (str, int) or pair[0] in result:
+                raise ValueError(f"{tag} is not a list of pairs of a key and a value")
+            result[pair[0]] = _decode(pair[1], tensors, unused)
+        return result
+    raise ValueError(f"{tag[:20]} is unknown, or has invalid content")

@@ -15,9 +15,9 @@ import torch
 PACKAGES = ("nnzoo", "torch", "torchvision", "numpy", "scikit-learn", "pydantic", "safetensors")
 
 
-@cache  # every checkpoint asks, and reading them takes longer than writing a small one
+@cache  # called for every checkpoint, and slower than writing a small one
 def versions() -> dict[str, str]:
-    """Returns installed versions by package; "unknown" for a package that runs from a plain folder."""
+    """Returns installed versions by package; "unknown" for a package that is not installed."""
     found = {}
     for package in PACKAGES:
         try:

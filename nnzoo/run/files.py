@@ -21,11 +21,11 @@ _ROWS_AT_ONCE = 4096
 
 @contextlib.contextmanager
 def atomic_file(path: Path, *, keep: Path | None = None) -> Iterator[BinaryIO]:
-    """Opens a binary file that gets its name once all of it is on the disk.
+    """Opens a binary file that gets its name only when it is completely on disk.
 
     Args:
         path: The name of the file.
-        keep: The name, in the same directory, that an existing file of that name gets.
+        keep: The name, in the same directory, to which an existing file is renamed.
 
     Raises:
         RunError: The file can't be written: no space, no permission, no directory. No new file is left.
@@ -51,16 +51,16 @@ def atomic_file(path: Path, *, keep: Path | None = None) -> Iterator[BinaryIO]:
 
 
 def _keep(path: Path, keep: Path, link: Path) -> None:
-    """Gives a file a second name, so that it has its own name at every moment."""
+    """Links a file to a second name, so that the first one always exists."""
     try:
         link.hardlink_to(path)
-    except OSError:  # a file system without links: for a moment there is only the second name
+    except OSError:  # a file system without links: for a moment only the second name exists
         os.replace(path, keep)  # noqa: PTH105
         return
     try:
         os.replace(link, keep)  # noqa: PTH105
     finally:
-        # Renaming does nothing if both names already belong to one file, after a kill right here.
+        # Renaming does nothing if both names already refer to the same file, after a kill at this point.
         link.unlink(missing_ok=True)
 
 
@@ -70,7 +70,7 @@ def _read_umask() -> int:
     return mask
 
 
-# Read once, while there is one thread. mkstemp creates files for their owner only, but a run is also for the group.
+# Read once, while there is one thread. mkstemp creates files that only their owner can read, whatever the umask.
 _UMASK = _read_umask()
 
 
@@ -82,7 +82,7 @@ def _sync_directory(folder: Path) -> None:
     try:
         os.fsync(handle)
     except OSError as error:
-        # Some network file systems lack this call; the file itself is written by now.
+        # Some network file systems do not support this; the file itself has been written.
         if error.errno not in (errno.EINVAL, errno.ENOTSUP):
             raise
     finally:
@@ -90,23 +90,23 @@ def _sync_directory(folder: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a complete text file or none."""
+    """Writes a text file atomically."""
     with atomic_file(path) as file:
         file.write(text.encode())
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes a complete JSON file or none."""
+    """Writes a JSON file atomically."""
     write_text(path, to_json(value) + "\n")
 
 
 def to_json(value: Any) -> str:
-    """Returns standard JSON: a number that is not finite becomes null."""
+    """Returns standard JSON, in which a number that is not finite becomes null."""
     return json.dumps(finite(value), indent=2, ensure_ascii=False, allow_nan=False)
 
 
 def finite(value: Any) -> Any:
-    """Returns a value with None in place of each float that JSON lacks."""
+    """Returns a value with None instead of each float that is not finite."""
     if isinstance(value, float) and value - value != 0:
         return None
     if isinstance(value, dict):
@@ -117,7 +117,7 @@ def finite(value: Any) -> Any:
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Writes a complete CSV file or none. Only a few rows at a time are in memory as text."""
+    """Writes a CSV file atomically, in blocks of rows to save memory."""
     lines = chain([header], rows)
     with atomic_file(path) as file:
         while block := list(islice(lines, _ROWS_AT_ONCE)):

@@ -1,4 +1,4 @@
-"""The table of a run: one row per epoch."""
+"""The history of a run: one row per epoch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _INTEGER_COLUMNS = ("epoch", "step")
 
 
 class History(Mapping[str, list[float]]):
-    """What metrics.csv holds: its columns by name, with one value per epoch.
+    """The content of metrics.csv: columns by name, with one value per epoch.
 
     Attributes:
         rows: One dict per epoch, with the same keys in the same order: epoch, step, lr, train/..., val/..., seconds.
@@ -44,13 +44,13 @@ class History(Mapping[str, list[float]]):
         self.rows.append(row)
 
     def write(self, path: Path) -> None:
-        """Writes metrics.csv. Numbers are written so that reading them gives the same floats; NaN is an empty cell."""
+        """Writes metrics.csv. Reading it gives the same floats; NaN is an empty cell."""
         header = list(self.rows[0]) if self.rows else ["epoch", "step", "lr", "train/loss", "seconds"]
         write_csv(path, header, ([_cell(key, row[key]) for key in header] for row in self.rows))
 
     @classmethod
     def read(cls, path: Path) -> History:
-        """Reads what `write` wrote.
+        """Reads a file that `write` wrote.
 
         Raises:
             CheckpointError: The file is missing or damaged.
@@ -67,7 +67,7 @@ class History(Mapping[str, list[float]]):
             raise CheckpointError(f"can't be read ({error}).", where=str(path)) from None
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns columns and a float64 table (epochs, columns)."""
+        """Returns the columns, and their values as a float64 tensor (epochs, columns)."""
         columns = list(self.rows[0]) if self.rows else []
         table = torch.tensor([[row[key] for key in columns] for row in self.rows], dtype=torch.float64)
         return {"columns": columns, "table": table}

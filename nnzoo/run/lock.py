@@ -1,4 +1,4 @@
-"""One training at a time in a run directory. The kernel holds the lock: a process that is killed leaves none."""
+"""Locks a run directory for one training. The kernel holds the lock, so that of a killed process is released."""
 
 from __future__ import annotations
 
@@ -13,47 +13,46 @@ from nnzoo.errors import RunError
 
 LOCK = ".lock"
 _SECONDS = 0.2
-"""How long to try: the training that held the lock may be removing the file just now."""
+"""Timeout: the training that held the lock may be removing the file at this moment."""
 
 _WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EINVAL)
 
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Keeps every other process, and every other training of this one, out of a run directory while it is entered.
+    """A context that locks a run directory against other processes, and other trainings of this one.
 
-    The lock file is removed at the end. After a kill it stays and locks nothing.
+    The lock file is removed at the end. After a kill it remains, unlocked.
 
     Raises:
-        RunError: Another training is in the directory, or the file system has no locks.
+        RunError: Another training holds the lock, or the file system does not support locks.
     """
     from filelock import FileLock, Timeout
 
     path = folder / LOCK
-    # A lock that is only the existence of a file would outlive a kill.
+    # A soft lock, which is only the existence of a file, would remain after a kill.
     lock = FileLock(path, timeout=_SECONDS, fallback_to_soft=False)
     try:
         lock.acquire()
     except Timeout:
         raise RunError(
-            f"another training is writing here{_holder(path)}. Wait until it has ended, or give this one another "
-            "--name.",
+            f"another training is writing here{_holder(path)}. Wait until it has ended, or use another --name.",
             where=str(folder),
         ) from None
     except OSError as error:
         if error.errno not in _WITHOUT_LOCKS:
             raise RunError(f"can't be written: {error.strerror}.", where=str(folder)) from None
         raise RunError(
-            f"its file system has no locks ({error.strerror}), and two runs could write here. "
-            "Give --runs-dir on another one.",
+            f"its file system does not support locks ({error.strerror}), so two runs could write here. "
+            "Use a --runs-dir on another file system.",
             where=str(folder),
         ) from None
     try:
-        with contextlib.suppress(OSError):  # a full disk; it is only for the message
+        with contextlib.suppress(OSError):  # a full disk; the content is only for the message
             path.write_text(f"{os.getpid()} on {socket.gethostname()}")
         yield
     finally:
-        # While the lock is held: whoever has opened this file meanwhile sees that it is gone.
+        # Before the release, so that a process that has opened the file meanwhile detects that it was removed.
         with contextlib.suppress(OSError):
             path.unlink()
         lock.release()

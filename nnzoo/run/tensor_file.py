@@ -1,7 +1,7 @@
-"""A file of tensors and metadata: safetensors, whose metadata is one JSON text with a SHA-256 over everything.
+"""Reads and writes safetensors files whose metadata is one JSON text with a SHA-256 over all content.
 
 Any program that reads safetensors can read it: 8 bytes with the length of a JSON header, the header, then the bytes of
-all tensors. safetensors itself refuses overlaps, gaps and shapes that do not fit, but has no checksum.
+all tensors. safetensors itself rejects overlaps, gaps and shapes that do not fit, but has no checksum.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MAX_HEADER_BYTES = 32_000_000
 """A larger header takes seconds and gigabytes to parse. A vocabulary of 100,000 words needs 1.5 MB."""
 ARTIFACT, CHECKPOINT = "nnzoo artifact", "nnzoo checkpoint"
 VERSIONS = {ARTIFACT: 2, CHECKPOINT: 3}
-"""The formats and the version of each that is read and written. A file that names no format is an artifact."""
+"""The supported version of each format. A file without a format is an artifact."""
 _KEY = "nnzoo"
 _DTYPES = {
     torch.float64: "F64",
@@ -46,22 +46,22 @@ _DTYPES = {
 
 
 class OtherVersionError(CheckpointError):
-    """The file is intact, but was written for another version of nnzoo."""
+    """The file is intact, but has the format of another version of nnzoo."""
 
 
 def write_tensor_file(
     path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any], *, keep: Path | None = None
 ) -> None:
-    """Writes a complete file or none. The same content gives the same bytes; tensors on the CPU are not copied.
+    """Writes a file atomically. The same content gives the same bytes. Tensors on the CPU are not copied.
 
     Args:
-        path: Its name.
-        tensors: By name. A tensor that has several names (tied weights) is stored once.
-        metadata: Format, version and whatever else JSON can hold, without NaN and infinity.
-        keep: The name, in the same directory, that an existing file of that name gets.
+        path: The file.
+        tensors: The tensors by name. A tensor that has several names (tied weights) is stored once.
+        metadata: Format, version and other JSON values, without NaN and infinity.
+        keep: The name, in the same directory, to which an existing file is renamed.
 
     Raises:
-        RunError: The file can't be written, or its names and metadata are too large to be read again.
+        RunError: The file can't be written, or its header would be too large to read.
     """
     parts = _parts(tensors, metadata, str(path))
     with atomic_file(path, keep=keep) as file:
@@ -70,31 +70,31 @@ def write_tensor_file(
 
 
 def to_bytes(value: Any) -> bytes:
-    """Returns a value, as `encode` takes it, as the bytes of such a file. `from_bytes` reads them."""
+    """Returns a value that `encode` supports as the bytes of such a file. `from_bytes` reads them."""
     encoded, tensors = encode(value)
     return b"".join(_parts(tensors, {"value": encoded}, "message"))
 
 
 def from_bytes(data: bytes) -> Any:
-    """Returns what `to_bytes` was given; tensors are on the CPU."""
+    """Returns the value that `to_bytes` encoded, with tensors on the CPU."""
     from safetensors.torch import load
 
     length = int.from_bytes(data[:8], "little")
     metadata = json.loads(json.loads(data[8 : 8 + length])["__metadata__"][_KEY])
-    # Copied, since alignment decides the last bits of what is computed with them.
+    # Copied, since the alignment may affect the last bits of results.
     tensors = {name: tensor.clone() for name, tensor in load(data).items()}
     tensors |= {alias: tensors[name] for alias, name in metadata["aliases"].items()}
     return decode(metadata["value"], tensors)
 
 
 def _parts(tensors: Mapping[str, Tensor], metadata: Mapping[str, Any], where: str) -> list[bytes | memoryview]:
-    """The contents of a file in order: the header, then the bytes of each tensor."""
+    """Returns the contents of a file in order: the header, then the bytes of each tensor."""
     stored, aliases = _without_aliases(tensors)
     metadata = {**metadata, "aliases": aliases}
-    # One key with sorted JSON: safetensors' own writer puts several keys in random order.
+    # One key with sorted JSON, since the writer of safetensors has a random order of keys.
     header: dict[str, Any] = {"__metadata__": {_KEY: _to_json({**metadata, "sha256": _digest(stored, metadata)})}}
     end = 0
-    # The largest numbers first, so that every tensor is aligned to the size of its numbers.
+    # Sorted by item size, the largest first, so that every tensor is aligned to its item size.
     ordered = sorted(stored.items(), key=lambda item: (-item[1].dtype.itemsize, item[0]))
     for name, tensor in ordered:
         start, end = end, end + tensor.nbytes
@@ -138,12 +138,12 @@ def read_tensor_file(path: Path, *, remedy: str = "") -> tuple[dict[str, Tensor]
     try:
         with safe_open(path, framework="pt") as opened:
             text = (opened.metadata() or {}).get(_KEY)
-            # Copied: the file's own memory is mapped, and alignment decides the last bits of what is computed with it.
+            # Copied: the file is memory-mapped, and the alignment may affect the last bits of results.
             tensors = {key: opened.get_tensor(key).clone() for key in opened.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError, KeyError):
         fail("damaged, or not a safetensors file.")
     if text is None:
-        raise CheckpointError("has no metadata of nnzoo: it is neither an artifact nor a checkpoint.", where=where)
+        raise CheckpointError("has no nnzoo metadata: it is neither an artifact nor a checkpoint.", where=where)
     try:
         metadata = json.loads(text)
         _check_version(metadata, where)
@@ -159,7 +159,7 @@ def read_tensor_file(path: Path, *, remedy: str = "") -> tuple[dict[str, Tensor]
 
 
 def _check_version(metadata: Mapping[str, Any], where: str) -> None:
-    """Raises OtherVersionError, with what to do, unless this nnzoo reads the format of a file."""
+    """Raises OtherVersionError unless this nnzoo supports the format version of a file."""
     version, known = metadata["version"], VERSIONS.get(metadata.get("format", ARTIFACT))
     if version == known:
         return
@@ -171,7 +171,7 @@ def _check_version(metadata: Mapping[str, Any], where: str) -> None:
 
 
 def _without_aliases(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Contiguous CPU tensors by name, each once, and the first name of every further one."""
+    """Returns contiguous CPU tensors by their first name, and the first name of each alias."""
     first: dict[tuple[object, ...], str] = {}
     kept, aliases = {}, {}
     for name, tensor in tensors.items():
@@ -189,7 +189,7 @@ def _to_json(metadata: Mapping[str, Any]) -> str:
 
 
 def _digest(tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> str:
-    """SHA-256 over the metadata, and the names, shapes, types and bytes of all tensors."""
+    """Returns the SHA-256 over the metadata, and the names, shapes, types and bytes of all tensors."""
     digest = hashlib.sha256(_to_json(metadata).encode())
     for name in sorted(tensors):
         tensor = tensors[name]
@@ -199,5 +199,5 @@ def _digest(tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> str:
 
 
 def _bytes_of(tensor: Tensor) -> memoryview:
-    """The memory of a contiguous CPU tensor."""
+    """Returns the memory of a contiguous CPU tensor."""
     return tensor.reshape(-1).view(torch.uint8).numpy().data

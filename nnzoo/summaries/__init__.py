@@ -1,7 +1,7 @@
-"""Layers, parameters, neurons and FLOPs of a network, which stays unchanged.
+"""Layers, parameters, neurons and FLOPs of a network, which is not changed.
 
 collect   one forward pass of a copy: the calls of its modules with their shapes
-compute   the rows of the table, the neurons            notes   remarks below the table
+compute   the rows of the table, the neurons            notes   the notes below the table
 render    torchsummary's own table                      summary the public names: `summarize` and `Summary`
 """
 

@@ -1,4 +1,4 @@
-"""One forward pass of a copy of the net: each module's call, and the FLOPs of all."""
+"""Records one forward pass of a copy of the net: the calls of its modules, and the FLOPs."""
 
 from __future__ import annotations
 
@@ -17,15 +17,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.nn.parameter import is_lazy
 from torch.utils.flop_counter import FlopCounterMode
 
 from nnzoo.errors import UsageError
 from nnzoo.summaries.flops import FlopCounter
 
-# BatchNorm in train mode refuses one sample, and a rare number tells the batch axis from the others.
+# Batch norm in train mode needs several samples, and an unusual size identifies the batch axis.
 _NUM_SAMPLES = 5
-# Parameters, and numbers of one sample, with which a forward pass takes a few milliseconds on a CPU.
+# Parameters, and values per sample, up to which a forward pass takes a few milliseconds on a CPU.
 _SMALL_NET, _SMALL_INPUT = 1_000_000, 10_000
 
 
@@ -35,9 +34,9 @@ class Call:
 
     Args:
         name: The module's dotted path in the net, empty for the net itself.
-        module: The module, of the copy.
-        input_shape: Shape of the first tensor that went in, without the batch axis; None if there was none.
-        output_shape: Shape of the first tensor that came out, without the batch axis; None if there was none.
+        module: The module of the copy.
+        input_shape: Shape of the first input tensor, without the batch axis; None if there was none.
+        output_shape: Shape of the first output tensor, without the batch axis; None if there was none.
     """
 
     name: str
@@ -48,12 +47,12 @@ class Call:
 
 @dataclass(frozen=True)
 class Recording:
-    """What one forward pass did.
+    """The record of one forward pass.
 
     Args:
-        net: The copy that ran: names, ties and `requires_grad` are those of the original.
-        calls: In the order in which they ended, so the net's own call is the last.
-        flops: Of one sample.
+        net: The copy that ran, with the names, ties and `requires_grad` of the original.
+        calls: The calls in the order in which they ended, so that of the net is the last.
+        flops: The FLOPs of one sample.
     """
 
     net: nn.Module
@@ -62,12 +61,12 @@ class Recording:
 
     @cached_property
     def called_names(self) -> frozenset[str]:
-        """Dotted paths of all modules that were called."""
+        """The dotted paths of all modules that were called."""
         return frozenset(call.name for call in self.calls)
 
     @cached_property
     def leaf_names(self) -> frozenset[str]:
-        """Dotted paths of the called modules that called no module of their own."""
+        """The dotted paths of the called modules that did not call a submodule."""
         called = {call.module for call in self.calls}
         return frozenset(
             call.name
@@ -77,23 +76,22 @@ class Recording:
 
 
 def record(model: nn.Module, input_shape: tuple[int, ...], dtype: torch.dtype) -> Recording:
-    """Runs a copy of the net once, in the net's own mode; the net and every RNG stay as they are.
+    """Runs a copy of the net once, in the mode of the net. The net and the random generators do not change.
 
-    A small net runs on the CPU. The copy of a large one is on the meta device, where neither memory nor time is spent,
-    but which imports torch's compiler; that takes longer than importing torch. A net whose path depends on values
-    (`.item()`, lengths taken from the data) fails there, and runs on the CPU as well. The inputs are ones: every
-    vocabulary has an entry 1, and lengths counted from entries that are not padding (0) are not zero. A net whose
-    inputs must fit together provides them itself: `summary_inputs(num_samples, input_shape)`.
+    A small net runs on the CPU. A large one runs on the meta device, which takes neither memory nor time, except for
+    the import of torch's compiler, which takes longer than importing torch. A net whose control flow depends on values
+    (`.item()`, lengths taken from the data) fails there, and then runs on the CPU. The inputs are ones: every
+    vocabulary has an entry 1, and lengths counted from entries other than padding (0) are not zero. A net with
+    constraints on its inputs provides them itself: `summary_inputs(num_samples, input_shape)`.
 
     Raises:
         UsageError: The net can't be copied, or its forward pass fails on this shape.
     """
     given = model, input_shape, dtype
-    with _leaving_no_trace():
+    with _isolated():
         if sum(each.numel() for each in model.parameters()) <= _SMALL_NET and math.prod(input_shape) <= _SMALL_INPUT:
-            with suppress(
-                UsageError
-            ):  # control flow that only torch's own counter knows, or an error that it meets too
+            # FlopCounter does not support all control flow, and other errors are raised again below.
+            with suppress(UsageError):
                 return _record_on(torch.device("cpu"), FlopCounter(), *given)
         try:
             return _record_on(torch.device("meta"), FlopCounterMode(display=False), *given)
@@ -101,22 +99,15 @@ def record(model: nn.Module, input_shape: tuple[int, ...], dtype: torch.dtype) -
             return _record_on(torch.device("cpu"), FlopCounterMode(display=False), *given)
 
 
-def _is_small(model: nn.Module, input_shape: tuple[int, ...]) -> bool:
-    parameters = list(model.parameters())
-    if any(is_lazy(each) for each in parameters):
-        return False
-    return sum(each.numel() for each in parameters) <= _SMALL_NET and math.prod(input_shape) <= _SMALL_INPUT
-
-
 @contextmanager
-def _leaving_no_trace() -> Iterator[None]:
-    """Restores every RNG at the end, and keeps PyTorch from using fused operations that have no FLOP formula."""
+def _isolated() -> Iterator[None]:
+    """A context that restores the random generators, and disables fused operations without a FLOP formula."""
     python_state, numpy_state = random.getstate(), np.random.get_state()
     fused_attention = torch.backends.mha.get_fastpath_enabled()
     cuda_in_use = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
     devices = range(torch.cuda.device_count()) if cuda_in_use else ()
     with warnings.catch_warnings(), torch.random.fork_rng(devices), torch.no_grad():
-        warnings.simplefilter("ignore")  # what the forward pass has to say, it says when the net is used
+        warnings.simplefilter("ignore")  # warnings of the forward pass appear when the net is used
         try:
             torch.backends.mha.set_fastpath_enabled(False)
             with torch.backends.mkldnn.flags(enabled=False), sdpa_kernel(SDPBackend.MATH):
@@ -143,14 +134,14 @@ def _record_on(
 
     def leave(module: nn.Module, args: tuple[Any, ...], output: object) -> None:  # noqa: ARG001
         while (call := open_calls.pop()).module is not module:
-            pass  # a call that failed, and whose error the net itself caught
+            pass  # a call that failed, whose error the net caught
         calls.append(Call(call.name, module, call.input_shape, _sample_shape(output)))
 
-    with device:  # whatever the default device of the caller is
+    with device:  # overrides the default device of the caller
         batch = _example(model, input_shape, dtype).to(device)
     try:
         for name, module in net.named_modules():
-            if "parametrizations" not in name.split("."):  # those make weights, not activations
+            if "parametrizations" not in name.split("."):  # parametrizations compute weights, not activations
                 module.register_forward_pre_hook(partial(enter, name), with_kwargs=True)
                 module.register_forward_hook(leave)
         with counter:
@@ -163,16 +154,16 @@ def _record_on(
 
 def _example(model: nn.Module, input_shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
     make = getattr(model, "summary_inputs", None)
-    found = make(_NUM_SAMPLES, input_shape) if callable(make) else None
-    return found if isinstance(found, Tensor) else torch.ones((_NUM_SAMPLES, *input_shape), dtype=dtype)
+    inputs = make(_NUM_SAMPLES, input_shape) if callable(make) else None
+    return inputs if isinstance(inputs, Tensor) else torch.ones((_NUM_SAMPLES, *input_shape), dtype=dtype)
 
 
 def _copy_onto(device: torch.device, model: nn.Module) -> nn.Module:
-    """A deep copy with every tensor on `device`, ties kept, and without hooks: those belong to whoever set them."""
+    """Returns a deep copy with every tensor on `device`, with ties but without hooks, which may have side effects."""
     memo: dict[int, Any] = {}
     try:
         for module in model.modules():
-            # Plain attributes too: pruning keeps a computed weight there, which deepcopy would refuse.
+            # Plain attributes too: pruning stores a computed weight there, which deepcopy does not support.
             for tensor in (*module.parameters(recurse=False), *module.buffers(recurse=False), *vars(module).values()):
                 if isinstance(tensor, Tensor) and id(tensor) not in memo:
                     memo[id(tensor)] = _tensor_onto(device, tensor)
@@ -186,27 +177,27 @@ def _copy_onto(device: torch.device, model: nn.Module) -> nn.Module:
         return copy.deepcopy(model, memo)
     except Exception as error:  # a __deepcopy__ may raise anything
         reason = _first_line(error)
-        message = f"a summary runs a copy of the model, and copying fails ({reason}). Let copy.deepcopy accept it."
+        message = f"a summary runs a copy of the model, and copy.deepcopy fails ({reason}). Make it support deepcopy."
         raise UsageError(message, where=type(model).__name__) from error
 
 
 def _tensor_onto(device: torch.device, tensor: Tensor) -> Tensor:
     values = tensor.detach()
-    # A net that was built on the meta device has no values to copy.
+    # A net on the meta device has no values to copy.
     copied = torch.zeros_like(values, device=device) if values.is_meta else values.to(device, copy=True)
     return nn.Parameter(copied, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else copied
 
 
 def _failed_call(model: nn.Module, open_calls: list[Call], error: Exception) -> UsageError:
-    """Names the innermost module that was running."""
+    """Returns an error that names the innermost module that was running."""
     if not open_calls:
-        message = f"its forward pass can't be followed ({_first_line(error)}). Give a plain nn.Module."
+        message = f"its forward pass can't be recorded ({_first_line(error)}). Use a plain nn.Module."
         return UsageError(message, where=type(model).__name__)
     call = open_calls[-1]
     got = "no tensor" if call.input_shape is None else f"an input of shape {[-1, *call.input_shape]}"
     kind = type(call.module).__name__
     message = (
-        f"the forward pass fails (got {got}): {_first_line(error)}. Give a fitting input shape or change the layer."
+        f"the forward pass fails (got {got}): {_first_line(error)}. Use a matching input shape or change the layer."
     )
     return UsageError(message, where=f"layer {call.name} ({kind})" if call.name else kind)
 
@@ -217,7 +208,7 @@ def _first_line(error: Exception) -> str:
 
 
 def _sample_shape(value: object) -> tuple[int, ...] | None:
-    """The first tensor's shape without its batch axis, which is the second of a `(time, batch, features)` tensor."""
+    """Returns the shape of the first tensor without the batch axis, which is axis 1 of `(time, batch, features)`."""
     tensor = _first_tensor(value)
     if tensor is None:
         return None
@@ -227,7 +218,7 @@ def _sample_shape(value: object) -> tuple[int, ...] | None:
 
 
 def _first_tensor(value: object) -> Tensor | None:
-    """The first tensor in nested tuples, lists and mappings: of `(output, hidden)` the output."""
+    """Returns the first tensor in nested tuples, lists and mappings, such as the output in `(output, hidden)`."""
     if isinstance(value, Tensor):
         return value
     parts = value.values() if isinstance(value, Mapping) else value if isinstance(value, tuple | list) else ()

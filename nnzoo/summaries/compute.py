@@ -1,4 +1,4 @@
-"""From the calls of a net to the rows of its table and the number of its neurons."""
+"""Computes the rows of the table and the number of neurons from the calls of a net."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class LayerRow:
 
     Args:
         name: The module's dotted path in the model, empty for the model itself.
-        type: Its class.
-        output_shape: The batch size first (-1: any); of several outputs the first. Empty if there was no tensor, or if
-            the forward pass never called the module.
-        num_parameters: Those that no other row counts.
-        num_trainable_parameters: Those of them that are not frozen.
+        type: The name of its class.
+        output_shape: The shape of the first output, with the batch size first (-1 for any). Empty if there was no
+            tensor, or if the forward pass did not call the module.
+        num_parameters: The number of parameters that no other row counts.
+        num_trainable_parameters: The number of those that are not frozen.
     """
 
     name: str
@@ -36,10 +36,10 @@ class LayerRow:
 
 
 def layer_rows(recording: Recording, batch_size: int) -> tuple[LayerRow, ...]:
-    """The rows in the order in which the calls ended, then the modules that were never called.
+    """Returns the rows in the order in which the calls ended, then the modules that were not called.
 
-    A called module has a row if it called no module itself or if parameters are its own. A reused one has a row a call,
-    up to `MAX_ROWS_PER_MODULE`; its parameters stand in the first. So each parameter is counted exactly once.
+    A called module has a row if it did not call a submodule or if it owns parameters. A reused one has a row per call,
+    up to `MAX_ROWS_PER_MODULE`, with its parameters in the first. So each parameter is counted exactly once.
     """
     owned = _parameters_by_owner(recording)
     listed = recording.leaf_names | owned.keys()
@@ -56,13 +56,12 @@ def layer_rows(recording: Recording, batch_size: int) -> tuple[LayerRow, ...]:
 
 
 def count_neurons(recording: Recording) -> int:
-    """Units of all layers but the input, each layer once, however often it is called.
+    """Returns the number of units of all layers except the input. A layer counts once, however often it is called.
 
-    Linear and bilinear layers have `out_features` units, also where they run over positions; convolutions have one for
-    each output value (C * H * W); recurrent layers `hidden_size` for each layer and direction; multi-head attention has
-    its four projections, `4 * embed_dim`. Activations, normalisation, pooling, dropout and embeddings have none.
-    Another kind of layer, if it calls no module itself, says its number in an int attribute `num_neurons`, or counts
-    as none.
+    Linear and bilinear layers have `out_features` units, even if they run over positions; convolutions have one per
+    output value (C * H * W); recurrent layers `hidden_size` per layer and direction; multi-head attention the units of
+    its four projections, `4 * embed_dim`. Activations, normalisation, pooling, dropout and embeddings have 0. Other
+    layers that do not call a submodule can define an int attribute `num_neurons`; without it they have 0.
     """
     first_calls = {call.name: call for call in reversed(recording.calls)}
     return sum(_num_units(first_calls[name]) for name in recording.leaf_names)
@@ -89,10 +88,10 @@ def _num_units(call: Call) -> int:
 
 
 def _parameters_by_owner(recording: Recording) -> dict[str, list[nn.Parameter]]:
-    """Each parameter once, with the nearest called module around it.
+    """Assigns each parameter to the nearest called module around it.
 
-    Attention owns the projection that it uses without calling it. A child of the net of which nothing was called (an
-    auxiliary head in eval mode) owns its parameters itself.
+    Attention owns the projection that it uses without calling it. A child of the net in which nothing was called (an
+    auxiliary head in eval mode) owns its parameters.
     """
     owned: dict[str, list[nn.Parameter]] = defaultdict(list)
     for parameter_name, parameter in recording.net.named_parameters():

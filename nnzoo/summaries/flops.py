@@ -1,4 +1,4 @@
-"""Counts the FLOPs of a forward pass by torch's own formulas, without torch's compiler."""
+"""Counts the FLOPs of a forward pass with torch's formulas, without importing torch's compiler."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from torch.utils.flop_counter import flop_registry
 
 
 class _CountsOperations:
-    """Adds up the formulas of all operations, as `torch.utils.flop_counter.FlopCounterMode` does.
+    """Adds up the FLOPs of all operations, as `torch.utils.flop_counter.FlopCounterMode` does.
 
-    torch wraps the method below in one that imports its compiler, if a direct subclass of TorchDispatchMode defines it.
-    That import takes longer than importing torch, so that this class is mixed in.
+    If a direct subclass of TorchDispatchMode defines the method below, torch wraps it in a function that imports its
+    compiler. That import takes longer than importing torch, so this class is a mixin.
     """
 
     def __init__(self) -> None:
@@ -24,7 +24,7 @@ class _CountsOperations:
         self, operation: Any, types: Sequence[type], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         given = kwargs or {}
-        with self:  # type: ignore[attr-defined]  # of the mode that it is mixed into
+        with self:  # type: ignore[attr-defined]  # TorchDispatchMode is the context
             output = operation.decompose(*args, **given)
         if output is not NotImplemented:
             return output
@@ -36,7 +36,7 @@ class _CountsOperations:
 
 
 class FlopCounter(_CountsOperations, TorchDispatchMode):  # type: ignore[no-untyped-call]  # its __init_subclass__
-    """Counts while it is entered. Operations with branches of their own, such as `torch.cond`, fail.
+    """A context that counts FLOPs. Control-flow operations such as `torch.cond` fail.
 
     Attributes:
         flops: The count so far; a multiplication and an addition are two.

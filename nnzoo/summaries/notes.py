@@ -1,4 +1,4 @@
-"""What a reader of the summary should know besides its figures."""
+"""The notes below the table of a summary."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _WINDOWED = {
 
 
 def border_notes(recording: Recording) -> list[str]:
-    """Convolutions and poolings whose (W - K + 2P) / S + 1 is no integer: the window stops short of the border.
+    """Returns notes on layers whose (W - K + 2P) / S + 1 is not an integer, so that no window reads the border.
 
-    K is D * (K - 1) + 1 where a dilation D spreads the window. Layers with the same sizes share a note. Pooling with
-    `ceil_mode` and convolutions with a padding by name reach the border, so they have none.
+    With dilation D, K is D * (K - 1) + 1. Layers with the same sizes share a note. Pooling with `ceil_mode` and
+    convolutions with a named padding read the border, so they have no note.
     """
     names_by_text: dict[str, dict[str, None]] = defaultdict(dict)
     for call in recording.calls:
@@ -35,7 +35,7 @@ def border_notes(recording: Recording) -> list[str]:
 
 
 def frozen_notes(model: nn.Module) -> list[str]:
-    """How many parameters are frozen, and which: a module that is frozen as a whole is one `name.*`."""
+    """Returns a note on the frozen parameters; a completely frozen module is listed as `name.*`."""
     frozen = {name: p for name, p in model.named_parameters() if not p.requires_grad}
     if not frozen:
         return []
@@ -44,14 +44,14 @@ def frozen_notes(model: nn.Module) -> list[str]:
     trained = {prefix for name, p in model.named_parameters() if p.requires_grad for prefix in _prefixes(name)}
     if not trained:
         return [f"all {total:,} parameters are frozen"]
-    # The widest prefix that holds no trained parameter; the name itself always qualifies.
-    widest = {name: next(prefix for prefix in _prefixes(name) if prefix not in trained) for name in frozen}
-    patterns = dict.fromkeys(prefix if prefix == name else f"{prefix}.*" for name, prefix in widest.items())
+    # The shortest prefix without a trained parameter; the name itself always qualifies.
+    shortest = {name: next(prefix for prefix in _prefixes(name) if prefix not in trained) for name in frozen}
+    patterns = dict.fromkeys(prefix if prefix == name else f"{prefix}.*" for name, prefix in shortest.items())
     return [f"{num_frozen:,} of {total:,} parameters are frozen: {_listed(patterns)}"]
 
 
 def repeat_notes(recording: Recording, layers: Sequence[LayerRow]) -> list[str]:
-    """Modules that are called more often than the table shows."""
+    """Returns a note on the modules that are called more often than the table shows."""
     num_calls = Counter(call.name for call in recording.calls)
     repeated = dict.fromkeys(row.name for row in layers if num_calls[row.name] > MAX_ROWS_PER_MODULE)
     if not repeated:
@@ -61,7 +61,7 @@ def repeat_notes(recording: Recording, layers: Sequence[LayerRow]) -> list[str]:
 
 
 def _unread_borders(call: Call) -> Iterator[str]:
-    """One text for each axis of different sizes whose last positions no window reads."""
+    """Yields one text per distinct axis whose last positions no window reads."""
     layer: Any = call.module
     num_axes = next((num_axes for num_axes, kinds in _WINDOWED.items() if isinstance(layer, kinds)), 0)
     if not num_axes or call.input_shape is None or isinstance(layer.padding, str) or getattr(layer, "ceil_mode", False):
@@ -80,7 +80,8 @@ def _unread_borders(call: Call) -> Iterator[str]:
         if unread:
             size = (width - window + 2 * pad) / stride + 1
             yield (
-                f"(W - K + 2P) / S + 1 = ({width} - {window} + 2 * {pad}) / {stride} + 1 = {size:.10g} is no integer; "
+                f"(W - K + 2P) / S + 1 = ({width} - {window} + 2 * {pad}) / {stride} + 1 = {size:.10g} "
+                "is not an integer; "
                 f"the output has {int(size)}, and no window reads the last {unread} of {width + 2 * pad} positions"
                 + (" (padding)" if unread <= pad else f" ({unread - pad} of them input)" if pad else "")
             )
@@ -92,7 +93,7 @@ def _per_axis(value: int | tuple[int, ...], num_axes: int) -> tuple[int, ...]:
 
 
 def _prefixes(name: str) -> Iterator[str]:
-    """`a`, `a.b`, `a.b.weight` of `a.b.weight`."""
+    """Yields `a`, `a.b` and `a.b.weight` for `a.b.weight`."""
     path = name.split(".")
     return (".".join(path[:depth]) for depth in range(1, len(path) + 1))
 

@@ -1,7 +1,7 @@
-"""torchsummary's own table, of a stand-in net that has the recorded rows.
+"""Renders the table with torchsummary, from a stand-in net with the recorded rows.
 
-torchsummary itself counts only `weight` and `bias`, counts shared layers again, and fails on recurrent layers, integer
-inputs and nested outputs. A stand-in has none of these, so the layout is torchsummary's and the figures are right.
+torchsummary counts only `weight` and `bias`, counts shared layers several times, and fails on recurrent layers, integer
+inputs and nested outputs. The stand-in avoids these cases, so the layout is torchsummary's and the figures are right.
 """
 
 from __future__ import annotations
@@ -18,30 +18,30 @@ from nnzoo.summaries.compute import LayerRow
 
 
 def render_table(layers: Iterable[LayerRow], input_shape: tuple[int, ...], batch_size: int) -> str:
-    """The table with its totals and sizes, which are those of one sample where `batch_size` is -1.
+    """Returns the table with its totals and sizes, which are per sample if `batch_size` is -1.
 
-    A partly frozen layer prints as two rows, the trained part first: torchsummary knows one flag a row.
+    A partly frozen layer has two rows, the trained part first, since torchsummary has one flag per row.
     """
     from torchsummary import summary
 
     net = _StandIn(part for layer in layers for part in _parts(layer))
     printed = io.StringIO()
-    # A function of the same code with a `print` of its own: redirecting stdout would take what other threads print.
+    # The same code with its own `print`: redirecting stdout would also capture the output of other threads.
     render = FunctionType(
         summary.__code__, {**summary.__globals__, "print": partial(print, file=printed)}, argdefs=summary.__defaults__
     )
-    # It draws a batch of two on the default device: the only real memory here, 2 * input_shape floats.
+    # torchsummary draws a batch of two on the default device, the only real memory here: 2 * input_shape floats.
     with torch.random.fork_rng(devices=()), torch.device("cpu"):
         render(net, input_shape, batch_size=batch_size, device="cpu")
     return printed.getvalue().rstrip("\n")
 
 
 class _StandInLayer(nn.Module):
-    """Tensors on the meta device: shapes without memory."""
+    """A layer with tensors on the meta device, which have a shape but no memory."""
 
     def __init__(self, output_shape: tuple[int, ...], num_parameters: int, *, trainable: bool) -> None:
         super().__init__()
-        # Size 0 too: torchsummary's total is a tensor only if some layer has a weight.
+        # Also with size 0: torchsummary's total is a tensor only if some layer has a weight.
         self.weight = torch.empty(num_parameters, device="meta", requires_grad=trainable)
         self.output_shape = output_shape
 
@@ -61,7 +61,7 @@ class _StandIn(nn.Module):
 
 
 def _parts(layer: LayerRow) -> Iterator[nn.Module]:
-    kind = type(layer.type, (_StandInLayer,), {})  # torchsummary prints the class
+    kind = type(layer.type, (_StandInLayer,), {})  # torchsummary prints the name of the class
     shape = (1, *layer.output_shape[1:]) if layer.output_shape else ()
     trained = layer.num_trainable_parameters
     frozen = layer.num_parameters - trained

@@ -1,4 +1,4 @@
-"""The door: `summarize` gives a `Summary`."""
+"""The public names: `summarize` returns a `Summary`."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from nnzoo.summaries.render import render_table
 
 @dataclass(frozen=True)
 class Summary:
-    """What a model is made of. `print(summary)` prints the full text.
+    """The layers of a model. `print(summary)` prints the full text.
 
     Args:
-        model: The model's class.
-        input_shape: Of one sample, without the batch axis.
-        batch_size: What the table shows as batch size; -1: any, and the sizes in MB are those of one sample.
+        model: The name of the model's class.
+        input_shape: The shape of one sample, without the batch axis.
+        batch_size: The batch size in the table; with -1 for any, the sizes in MB are per sample.
         layers: The rows of the table.
         num_parameters: Equals `sum(p.numel() for p in model.parameters())` and the sum over the rows.
-        num_trainable_parameters: Those with `requires_grad`.
-        num_neurons: Units of all layers but the input; of a convolution its output values.
-        flops: Of one sample in the model's own mode, a multiply and an add being two: matrix products, convolutions and
-            attention. Elementwise work (activations, normalisation, biases added on their own) is not counted.
-        notes: What a reader should know besides.
+        num_trainable_parameters: The number of parameters with `requires_grad`.
+        num_neurons: The units of all layers except the input; a convolution has one per output value.
+        flops: FLOPs of one sample in the mode of the model: matrix products, convolutions and attention, where a
+            multiply and an add are two. Elementwise operations (activations, normalisation) are not counted.
+        notes: The notes below the table.
     """
 
     model: str
@@ -45,7 +45,7 @@ class Summary:
     notes: tuple[str, ...]
 
     def as_dict(self) -> dict[str, object]:
-        """The JSON object of `summary --json`."""
+        """Returns the JSON object of `summary --json`."""
         return {
             "model": self.model,
             "input_shape": list(self.input_shape),
@@ -66,7 +66,7 @@ class Summary:
         }
 
     def render(self) -> str:
-        """The table of torchsummary, then neurons, FLOPs and notes, without a newline at the end."""
+        """Returns the table of torchsummary, then neurons, FLOPs and notes, without a newline at the end."""
         return "\n".join(
             [
                 render_table(self.layers, self.input_shape, self.batch_size),
@@ -88,18 +88,18 @@ def summarize(
     dtype: torch.dtype = torch.float32,
     notes: Sequence[str] = (),
 ) -> Summary:
-    """Describes a model by one forward pass of a copy; the model, its mode and every RNG stay as they are.
+    """Describes a model by one forward pass of a copy. The model, its mode and the random generators do not change.
 
     Args:
-        model: Any module that takes one batch, in the mode to describe: in eval mode an auxiliary head is never called.
-        input_shape: Of one sample, without the batch axis.
-        batch_size: Printed as the first axis of every shape; -1 stands for any.
-        dtype: Of the input; an integer type for tokens.
-        notes: Put after the model's own notes.
+        model: Any module that takes one batch, in the mode to describe: in eval mode an auxiliary head is not called.
+        input_shape: The shape of one sample, without the batch axis.
+        batch_size: The first axis of every shape in the table; -1 for any.
+        dtype: The type of the inputs; an integer type for tokens.
+        notes: Further notes, which are shown last.
 
     Raises:
-        UsageError: `input_shape` or `batch_size` is no size, the model has lazy parameters or can't be copied, or its
-            forward pass fails; the message then names the layer and the shape that it got.
+        UsageError: `input_shape` or `batch_size` is invalid, the model has lazy parameters or can't be copied, or its
+            forward pass fails; the message then names the layer and its input shape.
     """
     if any(size < 1 for size in input_shape):
         raise UsageError(f"every size must be 1 or more (got {tuple(input_shape)}).", where="input_shape")

@@ -16,11 +16,12 @@ MIN_SECONDS_BETWEEN_CHECKPOINTS = 1.0
 class CheckpointTimer(Generic[S]):
     """Decides when a checkpoint is due, and writes it.
 
-    It writes at most one per second. A kill then loses less than a second of work more, which resuming repeats exactly.
+    It writes at most one checkpoint per second. A kill then loses at most one more second of work, which resuming
+    repeats exactly.
 
     Args:
         settings: How often checkpoints are written.
-        save: Writes one.
+        save: Writes a checkpoint.
     """
 
     def __init__(self, settings: Settings, save: Callable[[S], None]) -> None:
@@ -53,7 +54,7 @@ class CheckpointTimer(Generic[S]):
         every = self.settings.every_epochs
         if not every or state.epoch % every:
             return
-        # Clocks differ between processes: the first one's counts.
+        # Clocks differ between processes, so rank 0 decides.
         waited = self.settings.group.from_first(lambda: time.monotonic() - self.written)
         if waited >= MIN_SECONDS_BETWEEN_CHECKPOINTS:
             self.write(state)

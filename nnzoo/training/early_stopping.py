@@ -1,4 +1,4 @@
-"""When to stop, and which epoch was the best."""
+"""Early stopping, and the choice of the best epoch."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from typing import Any, Literal
 class EarlyStopping:
     """Watches the monitor (Prechelt 1998).
 
-    The best epoch is the one with the best value, however small the gain. Patience is lost by epochs that do not beat
-    the value at the last gain of more than `min_delta`.
+    The best epoch is the one with the best value, however small the improvement. Patience counts the epochs since the
+    last improvement of more than `min_delta`.
 
     Attributes:
-        mode: Whether less or more is better.
-        patience: Epochs without such a gain until `should_stop`; None never stops.
-        min_delta: What counts as a gain.
+        mode: Whether a lower or a higher value is better.
+        patience: Epochs without such an improvement after which training stops; None never stops it.
+        min_delta: The smallest change that resets patience.
         best: The best value so far.
-        best_epoch: Its epoch, from 1; 0 before the first.
-        reference: The value at the last gain.
-        waited: Epochs since then.
+        best_epoch: The epoch of that value, from 1; 0 before the first epoch.
+        reference: The value at the last improvement of more than `min_delta`.
+        waited: Epochs since that improvement.
     """
 
     mode: Literal["min", "max"] = "min"
@@ -33,12 +33,12 @@ class EarlyStopping:
     waited: int = 0
 
     def update(self, value: float, epoch: int) -> bool:
-        """Takes the monitor of an epoch; returns whether it is the best so far. NaN never is."""
-        if self._gains(value, self.reference, self.min_delta):
+        """Records the monitor of an epoch, and returns whether it is the best so far. NaN never is."""
+        if self._improves(value, self.reference, self.min_delta):
             self.reference, self.waited = value, 0
         else:
             self.waited += 1
-        if self._gains(value, self.best, 0.0):
+        if self._improves(value, self.best, 0.0):
             self.best, self.best_epoch = value, epoch
             return True
         return False
@@ -47,17 +47,17 @@ class EarlyStopping:
         """Whether patience is used up."""
         return self.patience is not None and self.waited >= self.patience
 
-    def _gains(self, value: float, over: float, by: float) -> bool:
+    def _improves(self, value: float, over: float, by: float) -> bool:
         if math.isnan(over):
             return not math.isnan(value)
         return over - value > by if self.mode == "min" else value - over > by
 
     def state_dict(self) -> dict[str, Any]:
-        """What is needed to go on after a restart."""
+        """Returns what a resumed run needs."""
         keys = ("best", "best_epoch", "reference", "waited")
         return {key: value for key, value in asdict(self).items() if key in keys}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from a saved state."""
+        """Restores a saved state."""
         for key, value in state.items():
             setattr(self, key, value)

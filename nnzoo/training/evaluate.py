@@ -1,4 +1,4 @@
-"""Loss and metrics of a split, exact over its samples."""
+"""Computes loss and metrics of a split exactly over its samples."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from nnzoo.training.processes.group import ALONE, Group
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What was measured on a split.
+    """The results on a split.
 
     Attributes:
         metrics: "loss" and each metric; NaN for a metric that has no value on this split.
-        outputs: (N, K) on the CPU, if they were asked for; as `Decoder.compact` returns them.
+        outputs: (N, K) on the CPU if `keep_outputs` was given, in the form of `Decoder.compact`; else None.
     """
 
     metrics: dict[str, float]
@@ -31,7 +31,7 @@ class Evaluation:
 
 
 class LossSum:
-    """The mean loss over samples, or the sum if the loss sums, without waiting for the device."""
+    """Accumulates the mean loss over samples, or the sum for a loss that sums, without a device sync."""
 
     def __init__(self, loss: nn.Module) -> None:
         self.summed = getattr(loss, "reduction", "mean") == "sum"
@@ -44,27 +44,27 @@ class LossSum:
         self.weight = self.weight + weight
 
     def result(self) -> float:
-        """Returns the loss over all batches. This waits for the device."""
+        """Returns the loss over all batches. This synchronises with the device."""
         total, weight = float(self.total), float(self.weight)
         return total if self.summed else total / weight if weight else float("nan")
 
 
 def loss_and_metrics(loss: LossSum, sums: MetricSums, group: Group = ALONE) -> dict[str, float]:
-    """Returns loss and metrics over the batches of all processes. This waits for them and for the device."""
+    """Returns loss and metrics over the batches of all processes. This synchronises with them and the device."""
     if group.size > 1:
         sums.flush()
         own = {"loss": [float(loss.total), float(loss.weight)], "metrics": sums.state_dict()}
-        rest = group.gather(own)
-        # In one order, so that the sums are the same everywhere.
-        loss.total, loss.weight = (sum(column) for column in zip(*(each["loss"] for each in rest), strict=True))
+        ranks = group.gather(own)
+        # In the same order on every rank, so that all get the same sums.
+        loss.total, loss.weight = (sum(column) for column in zip(*(each["loss"] for each in ranks), strict=True))
         sums = MetricSums(sums.names, sums.decoder)
-        for each in rest:
+        for each in ranks:
             sums.join(each["metrics"])
     return {"loss": loss.result(), **sums.result()}
 
 
 def as_number(number: Tensor | float) -> Tensor | float:
-    """Returns a scalar as a float, cheap and exact in sums; on a device it stays a tensor, since reading it waits."""
+    """Returns a scalar as a float. On a device it stays a tensor, since reading it would be a sync."""
     if not isinstance(number, Tensor):
         return number
     return number.item() if number.device.type == "cpu" else number.detach()
@@ -86,15 +86,15 @@ def evaluate(
     """Measures a model in evaluation mode, and leaves it in that mode.
 
     Args:
-        model: (N, *) -> (N, K), or (N, T, K) with an answer a position.
-        loss: Of outputs and encoded targets.
+        model: (N, *) -> (N, K), or (N, T, K) with one prediction per position.
+        loss: The loss of outputs and encoded targets.
         split: Preprocessed inputs and encoded targets, on the model's device.
-        sums: Fresh sums of the metrics asked for.
-        batch_size: Of training; evaluation may take more at once, by a fixed rule.
+        sums: Empty sums of the metrics to compute.
+        batch_size: The batch size of training. Evaluation may use larger batches, by the rule of `eval_batch_size`.
         keep_outputs: Whether the outputs are returned.
-        exact: Take no more than `batch_size` at once.
-        group: Processes that each measure a share; the outputs are those of this one's.
-        forward: Called in the model's place: `TrainState.forward`.
+        exact: Whether batches have `batch_size` samples.
+        group: The processes. Each evaluates its share and returns the outputs of that share.
+        forward: Called instead of the model: `TrainState.forward`.
     """
     model.eval()
     total = LossSum(loss)
@@ -116,9 +116,9 @@ def evaluate(
                 outputs = in_float64(outputs) + split.level[start:end]
             sums.add(outputs, targets if split.exact is None else split.exact[start:end])
             if keep_outputs:
-                found = sums.decoder.compact(outputs).cpu()
-                # One tensor for all: many kept one by one break up the memory, and joining them takes twice as much.
-                kept = found.new_empty(last - first, *found.shape[1:]) if kept is None else kept
-                kept[num_kept : num_kept + len(found)] = found
-                num_kept += len(found)
+                compact = sums.decoder.compact(outputs).cpu()
+                # One tensor for all batches: many small ones fragment the memory, and joining them doubles it.
+                kept = compact.new_empty(last - first, *compact.shape[1:]) if kept is None else kept
+                kept[num_kept : num_kept + len(compact)] = compact
+                num_kept += len(compact)
     return Evaluation(loss_and_metrics(total, sums, group), kept)

@@ -1,4 +1,4 @@
-"""Numbers that are no longer finite: where, and what to do about them."""
+"""Detects losses, weights and gradients that are not finite, names the layer and suggests a remedy."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ def check_finite(value: float, state: TrainState, inputs: Sequence[Tensor] = ())
 
     Args:
         value: The loss.
-        state: What it is of. Its gradients may still be those of the step before.
-        inputs: What the network got, where that is known.
+        state: The training in progress. Its gradients may still be those of the previous step.
+        inputs: The arguments of the network, if they are known.
     """
     if math.isfinite(value):
         return
-    found = [f"the training loss is {value} in epoch {state.epoch + 1}, step {state.step + 1}"]
-    found.append(f"at lr {state.schedule.lr:g}")
+    parts = [f"the training loss is {value} in epoch {state.epoch + 1}, step {state.step + 1}"]
+    parts.append(f"at lr {state.schedule.lr:g}")
     norm = gradient_norm(state.model)
     if norm is not None:
-        found.append(f"last gradient norm {norm:.3g}")
+        parts.append(f"last gradient norm {norm:.3g}")
     layer = first_layer(state.model, inputs)
-    raise DivergedError(f"{', '.join(found)}{layer and f': {layer}'}. {advice(state)}")
+    raise DivergedError(f"{', '.join(parts)}{layer and f': {layer}'}. {advice(state)}")
 
 
 def check_weights(state: TrainState) -> None:
-    """Raises DivergedError if a weight is not finite: the last step of an epoch can spoil them unseen by its loss."""
+    """Raises DivergedError if a weight is not finite: the epoch's losses do not show the effect of its last step."""
     if any(not weight.isfinite().all() for weight in state.model.parameters()):
         norm = gradient_norm(state.model)
         found = "" if norm is None else f", last gradient norm {norm:.3g}"
@@ -46,27 +46,27 @@ def check_weights(state: TrainState) -> None:
 
 
 def check_scale(state: TrainState) -> None:
-    """Raises DivergedError if gradients overflow float16 however little the loss is scaled: nothing is learned then."""
+    """Raises DivergedError if gradients overflow float16 even at the smallest loss scale, so that no step is taken."""
     if state.scaler is None or (scale := state.scaler.get_scale()) >= SMALLEST_SCALE:
         return
     raise DivergedError(
-        f"the gradients of epoch {state.epoch + 1} overflow float16 even of a loss that is scaled by {scale:.1g}, "
+        f"the gradients of epoch {state.epoch + 1} overflow float16 even with a loss scale of {scale:.1g}, "
         f"at lr {state.schedule.lr:g}. {advice(state)}"
     )
 
 
 def gradient_norm(model: nn.Module) -> float | None:
-    """The 2-norm over all gradients there are, in float64 since their squares may not fit; None before the first."""
+    """Returns the 2-norm over all gradients, in float64 since their squares may overflow; None without gradients."""
     squares = [float(each.grad.cpu().double().square().sum()) for each in model.parameters() if each.grad is not None]
     return math.sqrt(sum(squares)) if squares else None
 
 
 def first_layer(model: nn.Module, inputs: Sequence[Tensor] = ()) -> str:
-    """What of a network is not finite: of its weights the first, else of its gradients, else of its layers' outputs.
+    """Describes the first weight, else the first gradient, else the first layer output that is not finite.
 
     Args:
-        model: It runs once more, where inputs are given, and is of no use for training afterwards.
-        inputs: A batch.
+        model: The network. If inputs are given, it runs once more and must not be trained afterwards.
+        inputs: The arguments of the network for one batch; empty to skip the outputs.
     """
     for name, weight in model.named_parameters():
         if not weight.isfinite().all():
@@ -83,12 +83,12 @@ def _first_output(model: nn.Module, inputs: Sequence[Tensor]) -> str:
     found: list[str] = []
 
     def note(name: str) -> Callable[..., None]:
-        def look(module: nn.Module, arguments: object, output: object) -> None:  # noqa: ARG001
+        def check(module: nn.Module, arguments: object, output: object) -> None:  # noqa: ARG001
             first = output[0] if isinstance(output, tuple) and output else output
             if isinstance(first, Tensor) and not first.isfinite().all():
                 found.append(f"{name} ({type(module).__name__})")
 
-        return look
+        return check
 
     layers = [(name, module) for name, module in model.named_modules() if not any(module.children())]
     hooks = [module.register_forward_hook(note(name)) for name, module in layers]
@@ -101,7 +101,7 @@ def _first_output(model: nn.Module, inputs: Sequence[Tensor]) -> str:
 
 
 def advice(state: TrainState) -> str:
-    """What to do about a loss that is not finite, and what was kept."""
+    """Returns what to do about a loss that is not finite, and which weights were kept."""
     todo = REMEDY
     if isinstance(state.optimizer, torch.optim.LBFGS):
         todo = "lbfgs compares gradients of one loss: try train.batch_size: full, or a smaller optimizer.lr."

@@ -1,4 +1,4 @@
-"""What the training loop trains: one network (`single`), or K replicas of one at once (`replica_learner`)."""
+"""The interface between the loop and what it trains: one network (`single`), or K replicas (`replica_learner`)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Metrics = Mapping[str, float] | Mapping[str, Tensor]
 
 
 class Learner(ABC, Generic[S]):
-    """What `fit` trains: it knows how a step is taken, how an epoch is measured, and which weights are the best.
+    """What `fit` trains. It takes the steps, evaluates epochs and keeps the best weights.
 
     Args:
         state: The training in progress, which is changed in place.
@@ -51,7 +51,7 @@ class Learner(ABC, Generic[S]):
 
     @abstractmethod
     def train_step(self, batches: Sequence[Batch], settings: Settings) -> None:
-        """Takes one optimizer step over one batch, or over several whose gradients add up to one large batch's.
+        """Takes one optimizer step over one batch, or over several with accumulated gradients.
 
         Raises:
             DivergedError: The loss is not finite.
@@ -59,11 +59,11 @@ class Learner(ABC, Generic[S]):
 
     @abstractmethod
     def check_finite(self, group: Group) -> None:
-        """Raises DivergedError if the loss of the current epoch is not finite: a checkpoint would be of no use."""
+        """Raises DivergedError if the loss of the current epoch is not finite, before a checkpoint is written."""
 
     @abstractmethod
     def train_metrics(self, group: Group) -> Metrics:
-        """Returns loss and metrics over the batches of the current epoch. This waits for the device.
+        """Returns loss and metrics over the batches of the current epoch. This synchronises with the device.
 
         Raises:
             DivergedError: The loss is not finite.

@@ -1,6 +1,6 @@
-"""The training loop. It reads top to bottom: train an epoch, evaluate, record, keep the best weights, save, stop early.
+"""The training loop: train an epoch, evaluate, record, keep the best weights, save, stop early.
 
-What it trains is one network, or several replicas at once: see `learner`.
+It trains one network or several replicas: see `learner`.
 """
 
 from __future__ import annotations
@@ -30,22 +30,22 @@ def fit(
     progress: Progress,
     stop: StopRequest,
 ) -> Status:
-    """Trains until all epochs are done, early stopping or the time limit ends it, or a signal comes.
+    """Trains until all epochs are done, early stopping or the time limit ends the training, or a signal arrives.
 
     Args:
-        learner: The network, or the replicas; the state is changed in place and then holds the best weights.
+        learner: The network, or the replicas. The state is changed in place; at the end it holds the best weights.
         splits: "train", and "val" if there is one: preprocessed inputs and encoded targets, on the model's device.
         settings: How the loop runs.
         save: Writes a checkpoint.
         progress: Shows steps and epochs.
-        stop: Notes signals.
+        stop: Records signals.
 
     Returns:
         How the training ended.
 
     Raises:
-        DivergedError: The training loss is not finite, or the monitor never was a number. The last checkpoint holds
-            weights from before.
+        DivergedError: The training loss is not finite, or the monitor was never a number. The last checkpoint holds
+            earlier weights.
     """
 
     def save_finite(state: S) -> None:
@@ -96,12 +96,12 @@ def train_epoch(
     stop: StopRequest,
     start: float,
 ) -> None:
-    """Trains one epoch, or what is left of it after a checkpoint inside it."""
+    """Trains one epoch, or the rest of one that was resumed inside."""
     state, network = learner.state, learner.network
     set_train_mode(network)
     split = for_model(network, split)
-    at_least = smallest_batch(network, settings.group)
-    batches = boundaries(len(split), settings.batch_size or len(split), at_least=at_least)
+    min_size = smallest_batch(network, settings.group)
+    batches = boundaries(len(split), settings.batch_size or len(split), min_size=min_size)
     progress.start_epoch(state.epoch + 1, len(batches), state.batch)
     with learner.read_batches(split, settings.group.shares(batches[state.batch :]), settings) as reader:
         while state.batch < len(batches):
@@ -123,10 +123,10 @@ def train_epoch(
 def evaluate_epoch(
     learner: Learner[S], splits: dict[str, Split], settings: Settings, *, start: float
 ) -> dict[str, Any]:
-    """Measures a finished epoch on val and counts it. Only here does the loop wait for a device.
+    """Evaluates a finished epoch on val, and returns its row. Only here does the loop wait for a device.
 
     Returns:
-        The row of the history: a number per column, or (K,) numbers of K replicas.
+        The row of the history: one number per column, or (K,) numbers for K replicas.
     """
     state = learner.state
     row: dict[str, Any] = {"epoch": float(state.epoch + 1), "step": float(state.step), "lr": state.lr}

@@ -26,7 +26,7 @@ class Progress:
         self._bar: tqdm[Any] | None = None
 
     def start_epoch(self, epoch: int, num_steps: int, done: int) -> None:
-        """Opens the bar of an epoch, of which `done` steps were taken before."""
+        """Opens the bar of an epoch in which `done` steps were taken before."""
         if self.bars:
             from tqdm import tqdm
 
@@ -55,7 +55,7 @@ class Progress:
 
         Args:
             row: The epoch's row of metrics.csv.
-            is_best: Whether its weights are the best so far; marked by a star.
+            is_best: Whether its weights are the best so far, which is marked with a star.
             note: A text between the metrics and the learning rate.
         """
         width = len(str(self.num_epochs))

@@ -14,8 +14,8 @@ class Settings:
 
     Attributes:
         epochs: The maximum number of epochs.
-        batch_size: Samples per batch; 0 for all samples in one batch, in their own order.
-        monitor: The column of the history that early stopping and the best weights go by.
+        batch_size: Samples per batch; 0 for one batch of all samples, without shuffling.
+        monitor: The column of the history that early stopping and the choice of the best weights use.
         metrics: The metrics on train and val, computed every epoch.
         seed: The seed of the shuffling.
         accumulate: Batches per optimizer step.

@@ -1,7 +1,7 @@
-"""SIGINT and SIGTERM: the first lets the step finish, the second quits at once.
+"""SIGINT and SIGTERM: the first one stops training after the current step, the second one exits immediately.
 
-Under torchrun a second SIGTERM does nothing: systemd and Slurm send it to every process of a job, and torchrun, itself
-one of them, passes it on. It kills whoever is still there after 30 s.
+Under torchrun a second SIGTERM is ignored: systemd and Slurm send it to every process of a job, and torchrun forwards
+its own to its workers. Torchrun kills the workers that are still running after 30 s.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from nnzoo.training.processes.torchrun import is_distributed
 
 
 class StopRequest:
-    """While it is entered, notes a signal in place of dying of it. Outside the main thread nothing can be noted.
+    """A context that records signals instead of terminating. Outside the main thread it does nothing.
 
     Attributes:
-        signal_number: The first signal that came; None before.
+        signal_number: The first signal that arrived; None if there was none.
     """
 
     def __init__(self) -> None:
@@ -28,7 +28,7 @@ class StopRequest:
     def __enter__(self) -> StopRequest:
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._note)
+                self._before[number] = signal.signal(number, self._record)
         return self
 
     def __exit__(
@@ -37,10 +37,10 @@ class StopRequest:
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
 
-    def _note(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
+    def _record(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
         if self.signal_number is not None:
             if number == signal.SIGTERM and is_distributed():
                 return
-            # Files are whole or not there, so quitting here loses nothing but the work since the last checkpoint.
+            # Files are written atomically, so exiting here loses only the work since the last checkpoint.
             os._exit(128 + number)
         self.signal_number = number

@@ -1,4 +1,4 @@
-"""One network, as the training loop trains it."""
+"""The learner for one network."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from nnzoo.training.step import train_step
 
 
 class SingleLearner(Learner[TrainState]):
-    """One network; of several processes, this one's copy of it.
+    """Trains one network. With several processes, each has its own copy.
 
     Args:
-        state: Changed in place; `best` then holds the best weights.
+        state: The training in progress, which is changed in place. At the end, `best` holds the best weights.
     """
 
     def __init__(self, state: TrainState) -> None:
@@ -54,15 +54,15 @@ class SingleLearner(Learner[TrainState]):
         check_finite(group.total(float(self.state.train_loss.total)), self.state)
 
     def train_metrics(self, group: Group) -> Metrics:
-        found = loss_and_metrics(self.state.train_loss, self.state.train_metrics, group)
-        check_finite(found["loss"], self.state)
+        metrics = loss_and_metrics(self.state.train_loss, self.state.train_metrics, group)
+        check_finite(metrics["loss"], self.state)
         check_scale(self.state)
-        return found
+        return metrics
 
     def evaluate(self, split: Split, settings: Settings, *, batch_size: int) -> Metrics:
         state = self.state
         sums = MetricSums(settings.metrics, state.train_metrics.decoder)
-        found = evaluate(
+        evaluation = evaluate(
             state.model,
             state.loss,
             split,
@@ -71,7 +71,7 @@ class SingleLearner(Learner[TrainState]):
             group=settings.group,
             forward=state.forward,
         )
-        return found.metrics
+        return evaluation.metrics
 
     def record(self, row: Mapping[str, Any]) -> None:
         self.state.history.record(dict(row))

@@ -22,7 +22,7 @@ from nnzoo.training.optimization.schedules import Schedule
 
 
 class Progressing(Protocol):
-    """What every training in progress has, of one network or of replicas: see `TrainState`."""
+    """The fields that a training of one network and one of replicas share: see `TrainState`."""
 
     schedule: Schedule
     epoch: int
@@ -56,8 +56,8 @@ class TrainState:
         lr: The learning rate of the last step.
         seconds: Wall time of earlier sessions and finished epochs.
         epoch_seconds: Wall time that earlier sessions spent in the current epoch.
-        forward: What steps and the validation of epochs call if it is not the model itself: with `train.precision` and
-            `train.compile`.
+        forward: Called instead of the model by steps and validation, with `train.precision` or `train.compile`; None to
+            call the model.
         scaler: Scales the loss so that gradients fit float16; None without float16.
     """
 
@@ -83,7 +83,7 @@ class TrainState:
         """Copies the weights as the best so far."""
         state = dict(self.model.state_dict())
         if self.best is None:
-            # In one copy, so that tied weights stay one tensor with several names.
+            # In a single deepcopy, so that tied weights stay one tensor with several names.
             self.best = copy.deepcopy(state)
         else:
             for name, tensor in state.items():
@@ -133,7 +133,7 @@ class TrainState:
         set_rng_state(state["rng"])
 
     def load_share(self, share: Mapping[str, Any]) -> None:
-        """Restores what this process alone had: its sums and its random state."""
+        """Restores the sums and the random state of this rank."""
         self.train_loss.total, self.train_loss.weight = share["train_loss"]
         self.train_metrics.load_state_dict(share["train_metrics"], next(self.model.parameters()).device)
         set_rng_state(share["rng"])
@@ -166,16 +166,16 @@ def seed_of_rank(seed: int, rank: int) -> int:
 def lay_out_moments(optimizer: torch.optim.Optimizer) -> None:
     """Gives every moment of an optimizer the memory layout of its parameter.
 
-    The fused kernels read both side by side and check nothing. A run that is resumed elsewhere may have another layout.
+    The fused kernels assume the same layout without a check. A run resumed on another machine may have another layout.
     """
-    for parameter, kept in optimizer.state.items():
-        for name, value in kept.items():
+    for parameter, moments in optimizer.state.items():
+        for name, value in moments.items():
             if isinstance(value, Tensor) and value.shape == parameter.shape and value.stride() != parameter.stride():
-                kept[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
+                moments[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
 def seed_everything(seed: int) -> None:
-    """Seeds every generator that weights, shuffling or dropout may draw from, in a user's own module too."""
+    """Seeds the global generators of torch, NumPy and Python. A user's own module may draw from any of them."""
     torch.manual_seed(seed)
     np.random.seed(seed % 2**32)
     random.seed(seed)
@@ -194,17 +194,17 @@ def rng_state() -> dict[str, Any]:
 
 
 def set_rng_state(state: dict[str, Any]) -> None:
-    """Restores what `rng_state` returned.
+    """Restores a state from `rng_state`.
 
     Raises:
-        ValueError: It is not the state of these generators.
+        ValueError: The state does not fit these generators.
     """
     torch.set_rng_state(state["torch"])
     if torch.cuda.is_available() and len(state["cuda"]) == torch.cuda.device_count():
         torch.cuda.set_rng_state_all(state["cuda"])
     name, words, position, has_gauss, gauss = state["numpy"]
     keys = _bytes_to_words(words)
-    if not 0 <= position <= len(keys):  # NumPy would read beyond them
+    if not 0 <= position <= len(keys):  # NumPy would read out of bounds
         raise ValueError("the position in NumPy's random numbers is out of range")
     np.random.set_state((name, keys, position, has_gauss, gauss))
     version, internal, next_gauss = state["python"]
@@ -212,10 +212,10 @@ def set_rng_state(state: dict[str, Any]) -> None:
 
 
 def _words_to_bytes(words: Any) -> Tensor:
-    """(N,) words of 32 bits -> (4 N,) uint8, the lowest byte first."""
+    """(N,) 32-bit words -> (4 N,) uint8, little-endian."""
     return torch.from_numpy(np.asarray(words, dtype="<u4").view(np.uint8).copy())
 
 
 def _bytes_to_words(data: Tensor) -> NDArray[np.uint32]:
-    """(4 N,) uint8 -> (N,) words of 32 bits."""
+    """(4 N,) uint8 -> (N,) 32-bit words."""
     return data.numpy().view("<u4").astype(np.uint32)

@@ -1,4 +1,4 @@
-"""One step of training: gradients of a batch, then a step of the optimizer."""
+"""The training step: gradients of one or several batches, then a step of the optimizer."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from nnzoo.training.state import TrainState
 
 
 def train_step(state: TrainState, batches: Sequence[Batch], weights: list[nn.Parameter], settings: Settings) -> None:
-    """Takes one optimizer step over one batch, or over several whose gradients add up to one large batch's.
+    """Takes one optimizer step over one batch, or over several with accumulated gradients.
 
     Args:
         state: The training in progress.
-        batches: The batches of this step; of several processes, this one's shares, possibly none.
+        batches: The batches of this step, or this process's shares of them, which may be empty.
         weights: The parameters that L1 and L2 penalise.
         settings: How the loop runs.
 
     Raises:
-        DivergedError: The loss is not finite. On a GPU this is noticed at the end of the epoch, since reading waits.
+        DivergedError: The loss is not finite. On a GPU this is detected at the end of the epoch, to avoid a sync.
     """
     if isinstance(state.optimizer, torch.optim.LBFGS):
         search_step(state, state.optimizer, batches, weights, settings)
@@ -36,7 +36,7 @@ def train_step(state: TrainState, batches: Sequence[Batch], weights: list[nn.Par
         nn.utils.clip_grad_norm_(state.model.parameters(), settings.clip_grad_norm)
     if state.scaler is None:
         state.optimizer.step()
-    elif not scaled_step(state.scaler, state.optimizer, tell=settings.l1 > 0):
+    elif not scaled_step(state.scaler, state.optimizer, report=settings.l1 > 0):
         return
     if settings.l1:
         shrink(weights, settings.l1 * state.schedule.lr)
@@ -54,19 +54,19 @@ def backward(
 
     Args:
         state: The training in progress, whose model gets the gradients.
-        batches: The batches of this step; of several processes, this one's shares, possibly none.
+        batches: The batches of this step, or this process's shares of them, which may be empty.
         weights: The parameters that L2 penalises.
         settings: How the loop runs.
         record: Whether loss and metrics are added to the sums of the epoch.
 
     Returns:
-        The loss of each batch, weighted so that the losses add up to that of the whole step.
+        The loss of each batch, weighted so that the sum is the loss of the step.
     """
     counts = [as_number(denominator(state.loss, targets)) for *_, targets in batches]
     group = settings.group
     shared = (len(batches) > 1 or group.size > 1) and not state.train_loss.summed
     own = sum(counts)
-    whole = group.samples or own
+    total = group.samples or own
     losses: list[Tensor] = []
     forward = state.forward or state.model
     if not batches:
@@ -76,22 +76,22 @@ def backward(
         loss = state.loss(outputs, targets)
         if record:
             value = as_number(loss)
-            told = group.reduce_loss(value, is_last=len(losses) == len(batches) - 1)
-            if isinstance(told, float):
-                # Either all processes examine the layers or none does, since batch norm waits for all: after the first
-                # batch of a step their gradients differ, and so does what they would find.
-                check_finite(told, state, inputs if group.size == 1 or len(batches) == 1 else ())
+            reduced = group.reduce_loss(value, is_last=len(losses) == len(batches) - 1)
+            if isinstance(reduced, float):
+                # All ranks must examine the layers or none, since batch norm is a collective. After the first batch of
+                # a step the local gradients differ, so the ranks could decide differently.
+                check_finite(reduced, state, inputs if group.size == 1 or len(batches) == 1 else ())
             state.train_loss.add(value, count)
             state.train_metrics.add(outputs.detach(), targets)
-        part = loss * (count / whole) if shared else loss
+        part = loss * (count / total) if shared else loss
         if not losses:
-            # Only now, so that the error about a loss that is not finite can name the gradients of the step before.
+            # Only here, so that an error about the loss can report the gradient norm of the previous step.
             clear_gradients(state.optimizer)
         (part if state.scaler is None else state.scaler.scale(part)).backward()
         losses.append(part)
     group.add_gradients(state.optimizer, own, summed=state.train_loss.summed)
     if state.scaler is not None:
-        # L2, clipping and error messages need the gradients in their true size.
+        # L2, clipping and error messages need the unscaled gradients.
         state.scaler.unscale_(state.optimizer)
     if settings.l2:
         for weight in weights:
@@ -101,17 +101,17 @@ def backward(
 
 
 def contribute_nothing(state: TrainState, settings: Settings, *, record: bool) -> None:
-    """The step of a process whose share is empty: it receives the global loss and contributes no gradients."""
+    """Takes the step of a process whose share is empty: it receives the global loss and contributes no gradients."""
     if record:
         check_finite(float(settings.group.reduce_loss(0.0, is_last=True)), state)
     clear_gradients(state.optimizer)
     if state.scaler is not None:
-        # The scaler creates its scale with the first loss.
+        # The scaler initialises its scale lazily, with the first loss.
         state.scaler.scale(torch.zeros(1, device=next(state.model.parameters()).device))
 
 
 def clear_gradients(optimizer: torch.optim.Optimizer) -> None:
-    """`optimizer.zero_grad()` without its profiling hook, which costs 5 % of a small step."""
+    """Does what `optimizer.zero_grad()` does, without its profiling hook, which costs 5 % of a small step."""
     for group in optimizer.param_groups:
         for parameter in group["params"]:
             parameter.grad = None
@@ -124,7 +124,7 @@ def search_step(
     weights: list[nn.Parameter],
     settings: Settings,
 ) -> None:
-    """Takes one step of L-BFGS, which evaluates loss and gradients several times. The first evaluation is recorded.
+    """Takes one step of L-BFGS, which evaluates loss and gradients several times. Only the first is recorded.
 
     Every evaluation starts from the same random state, so that dropout does not change the function it minimises.
     """
@@ -145,14 +145,14 @@ def search_step(
             total += settings.l2 * sum(float(w.detach().square().sum()) for w in weights if w.grad is not None)
         return total
 
-    optimizer.step(closure)  # type: ignore[no-untyped-call]  # torch left it so
+    optimizer.step(closure)  # type: ignore[no-untyped-call]
 
 
 @torch.no_grad()
 def shrink(weights: list[nn.Parameter], threshold: float) -> None:
     """Takes the proximal step of L1: w <- sign(w) max(|w| - threshold, 0). It reaches exactly zero (Tibshirani 1996).
 
-    Weights without a gradient in this step stay unchanged, as with L2 and the optimizers.
+    Weights without a gradient stay unchanged, as with L2 and the optimizers.
     """
     for weight in weights:
         if weight.grad is not None:

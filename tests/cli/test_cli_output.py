@@ -74,15 +74,15 @@ def test_json_is_one_object(arguments: list[str], keys: set[str], before: bool, 
         (["train", "c.yaml", "--device", "gpu"], "config", 'override train.device="gpu"', "Did you mean 'cuda'?"),
         (["train", "c.yaml", "--resume", "--overwrite"], "usage", "", "can't be combined"),
         (["summary", "broken.yaml"], "config", "broken.yaml:3:9", "train.epohcs: unknown key."),
-        (["summary", "seed=3"], "usage", "seed=3", "overrides follow it"),
-        (["summary"], "usage", "", "no config.yaml here and no run in runs."),
+        (["summary", "seed=3"], "usage", "seed=3", "before the overrides"),
+        (["summary"], "usage", "", "no config.yaml in the current folder and no run"),
         (["eval", "nope"], "usage", "nope", "no such file or run"),
         (["eval", "nope", "--split", "all"], "usage", "--split", "expected train, val or test, got 'all'."),
         (["eval", "nope", "--fail-under", "acc"], "usage", "--fail-under", "METRIC=VALUE"),
         (["eval", "nope", "--fail-under", "acc=1"], "usage", "--fail-under", "Did you mean 'accuracy'?"),
         (["list", "nope"], "usage", "list", "is not a kind"),
         (["init", "nope"], "usage", "init", "is not a shipped config"),
-        (["init", "digits_mlp", "c.yaml"], "usage", "c.yaml", "exists already and is left as it is"),
+        (["init", "digits_mlp", "c.yaml"], "usage", "c.yaml", "exists already"),
     ],
 )
 def test_errors(arguments: list[str], kind: str, where: str, words: str, capsys: Capture) -> None:
@@ -156,11 +156,11 @@ def test_debug_alone_shows_the_traceback(capsys: Capture) -> None:
 @pytest.mark.parametrize(
     ("raised", "code", "kind", "words"),
     [
-        (KeyboardInterrupt(), 130, "interrupted", "interrupted before anything was trained."),
+        (KeyboardInterrupt(), 130, "interrupted", "interrupted before training started."),
         (MemoryError(), 1, "error", "out of memory."),
         (OSError(28, "No space left on device", "x.yaml"), 1, "error", "No space left on device."),
         (RuntimeError("can't allocate memory: 7 bytes"), 1, "error", "out of memory."),
-        (ZeroDivisionError("division"), 1, "error", "unexpected ZeroDivisionError: division. This is a bug of nnzoo"),
+        (ZeroDivisionError("division"), 1, "error", "unexpected ZeroDivisionError: division. This is a bug in nnzoo"),
         (NnzooError("plain"), 1, "error", "plain"),
     ],
 )
@@ -200,7 +200,7 @@ def test_init_copies_and_never_overwrites(capsys: Capture) -> None:
     assert run(["validate", "digits_mlp.yaml"]) == 0
     Path("digits_mlp.yaml").write_text("mine")
     assert run(["init", "digits_mlp"]) == 2
-    assert "digits_mlp.yaml: exists already and is left as it is." in capsys.readouterr().err
+    assert "digits_mlp.yaml: exists already." in capsys.readouterr().err
     assert Path("digits_mlp.yaml").read_text() == "mine"
     Path("folder").mkdir()
     assert run(["init", "digits_mlp", "folder", "-q"]) == 0

@@ -130,7 +130,7 @@ SOURCES = (
 
 def test_rules_across_sections_wait_for_valid_sections() -> None:
     rule = "model: {name: linear, output: {activation: softmax}}\nloss: hinge\n"
-    assert "hinge reads margins" in problems(f"data: iris\n{rule}")[0]
+    assert "hinge expects signed margins" in problems(f"data: iris\n{rule}")[0]
     assert first_lines(f"data: iris\n{rule}sed: 3\n")[0].startswith(
         "c.yaml:4:1: sed: unknown key. Did you mean 'seed'?"
     )
@@ -259,7 +259,7 @@ def test_nothing_is_suggested_for_what_resembles_nothing(word: str) -> None:
 
 def test_a_missing_key_is_told_where_its_section_stands() -> None:
     (found,) = problems(f"{VALID}init:\n  name: constant\n  bias: 0.1\n")
-    assert found == ("c.yaml:3:1: init.val: missing; it must be given. (the value)\n    init:\n    ^")
+    assert found == ("c.yaml:3:1: init.val: missing required key. (the value)\n    init:\n    ^")
 
 
 def test_a_dict_from_python_is_told_by_its_keys() -> None:

@@ -123,7 +123,7 @@ def test_the_name_of_a_base_is_not_inherited() -> None:
 def test_circles_are_refused(target: str) -> None:
     Path("loop.yaml").write_text("extends: top.yaml\n")
     Path("top.yaml").write_text(f"data: digits\nextends: {target}\n")
-    with pytest.raises(ConfigError, match=r":\d+:10: extends: the files extend each other in a circle\."):
+    with pytest.raises(ConfigError, match=r":\d+:10: extends: the files extend each other in a cycle\."):
         load_config("top.yaml")
 
 
@@ -134,9 +134,9 @@ def test_circles_are_refused(target: str) -> None:
         ("base", "no such file: base. Did you mean 'base.yaml'?"),
         ("digits_mpl", "no such file: digits_mpl. Did you mean 'digits_mlp'?"),
         ("folder", "no such file: folder."),
-        ("3", "expected the path of a config file, or the name of a shipped one."),
-        ("[base.yaml]", "expected the path of a config file, or the name of a shipped one."),
-        ("null", "expected the path of a config file, or the name of a shipped one."),
+        ("3", "expected the path of a config file, or the name of a shipped config."),
+        ("[base.yaml]", "expected the path of a config file, or the name of a shipped config."),
+        ("null", "expected the path of a config file, or the name of a shipped config."),
     ],
 )
 def test_what_can_not_be_extended(value: str, message: str) -> None:
@@ -166,7 +166,7 @@ def test_problems_are_told_in_the_file_that_has_them() -> None:
 
 def test_rules_are_told_in_the_file_that_has_the_key() -> None:
     Path("base.yaml").write_text("data: iris\nmodel:\n  name: linear\n  output: {activation: softmax}\n")
-    assert refused("loss: hinge\n").startswith("base.yaml:4:24: model.output.activation: hinge reads margins")
+    assert refused("loss: hinge\n").startswith("base.yaml:4:24: model.output.activation: hinge expects signed margins")
 
 
 def test_paths_are_relative_to_the_file_that_names_them(tmp_path: Path) -> None:

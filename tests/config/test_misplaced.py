@@ -63,7 +63,7 @@ def message(config: dict[str, Any], *overrides: str) -> str:
         ("model=digits", "'digits' is not a model. It is a data source: `data: digits`."),
         ("model.activation=zeros", "'zeros' is not an activation. It is an initializer: `init: zeros`."),
         ("train.metrics=[cross_entropy]", "got 'cross_entropy'. It is a loss: `loss: cross_entropy`."),
-        ("extends=base.yaml", "`extends` is for files: it can't be an override or a key of a dict."),
+        ("extends=base.yaml", "`extends` is only valid in a file, not as an override or in a dict."),
     ],
 )
 def test_the_likeliest_place_comes_first(override: str, hint: str) -> None:

@@ -206,4 +206,4 @@ def test_no_bytes_are_a_bug(content: bytes, tmp_path: Path, capsys: pytest.Captu
 def test_a_folder_is_no_config(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for command in ("validate", "train"):
         assert run([command, str(tmp_path)]) == 2
-        assert capsys.readouterr().err.startswith(f"nnzoo: {tmp_path}: a folder without a config.yaml.")
+        assert capsys.readouterr().err.startswith(f"nnzoo: {tmp_path}: this folder has no config.yaml.")

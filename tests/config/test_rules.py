@@ -381,7 +381,7 @@ def test_the_command_line_refuses_it_too(capsys: pytest.CaptureFixture[str]) -> 
     assert captured.out == ""
     assert captured.err == (
         "override model.output={activation: sigmoid}: model.output.activation: cross_entropy needs probabilities that "
-        "sum to 1, unlike sigmoid's. Use softmax, identity or `loss: bce`.\n"
+        "sum to 1, unlike those of sigmoid. Use softmax, identity or `loss: bce`.\n"
     )
 
 
@@ -413,7 +413,7 @@ def test_batch_norm_needs_two_samples() -> None:
     two = Facts("classification", "features", 3, 0, (4,), has_val=True, has_test=True, num_train=2)
     check_facts(config, two)
     with pytest.raises(
-        ConfigError, match="config: model: batch_norm needs at least two samples per batch, and the train"
+        ConfigError, match="config: model: batch_norm needs at least two samples per batch, but the train"
     ):
         check_facts(config, dataclasses.replace(two, num_train=1))
 
@@ -428,7 +428,7 @@ def test_tokens_are_neither_normalized_nor_rotated() -> None:
 
 def test_a_missing_val_split_is_the_reason_that_is_given() -> None:
     with pytest.raises(
-        ConfigError, match=r"'val/loss' is not measured in this run\. There is no val split\. Did you mean"
+        ConfigError, match=r"'val/loss' is not computed in this run\. There is no val split\. Did you mean"
     ):
         load_config({"data": "xor", "model": "mlp", "train": {"monitor": "val/loss"}})
 

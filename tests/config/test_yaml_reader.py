@@ -76,14 +76,14 @@ def test_whole_numbers_may_be_written_in_any_way(text: str) -> None:
     [
         ("1.5", "expected an integer, got 1.5."),
         ("true", "expected an integer, got true."),
-        ("'20'", "expected an integer, got '20'. Leave out the quotes."),
-        ('"20"', "expected an integer, got '20'. Leave out the quotes."),
+        ("'20'", "expected an integer, got '20'. Remove the quotes."),
+        ('"20"', "expected an integer, got '20'. Remove the quotes."),
         ("20 epochs", "expected an integer, got '20 epochs'."),
         (".inf", "expected an integer, got inf."),
         ("1e400", "expected an integer, got inf."),
         ("9" * 5000, "expected an integer, got inf."),
         ("[20]", "expected an integer, got a list."),
-        ("null", "expected an integer, got null. Leave the key out for its default."),
+        ("null", "expected an integer, got null. Remove the key to use its default."),
         ("0", "expected at least 1, got 0."),
         ("1e10", "expected at most 1000000000, got 10000000000. (maximum number of epochs)"),
     ],
@@ -100,8 +100,8 @@ def test_infinite_numbers_are_refused(text: str) -> None:
 def test_duplicate_keys_are_all_named() -> None:
     message = refused("data: digits\ndata: iris\nmodel: {name: mlp, hidden: [3],\n  hidden: [4]}\n")
     assert message == (
-        "c.yaml:2:1: duplicate key 'data' (first in line 1).\n    data: iris\n    ^\n"
-        "c.yaml:4:3: duplicate key 'hidden' (first in line 3).\n      hidden: [4]}\n      ^"
+        "c.yaml:2:1: duplicate key 'data' (first in line 1). Remove one of the two.\n    data: iris\n    ^\n"
+        "c.yaml:4:3: duplicate key 'hidden' (first in line 3). Remove one of the two.\n      hidden: [4]}\n      ^"
     )
 
 
@@ -110,23 +110,23 @@ def test_duplicate_keys_are_all_named() -> None:
     [
         ("init: {<<: zeros}", 12, "`<<` merges a mapping of this file"),
         ("name: !!python/object/apply:os.system [touch owned]", 7, "the tag tag:yaml.org,2002:python/object/apply"),
-        ("!!python/name:os.system : 3", 1, "a key must be a plain word"),
+        ("!!python/name:os.system : 3", 1, "a key must be plain text"),
         ('seed: !!int "x"', 7, "the tag tag:yaml.org,2002:int is not allowed"),
         ("seed: !custom 3", 7, "the tag !custom is not allowed"),
         ("train: !custom {epochs: 3}", 8, "the tag !custom is not allowed"),
         ("train: !!set {epochs}", 8, "the tag tag:yaml.org,2002:set is not allowed"),
         ("name: !!binary aGk=", 7, "the tag tag:yaml.org,2002:binary is not allowed"),
-        ("? [a, b]", 3, "a key must be a plain word"),
-        ("train: {{a: 1}: 3}", 9, "a key must be a plain word"),
-        ("train: {epochs: 3", 8, "the bracket that opens here is never closed"),
+        ("? [a, b]", 3, "a key must be plain text"),
+        ("train: {{a: 1}: 3}", 9, "a key must be plain text"),
+        ("train: {epochs: 3", 8, "the bracket that starts here is never closed"),
         ("name: 'abc", 7, "the quote that starts here is never closed"),
         ("name: @abc", 7, "text that starts with this character needs quotes"),
         ("name: *abc", 7, "the alias has no anchor. Write `&NAME` before the value"),
-        ("name: a: b", 8, "there is one ':' too many. Is the line indented too far?"),
-        ("  name: abc", 7, "there is one ':' too many. Is the line indented too far?"),
+        ("name: a: b", 8, "a ':' is not allowed here. Is the line indented too far?"),
+        ("  name: abc", 7, "a ':' is not allowed here. Is the line indented too far?"),
         ("name:abc\ntrain: {epochs: 3}", 1, "Is the ':' missing, or the space after it?"),
-        ("train:\n\tepochs: 3", 1, "YAML is indented with spaces, and this line starts with a tab"),
-        ("---\ndata: digits", 1, "a second document starts here, but a file holds one experiment"),
+        ("train:\n\tepochs: 3", 1, "YAML is indented with spaces, but this line starts with a tab"),
+        ("---\ndata: digits", 1, "a second document starts here, but a file must hold one experiment"),
     ],
 )
 def test_yaml_that_is_refused(line: str, column: int, words: str) -> None:
@@ -271,7 +271,7 @@ def test_very_long_files_and_lists_of_problems_are_bounded() -> None:
 
 def test_a_folder_and_a_missing_file() -> None:
     Path("folder.yaml").mkdir()
-    with pytest.raises(UsageError, match=r"^folder\.yaml: a folder without a config\.yaml"):
+    with pytest.raises(UsageError, match=r"^folder\.yaml: this folder has no config\.yaml"):
         load_config("folder.yaml")
     with pytest.raises(UsageError, match=r"^digits_mpl\.yaml: no such file.*Did you mean 'digits_mlp'\?"):
         load_config("digits_mpl.yaml")
@@ -319,7 +319,7 @@ def test_a_merged_value_keeps_its_place() -> None:
         ("'<<': {epochs: 3}", "<<: unknown key."),
         (
             "defaults: &d {epochs: 3}\ntrain: {<<: *d}",
-            "A key that only holds an anchor starts with `x-`: 'x-defaults'.",
+            "A key that only holds an anchor must start with `x-`: 'x-defaults'.",
         ),
     ],
 )
@@ -352,7 +352,7 @@ def test_merging_is_bounded() -> None:
 )
 def test_a_placeholder_is_told_what_works_instead(line: str, placeholder: str, key: str) -> None:
     first = refused(f"{VALID}{line}\n").split("\n")[0]
-    assert f"placeholders such as {placeholder} are not filled in." in first
+    assert f"placeholders such as {placeholder} are not supported." in first
     assert f"`nnzoo train CONFIG {key}=VALUE`" in first
     assert "`extends: base.yaml`" in first
 

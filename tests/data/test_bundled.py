@@ -69,9 +69,7 @@ def _package_at(folder: Path) -> ModuleSpec:
 
 
 @pytest.mark.parametrize("load", LOADERS)
-def test_a_missing_scikit_learn_is_named(
-    load: Callable[[], Dataset], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_scikit_learn_is_named(load: Callable[[], Dataset], monkeypatch: pytest.MonkeyPatch) -> None:
     _pretend(monkeypatch, None)
     with pytest.raises(DataError, match="not installed"):
         load()

@@ -19,7 +19,7 @@ from pyarrow import feather, ipc, parquet
 
 from nnzoo.data import CsvReader, Dataset, Division, load_csv, load_series, load_text
 from nnzoo.data.files.repairs import Repairs
-from nnzoo.data.tables.dialect import Words
+from nnzoo.data.tables.dialect import TableOptions
 from nnzoo.data.tables.table import open_table
 from nnzoo.errors import DataError
 
@@ -52,7 +52,7 @@ def load(path: str, target: str = "y", **fields: Any) -> Dataset:
 
 
 def texts(path: str, name: str) -> list[str]:
-    table = open_table([Path(path)], Words(), [name], repairs=Repairs())
+    table = open_table([Path(path)], TableOptions(), [name], repairs=Repairs())
     return table.cells(name).texts
 
 
@@ -154,7 +154,7 @@ def test_columns_that_are_not_plain_and_the_index_of_pandas_are_left_out() -> No
     dataset = load(write(values, "parquet"))
     assert dataset.feature_names == ("x",)
     (warning,) = dataset.warnings
-    assert warning.startswith("2 columns of lists, structures or bytes were left out (first: d.parquet: 'l')")
+    assert warning.startswith("2 columns of lists, structs or bytes were left out (first: d.parquet: 'l')")
 
 
 def test_parts_of_several_kinds_are_one_table() -> None:
@@ -195,7 +195,7 @@ def test_damaged_files_are_named(kind: str) -> None:
 def test_a_few_bytes_that_claim_billions_of_rows_are_refused() -> None:
     parquet.write_table(pa.table({"x": pa.array(np.zeros(40_000_000, dtype=np.int8))}), "d.parquet")
     assert Path("d.parquet").stat().st_size < 200_000
-    with pytest.raises(DataError, match="stand for more than 200 times as many"):
+    with pytest.raises(DataError, match="decompress to more than 200 times as many"):
         load("d.parquet", target="x")
 
 
@@ -250,7 +250,7 @@ def test_the_sheet_the_title_and_the_rows_of_an_excel_file() -> None:
         assert dict(zip(dataset.feature_names, dataset.train.inputs.T.tolist(), strict=True))["a"] == [1, 3, 5]
     with pytest.raises(DataError, match=r"d\.xlsx: has no column 'y'"):
         load(path)
-    with pytest.raises(DataError, match=r"has no sheet 'Dada' \(it has: Sheet, Data\)"):
+    with pytest.raises(DataError, match=r"has no sheet 'Dada' \(expected one of: Sheet, Data\)"):
         load(path, sheet="Dada")
     with pytest.raises(DataError, match=r"d\.xlsx: row 6: column 'y': the target is missing"):
         load(excel([[], *titled[2:6], [3, 4]]), skip_rows=(3,), missing_target="error")
@@ -288,13 +288,13 @@ def test_excel_files_that_can_not_be_read(monkeypatch: pytest.MonkeyPatch) -> No
     for name, message in (
         ("far.xlsx", r"far\.xlsx: nearly all of its 60,000 x 16,000 cells are empty"),
         ("old.xls", r"old\.xls: is an \.xls file"),
-        ("cut.xlsx", r"cut\.xlsx: can't be expanded: it is damaged"),
+        ("cut.xlsx", r"cut\.xlsx: can't be decompressed: it is damaged"),
         ("odd.xlsx", r"odd\.xlsx: can't be read as an \.xlsx file"),
     ):
         with pytest.raises(DataError, match=message):
             load(name)
     monkeypatch.setitem(sys.modules, "openpyxl", None)
     with pytest.raises(
-        DataError, match=r"d\.xlsx: is an Excel file\. Install what reads it: pip install 'nnzoo\[excel\]'"
+        DataError, match=r"d\.xlsx: is an Excel file, which needs openpyxl\. Install it: pip install 'nnzoo\[excel\]'"
     ):
         load("d.xlsx")

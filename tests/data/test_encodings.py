@@ -28,13 +28,13 @@ def test_stray_bytes_are_read_as_cp1252_and_counted() -> None:
     repairs = Repairs()
     assert decode(raw, "auto", where="f", repairs=repairs) == "größer\nblå\nMüller\nnaïve\n"
     (warning,) = repairs.warnings()
-    assert warning.startswith("2 bytes of another encoding than UTF-8 were read as cp1252 (first: f: line 3)")
+    assert warning.startswith("2 bytes in another encoding than UTF-8 were read as cp1252 (first: f: line 3)")
 
 
 def test_a_file_in_cp1252_says_so() -> None:
     repairs = Repairs()
     assert decode(b"a\nM\xfcller \x93quoted\x94\n", "auto", where="f", repairs=repairs) == "a\nMüller “quoted”\n"
-    assert "3 bytes of another encoding than UTF-8 were read as cp1252 (first: f: line 2)" in repairs.warnings()[0]
+    assert "3 bytes in another encoding than UTF-8 were read as cp1252 (first: f: line 2)" in repairs.warnings()[0]
     repairs = Repairs()
     assert decode(b"M\xfcller", "cp1252", where="f", repairs=repairs) == "Müller"
     assert repairs.warnings() == ()
@@ -50,7 +50,7 @@ def test_a_byte_that_no_encoding_has_is_replaced() -> None:
 def test_other_scripts_are_never_taken_for_western_letters(encoding: str) -> None:
     texts = {"gb18030": "名字\n北京大学\n", "euc-kr": "서울특별시\n", "shift_jis": "さくらの木のした\n"}
     text = texts.get(encoding, "αβγδεζη λόγος\n" if encoding == "iso8859-7" else "имя\nМосква\n")
-    with pytest.raises(DataError, match=r"f: line 1 is not UTF-8, nor is it a Western text"):
+    with pytest.raises(DataError, match=r"f: line 1 is neither UTF-8 nor Western text"):
         decode(text.encode(encoding), "auto", where="f")
     assert decode(text.encode(encoding), encoding, where="f") == text
 
@@ -64,7 +64,7 @@ def test_zero_bytes_are_removed_and_counted() -> None:
 
 
 def test_another_encoding_names_the_line() -> None:
-    with pytest.raises(DataError, match=r"f: line 2 is not utf-8\. Set `encoding`"):
+    with pytest.raises(DataError, match=r"f: line 2 is not valid utf-8\. Set `encoding`"):
         decode(b"a\n\xff\n", "utf-8", where="f")
     with pytest.raises(DataError, match="encoding: there is no encoding 'utf-9'"):
         decode(b"a", "utf-9", where="f")

@@ -94,9 +94,9 @@ def test_what_a_folder_has_besides_is_counted(tmp_path: Path) -> None:
     repairs = Repairs()
     assert names_of(tmp_path, ".csv", repairs=repairs) == ["a.csv"]
     others, folders, links = repairs.warnings()
-    assert others.startswith("2 files of another kind in a folder of data were left out (first: ")
+    assert others.startswith("2 files of another type in a data folder were left out (first: ")
     assert "b.json" in others
-    assert folders.startswith(f"1 folder in a folder of data was left out ({tmp_path / 'year=2020'})")
+    assert folders.startswith(f"1 folder in a data folder was left out ({tmp_path / 'year=2020'})")
     assert links.startswith(f"1 link to a file that does not exist was left out ({tmp_path / 'gone.csv'})")
 
 
@@ -114,7 +114,7 @@ def test_a_compressed_file_beside_itself_is_not_read_twice(tmp_path: Path) -> No
     repairs = Repairs()
     assert names_of(tmp_path, ".csv", repairs=repairs) == ["a.csv", "b.csv.bz2", "d.gz"]
     warnings = repairs.warnings()
-    assert any("2 compressed files beside the same file expanded were left out" in line for line in warnings)
+    assert any("2 compressed files next to its uncompressed copy were left out" in line for line in warnings)
 
 
 def test_a_zip_archive_is_the_files_in_it(tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_a_zip_archive_is_the_files_in_it(tmp_path: Path) -> None:
             archive.writestr(name, "x")
     repairs = Repairs()
     assert find_files(path, {".csv"}, repairs) == [path / "in/p9.csv", path / "in/p10.csv"]
-    assert "1 file of another kind" in repairs.warnings()[0]
+    assert "1 file of another type" in repairs.warnings()[0]
     assert find_files(path / "in/p10.csv") == [path / "in/p10.csv"]
     with pytest.raises(DataError, match=r"without a file that ends in \.txt"):
         find_files(path, {".txt"})

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nnzoo.data.tables.forms import TEXT, canonical
-from nnzoo.data.tables.number_forms import NumberWords, find_number_form
+from nnzoo.data.tables.number_forms import NumberOptions, find_number_form
 from nnzoo.data.tables.numbers import PLAIN, DecimalSign, NumberForm, ThousandsSign, is_number, plain_numbers
 
 AMOUNTS = st.decimals(-(10**12), 10**12, allow_nan=False, allow_infinity=False, places=4) | st.integers(
@@ -44,16 +44,16 @@ def test_any_amount_is_read_exactly(
     cells = [written(amount, *signs, affixes, parentheses=parentheses) for amount in amounts]
     expected = [float(amount) for amount in amounts]
     counts = np.ones(len(cells), dtype=np.int64)
-    known = find_number_form(pa.array(cells), counts, NumberWords(*signs, delimiter), 1.0)
+    known = find_number_form(pa.array(cells), counts, NumberOptions(*signs, delimiter), 1.0)
     assert known is not None
-    assert known.doubt is None
+    assert known.ambiguous_cell is None
     assert known.form.read(pa.array(cells)).tolist() == expected
-    found = find_number_form(pa.array(cells), counts, NumberWords(delimiter=delimiter), 1.0)
+    found = find_number_form(pa.array(cells), counts, NumberOptions(delimiter=delimiter), 1.0)
     assert found is not None
     values = found.form.read(pa.array(cells)).tolist()
     # A point before three digits is a decimal point to everyone unless something speaks against it.
     points = all(cell.count(".") <= 1 for cell in cells) and signs == (",", ".")
-    assert values == expected or found.doubt is not None or points
+    assert values == expected or found.ambiguous_cell is not None or points
 
 
 @settings(max_examples=200, deadline=None)

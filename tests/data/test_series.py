@@ -322,12 +322,16 @@ GOOD = "day,y\n" + "".join(f"{day},{day}\n" for day in range(1, 31))
     [
         (None, {}, "t.csv: there is no such file"),
         ("", {}, "t.csv: is empty"),
-        ("day,y\n", {}, "t.csv: has a header and no rows"),
+        ("day,y\n", {}, "t.csv: has a header but no rows"),
         (GOOD, {"target": "z"}, "t.csv: has no column 'z' (it has: day, y)"),
         (GOOD, {"time": "date"}, "t.csv: has no column 'date'"),
         (GOOD.replace("7,7", "7,abc"), {}, "t.csv: line 8: column 'y': 'abc' is not a number"),
         (GOOD.replace("7,7", "7,inf"), {}, "t.csv: line 8: column 'y': 'inf' is not a number"),
-        (GOOD.replace("7,7", "7,7,7"), {}, "t.csv: line 8 has another number of cells than the header (got 3; the"),
+        (
+            GOOD.replace("7,7", "7,7,7"),
+            {},
+            "t.csv: line 8 has a different number of cells than the header (got 3, expected",
+        ),
         (GOOD.replace("7,7", "6,7"), {}, "t.csv: line 8: column 'day': '6' stands there twice, here and in"),
         (GOOD.replace("7,7", "x,7"), {}, "t.csv: line 8: column 'day': 'x' is neither a number nor a date"),
         (
@@ -376,10 +380,10 @@ def test_nothing_to_forecast_from(content: str, message: str, capsys: pytest.Cap
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("split: {deduplicate: true}", "data.split.deduplicate: rows of a series may be equal"),
-        ("features: x, difference: true", "data.difference: the last value of a target is known only if"),
+        ("split: {deduplicate: true}", "data.split.deduplicate: equal rows of a series are not duplicates"),
+        ("features: x, difference: true", "data.difference: the last value of a target is an input only if"),
         ("features: [x, x]", "data.features: 'x' is listed twice"),
-        ("categorical: y", "data.categorical: 'y' is also given as a column of numbers"),
+        ("categorical: y", "data.categorical: 'y' is also given as a numeric column"),
         ("difference: true}\npreprocess: {zca: true", "data.difference: pca and zca mix the columns"),
     ],
 )

@@ -44,7 +44,7 @@ def test_short_rows_are_filled_as_missing() -> None:
     assert columns(dataset)["b is missing"] == [0, 1, 0, 1, 1]
     assert columns(dataset)["a"] == [1, 3, 5, 7, 4]
     assert told(dataset).startswith(
-        "3 rows with fewer cells than there are columns were filled with missing values (first: d.csv: line 3)."
+        "3 rows with fewer cells than columns were filled with missing values (first: d.csv: line 3)."
     )
 
 
@@ -54,7 +54,7 @@ def test_short_rows_are_filled_with_what_means_missing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rule", "rows"), [("pad", [1, 3, 5]), ("skip", [1, 5]), ("error", "line 3 has another number of cells")]
+    ("rule", "rows"), [("pad", [1, 3, 5]), ("skip", [1, 5]), ("error", "line 3 has a different number of cells")]
 )
 def test_what_ragged_says_of_short_rows(rule: str, rows: list[float] | str) -> None:
     text = "y,a,b\np,1,2\nq,3\nq,5,6\n"
@@ -67,11 +67,11 @@ def test_what_ragged_says_of_short_rows(rule: str, rows: list[float] | str) -> N
 
 def test_only_longer_rows_are_refused_unless_they_are_skipped() -> None:
     text = "a,y\n1,p\n2,q\n3,p,more\n4,q\n"
-    with pytest.raises(DataError, match=r"d\.csv: line 4 has another number of cells than the header \(got 3"):
+    with pytest.raises(DataError, match=r"d\.csv: line 4 has a different number of cells than the header \(got 3"):
         load(text)
     dataset = load(text, ragged="skip")
     assert columns(dataset)["a"] == [1, 2, 4]
-    assert "1 row with another number of cells than there are columns was left out (d.csv: line 4)" in told(dataset)
+    assert "1 row with the wrong number of cells was left out (d.csv: line 4)" in told(dataset)
     assert dataset.train.origin is not None
     assert dataset.train.rows is not None
     assert dataset.train.origin.find(dataset.train.rows.numpy())[1] == [0, 1, 3]
@@ -80,8 +80,8 @@ def test_only_longer_rows_are_refused_unless_they_are_skipped() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "a;b;y\n1;2;p;;\n3;4;q;;\n5;6;p;;\n",  # rows with delimiters too many
-        "a;b;y;;\n1;2;p\n3;4;q\n5;6;p\n",  # the header with delimiters too many
+        "a;b;y\n1;2;p;;\n3;4;q;;\n5;6;p;;\n",  # rows with extra delimiters
+        "a;b;y;;\n1;2;p\n3;4;q\n5;6;p\n",  # the header with extra delimiters
         "a;b;y\n1;2;p\n3;4;q;\n5;6;p\n",  # one row
         "a;b;y\n1;2;p\n;;\n3;4;q\n5;6;p\n;;\n;;\n",  # blank rows of delimiters
         ";;\n;;\na;b;y\n1;2;p\n3;4;q\n5;6;p\n",  # also above the header
@@ -135,14 +135,14 @@ def test_titles_and_second_headers_are_skipped(text: str, skip: Any, encoding: s
 
 
 def test_lines_are_counted_from_the_beginning_of_the_file() -> None:
-    with pytest.raises(DataError, match=r"d\.csv: line 5 has another number of cells"):
+    with pytest.raises(DataError, match=r"d\.csv: line 5 has a different number of cells"):
         load("Title\n\na,y\n1,p\n2,q,r\n", skip_rows=1)
     with pytest.raises(DataError, match=r"d\.csv: line 6: column 'y': the target is missing"):
         load('Title\na,y\n"x\ny",unit\n1,p\n2,\n', skip_rows=(1, 3), missing_target="error")
 
 
 def test_a_title_that_is_not_skipped_is_hinted_at() -> None:
-    with pytest.raises(DataError, match=r"has no column 'y' .* Line 3 has it: .* `skip_rows: 2` skips what is above"):
+    with pytest.raises(DataError, match=r"has no column 'y' .* Line 3 contains it\. .* `skip_rows: 2`"):
         load("Title\n\na,b,y\n1,2,p\n3,4,q\n")
 
 
@@ -169,7 +169,7 @@ def test_names_that_come_again_are_made_distinct() -> None:
     dataset = load("x,x,y,x.1,x\n1,2,p,3,4\n5,6,q,7,9\n8,8,q,6,5\n")
     assert dataset.feature_names == ("x", "x.2", "x.1", "x.3")
     assert columns(dataset)["x.1"] == [3, 7, 6]
-    assert told(dataset).startswith("2 columns with the name of another one were renamed (first: d.csv: 'x.2', 'x.3'")
+    assert told(dataset).startswith("2 columns with a repeated name were renamed (first: d.csv: 'x.2', 'x.3'")
 
 
 def test_row_names_of_r_are_a_column_without_a_name() -> None:
@@ -183,7 +183,7 @@ def test_stray_bytes_are_counted() -> None:
     dataset = load(raw)
     assert dataset.feature_names == ("c=Müller", "c=Straße")
     assert columns(dataset)["c=Müller"] == [0, 1, 0, 1]
-    assert told(dataset).startswith("1 byte of another encoding than UTF-8 was read as cp1252 (d.csv: line 5)")
+    assert told(dataset).startswith("1 byte in another encoding than UTF-8 was read as cp1252 (d.csv: line 5)")
     with pytest.raises(DataError, match="`strict`"):
         load(raw, strict=True)
 
@@ -195,7 +195,7 @@ def test_stray_zero_bytes_are_counted() -> None:
 
 
 def test_another_script_is_refused_instead_of_guessed() -> None:
-    with pytest.raises(DataError, match=r"d\.csv: line 2 is not UTF-8, nor is it a Western text"):
+    with pytest.raises(DataError, match=r"d\.csv: line 2 is neither UTF-8 nor Western text"):
         load("c,y\nМосква,p\nКазань,q\n".encode("cp1251"))
     assert load("c,y\nМосква,p\nКазань,q\n".encode("cp1251"), encoding="cp1251").feature_names[0] == "c=Казань"
 
@@ -289,7 +289,7 @@ def test_any_rows_are_read_as_they_would_be_when_filled(
 
 def open_for(path: Path, delimiter: str) -> Any:
     from nnzoo.data.files.repairs import Repairs
-    from nnzoo.data.tables.dialect import Words
+    from nnzoo.data.tables.dialect import TableOptions
     from nnzoo.data.tables.table import open_table
 
-    return open_table([path], Words(delimiter=delimiter), ["a", "b", "y"], repairs=Repairs())
+    return open_table([path], TableOptions(delimiter=delimiter), ["a", "b", "y"], repairs=Repairs())

@@ -153,7 +153,7 @@ def test_blank_lines_are_no_rows(blank: str, text: str) -> None:
         dataset = load(raw)
         assert dataset.train.inputs.tolist() == [[1], [2]]
         assert dataset.classes == ("p", "q")
-    with pytest.raises(DataError, match=rf"line {(blank + text).count(chr(10)) + 1} has another number of cells"):
+    with pytest.raises(DataError, match=rf"line {(blank + text).count(chr(10)) + 1} has a different number of cells"):
         load(blank + text + "3\n", ragged="error")
 
 
@@ -243,8 +243,8 @@ def test_what_is_not_meant_to_be_learnt_from_is_said() -> None:
     }
     dataset = load(table(columns))
     for column, part in {
-        "id": "seems to count the rows",
-        "name": "has 100 different texts in 100 training rows",
+        "id": "seems to number the rows",
+        "name": "has 100 distinct texts in 100 training rows",
         "constant": "has a single value (same): it is left out",
         "one": "has a single value (1): it is left out",
         "copy": "determines the target",
@@ -336,7 +336,7 @@ def test_files_of_a_folder_or_a_pattern_are_one_table() -> None:
         assert dataset.train.inputs.tolist() == expected
         assert "delimiter" not in dataset.choices
     write("x\n5\n", "parts/c.csv")
-    with pytest.raises(DataError, match=r"c\.csv: has no column 'y', as .*a\.csv has"):
+    with pytest.raises(DataError, match=r"c\.csv: has no column 'y', which .*a\.csv has"):
         load_csv(path=Path("parts").absolute(), target=["y"], division=WHOLE)
 
 
@@ -421,10 +421,10 @@ def test_equal_rows_are_dropped() -> None:
 BAD = {
     "empty": (b"", {}, "d.csv: is empty"),
     "blank": (b"\n\n", {}, "d.csv: is empty"),
-    "header alone": (b"x,y\n", {}, "d.csv: has a header and no rows below it"),
+    "header alone": (b"x,y\n", {}, "d.csv: has a header but no rows"),
     "other names": (b"x,Y\n1,p\n2,q\n", {}, "d.csv: has no column 'y' (it has: x, Y). Did you mean 'Y'?"),
-    "position": (b"x,y\n1,p\n2,q\n", {"target": "1"}, "With a header, columns go by their names: that one is 'y'."),
-    "one class": (b"x,y\n1,p\n2,p\n", {}, "d.csv: line 2: column 'y': there is one class alone ('p' in all 2"),
+    "position": (b"x,y\n1,p\n2,q\n", {"target": "1"}, "With a header, columns are named: this one is 'y'."),
+    "one class": (b"x,y\n1,p\n2,p\n", {}, "d.csv: line 2: column 'y': all 2 training samples have the class 'p'"),
     "no target": (
         b"x,y\n1,p\n2,q\n3,?\n",
         {"missing_target": "error"},
@@ -438,30 +438,30 @@ BAD = {
     "longer": (
         b"x,y\n1,p\n\n2,q,r\n",
         {},
-        "d.csv: line 4 has another number of cells than the header (got 3; the header",
+        "d.csv: line 4 has a different number of cells than the header (got 3, expected",
     ),
     "shorter": (
         b'x,y\n1,"p\nq"\n2\n',
         {"ragged": "error"},
-        "d.csv: line 4 has another number of cells than the header (got 1; the",
+        "d.csv: line 4 has a different number of cells than the header (got 1, expected",
     ),
-    "latin": (b"x,y\n1,p\n2,\xfc\n", {"encoding": "utf-8"}, "d.csv: line 3 is not utf-8. Set `encoding`"),
+    "latin": (b"x,y\n1,p\n2,\xfc\n", {"encoding": "utf-8"}, "d.csv: line 3 is not valid utf-8. Set `encoding`"),
     "binary": (b"\x89XYZ\0\0" * 9, {}, "d.csv: is not text"),
-    "damaged": (b"PK\x03\x04\0\0" * 9, {}, "d.csv: can't be expanded: it is damaged"),
-    "names": (b"1,p\n2,q\n", {"names": ("a", "b", "y")}, "(got 2; there are 3 names)"),
-    "large": (b"x,y\n1,p\n1e101,q\n", {}, "d.csv: line 3: column 'x': '1e101' is too large (got more than 1e+100)"),
+    "damaged": (b"PK\x03\x04\0\0" * 9, {}, "d.csv: can't be decompressed: it is damaged"),
+    "names": (b"1,p\n2,q\n", {"names": ("a", "b", "y")}, "(got 2, expected 3)"),
+    "large": (b"x,y\n1,p\n1e101,q\n", {}, "d.csv: line 3: column 'x': '1e101' is too large (expected at most 1e+100)"),
     "label": (
         b"a,b,x\n1,0,1\n1,2,3\n",
         {"target": "a+b", "task": "multilabel"},
-        "line 3: column 'b': '2' is neither true",
+        "line 3: column 'b': '2' is not a boolean",
     ),
-    "texts": (b"a,b,x\n1,0,1\n1,u,3\n", {"target": "a+b"}, "the targets are neither labels (0 and 1) nor numbers"),
+    "texts": (b"a,b,x\n1,0,1\n1,u,3\n", {"target": "a+b"}, "several targets must be labels (0 and 1) or numbers"),
     "no group": (
         b"g,x,y\n1,0,p\n,2,q\n",
         {"division": Division(0.5, 0, group="g")},
         "line 3: column 'g': the group is",
     ),
-    "no id": (b"g,x,y\n1,0,p\n,2,q\n", {"sequence_id": "g"}, "line 3: column 'g': the id of the sequence is missing"),
+    "no id": (b"g,x,y\n1,0,p\n,2,q\n", {"sequence_id": "g"}, "line 3: column 'g': the sequence id is missing"),
     "nothing": (b"x,y\n1,p\n1,q\n", {}, "no column is left to learn from (column 'x' has a single value (1)"),
 }
 

@@ -61,7 +61,7 @@ def test_a_learning_rate_far_too_large(capsys: pytest.CaptureFixture[str]) -> No
     assert not Path("runs/x/best.safetensors").exists()
     assert nnzoo(["eval", "x"]) == 1
     shown = capsys.readouterr()
-    assert shown.err.startswith("nnzoo: runs/x: holds no best weights: no epoch was finished.")
+    assert shown.err.startswith("nnzoo: runs/x: has no best weights, since no epoch was finished.")
     assert nnzoo(["eval", "runs/x/last.safetensors", "-q"]) == 0
 
 

@@ -134,9 +134,9 @@ def test_gates(capsys: pytest.CaptureFixture[str]) -> None:
     failed = eval_json(capsys, "x", "--fail-under", f"accuracy={accuracy + 1e-9}", expected=5)
     assert failed["error"]["kind"] == "gate"
     assert nnzoo(["eval", "x", "--fail-under", f"loss={loss - 1e-9}"]) == 5
-    assert "is over" in capsys.readouterr().err
+    assert "is above" in capsys.readouterr().err
     assert "Did you mean 'accuracy'" in error_line(capsys, "x", "--fail-under", "acuracy=1", expected=2)
-    assert "mae is not a metric for classification" in error_line(capsys, "x", "--fail-under", "mae=1", expected=2)
+    assert "mae does not support classification" in error_line(capsys, "x", "--fail-under", "mae=1", expected=2)
 
 
 def arrays(path: str, *, samples: int = 60, seed: int = 0, shift: float = 0.0) -> tuple[Any, Any]:
@@ -302,7 +302,7 @@ def test_a_foreign_file_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     torch.save(nn.Linear(2, 2).state_dict(), "theirs.pt")
     assert "is not a checkpoint" in error_line(capsys, "theirs.pt", expected=2)
     torch.save({"format": "nnzoo checkpoint", "version": 2}, "last.pt")
-    assert "last.pt: a checkpoint of an older nnzoo" in error_line(capsys, "last.pt", expected=1)
+    assert "last.pt: is a checkpoint of an older nnzoo" in error_line(capsys, "last.pt", expected=1)
     save_checkpoint(Path("bare.safetensors"), {"model": {}})
     assert "parts are missing" in error_line(capsys, "bare.safetensors", expected=1)
 

@@ -100,7 +100,7 @@ def test_what_was_repaired_in_new_data_is_told(capsys: pytest.CaptureFixture[str
     answers, error = predict(capsys, "new.csv")
     assert [row["input"] for row in answers] == ["0", "2", "3"]
     assert "warning: 1 row without a value was left out (new.csv: line 3)" in error
-    assert "warning: 1 row with fewer cells than there are columns was filled" in error
+    assert "warning: 1 row with fewer cells than columns was filled" in error
     capsys.readouterr()
     assert cli(["predict", "r", "new.csv", "--strict"]) == 3
     out, error = capsys.readouterr()
@@ -119,7 +119,7 @@ def test_what_was_repaired_in_training_data_is_in_the_result() -> None:
     train()
     warnings = json.loads(Path("runs/r/result.json").read_text())["warnings"]
     assert [line.split(" (")[0] for line in warnings[:3]] == [
-        "1 row with fewer cells than there are columns was filled with missing values",
+        "1 row with fewer cells than columns was filled with missing values",
         "1 row without a value was left out",
         "1 row without a target was left out",
     ]

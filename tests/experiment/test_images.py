@@ -378,28 +378,28 @@ MNIST = {"name": "mnist", "root": "none", "download": False}
     [
         (
             {"data": "iris", "augment": ["horizontal_flip"]},
-            "augment.0: horizontal_flip changes images, but this data is fea",
+            "augment.0: horizontal_flip is for images, but this data is fea",
         ),
-        ({"data": "iris", "augment": ["noise", "cutmix"]}, "augment.1: cutmix changes images"),
+        ({"data": "iris", "augment": ["noise", "cutmix"]}, "augment.1: cutmix is for images"),
         (
             {"data": {"name": "random", "shape": [4, 3]}, "augment": ["mixup"]},
-            "changes features or images, but this data is seq",
+            "is for features or images, but this data is seq",
         ),
-        ({"data": "sine", "augment": ["mixup"]}, "augment.0: mixup mixes classes, but this task is regression"),
+        ({"data": "sine", "augment": ["mixup"]}, "augment.0: mixup is for classification, but this task is regression"),
         (
             {"augment": ["mixup"], "loss": "hinge"},
-            "augment.0: mixup makes targets probabilities, which hinge can't read",
+            "augment.0: mixup turns targets into probabilities, which hinge does not support",
         ),
         ({"augment": ["cutmix"], "train": {"batch_size": 1}}, "train.batch_size: cutmix needs at least two samples"),
-        ({"augment": ["color_jitter"]}, "augment.0: it changes nothing"),
+        ({"augment": ["color_jitter"]}, "augment.0: color_jitter has no effect"),
         ({"augment": [{"name": "color_jitter", "hue": 0.1}]}, "augment.0.hue: grayscale images have no color"),
         (
             {"data": "digits", "augment": [{"name": "color_jitter", "contrast": 1}]},
-            "for pixels in [0, 1], and these inputs are not",
+            "for pixels in [0, 1], but the inputs are not",
         ),
         (
             {"data": "digits", "augment": [{"name": "noise", "clip": True}]},
-            "augment.0.clip: these inputs are not pixels",
+            "augment.0.clip: the inputs are not pixels",
         ),
         (
             {"augment": [{"name": "random_crop", "padding": 28}]},

@@ -223,7 +223,7 @@ def test_a_vocabulary_of_another_size_is_damage(singer: Any, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--text", "a", "file.txt"], "answers for no other input"),
+        (["--text", "a", "file.txt"], "continues a single text"),
         (["--text", "a", "--temperature", "-1"], "--temperature: expected a number of at least 0"),
         (["--text", "a", "--length", "-1"], "--length: expected"),
         (["--text", "a", "--seed", str(2**70)], "--seed: expected a number below"),
@@ -245,9 +245,9 @@ def test_only_a_language_model_goes_on(tmp_path: Path, capsys: pytest.CaptureFix
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        ({"name": "lstm", "bidirectional": True}, "would see the tokens that it has to predict"),
+        ({"name": "lstm", "bidirectional": True}, "would read the tokens that it has to predict"),
         ({"name": "lstm", "pooling": "last"}, "last gives one output per sample"),
-        ("mlp", "mlp can't read tokens"),
+        ("mlp", "mlp does not support tokens"),
     ],
 )
 def test_networks_that_would_see_the_answer_are_refused(model: Any, message: str) -> None:

@@ -185,7 +185,7 @@ def test_points_from_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     for raw in (columns, [{"x1": a, "x2": b} for a, b in x], "points.csv", Path("points.csv"), points.inputs):
         assert model.predict(raw).tolist() == [row["prediction"] for row in expected]
     for name, text, message in (
-        ("a.csv", "x1,z\n1,2\n", "has no column 'x2', as the training data has (it has: x1, z)"),
+        ("a.csv", "x1,z\n1,2\n", "has no column 'x2', which the training data has (it has: x1, z)"),
         ("b.csv", "x1,x2\n1,\n3,4\n", "has no value: features must not be missing"),
         ("c.csv", "x1,x2\n1,b\n3,4\n", "'b' is not a number"),
     ):

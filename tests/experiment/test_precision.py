@@ -175,7 +175,7 @@ def test_restarts_run_one_after_another() -> None:
     run = train(overrides={"train.precision": "bf16-mixed", "train.restarts": 2, "train.epochs": 1})
     found = run.result["restarts"]
     assert (found["how"], found["count"]) == ("one after another", 2)
-    assert found["reason"] == "train.precision and train.compile are for one network at a time"
+    assert found["reason"] == "train.precision and train.compile do not support batched networks"
 
 
 def test_a_run_goes_on_in_its_own_precision() -> None:

@@ -103,7 +103,7 @@ def test_answers_need_a_place_of_their_own(capsys: pytest.CaptureFixture[str]) -
     for output, message in (
         ("x.npy", "would be overwritten"),
         ("./link.npy", "would be overwritten"),
-        ("nowhere/out.csv", "there is no folder nowhere"),
+        ("nowhere/out.csv", "the folder nowhere does not exist"),
         (".", "is a folder"),
     ):
         assert nnzoo(["predict", "r", "x.npy", "--output", output]) == 2

@@ -110,7 +110,7 @@ def test_a_run_is_resumed_and_repeated_from_its_config() -> None:
 @pytest.mark.parametrize(
     ("content", "kind", "code", "message"),
     [
-        (b"PK\x03\x04 and no more", "checkpoint", 1, "damaged, or in the format that torch had before version 1.6"),
+        (b"PK\x03\x04 and no more", "checkpoint", 1, "damaged, or in the format of torch before version 1.6"),
         (b"", "checkpoint", 1, "damaged"),
         (None, "config", 2, "no such file or run"),
     ],
@@ -134,4 +134,4 @@ def test_a_checkpoint_of_an_older_nnzoo_is_refused(capsys: pytest.CaptureFixture
     assert command(["train", "c.json", "-q", "model.pretrained=last.pt"]) == 1
     error = capsys.readouterr().err
     assert len(error.splitlines()) == 1
-    assert "last.pt: a checkpoint of an older nnzoo" in error
+    assert "last.pt: is a checkpoint of an older nnzoo" in error

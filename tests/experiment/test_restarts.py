@@ -184,17 +184,17 @@ def test_every_activation_runs_in_a_batch(activation: object) -> None:
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        (RECURRENT, "torch can't batch recurrent cells"),
+        (RECURRENT, "torch.func can't batch recurrent cells"),
         (
             {
                 "data": {"name": "random", "shape": [1, 8, 8], "classes": 2, "samples": 60},
                 "model": {"name": "cnn", "blocks": [{"conv": {"out_channels": 2, "kernel_size": 3}}]},
             },
-            "convolutions cost more in a batch than one after another",
+            "convolutions are slower in a batch than one after another",
         ),
-        ({"scheduler": {"name": "plateau"}}, "plateau follows the monitor of each"),
-        ({"optimizer": {"name": "lbfgs"}}, "lbfgs searches along a line of its own for each"),
-        ({"loss": "multi_margin"}, "torch can't batch its loss"),
+        ({"scheduler": {"name": "plateau"}}, "plateau depends on the monitor of each network"),
+        ({"optimizer": {"name": "lbfgs"}}, "lbfgs does a line search for each network"),
+        ({"loss": "multi_margin"}, "torch.func can't batch its loss"),
     ],
 )
 def test_the_rest_runs_one_after_another_and_says_why(
@@ -412,7 +412,7 @@ def test_a_module_of_ones_own_is_drawn_anew() -> None:
     module = Own()
     run = train({"init": "xavier_uniform", "train.epochs": 2}, model=module)
     restarts = run.result["restarts"]
-    assert restarts["reason"] == "Own is not known to run in a batch"
+    assert restarts["reason"] == "Own is not a module that nnzoo can batch"
     assert len(set(restarts["values"])) == COUNT
     assert run.model.module is module
     plain = nn.Sequential(nn.Linear(2, 5), nn.Tanh(), nn.Linear(5, 3))

@@ -278,7 +278,7 @@ def test_in_place_of_a_damaged_checkpoint_the_one_before_goes_on(
         train("parts", config, resume=True)
     (warning,) = (str(each.message) for each in told)
     assert warning.startswith("parts/x/last.safetensors: ")
-    assert warning.endswith("Resuming from previous.safetensors, the checkpoint before it")
+    assert warning.endswith("Resuming from previous.safetensors, the previous checkpoint")
     assert f"WARNING {warning}\n" in Path("parts/x/train.log").read_text()
     train("parts", config, resume=True)
     same(Path("whole/x"), Path("parts/x"))
@@ -304,7 +304,7 @@ def test_a_run_of_an_older_nnzoo_is_neither_resumed_nor_begun_again(
     assert command(["train", "runs/x", "-q", *option.split()]) == 1
     error = capsys.readouterr().err
     assert len(error.splitlines()) == 1
-    assert error.startswith("nnzoo: runs/x/last.pt: a checkpoint of an older nnzoo, which used pickle")
+    assert error.startswith("nnzoo: runs/x/last.pt: is a checkpoint of an older nnzoo, which used pickle")
     assert {file.name: file.read_bytes() for file in Path("runs/x").iterdir()} == before
     assert command(["eval", "runs/x", "-q"]) == 0  # the artifact has not changed
     assert command(["train", "runs/x", "-q", "--overwrite"]) == 0

@@ -221,7 +221,7 @@ def test_labels_that_do_not_fit_are_named(arrays: Any, message: str, tmp_path: P
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ({"model": "mlp"}, "target per step, and mlp has one output per sample"),
+        ({"model": "mlp"}, "target per step, but mlp has one output per sample"),
         ({"model": {"name": "lstm", "pooling": "mean"}}, r"model\.pooling: mean gives one output per sample"),
         ({"model": "lstm", "loss": "hinge"}, "hinge needs a target for every output.*Use cross_entropy, nll or focal"),
         ({"model": "lstm", "loss": "bce"}, "bce needs a target for every output"),

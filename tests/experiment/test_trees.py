@@ -158,8 +158,8 @@ def test_an_empty_file_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ({"model": "lstm"}, "lstm can't read tree"),
-        ({"loss": "hinge"}, "hinge needs a target for every output, and this data has nodes without one"),
+        ({"model": "lstm"}, "lstm does not support tree"),
+        ({"loss": "hinge"}, "hinge needs a target for every output, but some nodes of this data have none"),
         ({"preprocess": {"normalize": "standardize"}}, "can't be normalized"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Every model that a config can name, on every kind of data that it reads: built, trained, saved, loaded, counted."""
+"""Builds, trains, saves and loads every model of the config on every kind of data that it supports."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ WORDS: dict[str, dict[str, Any]] = {
 }
 LARGE = ("alexnet", "vgg", "resnet44", "resnet56", "resnet110")
 HUGE = [name for name in MODELS if name.startswith("vgg")]
-"""Half a gigabyte of weights each; a large network that is saved and loaded is alexnet."""
+"""Models with half a gigabyte of weights. alexnet is the large network that is saved and loaded."""
 LAYOUTS = ("features", "sequence", "image", "tokens")
 
 
@@ -45,7 +45,7 @@ def section(name: str, **changes: Any) -> dict[str, Any]:
 def write_data(
     folder: Path, layout: str, *, size: int = 32, lengths: bool = False, samples: int = 12
 ) -> dict[str, Any]:
-    """Two classes that are easy to tell apart."""
+    """Two classes that are easy to separate."""
     rng = np.random.default_rng(0)
     y = np.arange(samples) % 2
     shapes = {"features": (5,), "sequence": (6, 3), "image": (3, size, size), "tokens": (6,)}
@@ -74,8 +74,8 @@ def cases() -> list[Any]:
 
 
 @pytest.mark.parametrize(("name", "layout"), cases())
-def test_it_trains_and_is_loaded_again(name: str, layout: str, tmp_path: Path) -> None:
-    """Every trained parameter moves, the loss falls, and what is loaded answers as what was trained."""
+def test_a_model_trains_and_is_loaded(name: str, layout: str, tmp_path: Path) -> None:
+    """Every trained parameter changes, the loss falls, and the loaded model has the same predictions."""
     size = 64 if name == "alexnet" else 32
     data = write_data(tmp_path, layout, size=size)
     large = name.startswith(LARGE)
@@ -86,7 +86,7 @@ def test_it_trains_and_is_loaded_again(name: str, layout: str, tmp_path: Path) -
         "train": {"epochs": 2 if large else 12, "batch_size": "full", "early_stopping": None},
     }
     if large:
-        # Adam's averages would be two more copies of the weights to save.
+        # Adam would save two more copies of the weights.
         config["optimizer"] = {"name": "sgd", "lr": 1e-6 if name.startswith(("alexnet", "vgg")) else 0.005}
     if name == "perceptron":
         config["optimizer"] = {"name": "sgd", "lr": 0.1}
@@ -97,7 +97,7 @@ def test_it_trains_and_is_loaded_again(name: str, layout: str, tmp_path: Path) -
     assert min(losses[1:]) <= losses[0] * (1.0 if large or name == "perceptron" else 0.99)
     trained = run.model.module.state_dict()
     moved = {key: not trained[key].equal(value) for key, value in start.items()}
-    # The mistakes of a perceptron may cancel out in its bias.
+    # The updates of a perceptron may cancel in its bias.
     assert all(moved.values()) or (name == "perceptron" and any(moved.values())), moved
     again = nnzoo.load(run.run_dir / "best.safetensors")
     raw = np.load(data["path"])["x"]
@@ -109,7 +109,7 @@ def test_it_trains_and_is_loaded_again(name: str, layout: str, tmp_path: Path) -
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", HUGE)
-def test_a_step_moves_all_of_a_huge_model(name: str) -> None:
+def test_a_step_changes_every_parameter_of_a_large_model(name: str) -> None:
     torch.manual_seed(0)
     net = nnzoo.build_model({"data": {"name": "random", "shape": [3, 32, 32]}, "model": section(name)})
     images, targets = torch.randn(4, 3, 32, 32), torch.tensor([0, 1, 0, 1])
@@ -123,21 +123,21 @@ def test_a_step_moves_all_of_a_huge_model(name: str) -> None:
 
 
 def built_for_training(config: dict[str, Any]) -> dict[str, Tensor]:
-    """The parameters that the run starts from."""
+    """Returns the initial parameters of the run."""
     loaded = load_config(config)
     torch.manual_seed(loaded.seed)
     return {name: parameter.detach() for name, parameter in nnzoo.build_model(loaded).named_parameters()}
 
 
 @pytest.mark.parametrize(("name", "member"), MODELS.items())
-def test_what_it_can_not_read_is_refused_by_the_words(name: str, member: Any) -> None:
+def test_data_that_a_model_does_not_support_is_a_config_error(name: str, member: Any) -> None:
     shapes = {"features": [5], "sequence": [6, 3], "image": [3, 64, 64]}
     for layout, shape in shapes.items():
         config = {"data": {"name": "random", "shape": shape}, "model": section(name)}
         if layout in member.layouts:
             load_config(config)
         else:
-            with pytest.raises(ConfigError, match=rf"{name} can't read {layout}"):
+            with pytest.raises(ConfigError, match=rf"{name} does not support {layout}"):
                 load_config(config)
 
 
@@ -175,7 +175,7 @@ def test_published_numbers_of_parameters(model: Any, shape: tuple[int, ...], out
     assert summary.num_parameters == sum(row.num_parameters for row in summary.layers) == total
 
 
-def test_the_schema_knows_every_classification_model_of_torchvision() -> None:
+def test_the_schema_has_every_classification_model_of_torchvision() -> None:
     from torchvision import models
 
     assert list(get_args(Architecture)) == models.list_models(module=models)
@@ -183,7 +183,7 @@ def test_the_schema_knows_every_classification_model_of_torchvision() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("arch", get_args(Architecture))
-def test_every_architecture_gives_the_outputs_asked_for(arch: str) -> None:
+def test_every_architecture_has_the_requested_outputs(arch: str) -> None:
     size, channels = (320 if arch == "inception_v3" else 224), (1 if arch.startswith("r") else 3)
     config = load_config(
         {"data": {"name": "random", "shape": [channels, size, size]}, "model": {"name": "torchvision", "arch": arch}}
@@ -198,8 +198,8 @@ def test_every_architecture_gives_the_outputs_asked_for(arch: str) -> None:
         load_weights(net, dict(net.state_dict()))
 
 
-def test_a_network_that_asks_for_the_version_of_its_weights(tmp_path: Path) -> None:
-    """MNASNet loads no weights without the number that torch notes beside them and no file of ours holds."""
+def test_a_network_that_requires_the_version_of_its_weights_is_loaded(tmp_path: Path) -> None:
+    """MNASNet requires the version in the metadata of a state dict, which the files of nnzoo do not store."""
     words = {"name": "torchvision", "arch": "mnasnet0_5"}
     data = {**write_data(tmp_path, "image"), "split": {"val": 0.25, "test": 0}}
     config = {"name": "m", "data": data, "model": words, "train": {"epochs": 1, "batch_size": 4}}
@@ -210,7 +210,7 @@ def test_a_network_that_asks_for_the_version_of_its_weights(tmp_path: Path) -> N
     assert longer.result["epochs"] == 2
 
 
-def test_pretrained_weights_are_asked_of_torchvision(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pretrained_weights_are_requested_from_torchvision(monkeypatch: pytest.MonkeyPatch) -> None:
     from torchvision.models import _api
 
     asked = []
@@ -271,20 +271,23 @@ def test_a_block_that_does_not_fit_is_named(blocks: Any, place: str, message: st
         ({"data": "digits", "model": "alexnet"}, "alexnet needs images of at least 63 x 63, got 8 x 8"),
         ({"data": "digits", "model": "resnet20", "train": {"batch_size": 1}}, "at least two samples per batch"),
         ({"data": "digits", "model": {"name": "lstm", "pooling": "none"}}, "one target per sample"),
-        ({"data": "digits", "model": {"name": "lstm", "embedding": 4}}, "it is for tokens, and this data is image"),
+        (
+            {"data": "digits", "model": {"name": "lstm", "embedding": 4}},
+            "embeddings are for tokens, but this data is image",
+        ),
         ({"data": "digits", "model": "lstm", "init": "dirac"}, "lstm has none"),
         ({"data": "digits", "model": "lenet5", "preprocess": {"pca": {"n_components": 3}}}, "pca flattens images"),
         ({"data": "digits", "model": "perceptron", "loss": "hinge"}, "needs `loss: perceptron`"),
         ({"data": "diabetes", "model": "perceptron"}, "is for classification"),
     ],
 )
-def test_what_can_not_work_is_refused_by_the_words(config: dict[str, Any], message: str) -> None:
+def test_invalid_models_are_config_errors(config: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         load_config(config)
 
 
 @pytest.mark.parametrize(("model", "smallest"), [("alexnet", 63), ("vgg11", 32), ("vgg19_bn", 32)])
-def test_the_smallest_images_are_those_that_the_words_say(model: str, smallest: int) -> None:
+def test_the_minimum_image_sizes_agree_with_the_config(model: str, smallest: int) -> None:
     for size, fits in ((smallest, True), (smallest - 1, False)):
         config = {"data": {"name": "random", "shape": [3, smallest, smallest]}, "model": model}
         with torch.device("meta"):
@@ -296,7 +299,7 @@ def test_the_smallest_images_are_those_that_the_words_say(model: str, smallest: 
                     nnzoo.build_model(config, (3, size, size), 2)
 
 
-def test_batch_norm_of_any_model_needs_two_samples(tmp_path: Path) -> None:
+def test_batch_norm_in_any_model_needs_two_samples(tmp_path: Path) -> None:
     config = {"data": write_data(tmp_path, "image"), "model": section("torchvision"), "train": {"batch_size": 1}}
     with pytest.raises(ConfigError, match=r"train\.batch_size: batch norm needs at least two"):
         nnzoo.train(config, runs_dir=tmp_path, quiet=True)
@@ -324,8 +327,8 @@ TAKES_LENGTHS = [
 
 @pytest.mark.parametrize("layout", ["sequence", "tokens"])
 @pytest.mark.parametrize("model", TAKES_LENGTHS, ids=lambda m: "-".join(map(str, list(m.values())[::2][:2])))
-def test_padding_changes_no_result(model: dict[str, Any], layout: str, tmp_path: Path) -> None:
-    """The same sequences with more padding, of other numbers, train to the same weights and get the same answers."""
+def test_padding_does_not_change_results(model: dict[str, Any], layout: str, tmp_path: Path) -> None:
+    """The same sequences with more padding and other padding values give the same weights and predictions."""
     model = {**model, **({"bidirectional": bool(model["bidirectional"])} if "bidirectional" in model else {})}
     data = write_data(tmp_path, layout, lengths=True, samples=24)
     arrays = dict(np.load(data["path"]))
@@ -352,7 +355,7 @@ def test_padding_changes_no_result(model: dict[str, Any], layout: str, tmp_path:
     assert metrics[0] == pytest.approx(metrics[1], rel=1e-3, abs=1e-4)
 
 
-def test_lengths_reach_evaluation_and_are_checked(tmp_path: Path) -> None:
+def test_lengths_are_used_in_evaluation_and_checked(tmp_path: Path) -> None:
     from nnzoo.errors import DataError
     from nnzoo.experiment.evaluate.evaluate import evaluate_checkpoint
 
@@ -389,7 +392,7 @@ def rules(net: nn.Module, rule: Rule | None = None) -> dict[str, str]:
     return {each.name: str(each.rule) for each in plan(net, rule or Rule("auto", bias=Rule("constant", {"val": 0.0})))}
 
 
-def test_recurrent_weights_start_gate_by_gate() -> None:
+def test_recurrent_weights_are_initialised_gate_by_gate() -> None:
     words = {"name": "lstm", "hidden_size": 8, "bidirectional": True}
     torch.manual_seed(0)
     net = nnzoo.build_model({"data": {"name": "random", "shape": [5, 3]}, "model": words})
@@ -410,7 +413,7 @@ def test_recurrent_weights_start_gate_by_gate() -> None:
     assert biases == {key: {0.5} for key in biases}
 
 
-def test_convolutions_start_by_their_own_activation() -> None:
+def test_convolutions_are_initialised_for_their_activation() -> None:
     blocks = [{"conv": {"out_channels": 64, "kernel_size": 3, "activation": name}} for name in ("relu", "tanh", "selu")]
     net = nnzoo.build_model({"data": "digits", "model": {"name": "cnn", "blocks": blocks}})
     found = rules(net)
@@ -423,7 +426,7 @@ def test_convolutions_start_by_their_own_activation() -> None:
     assert float(weight.detach().std()) == pytest.approx(math.sqrt(1 / (64 * 9)), rel=0.05)
 
 
-def test_the_rules_of_the_image_nets() -> None:
+def test_initializers_of_the_image_networks() -> None:
     image = {"name": "random", "shape": [3, 64, 64]}
     with torch.device("meta"):
         nets = {name: nnzoo.build_model({"data": image, "model": name}) for name in ("resnet20", "vgg11_bn", "alexnet")}
@@ -437,7 +440,7 @@ def test_the_rules_of_the_image_nets() -> None:
         assert all("kaiming_normal" in rule for key, rule in found.items() if key.endswith("weight"))
 
 
-def test_dirac_and_eye_fill_what_they_can() -> None:
+def test_dirac_and_eye_fill_only_the_tensors_that_fit() -> None:
     blocks = [{"conv": {"out_channels": 1, "kernel_size": 3, "padding": "same", "activation": "identity"}}]
     words = {"data": "digits", "model": {"name": "cnn", "blocks": blocks}}
     net = nnzoo.build_model({**words, "init": "dirac"})
@@ -447,7 +450,7 @@ def test_dirac_and_eye_fill_what_they_can() -> None:
     assert eye == {"blocks.0.conv.weight": "xavier_normal", "output.linear.weight": "eye"}
 
 
-def test_torchvision_keeps_its_own_start() -> None:
+def test_torchvision_models_keep_their_initialisation() -> None:
     from torchvision.models import resnet18
 
     words = {"data": {"name": "random", "shape": [3, 64, 64]}, "model": {"name": "torchvision", "arch": "resnet18"}}
@@ -459,7 +462,7 @@ def test_torchvision_keeps_its_own_start() -> None:
     assert not nnzoo.build_model({**words, "init": "zeros"}).get_parameter("fc.weight").any()
 
 
-def test_a_kernel_machine_separates_what_a_line_can_not(tmp_path: Path) -> None:
+def test_a_kernel_machine_separates_data_that_is_not_linearly_separable(tmp_path: Path) -> None:
     scores = {}
     for kernel in ("none", "rbf"):
         config = {

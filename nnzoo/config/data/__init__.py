@@ -1,4 +1,4 @@
-"""Data sources: where samples come from, and how they are divided. One file a family; the union is the registry."""
+"""Data sources and their splits. One file per family; the union is the registry."""
 
 from typing import Annotated
 
@@ -8,10 +8,10 @@ from nnzoo.config.base import ByName
 from nnzoo.config.data.arrays import Arrays
 from nnzoo.config.data.base import PATH_FIELDS, Files, Source, Split
 from nnzoo.config.data.bundled import BreastCancer, Diabetes, Digits, Iris, Wine
-from nnzoo.config.data.delimited import CellForms, Cells, Delimited, FormattedCells
+from nnzoo.config.data.delimited import CellFormats, Delimited, FormattedFiles, TableCells
 from nnzoo.config.data.images import Cifar10, Cifar100, FashionMnist, ImageFolder, Kmnist, Mnist, Svhn, TorchvisionSet
 from nnzoo.config.data.language import Language
-from nnzoo.config.data.memory import Frame, InMemory, Memory
+from nnzoo.config.data.memory import Frame, Memory, PythonSource
 from nnzoo.config.data.series import Series
 from nnzoo.config.data.tables import Csv, TableSource
 from nnzoo.config.data.text import Text
@@ -21,23 +21,23 @@ from nnzoo.config.data.trees import Trees
 __all__ = [
     "PATH_FIELDS",
     "Arrays",
-    "CellForms",
-    "Cells",
+    "CellFormats",
     "Csv",
     "DataSection",
     "Delimited",
     "Files",
-    "FormattedCells",
+    "FormattedFiles",
     "Frame",
     "Gate",
     "ImageFolder",
-    "InMemory",
     "Language",
     "Memory",
+    "PythonSource",
     "Random",
     "Series",
     "Source",
     "Split",
+    "TableCells",
     "TableSource",
     "Text",
     "TorchvisionSet",

@@ -1,4 +1,4 @@
-"""Your own arrays."""
+"""Arrays in files."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ class ArraySource(Source):
 
     task: Literal["auto", "classification", "multilabel", "regression"] = Field(
         "auto",
-        description="auto: integer or text y is classification, float y is regression. Classes (N, T) for sequences or "
-        "tokens of T steps are one per step, with -100 for none",
+        description="auto: classification if y is integer or text, regression if it is float. For sequences or "
+        "tokens of T steps, y of shape (N, T) has one class per step; -100 marks a step without a target",
     )
     layout: Literal["auto", "features", "sequence", "image", "tokens"] = Field(
         "auto",
-        description="features (N, F), sequence (N, T, F), image (N, C, H, W), tokens (N, T), integers; auto: by shape",
+        description="features (N, F), sequence (N, T, F), image (N, C, H, W), tokens (N, T) of integers; auto: by "
+        "the shape of x",
     )
 
     def facts(self) -> Facts:
@@ -38,7 +39,7 @@ class ArraySource(Source):
         return self.task in ("auto", "classification") and self.layout in ("auto", "sequence", "tokens")
 
     def _given_splits(self) -> dict[str, Any]:
-        """Which splits exist for sure, besides those that are divided off."""
+        """Returns the facts about val and test splits that are given, not split off."""
         return {}
 
 
@@ -51,8 +52,8 @@ class Arrays(ArraySource, Files):
     test_path: FilePath | None = Field(None, description="file or folder with x and y of the test split")
     cache: Literal["auto", "memory", "disk"] = Field(
         "auto",
-        description="where inputs are kept: in memory, or on disk in their .npy files, from which batches are read in "
-        "the background; the result is the same. auto: on disk from 1 GiB of float32",
+        description="where inputs are stored: in memory, or on disk in their .npy files, from which batches are read "
+        "in the background; the result is the same. auto: on disk from 1 GiB of float32",
     )
 
     def _given_splits(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What every data source has: how its samples are split, and the facts that its section states."""
+"""Base classes of data sources: their split, their files, and the facts that follow from a section."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from nnzoo.config.base import Count, Probability, Section, Seed
 from nnzoo.config.facts import Facts
 
 PATH_FIELDS = ("path", "val_path", "test_path", "root")
-"""The fields that name files: relative to the config's folder, absolute in a run, only the name in an artifact."""
+"""The fields that hold paths: relative to the config file, absolute in a run, only the file name in an artifact."""
 
 FilePath = Annotated[str, Field(min_length=1)]
 
@@ -30,20 +30,21 @@ ColumnName = Annotated[str, Field(min_length=1), BeforeValidator(_position), Wit
 
 
 class Split(Section):
-    """How samples are split, unless the source has its own val or test split. Shares are of the given train samples."""
+    """The split into train, val and test. A given val or test split is kept; fractions are of the train samples."""
 
     val: Probability = Field(
-        0.15, description="share of samples for validation, which selects the best weights; 0: none"
+        0.15, description="fraction of samples for validation, which selects the best weights; 0: no val split"
     )
-    test: Probability = Field(0.15, description="share of samples for the final test; 0: none")
-    stratify: bool = Field(True, description="keep the proportions of the classes in every split")
-    seed: Seed = Field(0, description="seed of the split; the seed of the run does not change it")
+    test: Probability = Field(0.15, description="fraction of samples for the final test; 0: no test split")
+    stratify: bool = Field(True, description="keep the class proportions in every split")
+    seed: Seed = Field(0, description="random seed of the split, independent of the top-level `seed`")
     group: ColumnName | None = Field(
-        None, description="column of a table: rows with the same value in it are in the same split"
+        None, description="column of a table: rows with the same value in this column are in the same split"
     )
     deduplicate: bool = Field(
         False,
-        description="remove samples that equal an earlier one, and train samples that are in a given val or test split",
+        description="remove duplicates of earlier samples, and train samples that are also in a given val or test "
+        "split",
     )
 
 
@@ -53,7 +54,7 @@ class Source(Section):
     has_columns: ClassVar[bool] = False
     """Whether the samples are rows of a table with columns."""
 
-    split: Split = Field(Split(), description="how the samples are split")
+    split: Split = Field(Split(), description="split into train, val and test")
 
     @abstractmethod
     def facts(self) -> Facts:
@@ -64,11 +65,11 @@ class Source(Section):
 
 
 class Files(Source):
-    """What every source of your own files has."""
+    """The base of all sources that read your own files."""
 
     path: FilePath = Field(description="a file, a folder, or a glob pattern such as `data/part-*.csv`")
-    val_path: FilePath | None = Field(None, description="file, folder or pattern of the val split")
-    test_path: FilePath | None = Field(None, description="file, folder or pattern of the test split")
+    val_path: FilePath | None = Field(None, description="file, folder or glob pattern of the val split")
+    test_path: FilePath | None = Field(None, description="file, folder or glob pattern of the test split")
     limit: Count | None = Field(None, description="use only the first N samples of each split")
 
 
@@ -76,7 +77,7 @@ class RepairedFiles(Files):
     """The base of all sources that skip or repair parts of their files, with a warning."""
 
     path: FilePath = Field(
-        description="file, folder, pattern such as `data/part-*.csv`, zip archive, or file in it such as "
+        description="file, folder, glob pattern such as `data/part-*.csv`, zip archive, or file in it such as "
         "`data.zip/part1.csv`; gz, bz2, xz, zst and zip are decompressed"
     )
     strict: bool = Field(False, description="raise an error if a part of a file would be skipped or repaired")

@@ -1,4 +1,4 @@
-"""The format of files of tables, whatever their columns mean."""
+"""The file formats of tables: delimiters, headers, encodings, and how cells are written."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def _as_tuple(value: object) -> object:
 
 
 def _as_text(value: object) -> object:
-    """Converts a cell that YAML reads as a number: cells are text."""
+    """Converts a cell that YAML reads as a number back to text."""
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
@@ -34,9 +34,9 @@ def _known_encoding(value: str) -> str:
 
 
 def _delimiter(value: str) -> str:
-    delimiter = "\t" if value == r"\t" else value  # YAML reads it so without quotes or in single ones
+    delimiter = "\t" if value == r"\t" else value  # YAML without quotes or in single quotes
     if delimiter != "auto" and any(sign in '"\r\n\0' or sign.isalnum() for sign in delimiter or "\0"):
-        raise ValueError(f'expected auto, or signs such as "," ";" "|" "\\t" or " ", got {value!r}.')
+        raise ValueError(f'expected auto, or characters such as "," ";" "|" "\\t" or " ", got {value!r}.')
     return delimiter
 
 
@@ -46,7 +46,7 @@ Columns = Annotated[
     BeforeValidator(_as_tuple),
     WithJsonSchema({"anyOf": [COLUMN_SCHEMA, {"type": "array", "items": COLUMN_SCHEMA}]}),
 ]
-"""One column or several."""
+"""One column name or a list of them."""
 Replacements = Annotated[
     dict[str, str],
     BeforeValidator(_texts_of),
@@ -65,55 +65,55 @@ DateOrder = Literal["auto", "ymd", "dmy", "mdy"]
 ColumnType = Literal["number", "category", "boolean", "date"]
 
 
-class Cells(Source):
-    """The base of all sources whose samples are cells of a table."""
+class TableCells(Source):
+    """The base of all sources that read the cells of a table."""
 
-    strip: bool = Field(True, description="remove spaces around cells")
+    strip: bool = Field(True, description="strip spaces around cells")
     missing: Items[Cell] = Field(MISSING, description="cells that are read as missing values")
-    replace: Replacements = Field({}, description="whole cells to replace: {from: to}")
+    replace: Replacements = Field({}, description="cells to replace, if they match exactly: {from: to}")
 
 
-class Delimited(Cells, RepairedFiles):
+class Delimited(TableCells, RepairedFiles):
     """The base of all sources that read tables: delimited text (also compressed), Parquet, Arrow and Excel files."""
 
     names: Items[Annotated[str, Field(min_length=1)]] | None = Field(
-        None, description="names of the columns, if the file has no header or the header is to be replaced"
+        None, description="column names, if the file has no header, or to replace those of the header"
     )
     header: Literal["auto"] | bool = Field("auto", description="whether the first row is a header; auto: detected")
     delimiter: Annotated[str, AfterValidator(_delimiter)] = Field(
         "auto", description='delimiter between cells, such as "," ";" "\\t" "|"; auto: detected'
     )
     encoding: Annotated[str, AfterValidator(_known_encoding)] = Field(
-        "auto", description="encoding of the file; auto: by its byte order mark, else UTF-8, else Windows-1252"
+        "auto", description="encoding of the file; auto: from the byte order mark, else UTF-8, else Windows-1252"
     )
     skip_rows: Natural | Items[Count] = Field(
         0,
-        description="number of lines to skip before the header, such as a title; or a list of rows to skip, counted "
-        "from 1 with the header: [2] skips a second header row below the first",
+        description="number of lines to skip before the header, such as a title; or a list of rows to skip, where "
+        "the header is row 1: [2] skips a second header row below the first",
     )
     ragged: Literal["pad", "skip", "error"] = Field(
         "pad",
-        description="rows with another number of cells than the header. pad: short rows get missing values, extra "
-        "delimiters are removed, and longer rows are errors; skip: skip them; error: raise an error",
+        description="rows whose number of cells differs from the header. pad: fill short rows with missing values, "
+        "remove extra delimiters, and raise an error for longer rows; skip: skip them; error: raise an error",
     )
     sheet: str | Natural | None = Field(
-        None, description="sheet of an Excel file, by name or by position from 0; null: the first visible one"
+        None, description="sheet of an Excel file, by name or by position from 0; null: the first visible sheet"
     )
 
 
-class CellForms(Cells):
-    """The base of all sources whose cells are numbers, dates and names, in the formats that people write."""
+class CellFormats(TableCells):
+    """The base of all sources whose cells are numbers, dates and names in various formats."""
 
     decimal: DecimalSign = Field("auto", description="decimal separator; auto: detected for each column")
     thousands: ThousandsSign = Field(
-        "auto", description='thousands separator; "": none; auto: detected for each column'
+        "auto", description='thousands separator; "": no separator; auto: detected for each column'
     )
     date_order: DateOrder = Field(
         "auto",
         description="order of day, month and year in dates such as 01/02/2024; auto: detected for each column; if "
-        "several orders fit, the one with regular steps is used, and a warning is given",
+        "several orders fit, the one with regular time steps is used, with a warning",
     )
 
 
-class FormattedCells(CellForms, Delimited):
-    """The base of all sources that read such cells from files."""
+class FormattedFiles(CellFormats, Delimited):
+    """The base of all sources that read numbers, dates and names from files of tables."""

@@ -12,8 +12,6 @@ from nnzoo.config.facts import Facts
 from nnzoo.config.suggest import did_you_mean
 
 DIGITS = tuple("0123456789")
-
-
 _CIFAR100 = """
 apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly
 camel can castle caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup
@@ -27,7 +25,7 @@ wardrobe whale willow_tree wolf woman worm
 
 
 def _to_name(value: object) -> object:
-    """A digit is a number to YAML."""
+    """Converts a class name that YAML reads as an integer."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
@@ -51,17 +49,18 @@ class TorchvisionSet(Source):
     shape: ClassVar[tuple[int, int, int]]
 
     root: FilePath | None = Field(
-        None, description="folder of the files, or the root folder of torchvision; null: ./data"
+        None, description="folder of the files, or the `root` folder of torchvision; null: ./data"
     )
     download: bool = Field(True, description="download missing files with torchvision, which checks their checksums")
     classes: Annotated[Items[ClassName], AfterValidator(_check_different)] | None = Field(
         None,
-        description="the classes to use, by name, in the order of their indices; two give a binary task; null: all",
+        description="the classes to use, by name, in the order of their indices; two classes make a binary task; "
+        "null: all",
     )
     limit: Count | None = Field(None, description="use only the first N samples of each split")
 
     @model_validator(mode="after")
-    def _knows_its_classes(self) -> TorchvisionSet:
+    def _check_classes(self) -> TorchvisionSet:
         for name in self.classes or ():
             if name not in self.class_names:
                 shown = f"{', '.join(self.class_names[:10])}{', ...' if len(self.class_names) > 10 else ''}"
@@ -86,7 +85,7 @@ class Mnist(TorchvisionSet):
 
 
 class FashionMnist(TorchvisionSet):
-    """70,000 pictures of clothes of 28x28 grayscale pixels, 10,000 of them in the test split (Xiao et al. 2017)."""
+    """70,000 images of clothes of 28x28 grayscale pixels, 10,000 of them in the test split (Xiao et al. 2017)."""
 
     class_names = (
         "T-shirt/top",
@@ -106,7 +105,7 @@ class FashionMnist(TorchvisionSet):
 
 
 class Kmnist(TorchvisionSet):
-    """70,000 cursive Japanese characters of 28x28 grayscale pixels, 10,000 for test (Clanuwat et al. 2018)."""
+    """70,000 cursive Japanese characters of 28x28 grayscale pixels, 10,000 in the test split (Clanuwat et al. 2018)."""
 
     class_names = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
     shape = (1, 28, 28)
@@ -133,7 +132,7 @@ class Cifar100(TorchvisionSet):
 
 
 class Svhn(TorchvisionSet):
-    """99,289 color photographs of house numbers, 32x32 pixels, 26,032 for test (Netzer et al. 2011)."""
+    """99,289 color photographs of house numbers, 32x32 pixels, 26,032 in the test split (Netzer et al. 2011)."""
 
     class_names = DIGITS
     shape = (3, 32, 32)
@@ -147,30 +146,32 @@ Side = Annotated[Count, Field(le=10_000)]
 class ImageFolder(Files):
     """Your own images, with one folder per class. Folders named train, val and test are the splits.
 
-    Each image is decoded once, resized to `size` without keeping its aspect ratio, and kept as uint8; networks see
-    values in [0, 1] before `normalize`. The first frame is used, in the orientation of its EXIF data; transparent
-    pixels become white.
+    Each image is decoded once, resized to `size` without keeping its aspect ratio, and stored as uint8. Networks get
+    values in [0, 1] before `normalize`. The first frame is used, rotated as its EXIF data says; transparent pixels
+    become white.
     """
 
     name: Literal["image_folder"]
     path: FilePath = Field(
-        description="folder of class folders, or of train, val and test; or a pattern that matches class folders"
+        description="folder of class folders, or of train, val and test; or a glob pattern that matches class folders"
     )
-    limit: Count | None = Field(None, description="use only N samples of each split, taken from the classes in turn")
+    limit: Count | None = Field(None, description="use only N samples of each split, balanced over the classes")
     size: Literal["auto"] | Side | Items[Side] = Field(
         "auto",
-        description="size in pixels, of a square or [height, width]; auto: the most frequent size up to 256 x 256, "
-        "else a square of 32, 64 or 128",
+        description="size in pixels: one number for a square, or [height, width]; auto: the most frequent size up to "
+        "256 x 256, else a square of 32, 64 or 128",
     )
     channels: Literal["auto", 1, 3] = Field(
         "auto", description="1: grayscale; 3: color; auto: 1 if all images are grayscale"
     )
     cache: Literal["auto", "memory", "disk"] = Field(
         "auto",
-        description="where decoded images are kept: in memory, or on disk in a file under ~/.cache/nnzoo, from which "
+        description="where decoded images are stored: in memory, or on disk in a file under ~/.cache/nnzoo, from which "
         "batches are read in the background; auto: on disk from 4 GiB",
     )
-    strict: bool = Field(False, description="refuse files that can't be decoded; false: name them and leave them out")
+    strict: bool = Field(
+        False, description="raise an error for a file that can't be decoded; false: skip it with a warning"
+    )
 
     def facts(self) -> Facts:
         size = (self.size, self.size) if isinstance(self.size, int) else self.size

@@ -1,4 +1,4 @@
-"""Text for a language model."""
+"""Text for language models."""
 
 from __future__ import annotations
 
@@ -12,32 +12,33 @@ from nnzoo.config.facts import Facts
 
 
 class Language(RepairedFiles):
-    """Language modeling: each token of a text is predicted from those before it, p(x) = p(x_1) p(x_2 | x_1) ...
+    """Language modeling: each token of a text is predicted from the tokens before it, p(x) = p(x_1) p(x_2 | x_1) ...
 
-    The beginning of the text is the train split, then come val and test; `split.stratify` and `split.seed` have no
-    effect. The vocabulary comes from the train split, and other tokens become one unknown token. A token is predicted
-    from the earlier tokens of its sample only. Metrics are per token; perplexity is exp of the mean loss.
+    The beginning of the text is the train split, followed by val and test; `split.stratify` and `split.seed` have no
+    effect. The vocabulary is built from the train split; all other tokens map to one unknown token. A token is
+    predicted only from earlier tokens of its sample. Metrics are per token; perplexity is exp of the mean loss.
     """
 
     name: Literal["language"]
     path: FilePath = Field(
-        description="text file, also compressed; or folder, pattern or zip archive of files, in natural order"
+        description="text file, may be compressed; or folder, glob pattern or zip archive of files, read in natural "
+        "order"
     )
     val_path: FilePath | None = Field(None, description="text of the val split")
     test_path: FilePath | None = Field(None, description="text of the test split")
     tokenizer: Literal["char", "word"] = Field(
-        "char", description="the tokens: characters, or words and punctuation marks"
+        "char", description="char: tokens are characters; word: tokens are words and punctuation marks"
     )
     sequence_length: Count | None = Field(
-        None, description="number of tokens per sample; null: 64, or with by_line the length of the longest line"
+        None, description="number of tokens per sample; null: 64, or the length of the longest line with by_line"
     )
     by_line: bool = Field(
-        False, description="each line is a sample, and the end of the line is a token that is predicted too"
+        False, description="make each line a sample; the end of a line is a token and is predicted, too"
     )
     lowercase: bool = Field(False, description="convert the text to lower case")
-    min_count: Count = Field(1, description="tokens with fewer occurrences become the unknown token")
+    min_count: Count = Field(1, description="map tokens with fewer occurrences to the unknown token")
     vocab_size: Count | None = Field(
-        None, description="maximum size of the vocabulary, most frequent tokens first; null: no limit"
+        None, description="maximum size of the vocabulary, which keeps the most frequent tokens; null: no limit"
     )
 
     def facts(self) -> Facts:

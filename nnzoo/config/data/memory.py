@@ -1,4 +1,4 @@
-"""Data that Python passes: `nnzoo.train(config, data=...)`. nnzoo writes these sections into the config of a run."""
+"""Data passed from Python: `nnzoo.train(config, data=...)`. nnzoo writes these sections into the config of a run."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from nnzoo.config.data.arrays import ArraySource
 from nnzoo.config.data.base import Source
 from nnzoo.config.data.tables import TableSource
 
-DIGEST = Field(description="SHA-256 of the data, which is not kept itself")
+DIGEST = Field(description="SHA-256 of the data, which is not stored itself")
 
 
-class InMemory(Source):
-    """What every source has that Python passes."""
+class PythonSource(Source):
+    """The base of all sources of data passed from Python."""
 
     python_only: ClassVar[bool] = True
 
     digest: str = DIGEST
 
     def _divided(self) -> dict[str, Any]:
-        # Python may pass a val and a test split as well.
+        # A val and a test split may be passed, too.
         return {"has_val": True if self.split.val > 0 else None, "has_test": True if self.split.test > 0 else None}
 
 
-class Memory(InMemory, ArraySource):
-    """Arrays that Python passes: `x` and `y`; also `x_val`, `y_val`, `x_test`, `y_test`."""
+class Memory(PythonSource, ArraySource):
+    """Arrays passed from Python: `x` and `y`; also `x_val`, `y_val`, `x_test`, `y_test`."""
 
     name: Literal["memory"]
 
@@ -34,8 +34,8 @@ class Memory(InMemory, ArraySource):
         return self._divided()
 
 
-class Frame(InMemory, TableSource):
-    """A data frame that Python passes."""
+class Frame(PythonSource, TableSource):
+    """A data frame passed from Python."""
 
     name: Literal["frame"]
-    strict: bool = Field(False, description="whether whatever is left out or repaired is an error, not a warning")
+    strict: bool = Field(False, description="raise an error if a part of the data would be skipped or repaired")

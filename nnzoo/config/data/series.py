@@ -8,34 +8,36 @@ from pydantic import Field
 
 from nnzoo.config.base import Count, Items
 from nnzoo.config.data.base import ColumnName
-from nnzoo.config.data.delimited import MISSING, Cell, Columns, FormattedCells
+from nnzoo.config.data.delimited import MISSING, Cell, Columns, FormattedFiles
 from nnzoo.config.facts import Facts
 
 
-class Series(FormattedCells):
-    """A time series: `window` rows are the input, and `target` in the next `horizon` rows is the output.
+class Series(FormattedFiles):
+    """A time series: the input is a window of `window` rows, the output is `target` in the next `horizon` rows.
 
-    The earlier rows are train, later ones val, and the last ones test. No row that is forecast in val or test is part
-    of a training window. The windows of val and test can start in rows before them, which are known by then.
+    The first rows are the train split, then come val and test. No row that is forecast in val or test is part of a
+    training window. The windows of val and test may start in earlier rows, which are known by then.
     """
 
     name: Literal["series"]
-    target: Annotated[Columns, Field(min_length=1)] = Field(description="column to forecast, or several")
-    features: Columns | None = Field(None, description="input columns of numbers; null: the target")
+    target: Annotated[Columns, Field(min_length=1)] = Field(description="column or columns to forecast")
+    features: Columns | None = Field(None, description="numeric input columns; null: the target")
     time: ColumnName | None = Field(
-        None, description="column of dates or numbers that orders the rows; null: rows are in order, with equal steps"
+        None,
+        description="column of dates or numbers that sorts the rows; null: rows are sorted already, with equal time "
+        "steps",
     )
-    categorical: Columns = Field((), description="further input columns of categories, which are one-hot encoded")
+    categorical: Columns = Field((), description="categorical input columns, which are one-hot encoded")
     missing: Items[Cell] = Field(
         (*MISSING, "-"),
-        description="cells that are read as missing values; up to `window` in a row get the last value before them",
+        description="cells that are read as missing values; up to `window` consecutive ones are forward-filled",
     )
-    window: Count = Field(24, description="number of rows that a forecast is made from")
+    window: Count = Field(24, description="number of input rows of a forecast")
     horizon: Count = Field(1, description="number of rows to forecast")
     season: Count | Literal["auto"] = Field(
         "auto",
-        description="rows per season, for the seasonal naive forecast of the baseline; 1: no season; auto: the lag of "
-        "the highest autocorrelation of the train rows, if the value before it forecasts them better than the last one",
+        description="rows per season, for the seasonal naive forecast of the baseline; 1: no season; auto: the lag "
+        "with the highest autocorrelation in the train rows, if it gives a better naive forecast than the last value",
     )
     difference: bool | Literal["auto"] = Field(
         "auto",
@@ -44,7 +46,7 @@ class Series(FormattedCells):
 
     @property
     def target_features(self) -> tuple[int, ...] | None:
-        """The index of each target among the features; None if a target is not a feature."""
+        """Returns the index of each target among the features; None if a target is not a feature."""
         features = self.target if self.features is None else self.features
         return tuple(map(features.index, self.target)) if set(self.target) <= set(features) else None
 

@@ -1,4 +1,4 @@
-"""Your own tables."""
+"""Tables."""
 
 from __future__ import annotations
 
@@ -7,34 +7,38 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from nnzoo.config.data.base import ColumnName
-from nnzoo.config.data.delimited import CellForms, Columns, ColumnType, FormattedCells
+from nnzoo.config.data.delimited import CellFormats, Columns, ColumnType, FormattedFiles
 from nnzoo.config.facts import Facts
 
 
-class TableSource(CellForms):
+class TableSource(CellFormats):
     """The base of all sources whose columns are inputs and targets."""
 
     has_columns: ClassVar[bool] = True
 
     target: Annotated[Columns, Field(min_length=1)] = Field(
-        description="column to predict, or several; by name, or by position from 0 without a header"
+        description="column or columns to predict, by name, or by position from 0 if there is no header"
     )
     task: Literal["auto", "classification", "multilabel", "regression"] = Field(
         "auto",
-        description="auto: text, booleans and a few distinct integers are classes; several 0/1 columns are multilabel",
+        description="auto: classification for text, booleans and a few distinct integers; multilabel for several 0/1 "
+        "columns; else regression",
     )
-    features: Columns | None = Field(None, description="input columns; null: all columns that have no other use")
-    categorical: Columns = Field((), description="columns of numbers that are categories")
+    features: Columns | None = Field(None, description="input columns; null: all columns that are not used otherwise")
+    categorical: Columns = Field((), description="columns of numbers to treat as categories")
     types: dict[ColumnName, ColumnType] = Field(
-        {}, description="types of columns, instead of the detected ones: {COLUMN: number|category|boolean|date}"
+        {}, description="column types that replace the detected ones: {COLUMN: number|category|boolean|date}"
     )
     ignore: Columns = Field((), description="columns to ignore")
     sequence_id: ColumnName | None = Field(
         None,
-        description="column that groups rows into sequences: rows with the same value are its steps, in file order",
+        description="column that groups rows into sequences: rows with the same value are the steps of one sequence, "
+        "in file order",
     )
     missing_target: Literal["auto", "drop", "error"] = Field(
-        "auto", description="rows without a target. drop: skip them; auto: skip them if they are less than half; error"
+        "auto",
+        description="rows without a target. drop: skip them; error: raise an error; auto: skip them if they are less "
+        "than half of the rows",
     )
 
     def facts(self) -> Facts:
@@ -51,8 +55,8 @@ class TableSource(CellForms):
         )
 
 
-class Csv(TableSource, FormattedCells):
-    """Your own table, in one file or several. Column types and categories are found in the train rows."""
+class Csv(TableSource, FormattedFiles):
+    """A table in one or more files. Column types and categories are inferred from the train rows."""
 
     name: Literal["csv"]
 

@@ -15,28 +15,30 @@ from nnzoo.config.facts import Facts
 class Text(Delimited):
     """Texts and their classes: columns `text` and `target`, or one file per class with one text per line.
 
-    The vocabulary and the classes come from the train split, and other tokens become one unknown token. Texts longer
-    than `max_length` are truncated at the end.
+    The vocabulary and the classes are built from the train split; all other tokens map to one unknown token. Texts
+    longer than `max_length` are truncated at the end.
     """
 
     name: Literal["text"]
-    text: ColumnName | None = Field(None, description="column of the text; null: the only column beside the target")
-    target: ColumnName | None = Field(None, description="column of the class; null: each file is a class")
+    text: ColumnName | None = Field(None, description="column of the text; null: the only column except the target")
+    target: ColumnName | None = Field(None, description="column of the class; null: one file per class")
     tokenizer: Literal["word", "char"] = Field(
-        "word", description="the tokens: words and punctuation marks, or characters"
+        "word", description="word: tokens are words and punctuation marks; char: tokens are characters"
     )
     lowercase: bool = Field(False, description="convert the text to lower case")
     max_length: Count | None = Field(
-        None, description="maximum number of tokens per text; null: that of the longest text, at most 512"
+        None, description="maximum number of tokens per text; null: the length of the longest text, at most 512"
     )
-    min_count: Count = Field(1, description="tokens with fewer occurrences become the unknown token")
+    min_count: Count = Field(1, description="map tokens with fewer occurrences to the unknown token")
     vocab_size: Count | None = Field(
-        None, description="maximum size of the vocabulary, most frequent tokens first; null: no limit"
+        None, description="maximum size of the vocabulary, which keeps the most frequent tokens; null: no limit"
     )
 
     missing: Items[Cell] = Field(("",), description="cells that are read as missing values")
     missing_target: Literal["auto", "drop", "error"] = Field(
-        "auto", description="rows without a target. drop: skip them; auto: skip them if they are less than half; error"
+        "auto",
+        description="rows without a target. drop: skip them; error: raise an error; auto: skip them if they are less "
+        "than half of the rows",
     )
 
     def facts(self) -> Facts:

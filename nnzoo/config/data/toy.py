@@ -1,4 +1,4 @@
-"""Synthetic data, generated on the fly."""
+"""Synthetic data."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from nnzoo.config.base import WHOLE, Count, Items, NonNegative, Seed
+from nnzoo.config.base import INTEGER, Count, Items, NonNegative, Seed
 from nnzoo.config.data.base import Source
 from nnzoo.config.facts import Facts, Layout, Task
 
-Classes = Annotated[int, Field(ge=2, le=1_000_000), WHOLE]
+Classes = Annotated[int, Field(ge=2, le=1_000_000), INTEGER]
 
 
 class Gate(Source):
-    """A logic gate of two inputs: its four rows, without a split; or `samples` noisy copies of them, with a split."""
+    """A logic gate with two inputs: its four rows without a split, or `samples` noisy copies of them with a split."""
 
     name: Literal["xor", "and", "or", "nand"]
-    samples: Count | None = Field(None, description="number of noisy copies; null: the four rows themselves")
+    samples: Count | None = Field(None, description="number of noisy copies; null: the four rows")
     noise: NonNegative = Field(0.0, description="standard deviation of the noise on the inputs")
-    seed: Seed = Field(0, description="seed of the noise")
+    seed: Seed = Field(0, description="random seed of the noise")
 
     def facts(self) -> Facts:
         parts = self._divided() if self.samples else {"has_val": False, "has_test": False}
@@ -32,7 +32,7 @@ class Moons(Source):
     name: Literal["moons"]
     samples: Count = Field(1000, description="number of points")
     noise: NonNegative = Field(0.1, description="standard deviation of the noise on the inputs")
-    seed: Seed = Field(0, description="seed of the points")
+    seed: Seed = Field(0, description="random seed of the points")
 
     def facts(self) -> Facts:
         return Facts("classification", "features", 2, 0, (2,), **self._divided())
@@ -44,7 +44,7 @@ class Circles(Source):
     name: Literal["circles"]
     samples: Count = Field(1000, description="number of points")
     noise: NonNegative = Field(0.1, description="standard deviation of the noise on the inputs")
-    seed: Seed = Field(0, description="seed of the points")
+    seed: Seed = Field(0, description="random seed of the points")
 
     def facts(self) -> Facts:
         return Facts("classification", "features", 2, 0, (2,), **self._divided())
@@ -56,8 +56,8 @@ class Spirals(Source):
     name: Literal["spirals"]
     samples: Count = Field(1000, description="number of points")
     noise: NonNegative = Field(0.1, description="standard deviation of the noise on the inputs")
-    classes: Classes = Field(2, description="number of spirals, which are the classes")
-    seed: Seed = Field(0, description="seed of the points")
+    classes: Classes = Field(2, description="number of spirals; each is a class")
+    seed: Seed = Field(0, description="random seed of the points")
 
     def facts(self) -> Facts:
         return Facts("classification", "features", self.classes, 0, (2,), **self._divided())
@@ -69,20 +69,20 @@ class Blobs(Source):
     name: Literal["blobs"]
     samples: Count = Field(1000, description="number of points")
     noise: NonNegative = Field(1.0, description="standard deviation of each blob")
-    classes: Classes = Field(3, description="number of blobs, which are the classes")
-    seed: Seed = Field(0, description="seed of the points")
+    classes: Classes = Field(3, description="number of blobs; each is a class")
+    seed: Seed = Field(0, description="random seed of the points")
 
     def facts(self) -> Facts:
         return Facts("classification", "features", self.classes, 0, (2,), **self._divided())
 
 
 class Sine(Source):
-    """Regression of y = sin(x) + noise."""
+    """Regression: y = sin(x) + noise."""
 
     name: Literal["sine"]
     samples: Count = Field(1000, description="number of points")
     noise: NonNegative = Field(0.1, description="standard deviation of the noise on y")
-    seed: Seed = Field(0, description="seed of the points")
+    seed: Seed = Field(0, description="random seed of the points")
 
     def facts(self) -> Facts:
         return Facts("regression", "features", 0, 1, (1,), **self._divided())
@@ -97,22 +97,22 @@ class Adding(Source):
 
     name: Literal["adding"]
     samples: Count = Field(10_000, description="number of sequences")
-    length: Annotated[int, Field(ge=2, le=1_000_000), WHOLE] = Field(100, description="number of steps per sequence")
-    seed: Seed = Field(0, description="seed of values and markers")
+    length: Annotated[int, Field(ge=2, le=1_000_000), INTEGER] = Field(100, description="number of steps per sequence")
+    seed: Seed = Field(0, description="random seed of values and markers")
 
     def facts(self) -> Facts:
         return Facts("regression", "sequence", 0, 1, (self.length, 2), normalize="none", **self._divided())
 
 
 class Random(Source):
-    """Random data of any shape, for summaries and timings. There is nothing to learn in it."""
+    """Random data of any shape without anything to learn, for summaries and timings."""
 
     name: Literal["random"]
     shape: Items[Count] = Field(description="shape of one sample: [F] features, [T, F] a sequence, [C, H, W] an image")
     samples: Count = Field(1000, description="number of samples")
     classes: Classes | None = Field(None, description="number of classes; null: 2, unless `targets` is given")
     targets: Count | None = Field(None, description="number of regression targets, instead of classes")
-    seed: Seed = Field(0, description="seed of the numbers")
+    seed: Seed = Field(0, description="random seed of the data")
 
     def facts(self) -> Facts:
         layouts: dict[int, Layout] = {1: "features", 2: "sequence", 3: "image"}

@@ -13,14 +13,14 @@ from nnzoo.config.facts import Facts
 class Trees(RepairedFiles):
     """Binary trees in brackets, one per line, labelled 0 to 4: `(3 (2 It) (4 (2 's) (4 fun)))` (Socher et al. 2013).
 
-    The labels of all nodes are learned. Metrics, tables and the baseline are for the roots, which stand for sentences.
+    The loss covers all nodes. Metrics, tables and the baseline are computed on the roots, which represent sentences.
     """
 
     name: Literal["trees"]
     labels: Literal[5, 2] = Field(
         5,
-        description="5: very negative to very positive; 2: negative and positive, without neutral nodes and without "
-        "sentences that have a neutral root",
+        description="5: from very negative to very positive; 2: negative and positive, without neutral nodes and "
+        "without sentences that have a neutral root",
     )
 
     def facts(self) -> Facts:

@@ -1,4 +1,4 @@
-"""Models: one file a family; the union is the registry. Input and output sizes come from the data."""
+"""Models. One file per family; the union is the registry. Input and output sizes follow from the data."""
 
 from __future__ import annotations
 
@@ -46,20 +46,18 @@ __all__ = [
 ]
 
 DEFAULT_HIDDEN = (64, 32)
-
-
 PRETRAINED = ("model", "pretrained")
-"""The key that names a checkpoint: relative to the config's folder, absolute in a run, null in an artifact."""
+"""The key of a checkpoint: relative to the config file, absolute in a run, null in an artifact."""
 
 
 def is_run_name(checkpoint: str) -> bool:
-    """Returns whether a checkpoint may be the name of a run, or `latest`, and not a path."""
+    """Returns whether `pretrained` may be the name of a run or `latest`, not a path."""
     path = PurePath(checkpoint)
     return path.name == checkpoint and path.suffix not in (".safetensors", ".pt", ".pth")
 
 
 class Custom(Model):
-    """Your own nn.Module, passed to `nnzoo.train(config, model=...)` from Python; a file can't choose it."""
+    """A custom nn.Module, passed to `nnzoo.train(config, model=...)` from Python; not available in a file."""
 
     python_only = True
     layouts = frozenset({"features", "sequence", "image", "tokens", "tree"})
@@ -89,18 +87,18 @@ ModelSection = Annotated[
 
 
 def output_of(net: Model) -> Output | None:
-    """Returns the section of the last layer, if the model has one."""
+    """Returns the section of the output layer; None if the model has none."""
     found = getattr(net, "output", None)
     return found if isinstance(found, Output) else None
 
 
 def embedding_size(num_tokens: int) -> int:
-    """Returns the size of `embedding: auto`: the rule of thumb 1.6 * num_tokens^0.56, at most 50."""
+    """Returns the embedding size of `embedding: auto`: the rule of thumb 1.6 * num_tokens^0.56, at most 50."""
     return min(50, round(1.6 * math.pow(num_tokens, 0.56)))
 
 
 def choose(net: Model, layout: str | None, num_tokens: int | None, per: str | None = "sample") -> Model:
-    """Returns a model with each `auto` replaced, as far as layout, vocabulary and `per` are known."""
+    """Returns a model with each `auto` replaced, as far as the layout, the vocabulary and `per` are known."""
     update: dict[str, Any] = {}
     if isinstance(net, Mlp) and net.hidden is None and net.layers is None:
         update["hidden"] = DEFAULT_HIDDEN

@@ -1,4 +1,4 @@
-"""What models share: the last layer, pretrained weights, the embedding of tokens."""
+"""Base classes of models: the output layer, pretrained weights, token embeddings."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from nnzoo.config.init import Init
 
 
 class Output(Section):
-    """The last layer. Its number of units follows from the data and the loss."""
+    """The output layer. Its number of units follows from the data and the loss."""
 
     activation: Activation = Field(
-        Identity(name="identity"), description="activation; identity gives logits, which the losses expect"
+        Identity(name="identity"), description="output activation; identity gives logits, which the losses expect"
     )
     init: Init | None = Field(None, description="initializer; null: the top-level `init`")
     bias: bool = Field(True, description="whether the layer has a bias")
@@ -25,21 +25,24 @@ class Model(Section):
     """The base of all models."""
 
     layouts: ClassVar[frozenset[str]] = frozenset({"features", "sequence", "image"})
-    suited: ClassVar[dict[str, dict[str, Any]]] = {}
-    """Defaults of other sections that suit this model, by section. Those with a `name` are for that name alone."""
+    section_defaults: ClassVar[dict[str, dict[str, Any]]] = {}
+    """Defaults of other sections for this model. Defaults with a `name` apply only to that name."""
 
     pretrained: str | None = Field(
         None,
         min_length=1,
-        description="start from these weights: a run directory, best.safetensors, last.safetensors, a run's name, "
-        "or latest; inputs, classes and targets are matched by name, and new ones are initialized by `init`; or a "
-        "state dict of another program (.pt, .pth)",
+        description="pretrained weights to start from: a run directory, best.safetensors, last.safetensors, the name "
+        "of a run, or latest. Inputs, classes and targets are matched by name; new ones are initialized by `init`. "
+        "Or a state dict saved with torch.save (.pt, .pth)",
     )
     freeze: str | Items[str] = Field(
         (),
-        description="parameters not to train: `backbone` (all but the last layer) or fnmatch patterns such as `*.bias`",
+        description="parameters to freeze: `backbone` (all except the output layer) or fnmatch patterns such as "
+        "`*.bias`",
     )
 
 
 Embedding = Literal["auto"] | Count | None
-EMBEDDING = "size of token embeddings; auto: 1.6 * tokens^0.56, at most 50; null if inputs are not tokens"
+EMBEDDING = (
+    "size of token embeddings; auto: 1.6 * vocabulary size^0.56, at most 50; null: no embedding (not for tokens)"
+)

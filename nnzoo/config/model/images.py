@@ -1,4 +1,4 @@
-"""Networks for images, as in their papers."""
+"""Architectures for images, as in their papers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class ImageNet(Model):
 class LeNet5(ImageNet):
     """LeNet-5 (LeCun et al. 1998): images below 32 x 32 are padded to that size.
 
-    Deviations: every filter of C3 reads all feature maps, poolings have no coefficients, and the output is linear.
+    Deviations: every filter of C3 reads all feature maps, pooling has no coefficients, and the output is linear.
     61,706 parameters for 28 x 28 grayscale images and ten classes.
     """
 
@@ -45,7 +45,7 @@ class Vgg(ImageNet):
     """VGG (Simonyan & Zisserman 2015), as in torchvision; images of at least 32 x 32.
 
     Deviations: batch norm (`_bn`) is not in the paper; `init: auto` is Kaiming normal, with which the deep networks
-    train from scratch. 138,357,544 parameters for depth 16 and 1000 classes.
+    can be trained from scratch. 138,357,544 parameters for depth 16 and 1000 classes.
     """
 
     smallest = 32

@@ -24,23 +24,23 @@ class Recurrent(Model):
     embedding: Embedding = Field("auto", description=EMBEDDING)
     pooling: Literal["auto", "last", "mean", "max", "none"] = Field(
         "auto",
-        description="how the states of all steps become one; none: an output at every step; auto: none if every step "
-        "has a target, else last",
+        description="how the states of all steps are pooled; none: one output per step; auto: none if every step has "
+        "a target, else last",
     )
-    output: Output = Field(Output(), description="activation, initializer and bias of the last layer")
+    output: Output = Field(Output(), description="the output layer: activation, initializer and bias")
 
 
 class Rnn(Recurrent):
-    """The Elman network (1990): h_t = f(U x_t + W h_{t-1}). Images are read row by row; padding has no effect."""
+    """The Elman network (1990): h_t = f(U x_t + W h_{t-1}). Images are read row by row; padding is ignored."""
 
     name: Literal["rnn"]
-    nonlinearity: Literal["tanh", "relu"] = Field("tanh", description="the activation f")
+    nonlinearity: Literal["tanh", "relu"] = Field("tanh", description="activation f")
 
 
 class Lstm(Recurrent):
     """Long short-term memory with forget gates (Hochreiter & Schmidhuber 1997, Gers et al. 2000).
 
-    Images are read row by row, and padding has no effect. With `init: auto` the forget gates start open, with bias 1
+    Images are read row by row, and padding is ignored. With `init: auto` the forget gates start open, with bias 1
     (Jozefowicz et al. 2015).
     """
 
@@ -50,24 +50,24 @@ class Lstm(Recurrent):
 class Gru(Recurrent):
     """Gated recurrent units (Cho et al. 2014), with the reset gate after the matrix product, as in cuDNN.
 
-    Images are read row by row, and padding has no effect.
+    Images are read row by row, and padding is ignored.
     """
 
     name: Literal["gru"]
 
 
 class TreeNet(Model):
-    """The base of all networks for trees. They give an output for every node."""
+    """The base of all networks for trees. They have one output per node."""
 
     layouts = frozenset({"tree"})
 
     dropout: Probability = Field(
-        0.0, description="dropout probability of the node states before the output, not between nodes"
+        0.0, description="dropout probability of the node states before the output; not applied between nodes"
     )
 
 
 class Recursive(TreeNet):
-    """The recursive network (Socher et al. 2011): h = tanh(W [h_left; h_right] + b), h of a leaf is its vector.
+    """The recursive network (Socher et al. 2011): h = tanh(W [h_left; h_right] + b); h of a leaf is its word vector.
 
     With `init: auto` the word vectors start as N(0, 0.1^2).
     """
@@ -77,7 +77,7 @@ class Recursive(TreeNet):
 
 
 class TreeLstm(TreeNet):
-    """The binary tree-LSTM (Tai et al. 2015): a forget gate per child. Only leaves have words.
+    """The binary tree-LSTM (Tai et al. 2015): one forget gate per child. Only leaves have words.
 
     With `init: auto` the word vectors start as N(0, 0.1^2).
     """

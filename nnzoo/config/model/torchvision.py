@@ -93,14 +93,16 @@ Architecture = Literal[
 
 
 class Torchvision(ImageNet):
-    """A classification model of torchvision without auxiliary outputs. Its last layer is sized to the data.
+    """A classification model of torchvision without auxiliary outputs. Its last layer is adapted to the data.
 
-    `init: auto` keeps the initialization of torchvision. Without pretrained weights, the first convolution has the
-    number of channels of the images.
+    `init: auto` keeps the initialization of torchvision. Without pretrained weights, the first convolution has as
+    many channels as the images.
     """
 
     name: Literal["torchvision"]
     arch: Architecture = Field(description="name of the model in torchvision")
     weights: str | None = Field(
-        None, description="pretrained weights of torchvision, by name or DEFAULT, which are downloaded; null: none"
+        None,
+        description="name of pretrained weights in torchvision, or DEFAULT; they are downloaded; null: no pretrained "
+        "weights",
     )

@@ -1,1 +1,1 @@
-"""Dates and times as people write them."""
+"""Formats of dates and times."""

@@ -1,11 +1,11 @@
-"""Dates and times as people write them: the form of a column, its exact values, and how further ones are written.
+"""Date formats of columns: parsing and writing of dates and times.
 
-A form is a layout in the manner of `strftime`, such as `%d.%m.%Y`, and a time of day, which may follow every date:
+A format is a layout with `strftime` codes, such as `%d.%m.%Y`, and an optional time of day after the date:
 
-- `%Y %y %m %d` year, month, day; `%b %B` the month's short and full name; `%a %A` the weekday's.
+- `%Y %y %m %d` year, month, day; `%b %B` short and full name of the month; `%a %A` of the weekday.
 - `%G %V %u` ISO year, week and day of the week (Monday is 1); `%q` the quarter.
-- `%H %I %M %S` hours (of 24, of 12), minutes, seconds; `%3f` three digits of a second; `%p` AM or PM; `%z` the zone.
-- `%-d` without a leading zero; `%^b` in capitals; `%_b` in small letters; `%od` with st, nd, rd or th.
+- `%H %I %M %S` hours (of 24, of 12), minutes, seconds; `%3f` three digits of a fraction; `%p` AM or PM; `%z` the zone.
+- `%-d` without a leading zero; `%^b` in upper case; `%_b` in lower case; `%od` with st, nd, rd or th.
 """
 
 from __future__ import annotations
@@ -38,24 +38,24 @@ _GROUPS = {
     "M": r"\d{2}",
     "S": r"\d{2}",
 }
-"""The cells of a layout, by token."""
+"""The pattern of each token."""
 _MINUTES = r"[:.h](?P<M>\d{2})(?:[:.](?P<S>\d{2})(?:[.,](?P<f>\d{1,9}))?)?"
 _AFTER = r" ?(?P<p>(?i:[ap]\.?m\.?)?) ?(?P<z>(?:Z|z|UTC|GMT|[+-]\d{2}(?::?\d{2})?)?)"
 CLOCK = rf"(?P<H>\d{{1,2}}){_MINUTES}{_AFTER}"
-"""A time of day alone."""
+"""A time of day without a date."""
 CLOCK_AFTER_DATE = rf"(?P<gap>[Tt_:]|,? +| at )(?P<H>\d{{1,2}})(?:{_MINUTES})?{_AFTER}"
 _WRITABLE = frozenset("YymdbBaAGVuqHIMSfpz")
 _BLOCK = 2**16
 _PIVOT = 69
-"""Two-digit years from here on are of the 20th century, as in POSIX."""
+"""Two-digit years from this one on are in the 20th century, as in POSIX."""
 
 
 class Instants(NamedTuple):
     """Points in time.
 
     Attributes:
-        local: (K,) datetime64, as they are written; NaT where a cell has another form.
-        offset: (K,) int64, minutes that the zone is ahead of UTC; 0 without a zone.
+        local: (K,) datetime64, local time; NaT if a cell does not match.
+        offset: (K,) int64, the UTC offset in minutes; 0 without a zone.
     """
 
     local: NDArray[np.datetime64]
@@ -63,13 +63,12 @@ class Instants(NamedTuple):
 
 
 class DateForm(BaseModel):
-    """How the dates of a column are written.
+    """The date format of a column.
 
     Attributes:
-        layout: The date; empty for a time of day alone.
-        time: The time of day, with what is between it and the date, as following dates are written; empty if there is
-            none. Every time of day is read.
-        unit: The resolution: microseconds, or nanoseconds where fractions of a second have more than six digits.
+        layout: The date; empty for a time of day without a date.
+        time: The time of day and its separator, used for writing; empty for dates only. Any time of day can be read.
+        unit: The resolution: microseconds, or nanoseconds if fractions of a second have more than six digits.
     """
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
@@ -85,7 +84,7 @@ class DateForm(BaseModel):
         if len(tokens) != (self.layout + self.time).count("%") or not set(tokens) <= _WRITABLE:
             raise ValueError("the layout has unknown tokens")
         if len(set(tokens)) != len(tokens) or not set(map(_kind_of, self._layout_tokens)) <= set(_GROUPS):
-            raise ValueError("the layout has a token twice, or one that belongs to the time of day")
+            raise ValueError("the layout has a repeated token, or one for the time of day")
         return self
 
     @property
@@ -98,13 +97,13 @@ class DateForm(BaseModel):
 
     @property
     def order(self) -> DateOrder | None:
-        """The order of day, month and year, where all three are numbers."""
+        """The order of day, month and year; None unless all three are numbers."""
         found = "".join(token.lower() for token in self._layout_tokens if token in "Yymd")
         return found if found in ("ymd", "dmy", "mdy") else None  # type: ignore[return-value]
 
     @property
     def parts(self) -> frozenset[str]:
-        """What is known of a date: some of year, month, day, weekday, hour and minute."""
+        """The known parts of a date: some of year, month, day, weekday, hour and minute."""
         tokens = set(map(_kind_of, self._layout_tokens))
         found = {"hour", "minute"}
         if tokens & {"Y", "y", "G"}:
@@ -119,20 +118,20 @@ class DateForm(BaseModel):
 
     @functools.cached_property
     def pattern(self) -> str:
-        """The regular expression of a cell."""
+        """The regular expression for a cell."""
         tokens = set(self._layout_tokens)
         if not self.layout:
             return f"^{CLOCK}$"
         if self._are_digits:
-            return rf"^{_pattern_of(self.layout)}(?:\.0+)?$"  # as of integers that were floats once
+            return rf"^{_pattern_of(self.layout)}(?:\.0+)?$"  # integers that became floats
         clock = "" if "H" in tokens or not tokens & {"d", "u"} else f"(?:{CLOCK_AFTER_DATE})?"
         return f"^{_pattern_of(self.layout)}{clock}$"
 
     def describe(self) -> str:
-        """Returns the form for people."""
-        words = {"ymd": "year first", "dmy": "day first", "mdy": "month first"}
+        """Returns a readable description."""
+        orders = {"ymd": "year first", "dmy": "day first", "mdy": "month first"}
         shown = (self.layout + self.time).strip()
-        return ", ".join([*([words[self.order]] if self.order else []), shown])
+        return ", ".join([*([orders[self.order]] if self.order else []), shown])
 
     def read(self, labels: Any) -> Instants:
         """Returns the dates of cells.
@@ -159,30 +158,30 @@ class DateForm(BaseModel):
         return Instants(np.where(valid, local, np.datetime64("NaT")), np.where(valid, _offset(groups, len(labels)), 0))
 
     def canonical(self, labels: Any) -> Any:
-        """Returns one spelling for all cells of the same instant, null for cells of another form."""
+        """Returns one spelling per instant, null for cells that do not match."""
         import pyarrow as pa
 
         local, offset = self.read(labels)
-        written = np.datetime_as_string(local - offset.astype("timedelta64[m]"))
-        return pa.array(written, mask=np.isnat(local))
+        texts = np.datetime_as_string(local - offset.astype("timedelta64[m]"))
+        return pa.array(texts, mask=np.isnat(local))
 
     def write(self, local: np.datetime64, offset: int = 0) -> str:
-        """Returns a date in this form.
+        """Returns a date in this format.
 
         Args:
             local: The date and time to write.
-            offset: Minutes that its zone is ahead of UTC.
+            offset: The UTC offset in minutes.
         """
         return write_date(self.layout + self.time, local, offset)
 
 
 def blocks_of(labels: Any) -> list[Any]:
-    """Returns slices of a pyarrow.Array, one at least: the parts of all its dates at once would take much memory."""
+    """Returns slices of a pyarrow.Array, at least one, to save memory in parsing."""
     return [labels.slice(start, _BLOCK) for start in range(0, max(1, len(labels)), _BLOCK)]
 
 
 def _kind_of(token: str) -> str:
-    """Of the tokens for one thing the one that `_GROUPS` has."""
+    """Returns the token in `_GROUPS` for a token: `b` for `B`."""
     return {"B": "b", "A": "a"}.get(token, token)
 
 
@@ -197,7 +196,7 @@ def _pattern_of(layout: str) -> str:
         group = _GROUPS[kind]
         touches = {each.end() for each in tokens[:index]} | {each.start() for each in tokens[index + 1 :]}
         if kind in "mdV" and touches & {token.start(), token.end()} and "b" not in map(_kind_of, "".join(layout)):
-            group = r"\d{2}"  # nothing else tells where it ends
+            group = r"\d{2}"  # without a separator, only a fixed width shows where it ends
         parts.append(f"(?P<{kind}>{group})")
         parts.append("(?i:st|nd|rd|th)" if token[1] == "o" else "")
     return "".join([*parts, _literal(layout[end:])])
@@ -208,7 +207,7 @@ def _literal(text: str) -> str:
 
 
 def _number(groups: dict[str, Any], name: str, default: int) -> NDArray[np.int64]:
-    """(K,) a group as integers, the default where it is empty."""
+    """Returns (K,) a group as integers, `default` if it is empty."""
     import pyarrow as pa
     from pyarrow import compute
 
@@ -218,12 +217,12 @@ def _number(groups: dict[str, Any], name: str, default: int) -> NDArray[np.int64
     return found
 
 
-def _position(groups: dict[str, Any], name: str, words: tuple[str, ...]) -> NDArray[np.int64]:
-    """(K,) the index of the word that a group is, whole or its first three letters; -1 for other words."""
+def _position(groups: dict[str, Any], name: str, names: tuple[str, ...]) -> NDArray[np.int64]:
+    """Returns (K,) the index of a group in `names`, complete or abbreviated to three letters; -1 for other names."""
     import pyarrow as pa
     from pyarrow import compute
 
-    places = {word: index for index, word in enumerate(words)} | {word[:3]: index for index, word in enumerate(words)}
+    places = {full: index for index, full in enumerate(names)} | {full[:3]: index for index, full in enumerate(names)}
     places |= {"sept": places["september"]} if "september" in places else {}
     spelled = compute.utf8_rtrim(compute.utf8_lower(groups[name]), characters=".")
     found = compute.index_in(spelled, value_set=pa.array(list(places))).fill_null(-1)
@@ -232,7 +231,7 @@ def _position(groups: dict[str, Any], name: str, words: tuple[str, ...]) -> NDAr
 
 
 def _days(groups: dict[str, Any]) -> tuple[NDArray[np.datetime64], NDArray[np.bool_]]:
-    """(K,) days, and whether there are such days."""
+    """Returns (K,) days, and whether they exist."""
     size = len(next(iter(groups.values())))
     ones = np.ones(size, dtype=np.int64)
     if "V" in groups:
@@ -266,7 +265,7 @@ def _days(groups: dict[str, Any]) -> tuple[NDArray[np.datetime64], NDArray[np.bo
 
 
 def _time(groups: dict[str, Any], unit: str) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """(K,) the time of day in units, and whether there is such a time."""
+    """Returns (K,) the time of day in ticks of `unit`, and whether it exists."""
     from pyarrow import compute
 
     size = len(next(iter(groups.values())))
@@ -294,7 +293,7 @@ def _time(groups: dict[str, Any], unit: str) -> tuple[NDArray[np.int64], NDArray
 
 
 def _offset(groups: dict[str, Any], size: int) -> NDArray[np.int64]:
-    """(K,) minutes that the zone is ahead of UTC."""
+    """Returns (K,) the UTC offset in minutes."""
     from pyarrow import compute
 
     if "z" not in groups:

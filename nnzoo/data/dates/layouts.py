@@ -1,4 +1,4 @@
-"""Finding how the dates of a column are written, from its cells."""
+"""Infers the date format of a column from its cells."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ from numpy.typing import NDArray
 from nnzoo.data.dates.dates import DateForm, DateOrder, blocks_of
 
 _SAMPLE = 50
-"""So many cells rule most layouts out, before all cells are read."""
+"""The number of cells that are tested first, to reject most layouts early."""
 _FEW = 5
-"""Fewer dates follow one another regularly by chance."""
+"""Fewer dates may have regular steps by chance."""
 
 COMPACT = ("%Y%m%d", "%Y%m", "%Y%m%d%H%M", "%Y%m%d%H%M%S", "%Y%m%d%H")
-"""Layouts of digits alone."""
+"""Layouts of digits only."""
 _LONGEST = 60
 _MICROSECONDS = 6
 _PLAUSIBLE_YEARS = (1900, 2100)
-"""Digits alone are dates if they are within these years."""
+"""Digits are dates only within these years."""
 
 
 class DateFinding(NamedTuple):
-    """The form of a column of dates.
+    """The date format of a column.
 
     Attributes:
-        form: The form.
-        doubtful: Whether another order of day, month and year fits every cell, and no regularity decides.
+        form: The format.
+        is_ambiguous: Whether another order of day, month and year fits every cell, without evidence for either.
     """
 
     form: DateForm
-    doubtful: bool
+    is_ambiguous: bool
 
 
 @functools.cache
 def _layouts() -> tuple[str, ...]:
-    """All layouts with separators, the likeliest first."""
+    """Returns all layouts with separators, the most likely first."""
     found = [
         date.replace("~", sign)
         for date in ("%Y~%m~%d", "%d~%m~%Y", "%m~%d~%Y", "%d~%m~%y", "%m~%d~%y", "%y~%m~%d")
@@ -61,7 +61,7 @@ def _layouts() -> tuple[str, ...]:
 
 @functools.cache
 def _signs(layout: str) -> frozenset[str]:
-    """The characters between the parts of a date."""
+    """Returns the characters between the parts of a date."""
     return frozenset(re.sub("%o?[A-Za-z]", "", layout).lower())
 
 
@@ -71,15 +71,15 @@ def _compiled(layout: str) -> re.Pattern[str]:
 
 
 def find_date_forms(labels: Any, order: DateOrder | Literal["auto"], *, digits: bool = False) -> list[DateForm]:
-    """Finds the forms that every cell has; several differ in the order of day, month and year.
+    """Finds the formats that every cell matches. Several formats differ in the order of day, month and year.
 
     Args:
         labels: A pyarrow.Array of (K,) distinct cells, K > 0.
-        order: Of day, month and year, where it is given.
-        digits: Whether the cells are digits alone. A year alone is a number.
+        order: The configured order of day, month and year.
+        digits: Whether the cells have digits only. A year by itself is a number, not a date.
 
     Returns:
-        Forms with the details that `DateForm.write` needs; empty if the cells are not dates.
+        Formats with the details that `DateForm.write` needs; empty if the cells are not dates.
     """
     from pyarrow import compute
 
@@ -109,18 +109,18 @@ def _is_plausible(local: NDArray[np.datetime64]) -> bool:
 
 
 def choose_date_form(forms: Sequence[DateForm], labels: Any, rows: NDArray[np.int64]) -> DateFinding:
-    """Chooses among forms that fit every cell.
+    """Chooses among formats that match every cell.
 
-    The one whose dates have regular steps or rise with the rows; then the one whose days are all 1, as in monthly data,
-    and that spans the fewest years; then month first with slashes and day first otherwise, which is doubtful.
+    Prefers dates with regular steps or in row order; then dates that are all the first of a month, as in monthly data;
+    then the fewest years; then month first with slashes and day first otherwise, which is ambiguous.
 
     Args:
-        forms: One at least.
+        forms: The formats, at least one.
         labels: A pyarrow.Array of (K,) distinct cells.
-        rows: (M,) the index of the cell of each row in file order.
+        rows: (M,) the index into `labels` of each row, in file order.
     """
     if len(forms) == 1:
-        return DateFinding(forms[0], doubtful=False)
+        return DateFinding(forms[0], is_ambiguous=False)
 
     def evidence(form: DateForm) -> tuple[bool, bool]:
         local = form.read(labels).local
@@ -138,11 +138,11 @@ def choose_date_form(forms: Sequence[DateForm], labels: Any, rows: NDArray[np.in
         return evidence(form), first_days, -years, form.order == usual
 
     ranked = sorted(forms, key=preference, reverse=True)
-    return DateFinding(ranked[0], doubtful=evidence(ranked[0]) == evidence(ranked[1]))
+    return DateFinding(ranked[0], is_ambiguous=evidence(ranked[0]) == evidence(ranked[1]))
 
 
 def is_regular(local: NDArray[np.datetime64]) -> bool:
-    """Returns whether dates have steps of one length, in time or in months on one day of the month."""
+    """Returns whether dates have equal steps, in time or in months on the same day of the month."""
     times = np.unique(local)
     steps = np.diff(times)
     if len(steps) and (steps == steps[0]).all():
@@ -154,29 +154,29 @@ def is_regular(local: NDArray[np.datetime64]) -> bool:
 
 
 def _detailed(form: DateForm, labels: Any) -> DateForm:
-    """The form with what is needed to write dates as in the file: zeros, names, capitals, and the time of day."""
-    seen = _seen(form, labels)
+    """Returns the format with the details for writing: leading zeros, names, case, and the time of day."""
+    values = _part_values(form, labels)
     layout = form.layout
-    if not _is_padded(layout, seen.get("d", set()) | seen.get("m", set())):
+    if not _is_padded(layout, values.get("d", set()) | values.get("m", set())):
         layout = layout.replace("%d", "%-d").replace("%m", "%-m")
     for token, long in (("b", "B"), ("a", "A")):
-        names = {name.strip(".") for name in seen.get(token, ())}
+        names = {name.strip(".") for name in values.get(token, ())}
         if names:
             is_full = any(len(name) > 3 for name in names if name.lower() != "sept")
             flag = "^" if all(map(str.isupper, names)) else "_" if all(map(str.islower, names)) else ""
             layout = layout.replace(f"%{token}", f"%{flag}{long if is_full else token}")
     time, unit = form.time, form.unit
-    if "H" not in form.layout and seen.get("H"):
-        time = _time_layout(form, labels, padded=all(len(hour) > 1 for hour in seen["H"]))
-        unit = "ns" if max(map(int, seen["f"]), default=0) > _MICROSECONDS else "us"
+    if "H" not in form.layout and values.get("H"):
+        time = _time_layout(form, labels, padded=all(len(hour) > 1 for hour in values["H"]))
+        unit = "ns" if max(map(int, values["f"]), default=0) > _MICROSECONDS else "us"
     return DateForm(layout=_with_own_letters(layout, str(labels[0].as_py())), time=time, unit=unit)
 
 
-def _seen(form: DateForm, labels: Any) -> dict[str, set[str]]:
-    """What stands in each part of the dates; of fractions of a second how many digits."""
+def _part_values(form: DateForm, labels: Any) -> dict[str, set[str]]:
+    """Returns the distinct values of each part of the dates; for fractions of a second, the number of digits."""
     from pyarrow import compute
 
-    seen: dict[str, set[str]] = {}
+    parts: dict[str, set[str]] = {}
     for block in blocks_of(labels):
         found = compute.extract_regex(block, form.pattern)
         for field in found.type:
@@ -184,19 +184,19 @@ def _seen(form: DateForm, labels: Any) -> dict[str, set[str]]:
             if field.name == "f":
                 group = compute.cast(compute.utf8_length(group), "string")
             values = compute.unique(group).to_pylist()
-            seen.setdefault(field.name, set()).update(value for value in values if value)
-    return seen
+            parts.setdefault(field.name, set()).update(value for value in values if value)
+    return parts
 
 
 def _is_padded(layout: str, values: Collection[str]) -> bool:
-    """Whether days and months have leading zeros; where no cell tells, as is usual beside a name of a month."""
+    """Returns whether days and months have leading zeros. Without evidence, dates with names of months have none."""
     if any(len(value) == 1 for value in values):
         return False
     return any(value.startswith("0") for value in values) or ("%b " not in layout and " %b" not in layout)
 
 
 def _with_own_letters(layout: str, example: str) -> str:
-    """W and Q as the file has them."""
+    """Returns the layout with W and Q in the case of the file."""
     for letter in "WQ":
         if f"{letter}%" in layout and letter not in example:
             layout = layout.replace(f"{letter}%", f"{letter.lower()}%")
@@ -204,7 +204,7 @@ def _with_own_letters(layout: str, example: str) -> str:
 
 
 def _time_layout(form: DateForm, labels: Any, *, padded: bool) -> str:
-    """The time of day of the longest cell that has one, with tokens in place of its parts."""
+    """Returns the layout of the time of day, from the longest cell that has one."""
     from pyarrow import compute
 
     longest, example = -1, None

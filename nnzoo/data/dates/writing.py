@@ -1,4 +1,4 @@
-"""Writing dates in a given form."""
+"""Writes dates in a given format."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def write_date(layout: str, local: np.datetime64, offset: int) -> str:
     Args:
         layout: The date and the time of day.
         local: The date and time to write.
-        offset: Minutes that its zone is ahead of UTC.
+        offset: The UTC offset in minutes.
     """
-    return TOKEN.sub(lambda token: _written(token, local, offset), layout)
+    return TOKEN.sub(lambda token: _format_token(token, local, offset), layout)
 
 
-def _written(token: re.Match[str], local: np.datetime64, offset: int) -> str:
-    """What stands in place of a token."""
+def _format_token(token: re.Match[str], local: np.datetime64, offset: int) -> str:
+    """Returns the text for a token."""
     flag, digits, letter = token.groups()
     day: date = local.astype("datetime64[D]").item()
     nanoseconds = int((local - local.astype("datetime64[D]")).astype("timedelta64[ns]").astype(np.int64))
@@ -54,14 +54,14 @@ def _written(token: re.Match[str], local: np.datetime64, offset: int) -> str:
         return f"{nanoseconds % 10**9:09d}"[: int(digits or 6)]
     if letter == "z":
         return _zone(flag, digits, offset)
-    words = {
+    names = {
         "b": MONTHS[day.month - 1][:3].title(),
         "B": MONTHS[day.month - 1].title(),
         "a": WEEKDAYS[day.weekday()][:3].title(),
         "A": WEEKDAYS[day.weekday()].title(),
         "p": "PM" if hour >= 12 else "AM",
     }
-    return {"^": str.upper, "_": str.lower}.get(flag, str)(words[letter])
+    return {"^": str.upper, "_": str.lower}.get(flag, str)(names[letter])
 
 
 def _ordinal(value: int) -> str:
@@ -70,7 +70,7 @@ def _ordinal(value: int) -> str:
 
 
 def _zone(flag: str, digits: str, offset: int) -> str:
-    """A zone: `%z` as +01:00, `%1z` as +0100, `%2z` as +01; `%^z` as Z."""
+    """Returns a zone: `%z` as +01:00, `%1z` as +0100, `%2z` as +01; `%^z` as Z."""
     if flag == "^":
         return "Z" if offset == 0 else _zone("", "", offset)
     sign, (hours, minutes) = "-" if offset < 0 else "+", divmod(abs(offset), 60)

@@ -1,7 +1,7 @@
-"""The bytes of files: from the disk or standard input, expanded where they are compressed, out of zip archives.
+"""Reads files from disk, standard input and zip archives, and decompresses them.
 
-Compression is recognised by content, whatever a file is called. A member of a zip archive has a path like a file in a
-folder: `data.zip/part1.csv`.
+Compression is detected by content, not by file name. A member of a zip archive has a path like a file in a folder:
+`data.zip/part1.csv`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ STDIN = Path("-")
 Compression = Literal["gzip", "bzip2", "xz", "zstd", "zip"]
 
 SUFFIXES: dict[str, Compression] = {".gz": "gzip", ".bz2": "bzip2", ".xz": "xz", ".zst": "zstd", ".zip": "zip"}
-"""How the names of compressed files usually end."""
+"""The usual suffixes of compressed files."""
 
 _MAGIC: dict[bytes, Compression] = {
     b"\x1f\x8b\x08": "gzip",
@@ -42,43 +42,43 @@ _UNREADABLE = {
     b"SQLite format 3": "an SQLite database",
 }
 _DAMAGE = (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
-"""What expanding a damaged or encrypted file raises."""
+"""Exceptions raised by decompressing a damaged or encrypted file."""
 
 _BLOCK_BYTES = 2**20
-_ALWAYS_EXPANDED = 2**28
-"""Bytes that a compressed file may always come to."""
-_MOST_TIMES = 200
-"""Beyond that, how many times its own size. Tables and texts come to 3 to 30 times, zeros to 1,000 and more."""
+_ALWAYS_ALLOWED_BYTES = 2**28
+"""The decompressed size in bytes that is always allowed."""
+_MAX_RATIO = 200
+"""The maximum compression ratio of larger files. Tables and texts have 3 to 30, zeros 1,000 and more."""
 _XZ_MEMORY = 2**28
-"""Bytes of the dictionary that an xz file may ask for; `xz -9` needs 65 MB."""
+"""The memory limit of the xz decoder in bytes; `xz -9` needs 65 MB."""
 
 
 def name_of(path: Path) -> str:
-    """What a file is called in messages."""
+    """Returns the name of a file for messages."""
     return "standard input" if path == STDIN else str(path)
 
 
 def plain_name(path: Path) -> str:
-    """The name of a file without the suffix of its compression: `a.csv` for `a.csv.gz`."""
+    """Returns the name of a file without a compression suffix: `a.csv` for `a.csv.gz`."""
     return path.name[: -len(path.suffix)] if path.suffix.lower() in SUFFIXES else path.name
 
 
 def compression_of(start: bytes) -> Compression | None:
-    """How a file is compressed, by its first bytes; None if it is not."""
+    """Returns the compression of a file by its first bytes; None if it is not compressed."""
     return next((kind for magic, kind in _MAGIC.items() if start.startswith(magic)), None)
 
 
 def is_spreadsheet(names: Iterable[str]) -> bool:
-    """Whether a zip archive with members of these names is a spreadsheet of Excel or OpenDocument."""
+    """Returns whether a zip archive with these members is an Excel or OpenDocument spreadsheet."""
     found = set(names)
     return any(name.startswith("xl/workbook.") for name in found) or {"content.xml", "mimetype"} <= found
 
 
 def start_of(path: Path, size: int = 512) -> bytes:
-    """The first bytes of a file on the disk, as they are.
+    """Returns the first bytes of a file on disk, without decompression.
 
     Raises:
-        DataError: It can't be read.
+        DataError: The file can't be read.
     """
     try:
         with path.open("rb") as file:
@@ -88,15 +88,15 @@ def start_of(path: Path, size: int = 512) -> bytes:
 
 
 def is_on_disk(path: Path) -> bool:
-    """Whether a file can be read from its own path: it is not standard input, compressed, or in an archive."""
+    """Returns whether a file can be read directly: it is not standard input, compressed, or in an archive."""
     return path != STDIN and path.is_file() and compression_of(start_of(path)) is None
 
 
 def members_of(path: Path) -> list[Path]:
-    """The members of a zip archive as paths, but for hidden ones; empty if the file is not a zip archive.
+    """Returns the members of a zip archive as paths, except hidden ones; empty if the file is not a zip archive.
 
     Raises:
-        DataError: The archive is damaged, empty, or expands absurdly.
+        DataError: The archive is damaged, empty, or exceeds the compression limit.
     """
     if path == STDIN or compression_of(start_of(path)) != "zip":
         return []
@@ -105,7 +105,7 @@ def members_of(path: Path) -> list[Path]:
         return []
     shown = [name for name in names if not _is_hidden(name)]
     if not shown:
-        raise DataError("is a zip archive without a file in it.", where=str(path))
+        raise DataError("is an empty zip archive. Give one with data.", where=str(path))
     return [path / name for name in shown]
 
 
@@ -113,19 +113,19 @@ def check_archive(raw: bytes, *, where: str) -> None:
     """Checks a zip archive that another library reads.
 
     Raises:
-        DataError: The archive is damaged, or expands absurdly.
+        DataError: The archive is damaged or exceeds the compression limit.
     """
     _check_archive(io.BytesIO(raw), len(raw), where)
 
 
 def _check_archive(file: Path | IO[bytes], size: int, where: str) -> list[str]:
-    """The names of the files in a zip archive of `size` bytes."""
+    """Returns the names of the files in a zip archive of `size` bytes."""
     try:
         with zipfile.ZipFile(file) as archive:
             files = [each for each in archive.infolist() if not each.is_dir()]
     except _DAMAGE as error:
         raise _damaged("zip", error, where) from error
-    # Members may overlap, so that each alone looks harmless. None is read further than it says.
+    # The sum is checked, since members may overlap. No member is read beyond its declared size.
     check_size(sum(each.file_size for each in files), size, where)
     return [each.filename for each in files]
 
@@ -135,10 +135,10 @@ def _is_hidden(name: str) -> bool:
 
 
 def read_bytes(path: Path) -> bytes:
-    """All of a file, of standard input, or of a member of a zip archive; what is compressed is expanded.
+    """Reads and decompresses a file, standard input, or a member of a zip archive.
 
     Raises:
-        DataError: There is no such file; it can't be read, is damaged, or expands absurdly.
+        DataError: The file does not exist, can't be read, is damaged, or exceeds the compression limit.
     """
     where = name_of(path)
     try:
@@ -155,20 +155,20 @@ def read_bytes(path: Path) -> bytes:
 
 
 def expand(raw: bytes, *, where: str) -> bytes:
-    """What compressed bytes stand for; other bytes, and spreadsheets, as they are.
+    """Decompresses bytes. Uncompressed bytes and spreadsheets are returned unchanged.
 
     Raises:
-        DataError: They are damaged, expand absurdly, are an archive of several files or another kind of file.
+        DataError: The bytes are damaged, exceed the compression limit, or have an unsupported file type.
     """
     kind = compression_of(raw)
     found = raw if kind is None else _expanded(kind, io.BytesIO(raw), len(raw), where)
     if found is not raw and compression_of(found) not in (None, "zip"):
-        raise DataError("is compressed more than once. Expand it first.", where=where)
+        raise DataError("is compressed more than once. Decompress it first.", where=where)
     for magic, name in _UNREADABLE.items():
         if found.startswith(magic):
-            raise DataError(f"is {name}, which is not read. Export it as CSV, or unpack it.", where=where)
+            raise DataError(f"is {name}, which is not supported. Export it as CSV, or unpack it.", where=where)
     if found[257:262] == b"ustar":
-        raise DataError("is a tar archive, which is not read. Unpack it, or pack it as .zip.", where=where)
+        raise DataError("is a tar archive, which is not supported. Unpack it, or pack it as .zip.", where=where)
     return found
 
 
@@ -177,26 +177,27 @@ def _unreadable(error: OSError, path: Path) -> DataError:
 
 
 def _damaged(kind: str, error: BaseException, where: str) -> DataError:
-    return DataError(f"can't be expanded: it is damaged or encrypted ({kind}: {error}).", where=where)
+    return DataError(f"can't be decompressed: it is damaged or encrypted ({kind}: {error}).", where=where)
 
 
 def _archive_of(path: Path) -> Path | None:
-    """The zip archive that a path leads into; None if it is a file itself, or does not exist."""
+    """Returns the zip archive that contains a path; None if there is none or the path is a file."""
     return None if path.exists() else next((each for each in path.parents if each.is_file()), None)
 
 
 def _read_member(archive: Path, path: Path) -> bytes:
-    """A member of a zip archive.
+    """Reads a member of a zip archive.
 
     Raises:
-        DataError: There is no such member, or the archive is damaged.
+        DataError: The member does not exist, or the archive is damaged.
     """
     try:
         with zipfile.ZipFile(archive) as opened:
             names = {archive / each: each for each in opened.namelist()}
             if path not in names:
                 raise DataError(
-                    f"there is no such file in the archive (it has {_listed(names.values())}).", where=str(path)
+                    f"there is no such file in the archive (expected one of: {_listed(names.values())}).",
+                    where=str(path),
                 )
             info = opened.getinfo(names[path])
             with opened.open(info) as member:
@@ -206,7 +207,7 @@ def _read_member(archive: Path, path: Path) -> bytes:
 
 
 def _expanded(kind: Compression, file: IO[bytes], size: int, where: str) -> bytes:
-    """What `size` compressed bytes stand for. A zip archive stands for its only member."""
+    """Decompresses a file of `size` bytes. A zip archive must have one member."""
     try:
         if kind != "zip":
             return _joined(_blocks(kind, file), size, where)
@@ -217,7 +218,7 @@ def _expanded(kind: Compression, file: IO[bytes], size: int, where: str) -> byte
                 return file.read()
             shown = [name for name in names if not _is_hidden(name) and not name.endswith("/")]
             if len(shown) != 1:
-                raise DataError(f"is a zip archive of several files ({_listed(shown)}); expected one.", where=where)
+                raise DataError(f"is a zip archive of several files (got {_listed(shown)}, expected one).", where=where)
             with archive.open(shown[0]) as member:
                 return _joined(_read(member), size, where)
     except _DAMAGE as error:
@@ -225,7 +226,7 @@ def _expanded(kind: Compression, file: IO[bytes], size: int, where: str) -> byte
 
 
 def _blocks(kind: Compression, file: IO[bytes]) -> Iterator[bytes]:
-    """What is compressed in a file, some at a time."""
+    """Yields the decompressed blocks of a file."""
     if kind == "gzip":
         return _read(cast("IO[bytes]", gzip.GzipFile(fileobj=file)))
     if kind == "bzip2":
@@ -242,22 +243,22 @@ def _read(file: IO[bytes]) -> Iterator[bytes]:
 
 
 def _xz_blocks(file: IO[bytes]) -> Iterator[bytes]:
-    """Python's own LZMAFile takes as much memory as the file asks for."""
+    """Yields decompressed blocks with a memory limit, which Python's LZMAFile does not have."""
     decoder = lzma.LZMADecompressor(memlimit=_XZ_MEMORY)
     for block in _read(file):
         rest = block
         while rest or not (decoder.needs_input or decoder.eof):
             yield decoder.decompress(rest, _BLOCK_BYTES)
-            # Streams may follow one another, with zeros between them.
+            # A file may have several streams, with zero padding between them.
             rest = decoder.unused_data.lstrip(b"\0") if decoder.eof else b""
             if rest:
                 decoder = lzma.LZMADecompressor(memlimit=_XZ_MEMORY)
     if not decoder.eof:
-        raise EOFError("the end is missing")
+        raise EOFError("the file is truncated")
 
 
 def _joined(blocks: Iterable[bytes], size: int, where: str) -> bytes:
-    """The blocks as one, while they don't come to absurdly more than `size` bytes."""
+    """Joins blocks, and checks the compression limit for `size` compressed bytes."""
     found = io.BytesIO()
     for block in blocks:
         found.write(block)
@@ -266,19 +267,19 @@ def _joined(blocks: Iterable[bytes], size: int, where: str) -> bytes:
 
 
 def check_size(expanded: int, size: int, where: str) -> None:
-    """Checks that a file does not expand absurdly.
+    """Checks the compression limit, against decompression bombs.
 
     Raises:
-        DataError: It does.
+        DataError: The file exceeds the limit.
     """
-    if expanded > max(_ALWAYS_EXPANDED, _MOST_TIMES * size):
+    if expanded > max(_ALWAYS_ALLOWED_BYTES, _MAX_RATIO * size):
         raise DataError(
-            f"its {size:,} bytes stand for more than {_MOST_TIMES} times as many ({expanded:,} or more), which data "
-            "hardly does. If it is meant so, expand it first.",
+            f"its {size:,} bytes decompress to more than {_MAX_RATIO} times as many ({expanded:,} or more), which is "
+            "unusual for data. If this is intended, decompress it first.",
             where=where,
         )
 
 
 def _listed(names: Iterable[str]) -> str:
     shown = list(names)
-    return ", ".join(shown[:5]) + (f", .. {len(shown)} in all" if len(shown) > 5 else "") if shown else "none"
+    return ", ".join(shown[:5]) + (f", ... {len(shown)} in all" if len(shown) > 5 else "") if shown else "none"

@@ -1,4 +1,4 @@
-"""Bytes as text, of whatever encoding: found, and never guessed in silence."""
+"""Detects encodings and decodes text. Doubtful bytes are reported."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _MARKS = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
-"""Byte order marks, the longer ones first: UTF-16's is the beginning of UTF-32's."""
+"""Byte order marks, longer ones first: the UTF-16 mark is a prefix of the UTF-32 mark."""
 _PROBED_BYTES = 4096
 
-_ADVICE = "If letters are wrong, set `encoding` to that of the file."
-STRAY_BYTES = Repair("byte", "of another encoding than UTF-8", "read as cp1252", _ADVICE)
+_ADVICE = "If letters are wrong, set `encoding`."
+STRAY_BYTES = Repair("byte", "in another encoding than UTF-8", "read as cp1252", _ADVICE)
 ZERO_BYTES = Repair("zero byte", "in text", "removed", "Check how the file was written.")
 
 _STRAY = re.compile("[\udc80-\udcff]")
@@ -30,9 +30,9 @@ _STRAY_RUN = re.compile("[\udc80-\udcff]{3,}")
 
 
 def find_encoding(raw: bytes) -> str:
-    """The encoding of a text: by its byte order mark or zero bytes, else UTF-8, else Windows-1252.
+    """Returns the encoding of a text: by its byte order mark or zero bytes, else UTF-8, else Windows-1252.
 
-    A text with stray bytes is still UTF-8 if more of its letters are.
+    A text with stray bytes is UTF-8 if it has more valid letters than stray bytes.
     """
     for mark, encoding in _MARKS.items():
         if raw.startswith(mark):
@@ -50,7 +50,7 @@ def find_encoding(raw: bytes) -> str:
 
 
 def _without_mark(start: bytes) -> str | None:
-    """UTF-16 without a byte order mark, where every other byte of Western text is zero."""
+    """Detects UTF-16 without a byte order mark: every other byte of Western text is zero."""
     half = len(start) // 2
     zeros = start[0 : 2 * half : 2].count(0), start[1 : 2 * half : 2].count(0)
     if half and max(zeros) > 0.4 * half and min(zeros) < 0.05 * half:
@@ -59,16 +59,16 @@ def _without_mark(start: bytes) -> str | None:
 
 
 def decode(raw: bytes, encoding: str, *, where: str, repairs: Repairs | None = None) -> str:
-    """A text without its byte order mark.
+    """Decodes a text and removes its byte order mark.
 
     Args:
-        raw: Of a file.
-        encoding: A name that Python knows; `auto` finds it, and reads stray bytes as cp1252.
+        raw: The content of a file.
+        encoding: An encoding name of Python; `auto` detects it, and reads stray bytes as cp1252.
         where: The file, for messages.
         repairs: Counts stray and zero bytes.
 
     Raises:
-        DataError: The bytes are not of that encoding, or it is not known; or they are not text.
+        DataError: The encoding is wrong or unknown, or the bytes are not text.
     """
     chosen = find_encoding(raw) if encoding == "auto" else encoding
     if encoding == "auto" and chosen in ("utf-8", "utf-8-sig", "cp1252"):
@@ -81,12 +81,13 @@ def decode(raw: bytes, encoding: str, *, where: str, repairs: Repairs | None = N
             raise DataError(problem, where="encoding") from None
         except UnicodeError as error:
             line = raw.count(b"\n", 0, getattr(error, "start", 0)) + 1
-            raise DataError(f"line {line} is not {chosen}. Set `encoding` to that of the file.", where=where) from None
+            problem = f"line {line} is not valid {chosen}. Set `encoding` to the encoding of the file."
+            raise DataError(problem, where=where) from None
     return _without_zeros(text.removeprefix("\ufeff"), where, repairs)
 
 
 def _decode_western(raw: bytes, encoding: str, where: str, repairs: Repairs | None) -> str:
-    """A text in UTF-8; bytes that are not UTF-8 are counted and read as cp1252, or all of the text is."""
+    """Decodes UTF-8, with stray bytes as cp1252, or the whole text as cp1252. Counts stray bytes."""
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError:
@@ -94,10 +95,10 @@ def _decode_western(raw: bytes, encoding: str, where: str, repairs: Repairs | No
     stray = _STRAY.findall(text)
     line = text.count("\n", 0, text.index(stray[0])) + 1
     if 2 * sum(map(len, _STRAY_RUN.findall(text))) > len(stray):
-        # In Western languages few letters are beyond ASCII, and hardly three in a row.
+        # Western languages have few letters beyond ASCII, and hardly ever three in a row.
         raise DataError(
-            f"line {line} is not UTF-8, nor is it a Western text in cp1252. Set `encoding` to that of the file, such "
-            "as cp1251, koi8-r, gb18030, big5, shift_jis or euc-kr.",
+            f"line {line} is neither UTF-8 nor Western text in cp1252. Set `encoding` to the encoding of the file, "
+            "such as cp1251, koi8-r, gb18030, big5, shift_jis or euc-kr.",
             where=where,
         )
     if repairs is not None:
@@ -112,7 +113,7 @@ def _without_zeros(text: str, where: str, repairs: Repairs | None) -> str:
     if not num_zeros:
         return text
     if 10 * num_zeros > len(text):
-        problem = "is not text, or has an encoding such as utf-16, which `encoding` has to say."
+        problem = "is not text, or has an encoding such as utf-16. Set `encoding` if it is text."
         raise DataError(problem, where=where)
     if repairs is not None:
         repairs.add(ZERO_BYTES, f"{where}: line {text.count(chr(10), 0, text.index(chr(0))) + 1}", num_zeros)
@@ -120,21 +121,21 @@ def _without_zeros(text: str, where: str, repairs: Repairs | None) -> str:
 
 
 def read_text(path: Path, encoding: str = "auto", repairs: Repairs | None = None) -> str:
-    """The text of a file, as `decode` gives it.
+    """Reads and decodes the text of a file.
 
     Raises:
-        DataError: It can't be read, or is not text of that encoding.
+        DataError: The file can't be read or decoded.
     """
     return decode(read_bytes(path), encoding, where=name_of(path), repairs=repairs)
 
 
 def common_encoding(texts: Sequence[bytes]) -> str:
-    """The encoding of some files; `auto` where they differ. Plain ASCII is every one of them."""
+    """Returns the common encoding of files; `auto` if they differ. ASCII files are ignored."""
     found = {find_encoding(raw) for raw in texts if not raw.isascii()}
     return "auto" if len(found) > 1 else found.pop() if found else "utf-8"
 
 
 def lines_of(text: str) -> list[str]:
-    """The lines of a text without their ends; what follows the last end is one if there is something."""
+    """Returns the lines of a text without line ends, and without an empty last line."""
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     return lines if lines[-1] else lines[:-1]

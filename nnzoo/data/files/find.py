@@ -1,4 +1,4 @@
-"""Finding files, in the order in which a person counts."""
+"""Finds files, in natural order."""
 
 from __future__ import annotations
 
@@ -11,60 +11,60 @@ from nnzoo.data.files.repairs import Repair, Repairs
 from nnzoo.errors import DataError
 
 SYSTEM_FILES = ("thumbs.db", "desktop.ini", "__macosx")
-"""What file managers leave in folders, besides hidden files."""
+"""Files that file managers create in folders, in lower case."""
 
 _DIGITS = re.compile("[0-9]+")
-_IN_FOLDER = "in a folder of data"
-OTHER_FILES = Repair("file", f"of another kind {_IN_FOLDER}", "left out", "Name it as `path` to read it.")
-FOLDERS = Repair("folder", _IN_FOLDER, "left out", "A pattern such as `folder/**/*.csv` reads what is in it.")
+_IN_FOLDER = "in a data folder"
+OTHER_FILES = Repair("file", f"of another type {_IN_FOLDER}", "left out", "Give it as `path` to read it.")
+FOLDERS = Repair("folder", _IN_FOLDER, "left out", "A pattern such as `folder/**/*.csv` reads its files.")
 BROKEN_LINKS = Repair("link", "to a file that does not exist", "left out", "Remove it, or restore its file.")
 TWICE = Repair(
-    "compressed file", "beside the same file expanded", "left out", "Remove one of the two, or name one as `path`."
+    "compressed file", "next to its uncompressed copy", "left out", "Remove one of the two, or give one as `path`."
 )
 
 
 def natural_key(text: str) -> tuple[str, str]:
-    """Sorts texts as a person does, numbers in them by their size: `week 2` before `week 10`."""
+    """Returns a sort key for natural order, with numbers by value: `week 2` before `week 10`."""
     return _DIGITS.sub(_number_key, text), text
 
 
 def _number_key(found: re.Match[str]) -> str:
-    """A text that sorts where its first digit does, and among numbers by their length and then their digits."""
+    """Returns a text that sorts like a digit, and among numbers by length, then by digits."""
     digits = found[0].lstrip("0")
     return f"0{chr(len(digits))}{digits}"
 
 
 def in_natural_order(paths: Collection[Path]) -> list[Path]:
-    """Paths sorted folder by folder, numbers by their size."""
+    """Returns paths in natural order, folder by folder."""
     return sorted(paths, key=lambda path: [natural_key(part) for part in path.parts])
 
 
 def order_note(paths: Sequence[Path]) -> tuple[str, ...]:
-    """What is to be told of several files that are read one after the other: their order, if numbers decided it."""
+    """Returns a note on the order of files, if natural order differs from plain order."""
     if list(paths) == sorted(paths):
         return ()
     shown = [path.name for path in paths]
-    middle = ["..", shown[-1]] if len(shown) > 4 else shown[3:]
+    middle = ["...", shown[-1]] if len(shown) > 4 else shown[3:]
     return (f"{len(paths)} files are read in the order of the numbers in their names: {', '.join(shown[:3] + middle)}",)
 
 
 def is_hidden(path: Path) -> bool:
-    """Whether a file or folder is not meant as data: hidden, or left there by a file manager."""
+    """Returns whether a file or folder is not data: it is hidden, or created by a file manager."""
     return path.name.startswith(".") or path.name.lower() in SYSTEM_FILES
 
 
 def find_files(path: Path, suffixes: Collection[str] = (), repairs: Repairs | None = None) -> list[Path]:
-    """The files that a path means, in natural order.
+    """Returns the files that match a path, in natural order.
 
     Args:
-        path: A file, a folder, a glob pattern such as `part-*.csv`, or `-` for standard input. A zip archive means the
-            files in it, each with a path such as `data.zip/a.csv`, which can also be given.
-        suffixes: Those of files in folders and archives, in lower case; empty for all but hidden ones. Compressed
-            files may have theirs behind it, or instead.
-        repairs: Counts what is left out.
+        path: A file, a folder, a glob pattern such as `part-*.csv`, or `-` for standard input. A zip archive stands for
+            its files, whose paths, such as `data.zip/a.csv`, are also allowed.
+        suffixes: The allowed suffixes in folders and archives, in lower case; empty for all files that are not hidden.
+            A compression suffix may follow or replace them.
+        repairs: Counts files that are left out.
 
     Raises:
-        DataError: There is no such file, or none in the folder.
+        DataError: The file does not exist, or the folder has no matching file.
     """
     repairs = Repairs() if repairs is None else repairs
     if path == STDIN:
@@ -93,18 +93,18 @@ def _leads_into_archive(path: Path) -> bool:
 
 
 def _is_of_kind(path: Path, suffixes: Collection[str]) -> bool:
-    """Whether a file's name says that it is data; a compressed one may keep to itself what it is."""
+    """Returns whether a suffix is allowed. A compressed file may have only its compression suffix."""
     name = Path(plain_name(path))
     return not suffixes or name.suffix.lower() in suffixes or (name.name != path.name and not name.suffix)
 
 
 def _in_folder(folder: Path, suffixes: Collection[str], repairs: Repairs) -> list[Path]:
-    """The files of a folder that are data, and not there twice."""
+    """Returns the data files of a folder, without compressed copies."""
     entries = in_natural_order([each for each in folder.iterdir() if not is_hidden(each)])
     files = [each for each in entries if each.is_file()]
     chosen = [each for each in files if _is_of_kind(each, suffixes)]
-    expanded = {each.name for each in chosen} | {each.stem for each in chosen if each.suffix.lower() not in SUFFIXES}
-    twice = [each for each in chosen if each.suffix.lower() in SUFFIXES and plain_name(each) in expanded]
+    plain = {each.name for each in chosen} | {each.stem for each in chosen if each.suffix.lower() not in SUFFIXES}
+    twice = [each for each in chosen if each.suffix.lower() in SUFFIXES and plain_name(each) in plain]
     if chosen:
         left_out = {
             OTHER_FILES: [each for each in files if each not in chosen],
@@ -118,7 +118,7 @@ def _in_folder(folder: Path, suffixes: Collection[str], repairs: Repairs) -> lis
 
 
 def _of_archive(file: Path, suffixes: Collection[str], repairs: Repairs) -> list[Path]:
-    """The members of a zip archive that are data, or the only one; any other file is itself."""
+    """Returns the data files in a zip archive, or its only member; for any other file, the file itself."""
     members = in_natural_order(members_of(file))
     if len(members) < 2:
         return members or [file]

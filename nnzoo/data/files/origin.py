@@ -68,15 +68,15 @@ def constant(**columns: str) -> Origin:
     return Origin((*columns, "row"), find)
 
 
-def name_below(file: Path, said: Path) -> str:
+def name_below(file: Path, path: Path) -> str:
     """Returns the name of a file relative to the path of the data, so that no machine's folders are in it.
 
     Args:
-        file: One of those that `said` means.
-        said: A file, a folder or a glob pattern. Names are relative to the folder, to that of the file, or to the last
+        file: One of those that `path` means.
+        path: A file, a folder or a glob pattern. Names are relative to the folder, to that of the file, or to the last
             folder before a wildcard.
     """
-    parts = said.parts
+    parts = path.parts
     wild = next((index for index, part in enumerate(parts) if set(part) & set("*?[")), len(parts))
-    root = said if said.is_dir() else said.parent if said.exists() else Path(*parts[:wild])
+    root = path if path.is_dir() else path.parent if path.exists() else Path(*parts[:wild])
     return (file.relative_to(root) if file.is_relative_to(root) else file).as_posix()

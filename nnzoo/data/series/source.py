@@ -27,11 +27,11 @@ from nnzoo.data.series.stamps import StampForm
 from nnzoo.data.series.timeline import Timeline, last_known
 from nnzoo.data.split import Division
 from nnzoo.data.tables.columns import read_numbers
-from nnzoo.data.tables.dialect import Words
-from nnzoo.data.tables.finding import FormFinder, FormWords
+from nnzoo.data.tables.dialect import TableOptions
+from nnzoo.data.tables.finding import FormFinder, FormOptions
 from nnzoo.data.tables.frames import table_of
 from nnzoo.data.tables.numbers import PLAIN, DecimalSign, NumberForm, ThousandsSign
-from nnzoo.data.tables.opening import words_for_new_files
+from nnzoo.data.tables.opening import options_for_new_files
 from nnzoo.data.tables.table import Table, choices_of, open_table
 from nnzoo.errors import DataError
 
@@ -56,7 +56,7 @@ def load_series(
     decimal: Literal["auto"] | DecimalSign = "auto",
     thousands: Literal["auto"] | ThousandsSign = "auto",
     date_order: Literal["auto"] | DateOrder = "auto",
-    **words: Any,
+    **options: Any,
 ) -> Dataset:
     """Reads a series and cuts it into windows.
 
@@ -76,7 +76,7 @@ def load_series(
         decimal: The decimal sign of all columns; "auto": found for each.
         thousands: The sign between groups of three digits; "auto": found for each column.
         date_order: The order of day, month and year; "auto": found.
-        words: How the files are written: the fields of `Words`.
+        options: How the files are written: the fields of `TableOptions`.
 
     Returns:
         A divided dataset of sequences (N, T, F) with targets (N, H * M), step by step, in the columns' own unit.
@@ -85,15 +85,15 @@ def load_series(
         DataError: A file, a column, a cell or a time stamp that can't be used, or rows too few for a window.
     """
     given = {"train": path, "val": val_path, "test": test_path}
-    said = Words(**words)
-    forms = FormWords(decimal, thousands, date_order)
+    table_options = TableOptions(**options)
+    forms = FormOptions(decimal, thousands, date_order)
     inputs = target if features is None else features
     wanted = [*target, *inputs, *categorical, *([] if time is None else [time])]
-    repairs = Repairs(strict=said.strict)
+    repairs = Repairs(strict=table_options.strict)
     paths = {name: Path(each) for name, each in given.items() if each is not None}
-    tables = {name: open_table([each], said, wanted, repairs=repairs) for name, each in paths.items()}
+    tables = {name: open_table([each], table_options, wanted, repairs=repairs) for name, each in paths.items()}
     reader = SeriesReader(
-        words=words_for_new_files(tables["train"].files[0], said, wanted),
+        words=options_for_new_files(tables["train"].files[0], table_options, wanted),
         target=target,
         features=inputs,
         time=time,
@@ -102,8 +102,8 @@ def load_series(
         window=window,
         horizon=horizon,
     )
-    reader, doubts = reader.with_forms(tables["train"], forms)
-    series = {"train": reader.series(tables["train"], limit=limit, words=forms)}
+    reader, ambiguities = reader.with_forms(tables["train"], forms)
+    series = {"train": reader.series(tables["train"], limit=limit, options=forms)}
     stamps = series["train"].stamps
     if stamps is not None:
         reader = reader.model_copy(update={"time_form": stamps.form})
@@ -116,14 +116,14 @@ def load_series(
         season = find_season(past.columns_of(target), horizon)
     reader = reader.model_copy(update={"season": season})
     known = dict(zip(categorical, reader.categories, strict=True))
-    told = [*doubts, *(line for each in series.values() for line in each.told(window, known))]
+    remarks = [*ambiguities, *(line for each in series.values() for line in each.remarks(window, known))]
     splits = {}
     for name, (whole, block) in _blocks(series, blocks).items():
-        said_of = Path(given.get(name) or path)
-        splits[name], num_left_out = reader.windows(whole, block, name, said_of)
+        root = Path(given.get(name) or path)
+        splits[name], num_left_out = reader.windows(whole, block, name, root)
         if num_left_out:
             num_windows = num_left_out + len(splits[name])
-            told.append(f"{num_left_out} of {num_windows} windows of {name} lack values and are left out")
+            remarks.append(f"{num_left_out} of {num_windows} windows of {name} lack values and are left out")
     return Dataset(
         splits,
         task="regression",
@@ -133,7 +133,7 @@ def load_series(
         choices={"features": inputs, "season": season, **choices_of(tables.values())},
         missing_values=past.missing(categorical),
         reader=reader,
-        warnings=(*repairs.warnings(), *told),
+        warnings=(*repairs.warnings(), *remarks),
         notes=tables["train"].notes,
         divisible=False,
     )
@@ -157,7 +157,7 @@ class SeriesReader(Reader):
     """
 
     kind: Literal["series"] = "series"
-    words: Words
+    words: TableOptions
     target: tuple[str, ...]
     features: tuple[str, ...]
     time: str | None
@@ -175,9 +175,9 @@ class SeriesReader(Reader):
         Raises:
             DataError: A file that can't be read, too few rows, or too many missing values at the end.
         """
-        known, shorter = self._wanted(labelled=labelled), () if labelled else self.target
+        known, optional = self._wanted(labelled=labelled), () if labelled else self.target
         repairs = Repairs(strict=self.words.strict)
-        tables = [open_table([path], self.words, known, shorter, repairs=repairs) for path in paths]
+        tables = [open_table([path], self.words, known, optional, repairs=repairs) for path in paths]
         if labelled:
             each = [self.series(table) for table in tables]
             splits = [self.windows(series, slice(0, len(series)), "")[0] for series in each]
@@ -218,18 +218,18 @@ class SeriesReader(Reader):
             shown[self.time] = self.time_form.describe()
         return {name: form for name, form in shown.items() if form}
 
-    def with_forms(self, table: Table, words: FormWords) -> tuple[SeriesReader, list[str]]:
+    def with_forms(self, table: Table, options: FormOptions) -> tuple[SeriesReader, list[str]]:
         """Returns a reader that knows how the numbers of a table are written, and where that is doubtful."""
         table.require(self._wanted(labelled=True))
         forms: dict[str, NumberForm] = {}
-        doubts: list[str] = []
+        ambiguities: list[str] = []
         for cells in table.read(tuple(dict.fromkeys([*self.features, *self.target]))):
-            finder = FormFinder(np.arange(len(cells)), words)
+            finder = FormFinder(np.arange(len(cells)), options)
             found = finder.numbers(cells, _MOST_NUMBERS)
             if found is not None and not found.form.is_plain:
                 forms[cells.name] = found.form
-            doubts += [f"column '{name}' {doubt}" for name, doubt in finder.warnings.items()]
-        return self.model_copy(update={"forms": forms}), doubts
+            ambiguities += [f"column '{name}' {warning}" for name, warning in finder.warnings.items()]
+        return self.model_copy(update={"forms": forms}), ambiguities
 
     def series(
         self,
@@ -237,7 +237,7 @@ class SeriesReader(Reader):
         *,
         limit: int | None = None,
         labelled: bool = True,
-        words: FormWords = FormWords(),  # noqa: B008
+        options: FormOptions = FormOptions(),  # noqa: B008
     ) -> Timeline:
         """Returns the rows of a table in time order, with the targets if labelled."""
         table.require(self._wanted(labelled=labelled))
@@ -253,19 +253,19 @@ class SeriesReader(Reader):
         if self.time is not None:
             # Dates of Python are written in one way, whatever that of the training file was.
             form = None if self.time in table.typed else self.time_form
-            series = series.in_time(table.cells(self.time).texts, self.time, form, words)
+            series = series.in_time(table.cells(self.time).texts, self.time, form, options)
         if limit is not None:
             series = series.first(limit)
         return series.on_grid(self.window)
 
-    def windows(self, series: Timeline, block: slice, name: str, said: Path | None = None) -> tuple[Split, int]:
+    def windows(self, series: Timeline, block: slice, name: str, root: Path | None = None) -> tuple[Split, int]:
         """Returns the windows whose targets are the rows of a block, and how many were left out for missing values.
 
         Args:
             series: The rows.
             block: Those that targets are taken from.
             name: Of the split, for messages.
-            said: The path that the files of the series were found by; None for new files.
+            root: The path that the files of the series were found by; None for new files.
 
         Raises:
             DataError: No window is left.
@@ -290,7 +290,7 @@ class SeriesReader(Reader):
             torch.from_numpy(inputs[into]),
             torch.from_numpy(targets[ahead]).flatten(1),
             rows=torch.from_numpy(first),
-            origin=series.origin(said),
+            origin=series.origin(root),
             naive=torch.from_numpy(np.where(np.isfinite(before), before, last)).flatten(1),
         )
         return split, int((~whole).sum())

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from nnzoo.data.dates.dates import DateForm, DateOrder
 from nnzoo.data.dates.layouts import choose_date_form, find_date_forms
-from nnzoo.data.tables.number_forms import NumberWords, find_number_form
+from nnzoo.data.tables.number_forms import NumberOptions, find_number_form
 from nnzoo.data.tables.numbers import PLAIN, NumberForm
 
 StampForm = Annotated[DateForm | NumberForm, Field(discriminator="kind")]
@@ -57,7 +57,7 @@ class Stamps:
         last: The last date, as it is written; None for numbers that count from elsewhere.
         offset: Minutes that the zone of the last date is ahead of UTC.
         base: The smallest number, in ticks.
-        doubt: Another order of day, month and year that the cells leave open.
+        ambiguity: Another order of day, month and year that the cells leave open.
     """
 
     positions: NDArray[Any]
@@ -69,7 +69,7 @@ class Stamps:
     last: np.datetime64 | None = None
     offset: int = 0
     base: int = 0
-    doubt: str | None = None
+    ambiguity: str | None = None
 
     def take(self, rows: NDArray[np.int64]) -> Stamps:
         """Returns the stamps of some rows; the last of them is the last in time."""
@@ -128,7 +128,7 @@ def parse_stamps(
     form: DateForm | NumberForm | None = None,
     *,
     order: DateOrder | Literal["auto"] = "auto",
-    words: NumberWords = NumberWords(),  # noqa: B008  # immutable
+    options: NumberOptions = NumberOptions(),  # noqa: B008  # immutable
 ) -> Stamps:
     """Reads time stamps: numbers, or dates of one form.
 
@@ -136,7 +136,7 @@ def parse_stamps(
         cells: (R,) the stamps.
         form: How they are written, where it is known.
         order: The order of day, month and year, where the form is not known.
-        words: How numbers are written, where the form is not known.
+        options: How numbers are written, where the form is not known.
 
     Raises:
         BadStampError: A cell is neither, or has another form than the first.
@@ -153,22 +153,22 @@ def parse_stamps(
     plain = PLAIN.plain_texts(labels).null_count == 0
     forms = find_date_forms(labels, "auto" if plain else order, digits=plain)
     if forms:
-        found, doubtful = choose_date_form(forms, labels, rows)
+        found, is_ambiguous = choose_date_form(forms, labels, rows)
         others = [each.order for each in forms if each != found]
-        return _dates(found, labels, rows, doubt=_doubt(found, others, cells) if doubtful else None)
-    if plain and words.allows_plain:
+        return _dates(found, labels, rows, ambiguity=_ambiguity(found, others, cells) if is_ambiguous else None)
+    if plain and options.allows_plain:
         return _numbers(PLAIN, texts)
-    finding = find_number_form(labels, np.bincount(rows), words, 1.0, padded=True)
+    finding = find_number_form(labels, np.bincount(rows), options, 1.0, padded=True)
     if finding is None:
         raise BadStampError(_first_bad(cells, order))
     return _numbers(finding.form, texts)
 
 
-def _doubt(form: DateForm, others: Sequence[DateOrder | None], cells: Sequence[str]) -> str:
+def _ambiguity(form: DateForm, others: Sequence[DateOrder | None], cells: Sequence[str]) -> str:
     keys = ", ".join(f"`data.date_order: {other}`" for other in others)
     return (
-        f"has dates in an order that its cells leave open: '{cells[0]}' is read as {form.describe()}. {keys} reads "
-        f"them otherwise; `data.date_order: {form.order}` ends this warning"
+        f"has dates of ambiguous order: '{cells[0]}' is read as {form.describe()}. {keys} reads "
+        f"them otherwise; `data.date_order: {form.order}` silences this warning"
     )
 
 
@@ -184,7 +184,7 @@ def _first_bad(cells: Sequence[str], order: DateOrder | Literal["auto"]) -> int:
     return furthest
 
 
-def _dates(form: DateForm, labels: Any, rows: NDArray[np.int64], doubt: str | None = None) -> Stamps:
+def _dates(form: DateForm, labels: Any, rows: NDArray[np.int64], ambiguity: str | None = None) -> Stamps:
     of_labels = form.read(labels)
     local, offset = of_labels.local[rows], of_labels.offset[rows]
     if np.isnat(local).any():
@@ -198,7 +198,7 @@ def _dates(form: DateForm, labels: Any, rows: NDArray[np.int64], doubt: str | No
         months is not None,
         last=local[last],
         offset=int(offset[last]),
-        doubt=doubt,
+        ambiguity=ambiguity,
     )
 
 

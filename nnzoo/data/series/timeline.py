@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from nnzoo.data.files.origin import Origin
 from nnzoo.data.series.stamps import BadStampError, StampForm, Stamps, parse_stamps
-from nnzoo.data.tables.finding import FormWords
-from nnzoo.data.tables.number_forms import NumberWords
+from nnzoo.data.tables.finding import FormOptions
+from nnzoo.data.tables.number_forms import NumberOptions
 from nnzoo.data.tables.table import Table
 from nnzoo.errors import DataError
 
@@ -48,9 +48,9 @@ class Timeline:
         """Returns the place of a row, for messages."""
         return self.table.locate(int(self.rows[min(row, len(self) - 1)]))
 
-    def origin(self, said: Path | None) -> Origin:
+    def origin(self, root: Path | None) -> Origin:
         """Returns where rows come from: their time, as it is written, with the file and the row there."""
-        found = self.table.origin(said)
+        found = self.table.origin(root)
         return (found.beside({"time": self.times}) if self.times else found).renumbered(self.rows)
 
     def take(self, rows: NDArray[np.int64]) -> Timeline:
@@ -86,21 +86,21 @@ class Timeline:
             if np.isnan(self.columns_of([column])).all():
                 raise DataError(f"no training row has a value in column '{column}'.", where=self.table.where)
 
-    def in_time(self, cells: Sequence[str], column: str, form: StampForm | None, words: FormWords) -> Timeline:
+    def in_time(self, cells: Sequence[str], column: str, form: StampForm | None, options: FormOptions) -> Timeline:
         """Returns the rows sorted by their time stamps.
 
         Args:
             cells: (R,) the stamps.
             column: The name of their column.
             form: How they are written, where it is known.
-            words: What the config says of forms.
+            options: What the config says of forms.
 
         Raises:
             DataError: A cell is not a time stamp, or one is there twice.
         """
         try:
-            numbers = NumberWords(words.decimal, words.thousands, self.table.delimiter, self.table.usual_decimal)
-            stamps = parse_stamps(cells, form, order=words.date_order, words=numbers)
+            numbers = NumberOptions(options.decimal, options.thousands, self.table.delimiter, self.table.usual_decimal)
+            stamps = parse_stamps(cells, form, order=options.date_order, options=numbers)
         except BadStampError as error:
             known = "" if form is None else f", or not written as in training ({form.describe() or 'plain numbers'})"
             raise DataError(
@@ -119,8 +119,8 @@ class Timeline:
                 where=f"{self.where(int(again))}: column '{column}'",
             )
         notes = self.notes
-        if stamps.doubt is not None:
-            notes += (f"column '{column}' {stamps.doubt}",)
+        if stamps.ambiguity is not None:
+            notes += (f"column '{column}' {stamps.ambiguity}",)
         if (np.diff(order) < 0).any():
             row = int((np.diff(stamps.positions) < 0).argmax()) + 1
             notes += (f"{self.where(row)}: column '{column}' does not rise; the rows were sorted by it",)
@@ -146,12 +146,12 @@ class Timeline:
         note = f"{int(gaps.sum())} rows are missing in {int((gaps > 0).sum())} places, by the steps of time"
         return replace(wide, stamps=stamps, notes=(*self.notes, note))
 
-    def told(self, window: int, categories: Mapping[str, Sequence[str]]) -> list[str]:
+    def remarks(self, window: int, categories: Mapping[str, Sequence[str]]) -> list[str]:
         """Returns remarks on the order, the time steps, missing values, and names that are not in `categories`."""
-        told = list(self.notes)
+        remarks = list(self.notes)
         for column, absent in zip(self.columns, np.isnan(self.numbers).sum(0).tolist(), strict=True):
             if absent:
-                told.append(
+                remarks.append(
                     f"{absent} of {len(self)} values of '{column}' are missing; up to {window} in a row are "
                     "filled with the last one before them"
                 )
@@ -159,8 +159,8 @@ class Timeline:
             new = sorted(set(names) - {"", *found})
             if new:
                 listed = ", ".join(new[:5]) + (", ..." if len(new) > 5 else "")
-                told.append(f"'{column}' has names that no training row has, read as none of them ({listed})")
-        return told
+                remarks.append(f"'{column}' has names that no training row has, read as none of them ({listed})")
+        return remarks
 
     def following(self, count: int) -> list[int | str]:
         """Returns the names of the rows after the last: their time, or their number, from 0."""

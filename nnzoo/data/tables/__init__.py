@@ -1,4 +1,4 @@
-"""Tables of one's own: files -> cells -> columns, whose types are found in the training rows -> features."""
+"""Tables: files -> cells -> columns, with types inferred from the training rows -> features."""
 
 from nnzoo.data.tables.csv_reader import CsvReader
 from nnzoo.data.tables.source import load_csv, load_frame

@@ -1,4 +1,4 @@
-"""The cells of one column: texts, of which some are missing, and what they are as numbers, names and dates."""
+"""The cells of one column, and their conversion to numbers, categories and dates."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ MISSING_CODE = -1
 
 
 class Keys(NamedTuple):
-    """Which cells of a column are equal.
+    """Groups of equal cells in a column.
 
     Attributes:
-        names: A pyarrow.Array of (K,) canonical spellings, in the order of their first rows.
-        codes: (N,) the index of each row's, `MISSING_CODE` where it is missing.
-        of_labels: (L,) the index of each distinct cell's.
+        names: A pyarrow.Array of (K,) canonical spellings, in order of first appearance.
+        codes: (N,) the index into `names` per row; `MISSING_CODE` for a missing value.
+        of_labels: (L,) the index into `names` per distinct cell.
     """
 
     names: Any
@@ -36,12 +36,12 @@ class Cells:
 
     Args:
         name: The column's name.
-        values: A pyarrow.ChunkedArray of (N,) strings, null where missing.
+        values: A pyarrow.ChunkedArray of (N,) strings, null if missing.
         where: The table, for messages.
-        locate: Turns a row into its place, such as `data.csv: line 7`.
-        delimiter: Between the cells of the file: evidence for how numbers are written.
-        usual_decimal: The decimal sign of cells of the file that leave no doubt; empty if there are none.
-        typed: Whether the source has numbers and dates and not texts, so that their text is that of Python.
+        locate: Returns the location of a row, such as `data.csv: line 7`.
+        delimiter: The delimiter of the file, a hint for the number format.
+        usual_decimal: The decimal sign of unambiguous cells of the file; empty if there are none.
+        typed: Whether the source column is numeric or temporal, so that its strings have Python's format.
     """
 
     def __init__(
@@ -70,24 +70,24 @@ class Cells:
 
     @cached_property
     def missing(self) -> NDArray[np.bool_]:
-        """(N,) whether there is no value."""
-        found: NDArray[np.bool_] = self._values.is_null().to_numpy()
-        return found
+        """(N,) whether the value is missing."""
+        is_null: NDArray[np.bool_] = self._values.is_null().to_numpy()
+        return is_null
 
     @cached_property
     def labels(self) -> tuple[Any, NDArray[np.int32]]:
-        """The distinct cells, a pyarrow.Array, and (N,) the index of each row's, -1 where it is missing."""
+        """The distinct cells, a pyarrow.Array, and (N,) the index of each row's cell; -1 if missing."""
         encoded = self._values.dictionary_encode().combine_chunks()
         codes = encoded.indices.fill_null(MISSING_CODE).to_numpy(zero_copy_only=False)
         return encoded.dictionary, codes.astype(np.int32)
 
     @cached_property
     def plain(self) -> NDArray[np.float64] | None:
-        """(N,) the numbers, NaN where missing; None if some cell is not written as in Python."""
+        """(N,) the numbers, NaN if missing; None if a cell does not have Python's number format."""
         return plain_numbers(self._values)
 
     def numbers(self, form: NumberForm = PLAIN) -> NDArray[np.float64]:
-        """(N,) NaN where the cell is missing or not such a number."""
+        """Returns (N,) numbers; NaN if the cell is missing or does not match the format."""
         if self.typed:
             form = NumberForm(padded=True, words=form.words)
         if form not in self._numbers:
@@ -102,14 +102,14 @@ class Cells:
         if form.words:
             words = boolean_values(labels)
             values = np.where(np.isnan(values) & (words >= 0), words, values)
-        return np.append(values, np.nan)[codes]  # the code of what is missing is the last index
+        return np.append(values, np.nan)[codes]  # a missing cell has code -1, the appended NaN
 
     def is_text(self, form: NumberForm = PLAIN) -> NDArray[np.bool_]:
-        """(N,) whether there is a value and it is not such a number."""
+        """Returns (N,) whether the cell has a value that does not match the number format."""
         return np.isnan(self.numbers(form)) & ~self.missing
 
     def keys(self, form: Form = TEXT) -> Keys:
-        """Which cells are equal, by the form of the column."""
+        """Returns the groups of cells that are equal in a format."""
         if form not in self._keys:
             labels, codes = self.labels
             is_typed_number = self.typed and isinstance(form, NumberForm)
@@ -119,32 +119,32 @@ class Cells:
         return self._keys[form]
 
     def spellings(self, form: Form, rows: NDArray[np.int64]) -> list[str]:
-        """(K,) how each key is written: of several spellings the shortest number, or the most frequent word.
+        """Returns (K,) one spelling per key: the shortest number, or the most frequent text.
 
         Args:
-            form: Of the column.
-            rows: Where spellings are counted.
+            form: The format of the column.
+            rows: The rows in which spellings are counted.
         """
         labels, codes = self.labels
         keys = self.keys(form)
-        written: list[str] = labels.to_pylist()
-        if len(keys.names) == len(written):
-            return written
-        counts = np.bincount(codes[rows] + 1, minlength=len(written) + 1)[1:].tolist()
+        texts: list[str] = labels.to_pylist()
+        if len(keys.names) == len(texts):
+            return texts
+        counts = np.bincount(codes[rows] + 1, minlength=len(texts) + 1)[1:].tolist()
         is_number = (~np.isnan(PLAIN.read(labels))).tolist()
         best: dict[int, tuple[bool, int, int, str]] = {}
-        for label, count, number, key in zip(written, counts, is_number, keys.of_labels.tolist(), strict=True):
+        for label, count, number, key in zip(texts, counts, is_number, keys.of_labels.tolist(), strict=True):
             rank = (not count, len(label) if number else 0, -count, label)
             best[key] = min(rank, best.get(key, rank))
         return [best[key][-1] for key in range(len(keys.names))]
 
     def booleans(self) -> NDArray[np.float64]:
-        """(N,) 1, 0, NaN where missing, -1 where it is neither true nor false."""
+        """Returns (N,) 1 for true, 0 for false, NaN if missing, -1 for other cells."""
         labels, codes = self.labels
         return np.append(boolean_values(labels), np.nan)[codes]
 
     def dates(self, form: DateForm) -> NDArray[np.datetime64]:
-        """(N,) the dates and times as they are written; NaT where the cell is missing or not such a date."""
+        """Returns (N,) local dates and times; NaT if the cell is missing or does not match the format."""
         labels, codes = self.labels
         local = form.read(labels).local
         if self.typed:
@@ -153,31 +153,31 @@ class Cells:
         return np.append(local, np.datetime64("NaT"))[codes]
 
     def one_spelling(self) -> list[str]:
-        """(N,) names, in one spelling of those that are equal; empty where missing."""
+        """Returns (N,) categories, with one spelling for equal cells; empty if missing."""
         form = names_form(self.labels[0])
         names = [*self.spellings(form, np.arange(len(self))), ""]
         return [names[code] for code in self.keys(form).codes.tolist()]
 
     @property
     def canonical_texts(self) -> list[str]:
-        """(N,) one spelling of cells that are equal as names; empty where missing."""
+        """(N,) canonical spellings of the cells as categories; empty if missing."""
         keys = self.keys()
         names = [*keys.names.to_pylist(), ""]
         return [names[code] for code in keys.codes.tolist()]
 
     @property
     def texts(self) -> list[str]:
-        """(N,) the cells as they are; empty where missing."""
+        """(N,) the cells unchanged; empty if missing."""
         return [cell or "" for cell in self._values.to_pylist()]
 
     def text(self, row: int) -> str:
-        """The cell of a row that has one."""
+        """Returns the cell of a row that is not missing."""
         return str(self._values[int(row)].as_py())
 
     def problem(self, row: int, message: str) -> DataError:
-        """What is wrong with the cell of a row, located."""
+        """Returns an error that names the location of a cell."""
         return DataError(message, where=self.place(row))
 
     def place(self, row: int) -> str:
-        """Where the cell of a row is, for messages."""
+        """Returns the location of a cell, for messages."""
         return f"{self._locate(int(row))}: column '{self.name}'"

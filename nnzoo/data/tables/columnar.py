@@ -1,4 +1,4 @@
-"""Parquet and Arrow files, whose columns have types: their values as texts that read as the same values."""
+"""Parquet and Arrow files. Typed values are converted to strings that parse to the same values."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _MAGIC: dict[bytes, Kind] = {
 }
 _CELL_BYTES = 8
 _INDEX = "__index_level_"
-"""How pandas calls an index without a name in a file: it is not one of the columns."""
+"""The prefix that pandas gives to an index without a name, which is not a data column."""
 
-NESTED = Repair("column", "of lists, structures or bytes", "left out", "Give it columns of plain values.")
+NESTED = Repair("column", "of lists, structs or bytes", "left out", "Convert it to columns of scalar values.")
 
 
 def kind_of(start: bytes) -> Kind | None:
-    """Which kind of columnar file this is, by its first bytes; None if it is another kind of file."""
+    """Returns the type of a columnar file, by its first bytes; None for other files."""
     return next((kind for magic, kind in _MAGIC.items() if start.startswith(magic)), None)
 
 
@@ -35,24 +35,24 @@ class ColumnarFile:
     """A file of typed columns.
 
     Args:
-        path: Of the file.
-        kind: Of the file.
-        data: What the file holds, if it is not to be read from its path.
+        path: The path of the file.
+        kind: The type of the file.
+        data: The content of the file; None to read it from the path.
         repairs: Counts columns that are left out.
 
     Attributes:
-        names: The columns, from left to right.
-        typed: Those that have numbers, times or truth values, and not texts.
-        num_rows: Of the table.
+        names: The column names, from left to right.
+        typed: Columns of numbers, times or booleans instead of strings.
+        num_rows: The number of rows.
 
     Raises:
-        DataError: It is damaged or empty, or its few bytes claim absurdly many rows.
+        DataError: The file is damaged or empty, or has far more rows than its size allows.
     """
 
     names_in_header = True
     left_out: Sequence[int] = ()
     choices: dict[str, object] = {}  # noqa: RUF012
-    """How the file is written: nothing of it can be chosen."""
+    """The format of the file by config key. No key applies to columnar files."""
 
     def __init__(self, path: Path, kind: Kind, data: bytes | None, repairs: Repairs) -> None:
         self.path = path
@@ -66,9 +66,9 @@ class ColumnarFile:
         repairs.add(NESTED, f"{self.where}: '{nested[0]}'" if nested else "", len(nested))
         self.names = tuple(name for name in plain if not name.startswith(_INDEX))
         if not self.names or not self.num_rows:
-            raise DataError("has no columns of plain values, or no rows.", where=self.where)
+            raise DataError("has no columns of scalar values, or no rows.", where=self.where)
         if len(set(self.names)) < len(self.names):
-            raise DataError("has several columns of the same name. Rename all but one.", where=self.where)
+            raise DataError("has several columns with the same name. Rename all but one.", where=self.where)
         check_size(self.size, path.stat().st_size if data is None else len(data), self.where)
 
     @property
@@ -77,20 +77,20 @@ class ColumnarFile:
 
     @property
     def size(self) -> int:
-        """About the bytes that its cells take."""
+        """The approximate size of the cells in bytes."""
         return self.num_rows * len(self.names) * _CELL_BYTES
 
     @property
     def row_numbers(self) -> range:
-        """The number of each row in the file, from 0."""
+        """The index of each row in the file."""
         return range(self.num_rows)
 
     def place(self, row: int) -> str:
-        """What a row is called in messages."""
+        """Returns the name of a row for messages."""
         return f"row {row}"
 
     def read(self, names: Sequence[str]) -> dict[str, Any]:
-        """The columns of these names, each a pyarrow.ChunkedArray of strings, null where there is no value.
+        """Returns columns by name, each a pyarrow.ChunkedArray of strings, null if missing.
 
         Raises:
             DataError: The file is damaged.
@@ -109,12 +109,12 @@ class ColumnarFile:
             yield
         except (pa.ArrowException, OSError, ValueError) as error:
             reason = str(error).split("\n")[0][:200]
-            problem = f"can't be read: it is damaged or incomplete ({reason}). Write it again."
+            problem = f"can't be read: it is damaged or incomplete ({reason}). Save it again."
             raise DataError(problem, where=self.where) from error
 
 
 def _open(path: Path, kind: Kind, data: bytes | None) -> Any:
-    """A pyarrow.Table, or of parquet a ParquetFile: its columns are read when they are asked for."""
+    """Returns a pyarrow.Table, or for Parquet a ParquetFile, which reads columns on demand."""
     import pyarrow as pa
     from pyarrow import feather, ipc, parquet
 
@@ -127,7 +127,7 @@ def _open(path: Path, kind: Kind, data: bytes | None) -> Any:
 
 
 def is_plain(kind: Any) -> bool:
-    """Whether values of a type are single numbers, texts, times or truth values."""
+    """Returns whether values of a type are scalars: numbers, strings, times or booleans."""
     import pyarrow as pa
 
     if pa.types.is_dictionary(kind):
@@ -145,9 +145,9 @@ def is_text(kind: Any) -> bool:
 
 
 def as_text(values: Any) -> Any:
-    """A pyarrow.ChunkedArray of a plain type as strings that read as the same values; NaN is null.
+    """Returns a pyarrow.ChunkedArray of scalars as strings that parse to the same values; NaN becomes null.
 
-    Dates are in ISO form: without a time of day where all are at midnight, and in UTC where they have a zone.
+    Dates have ISO format: without a time of day if all are at midnight, and in UTC if they have a zone.
     """
     import pyarrow as pa
     from pyarrow import compute
@@ -156,7 +156,7 @@ def as_text(values: Any) -> Any:
     if pa.types.is_dictionary(kind):
         return as_text(values.cast(kind.value_type))
     if pa.types.is_floating(kind):
-        wide = values.cast(pa.float64())  # the texts of narrower ones are rounded
+        wide = values.cast(pa.float64())  # strings of narrower types are rounded
         return compute.if_else(compute.is_nan(wide), pa.scalar(None, pa.float64()), wide).cast(pa.string())
     if pa.types.is_date64(kind):
         return values.cast(pa.date32()).cast(pa.string())
@@ -164,8 +164,8 @@ def as_text(values: Any) -> Any:
         return _times_as_text(values)
     if pa.types.is_time(kind):
         seconds = values.cast(pa.time32("s"), safe=False)
-        is_whole = compute.all(compute.equal(seconds.cast(kind), values)).as_py() is not False
-        return (seconds if is_whole else values).cast(pa.string())
+        has_whole_seconds = compute.all(compute.equal(seconds.cast(kind), values)).as_py() is not False
+        return (seconds if has_whole_seconds else values).cast(pa.string())
     if pa.types.is_duration(kind):
         per_second = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[kind.unit]
         return compute.divide(values.cast(pa.int64()).cast(pa.float64()), float(per_second)).cast(pa.string())

@@ -1,7 +1,7 @@
-"""What a column means to a network: its type, as found in the training rows, and the features made from it.
+"""Column types, inferred from the training rows, and the features made from them.
 
-These are saved with the weights. Reading a column has two steps: `read` turns cells into one small array, and `write`
-fills the column's features from it, so that the features of all columns are in memory only once, as the result.
+Columns are saved with the weights. Reading has two steps, to save memory: `read` converts cells to one compact array,
+and `write` fills the features from it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ DateParts = tuple[Literal["year", "month", "day", "weekday", "hour", "minute"], 
 UNSEEN_CODE = -2
 
 LARGEST = 1e100
-"""Squares of larger numbers, and sums of those, would not be finite."""
+"""The squares of larger numbers, or their sums, could overflow."""
 
 _AS_LEARNED = "in the training rows"
 
@@ -35,7 +35,7 @@ class _Column(BaseModel):
 
     Attributes:
         name: The name in the table.
-        indicator: Whether the last feature is 1 where the value is missing: if training rows lack it.
+        indicator: Whether the last feature is 1 for missing values. It exists if training rows lack values.
     """
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
@@ -46,11 +46,11 @@ class _Column(BaseModel):
 
     @property
     def own_features(self) -> tuple[str, ...]:
-        """Names of the features, without the indicator."""
+        """The names of the features, without the indicator."""
         raise NotImplementedError
 
     def describe(self) -> str:
-        """Returns how the cells are written, for people; empty where there is nothing special."""
+        """Returns a readable description of the format; empty for a plain format."""
         return ""
 
     @property
@@ -59,24 +59,24 @@ class _Column(BaseModel):
 
     @property
     def feature_keys(self) -> tuple[str, ...]:
-        """Names of the features by which those of two tables are equal, however their cells are written."""
+        """Canonical names of the features, which are equal for different spellings."""
         return self.feature_names
 
     def read(self, cells: Cells) -> NDArray[Any]:
-        """(N,) or (N, P) values that `write` takes.
+        """Returns (N,) or (N, P) values for `write`.
 
         Raises:
-            DataError: A cell does not have the column's form; its row is named.
+            DataError: A cell does not match the column's format. The message names its row.
         """
         raise NotImplementedError
 
     def write(self, values: NDArray[Any], out: NDArray[np.float64]) -> None:
-        """Fills the features (N, len(feature_names)), which are 0, from the values that `read` returned."""
+        """Fills (N, len(feature_names)) features, initially 0, from the values of `read`."""
         raise NotImplementedError
 
 
 class NumberColumn(_Column):
-    """A number as it is; a missing one is the median of the training rows."""
+    """A number. Missing values become the median of the training rows."""
 
     kind: Literal["number"]
     fill: Real
@@ -102,7 +102,7 @@ class NumberColumn(_Column):
 class BooleanColumn(_Column):
     """1 for true, yes, on, t, y and 1; 0 for false, no, off, f, n and 0.
 
-    A missing one is the more frequent one of the training rows.
+    Missing values become the more frequent value of the training rows.
     """
 
     kind: Literal["boolean"]
@@ -123,14 +123,14 @@ class BooleanColumn(_Column):
 
 
 class CategoryColumn(_Column):
-    """One-hot: 1 for the category that a cell equals, by the form of the column.
+    """One-hot encoding: 1 for the category that a cell equals.
 
-    A value that no training row has is `other` where there is that feature; otherwise none of the features is 1.
+    An unknown value is encoded as `other` if that feature exists; otherwise all features are 0.
 
     Attributes:
         categories: The distinct values of the training rows.
-        other: Whether there is a feature for the training rows' less frequent values.
-        form: By which cells are equal.
+        other: Whether there is a feature for less frequent values of the training rows.
+        form: The format by which cells are compared.
     """
 
     kind: Literal["category"]
@@ -175,9 +175,9 @@ class CategoryColumn(_Column):
 
 
 class DateColumn(_Column):
-    """The parts of a date that vary in the training rows, as numbers; weekdays count from 0 for Monday.
+    """The parts of a date that vary in the training rows, as numbers. Monday is weekday 0.
 
-    A missing one has the medians.
+    The parts of missing values become the medians of the training rows.
     """
 
     kind: Literal["date"]
@@ -188,7 +188,7 @@ class DateColumn(_Column):
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if len(self.fill) != len(self.parts):
-            raise ValueError("there is not one fill value per part")
+            raise ValueError("parts and fill values differ in number")
         return self
 
     @property
@@ -203,7 +203,7 @@ class DateColumn(_Column):
         check_cells(
             cells,
             np.isnat(dates) & ~cells.missing,
-            f"is not a date in the form that the column has {_AS_LEARNED} ({self.form.describe()})",
+            f"is not a date in the format that the column has {_AS_LEARNED} ({self.form.describe()})",
             "Correct it, or train with `date_order` or `types` set.",
         )
         return date_parts(dates)[:, [DATE_PARTS.index(part) for part in self.parts]]
@@ -222,7 +222,7 @@ DATE_PARTS: DateParts = ("year", "month", "day", "weekday", "hour", "minute")
 
 
 def date_parts(dates: NDArray[np.datetime64]) -> NDArray[np.float32]:
-    """(N, 6) the parts of (N,) dates, exact, NaN where there is none."""
+    """Returns (N, 6) the parts of (N,) dates; NaN for NaT."""
     days, months, hours = (dates.astype(f"datetime64[{unit}]") for unit in "DMh")
     parts = (
         dates.astype("datetime64[Y]").astype(np.int64) + 1970,
@@ -240,7 +240,7 @@ def date_parts(dates: NDArray[np.datetime64]) -> NDArray[np.float32]:
 
 
 def index_of(names: tuple[str, ...], form: TextForm | BooleanForm | NumberForm | DateForm) -> dict[str, int]:
-    """Returns the index of each of some names, by its canonical spelling."""
+    """Returns the index of each name by its canonical spelling."""
     import pyarrow as pa
 
     spellings = canonical(pa.array(names, pa.string()), form).to_pylist()
@@ -248,47 +248,47 @@ def index_of(names: tuple[str, ...], form: TextForm | BooleanForm | NumberForm |
 
 
 def read_numbers(cells: Cells, form: NumberForm = PLAIN, problem: str = "") -> NDArray[np.float64]:
-    """Returns (N,) numbers, NaN where missing.
+    """Returns (N,) numbers, NaN if missing.
 
     Args:
         cells: The column.
-        form: How its numbers are written.
-        problem: What is wrong with a cell that is not a number.
+        form: The number format.
+        problem: The error message for a cell that is not a number.
 
     Raises:
-        DataError: A cell is not such a number, or too large.
+        DataError: A cell does not match the format or is too large.
     """
     values = cells.numbers(form)
     shown = "" if form.is_plain else f" ({form.describe()})"
     check_cells(
         cells,
         cells.is_text(form),
-        problem or f"is not a number in the form that the column has {_AS_LEARNED}{shown}",
+        problem or f"is not a number in the format that the column has {_AS_LEARNED}{shown}",
         "Correct it, add it to `missing` or `replace`, or train with `decimal`, `thousands` or `types` set.",
     )
     with np.errstate(invalid="ignore"):
-        check_cells(cells, np.abs(values) > LARGEST, f"is too large (got more than {LARGEST:g})")
+        check_cells(cells, np.abs(values) > LARGEST, f"is too large (expected at most {LARGEST:g})")
     return values
 
 
 def read_booleans(cells: Cells) -> NDArray[np.float64]:
-    """Returns (N,) 1 and 0, NaN where missing.
+    """Returns (N,) 1 and 0, NaN if missing.
 
     Raises:
         DataError: A cell is neither true nor false.
     """
     values = cells.booleans()
-    check_cells(cells, values == -1, f"is neither true nor false, as the column is {_AS_LEARNED}")
+    check_cells(cells, values == -1, f"is not a boolean, as the column is {_AS_LEARNED}")
     return values
 
 
 def check_cells(
     cells: Cells, wrong: NDArray[np.bool_], problem: str, fix: str = "Correct it, or add it to `missing` or `replace`."
 ) -> None:
-    """Checks that no cell is marked.
+    """Checks that no cell is wrong.
 
     Raises:
-        DataError: The first one is named.
+        DataError: A cell is wrong. The message names the first one.
     """
     if wrong.any():
         row = int(wrong.argmax())

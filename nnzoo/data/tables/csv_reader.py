@@ -1,4 +1,4 @@
-"""Reads new tables as those of the training data were read."""
+"""Reads new tables in the same way as the training data."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from nnzoo.data.files.repairs import Repairs
 from nnzoo.data.reader import Reader, Samples, Schema, Task
 from nnzoo.data.tables.cells import Cells
 from nnzoo.data.tables.columns import Column
-from nnzoo.data.tables.dialect import Words
+from nnzoo.data.tables.dialect import TableOptions
 from nnzoo.data.tables.forms import Form
 from nnzoo.data.tables.frames import table_of
 from nnzoo.data.tables.missing import has_targets
@@ -34,18 +34,18 @@ _TARGET_KINDS: dict[Task, set[str]] = {
 
 
 class CsvReader(Reader):
-    """Reads new tables: by name, whatever the order of the columns and whatever others there are.
+    """Reads new tables. Columns are matched by name; their order and further columns do not matter.
 
     Attributes:
-        words: How files and cells are written.
-        columns: What features are made from.
-        target: The columns that are predicted.
-        target_forms: How the cells of each of them are written.
-        sequence_id: The column that tells sequences apart.
+        words: How files and cells are read.
+        columns: The columns that features are made from.
+        target: The target columns.
+        target_forms: The cell format of each target column.
+        sequence_id: The column of sequence ids.
     """
 
     kind: Literal["csv"]
-    words: Words
+    words: TableOptions
     columns: tuple[Column, ...] = Field(min_length=1)
     target: tuple[str, ...] = Field(min_length=1)
     target_forms: tuple[Form, ...] = Field(min_length=1)
@@ -54,19 +54,19 @@ class CsvReader(Reader):
     @model_validator(mode="after")
     def _are_distinct(self) -> Self:
         if len({column.name for column in self.columns}) != len(self.columns):
-            raise ValueError("a column stands there twice")
+            raise ValueError("a column occurs twice")
         if len(self.target_forms) != len(self.target):
-            raise ValueError("there is not one form per target")
+            raise ValueError("targets and target_forms differ in number")
         return self
 
     @property
     def feature_names(self) -> tuple[str, ...]:
-        """Of all columns, in the order of the features."""
+        """The feature names of all columns."""
         return tuple(name for column in self.columns for name in column.feature_names)
 
     @property
     def feature_keys(self) -> tuple[str, ...]:
-        """Of all columns, the names by which features of two tables are equal."""
+        """The canonical feature names of all columns."""
         return tuple(name for column in self.columns for name in column.feature_keys)
 
     @property
@@ -81,7 +81,7 @@ class CsvReader(Reader):
         return {name: form for name, form in shown.items() if form}
 
     def fits(self, schema: Schema) -> bool:
-        """Whether features and targets are those of the schema."""
+        """Returns whether features and targets match the schema."""
         targets = {"classification": 1, "multilabel": len(schema.classes), "regression": len(schema.target_names)}
         layout = "features" if self.sequence_id is None else "sequence"
         shape = schema.input_shape
@@ -97,16 +97,16 @@ class CsvReader(Reader):
     def read(self, paths: Sequence[Path], schema: Schema, *, labelled: bool) -> Samples:
         """Reads files, folders and glob patterns.
 
-        A file without a header, of a table that had none, may lack its target columns.
+        A file without a header may lack its target columns, if the training data had no header either.
 
         Raises:
-            DataError: Columns are missing, or cells are not like those of the training rows.
+            DataError: Columns are missing, or cells do not match the formats of the training rows.
         """
         known = [column.name for column in self.columns]
-        shorter = () if labelled else self.target
+        optional = () if labelled else self.target
         repairs = Repairs(strict=self.words.strict)
         needed = self._needed(labelled=labelled)
-        table = open_table(paths, self.words, known, shorter, needed=needed, repairs=repairs)
+        table = open_table(paths, self.words, known, optional, needed=needed, repairs=repairs)
         samples = self._read(table, schema, repairs, labelled=labelled)
         return replace(samples, warnings=(*samples.warnings, *repairs.warnings()))
 
@@ -124,10 +124,10 @@ class CsvReader(Reader):
         return replace(samples, warnings=(*samples.warnings, *repairs.warnings()))
 
     def split(self, table: Table, task: Task, classes: tuple[str, ...], limit: int | None, repairs: Repairs) -> Split:
-        """The first samples of a labelled table; sequences are as long as the longest of them.
+        """Returns the first samples of a labelled table. Sequences are padded to the longest.
 
         Raises:
-            DataError: As of `read`.
+            DataError: See `read`.
         """
         values, samples = self._values(table, labelled=True)
         if limit is not None:
@@ -138,7 +138,7 @@ class CsvReader(Reader):
         return as_split(pack(self.columns, values, [samples])[0], samples, targets)
 
     def _with_targets(self, columns: Sequence[Cells], samples: SampleRows, repairs: Repairs) -> SampleRows:
-        """The samples that have targets."""
+        """Returns the samples that have targets."""
         kept = has_targets(columns, samples.last_rows, self.words.missing_target, repairs)
         return samples if kept.all() else samples.take(kept.nonzero()[0])
 
@@ -158,21 +158,21 @@ class CsvReader(Reader):
         longest, num_steps = int(samples.lengths.argmax()), schema.input_shape[0]
         if samples.lengths[longest] > num_steps:
             raise DataError(
-                f"the sequence '{samples.ids[longest]}' is too long (got {samples.lengths[longest]} rows; those of "
-                f"training have at most {num_steps}).",
+                f"the sequence '{samples.ids[longest]}' is too long (got {samples.lengths[longest]} rows, expected "
+                f"at most {num_steps}, as in training).",
                 where=table.where,
             )
         inputs, lengths = as_steps(rows, samples, num_steps)
         return Samples(inputs, samples.ids.tolist(), targets, lengths, source_columns=written)
 
     def _values(self, table: Table, *, labelled: bool) -> tuple[list[NDArray[Any]], SampleRows]:
-        """The columns as they are read, and which rows make a sample."""
-        table.require(self._needed(labelled=labelled), ", as the training data has")
+        """Returns the values of each column, and the rows of each sample."""
+        table.require(self._needed(labelled=labelled), ", which the training data has")
         names = [column.name for column in self.columns]
         values = [column.read(cells) for column, cells in zip(self.columns, table.read(names), strict=True)]
         return values, SampleRows.of_table(table, self.sequence_id)
 
     def _needed(self, *, labelled: bool) -> list[str]:
-        """The columns that a table has to have."""
+        """Returns the required columns."""
         others = [*([self.sequence_id] if self.sequence_id else []), *(self.target if labelled else ())]
         return [*(column.name for column in self.columns), *others]

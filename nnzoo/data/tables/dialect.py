@@ -1,4 +1,4 @@
-"""How a CSV file is written: its delimiter, whether it has a header, and the columns' names."""
+"""Detects the dialect of a CSV file: its delimiter, its header and its column names."""
 
 from __future__ import annotations
 
@@ -16,34 +16,34 @@ from nnzoo.data.tables.number_forms import usual_decimal
 from nnzoo.data.tables.numbers import DecimalSign, is_number, may_be_number
 from nnzoo.errors import DataError
 
-Rule = Literal["pad", "skip", "error"]
-"""What is done with rows of another number of cells than there are columns."""
+RaggedRule = Literal["pad", "skip", "error"]
+"""How to handle rows with the wrong number of cells."""
 
 MissingTarget = Literal["auto", "drop", "error"]
-"""What is done with rows without a target."""
+"""How to handle rows without a target."""
 
 DELIMITERS = (",", ";", "\t", "|")
 _SAMPLE_ROWS = 100
 BLANKS = " \t\x1a"
-"""The last one ends files of DOS."""
+"""Includes Ctrl+Z, which ends DOS files."""
 
 
-class Words(BaseModel):
-    """What is said of files and their cells; the fields are those of the config.
+class TableOptions(BaseModel):
+    """Options for reading tables. The fields are config keys.
 
     Attributes:
-        names: The columns, where a file has no header, or another one; None: their positions.
-        header: Whether the first row holds names.
-        delimiter: Between cells.
-        encoding: Of the text.
-        strip: Whether blanks around a cell are no part of it.
-        missing: Cells that mean: no value.
-        replace: Cells to read as others, before it is asked whether they are missing.
-        skip_rows: How many lines before the header are skipped; or the numbers of rows, from 1, that are.
-        ragged: What is done with rows of another number of cells.
-        sheet: Of an Excel file, by name or by position from 0; None for the first one.
-        missing_target: What is done with rows without a target.
-        strict: Whether whatever is left out or repaired is an error.
+        names: The column names, if a file has no header or to replace its header. None: the header's, or positions.
+        header: Whether the first row is a header.
+        delimiter: The delimiter between cells.
+        encoding: The encoding of the text.
+        strip: Whether to strip spaces around cells.
+        missing: Cells that mean a missing value.
+        replace: Maps cells to their replacements. It is applied before `missing`.
+        skip_rows: The number of lines to skip before the header, or the numbers of the rows to skip, from 1.
+        ragged: How to handle rows with the wrong number of cells.
+        sheet: The Excel sheet, by name or by position from 0; None for the first one.
+        missing_target: How to handle rows without a target.
+        strict: Whether every repair is an error.
     """
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
@@ -56,34 +56,34 @@ class Words(BaseModel):
     missing: tuple[str, ...] = ("",)
     replace: dict[str, str] = {}
     skip_rows: Annotated[int, Field(ge=0)] | tuple[Annotated[int, Field(ge=1)], ...] = 0
-    ragged: Rule = "pad"
+    ragged: RaggedRule = "pad"
     sheet: str | int | None = None
     missing_target: MissingTarget = "auto"
     strict: bool = False
 
     @property
     def num_skipped_lines(self) -> int:
-        """How many lines before the header are skipped."""
+        """The number of lines to skip before the header."""
         return self.skip_rows if isinstance(self.skip_rows, int) else 0
 
     @property
     def fill(self) -> str:
-        """A cell that means: no value."""
+        """A cell that means a missing value."""
         return "" if not self.missing or "" in self.missing else self.missing[0]
 
 
 class Dialect(NamedTuple):
-    """What was found in a file.
+    """The dialect of a file.
 
     Attributes:
-        delimiter: Between cells.
-        header: Whether the first row holds names.
-        names: The columns, from left to right.
-        names_in_header: Whether the names are those of the header, so that the order of columns does not matter.
-        begin: How many lines come before the first row: skipped or blank ones.
-        unnamed: As of `Names`.
-        renamed: As of `Names`.
-        usual_decimal: The decimal sign of the cells that leave no doubt; empty if there are none.
+        delimiter: The delimiter between cells.
+        header: Whether the first row is a header.
+        names: The column names, from left to right.
+        names_in_header: Whether the names come from the header, so that the order of the columns does not matter.
+        begin: The number of skipped or blank lines before the first row.
+        unnamed: See `Names`.
+        renamed: See `Names`.
+        usual_decimal: The decimal sign of unambiguous cells; empty if there are none.
     """
 
     delimiter: str
@@ -97,48 +97,48 @@ class Dialect(NamedTuple):
 
 
 def find_dialect(
-    sample: str, words: Words, known: Collection[str], shorter: Collection[str] = (), *, where: str
+    sample: str, options: TableOptions, known: Collection[str], optional: Collection[str] = (), *, where: str
 ) -> Dialect:
-    """Finds how a file is written from its first rows, as far as the words leave it open.
+    """Detects the dialect from the first rows. Options that are set are not detected.
 
-    The delimiter is the one that cuts the rows into the same number of cells, and into the most. The first row is a
-    header if it has a column that is asked for, or the names that are given; if nothing is known of names, unless it
-    has numbers in it or, in a column of text, a value that comes again below.
+    The delimiter is the one that cuts the rows most consistently, and into the most cells. The first row is a header if
+    it contains one of the `known` or of the configured names. Without such names, it is a header unless it contains
+    numbers, or a text that occurs again below in the same column.
 
     Args:
-        sample: The first lines, whole.
-        words: What is said.
-        known: Names of columns that are asked for.
-        shorter: Columns that a file without a header may lack: the targets of new data.
-        where: The file.
+        sample: The first lines, complete.
+        options: How the file is read.
+        known: Names of required columns.
+        optional: Columns that a file without a header may lack: the targets of new data.
+        where: The file, for messages.
 
     Raises:
-        DataError: There are no rows, or names that don't fit them.
+        DataError: There are no rows, or the names do not match them.
     """
-    sample = "".join(lines_with_ends(sample)[words.num_skipped_lines :])
-    delimiter = find_delimiter(sample, known) if words.delimiter == "auto" else words.delimiter
-    rows = _rows(sample, delimiter, strip=words.strip)
+    sample = "".join(lines_with_ends(sample)[options.num_skipped_lines :])
+    delimiter = find_delimiter(sample, known) if options.delimiter == "auto" else options.delimiter
+    rows = _rows(sample, delimiter, strip=options.strip)
     if not rows:
         raise DataError("is empty.", where=where)
-    begin = words.num_skipped_lines + _num_blank_lines(sample, delimiter)
-    header = _has_header(rows, words, known, shorter) if words.header == "auto" else words.header
-    in_header = header and (words.names is None or is_header_of(rows, words.names, known, shorter))
-    found = header_names(rows) if in_header else given_names(len(rows[0]), words.names, shorter, where)
+    begin = options.num_skipped_lines + _num_blank_lines(sample, delimiter)
+    header = _has_header(rows, options, known, optional) if options.header == "auto" else options.header
+    in_header = header and (options.names is None or is_header_of(rows, options.names, known, optional))
+    found = header_names(rows) if in_header else given_names(len(rows[0]), options.names, optional, where)
     return Dialect(delimiter, header, found.names, in_header, begin, found.unnamed, found.renamed, usual_decimal(rows))
 
 
 def is_blank(row: Sequence[str], size: int) -> bool:
-    """Whether a line is not a row of that many cells, but nothing, or spaces where several cells should be."""
+    """Returns whether a line is blank: no cells, or only spaces although several cells are expected."""
     return not row or (len(row) == 1 < size and not row[0].strip(BLANKS))
 
 
 def lines_with_ends(text: str) -> list[str]:
-    """The lines of a text as a CSV file has them: `str.splitlines` splits at other signs too."""
+    """Returns the lines of a CSV text. `str.splitlines` would split at other characters too."""
     return list(io.StringIO(text, newline=""))
 
 
 def _num_blank_lines(sample: str, delimiter: str) -> int:
-    """How many lines come before the first row that has something in it."""
+    """Returns the number of lines before the first row that is not blank."""
     reader = reader_of(sample, delimiter)
     before = 0
     for row in reader:
@@ -157,15 +157,15 @@ def reader_of(
     skip: int = 0,
     escapes: bool = False,
 ) -> Any:
-    """Python's own reader of rows, of cells of any length: slow, for the first rows, repairs and messages.
+    """Returns Python's csv reader, for cells of any length. Slow: for the first rows, repairs and messages.
 
     Args:
         text: A CSV file.
-        delimiter: Between cells.
-        strict: Whether quotes have to close as they should.
-        skipinitialspace: Whether spaces behind delimiters are left aside.
-        skip: How many lines are skipped, whatever quotes are in them.
-        escapes: Whether a backslash makes the sign after it part of the cell.
+        delimiter: The delimiter between cells.
+        strict: Whether bad quoting is an error.
+        skipinitialspace: Whether to ignore spaces after delimiters.
+        skip: The number of lines to skip. Quotes in them are ignored.
+        escapes: Whether a backslash escapes the next character.
     """
     csv.field_size_limit(2**31 - 1)
     lines = itertools.islice(io.StringIO(text, newline=""), skip, None)
@@ -184,7 +184,7 @@ def _rows(sample: str, delimiter: str, *, strip: bool) -> list[list[str]]:
 
 
 def find_delimiter(sample: str, known: Collection[str]) -> str:
-    """The delimiter that cuts the first rows into the same number of cells, and into the most."""
+    """Returns the delimiter that cuts the first rows most consistently, and into the most cells."""
 
     def fitness(delimiter: str) -> tuple[int, float, int]:
         rows = _rows(sample, delimiter, strip=True)
@@ -196,18 +196,20 @@ def find_delimiter(sample: str, known: Collection[str]) -> str:
     return max(DELIMITERS, key=fitness)
 
 
-def _has_header(rows: list[list[str]], words: Words, known: Collection[str], shorter: Collection[str]) -> bool:
+def _has_header(
+    rows: list[list[str]], options: TableOptions, known: Collection[str], optional: Collection[str]
+) -> bool:
     first = rows[0]
-    if words.names is not None:
-        return is_header_of(rows, words.names, known, shorter)
+    if options.names is not None:
+        return is_header_of(rows, options.names, known, optional)
     if any(name in first and not (name.isdecimal() and int(name) < len(first)) for name in known):
         return True
     if any(map(_has_number, first)) or len(rows) == 1:
         return False
     columns = [[row[index] for row in rows[1:] if index < len(row)] for index in range(len(first))]
-    if any(column and all(_has_number(cell) for cell in column if cell not in words.missing) for column in columns):
+    if any(column and all(_has_number(cell) for cell in column if cell not in options.missing) for column in columns):
         return True
-    return not any(cell in column for cell, column in zip(first, columns, strict=True) if cell not in words.missing)
+    return not any(cell in column for cell, column in zip(first, columns, strict=True) if cell not in options.missing)
 
 
 def _has_number(cell: str) -> bool:

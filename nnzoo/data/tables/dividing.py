@@ -1,4 +1,4 @@
-"""Which samples of a table are used, and which split each of them is in: decided before types are found."""
+"""Selects the samples of a table and splits them, before column types are inferred."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from nnzoo.data.files.repairs import Repairs
 from nnzoo.data.split import Division, dropped_note
 from nnzoo.data.tables.cells import Cells
-from nnzoo.data.tables.finding import FormFinder, FormWords
+from nnzoo.data.tables.finding import FormFinder, FormOptions
 from nnzoo.data.tables.missing import has_targets
 from nnzoo.data.tables.sample_rows import SampleRows
 from nnzoo.data.tables.table import Table
@@ -26,19 +26,19 @@ def choose_samples(
     limit: int | None,
     *,
     deduplicate: bool,
-    forms: FormWords,
+    forms: FormOptions,
     repairs: Repairs,
 ) -> tuple[SampleRows, tuple[str, ...]]:
-    """Returns the samples that are used, and what is to be told of the others.
+    """Returns the samples that are used, and notes about the others.
 
     Args:
-        table: Of which some column was read.
+        table: The table. A column must have been read before.
         targets: The target columns.
-        inputs: The columns that features may be made from.
-        sequence_id: The column that tells sequences apart.
-        limit: Take the first ones, this many; None for all.
-        deduplicate: Drop those that equal an earlier one in inputs and targets.
-        forms: What is said of how cells are written.
+        inputs: The columns that may be features.
+        sequence_id: The column of sequence ids.
+        limit: The maximum number of samples; None for all.
+        deduplicate: Whether to drop samples that equal an earlier one in inputs and targets.
+        forms: The configured formats and types.
         repairs: Counts rows without a target, which are left out.
 
     Raises:
@@ -52,7 +52,7 @@ def choose_samples(
         kept = _distinct(table, [*inputs, *(cells.name for cells in targets)], samples, forms)
         notes = (dropped_note(len(samples) - len(kept), len(samples)),)
         samples = samples.take(kept)
-    has_target = has_targets(targets, samples.last_rows, table.words.missing_target, repairs)
+    has_target = has_targets(targets, samples.last_rows, table.options.missing_target, repairs)
     return samples if has_target.all() else samples.take(has_target.nonzero()[0]), notes
 
 
@@ -63,18 +63,18 @@ def divide_samples(
     target: Target,
     division: Division,
     given: Collection[str],
-    forms: FormWords,
+    forms: FormOptions,
 ) -> dict[str, SampleRows]:
     """Returns the samples of each split.
 
     Args:
-        table: With the column of groups, where there is one.
-        samples: All that are used.
+        table: The table, with the group column if there is one.
+        samples: The samples to split.
         targets: The target columns.
-        target: What they are: classes are divided in proportion.
-        division: How they are divided.
-        given: Splits that have files of their own.
-        forms: What is said of how cells are written.
+        target: The task and the formats of the targets. The split is stratified by class.
+        division: How to split.
+        given: Splits that have their own files.
+        forms: The configured formats and types.
 
     Raises:
         DataError: A sample has no group, or there are too few samples.
@@ -88,15 +88,15 @@ def divide_samples(
         cells = table.cells(division.group)
         missing = cells.missing[rows]
         if missing.any():
-            raise cells.problem(rows[missing.argmax()], "the group is missing. Give each row one.")
+            raise cells.problem(rows[missing.argmax()], "the group is missing. Give each row a group.")
         codes = cells.keys(FormFinder(rows, forms).names(cells)).codes[rows]
         groups = torch.from_numpy(np.unique(codes, return_inverse=True)[1])
     parts = division.rows(len(samples), classes=classes, class_names=names, groups=groups, given=given)
     return {name: samples.take(part.numpy()) for name, part in parts.items()}
 
 
-def _distinct(table: Table, columns: Sequence[str], samples: SampleRows, forms: FormWords) -> NDArray[np.int64]:
-    """Sorted numbers of the samples without those that equal an earlier one in some columns."""
+def _distinct(table: Table, columns: Sequence[str], samples: SampleRows, forms: FormOptions) -> NDArray[np.int64]:
+    """Returns the sorted indices of the samples that do not equal an earlier one in some columns."""
     keys = np.zeros(table.num_rows, dtype=np.int64)
     finder = FormFinder(samples.rows, forms)
     for cells in table.read(columns):

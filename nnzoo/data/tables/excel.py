@@ -1,7 +1,7 @@
-"""Sheets of Excel files as CSV, so that all that is said of CSV files holds for them too.
+"""Converts Excel sheets to CSV, so that all options for CSV files apply to them.
 
-openpyxl reads them: it is well kept, pandas uses it too, and it keeps integers of any length, which faster readers turn
-into floats. It reads row by row, so that nothing is allocated for empty cells.
+openpyxl reads them: it is well maintained, pandas uses it too, and it keeps integers of any length, which faster
+readers turn into floats. It reads row by row, so that empty cells take no memory.
 """
 
 from __future__ import annotations
@@ -20,49 +20,49 @@ from nnzoo.errors import DataError
 
 INSTALL = "pip install 'nnzoo[excel]'"
 OLD_FORMAT = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-"""What .xls files begin with, and encrypted files of Excel."""
+"""The first bytes of .xls files and of encrypted Excel files."""
 
 _ERRORS = ("#DIV/0!", "#N/A", "#NAME?", "#NULL!", "#NUM!", "#REF!", "#VALUE!")
 _ALWAYS_READ = 10_000_000
 _MOST_EMPTY = 50
-"""Above that many cells in all, how many times as many there may be as there are filled ones."""
+"""The maximum ratio of all cells to filled cells in sheets with more than `_ALWAYS_READ` cells."""
 _DAMAGE = (LookupError, ValueError, TypeError, AttributeError, OSError, EOFError, SyntaxError, zipfile.BadZipFile)
 
 ERROR_CELLS = Repair("cell", "with an Excel error such as #REF!", "read as missing", "Correct the formula.")
 
 
 def sheet_as_csv(raw: bytes, sheet: str | int | None, skipped: Collection[int], *, where: str, repairs: Repairs) -> str:
-    """A sheet as CSV with commas, one record per row; numbers and dates as they are written in code.
+    """Returns a sheet as CSV with commas, one record per row. Numbers and dates have Python's format.
 
     Args:
-        raw: An .xlsx file.
-        sheet: Its name, or its position from 0; None for the first visible one.
-        skipped: The numbers of rows, from 1, that are left blank.
+        raw: The content of an .xlsx file.
+        sheet: The name of the sheet, or its position from 0; None for the first visible one.
+        skipped: The numbers of rows to leave blank, from 1.
         where: The file, for messages.
         repairs: Counts cells with errors.
 
     Raises:
-        DataError: It is damaged or of another kind, has no such sheet, or openpyxl is not installed.
+        DataError: The file is damaged or of another type, the sheet does not exist, or openpyxl is not installed.
     """
     if raw.startswith(OLD_FORMAT):
-        raise DataError("is an .xls file, or encrypted, which is not read. Save it as .xlsx or CSV.", where=where)
+        raise DataError("is an .xls file or encrypted, which is not supported. Save it as .xlsx or CSV.", where=where)
     try:
         import openpyxl
     except ImportError:
-        raise DataError(f"is an Excel file. Install what reads it: {INSTALL}", where=where) from None
+        raise DataError(f"is an Excel file, which needs openpyxl. Install it: {INSTALL}", where=where) from None
     check_archive(raw, where=where)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about formats that don't matter here
+            warnings.simplefilter("ignore")  # about cell styles that are not used here
             book = openpyxl.load_workbook(io.BytesIO(raw), read_only=True, data_only=True)
             rows = list(_rows(_choose(book.worksheets, sheet, where), where, repairs))
     except _DAMAGE as error:
-        problem = f"can't be read as an .xlsx file: it is damaged, or of another kind ({error})."
+        problem = f"can't be read as an .xlsx file: it is damaged or of another type ({error})."
         raise DataError(problem, where=where) from error
     width = max(map(len, rows), default=0)
     if len(rows) * width > max(_ALWAYS_READ, _MOST_EMPTY * sum(map(len, rows))):
         problem = (
-            f"nearly all of its {len(rows):,} x {width:,} cells are empty. Remove what stands far outside of the table."
+            f"nearly all of its {len(rows):,} x {width:,} cells are empty. Remove stray cells far outside the table."
         )
         raise DataError(problem, where=where)
     out = io.StringIO()
@@ -80,12 +80,12 @@ def _choose(sheets: Sequence[Any], sheet: str | int | None, where: str) -> Any:
         return sheets[names.index(sheet)]
     if isinstance(sheet, int) and sheet < len(sheets):
         return sheets[sheet]
-    raise DataError(f"has no sheet {sheet!r} (it has: {', '.join(names)}). Correct `sheet`.", where=where)
+    raise DataError(f"has no sheet {sheet!r} (expected one of: {', '.join(names)}). Correct `sheet`.", where=where)
 
 
 def _rows(sheet: Any, where: str, repairs: Repairs) -> Iterator[list[str]]:
-    """The cells of each row up to its last filled one."""
-    sheet.reset_dimensions()  # the file may claim any
+    """Yields the cells of each row up to its last filled one."""
+    sheet.reset_dimensions()  # the dimensions in the file may be wrong
     for number, values in enumerate(sheet.iter_rows(values_only=True), start=1):
         cells = [_as_text(value) for value in values]
         num_errors = sum(cell in _ERRORS for cell in cells)
@@ -98,7 +98,7 @@ def _rows(sheet: Any, where: str, repairs: Repairs) -> Iterator[list[str]]:
 
 
 def _as_text(value: object) -> str:
-    """A cell as it would be written in a CSV file."""
+    """Returns a cell as the text of a CSV file."""
     if value is None:
         return ""
     if isinstance(value, bool):

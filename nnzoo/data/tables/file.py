@@ -1,12 +1,13 @@
-"""A file of delimited columns: its columns as text.
+"""A delimited text file, read as columns of strings.
 
-pyarrow cuts it into cells. Only where pyarrow stumbles is the file read by Python's own reader, to be repaired or to
-name the line. What a cell means is decided elsewhere.
+pyarrow parses the file. If pyarrow fails, Python's csv reader reads it, to repair it or to find the bad line. Types are
+inferred elsewhere.
 """
 
 from __future__ import annotations
 
 import collections
+import contextlib
 import csv
 import itertools
 from collections.abc import Collection, Iterator, Sequence
@@ -20,8 +21,9 @@ from numpy.typing import NDArray
 from nnzoo.data.files.contents import name_of, read_bytes
 from nnzoo.data.files.encodings import decode
 from nnzoo.data.files.repairs import Repairs
-from nnzoo.data.tables.dialect import BLANKS, Dialect, Words, is_blank, reader_of
+from nnzoo.data.tables.dialect import BLANKS, Dialect, TableOptions, is_blank, reader_of
 from nnzoo.data.tables.ragged import RaggedRows
+from nnzoo.data.tables.swallowed import SWALLOWED, find_swallowed_rows
 from nnzoo.errors import DataError
 
 BLOCK_BYTES = 1024 * 1024
@@ -33,17 +35,17 @@ class File:
     """A file of delimited columns.
 
     Attributes:
-        path: Of the file.
-        dialect: How it is written.
-        encoding: Of its text.
-        raw: All of it as UTF-8, where it is not to be read from its path: it is compressed, has another encoding, ..
-        delimiter: Between cells as they are read: another one than it is written with where it was rewritten.
-        words: What is said of it.
-        repairs: Counts what is left out or repaired.
-        is_sheet: Whether it is a sheet of an Excel file, whose rows have numbers and no lines.
-        num_rows: Known once some column was read.
-        left_out: The numbers of the rows that are left out.
-        typed: Columns that have numbers, times or truth values, and not texts.
+        path: The path of the file.
+        dialect: The dialect of the file.
+        encoding: The encoding of the file.
+        raw: The full text as UTF-8 if it can't be read from the path (compressed, another encoding); otherwise None.
+        delimiter: The delimiter of the text that is read. It differs from the dialect's if the text was rewritten.
+        options: The options that the file is read with.
+        repairs: Counts rows that are left out or repaired.
+        is_sheet: Whether the file is an Excel sheet, whose messages name rows instead of lines.
+        num_rows: The number of rows; valid after the first `read`.
+        left_out: The indices of the rows that are left out.
+        typed: Columns of numbers, times or booleans instead of strings.
     """
 
     path: Path
@@ -51,7 +53,7 @@ class File:
     encoding: str
     raw: bytes | None
     delimiter: str
-    words: Words
+    options: TableOptions
     repairs: Repairs
     is_sheet: bool = False
     num_rows: int = 0
@@ -66,41 +68,41 @@ class File:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The columns, from left to right."""
+        """The column names, from left to right."""
         return self.dialect.names
 
     @property
     def names_in_header(self) -> bool:
-        """Whether the names are those of the header."""
+        """Whether the names come from the header."""
         return self.dialect.names_in_header
 
     @property
     def _unit(self) -> str:
-        """What a line is called in messages."""
+        """The word for a line in messages."""
         return "row" if self.is_sheet else "line"
 
     @property
     def size(self) -> int:
-        """Bytes of the text."""
+        """The size of the text in bytes."""
         return self.path.stat().st_size if self.raw is None else len(self.raw)
 
     @property
     def choices(self) -> dict[str, object]:
-        """How the file is written, by the fields of the config."""
-        written = {} if self.is_sheet else {"delimiter": self.dialect.delimiter, "encoding": self.encoding}
-        return {**written, "header": self.dialect.header}
+        """The format of the file, by config key."""
+        text_format = {} if self.is_sheet else {"delimiter": self.dialect.delimiter, "encoding": self.encoding}
+        return {**text_format, "header": self.dialect.header}
 
     @property
     def row_numbers(self) -> NDArray[np.int64]:
-        """(N,) the number of each row in the file, from 0 below the header: those left out count too."""
+        """(N,) the index of each row in the file, from 0 below the header. Rows that are left out are counted."""
         numbers = np.arange(self.num_rows + len(self.left_out))
         return np.delete(numbers, self.left_out)
 
     def read(self, names: Sequence[str]) -> dict[str, Any]:
-        """The columns of these names, each a pyarrow.ChunkedArray of strings.
+        """Returns columns by name, each a pyarrow.ChunkedArray of strings.
 
         Raises:
-            DataError: A row has another number of cells, and it can't be repaired; or the file is damaged.
+            DataError: A row has the wrong number of cells and can't be repaired, or the file is damaged.
         """
         import pyarrow as pa
 
@@ -117,32 +119,58 @@ class File:
                 self.repair()
                 return self.read(names)
         if table.num_rows == 0:
-            raise DataError("has a header and no rows below it. Give rows, or set `header: false`.", where=self.where)
+            raise DataError("has a header but no rows. Add rows, or set `header: false`.", where=self.where)
+        if not self.num_rows:
+            self._count_swallowed_rows(table.num_rows)
         self.num_rows = table.num_rows
         return dict(zip(names, table.columns, strict=True))
 
+    def _count_swallowed_rows(self, num_rows: int) -> None:
+        """Counts rows inside a quoted cell. Slow only if there are quotes, and more lines than rows."""
+        if self.is_sheet or not self.has(b'"') or self._num_lines() <= num_rows + self.dialect.header:
+            return
+        with contextlib.suppress(csv.Error):
+            count, line = find_swallowed_rows(self.rows, self.delimiter, len(self.names))
+            self.repairs.add(SWALLOWED, f"{self.where}: line {line}", count)
+
+    def _num_lines(self) -> int:
+        """Returns the number of lines that are not empty."""
+        count, before = 1, b"\n"
+        for block in self._blocks():
+            characters = np.frombuffer(before + block, np.uint8)
+            is_end = (characters == ord("\n")) | (characters == ord("\r"))
+            count += int(np.count_nonzero(is_end[1:] & ~is_end[:-1]))
+            before = block[-1:]
+        return count - (before in b"\r\n")
+
     def _has_blank_rows(self, table: Any) -> bool:
-        """Whether some line begins with nothing but delimiters. Where each row has some value it is not looked for."""
+        """Returns whether a row is blank. Searches the text only if all the given columns are empty in some row."""
         if len(self.names) == 1 or not _has_row(table, [""] * table.num_columns):
             return False
         begin = self.delimiter.encode() * min(len(self.names) - 1, 4)
         return self.has(b"\n" + begin) or self.has(b"\r" + begin)
 
     def _may_repeat_header(self, table: Any) -> bool:
-        """Whether some row of these columns has their names for cells, as in files that were joined with headers."""
+        """Returns whether a row repeats the header, as in concatenated files."""
         return self.names_in_header and _has_row(table, table.column_names)
 
     def has(self, part: bytes) -> bool:
-        """Whether the text has some bytes."""
-        if self.raw is not None:
-            return part in self.raw
+        """Returns whether the text contains `part`."""
         before = b""
+        for block in self._blocks():
+            if part in before + block:
+                return True
+            before = block[-len(part) :]
+        return False
+
+    def _blocks(self) -> Iterator[bytes]:
+        """Yields the text in blocks."""
+        if self.raw is not None:
+            yield from (self.raw[start : start + BLOCK_BYTES] for start in range(0, self.size, BLOCK_BYTES))
+            return
         with self.path.open("rb") as file:
             while block := file.read(BLOCK_BYTES):
-                if part in before + block:
-                    return True
-                before = block[-len(part) :]
-        return False
+                yield block
 
     def _parse(self, names: Sequence[str], block_bytes: int) -> Any:
         import pyarrow as pa
@@ -150,7 +178,7 @@ class File:
 
         dialect = self.dialect
         try:
-            # Block by block: the parser of whole files runs ahead, and takes twice the memory of the result.
+            # The streaming reader: `read_csv` reads ahead and takes twice the memory of the result.
             with arrow.open_csv(
                 str(self.path) if self.raw is None else pa.BufferReader(self.raw),
                 arrow.ReadOptions(
@@ -177,15 +205,15 @@ class File:
             raise
 
     def repair(self) -> None:
-        """Rewrites the rows so that each has a cell for every column, and leaves out blank ones: slow.
+        """Rewrites the rows so that each has one cell per column, and leaves out blank rows. Slow.
 
         Raises:
-            DataError: A row has another number of cells and can't be repaired, or a quote does not close.
+            DataError: A row has the wrong number of cells and can't be repaired, or a quote is not closed.
         """
         try:
             self._rewrite(escapes=False)
         except DataError:
-            # Databases write a backslash before quotes within quotes.
+            # Databases escape quotes with a backslash.
             if not self.has(b'\\"'):
                 raise
             self._rewrite(escapes=True)
@@ -196,8 +224,8 @@ class File:
             names=self.names,
             has_header=self.dialect.header,
             delimiter=self.delimiter,
-            rule=self.words.ragged,
-            fill=self.words.fill,
+            rule=self.options.ragged,
+            fill=self.options.fill,
             unit=self._unit,
             where=self.where,
             repairs=Repairs(),
@@ -210,16 +238,16 @@ class File:
         self.left_out = rows.left_out
 
     def _records(self, *, strict: bool = False, escapes: bool = False) -> Iterator[tuple[int, int, list[str]]]:
-        """The line that each record begins in, the line after it, and its cells, from the first row on: slow.
+        """Yields the first line of each record, the line after it, and its cells, including the header. Slow.
 
-        Of a sheet, the lines are its rows.
+        For a sheet, lines are rows.
 
         Args:
-            strict: Whether quotes have to close as they should.
-            escapes: Whether a backslash makes the sign after it part of the cell.
+            strict: Whether bad quoting is an error.
+            escapes: Whether a backslash escapes the next character.
 
         Raises:
-            csv.Error: Strict, and quotes don't close as they should; the line is its second argument.
+            csv.Error: The quoting is bad, and `strict` is set. The second argument is the line.
         """
         raw = read_bytes(self.path) if self.raw is None else self.raw
         text = decode(raw, "utf-8", where=self.where)
@@ -234,10 +262,10 @@ class File:
             raise csv.Error(str(error), begin) from None
 
     def rows(self, *, strict: bool = False) -> Iterator[tuple[int, list[str]]]:
-        """Every row below the header with the line that it begins in: slow, for messages.
+        """Yields the first line and the cells of each row below the header. Slow, for messages.
 
         Raises:
-            csv.Error: As of `_records`.
+            csv.Error: The quoting is bad, and `strict` is set.
         """
         header = self.dialect.header
         for line, _, cells in self._records(strict=strict):
@@ -247,7 +275,7 @@ class File:
             header = header and not is_row
 
     def place(self, row: int) -> str:
-        """What a row, counted from 0 among those that are not left out, is called in messages."""
+        """Returns the line of a row for messages. Rows count from 0, without those that are left out."""
         try:
             line = next(line for number, (line, _) in enumerate(self.rows()) if number == row)
         except (StopIteration, csv.Error):
@@ -255,7 +283,7 @@ class File:
         return f"{self._unit} {line}"
 
     def line_with(self, names: Collection[str]) -> int | None:
-        """The line of a row near the beginning that has these cells: the header, behind a title."""
+        """Returns the line of the first of the top rows with these cells: a header below a title. None if absent."""
         try:
             rows = itertools.islice(self.rows(), _TITLE_ROWS)
             return next((line for line, cells in rows if set(names) <= set(map(str.strip, cells))), None)
@@ -263,17 +291,17 @@ class File:
             return None
 
     def has_spaces(self) -> bool:
-        """Whether the first row has spaces between texts."""
+        """Returns whether a cell of the first row contains spaces."""
         try:
             return any(" " in cell.strip() for _, cells in itertools.islice(self.rows(), 1) for cell in cells)
         except csv.Error:
             return False
 
     def check_quotes(self) -> None:
-        """Checks that quotes close as they should, and so take no rows in that they should not: slow.
+        """Checks that all quotes are closed, since an open quote swallows the rows after it. Slow.
 
         Raises:
-            DataError: The line of one that does not.
+            DataError: A quote is not closed. The message names its line.
         """
         try:
             collections.deque(self.rows(strict=True), maxlen=0)
@@ -281,7 +309,7 @@ class File:
             raise self._open_quote(error) from None
 
     def quotes_close(self) -> bool:
-        """Whether quotes stand around cells, and are not letters: no row of a wrong length has rows within quotes."""
+        """Returns whether quotes delimit cells. They are literal if a row of the wrong size has rows within quotes."""
         try:
             return not any(
                 len(cells) != len(self.names) and any("\n" in cell and self.delimiter in cell for cell in cells)
@@ -292,20 +320,20 @@ class File:
 
     def _open_quote(self, error: csv.Error) -> DataError:
         reason, line = error.args
-        message = f"line {line} has a quote that does not close as it should ({reason})."
-        return DataError(f"{message} Write a quote within quotes twice.", where=self.where)
+        message = f"line {line} has a quote that is not closed correctly ({reason})."
+        return DataError(f"{message} Double each quote inside a quoted cell.", where=self.where)
 
     def _damage(self, reason: str) -> DataError:
         return DataError(f"can't be read as CSV: {reason.split(chr(10))[0][:200]}", where=self.where)
 
 
 def _has_row(table: Any, cells: Sequence[str]) -> bool:
-    """Whether some row of a pyarrow.Table has these cells."""
+    """Returns whether a row of a pyarrow.Table has these cells."""
     from pyarrow import compute
 
-    found: Any = True
+    matches: Any = True
     for column, cell in zip(table.columns, cells, strict=True):
-        found = compute.and_(found, compute.equal(column, cell))
-        if not compute.any(found).as_py():
+        matches = compute.and_(matches, compute.equal(column, cell))
+        if not compute.any(matches).as_py():
             return False
     return True

@@ -1,4 +1,4 @@
-"""Finding the form of a column's cells: how its numbers, dates, booleans and names are written."""
+"""Infers the format of a column: its numbers, dates, booleans or categories."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from nnzoo.data.dates.dates import DateForm, DateOrder
 from nnzoo.data.dates.layouts import choose_date_form, find_date_forms
 from nnzoo.data.tables.cells import Cells
 from nnzoo.data.tables.forms import BOOLEAN, TEXT, BooleanForm, Form, TextForm, names_form
-from nnzoo.data.tables.number_forms import NumberWords, find_number_form
+from nnzoo.data.tables.number_forms import NumberOptions, find_number_form
 from nnzoo.data.tables.numbers import PLAIN, DecimalSign, NumberForm, ThousandsSign
 
 ColumnType = Literal["number", "category", "boolean", "date"]
 
 _DIGIT_DATES = {6: 3, 8: 2, 10: 2, 12: 2, 14: 2}
-"""Digits of dates such as 202401 and 20240131, and how many distinct ones are needed to tell them from amounts."""
+"""Length of dates such as 202401 and 20240131, and the number of distinct ones that distinguish them from numbers."""
 
 
 @dataclass(frozen=True)
-class FormWords:
-    """What the config says about the cells of all columns, and of some.
+class FormOptions:
+    """The configured formats and types of columns.
 
     Attributes:
         decimal: The decimal sign.
-        thousands: The sign between groups of three digits.
-        date_order: The order of day, month and year in dates of numbers.
-        types: The types of columns by name, in place of what would be found.
+        thousands: The thousands sign.
+        date_order: The order of day, month and year in numeric dates.
+        types: Types by column name, instead of inferred ones.
     """
 
     decimal: Literal["auto"] | DecimalSign = "auto"
@@ -40,11 +40,11 @@ class FormWords:
 
 
 class Numbers(NamedTuple):
-    """A form of numbers, and how well it fits.
+    """A number format, and how well it fits.
 
     Attributes:
-        form: The form.
-        share: The share of the rows with a value that have it.
+        form: The format.
+        share: The share of rows that match it, among rows with a value.
     """
 
     form: NumberForm
@@ -56,8 +56,8 @@ class Labels(NamedTuple):
 
     Attributes:
         texts: A pyarrow.Array of (K,) strings.
-        counts: (K,) how many of the rows have each.
-        of_rows: (M,) the index of the cell of each row that has one, in the order of the rows.
+        counts: (K,) the number of rows per distinct cell.
+        of_rows: (M,) the index into `texts` of each row with a value.
     """
 
     texts: Any
@@ -80,41 +80,41 @@ def labels_of(cells: Cells, rows: NDArray[np.int64]) -> Labels:
 
 
 class FormFinder:
-    """Finds forms by the cells of some rows.
+    """Infers formats from the cells of some rows.
 
     Args:
         rows: (M,) the training rows.
-        words: What the config says.
+        options: The configured formats and types.
 
     Attributes:
-        warnings: Where another reading is possible, by column.
+        warnings: Warnings about ambiguous formats, by column.
     """
 
-    def __init__(self, rows: NDArray[np.int64], words: FormWords = FormWords()) -> None:  # frozen
+    def __init__(self, rows: NDArray[np.int64], options: FormOptions = FormOptions()) -> None:
         self.rows = rows
-        self.words = words
+        self.options = options
         self.warnings: dict[str, str] = {}
 
     def numbers(self, cells: Cells, share: float) -> Numbers | None:
-        """Finds the form of numbers, if at least this share of the rows has it."""
-        words = self._number_words(cells)
-        if cells.plain is not None and (words.allows_plain or cells.typed):
+        """Finds the number format that at least this share of the rows matches; None if there is none."""
+        options = self._number_options(cells)
+        if cells.plain is not None and (options.allows_plain or cells.typed):
             found = Numbers(PLAIN, 1.0)
-            example = self._grouped(cells) if words.expects_commas and not cells.typed else None
-            if example is not None and words.usual:
+            example = self._grouped(cells) if options.expects_commas and not cells.typed else None
+            if example is not None and options.usual:
                 found = Numbers(NumberForm(decimal=",", thousands="."), 1.0)
             elif example is not None:
-                self._doubt_number(cells, PLAIN, example)
+                self._warn_ambiguous(cells, PLAIN, example)
         else:
             labels = labels_of(cells, self.rows)
-            asked = self.words.types.get(cells.name) == "number"
-            finding = find_number_form(labels.texts, labels.counts, words, share, padded=asked)
+            padded = self.options.types.get(cells.name) == "number"
+            finding = find_number_form(labels.texts, labels.counts, options, share, padded=padded)
             if finding is None:
                 return None
             fits = labels.counts[finding.fits].sum()
             found = Numbers(finding.form, float(fits / labels.counts.sum()))
-            if finding.doubt is not None:
-                self._doubt_number(cells, finding.form, finding.doubt)
+            if finding.ambiguous_cell is not None:
+                self._warn_ambiguous(cells, finding.form, finding.ambiguous_cell)
         values = cells.numbers(found.form)[self.rows]
         values = values[~np.isnan(values)]
         if not len(values):
@@ -123,11 +123,11 @@ class FormFinder:
             return Numbers(NumberForm(words=True), found.share)
         return found
 
-    def _number_words(self, cells: Cells) -> NumberWords:
-        return NumberWords(self.words.decimal, self.words.thousands, cells.delimiter, cells.usual_decimal)
+    def _number_options(self, cells: Cells) -> NumberOptions:
+        return NumberOptions(self.options.decimal, self.options.thousands, cells.delimiter, cells.usual_decimal)
 
     def _grouped(self, cells: Cells) -> str | None:
-        """A cell with a point that may be between thousands, if no cell speaks against it."""
+        """Returns a cell whose point may be a thousands sign; None if a cell rules that out."""
         from pyarrow import compute
 
         labels = labels_of(cells, self.rows).texts
@@ -137,40 +137,40 @@ class FormFinder:
         examples = compute.filter(labels, is_grouped)
         return str(examples[0].as_py()) if len(examples) else None
 
-    def _doubt_number(self, cells: Cells, form: NumberForm, example: str) -> None:
+    def _warn_ambiguous(self, cells: Cells, form: NumberForm, example: str) -> None:
         import pyarrow as pa
 
         value = float(form.read(pa.array([example]))[0])
         sign = "," if "," in example else "."
-        role, other, key = ("decimal sign", "between thousands", "thousands")
+        role, other, key = ("decimal sign", "thousands sign", "thousands")
         if form.thousands == sign:
-            role, other, key = ("sign between thousands", "the decimal sign", "decimal")
+            role, other, key = ("thousands sign", "decimal sign", "decimal")
         self.warnings[cells.name] = (
-            f"has numbers such as '{example}', read as {value:.10g}: '{sign}' is taken for the {role}. If it is "
-            f'{other}, set `data.{key}: "{sign}"`; `data.decimal` or `data.thousands` ends this warning'
+            f"has numbers such as '{example}', read as {value:.10g} with '{sign}' as the {role}. If it is the "
+            f'{other}, set `data.{key}: "{sign}"`; `data.decimal` or `data.thousands` silences this warning'
         )
 
     def date(self, cells: Cells) -> DateForm | None:
-        """Finds the form of dates, if every cell of the rows has it."""
+        """Finds the date format that every row matches; None if there is none."""
         labels = labels_of(cells, self.rows)
-        order = self.words.date_order
+        order = self.options.date_order
         forms = find_date_forms(labels.texts, order)
         if not forms and order != "auto":
             others = find_date_forms(labels.texts, "auto")
             if others:
                 self.warnings[cells.name] = (
-                    f"has dates such as '{labels.texts[0].as_py()}' ({others[0].describe()}), not in the order of "
-                    f"`date_order: {order}`, and is read as names. Correct `date_order`"
+                    f"has dates such as '{labels.texts[0].as_py()}' ({others[0].describe()}), which do not match "
+                    f"`date_order: {order}`, and is read as categorical. Correct `date_order`"
                 )
         return self._choose(cells, forms, labels)
 
     def digit_date(self, cells: Cells, values: NDArray[np.float64], *, sure: bool = False) -> DateForm | None:
-        """Finds the form of dates such as 20240131, if every cell of the rows has it.
+        """Finds the format of dates such as 20240131 that every row matches; None if there is none.
 
         Args:
             cells: A column of numbers.
-            values: (M,) of the rows that have one.
-            sure: Whether the config says that they are dates, however few are distinct.
+            values: (M,) the numbers of the rows with a value.
+            sure: Whether the config says that they are dates, so that few distinct ones suffice.
         """
         low, high = float(values.min()), float(values.max())
         size = len(f"{high:.0f}")
@@ -184,35 +184,36 @@ class FormFinder:
     def _choose(self, cells: Cells, forms: list[DateForm], labels: Labels) -> DateForm | None:
         if not forms:
             return None
-        form, doubtful = choose_date_form(forms, labels.texts, labels.of_rows)
-        if doubtful:
+        form, is_ambiguous = choose_date_form(forms, labels.texts, labels.of_rows)
+        if is_ambiguous:
             example = str(labels.texts[0].as_py())
             others = ", ".join(f"`data.date_order: {each.order}`" for each in forms if each != form)
             day = str(form.read(labels.texts[:1]).local[0])[:10]
             self.warnings[cells.name] = (
-                f"has dates in an order that its cells leave open: '{example}' is read as {day} "
-                f"({form.describe()}). {others} reads them otherwise; `data.date_order: {form.order}` ends this warning"
+                f"has dates of ambiguous order: '{example}' is read as {day} "
+                f"({form.describe()}). {others} reads them otherwise; `data.date_order: {form.order}` silences this "
+                "warning"
             )
         return form
 
     def is_boolean(self, cells: Cells) -> bool:
-        """Returns whether the cells are words for true and false, both of them."""
+        """Returns whether the cells are booleans, with both true and false."""
         return names_form(labels_of(cells, self.rows).texts) == BOOLEAN
 
     def names(self, cells: Cells) -> TextForm | BooleanForm | NumberForm:
-        """Finds the form by which names are equal: 0 and 0.0, True and TRUE, 1,5 and 1,50."""
+        """Finds the format by which categories are compared: 0 and 0.0, True and TRUE, 1,5 and 1,50 are equal."""
         if self.is_boolean(cells):
             return BOOLEAN
         if cells.plain is not None:
             return TEXT
         labels = labels_of(cells, self.rows)
-        words = self._number_words(cells)
-        finding = find_number_form(labels.texts, labels.counts, words, 1.0)
-        return TEXT if finding is None or finding.doubt is not None else finding.form
+        options = self._number_options(cells)
+        finding = find_number_form(labels.texts, labels.counts, options, 1.0)
+        return TEXT if finding is None or finding.ambiguous_cell is not None else finding.form
 
     def equality(self, cells: Cells) -> Form:
-        """Finds the form by which whole rows are compared: that of numbers, booleans, dates or names."""
-        if self.words.types.get(cells.name) == "category":
+        """Finds the format by which rows are compared: numbers, booleans, dates or categories."""
+        if self.options.types.get(cells.name) == "category":
             return TEXT
         if cells.plain is not None:
             return PLAIN

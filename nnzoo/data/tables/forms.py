@@ -1,4 +1,4 @@
-"""The form of a column's cells, and the one rule by which two cells of it are equal."""
+"""Cell formats, and the rule by which two cells of a column are equal."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _FAMILIES = ({"true", "false", "t", "f"}, {"yes", "no", "y", "n"})
 
 
 class TextForm(BaseModel):
-    """Names: equal if they are the same number in any spelling, or the same text.
+    """Categories: equal if they are the same number in any spelling, or the same text.
 
-    Digits, an e and digits are a text: as numbers the hexadecimal names 0e12 and 0e34 would be equal.
+    Digits, an e and digits are text: as numbers, the hexadecimal ids 0e12 and 0e34 would be equal.
     """
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
@@ -29,7 +29,7 @@ class TextForm(BaseModel):
     kind: Literal["text"] = "text"
 
     def describe(self) -> str:
-        """Returns what is special, for people: nothing."""
+        """Returns an empty description."""
         return ""
 
 
@@ -41,27 +41,27 @@ class BooleanForm(BaseModel):
     kind: Literal["boolean"] = "boolean"
 
     def describe(self) -> str:
-        """Returns what is special, for people: nothing."""
+        """Returns an empty description."""
         return ""
 
 
 Form = Annotated[TextForm | BooleanForm | NumberForm | DateForm, Field(discriminator="kind")]
 
 _MOST_WORDS = 20
-"""More distinct cells than that are not booleans in a few spellings."""
+"""The maximum number of distinct cells in a column of booleans."""
 
 TEXT = TextForm()
 BOOLEAN = BooleanForm()
 
 
 def are_booleans(labels: Collection[str], numbers: NDArray[np.float64]) -> bool:
-    """Returns whether some distinct cells are words for true and false, both of them, and mean nothing else.
+    """Returns whether distinct cells are booleans, with both true and false.
 
-    A single letter has a meaning only beside the other one of its pair: y beside n, but not y beside t.
+    Single letters are booleans only with the other letter of their pair: y and n, but not y and t.
 
     Args:
         labels: (K,) the cells.
-        numbers: (K,) the cells as numbers, NaN where they are not.
+        numbers: (K,) the cells as numbers, NaN for text.
     """
     words = {label.lower() for label, number in zip(labels, numbers.tolist(), strict=True) if number not in (0, 1)}
     if not words <= set(_VALUES):
@@ -74,7 +74,7 @@ def are_booleans(labels: Collection[str], numbers: NDArray[np.float64]) -> bool:
 
 
 def names_form(labels: Any) -> TextForm | BooleanForm:
-    """Returns the form of names: that of booleans if they are words for true and false, both of them.
+    """Returns the format of categories: booleans if both true and false occur, otherwise text.
 
     Args:
         labels: A pyarrow.Array of (K,) distinct strings.
@@ -84,7 +84,7 @@ def names_form(labels: Any) -> TextForm | BooleanForm:
 
 
 def boolean_values(labels: Any) -> NDArray[np.float64]:
-    """Returns (K,) 1, 0, or -1 where a cell is neither true nor false.
+    """Returns (K,) 1 for true, 0 for false, -1 for other cells.
 
     Args:
         labels: A pyarrow.Array of (K,) strings.
@@ -99,13 +99,13 @@ def boolean_values(labels: Any) -> NDArray[np.float64]:
 
 
 def canonical(labels: Any, form: Form) -> Any:
-    """Returns one spelling for all cells that are equal; that of every other cell is different.
+    """Returns canonical spellings, which are the same for equal cells and differ for others.
 
-    Numbers are compared exactly, integers of any size among them; leading zeros make a name of digits.
+    Numbers are compared exactly, including integers of any size. Digits with leading zeros are text.
 
     Args:
         labels: A pyarrow.Array of (K,) strings.
-        form: Of the column.
+        form: The format of the column.
 
     Returns:
         A pyarrow.Array of (K,) strings.
@@ -129,10 +129,10 @@ def canonical(labels: Any, form: Form) -> Any:
 
 
 def label_keys(labels: Sequence[str]) -> tuple[str, ...]:
-    """Returns the names by which labels of two data sets are equal: 1 and 1.0; or yes and True, beside their opposites.
+    """Returns canonical names for comparing the labels of two datasets: 1 equals 1.0, and yes equals True.
 
     Args:
-        labels: The distinct classes of one data set.
+        labels: The distinct classes of one dataset.
     """
     import pyarrow as pa
 

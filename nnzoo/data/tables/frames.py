@@ -1,4 +1,4 @@
-"""Rows that Python passes as a table: data frames, dicts of columns, lists of dicts, single rows."""
+"""Tables from Python values: data frames, dicts of columns, lists of dicts, single rows."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from nnzoo.data.tables.columnar import as_text, is_plain, is_text
-from nnzoo.data.tables.dialect import Words
+from nnzoo.data.tables.dialect import TableOptions
 from nnzoo.data.tables.table import Table
 from nnzoo.errors import DataError
 
@@ -19,17 +19,17 @@ def is_table(raw: object) -> bool:
     return isinstance(raw, Mapping) or hasattr(raw, "columns") or hasattr(raw, "column_names") or _is_row(raw)
 
 
-def table_of(raw: object, words: Words, *, where: str = "predict") -> Table | None:
-    """Returns rows of Python as a table; None if they are something else.
+def table_of(raw: object, options: TableOptions, *, where: str = "predict") -> Table | None:
+    """Returns a Python value as a table; None if it is not tabular.
 
-    Rows are a data frame, a table of pyarrow, a dict of columns or a list of dicts; a single row is a dict of values,
-    or a row of a data frame. None and NaN are missing. A text is a cell, never a list of letters. Numbers, times and
-    truth values are read as from a Parquet file, with all their digits; other values as they are written in code.
+    Tables are data frames, pyarrow tables, dicts of columns and lists of dicts. A single row is a dict of values or a
+    row of a data frame. None and NaN are missing. A string is one cell. Numbers, times and booleans are read as from a
+    Parquet file, with all their digits; other values are converted with `str`.
 
     Args:
-        raw: The rows.
-        words: How cells are written.
-        where: What the table is called in messages.
+        raw: The value.
+        options: How cells are read.
+        where: The name of the table in messages.
 
     Raises:
         DataError: There are no rows, columns of different lengths, or two columns of the same name.
@@ -39,18 +39,18 @@ def table_of(raw: object, words: Words, *, where: str = "predict") -> Table | No
     columns = {name: texts_of(values) for name, values in columns_of(raw, where=where).items()}
     sizes = {len(texts) for texts, _ in columns.values()}
     if len(sizes) != 1 or sizes == {0}:
-        raise DataError(f"expected columns of one length with some rows, got lengths {sorted(sizes)}.", where=where)
+        raise DataError(f"expected columns of one length, not empty (got lengths {sorted(sizes)}).", where=where)
     values = {name: texts for name, (texts, _) in columns.items()}
     typed = [name for name, (_, is_typed) in columns.items() if is_typed]
-    said = words.model_copy(update={"missing": ("", *words.missing)})
-    return Table(tuple(values), said, values=values, typed=typed, source=where)
+    with_missing = options.model_copy(update={"missing": ("", *options.missing)})
+    return Table(tuple(values), with_missing, values=values, typed=typed, source=where)
 
 
 def columns_of(raw: Any, *, where: str) -> dict[str, Any]:
-    """Returns the columns of what `is_table` accepts, by name, with the values as they are.
+    """Returns the columns of a value that `is_table` accepts, by name, with unchanged values.
 
     Raises:
-        DataError: Two have the same name, or a dict has single values beside columns.
+        DataError: Two columns have the same name, or a dict mixes single values and columns.
     """
     if isinstance(raw, Sequence):
         keys = dict.fromkeys(key for row in raw for key in row)
@@ -68,7 +68,7 @@ def columns_of(raw: Any, *, where: str) -> dict[str, Any]:
 
 
 def _columns_of_dict(raw: Mapping[Any, Any], where: str) -> dict[Any, Any]:
-    """Columns of several values; or one row, if every value is a single one."""
+    """Returns columns; single values become columns of one row."""
     single = [name for name, value in raw.items() if _is_single(value)]
     if single and len(single) < len(raw):
         several = next(name for name in raw if name not in single)
@@ -81,7 +81,7 @@ def _columns_of_dict(raw: Mapping[Any, Any], where: str) -> dict[Any, Any]:
 
 
 def _is_row(raw: Any) -> bool:
-    """Whether a value is a row of a data frame of pandas."""
+    """Returns whether a value is a row of a pandas data frame."""
     index = getattr(raw, "index", None)
     if index is None or callable(index) or not hasattr(raw, "to_dict") or hasattr(raw, "columns"):
         return False
@@ -93,7 +93,7 @@ def _is_single(value: object) -> bool:
 
 
 def texts_of(column: Any) -> tuple[Any, bool]:
-    """Returns a column as a pyarrow.ChunkedArray of strings, and whether it had numbers, times or truth values."""
+    """Returns a column as a pyarrow.ChunkedArray of strings, and whether it had numbers, times or booleans."""
     import pyarrow as pa
 
     if (found := _as_arrow(column)) is not None:
@@ -104,7 +104,7 @@ def texts_of(column: Any) -> tuple[Any, bool]:
 
 
 def _as_arrow(column: Any) -> Any:
-    """A column as a pyarrow.ChunkedArray; None where Arrow has no plain type for its values."""
+    """Returns a column as a pyarrow.ChunkedArray; None if Arrow has no scalar type for its values."""
     import pyarrow as pa
 
     try:
@@ -117,10 +117,10 @@ def _as_arrow(column: Any) -> Any:
 
 
 def _as_cell(value: object) -> str | None:
-    # Pandas' own NA compares to neither true nor false.
+    # Comparing pandas.NA gives neither true nor false, so it is found by its type.
     is_missing = value is None or type(value).__name__ in ("NAType", "NaTType") or value != value
     if is_missing:
         return None
     text = str(value)
-    # A number of Python, not a name with an exponent in it: its digits are written out.
+    # Exponents are written out: a cell such as 1e5 could be a text.
     return f"{Decimal(text):f}" if isinstance(value, float | Decimal) and "e" in text.lower() else text

@@ -1,4 +1,4 @@
-"""What a column is, found in the training rows alone; and what is likely not meant to be learned from."""
+"""Infers column types from the training rows, and detects columns that are unlikely to be features."""
 
 from __future__ import annotations
 
@@ -23,39 +23,39 @@ from nnzoo.data.tables.columns import (
     date_parts,
     read_numbers,
 )
-from nnzoo.data.tables.finding import FormFinder, FormWords, Numbers, labels_of
+from nnzoo.data.tables.finding import FormFinder, FormOptions, Numbers, labels_of
 from nnzoo.data.tables.forms import TEXT, Form, canonical
 from nnzoo.data.tables.numbers import PLAIN, may_be_number
 from nnzoo.errors import DataError
 
 MAX_CATEGORIES = 64
-"""More would make one feature each of values that hardly any row has."""
+"""More categories would add features that are 1 in hardly any row."""
 
 _FEW = 20
 _SURE_SHARE = 0.9
 _LIKELY_SHARE = 0.5
-"""With more than `_FEW` different numbers in so many rows, a few texts in the others may mean: no value."""
+"""If this share of the rows has numbers, more than `_FEW` distinct, a few other texts may mean missing values."""
 _FEW_TEXTS = 5
-_MISSING_FIX = "add what means no value to `missing`"
+_MISSING_FIX = "add markers of missing values to `missing`"
 _MIN_ROWS = 10
-"""Fewer rows are told apart by nearly anything."""
+"""Almost any column separates fewer rows."""
 _SAMPLE_ROWS = 20_000
-"""Of more, these have to tell first."""
+"""Larger tables are tested on this many rows first."""
 _EXACT = 2.0**53
 """Integers up to here are exact in float64."""
 
 
 class Inference:
-    """Finds the types of columns.
+    """Infers column types.
 
     Args:
         rows: (M,) the training rows.
-        categorical: Columns whose values are names, numbers too.
-        chosen: Columns that were asked for by name, so that none is left out for its looks.
-        words: What the config says of forms and types.
+        categorical: Columns that are categorical even if their values are numbers.
+        chosen: Columns that the config names as features. They are not left out as free text.
+        options: The configured formats and types.
 
     Attributes:
-        warnings: What was found, one line each.
+        warnings: One line per warning.
     """
 
     def __init__(
@@ -64,38 +64,38 @@ class Inference:
         *,
         categorical: frozenset[str],
         chosen: frozenset[str],
-        words: FormWords = FormWords(),  # noqa: B008  # frozen
+        options: FormOptions = FormOptions(),  # noqa: B008  # frozen
     ) -> None:
         self.rows = rows
-        self.types = {**words.types, **dict.fromkeys(categorical, "category")}
+        self.types = {**options.types, **dict.fromkeys(categorical, "category")}
         self.chosen = chosen
-        self.finder = FormFinder(rows, words)
+        self.finder = FormFinder(rows, options)
         self.warnings: list[str] = []
 
     def column(self, cells: Cells) -> Column | None:
-        """Returns the type of a column; None if nothing can be learned from it, which is a warning.
+        """Returns the type of a column; None, with a warning, if the column is left out.
 
         Raises:
-            DataError: No training row has a value; some cell does not have the type that the config gives; or some
-                cell is not a number although nearly all others are, and they are too different to be names.
+            DataError: No training row has a value, a cell does not match the configured type, or a cell is not a number
+                although nearly all others are, with too many distinct values to be categories.
         """
         missing = cells.missing[self.rows]
         if missing.all():
-            if cells.name.isdecimal():  # a column without a name: a delimiter too many at the end of each line
+            if cells.name.isdecimal():  # a column without a name, from an extra delimiter at the end of each line
                 self._leave_out(cells.name, "has no values")
                 return None
             raise DataError(
                 f"has no value in any of the {len(missing)} training rows. `ignore: [{cells.name}]` leaves it out.",
                 where=f"{cells.where}: column '{cells.name}'",
             )
-        asked = self.types.get(cells.name)
-        column = self._asked(cells, missing, asked) if asked else self._found(cells, missing)
-        doubt = self.finder.warnings.pop(cells.name, None)
-        if column is not None and doubt is not None:
-            self._warn(cells.name, doubt)
+        configured = self.types.get(cells.name)
+        column = self._configured(cells, missing, configured) if configured else self._inferred(cells, missing)
+        ambiguity = self.finder.warnings.pop(cells.name, None)
+        if column is not None and ambiguity is not None:
+            self._warn(cells.name, ambiguity)
         return column
 
-    def _found(self, cells: Cells, missing: NDArray[np.bool_]) -> Column | None:
+    def _inferred(self, cells: Cells, missing: NDArray[np.bool_]) -> Column | None:
         numbers = self.finder.numbers(cells, _SURE_SHARE)
         if numbers is not None and numbers.share == 1 and numbers.form.is_plain:
             values = cells.numbers(numbers.form)[self.rows]
@@ -110,13 +110,13 @@ class Inference:
             return self._number(cells, numbers, missing)
         return self._category(cells, missing)
 
-    def _asked(self, cells: Cells, missing: NDArray[np.bool_], asked: str) -> Column | None:
-        """The column as the config says that it is."""
-        if asked == "category":
+    def _configured(self, cells: Cells, missing: NDArray[np.bool_], column_type: str) -> Column | None:
+        """Returns a column of the configured type."""
+        if column_type == "category":
             return self._category(cells, missing)
-        if asked == "boolean":
+        if column_type == "boolean":
             return self._boolean(cells, missing)
-        if asked == "number":
+        if column_type == "number":
             numbers = self.finder.numbers(cells, 0.5) or Numbers(PLAIN, 0.0)
             return self._number(cells, numbers, missing)
         labels = labels_of(cells, self.rows).texts
@@ -125,14 +125,14 @@ class Inference:
         date = self.finder.digit_date(cells, values, sure=True) if digits else self.finder.date(cells)
         if date is None:
             raise DataError(
-                f"is not a column of dates of one form, as `types` says (got '{labels[0].as_py()}'). "
-                "`date_order` gives the order of day, month and year; leave the column out of `types` otherwise.",
+                f"`types` says that these are dates, but they have no common format (got '{labels[0].as_py()}'). Set "
+                "`date_order`, or remove the column from `types`.",
                 where=f"{cells.where}: column '{cells.name}'",
             )
         return self._date(cells, date, missing)
 
     def _must_be_number(self, cells: Cells, numbers: Numbers) -> bool:
-        """Raises an error if nearly all cells are numbers, and too different to be names."""
+        """Raises an error if nearly all cells are numbers, with too many distinct values for categories."""
         values = cells.numbers(numbers.form)[self.rows]
         if len(np.unique(values[~np.isnan(values)])) > _FEW:
             is_train = np.zeros(len(cells), dtype=bool)
@@ -140,7 +140,7 @@ class Inference:
             check_cells(
                 cells,
                 cells.is_text(numbers.form) & is_train,
-                f"is not a number, as {numbers.share:.1%} of the column are (names? `categorical: [{cells.name}]`)",
+                f"is not a number, as {numbers.share:.1%} of the column are (category? `categorical: [{cells.name}]`)",
             )
         return False
 
@@ -150,8 +150,8 @@ class Inference:
         if bool((values == values[0]).all()) and not missing.any():
             is_one = len(np.unique(cells.keys(numbers.form).codes[self.rows])) == 1
             reason = f"has a single value ({cells.text(self.rows[0])})"
-            fix = "" if is_one else f"`categorical: [{cells.name}]` takes them as names"
-            self._leave_out(cells.name, reason if is_one else "has integers that float64 can't tell apart", fix)
+            fix = "" if is_one else f"`categorical: [{cells.name}]` makes it categorical"
+            self._leave_out(cells.name, reason if is_one else "has integers that are equal in float64", fix)
             return None
         self._check_counter(cells, values, is_full=len(values) == len(missing))
         if np.abs(values).max() >= _EXACT:
@@ -159,14 +159,14 @@ class Inference:
             if len(np.unique(codes[~missing])) > len(np.unique(values)):
                 self._warn(
                     cells.name,
-                    "has integers that float64 can't tell apart, and is read as amounts. If they are names, "
-                    f"`categorical: [{cells.name}]` keeps them apart",
+                    "has integers that are equal in float64, and is read as numbers. If they are categories, "
+                    f"`categorical: [{cells.name}]` distinguishes them",
                 )
         fill = float(np.median(values))
         return NumberColumn(kind="number", name=cells.name, indicator=bool(missing.any()), fill=fill, form=numbers.form)
 
     def _check_counter(self, cells: Cells, values: NDArray[np.float64], *, is_full: bool) -> None:
-        """Warns of integers that are all different within a small range, in any order: those of shuffled rows."""
+        """Warns of distinct integers within a small range, in any order: they number the rows."""
         if (
             is_full
             and len(values) >= _FEW
@@ -174,7 +174,7 @@ class Inference:
             and (values == np.trunc(values)).all()
             and len(np.unique(values)) == len(values)
         ):
-            self._warn(cells.name, f"seems to count the rows. `ignore: [{cells.name}]` leaves it out")
+            self._warn(cells.name, f"seems to number the rows. `ignore: [{cells.name}]` leaves it out")
 
     def _boolean(self, cells: Cells, missing: NDArray[np.bool_]) -> Column:
         values = cells.booleans()[self.rows]
@@ -210,13 +210,13 @@ class Inference:
             self._leave_out(name, f"has a single value ({cells.text(self.rows[0])})")
             return None
         if name not in self.types:
-            odd_one = self._odd_one(cells)
+            problem = self._number_problem(cells)
             if name not in self.chosen and len(present) > _FEW and len(present) > 0.5 * len(codes):
-                self._leave_out(name, *self._why_not_names(cells, len(present), len(codes), odd_one))
+                self._leave_out(name, *self._why_left_out(cells, len(present), len(codes), problem))
                 return None
-            if odd_one is not None:
-                fix = f"{_MISSING_FIX}; `categorical: [{name}]` ends this warning"
-                self._warn(name, f"{odd_one}: it is read as categories; {fix}")
+            if problem is not None:
+                fix = f"{_MISSING_FIX}; `categorical: [{name}]` silences this warning"
+                self._warn(name, f"{problem}: it is read as categories; {fix}")
         is_capped = len(present) > MAX_CATEGORIES
         labels = cells.spellings(form, self.rows)
         if is_capped:
@@ -225,7 +225,7 @@ class Inference:
             self._warn(
                 name,
                 f"has {len(ranked)} categories: the {MAX_CATEGORIES} most frequent ones are features, the others "
-                "share one",
+                "share one feature",
             )
         categories = sorted_labels([labels[index] for index in present], form)
         return CategoryColumn(
@@ -237,21 +237,21 @@ class Inference:
             form=form,
         )
 
-    def _why_not_names(self, cells: Cells, num_names: int, num_rows: int, odd_one: str | None) -> tuple[str, str]:
-        """Why a column of nearly as many texts as rows is left out, and what to do."""
-        fix = f"`categorical: [{cells.name}]` takes it as it is"
-        if odd_one is not None:
-            return odd_one, f"{_MISSING_FIX}; {fix}"
+    def _why_left_out(self, cells: Cells, num_names: int, num_rows: int, problem: str | None) -> tuple[str, str]:
+        """Returns why a column with nearly as many distinct texts as rows is left out, and what to do."""
+        fix = f"`categorical: [{cells.name}]` keeps it"
+        if problem is not None:
+            return problem, f"{_MISSING_FIX}; {fix}"
         labels = labels_of(cells, self.rows).texts.to_pylist()
-        odd = [label for label in labels if may_be_number(label)]
-        if len(odd) > 0.5 * len(labels):
-            reason = f"has texts such as '{odd[0]}' and '{odd[-1]}', which are not numbers of one form"
-            return reason, f"{fix}, `types: {{{cells.name}: number}}` as numbers"
-        return f"has {num_names} different texts in {num_rows} training rows, as names and free text do", fix
+        numeric = [label for label in labels if may_be_number(label)]
+        if len(numeric) > 0.5 * len(labels):
+            reason = f"has texts such as '{numeric[0]}' and '{numeric[-1]}', which are not numbers in one format"
+            return reason, f"{fix} as categories, `types: {{{cells.name}: number}}` as numbers"
+        return f"has {num_names} distinct texts in {num_rows} training rows, like identifiers or free text", fix
 
-    def _odd_one(self, cells: Cells) -> str | None:
-        """What is wrong with a column of numbers in which some text comes again, such as the dash of a spreadsheet."""
-        numbers = FormFinder(self.rows, self.finder.words).numbers(cells, _LIKELY_SHARE)
+    def _number_problem(self, cells: Cells) -> str | None:
+        """Describes a column of numbers and a repeated text, such as a dash; None for other columns."""
+        numbers = FormFinder(self.rows, self.finder.options).numbers(cells, _LIKELY_SHARE)
         if numbers is None or numbers.share == 1:
             return None
         values = cells.numbers(numbers.form)[self.rows]
@@ -267,27 +267,27 @@ class Inference:
         self._warn(name, f"{reason}: it is left out{'; ' + fix if fix else ''}")
 
     def check_leak(self, column: Column, values: NDArray[Any], targets: list[NDArray[Any]], *, classes: bool) -> None:
-        """Warns of a column that determines a target of every training row by itself.
+        """Warns of a column that determines the target of every training row.
 
         Args:
             column: The column.
-            values: (N,) the values that its `read` returned.
-            targets: (M,) arrays of the training rows: class indices or numbers.
+            values: (N,) the values from `column.read`.
+            targets: Arrays (M,) of the targets of the training rows.
             classes: Whether targets are class indices.
         """
         if values.ndim > 1 or len(self.rows) < _MIN_ROWS:
             return
         own = values[self.rows]
-        if any(_tells(own, target, classes=classes, amounts=column.kind == "number") for target in targets):
+        if any(_determines(own, target, classes=classes, amounts=column.kind == "number") for target in targets):
             self._warn(
                 column.name,
-                f"determines the target of every training row by itself. If it is not known before the target is, "
+                f"determines the target of every training row by itself. If it is not known before the target, "
                 f"`ignore: [{column.name}]` leaves it out",
             )
 
 
 def sorted_labels(labels: Sequence[str], form: Form = TEXT) -> tuple[str, ...]:
-    """Sorts numbers by their size, and texts in natural order: `week 2` before `week 10`."""
+    """Sorts numbers by value, and texts in natural order: `week 2` before `week 10`."""
     import pyarrow as pa
 
     found = sorted(labels, key=natural_key)
@@ -298,15 +298,15 @@ def sorted_labels(labels: Sequence[str], form: Form = TEXT) -> tuple[str, ...]:
     return tuple(sorted(found, key=sizes.__getitem__) if sizes else found)
 
 
-def _tells(values: NDArray[Any], target: NDArray[Any], *, classes: bool, amounts: bool) -> bool:
-    """Whether the (M,) values determine the (M,) targets: each value has its own, or a line or thresholds tell them."""
+def _determines(values: NDArray[Any], target: NDArray[Any], *, classes: bool, amounts: bool) -> bool:
+    """Returns whether (M,) values determine (M,) targets: one target per value, a linear relation, or thresholds."""
     if (target == target[0]).all():
         return False
     if len(values) > _SAMPLE_ROWS:
         some = np.linspace(0, len(values) - 1, _SAMPLE_ROWS, dtype=np.int64)
-        if not _tells(values[some], target[some], classes=classes, amounts=amounts):
+        if not _determines(values[some], target[some], classes=classes, amounts=amounts):
             return False
-    distinct, codes = np.unique(values, return_inverse=True)  # NaN is one value
+    distinct, codes = np.unique(values, return_inverse=True)  # NaN counts as one value
     if 2 * len(distinct) <= len(values):
         one_of = np.empty(len(distinct), dtype=target.dtype)
         one_of[codes] = target

@@ -1,4 +1,4 @@
-"""What the training samples of a table tell: the classes, and what each column is."""
+"""Learns the classes and the column types from the training samples of a table."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from nnzoo.errors import DataError
 
 
 class Learned(NamedTuple):
-    """What was found in the training samples.
+    """What was learned from the training samples.
 
     Attributes:
-        columns: The types of the columns that features are made from.
-        values: All rows of each of them, as the column reads them.
-        missing: As `missing_values` of the data set.
-        warnings: One line each.
+        columns: The columns that features are made from.
+        values: The values of each column in all rows, as returned by `Column.read`.
+        missing: See `Dataset.missing_values`.
+        warnings: One line per warning.
     """
 
     columns: tuple[Column, ...]
@@ -34,7 +34,7 @@ class Learned(NamedTuple):
 
 
 def find_classes(targets: Sequence[Cells], target: Target, train: SampleRows) -> tuple[str, ...]:
-    """Returns the names of the classes or labels; none for regression.
+    """Returns the names of the classes or labels; empty for regression.
 
     Raises:
         DataError: All training samples have the same class.
@@ -46,8 +46,8 @@ def find_classes(targets: Sequence[Cells], target: Target, train: SampleRows) ->
     if len(classes) < 2:
         raise targets[0].problem(
             rows[0],
-            f"there is one class alone ('{classes[0]}' in all {len(rows)} training samples): nothing can be told "
-            "apart.",
+            f"all {len(rows)} training samples have the class '{classes[0]}' (expected two or more classes). Add "
+            "samples of other classes.",
         )
     return classes
 
@@ -61,19 +61,19 @@ def learn_columns(
     classes: tuple[str, ...],
     inference: Inference,
 ) -> Learned:
-    """Finds what columns are, and reads them.
+    """Infers the column types and reads the columns.
 
     Args:
-        table: With the columns.
-        inputs: Those that features may be made from.
+        table: The table.
+        inputs: The columns that may be features.
         train: The training samples.
         targets: The target columns.
-        target: What they are.
+        target: The task and the formats of the targets.
         classes: The names of classes or labels.
-        inference: Finds types in the training rows.
+        inference: Infers types from the training rows.
 
     Raises:
-        DataError: There is no column to learn from, or a cell is not of the type of its column.
+        DataError: No column is left, or a cell does not match the type of its column.
     """
     columns: list[Column] = []
     values: list[NDArray[Any]] = []
@@ -90,7 +90,7 @@ def learn_columns(
         if train.ends is None:
             inference.check_leak(column, values[-1], list(truths.T), classes=target.task != "regression")
     if not columns:
-        reasons = "; ".join(inference.warnings) or "there are none besides the target"
+        reasons = "; ".join(inference.warnings) or "there are none except the target"
         raise DataError(f"no column is left to learn from ({reasons}).", where=table.where)
     warnings = (*_targets_that_change(targets, target, train), *inference.warnings)
     return Learned(tuple(columns), values, missing, warnings)
@@ -101,13 +101,13 @@ def _targets_that_change(targets: Sequence[Cells], target: Target, train: Sample
     if train.ends is None:
         return ()
     owner = np.repeat(np.arange(len(train)), train.lengths)
-    found = []
+    warnings = []
     for cells, form in zip(targets, target.forms, strict=True):
         codes = cells.keys(form).codes
         differ = np.unique(owner[codes[train.rows] != codes[train.last_rows][owner]])
         if len(differ):
-            found.append(
-                f"column '{cells.name}' changes within {len(differ)} of {len(train)} sequences: the value in the last "
-                "row of each is its target"
+            warnings.append(
+                f"column '{cells.name}' changes within {len(differ)} of {len(train)} sequences: the last row of each "
+                "is used as its target"
             )
-    return tuple(found)
+    return tuple(warnings)

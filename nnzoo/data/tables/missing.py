@@ -1,4 +1,4 @@
-"""Rows without a target: left out or refused."""
+"""Handles rows without a target: they are left out, or an error."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from nnzoo.data.files.repairs import Repair, Repairs
 from nnzoo.data.tables.cells import Cells
 from nnzoo.data.tables.dialect import MissingTarget
 
-WITHOUT_TARGET = Repair("row", "without a target", "left out", "`missing_target: error` refuses such rows.")
+WITHOUT_TARGET = Repair("row", "without a target", "left out", "`missing_target: error` makes such rows an error.")
 
 
 def has_targets(
     columns: Sequence[Cells], rows: NDArray[np.int64], rule: MissingTarget, repairs: Repairs
 ) -> NDArray[np.bool_]:
-    """(M,) whether some rows have a value in every target column.
+    """Returns (M,) whether each row has a value in every target column.
 
     Args:
-        columns: The targets.
-        rows: (M,) rows of the table.
-        rule: What is done with rows that have none; `auto`: they are left out if they are less than half.
-        repairs: Counts those that are left out.
+        columns: The target columns.
+        rows: (M,) row indices.
+        rule: How to handle rows without a target. `auto` leaves them out if they are less than half of the rows.
+        repairs: Counts the rows that are left out.
 
     Raises:
-        DataError: Some rows have none, and the rule is to refuse them; or no row has one.
+        DataError: Rows lack a target and the rule does not allow it, or no row has a target.
     """
     missing = np.zeros(len(rows), dtype=bool)
     for cells in columns:
@@ -37,7 +37,7 @@ def has_targets(
     first = int(rows[int(missing.argmax())])
     cells = next(each for each in columns if each.missing[first])
     if rule == "error" or count == len(rows) or (rule == "auto" and 2 * count >= len(rows)):
-        fix = "Correct `missing` if it has a value that means something here"
+        fix = "Remove a value from `missing` if it is a valid target here"
         fix += "." if count == len(rows) else ", remove such rows, or leave them out with `missing_target: drop`."
         raise cells.problem(first, f"the target is missing ({count} of {len(rows)} rows). {fix}")
     repairs.add(WITHOUT_TARGET, cells.place(first), count)

@@ -1,4 +1,4 @@
-"""What columns are called: by the header, made distinct and complete, or by what is said."""
+"""Column names: from the header, made complete and unique, or from the config."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from nnzoo.errors import DataError
 
 
 class Names(NamedTuple):
-    """The columns' names, from left to right.
+    """Column names, from left to right.
 
     Attributes:
-        names: All different.
-        unnamed: The positions of columns that the header has no name for: they are called by them.
-        renamed: Of columns with the name of another one before them: what they are called.
+        names: The unique names.
+        unnamed: The names of columns that have none in the header: their positions.
+        renamed: The new names of columns whose name occurs before.
     """
 
     names: tuple[str, ...]
@@ -24,16 +24,15 @@ class Names(NamedTuple):
 
 
 def header_names(rows: Sequence[Sequence[str]]) -> Names:
-    """The names in a header, the first of some rows.
+    """Returns the names in a header, which is the first row.
 
-    A column without a name is called by its position, unless all rows lack it too; of several columns with the same
-    name, the second one gets `.1` at its end, as in pandas. If every row has one cell more than the header, the first
-    column is the one without a name: tables of R are written so.
+    A column without a name is named by its position. A repeated name gets the suffix `.1`, `.2`, as in pandas. If every
+    row has one cell more than the header, the first column has no name, as in tables written by R.
     """
     first, below = list(rows[0]), rows[1:]
     longest = max(map(len, below), default=len(first))
     while len(first) > max(longest, 1) and not first[-1]:
-        first.pop()  # delimiters too many at the end of the header
+        first.pop()  # extra delimiters at the end of the header
     is_shifted = len(first) > 1 and bool(below) and all(len(row) == len(first) + 1 for row in below)
     if is_shifted and any(row[-1] for row in below):
         first = ["", *first]
@@ -54,42 +53,42 @@ def header_names(rows: Sequence[Sequence[str]]) -> Names:
     return Names(tuple(names), tuple(unnamed), tuple(renamed))
 
 
-def given_names(size: int, names: tuple[str, ...] | None, shorter: Collection[str], where: str) -> Names:
-    """The names of a file without a header, whose targets may be left out where the others are known.
+def given_names(size: int, names: tuple[str, ...] | None, optional: Collection[str], where: str) -> Names:
+    """Returns the names for a file without a header. The `optional` columns may be absent, all together.
 
     Raises:
-        DataError: Their number is not that of the cells.
+        DataError: The number of names is not the number of cells.
     """
     if names is None:
         return Names(tuple(map(str, range(size))))
-    without = tuple(name for name in names if name not in shorter)
+    without = tuple(name for name in names if name not in optional)
     if size not in (len(names), len(without)):
         raise DataError(
-            f"line 1 has another number of cells than there are names (got {size}; there are {len(names)} names). "
-            "The names are of all columns, from left to right.",
+            f"line 1 has a different number of cells than there are names (got {size}, expected {len(names)}). "
+            "Name all columns, from left to right.",
             where=where,
         )
     return Names(names if size == len(names) else without)
 
 
 def is_header_of(
-    rows: Sequence[Sequence[str]], names: tuple[str, ...], known: Collection[str], shorter: Collection[str]
+    rows: Sequence[Sequence[str]], names: tuple[str, ...], known: Collection[str], optional: Collection[str]
 ) -> bool:
-    """Whether the first row holds the names that are given, in any order and with others beside them.
+    """Returns whether the first row contains the configured names, in any order, possibly with others.
 
     Args:
         rows: The first rows.
-        names: Those given.
-        known: Those that are asked for.
-        shorter: Those that new data may lack.
+        names: The configured names.
+        known: Names of required columns.
+        optional: Columns that new data may lack.
     """
     first, below = rows[0], rows[1:]
     if names == tuple(map(str, range(len(names)))):
-        # They are positions, and a row may hold the same numbers.
-        return tuple(first) in (names, tuple(name for name in names if name not in shorter)) and len(first) > 1
-    if set(first) | set(shorter) == set(names) | set(shorter):
+        # The names are positions, and a data row may have the same numbers.
+        return tuple(first) in (names, tuple(name for name in names if name not in optional)) and len(first) > 1
+    if set(first) | set(optional) == set(names) | set(optional):
         return True
-    wanted = set(known) - set(shorter)
+    wanted = set(known) - set(optional)
     if not wanted or not wanted <= set(first):
         return False
     if len(wanted) == 1 and any(map(is_number, first)):

@@ -1,4 +1,4 @@
-"""Finding how the numbers of a column are written, from its cells."""
+"""Infers the number format of a column from its cells."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from nnzoo.data.tables.numbers import (
 )
 
 _SURE_DECIMAL = re.compile(r"[+-]?(?:\d+[.,](?:\d{1,2}|\d{4,})|0[.,]\d+)", re.ASCII)
-"""Thousands have groups of three digits, and the first does not begin with 0."""
+"""Cells that can't have a thousands sign: its groups have three digits, and the first does not begin with 0."""
 _SAMPLE = 1000
-"""So many distinct cells tell that a column has no numbers."""
+"""Distinct cells that are tested first, to reject columns of text early."""
 
 
-class NumberWords(NamedTuple):
-    """What the config and the file say about numbers.
+class NumberOptions(NamedTuple):
+    """Hints for the number format, from the config and the file.
 
     Attributes:
-        decimal: The decimal sign, where it is given.
-        thousands: The sign between groups of three digits, where it is given.
-        delimiter: Between the cells of the file; a semicolon goes with decimal commas.
-        usual: The decimal sign of cells elsewhere in the file that leave no doubt; empty if there are none.
+        decimal: The configured decimal sign.
+        thousands: The configured thousands sign.
+        delimiter: The delimiter of the file. A semicolon suggests decimal commas.
+        usual: The decimal sign of unambiguous cells elsewhere in the file; empty if there are none.
     """
 
     decimal: Literal["auto"] | DecimalSign = "auto"
@@ -43,58 +43,58 @@ class NumberWords(NamedTuple):
 
     @property
     def expects_commas(self) -> bool:
-        """Whether nothing is given, and the file seems to have decimal commas."""
+        """Whether no sign is configured and the file seems to have decimal commas."""
         seems = self.usual == "," if self.usual else self.delimiter == ";"
         return seems and self.decimal == self.thousands == "auto"
 
     @property
     def allows_plain(self) -> bool:
-        """Whether numbers may be written as in Python."""
+        """Whether numbers may have Python's format."""
         return self.decimal in ("auto", ".") and self.thousands in ("auto", "")
 
 
 def usual_decimal(rows: Iterable[Collection[str]]) -> Literal[""] | DecimalSign:
-    """Returns the decimal sign of the cells of a file that leave no doubt; empty if there are none, or both signs."""
+    """Returns the decimal sign of the unambiguous cells of a file; empty if there are none, or both signs occur."""
     sure = [cell for row in rows for cell in row if _SURE_DECIMAL.fullmatch(cell.strip()) is not None]
     has_comma, has_point = (any(sign in cell for cell in sure) for sign in ",.")
     return "" if has_comma == has_point else "," if has_comma else "."
 
 
 class NumberFinding(NamedTuple):
-    """The form that fits most cells.
+    """The number format that fits most cells.
 
     Attributes:
-        form: The form.
-        fits: (K,) whether each distinct cell has it.
-        doubt: A cell that another form would read as another number; None where the cells leave no doubt.
+        form: The format.
+        fits: (K,) whether each distinct cell matches it.
+        ambiguous_cell: A cell that another format would read as a different number; None if there is no such cell.
     """
 
     form: NumberForm
     fits: NDArray[np.bool_]
-    doubt: str | None
+    ambiguous_cell: str | None
 
 
 def find_number_form(
-    labels: Any, counts: NDArray[np.int64], words: NumberWords, share: float, *, padded: bool = False
+    labels: Any, counts: NDArray[np.int64], options: NumberOptions, share: float, *, padded: bool = False
 ) -> NumberFinding | None:
-    """Finds the form of numbers that most cells have.
+    """Finds the number format that most cells match.
 
     Args:
         labels: A pyarrow.Array of (K,) distinct cells.
-        counts: (K,) how many rows have each.
-        words: What is known.
-        share: The share of rows that must have the form.
+        counts: (K,) the number of rows per distinct cell.
+        options: Hints for the format.
+        share: The minimum fraction of rows that must match.
         padded: Whether integers may have leading zeros.
 
     Returns:
-        The form; None if fewer rows have it.
+        The format; None if fewer rows match.
     """
     from pyarrow import compute
 
     if len(labels) > 2 * _SAMPLE:
         some = compute.take(labels, np.linspace(0, len(labels) - 1, _SAMPLE, dtype=np.int64))
         ones = np.ones(len(some), dtype=np.int64)
-        if find_number_form(some, ones, words, 0.5 * share, padded=padded) is None:
+        if find_number_form(some, ones, options, 0.5 * share, padded=padded) is None:
             return None
     parts = compute.extract_regex(with_common_signs(labels), ANY_NUMBER)
     matched = parts.is_valid().to_numpy(zero_copy_only=False)
@@ -109,7 +109,7 @@ def find_number_form(
     if not suffix and not magnitudes:
         suffix = _heaviest(suffixes, weights, among=lambda text: is_currency(text))
     is_money = bool(prefix) or is_currency(suffix)
-    decimal, thousands, doubtful = _separators(parts, weights, words, is_money=is_money)
+    decimal, thousands, is_ambiguous = _separators(parts, weights, options, is_money=is_money)
     form = NumberForm(
         decimal=decimal,
         thousands=thousands,
@@ -121,27 +121,27 @@ def find_number_form(
     fits = ~np.isnan(form.read(labels))
     if counts[fits].sum() < share * counts.sum() or not fits.any():
         return None
-    doubt = None
-    if doubtful:
+    ambiguous_cell = None
+    if is_ambiguous:
         has_sign = compute.match_substring_regex(labels, "[.,]").to_numpy(zero_copy_only=False)
-        doubt = str(labels[int((fits & has_sign).argmax())].as_py())
-    return NumberFinding(form, fits, doubt)
+        ambiguous_cell = str(labels[int((fits & has_sign).argmax())].as_py())
+    return NumberFinding(form, fits, ambiguous_cell)
 
 
 def _separators(
-    parts: Any, weights: NDArray[np.int64], words: NumberWords, *, is_money: bool
+    parts: Any, weights: NDArray[np.int64], options: NumberOptions, *, is_money: bool
 ) -> tuple[DecimalSign, ThousandsSign, bool]:
-    """The decimal sign and that of thousands that fit most rows, and whether the opposite reading fits as well."""
+    """Returns the decimal and thousands signs that fit most rows, and whether they could be swapped."""
     from pyarrow import compute
 
     bodies = compute.struct_field(parts, "body")
     choices: list[tuple[DecimalSign, ThousandsSign]] = [
         *((".", ""), (",", ""), (".", ","), (",", "."), (".", " "), (",", " "), (".", "'"), (",", "'"))
     ]
-    if words.decimal != "auto":
-        choices = [choice for choice in choices if choice[0] == words.decimal]
-    if words.thousands != "auto":
-        choices = [choice for choice in choices if choice[1] == words.thousands] or [choices[0]]
+    if options.decimal != "auto":
+        choices = [choice for choice in choices if choice[0] == options.decimal]
+    if options.thousands != "auto":
+        choices = [choice for choice in choices if choice[1] == options.thousands] or [choices[0]]
     fit = {}
     for choice in choices:
         found = compute.match_substring_regex(bodies, rf"^(?:{body_pattern(*choice)})(?:[eE][+-]?\d+)?$")
@@ -153,16 +153,19 @@ def _separators(
         return bool(compute.any(compute.match_substring(bodies, sign)).as_py())
 
     if (",", "") in tied and (".", ",") in tied and has(","):
-        is_decimal = words.usual == "," if words.usual else words.delimiter == ";" and not is_money
-        return (*((",", "") if is_decimal else (".", ",")), not words.usual)
+        is_decimal = options.usual == "," if options.usual else options.delimiter == ";" and not is_money
+        return (*((",", "") if is_decimal else (".", ",")), not options.usual)
     if (".", "") in tied and (",", ".") in tied and has("."):
-        is_grouped = words.usual == "," if words.usual else is_money
-        return (*((",", ".") if is_grouped else (".", "")), not words.usual and (is_money or words.delimiter == ";"))
+        is_grouped = options.usual == "," if options.usual else is_money
+        return (
+            *((",", ".") if is_grouped else (".", "")),
+            not options.usual and (is_money or options.delimiter == ";"),
+        )
     return (*tied[0], False)
 
 
 def _heaviest(texts: Any, weights: NDArray[np.int64], among: Callable[[str], bool]) -> str:
-    """The text with most weight among those that are asked for; empty where there is none."""
+    """Returns the text with the largest total weight for which `among` is true; empty if there is none."""
     encoded = texts.dictionary_encode()
     codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
     names = encoded.dictionary.to_pylist()

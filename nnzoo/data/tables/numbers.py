@@ -1,7 +1,7 @@
-"""Numbers as people write them: the form of a column's numbers, and their exact values.
+"""Number formats of columns, and exact parsing.
 
-A number has an optional sign, parentheses that mean minus, a currency, a unit, groups of thousands, a decimal sign and
-an exponent. All cells of a column have to agree on one reading.
+A number may have a sign, parentheses that mean minus, a currency, a unit, thousands signs, a decimal sign and an
+exponent. All cells of a column have the same format.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ DecimalSign = Literal[".", ","]
 ThousandsSign = Literal["", ",", ".", " ", "'"]
 
 _SIGNS = {" ": "\u00a0\u2007\u2009\u202f", "-": "\u2212\u2012\u2013\ufe63\uff0d", "'": "\u2019\u2018\u02bc\u00b4`"}
-"""Characters that are read as another one."""
+"""Maps ASCII characters to their Unicode variants."""
 
 _CODES = (
     "USD EUR GBP JPY CHF CNY RMB INR AUD CAD NZD HKD SGD SEK NOK DKK PLN CZK HUF RON BGN RUB UAH TRY BRL MXN ARS CLP "
@@ -39,16 +39,16 @@ _LOOKS_LIKE_ONE = re.compile(ANY_NUMBER.replace(f"(?:{_UNIT})?", f"(?:%|{_CURREN
 
 
 class NumberForm(BaseModel):
-    """How the numbers of a column are written.
+    """The number format of a column.
 
     Attributes:
         decimal: The decimal sign.
-        thousands: The sign between groups of three digits; a space stands for spaces of every width.
+        thousands: The thousands sign; a space matches spaces of every width.
         prefix: The currency before a number.
         suffix: The currency, percent sign or unit after a number.
         magnitudes: Whether letters such as k and M multiply the number.
-        padded: Whether integers may have leading zeros. In other columns those are names, such as 00501.
-        words: Whether true and false are read as 1 and 0, since the training rows have no other numbers.
+        padded: Whether integers may have leading zeros. In other columns they are categories, such as 00501.
+        words: Whether true and false are read as 1 and 0, because the training rows have no other numbers.
     """
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
@@ -64,11 +64,11 @@ class NumberForm(BaseModel):
 
     @property
     def is_plain(self) -> bool:
-        """Whether numbers are written as in Python."""
+        """Whether numbers have Python's format."""
         return self.describe() == ""
 
     def describe(self) -> str:
-        """Returns what differs from a plain number, for people; empty for plain numbers."""
+        """Returns a readable description; empty for plain numbers."""
         thousands = {"": "", " ": "thousands with spaces", "'": "thousands with '"}
         return ", ".join(
             part
@@ -84,7 +84,7 @@ class NumberForm(BaseModel):
 
     @property
     def _bodies(self) -> str:
-        """The digits; also in groups that can't be meant otherwise, which no training row may need."""
+        """The pattern of the digits. Unambiguous thousands signs are allowed even if no training row has them."""
         found = [body_pattern(self.decimal, self.thousands)]
         if not self.thousands:
             found += [body_pattern(self.decimal, " "), body_pattern(self.decimal, "'")]
@@ -93,7 +93,7 @@ class NumberForm(BaseModel):
 
     @cached_property
     def pattern(self) -> str:
-        """The regular expression of a cell, with the groups open, a, b, body, magnitude and close."""
+        """The regular expression for a cell, with the groups open, a, b, body, magnitude and close."""
         exponent = "" if self.magnitudes else r"(?:[eE][+-]?\d+)?"
         magnitude = "(?:k|K|M|mn|B|bn|T)?" if self.magnitudes else ""
         return (
@@ -103,13 +103,13 @@ class NumberForm(BaseModel):
         )
 
     def plain_texts(self, labels: Any) -> Any:
-        """Returns the numbers as Python writes them, exactly.
+        """Returns the exact numbers in Python's format.
 
         Args:
             labels: A pyarrow.Array of (K,) strings.
 
         Returns:
-            A pyarrow.Array of (K,) strings, null where a cell is not such a number.
+            A pyarrow.Array of (K,) strings, null if a cell does not match.
         """
         import pyarrow as pa
         from pyarrow import compute
@@ -136,7 +136,7 @@ class NumberForm(BaseModel):
         return compute.if_else(fits, compute.binary_join_element_wise(*pieces, ""), pa.scalar(None, pa.string()))
 
     def read(self, labels: Any) -> NDArray[np.float64]:
-        """Returns (K,) the nearest float64 of each cell, NaN where it is not such a number or not finite."""
+        """Returns (K,) the nearest float64 per cell, NaN if it does not match or is not finite."""
         import pyarrow as pa
 
         values: NDArray[np.float64] = self.plain_texts(labels).cast(pa.float64()).to_numpy(zero_copy_only=False)
@@ -152,20 +152,20 @@ def is_number(text: str) -> bool:
 
 
 def may_be_number(text: str) -> bool:
-    """Returns whether a cell looks like a number in some form: 1,5 or 1,234 or 12% or $3."""
+    """Returns whether a cell looks like a number in some format: 1,5 or 1,234 or 12% or $3."""
     for sign, others in _SIGNS.items():
         text = text.translate(dict.fromkeys(map(ord, others), sign))
     return _LOOKS_LIKE_ONE.fullmatch(text) is not None
 
 
 def plain_numbers(values: Any) -> NDArray[np.float64] | None:
-    """Returns the numbers of a whole column that is written as in Python, which is fast.
+    """Returns the numbers of a column in Python's format. Fast.
 
     Args:
         values: A pyarrow.ChunkedArray of (N,) strings.
 
     Returns:
-        (N,) float64, NaN where there is no value; None if some cell is not a plain number, or has leading zeros.
+        (N,) float64, NaN for a missing value; None if a cell is not a plain number or has leading zeros.
     """
     import pyarrow as pa
     from pyarrow import compute
@@ -190,7 +190,7 @@ def body_pattern(decimal: DecimalSign, thousands: ThousandsSign) -> str:
 
 
 def _affix(text: str) -> str:
-    """A currency may be left out; a unit or a percent sign changes the number, so it may not."""
+    """Returns the pattern of a prefix or suffix. Only currencies are optional, since units change the number."""
     if not text:
         return ""
     return rf"(?i:{re.escape(text)})" + ("?" if is_currency(text) else "")
@@ -201,7 +201,7 @@ def is_currency(text: str) -> bool:
 
 
 def with_common_signs(labels: Any) -> Any:
-    """Minus signs, spaces and apostrophes of every kind as the common ones."""
+    """Replaces Unicode minus signs, spaces and apostrophes by their ASCII variants."""
     from pyarrow import compute
 
     if compute.all(compute.string_is_ascii(labels)).as_py():
@@ -212,10 +212,10 @@ def with_common_signs(labels: Any) -> Any:
 
 
 def canonical_numbers(texts: Any) -> Any:
-    """Returns plain numbers in one spelling each, exactly: 1, 1.0, +1 and 1e0 are the same.
+    """Returns canonical spellings of plain numbers: 1, 1.0, +1 and 1e0 have the same.
 
     Args:
-        texts: A pyarrow.Array of (K,) plain numbers, and null.
+        texts: A pyarrow.Array of (K,) plain numbers, or null.
     """
     import pyarrow as pa
     from pyarrow import compute
@@ -239,11 +239,11 @@ def canonical_numbers(texts: Any) -> Any:
 
 
 _MOST_DIGITS = 400
-"""Larger exponents are kept: as digits they would fill the memory."""
+"""Larger exponents are kept, since writing the digits out would fill the memory."""
 
 
 def _canonical(text: str) -> str:
-    """A number with an exponent, with one where it would be very long otherwise."""
+    """Returns the canonical spelling of a number with an exponent; the exponent is kept if the digits are too many."""
     try:
         sign, digits, exponent = Decimal(text).as_tuple()
     except InvalidOperation:  # an exponent of many digits

@@ -1,4 +1,4 @@
-"""Opening files of tables: what kind each is, how its text is encoded, and how it is cut into cells."""
+"""Opens table files: detects the file type, the encoding and the dialect."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from nnzoo.data.files.encodings import decode, find_encoding
 from nnzoo.data.files.repairs import Repairs
 from nnzoo.data.tables import columnar, rewriting
 from nnzoo.data.tables.columnar import ColumnarFile
-from nnzoo.data.tables.dialect import Words, find_delimiter, find_dialect
+from nnzoo.data.tables.dialect import TableOptions, find_delimiter, find_dialect
 from nnzoo.data.tables.excel import OLD_FORMAT, sheet_as_csv
 from nnzoo.data.tables.file import BLOCK_BYTES, File
 from nnzoo.errors import DataError
 
 _SAMPLE_BYTES = 256 * 1024
 _ANNOUNCED = re.compile(r'"?sep=([,;|\t])"?[ \t]*[\r\n]')
-"""The first line by which Excel is told the delimiter of a file."""
+"""A first line that tells Excel the delimiter of the file."""
 
 AnyFile = File | ColumnarFile
 
@@ -30,9 +30,9 @@ class _Text:
     """The text of a file.
 
     Attributes:
-        sample: The first lines, whole.
-        encoding: Of the file.
-        raw: All of it as UTF-8; None if the file has it so.
+        sample: The first lines, complete.
+        encoding: The encoding of the file.
+        raw: The full text as UTF-8; None if the file itself is clean UTF-8.
     """
 
     sample: str
@@ -42,29 +42,28 @@ class _Text:
 
 def open_file(
     path: Path,
-    words: Words,
+    options: TableOptions,
     known: Collection[str],
-    shorter: Collection[str] = (),
+    optional: Collection[str] = (),
     *,
     repairs: Repairs,
-    beside_text: str | None = None,
+    label_column: str | None = None,
     data: bytes | None = None,
 ) -> AnyFile:
-    """Finds how a file is written.
+    """Opens a file and detects its format.
 
     Args:
-        path: Of the file; `-` is standard input.
-        words: What is said of it.
-        known: Names of columns that are asked for.
-        shorter: Columns that a file without a header may lack.
-        repairs: Counts what is left out or repaired.
-        beside_text: Of a file with texts, the column that is not a text. If it is not the last one, and the delimiter
-            is not one that tables are written with (`,` `;` `|`, tab), then the last column has all that is left of a
-            line, as in `label a text of some words`.
-        data: What the file holds, if it has been read.
+        path: The file; `-` is standard input.
+        options: How the file is read.
+        known: Names of required columns.
+        optional: Columns that a file without a header may lack.
+        repairs: Counts rows and columns that are left out or repaired.
+        label_column: For text data, the column of labels. If it is not the last column, and the delimiter is not a
+            usual one (`,` `;` `|`, tab), the last column is the rest of the line, as in `label a text of some words`.
+        data: The content of the file, if it has been read already.
 
     Raises:
-        DataError: There is no such file; it is empty, damaged, not text, or of another encoding.
+        DataError: The file does not exist, is empty, damaged or not text, or has another encoding.
     """
     on_disk = data is None and is_on_disk(path)
     start = start_of(path) if on_disk else b""
@@ -75,107 +74,107 @@ def open_file(
         return ColumnarFile(path, kind, data, repairs)
     if compression_of(start) == "zip" or start.startswith(OLD_FORMAT):
         assert data is not None
-        return _open_sheet(path, data, words, known, shorter, repairs)
-    return _open_text(path, data, words, known, shorter, repairs, beside_text)
+        return _open_sheet(path, data, options, known, optional, repairs)
+    return _open_text(path, data, options, known, optional, repairs, label_column)
 
 
 def is_delimited(start: bytes) -> bool:
-    """Whether a file is text by its first bytes, and not a columnar or an Excel file."""
+    """Returns whether a file is text, not columnar or Excel, by its first bytes."""
     is_excel = compression_of(start) == "zip" or start.startswith(OLD_FORMAT)
     return not is_excel and columnar.kind_of(start) is None
 
 
 def _open_sheet(
-    path: Path, data: bytes, words: Words, known: Collection[str], shorter: Collection[str], repairs: Repairs
+    path: Path, data: bytes, options: TableOptions, known: Collection[str], optional: Collection[str], repairs: Repairs
 ) -> File:
-    skipped = range(1, words.skip_rows + 1) if isinstance(words.skip_rows, int) else words.skip_rows
-    text = sheet_as_csv(data, words.sheet, skipped, where=name_of(path), repairs=repairs)
-    plain = words.model_copy(update={"delimiter": ",", "skip_rows": 0})
-    dialect = find_dialect(text, plain, known, shorter, where=name_of(path))
+    skipped = range(1, options.skip_rows + 1) if isinstance(options.skip_rows, int) else options.skip_rows
+    text = sheet_as_csv(data, options.sheet, skipped, where=name_of(path), repairs=repairs)
+    plain = options.model_copy(update={"delimiter": ",", "skip_rows": 0})
+    dialect = find_dialect(text, plain, known, optional, where=name_of(path))
     return File(path, dialect, "utf-8", text.encode(), ",", plain, repairs, is_sheet=True)
 
 
 def _open_text(
     path: Path,
     data: bytes | None,
-    words: Words,
+    options: TableOptions,
     known: Collection[str],
-    shorter: Collection[str],
+    optional: Collection[str],
     repairs: Repairs,
-    beside_text: str | None,
+    label_column: str | None,
 ) -> File:
-    is_foreign = words.delimiter != "auto" and rewriting.is_foreign(words.delimiter, beside_text)
-    text = _read(path, data, words, repairs, whole=is_foreign or not isinstance(words.skip_rows, int))
+    is_foreign = options.delimiter != "auto" and rewriting.is_foreign(options.delimiter, label_column)
+    text = _read(path, data, options, repairs, read_all=is_foreign or not isinstance(options.skip_rows, int))
     announced = _ANNOUNCED.match(text.sample)
-    if announced is not None and words.delimiter == "auto" and words.skip_rows == 0:
-        words = words.model_copy(update={"delimiter": announced[1], "skip_rows": 1})
-    if not isinstance(words.skip_rows, int):
+    if announced is not None and options.delimiter == "auto" and options.skip_rows == 0:
+        options = options.model_copy(update={"delimiter": announced[1], "skip_rows": 1})
+    if not isinstance(options.skip_rows, int):
         assert text.raw is not None
-        delimiter = find_delimiter(text.sample, known) if words.delimiter == "auto" else words.delimiter
-        text = _rewritten(text, rewriting.without_rows(text.raw.decode(), words.skip_rows, delimiter[:1]))
+        delimiter = find_delimiter(text.sample, known) if options.delimiter == "auto" else options.delimiter
+        text = _rewritten(text, rewriting.without_rows(text.raw.decode(), options.skip_rows, delimiter[:1]))
     if is_foreign:
-        file = _cut(path, text, words, known, shorter, repairs, beside_text)
+        file = _split_lines(path, text, options, known, optional, repairs, label_column)
     else:
-        dialect = find_dialect(text.sample, words, known, shorter, where=name_of(path))
-        file = File(path, dialect, text.encoding, text.raw, dialect.delimiter, words, repairs)
+        dialect = find_dialect(text.sample, options, known, optional, where=name_of(path))
+        file = File(path, dialect, text.encoding, text.raw, dialect.delimiter, options, repairs)
         if dialect.delimiter == "\t" and file.has(b'"') and not file.quotes_close():
-            tabs = words.model_copy(update={"delimiter": "\t"})
-            whole = _read(path, file.raw, tabs.model_copy(update={"encoding": "utf-8"}), repairs, whole=True)
-            whole.encoding = text.encoding
-            file = _cut(path, whole, tabs, known, shorter, repairs, beside_text)
-        elif words.strip and rewriting.has_blanks_before_quotes(text.sample, dialect.delimiter):
-            found = decode(file.raw or read_bytes(path), "utf-8", where=file.where)
-            file.raw = rewriting.without_blanks_before_quotes(found, dialect.delimiter).encode()
-    if beside_text is not None:
+            tabs = options.model_copy(update={"delimiter": "\t"})
+            text_of_tabs = _read(path, file.raw, tabs.model_copy(update={"encoding": "utf-8"}), repairs, read_all=True)
+            text_of_tabs.encoding = text.encoding
+            file = _split_lines(path, text_of_tabs, tabs, known, optional, repairs, label_column)
+        elif options.strip and rewriting.has_blanks_before_quotes(text.sample, dialect.delimiter):
+            decoded = decode(file.raw or read_bytes(path), "utf-8", where=file.where)
+            file.raw = rewriting.without_blanks_before_quotes(decoded, dialect.delimiter).encode()
+    if label_column is not None:
         file.check_quotes()
     return file
 
 
-def _read(path: Path, data: bytes | None, words: Words, repairs: Repairs, *, whole: bool) -> _Text:
-    """The text of a file; all of it only where it has to be, or is not clean UTF-8."""
-    is_utf8 = words.encoding in ("auto", "utf-8")
-    if data is None and not whole and is_utf8 and _is_clean_utf8(path):
+def _read(path: Path, data: bytes | None, options: TableOptions, repairs: Repairs, *, read_all: bool) -> _Text:
+    """Reads the text of a file: only its first lines if the file is clean UTF-8 and `read_all` is false."""
+    is_utf8 = options.encoding in ("auto", "utf-8")
+    if data is None and not read_all and is_utf8 and _is_clean_utf8(path):
         return _Text(_start_of(path), "utf-8", None)
     data = read_bytes(path) if data is None else data
-    encoding = find_encoding(data) if words.encoding == "auto" else words.encoding
-    text = decode(data, words.encoding, where=name_of(path), repairs=repairs)
-    return _Text(_whole_lines(text), encoding, text.encode())
+    encoding = find_encoding(data) if options.encoding == "auto" else options.encoding
+    text = decode(data, options.encoding, where=name_of(path), repairs=repairs)
+    return _Text(_first_lines(text), encoding, text.encode())
 
 
-def _rewritten(text: _Text, found: str) -> _Text:
-    return _Text(_whole_lines(found), text.encoding, found.encode())
+def _rewritten(text: _Text, new: str) -> _Text:
+    return _Text(_first_lines(new), text.encoding, new.encode())
 
 
-def _cut(
+def _split_lines(
     path: Path,
     text: _Text,
-    words: Words,
+    options: TableOptions,
     known: Collection[str],
-    shorter: Collection[str],
+    optional: Collection[str],
     repairs: Repairs,
-    beside_text: str | None,
+    label_column: str | None,
 ) -> File:
-    """A file whose lines are cut at its delimiter, whatever quotes are in them."""
+    """Returns a file whose lines are split at the delimiter. Quotes are literal."""
     assert text.raw is not None
-    text = _rewritten(text, rewriting.cut_at(text.raw.decode(), words, known, beside_text))
-    commas = words.model_copy(update={"delimiter": ","})
-    dialect = find_dialect(text.sample, commas, known, shorter, where=name_of(path))
-    return File(path, dialect._replace(delimiter=words.delimiter), text.encoding, text.raw, ",", commas, repairs)
+    text = _rewritten(text, rewriting.split_lines(text.raw.decode(), options, known, label_column))
+    commas = options.model_copy(update={"delimiter": ","})
+    dialect = find_dialect(text.sample, commas, known, optional, where=name_of(path))
+    return File(path, dialect._replace(delimiter=options.delimiter), text.encoding, text.raw, ",", commas, repairs)
 
 
 def _start_of(path: Path) -> str:
-    """The first lines of a UTF-8 file, whole, one at least."""
+    """Returns the first lines of a UTF-8 file, complete, at least one."""
     with path.open("rb") as file:
         start = file.read(_SAMPLE_BYTES)
         start += b"" if b"\n" in start or b"\r" in start else file.readline()
-        is_whole = not file.read(1)
+        is_complete = not file.read(1)
     # The last character may be cut.
     text = start.decode("utf-8", errors="ignore").removeprefix("\ufeff")
-    return text if is_whole else _up_to_line_end(text)
+    return text if is_complete else _up_to_line_end(text)
 
 
-def _whole_lines(text: str) -> str:
-    """The first lines of a text, whole, one at least."""
+def _first_lines(text: str) -> str:
+    """Returns the first lines of a text, complete, at least one."""
     first_end = re.search(r"[\r\n]", text)
     head = text[: max(_SAMPLE_BYTES, first_end.end() if first_end else len(text))]
     return text if len(head) == len(text) else _up_to_line_end(head)
@@ -186,7 +185,7 @@ def _up_to_line_end(text: str) -> str:
 
 
 def _is_clean_utf8(path: Path) -> bool:
-    """Whether all of a file is UTF-8 without zero bytes; it is never in memory as a whole."""
+    """Returns whether a file is UTF-8 without zero bytes. The file is read in blocks."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
         with path.open("rb") as file:
@@ -202,26 +201,26 @@ def _is_clean_utf8(path: Path) -> bool:
     return True
 
 
-def words_for_new_files(file: AnyFile | None, words: Words, known: Collection[str]) -> Words:
-    """What is to be said of new files of the kind of one: what is found by itself is left to be found again.
+def options_for_new_files(file: AnyFile | None, options: TableOptions, known: Collection[str]) -> TableOptions:
+    """Returns the options for reading new files. What can be detected again is left to detection.
 
     Args:
-        file: One of training; None for a table from Python.
-        words: What was said of it.
-        known: Names of columns that were asked for.
+        file: A training file; None for a table from Python.
+        options: The options that the file was read with.
+        known: Names of required columns.
     """
     if file is None or isinstance(file, ColumnarFile):
-        return words.model_copy(update={"names": None, "header": True})
+        return options.model_copy(update={"names": None, "header": True})
     names, header = (
         (None, True) if file.dialect.names_in_header else (file.dialect.names, file.dialect.header or "auto")
     )
-    kept = words.model_copy(update={"names": names, "header": header})
-    if file.is_sheet or words.delimiter == words.encoding == "auto":
-        return kept
-    unsaid = {"delimiter": "auto", "encoding": "auto"}
+    explicit = options.model_copy(update={"names": names, "header": header})
+    if file.is_sheet or options.delimiter == options.encoding == "auto":
+        return explicit
+    detected = {"delimiter": "auto", "encoding": "auto"}
     try:
-        again = open_file(file.path, kept.model_copy(update=unsaid), known, repairs=Repairs())
+        again = open_file(file.path, explicit.model_copy(update=detected), known, repairs=Repairs())
     except DataError:
-        return kept
+        return explicit
     is_same = isinstance(again, File) and (again.dialect, again.encoding) == (file.dialect, file.encoding)
-    return kept.model_copy(update=unsaid) if is_same else kept
+    return explicit.model_copy(update=detected) if is_same else explicit

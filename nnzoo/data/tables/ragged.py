@@ -1,7 +1,4 @@
-"""Rows that are not like the others: filled, cut, left out or refused, and always counted.
-
-They have another length than the header, or repeat it.
-"""
+"""Repairs rows that have the wrong number of cells or repeat the header, and counts them."""
 
 from __future__ import annotations
 
@@ -11,43 +8,43 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from nnzoo.data.files.repairs import Repair, Repairs
-from nnzoo.data.tables.dialect import BLANKS, Rule, is_blank
+from nnzoo.data.tables.dialect import BLANKS, RaggedRule, is_blank
 from nnzoo.errors import DataError
 
 BLANK_ROWS = Repair("row", "without a value", "left out", "Remove it.")
 SHORT_ROWS = Repair(
     "row",
-    "with fewer cells than there are columns",
+    "with fewer cells than columns",
     "filled with missing values",
-    "`ragged: skip` leaves such rows out, `ragged: error` refuses them.",
+    "`ragged: skip` leaves such rows out, `ragged: error` makes them an error.",
 )
-LONG_ENDS = Repair("row", "with delimiters too many at the end", "cut", "`ragged: error` refuses such rows.")
-HEADERS = Repair("row", "that repeats the header", "left out", "Join files without their headers.")
-LEFT_OUT = Repair("row", "with another number of cells than there are columns", "left out", "Correct it.")
+LONG_ENDS = Repair("row", "with extra delimiters at the end", "cut", "`ragged: error` makes such rows an error.")
+HEADERS = Repair("row", "that repeats the header", "left out", "Concatenate files without their headers.")
+LEFT_OUT = Repair("row", "with the wrong number of cells", "left out", "Correct it.")
 
 
 @dataclass
 class RaggedRows:
-    """Rewrites rows so that each has a cell for every column, and every row stays in its line.
+    """Rewrites rows so that each has one cell per column. Every row keeps its line number.
 
     Args:
-        names: The columns, from left to right.
-        has_header: Whether the first row holds names.
-        delimiter: Between cells.
-        rule: What is done with rows that are shorter or longer. Empty cells too many are always cut, but for `error`.
-        fill: The cell that means: no value.
-        unit: What a line is called in messages.
+        names: The column names, from left to right.
+        has_header: Whether the first row is a header.
+        delimiter: The delimiter between cells.
+        rule: How to handle shorter and longer rows. Extra empty cells are always cut, except with `error`.
+        fill: A cell that means a missing value.
+        unit: The word for a line in messages.
         where: The file, for messages.
-        repairs: Counts what is done.
+        repairs: Counts the repairs.
 
     Attributes:
-        left_out: The numbers of the rows that are left out, counted from 0 below the header.
+        left_out: The indices of the rows that are left out, from 0 below the header.
     """
 
     names: Sequence[str]
     has_header: bool
     delimiter: str
-    rule: Rule
+    rule: RaggedRule
     fill: str
     unit: str
     where: str
@@ -55,39 +52,39 @@ class RaggedRows:
     left_out: list[int] = field(default_factory=list)
 
     def rewrite(self, records: Iterable[tuple[int, int, list[str]]]) -> str:
-        """The text of all records.
+        """Returns the text of all records.
 
         Args:
-            records: The line that each begins in, the line after it, and its cells; none for blank lines.
+            records: The first line of each record, the line after it, and its cells; no cells for a blank line.
 
         Raises:
-            DataError: A row is longer, or, by the rule, shorter.
+            DataError: The rule does not allow a row.
         """
         out = io.StringIO()
         writer = csv.writer(out, delimiter=self.delimiter, lineterminator="\n")
         number = 0
         line = 1
-        awaits_header = self.has_header
+        expects_header = self.has_header
         for begin, after, cells in records:
             out.write("\n" * (begin - line))
             line = after
             is_row = not is_blank(cells, len(self.names))
-            if is_row and awaits_header:
-                awaits_header = False
-                written: list[str] | None = [*self.names]
+            if is_row and expects_header:
+                expects_header = False
+                row: list[str] | None = [*self.names]
             elif is_row:
-                written = self._row(number, begin, cells)
+                row = self._row(number, begin, cells)
                 number += 1
             else:
-                written = None
-            if written is None:
+                row = None
+            if row is None:
                 out.write("\n" * (after - begin))
             else:
-                writer.writerow(written)
+                writer.writerow(row)
         return out.getvalue()
 
     def _row(self, number: int, line: int, cells: list[str]) -> list[str] | None:
-        """A cell for every column; None for a row that is left out."""
+        """Returns one cell per column; None if the row is left out."""
         size = len(self.names)
         place = f"{self.where}: {self.unit} {line}"
         if len(cells) > 1 and not any(cell.strip(BLANKS) for cell in cells):
@@ -101,7 +98,7 @@ class RaggedRows:
         if len(cells) == size:
             return cells
         if self.rule == "error":
-            raise self._refuse(line, len(cells))
+            raise self._wrong_size(line, len(cells))
         if len(cells) > size and not any(cell.strip(BLANKS) for cell in cells[size:]):
             self.repairs.add(LONG_ENDS, place)
             return cells[:size]
@@ -110,16 +107,16 @@ class RaggedRows:
             self.repairs.add(LEFT_OUT, place)
             return None
         if len(cells) > size:
-            raise self._refuse(line, len(cells))
+            raise self._wrong_size(line, len(cells))
         self.repairs.add(SHORT_ROWS, place)
         return [*cells, *[self.fill] * (size - len(cells))]
 
-    def _refuse(self, line: int, got: int) -> DataError:
+    def _wrong_size(self, line: int, got: int) -> DataError:
         size = len(self.names)
         what = "the header" if self.has_header else "the first row"
         return DataError(
-            f"{self.unit} {line} has another number of cells than {what} (got {got}; {what} has {size}). A cell with "
-            f"the delimiter {self.delimiter!r} in it needs double quotes around it. `ragged: skip` leaves such rows "
-            "out.",
+            f"{self.unit} {line} has a different number of cells than {what} (got {got}, expected {size}). Put double "
+            f"quotes around cells that contain the delimiter {self.delimiter!r}, or leave such rows out with "
+            "`ragged: skip`.",
             where=self.where,
         )

@@ -1,4 +1,4 @@
-"""Text that pyarrow can't cut into cells, written again so that it can. Every row stays in its line."""
+"""Rewrites text that pyarrow can't parse as CSV. Every row keeps its line number."""
 
 from __future__ import annotations
 
@@ -8,50 +8,50 @@ import re
 from collections.abc import Collection, Sequence
 
 from nnzoo.data.files.encodings import lines_of
-from nnzoo.data.tables.dialect import DELIMITERS, Words, lines_with_ends, reader_of
+from nnzoo.data.tables.dialect import DELIMITERS, TableOptions, lines_with_ends, reader_of
 
 
-def is_foreign(delimiter: str, beside_text: str | None) -> bool:
-    """Whether a delimiter is one that pyarrow does not know, or that cuts texts too."""
+def is_foreign(delimiter: str, label_column: str | None) -> bool:
+    """Returns whether pyarrow does not support a delimiter, or it also occurs inside texts."""
     is_simple = len(delimiter) == 1 and delimiter.isascii()
-    return not is_simple or (beside_text is not None and delimiter not in DELIMITERS)
+    return not is_simple or (label_column is not None and delimiter not in DELIMITERS)
 
 
-def cut_at(text: str, words: Words, known: Collection[str], beside_text: str | None) -> str:
-    """The lines of a text, cut at a delimiter of whatever length, as a CSV file: quotes in them are letters."""
-    num_cuts = _num_cuts(text, words, known, beside_text)
+def split_lines(text: str, options: TableOptions, known: Collection[str], label_column: str | None) -> str:
+    """Returns the lines of a text as CSV, split at a delimiter of any length. Quotes are literal."""
+    max_splits = _max_splits(text, options, known, label_column)
     out = io.StringIO()
     writer = csv.writer(out, quoting=csv.QUOTE_ALL, lineterminator="\n")
     for line in lines_of(text):
-        writer.writerow(line.split(words.delimiter, num_cuts) if line.strip() else [])
+        writer.writerow(line.split(options.delimiter, max_splits) if line.strip() else [])
     return out.getvalue()
 
 
-def _num_cuts(text: str, words: Words, known: Collection[str], beside_text: str | None) -> int:
-    """At how many delimiters a line is cut, so that what is left of it is the text; -1 for all."""
-    if beside_text is None:
+def _max_splits(text: str, options: TableOptions, known: Collection[str], label_column: str | None) -> int:
+    """Returns the maximum number of splits per line, so that the rest of the line is the text; -1 for no limit."""
+    if label_column is None:
         return -1
-    lines = lines_of(text)[words.num_skipped_lines :]
-    first = next((line for line in lines if line.strip()), "").split(words.delimiter)
+    lines = lines_of(text)[options.num_skipped_lines :]
+    first = next((line for line in lines if line.strip()), "").split(options.delimiter)
     positions = {name for name in known if name.isdecimal()}
-    columns = list(words.names or (first if set(first) & (set(known) - positions) else ()))
+    columns = list(options.names or (first if set(first) & (set(known) - positions) else ()))
     columns = columns or [str(index) for index in range(1 + max(1, *map(int, positions), 0))]
-    return -1 if beside_text == columns[-1] else len(columns) - 1
+    return -1 if label_column == columns[-1] else len(columns) - 1
 
 
 def without_blanks_before_quotes(text: str, delimiter: str) -> str:
-    """A text whose quotes follow their delimiters: to pyarrow one after a space is a letter. Cells stay as they are."""
+    """Removes spaces between delimiters and quotes, which pyarrow reads as literal quotes. Cells are unchanged."""
     blanks = rf'(?<={re.escape(delimiter)})[ \t]+(?=")'
     return re.sub(rf'("(?:[^"]|"")*")|{blanks}', r"\1", text)
 
 
 def has_blanks_before_quotes(text: str, delimiter: str) -> bool:
-    """Whether spaces stand between a delimiter and a quote."""
+    """Returns whether there are spaces between a delimiter and a quote."""
     return re.search(rf'{re.escape(delimiter)}[ \t]+"', text) is not None
 
 
 def without_rows(text: str, numbers: Sequence[int], delimiter: str) -> str:
-    """A text with blank lines in place of the rows of these numbers, counted from 1."""
+    """Replaces rows by blank lines. Row numbers count from 1."""
     lines = lines_with_ends(text)
     reader = reader_of(text, delimiter)
     begin = 0

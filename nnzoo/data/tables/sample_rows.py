@@ -1,4 +1,4 @@
-"""Which rows of a table make a sample: each one alone, or those of one id as the steps of a sequence."""
+"""The rows of each sample: one row, or all rows with the same id as the steps of a sequence."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from nnzoo.data.tables.table import Table
 
 @dataclass(frozen=True)
 class SampleRows:
-    """SampleRows of a table, in the order of their first rows.
+    """The rows of samples, in the order of their first rows.
 
     Attributes:
-        rows: (R,) rows, sample by sample, in the order of the file within each.
-        ends: (N,) where each sample ends in `rows`; None where each is one row.
-        ids: (N,) what sequences are called.
-        order: (N,) the numbers of sequences in the table; None where they are all there.
+        rows: (R,) row indices, sample by sample, in file order within each sample.
+        ends: (N,) the end of each sample in `rows`; None if each sample is one row.
+        ids: (N,) the ids of sequences.
+        order: (N,) the indices of sequences in the table; None for all sequences.
     """
 
     rows: NDArray[np.int64]
@@ -36,12 +36,12 @@ class SampleRows:
 
     @classmethod
     def of_table(cls, table: Table, sequence_id: str | None, form: Form = TEXT) -> SampleRows:
-        """Returns the samples of a table of which some column was read, by the column of ids where there is one.
+        """Returns all samples of a table. A column must have been read before.
 
         Args:
             table: The table.
-            sequence_id: The column of ids.
-            form: By which ids are equal.
+            sequence_id: The column of sequence ids; None if each row is a sample.
+            form: The format by which ids are compared.
 
         Raises:
             DataError: A row has no id.
@@ -51,8 +51,8 @@ class SampleRows:
         ids = table.cells(sequence_id)
         if ids.missing.any():
             row = int(ids.missing.argmax())
-            raise ids.problem(row, "the id of the sequence is missing. Remove such rows, or see `missing`.")
-        codes = ids.keys(form).codes  # in the order of their first rows
+            raise ids.problem(row, "the sequence id is missing. Remove such rows, or correct `missing`.")
+        codes = ids.keys(form).codes  # in order of first appearance
         names = ids.spellings(form, np.arange(len(ids)))
         return cls(codes.argsort(kind="stable"), np.bincount(codes).cumsum(), np.array(names))
 
@@ -61,22 +61,22 @@ class SampleRows:
 
     @property
     def last_rows(self) -> NDArray[np.int64]:
-        """(N,) the last row of each sample: its target and its group count."""
+        """(N,) the last row of each sample, which holds its target and group."""
         return self.rows if self.ends is None else self.rows[self.ends - 1]
 
     @property
     def numbers(self) -> NDArray[np.int64]:
-        """(N,) the number of each sample in the table, from 0."""
-        everything = self.rows if self.ends is None else np.arange(len(self))
-        return everything if self.order is None else self.order
+        """(N,) the index of each sample in the table."""
+        all_samples = self.rows if self.ends is None else np.arange(len(self))
+        return all_samples if self.order is None else self.order
 
     @property
     def lengths(self) -> NDArray[np.int64]:
-        """(N,) rows of each sample."""
+        """(N,) the number of rows per sample."""
         return np.ones(len(self), dtype=np.int64) if self.ends is None else np.diff(self.ends, prepend=0)
 
     def take(self, samples: NDArray[np.int64]) -> SampleRows:
-        """Some of the samples, in that order."""
+        """Returns some samples, in the given order."""
         if self.ends is None or self.ids is None:
             return SampleRows(self.rows[samples])
         parts = np.split(self.rows, self.ends[:-1])
@@ -85,7 +85,7 @@ class SampleRows:
 
 
 def in_own_pages(values: NDArray[Any]) -> NDArray[Any]:
-    """Returns a copy whose memory goes back to the system when it is freed, as that of blocks of the heap may not."""
+    """Returns a copy in its own memory mapping. Freeing it returns the memory to the system."""
     pages = mmap.mmap(-1, max(1, values.nbytes))
     own = np.frombuffer(pages, dtype=values.dtype, count=values.size).reshape(values.shape)
     own[...] = values
@@ -97,17 +97,16 @@ def pack(columns: Sequence[Column], values: list[NDArray[Any]], parts: Sequence[
 
     Args:
         columns: The columns.
-        values: What each column's `read` returned; emptied on the way, so that values and result are not in memory at
-            once.
+        values: The result of each column's `read`. The list is emptied along the way to save memory.
         parts: The samples.
 
     Returns:
-        For each part (R, F) float64, sample by sample. Features are contiguous: memory is taken as columns are written.
+        For each part (R, F) float64. Each feature is contiguous, so that pages are allocated per column.
     """
     num_features = sum(len(column.feature_names) for column in columns)
     packed = [torch.from_numpy(np.zeros((num_features, len(part.rows)))).T for part in parts]
     stop = num_features
-    # From the last on: the C library returns memory to the system from the end of its heap.
+    # In reverse order: the C library returns memory to the system from the end of its heap.
     for column in reversed(columns):
         own = values.pop()
         start = stop - len(column.feature_names)
@@ -118,7 +117,7 @@ def pack(columns: Sequence[Column], values: list[NDArray[Any]], parts: Sequence[
 
 
 def as_steps(rows: Tensor, samples: SampleRows, num_steps: int) -> tuple[Tensor, Tensor]:
-    """Returns (R, F) rows, sample by sample, as (N, T, F) sequences, 0 beyond their (N,) lengths."""
+    """Returns (R, F) rows as (N, T, F) sequences, padded with 0, and their (N,) lengths."""
     lengths = torch.from_numpy(samples.lengths)
     padded = torch.zeros(len(samples), num_steps, rows.shape[1], dtype=rows.dtype)
     padded[torch.arange(num_steps) < lengths.unsqueeze(1)] = rows
@@ -126,7 +125,7 @@ def as_steps(rows: Tensor, samples: SampleRows, num_steps: int) -> tuple[Tensor,
 
 
 def as_split(rows: Tensor, samples: SampleRows, targets: Tensor) -> Split:
-    """(R, F) rows and (N, ...) targets as a split; sequences are as long as the longest."""
+    """Returns (R, F) rows and (N, ...) targets as a split. Sequences are padded to the longest."""
     numbers = torch.from_numpy(samples.numbers)
     if samples.ends is None:
         return Split(rows, targets, rows=numbers)
@@ -135,6 +134,6 @@ def as_split(rows: Tensor, samples: SampleRows, targets: Tensor) -> Split:
 
 
 def padded(split: Split, num_steps: int) -> Split:
-    """A split of sequences with that many steps."""
+    """Returns a split of sequences padded to `num_steps`."""
     more = num_steps - split.inputs.shape[1]
     return replace(split, inputs=torch.nn.functional.pad(split.inputs, (0, 0, 0, more)))

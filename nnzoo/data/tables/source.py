@@ -1,4 +1,4 @@
-"""Files of tables as a data set."""
+"""Tables from files or data frames as a dataset."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from nnzoo.data.reader import Task
 from nnzoo.data.split import Division
 from nnzoo.data.tables.cells import Cells
 from nnzoo.data.tables.csv_reader import CsvReader
-from nnzoo.data.tables.dialect import Words
+from nnzoo.data.tables.dialect import TableOptions
 from nnzoo.data.tables.dividing import choose_samples, divide_samples
-from nnzoo.data.tables.finding import ColumnType, FormFinder, FormWords
+from nnzoo.data.tables.finding import ColumnType, FormFinder, FormOptions
 from nnzoo.data.tables.frames import table_of
 from nnzoo.data.tables.inference import Inference
 from nnzoo.data.tables.learning import Learned, find_classes, learn_columns
 from nnzoo.data.tables.numbers import DecimalSign, ThousandsSign
-from nnzoo.data.tables.opening import words_for_new_files
+from nnzoo.data.tables.opening import options_for_new_files
 from nnzoo.data.tables.sample_rows import SampleRows, as_split, pack, padded
-from nnzoo.data.tables.table import Table, choices_of, open_table
+from nnzoo.data.tables.table import Table, choices_of, open_table, release_unused_memory
 from nnzoo.data.tables.targets import Target, encode_targets, find_task
 
 
@@ -45,49 +45,50 @@ def load_csv(
     thousands: Literal["auto"] | ThousandsSign = "auto",
     date_order: Literal["auto"] | DateOrder = "auto",
     types: Mapping[str, ColumnType] | None = None,
-    **words: Any,
+    **options: Any,
 ) -> Dataset:
-    """Reads tables, divides their samples, and finds in those of training what the columns are.
+    """Reads tables, splits the samples, and infers column types from the training rows.
 
-    Before that, only the targets of all samples of `path` are looked at: they tell the task, and classes are divided in
-    proportion. A cell of val or test that is not of the type found is an error. A category that no training row has is
-    none of the known ones.
+    Only the targets are inspected before the split: they determine the task, and the split is stratified by class. A
+    cell of val or test that does not match its column's type is an error. An unknown category has no one-hot feature.
 
     Args:
         path: A file, a folder, a glob pattern or a zip archive.
         target: The columns to predict.
-        division: Of the rows of `path`. Its group is a column, which is not a feature unless that is asked for.
-        val_path: As `path`: the val split.
-        test_path: As `path`: the test split.
-        limit: Take the first samples of each split, this many.
-        task: "auto": found in the targets (`find_task`).
-        features: Columns to predict from; None for all that have no other use. Those named are not left out for
-            their looks, as names and free text are.
-        categorical: Columns of numbers that are names.
+        division: How to split the rows of `path`. Its group column is not a feature unless `features` names it.
+        val_path: The data of the val split, like `path`.
+        test_path: The data of the test split, like `path`.
+        limit: The number of samples to take from the start of each split.
+        task: The task; "auto" infers it from the targets (`find_task`).
+        features: The input columns; None for all columns without another role. Named columns are never left out as
+            free text.
+        categorical: Columns of numbers that are categorical.
         ignore: Columns to leave out.
-        sequence_id: Rows with the same value here are a sequence, whose target is that of its last row.
-        decimal: The decimal sign of all columns; "auto": found for each.
-        thousands: The sign between groups of three digits; "auto": found for each column.
-        date_order: The order of day, month and year; "auto": found for each column.
-        types: The types of some columns, in place of what would be found.
-        **words: How the files are written: the fields of `Words`.
+        sequence_id: A column whose equal values form a sequence. Its target is that of the last row.
+        decimal: The decimal sign of all columns; "auto" infers it per column.
+        thousands: The thousands sign of all columns; "auto" infers it per column.
+        date_order: The order of day, month and year; "auto" infers it per column.
+        types: The types of some columns, instead of inferred ones.
+        **options: How the files are read: the fields of `TableOptions`.
 
     Returns:
         A dataset with (N, F) features, or (N, T, F) sequences, and a `CsvReader`.
 
     Raises:
-        DataError: A file, a column, a row or a cell that can't be used; the message names it.
+        DataError: A file, column, row or cell can't be used. The message names it.
     """
-    said = Words(**words)
-    forms = FormWords(decimal, thousands, date_order, types or {})
+    table_options = TableOptions(**options)
+    forms = FormOptions(decimal, thousands, date_order, types or {})
     roles = _Roles(tuple(target), features, tuple(categorical), tuple(ignore), sequence_id, forms)
     paths = {name: each for name, each in (("train", path), ("val", val_path), ("test", test_path)) if each is not None}
     known = roles.named(division)
-    repairs = Repairs(strict=said.strict)
+    repairs = Repairs(strict=table_options.strict)
     others = [(name, each) for name, each in paths.items() if name != "train"]
-    tables = {name: open_table([Path(each)], said, known, repairs=repairs) for name, each in others}
-    tables["train"] = open_table([Path(path)], said, known, repairs=repairs)
-    return _load(tables, paths, roles, division, said, repairs, limit=limit, task=task)
+    tables = {name: open_table([Path(each)], table_options, known, repairs=repairs) for name, each in others}
+    tables["train"] = open_table([Path(path)], table_options, known, repairs=repairs)
+    dataset = _load(tables, paths, roles, division, table_options, repairs, limit=limit, task=task)
+    release_unused_memory()  # the memory of the targets' texts, which are freed only now
+    return dataset
 
 
 def load_frame(
@@ -104,58 +105,58 @@ def load_frame(
     thousands: Literal["auto"] | ThousandsSign = "auto",
     date_order: Literal["auto"] | DateOrder = "auto",
     types: Mapping[str, ColumnType] | None = None,
-    **words: Any,
+    **options: Any,
 ) -> Dataset:
-    """Makes a data set of data frames, as `load_csv` does of files.
+    """Makes a dataset from data frames, as `load_csv` does from files.
 
     Args:
-        frames: `train`, and `val` and `test` where they are not divided off: what `table_of` accepts.
-        target: As of `load_csv`; so are the others.
-        division: Of the rows of `train`.
-        task: As of `load_csv`.
-        features: As of `load_csv`.
-        categorical: As of `load_csv`.
-        ignore: As of `load_csv`.
-        sequence_id: As of `load_csv`.
-        decimal: As of `load_csv`.
-        thousands: As of `load_csv`.
-        date_order: As of `load_csv`.
-        types: As of `load_csv`.
-        **words: How the cells are written: fields of `Words`.
+        frames: `train`, and `val` and `test` if they are not split off. Values are what `table_of` accepts.
+        target: See `load_csv`.
+        division: How to split the rows of `train`.
+        task: See `load_csv`.
+        features: See `load_csv`.
+        categorical: See `load_csv`.
+        ignore: See `load_csv`.
+        sequence_id: See `load_csv`.
+        decimal: See `load_csv`.
+        thousands: See `load_csv`.
+        date_order: See `load_csv`.
+        types: See `load_csv`.
+        **options: How cells are read: fields of `TableOptions`.
 
     Raises:
-        DataError: A column, a row or a cell that can't be used; the message names it.
+        DataError: A column, row or cell can't be used. The message names it.
     """
-    said = Words(**words)
-    forms = FormWords(decimal, thousands, date_order, types or {})
+    table_options = TableOptions(**options)
+    forms = FormOptions(decimal, thousands, date_order, types or {})
     roles = _Roles(tuple(target), features, tuple(categorical), tuple(ignore), sequence_id, forms)
     tables: dict[str, Table] = {}
     for name, frame in frames.items():
-        table = table_of(frame, said, where="data" if name == "train" else f"data ({name})")
+        table = table_of(frame, table_options, where="data" if name == "train" else f"data ({name})")
         assert table is not None
         tables[name] = table
-    return _load(tables, {}, roles, division, said, Repairs(strict=said.strict), task=task)
+    return _load(tables, {}, roles, division, table_options, Repairs(strict=table_options.strict), task=task)
 
 
 class _Roles(NamedTuple):
-    """What the columns of a table are used for; the fields are those of `load_csv`."""
+    """The roles of the columns of a table. The fields are arguments of `load_csv`."""
 
     target: tuple[str, ...]
     features: Sequence[str] | None
     categorical: tuple[str, ...]
     ignore: tuple[str, ...]
     sequence_id: str | None
-    forms: FormWords
+    forms: FormOptions
 
     def named(self, division: Division) -> list[str]:
-        """The columns that there have to be."""
+        """Returns the required columns."""
         known = [*self.target, *(self.features or ()), *self.categorical, *self.ignore, *self.forms.types]
         return [*known, *(name for name in (self.sequence_id, division.group) if name is not None)]
 
     def inputs(self, names: Sequence[str], division: Division) -> list[str]:
-        """The columns of a table that may be learned from."""
-        uses = {*self.target, *self.ignore, self.sequence_id, division.group}
-        return [name for name in names if name not in uses] if self.features is None else list(self.features)
+        """Returns the columns of a table that may be features."""
+        roles = {*self.target, *self.ignore, self.sequence_id, division.group}
+        return [name for name in names if name not in roles] if self.features is None else list(self.features)
 
 
 def _load(
@@ -163,13 +164,13 @@ def _load(
     paths: Mapping[str, str | Path],
     roles: _Roles,
     division: Division,
-    said: Words,
+    table_options: TableOptions,
     repairs: Repairs,
     *,
     limit: int | None = None,
     task: Task | Literal["auto"],
 ) -> Dataset:
-    """A data set of the tables of splits; the one of `train` is divided."""
+    """Returns a dataset of the tables of splits. The `train` table is split further."""
     pool, sequence_id = tables["train"], roles.sequence_id
     given = {name: table for name, table in tables.items() if name != "train"}
     pool.require(roles.named(division))
@@ -184,12 +185,14 @@ def _load(
     train = parts["train"]
     classes = find_classes(targets, found, train)
     chosen = frozenset(roles.features or ())
-    inference = Inference(train.rows, categorical=frozenset(roles.categorical), chosen=chosen, words=forms)
+    inference = Inference(train.rows, categorical=frozenset(roles.categorical), chosen=chosen, options=forms)
     learned = learn_columns(pool, inputs, train, targets, found, classes, inference)
-    doubts = [f"column '{name}' {warning}" for name, warning in finder.warnings.items()]
+    ambiguities = [f"column '{name}' {warning}" for name, warning in finder.warnings.items()]
     reader = CsvReader(
         kind="csv",
-        words=words_for_new_files(next(iter(pool.files), None), said, [column.name for column in learned.columns]),
+        words=options_for_new_files(
+            next(iter(pool.files), None), table_options, [column.name for column in learned.columns]
+        ),
         columns=learned.columns,
         target=roles.target,
         target_forms=found.forms,
@@ -211,7 +214,7 @@ def _load(
         feature_names=reader.feature_names,
         target_names=roles.target if found.task == "regression" else (),
         choices={"task": found.task, **choices_of(tables.values())},
-        warnings=(*repairs.warnings(), *doubts, *learned.warnings),
+        warnings=(*repairs.warnings(), *ambiguities, *learned.warnings),
         notes=(*pool.notes, *notes, *([_task_note(found.task, classes, roles.target)] if task == "auto" else [])),
         missing_values=learned.missing,
         reader=reader,
@@ -225,7 +228,7 @@ def _splits(
     target: Target,
     classes: tuple[str, ...],
 ) -> dict[str, Split]:
-    """The samples of each part as a split; the values of columns are dropped on the way."""
+    """Returns the samples of each part as a split. Column values are freed along the way."""
     packed = pack(learned.columns, learned.values, list(parts.values()))
     encoded = (encode_targets(targets, samples.last_rows, target, classes) for samples in parts.values())
     return {
@@ -234,10 +237,10 @@ def _splits(
     }
 
 
-def _traced(split: Split, table: Table, said: Path, sequence_id: str | None) -> Split:
-    """A split that says where its samples are in the table: their file and row, or the id of a sequence."""
+def _traced(split: Split, table: Table, root: Path, sequence_id: str | None) -> Split:
+    """Returns a split with the origin of its samples: file and row, or sequence id."""
     if sequence_id is None:
-        return replace(split, origin=table.origin(said))
+        return replace(split, origin=table.origin(root))
     ids = SampleRows.of_table(table, sequence_id).ids
     assert ids is not None
     return replace(split, origin=Origin(("sequence_id",), lambda rows: [ids[rows].tolist()]))
@@ -245,5 +248,5 @@ def _traced(split: Split, table: Table, said: Path, sequence_id: str | None) -> 
 
 def _task_note(task: Task, classes: Sequence[str], target: Sequence[str]) -> str:
     shown = ", ".join(f"'{name}'" for name in target)
-    into = f", {len(classes)} classes" if task == "classification" else ""
-    return f"task: {task}{into}, by the values of {shown}; `data.task` overrides it"
+    num_classes = f", {len(classes)} classes" if task == "classification" else ""
+    return f"task: {task}{num_classes}, inferred from the values of {shown}; `data.task` overrides it"

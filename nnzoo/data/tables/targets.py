@@ -1,4 +1,4 @@
-"""What is predicted: the task, the class names, and targets as tensors."""
+"""Targets: inference of the task, class names, and encoding as tensors."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _SHOWN = 10
 
 
 class Target(NamedTuple):
-    """What the targets are.
+    """The task and the formats of the targets.
 
     Attributes:
         task: The task.
-        forms: How the cells of each target column are written.
+        forms: The cell format of each target column.
     """
 
     task: Task
@@ -37,24 +37,23 @@ class Target(NamedTuple):
 
 
 def find_task(
-    columns: Sequence[Cells], rows: NDArray[np.int64], asked: Task | Literal["auto"], finder: FormFinder
+    columns: Sequence[Cells], rows: NDArray[np.int64], task: Task | Literal["auto"], finder: FormFinder
 ) -> Target:
-    """Finds the task of the targets in some rows.
+    """Infers the task from the targets of some rows.
 
-    One column: numbers are classes if they are integers, at most 20 different ones, and two or in three rows each on
-    average; other numbers are regression, also if a few cells are text by mistake; text is classes. Several columns:
-    labels if all are true and false or 1 and 0, regression if all are numbers.
+    With one column, integers are classes if there are at most 20 distinct ones, and they are binary or occur three
+    times on average. Other numbers are regression targets, even if a few cells are text by mistake. Text is classes.
+    Several columns are labels if all are boolean, and regression targets if all are numbers.
 
     Args:
         columns: The target columns.
-        rows: (M,) the rows to look at.
-        asked: The task, where the config gives it.
-        finder: Finds forms in the same rows; it collects warnings.
+        rows: (M,) the rows to use.
+        task: The configured task.
+        finder: Finds formats in the same rows and collects warnings.
 
     Raises:
-        DataError: Several columns that are neither.
+        DataError: Several columns are neither boolean nor numbers.
     """
-    task = asked
     if task == "auto":
         task = _task_of_one(columns[0], rows, finder) if len(columns) == 1 else _task_of_several(columns, rows, finder)
     if task == "multilabel":
@@ -66,7 +65,7 @@ def find_task(
 
 
 def _task_of_one(cells: Cells, rows: NDArray[np.int64], finder: FormFinder) -> Task:
-    if finder.words.types.get(cells.name) in ("category", "boolean"):
+    if finder.options.types.get(cells.name) in ("category", "boolean"):
         return "classification"
     found = finder.numbers(cells, _MOST_NUMBERS)
     if found is not None:
@@ -77,12 +76,12 @@ def _task_of_one(cells: Cells, rows: NDArray[np.int64], finder: FormFinder) -> T
         are_integers = bool((distinct == np.trunc(distinct)).all())
         return "classification" if is_few and (found.share < 1 or are_integers) else "regression"
     labels = labels_of(cells, rows).texts.to_pylist()
-    odd = [label for label in labels if may_be_number(label)]
-    if len(labels) > _MAX_NUMBER_CLASSES and len(odd) > 0.5 * len(labels):
+    numeric = [label for label in labels if may_be_number(label)]
+    if len(labels) > _MAX_NUMBER_CLASSES and len(numeric) > 0.5 * len(labels):
         finder.warnings[cells.name] = (
-            f"has {len(labels)} classes, most of which look like numbers of different forms ('{odd[0]}', '{odd[-1]}'). "
-            "If they are amounts, set `task: regression` and `decimal` or `thousands`, or `replace` the others; "
-            "`task: classification` ends this warning"
+            f"has {len(labels)} classes, most of which look like numbers in different formats ('{numeric[0]}', "
+            f"'{numeric[-1]}'). If they are numbers, set `task: regression` and `decimal` or `thousands`, or `replace` "
+            "the others; `task: classification` silences this warning"
         )
     return "classification"
 
@@ -94,7 +93,7 @@ def _task_of_several(columns: Sequence[Cells], rows: NDArray[np.int64], finder: 
         found = finder.numbers(cells, _MOST_NUMBERS)
         if found is None or found.share < 1:
             raise DataError(
-                f"the targets are neither labels (0 and 1) nor numbers (got text in '{cells.name}'). Classes are in "
+                f"several targets must be labels (0 and 1) or numbers (got text in '{cells.name}'). Give classes in "
                 "one column.",
                 where=cells.where,
             )
@@ -102,7 +101,7 @@ def _task_of_several(columns: Sequence[Cells], rows: NDArray[np.int64], finder: 
 
 
 def class_indices(columns: Sequence[Cells], rows: NDArray[np.int64], form: Form) -> tuple[Tensor, tuple[str, ...]]:
-    """Returns (M,) the class of some rows, and the sorted names: one spelling of each."""
+    """Returns (M,) class indices and the sorted class names, with one spelling each."""
     cells = columns[0]
     codes = cells.keys(form).codes
     spelled = cells.spellings(form, rows)
@@ -117,10 +116,10 @@ def class_indices(columns: Sequence[Cells], rows: NDArray[np.int64], form: Form)
 def encode_targets(
     columns: Sequence[Cells], rows: NDArray[np.int64], target: Target, classes: tuple[str, ...]
 ) -> Tensor:
-    """Returns targets of some rows: (M,) int64 class indices, (M, K) float32 labels, or float64 numbers.
+    """Returns the targets of some rows: (M,) int64 class indices, (M, K) float32 labels, or (M, K) float64 numbers.
 
     Raises:
-        DataError: A cell is missing, is not a class of the training rows, neither 0 nor 1, or not a number.
+        DataError: A cell is missing, or is not a class of the training rows, a boolean or a number.
     """
     check_present(columns, rows)
     if target.task == "classification":
@@ -142,17 +141,17 @@ def _encode_classes(cells: Cells, rows: NDArray[np.int64], classes: tuple[str, .
         shown = ", ".join(classes[:_SHOWN]) + (f", ... ({len(classes)} in all)" if len(classes) > _SHOWN else "")
         raise cells.problem(
             row,
-            f"{cells.text(row)!r} is not a class of the training rows (those are: {shown}). Correct it, or `replace` "
-            "it.",
+            f"{cells.text(row)!r} is not a class of the training rows (expected one of: {shown}). Correct or "
+            "`replace` it.",
         )
     return torch.from_numpy(indices)
 
 
 def check_present(columns: Sequence[Cells], rows: NDArray[np.int64]) -> None:
-    """Checks that some rows have their targets.
+    """Checks that rows have targets.
 
     Raises:
-        DataError: A cell is missing.
+        DataError: A target is missing.
     """
     for cells in columns:
         missing = cells.missing[rows]
@@ -160,6 +159,6 @@ def check_present(columns: Sequence[Cells], rows: NDArray[np.int64]) -> None:
             row, count = int(rows[int(missing.argmax())]), int(missing.sum())
             raise cells.problem(
                 row,
-                f"the target is missing ({count} of {len(rows)} rows). Remove such rows, or see whether `missing` has "
-                "a value that means something here.",
+                f"the target is missing ({count} of {len(rows)} rows). Remove such rows, or check whether "
+                "`missing` contains a valid target.",
             )

@@ -14,7 +14,7 @@ import torch
 
 from nnzoo.data.dataset import Dataset, Split
 from nnzoo.data.split import Division, dropped_note
-from nnzoo.data.tables.dialect import Words
+from nnzoo.data.tables.dialect import TableOptions
 from nnzoo.data.text.text_reader import TextReader
 from nnzoo.data.text.texts import (
     TextLocations,
@@ -46,7 +46,7 @@ def load_text(
     min_count: int = 1,
     vocab_size: int | None = None,
     limit: int | None = None,
-    **words: Any,
+    **table_options: Any,
 ) -> Dataset:
     """Reads texts, divides them and converts them to tokens.
 
@@ -63,7 +63,7 @@ def load_text(
         min_count: Symbols that occur fewer times in the training texts are unknown.
         vocab_size: The number of most frequent symbols to keep; None for all.
         limit: Maximum number of samples per split; the first ones are used. For class files, balanced over the classes.
-        words: The format of the files: the fields of `Words`.
+        table_options: The format of the files: the fields of `TableOptions`.
 
     Returns:
         A divided dataset of tokens (N, T) with lengths. Classes are the sorted distinct labels of the training samples.
@@ -73,7 +73,7 @@ def load_text(
     """
     given = {"train": path, "val": val_path, "test": test_path}
     paths = {name: Path(each) for name, each in given.items() if each is not None}
-    options = Words(**words)
+    options = TableOptions(**table_options)
     loaded = load_class_files(paths, options) if target is None else load_columns(paths, options, text, target)
     parts = {name: part.first(limit, balanced=target is None) for name, part in loaded.parts.items()}
     parts, classes, notes = _divide(parts, division, Vocabulary(tokenizer=tokenizer, lowercase=lowercase, symbols=()))
@@ -104,7 +104,7 @@ def load_text(
         num_tokens=len(vocabulary),
         choices={"text": loaded.text, "max_length": num_steps, **loaded.choices},
         reader=TextReader(
-            words=loaded.words, text=loaded.text, target=target, vocabulary=vocabulary, max_length=num_steps
+            words=loaded.options, text=loaded.text, target=target, vocabulary=vocabulary, max_length=num_steps
         ),
         sample_names=locations,
         warnings=(*loaded.repairs.warnings(), *_token_warnings(tokens, num_steps)),

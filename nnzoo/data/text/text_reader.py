@@ -17,7 +17,7 @@ from nnzoo.data.files.find import find_files
 from nnzoo.data.files.origin import of_files
 from nnzoo.data.files.repairs import Repair, Repairs
 from nnzoo.data.reader import Reader, Samples, Schema
-from nnzoo.data.tables.dialect import Words
+from nnzoo.data.tables.dialect import TableOptions
 from nnzoo.data.tables.frames import table_of
 from nnzoo.data.tables.opening import is_delimited, open_file
 from nnzoo.data.tables.table import SUFFIXES, Table, open_table
@@ -48,7 +48,7 @@ class TextReader(Reader):
     """
 
     kind: Literal["text"] = "text"
-    words: Words
+    words: TableOptions
     text: str | None
     target: str | None
     vocabulary: Vocabulary
@@ -77,7 +77,7 @@ class TextReader(Reader):
             texts = read_class_files(files, self.words, repairs)
         else:
             known = [self.text, self.target]
-            table = open_table(paths, self.words, known, beside_text=self.target, repairs=repairs)
+            table = open_table(paths, self.words, known, label_column=self.target, repairs=repairs)
             texts = read_table(table, self.text, self.target, repairs)
         samples = self.from_texts(texts.texts)
         targets = encode_labels(texts, schema.classes)
@@ -116,7 +116,7 @@ class TextReader(Reader):
         table_repairs = Repairs()
         try:
             file = open_file(
-                path, self.words, [self.text], [self.target], beside_text=self.target, data=raw, repairs=table_repairs
+                path, self.words, [self.text], [self.target], label_column=self.target, data=raw, repairs=table_repairs
             )
             table = Table(file.names, self.words, [file])
             table.require([self.text])

@@ -18,11 +18,11 @@ from nnzoo.data.files.find import find_files
 from nnzoo.data.files.origin import Origin, name_below, of_files
 from nnzoo.data.files.repairs import Repair, Repairs
 from nnzoo.data.tables.columns import index_of
-from nnzoo.data.tables.dialect import Words
+from nnzoo.data.tables.dialect import TableOptions
 from nnzoo.data.tables.forms import canonical, names_form
 from nnzoo.data.tables.inference import sorted_labels
 from nnzoo.data.tables.missing import has_targets
-from nnzoo.data.tables.opening import words_for_new_files
+from nnzoo.data.tables.opening import options_for_new_files
 from nnzoo.data.tables.table import Table, choices_of, open_table
 from nnzoo.data.vocabulary import UNKNOWN, Vocabulary, pad
 from nnzoo.errors import DataError
@@ -103,7 +103,7 @@ class LoadedTexts(NamedTuple):
         text: The column of the texts; None for class files.
         choices: The resolved format of the files.
         notes: Notes for the log.
-        words: The format for new files.
+        options: The format for new files.
         repairs: What was skipped or repaired.
     """
 
@@ -111,11 +111,11 @@ class LoadedTexts(NamedTuple):
     text: str | None
     choices: dict[str, Any]
     notes: tuple[str, ...]
-    words: Words
+    options: TableOptions
     repairs: Repairs
 
 
-def load_class_files(paths: dict[str, Path], options: Words) -> LoadedTexts:
+def load_class_files(paths: dict[str, Path], options: TableOptions) -> LoadedTexts:
     """Loads the texts of class files. New files may have a different encoding, unless `options` sets one."""
     repairs = Repairs(strict=options.strict)
     files = {name: find_files(each, CLASS_FILES, repairs) for name, each in paths.items()}
@@ -127,25 +127,27 @@ def load_class_files(paths: dict[str, Path], options: Words) -> LoadedTexts:
     return LoadedTexts(parts, None, {"encoding": encoding}, (), options, repairs)
 
 
-def load_columns(paths: dict[str, Path], options: Words, text: str | None, target: str) -> LoadedTexts:
+def load_columns(paths: dict[str, Path], options: TableOptions, text: str | None, target: str) -> LoadedTexts:
     """Loads the texts of the column `text` and the classes of the column `target`."""
     known = [column for column in (text, target) if column is not None]
     repairs = Repairs(strict=options.strict)
     tables = {
-        name: open_table([each], options, known, beside_text=target, repairs=repairs) for name, each in paths.items()
+        name: open_table([each], options, known, label_column=target, repairs=repairs) for name, each in paths.items()
     }
     text = _text_column(tables["train"], text, target)
     parts = {name: read_table(table, text, target, repairs, paths[name]) for name, table in tables.items()}
-    words = words_for_new_files(tables["train"].files[0], options, [text, target])
-    return LoadedTexts(parts, text, choices_of(tables.values()), tables["train"].notes, words, repairs)
+    new_options = options_for_new_files(tables["train"].files[0], options, [text, target])
+    return LoadedTexts(parts, text, choices_of(tables.values()), tables["train"].notes, new_options, repairs)
 
 
-def read_class_files(files: Sequence[Path], words: Words, repairs: Repairs, given_path: Path | None = None) -> Texts:
+def read_class_files(
+    files: Sequence[Path], words: TableOptions, repairs: Repairs, given_path: Path | None = None
+) -> Texts:
     """Reads one text per line from class files; the name of a file is its class. Blank lines are skipped.
 
     Args:
         files: One file per class.
-        words: The format of the files.
+        options: The format of the files.
         repairs: Counts what is repaired or skipped.
         given_path: The path in the config that the files belong to; None for new files.
     """
@@ -156,7 +158,7 @@ def read_class_files(files: Sequence[Path], words: Words, repairs: Repairs, give
     locations: list[str] = []
     sizes: list[int] = []
     for path in files:
-        lines = lines_of(read_text(path, words.encoding, repairs))
+        lines = lines_of(read_text(path, options.encoding, repairs))
         kept = [(line.strip(), number) for number, line in enumerate(lines, start=1) if line.strip()]
         repairs.add(EMPTY_CLASSES, str(path), not kept)
         texts.extend(line for line, _ in kept)
@@ -182,7 +184,7 @@ def read_table(table: Table, text: str, target: str, repairs: Repairs, given_pat
     table.require([text, target])
     texts, labels = table.cells(text).texts, table.cells(target)
     rows = np.arange(len(texts))
-    kept = rows[has_targets([labels], rows, table.words.missing_target, repairs)]
+    kept = rows[has_targets([labels], rows, table.options.missing_target, repairs)]
     return Texts(texts, labels.one_spelling(), rows.tolist(), table.locate, table.origin(given_path)).take(
         kept.tolist()
     )

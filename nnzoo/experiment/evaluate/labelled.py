@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from nnzoo.config.data import InMemory, TableSource
+from nnzoo.config.data import PythonSource, TableSource
 from nnzoo.data import DataInMemory, Samples, Split, data_in_memory
 from nnzoo.data.arrays import encode_targets_like
 from nnzoo.data.memory import is_frame
@@ -46,7 +46,7 @@ def check_is_of_training(trained: TrainedModel, given: DataInMemory) -> None:
         DataError: It is not, by checksum.
     """
     source = trained.config.data
-    if not isinstance(source, InMemory) or source.digest != given.digest():
+    if not isinstance(source, PythonSource) or source.digest != given.digest():
         raise DataError(
             "is not the data that the network was trained on (by checksum), so that it has no such splits. Leave out "
             "split= to measure on all of it.",

@@ -37,7 +37,7 @@ def forward_of(experiment: Experiment, module: nn.Module) -> Callable[..., Tenso
 def first_batch(experiment: Experiment, module: nn.Module) -> tuple[Tensor, ...]:
     """What the network is called with for a batch of the usual size."""
     train, size, group = experiment.splits["train"], experiment.settings.batch_size, experiment.settings.group
-    batches = boundaries(len(train), size or len(train), at_least=smallest_batch(module, group))
+    batches = boundaries(len(train), size or len(train), min_size=smallest_batch(module, group))
     start, end = group.share(*batches[0])
     # Where there are more processes than samples per batch, some have one at times and others never.
     rows = slice(start, max(end, start + 1))

@@ -259,7 +259,7 @@ class OneAfterAnother(_Several):
             self.is_open = True
         if all(outcome.status == "diverged" for outcome in self.ended):
             raise DivergedError(
-                f"the loss of every restart is no longer finite, or its monitor never was a number. {REMEDY}"
+                f"the loss of every restart is no longer finite, or its monitor was never a number. {REMEDY}"
             )
         return status_of(self.restarts())
 

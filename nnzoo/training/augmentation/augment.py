@@ -1,8 +1,8 @@
-"""Augmentation: a batch of training samples, changed at random, so that no epoch sees the same ones twice.
+"""Augmentation: random changes of training batches, new in every epoch.
 
-Every operation works on the whole batch on its device, without a loop over samples and without waiting for the device.
-Its random numbers come from torch's global generators, which a checkpoint saves. torchvision draws random numbers once
-a call, that is once an image; here each image of the batch draws its own.
+Every operation works on the batch as a whole, on its device, without a loop over samples and without a sync. Its random
+numbers come from torch's global generators, which a checkpoint saves. Each image of a batch draws its own numbers, as
+torchvision does with one call per image.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ Pair = tuple[float, float]
 
 
 class Operation(Protocol):
-    """One augmentation: (N, *) float32 inputs and encoded targets in, the same out. The arguments stay as they are."""
+    """One augmentation: (N, *) float32 inputs and encoded targets in and out. It does not modify its arguments."""
 
     def __call__(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Changes a batch."""
 
 
 class Augment:
-    """Augmentations one after the other.
+    """A sequence of augmentations.
 
     Args:
-        operations: In their order.
+        operations: The augmentations, in the order in which they are applied.
     """
 
     def __init__(self, operations: Sequence[Operation]) -> None:
@@ -43,9 +43,9 @@ class Augment:
         """Changes a batch.
 
         Args:
-            inputs: (N, *), uint8 images too: they become [0, 1] first.
-            targets: Encoded.
-            lengths: (N,) valid steps of sequences (N, T, F): what lies beyond stays 0.
+            inputs: (N, *). uint8 images are scaled to [0, 1] first.
+            targets: The encoded targets.
+            lengths: (N,) valid steps of sequences (N, T, F): the padding stays 0.
         """
         changed = to_real(inputs)
         for operation in self.operations:
@@ -68,12 +68,12 @@ class HorizontalFlip:
 
 
 class RandomCrop:
-    """Pads each image (N, C, H, W) and cuts a place of its old size out of it.
+    """Pads each image (N, C, H, W) and crops it to its original size at a random position.
 
     Args:
         padding: Pixels on every side; (left and right, top and bottom); or (left, top, right, bottom).
-        fill: What the border is filled with, where `padding_mode` is constant.
-        padding_mode: constant, edge, reflect or symmetric, as of torchvision.
+        fill: The value of the border if `padding_mode` is constant.
+        padding_mode: constant, edge, reflect or symmetric, as in torchvision.
     """
 
     def __init__(self, *, padding: Sequence[int], fill: float = 0.0, padding_mode: str = "constant") -> None:
@@ -91,11 +91,11 @@ class RandomCrop:
 
 
 class RandomResizedCrop:
-    """Cuts a box out of each image (N, C, H, W) and resizes it, bilinearly, to the image's size.
+    """Crops a random box of each image (N, C, H, W) and resizes it, bilinearly, to the size of the image.
 
     Args:
-        scale: The box's share of the area, from and to.
-        ratio: Its width over its height, from and to.
+        scale: The range of the area of the box, as a fraction of the image.
+        ratio: The range of its width divided by its height.
     """
 
     def __init__(self, *, scale: Pair = (0.08, 1.0), ratio: Pair = (3 / 4, 4 / 3)) -> None:
@@ -108,12 +108,12 @@ class RandomResizedCrop:
 
 
 class Rotation:
-    """Turns each image (N, C, H, W) about its centre.
+    """Rotates each image (N, C, H, W) about its centre.
 
     Args:
-        degrees: From and to, counter-clockwise.
+        degrees: The range of the angle, counter-clockwise.
         interpolation: nearest or bilinear.
-        fill: What comes in from outside.
+        fill: The value of pixels from outside the image.
     """
 
     def __init__(self, *, degrees: Pair, interpolation: str = "nearest", fill: float = 0.0) -> None:
@@ -131,10 +131,10 @@ class Erasing:
     """Fills a box of each image (N, C, H, W) with one value, with probability `p` (Zhong et al. 2020).
 
     Args:
-        p: Of each image.
-        scale: The box's share of the area, from and to.
-        ratio: Its height over its width, from and to.
-        value: What it is filled with; None for N(0, 1).
+        p: The probability for each image.
+        scale: The range of the area of the box, as a fraction of the image.
+        ratio: The range of its height divided by its width.
+        value: The fill value; None for noise from N(0, 1).
     """
 
     def __init__(
@@ -147,19 +147,19 @@ class Erasing:
 
     def __call__(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Changes a batch."""
-        # torchvision means height over width here, and width over height for crops.
+        # As in torchvision, the ratio is height / width here, and width / height for crops.
         boxes = random_boxes(inputs, self.scale, (1 / self.ratio[1], 1 / self.ratio[0]), may_be_whole=False)
         value = torch.randn_like(inputs) if self.value is None else self.value
         return erase(inputs, boxes, value, chosen=_chosen(inputs, self.p)), targets
 
 
 class Noise:
-    """Adds N(mean, sigma^2) to every number (N, *).
+    """Adds noise from N(mean, sigma^2) to every value of (N, *).
 
     Args:
-        mean: Of the noise.
-        sigma: Its standard deviation.
-        clip: Whether the sum is kept within [0, 1].
+        mean: The mean of the noise.
+        sigma: The standard deviation of the noise.
+        clip: Whether the result is clamped to [0, 1].
     """
 
     def __init__(self, *, mean: float = 0.0, sigma: float = 0.1, clip: bool = False) -> None:
@@ -176,11 +176,11 @@ class Noise:
 class ColorJitter:
     """Changes the colours of each image (N, 1 or 3, H, W) in [0, 1].
 
-    The order of the four changes is drawn once a batch, their amounts for each image.
+    The order of the four changes is drawn once per batch, their amounts for each image.
 
     Args:
-        brightness, contrast, saturation: Factors, from and to; None: not changed.
-        hue: Turns of the colour wheel, from and to; None: not changed.
+        brightness, contrast, saturation: The range of the factor; None for no change.
+        hue: The range of the shift, in turns of the colour wheel; None for no change.
     """
 
     def __init__(
@@ -202,13 +202,13 @@ class ColorJitter:
 
 
 class Mixup:
-    """Mixes each sample with the one before it in the batch: lam * x_i + (1 - lam) * x_j (Zhang et al. 2018).
+    """Mixes each sample with the previous one of the batch: lam * x_i + (1 - lam) * x_j (Zhang et al. 2018).
 
-    lam ~ Beta(alpha, alpha), one a batch. Targets are mixed alike: classes become probabilities.
+    lam ~ Beta(alpha, alpha), one per batch. Targets are mixed in the same way: classes become probabilities.
 
     Args:
-        alpha: 1: lam is uniform; near 0: hardly mixed.
-        num_classes: K of class indices.
+        alpha: With 1, lam is uniform; near 0, samples are hardly mixed.
+        num_classes: The number of classes.
     """
 
     def __init__(self, *, alpha: float = 1.0, num_classes: int) -> None:
@@ -222,13 +222,13 @@ class Mixup:
 
 
 class Cutmix:
-    """Puts a box of the image before it in the batch into each image (N, C, H, W) (Yun et al. 2019).
+    """Pastes a box of the previous image of the batch into each image (N, C, H, W) (Yun et al. 2019).
 
-    The box has a share 1 - lam of the area, lam ~ Beta(alpha, alpha); one a batch. Targets are mixed by the area.
+    The box covers a fraction 1 - lam of the area, lam ~ Beta(alpha, alpha), one per batch. Targets are mixed by area.
 
     Args:
-        alpha: As of `Mixup`.
-        num_classes: K of class indices.
+        alpha: As in `Mixup`.
+        num_classes: The number of classes.
     """
 
     def __init__(self, *, alpha: float = 1.0, num_classes: int) -> None:
@@ -245,18 +245,18 @@ class Cutmix:
 
 
 def _chosen(inputs: Tensor, p: float) -> Tensor:
-    """(N, 1, 1, 1) each with probability p."""
+    """Returns a mask (N, 1, 1, 1), in which each entry is true with probability p."""
     return (torch.rand(len(inputs), device=inputs.device) < p).reshape(-1, 1, 1, 1)
 
 
 def _uniform(inputs: Tensor, low: float, high: float) -> Tensor:
-    """(N,) one number a sample."""
+    """Returns one number per sample, (N,), from U(low, high)."""
     return low + (high - low) * torch.rand(len(inputs), device=inputs.device)
 
 
 def _beta(alpha: float, inputs: Tensor) -> Tensor:
     concentration = torch.tensor(alpha, device=inputs.device)
-    # Checking the arguments would wait for the device.
+    # Validating the arguments would be a sync.
     return Beta(concentration, concentration, validate_args=False).sample()
 
 
@@ -269,7 +269,7 @@ def _soft(targets: Tensor, num_classes: int) -> Tensor:
 
 
 def _span(size: int, half: Tensor, inputs: Tensor) -> Tensor:
-    """(size,) which places are within `half * size` of a random one, as torchvision rounds it."""
+    """Returns a mask (size,) of the positions within `half * size` of a random one, rounded as in torchvision."""
     centre = torch.randint(size, (1,), device=inputs.device)
     reach = (half * size).long()
     place = torch.arange(size, device=inputs.device)

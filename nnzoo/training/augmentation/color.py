@@ -1,4 +1,4 @@
-"""Colours of a batch of images (N, 1 or 3, H, W) in [0, 1], with factors of their own for each; as torchvision's."""
+"""Colour operations of torchvision for a batch of images (N, 1 or 3, H, W) in [0, 1], with one factor per image."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import torch
 from torch import Tensor
 
 _LUMA = (0.2989, 0.587, 0.114)
-"""ITU-R BT.601, with torchvision's digits."""
+"""ITU-R BT.601, with the digits that torchvision uses."""
 
 
 def jitter(images: Tensor, kind: int, factor: Tensor) -> Tensor:
-    """One of the four changes, by the number that torchvision's ColorJitter gives it.
+    """Applies one of the four changes, with the numbering of torchvision's ColorJitter.
 
     Args:
         images: (N, 1 or 3, H, W).
-        kind: 0 brightness, 1 contrast, 2 saturation, 3 hue; the last two leave grey images as they are.
-        factor: (N, 1, 1, 1) a factor; of hue the turns of the colour wheel.
+        kind: 0 brightness, 1 contrast, 2 saturation, 3 hue. The last two do not change grey images.
+        factor: (N, 1, 1, 1) the factor; for hue the turns of the colour wheel.
     """
     if kind == 0:
         return (images * factor).clamp(0, 1)
@@ -31,14 +31,14 @@ def _blend(images: Tensor, others: Tensor, factor: Tensor) -> Tensor:
 
 
 def grey(images: Tensor) -> Tensor:
-    """(N, 1, H, W) luma."""
+    """Returns the luma, (N, 1, H, W)."""
     if images.shape[1] == 1:
         return images
     return sum(weight * images[:, index : index + 1] for index, weight in enumerate(_LUMA))  # type: ignore[return-value]
 
 
 def turn_hue(images: Tensor, turns: Tensor) -> Tensor:
-    """Turns the hue in the HSV cylinder; value and saturation stay.
+    """Rotates the hue in the HSV cylinder, without changing value and saturation.
 
     A channel is v - (v - low) * max(0, min(k, 4 - k, 1)), k = (n + 6 h) mod 6 with n = 5, 3, 1 for red, green, blue
     (Smith 1978).

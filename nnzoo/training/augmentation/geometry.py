@@ -1,4 +1,4 @@
-"""Geometry of a batch of images (N, C, H, W), with parameters of their own for each: boxes, crops, rotations."""
+"""Boxes, crops and rotations for a batch of images (N, C, H, W), with separate parameters for each image."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 ATTEMPTS = 10
-"""How often a box is drawn until one fits into the image, as of torchvision."""
+"""Maximum number of draws until a box fits into the image, as in torchvision."""
 
 
 class Boxes(NamedTuple):
-    """(N,) int64 each: the first row and column of a box, and its size, which is 0 where none fitted."""
+    """One box per image, (N,) int64 each: its first row and column, and its size, which is 0 if no draw fitted."""
 
     top: Tensor
     left: Tensor
@@ -25,13 +25,13 @@ class Boxes(NamedTuple):
 def random_boxes(
     images: Tensor, scale: tuple[float, float], ratio: tuple[float, float], *, may_be_whole: bool
 ) -> Boxes:
-    """A box for each image, as torchvision draws them.
+    """Draws a box for each image, as torchvision does.
 
     Args:
         images: (N, C, H, W).
-        scale: The share of the area, uniform from and to.
-        ratio: Width over height, log-uniform from and to.
-        may_be_whole: Whether a box may be as high or wide as the image, and is central where none fitted.
+        scale: The range of the area as a fraction of the image; uniform.
+        ratio: The range of width / height; log-uniform.
+        may_be_whole: Whether a box may be as high or wide as the image, and is central if no draw fitted.
     """
     (num, _, rows, columns), device = images.shape, images.device
     drawn = torch.rand(2, num, ATTEMPTS, device=device)
@@ -43,11 +43,11 @@ def random_boxes(
         fits = (width > 0) & (width <= columns) & (height > 0) & (height <= rows)
     else:
         fits = (width < columns) & (height < rows)
-    first = fits.int().argmax(1, keepdim=True)  # the first of several largest ones
+    first = fits.int().argmax(1, keepdim=True)  # argmax returns the first maximum
     found = fits.any(1)
     width, height = width.gather(1, first)[:, 0], height.gather(1, first)[:, 0]
     place = torch.rand(2, num, device=device)
-    # Rounding may make the product of a number below 1 the whole.
+    # Rounding may turn the product with a number below 1 into the upper bound.
     top = torch.minimum((place[0] * (rows - height + 1)).long(), rows - height)
     left = torch.minimum((place[1] * (columns - width + 1)).long(), columns - width)
     whole = _central(rows, columns, ratio) if may_be_whole else (0, 0, 0, 0)
@@ -56,7 +56,7 @@ def random_boxes(
 
 
 def _central(rows: int, columns: int, ratio: tuple[float, float]) -> tuple[int, int, int, int]:
-    """The largest central box of a ratio that is allowed."""
+    """Returns the largest central box with a ratio in the range."""
     height, width = rows, columns
     if columns / rows < ratio[0]:
         height = round(columns / ratio[0])
@@ -66,13 +66,13 @@ def _central(rows: int, columns: int, ratio: tuple[float, float]) -> tuple[int, 
 
 
 def crop(images: Tensor, down: Tensor, right: Tensor, *, fill: float, mode: str) -> Tensor:
-    """Each image moved: what was at (down, right) comes to (0, 0).
+    """Shifts each image: the pixel at (down, right) moves to (0, 0).
 
     Args:
         images: (N, C, H, W).
-        down: (N,) int64, less than H in size.
-        right: (N,) int64, less than W in size.
-        fill: Of what comes in from outside, in mode constant.
+        down: (N,) int64 with |down| < H.
+        right: (N,) int64 with |right| < W.
+        fill: The value of pixels from outside, in mode constant.
         mode: constant, edge, reflect (without the border pixel) or symmetric (with it).
     """
     _, channels, height, width = images.shape
@@ -88,7 +88,7 @@ def crop(images: Tensor, down: Tensor, right: Tensor, *, fill: float, mode: str)
 
 
 def _source(shift: Tensor, size: int, mode: str) -> tuple[Tensor, Tensor]:
-    """(N, size) where each row or column comes from, and whether that is inside of the image."""
+    """Returns the source index of each row or column, (N, size), and whether it is inside the image."""
     place = shift.unsqueeze(1) + torch.arange(size, device=shift.device)
     inside = (place >= 0) & (place < size)
     if mode == "reflect":
@@ -101,7 +101,7 @@ def _source(shift: Tensor, size: int, mode: str) -> tuple[Tensor, Tensor]:
 
 
 def resized_crop(images: Tensor, boxes: Boxes) -> Tensor:
-    """The box of each image, resized to (H, W) bilinearly. Boxes are never larger, so nothing needs antialiasing."""
+    """Resizes the box of each image to (H, W) bilinearly. Boxes are never larger, so antialiasing is not needed."""
     height, width = images.shape[-2:]
     y = _stretched(boxes.top, boxes.height, height)
     x = _stretched(boxes.left, boxes.width, width)
@@ -109,20 +109,20 @@ def resized_crop(images: Tensor, boxes: Boxes) -> Tensor:
 
 
 def _stretched(start: Tensor, length: Tensor, size: int) -> Tensor:
-    """(N, size) source coordinates of `size` pixels over `length` ones from `start`; at the border inside."""
+    """Returns source coordinates (N, size) of `size` pixels over `length` pixels from `start`, clamped to them."""
     start, length = start.unsqueeze(1).float(), length.unsqueeze(1).float()
     middle = torch.arange(size, device=start.device) + 0.5
     return (start + middle * length / size - 0.5).clamp(start, start + length - 1)
 
 
 def rotate(images: Tensor, degrees: Tensor, *, interpolation: str, fill: float) -> Tensor:
-    """Each image turned counter-clockwise about its centre.
+    """Rotates each image counter-clockwise about its centre.
 
     Args:
         images: (N, C, H, W).
         degrees: (N,).
         interpolation: nearest or bilinear.
-        fill: What comes in from outside.
+        fill: The value of pixels from outside the image.
     """
     height, width = images.shape[-2:]
     angle = torch.deg2rad(degrees).reshape(-1, 1, 1)
@@ -130,24 +130,24 @@ def rotate(images: Tensor, degrees: Tensor, *, interpolation: str, fill: float) 
     x = torch.arange(width, device=images.device) - (width - 1) / 2
     source_x = angle.cos() * x - angle.sin() * y + (width - 1) / 2
     source_y = angle.sin() * x + angle.cos() * y + (height - 1) / 2
-    # grid_sample takes 0 from outside.
+    # grid_sample reads 0 outside the image.
     return _sample(images - fill, source_y, source_x, interpolation) + fill
 
 
 def _sample(images: Tensor, y: Tensor, x: Tensor, interpolation: str) -> Tensor:
-    """The values at (N, H, W) rows y and columns x."""
+    """Returns the values at rows y and columns x, (N, H, W) each."""
     height, width = images.shape[-2:]
     grid = torch.stack([(2 * x + 1) / width - 1, (2 * y + 1) / height - 1], dim=3)  # (N, H, W, 2)
     return F.grid_sample(images, grid, mode=interpolation, padding_mode="zeros", align_corners=False)
 
 
 def erase(images: Tensor, boxes: Boxes, value: Tensor | float, *, chosen: Tensor) -> Tensor:
-    """The box of each chosen image filled.
+    """Fills the box of each chosen image.
 
     Args:
         images: (N, C, H, W).
-        boxes: One an image.
-        value: A number, or of the images' shape.
+        boxes: One box per image.
+        value: A number, or a tensor of the shape of the images.
         chosen: (N, 1, 1, 1) bool.
     """
     inside_rows = _within(boxes.top, boxes.height, images.shape[2])

@@ -1,1 +1,1 @@
-"""The order of batches, and reading those that do not fit into memory."""
+"""The order of batches, and reading data that does not fit in memory."""

@@ -1,4 +1,4 @@
-"""The order of samples, and where batches begin and end. No DataLoader: data is resident and indexed."""
+"""The order of samples, and the bounds of batches. There is no DataLoader: data is resident and indexed."""
 
 from __future__ import annotations
 
@@ -13,49 +13,51 @@ from nnzoo.training.augmentation.augment import Augment
 from nnzoo.training.processes.group import ALONE, Group
 
 Batch = tuple[Tensor, ...]
-"""What the model is called with, then the targets."""
+"""The arguments of the model, then the targets."""
 
-# About this many numbers of input an evaluation batch. On a CPU what a network makes of so few stays in the cache and
-# in memory that the process has: with 2**20 MLP and LSTM take 1.0 to 1.5 times as long, LeNet 1.3 to 2.5.
+# Approximate number of input values per evaluation batch. On a CPU the activations of a batch of this size stay in the
+# cache and in memory that the process already has: with 2**20, MLP and LSTM take 1.0 to 1.5 times as long, LeNet 1.3 to
+# 2.5 times.
 EVAL_NUMBERS, EVAL_NUMBERS_ON_CPU = 2**20, 2**17
 MAX_EVAL_BATCH = 4096
-# No fewer than this many samples, or than in training: a large layer reads all of its weights for every batch.
+# Minimum samples per evaluation batch on a CPU, unless the training batch is smaller: a large layer reads all of its
+# weights for every batch.
 ENOUGH_ON_CPU = 64
 
 
 def epoch_order(num_samples: int, *, seed: int, epoch: int, device: torch.device) -> Tensor:
-    """(N,) the permutation of an epoch. It depends on seed and epoch alone, so a resumed epoch has it again."""
+    """Returns the permutation of an epoch, (N,). It depends only on seed and epoch, so a resumed epoch repeats it."""
     generator = torch.Generator().manual_seed((seed * 1_000_003 + epoch) % 2**63)
-    # Not waiting is safe from the host to CUDA alone, which copies pageable memory aside first.
+    # A non-blocking copy is safe only from the host to CUDA, which first copies pageable memory to a staging buffer.
     return torch.randperm(num_samples, generator=generator).to(device, non_blocking=device.type == "cuda")
 
 
 def smallest_batch(model: nn.Module, group: Group = ALONE) -> int:
-    """Samples that a batch needs: batch norm has no variance of one, and one a process to take part in it."""
+    """Returns the minimum samples per batch: batch norm needs at least two, and at least one per process."""
     return max(2, group.size) if has_batch_norm(model) else 1
 
 
-def boundaries(num_samples: int, batch_size: int, *, at_least: int = 1) -> list[tuple[int, int]]:
-    """Start and end of each batch: ceil(N / batch_size) of them.
+def boundaries(num_samples: int, batch_size: int, *, min_size: int = 1) -> list[tuple[int, int]]:
+    """Returns start and end of each of the ceil(N / batch_size) batches.
 
     Args:
         num_samples: N.
-        batch_size: Samples a batch; the last one holds the rest.
-        at_least: A last batch of fewer samples is joined to the one before it.
+        batch_size: Samples per batch; the last batch holds the rest.
+        min_size: A last batch with fewer samples is merged into the previous one.
     """
     starts = list(range(0, num_samples, batch_size))
-    if len(starts) > 1 and num_samples - starts[-1] < at_least:
+    if len(starts) > 1 and num_samples - starts[-1] < min_size:
         starts.pop()
     return list(zip(starts, [*starts[1:], num_samples], strict=True))
 
 
 def eval_batch_size(inputs: Tensor, batch_size: int, *, classes_per_step: int = 0) -> int:
-    """Samples an evaluation batch: many small or few large ones, by a fixed rule, since it decides the last bits.
+    """Returns the samples per evaluation batch, by a fixed rule, since the batch size affects the last bits.
 
     Args:
-        inputs: (N, *), on the device where they are evaluated.
-        batch_size: At least as many; on a CPU at least as many up to `ENOUGH_ON_CPU`.
-        classes_per_step: K where outputs are (N, T, K), which may be far larger than the inputs; else 0.
+        inputs: (N, *), on the device of the evaluation.
+        batch_size: The minimum; on a CPU the minimum is at most `ENOUGH_ON_CPU`.
+        classes_per_step: K if outputs are (N, T, K), which may be far larger than the inputs; else 0.
     """
     per_sample = max(1, inputs[0].numel(), inputs.shape[1] * classes_per_step if classes_per_step else 0)
     on_cpu = inputs.device.type == "cpu"
@@ -64,17 +66,17 @@ def eval_batch_size(inputs: Tensor, batch_size: int, *, classes_per_step: int = 
 
 
 def arguments_of(model: nn.Module, inputs: Tensor, lengths: Tensor | None) -> tuple[Tensor, ...]:
-    """What a model is called with: the valid steps of each sequence too, where there are some and it takes them."""
+    """Returns the arguments of a model: the inputs, and the lengths if there are any and the model takes them."""
     return (inputs,) if lengths is None or not takes_lengths(model) else (inputs, lengths)
 
 
 def for_model(model: nn.Module, split: Split) -> Split:
-    """A split without the lengths that the model does not take."""
+    """Returns the split, without its lengths if the model does not take them."""
     return split if split.lengths is None or takes_lengths(model) else replace(split, lengths=None)
 
 
 def finish(batch: Batch, split: Split, augment: Augment | None) -> Batch:
-    """A batch as the network takes it: augmented, then as far preprocessed as its split leaves to do."""
+    """Augments a batch, then applies the preprocessing steps that its split has deferred."""
     if augment is None and split.finish is None:
         return batch
     inputs, *lengths, targets = batch

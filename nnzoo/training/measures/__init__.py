@@ -1,1 +1,1 @@
-"""Losses, metrics, and what the outputs of a network mean."""
+"""Losses, metrics, and the decoding of outputs."""

@@ -1,4 +1,4 @@
-"""From outputs to answers: class indices, probabilities, values in the target's own unit."""
+"""Decodes outputs: class indices, probabilities, or values in the unit of the target."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class Decoder:
     """Interprets the outputs of a network.
 
     Attributes:
-        task: What is predicted.
-        reads: What an output unit is.
-        num_classes: Classes or labels; 0 for regression.
-        per: What has an answer: each sample, each step of it, or each node of a tree.
-        preprocess: Brings regression outputs back to the targets' own unit; `on` moves it to their device.
-        cutoff: The probability from which on the second of two classes is predicted; None: where it is the likelier.
+        task: The task.
+        reads: The meaning of an output unit.
+        num_classes: The number of classes or labels; 0 for regression.
+        per: What has a prediction: each sample, each of its steps, or each node of a tree.
+        preprocess: Converts regression outputs to the unit of the targets; `on` moves it to their device.
+        cutoff: The probability from which the second of two classes is predicted; None to predict the likelier one.
     """
 
     task: Task
@@ -38,11 +38,11 @@ class Decoder:
 
     @property
     def threshold(self) -> float:
-        """The output above which a single unit means yes."""
+        """The output above which a single unit predicts 1."""
         return 0.5 if self.reads in ("probabilities", "values") else 0.0
 
     def encode(self, targets: Tensor, *, indices: bool) -> Tensor:
-        """Returns targets as the loss reads them: class indices (N,), 0 and 1 (N, 1) or (N, K), or others unchanged."""
+        """Returns the targets for the loss: class indices (N,), 0 and 1 (N, 1) or (N, K), others unchanged."""
         if self.task != "classification" or indices:
             return targets
         if targets.ndim > 1:
@@ -52,7 +52,7 @@ class Decoder:
         return torch.nn.functional.one_hot(targets, self.num_classes).float()
 
     def metric_inputs(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns what metrics read: outputs (M, K) and targets of steps, or of the roots of trees; others unchanged.
+        """Returns outputs (M, K) and targets for metrics: of steps, or of the roots of trees; others unchanged.
 
         Steps without a target are included, with `NO_TARGET`.
         """
@@ -65,17 +65,18 @@ class Decoder:
         return outputs[:, 0].contiguous() if self.per == "node" else outputs
 
     def compact(self, outputs: Tensor) -> Tensor:
-        """Returns what is kept of a batch's outputs: (N, K); for steps (N, T, 2), the class and its probability.
+        """Returns outputs in a form that fits in memory for all of a split: (N, K), or for steps (N, T, 2).
 
-        For T steps and a vocabulary of K tokens all outputs of a split would not fit in memory.
+        The two values of a step are the class and its probability, since T * K outputs for a vocabulary of K tokens
+        would be too many.
         """
         if self.per != "step":
             return self.of_roots(outputs)
-        shares, classes = self.probabilities(outputs).max(-1)
-        return torch.stack([classes.to(shares.dtype), shares], dim=-1)
+        probabilities, classes = self.probabilities(outputs).max(-1)
+        return torch.stack([classes.to(probabilities.dtype), probabilities], dim=-1)
 
     def labels(self, outputs: Tensor) -> Tensor:
-        """(*, K) outputs -> (*,) class indices, or (N, K) 0 and 1 for several labels a sample."""
+        """(*, K) outputs -> (*,) class indices, or (N, K) 0 and 1 for multilabel."""
         if self.task == "multilabel":
             return (outputs > self.threshold).long()
         if self.cutoff is not None:
@@ -85,7 +86,7 @@ class Decoder:
         return outputs.argmax(-1)
 
     def target_labels(self, targets: Tensor) -> Tensor:
-        """Encoded targets -> (N,) class indices, or (N, K) 0 and 1 for several labels a sample."""
+        """Encoded targets -> (N,) class indices, or (N, K) 0 and 1 for multilabel."""
         if self.task == "multilabel":
             return (targets > 0.5).long()
         if targets.ndim == 1:
@@ -93,7 +94,7 @@ class Decoder:
         return (targets[:, 0] > 0.5).long() if targets.shape[1] == 1 else targets.argmax(1)
 
     def probabilities(self, outputs: Tensor) -> Tensor:
-        """(*, K) outputs -> (*, num_classes); rows sum to 1 unless a sample may have several labels.
+        """(*, K) outputs -> (*, num_classes); rows sum to 1 except for multilabel.
 
         Raises:
             UsageError: There are no probabilities: the loss was a margin loss, or the task is regression.
@@ -128,11 +129,11 @@ class Decoder:
         return self.probabilities(outputs).clamp_min(info.tiny / info.eps).log()
 
     def values(self, outputs: Tensor) -> Tensor:
-        """Converts regression outputs or scaled targets (N, K) to the targets' own unit, float64."""
+        """Converts regression outputs or scaled targets (N, K) to the unit of the targets, float64."""
         return self.preprocess.unscale_targets(in_float64(outputs))
 
     def truth(self, targets: Tensor) -> Tensor:
-        """Returns regression targets (N, K) in their own unit: those of `Split.exact` unchanged, others converted."""
+        """Returns regression targets (N, K) in their unit: those of `Split.exact` unchanged, others converted."""
         return targets if targets.dtype == torch.float64 else self.values(targets)
 
     def scaled(self, targets: Tensor) -> Tensor:
@@ -141,7 +142,7 @@ class Decoder:
 
     @property
     def unit(self) -> Tensor | float:
-        """What one unit of a regression output is in the targets' own unit, (K,) float64, or 1."""
+        """The scale of regression outputs in the unit of the targets, (K,) float64, or 1."""
         scale = self.preprocess.target_scale
         return 1.0 if scale is None else scale
 
@@ -157,5 +158,5 @@ class Decoder:
 
 
 def in_float64(numbers: Tensor) -> Tensor:
-    """Converts numbers to float64, on the CPU if their device has none."""
+    """Converts numbers to float64, on the CPU if their device does not support it."""
     return (numbers.cpu() if numbers.device.type == "mps" else numbers).double()

@@ -1,7 +1,7 @@
 """Losses as modules: outputs (N, K) and encoded targets in, a scalar out.
 
-torch's own wherever it reads what the network gives. What is added: the log of probabilities where the network already
-ends in softmax or sigmoid, weighted means that do not depend on the batches, and the losses that torch lacks.
+They call torch's losses, and add what those lack: the log of probabilities if the network already ends in softmax or
+sigmoid, weighted means that do not depend on the batches, and the losses that torch does not have.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from nnzoo.data.reader import NO_TARGET
 
 Reduction = Literal["mean", "sum"]
 Reads = Literal["logits", "log_odds", "probabilities", "log_probabilities", "margins", "values"]
-"""What an output unit is. Logits belong together, through softmax; log-odds stand each for itself, through sigmoid."""
+"""The meaning of an output unit. Logits are normalised together by softmax, log-odds separately by sigmoid."""
 
 
 class ClassLoss(nn.Module):
-    """What the losses share whose targets are class indices (N,), or probabilities (N, K).
+    """Base of the losses with class indices (N,) or probabilities (N, K) as targets.
 
-    Cross entropy and focal loss also take outputs (N, T, K) with class indices (N, T), one a position; a position
-    without a target, `NO_TARGET`, counts nothing.
+    Cross entropy and focal loss also take outputs (N, T, K) with class indices (N, T), one per position. A position
+    without a target, `NO_TARGET`, is ignored.
 
     Args:
-        reads: What the outputs are; of probabilities the log is taken, never a second softmax.
-        reduction: Over the samples; "mean" divides by the sum of their weights. A target of probabilities weighs what
-            its classes do on average, so that one-hot rows and indices give the same (torch divides by N there).
-        class_weights: (K,) a weight a class.
+        reads: The meaning of the outputs. For probabilities the log is taken, never a second softmax.
+        reduction: Over the samples; "mean" divides by the sum of their weights. The weight of a target of probabilities
+            is the average of its classes, so that one-hot rows and indices give the same (torch divides by N there).
+        class_weights: (K,) one weight per class.
     """
 
     class_weights: Tensor | None
@@ -43,7 +43,7 @@ class ClassLoss(nn.Module):
         self.register_buffer("class_weights", class_weights, persistent=False)
 
     def logits(self, outputs: Tensor) -> Tensor:
-        """Outputs (N, K) whose log_softmax are the log-probabilities: it leaves those as they are."""
+        """Returns outputs (N, K) whose log_softmax are the log-probabilities; it does not change log-probabilities."""
         if self.reads != "probabilities":
             return outputs
         # 1e-31 in float32: a gradient of 1 / p times a class weight of millions is still finite.
@@ -51,7 +51,7 @@ class ClassLoss(nn.Module):
         return outputs.clamp_min(info.tiny / info.eps).log()
 
     def denominator(self, targets: Tensor) -> Tensor | int:
-        """What "mean" divides by for these targets: their number, or the sum of their weights."""
+        """Returns the divisor of "mean" for these targets: their number, or the sum of their weights."""
         if self.class_weights is None:
             return len(targets) if not self.has_positions(targets) else (targets != NO_TARGET).sum()
         if self.has_positions(targets):
@@ -64,7 +64,7 @@ class ClassLoss(nn.Module):
         return targets.ndim == 2 and not targets.is_floating_point()
 
     def reduce(self, each: Tensor, targets: Tensor) -> Tensor:
-        """(N, K) what each class would add if it were the target, reduced to a scalar."""
+        """Reduces (N, K), the loss of each class if it were the target, to a scalar."""
         if self.class_weights is not None:
             each = each * self.class_weights
         if self.has_positions(targets):
@@ -79,10 +79,10 @@ class CrossEntropyLoss(ClassLoss):
     """-sum_k t_k log p_k over samples (N, K); the targets are class indices (N,) or probabilities (N, K).
 
     Args:
-        reads: As of `ClassLoss`.
-        reduction: As of `ClassLoss`.
-        label_smoothing: Share of each target spread over all classes (Szegedy et al. 2016).
-        class_weights: (K,) a weight a class.
+        reads: As in `ClassLoss`.
+        reduction: As in `ClassLoss`.
+        label_smoothing: The fraction of each target that is spread over all classes (Szegedy et al. 2016).
+        class_weights: (K,) one weight per class.
     """
 
     def __init__(
@@ -110,10 +110,10 @@ class CrossEntropyLoss(ClassLoss):
         return value / self.denominator(targets) if weighted_mean else value
 
     def rows(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """(K, B) what each sample adds for each of K networks: `forward` is their sum, over `denominator` for a mean.
+        """Returns the loss of each sample for K networks, (K, B): `forward` is their sum, or that over `denominator`.
 
-        Outputs are (K, B, C), targets (K, B) or (K, B, C). The classes are moved before the samples: along the last of
-        several axes a softmax over few of them is three times slower.
+        Outputs are (K, B, C), targets (K, B) or (K, B, C). The class axis is moved before the samples, since
+        a softmax over few classes is three times slower along the last axis.
         """
         return F.cross_entropy(
             self.logits(outputs).transpose(1, 2),
@@ -125,13 +125,13 @@ class CrossEntropyLoss(ClassLoss):
 
 
 class FocalLoss(ClassLoss):
-    """-sum_k t_k (1 - p_k)^gamma log p_k (Lin et al. 2017), of softmax; gamma 0 is cross entropy.
+    """-sum_k t_k (1 - p_k)^gamma log p_k (Lin et al. 2017) with softmax; gamma 0 is cross entropy.
 
     Args:
-        reads: As of `ClassLoss`.
-        reduction: As of `ClassLoss`.
-        gamma: How much less the samples count that are right already.
-        class_weights: (K,) a weight a class; the paper's alpha.
+        reads: As in `ClassLoss`.
+        reduction: As in `ClassLoss`.
+        gamma: The larger, the less well-classified samples count.
+        class_weights: (K,) one weight per class; alpha in the paper.
     """
 
     def __init__(
@@ -147,7 +147,7 @@ class FocalLoss(ClassLoss):
 
     def forward(self, outputs: Tensor, targets: Tensor) -> Tensor:
         log_p = self.logits(outputs).log_softmax(-1)
-        # Below gamma 1 the power has an infinite slope at 0.
+        # For gamma < 1 the power has an infinite slope at 0.
         rest = (-log_p.expm1()).clamp_min(torch.finfo(log_p.dtype).eps)
         return self.reduce(-rest.pow(self.gamma) * log_p, targets)
 
@@ -156,7 +156,7 @@ class KLDivLoss(ClassLoss):
     """sum_k t_k (log t_k - log p_k) over samples; "mean" divides by N, as torch's "batchmean" does.
 
     Args:
-        reads: As of `ClassLoss`.
+        reads: As in `ClassLoss`.
         reduction: Over the samples.
     """
 
@@ -173,13 +173,13 @@ class KLDivLoss(ClassLoss):
 class MultiMarginLoss(ClassLoss):
     """sum_k max(0, margin - output_y + output_k)^p / K over k != y (Weston & Watkins 1999).
 
-    torch's own, but that targets may also be probabilities (N, K), and give the expected loss.
+    As in torch, but targets may also be probabilities (N, K), which give the expected loss.
 
     Args:
-        reduction: Over the samples; "mean" divides by N, whatever they weigh.
+        reduction: Over the samples; "mean" divides by N, not by the sum of the weights.
         p: 1 or 2, the power of a violation.
-        margin: How far the output of class y must lie above the others.
-        class_weights: (K,) what a sample of each class weighs.
+        margin: The required distance of the output of class y above the others.
+        class_weights: (K,) one weight per class.
     """
 
     def __init__(
@@ -200,13 +200,13 @@ class MultiMarginLoss(ClassLoss):
                 outputs, targets, self.p, self.margin, weight=self.class_weights, reduction=self.reduction
             )
         size = outputs.shape[1]
-        # (N, y, k) what class k adds if y is the true one.
+        # (N, y, k) the loss from class k if y is the true class.
         violation = F.relu(self.margin - outputs.unsqueeze(2) + outputs.unsqueeze(1)).pow(self.p)
         others = 1 - torch.eye(size, device=outputs.device, dtype=outputs.dtype)
         return self.reduce((violation * others).sum(2) / size, targets)
 
     def denominator(self, targets: Tensor) -> int:
-        """What "mean" divides by."""
+        """Returns the divisor of "mean"."""
         return len(targets)
 
 
@@ -225,7 +225,7 @@ class BCELoss(nn.Module):
 
     def forward(self, outputs: Tensor, targets: Tensor) -> Tensor:
         if self.reads == "probabilities":
-            # torch's kernel dies of NaN, on CUDA with the whole context. Without its guard NaN comes out as NaN.
+            # torch's kernel fails on NaN, on CUDA with the entire context. Here NaN gives NaN.
             loss = F.binary_cross_entropy(outputs.nan_to_num(), targets, reduction=self.reduction)
             return loss + 0 * outputs.sum()
         return F.binary_cross_entropy_with_logits(outputs, targets, reduction=self.reduction)
@@ -234,7 +234,7 @@ class BCELoss(nn.Module):
 class HingeLoss(nn.Module):
     """t max(0, 1 - output) + (1 - t) max(0, 1 + output), t = 1 or 0 (Cortes & Vapnik 1995).
 
-    Outputs and targets (N, K). A target between 0 and 1 is a probability, and gives the expected loss.
+    Outputs and targets (N, K). A target between 0 and 1 is a probability, which gives the expected loss.
 
     Args:
         reduction: Over all N * K numbers.
@@ -252,8 +252,8 @@ class HingeLoss(nn.Module):
 class PerceptronLoss(nn.Module):
     """t max(0, -output) + (1 - t) max(0, output), t = 1 or 0; outputs and targets (N, K).
 
-    Its gradient is step(output) - t, which makes a gradient step Rosenblatt's rule (1958), also where the output is 0:
-    there the answer is no. A target between 0 and 1 is a probability, and gives the expected loss.
+    Its gradient is step(output) - t with step(0) = 0, so a gradient step is Rosenblatt's rule (1958). A target between
+    0 and 1 is a probability, which gives the expected loss.
 
     Args:
         reduction: Over all N * K numbers.
@@ -269,11 +269,11 @@ class PerceptronLoss(nn.Module):
 
 
 def reads_indices(loss: nn.Module) -> bool:
-    """Whether a loss takes class indices (N,) where there are any."""
+    """Whether a loss accepts class indices (N,)."""
     return isinstance(loss, ClassLoss)
 
 
 def denominator(loss: nn.Module, targets: Tensor) -> Tensor | int:
-    """What a batch counts in the mean over a split: its samples, unless the loss weighs them."""
+    """Returns the weight of a batch in the mean over a split: its number of samples, or the sum of their weights."""
     own = getattr(loss, "denominator", None)
     return own(targets) if own else len(targets)

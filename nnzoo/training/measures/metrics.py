@@ -1,6 +1,6 @@
-"""Metrics as sums: batches are added, and the result is read once.
+"""Metrics as sums over samples: batches are added, and the result is computed once.
 
-Nothing is averaged over batches, so the batch size does not matter.
+Nothing is averaged over batches, so the result does not depend on the batch size.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from nnzoo.data.reader import NO_TARGET
 from nnzoo.training.measures.decoding import Decoder, in_float64
 from nnzoo.training.measures.ranking import RANKINGS
 
-# Kept outputs become sums when they are this many numbers: a few large operations instead of many small ones.
+# Buffered outputs are summed when there are this many numbers: few large operations instead of many small ones.
 MAX_KEPT = 100_000
 PER_CLASS = {"precision", "recall", "f1", "balanced_accuracy"}
 
 
 class MetricSums:
-    """Adds up what the metrics of a split need.
+    """Accumulates the sums from which the metrics of a split are computed.
 
-    Labels: hits, predictions and occurrences of each class; for rankings such as auroc, which are not sums, every
-    score. Values: sums over |e|, e^2, t and t^2 of each target, in float64, in the unit of the network's outputs, where
-    neither squares nor differences of large numbers lose digits; t is counted from the first sample. All are on the
-    device of the outputs, so that adding never waits for it.
+    Classification: hits, predictions and occurrences of each class; for rankings such as auroc, which are not sums,
+    every score. Regression: sums over |e|, e^2, t and t^2 of each target, in float64 and in the unit of the network's
+    outputs, where neither squares nor differences of large numbers lose digits; t is relative to the first sample. All
+    sums are on the device of the outputs, so that adding is never a sync.
 
     Args:
         names: The metrics to compute.
@@ -42,58 +42,58 @@ class MetricSums:
         self.sums: dict[str, Tensor] = {}
         self.count = 0
         self.scores: list[tuple[Tensor, Tensor]] = []
-        # Outputs and targets in two tensors for all batches: small ones that stay, one per step, would keep the C
-        # library from reusing the memory of large ones beside them. A step of 25 MB took as much every time.
-        self._kept: list[Tensor] = []
-        self._num_kept = 0
+        # Outputs and targets are buffered in two tensors. Many small ones, one per step, would prevent malloc from
+        # reusing the memory of large tensors next to them: a step of 25 MB allocated 25 MB more each time.
+        self._buffer: list[Tensor] = []
+        self._num_buffered = 0
 
     def add(self, outputs: Tensor, targets: Tensor) -> None:
         """Adds a batch.
 
-        Scaled regression targets in float32, as the loss reads them, are as exact as the outputs, which are float32 as
-        well: the error is their difference times the unit. Only targets that are not scaled, or are next to 0, lose
-        digits. The running metrics of training make do with them, since a step should not gather targets twice.
+        Scaled regression targets in float32, as the loss reads them, are as exact as the float32 outputs: the error is
+        their difference times the unit. Only targets that are not scaled, or are near 0, lose digits. The running
+        metrics of training accept this, since a step should not gather targets twice.
 
         Args:
-            outputs: (N, K), or (N, T, K) with one answer per position.
-            targets: Encoded, as the loss reads them, or `Split.truth`.
+            outputs: (N, K), or (N, T, K) with one prediction per position.
+            targets: The encoded targets of the loss, or `Split.truth`.
         """
         if not self.names:
             return
         outputs, targets = self.decoder.metric_inputs(outputs, targets)
-        size, start = outputs.shape[self.axis], self._num_kept
-        if not self._kept or start + size > self._kept[0].shape[self.axis]:
+        size, start = outputs.shape[self.axis], self._num_buffered
+        if not self._buffer or start + size > self._buffer[0].shape[self.axis]:
             self._grow(outputs, targets)
-        self._kept[0].narrow(self.axis, start, size).copy_(outputs)
-        self._kept[1].narrow(self.axis, start, size).copy_(targets)
-        self._num_kept += size
-        if self._num_kept * outputs.numel() >= MAX_KEPT * size:
+        self._buffer[0].narrow(self.axis, start, size).copy_(outputs)
+        self._buffer[1].narrow(self.axis, start, size).copy_(targets)
+        self._num_buffered += size
+        if self._num_buffered * outputs.numel() >= MAX_KEPT * size:
             self.flush()
 
     def _grow(self, outputs: Tensor, targets: Tensor) -> None:
-        """Makes room for a batch, and for as many samples again as there are."""
-        size = 2 * (self._num_kept + outputs.shape[self.axis])
+        """Enlarges the buffer to twice the size that a batch requires."""
+        size = 2 * (self._num_buffered + outputs.shape[self.axis])
         grown = []
         for index, part in enumerate((outputs, targets)):
-            room = part.new_empty(*part.shape[: self.axis], size, *part.shape[self.axis + 1 :])
-            if self._num_kept:
-                room.narrow(self.axis, 0, self._num_kept).copy_(self._all_kept()[index])
-            grown.append(room)
-        self._kept = grown
+            larger = part.new_empty(*part.shape[: self.axis], size, *part.shape[self.axis + 1 :])
+            if self._num_buffered:
+                larger.narrow(self.axis, 0, self._num_buffered).copy_(self._buffered()[index])
+            grown.append(larger)
+        self._buffer = grown
 
-    def _all_kept(self) -> list[Tensor]:
-        return [part.narrow(self.axis, 0, self._num_kept) for part in self._kept] if self._num_kept else []
+    def _buffered(self) -> list[Tensor]:
+        return [part.narrow(self.axis, 0, self._num_buffered) for part in self._buffer] if self._num_buffered else []
 
     def each(self, compute: Callable[..., Any]) -> Callable[..., Any]:
-        """Returns a function that computes for every measured network what `compute` does for one."""
+        """Returns a function that applies `compute` to every network."""
         return compute
 
     def flush(self) -> None:
-        """Turns kept outputs into sums."""
-        if not self._num_kept:
+        """Adds the buffered outputs to the sums."""
+        if not self._num_buffered:
             return
-        outputs, targets = self._all_kept()
-        self._num_kept = 0
+        outputs, targets = self._buffered()
+        self._num_buffered = 0
         self.count += outputs.shape[self.axis]
         if self.decoder.task == "regression":
             if "origin" not in self.sums:
@@ -103,7 +103,7 @@ class MetricSums:
             parts = self.each(self._labels)(outputs, targets)
         if RANKINGS.keys() & {*self.names}:
             scores, labels = self.each(self._scores)(outputs), self.each(self.decoder.target_labels)(targets)
-            self.scores.append((scores.clone(), labels.clone()))  # they may be the very memory that is used again
+            self.scores.append((scores.clone(), labels.clone()))  # they may be views of the buffer
         for key, part in parts.items():
             self.sums[key] = self.sums[key] + part if key in self.sums else part
 
@@ -114,14 +114,14 @@ class MetricSums:
     def _labels(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
         predicted, actual = self.decoder.labels(outputs), self.decoder.target_labels(targets)
         if self.decoder.per == "step":
-            # What has no target is no class: it is masked, since selecting would wait for the device.
+            # Positions without a target are masked with an invalid class, since selecting the others would be a sync.
             predicted = predicted.where(actual != NO_TARGET, NO_TARGET - 1)
         sums = {"right": (predicted == actual).sum()}
         if self.decoder.per == "step":
             sums["positions"] = (actual != NO_TARGET).sum()
         if PER_CLASS & {*self.names}:
             if self.decoder.task == "classification":
-                # One column a class, compared: bincount would wait for the device to learn the largest index.
+                # One-hot columns: bincount would be a sync, to find the largest index.
                 classes = torch.arange(self.decoder.num_classes, device=outputs.device)
                 predicted, actual = predicted.unsqueeze(1) == classes, actual.unsqueeze(1) == classes
             hits = predicted * actual
@@ -136,7 +136,7 @@ class MetricSums:
         return sums
 
     def _scores(self, outputs: Tensor) -> Tensor:
-        """(N, K) what ranks the samples for each class or label, or (N, 1) for the second of two classes."""
+        """Returns the ranking scores for each class or label, (N, K), or for the second of two classes, (N, 1)."""
         scores = outputs if self.decoder.reads == "margins" else self.decoder.probabilities(outputs)
         binary = self.decoder.task == "classification" and self.decoder.num_classes == 2
         if binary and scores.shape[1] == 2 and self.decoder.reads == "margins":
@@ -146,10 +146,10 @@ class MetricSums:
     def _values(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
         truth = self.decoder.scaled(targets)
         error = in_float64(outputs) - truth
-        # scikit-learn divides by no less than eps.
+        # scikit-learn clamps the divisor to at least eps.
         sizes = self.decoder.truth(targets).abs().clamp_min(torch.finfo(torch.float64).eps)
         relative = error.abs() * self.decoder.unit / sizes
-        # Far from 0 the rounding of t^2 would be larger than the spread.
+        # Far from 0 the rounding error of t^2 would exceed the variance.
         truth = truth - self.sums["origin"]
         return {
             "absolute": error.abs().sum(0),
@@ -160,7 +160,7 @@ class MetricSums:
         }
 
     def result(self) -> dict[str, float]:
-        """Returns the metrics by name, NaN for one without a value. This waits for the device."""
+        """Returns the metrics by name, NaN for one without a value. This synchronises with the device."""
         self.flush()
         if not self.count:
             return dict.fromkeys(self.names, float("nan"))
@@ -194,27 +194,27 @@ class MetricSums:
         if "top5_accuracy" in self.names:
             found["top5_accuracy"] = sums["top5"] / count
         if "perplexity" in self.names:
-            # exp of more than 709 is infinite, which JSON can not say.
+            # exp(710) is infinite, which JSON does not support.
             found["perplexity"] = (sums["surprise"] / count).clamp_max(709).exp()
         return found
 
     def _per_class(self, sums: dict[str, Tensor]) -> dict[str, Tensor]:
-        # A class that was never predicted has precision 0, one that never occurs recall 0, as in scikit-learn.
+        # A class that is never predicted has precision 0, a class that never occurs has recall 0, as in scikit-learn.
         precision = sums["hits"] / sums["predicted"].clamp_min(1)
         recall = sums["hits"] / sums["actual"].clamp_min(1)
         f1 = 2 * sums["hits"] / (sums["predicted"] + sums["actual"]).clamp_min(1)
         binary = self.decoder.task == "classification" and self.decoder.num_classes == 2
-        # The mean goes over classes that occur or were predicted, but over every label, as in scikit-learn.
-        there = (sums["predicted"] + sums["actual"] > 0) | (self.decoder.task == "multilabel")
+        # As in scikit-learn, the mean is over the classes that occur or are predicted, but over all labels.
+        counted = (sums["predicted"] + sums["actual"] > 0) | (self.decoder.task == "multilabel")
         each = {"precision": precision, "recall": recall, "f1": f1}
-        found = {name: x[1] if binary else (x * there).sum() / there.sum() for name, x in each.items()}
+        found = {name: x[1] if binary else (x * counted).sum() / counted.sum() for name, x in each.items()}
         occurs = sums["actual"] > 0
         return found | {"balanced_accuracy": (recall * occurs).sum() / occurs.sum()}
 
     def _of_values(self, sums: dict[str, Tensor]) -> dict[str, Tensor]:
         squared = sums["squared"] / self.count
         spread = sums["truth_squared"] / self.count - (sums["truth"] / self.count).square()
-        # For equal targets 1 if the fit is perfect, else 0, as in scikit-learn.
+        # For constant targets r2 is 1 if the fit is perfect, else 0, as in scikit-learn.
         constant = spread <= 1e-15 * sums["truth_squared"] / self.count
         r2 = torch.where(constant, (squared == 0).double(), 1 - squared / spread).mean()
         unit = self.decoder.on_cpu().unit
@@ -223,13 +223,13 @@ class MetricSums:
             "mape": (sums["relative"] / self.count).mean(),
             "mse": (squared * unit * unit).mean(),
             "rmse": (squared.sqrt() * unit).mean(),
-            # One sample has no spread, as scikit-learn has it.
+            # NaN for a single sample, as in scikit-learn.
             "r2": r2 if self.count > 1 else torch.full_like(r2, torch.nan),
         }
 
     def state_dict(self) -> dict[str, object]:
-        """Returns what a resumed run needs. What is kept stays kept: other groups of samples round differently."""
-        kept = [part.clone() for part in self._all_kept()]
+        """Returns what a resumed run needs. The buffer is not flushed, which would change the rounding of the sums."""
+        kept = [part.clone() for part in self._buffered()]
         scores = [torch.cat(parts, self.axis) for parts in zip(*self.scores, strict=True)]
         return {"count": self.count, "sums": dict(self.sums), "kept": kept, "scores": scores}
 
@@ -244,19 +244,19 @@ class MetricSums:
         self.sums = {key: part.to(device) for key, part in sums.items()}
         self.scores = [(scores[0].to(device), scores[1].to(device))] if scores else []
         if kept:
-            # Not by `add`: what is kept was measured already.
-            self._kept = [kept[0].to(device), kept[1].to(device)]
-            self._num_kept = kept[0].shape[self.axis]
+            # Not by `add`, since `metric_inputs` was already applied.
+            self._buffer = [kept[0].to(device), kept[1].to(device)]
+            self._num_buffered = kept[0].shape[self.axis]
 
     def join(self, state: Mapping[str, Any]) -> None:
-        """Adds the sums of other samples, by their `state_dict`, which must be flushed."""
+        """Adds the sums of other samples from their `state_dict`, which must be flushed."""
         self.flush()
         self.count += state["count"]
         if state["scores"]:
             self.scores.append((state["scores"][0], state["scores"][1]))
         sums: dict[str, Tensor] = dict(state["sums"])
         if "origin" in sums and "origin" in self.sums:
-            # t counted from there becomes t counted from here.
+            # Converts t relative to the other origin to t relative to this one.
             shift, count = sums.pop("origin") - self.sums["origin"], state["count"]
             sums["truth_squared"] = sums["truth_squared"] + 2 * shift * sums["truth"] + count * shift.square()
             sums["truth"] = sums["truth"] + count * shift
@@ -265,16 +265,16 @@ class MetricSums:
 
 
 class ReplicaSums(MetricSums):
-    """The same for K networks at once: outputs (K, N, C), encoded targets (K, N) or (K, N, C)."""
+    """Metric sums of K networks: outputs (K, N, C), encoded targets (K, N) or (K, N, C)."""
 
     axis = 1
 
     def each(self, compute: Callable[..., Any]) -> Callable[..., Any]:
-        """Over the leading axis."""
+        """Returns a function that applies `compute` over the leading axis."""
         return torch.vmap(compute)
 
     def results(self) -> dict[str, Tensor]:
-        """Returns each metric of each network, (K,). This waits for the device."""
+        """Returns each metric of each network, (K,). This synchronises with the device."""
         self.flush()
         computed = self._computed() if self.names else {}
         return {name: computed[name] for name in self.names}
@@ -288,14 +288,14 @@ class ReplicaSums(MetricSums):
 
 
 def _among_the_top(outputs: Tensor, labels: Tensor, count: int) -> Tensor:
-    """Returns (N,) whether fewer than `count` classes precede the true one; of equal ones the later precedes."""
+    """Returns a mask (N,): whether fewer than `count` classes precede the true one. Among ties the later precedes."""
     own = outputs.gather(1, labels.clamp_min(0).unsqueeze(1))
     later = torch.arange(outputs.shape[1], device=outputs.device) > labels.unsqueeze(1)
     before = (outputs > own) | ((outputs == own) & later)
-    # Nothing comes before NaN.
+    # A comparison with NaN is false, so no class would precede it.
     return (before.sum(1) < count) & ~own[:, 0].isnan() & (labels != NO_TARGET)
 
 
 def precise(outputs: Tensor) -> torch.dtype:
-    """Returns the type of sums: MPS has no float64."""
+    """Returns the dtype of sums: float64, or float32 on MPS, which has no float64."""
     return torch.float32 if outputs.device.type == "mps" else torch.float64

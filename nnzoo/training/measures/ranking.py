@@ -1,4 +1,4 @@
-"""Metrics of how well scores rank the positives above the negatives. They are exact, and need every score at once."""
+"""Ranking metrics: how well scores rank positives above negatives. They are exact and need all scores at once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def auroc(scores: Tensor, truth: Tensor) -> Tensor:
         truth: (N, K) 0 and 1.
 
     Returns:
-        The mean over those of the K columns that have both; NaN if none has, or a score is NaN.
+        The mean over the columns that have both; NaN if there are none, or a score is NaN.
     """
     return _mean(scores, truth, _area)
 
@@ -29,7 +29,7 @@ def average_precision(scores: Tensor, truth: Tensor) -> Tensor:
         truth: (N, K) 0 and 1.
 
     Returns:
-        The mean over those of the K columns that have a positive; NaN if none has, or a score is NaN.
+        The mean over the columns that have a positive; NaN if there are none, or a score is NaN.
     """
     return _mean(scores, truth, _average_precision)
 
@@ -70,6 +70,6 @@ def _average_precision(scores: Tensor, positive: Tensor) -> Tensor | None:
 
 
 def _equal(scores: Tensor) -> tuple[Tensor, Tensor]:
-    """Returns which of the ascending distinct scores each one is, and how often each occurs."""
+    """Returns the index of each score among the sorted distinct scores, and the count of each distinct score."""
     _, place, counts = torch.unique(scores, return_inverse=True, return_counts=True)
     return place, counts

@@ -1,4 +1,4 @@
-"""The optimizers: for each torch's own class, and whether it has a fused kernel."""
+"""The optimizers of torch, and which of them have a fused kernel."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ OPTIMIZERS = {
 def build_optimizer(name: str, parameters: Iterable[nn.Parameter], **fields: Any) -> torch.optim.Optimizer:
     """Builds an optimizer over the parameters that are trained.
 
-    The fused kernel is used wherever torch has it: by a fixed rule, never by a timing, since it decides the last bits.
+    The fused kernel is used if torch has one: a fixed rule, never a timing, since the kernel affects the last bits.
 
     Args:
         name: A name of `OPTIMIZERS`.
-        parameters: Frozen ones are left out.
-        fields: The class's own keyword arguments.
+        parameters: The parameters of the model. Frozen ones are skipped.
+        fields: The keyword arguments of the class.
     """
     row = OPTIMIZERS[name]
     trained = [parameter for parameter in parameters if parameter.requires_grad]
@@ -62,11 +62,11 @@ def build_optimizer(name: str, parameters: Iterable[nn.Parameter], **fields: Any
 
 @functools.cache
 def _without_wrappers(name: str) -> type[torch.optim.Optimizer]:
-    """Returns the class with its methods as they are written, without what torch wraps around them.
+    """Returns the class with the unwrapped methods.
 
-    The wrappers keep torch.compile away from the methods, which is never applied to them here: importing it would take
-    longer than importing torch. Around `step` there are a profiler's range too, which costs a small network 15 % of its
-    time, and the hooks for all optimizers, which are called here as well where there are any.
+    torch's wrappers exclude the methods from torch.compile, and import it, which takes longer than importing torch. It
+    is never applied to them here. `step` is also wrapped in a profiler range, which costs a small network 15 % of its
+    time, and in the global optimizer hooks, which are still called here if there are any.
     """
     kind = OPTIMIZERS[name].build
     bare = torch.no_grad()(inspect.unwrap(kind.step))
@@ -77,7 +77,7 @@ def _without_wrappers(name: str) -> type[torch.optim.Optimizer]:
             return hooked(self) if closure is None else hooked(self, closure)
         return bare(self, closure)
 
-    step.hooked = True  # type: ignore[attr-defined]  # torch's own mark: it leaves such a step alone
+    step.hooked = True  # type: ignore[attr-defined]  # torch does not wrap a step with this mark
     unwrapped = {
         each: inspect.unwrap(getattr(kind, each)) for each in ("add_param_group", "state_dict", "load_state_dict")
     }

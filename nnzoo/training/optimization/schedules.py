@@ -1,4 +1,4 @@
-"""The learning rate over the run: a linear warm-up of our own, then one of torch's schedulers."""
+"""The learning-rate schedule: a linear warm-up, then one of torch's schedulers."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ SCHEDULERS: dict[str, type[LRScheduler]] = {
 
 
 class Schedule:
-    """Moves the learning rate of an optimizer.
+    """Sets the learning rate of an optimizer.
 
-    Step s of the warm-up, from 0, has (s + 1) / warmup_steps of the scheduler's first lr. The scheduler's own t is 0
-    when the warm-up ends, and counts epochs or steps from there.
+    Step s of the warm-up, counted from 0, has the learning rate (s + 1) / warmup_steps times the first one of the
+    scheduler. The scheduler starts at t = 0 after the warm-up, and t counts epochs or steps.
 
     Args:
-        optimizer: Its groups' `lr` is moved.
+        optimizer: The `lr` of its parameter groups is changed.
         name: A name of `SCHEDULERS`, or "constant".
         interval: What t counts.
-        warmup_steps: Optimizer steps of the warm-up; whole epochs.
-        fields: The scheduler's own keyword arguments.
+        warmup_steps: Optimizer steps of the warm-up, a multiple of those of an epoch.
+        fields: The keyword arguments of the scheduler.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Schedule:
         return float(self.optimizer.param_groups[0]["lr"])
 
     def after_step(self) -> None:
-        """Call after each optimizer step."""
+        """Updates the learning rate after an optimizer step."""
         self.num_steps += 1
         if self.num_steps <= self.warmup_steps:
             self._warm_up()
@@ -78,7 +78,7 @@ class Schedule:
             self._advance(self.scheduler)
 
     def after_epoch(self, monitored: float) -> None:
-        """Call after each epoch, with the value of the monitor, which plateau follows."""
+        """Updates the learning rate after an epoch, with the value of the monitor, which `plateau` uses."""
         if self.interval == "step" or self.scheduler is None or self.num_steps <= self.warmup_steps:
             return
         if isinstance(self.scheduler, ReduceLROnPlateau):
@@ -87,7 +87,7 @@ class Schedule:
             self._advance(self.scheduler)
 
     def _advance(self, scheduler: LRScheduler) -> None:
-        # torch's own raises an error after the end of its cycle.
+        # OneCycleLR raises an error after the end of its cycle.
         if not isinstance(scheduler, OneCycleLR) or scheduler.last_epoch < scheduler.total_steps - 1:
             scheduler.step()
 
@@ -99,13 +99,13 @@ class Schedule:
             group["lr"] = lr * share
 
     def state_dict(self) -> dict[str, Any]:
-        """What is needed to go on after a restart; the optimizer's state holds the learning rate itself."""
+        """Returns what a resumed run needs, except for the learning rate, which the state of the optimizer holds."""
         return {"num_steps": self.num_steps, "scheduler": self.scheduler.state_dict() if self.scheduler else None}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from a saved state."""
+        """Restores a saved state."""
         self.num_steps = state["num_steps"]
-        # Else torch warns if the first thing after a restart is the end of an epoch: its optimizer has not moved yet.
+        # Otherwise torch warns if a resumed run starts with the end of an epoch, before any step of its optimizer.
         self.optimizer._opt_called = self.num_steps > 0  # type: ignore[attr-defined]
         if self.scheduler is not None:
             self.scheduler.load_state_dict(state["scheduler"])

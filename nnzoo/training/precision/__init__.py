@@ -1,1 +1,1 @@
-"""Mixed precision and compilation: the same training, faster."""
+"""Mixed precision and compilation."""

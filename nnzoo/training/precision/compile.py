@@ -1,4 +1,4 @@
-"""torch.compile, where it works: a network that it can't take runs as it is, and a line says why."""
+"""Compiles networks with torch.compile. A network that it does not support runs uncompiled, with a warning."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from nnzoo.models import set_train_mode
 from nnzoo.training.state import rng_state, set_rng_state
 
 MAX_REASON = 200
-"""Letters of torch's messages, which go on for pages."""
+"""Maximum characters of a message of torch, which can be pages long."""
 
 
 class Compiled:
-    """Calls what torch.compile makes of a network; the network itself stays as it is.
+    """Calls the compiled version of a network; the network itself is unchanged.
 
-    One shape is compiled for training and one for evaluation, the first that comes; batches of another, the rest of an
-    epoch, run uncompiled. So nothing is compiled twice, and kernels are made for the shape that counts.
+    The first shape in training and the first one in evaluation are compiled. Batches of another shape, such as the last
+    one of an epoch, run uncompiled. This avoids recompilations and dynamic shapes.
 
     Args:
-        network: To be compiled in one piece.
-        deterministic: Leave out kernels that are chosen by timing where that decides the last bits.
+        network: The network, which is compiled with `fullgraph=True`.
+        deterministic: Whether to exclude kernels that are chosen by timing, if the choice affects the last bits.
     """
 
     def __init__(self, network: nn.Module, *, deterministic: bool) -> None:
@@ -35,12 +35,12 @@ class Compiled:
         self.compiled: Callable[..., Tensor] | None = None
 
     def start(self) -> None:
-        """Has torch.compile take the network; it works when it is first called.
+        """Calls torch.compile, which compiles when the result is first called.
 
         Raises:
-            RuntimeError: torch has no compiler for this system.
+            RuntimeError: torch.compile does not support this system.
         """
-        # It takes each class of networks no more than eight times, those of earlier trainings included.
+        # torch compiles a class at most eight times, earlier trainings in this process included.
         torch.compiler.reset()
         options: dict[str, Any] | None = {"deterministic": True} if self.deterministic else None
         self.compiled = torch.compile(self.network, fullgraph=True, dynamic=False, options=options)
@@ -55,19 +55,19 @@ class Compiled:
             return self.compiled(*inputs)
         except torch.OutOfMemoryError:
             raise
-        except Exception as error:  # torch documents none. If it is the network's own, it comes again
+        except Exception as error:  # torch documents no type. An error of the network itself is raised again below
             self.give_up(error)
             outputs = self.network(*inputs)
             return outputs
 
     def give_up(self, error: Exception) -> None:
-        """Goes on without it, and says why."""
+        """Disables compilation, and warns with the reason."""
         self.compiled = None
         log.warning("train.compile: %s; training continues without it", reason_of(error))
 
 
 def reason_of(error: Exception) -> str:
-    """One line of torch's message: the explanation where there is one, else the first."""
+    """Returns one line of torch's message: the explanation if there is one, else the first line."""
     lines = [line.strip() for line in str(error).split("\n") if line.strip()] or [type(error).__name__]
     explained = [line for line in lines if line.startswith("Explanation: ")]
     reason = (explained or lines)[0].removeprefix("Explanation: ").rpartition("Reason: ")[2]
@@ -75,22 +75,22 @@ def reason_of(error: Exception) -> str:
 
 
 def try_out(compiled: Compiled, forward: Callable[..., Tensor], inputs: Sequence[Tensor]) -> None:
-    """Compiles the step of training before training begins, and leaves network and random numbers as they were.
+    """Compiles forward and backward pass before training, and restores the network and the random state.
 
     Args:
-        compiled: Of the network that is trained.
-        forward: What training calls, and calls it.
-        inputs: A batch of the usual size, as the network takes it.
+        compiled: The wrapper of the network that is trained.
+        forward: The function that training calls, which calls `compiled`.
+        inputs: The arguments of the network for a batch of the usual size.
     """
     network, start = compiled.network, time.monotonic()
-    numbers = rng_state()
+    random_state = rng_state()
     buffers = [(buffer, buffer.clone()) for buffer in network.buffers()]
     set_train_mode(network)
     try:
         compiled.start()
         outputs = forward(*inputs)
         if outputs.requires_grad:
-            # Zeros: a compiled backward pass is like any other, and gradients are made anew by each step.
+            # Zeros are enough to compile the backward pass, and each step clears the gradients.
             torch.autograd.backward(outputs, torch.zeros_like(outputs))
     except torch.OutOfMemoryError:
         raise
@@ -102,6 +102,6 @@ def try_out(compiled: Compiled, forward: Callable[..., Tensor], inputs: Sequence
         with torch.no_grad():
             for buffer, before in buffers:
                 buffer.copy_(before)
-        set_rng_state(numbers)
+        set_rng_state(random_state)
     if compiled.compiled is not None:
         log.info("compiled in %.1f s", time.monotonic() - start)

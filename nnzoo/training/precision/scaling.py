@@ -9,19 +9,19 @@ import torch
 from torch import Tensor
 
 DTYPES = {"bf16-mixed": torch.bfloat16, "fp16-mixed": torch.float16}
-"""By `train.precision`; fp32 is none of them, and costs nothing."""
+"""The type of autocast for each `train.precision`. fp32 has none, and no overhead."""
 
 SMALLEST_SCALE = 1e-4
-"""Of a loss: gradients that overflow even so are no matter of the scale (fairseq's limit too)."""
+"""The smallest loss scale. Gradients that still overflow cannot be fixed by lowering it (also the limit of fairseq)."""
 
 
 class Autocast:
-    """Calls a network under torch.autocast: (N, *) -> float32 outputs, on which losses and metrics are exact.
+    """Calls a network under torch.autocast: (N, *) -> float32 outputs for losses and metrics.
 
     Args:
-        network: What is called.
-        device: Where it is.
-        dtype: bfloat16 or float16, of what autocast gains by: products of matrices, convolutions, recurrent cells.
+        network: The network.
+        device: The device of the network.
+        dtype: bfloat16 or float16, for matrix products, convolutions and recurrent cells.
     """
 
     def __init__(self, network: Callable[..., Tensor], device: torch.device, dtype: torch.dtype) -> None:
@@ -36,18 +36,16 @@ class Autocast:
 
 
 def unsupported_reason(precision: str, device: torch.device) -> str | None:
-    """Why a device does not train in a precision, and what to do; None if it does."""
+    """Returns why a device does not support a precision, and what to do; None if it does."""
     if precision == "fp16-mixed" and device.type != "cuda":
         return f"fp16-mixed needs CUDA, got {device.type}. Use bf16-mixed or fp32."
     if precision != "bf16-mixed":
         return None
     if device.type == "cuda":
-        found = torch.cuda.get_device_properties(device)
-        if torch.version.hip or found.major >= 8:
+        gpu = torch.cuda.get_device_properties(device)
+        if torch.version.hip or gpu.major >= 8:
             return None
-        return (
-            f"{found.name} has no bfloat16 (compute capability {found.major}.{found.minor}, 8.0 has). Use fp16-mixed."
-        )
+        return f"{gpu.name} has no bfloat16 (compute capability {gpu.major}.{gpu.minor}, needs 8.0). Use fp16-mixed."
     if device.type == "mps":
         return None if torch.backends.mps.is_macos_or_newer(14, 0) else "on MPS, bf16-mixed needs macOS 14. Use fp32."
     if cpu_has_bf16():
@@ -56,29 +54,29 @@ def unsupported_reason(precision: str, device: torch.device) -> str | None:
 
 
 def cpu_has_bf16() -> bool:
-    """Whether the processor itself multiplies bfloat16. On others torch would emulate it."""
+    """Whether the processor has bfloat16 instructions. Without them torch would emulate bfloat16."""
     if platform.machine().lower() in ("arm64", "aarch64"):
         has_mkldnn = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
         return has_mkldnn and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
-    return bool(torch.cpu._is_avx512_bf16_supported())  # all that have AMX have it too
+    return bool(torch.cpu._is_avx512_bf16_supported())  # processors with AMX have it too
 
 
-def scaled_step(scaler: torch.amp.GradScaler, optimizer: torch.optim.Optimizer, *, tell: bool) -> bool:
-    """A step with gradients that were unscaled, left out where some are not finite; the scale moves on.
+def scaled_step(scaler: torch.amp.GradScaler, optimizer: torch.optim.Optimizer, *, report: bool) -> bool:
+    """Takes a step with unscaled gradients, or skips it if some are not finite, and updates the loss scale.
 
-    Fused kernels look at that on the device; for others GradScaler itself waits once a step.
+    Fused kernels check this on the device; for others GradScaler synchronises once per step.
 
     Args:
-        scaler: Has unscaled the gradients.
-        optimizer: Moves the weights.
-        tell: Whether the answer matters: it waits for the device twice.
+        scaler: The scaler that has unscaled the gradients.
+        optimizer: The optimizer.
+        report: Whether the result is needed, which costs two syncs.
 
     Returns:
-        Whether the step was taken; True where that does not matter.
+        Whether the step was taken; always True without `report`.
     """
-    before = scaler.get_scale() if tell else 0.0
+    before = scaler.get_scale() if report else 0.0
     scaler.step(optimizer)
     scaler.update()
-    # torch's own note that a schedule may move now: else it warns where the first steps are left out.
+    # torch's schedulers check this flag: without it they warn if the first steps are skipped.
     optimizer._opt_called = True  # type: ignore[attr-defined]
-    return not tell or scaler.get_scale() >= before
+    return not report or scaler.get_scale() >= before

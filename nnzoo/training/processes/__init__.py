@@ -1,1 +1,1 @@
-"""Training in several processes: one network, a share of each batch for every process."""
+"""Distributed training: one network, with a share of each batch per process."""

@@ -1,4 +1,4 @@
-"""Batch norm whose statistics are those of a batch over all processes, on any device."""
+"""Batch norm with statistics over the batches of all processes, on any device."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ SYNCHRONISED = (BatchNorm.forward, nn.SyncBatchNorm.forward)
 
 @contextlib.contextmanager
 def synchronised(model: nn.Module) -> Iterator[None]:
-    """Has the batch norms of a model share their statistics in training, while it is entered.
+    """A context in which the batch norms of a model share their statistics in training.
 
-    They change their class alone, so names and values of the state stay those of torch. One with a `forward` of its own
-    stays as it is, with a warning, unless it is torch's own that does the same on CUDA.
+    Only their class changes, so the state dict is that of torch's modules. A module with its own `forward` is
+    unchanged, with a warning, unless it is `nn.SyncBatchNorm`, which does the same on CUDA.
     """
     norms = [module for module in model.modules() if isinstance(module, BatchNorm)]
     for name in sorted({type(norm).__name__ for norm in norms if type(norm).forward not in SYNCHRONISED}):
-        log.warning("%s has a forward of its own: each process uses the statistics of its own samples", name)
+        log.warning("%s has its own forward method: each process uses the statistics of its own samples", name)
     found = [norm for norm in norms if type(norm).forward is BatchNorm.forward]
     before = [type(module) for module in found]
     for module, kind in zip(found, before, strict=True):
@@ -37,20 +37,20 @@ def synchronised(model: nn.Module) -> Iterator[None]:
 
 
 class _Synchronised(BatchNorm):
-    """Batch norm over all processes in training; else torch's own."""
+    """Batch norm over all processes in training; in evaluation mode the same as torch's."""
 
-    def forward(self, input: Tensor) -> Tensor:  # noqa: A002  # torch's name for it
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002  # named as in torch
         if not self.training:
             return super().forward(input)
         self._check_input_dim(input)  # type: ignore[no-untyped-call]
         outputs: Tensor
-        outputs, mean, square, count = _Normalise.apply(input, self.weight, self.bias, self.eps)
+        outputs, mean, square, count = _Normalize.apply(input, self.weight, self.bias, self.eps)
         if self.track_running_stats:
-            self._follow(mean, square / (count - 1))
+            self._update_running(mean, square / (count - 1))
         return outputs
 
     @torch.no_grad()
-    def _follow(self, mean: Tensor, variance: Tensor) -> None:
+    def _update_running(self, mean: Tensor, variance: Tensor) -> None:
         assert self.num_batches_tracked is not None
         assert self.running_mean is not None
         assert self.running_var is not None
@@ -60,25 +60,25 @@ class _Synchronised(BatchNorm):
         self.running_var.lerp_(variance.to(self.running_var.dtype), momentum)
 
 
-class _Normalise(torch.autograd.Function):
-    """y = (x - mean) / sqrt(var + eps) * weight + bias over all axes of x (N, C, *) but C, of all processes.
+class _Normalize(torch.autograd.Function):
+    """y = (x - mean) / sqrt(var + eps) * weight + bias, over all processes and all axes of x (N, C, *) except C.
 
-    Means and sums of squares are combined as in Chan et al. (1979), by what each process has counted, in float32 at
-    least. In training the gradients of weight and bias are those of this process's samples, as of any other layer.
+    Means and sums of squares are combined as in Chan et al. (1979), weighted by the count of each process, in at least
+    float32. The gradients of weight and bias are over the samples of this process, as in any other layer.
     """
 
     @staticmethod
     def forward(
         ctx: Any, inputs: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Returns y, and of all processes the mean (C,), the sum of squares about it (C,) and the count (1,)."""
+        """Returns y, and over all processes the mean (C,), the sum of squared deviations (C,) and the count (1,)."""
         from torch import distributed
 
         x = inputs.to(torch.promote_types(inputs.dtype, torch.float32))
         axes = [0, *range(2, x.ndim)]
-        # Of an empty share, which a model with batch norm is spared, these would be NaN.
+        # NaN for an empty share, which `smallest_batch` rules out for models with batch norm.
         mean = x.mean(axes)
-        square = (x - _spread(mean, x)).square().sum(axes)
+        square = (x - _broadcast(mean, x)).square().sum(axes)
         own = torch.cat([mean, square, mean.new_full((1,), x.numel() // x.shape[1])])
         rows = [torch.empty_like(own) for _ in range(distributed.get_world_size())]
         distributed.all_gather(rows, own)
@@ -89,12 +89,12 @@ class _Normalise(torch.autograd.Function):
         mean = (means * counts).sum(0) / count
         square = squares.sum(0) + ((means - mean).square() * counts).sum(0)
         scale = (square / count + eps).rsqrt()
-        normal = (x - _spread(mean, x)) * _spread(scale, x)
+        normal = (x - _broadcast(mean, x)) * _broadcast(scale, x)
         ctx.save_for_backward(normal, weight, scale, count)
         ctx.has_bias = bias is not None
         ctx.mark_non_differentiable(mean, square, count)
-        outputs = normal if weight is None else normal * _spread(weight.to(x.dtype), x)
-        outputs = outputs if bias is None else outputs + _spread(bias.to(x.dtype), x)
+        outputs = normal if weight is None else normal * _broadcast(weight.to(x.dtype), x)
+        outputs = outputs if bias is None else outputs + _broadcast(bias.to(x.dtype), x)
         return outputs.to(inputs.dtype), mean, square, count
 
     @staticmethod
@@ -107,9 +107,9 @@ class _Normalise(torch.autograd.Function):
         of_bias, of_weight = dy.sum(axes), (dy * normal).sum(axes)
         sums = torch.cat([of_bias, of_weight])
         distributed.all_reduce(sums)
-        along_bias, along_weight = (_spread(each / count, dy) for each in sums.chunk(2))
+        along_bias, along_weight = (_broadcast(each / count, dy) for each in sums.chunk(2))
         slope = scale if weight is None else scale * weight.to(scale.dtype)
-        dx = (dy - along_bias - normal * along_weight) * _spread(slope, dy)
+        dx = (dy - along_bias - normal * along_weight) * _broadcast(slope, dy)
         return (
             dx.to(gradient.dtype),
             None if weight is None else of_weight.to(weight.dtype),
@@ -118,6 +118,6 @@ class _Normalise(torch.autograd.Function):
         )
 
 
-def _spread(values: Tensor, like: Tensor) -> Tensor:
-    """(C,) -> (1, C, 1, ...) with as many axes."""
+def _broadcast(values: Tensor, like: Tensor) -> Tensor:
+    """(C,) -> (1, C, 1, ...) with as many axes as `like`."""
     return values.reshape(1, -1, *([1] * (like.ndim - 2)))

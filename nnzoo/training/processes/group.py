@@ -1,7 +1,7 @@
-"""ProcessGroup processes that train one network: what they tell each other, and when.
+"""The communication of several processes that train one network.
 
-`torchrun` starts them; each has the network and the data, and works on its share of every batch. One process is a
-`Group` of its own that never waits for anybody, so that the loop reads the same for one and for many.
+`torchrun` starts them. Each has the network and the data, and computes its share of every batch. A single process is a
+`Group` too, which never communicates, so that the loop is the same for both.
 """
 
 from __future__ import annotations
@@ -22,25 +22,24 @@ from nnzoo.training.signals import StopRequest
 T = TypeVar("T")
 
 PER_RANK = ("train_loss", "train_metrics", "rng")
-"""What of a training's state each process has of its own."""
+"""The keys of the training state that differ between ranks."""
 
 PROCESS_LOST = (
-    "a process of the group ended, or can't be reached (killed, out of memory, its machine is gone). What was saved is "
-    "whole: the same command with --resume continues."
+    "a process of the group ended or can't be reached (killed, out of memory, or its machine failed). The last "
+    "checkpoint is intact: the same command with --resume continues."
 )
 
-
 CLOSED_CONNECTION = ("Connection closed", "Connection reset", "Broken pipe")
-"""What torch says where PROCESS_LOST says it all."""
+"""Messages of torch that add nothing to PROCESS_LOST."""
 
 
 class Group:
-    """One process alone.
+    """A single process.
 
     Attributes:
-        rank: Which process this is; 0 alone writes and prints.
-        size: How many there are.
-        samples: Those of the step under way over all processes; 0 where there is one.
+        rank: The rank of this process. Only rank 0 writes and prints.
+        size: The number of processes.
+        samples: The samples of the current step over all processes; 0 for a single process.
     """
 
     rank = 0
@@ -49,32 +48,32 @@ class Group:
 
     @contextlib.contextmanager
     def fail_together(self) -> Iterator[None]:
-        """What is done in it succeeds in every process, or fails in every one."""
+        """A context that fails on every rank if it fails on one."""
         yield
 
     def from_first(self, compute: Callable[[], T]) -> T:
-        """What the first process computes (tensors and plain values), told to all."""
+        """Calls a function on rank 0, and returns its result (tensors and plain values) on every rank."""
         return compute()
 
     def gather(self, value: Any) -> list[Any]:
-        """The value (tensors and plain values) of every process, by rank."""
+        """Returns the value (tensors and plain values) of every process, by rank."""
         return [value]
 
     def total(self, number: float) -> float:
-        """The sum over all processes."""
+        """Returns the sum over all processes."""
         return number
 
     @contextlib.contextmanager
     def training(self, model: nn.Module) -> Iterator[None]:  # noqa: ARG002
-        """All processes train a model from the same weights, with the same statistics, while it is entered."""
+        """A context in which all processes train a model from the same weights, with synchronised batch norm."""
         yield
 
     def share(self, start: int, end: int) -> tuple[int, int]:
-        """This process's part of the samples from `start` to `end`: contiguous, near equal, maybe empty."""
+        """Returns the share of this process of the samples from `start` to `end`: contiguous, possibly empty."""
         return start, end
 
     def shares(self, batches: Sequence[tuple[int, int]]) -> Sequence[tuple[int, int]]:
-        """This process's share of each batch; empty ones are left out."""
+        """Returns the share of this process of each batch, without the empty ones."""
         return batches
 
     def begin_step(
@@ -84,46 +83,46 @@ class Group:
         is_due: Callable[[int], bool],  # noqa: ARG002
         step: int,  # noqa: ARG002
     ) -> int:
-        """How many of the batches of a step this process has a share of.
+        """Begins a step, and returns the number of its batches of which this process has a share.
 
         Args:
-            batches: Start and end of each.
-            stop: What this process would tell the others in that step.
-            is_due: Whether a checkpoint is, after a step.
-            step: The number of this one.
+            batches: Start and end of each batch.
+            stop: The stop request, which is sent to the other ranks in this step.
+            is_due: Returns whether a checkpoint is due after a step.
+            step: The number of the step.
         """
         return len(batches)
 
     def reduce_loss(self, loss: Tensor | float, *, is_last: bool) -> Tensor | float:  # noqa: ARG002
-        """The loss of a batch, before its gradients are made; with the last of a step, what the step came to over all.
+        """Adds the loss of a batch, before its backward pass; after the last one, returns the loss over all processes.
 
-        This is where processes tell each other that they want to stop.
+        Stop requests and due checkpoints are exchanged in the same collective.
         """
         return loss
 
     def add_gradients(self, optimizer: torch.optim.Optimizer, count: Tensor | float, *, summed: bool) -> None:
-        """Makes the gradients those of all processes together.
+        """Reduces the gradients over all processes.
 
         Args:
-            optimizer: Over the trained parameters.
-            count: What the samples of this process count in the mean loss.
-            summed: Whether the loss sums instead.
+            optimizer: The optimizer of the trained parameters.
+            count: The weight of the samples of this process in the mean loss.
+            summed: Whether the loss is a sum instead of a mean.
         """
 
     def loss_of_all(self, loss: float) -> float:
-        """The loss of the step over all processes, of the shares that gradients were made of."""
+        """Returns the loss of the step over all processes, from the losses of their shares."""
         return loss
 
     def should_stop(self, stop: StopRequest) -> bool:
-        """Whether all stop after this step: a signal came, to whichever."""
+        """Whether all processes stop after this step, because one of them received a signal."""
         return stop.signal_number is not None
 
     def agrees_on_checkpoint(self, is_due: Callable[[int], bool], step: int) -> bool:
-        """Whether all write a checkpoint after this step."""
+        """Whether a checkpoint is written after this step."""
         return is_due(step)
 
     def gather_state(self, state: dict[str, Any]) -> dict[str, Any]:
-        """The state of a training with what each of the other processes has of its own."""
+        """Returns the state of a training with the `PER_RANK` entries of the other ranks."""
         return state
 
 
@@ -131,12 +130,12 @@ ALONE = Group()
 
 
 class ProcessGroup(Group):
-    """A group of processes, this one among them.
+    """Several processes that communicate with torch.distributed.
 
     Args:
-        rank: As of `Group`.
-        size: As of `Group`.
-        store: Where they can leave each other a word, even when one of them is gone.
+        rank: The rank of this process.
+        size: The number of processes.
+        store: The key-value store of the group, which still works after one of them has ended.
     """
 
     def __init__(self, rank: int, size: int, store: Any) -> None:
@@ -158,28 +157,28 @@ class ProcessGroup(Group):
         self._compare(failure)
 
     def _compare(self, failure: Exception | None) -> None:
-        """Raises the error of the first process that has one; in the others, that it did."""
-        told = self.gather(None if failure is None else [str(failure), getattr(failure, "exit_code", 1)])
-        failed = next((rank for rank, each in enumerate(told) if each is not None), None)
+        """Raises the error of the first rank that has one; on the other ranks a GroupError with its message."""
+        failures = self.gather(None if failure is None else [str(failure), getattr(failure, "exit_code", 1)])
+        failed = next((rank for rank, each in enumerate(failures) if each is not None), None)
         if failed == self.rank and failure is not None:
             raise failure
         if failed is not None:
-            raise _failed(failed, *told[failed])
+            raise _failed(failed, *failures[failed])
 
     def from_first(self, compute: Callable[[], T]) -> T:
         if self.rank:
-            told = self._receive()
-            if "failed" in told:
-                raise _failed(0, *told["failed"])
-            value: T = told["value"]
+            received = self._receive()
+            if "failed" in received:
+                raise _failed(0, *received["failed"])
+            value: T = received["value"]
             return value
         try:
-            found = compute()
+            result = compute()
         except BaseException as error:
             self._send({"failed": [str(error), getattr(error, "exit_code", 1)]})
             raise
-        self._send({"value": found})
-        return found
+        self._send({"value": result})
+        return result
 
     def _send(self, value: Any) -> None:
         from torch import distributed
@@ -227,28 +226,28 @@ class ProcessGroup(Group):
 
         with connection_errors(), torch.no_grad():
             for tensor in (*model.parameters(), *model.buffers()):
-                # As bytes, since not every type can be sent; in a row, since a parameter may lie in any order.
-                told = tensor.detach().clone(memory_format=torch.contiguous_format).reshape(-1).view(torch.uint8)
-                distributed.broadcast(told, 0)
-                tensor.copy_(told.view(tensor.dtype).view_as(tensor))
+                # As bytes, since not every dtype can be sent, and contiguous, since a parameter may have any layout.
+                data = tensor.detach().clone(memory_format=torch.contiguous_format).reshape(-1).view(torch.uint8)
+                distributed.broadcast(data, 0)
+                tensor.copy_(data.view(tensor.dtype).view_as(tensor))
         with connection_errors(), synchronised(model):
             yield
 
     def share(self, start: int, end: int) -> tuple[int, int]:
-        # Rounded up: the first process always has some.
+        # Rounded up, so that rank 0 always has samples.
         first, last = (-(-(end - start) * rank // self.size) for rank in (self.rank, self.rank + 1))
         return start + first, start + last
 
     def shares(self, batches: Sequence[tuple[int, int]]) -> Sequence[tuple[int, int]]:
-        found = [self.share(start, end) for start, end in batches]
-        return [(start, end) for start, end in found if start < end]
+        shares = [self.share(start, end) for start, end in batches]
+        return [(start, end) for start, end in shares if start < end]
 
     def begin_step(
         self, batches: Sequence[tuple[int, int]], stop: StopRequest, is_due: Callable[[int], bool], step: int
     ) -> int:
         self.samples = batches[-1][1] - batches[0][0]
         self._loss = 0.0
-        # The time is that of the first process's clock.
+        # Clocks differ between processes, so rank 0 decides about checkpoints.
         self._requests = stop.signal_number is not None, self.rank == 0 and is_due(step)
         return len(self.shares(batches))
 
@@ -266,11 +265,11 @@ class ProcessGroup(Group):
         used = torch.tensor([each.grad is not None for each in parameters], dtype=torch.float32)
         on_host = device.type == "cpu"
         if not on_host:
-            # Read from the device they would be waited for.
+            # Reduced on the host, since reading the flags from the device would be a sync.
             self._sum(used)
         parts = [torch.zeros_like(each) if each.grad is None else each.grad for each in parameters]
         dtype = reduce(torch.promote_types, (part.dtype for part in parts), torch.float32)
-        # (P + 1,) or, with what each parameter is used for, (P + 1 + U,)
+        # (P + 1,), or with one flag per parameter (P + 1 + U,)
         tail = [torch.zeros(1, dtype=dtype, device=device) + count, *([used.to(dtype)] if on_host else [])]
         flat = self._sum(torch.cat([*(part.reshape(-1).to(dtype) for part in parts), *tail]))
         size = sum(part.numel() for part in parts)
@@ -280,7 +279,7 @@ class ProcessGroup(Group):
             self._factor = self.samples / total
             flat[:size].mul_(self._factor)
         for parameter, part, is_used in zip(parameters, found, used.tolist(), strict=True):
-            # In the parameter's own order, which fused optimizers count on: of convolutions it may be channels last.
+            # In the layout of the parameter, which fused optimizers require: convolutions may be channels last.
             parameter.grad = torch.empty_like(parameter).copy_(part.view_as(parameter)) if is_used else None
 
     def loss_of_all(self, loss: float) -> float:
@@ -299,10 +298,10 @@ class ProcessGroup(Group):
         return {**state, "ranks": self.gather({key: state[key] for key in PER_RANK})[1:]}
 
     def claim_error_report(self) -> bool:
-        """Whether this process is the first that has to say why the group fails."""
+        """Whether this process is the first to claim that it reports why the group failed."""
         try:
             return bool(self.store.add("claimed", 1) == 1)
-        except RuntimeError:  # it was kept by a process that is gone
+        except RuntimeError:  # the process that hosted the store has ended
             return True
 
 
@@ -311,7 +310,7 @@ def _failed(rank: int, message: str, exit_code: int) -> GroupError:
 
 
 def _packed(value: Any) -> Tensor:
-    """(n,) the value as bytes, in the format of a checkpoint."""
+    """Returns the value as bytes, (n,), in the format of a checkpoint."""
     return torch.frombuffer(bytearray(to_bytes(value)), dtype=torch.uint8)
 
 
@@ -321,7 +320,7 @@ def _unpacked(data: Tensor) -> Any:
 
 @contextlib.contextmanager
 def connection_errors() -> Iterator[None]:
-    """Says what it means that torch can't reach the others, while it is entered."""
+    """A context that raises GroupError if torch can't reach the other processes."""
     try:
         yield
     except RuntimeError as error:
@@ -333,7 +332,7 @@ def connection_errors() -> Iterator[None]:
 
 
 def is_connection_error(error: RuntimeError) -> bool:
-    """Whether an error is torch's way of saying that a process can't be reached."""
+    """Whether an error of torch means that a process can't be reached."""
     from torch import distributed
 
     texts = ("gloo", "NCCL", *CLOSED_CONNECTION)

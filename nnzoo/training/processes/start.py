@@ -1,4 +1,4 @@
-"""How processes that torchrun started become a group, how the group ends, and who says why."""
+"""Starts and ends the process group of torchrun, and reports an error once."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from nnzoo.training.processes.group import ALONE, Group, ProcessGroup
 from nnzoo.training.processes.torchrun import is_distributed, own_rank
 
 RENDEZVOUS_TIMEOUT = timedelta(minutes=10)
-"""How long whoever knows where the others are is waited for. Torchrun has started all at about the same time."""
+"""Timeout for the rendezvous store. Torchrun starts all processes at about the same time."""
 GROUP_TIMEOUT = timedelta(days=7)
-"""How long the others are waited for: the first alone downloads, decodes, and measures the best weights on every split.
+"""Timeout for collectives. It is long since only rank 0 downloads, decodes and evaluates the best weights.
 
-A process that is dead is not noticed by this, but by its closed connection, and by torchrun, which ends the others.
+A process that has ended is detected by its closed connection, and by torchrun, which ends the others.
 """
 ERROR_TIMEOUT = timedelta(seconds=20)
-"""How long an error may take to be shown."""
+"""Timeout for reporting an error."""
 
 _last_store: Any = None
-_joined = 0
+_num_groups = 0
 
 
 @contextlib.contextmanager
 def process_group() -> Iterator[Group]:
-    """The processes that torchrun started with this one, as a group while it is entered; alone without torchrun.
+    """A context with the group of the processes that torchrun started; without torchrun with `ALONE`.
 
     Raises:
-        GroupError: They can't be reached.
+        GroupError: The other processes can't be reached.
     """
     if not is_distributed():
         yield ALONE
@@ -46,12 +46,12 @@ def process_group() -> Iterator[Group]:
     leave = distributed.destroy_process_group
     try:
         yield group
-    except (DivergedError, InterruptedRunError):  # of all at once
+    except (DivergedError, InterruptedRunError):  # every rank raises it
         raise
     except BaseException as error:
         _ignore_sigterm()
         if _has_nccl():
-            # What is under way on the devices would be waited for, and the others are gone.
+            # Destroying the group would wait for pending kernels, which the other ranks will not join.
             leave = distributed.distributed_c10d._abort_process_group
         is_first = group.claim_error_report()
         if isinstance(error, GroupError):
@@ -65,11 +65,11 @@ def process_group() -> Iterator[Group]:
 
 
 def report_once(failure: NnzooError, say: Callable[[NnzooError], None]) -> None:
-    """Has one process of the group say what went wrong; the others wait for it, since torchrun ends all with the first.
+    """Lets one process report an error. The others wait for it, since torchrun ends all processes after the first.
 
     Args:
-        failure: That of this process. What is its own alone begins with its rank.
-        say: Shows it.
+        failure: The error of this process. The message of an error on a single rank begins with the rank.
+        say: Prints the error.
     """
     global _last_store
     from torch.distributed.rendezvous import rendezvous
@@ -77,14 +77,14 @@ def report_once(failure: NnzooError, say: Callable[[NnzooError], None]) -> None:
     _ignore_sigterm()
     rank = own_rank()
     own = _last_store is not None and not isinstance(failure, DivergedError | InterruptedRunError)
-    # Before there is a group, all do the same with the same words.
-    says = not failure.printed_elsewhere if isinstance(failure, GroupError) else rank == 0 or own
+    # Before the group exists, all ranks fail with the same error.
+    reports = not failure.printed_elsewhere if isinstance(failure, GroupError) else rank == 0 or own
     with contextlib.suppress(RuntimeError, ValueError):
         if _last_store is None:
             _last_store = _store_for_restart(next(rendezvous("env://", timeout=ERROR_TIMEOUT))[0])
-        if not says:
-            _last_store.wait(["said"], ERROR_TIMEOUT)
-    if says:
+        if not reports:
+            _last_store.wait(["reported"], ERROR_TIMEOUT)
+    if reports:
         if rank and not isinstance(failure, GroupError):
             if failure.where and not isinstance(failure, ConfigError):
                 failure.where = f"rank {rank}: {failure.where}"
@@ -93,41 +93,44 @@ def report_once(failure: NnzooError, say: Callable[[NnzooError], None]) -> None:
         say(failure)
         with contextlib.suppress(RuntimeError):
             if _last_store is not None:
-                _last_store.set("said", "yes")
+                _last_store.set("reported", "yes")
 
 
 def _join() -> ProcessGroup:
-    global _last_store, _joined
+    global _last_store, _num_groups
     from torch import distributed
     from torch.distributed.rendezvous import rendezvous
 
     if distributed.is_initialized():
-        raise UsageError("a process group is there already. nnzoo makes its own: destroy it first.", where="torchrun")
+        raise UsageError(
+            "a process group already exists, and nnzoo creates its own. Destroy it first.", where="torchrun"
+        )
     try:
         store, rank, size = next(rendezvous("env://", timeout=RENDEZVOUS_TIMEOUT))
-        _joined += 1
-        # A group of before has left its addresses there.
-        _last_store = _store_for_restart(store, f"/{_joined}")
+        _num_groups += 1
+        # An earlier group of this process has left its addresses in the store.
+        _last_store = _store_for_restart(store, f"/{_num_groups}")
         backend = "cpu:gloo,cuda:nccl" if _has_nccl() else "gloo"
         distributed.init_process_group(backend, store=_last_store, rank=rank, world_size=size, timeout=GROUP_TIMEOUT)
     except (RuntimeError, ValueError) as error:
         reason = str(error).split("\n")[0]
         raise GroupError(
-            f"the processes can't find each other: {reason}. Start them with torchrun, which says where they are."
+            f"the processes can't connect to each other ({reason}). Start them with torchrun, which sets the addresses."
         ) from None
     return ProcessGroup(rank, size, _last_store)
 
 
 def _store_for_restart(store: Any, name: str = "") -> Any:
-    """A store as if it were new: torchrun keeps its own when it starts all processes again, with what they left there.
+    """Returns the store with a prefix per restart: torchrun reuses its store when it restarts all processes.
 
-    A store that is made anew needs no number, and on several machines it must have none: each counts for itself.
+    A store that the processes create themselves is new after a restart. It must have no restart number, since each
+    machine counts its own restarts.
     """
     from torch.distributed.distributed_c10d import PrefixStore
 
-    is_kept = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
-    life = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") if is_kept else "0"
-    return PrefixStore(f"nnzoo/{life}{name}", store)
+    is_reused = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+    restart = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") if is_reused else "0"
+    return PrefixStore(f"nnzoo/{restart}{name}", store)
 
 
 def _has_nccl() -> bool:
@@ -137,6 +140,6 @@ def _has_nccl() -> bool:
 
 
 def _ignore_sigterm() -> None:
-    """Torchrun ends the processes that are left, which would come before they have said why they end."""
+    """Ignores SIGTERM, which torchrun sends to the remaining processes, until the error is reported."""
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -1,4 +1,4 @@
-"""What torchrun says to the processes that it starts. Imports nothing heavy."""
+"""Reads the environment variables of torchrun. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import os
 
 
 def is_distributed() -> bool:
-    """Whether torchrun, or its like, started more processes than this one."""
+    """Whether torchrun or a similar launcher started several processes."""
     size = os.environ.get("WORLD_SIZE", "1")
     return size.isdecimal() and int(size) > 1
 
 
 def own_rank() -> int:
-    """Which of them this is, from 0."""
+    """Returns the rank of this process; 0 without torchrun."""
     rank = os.environ.get("RANK", "0")
     return int(rank) if is_distributed() and rank.isdecimal() else 0

@@ -1,1 +1,1 @@
-"""Restarts: one network from several initialisations, trained as one network of replicas."""
+"""Random restarts: a network from several initialisations, trained as one network of replicas."""

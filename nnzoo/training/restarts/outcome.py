@@ -39,12 +39,12 @@ class Restarts:
     """Random restarts: the same network from several initialisations.
 
     Attributes:
-        count: The number of restarts that was asked for.
+        count: The requested number of restarts.
         how: Whether all are trained at once in one batched step, or one after another.
         reason: Why they are not trained all at once; None if they are.
         monitor: The metric that decides which one is the best.
         mode: Whether a lower or a higher value is better.
-        outcomes: The results of the restarts that have begun, in the order of their seeds.
+        outcomes: The results of the restarts that have started, in the order of their seeds.
     """
 
     count: int
@@ -55,7 +55,7 @@ class Restarts:
     outcomes: Sequence[Outcome]
 
     def leader(self) -> int | None:
-        """Returns the index of the best restart, the first of equals. One that diverged leads only if all did."""
+        """Returns the index of the best restart, the first of ties. A diverged one is the best only if all diverged."""
         sign = 1 if self.mode == "min" else -1
         found = [
             (outcome.status == "diverged", sign * outcome.metrics[self.monitor], index)
@@ -107,5 +107,5 @@ class Restarts:
 
 
 def _cell(value: float) -> float | str:
-    """A metric without a value is an empty cell."""
+    """Formats a metric; one without a value is an empty cell."""
     return "" if math.isnan(value) else value

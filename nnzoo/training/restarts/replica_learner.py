@@ -1,4 +1,4 @@
-"""K replicas of a network, as the training loop trains them: all in one batched step."""
+"""The learner for K replicas of a network, trained in one batched step."""
 
 from __future__ import annotations
 
@@ -26,10 +26,11 @@ from nnzoo.training.step import clear_gradients, shrink
 
 
 class ReplicaLearner(Learner[ReplicaState]):
-    """K replicas. One that diverges or is stopped early is no longer updated in what is kept; the others continue.
+    """Trains K replicas. The best weights of one that diverges or is stopped early do not change any more.
 
     Args:
-        state: Changed in place; `ends` then says how each replica ended, `best` holds their best weights.
+        state: The training in progress, which is changed in place. At the end, `ends` has the status of each replica,
+            and `best` their best weights.
     """
 
     def __init__(self, state: ReplicaState) -> None:
@@ -55,7 +56,7 @@ class ReplicaLearner(Learner[ReplicaState]):
         train_step(self.state, batches, self.penalised, settings)
 
     def check_finite(self, group: Group) -> None:
-        """A loss that is not finite ends one replica, not the training; its best weights are kept."""
+        """Does nothing: a loss that is not finite ends only its replica, whose best weights are kept."""
 
     def train_metrics(self, group: Group) -> Metrics:  # noqa: ARG002
         return {"loss": mean_loss(self.state.train_loss), **self.state.train_metrics.results()}
@@ -104,7 +105,7 @@ class ReplicaLearner(Learner[ReplicaState]):
         state.ends = ["completed" if end == "running" else end for end in state.ends]
         if all(end == "diverged" or not each.best_epoch for end, each in zip(state.ends, state.stopping, strict=True)):
             raise DivergedError(
-                f"the loss of every restart is no longer finite, or its {monitor} never was a number, after epoch "
+                f"the loss of every restart is no longer finite, or its {monitor} was never a number, after epoch "
                 f"{state.epoch}, at lr {state.lr:g}. {REMEDY}"
             )
         return "completed"
@@ -134,7 +135,7 @@ def train_step(state: ReplicaState, batches: Sequence[Batch], weights: list[nn.P
     total = sum(counts for _, counts in found)
     for losses, counts in found:
         state.train_loss.add(losses.detach().to(precise(losses)), counts)
-        # The gradient of the sum: the loss of one replica has no share in the gradients of another.
+        # The gradient of the sum: the loss of a replica does not depend on the weights of another.
         losses.backward(torch.ones_like(losses) if whole else counts / total)  # type: ignore[no-untyped-call]
     if settings.l2:
         for weight in weights:
@@ -158,7 +159,7 @@ def clip(replicas: Replicas, max_norm: float) -> None:
 
 @torch.inference_mode()
 def evaluate(state: ReplicaState, split: Split, sums: ReplicaSums, *, batch_size: int) -> dict[str, Tensor]:
-    """Returns loss and metrics (K,) on a split. The more replicas, the fewer samples at once."""
+    """Returns loss and metrics (K,) on a split. The more replicas, the smaller the batches."""
     state.replicas.network.eval()
     total = LossSum(state.loss)
     split = for_model(state.replicas.network, split)
@@ -177,7 +178,7 @@ def evaluate(state: ReplicaState, split: Split, sums: ReplicaSums, *, batch_size
 
 
 def mean_loss(sums: LossSum) -> Tensor:
-    """Returns the loss (K,) over all batches, in float64 on the CPU. This waits for the device."""
+    """Returns the loss (K,) over all batches, in float64 on the CPU. This synchronises with the device."""
     result = sums.total if sums.summed else sums.total / sums.weight
     assert isinstance(result, Tensor)
     return result.cpu().double()

@@ -1,7 +1,7 @@
-"""Restarts all at once: K networks of one architecture as one module, whose step torch.func takes for all of them.
+"""Batched restarts: K networks of one architecture as one module, trained together with torch.func.
 
-A replica learns what the same seed learns alone, up to rounding: it has its own weights, its own order of samples, its
-own clipping, early stopping and best epoch. Only its dropout draws other random numbers.
+A replica gets the same result as a separate run with its seed, up to rounding: it has its own weights, order of
+samples, clipping, early stopping and best epoch. Only its dropout draws other random numbers.
 """
 
 from __future__ import annotations
@@ -36,36 +36,36 @@ BATCHED = (
     *(nn.ReLU, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.SELU, nn.GELU, nn.SiLU, nn.Sigmoid, nn.Tanh, nn.Softplus),
     *(nn.Hardtanh, nn.Softmax, nn.LogSoftmax),
 )
-"""The modules that torch.func runs faster in a batch than one after another."""
+"""The modules that are faster batched by torch.func than one after another."""
 
 
 def why_not_batched(state: TrainState, targets: Tensor) -> str | None:
-    """Returns why restarts of a network have to run one after another; None if they can run all at once.
+    """Returns why restarts of a network must run one after another; None if they can be batched.
 
     Args:
         state: One restart at its start.
         targets: The encoded targets of the train split.
     """
     if isinstance(state.optimizer, torch.optim.LBFGS):
-        return "lbfgs searches along a line of its own for each"
+        return "lbfgs does a line search for each network"
     if isinstance(state.schedule.scheduler, ReduceLROnPlateau):
-        return "plateau follows the monitor of each"
+        return "plateau depends on the monitor of each network"
     if state.forward is not None:
-        return "train.precision and train.compile are for one network at a time"
+        return "train.precision and train.compile do not support batched networks"
     if targets.ndim == 2 and not targets.is_floating_point():
-        return "answers at every step are measured network by network"
+        return "metrics of predictions per step are computed for one network at a time"
     for module in state.model.modules():
         if isinstance(module, nn.RNNBase | nn.RNNCellBase):
-            return "torch can't batch recurrent cells"
+            return "torch.func can't batch recurrent cells"
         if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d):
-            return "convolutions cost more in a batch than one after another"
+            return "convolutions are slower in a batch than one after another"
     unknown = [type(module).__name__ for module in state.model.modules() if type(module) not in BATCHED]
     if unknown:
-        return f"{unknown[0]} is not known to run in a batch"
+        return f"{unknown[0]} is not a module that nnzoo can batch"
     if len(list(state.model.named_parameters(remove_duplicate=False))) > len(list(state.model.parameters())):
         return "layers that share a weight can't be stacked"
     if isinstance(state.loss, MultiMarginLoss if targets.ndim == 1 else KLDivLoss):
-        return "torch can't batch its loss"
+        return "torch.func can't batch its loss"
     return None
 
 
@@ -112,7 +112,7 @@ def losses_of(loss: nn.Module, outputs: Tensor, targets: Tensor) -> tuple[Tensor
     else:
         counts = torch.full((len(outputs),), float(outputs.shape[1]), device=outputs.device)
     if isinstance(loss, CrossEntropyLoss):
-        # torch.func would split it into a dozen operations, a fifth of the time of a small step.
+        # torch.func would split it into a dozen operations, which take a fifth of the time of a small step.
         sums = loss.rows(outputs, targets).sum(1)
         return (sums / counts if loss.reduction == "mean" else sums), counts
     return torch.vmap(loss)(outputs, targets), counts
@@ -125,7 +125,7 @@ class ReplicaState:
     Attributes:
         replicas: The networks, on their device.
         loss: The loss of one replica's outputs and encoded targets.
-        optimizer: The optimizer of the stacked parameters. It updates every number by that number's gradients alone.
+        optimizer: The optimizer of the stacked parameters. It updates each value only from the gradients of that value.
         schedule: The learning-rate schedule, the same for all replicas.
         seeds: The seed of each replica's weights and shuffling.
         stopping: Watches the monitor of each replica.

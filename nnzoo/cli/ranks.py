@@ -1,4 +1,4 @@
-"""The command line under torchrun: every process runs it, and only rank 0 prints."""
+"""The command line under torchrun: every rank runs it, but only rank 0 prints."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from nnzoo.training.processes.torchrun import is_distributed, own_rank
 
 
 @contextlib.contextmanager
-def first_prints() -> Iterator[None]:
-    """Discards standard output on every rank except 0 while it is entered."""
+def only_rank_zero_prints() -> Iterator[None]:
+    """Discards standard output on every rank except 0 inside of the context."""
     if own_rank() == 0:
         yield
         return
@@ -21,7 +21,7 @@ def first_prints() -> Iterator[None]:
 
 
 def report(failure: NnzooError, say: Callable[[NnzooError], None]) -> None:
-    """Lets one process print an error."""
+    """Prints an error on one rank."""
     if not is_distributed():
         say(failure)
         return

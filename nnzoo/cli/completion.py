@@ -1,0 +1,71 @@
+"""Shell completion of the names of configs, runs and kinds. `nnzoo --install-completion` switches it on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+
+def config_names(incomplete: str) -> list[str]:
+    """Returns the shipped configs, YAML files and folders that begin with the text."""
+    from nnzoo.config.shipped import shipped_configs
+
+    return sorted(_beginning_with(incomplete, [*shipped_configs(), *_paths(incomplete, (".yaml", ".yml"))]))
+
+
+def run_names(context: typer.Context, incomplete: str) -> list[str]:
+    """Returns the runs of `--runs-dir`, `latest`, weight files and folders that begin with the text."""
+    from nnzoo.run.directory import runs
+
+    found = [path.name for path in runs(Path(context.params.get("runs_dir") or "runs"))]
+    latest = ["latest"] if found else []
+    return sorted(_beginning_with(incomplete, [*found, *latest, *_paths(incomplete, (".safetensors",))]))
+
+
+def config_or_run_names(context: typer.Context, incomplete: str) -> list[str]:
+    """Returns the configs and the runs that begin with the text."""
+    return sorted({*config_names(incomplete), *run_names(context, incomplete)})
+
+
+def shipped_names(incomplete: str) -> list[str]:
+    """Returns the shipped configs that begin with the text."""
+    from nnzoo.config.shipped import shipped_configs
+
+    return _beginning_with(incomplete, list(shipped_configs()))
+
+
+def kinds(incomplete: str) -> list[str]:
+    """Returns the kinds of `nnzoo list` that begin with the text."""
+    from nnzoo.config.describe import KINDS
+
+    return _beginning_with(incomplete, [*KINDS, "runs"])
+
+
+def names_of_kind(context: typer.Context, incomplete: str) -> list[str]:
+    """Returns the names of the kind before this argument that begin with the text."""
+    from nnzoo.config.describe import KINDS, catalogue
+
+    kind = context.params.get("kind")
+    if kind == "runs":
+        return [name for name in run_names(context, incomplete) if name != "latest" and not name.endswith("/")]
+    return _beginning_with(incomplete, list(catalogue(kind))) if kind in KINDS else []
+
+
+def _beginning_with(incomplete: str, names: list[str]) -> list[str]:
+    return [name for name in names if name.startswith(incomplete)]
+
+
+def _paths(incomplete: str, suffixes: tuple[str, ...]) -> list[str]:
+    """Returns the files with these suffixes and the folders beside the text, written as it is, hidden ones excluded."""
+    before, slash, _ = incomplete.rpartition("/")
+    folder = Path(before + slash) if slash else Path()
+    try:
+        found = [path for path in folder.iterdir() if not path.name.startswith(".")]
+    except OSError:
+        return []
+    return [
+        f"{before}{slash}{path.name}{'/' if path.is_dir() else ''}"
+        for path in found
+        if path.is_dir() or path.suffix in suffixes
+    ]
