@@ -31,7 +31,7 @@ from nnzoo.data.text.texts import (
 from nnzoo.data.vocabulary import UNKNOWN, Vocabulary
 from nnzoo.errors import DataError
 
-_ADVICE = "Its prediction is meaningless."
+_ADVICE = "Such predictions are meaningless."
 EMPTY_TEXTS = Repair("text", "without a symbol", "read as one unknown symbol", _ADVICE)
 UNKNOWN_TEXTS = Repair("text", "of only unknown symbols", "predicted from unknown tokens", _ADVICE)
 

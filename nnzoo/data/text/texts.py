@@ -141,7 +141,7 @@ def load_columns(paths: dict[str, Path], options: TableOptions, text: str | None
 
 
 def read_class_files(
-    files: Sequence[Path], words: TableOptions, repairs: Repairs, given_path: Path | None = None
+    files: Sequence[Path], options: TableOptions, repairs: Repairs, given_path: Path | None = None
 ) -> Texts:
     """Reads one text per line from class files; the name of a file is its class. Blank lines are skipped.
 
