@@ -111,7 +111,7 @@ def test_files_that_cannot_stay_on_disk_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"d\.npz: an \.npz file can't be read in parts"):
         load_arrays(path=tmp_path / "d.npz", cache="disk")
     folder = save(tmp_path / "d", x=np.asfortranarray(np.ones((40, 3))), y=Y)
-    with pytest.raises(DataError, match=r"x\.npy: is stored column by column"):
+    with pytest.raises(DataError, match=r"x\.npy: is stored in Fortran order"):
         load_arrays(path=folder, cache="disk")
 
 

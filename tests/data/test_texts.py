@@ -316,6 +316,39 @@ def test_bad_files_are_named(
     assert len(error.splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("names", "classes"),
+    [
+        (("true", "True", "false"), ("false", "true")),
+        (("1", "1.0", "2"), ("1", "2")),
+        (("yes", "Yes", "NO"), ("NO", "yes")),
+        (("Yes", "yes", "maybe"), ("maybe", "Yes", "yes")),  # as in a column, other words are not booleans
+    ],
+)
+def test_class_files_of_equal_names_are_one_class(names: tuple[str, ...], classes: tuple[str, ...]) -> None:
+    Path("kinds").mkdir()
+    for name, count in zip(names, (6, 4, 6), strict=True):
+        Path(f"kinds/{name}.txt").write_text(f"{name} text\n" * count)
+    dataset = load_text(path="kinds", division=Division(val=0, test=0))
+    assert set(dataset.classes) == set(classes)
+    assert sorted(dataset.train.class_indices().bincount().tolist()) == ([6, 10] if len(classes) == 2 else [4, 6, 6])
+    assert dataset.reader is not None
+    new = dataset.reader.read([Path(f"kinds/{names[1]}.txt")], dataset.schema, labelled=True)
+    assert new.targets is not None
+    assert {dataset.classes[index] for index in new.targets.tolist()} <= {names[0], names[1]}
+
+
+def test_rows_of_class_files_count_blank_lines() -> None:
+    Path("kinds").mkdir()
+    Path("kinds/a.txt").write_text("one\n\ntwo\n")
+    Path("kinds/b.txt").write_text("\n\nthree\n")
+    dataset = load_text(path="kinds", division=Division(val=0, test=0))
+    assert dataset.train.origin is not None
+    assert dataset.train.rows is not None
+    assert dataset.train.origin.find(dataset.train.rows.numpy()) == [["a.txt", "a.txt", "b.txt"], [0, 2, 2]]
+    assert list(dataset.sample_names) == ["kinds/a.txt: line 1", "kinds/a.txt: line 3", "kinds/b.txt: line 3"]
+
+
 def test_empty_and_unknown_class_files(capsys: pytest.CaptureFixture[str]) -> None:
     Path("kinds").mkdir()
     Path("kinds/a.txt").write_text("some\ntext\n")

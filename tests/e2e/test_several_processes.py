@@ -239,7 +239,7 @@ def test_all_diverge_together_with_a_sample_each_for_batch_norm(group: Start) ->
 def test_batch_norm_needs_a_sample_for_each_process(group: Start) -> None:
     found = group("train.batch_size=2", processes=3)
     assert [code for code, *_ in found] == [2, 2, 2]
-    assert "batch norm needs at least a sample for each of 3 processes, got 2 of 84 training samples." in found[0][2]
+    assert "batch norm needs at least one sample for each of 3 processes (got 2 of 84 training samples)." in found[0][2]
     assert group("train.batch_size=3", "train.epochs=1", processes=3)[0][0] == 0
 
 
@@ -249,11 +249,11 @@ def test_restarts_go_on_the_way_they_began(group: Start) -> None:
     group(*plain, processes=1, step=3, what="SIGTERM")
     first, second = group(*plain, "--resume")
     assert (first[0], second) == (2, (2, "", ""))
-    assert first[2].endswith("one process ran its restarts all at once. Resume it without torchrun.\n")
+    assert first[2].endswith("the restarts were batched in one process. Resume the run without torchrun.\n")
     group(*plain, "--overwrite", step=3 * STEPS + 3, what="SIGTERM")
     [(code, _, err)] = group(*plain, "--resume", processes=1)
     assert code == 2
-    assert err.endswith("several processes ran its restarts. Resume it with torchrun.\n")
+    assert err.endswith("the restarts were run by several processes. Resume the run with torchrun.\n")
     assert group(*plain, "--resume")[0][0] == group(*plain, "--name", "whole")[0][0] == 0
     assert outcome(Path("runs/x")) == outcome(Path("runs/whole"))
 

@@ -1,4 +1,4 @@
-"""Files as people have them, from training to answers on the command line: what was repaired reaches the person."""
+"""Real-world files, from training to predictions on the command line: repairs are reported."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_compressed_data_trains_the_same_network(
     assert predict(capsys, str(packed))[0] == predict(capsys, "-")[0] == answers
 
 
-def test_a_header_of_the_names_of_a_network_is_taken_as_one(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_header_with_the_columns_of_the_network_is_recognized(capsys: pytest.CaptureFixture[str]) -> None:
     write("d.csv", rows())
     train(names=["a", "b", "y"])
     answers, _ = predict(capsys, "d.csv")
@@ -86,14 +86,14 @@ def test_a_header_of_the_names_of_a_network_is_taken_as_one(capsys: pytest.Captu
     assert predict(capsys, "bare.csv")[0] == answers
     write("lacking.csv", [[a, y] for a, _, y in rows()], ["a", "y"])
     assert cli(["predict", "r", "lacking.csv"]) == 3
-    # Of columns without names, positions are no header: a row may hold the same numbers.
+    # Positions are not a header of columns without names: a row may contain the same numbers.
     write("d.csv", [[1, 0, "p"], *rows()])
     train(target="2", header=False)
     write("new.csv", [[1, 0], [0, 1], *([a, b] for a, b, _ in rows())])
     assert len(predict(capsys, "new.csv")[0]) == len(rows()) + 2
 
 
-def test_what_was_repaired_in_new_data_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_repairs_of_new_data_are_reported(capsys: pytest.CaptureFixture[str]) -> None:
     write("d.csv", [*rows(), ["", 1, "p"], [1, "", "q"]], ["a", "b", "y"])
     train(split={"val": 0, "test": 0})
     Path("new.csv").write_text("a,b\n1,2\n,\n3\n4,5\n")
@@ -113,7 +113,7 @@ def test_what_was_repaired_in_new_data_is_told(capsys: pytest.CaptureFixture[str
     assert any("1 row without a target was left out (labelled.csv: line 3" in line for line in told["warnings"])
 
 
-def test_what_was_repaired_in_training_data_is_in_the_result() -> None:
+def test_repairs_of_training_data_are_in_the_result() -> None:
     write("d.csv", [*rows(), [1.5]], ["a", "b", "y"])
     Path("d.csv").write_text(Path("d.csv").read_text() + ",,\n")
     train()

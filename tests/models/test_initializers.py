@@ -306,7 +306,7 @@ def test_a_custom_module_is_initialised_only_on_request(tmp_path: Any) -> None:
 
 
 def test_a_rule_that_does_not_fit_a_custom_module_is_an_error_with_its_location(tmp_path: Any) -> None:
-    with pytest.raises(ConfigError, match=r"init.*dirac can't fill this network"):
+    with pytest.raises(ConfigError, match=r"init.*dirac can't initialise this network"):
         own(tmp_path, init={"name": "dirac", "groups": 7})
 
 

@@ -17,6 +17,7 @@ from nnzoo.data.files.encodings import common_encoding, lines_of, read_text
 from nnzoo.data.files.find import find_files
 from nnzoo.data.files.origin import Origin, name_below, of_files
 from nnzoo.data.files.repairs import Repair, Repairs
+from nnzoo.data.tables.cells import one_spelling
 from nnzoo.data.tables.columns import index_of
 from nnzoo.data.tables.dialect import TableOptions
 from nnzoo.data.tables.forms import canonical, names_form
@@ -155,20 +156,25 @@ def read_class_files(
         raise DataError("can't be used, since the name of a file is its class. Pass files.", where=name_of(STDIN))
     texts: list[str] = []
     labels: list[str] = []
-    locations: list[str] = []
+    numbers: list[int] = []
     sizes: list[int] = []
     for path in files:
         lines = lines_of(read_text(path, options.encoding, repairs))
-        kept = [(line.strip(), number) for number, line in enumerate(lines, start=1) if line.strip()]
+        kept = [(line.strip(), number) for number, line in enumerate(lines, start=sum(sizes)) if line.strip()]
         repairs.add(EMPTY_CLASSES, str(path), not kept)
         texts.extend(line for line, _ in kept)
         labels.extend([Path(plain_name(path)).stem] * len(kept))
-        sizes.append(len(kept))
-        locations.extend(f"{path}: line {number}" for _, number in kept)
+        numbers.extend(number for _, number in kept)
+        sizes.append(len(lines))
     if not texts:
         raise DataError("has no texts.", where=str(files[0]))
     origin = of_files([str(file) if given_path is None else name_below(file, given_path) for file in files], sizes)
-    return Texts(texts, labels, range(len(texts)), locations.__getitem__, origin)
+
+    def locate(number: int) -> str:
+        file = int(np.searchsorted(np.cumsum(sizes), number, side="right"))
+        return f"{files[file]}: line {number - sum(sizes[:file]) + 1}"
+
+    return Texts(texts, one_spelling(labels), numbers, locate, origin)
 
 
 def read_table(table: Table, text: str, target: str, repairs: Repairs, given_path: Path | None = None) -> Texts:
