@@ -139,8 +139,9 @@ def is_frame(value: object) -> bool:
 
 
 def _joined(values: Mapping[str, Any]) -> DataInMemory:
-    """Adds the targets to each data frame of inputs as a column."""
-    frames, target = {}, ""
+    """Adds the targets to each data frame of inputs as columns."""
+    frames: dict[str, Any] = {}
+    name, target = "", tuple[str, ...]()
     for split, suffix in zip(SPLITS, ("", "_val", "_test"), strict=True):
         x, y = values.get(f"x{suffix}"), values.get(f"y{suffix}")
         if x is None and y is None:
@@ -148,12 +149,25 @@ def _joined(values: Mapping[str, Any]) -> DataInMemory:
         if not is_frame(x) or y is None or f"lengths{suffix}" in values:
             raise UsageError(f"expected a data frame x{suffix} and its y{suffix}, and nothing else.", where="data")
         columns = columns_of(x, where=f"data: x{suffix}")
-        target = target or str(getattr(y, "name", None) or DEFAULT_TARGET)
-        if target in columns:
-            raise DataError(f"already has a column '{target}', the name of y. Rename it.", where=f"data: x{suffix}")
-        answers = y if hasattr(y, "__len__") and not isinstance(y, torch.Tensor) else array_of(y, where=f"y{suffix}")
-        frames[split] = {**columns, target: answers}
-    return DataInMemory("frame", frames=frames, target=(target,))
+        name = name or str(getattr(y, "name", None) or DEFAULT_TARGET)
+        answers = _target_columns(y, name, where=f"data: y{suffix}")
+        target = target or tuple(answers)
+        taken = next((each for each in answers if each in columns), None)
+        if taken is not None:
+            raise DataError(f"already has a column '{taken}', the name of y. Rename it.", where=f"data: x{suffix}")
+        frames[split] = {**columns, **answers}
+    return DataInMemory("frame", frames=frames, target=target)
+
+
+def _target_columns(y: Any, name: str, *, where: str) -> dict[str, Any]:
+    """Returns the targets as columns: those of a data frame or a 2-D array, or one column."""
+    if is_frame(y):
+        return columns_of(y, where=where)
+    answers = y if hasattr(y, "__len__") and not isinstance(y, torch.Tensor) else array_of(y, where=where)
+    if getattr(answers, "ndim", 1) != 2:
+        return {name: answers}
+    columns = list(answers.T)
+    return {name: columns[0]} if len(columns) == 1 else {f"{name} {index}": each for index, each in enumerate(columns)}
 
 
 def _stacked(dataset: torch_data.Dataset[Any], *, where: str) -> tuple[Array, Array]:
