@@ -1,11 +1,12 @@
-"""Measures nnzoo beside what it could be at best and beside other frameworks, and writes a table and a plot.
+"""Compares nnzoo with a hand-written training loop and with other frameworks, and writes tables and a plot.
 
-scripts/benchmark [--parts epochs processes ..] [--networks small mlp ..] [--batch-sizes 64 full ..] [--output DIR]
+scripts/benchmark [--parts epochs processes ...] [--networks small mlp ...] [--batch-sizes 64 full ...] [--output DIR]
 
-Seconds an epoch of the limit (a loop by hand with the fastest settings known), of `nnzoo train`, and of a DataLoader
-loop, Ignite, skorch, Lightning, fastai and Keras, where they are installed: each in a process of its own, by turns,
-with the same samples. Then whole processes, time by size, memory, and on Fashion-MNIST
-the usual pipeline. With CUDA all epochs are measured there too, nnzoo also in mixed precision and compiled.
+Measures the seconds per epoch of the limit (a hand-written loop with the fastest settings known), of `nnzoo train`, and
+of a DataLoader loop, Ignite, skorch, Lightning, fastai and Keras if they are installed. Each contender runs in its own
+process, takes turns with the others, and trains on the same samples. Further parts measure entire processes, time per
+sample by size of the data, memory, and the usual torchvision pipeline on Fashion-MNIST. With CUDA, all epochs are also
+measured on the GPU, with nnzoo also in mixed precision and compiled.
 """
 
 from __future__ import annotations
@@ -30,27 +31,27 @@ PARTS = ("epochs", "pipeline", "processes", "scaling", "memory", "large")
 
 
 def main() -> None:
-    """Measures what was asked for and writes benchmark.json, benchmark.md and benchmark.png."""
+    """Runs the selected parts and writes benchmark.json, benchmark.md and benchmark.png."""
     arguments = parse()
     if arguments.threads:
-        # Before anything imports torch, here or in a process that is started from here.
+        # Set before torch is imported, in this process or in a child process.
         os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(arguments.threads)
     arguments.output.mkdir(parents=True, exist_ok=True)
-    found = start(arguments)
+    found = load_results(arguments)
     if "epochs" in arguments.parts:
         for result in measure_epochs(arguments, found["machine"], found["skipped"]):
             key = (result.network, result.batch_size, result.device)
             others = [each for each in found["epochs"] if (each["network"], each["batch_size"], each["device"]) != key]
             found["epochs"] = [*others, result.as_dict()]
-            keep(found, arguments.output)
-    for part, measure in other_parts(arguments, found).items():
+            save(found, arguments.output)
+    for part, measure in selected_parts(arguments, found).items():
         say(part)
         try:
             with tempfile.TemporaryDirectory(prefix="nnzoo-benchmark-") as folder:
                 found[part] = measure(Path(folder))
-        except CommandError as error:  # the rest is not lost for it
+        except CommandError as error:  # continue with the other parts
             found["skipped"][part] = str(error)
-        keep(found, arguments.output)
+        save(found, arguments.output)
     drawn = plot.draw(found, arguments.output / "benchmark.png")
     if not drawn:
         found["skipped"]["plot"] = "nothing to draw, or matplotlib is not installed"
@@ -60,66 +61,79 @@ def main() -> None:
     print(text)
 
 
-def start(arguments: argparse.Namespace) -> dict[str, Any]:
-    """What nothing is measured of yet; with --add what the folder has, where it is of the same machine."""
+def load_results(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Returns empty results, or with --add the results in the output folder if they are from the same machine."""
     facts = machine.describe(arguments.threads)
     file = arguments.output / "benchmark.json"
     if arguments.add and file.exists():
         found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         if found["samples"] == arguments.samples and {**found["machine"], "date": facts["date"]} == facts:
             return {**found, "machine": facts, "skipped": {}}
-        say(f"{file}: of another machine or other samples; it is replaced")
+        say(f"{file}: from another machine or with other samples; it is replaced")
     return {"machine": facts, "samples": arguments.samples, "epochs": [], "skipped": {}}
 
 
-def keep(found: dict[str, Any], output: Path) -> None:
-    """Writes benchmark.json, after every measurement: an hour of them is not lost with the last."""
+def save(found: dict[str, Any], output: Path) -> None:
+    """Writes benchmark.json. It is called after every measurement, so that a failure does not lose the earlier ones."""
     (output / "benchmark.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
 def parse() -> argparse.Namespace:
-    """The arguments, checked."""
+    """Returns the parsed and checked arguments."""
     names = [*DISTRIBUTIONS, *VARIANTS]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=[*PARTS])
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=[*NETWORKS])
     parser.add_argument("--batch-sizes", nargs="+", type=batch_size, default=[64], help="numbers, or full")
     parser.add_argument("--contenders", type=lambda text: text.split(","), default=names, help=", ".join(names))
-    parser.add_argument("--rounds", type=positive, default=5, help="turns of each contender")
+    parser.add_argument("--rounds", type=positive, default=5, help="number of turns per contender")
     parser.add_argument(
-        "--threads", type=positive, help="of each; default: as many as each takes by itself, nnzoo by its own rule"
+        "--threads", type=positive, help="threads per contender; default: the default of each contender"
     )
-    parser.add_argument("--samples", type=positive, default=20_000, help="of training; a fifth as many validate")
-    parser.add_argument("--fashion-mnist", type=Path, metavar="DIR", help="its four idx files, packed or not")
-    parser.add_argument("--table", type=Path, metavar="CONFIG", help="its data is a CSV; default: one that is made up")
-    parser.add_argument("--large-gigabytes", type=float, default=0.0, help="of the folder of .npy files; 0: none")
+    parser.add_argument(
+        "--samples",
+        type=positive,
+        default=20_000,
+        help="number of training samples; a fifth as many are used for validation",
+    )
+    parser.add_argument(
+        "--fashion-mnist", type=Path, metavar="DIR", help="folder of the four idx files, may be gzipped"
+    )
+    parser.add_argument(
+        "--table", type=Path, metavar="CONFIG", help="config whose data is a CSV; default: a synthetic table"
+    )
+    parser.add_argument(
+        "--large-gigabytes", type=float, default=0.0, help="size of the folder of .npy files; 0: skip this part"
+    )
     parser.add_argument("--output", type=Path, default=Path("runs/benchmark"), metavar="DIR")
-    parser.add_argument("--add", action="store_true", help="keep what DIR has of this machine and is not measured now")
-    parser.add_argument("--page", action="store_true", help="put the table into docs/performance.md")
+    parser.add_argument(
+        "--add", action="store_true", help="keep the results in DIR that are from this machine and not measured now"
+    )
+    parser.add_argument("--page", action="store_true", help="write the tables to docs/performance.md")
     arguments = parser.parse_args()
     unknown = set(arguments.contenders) - set(names)
     if unknown:
-        parser.error(f"--contenders: there is no {', '.join(sorted(unknown))} ({', '.join(names)})")
+        parser.error(f"--contenders: unknown: {', '.join(sorted(unknown))} ({', '.join(names)})")
     return arguments
 
 
 def positive(text: str) -> int:
-    """A whole number from 1."""
+    """Parses a positive integer."""
     number = int(text)
     if number < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number from 1, got {text}")
+        raise argparse.ArgumentTypeError(f"expected a positive integer, got {text}")
     return number
 
 
 def batch_size(text: str) -> int | None:
-    """A number, or None for full."""
+    """Parses a batch size; None for full."""
     return None if text == "full" else positive(text)
 
 
 def measure_epochs(
     arguments: argparse.Namespace, facts: dict[str, Any], skipped: dict[str, str]
 ) -> Iterator[epochs.Result]:
-    """Every network at every batch size, on the CPU and on a GPU if there is one."""
+    """Yields the results of every network at every batch size, on the CPU and on a GPU if there is one."""
     if not facts["gpu"]:
         skipped["CUDA, mixed precision, compile"] = "there is no CUDA device"
     for device in ["cpu", "cuda"] if facts["gpu"] else ["cpu"]:
@@ -138,8 +152,8 @@ def measure_epochs(
                 )
 
 
-def other_parts(arguments: argparse.Namespace, found: dict[str, Any]) -> dict[str, Callable[[Path], dict[str, Any]]]:
-    """By name, the measurements besides epochs that were asked for and can be made; the others' reasons are noted."""
+def selected_parts(arguments: argparse.Namespace, found: dict[str, Any]) -> dict[str, Callable[[Path], dict[str, Any]]]:
+    """Returns the functions of the selected parts except epochs, by name, and records why others are skipped."""
     images, rounds = arguments.fashion_mnist, arguments.rounds
     skipped: dict[str, str] = {}
     parts: dict[str, Callable[[Path], dict[str, Any]]] = {
@@ -151,7 +165,7 @@ def other_parts(arguments: argparse.Namespace, found: dict[str, Any]) -> dict[st
     }
     for part in ("pipeline", "memory"):
         if images is None or not pipeline.has_files(images):
-            skipped[part] = "--fashion-mnist names no folder with its four files"
+            skipped[part] = "--fashion-mnist is not a folder with the four files"
     if arguments.large_gigabytes <= 0:
         skipped["large"] = "--large-gigabytes is 0"
     for part in PARTS:
@@ -163,7 +177,7 @@ def other_parts(arguments: argparse.Namespace, found: dict[str, Any]) -> dict[st
 
 
 def say(line: str) -> None:
-    """How far it is."""
+    """Prints a line of progress."""
     print(line, file=sys.stderr, flush=True)
 
 

@@ -1,11 +1,11 @@
-"""Feeds damaged and hostile files to nnzoo: each is used or refused in one line, in little memory, and runs no code.
+"""Feeds damaged and malicious files to nnzoo: each must be used or refused in one line, in little memory.
 
 .venv/bin/python scripts/fuzz.py [--mutations 2000] [--seed 0] [--first 0]
 
-A run is trained once. Then its last.safetensors and best.safetensors, and a state dict as torch.save writes it, are
-mutated: cut short, bits flipped, values of other types and sizes put in, tensors that claim any shape, archives that
+A run is trained once. Then its last.safetensors and best.safetensors, and a state dict written by torch.save, are
+mutated: truncated files, flipped bits, values of other types and sizes, tensors that claim any shape, archives that
 unpack to any size, pickles that call functions. `eval` and `train --resume` read the first two, `train` with
-`model.pretrained` the third, in an address space with little more than the program itself needs.
+`model.pretrained` reads the third, in an address space with little more memory than the program needs.
 """
 
 from __future__ import annotations
@@ -45,15 +45,15 @@ CONFIG = {
     "train": {"epochs": 2, "batch_size": 16},
 }
 SPARE_BYTES = 400_000_000
-ODD: tuple[Any, ...] = (
+INVALID: tuple[Any, ...] = (
     *(None, True, -1, 0, 7, 2**31, 2**63 - 1, -(2**70), 10**9, 0.5, float("nan"), float("inf"), "", "x", "cuda:99"),
     *([], {}, (), [[]], {"name": "x"}, [1, "2"], list(range(50))),
 )
 Mutation = Callable[[bytes, random.Random], bytes]
 
 
-def cut(content: bytes, rng: random.Random) -> bytes:
-    """Cuts it short."""
+def truncate(content: bytes, rng: random.Random) -> bytes:
+    """Truncates the content."""
     return content[: rng.randrange(len(content))]
 
 
@@ -66,7 +66,7 @@ def flip(content: bytes, rng: random.Random) -> bytes:
 
 
 def splice(content: bytes, rng: random.Random) -> bytes:
-    """Puts a part of it, or noise, somewhere else."""
+    """Inserts or overwrites a part with another part of the content, or with random bytes."""
     length, at = rng.randint(1, 200), rng.randrange(len(content))
     start = rng.randrange(len(content))
     part = content[start : start + length] if rng.random() < 0.5 else rng.randbytes(length)
@@ -77,12 +77,12 @@ class Planted:
     """Makes a folder when it is unpickled."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Is called by pickle."""
+        """Returns the call that pickle makes."""
         return os.mkdir, ("planted",)
 
 
 def repacked(content: bytes, change: Callable[[str, bytes], bytes], compression: int = zipfile.ZIP_STORED) -> bytes:
-    """An archive with other entries and right checksums."""
+    """Returns an archive with changed entries and correct checksums."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         entries = {entry.filename: archive.read(entry) for entry in archive.infolist()}
     made = io.BytesIO()
@@ -93,7 +93,7 @@ def repacked(content: bytes, change: Callable[[str, bytes], bytes], compression:
 
 
 def plant(content: bytes, rng: random.Random) -> bytes:
-    """A pickle that calls a function: alone, before the file, or inside it if it is an archive."""
+    """Plants a pickle that calls a function: as the file, before the content, or inside of the archive."""
     value: Any = rng.choice([Planted(), [Planted()], {"format": Planted(), "version": 1}])
     planted = pickle.dumps(value, protocol=rng.randint(0, 5))
     match rng.randrange(3):
@@ -107,7 +107,7 @@ def plant(content: bytes, rng: random.Random) -> bytes:
 
 
 def bomb(content: bytes, rng: random.Random) -> bytes:
-    """An entry that unpacks to a gigabyte, or says so."""
+    """Makes an entry unpack to 100 MB, or claim another size."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         victim = rng.choice(archive.namelist())
     if rng.random() < 0.1:
@@ -117,14 +117,14 @@ def bomb(content: bytes, rng: random.Random) -> bytes:
 
 
 def mutate_structure(content: bytes, rng: random.Random) -> bytes:
-    """Damages the pickle of an archive, or another entry, with the right checksums."""
-    how = rng.choice([cut, flip, splice, claim, claim])
+    """Damages the pickle or another entry of an archive, with correct checksums."""
+    how = rng.choice([truncate, flip, splice, claim, claim])
     inside = ".pkl" if rng.random() < 0.8 else rng.choice(("/0", "/3", "byteorder", "version"))
     return repacked(content, lambda name, part: how(part, rng) if name.endswith(inside) and part else part)
 
 
 def claim(content: bytes, rng: random.Random) -> bytes:
-    """Puts a huge number in the place of a small one of a pickle."""
+    """Replaces a small number in a pickle by a huge one."""
     places = [index for index in range(len(content) - 1) if content[index : index + 1] == b"K"]
     if not places:
         return content
@@ -136,7 +136,7 @@ def claim(content: bytes, rng: random.Random) -> bytes:
 
 
 def change_value(value: Any, rng: random.Random) -> Any:
-    """A copy of nested values with something odd somewhere in it, or something missing."""
+    """Returns a copy of nested values with one value replaced by an invalid one, or removed."""
     if isinstance(value, dict | list | tuple) and value and rng.random() < 0.9:
         keys = list(value) if isinstance(value, dict) else list(range(len(value)))
         key = rng.choice(keys)
@@ -147,7 +147,7 @@ def change_value(value: Any, rng: random.Random) -> Any:
             copy[key] = change_value(value[key], rng)
         return copy
     if isinstance(value, torch.Tensor) and rng.random() < 0.7:
-        odd = [
+        changed = [
             value.reshape(-1)[: value.numel() // 2],
             value.double(),
             value.to(torch.int64),
@@ -157,19 +157,19 @@ def change_value(value: Any, rng: random.Random) -> Any:
             value.unsqueeze(0),
             torch.full_like(value.float(), float("nan")),
         ]
-        return rng.choice(odd)
-    return rng.choice(ODD)
+        return rng.choice(changed)
+    return rng.choice(INVALID)
 
 
-def odd_dict(content: bytes, rng: random.Random) -> bytes:
-    """A state dict of torch with other values."""
+def change_state_dict(content: bytes, rng: random.Random) -> bytes:
+    """Changes values of a state dict."""
     made = io.BytesIO()
     torch.save(change_value(torch.load(io.BytesIO(content), weights_only=True), rng), made)
     return made.getvalue()
 
 
-def odd_state(content: bytes, rng: random.Random) -> bytes:
-    """A checkpoint with other values and the right checksum."""
+def change_checkpoint(content: bytes, rng: random.Random) -> bytes:
+    """Changes values of a checkpoint, with a correct checksum."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "last.safetensors"
         path.write_bytes(content)
@@ -177,13 +177,13 @@ def odd_state(content: bytes, rng: random.Random) -> bytes:
         if rng.random() < 0.3:
             state = load_checkpoint(path)
             state["metadata"] = change_value(state["metadata"], rng)
-        with contextlib.suppress(TypeError, KeyError, RuntimeError):  # a value that no checkpoint can hold
+        with contextlib.suppress(TypeError, KeyError, RuntimeError):  # a value that a checkpoint can't store
             save_checkpoint(path, state)
         return path.read_bytes()
 
 
-def odd_encoding(content: bytes, rng: random.Random) -> bytes:
-    """A checkpoint whose JSON, not its values, is changed, with the right checksum."""
+def change_encoding(content: bytes, rng: random.Random) -> bytes:
+    """Changes the JSON encoding of a checkpoint, with a correct checksum."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "last.safetensors"
         path.write_bytes(content)
@@ -197,8 +197,8 @@ def odd_encoding(content: bytes, rng: random.Random) -> bytes:
         return path.read_bytes()
 
 
-def odd_header(content: bytes, rng: random.Random) -> bytes:
-    """An artifact whose header says something else."""
+def change_header(content: bytes, rng: random.Random) -> bytes:
+    """Changes the safetensors header of an artifact."""
     length = int.from_bytes(content[:8], "little")
     if rng.random() < 0.2:
         return struct.pack("<Q", rng.choice([0, 1, length + 1, 2**31, 2**63, 2**64 - 1])) + content[8:]
@@ -210,13 +210,13 @@ def odd_header(content: bytes, rng: random.Random) -> bytes:
     return struct.pack("<Q", len(text)) + text + content[8 + length :]
 
 
-def odd_artifact(content: bytes, rng: random.Random) -> bytes:
-    """An artifact with other values and a right checksum; or weights of somebody else."""
+def change_artifact(content: bytes, rng: random.Random) -> bytes:
+    """Changes values of an artifact, with a correct checksum, or replaces its weights."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "best.safetensors"
         path.write_bytes(content)
-        whole = load_artifact(path)
-        weights, metadata = dict(whole.weights), dict(whole.metadata)
+        original = load_artifact(path)
+        weights, metadata = dict(original.weights), dict(original.metadata)
         if rng.random() < 0.1:
             return save({"w": torch.ones(3)}, {"nnzoo": json.dumps(metadata)})
         if rng.random() < 0.6:
@@ -227,21 +227,29 @@ def odd_artifact(content: bytes, rng: random.Random) -> bytes:
             found = change_value(weights.pop(name), rng)
             if isinstance(found, torch.Tensor) and found.numel() < 10**6:
                 weights[rng.choice((name, name, "other"))] = found
-        save_artifact(path, Artifact(weights, whole.preprocess, metadata if isinstance(metadata, dict) else {}))
+        save_artifact(path, Artifact(weights, original.preprocess, metadata if isinstance(metadata, dict) else {}))
         return path.read_bytes()
 
 
-ANY = (cut, flip, splice, plant)
+ANY = (truncate, flip, splice, plant)
 MUTATIONS: dict[str, tuple[Mutation, ...]] = {
-    "last.safetensors": (*ANY, odd_header, odd_encoding, odd_encoding, odd_state, odd_state, odd_state),
-    "best.safetensors": (*ANY, odd_header, odd_artifact, odd_artifact),
-    "theirs.pt": (*ANY, bomb, mutate_structure, mutate_structure, odd_dict),
+    "last.safetensors": (
+        *ANY,
+        change_header,
+        change_encoding,
+        change_encoding,
+        change_checkpoint,
+        change_checkpoint,
+        change_checkpoint,
+    ),
+    "best.safetensors": (*ANY, change_header, change_artifact, change_artifact),
+    "theirs.pt": (*ANY, bomb, mutate_structure, mutate_structure, change_state_dict),
 }
 
 
 @contextlib.contextmanager
 def limited_memory() -> Iterator[None]:
-    """Limits the address space to what the program has now, and a little more, while it is entered."""
+    """Limits the address space to the current size plus `SPARE_BYTES` inside of the context."""
     size = Path("/proc/self/statm")
     before = resource.getrlimit(resource.RLIMIT_AS)
     if size.exists():
@@ -254,35 +262,35 @@ def limited_memory() -> Iterator[None]:
 
 
 def attempt(arguments: list[str]) -> str:
-    """Runs a command and returns what is wrong with how it ended; empty if nothing is."""
+    """Runs a command and returns what is wrong with its result; empty if nothing is."""
     error = io.StringIO()
     with limited_memory(), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(error):
         code = command(arguments)
-    said = error.getvalue()
-    lines = [line for line in said.splitlines() if not line.startswith("warning: ")]
-    if "bug in nnzoo" in said or "Traceback" in said or "out of memory" in said:
-        return said
+    output = error.getvalue()
+    lines = [line for line in output.splitlines() if not line.startswith("warning: ")]
+    if "bug in nnzoo" in output or "Traceback" in output or "out of memory" in output:
+        return output
     if code not in (0, 1, 2, 3, 4) or (code and len(lines) != 1):
-        return f"exit code {code}: {said}"
-    return "its code was run" if Path("planted").exists() else ""
+        return f"exit code {code}: {output}"
+    return "code in the file was run" if Path("planted").exists() else ""
 
 
 def fuzz(numbers: range, seed: int) -> Counter[str]:
-    """Mutates the files of a run, and a state dict, in the working folder.
+    """Mutates the files of a run, and a state dict, in the current folder.
 
     Returns:
-        How many mutations of each kind there were, and under "wrong" how many went wrong.
+        The number of mutations of each kind, and under "wrong" the number of failures.
     """
     Path("c.json").write_text(json.dumps(CONFIG))
     with contextlib.redirect_stdout(io.StringIO()):
         assert command(["train", "c.json", "-q"]) == 0
-    shutil.copytree("runs", "whole")
-    Path("whole/x/previous.safetensors").unlink()
-    torch.save(nnzoo.load("whole/x").module.state_dict(), "whole/x/theirs.pt")
-    contents = {name: Path("whole/x", name).read_bytes() for name in MUTATIONS}
+    shutil.copytree("runs", "original")
+    Path("original/x/previous.safetensors").unlink()
+    torch.save(nnzoo.load("original/x").module.state_dict(), "original/x/theirs.pt")
+    contents = {name: Path("original/x", name).read_bytes() for name in MUTATIONS}
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        # Whatever is imported late is imported here.
-        assert not any(command(each) for name in MUTATIONS for each in commands(name, "whole/x"))
+        # Trigger all lazy imports before memory is limited.
+        assert not any(command(each) for name in MUTATIONS for each in commands(name, "original/x"))
     done = Counter[str]()
     for number in numbers:
         rng = random.Random(f"{seed} {number}")
@@ -290,7 +298,7 @@ def fuzz(numbers: range, seed: int) -> Counter[str]:
         mutation = rng.choice(MUTATIONS[name])
         mutated = mutation(contents[name], rng)
         shutil.rmtree("runs")
-        shutil.copytree("whole", "runs")
+        shutil.copytree("original", "runs")
         Path("runs/x", name).write_bytes(mutated)
         wrong = next(filter(None, map(attempt, commands(name, "runs/x"))), "")
         if wrong:
@@ -301,7 +309,7 @@ def fuzz(numbers: range, seed: int) -> Counter[str]:
 
 
 def commands(name: str, folder: str) -> list[list[str]]:
-    """The commands that read a file of a run directory."""
+    """Returns the commands that read a file of a run directory."""
     if name == "theirs.pt":
         return [["train", "c.json", "-q", "--name", "y", "train.epochs=1", f"model.pretrained={folder}/{name}"]]
     read = [["eval", f"{folder}/{name}", "-q"]]
@@ -311,11 +319,11 @@ def commands(name: str, folder: str) -> list[list[str]]:
 
 
 def main() -> None:
-    """Prints how many files of each kind were tried."""
+    """Prints the number of mutated files of each kind."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mutations", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--first", type=int, default=0, help="number of the first mutation, to see one again")
+    parser.add_argument("--first", type=int, default=0, help="number of the first mutation, to repeat one")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory(prefix="nnzoo-fuzz-") as folder, contextlib.chdir(folder):

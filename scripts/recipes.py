@@ -2,7 +2,8 @@
 
 .venv/bin/python scripts/recipes.py [NAME ...] [--seeds 5] [--data FOLDER]
 
-Sets that are downloaded are measured if they are named, or with --data: a folder with a folder of the name of each.
+Configs with downloaded data sets are measured only if they are named, or with --data: a folder with one subfolder per
+set.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ SHOWN = ("test/accuracy", "test/rmse", "train/accuracy")
 
 
 def main() -> None:
-    """Prints a row a config: median and range of its first metric, baseline, epochs."""
+    """Prints one row per config: median and range of its main metric, baseline, epochs."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*")
     parser.add_argument("--seeds", type=int, default=5)

@@ -1,12 +1,11 @@
-"""Kills trainings with SIGKILL and resumes them, until they have ended: as one that was never killed, to the last bit.
+"""Kills trainings with SIGKILL and resumes them: they must end bit for bit like a training that was never killed.
 
 scripts/torture [--kills 50] [--seed 0] [--networks mlp cnn lstm] [--processes 2]
 
-A training is killed either by itself, at a step or inside the writing of a file (before a write, amid one, around
-fsync, link and rename), or by this process, which does so after it has seen a number of steps and thus at any
-instruction of what comes next. Nothing depends on how long anything takes. Every kind of kill is drawn as often as any
-other, and where it hits evenly over all places of that kind. Torch is imported once; each training is a fork, or
-several that train together, of which one is killed.
+A training either kills itself, at a step or while it writes a file (before or halfway through a write, around fsync,
+link and rename), or is killed by this process after a number of steps, at an arbitrary instruction of the next step.
+Nothing depends on timing. All kinds of kills are equally likely, and so are all places of a kind. Torch is imported
+once; each training is a fork, or several forks in one process group, of which one is killed.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.distributed import TCPStore  # type: ignore[attr-defined]  # torch left it so
+from torch.distributed import TCPStore  # type: ignore[attr-defined]  # not exported by torch
 
 from nnzoo.cli.app import run as command
 from nnzoo.training import checkpoints
@@ -72,35 +71,35 @@ NETWORKS: dict[str, dict[str, Any]] = {
     },
 }
 FROM_OUTSIDE = "from outside"
-MOST_KILLS_A_RUN = 6
-GONE = "a process of the group ended"
+MAX_KILLS_PER_RUN = 6
+PEER_ENDED = "a process of the group ended"
 
 
 class Points:
     """Counts the places that a training passes, and kills it at one of them.
 
     Args:
-        kind: Of the place.
-        number: Which of them, from 1; 0: none.
-        seen: Gets a byte a step.
+        kind: The kind of place.
+        number: The number of the place among those of its kind, from 1; 0: do not kill.
+        step_pipe: A file descriptor that gets one byte per step.
     """
 
-    def __init__(self, kind: str, number: int, seen: int) -> None:
-        self.kind, self.number, self.seen = kind, number, seen
+    def __init__(self, kind: str, number: int, step_pipe: int) -> None:
+        self.kind, self.number, self.step_pipe = kind, number, step_pipe
         self.passed: Counter[str] = Counter()
 
     def is_fatal(self, kind: str) -> bool:
-        """Counts a place; whether it is the one."""
+        """Counts a place and returns whether it is the one to kill at."""
         self.passed[kind] += 1
         return kind == self.kind and self.passed[kind] == self.number
 
     def here(self, kind: str) -> None:
-        """Counts a place, and dies there if it is the one."""
+        """Counts a place and kills the process there if it is the one."""
         if self.is_fatal(kind):
             os.kill(os.getpid(), signal.SIGKILL)
 
     def around(self, module: Any, name: str) -> None:
-        """Puts a place before and one after each call of a function."""
+        """Adds a place before and after each call of a function."""
         plain: Callable[..., Any] = getattr(module, name)
 
         def call(*arguments: Any, **options: Any) -> Any:
@@ -112,12 +111,12 @@ class Points:
         setattr(module, name, call)
 
     def install(self) -> None:
-        """Puts the places into this process."""
+        """Patches this process to pass the places."""
         points = self
 
         class Writer(io.BufferedWriter):
             def write(self, data: Any) -> int:
-                if points.is_fatal("amid a write"):
+                if points.is_fatal("at half of a write"):
                     super().write(memoryview(data).cast("B")[: memoryview(data).nbytes // 2])
                     self.flush()
                     os.kill(os.getpid(), signal.SIGKILL)
@@ -127,35 +126,35 @@ class Points:
 
         def step(self: Progress) -> None:
             plain(self)
-            os.write(points.seen, b".")
+            os.write(points.step_pipe, b".")
             points.here("a step")
 
         Progress.step = step  # type: ignore[method-assign]
         os.fdopen = lambda handle, *_: Writer(io.FileIO(handle, "wb"))  # type: ignore[assignment]
         for name in ("fsync", "replace", "link"):
             self.around(os, name)
-        # Otherwise no run here would live long enough for a checkpoint between its first and its last.
+        # Otherwise runs would be too short for checkpoints between the first and the last.
         checkpoints.MIN_SECONDS_BETWEEN_CHECKPOINTS = 0.0
 
 
 def train(
     config: Path, runs: Path, kind: str = "", number: int = 0, *, processes: int = 1, victim: int = 0
 ) -> list[Counter[str]] | None:
-    """One life of a training, in a process of its own, or in several.
+    """Runs a training in one or more new processes until it ends or is killed.
 
     Args:
-        config: Its file.
-        runs: Where its run directory is.
-        kind: Of the place where it is killed.
-        number: Which of them.
-        processes: How many train together.
-        victim: Which of them is killed.
+        config: The config file.
+        runs: The folder of the run directory.
+        kind: The kind of place to kill it at.
+        number: The number of the place.
+        processes: The number of processes in the group.
+        victim: The rank to kill.
 
     Returns:
-        How many places of each kind each process passed; None if one was killed.
+        The number of places of each kind that each process passed; None if one was killed.
     """
     reader, writer = os.pipe()
-    nobody = os.open(os.devnull, os.O_WRONLY)
+    devnull = os.open(os.devnull, os.O_WRONLY)
     store = TCPStore("localhost", 0, is_master=True, wait_for_workers=False) if processes > 1 else None
     children, results = [], []
     for rank in range(processes):
@@ -163,42 +162,41 @@ def train(
         child = os.fork()
         if not child:
             if store is not None:
-                _join(rank, processes, store.port)
+                _set_environment(rank, processes, store.port)
             is_victim = rank == victim
-            points = Points(kind if is_victim else "", number, writer if is_victim else nobody)
-            _live(config, runs, points, report)
+            points = Points(kind if is_victim else "", number, writer if is_victim else devnull)
+            _run_child(config, runs, points, report)
         os.close(report)
         children.append(child)
         results.append(result)
     os.close(writer)
-    os.close(nobody)
+    os.close(devnull)
     steps = 0
-    while seen := os.read(reader, 1):
-        steps += len(seen)
+    while chunk := os.read(reader, 1):
+        steps += len(chunk)
         if kind == FROM_OUTSIDE and steps == number:
             os.kill(children[victim], signal.SIGKILL)
-    said = [os.fdopen(result).read() for result in results]
+    outputs = [os.fdopen(result).read() for result in results]
     os.close(reader)
     status = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
     if status[victim] == -signal.SIGKILL:
-        # Who is left notices, or had nothing to do any more.
         left = [code for rank, code in enumerate(status) if rank != victim]
-        # One of them says so for all.
-        if not set(left) <= {0, 1} or (any(left) and GONE not in "".join(said)):
-            raise SystemExit(f"a process that was left failed: {status} {said}")
+        # The other processes either notice it, and one of them prints the error, or had finished already.
+        if not set(left) <= {0, 1} or (any(left) and PEER_ENDED not in "".join(outputs)):
+            raise SystemExit(f"a remaining process failed: {status} {outputs}")
         return None
     if any(status):
-        raise SystemExit(f"a training failed: {status} {said}")
-    return [Counter(json.loads(text)) for text in said]
+        raise SystemExit(f"a training failed: {status} {outputs}")
+    return [Counter(json.loads(text)) for text in outputs]
 
 
-def _join(rank: int, processes: int, port: int) -> None:
-    """What torchrun says to a process that it starts."""
+def _set_environment(rank: int, processes: int, port: int) -> None:
+    """Sets the environment variables that torchrun sets."""
     os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(processes)}
     os.environ |= {"MASTER_ADDR": "localhost", "MASTER_PORT": str(port), "TORCHELASTIC_USE_AGENT_STORE": "True"}
 
 
-def _live(config: Path, runs: Path, points: Points, report: int) -> None:
+def _run_child(config: Path, runs: Path, points: Points, report: int) -> None:
     error = io.StringIO()
     try:
         plain = os.fdopen
@@ -207,14 +205,14 @@ def _live(config: Path, runs: Path, points: Points, report: int) -> None:
         code = command(["train", str(config), "-q", "--runs-dir", str(runs), "--resume"])
         with plain(report, "w") as file:
             file.write(json.dumps(points.passed) if code == 0 else error.getvalue())
-    except BaseException as failed:  # nothing may go on as the parent
+    except BaseException as failed:  # the fork must never continue as the parent
         os.write(report, repr(failed).encode())
         code = 1
     os._exit(code)
 
 
 def outcome(folder: Path) -> dict[str, Any]:
-    """What a run came to, but for its times."""
+    """Returns the results of a run, without times."""
     with (folder / "metrics.csv").open(newline="") as file:
         rows = [{key: value for key, value in row.items() if key != "seconds"} for row in csv.DictReader(file)]
     result = json.loads((folder / "result.json").read_text())
@@ -228,14 +226,14 @@ def outcome(folder: Path) -> dict[str, Any]:
 
 
 def torture(name: str, kills: int, seed: int, folder: Path, processes: int) -> tuple[int, Counter[str]]:
-    """Kills trainings of one network, each of so many processes, at least `kills` times.
+    """Kills trainings of one network at least `kills` times.
 
     Returns:
-        How many runs that were, and how often they were killed at each kind of place.
+        The number of runs, and the number of kills at each kind of place.
     """
     config = folder / f"{name}.json"
     config.write_text(json.dumps({"name": "x", "seed": seed, **NETWORKS[name]}))
-    # Whatever is imported late is imported here.
+    # Trigger all lazy imports before forking.
     with contextlib.redirect_stdout(io.StringIO()):
         command(["train", str(config), "-q", "--dry-run"])
     places = train(config, folder / "whole", processes=processes)
@@ -243,15 +241,15 @@ def torture(name: str, kills: int, seed: int, folder: Path, processes: int) -> t
     for each in places:
         each[FROM_OUTSIDE] = each["a step"]
     expected = outcome(folder / "whole/x")
-    drawn = random.Random(f"{seed} {name}")
+    rng = random.Random(f"{seed} {name}")
     runs, killed = 0, Counter[str]()
     while killed.total() < kills:
         runs += 1
         here = folder / f"run{runs}"
-        for _ in range(drawn.randint(1, MOST_KILLS_A_RUN)):
-            victim = drawn.randrange(processes)
-            kind = drawn.choice(sorted(places[victim]))
-            number = drawn.randint(1, places[victim][kind])
+        for _ in range(rng.randint(1, MAX_KILLS_PER_RUN)):
+            victim = rng.randrange(processes)
+            kind = rng.choice(sorted(places[victim]))
+            number = rng.randint(1, places[victim][kind])
             if train(config, here, kind, number, processes=processes, victim=victim) is not None:
                 break
             killed[f"{kind} of rank {victim}" if processes > 1 else kind] += 1
@@ -264,14 +262,14 @@ def torture(name: str, kills: int, seed: int, folder: Path, processes: int) -> t
 
 
 def main() -> None:
-    """Tortures each network and says what came out."""
+    """Tortures each network and prints the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=50, help="of each network, at least")
+    parser.add_argument("--kills", type=int, default=50, help="minimum number of kills per network")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--processes", type=int, default=1, help="that train together")
+    parser.add_argument("--processes", type=int, default=1, help="number of processes in the group")
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=[*NETWORKS])
     arguments = parser.parse_args()
-    # A thread pool does not outlive a fork.
+    # A thread pool does not survive a fork.
     torch.set_num_threads(1)
     folder = Path(tempfile.mkdtemp(prefix="nnzoo-torture-"))
     for name in arguments.networks:
@@ -282,7 +280,7 @@ def main() -> None:
         where = ", ".join(f"{count} {kind}" for kind, count in sorted(killed.items()))
         seconds = time.monotonic() - start
         print(
-            f"{name}: {killed.total()} kills of {runs} runs, all as the whole one ({where}; {seconds:.0f} s)",
+            f"{name}: {killed.total()} kills in {runs} runs, all results identical ({where}; {seconds:.0f} s)",
             flush=True,
         )
     shutil.rmtree(folder)

@@ -1,4 +1,4 @@
-"""The short form of scripts/benchmark.py, with what needs no other framework. CONTRIBUTING.md has the long one."""
+"""A short run of scripts/benchmark.py, without other frameworks. CONTRIBUTING.md has the command of the full run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SHORT = ["--samples", "512", "--rounds", "1", "--threads", "1"]
 
 
 def benchmark(output: Path, *arguments: str) -> tuple[dict[str, Any], str]:
-    """What benchmark.json and benchmark.md hold."""
+    """Returns the contents of benchmark.json and benchmark.md."""
     command = [sys.executable, str(SCRIPT), *SHORT, "--output", str(output), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -23,7 +23,7 @@ def benchmark(output: Path, *arguments: str) -> tuple[dict[str, Any], str]:
 
 
 @pytest.mark.slow
-def test_contenders_take_turns_at_the_same_task(tmp_path: Path) -> None:
+def test_all_contenders_are_measured(tmp_path: Path) -> None:
     contenders = ["limit", "nnzoo", "dataloader"]
     found, text = benchmark(
         tmp_path, "--parts", "epochs", "--networks", "mlp", "--batch-sizes", "32", "--contenders", ",".join(contenders)
@@ -34,13 +34,13 @@ def test_contenders_take_turns_at_the_same_task(tmp_path: Path) -> None:
     assert all(len(turn) == 3 for turns in result["turns"].values() for turn in turns)
     assert all(second > 0 for turns in result["turns"].values() for turn in turns for second in turn)
     assert all(accuracy > 0.5 for accuracy in result["accuracy"].values())
-    for title in ("the limit", "nnzoo", "DataLoader loop"):
+    for title in ("hand-written loop (limit)", "nnzoo", "DataLoader loop"):
         assert title in text
     assert "there is no CUDA device" in text or found["machine"]["gpu"]
 
 
 @pytest.mark.slow
-def test_single_samples_are_fewer_and_who_fails_is_named(tmp_path: Path) -> None:
+def test_batch_size_one_is_scaled_and_a_failed_contender_is_named(tmp_path: Path) -> None:
     code = "import sys; sys.modules['keras'] = None\n"
     (tmp_path / "sitecustomize.py").write_text(code)
     command = [
@@ -84,7 +84,7 @@ def test_unknown_contender_is_refused(tmp_path: Path) -> None:
     assert "theano" in done.stderr
 
 
-def test_the_performance_page_has_the_place_that_the_table_goes_to() -> None:
+def test_the_performance_page_has_the_markers_of_the_tables() -> None:
     page = (SCRIPT.parents[1] / "docs" / "performance.md").read_text(encoding="utf-8")
     for mark in ("<!-- benchmark -->", "<!-- end of benchmark -->"):
         assert page.count(mark) == 1

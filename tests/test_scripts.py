@@ -1,6 +1,6 @@
-"""scripts/nnzoo and scripts/test, run as they are on a copy of them, with a pip that installs a stand-in for nnzoo.
+"""Runs scripts/nnzoo and scripts/test in a copy of the scripts, with a fake pip that installs a stand-in for nnzoo.
 
-The interpreter, `python -m venv` and the shell are real; only what would need the network is not.
+The interpreter, `python -m venv` and the shell are real; only downloads are replaced.
 """
 
 import os
@@ -17,7 +17,7 @@ from hatchling.builders.wheel import WheelBuilder
 
 ROOT = Path(__file__).parents[1]
 
-# Makes environments that hold the pip below; in everything else the real interpreter.
+# Creates environments with the fake pip below; otherwise the real interpreter.
 PYTHON = f"""#!/bin/sh
 case "$*" in
     *ensurepip*) exit "${{FAKE_ENSUREPIP_STATUS:-0}}" ;;
@@ -28,7 +28,7 @@ case "$*" in
 esac
 """
 
-# Logs a line a call, and then does what the test wants to happen in the middle of an install.
+# Logs one line per call, then does what the test wants to happen during an install.
 PIP = """
 import os, signal, sys
 from pathlib import Path
@@ -37,12 +37,12 @@ with Path(os.environ["FAKE_LOG"]).open("a") as log:
     print(*sys.argv[1:], file=log)
 assert Path("pyproject.toml").exists(), "-e . means this folder"
 site_packages = Path(__file__).parents[1]
-fate = os.environ.get("FAKE_PIP_DOES")
-if fate:
+action = os.environ.get("FAKE_PIP_DOES")
+if action:
     (site_packages / "half_a_package").touch()
 try:
     print("pip speaking", flush=True)
-    match fate:
+    match action:
         case "fail":
             sys.exit("ERROR: no matching distribution")
         case "die":
@@ -53,7 +53,7 @@ try:
             signal.alarm(30)
             Path(os.environ["FAKE_FIFO"]).read_text()
 except KeyboardInterrupt:
-    sys.exit("ERROR: Operation cancelled by user")  # as the real one: no death by signal
+    sys.exit("ERROR: Operation cancelled by user")  # like the real pip: no exit by signal
 
 nnzoo = Path(sys.prefix, "bin", "nnzoo")
 nnzoo.write_text('#!/bin/sh\\nprintf "[%s]" "$PWD" "$@"\\nexit "${FAKE_STATUS:-0}"\\n')
@@ -68,10 +68,10 @@ for tool in ("ruff", "mypy", "sphinx", "pytest"):
 
 
 class Checkout:
-    """A copy of the scripts beside a pyproject.toml, and the surroundings to run them in."""
+    """A copy of the scripts and a pyproject.toml, with an environment to run them in."""
 
     def __init__(self, folder: Path) -> None:
-        self.root = folder / "a checkout"  # with a space, as folders have
+        self.root = folder / "a checkout"  # with a space, as folders may have
         self.venv = folder / "environment"
         self.log = folder / "pip.log"
         self.bin = folder / "bin"
@@ -105,8 +105,8 @@ class Checkout:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            start_new_session=True,  # what kills its process group must not reach pytest
-            # Where pytest runs in the background SIGINT is ignored, and no shell below it could change that.
+            start_new_session=True,  # so that a signal to its process group does not reach pytest
+            # If pytest runs in the background, SIGINT is ignored, and a child shell can't change that.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
@@ -130,12 +130,12 @@ def checkout(tmp_path: Path) -> Checkout:
     return Checkout(tmp_path)
 
 
-def test_first_call_installs_and_the_second_only_runs(checkout: Checkout) -> None:
+def test_the_first_call_installs_and_the_second_only_runs(checkout: Checkout) -> None:
     first = checkout.run("nnzoo", "list")
     second = checkout.run("nnzoo", "list")
 
     assert first.returncode == second.returncode == 0
-    assert first.stdout == second.stdout == f"[{checkout.root}][list]"  # not a word of pip's: --json must stay JSON
+    assert first.stdout == second.stdout == f"[{checkout.root}][list]"  # no output of pip: --json must stay JSON
     assert "first use" in first.stderr
     assert str(checkout.venv) in first.stderr
     assert second.stderr == ""
@@ -153,7 +153,7 @@ def test_arguments_folder_and_exit_code_pass_through(checkout: Checkout, tmp_pat
     assert result.stdout == "".join(f"[{part}]" for part in (elsewhere, *arguments))
 
 
-def test_environment_is_in_the_checkout_by_default_whatever_else_is_active(checkout: Checkout, tmp_path: Path) -> None:
+def test_the_environment_is_in_the_checkout_by_default(checkout: Checkout, tmp_path: Path) -> None:
     del checkout.env["NNZOO_VENV"]
     link = tmp_path / "nnzoo"
     link.symlink_to(checkout.root / "scripts" / "nnzoo")
@@ -170,7 +170,7 @@ def test_environment_is_in_the_checkout_by_default_whatever_else_is_active(check
     assert (checkout.root / ".venv" / "bin" / "nnzoo").exists()
 
 
-def test_relative_nnzoo_venv_counts_from_the_callers_folder(checkout: Checkout, tmp_path: Path) -> None:
+def test_a_relative_nnzoo_venv_is_relative_to_the_current_folder(checkout: Checkout, tmp_path: Path) -> None:
     assert checkout.run("nnzoo", cwd=tmp_path, NNZOO_VENV="here").returncode == 0
     assert (tmp_path / "here" / "bin" / "nnzoo").exists()
 
@@ -182,7 +182,7 @@ def test_changed_pyproject_installs_again(checkout: Checkout) -> None:
     result = checkout.run("nnzoo")
 
     assert result.returncode == 0
-    assert "up to date" in result.stderr
+    assert "updating" in result.stderr
     assert len(checkout.installs) == 2
 
 
@@ -194,7 +194,7 @@ def test_moved_checkout_installs_again(checkout: Checkout) -> None:
     assert len(checkout.installs) == 2
 
 
-def test_developers_install_serves_both_and_stays_one(checkout: Checkout) -> None:
+def test_a_dev_environment_serves_both_scripts_and_stays_dev(checkout: Checkout) -> None:
     checkout.run("nnzoo")
     checkout.run("test")
     checkout.run("nnzoo")
@@ -208,7 +208,7 @@ def test_developers_install_serves_both_and_stays_one(checkout: Checkout) -> Non
 
 @pytest.mark.parametrize(("death", "status"), [("die", 1), ("kill everything", -signal.SIGKILL)])
 @pytest.mark.parametrize("first", [True, False])
-def test_killed_install_is_made_anew(checkout: Checkout, death: str, status: int, first: bool) -> None:
+def test_a_killed_install_is_repeated(checkout: Checkout, death: str, status: int, first: bool) -> None:
     if not first:
         checkout.run("nnzoo")
         (checkout.root / "pyproject.toml").write_text("[project]\ndependencies = []\n")
@@ -222,27 +222,27 @@ def test_killed_install_is_made_anew(checkout: Checkout, death: str, status: int
     assert checkout.run("nnzoo").stderr == ""
 
 
-def test_install_interrupted_from_the_keyboard_is_made_anew(checkout: Checkout, tmp_path: Path) -> None:
+def test_an_install_interrupted_by_ctrl_c_is_repeated(checkout: Checkout, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     with checkout.start("nnzoo", FAKE_PIP_DOES="wait", FAKE_FIFO=str(tmp_path / "fifo")) as process:
         assert process.stderr is not None
         assert any("pip speaking" in line for line in process.stderr)
         os.killpg(process.pid, signal.SIGINT)
-        assert "starts over" in process.stderr.read()
+        assert "start over" in process.stderr.read()
     assert process.returncode in (-signal.SIGINT, 128 + signal.SIGINT)  # shells differ
 
     assert checkout.run("nnzoo").returncode == 0
     assert not checkout.has_half_a_package()
 
 
-def test_half_made_environment_is_made_anew(checkout: Checkout) -> None:
+def test_an_incomplete_environment_is_recreated(checkout: Checkout) -> None:
     checkout.run("nnzoo", FAKE_PIP_DOES="die")
     (checkout.venv / "bin" / "python").unlink()
 
     assert checkout.run("nnzoo").returncode == 0
 
 
-def test_environment_whose_python_is_gone_is_made_anew(checkout: Checkout) -> None:
+def test_an_environment_without_its_python_is_recreated(checkout: Checkout) -> None:
     checkout.run("nnzoo")
     (checkout.venv / "bin" / "python").unlink()
     (checkout.venv / "bin" / "python").symlink_to("/nowhere/python3")
@@ -250,10 +250,10 @@ def test_environment_whose_python_is_gone_is_made_anew(checkout: Checkout) -> No
     result = checkout.run("nnzoo")
 
     assert result.returncode == 0
-    assert "making it anew" in result.stderr
+    assert "creating it again" in result.stderr
 
 
-def test_failing_pip_says_so_and_the_next_call_tries_again(checkout: Checkout) -> None:
+def test_a_pip_error_is_shown_and_the_next_call_retries(checkout: Checkout) -> None:
     failed = checkout.run("nnzoo", FAKE_PIP_DOES="fail")
     assert failed.returncode == 1
     assert failed.stdout == ""
@@ -262,7 +262,7 @@ def test_failing_pip_says_so_and_the_next_call_tries_again(checkout: Checkout) -
 
     again = checkout.run("nnzoo")
     assert again.returncode == 0
-    assert "making" not in again.stderr  # pip cleaned up after itself: what is installed already stays
+    assert "creating" not in again.stderr  # pip cleaned up after the error, so the environment is kept
 
 
 def test_two_first_calls_install_once(checkout: Checkout, tmp_path: Path) -> None:
@@ -270,7 +270,7 @@ def test_two_first_calls_install_once(checkout: Checkout, tmp_path: Path) -> Non
     os.mkfifo(fifo)
     with checkout.start("nnzoo", FAKE_PIP_DOES="wait", FAKE_FIFO=str(fifo)) as one:
         assert one.stderr is not None
-        assert any("pip speaking" in line for line in one.stderr)  # the first call is in the middle of its install
+        assert any("pip speaking" in line for line in one.stderr)  # the first call is installing
         with fifo.open("w"):
             two = checkout.start("nnzoo")
             assert two.stderr is not None
@@ -280,7 +280,7 @@ def test_two_first_calls_install_once(checkout: Checkout, tmp_path: Path) -> Non
     assert len(checkout.installs) == 1
 
 
-def test_folder_that_is_no_environment_is_left_alone(checkout: Checkout) -> None:
+def test_a_folder_that_is_not_an_environment_is_not_changed(checkout: Checkout) -> None:
     checkout.venv.mkdir()
     (checkout.venv / "thesis.tex").touch()
 
@@ -292,7 +292,7 @@ def test_folder_that_is_no_environment_is_left_alone(checkout: Checkout) -> None
     assert not checkout.installs
 
 
-def test_environment_made_by_hand_is_installed_into_and_never_deleted(checkout: Checkout) -> None:
+def test_a_users_environment_is_installed_into_and_never_deleted(checkout: Checkout) -> None:
     subprocess.run([checkout.python, "-Im", "venv", checkout.venv], env=checkout.env, check=True)
     (checkout.venv / "precious").touch()
 
@@ -303,7 +303,7 @@ def test_environment_made_by_hand_is_installed_into_and_never_deleted(checkout: 
     assert (checkout.venv / "precious").exists()
 
 
-def test_old_python3_gives_way_to_a_newer_one(checkout: Checkout) -> None:
+def test_a_newer_python_is_used_if_python3_is_too_old(checkout: Checkout) -> None:
     del checkout.env["PYTHON"]
     for name in ("python3", "python3.14"):
         checkout.write_command(checkout.bin / name, "#!/bin/sh\nexit 1\n")
@@ -315,7 +315,7 @@ def test_old_python3_gives_way_to_a_newer_one(checkout: Checkout) -> None:
     assert len(checkout.installs) == 1
 
 
-def test_no_recent_python_says_what_to_do(checkout: Checkout) -> None:
+def test_the_error_without_a_recent_python(checkout: Checkout) -> None:
     checkout.write_command(checkout.python, "#!/bin/sh\nexit 1\n")
 
     result = checkout.run("nnzoo")
@@ -334,7 +334,7 @@ def test_missing_venv_module_names_the_package(checkout: Checkout) -> None:
     assert checkout.run("nnzoo").returncode == 0
 
 
-def test_another_python_than_the_environments_is_refused(checkout: Checkout) -> None:
+def test_another_python_version_than_the_environment_is_refused(checkout: Checkout) -> None:
     checkout.run("nnzoo")
     checkout.write_command(checkout.python, "#!/bin/sh\necho 3.99\n")
 
@@ -344,7 +344,7 @@ def test_another_python_than_the_environments_is_refused(checkout: Checkout) -> 
     assert "PYTHON" in result.stderr
 
 
-def test_test_runs_every_step_and_hands_arguments_to_pytest(checkout: Checkout) -> None:
+def test_the_test_script_runs_every_step_and_passes_arguments_to_pytest(checkout: Checkout) -> None:
     result = checkout.run("test", "-m", "not slow")
 
     assert result.returncode == 0
@@ -355,7 +355,7 @@ def test_test_runs_every_step_and_hands_arguments_to_pytest(checkout: Checkout) 
     assert steps[4].endswith("'-m', 'not slow']")
 
 
-def test_test_stops_at_the_first_failure_with_its_code(checkout: Checkout) -> None:
+def test_the_test_script_stops_at_the_first_failure_with_its_code(checkout: Checkout) -> None:
     result = checkout.run("test", FAKE_FAILING_TOOL="mypy")
 
     assert result.returncode == 3
@@ -363,7 +363,7 @@ def test_test_stops_at_the_first_failure_with_its_code(checkout: Checkout) -> No
     assert "pytest" not in result.stdout
 
 
-def test_wheel_carries_the_configs_and_what_else_belongs_to_it(tmp_path: Path) -> None:
+def test_the_wheel_contains_the_configs_and_the_license(tmp_path: Path) -> None:
     [wheel] = WheelBuilder(str(ROOT)).build(directory=str(tmp_path))
     names = zipfile.ZipFile(wheel).namelist()
 

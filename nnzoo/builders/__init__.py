@@ -1,4 +1,4 @@
-"""The one door from words to objects: a config section in, a plain PyTorch object out."""
+"""Builds plain PyTorch objects from config sections."""
 
 from nnzoo.builders.augment import build_augment
 from nnzoo.builders.data import build_dataset, build_preprocess, facts_of
@@ -19,8 +19,8 @@ from nnzoo.builders.training import (
     build_schedule,
     build_settings,
     choose_device,
+    move_to_device,
     output_scale,
-    place,
 )
 
 __all__ = [
@@ -39,9 +39,9 @@ __all__ = [
     "build_settings",
     "choose_device",
     "facts_of",
+    "move_to_device",
     "network_shape",
     "output_scale",
-    "place",
     "plan_model",
     "prepare_model",
 ]

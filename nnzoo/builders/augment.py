@@ -1,4 +1,4 @@
-"""Augmentation: from its sections to what changes a batch."""
+"""Builds the augmentations from their config sections."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from nnzoo.training.augmentation.augment import (
 
 
 def build_augment(config: Config, num_classes: int) -> Augment | None:
-    """The augmentations of a resolved config; None where there are none.
+    """Builds the augmentations of a config; returns None if it has none.
 
     Args:
-        config: Resolved.
-        num_classes: K of class indices.
+        config: The resolved config.
+        num_classes: The number of classes if the targets are class indices.
     """
     return Augment([_build_operation(section, num_classes) for section in config.augment]) if config.augment else None
 
@@ -64,7 +64,7 @@ def _pair(amount: float | tuple[float, ...]) -> tuple[float, float]:
 
 
 def _around_one(amount: float | tuple[float, ...]) -> tuple[float, float] | None:
-    """The range of a factor; None where it is 1 for certain."""
+    """Returns the range of a factor; None if it is always 1."""
     if isinstance(amount, tuple):
         return amount[0], amount[1]
     return (max(0.0, 1 - amount), 1 + amount) if amount else None

@@ -1,4 +1,4 @@
-"""Data: from its section to tensors, splits, names and fitted transforms."""
+"""Builds the dataset and the fitted preprocessing from their config sections."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 
 from nnzoo import data as sources
 from nnzoo.config import Config, Facts
-from nnzoo.config import data as data_words
+from nnzoo.config import data as data_config
 from nnzoo.config.base import fields_of
 from nnzoo.data import DataInMemory, Dataset, Preprocess
 from nnzoo.data.dataset import row_slices
@@ -38,47 +38,47 @@ DIVIDING_SOURCES: dict[str, Callable[..., Dataset]] = {
     "series": sources.load_series,
     "language": sources.load_language,
 }
-"""Those that learn from the training samples while they read, and so divide their samples themselves."""
+"""Sources that fit something on the training samples while reading, and so divide their samples themselves."""
 
 
 def build_dataset(config: Config, in_memory: DataInMemory | None = None) -> Dataset:
-    """Reads the data and divides it.
+    """Reads the data and divides it into splits.
 
     Args:
-        config: Its `data` says what to read.
-        in_memory: What Python passed, where `data` is that.
+        config: The config; its `data` section names the source.
+        in_memory: The data passed from Python, if `data` is of that kind.
 
     Raises:
-        DataError: It is missing, damaged, or too small for the splits asked for.
+        DataError: The data is missing, damaged, or too small for its splits.
     """
     section = config.data
-    dataset = _of_memory(section, in_memory) if isinstance(section, data_words.PythonSource) else _divided(config)
+    dataset = _from_memory(section, in_memory) if isinstance(section, data_config.PythonSource) else _divided(config)
     return sources.drop_repeats(dataset) if section.split.deduplicate else dataset
 
 
-def _of_memory(section: data_words.PythonSource, in_memory: DataInMemory | None) -> Dataset:
-    """The data set of what Python passed."""
+def _from_memory(section: data_config.PythonSource, in_memory: DataInMemory | None) -> Dataset:
+    """Builds the dataset of data passed from Python."""
     if in_memory is None:
         raise DataError(
-            "the data was passed from Python and is not kept. Pass it again: data= of nnzoo.train or nnzoo.evaluate.",
+            "the data was passed from Python and was not saved. Pass it again: data= of nnzoo.train or nnzoo.evaluate.",
             where="data",
         )
     division = sources.Division(**fields_of(section.split))
     fields = fields_of(section, "split", "digest")
-    if isinstance(section, data_words.Frame):
+    if isinstance(section, data_config.Frame):
         return sources.load_frame(frames=in_memory.frames, division=division, **fields)
     return sources.divide(sources.load_arrays_in_memory(arrays=in_memory.arrays, **fields), division)
 
 
 def _divided(config: Config) -> Dataset:
     section = config.data
-    fields = fields_of(section, "split", "difference")  # the latter is about the network
+    fields = fields_of(section, "split", "difference")  # `difference` changes the network, not the data
     division = sources.Division(**fields_of(section.split))
     if section.name in DIVIDING_SOURCES:
         return DIVIDING_SOURCES[section.name](division=division, **fields)
-    if isinstance(section, data_words.Gate):
+    if isinstance(section, data_config.Gate):
         dataset = sources.load_gate(section.name, **fields)
-    elif isinstance(section, data_words.TorchvisionSet):
+    elif isinstance(section, data_config.TorchvisionSet):
         dataset = sources.load_torchvision_set(
             section.name, class_names=section.class_names, shape=section.shape, **fields
         )
@@ -90,8 +90,8 @@ def _divided(config: Config) -> Dataset:
 
 
 def facts_of(config: Config, dataset: Dataset) -> Facts:
-    """What the data itself tells."""
-    words = config.data.facts()
+    """Returns what is known from the data: task, layout, sizes and chosen values."""
+    known = config.data.facts()
     return Facts(
         task=dataset.task,
         layout=dataset.layout,
@@ -101,12 +101,12 @@ def facts_of(config: Config, dataset: Dataset) -> Facts:
         has_val="val" in dataset.splits,
         has_test="test" in dataset.splits,
         num_train=len(dataset.train),
-        normalize=words.normalize,
-        scale_target=words.scale_target and dataset.task == "regression",
+        normalize=known.normalize,
+        scale_target=known.scale_target and dataset.task == "regression",
         num_tokens=dataset.num_tokens,
         pixels=dataset.layout == "image" and bool(config.augment) and _are_pixels(dataset),
         per=dataset.per,
-        choices={**words.choices, **dataset.choices},
+        choices={**known.choices, **dataset.choices},
     )
 
 

@@ -1,4 +1,4 @@
-"""Networks: from their section to an initialised nn.Module."""
+"""Builds an initialised nn.Module from the model section."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from torch import nn
 from nnzoo.builders.data import build_dataset, facts_of
 from nnzoo.config import Config, Facts, check_facts, num_outputs, resolve
 from nnzoo.config import activation as activations
-from nnzoo.config import init as init_words
-from nnzoo.config import model as model_words
+from nnzoo.config import init as init_config
+from nnzoo.config import model as model_config
 from nnzoo.config.base import Section, fields_of
 from nnzoo.config.choices import changed_features
 from nnzoo.config.document import Path
@@ -57,20 +57,20 @@ ACTIVATIONS: dict[str, Callable[..., nn.Module]] = {
 
 
 def build_activation(section: activations.Activation | None) -> nn.Module | None:
-    """The module of an activation; None for identity."""
+    """Builds an activation; returns None for identity."""
     if section is None or section.name == "identity":
         return None
     return ACTIVATIONS[section.name](**fields_of(section))
 
 
 class NetworkShape(NamedTuple):
-    """What a network is made for.
+    """The input and output sizes that a network is built for.
 
     Attributes:
-        input_shape: One sample as the network gets it, without the batch axis.
-        num_outputs: Output units.
-        num_tokens: Size of the vocabulary; 0 where inputs are no tokens.
-        per: What has an output: each sample, each step of it, or each node of a tree.
+        input_shape: The shape of one sample after preprocessing, without the batch axis.
+        num_outputs: The number of output units.
+        num_tokens: The size of the vocabulary; 0 if the inputs are not tokens.
+        per: Whether there is one output per sample, per step of a sequence or per node of a tree.
     """
 
     input_shape: tuple[int, ...]
@@ -88,18 +88,19 @@ def build_model(
     *,
     download: bool = True,
 ) -> nn.Module:
-    """The network of a config, initialised from torch's global generator and with its frozen parameters frozen.
+    """Builds the network of a config, initialises it from torch's global generator, and freezes what the config names.
 
     Args:
-        config: A config; with a custom model there is nothing to build.
-        input_shape: One sample as the network gets it, without the batch axis; default: as the data has it.
-        num_outputs: Output units; default: as data and loss ask for.
-        num_tokens: Size of the vocabulary, 0 where inputs are not tokens; default: as the data has it.
-        per: What has an output; default: as the data has it, or each sample where the shape is given.
-        download: Whether pretrained weights are got; not for weights that are loaded next.
+        config: The config; a custom model cannot be built.
+        input_shape: The shape of one sample after preprocessing, without the batch axis; by default, that of the data.
+        num_outputs: The number of output units; by default, as the data and the loss require.
+        num_tokens: The size of the vocabulary, 0 if the inputs are not tokens; by default, that of the data.
+        per: Whether there is one output per sample, step or node; by default, as in the data, or per sample if the
+            shape is given.
+        download: Whether to download pretrained weights; not needed if other weights are loaded next.
 
     Raises:
-        ConfigError: Values, blocks or a pattern that don't fit the network.
+        ConfigError: Initial values, blocks or a pattern do not fit the network.
     """
     reads_tokens = {"tokens", "tree"} & config.model.layouts
     may_read_tokens = reads_tokens and (input_shape is None or len(input_shape) == 1 or reads_tokens == {"tree"})
@@ -123,18 +124,18 @@ def build_model(
 
 
 def _path(where: str) -> Path:
-    """`model.blocks[2].conv` as keys."""
+    """Splits a place like `model.blocks[2].conv` into keys."""
     return tuple(int(part) if part.isdigit() else part for part in re.findall(r"\w+", where))
 
 
-def _build_network(section: model_words.Model, shape: NetworkShape, *, download: bool) -> nn.Module:
+def _build_network(section: model_config.Model, shape: NetworkShape, *, download: bool) -> nn.Module:
     layout = "tokens" if shape.num_tokens else "numbers"
-    section = model_words.choose(section, layout, shape.num_tokens, shape.per)
+    section = model_config.choose(section, layout, shape.num_tokens, shape.per)
     sizes: dict[str, Any] = {"input_shape": shape.input_shape, "out_features": shape.num_outputs}
     match section:
-        case model_words.Perceptron():
+        case model_config.Perceptron():
             return MLP(math.prod(shape.input_shape), shape.num_outputs)
-        case model_words.Linear(kernel="rbf"):
+        case model_config.Linear(kernel="rbf"):
             return KernelMachine(
                 math.prod(shape.input_shape),
                 shape.num_outputs,
@@ -143,7 +144,7 @@ def _build_network(section: model_words.Model, shape: NetworkShape, *, download:
                 output_activation=build_activation(section.output.activation),
                 output_bias=section.output.bias,
             )
-        case model_words.Linear() | model_words.Mlp():
+        case model_config.Linear() | model_config.Mlp():
             return MLP(
                 math.prod(shape.input_shape),
                 shape.num_outputs,
@@ -151,28 +152,30 @@ def _build_network(section: model_words.Model, shape: NetworkShape, *, download:
                 output_activation=build_activation(section.output.activation),
                 output_bias=section.output.bias,
             )
-        case model_words.Cnn():
+        case model_config.Cnn():
             return _build_cnn(section, shape)
-        case model_words.Recurrent():
+        case model_config.Recurrent():
             return _build_recurrent(section, shape)
-        case model_words.Recursive() | model_words.TreeLstm():
-            kind = RecursiveNet if isinstance(section, model_words.Recursive) else TreeLSTM
+        case model_config.Recursive() | model_config.TreeLstm():
+            kind = RecursiveNet if isinstance(section, model_config.Recursive) else TreeLSTM
             return kind(shape.num_tokens, shape.num_outputs, **fields_of(section, "freeze", "pretrained"))
-        case model_words.LeNet5():
+        case model_config.LeNet5():
             return lenet5(**sizes)
-        case model_words.AlexNet():
+        case model_config.AlexNet():
             return alexnet(**sizes, dropout=section.dropout)
-        case model_words.Vgg():
+        case model_config.Vgg():
             depth, _, norm = section.name.removeprefix("vgg").partition("_")
             return vgg(depth=int(depth), batch_norm=bool(norm), dropout=section.dropout, **sizes)
-        case model_words.CifarResNet():
+        case model_config.CifarResNet():
             return CifarResNet(depth=int(section.name.removeprefix("resnet")), **sizes)
-        case model_words.Torchvision():
+        case model_config.Torchvision():
             return torchvision_net(section.arch, weights=section.weights, download=download, **sizes)
-    raise UsageError("the model is a module of your own: pass it as `model=`.", where="model=")
+    raise UsageError(
+        "the config has a custom model, which cannot be built from it. Pass the module as `model=`.", where="model="
+    )
 
 
-def _build_cnn(section: model_words.Cnn, shape: NetworkShape) -> CNN:
+def _build_cnn(section: model_config.Cnn, shape: NetworkShape) -> CNN:
     return CNN(
         shape.input_shape,
         shape.num_outputs,
@@ -188,21 +191,21 @@ def _build_cnn(section: model_words.Cnn, shape: NetworkShape) -> CNN:
     )
 
 
-def _build_block(section: model_words.Cnn, block: model_words.Block) -> Layer:
+def _build_block(section: model_config.Cnn, block: model_config.Block) -> Layer:
     if block.conv is not None:
-        words = fields_of(block.conv, "activation", "init")
-        return ConvLayer(**words, activation=build_activation(block.conv.activation or section.activation))
+        fields = fields_of(block.conv, "activation", "init")
+        return ConvLayer(**fields, activation=build_activation(block.conv.activation or section.activation))
     if block.pool is not None:
         return PoolLayer(**fields_of(block.pool))
     assert block.global_pool is not None
     return GlobalPool(block.global_pool)
 
 
-def _build_recurrent(section: model_words.Recurrent, shape: NetworkShape) -> RecurrentNet:
+def _build_recurrent(section: model_config.Recurrent, shape: NetworkShape) -> RecurrentNet:
     sample = shape.input_shape
-    # Of an image, the rows of all channels are one step.
+    # An image (C, H, W) is a sequence of H steps of C * W values.
     width = sample[0] * sample[2] if len(sample) == 3 else sample[-1]
-    words = fields_of(section, "pretrained", "freeze", "embedding", "output")
+    fields = fields_of(section, "pretrained", "freeze", "embedding", "output")
     return RecurrentNet(
         None if shape.num_tokens else width,
         shape.num_outputs,
@@ -211,21 +214,23 @@ def _build_recurrent(section: model_words.Recurrent, shape: NetworkShape) -> Rec
         embedding_dim=section.embedding if isinstance(section.embedding, int) else None,
         output_activation=build_activation(section.output.activation),
         output_bias=section.output.bias,
-        **words,
+        **fields,
     )
 
 
 def prepare_model(config: Config, module: nn.Module) -> None:
     """Initialises a module and freezes what the config names.
 
-    `init: auto` leaves a user's own module and those of torchvision as they are.
+    `init: auto` does not change a custom module or a network of torchvision.
     """
     assignments = plan_model(config, module)
     _check_values(config, assignments)
     try:
         initialize(assignments)
     except ValueError as error:
-        raise problems_of(config, [(("init",), f"{config.init.name} can't fill this network: {error}.")]) from None
+        raise problems_of(
+            config, [(("init",), f"{config.init.name} can't initialise this network: {error}.")]
+        ) from None
     if config.model.freeze:
         try:
             freeze(module, config.model.freeze)
@@ -233,13 +238,15 @@ def prepare_model(config: Config, module: nn.Module) -> None:
             raise problems_of(config, [(("model", "freeze"), error.message)]) from None
     if not any(parameter.requires_grad for parameter in module.parameters()):
         message = (
-            "every parameter is frozen: nothing is left to train." if config.model.freeze else "it has no parameters."
+            "every parameter is frozen, so there is nothing to train."
+            if config.model.freeze
+            else "it has no parameters."
         )
         raise problems_of(config, [(("model", "freeze") if config.model.freeze else ("model",), message)])
 
 
 def network_shape(config: Config) -> NetworkShape:
-    """What the network of a config is made for; data is read only where the words don't tell."""
+    """Returns the sizes that the network of a config is built for; reads the data only if the config does not tell."""
     facts = config.data.facts()
     if None in (facts.task, facts.input_shape, facts.num_classes, facts.num_targets, facts.per):
         facts = facts_of(config, build_dataset(config))
@@ -253,7 +260,7 @@ def network_shape(config: Config) -> NetworkShape:
 
 
 def after_preprocess(config: Config, facts: Facts) -> tuple[int, ...]:
-    """One sample as the network gets it: PCA flattens images and leaves as many numbers as components."""
+    """Returns the shape of one sample after preprocessing: PCA flattens images and returns one value per component."""
     assert facts.input_shape is not None
     if config.preprocess.pca is None:
         return facts.input_shape
@@ -261,14 +268,14 @@ def after_preprocess(config: Config, facts: Facts) -> tuple[int, ...]:
     return (*steps, config.preprocess.pca.n_components)
 
 
-def _hidden_layers(section: model_words.Linear | model_words.Mlp) -> list[HiddenLayer]:
-    """The hidden layers of either form; what a layer leaves out is taken from the model."""
-    if isinstance(section, model_words.Linear):
+def _hidden_layers(section: model_config.Linear | model_config.Mlp) -> list[HiddenLayer]:
+    """Builds the hidden layers from `hidden` or `layers`; a layer takes missing keys from the model."""
+    if isinstance(section, model_config.Linear):
         return []
     if section.layers is not None:
         layers = section.layers
     else:
-        layers = tuple(model_words.Layer(units=units) for units in section.hidden or ())
+        layers = tuple(model_config.Layer(units=units) for units in section.hidden or ())
     return [
         HiddenLayer(
             layer.units,
@@ -282,11 +289,11 @@ def _hidden_layers(section: model_words.Linear | model_words.Mlp) -> list[Hidden
 
 
 def plan_model(config: Config, module: nn.Module) -> list[Assignment]:
-    """Which rule each parameter of a module starts by; those that are not named stay as they were made."""
+    """Returns the initialization rule of each parameter; parameters without one keep their values."""
     if isinstance(module, RelativeForecast):
         return [replace(each, name=f"network.{each.name}") for each in plan_model(config, module.network)]
-    if isinstance(config.model, model_words.Custom | model_words.Torchvision) and isinstance(
-        config.init, init_words.Auto
+    if isinstance(config.model, model_config.Custom | model_config.Torchvision) and isinstance(
+        config.init, init_config.Auto
     ):
         return []
     by_layer = {name: build_rule(init) for name, (_, init) in _layer_inits(config).items()}
@@ -294,7 +301,7 @@ def plan_model(config: Config, module: nn.Module) -> list[Assignment]:
 
 
 def build_rule(section: Section) -> Rule:
-    """The rule that an initializer's words mean; a number for the biases is a constant."""
+    """Builds the rule of an initializer section; a number for the biases is a constant."""
     bias = getattr(section, "bias", None)
     if isinstance(bias, Section):
         bias = build_rule(bias)
@@ -304,25 +311,25 @@ def build_rule(section: Section) -> Rule:
 
 
 def _layer_inits(config: Config) -> dict[str, tuple[Path, Section]]:
-    """The layers with an initializer of their own, by their name in the module, and where the config has it."""
+    """Returns the config path and section of each layer's own initializer, by the layer's name in the module."""
     section = config.model
     found: dict[str, tuple[Path, Section]] = {}
-    if isinstance(section, model_words.Mlp):
+    if isinstance(section, model_config.Mlp):
         for index, layer in enumerate(section.layers or ()):
             if layer.init is not None:
                 found[f"hidden.{index}"] = (("model", "layers", index, "init"), layer.init)
-    if isinstance(section, model_words.Cnn):
+    if isinstance(section, model_config.Cnn):
         for index, block in enumerate(section.blocks):
             if block.conv is not None and block.conv.init is not None:
                 found[f"blocks.{index}"] = (("model", "blocks", index, "conv", "init"), block.conv.init)
-    output = model_words.output_of(section)
+    output = model_config.output_of(section)
     if output is not None and output.init is not None:
         found["output"] = (("model", "output", "init"), output.init)
     return found
 
 
 def _check_values(config: Config, assignments: list[Assignment]) -> None:
-    """Numbers written out must have the shape of their parameter."""
+    """Raises ConfigError if `init: values` do not have the shape of their parameter."""
     paths = {name: path for name, (path, _) in _layer_inits(config).items()}
     problems = []
     for assignment in assignments:
@@ -333,7 +340,7 @@ def _check_values(config: Config, assignments: list[Assignment]) -> None:
         if got != expected:
             path = next((path for name, path in paths.items() if assignment.name.startswith(f"{name}.")), ("init",))
             key: Path = (*path, "bias", "values") if len(expected) == 1 else (*path, "values")
-            order = "One row a unit." if len(expected) < 3 else "One block a filter, in it one a channel."
+            order = "Write one row per unit." if len(expected) < 3 else "Write one block per filter."
             problems.append((key, f"{assignment.name} has the shape {expected}, got {got}. {order}"))
     if problems:
         raise problems_of(config, problems)

@@ -1,4 +1,4 @@
-"""How many samples of a table are equal by chance, because its columns have few distinct values."""
+"""The expected number of equal samples in a table whose columns have few distinct values."""
 
 from __future__ import annotations
 
@@ -17,41 +17,41 @@ _MAX_ENTRIES = 200_000_000
 
 
 def expected_in_train(dataset: Dataset, split: str) -> float:
-    """Returns how many samples of a split are expected to have an equal one in train, in inputs and target, by chance.
+    """Returns the expected number of samples of a split that equal a train sample, inputs and target, by chance.
 
-    A row that was copied agrees with its copy and with no other row. Where columns are coarse, many rows differ in one
-    column only, and might as well have agreed there. So for each row i of the split and each column j
+    A copied row agrees with its copy and with no other row. If columns are coarse, many rows differ in only one
+    column and could have agreed there by chance. So for each row i of the split and each column j
 
         lambda_ij = n_ij p_ij / (1 - p_ij)
 
-    where n_ij train rows agree with row i everywhere but in column j, and p_ij is the share of train rows that have its
-    value there: as many equal rows are expected beside those n_ij if column j is independent of the others. The result
-    is the sum over i of 1 - exp(-max_j lambda_ij). Columns that depend on each other make it too small, by up to a half
-    on real tables. It is 0 for data that is no table.
+    where n_ij train rows agree with row i in all columns except j, and p_ij is the share of train rows with its value
+    in column j. If column j is independent of the others, lambda_ij equal rows are expected besides those n_ij. The
+    result is the sum over i of 1 - exp(-max_j lambda_ij). Dependent columns make it too small, by up to a half on real
+    tables. It is 0 for data that is not a table.
 
     Args:
-        dataset: Before preprocessing.
-        split: "val" or "test".
+        dataset: The dataset before preprocessing.
+        split: The name of the split, "val" or "test".
     """
     train, other = dataset.train, dataset.splits[split]
     if dataset.layout != "features" or train.inputs.numel() > _MAX_ENTRIES:
         return 0.0
     seed = np.uint64(len(dataset.feature_names))
-    whole, measured = (_mixed(seed, _matrix(each.targets)) for each in (train, other))
-    for place, own, others in _columns(dataset, train, other):
-        whole, measured = whole + _mixed(place, own), measured + _mixed(place, others)
-    equal = _count(whole, measured)
+    train_keys, split_keys = (_mixed(seed, _matrix(each.targets)) for each in (train, other))
+    for place, train_column, split_column in _columns(dataset, train, other):
+        train_keys, split_keys = train_keys + _mixed(place, train_column), split_keys + _mixed(place, split_column)
+    equal = _count(train_keys, split_keys)
     most = np.zeros(len(other))
-    for place, own, others in _columns(dataset, train, other):
-        key, key_measured = _mixed(place, own), _mixed(place, others)
-        share = _count(key, key_measured) / len(train)
-        differing = _count(whole - key, measured - key_measured) - equal
+    for place, train_column, split_column in _columns(dataset, train, other):
+        train_key, split_key = _mixed(place, train_column), _mixed(place, split_column)
+        share = _count(train_key, split_key) / len(train)
+        differing = _count(train_keys - train_key, split_keys - split_key) - equal
         np.maximum(most, differing * share / np.maximum(1 - share, 1 / len(train)), out=most)
     return float((1 - np.exp(-most)).sum())
 
 
 def _columns(dataset: Dataset, train: Split, other: Split) -> Iterator[tuple[np.uint64, Tensor, Tensor]]:
-    """Yields a number for each column of the table, with its features in both splits: a category has several."""
+    """Yields the number of each column of the table, and its features in both splits: a category has several."""
     widths = [1] * train.inputs.shape[1]
     if isinstance(dataset.reader, CsvReader):
         widths = [len(column.feature_names) for column in dataset.reader.columns]

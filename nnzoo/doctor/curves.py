@@ -10,13 +10,12 @@ from nnzoo.experiment.evaluate.confidence import wilson
 from nnzoo.run.history import History
 
 RISE, NOTICEABLE = 1.1, 0.05
-"""The val loss has risen if it ends above RISE times its minimum and by NOTICEABLE of its first value.
-
-The train loss has to end below the minimum of the val loss divided by RISE."""
+"""The val loss has risen if it ends above RISE times its minimum, and above its minimum plus NOTICEABLE times its first
+value. The train loss must also end below the minimum of the val loss divided by RISE."""
 GAP = 0.1
-"""The gap between train and val, in accuracy or r2."""
+"""A larger gap between train and val, in accuracy or r2, is overfitting."""
 LEARNED = 0.3
-"""Share of the way from the baseline to a perfect score; less is underfitting."""
+"""Share of the distance from the baseline to a perfect score; less is underfitting."""
 
 
 def findings(
@@ -26,7 +25,7 @@ def findings(
 
     Args:
         history: One row per epoch.
-        score: "accuracy" or "r2": 1 is perfect.
+        score: "accuracy" or "r2"; a perfect score is 1.
         train_score: The score of the best weights on train.
         val_score: The score of the best weights on val; None without a val split.
         num_val: Number of samples in the val split: with few of them, an accuracy varies by chance.
@@ -34,7 +33,7 @@ def findings(
     """
     learned = (train_score - baseline) / (1 - baseline) if baseline < 1 else 1.0
     overfitting = _overfitting(history)
-    # If every step after the first epochs overfits, the best weights have learned little too.
+    # If overfitting starts in the first epochs, the best weights have learned little too.
     if overfitting is None and learned < LEARNED:
         yield Finding(
             "warning",
@@ -67,7 +66,7 @@ def _overfitting(history: History) -> str | None:
     lowest = min(range(len(losses)), key=losses.__getitem__)
     train = history["train/loss"]
     risen = losses[-1] > max(RISE * losses[lowest], losses[lowest] + NOTICEABLE * losses[0])
-    # Without overfitting the loss only fluctuates.
+    # Otherwise the val loss only fluctuates.
     if risen and train[-1] < min(train[lowest], losses[lowest] / RISE):
         return (
             f"after epoch {lowest + 1} the val loss rose from {losses[lowest]:.4g} to {losses[-1]:.4g}, while the "
@@ -77,7 +76,7 @@ def _overfitting(history: History) -> str | None:
 
 
 def _still_improving(history: History) -> bool:
-    """Returns whether the last quarter of the epochs lowered the loss by over 5 %, down to the last epoch."""
+    """Returns whether the loss fell by over 5 % in the last quarter of the epochs and is lowest in the last one."""
     losses = history["val/loss" if "val/loss" in history else "train/loss"]
     if len(losses) < 4:
         return False

@@ -15,17 +15,17 @@ from nnzoo.doctor.chance import expected_in_train
 from nnzoo.doctor.finding import MAX_NAMED, Finding
 
 SPOILING_SHARE = 0.05
-"""The share of samples that are in train too from which on the metrics of a split are too good."""
+"""If a larger share of a split's samples is in train too, its metrics are not reliable."""
 
 MAX_ALIKE = 3
-"""The samples of a group that are named, besides one of every split."""
+"""The number of samples of a group that are named, in addition to one of every split."""
 
 Place = tuple[str, int]
 """A split and a position in it."""
 
 
 def findings(dataset: Dataset) -> Iterator[Finding]:
-    """Yields what is wrong with equal samples."""
+    """Finds duplicates within train and across splits, and equal inputs with different classes."""
     groups = equal_inputs(dataset)
     for split in ("test", "val"):
         if split in dataset.splits:
@@ -52,10 +52,10 @@ def findings(dataset: Dataset) -> Iterator[Finding]:
 
 
 def _across(groups: list[list[Place]], split: str, dataset: Dataset) -> Iterator[Finding]:
-    """Finds samples of a split that equal one of train, with the same target: only then is the answer known.
+    """Finds samples of a split that equal a train sample in inputs and target.
 
-    A table of few distinct values has some by chance. As many as are expected are no fault of the data, and twice as
-    many neither, since dependent columns make the expectation too small (`chance`), nor three standard deviations more.
+    A table with few distinct values has some by chance. Up to twice the expected number plus three standard deviations
+    is reported as a note: dependent columns make the expected number too small (see `chance`).
     """
     shared = []
     for group in groups:
@@ -80,25 +80,25 @@ def _across(groups: list[list[Place]], split: str, dataset: Dataset) -> Iterator
     yield Finding(
         "spoils" if excess >= SPOILING_SHARE * total else "warning",
         "duplicates",
-        f"{count} of {total} {split} samples are in train too{by_chance}, so that the {split} metrics do not measure "
-        "new data alone. `data: {split: {deduplicate: true}}` drops them from train.",
+        f"{count} of {total} {split} samples are in train too{by_chance}, so the {split} metrics are not "
+        "measured on new data only. `data: {split: {deduplicate: true}}` drops them from train.",
         _name_groups(shared, dataset),
     )
 
 
 def equal_inputs(dataset: Dataset) -> list[list[Place]]:
-    """Returns groups of samples whose inputs are equal.
+    """Returns groups of samples with equal inputs.
 
-    Texts with an unknown word are in none: they may differ there.
+    Texts with an unknown word are skipped, since the unknown words may differ.
     """
-    found: dict[bytes, list[Place]] = defaultdict(list)
-    knows = isinstance(getattr(dataset.reader, "vocabulary", None), Vocabulary)
+    groups: dict[bytes, list[Place]] = defaultdict(list)
+    has_unknown = isinstance(getattr(dataset.reader, "vocabulary", None), Vocabulary)
     for name, split in dataset.splits.items():
-        skipped = _with_unknown(split, dataset.layout) if knows else [False] * len(split)
+        skipped = _with_unknown(split, dataset.layout) if has_unknown else [False] * len(split)
         for position, (digest, skip) in enumerate(zip(digests(split, targets=False), skipped, strict=True)):
             if not skip:
-                found[digest].append((name, position))
-    return [group for group in found.values() if len(group) > 1]
+                groups[digest].append((name, position))
+    return [group for group in groups.values() if len(group) > 1]
 
 
 def _with_unknown(split: Split, layout: str) -> list[bool]:
@@ -109,7 +109,7 @@ def _with_unknown(split: Split, layout: str) -> list[bool]:
 
 
 def name_of(split: str, position: int, dataset: Dataset) -> str:
-    """Returns the name of a sample: its name or row in its source."""
+    """Returns the split of a sample, and its name or row in the source."""
     rows = dataset.splits[split].rows
     row = position if rows is None else int(rows[position])
     return f"{split} {dataset.sample_names[row]}" if dataset.sample_names else f"{split} row {row}"

@@ -24,7 +24,7 @@ from nnzoo.experiment.prepare import Experiment, prepare
 from nnzoo.experiment.pretrained.pretrained import with_checkpoint
 from nnzoo.experiment.reference.comparison import compare
 from nnzoo.experiment.reference.linear import linear_scores
-from nnzoo.experiment.threads import computing_with, threads_of_data
+from nnzoo.experiment.threads import threads_of_data, use_threads
 from nnzoo.experiment.train.record import PREDICTED_SPLITS
 from nnzoo.experiment.train.start import build_state
 from nnzoo.numbers import number
@@ -34,26 +34,26 @@ from nnzoo.training.evaluate import Evaluation, evaluate
 from nnzoo.training.finite import REMEDY
 from nnzoo.training.measures.metrics import MetricSums
 
-SURELY_WRONG = 10
-"""Times the loss of guessing. Sound deep networks start with a few times that loss."""
+MAX_UNTRAINED_LOSS = 10
+"""Multiple of the loss of guessing. Healthy deep networks start at a few times that loss."""
 
 
 @dataclass(frozen=True)
 class Examination:
-    """What was found.
+    """The result of an examination.
 
     Attributes:
         subject: The config or the run.
         findings: The findings, the worst first.
-        data: The data that it is or will be trained on.
+        data: The sizes, classes and columns of the training data.
         baseline: The scores of a predictor that ignores the inputs, on the split that is measured.
-        linear: The scores of a linear model on that split; empty if there is none.
+        linear: The scores of a linear model on that split; empty if it could not be fitted.
         network: The state of the network on a few train samples.
         measured_on: The split that is measured.
         scores: For a run, the scores of its best weights by split.
         scores_epoch: The epoch of the best weights; None for a config.
         network_epoch: The epoch after which the state of the network was taken; 0 for a config.
-        warnings: The warnings of the data, which are findings too.
+        warnings: The warnings about the data; they are among the findings too.
     """
 
     subject: str
@@ -94,8 +94,8 @@ def examine(subject: str, overrides: Sequence[str] = (), *, runs_dir: str = "run
             examined = examine_run(folder)
         else:
             examined = examine_config(with_checkpoint(load_config(subject, overrides), Path(runs_dir)))
-        told = tuple(Finding("warning", "data", f"{text.rstrip('.')}.") for text in journal.warnings)
-        return replace(examined, findings=_sorted([*examined.findings, *told]), warnings=tuple(journal.warnings))
+        warnings = tuple(Finding("warning", "data", f"{text.rstrip('.')}.") for text in journal.warnings)
+        return replace(examined, findings=_sorted([*examined.findings, *warnings]), warnings=tuple(journal.warnings))
 
 
 def _run_folder(subject: str, runs_dir: str) -> Path | None:
@@ -119,55 +119,55 @@ def examine_config(config: Config) -> Examination:
         ConfigError: The config does not fit the data.
         DataError: The data is missing or can't be used.
     """
-    with computing_with(threads_of_data(config)):
+    with use_threads(threads_of_data(config)):
         experiment = prepare(config)
         state, _, _ = build_state(experiment, None, show=lambda _: None)
         health = network.probe(state.model, experiment.loss, experiment.splits["train"])
-        seen = samples.looked_at(experiment)
+        examined_part = samples.select_examined(experiment)
         found = itertools.chain(
-            samples.findings(experiment, seen),
-            linear.doubtful_labels(seen),
+            samples.findings(experiment, examined_part),
+            linear.doubtful_labels(examined_part),
             network.findings(health, trained=False),
             _untrained_loss(experiment, health),
         )
-        return _examination(config.name, experiment, seen, health, found)
+        return _examination(config.name, experiment, examined_part, health, found)
 
 
 def examine_run(folder: Path) -> Examination:
-    """Diagnoses a training by its data, its curves, its best weights, and the network after its last step.
+    """Examines the data of a run, its learning curves, its best weights, and the network after the last step.
 
-    For restarts, that is the best of them, with its best weights.
+    With restarts, the best restart is examined, with its best weights.
 
     Raises:
         CheckpointError: A file is damaged, or there is no checkpoint.
         DataError: The data is missing or can't be used.
     """
     if not (folder / CHECKPOINT).is_file():
-        raise CheckpointError(f"has no {CHECKPOINT}, which holds the state of the training.", where=str(folder))
+        raise CheckpointError(f"there is no {CHECKPOINT}, which holds the training state.", where=str(folder))
     last = load(folder / CHECKPOINT)
     config = load_config(folder, ["train.device=cpu"])
-    with computing_with(threads_of_data(config)):
+    with use_threads(threads_of_data(config)):
         experiment = prepare(config)
         health = network.probe(last.module, experiment.loss, experiment.splits["train"])
         history = History.read(folder / METRICS)
-        scores, found = _of_best_weights(folder, experiment, history)
-        seen = samples.looked_at(experiment)
+        scores, weight_findings = _examine_best_weights(folder, experiment, history)
+        examined_part = samples.select_examined(experiment)
         findings = itertools.chain(
-            samples.findings(experiment, seen),
+            samples.findings(experiment, examined_part),
             network.findings(health, trained=True),
             _divergence(folder, history),
-            found,
+            weight_findings,
         )
-        examined = _examination(str(folder), experiment, seen, health, findings)
+        examined = _examination(str(folder), experiment, examined_part, health, findings)
     best_epoch = last.metadata.best_epoch or None
     network_epoch = best_epoch if config.train.restarts > 1 and best_epoch else len(history.rows)
     return replace(examined, scores=scores, scores_epoch=best_epoch, network_epoch=network_epoch)
 
 
-def _of_best_weights(
+def _examine_best_weights(
     folder: Path, experiment: Experiment, history: History
 ) -> tuple[dict[str, float], Iterable[Finding]]:
-    """Returns the score of the best weights on each split, and what is wrong with them."""
+    """Returns the scores of the best weights by split, and the findings about them."""
     if not (folder / ARTIFACT).is_file():
         return {}, ()
     module, measured = load(folder).module, _measured(experiment)
@@ -202,26 +202,26 @@ def _sorted(findings: Iterable[Finding]) -> tuple[Finding, ...]:
 
 
 def _examination(
-    subject: str, experiment: Experiment, seen: Experiment, health: network.Health, found: Iterator[Finding]
+    subject: str, experiment: Experiment, examined_part: Experiment, health: network.Health, found: Iterator[Finding]
 ) -> Examination:
     measured = _measured(experiment)
     return Examination(
         subject,
         _sorted(found),
-        samples.describe(experiment, seen),
+        samples.describe(experiment, examined_part),
         baseline(experiment.dataset, measured),
-        linear_scores(seen, measured),
+        linear_scores(examined_part, measured),
         health.as_dict(),
         measured,
     )
 
 
 def _divergence(folder: Path, history: History) -> Iterator[Finding]:
-    """Finds that the loss of a run was not finite."""
+    """Reports a run whose loss was not finite."""
     try:
         status = json.loads((folder / RESULT).read_text(encoding="utf-8"))["status"]
     except (OSError, ValueError, KeyError, TypeError):
-        return  # interrupted before there was a result
+        return  # the run was interrupted before it had a result
     if status == "diverged":
         finished = f"after {len(history.rows)} epochs" if history.rows else "in the first epoch"
         yield Finding("spoils", "divergence", f"the loss was no longer finite {finished}. {REMEDY}")
@@ -239,14 +239,14 @@ def _evaluate(experiment: Experiment, module: nn.Module, split: str, names: tupl
 
 
 def _untrained_loss(experiment: Experiment, health: network.Health) -> Iterator[Finding]:
-    """Finds that an untrained network is sure of its answers: its cross entropy should be about log(classes)."""
+    """Reports an untrained network that is overconfident: its cross entropy should be about log(num_classes)."""
     if experiment.config.loss.name != "cross_entropy":
         return
     guessing = math.log(len(experiment.dataset.classes))
-    if math.isfinite(health.loss) and health.loss > SURELY_WRONG * guessing:
+    if math.isfinite(health.loss) and health.loss > MAX_UNTRAINED_LOSS * guessing:
         yield Finding(
             "warning",
             "initialisation",
-            f"the loss before training is {number(health.loss)}, and guessing has {number(guessing)}: the network is "
-            "sure of wrong answers. Use init: auto, or preprocess: {normalize: standardize}.",
+            f"the loss before training is {number(health.loss)}, and that of guessing is {number(guessing)}: the "
+            "network is overconfident. Use init: auto, or preprocess: {normalize: standardize}.",
         )

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 Severity = Literal["spoils", "warning", "note"]
 MAX_NAMED = 10
-"""The most samples that a finding names."""
+"""The number of samples that a finding names at most."""
 
 
 @dataclass(frozen=True)
@@ -17,8 +17,8 @@ class Finding:
     Attributes:
         severity: `spoils` if it spoils the result, else `warning` or `note`.
         topic: The subject in a word or two: "duplicates", "dead units".
-        message: What was found, and what to do about it.
-        samples: Some of the samples concerned.
+        message: The problem, and how to fix it.
+        samples: The names of some of the affected samples.
     """
 
     severity: Severity
@@ -27,5 +27,5 @@ class Finding:
     samples: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """Returns the finding as plain values."""
+        """Returns the finding as a JSON object."""
         return {**vars(self), "samples": list(self.samples)}

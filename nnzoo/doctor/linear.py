@@ -1,4 +1,4 @@
-"""Labels that a linear model doubts."""
+"""Finds labels that may be wrong, with a linear model."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from torch import Tensor
 from nnzoo.doctor.duplicates import name_of
 from nnzoo.doctor.finding import MAX_NAMED, Finding
 from nnzoo.experiment.prepare import Experiment
-from nnzoo.experiment.reference.linear import some_samples
+from nnzoo.experiment.reference.linear import select_samples
 
 SURE = 0.95
 
 
 def doubtful_labels(experiment: Experiment) -> Iterator[Finding]:
-    """Finds train samples whose class a linear model that did not see them nearly rules out (Northcutt et al. 2021)."""
+    """Finds train samples whose label a cross-validated linear model is sure is wrong (Northcutt et al. 2021)."""
     dataset = experiment.dataset
-    found = some_samples(experiment, "train") if dataset.task == "classification" else None
-    if found is None or len(found.targets) < 10 * len(dataset.classes):
+    sample = select_samples(experiment, "train") if dataset.task == "classification" else None
+    if sample is None or len(sample.targets) < 10 * len(dataset.classes):
         return
-    labels, rows = found.targets.numpy(), found.rows
+    labels, rows = sample.targets.numpy(), sample.rows
     if min(np.bincount(labels, minlength=1)[np.unique(labels)]) < 3 or len(np.unique(labels)) < 2:
         return
     from sklearn.linear_model import LogisticRegression
@@ -32,33 +32,33 @@ def doubtful_labels(experiment: Experiment) -> Iterator[Finding]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         shares = cross_val_predict(
-            LogisticRegression(max_iter=200), _array(found.inputs), labels, cv=3, method="predict_proba"
+            LogisticRegression(max_iter=200), _to_array(sample.inputs), labels, cv=3, method="predict_proba"
         )
     present = np.unique(labels)
-    sure = present[shares.argmax(1)]
-    right = float((sure == labels).mean())
-    if right < (1 + np.bincount(labels).max() / len(labels)) / 2:
+    predicted = present[shares.argmax(1)]
+    accuracy = float((predicted == labels).mean())
+    if accuracy < (1 + np.bincount(labels).max() / len(labels)) / 2:
         return
     is_sure = shares.max(1) >= SURE
-    doubtful = np.flatnonzero((sure != labels) & is_sure)
-    # By its own account so many of its sure answers may be wrong; if there are more, the model is at fault.
+    doubtful = np.flatnonzero((predicted != labels) & is_sure)
+    # A calibrated model is wrong in up to 1 - SURE of its sure predictions; if there are more, the model is at fault.
     if 0 < len(doubtful) <= (1 - SURE) * is_sure.sum():
         order = doubtful[np.argsort(-shares[doubtful].max(1), kind="stable")][:MAX_NAMED]
         yield Finding(
             "note",
             "label noise",
-            f"a linear model that is right on {right:.0%} of the samples it did not see is sure that {len(doubtful)} "
+            f"a linear model with a cross-validated accuracy of {accuracy:.0%} is sure that {len(doubtful)} "
             f"of {len(labels)} train samples have another class. Look at them first.",
             tuple(
                 f"{name_of('train', int(rows[index]), dataset)}: {dataset.classes[labels[index]]}, "
-                f"or {dataset.classes[sure[index]]}?"
+                f"or {dataset.classes[predicted[index]]}?"
                 for index in order
             ),
         )
 
 
-def _array(inputs: Tensor) -> Any:
-    """Returns inputs as scikit-learn takes them."""
+def _to_array(inputs: Tensor) -> Any:
+    """Converts inputs to a NumPy array or a SciPy sparse matrix."""
     if not inputs.is_sparse:
         return inputs.numpy()
     from scipy.sparse import csr_matrix

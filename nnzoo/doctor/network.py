@@ -19,11 +19,11 @@ from nnzoo.training.measures.losses import denominator
 
 DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
 MAX_SAMPLES, MAX_NUMBERS = 512, 2_000_000
-"""The most samples of the train split, and the most entries of their inputs, to limit memory for large images."""
+"""The maximum number of train samples, and of entries of their inputs, which limits the memory for large images."""
 MANY = 0.5
-"""Share of the units or values of a layer from which it is reported."""
+"""A layer is reported if at least this share of its units or values is affected."""
 VANISHED, EXPLODED = 1e-4, 1e4
-"""The root mean square gradient of the first layer's weights, divided by that of the last layer's."""
+"""Bounds of the root mean square gradient of the first layer's weights divided by that of the last layer's."""
 
 
 @dataclass
@@ -36,8 +36,8 @@ class Health:
         dead: By layer, the share of ReLU units that are 0 for all samples.
         saturated: By layer, the share of sigmoid or tanh values within 1 % of the bounds of their range.
         gradients: By weight, from input to output: the root mean square of its gradient; for embeddings, over the
-            tokens that occur. Empty if the last layer is all zeros, which lets no gradient pass.
-        symmetric: Hidden layers whose units are identical and stay identical.
+            tokens that occur. Empty if the last layer is all zeros, since gradients do not pass it.
+        symmetric: The hidden layers whose units are identical and stay identical.
     """
 
     loss: float
@@ -48,7 +48,7 @@ class Health:
     symmetric: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
-        """As plain values."""
+        """Returns the state as a JSON object."""
         return dict(vars(self))
 
 
@@ -66,10 +66,10 @@ def probe(module: nn.Module, loss: nn.Module, split: Split) -> Health:
     for each in copied.modules():
         if isinstance(each, DROPOUTS):
             each.eval()
-    seen: dict[str, list[Tensor]] = {}
+    activations: dict[str, list[Tensor]] = {}
     for name, each in copied.named_modules():
         if isinstance(each, nn.ReLU | nn.Sigmoid | nn.Tanh):
-            each.register_forward_hook(_keep(seen, name))
+            each.register_forward_hook(_record(activations, name))
             if isinstance(each, nn.ReLU):
                 each.inplace = False
     # Samples may be sorted by class. Batch norm needs at least two.
@@ -84,39 +84,39 @@ def probe(module: nn.Module, loss: nn.Module, split: Split) -> Health:
     trained = [parameter for parameter in copied.parameters() if parameter.requires_grad]
     if trained:
         value.backward()
-    return _health(copied, float(value.detach()), seen)
+    return _health(copied, float(value.detach()), activations)
 
 
-def _health(module: nn.Module, loss: float, seen: dict[str, list[Tensor]]) -> Health:
+def _health(module: nn.Module, loss: float, activations: dict[str, list[Tensor]]) -> Health:
     """Collects the state from the activations of a network and from its gradients."""
     kinds = dict(module.named_modules())
     health = Health(loss, head_of(module))
-    for name, results in seen.items():
+    for name, results in activations.items():
         if isinstance(kinds[name], nn.ReLU):
             health.dead[name] = _dead_share(results)
         else:
             health.saturated[name] = _saturated_share(results, kinds[name])
     weights = [(name, weight) for name, weight in module.named_parameters() if weight.ndim > 1]
     own = [each for each in weights if each[0].startswith(f"{health.head}.")]
-    passes = not own or any(bool(weight.any()) for _, weight in own)
-    # A module can register its last layer before others.
+    has_gradients = not own or any(bool(weight.any()) for _, weight in own)
+    # A module may register its last layer before others.
     weights = [each for each in weights if not each[0].startswith(f"{health.head}.")] + own
     for name, weight in weights:
         gradient = weight.grad
         if gradient is None:
             continue
-        if passes:
+        if has_gradients:
             is_embedding = isinstance(kinds[name.rpartition(".")[0]], nn.Embedding)
             used = gradient[gradient.any(1)] if is_embedding and gradient.any() else gradient
             health.gradients[name] = float(used.double().square().mean().sqrt())
-        if not name.startswith(f"{health.head}.") and len(weight) > 1 and _all_alike(weight) and _all_alike(gradient):
+        if not name.startswith(f"{health.head}.") and len(weight) > 1 and _rows_equal(weight) and _rows_equal(gradient):
             health.symmetric.append(name)
     return health
 
 
-def _keep(seen: dict[str, list[Tensor]], name: str) -> Any:
+def _record(activations: dict[str, list[Tensor]], name: str) -> Any:
     def hook(module: nn.Module, inputs: Any, outputs: Tensor) -> None:  # noqa: ARG001
-        seen.setdefault(name, []).append(outputs.detach())
+        activations.setdefault(name, []).append(outputs.detach())
 
     return hook
 
@@ -133,16 +133,16 @@ def _saturated_share(results: list[Tensor], kind: nn.Module) -> float:
     return float(near.double().mean())
 
 
-def _all_alike(rows: Tensor) -> bool:
+def _rows_equal(rows: Tensor) -> bool:
     return bool((rows == rows[:1]).all())
 
 
 def findings(health: Health, *, trained: bool) -> Iterator[Finding]:
-    """Finds what is wrong with a network.
+    """Finds dead units, saturation, symmetry, and vanishing or exploding gradients.
 
     Args:
-        health: As `probe` found it.
-        trained: Whether it was trained: too large steps can be a cause then.
+        health: The result of `probe`.
+        trained: Whether the network was trained, so that a too high learning rate may be the cause.
     """
     if not math.isfinite(health.loss):
         when = "after the last saved step. Lower optimizer.lr" if trained else "before the first step"
@@ -159,12 +159,12 @@ def findings(health: Health, *, trained: bool) -> Iterator[Finding]:
             "dead units",
             f"ReLU units are 0 for all samples, so they have no gradient: {shown}. {cause}, or use leaky_relu.",
         )
-    full = {name: share for name, share in health.saturated.items() if share >= MANY}
+    saturated = {name: share for name, share in health.saturated.items() if share >= MANY}
     if trained:
-        # The last layer is trained to be sure.
-        full = {name: share for name, share in full.items() if not name.startswith(f"{health.head}.")}
-    if full:
-        shown = ", ".join(f"{name} {share:.0%}" for name, share in full.items())
+        # A trained output layer may be saturated.
+        saturated = {name: share for name, share in saturated.items() if not name.startswith(f"{health.head}.")}
+    if saturated:
+        shown = ", ".join(f"{name} {share:.0%}" for name, share in saturated.items())
         yield Finding(
             "warning",
             "saturation",

@@ -1,4 +1,4 @@
-"""The data that a network will be trained on: its figures, and what is wrong with it."""
+"""Describes the training data and finds problems in it."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from nnzoo.experiment.train.record import PREDICTED_SPLITS
 
 MAX_DESCRIBED_COLUMNS = 1000
 MAX_READ = 2**24
-"""The most numbers that are examined of a split that stays on the disk."""
+"""The maximum number of entries that are examined of a split that stays on the disk."""
 IMBALANCE = 10
-"""The ratio of the sizes of the largest and the smallest class from which on they are out of balance."""
+"""Classes are imbalanced if the largest has at least this many times the samples of the smallest."""
 SCALE_RATIO = 100
-"""The ratio of the spreads of two columns beyond which gradient descent follows only the larger one."""
+"""If the ratio of two columns' standard deviations is larger, gradient descent hardly uses the smaller one."""
 SMALL_CLASS = 5
 
 
-def looked_at(experiment: Experiment) -> Experiment:
-    """Returns the experiment with its samples in memory: of inputs in a file as many as fit, always the same ones."""
+def select_examined(experiment: Experiment) -> Experiment:
+    """Returns the experiment with its samples in memory; of a split on the disk, a fixed random part that fits."""
     dataset = experiment.dataset
     raw, splits = dict(dataset.splits), dict(experiment.splits)
     for name, split in dataset.splits.items():
@@ -48,8 +48,8 @@ def _in_memory(split: Split, rows: Tensor) -> Split:
     return replace(part, inputs=split.inputs[rows])
 
 
-def describe(experiment: Experiment, seen: Experiment) -> dict[str, Any]:
-    """Describes the data: sizes, kinds, classes or targets, and columns, by the samples that are examined."""
+def describe(experiment: Experiment, examined: Experiment) -> dict[str, Any]:
+    """Describes the data: sizes, column types, classes or targets, and statistics of the examined samples."""
     dataset = experiment.dataset
     described: dict[str, Any] = {
         "source": experiment.config.data.name,
@@ -77,14 +77,14 @@ def describe(experiment: Experiment, seen: Experiment) -> dict[str, Any]:
         }
     if dataset.layout == "features":
         names = dataset.feature_names or tuple(map(str, range(dataset.input_shape[0])))
-        described["columns"] = _columns(seen.dataset.train.inputs[:, :MAX_DESCRIBED_COLUMNS], names)
+        described["columns"] = _columns(examined.dataset.train.inputs[:, :MAX_DESCRIBED_COLUMNS], names)
     return described
 
 
 def _columns(values: Tensor, names: tuple[str, ...]) -> dict[str, dict[str, float]]:
     found = {}
     for index, name in enumerate(names[: values.shape[1]]):
-        column = values[:, index].double()  # one at a time: a table may fill half of the memory
+        column = values[:, index].double()  # one column at a time, since a table may fill half of the memory
         figures = {"mean": column.mean(), "std": column.std(correction=0), "min": column.amin(), "max": column.amax()}
         found[name] = {key: float(figure) for key, figure in figures.items()}
     return found
@@ -97,17 +97,17 @@ def _class_counts(dataset: Dataset, split: Split) -> list[int]:
     return labels[labels >= 0].bincount(minlength=len(dataset.classes)).tolist()
 
 
-def findings(experiment: Experiment, seen: Experiment) -> Iterator[Finding]:
-    """Yields what is or may be wrong with the data, by the samples that are examined."""
-    whole, parts = experiment.dataset.splits, seen.dataset.splits
-    if any(len(parts[name]) < len(split) for name, split in whole.items()):
-        shown = ", ".join(f"{len(parts[name])} of {len(split)} {name} samples" for name, split in whole.items())
-        yield Finding("note", "samples", f"the data stays on the disk; looked at {shown}.")
-    yield from duplicates.findings(seen.dataset)
+def findings(experiment: Experiment, examined: Experiment) -> Iterator[Finding]:
+    """Finds problems of the data: duplicates, imbalance, scales and leaks, in the examined samples."""
+    splits, parts = experiment.dataset.splits, examined.dataset.splits
+    if any(len(parts[name]) < len(split) for name, split in splits.items()):
+        shown = ", ".join(f"{len(parts[name])} of {len(split)} {name} samples" for name, split in splits.items())
+        yield Finding("note", "samples", f"the data stays on the disk; examined {shown}.")
+    yield from duplicates.findings(examined.dataset)
     yield from _balance(experiment)
-    yield from _scales(seen)
-    if isinstance(experiment.config.data, Files):  # bundled and made data has no such columns
-        yield from _leaks(seen.dataset)
+    yield from _scales(examined)
+    if isinstance(experiment.config.data, Files):  # bundled and generated data has no leaks
+        yield from _leaks(examined.dataset)
 
 
 def _balance(experiment: Experiment) -> Iterator[Finding]:
@@ -125,7 +125,7 @@ def _balance(experiment: Experiment) -> Iterator[Finding]:
         yield Finding(
             "warning",
             "class balance",
-            f"{largest} has {most} train samples, {smallest} {least}: accuracy says little of the rare ones. "
+            f"{largest} has {most} train samples, and {smallest} has {least}: accuracy says little about rare classes. "
             f"{' '.join(fixes)}",
         )
     rare = [name for name, count in counts.items() if count < SMALL_CLASS]
@@ -135,7 +135,7 @@ def _balance(experiment: Experiment) -> Iterator[Finding]:
 
 
 def _scales(experiment: Experiment) -> Iterator[Finding]:
-    """Finds constant columns, and columns of very different spread as the network reads them."""
+    """Finds constant columns, and columns with very different standard deviations after preprocessing."""
     dataset, inputs = experiment.dataset, experiment.splits["train"].inputs
     if inputs.ndim != 2 or not inputs.is_floating_point():
         return
@@ -144,7 +144,7 @@ def _scales(experiment: Experiment) -> Iterator[Finding]:
     constant = [name for name, same in zip(names, (raw.amax(0) == raw.amin(0)).tolist(), strict=True) if same]
     if constant:
         shown = ", ".join(constant[:MAX_NAMED])
-        yield Finding("warning", "constant columns", f"{len(constant)} columns never change in train: {shown}.")
+        yield Finding("warning", "constant columns", f"{len(constant)} columns are constant in train: {shown}.")
     spreads = torch.stack([column.double().std(correction=0) for column in inputs.T]).cpu()
     varying = spreads[spreads > 0]
     if len(varying) > 1 and float(varying.max() / varying.min()) > SCALE_RATIO and len(spreads) == len(names):
@@ -154,12 +154,12 @@ def _scales(experiment: Experiment) -> Iterator[Finding]:
             "warning",
             "unscaled columns",
             f"{names[high]} has a standard deviation of {float(spreads[high]):.3g} and {names[low]} one of "
-            f"{float(spreads[low]):.3g}, as the network reads them. Set preprocess: {{normalize: standardize}}.",
+            f"{float(spreads[low]):.3g} after preprocessing. Set preprocess: {{normalize: standardize}}.",
         )
 
 
 def _leaks(dataset: Dataset) -> Iterator[Finding]:
-    """Finds columns that alone predict the target perfectly, on samples that the rule was not made from."""
+    """Finds columns from which a rule fitted on train predicts the target of held-out samples perfectly."""
     measured = next((name for name in PREDICTED_SPLITS if name in dataset.splits), "train")
     if dataset.layout != "features" or dataset.input_shape[0] < 2 or measured == "train":
         return
@@ -167,19 +167,19 @@ def _leaks(dataset: Dataset) -> Iterator[Finding]:
     other = dataset.splits[measured]
     if dataset.task == "classification":
         categories = _category_columns(dataset)
-        perfect = [name for name, place in categories.items() if _naming(dataset.train, other, place)]
+        perfect = [name for name, place in categories.items() if _category_predicts_class(dataset.train, other, place)]
         one_hot = {index for place in categories.values() for index in range(place.start, place.stop)}
-        perfect += [names[index] for index in _separating(dataset.train, other) if index not in one_hot]
+        perfect += [names[index] for index in _separating_columns(dataset.train, other) if index not in one_hot]
     elif dataset.task == "regression":
-        perfect = [names[index] for index in _determining(dataset.train)]
+        perfect = [names[index] for index in _columns_linear_in_target(dataset.train)]
     else:
         return
     for name in perfect[:MAX_NAMED]:
         yield Finding(
             "spoils",
             "leak",
-            f"the column {name} alone predicts the target perfectly. Does it hold the answer, or something "
-            "that is known only afterwards? Leave such a column out (`ignore`).",
+            f"the column {name} alone predicts the target perfectly. Does it contain the target, or something "
+            "that is known only afterwards? Exclude such a column (`ignore`).",
         )
 
 
@@ -194,14 +194,14 @@ def _category_columns(dataset: Dataset) -> dict[str, slice]:
     return found
 
 
-def _naming(train: Split, other: Split, place: slice) -> bool:
-    """Returns whether each category, the features (N, C) at `place`, occurs with one class only, in both splits."""
+def _category_predicts_class(train: Split, other: Split, place: slice) -> bool:
+    """Returns whether each category, the features (N, C) at `place`, occurs with only one class in both splits."""
     labels, expected = train.class_indices(), other.class_indices()
     if bool((expected == expected[0]).all()):
         return False
     there = train.inputs[:, place] > 0
     classes = [labels[has].bincount().nonzero().flatten() for has in there.T]
-    # One that train lacks tells nothing of the class.
+    # A category that train lacks does not predict a class.
     if any(len(each) > 1 for each in classes) or not bool(there.any(1).all()):
         return False
     answers = torch.tensor([int(each[0]) if len(each) else -1 for each in classes])
@@ -209,8 +209,8 @@ def _naming(train: Split, other: Split, place: slice) -> bool:
     return bool(measured.any(1).all()) and torch.equal(answers[measured.int().argmax(1)], expected)
 
 
-def _separating(train: Split, other: Split) -> list[int]:
-    """Returns the columns whose values, cut where the class changes, tell the class of every sample."""
+def _separating_columns(train: Split, other: Split) -> list[int]:
+    """Returns the columns whose values, divided where the class changes, predict the class of every sample."""
     labels, expected = train.class_indices(), other.class_indices()
     num_classes = int((labels.bincount() > 0).sum())
     if bool((expected == expected[0]).all()):
@@ -220,12 +220,12 @@ def _separating(train: Split, other: Split) -> list[int]:
         values, order = train.inputs[:, column].sort(stable=True)
         ordered = labels[order]
         changes = (ordered[1:] != ordered[:-1]).nonzero().flatten() + 1
-        # Cuts may not fall between equal values, and there may not be more of them than between whole classes.
+        # A cut between equal values is impossible, and with many cuts the column does not separate the classes.
         if len(changes) >= 2 * num_classes or bool((values[changes] == values[changes - 1]).any()):
             continue
         below, above = values[changes - 1], values[changes]
         middle = below / 2 + above / 2
-        # Between neighbouring floats there is none.
+        # Neighbouring floats have no number between them.
         cuts = torch.where((below <= middle) & (middle < above), middle, below)
         answers = ordered[torch.cat([torch.zeros(1, dtype=torch.long), changes])]
         if torch.equal(answers[torch.bucketize(other.inputs[:, column].contiguous(), cuts)], expected):
@@ -233,8 +233,8 @@ def _separating(train: Split, other: Split) -> list[int]:
     return found
 
 
-def _determining(train: Split) -> list[int]:
-    """Returns the columns that are a multiple of the target plus a constant: their correlation is 1 or -1."""
+def _columns_linear_in_target(train: Split) -> list[int]:
+    """Returns the columns that are a linear function of the target: their correlation with it is 1 or -1."""
     inputs, target = _standardized(train.inputs), _standardized(train.targets[:, :1])
     correlation = (inputs * target).mean(0).abs()
     return [int(index) for index in (correlation > 1 - 1e-9).nonzero().flatten()]

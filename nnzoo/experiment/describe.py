@@ -1,4 +1,4 @@
-"""What a network looks like, before or after training."""
+"""Describes a network before or after training."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from nnzoo.run.directory import ARTIFACT
 from nnzoo.summaries import Summary
 
 MAX_SHOWN_VALUES = 100
-"""Parameters with more values are shown by their mean, spread and range."""
+"""Parameters with more values are shown by their mean, standard deviation and range."""
 
 
 @dataclass(frozen=True)
 class DescribedNetwork:
-    """A network with its report.
+    """A network and its summary.
 
     Attributes:
-        module: With the values that it starts with, or was trained to.
-        config: Of the network.
-        summary: The report.
+        module: The network, with its initial or trained values.
+        config: The config of the network.
+        summary: The summary.
         pretrained: The names of the weights that come from a checkpoint.
     """
 
@@ -42,14 +42,14 @@ class DescribedNetwork:
     pretrained: frozenset[str] = frozenset()
 
     def parameters(self) -> list[dict[str, Any]]:
-        """Each parameter's name, shape, initializer, whether it is trained, and values (of many, four figures)."""
+        """Returns name, shape, initializer, whether it is trained, and values (or statistics) of each parameter."""
         rules = {assignment.name: str(assignment.rule) for assignment in plan_model(self.config, self.module)}
         rules |= dict.fromkeys(self.pretrained, f"from {self.config.model.pretrained}")
         return [
             {
                 "name": name,
                 "shape": list(parameter.shape),
-                "initializer": rules.get(name, "PyTorch's own"),
+                "initializer": rules.get(name, "PyTorch default"),
                 "trainable": parameter.requires_grad,
                 "values": _values(parameter.detach()),
             }
@@ -57,7 +57,7 @@ class DescribedNetwork:
         ]
 
     def parameter_table(self) -> str:
-        """The same for people."""
+        """Returns the parameters as text."""
         lines = ["Parameters:"]
         for entry in self.parameters():
             frozen = "" if entry["trainable"] else ", frozen"
@@ -74,10 +74,9 @@ class DescribedNetwork:
 def _values(parameter: torch.Tensor) -> Any:
     if parameter.numel() <= MAX_SHOWN_VALUES:
         return parameter.tolist()
-    spread = float(parameter.std(correction=0))
     return {
         "mean": float(parameter.mean()),
-        "std": spread,
+        "std": float(parameter.std(correction=0)),
         "min": float(parameter.min()),
         "max": float(parameter.max()),
     }
@@ -86,13 +85,13 @@ def _values(parameter: torch.Tensor) -> Any:
 def describe_network(
     network: str, overrides: Sequence[str] = (), *, runs_dir: str = "runs", batch_size: int = -1
 ) -> DescribedNetwork:
-    """The report on a network.
+    """Describes the network of a config or a checkpoint.
 
     Args:
         network: A config (a path, a shipped name) or a checkpoint (a run directory or name, a file, `latest`).
-        overrides: Changes to a config.
-        runs_dir: Where names of runs are looked up.
-        batch_size: Shown in the table; -1 for any.
+        overrides: Overrides of the config.
+        runs_dir: The directory in which run names are looked up.
+        batch_size: The batch size in the table; -1 for any.
 
     Raises:
         ConfigError: The config can't be used.
@@ -100,24 +99,24 @@ def describe_network(
         CheckpointError: The checkpoint is damaged.
     """
     path = Path(network)
-    trained = path.suffix in (".safetensors", ".pt") or (path / ARTIFACT).is_file()
+    is_checkpoint = path.suffix in (".safetensors", ".pt") or (path / ARTIFACT).is_file()
     config_error: UsageError | None = None
-    if not trained:
+    if not is_checkpoint:
         try:
             config_path(network)
         except UsageError as error:
             config_error = error
     pretrained: frozenset[str] = frozenset()
-    if not trained and config_error is None:
+    if not is_checkpoint and config_error is None:
         config, module, shape, num_tokens, pretrained = _from_config(network, overrides, runs_dir)
     else:
         if overrides:
-            raise UsageError("a trained network is as it is; overrides are for configs.", where=network)
+            raise UsageError("overrides are for configs, not for trained networks.", where=network)
         try:
-            found = load(network, runs_dir=runs_dir)
+            trained = load(network, runs_dir=runs_dir)
         except UsageError as error:
             raise (config_error if config_error and network != "latest" else error) from None
-        config, module, metadata = found.config, found.module.train(), found.metadata
+        config, module, metadata = trained.config, trained.module.train(), trained.metadata
         shape, num_tokens = metadata.network_input_shape, metadata.num_tokens
     dtype = torch.long if num_tokens else torch.float32
     report = report_on(config, module, shape, batch_size=batch_size, dtype=dtype)
@@ -127,7 +126,7 @@ def describe_network(
 def _from_config(
     network: str, overrides: Sequence[str], runs_dir: str
 ) -> tuple[Config, nn.Module, tuple[int, ...], int, frozenset[str]]:
-    """The network that training would start with, one sample's shape, the vocabulary's size, and what is pretrained."""
+    """Returns the config, the initial network, its input shape, the vocabulary size and the pretrained weights."""
     config = with_embedding(load_config(network, overrides), runs_dir)
     module, shape, pretrained = initial_network(config, runs_dir=runs_dir)
     return resolve(config, config.data.facts()), module, shape.input_shape, shape.num_tokens, pretrained

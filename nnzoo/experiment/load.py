@@ -1,4 +1,4 @@
-"""A trained network, ready to be used on raw data."""
+"""Loads a trained network for raw data."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from nnzoo.builders import build_model, choose_device, output_scale, place
+from nnzoo.builders import build_model, choose_device, move_to_device, output_scale
 from nnzoo.config import Config, load_config
 from nnzoo.config.choices import changed_features
 from nnzoo.config.model import Torchvision
@@ -33,15 +33,15 @@ from nnzoo.training.measures.decoding import Decoder, in_float64
 Raw = (
     ArrayLike | Tensor | Mapping[str, Any] | Sequence[Mapping[str, Any]] | os.PathLike[str] | Sequence[os.PathLike[str]]
 )
-"""Samples as an array; texts; rows of a table as a data frame, a dict or a list of dicts; names of files."""
+"""Samples as an array; texts; table rows as a data frame, a dict or a list of dicts; file names."""
 
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A trained network with its preprocessing and its names.
+    """A trained network with its preprocessing and metadata.
 
     Attributes:
-        module: The nn.Module in evaluation mode; it reads preprocessed inputs.
+        module: The nn.Module in evaluation mode; it takes preprocessed inputs.
         preprocess: Transforms raw inputs.
         decoder: Interprets outputs.
         config: The config of the training.
@@ -58,7 +58,7 @@ class TrainedModel:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Class names in the order of their indices; empty for regression."""
+        """The class names in the order of their indices; empty for regression."""
         return self.metadata.classes
 
     @property
@@ -68,30 +68,30 @@ class TrainedModel:
 
     @property
     def reader(self) -> Reader:
-        """The reader of new raw data, which reads it as the training data was read."""
+        """The reader of new raw data, which reads it like the training data."""
         return parse_reader(self.metadata.reader)
 
     def outputs(self, raw: Raw, lengths: ArrayLike | Tensor | None = None) -> Tensor:
-        """Returns the network's outputs on the CPU: (N, K), or (N, T, K) with an answer per step.
+        """Returns the network's outputs on the CPU: (N, K), or (N, T, K) with an output per step.
 
         Args:
-            raw: As of `predict`.
-            lengths: As of `predict`.
+            raw: As in `predict`.
+            lengths: As in `predict`.
 
         Raises:
-            DataError: The samples have another shape, or have NaN or infinite values, or there are none.
+            DataError: There are no samples, or they have another shape, NaN or infinite values.
         """
         samples = self.samples_of(raw, lengths)
         return self.decoder.of_roots(self.outputs_of(samples.inputs, samples.lengths))
 
     @torch.inference_mode()
-    def outputs_of(self, inputs: Tensor, steps: Tensor | None = None, *, kept: bool = False) -> Tensor:
-        """Returns the network's outputs on the CPU for samples (N, *input_shape) that were read and checked.
+    def outputs_of(self, inputs: Tensor, steps: Tensor | None = None, *, compact: bool = False) -> Tensor:
+        """Returns the network's outputs on the CPU for checked samples (N, *input_shape).
 
         Args:
-            inputs: Before preprocessing.
-            steps: (N,) valid steps of sequences and tokens; None where all are valid.
-            kept: Keep no more than an answer a step: `Decoder.compact`.
+            inputs: The samples before preprocessing.
+            steps: (N,) the number of valid steps of sequences and tokens; None if all are valid.
+            compact: Whether to keep only one prediction per step, see `Decoder.compact`.
         """
         device = next(self.module.parameters()).device
         self.module.eval()
@@ -104,29 +104,30 @@ class TrainedModel:
         for start in range(0, len(inputs), size):
             valid = None if steps is None else steps[start : start + size]
             part = self.preprocess(inputs[start : start + size], valid, first=start).to(device)
-            found = self.module(*arguments_of(self.module, part, None if valid is None else valid.to(device)))
+            part_outputs = self.module(*arguments_of(self.module, part, None if valid is None else valid.to(device)))
             if level is not None:
-                found = in_float64(found).cpu() + level[start : start + size]
-            outputs.append((self.decoder.compact(found) if kept else found).cpu())
+                part_outputs = in_float64(part_outputs).cpu() + level[start : start + size]
+            outputs.append((self.decoder.compact(part_outputs) if compact else part_outputs).cpu())
         return torch.cat(outputs)
 
     def predict(self, raw: Raw, lengths: ArrayLike | Tensor | None = None) -> NDArray[Any]:
-        """Answers for raw samples.
+        """Predicts raw samples.
 
         Args:
-            raw: (N, *input_shape) numbers. Or what training read: the names of files, as for `nnzoo predict`; for texts
-                N of them (a file is a `pathlib.Path` there); for tables and series rows as a data frame, a dict of
-                lists or a list of dicts, and one row as a dict of values. Where training read image files, arrays are
-                uint8, or floats in [0, 1].
-            lengths: (N,) valid steps of sequences and tokens; None if all are valid. What is beyond may be anything.
+            raw: (N, *input_shape) numbers, or data of the kind that the network was trained on: file names, as for
+                `nnzoo predict`; N texts (a file is a `pathlib.Path` then); rows of a table or series as a data frame, a
+                dict of lists or a list of dicts, or one row as a dict of values. If the network was trained on image
+                files, arrays are uint8, or floats in [0, 1].
+            lengths: (N,) the number of valid steps of sequences and tokens; None if all are valid. Later steps are
+                ignored.
 
         Returns:
-            (N,) class names, or (N, T) if every step has one (beyond the length of a sample they mean nothing);
-            (N, K) 0 and 1 if a sample may have several labels; (N,) or (N, K) values in the target's own unit. The rows
-            or files of a series give the rows after its end: (H,), or (H, M) of several targets.
+            (N,) class names, or (N, T) with one per step (undefined beyond the length of a sample); (N, K) 0 and 1 for
+            multilabel data; (N,) or (N, K) values in the unit of the targets. For rows or files of a series, the rows
+            after its end: (H,), or (H, M) for several targets.
 
         Raises:
-            DataError: The samples have another shape, or have NaN or infinite values.
+            DataError: The samples have another shape, NaN or infinite values.
         """
         samples = self.samples_of(raw, lengths)
         outputs = self.decoder.of_roots(self.outputs_of(samples.inputs, samples.lengths))
@@ -138,44 +139,44 @@ class TrainedModel:
         return labels if self.decoder.task == "multilabel" else np.array(self.classes)[labels]
 
     def predict_proba(self, raw: Raw, lengths: ArrayLike | Tensor | None = None) -> NDArray[Any]:
-        """Returns the probability of each class: (N, K), or (N, T, K) with an answer per step.
+        """Returns the probability of each class: (N, K), or (N, T, K) with a prediction per step.
 
         Args:
-            raw: As of `predict`.
-            lengths: As of `predict`.
+            raw: As in `predict`.
+            lengths: As in `predict`.
 
         Raises:
-            DataError: The samples have another shape, or have NaN or infinite values.
-            UsageError: This network gives no probabilities.
+            DataError: The samples have another shape, NaN or infinite values.
+            UsageError: The network does not predict probabilities.
         """
         return self.decoder.probabilities(self.outputs(raw, lengths)).numpy()
 
     def samples_of(self, raw: Raw, lengths: ArrayLike | Tensor | None = None) -> Samples:
-        """Returns raw samples as tensors, before preprocessing; the warnings about them are given.
+        """Returns raw samples as tensors, before preprocessing, and logs the warnings about them.
 
         Args:
-            raw: As of `predict`.
-            lengths: As of `predict`.
+            raw: As in `predict`.
+            lengths: As in `predict`.
 
         Raises:
-            DataError: The samples have another shape, or have NaN or infinite values, or there are none.
+            DataError: There are no samples, or they have another shape, NaN or infinite values.
         """
         reader, schema = self.reader, self.metadata.data_schema
         found = reader.from_rows(raw, schema)
         if found is None and (paths := _paths(raw, texts=isinstance(reader, TextReader))):
             found = reader.read(paths, schema, labelled=False)
-            if found.broken:  # answers are matched with inputs by their order
+            if found.broken:  # predictions are matched with inputs by their order
                 raise DataError(" ".join(found.broken))
         if found is None and self.metadata.layout == "tree":
-            raise DataError("trees are read from files. Give the name of one.", where="predict")
+            raise DataError("trees are read from files. Pass a file name.", where="predict")
         if found is None:
             array = _array(raw)
             is_text = array.dtype.kind == "U" and array.ndim == 1
-            found = reader.from_texts(array.tolist()) if is_text else self._of_array(array, lengths)
+            found = reader.from_texts(array.tolist()) if is_text else self._from_array(array, lengths)
         warn_about(found)
         return found
 
-    def _of_array(self, array: NDArray[Any], lengths: ArrayLike | Tensor | None) -> Samples:
+    def _from_array(self, array: NDArray[Any], lengths: ArrayLike | Tensor | None) -> Samples:
         if array.shape[1:] != self.input_shape:
             shown = ", ".join(map(str, ("N", *self.input_shape)))
             raise DataError(f"expected samples of the shape ({shown}), got {array.shape}.", where="predict")
@@ -184,7 +185,7 @@ class TrainedModel:
         if lengths is not None:
             given = _array(lengths)
             if len(given) != len(array):
-                message = f"expected a length for each of {len(array)} samples, got {given.shape}."
+                message = f"expected one length per sample, {len(array)} in all (got shape {given.shape})."
                 raise DataError(message, where="predict: lengths")
             steps = encode_lengths(given, array, layout, where="predict: lengths")
         if self.reader.pixels:
@@ -197,7 +198,7 @@ class TrainedModel:
 
 
 def _paths(raw: object, *, texts: bool) -> list[Path]:
-    """The files that are named; none if `raw` is something else. Where texts are read, a str is a text."""
+    """Returns the file names in `raw`, or an empty list if it is something else. If `texts` is set, a str is a text."""
     named = [raw] if isinstance(raw, str | os.PathLike) else raw
     kinds: Any = os.PathLike if texts else (str, os.PathLike)
     if not isinstance(named, Sequence) or not all(isinstance(each, kinds) for each in named):
@@ -208,7 +209,7 @@ def _paths(raw: object, *, texts: bool) -> list[Path]:
 def _array(values: Raw) -> NDArray[Any]:
     if isinstance(values, Tensor):
         values = values.detach().cpu()
-        # NumPy has no bfloat16, and float64 keeps its digits.
+        # NumPy has no bfloat16; float64 stays float64.
         values = values.float() if values.is_floating_point() and values.dtype.itemsize < 4 else values
     try:
         return np.atleast_1d(np.asarray(cast("ArrayLike", values)))
@@ -227,13 +228,13 @@ def load(
 
     Args:
         checkpoint: A run directory (its best weights), best.safetensors, last.safetensors, a run's name, or `latest`.
-        runs_dir: Where names are looked up.
-        model: Your own module, where the network was one; its weights are replaced.
-        device: auto, cpu, cuda, cuda:N or mps; None: as in training, or auto where there is no such device.
+        runs_dir: The directory in which run names are looked up.
+        model: The custom module, if the network is one; its weights are replaced.
+        device: auto, cpu, cuda, cuda:N or mps; None for the device of training, or auto if there is no such device.
 
     Raises:
         UsageError: There is no such checkpoint, or the module is missing.
-        CheckpointError: It is damaged, no file of nnzoo, of a newer version, or its weights are not the module's.
+        CheckpointError: The file is damaged, not written by nnzoo, of a newer version, or does not fit the module.
     """
     path = find_checkpoint(os.fspath(checkpoint), Path(runs_dir))
     where = str(path)
@@ -242,7 +243,7 @@ def load(
     custom = isinstance(section, dict) and section.get("name") == "custom"
     if custom and model is None:
         raise UsageError(
-            "these are the weights of a module of your own. Pass it: nnzoo.load(path, model=MyModule()).", where=where
+            "these are the weights of a custom module. Pass it: nnzoo.load(path, model=MyModule()).", where=where
         )
     try:
         config = load_config(metadata.config, custom_model=custom)
@@ -253,21 +254,21 @@ def load(
         reason = str(error).split("\n")[1:2] or [str(error)]
         raise CheckpointError(f"the weights don't fit the network: {reason[0].strip()}", where=where) from None
     except NnzooError:
-        raise CheckpointError("damaged: its metadata does not describe a network.", where=where) from None
+        raise CheckpointError("damaged: the metadata does not describe a network.", where=where) from None
     target = choose_device(_device_of(config) if device is None else device)
     decoder = Decoder(metadata.task, output_scale(config), len(metadata.classes), preprocess, metadata.per).on(target)
-    return TrainedModel(place(config, module, target).eval(), preprocess, decoder, config, metadata, path)
+    return TrainedModel(move_to_device(config, module, target).eval(), preprocess, decoder, config, metadata, path)
 
 
 def _build(config: Config, metadata: Metadata, weights: dict[str, Tensor]) -> nn.Module:
-    """Builds the network after a check that the weights fit: a small file could ask for a network of any size."""
+    """Builds the network after checking that the weights fit, since a small file could describe a huge network."""
     shape = (metadata.network_input_shape, metadata.num_outputs, metadata.num_tokens, metadata.per)
-    # torchvision computes their widths with tensors.
+    # torchvision computes the widths of RegNets with tensors, which fails on the meta device.
     if not (isinstance(config.model, Torchvision) and config.model.arch.startswith("regnet")):
         with torch.device("meta"):
-            outline = build_model(config, *shape, download=False)
-        load_weights(outline, weights, assign=True)
-    # It is filled with the weights next, so nobody's random numbers should be spent on it.
+            meta_module = build_model(config, *shape, download=False)
+        load_weights(meta_module, weights, assign=True)
+    # The initial values are replaced next, so the global random state must not change.
     with torch.random.fork_rng(devices=()):
         return build_model(config, *shape, download=False)
 
@@ -292,8 +293,8 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Tensor], Meta
         metadata = Metadata.model_validate(artifact.metadata)
     except ValidationError as error:
         key = ".".join(map(str, error.errors()[0]["loc"])) or "metadata"
-        raise CheckpointError(f"damaged: its {key} is not what nnzoo writes.", where=str(path)) from None
+        raise CheckpointError(f"damaged: the metadata has an invalid {key}.", where=str(path)) from None
     for name, tensor in {**weights, **fitted}.items():
         if not isinstance(tensor, Tensor) or (tensor.is_floating_point() and bool(tensor.isnan().any())):
-            raise CheckpointError(f"damaged: {name} holds NaN, or is not a tensor.", where=str(path))
+            raise CheckpointError(f"damaged: {name} contains NaN, or is not a tensor.", where=str(path))
     return weights, fitted, metadata

@@ -1,4 +1,4 @@
-"""The metadata of an artifact: all that using the network on another machine needs besides its tensors."""
+"""The metadata of an artifact: everything except the tensors that using the network on another machine needs."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from nnzoo.data import Schema, parse_reader
 
 
 class Metadata(Section):
-    """The JSON text of best.safetensors and last.safetensors. No times, no absolute paths, no name of the run."""
+    """The metadata of best.safetensors and last.safetensors, as JSON. It has no times, absolute paths or run name."""
 
-    config: dict[str, Any] = Field(description="resolved; paths by their last part, class weights as numbers")
-    task: Task = Field(description="what is predicted")
-    layout: Layout = Field(description="how the axes of raw inputs are read")
-    per: Per = Field("sample", description="what has a target: each sample, each step of it, or each node of a tree")
+    config: dict[str, Any] = Field(description="resolved config; paths without folders, class weights as numbers")
+    task: Task = Field(description="the task")
+    layout: Layout = Field(description="meaning of the axes of raw inputs")
+    per: Per = Field("sample", description="whether there is one target per sample, per step or per node of a tree")
     classes: Items[str] = Field(description="class or label names; empty for regression")
-    feature_names: Items[str] = Field(description="names of the last axis of raw inputs; empty where it has none")
+    feature_names: Items[str] = Field(description="names of the last axis of raw inputs; empty if there are none")
     target_names: Items[str] = Field(description="names of regression targets")
-    target_mean: Items[float] = Field(description="of the train split: share of each class or label, mean of targets")
-    num_tokens: Annotated[int, Field(ge=0)] = Field(description="tokens are smaller than this; 0: no tokens")
-    input_shape: Items[Count] = Field(description="of one raw sample")
-    network_input_shape: Items[Count] = Field(description="of one sample as the network gets it")
-    num_outputs: Count = Field(description="output units")
-    reader: dict[str, Any] = Field(description="how raw data is read, and what was found in that of training")
-    best_epoch: int = Field(description="of the best weights; 0: no epoch was finished")
-    metrics: dict[str, float | None] = Field(description="of the best weights")
-    versions: dict[str, str] = Field(description="of what made it")
+    target_mean: Items[float] = Field(description="train share of each class or label, or train mean of each target")
+    num_tokens: Annotated[int, Field(ge=0)] = Field(description="size of the vocabulary; 0 if inputs are not tokens")
+    input_shape: Items[Count] = Field(description="shape of one raw sample")
+    network_input_shape: Items[Count] = Field(description="shape of one preprocessed sample")
+    num_outputs: Count = Field(description="number of output units")
+    reader: dict[str, Any] = Field(description="how raw data is read, with what was fitted on the training data")
+    best_epoch: int = Field(description="epoch of the best weights; 0 if no epoch was finished")
+    metrics: dict[str, float | None] = Field(description="metrics of the best weights")
+    versions: dict[str, str] = Field(description="versions of nnzoo and torch")
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -38,13 +38,13 @@ class Metadata(Section):
         binary = self.task == "classification" and len(names) == 2
         fits = len(names) == len(self.target_mean) == self.num_outputs
         if not (fits or (binary and len(self.target_mean) == 2 and self.num_outputs == 1)):
-            raise ValueError("the number of outputs is not that of the names")
-        # Preprocessing may leave components out, and adds none; tokens and trees have none.
+            raise ValueError("the number of outputs differs from the number of names")
+        # Preprocessing may drop components but never adds any; it does not change tokens and trees.
         given, taken = math.prod(self.input_shape), math.prod(self.network_input_shape)
         if taken > given or (self.layout in ("tokens", "tree") and self.network_input_shape != self.input_shape):
-            raise ValueError("the network takes other inputs than there are")
+            raise ValueError("the input shape of the network does not fit that of the data")
         if not parse_reader(self.reader).fits(self.data_schema):
-            raise ValueError("the reader gives other samples than these")
+            raise ValueError("the reader does not fit the other metadata")
         return self
 
     @property

@@ -1,4 +1,4 @@
-"""From a checked config to all that training needs: data that is read, divided, preprocessed and on its device."""
+"""Prepares an experiment from a config: reads, divides and preprocesses the data, and moves it to its device."""
 
 from __future__ import annotations
 
@@ -32,26 +32,26 @@ from nnzoo.training.batches.order import arguments_of, boundaries, smallest_batc
 from nnzoo.training.measures.decoding import Decoder
 from nnzoo.training.measures.losses import reads_indices
 from nnzoo.training.precision.scaling import DTYPES, Autocast, unsupported_reason
-from nnzoo.training.processes.group import ALONE, Group
+from nnzoo.training.processes.group import SINGLE_PROCESS, Group
 from nnzoo.training.settings import Settings
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """All that does not change while a network is trained.
+    """Everything that does not change while a network is trained.
 
     Attributes:
-        config: Resolved.
-        facts: Of the data.
-        dataset: Divided, before preprocessing.
-        preprocess: Fitted, on the CPU.
+        config: The resolved config.
+        facts: The facts about the data.
+        dataset: The divided dataset, before preprocessing.
+        preprocess: The fitted preprocessing, on the CPU.
         splits: Preprocessed inputs and encoded targets, on the device.
-        decoder: Turns outputs into answers.
-        loss: Of outputs and encoded targets, on the device.
-        num_outputs: Output units.
-        device: Where it runs.
-        settings: Of the loop.
-        num_threads: That the data was prepared with.
+        decoder: Turns outputs into predictions.
+        loss: The loss of outputs and encoded targets, on the device.
+        num_outputs: The number of output units.
+        device: The device.
+        settings: The settings of the training loop.
+        num_threads: The number of threads that prepared the data.
     """
 
     config: Config
@@ -68,7 +68,7 @@ class Experiment:
 
 
 def fetch(config: Config, group: Group) -> None:
-    """Lets the first of several processes download or decode what goes to the disk, so that the others find it."""
+    """Lets rank 0 download or decode what is stored on the disk, so that the other processes find it there."""
 
     def read() -> None:
         build_dataset(config)
@@ -79,23 +79,23 @@ def fetch(config: Config, group: Group) -> None:
 
 
 def prepare(
-    config: Config, in_memory: DataInMemory | None = None, *, batches: int | None = None, group: Group = ALONE
+    config: Config, in_memory: DataInMemory | None = None, *, batches: int | None = None, group: Group = SINGLE_PROCESS
 ) -> Experiment:
-    """Reads the data and makes it ready.
+    """Prepares an experiment.
 
     Args:
-        config: As it was loaded.
-        in_memory: The data, where Python passed it.
-        batches: For a dry run: keep at most this many batches of each split.
-        group: The processes that train together.
+        config: The config, not yet resolved.
+        in_memory: The data, if it was passed from Python.
+        batches: For a dry run, the maximum number of batches of each split.
+        group: The process group.
 
     Raises:
-        ConfigError: The data shows that the words don't fit it, or the device has not this precision.
-        DataError: The data is missing, damaged, or too little.
+        ConfigError: The config does not fit the data, or the device does not support the precision.
+        DataError: The data is missing, damaged, or too small.
     """
     device = choose_device(config.train.device, group)
     if group.size > 1 and device.type == "cuda":
-        # Else whatever names no device would be on the first one, that of another process.
+        # Otherwise tensors created on "cuda" would be on cuda:0, the device of another process.
         torch.cuda.set_device(device)
     if reason := unsupported_reason(config.train.precision, device):
         raise problems_of(config, [(("train", "precision"), reason)])
@@ -104,7 +104,7 @@ def prepare(
     check_facts(config, facts)
     resolved = resolve(config, facts)
     if dataset.task == "classification" and len(dataset.classes) < 2:
-        raise DataError(f"there is only one class ({dataset.classes[0]}). Give samples of at least two.", where="data")
+        raise DataError(f"there is only one class ({dataset.classes[0]}). Add samples of another class.", where="data")
     for note in dataset.notes:
         log.info("%s", note)
     warn_about(dataset)
@@ -118,7 +118,7 @@ def prepare(
     assert outputs is not None
     if batches is not None and config.train.batch_size != "full":
         dataset = truncate(dataset, batches * config.train.batch_size)
-    # Augmentation comes before `normalize`, which then can't be done in advance.
+    # Augmentation comes before `normalize`, which is therefore applied per batch.
     by_batch = ("train",) if resolved.augment and dataset.layout == "image" else ()
     moved = move_far_windows(dataset, changed_features(resolved), preprocess)
     transformed = preprocess.transform(moved, by_batch=by_batch)
@@ -140,9 +140,9 @@ def prepare(
 
 
 def without_raw_inputs(experiment: Experiment) -> Experiment:
-    """Returns the experiment without inputs that only preprocessing reads: in float64 they are twice as large.
+    """Returns the experiment without raw float64 inputs, which take twice the memory of preprocessed ones.
 
-    Their shape and type stay; reading them is an error. Inputs that predictions.csv shows beside the answers stay.
+    Their shape and dtype stay; reading them is an error. Inputs that predictions.csv contains stay.
     """
     dataset = experiment.dataset
     if dataset.reader is None:
@@ -157,13 +157,13 @@ def without_raw_inputs(experiment: Experiment) -> Experiment:
 
 
 def warn_about(data: Dataset | Samples) -> None:
-    """Passes on the warnings that were found while the data was read."""
+    """Logs the warnings that were collected while the data was read."""
     for text in data.warnings:
         log.data_warning("%s", text)
 
 
 def steps_per_epoch(experiment: Experiment, module: nn.Module) -> int:
-    """Returns the optimizer steps per epoch."""
+    """Returns the number of optimizer steps per epoch."""
     settings, num_train = experiment.settings, len(experiment.splits["train"])
     min_size = smallest_batch(module, settings.group)
     batches = boundaries(num_train, settings.batch_size or num_train, min_size=min_size)
@@ -177,7 +177,7 @@ def truncate(dataset: Dataset, samples: int) -> Dataset:
 
 
 def encode(dataset: Dataset, decoder: Decoder, loss: nn.Module, device: torch.device) -> dict[str, Split]:
-    """Returns the splits as the loop takes them: targets as the loss reads them, everything on the device."""
+    """Returns the splits for the training loop, with targets encoded for the loss, on the device."""
     indices = reads_indices(loss)
     # MPS has no float64; metrics of its outputs are computed on the CPU.
     exact_device = torch.device("cpu") if device.type == "mps" else device
@@ -196,16 +196,16 @@ def encode(dataset: Dataset, decoder: Decoder, loss: nn.Module, device: torch.de
 
 @torch.no_grad()
 def check_output(module: nn.Module, experiment: Experiment) -> None:
-    """One forward pass of two samples, before anything is trained or written.
+    """Checks the network with a forward pass of two samples, before anything is trained or written.
 
     Raises:
-        UsageError: The network fails, does not give (N, num_outputs), or has a state that can't be saved.
+        UsageError: The network fails, does not return (N, num_outputs), or has a state that can't be saved.
     """
     for name, value in module.state_dict().items():
         if not isinstance(value, torch.Tensor):
             raise UsageError(
-                f"{name} of its state_dict is no tensor (got {type(value).__name__}). Keep it out of the state_dict, "
-                "or make it a buffer.",
+                f"{name} of its state_dict is not a tensor (got {type(value).__name__}). Make it a buffer, or leave it "
+                "out of the state_dict.",
                 where="model",
             )
     module.eval()
@@ -218,8 +218,9 @@ def check_output(module: nn.Module, experiment: Experiment) -> None:
     if not isinstance(outputs, torch.Tensor) or tuple(outputs.shape) != expected:
         got = tuple(outputs.shape) if isinstance(outputs, torch.Tensor) else type(outputs).__name__
         raise UsageError(
-            f"the network must turn inputs {tuple(inputs.shape)} into outputs {expected}, got {got}: "
-            f"{experiment.num_outputs} output units for this data and {experiment.config.loss.name}.",
+            f"the outputs of the network have the wrong shape (got {got}, expected {expected} for inputs "
+            f"{tuple(inputs.shape)}). This data and {experiment.config.loss.name} need {experiment.num_outputs} "
+            "output units.",
             where="model",
         )
     dtype = DTYPES.get(experiment.config.train.precision)
@@ -230,7 +231,7 @@ def check_output(module: nn.Module, experiment: Experiment) -> None:
 def _outputs(forward: Callable[..., Tensor], arguments: tuple[Tensor, ...], *, where: str) -> Tensor:
     try:
         return forward(*arguments)
-    except Exception as error:  # a module of the user's own may raise anything
+    except Exception as error:  # a custom module may raise anything
         inputs, reason = arguments[0], str(error).split("\n")[0]
         raise UsageError(
             f"the network fails on inputs {tuple(inputs.shape)} of {inputs.dtype}: {type(error).__name__}: {reason}",

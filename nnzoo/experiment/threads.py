@@ -1,4 +1,4 @@
-"""Chooses the number of compute threads. It decides the last bits, so it follows a fixed rule, never a timing."""
+"""Chooses the number of compute threads, by a fixed rule because it changes the last bits of the results."""
 
 from __future__ import annotations
 
@@ -15,22 +15,23 @@ from nnzoo.errors import CheckpointError
 from nnzoo.run.cores import available_cores
 from nnzoo.run.directory import CHECKPOINT
 
-MOST_THREADS = 1024
-"""Threads that a checkpoint may ask for."""
+MAX_THREADS = 1024
+"""The maximum number of threads in a checkpoint."""
 
 SMALL_STEP = 4_000_000
-"""FLOPs of the forward pass of a batch up to which a second thread gains nothing. 4-16-10 at batch 64 has 30,000 and is
-1.2 times slower with it; 128-128-10 has 2 million and is 1.1 times faster. It loses much if other programs run."""
+"""FLOPs of the forward pass of a batch up to which one thread is used. With a second thread, a 4-16-10 network at batch
+size 64 (30,000 FLOPs) is 1.2 times slower; 128-128-10 (2 million) is 1.1 times faster, but much slower on a busy CPU.
+"""
 
 
 def threads_of_data(config: Config, saved: dict[str, Any] | None = None) -> int:
-    """Returns the number of threads for everything but the network.
+    """Returns the number of threads for everything except the network.
 
-    It is that of the saved run; else `train.num_threads`, OMP_NUM_THREADS or MKL_NUM_THREADS; else torch's default, but
-    at most the number of cores.
+    It is the number of the saved run; else `train.num_threads`, OMP_NUM_THREADS or MKL_NUM_THREADS; else torch's
+    default, but at most the number of cores.
 
     Raises:
-        CheckpointError: The saved run has no valid number.
+        CheckpointError: The saved number is invalid.
     """
     if config.train.num_threads is not None:
         count = config.train.num_threads
@@ -42,17 +43,17 @@ def threads_of_data(config: Config, saved: dict[str, Any] | None = None) -> int:
 def threads_of_network(
     config: Config, device: torch.device, *, flops: int, num_train: int, saved: dict[str, Any] | None = None
 ) -> int:
-    """Returns the number of threads for the network: one on a CPU if a batch has little to compute.
+    """Returns the number of threads for the network: one on a CPU if a batch needs few FLOPs.
 
     Args:
-        config: Resolved.
-        device: Where it runs.
-        flops: FLOPs of one sample; 0 if they are not known.
+        config: The resolved config.
+        device: The device.
+        flops: The FLOPs of one sample; 0 if unknown.
         num_train: The number of training samples.
         saved: The checkpoint of the run to continue.
 
     Raises:
-        CheckpointError: The saved run has no valid number.
+        CheckpointError: The saved number is invalid.
     """
     count = torch.get_num_threads()
     if config.train.num_threads is None and not _is_set_by_user() and device.type == "cpu" and flops:
@@ -62,8 +63,8 @@ def threads_of_network(
 
 
 @contextlib.contextmanager
-def computing_with(num_threads: int) -> Iterator[None]:
-    """Sets the number of compute threads while it is entered."""
+def use_threads(num_threads: int) -> Iterator[None]:
+    """Sets the number of compute threads for a `with` block."""
     before = torch.get_num_threads()
     torch.set_num_threads(num_threads)
     try:
@@ -73,15 +74,17 @@ def computing_with(num_threads: int) -> Iterator[None]:
 
 
 def _is_set_by_user() -> bool:
-    """Whether the user has set the number for torch."""
+    """Returns whether an environment variable sets the number of threads."""
     return any(os.environ.get(name) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"))
 
 
 def _saved(saved: dict[str, Any], key: str, fresh: int) -> int:
-    """The number that a checkpoint has, where a new run would use `fresh`."""
+    """Returns the number in a checkpoint; `fresh` is the number of a new run."""
     count = saved.get(key)
-    if type(count) is not int or not 1 <= count <= MOST_THREADS:
-        raise CheckpointError(f"does not fit this run: {key} is {str(count)[:40]}.", where=CHECKPOINT)
+    if type(count) is not int or not 1 <= count <= MAX_THREADS:
+        raise CheckpointError(
+            f"does not fit this run: {key} is not a number of threads (got {str(count)[:40]}).", where=CHECKPOINT
+        )
     if count != fresh:
-        log.info("using %d threads as before: their number decides the last bits", count)
+        log.info("using %d threads as before, so that the results are the same to the last bit", count)
     return count

@@ -1,6 +1,6 @@
-"""What scripts/benchmark measures: a file a measurement, and below `contenders` a file a framework.
+"""The measurements of scripts/benchmark: one file per measurement, and one file per framework in `contenders`.
 
-`benchmark.py` asks for the measurements, `epochs.py` lets the contenders take turns, `laps.py` is the clock in each
-contender's process, `commands.py` runs and weighs whole processes, `report.py` and `plot.py` say what came out.
-This process never imports torch, so that it takes nothing from those it measures.
+`epochs.py` lets the contenders take turns, `laps.py` measures the time in the process of a contender, `commands.py`
+measures entire processes, `report.py` and `plot.py` write the results. The driver never imports torch, so that it
+takes no memory or cores from the processes that it measures.
 """

@@ -1,4 +1,4 @@
-"""Whole processes: how long they take, how much memory, and what `nnzoo train` wrote into metrics.csv."""
+"""Runs commands and measures their time and memory, and reads the metrics.csv of `nnzoo train`."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ ONE_STEP = (
     "import torch; model = torch.nn.Linear(4, 2); optimizer = torch.optim.AdamW(model.parameters(), fused=True); "
     "model(torch.zeros(1, 4)).sum().backward(); optimizer.step()"
 )
-"""What no training with torch can do without: its import, and one step of AdamW."""
+"""The minimum of any training with torch: the import, and one step of AdamW."""
 
 
 class CommandError(Exception):
-    """A command that failed, with what it said."""
+    """A command failed; the message has its standard error."""
 
 
 @dataclass(frozen=True)
 class Finished:
-    """A process that ended well.
+    """The measurements of a process that succeeded.
 
     Attributes:
-        seconds: From its start to its end.
-        peak_bytes: The most memory that was resident, mapped files included.
-        anonymous_bytes: The most without them, looked up 50 times a second; 0 where there is no /proc.
-        rows: Of metrics.csv, for a training: the numbers of each epoch.
+        seconds: Wall time of the process.
+        peak_bytes: Peak resident memory, mapped files included.
+        anonymous_bytes: Peak memory without mapped files, sampled 50 times per second; 0 without /proc.
+        rows: The rows of metrics.csv for a training: the numbers of each epoch.
     """
 
     seconds: float
@@ -42,7 +42,7 @@ class Finished:
 
     @property
     def epoch_seconds(self) -> float:
-        """The median epoch, without the first, which warms up; with it if it is the only one."""
+        """Returns the median seconds per epoch, without the first one, which warms up, if there are others."""
         return statistics.median(row["seconds"] for row in self.rows[1:] or self.rows)
 
 
@@ -50,7 +50,7 @@ def run(command: Sequence[str]) -> Finished:
     """Runs a command.
 
     Raises:
-        CommandError: Its exit code is not 0.
+        CommandError: The exit code is not 0.
     """
     done = subprocess.run([sys.executable, "-S", str(LAUNCH), *command], capture_output=True, text=True, check=True)
     measured = json.loads(done.stdout)
@@ -60,15 +60,15 @@ def run(command: Sequence[str]) -> Finished:
 
 
 def one_step() -> Finished:
-    """A process that imports torch and takes one step."""
+    """Measures a process that imports torch and makes one step."""
     return run([sys.executable, "-c", ONE_STEP])
 
 
 def train(config: str | Path, overrides: Sequence[str], folder: Path) -> Finished:
-    """`nnzoo train`, with its run directory in a folder.
+    """Measures `nnzoo train` with its run directory in a folder.
 
     Raises:
-        CommandError: It failed.
+        CommandError: The training failed.
     """
     runs = folder / "runs"
     options = ["--name", "run", "--runs-dir", str(runs), "--overwrite", "--quiet"]

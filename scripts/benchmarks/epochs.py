@@ -1,4 +1,4 @@
-"""Seconds an epoch. The contenders take turns, so that whatever else the machine does meets them all."""
+"""Seconds per epoch. The contenders take turns, so that other load on the machine affects all of them."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from benchmarks.contenders import nnzoo as command_line
 from benchmarks.laps import Contender, Epoch, Failure
 from benchmarks.workloads import NETWORKS, SCALE_OF_SINGLES, Job, samples_at, write_samples
 
-EPOCHS_A_TURN = 3
+EPOCHS_PER_TURN = 3
 
 
 @dataclass
 class Result:
-    """One network at one batch size on one device.
+    """The results of one network at one batch size on one device.
 
     Attributes:
-        network, device: Their names.
-        batch_size: None for all samples.
-        scale: What seconds are multiplied by to be of as many samples as the other batch sizes have.
-        turns: By contender, its turns with the seconds of their epochs, not yet scaled.
-        accuracy: By contender, of its last epoch in the first turn, which is the fourth of all of them.
+        network, device: The names of the network and the device.
+        batch_size: The batch size; None for all samples.
+        scale: The factor of the seconds, so that they are for as many samples as at the other batch sizes.
+        turns: By contender, the seconds of the epochs of each turn, not scaled.
+        accuracy: By contender, the accuracy of the last epoch of the first turn, which is epoch 4.
         missing: By contender, why it was not measured.
     """
 
@@ -41,16 +41,16 @@ class Result:
     missing: dict[str, str]
 
     def seconds(self, name: str) -> float:
-        """The median epoch."""
+        """Returns the median seconds per epoch."""
         return self.scale * statistics.median(second for turn in self.turns[name] for second in turn)
 
     def ratio(self, name: str, to: str) -> float:
-        """How many times as long as another: the median over the rounds, each compared within itself."""
+        """Returns the ratio to another contender: the median over rounds of the ratio within each round."""
         pairs = zip(self.turns[name], self.turns[to], strict=True)
         return statistics.median(statistics.median(mine) / statistics.median(other) for mine, other in pairs)
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """Returns the result as a dict for JSON."""
         return asdict(self)
 
 
@@ -67,14 +67,14 @@ def measure(
     samples: int,
     say: Callable[[str], None],
 ) -> Result:
-    """Lets the contenders take turns of `EPOCHS_A_TURN` epochs, in another order each round."""
+    """Lets the contenders take turns of `EPOCHS_PER_TURN` epochs, in a different order in each round."""
     train_samples = samples_at(batch_size, samples)
     result = Result(network, device, batch_size, samples // train_samples if batch_size == 1 else 1, {}, {}, {})
     with tempfile.TemporaryDirectory(prefix="nnzoo-benchmark-") as temporary:
         folder = Path(temporary)
         job = Job(network, batch_size, folder / "samples.npz", device)
         write_samples(job.data, NETWORKS[network].shape, train_samples, max(1, train_samples // 5))
-        kept: dict[str, Contender] = {}
+        running: dict[str, Contender] = {}
         turns: dict[str, Turn] = {}
         try:
             for name in contenders:
@@ -82,28 +82,28 @@ def measure(
                     overrides = VARIANTS.get(name, [])
                     turns[name] = functools.partial(command_line.turn, job, overrides=overrides, folder=folder)
                 else:
-                    kept[name] = Contender(name, job)
-                    turns[name] = kept[name].turn
-            for contender in kept.values():
+                    running[name] = Contender(name, job)
+                    turns[name] = running[name].turn
+            for contender in running.values():
                 contender.warm_up()
             for number in range(rounds):
                 order = [*contenders[number % len(contenders) :], *contenders[: number % len(contenders)]]
                 for name in order:
-                    _take(name, turns[name], kept.get(name), result, say)
+                    _take_turn(name, turns[name], running.get(name), result, say)
         finally:
-            for contender in kept.values():
+            for contender in running.values():
                 contender.end()
     return result
 
 
-def _take(name: str, turn: Turn, kept: Contender | None, result: Result, say: Callable[[str], None]) -> None:
-    """One turn, noted in the result. Who fails once is out."""
+def _take_turn(name: str, turn: Turn, contender: Contender | None, result: Result, say: Callable[[str], None]) -> None:
+    """Runs one turn and adds it to the result. A contender that failed once is skipped."""
     if name in result.missing:
         return
     failure: Failure | None = None
     try:
-        epochs = turn(EPOCHS_A_TURN)
-        failure = kept.failure if kept else None
+        epochs = turn(EPOCHS_PER_TURN)
+        failure = contender.failure if contender else None
     except CommandError as error:
         failure = Failure(str(error))
     if failure is not None:
@@ -116,7 +116,7 @@ def _take(name: str, turn: Turn, kept: Contender | None, result: Result, say: Ca
 
 
 def describe(batch_size: int | None, samples: int) -> str:
-    """A batch size in words, with what is special about it."""
+    """Returns the description of a batch size."""
     if batch_size == 1:
         return f"batch size 1 ({samples_at(1, samples):,} samples, seconds times {SCALE_OF_SINGLES})"
     return "all samples in one batch" if batch_size is None else f"batch size {batch_size}"

@@ -1,4 +1,4 @@
-"""A contender's process, in which it trains on and on: one epoch each time that the driver says so."""
+"""Runs a contender in its own process, which trains one epoch each time that the driver asks for it."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ from benchmarks.workloads import Job
 
 
 class Epoch(NamedTuple):
-    """Attributes: wall time of training and validation, and the accuracy that validation found."""
+    """Wall time of training and validation, and validation accuracy."""
 
     seconds: float
     accuracy: float
 
 
 class Failure(NamedTuple):
-    """Why a contender can't be measured."""
+    """The reason why a contender can't be measured."""
 
     reason: str
 
 
 Lap = Callable[[float], None]
-"""Ends an epoch with its accuracy, a plain number, so that a device was waited for; returns when it is on again."""
+"""Ends an epoch with its accuracy, a float, which synchronizes the device; returns when the next epoch may start."""
 
 
 class Contender:
-    """A framework in a process of its own, with the epochs that it is told to train.
+    """A framework in its own process, which trains a number of epochs per turn.
 
     Args:
-        name: A file of `contenders`.
-        job: What it trains.
+        name: The name of a file in `contenders`.
+        job: The job to train.
 
     Attributes:
-        failure: Why it can't go on, if it can't.
+        failure: Why the contender failed; None if it did not.
     """
 
     def __init__(self, name: str, job: Job) -> None:
@@ -52,11 +52,11 @@ class Contender:
         self.failure: Failure | None = None
 
     def warm_up(self) -> None:
-        """Waits for its first epoch, which has the imports before it, and whatever is made only once in it."""
+        """Waits for the first epoch, which includes imports and other one-time work."""
         self._receive()
 
     def turn(self, epochs: int) -> list[Epoch]:
-        """So many epochs on end; fewer where it fails."""
+        """Trains a number of epochs; fewer if the contender fails."""
         done: list[Epoch] = []
         while self.failure is None and len(done) < epochs:
             self._pipe.send("go")
@@ -65,7 +65,7 @@ class Contender:
         return done
 
     def end(self) -> None:
-        """Stops the process: it would train for ever."""
+        """Kills the process, which would train forever."""
         self._process.kill()
         self._process.join()
         self._pipe.close()
@@ -84,8 +84,8 @@ class Contender:
 
 def _serve(name: str, job: Job, pipe: Connection) -> None:
     if job.device == "cpu":
-        os.environ["CUDA_VISIBLE_DEVICES"] = ""  # some take a GPU wherever there is one
-    # What frameworks print belongs to no table.
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""  # some frameworks use a GPU if there is one
+    # Discard the output of the frameworks.
     quiet = os.open(os.devnull, os.O_WRONLY)
     os.dup2(quiet, sys.stdout.fileno())
     os.dup2(quiet, sys.stderr.fileno())
@@ -100,9 +100,9 @@ def _serve(name: str, job: Job, pipe: Connection) -> None:
 
     try:
         importlib.import_module(f"benchmarks.contenders.{name}").train(job, lap)
-        failure = Failure("stopped by itself")
+        failure = Failure("training ended early")
     except ModuleNotFoundError as error:
         failure = Failure(f"{error}: pip install -e '.[bench]'")
-    except Exception as error:  # whatever a framework raises, the others go on
+    except Exception as error:  # the other contenders continue
         failure = Failure(f"{type(error).__name__}: {error}")
     pipe.send(failure)

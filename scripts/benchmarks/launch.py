@@ -1,6 +1,6 @@
 """Runs the command in its arguments and prints seconds, peak memory and exit code as JSON.
 
-A process of its own, because the peak that the system notes for a child begins with that of the parent that forked it.
+This is a separate small process, because the peak memory of a child includes that of the parent that forked it.
 """
 
 import contextlib
@@ -13,11 +13,11 @@ import threading
 import time
 from pathlib import Path
 
-SECONDS_BETWEEN_LOOKS = 0.02
+SAMPLING_SECONDS = 0.02
 
 
 def anonymous_bytes(pid: int) -> int:
-    """Memory that belongs to the process alone, without the pages of mapped files; 0 where there is no /proc."""
+    """Returns the memory of a process without mapped files; 0 without /proc."""
     with contextlib.suppress(OSError):
         found = re.search(r"RssAnon:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
         return int(found[1]) * 1024 if found else 0
@@ -25,17 +25,17 @@ def anonymous_bytes(pid: int) -> int:
 
 
 def main() -> None:
-    """Waits in one thread and looks in another."""
+    """Waits for the command while a thread samples its memory."""
     start = time.perf_counter()
     process = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL)
-    looks = [0]
+    peak_anonymous = [0]
     ended = threading.Event()
 
-    def look() -> None:
-        while not ended.wait(SECONDS_BETWEEN_LOOKS):
-            looks[0] = max(looks[0], anonymous_bytes(process.pid))
+    def sample() -> None:
+        while not ended.wait(SAMPLING_SECONDS):
+            peak_anonymous[0] = max(peak_anonymous[0], anonymous_bytes(process.pid))
 
-    watcher = threading.Thread(target=look)
+    watcher = threading.Thread(target=sample)
     watcher.start()
     code = process.wait()
     seconds = time.perf_counter() - start
@@ -43,7 +43,7 @@ def main() -> None:
     watcher.join()
     unit = 1 if sys.platform == "darwin" else 1024
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit
-    print(json.dumps({"seconds": seconds, "peak_bytes": peak, "anonymous_bytes": looks[0], "code": code}))
+    print(json.dumps({"seconds": seconds, "peak_bytes": peak, "anonymous_bytes": peak_anonymous[0], "code": code}))
 
 
 if __name__ == "__main__":

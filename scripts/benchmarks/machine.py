@@ -1,4 +1,4 @@
-"""What was measured on, and which versions."""
+"""Describes the machine and the installed versions."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ GPU = "import json, torch; print(json.dumps(torch.cuda.get_device_name() if torc
 
 
 def describe(threads: int | None) -> dict[str, Any]:
-    """Processor, cores, memory, GPU, threads (None: as many as each takes), versions, date."""
-    asked = subprocess.run([sys.executable, "-c", GPU], capture_output=True, text=True, check=True)
+    """Returns processor, cores, memory, GPU, threads (None: the default of each contender), versions and date."""
+    done = subprocess.run([sys.executable, "-c", GPU], capture_output=True, text=True, check=True)
     return {
         "processor": processor(),
         "cores": available_cores(),
         "memory_gigabytes": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9),
-        "gpu": json.loads(asked.stdout),
+        "gpu": json.loads(done.stdout),
         "threads": threads,
         "system": f"{platform.system()} {platform.release()}",
         "versions": versions(),
@@ -36,7 +36,7 @@ def describe(threads: int | None) -> dict[str, Any]:
 
 
 def processor() -> str:
-    """Its name as the system tells it."""
+    """Returns the name of the processor."""
     try:
         found = re.search(r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.MULTILINE)
     except OSError:
@@ -45,7 +45,7 @@ def processor() -> str:
 
 
 def versions() -> dict[str, str]:
-    """By distribution, of what is installed."""
+    """Returns the version of each installed distribution."""
     found = {"Python": platform.python_version()}
     for name in dict.fromkeys([*DISTRIBUTIONS.values(), "torchvision", "numpy"]):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):

@@ -1,4 +1,4 @@
-"""Memory: of training on Fashion-MNIST, and of training on a folder of .npy files that is larger than memory may be."""
+"""Memory of training on Fashion-MNIST, and on a folder of .npy files, which may be larger than memory."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from benchmarks.pipeline import FILES, unpack
 
 FEATURES = 1024
 CHUNK = 16_384
-"""Samples written at a time: 64 MB."""
+"""Number of samples per write: 64 MB."""
 PART = 0.1
-"""Of the large folder, what is trained on in memory for comparison."""
+"""Fraction of the large folder that is trained on in memory, for comparison."""
 
 
 def measure_images(images: Path, folder: Path) -> dict[str, Any]:
-    """The peak of `nnzoo train` on Fashion-MNIST above that of one step, in multiples of the bytes of all images."""
+    """Measures the peak memory of `nnzoo train` on Fashion-MNIST above that of one step, relative to the data size."""
     unpack(images, folder / "raw")
     raw = sum((folder / "raw" / name).stat().st_size for name in FILES)
     overrides = [f"data.root={json.dumps(str(images))}", "data.download=false", "train.epochs=2", "train.device=cpu"]
@@ -35,7 +35,7 @@ def measure_images(images: Path, folder: Path) -> dict[str, Any]:
 
 
 def measure_large(gigabytes: float, folder: Path) -> dict[str, Any]:
-    """Memory and throughput on a folder of .npy files, beside a tenth of it in an .npz, which is in memory."""
+    """Measures memory and throughput on a folder of .npy files, and on a tenth of it in memory."""
     samples = int(gigabytes * 1e9 / (4 * FEATURES))
     large, part = folder / "large", folder / "part.npz"
     large.mkdir()
@@ -74,8 +74,8 @@ def _val_count(samples: int) -> int:
 
 
 def _write(folder: Path, samples: int) -> None:
-    """Two clouds, written chunk by chunk; the memory maps are closed in between, so that nothing piles up."""
-    drawn = np.random.default_rng(0)
+    """Writes two Gaussian classes chunk by chunk. Memory maps are closed in between, so that their pages are freed."""
+    rng = np.random.default_rng(0)
     for suffix, count in (("", samples), ("_val", _val_count(samples))):
         shapes = {"x": ((count, FEATURES), np.float32), "y": ((count,), np.int64)}
         for name, (shape, kind) in shapes.items():
@@ -84,6 +84,6 @@ def _write(folder: Path, samples: int) -> None:
             x = np.lib.format.open_memmap(folder / f"x{suffix}.npy", mode="r+")
             y = np.lib.format.open_memmap(folder / f"y{suffix}.npy", mode="r+")
             rows = slice(start, min(start + CHUNK, count))
-            labels = drawn.integers(2, size=rows.stop - rows.start)
+            labels = rng.integers(2, size=rows.stop - rows.start)
             y[rows] = labels
-            x[rows] = drawn.standard_normal((len(labels), FEATURES), dtype=np.float32) + 0.1 * labels[:, None]
+            x[rows] = rng.standard_normal((len(labels), FEATURES), dtype=np.float32) + 0.1 * labels[:, None]

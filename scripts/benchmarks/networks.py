@@ -1,4 +1,4 @@
-"""The four networks and their samples as plain torch has them."""
+"""The four networks and their data in plain torch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from benchmarks.workloads import NUM_CLASSES, Job
 
 
 class LastState(nn.Module):
-    """An LSTM whose last state is classified: (N, T, F) -> (N, classes)."""
+    """An LSTM that classifies the last state: (N, T, F) -> (N, classes)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -24,7 +24,7 @@ class LastState(nn.Module):
 
 
 def build_network(name: str) -> nn.Module:
-    """A network of `NETWORKS`, untrained, from seed 0."""
+    """Returns an untrained network of `NETWORKS`, initialized with seed 0."""
     torch.manual_seed(0)
     match name:
         case "small":
@@ -41,12 +41,12 @@ def build_network(name: str) -> nn.Module:
 
 
 def tensors(job: Job) -> tuple[Tensor, ...]:
-    """x, y, x_val and y_val, on the CPU, in memory of torch's own."""
+    """Returns x, y, x_val and y_val on the CPU, in memory that torch allocated."""
     return tuple(torch.from_numpy(array).clone() for array in job.arrays)
 
 
 def loaders(job: Job) -> tuple[DataLoader[tuple[Tensor, ...]], DataLoader[tuple[Tensor, ...]]]:
-    """The usual loaders of training and validation. Workers would only copy what is in memory anyway."""
+    """Returns the usual loaders of training and validation, without workers: the data is in memory already."""
     x, y, x_val, y_val = tensors(job)
     pinned = job.device == "cuda"
     train = DataLoader(TensorDataset(x, y), batch_size=job.batch_size or len(x), shuffle=True, pin_memory=pinned)

@@ -1,7 +1,7 @@
-"""An epoch of LeNet on Fashion-MNIST: the usual pipeline of torchvision beside `nnzoo train`, by turns.
+"""Compares an epoch of LeNet on Fashion-MNIST in the usual pipeline of torchvision and in `nnzoo train`.
 
-The pipeline is that of every tutorial: images by Pillow, ToTensor, Normalize, a DataLoader; without workers, and with
-one a core. Both train on all 60,000 images and validate on none.
+The pipeline is that of most tutorials: Pillow images, ToTensor, Normalize and a DataLoader, without workers, and with
+one worker per core. Both train on all 60,000 images without validation.
 """
 
 from __future__ import annotations
@@ -47,12 +47,12 @@ for epoch in range(epochs):
 
 
 def has_files(folder: Path) -> bool:
-    """Whether the four files are there, packed or not."""
+    """Returns whether the four files exist, gzipped or not."""
     return all((folder / name).exists() or (folder / f"{name}.gz").exists() for name in FILES)
 
 
 def measure(images: Path, rounds: int, cores: int, folder: Path) -> dict[str, Any]:
-    """Seconds of each warm epoch, by contender."""
+    """Measures the seconds of each warm epoch, by contender."""
     unpack(images, folder / "FashionMNIST" / "raw")
     seconds: dict[str, list[float]] = {}
     for _ in range(rounds):
@@ -91,7 +91,7 @@ def _nnzoo(images: Path, folder: Path) -> float:
 
 
 def unpack(images: Path, target: Path) -> None:
-    """The files as torchvision wants them."""
+    """Writes the uncompressed files, as torchvision expects them."""
     target.mkdir(parents=True)
     for name in FILES:
         plain = images / name

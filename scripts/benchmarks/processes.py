@@ -1,4 +1,4 @@
-"""Whole processes, from the start to the result: what people wait for."""
+"""Wall time of entire processes, from start to result."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ ROWS, COLUMNS, CATEGORIES = 30_000, 8, ("red", "green", "blue", "grey")
 
 
 def measure(table: Path | None, rounds: int, folder: Path) -> dict[str, Any]:
-    """Seconds of each process, by turns.
+    """Measures the seconds of each process, in turns.
 
     Args:
-        table: A config whose data is a CSV; None for one that is made: 30,000 rows, 8 numbers and 4 categories.
-        rounds: How often.
-        folder: For what is made.
+        table: A config whose data is a CSV; None for a synthetic table with 30,000 rows, 8 numbers and 4 categories.
+        rounds: The number of turns.
+        folder: The folder for temporary files.
     """
     config = table or write_table(folder)
     seconds: dict[str, list[float]] = {"one step": [], "digits": [], "table": []}
@@ -28,18 +28,18 @@ def measure(table: Path | None, rounds: int, folder: Path) -> dict[str, Any]:
         seconds["digits"].append(train("digits_mlp", ["train.epochs=20"], folder).seconds)
         seconds["table"].append(train(config, ["train.epochs=3"], folder).seconds)
     medians = {name: statistics.median(values) for name, values in seconds.items()}
-    return {"seconds": seconds, "medians": medians, "table": table.name if table else f"{ROWS:,} rows, made up"}
+    return {"seconds": seconds, "medians": medians, "table": table.name if table else f"{ROWS:,} synthetic rows"}
 
 
 def write_table(folder: Path) -> Path:
-    """A CSV with numbers, categories and two classes, and its config."""
-    drawn = random.Random(0)
+    """Writes a CSV with numbers, categories and two classes, and its config; returns the config."""
+    rng = random.Random(0)
     with (folder / "table.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow([*(f"number{i}" for i in range(COLUMNS)), *(f"kind{i}" for i in range(4)), "answer"])
         for _ in range(ROWS):
-            numbers = [round(drawn.gauss(0, 1), 4) for _ in range(COLUMNS)]
-            kinds = [drawn.choice(CATEGORIES) for _ in range(4)]
+            numbers = [round(rng.gauss(0, 1), 4) for _ in range(COLUMNS)]
+            kinds = [rng.choice(CATEGORIES) for _ in range(4)]
             writer.writerow([*numbers, *kinds, "yes" if sum(numbers) + (kinds[0] == "red") > 0 else "no"])
     config = folder / "table.yaml"
     config.write_text(

@@ -1,4 +1,4 @@
-"""What came out, in Markdown."""
+"""Writes the results as Markdown."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.epochs import EPOCHS_A_TURN, Result, describe
+from benchmarks.epochs import EPOCHS_PER_TURN, Result, describe
 from benchmarks.workloads import NETWORKS
 
 TITLES = {
-    "limit": "the limit: a loop by hand",
+    "limit": "hand-written loop (limit)",
     "nnzoo": "**nnzoo**",
     "nnzoo-bf16": "**nnzoo**, bf16-mixed",
     "nnzoo-fp16": "**nnzoo**, fp16-mixed",
@@ -23,16 +23,16 @@ TITLES = {
     "fastai": "fastai",
     "keras": "Keras on torch",
 }
-PICTURED = 64
-"""The batch size of the picture, and of the table in docs/performance.md."""
+PLOTTED_BATCH_SIZE = 64
+"""The batch size of the plot, and of the table in docs/performance.md."""
 BEGIN, END = "<!-- benchmark -->", "<!-- end of benchmark -->"
 
 
 def write(found: dict[str, Any], path: Path) -> str:
-    """Writes all that was measured.
+    """Writes all results to a file.
 
     Returns:
-        The text.
+        The text without its title.
     """
     results = [Result(**each) for each in found["epochs"]]
     missing = {name: reason for result in results for name, reason in result.missing.items()}
@@ -47,9 +47,11 @@ def write(found: dict[str, Any], path: Path) -> str:
 
 
 def put_into_page(found: dict[str, Any], page: Path) -> None:
-    """Writes the machine, the table of the picture and the other tables between the two marks of a page."""
+    """Writes the machine, the table of the plotted batch size and the other tables between the markers of a page."""
     groups = grouped([Result(**each) for each in found["epochs"]])
-    shown = [group for group in groups if (group[0].device, group[0].batch_size) == ("cpu", PICTURED)] or groups[:1]
+    shown = [
+        group for group in groups if (group[0].device, group[0].batch_size) == ("cpu", PLOTTED_BATCH_SIZE)
+    ] or groups[:1]
     parts = [on_machine(found["machine"]), *(epochs_table(group, found) for group in shown), *other_tables(found)]
     before, rest = page.read_text(encoding="utf-8").split(BEGIN)
     _, after = rest.split(END)
@@ -58,9 +60,9 @@ def put_into_page(found: dict[str, Any], page: Path) -> None:
 
 
 def on_machine(facts: dict[str, Any]) -> str:
-    """The machine in a sentence."""
+    """Returns a sentence on the machine."""
     gpu = f", {facts['gpu']}" if facts["gpu"] else ""
-    threads = facts["threads"] or "as many as each takes by itself"
+    threads = facts["threads"] or "default of each"
     versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
     return (
         f"Measured by `scripts/benchmark` on {facts['date']}: {facts['processor']}, {facts['cores']} cores, "
@@ -69,7 +71,7 @@ def on_machine(facts: dict[str, Any]) -> str:
 
 
 def grouped(results: Sequence[Result]) -> list[list[Result]]:
-    """Those of one device and batch size together: a table each."""
+    """Groups results by device and batch size; each group is a table."""
     groups: dict[tuple[str, int | None], list[Result]] = {}
     places = [*NETWORKS].index
     for result in sorted(results, key=lambda each: (each.device, each.batch_size or math.inf, places(each.network))):
@@ -78,23 +80,23 @@ def grouped(results: Sequence[Result]) -> list[list[Result]]:
 
 
 def epochs_table(results: Sequence[Result], found: dict[str, Any]) -> str:
-    """A row a contender, a column a network."""
+    """Returns a table with one row per contender and one column per network."""
     first = results[0]
     names = [name for name in TITLES if any(name in result.turns for result in results)]
     rows = [[TITLES[name], *(cell(result, name) for result in results)] for name in names]
     head = ["", *(NETWORKS[result.network].title for result in results)]
     rounds = max((len(turns) for result in results for turns in result.turns.values()), default=0)
-    rows.append([f"accuracy of all after {1 + EPOCHS_A_TURN} epochs", *(accuracies(result) for result in results)])
+    rows.append([f"accuracy after {1 + EPOCHS_PER_TURN} epochs (range)", *(accuracies(result) for result in results)])
     return (
-        f"Seconds an epoch on {first.device}, {describe(first.batch_size, found['samples'])}: "
-        f"{found['samples']:,} training samples with Adam, then loss and accuracy on a fifth as many. Medians of "
-        f"{rounds} turns of {EPOCHS_A_TURN} warm epochs; in brackets, times the limit and times nnzoo.\n\n"
-        f"{table(head, rows)}"
+        f"Seconds per epoch on {first.device}, {describe(first.batch_size, found['samples'])}: training on "
+        f"{found['samples']:,} samples with Adam, then loss and accuracy on a fifth as many. Medians of {rounds} "
+        f"turns of {EPOCHS_PER_TURN} warm epochs; in parentheses, the ratios to the hand-written loop and to "
+        f"nnzoo.\n\n{table(head, rows)}"
     )
 
 
 def cell(result: Result, name: str) -> str:
-    """Seconds, and how many times the limit and nnzoo that is."""
+    """Returns seconds, with the ratios to the limit and to nnzoo."""
     if name not in result.turns:
         return ""
     ratios = [f"{result.ratio(name, to):.2f}" for to in ("limit", "nnzoo") if to in result.turns]
@@ -102,18 +104,18 @@ def cell(result: Result, name: str) -> str:
 
 
 def accuracies(result: Result) -> str:
-    """From the worst to the best: whether they do the same."""
+    """Returns the range of the accuracies, which shows whether all contenders learn the same."""
     values = [value for name, value in result.accuracy.items() if name in result.turns]
     return f"{min(values):.2f} to {max(values):.2f}" if values else ""
 
 
 def short(seconds: float) -> str:
-    """Three digits that mean something."""
+    """Returns seconds with three significant digits."""
     return f"{seconds:.3g}" if seconds < 100 else f"{seconds:.0f}"
 
 
 def other_tables(found: dict[str, Any]) -> list[str]:
-    """A row a measure besides epochs, if there is one."""
+    """Returns a table of the other parts, with one row per measurement; empty if there are none."""
     rows = [row for part, rows_of in ROWS.items() if part in found for row in rows_of(found[part])]
     return [table(["measure", "value"], rows)] if rows else []
 
@@ -124,43 +126,43 @@ def pipeline_rows(part: dict[str, Any]) -> Iterable[list[str]]:
         if name != "nnzoo":
             ratio = part["ratios"][name]
             yield [
-                f"LeNet on Fashion-MNIST, batch size 64, an epoch: {name}",
-                f"{short(seconds)} s, {ratio:.1f} times nnzoo's {ours} s",
+                f"epoch of LeNet on Fashion-MNIST, batch size 64: {name}",
+                f"{short(seconds)} s, {ratio:.1f} times the {ours} s of nnzoo",
             ]
 
 
 def processes_rows(part: dict[str, Any]) -> Iterable[list[str]]:
     medians = part["medians"]
     step = medians["one step"]
-    yield ["whole process: import torch, one step of AdamW", f"{step:.1f} s"]
+    yield ["entire process: import torch, one step of AdamW", f"{step:.1f} s"]
     yield [
-        "whole process: `nnzoo train digits_mlp`, 20 epochs",
+        "entire process: `nnzoo train digits_mlp`, 20 epochs",
         f"{medians['digits']:.1f} s ({medians['digits'] - step:.1f} s more)",
     ]
-    yield [f"whole process: `nnzoo train`, CSV ({part['table']}), 3 epochs", f"{medians['table']:.1f} s"]
+    yield [f"entire process: `nnzoo train`, CSV ({part['table']}), 3 epochs", f"{medians['table']:.1f} s"]
 
 
 def scaling_rows(part: dict[str, Any]) -> Iterable[list[str]]:
     values = ", ".join(f"{value:.2f}" for value in part["best"].values())
     sizes = ", ".join(f"{int(size):,}" for size in part["best"])
-    yield [f"microseconds a sample of 30 features, at {sizes} samples", values]
+    yield [f"microseconds per sample of 30 features, with {sizes} samples", values]
 
 
 def memory_rows(part: dict[str, Any]) -> Iterable[list[str]]:
     yield [
-        "peak memory on Fashion-MNIST above a process of one step",
-        f"{part['multiple']:.1f} times its {part['raw_bytes'] / 1e6:.0f} MB",
+        "peak memory on Fashion-MNIST above that of one step",
+        f"{part['multiple']:.1f} times the size of the data ({part['raw_bytes'] / 1e6:.0f} MB)",
     ]
 
 
 def large_rows(part: dict[str, Any]) -> Iterable[list[str]]:
-    own = (part["anonymous_bytes"] or part["peak_bytes"]) / 1e6
+    anonymous = (part["anonymous_bytes"] or part["peak_bytes"]) / 1e6
     yield [
-        f"training on {part['bytes'] / 1e9:.1f} GB of .npy: peak memory, its own part of it",
-        f"{part['peak_bytes'] / 1e6:,.0f} MB, {own:,.0f} MB (one step: {part['baseline_bytes'] / 1e6:,.0f} MB)",
+        f"training on {part['bytes'] / 1e9:.1f} GB of .npy: peak memory, without mapped files",
+        f"{part['peak_bytes'] / 1e6:,.0f} MB, {anonymous:,.0f} MB (one step: {part['baseline_bytes'] / 1e6:,.0f} MB)",
     ]
     yield [
-        "its throughput, from the system's file cache where that is large enough, beside that of a tenth in memory",
+        "its throughput (files may be in the page cache), relative to training on a tenth of the data in memory",
         f"{part['ratio']:.0%}",
     ]
 
@@ -175,5 +177,5 @@ ROWS = {
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """In Markdown."""
+    """Returns a Markdown table."""
     return "\n".join(f"| {' | '.join(row)} |" for row in [head, ["---"] * len(head), *rows])

@@ -1,4 +1,4 @@
-"""Time a sample as the data grows: it should stay where it is."""
+"""Time per sample as the data grows, which should stay constant."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from benchmarks.workloads import write_samples
 FEATURES = 30
 SIZES = (10_000, 100_000, 1_000_000)
 BATCH_SIZE = 256
-LEAST_SAMPLES = 200_000
-"""Samples that a size is trained on at least, in whole epochs, so that the small one is not over in a moment."""
+MIN_SAMPLES = 200_000
+"""Minimum number of samples to train on per size, over all epochs, so that small sizes take measurable time."""
 
 
 def measure(folder: Path, rounds: int) -> dict[str, Any]:
-    """Microseconds a training sample, by the number of samples; the best of the rounds, since noise only adds."""
+    """Measures microseconds per training sample, by number of samples; the best round, because noise only adds time."""
     found: dict[str, list[float]] = {}
     for number in range(rounds):
         for size in SIZES:
@@ -25,7 +25,7 @@ def measure(folder: Path, rounds: int) -> dict[str, Any]:
             if number == 0:
                 write_samples(data, (FEATURES,), size, size // 10)
             config = folder / f"{size}.yaml"
-            epochs = 1 + max(2, LEAST_SAMPLES // size)
+            epochs = 1 + max(2, MIN_SAMPLES // size)
             section = {
                 "data": {"name": "arrays", "path": str(data), "split": {"test": 0}},
                 "model": {"name": "mlp", "hidden": [64, 32]},

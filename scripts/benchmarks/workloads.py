@@ -1,4 +1,4 @@
-"""The four networks, the samples that they are trained on, and a job: one network at one batch size on one device."""
+"""The four networks, their synthetic data, and jobs: one network at one batch size on one device."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from numpy.typing import NDArray
 NUM_CLASSES = 10
 LEARNING_RATE = 1e-3
 EVAL_NUMBERS = 2**17
-"""Of a validation batch on the CPU: it stays in the cache."""
+"""Numbers per validation batch on the CPU, so that it stays in the cache."""
 EVAL_BATCH_SIZES = (64, 4096)
 EVAL_BATCH_SIZE_ON_CUDA = 1024
 SCALE_OF_SINGLES = 20
-"""At batch size 1 there are this many times fewer samples: a step takes as long, and there are 64 times more."""
+"""Factor by which batch size 1 has fewer samples, because it needs far more steps."""
 
 
 @dataclass(frozen=True)
 class Network:
-    """Attributes: what the tables call it, the shape of a sample, its `model` section for nnzoo."""
+    """A network: its title in the tables, the shape of a sample, and its `model` section for nnzoo."""
 
     title: str
     shape: tuple[int, ...]
@@ -52,11 +52,11 @@ NETWORKS = {
 
 @dataclass(frozen=True)
 class Job:
-    """What every contender is given.
+    """The job of a contender.
 
     Attributes:
-        network: A name of `NETWORKS`.
-        batch_size: Of training; None for all samples at once.
+        network: A name in `NETWORKS`.
+        batch_size: The training batch size; None for a single batch of all samples.
         data: An .npz with x, y, x_val and y_val.
         device: cpu or cuda.
     """
@@ -68,29 +68,29 @@ class Job:
 
     @property
     def arrays(self) -> tuple[NDArray[Any], ...]:
-        """`x` (N, *shape) float32, `y` (N,) int64, and the same of the validation samples."""
+        """Returns `x` (N, *shape) float32, `y` (N,) int64, and `x_val` and `y_val` of the same form."""
         with np.load(self.data) as file:
             return tuple(file[name] for name in ("x", "y", "x_val", "y_val"))
 
     @property
     def eval_batch_size(self) -> int:
-        """What was measured as fast, the same for all: nobody's validation is slow for its batch size."""
+        """Returns a fast batch size for validation, the same for all contenders."""
         least, most = EVAL_BATCH_SIZES
         size = max(least, min(most, EVAL_NUMBERS // math.prod(NETWORKS[self.network].shape)))
         return max(size if self.device == "cpu" else EVAL_BATCH_SIZE_ON_CUDA, self.batch_size or 0)
 
 
 def samples_at(batch_size: int | None, samples: int) -> int:
-    """Training samples of an epoch at a batch size, where `samples` were asked for."""
+    """Returns the number of training samples per epoch at a batch size."""
     return max(1, samples // SCALE_OF_SINGLES) if batch_size == 1 else samples
 
 
 def write_samples(path: Path, shape: tuple[int, ...], num_train: int, num_val: int) -> None:
-    """Ten clouds around points that are drawn too: what any of the networks learns in a few epochs."""
-    drawn = np.random.default_rng(0)
-    centres = drawn.standard_normal((NUM_CLASSES, *shape), dtype=np.float32) * (
+    """Writes ten Gaussian classes with random centres, which each of the networks learns in a few epochs."""
+    rng = np.random.default_rng(0)
+    centres = rng.standard_normal((NUM_CLASSES, *shape), dtype=np.float32) * (
         4 / np.sqrt(np.prod(shape), dtype=np.float32)
     )
-    y = drawn.integers(NUM_CLASSES, size=num_train + num_val)
-    x = centres[y] + drawn.standard_normal((len(y), *shape), dtype=np.float32)
+    y = rng.integers(NUM_CLASSES, size=num_train + num_val)
+    x = centres[y] + rng.standard_normal((len(y), *shape), dtype=np.float32)
     np.savez(path, x=x[:num_train], y=y[:num_train], x_val=x[num_train:], y_val=y[num_train:])

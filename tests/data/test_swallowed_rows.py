@@ -60,7 +60,7 @@ def test_rows_inside_a_column_that_is_not_read_are_counted_too() -> None:
 
 
 def test_such_rows_are_an_error_if_strict() -> None:
-    with pytest.raises(DataError, match=r"40 rows inside the quotes .*`strict`"):
+    with pytest.raises(DataError, match=r"40 rows inside a quoted cell .*`strict`"):
         load(rows_with({20: '"0 inch,0,u', 60: '"0 inch,0,u'}), strict=True)
 
 

@@ -1,4 +1,4 @@
-"""`nnzoo doctor CONFIG`: planted faults are named, sound data is not complained of."""
+"""`nnzoo doctor CONFIG`: faults are found, and good data has no findings."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def noisy_classes(num_samples: int = 400, num_columns: int = 5) -> tuple[Any, An
     return x, (x[:, 0] + x[:, 1] + RANDOM.standard_normal(num_samples) > 0).astype(int)
 
 
-def test_sound_data_has_nothing_that_spoils() -> None:
+def test_good_data_has_no_spoiling_findings() -> None:
     examination = examined(*noisy_classes())
     assert {severity for severity, _ in found(examination)} <= {"note"}
     assert examination.baseline["accuracy"] < 0.65 < examination.linear["accuracy"]
@@ -65,7 +65,7 @@ def test_duplicates_across_splits_are_named_by_row() -> None:
 
 
 def leaking_files(source: str) -> dict[str, Any]:
-    """60 training samples, of which 12 are among the 20 of the given test split, too, and some stand there twice."""
+    """60 training samples, 12 of which are also among the 20 of the given test split, some of them twice."""
     x, y = noisy_classes(70)
     train, test = [*range(60), *range(5)], [*range(12), *range(60, 68)]
     if source == "arrays":
@@ -87,7 +87,7 @@ def leaking_files(source: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("source", ["arrays", "csv", "text", "image_folder"])
-def test_to_deduplicate_helps_against_samples_that_a_given_test_split_has_too(source: str) -> None:
+def test_deduplicate_removes_samples_of_a_given_test_split(source: str) -> None:
     data = leaking_files(source)
     config = {"data": data, "model": "gru" if source == "text" else "mlp"}
     leaking = examine_config(load_config({**config, "data": {**data, "split": {"val": 0}}}))
@@ -98,7 +98,7 @@ def test_to_deduplicate_helps_against_samples_that_a_given_test_split_has_too(so
     assert sound.data["splits"] == {"train": 48, "test": 20}
 
 
-def test_nothing_is_left_where_all_is_in_the_test_split() -> None:
+def test_an_empty_train_split_after_deduplicate_is_an_error() -> None:
     x, y = noisy_classes(20)
     np.savez("data.npz", x=x, y=y, x_test=x, y_test=y)
     data = {"name": "arrays", "path": "data.npz", "split": {"val": 0, "deduplicate": True}}
@@ -155,7 +155,7 @@ def texts(lines: list[str], test: list[str], **words: Any) -> Examination:
     return examine_config(load_config({"data": data | words, "model": "gru"}))
 
 
-def test_texts_that_differ_in_a_rare_word_are_not_the_same() -> None:
+def test_texts_that_differ_in_a_rare_word_are_not_equal() -> None:
     lines = [f"who is person{row},{'ab'[row % 2]}" for row in range(20)]
     test = [f"who is other{row},{'ab'[row % 2]}" for row in range(10)]
     assert not {"duplicates", "label noise"} & {topic for _, topic in found(texts(lines, test, min_count=2))}
@@ -163,7 +163,7 @@ def test_texts_that_differ_in_a_rare_word_are_not_the_same() -> None:
 
 def test_equal_texts_are_named_by_file_and_line() -> None:
     lines = [f"word{row} word{row + 1},{'ab'[row % 2]}" for row in range(20)]
-    # The second one has another class: what is known of it helps nobody.
+    # The second one has another class, so knowing it does not help.
     examination = texts(lines, [lines[3], "word4 word5,b", "word0 word9,a"])
     across = next(finding for finding in examination.findings if finding.topic == "duplicates")
     here = Path.cwd()
@@ -171,17 +171,17 @@ def test_equal_texts_are_named_by_file_and_line() -> None:
     assert "1 of 3 test samples" in across.message
 
 
-def test_trees_are_the_same_whatever_the_longest_of_their_split() -> None:
+def test_equal_trees_are_found_despite_other_padding() -> None:
     small = [f"(3 (2 w{row}) (2 w{row + 1}))" for row in range(8)]
     Path("train.txt").write_text("\n".join([*small, "(1 (3 (2 w0) (2 w1)) (3 (2 w2) (2 w3)))"]))
     Path("test.txt").write_text("\n".join(small[:2]))
     data = {"name": "trees", "path": "train.txt", "test_path": "test.txt", "split": {"val": 0}}
     examination = examine_config(load_config({"data": data, "model": "recursive"}))
     assert [finding.topic for finding in examination.spoiling] == ["duplicates"]
-    assert examination.data["classes"]["positive"] == {"train": 8, "test": 2}  # of the roots
+    assert examination.data["classes"]["positive"] == {"train": 8, "test": 2}  # classes of the roots
 
 
-def test_the_fix_that_is_advised_helps() -> None:
+def test_the_advised_fix_works() -> None:
     x, y = noisy_classes(100)
     np.savez("twice.npz", x=x, y=y, x_test=x[:50], y_test=y[:50])
     data: dict[str, Any] = {"name": "arrays", "path": "twice.npz"}
@@ -191,12 +191,12 @@ def test_the_fix_that_is_advised_helps() -> None:
     assert not examine_config(load_config({"data": data | {"split": {"deduplicate": True}}, "model": "mlp"})).spoiling
 
 
-def test_equal_inputs_of_different_classes() -> None:
+def test_equal_inputs_with_different_classes() -> None:
     x = np.repeat(RANDOM.standard_normal((20, 3)), 10, axis=0)
     assert ("warning", "label noise") in found(examined(x, np.tile([0, 1], 100)))
 
 
-def test_a_wrong_label_is_pointed_at() -> None:
+def test_a_wrong_label_is_named() -> None:
     x = np.concatenate([RANDOM.standard_normal((200, 2)) - 4, RANDOM.standard_normal((200, 2)) + 4])
     y = np.repeat([0, 1], 200)
     y[7] = 1
@@ -219,7 +219,7 @@ def test_a_column_that_is_the_target(task: str) -> None:
     assert "the column 5 alone" in examination.spoiling[0].message
 
 
-def test_columns_of_other_scales_and_constant_ones() -> None:
+def test_unscaled_and_constant_columns() -> None:
     x, y = noisy_classes()
     x[:, 2] *= 1e4
     x[:, 3] = 7.0
@@ -240,9 +240,7 @@ def test_rare_classes() -> None:
 
 
 @pytest.mark.parametrize("gate", ["and", "or", "nand"])
-def test_a_linear_model_divides_what_a_line_divides(
-    gate: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+def test_the_linear_score_of_separable_data(gate: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text(f"data: {gate}\nmodel: perceptron\n")
     assert nnzoo(["doctor", str(tmp_path / "c.yaml"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["linear"]["accuracy"] == 1
@@ -256,7 +254,7 @@ def test_a_class_too_rare_for_the_linear_model() -> None:
     assert examined(x, y, **words).linear.keys() <= {"accuracy"}
 
 
-def test_a_linear_model_that_is_too_sure_of_itself_is_not_believed() -> None:
+def test_an_overconfident_linear_model_is_ignored() -> None:
     x = RANDOM.standard_normal((300, 2))
     y = ((x[:, 0] * x[:, 1] > 0) ^ (RANDOM.random(300) < 0.02)).astype(int)
     wide = np.concatenate([x, x[:, :1] * x[:, 1:] * 9, 30 * RANDOM.standard_normal((300, 600))], axis=1)
@@ -281,7 +279,7 @@ def deep(activation: str, init: Any, units: int = 20, depth: int = 20) -> dict[s
         (deep("relu", "auto", depth=6), None),
     ],
 )
-def test_networks_that_will_not_learn(words: dict[str, Any], topic: str | None) -> None:
+def test_networks_that_cannot_learn(words: dict[str, Any], topic: str | None) -> None:
     topics = {finding.topic for finding in examined(*noisy_classes(), **words).findings}
     faults = {"vanishing gradients", "exploding gradients", "initialisation", "symmetry", "dead units", "saturation"}
     assert (topic in topics) if topic else not topics & faults
@@ -327,7 +325,7 @@ def test_exit_codes_and_json(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize("num_classes", [2, 3])
-def test_a_column_of_words_that_is_the_target(num_classes: int) -> None:
+def test_a_category_column_that_is_the_target(num_classes: int) -> None:
     y = RANDOM.integers(0, num_classes, 200)
     other = RANDOM.integers(0, 3, 200)
     rows = [f"{RANDOM.normal()},{'rgb'[other[i]]},{'pqr'[y[i]]},{y[i]}" for i in range(200)]
@@ -337,12 +335,12 @@ def test_a_column_of_words_that_is_the_target(num_classes: int) -> None:
     assert [finding.message.split(" alone")[0] for finding in spoiling] == ["the column answer"]
 
 
-def test_made_data_has_no_leak_however_far_its_classes_lie_apart() -> None:
+def test_generated_data_has_no_leak() -> None:
     config = load_config({"data": {"name": "blobs", "classes": 2, "noise": 0.1}, "model": "mlp"})
     assert not examine_config(config).spoiling
 
 
-def test_a_loss_that_is_summed_counts_a_sample() -> None:
+def test_a_summed_loss_is_reported_per_sample() -> None:
     examination = examined(*noisy_classes(), loss={"name": "cross_entropy", "reduction": "sum"})
     assert examination.network["loss"] < 3
     assert ("warning", "initialisation") not in found(examination)
@@ -357,8 +355,8 @@ def test_a_linear_model_does_not_depend_on_units(unit: float) -> None:
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_samples_of_a_coarse_table_are_equal_by_chance(seed: int) -> None:
-    """Of three columns of two to four values, and of an age that many share."""
+def test_equal_rows_by_chance_in_a_coarse_table(seed: int) -> None:
+    """Three columns of two to four values, and an age that many rows share."""
     drawn = np.random.default_rng(seed)
     x = np.stack([drawn.integers(0, 2, 600), drawn.integers(0, 3, 600), drawn.integers(0, 4, 600)], axis=1)
     ages = np.where(drawn.random(600) < 0.3, 30, drawn.integers(1, 80, 600))
@@ -369,14 +367,14 @@ def test_samples_of_a_coarse_table_are_equal_by_chance(seed: int) -> None:
         assert "by chance" in notes[0].message
 
 
-def test_copies_are_not_by_chance_even_in_a_table_of_rounded_numbers() -> None:
+def test_copies_in_a_table_of_rounded_numbers_are_not_by_chance() -> None:
     drawn = np.random.default_rng(3)
     x, y = drawn.standard_normal((400, 6)).round(1), drawn.integers(0, 2, 400)
     examination = examined(np.concatenate([x, x[:200]]), np.concatenate([y, y[:200]]))
     assert {finding.topic for finding in examination.spoiling} == {"duplicates"}
 
 
-def test_equal_numbers_are_equal_whatever_their_type_and_sign() -> None:
+def test_equal_numbers_are_equal_in_every_type_and_zero_sign() -> None:
     x, y = noisy_classes(60)
     x = x.astype(np.float32).astype(float)
     x[0] = 0.0
@@ -387,19 +385,19 @@ def test_equal_numbers_are_equal_whatever_their_type_and_sign() -> None:
 
 
 @pytest.mark.parametrize("offset", [1.7e9, 1e9, -1e12, 1e15])
-def test_large_numbers_that_differ_by_little_are_not_equal(offset: float) -> None:
+def test_large_numbers_with_a_small_difference_are_not_equal(offset: float) -> None:
     x = offset + np.arange(400.0)[RANDOM.permutation(400), None] * 3
     topics = {topic for _, topic in found(examined(x, (x[:, 0] > offset + 600).astype(int)))}
     assert not topics & {"duplicates", "constant columns", "label noise"}
 
 
-def test_constant_columns_are_those_of_equal_values_only() -> None:
+def test_only_columns_of_equal_values_are_constant() -> None:
     x, y = noisy_classes(100, 4)
     x[:, 0] = 1e9
     x[:, 1] = 1e9 + 1e-6 * np.arange(100)
     x[:, 2] = np.where(np.arange(100) % 2, 1e-310, 0.0)
     (finding,) = [each for each in examined(x, y).findings if each.topic == "constant columns"]
-    assert "1 columns never change in train: 0." in finding.message
+    assert "1 columns are constant in train: 0." in finding.message
 
 
 def test_a_last_layer_of_zeros_is_not_a_vanished_gradient() -> None:
@@ -407,7 +405,7 @@ def test_a_last_layer_of_zeros_is_not_a_vanished_gradient() -> None:
     assert ("spoils", "vanishing gradients") not in found(examined(*noisy_classes(), **words))
 
 
-def test_samples_come_from_all_over_a_split_and_are_few_where_they_are_large() -> None:
+def test_probed_samples_are_spread_over_the_split_and_few_if_large() -> None:
     seen = []
 
     class Spy(torch.nn.Flatten):
@@ -421,7 +419,7 @@ def test_samples_come_from_all_over_a_split_and_are_few_where_they_are_large() -
     assert seen[0][:, 0].tolist() == [0, 2, 4, 6, 8, 10, 12, 14, 16, 18]
 
 
-def test_trees_are_not_counted_by_their_nodes_and_their_last_layer_is_the_last() -> None:
+def test_trees_are_counted_by_roots_and_their_head_is_the_last_layer() -> None:
     lines = [f"({label} (2 It) (2 (2 's) (2 fun)))\n" for label in range(5)]
     Path("trees.txt").write_text("".join(lines) * 20)
     words = {"data": {"name": "trees", "path": "trees.txt"}, "model": {"name": "tree_lstm", "hidden_size": 4}}
@@ -430,7 +428,7 @@ def test_trees_are_not_counted_by_their_nodes_and_their_last_layer_is_the_last()
     assert list(examination.network["gradients"])[-1] == "output.linear.weight"
 
 
-def test_blanks_and_line_ends_are_seen_in_the_table(capsys: pytest.CaptureFixture[str]) -> None:
+def test_spaces_and_line_ends_are_visible_in_the_table(capsys: pytest.CaptureFixture[str]) -> None:
     Path("text.txt").write_text("a b\n" * 200)
     Path("c.yaml").write_text("data: {name: language, path: text.txt, sequence_length: 8}\nmodel: rnn\n")
     nnzoo(["doctor", "c.yaml"])
@@ -439,7 +437,7 @@ def test_blanks_and_line_ends_are_seen_in_the_table(capsys: pytest.CaptureFixtur
 
 
 @pytest.mark.parametrize(("gate", "accuracy"), [("and", 1.0), ("or", 1.0), ("nand", 1.0), ("xor", 0.5)])
-def test_the_linear_model_learns_what_a_line_divides(gate: str, accuracy: float) -> None:
+def test_the_linear_model_learns_separable_gates(gate: str, accuracy: float) -> None:
     assert examine_config(load_config({"data": gate, "model": "mlp"})).linear == {"accuracy": accuracy}
 
 

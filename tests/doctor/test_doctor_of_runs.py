@@ -1,4 +1,4 @@
-"""`nnzoo doctor RUN`: a planted case of each illness of training is named, a healthy run is not complained of."""
+"""`nnzoo doctor RUN`: each training problem is found, and a good run has no findings."""
 
 from __future__ import annotations
 
@@ -80,8 +80,8 @@ def test_from_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize("model", ["mlp", {"name": "cnn", "blocks": [{"conv": {"out_channels": 4, "kernel_size": 3}}]}])
-def test_restarts_are_diagnosed_by_the_best_of_them(model: Any) -> None:
-    """All at once, and one after another."""
+def test_the_best_restart_is_examined(model: Any) -> None:
+    """Batched and sequential restarts."""
     settings = {"restarts": 2, "epochs": 8}
     found = topics_of(data="digits", model=model, optimizer={"name": "adam", "lr": 1e-4}, train=settings)
     assert "Raise train.epochs" in found["epochs"]
@@ -90,12 +90,12 @@ def test_restarts_are_diagnosed_by_the_best_of_them(model: Any) -> None:
 def test_a_run_without_its_checkpoint() -> None:
     run = train({"name": "r", "data": "iris", "model": "mlp", "train": {"epochs": 1}}, quiet=True)
     (run.run_dir / "last.safetensors").unlink()
-    with pytest.raises(CheckpointError, match=r"has no last\.safetensors"):
+    with pytest.raises(CheckpointError, match=r"there is no last\.safetensors"):
         examine_run(run.run_dir)
 
 
 @pytest.mark.parametrize("words", [{"model": "mlp"}, {"model": {"name": "gru", "hidden_size": 4}}])
-def test_restarts_all_at_once_and_one_after_another(words: dict[str, Any]) -> None:
+def test_batched_and_sequential_restarts(words: dict[str, Any]) -> None:
     found = topics_of(data="digits", **words, train={"epochs": 1, "restarts": 2, "early_stopping": None})
     assert not found.keys() & {"divergence", "loss"}
 
@@ -110,7 +110,7 @@ def test_a_run_that_diverged_is_diagnosed(capsys: pytest.CaptureFixture[str]) ->
     assert "smaller optimizer.lr" in next(each.message for each in examine_run(Path("runs/r")).findings)
 
 
-def test_a_last_layer_that_is_sure_of_its_answers_is_not_saturated() -> None:
+def test_a_confident_last_layer_is_not_saturated() -> None:
     found = topics_of(
         data={"name": "moons", "noise": 0.05},
         model={"name": "mlp", "hidden": [16], "output": {"activation": "sigmoid"}},
@@ -121,7 +121,7 @@ def test_a_last_layer_that_is_sure_of_its_answers_is_not_saturated() -> None:
     assert "saturation" not in found
 
 
-def test_a_gap_that_few_val_samples_can_have_by_chance_is_not_overfitting() -> None:
+def test_a_gap_by_chance_is_not_overfitting() -> None:
     rows = [{"epoch": 1.0, "train/loss": 0.5, "val/loss": 0.5}]
     for num_val, named in ((20, False), (2000, True)):
         found = curves.findings(
@@ -130,7 +130,7 @@ def test_a_gap_that_few_val_samples_can_have_by_chance_is_not_overfitting() -> N
         assert [finding.topic for finding in found] == ["overfitting"] * named
 
 
-def test_a_network_that_learns_nothing_is_not_said_to_learn_by_heart() -> None:
+def test_a_network_that_learns_nothing_does_not_overfit() -> None:
     found = topics_of(
         data="digits",
         model={"name": "mlp", "hidden": [32, 32]},
@@ -141,7 +141,7 @@ def test_a_network_that_learns_nothing_is_not_said_to_learn_by_heart() -> None:
     assert "overfitting" not in found
 
 
-def test_what_learns_noise_by_heart_needs_no_larger_model() -> None:
+def test_a_network_that_memorizes_noise_needs_no_larger_model() -> None:
     random = np.random.default_rng(0)
     np.savez("noise.npz", x=random.standard_normal((200, 20)), y=random.integers(0, 2, 200))
     found = topics_of(
@@ -153,7 +153,7 @@ def test_what_learns_noise_by_heart_needs_no_larger_model() -> None:
     assert "underfitting" not in found
 
 
-def test_scores_and_state_name_the_epoch_that_they_are_of(capsys: pytest.CaptureFixture[str]) -> None:
+def test_scores_and_state_have_their_epoch(capsys: pytest.CaptureFixture[str]) -> None:
     run = train(
         {
             "name": "r",
@@ -177,13 +177,13 @@ def test_scores_and_state_name_the_epoch_that_they_are_of(capsys: pytest.Capture
     assert f"network after epoch {last}: loss" in text
 
 
-def test_of_restarts_both_are_of_the_best_epoch() -> None:
+def test_scores_and_state_of_restarts_are_of_the_best_epoch() -> None:
     run = train({"name": "r", "data": "iris", "model": "mlp", "train": {"restarts": 3, "epochs": 4}}, quiet=True)
     examined = examine_run(run.run_dir)
     assert examined.scores_epoch == examined.network_epoch == run.result["best_epoch"]
 
 
-def test_a_network_that_a_linear_model_beats_is_named() -> None:
+def test_a_network_worse_than_a_linear_model_is_reported() -> None:
     rng = np.random.default_rng(0)
     x = rng.normal(size=(600, 5))
     np.savez("line.npz", x=x, y=(x.sum(1) > 0).astype(int))
@@ -193,7 +193,7 @@ def test_a_network_that_a_linear_model_beats_is_named() -> None:
     assert "model: linear" in found["linear model"]
 
 
-def test_a_network_below_the_baseline_is_named() -> None:
+def test_a_network_below_the_baseline_is_reported() -> None:
     words = {"init": {"name": "normal", "std": 2.0}, "optimizer": {"lr": 0.0}, "train": {"epochs": 1}}
     found = topics_of(data="diabetes", **words)
     assert "is not below" in found["baseline"]

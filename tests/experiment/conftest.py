@@ -1,4 +1,4 @@
-"""What tests of interrupted trainings share."""
+"""Fixtures for interrupted trainings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nnzoo.training.progress import Progress
 
 @pytest.fixture
 def at_step(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Has something done after a number of steps of all runs to come."""
+    """Returns a function that schedules an action after a number of optimizer steps of later runs."""
     plain = Progress.step
 
     def arrange(number: int, action: Callable[[], Any]) -> None:

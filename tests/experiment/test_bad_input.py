@@ -1,4 +1,4 @@
-"""Data that can't be used: told in one line with its place, by exit code 3, and nothing is left half done."""
+"""Unusable data: a one-line error with its place, exit code 3, and no partial files."""
 
 from __future__ import annotations
 
@@ -42,22 +42,22 @@ BAD: dict[str, tuple[Any, dict[str, Any], str]] = {
     "all missing": ("x,y\n" + "?,p\n?,q\n" * 9, CSV, "d.csv: column 'x': has no value in any of the"),
     "text": ("x,y\n" + ROWS.replace("33,", "n.a.,"), CSV, "d.csv: line 35: column 'x': 'n.a.' is not a number"),
     "ragged": ("x,y\n" + ROWS + "1,p,3\n", CSV, "d.csv: line 42 has a different number of cells than the header"),
-    "encoding": ("x,y\n" + ROWS + "1,\xe9\n", {**CSV, "encoding": "ascii"}, "d.csv: line 42 is not ascii"),
+    "encoding": ("x,y\n" + ROWS + "1,\xe9\n", {**CSV, "encoding": "ascii"}, "d.csv: line 42 is not valid ascii"),
     "label": ("x,y,z\n" + "1,0,1\n2,1,0\n" * 9 + "3,0,7\n", LABELS, "d.csv: line 20: column 'z': '7' is not a boolean"),
-    "no images": (None, IMAGES, "photos: there are no images in its folders"),
+    "no images": (None, IMAGES, "photos: has no images in its class folders"),
     "nan": ({"x": spoiled(np.nan), "y": Y}, ARRAYS, "d.npz: x: row 7 has NaN or inf"),
     "inf": ({"x": spoiled(np.inf), "y": Y}, ARRAYS, "d.npz: x: row 7 has NaN or inf"),
     "lengths": ({"x": X, "y": Y[:5]}, ARRAYS, "20"),
-    "objects": ({"x": X.astype(object), "y": Y}, ARRAYS, "never loaded"),
+    "objects": ({"x": X.astype(object), "y": Y}, ARRAYS, "which are not supported"),
     "labels out of range": ({"x": X, "y": Y, "x_test": X, "y_test": Y + 5}, ARRAYS, "y_test: has a label that is no"),
     "tree": ("(3 (2 a) (4 b))\n(3 (2 a) (4 b)\n", TREES, "d.txt: line 2"),
     "tree label": ("(3 (2 a) (4 b))\n(3 (2 a) (9 b))\n", TREES, "d.txt: line 2"),
-    "short series": ("x,y\n" + ROWS, {**SERIES, "window": 50}, "d.csv: line 2: train has 28 rows, and no window of 50"),
+    "short series": ("x,y\n" + ROWS, {**SERIES, "window": 50}, "d.csv: line 2: train has 28 rows, without a"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_it_is_told_where_and_nothing_is_left(case: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_error_names_the_place_and_no_run_is_left(case: str, capsys: pytest.CaptureFixture[str]) -> None:
     content, data, message = BAD[case]
     Path("photos/cat").mkdir(parents=True)
     Path("photos/dog").mkdir()
@@ -82,7 +82,7 @@ def test_it_is_told_where_and_nothing_is_left(case: str, capsys: pytest.CaptureF
 
 
 @pytest.mark.parametrize("case", ["no file", "empty", "header only", "text", "ragged"])
-def test_new_rows_that_are_bad_leave_no_predictions(case: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_new_rows_write_no_predictions(case: str, capsys: pytest.CaptureFixture[str]) -> None:
     Path("d.csv").write_text("x,y\n" + ROWS)
     nnzoo.train({"name": "r", "data": CSV, "model": "linear", "train": {"epochs": 1}}, quiet=True)
     content, _, message = BAD[case]

@@ -1,4 +1,4 @@
-"""What `train` says of a network that the baseline or a linear model beats."""
+"""Notes of `train` about a network that is worse than the baseline or a linear model."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _inside_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def imbalanced(share: float = 0.07, samples: int = 900) -> dict[str, Any]:
-    """Rare positives that the inputs say little about."""
+    """Returns data with rare positives that the inputs hardly predict."""
     rng = np.random.default_rng(0)
     y = (np.arange(samples) < share * samples).astype(int)
     x = rng.normal(size=(samples, 4)) + 0.2 * y[:, None]
@@ -34,17 +34,17 @@ def notes(config: dict[str, Any], **train: Any) -> list[str]:
     return found
 
 
-def test_a_rare_class_that_is_never_found() -> None:
+def test_a_class_with_recall_0_is_noted() -> None:
     (note,) = [each for each in notes(imbalanced()) if "baseline" in each]
     assert note.startswith("test accuracy 0.9")
     assert "is not above the baseline 0.9" in note
-    assert "always predicts '0', and no sample of '1' is found (recall 0)." in note
+    assert "always predicts '0', and no sample of '1' is predicted correctly (recall 0)." in note
     assert "loss: {name: cross_entropy, class_weights: balanced}" in note
     assert "train.metrics: [balanced_accuracy, average_precision]" in note
     assert "`nnzoo predict RUN --threshold auto`" in note
 
 
-def test_what_is_done_already_is_not_advised() -> None:
+def test_settings_that_are_set_are_not_advised() -> None:
     config = imbalanced()
     (note,) = [each for each in notes(config, metrics=["balanced_accuracy"]) if "recall 0" in each]
     assert "train.metrics" not in note
@@ -52,7 +52,7 @@ def test_what_is_done_already_is_not_advised() -> None:
     assert not any("class_weights" in each for each in notes({**config, "loss": loss}))
 
 
-def test_what_is_advised_finds_the_rare_class() -> None:
+def test_the_advice_finds_the_rare_class() -> None:
     config = {**imbalanced(), "loss": {"name": "cross_entropy", "class_weights": "balanced"}}
     run = nnzoo.train({**config, "train": {"metrics": ["recall", "balanced_accuracy"]}}, quiet=True)
     assert run.metrics["test/recall"] > 0.3
@@ -79,7 +79,7 @@ def linear_data(*, regression: bool = False) -> dict[str, Any]:
     return {"data": {"name": "arrays", "path": "line.npz"}, "model": {"name": "mlp", "hidden": [16]}}
 
 
-def test_a_network_that_a_linear_model_beats_underfits() -> None:
+def test_a_network_worse_than_a_linear_model_underfits() -> None:
     run = nnzoo.train({**linear_data(), "optimizer": {"lr": 1e-6}, "train": {"epochs": 2}}, quiet=True)
     assert run.result["linear"]["test/accuracy"] > 0.9
     (note,) = [each for each in run.result["notes"] if "linear model" in each]
@@ -87,7 +87,7 @@ def test_a_network_that_a_linear_model_beats_underfits() -> None:
     assert "model: linear" in note
 
 
-def test_a_regression_that_a_linear_model_and_the_mean_beat() -> None:
+def test_a_regression_worse_than_the_mean_and_a_linear_model() -> None:
     run = nnzoo.train(
         {**linear_data(regression=True), "init": {"name": "normal", "std": 2.0}, "optimizer": {"lr": 0.0}}, quiet=True
     )
@@ -96,7 +96,7 @@ def test_a_regression_that_a_linear_model_and_the_mean_beat() -> None:
     assert "test rmse of" in second
 
 
-def test_a_network_that_overfits() -> None:
+def test_a_network_that_overfits_is_noted() -> None:
     rng = np.random.default_rng(2)
     x = rng.normal(size=(1000, 20))
     np.savez("noisy.npz", x=x, y=(x[:, 0] + 0.5 * rng.normal(size=1000) > 0).astype(int))
@@ -113,7 +113,7 @@ def test_a_network_that_overfits() -> None:
 
 
 @pytest.mark.parametrize("config", ["iris_mlp", "breast_cancer_linear", "xor_mlp"])
-def test_a_sound_training_has_no_notes(config: str) -> None:
+def test_a_good_training_has_no_notes(config: str) -> None:
     assert nnzoo.train(config, quiet=True).result["notes"] == []
 
 

@@ -15,7 +15,7 @@ import nnzoo
 from nnzoo.cli.app import run as command
 from nnzoo.errors import InterruptedRunError
 from nnzoo.experiment.evaluate.evaluate import evaluate_checkpoint
-from nnzoo.experiment.threads import computing_with
+from nnzoo.experiment.threads import use_threads
 from nnzoo.experiment.train.finished import Run
 from nnzoo.run.checkpoint import load_checkpoint
 from nnzoo.training.precision.compile import MAX_REASON, reason_of
@@ -44,7 +44,7 @@ def weights(run: Run) -> dict[str, Tensor]:
 
 
 def same(first: Run, second: Run) -> bool:
-    """All but the words of the config, which say `compile`."""
+    """Returns the weights and metadata without the config, which has `compile`."""
     states = weights(first), weights(second)
     return states[0].keys() == states[1].keys() and all(
         torch.equal(x, states[1][name]) for name, x in states[0].items()
@@ -52,7 +52,7 @@ def same(first: Run, second: Run) -> bool:
 
 
 class Network:
-    """In place of torch.compile: calls the network, and notes how."""
+    """Replaces torch.compile: calls the network and records the calls."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[bool, int]] = []
@@ -71,8 +71,8 @@ class Network:
         return call
 
 
-def test_it_leaves_no_trace_but_in_the_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is tried out before training moves no weight, no statistic of batch norm and no random number."""
+def test_compiling_changes_no_state_before_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compiling before training changes no weight, batch norm statistic or random state."""
     compiler = Network()
     plain = train("plain")
     monkeypatch.setattr(torch, "compile", compiler)
@@ -80,7 +80,7 @@ def test_it_leaves_no_trace_but_in_the_steps(monkeypatch: pytest.MonkeyPatch) ->
     assert same(plain, compiled)
     assert plain.metrics == compiled.metrics
     assert plain.history["val/loss"] == compiled.history["val/loss"]
-    # 84 samples: 5 batches of 16 an epoch and a rest of 4, which is not compiled; 18 of val at once.
+    # 84 samples: 5 batches of 16 per epoch and one of 4, which is not compiled; val is one batch of 18.
     assert compiler.calls[0] == (True, 16)
     assert compiler.calls[1:] == ([(True, 16)] * 5 + [(False, 18)]) * 3
     assert (compiler.options["fullgraph"], compiler.options["dynamic"]) == (True, False)
@@ -88,19 +88,19 @@ def test_it_leaves_no_trace_but_in_the_steps(monkeypatch: pytest.MonkeyPatch) ->
     assert summaries[0] == summaries[1]
 
 
-def test_it_is_tried_out_with_the_threads_of_training(monkeypatch: pytest.MonkeyPatch) -> None:
-    """torch compiles anew for another number of them."""
+def test_it_is_compiled_with_the_threads_of_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """torch recompiles for another number of threads."""
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
     monkeypatch.setattr("nnzoo.experiment.threads.available_cores", lambda: 4)
     monkeypatch.setattr(torch, "compile", compiler := Network())
-    with computing_with(4):
+    with use_threads(4):
         train("threads", ON)
     assert set(compiler.threads) == {1}
 
 
-def test_goes_on_with_the_same_shapes(monkeypatch: pytest.MonkeyPatch, at_step: Callable[..., None]) -> None:
-    """A run that stopped before the rest of an epoch must not take that for the usual batch."""
+def test_resuming_compiles_the_same_shapes(monkeypatch: pytest.MonkeyPatch, at_step: Callable[..., None]) -> None:
+    """A run that stopped before the last, smaller batch must not compile for its size."""
     compiler = Network()
     monkeypatch.setattr(torch, "compile", compiler)
     at_step(5, lambda: signal.raise_signal(signal.SIGINT))
@@ -112,7 +112,7 @@ def test_goes_on_with_the_same_shapes(monkeypatch: pytest.MonkeyPatch, at_step: 
 
 
 @pytest.mark.parametrize("at", ["once", "the first call", "a later call", "the backward pass"])
-def test_what_fails_is_trained_without(
+def test_a_failed_compilation_is_disabled(
     at: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     class Broken(Network):
@@ -148,7 +148,7 @@ def test_what_fails_is_trained_without(
 
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize(("model", "reason"), [("lstm", "RNN, GRU, or LSTM"), ("own", "graph break")])
-def test_what_torch_can_not_trace(model: str, reason: str) -> None:
+def test_networks_that_torch_cannot_trace(model: str, reason: str) -> None:
     class Own(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -172,7 +172,7 @@ def test_what_torch_can_not_trace(model: str, reason: str) -> None:
     assert told.endswith("; training continues without it")
 
 
-def test_memory_that_is_over_is_no_matter_of_compiling(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_running_out_of_memory_is_not_a_compilation_error(monkeypatch: pytest.MonkeyPatch) -> None:
     def compiler(*_: Any, **__: Any) -> Callable[..., Tensor]:
         def call(*_: Tensor) -> Tensor:
             raise torch.OutOfMemoryError("CUDA out of memory")
@@ -191,9 +191,11 @@ def test_reasons_are_one_line() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("default")  # torch's own are no matter of ours
-def test_compiled_it_is_the_same_network(at_step: Callable[..., None], capsys: pytest.CaptureFixture[str]) -> None:
-    """The same bits twice, and in two parts; the numbers of the uncompiled run but for rounding and for dropout's."""
+@pytest.mark.filterwarnings("default")  # warnings of torch itself are ignored
+def test_the_compiled_network_gives_the_same_results(
+    at_step: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Results are reproducible to the last bit, also if resumed, and equal the uncompiled run except for rounding."""
     first, second = train("first", ON), train("second", ON)
     at_step(8, lambda: signal.raise_signal(signal.SIGINT))
     with pytest.raises(InterruptedRunError):
@@ -202,7 +204,7 @@ def test_compiled_it_is_the_same_network(at_step: Callable[..., None], capsys: p
     assert same(first, second)
     assert same(first, parts)
     assert first.metrics == second.metrics == parts.metrics
-    # Adam would make steps of rounding where batch norm leaves a bias without a gradient.
+    # With Adam, biases before batch norm, whose gradients are only rounding errors, would move.
     without = {"model.dropout": 0.0, "optimizer": {"name": "sgd", "lr": 0.05}}
     plain, compiled = train("plain", without), train("compiled", {**without, **ON})
     assert not same(plain, compiled)

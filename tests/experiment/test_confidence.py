@@ -1,4 +1,4 @@
-"""Confidence intervals: against scipy's, and by how often they hold the truth."""
+"""Confidence intervals: compared with SciPy, and their coverage."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nnzoo.training.measures.decoding import Decoder
 
 
 @pytest.mark.parametrize(("hits", "num_samples"), [(0, 10), (10, 10), (7, 9), (300, 1000)])
-def test_wilson_is_scipys(hits: int, num_samples: int) -> None:
+def test_wilson_equals_scipy(hits: int, num_samples: int) -> None:
     from scipy.stats import binomtest
 
     expected = binomtest(hits, num_samples).proportion_ci(0.95, method="wilson")
@@ -34,8 +34,8 @@ def test_bootstrap_of_a_mean_is_close_to_the_normal_interval() -> None:
     assert high == pytest.approx(float(errors.mean()) + half, abs=0.1 * half)
 
 
-def test_nine_of_ten_intervals_or_more_hold_the_truth() -> None:
-    """The interval of each of 40 draws from a model that is right with probability .8."""
+def test_at_least_nine_of_ten_intervals_contain_the_true_value() -> None:
+    """The intervals of 40 samples from a classifier whose accuracy is 0.8."""
     held = 0
     for seed in range(40):
         right = torch.rand(150, generator=torch.Generator().manual_seed(seed)) < 0.8
@@ -44,7 +44,9 @@ def test_nine_of_ten_intervals_or_more_hold_the_truth() -> None:
     assert held >= 36
 
 
-def test_eval_shows_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_eval_shows_the_intervals(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(tmp_path)
     words = {
         "name": "r",

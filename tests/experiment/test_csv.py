@@ -1,4 +1,4 @@
-"""From a CSV file to a trained network, and from raw new rows to its answers."""
+"""Training on a CSV file, and predicting raw new rows."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def people(count: int, seed: int) -> list[dict[str, str]]:
-    """Rows in which every kind of column tells something of the income."""
+    """Returns rows in which every kind of column predicts the income."""
     rng = np.random.default_rng(seed)
     rows = []
     for _ in range(count):
@@ -72,7 +72,7 @@ def assert_same(found: list[dict[str, str]], expected: list[dict[str, str]]) -> 
             assert row[key] == known[key] or float(row[key]) == pytest.approx(float(known[key]), rel=1e-5)
 
 
-def test_the_artifact_alone_answers_raw_rows_as_the_run_did(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_artifact_predicts_raw_rows_like_the_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = train_on_people()
     assert run.metrics["test/accuracy"] > run.result["baseline"]["test/accuracy"] + 0.15
     known = table(Path("runs/people/predictions.csv").read_text())
@@ -121,7 +121,7 @@ def test_new_rows_in_any_order_with_more_columns_and_without_the_target(
 
 
 class Frame:
-    """What data frames have in common."""
+    """A minimal data frame."""
 
     def __init__(self, columns: dict[str, list[Any]]) -> None:
         self._columns = columns
@@ -192,9 +192,7 @@ def test_a_table_without_a_header_is_read_with_and_without_its_target(capsys: py
         ("", "new.csv: is empty"),
     ],
 )
-def test_new_rows_that_are_not_like_those_of_training(
-    text: str, message: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_new_rows_that_differ_from_training(text: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
     train_on_people()
     Path("new.csv").write_text(text)
     capsys.readouterr()
@@ -202,7 +200,7 @@ def test_new_rows_that_are_not_like_those_of_training(
     assert message in capsys.readouterr().err
 
 
-def test_warnings_and_the_task_are_said_before_training(capsys: pytest.CaptureFixture[str]) -> None:
+def test_warnings_and_the_task_are_logged_before_training(capsys: pytest.CaptureFixture[str]) -> None:
     rows = people(100, 0)
     write("train.csv", [{**row, "copy": row["income"]} for row in rows], [*HEADER, "copy"])
     Path("c.yaml").write_text("data: {name: csv, path: train.csv, target: income}\nmodel: mlp\ntrain: {epochs: 1}\n")
@@ -221,7 +219,7 @@ def test_the_config_of_a_run_repeats_it() -> None:
     assert (again.run_dir / "best.safetensors").read_bytes() == weights
 
 
-def test_regression_is_scaled_and_answers_in_its_own_unit(capsys: pytest.CaptureFixture[str]) -> None:
+def test_regression_targets_are_scaled_and_predicted_in_their_unit(capsys: pytest.CaptureFixture[str]) -> None:
     x = np.random.default_rng(0).normal(size=(400, 2))
     rows = [{"a": f"{a:.4f}", "b": f"{b:.4f}", "u": f"{1e5 + 3e4 * a:.2f}", "v": f"{a - b:.4f}"} for a, b in x]
     write("r.csv", rows, ["a", "b", "u", "v"])
@@ -285,7 +283,7 @@ def test_sequences_of_rows() -> None:
 
 
 @pytest.mark.slow
-def test_a_larger_table_is_read_in_little_time_and_memory(tmp_path: Path) -> None:
+def test_reading_a_larger_table_is_fast_and_needs_little_memory(tmp_path: Path) -> None:
     """100,000 rows of 30 columns: in a fifth of the time that a million may take, and below twice the file."""
     rng = np.random.default_rng(0)
     x = rng.normal(size=(100_000, 26))

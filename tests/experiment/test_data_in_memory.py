@@ -1,4 +1,4 @@
-"""Data that Python passes, in place of that of the config."""
+"""Data passed from Python, in place of that of the config."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from torch.utils.data import Dataset, TensorDataset
 import nnzoo
 from nnzoo.cli.app import run as command
 from nnzoo.config import load_config
+from nnzoo.config.data import Frame
+from nnzoo.errors import ConfigError, DataError
 from nnzoo.experiment.train.finished import Run
 
 CONFIG: dict[str, Any] = {"model": {"name": "mlp", "hidden": [6]}, "train": {"epochs": 3}}
@@ -77,7 +79,7 @@ def frames() -> dict[str, Callable[[], Any]]:
     ],
     ids=["lists", "tensors", "dict", "dict with None", "torch", "train"],
 )
-def test_arrays_are_those_of_a_file(data: Any) -> None:
+def test_arrays_equal_those_of_a_file(data: Any) -> None:
     np.savez("a.npz", x=X, y=Y)
     expected = nnzoo.train({**CONFIG, "data": {"name": "arrays", "path": "a.npz"}}, quiet=True)
     run = train(data)
@@ -87,7 +89,7 @@ def test_arrays_are_those_of_a_file(data: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", frames())
-def test_a_frame_is_read_as_its_file(kind: str) -> None:
+def test_a_frame_is_read_like_its_file(kind: str) -> None:
     frame = frames()[kind]()
     lines = [",".join("" if cell is None else str(cell) for cell in row) for row in zip(*COLUMNS.values(), strict=True)]
     Path("t.csv").write_text("\n".join([",".join(COLUMNS), *lines]) + "\n")
@@ -113,7 +115,7 @@ def test_all_kinds_of_frames_have_one_digest() -> None:
     assert train(other, target="sold").config.data.digest not in digests.values()  # type: ignore[union-attr]
 
 
-def test_a_frame_and_its_targets_apart() -> None:
+def test_a_frame_with_separate_targets() -> None:
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame(COLUMNS)
     inputs, sold = frame.drop(columns="sold"), frame["sold"]
@@ -123,6 +125,24 @@ def test_a_frame_and_its_targets_apart() -> None:
     assert run.config.data.target == ("sold",)  # type: ignore[union-attr]
     unnamed = train((inputs, np.array(Y)))
     assert unnamed.config.data.target == ("target",)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("columns", [["a"], ["a", "b"]])
+def test_a_frame_and_a_frame_of_targets(columns: list[str]) -> None:
+    pandas = pytest.importorskip("pandas")
+    inputs = pandas.DataFrame(X, columns=list("stuv"))
+    targets = pandas.DataFrame({"a": X @ [1, 2, 3, 4], "b": X[:, 0] ** 2})[columns]
+    run = train((inputs, targets))
+    assert run.model.metadata.target_names == tuple(columns)
+    assert same(run, train(pandas.concat([inputs, targets], axis=1), target=columns))
+    assert nnzoo.evaluate(run, (inputs, targets)).num_samples == 80
+    split = train({"x": inputs[:60], "y": targets[:60], "x_val": inputs[60:], "y_val": targets[60:]})
+    assert nnzoo.evaluate(split, split="val").num_samples == 20
+    assert train((inputs, targets.to_numpy())).model.metadata.target_names == (
+        ("target",) if len(columns) == 1 else ("target 0", "target 1")
+    )
+    with pytest.raises(DataError, match="has a column 'a' already"):
+        train((inputs.rename(columns={"s": "a"}), targets))
 
 
 def test_given_splits_and_keys_of_the_config() -> None:
@@ -139,13 +159,42 @@ def test_given_splits_and_keys_of_the_config() -> None:
     assert nnzoo.evaluate(train(parts, target="sold")).num_samples == 30
 
 
-def test_it_replaces_the_data_of_a_config() -> None:
+def test_data_replaces_that_of_a_config() -> None:
     run = nnzoo.train("digits_mlp", data=(X, Y), overrides={"train.epochs": 1}, quiet=True)
     assert run.config.name == "digits_mlp"
     assert run.model.input_shape == (4,)
     words = {"name": "csv", "path": "nowhere.csv", "delimiter": ";", "target": "sold", "categorical": ["id"]}
     run = train(COLUMNS, {**CONFIG, "data": words})
     assert "id=100000000000000000" in run.model.metadata.feature_names
+
+
+SERIES = {"name": "series", "path": "s.csv", "target": "sold"}
+
+
+@pytest.mark.parametrize(
+    ("section", "lost"),
+    [
+        ({**SERIES, "window": 4, "time": "id"}, ["name", "window", "time"]),
+        (SERIES, ["name"]),
+        ({"name": "csv", "path": "t.csv", "target": "sold", "limit": 20}, ["limit"]),
+        ({"name": "csv", "path": "t.csv", "target": "sold", "test_path": "u.csv"}, ["test_path"]),
+        ({"name": "text", "path": "t.csv", "target": "sold"}, ["name"]),
+        ({"name": "moons", "samples": 30}, ["samples"]),
+    ],
+)
+def test_keys_that_a_frame_would_lose_are_refused(section: dict[str, Any], lost: list[str]) -> None:
+    with pytest.raises(ConfigError, match="does not apply to data passed from Python") as caught:
+        train(COLUMNS, {**CONFIG, "data": section}, target="sold", name="lost")
+    assert [problem.split(": ")[1] for problem in caught.value.problems] == [f"data.{key}" for key in lost]
+    replaced = train(COLUMNS, {**CONFIG, "data": section}, overrides={"data.name": "frame"}, target="sold", name="lost")
+    assert isinstance(replaced.config.data, Frame)
+
+
+def test_keys_that_arrays_would_lose_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"data\.features: does not apply .* arrays with one sample per item"):
+        train((X, Y), {**CONFIG, "data": {"name": "csv", "target": "y", "features": ["a"]}})
+    section = {"name": "csv", "path": "no.csv", "target": "y", "decimal": ","}  # about files and their cells
+    train((X, Y), {**CONFIG, "data": section})
 
 
 @pytest.mark.parametrize("shape", [(3, 5), (1, 6, 6)])
@@ -166,11 +215,11 @@ def test_a_class_per_step() -> None:
     assert nnzoo.evaluate(run, (x, y)).metrics["accuracy"] > 0
 
 
-def test_the_data_is_needed_again() -> None:
+def test_evaluating_needs_the_data_again() -> None:
     run = train((X, Y))
     assert nnzoo.evaluate(run).metrics["accuracy"] == run.metrics["test/accuracy"]
     assert nnzoo.evaluate(run.run_dir, (X, Y), "test").metrics == nnzoo.evaluate(run).metrics
-    advice = r"data: the data was passed from Python and is not kept. Pass it again: data="
+    advice = r"data: the data was passed from Python and was not saved. Pass it again: data="
     for use in (
         lambda: nnzoo.evaluate(run.run_dir),
         lambda: nnzoo.train(run.run_dir, resume=True, quiet=True),
@@ -178,7 +227,7 @@ def test_the_data_is_needed_again() -> None:
     ):
         with pytest.raises(nnzoo.DataError, match=advice):
             use()
-    with pytest.raises(nnzoo.DataError, match=r"is not the data that the network was trained on \(by checksum\)"):
+    with pytest.raises(nnzoo.DataError, match=r"this is not the training data of the network \(the checksum differs\)"):
         nnzoo.evaluate(run.run_dir, (X[1:], Y[1:]), split="test")
     for arguments in (["eval"], ["doctor"]):
         assert command([*arguments, str(run.run_dir)]) == 3
@@ -187,14 +236,14 @@ def test_the_data_is_needed_again() -> None:
 def test_resuming_with_the_data() -> None:
     whole = train((X, Y), overrides={"train.epochs": 6}, name="whole")
     first = train((X, Y))
-    with pytest.raises(nnzoo.DataError, match="changed since the run was started"):
+    with pytest.raises(nnzoo.DataError, match="has changed since the run was started"):
         train((X + 1, Y), resume=True)
     resumed = train((X, Y), resume=True, overrides={"train.epochs": 6})
     assert resumed.run_dir == first.run_dir
     assert same(resumed, whole)
 
 
-def test_the_config_of_a_run_tells_where_its_data_came_from() -> None:
+def test_the_config_of_a_run_says_that_its_data_is_from_python() -> None:
     run = train(COLUMNS, target="sold")
     text = (run.run_dir / "config.yaml").read_text()
     assert re.search(r"name: frame\n", text)
@@ -224,17 +273,21 @@ class Pairs(Dataset[Any]):
         (COLUMNS, {}, r"data.target: missing"),
         (COLUMNS, {"target": "sld"}, r"data: has no column 'sld'.*Did you mean 'sold'"),
         ((X, Y), {"target": "y"}, "target: target= is for data frames"),
-        (None, {"target": "y"}, "target: it names a column of data=, which is missing"),
+        (None, {"target": "y"}, "target: a target column needs data=, which is missing"),
         ({"val": COLUMNS}, {"target": "sold"}, "data: there is no train split"),
-        ((X, Y[:5]), {}, r"data: y: is not as long as x \(got 5 samples; x has 80\)"),
-        ((np.array([object()] * 3), [1, 2, 3]), {}, "data: x: expected numbers, truth values or texts, got object"),
+        ((X, Y[:5]), {}, r"data: y: has a different length than x \(got 5 samples, expected 80\)"),
+        ((np.array([object()] * 3), [1, 2, 3]), {}, "data: x: expected numbers, booleans or strings, got object"),
         (Pairs([]), {}, r"data \(train\): has no samples"),
         (Pairs([1, 2]), {}, r"data \(train\): expected samples \(x, y\), got int"),
-        (Pairs([([1.0], 0), ([1.0, 2.0], 1)]), {}, r"data \(train\): x has samples of the shapes \(1,\) and \(2,\)"),
+        (
+            Pairs([([1.0], 0), ([1.0, 2.0], 1)]),
+            {},
+            r"data \(train\): x has samples of different shapes .got \(1,\) and \(2,\)",
+        ),
         ({**COLUMNS, "size": [1.0]}, {"target": "sold"}, "data: expected columns of one length"),
     ],
 )
-def test_mistakes(data: Any, options: dict[str, Any], message: str) -> None:
+def test_wrong_arguments(data: Any, options: dict[str, Any], message: str) -> None:
     with pytest.raises(nnzoo.NnzooError, match=message):
         train(data, **options)
     assert not Path("runs").exists()
@@ -256,7 +309,7 @@ def test_a_notebook_shows_a_run() -> None:
     assert "completed after 3 epochs" in shown
 
 
-def test_a_reader_of_python_help_finds_everything() -> None:
+def test_docstrings_describe_all_arguments() -> None:
     from inspect import signature
 
     for function in (nnzoo.train, nnzoo.evaluate, nnzoo.predict, nnzoo.load, nnzoo.build_model, nnzoo.summary):

@@ -1,4 +1,4 @@
-"""Gates on any metric of the task, and the decision threshold of two classes."""
+"""Gates on any metric of the task, and the decision threshold for two classes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def rare(name: str, count: int, seed: int) -> None:
-    """A table in which one of twelve is positive, not sure to be told from the rest."""
+    """Writes a table in which one of twelve rows is positive, with overlapping classes."""
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(count, 2)).round(5)
     y = rng.random(count) < 1 / (1 + np.exp(3.4 - 2 * x[:, 0]))
@@ -73,7 +73,7 @@ def test_a_metric_that_the_config_does_not_list_is_measured(capsys: pytest.Captu
         found = evaluated(capsys, "--fail-under", f"{spelled}=0.5", "--fail-under", "f1=0")
         assert found["code"] == 0
         assert found["metrics"].keys() == {"loss", "accuracy", "auroc", "f1"}
-        # What the config lists is the same to the bit.
+        # The metrics of the config are the same to the last bit.
         assert {name: found["metrics"][name] for name in plain["metrics"]} == plain["metrics"]
     assert evaluated(capsys, "--fail-under", "val/recall=0")["split"] == "val"
 
@@ -98,9 +98,7 @@ def test_a_metric_that_the_config_does_not_list_is_measured(capsys: pytest.Captu
         (["--threshold", "auto:rmse"], "expected auto:METRIC with one of f1, accuracy, balanced_accuracy"),
     ],
 )
-def test_gates_and_thresholds_that_make_no_sense(
-    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_invalid_gates_and_thresholds(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     trained()
     capsys.readouterr()
     assert nnzoo(["eval", "r", *arguments]) == 2
@@ -108,7 +106,7 @@ def test_gates_and_thresholds_that_make_no_sense(
 
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "bce", "focal"])
-def test_the_second_class_is_predicted_from_the_threshold_on(loss: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_second_class_is_predicted_at_or_above_the_threshold(loss: str, capsys: pytest.CaptureFixture[str]) -> None:
     trained(loss=loss)
     plain = predicted(capsys, "new.csv")
     scores = np.array([float(row["probability_yes"]) for row in plain])
@@ -132,7 +130,7 @@ def test_a_threshold_is_chosen_on_val(criterion: str, capsys: pytest.CaptureFixt
     trained()
     said = f"auto:{criterion}" if criterion else "auto"
     threshold = evaluated(capsys, "--split", "val", "--threshold", said)["threshold"]
-    # No threshold is better on val, by a search over all of them.
+    # An exhaustive search finds no better threshold on val.
     data = evaluated(capsys, "--split", "val")
     assert data["split"] == "val"
     score = {"": reference.f1_score, "accuracy": reference.accuracy_score}.get(
@@ -158,27 +156,27 @@ def test_a_threshold_is_chosen_on_val(criterion: str, capsys: pytest.CaptureFixt
     assert [row["prediction"] == "yes" for row in rows] == [
         float(row["probability_yes"]) >= threshold["value"] for row in rows
     ]
-    # The artifact holds no threshold.
+    # The artifact has no threshold.
     assert {row["prediction"] for row in predicted(capsys, "new.csv")} != {
         row["prediction"] for row in rows
     } or criterion
 
 
-def test_where_there_is_no_threshold(capsys: pytest.CaptureFixture[str]) -> None:
+def test_networks_without_a_threshold(capsys: pytest.CaptureFixture[str]) -> None:
     trained(loss="hinge")
     capsys.readouterr()
     assert nnzoo(["predict", "r", "new.csv", "--threshold", "0.3"]) == 2
-    assert "a threshold is a probability, and hinge gives none" in capsys.readouterr().err
+    assert "a threshold is a probability, and a network trained with hinge has none" in capsys.readouterr().err
     train({"name": "three", "data": "iris", "model": "linear", "train": {"epochs": 1}}, quiet=True)
     assert nnzoo(["eval", "three", "--threshold", "auto"]) == 2
-    assert "a threshold is for two classes (this network is for 3 classes)" in capsys.readouterr().err
+    assert "a threshold needs a classifier of two classes (got 3 classes)" in capsys.readouterr().err
     train({"name": "value", "data": "diabetes", "model": "linear", "train": {"epochs": 1}}, quiet=True)
     assert nnzoo(["eval", "value", "--threshold", "0.2"]) == 2
-    assert "(this network is for regression)" in capsys.readouterr().err
+    assert "(got regression)" in capsys.readouterr().err
     data = {"name": "csv", "path": "t.csv", "target": "y", "split": {"val": 0}}
     train({"name": "noval", "data": data, "model": "linear", "train": {"epochs": 1}}, quiet=True)
     assert nnzoo(["eval", "noval", "--threshold", "auto"]) == 2
-    assert "there is no val split to choose it on" in capsys.readouterr().err
+    assert "there is no val split on which it could be chosen" in capsys.readouterr().err
     Path("alone.safetensors").write_bytes(Path("runs/noval/best.safetensors").read_bytes())
     assert nnzoo(["predict", "alone.safetensors", "new.csv", "--threshold", "auto"]) == 3
-    assert "Give --threshold a number, or name the run directory" in capsys.readouterr().err
+    assert "Set --threshold to a number, or name the run directory" in capsys.readouterr().err

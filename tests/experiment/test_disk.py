@@ -35,7 +35,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def whole(folder: Path) -> None:
-    """Every file that has its name is complete."""
+    """Asserts that every file of a run is complete."""
     for file in folder.iterdir():
         assert not file.name.endswith(".tmp")
         if file.name in (CHECKPOINT, PREVIOUS):
@@ -57,7 +57,7 @@ def one_line(capsys: pytest.CaptureFixture[str], text: str) -> None:
 
 
 @pytest.mark.slow
-def test_a_disk_that_is_full_at_any_write(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_full_disk_at_any_write(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert nnzoo(["train", "c.yaml", "-q", "--name", "reference"]) == 0
     reference = Path("runs/reference/best.safetensors").read_bytes()
     plain, failed = os.fsync, 0
@@ -85,16 +85,18 @@ def test_a_disk_that_is_full_at_any_write(monkeypatch: pytest.MonkeyPatch, capsy
         assert Path("runs/x/best.safetensors").read_bytes() == reference
         shutil.rmtree("runs/x")
         failed += 1
-    assert failed >= 2 * 12  # file and folder, of a dozen files
+    assert failed >= 2 * 12  # for a dozen files, the file and its folder
 
 
 class Crash(BaseException):
-    """What no handler expects, like a kill, but in this process."""
+    """An exception that is not handled, like a kill in this process."""
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", ["I/O error", "crash before rename", "crash after rename"])
-def test_a_fault_at_any_rename(fault: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_failure_at_any_rename(
+    fault: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     once = ["c.yaml", "-q", "train.epochs=1"]
     assert nnzoo(["train", *once, "--name", "reference"]) == 0
     reference = Path("runs/reference/best.safetensors").read_bytes()
@@ -140,7 +142,7 @@ def test_a_fault_at_any_rename(fault: str, monkeypatch: pytest.MonkeyPatch, caps
     assert renamed == written - {"train.log"}
 
 
-def test_a_full_disk_leaves_the_files_of_before(
+def test_a_full_disk_keeps_the_previous_files(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert nnzoo(["train", "c.yaml", "-q"]) == 0
@@ -170,7 +172,7 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.slow
-def test_a_disk_that_is_really_full(tiny_disk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_system_that_is_full(tiny_disk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert nnzoo(["train", "c.yaml", "-q", "--name", "reference"]) == 0
     reference = Path("runs/reference/best.safetensors").read_bytes()
     filler, runs, finished = tiny_disk / "filler", tiny_disk / "runs", 0
@@ -194,15 +196,13 @@ def test_a_disk_that_is_really_full(tiny_disk: Path, capsys: pytest.CaptureFixtu
 
 
 @pytest.mark.parametrize("runs_dir", ["c.yaml", "c.yaml/below", "/proc/runs"])
-def test_a_place_where_no_run_can_be(runs_dir: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_invalid_runs_directory(runs_dir: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert nnzoo(["train", "c.yaml", "-q", "--runs-dir", runs_dir]) == 1
     one_line(capsys, "can't be created: ")
     assert Path("c.yaml").read_text() == CONFIG
 
 
-def test_a_runs_directory_that_may_not_be_written(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_read_only_runs_directory(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     def mkdir(self: Path, *arguments: Any, **options: Any) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self))
 

@@ -115,7 +115,7 @@ sys.exit(run(["train", "c.yaml", "-q", *sys.argv[2:]]))
 @pytest.mark.parametrize(
     "wish", ["model.hidden=[60000, 60000]", "data={name: random, shape: [3000000], samples: 3000}"]
 )
-def test_out_of_memory_is_one_line_with_what_to_change(wish: str) -> None:
+def test_out_of_memory_is_one_line_with_advice(wish: str) -> None:
     limit = 6_000_000_000
     done = subprocess.run([sys.executable, "-c", MEMORY, str(limit), wish], capture_output=True, text=True, check=False)
     assert done.returncode == 1
@@ -125,7 +125,7 @@ def test_out_of_memory_is_one_line_with_what_to_change(wish: str) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_lbfgs_is_not_told_to_clip_what_its_rule_refuses_to(capsys: pytest.CaptureFixture[str]) -> None:
+def test_lbfgs_is_not_advised_to_clip_gradients(capsys: pytest.CaptureFixture[str]) -> None:
     optimizer = "optimizer={name: lbfgs, line_search_fn: null, lr: 1e30}"
     assert nnzoo(["train", "c.yaml", "-q", optimizer]) == 4
     shown = capsys.readouterr().err
@@ -139,7 +139,7 @@ def test_the_line_is_shown_once_and_logged(capsys: pytest.CaptureFixture[str]) -
     assert "ERROR the training loss is nan" in Path("runs/x/train.log").read_text()
 
 
-def test_nan_in_a_later_epoch_keeps_the_best_of_before(
+def test_nan_in_a_later_epoch_keeps_the_best_weights(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     whole = train(CONFIG_OF_TWO, runs_dir="two", quiet=True)
@@ -166,7 +166,7 @@ CONFIG_OF_TWO = {
 }
 
 
-def test_the_run_can_be_resumed_once_the_cause_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_run_can_be_resumed_after_the_cause_is_fixed(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         nan_in_epoch(3, patch)
         assert nnzoo(["train", "c.yaml", "-q"]) == 4
@@ -175,8 +175,8 @@ def test_the_run_can_be_resumed_once_the_cause_is_gone(monkeypatch: pytest.Monke
     assert Path("runs/x/best.safetensors").read_bytes() == Path("runs/whole/best.safetensors").read_bytes()
 
 
-def test_a_monitor_that_was_never_a_number_is_divergence_too(capsys: pytest.CaptureFixture[str]) -> None:
-    # The only step of the only epoch ruins the weights, after its loss was computed.
+def test_a_monitor_that_is_always_nan_is_divergence(capsys: pytest.CaptureFixture[str]) -> None:
+    # The only step of the only epoch makes the weights infinite, after its loss was computed.
     once = ["train.epochs=1", "train.batch_size=full", "optimizer.lr=1e38"]
     assert nnzoo(["train", "c.yaml", "-q", *once]) == 4
     error = capsys.readouterr().err
@@ -185,7 +185,7 @@ def test_a_monitor_that_was_never_a_number_is_divergence_too(capsys: pytest.Capt
     assert json.loads(Path("runs/x/result.json").read_text())["status"] == "diverged"
 
 
-def test_the_bar_is_closed_when_training_ends_in_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_progress_bar_is_closed_after_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     closed = []
     plain = Progress.end_epoch
 
@@ -198,8 +198,8 @@ def test_the_bar_is_closed_when_training_ends_in_an_error(monkeypatch: pytest.Mo
     assert closed
 
 
-def test_weights_that_the_last_step_spoils_are_divergence(tmp_path: Path) -> None:
-    """The loss of the only epoch is finite, the weights after its step are not, and there is no val split to tell."""
+def test_nan_weights_after_the_last_step_are_divergence(tmp_path: Path) -> None:
+    """The loss of the only epoch is finite, but not the weights after its last step, and there is no val split."""
     config = {
         "data": "xor",
         "model": {"name": "mlp", "hidden": [4]},

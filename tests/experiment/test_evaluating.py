@@ -68,7 +68,7 @@ def error_line(capsys: pytest.CaptureFixture[str], *arguments: str, expected: in
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_the_numbers_of_the_result_again(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_eval_repeats_the_metrics_of_the_result(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     run = train({"train": SHORT, "name": "x", **CONFIGS[name]}, quiet=True)
     splits = list(dict.fromkeys(key.split("/")[0] for key in run.metrics))
     for split in splits:
@@ -85,10 +85,10 @@ def test_the_numbers_of_the_result_again(name: str, capsys: pytest.CaptureFixtur
     assert (default["confusion_matrix"] == []) == ("diabetes" in str(CONFIGS[name]) or "sine" in str(CONFIGS[name]))
     for other in ({"train", "val", "test"}) - set(splits):
         error = error_line(capsys, "x", "--split", other, expected=2)
-        assert error == f"nnzoo: --split: there is no {other} split (there is: {', '.join(splits)}).\n"
+        assert error == f"nnzoo: --split: there is no {other} split (expected one of: {', '.join(splits)}).\n"
 
 
-def test_what_is_measured_beside_the_metrics(capsys: pytest.CaptureFixture[str]) -> None:
+def test_baseline_per_class_and_confusion_matrix(capsys: pytest.CaptureFixture[str]) -> None:
     train({"name": "x", "data": "iris", "model": SMALL, "train": SHORT}, quiet=True)
     measured = eval_json(capsys, "x")
     assert list(measured)[:8] == [
@@ -111,7 +111,7 @@ def test_what_is_measured_beside_the_metrics(capsys: pytest.CaptureFixture[str])
     assert "confusion matrix" in capsys.readouterr().out
 
 
-def test_every_name_of_a_checkpoint(capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_way_to_name_a_checkpoint(capsys: pytest.CaptureFixture[str]) -> None:
     config = {"name": "x", "data": "iris", "model": SMALL, "train": {"epochs": 1}}
     train(config, quiet=True)
     best = eval_json(capsys, "runs/x/best.safetensors")
@@ -134,7 +134,7 @@ def test_gates(capsys: pytest.CaptureFixture[str]) -> None:
     failed = eval_json(capsys, "x", "--fail-under", f"accuracy={accuracy + 1e-9}", expected=5)
     assert failed["error"]["kind"] == "gate"
     assert nnzoo(["eval", "x", "--fail-under", f"loss={loss - 1e-9}"]) == 5
-    assert "is over" in capsys.readouterr().err
+    assert "is above" in capsys.readouterr().err
     assert "Did you mean 'accuracy'" in error_line(capsys, "x", "--fail-under", "acuracy=1", expected=2)
     assert "mae does not support classification" in error_line(capsys, "x", "--fail-under", "mae=1", expected=2)
 
@@ -164,7 +164,7 @@ def test_new_data(capsys: pytest.CaptureFixture[str]) -> None:
     assert (measured["split"], measured["num_samples"]) == ("new.npz", 33)
     assert measured["metrics"]["accuracy"] == pytest.approx(np.mean(load("x").predict(x) == y.astype(str)))
     both = ("x", "--data", "new.npz", "--split", "val")
-    assert "Give one of the two" in error_line(capsys, *both, expected=2)
+    assert "Use one of them" in error_line(capsys, *both, expected=2)
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ def test_new_data_that_does_not_fit(content: Any, message: str, capsys: pytest.C
     assert message in error_line(capsys, "x", "--data", "new.npz", expected=3)
 
 
-def test_the_artifact_alone_is_enough_for_new_data(capsys: pytest.CaptureFixture[str]) -> None:
+def test_new_data_needs_only_the_artifact(capsys: pytest.CaptureFixture[str]) -> None:
     arrays("data.npz")
     arrays("new.npz", samples=33, seed=1, shift=0.5)
     train(ARRAYS, overrides={"data.split": {"val": 0.0, "test": 0.0}}, quiet=True)
@@ -202,8 +202,8 @@ def test_the_artifact_alone_is_enough_for_new_data(capsys: pytest.CaptureFixture
     alone = eval_json(capsys, "alone.safetensors", "--data", "new.npz")
     assert {**alone, "checkpoint": ""} == {**with_everything, "checkpoint": ""}
     error = error_line(capsys, "alone.safetensors", expected=3)
-    assert "do not say where their training data is (data.npz). Give --data PATH" in error
-    # Another experiment's config.yaml beside it says nothing of this one's data.
+    assert "the path of the training data is unknown (data.npz). Use --data PATH" in error
+    # The config.yaml of another experiment in the same folder is ignored.
     Path("config.yaml").write_text("data: {name: arrays, path: other.npz}\nmodel: linear\n")
     assert "data.npz" in error_line(capsys, "alone.safetensors", expected=3)
 
@@ -224,7 +224,7 @@ def test_new_data_of_other_tasks_has_the_baseline_of_the_training_data(task: str
         assert found.baseline["accuracy"] == pytest.approx(np.mean(targets[:20] == (targets.mean(0) > 0.5)))
 
 
-def test_bundled_data_needs_the_artifact_alone(capsys: pytest.CaptureFixture[str]) -> None:
+def test_bundled_data_needs_only_the_artifact(capsys: pytest.CaptureFixture[str]) -> None:
     run = train({"name": "x", "data": "wine", "model": SMALL, "train": SHORT}, quiet=True)
     Path("elsewhere").mkdir()
     shutil.move("runs/x/best.safetensors", "elsewhere/shared.safetensors")
@@ -236,7 +236,7 @@ def test_bundled_data_needs_the_artifact_alone(capsys: pytest.CaptureFixture[str
     np.savez("x.npz", x=wine.inputs.numpy(), y=wine.class_indices().numpy())
     np.savez("y.npz", x=wine.inputs.numpy(), y=np.array(load_wine().classes)[wine.targets.numpy()])
     assert eval_json(capsys, "elsewhere/shared.safetensors", "--data", "y.npz")["num_samples"] == 178
-    assert "is no class" in error_line(capsys, "elsewhere/shared.safetensors", "--data", "x.npz", expected=3)
+    assert "is not a class" in error_line(capsys, "elsewhere/shared.safetensors", "--data", "x.npz", expected=3)
 
 
 def edited(path: Path, change: Callable[[Artifact], None]) -> None:
@@ -307,7 +307,7 @@ def test_a_foreign_file_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert "parts are missing" in error_line(capsys, "bare.safetensors", expected=1)
 
 
-def test_loading_leaves_the_random_numbers_alone() -> None:
+def test_loading_does_not_change_the_random_state() -> None:
     train({"name": "x", "data": "iris", "model": SMALL, "train": {"epochs": 1}}, quiet=True)
     torch.manual_seed(1)
     expected = torch.rand(3)
@@ -316,10 +316,10 @@ def test_loading_leaves_the_random_numbers_alone() -> None:
     assert torch.equal(torch.rand(3), expected)
 
 
-def test_an_own_module_has_to_be_given(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_custom_module_must_be_passed(capsys: pytest.CaptureFixture[str]) -> None:
     module = nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 3))
     run = train({"name": "x", "data": "iris", "train": {"epochs": 1}}, model=module, quiet=True)
-    assert "module of your own. Pass it" in error_line(capsys, "x", expected=2)
+    assert "custom module. Pass it" in error_line(capsys, "x", expected=2)
     fresh = nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 3))
     found = evaluate_checkpoint("x", model=fresh)
     assert found.metrics["loss"] == run.metrics["test/loss"]

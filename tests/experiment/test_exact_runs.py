@@ -1,4 +1,4 @@
-"""Runs on numbers that float32 can't tell apart, and on splits where a metric has no value."""
+"""Runs on numbers that are equal in float32, and on splits on which a metric is undefined."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def predictions(run: nnzoo.Run) -> list[dict[str, str]]:
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.int64])
-def test_targets_far_from_0_are_measured_as_they_are(dtype: Any) -> None:
+def test_targets_far_from_0_are_measured_exactly(dtype: Any) -> None:
     a = draw().standard_normal(300)
     y = (SECONDS + np.round(10 * a + draw(1).standard_normal(300), 2)).astype(dtype)
     data = save(a[:, None], y) | {"task": "regression"}
@@ -65,11 +65,11 @@ def test_targets_far_from_0_are_measured_as_they_are(dtype: Any) -> None:
     assert run.model.predict(np.zeros((1, 1)))[0] == pytest.approx(SECONDS, abs=2)
 
 
-def test_a_target_that_is_not_scaled_is_measured_exactly_and_warned_of() -> None:
+def test_an_unscaled_target_is_measured_exactly_with_a_warning() -> None:
     a = draw().standard_normal(200)
     y = SECONDS + 10 * a
     data = save(a[:, None], y)
-    with pytest.warns(nnzoo.DataWarning, match="targets lose digits .*scale_target: true"):
+    with pytest.warns(nnzoo.DataWarning, match="targets lose significant digits.*scale_target: true"):
         run = nnzoo.train(
             {"data": data, "model": "linear", "preprocess": {"scale_target": False}, "train": {"epochs": 1}}
         )
@@ -81,7 +81,7 @@ def test_a_target_that_is_not_scaled_is_measured_exactly_and_warned_of() -> None
 
 
 @pytest.mark.parametrize(("offset", "gap"), [(SECONDS, 1.0), (1e9, 3.0), (-4e10, 0.5), (1e-12, 1e-16), (1e300, 1e290)])
-def test_a_feature_far_from_0_tells_the_class(offset: float, gap: float) -> None:
+def test_a_feature_far_from_0_predicts_the_class(offset: float, gap: float) -> None:
     steps = draw().permutation(400)
     x = (offset + gap * steps)[:, None]
     y = (steps > 200).astype(int)
@@ -94,10 +94,12 @@ def test_a_feature_far_from_0_tells_the_class(offset: float, gap: float) -> None
     assert not run.result["warnings"]
 
 
-def test_columns_that_float32_cannot_tell_apart_are_warned_of() -> None:
+def test_columns_that_lose_digits_in_float32_cause_a_warning() -> None:
     x = np.column_stack([draw().standard_normal(100), SECONDS + np.arange(100.0)])
     data = save(x, np.arange(100) % 2)
-    with pytest.warns(nnzoo.DataWarning, match=r"1 of 2 columns lose digits .*\('1'\).*normalize: standardize"):
+    with pytest.warns(
+        nnzoo.DataWarning, match=r"1 of 2 columns lose significant digits .*\('1'\).*normalize: standardize"
+    ):
         nnzoo.train({"data": data, "model": "linear", "preprocess": {"normalize": "none"}, "train": {"epochs": 1}})
 
 
@@ -106,13 +108,13 @@ class TestMetricsWithoutAValue:
         x = draw().standard_normal((60, 2))
         return save(x, np.arange(60) % 2, x_val=draw(1).standard_normal((8, 2)), y_val=val) | {"split": {"test": 0.2}}
 
-    def test_is_said_at_the_start_and_its_cells_are_empty(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_is_reported_at_the_start_and_its_cells_are_empty(self, capsys: pytest.CaptureFixture[str]) -> None:
         words = {"data": self.data(np.zeros(8, int)), "train": {"epochs": 3, "metrics": ["auroc", "precision"]}}
         Path("c.json").write_text(json.dumps({**words, "model": "linear"}))
         assert command(["train", "c.json", "--json"]) == 0
         out, err = capsys.readouterr()
-        assert "warning: val/auroc has no value: val has one class ('0')" in err
-        assert err.count("val/auroc has no value") == 1
+        assert "warning: val/auroc is undefined: val has only one class ('0')" in err
+        assert err.count("val/auroc is undefined") == 1
         result = json.loads(out)
         assert result["status"] == "completed"
         assert result["metrics"]["val/auroc"] is None
@@ -129,31 +131,33 @@ class TestMetricsWithoutAValue:
     @pytest.mark.parametrize("restarts", [1, 2])
     def test_cannot_be_the_monitor(self, restarts: int) -> None:
         words = {"monitor": "val/auroc", "metrics": ["auroc"], "restarts": restarts}
-        with pytest.raises(ConfigError, match=r"train\.monitor: val/auroc has no value: val has one class") as caught:
+        with pytest.raises(
+            ConfigError, match=r"train\.monitor: val/auroc is undefined: val has only one class"
+        ) as caught:
             nnzoo.train({"data": self.data(np.ones(8, int)), "model": "linear", "train": words})
         assert "Monitor val/loss" in str(caught.value)
         assert not Path("runs").exists()
 
-    def test_the_loss_can(self) -> None:
+    def test_the_loss_can_be_the_monitor(self) -> None:
         words = {"monitor": "val/loss", "metrics": ["auroc"], "epochs": 2}
-        with pytest.warns(nnzoo.DataWarning, match="val/auroc has no value"):
+        with pytest.warns(nnzoo.DataWarning, match="val/auroc is undefined"):
             run = nnzoo.train({"data": self.data(np.ones(8, int)), "model": "linear", "train": words})
         assert run.result["best_epoch"]
 
     def test_r2_of_one_sample(self) -> None:
         x = draw().standard_normal((40, 2))
         data = save(x, x[:, 0], x_val=x[:1], y_val=x[:1, 0], x_test=x[:9], y_test=x[:9, 0])
-        with pytest.warns(nnzoo.DataWarning, match="val/r2 has no value: val has one sample"):
+        with pytest.warns(nnzoo.DataWarning, match="val/r2 is undefined: val has only one sample"):
             run = nnzoo.train({"data": data, "model": "linear", "train": {"epochs": 2}})
         saved = json.loads((run.run_dir / "result.json").read_text())
         assert saved["metrics"]["val/r2"] is None
         assert saved["baseline"]["val/r2"] is None
         assert saved["metrics"]["test/r2"] is not None
 
-    def test_labels_that_are_always_there(self) -> None:
+    def test_labels_that_are_always_set(self) -> None:
         x, y = draw().standard_normal((40, 2)), draw(1).integers(0, 2, (40, 3))
         data = save(x, y, x_val=x[:5], y_val=np.ones((5, 3), int)) | {"task": "multilabel"}
-        with pytest.warns(nnzoo.DataWarning, match="val/auroc has no value: no label is both there and absent in val"):
+        with pytest.warns(nnzoo.DataWarning, match="val/auroc is undefined: no label has both values in val"):
             nnzoo.train({"data": data, "model": "linear", "train": {"epochs": 1, "metrics": ["auroc"]}})
 
     @pytest.mark.filterwarnings("ignore::nnzoo.DataWarning")
@@ -166,7 +170,7 @@ class TestMetricsWithoutAValue:
         assert found.history["val/loss"] == expected.history["val/loss"]
 
 
-def test_a_linear_fit_of_large_numbers_is_that_of_least_squares() -> None:
+def test_a_linear_fit_of_large_numbers_equals_least_squares() -> None:
     x = SECONDS + draw().standard_normal((200, 2)) * [3.0, 50.0]
     y = 1e12 + (x - SECONDS) @ [7.0, -0.5]
     words = {"optimizer": {"name": "lbfgs"}, "train": {"epochs": 30, "batch_size": "full", "early_stopping": None}}
@@ -176,7 +180,7 @@ def test_a_linear_fit_of_large_numbers_is_that_of_least_squares() -> None:
 
 
 class TestTables:
-    """The inputs of the bug reports, and others of their kinds, as files."""
+    """Files with the inputs of bug reports and similar ones."""
 
     def write(self, header: str, *columns: Any) -> dict[str, Any]:
         rows = zip(*columns, strict=True)
@@ -230,7 +234,7 @@ class TestTables:
 
 @pytest.mark.parametrize("level", [0.0, 1e9, -1e12])
 @pytest.mark.parametrize("difference", [True, False])
-def test_a_series_at_any_level_is_forecast_as_at_0(level: float, difference: bool) -> None:
+def test_a_series_at_any_level_is_forecast_like_one_at_0(level: float, difference: bool) -> None:
     steps = np.arange(300)
     values = np.round(np.sin(steps / 5) * 8 + 0.1 * steps, 3)
     Path("t.csv").write_text("v\n" + "".join(f"{level + value:.3f}\n" for value in values))
@@ -246,8 +250,8 @@ def test_a_series_at_any_level_is_forecast_as_at_0(level: float, difference: boo
 
 @pytest.mark.parametrize("level", [1e5, 1e9, -1e11])
 @pytest.mark.parametrize("restarts", [1, 2])
-def test_a_series_that_has_moved_far_away_is_forecast_as_before(level: float, restarts: int) -> None:
-    """Trained around 0; a later file, a window from Python and a test split lie elsewhere."""
+def test_a_series_that_moves_far_away_is_forecast_as_before(level: float, restarts: int) -> None:
+    """Train is around 0; a later file, a window from Python and the test split are far away."""
     steps = np.arange(300)
     values = np.round(np.sin(steps / 5) * 8, 2)
 

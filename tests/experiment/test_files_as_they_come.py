@@ -1,4 +1,4 @@
-"""Files as people have them, from training to answers on the command line: what was repaired reaches the person."""
+"""Real-world files, from training to predictions on the command line: repairs are reported."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_compressed_data_trains_the_same_network(
     assert predict(capsys, str(packed))[0] == predict(capsys, "-")[0] == answers
 
 
-def test_a_header_of_the_names_of_a_network_is_taken_as_one(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_header_with_the_columns_of_the_network_is_recognized(capsys: pytest.CaptureFixture[str]) -> None:
     write("d.csv", rows())
     train(names=["a", "b", "y"])
     answers, _ = predict(capsys, "d.csv")
@@ -86,14 +86,14 @@ def test_a_header_of_the_names_of_a_network_is_taken_as_one(capsys: pytest.Captu
     assert predict(capsys, "bare.csv")[0] == answers
     write("lacking.csv", [[a, y] for a, _, y in rows()], ["a", "y"])
     assert cli(["predict", "r", "lacking.csv"]) == 3
-    # Of columns without names, positions are no header: a row may hold the same numbers.
+    # Positions are not a header of columns without names: a row may contain the same numbers.
     write("d.csv", [[1, 0, "p"], *rows()])
     train(target="2", header=False)
     write("new.csv", [[1, 0], [0, 1], *([a, b] for a, b, _ in rows())])
     assert len(predict(capsys, "new.csv")[0]) == len(rows()) + 2
 
 
-def test_what_was_repaired_in_new_data_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_repairs_of_new_data_are_reported(capsys: pytest.CaptureFixture[str]) -> None:
     write("d.csv", [*rows(), ["", 1, "p"], [1, "", "q"]], ["a", "b", "y"])
     train(split={"val": 0, "test": 0})
     Path("new.csv").write_text("a,b\n1,2\n,\n3\n4,5\n")
@@ -113,7 +113,7 @@ def test_what_was_repaired_in_new_data_is_told(capsys: pytest.CaptureFixture[str
     assert any("1 row without a target was left out (labelled.csv: line 3" in line for line in told["warnings"])
 
 
-def test_what_was_repaired_in_training_data_is_in_the_result() -> None:
+def test_repairs_of_training_data_are_in_the_result() -> None:
     write("d.csv", [*rows(), [1.5]], ["a", "b", "y"])
     Path("d.csv").write_text(Path("d.csv").read_text() + ",,\n")
     train()
@@ -127,7 +127,7 @@ def test_what_was_repaired_in_training_data_is_in_the_result() -> None:
     assert cli(["train", "c.yaml", "data.strict=true", "data.missing_target=drop", "--overwrite"]) == 3
 
 
-def test_texts_that_say_nothing_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
+def test_texts_without_known_symbols_are_warned_about(capsys: pytest.CaptureFixture[str]) -> None:
     write("d.csv", [["a red car", "w"], ["blue sea", "c"], ["red", "w"], ["the blue", "c"]] * 9, ["what", "kind"])
     config = {"name": "r", "data": {"name": "text", "path": "d.csv", "target": "kind"}, "model": "rnn"}
     Path("c.yaml").write_text(json.dumps({**config, "train": SHORT}))
@@ -136,9 +136,9 @@ def test_texts_that_say_nothing_are_counted(capsys: pytest.CaptureFixture[str]) 
     answers, error = predict(capsys, "new.csv")
     assert len(answers) == 5
     assert "warning: 1 text without a symbol was read as one unknown symbol (text 2)" in error
-    assert "warning: 2 texts whose symbols are all unknown to the vocabulary were answered without them" in error
+    assert "warning: 2 texts of only unknown symbols were predicted from unknown tokens" in error
     _, error = predict(capsys, "--text", "zebra")
-    assert "1 text whose symbols are all unknown" in error
+    assert "1 text of only unknown symbols" in error
     Path("new.csv.gz").write_bytes(gzip.compress(Path("new.csv").read_bytes()))
     assert predict(capsys, "new.csv.gz")[0] == answers
 

@@ -1,4 +1,4 @@
-"""`--resume` of a run that is finished says so, and how to train on."""
+"""`--resume` of a finished run says so, and how to train it further."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ def told(capsys: pytest.CaptureFixture[str], *words: str) -> str:
 
 
 ENDS: dict[str, tuple[list[str], str, list[str]]] = {
-    "epochs": ([], "all 3 epochs are done. To train on, set train.epochs to more than 3.", ["train.epochs=5"]),
+    "epochs": ([], "all 3 epochs are done. To train further, increase train.epochs.", ["train.epochs=5"]),
     "stopped": (
         ["train.early_stopping={patience: 1, min_delta: 9.0}", "train.epochs=9"],
-        "early stopping ended it after epoch 2. To train on, set train.early_stopping to null or more patience.",
+        "early stopping ended it after epoch 2. To train further, increase train.early_stopping.patience.",
         ["train.early_stopping=null", "train.epochs=9"],
     ),
     "time": (
         ["train.max_minutes=1e-9", "train.epochs=9"],
-        "its train.max_minutes are over after epoch 1. To train on, set train.max_minutes to more, or to null.",
+        "train.max_minutes was reached after epoch 1. To train further, increase train.max_minutes, or set it to null.",
         ["train.max_minutes=null", "train.epochs=9"],
     ),
 }
 
 
 @pytest.mark.parametrize("case", ENDS)
-def test_what_ended_it_and_what_trains_on(case: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_reason_of_the_end_and_the_advice(case: str, capsys: pytest.CaptureFixture[str]) -> None:
     words, message, more = ENDS[case]
     assert "is finished" not in told(capsys, *words)
     before = Path("runs/c/best.safetensors").read_bytes()
@@ -60,10 +60,10 @@ def test_what_ended_it_and_what_trains_on(case: str, capsys: pytest.CaptureFixtu
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["scheduler=cosine"], "start a new run without --resume: its cosine schedule is as long as train.epochs."),
+        (["scheduler=cosine"], "start a new run without --resume: the length of its cosine schedule is train.epochs."),
         (
             ["train.restarts=2"],
-            "is finished: its 2 restarts have ended. To train on, start a new run without --resume.",
+            "is finished: its 2 restarts have ended. To train further, start a new run without --resume.",
         ),
         (
             ["train.restarts=2", "model={name: lstm, hidden_size: 3}", "data={name: adding, samples: 40, length: 5}"],
@@ -71,12 +71,14 @@ def test_what_ended_it_and_what_trains_on(case: str, capsys: pytest.CaptureFixtu
         ),
     ],
 )
-def test_what_only_a_new_run_can_do(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_runs_that_cannot_be_trained_further(
+    words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     told(capsys, *words)
     assert message in told(capsys, *words)
 
 
-def test_a_run_that_was_killed_before_its_result_is_measured(
+def test_a_run_killed_before_its_result_is_measured(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from nnzoo.experiment.train.record import Recorder

@@ -1,4 +1,4 @@
-"""Images from a folder to an answer: trained, resumed, measured and predicted, by the command line and from Python."""
+"""Image folders: training, resuming, evaluating and predicting, on the command line and from Python."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def save(path: str, color: int) -> None:
-    """A noisy image whose channel `color` is bright."""
+    """Returns a noisy image whose channel `color` is bright."""
     pixels = RNG.integers(0, 120, (8, 8, 3), dtype=np.uint8)
     pixels[:, :, color] += 100
     Path(path).parent.mkdir(parents=True, exist_ok=True)
@@ -74,7 +74,7 @@ def table(path: str | Path) -> list[dict[str, str]]:
 
 
 @pytest.mark.slow
-def test_in_a_fresh_process_the_artifact_alone_answers_as_in_the_run(
+def test_a_new_process_predicts_from_the_artifact_like_the_run(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     photos("photos/train")
@@ -88,7 +88,7 @@ def test_in_a_fresh_process_the_artifact_alone_answers_as_in_the_run(
     arguments = [sys.executable, "-m", "nnzoo", "predict", str(artifact), "photos/test", "--output", "out.csv"]
     subprocess.run(arguments, check=True, env=told, cwd=tmp_path, timeout=300)
     found = table("out.csv")
-    # The run has them class by class in the order of its classes, which are sorted as files are.
+    # The run has them class by class, and classes are sorted like files.
     assert [Path(row["input"]).parent.name for row in found] == [row["target"] for row in known]
     for row, expected in zip(found, known, strict=True):
         assert row["prediction"] == expected["prediction"]
@@ -119,7 +119,7 @@ def test_files_arrays_of_bytes_and_of_numbers_are_the_same_images() -> None:
         model.predict(["none.png"])
 
 
-def test_predicting_names_files_and_what_is_wrong_with_them(capsys: pytest.CaptureFixture[str]) -> None:
+def test_predicting_names_broken_files_and_the_reason(capsys: pytest.CaptureFixture[str]) -> None:
     photos()
     assert command_of("train") == 0
     capsys.readouterr()
@@ -139,7 +139,7 @@ def test_predicting_names_files_and_what_is_wrong_with_them(capsys: pytest.Captu
     for given, message in (
         ("none.png", "none.png: there is no such file"),
         ("empty", "empty: is a folder without images"),
-        ("wide.npy", "has images of another shape than the training data (got (3, 8, 9); allowed (3, 8, 8))"),
+        ("wide.npy", "has images of a different shape than the training data (got (3, 8, 9); allowed (3, 8, 8))"),
         ("bright.npy", "bright.npy: x: has pixels outside of 0 to 1 (got 7 to 7)"),
     ):
         assert command(["predict", "r", given]) == 3
@@ -151,7 +151,7 @@ def test_predicting_names_files_and_what_is_wrong_with_them(capsys: pytest.Captu
     assert "empty: has no class folders" in capsys.readouterr().err
 
 
-def test_one_broken_image_does_not_cost_the_others(capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_broken_image_does_not_stop_the_others(capsys: pytest.CaptureFixture[str]) -> None:
     photos()
     assert command_of("train") == 0
     Path("photos/blue/99.png").write_bytes(b"no image")
@@ -161,7 +161,7 @@ def test_one_broken_image_does_not_cost_the_others(capsys: pytest.CaptureFixture
     names = [row["input"] for row in csv.DictReader(Path("p.csv").read_text().splitlines())]
     assert names == [*(f"photos/blue/{i:02}.png" for i in range(12)), "photos/red/00.png"]
     error = capsys.readouterr().err
-    assert "nnzoo: photos/blue/99.png: can't be read as an image: it is no image" in error
+    assert "nnzoo: photos/blue/99.png: can't be read as an image: it is not an image" in error
     assert "nnzoo: gone.png: there is no such file" in error
     assert "warning: 1 file that is not an image was left out (photos/blue/notes.txt)" in error
     assert command(["predict", "r", "photos/blue", "--json"]) == 3
@@ -192,11 +192,11 @@ def command_of(verb: str, *arguments: str, **others: Any) -> int:
     ("make", "code", "message"),
     [
         (lambda: None, 3, "photos: there is no such folder"),
-        (lambda: Path("photos/a").mkdir(parents=True), 3, "photos: there are no images in its folders"),
-        (lambda: save("photos/a/0.png", 0), 3, "photos: has images of one class only"),
+        (lambda: Path("photos/a").mkdir(parents=True), 3, "photos: has no images in its class folders"),
+        (lambda: save("photos/a/0.png", 0), 3, "photos: has images of only one class"),
     ],
 )
-def test_folders_that_cannot_be_used_end_with_exit_code_3(
+def test_invalid_folders_end_with_exit_code_3(
     make: Any, code: int, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     make()
@@ -210,7 +210,7 @@ def fit_on(data: dict[str, Any], **others: Any) -> Any:
     return prepare(load_config(words(data=data, **others)))
 
 
-def test_statistics_are_of_images_from_0_to_1_and_the_bytes_stay(capsys: pytest.CaptureFixture[str]) -> None:
+def test_statistics_are_of_values_from_0_to_1_and_images_stay_bytes(capsys: pytest.CaptureFixture[str]) -> None:
     photos()
     experiment = fit_on({"name": "image_folder", "path": "photos"})
     pixels = experiment.dataset.train.inputs.double() / 255
@@ -231,7 +231,7 @@ def test_statistics_are_of_images_from_0_to_1_and_the_bytes_stay(capsys: pytest.
 
 @pytest.mark.slow
 @pytest.mark.parametrize("projection", [{"zca": True}, {"pca": {"n_components": 5}}])
-def test_projections_transform_the_whole_set(projection: dict[str, Any]) -> None:
+def test_projections_transform_the_entire_set(projection: dict[str, Any]) -> None:
     photos()
     experiment = fit_on({"name": "image_folder", "path": "photos"}, preprocess=projection, model="mlp")
     train = experiment.splits["train"]
@@ -249,7 +249,7 @@ def weights(folder: str) -> bytes:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("cache", ["memory", "disk"])
-def test_the_same_seed_gives_the_same_bits_and_another_one_others(
+def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not(
     cache: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
@@ -321,8 +321,8 @@ def test_val_and_test_are_never_augmented() -> None:
         assert torch.equal(experiment.splits[name].network_inputs(rows), plain.splits[name].network_inputs(rows))
 
 
-def test_images_of_other_sources_are_augmented_before_they_are_normalized() -> None:
-    """The border that a crop brings in is 0 in the images' own unit."""
+def test_images_of_other_sources_are_augmented_before_normalization() -> None:
+    """The border that a crop adds is 0 before normalization."""
     digits = {"data": "digits", "model": "linear", "augment": [{"name": "random_crop", "padding": 7}]}
     experiment = prepare(load_config(digits))
     train = experiment.splits["train"]
@@ -344,7 +344,7 @@ def test_mixed_targets_train_with_every_loss_of_probabilities(loss: str, classes
 
 
 @pytest.mark.parametrize("augment", [[], ["noise"]])
-def test_restarts_read_bytes_and_each_is_augmented_alone(augment: list[str]) -> None:
+def test_restarts_read_bytes_and_each_is_augmented_separately(augment: list[str]) -> None:
     photos()
     train = {"epochs": 2, "batch_size": 8, "device": "cpu", "restarts": 2}
     run = nnzoo.train(words(model="mlp", augment=augment, train=train), quiet=True)
@@ -355,7 +355,7 @@ def test_restarts_read_bytes_and_each_is_augmented_alone(augment: list[str]) -> 
     assert run.metrics["val/loss"] == pytest.approx(expected, rel=1e-4)
 
 
-def test_features_and_sequences_take_noise() -> None:
+def test_features_and_sequences_can_have_noise() -> None:
     for data in ("iris", {"name": "random", "shape": [5, 3], "samples": 60}):
         config = {"data": data, "model": "linear", "augment": ["noise"], "train": {"epochs": 2}}
         assert nnzoo.train(config, quiet=True).config.augment[0].clip is False  # type: ignore[union-attr]
@@ -383,7 +383,7 @@ MNIST = {"name": "mnist", "root": "none", "download": False}
         ({"data": "iris", "augment": ["noise", "cutmix"]}, "augment.1: cutmix is for images"),
         (
             {"data": {"name": "random", "shape": [4, 3]}, "augment": ["mixup"]},
-            "changes features or images, but this data is seq",
+            "is for features or images, but this data is seq",
         ),
         ({"data": "sine", "augment": ["mixup"]}, "augment.0: mixup is for classification, but this task is regression"),
         (
@@ -419,7 +419,7 @@ MNIST = {"name": "mnist", "root": "none", "download": False}
         ),
     ],
 )
-def test_what_cannot_work_is_refused_by_words(config: dict[str, Any], message: str) -> None:
+def test_invalid_configs_are_refused(config: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         load_config({"data": MNIST, "model": "linear", **config})
     assert message in str(caught.value)

@@ -1,4 +1,4 @@
-"""`nnzoo.build_model`: the network that training starts with."""
+"""`nnzoo.build_model`: the initial network of a training."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def starts(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Tensor]]:
-    """The weights with which trainings start."""
+    """Records the initial weights of trainings."""
     found: list[dict[str, Tensor]] = []
     original = start.state_of
 
@@ -58,7 +58,7 @@ def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_it_is_what_training_starts_with(name: str, starts: list[dict[str, Tensor]]) -> None:
+def test_it_equals_the_start_of_training(name: str, starts: list[dict[str, Tensor]]) -> None:
     config = {"name": "x", **CONFIGS[name]}
     built = nnzoo.build_model(config).state_dict()
     nnzoo.train(config, overrides={"train.epochs": 1}, quiet=True)
@@ -68,7 +68,7 @@ def test_it_is_what_training_starts_with(name: str, starts: list[dict[str, Tenso
     assert not same(built, other)
 
 
-def test_it_starts_from_pretrained_weights_too(starts: list[dict[str, Tensor]]) -> None:
+def test_it_loads_pretrained_weights(starts: list[dict[str, Tensor]]) -> None:
     nnzoo.train({"name": "base", "data": "iris", "model": MLP, "train": {"epochs": 1}}, quiet=True)
     config = {"name": "x", "data": "wine", "model": {"name": "mlp", "hidden": [5]}, "train": {"epochs": 1}}
     config |= {"data": "iris", "model": {**MLP, "pretrained": "base"}}
@@ -78,7 +78,7 @@ def test_it_starts_from_pretrained_weights_too(starts: list[dict[str, Tensor]]) 
 
 
 @pytest.mark.parametrize("sizes", [{}, {"num_outputs": 4}, {"input_shape": (1, 12, 12), "num_outputs": 4}])
-def test_random_generators_are_left_alone(sizes: dict[str, Any]) -> None:
+def test_random_states_do_not_change(sizes: dict[str, Any]) -> None:
     def draw() -> tuple[float, float, float]:
         return float(torch.rand(1)), float(np.random.rand()), random.random()
 
@@ -94,15 +94,15 @@ def test_random_generators_are_left_alone(sizes: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("size", [-1, 0, True, 2.0, "3", None])
-def test_sizes_that_are_none(size: Any) -> None:
+def test_invalid_sizes(size: Any) -> None:
     if size is not None:
-        with pytest.raises(nnzoo.UsageError, match=r"num_outputs: expected positive integers, got "):
+        with pytest.raises(nnzoo.UsageError, match=r"num_outputs: must be positive integers \(got "):
             nnzoo.build_model("digits_mlp", num_outputs=size)
-    with pytest.raises(nnzoo.UsageError, match=r"input_shape: expected positive integers, got \(8, "):
+    with pytest.raises(nnzoo.UsageError, match=r"input_shape: must be positive integers \(got \(8, "):
         nnzoo.build_model("digits_mlp", input_shape=(8, size), num_outputs=2)
 
 
-def test_sizes_of_numpy() -> None:
+def test_numpy_sizes() -> None:
     net = nnzoo.build_model("digits_mlp", input_shape=tuple(np.array([1, 4])), num_outputs=np.int64(3))  # type: ignore[arg-type]
     assert net(torch.zeros(2, 1, 4)).shape == (2, 3)
 
@@ -110,14 +110,14 @@ def test_sizes_of_numpy() -> None:
 @pytest.mark.parametrize(
     "overrides", [{1: 2}, {("model", "name"): "mlp"}, [1], 3, None, [("a", 1)], {"optimizer.lr": 1e-3, 2: 3}]
 )
-def test_overrides_that_are_none(overrides: Any) -> None:
+def test_invalid_overrides(overrides: Any) -> None:
     for use in (nnzoo.load_config, nnzoo.train):
         with pytest.raises(nnzoo.UsageError, match="overrides: expected a dict such as"):
             use("digits_mlp", overrides=overrides)
 
 
 @pytest.mark.parametrize("config", [3, None, ["digits_mlp"]])
-def test_configs_that_are_none(config: Any) -> None:
+def test_invalid_configs(config: Any) -> None:
     for use in (nnzoo.load_config, nnzoo.train, nnzoo.build_model):
         with pytest.raises(nnzoo.UsageError, match="config: expected a path, the name of a shipped config, a dict"):
             use(config)

@@ -1,4 +1,4 @@
-"""A text, symbol by symbol: how it is cut, learned, measured and gone on with."""
+"""Language models: dividing, training, evaluating and continuing text."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_windows_follow_each_other_and_share_no_target(tmp_path: Path) -> None:
     assert dataset.per == "step"
 
 
-def test_the_text_is_divided_where_it_stands_and_the_vocabulary_is_that_of_its_beginning(tmp_path: Path) -> None:
+def test_the_text_is_divided_in_order_and_the_vocabulary_is_of_the_train_part(tmp_path: Path) -> None:
     path = write(tmp_path, "ab" * 40 + "bc" * 5 + "ad" * 5)
     dataset = load_language(path=path, sequence_length=3, division=Division(0.1, 0.1))
     assert dataset.classes == ("<unknown>", "a", "b")
@@ -97,13 +97,13 @@ def test_lines_begin_and_end(tmp_path: Path) -> None:
         [token["b"], end, -99],
         [token["l"], token["o"], token["n"]],
     ]
-    assert dataset.warnings == ("1 of 3 train lines are longer than 3 symbols and are cut off there",)
+    assert dataset.warnings == ("1 of 3 train lines are longer than 3 symbols and are truncated",)
     whole = load_language(path=path, by_line=True)
     assert whole.input_shape == (12,)
     assert whole.warnings == ()
 
 
-def test_equal_lines_are_dropped_where_asked_for(tmp_path: Path) -> None:
+def test_equal_lines_can_be_dropped(tmp_path: Path) -> None:
     path = write(tmp_path, "ab\nba\nab\nb\nba\n")
     for tokenizer in ("char", "word"):
         dataset = load_language(path=path, tokenizer=tokenizer, by_line=True, division=Division(0, 0, deduplicate=True))
@@ -114,7 +114,7 @@ def test_equal_lines_are_dropped_where_asked_for(tmp_path: Path) -> None:
         load_config({"data": words, "model": "gru"})
 
 
-def test_words_case_and_rare_symbols(tmp_path: Path) -> None:
+def test_words_case_and_rare_tokens(tmp_path: Path) -> None:
     path = write(tmp_path, "The cat, the DOG. the end")
     dataset = load_language(path=path, tokenizer="word", lowercase=True, min_count=2)
     assert dataset.classes == ("<unknown>", "the")
@@ -122,7 +122,7 @@ def test_words_case_and_rare_symbols(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "x", "\n"])
-def test_a_text_too_short_is_named(text: str, tmp_path: Path) -> None:
+def test_a_too_short_text_is_an_error(text: str, tmp_path: Path) -> None:
     path = write(tmp_path, text)
     with pytest.raises(DataError, match=r"text\.txt: .*too short"):
         load_language(path=path)
@@ -131,7 +131,7 @@ def test_a_text_too_short_is_named(text: str, tmp_path: Path) -> None:
             load_language(path=path, by_line=True, division=Division(0.2, 0.2))
 
 
-def test_it_learns_and_is_measured(singer: Any) -> None:
+def test_it_learns_and_is_evaluated(singer: Any) -> None:
     metrics, baseline = singer.metrics, singer.result["baseline"]
     assert metrics["test/perplexity"] == pytest.approx(math.exp(metrics["test/loss"]), rel=1e-4)
     assert metrics["test/perplexity"] < 1.6 < 8 < baseline["test/perplexity"]
@@ -144,7 +144,7 @@ def test_it_learns_and_is_measured(singer: Any) -> None:
     }
 
 
-def test_the_baseline_is_that_of_single_symbols(singer: Any) -> None:
+def test_the_baseline_uses_token_frequencies(singer: Any) -> None:
     text = SONG * 60
     num_held_out = round(0.15 * len(text))
     train, test = text[: -2 * num_held_out], text[-num_held_out:]
@@ -153,7 +153,7 @@ def test_the_baseline_is_that_of_single_symbols(singer: Any) -> None:
     assert singer.result["baseline"]["test/perplexity"] == pytest.approx(math.exp(surprise), rel=2e-3)
 
 
-def test_new_text_is_measured(singer: Any, tmp_path: Path) -> None:
+def test_new_text_is_evaluated(singer: Any, tmp_path: Path) -> None:
     known = evaluate_checkpoint(singer.run_dir, data=write(tmp_path, SONG * 3)).metrics
     strange = evaluate_checkpoint(singer.run_dir, data=write(tmp_path, "xyzzy plugh " * 9)).metrics
     assert known["perplexity"] < 1.6 < 50 < strange["perplexity"]
@@ -164,7 +164,7 @@ def go_on(capsys: pytest.CaptureFixture[str], run: Any, *words: str) -> str:
     return capsys.readouterr().out
 
 
-def test_it_goes_on_with_a_text(singer: Any, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_it_continues_a_text(singer: Any, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     out = go_on(capsys, singer, "--text", "the cat", "--length", "30", "--temperature", "0")
     assert out.startswith("the cat sat on the ")
     assert len(out) == len("the cat") + 30 + 1
@@ -181,8 +181,8 @@ def test_it_goes_on_with_a_text(singer: Any, capsys: pytest.CaptureFixture[str],
     assert len((tmp_path / "o.txt").read_text()) == 5
 
 
-def test_the_state_that_is_carried_is_that_of_the_whole_text(singer: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    """Every symbol is the likeliest after all before it, read anew."""
+def test_the_hidden_state_is_that_of_the_entire_text(singer: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every token is the likeliest one after the entire text before it."""
     prompt = "the dog sat"
     text = go_on(capsys, singer, "--text", prompt, "--length", "25", "--temperature", "0")[:-1]
     vocabulary = singer.model.reader.vocabulary
@@ -191,7 +191,7 @@ def test_the_state_that_is_carried_is_that_of_the_whole_text(singer: Any, capsys
         assert singer.model.classes[int(outputs[0, -1, 1:].argmax()) + 1] == text[end]
 
 
-def test_lines_go_on_line_by_line(liner: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_lines_are_continued_line_by_line(liner: Any, capsys: pytest.CaptureFixture[str]) -> None:
     out = go_on(capsys, liner, "--text", "the cat sat", "--length", "30", "--temperature", "0.1")
     lines = out.split("\n")
     assert lines[0] == "the cat sat on the mat."
@@ -212,7 +212,7 @@ def test_the_likelihood_of_lines(singer: Any, liner: Any, capsys: pytest.Capture
         assert float(likely["perplexity"]) == pytest.approx(math.exp(-mean))
 
 
-def test_a_vocabulary_of_another_size_is_damage(singer: Any, tmp_path: Path) -> None:
+def test_a_vocabulary_of_another_size_is_damaged(singer: Any, tmp_path: Path) -> None:
     artifact = load_artifact(singer.run_dir / "best.safetensors")
     artifact.metadata["reader"]["vocabulary"]["symbols"].append("ß")
     save_artifact(tmp_path / "best.safetensors", artifact)
@@ -229,14 +229,14 @@ def test_a_vocabulary_of_another_size_is_damage(singer: Any, tmp_path: Path) -> 
         (["--text", "a", "--seed", str(2**70)], "--seed: expected a number below"),
     ],
 )
-def test_what_can_not_go_on_is_refused(
+def test_texts_that_cannot_be_continued_are_refused(
     singer: Any, words: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli(["predict", str(singer.run_dir), *words]) == 2
     assert message in capsys.readouterr().err
 
 
-def test_only_a_language_model_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_only_a_language_model_continues_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = nnzoo.train({"data": "iris", "model": "linear", "train": {"epochs": 1}}, runs_dir=tmp_path, quiet=True)
     assert cli(["predict", str(run.run_dir), "--text", "a"]) == 2
     assert "only networks trained on `data: text` or `data: language`" in capsys.readouterr().err
@@ -250,6 +250,6 @@ def test_only_a_language_model_goes_on(tmp_path: Path, capsys: pytest.CaptureFix
         ("mlp", "mlp does not support tokens"),
     ],
 )
-def test_networks_that_would_see_the_answer_are_refused(model: Any, message: str) -> None:
+def test_networks_that_would_see_the_target_are_refused(model: Any, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         load_config({"data": {"name": "language", "path": "x.txt"}, "model": model})

@@ -1,4 +1,4 @@
-"""The linear reference: equal to scikit-learn's, exact on logic gates, and cheap."""
+"""The linear reference: equal to scikit-learn, exact on logic gates, and cheap."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def draw(*shape: int, seed: int = 0) -> torch.Tensor:
 @pytest.mark.parametrize("num_classes", [2, 3, 6])
 @pytest.mark.parametrize("penalty", [1.0, 0.05])
 @pytest.mark.parametrize("sparse", [False, True])
-def test_logistic_regression_is_that_of_scikit_learn(num_classes: int, penalty: float, sparse: bool) -> None:
+def test_logistic_regression_equals_scikit_learn(num_classes: int, penalty: float, sparse: bool) -> None:
     inputs = draw(300, 7) * torch.logspace(-1, 1, 7, dtype=torch.float64)
     labels = (inputs @ draw(7, num_classes, seed=1) + draw(300, num_classes, seed=2)).argmax(1)
     weights = fit_logistic(inputs.to_sparse() if sparse else inputs, labels, num_classes, penalty=penalty)
@@ -34,7 +34,7 @@ def test_logistic_regression_is_that_of_scikit_learn(num_classes: int, penalty: 
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(200, 6), (20, 50)])
-def test_ridge_regression_is_that_of_scikit_learn(rows: int, columns: int) -> None:
+def test_ridge_regression_equals_scikit_learn(rows: int, columns: int) -> None:
     inputs, targets = draw(rows, columns) + 3, draw(rows, 2, seed=1) * 100 - 7
     weights = fit_ridge(inputs, targets, penalty=0.7)
     expected = Ridge(alpha=0.7).fit(inputs.numpy(), targets.numpy())
@@ -42,15 +42,15 @@ def test_ridge_regression_is_that_of_scikit_learn(rows: int, columns: int) -> No
 
 
 def reference(data: Any, measured: str, **words: Any) -> dict[str, float]:
-    return linear_scores(prepare(load_config({"data": data, "model": "mlp", **words})), measured, most=CHEAP)
+    return linear_scores(prepare(load_config({"data": data, "model": "mlp", **words})), measured, max_operations=CHEAP)
 
 
 @pytest.mark.parametrize("gate", ["and", "or", "nand"])
-def test_a_gate_that_a_line_divides(gate: str) -> None:
+def test_linearly_separable_gates(gate: str) -> None:
     assert reference(gate, "train") == {"accuracy": 1.0}
 
 
-def test_ties_of_xor_are_not_less_than_guessing() -> None:
+def test_ties_of_xor_are_not_worse_than_guessing() -> None:
     assert reference("xor", "train") == {"accuracy": 0.5}
 
 
@@ -61,15 +61,15 @@ def test_bundled_data(data: str, least: float) -> None:
     assert time.process_time() - started < 3
 
 
-def test_of_a_regression_it_gives_what_the_baseline_gives() -> None:
+def test_a_regression_has_the_scores_of_the_baseline() -> None:
     found = reference("diabetes", "test")
     assert found.keys() == {"mae", "mse", "rmse", "r2"}
     assert 0.2 < found["r2"] < 0.7
 
 
-def test_what_would_take_long_is_left_out() -> None:
+def test_expensive_fits_are_skipped() -> None:
     config = load_config(
         {"data": {"name": "random", "shape": [3, 32, 32], "samples": 4000, "classes": 10}, "model": "linear"}
     )
     experiment = prepare(config)
-    assert linear_scores(experiment, "test", most=CHEAP) == {}
+    assert linear_scores(experiment, "test", max_operations=CHEAP) == {}

@@ -1,4 +1,4 @@
-"""New data is read by name: columns in any order and beside others, wherever a trained network meets it."""
+"""New data is read by name: columns may be in any order, with additional ones."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def table(seed: int, size: int = 90) -> dict[str, Any]:
 
 
 def shuffled(columns: dict[str, Any]) -> dict[str, Any]:
-    """The same columns in another order, beside one more."""
+    """Writes the same columns in another order, with one more."""
     return {"id": range(len(columns["a"])), **{name: columns[name] for name in reversed(columns)}}
 
 
@@ -72,7 +72,7 @@ def test_columns_of_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     first, second = (measured(capsys, "--data", name) for name in ("new.csv", "other.csv"))
     assert first["metrics"] == second["metrics"]
     assert first["confusion_matrix"] == second["confusion_matrix"]
-    # Classes that only some of the rows have, in another order of appearance.
+    # Only some of the classes, in another order of appearance.
     rows = {
         name: [value for value, y in zip(values, table(1)["y"], strict=True) if y == "up"]
         for name, values in table(1).items()
@@ -120,10 +120,8 @@ def test_columns_of_texts(capsys: pytest.CaptureFixture[str]) -> None:
         ),
     ],
 )
-def test_a_file_that_changed_is_not_read_by_position(
-    change: Any, message: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """The file of a run was written again, in another order: `eval` and `--resume` would take other columns."""
+def test_a_changed_file_is_not_read_by_position(change: Any, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """After the columns of a file are reordered, `eval` and `--resume` by position would read other columns."""
     columns = table(0)
     Path("c.yaml").write_text(
         "name: r\ndata: {name: csv, path: t.csv, target: y}\nmodel: linear\ntrain: {epochs: 2, early_stopping: null}\n"
@@ -145,8 +143,8 @@ def test_a_file_that_changed_is_not_read_by_position(
     assert command(["train", "c.yaml", "--resume", "train.epochs=3"]) == 0
 
 
-def test_words_that_changed_are_no_resuming(capsys: pytest.CaptureFixture[str]) -> None:
-    """Every cat became a dog: the tokens are the same numbers, and mean other words."""
+def test_a_changed_vocabulary_is_not_resumed(capsys: pytest.CaptureFixture[str]) -> None:
+    """Every cat becomes a dog: the tokens are the same numbers, but other words."""
     lines = [f"the {('cat', 'bird')[i % 2]} sat {i % 3}" for i in range(40)]
     for name, text in (("t.csv", "\n".join(lines)), ("u.csv", "\n".join(lines).replace("cat", "dog"))):
         rows = [f"{line},{('in', 'out')[i % 2]}" for i, line in enumerate(text.split("\n"))]
@@ -174,7 +172,7 @@ def test_points_from_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert [row["name"] for row in rows[:2]] == ["p0", "p1"]
     first, second = (measured(capsys, "--data", f"points.{kind}") for kind in ("csv", "npz"))
     assert first["metrics"] == pytest.approx(second["metrics"])
-    # What a run says of its own points can be given back to it.
+    # The predictions of a run can be its input.
     own = Path("runs/r/predictions.csv")
     with own.open() as file:
         answers = [row["prediction"] for row in csv.DictReader(file)]
@@ -194,14 +192,11 @@ def test_points_from_a_table(capsys: pytest.CaptureFixture[str]) -> None:
         assert message in capsys.readouterr().err
     Path("d.csv").write_text("x1,x2,p,q\n1,2,0,1\n")
     assert command(["eval", "r", "--data", "d.csv"]) == 3
-    assert (
-        "it is not clear which column has the targets (beside the features there are: 'p', 'q')"
-        in capsys.readouterr().err
-    )
+    assert "it is not clear which column has the targets (got the other columns 'p', 'q')" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("target", ["species", "class"])
-def test_a_bundled_set_has_columns_too(target: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_bundled_set_has_columns(target: str, capsys: pytest.CaptureFixture[str]) -> None:
     train("iris", "linear")
     data = load_iris()
     columns = {name: data.train.inputs[:, index].tolist() for index, name in enumerate(data.feature_names)}
@@ -212,7 +207,7 @@ def test_a_bundled_set_has_columns_too(target: str, capsys: pytest.CaptureFixtur
     assert measured(capsys, "--data", "iris.csv")["metrics"]["accuracy"] == pytest.approx(np.mean(found == names))
 
 
-def test_one_row_of_python_is_one_row() -> None:
+def test_one_row_from_python_is_one_sample() -> None:
     columns = {"a": ["xz", "uv", "xz", "q"] * 15, "b": ["uv", "xz", "q", "q"] * 15, "n": list(range(60))}
     y = [("in", "out")[index % 2] for index in range(60)]
     run = train({"name": "csv", "path": write("t.csv", {**columns, "y": y}), "target": "y"}, "mlp")
@@ -231,8 +226,8 @@ def test_one_row_of_python_is_one_row() -> None:
     assert run.model.predict({"a": None, "b": "uv", "n": None}).shape == (1,)
 
 
-def test_numbers_of_python_keep_their_digits() -> None:
-    """Ids that float32, and of 18 digits float64, can't tell apart; and numbers that Python writes with an exponent."""
+def test_numbers_from_python_keep_their_digits() -> None:
+    """Ids that are equal in float32, or with 18 digits in float64, and numbers that Python prints with an exponent."""
     ids = [123456789012345678, 123456789012345679, 10**22, 10**22 + 1, 1, 2] * 12
     y = ["hi" if index % 2 else "lo" for index in range(len(ids))]
     data = {"name": "csv", "path": write("t.csv", {"user": ids, "y": y}), "target": "y", "categorical": ["user"]}
@@ -242,7 +237,7 @@ def test_numbers_of_python_keep_their_digits() -> None:
     shares = run.model.predict_proba({"user": [*ids[:6], 1e22, "1e22", Decimal(10**22), 123456789012345680, 3]})
     for same in (6, 8):
         assert shares[same].tolist() == shares[2].tolist()
-    # None of the known ones: all features are 0. A text with an exponent is a name, as hexadecimal ids are.
+    # An unknown category: all features are 0. A string with an exponent is a category, like hexadecimal ids.
     assert shares[7].tolist() == shares[9].tolist() == shares[10].tolist()
     assert shares[9].tolist() not in shares[:6].tolist()
 
@@ -259,7 +254,7 @@ def test_files_from_python(capsys: pytest.CaptureFixture[str]) -> None:
     texts = {"text": ["good day", "bad day"] * 20, "y": ["up", "down"] * 20}
     run = train({"name": "text", "path": write("texts.csv", texts), "text": "text", "target": "y"}, "gru")
     answers = [row["prediction"] for row in predicted(capsys, "texts.csv")]
-    # A str is a text there, even if a file is called so.
+    # A str is a text, even if a file has that name.
     assert run.model.predict(Path("texts.csv")).tolist() == answers
     assert run.model.predict({"text": texts["text"]}).tolist() == answers
     assert run.model.predict([{"text": "good day"}]).tolist() == answers[:1]
@@ -308,7 +303,7 @@ def test_data_frames() -> None:
     train("moons", "linear")
     points = pandas.DataFrame(load_moons(samples=5).train.inputs.numpy())
     model = nnzoo.load("r")
-    # A frame without names is an array.
+    # A data frame without column names is an array.
     assert model.predict(points).tolist() == model.predict(points.to_numpy()).tolist()
     named = points.rename(columns={0: "x1", 1: "x2"})[["x2", "x1"]]
     assert model.predict(named).tolist() == model.predict(points.to_numpy()).tolist()

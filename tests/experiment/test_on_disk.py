@@ -1,4 +1,4 @@
-"""Data that stays in its files: the same results as from memory, to the last bit, in memory that does not grow."""
+"""Data that stays on the disk: the same results as from memory, to the last bit, with constant memory."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(checkpoints, "MIN_SECONDS_BETWEEN_CHECKPOINTS", 0.0)
-    monkeypatch.setattr(reading, "BLOCK_BYTES", 1500)  # several blocks an epoch
+    monkeypatch.setattr(reading, "BLOCK_BYTES", 1500)  # several blocks per epoch
 
 
 def save(**found: Any) -> None:
@@ -90,7 +90,7 @@ def same(first: Path, second: Path) -> None:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_trained_from_the_disk_as_from_memory(case: str) -> None:
+def test_training_from_the_disk_equals_training_from_memory(case: str) -> None:
     found, changes = CASES[case]
     save(**found)
     runs = [train(cache, changes) for cache in ("memory", "disk")]
@@ -100,7 +100,7 @@ def test_trained_from_the_disk_as_from_memory(case: str) -> None:
 
 
 @pytest.mark.parametrize("step", [1, 4, 9])
-def test_interrupted_inside_an_epoch_and_resumed(step: int, at_step: Callable[..., None]) -> None:
+def test_a_run_interrupted_inside_an_epoch_is_resumed(step: int, at_step: Callable[..., None]) -> None:
     save(**CASES["features"][0])
     whole = train("memory")
     at_step(step, lambda: signal.raise_signal(signal.SIGINT))
@@ -109,7 +109,7 @@ def test_interrupted_inside_an_epoch_and_resumed(step: int, at_step: Callable[..
     same(whole, train("disk", resume=True))
 
 
-def test_a_run_may_go_on_from_where_its_data_has_moved_to(at_step: Callable[..., None]) -> None:
+def test_a_run_is_resumed_after_its_data_has_moved(at_step: Callable[..., None]) -> None:
     save(**CASES["features"][0])
     whole = train("memory")
     at_step(4, lambda: signal.raise_signal(signal.SIGTERM))
@@ -118,7 +118,7 @@ def test_a_run_may_go_on_from_where_its_data_has_moved_to(at_step: Callable[...,
     same(whole, train("disk", {"data.cache": "memory"}, resume=True))
 
 
-def test_eval_measures_what_training_did(capsys: pytest.CaptureFixture[str]) -> None:
+def test_eval_repeats_the_metrics_of_training(capsys: pytest.CaptureFixture[str]) -> None:
     save(**CASES["features"][0])
     metrics = json.loads((train("disk") / "result.json").read_text())["metrics"]
     for split in ("train", "test"):
@@ -127,7 +127,7 @@ def test_eval_measures_what_training_did(capsys: pytest.CaptureFixture[str]) -> 
         assert {f"{split}/{name}": value for name, value in measured.items()}.items() <= metrics.items()
 
 
-def test_a_file_cut_off_during_training_ends_it_with_a_line(
+def test_a_file_truncated_during_training_is_a_one_line_error(
     at_step: Callable[..., None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     save(**CASES["features"][0])
@@ -142,7 +142,7 @@ def test_a_file_cut_off_during_training_ends_it_with_a_line(
         nnzoo.train("c.yaml", resume=True, quiet=True)
 
 
-def test_doctor_looks_at_some_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_doctor_examines_a_part_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     save(**CASES["features"][0])
     Path("c.yaml").write_text("data: {name: arrays, path: d}\nmodel: mlp\n")
     kept, left = (examine("c.yaml", [f"data.cache={cache}"]).as_dict() for cache in ("memory", "disk"))
@@ -151,13 +151,13 @@ def test_doctor_looks_at_some_and_says_so(monkeypatch: pytest.MonkeyPatch) -> No
     assert kept == left
     monkeypatch.setattr(samples, "MAX_READ", 50 * 6)
     part = examine("c.yaml", ["data.cache=disk"])
-    assert "looked at 50 of 106 train samples" in " ".join(each.message for each in part.findings)
+    assert "examined 50 of 106 train samples" in " ".join(each.message for each in part.findings)
     assert part.data["splits"] == kept["data"]["splits"]
 
 
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_data() -> None:
-    """400 MB of float32 are trained, measured and predicted within 250 MB beside torch; reading them takes 1.2 GB."""
+    """Training, evaluating and predicting 400 MB of float32 needs 250 MB in addition to torch; loading needs 1.2 GB."""
     rows, columns = 500_000, 200
     Path("d").mkdir()
     x = np.lib.format.open_memmap("d/x.npy", mode="w+", dtype="f4", shape=(rows, columns))

@@ -1,4 +1,4 @@
-"""Nothing is learned from val and test: other samples there leave the artifact as it is."""
+"""Nothing is learned from val and test: other samples there do not change the artifact."""
 
 from __future__ import annotations
 
@@ -91,15 +91,15 @@ def image_folder(changed: Rows) -> dict[str, Any]:
 
 
 def number_of(name: str) -> int:
-    """Of `d.csv: line 7`, below a header, or of `photos/a/7.png`."""
+    """Returns the index in `d.csv: line 7`, after a header, or in `photos/a/7.png`."""
     _, is_line, line = name.partition(": line ")
     return int(line) - 2 if is_line else int(Path(name).stem)
 
 
 @pytest.mark.parametrize("write", [csv, regression, text, series, arrays, image_folder])
-def test_other_samples_in_val_and_test_leave_the_artifact_as_it_is(write: Any) -> None:
+def test_other_samples_in_val_and_test_do_not_change_the_artifact(write: Any) -> None:
     changed = np.zeros(N, dtype=np.bool_)
-    # After one epoch, so that val has no choice between weights.
+    # One epoch, so that val does not select weights.
     config = {**write(changed), "name": "r", "train": {"epochs": 1}}
     dataset = build_dataset(load_config(config))
     for name in ("val", "test"):

@@ -1,4 +1,4 @@
-"""Every row of predictions.csv says where in the data its sample comes from."""
+"""Every row of predictions.csv identifies its sample in the data."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def predicted(data: dict[str, Any], model: Any = "mlp", **more: Any) -> list[dict[str, str]]:
-    """The rows of predictions.csv after a short training."""
+    """Returns the rows of predictions.csv after a short training."""
     config = {"name": "r", "data": data, "model": model, "train": {"epochs": 1}, **more}
     run = train(config, quiet=True, overwrite=True)
     with (run.run_dir / "predictions.csv").open(newline="") as file:
@@ -31,7 +31,7 @@ def predicted(data: dict[str, Any], model: Any = "mlp", **more: Any) -> list[dic
 
 
 def numbers(count: int, seed: int = 0) -> list[dict[str, Any]]:
-    """Rows whose target tells which one they are."""
+    """Returns rows whose target identifies them."""
     rng = np.random.default_rng(seed)
     return [
         {"a": f"{rng.normal():.3f}", "b": f"{rng.normal():.3f}", "y": 1000 * seed + number / 8}
@@ -46,7 +46,7 @@ def write(name: str, rows: list[dict[str, Any]], separator: str = ",", encoding:
 
 
 def assert_joined(found: list[dict[str, str]], root: str, target: str = "y", separator: str = ",", **read: Any) -> None:
-    """The row of the file that each prediction names has its target, as pandas counts rows."""
+    """Asserts that the row of the file that each prediction names has its target."""
     files: dict[str, Any] = {}
     for row in found:
         if row["file"] not in files:
@@ -164,7 +164,7 @@ def test_files_of_a_class_count_their_texts() -> None:
 
 @pytest.mark.parametrize("parts", [False, True])
 def test_forecasts_have_their_time(parts: bool) -> None:
-    """Rows out of order, holes in their steps, and values that are missing: windows there are left out."""
+    """Unordered rows, gaps in the steps, and missing values: windows across gaps are dropped."""
     days = [day for day in range(120) if day % 37 not in (5, 6)]
     order = np.random.default_rng(0).permutation(len(days))
     rows = [
@@ -193,7 +193,7 @@ def test_forecasts_have_their_time(parts: bool) -> None:
     assert all(float(row["target"]) == pytest.approx(3 * int(row["row"]), rel=1e-5) for row in plain)
 
 
-def test_arrays_and_made_points_have_their_row() -> None:
+def test_arrays_and_generated_points_have_their_row() -> None:
     x = np.random.default_rng(0).normal(size=(60, 3))
     np.savez("a.npz", x=x, y=np.arange(60.0))
     found = predicted({"name": "arrays", "path": "a.npz"})
@@ -210,7 +210,7 @@ def test_arrays_and_made_points_have_their_row() -> None:
     assert len({row["row"] for row in found}) == len(found) == 270
 
 
-def test_rows_that_are_left_out_are_counted() -> None:
+def test_rows_that_are_dropped_are_counted() -> None:
     rows = numbers(60)
     for number in (3, 7, 30):
         rows[number]["y"] = ""

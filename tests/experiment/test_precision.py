@@ -1,4 +1,4 @@
-"""Runs in half precision, from the words to the numbers of the result."""
+"""Runs in half precision, from the config to the result."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ MODELS: dict[str, dict[str, Any]] = {
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    # Those without it compute the same, slower; float16 has no CPU that would be faster by it.
+    # Without hardware support the results are the same, but slower; no CPU supports float16.
     monkeypatch.setattr(scaling, "cpu_has_bf16", lambda: True)
 
 
@@ -89,13 +89,13 @@ def test_every_family_of_networks(model: str) -> None:
         {
             "optimizer": {"name": "rmsprop", "lr": 0.01},
             "scheduler": {"name": "cosine", "interval": "step"},
-            "loss": {"name": "cross_entropy", "reduction": "sum"},  # overflows at first, so that steps are left out
+            "loss": {"name": "cross_entropy", "reduction": "sum"},  # overflows at first, so that steps are skipped
             "regularization": {"l1": 1e-4, "l2": 1e-3},
         },
     ],
 )
 @pytest.mark.usefixtures("fp16_anywhere")
-def test_interrupted_and_resumed_is_as_if_nothing_had_been(
+def test_an_interrupted_and_resumed_run_equals_an_uninterrupted_one(
     overrides: dict[str, Any], name: str, at_step: Callable[..., None]
 ) -> None:
     overrides = {**overrides, "train.precision": name}
@@ -117,7 +117,7 @@ def test_interrupted_and_resumed_is_as_if_nothing_had_been(
 
 @pytest.mark.usefixtures("fp16_anywhere")
 def test_a_network_that_overflows_float16(capsys: pytest.CaptureFixture[str]) -> None:
-    """A loss that is not finite is no matter of the scale."""
+    """A loss that is not finite cannot be fixed by lowering the loss scale."""
 
     class Large(nn.Module):
         def __init__(self) -> None:
@@ -137,11 +137,11 @@ def test_a_network_that_overflows_float16(capsys: pytest.CaptureFixture[str]) ->
 @pytest.mark.parametrize(
     ("words", "has", "reason"),
     [
-        ("bf16-mixed", False, "this processor has no bfloat16 (AVX512-BF16, AMX or ARM's BF16), and emulation is"),
-        ("fp16-mixed", True, "fp16-mixed needs CUDA, got cpu. Use bf16-mixed or fp32."),
+        ("bf16-mixed", False, "this processor has no bfloat16 (AVX512-BF16, AMX or ARM BF16), and emulation is"),
+        ("fp16-mixed", True, "fp16-mixed needs CUDA (got cpu). Use bf16-mixed or fp32."),
     ],
 )
-def test_what_the_device_can_not_do_is_refused_before_anything_is_written(
+def test_an_unsupported_precision_is_refused_before_anything_is_written(
     words: str, has: bool, reason: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(scaling, "cpu_has_bf16", lambda: has)
@@ -154,7 +154,7 @@ def test_what_the_device_can_not_do_is_refused_before_anything_is_written(
     assert not Path("runs").exists()
 
 
-def test_a_module_that_half_precision_breaks(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_module_that_fails_in_half_precision(capsys: pytest.CaptureFixture[str]) -> None:
     class Own(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -162,7 +162,7 @@ def test_a_module_that_half_precision_breaks(capsys: pytest.CaptureFixture[str])
 
         def forward(self, inputs: Tensor) -> Tensor:
             outputs = torch.zeros(len(inputs), 3)
-            outputs[torch.arange(len(inputs))] = self.layer(inputs)  # index_put wants one type
+            outputs[torch.arange(len(inputs))] = self.layer(inputs)  # index_put requires one dtype
             return outputs
 
     config = {key: value for key, value in BASE.items() if key != "model"}
@@ -178,7 +178,7 @@ def test_restarts_run_one_after_another() -> None:
     assert found["reason"] == "train.precision and train.compile do not support batched networks"
 
 
-def test_a_run_goes_on_in_its_own_precision() -> None:
+def test_a_run_is_resumed_in_its_own_precision() -> None:
     train(overrides={"train.epochs": 1})
     with pytest.raises(UsageError, match=r"changed: train\.epochs, train\.precision|changed: train\.precision"):
         train(overrides={"train.epochs": 2, "train.precision": "bf16-mixed"}, resume=True)

@@ -1,4 +1,4 @@
-"""Raw new data in, a table of answers out."""
+"""Predictions for raw new data."""
 
 from __future__ import annotations
 
@@ -73,11 +73,15 @@ def test_json_and_output_file(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("inputs", "code", "message"),
     [
-        ([], 2, "nothing to predict"),
+        ([], 2, "there are no inputs"),
         (["none.npy"], 3, "none.npy: there is no such file"),
-        (["wide.npy"], 3, "wide.npy: x: has samples of another shape than the training data (got (9,); allowed (4,))"),
+        (
+            ["wide.npy"],
+            3,
+            "wide.npy: x: has samples of a different shape than the training data (got (9,); allowed (4,))",
+        ),
         (["nan.npy"], 3, "nan.npy: x: row 0 has NaN or inf"),
-        (["objects.npy"], 3, "objects.npy: x: holds Python objects, which are never loaded"),
+        (["objects.npy"], 3, "objects.npy: x: has Python objects, which are not supported"),
     ],
 )
 def test_bad_input_is_named(inputs: list[str], code: int, message: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -91,7 +95,7 @@ def test_bad_input_is_named(inputs: list[str], code: int, message: str, capsys: 
     assert not Path("out.csv").exists()
 
 
-def test_answers_need_a_place_of_their_own(capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_output_paths_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     train({"name": "r", "data": "iris", "model": "mlp", "train": SHORT}, quiet=True)
     np.save("x.npy", load_iris().train.inputs.numpy()[:3])
     before = Path("x.npy").read_bytes()

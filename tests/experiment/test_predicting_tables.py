@@ -1,4 +1,4 @@
-"""What stands beside the answers for new data: files, rows, columns that are kept."""
+"""Columns next to the predictions for new data: files, rows, copied columns."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def predicted(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[dict[
     return list(csv.DictReader(io.StringIO(out)))
 
 
-def test_one_file_needs_no_more_than_its_rows(capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_file_is_identified_by_its_rows(capsys: pytest.CaptureFixture[str]) -> None:
     trained()
     Path("new.csv").write_text(NEW)
     rows = predicted(capsys, "new.csv")
@@ -77,7 +77,7 @@ def test_columns_are_kept_as_they_are_written(capsys: pytest.CaptureFixture[str]
     with Path("out.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0])[:6] == ["input", "b", "id", "note", "a", "prediction"]
-    # The answers can be the input of another prediction: no column is there twice.
+    # Predictions can be the input of another prediction: no column occurs twice.
     rows = predicted(capsys, "out.csv", "--keep", "all")
     assert list(rows[0])[:3] == ["input", "kept_input", "b"]
     assert len(set(rows[0])) == len(rows[0])
@@ -163,7 +163,7 @@ def test_the_checkpoint_is_read_once(
     config = {"name": "r", "data": {"name": "language", "path": "l.txt"}, "model": "gru", "train": {"epochs": 1}}
     train(config, quiet=True)
     opened = []
-    # The package has a function of that name, too.
+    # The package has a function of the same name.
     loading = sys.modules["nnzoo.experiment.load"]
     plain = loading.load_artifact
 

@@ -1,4 +1,4 @@
-"""Starting from a checkpoint: what is taken, what stays frozen, what is refused."""
+"""Training from a checkpoint: copied weights, frozen weights, errors."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def data(layout: str, classes: int, name: str) -> dict[str, Any]:
-    """Samples around a mean for each class, written to a file."""
+    """Writes samples around a mean for each class to a file."""
     rng = np.random.default_rng(classes)
     y = np.arange(8 * classes) % classes
     shape = {"features": (5,), "sequence": (6, 3), "image": (3, 12, 12), "tokens": (6,)}[layout]
@@ -74,7 +74,7 @@ CASES = [pytest.param(case, marks=[pytest.mark.slow] if case == "torchvision" el
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_the_backbone_is_taken_and_stays_frozen(case: str) -> None:
+def test_the_backbone_is_copied_and_stays_frozen(case: str) -> None:
     layout, model = MODELS[case]
     base = weights(train("base", {"data": data(layout, 3, "base.npz"), "model": model}))
     new = {**model, "pretrained": "base", "freeze": "backbone"}
@@ -83,9 +83,9 @@ def test_the_backbone_is_taken_and_stays_frozen(case: str) -> None:
     assert {name for name, tensor in base.items() if not weights(tuned)[name].equal(tensor)} == {
         name for name in base if name.startswith(f"{head}.")
     }
-    # Batch norm's statistics are among them.
+    # They include the statistics of batch norm.
     assert any("running_mean" in name for name in base) == ("norm" in str(model) or "resnet" in str(model))
-    # Without freezing, every trained parameter moves from there.
+    # Without freezing, every trainable parameter changes.
     free = weights(train("free", {"data": data(layout, 4, "new.npz"), "model": {**model, "pretrained": "base"}}))
     moved = [name for name in base if "embedding" not in name and free[name].equal(base[name])]
     assert moved == []
@@ -99,7 +99,7 @@ def test_the_same_classes_keep_the_last_layer(kernel: str, capsys: pytest.Captur
     config["model"] = {**model, "pretrained": "base"}
     again = nnzoo.build_model(config)
     assert all(again.state_dict()[name].equal(tensor) for name, tensor in weights(base).items())
-    # Two classes have one output unit with bce: the same classes and yet another layer.
+    # With bce, two classes have one output unit: the classes are the same, but the layer differs.
     moons = {"data": {"name": "moons", "samples": 80}, "model": {"name": "mlp", "hidden": [4]}}
     train("moons", moons)
     moons["model"] = {"name": "mlp", "hidden": [4], "pretrained": "moons"}
@@ -108,7 +108,7 @@ def test_the_same_classes_keep_the_last_layer(kernel: str, capsys: pytest.Captur
     assert "the last layer (output) is initialized: it has another shape" in capsys.readouterr().err
 
 
-def test_regression_goes_on_from_its_targets() -> None:
+def test_regression_outputs_are_matched_by_target() -> None:
     words: dict[str, Any] = {"data": {"name": "sine", "samples": 60}, "model": {"name": "mlp", "hidden": [4]}}
     base = train("base", words)
     words["model"] = {**words["model"], "pretrained": str(base.run_dir / "last.safetensors")}
@@ -136,7 +136,9 @@ BASE: dict[str, Any] = {"data": "iris", "model": {"name": "mlp", "hidden": [6, 5
         ("bias: false", r"hidden\.0\.linear\.bias has the shape \(6,\) in .* and does not exist in this"),
     ],
 )
-def test_another_network_is_a_located_error(model: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_another_network_is_an_error_with_its_place(
+    model: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     train("base", BASE)
     words = model if "hidden" in model else f"hidden: [6, 5], {model}"
     Path("new.yaml").write_text(f"data: iris\nmodel: {{name: mlp, {words}, pretrained: base}}\n")
@@ -170,11 +172,11 @@ def test_other_inputs_or_another_kind_of_network(new: dict[str, Any], message: s
         train("new", config)
 
 
-def test_a_linear_model_of_other_classes_has_nothing_to_take() -> None:
+def test_a_linear_model_of_other_classes_has_nothing_to_copy() -> None:
     train("base", {"data": {"name": "blobs", "samples": 60}, "model": "linear"})
     np.savez("ab.npz", x=np.random.default_rng(0).normal(size=(40, 2)), y=np.array(["a", "b"] * 20))
     config = {"data": {"name": "arrays", "path": "ab.npz"}, "model": {"name": "linear", "pretrained": "base"}}
-    with pytest.raises(ConfigError, match=r"model\.pretrained: .*the only layer of linear is its last.*classes differ"):
+    with pytest.raises(ConfigError, match=r"model\.pretrained: .*linear has only a last layer.*classes differ"):
         train("new", config)
 
 
@@ -205,12 +207,14 @@ def test_a_path_is_relative_to_its_file_and_a_name_is_a_run() -> None:
     ]:
         assert command([*arguments, name, f"model.pretrained={said}"]) == 0
         assert nnzoo.load_config(f"elsewhere/{name}").model.pretrained == str(here / found)
-    # What stands beside the file wins over a run of that name.
+    # A file next to the config has priority over a run of that name.
     shutil.copytree("configs/mine/base", "configs/base")
     assert nnzoo.load_config(file).model.pretrained == str(here / "configs/base")
 
 
-def test_the_artifact_does_without_it_and_the_config_repeats_the_run(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_artifact_does_not_need_the_checkpoint_and_the_config_repeats_the_run(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     base = train("base", BASE)
     run = train("new", {**BASE, "model": {**BASE["model"], "pretrained": "base"}})
     content = (run.run_dir / "best.safetensors").read_bytes()
@@ -236,7 +240,7 @@ def test_resuming_needs_no_checkpoint(said: str) -> None:
     config["train"] = {**TRAIN, "epochs": 4}
     whole = nnzoo.train(config, overrides={"name": "whole"}, quiet=True)
     if said == "latest":
-        # By now the newest run is that one.
+        # Now the newest run is that one.
         config["model"] = {**config["model"], "pretrained": "base"}
     nnzoo.train(config, overrides={"train.epochs": 2}, quiet=True)
     config["model"] = {**config["model"], "pretrained": said}
@@ -244,12 +248,12 @@ def test_resuming_needs_no_checkpoint(said: str) -> None:
     run = nnzoo.train(config, resume=True, quiet=True)
     assert run.run_dir == Path("runs/new")
     assert (run.run_dir / "best.safetensors").read_bytes() == (whole.run_dir / "best.safetensors").read_bytes()
-    # The run directory itself can be gone on with too, and what it started from is still known.
+    # The run directory can be resumed too, and its checkpoint is still known.
     assert nnzoo.train(run.run_dir, overrides={"train.epochs": 5}, resume=True, quiet=True).result["epochs"] == 5
     assert nnzoo.load_config(run.run_dir).model.pretrained == str(Path("runs/base/best.safetensors").absolute())
 
 
-def test_another_start_is_no_resuming(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_is_not_resumed_with_another_checkpoint(capsys: pytest.CaptureFixture[str]) -> None:
     train("base", BASE)
     train("other", BASE)
     config = {**BASE, "name": "new", "model": {**BASE["model"], "pretrained": "base"}}
@@ -257,13 +261,13 @@ def test_another_start_is_no_resuming(capsys: pytest.CaptureFixture[str]) -> Non
     for said in ("other", None):
         with pytest.raises(UsageError, match=r"changed: model\.pretrained"):
             nnzoo.train(config, overrides={"train": TRAIN, "model.pretrained": said}, resume=True, quiet=True)
-    # A run is not to destroy what it starts from.
+    # A run must not overwrite its own checkpoint.
     with pytest.raises(ConfigError, match=r"model\.pretrained: .* is in the run that --overwrite would replace"):
         nnzoo.train(config, overrides={"model.pretrained": "new"}, overwrite=True, quiet=True)
     assert Path("runs/new/best.safetensors").is_file()
 
 
-def test_what_is_no_checkpoint(capsys: pytest.CaptureFixture[str]) -> None:
+def test_files_that_are_not_checkpoints(capsys: pytest.CaptureFixture[str]) -> None:
     base = train("base", BASE)
     Path("new.yaml").write_text("data: iris\nmodel: {name: mlp, hidden: [6, 5], pretrained: base}\n")
 
@@ -309,7 +313,7 @@ def test_weights_of_torchvision_and_of_a_run_exclude_each_other(capsys: pytest.C
 
 
 @pytest.mark.slow
-def test_inputs_that_torchvisions_own_weights_scale() -> None:
+def test_networks_of_torchvision_that_scale_their_inputs() -> None:
     model = {"name": "torchvision", "arch": "googlenet"}
     config = {"data": {"name": "random", "shape": [3, 32, 32], "samples": 8, "split": {"val": 0, "test": 0}}}
     path = train("base", {**config, "model": model}).run_dir / "best.safetensors"
@@ -342,7 +346,7 @@ def test_the_summary_names_what_comes_from_the_checkpoint(capsys: pytest.Capture
     assert not found["hidden.0.linear.weight"]["trainable"]
 
 
-def test_what_the_weights_were_for_is_compared() -> None:
+def test_settings_that_differ_from_the_checkpoint_cause_a_warning() -> None:
     train("base", BASE)
     model = {**BASE["model"], "pretrained": "base", "dropout": 0.5, "freeze": "hidden.0.*"}
     same = nnzoo.train({**BASE, "model": model}, overrides={"train": TRAIN, "name": "same"})
@@ -351,13 +355,13 @@ def test_what_the_weights_were_for_is_compared() -> None:
     with pytest.warns(nnzoo.NnzooWarning) as told:
         nnzoo.train({**BASE, "model": model}, overrides=changes)
     activation, normalize = (str(each.message) for each in told)
-    assert activation.startswith("model.activation is tanh, and was relu in ")
-    assert normalize.startswith("preprocess.normalize is none, and was standardize in ")
+    assert activation.startswith("model.activation is tanh, but was relu in ")
+    assert normalize.startswith("preprocess.normalize is none, but was standardize in ")
 
 
 @pytest.mark.parametrize("model", [{"name": "lstm", "hidden_size": 64}, {"name": "mlp", "hidden": [128, 64]}])
-def test_fine_tuning_beats_starting_anew_on_a_small_set(model: dict[str, Any]) -> None:
-    """1,200 digits teach the backbone; two more of each, under other names, the new last layer."""
+def test_fine_tuning_beats_training_from_scratch_on_a_small_set(model: dict[str, Any]) -> None:
+    """The backbone is trained on 1,200 digits, the new last layer on two more of each digit, with other names."""
     x, y = sklearn.datasets.load_digits(return_X_y=True)
     x, names = (x.reshape(-1, 8, 8) / 16).astype(np.float32), np.array([f"class {label}" for label in y])
     few = np.concatenate([1200 + np.flatnonzero(y[1200:] == label)[:2] for label in range(10)])

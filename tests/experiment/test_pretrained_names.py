@@ -1,4 +1,4 @@
-"""Weights of a checkpoint land on the inputs and classes of the same name, whatever their order in the new data."""
+"""Weights of a checkpoint are matched with the inputs and classes of the new data by name."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from nnzoo.experiment.train.finished import Run
 from nnzoo.run.artifact import load_artifact
 
 KEPT = {"optimizer": {"name": "sgd", "lr": 1e-12, "weight_decay": 0}, "train": {"epochs": 1, "early_stopping": None}}
-"""Training that leaves the weights where they started."""
+"""Training that does not change the weights."""
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +33,7 @@ def write(name: str, columns: Mapping[str, Any]) -> str:
 
 
 def table(rng: np.random.Generator, size: int = 120) -> dict[str, Any]:
-    """Columns of every kind, whose class follows from most of them."""
+    """Returns columns of every kind, and a class that depends on most of them."""
     a, b, c = rng.normal(size=(3, size)).round(4)
     kind = rng.choice(["red", "green", "blue"], size)
     flag = rng.choice(["yes", "no"], size)
@@ -84,8 +84,8 @@ def test_columns_in_another_order_keep_the_function(case: str, zca: bool) -> Non
     assert (run.model.predict(rows) == base.model.predict(rows)).all()
 
 
-def test_the_columns_of_the_public_report(capsys: pytest.CaptureFixture[str]) -> None:
-    """Two columns swapped: an accuracy of 1, where weights by position gave one half."""
+def test_two_columns_swapped(capsys: pytest.CaptureFixture[str]) -> None:
+    """With two columns swapped, the accuracy is 1; matched by position it would be 0.5."""
     rng = np.random.default_rng(1)
     y = np.arange(80) % 2
     x1, x2 = np.where(y, 1.5, -1.5) + 0.3 * rng.normal(size=80), rng.normal(size=80)
@@ -101,7 +101,7 @@ def test_the_columns_of_the_public_report(capsys: pytest.CaptureFixture[str]) ->
         }
     )
     assert run.metrics["test/accuracy"] == 1.0
-    assert "2 inputs in another order, matched by name; the last layer (output) is taken" in capsys.readouterr().err
+    assert "2 inputs in another order, matched by name; the last layer (output) is copied" in capsys.readouterr().err
 
 
 def test_new_and_missing_columns_and_categories(capsys: pytest.CaptureFixture[str]) -> None:
@@ -125,9 +125,9 @@ def test_new_and_missing_columns_and_categories(capsys: pytest.CaptureFixture[st
         run = nnzoo.train({**config, "name": "tuned"})
     told = "\n".join([capsys.readouterr().err, *(str(each.message) for each in warned)])
     assert "4 of 6 inputs matched by name" in told
-    assert re.search(r"2 inputs not in the checkpoint, initialized as `init` says: 'kind=amber', 'z'", told)
+    assert re.search(r"2 inputs not in the checkpoint, initialized by `init`: 'kind=amber', 'z'", told)
     assert re.search(
-        r"4 inputs of the checkpoint not in this data, left out: 'kind=red', 'flag', 'c', 'c is missing'", told
+        r"4 inputs of the checkpoint not in this data, dropped: 'kind=red', 'flag', 'c', 'c is missing'", told
     )
     assert "hidden.0.linear.weight is frozen, so new inputs keep their initial weights" in told
     there, here = base.model.metadata.feature_names, run.model.metadata.feature_names
@@ -153,13 +153,13 @@ def test_names_are_equal_however_they_are_written(capsys: pytest.CaptureFixture[
     model = {**TABULAR["mlp"], "pretrained": "base"}
     run = nnzoo.train({"data": {**words, "path": write("b.csv", second)}, "model": model, **KEPT})
     told = capsys.readouterr().err
-    assert "4 inputs in another order, matched by name; the last layer (output) is taken" in told
+    assert "4 inputs in another order, matched by name; the last layer (output) is copied" in told
     rows = {"x": x[:20].tolist(), "k": kind[:20].tolist()}
     assert np.abs(run.model.predict_proba(rows) - base.model.predict_proba(rows)).max() < 1e-5
 
 
 @pytest.mark.parametrize("task", ["classes", "values", "labels"])
-def test_outputs_of_the_same_name_are_taken(task: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_outputs_of_the_same_name_are_copied(task: str, capsys: pytest.CaptureFixture[str]) -> None:
     rng = np.random.default_rng(0)
     x = rng.normal(size=(60, 2)).round(4)
     first: dict[str, Any] = {"x1": x[:, 0], "x2": x[:, 1]}
@@ -187,7 +187,7 @@ def test_outputs_of_the_same_name_are_taken(task: str, capsys: pytest.CaptureFix
         }
     )
     told = capsys.readouterr().err
-    assert f"the last layer (output) is taken: {len(pairs)} of {2 + len(pairs) - (task != 'classes')} outputs" in told
+    assert f"the last layer (output) is copied: {len(pairs)} of {2 + len(pairs) - (task != 'classes')} outputs" in told
     for part in ("weight", "bias"):
         old, new = (weights(each)[f"output.linear.{part}"] for each in (base, run))
         assert all(new[here].equal(old[there]) for here, there in pairs.items())
@@ -225,7 +225,7 @@ def test_features_of_a_series_in_another_order(case: str, difference: bool | str
     assert np.abs(found[:, order] - expected).max() < 1e-3 * np.abs(expected).max()
 
 
-def test_the_only_feature_of_another_series_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_only_feature_of_another_series_is_logged(capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("load", "price"):
         write(f"{name}.csv", {name: np.sin(np.arange(90) / 5)})
     base = train("base", {"name": "series", "path": "load.csv", "target": "load", "window": 4}, SERIES["gru"])
@@ -260,14 +260,14 @@ def test_words_keep_their_vectors(case: str, capsys: pytest.CaptureFixture[str])
         run = nnzoo.train({"data": {**words, "path": "b.csv"}, "model": {**WORDS[case], "pretrained": "base"}, **KEPT})
     told = "\n".join([capsys.readouterr().err, *(str(each.message) for each in warned)])
     assert "8 of 9 tokens matched by name" in told
-    assert "1 token not in the checkpoint, initialized as `init` says: 'today'" in told
+    assert "1 token not in the checkpoint, initialized by `init`: 'today'" in told
     texts = ["good film", "bad plot", "fun here", "plot nowhere good"]
     assert np.abs(run.model.predict_proba(texts) - base.model.predict_proba(texts)).max() < 1e-5
-    with pytest.raises(ConfigError, match=r"its tokens are of another kind \(got char, there word\)"):
+    with pytest.raises(ConfigError, match=r"its tokens are of another kind \(got char, the checkpoint has word\)"):
         tuned({**words, "path": "b.csv", "tokenizer": "char"}, WORDS[case])
 
 
-def test_symbols_of_a_language_model_keep_vectors_and_classes() -> None:
+def test_tokens_of_a_language_model_keep_vectors_and_classes() -> None:
     Path("a.txt").write_text("abcd abca abdc " * 30)
     Path("b.txt").write_text("ddcb dcba ddde " * 30)
     model = {"name": "gru", "hidden_size": 6}
@@ -305,7 +305,7 @@ def test_arrays_have_no_names_and_keep_their_positions(capsys: pytest.CaptureFix
     run = nnzoo.train(
         {"data": {"name": "arrays", "path": "n.npz"}, "model": {**TABULAR["mlp"], "pretrained": "base"}, **KEPT}
     )
-    assert "inputs by position, since this data has no names for them" in capsys.readouterr().err
+    assert "inputs by position, since this data does not name them" in capsys.readouterr().err
     assert weights(run)["hidden.0.linear.weight"].equal(weights(base)["hidden.0.linear.weight"])
     np.savez("n.npz", x=np.zeros((60, 3)) + np.arange(60)[:, None], y=np.array(columns["y"][:60]))
     with pytest.raises(
@@ -314,7 +314,7 @@ def test_arrays_have_no_names_and_keep_their_positions(capsys: pytest.CaptureFix
         tuned({"name": "arrays", "path": "n.npz"}, TABULAR["mlp"])
 
 
-def test_what_cannot_be_matched_is_refused() -> None:
+def test_inputs_that_cannot_be_matched_are_refused() -> None:
     columns = table(np.random.default_rng(0))
     train("base", {"name": "csv", "path": write("a.csv", columns), "target": "y"}, TABULAR["mlp"])
     renamed = {f"new {name}" if name != "y" else name: values for name, values in columns.items()}
@@ -331,26 +331,24 @@ def test_what_cannot_be_matched_is_refused() -> None:
         train("tuned", data, model, **KEPT, **pca)
     with pytest.raises(ConfigError, match="principal components of other inputs cannot be matched by name"):
         train("tuned", {**data, "path": "a.csv", "ignore": ["kind"]}, model, **KEPT)
-    # Components of the same columns are in the order of their variance, whatever the order of the columns.
+    # Principal components are ordered by their variance, not by the columns.
     shuffled = {name: columns[name] for name in reversed(columns)}
     run = train("tuned", {**data, "path": write("d.csv", shuffled)}, model, **KEPT, **pca)
     base = nnzoo.load("base-pca")
     rows = {name: values[:20] for name, values in columns.items() if name != "y"}
     assert np.abs(run.model.predict_proba(rows) - base.predict_proba(rows)).max() < 1e-4
-    # Groups of channels are read apart from each other.
+    # Groups of channels are read separately.
     write("s.csv", {name: np.random.default_rng(5).normal(size=60) for name in "pq"})
     grouped = {"name": "cnn", "blocks": [{"conv": {"out_channels": 4, "kernel_size": 3, "groups": 2}}]}
     series = {"name": "series", "path": "s.csv", "target": "p", "window": 5}
     train("base-groups", {**series, "features": ["p", "q"]}, grouped)
-    with pytest.raises(
-        ConfigError, match="are in another order than those of this data, and in this network they cannot"
-    ):
+    with pytest.raises(ConfigError, match="are in another order than those of this data, and this network cannot"):
         train("tuned", {**series, "features": ["q", "p"]}, {**grouped, "pretrained": "base-groups"})
 
 
 @pytest.mark.parametrize("loss", ["bce", "hinge", "cross_entropy"])
 def test_two_classes_in_another_order(loss: str) -> None:
-    """Two digits of torchvision's layout; the config says which class comes first."""
+    """Two digits in torchvision's layout; the config sets the order of the classes."""
     import struct
 
     rng = np.random.default_rng(0)

@@ -28,7 +28,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def foreign(path: str, seed: int = 1, **model: Any) -> dict[str, Tensor]:
-    """Saves the weights of a network of another seed, as any program might."""
+    """Saves the weights of a network with another seed, like another program."""
     torch.manual_seed(seed)
     module = nnzoo.build_model({**CONFIG, "model": {**CONFIG["model"], **model}, "seed": seed})
     torch.save(module.state_dict(), path)
@@ -36,7 +36,7 @@ def foreign(path: str, seed: int = 1, **model: Any) -> dict[str, Tensor]:
 
 
 def start(path: str, **model: Any) -> dict[str, Tensor]:
-    """The weights that a training begins with: none is trained."""
+    """Returns the initial weights of a training."""
     config = {
         **CONFIG,
         "model": {**CONFIG["model"], **model, "pretrained": path},
@@ -46,7 +46,7 @@ def start(path: str, **model: Any) -> dict[str, Tensor]:
 
 
 @pytest.mark.parametrize("name", ["weights.pt", "weights.pth"])
-def test_all_weights_are_taken_and_what_has_no_names_is_told(name: str) -> None:
+def test_all_weights_are_copied_and_missing_names_are_logged(name: str) -> None:
     weights = foreign(name)
     with pytest.warns(NnzooWarning, match="does not name its inputs and outputs"):
         begun = start(name)
@@ -56,7 +56,7 @@ def test_all_weights_are_taken_and_what_has_no_names_is_told(name: str) -> None:
     assert json.loads(Path("runs/x/result.json").read_text())["warnings"]
 
 
-def test_the_last_layer_is_initialized_where_it_has_another_shape() -> None:
+def test_a_last_layer_of_another_shape_is_initialized() -> None:
     torch.manual_seed(3)
     other = nnzoo.build_model(CONFIG | {"data": "wine"}, input_shape=(4,), num_outputs=7)
     torch.save({"state_dict": other.state_dict(), "epoch": 3}, "weights.pt")
@@ -82,13 +82,13 @@ def test_a_torchvision_network_starts_from_a_file_of_its_own_weights() -> None:
     assert sorted(weights.keys() - set(same)) == ["fc.bias", "fc.weight"]
 
 
-def test_names_and_shapes_that_differ_are_named() -> None:
+def test_different_names_and_shapes_are_reported() -> None:
     foreign("weights.pt", hidden=[7])
     with pytest.raises(ConfigError, match=r"hidden\.0\.linear\.weight has the shape \(7, 4\) in the checkpoint"):
         start("weights.pt")
     torch.save({"fc.weight": torch.ones(6, 4), "fc.bias": torch.ones(6)}, "weights.pt")
     with pytest.raises(
-        ConfigError, match=r"does not exist in the checkpoint .* The file holds 'fc\.weight', 'fc\.bias'"
+        ConfigError, match=r"does not exist in the checkpoint .* The file contains 'fc\.weight', 'fc\.bias'"
     ):
         start("weights.pt")
     assert not Path("runs/x").exists()
@@ -115,7 +115,7 @@ def test_a_run_is_resumed_and_repeated_from_its_config() -> None:
         (None, "config", 2, "no such file or run"),
     ],
 )
-def test_a_file_that_cannot_be_used_is_one_line(
+def test_an_invalid_file_is_a_one_line_error(
     content: bytes | None, kind: str, code: int, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     if content is not None:

@@ -48,7 +48,7 @@ def test_a_path_a_name_a_dict_and_a_config_are_the_same() -> None:
     assert train("digits_mlp", overrides=short).result["epochs"] == 1
 
 
-def test_what_a_run_has() -> None:
+def test_attributes_of_a_run() -> None:
     run = train(IRIS, runs_dir="somewhere")
     assert run.run_dir == Path("somewhere/run")
     assert run.metrics == run.result["metrics"] == json.loads((run.run_dir / "result.json").read_text())["metrics"]
@@ -88,7 +88,7 @@ def test_a_dict_has_paths_relative_to_the_current_folder() -> None:
     assert str(Path("mine.npz").absolute()) in (run.run_dir / "config.yaml").read_text()
 
 
-def test_answers_do_not_depend_on_the_kind_of_array() -> None:
+def test_predictions_do_not_depend_on_the_kind_of_array() -> None:
     run = train(IRIS)
     model = nnzoo.load(run.run_dir)
     raw = np.random.default_rng(0).normal(3, 2, size=(30, 4)).astype("f4").astype("f8")
@@ -113,7 +113,7 @@ def test_answers_do_not_depend_on_the_kind_of_array() -> None:
     assert model.predict(torch.ones(2, 4, dtype=torch.bfloat16)).shape == (2,)
 
 
-def test_the_module_predicts_in_evaluation_mode_whatever_was_done_to_it() -> None:
+def test_the_module_always_predicts_in_evaluation_mode() -> None:
     model = nnzoo.load(train(IRIS).run_dir)
     assert not model.module.training
     raw = np.ones((5, 4))
@@ -134,9 +134,9 @@ def test_the_module_predicts_in_evaluation_mode_whatever_was_done_to_it() -> Non
         (np.empty((0, 4)), "is empty"),
         ([[1.0, 2.0, 3.0, float("nan")]], "row 0 has NaN or inf"),
         ([[1.0, 2.0, 3.0, 4.0], [1.0, 2.0, 3.0, float("inf")]], "row 1 has NaN or inf"),
-        ([["a", "b", "c", "d"]], "type that can't be used"),
+        ([["a", "b", "c", "d"]], "unsupported type"),
         ([[1.0, 2.0], [3.0]], "expected numbers in an array"),
-        (np.ones((1, 4), dtype=complex), "type that can't be used"),
+        (np.ones((1, 4), dtype=complex), "unsupported type"),
         (None, "got"),
     ],
 )
@@ -146,7 +146,7 @@ def test_raw_data_that_does_not_fit(raw: Any, message: str) -> None:
         model.predict(raw)
 
 
-def test_regression_answers_in_its_own_unit() -> None:
+def test_regression_predicts_in_the_unit_of_the_target() -> None:
     rng = np.random.default_rng(0)
     x = rng.normal(size=(200, 3)).astype("f4")
     y = (x @ [1.0, 2.0, -1.0] * 100 + 5000).astype("f4")
@@ -184,7 +184,7 @@ def test_several_targets_and_several_labels() -> None:
     assert not (labels.run_dir / "confusion_matrix.csv").exists()
 
 
-def test_a_margin_loss_gives_no_probabilities() -> None:
+def test_a_margin_loss_has_no_probabilities() -> None:
     run = train({"data": "iris", "model": "linear", "loss": "hinge", "train": {"epochs": 1}})
     assert set(run.model.predict(np.ones((2, 4)))) <= set(run.model.classes)
     with pytest.raises(UsageError, match="a margin loss gives no probabilities"):
@@ -202,7 +202,7 @@ class Net(nn.Module):
 
 
 @pytest.mark.parametrize("config", [{"data": "iris", "train": {"epochs": 2}}, {**IRIS, "train": {"epochs": 2}}])
-def test_an_own_module(config: dict[str, Any]) -> None:
+def test_a_custom_module(config: dict[str, Any]) -> None:
     torch.manual_seed(0)
     module = Net()
     start = {name: tensor.clone() for name, tensor in module.state_dict().items()}
@@ -216,7 +216,7 @@ def test_an_own_module(config: dict[str, Any]) -> None:
         nnzoo.load(run.run_dir)
 
 
-def test_an_own_module_that_does_not_fit_is_said_before_anything_is_written() -> None:
+def test_a_custom_module_that_does_not_fit_is_refused_before_anything_is_written() -> None:
     class Failing(nn.Linear):
         def forward(self, input: Tensor) -> Tensor:  # noqa: A002
             raise RuntimeError("boom")

@@ -1,4 +1,4 @@
-"""Random restarts: K initialisations of one network, all at once or one after another."""
+"""Random restarts: K initialisations of one network, batched or sequential."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from nnzoo.config import load_config
 from nnzoo.errors import InterruptedRunError, UsageError
 from nnzoo.experiment.prepare import Experiment, prepare
 from nnzoo.experiment.train.finished import Run
-from nnzoo.experiment.train.restarts import Batched, choose_training
+from nnzoo.experiment.train.restarts import BatchedRestarts, choose_training
 from nnzoo.experiment.train.start import build_state, start_again
 from nnzoo.training import checkpoints, loop
 from nnzoo.training.progress import Progress
@@ -37,7 +37,7 @@ COUNT = 4
 BASE: dict[str, Any] = {
     "name": "x",
     "seed": SEED,
-    # 49 training samples at batch size 16: the last batch has a single one.
+    # 49 training samples at batch size 16: the last batch has one sample.
     "data": {"name": "blobs", "samples": 70, "noise": 3.0},
     "preprocess": {"normalize": "standardize"},
     "model": {"name": "mlp", "hidden": [8, 6], "activation": "tanh"},
@@ -65,11 +65,11 @@ def experiment_of(overrides: dict[str, Any]) -> Experiment:
 
 
 def batched(overrides: dict[str, Any]) -> ReplicaState:
-    """All restarts at once, in memory alone."""
+    """Trains batched restarts without files."""
     experiment = experiment_of(overrides)
     state, _, _ = build_state(experiment, None, show=lambda _: None)
     training = choose_training(experiment, state, partial(start_again, experiment, None, None))
-    assert isinstance(training, Batched)
+    assert isinstance(training, BatchedRestarts)
     loop.fit(
         ReplicaLearner(training.replicas),
         experiment.splits,
@@ -82,7 +82,7 @@ def batched(overrides: dict[str, Any]) -> ReplicaState:
 
 
 def alone(overrides: dict[str, Any], seed: int) -> tuple[TrainState, str]:
-    """What one seed learns without restarts, in memory alone."""
+    """Trains with one seed, without restarts and files."""
     experiment = experiment_of(overrides | {"seed": seed, "train.restarts": 1})
     state = start_again(experiment, None, None, seed)
     status = loop.fit(
@@ -124,8 +124,8 @@ SOLO: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("case", SOLO)
-def test_a_replica_learns_what_its_seed_learns_alone(case: str) -> None:
-    # Under SGD: Adam makes large steps of gradients that are zero but for rounding.
+def test_a_replica_equals_a_single_training_with_its_seed(case: str) -> None:
+    # SGD, since Adam makes large steps if gradients are only rounding errors.
     together = batched(SOLO[case])
     for index in range(COUNT):
         state, status = alone(SOLO[case], SEED + index)
@@ -160,7 +160,7 @@ LOSSES: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_every_loss_runs_in_a_batch(loss: str) -> None:
+def test_every_loss_can_be_batched(loss: str) -> None:
     words = LOSSES[loss] | {"loss": loss, "train.epochs": 2, "optimizer.lr": 0.01}
     together = batched(words)
     state, _ = alone(words, SEED + 2)
@@ -174,7 +174,7 @@ ACTIVATIONS = [
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_every_activation_runs_in_a_batch(activation: object) -> None:
+def test_every_activation_can_be_batched(activation: object) -> None:
     words = {"model.activation": activation, "train.epochs": 2, "train.restarts": 2, "optimizer.lr": 0.01}
     together = batched(words)
     state, _ = alone(words, SEED + 1)
@@ -197,7 +197,7 @@ def test_every_activation_runs_in_a_batch(activation: object) -> None:
         ({"loss": "multi_margin"}, "torch.func can't batch its loss"),
     ],
 )
-def test_the_rest_runs_one_after_another_and_says_why(
+def test_sequential_restarts_log_the_reason(
     words: dict[str, Any], reason: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     changes = words | {"train.epochs": 2, "train.restarts": 3}
@@ -205,7 +205,7 @@ def test_the_rest_runs_one_after_another_and_says_why(
     assert f"3 restarts run one after another: {reason}\n" in capsys.readouterr().err
     restarts = run.result["restarts"]
     assert (restarts["how"], restarts["reason"]) == ("one after another", reason)
-    # Each is bit for bit what its seed is alone.
+    # Each equals the training with only its seed, to the last bit.
     for index, value in enumerate(restarts["values"]):
         state, status = alone(changes, SEED + index)
         best = state.early_stopping.best_epoch
@@ -217,7 +217,7 @@ def test_the_rest_runs_one_after_another_and_says_why(
 
 
 @pytest.mark.parametrize("words", [{}, {"scheduler": "plateau"}], ids=["batched", "one after another"])
-def test_what_is_written(words: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+def test_files_of_a_run_with_restarts(words: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
     Path("c.yaml").write_text(json.dumps(BASE))
     changes = [f"{key}={json.dumps(value)}" for key, value in words.items()]
     assert command(["train", "c.yaml", *changes, "--json"]) == 0
@@ -258,24 +258,24 @@ def test_what_is_written(words: dict[str, Any], capsys: pytest.CaptureFixture[st
         assert measured == {key[4:]: value for key, value in result["metrics"].items() if key.startswith("val/")}
 
 
-def test_the_terminal_names_best_mean_and_spread(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_terminal_shows_best_mean_and_spread(capsys: pytest.CaptureFixture[str]) -> None:
     Path("c.yaml").write_text(json.dumps(BASE))
     assert command(["train", "c.yaml"]) == 0
     shown = capsys.readouterr()
     assert "4 restarts (batched): best seed " in shown.out
-    assert "4 restarts all at once, seeds 3 to 6\n" in shown.err
+    assert "4 batched restarts, seeds 3 to 6\n" in shown.err
     assert sum("4 of 4 running" in line for line in shown.err.splitlines()) == 5
     assert command(["train", "c.yaml", "--dry-run"]) == 0
 
 
-def test_no_restarts_leave_no_trace() -> None:
+def test_a_run_without_restarts_has_no_restart_files() -> None:
     run = train({"train.restarts": 1})
     assert "restarts" not in run.result
     assert not Path("runs/x/restarts.csv").exists()
 
 
 def same(first: Path, second: Path) -> None:
-    """Both runs have the same weights, the same histories and the same result, but for times and places."""
+    """Asserts that both runs have the same weights, histories and results, except for times and paths."""
     for name in ("best.safetensors", "restarts.csv", "predictions.csv"):
         assert (first / name).read_bytes() == (second / name).read_bytes()
     tables = [(folder / "metrics.csv").read_text().splitlines() for folder in (first, second)]
@@ -288,7 +288,7 @@ def same(first: Path, second: Path) -> None:
 
 
 class Crash(BaseException):
-    """What no handler expects, like a kill, but in this process."""
+    """An exception that is not handled, like a kill in this process."""
 
 
 def crash() -> None:
@@ -313,10 +313,10 @@ KEPT: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("every", [{"every_epochs": 2}, {"every_steps": 2, "every_epochs": None}])
 @pytest.mark.parametrize("case", KEPT)
-def test_killed_or_interrupted_and_resumed_is_as_if_nothing_had_been(
+def test_a_killed_or_interrupted_run_resumes_to_the_same_result(
     case: str, every: dict[str, Any], at_step: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Otherwise no run here would live long enough for a checkpoint between its first and its last.
+    # The runs are too short for a checkpoint between the first and the last otherwise.
     monkeypatch.setattr(checkpoints, "MIN_SECONDS_BETWEEN_CHECKPOINTS", 0.0)
     words = KEPT[case] | {"train.checkpoint": every}
     train(words, runs_dir="whole")
@@ -331,19 +331,19 @@ def test_killed_or_interrupted_and_resumed_is_as_if_nothing_had_been(
     at_step(0, crash)
     train(words, runs_dir="parts", resume=True)
     same(Path("whole/x"), Path("parts/x"))
-    # And once more, when it has ended.
+    # And again after its end.
     train(words, runs_dir="parts", resume=True)
     same(Path("whole/x"), Path("parts/x"))
 
 
-def test_more_epochs_go_on_where_all_run_at_once() -> None:
+def test_batched_restarts_can_be_resumed_with_more_epochs() -> None:
     train({"train.epochs": 7}, runs_dir="whole")
     train({"train.epochs": 3}, runs_dir="parts")
     train({"train.epochs": 7}, runs_dir="parts", resume=True)
     same(Path("whole/x"), Path("parts/x"))
 
 
-def test_restarts_that_have_ended_do_not_go_on() -> None:
+def test_finished_restarts_are_not_continued() -> None:
     train(RECURRENT)
     with pytest.raises(UsageError, match=r"3 restarts have ended with train\.epochs 3 and can't be continued"):
         train(RECURRENT | {"train.epochs": 5}, resume=True)
@@ -352,8 +352,8 @@ def test_restarts_that_have_ended_do_not_go_on() -> None:
 
 
 @pytest.mark.parametrize("words", [{}, {"scheduler": "plateau"}], ids=["batched", "one after another"])
-def test_one_that_diverges_is_out_and_the_others_go_on(words: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    """The second restart gets infinite weights at its start."""
+def test_a_diverged_restart_does_not_stop_the_others(words: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second restart starts with infinite weights."""
     whole = train(words, runs_dir="whole")
     verbs = sys.modules["nnzoo.experiment.train.start"]
     plain: Callable[..., nn.Module] = verbs.build_network
@@ -376,7 +376,9 @@ def test_one_that_diverges_is_out_and_the_others_go_on(words: dict[str, Any], mo
 
 
 @pytest.mark.parametrize("words", [{}, {"scheduler": "plateau"}], ids=["batched", "one after another"])
-def test_all_that_diverge_are_a_diverged_run(words: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_whose_restarts_all_diverge_has_diverged(
+    words: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
     Path("c.yaml").write_text(json.dumps(BASE | {"optimizer": {"name": "sgd", "lr": 1e30}, "model": "mlp", **words}))
     assert command(["train", "c.yaml", "-q"]) == 4
     *warned, error = capsys.readouterr().err.splitlines()
@@ -388,7 +390,7 @@ def test_all_that_diverge_are_a_diverged_run(words: dict[str, Any], capsys: pyte
     assert (result["restarts"]["values"], result["restarts"]["best"]) == ([None] * COUNT, None)
 
 
-def test_the_time_is_shared_by_all() -> None:
+def test_the_time_limit_is_for_all_restarts() -> None:
     run = train(RECURRENT | {"train.max_minutes": 1e-9})
     assert (run.result["restarts"]["count"], len(run.result["restarts"]["values"])) == (COUNT, 1)
     run = train({"train.max_minutes": 1e-9}, runs_dir="others")
@@ -396,7 +398,7 @@ def test_the_time_is_shared_by_all() -> None:
 
 
 class Own(nn.Module):
-    """Two layers that torch.func has never seen."""
+    """A custom module of two layers."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -408,7 +410,7 @@ class Own(nn.Module):
         return outputs
 
 
-def test_a_module_of_ones_own_is_drawn_anew() -> None:
+def test_a_custom_module_is_initialised_again() -> None:
     module = Own()
     run = train({"init": "xavier_uniform", "train.epochs": 2}, model=module)
     restarts = run.result["restarts"]
@@ -418,7 +420,7 @@ def test_a_module_of_ones_own_is_drawn_anew() -> None:
     plain = nn.Sequential(nn.Linear(2, 5), nn.Tanh(), nn.Linear(5, 3))
     run = train({"init": "xavier_uniform", "train.epochs": 2}, model=plain)
     assert run.result["restarts"]["how"] == "batched"
-    with pytest.warns(nnzoo.NnzooWarning, match="every restart begins with the weights of your module"):
+    with pytest.warns(nnzoo.NnzooWarning, match="every restart starts with the weights of your module"):
         train({"train.epochs": 1}, model=plain)
     tied = nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 3), nn.Linear(3, 3))
     tied[3].weight = tied[2].weight
@@ -435,7 +437,7 @@ XOR: dict[str, Any] = {
 
 
 def test_the_spread_of_the_final_loss_falls_with_width() -> None:
-    """Larger nets depend less on their initialisation."""
+    """Larger networks depend less on their initialisation."""
     words = XOR | {"train.epochs": 200, "train.restarts": 32, "optimizer": {"name": "adam", "lr": 0.05}}
     spreads = []
     for width in (2, 8, 32):
@@ -446,8 +448,8 @@ def test_the_spread_of_the_final_loss_falls_with_width() -> None:
 
 
 def test_sixteen_restarts_solve_xor() -> None:
-    """A hidden layer of two often ends in a local minimum; the best of sixteen hardly ever does."""
-    # Forty runs of sixteen at once, of neighbouring seeds.
+    """A hidden layer of two often ends in a local minimum; the best of sixteen restarts hardly ever does."""
+    # Forty runs of sixteen batched restarts, with consecutive seeds.
     together = batched(XOR | {"train.epochs": 100, "train.restarts": 640})
     solved = [together.outcome(index).metrics["train/accuracy"] == 1 for index in range(640)]
     runs = [solved[start : start + 16] for start in range(0, 640, 16)]

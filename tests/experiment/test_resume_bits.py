@@ -62,7 +62,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    # Otherwise no run here would live long enough for a checkpoint between its first and its last.
+    # The runs are too short for a checkpoint between the first and the last otherwise.
     monkeypatch.setattr(checkpoints, "MIN_SECONDS_BETWEEN_CHECKPOINTS", 0.0)
 
 
@@ -71,7 +71,7 @@ def train(runs_dir: str, overrides: dict[str, Any] | None = None, **options: Any
 
 
 def same(first: Path, second: Path) -> None:
-    """Both runs have the same weights, the same history and the same result, but for times and places."""
+    """Asserts that both runs have the same weights, history and result, except for times and paths."""
     assert (first / "best.safetensors").read_bytes() == (second / "best.safetensors").read_bytes()
     tables = [(folder / "metrics.csv").read_text().splitlines() for folder in (first, second)]
     assert tables[0][0].endswith(",seconds")
@@ -89,7 +89,7 @@ def same(first: Path, second: Path) -> None:
 
 @pytest.mark.parametrize("step", [1, 4, 7, 15])
 @pytest.mark.parametrize("config", CONFIGS)
-def test_interrupted_and_resumed_is_as_if_nothing_had_been(
+def test_an_interrupted_and_resumed_run_equals_an_uninterrupted_one(
     config: str, step: int, at_step: Callable[..., None]
 ) -> None:
     if CONFIGS[config].get("train.batch_size") == "full":
@@ -106,10 +106,10 @@ def test_interrupted_and_resumed_is_as_if_nothing_had_been(
     same(Path("whole/x"), Path("parts/x"))
 
 
-def test_interrupted_at_every_step(at_step: Callable[..., None]) -> None:
+def test_a_run_interrupted_at_every_step(at_step: Callable[..., None]) -> None:
     config = CONFIGS["everything at once"]
     train("whole", config)
-    for _ in range(20):  # 11 batches an epoch, three a step
+    for _ in range(20):  # 11 batches per epoch, three per step
         at_step(1, lambda: signal.raise_signal(signal.SIGTERM))
         with pytest.raises(InterruptedRunError) as caught:
             train("parts", config, resume=True)
@@ -119,7 +119,7 @@ def test_interrupted_at_every_step(at_step: Callable[..., None]) -> None:
 
 
 class Crash(BaseException):
-    """What no handler expects, like a kill, but in this process."""
+    """An exception that is not handled, like a kill in this process."""
 
 
 def crash() -> None:
@@ -128,7 +128,7 @@ def crash() -> None:
 
 @pytest.mark.parametrize("checkpoint", [{"every_epochs": 2}, {"every_steps": 2, "every_epochs": None}])
 @pytest.mark.parametrize("step", [1, 6, 12, 17])
-def test_killed_and_resumed_from_an_older_checkpoint(
+def test_a_killed_run_resumes_from_an_older_checkpoint(
     step: int, checkpoint: dict[str, Any], at_step: Callable[..., None]
 ) -> None:
     config = CONFIGS["everything at once"] | {"train.checkpoint": checkpoint}
@@ -141,7 +141,7 @@ def test_killed_and_resumed_from_an_older_checkpoint(
     same(Path("whole/x"), Path("parts/x"))
 
 
-def test_killed_before_the_first_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_killed_before_the_first_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
     train("whole")
     with monkeypatch.context() as patch:
         patch.setattr("nnzoo.experiment.train.record.save_checkpoint", lambda *_: crash())
@@ -160,7 +160,7 @@ def test_killed_before_the_first_checkpoint(monkeypatch: pytest.MonkeyPatch) -> 
     same(Path("whole/x"), Path("empty/x"))
 
 
-def test_resuming_nothing_starts_and_resuming_the_finished_changes_nothing() -> None:
+def test_resume_starts_a_missing_run_and_does_not_change_a_finished_one() -> None:
     train("runs", resume=True)
     before = {file.name: file.read_bytes() for file in Path("runs/x").iterdir()}
     run = train("runs", resume=True)
@@ -172,7 +172,7 @@ def test_resuming_nothing_starts_and_resuming_the_finished_changes_nothing() -> 
     assert [path.name for path in Path("runs").iterdir()] == ["x"]
 
 
-def test_more_epochs_go_on_from_the_last() -> None:
+def test_more_epochs_continue_from_the_last() -> None:
     train("whole", {"train.epochs": 6})
     train("parts", {"train.epochs": 2})
     train("parts", {"train.epochs": 6}, resume=True)
@@ -181,7 +181,7 @@ def test_more_epochs_go_on_from_the_last() -> None:
     assert (run.result["epochs"], run.result["status"]) == (6, "completed")
 
 
-def test_what_may_change_and_what_not(capsys: pytest.CaptureFixture[str]) -> None:
+def test_keys_that_may_change_and_keys_that_may_not(capsys: pytest.CaptureFixture[str]) -> None:
     train("runs")
     allowed = {
         "train.epochs": 6,
@@ -200,14 +200,14 @@ def test_what_may_change_and_what_not(capsys: pytest.CaptureFixture[str]) -> Non
     assert Path("runs/x/best.safetensors").read_bytes() == weights
 
 
-def test_a_schedule_as_long_as_the_run_is_not_stretched() -> None:
+def test_a_schedule_with_the_length_of_the_run_is_not_extended() -> None:
     cosine = {"scheduler": {"name": "cosine"}}
     train("runs", {**cosine, "train.epochs": 2})
-    with pytest.raises(UsageError, match=r"another train\.epochs, which is the length of its cosine schedule too"):
+    with pytest.raises(UsageError, match=r"another train\.epochs, which is also the length of its cosine schedule"):
         train("runs", {**cosine, "train.epochs": 4}, resume=True)
 
 
-def test_a_run_directory_is_resumed_itself_and_a_name_means_its_newest() -> None:
+def test_a_run_directory_and_the_newest_run_of_a_name_are_resumed() -> None:
     for _ in range(3):
         train("runs", {"train.epochs": 1})
     run = nnzoo.train("runs/x-2", overrides={"train.epochs": 2}, runs_dir="elsewhere", resume=True, quiet=True)
@@ -216,15 +216,13 @@ def test_a_run_directory_is_resumed_itself_and_a_name_means_its_newest() -> None
     assert not Path("elsewhere").exists()
 
 
-def test_a_name_that_ends_in_a_number_is_a_name_of_its_own() -> None:
+def test_a_name_may_end_in_a_number() -> None:
     train("runs", {"train.epochs": 1}, name="lenet-5")
     assert train("runs", {"train.epochs": 1, "seed": 1}, name="lenet", resume=True).run_dir == Path("runs/lenet")
     assert train("runs", {"train.epochs": 1}, name="lenet-5", resume=True).run_dir == Path("runs/lenet-5")
 
 
-def test_resuming_takes_the_number_of_threads_of_before(
-    at_step: Callable[..., None], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_resuming_keeps_the_number_of_threads(at_step: Callable[..., None], capsys: pytest.CaptureFixture[str]) -> None:
     before = torch.get_num_threads()
     seen = []
     at_step(3, lambda: signal.raise_signal(signal.SIGINT))
@@ -234,7 +232,7 @@ def test_resuming_takes_the_number_of_threads_of_before(
     nnzoo.train("runs/x", runs_dir="runs", resume=True, show=lambda _: None)
     assert torch.get_num_threads() == before
     assert seen == [3]
-    assert "threads as before" not in capsys.readouterr().err  # the config of the run says it
+    assert "threads as before" not in capsys.readouterr().err  # it is in the config of the run
 
 
 def cut_short(path: Path) -> None:
@@ -260,7 +258,7 @@ def test_a_damaged_checkpoint_stops_the_resume_before_anything_is_written() -> N
 
 
 @pytest.mark.parametrize("damage", [cut_short, flip_a_bit, lambda path: path.write_bytes(b""), Path.unlink])
-def test_in_place_of_a_damaged_checkpoint_the_one_before_goes_on(
+def test_a_damaged_checkpoint_is_replaced_by_the_previous_one(
     damage: Callable[[Path], None], at_step: Callable[..., None]
 ) -> None:
     config = CONFIGS["everything at once"] | {"train.checkpoint": {"every_steps": 1}}
@@ -284,7 +282,7 @@ def test_in_place_of_a_damaged_checkpoint_the_one_before_goes_on(
     same(Path("whole/x"), Path("parts/x"))
 
 
-def test_a_checkpoint_of_another_version_is_not_passed_over() -> None:
+def test_a_checkpoint_of_another_version_is_not_skipped() -> None:
     train("runs")
     for version, todo in ((4, "Update nnzoo"), (1, "Use the nnzoo that wrote it")):
         write_tensor_file(Path("runs/x/last.safetensors"), {}, {"format": "nnzoo checkpoint", "version": version})
@@ -293,7 +291,7 @@ def test_a_checkpoint_of_another_version_is_not_passed_over() -> None:
 
 
 @pytest.mark.parametrize("option", ["--resume", "--resume --name x"])
-def test_a_run_of_an_older_nnzoo_is_neither_resumed_nor_begun_again(
+def test_a_run_of_an_older_nnzoo_is_neither_resumed_nor_started_again(
     option: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     train("runs")
@@ -312,7 +310,9 @@ def test_a_run_of_an_older_nnzoo_is_neither_resumed_nor_begun_again(
 
 
 @pytest.mark.parametrize("damage", [cut_short, flip_a_bit, Path.unlink])
-def test_damaged_best_weights_are_made_anew(damage: Callable[[Path], None], capsys: pytest.CaptureFixture[str]) -> None:
+def test_damaged_best_weights_are_written_again(
+    damage: Callable[[Path], None], capsys: pytest.CaptureFixture[str]
+) -> None:
     train("runs")
     path = Path("runs/x/best.safetensors")
     before = path.read_bytes()
@@ -323,7 +323,7 @@ def test_damaged_best_weights_are_made_anew(damage: Callable[[Path], None], caps
     assert path.read_bytes() == before
 
 
-def test_one_that_stopped_early_goes_on_with_more_patience() -> None:
+def test_an_early_stopped_run_continues_with_more_patience() -> None:
     config = CONFIGS["plateau and stopping"] | {"train.epochs": 40, "optimizer.lr": 0.5}
     short, long = ({**config, "train.early_stopping": {"patience": patience}} for patience in (1, 4))
     train("whole", long)
@@ -340,14 +340,14 @@ def table(rows: int, *, changed: bool = False) -> None:
     Path("t.csv").write_text("\n".join(["u,v,w", *lines]))
 
 
-def test_data_that_was_changed_meanwhile_is_noticed() -> None:
+def test_changed_data_is_detected() -> None:
     config = {"data": {"name": "csv", "path": "t.csv", "target": "w"}}
     table(60)
     train("runs", config)
     before = {file.name: file.read_bytes() for file in Path("runs/x").iterdir()}
     for arguments in ({"rows": 60, "changed": True}, {"rows": 61}):
         table(**arguments)  # type: ignore[arg-type]
-        with pytest.raises(DataError, match=r"^data: changed since the run was started: its .* split"):
+        with pytest.raises(DataError, match=r"^data: the .* split has changed since the run was started"):
             train("runs", {**config, "train.epochs": 6}, resume=True)
         assert {file.name: file.read_bytes() for file in Path("runs/x").iterdir()} == before
     table(60)
@@ -376,7 +376,7 @@ class Tied(nn.Module):
         return outputs
 
 
-def test_an_own_module_with_tied_weights_resumes(at_step: Callable[..., None]) -> None:
+def test_a_custom_module_with_tied_weights_resumes(at_step: Callable[..., None]) -> None:
     torch.manual_seed(1)
     start = Tied().state_dict()
 
@@ -394,7 +394,7 @@ def test_an_own_module_with_tied_weights_resumes(at_step: Callable[..., None]) -
     assert whole.model.module.state_dict()["calls"] == run.model.module.state_dict()["calls"] > 0
     weights = load_checkpoint(Path("parts/x/last.safetensors"))["best"]
     assert weights["first.weight"].data_ptr() == weights["second.weight"].data_ptr()
-    assert Path("parts/x/best.safetensors").read_bytes().count(b"model.second.weight") == 1  # as an alias alone
+    assert Path("parts/x/best.safetensors").read_bytes().count(b"model.second.weight") == 1  # only as an alias
 
 
 def steps_and_trees() -> dict[str, dict[str, Any]]:
@@ -412,7 +412,7 @@ def steps_and_trees() -> dict[str, dict[str, Any]]:
 
 @pytest.mark.parametrize("restarts", [1, 2])
 @pytest.mark.parametrize("data", ["steps", "trees"])
-def test_an_epoch_over_steps_or_nodes_goes_on_where_it_was(
+def test_an_epoch_over_steps_or_nodes_continues_where_it_was(
     data: str, restarts: int, at_step: Callable[..., None]
 ) -> None:
     config = {"name": "x", **steps_and_trees()[data], "train": {"epochs": 2, "batch_size": 6, "restarts": restarts}}

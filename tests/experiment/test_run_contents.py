@@ -98,7 +98,7 @@ def test_the_run_directory_of_a_classification(
     assert "22" in (folder / "summary.txt").read_text()
 
 
-def test_metrics_csv_has_a_row_an_epoch(capsys: pytest.CaptureFixture[str]) -> None:
+def test_metrics_csv_has_one_row_per_epoch(capsys: pytest.CaptureFixture[str]) -> None:
     result = train_json(capsys, "c.yaml")
     table = rows(Path("runs/my_run/metrics.csv"))
     columns = ["epoch", "step", "lr", "train/loss", "train/accuracy", "val/loss", "val/accuracy", "seconds"]
@@ -130,7 +130,9 @@ def test_predictions_and_confusion_matrix_agree_with_the_result(capsys: pytest.C
     assert [[row["actual"], int(row["0"]), int(row["1"])] for row in matrix] == [["0", *counted[0]], ["1", *counted[1]]]
 
 
-def test_a_regression_has_no_confusion_matrix_and_predicts_in_its_own_unit(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_regression_has_no_confusion_matrix_and_predicts_in_the_unit_of_the_target(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     result = train_json(capsys, "r.yaml")
     assert not Path("runs/r/confusion_matrix.csv").exists()
     answers = rows(Path("runs/r/predictions.csv"))
@@ -171,7 +173,7 @@ def test_paths_are_absolute_in_the_config_and_absent_from_the_artifact(
     assert (tmp_path / "runs/named_run-2/best.safetensors").read_bytes() == (folder / "best.safetensors").read_bytes()
 
 
-def test_the_artifact_is_one_sorted_text_and_tensors(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_artifact_is_sorted_json_and_tensors(capsys: pytest.CaptureFixture[str]) -> None:
     result = train_json(capsys, "c.yaml")
     path = Path("runs/my_run/best.safetensors")
     with safe_open(path, framework="pt") as file:
@@ -203,13 +205,13 @@ def test_names_numbers_and_overwriting(capsys: pytest.CaptureFixture[str]) -> No
 
 
 @pytest.mark.parametrize("name", ["../x", "a/b", "", ".hidden", "-x"])
-def test_a_name_that_is_no_folder_name(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_name_that_is_not_a_folder_name(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert nnzoo(["train", "c.yaml", f"--name={name}"]) == 2
     assert "name" in capsys.readouterr().err
     assert not Path("runs").exists()
 
 
-def test_seeds_names_and_places(capsys: pytest.CaptureFixture[str]) -> None:
+def test_seeds_names_and_folders(capsys: pytest.CaptureFixture[str]) -> None:
     def best(*arguments: str) -> bytes:
         return (Path(train_json(capsys, "c.yaml", *arguments)["run_dir"]) / "best.safetensors").read_bytes()
 
@@ -220,7 +222,7 @@ def test_seeds_names_and_places(capsys: pytest.CaptureFixture[str]) -> None:
     assert len({first, one, two}) == 3
 
 
-def test_what_a_person_sees(capsys: pytest.CaptureFixture[str]) -> None:
+def test_output_in_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     assert nnzoo(["train", "c.yaml"]) == 0
     shown = capsys.readouterr()
     assert "Layer (type)" in shown.out.splitlines()[1]
@@ -240,7 +242,7 @@ def test_what_a_person_sees(capsys: pytest.CaptureFixture[str]) -> None:
     assert shown.err == ""
 
 
-def test_a_missing_class_is_warned_of_even_when_quiet(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_class_causes_a_warning_even_if_quiet(capsys: pytest.CaptureFixture[str]) -> None:
     few = ["data.samples=7", "data.split={val: 0.15, test: 0.0}"]
     assert nnzoo(["train", "c.yaml", *few]) == 0
     warning = "the val split has no sample of 1"
@@ -274,7 +276,7 @@ def test_a_dry_run_is_two_batches(capsys: pytest.CaptureFixture[str], tmp_path: 
     assert not (tmp_path / "runs").exists()
 
 
-def test_resume_goes_with_neither_overwrite_nor_dry_run(capsys: pytest.CaptureFixture[str]) -> None:
+def test_resume_excludes_overwrite_and_dry_run(capsys: pytest.CaptureFixture[str]) -> None:
     for other in ("--overwrite", "--dry-run"):
         assert nnzoo(["train", "c.yaml", "--resume", other]) == 2
         assert "resume continues a run and can't be combined with" in capsys.readouterr().err

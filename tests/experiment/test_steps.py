@@ -1,4 +1,4 @@
-"""An answer at every step: many to many, from labelled sequences to tables."""
+"""One output per step: from labelled sequences to tables."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ RNG = np.random.default_rng(0)
 
 
 def write_delayed_copy(folder: Path, *, samples: int = 240, steps: int = 10, delay: int = 3) -> Path:
-    """Each step asks for the bit of three steps before; the first three ask for nothing."""
+    """The target of each step is the bit three steps before; the first three steps have no target."""
     bits = np.random.default_rng(1).integers(0, 2, (samples, steps))
     labels = np.full((samples, steps), -100)
     labels[:, delay:] = bits[:, :-delay]
@@ -60,13 +60,13 @@ def test_only_memory_solves_a_delayed_copy(copying: Any) -> None:
     _, run = copying
     assert run.metrics["test/accuracy"] > 0.98
     assert run.metrics["test/perplexity"] < 1.15
-    # A fair coin: nothing but memory helps.
+    # The bits are random, so only memory helps.
     assert 0.4 < run.result["baseline"]["test/accuracy"] < 0.6
     assert run.result["baseline"]["test/perplexity"] == pytest.approx(2, abs=0.02)
     assert run.config.model.pooling == "none"
 
 
-def test_eval_gives_what_training_measured(copying: Any) -> None:
+def test_eval_repeats_the_metrics_of_training(copying: Any) -> None:
     path, run = copying
     found = evaluate_checkpoint(run.run_dir)
     assert {f"test/{name}": value for name, value in found.metrics.items()} == {
@@ -83,7 +83,7 @@ def test_eval_gives_what_training_measured(copying: Any) -> None:
     assert sum(map(sum, new.confusion_matrix)) == positions == sum(row["support"] for row in new.per_class)
 
 
-def test_tables_have_a_row_a_step(copying: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_tables_have_one_row_per_step(copying: Any, capsys: pytest.CaptureFixture[str]) -> None:
     path, run = copying
     with (run.run_dir / "predictions.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -101,7 +101,7 @@ def test_tables_have_a_row_a_step(copying: Any, capsys: pytest.CaptureFixture[st
     assert [row["prediction"] for row in predicted[:4]] == answers[0, :4].tolist()
 
 
-def test_a_run_goes_on_to_the_same_bits(copying: Any, tmp_path: Path) -> None:
+def test_a_resumed_run_ends_with_the_same_bits(copying: Any, tmp_path: Path) -> None:
     path, whole = copying
     config = config_of(path)
     config["train"] = {**config["train"], "epochs": 10}
@@ -112,7 +112,7 @@ def test_a_run_goes_on_to_the_same_bits(copying: Any, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
-def test_outputs_equal_the_loop_written_out(cell: str) -> None:
+def test_outputs_equal_an_explicit_loop(cell: str) -> None:
     config = load_config({"data": {"name": "arrays", "path": "x.npz"}, "model": {"name": cell, "hidden_size": 5}})
     torch.manual_seed(0)
     net = build_model(config, (7, 3), 4, 0, "step").eval()
@@ -127,7 +127,7 @@ def test_outputs_equal_the_loop_written_out(cell: str) -> None:
         hidden = state[0] if cell == "lstm" else state
         outputs.append(hidden @ weights["output.linear.weight"].T + weights["output.linear.bias"])
     torch.testing.assert_close(net(inputs), torch.stack(outputs, dim=1))
-    # Reading on from a state is reading at once.
+    # Continuing from a state equals reading everything.
     first, states = net.advance(inputs[:, :3])  # type: ignore[operator]
     rest, _ = net.advance(inputs[:, 3:], states)  # type: ignore[operator]
     torch.testing.assert_close(torch.cat([first, rest], dim=1), net(inputs))
@@ -135,7 +135,7 @@ def test_outputs_equal_the_loop_written_out(cell: str) -> None:
 
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
-def test_cross_entropy_is_the_mean_over_what_has_a_target(weighted: bool, smoothing: float) -> None:
+def test_cross_entropy_is_the_mean_over_steps_with_a_target(weighted: bool, smoothing: float) -> None:
     outputs, targets = torch.randn(3, 5, 4), torch.randint(0, 4, (3, 5))
     targets[0, 1:] = -100
     targets[2, :3] = -100
@@ -146,12 +146,12 @@ def test_cross_entropy_is_the_mean_over_what_has_a_target(weighted: bool, smooth
     torch.testing.assert_close(loss(outputs, targets), expected)
     count = weights[targets[there]].sum() if weights is not None else there.sum()
     torch.testing.assert_close(torch.as_tensor(loss.denominator(targets)), count)
-    # Without focus, the focal loss is cross entropy.
+    # With gamma 0, the focal loss is cross entropy.
     if not smoothing:
         torch.testing.assert_close(FocalLoss(gamma=0, class_weights=weights)(outputs, targets), expected)
 
 
-def test_metrics_are_those_of_scikit_learn_over_positions() -> None:
+def test_metrics_equal_scikit_learn_over_steps() -> None:
     outputs, targets = torch.randn(40, 6, 3), torch.randint(0, 3, (40, 6))
     targets[torch.rand(40, 6) < 0.4] = -100
     names = ("accuracy", "precision", "recall", "f1", "auroc", "perplexity")
@@ -173,7 +173,7 @@ def test_metrics_are_those_of_scikit_learn_over_positions() -> None:
     assert sums.result() == pytest.approx(expected, rel=1e-5)
 
 
-def test_top5_leaves_out_what_has_no_target() -> None:
+def test_top5_ignores_steps_without_a_target() -> None:
     outputs, targets = torch.randn(8, 5, 9), torch.randint(0, 9, (8, 5))
     targets[:, 2:] = -100
     sums = MetricSums(("top5_accuracy",), Decoder("classification", "logits", 9, per="step"))
@@ -210,10 +210,10 @@ def test_labels_of_steps_are_read_by_their_shape(tmp_path: Path) -> None:
         ({"y": np.where(np.arange(30)[:, None] == 4, -100, TOKENS)}, "row 4 has no target at any step"),
         ({"y_val": np.where(np.arange(30)[:, None] == 7, 11, TOKENS), "x_val": TOKENS}, "in row 7 .*got '11'"),
         ({"y_val": TOKENS[:, :4], "x_val": TOKENS}, r"label for every step .*\(30, 4\); allowed integers \(30, 6\)"),
-        ({"y": np.zeros((30, 6), int)}, "one class only"),
+        ({"y": np.zeros((30, 6), int)}, "only one class"),
     ],
 )
-def test_labels_that_do_not_fit_are_named(arrays: Any, message: str, tmp_path: Path) -> None:
+def test_labels_that_do_not_fit_are_an_error(arrays: Any, message: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=message):
         load_arrays(path=save(tmp_path, **{"x": TOKENS, "y": TOKENS, **arrays})["path"])
 
@@ -227,14 +227,14 @@ def test_labels_that_do_not_fit_are_named(arrays: Any, message: str, tmp_path: P
         ({"model": "lstm", "loss": "bce"}, "bce needs a target for every output"),
     ],
 )
-def test_what_gives_no_answer_a_step_is_refused(words: Any, message: str, tmp_path: Path) -> None:
+def test_networks_without_an_output_per_step_are_refused(words: Any, message: str, tmp_path: Path) -> None:
     x = RNG.normal(size=(30, 6, 2)).astype(np.float32)
     config = {"data": save(tmp_path, x=x, y=TOKENS), **words}
     with pytest.raises(ConfigError, match=message):
         nnzoo.train(config, runs_dir=tmp_path, quiet=True)
 
 
-def test_a_step_for_each_is_not_for_data_with_one_target_a_sample(tmp_path: Path) -> None:
+def test_per_step_needs_a_target_per_step(tmp_path: Path) -> None:
     config = {"data": save(tmp_path, x=TOKENS, y=TOKENS[:, 0]), "model": {"name": "gru", "pooling": "none"}}
     with pytest.raises(ConfigError, match="this data has one target per sample"):
         nnzoo.train(config, runs_dir=tmp_path, quiet=True)
@@ -248,7 +248,7 @@ def test_a_step_for_each_is_not_for_data_with_one_target_a_sample(tmp_path: Path
         {"loss": {"name": "cross_entropy", "class_weights": "balanced"}, "train": {"accumulate_grad_batches": 3}},
     ],
 )
-def test_what_else_a_recurrent_network_can_do_goes_with_steps(words: Any, tmp_path: Path) -> None:
+def test_all_options_of_recurrent_networks_work_with_steps(words: Any, tmp_path: Path) -> None:
     labels = np.where(np.arange(6) < 2, -100, (TOKENS > 4).astype(int))
     config = {"data": save(tmp_path, x=TOKENS, y=labels), "model": "rnn", "optimizer": {"name": "adam", "lr": 0.02}}
     train = {"epochs": 15, "batch_size": 8, **words.get("train", {})}

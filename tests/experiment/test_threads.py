@@ -1,4 +1,4 @@
-"""With how many threads is computed: a fixed rule, the config, the environment, the checkpoint."""
+"""The number of compute threads: a fixed rule, the config, the environment, the checkpoint."""
 
 import json
 import signal
@@ -21,13 +21,13 @@ from nnzoo.run.checkpoint import load_checkpoint, save_checkpoint
 from nnzoo.training.evaluate import Evaluation, evaluate
 
 SMALL = {"name": "mlp", "hidden": [16]}
-# 2 * (64 * 512 + 512 * 512 + 512 * 10) FLOPs a sample
+# 2 * (64 * 512 + 512 * 512 + 512 * 10) FLOPs per sample
 LARGE = {"name": "mlp", "hidden": [512, 512]}
 
 
 @pytest.fixture(autouse=True)
 def four_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Torch would take eight threads, of four cores, and nobody says otherwise."""
+    """torch would use eight threads on four cores, and no environment variable is set."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
@@ -55,7 +55,7 @@ def train(model: dict[str, Any], *, data: Any = "digits", **words: Any) -> Run:
         (LARGE, {"num_threads": 6}, 6),
     ],
 )
-def test_a_network_gets_the_cores_that_its_batches_keep_busy(
+def test_the_number_of_threads_depends_on_the_work_per_batch(
     at_step: Callable[..., None], model: dict[str, Any], words: dict[str, Any], expected: int
 ) -> None:
     seen: list[int] = []
@@ -67,7 +67,7 @@ def test_a_network_gets_the_cores_that_its_batches_keep_busy(
 
 
 @pytest.mark.parametrize("name", ["OMP_NUM_THREADS", "MKL_NUM_THREADS"])
-def test_what_the_environment_says_is_kept_to(
+def test_environment_variables_set_the_number(
     at_step: Callable[..., None], monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setenv(name, "8")
@@ -78,7 +78,7 @@ def test_what_the_environment_says_is_kept_to(
 
 
 @pytest.mark.parametrize(("model", "words"), [(LARGE, {}), (SMALL, {}), (LARGE, {"num_threads": 3})])
-def test_eval_computes_as_training_did(
+def test_eval_uses_the_threads_of_training(
     capsys: pytest.CaptureFixture[str], model: dict[str, Any], words: dict[str, Any]
 ) -> None:
     run = train(model, **words)
@@ -90,7 +90,7 @@ def test_eval_computes_as_training_did(
 
 
 @pytest.mark.parametrize(("model", "words"), [(LARGE, {}), (SMALL, {}), (LARGE, {"batch_size": "full"})])
-def test_new_data_is_computed_as_a_split_is(
+def test_new_data_uses_the_threads_of_a_split(
     at_step: Callable[..., None],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -118,7 +118,7 @@ def test_new_data_is_computed_as_a_split_is(
     assert seen == [seen[0]] * 3
 
 
-def test_a_run_goes_on_with_the_threads_of_its_checkpoint(
+def test_a_resumed_run_keeps_the_threads_of_its_checkpoint(
     at_step: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     at_step(3, lambda: signal.raise_signal(signal.SIGINT))
@@ -141,7 +141,7 @@ def test_a_run_goes_on_with_the_threads_of_its_checkpoint(
     assert seen == [2, 3]
 
 
-def test_only_another_number_of_threads_than_by_rule_is_told(at_step: Callable[..., None]) -> None:
+def test_only_a_number_that_differs_from_the_rule_is_logged(at_step: Callable[..., None]) -> None:
     for _ in range(2):
         at_step(3, lambda: signal.raise_signal(signal.SIGINT))
         with pytest.raises(InterruptedRunError):
@@ -155,7 +155,7 @@ def test_only_another_number_of_threads_than_by_rule_is_told(at_step: Callable[.
     assert Path("runs/x/train.log").read_text().count("threads as before") == 1
 
 
-def test_answers_and_examinations_keep_to_the_config(
+def test_predict_and_doctor_use_the_number_of_the_config(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     np.savez("data.npz", x=np.eye(20, 64), y=np.arange(20) % 2)

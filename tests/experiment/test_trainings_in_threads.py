@@ -1,4 +1,4 @@
-"""Trainings in several threads of one process, and from within each other."""
+"""Trainings in several threads of one process, and nested trainings."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def at_once(*calls: Callable[[], Any]) -> None:
-    """Calls each in a thread of its own."""
+    """Calls each function in its own thread."""
     threads = [threading.Thread(target=call) for call in calls]
     for thread in threads:
         thread.start()
@@ -53,7 +53,7 @@ def without_seconds(folder: Path) -> list[str]:
     return [line.rpartition(",")[0] for line in (folder / "metrics.csv").read_text().splitlines()]
 
 
-def test_each_has_its_own_log_and_the_results_that_it_has_alone(capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_has_its_own_log_and_the_results_of_a_single_training(capsys: pytest.CaptureFixture[str]) -> None:
     for config in (FIVE, THREE):
         nnzoo.train(config, runs_dir="alone", quiet=True)
     capsys.readouterr()
@@ -87,23 +87,23 @@ def test_each_has_its_own_log_and_the_results_that_it_has_alone(capsys: pytest.C
     assert runs["three"].result["warnings"] == []
 
 
-def test_an_error_lets_the_next_one_start() -> None:
+def test_the_next_training_starts_after_an_error() -> None:
     with pytest.raises(nnzoo.DivergedError):
         nnzoo.train(THREE, overrides={"optimizer": {"name": "sgd", "lr": 1e38}, "augment": []}, quiet=True)
     assert nnzoo.train(THREE, quiet=True).result["status"] == "completed"
 
 
-def test_one_within_another_is_refused() -> None:
+def test_a_nested_training_is_refused() -> None:
     def start_another(summary: str) -> None:
         nnzoo.train(THREE, runs_dir="inner", quiet=True)
 
-    with pytest.raises(nnzoo.UsageError, match="a training is started within another one"):
+    with pytest.raises(nnzoo.UsageError, match="a training can't be started within another one"):
         nnzoo.train(FIVE, show=start_another)
     assert nnzoo.train(FIVE, quiet=True).result["epochs"] == 5
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_a_forked_process_may_train_while_a_thread_of_its_parent_does() -> None:
+def test_a_forked_process_can_train_during_a_training_of_its_parent() -> None:
     def fork(summary: str) -> None:
         child = os.fork()
         if child == 0:
@@ -116,8 +116,8 @@ def test_a_forked_process_may_train_while_a_thread_of_its_parent_does() -> None:
     assert epochs_in_log(Path("child/three")) == 3
 
 
-def test_a_summary_leaves_the_output_of_the_process_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever is printed while the summary is made, by another thread, arrives."""
+def test_a_summary_does_not_hide_the_output_of_other_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Output of another thread during the summary is not lost."""
     from nnzoo.summaries import render
 
     arrived = io.StringIO()

@@ -29,7 +29,7 @@ def negated(label: int) -> int:
 
 
 def sentences() -> list[str]:
-    """`not` turns what follows it around, so that only the whole tree tells."""
+    """Returns trees in which `not` inverts what follows, so that the target depends on the entire tree."""
     found = []
     for word, other in itertools.product(WORDS, ("film", "plot", "cast")):
         label = WORDS[word]
@@ -53,7 +53,7 @@ def config_of(folder: Path, model: Any, **data: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("model", [{"name": "recursive", "hidden_size": 12}, {"name": "tree_lstm", "hidden_size": 8}])
-def test_it_learns_what_only_the_whole_tree_tells(model: Any, tmp_path: Path) -> None:
+def test_it_learns_a_target_of_the_entire_tree(model: Any, tmp_path: Path) -> None:
     run = nnzoo.train(config_of(tmp_path, model), runs_dir=tmp_path, quiet=True)
     assert run.metrics["test/accuracy"] == 1
     assert run.result["baseline"]["test/accuracy"] < 0.4
@@ -61,7 +61,7 @@ def test_it_learns_what_only_the_whole_tree_tells(model: Any, tmp_path: Path) ->
     assert {f"test/{name}": value for name, value in found.metrics.items()} == {
         name: value for name, value in run.metrics.items() if name.startswith("test/")
     }
-    # Of roots alone, though every node is learned.
+    # Metrics are of the roots, although every node is trained.
     assert sum(map(sum, found.confusion_matrix)) == found.num_samples == 18
     with (run.run_dir / "predictions.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -79,9 +79,9 @@ def test_flops_are_those_of_the_largest_tree(tmp_path: Path) -> None:
     assert found.flops == 2 * (2 * 12 * 6) + 5 * (2 * 6 * 5)
 
 
-def test_answers_for_new_trees(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_predicting_new_trees(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = nnzoo.train(config_of(tmp_path, "recursive"), runs_dir=tmp_path, quiet=True)
-    # The labels of trees to answer for don't matter, and words may be unknown.
+    # The labels of new trees are ignored, and words may be unknown.
     new = write(tmp_path, "new.txt", ["(9 (9 great) (9 unheard))", "(9 (9 not) (9 (9 great) (9 film)))"])
     assert cli(["predict", str(run.run_dir), new]) == 0
     rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
@@ -99,7 +99,7 @@ def test_answers_for_new_trees(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert run.model.predict(labelled).tolist() == expected
 
 
-def test_two_labels_leave_out_what_is_neutral(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_two_labels_exclude_neutral_trees(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = write(tmp_path)
     dataset = load_trees(path=path, labels=2)
     assert dataset.classes == ("negative", "positive")
@@ -129,7 +129,7 @@ def test_rows_are_nodes_before_their_children(tmp_path: Path) -> None:
     ]
     assert dataset.train.inputs[1].tolist() == [[tokens["c"], 0, 0], *[[0, 0, 0]] * 4]
     assert dataset.train.targets.tolist() == [[3, 2, 4, 2, 1], [1, -100, -100, -100, -100]]
-    # Words of the val split alone are unknown.
+    # Words that occur only in val are unknown.
     assert dataset.splits["val"].inputs[0, :, 0].tolist() == [0, 1, tokens["a"]]
     assert dataset.num_tokens == 5
 
@@ -138,20 +138,20 @@ def test_rows_are_nodes_before_their_children(tmp_path: Path) -> None:
     ("line", "message"),
     [
         ("(3 (2 a) (4 b)", "line 3, column 1: this bracket is never closed"),
-        ("(3 (2 a) (4 not fun))", "line 3, column 10: a node is"),
+        ("(3 (2 a) (4 not fun))", "line 3, column 10: a node must be"),
         ("(3 (2 a) (7 b))", r"line 3, column 10: a label is out of range \(got 7; allowed 0 to 4\)"),
         ("nonsense", r"line 3, column 1: a tree starts with '\('"),
     ],
 )
-def test_a_tree_that_is_none_is_named(line: str, message: str, tmp_path: Path) -> None:
+def test_an_invalid_tree_is_an_error(line: str, message: str, tmp_path: Path) -> None:
     path = write(tmp_path, lines=["(3 fun)", line])
     with pytest.raises(DataError, match=re.escape(path) + ": " + message):
         load_trees(path=path)
 
 
-def test_an_empty_file_is_named(tmp_path: Path) -> None:
+def test_an_empty_file_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "e.txt").write_text("\n \n")
-    with pytest.raises(DataError, match=r"e\.txt: there is no tree in it"):
+    with pytest.raises(DataError, match=r"e\.txt: has no trees"):
         load_trees(path=tmp_path / "e.txt")
 
 
@@ -163,7 +163,7 @@ def test_an_empty_file_is_named(tmp_path: Path) -> None:
         ({"preprocess": {"normalize": "standardize"}}, "can't be normalized"),
     ],
 )
-def test_what_does_not_fit_trees_is_refused(words: Any, message: str) -> None:
+def test_options_that_do_not_fit_trees_are_refused(words: Any, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         load_config({"data": {"name": "trees", "path": "x.txt"}, "model": "recursive", **words})
 

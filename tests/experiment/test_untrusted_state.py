@@ -1,4 +1,4 @@
-"""Checkpoints that are whole and hold what no training of this config left."""
+"""Intact checkpoints with content that does not fit the training."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def interrupt(monkeypatch: pytest.MonkeyPatch, overrides: dict[str, Any]) -> None:
-    """Leaves a run in its second epoch."""
+    """Interrupts a run in its second epoch."""
     plain, count = Progress.step, 0
 
     def step(self: Progress) -> None:
@@ -102,7 +102,7 @@ def refused(change: Callable[[dict[str, Any]], None], capsys: pytest.CaptureFixt
     path.with_name("previous.safetensors").replace(path)
 
 
-def test_what_no_training_left_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_content_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     interrupt(monkeypatch, {})
     for change in CHANGES:
         refused(change, capsys)
@@ -122,7 +122,7 @@ def test_what_no_training_left_is_refused(monkeypatch: pytest.MonkeyPatch, capsy
         ),
     ],
 )
-def test_of_restarts_too(
+def test_invalid_content_of_restarts_is_refused(
     overrides: dict[str, Any],
     changes: list[Callable[[dict[str, Any]], None]],
     monkeypatch: pytest.MonkeyPatch,

@@ -1,4 +1,4 @@
-"""Mistakes that a first reader made, each once."""
+"""Mistakes of first-time users."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from nnzoo.errors import UsageError
 TINY = {"data": "iris", "model": {"name": "mlp", "hidden": [3]}, "train": {"epochs": 1}}
 
 
-def test_far_bounds_of_a_truncated_normal_cost_nothing() -> None:
+def test_far_bounds_of_a_truncated_normal_are_fast() -> None:
     init = {"name": "trunc_normal", "mean": 0.1, "a": 1.0, "b": 1e9}
     net = nnzoo.build_model({**TINY, "init": init})
     weights = torch.cat([weight.flatten() for weight in net.parameters() if weight.ndim == 2])
@@ -26,7 +26,7 @@ def test_far_bounds_of_a_truncated_normal_cost_nothing() -> None:
     assert weights.max() <= 10.1
 
 
-def test_a_reader_that_has_seen_enough_does_not_stop_training(tmp_path: Path) -> None:
+def test_a_closed_pipe_does_not_stop_training(tmp_path: Path) -> None:
     arguments = [sys.executable, "-m", "nnzoo", "train", "iris_mlp", "train.epochs=1", "--runs-dir", str(tmp_path)]
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
@@ -36,14 +36,14 @@ def test_a_reader_that_has_seen_enough_does_not_stop_training(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("train", [{"batch_size": 1}, {"batch_size": 1, "epochs": 3}])
-def test_batch_norm_of_ones_own_needs_two_samples(train: dict[str, int], tmp_path: Path) -> None:
+def test_batch_norm_of_a_custom_module_needs_two_samples(train: dict[str, int], tmp_path: Path) -> None:
     module = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3), nn.Linear(3, 3))
     with pytest.raises(UsageError, match="at least two samples per batch"):
         nnzoo.train({"data": "iris", "train": train}, model=module, runs_dir=tmp_path, quiet=True)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_class_is_no_module(tmp_path: Path) -> None:
+def test_a_class_is_not_a_module(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="Pass an instance"):
         nnzoo.train(TINY, model=nn.Identity, runs_dir=tmp_path)  # type: ignore[arg-type]
 
@@ -62,7 +62,7 @@ def test_a_field_of_another_member_is_named_with_its_owner(capsys: pytest.Captur
     assert "unknown key. It belongs to sgd or rmsprop." in capsys.readouterr().err
 
 
-def test_a_config_is_no_checkpoint(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_config_is_not_a_checkpoint(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "c.yaml"
     path.write_text("data: iris")
     assert command(["eval", str(path)]) == 2
@@ -70,14 +70,14 @@ def test_a_config_is_no_checkpoint(tmp_path: Path, capsys: pytest.CaptureFixture
 
 
 @pytest.mark.parametrize("text", ['{"metrics": 3}', "[]", '{"metrics": {"test/loss": "x"}}', "{"])
-def test_a_strange_result_is_listed_all_the_same(text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_invalid_result_is_listed(text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     nnzoo.train(TINY, name="odd", runs_dir=tmp_path, quiet=True)
     (tmp_path / "odd" / "result.json").write_text(text)
     assert command(["list", "runs", "--runs-dir", str(tmp_path)]) == 0
     assert "odd" in capsys.readouterr().out
 
 
-def test_a_failed_gate_still_tells_what_was_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_failed_gate_still_shows_the_metrics(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     nnzoo.train(TINY, name="gate", runs_dir=tmp_path, quiet=True)
     gate = ["--fail-under", "accuracy=2", "--json"]
     assert command(["eval", str(tmp_path / "gate"), *gate]) == 5
@@ -93,7 +93,7 @@ def test_a_failed_gate_still_tells_what_was_measured(tmp_path: Path, capsys: pyt
         ({"name": "torchvision", "arch": "resnet18"}, 1, "model: batch norm needs at least two samples per batch"),
     ],
 )
-def test_a_network_that_the_data_does_not_fit(
+def test_a_network_that_does_not_fit_the_data(
     model: dict[str, str], samples: int, message: str, tmp_path: Path
 ) -> None:
     split = {"val": 0.0, "test": 0.0}
@@ -110,7 +110,7 @@ def test_a_network_that_the_data_does_not_fit(
         "pool: {kind: max, kernel_size: 2, padding: 2}",
     ],
 )
-def test_padding_that_no_shape_takes(block: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_padding_that_fits_no_shape(block: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert command(["validate", "digits_cnn", f"model.blocks=[{{{block}}}]"]) == 2
     assert "padding" in capsys.readouterr().err
 

@@ -1,4 +1,4 @@
-"""Every model that a config can name, on every kind of data that it reads: built, trained, saved, loaded, counted."""
+"""Builds, trains, saves and loads every model of the config on every kind of data that it supports."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from nnzoo.models.parameters import load_weights
 from nnzoo.models.recurrent import default_embedding_dim
 
 MODELS: dict[str, Any] = dict(listed(ModelSection))
-WORDS: dict[str, dict[str, Any]] = {
+SECTIONS: dict[str, dict[str, Any]] = {
     "cnn": {"blocks": [{"conv": {"out_channels": 6, "kernel_size": 3, "padding": "same"}}, {"global_pool": "avg"}]},
     "torchvision": {"arch": "shufflenet_v2_x0_5"},
     "alexnet": {"dropout": 0.0},
@@ -34,18 +34,18 @@ WORDS: dict[str, dict[str, Any]] = {
 }
 LARGE = ("alexnet", "vgg", "resnet44", "resnet56", "resnet110")
 HUGE = [name for name in MODELS if name.startswith("vgg")]
-"""Half a gigabyte of weights each; a large network that is saved and loaded is alexnet."""
+"""Models with half a gigabyte of weights. alexnet is the large network that is saved and loaded."""
 LAYOUTS = ("features", "sequence", "image", "tokens")
 
 
 def section(name: str, **changes: Any) -> dict[str, Any]:
-    return {"name": name, **WORDS.get(name, {}), **changes}
+    return {"name": name, **SECTIONS.get(name, {}), **changes}
 
 
 def write_data(
     folder: Path, layout: str, *, size: int = 32, lengths: bool = False, samples: int = 12
 ) -> dict[str, Any]:
-    """Two classes that are easy to tell apart."""
+    """Two classes that are easy to separate."""
     rng = np.random.default_rng(0)
     y = np.arange(samples) % 2
     shapes = {"features": (5,), "sequence": (6, 3), "image": (3, size, size), "tokens": (6,)}
@@ -74,8 +74,8 @@ def cases() -> list[Any]:
 
 
 @pytest.mark.parametrize(("name", "layout"), cases())
-def test_it_trains_and_is_loaded_again(name: str, layout: str, tmp_path: Path) -> None:
-    """Every trained parameter moves, the loss falls, and what is loaded answers as what was trained."""
+def test_a_model_trains_and_is_loaded(name: str, layout: str, tmp_path: Path) -> None:
+    """Every trained parameter changes, the loss falls, and the loaded model has the same predictions."""
     size = 64 if name == "alexnet" else 32
     data = write_data(tmp_path, layout, size=size)
     large = name.startswith(LARGE)
@@ -86,7 +86,7 @@ def test_it_trains_and_is_loaded_again(name: str, layout: str, tmp_path: Path) -
         "train": {"epochs": 2 if large else 12, "batch_size": "full", "early_stopping": None},
     }
     if large:
-        # Adam's averages would be two more copies of the weights to save.
+        # Adam would save two more copies of the weights.
         config["optimizer"] = {"name": "sgd", "lr": 1e-6 if name.startswith(("alexnet", "vgg")) else 0.005}
     if name == "perceptron":
         config["optimizer"] = {"name": "sgd", "lr": 0.1}
@@ -97,7 +97,7 @@ def test_it_trains_and_is_loaded_again(name: str, layout: str, tmp_path: Path) -
     assert min(losses[1:]) <= losses[0] * (1.0 if large or name == "perceptron" else 0.99)
     trained = run.model.module.state_dict()
     moved = {key: not trained[key].equal(value) for key, value in start.items()}
-    # The mistakes of a perceptron may cancel out in its bias.
+    # The updates of a perceptron may cancel in its bias.
     assert all(moved.values()) or (name == "perceptron" and any(moved.values())), moved
     again = nnzoo.load(run.run_dir / "best.safetensors")
     raw = np.load(data["path"])["x"]
@@ -109,7 +109,7 @@ def test_it_trains_and_is_loaded_again(name: str, layout: str, tmp_path: Path) -
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", HUGE)
-def test_a_step_moves_all_of_a_huge_model(name: str) -> None:
+def test_a_step_changes_every_parameter_of_a_large_model(name: str) -> None:
     torch.manual_seed(0)
     net = nnzoo.build_model({"data": {"name": "random", "shape": [3, 32, 32]}, "model": section(name)})
     images, targets = torch.randn(4, 3, 32, 32), torch.tensor([0, 1, 0, 1])
@@ -123,14 +123,14 @@ def test_a_step_moves_all_of_a_huge_model(name: str) -> None:
 
 
 def built_for_training(config: dict[str, Any]) -> dict[str, Tensor]:
-    """The parameters that the run starts from."""
+    """Returns the initial parameters of the run."""
     loaded = load_config(config)
     torch.manual_seed(loaded.seed)
     return {name: parameter.detach() for name, parameter in nnzoo.build_model(loaded).named_parameters()}
 
 
 @pytest.mark.parametrize(("name", "member"), MODELS.items())
-def test_what_it_can_not_read_is_refused_by_the_words(name: str, member: Any) -> None:
+def test_data_that_a_model_does_not_support_is_a_config_error(name: str, member: Any) -> None:
     shapes = {"features": [5], "sequence": [6, 3], "image": [3, 64, 64]}
     for layout, shape in shapes.items():
         config = {"data": {"name": "random", "shape": shape}, "model": section(name)}
@@ -175,7 +175,7 @@ def test_published_numbers_of_parameters(model: Any, shape: tuple[int, ...], out
     assert summary.num_parameters == sum(row.num_parameters for row in summary.layers) == total
 
 
-def test_the_schema_knows_every_classification_model_of_torchvision() -> None:
+def test_the_schema_has_every_classification_model_of_torchvision() -> None:
     from torchvision import models
 
     assert list(get_args(Architecture)) == models.list_models(module=models)
@@ -183,7 +183,7 @@ def test_the_schema_knows_every_classification_model_of_torchvision() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("arch", get_args(Architecture))
-def test_every_architecture_gives_the_outputs_asked_for(arch: str) -> None:
+def test_every_architecture_has_the_requested_outputs(arch: str) -> None:
     size, channels = (320 if arch == "inception_v3" else 224), (1 if arch.startswith("r") else 3)
     config = load_config(
         {"data": {"name": "random", "shape": [channels, size, size]}, "model": {"name": "torchvision", "arch": arch}}
@@ -198,11 +198,11 @@ def test_every_architecture_gives_the_outputs_asked_for(arch: str) -> None:
         load_weights(net, dict(net.state_dict()))
 
 
-def test_a_network_that_asks_for_the_version_of_its_weights(tmp_path: Path) -> None:
-    """MNASNet loads no weights without the number that torch notes beside them and no file of ours holds."""
-    words = {"name": "torchvision", "arch": "mnasnet0_5"}
+def test_a_network_that_requires_the_version_of_its_weights_is_loaded(tmp_path: Path) -> None:
+    """MNASNet requires the version in the metadata of a state dict, which the files of nnzoo do not store."""
+    model = {"name": "torchvision", "arch": "mnasnet0_5"}
     data = {**write_data(tmp_path, "image"), "split": {"val": 0.25, "test": 0}}
-    config = {"name": "m", "data": data, "model": words, "train": {"epochs": 1, "batch_size": 4}}
+    config = {"name": "m", "data": data, "model": model, "train": {"epochs": 1, "batch_size": 4}}
     run = nnzoo.train(config, runs_dir=tmp_path / "runs", quiet=True)
     raw = np.load(data["path"])["x"]
     assert nnzoo.load(run.run_dir).outputs(raw).equal(run.model.outputs(raw))
@@ -210,28 +210,28 @@ def test_a_network_that_asks_for_the_version_of_its_weights(tmp_path: Path) -> N
     assert longer.result["epochs"] == 2
 
 
-def test_pretrained_weights_are_asked_of_torchvision(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pretrained_weights_are_requested_from_torchvision(monkeypatch: pytest.MonkeyPatch) -> None:
     from torchvision.models import _api
 
-    asked = []
+    requested = []
     real = _api.WeightsEnum.get_state_dict
 
     def get(self: Any, *args: Any, **kwargs: Any) -> Any:
-        asked.append(self.name)
+        requested.append(self.name)
         return _api.get_model("squeezenet1_1").state_dict()
 
     assert callable(real)
     monkeypatch.setattr(_api.WeightsEnum, "get_state_dict", get)
-    words = {"name": "torchvision", "arch": "squeezenet1_1", "weights": "DEFAULT"}
-    config = load_config({"data": {"name": "random", "shape": [3, 64, 64]}, "model": words})
+    model = {"name": "torchvision", "arch": "squeezenet1_1", "weights": "DEFAULT"}
+    config = load_config({"data": {"name": "random", "shape": [3, 64, 64]}, "model": model})
     net = build_model(config, (3, 64, 64), 5)
-    assert asked == ["IMAGENET1K_V1"]
+    assert requested == ["IMAGENET1K_V1"]
     assert net(torch.zeros(2, 3, 64, 64)).shape == (2, 5)
     build_model(config, (3, 64, 64), 5, download=False)
-    assert asked == ["IMAGENET1K_V1"]
+    assert requested == ["IMAGENET1K_V1"]
     with pytest.raises(ConfigError, match=r"model\.weights: pretrained weights are for images of 3 channels"):
         build_model(config, (1, 64, 64), 5)
-    other = load_config({"data": {"name": "random", "shape": [3, 64, 64]}, "model": {**words, "weights": "V9"}})
+    other = load_config({"data": {"name": "random", "shape": [3, 64, 64]}, "model": {**model, "weights": "V9"}})
     with pytest.raises(ConfigError, match=r"model\.weights: squeezenet1_1 has no weights 'V9' \(allowed DEFAULT, IMAG"):
         build_model(other, (3, 64, 64), 5)
 
@@ -281,13 +281,13 @@ def test_a_block_that_does_not_fit_is_named(blocks: Any, place: str, message: st
         ({"data": "diabetes", "model": "perceptron"}, "is for classification"),
     ],
 )
-def test_what_can_not_work_is_refused_by_the_words(config: dict[str, Any], message: str) -> None:
+def test_invalid_models_are_config_errors(config: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         load_config(config)
 
 
 @pytest.mark.parametrize(("model", "smallest"), [("alexnet", 63), ("vgg11", 32), ("vgg19_bn", 32)])
-def test_the_smallest_images_are_those_that_the_words_say(model: str, smallest: int) -> None:
+def test_the_minimum_image_sizes_agree_with_the_config(model: str, smallest: int) -> None:
     for size, fits in ((smallest, True), (smallest - 1, False)):
         config = {"data": {"name": "random", "shape": [3, smallest, smallest]}, "model": model}
         with torch.device("meta"):
@@ -299,7 +299,7 @@ def test_the_smallest_images_are_those_that_the_words_say(model: str, smallest: 
                     nnzoo.build_model(config, (3, size, size), 2)
 
 
-def test_batch_norm_of_any_model_needs_two_samples(tmp_path: Path) -> None:
+def test_batch_norm_in_any_model_needs_two_samples(tmp_path: Path) -> None:
     config = {"data": write_data(tmp_path, "image"), "model": section("torchvision"), "train": {"batch_size": 1}}
     with pytest.raises(ConfigError, match=r"train\.batch_size: batch norm needs at least two"):
         nnzoo.train(config, runs_dir=tmp_path, quiet=True)
@@ -327,8 +327,8 @@ TAKES_LENGTHS = [
 
 @pytest.mark.parametrize("layout", ["sequence", "tokens"])
 @pytest.mark.parametrize("model", TAKES_LENGTHS, ids=lambda m: "-".join(map(str, list(m.values())[::2][:2])))
-def test_padding_changes_no_result(model: dict[str, Any], layout: str, tmp_path: Path) -> None:
-    """The same sequences with more padding, of other numbers, train to the same weights and get the same answers."""
+def test_padding_does_not_change_results(model: dict[str, Any], layout: str, tmp_path: Path) -> None:
+    """The same sequences with more padding and other padding values give the same weights and predictions."""
     model = {**model, **({"bidirectional": bool(model["bidirectional"])} if "bidirectional" in model else {})}
     data = write_data(tmp_path, layout, lengths=True, samples=24)
     arrays = dict(np.load(data["path"]))
@@ -355,7 +355,7 @@ def test_padding_changes_no_result(model: dict[str, Any], layout: str, tmp_path:
     assert metrics[0] == pytest.approx(metrics[1], rel=1e-3, abs=1e-4)
 
 
-def test_lengths_reach_evaluation_and_are_checked(tmp_path: Path) -> None:
+def test_lengths_are_used_in_evaluation_and_checked(tmp_path: Path) -> None:
     from nnzoo.errors import DataError
     from nnzoo.experiment.evaluate.evaluate import evaluate_checkpoint
 
@@ -392,10 +392,10 @@ def rules(net: nn.Module, rule: Rule | None = None) -> dict[str, str]:
     return {each.name: str(each.rule) for each in plan(net, rule or Rule("auto", bias=Rule("constant", {"val": 0.0})))}
 
 
-def test_recurrent_weights_start_gate_by_gate() -> None:
-    words = {"name": "lstm", "hidden_size": 8, "bidirectional": True}
+def test_recurrent_weights_are_initialised_gate_by_gate() -> None:
+    model = {"name": "lstm", "hidden_size": 8, "bidirectional": True}
     torch.manual_seed(0)
-    net = nnzoo.build_model({"data": {"name": "random", "shape": [5, 3]}, "model": words})
+    net = nnzoo.build_model({"data": {"name": "random", "shape": [5, 3]}, "model": model})
     found = dict(net.named_parameters())
     for gate in found["recurrent.0.weight_hh_l0_reverse"].detach().chunk(4):
         torch.testing.assert_close(gate @ gate.T, torch.eye(8), rtol=0, atol=1e-5)
@@ -405,7 +405,11 @@ def test_recurrent_weights_start_gate_by_gate() -> None:
     assert float(found["recurrent.0.weight_ih_l0"].detach().std()) == pytest.approx(expected, rel=0.25)
     assert rules(net)["recurrent.0.weight_ih_l0"] == "xavier_normal"
     given = nnzoo.build_model(
-        {"data": {"name": "random", "shape": [5, 3]}, "model": words, "init": {"name": "xavier_normal", "bias": 0.5}}
+        {
+            "data": {"name": "random", "shape": [5, 3]},
+            "model": model,
+            "init": {"name": "xavier_normal", "bias": 0.5},
+        }
     )
     biases = {
         key: set(value.tolist()) for key, value in given.named_parameters() if "recurrent" in key and "bias" in key
@@ -413,7 +417,7 @@ def test_recurrent_weights_start_gate_by_gate() -> None:
     assert biases == {key: {0.5} for key in biases}
 
 
-def test_convolutions_start_by_their_own_activation() -> None:
+def test_convolutions_are_initialised_for_their_activation() -> None:
     blocks = [{"conv": {"out_channels": 64, "kernel_size": 3, "activation": name}} for name in ("relu", "tanh", "selu")]
     net = nnzoo.build_model({"data": "digits", "model": {"name": "cnn", "blocks": blocks}})
     found = rules(net)
@@ -426,7 +430,7 @@ def test_convolutions_start_by_their_own_activation() -> None:
     assert float(weight.detach().std()) == pytest.approx(math.sqrt(1 / (64 * 9)), rel=0.05)
 
 
-def test_the_rules_of_the_image_nets() -> None:
+def test_initializers_of_the_image_networks() -> None:
     image = {"name": "random", "shape": [3, 64, 64]}
     with torch.device("meta"):
         nets = {name: nnzoo.build_model({"data": image, "model": name}) for name in ("resnet20", "vgg11_bn", "alexnet")}
@@ -440,29 +444,32 @@ def test_the_rules_of_the_image_nets() -> None:
         assert all("kaiming_normal" in rule for key, rule in found.items() if key.endswith("weight"))
 
 
-def test_dirac_and_eye_fill_what_they_can() -> None:
+def test_dirac_and_eye_fill_only_the_tensors_that_fit() -> None:
     blocks = [{"conv": {"out_channels": 1, "kernel_size": 3, "padding": "same", "activation": "identity"}}]
-    words = {"data": "digits", "model": {"name": "cnn", "blocks": blocks}}
-    net = nnzoo.build_model({**words, "init": "dirac"})
+    config_dict = {"data": "digits", "model": {"name": "cnn", "blocks": blocks}}
+    net = nnzoo.build_model({**config_dict, "init": "dirac"})
     images = torch.randn(2, 1, 8, 8)
     assert net.get_submodule("blocks")(images).equal(images)
-    eye = rules(nnzoo.build_model({**words, "init": "eye"}), Rule("eye"))
+    eye = rules(nnzoo.build_model({**config_dict, "init": "eye"}), Rule("eye"))
     assert eye == {"blocks.0.conv.weight": "xavier_normal", "output.linear.weight": "eye"}
 
 
-def test_torchvision_keeps_its_own_start() -> None:
+def test_torchvision_models_keep_their_initialisation() -> None:
     from torchvision.models import resnet18
 
-    words = {"data": {"name": "random", "shape": [3, 64, 64]}, "model": {"name": "torchvision", "arch": "resnet18"}}
+    config_dict = {
+        "data": {"name": "random", "shape": [3, 64, 64]},
+        "model": {"name": "torchvision", "arch": "resnet18"},
+    }
     torch.manual_seed(0)
-    net = nnzoo.build_model(words)
+    net = nnzoo.build_model(config_dict)
     torch.manual_seed(0)
     own = resnet18(num_classes=2)
     assert all(a.equal(b) for a, b in zip(net.state_dict().values(), own.state_dict().values(), strict=True))
-    assert not nnzoo.build_model({**words, "init": "zeros"}).get_parameter("fc.weight").any()
+    assert not nnzoo.build_model({**config_dict, "init": "zeros"}).get_parameter("fc.weight").any()
 
 
-def test_a_kernel_machine_separates_what_a_line_can_not(tmp_path: Path) -> None:
+def test_a_kernel_machine_separates_data_that_is_not_linearly_separable(tmp_path: Path) -> None:
     scores = {}
     for kernel in ("none", "rbf"):
         config = {

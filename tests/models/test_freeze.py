@@ -1,4 +1,4 @@
-"""Which parameters are trained, and what frozen parts keep."""
+"""Frozen parameters, and the statistics of frozen batch norms."""
 
 from pathlib import Path
 from typing import Any
@@ -49,13 +49,13 @@ def test_patterns(patterns: object, expected: set[str]) -> None:
 
 
 @pytest.mark.parametrize("patterns", ["hiden.*", ["*.bias", "output"], "HIDDEN.0.*"])
-def test_a_pattern_that_matches_nothing_is_a_located_error(patterns: object) -> None:
+def test_a_pattern_without_a_match_is_an_error_with_its_location(patterns: object) -> None:
     with pytest.raises(ConfigError, match=r"model\.freeze.*matches no parameter \(hidden\.0\.linear\.weight"):
         build(patterns)
 
 
 @pytest.mark.parametrize("patterns", ["*", ["hidden.*", "output.*"]])
-def test_nothing_left_to_train_is_a_located_error(patterns: object) -> None:
+def test_freezing_all_parameters_is_an_error_with_its_location(patterns: object) -> None:
     with pytest.raises(ConfigError, match=r"model\.freeze.*every parameter is frozen"):
         build(patterns)
 
@@ -75,7 +75,7 @@ def test_frozen_batch_norm_keeps_its_statistics(tmp_path: Path) -> None:
     for name, tensor in statistics("hidden.0.*").items():
         fresh = torch.zeros_like(tensor) if "mean" in name else torch.ones_like(tensor)
         assert tensor.equal(fresh) == name.startswith("hidden.0")
-    # With one of its two parameters trained it is in training, and goes on measuring.
+    # With one trained parameter it is in training mode, and its statistics change.
     assert not any(tensor.equal(torch.ones_like(tensor)) for tensor in statistics("*.norm.bias").values())
 
 
@@ -84,7 +84,7 @@ class Own(nn.Sequential):
         super().__init__(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 3))
 
 
-def test_the_backbone_of_a_module_of_ones_own_is_all_but_its_last_layer(tmp_path: Path) -> None:
+def test_the_backbone_of_a_custom_module_is_all_except_its_last_layer(tmp_path: Path) -> None:
     module = Own()
     assert head_of(module) == "2"
     freeze(module, "backbone")

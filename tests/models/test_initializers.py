@@ -1,4 +1,4 @@
-"""How parameters start: each rule against its formula, and who gets which."""
+"""Initializers: each rule against its formula, and the assignment of rules to parameters."""
 
 import math
 from typing import Any
@@ -26,12 +26,12 @@ def build(model: Any = None, *, seed: int = 0, **sections: Any) -> nn.Module:
 
 
 def weight_of(init: object, **model: Any) -> Tensor:
-    """The weight of a hidden layer, (200, 300)."""
+    """Returns the weight of a hidden layer, (200, 300)."""
     net = build({"name": "mlp", "hidden": [FAN_OUT], **model}, init=init)
     return net.get_parameter("hidden.0.linear.weight").detach()
 
 
-def test_every_word_has_its_rule() -> None:
+def test_every_initializer_of_the_config_has_a_rule() -> None:
     assert set(listed(init_words.Init)) - {"auto", "default"} == set(RULES) - {"forget_gate_ones"}
 
 
@@ -51,9 +51,9 @@ def test_every_word_has_its_rule() -> None:
     ],
     ids=str,
 )
-def test_mean_and_spread_are_the_formulas(init: object, mean: float, std: float) -> None:
+def test_mean_and_standard_deviation_match_the_formulas(init: object, mean: float, std: float) -> None:
     weight = weight_of(init).double()
-    # 60,000 numbers: five standard errors of the mean, and 2 % of the spread.
+    # 60,000 values: five standard errors of the mean, and 2 % of the standard deviation.
     assert float(weight.mean()) == pytest.approx(mean, abs=5 * std / math.sqrt(weight.numel()))
     assert float(weight.std()) == pytest.approx(std, rel=0.02)
 
@@ -67,7 +67,7 @@ def test_uniform_rules_stay_in_their_bounds() -> None:
     assert 0.24 < float(weight.max()) <= 0.25
 
 
-def test_rules_without_chance() -> None:
+def test_deterministic_rules() -> None:
     assert (weight_of("zeros") == 0).all()
     assert (weight_of("ones") == 1).all()
     assert (weight_of({"name": "constant", "val": -0.25}) == -0.25).all()
@@ -91,7 +91,7 @@ def test_rules_without_chance() -> None:
         *((name, math.sqrt(2 / (FAN_IN + FAN_OUT))) for name in ("tanh", "sigmoid", "softmax", "identity", "hardtanh")),
     ],
 )
-def test_auto_follows_each_layers_own_activation(activation: object, std: float) -> None:
+def test_auto_depends_on_the_activation_of_each_layer(activation: object, std: float) -> None:
     assert float(weight_of("auto", activation=activation).std()) == pytest.approx(std, rel=0.02)
     layers = [{"units": FAN_OUT, "activation": activation}, {"units": 150, "activation": "tanh"}]
     net = build({"name": "mlp", "layers": layers})
@@ -103,7 +103,7 @@ def test_auto_follows_each_layers_own_activation(activation: object, std: float)
     ]
 
 
-def test_default_leaves_what_pytorch_did() -> None:
+def test_default_keeps_the_initialisation_of_pytorch() -> None:
     net = build(init="default")
     torch.manual_seed(0)
     expected = nn.Linear(FAN_IN, FAN_OUT)
@@ -112,7 +112,7 @@ def test_default_leaves_what_pytorch_did() -> None:
 
 
 @pytest.mark.parametrize("init", ["zeros", {"name": "normal", "std": 3, "bias": 7}])
-def test_norms_and_activations_keep_their_own_start(init: object) -> None:
+def test_norms_and_activations_keep_their_initialisation(init: object) -> None:
     net = build({"name": "mlp", "hidden": [4], "batch_norm": True, "activation": "prelu"}, init=init)
     assert (net.get_parameter("hidden.0.norm.weight") == 1).all()
     assert (net.get_parameter("hidden.0.norm.bias") == 0).all()
@@ -123,7 +123,7 @@ def test_norms_and_activations_keep_their_own_start(init: object) -> None:
     ("bias", "low", "high"),
     [(0.3, 0.3, 0.3), ("ones", 1, 1), ({"name": "uniform", "a": 2, "b": 3}, 2, 3), ("zeros", 0, 0)],
 )
-def test_biases_are_a_number_or_have_a_rule(bias: object, low: float, high: float) -> None:
+def test_biases_are_constant_or_have_a_rule(bias: object, low: float, high: float) -> None:
     for name in ("auto", "xavier_normal"):
         net = build(init={"name": name, "bias": bias})
         for layer in ("hidden.0", "output"):
@@ -133,7 +133,7 @@ def test_biases_are_a_number_or_have_a_rule(bias: object, low: float, high: floa
             assert low == high or float(values.std()) > 0
 
 
-def test_a_layers_own_rule_goes_before_the_models() -> None:
+def test_the_rule_of_a_layer_overrides_that_of_the_model() -> None:
     layers = [{"units": 12, "init": {"name": "ones", "bias": 2.0}}, *({"units": 3} for _ in range(11))]
     layers[1] = {"units": 3, "init": "default"}
     net = build({"name": "mlp", "layers": layers, "output": {"init": "eye"}}, init={"name": "constant", "val": 0.5})
@@ -145,7 +145,7 @@ def test_a_layers_own_rule_goes_before_the_models() -> None:
     assert weights["output.linear.weight"].equal(torch.eye(5, 3))
 
 
-def test_the_plan_names_every_rule() -> None:
+def test_the_plan_lists_every_rule() -> None:
     config = load_config(
         {
             **DATA,
@@ -168,7 +168,7 @@ def test_the_plan_names_every_rule() -> None:
     }
 
 
-def test_values_are_the_numbers_themselves_and_their_shape_is_checked() -> None:
+def test_values_are_copied_and_their_shape_is_checked() -> None:
     numbers = [[0.5, -1, 2e-3], [1, 2, 3]]
     data = {"name": "random", "shape": [3], "targets": 2}
     init = {"name": "values", "values": numbers, "bias": {"name": "values", "values": [7, -7]}}
@@ -193,7 +193,7 @@ def test_values_are_the_numbers_themselves_and_their_shape_is_checked() -> None:
         )
 
 
-def test_each_convolution_may_start_by_its_own_rule() -> None:
+def test_each_convolution_can_have_its_own_rule() -> None:
     kernel = [[[0.5, -1.0], [2.0, 0.0], [1.0, 1.0]], [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]]
     values = {"name": "values", "values": kernel, "bias": {"name": "values", "values": [3, 4]}}
     blocks: list[dict[str, Any]] = [
@@ -218,7 +218,7 @@ def test_each_convolution_may_start_by_its_own_rule() -> None:
         nnzoo.build_model({**config, "model": {"name": "cnn", "blocks": wide}})
 
 
-def test_with_zeros_the_units_of_a_layer_stay_alike(tmp_path: Any) -> None:
+def test_with_zeros_the_units_of_a_layer_stay_identical(tmp_path: Any) -> None:
     config = {
         "data": "iris",
         "model": {"name": "mlp", "hidden": [6], "activation": "sigmoid"},
@@ -243,7 +243,7 @@ def test_kaiming_keeps_the_variance_through_thirty_relu_layers(rule: str, keeps:
     assignments = plan(net, Rule(rule, bias=Rule("zeros")))
     logarithms = []
     with torch.no_grad():
-        # One draw of finite width wanders by some factor e^0.8; the mean over sixteen shows the rule.
+        # A single draw of finite width varies by a factor of about e^0.8; the mean over sixteen shows the rule.
         for _ in range(16):
             initialize(assignments)
             outputs, squares = torch.randn(20, 256), []
@@ -254,12 +254,12 @@ def test_kaiming_keeps_the_variance_through_thirty_relu_layers(rule: str, keeps:
             logarithms.append(math.log(squares[-1] / squares[0]))
     kept = math.exp(sum(logarithms) / len(logarithms))
     assert (0.5 < kept < 2) == keeps
-    # Xavier halves the variance at every ReLU: 2^-29 of it is left.
+    # Xavier halves the variance at every ReLU, to 2^-29.
     assert keeps or 2**-31 < kept < 2**-28
 
 
 class Own(nn.Module):
-    """A convolution, a recurrent layer and a norm of a user's own."""
+    """A custom module with a convolution, a recurrent layer and a norm."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -287,7 +287,7 @@ def own(tmp_path: Any, **sections: Any) -> dict[str, Tensor]:
     }
 
 
-def test_a_module_of_ones_own_is_left_as_it_is_unless_asked(tmp_path: Any) -> None:
+def test_a_custom_module_is_initialised_only_on_request(tmp_path: Any) -> None:
     assert own(tmp_path) == {}
     changed = own(tmp_path, init={"name": "constant", "val": 0.125, "bias": 0.5})
     assert {name for name in changed if "weight" in name} == {
@@ -305,12 +305,12 @@ def test_a_module_of_ones_own_is_left_as_it_is_unless_asked(tmp_path: Any) -> No
     assert all((values == (0.5 if "bias" in name else 0.125)).all() for name, values in changed.items())
 
 
-def test_a_rule_that_can_not_fill_a_module_of_ones_own_is_a_located_error(tmp_path: Any) -> None:
-    with pytest.raises(ConfigError, match=r"init.*dirac can't fill this network"):
+def test_a_rule_that_does_not_fit_a_custom_module_is_an_error_with_its_location(tmp_path: Any) -> None:
+    with pytest.raises(ConfigError, match=r"init.*dirac can't initialise this network"):
         own(tmp_path, init={"name": "dirac", "groups": 7})
 
 
-def test_words_become_rules() -> None:
+def test_config_sections_become_rules() -> None:
     config = load_config({**DATA, "model": "linear", "init": {"name": "kaiming", "a": 0.1, "bias": 0.5}})
     rule = build_rule(config.init)
     assert str(rule) == "kaiming(a=0.1, mode=fan_in, nonlinearity=leaky_relu)"

@@ -1,4 +1,4 @@
-"""The feedforward network: its two forms, the order of its parts, what collapses and what does not."""
+"""The feedforward network: its two forms, the order of its parts, and networks that are linear."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ def build(model: object, *, seed: int = 0, **sections: Any) -> nn.Module:
     return nnzoo.build_model({**DATA, "model": model, **sections})
 
 
-def test_both_forms_make_the_same_network() -> None:
+def test_both_forms_build_the_same_network() -> None:
     shared = {"activation": "tanh", "batch_norm": True, "dropout": 0.3, "bias": False}
     short = build({"name": "mlp", "hidden": [5, 4], **shared})
     long = build({"name": "mlp", "layers": [{"units": 5, **shared}, {"units": 4, **shared}]})
@@ -29,7 +29,7 @@ def test_both_forms_make_the_same_network() -> None:
         )
 
 
-def test_a_layer_says_what_differs_from_the_model() -> None:
+def test_a_layer_overrides_the_settings_of_the_model() -> None:
     layers = [{"units": 5, "batch_norm": False, "dropout": 0.0, "bias": True, "activation": "identity"}, {"units": 4}]
     net = build({"name": "mlp", "layers": layers, "batch_norm": True, "dropout": 0.5, "bias": False})
     first, second = (net.get_submodule(f"hidden.{index}") for index in (0, 1))
@@ -39,7 +39,7 @@ def test_a_layer_says_what_differs_from_the_model() -> None:
     assert "bias" not in second.get_submodule("linear").state_dict()
 
 
-def test_no_hidden_layer_is_the_linear_model() -> None:
+def test_without_hidden_layers_the_mlp_is_a_linear_model() -> None:
     linear, empty = build("linear"), build({"name": "mlp", "hidden": []})
     assert linear.state_dict().keys() == empty.state_dict().keys() == {"output.linear.weight", "output.linear.bias"}
     inputs = torch.randn(7, 6)
@@ -54,7 +54,7 @@ def test_batch_norm_before_the_activation_and_dropout_after_it() -> None:
         outputs = dense(inputs)
         linear = dense.get_submodule("linear")(inputs)
         expected = ((linear - linear.mean(0)) / (linear.var(0, correction=0) + 1e-5).sqrt()).relu()
-    # Dropout silences half of the numbers and doubles the others.
+    # Dropout zeroes half of the values and doubles the others.
     kept = outputs != 0
     torch.testing.assert_close(outputs[kept], 2 * expected[kept], rtol=1e-4, atol=1e-5)
     assert 0.15 < kept.float().mean() < 0.35
@@ -79,7 +79,7 @@ def test_layers_without_an_activation_collapse_into_one_linear_map() -> None:
         weight, bias = linear.weight @ weight, linear.weight @ bias + linear.bias
     inputs = torch.randn(10, 4, dtype=torch.float64)
     torch.testing.assert_close(net(inputs), inputs @ weight.T + bias)
-    assert torch.linalg.matrix_rank(weight) == 2  # no more than the narrowest layer lets through
+    assert torch.linalg.matrix_rank(weight) == 2  # at most the width of the narrowest layer
 
 
 def test_output_without_a_bias() -> None:
@@ -106,7 +106,7 @@ def test_output_without_a_bias() -> None:
         ("log_softmax", nn.LogSoftmax(1)),
     ],
 )
-def test_activations_are_torchs_with_their_fields(activation: object, expected: nn.Module) -> None:
+def test_activations_are_those_of_torch_with_their_options(activation: object, expected: nn.Module) -> None:
     net = build({"name": "mlp", "hidden": [4, 4], "activation": activation})
     first, second = (net.get_submodule(f"hidden.{index}.activation") for index in (0, 1))
     assert first is not second
@@ -116,12 +116,12 @@ def test_activations_are_torchs_with_their_fields(activation: object, expected: 
     assert torch.autograd.gradcheck(first, inputs)
 
 
-def test_identity_is_no_activation() -> None:
+def test_identity_adds_no_module() -> None:
     net = build({"name": "mlp", "hidden": [4], "activation": "identity"})
     assert [name for name, _ in net.get_submodule("hidden.0").named_children()] == ["linear"]
 
 
-def test_sizes_can_be_given() -> None:
+def test_sizes_can_be_overridden() -> None:
     net = nnzoo.build_model({**DATA, "model": {"name": "mlp", "hidden": [4]}}, input_shape=(3, 5, 5), num_outputs=11)
     assert net(torch.zeros(2, 3, 5, 5)).shape == (2, 11)
     only_outputs = nnzoo.build_model({**DATA, "model": "linear"}, num_outputs=9)
@@ -137,11 +137,11 @@ def test_every_parameter_gets_a_gradient() -> None:
         for name, gradient in zip(names, torch.autograd.grad(loss, parameters), strict=True)
         if gradient.abs().max() > 1e-5
     }
-    # A bias before a batch norm goes again with the mean.
+    # A bias before batch norm is removed with the mean.
     assert found == set(names) - {"hidden.0.linear.bias", "hidden.1.linear.bias"}
 
 
-def test_activations_that_are_not_zero_centred_give_a_neurons_weight_gradients_one_sign() -> None:
+def test_activations_that_are_not_zero_centred_give_the_weight_gradients_of_a_neuron_one_sign() -> None:
     def share_of_one_sign(activation: nn.Module) -> float:
         torch.manual_seed(0)
         net = MLP(5, 40, hidden=[HiddenLayer(10, activation=activation)])

@@ -49,7 +49,7 @@ FORMS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 
 @pytest.mark.parametrize("name", listed(Activation))
-def test_values_and_gradients_are_those_of_the_closed_form(name: str) -> None:
+def test_values_and_gradients_match_the_closed_form(name: str) -> None:
     module = build_activation(TypeAdapter(Activation).validate_python({"name": name})) or nn.Identity()
     x = np.random.default_rng(0).uniform(-3, 3, (20, 6))
     inputs = torch.tensor(x, requires_grad=True)
@@ -72,13 +72,13 @@ def test_maxout_takes_the_largest_piece_of_each_unit() -> None:
     assert Maxout(3)(images).equal(torch.stack([images[:, :3].amax(1), images[:, 3:].amax(1)], dim=1))
 
 
-def test_maxout_of_two_pieces_can_be_relu_and_the_absolute_value() -> None:
+def test_maxout_with_two_pieces_can_be_relu_or_the_absolute_value() -> None:
     inputs = torch.linspace(-2, 2, 9).unsqueeze(1)
     assert Maxout(2)(inputs * torch.tensor([1.0, 0.0])).equal(inputs.relu())
     assert Maxout(2)(inputs * torch.tensor([1.0, -1.0])).equal(inputs.abs())
 
 
-def test_maxout_says_what_does_not_divide() -> None:
+def test_maxout_with_a_wrong_number_of_inputs_is_an_error() -> None:
     with pytest.raises(UsageError, match=r"maxout: 5 inputs do not divide into units of 2 pieces"):
         Maxout(2)(torch.zeros(1, 5))
     with pytest.raises(UsageError, match=r"maxout\.num_pieces: .*got 0"):
@@ -86,7 +86,7 @@ def test_maxout_says_what_does_not_divide() -> None:
 
 
 @pytest.mark.parametrize("batch_norm", [False, True])
-def test_a_layer_before_maxout_has_its_pieces(batch_norm: bool) -> None:
+def test_a_layer_before_maxout_has_an_output_per_piece(batch_norm: bool) -> None:
     torch.manual_seed(0)
     layer = Dense(4, 3, activation=Maxout(5), batch_norm=batch_norm)
     assert layer.get_parameter("linear.weight").shape == (15, 4)
@@ -111,7 +111,7 @@ def test_an_mlp_of_maxout_units_learns_xor(tmp_path: Path) -> None:
 
 
 def test_frozen_steps_solve_xor_under_a_trained_output(tmp_path: Path) -> None:
-    # OR and AND of the inputs; XOR is the one without the other.
+    # The hidden units are OR and AND of the inputs; XOR is OR and not AND.
     hidden = {"name": "values", "values": [[1, 1], [1, 1]], "bias": {"name": "values", "values": [-0.5, -1.5]}}
     layer = {"units": 2, "activation": "step", "init": hidden}
     config = {
@@ -125,12 +125,12 @@ def test_frozen_steps_solve_xor_under_a_trained_output(tmp_path: Path) -> None:
     assert nnzoo.train(config, runs_dir=tmp_path, quiet=True).metrics["train/accuracy"] == 1
 
 
-def test_step_is_one_above_zero_alone() -> None:
+def test_step_is_one_only_above_zero() -> None:
     inputs = torch.tensor([-2.0, -1e-30, 0.0, 1e-30, 3.0, math.inf])
     assert Step()(inputs).tolist() == [0.0, 0.0, 0.0, 1.0, 1.0, 1.0]
 
 
-def test_no_gradient_passes_a_step() -> None:
+def test_step_has_no_gradient() -> None:
     inputs = torch.tensor([-1.0, 0.0, 2.0], requires_grad=True)
     Step()(inputs).sum().backward()
     assert inputs.grad is not None
@@ -138,23 +138,23 @@ def test_no_gradient_passes_a_step() -> None:
 
 
 @pytest.mark.parametrize("module", [Maxout(3), RandomFourierFeatures(6, 8, 0.3).double()], ids=["maxout", "fourier"])
-def test_gradients_are_those_of_finite_differences(module: nn.Module) -> None:
+def test_gradients_match_finite_differences(module: nn.Module) -> None:
     torch.manual_seed(0)
     assert torch.autograd.gradcheck(module, torch.randn(4, 6, dtype=torch.float64, requires_grad=True))
 
 
 @pytest.mark.parametrize(("gamma", "expected"), [(0.05, 0.05), (None, 1 / 7)])
-def test_inner_products_of_fourier_features_are_the_kernel(gamma: float | None, expected: float) -> None:
+def test_inner_products_of_fourier_features_approximate_the_kernel(gamma: float | None, expected: float) -> None:
     torch.manual_seed(0)
     inputs = torch.randn(40, 7, dtype=torch.float64)
     features = RandomFourierFeatures(7, 20_000, gamma).double()(inputs)
     error = features @ features.T - torch.from_numpy(rbf_kernel(inputs.numpy(), gamma=expected))
-    # A component's product has a standard deviation below 1; of the 820 pairs some lie 4 of them out.
+    # The product of a component has a standard deviation below 1; some of the 820 pairs deviate by 4 of them.
     assert error.abs().max() < 5 / math.sqrt(20_000)
     assert error.square().mean().sqrt() < 1 / math.sqrt(20_000)
 
 
-def test_fourier_features_are_kept_and_not_trained() -> None:
+def test_fourier_features_are_saved_and_not_trained() -> None:
     torch.manual_seed(0)
     one = RandomFourierFeatures(3, 5)
     again, other = RandomFourierFeatures(3, 5), RandomFourierFeatures(3, 5)
@@ -168,7 +168,7 @@ def test_fourier_features_are_kept_and_not_trained() -> None:
 
 
 @pytest.mark.parametrize("gamma", [0.0, -1.0, math.inf, math.nan])
-def test_a_kernel_has_a_width(gamma: float) -> None:
+def test_an_invalid_gamma_is_an_error(gamma: float) -> None:
     with pytest.raises(UsageError, match="gamma: must be above 0"):
         RandomFourierFeatures(3, 5, gamma)
     with pytest.raises(UsageError, match="n_components: must be at least 1"):

@@ -1,4 +1,4 @@
-"""The convolutional network: its sizes, its errors, what weight sharing does, and padding that changes nothing."""
+"""The convolutional network: sizes, errors, weight sharing and padding."""
 
 import copy
 import math
@@ -46,7 +46,7 @@ def test_published_output_sizes(size: int, kernel_size: int, stride: int, paddin
     assert output_size(sizes, kernel_size, stride=stride, padding=padding).tolist() == [expected] * 2
 
 
-def test_the_formula_is_what_torch_does() -> None:
+def test_the_formula_matches_torch() -> None:
     for size, kernel, stride, padding, dilation in product((5, 9, 12), (1, 2, 3, 4), (1, 2, 3), (0, 1, 2), (1, 2)):
         expected = output_size(size, kernel, stride=stride, padding=padding, dilation=dilation)
         conv = nn.Conv1d(1, 1, kernel, stride=stride, padding=padding, dilation=dilation)
@@ -60,7 +60,7 @@ def test_the_formula_is_what_torch_does() -> None:
 def test_weight_sharing_in_the_first_layer_of_alexnet() -> None:
     net = build((3, 227, 227), [ConvLayer(96, 11, stride=4)], out_features=1)
     assert num_parameters(net.blocks) == 34_944
-    # Without sharing each output would have 11 x 11 x 3 weights and a bias of its own.
+    # Without sharing, each output would have its own 11 x 11 x 3 weights and bias.
     positions = net.output.get_submodule("linear").in_features
     assert positions == 55 * 55 * 96
     assert positions * (11 * 11 * 3 + 1) == 105_705_600
@@ -93,8 +93,8 @@ stacks = st.lists(conv_layers | pool_layers, min_size=1, max_size=4)
 
 @settings(max_examples=80, deadline=None)
 @given(stacks, st.sampled_from([(2, 9, 7), (2, 6, 12), (11, 2)]))
-def test_inferred_shapes_are_those_of_the_data(blocks: list[Layer], input_shape: Shape) -> None:
-    """A network that is built accepts its input; the head would refuse any other size."""
+def test_inferred_shapes_match_the_data(blocks: list[Layer], input_shape: Shape) -> None:
+    """A network accepts inputs of its shape; the head would reject any other size."""
     try:
         net = build(input_shape, blocks).eval()
     except UsageError:
@@ -111,7 +111,7 @@ def test_sizes_may_differ_by_axis(kind: Any, input_shape: Shape) -> None:
     assert net(rows(5, *input_shape)).shape == (5, 3)
 
 
-def test_same_as_written_by_hand() -> None:
+def test_a_cnn_matches_the_same_network_in_plain_torch() -> None:
     net = build(
         (3, 12, 10),
         [
@@ -143,7 +143,7 @@ def test_same_as_written_by_hand() -> None:
     )
     by_hand.load_state_dict(dict(zip(by_hand.state_dict(), net.state_dict().values(), strict=True)))
     inputs = rows(4, 3, 12, 10)
-    for mode in (True, False):  # in training also the same numbers drawn for dropout
+    for mode in (True, False):  # in training also with the same random numbers of dropout
         results = []
         for module in (net, by_hand):
             torch.manual_seed(1)
@@ -151,7 +151,7 @@ def test_same_as_written_by_hand() -> None:
         assert results[0].equal(results[1])
 
 
-def test_names_are_those_of_the_config() -> None:
+def test_parameter_names_match_the_config() -> None:
     net = build((1, 8, 8), [ConvLayer(2, 3, batch_norm=True), PoolLayer("max", 2), GlobalPool()], head=[4])
     assert [name for name, part in net.named_modules() if not list(part.children())] == [
         *(f"blocks.0.{part}" for part in ("conv", "norm", "activation")),
@@ -169,7 +169,7 @@ def test_names_are_those_of_the_config() -> None:
     ]
 
 
-def test_no_blocks_make_an_mlp() -> None:
+def test_without_blocks_a_cnn_is_an_mlp() -> None:
     net = build((1, 4, 4), [], head=[5])
     assert num_parameters(net) == 16 * 5 + 5 + 5 * 3 + 3
 
@@ -204,7 +204,7 @@ def test_maxout_gets_channels_for_its_pieces() -> None:
         (
             (1, 8, 8),
             [ConvLayer(4, (3, 3, 3))],
-            r"\[0\]\.conv\.kernel_size: .*\(got \(3, 3, 3\); .* 1 up, or 2 of them\)",
+            r"\[0\]\.conv\.kernel_size: .*\(got \(3, 3, 3\); .* >= 1, or 2 of them\)",
         ),
         ((8, 1), [ConvLayer(4, (3, 3))], r"\[0\]\.conv\.kernel_size: .*allowed an integer >= 1\)"),
         ((1, 8, 8), [ConvLayer(4, 3, stride=0)], r"\[0\]\.conv\.stride: .*\(got 0; "),
@@ -215,7 +215,7 @@ def test_maxout_gets_channels_for_its_pieces() -> None:
         ((2, 3, 4, 5), [], r"model: a cnn reads images"),
     ],
 )
-def test_what_does_not_fit_is_named(input_shape: Shape, blocks: list[Layer], message: str) -> None:
+def test_an_invalid_block_is_named(input_shape: Shape, blocks: list[Layer], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         build(input_shape, blocks)
 
@@ -238,7 +238,7 @@ def test_tokens_need_both_sizes(fields: dict[str, int]) -> None:
         build((5,), [], **fields)
 
 
-def test_images_have_no_lengths() -> None:
+def test_lengths_for_images_are_an_error() -> None:
     net = build((1, 4, 4), [ConvLayer(2, 3)])
     with pytest.raises(UsageError, match="lengths: images have no padding"):
         net(rows(2, 1, 4, 4), torch.tensor([1, 2]))
@@ -247,7 +247,7 @@ def test_images_have_no_lengths() -> None:
 # Weight sharing
 
 
-def test_a_convolution_follows_a_shift_and_pooling_forgets_a_small_one() -> None:
+def test_convolution_is_equivariant_and_pooling_invariant_to_small_shifts() -> None:
     image = torch.zeros(1, 1, 16, 16)
     image[:, :, 4:8, 4:8] = rows(1, 1, 4, 4).abs()
     shifted = image.roll((1, 1), dims=(2, 3))
@@ -274,7 +274,7 @@ def test_a_sobel_filter_finds_vertical_edges() -> None:
 # Sequences and tokens
 
 
-def test_a_sequence_is_convolved_over_time() -> None:
+def test_a_sequence_is_convolved_along_the_time_axis() -> None:
     net = build((7, 2), [ConvLayer(4, 3, activation=None)])
     inputs = rows(5, 7, 2)
     conv: Any = net.blocks.get_submodule("0.conv")
@@ -306,7 +306,7 @@ GARBAGE = [0.0, 1e9, -math.inf, math.nan]
 
 @pytest.mark.parametrize("pooling", [[GlobalPool("avg")], [GlobalPool("max")], []])
 @pytest.mark.parametrize("training", [True, False])
-def test_what_stands_in_the_padding_changes_nothing(pooling: list[Layer], training: bool) -> None:
+def test_padding_values_do_not_change_results(pooling: list[Layer], training: bool) -> None:
     lengths = torch.tensor([20, 9, 1, 14])
     inputs = rows(4, 20, 2)
     results = []
@@ -326,8 +326,8 @@ def test_what_stands_in_the_padding_changes_nothing(pooling: list[Layer], traini
 
 
 @pytest.mark.parametrize("kind", ["avg", "max"])
-def test_how_much_padding_there_is_changes_nothing(kind: Any) -> None:
-    """Batch norm in training included: its statistics are over valid steps alone."""
+def test_the_amount_of_padding_does_not_change_results(kind: Any) -> None:
+    """Batch norm in training is included: its statistics are over valid steps only."""
     lengths = torch.tensor([12, 9, 7, 12])
     inputs = rows(4, 12, 2).double()
     results = []
@@ -341,7 +341,9 @@ def test_how_much_padding_there_is_changes_nothing(kind: Any) -> None:
 
 @settings(max_examples=80, deadline=None)
 @given(stacks, st.sampled_from(["max", "avg"]), st.integers(1, 9), st.integers(0, 9))
-def test_a_padded_sequence_is_what_it_is_alone(blocks: list[Layer], kind: Any, length: int, padding: int) -> None:
+def test_a_padded_sequence_has_the_same_result_as_unpadded(
+    blocks: list[Layer], kind: Any, length: int, padding: int
+) -> None:
     try:
         net = build((length, 2), [*blocks, GlobalPool(kind)]).eval().double()
     except UsageError:
@@ -350,7 +352,7 @@ def test_a_padded_sequence_is_what_it_is_alone(blocks: list[Layer], kind: Any, l
     torch.testing.assert_close(net(inputs, torch.tensor([length])), net(inputs[:, :length]))
 
 
-def test_a_sequence_shorter_than_the_window_counts_as_filled_with_zeros() -> None:
+def test_a_sequence_shorter_than_the_window_is_padded_with_zeros() -> None:
     net = build((8, 2), [ConvLayer(4, 5), GlobalPool("avg")])
     inputs = rows(1, 8, 2)
     filled = inputs.clone()
@@ -358,14 +360,14 @@ def test_a_sequence_shorter_than_the_window_counts_as_filled_with_zeros() -> Non
     torch.testing.assert_close(net(inputs, torch.tensor([2])), net(filled[:, :5]))
 
 
-def test_padding_may_hold_what_is_no_token() -> None:
+def test_padding_may_contain_invalid_tokens() -> None:
     net = build((6,), [ConvLayer(4, 2), GlobalPool("max")], num_tokens=4, embedding_dim=3)
     short = torch.tensor([[3, 0, 1]])
     padded = torch.tensor([[3, 0, 1, -100, 99, 4]])
     torch.testing.assert_close(net(padded, torch.tensor([3])), net(short))
 
 
-def test_full_lengths_are_no_lengths() -> None:
+def test_full_lengths_give_the_same_result_as_no_lengths() -> None:
     net = build((20, 2), copy.deepcopy(DEEP)).eval()
     inputs = rows(3, 20, 2)
     torch.testing.assert_close(net(inputs, torch.tensor([20] * 3)), net(inputs))
@@ -384,7 +386,7 @@ def test_gradients_reach_every_parameter(input_shape: Shape, fields: dict[str, i
     assert [name for name, p in net.named_parameters() if p.grad is None or not p.grad.any()] == []
 
 
-def test_derivatives_of_the_masked_steps() -> None:
+def test_gradients_of_masked_steps() -> None:
     net = build((9, 2), [*copy.deepcopy(DEEP[:3]), GlobalPool("avg")]).double()
     lengths = torch.tensor([9, 6, 7])
     inputs = rows(3, 9, 2).double().requires_grad_()
@@ -392,10 +394,10 @@ def test_derivatives_of_the_masked_steps() -> None:
 
 
 @pytest.mark.parametrize("input_shape", [(1, 10, 10), (14, 2)])
-def test_weights_travel(input_shape: Shape) -> None:
+def test_weights_are_saved_and_loaded(input_shape: Shape) -> None:
     one, other = (build(input_shape, copy.deepcopy(DEEP[:3]), seed=seed) for seed in (0, 1))
     inputs = rows(4, *input_shape)
-    one(inputs)  # batch norm statistics travel too
+    one(inputs)  # batch norm statistics are saved too
     assert not one.eval()(inputs).equal(other.eval()(inputs))
     other.load_state_dict(one.state_dict())
     assert one(inputs).equal(other(inputs))

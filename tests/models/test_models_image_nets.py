@@ -1,4 +1,4 @@
-"""The networks of the image papers: published sizes, any image that fits, and parts of our own."""
+"""The networks of the image papers: published sizes, supported image sizes, and custom layers."""
 
 from collections.abc import Callable
 from typing import Any
@@ -68,7 +68,9 @@ def test_published_sizes(build: Build, input_shape: tuple[int, ...], out_feature
         (resnet(20), [(1, 1), (8, 8), (28, 28), (31, 33), (64, 64)]),
     ],
 )
-def test_any_image_that_fits(build: Build, sizes: list[tuple[int, int]], channels: int) -> None:
+def test_all_image_sizes_from_the_minimum_are_accepted(
+    build: Build, sizes: list[tuple[int, int]], channels: int
+) -> None:
     with torch.device("meta"):
         for height, width in sizes:
             net = build(input_shape=(channels, height, width), out_features=7)
@@ -87,13 +89,13 @@ def test_any_image_that_fits(build: Build, sizes: list[tuple[int, int]], channel
         (resnet(2), (3, 32, 32), r"model\.depth: is not 6 n \+ 2 \(got 2; "),
     ],
 )
-def test_what_does_not_fit_is_named(build: Build, input_shape: tuple[int, ...], message: str) -> None:
+def test_an_unsupported_input_shape_is_an_error(build: Build, input_shape: tuple[int, ...], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         build(input_shape=input_shape, out_features=10)
 
 
 @pytest.mark.parametrize(("build", "smallest"), [(alexnet, 63), (vgg_of(11), 32)])
-def test_the_smallest_size_is_no_larger_than_needed(build: Build, smallest: int) -> None:
+def test_one_pixel_less_than_the_minimum_size_fails(build: Build, smallest: int) -> None:
     with torch.device("meta"):
         net = build(input_shape=(3, smallest, smallest), out_features=2)
         net(torch.empty(1, 3, smallest, smallest))
@@ -110,7 +112,7 @@ def test_the_smallest_size_is_no_larger_than_needed(build: Build, smallest: int)
         pytest.param(vgg_of(11, batch_norm=True), 32, marks=pytest.mark.slow),
     ],
 )
-def test_head_and_gradients(build: Build, size: int) -> None:
+def test_head_name_and_gradients(build: Build, size: int) -> None:
     torch.manual_seed(0)
     net = build(input_shape=(2, size, size), out_features=5)
     inputs = torch.randn(4, 2, size, size)
@@ -124,8 +126,8 @@ def test_head_and_gradients(build: Build, size: int) -> None:
 
 
 @pytest.mark.parametrize(("build", "size"), [(lenet5, 28), (alexnet, 64), (vgg_of(11), 32), (resnet(20), 16)])
-def test_no_pooling_that_deterministic_training_refuses(build: Build, size: int) -> None:
-    """On CUDA only adaptive means over the whole map have a deterministic gradient: torch takes a plain mean."""
+def test_pooling_is_deterministic(build: Build, size: int) -> None:
+    """On CUDA adaptive average pooling has a deterministic gradient only with output size 1, where torch uses mean."""
     assert "Mean" in type(nn.AdaptiveAvgPool2d(1)(torch.randn(1, 1, 4, 4, requires_grad=True)).grad_fn).__name__
     with torch.device("meta"):
         net = build(input_shape=(3, size, size), out_features=2)
@@ -134,7 +136,7 @@ def test_no_pooling_that_deterministic_training_refuses(build: Build, size: int)
 
 
 @pytest.mark.parametrize(("build", "size"), [(lenet5, 28), (resnet(20), 16)])
-def test_weights_travel(build: Build, size: int) -> None:
+def test_weights_are_saved_and_loaded(build: Build, size: int) -> None:
     nets = []
     for seed in (0, 1):
         torch.manual_seed(seed)
@@ -147,7 +149,7 @@ def test_weights_travel(build: Build, size: int) -> None:
     assert one(inputs).equal(other(inputs))
 
 
-def test_alexnet_and_vgg_are_those_of_torchvision() -> None:
+def test_alexnet_and_vgg_match_torchvision() -> None:
     models = pytest.importorskip("torchvision.models")
     with torch.device("meta"):
         pairs = [
@@ -164,7 +166,7 @@ def test_alexnet_and_vgg_are_those_of_torchvision() -> None:
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (2, 5), (6, 6), (6, 13), (7, 12), (20, 3)])
-def test_averaging_to_a_size_is_adaptive_pooling(shape: tuple[int, int]) -> None:
+def test_averaging_to_a_size_matches_adaptive_pooling(shape: tuple[int, int]) -> None:
     inputs = torch.randn(2, 3, *shape, dtype=torch.float64, requires_grad=True)
     torch.testing.assert_close(AveragedTo(6)(inputs), nn.functional.adaptive_avg_pool2d(inputs, 6))
     assert torch.autograd.gradcheck(AveragedTo(6), inputs)
@@ -200,8 +202,8 @@ def test_the_shortcut_without_parameters(size: tuple[int, int], expected: tuple[
     assert torch.autograd.gradcheck(shortcut, inputs)
 
 
-def test_a_residual_net_is_the_identity_where_its_blocks_are_silent() -> None:
-    """With every block's last batch norm at zero only shortcuts are left: the first 16 channels of the stem."""
+def test_a_residual_net_with_zero_blocks_is_the_identity() -> None:
+    """If the last batch norm of every block is zero, only the shortcuts remain: the first 16 channels of the stem."""
     torch.manual_seed(0)
     net = CifarResNet(depth=20, input_shape=(3, 16, 16), out_features=4).eval()
     for name, parameter in net.named_parameters():

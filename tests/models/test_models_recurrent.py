@@ -1,4 +1,4 @@
-"""Recurrent networks: the loop written out, what they read, and that padding never changes a result."""
+"""Recurrent networks against an explicit loop, their inputs, and padding."""
 
 from itertools import product
 from typing import Any
@@ -30,7 +30,7 @@ def num_parameters(module: nn.Module) -> int:
 
 @pytest.mark.parametrize("nonlinearity", ["tanh", "relu"])
 @pytest.mark.parametrize("pooling", ["last", "none"])
-def test_the_network_is_the_loop_written_out(nonlinearity: Any, pooling: Any) -> None:
+def test_the_network_matches_an_explicit_loop(nonlinearity: Any, pooling: Any) -> None:
     net = make(cell="rnn", nonlinearity=nonlinearity, pooling=pooling).double()
     inputs = torch.randn(5, 6, 3, dtype=torch.float64)
     weights = net.state_dict()
@@ -46,7 +46,7 @@ def test_the_network_is_the_loop_written_out(nonlinearity: Any, pooling: Any) ->
 
 
 @pytest.mark.parametrize(("cell", "bidirectional", "num_layers", "pooling"), SHAPES)
-def test_padding_never_changes_a_result(cell: Any, bidirectional: bool, num_layers: int, pooling: Any) -> None:
+def test_padding_does_not_change_results(cell: Any, bidirectional: bool, num_layers: int, pooling: Any) -> None:
     net = make(cell=cell, bidirectional=bidirectional, num_layers=num_layers, pooling=pooling, dropout=0.5)
     clean = torch.randn(4, 5, 3)
     past = (torch.arange(5) >= LENGTHS.unsqueeze(1)).unsqueeze(2)
@@ -59,20 +59,20 @@ def test_padding_never_changes_a_result(cell: Any, bidirectional: bool, num_laye
         outputs.square().sum().backward()
         results.append(outputs.detach())
         gradients.append(nn.utils.parameters_to_vector([g for p in net.parameters() if (g := p.grad) is not None]))
-    # What stands there: not by a bit.
+    # The values of the padding do not change a bit.
     for result, gradient in zip(results[1:], gradients[1:], strict=True):
         assert result.equal(results[0])
         assert gradient.equal(gradients[0])
-    # How much: to rounding, as sums of other sizes run in another order.
+    # The amount of padding changes only the rounding, since sums have another order.
     for inputs, length, result in zip(clean, LENGTHS.tolist(), results[0], strict=True):
         alone = net(inputs[:length].unsqueeze(0))[0]
         torch.testing.assert_close(result[:length] if pooling == "none" else result, alone, rtol=1e-6, atol=1e-6)
-    # Full lengths are no lengths.
+    # Full lengths give the same result as no lengths.
     torch.testing.assert_close(net(clean, torch.full((4,), 5)), net(clean), rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_two_directions_are_what_torch_makes_of_packed_sequences(cell: Any) -> None:
+def test_two_directions_match_packed_sequences(cell: Any) -> None:
     net = make(cell=cell, bidirectional=True)
     inputs = torch.randn(4, 5, 3)
     layer = net.get_submodule("recurrent.0")
@@ -84,15 +84,13 @@ def test_two_directions_are_what_torch_makes_of_packed_sequences(cell: Any) -> N
 
 
 @pytest.mark.parametrize(("cell", "bidirectional", "num_layers", "pooling"), SHAPES)
-def test_gradients_are_those_of_finite_differences(
-    cell: Any, bidirectional: bool, num_layers: int, pooling: Any
-) -> None:
+def test_gradients_match_finite_differences(cell: Any, bidirectional: bool, num_layers: int, pooling: Any) -> None:
     net = make(cell=cell, bidirectional=bidirectional, num_layers=num_layers, pooling=pooling, hidden_size=2).double()
     inputs = torch.randn(4, 5, 3, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda batch: net(batch, LENGTHS), inputs, fast_mode=True)
 
 
-def test_padding_tokens_may_be_anything() -> None:
+def test_padding_may_contain_invalid_tokens() -> None:
     net = make(inputs=None, num_tokens=11, bidirectional=True, pooling="max")
     tokens = torch.randint(11, (4, 5))
     past = torch.arange(5) >= LENGTHS.unsqueeze(1)
@@ -113,7 +111,7 @@ def test_an_image_is_read_row_by_row() -> None:
     assert net(images).equal(net(rows))
 
 
-def test_a_token_is_its_vector() -> None:
+def test_a_token_is_replaced_by_its_vector() -> None:
     net = make(inputs=None, num_tokens=11, embedding_dim=3)
     assert net.embedding is not None
     tokens = torch.randint(11, (4, 5))
@@ -148,7 +146,7 @@ def test_poolings_over_the_steps() -> None:
 
 
 @pytest.mark.parametrize(("layers", "expected"), [(1, 2560), (2, 5920)])
-def test_as_many_parameters_as_torch(layers: int, expected: int) -> None:
+def test_number_of_parameters_matches_torch(layers: int, expected: int) -> None:
     net = make(inputs=10, cell="lstm", hidden_size=20, num_layers=layers)
     assert num_parameters(net.recurrent) == expected == num_parameters(nn.LSTM(10, 20, layers))
     both = make(inputs=10, cell="lstm", hidden_size=20, num_layers=layers, bidirectional=True)
@@ -157,7 +155,7 @@ def test_as_many_parameters_as_torch(layers: int, expected: int) -> None:
 
 
 @pytest.mark.parametrize(("cell", "bidirectional", "num_layers", "pooling"), SHAPES)
-def test_gradients_reach_every_parameter_and_weights_travel(
+def test_gradients_reach_every_parameter_and_weights_are_loaded(
     cell: Any, bidirectional: bool, num_layers: int, pooling: Any
 ) -> None:
     shape = {"cell": cell, "bidirectional": bidirectional, "num_layers": num_layers, "pooling": pooling}
@@ -177,21 +175,21 @@ def test_gradients_reach_every_parameter_and_weights_travel(
 def test_dropout_between_layers_and_before_the_output(cell: Any, bidirectional: bool) -> None:
     def last_states(num_layers: int, inputs: Tensor) -> Tensor:
         net = make(cell=cell, num_layers=num_layers, bidirectional=bidirectional, dropout=1.0).train()
-        seen: list[Tensor] = []
-        net.recurrent[-1].register_forward_hook(lambda *call: seen.append(call[2][0]))
+        states: list[Tensor] = []
+        net.recurrent[-1].register_forward_hook(lambda *call: states.append(call[2][0]))
         assert net(inputs).equal(net.state_dict()["output.linear.bias"].expand(2, -1))
-        return seen[0]
+        return states[0]
 
     one, two = torch.randn(2, 6, 3), torch.randn(2, 6, 3)
-    # Where everything is silenced, the second layer no longer knows the inputs; the first always does.
+    # If all values are zeroed, the second layer does not depend on the inputs; the first layer always does.
     assert last_states(2, one).equal(last_states(2, two))
     assert not last_states(1, one).equal(last_states(1, two))
-    # Steps of one layer pass on all: with one layer, the states are those without dropout.
+    # There is no dropout between the steps: with one layer, the states are those without dropout.
     net = make(cell=cell, bidirectional=bidirectional)
     assert last_states(1, one).equal(net.recurrent[0](one)[0])
 
 
-def test_what_it_reads_and_how_must_fit() -> None:
+def test_invalid_arguments_are_errors() -> None:
     with pytest.raises(UsageError, match=r"gru: give either input_size .* \(got 3 and 5\)"):
         RecurrentNet(3, 2, cell="gru", num_tokens=5)
     with pytest.raises(UsageError, match=r"gru: give either input_size .* \(got None and None\)"):

@@ -1,4 +1,4 @@
-"""Trees: reading them, and that levels of a batch give what node after node would."""
+"""Trees: parsing, and the computation by levels against one node at a time."""
 
 import math
 from typing import Any
@@ -26,14 +26,14 @@ NESTED: st.SearchStrategy[Any] = st.recursive(
 
 
 def write(nested: Any, label: int = 0) -> str:
-    """A tree's text; labels tell nodes apart."""
+    """Returns the text of a tree, with a distinct label per node."""
     if isinstance(nested, str):
         return f"({label} {nested})"
     return f"({label} {write(nested[0], 2 * label + 1)} {write(nested[1], 2 * label + 2)})"
 
 
 def rows(*nested: Any) -> Tensor:
-    """Trees as inputs."""
+    """Returns trees as inputs of a network."""
     return READER.encode([parse_tree(write(tree)) for tree in nested])
 
 
@@ -42,8 +42,8 @@ def make(kind: type[RecursiveNet] | type[TreeLSTM], **config: Any) -> RecursiveN
     return kind(5, 3, **{"hidden_size": 2, **config}).double()
 
 
-def node_after_node(net: RecursiveNet | TreeLSTM, nested: Any, label: int = 0) -> dict[int, Tensor]:
-    """The slow way, from the papers: outputs by label. The state of the root is under -1."""
+def node_by_node(net: RecursiveNet | TreeLSTM, nested: Any, label: int = 0) -> dict[int, Tensor]:
+    """Computes outputs one node at a time, as in the papers, by label. The state of the root is under -1."""
     weights = dict(net.named_parameters())
     composed: dict[int, Tensor] = {}
     if isinstance(nested, str):
@@ -53,8 +53,8 @@ def node_after_node(net: RecursiveNet | TreeLSTM, nested: Any, label: int = 0) -
             c = i.sigmoid() * u.tanh()
             state = torch.stack([o.sigmoid() * c.tanh(), c])
     else:
-        composed = {**(left := node_after_node(net, nested[0], 2 * label + 1))}
-        composed |= (right := node_after_node(net, nested[1], 2 * label + 2))
+        composed = {**(left := node_by_node(net, nested[0], 2 * label + 1))}
+        composed |= (right := node_by_node(net, nested[1], 2 * label + 2))
         one, two = left[-1], right[-1]
         if isinstance(net, TreeLSTM):
             gates = weights["compose.weight"] @ torch.cat([one[0], two[0]]) + weights["compose.bias"]
@@ -69,13 +69,13 @@ def node_after_node(net: RecursiveNet | TreeLSTM, nested: Any, label: int = 0) -
 
 
 def labels(nested: Any, label: int = 0) -> list[int]:
-    """The labels that `write` gives, each node before its children."""
+    """Returns the labels that `write` assigns, each node before its children."""
     if isinstance(nested, str):
         return [label]
     return [label, *labels(nested[0], 2 * label + 1), *labels(nested[1], 2 * label + 2)]
 
 
-def test_a_tree_is_its_nodes_each_before_its_children() -> None:
+def test_a_tree_is_encoded_with_each_node_before_its_children() -> None:
     assert parse_tree("(3 (2 It) (4 (2 's) (4 fun)))\n") == Tree(
         labels=(3, 2, 4, 2, 4),
         words=(None, "It", None, "'s", "fun"),
@@ -86,7 +86,7 @@ def test_a_tree_is_its_nodes_each_before_its_children() -> None:
     assert parse_tree("(3(2 It)(4 fun))") == parse_tree("(3 (2 It)\n(4 fun))")
 
 
-def test_words_keep_what_is_no_blank() -> None:
+def test_words_are_split_only_at_spaces() -> None:
     assert parse_tree("(2 (2 8\u00a01\\/2) (2 -LRB-))").words == (None, "8\u00a01\\/2", "-LRB-")
 
 
@@ -99,28 +99,28 @@ def test_words_keep_what_is_no_blank() -> None:
         (" ) ", r"column 2: a tree starts with '\(' \(got '\)'\)"),
         ("(3 (2 It) (4 fun)", "column 1: this bracket is never closed"),
         ("(3 (2 It) (4 fun", "column 11: this bracket is never closed"),
-        ("(3 fun))", r"column 8: the tree has ended \(got '\)'\)"),
-        ("(3 fun) (3 fun)", r"column 9: the tree has ended \(got '\('\)"),
-        ("()", r"column 1: a node is '\(label word\)' or '\(label node node\)'.* \(got '\(\)'\)"),
-        ("(3)", r"column 1: a node is .* \(got '\(3\)'\)"),
-        ("(fun)", "column 1: a node is"),
-        ("(x fun)", "column 1: a node is .*, its label a whole number"),
-        ("(-1 fun)", "column 1: a node is"),
-        ("(2.5 fun)", "column 1: a node is"),
-        ("(3 (2 It))", "column 1: a node is"),
-        ("(3 (2 It) (2 's) (4 fun))", "column 1: a node is"),
-        ("(3 (2 It) (4 not fun))", "column 11: a node is"),
-        ("(3 (2 It) fun)", "column 1: a node is"),
-        ("((2 It) (4 fun))", "column 1: a node is"),
-        ("(3 (2 It) 4)", "column 1: a node is"),
+        ("(3 fun))", r"column 8: text after the end of the tree \(got '\)'\)"),
+        ("(3 fun) (3 fun)", r"column 9: text after the end of the tree \(got '\('\)"),
+        ("()", r"column 1: a node must be '\(label word\)' or '\(label node node\)'.* \(got '\(\)'\)"),
+        ("(3)", r"column 1: a node must be .* \(got '\(3\)'\)"),
+        ("(fun)", "column 1: a node must be"),
+        ("(x fun)", "column 1: a node must be .* with an integer label"),
+        ("(-1 fun)", "column 1: a node must be"),
+        ("(2.5 fun)", "column 1: a node must be"),
+        ("(3 (2 It))", "column 1: a node must be"),
+        ("(3 (2 It) (2 's) (4 fun))", "column 1: a node must be"),
+        ("(3 (2 It) (4 not fun))", "column 11: a node must be"),
+        ("(3 (2 It) fun)", "column 1: a node must be"),
+        ("((2 It) (4 fun))", "column 1: a node must be"),
+        ("(3 (2 It) 4)", "column 1: a node must be"),
     ],
 )
-def test_malformed_trees_say_where(text: str, message: str) -> None:
+def test_errors_of_malformed_trees_have_a_position(text: str, message: str) -> None:
     with pytest.raises(ValueError, match=f"^{message}"):
         parse_tree(text)
 
 
-def test_a_deep_tree_needs_no_deep_stack() -> None:
+def test_a_deep_tree_needs_no_recursion() -> None:
     depth = 5_000
     tree = parse_tree("(1 (0 fun) " * depth + "(0 It)" + ")" * depth)
     inputs = READER.encode([tree])
@@ -128,10 +128,10 @@ def test_a_deep_tree_needs_no_deep_stack() -> None:
     assert make(RecursiveNet)(inputs).shape == (1, 2 * depth + 1, 3)
 
 
-def test_a_batch_is_in_levels_from_the_roots_down() -> None:
+def test_a_batch_is_split_into_levels_from_the_roots_down() -> None:
     levels = Levels.of(rows(("It", ("'s", "fun")), "unknown", (("It", "It"), "fun")))
     assert (levels.num_leaves, levels.num_inner) == ([1, 2, 4], [2, 2, 0])
-    # Trees of five rows each: the leaf among the roots, then those with children; and so on.
+    # Trees of five rows each. In each level leaves come before nodes with children.
     assert levels.rows.tolist() == [5, 0, 10, 1, 14, 2, 11, 3, 4, 12, 13]
     assert levels.leaf_rows.tolist() == [5, 1, 14, 3, 4, 12, 13]
     assert levels.children[:, [1, 2, 5, 6]].tolist() == [[0, 3, 0, 2], [2, 1, 1, 3]]
@@ -140,15 +140,15 @@ def test_a_batch_is_in_levels_from_the_roots_down() -> None:
 @pytest.mark.parametrize("kind", NETS)
 @given(nested=st.lists(NESTED, min_size=1, max_size=4))
 @settings(max_examples=30, deadline=None, derandomize=True)
-def test_levels_give_what_node_after_node_would(kind: Any, nested: list[Any]) -> None:
+def test_levels_match_node_by_node_computation(kind: Any, nested: list[Any]) -> None:
     net, inputs = make(kind), rows(*nested)
-    outputs, slow = net(inputs), [node_after_node(net, tree) for tree in nested]
+    outputs, slow = net(inputs), [node_by_node(net, tree) for tree in nested]
     weights = torch.zeros(inputs.shape[:2], dtype=torch.float64)
     for number, (tree, expected) in enumerate(zip(nested, slow, strict=True)):
         for row, label in enumerate(labels(tree)):
             torch.testing.assert_close(outputs[number, row], expected[label])
             weights[number, row] = math.cos(label)
-    # Gradients, through weights that differ from node to node.
+    # Gradients, with a different weight per node.
     parameters = list(net.parameters())
     fast = torch.autograd.grad((outputs.square().sum(2) * weights).sum(), parameters, materialize_grads=True)
     total = sum(
@@ -160,7 +160,7 @@ def test_levels_give_what_node_after_node_would(kind: Any, nested: list[Any]) ->
 
 
 @pytest.mark.parametrize("kind", NETS)
-def test_gradients_are_those_of_finite_differences(kind: Any) -> None:
+def test_gradients_match_finite_differences(kind: Any) -> None:
     net, inputs = make(kind), rows(("It", ("'s", "fun")), "fun")
     names, parameters = zip(*net.named_parameters(), strict=True)
 
@@ -194,7 +194,7 @@ def test_parameter_counts(net: nn.Module, expected: int) -> None:
 
 
 @pytest.mark.parametrize("kind", NETS)
-def test_gradients_reach_every_parameter_and_weights_travel(kind: Any) -> None:
+def test_gradients_reach_every_parameter_and_weights_are_loaded(kind: Any) -> None:
     net, batch = make(kind), rows(("It", ("'s", "fun")))
     net(batch).square().sum().backward()
     assert all(parameter.grad is not None and parameter.grad.any() for parameter in net.parameters())
@@ -206,7 +206,7 @@ def test_gradients_reach_every_parameter_and_weights_travel(kind: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", NETS)
-def test_dropout_is_before_the_output_alone(kind: Any) -> None:
+def test_dropout_is_only_before_the_output(kind: Any) -> None:
     net, plain = make(kind, dropout=1.0), make(kind)
     inputs = rows(("It", ("'s", "fun")))
     levels, tokens = Levels.of(inputs), inputs[:, :, 0].flatten()

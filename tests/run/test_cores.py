@@ -1,4 +1,4 @@
-"""Cores of a process, from control groups of both versions, inside a container and outside."""
+"""Cores of a process, from control groups of both versions, inside and outside of a container."""
 
 import os
 from pathlib import Path
@@ -24,7 +24,7 @@ from nnzoo.run.cores import available_cores
         (None, {}, 8),
     ],
 )
-def test_cores_are_those_of_the_tightest_limit(
+def test_cores_follow_the_smallest_limit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own: str | None, limits: dict[str, str], expected: int
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {*range(8)}, raising=False)
@@ -38,5 +38,5 @@ def test_cores_are_those_of_the_tightest_limit(
     assert available_cores(tmp_path) == expected
 
 
-def test_cores_are_no_more_than_the_scheduler_gives() -> None:
+def test_cores_are_limited_by_the_scheduler() -> None:
     assert 1 <= available_cores() <= (os.cpu_count() or 1)

@@ -22,7 +22,7 @@ DTYPES = [
     *(torch.int64, torch.int32, torch.int16, torch.int8, torch.uint64, torch.uint32, torch.uint16, torch.uint8),
 ]
 KEYS = st.text() | st.integers() | st.sampled_from(["$tensor", "$", "__metadata__", "", "a.b", "ä", "é", "1"])
-# Without lone surrogates, which UTF-8 and therefore JSON files lack.
+# Without lone surrogates, which UTF-8 does not support.
 LEAVES = (
     *(st.none(), st.booleans(), st.integers(), st.floats(), st.text(st.characters(exclude_categories=["Cs"]))),
     st.integers(-(2**200), 2**200),
@@ -46,7 +46,7 @@ def is_utf8(text: str) -> bool:
 
 
 def is_same(first: Any, second: Any) -> bool:
-    """Whether two values have the same types, values, bits and orders of keys."""
+    """Whether two values have the same types, values, bits and order of keys."""
     if type(first) is not type(second):
         return False
     if isinstance(first, Tensor):
@@ -68,7 +68,7 @@ def bits(tensor: Tensor) -> bytes:
 
 
 @given(TREES)
-def test_whatever_is_encoded_comes_back_exactly(value: Any) -> None:
+def test_encoded_values_are_decoded_exactly(value: Any) -> None:
     encoded, tensors = encode(value)
     text = json.dumps(encoded, sort_keys=True, allow_nan=False)
     assert is_same(decode(json.loads(text), tensors), value)
@@ -76,20 +76,20 @@ def test_whatever_is_encoded_comes_back_exactly(value: Any) -> None:
     assert to_bytes(value) == to_bytes(from_bytes(to_bytes(value)))
 
 
-def test_tensors_are_named_after_their_place() -> None:
+def test_tensors_are_named_after_their_path() -> None:
     value = {"optimizer": {"state": {0: {"exp_avg": torch.ones(2)}}}, "best": None, "sums": [torch.zeros(1)]}
     assert sorted(encode(value)[1]) == ["optimizer.state.0.exp_avg", "sums.0"]
     clashing = {"a": {"b": torch.zeros(1)}, "a.b": torch.ones(1), "__metadata__": torch.ones(2)}
     assert is_same(from_bytes(to_bytes(clashing)), clashing)
 
 
-def test_generators_optimizers_and_schedulers_come_back_exactly() -> None:
+def test_states_of_generators_optimizers_and_schedulers_are_restored_exactly() -> None:
     network = nn.Linear(3, 2)
 
     def closure() -> float:
         network.zero_grad()
         loss: Tensor = network(torch.ones(4, 3)).square().sum()
-        loss.backward()  # type: ignore[no-untyped-call]  # torch left it so
+        loss.backward()  # type: ignore[no-untyped-call]
         return float(loss.detach())
 
     states: list[Any] = [random.getstate()]
@@ -113,12 +113,12 @@ STRANGE: list[Any] = [
 
 
 @pytest.mark.parametrize("value", STRANGE, ids=lambda value: type(value).__name__)
-def test_everything_else_is_refused_before_it_is_written(value: Any) -> None:
+def test_other_types_are_errors(value: Any) -> None:
     with pytest.raises(TypeError, match=r"can't be saved \(got"):
         encode(value)
 
 
-def test_the_place_of_what_is_refused_is_named() -> None:
+def test_errors_name_the_path() -> None:
     with pytest.raises(TypeError, match=r"^a\.1\.b: can't be saved \(got ndarray\)"):
         encode({"a": [0, {"b": np.ones(2)}]})
 
@@ -145,11 +145,11 @@ def test_the_place_of_what_is_refused_is_named() -> None:
         {"a": [{"$": 1}]},
     ],
 )
-def test_what_encode_never_writes_is_refused(encoded: Any) -> None:
+def test_invalid_encodings_are_errors(encoded: Any) -> None:
     with pytest.raises(ValueError, match=r"\$"):
         decode(encoded, {})
 
 
-def test_every_tensor_is_referred_to() -> None:
+def test_an_unused_tensor_is_an_error() -> None:
     with pytest.raises(ValueError, match="nothing refers to the tensor 'b'"):
         decode({"$tensor": "a"}, {"a": torch.ones(1), "b": torch.ones(1)})

@@ -33,7 +33,7 @@ with locked(Path(sys.argv[1])):
 
 
 def holder(folder: Path) -> subprocess.Popen[str]:
-    """A process that is in a run directory until its input ends."""
+    """Starts a process that locks a run directory until its input ends."""
     process = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -42,10 +42,10 @@ def holder(folder: Path) -> subprocess.Popen[str]:
     return process
 
 
-def test_a_folder_is_one_trainings_alone_and_nothing_stays(tmp_path: Path) -> None:
+def test_a_folder_has_one_training_and_the_lock_file_is_removed(tmp_path: Path) -> None:
     with locked(tmp_path):
-        said = rf"another training is writing here \(process {os.getpid()} on "
-        with pytest.raises(RunError, match=said), locked(tmp_path):
+        expected = rf"another training is writing here \(process {os.getpid()} on "
+        with pytest.raises(RunError, match=expected), locked(tmp_path):
             pass
         assert [file.name for file in tmp_path.iterdir()] == [".lock"]
     assert not list(tmp_path.iterdir())
@@ -53,7 +53,7 @@ def test_a_folder_is_one_trainings_alone_and_nothing_stays(tmp_path: Path) -> No
         pass
 
 
-def test_no_second_process_trains_in_a_run_directory(
+def test_a_second_process_can_not_train_in_a_run_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -76,7 +76,7 @@ def test_no_second_process_trains_in_a_run_directory(
     assert not list(Path("runs/x").glob(".*"))
 
 
-def test_a_killed_process_locks_nothing(tmp_path: Path) -> None:
+def test_the_lock_of_a_killed_process_is_released(tmp_path: Path) -> None:
     with holder(tmp_path) as other:
         other.kill()
     assert other.returncode == -signal.SIGKILL
@@ -86,8 +86,8 @@ def test_a_killed_process_locks_nothing(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_a_lock_that_was_just_removed_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Between opening and locking the file, its owner ends and another process begins."""
+def test_a_lock_file_that_was_just_removed_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between opening and locking the file, its owner ends and another process acquires the lock."""
     plain, others = fcntl.flock, list[subprocess.Popen[str]]()
 
     def late(handle: int, operation: int) -> None:
@@ -102,7 +102,7 @@ def test_a_lock_that_was_just_removed_is_not_taken(tmp_path: Path, monkeypatch: 
     others[0].communicate()
 
 
-def test_a_lock_that_is_just_being_removed_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lock_is_acquired_while_its_file_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between opening and locking the file, its owner ends."""
     plain, count = fcntl.flock, 0
 
@@ -120,7 +120,7 @@ def test_a_lock_that_is_just_being_removed_is_taken(tmp_path: Path, monkeypatch:
 
 
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS])
-def test_a_file_system_without_locks_is_refused(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_system_without_locks_is_an_error(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def unable(handle: int, operation: int) -> None:
         raise OSError(number, os.strerror(number))
 
@@ -130,7 +130,9 @@ def test_a_file_system_without_locks_is_refused(number: int, tmp_path: Path, mon
 
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.ENOSPC])
-def test_a_folder_that_cannot_be_written_is_told(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_without_write_permission_is_an_error(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     plain = os.open
 
     def unable(path: Any, *arguments: Any, **options: Any) -> int:
@@ -139,6 +141,6 @@ def test_a_folder_that_cannot_be_written_is_told(number: int, tmp_path: Path, mo
         return plain(path, *arguments, **options)
 
     monkeypatch.setattr(os, "open", unable)
-    said = rf"{tmp_path.name}: can't be written: {os.strerror(number)}\."
-    with pytest.raises(RunError, match=said), locked(tmp_path):
+    expected = rf"{tmp_path.name}: can't be written: {os.strerror(number)}\."
+    with pytest.raises(RunError, match=expected), locked(tmp_path):
         pass

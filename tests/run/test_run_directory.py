@@ -25,7 +25,7 @@ def test_runs_of_one_name_are_numbered(tmp_path: Path) -> None:
     assert directory.create(tmp_path / "runs", "y", overwrite=False).name == "y-2"
 
 
-def test_two_runs_never_get_the_same_folder(tmp_path: Path) -> None:
+def test_two_runs_get_different_folders(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         made = list(pool.map(lambda _: directory.create(tmp_path, "x", overwrite=False), range(32)))
     assert len(set(made)) == 32
@@ -38,7 +38,7 @@ def test_overwriting_removes_the_files_of_a_run_and_no_others(tmp_path: Path) ->
     assert [file.name for file in folder.iterdir()] == ["my notes.txt"]
 
 
-def test_a_file_in_place_of_the_folder_is_named(tmp_path: Path) -> None:
+def test_a_file_with_the_name_of_the_folder_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "runs").touch()
     with pytest.raises(RunError, match=r"runs: can't be created: File exists\.$"):
         directory.create(tmp_path / "runs", "x", overwrite=False)
@@ -46,7 +46,7 @@ def test_a_file_in_place_of_the_folder_is_named(tmp_path: Path) -> None:
         directory.create(tmp_path / "runs" / "below", "x", overwrite=False)
 
 
-def test_numbered_runs_come_newest_first_and_only_those_of_the_name(tmp_path: Path) -> None:
+def test_numbered_runs_are_sorted_newest_first_and_have_the_same_name(tmp_path: Path) -> None:
     for name in ("x", "x-2", "x-10", "x-1", "x-02", "x-y", "xx", "x-2-3"):
         (tmp_path / name).mkdir()
     (tmp_path / "x-11").touch()
@@ -55,13 +55,13 @@ def test_numbered_runs_come_newest_first_and_only_those_of_the_name(tmp_path: Pa
     assert directory.numbered(tmp_path / "nowhere", "x") == []
 
 
-def test_leftovers_of_a_kill_are_removed(tmp_path: Path) -> None:
+def test_temporary_files_of_a_killed_process_are_removed(tmp_path: Path) -> None:
     folder = make_run(tmp_path / "x", ".last.safetensors.abc123.tmp", ".best.safetensors.q_9.tmp", ".mine.tmp")
     directory.remove_leftovers(folder)
     assert sorted(file.name for file in folder.iterdir()) == [".mine.tmp", "config.yaml"]
 
 
-def test_every_way_to_say_which_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_form_of_a_checkpoint_argument(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     runs = Path("runs")
     old = make_run(runs / "old", "best.safetensors", "last.safetensors", age=100)
@@ -72,7 +72,7 @@ def test_every_way_to_say_which_checkpoint(tmp_path: Path, monkeypatch: pytest.M
     assert directory.find_checkpoint("latest", runs) == new / "best.safetensors"
 
 
-def test_a_folder_that_is_no_run_does_not_hide_the_run_of_its_name(
+def test_a_folder_without_a_run_does_not_hide_the_run_of_that_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -81,7 +81,7 @@ def test_a_folder_that_is_no_run_does_not_hide_the_run_of_its_name(
     assert directory.find_checkpoint("iris", Path("runs")) == run / "best.safetensors"
 
 
-def test_what_is_no_checkpoint_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_arguments_that_are_not_checkpoints_are_errors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     runs = Path("runs")
     with pytest.raises(UsageError, match=r"^latest: no such file or run\. Runs in runs: none\.$"):

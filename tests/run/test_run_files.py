@@ -27,7 +27,7 @@ def artifact(value: float) -> Artifact:
 
 @contextlib.contextmanager
 def largest_file(size: int) -> Iterator[None]:
-    """Limits the size of files, as a full disk would: the write that goes beyond raises OSError.
+    """Limits the size of files, as a full disk would: a write beyond the limit raises OSError.
 
     It ends inside the test, since pytest's own output may go to a file.
     """
@@ -44,7 +44,7 @@ def full(*args: Any, **kwargs: Any) -> Any:
 
 
 @pytest.mark.parametrize(("module", "function"), [(tempfile, "mkstemp"), (os, "fsync"), (os, "chmod"), (os, "replace")])
-def test_a_failing_write_leaves_the_old_file_alone(
+def test_a_failed_write_keeps_the_old_file(
     module: Any, function: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "x.json"
@@ -57,15 +57,15 @@ def test_a_failing_write_leaves_the_old_file_alone(
 
 
 class Crash(BaseException):
-    """What no handler expects, like a kill, but in this process."""
+    """An exception that no handler catches, which simulates a kill."""
 
 
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("number", [1, 2, 3])
-def test_a_crash_around_any_rename_leaves_a_whole_checkpoint(
+def test_a_crash_around_any_rename_leaves_an_intact_checkpoint(
     number: int, after: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of each checkpoint but the first there are two renames: of the one before, and its own."""
+    """Each checkpoint except the first has two renames: of the previous one, and of the new one."""
     plain, count = os.replace, 0
 
     def replace(source: Any, target: Any) -> None:
@@ -92,25 +92,25 @@ def test_a_crash_around_any_rename_leaves_a_whole_checkpoint(
     assert sorted(file.name for file in tmp_path.iterdir()) == ["last.safetensors", "previous.safetensors"]
 
 
-def test_a_file_system_without_links_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_system_without_links_is_supported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "link", full)
     for step in range(3):
         save_checkpoint(tmp_path / "last.safetensors", {"step": step})
     assert [load_checkpoint(tmp_path / name)["step"] for name in ("last.safetensors", "previous.safetensors")] == [2, 1]
-    # A kill between its two renames leaves the second name alone.
+    # A kill between the two renames leaves only the second name.
     (tmp_path / "last.safetensors").unlink()
     assert (load_last(tmp_path) or {})["step"] == 1
     assert [file.name for file in tmp_path.iterdir()] == ["last.safetensors"]
 
 
-def test_an_error_of_the_writer_is_its_own_and_leaves_nothing(tmp_path: Path) -> None:
+def test_an_error_of_the_writer_is_raised_and_leaves_no_file(tmp_path: Path) -> None:
     with pytest.raises(TypeError), atomic_file(tmp_path / "x") as file:
         file.writelines([b"half", "no bytes"])  # type: ignore[list-item]
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("size", [0, 1, 100, 5_000, 10_000])
-def test_no_size_of_disk_leaves_half_a_checkpoint(size: int, tmp_path: Path) -> None:
+def test_a_full_disk_leaves_no_partial_checkpoint(size: int, tmp_path: Path) -> None:
     save_checkpoint(tmp_path / "last.safetensors", {"w": torch.zeros(50, 50)})
     save_artifact(tmp_path / "best.safetensors", artifact(0.0))
     with largest_file(size):
@@ -123,7 +123,7 @@ def test_no_size_of_disk_leaves_half_a_checkpoint(size: int, tmp_path: Path) -> 
     assert torch.equal(load_artifact(tmp_path / "best.safetensors").weights["w"], torch.zeros(50, 50))
 
 
-def test_a_file_system_without_directory_fsync_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_system_without_directory_fsync_is_supported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = os.fsync
 
     def fsync(handle: int) -> None:
@@ -136,13 +136,13 @@ def test_a_file_system_without_directory_fsync_will_do(tmp_path: Path, monkeypat
     assert (tmp_path / "x").read_text() == "whole"
 
 
-def test_files_are_readable_as_the_umask_says(tmp_path: Path) -> None:
+def test_permissions_follow_the_umask(tmp_path: Path) -> None:
     (tmp_path / "plain").touch()
     write_text(tmp_path / "x", "")
     assert (tmp_path / "x").stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
-def test_json_and_csv_as_others_read_them(tmp_path: Path) -> None:
+def test_json_and_csv_are_standard(tmp_path: Path) -> None:
     assert to_json({"a": [1.5, float("nan")], "b": {"c": float("-inf")}, "ä": (True, None)}) == (
         '{\n  "a": [\n    1.5,\n    null\n  ],\n  "b": {\n    "c": null\n  },\n  "ä": [\n    true,\n    null\n  ]\n}'
     )
@@ -150,7 +150,7 @@ def test_json_and_csv_as_others_read_them(tmp_path: Path) -> None:
     assert (tmp_path / "x.csv").read_text(encoding="utf-8") == 'name,ü\n"a,b",0.1\n"""",2\n'
 
 
-def test_history_reads_back_as_the_same_floats(tmp_path: Path) -> None:
+def test_a_history_is_read_as_the_same_floats(tmp_path: Path) -> None:
     history = History()
     history.record({"epoch": 1.0, "step": 7.0, "lr": 0.1, "train/loss": 1 / 3, "seconds": 0.25})
     history.record({"epoch": 2.0, "step": 14.0, "lr": 1e-8, "train/loss": 2 / 3, "seconds": 0.5})
@@ -163,12 +163,12 @@ def test_history_reads_back_as_the_same_floats(tmp_path: Path) -> None:
     )
 
 
-def test_a_history_without_epochs_is_a_header(tmp_path: Path) -> None:
+def test_a_history_without_epochs_is_written_as_a_header(tmp_path: Path) -> None:
     History.from_state(History().state_dict()).write(tmp_path / "metrics.csv")
     assert (tmp_path / "metrics.csv").read_text() == "epoch,step,lr,train/loss,seconds\n"
 
 
-def test_a_log_on_a_full_disk_is_cut_short_in_silence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_log_on_a_full_disk_is_truncated_without_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "train.log"
     with contextlib.ExitStack() as limits, log.recording(quiet=True) as journal, journal.to_file(path):
         log.info("first")

@@ -32,7 +32,7 @@ STATE: dict[str, Any] = {
 
 
 class Planted:
-    """Makes a folder when it is unpickled."""
+    """Creates a folder when it is unpickled."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -55,7 +55,7 @@ def artifact(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_checkpoint_comes_back_as_it_was(checkpoint: Path) -> None:
+def test_a_checkpoint_is_restored_exactly(checkpoint: Path) -> None:
     loaded = load_checkpoint(checkpoint)
     for key in ("numbers", "texts", "pair", "many"):
         assert loaded[key] == STATE[key]
@@ -64,7 +64,7 @@ def test_a_checkpoint_comes_back_as_it_was(checkpoint: Path) -> None:
         assert torch.equal(loaded_tensor, tensor)
 
 
-def test_a_checkpoint_is_read_by_any_program_that_reads_safetensors(checkpoint: Path) -> None:
+def test_a_checkpoint_is_a_standard_safetensors_file(checkpoint: Path) -> None:
     with safe_open(checkpoint, framework="np") as file:
         assert file.get_tensor("tensors.0").tolist() == [[0, 3], [1, 4], [2, 5]]
         [(key, text)] = file.metadata().items()
@@ -72,7 +72,7 @@ def test_a_checkpoint_is_read_by_any_program_that_reads_safetensors(checkpoint: 
     assert text == json.dumps(json.loads(text), sort_keys=True, ensure_ascii=False)
 
 
-def test_nothing_planted_is_run(tmp_path: Path) -> None:
+def test_code_in_a_pickle_is_not_run(tmp_path: Path) -> None:
     planted = tmp_path / "planted"
     for content in (pickle.dumps(Planted(planted)), pickle.dumps(Planted(planted), protocol=2)):
         (tmp_path / "x.safetensors").write_bytes(content)
@@ -87,10 +87,10 @@ def test_nothing_planted_is_run(tmp_path: Path) -> None:
 
 PACKAGE = Path(tensor_file.__file__).parents[1]
 READS_PICKLES = {"cifar_pickle.py": "pickle", "torch_file.py": "torch.load"}
-"""The files of others that are pickles: CIFAR's own, by stand-ins, and state dicts, by torch's weights-only reader."""
+"""The modules that read pickles of other programs: CIFAR with a restricted unpickler, and state dicts weights-only."""
 
 
-def test_nothing_else_reads_or_writes_a_pickle() -> None:
+def test_no_other_module_reads_or_writes_a_pickle() -> None:
     found: dict[str, set[str]] = {}
     for path in PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -104,7 +104,7 @@ def test_nothing_else_reads_or_writes_a_pickle() -> None:
     assert found == {name: {how} for name, how in READS_PICKLES.items()}
 
 
-def test_checkpoints_of_others_and_of_the_future(tmp_path: Path, artifact: Path) -> None:
+def test_files_of_other_programs_and_newer_checkpoints_are_errors(tmp_path: Path, artifact: Path) -> None:
     path = tmp_path / "last.safetensors"
     path.write_bytes(save({"weights": torch.ones(3)}))
     with pytest.raises(CheckpointError, match="no nnzoo metadata"):
@@ -128,7 +128,7 @@ def test_checkpoints_of_others_and_of_the_future(tmp_path: Path, artifact: Path)
     ],
     ids=lambda value: str(value)[:20],
 )
-def test_what_is_intact_and_not_a_state_is_refused(state: Any, tmp_path: Path) -> None:
+def test_an_intact_file_without_a_state_is_an_error(state: Any, tmp_path: Path) -> None:
     path = tmp_path / "last.safetensors"
     tensor_file.write_tensor_file(path, {}, {"format": "nnzoo checkpoint", "version": 3, "state": state})
     with pytest.raises(
@@ -137,7 +137,7 @@ def test_what_is_intact_and_not_a_state_is_refused(state: Any, tmp_path: Path) -
         load_checkpoint(path)
 
 
-def test_a_tensor_that_nothing_refers_to_is_refused(tmp_path: Path) -> None:
+def test_an_unused_tensor_is_an_error(tmp_path: Path) -> None:
     path, metadata = tmp_path / "last.safetensors", {"format": "nnzoo checkpoint", "version": 3, "state": {}}
     tensor_file.write_tensor_file(path, {"w": torch.ones(3)}, metadata)
     with pytest.raises(CheckpointError, match="nothing refers to the tensor 'w'"):
@@ -150,7 +150,7 @@ def flipped(content: bytes, rng: random.Random) -> bytes:
     return bytes(damaged)
 
 
-def test_no_flipped_bit_loads(checkpoint: Path, artifact: Path, tmp_path: Path) -> None:
+def test_files_with_a_flipped_bit_are_errors(checkpoint: Path, artifact: Path, tmp_path: Path) -> None:
     rng, path = random.Random(0), tmp_path / "damaged.safetensors"
     for whole, load in ((checkpoint.read_bytes(), load_checkpoint), (artifact.read_bytes(), load_artifact)):
         for _ in range(300):
@@ -168,14 +168,14 @@ def test_a_truncated_file_is_damaged(share: float, checkpoint: Path, artifact: P
             load(path)
 
 
-def test_an_artifact_comes_back_as_it_was(artifact: Path) -> None:
+def test_an_artifact_is_restored_exactly(artifact: Path) -> None:
     loaded = load_artifact(artifact)
     assert torch.equal(loaded.weights["w"], torch.arange(600.0).reshape(20, 30))
     assert torch.equal(loaded.preprocess["s"], torch.ones(3))
     assert loaded.metadata == {"classes": ["ä"]}
 
 
-def test_tied_transposed_and_odd_tensors_come_back(tmp_path: Path) -> None:
+def test_tied_transposed_and_unusual_tensors_are_restored(tmp_path: Path) -> None:
     shared = torch.arange(6.0).reshape(2, 3)
     weights = {
         "a": shared,
@@ -213,19 +213,19 @@ def metadata_file(path: Path, metadata: Any) -> None:
         {"version": [1], "aliases": {}, "sha256": "0"},
     ],
 )
-def test_metadata_of_the_wrong_kind_is_damage(metadata: Any, tmp_path: Path) -> None:
+def test_metadata_of_the_wrong_type_is_an_error(metadata: Any, tmp_path: Path) -> None:
     metadata_file(tmp_path / "x", metadata)
     with pytest.raises(CheckpointError):
         load_artifact(tmp_path / "x")
 
 
-def test_deep_metadata_is_damage(tmp_path: Path) -> None:
+def test_deeply_nested_metadata_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(save({"model.w": torch.ones(2)}, {"nnzoo": "[" * 200_000}))
     with pytest.raises(CheckpointError, match="its metadata can't be read"):
         load_artifact(tmp_path / "x")
 
 
-def test_artifacts_of_others_and_of_the_future(tmp_path: Path) -> None:
+def test_files_of_other_programs_and_newer_artifacts_are_errors(tmp_path: Path) -> None:
     path = tmp_path / "x.safetensors"
     path.write_bytes(save({"w": torch.ones(2)}))
     with pytest.raises(CheckpointError, match="no nnzoo metadata"):
@@ -270,7 +270,7 @@ for path in sys.argv[1:]:
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs /proc")
 def test_a_small_file_takes_little_memory(tmp_path: Path, checkpoint: Path) -> None:
-    """Files of a few MB at most, in an address space of 400 MB more than the program has."""
+    """Reads files of at most a few MB with 400 MB of additional address space."""
     whole = checkpoint.read_bytes()
     length = int.from_bytes(whole[:8], "little")
     header = json.loads(whole[8 : 8 + length])
@@ -300,7 +300,7 @@ def test_same_content_gives_the_same_bytes(tmp_path: Path) -> None:
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
-def test_a_file_that_cannot_be_opened(tmp_path: Path) -> None:
+def test_a_file_that_can_not_be_opened_is_an_error(tmp_path: Path) -> None:
     for load in (load_checkpoint, load_artifact):
         with pytest.raises(CheckpointError, match="can't be read: Is a directory"):
             load(tmp_path)

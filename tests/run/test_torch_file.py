@@ -1,4 +1,4 @@
-"""State dicts of other programs, and files that only look like them."""
+"""State dicts of other programs, and invalid files."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from nnzoo.run.torch_file import read_state_dict
 
 
 class Planted:
-    """Makes a folder when it is unpickled."""
+    """Creates a folder when it is unpickled."""
 
     def __init__(self, folder: str) -> None:
         self.folder = folder
@@ -43,7 +43,7 @@ def saved(value: Any, name: str = "x.pt", **options: Any) -> Path:
 
 
 def repack(path: Path, change: Callable[[str, bytes], bytes], compression: int = zipfile.ZIP_STORED) -> None:
-    """Writes an archive again, with the right checksums."""
+    """Rewrites an archive with correct checksums."""
     with zipfile.ZipFile(path) as archive:
         entries = {entry.filename: archive.read(entry) for entry in archive.infolist()}
     with zipfile.ZipFile(path, "w", compression) as archive:
@@ -72,13 +72,13 @@ WEIGHTS = NETWORK.state_dict()
         dict(NETWORK.named_parameters()) | dict(NETWORK.named_buffers()),
     ],
 )
-def test_a_state_dict_is_found_however_it_was_saved(content: Any) -> None:
+def test_a_state_dict_is_found_in_all_common_formats(content: Any) -> None:
     found = read_state_dict(saved(content))
     assert found.keys() == WEIGHTS.keys()
     assert all(found[name].equal(tensor) and not found[name].requires_grad for name, tensor in WEIGHTS.items())
 
 
-def test_views_transposed_and_tied_tensors() -> None:
+def test_views_transposed_and_tied_tensors_are_read() -> None:
     base = torch.arange(12.0).reshape(3, 4)
     content = {"a": base, "b": base, "t": base.T, "row": base[1], "half": base.half(), "flag": torch.tensor(True)}
     found = read_state_dict(saved(content))
@@ -102,12 +102,12 @@ def test_views_transposed_and_tied_tensors() -> None:
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_what_is_not_a_state_dict_is_refused_with_what_to_do(content: Any) -> None:
+def test_files_without_a_state_dict_are_errors_with_a_fix(content: Any) -> None:
     with pytest.raises(CheckpointError, match=r"^x\.pt: .*torch\.save\(model\.state_dict\(\), path\)\.$"):
         read_state_dict(saved(content))
 
 
-def test_older_formats_are_refused_with_what_to_do() -> None:
+def test_older_formats_are_errors_with_a_fix() -> None:
     with pytest.raises(CheckpointError, match=r"the format of torch before version 1\.6"):
         read_state_dict(saved(WEIGHTS, _use_new_zipfile_serialization=False))
     with warnings.catch_warnings():
@@ -119,14 +119,14 @@ def test_older_formats_are_refused_with_what_to_do() -> None:
         read_state_dict(saved({"format": "nnzoo checkpoint", "version": 2, "model": WEIGHTS}))
 
 
-def test_nothing_planted_is_run() -> None:
+def test_code_in_a_file_is_not_run() -> None:
     path = saved(WEIGHTS)
     for protocol in (2, 4):
         with_structure(path, pickle.dumps(Planted("planted"), protocol))
         with pytest.raises(CheckpointError, match="contains more than tensors"):
             read_state_dict(path)
     whole = saved(WEIGHTS).read_bytes()
-    # What such a file is depends on which of its ends is looked at.
+    # The type of such a file depends on whether its start or its end is read.
     for content in (pickle.dumps(Planted("planted")), pickle.dumps(Planted("planted")) + whole):
         path.write_bytes(content)
         with pytest.raises(CheckpointError):
@@ -134,7 +134,7 @@ def test_nothing_planted_is_run() -> None:
     assert not Path("planted").exists()
 
 
-def test_a_bytearray_of_any_size_is_not_made() -> None:
+def test_a_bytearray_is_an_error() -> None:
     path = saved(WEIGHTS)
     with_structure(path, b"\x80\x02c__builtin__\nbytearray\nJ\x00\x94\x35\x77\x85R.")
     with pytest.raises(CheckpointError, match="contains more than tensors"):
@@ -152,7 +152,7 @@ CLAIMS = {
 
 
 @pytest.mark.parametrize("claim", CLAIMS)
-def test_a_tensor_can_claim_no_more_than_is_there(claim: str) -> None:
+def test_a_tensor_larger_than_its_data_is_an_error(claim: str) -> None:
     old, new = CLAIMS[claim]
     path = saved({"w": torch.ones(77)})
 
@@ -165,7 +165,7 @@ def test_a_tensor_can_claim_no_more_than_is_there(claim: str) -> None:
         read_state_dict(path)
 
 
-def test_an_archive_unpacks_to_its_own_size() -> None:
+def test_an_archive_larger_than_its_file_is_an_error() -> None:
     path = saved(WEIGHTS)
     repack(path, lambda name, content: bytes(10_000_000) if "/data/" in name else content, zipfile.ZIP_DEFLATED)
     assert path.stat().st_size < 100_000
@@ -200,7 +200,7 @@ def test_a_truncated_file_is_damaged(share: float) -> None:
         read_state_dict(path)
 
 
-def test_a_file_that_cannot_be_opened() -> None:
+def test_a_file_that_can_not_be_opened_is_an_error() -> None:
     Path("folder.pt").mkdir()
     for name, reason in (("folder.pt", "Is a directory"), ("missing.pt", "No such file")):
         with pytest.raises(CheckpointError, match=f"can't be read: {reason}"):
@@ -227,7 +227,7 @@ for path in sys.argv[1:]:
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs /proc")
 def test_a_small_file_takes_little_memory() -> None:
-    """Each asks for gigabytes, in an address space of 400 MB more than the program has."""
+    """Files that request gigabytes fail with 400 MB of additional address space."""
     number = b"\x8a\x05\x00\x94\x35\x77\x00"  # 2,000,000,000
     structures = [
         b"\x80\x02c__builtin__\nbytearray\n" + number + b"\x85R.",

@@ -9,7 +9,7 @@ from nnzoo.summaries import summarize
 
 
 class NeedsValues(nn.Module):
-    """Keeps the recording off the meta device."""
+    """A network that fails on the meta device."""
 
     def __init__(self, layer: nn.Module) -> None:
         super().__init__()
@@ -43,14 +43,12 @@ def test_flops_of_one_sample(layer: nn.Module, input_shape: tuple[int, ...], exp
 
 
 @pytest.mark.parametrize(("layer", "input_shape", "expected"), FLOPS)
-def test_flops_are_the_same_where_values_are_needed(
-    layer: nn.Module, input_shape: tuple[int, ...], expected: int
-) -> None:
+def test_flops_are_the_same_if_values_are_needed(layer: nn.Module, input_shape: tuple[int, ...], expected: int) -> None:
     assert summarize(NeedsValues(layer), input_shape).flops == expected
 
 
 @pytest.mark.parametrize("name", ["alexnet", "resnet50", "googlenet", "densenet121", "vit_b_16", "swin_t"])
-def test_flops_as_published(name: str) -> None:
+def test_flops_match_published_values(name: str) -> None:
     published = torchvision.models.get_model_weights(name).DEFAULT.meta["_ops"]  # billions of multiply-adds
     unused_init = {"init_weights": False} if name == "googlenet" else {}
     with torch.device("meta"):

@@ -1,4 +1,4 @@
-"""What the user reads: the table, the JSON object, the notes and the errors."""
+"""The text of a summary: table, JSON object, notes and errors."""
 
 import json
 
@@ -41,7 +41,9 @@ def test_text_of_a_small_mlp() -> None:
 
 
 @pytest.mark.parametrize("batch_size", [-1, 64])
-def test_the_table_is_torchsummarys_where_that_is_right(batch_size: int, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_table_matches_torchsummary_for_simple_networks(
+    batch_size: int, capsys: pytest.CaptureFixture[str]
+) -> None:
     model = nn.Sequential(
         nn.Conv2d(3, 64, 3, padding=1),
         nn.BatchNorm2d(64),
@@ -110,7 +112,7 @@ def test_note_on_an_unread_border(layer: nn.Module, input_shape: tuple[int, ...]
         nn.AdaptiveAvgPool2d(4),
     ],
 )
-def test_no_note_where_the_border_is_read(layer: nn.Module) -> None:
+def test_no_note_if_the_border_is_read(layer: nn.Module) -> None:
     assert summarize(layer, (1, 9, 9)).notes == ()
 
 
@@ -138,7 +140,7 @@ def test_notes_on_frozen_parts() -> None:
     assert summarize(model, (3,)).notes == ()
 
 
-def test_many_frozen_names_are_cut() -> None:
+def test_long_lists_of_frozen_names_are_truncated() -> None:
     model = nn.Sequential(*(nn.Linear(2, 2) for _ in range(10)))
     for layer in model:
         layer.bias.requires_grad_(False)
@@ -147,7 +149,7 @@ def test_many_frozen_names_are_cut() -> None:
     assert note.endswith("7.bias and 2 more")
 
 
-def test_a_wrong_shape_names_the_layer() -> None:
+def test_the_error_of_a_wrong_shape_names_the_layer() -> None:
     model = nn.Sequential(nn.Sequential(nn.Conv2d(1, 4, 3), nn.Flatten()), nn.Linear(100, 2))
     with pytest.raises(UsageError) as caught:
         summarize(model, (1, 8, 8))
@@ -157,7 +159,7 @@ def test_a_wrong_shape_names_the_layer() -> None:
     assert "\n" not in message
 
 
-def test_a_failure_outside_layers_names_the_net() -> None:
+def test_an_error_outside_of_layers_names_the_net() -> None:
     class Broken(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
             raise ValueError("no way\nat all")
@@ -168,7 +170,7 @@ def test_a_failure_outside_layers_names_the_net() -> None:
         summarize(Broken(), (3,))
 
 
-def test_an_error_that_the_net_catches_is_none() -> None:
+def test_an_error_that_the_net_catches_is_ignored() -> None:
     class Tolerant(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -191,17 +193,19 @@ def test_an_error_that_the_net_catches_is_none() -> None:
         (nn.Linear(3, 4), (3,), 0, r"batch_size: must be 1 or more, or -1 for any \(got 0\)"),
     ],
 )
-def test_sizes_that_are_none(model: nn.Module, input_shape: tuple[int, ...], batch_size: int, expected: str) -> None:
+def test_invalid_sizes_are_errors(
+    model: nn.Module, input_shape: tuple[int, ...], batch_size: int, expected: str
+) -> None:
     with pytest.raises(UsageError, match=expected):
         summarize(model, input_shape, batch_size=batch_size)
 
 
-def test_lazy_parameters_are_refused() -> None:
+def test_lazy_parameters_are_an_error() -> None:
     with pytest.raises(UsageError, match=r"Run one batch through the model first"):
         summarize(nn.LazyLinear(4), (3,))
 
 
-def test_a_model_that_cannot_be_copied_is_refused() -> None:
+def test_a_model_that_can_not_be_copied_is_an_error() -> None:
     class Unique(nn.Linear):
         def __deepcopy__(self, memo: dict[int, object]) -> nn.Module:
             raise TypeError("there is only one")
@@ -211,6 +215,6 @@ def test_a_model_that_cannot_be_copied_is_refused() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit.script`")
-def test_a_scripted_model_is_refused() -> None:
+def test_a_scripted_model_is_an_error() -> None:
     with pytest.raises(UsageError, match=r"its forward pass can't be recorded \(.*ScriptModules\)"):
         summarize(torch.jit.script(mlp()), (3,))

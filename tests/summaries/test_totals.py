@@ -1,4 +1,4 @@
-"""Every parameter is counted once, whatever the net is made of."""
+"""Every parameter is counted exactly once in all kinds of networks."""
 
 import re
 from collections.abc import Callable
@@ -20,7 +20,7 @@ def true_count(model: nn.Module) -> int:
 
 
 def printed_counts(summary: Summary) -> tuple[int, int]:
-    """Total and trainable parameters as the text says them."""
+    """Returns the total and trainable parameters in the text."""
     text = summary.render()
     total, trainable = (re.search(rf"^{kind} params: ([\d,]+)$", text, re.M) for kind in ("Total", "Trainable"))
     assert total is not None
@@ -63,7 +63,7 @@ def test_published_totals(name: str, expected: int) -> None:
 @pytest.mark.parametrize("name", torchvision.models.list_models(module=torchvision.models))
 def test_every_torchvision_classifier(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for function in dir(nn.init):
-        if function.endswith("_") and not function.startswith("_"):  # memory that nobody writes to costs nothing
+        if function.endswith("_") and not function.startswith("_"):  # skips initialisation: untouched memory is free
             monkeypatch.setattr(nn.init, function, lambda tensor, *args, **kwargs: tensor)
     unused_init = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
     model = torchvision.models.get_model(name, weights=None, **unused_init)
@@ -101,7 +101,7 @@ def test_tied_weights_and_integer_input() -> None:
 
 
 class Packed(nn.Module):
-    """Lengths come from the tokens, so its path depends on values."""
+    """Lengths are computed from the tokens, so the control flow depends on values."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -140,12 +140,12 @@ class TimeFirst(nn.Module):
         return output.transpose(0, 1)
 
 
-def test_the_batch_axis_comes_first_also_where_time_does() -> None:
+def test_the_batch_axis_is_first_even_if_the_time_axis_is_first_in_the_net() -> None:
     assert summarize(TimeFirst(), (7, 3)).layers[0].output_shape == (-1, 7, 4)
 
 
 class OwnParameters(nn.Module):
-    """Parameters of its own beside a called child, a list of them, and a child that it uses without calling it."""
+    """Has parameters next to a called child, a parameter list, and a child that it uses without calling it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -178,7 +178,7 @@ def test_auxiliary_heads() -> None:
     assert in_training.flops > in_use.flops
 
 
-def test_partly_frozen_layer_prints_as_two_rows() -> None:
+def test_a_partly_frozen_layer_has_two_rows() -> None:
     model = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2))
     model[0].bias.requires_grad_(False)
     summary = summarize(model, (3,))
@@ -203,7 +203,7 @@ class OwnDropout(nn.Module):
         return x * (torch.rand(x.shape, device=x.device) < 0.5)
 
 
-def test_own_dropout() -> None:
+def test_custom_dropout() -> None:
     assert layers(summarize(nn.Sequential(OwnDropout()), (3,))) == [("0", (-1, 3), 0)]
 
 
@@ -265,8 +265,8 @@ class _Scores(nn.Module):
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, nn.Module) else "",
 )
-def test_flops_are_those_of_torchs_own_counter(model: nn.Module, shape: tuple[int, ...]) -> None:
-    """A small net runs on the CPU under a counter of our own, a large one on the meta device under torch's."""
+def test_flops_match_the_counter_of_torch(model: nn.Module, shape: tuple[int, ...]) -> None:
+    """A small net runs on the CPU with FlopCounter, a large one on the meta device with the counter of torch."""
     counter = FlopCounterMode(display=False)
     torch.backends.mha.set_fastpath_enabled(False)
     with torch.backends.mkldnn.flags(enabled=False), sdpa_kernel(SDPBackend.MATH), torch.no_grad(), counter:
@@ -276,7 +276,7 @@ def test_flops_are_those_of_torchs_own_counter(model: nn.Module, shape: tuple[in
     assert summarize(model, shape).flops == flops > 0
 
 
-def test_branches_within_an_operation_are_counted() -> None:
+def test_control_flow_operations_are_counted() -> None:
     class Branches(nn.Module):
         def __init__(self) -> None:
             super().__init__()

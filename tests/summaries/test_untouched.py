@@ -1,4 +1,4 @@
-"""Making and printing a summary changes nothing."""
+"""Summaries have no side effects."""
 
 import random
 
@@ -12,7 +12,7 @@ from nnzoo.summaries import summarize
 
 
 class Everything(nn.Module):
-    """BatchNorm statistics, every RNG, a Python counter, and (if asked) a path that only real values can take."""
+    """Has BatchNorm statistics, uses every RNG and a Python counter, and optionally depends on values."""
 
     def __init__(self, *, needs_values: bool) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ def rng_states() -> tuple[object, ...]:
 
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("needs_values", [True, False])
-def test_nothing_changes(needs_values: bool, training: bool) -> None:
+def test_a_summary_does_not_change_the_net(needs_values: bool, training: bool) -> None:
     torch.manual_seed(0)
     model = Everything(needs_values=needs_values).train(training)
     model.layers[1].eval()
@@ -66,21 +66,21 @@ def test_nothing_changes(needs_values: bool, training: bool) -> None:
     assert torch.backends.mkldnn.enabled == onednn
 
 
-def test_hooks_stay_and_do_not_fire() -> None:
+def test_hooks_are_kept_and_not_called() -> None:
     model = nn.Sequential(nn.Linear(3, 4))
-    seen: list[object] = []
+    calls: list[object] = []
     handles: list[RemovableHandle] = [
-        model[0].register_forward_hook(lambda module, args, output: seen.append(output)),
-        model[0].register_forward_pre_hook(lambda module, args: seen.append(args)),
+        model[0].register_forward_hook(lambda module, args, output: calls.append(output)),
+        model[0].register_forward_pre_hook(lambda module, args: calls.append(args)),
     ]
     summarize(model, (3,))
-    assert seen == []
+    assert calls == []
     assert [*model[0]._forward_hooks, *model[0]._forward_pre_hooks] == [handle.id for handle in handles]
     model(torch.ones(1, 3))
-    assert len(seen) == 2
+    assert len(calls) == 2
 
 
-def test_a_failure_changes_nothing_either() -> None:
+def test_a_failed_summary_does_not_change_the_net() -> None:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Dropout(), nn.Linear(3, 4))
     states = rng_states()
@@ -90,14 +90,14 @@ def test_a_failure_changes_nothing_either() -> None:
     assert torch.backends.mha.get_fastpath_enabled()
 
 
-def test_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+def test_summarize_does_not_print(capsys: pytest.CaptureFixture[str]) -> None:
     str(summarize(nn.Linear(3, 4), (3,)))
     assert capsys.readouterr() == ("", "")
 
 
 @pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_nothing_changes_on_cuda() -> None:
+def test_a_summary_does_not_change_a_net_on_cuda() -> None:
     model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Dropout(), nn.LSTM(4, 5)).cuda()
     torch.cuda.manual_seed(0)
     state, rng = {k: v.clone() for k, v in model.state_dict().items()}, torch.cuda.get_rng_state()

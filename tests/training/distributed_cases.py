@@ -1,4 +1,4 @@
-"""Small trainings that several processes do as one does, and the program that torchrun starts for them."""
+"""Small trainings that must have the same result in one and in several processes, and the program for torchrun."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from nnzoo.training.processes import group
 
 
 class Double(nn.Module):
-    """A network that computes in float64 whatever comes in."""
+    """A network that computes in float64 for any input type."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ def cnn() -> nn.Module:
 
 
 def batch_norms() -> nn.Module:
-    """Of every kind: with a mean over all steps, without weights, of one axis and of three."""
+    """Batch norms of every kind: with a cumulative mean, without weights, with one axis and with three."""
     return nn.Sequential(
         nn.BatchNorm2d(1, momentum=None),
         nn.Unflatten(3, (2, 4)),
@@ -59,7 +59,7 @@ def batch_norms() -> nn.Module:
 
 
 class FixedBackbone(nn.Module):
-    """Its first layers follow the statistics of every batch, and have no gradients."""
+    """A network whose first layers have batch norm statistics but no gradients."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -74,7 +74,7 @@ class FixedBackbone(nn.Module):
 
 
 class SometimesUsed(nn.Module):
-    """Its second layer has a gradient only where a batch holds a dark sample; its third never has one."""
+    """A network whose second layer has a gradient only if a batch has a dark sample, and whose third never has one."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -90,14 +90,14 @@ class SometimesUsed(nn.Module):
 
 
 class Overflowing(nn.Module):
-    """The outputs of one sample overflow; no gradient reaches the batch norm, which would tell it to all processes."""
+    """One sample has outputs that overflow. No gradient reaches the batch norm, which would spread it to all ranks."""
 
     def __init__(self) -> None:
         super().__init__()
         self.layers = FixedBackbone()
 
     def forward(self, inputs: Tensor) -> Tensor:
-        # (N, 1): whether the last pixel is the mark, whatever it was scaled by.
+        # (N, 1): whether the last pixel is the mark, for any scale.
         scale = 1 + 3e38 * (inputs[:, 0, -1, -1:] > MARK / 10)
         outputs: Tensor = self.layers(inputs) * scale * scale
         return outputs
@@ -105,7 +105,7 @@ class Overflowing(nn.Module):
 
 MARK = 100.0
 DIGITS: dict[str, Any] = {"name": "arrays", "path": "digits.npz"}
-"""241 training samples: 12 batches of 20, and one of a single sample."""
+"""241 training samples: 12 batches of 20, and one with a single sample."""
 SGD: dict[str, Any] = {"name": "sgd", "lr": 0.05, "momentum": 0.9}
 ADAMW: dict[str, Any] = {"name": "adamw", "lr": 0.003}
 CONV: dict[str, Any] = {"out_channels": 6, "kernel_size": 3, "batch_norm": True}
@@ -117,7 +117,7 @@ CNN: dict[str, Any] = {"name": "cnn", "blocks": BLOCKS, "head": []}
 
 
 def case(data: Any, model: Any, optimizer: Any = SGD, *, batch_size: int | str = 32, **train: Any) -> dict[str, Any]:
-    """A config of one epoch; what is no key of `train` is one of the whole."""
+    """Returns a config for one epoch. Keys that are not of `train` are of the top level."""
     others: dict[str, Any]
     others = {key: train.pop(key) for key in ("loss", "regularization", "augment", "scheduler") if key in train}
     settings = {"epochs": 1, "early_stopping": None, "batch_size": batch_size, "device": "cpu", **train}
@@ -129,7 +129,7 @@ CASES: dict[str, dict[str, Any]] = {
     "mlp_adamw_double": case(DIGITS, None, ADAMW),
     "cnn_sgd": case(DIGITS, CNN),
     "cnn_adamw_double": case(DIGITS, None, ADAMW),
-    # Of the last batch one process has nothing.
+    # One process has no share of the last batch.
     "empty_share": case(DIGITS, MLP, batch_size=20, clip_grad_norm=0.5, regularization={"l1": 1e-4, "l2": 1e-3}),
     "joined_batch": case(DIGITS, CNN, batch_size=20),
     "accumulated": case(DIGITS, MLP, batch_size=20, accumulate_grad_batches=3),
@@ -159,7 +159,7 @@ MODULES: dict[str, Callable[[], nn.Module]] = {
 
 
 DIVERGING = case({**DIGITS, "path": "marked.npz"}, None, batch_size=2, accumulate_grad_batches=200, epochs=2)
-"""A step holds all batches of an epoch; one of them is marked, so that one process alone has spoilt gradients."""
+"""A step has all batches of an epoch. One sample is marked, so that only one process has invalid gradients."""
 
 
 def write_data(folder: Path) -> None:
@@ -179,7 +179,7 @@ def write_data(folder: Path) -> None:
     answers[::3, 0] = -100
     inputs = numbers.normal(size=(30, 6, 2)).astype(np.float32)
     np.savez(folder / "steps.npz", x=inputs, y=answers, lengths=lengths)
-    # The last ones have no inner node: who gets them alone never composes.
+    # The last ones have no inner node, so a process that has only these never uses `compose`.
     trees = ["(2 (1 bad) (3 (2 very) (3 good)))", "(1 (1 so) (0 bad))", "(3 good)", "(0 bad)", "(2 very)"] * 6
     (folder / "trees.txt").write_text("\n".join(trees))
 

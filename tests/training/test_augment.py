@@ -1,4 +1,4 @@
-"""Augmentation of whole batches: each step against torchvision's own, given the same parameters."""
+"""Augmentation of batches: each operation against torchvision with the same parameters."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ NAMES = [type(step).__name__ for step in STEPS]
 
 
 @pytest.mark.parametrize("step", STEPS, ids=NAMES)
-def test_same_random_numbers_same_batch_and_the_old_one_is_left(step: Operation) -> None:
+def test_the_same_random_state_gives_the_same_batch_and_the_input_is_not_modified(step: Operation) -> None:
     batch = images()
     before = batch.clone()
     torch.manual_seed(3)
@@ -69,13 +69,13 @@ def test_same_random_numbers_same_batch_and_the_old_one_is_left(step: Operation)
 
 
 @pytest.mark.parametrize("step", STEPS[:7], ids=NAMES[:7])
-def test_each_image_draws_its_own(step: Operation) -> None:
+def test_each_image_draws_its_own_numbers(step: Operation) -> None:
     one = images(num=1)
     changed, _ = step(one.expand(32, -1, -1, -1), LABELS)
     assert len({tuple(image.flatten().tolist()) for image in changed}) > (1 if isinstance(step, HorizontalFlip) else 4)
 
 
-def test_a_flip_is_torchvisions_for_the_chosen_ones() -> None:
+def test_flip_matches_torchvision_for_the_chosen_images() -> None:
     batch = images(num=400)
     flipped, _ = HorizontalFlip(p=0.25)(batch, LABELS)
     chosen = (flipped != batch).flatten(1).any(1)
@@ -87,7 +87,7 @@ def test_a_flip_is_torchvisions_for_the_chosen_ones() -> None:
 
 @pytest.mark.parametrize("mode", ["constant", "edge", "reflect", "symmetric"])
 @pytest.mark.parametrize("padding", [[4], [3, 2], [1, 2, 3, 0]])
-def test_a_crop_is_torchvisions_pad_and_crop(mode: str, padding: list[int]) -> None:
+def test_crop_matches_pad_and_crop_of_torchvision(mode: str, padding: list[int]) -> None:
     left, top = (padding * 2)[:2]
     batch = images()
     fill = 0.3 if mode == "constant" else 0.0
@@ -102,7 +102,7 @@ def test_a_crop_is_torchvisions_pad_and_crop(mode: str, padding: list[int]) -> N
     assert drawn == allowed
 
 
-def test_boxes_are_drawn_as_torchvision_draws_them() -> None:
+def test_boxes_are_drawn_as_in_torchvision() -> None:
     batch = torch.empty(20_000, 1, HEIGHT, WIDTH)
     torch.manual_seed(0)
     boxes = random_boxes(batch, (0.2, 0.9), (0.5, 2.0), may_be_whole=True)
@@ -117,7 +117,7 @@ def test_boxes_are_drawn_as_torchvision_draws_them() -> None:
     assert int(min(boxes.height.min(), boxes.width.min())) >= 1
 
 
-def test_where_no_box_fits_a_crop_is_central_and_nothing_is_erased() -> None:
+def test_if_no_box_fits_a_crop_is_central_and_nothing_is_erased() -> None:
     batch = images()
     for ratio in ((3.0, 4.0), (0.2, 0.3)):
         box = tv.RandomResizedCrop((HEIGHT, WIDTH), scale=(1.0, 1.0), ratio=ratio).make_params([batch[0]])
@@ -128,7 +128,7 @@ def test_where_no_box_fits_a_crop_is_central_and_nothing_is_erased() -> None:
 
 
 @pytest.mark.parametrize("antialias", [True, False])
-def test_a_resized_crop_is_torchvisions(antialias: bool) -> None:
+def test_resized_crop_matches_torchvision(antialias: bool) -> None:
     batch = images()
     boxes = random_boxes(batch, (0.1, 1.0), (0.5, 2.0), may_be_whole=True)
     found = resized_crop(batch, boxes)
@@ -138,19 +138,19 @@ def test_a_resized_crop_is_torchvisions(antialias: bool) -> None:
 
 
 @pytest.mark.parametrize("degrees", [0.0, 180.0, -30.0, 17.3])
-def test_a_rotation_is_torchvisions(degrees: float) -> None:
+def test_rotation_matches_torchvision(degrees: float) -> None:
     batch = images()
     turn = torch.full((NUM,), degrees)
     nearest = rotate(batch, turn, interpolation="nearest", fill=0.5)
     expected = tvf.rotate(batch, degrees, InterpolationMode.NEAREST, fill=0.5)
-    # Where two pixels are as near, rounding decides.
+    # If two pixels have the same distance, rounding decides.
     assert float((nearest - expected).abs().gt(1e-5).float().mean()) < 0.02
     smooth = rotate(batch, turn, interpolation="bilinear", fill=0.0)
     expected = tvf.rotate(batch, degrees, InterpolationMode.BILINEAR, fill=None)
     torch.testing.assert_close(smooth, expected, atol=1e-4, rtol=1e-4)
 
 
-def test_erasing_is_torchvisions() -> None:
+def test_erasing_matches_torchvision() -> None:
     batch = images()
     boxes = Boxes(*(torch.tensor(values) for values in ([0, 2, 5, 1, 0, 3], [1, 0, 4, 2, 2, 7], [3] * 6, [5] * 6)))
     chosen = torch.tensor([True, False, True, True, True, True]).reshape(-1, 1, 1, 1)
@@ -161,14 +161,14 @@ def test_erasing_is_torchvisions() -> None:
         assert torch.equal(found[index], expected if bool(chosen[index]) else batch[index])
 
 
-def test_the_ratio_of_erased_boxes_is_height_over_width_as_of_torchvision() -> None:
+def test_the_ratio_of_erased_boxes_is_height_over_width_as_in_torchvision() -> None:
     erased, _ = Erasing(p=1.0, scale=(0.1, 0.1), ratio=(3.0, 3.0), value=2.0)(torch.zeros(50, 1, 30, 30), LABELS)
     rows, columns = (erased == 2).any(3).sum(2).flatten(), (erased == 2).any(2).sum(2).flatten()
     reference = tv.RandomErasing(scale=(0.1, 0.1), ratio=(3.0, 3.0)).make_params([torch.zeros(1, 30, 30)])
     assert (set(rows.tolist()), set(columns.tolist())) == ({reference["h"]}, {reference["w"]})
 
 
-def test_noise_has_its_mean_and_deviation() -> None:
+def test_noise_has_the_given_mean_and_standard_deviation() -> None:
     noisy, _ = Noise(mean=0.2, sigma=0.5)(torch.zeros(1000, 100), LABELS)
     assert float(noisy.mean()) == pytest.approx(0.2, abs=0.01)
     assert float(noisy.std()) == pytest.approx(0.5, abs=0.01)
@@ -190,7 +190,7 @@ def test_noise_has_its_mean_and_deviation() -> None:
     ],
 )
 @pytest.mark.parametrize("channels", [1, 3])
-def test_colours_are_torchvisions(kind: int, name: str, amount: float, channels: int) -> None:
+def test_colour_changes_match_torchvision(kind: int, name: str, amount: float, channels: int) -> None:
     batch = images(channels)
     batch[0] = 0.4
     batch[1] = 0.0
@@ -213,10 +213,10 @@ def soft(labels: Tensor) -> Tensor:
     return torch.nn.functional.one_hot(labels, 3).float()
 
 
-def test_mixup_is_torchvisions_for_its_share() -> None:
+def test_mixup_matches_torchvision_for_the_same_share() -> None:
     batch = images()
     mixed, targets = Mixup(alpha=0.7, num_classes=3)(batch, LABELS)
-    share = float(targets[1, 1])  # sample 1 is of class 1, the one before it of class 0
+    share = float(targets[1, 1])  # sample 1 has class 1, the previous one class 0
     expected = batch.roll(1, 0).mul(1 - share).add(batch.mul(share))
     torch.testing.assert_close(mixed, expected)
     torch.testing.assert_close(targets, soft(LABELS) * share + soft(LABELS).roll(1, 0) * (1 - share))
@@ -227,7 +227,7 @@ def test_mixup_is_torchvisions_for_its_share() -> None:
     assert torch.tensor(shares).var() == pytest.approx(1 / 5.6, abs=0.02)
 
 
-def test_cutmix_puts_one_box_of_the_image_before_and_mixes_by_area() -> None:
+def test_cutmix_pastes_one_box_of_the_previous_image_and_mixes_by_area() -> None:
     batch = torch.arange(NUM).float().reshape(-1, 1, 1, 1).expand(-1, 3, HEIGHT, WIDTH)
     sizes = set()
     for _ in range(50):
@@ -247,7 +247,7 @@ def test_cutmix_puts_one_box_of_the_image_before_and_mixes_by_area() -> None:
     assert len(sizes) > 10
 
 
-def test_mixing_takes_targets_that_are_mixed_already() -> None:
+def test_mixing_accepts_mixed_targets() -> None:
     both = Augment([Mixup(num_classes=3), Cutmix(num_classes=3)])
     _, targets = both(images(), LABELS)
     torch.testing.assert_close(targets.sum(1), torch.ones(NUM))
@@ -255,7 +255,7 @@ def test_mixing_takes_targets_that_are_mixed_already() -> None:
     assert labels.shape == (4, 1)
 
 
-def test_bytes_become_numbers_from_0_to_1_and_padding_stays_0() -> None:
+def test_uint8_images_are_scaled_to_0_to_1_and_padding_stays_0() -> None:
     pixels = torch.tensor([0, 51, 255], dtype=torch.uint8).reshape(1, 1, 1, 3)
     assert Augment([])(pixels, LABELS)[0].flatten().tolist() == pytest.approx([0, 0.2, 1])
     noisy, _ = Augment([Noise()])(torch.zeros(2, 3, 4), LABELS, torch.tensor([1, 3]))

@@ -1,4 +1,4 @@
-"""How samples become batches: how many, in which order, and which of them go together."""
+"""Batches: their number, order and samples."""
 
 import math
 import random
@@ -40,12 +40,12 @@ def test_an_epoch_has_as_many_steps_as_batches(tmp_path: Path, batch_size: int) 
 
 
 @pytest.mark.parametrize(("accumulate", "steps"), [(1, 22), (2, 11), (4, 6), (100, 1)])
-def test_a_step_takes_several_batches(tmp_path: Path, accumulate: int, steps: int) -> None:
+def test_a_step_accumulates_several_batches(tmp_path: Path, accumulate: int, steps: int) -> None:
     run = train(tmp_path, batch_size=5, accumulate_grad_batches=accumulate)
     assert run.history["step"] == [steps, 2 * steps, 3 * steps]
 
 
-def test_full_is_one_step_that_no_seed_changes(tmp_path: Path) -> None:
+def test_full_is_one_step_that_does_not_depend_on_the_seed(tmp_path: Path) -> None:
     first, second = (train(tmp_path, batch_size="full", seed=seed) for seed in (0, 1))
     assert first.history["step"] == [1, 2, 3]
     assert weights(first).equal(weights(second))
@@ -59,12 +59,12 @@ def test_the_same_seed_gives_the_same_weights(tmp_path: Path) -> None:
     assert not weights(first).equal(weights(other))
 
 
-def test_the_order_is_a_permutation_of_seed_and_epoch_alone() -> None:
+def test_the_order_is_a_permutation_that_depends_only_on_seed_and_epoch() -> None:
     orders = {}
     for seed in (0, 1, 2**63 - 1):
         for epoch in (0, 1):
             orders[seed, epoch] = epoch_order(50, seed=seed, epoch=epoch, device=CPU)
-            torch.rand(3)  # whatever else draws
+            torch.rand(3)  # another user of the global generator
             assert orders[seed, epoch].equal(epoch_order(50, seed=seed, epoch=epoch, device=CPU))
             assert orders[seed, epoch].sort().values.equal(torch.arange(50))
     assert len({tuple(order.tolist()) for order in orders.values()}) == 6
@@ -83,12 +83,12 @@ def test_batches_cover_every_sample_once(num_samples: int, batch_size: int, min_
     assert sizes[-1] >= min_size or len(sizes) == 1 or batch_size < min_size
 
 
-def test_batch_norm_never_sees_a_last_batch_of_one(tmp_path: Path) -> None:
+def test_with_batch_norm_the_last_batch_never_has_one_sample(tmp_path: Path) -> None:
     run = train(tmp_path, model={"name": "mlp", "hidden": [4], "batch_norm": True}, batch_size=35)
     assert run.history["step"] == [3, 6, 9]  # 35, 35 and 36
 
 
-def test_evaluation_batches_are_bounded_by_the_size_of_the_inputs() -> None:
+def test_the_size_of_evaluation_batches_depends_on_the_size_of_the_inputs() -> None:
     assert eval_batch_size(torch.zeros(10, 4), 32) == 4096
     assert eval_batch_size(torch.zeros(10, 1, 28, 28), 32) == 2**17 // (28 * 28)
     assert eval_batch_size(torch.zeros(2, 3, 224, 224), 4) == 4
@@ -99,22 +99,22 @@ def test_evaluation_batches_are_bounded_by_the_size_of_the_inputs() -> None:
 
 
 class Batches(nn.Module):
-    """Remembers the first feature of every sample that it is trained on."""
+    """Records the first feature of every training sample."""
 
     def __init__(self) -> None:
         super().__init__()
         self.linear = nn.Linear(1, 1)
-        self.seen: list[list[float]] = []
+        self.batches: list[list[float]] = []
 
     def forward(self, inputs: Tensor) -> Tensor:
         if self.training:
-            self.seen.append(inputs[:, 0].tolist())
+            self.batches.append(inputs[:, 0].tolist())
         outputs: Tensor = self.linear(inputs)
         return outputs
 
 
 @pytest.mark.parametrize("accumulate", [1, 2])
-def test_every_epoch_takes_every_sample_once_in_another_order(tmp_path: Path, accumulate: int) -> None:
+def test_every_epoch_has_every_sample_once_in_another_order(tmp_path: Path, accumulate: int) -> None:
     x = np.arange(10, dtype=np.float32)
     np.savez(tmp_path / "data.npz", x=x[:, None], y=x)
     config = {
@@ -124,7 +124,7 @@ def test_every_epoch_takes_every_sample_once_in_another_order(tmp_path: Path, ac
     }
     module = Batches()
     nnzoo.train(config, model=module, runs_dir=tmp_path, quiet=True)
-    batches = [batch for batch in module.seen if len(batch) in (4, 2)][-6:]  # the summary looks at it first
+    batches = [batch for batch in module.batches if len(batch) in (4, 2)][-6:]  # the summary calls it first
     assert [len(batch) for batch in batches] == [4, 4, 2, 4, 4, 2]
     epochs = [[value for batch in half for value in batch] for half in (batches[:3], batches[3:])]
     assert [sorted(epoch) for epoch in epochs] == [x.tolist(), x.tolist()]

@@ -1,4 +1,4 @@
-"""What a first course says of small networks, shown by training them."""
+"""Textbook facts about small networks, demonstrated by training them."""
 
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ def accuracy(tmp_path: Path, model: object, *, data: str = "xor", seed: int = 0,
 
 
 @pytest.mark.parametrize("gate", ["and", "or", "nand"])
-def test_a_linear_unit_learns_what_a_line_divides(tmp_path: Path, gate: str) -> None:
+def test_a_linear_unit_learns_linearly_separable_gates(tmp_path: Path, gate: str) -> None:
     assert accuracy(tmp_path, "linear", data=gate) == 1
 
 
@@ -43,12 +43,12 @@ def test_xor_needs_a_hidden_layer(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("model", ["linear", {"name": "mlp", "hidden": [8, 8], "activation": "identity"}])
-def test_no_line_divides_xor(tmp_path: Path, model: object) -> None:
+def test_a_linear_model_does_not_learn_xor(tmp_path: Path, model: object) -> None:
     assert max(accuracy(tmp_path, model, seed=seed) for seed in range(5)) <= 0.75
 
 
 def test_xor_needs_a_bias(tmp_path: Path) -> None:
-    # Without biases an odd activation makes an odd network: f(0, 0) = 0 gives both classes the same output.
+    # Without biases an odd activation gives an odd network: f(0, 0) = 0 gives both classes the same output.
     model = {"name": "mlp", "hidden": [8], "activation": "tanh"}
     config = {
         "data": "xor",
@@ -68,7 +68,7 @@ def test_xor_needs_a_bias(tmp_path: Path) -> None:
 
 
 def test_the_error_on_a_sine_falls_with_the_width(tmp_path: Path) -> None:
-    """One hidden layer comes as close to a function as it has units (Cybenko 1989)."""
+    """One hidden layer approximates a function better with more units (Cybenko 1989)."""
     errors = []
     for width in (1, 2, 20):
         config = {
@@ -87,7 +87,7 @@ def tumours() -> tuple[Any, Any]:
 
 
 def linear(tmp_path: Path, loss: str, l2: float, *, lr: float, epochs: int) -> tuple[Any, Any]:
-    """Weights and bias on all samples of breast_cancer, by the gradient of all; a row a unit if there are two."""
+    """Returns weights and bias after full-batch training on breast_cancer; one row per unit if there are two."""
     config = {
         "data": {"name": "breast_cancer", "split": {"val": 0, "test": 0}},
         "model": "linear",
@@ -98,7 +98,7 @@ def linear(tmp_path: Path, loss: str, l2: float, *, lr: float, epochs: int) -> t
         "train": QUICK | {"epochs": epochs},
     }
     run = nnzoo.train(config, runs_dir=tmp_path, quiet=True)
-    # The last weights and not the best: the monitor is the loss alone, and the optimum is of loss and penalty.
+    # The last weights, not the best: the monitor is only the loss, but the optimum is that of loss and penalty.
     module = nnzoo.load(run.run_dir / "last.safetensors").module
     weight, bias = (module.get_parameter(f"output.linear.{name}").detach().numpy() for name in ("weight", "bias"))
     return (weight[0], float(bias[0])) if len(bias) == 1 else (weight, bias)
@@ -114,8 +114,8 @@ def test_linear_with_bce_is_logistic_regression(tmp_path: Path) -> None:
     assert bias == pytest.approx(expected.intercept_[0], abs=2e-3)
 
 
-def test_linear_with_multi_margin_is_a_linear_svm_of_the_difference(tmp_path: Path) -> None:
-    """Of two classes Weston's & Watkins' machine is half the hinge of o_1 - o_0: with w_1 = -w_0 the plain SVM's."""
+def test_linear_with_multi_margin_is_a_linear_svm_on_the_difference_of_the_outputs(tmp_path: Path) -> None:
+    """For two classes the loss is half the hinge loss of o_1 - o_0 (Weston & Watkins), that of an SVM if w_1 = -w_0."""
     x, y = tumours()
     l2 = 0.01
     # v = w_1 - w_0 = 2 w_1: half the hinge of v.x, and l2 (|w_0|^2 + |w_1|^2) = l2 |v|^2 / 2. Twice that is the SVM.
@@ -137,7 +137,7 @@ def test_linear_with_hinge_is_a_linear_svm(tmp_path: Path) -> None:
     # LinearSVC penalises the bias too.
     svm = sklearn.svm.SVC(kernel="linear", C=1 / (2 * l2 * len(y)), tol=1e-6).fit(x, y)
     weight, bias = linear(tmp_path, "hinge", l2, lr=0.1, epochs=1500)
-    # So scaled, the bias of LinearSVC is penalised by next to nothing.
+    # With this scaling the penalty on the bias of LinearSVC is negligible.
     scaled = sklearn.svm.LinearSVC(
         loss="hinge", C=svm.C, intercept_scaling=30, max_iter=10**6, tol=1e-3, random_state=0
     )
@@ -156,10 +156,10 @@ SOBEL = [[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]]
 
 
 def edges(*blocks: dict[str, Any]) -> nn.Module:
-    """Sobel's filter for upright edges as a frozen convolution, then other blocks."""
+    """Builds a network with a frozen Sobel filter for vertical edges, then other blocks."""
     filters = {"name": "values", "values": [[SOBEL]], "bias": 0}
-    words = {"out_channels": 1, "kernel_size": 3, "padding": "same", "activation": "identity", "init": filters}
-    model = {"name": "cnn", "blocks": [{"conv": words}, *blocks], "freeze": "blocks.0.*"}
+    section = {"out_channels": 1, "kernel_size": 3, "padding": "same", "activation": "identity", "init": filters}
+    model = {"name": "cnn", "blocks": [{"conv": section}, *blocks], "freeze": "blocks.0.*"}
     return nnzoo.build_model({"data": {"name": "random", "shape": [1, 12, 12]}, "model": model}).get_submodule("blocks")
 
 
@@ -170,17 +170,17 @@ def square(*, left: int) -> Tensor:
     return image
 
 
-def test_sobels_filter_shows_where_an_image_grows_brighter_or_darker() -> None:
+def test_a_sobel_filter_detects_vertical_edges() -> None:
     found = edges()(square(left=4))
     padded = np.pad(square(left=4)[0, 0].numpy(), 1)
     right_minus_left = padded[:, 2:] - padded[:, :-2]
     expected = right_minus_left[:-2] + 2 * right_minus_left[1:-1] + right_minus_left[2:]
     np.testing.assert_array_equal(found[0, 0].detach().numpy(), expected)
-    # In the middle of the square's height: it grows brighter between columns 3 and 4, darker between 7 and 8.
+    # At mid-height of the square, the brightness rises between columns 3 and 4, and falls between 7 and 8.
     assert found[0, 0, 6].tolist() == [0, 0, 0, 4, 4, 0, 0, -4, -4, 0, 0, 0]
 
 
-def test_a_fixed_filter_stays_while_the_rest_is_trained(tmp_path: Path) -> None:
+def test_a_frozen_filter_is_constant_while_the_rest_is_trained(tmp_path: Path) -> None:
     filters = {"name": "values", "values": [[SOBEL], [np.transpose(SOBEL).tolist()]], "bias": 0}
     blocks = [{"conv": {"out_channels": 2, "kernel_size": 3, "padding": "same", "init": filters}}]
     config = {
@@ -192,19 +192,19 @@ def test_a_fixed_filter_stays_while_the_rest_is_trained(tmp_path: Path) -> None:
     run = nnzoo.train(config, runs_dir=tmp_path, quiet=True)
     kept = run.model.module.get_parameter("blocks.0.conv.weight").detach()
     assert kept.tolist() == filters["values"]
-    # The edges alone tell most digits.
+    # The edges are enough to classify most digits.
     assert run.metrics["test/accuracy"] > 0.9
 
 
-def test_a_convolution_follows_a_shift_and_pooling_forgets_a_small_one() -> None:
+def test_convolution_is_equivariant_and_pooling_invariant_to_small_shifts() -> None:
     before, after = square(left=4), square(left=5)
     filtered = edges()
     assert filtered(after).equal(filtered(before).roll(1, dims=3))
     assert not filtered(after).equal(filtered(before))
-    # The largest value of each window of four columns is the same, as long as no edge leaves its window.
+    # The maximum of each window of four columns is the same as long as no edge leaves its window.
     pooled = edges({"pool": {"kernel_size": 4}})
     assert pooled(square(left=5)).equal(pooled(square(left=6)))
     assert not pooled(square(left=5)).equal(pooled(square(left=2)))
-    # And of the whole image wherever the square is.
+    # The maximum of the image does not depend on the position of the square.
     forgotten = edges({"global_pool": "max"})
     assert len({float(forgotten(square(left=left)).detach()) for left in range(1, 8)}) == 1

@@ -1,4 +1,4 @@
-"""From outputs to answers and probabilities, for every kind of output."""
+"""Decoding of every kind of output to predictions and probabilities."""
 
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from nnzoo.errors import UsageError
 from nnzoo.training.measures.decoding import Decoder
 
 
-# What is missing is refused: outputs that are no distribution, and softmax over one unit.
+# Missing combinations are errors: outputs that are not a distribution, and softmax over one unit.
 @pytest.mark.parametrize(
     ("data", "loss", "activations"),
     [
@@ -24,7 +24,7 @@ from nnzoo.training.measures.decoding import Decoder
         ("breast_cancer", "mse", ("identity", "sigmoid")),
     ],
 )
-def test_probabilities_sum_to_1_and_the_answer_is_the_likeliest(
+def test_probabilities_sum_to_1_and_the_prediction_is_the_likeliest_class(
     tmp_path: Path, data: str, loss: str, activations: tuple[str, ...]
 ) -> None:
     for activation in activations:
@@ -41,7 +41,7 @@ def test_probabilities_sum_to_1_and_the_answer_is_the_likeliest(
         assert (run.model.predict(raw) == answers)[clear].all()
 
 
-def test_one_against_the_rest_gives_the_same_probabilities_with_and_without_the_sigmoid() -> None:
+def test_one_vs_rest_has_the_same_probabilities_with_and_without_sigmoid() -> None:
     outputs = torch.tensor([[1.0, -2.0, 0.5], [-3.0, -3.0, -3.0], [4.0, 4.0, -4.0]])
     without = Decoder("classification", "log_odds", 3).probabilities(outputs)
     with_sigmoid = Decoder("classification", "probabilities", 3).probabilities(outputs.sigmoid())
@@ -49,7 +49,7 @@ def test_one_against_the_rest_gives_the_same_probabilities_with_and_without_the_
     torch.testing.assert_close(without, outputs.sigmoid() / outputs.sigmoid().sum(1, keepdim=True))
 
 
-def test_logits_and_their_log_probabilities_give_the_same() -> None:
+def test_logits_and_log_probabilities_are_decoded_alike() -> None:
     outputs = torch.tensor([[1.0, -2.0, 0.5], [9.0, 9.0, -9.0]])
     expected = Decoder("classification", "logits", 3).probabilities(outputs)
     found = Decoder("classification", "log_probabilities", 3).probabilities(outputs.log_softmax(1))
@@ -57,13 +57,13 @@ def test_logits_and_their_log_probabilities_give_the_same() -> None:
     torch.testing.assert_close(expected, outputs.softmax(1))
 
 
-def test_probabilities_of_nothing_are_even() -> None:
+def test_outputs_of_zero_give_uniform_probabilities() -> None:
     found = Decoder("classification", "values", 4).probabilities(torch.tensor([[-1.0, -2.0, 0.0, -0.5]]))
     assert found.tolist() == [[0.25] * 4]
 
 
 @pytest.mark.parametrize("decoder", [Decoder("regression", "values"), Decoder("classification", "margins", 2)])
-def test_values_and_margins_are_no_probabilities(decoder: Any) -> None:
+def test_probabilities_of_values_and_margins_are_an_error(decoder: Any) -> None:
     with pytest.raises(UsageError, match="cross_entropy or bce"):
         decoder.probabilities(torch.zeros(3, 1))
 
@@ -86,5 +86,5 @@ def test_class_probabilities_of_two_classes_need_one_unit(tmp_path: Path, loss: 
     run = nnzoo.train(config, runs_dir=tmp_path, quiet=True)
     assert run.metrics["val/accuracy"] >= 0.95
     assert run.model.module.get_parameter("output.linear.weight").shape == (1, 1)
-    tolerance = 0.02 if activation == "sigmoid" or loss == "bce" else 0.2  # a line is no sigmoid
+    tolerance = 0.02 if activation == "sigmoid" or loss == "bce" else 0.2  # a clamped linear output is not a sigmoid
     np.testing.assert_allclose(run.model.predict_proba(x[:50])[:, 1], share[:50, 0], atol=tolerance)

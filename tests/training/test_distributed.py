@@ -1,4 +1,4 @@
-"""Two processes train as one does: the same global batches, the same weights, the same measures."""
+"""Two processes and one have the same global batches, weights and metrics."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return top
 
 
-def came_to(folder: Path, name: str, rank: int = 0) -> dict[str, Any]:
+def result_of(folder: Path, name: str, rank: int = 0) -> dict[str, Any]:
     found: dict[str, Any] = torch.load(folder / f"{name}.{rank}.pt", weights_only=True)
     return found
 
@@ -55,9 +55,9 @@ def numbers(rows: list[dict[str, float]]) -> list[float]:
 @pytest.mark.slow
 @pytest.mark.parametrize("processes", ["two", "overlapped"])
 @pytest.mark.parametrize("name", distributed_cases.CASES)
-def test_two_processes_learn_what_one_does(name: str, processes: str, folder: Path) -> None:
-    one = came_to(folder / "one", name)
-    two, second = (came_to(folder / processes, name, rank) for rank in (0, 1))
+def test_two_processes_have_the_same_result_as_one(name: str, processes: str, folder: Path) -> None:
+    one = result_of(folder / "one", name)
+    two, second = (result_of(folder / processes, name, rank) for rank in (0, 1))
     exact = next(iter(one["weights"].values())).dtype == torch.float64
     assert exact == name.endswith("double")
     for key, weight in one["weights"].items():
@@ -70,27 +70,27 @@ def test_two_processes_learn_what_one_does(name: str, processes: str, folder: Pa
 
 
 @pytest.mark.slow
-def test_the_cases_are_what_they_are_meant_to_be(folder: Path) -> None:
-    steps = {name: came_to(folder / "two", name)["rows"][-1]["step"] for name in distributed_cases.CASES}
+def test_the_cases_have_the_intended_properties(folder: Path) -> None:
+    steps = {name: result_of(folder / "two", name)["rows"][-1]["step"] for name in distributed_cases.CASES}
     assert steps["empty_share"] == steps["joined_batch"] + 1 == 13
     assert steps["accumulated"] == 5
-    restarts = came_to(folder / "two", "restarts")["result"]["restarts"]
+    restarts = result_of(folder / "two", "restarts")["result"]["restarts"]
     assert (restarts["how"], restarts["reason"]) == ("one after another", "several processes train each of them")
-    assert came_to(folder / "one", "restarts")["result"]["restarts"]["how"] == "batched"
-    unused = came_to(folder / "two", "sometimes_used")["weights"]["third.weight"]
+    assert result_of(folder / "one", "restarts")["result"]["restarts"]["how"] == "batched"
+    unused = result_of(folder / "two", "sometimes_used")["weights"]["third.weight"]
     torch.manual_seed(5)
     assert unused.equal(distributed_cases.SometimesUsed().third.weight)
 
 
 @pytest.mark.slow
-def test_gradients_that_are_spoilt_in_one_process_alone_end_all(folder: Path) -> None:
+def test_invalid_gradients_in_one_process_end_all_processes(folder: Path) -> None:
     for rank in (0, 1):
-        found = came_to(folder / "two", "diverging", rank)
+        found = result_of(folder / "two", "diverging", rank)
         assert "in epoch 1, step 1" in found["error"]
         assert found["result"]["status"] == "diverged"
 
 
-def test_each_process_needs_a_device_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_process_needs_its_own_device(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
@@ -102,12 +102,12 @@ def test_each_process_needs_a_device_of_its_own(monkeypatch: pytest.MonkeyPatch)
         choose_device("auto", group)
 
 
-def test_what_torch_says_of_a_group_that_fails_is_told_unless_it_is_the_usual() -> None:
+def test_unusual_messages_of_torch_are_included_in_the_error() -> None:
     with (
-        pytest.raises(GroupError, match=r"continues\. \(torch: NCCL error: invalid usage\)$") as told,
+        pytest.raises(GroupError, match=r"continues\. \(torch: NCCL error: invalid usage\)$") as caught,
         connection_errors(),
     ):
         raise RuntimeError("NCCL error: invalid usage\nand more")
-    assert isinstance(told.value.__cause__, RuntimeError)
+    assert isinstance(caught.value.__cause__, RuntimeError)
     with pytest.raises(GroupError, match=r"continues\.$"), connection_errors():
         raise RuntimeError("[gloo/transport/tcp/pair.cc:534] Connection closed by peer [127.0.0.1]:1")

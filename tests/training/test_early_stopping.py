@@ -1,4 +1,4 @@
-"""Early stopping: its rules number by number, and what real trainings keep."""
+"""Early stopping: its rules on sequences of values, and the weights that trainings keep."""
 
 import math
 from pathlib import Path
@@ -15,7 +15,7 @@ from nnzoo.training.early_stopping import EarlyStopping
 
 
 def follow(stopping: EarlyStopping, values: list[float]) -> int:
-    """Updates until it stops; returns after how many epochs, 0 for never."""
+    """Updates until it stops; returns the number of epochs, or 0 if it never stops."""
     for epoch, value in enumerate(values, 1):
         stopping.update(value, epoch)
         if stopping.should_stop():
@@ -32,19 +32,19 @@ def follow(stopping: EarlyStopping, values: list[float]) -> int:
         ("min", [2, 2, 2, 2], 4, 1),
     ],
 )
-def test_patience_is_lost_by_epochs_without_a_gain(mode: Any, values: list[float], stopped: int, best: int) -> None:
+def test_patience_counts_epochs_without_an_improvement(mode: Any, values: list[float], stopped: int, best: int) -> None:
     stopping = EarlyStopping(mode, patience=3)
     assert follow(stopping, values) == stopped
     assert stopping.best_epoch == best
 
 
-def test_gains_below_min_delta_make_the_best_epoch_but_use_up_patience() -> None:
+def test_improvements_below_min_delta_change_the_best_epoch_but_use_up_patience() -> None:
     stopping = EarlyStopping("min", patience=3, min_delta=0.5)
     assert follow(stopping, [3.0, 2.9, 2.8, 2.7, 2.0]) == 4
     assert stopping.best_epoch == 4
 
 
-def test_small_gains_add_up_to_one() -> None:
+def test_small_improvements_add_up() -> None:
     stopping = EarlyStopping("min", patience=3, min_delta=0.5)
     assert follow(stopping, [3.0, 2.8, 2.4, 2.3, 2.2, 1.8]) == 0
 
@@ -59,18 +59,18 @@ def test_nan_is_never_the_best(mode: Any) -> None:
     assert (stopping.best, stopping.best_epoch, stopping.waited) == (1.0, 2, 2)
 
 
-def test_nothing_but_nan_uses_up_patience() -> None:
+def test_nan_uses_up_patience() -> None:
     stopping = EarlyStopping(patience=3)
     assert follow(stopping, [math.nan] * 9) == 3
     assert stopping.best_epoch == 0
 
 
-def test_no_patience_never_stops() -> None:
+def test_without_patience_training_never_stops() -> None:
     assert follow(EarlyStopping(patience=None), [1.0] * 1000) == 0
 
 
 @pytest.mark.parametrize("cut", range(1, 8))
-def test_it_goes_on_after_a_restart(cut: int) -> None:
+def test_the_state_is_restored_after_a_restart(cut: int) -> None:
     values = [3.0, 2.9, math.nan, 2.2, 2.1, 2.0, 2.3, 2.4]
     whole = EarlyStopping(patience=4, min_delta=0.5)
     first, second = EarlyStopping(patience=4, min_delta=0.5), EarlyStopping(patience=4, min_delta=0.5)
@@ -83,7 +83,7 @@ def test_it_goes_on_after_a_restart(cut: int) -> None:
 
 
 def overfitting(tmp_path: Path, **train: Any) -> dict[str, Any]:
-    """Labels that have nothing to do with the inputs: what is learnt of them does not hold on val."""
+    """Trains with random labels, which do not generalise to val."""
     generator = np.random.default_rng(0)
     path = tmp_path / "noise.npz"
     np.savez(
@@ -101,7 +101,7 @@ def overfitting(tmp_path: Path, **train: Any) -> dict[str, Any]:
     }
 
 
-def test_a_run_that_overfits_stops_and_keeps_the_epoch_with_the_best_monitor(tmp_path: Path) -> None:
+def test_an_overfitting_run_stops_and_keeps_the_epoch_with_the_best_monitor(tmp_path: Path) -> None:
     run = nnzoo.train(overfitting(tmp_path), runs_dir=tmp_path, quiet=True)
     losses, best = run.history["val/loss"], run.result["best_epoch"]
     assert run.result["status"] == "early_stopped"
@@ -112,7 +112,7 @@ def test_a_run_that_overfits_stops_and_keeps_the_epoch_with_the_best_monitor(tmp
     assert run.metrics["val/loss"] == pytest.approx(min(losses), rel=1e-6)
 
 
-def test_the_weights_kept_are_those_of_the_best_epoch(tmp_path: Path) -> None:
+def test_the_saved_weights_are_those_of_the_best_epoch(tmp_path: Path) -> None:
     config = overfitting(tmp_path, early_stopping={"patience": 3})
     run = nnzoo.train(config, runs_dir=tmp_path, quiet=True)
     best = run.result["best_epoch"]
@@ -124,7 +124,7 @@ def test_the_weights_kept_are_those_of_the_best_epoch(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("monitor", "choose"), [("val/accuracy", max), ("val/loss", min), ("train/loss", min)])
-def test_the_best_is_by_the_direction_of_the_monitor(tmp_path: Path, monitor: str, choose: Any) -> None:
+def test_the_best_epoch_depends_on_the_direction_of_the_monitor(tmp_path: Path, monitor: str, choose: Any) -> None:
     config = overfitting(tmp_path, monitor=monitor, epochs=15, early_stopping=None)
     run = nnzoo.train(config, runs_dir=tmp_path, quiet=True)
     values = run.history[monitor]
@@ -132,7 +132,7 @@ def test_the_best_is_by_the_direction_of_the_monitor(tmp_path: Path, monitor: st
 
 
 class NanOnVal(torch.nn.Module):
-    """Healthy while it trains; NaN when it is measured."""
+    """Finite outputs in training; NaN in evaluation."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -143,7 +143,7 @@ class NanOnVal(torch.nn.Module):
         return outputs if self.training else outputs * math.nan
 
 
-def test_a_monitor_that_never_is_a_number_is_an_error(tmp_path: Path) -> None:
+def test_a_monitor_that_is_never_a_number_is_an_error(tmp_path: Path) -> None:
     config = overfitting(tmp_path, epochs=2)
     del config["model"]
     with pytest.raises(DivergedError, match="val/loss was never a number") as caught:

@@ -1,4 +1,4 @@
-"""Loss as minus the log of a likelihood, seen from trained networks: of targets in any form, and of large weights."""
+"""The loss of trained networks as negative log-likelihood, for all forms of targets and for large weights."""
 
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,8 @@ QUICK: dict[str, Any] = {
 
 
 @pytest.mark.parametrize(("loss", "units"), [("cross_entropy", 2), ("nll", 2), ("kl_div", 2), ("bce", 1)])
-def test_least_loss_is_maximum_likelihood(tmp_path: Path, loss: str, units: int) -> None:
-    """The summed loss is -log of the product of the probabilities that the network gives to what is true."""
+def test_minimising_the_loss_is_maximum_likelihood(tmp_path: Path, loss: str, units: int) -> None:
+    """The summed loss is -log of the product of the predicted probabilities of the targets."""
     config = {
         "data": {"name": "moons", "samples": 40, "split": {"val": 0, "test": 0}},
         "model": {"name": "mlp", "hidden": [4]},
@@ -34,11 +34,11 @@ def test_least_loss_is_maximum_likelihood(tmp_path: Path, loss: str, units: int)
     assert run.metrics["train/loss"] == pytest.approx(-np.log(np.prod(probabilities)), rel=1e-5)
 
 
-def test_indices_one_hot_rows_and_probabilities_are_the_same_targets(tmp_path: Path) -> None:
+def test_indices_one_hot_rows_and_probabilities_are_equivalent_targets(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(60, 4)).astype(np.float32), np.arange(60) % 3
     one_hot = np.eye(3, dtype=np.float32)[y]
-    # A probability of 1 less what float32 can hardly tell: targets that stay probabilities.
+    # A probability just below 1 in float32, so that the targets remain probabilities.
     nearly = one_hot * (1 - 3e-7) + 1e-7
     found = []
     for name, targets in (("indices", y), ("one_hot", one_hot), ("probabilities", nearly.astype(np.float32))):
@@ -55,7 +55,7 @@ def test_indices_one_hot_rows_and_probabilities_are_the_same_targets(tmp_path: P
     assert found[0][-1] < found[0][0]
 
 
-def test_scaled_weights_give_the_same_answers_with_more_confidence_and_more_loss(tmp_path: Path) -> None:
+def test_scaled_weights_give_the_same_predictions_with_more_confidence_and_more_loss(tmp_path: Path) -> None:
     config = {
         "data": {"name": "moons", "samples": 300, "noise": 0.3},
         "model": "linear",

@@ -1,4 +1,4 @@
-"""The epoch never waits for a CUDA device: it is asked once, at the end."""
+"""An epoch never synchronises with a CUDA device before its end."""
 
 import time
 
@@ -40,14 +40,14 @@ METRICS = {
         ("digits", "cross_entropy", "fp16-mixed"),
     ],
 )
-def test_an_epoch_never_waits(monkeypatch: pytest.MonkeyPatch, data: str, loss: object, precision: str) -> None:
+def test_an_epoch_has_no_device_sync(monkeypatch: pytest.MonkeyPatch, data: str, loss: object, precision: str) -> None:
     monkeypatch.setattr(metrics_module, "MAX_KEPT", 500)
     config = load_config(
         {
             "data": data,
             "model": {"name": "mlp", "hidden": [16], "batch_norm": True, "dropout": 0.1},
             "loss": loss,
-            # L1 has to know whether the scaler left a step out.
+            # L1 needs to know whether the scaler skipped a step.
             "regularization": {"l1": 0.0 if precision == "fp16-mixed" else 1e-4, "l2": 1e-4},
             "scheduler": {"name": "cosine", "interval": "step"},
             "train": {
@@ -66,7 +66,7 @@ def test_an_epoch_never_waits(monkeypatch: pytest.MonkeyPatch, data: str, loss: 
     checkpoints.write(state)
     start = time.monotonic()
     for _ in range(2):
-        # The first epoch makes the optimizer's state and cuBLAS's workspace.
+        # The first epoch allocates the state of the optimizer and the workspace of cuBLAS.
         torch.cuda.synchronize()
         torch.cuda.set_sync_debug_mode("error" if state.epoch else "default")
         try:

@@ -1,4 +1,4 @@
-"""Losses against closed forms, torch's own functions, scikit-learn, and each other."""
+"""Losses against closed forms, torch, scikit-learn, and each other."""
 
 import math
 from typing import Any
@@ -64,7 +64,7 @@ def test_cross_entropy_is_minus_the_log_of_the_product_of_probabilities() -> Non
 @pytest.mark.parametrize(
     ("reads", "activation"), [("probabilities", nn.Softmax(1)), ("log_probabilities", nn.LogSoftmax(1))]
 )
-def test_cross_entropy_agrees_whatever_the_network_ends_in(
+def test_cross_entropy_is_the_same_for_every_output_activation(
     reads: Reads, activation: nn.Module, label_smoothing: float
 ) -> None:
     logits, targets = numbers(9, 4), torch.tensor([0, 1, 2, 3, 3, 2, 1, 0, 0])
@@ -92,13 +92,13 @@ def test_indices_one_hot_rows_and_probabilities_give_the_same(
     logits, targets = numbers(6, 3), torch.tensor([2, 1, 0, 2, 2, 1])
     one_hot = F.one_hot(targets, 3).double()
     torch.testing.assert_close(loss(logits, one_hot), loss(logits, targets))
-    # A target of two half classes is half the loss of each, where samples weigh the same.
+    # A target of two half classes has half the loss of each if samples have equal weights.
     if not weighted:
         half = (one_hot + one_hot.roll(1, 1)) / 2
         torch.testing.assert_close(loss(logits, half), (loss(logits, one_hot) + loss(logits, one_hot.roll(1, 1))) / 2)
 
 
-def test_label_smoothing_spreads_its_share_over_all_classes() -> None:
+def test_label_smoothing_is_spread_over_all_classes() -> None:
     logits, targets = numbers(5, 4), torch.tensor([0, 3, 2, 1, 1])
     smooth = 0.7 * F.one_hot(targets, 4).double() + 0.3 / 4
     expected = -(smooth * logits.log_softmax(1)).sum(1).mean()
@@ -112,21 +112,21 @@ def test_class_weights_weigh_samples() -> None:
     torch.testing.assert_close(loss(logits, targets), (each * torch.tensor([1.0, 2, 4, 4])).sum() / 11)
 
 
-def test_balanced_class_weights_are_scikit_learns(tmp_path: Any) -> None:
+def test_balanced_class_weights_match_scikit_learn(tmp_path: Any) -> None:
     y = np.array([0] * 6 + [1] * 3 + [2] * 1)
     np.savez(tmp_path / "data.npz", x=np.zeros((10, 2), np.float32), y=y)
     data = {"name": "arrays", "path": str(tmp_path / "data.npz"), "split": {"val": 0, "test": 0}}
     loss = loss_of({"name": "cross_entropy", "class_weights": "balanced"}, data=data)
     expected = sklearn.utils.class_weight.compute_class_weight("balanced", classes=np.arange(3), y=y)
     np.testing.assert_allclose(np.asarray(loss.class_weights), expected, rtol=1e-6)
-    # So weighted, every class has the same share of the loss.
+    # With these weights, every class has the same share of the loss.
     logits, targets = torch.zeros(10, 3), torch.tensor(y)
     shares = [float(loss.class_weights[targets[targets == k]].sum()) for k in range(3)]  # type: ignore[index]
     assert shares == pytest.approx([10 / 3] * 3)
     assert float(loss(logits, targets)) == pytest.approx(math.log(3))
 
 
-def test_bce_agrees_whatever_the_network_ends_in() -> None:
+def test_bce_is_the_same_for_every_output_activation() -> None:
     logits, targets = numbers(8, 3), (numbers(8, 3, seed=1) > 0).double()
     expected, expected_gradient = value_and_gradient(nn.BCEWithLogitsLoss(), nn.Identity(), logits, targets)
     for loss, end in ((BCELoss(), nn.Identity()), (BCELoss(reads="probabilities"), nn.Sigmoid())):
@@ -147,7 +147,7 @@ def test_bce_of_two_classes_is_cross_entropy_of_the_same_log_odds() -> None:
     torch.testing.assert_close(build_loss(config, dataset)(log_odds, targets.double()), expected)
 
 
-def test_bce_of_more_classes_is_one_against_the_rest() -> None:
+def test_bce_with_more_classes_is_one_vs_rest() -> None:
     decoder = Decoder("classification", "log_odds", 3)
     indices = torch.tensor([0, 2, 1, 2])
     outputs = numbers(4, 3)
@@ -156,7 +156,7 @@ def test_bce_of_more_classes_is_one_against_the_rest() -> None:
     torch.testing.assert_close(BCELoss()(outputs, targets), torch.stack(by_class).mean())
 
 
-def test_hinge_is_scikit_learns() -> None:
+def test_hinge_matches_scikit_learn() -> None:
     margins, targets = numbers(40, 1), (numbers(40, 1, seed=3) > 0.2).double()
     signs = 2 * targets[:, 0].numpy() - 1
     expected = sklearn.metrics.hinge_loss(signs, margins[:, 0].numpy())
@@ -188,7 +188,7 @@ def test_huber_with_delta_1_is_smooth_l1_with_beta_1() -> None:
     ids=lambda value: value["name"] if isinstance(value, dict) else "",
 )
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
-def test_losses_of_values_are_their_formulas(loss: dict[str, Any], formula: Any, reduction: str) -> None:
+def test_regression_losses_match_their_formulas(loss: dict[str, Any], formula: Any, reduction: str) -> None:
     outputs, targets = numbers(20, 2), numbers(20, 2, seed=1)
     each = [formula(float(error)) for error in (outputs - targets).flatten()]
     expected = sum(each) / (len(each) if reduction == "mean" else 1)
@@ -222,7 +222,7 @@ def test_losses_of_values_are_their_formulas(loss: dict[str, Any], formula: Any,
         (MultiMarginLoss(p=2), nn.Identity(), numbers(4, 3).softmax(1)),
     ],
 )
-def test_gradients_are_those_of_finite_differences(loss: nn.Module, activation: nn.Module, targets: Tensor) -> None:
+def test_gradients_match_finite_differences(loss: nn.Module, activation: nn.Module, targets: Tensor) -> None:
     logits = numbers(4, 3, seed=5).requires_grad_()
     assert torch.autograd.gradcheck(lambda x: loss(activation(x), targets), logits)
 
@@ -239,8 +239,8 @@ DATA: dict[str, tuple[str, Any]] = {
     ("name", "kind"),
     [(name, kind) for name, section in NAMES.items() for kind in DATA if DATA[kind][0] in section.tasks],  # type: ignore[attr-defined]
 )
-def test_every_loss_has_the_gradients_of_finite_differences(name: str, kind: str) -> None:
-    """As the config makes it, of targets as its data has them."""
+def test_gradients_of_every_loss_match_finite_differences(name: str, kind: str) -> None:
+    """The loss is built from the config, with targets in the form of its data."""
     config = load_config({"data": DATA[kind][1], "model": "linear", "loss": name})
     dataset = build_dataset(config)
     config = resolve(config, facts_of(config, dataset))
@@ -269,7 +269,7 @@ ENDS = {"identity": nn.Identity(), "softmax": nn.Softmax(1), "log_softmax": nn.L
 @pytest.mark.parametrize("ending", ["identity", "softmax", "log_softmax"])
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
 @pytest.mark.parametrize("weights", [None, WEIGHTS])
-def test_nll_is_torchs_of_log_probabilities(ending: str, reduction: str, weights: list[float] | None) -> None:
+def test_nll_matches_torch_on_log_probabilities(ending: str, reduction: str, weights: list[float] | None) -> None:
     logits = numbers(9, 4)
     loss = four_classes({"name": "nll", "reduction": reduction, "class_weights": weights}, ending)
     weight = None if weights is None else torch.tensor(weights, dtype=torch.float64)
@@ -282,13 +282,13 @@ def test_nll_is_torchs_of_log_probabilities(ending: str, reduction: str, weights
 @pytest.mark.parametrize("ending", ["identity", "softmax", "log_softmax"])
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
 @pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
-def test_focal_is_the_formula_of_the_paper(ending: str, reduction: str, gamma: float) -> None:
+def test_focal_matches_the_formula_of_the_paper(ending: str, reduction: str, gamma: float) -> None:
     logits = numbers(9, 4)
-    words = {"name": "focal", "gamma": gamma, "reduction": reduction, "class_weights": WEIGHTS}
+    section = {"name": "focal", "gamma": gamma, "reduction": reduction, "class_weights": WEIGHTS}
     p = logits.softmax(1)[torch.arange(9), INDICES]
     alpha = torch.tensor(WEIGHTS, dtype=torch.float64)[INDICES]
     expected = (-alpha * (1 - p) ** gamma * p.log()).sum() / (alpha.sum() if reduction == "mean" else 1)
-    torch.testing.assert_close(four_classes(words, ending)(ENDS[ending](logits), INDICES), expected)
+    torch.testing.assert_close(four_classes(section, ending)(ENDS[ending](logits), INDICES), expected)
 
 
 @pytest.mark.parametrize("soft", [False, True])
@@ -298,7 +298,7 @@ def test_focal_with_gamma_0_is_cross_entropy(soft: bool) -> None:
     torch.testing.assert_close(value_and_gradient(FocalLoss(gamma=0), nn.Identity(), logits, targets), expected)
 
 
-def test_focal_of_a_sample_that_is_surely_right_has_a_gradient() -> None:
+def test_focal_has_a_finite_gradient_for_a_sample_with_probability_1() -> None:
     logits = torch.tensor([[200.0, 0.0]])
     for gamma in (0.1, 0.5, 2.0):
         value, gradient = value_and_gradient(FocalLoss(gamma=gamma), nn.Identity(), logits, torch.tensor([0]))
@@ -307,7 +307,7 @@ def test_focal_of_a_sample_that_is_surely_right_has_a_gradient() -> None:
 
 
 @pytest.mark.parametrize("ending", ["identity", "softmax", "log_softmax"])
-def test_kl_div_is_torchs_and_cross_entropy_less_the_entropy(ending: str) -> None:
+def test_kl_div_matches_torch_and_is_cross_entropy_minus_entropy(ending: str) -> None:
     logits, targets = numbers(9, 4), numbers(9, 4, seed=2).softmax(1)
     loss = four_classes({"name": "kl_div"}, ending)
     log_p = logits.log_softmax(1)
@@ -326,17 +326,17 @@ def test_kl_div_is_torchs_and_cross_entropy_less_the_entropy(ending: str) -> Non
 @pytest.mark.parametrize("p", [1, 2])
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
 @pytest.mark.parametrize("weights", [None, WEIGHTS])
-def test_multi_margin_is_torchs(p: int, reduction: str, weights: list[float] | None) -> None:
+def test_multi_margin_matches_torch(p: int, reduction: str, weights: list[float] | None) -> None:
     outputs = numbers(9, 4)
     weight = None if weights is None else torch.tensor(weights, dtype=torch.float64)
-    words = {"name": "multi_margin", "p": p, "margin": 0.5, "reduction": reduction, "class_weights": weights}
-    loss = four_classes(words)
+    section = {"name": "multi_margin", "p": p, "margin": 0.5, "reduction": reduction, "class_weights": weights}
+    loss = four_classes(section)
     expected = nn.MultiMarginLoss(p, 0.5, weight, reduction=reduction)(outputs, INDICES)
     torch.testing.assert_close(loss(outputs, INDICES), expected)
     torch.testing.assert_close(loss(outputs, F.one_hot(INDICES, 4).double()), expected)
 
 
-def test_perceptron_is_scikit_learns_and_its_gradient_rosenblatts_rule() -> None:
+def test_perceptron_matches_scikit_learn_and_its_gradient_is_rosenblatts_rule() -> None:
     from sklearn.linear_model import SGDClassifier
 
     outputs, targets = numbers(40, 1), (numbers(40, 1, seed=4) > 0.2).double()
@@ -344,7 +344,7 @@ def test_perceptron_is_scikit_learns_and_its_gradient_rosenblatts_rule() -> None
     expected = (-signs * outputs).clamp_min(0)
     torch.testing.assert_close(PerceptronLoss()(outputs, targets), expected.mean())
     torch.testing.assert_close(PerceptronLoss(reduction="sum")(outputs, targets), expected.sum())
-    # One sample a step, from zero, as in the paper: w <- w + (t - step(w x + b)) x.
+    # One sample per step, from zero, as in the paper: w <- w + (t - step(w x + b)) x.
     inputs = numbers(40, 3, seed=4)
     known = SGDClassifier(loss="perceptron", penalty=None, learning_rate="constant", eta0=1.0, shuffle=False)
     weight, bias = torch.zeros(3, dtype=torch.float64), torch.zeros((), dtype=torch.float64)
@@ -363,12 +363,12 @@ def test_perceptron_is_scikit_learns_and_its_gradient_rosenblatts_rule() -> None
     torch.testing.assert_close(layer.weight.detach()[0], weight)
     torch.testing.assert_close(layer.bias.detach()[0], bias)
     known.partial_fit(inputs.numpy(), targets[:, 0].numpy(), classes=[0, 1])
-    # scikit-learn counts an output of 0 as wrong for either class. The first sample alone has it, and is a yes.
+    # scikit-learn counts an output of 0 as wrong for both classes. Only the first sample, a positive, has it.
     assert targets[0] == 1
     np.testing.assert_allclose(known.coef_[0], weight.numpy(), rtol=1e-9)
 
 
-def test_the_gradient_of_the_perceptron_at_0_is_that_of_the_answer_no() -> None:
+def test_the_gradient_of_the_perceptron_at_0_is_that_of_a_negative_output() -> None:
     outputs = torch.zeros(2, 1)
     _, gradient = value_and_gradient(
         PerceptronLoss(reduction="sum"), nn.Identity(), outputs, torch.tensor([[1.0], [0]])
@@ -432,7 +432,7 @@ def test_the_loss_of_a_split_does_not_depend_on_the_batch_size(loss: nn.Module, 
         assert found.metrics["loss"] == pytest.approx(expected, rel=1e-6)
 
 
-def test_large_weights_make_the_same_boundary_over_confident() -> None:
+def test_large_weights_give_the_same_boundary_with_more_confidence() -> None:
     outputs = torch.tensor([[2.0], [1.0], [-1.5], [-1.0]])
     targets = torch.tensor([[1.0], [0.0], [0.0], [1.0]])
     decoder = Decoder("classification", "log_odds", 2)

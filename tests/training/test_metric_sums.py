@@ -1,4 +1,4 @@
-"""Metrics against scikit-learn's on the same predictions, whatever the batches."""
+"""Metrics against scikit-learn on the same predictions, with various batches."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ LABELS = ("accuracy", "precision", "recall", "f1")
 VALUES = ("mae", "mape", "mse", "rmse", "r2")
 
 
-def test_every_metric_has_its_equal_here() -> None:
+def test_every_metric_is_compared_here() -> None:
     rankings = {"auroc", "average_precision"}
     assert {*LABELS, *VALUES, *rankings, "balanced_accuracy", "perplexity", "top5_accuracy"} == set(METRICS)
 
@@ -44,7 +44,7 @@ def of_labels(actual: Any, predicted: Any, average: str) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("units", [1, 2])
-def test_two_classes(units: int) -> None:
+def test_binary_metrics_match_scikit_learn(units: int) -> None:
     decoder = Decoder("classification", "log_odds" if units == 1 else "logits", 2)
     outputs, indices = draw(50, units), (draw(50, seed=1) > 0.5).long()
     targets = decoder.encode(indices, indices=units == 2)
@@ -54,7 +54,7 @@ def test_two_classes(units: int) -> None:
 
 
 @pytest.mark.parametrize("absent", [None, "never occurs", "never predicted", "neither"])
-def test_more_classes_are_averaged_over_those_there(absent: str | None) -> None:
+def test_multiclass_metrics_are_averaged_over_the_classes_that_occur(absent: str | None) -> None:
     decoder = Decoder("classification", "logits", 4)
     outputs, targets = draw(60, 4), torch.arange(60) % 4
     if absent in ("never predicted", "neither"):
@@ -67,7 +67,7 @@ def test_more_classes_are_averaged_over_those_there(absent: str | None) -> None:
 
 @pytest.mark.parametrize("reads", ["log_odds", "probabilities", "values"])
 @pytest.mark.parametrize("absent", [False, True])
-def test_several_labels(reads: Any, absent: bool) -> None:
+def test_multilabel_metrics_match_scikit_learn(reads: Any, absent: bool) -> None:
     decoder = Decoder("multilabel", reads, 3)
     outputs, targets = draw(40, 3), (draw(40, 3, seed=1) > 0.4).float()
     if absent:
@@ -78,7 +78,7 @@ def test_several_labels(reads: Any, absent: bool) -> None:
     assert measure(LABELS, decoder, outputs, targets) == pytest.approx(expected)
 
 
-def test_probabilities_as_targets_count_as_their_likeliest_class() -> None:
+def test_probabilities_as_targets_are_their_likeliest_class() -> None:
     outputs, soft = draw(30, 3), draw(30, 3, seed=1).softmax(1)
     decoder = Decoder("classification", "logits", 3)
     assert measure(LABELS, decoder, outputs, soft) == measure(LABELS, decoder, outputs, soft.argmax(1))
@@ -103,7 +103,7 @@ def of_values(truth: Tensor, values: Tensor) -> dict[str, float]:
 
 @pytest.mark.parametrize("num_targets", [1, 3])
 @pytest.mark.parametrize("offset", [0.0, 1e6])
-def test_values(num_targets: int, offset: float) -> None:
+def test_regression_metrics_match_scikit_learn(num_targets: int, offset: float) -> None:
     targets = draw(80, num_targets) + offset
     outputs = targets + draw(80, num_targets, seed=1) / 2
     expected = of_values(targets.double(), outputs.double())
@@ -112,7 +112,7 @@ def test_values(num_targets: int, offset: float) -> None:
         assert found == pytest.approx(expected, rel=1e-9)
 
 
-def test_targets_that_are_all_alike_explain_nothing() -> None:
+def test_r2_of_constant_targets() -> None:
     targets = torch.tensor([[0.1, 3.0]] * 7)
     decoder = Decoder("regression", "values")
     for outputs in (targets, targets + draw(7, 2), torch.stack([targets[:, 0], draw(7)], dim=1)):
@@ -120,7 +120,7 @@ def test_targets_that_are_all_alike_explain_nothing() -> None:
         assert found == pytest.approx(of_values(targets.double(), outputs.double()))
 
 
-def test_values_are_measured_in_the_targets_own_unit() -> None:
+def test_values_are_in_the_unit_of_the_targets() -> None:
     truth = 50 + 20 * draw(30, 1)
     dataset = Dataset({"train": Split(draw(30, 2), truth)}, "regression", "features", target_names=("y",))
     scale = Preprocess.fit(dataset, scale_target=True)
@@ -133,16 +133,14 @@ def test_values_are_measured_in_the_targets_own_unit() -> None:
 
 
 def draws(num_classes: int) -> tuple[Tensor, Tensor]:
-    """Outputs with ties, and class indices."""
+    """Returns outputs with ties, and class indices."""
     return (draw(97, num_classes) * 2).round() / 2, (torch.arange(97) * 7) % num_classes
 
 
 @pytest.mark.parametrize("reads", ["logits", "log_probabilities", "probabilities", "log_odds", "values"])
 @pytest.mark.parametrize("num_classes", [2, 4])
 @pytest.mark.parametrize("batch_size", [97, 10])
-def test_auroc_and_perplexity_are_scikit_learns_on_the_same_probabilities(
-    reads: Any, num_classes: int, batch_size: int
-) -> None:
+def test_auroc_and_perplexity_match_scikit_learn(reads: Any, num_classes: int, batch_size: int) -> None:
     outputs, indices = draws(num_classes)
     units = 1 if num_classes == 2 and reads in ("log_odds", "values") else num_classes
     outputs = outputs[:, :units]
@@ -152,19 +150,19 @@ def test_auroc_and_perplexity_are_scikit_learns_on_the_same_probabilities(
         outputs = outputs.sigmoid() if units == 1 else outputs.softmax(1)
     decoder = Decoder("classification", reads, num_classes)
     targets = decoder.encode(indices, indices=units == num_classes and reads not in ("log_odds", "values"))
-    # scikit-learn wants sums nearer to 1 than float32 gives.
+    # scikit-learn requires sums closer to 1 than float32 allows.
     probabilities = decoder.probabilities(outputs).double()
-    precise = probabilities / probabilities.sum(1, keepdim=True)
+    sum_dtype = probabilities / probabilities.sum(1, keepdim=True)
     found = measure(("auroc", "perplexity"), decoder, outputs, targets, batch_size)
-    scores = probabilities[:, 1] if num_classes == 2 else precise
+    scores = probabilities[:, 1] if num_classes == 2 else sum_dtype
     expected = sklearn.metrics.roc_auc_score(indices, scores, multi_class="ovr", average="macro")
     assert found["auroc"] == pytest.approx(expected, abs=1e-3 if num_classes > 2 else 1e-12)
     areas = [sklearn.metrics.roc_auc_score(indices == k, probabilities[:, k]) for k in range(num_classes)]
     assert found["auroc"] == pytest.approx(areas[1] if num_classes == 2 else np.mean(areas), rel=1e-12)
-    assert found["perplexity"] == pytest.approx(np.exp(sklearn.metrics.log_loss(indices, precise)), rel=1e-5)
+    assert found["perplexity"] == pytest.approx(np.exp(sklearn.metrics.log_loss(indices, sum_dtype)), rel=1e-5)
 
 
-def test_auroc_of_margins_and_of_several_labels() -> None:
+def test_auroc_of_margins_and_multilabel() -> None:
     margins, indices = draws(2)
     for units in (1, 2):
         decoder = Decoder("classification", "margins", 2)
@@ -174,14 +172,14 @@ def test_auroc_of_margins_and_of_several_labels() -> None:
     outputs, labels = draws(3)[0], (draw(97, 3, seed=1) > 0.4).float()
     found = measure(("auroc",), Decoder("multilabel", "log_odds", 3), outputs, labels, 10)
     assert found["auroc"] == pytest.approx(sklearn.metrics.roc_auc_score(labels, outputs, average="macro"), rel=1e-12)
-    # A label that every sample has, or none, has no curve.
+    # A label that all samples have, or none, has no ROC curve.
     labels[:, 1] = 1
     found = measure(("auroc",), Decoder("multilabel", "log_odds", 3), outputs, labels)
     areas = [sklearn.metrics.roc_auc_score(labels[:, k], outputs[:, k]) for k in (0, 2)]
     assert found["auroc"] == pytest.approx(np.mean(areas), rel=1e-12)
 
 
-def test_auroc_of_one_class_alone_or_of_nan_is_not_a_number() -> None:
+def test_auroc_of_a_single_class_or_of_nan_is_nan() -> None:
     decoder = Decoder("classification", "log_odds", 2)
     assert np.isnan(measure(("auroc",), decoder, draw(5, 1), torch.ones(5, 1))["auroc"])
     outputs, targets = draw(6, 1), torch.tensor([[0.0], [1.0]] * 3)
@@ -196,7 +194,7 @@ def test_perplexity_of_log_odds_does_not_underflow() -> None:
 
 
 @pytest.mark.parametrize("num_classes", [6, 11])
-def test_top5_accuracy_is_scikit_learns(num_classes: int) -> None:
+def test_top5_accuracy_matches_scikit_learn(num_classes: int) -> None:
     outputs, indices = draws(num_classes)
     decoder = Decoder("classification", "logits", num_classes)
     expected = sklearn.metrics.top_k_accuracy_score(indices, outputs, k=5, labels=np.arange(num_classes))
@@ -223,7 +221,7 @@ CASES = [
 
 @pytest.mark.parametrize(("names", "decoder", "outputs", "targets"), CASES)
 @pytest.mark.parametrize("max_kept", [1, 37, 10**9])
-def test_neither_batches_nor_flushes_change_the_result(
+def test_batches_and_flushes_do_not_change_the_result(
     monkeypatch: pytest.MonkeyPatch, names: Any, decoder: Decoder, outputs: Tensor, targets: Tensor, max_kept: int
 ) -> None:
     expected = measure(names, decoder, outputs, targets)
@@ -233,7 +231,7 @@ def test_neither_batches_nor_flushes_change_the_result(
 
 
 @pytest.mark.parametrize(("names", "decoder", "outputs", "targets"), CASES)
-def test_adding_goes_on_after_a_restart(names: Any, decoder: Decoder, outputs: Tensor, targets: Tensor) -> None:
+def test_sums_are_restored_after_a_restart(names: Any, decoder: Decoder, outputs: Tensor, targets: Tensor) -> None:
     first, second = MetricSums(names, decoder), MetricSums(names, decoder)
     first.add(outputs[:40], targets[:40])
     second.load_state_dict(first.state_dict(), torch.device("cpu"))
@@ -241,12 +239,12 @@ def test_adding_goes_on_after_a_restart(names: Any, decoder: Decoder, outputs: T
     assert second.result() == pytest.approx(measure(names, decoder, outputs, targets), rel=1e-12)
 
 
-def test_of_nothing_there_is_nothing_to_say() -> None:
+def test_metrics_without_samples_are_nan() -> None:
     assert np.isnan(list(MetricSums(LABELS, Decoder("classification", "logits", 3)).result().values())).all()
     assert MetricSums((), Decoder("classification", "logits", 3)).result() == {}
 
 
-def test_sums_that_go_on_after_they_were_flushed_grow() -> None:
+def test_sums_grow_after_a_flush() -> None:
     decoder = Decoder("classification", "logits", 4)
     outputs, targets = draw(40, 4), torch.arange(40) % 4
     sums = MetricSums(("accuracy",), decoder)
@@ -263,7 +261,7 @@ def test_sums_that_go_on_after_they_were_flushed_grow() -> None:
 def test_balanced_accuracy_and_average_precision_with_ties(num_classes: int, seed: int) -> None:
     names = ("balanced_accuracy", "average_precision", "auroc")
     decoder = Decoder("classification", "logits", num_classes)
-    # Rounded logits tie often; the classes are far from balanced.
+    # Rounded logits have many ties, and the classes are imbalanced.
     outputs = (draw(200, num_classes, seed=seed) * 2).round()
     targets = (draw(200, seed=seed + 100).abs() * num_classes / 2).long().clamp_max(num_classes - 1)
     targets[:num_classes] = torch.arange(num_classes)
@@ -280,14 +278,14 @@ def test_balanced_accuracy_and_average_precision_with_ties(num_classes: int, see
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_average_precision_of_several_labels(seed: int) -> None:
+def test_average_precision_of_multilabel(seed: int) -> None:
     decoder = Decoder("multilabel", "log_odds", 4)
     outputs, targets = draw(90, 4, seed=seed).round(), (draw(90, 4, seed=seed + 50) > 1).float()
     expected = sklearn.metrics.average_precision_score(targets, outputs, average="macro")
     assert measure(("average_precision",), decoder, outputs, targets)["average_precision"] == pytest.approx(expected)
 
 
-def test_average_precision_leaves_out_what_has_no_positive() -> None:
+def test_average_precision_skips_labels_without_a_positive() -> None:
     decoder = Decoder("classification", "logits", 3)
     outputs, targets = draw(60, 3), torch.arange(60) % 2
     shares = decoder.probabilities(outputs)
@@ -298,7 +296,7 @@ def test_average_precision_leaves_out_what_has_no_positive() -> None:
     assert np.isnan(nothing["average_precision"])
 
 
-def test_balanced_accuracy_is_of_the_classes_that_occur() -> None:
+def test_balanced_accuracy_is_over_the_classes_that_occur() -> None:
     decoder = Decoder("classification", "logits", 4)
     outputs, targets = draw(60, 4), torch.arange(60) % 3
     present = [(outputs.argmax(1)[targets == index] == index).double().mean() for index in range(3)]

@@ -1,4 +1,4 @@
-"""Steps in half precision, and the scaler that keeps gradients in float16's range. It works on the CPU too."""
+"""Steps in half precision, and the loss scaler, which works on the CPU too."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ CPU = torch.device("cpu")
 OPTIMIZERS: dict[str, Any] = {
     "adamw": {"name": "adamw", "lr": 0.01},  # has a fused kernel
     "sgd": {"name": "sgd", "lr": 0.1, "momentum": 0.9},
-    "rmsprop": {"name": "rmsprop", "lr": 0.01},  # has none
+    "rmsprop": {"name": "rmsprop", "lr": 0.01},  # has no fused kernel
 }
 
 
 def start(optimizer: str, scale: float | None = None, dtype: torch.dtype | None = None) -> TrainState:
-    words = {
+    config_dict = {
         "data": "sine",
         "model": "linear",
         "optimizer": OPTIMIZERS[optimizer],
         "scheduler": {"name": "exponential", "gamma": 0.9, "interval": "step"},
     }
-    config = load_config(words)
+    config = load_config(config_dict)
     torch.manual_seed(0)
     module, loss = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 2)), nn.MSELoss()
     made = build_optimizer(config, module)
@@ -80,16 +80,16 @@ def same(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
 
 @pytest.mark.parametrize("fields", [{}, {"clip_grad_norm": 0.1}, {"l2": 0.1, "clip_grad_norm": 0.5}, {"l1": 0.01}])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_a_scale_that_is_a_power_of_two_changes_no_bit(optimizer: str, fields: dict[str, Any]) -> None:
-    """Clipping, L2 and L1 act on gradients of their own size."""
+def test_a_scale_that_is_a_power_of_two_does_not_change_a_bit(optimizer: str, fields: dict[str, Any]) -> None:
+    """Clipping, L2 and L1 use unscaled gradients."""
     scaled = start(optimizer, scale=2.0**10)
     assert same(train(start(optimizer), range(7), **fields), train(scaled, range(7), **fields))
     assert scaled.scaler is not None
-    assert scaled.scaler.get_scale() == 2.0**12  # twice three steps have stood it
+    assert scaled.scaler.get_scale() == 2.0**12  # it grew after three steps, twice
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_a_step_whose_gradients_overflow_is_left_out(optimizer: str) -> None:
+def test_a_step_with_overflowing_gradients_is_skipped(optimizer: str) -> None:
     state = start(optimizer, 2.0**24, torch.float16)
     assert state.scaler is not None
     before = {name: tensor.clone() for name, tensor in state.model.state_dict().items()}
@@ -108,7 +108,7 @@ def test_a_step_whose_gradients_overflow_is_left_out(optimizer: str) -> None:
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_half_precision_learns_what_float32_does(optimizer: str, dtype: torch.dtype) -> None:
+def test_half_precision_has_about_the_same_result_as_float32(optimizer: str, dtype: torch.dtype) -> None:
     half, full = start(optimizer, 2.0**8 if dtype is torch.float16 else None, dtype), start(optimizer)
     found, expected = train(half, range(60)), train(full, range(60))
     assert not same(found, expected)
@@ -118,15 +118,15 @@ def test_half_precision_learns_what_float32_does(optimizer: str, dtype: torch.dt
 
 def test_layers_compute_in_half_precision_and_the_loss_in_float32() -> None:
     state = start("sgd", dtype=torch.bfloat16)
-    seen: dict[str, torch.dtype] = {}
+    dtypes: dict[str, torch.dtype] = {}
     for name, module in (("layer", state.model.get_submodule("0")), ("loss", state.loss)):
-        module.register_forward_hook(lambda _, __, found, name=name: seen.update({name: found.dtype}))
+        module.register_forward_hook(lambda _, __, found, name=name: dtypes.update({name: found.dtype}))
     train(state, range(1))
-    assert seen == {"layer": torch.bfloat16, "loss": torch.float32}
+    assert dtypes == {"layer": torch.bfloat16, "loss": torch.float32}
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_the_scaler_goes_on_where_it_was(optimizer: str) -> None:
+def test_the_state_of_the_scaler_is_restored(optimizer: str) -> None:
     whole, first, second = (start(optimizer, 2.0**14, torch.float16) for _ in range(3))
     train(first, range(5))
     second.load_state_dict(copy.deepcopy(first.state_dict()))
@@ -146,7 +146,7 @@ def test_the_scaler_goes_on_where_it_was(optimizer: str) -> None:
         ("growth_interval", 1),
     ],
 )
-def test_a_saved_scaler_that_no_training_left_is_refused(name: str, value: Any) -> None:
+def test_an_invalid_saved_scaler_is_an_error(name: str, value: Any) -> None:
     state = start("sgd", 2.0**14)
     fresh, saved = state.state_dict(), copy.deepcopy(state.state_dict())
     shapes = [each.shape for each in state.model.parameters()]
@@ -159,7 +159,7 @@ def test_a_saved_scaler_that_no_training_left_is_refused(name: str, value: Any) 
         check_saved(saved, fresh, shapes)
 
 
-def test_gradients_that_overflow_at_any_scale() -> None:
+def test_gradients_that_overflow_at_any_scale_are_an_error() -> None:
     state = start("sgd", 2.0**14)
     check_scale(state)
     next(state.model.parameters()).register_hook(lambda gradient: gradient * torch.inf)  # type: ignore[no-untyped-call]
@@ -168,7 +168,7 @@ def test_gradients_that_overflow_at_any_scale() -> None:
         check_scale(state)
 
 
-def test_what_a_device_can_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unsupported_precisions_of_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     assert unsupported_reason("fp32", CPU) is None
     for has, reason in ((True, None), (False, "this processor has no bfloat16")):
         monkeypatch.setattr(scaling, "cpu_has_bf16", lambda has=has: has)

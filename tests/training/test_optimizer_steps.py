@@ -1,4 +1,4 @@
-"""Each optimizer against the formula of its paper, in float64; penalties, clipping and accumulation against theirs."""
+"""Optimizers, penalties, clipping and accumulation against their formulas, in float64."""
 
 import math
 from collections.abc import Callable
@@ -110,7 +110,7 @@ def nadam(
 
 
 def radam(start: Tensor, gradients: list[Tensor], *, lr: float, b1: float = 0.9, b2: float = 0.999) -> Tensor:
-    """Liu et al. 2020, algorithm 2; torch asks for rho > 5 in place of 4, and adds eps to the root of v."""
+    """Liu et al. 2020, algorithm 2; torch requires rho > 5 instead of 4, and adds eps to the root of v."""
     w, m, v = start, torch.zeros_like(start), torch.zeros_like(start)
     limit = 2 / (1 - b2) - 1
     for t, g in enumerate(gradients, 1):
@@ -127,7 +127,7 @@ def radam(start: Tensor, gradients: list[Tensor], *, lr: float, b1: float = 0.9,
 def rprop(
     start: Tensor, gradients: list[Tensor], *, lr: float, down: float, up: float, least: float = 1e-6, most: float = 50
 ) -> Tensor:
-    """Riedmiller & Braun 1993; after a change of sign the weight waits for a step."""
+    """Riedmiller & Braun 1993; after a change of sign the weight is constant for one step."""
     w, before, size = start, torch.zeros_like(start), torch.full_like(start, lr)
     for g in gradients:
         changed, same = g * before < 0, g * before > 0
@@ -190,18 +190,18 @@ FORMULAS: list[tuple[dict[str, Any], Step]] = [
 
 
 def test_every_optimizer_has_its_formula() -> None:
-    # lbfgs is no formula of the gradients alone: below it solves what has a solution.
+    # lbfgs has no formula of the gradients only; it is tested below on problems with a known solution.
     assert {fields.get("name", "adamw") for fields, _ in FORMULAS} == set(members(OptimizerSection)) - {"lbfgs"}
 
 
 @pytest.mark.parametrize(("fields", "step"), FORMULAS)
-def test_eight_steps_are_those_of_the_paper(fields: dict[str, Any], step: Step) -> None:
+def test_eight_steps_match_the_paper(fields: dict[str, Any], step: Step) -> None:
     torch.manual_seed(0)
     module = nn.Linear(3, 2).double()
     start = module.weight.detach().clone()
     optimizer = build_optimizer(config_of(optimizer=fields), module)
     gradients = [torch.randn(2, 3, dtype=torch.float64) for _ in range(8)]
-    # torch keeps the product of nadam's momenta in float32.
+    # torch stores the product of the momenta of nadam in float32.
     rtol = 1e-6 if fields.get("name") == "nadam" else 1e-12
     for count, gradient in enumerate(gradients, 1):
         module.weight.grad = gradient.clone()
@@ -228,7 +228,7 @@ def test_momentum_with_equal_dampening_is_an_exponential_average() -> None:
 
 
 def state_of(module: nn.Module, loss: nn.Module, **sections: Any) -> TrainState:
-    """A float64 training of a module of our own."""
+    """Returns a float64 training of a module."""
     config = config_of(**sections)
     optimizer = build_optimizer(config, module)
     return TrainState(
@@ -275,7 +275,7 @@ def gradients_of(module: nn.Module, loss: nn.Module) -> dict[str, Tensor]:
     return dict(zip(names, torch.autograd.grad(loss(module(inputs), targets), parameters), strict=True))
 
 
-def test_l2_adds_twice_its_share_of_the_weights_to_the_gradient() -> None:
+def test_l2_adds_2_l2_w_to_the_gradient() -> None:
     module, loss = two_layers(norm=True), nn.MSELoss()
     before = {name: parameter.detach().clone() for name, parameter in module.named_parameters()}
     gradients = gradients_of(module, loss)
@@ -285,7 +285,7 @@ def test_l2_adds_twice_its_share_of_the_weights_to_the_gradient() -> None:
         torch.testing.assert_close(parameter.detach(), before[name] - 0.5 * (gradients[name] + penalty))
 
 
-def test_l1_is_the_soft_threshold_after_the_step() -> None:
+def test_l1_is_a_soft_threshold_after_the_step() -> None:
     module, loss = two_layers(norm=True), nn.MSELoss()
     before = {name: parameter.detach().clone() for name, parameter in module.named_parameters()}
     gradients = gradients_of(module, loss)
@@ -301,7 +301,7 @@ def test_l1_is_the_soft_threshold_after_the_step() -> None:
 
 
 @pytest.mark.parametrize("penalty", [{"l1": 0.1}, {"l2": 0.1}])
-def test_penalties_leave_unused_and_frozen_weights_alone(penalty: dict[str, float]) -> None:
+def test_penalties_do_not_change_unused_and_frozen_weights(penalty: dict[str, float]) -> None:
     module = two_layers()
     module.register_parameter("unused", nn.Parameter(torch.ones(2, 2, dtype=torch.float64)))
     kept = module.get_parameter("0.weight")
@@ -312,7 +312,7 @@ def test_penalties_leave_unused_and_frozen_weights_alone(penalty: dict[str, floa
     assert kept.equal(frozen)
 
 
-def test_gradients_are_clipped_to_their_norm() -> None:
+def test_gradients_are_clipped_to_the_norm() -> None:
     module, loss = two_layers(), nn.MSELoss(reduction="sum")
     before = {name: parameter.detach().clone() for name, parameter in module.named_parameters()}
     gradients = gradients_of(module, loss)
@@ -327,7 +327,7 @@ def test_gradients_are_clipped_to_their_norm() -> None:
 
 @pytest.mark.parametrize("sizes", [(4, 4), (1, 7), (3, 3, 2)])
 @pytest.mark.parametrize("kind", ["mse", "sum", "class_weights"])
-def test_accumulated_batches_are_one_large_batch(kind: str, sizes: tuple[int, ...]) -> None:
+def test_accumulated_batches_match_one_large_batch(kind: str, sizes: tuple[int, ...]) -> None:
     inputs, targets = samples()
     loss: nn.Module = nn.MSELoss(reduction="sum" if kind == "sum" else "mean")
     if kind == "class_weights":
@@ -372,12 +372,12 @@ def test_the_first_iteration_of_lbfgs_is_a_gradient_step() -> None:
     inputs, targets = batch
     gradient = 2 * inputs.T @ (inputs @ start.T - targets) / 40 + 0.2 * start.T
     train_step(state, [batch], penalised(state.model), settings_of(l2=0.1))
-    # Nocedal & Wright 2006, section 7.2: nothing is known of the curvature yet; torch bounds the first step's 1-norm.
+    # Nocedal & Wright 2006, section 7.2: the curvature is not known yet. torch bounds the 1-norm of the first step.
     expected = start - min(1.0, 1 / float(gradient.abs().sum())) * 0.3 * gradient.T
     torch.testing.assert_close(weight.detach(), expected)
 
 
-def test_lbfgs_records_each_step_once_and_sees_one_dropout() -> None:
+def test_lbfgs_records_each_step_once_with_one_dropout_mask() -> None:
     torch.manual_seed(0)
     module = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Dropout(0.5), nn.Linear(8, 2)).double()
     state = state_of(module, nn.MSELoss(), optimizer="lbfgs")
@@ -413,7 +413,7 @@ def test_lbfgs_solves_logistic_regression(tmp_path: Path) -> None:
 
 
 class Own(nn.Module):
-    """A user's module: tied weights, a whole number as a buffer, and a parameter that is never used."""
+    """A custom module with tied weights, an integer buffer, and an unused parameter."""
 
     counter: Tensor
 
@@ -445,7 +445,7 @@ def train(tmp_path: Path, *overrides: dict[str, Any], model: nn.Module | None = 
 
 
 @pytest.mark.parametrize("name", members(OptimizerSection))
-def test_a_module_of_ones_own_trains_with_every_optimizer(tmp_path: Path, name: str) -> None:
+def test_a_custom_module_trains_with_every_optimizer(tmp_path: Path, name: str) -> None:
     torch.manual_seed(0)
     module = Own()
     run = train(
@@ -459,7 +459,7 @@ def test_a_module_of_ones_own_trains_with_every_optimizer(tmp_path: Path, name: 
     trained = run.model.module
     assert trained.second.weight is trained.first.weight
     assert trained.unused.equal(torch.ones(3, 3))
-    # 150 samples without 15 % and 15 %; lbfgs evaluates them more than once.
+    # 150 samples without 15 % val and 15 % test; lbfgs evaluates them several times.
     assert name == "lbfgs" or int(trained.counter) == run.result["best_epoch"] * 106
     assert run.history["train/loss"][-1] < run.history["train/loss"][0]
     again = nnzoo.load(run.run_dir, model=Own())
@@ -467,7 +467,7 @@ def test_a_module_of_ones_own_trains_with_every_optimizer(tmp_path: Path, name: 
     np.testing.assert_array_equal(again.predict_proba(raw), run.model.predict_proba(raw))
 
 
-def test_frozen_parameters_do_not_move(tmp_path: Path) -> None:
+def test_frozen_parameters_do_not_change(tmp_path: Path) -> None:
     model = {"name": "mlp", "hidden": [5], "freeze": ["hidden.*"]}
     sections: dict[str, Any] = {
         "model": model,

@@ -1,4 +1,4 @@
-"""The perceptron against its convergence theorem, and what it can't learn."""
+"""The perceptron: its convergence theorem, XOR, and its defaults."""
 
 from pathlib import Path
 from typing import Any
@@ -27,12 +27,12 @@ def test_a_perceptron_makes_no_more_mistakes_than_the_theorem_allows(tmp_path: P
         "model": "perceptron",
         "init": "zeros",
         "optimizer": {"name": "sgd", "lr": 1.0},
-        # Not the loss: of zero weights it is 0, whatever they answer.
+        # Not the loss, which is 0 for zero weights, whatever the predictions are.
         "train": QUICK | {"epochs": 30, "batch_size": 1, "monitor": "train/accuracy"},
     }
     for seed in range(5):
         run = nnzoo.train(config, overrides={"seed": seed}, runs_dir=tmp_path, quiet=True)
-        # Measured while it learns: each answer before the step that it causes.
+        # Training metrics: each prediction is before its step.
         mistakes = [round(4 * (1 - accuracy)) for accuracy in run.history["train/accuracy"]]
         assert 0 < sum(mistakes) <= bound
         assert mistakes[-1] == 0
@@ -49,13 +49,13 @@ def test_a_perceptron_never_learns_xor(tmp_path: Path) -> None:
     for seed in range(5):
         run = nnzoo.train(config, overrides={"seed": seed}, runs_dir=tmp_path, quiet=True)
         assert run.metrics["train/accuracy"] <= 0.75
-        # No step makes it right, so that there always is a next one.
+        # No step makes all predictions right, so training always continues.
         assert max(run.history["train/accuracy"]) < 1
 
 
 @pytest.mark.parametrize("gate", ["and", "or", "nand"])
 @pytest.mark.parametrize("sections", [{}, {"loss": "perceptron"}, {"optimizer": "sgd"}, {"optimizer": {"lr": 2.0}}])
-def test_its_defaults_learn_every_gate_that_a_line_divides(tmp_path: Path, gate: str, sections: dict[str, Any]) -> None:
+def test_the_defaults_learn_every_linearly_separable_gate(tmp_path: Path, gate: str, sections: dict[str, Any]) -> None:
     config = {"data": gate, "model": "perceptron", **sections, "train": {"epochs": 50}}
     for seed in range(3):
         run = nnzoo.train(config, overrides={"seed": seed}, runs_dir=tmp_path, quiet=True)
@@ -63,7 +63,7 @@ def test_its_defaults_learn_every_gate_that_a_line_divides(tmp_path: Path, gate:
         assert run.result["best_epoch"] < 25
 
 
-def test_its_defaults_are_in_the_resolved_config() -> None:
+def test_the_defaults_are_in_the_resolved_config() -> None:
     config = load_config({"data": "nand", "model": "perceptron"})
     found = dump(resolve(config, config.data.facts()))
     assert found["loss"]["name"] == "perceptron"
@@ -83,14 +83,14 @@ def test_its_defaults_are_in_the_resolved_config() -> None:
         (["model=mlp", "optimizer.lr=0.5"], "adamw", 0.5),
     ],
 )
-def test_what_the_config_says_counts_more(overrides: list[str], optimizer: str, lr: float) -> None:
+def test_the_config_overrides_the_defaults(overrides: list[str], optimizer: str, lr: float) -> None:
     found = load_config({"data": "nand", "model": "perceptron"}, overrides).optimizer
     assert (found.name, found.lr) == (optimizer, lr)
 
 
-def test_patience_can_be_changed_and_left_out() -> None:
-    words = {"data": "nand", "model": "perceptron"}
-    stopping = load_config(words, ["train.early_stopping.min_delta=0.1"]).train.early_stopping
+def test_patience_can_be_changed_and_disabled() -> None:
+    config_dict = {"data": "nand", "model": "perceptron"}
+    stopping = load_config(config_dict, ["train.early_stopping.min_delta=0.1"]).train.early_stopping
     assert stopping is not None
     assert (stopping.patience, stopping.min_delta) == (20, 0.1)
-    assert load_config(words, ["train.early_stopping=null"]).train.early_stopping is None
+    assert load_config(config_dict, ["train.early_stopping=null"]).train.early_stopping is None

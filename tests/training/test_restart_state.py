@@ -1,4 +1,4 @@
-"""A training that is stopped anywhere and built again goes on as if it had not been."""
+"""A training that is stopped after any step and resumed has the same result as without a stop."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,7 +33,7 @@ SCHEDULERS: dict[str, Any] = {
 
 
 class StopAt(Progress):
-    """Asks for a stop after a number of steps, as a signal would."""
+    """Requests a stop after a number of steps, as a signal would."""
 
     def __init__(self, step: int, stop: StopRequest) -> None:
         super().__init__(4, quiet=True)
@@ -55,7 +55,7 @@ def build(scheduler: str, optimizer: str) -> tuple[Experiment, TrainState]:
             "optimizer": {"name": optimizer, "lr": 0.05},
             "scheduler": SCHEDULERS[scheduler],
             "regularization": {"l1": 0.0 if optimizer == "lbfgs" else 1e-3, "l2": 1e-3},
-            # 48 samples: four full batches, whose last joins the next one; three steps an epoch.
+            # 48 samples: five batches, so an epoch has steps of two, two and one batch.
             "train": {
                 "epochs": 4,
                 "batch_size": 10,
@@ -93,7 +93,7 @@ def rows(state: TrainState) -> Iterator[dict[str, float]]:
         *((optimizer, "one_cycle") for optimizer in members(OptimizerSection) if optimizer not in ("adamw", "sgd")),
     ],
 )
-def test_stopped_after_any_step(scheduler: str, optimizer: str, tmp_path: Path) -> None:
+def test_a_training_can_be_stopped_after_any_step(scheduler: str, optimizer: str, tmp_path: Path) -> None:
     experiment, whole = build(scheduler, optimizer)
     status = run(experiment, whole)
     assert whole.step > 6

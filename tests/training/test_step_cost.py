@@ -1,4 +1,4 @@
-"""A step costs what its network costs: no operation more than a bare loop has, and no profiler's range."""
+"""A step has no more operations than a bare loop, and no profiler range."""
 
 from collections import Counter
 from functools import partial
@@ -13,19 +13,19 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import nnzoo
-from nnzoo.builders import build_optimizer, place
+from nnzoo.builders import build_optimizer, move_to_device
 from nnzoo.config import load_config
 from nnzoo.experiment.prepare import prepare
 from nnzoo.experiment.train.start import build_state
 from nnzoo.training.batches.reading import take
 from nnzoo.training.optimization.optimizers import OPTIMIZERS
 from nnzoo.training.optimization.optimizers import build_optimizer as optimizer_of
-from nnzoo.training.state import lay_out_moments
+from nnzoo.training.state import match_memory_layout
 from nnzoo.training.step import train_step
 
 
-class Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch left it so
-    """Counts what is computed while it is entered."""
+class Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """A context that counts operations."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -62,7 +62,7 @@ BLOCKS = [{"conv": {"out_channels": 4, "kernel_size": 3}}, {"pool": {"kind": "ma
 
 
 @pytest.mark.parametrize("model", [{"name": "mlp", "hidden": [16]}, {"name": "cnn", "blocks": BLOCKS}])
-def test_a_step_computes_what_a_bare_loop_does(model: dict[str, Any]) -> None:
+def test_a_step_has_the_operations_of_a_bare_loop(model: dict[str, Any]) -> None:
     experiment = prepare(load_config({"data": "digits", "model": model, "optimizer": "adam"}))
     state, _, _ = build_state(experiment, None, show=lambda _: None)
     split = experiment.splits["train"]
@@ -72,20 +72,20 @@ def test_a_step_computes_what_a_bare_loop_does(model: dict[str, Any]) -> None:
     index = torch.randperm(len(split))
     counts = []
     state.model.train()
-    for _ in range(2):  # the first one makes the optimizer's state
+    for _ in range(2):  # the first one allocates the state of the optimizer
         with Operations() as bare:
             bare_step(network, optimizer, x, split.targets, index[:32])
         with Operations() as own:
             train_step(state, [take(split, index, 0, 32)], [], experiment.settings)
         counts.append(own.counts - bare.counts)
-    # Views and names of what is there already: slices of the order, an image as a row.
+    # Views, which are almost free: slices of the order, and flattened images.
     free = {"aten.slice.Tensor", "aten.view.default", "aten.detach.default", "aten._unsafe_view.default"}
-    # Outputs and targets, kept for the metrics.
+    # The copies of outputs and targets for the metrics.
     assert {name: count for name, count in counts[1].items() if name not in free} == {"aten.copy_.default": 2}
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_a_step_is_torchs_own_without_its_range(name: str) -> None:
+def test_an_optimizer_step_matches_torch_without_its_profiler_range(name: str) -> None:
     starts = torch.randn(2, 5)
     weights = [nn.Parameter(starts.clone()) for _ in range(2)]
     fields: dict[str, Any] = {"lr": 0.1}
@@ -103,25 +103,25 @@ def test_a_step_is_torchs_own_without_its_range(name: str) -> None:
     assert ranges == [0, 3]
 
 
-def test_convolutions_are_channels_last_on_a_cpu_but_not_in_a_module_of_the_users_own() -> None:
-    words = {"data": "cifar10", "model": "resnet20"}
+def test_convolutions_are_channels_last_on_a_cpu_except_in_custom_modules() -> None:
+    config_dict = {"data": "cifar10", "model": "resnet20"}
     last = nn.Conv2d(8, 8, 3)
     network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), last)
     images = torch.randn(2, 3, 8, 8)
     before = network(images)
-    after = place(load_config(words), network, torch.device("cpu"))(images)
+    after = move_to_device(load_config(config_dict), network, torch.device("cpu"))(images)
     assert last.weight.is_contiguous(memory_format=torch.channels_last)
     assert not last.weight.is_contiguous()
     assert after.is_contiguous(memory_format=torch.channels_last)
     torch.testing.assert_close(after, before)
     own = nn.Conv2d(8, 8, 3)
-    place(load_config({"data": "cifar10"}, custom_model=True), own, torch.device("cpu"))
+    move_to_device(load_config({"data": "cifar10"}, custom_model=True), own, torch.device("cpu"))
     assert own.weight.is_contiguous()
 
 
 @pytest.mark.parametrize("name", ["adamw", "sgd", "adagrad", "rmsprop"])
-def test_what_an_optimizer_keeps_takes_the_order_of_its_weights(name: str) -> None:
-    """A run that began on a device with another order goes on with the same numbers."""
+def test_the_state_of_an_optimizer_has_the_layout_of_its_weights(name: str) -> None:
+    """A run from a device with another memory layout continues with the same values."""
     section = {"name": "sgd", "lr": 0.1, "momentum": 0.9} if name == "sgd" else {"name": name, "lr": 0.1}
     config = load_config({"data": "cifar10", "model": "resnet20", "optimizer": section})
     start, gradient = torch.randn(4, 3, 5, 5), torch.randn(4, 3, 5, 5)
@@ -136,7 +136,7 @@ def test_what_an_optimizer_keeps_takes_the_order_of_its_weights(name: str) -> No
                 network = network.to(memory_format=order)
                 optimizer = build_optimizer(config, network)
                 optimizer.load_state_dict(saved)
-                lay_out_moments(optimizer)
+                match_memory_layout(optimizer)
             network.weight.grad = None
             torch.autograd.backward((network.weight * gradient * (number + 1)).sum())
             optimizer.step()
@@ -145,8 +145,8 @@ def test_what_an_optimizer_keeps_takes_the_order_of_its_weights(name: str) -> No
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_hooks_for_all_optimizers_are_called(name: str) -> None:
-    """Those of `torch.optim.optimizer.register_optimizer_step_pre_hook` and its counterpart."""
+def test_global_optimizer_hooks_are_called(name: str) -> None:
+    """The hooks of `register_optimizer_step_pre_hook` and `register_optimizer_step_post_hook`."""
     weight = nn.Parameter(torch.ones(3))
     optimizer = optimizer_of(name, [weight], lr=0.1)
     calls: list[tuple[str, float]] = []

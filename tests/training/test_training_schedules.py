@@ -1,4 +1,4 @@
-"""The learning rates of real trainings against the formulas, as metrics.csv has them."""
+"""The learning rates in metrics.csv against the formulas of the schedulers."""
 
 import csv
 import math
@@ -22,7 +22,7 @@ LR = 0.5
 
 
 def rates(tmp_path: Path, scheduler: object, *, epochs: int, **train: Any) -> list[float]:
-    """The lr column of metrics.csv, by which the last step of each epoch was taken; four samples, one a batch."""
+    """Returns the lr column of metrics.csv, of the last step of each epoch, with four batches of one sample."""
     config = {
         "data": "or",
         "model": "linear",
@@ -48,7 +48,7 @@ def one_cycle(t: float, length: int, top: float) -> float:
 
 
 CYCLES = [(75, 100), (25, 50), (0, 25)]
-"""Three falls in 170 epochs, each twice as long as the one before: a seventh of the run, 25, comes first."""
+"""Three cycles in 170 epochs, each twice as long as the previous one; the first has 25, a seventh of the run."""
 
 FORMULAS: list[tuple[Any, Callable[[int], float]]] = [
     ("constant", lambda t: LR),
@@ -83,7 +83,7 @@ FORMULAS: list[tuple[Any, Callable[[int], float]]] = [
         {"name": "one_cycle", "anneal_strategy": "linear", "three_phase": True, "pct_start": 0.2, "div_factor": 4},
         lambda t: float(np.interp(t, [0, 33, 66, 169], [LR / 4, LR, LR / 4, LR / 4e4])),
     ),
-    # A rise of a single step starts at the top.
+    # A rise of a single step starts at the maximum.
     (
         {"name": "one_cycle", "anneal_strategy": "linear", "pct_start": 1 / 170},
         lambda t: float(np.interp(t, [0, 169], [LR, LR / 25e4])),
@@ -112,26 +112,26 @@ FORMULAS: list[tuple[Any, Callable[[int], float]]] = [
 
 
 def test_every_scheduler_has_its_formula() -> None:
-    # plateau follows the monitor, see below.
-    named = {words if isinstance(words, str) else words["name"] for words, _ in FORMULAS}
+    # plateau depends on the monitor, see below.
+    named = {section if isinstance(section, str) else section["name"] for section, _ in FORMULAS}
     assert named == set(members(SchedulerSection)) - {"plateau"}
 
 
 @pytest.mark.parametrize(("scheduler", "formula"), FORMULAS)
-def test_the_lr_column_is_the_formula(tmp_path: Path, scheduler: object, formula: Callable[[int], float]) -> None:
+def test_the_lr_column_matches_the_formula(tmp_path: Path, scheduler: object, formula: Callable[[int], float]) -> None:
     found = rates(tmp_path, scheduler, epochs=170, batch_size="full")
     assert found == pytest.approx([formula(t) for t in range(170)], rel=1e-9)
 
 
 def test_interval_step_counts_steps(tmp_path: Path) -> None:
-    # Four steps an epoch; the last one of epoch e, from 0, is step 4 e + 3.
+    # Four steps per epoch; the last one of epoch e, from 0, is step 4 e + 3.
     found = rates(tmp_path, {"name": "exponential", "gamma": 0.9, "interval": "step"}, epochs=5)
     assert found == pytest.approx([LR * 0.9 ** (4 * epoch + 3) for epoch in range(5)])
     found = rates(tmp_path, {"name": "cosine", "interval": "step"}, epochs=5)
     assert found == pytest.approx([LR * (1 + math.cos(math.pi * (4 * e + 3) / 20)) / 2 for e in range(5)])
 
 
-def test_one_cycle_and_cyclic_count_steps_unless_said_otherwise(tmp_path: Path) -> None:
+def test_one_cycle_and_cyclic_count_steps_by_default(tmp_path: Path) -> None:
     found = rates(tmp_path, "one_cycle", epochs=5)
     assert found == pytest.approx([one_cycle(4 * e + 3, 20, LR) for e in range(5)])
     found = rates(tmp_path, {"name": "cyclic", "base_lr": 0.1, "step_size_up": 6}, epochs=5)
@@ -157,7 +157,7 @@ def test_one_cycle_and_cyclic_count_steps_unless_said_otherwise(tmp_path: Path) 
 def test_every_schedule_starts_after_the_warm_up(
     tmp_path: Path, scheduler: dict[str, Any], formula: Callable[[int, int], float], interval: str
 ) -> None:
-    # The warm-up rises to where the schedule starts, and a length left out is what it leaves.
+    # The warm-up ends at the initial lr of the schedule, and the default length excludes the warm-up.
     found = rates(tmp_path, scheduler | {"warmup_epochs": 2, "interval": interval}, epochs=7)
     start = formula(0, 5)
     times, length = (range(5), 5) if interval == "epoch" else ([3, 7, 11, 15, 19], 20)
@@ -186,20 +186,20 @@ def test_momentum_falls_while_lr_rises(optimizer: object, moves: bool, scheduler
 
 
 @pytest.mark.parametrize("interval", ["epoch", "step"])
-def test_the_schedule_starts_at_0_after_the_warm_up(tmp_path: Path, interval: str) -> None:
+def test_the_schedule_starts_at_t_0_after_the_warm_up(tmp_path: Path, interval: str) -> None:
     scheduler = {"name": "exponential", "gamma": 0.9, "warmup_epochs": 2, "interval": interval}
     found = rates(tmp_path, scheduler, epochs=5)
     powers = [0, 1, 2] if interval == "epoch" else [3, 7, 11]
     assert found == pytest.approx([LR * 4 / 8, LR, *(LR * 0.9**power for power in powers)])
 
 
-def test_the_cosine_takes_what_the_warm_up_leaves(tmp_path: Path) -> None:
+def test_the_default_length_of_cosine_excludes_the_warm_up(tmp_path: Path) -> None:
     found = rates(tmp_path, {"name": "cosine", "warmup_epochs": 2}, epochs=6)
     assert found == pytest.approx([LR / 2, LR, *(LR * (1 + math.cos(math.pi * t / 4)) / 2 for t in range(4))])
 
 
 def test_warm_up_counts_optimizer_steps(tmp_path: Path) -> None:
-    # Three batches a step: two steps an epoch, the second one over what is left.
+    # Three batches per step: two steps per epoch, the second one over the remaining batches.
     scheduler = {"name": "exponential", "gamma": 0.5, "interval": "step", "warmup_epochs": 2}
     found = rates(tmp_path, scheduler, epochs=4, accumulate_grad_batches=3)
     assert found == pytest.approx([LR * 2 / 4, LR, LR * 0.5, LR * 0.5**3])
@@ -216,7 +216,7 @@ def test_every_step_of_the_warm_up_is_linear() -> None:
     assert found == pytest.approx([LR * s / 5 for s in (1, 2, 3, 4, 5)] + [LR * 0.1 ** (t // 3) for t in range(7)])
 
 
-def test_plateau_falls_when_the_monitor_stands_still(tmp_path: Path) -> None:
+def test_plateau_reduces_lr_when_the_monitor_does_not_improve(tmp_path: Path) -> None:
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
     schedule = Schedule(optimizer, "plateau", mode="min", factor=0.5, patience=2, threshold=0.1, threshold_mode="abs")
     found = []
@@ -229,8 +229,8 @@ def test_plateau_falls_when_the_monitor_stands_still(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("monitor", "falls"), [("train/loss", False), ("train/accuracy", True)])
-def test_plateau_follows_the_monitor_in_its_own_direction(tmp_path: Path, monitor: str, falls: bool) -> None:
-    # OR is learnt in a few epochs: then the accuracy stands at 1 while the loss still falls.
+def test_plateau_uses_the_direction_of_the_monitor(tmp_path: Path, monitor: str, falls: bool) -> None:
+    # OR is learnt in a few epochs. Then the accuracy remains 1 while the loss still falls.
     scheduler = {"name": "plateau", "factor": 0.5, "patience": 3, "threshold": 0.0}
     found = rates(tmp_path, scheduler, epochs=30, monitor=monitor)
     assert (found[-1] < LR) == falls
@@ -239,7 +239,7 @@ def test_plateau_follows_the_monitor_in_its_own_direction(tmp_path: Path, monito
 
 def test_plateau_does_not_count_the_warm_up(tmp_path: Path) -> None:
     scheduler = {"name": "plateau", "factor": 0.5, "patience": 0, "threshold": 1e6, "threshold_mode": "abs"}
-    # Epoch 3 sets the first mark, epoch 4 does not beat it: the fifth is slower.
+    # Epoch 3 sets the first best value, epoch 4 does not improve it, so epoch 5 has a lower lr.
     assert rates(tmp_path, scheduler | {"warmup_epochs": 2}, epochs=6) == pytest.approx(
         [LR / 2, LR, LR, LR, LR / 2, LR / 4]
     )
@@ -248,7 +248,7 @@ def test_plateau_does_not_count_the_warm_up(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", [name for name in members(SchedulerSection) if name != "plateau"])
 @pytest.mark.parametrize("interval", ["epoch", "step"])
 @pytest.mark.parametrize("epochs", [1, 2, 3, 7])
-def test_every_scheduler_works_by_its_name_alone(tmp_path: Path, name: str, interval: str, epochs: int) -> None:
+def test_every_scheduler_works_without_options(tmp_path: Path, name: str, interval: str, epochs: int) -> None:
     for warmup in {0, epochs - 1}:
         found = rates(tmp_path, {"name": name, "interval": interval, "warmup_epochs": warmup}, epochs=epochs)
         assert len(found) == epochs
@@ -265,7 +265,7 @@ def test_every_scheduler_works_by_its_name_alone(tmp_path: Path, name: str, inte
         ("cyclic", lambda t: LR * float(np.interp(t % 8, [0, 4, 8], [0.25, 1, 0.25]))),
     ],
 )
-def test_lengths_that_are_left_out_count_steps_with_interval_step(
+def test_default_lengths_are_in_steps_with_interval_step(
     tmp_path: Path, name: str, formula: Callable[[int], float]
 ) -> None:
     # Six epochs of four steps.
@@ -273,12 +273,12 @@ def test_lengths_that_are_left_out_count_steps_with_interval_step(
     assert found == pytest.approx([formula(4 * epoch + 3) for epoch in range(6)])
 
 
-def test_the_resolved_config_says_what_the_lengths_come_to(tmp_path: Path) -> None:
+def test_the_resolved_config_has_the_default_lengths(tmp_path: Path) -> None:
     run = nnzoo.train(
         {"data": "or", "model": "linear", "scheduler": "step", "train": {"epochs": 20}}, runs_dir=tmp_path, quiet=True
     )
     assert "# step_size: 7 (from 20 epochs)\nscheduler:" in (run.run_dir / "config.yaml").read_text()
-    # A longer run from the same file has longer steps.
+    # A longer run from the same file has a longer schedule.
     longer = load_config(run.run_dir, ["train.epochs=30", "scheduler.warmup_epochs=3"])
     assert "# step_size: 9 (from 27 epochs)\nscheduler:" in to_yaml(longer)
     by_step = load_config(run.run_dir, ["scheduler={name: multistep, interval: step}"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
@@ -15,6 +15,7 @@ from nnzoo.data.tables.numbers import PLAIN, DecimalSign, NumberForm, plain_numb
 from nnzoo.errors import DataError
 
 MISSING_CODE = -1
+_TYPED = NumberForm(padded=True)
 
 
 class Keys(NamedTuple):
@@ -41,7 +42,8 @@ class Cells:
         locate: Returns the location of a row, such as `data.csv: line 7`.
         delimiter: The delimiter of the file, a hint for the number format.
         usual_decimal: The decimal sign of unambiguous cells of the file; empty if there are none.
-        typed: Whether the source column is numeric or temporal, so that its strings have Python's format.
+        text_cells: The strings of a column of numbers or dates that were strings in the source. All others have
+            Python's format. None for a column of strings.
     """
 
     def __init__(
@@ -53,13 +55,13 @@ class Cells:
         *,
         delimiter: str = ",",
         usual_decimal: Literal[""] | DecimalSign = "",
-        typed: bool = False,
+        text_cells: Collection[str] | None = None,
     ) -> None:
         self.name = name
         self.where = where
         self.delimiter = delimiter
         self.usual_decimal: Literal[""] | DecimalSign = usual_decimal
-        self.typed = typed
+        self.text_cells = text_cells
         self._values = values
         self._locate = locate
         self._numbers: dict[NumberForm, NDArray[np.float64]] = {}
@@ -81,6 +83,17 @@ class Cells:
         codes = encoded.indices.fill_null(MISSING_CODE).to_numpy(zero_copy_only=False)
         return encoded.dictionary, codes.astype(np.int32)
 
+    @property
+    def typed(self) -> bool:
+        """Whether the column has numbers or dates in the source, and no strings."""
+        return self.text_cells is not None and not self.text_cells
+
+    @cached_property
+    def _is_typed(self) -> NDArray[np.bool_]:
+        """(L,) whether each distinct cell is a number or date in the source, not a string."""
+        texts = () if self.text_cells is None else self.text_cells
+        return np.array([label not in texts for label in self.labels[0].to_pylist()], dtype=bool)
+
     @cached_property
     def plain(self) -> NDArray[np.float64] | None:
         """(N,) the numbers, NaN if missing; None if a cell does not have Python's number format."""
@@ -88,8 +101,6 @@ class Cells:
 
     def numbers(self, form: NumberForm = PLAIN) -> NDArray[np.float64]:
         """Returns (N,) numbers; NaN if the cell is missing or does not match the format."""
-        if self.typed:
-            form = NumberForm(padded=True, words=form.words)
         if form not in self._numbers:
             self._numbers[form] = self._read_numbers(form)
         return self._numbers[form]
@@ -99,6 +110,8 @@ class Cells:
             return self.plain
         labels, codes = self.labels
         values = form.read(labels)
+        if self.text_cells is not None:
+            values = np.where(self._is_typed, _TYPED.read(labels), values)
         if form.words:
             words = boolean_values(labels)
             values = np.where(np.isnan(values) & (words >= 0), words, values)
@@ -110,10 +123,15 @@ class Cells:
 
     def keys(self, form: Form = TEXT) -> Keys:
         """Returns the groups of cells that are equal in a format."""
+        import pyarrow as pa
+        from pyarrow import compute
+
         if form not in self._keys:
             labels, codes = self.labels
-            is_typed_number = self.typed and isinstance(form, NumberForm)
-            encoded = canonical(labels, PLAIN if is_typed_number else form).dictionary_encode()
+            found = canonical(labels, form)
+            if self.text_cells is not None and isinstance(form, NumberForm):
+                found = compute.if_else(pa.array(self._is_typed), canonical(labels, PLAIN), found)
+            encoded = found.dictionary_encode()
             of_labels = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int32)
             self._keys[form] = Keys(encoded.dictionary, np.append(of_labels, np.int32(MISSING_CODE))[codes], of_labels)
         return self._keys[form]
@@ -147,9 +165,9 @@ class Cells:
         """Returns (N,) local dates and times; NaT if the cell is missing or does not match the format."""
         labels, codes = self.labels
         local = form.read(labels).local
-        if self.typed:
+        if self.text_cells is not None:
             as_python = ISO.read(labels).local
-            local = np.where(np.isnat(as_python), local, as_python)
+            local = np.where(np.isnat(as_python) | ~self._is_typed, local, as_python)
         return np.append(local, np.datetime64("NaT"))[codes]
 
     def one_spelling(self) -> list[str]:
@@ -181,3 +199,11 @@ class Cells:
     def place(self, row: int) -> str:
         """Returns the location of a cell, for messages."""
         return f"{self._locate(int(row))}: column '{self.name}'"
+
+
+def one_spelling(names: Sequence[str]) -> list[str]:
+    """Returns (N,) names with one spelling for equal names, as in a column of a table."""
+    import pyarrow as pa
+
+    values = pa.chunked_array([pa.array(names, pa.string())])
+    return Cells("", values, "", str).one_spelling()

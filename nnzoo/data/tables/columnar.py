@@ -42,7 +42,7 @@ class ColumnarFile:
 
     Attributes:
         names: The column names, from left to right.
-        typed: Columns of numbers, times or booleans instead of strings.
+        typed: Columns of numbers, times or booleans, with the strings among their cells: none.
         num_rows: The number of rows.
 
     Raises:
@@ -61,7 +61,7 @@ class ColumnarFile:
             schema = self._table.schema_arrow if kind == "parquet" else self._table.schema
             self.num_rows = int(self._table.metadata.num_rows if kind == "parquet" else self._table.num_rows)
         plain = [field.name for field in schema if is_plain(field.type)]
-        self.typed = tuple(field.name for field in schema if not is_text(field.type))
+        self.typed = {field.name: frozenset[str]() for field in schema if not is_text(field.type)}
         nested = [field.name for field in schema if not is_plain(field.type)]
         repairs.add(NESTED, f"{self.where}: '{nested[0]}'" if nested else "", len(nested))
         self.names = tuple(name for name in plain if not name.startswith(_INDEX))

@@ -12,7 +12,7 @@ import warnings
 import zipfile
 from collections.abc import Collection, Iterator, Sequence
 from datetime import date, datetime, time, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from nnzoo.data.files.contents import check_archive
 from nnzoo.data.files.repairs import Repair, Repairs
@@ -31,8 +31,20 @@ _DAMAGE = (LookupError, ValueError, TypeError, AttributeError, OSError, EOFError
 ERROR_CELLS = Repair("cell", "with an Excel error such as #REF!", "read as missing", "Correct the formula.")
 
 
-def sheet_as_csv(raw: bytes, sheet: str | int | None, skipped: Collection[int], *, where: str, repairs: Repairs) -> str:
-    """Returns a sheet as CSV with commas, one record per row. Numbers and dates have Python's format.
+class Sheet(NamedTuple):
+    """The cells of an Excel sheet.
+
+    Attributes:
+        text: The sheet as CSV with commas, one record per row. Numbers and dates have Python's format.
+        strings: The distinct strings of each column, with the last row of each, from 1.
+    """
+
+    text: str
+    strings: dict[int, dict[str, int]]
+
+
+def read_sheet(raw: bytes, sheet: str | int | None, skipped: Collection[int], *, where: str, repairs: Repairs) -> Sheet:
+    """Reads a sheet of an Excel file.
 
     Args:
         raw: The content of an .xlsx file.
@@ -55,7 +67,8 @@ def sheet_as_csv(raw: bytes, sheet: str | int | None, skipped: Collection[int], 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about cell styles that are not used here
             book = openpyxl.load_workbook(io.BytesIO(raw), read_only=True, data_only=True)
-            rows = list(_rows(_choose(book.worksheets, sheet, where), where, repairs))
+            strings: dict[int, dict[str, int]] = {}
+            rows = list(_rows(_choose(book.worksheets, sheet, where), strings, where, repairs))
     except _DAMAGE as error:
         problem = f"can't be read as an .xlsx file: it is damaged or of another type ({error})."
         raise DataError(problem, where=where) from error
@@ -67,9 +80,14 @@ def sheet_as_csv(raw: bytes, sheet: str | int | None, skipped: Collection[int], 
         raise DataError(problem, where=where)
     out = io.StringIO()
     writer = csv.writer(out, quoting=csv.QUOTE_ALL, lineterminator="\n")
+    while rows and not rows[-1]:
+        rows.pop()
     for number, row in enumerate(rows, start=1):
-        writer.writerow([*row, *[""] * (width - len(row))] if row and number not in skipped else [])
-    return out.getvalue()
+        if row and number not in skipped:
+            writer.writerow([*row, *[""] * (width - len(row))])
+        else:  # a blank row is one of the rows; a skipped row is not
+            out.write("," * (width - 1) * (not row) + "\n")
+    return Sheet(out.getvalue(), strings)
 
 
 def _choose(sheets: Sequence[Any], sheet: str | int | None, where: str) -> Any:
@@ -83,11 +101,14 @@ def _choose(sheets: Sequence[Any], sheet: str | int | None, where: str) -> Any:
     raise DataError(f"has no sheet {sheet!r} (expected one of: {', '.join(names)}). Correct `sheet`.", where=where)
 
 
-def _rows(sheet: Any, where: str, repairs: Repairs) -> Iterator[list[str]]:
-    """Yields the cells of each row up to its last filled one."""
+def _rows(sheet: Any, strings: dict[int, dict[str, int]], where: str, repairs: Repairs) -> Iterator[list[str]]:
+    """Yields the cells of each row up to its last filled one, and adds the strings among them to `strings`."""
     sheet.reset_dimensions()  # the dimensions in the file may be wrong
     for number, values in enumerate(sheet.iter_rows(values_only=True), start=1):
         cells = [_as_text(value) for value in values]
+        for column, value in enumerate(values):
+            if isinstance(value, str):
+                strings.setdefault(column, {})[value] = number
         num_errors = sum(cell in _ERRORS for cell in cells)
         if num_errors:
             repairs.add(ERROR_CELLS, f"{where}: row {number}", num_errors)

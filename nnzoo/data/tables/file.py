@@ -45,7 +45,7 @@ class File:
         is_sheet: Whether the file is an Excel sheet, whose messages name rows instead of lines.
         num_rows: The number of rows; valid after the first `read`.
         left_out: The indices of the rows that are left out.
-        typed: Columns of numbers, times or booleans instead of strings.
+        typed: Columns of numbers, times or booleans, with the strings among their cells.
     """
 
     path: Path
@@ -58,7 +58,7 @@ class File:
     is_sheet: bool = False
     num_rows: int = 0
     left_out: list[int] = field(default_factory=list)
-    typed: tuple[str, ...] = ()
+    typed: dict[str, frozenset[str]] = field(default_factory=dict)
     _is_repaired: bool = False
     _is_checked: bool = False
 

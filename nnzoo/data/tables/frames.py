@@ -41,7 +41,7 @@ def table_of(raw: object, options: TableOptions, *, where: str = "predict") -> T
     if len(sizes) != 1 or sizes == {0}:
         raise DataError(f"expected columns of one length, not empty (got lengths {sorted(sizes)}).", where=where)
     values = {name: texts for name, (texts, _) in columns.items()}
-    typed = [name for name, (_, is_typed) in columns.items() if is_typed]
+    typed = {name: text_cells for name, (_, text_cells) in columns.items() if text_cells is not None}
     with_missing = options.model_copy(update={"missing": ("", *options.missing)})
     return Table(tuple(values), with_missing, values=values, typed=typed, source=where)
 
@@ -92,15 +92,19 @@ def _is_single(value: object) -> bool:
     return isinstance(value, str | bytes) or not isinstance(value, Iterable) or getattr(value, "ndim", 1) == 0
 
 
-def texts_of(column: Any) -> tuple[Any, bool]:
-    """Returns a column as a pyarrow.ChunkedArray of strings, and whether it had numbers, times or booleans."""
+def texts_of(column: Any) -> tuple[Any, frozenset[str] | None]:
+    """Returns a column as a pyarrow.ChunkedArray of strings, and which cells were strings.
+
+    These are the strings among numbers, times and booleans; None for a column of strings.
+    """
     import pyarrow as pa
 
     if (found := _as_arrow(column)) is not None:
-        return as_text(found), not is_text(found.type)
+        return as_text(found), None if is_text(found.type) else frozenset()
     cells = list(column)
     texts = pa.chunked_array([pa.array([_as_cell(cell) for cell in cells], pa.string())])
-    return texts, not any(isinstance(cell, str) for cell in cells)
+    is_typed = any(not isinstance(cell, str) and _as_cell(cell) is not None for cell in cells)
+    return texts, frozenset(cell for cell in cells if isinstance(cell, str)) if is_typed else None
 
 
 def _as_arrow(column: Any) -> Any:

@@ -14,8 +14,9 @@ from nnzoo.data.files.repairs import Repairs
 from nnzoo.data.tables import columnar, rewriting
 from nnzoo.data.tables.columnar import ColumnarFile
 from nnzoo.data.tables.dialect import TableOptions, find_delimiter, find_dialect
-from nnzoo.data.tables.excel import OLD_FORMAT, sheet_as_csv
+from nnzoo.data.tables.excel import OLD_FORMAT, read_sheet
 from nnzoo.data.tables.file import BLOCK_BYTES, File
+from nnzoo.data.tables.number_forms import usual_decimal
 from nnzoo.errors import DataError
 
 _SAMPLE_BYTES = 256 * 1024
@@ -88,10 +89,17 @@ def _open_sheet(
     path: Path, data: bytes, options: TableOptions, known: Collection[str], optional: Collection[str], repairs: Repairs
 ) -> File:
     skipped = range(1, options.skip_rows + 1) if isinstance(options.skip_rows, int) else options.skip_rows
-    text = sheet_as_csv(data, options.sheet, skipped, where=name_of(path), repairs=repairs)
+    text, strings = read_sheet(data, options.sheet, skipped, where=name_of(path), repairs=repairs)
     plain = options.model_copy(update={"delimiter": ",", "skip_rows": 0})
     dialect = find_dialect(text, plain, known, optional, where=name_of(path))
-    return File(path, dialect, "utf-8", text.encode(), ",", plain, repairs, is_sheet=True)
+    above = dialect.begin + dialect.header
+    typed = {
+        name: frozenset(text for text, last in strings.get(index, {}).items() if last > above)
+        for index, name in enumerate(dialect.names)
+    }
+    # Numeric cells have a decimal point and say nothing about the strings.
+    dialect = dialect._replace(usual_decimal=usual_decimal(typed.values()))
+    return File(path, dialect, "utf-8", text.encode(), ",", plain, repairs, is_sheet=True, typed=typed)
 
 
 def _open_text(

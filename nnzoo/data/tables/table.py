@@ -45,7 +45,8 @@ class Table:
         options: How cells are read.
         files: The files in natural order.
         values: The columns as pyarrow arrays of strings, if they come from Python.
-        typed: Columns of numbers or dates instead of strings. Their strings have Python's format.
+        typed: Columns of numbers or dates that come from Python, with the strings among their cells. All other cells
+            of them have Python's format.
         source: The name of a table without files in messages.
     """
 
@@ -53,7 +54,7 @@ class Table:
     options: TableOptions
     files: Sequence[AnyFile] = ()
     values: Mapping[str, Any] = field(default_factory=dict)
-    typed: Collection[str] = ()
+    typed: Mapping[str, frozenset[str]] = field(default_factory=dict)
     source: str = "predict"
 
     @property
@@ -129,14 +130,15 @@ class Table:
             columns = self._read(group)
             release_unused_memory()
             for name in group:
+                values = self._clean(columns.pop(name))
                 yield Cells(
                     name,
-                    self._clean(columns.pop(name)),
+                    values,
                     self.where,
                     self.locate,
                     delimiter=self.delimiter,
                     usual_decimal=self.usual_decimal,
-                    typed=name in self.typed,
+                    text_cells=self._text_cells(name, values),
                 )
             release_unused_memory()
 
@@ -188,6 +190,22 @@ class Table:
             return {name: self.values[name] for name in names}
         parts = [file.read(names) for file in self.files]
         return {name: pa.chunked_array([c for part in parts for c in part[name].chunks], pa.string()) for name in names}
+
+    def _text_cells(self, name: str, values: Any) -> frozenset[str] | None:
+        """Returns the strings among the cells of a column of numbers or dates; None for a column of strings."""
+        from pyarrow import compute
+
+        typed = [file.typed.get(name) for file in self.files] if self.files else [self.typed.get(name)]
+        if all(texts is None for texts in typed):
+            return None
+        found: set[str | None] = set(self.options.replace.values())
+        start = 0
+        for index, texts in enumerate(typed):
+            size = self.files[index].num_rows if self.files else len(values)
+            own = compute.unique(values.slice(start, size)).to_pylist() if texts is None else texts
+            found.update(text.strip() if text and self.options.strip else text for text in own)
+            start += size
+        return frozenset(text for text in found if text is not None and text not in self.options.missing)
 
     def _clean(self, cells: Any) -> Any:
         """Strips and replaces cells, and makes missing ones null."""
@@ -245,8 +263,7 @@ def open_table(
         reason = f", which {files[0].where} has" if needed is None else ", which the training data has"
         Table(file.names, options, [file]).require(names if needed is None else needed, reason)
     _count_generated_names(files[0], repairs)
-    typed = set(names).intersection(*(file.typed for file in files))
-    return Table(names, options, files, typed=typed)
+    return Table(names, options, files)
 
 
 def _count_generated_names(file: AnyFile, repairs: Repairs) -> None:

@@ -21,13 +21,18 @@ from nnzoo.data.baseline import baseline
 from nnzoo.data.series.levels import move_far_windows
 from nnzoo.errors import UsageError
 from nnzoo.experiment.evaluate.confidence import intervals
-from nnzoo.experiment.evaluate.labelled import check_is_of_training, in_memory_of, labelled_samples, read_labelled
-from nnzoo.experiment.evaluate.located import read_training_data
+from nnzoo.experiment.evaluate.labelled import (
+    check_is_training_data,
+    labelled_samples,
+    read_labelled,
+    to_data_in_memory,
+)
 from nnzoo.experiment.evaluate.measure import confusion_matrix, per_class
 from nnzoo.experiment.evaluate.threshold import Criterion, Threshold, with_threshold
+from nnzoo.experiment.evaluate.training_data import read_training_data
 from nnzoo.experiment.load import TrainedModel, load
 from nnzoo.experiment.prepare import encode, warn_about
-from nnzoo.experiment.threads import computing_with, threads_of_data, threads_of_network
+from nnzoo.experiment.threads import threads_of_data, threads_of_network, use_threads
 from nnzoo.experiment.train.record import PREDICTED_SPLITS
 from nnzoo.summaries import summarize
 from nnzoo.training.evaluate import evaluate
@@ -36,20 +41,20 @@ from nnzoo.training.measures.metrics import MetricSums
 
 @dataclass(frozen=True)
 class EvalResult:
-    """What was measured.
+    """The result of an evaluation.
 
     Attributes:
-        checkpoint: The file.
-        split: train, val or test; of new data its path, or "new data".
-        num_samples: Samples measured.
+        checkpoint: The file of the weights.
+        split: train, val or test; for new data its path, or "new data".
+        num_samples: The number of samples.
         metrics: "loss" and each metric.
-        confidence: The ends of each metric's 95 % confidence interval.
-        baseline: What a predictor that ignores the inputs gets.
+        confidence: The bounds of each metric's 95 % confidence interval.
+        baseline: The scores of a predictor that ignores the inputs.
         per_class: Precision, recall, F1 and support of each class; empty for other tasks.
-        confusion_matrix: True class by row, predicted by column; empty for other tasks.
-        classes: Class names.
-        threshold: The decision threshold of two classes, if one was asked for, and how it was chosen.
-        warnings: What the data gave reason to warn about.
+        confusion_matrix: True classes in rows, predicted classes in columns; empty for other tasks.
+        classes: The class names.
+        threshold: The decision threshold for two classes, if one was set, and how it was chosen.
+        warnings: The warnings about the data.
     """
 
     checkpoint: str
@@ -65,9 +70,9 @@ class EvalResult:
     warnings: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """The object of `eval --json`."""
-        found = {key: list(value) if isinstance(value, tuple) else value for key, value in vars(self).items()}
-        return found | {"threshold": None if self.threshold is None else self.threshold.as_dict()}
+        """Returns the object of `eval --json`."""
+        values = {key: list(value) if isinstance(value, tuple) else value for key, value in vars(self).items()}
+        return values | {"threshold": None if self.threshold is None else self.threshold.as_dict()}
 
 
 def evaluate_checkpoint(
@@ -81,24 +86,24 @@ def evaluate_checkpoint(
     device: str | None = None,
     runs_dir: str | os.PathLike[str] = "runs",
     model: nn.Module | None = None,
-    kept: DataInMemory | None = None,
+    training_data: DataInMemory | None = None,
 ) -> EvalResult:
     """Measures a trained network.
 
     Args:
         checkpoint: A run directory (its best weights), best.safetensors, last.safetensors, a run's name, `latest`, or
-            a network that was loaded.
-        split: train, val or test; default: test, val where there is none, else train.
+            a loaded network.
+        split: train, val or test; by default, the first of test, val and train that exists.
         data: New labelled data of the same kind, in place of a split: a file or folder, or what `data_in_memory`
-            accepts. With `split` it is the data that Python passed to the training.
-        metrics: Measured besides those of the config.
-        threshold: Of two classes: the probability from which on the second one is predicted, or the metric on val by
-            which it is chosen. Default: the likelier class is predicted.
-        batch_size: Samples at once; default: as in training, so that the numbers are the same to the last bit.
-        device: auto, cpu, cuda, cuda:N or mps; default: the config's.
-        runs_dir: Where names are looked up.
-        model: Your own module, where the network was one.
-        kept: The data that Python passed to the training, if it is there still.
+            accepts. With `split` it must be the data that was passed to the training.
+        metrics: Metrics to measure in addition to those of the config.
+        threshold: For two classes, the second class is predicted if its probability is at least this; or the metric to
+            maximize on val. By default, the likelier class is predicted.
+        batch_size: The batch size; by default, that of training, so that results are the same to the last bit.
+        device: auto, cpu, cuda, cuda:N or mps; by default, that of the config.
+        runs_dir: The directory in which run names are looked up.
+        model: The custom module, if the network is one.
+        training_data: The data that was passed to the training, if it is still in memory.
 
     Raises:
         UsageError: There is no such checkpoint or split, or a metric or threshold does not fit the task.
@@ -107,7 +112,9 @@ def evaluate_checkpoint(
     """
     is_file = isinstance(data, str | os.PathLike)
     if is_file and split is not None:
-        raise UsageError("--split names a part of the training data, --data is other data. Give one of the two.")
+        raise UsageError(
+            "--split and --data can't be used together: --split is a part of the training data. Use one of them."
+        )
     with log.recording(quiet=True) as journal:
         if isinstance(checkpoint, TrainedModel):
             trained = checkpoint
@@ -116,18 +123,20 @@ def evaluate_checkpoint(
         decision = None
         if threshold is not None:
             trained, decision = with_threshold(trained, threshold)
-        given = None if data is None or is_file else in_memory_of(trained, data)
+        given = None if data is None or is_file else to_data_in_memory(trained, data)
         if is_file or (given is not None and split is None):
             new = labelled_samples(trained, given) if given is not None else read_labelled(trained, Path(data))
-            dataset, chosen = _labelled(trained, new), "new"
+            dataset, chosen = _as_dataset(trained, new), "new"
         else:
             if given is not None:
-                check_is_of_training(trained, given)
-            fix = "Give --data PATH, or name the run directory."
-            dataset = read_training_data(trained, given or kept, fix=fix)
+                check_is_training_data(trained, given)
+            fix = "Use --data PATH, or name the run directory."
+            dataset = read_training_data(trained, given or training_data, fix=fix)
             chosen = split or next(name for name in PREDICTED_SPLITS if name in dataset.splits)
         if chosen not in dataset.splits:
-            raise UsageError(f"there is no {chosen} split (there is: {', '.join(dataset.splits)}).", where="--split")
+            raise UsageError(
+                f"there is no {chosen} split (expected one of: {', '.join(dataset.splits)}).", where="--split"
+            )
         warn_about(dataset)
         _check_metrics(metrics, trained.config, dataset)
         measured = _measure(trained, dataset, chosen, batch_size, metrics)
@@ -140,10 +149,10 @@ def evaluate_checkpoint(
 
 
 def _check_metrics(metrics: Sequence[str], config: Config, dataset: Dataset) -> None:
-    """Checks that further metrics can be measured on this data.
+    """Checks that the additional metrics fit the data.
 
     Raises:
-        UsageError: One can't.
+        UsageError: A metric does not fit.
     """
     for name in metrics:
         problem = "" if name == "loss" else unfit_metric(name, config, facts_of(config, dataset))
@@ -158,15 +167,15 @@ def _measure(
     loss = build_loss(trained.config, dataset).to(device)
     settings = build_settings(trained.config)
     names = tuple(dict.fromkeys([*settings.metrics, *(name for name in metrics if name != "loss")]))
-    only = replace(dataset, splits={"train": dataset.splits[chosen]})
+    selected = replace(dataset, splits={"train": dataset.splits[chosen]})
     decoder = trained.decoder.on_cpu()
-    # New data has no train split of its own: training had a batch of samples at least.
-    num_train = max(len(only.train), settings.batch_size or 1) if chosen == "new" else len(dataset.train)
-    with computing_with(threads_of_data(trained.config)):
-        moved = move_far_windows(only, changed_features(trained.config), decoder.preprocess)
+    # The size of the train split is unknown for new data: it was at least a batch.
+    num_train = max(len(selected.train), settings.batch_size or 1) if chosen == "new" else len(dataset.train)
+    with use_threads(threads_of_data(trained.config)):
+        moved = move_far_windows(selected, changed_features(trained.config), decoder.preprocess)
         measured = encode(decoder.preprocess.transform(moved), decoder, loss, device)["train"]
-        with computing_with(_threads(trained, measured, num_train)):
-            found = evaluate(
+        with use_threads(_num_threads(trained, measured, num_train)):
+            evaluation = evaluate(
                 trained.module,
                 loss,
                 measured,
@@ -175,15 +184,15 @@ def _measure(
                 keep_outputs=True,
                 exact=batch_size is not None,
             )
-    assert found.outputs is not None
+    assert evaluation.outputs is not None
     targets = measured.truth.cpu()
-    matrix = confusion_matrix(decoder, found.outputs, targets) if dataset.task == "classification" else []
+    matrix = confusion_matrix(decoder, evaluation.outputs, targets) if dataset.task == "classification" else []
     return EvalResult(
         checkpoint=str(trained.path),
         split=chosen,
         num_samples=len(measured),
-        metrics=found.metrics,
-        confidence=intervals(found.metrics, decoder, found.outputs, targets),
+        metrics=evaluation.metrics,
+        confidence=intervals(evaluation.metrics, decoder, evaluation.outputs, targets),
         baseline=baseline(dataset, chosen),
         per_class=per_class(matrix, dataset.classes) if matrix else [],
         confusion_matrix=matrix,
@@ -191,8 +200,8 @@ def _measure(
     )
 
 
-def _threads(trained: TrainedModel, measured: Split, num_train: int) -> int:
-    """As in training, so that the numbers are the same to the last bit."""
+def _num_threads(trained: TrainedModel, measured: Split, num_train: int) -> int:
+    """Returns the number of threads of training, so that results are the same to the last bit."""
     if torch.get_num_threads() == 1:
         return 1
     inputs = measured.network_inputs(slice(1))
@@ -200,11 +209,11 @@ def _threads(trained: TrainedModel, measured: Split, num_train: int) -> int:
     return threads_of_network(trained.config, inputs.device, flops=flops, num_train=num_train)
 
 
-def _labelled(trained: TrainedModel, new: Samples) -> Dataset:
-    """New samples, and in place of the train split one sample that has its mean: the baseline needs no more."""
+def _as_dataset(trained: TrainedModel, new: Samples) -> Dataset:
+    """Returns a dataset of new samples. Its train split is one sample with the mean of train, for the baseline."""
     schema = trained.metadata.data_schema
     assert new.targets is not None
     mean = Split(new.inputs[:1], torch.tensor([trained.metadata.target_mean], dtype=torch.float64))
-    shape_free = {name: value for name, value in schema._asdict().items() if name != "input_shape"}
+    fields = {name: value for name, value in schema._asdict().items() if name != "input_shape"}
     splits = {"train": mean, "new": Split(new.inputs, new.targets, new.lengths, naive=new.naive)}
-    return Dataset(splits, **shape_free, warnings=new.warnings)
+    return Dataset(splits, **fields, warnings=new.warnings)

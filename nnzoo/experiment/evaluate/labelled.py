@@ -1,4 +1,4 @@
-"""New labelled data for a trained network: from a file, or as Python passes it."""
+"""Reads new labelled data for a trained network, from a file or from Python."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ def read_labelled(trained: TrainedModel, path: Path) -> Samples:
     """Returns the labelled samples of a file or folder.
 
     Raises:
-        DataError: They can't be read, or are not like the training data.
+        DataError: The samples can't be read, or differ from the training data in kind.
     """
     return trained.reader.read([path], trained.metadata.data_schema, labelled=True)
 
 
-def in_memory_of(trained: TrainedModel, data: Any) -> DataInMemory:
-    """Tells what Python passed; a frame has the target columns of the training.
+def to_data_in_memory(trained: TrainedModel, data: Any) -> DataInMemory:
+    """Converts data from Python; a data frame has the target columns of the training data.
 
     Raises:
-        UsageError: It is not data.
+        UsageError: The argument is not data.
         DataError: A torch Dataset can't be read.
     """
     source = trained.config.data
@@ -39,37 +39,37 @@ def in_memory_of(trained: TrainedModel, data: Any) -> DataInMemory:
     return data_in_memory(data, source.target if isinstance(source, TableSource) and has_columns else None)
 
 
-def check_is_of_training(trained: TrainedModel, given: DataInMemory) -> None:
-    """Checks that data from Python is what the network was trained on.
+def check_is_training_data(trained: TrainedModel, given: DataInMemory) -> None:
+    """Checks that data from Python is the training data.
 
     Raises:
-        DataError: It is not, by checksum.
+        DataError: The checksum differs.
     """
     source = trained.config.data
     if not isinstance(source, PythonSource) or source.digest != given.digest():
         raise DataError(
-            "is not the data that the network was trained on (by checksum), so that it has no such splits. Leave out "
+            "this is not the training data of the network (the checksum differs), so it has no such splits. Leave out "
             "split= to measure on all of it.",
             where="data",
         )
 
 
 def labelled_samples(trained: TrainedModel, given: DataInMemory) -> Samples:
-    """Returns new labelled samples that Python passed.
+    """Returns new labelled samples from Python.
 
     Raises:
-        UsageError: They are divided into splits.
-        DataError: They are not like the training data.
+        UsageError: The data is divided into splits.
+        DataError: The samples differ from the training data in kind.
     """
     schema = trained.metadata.data_schema
     if len(given.frames) > 1 or any(name.endswith(("_val", "_test")) for name in given.arrays):
-        raise UsageError("expected new data without splits of its own.", where="data")
+        raise UsageError("new data has splits. Pass one x and y, or one data frame.", where="data")
     if given.frames:
-        samples = trained.reader.from_labelled_rows(given.frames["train"], schema)
-        if samples is not None:
-            return samples
-        raise DataError("a data frame is for networks that were trained on a table. Pass (x, y).", where="data")
+        rows = trained.reader.from_labelled_rows(given.frames["train"], schema)
+        if rows is not None:
+            return rows
+        raise DataError("a data frame needs a network that was trained on a table. Pass (x, y).", where="data")
     x, y = given.arrays["x"], given.arrays["y"]
-    found = trained.samples_of(x, given.arrays.get("lengths"))
-    targets = encode_targets_like(y, schema, Split(found.inputs, torch.empty(0), found.lengths), where="data: y")
-    return replace(found, targets=targets)
+    samples = trained.samples_of(x, given.arrays.get("lengths"))
+    targets = encode_targets_like(y, schema, Split(samples.inputs, torch.empty(0), samples.lengths), where="data: y")
+    return replace(samples, targets=targets)

@@ -1,4 +1,4 @@
-"""What is measured besides metrics: predictions per sample, figures per class, the confusion matrix."""
+"""Tables of an evaluation: predictions per sample, metrics per class, and the confusion matrix."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from nnzoo.data.reader import NO_TARGET
 from nnzoo.errors import UsageError
 from nnzoo.training.measures.decoding import Decoder
 
-_SAMPLES_AT_ONCE = 4096
+_BLOCK_SIZE = 4096
 MAX_CLASSES = 1000
-"""The matrix of a vocabulary would fill the disk."""
+"""More classes have no confusion matrix: that of a vocabulary would fill the disk."""
 
 
 def confusion_matrix(decoder: Decoder, outputs: Tensor, targets: Tensor) -> list[list[int]]:
-    """Counts pairs of true class (row) and predicted class (column), (K, K), over samples or steps with a target.
+    """Returns the confusion matrix (K, K) of samples or steps with a target; rows are the true classes.
 
     It is empty for more than `MAX_CLASSES` classes.
 
     Args:
-        decoder: Knows what outputs mean.
-        outputs: As `Decoder.compact` makes them.
-        targets: Encoded, on the CPU as the outputs.
+        decoder: The decoder of the outputs.
+        outputs: The outputs, as returned by `Decoder.compact`.
+        targets: The encoded targets; all tensors are on the CPU.
     """
     size = decoder.num_classes
     if size > MAX_CLASSES:
         return []
     if decoder.per == "step":
-        there = targets != NO_TARGET
-        actual, predicted = targets[there], outputs[..., 0][there].long()
+        valid = targets != NO_TARGET
+        actual, predicted = targets[valid], outputs[..., 0][valid].long()
     else:
         actual = decoder.target_labels(targets[:, 0] if decoder.per == "node" else targets)
         predicted = decoder.labels(outputs)
@@ -61,24 +61,24 @@ def per_class(matrix: list[list[int]], classes: Sequence[str]) -> list[dict[str,
 def predictions(
     decoder: Decoder, outputs: Tensor, targets: Tensor, dataset: Dataset, split: str
 ) -> tuple[list[str], Iterator[list[Any]]]:
-    """Returns the table of predictions.csv: one row per sample.
+    """Returns the header and rows of predictions.csv, one row per sample.
 
-    It begins with the columns that say where the sample comes from (`Dataset.places`); then come the target, the
-    prediction and the probability of each class. With a target per step it has one row for each step that has one, and
-    the probability of the predicted class only.
+    The first columns identify the sample (`Dataset.origin_columns`). The target, the prediction and the probability of
+    each class follow. With a target per step, there is one row per step with a target, and only the probability of
+    the predicted class.
 
-    Rows are made block by block: as Python's numbers they take ten times the memory of the outputs.
+    Rows are generated in blocks: as Python objects they take ten times the memory of the outputs.
 
     Args:
-        decoder: Knows what outputs mean.
-        outputs: As `Decoder.compact` makes them.
-        targets: Encoded, on the CPU as the outputs.
-        dataset: Before preprocessing.
+        decoder: The decoder of the outputs.
+        outputs: The outputs, as returned by `Decoder.compact`.
+        targets: The encoded targets; all tensors are on the CPU.
+        dataset: The dataset before preprocessing.
         split: The name of the split.
     """
     names, places = dataset.origin_columns(split)
-    starts = range(0, len(outputs), _SAMPLES_AT_ONCE)
-    blocks = (slice(start, min(start + _SAMPLES_AT_ONCE, len(outputs))) for start in starts)
+    starts = range(0, len(outputs), _BLOCK_SIZE)
+    blocks = (slice(start, min(start + _BLOCK_SIZE, len(outputs))) for start in starts)
     tables = (_table(decoder, outputs[rows], targets[rows], dataset, names, places(rows)) for rows in blocks)
     header, first = next(tables)
     return header, chain(first, chain.from_iterable(rows for _, rows in tables))
@@ -92,55 +92,55 @@ def _table(
     names: Sequence[str],
     places: Sequence[Sequence[Any]],
 ) -> tuple[list[str], list[list[Any]]]:
-    """The rows of some samples, whose places are in columns of these names."""
+    """Returns the header and rows of a block of samples."""
     classes, target_names = dataset.classes, dataset.target_names
     places = list(zip(*places, strict=True))
     if decoder.per == "step":
-        there = targets != NO_TARGET
-        truth = [classes[index] for index in targets[there].tolist()]
-        header, rows = step_answers(outputs, there, classes, range(len(outputs)))
+        valid = targets != NO_TARGET
+        truth = [classes[index] for index in targets[valid].tolist()]
+        header, rows = step_table(outputs, valid, classes, range(len(outputs)))
         rows = [[*places[sample], step, true, *row] for (sample, step, *row), true in zip(rows, truth, strict=True)]
         return [*names, "step", "target", *header[2:]], rows
     targets = targets[:, 0] if decoder.per == "node" else targets
     if decoder.task == "regression":
-        named, truth = columns("target", target_names), decoder.truth(targets).tolist()
+        target_header, truth = columns("target", target_names), decoder.truth(targets).tolist()
     elif decoder.task == "multilabel":
-        named, truth = [f"target_{name}" for name in classes], decoder.target_labels(targets).tolist()
+        target_header, truth = [f"target_{name}" for name in classes], decoder.target_labels(targets).tolist()
     else:
-        named, truth = ["target"], [[classes[index]] for index in decoder.target_labels(targets).tolist()]
-    header, rows = answers(decoder, outputs, classes, target_names)
+        target_header, truth = ["target"], [[classes[index]] for index in decoder.target_labels(targets).tolist()]
+    header, rows = prediction_table(decoder, outputs, classes, target_names)
     table = [[*place, *true, *row] for place, true, row in zip(places, truth, rows, strict=True)]
-    return [*names, *named, *header], table
+    return [*names, *target_header, *header], table
 
 
-def step_answers(
-    outputs: Tensor, there: Tensor, classes: Sequence[str], names: Sequence[int | str]
+def step_table(
+    outputs: Tensor, mask: Tensor, classes: Sequence[str], names: Sequence[int | str]
 ) -> tuple[list[str], list[list[Any]]]:
-    """Returns a header and one row per step: its sample, its number from 0, the likeliest class and its probability.
+    """Returns the header and one row per step: its sample, its index, the likeliest class and its probability.
 
     Args:
-        outputs: (N, T, 2), as `Decoder.compact` makes them.
-        there: (N, T) bool, the steps that get a row.
-        classes: Names of classes.
+        outputs: (N, T, 2), as returned by `Decoder.compact`.
+        mask: (N, T) bool, the steps that get a row.
+        classes: The class names.
         names: (N,) names of the samples.
     """
-    samples, steps = there.nonzero().T.tolist()
-    labels, shares = outputs[there].T.tolist()
+    samples, steps = mask.nonzero().T.tolist()
+    labels, shares = outputs[mask].T.tolist()
     rows = zip(samples, steps, labels, shares, strict=True)
     table = [[names[sample], step, classes[int(label)], share] for sample, step, label, share in rows]
     return ["input", "step", "prediction", "probability"], table
 
 
-def answers(
+def prediction_table(
     decoder: Decoder, outputs: Tensor, classes: Sequence[str], target_names: Sequence[str]
 ) -> tuple[list[str], list[list[Any]]]:
-    """Returns a header and one row per sample: the prediction, then the probabilities if the loss gives any.
+    """Returns the header and one row per sample: the prediction, then the probabilities if there are any.
 
     Args:
-        decoder: Knows what outputs mean.
-        outputs: (N, K), on the CPU as the decoder.
-        classes: Names of classes or labels.
-        target_names: Names of regression targets.
+        decoder: The decoder of the outputs, on the CPU.
+        outputs: (N, K), on the CPU.
+        classes: The names of classes or labels.
+        target_names: The names of regression targets.
     """
     rows: list[list[Any]]
     if decoder.task == "regression":
@@ -159,5 +159,5 @@ def answers(
 
 
 def columns(kind: str, target_names: Sequence[str]) -> list[str]:
-    """Returns the column `prediction`, or for several targets `prediction_a`, `prediction_b`."""
+    """Returns the column names: `prediction`, or `prediction_a`, `prediction_b` for several targets."""
     return [f"{kind}_{name}" for name in target_names] if len(target_names) > 1 else [kind]

@@ -1,4 +1,4 @@
-"""What a language model says of text: how it goes on, and how likely it is."""
+"""Continues text with a language model, and computes the likelihood of text."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from nnzoo.data.reader import NO_TARGET
 from nnzoo.data.vocabulary import UNKNOWN
 from nnzoo.errors import UsageError
 from nnzoo.experiment.load import TrainedModel
-from nnzoo.experiment.threads import computing_with, threads_of_data
+from nnzoo.experiment.threads import threads_of_data, use_threads
 from nnzoo.models import RecurrentNet
 from nnzoo.run.files import write_text
 from nnzoo.training.batches.order import eval_batch_size
@@ -27,15 +27,15 @@ _CLOSING, _OPENING = frozenset(".,;:!?)]}%"), frozenset("([{")
 
 @dataclass(frozen=True)
 class Continuation:
-    """A text that a network went on with.
+    """A continued text.
 
     Attributes:
-        checkpoint: The file.
-        prompt: What was given.
-        continuation: What follows it.
-        length: Symbols of it.
-        temperature: As it was asked for.
-        seed: As it was asked for.
+        checkpoint: The file of the weights.
+        prompt: The prompt.
+        continuation: The text after the prompt.
+        length: The number of tokens in the continuation.
+        temperature: The temperature.
+        seed: The seed.
     """
 
     checkpoint: str
@@ -47,33 +47,33 @@ class Continuation:
 
     @property
     def text(self) -> str:
-        """The prompt and what follows it."""
+        """The prompt and its continuation."""
         return self.prompt + self.continuation
 
     def as_dict(self) -> dict[str, Any]:
-        """The object of `predict --text --json`."""
+        """Returns the object of `predict --text --json`."""
         return {**vars(self), "text": self.text}
 
     def write(self, path: str | os.PathLike[str]) -> None:
-        """Writes the text, in one piece."""
+        """Writes the text, atomically."""
         write_text(Path(path), self.text + "\n")
 
 
 def continue_text(
     trained: TrainedModel, prompt: str, *, length: int = 200, temperature: float = 1.0, seed: int = 0
 ) -> Continuation:
-    """Continues a text token by token, each drawn from the probabilities that the network gives after the text so far.
+    """Continues a text token by token, each sampled from the predicted distribution after the text so far.
 
-    The state of the network is carried along, so every token costs the same. A network that was trained line by line
-    ends lines, and starts each one again. If nothing comes before the first token, not even the start of a line, it is
-    drawn by how frequent the tokens were in training. The unknown token is never drawn.
+    The network keeps its hidden state, so every token has the same cost. A network that was trained line by line ends
+    lines, and its state is reset at the start of each line. If there is no token before the first one, it is sampled by
+    the token frequencies of train. The unknown token is never sampled.
 
     Args:
         trained: A language model.
-        prompt: May be empty, and have tokens that training did not have.
-        length: Tokens to add.
-        temperature: Logits are divided by it: below 1 likely tokens become likelier, 0 takes the likeliest.
-        seed: Of the random numbers.
+        prompt: The prompt; it may be empty or contain unknown tokens.
+        length: The number of tokens to add.
+        temperature: Divides the logits: below 1 likely tokens become likelier, 0 takes the likeliest.
+        seed: The seed of the random numbers.
 
     Raises:
         UsageError: The network is not a language model, or a number is out of range.
@@ -87,18 +87,18 @@ def continue_text(
     if not isinstance(reader, LanguageReader) or not isinstance(module, RecurrentNet):
         name = trained.config.data.name
         raise UsageError(
-            f"only networks trained on `data: language` continue a text (this one: {name}). Name a file or folder to "
-            "answer for.",
+            f"only networks trained on `data: language` can continue a text (got {name}). Name a file or folder to "
+            "predict.",
             where="--text",
         )
-    with computing_with(threads_of_data(trained.config)):
-        symbols = _draw(trained, module, reader, prompt, length, temperature, seed)
-    continuation = "".join(symbols) if reader.vocabulary.tokenizer == "char" else _join_words(prompt, symbols)
+    with use_threads(threads_of_data(trained.config)):
+        tokens = _sample(trained, module, reader, prompt, length, temperature, seed)
+    continuation = "".join(tokens) if reader.vocabulary.tokenizer == "char" else _join_words(prompt, tokens)
     return Continuation(str(trained.path), prompt, continuation, length, float(temperature), seed)
 
 
 @torch.inference_mode()
-def _draw(
+def _sample(
     trained: TrainedModel,
     module: RecurrentNet,
     reader: LanguageReader,
@@ -107,63 +107,63 @@ def _draw(
     temperature: float,
     seed: int,
 ) -> list[str]:
-    """The symbols that follow a prompt."""
+    """Returns the tokens that follow a prompt."""
     generator = torch.Generator().manual_seed(seed)
     device = next(module.parameters()).device
     tokens = reader.vocabulary.encode(prompt.rpartition("\n")[2] if reader.by_line else prompt)
     tokens = [START, *tokens] if reader.by_line else tokens
     names = [*reader.classes[:-1], "\n"] if reader.by_line else list(reader.classes)
     states = None
-    drawn: list[str] = []
+    sampled: list[str] = []
     for _ in range(length):
         if tokens:
             outputs, states = module.advance(torch.tensor([tokens], device=device), states)
             log_shares = trained.decoder.log_probabilities(outputs[:, -1])[0].double().cpu()
         else:
             log_shares = torch.tensor(trained.metadata.target_mean, dtype=torch.float64).log()
-        log_shares[0] = -torch.inf  # the unknown symbol
+        log_shares[0] = -torch.inf  # the unknown token
         if temperature == 0:
             number = int(log_shares.argmax())
         else:
             number = int(torch.multinomial((log_shares / temperature).softmax(0), 1, generator=generator))
-        drawn.append(names[number])
+        sampled.append(names[number])
         ended = reader.by_line and number == len(names) - 1
         tokens, states = ([START], None) if ended else ([number + UNKNOWN], states)
-    return drawn
+    return sampled
 
 
 def _join_words(prompt: str, words: list[str]) -> str:
-    """Words after a prompt, with blanks between them, but not before closing signs, after opening ones, or lines."""
+    """Joins words with spaces, except before closing punctuation, after opening punctuation, and around line ends."""
     text = prompt
     for word in words:
-        glued = not text or text[-1].isspace() or text[-1] in _OPENING or word in _CLOSING or word == "\n"
-        text += word if glued else f" {word}"
+        is_attached = not text or text[-1].isspace() or text[-1] in _OPENING or word in _CLOSING or word == "\n"
+        text += word if is_attached else f" {word}"
     return text[len(prompt) :]
 
 
 def likelihoods(trained: TrainedModel, samples: Samples) -> tuple[list[str], list[list[Any]]]:
-    """The table of `predict` for texts: how likely each line is.
+    """Returns the table of `predict` for a language model: the likelihood of each line.
 
     Args:
         trained: A language model.
-        samples: Lines, as `LanguageReader.read_lines` gives them.
+        samples: The lines, as returned by `LanguageReader.read_lines`.
 
     Returns:
-        The header: `input`, the line's number; `symbols`, how many were predicted; `log_likelihood`, the sum of their
-        natural logarithms; `perplexity`, exp of minus their mean. And a row a line.
+        The header, and one row per line: `input`, the number of the line; `symbols`, the number of predicted tokens;
+        `log_likelihood`, the sum of their natural log-probabilities; `perplexity`, exp of minus their mean.
     """
     assert samples.targets is not None
     decoder = trained.decoder.on_cpu()
     size = eval_batch_size(samples.inputs, 1, classes_per_step=len(trained.classes))
-    found: list[Tensor] = []
+    log_likelihoods: list[Tensor] = []
     for part in range(0, len(samples.inputs), size):
         rows = slice(part, part + size)
         targets = samples.targets[rows]
         outputs = trained.outputs_of(samples.inputs[rows], None if samples.lengths is None else samples.lengths[rows])
         each = decoder.log_probabilities(outputs.flatten(0, 1)).gather(1, targets.clamp_min(0).reshape(-1, 1))
-        found.append(each.reshape(targets.shape).double().masked_fill(targets == NO_TARGET, 0).sum(1))
+        log_likelihoods.append(each.reshape(targets.shape).double().masked_fill(targets == NO_TARGET, 0).sum(1))
     counts = (samples.targets != NO_TARGET).sum(1)
-    sums = torch.cat(found)
+    sums = torch.cat(log_likelihoods)
     perplexities = (-sums / counts).clamp_max(709).exp()
     columns = (samples.names, counts.tolist(), sums.tolist(), perplexities.tolist())
     return ["input", "symbols", "log_likelihood", "perplexity"], [list(row) for row in zip(*columns, strict=True)]

@@ -1,4 +1,4 @@
-"""Answers for raw new data, as a table."""
+"""Predicts raw new data."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from torch import Tensor
 from nnzoo import log
 from nnzoo.data import LanguageReader, Samples
 from nnzoo.errors import DataError, UsageError
-from nnzoo.experiment.evaluate.measure import answers, columns, step_answers
+from nnzoo.experiment.evaluate.measure import columns, prediction_table, step_table
 from nnzoo.experiment.evaluate.threshold import Criterion, Threshold, with_threshold
 from nnzoo.experiment.load import TrainedModel
 from nnzoo.experiment.predict.language import likelihoods
 from nnzoo.experiment.prepare import warn_about
-from nnzoo.experiment.threads import computing_with, threads_of_data
+from nnzoo.experiment.threads import threads_of_data, use_threads
 from nnzoo.run.files import write_csv
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """A table of answers.
+    """A table of predictions.
 
     Attributes:
-        checkpoint: The file.
-        header: `input` (and `step`); `file` and `row` if there are several files, and the columns that are kept; then
-            the prediction, and the probability of each class if there are probabilities.
-        rows: One row per sample; where every step has an answer, one row per step.
-        threshold: The decision threshold of two classes, if one was asked for.
-        warnings: What the data gave reason to warn about.
-        broken: Inputs without an answer because they can't be read: one line each, with the name and the reason.
+        checkpoint: The file of the weights.
+        header: `input` (and `step`); `file` and `row` if there are several files, and the copied columns; then the
+            prediction, and the probability of each class if there are probabilities.
+        rows: One row per sample, or per step if every step has a prediction.
+        threshold: The decision threshold for two classes, if one was set.
+        warnings: The warnings about the data.
+        broken: One line per input that can't be read, with its name and the reason.
     """
 
     checkpoint: str
@@ -45,7 +45,7 @@ class Predictions:
     broken: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """The object of `predict --json`."""
+        """Returns the object of `predict --json`."""
         named = [dict(zip(self.header, row, strict=True)) for row in self.rows]
         return {
             "checkpoint": self.checkpoint,
@@ -70,34 +70,34 @@ def predict_files(
     threshold: float | Criterion | None = None,
     strict: bool = False,
 ) -> Predictions:
-    """Answers for raw new data, read as the training data was; for a language model, how likely each line is.
+    """Predicts raw new data, read like the training data; for a language model, the likelihood of each line.
 
     Args:
-        trained: The network.
+        trained: The trained network.
         inputs: Files or folders of the kind of the training data; `-` is standard input.
-        texts: In their place, texts themselves.
-        keep: Columns of the new table to copy beside the answers, as they are written there; None for all.
-        threshold: For two classes: the probability from which on the second one is predicted, or the metric on val by
-            which it is chosen.
-        strict: Whether an input that can't be read, or anything that has to be left out or repaired, is an error.
+        texts: Texts, in place of files.
+        keep: Columns of the new table to copy into the result, unchanged; None for all.
+        threshold: For two classes, the second class is predicted if its probability is at least this; or the metric to
+            maximize on val.
+        strict: Whether an input that can't be read, or any warning about the data, is an error.
 
     Raises:
-        UsageError: There is nothing to read, or an option that this network has no use for.
-        DataError: The data can't be read, or is not like that of training.
+        UsageError: There are no inputs, or an option does not fit this network.
+        DataError: The data can't be read, or differs from the training data in kind.
     """
     if not inputs and not texts:
-        raise UsageError("there is nothing to predict. Name a file, a folder, or - for standard input.", where="INPUT")
+        raise UsageError("there are no inputs. Name a file, a folder, or - for standard input.", where="INPUT")
     if inputs and texts:
-        raise UsageError("a text is an input of its own. Give --text, or files.", where="--text")
-    with log.recording(quiet=True) as journal, computing_with(threads_of_data(trained.config)):
+        raise UsageError("--text and files can't be used together. Use one of them.", where="--text")
+    with log.recording(quiet=True) as journal, use_threads(threads_of_data(trained.config)):
         decision = None
         if threshold is not None:
             trained, decision = with_threshold(trained, threshold)
-        answered = _answer(trained, inputs, texts, keep, strict=strict)
-        return replace(answered, threshold=decision, warnings=tuple(journal.warnings))
+        predictions = _predict(trained, inputs, texts, keep, strict=strict)
+        return replace(predictions, threshold=decision, warnings=tuple(journal.warnings))
 
 
-def _answer(
+def _predict(
     trained: TrainedModel,
     inputs: Sequence[str | os.PathLike[str]],
     texts: Sequence[str],
@@ -105,25 +105,25 @@ def _answer(
     *,
     strict: bool,
 ) -> Predictions:
-    """The table for files, or for texts in their place."""
+    """Returns the predictions for files or texts."""
     metadata, reader = trained.metadata, trained.reader
     paths = [Path(path) for path in inputs]
     if isinstance(reader, LanguageReader):
         samples = reader.read_lines(paths)
     else:
         samples = reader.from_texts(texts) if texts else reader.read(paths, metadata.data_schema, labelled=False)
-    _tell(samples, strict=strict)
-    beside = _columns_beside(samples, keep)
+    _report_problems(samples, strict=strict)
+    copied = _copied_columns(samples, keep)
     if isinstance(reader, LanguageReader):
         header, rows = likelihoods(trained, samples)
         numbers: Sequence[int] = range(len(rows))
     else:
-        outputs = trained.outputs_of(samples.inputs, samples.lengths, kept=True)
+        outputs = trained.outputs_of(samples.inputs, samples.lengths, compact=True)
         header, rows, numbers = _table(trained, samples, outputs)
     first = [name for name in ("input", "step") if name in header]
-    names = _distinct([*header], list(beside))
+    names = _unique_names([*header], list(copied))
     table = [
-        [*row[: len(first)], *(values[number] for values in beside.values()), *row[len(first) :]]
+        [*row[: len(first)], *(values[number] for values in copied.values()), *row[len(first) :]]
         for number, row in zip(numbers, rows, strict=True)
     ]
     header = [*first, *names, *header[len(first) :]]
@@ -133,45 +133,45 @@ def _answer(
 def _table(
     trained: TrainedModel, samples: Samples, outputs: Tensor
 ) -> tuple[list[str], list[list[Any]], Sequence[int]]:
-    """The header and the rows, which begin with the name of the input, and the number of each row's sample."""
+    """Returns the header, the rows, which start with the name of the input, and the index of each row's sample."""
     metadata = trained.metadata
     if metadata.per == "step":
-        there = samples.valid_steps()
-        header, rows = step_answers(outputs, there, metadata.classes, samples.names)
-        return header, rows, there.nonzero()[:, 0].tolist()
-    header, rows = answers(trained.decoder.on_cpu(), outputs, metadata.classes, metadata.target_names)
-    each = 1
+        valid = samples.valid_steps()
+        header, rows = step_table(outputs, valid, metadata.classes, samples.names)
+        return header, rows, valid.nonzero()[:, 0].tolist()
+    header, rows = prediction_table(trained.decoder.on_cpu(), outputs, metadata.classes, metadata.target_names)
+    rows_per_sample = 1
     if samples.row_targets:
         header = columns("prediction", samples.row_targets)
-        each = len(metadata.target_names) // len(header)
+        rows_per_sample = len(metadata.target_names) // len(header)
         values = [value for row in rows for value in row]
         rows = [values[start : start + len(header)] for start in range(0, len(values), len(header))]
     named = [[name, *row] for name, row in zip(samples.names, rows, strict=True)]
-    return ["input", *header], named, [number // each for number in range(len(named))]
+    return ["input", *header], named, [number // rows_per_sample for number in range(len(named))]
 
 
-def _columns_beside(samples: Samples, keep: Sequence[str] | None) -> dict[str, Sequence[Any]]:
-    """The file and row of each sample, where there are several files, and the columns to keep.
+def _copied_columns(samples: Samples, keep: Sequence[str] | None) -> dict[str, Sequence[Any]]:
+    """Returns the columns to copy, and the file and row of each sample if there are several files.
 
     Raises:
-        UsageError: Columns are asked for, and the samples come from no table.
+        UsageError: There are columns to copy, but the samples are not rows of a table.
         DataError: There is no such column.
     """
-    beside: dict[str, Sequence[Any]] = {}
+    copied: dict[str, Sequence[Any]] = {}
     if samples.origin is not None:
         places = dict(zip(samples.origin.names, samples.origin.find(np.arange(len(samples.inputs))), strict=True))
         if len(set(places["file"])) > 1:
-            beside = {name: values for name, values in places.items() if name == "file" or not samples.row_targets}
+            copied = {name: values for name, values in places.items() if name == "file" or not samples.row_targets}
     if keep is None or keep:
         if samples.source_columns is None:
             raise UsageError("these inputs are not rows of a table, so there are no columns to keep.", where="--keep")
         kept = samples.source_columns(keep)
-        beside |= dict(zip(_distinct(list(beside), list(kept)), kept.values(), strict=True))
-    return beside
+        copied |= dict(zip(_unique_names(list(copied), list(kept)), kept.values(), strict=True))
+    return copied
 
 
-def _distinct(taken: Sequence[str], names: Sequence[str]) -> list[str]:
-    """Names of columns that are copied: with `kept_` in front where the table has such a column already."""
+def _unique_names(taken: Sequence[str], names: Sequence[str]) -> list[str]:
+    """Returns the names of copied columns, prefixed with `kept_` if the table already has such a column."""
     found: list[str] = []
     for name in names:
         while name in (*taken, *found):
@@ -180,11 +180,11 @@ def _distinct(taken: Sequence[str], names: Sequence[str]) -> list[str]:
     return found
 
 
-def _tell(samples: Samples, *, strict: bool) -> None:
-    """Passes on what was left out or repaired.
+def _report_problems(samples: Samples, *, strict: bool) -> None:
+    """Logs the warnings about the samples.
 
     Raises:
-        DataError: There is something, and `strict` is set.
+        DataError: There are problems, and `strict` is set.
     """
     if strict and (samples.broken or samples.warnings):
         raise DataError(" ".join((*samples.broken, *samples.warnings)))

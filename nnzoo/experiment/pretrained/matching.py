@@ -1,4 +1,4 @@
-"""Matching the inputs and outputs of a checkpoint with those of other data, by name."""
+"""Matches the inputs and outputs of a checkpoint with those of other data, by name."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ class MismatchError(Exception):
     """The inputs of a checkpoint cannot be matched with those of the new data."""
 
 
-class Side(NamedTuple):
-    """What the names of inputs and outputs follow from, of a checkpoint or of new data.
+class Signature(NamedTuple):
+    """The inputs and outputs of a checkpoint or of new data.
 
     Attributes:
-        schema: What samples are like.
-        reader: How raw data is read.
-        projected: Whether the network sees principal components.
+        schema: The schema of samples.
+        reader: The reader of raw data.
+        projected: Whether the inputs of the network are principal components.
     """
 
     schema: Schema
@@ -35,12 +35,12 @@ class Side(NamedTuple):
 
     @property
     def vocabulary(self) -> Vocabulary | None:
-        """The tokens of texts; None where tokens are just integers, or inputs are not tokens."""
+        """The vocabulary of texts; None if tokens are integers or inputs are not tokens."""
         return self.reader.vocabulary if isinstance(self.reader, TextReader | LanguageReader | TreeReader) else None
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """Names of the inputs: features or tokens. Empty where there are none."""
+        """The names of the inputs (features or tokens); empty if they have no unique names."""
         schema = self.schema
         if schema.layout not in ("tokens", "tree"):
             names = self.reader.feature_keys if isinstance(self.reader, CsvReader) else schema.feature_names
@@ -52,7 +52,7 @@ class Side(NamedTuple):
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """Names of the regression targets, classes or labels."""
+        """The names of the regression targets, classes or labels."""
         if self.schema.task == "regression":
             return self.schema.target_names
         is_plain = self.schema.task == "multilabel" or isinstance(self.reader, LanguageReader)
@@ -61,86 +61,86 @@ class Side(NamedTuple):
 
 @dataclass(frozen=True)
 class Match:
-    """Says which entry of the checkpoint each entry of the new network takes.
+    """Maps the names of new data to those of a checkpoint.
 
     Attributes:
-        there: Names in the checkpoint.
-        here: Names in the new data.
-        kind: What the names are of: input, token or output.
+        checkpoint_names: The names in the checkpoint.
+        data_names: The names in the new data.
+        kind: The kind of the names: input, token or output.
     """
 
-    there: tuple[str, ...]
-    here: tuple[str, ...]
+    checkpoint_names: tuple[str, ...]
+    data_names: tuple[str, ...]
     kind: str
 
     @property
     def sources(self) -> Tensor:
-        """(len(here),) int64, the index in the checkpoint of each name; -1 where the name is new."""
-        index = {name: number for number, name in enumerate(self.there)}
-        return torch.tensor([index.get(name, -1) for name in self.here], dtype=torch.int64)
+        """The index in the checkpoint of each name, (len(data_names),) int64; -1 for new names."""
+        index = {name: number for number, name in enumerate(self.checkpoint_names)}
+        return torch.tensor([index.get(name, -1) for name in self.data_names], dtype=torch.int64)
 
     @property
     def new(self) -> list[str]:
-        """Names that the checkpoint does not have."""
-        known = set(self.there)
-        return [name for name in self.here if name not in known]
+        """The names that the checkpoint does not have."""
+        known = set(self.checkpoint_names)
+        return [name for name in self.data_names if name not in known]
 
     @property
-    def gone(self) -> list[str]:
-        """Names that only the checkpoint has."""
-        known = set(self.here)
-        return [name for name in self.there if name not in known]
+    def missing(self) -> list[str]:
+        """The names that only the checkpoint has."""
+        known = set(self.data_names)
+        return [name for name in self.checkpoint_names if name not in known]
 
     @property
     def num_matched(self) -> int:
-        """Names that both have."""
-        return len(self.here) - len(self.new)
+        """The number of names that both have."""
+        return len(self.data_names) - len(self.new)
 
-    def along(self, size_there: int, size_here: int, *, fastest: bool = True) -> Tensor | None:
-        """Returns the sources of an axis that has one or several entries per name.
+    def indices_along(self, checkpoint_size: int, size: int, *, fastest: bool = True) -> Tensor | None:
+        """Returns the indices of an axis with one or several entries per name.
 
         Args:
-            size_there: Of the axis in the checkpoint.
-            size_here: Of the axis in the new network.
+            checkpoint_size: The size of the axis in the checkpoint.
+            size: The size of the axis in the new network.
             fastest: Whether neighbouring entries belong to different names.
 
         Returns:
-            (size_here,) indices along the axis of the checkpoint, -1 for new ones; None if the number of entries per
-            name is not a whole one, or differs.
+            (size,) indices along the axis of the checkpoint, -1 for new ones; None if the number of entries per name
+            is not an integer, or differs.
         """
-        repeats, rest = divmod(size_here, len(self.here))
-        if rest or divmod(size_there, len(self.there)) != (repeats, 0):
+        repeats, rest = divmod(size, len(self.data_names))
+        if rest or divmod(checkpoint_size, len(self.checkpoint_names)) != (repeats, 0):
             return None
         sources = self.sources
         each = torch.arange(repeats)
         if fastest:
-            found = sources + each.unsqueeze(1) * len(self.there)  # (repeats, names)
-            new = (sources < 0).expand_as(found)
+            indices = sources + each.unsqueeze(1) * len(self.checkpoint_names)  # (repeats, names)
+            new = (sources < 0).expand_as(indices)
         else:
-            found = sources.unsqueeze(1) * repeats + each  # (names, repeats)
-            new = (sources < 0).unsqueeze(1).expand_as(found)
-        return found.masked_fill(new, -1).flatten()
+            indices = sources.unsqueeze(1) * repeats + each  # (names, repeats)
+            new = (sources < 0).unsqueeze(1).expand_as(indices)
+        return indices.masked_fill(new, -1).flatten()
 
-    def told(self) -> str:
+    def describe(self) -> str:
         """Returns how many names were matched; empty if both have the same names in the same order."""
-        if self.there == self.here:
+        if self.checkpoint_names == self.data_names:
             return ""
-        if not self.new and not self.gone:
-            return f"{_count(self.here, self.kind)} in another order, matched by name"
-        return f"{self.num_matched} of {_count(self.here, self.kind)} matched by name"
+        if not self.new and not self.missing:
+            return f"{_count(self.data_names, self.kind)} in another order, matched by name"
+        return f"{self.num_matched} of {_count(self.data_names, self.kind)} matched by name"
 
     def changes(self) -> list[str]:
-        """Returns one line for the names that are new, and one for those that are gone."""
-        told = []
+        """Returns one line about new names, and one about missing names."""
+        lines = []
         if self.new:
-            told.append(
-                f"{_count(self.new, self.kind)} not in the checkpoint, initialized as `init` says: {listed(self.new)}"
+            lines.append(
+                f"{_count(self.new, self.kind)} not in the checkpoint, initialized by `init`: {listed(self.new)}"
             )
-        if self.gone:
-            told.append(
-                f"{_count(self.gone, self.kind)} of the checkpoint not in this data, left out: {listed(self.gone)}"
+        if self.missing:
+            lines.append(
+                f"{_count(self.missing, self.kind)} of the checkpoint not in this data, dropped: {listed(self.missing)}"
             )
-        return told
+        return lines
 
 
 def _count(names: Sequence[str], kind: str) -> str:
@@ -148,18 +148,18 @@ def _count(names: Sequence[str], kind: str) -> str:
 
 
 def listed(names: Sequence[str]) -> str:
-    """Returns the first names in quotes, and how many more there are."""
+    """Returns the first names in quotes, and the number of the others."""
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return ", ".join(map(repr, names[:_SHOWN])) + more
 
 
-def fitted(own: Tensor, other: Tensor, sources: Mapping[int, Tensor]) -> Tensor | None:
+def fit_tensor(own: Tensor, other: Tensor, sources: Mapping[int, Tensor]) -> Tensor | None:
     """Fills a new tensor with the matching entries of a checkpoint's tensor.
 
     Args:
-        own: As it was initialized.
-        other: Of the checkpoint.
-        sources: For some axes the index in `other` of each entry of `own`; -1 where `own` keeps its value.
+        own: The initialized tensor.
+        other: The tensor of the checkpoint.
+        sources: For some axes, the index in `other` of each entry of `own`; -1 for entries that keep their value.
 
     Returns:
         A tensor of the shape of `own`; None if the other axes differ in size.
@@ -182,31 +182,33 @@ def fitted(own: Tensor, other: Tensor, sources: Mapping[int, Tensor]) -> Tensor 
     return filled
 
 
-def match_inputs(there: Side, here: Side, *, can_match: bool) -> tuple[Match | None, str]:
+def match_inputs(checkpoint: Signature, data: Signature, *, can_match: bool) -> tuple[Match | None, str]:
     """Matches the inputs of a checkpoint with those of new data.
 
     Args:
-        there: The checkpoint.
-        here: The new data.
-        can_match: Whether it is known which weights of the network read which input.
+        checkpoint: The signature of the checkpoint.
+        data: The signature of the new data.
+        can_match: Whether it is known which weights of the network belong to which input.
 
     Returns:
-        The match, or None where inputs are taken by position; and how they were matched, empty where all is the same.
+        The match, or None if inputs are matched by position; and how they were matched, empty if they are the same.
 
     Raises:
         MismatchError: The names differ and cannot be matched.
     """
-    match = Match(there.inputs, here.inputs, "token" if here.schema.layout in ("tokens", "tree") else "input")
-    if match.there == match.here:
+    match = Match(checkpoint.inputs, data.inputs, "token" if data.schema.layout in ("tokens", "tree") else "input")
+    if match.checkpoint_names == match.data_names:
         return None, ""
-    if not match.there or not match.here:
-        side = "the checkpoint" if not match.there else "this data"
-        return None, f"inputs by position, since {side} has no names for them"
-    if there.vocabulary and here.vocabulary and there.vocabulary.tokenizer != here.vocabulary.tokenizer:
-        kinds = (each.vocabulary.tokenizer for each in (here, there) if each.vocabulary)
-        raise MismatchError("its tokens are of another kind (got {}, there {}). Set `data.tokenizer`.".format(*kinds))
-    if there.projected or here.projected:
-        if there.projected and here.projected and not match.new and not match.gone:
+    if not match.checkpoint_names or not match.data_names:
+        side = "the checkpoint" if not match.checkpoint_names else "this data"
+        return None, f"inputs by position, since {side} does not name them"
+    if checkpoint.vocabulary and data.vocabulary and checkpoint.vocabulary.tokenizer != data.vocabulary.tokenizer:
+        kinds = (each.vocabulary.tokenizer for each in (data, checkpoint) if each.vocabulary)
+        raise MismatchError(
+            "its tokens are of another kind (got {}, the checkpoint has {}). Set `data.tokenizer`.".format(*kinds)
+        )
+    if checkpoint.projected or data.projected:
+        if checkpoint.projected and data.projected and not match.new and not match.missing:
             return None, "inputs by position, as principal components"
         raise MismatchError(
             f"its inputs {_differ(match)}, and principal components of other inputs cannot be matched by name. "
@@ -214,49 +216,50 @@ def match_inputs(there: Side, here: Side, *, can_match: bool) -> tuple[Match | N
         )
     if not can_match:
         raise MismatchError(
-            f"its inputs {_differ(match)}, and in this network they cannot be matched by name. Use the same columns in "
-            "the same order."
+            f"its inputs {_differ(match)}, and this network cannot match them by name. Use the same columns in the "
+            "same order."
         )
-    if len(match.there) == len(match.here) == 1:
-        return None, f"its only input {match.there[0]!r} as {match.here[0]!r}"
+    if len(match.checkpoint_names) == len(match.data_names) == 1:
+        return None, f"its only input {match.checkpoint_names[0]!r} as {match.data_names[0]!r}"
     if not match.num_matched:
         raise MismatchError(
-            f"none of its {len(match.there)} inputs ({listed(match.there)}) is an input of this data "
-            f"({listed(match.here)}). Weights are matched by name: rename the columns, or train without `pretrained`."
+            f"none of its {len(match.checkpoint_names)} inputs ({listed(match.checkpoint_names)}) is an input of this "
+            f"data ({listed(match.data_names)}). Weights are matched by name: rename the columns, or train without "
+            "`pretrained`."
         )
-    return match, match.told()
+    return match, match.describe()
 
 
 def _differ(match: Match) -> str:
-    if not match.new and not match.gone:
+    if not match.new and not match.missing:
         return "are in another order than those of this data"
-    return f"differ from those of this data ({listed([*match.gone, *match.new])})"
+    return f"differ from those of this data ({listed([*match.missing, *match.new])})"
 
 
-def match_outputs(there: Side, here: Side | None) -> tuple[Match | None, str]:
+def match_outputs(checkpoint: Signature, data: Signature | None) -> tuple[Match | None, str]:
     """Matches the outputs of a checkpoint with those of new data.
 
     Returns:
-        The match, or None where the last layer stays as initialized; and why it does, empty otherwise.
+        The match, or None if the last layer keeps its initial values; and the reason for that, else empty.
     """
-    if here is None:
+    if data is None:
         return None, "the data is not known"
-    if there.schema.task != here.schema.task:
-        return None, f"the checkpoint is for {there.schema.task}, this data for {here.schema.task}"
-    match = Match(there.outputs, here.outputs, "output")
-    if match.there != match.here and not match.num_matched:
-        return None, "the targets differ" if here.schema.task == "regression" else "the classes differ"
+    if checkpoint.schema.task != data.schema.task:
+        return None, f"the checkpoint is for {checkpoint.schema.task}, this data for {data.schema.task}"
+    match = Match(checkpoint.outputs, data.outputs, "output")
+    if match.checkpoint_names != match.data_names and not match.num_matched:
+        return None, "the targets differ" if data.schema.task == "regression" else "the classes differ"
     return match, ""
 
 
-def describe_differences(before: Side, now: Side) -> str:
-    """Returns what became of the names of inputs and outputs, in full sentences; empty if they are the same."""
-    told = []
+def describe_differences(before: Signature, now: Signature) -> str:
+    """Describes changes of the names of inputs and outputs in full sentences; empty if there are none."""
+    sentences = []
     for kind in ("inputs", "outputs"):
-        there, here = getattr(before, kind), getattr(now, kind)
-        if set(there) == set(here) and there != here:
-            told.append(f"Its {kind} are in another order (now {listed(here)}; before {listed(there)}).")
-        for word, names in (("New", set(here) - set(there)), ("Missing", set(there) - set(here))):
+        old, new = getattr(before, kind), getattr(now, kind)
+        if set(old) == set(new) and old != new:
+            sentences.append(f"Its {kind} are in another order (now {listed(new)}; before {listed(old)}).")
+        for word, names in (("New", set(new) - set(old)), ("Missing", set(old) - set(new))):
             if names:
-                told.append(f"{word} {kind}: {listed(sorted(names))}.")
-    return " ".join(told)
+                sentences.append(f"{word} {kind}: {listed(sorted(names))}.")
+    return " ".join(sentences)

@@ -1,4 +1,4 @@
-"""Starting from the weights of another run: fine-tuning, or training on with other settings."""
+"""Starts a training from the weights of another run (`model.pretrained`)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nnzoo.data import Dataset, parse_reader, reader_of
 from nnzoo.errors import UsageError
 from nnzoo.experiment.load import read_weights
 from nnzoo.experiment.metadata import Metadata
-from nnzoo.experiment.pretrained.matching import Match, MismatchError, Side, listed, match_inputs, match_outputs
+from nnzoo.experiment.pretrained.matching import Match, MismatchError, Signature, listed, match_inputs, match_outputs
 from nnzoo.experiment.pretrained.transfer import Transfer
 from nnzoo.models.inputs import input_weights
 from nnzoo.models.relative_forecast import RelativeForecast
@@ -23,8 +23,8 @@ from nnzoo.run.directory import ARTIFACT, CONFIG, find_checkpoint
 from nnzoo.run.torch_file import SUFFIXES as TORCH_SUFFIXES
 from nnzoo.run.torch_file import read_state_dict
 
-# These may differ without a warning: they belong to one run, or to the last layer, or are seen in the shapes.
-_OWN_WORDS = {
+# Keys that may differ without a warning: they are specific to a run or the last layer, or change shapes.
+_IGNORED_KEYS = {
     "name",
     "pretrained",
     "freeze",
@@ -39,38 +39,39 @@ _OWN_WORDS = {
 
 
 def with_checkpoint(config: Config, runs_dir: Path, resumed: Path | None = None) -> Config:
-    """Returns the config with the file of the checkpoint in place of its name, so that the run can be repeated.
+    """Returns the config with the path of the checkpoint in place of its name, so that the run can be repeated.
 
-    `embedding: auto` becomes the size that the checkpoint has.
+    `embedding: auto` is replaced by the embedding size of the checkpoint.
 
     Args:
-        config: As it was loaded.
-        runs_dir: Where names of runs are looked up.
-        resumed: The run to resume. The weights are in it, so the checkpoint may be gone, and `latest` be another one.
+        config: The loaded config.
+        runs_dir: The directory in which run names are looked up.
+        resumed: The run to resume. It has the weights, so the checkpoint may no longer exist, and `latest` may be
+            another run.
 
     Raises:
         ConfigError: There is no such checkpoint.
         RunError: The run has no weights yet.
     """
-    said = config.model.pretrained
-    if said is None:
+    pretrained = config.model.pretrained
+    if pretrained is None:
         return config
     if resumed is not None and (resumed / CONFIG).is_file():
         recorded = load_config(resumed / CONFIG).model
-        if recorded.pretrained is not None and _means(said, Path(recorded.pretrained)):
-            return _with(config, pretrained=recorded.pretrained, **_embedding(config, recorded))
-    path = _find(config, said, runs_dir).absolute()
-    return _with(with_embedding(config, runs_dir), pretrained=str(path))
+        if recorded.pretrained is not None and _may_name(pretrained, Path(recorded.pretrained)):
+            return _update_model(config, pretrained=recorded.pretrained, **_embedding(config, recorded))
+    path = _find(config, pretrained, runs_dir).absolute()
+    return _update_model(with_embedding(config, runs_dir), pretrained=str(path))
 
 
 def with_embedding(config: Config, runs_dir: str | Path = "runs") -> Config:
-    """Returns the config with the size of the checkpoint's embedding in place of `auto`.
+    """Returns the config with the embedding size of the checkpoint in place of `auto`.
 
-    The size that `auto` means follows from the size of the vocabulary, which may differ.
+    `auto` depends on the size of the vocabulary, which may differ.
 
     Raises:
         ConfigError: There is no such checkpoint.
-        CheckpointError: It is damaged, not a file of nnzoo, or of a newer version.
+        CheckpointError: The file is damaged, was not written by nnzoo, or is of a newer version.
     """
     if config.model.pretrained is None or getattr(config.model, "embedding", None) != "auto":
         return config
@@ -78,152 +79,153 @@ def with_embedding(config: Config, runs_dir: str | Path = "runs") -> Config:
     if path.suffix in TORCH_SUFFIXES:
         return config
     _, _, metadata = read_weights(path)
-    return _with(config, **_embedding(config, metadata.config.get("model")))
+    return _update_model(config, **_embedding(config, metadata.config.get("model")))
 
 
 def _embedding(config: Config, other: object) -> dict[str, object]:
-    """The size of the embedding that another model has, if this one leaves it open."""
+    """Returns the embedding size of another model if that of this config is `auto`."""
     size = other.get("embedding") if isinstance(other, dict) else getattr(other, "embedding", None)
     return {"embedding": size} if getattr(config.model, "embedding", None) == "auto" and isinstance(size, int) else {}
 
 
-def check_survives(config: Config, folder: Path) -> None:
-    """Checks that the run does not overwrite the weights that it starts from: it could not be repeated.
+def check_not_overwritten(config: Config, folder: Path) -> None:
+    """Checks that the run does not overwrite its own pretrained weights, so that it can be repeated.
 
     Raises:
-        ConfigError: They are in the folder that is to be replaced.
+        ConfigError: The weights are in the folder that would be replaced.
     """
-    said = config.model.pretrained
-    if said is not None and Path(said).resolve().parent == folder.resolve():
-        problem = f"{said} is in the run that --overwrite would replace. Give the new run another --name."
+    pretrained = config.model.pretrained
+    if pretrained is not None and Path(pretrained).resolve().parent == folder.resolve():
+        problem = f"{pretrained} is in the run that --overwrite would replace. Use another --name for the new run."
         raise problems_of(config, [(PRETRAINED, problem)])
 
 
-def _with(config: Config, **words: object) -> Config:
-    return config.model_copy(update={"model": config.model.model_copy(update=words)})
+def _update_model(config: Config, **values: object) -> Config:
+    return config.model_copy(update={"model": config.model.model_copy(update=values)})
 
 
-def _means(said: str, file: Path) -> bool:
-    """Whether a checkpoint as the config names it may have been this file."""
-    named = is_run_name(said) and said in ("latest", file.parent.name)
-    return named or file in (Path(said), Path(said) / ARTIFACT)
+def _may_name(pretrained: str, file: Path) -> bool:
+    """Returns whether a value of `model.pretrained` may have been resolved to this file."""
+    is_named = is_run_name(pretrained) and pretrained in ("latest", file.parent.name)
+    return is_named or file in (Path(pretrained), Path(pretrained) / ARTIFACT)
 
 
-def _find(config: Config, said: str, runs_dir: Path) -> Path:
-    path = Path(said)
+def _find(config: Config, pretrained: str, runs_dir: Path) -> Path:
+    path = Path(pretrained)
     if path.suffix in TORCH_SUFFIXES and path.is_file():
         return path
     try:
-        return find_checkpoint(said, runs_dir)
+        return find_checkpoint(pretrained, runs_dir)
     except UsageError as error:
         raise problems_of(config, [(PRETRAINED, str(error))]) from None
 
 
-def take_over(
+def load_pretrained(
     config: Config, module: nn.Module, dataset: Dataset | None, runs_dir: str | Path = "runs"
 ) -> frozenset[str]:
-    """Copies the weights of `model.pretrained`, if the config names any, into a new network.
+    """Copies the weights of `model.pretrained`, if it is set, into a new network.
 
-    Inputs are matched by name: columns and their categories, features of a series, tokens of a vocabulary. A weight of
-    an input that the checkpoint does not have keeps its initial value, and one of an input that is gone is left out.
-    Where one side has no names, or where principal components stand in between, inputs are taken by position.
+    Inputs are matched by name: columns and their categories, features of a series, tokens of a vocabulary. Weights of
+    new inputs keep their initial values, and weights of missing inputs are dropped. Inputs are matched by position if
+    one of the two has no names, or if the network reads principal components.
 
-    Preprocessing is fitted to the new data, as in fine-tuning elsewhere: a weight means the same for an input that is
-    as many standard deviations from the mean of its own training data. So an input that is left out counts as one at
-    its mean.
+    Preprocessing is fitted to the new data, as usual in fine-tuning: a weight applies to standard deviations from the
+    mean of the current training data. So dropping an input is the same as setting it to its mean.
 
-    The outputs of the last layer are matched by name too: classes, labels or regression targets. The last layer is
-    initialized if none matches. Every other tensor, buffers such as the statistics of batch norm included, must have
-    the same name and shape.
+    The outputs of the last layer (classes, labels or regression targets) are matched by name too. If none matches, the
+    last layer keeps its initial values. All other tensors, including buffers such as the statistics of batch norm, must
+    have the same name and shape.
 
     Args:
-        config: Of the new network.
-        module: Is changed in place.
-        dataset: What the network will learn; None leaves the last layer as initialized and takes inputs by position.
-        runs_dir: Where names of runs are looked up.
+        config: The config of the new network.
+        module: The network; it is changed in place.
+        dataset: The new training data; None keeps the initial last layer and matches inputs by position.
+        runs_dir: The directory in which run names are looked up.
 
     Returns:
-        The names of the tensors that were taken, in whole or in part.
+        The names of the tensors that were copied, entirely or in part.
 
     Raises:
         ConfigError: There is no such checkpoint, or it does not fit this network or this data.
-        CheckpointError: It is damaged, not a file of nnzoo, or of a newer version.
+        CheckpointError: The file is damaged, was not written by nnzoo, or is of a newer version.
     """
     if config.model.pretrained is None:
         return frozenset()
     path = _find(config, config.model.pretrained, Path(runs_dir))
     prefix = "network." if isinstance(module, RelativeForecast) else ""
     module = module.network if isinstance(module, RelativeForecast) else module
-    here = None
+    data = None
     if dataset is not None:
-        here = Side(dataset.schema, reader_of(dataset), config.preprocess.pca is not None)
+        data = Signature(dataset.schema, reader_of(dataset), config.preprocess.pca is not None)
     start = _start_of_state_dict if path.suffix in TORCH_SUFFIXES else _start_of_checkpoint
-    fit, taken, how = start(config, module, path, here)
+    transfer, tensors, how = start(config, module, path, data)
     own = module.state_dict()
     with torch.no_grad():
-        for name, tensor in taken.items():
+        for name, tensor in tensors.items():
             own[name].copy_(tensor)
-    log.info("%s", "; ".join(filter(None, [f"weights of {path}", how, fit.told()])))
-    for line in fit.changes():
+    log.info("%s", "; ".join(filter(None, [f"weights of {path}", how, transfer.describe()])))
+    for line in transfer.changes():
         log.warning("model.pretrained: %s", line)
-    return frozenset(f"{prefix}{name}" for name in taken)
+    return frozenset(f"{prefix}{name}" for name in tensors)
 
 
 def _start_of_checkpoint(
-    config: Config, module: nn.Module, path: Path, here: Side | None
+    config: Config, module: nn.Module, path: Path, data: Signature | None
 ) -> tuple[Transfer, dict[str, Tensor], str]:
-    """Fits the weights of a checkpoint of nnzoo; the string says how inputs were matched."""
+    """Fits the weights of an nnzoo checkpoint; the string describes how inputs were matched."""
     weights, _, metadata = read_weights(path)
-    there = Side(metadata.data_schema, parse_reader(metadata.reader), _projects(metadata.config.get("preprocess")))
+    checkpoint = Signature(
+        metadata.data_schema, parse_reader(metadata.reader), _has_pca(metadata.config.get("preprocess"))
+    )
     try:
-        inputs, how = _match_inputs(there, here, module)
-        # The units of a series are fitted to its own data.
+        inputs, how = _match_inputs(checkpoint, data, module)
+        # The units of a series are fitted to the new data.
         own = RelativeForecast.weights_of_network(weights)
-        fit = Transfer(config, module, own, inputs, *match_outputs(there, here))
-        taken = fit.tensors()
+        transfer = Transfer(config, module, own, inputs, *match_outputs(checkpoint, data))
+        tensors = transfer.tensors()
     except MismatchError as error:
         hint = f"`nnzoo summary {path}` shows the checkpoint."
         raise problems_of(config, [(PRETRAINED, f"{path}: {error} {hint}")]) from None
-    _check_words(config, metadata, path)
-    return fit, taken, how
+    _check_config(config, metadata, path)
+    return transfer, tensors, how
 
 
 def _start_of_state_dict(
-    config: Config, module: nn.Module, path: Path, here: Side | None
+    config: Config, module: nn.Module, path: Path, data: Signature | None
 ) -> tuple[Transfer, dict[str, Tensor], str]:
-    """Fits the weights that another program saved. Nothing in them names inputs or classes."""
+    """Fits a state dict from another program, which does not name inputs and classes."""
     weights = read_state_dict(path)
-    outputs = Match(here.outputs, here.outputs, "output") if here else None
-    fit = Transfer(config, module, weights, None, outputs, "" if here else "the data is not known")
+    outputs = Match(data.outputs, data.outputs, "output") if data else None
+    transfer = Transfer(config, module, weights, None, outputs, "" if data else "the data is not known")
     try:
-        taken = fit.tensors()
+        tensors = transfer.tensors()
     except MismatchError as error:
-        raise problems_of(config, [(PRETRAINED, f"{path}: {error} The file holds {listed([*weights])}.")]) from None
-    if fit.outputs is not None:
+        raise problems_of(config, [(PRETRAINED, f"{path}: {error} The file contains {listed([*weights])}.")]) from None
+    if transfer.outputs is not None:
         log.warning(
-            "model.pretrained: %s does not name its inputs and outputs. They are taken to be those of this data, in "
+            "model.pretrained: %s does not name its inputs and outputs. They are assumed to be those of this data, in "
             "the same order.",
             path,
         )
-    return fit, taken, "inputs by position, since the file does not name them"
+    return transfer, tensors, "inputs by position, since the file does not name them"
 
 
-def _projects(preprocess: object) -> bool:
-    """Whether a config's preprocessing, as plain values, has principal components."""
+def _has_pca(preprocess: object) -> bool:
+    """Returns whether a preprocess section, as plain values, has PCA."""
     return isinstance(preprocess, dict) and preprocess.get("pca") is not None
 
 
-def _match_inputs(there: Side, here: Side | None, module: nn.Module) -> tuple[Match | None, str]:
-    if here is None:
+def _match_inputs(checkpoint: Signature, data: Signature | None, module: nn.Module) -> tuple[Match | None, str]:
+    if data is None:
         return None, "inputs by position, since the data is not known"
-    return match_inputs(there, here, can_match=bool(input_weights(module)))
+    return match_inputs(checkpoint, data, can_match=bool(input_weights(module)))
 
 
-def _check_words(config: Config, metadata: Metadata, path: Path) -> None:
-    """Warns where weights of the same shapes belonged to another function, or to inputs of another scale.
+def _check_config(config: Config, metadata: Metadata, path: Path) -> None:
+    """Warns about settings that change the meaning of weights but not their shapes.
 
     Raises:
-        ConfigError: They were GoogLeNet's or Inception's of torchvision, which scale their inputs.
+        ConfigError: The weights are of torchvision's GoogLeNet or Inception, which scale their inputs.
     """
     for section in ("data", "model", "preprocess"):
         ours, theirs = dump(getattr(config, section)), metadata.config.get(section)
@@ -231,11 +233,11 @@ def _check_words(config: Config, metadata: Metadata, path: Path) -> None:
             continue
         if ours.get("arch") in ("googlenet", "inception_v3") and theirs.get("weights") is not None:
             problem = (
-                f"{ours['arch']} in {path} started from torchvision's own weights, with which it scales its inputs, "
-                "and without `weights` it does not. Start from `weights` instead of `pretrained`."
+                f"{ours['arch']} in {path} scales its inputs, because it was trained from torchvision's weights. "
+                "Without `weights` it does not. Set `weights` instead of `pretrained`."
             )
             raise problems_of(config, [(PRETRAINED, problem)])
-        compared = {"difference"} if section == "data" else ours.keys() - _OWN_WORDS
+        compared = {"difference"} if section == "data" else ours.keys() - _IGNORED_KEYS
         for key in sorted(compared & ours.keys() & theirs.keys()):
             if "auto" not in (ours[key], theirs[key]) and ours[key] != theirs[key]:
-                log.warning("%s.%s is %s, and was %s in %s", section, key, ours[key], theirs[key], path)
+                log.warning("%s.%s is %s, but was %s in %s", section, key, ours[key], theirs[key], path)

@@ -1,1 +1,1 @@
-"""What a network has to beat: the baseline and a linear model."""
+"""Reference scores for a network: the baseline and a linear model."""

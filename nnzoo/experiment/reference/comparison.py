@@ -1,4 +1,4 @@
-"""Compares a trained network with the baseline and with a linear model, and says what to do if they win."""
+"""Compares a trained network with the baseline and with a linear model, and advises if it is not better."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from nnzoo.experiment.reference.linear import CHEAP, linear_scores
 from nnzoo.numbers import number
 
 NOTICEABLE = 1.05
-"""An error has to be this many times the other one to be called larger."""
+"""An error counts as larger if it is more than this many times the other one."""
 IMBALANCED = 2
-"""The most frequent class has at least this many times the samples of the rarest."""
+"""Classes are imbalanced if the most frequent one has at least this many times the samples of the rarest."""
 _MAX_NAMED = 3
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What a network was compared with.
+    """The result of a comparison.
 
     Attributes:
-        linear: The scores of a linear model on the measured split, by name; empty if it was not fitted.
-        remarks: What to do about a network that does not win: a topic and a sentence each.
+        linear: The scores of a linear model on the measured split, by name; empty if none was fitted.
+        remarks: A topic and a message for each reference that is better.
     """
 
     linear: dict[str, float]
@@ -35,7 +35,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class _Score:
-    """The score that is compared: the accuracy, or the error of a regression."""
+    """The accuracy, or the error of a regression."""
 
     name: str
     network: float
@@ -47,7 +47,7 @@ class _Score:
         return self.name != "accuracy"
 
     def is_worse_than(self, other: float) -> bool:
-        """Returns whether the network is worse, by more than chance: by a standard error, or by 5 % of an error."""
+        """Returns whether the network is worse, by over a standard error of the accuracy or 5 % of the error."""
         if self.is_error:
             return self.network > NOTICEABLE * other
         spread = math.sqrt(max(other * (1 - other), 0.0) / self.num_samples)
@@ -57,21 +57,21 @@ class _Score:
 def compare(
     experiment: Experiment, split: str, metrics: Mapping[str, float], matrix: Sequence[Sequence[int]]
 ) -> Comparison:
-    """Compares the best weights with what needs no network, on one split.
+    """Compares the best weights with the baseline and a linear model on one split.
 
     Args:
-        experiment: As it was trained.
-        split: The split that was measured.
-        metrics: "test/accuracy" and so on; of train too.
+        experiment: The experiment.
+        split: The measured split.
+        metrics: The metrics of all splits, such as "test/accuracy".
         matrix: The confusion matrix of that split; empty if there is none.
     """
     score = _score(experiment, split, metrics, matrix)
     if score is None or not math.isfinite(score.network):
         return Comparison({}, ())
-    linear = linear_scores(experiment, split, most=CHEAP)
+    linear = linear_scores(experiment, split, max_operations=CHEAP)
     remarks = [
-        *_beside_baseline(experiment, split, score, matrix),
-        *_beside_linear(experiment, split, score, linear.get(score.name)),
+        *_compare_with_baseline(experiment, split, score, matrix),
+        *_compare_with_linear(experiment, split, score, linear.get(score.name)),
     ]
     return Comparison(linear, tuple(remarks))
 
@@ -86,15 +86,15 @@ def _score(
             return _Score(name, metrics[f"{split}/{name}"], metrics.get(f"train/{name}"), count)
     if not matrix:
         return None
-    right, total = sum(row[index] for index, row in enumerate(matrix)), sum(map(sum, matrix))
-    return _Score("accuracy", right / total, None, count)
+    correct, total = sum(row[index] for index, row in enumerate(matrix)), sum(map(sum, matrix))
+    return _Score("accuracy", correct / total, None, count)
 
 
-def _beside_baseline(
+def _compare_with_baseline(
     experiment: Experiment, split: str, score: _Score, matrix: Sequence[Sequence[int]]
 ) -> Iterator[tuple[str, str]]:
-    bar = baseline(experiment.dataset, split).get(score.name)
-    if bar is None or (score.network < bar if score.is_error else score.network > bar):
+    baseline_score = baseline(experiment.dataset, split).get(score.name)
+    if baseline_score is None or (score.network < baseline_score if score.is_error else score.network > baseline_score):
         return
     shown = f"{split} {score.name} {number(score.network)}"
     if score.is_error:
@@ -105,9 +105,9 @@ def _beside_baseline(
             forecast = f"the seasonal naive forecast (the value {season} rows before)"
         what = forecast if is_series else "predicting the mean"
         fix = "Set data.window to at least a season, try model: linear, or train longer." if is_series else _LEARN_MORE
-        yield "baseline", f"{shown} is not below {number(bar)}, the baseline of {what}. {fix}"
+        yield "baseline", f"{shown} is not below {number(baseline_score)}, the baseline of {what}. {fix}"
         return
-    text = f"{shown} is not above the baseline {number(bar)}"
+    text = f"{shown} is not above the baseline {number(baseline_score)}"
     if experiment.dataset.task == "classification":
         counts = shares(experiment.dataset.measured_split("train"), len(experiment.dataset.classes))
         text += f", which always predicts '{experiment.dataset.classes[int(counts.argmax())]}'"
@@ -115,8 +115,11 @@ def _beside_baseline(
             name for index, name in enumerate(experiment.dataset.classes) if matrix and _is_missed(matrix[index], index)
         ]
         if never and float(counts.max()) >= IMBALANCED * float(counts.min()):
-            named = ", ".join(f"'{name}'" for name in never[:_MAX_NAMED]) + (", ..." if len(never) > _MAX_NAMED else "")
-            yield "class balance", f"{text}, and no sample of {named} is found (recall 0). {_rebalanced(experiment)}"
+            shown_names = ", ".join(f"'{name}'" for name in never[:_MAX_NAMED]) + (
+                ", ..." if len(never) > _MAX_NAMED else ""
+            )
+            text += f", and no sample of {shown_names} is predicted correctly (recall 0)."
+            yield "class balance", f"{text} {_rebalancing_advice(experiment)}"
             return
     yield "baseline", f"{text}. {_LEARN_MORE}"
 
@@ -125,12 +128,12 @@ _LEARN_MORE = "Train longer (train.epochs), change optimizer.lr, or use a larger
 
 
 def _is_missed(row: Sequence[int], index: int) -> bool:
-    """Returns whether a class occurs and is never found."""
+    """Returns whether a class has samples but recall 0."""
     return sum(row) > 0 and row[index] == 0
 
 
-def _rebalanced(experiment: Experiment) -> str:
-    """Returns what helps against rare classes."""
+def _rebalancing_advice(experiment: Experiment) -> str:
+    """Returns what improves the recall of rare classes."""
     loss, config = experiment.config.loss, experiment.config
     fixes = []
     if not isinstance(loss, WeightedLoss) or loss.class_weights is None:
@@ -138,23 +141,23 @@ def _rebalanced(experiment: Experiment) -> str:
         fixes.append(f"Set loss: {{name: {name}, class_weights: balanced}}.")
     if "balanced_accuracy" not in config.train.metrics:
         fixes.append("Measure train.metrics: [balanced_accuracy, average_precision].")
-    decides = len(experiment.dataset.classes) == 2 and experiment.decoder.reads != "margins"
-    if decides and experiment.dataset.per == "sample":
-        fixes.append("`nnzoo predict RUN --threshold auto` moves the decision.")
+    has_threshold = len(experiment.dataset.classes) == 2 and experiment.decoder.reads != "margins"
+    if has_threshold and experiment.dataset.per == "sample":
+        fixes.append("`nnzoo predict RUN --threshold auto` changes the decision threshold.")
     return " ".join(fixes) or _LEARN_MORE
 
 
-def _beside_linear(
+def _compare_with_linear(
     experiment: Experiment, split: str, score: _Score, linear: float | None
 ) -> Iterator[tuple[str, str]]:
     is_linear = isinstance(experiment.config.model, model.Linear | model.Perceptron)
     if linear is None or is_linear or not score.is_worse_than(linear):
         return
-    better = score.train is not None and (score.train <= linear if score.is_error else score.train >= linear)
+    fits_train = score.train is not None and (score.train <= linear if score.is_error else score.train >= linear)
     fix = (
         "It overfits: regularize it (dropout, weight decay, a smaller network), or use model: linear."
-        if better
+        if fits_train
         else "It underfits: train longer, change optimizer.lr, or use model: linear."
     )
-    figures = f"{split} {score.name} of {number(linear)}, and the network {number(score.network)}"
-    yield "linear model", f"a linear model has a {figures}. {fix}"
+    scores = f"{split} {score.name} of {number(linear)}, and the network {number(score.network)}"
+    yield "linear model", f"a linear model has a {scores}. {fix}"

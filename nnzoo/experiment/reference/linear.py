@@ -1,4 +1,4 @@
-"""What a linear model reaches on the data of an experiment: the bar for a network with hidden layers."""
+"""Scores of a linear model on the data of an experiment, as a reference for networks."""
 
 from __future__ import annotations
 
@@ -13,43 +13,43 @@ from nnzoo.experiment.reference.logistic import fit_logistic, fit_ridge, scores_
 
 MAX_ROWS = 5_000
 MAX_NUMBERS, MAX_MEASURED = 10_000_000, 200_000_000
-"""The most entries that are read of train and of the measured split."""
+"""The maximum number of entries that are read of train and of the measured split."""
 CHEAP = 3e9
-"""Operations of a fit that takes less than a second on one core."""
+"""The number of operations of a fit that takes less than a second on one core."""
 _FULL_PENALTY_ROWS = 1000
-"""With fewer train samples the penalty is smaller in proportion: four rows of a logic gate can be learned then."""
+"""With fewer train samples the penalty is proportionally smaller, so that the four rows of a logic gate are learned."""
 _PASSES = 600
-"""Operations of a logistic fit per entry and class: about 150 products with the inputs, of two operations, twice."""
+"""Operations of a logistic fit per entry and class: 2 for each of about 300 products with the inputs."""
 _TIE = 1e-6
-"""Scores that differ less are a tie, which the most frequent class wins: on XOR the best line answers nothing else."""
+"""Scores that differ less are a tie, and the most frequent class is predicted, as by the best line on XOR."""
 
 
-def linear_scores(experiment: Experiment, measured: str, *, most: float | None = None) -> dict[str, float]:
-    """Returns what a linear model on up to 5,000 of the train samples reaches, by the names of the baseline.
+def linear_scores(experiment: Experiment, measured: str, *, max_operations: float | None = None) -> dict[str, float]:
+    """Returns the scores of a linear model fitted on up to 5,000 train samples, with the names of the baseline.
 
-    It is logistic or ridge regression on preprocessed and standardized inputs, in float64; they are flattened, and
-    tokens are counted.
+    It is a logistic or ridge regression in float64. Inputs are preprocessed, standardized and flattened; tokens are
+    counted.
 
     Args:
-        experiment: As it was prepared.
+        experiment: The experiment.
         measured: The split to measure.
-        most: The operations that it may take; None: any number.
+        max_operations: The maximum number of operations of the fit; None for no limit.
 
     Returns:
-        Empty if there is no such model: several labels, one target per step, one class in that part of train, inputs
-        that are not finite or stay on the disk, or a fit that takes more operations.
+        The scores by name; empty for multilabel data, targets per step, only one class in the fitted samples, inputs
+        that are not finite or stay on the disk, or a fit that needs more operations.
     """
     if any(isinstance(experiment.splits[name].inputs, OnDisk) for name in ("train", measured)):
         return {}
-    if most is not None and _operations(experiment) > most:
+    if max_operations is not None and _operations(experiment) > max_operations:
         return {}
-    train, other = some_samples(experiment, "train"), some_samples(experiment, measured)
+    train, other = select_samples(experiment, "train"), select_samples(experiment, measured)
     if train is None or other is None:
         return {}
     penalty = min(1.0, len(train.targets) / _FULL_PENALTY_ROWS)
     if experiment.dataset.task == "classification":
         return _accuracy(train, other, len(experiment.dataset.classes), penalty)
-    # Targets are scaled, since squares of large ones overflow.
+    # Targets are scaled because squares of large values overflow.
     scale = Preprocess.fit(experiment.dataset, scale_target=True)
     weights = fit_ridge(train.inputs.to_dense(), scale.scale_targets(train.targets).double(), penalty=penalty)
     answers = scale.unscale_targets(scores_of(other.inputs.to_dense(), weights))
@@ -57,7 +57,7 @@ def linear_scores(experiment: Experiment, measured: str, *, most: float | None =
 
 
 class Sample:
-    """Some samples of a split.
+    """Samples of a split.
 
     Attributes:
         inputs: (M, D) float64, dense, or sparse for counts of tokens.
@@ -69,20 +69,20 @@ class Sample:
         self.inputs, self.targets, self.rows = inputs, targets, rows
 
 
-def some_samples(experiment: Experiment, name: str) -> Sample | None:
-    """Returns some samples of a split, always the same ones; None if a linear model can't be fitted to them."""
+def select_samples(experiment: Experiment, name: str) -> Sample | None:
+    """Returns a fixed random part of a split; None if a linear model can't be fitted to it."""
     dataset, split = experiment.dataset, experiment.splits[name]
     if dataset.task == "multilabel" or dataset.splits[name].targets.ndim > 1 + (dataset.task == "regression"):
         return None
     if dataset.splits[name].inputs.is_meta and split.level is not None:
-        return None  # windows that were moved, each by its own amount
+        return None  # each window is shifted by its own amount
     width = _width(experiment)
     num_train = min(MAX_ROWS, max(100, MAX_NUMBERS // width))
     rows = _rows(len(split), num_train if name == "train" else max(100, MAX_MEASURED // width))
     targets = dataset.splits[name].targets[rows]
     if dataset.layout == "tokens":
         return Sample(_counts(split, rows, width), targets, rows)
-    inputs = _flat(experiment, name, rows, _rows(len(dataset.train), num_train))
+    inputs = _flat_inputs(experiment, name, rows, _rows(len(dataset.train), num_train))
     return Sample(inputs, targets, rows) if bool(inputs.isfinite().all()) else None
 
 
@@ -96,7 +96,7 @@ def _accuracy(train: Sample, other: Sample, num_classes: int, penalty: float) ->
 
 
 def _operations(experiment: Experiment) -> float:
-    """Returns about how many operations the fit takes."""
+    """Estimates the number of operations of the fit."""
     width, num_rows = _width(experiment), len(experiment.splits["train"])
     num_rows = min(num_rows, MAX_ROWS, max(100, MAX_NUMBERS // width))
     if experiment.dataset.task != "classification":
@@ -106,7 +106,7 @@ def _operations(experiment: Experiment) -> float:
 
 
 def _width(experiment: Experiment) -> int:
-    """Returns D."""
+    """Returns the number of features D."""
     dataset = experiment.dataset
     width = dataset.num_tokens if dataset.layout == "tokens" else experiment.splits["train"].inputs[0].numel()
     return max(1, width)
@@ -116,10 +116,10 @@ def _rows(num_samples: int, most: int) -> Tensor:
     return torch.randperm(num_samples, generator=torch.Generator().manual_seed(0))[:most].sort().values
 
 
-def _flat(experiment: Experiment, name: str, rows: Tensor, train: Tensor) -> Tensor:
-    """Returns (M, D) inputs: numbers standardized as some rows of train are; images and components unchanged.
+def _flat_inputs(experiment: Experiment, name: str, rows: Tensor, train: Tensor) -> Tensor:
+    """Returns inputs (M, D), standardized by rows of train; images and principal components are not standardized.
 
-    Numbers are those of the data as long as it is kept, else what the network reads of them.
+    Features are raw if raw inputs are still in memory, else preprocessed.
     """
     dataset = experiment.dataset
     if dataset.layout not in ("features", "sequence") or experiment.preprocess.mean is not None:
@@ -135,7 +135,7 @@ def _read(split: Split, rows: Tensor) -> Tensor:
 
 
 def _counts(split: Split, rows: Tensor, num_tokens: int) -> Tensor:
-    """Returns how often each token occurs in each text, (M, V) sparse, without the padding."""
+    """Returns the count of each token in each text, (M, V) sparse, without padding."""
     tokens = split.inputs.cpu()[rows]
     steps = torch.arange(tokens.shape[1])
     lengths = torch.full((len(rows),), tokens.shape[1]) if split.lengths is None else split.lengths.cpu()[rows]

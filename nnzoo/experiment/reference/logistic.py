@@ -1,4 +1,4 @@
-"""Linear models in closed form or by Newton's method: a reference for networks, quick and without an optimizer."""
+"""Linear models, fitted in closed form or by Newton's method."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from torch import Tensor
 
 _MAX_NEWTON_STEPS, _MAX_INNER_STEPS = 30, 50
 _TOLERANCE = 1e-6
-"""Gradient per sample at which the fit ends."""
+"""The fit ends if the norm of the gradient per sample is at most this."""
 
 
 def fit_logistic(inputs: Tensor, labels: Tensor, num_classes: int, *, penalty: float) -> Tensor:
     """Fits a multinomial logistic regression by Newton's method with conjugate gradients (Lin et al. 2008).
 
-    It minimises -sum_n log p(label_n) + penalty / 2 * sum w^2; biases have no penalty.
+    It minimises -sum_n log p(label_n) + penalty / 2 * sum w^2; biases are not penalized.
 
     Args:
         inputs: (N, D) float64, dense or sparse.
         labels: (N,) class indices.
-        num_classes: K.
-        penalty: 1 / C of scikit-learn, whose solution this is.
+        num_classes: The number of classes K.
+        penalty: The L2 penalty, 1 / C in scikit-learn, which has the same solution.
 
     Returns:
-        (D + 1, K) the weights, and in the last row the biases.
+        (D + 1, K) weights; the last row is the biases.
     """
     actual = torch.nn.functional.one_hot(labels, num_classes).double()
     weights = torch.zeros(inputs.shape[1] + 1, num_classes, dtype=torch.float64)
-    # Two classes have two columns of opposite sign, where scikit-learn has their difference as one.
+    # Two classes have two columns of opposite sign; scikit-learn fits only their difference.
     decay = torch.full((len(weights), 1), penalty * (2 if num_classes == 2 else 1), dtype=torch.float64)
     decay[-1] = 0
 
@@ -61,15 +61,15 @@ def fit_logistic(inputs: Tensor, labels: Tensor, num_classes: int, *, penalty: f
 
 
 def fit_ridge(inputs: Tensor, targets: Tensor, *, penalty: float) -> Tensor:
-    """Fits a ridge regression: it minimises sum_n (output_n - target_n)^2 + penalty * sum w^2, without biases in it.
+    """Fits a ridge regression: it minimises sum_n (output_n - target_n)^2 + penalty * sum w^2, without biases.
 
     Args:
         inputs: (N, D) float64, dense.
         targets: (N, M) float64.
-        penalty: alpha of scikit-learn.
+        penalty: The L2 penalty, alpha in scikit-learn.
 
     Returns:
-        (D + 1, M) the weights, and in the last row the biases.
+        (D + 1, M) weights; the last row is the biases.
     """
     centre, mean = inputs.mean(0), targets.mean(0)
     rows, values = inputs - centre, targets - mean
@@ -78,18 +78,18 @@ def fit_ridge(inputs: Tensor, targets: Tensor, *, penalty: float) -> Tensor:
     if rows.shape[0] > rows.shape[1]:
         weights = torch.linalg.solve(rows.T @ rows + ridge, rows.T @ values)
     else:
-        # (X'X + a I)^-1 X' = X' (X X' + a I)^-1: the smaller of the two systems.
+        # (X'X + a I)^-1 X' = X' (X X' + a I)^-1: solve the smaller system.
         weights = rows.T @ torch.linalg.solve(rows @ rows.T + ridge, values)
     return torch.cat([weights, (mean - centre @ weights).unsqueeze(0)])
 
 
 def scores_of(inputs: Tensor, weights: Tensor) -> Tensor:
-    """Returns the outputs, (N, K), of weights as the fits give them."""
+    """Returns the outputs (N, K) of fitted weights."""
     return inputs @ weights[:-1] + weights[-1]
 
 
 def _solve(product: Callable[[Tensor], Tensor], target: Tensor) -> Tensor:
-    """Solves product(x) = target by conjugate gradients, as far as a step of Newton's method needs it."""
+    """Solves product(x) = target by conjugate gradients, with the precision that a Newton step needs."""
     solution, residual = torch.zeros_like(target), target.clone()
     direction, size = residual.clone(), float(residual.square().sum())
     enough = min(0.25, size**0.25) ** 2 * size

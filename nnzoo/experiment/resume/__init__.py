@@ -1,1 +1,1 @@
-"""Resumes a run where it stopped."""
+"""Resumes an interrupted or finished run."""

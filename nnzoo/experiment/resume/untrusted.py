@@ -1,4 +1,4 @@
-"""Checks that the content of a checkpoint fits this training: an intact file may still hold anything."""
+"""Checks that the content of a checkpoint fits this training: even an intact file may contain anything."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nnzoo.training.processes.group import PER_RANK
 from nnzoo.training.state import TrainState
 
 LARGEST = 2**53
-# These start empty, or with another type than they get later. Their content is checked after it is loaded.
+# These are empty at the start, or have another type. Their content is checked after it is loaded.
 _GROWING = ("best", "history", "train_loss", "columns", "rows", "ended")
 
 
@@ -26,7 +26,7 @@ def check_saved(saved: Any, fresh: Mapping[str, Any], shapes: list[torch.Size]) 
         shapes: The shapes of the parameters, in the order of the optimizer.
 
     Raises:
-        ValueError: Something is missing, or has another type, shape or sign.
+        ValueError: A value is missing, or has another type, shape or sign.
     """
     if not isinstance(saved, dict) or fresh.keys() - saved.keys():
         raise ValueError("parts are missing")
@@ -71,65 +71,65 @@ def _check_like(saved: Any, fresh: Any, where: str, *, loose: bool = False) -> N
 
 
 def _check_optimizer(saved: Any, fresh: dict[str, Any], shapes: list[torch.Size]) -> None:
-    """Checks the groups, and that each parameter has numbers, or tensors of its own shape or of all in a row."""
+    """Checks the parameter groups, and that values are numbers, or tensors shaped like a parameter or flattened."""
     if not isinstance(saved, dict) or not isinstance(saved.get("state"), dict):
         raise ValueError("optimizer has another type")
     _check_like(saved.get("param_groups"), fresh["param_groups"], "optimizer", loose=True)
-    whole = torch.Size([sum(shape.numel() for shape in shapes)])
-    found = saved["state"]
-    if not all(type(key) is int and 0 <= key < len(shapes) and isinstance(found[key], dict) for key in found):
+    flat = torch.Size([sum(shape.numel() for shape in shapes)])
+    states = saved["state"]
+    if not all(type(key) is int and 0 <= key < len(shapes) and isinstance(states[key], dict) for key in states):
         raise ValueError("optimizer has parameters of another network")
-    if len({frozenset((str(name), type(value)) for name, value in each.items()) for each in found.values()}) > 1:
-        raise ValueError("optimizer lacks values, or has others")
-    for key, values in found.items():
+    if len({frozenset((str(name), type(value)) for name, value in each.items()) for each in states.values()}) > 1:
+        raise ValueError("the optimizer state of the parameters is not uniform")
+    for key, values in states.items():
         for name, value in values.items():
             for each in value if isinstance(value, list) else [value]:
                 fits = each is None or type(each) in (int, float)
                 if isinstance(each, Tensor):
-                    fits = each.shape in (torch.Size(), shapes[key], whole) and not each.is_complex()
+                    fits = each.shape in (torch.Size(), shapes[key], flat) and not each.is_complex()
                 if not fits:
                     raise ValueError(f"optimizer.{key}.{str(name)[:40]} has another type or shape")
 
 
 def _check_scaler(saved: Any, fresh: dict[str, Any]) -> None:
-    """Checks the scale and the steps since its last change; what changes the scale must be as at the start."""
+    """Checks the scale and the steps since its last change; all other values must be as at the start."""
     _check_like(saved, fresh, "scaler")
-    moving = dict.fromkeys(("scale", "_growth_tracker"), 0)
-    stood = saved["_growth_tracker"] < fresh["growth_interval"]
-    if not 0 < saved["scale"] < math.inf or not stood or {**saved, **moving} != {**fresh, **moving}:
-        raise ValueError("scaler has other values than it can reach")
+    changing = dict.fromkeys(("scale", "_growth_tracker"), 0)
+    is_in_interval = saved["_growth_tracker"] < fresh["growth_interval"]
+    if not 0 < saved["scale"] < math.inf or not is_in_interval or {**saved, **changing} != {**fresh, **changing}:
+        raise ValueError("the values of scaler are out of range")
 
 
 def _check_sums(saved: dict[str, Any], fresh: dict[str, Any]) -> None:
-    """Checks a count, sums by name, and lists of the tensors that are kept until the epoch ends."""
+    """Checks the count, the sums by name, and the lists of tensors that accumulate until the epoch ends."""
     parts = [*saved["sums"].values(), *saved["kept"], *saved["scores"]]
     same_types = {name: type(part) for name, part in saved.items()} == {name: type(fresh[name]) for name in fresh}
     if not same_types or not 0 <= saved["count"] <= LARGEST or not all(isinstance(part, Tensor) for part in parts):
         raise ValueError("train_metrics has another type")
 
 
-def check_shares(shares: Any, fresh: Mapping[str, Any]) -> None:
-    """Compares what a checkpoint holds for processes other than the first with the state of this process.
+def check_rank_states(rank_states: Any, fresh: Mapping[str, Any]) -> None:
+    """Compares the saved states of the other ranks with the state of this process.
 
     Raises:
-        ValueError: Something is missing, or has another type, shape or sign.
+        ValueError: A value is missing, or has another type, shape or sign.
     """
-    if not isinstance(shares, list) or any(
-        not isinstance(share, dict) or share.keys() != {*PER_RANK} for share in shares
+    if not isinstance(rank_states, list) or any(
+        not isinstance(state, dict) or state.keys() != {*PER_RANK} for state in rank_states
     ):
         raise ValueError("ranks has another type")
-    for share in shares:
-        check_saved(share, {key: fresh[key] for key in PER_RANK}, [])
-        sums = share["train_loss"]
+    for state in rank_states:
+        check_saved(state, {key: fresh[key] for key in PER_RANK}, [])
+        sums = state["train_loss"]
         if not isinstance(sums, list) or [type(each) for each in sums] != [float, float]:
             raise ValueError("the running sums of the current epoch are invalid")
 
 
 def check_restored(state: TrainState, monitor: str) -> None:
-    """Checks that the parts of a restored training agree.
+    """Checks that the parts of a restored training are consistent.
 
     Raises:
-        ValueError: They do not.
+        ValueError: They are not.
     """
     rows, stopping = state.history.rows, state.early_stopping
     columns = {"epoch", "step", "lr", "train/loss", "seconds", monitor}
@@ -138,9 +138,9 @@ def check_restored(state: TrainState, monitor: str) -> None:
     if not all(type(column) is str for row in rows for column in row):
         raise ValueError("the history has columns without a name")
     if not all(math.isfinite(row[name]) for row in rows for name in ("epoch", "step", "seconds")):
-        raise ValueError("the history holds values that are not numbers")
+        raise ValueError("the history contains values that are not finite")
     if stopping.best_epoch > state.epoch or (state.best is None) != (stopping.best_epoch == 0):
-        raise ValueError("the best epoch was never trained")
+        raise ValueError("the best epoch does not fit the number of epochs")
     sums = state.train_loss.total, state.train_loss.weight
     if any(type(each) not in (int, float) for each in sums) or (state.batch and not state.train_loss.weight > 0):
         raise ValueError("the running sums of the current epoch are invalid")

@@ -1,4 +1,4 @@
-"""A finished training, as Python and notebooks see it."""
+"""The result of a training in Python and notebooks."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class Run:
     """A finished training.
 
     Attributes:
-        run_dir: Where its files are; for a dry run, where they would have been.
-        result: What result.json holds.
-        config: What was run, with every default filled in.
-        history: One column per name: `history["val/loss"]` has a value per epoch.
+        run_dir: The run directory; for a dry run, the directory that a run would have.
+        result: The content of result.json.
+        config: The resolved config, with all defaults.
+        history: The columns of metrics.csv: `history["val/loss"]` has one value per epoch.
         model: The best weights, ready for raw data.
-        data: The data, if Python passed it; it is not kept on the disk.
+        data: The data, if it was passed from Python; it is not saved.
     """
 
     run_dir: Path
@@ -40,7 +40,7 @@ class Run:
         return metrics
 
     def _repr_html_(self) -> str:
-        """What a notebook shows: the status, and a table with a row per split."""
+        """Returns the HTML of a notebook cell: the status, and a table with one row per split."""
         metrics, baseline = self.metrics, self.result["baseline"]
         names = list(dict.fromkeys(key.partition("/")[2] for key in metrics))
         rows = [(split, metrics, split) for split in dict.fromkeys(key.partition("/")[0] for key in metrics)]

@@ -1,4 +1,4 @@
-"""What training calls in a network's place: the network in another precision, or compiled."""
+"""Wraps the network for training in another precision, or compiled."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from nnzoo import log
 from nnzoo.experiment.prepare import Experiment
 from nnzoo.models.parameters import has_batch_norm
 from nnzoo.training.batches.order import arguments_of, boundaries, smallest_batch
-from nnzoo.training.precision.compile import Compiled, try_out
+from nnzoo.training.precision.compile import Compiled, compile_ahead
 from nnzoo.training.precision.scaling import DTYPES, Autocast
 
 
 def forward_of(experiment: Experiment, module: nn.Module) -> Callable[..., Tensor] | None:
-    """The network under `train.precision` and `train.compile`; None where that is the network itself.
+    """Wraps the network for `train.precision` and `train.compile`; returns None if neither applies.
 
-    It is compiled here, so that what can't be compiled is known before training begins.
+    The network is compiled immediately, so that a failure is known before training starts.
     """
     train = experiment.config.train
     dtype = DTYPES.get(train.precision)
@@ -28,17 +28,17 @@ def forward_of(experiment: Experiment, module: nn.Module) -> Callable[..., Tenso
     network = compiled or module
     forward = network if dtype is None else Autocast(network, experiment.device, dtype)
     if compiled is not None:
-        try_out(compiled, forward, first_batch(experiment, module))
+        compile_ahead(compiled, forward, first_batch(experiment, module))
         if compiled.compiled is None and dtype is None:
             return None
     return None if forward is module else forward
 
 
 def first_batch(experiment: Experiment, module: nn.Module) -> tuple[Tensor, ...]:
-    """What the network is called with for a batch of the usual size."""
+    """Returns the arguments of the network for the first batch."""
     train, size, group = experiment.splits["train"], experiment.settings.batch_size, experiment.settings.group
     batches = boundaries(len(train), size or len(train), min_size=smallest_batch(module, group))
     start, end = group.share(*batches[0])
-    # Where there are more processes than samples per batch, some have one at times and others never.
+    # If there are more processes than samples in a batch, this process may have none: use one.
     rows = slice(start, max(end, start + 1))
     return arguments_of(module, train.network_inputs(rows), None if train.lengths is None else train.lengths[rows])

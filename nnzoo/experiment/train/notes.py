@@ -1,4 +1,4 @@
-"""What a summary should say that only the config knows."""
+"""Summaries of networks, with notes that depend on the config."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nnzoo.summaries import Summary, summarize
 
 
 def config_notes(config: Config) -> list[str]:
-    """An output activation that the loss already applies."""
+    """Returns a note if the loss already applies the output activation."""
     output = output_of(config.model)
     if output is None:
         return []
@@ -22,8 +22,8 @@ def config_notes(config: Config) -> list[str]:
     applied = {**softmax, "bce": ("sigmoid", "softmax")}
     if activation in applied.get(loss, ()):
         return [
-            f"output activation: {loss} applies {activation} itself when it gets logits, and more precisely; here it "
-            "takes the log of the network's probabilities. `output: {activation: identity}` trains the same network."
+            f"output activation: {loss} takes the log of the network's {activation} here. With logits it applies "
+            f"{activation} itself, more precisely: set `output: {{activation: identity}}`."
         ]
     return []
 
@@ -31,11 +31,11 @@ def config_notes(config: Config) -> list[str]:
 def report_on(
     config: Config, module: nn.Module, input_shape: tuple[int, ...], *, batch_size: int = -1, dtype: torch.dtype
 ) -> Summary:
-    """The summary of a config's network, with the config's notes.
+    """Summarizes the network of a config, with notes.
 
     Raises:
-        ConfigError: The config's network can't take such inputs.
-        UsageError: A module of the user's own can't.
+        ConfigError: The network of the config does not accept such inputs.
+        UsageError: A custom module does not accept them.
     """
     try:
         return summarize(module, input_shape, batch_size=batch_size, dtype=dtype, notes=config_notes(config))

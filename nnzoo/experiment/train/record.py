@@ -1,4 +1,4 @@
-"""Writes the files of a run while it trains: its config, its results, and all that resuming needs."""
+"""Writes the files of a run: its config, its checkpoint and its results."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from nnzoo.training.restarts.outcome import Restarts
 from nnzoo.training.state import TrainState
 
 PREDICTED_SPLITS = ("test", "val", "train")
-"""Predictions and the per-class table are of the first of these splits that exists."""
+"""Predictions and the confusion matrix are of the first of these splits that exists."""
 
 
 @dataclass
@@ -40,11 +40,11 @@ class Recorder:
 
     Attributes:
         folder: The run directory.
-        experiment: What is trained.
-        summary: The report on the network.
+        experiment: The experiment.
+        summary: The summary of the network.
         num_parameters: The number of parameters of the network.
         digests: The checksum of each split of the data.
-        warnings: The warnings of the run so far; the list grows.
+        warnings: The warnings of the run so far; the list is updated during the run.
         written_best: The seed of the restart and the epoch of the weights in best.safetensors.
     """
 
@@ -61,24 +61,24 @@ class Recorder:
         self._fitted = {name: tensor.cpu() for name, tensor in self.experiment.preprocess.state_dict().items()}
 
     def start(self) -> None:
-        """Writes what is known before training, in place of what a killed process left."""
+        """Writes the files that are known before training, and removes temporary files of a killed process."""
         directory.remove_leftovers(self.folder)
         config = self.experiment.config
         write_text(self.folder / directory.CONFIG, to_yaml(config))
         write_text(self.folder / directory.SUMMARY, self.summary)
         group = self.experiment.settings.group
-        found = environment(self.experiment.device, config.seed, group.size)
-        write_json(self.folder / directory.ENVIRONMENT, found)
+        values = environment(self.experiment.device, config.seed, group.size)
+        write_json(self.folder / directory.ENVIRONMENT, values)
 
     def save(self, state: TrainState, content: dict[str, Any] | None = None, restarts: Restarts | None = None) -> None:
-        """Writes the checkpoint, then what can be made from it again: metrics.csv and the best weights so far.
+        """Writes the checkpoint, then metrics.csv and the best weights so far, which can be restored from it.
 
         Only rank 0 writes.
 
         Args:
-            state: The training whose best weights are the run's.
-            content: All that resuming needs, and the weights that the checkpoint stands for; default: of `state`.
-            restarts: What they came to, where there are several.
+            state: The training state with the best weights of the run.
+            content: The content of the checkpoint; by default, that of `state`.
+            restarts: The outcomes of the restarts; None if there is only one training.
         """
         if self.experiment.settings.group.rank:
             return
@@ -99,7 +99,7 @@ class Recorder:
             self.save_best(state, metrics, restarts)
 
     def write_tables(self, state: TrainState, restarts: Restarts | None) -> None:
-        """Writes metrics.csv, and restarts.csv with a row per restart."""
+        """Writes metrics.csv, and restarts.csv with one row per restart."""
         state.history.write(self.folder / directory.METRICS)
         if restarts is not None:
             write_csv(self.folder / directory.RESTARTS, *restarts.table())
@@ -117,7 +117,7 @@ class Recorder:
         return {key: value for key, value in state.history.rows[best - 1].items() if "/" in key} if best else {}
 
     def metadata(self, state: TrainState, metrics: dict[str, float]) -> Metadata:
-        """Returns all that using the network needs besides its tensors."""
+        """Returns the metadata of the artifact."""
         experiment, dataset = self.experiment, self.experiment.dataset
         return Metadata(
             config=shared_config(experiment),
@@ -128,16 +128,16 @@ class Recorder:
             num_outputs=experiment.num_outputs,
             best_epoch=state.early_stopping.best_epoch,
             metrics=finite(metrics),
-            versions={name: found for name, found in versions().items() if name in ("nnzoo", "torch")},
+            versions={name: version for name, version in versions().items() if name in ("nnzoo", "torch")},
         )
 
     def finish(self, state: TrainState, status: str, restarts: Restarts | None = None) -> dict[str, Any]:
-        """Measures the best weights on every split and writes the result; the model is left with them.
+        """Loads the best weights into the model, measures them on every split, and writes the result.
 
         Args:
-            state: As of `save`.
-            status: How the run ended.
-            restarts: As of `save`.
+            state: As in `save`.
+            status: The status at the end of the run.
+            restarts: As in `save`.
         """
         if restarts is not None or status == "diverged":
             self.write_tables(state, restarts)
@@ -177,12 +177,12 @@ class Recorder:
         return result
 
     def _measure(self, state: TrainState, split: str) -> tuple[dict[str, float], list[list[int]]]:
-        """Measures every split, and writes the predictions of one; returns its confusion matrix too."""
-        measured = {name: self._evaluate(state, name) for name in self.experiment.splits}
-        outputs = measured[split].outputs
+        """Measures every split and writes the predictions of one; returns the metrics and the confusion matrix."""
+        evaluations = {name: self._evaluate(state, name) for name in self.experiment.splits}
+        outputs = evaluations[split].outputs
         assert outputs is not None
         matrix = self._write_predictions(split, outputs, self.experiment.splits[split].truth.cpu())
-        metrics = {f"{name}/{key}": value for name, found in measured.items() for key, value in found.metrics.items()}
+        metrics = {f"{name}/{key}": value for name, each in evaluations.items() for key, value in each.metrics.items()}
         return metrics, matrix
 
     def _evaluate(self, state: TrainState, split: str) -> Evaluation:
@@ -203,8 +203,8 @@ class Recorder:
         write_csv(self.folder / directory.PREDICTIONS, header, rows)
         matrix = confusion_matrix(decoder, outputs, targets) if dataset.task == "classification" else []
         if matrix:
-            named = ([name, *row] for name, row in zip(dataset.classes, matrix, strict=True))
-            write_csv(self.folder / directory.CONFUSION_MATRIX, ["actual", *dataset.classes], named)
+            labelled_rows = ([name, *row] for name, row in zip(dataset.classes, matrix, strict=True))
+            write_csv(self.folder / directory.CONFUSION_MATRIX, ["actual", *dataset.classes], labelled_rows)
         return matrix
 
 
@@ -216,10 +216,10 @@ def which_best(state: TrainState, restarts: Restarts | None) -> tuple[int | None
 
 
 def shared_config(experiment: Experiment) -> dict[str, Any]:
-    """Returns the config for an artifact: it needs no training data, and has no paths."""
+    """Returns the config for an artifact: without paths, and independent of the training data."""
     config: dict[str, Any] = dump(experiment.config)
     del config["name"]
-    # The pretrained weights are not needed to load the artifact, which has all weights.
+    # The artifact contains all weights, so loading it does not need the pretrained ones.
     config["model"]["pretrained"] = None
     data = config["data"]
     if isinstance(data, dict):

@@ -1,4 +1,4 @@
-"""Trains a network from several initialisations, all at once or one after another."""
+"""Trains a network from several initialisations, batched or sequentially."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ from nnzoo.training.state import TrainState
 
 
 class Start(Protocol):
-    """Builds the weights, the optimizer and the schedule that a training with a given seed starts with."""
+    """Builds the initial weights, optimizer and schedule of a training with a given seed."""
 
     def __call__(self, seed: int, /, *, restored: bool = False) -> TrainState:
-        """With `restored` the weights may have any value: they are replaced by those of a checkpoint."""
+        """If `restored` is set, a checkpoint replaces the weights next, so they may have any values."""
 
 
-class _Several(Training):
-    """What both kinds of restarts have in common. Restart k is the training with `seed + k`."""
+class _RestartTraining(Training):
+    """Base class of batched and sequential restarts. Restart k is the training with `seed + k`."""
 
     def __init__(self, experiment: Experiment, state: TrainState) -> None:
         super().__init__(experiment, state)
@@ -60,23 +60,23 @@ class _Several(Training):
         )
 
     def _save(self, recorder: Recorder, state: dict[str, Any]) -> None:
-        """Writes last.safetensors: the best weights so far for readers, and all of `state` for resuming."""
-        kept = self.kept()
+        """Writes last.safetensors: the best weights so far, and `state` for resuming."""
+        best = self.best_state()
         content = {
-            "model": kept.best or dict(kept.model.state_dict()),
+            "model": best.best or dict(best.model.state_dict()),
             "num_threads": torch.get_num_threads(),
             "restarts": state,
         }
-        recorder.save(kept, content, self.restarts())
+        recorder.save(best, content, self.restarts())
 
 
-class Batched(_Several):
-    """Restarts that are trained all at once."""
+class BatchedRestarts(_RestartTraining):
+    """Restarts that are trained together in batched operations."""
 
     def __init__(self, experiment: Experiment, state: TrainState, start: Start, *, restored: bool) -> None:
         super().__init__(experiment, state)
         seeds = [self.seed + index for index in range(self.count)]
-        # Copies, since a user's own module is the same object at every start.
+        # Copies, since a custom module is the same object in every restart.
         networks = [
             copy.deepcopy(state.model),
             *(copy.deepcopy(start(seed, restored=restored).model) for seed in seeds[1:]),
@@ -97,21 +97,21 @@ class Batched(_Several):
     def restarts(self) -> Restarts:
         return self._results([self.replicas.outcome(index) for index in range(self.count)], None)
 
-    def kept(self) -> TrainState:
-        found, leader = self.replicas, self.restarts().leader()
-        times: dict[str, Any] = {"seconds": found.seconds, "epoch_seconds": found.epoch_seconds}
+    def best_state(self) -> TrainState:
+        replicas, leader = self.replicas, self.restarts().leader()
+        times: dict[str, Any] = {"seconds": replicas.seconds, "epoch_seconds": replicas.epoch_seconds}
         if leader is None:
             return replace(self.state, **times)
         return replace(
             self.state,
-            best=found.best_of(leader),
-            history=found.history(leader),
-            early_stopping=found.stopping[leader],
-            epoch=found.epochs[leader],
+            best=replicas.best_of(leader),
+            history=replicas.history(leader),
+            early_stopping=replicas.stopping[leader],
+            epoch=replicas.epochs[leader],
             **times,
         )
 
-    def place(self) -> str:
+    def position(self) -> str:
         return f"epoch {self.replicas.epoch + 1}"
 
     def done(self) -> str:
@@ -122,14 +122,16 @@ class Batched(_Several):
 
     def check(self, saved: dict[str, Any]) -> None:
         if "ended" in saved["restarts"]:
-            raise UsageError("several processes ran its restarts. Resume it with torchrun.", where=CHECKPOINT)
+            raise UsageError(
+                "the restarts were run by several processes. Resume the run with torchrun.", where=CHECKPOINT
+            )
         check_saved(saved["restarts"], self.replicas.state_dict(), shapes_of(self.replicas.optimizer))
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
         self.replicas.load_state_dict(saved["restarts"])
 
     def fit(self, recorder: Recorder, progress: Progress, stop: StopRequest) -> Status:
-        log.info("%d restarts all at once, seeds %d to %d", self.count, self.seed, self.seed + self.count - 1)
+        log.info("%d batched restarts, seeds %d to %d", self.count, self.seed, self.seed + self.count - 1)
         experiment = self.experiment
         status = fit(
             ReplicaLearner(self.replicas),
@@ -142,14 +144,14 @@ class Batched(_Several):
         return status if status == "interrupted" else status_of(self.restarts())
 
 
-class OneAfterAnother(_Several):
+class SequentialRestarts(_RestartTraining):
     """Restarts that are trained one after another.
 
     Args:
-        experiment: The data, the settings and everything else that was prepared.
-        state: The first restart at its start.
-        start: Builds the next one.
-        reason: Why they are not trained all at once.
+        experiment: The experiment.
+        state: The initial state of the first restart.
+        start: Builds the initial state of the next restart.
+        reason: The reason why the restarts are not batched.
     """
 
     def __init__(self, experiment: Experiment, state: TrainState, start: Start, reason: str) -> None:
@@ -158,7 +160,7 @@ class OneAfterAnother(_Several):
         self.reason = reason
         self.ended: list[Outcome] = []
         self.spent = 0.0
-        # Of the best restart that has ended.
+        # Parts of the state of the best restart that has ended.
         self.best: dict[str, Any] = {}
         self.is_open = True
 
@@ -171,7 +173,7 @@ class OneAfterAnother(_Several):
         metrics = {key: value for key, value in row.items() if "/" in key}
         return Outcome(self.seed + len(self.ended), status, state.epoch, best, metrics)
 
-    def kept(self) -> TrainState:
+    def best_state(self) -> TrainState:
         leader = self.restarts().leader()
         is_current = leader is None or leader == len(self.ended)
         times: dict[str, Any] = {"seconds": self.spent, "epoch_seconds": 0.0}
@@ -179,7 +181,7 @@ class OneAfterAnother(_Several):
             times = {"seconds": self.spent + self.state.seconds, "epoch_seconds": self.state.epoch_seconds}
         return replace(self.state, **times, **({} if is_current else self.best))
 
-    def place(self) -> str:
+    def position(self) -> str:
         return f"restart {len(self.ended) + 1} of {self.count}, epoch {self.state.epoch + 1}"
 
     def done(self) -> str:
@@ -205,7 +207,9 @@ class OneAfterAnother(_Several):
 
     def check(self, saved: dict[str, Any]) -> None:
         if "stopping" in saved["restarts"]:
-            raise UsageError("one process ran its restarts all at once. Resume it without torchrun.", where=CHECKPOINT)
+            raise UsageError(
+                "the restarts were batched in one process. Resume the run without torchrun.", where=CHECKPOINT
+            )
         check_saved(saved["restarts"], self._state_dict(), shapes_of(self.state.optimizer))
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
@@ -213,7 +217,7 @@ class OneAfterAnother(_Several):
         if state["ended"] and state["epochs"] != self.experiment.settings.epochs:
             raise UsageError(
                 f"{len(state['ended'])} restarts have ended with train.epochs {state['epochs']} and can't be "
-                "continued. Change it back, or start a new run without --resume.",
+                "continued. Restore train.epochs, or start a new run without --resume.",
                 where=CHECKPOINT,
             )
         self.ended = [Outcome(**outcome) for outcome in state["ended"]]
@@ -232,7 +236,7 @@ class OneAfterAnother(_Several):
             }
         self.state.load_state_dict(state["current"])
 
-    def shares(self, saved: dict[str, Any]) -> Any:
+    def rank_states(self, saved: dict[str, Any]) -> Any:
         return saved["restarts"]["current"].get("ranks", [])
 
     def fit(self, recorder: Recorder, progress: Progress, stop: StopRequest) -> Status:
@@ -283,7 +287,7 @@ class OneAfterAnother(_Several):
     def _close(self, end: End) -> None:
         state = self.state
         self.ended.append(self._outcome(end))
-        # Clocks differ between processes: the first one's counts.
+        # Clocks differ between processes, so the time of rank 0 is used.
         self.spent = self.experiment.settings.group.from_first(lambda: self.spent + state.seconds + state.epoch_seconds)
         self.is_open = False
         if self.restarts().leader() == len(self.ended) - 1:
@@ -292,31 +296,31 @@ class OneAfterAnother(_Several):
 
 
 def status_of(restarts: Restarts) -> Status:
-    """Returns how the best restart ended."""
+    """Returns the status of the best restart."""
     leader = restarts.leader()
     assert leader is not None
     return "early_stopped" if restarts.outcomes[leader].status == "early_stopped" else "completed"
 
 
 def choose_training(experiment: Experiment, state: TrainState, start: Start, *, restored: bool = False) -> Training:
-    """Returns the training of one network or of several, which are trained all at once if that is possible.
+    """Returns the training of one network or of restarts, which are batched if possible.
 
     Args:
-        experiment: The data, the settings and everything else that was prepared.
-        state: The first network at its start.
-        start: Builds the others.
+        experiment: The experiment.
+        state: The initial state of the first network.
+        start: Builds the initial states of the others.
         restored: Whether the training is restored from a checkpoint next.
     """
     if experiment.config.train.restarts == 1:
         return Training(experiment, state)
     config = experiment.config
     if isinstance(config.model, Custom) and isinstance(config.init, Auto):
-        log.warning("every restart begins with the weights of your module. Set `init` to draw new ones.")
+        log.warning("every restart starts with the weights of your module. Set `init` to initialise each of them.")
     reason = why_not_batched(state, experiment.splits["train"].targets)
     if experiment.settings.augment is not None:
         reason = "each augments its own batches"
     if experiment.settings.group.size > 1:
         reason = "several processes train each of them"
     if reason:
-        return OneAfterAnother(experiment, state, start, reason)
-    return Batched(experiment, state, start, restored=restored)
+        return SequentialRestarts(experiment, state, start, reason)
+    return BatchedRestarts(experiment, state, start, restored=restored)

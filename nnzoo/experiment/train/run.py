@@ -1,4 +1,4 @@
-"""Training: from a config to a run directory."""
+"""Trains the network of a config and writes a run directory."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from nnzoo.data import data_in_memory
 from nnzoo.errors import DivergedError, InterruptedRunError, UsageError
 from nnzoo.experiment.load import TrainedModel, load
 from nnzoo.experiment.prepare import fetch, prepare, without_raw_inputs
-from nnzoo.experiment.pretrained.pretrained import check_survives, with_checkpoint
+from nnzoo.experiment.pretrained.pretrained import check_not_overwritten, with_checkpoint
 from nnzoo.experiment.resume.resume import (
     check_data,
     check_same,
@@ -34,7 +34,7 @@ from nnzoo.experiment.resume.resume import (
     restore,
     saved_warnings,
 )
-from nnzoo.experiment.threads import computing_with, threads_of_data
+from nnzoo.experiment.threads import threads_of_data, use_threads
 from nnzoo.experiment.train.finished import Run
 from nnzoo.experiment.train.record import Recorder
 from nnzoo.experiment.train.restarts import choose_training
@@ -69,33 +69,34 @@ def train(
     quiet: bool = False,
     show: Callable[[str], None] = print,
 ) -> Run:
-    """Trains a network, keeps its best weights, measures them, and writes a run directory.
+    """Trains a network, measures its best weights, and writes a run directory.
 
-    It seeds the global generators of torch, numpy and random. Trainings in several threads of one process take turns,
-    because these generators belong to the process.
+    The global generators of torch, numpy and random are seeded. Only one thread of a process trains at a time, because
+    these generators are global.
 
-    Warnings about the data are given as `nnzoo.DataWarning`, whatever `quiet` says, and are in `result["warnings"]`.
-    Progress is logged to the logger `nnzoo`; where nothing listens to it, the lines go to standard error.
+    Warnings about the data are issued as `nnzoo.DataWarning`, even if `quiet` is set, and are in `result["warnings"]`.
+    Progress is logged to the logger `nnzoo`; without a handler, it is written to standard error.
 
     Args:
-        config: A path, the name of a shipped config, a run directory, a dict (its `name` names the run, else it is
-            "run"), or a config. With `data` it needs no `data` of its own.
-        overrides: `{"optimizer.lr": 3e-4}`, or texts such as `optimizer.lr=3e-4`.
-        model: Your own module in place of the config's: (N, *input_shape) -> (N, outputs).
-        data: Your own data in place of the config's. `(x, y)`, as arrays, tensors, or a data frame and its targets; a
-            dict with `x` and `y`, maybe `lengths`, and the same with `_val` and `_test`; a data frame of pandas, polars
-            or pyarrow with `target`; a torch Dataset that gives `(x, y)`; or a dict with `train` and maybe `val` and
-            `test` of these. Keys of the config's `data` that are not about files are used: `split`, `task`,
-            `categorical`. The data is not kept in the run directory: pass it again to resume.
-        target: The column of the data frame to predict, or several; default: `data.target` of the config.
-        name: Of the run; default: the config's.
-        runs_dir: Where run directories are made.
-        device: auto, cpu, cuda, cuda:N or mps; default: the config's.
-        resume: Continue the newest run of that name; start it if there is none.
+        config: A path, the name of a shipped config, a run directory, a dict (its `name` is the name of the run, by
+            default "run"), or a config. Its `data` is not required if `data` is passed.
+        overrides: `{"optimizer.lr": 3e-4}`, or strings such as `optimizer.lr=3e-4`.
+        model: A custom module in place of the config's model: (N, *input_shape) -> (N, outputs).
+        data: The data, in place of that of the config. `(x, y)`, as arrays, tensors, or a data frame and its targets; a
+            dict with `x` and `y`, optionally `lengths`, and the same with `_val` and `_test`; a data frame of pandas,
+            polars or pyarrow with `target`; a torch Dataset of `(x, y)`; or a dict with `train` and optionally `val`
+            and `test` of these. Keys of the config's `data` that do not concern files are used: `split`, `task`,
+            `categorical`. Keys that do not apply to such data, such as `limit`, are an error, and so is a series.
+            The data is not saved in the run directory: pass it again to resume.
+        target: The columns of the data frame to predict; by default, `data.target` of the config.
+        name: The name of the run; by default, that of the config.
+        runs_dir: The directory of the run directories.
+        device: auto, cpu, cuda, cuda:N or mps; by default, that of the config.
+        resume: Continue the newest run of that name, or start one if there is none.
         overwrite: Replace the run of that name.
-        dry_run: Run two batches through everything, and keep nothing.
+        dry_run: Train, save and measure with two batches, and keep nothing.
         quiet: Show neither the summary nor progress.
-        show: Is called with the summary.
+        show: A function that is called with the summary.
 
     Returns:
         The run: `run.metrics`, `run.history`, `run.model`, `run.run_dir`.
@@ -103,79 +104,81 @@ def train(
     Raises:
         UsageError: The arguments are wrong or contradict each other, or there is no such config.
         ConfigError: The config can't be used (a UsageError).
-        DataError: The data is missing, damaged or does not fit, or was changed since the run was started.
+        DataError: The data is missing, damaged or does not fit, or has changed since the start of the run.
         CheckpointError: The checkpoint to resume from, or that of `model.pretrained`, is damaged.
-        RunError: The run directory can't be written, or another training is there.
+        RunError: The run directory can't be written, or another training uses it.
         DivergedError: The loss is not finite; its `result` is the content of result.json.
-        InterruptedRunError: A signal came; its `result` is the content of result.json.
+        InterruptedRunError: A signal interrupted the training; its `result` is the content of result.json.
         GroupError: Another process of the same training failed or can't be reached.
     """
     if model is not None and not isinstance(model, nn.Module):
         raise UsageError(f"expected an nn.Module, got {model!r}. Pass an instance: MyModule().", where="model")
     directory.check_options(resume=resume, overwrite=overwrite, dry_run=dry_run)
     if target is not None and data is None:
-        raise UsageError("it names a column of data=, which is missing. Pass both.", where="target")
+        raise UsageError("a target column needs data=, which is missing. Pass both.", where="target")
     in_memory = None if data is None else data_in_memory(data, target)
     section = None if in_memory is None else in_memory.section()
     changes = _with_options(overrides, name=name, device=device)
-    with contextlib.ExitStack() as alone:
-        journal = alone.enter_context(log.recording(quiet=quiet))
-        alone.enter_context(one_at_a_time())
-        group = alone.enter_context(process_group())
+    with contextlib.ExitStack() as stack:
+        journal = stack.enter_context(log.recording(quiet=quiet))
+        stack.enter_context(one_at_a_time())
+        group = stack.enter_context(process_group())
         journal.silent = group.rank > 0
         quiet = journal.quiet = quiet or journal.silent
         with group.fail_together():
             loaded = load_config(config, changes, custom_model=model is not None, data=section)
-            alone.enter_context(deterministic(loaded))
-        found, saved = None, None
+            stack.enter_context(deterministic(loaded))
+        resumed, saved = None, None
         if resume:
-            named = loaded if name else config
-            found, saved = group.from_first(lambda: _find(named, loaded.name, Path(runs_dir), alone))
+            source = loaded if name else config
+            resumed, saved = group.from_first(lambda: _find(source, loaded.name, Path(runs_dir), stack))
         fetch(loaded, group)
         with group.fail_together():
-            alone.enter_context(computing_with(threads_of_data(loaded, saved)))
-            loaded = with_checkpoint(loaded, Path(runs_dir), resumed=Path(found) if found else None)
+            stack.enter_context(use_threads(threads_of_data(loaded, saved)))
+            loaded = with_checkpoint(loaded, Path(runs_dir), resumed=Path(resumed) if resumed else None)
             if overwrite:
-                check_survives(loaded, Path(runs_dir) / loaded.name)
+                check_not_overwritten(loaded, Path(runs_dir) / loaded.name)
             experiment = prepare(loaded, in_memory, batches=DRY_RUN_BATCHES if dry_run else None, group=group)
             digests = digests_of(experiment.dataset)
             experiment = without_raw_inputs(experiment)
-            if found and group.rank == 0:
-                check_same(Path(found), experiment.config)
-            given = copy.deepcopy(model.state_dict()) if model is not None and loaded.train.restarts > 1 else None
-            shown = (lambda _: None) if quiet else show
-            state, report, num_threads = build_state(experiment, model, saved=saved, show=shown)
-            alone.enter_context(computing_with(num_threads))
-            start = partial(start_again, experiment, model, given)
+            if resumed and group.rank == 0:
+                check_same(Path(resumed), experiment.config)
+            initial_weights = (
+                copy.deepcopy(model.state_dict()) if model is not None and loaded.train.restarts > 1 else None
+            )
+            show_summary = (lambda _: None) if quiet else show
+            state, report, num_threads = build_state(experiment, model, saved=saved, show=show_summary)
+            stack.enter_context(use_threads(num_threads))
+            start = partial(start_again, experiment, model, initial_weights)
             training = choose_training(experiment, state, start, restored=bool(saved))
         if dry_run:
             return replace(_dry_run(training, report, Path(runs_dir), journal, digests), data=in_memory)
-        folder = found or group.from_first(lambda: _make(Path(runs_dir), loaded.name, alone, overwrite=overwrite))
+        folder = resumed or group.from_first(lambda: _make(Path(runs_dir), loaded.name, stack, overwrite=overwrite))
         return replace(_run(training, report, Path(folder), journal, digests, saved=saved), data=in_memory)
 
 
 def _find(
-    config: ConfigLike, name: str, runs_dir: Path, alone: contextlib.ExitStack
+    config: ConfigLike, name: str, runs_dir: Path, stack: contextlib.ExitStack
 ) -> tuple[str | None, dict[str, Any] | None]:
-    """The run to continue, if there is one, locked; and the content of its checkpoint."""
-    found = find_run(config, name, runs_dir)
-    if found is None:
+    """Finds and locks the run to continue; returns it and the content of its checkpoint, or None and None."""
+    folder = find_run(config, name, runs_dir)
+    if folder is None:
         return None, None
-    alone.enter_context(locked(found))
-    return str(found), load_last(found)
+    stack.enter_context(locked(folder))
+    return str(folder), load_last(folder)
 
 
-def _make(runs_dir: Path, name: str, alone: contextlib.ExitStack, *, overwrite: bool) -> str:
-    """Makes a run directory, empty and locked."""
+def _make(runs_dir: Path, name: str, stack: contextlib.ExitStack, *, overwrite: bool) -> str:
+    """Creates and locks an empty run directory."""
     folder = directory.create(runs_dir, name, overwrite=overwrite)
-    alone.callback(_remove_empty, folder)
-    alone.enter_context(locked(folder))
+    stack.callback(_remove_empty, folder)
+    stack.enter_context(locked(folder))
     directory.clear(folder)
     return str(folder)
 
 
 def _remove_empty(folder: Path) -> None:
-    """Removes a run directory if no file could be written, so that its name is free again."""
+    """Removes a run directory if no file could be written, so that its name is available again."""
     with contextlib.suppress(OSError):
         folder.rmdir()
 
@@ -183,13 +186,13 @@ def _remove_empty(folder: Path) -> None:
 def _with_options(
     overrides: Mapping[str, Any] | Sequence[str], *, name: str | None, device: str | None
 ) -> Mapping[str, Any] | Sequence[str]:
-    """The overrides, and the options that are short for one. An option is a text, even if YAML would read a number."""
+    """Adds `name` and `device` to the overrides, as strings even if YAML would parse a number."""
     check_overrides(overrides)
-    given = {key: value for key, value in (("name", name), ("train.device", device)) if value is not None}
+    options = {key: value for key, value in (("name", name), ("train.device", device)) if value is not None}
     if isinstance(overrides, Mapping):
-        return {**overrides, **given}
+        return {**overrides, **options}
     texts = [overrides] if isinstance(overrides, str) else overrides
-    return [*texts, *(f"{key}={json.dumps(value)}" for key, value in given.items())]
+    return [*texts, *(f"{key}={json.dumps(value)}" for key, value in options.items())]
 
 
 def _run(
@@ -201,12 +204,12 @@ def _run(
     *,
     saved: dict[str, Any] | None = None,
 ) -> Run:
-    """Trains in a run directory, from the start or from what was saved, and records every kind of end."""
+    """Trains in a run directory, from the start or from a checkpoint, and records the result."""
     experiment = training.experiment
     group = experiment.settings.group
-    everywhere = group.gather(digests)
+    all_digests = group.gather(digests)
     with group.fail_together():
-        check_shared(everywhere)
+        check_shared(all_digests)
         if saved:
             check_data(saved, digests, experiment.dataset)
             restore(folder, training, saved)
@@ -221,36 +224,38 @@ def _run(
             status = training.fit(recorder, progress, stop)
         except DivergedError as error:
             log.error("%s", error)
-            error.result = group.from_first(lambda: recorder.finish(training.kept(), "diverged", training.restarts()))
+            error.result = group.from_first(
+                lambda: recorder.finish(training.best_state(), "diverged", training.restarts())
+            )
             raise
         finally:
             progress.end_epoch()
-        kept = training.kept()
-        result = group.from_first(lambda: recorder.finish(kept, status, training.restarts()))
-        log.debug("%s after %d epochs, best epoch %s", status, kept.epoch, result["best_epoch"])
+        best = training.best_state()
+        result = group.from_first(lambda: recorder.finish(best, status, training.restarts()))
+        log.debug("%s after %d epochs, best epoch %s", status, best.epoch, result["best_epoch"])
         for note in result["notes"]:
             log.info("note: %s", note)
     if stop.signal_number is not None and status == "interrupted":
         raise InterruptedRunError(
-            f"interrupted in {training.place()}; the same command with --resume continues.",
+            f"interrupted in {training.position()}; the same command with --resume continues.",
             signal_number=stop.signal_number,
             result=result,
         )
-    own = kept.model if experiment.config.model.name == "custom" else None
-    return Run(folder, result, experiment.config, kept.history, _load_everywhere(folder, own, group))
+    custom = best.model if experiment.config.model.name == "custom" else None
+    return Run(folder, result, experiment.config, best.history, _load_on_all_ranks(folder, custom, group))
 
 
-def _load_everywhere(folder: Path, model: nn.Module | None, group: Group) -> TrainedModel:
-    """The trained network; only the first process needs access to the run directory."""
+def _load_on_all_ranks(folder: Path, model: nn.Module | None, group: Group) -> TrainedModel:
+    """Returns the trained network; only rank 0 needs access to the run directory."""
     if group.size == 1:
         return load(folder, model=model)
     artifact = group.from_first(
         lambda: torch.frombuffer(bytearray((folder / directory.ARTIFACT).read_bytes()), dtype=torch.uint8)
     )
     with tempfile.TemporaryDirectory(prefix="nnzoo-") as temporary:
-        copied = Path(temporary) / directory.ARTIFACT
-        copied.write_bytes(artifact.numpy().tobytes())
-        return replace(load(copied, model=model), path=folder / directory.ARTIFACT)
+        copy_of_artifact = Path(temporary) / directory.ARTIFACT
+        copy_of_artifact.write_bytes(artifact.numpy().tobytes())
+        return replace(load(copy_of_artifact, model=model), path=folder / directory.ARTIFACT)
 
 
 def _dry_run(training: Training, report: Summary, runs_dir: Path, journal: log.Journal, digests: dict[str, str]) -> Run:
@@ -260,23 +265,23 @@ def _dry_run(training: Training, report: Summary, runs_dir: Path, journal: log.J
     with tempfile.TemporaryDirectory(prefix="nnzoo-dry-run-") as temporary:
         journal.quiet = True
         run = _run(training, report, Path(temporary), journal, digests)
-    kept_nowhere = runs_dir / experiment.config.name
-    return replace(run, run_dir=kept_nowhere, result={**run.result, "run_dir": None})
+    unused_folder = runs_dir / experiment.config.name
+    return replace(run, run_dir=unused_folder, result={**run.result, "run_dir": None})
 
 
 @contextlib.contextmanager
 def deterministic(config: Config) -> Iterator[None]:
-    """Makes torch refuse CUDA kernels whose result depends on timing, if the config asks for it."""
+    """Sets torch's deterministic mode for CUDA if `train.deterministic` is set."""
     if not config.train.deterministic or not torch.cuda.is_available():
         yield
         return
-    # cuBLAS reads it when it is first used.
+    # cuBLAS reads this variable when it is first used.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     before = torch.are_deterministic_algorithms_enabled()
-    memory: Any = torch.utils.deterministic  # its property is not in its types
+    memory: Any = torch.utils.deterministic  # the property is missing in the type hints
     filled = memory.fill_uninitialized_memory
     torch.use_deterministic_algorithms(True)
-    # Else all new memory is filled with NaN first, at a kernel each.
+    # Otherwise all new memory is filled with NaN, which costs a kernel launch per allocation.
     memory.fill_uninitialized_memory = False
     try:
         yield

@@ -1,4 +1,4 @@
-"""Trains the network of a run. `restarts` trains several."""
+"""Trains the network of a run. Module `restarts` trains several."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Training:
     """The training of one network.
 
     Args:
-        experiment: The data, the settings and everything else that was prepared.
-        state: The network, its optimizer and its schedule at the start.
+        experiment: The experiment.
+        state: The initial state.
     """
 
     def __init__(self, experiment: Experiment, state: TrainState) -> None:
@@ -34,11 +34,11 @@ class Training:
         """Returns the results of the restarts so far; None if there are no restarts."""
         return None
 
-    def kept(self) -> TrainState:
-        """Returns the training whose best weights are those of the run: of restarts, the best so far."""
+    def best_state(self) -> TrainState:
+        """Returns the training state with the best weights of the run; with restarts, that of the best restart."""
         return self.state
 
-    def place(self) -> str:
+    def position(self) -> str:
         """Returns the epoch in progress, for messages."""
         return f"epoch {self.state.epoch + 1}"
 
@@ -47,7 +47,7 @@ class Training:
         return f"epoch {self.state.epoch}, step {self.state.step}"
 
     def is_over(self) -> bool:
-        """Whether there is nothing left to train."""
+        """Returns whether training is finished."""
         return is_over(SingleLearner(self.state), self.experiment.settings)
 
     def check(self, saved: dict[str, Any]) -> None:
@@ -58,15 +58,15 @@ class Training:
         """Restores the content of last.safetensors."""
         self.state.load_state_dict(saved)
 
-    def shares(self, saved: dict[str, Any]) -> Any:
-        """Returns what last.safetensors holds for processes other than the first."""
+    def rank_states(self, saved: dict[str, Any]) -> Any:
+        """Returns the states of the ranks other than 0 in last.safetensors."""
         return saved.get("ranks", [])
 
     def fit(self, recorder: Recorder, progress: Progress, stop: StopRequest) -> Status:
-        """Trains to the end, or until a signal comes.
+        """Trains until the end, or until a signal arrives.
 
         Raises:
-            DivergedError: The loss is not finite; of restarts, the loss of every one.
+            DivergedError: The loss is not finite; with restarts, the loss of every restart.
         """
         experiment = self.experiment
         group = experiment.settings.group
@@ -82,5 +82,5 @@ class Training:
 
 
 def shapes_of(optimizer: torch.optim.Optimizer) -> list[torch.Size]:
-    """Returns the shapes of an optimizer's parameters, in its order."""
+    """Returns the shapes of an optimizer's parameters, in order."""
     return [each.shape for group in optimizer.param_groups for each in group["params"]]

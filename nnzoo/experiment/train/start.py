@@ -1,4 +1,4 @@
-"""The start of a training: network, optimizer and schedule, and a report on the network."""
+"""Builds the initial state of a training, and the summary of the network."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from nnzoo.builders import build_model, build_optimizer, build_scaler, build_schedule, place, prepare_model
+from nnzoo.builders import build_model, build_optimizer, build_scaler, build_schedule, move_to_device, prepare_model
 from nnzoo.config.load import problems_of
 from nnzoo.experiment.prepare import Experiment, check_output, steps_per_epoch
-from nnzoo.experiment.pretrained.pretrained import take_over
-from nnzoo.experiment.threads import computing_with, threads_of_network
+from nnzoo.experiment.pretrained.pretrained import load_pretrained
+from nnzoo.experiment.threads import threads_of_network, use_threads
 from nnzoo.experiment.train.forward import forward_of
 from nnzoo.experiment.train.notes import report_on
 from nnzoo.models.parameters import load_weights
@@ -31,21 +31,21 @@ def build_state(
     saved: dict[str, Any] | None = None,
     show: Callable[[str], None],
 ) -> tuple[TrainState, Summary, int]:
-    """Builds what training starts with.
+    """Builds the initial state of a training.
 
     Args:
-        experiment: What is trained.
-        model: A module of the user's own, in place of the config's.
+        experiment: The experiment.
+        model: A custom module in place of the config's model.
         saved: The checkpoint that is restored next; the pretrained weights are not loaded in that case.
-        show: Is called with the report before the network is called.
+        show: A function that is called with the summary before the network is called.
 
     Returns:
-        Network, optimizer and schedule at the start; the report on the network; and the number of threads to train
-        with. The network is compiled for this number; another one would trigger a recompile.
+        The initial state; the summary of the network; and the number of threads for training. The network is compiled
+        for this number of threads; another one would trigger a recompile.
 
     Raises:
         ConfigError: The network does not fit the data, or batches are too small for it.
-        UsageError: A module of the user's own does not fit.
+        UsageError: A custom module does not fit the data.
         CheckpointError: The checkpoint is damaged.
     """
     config, settings = experiment.config, experiment.settings
@@ -56,19 +56,19 @@ def build_state(
     largest, smallest = min(settings.batch_size or num_train, num_train), smallest_batch(module, settings.group)
     if largest < smallest:
         key = ("model",) if num_train < smallest else ("train", "batch_size")
-        least = "two samples per batch" if settings.group.size <= 2 else f"a sample for each of {smallest} processes"
-        problem = f"batch norm needs at least {least}, got {largest} of {num_train} training samples."
+        least = "two samples per batch" if settings.group.size <= 2 else f"one sample for each of {smallest} processes"
+        problem = f"batch norm needs at least {least} (got {largest} of {num_train} training samples)."
         raise problems_of(config, [(key, problem)])
     show(report.render())
-    module = place(config, module, experiment.device)
+    module = move_to_device(config, module, experiment.device)
     num_threads = threads_of_network(config, experiment.device, flops=report.flops, num_train=num_train, saved=saved)
-    with computing_with(num_threads):
+    with use_threads(num_threads):
         check_output(module, experiment)
         return state_of(experiment, module), report, num_threads
 
 
 def build_network(experiment: Experiment, model: nn.Module | None, seed: int, *, restored: bool = False) -> nn.Module:
-    """Seeds the generators and builds the network, with its pretrained weights unless a checkpoint is restored next."""
+    """Seeds the generators and builds the network, with its pretrained weights unless a checkpoint replaces them."""
     config = experiment.config
     seed_everything(seed)
     if model is None:
@@ -78,19 +78,19 @@ def build_network(experiment: Experiment, model: nn.Module | None, seed: int, *,
         if isinstance(module, RelativeForecast):
             module.set_units(*experiment.preprocess.units(shape[-1], experiment.num_outputs))
         if not restored:
-            take_over(config, module, experiment.dataset)
+            load_pretrained(config, module, experiment.dataset)
     else:
         prepare_model(config, model)
         module = model
     rank = experiment.settings.group.rank
     if rank:
-        # The weights are those of the first process; dropout and augmentation are not.
+        # All ranks have the weights of rank 0, but their own random numbers for dropout and augmentation.
         seed_everything(seed_of_rank(seed, rank))
     return module
 
 
 def state_of(experiment: Experiment, module: nn.Module) -> TrainState:
-    """Returns the state of a training that starts with this network."""
+    """Builds the initial state of a training of this network."""
     config, settings = experiment.config, experiment.settings
     optimizer = build_optimizer(config, module)
     stopping = config.train.early_stopping
@@ -120,9 +120,9 @@ def start_again(
     *,
     restored: bool = False,
 ) -> TrainState:
-    """Starts another restart of the same network; a module of the user's own starts with its original weights."""
+    """Builds the initial state of another restart; a custom module starts with its original weights."""
     if model is not None:
         assert given is not None
         load_weights(model, given)
     module = build_network(experiment, model, seed, restored=restored)
-    return state_of(experiment, place(experiment.config, module, experiment.device))
+    return state_of(experiment, move_to_device(experiment.config, module, experiment.device))

@@ -1,4 +1,4 @@
-"""One training at a time in a process."""
+"""Runs one training at a time in a process."""
 
 from __future__ import annotations
 
@@ -16,19 +16,21 @@ _owner: int | None = None
 
 @contextlib.contextmanager
 def one_at_a_time() -> Iterator[None]:
-    """Lets the training of one thread run after that of another.
+    """Waits until no other thread of the process is training.
 
-    Dropout, shuffling and initialisation draw from torch's generators, and its number of threads and its deterministic
-    mode are settings of the process: two trainings at once would change each other's results.
+    Dropout, shuffling and initialisation use torch's global generators, and its number of threads and its deterministic
+    mode are global settings, so concurrent trainings would change each other's results.
 
     Raises:
-        UsageError: A training of the same thread is running, so that waiting would never end.
+        UsageError: The same thread is already training, so waiting would be a deadlock.
     """
     global _owner
     if _owner == threading.get_ident():
-        raise UsageError("a training is started within another one. Start it after that one has ended.", where="train")
+        raise UsageError(
+            "a training can't be started within another one. Start it after the other one has ended.", where="train"
+        )
     if not _lock.acquire(blocking=False):
-        log.info("waiting for another training in this process: torch's random generators belong to the process")
+        log.info("waiting for another training in this process, since torch's random generators are global")
         _lock.acquire()
     _owner = threading.get_ident()
     try:
@@ -38,11 +40,11 @@ def one_at_a_time() -> Iterator[None]:
         _lock.release()
 
 
-def _renew() -> None:
-    """Gives a forked process a lock of its own: the thread that may hold the lock is not copied with it."""
+def _reset_lock() -> None:
+    """Resets the lock in a forked process, since the thread that may hold it does not exist there."""
     global _lock, _owner
     _lock, _owner = threading.Lock(), None
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew)
+    os.register_at_fork(after_in_child=_reset_lock)

@@ -1,9 +1,8 @@
-"""A file a framework, with one function: `train(job, lap)` trains until its process ends and calls `lap` every epoch.
+"""One file per framework, with a function `train(job, lap)` that trains forever and calls `lap` after every epoch.
 
-Each is used as the first examples of its documentation do, with what its users get by default (progress, history,
-checkpoints), whose output goes nowhere; nnzoo has its own. All do the same: the fused Adam, where there is one, with lr
-1e-3 over shuffled batches, the last and smaller one included, then loss and accuracy on the validation samples, in
-batches of `Job.eval_batch_size`.
+Each framework is used as in its first documented examples, with its default progress, history and checkpoints; output
+is discarded. All do the same work: fused Adam if available, with lr 1e-3, on shuffled batches including a smaller last
+one, then loss and accuracy on the validation samples in batches of `Job.eval_batch_size`.
 """
 
 DISTRIBUTIONS = {
@@ -16,11 +15,11 @@ DISTRIBUTIONS = {
     "fastai": "fastai",
     "keras": "keras",
 }
-"""By contender the distribution whose version is shown."""
+"""The distribution whose version is reported, by contender."""
 
 VARIANTS = {
     "nnzoo-bf16": ["train.precision=bf16-mixed"],
     "nnzoo-fp16": ["train.precision=fp16-mixed"],
     "nnzoo-compile": ["train.compile=true"],
 }
-"""What nnzoo is also measured with on CUDA."""
+"""Overrides of the variants of nnzoo that are measured on CUDA."""

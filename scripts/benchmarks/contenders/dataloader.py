@@ -1,4 +1,4 @@
-"""A loop by hand over a DataLoader, as PyTorch's tutorials have it, with the fused Adam."""
+"""A hand-written loop over a DataLoader, as in the PyTorch tutorials, with fused Adam."""
 
 import torch
 from torch.nn.functional import cross_entropy

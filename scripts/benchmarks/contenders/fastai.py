@@ -2,7 +2,7 @@
 
 from functools import partial
 
-import fastai.callback.progress  # noqa: F401  # gives a Learner its progress bar, as `from fastai.* import *` does
+import fastai.callback.progress  # noqa: F401  # adds the default progress bar, as `from fastai.* import *` does
 import torch
 from fastai.basics import Callback, DataLoader, DataLoaders, Learner, OptimWrapper, accuracy
 from torch.nn.functional import cross_entropy
@@ -14,7 +14,7 @@ from benchmarks.workloads import LEARNING_RATE, Job
 
 
 class EndOfEpoch(Callback):
-    """Called when the Recorder, whose order is 50, has noted loss and accuracy."""
+    """Ends an epoch after the Recorder, whose order is 50, has recorded loss and accuracy."""
 
     order = 60
 

@@ -1,4 +1,4 @@
-"""Keras on torch: the same networks by its own layers, `compile` and `fit`."""
+"""Keras on torch: the same networks in Keras layers, with `compile` and `fit`."""
 
 import os
 from typing import Any
@@ -28,7 +28,7 @@ LAYERS: dict[str, list[Any]] = {
 
 
 class EndOfEpoch(keras.callbacks.Callback):
-    """Called with the numbers of an epoch."""
+    """Ends an epoch with its validation accuracy."""
 
     def __init__(self, lap: Lap) -> None:
         super().__init__()

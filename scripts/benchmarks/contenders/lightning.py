@@ -11,7 +11,7 @@ from benchmarks.workloads import LEARNING_RATE, Job
 
 
 class Classifier(lightning.LightningModule):
-    """Any network, with the loss and the accuracy of classification."""
+    """A classifier with any network."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class Classifier(lightning.LightningModule):
 
 
 class EndOfEpoch(lightning.Callback):
-    """Called after the validation that ends an epoch."""
+    """Ends an epoch after its validation."""
 
     def __init__(self, lap: Lap) -> None:
         self.lap = lap

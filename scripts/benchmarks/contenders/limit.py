@@ -1,7 +1,7 @@
-"""The limit: a loop by hand over tensors that are where they are needed, with the fastest settings known.
+"""The limit: a hand-written loop over tensors on the device, with the fastest settings known.
 
-Plain modules, the fused Adam, one permutation an epoch, `index_select`, channels_last for convolutions, gradients set
-to None, one thread where two are slower, and not one number read from a training step.
+It uses plain modules, fused Adam, one permutation per epoch, `index_select`, channels_last for convolutions, gradients
+set to None, and one thread if two are slower. It reads no number from a training step.
 """
 
 import os

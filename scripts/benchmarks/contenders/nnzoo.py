@@ -1,4 +1,4 @@
-"""nnzoo by its own command line, with everything that is on by default: `nnzoo train` on the arrays of a job."""
+"""The command `nnzoo train` with its defaults, on the arrays of a job."""
 
 import json
 from pathlib import Path
@@ -9,13 +9,13 @@ from benchmarks.workloads import LEARNING_RATE, NETWORKS, Job
 
 
 def turn(job: Job, epochs: int, overrides: list[str], folder: Path) -> list[Epoch]:
-    """The epochs of a process but for its first: seconds of metrics.csv, which validation is part of."""
+    """Returns all epochs of a process except the first, with the seconds of metrics.csv, validation included."""
     config = folder / "job.yaml"
     section = {
         "data": {"name": "arrays", "path": str(job.data), "split": {"test": 0}},
         "model": NETWORKS[job.network].section,
         "optimizer": {"name": "adam", "lr": LEARNING_RATE},
-        # Early stopping watches, and is not to stop it.
+        # Early stopping is on, but never stops.
         "train": {
             "epochs": 1 + epochs,
             "batch_size": job.batch_size or "full",

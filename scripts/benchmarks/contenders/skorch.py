@@ -1,4 +1,4 @@
-"""skorch: a classifier as scikit-learn has them, with a validation set of its own."""
+"""skorch: a NeuralNetClassifier with a predefined validation set."""
 
 import torch
 from skorch import NeuralNetClassifier
@@ -12,7 +12,7 @@ from benchmarks.workloads import LEARNING_RATE, Job
 
 
 class EndOfEpoch(Callback):
-    """The last of the callbacks: loss and accuracy are in the history."""
+    """Ends an epoch. It is the last callback, so loss and accuracy are in the history."""
 
     def __init__(self, lap: Lap) -> None:
         self.lap = lap

@@ -1,0 +1,55 @@
+"""Reads the training data of a trained network again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nnzoo.builders import build_dataset
+from nnzoo.config import Config, load_config
+from nnzoo.config.data import PATH_FIELDS
+from nnzoo.data import DataInMemory, Dataset, reader_of
+from nnzoo.errors import DataError
+from nnzoo.experiment.load import TrainedModel
+from nnzoo.experiment.pretrained.matching import Signature, describe_differences
+from nnzoo.run.directory import CONFIG
+
+
+def read_training_data(trained: TrainedModel, in_memory: DataInMemory | None = None, *, fix: str) -> Dataset:
+    """Reads and divides the training data again.
+
+    Args:
+        trained: The trained network.
+        in_memory: The data, if it was passed from Python.
+        fix: The advice if the path of the data is unknown.
+
+    Raises:
+        DataError: The path of the data is unknown, it can't be read, or its columns, tokens or classes have changed.
+    """
+    dataset = build_dataset(_with_path(trained, fix), in_memory)
+    before = Signature(trained.metadata.data_schema, trained.reader, projected=False)
+    differences = describe_differences(before, Signature(dataset.schema, reader_of(dataset), projected=False))
+    if differences:
+        raise DataError(
+            f"the training data has changed since the training. {differences} Restore it, or pass it as new data "
+            "(--data PATH), whose columns are matched by name.",
+            where="data",
+        )
+    return dataset
+
+
+def _with_path(trained: TrainedModel, fix: str) -> Config:
+    """Returns the config with the path of its data, which is in config.yaml; an artifact has only the file name."""
+    names = _file_names(trained.config)
+    if not names:
+        return trained.config
+    file = trained.path.parent / CONFIG
+    if file.is_file():
+        with_paths = load_config(file, custom_model=True)
+        if _file_names(with_paths) == names:
+            return trained.config.model_copy(update={"data": with_paths.data})
+    raise DataError(f"the path of the training data is unknown ({', '.join(names)}). {fix}", where=str(trained.path))
+
+
+def _file_names(config: Config) -> list[str]:
+    paths = [getattr(config.data, field, None) for field in PATH_FIELDS]
+    return [Path(path).name for path in paths if path]
