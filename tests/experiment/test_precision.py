@@ -135,18 +135,18 @@ def test_a_network_that_overflows_float16(capsys: pytest.CaptureFixture[str]) ->
 
 
 @pytest.mark.parametrize(
-    ("words", "has", "reason"),
+    ("settings", "has", "reason"),
     [
         ("bf16-mixed", False, "this processor has no bfloat16 (AVX512-BF16, AMX or ARM's BF16), and emulation is"),
         ("fp16-mixed", True, "fp16-mixed needs CUDA, got cpu. Use bf16-mixed or fp32."),
     ],
 )
 def test_an_unsupported_precision_is_refused_before_anything_is_written(
-    words: str, has: bool, reason: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    settings: str, has: bool, reason: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(scaling, "cpu_has_bf16", lambda: has)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    Path("c.yaml").write_text(f"data: iris\nmodel: mlp\ntrain:\n  precision: {words}\n")
+    Path("c.yaml").write_text(f"data: iris\nmodel: mlp\ntrain:\n  precision: {settings}\n")
     assert command(["train", "c.yaml"]) == 2
     shown = capsys.readouterr()
     assert shown.out == ""

@@ -224,14 +224,14 @@ def test_a_name_may_end_in_a_number() -> None:
 
 def test_resuming_keeps_the_number_of_threads(at_step: Callable[..., None], capsys: pytest.CaptureFixture[str]) -> None:
     before = torch.get_num_threads()
-    seen = []
+    recorded = []
     at_step(3, lambda: signal.raise_signal(signal.SIGINT))
     with pytest.raises(InterruptedRunError):
         train("runs", {"train.num_threads": 3})
-    at_step(1, lambda: seen.append(torch.get_num_threads()))
+    at_step(1, lambda: recorded.append(torch.get_num_threads()))
     nnzoo.train("runs/x", runs_dir="runs", resume=True, show=lambda _: None)
     assert torch.get_num_threads() == before
-    assert seen == [3]
+    assert recorded == [3]
     assert "threads as before" not in capsys.readouterr().err  # it is in the config of the run
 
 
@@ -272,9 +272,9 @@ def test_a_damaged_checkpoint_is_replaced_by_the_previous_one(
     assert (last, previous) == (5, 4)
     damage(Path("parts/x/last.safetensors"))
     at_step(2, crash)
-    with pytest.warns(nnzoo.NnzooWarning) as told, pytest.raises(Crash):
+    with pytest.warns(nnzoo.NnzooWarning) as shown, pytest.raises(Crash):
         train("parts", config, resume=True)
-    (warning,) = (str(each.message) for each in told)
+    (warning,) = (str(each.message) for each in shown)
     assert warning.startswith("parts/x/last.safetensors: ")
     assert warning.endswith("Resuming from previous.safetensors, the previous checkpoint")
     assert f"WARNING {warning}\n" in Path("parts/x/train.log").read_text()
