@@ -291,7 +291,7 @@ def test_resuming_inside_an_epoch_ends_with_the_same_weights(at: int, monkeypatc
     every = {"every_steps": 1, "every_minutes": None}
     train = {"epochs": 3, "batch_size": 4, "device": "cpu", "checkpoint": every}
     config = image_config(augment=[*AUGMENT, "cutmix", "erasing"], train=train)
-    nnzoo.train(config, name="whole", quiet=True)
+    nnzoo.train(config, name="uninterrupted", quiet=True)
     from nnzoo.training import checkpoints, single, step
 
     plain = step.train_step
@@ -309,7 +309,7 @@ def test_resuming_inside_an_epoch_ends_with_the_same_weights(at: int, monkeypatc
         with pytest.raises(KeyboardInterrupt):
             nnzoo.train(config, name="cut", quiet=True)
     nnzoo.train(config, name="cut", resume=True, quiet=True)
-    assert weights("runs/cut") == weights("runs/whole")
+    assert weights("runs/cut") == weights("runs/uninterrupted")
 
 
 def test_val_and_test_are_never_augmented() -> None:

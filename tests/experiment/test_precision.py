@@ -99,20 +99,22 @@ def test_an_interrupted_and_resumed_run_equals_an_uninterrupted_one(
     overrides: dict[str, Any], name: str, at_step: Callable[..., None]
 ) -> None:
     overrides = {**overrides, "train.precision": name}
-    whole = train("whole", overrides)
+    uninterrupted = train("uninterrupted", overrides)
     for step in (1, 3, 9):
         at_step(step, lambda: signal.raise_signal(signal.SIGINT))
         with pytest.raises(InterruptedRunError):
             train("parts", overrides, resume=True)
     parts = train("parts", overrides, resume=True)
-    assert (whole.run_dir / "best.safetensors").read_bytes() == (parts.run_dir / "best.safetensors").read_bytes()
-    states = [load_checkpoint(run.run_dir / "last.safetensors") for run in (whole, parts)]
+    assert (uninterrupted.run_dir / "best.safetensors").read_bytes() == (
+        parts.run_dir / "best.safetensors"
+    ).read_bytes()
+    states = [load_checkpoint(run.run_dir / "last.safetensors") for run in (uninterrupted, parts)]
     assert all(torch.equal(tensor, states[1]["model"][key]) for key, tensor in states[0]["model"].items())
     assert states[0].get("scaler") == states[1].get("scaler")
     assert ("scaler" in states[0]) == (name == "fp16-mixed")
     if "scheduler" in overrides and name == "fp16-mixed":
         assert states[0]["scaler"]["scale"] < 2**16
-    assert whole.metrics == parts.metrics
+    assert uninterrupted.metrics == parts.metrics
 
 
 @pytest.mark.usefixtures("fp16_anywhere")

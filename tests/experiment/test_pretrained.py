@@ -238,7 +238,7 @@ def test_resuming_needs_no_checkpoint(value: str) -> None:
     train("base", BASE)
     config = {**BASE, "name": "new", "model": {**BASE["model"], "pretrained": value, "freeze": "hidden.0.*"}}
     config["train"] = {**TRAIN, "epochs": 4}
-    whole = nnzoo.train(config, overrides={"name": "whole"}, quiet=True)
+    uninterrupted = nnzoo.train(config, overrides={"name": "uninterrupted"}, quiet=True)
     if value == "latest":
         # Now the newest run is that one.
         config["model"] = {**config["model"], "pretrained": "base"}
@@ -247,7 +247,7 @@ def test_resuming_needs_no_checkpoint(value: str) -> None:
     shutil.rmtree("runs/base")
     run = nnzoo.train(config, resume=True, quiet=True)
     assert run.run_dir == Path("runs/new")
-    assert (run.run_dir / "best.safetensors").read_bytes() == (whole.run_dir / "best.safetensors").read_bytes()
+    assert (run.run_dir / "best.safetensors").read_bytes() == (uninterrupted.run_dir / "best.safetensors").read_bytes()
     # The run directory can be resumed too, and its checkpoint is still known.
     assert nnzoo.train(run.run_dir, overrides={"train.epochs": 5}, resume=True, quiet=True).result["epochs"] == 5
     assert nnzoo.load_config(run.run_dir).model.pretrained == str(Path("runs/base/best.safetensors").absolute())
@@ -374,7 +374,7 @@ def test_fine_tuning_beats_training_from_scratch_on_a_small_set(model: dict[str,
     train("base", {**settings, "data": {"name": "arrays", "path": "many.npz"}})
     settings["data"] = {"name": "arrays", "path": "few.npz", "split": {"val": 0}}
     settings["train"] = {**TRAIN, "epochs": 120, "batch_size": "full"}
-    anew = train("anew", settings).metrics["test/accuracy"]
+    from_scratch = train("from_scratch", settings).metrics["test/accuracy"]
     tuned = train("tuned", {**settings, "model": {**model, "pretrained": "base", "freeze": "backbone"}})
-    assert tuned.metrics["test/accuracy"] > anew + 0.03
+    assert tuned.metrics["test/accuracy"] > from_scratch + 0.03
     assert tuned.metrics["test/accuracy"] > 0.75

@@ -81,7 +81,7 @@ def batched(overrides: dict[str, Any]) -> ReplicaState:
     return training.replicas
 
 
-def alone(overrides: dict[str, Any], seed: int) -> tuple[TrainState, str]:
+def train_single(overrides: dict[str, Any], seed: int) -> tuple[TrainState, str]:
     """Trains with one seed, without restarts and files."""
     experiment = experiment_of(overrides | {"seed": seed, "train.restarts": 1})
     state = start_again(experiment, None, None, seed)
@@ -128,7 +128,7 @@ def test_a_replica_equals_a_single_training_with_its_seed(case: str) -> None:
     # SGD, since Adam makes large steps if gradients are only rounding errors.
     together = batched(SOLO[case])
     for index in range(COUNT):
-        state, status = alone(SOLO[case], SEED + index)
+        state, status = train_single(SOLO[case], SEED + index)
         outcome = together.outcome(index)
         assert (outcome.seed, outcome.status) == (SEED + index, status)
         assert (outcome.epochs, outcome.best_epoch) == (state.epoch, state.early_stopping.best_epoch)
@@ -163,7 +163,7 @@ LOSSES: dict[str, dict[str, Any]] = {
 def test_every_loss_can_be_batched(loss: str) -> None:
     config_keys = LOSSES[loss] | {"loss": loss, "train.epochs": 2, "optimizer.lr": 0.01}
     together = batched(config_keys)
-    state, _ = alone(config_keys, SEED + 2)
+    state, _ = train_single(config_keys, SEED + 2)
     assert together.history(2)["train/loss"] == pytest.approx(state.history["train/loss"], rel=1e-5)
 
 
@@ -177,7 +177,7 @@ ACTIVATIONS = [
 def test_every_activation_can_be_batched(activation: object) -> None:
     config_keys = {"model.activation": activation, "train.epochs": 2, "train.restarts": 2, "optimizer.lr": 0.01}
     together = batched(config_keys)
-    state, _ = alone(config_keys, SEED + 1)
+    state, _ = train_single(config_keys, SEED + 1)
     assert together.history(1)["train/loss"] == pytest.approx(state.history["train/loss"], rel=1e-5)
 
 
@@ -207,7 +207,7 @@ def test_sequential_restarts_log_the_reason(
     assert (restarts["how"], restarts["reason"]) == ("one after another", reason)
     # Each equals the training with only its seed, to the last bit.
     for index, value in enumerate(restarts["values"]):
-        state, status = alone(changes, SEED + index)
+        state, status = train_single(changes, SEED + index)
         best = state.early_stopping.best_epoch
         assert value == state.history[restarts["monitor"]][best - 1]
         if restarts["best"] == SEED + index:
@@ -319,7 +319,7 @@ def test_a_killed_or_interrupted_run_resumes_to_the_same_result(
     # The runs are too short for a checkpoint between the first and the last otherwise.
     monkeypatch.setattr(checkpoints, "MIN_SECONDS_BETWEEN_CHECKPOINTS", 0.0)
     config_keys = KEPT[case] | {"train.checkpoint": every}
-    train(config_keys, runs_dir="whole")
+    train(config_keys, runs_dir="uninterrupted")
     for step in (1, 6, 3):
         at_step(step, crash)
         with pytest.raises(Crash):
@@ -330,17 +330,17 @@ def test_a_killed_or_interrupted_run_resumes_to_the_same_result(
         nnzoo.load("parts/x/last.safetensors")
     at_step(0, crash)
     train(config_keys, runs_dir="parts", resume=True)
-    same(Path("whole/x"), Path("parts/x"))
+    same(Path("uninterrupted/x"), Path("parts/x"))
     # And again after its end.
     train(config_keys, runs_dir="parts", resume=True)
-    same(Path("whole/x"), Path("parts/x"))
+    same(Path("uninterrupted/x"), Path("parts/x"))
 
 
 def test_batched_restarts_can_be_resumed_with_more_epochs() -> None:
-    train({"train.epochs": 7}, runs_dir="whole")
+    train({"train.epochs": 7}, runs_dir="uninterrupted")
     train({"train.epochs": 3}, runs_dir="parts")
     train({"train.epochs": 7}, runs_dir="parts", resume=True)
-    same(Path("whole/x"), Path("parts/x"))
+    same(Path("uninterrupted/x"), Path("parts/x"))
 
 
 def test_finished_restarts_are_not_continued() -> None:
@@ -356,7 +356,7 @@ def test_a_diverged_restart_does_not_stop_the_others(
     config_keys: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The second restart starts with infinite weights."""
-    whole = train(config_keys, runs_dir="whole")
+    uninterrupted = train(config_keys, runs_dir="uninterrupted")
     verbs = sys.modules["nnzoo.experiment.train.start"]
     plain: Callable[..., nn.Module] = verbs.build_network
 
@@ -369,7 +369,7 @@ def test_a_diverged_restart_does_not_stop_the_others(
 
     monkeypatch.setattr(verbs, "build_network", build_network)
     run = train(config_keys)
-    restarts, before = run.result["restarts"], whole.result["restarts"]
+    restarts, before = run.result["restarts"], uninterrupted.result["restarts"]
     assert restarts["values"] == [*before["values"][:1], None, *before["values"][2:]]
     assert restarts["mean"] == pytest.approx(statistics.fmean(value for value in restarts["values"] if value))
     with Path("runs/x/restarts.csv").open() as file:
