@@ -221,7 +221,7 @@ def test_new_dates_are_read_in_the_order_of_training(sign: str, order: str, new:
     assert samples is not None
     assert dict(zip(dataset.feature_names, samples.inputs[0].tolist(), strict=True))["d month"] == 7
     other = sign.join([*reversed(new.split(sign)[:2]), "2020"])
-    with pytest.raises(DataError, match=rf"'{other}' is not a date in the form .* train with `date_order`"):
+    with pytest.raises(DataError, match=rf"'{other}' is not a date in the format .* train with `date_order`"):
         reader.from_rows({"d": [other]}, dataset.schema)
 
 

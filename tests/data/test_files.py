@@ -80,12 +80,12 @@ def test_thousands_of_digits_are_sorted_too() -> None:
     assert natural_key("9" * 5000) < natural_key("1" + "0" * 5000)
 
 
-def test_the_order_is_told_where_numbers_decide_it() -> None:
+def test_a_note_names_the_order_if_it_is_not_alphabetical() -> None:
     assert order_note([Path("a1"), Path("a2")]) == ()
     paths = [Path(f"p{number}.csv") for number in range(1, 13)]
     (note,) = order_note(paths)
     assert "12 files" in note
-    assert "p1.csv, p2.csv, p3.csv, .., p12.csv" in note
+    assert "p1.csv, p2.csv, p3.csv, ..., p12.csv" in note
 
 
 def test_what_a_folder_has_besides_is_counted(tmp_path: Path) -> None:

@@ -86,9 +86,9 @@ def test_missing_values_are_filled_from_the_past_alone() -> None:
     assert dataset.train.naive is not None
     assert dataset.train.naive.flatten().tolist() == [2, 3, 5, 6, 7, 10]
     assert dataset.warnings == (
-        "6 of 12 values of 'x' are missing; up to 2 in a row are filled with the last one before them",
-        "1 of 12 values of 'y' are missing; up to 2 in a row are filled with the last one before them",
-        "4 of 10 windows of train lack values and are left out",
+        "6 of 12 values of 'x' are missing; up to 2 consecutive ones are filled with the last value before them",
+        "1 of 12 values of 'y' are missing; up to 2 consecutive ones are filled with the last value before them",
+        "4 of 10 windows of train have missing values and are left out",
     )
 
 
@@ -96,7 +96,7 @@ def test_holes_in_time_are_missing_rows() -> None:
     stamps = [*days(60)[:30], *days(90)[32:80]]
     write_columns(day=stamps, y=range(len(stamps)))
     dataset = read(time="day", target=("y",), window=3)
-    assert dataset.warnings[0] == "2 rows are missing in 1 places, by the steps of time"
+    assert dataset.warnings[0] == "2 rows are missing in 1 places, according to the time steps"
     inputs = dataset.train.inputs[:, :, 0].tolist()
     assert [29, 29, 29] in inputs  # the target of the row after the hole
     assert [29, 29, 30] in inputs
@@ -104,7 +104,7 @@ def test_holes_in_time_are_missing_rows() -> None:
     working_days = [day for day in days(70) if np.is_busday(day)]
     write_columns(day=working_days, y=range(len(working_days)))
     assert read(time="day", target=("y",), window=3).warnings == (
-        "the steps of time differ; every row counts as one step",
+        "the time steps differ; every row counts as one step",
     )
 
 
@@ -118,7 +118,7 @@ def test_rows_are_sorted_by_time_and_it_is_told() -> None:
     write_columns(day=[3, 1, 2, 4, 5], y=[30, 10, 20, 40, 50])
     dataset = read(time="day", target=("y",), window=2)
     assert dataset.train.targets.flatten().tolist() == [30, 40, 50]
-    assert "line 3: column 'day' does not rise; the rows were sorted by it" in dataset.warnings[0]
+    assert "line 3: column 'day' is not sorted; the rows were sorted by it" in dataset.warnings[0]
 
 
 def test_names_are_those_of_the_training_rows() -> None:
@@ -129,7 +129,7 @@ def test_names_are_those_of_the_training_rows() -> None:
     assert dataset.train.inputs[0].tolist() == [[0, 1, 0], [1, 0, 1]]
     assert dataset.splits["test"].inputs[0].tolist() == [[5, 0, 0], [6, 0, 1]]
     assert dataset.splits["test"].inputs[-1].tolist() == [[7, 0, 0], [8, 0, 0]]
-    assert dataset.warnings == ("'wind' has names that no training row has, read as none of them (W)",)
+    assert dataset.warnings == ("'wind' has categories that no training row has, encoded as all zeros (W)",)
 
 
 def test_files_of_their_own_for_val_and_test() -> None:
@@ -332,15 +332,15 @@ GOOD = "day,y\n" + "".join(f"{day},{day}\n" for day in range(1, 31))
             {},
             "t.csv: line 8 has a different number of cells than the header (got 3, expected",
         ),
-        (GOOD.replace("7,7", "6,7"), {}, "t.csv: line 8: column 'day': '6' stands there twice, here and in"),
+        (GOOD.replace("7,7", "6,7"), {}, "t.csv: line 8: column 'day': '6' occurs twice, here and in"),
         (GOOD.replace("7,7", "x,7"), {}, "t.csv: line 8: column 'day': 'x' is neither a number nor a date"),
         (
             "day,y\n" + "".join(f"{day},NA\n" for day in range(30)),
             {},
             "t.csv: no training row has a value in column 'y'",
         ),
-        (GOOD, {"window": 40}, "train has 22 rows, and no window of 40"),
-        (GOOD, {"horizon": 5}, "val has 4 rows, and no window"),
+        (GOOD, {"window": 40}, "train has 22 rows, without a window of 40"),
+        (GOOD, {"horizon": 5}, "val has 4 rows, without a window"),
         (GOOD, {"split": {"val": 0.01}}, "data.split: val would have no samples"),
         (GOOD, {"test_path": "none.csv"}, "none.csv: there is no such file"),
     ],
@@ -360,10 +360,10 @@ def test_bad_files_are_named(
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("day,y\n1,1\n2,2\n", "new.csv: has too few rows to forecast from (got 2; needed 4)"),
+        ("day,y\n1,1\n2,2\n", "new.csv: has too few rows to forecast from (got 2, expected 4 or more)"),
         (
             "day,y\n" + "".join(f"{day},{day if day < 9 else ''}\n" for day in range(20)),
-            "more than 4 values in a row of",
+            "more than 4 consecutive values of",
         ),
         ("day,z\n1,1\n", "new.csv: has no column 'y'"),
     ],
