@@ -113,7 +113,7 @@ def test_pca_far_from_the_origin(whiten: bool) -> None:
 
 
 @pytest.mark.parametrize("where", ["train", "test"])
-def test_what_float32_does_not_hold_is_refused_with_the_fix(where: str) -> None:
+def test_overflow_of_float32_is_an_error_with_a_fix(where: str) -> None:
     small, large = np.arange(5.0), np.array([0.0, 1.0, 1e39])
     dataset = features(large if where == "train" else small, small if where == "train" else large)
     with pytest.raises(DataError, match=rf"{where} row 2: .*got 1e\+39.*normalize: standardize"):
@@ -140,7 +140,7 @@ class TestMeasured:
 
     @pytest.mark.parametrize("exact", [True, False])
     @pytest.mark.parametrize(("offset", "spread"), [(1.7e9, 10.0), (0.0, 1e-9), (1e12, 1e3), (-5e9, 0.5)])
-    def test_the_mean_explains_nothing(self, offset: float, spread: float, exact: bool) -> None:
+    def test_r2_of_the_mean_is_0(self, offset: float, spread: float, exact: bool) -> None:
         truth = offset + spread * RANDOM.standard_normal(80)
         preprocess = Preprocess.fit(features(truth), scale_target=True)
         targets = torch.tensor(truth)[:, None]
@@ -154,7 +154,7 @@ class TestMeasured:
 
     @pytest.mark.parametrize("scale", [True, False])
     @pytest.mark.parametrize(("offset", "spread"), [(1.7e9, 1e3), (0.0, 1.0), (3.0, 1e-4), (1e6, 10.0)])
-    def test_as_scikit_learn_does(self, offset: float, spread: float, scale: bool) -> None:
+    def test_metrics_equal_those_of_scikit_learn(self, offset: float, spread: float, scale: bool) -> None:
         truth = offset + spread * RANDOM.standard_normal((60, 2))
         dataset = Dataset({"train": Split(torch.zeros(60, 1), torch.tensor(truth))}, "regression", "features")
         preprocess = Preprocess.fit(dataset, scale_target=scale)
@@ -182,7 +182,7 @@ class TestMeasured:
 
     @settings(max_examples=100, deadline=None)
     @given(base=st.floats(-300, 300), seed=st.integers(0, 100))
-    def test_of_any_scale(self, base: float, seed: int) -> None:
+    def test_metrics_at_any_scale(self, base: float, seed: int) -> None:
         drawn = np.random.default_rng(seed)
         truth = 10.0**base * drawn.standard_normal(30)
         preprocess = Preprocess.fit(features(truth), scale_target=True)

@@ -58,7 +58,7 @@ def test_any_amount_is_read_exactly(
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.text("0123456789.,-+eE%$() ", max_size=8), min_size=1, max_size=5))
-def test_a_form_reads_what_python_reads_alike(cells: list[str]) -> None:
+def test_the_plain_format_agrees_with_python(cells: list[str]) -> None:
     """Whatever a cell is, the plain form reads it as Python does or not at all."""
     values = PLAIN.read(pa.array(cells)).tolist()
     for cell, value in zip(cells, values, strict=True):

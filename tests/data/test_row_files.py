@@ -65,7 +65,7 @@ def same(first: Dataset, second: Dataset) -> None:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_file_holds_what_memory_does(case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_inputs_on_disk_equal_inputs_in_memory(case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(on_disk, "PIECE_BYTES", 64)
     monkeypatch.setattr(on_disk, "GAP_BYTES", 16)
     x, layout = CASES[case]
@@ -80,7 +80,7 @@ def test_a_file_holds_what_memory_does(case: str, tmp_path: Path, monkeypatch: p
 @pytest.mark.parametrize("projection", [{}, {"pca": 2}, {"pca": 2, "whiten": True}, {"zca": True}])
 @pytest.mark.parametrize("normalize", ["none", "center", "standardize", "minmax"])
 @pytest.mark.parametrize("case", ["float64", "sequence", "steps", "uint8 images"])
-def test_it_is_preprocessed_to_the_same_bits(
+def test_preprocessing_on_disk_is_bit_identical(
     case: str, normalize: Any, projection: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
@@ -106,7 +106,7 @@ def test_small_data_is_kept_in_memory(tmp_path: Path, monkeypatch: pytest.Monkey
     assert load_arrays(path=tmp_path / "d.npz").choices["cache"] == "memory"
 
 
-def test_what_cannot_stay_on_the_disk_is_refused(tmp_path: Path) -> None:
+def test_unsupported_layouts_on_disk_are_errors(tmp_path: Path) -> None:
     np.savez(tmp_path / "d.npz", x=np.ones((40, 3)), y=Y)
     with pytest.raises(DataError, match=r"d\.npz: an \.npz is read as a whole"):
         load_arrays(path=tmp_path / "d.npz", cache="disk")
@@ -129,7 +129,7 @@ def test_bad_rows_are_named(x: Any, layout: Any, message: str, tmp_path: Path, m
         load_arrays(path=save(tmp_path / "d", x=x, y=Y), cache="disk", layout=layout)
 
 
-def test_a_file_that_changes_is_noticed(tmp_path: Path) -> None:
+def test_a_changed_file_is_detected(tmp_path: Path) -> None:
     folder = save(tmp_path / "d", x=np.ones((40, 3)), y=Y)
     cut, touched, gone = (load_arrays(path=folder, cache="disk").train.inputs for _ in range(3))
     (folder / "x.npy").rename(tmp_path / "elsewhere.npy")
@@ -142,7 +142,7 @@ def test_a_file_that_changes_is_noticed(tmp_path: Path) -> None:
         cut.index_select(0, torch.tensor([39, 2]))
 
 
-def test_a_file_that_is_too_short_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_too_short_is_an_error(tmp_path: Path) -> None:
     folder = save(tmp_path / "d", x=np.ones((40, 3)), y=Y)
     os.truncate(folder / "x.npy", 200)
     with pytest.raises(DataError, match=r"x: can't be read: it is damaged or incomplete"):

@@ -55,7 +55,7 @@ def test_missing_values_and_several_targets() -> None:
         np.sin(np.arange(1000) / 40) + 0.05 * RNG.normal(size=1000).cumsum(),  # the last value is the better forecast
     ],
 )
-def test_no_season_is_made_up(values: Any) -> None:
+def test_series_without_a_season_have_none(values: Any) -> None:
     assert find_season(values[:, None], 1) == 1
 
 
