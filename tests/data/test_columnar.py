@@ -1,4 +1,4 @@
-"""Parquet, Arrow and Excel files: their values are read exactly, as those of a CSV file with the same values."""
+"""Parquet, Arrow and Excel files are read exactly, like a CSV file with the same values."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_columnar_files_are_read_like_csv(kind: str) -> None:
     assert found.train.inputs.tolist() == expected.train.inputs.tolist()
     assert found.train.targets.tolist() == expected.train.targets.tolist()
     assert isinstance(found.reader, CsvReader)
-    # A network of the one reads the other.
+    # A network trained on one reads the other.
     for path in ("d.csv", f"d.{kind}"):
         assert (
             found.reader.read([Path(path)], found.schema, labelled=True).inputs.tolist() == found.train.inputs.tolist()
@@ -189,7 +189,7 @@ def test_damaged_files_are_named(kind: str) -> None:
         try:
             load(str(path))
         except DataError as error:
-            assert str(error).startswith(f"d.{kind}: ")  # noqa: PT017  # some damage is in values
+            assert str(error).startswith(f"d.{kind}: ")  # noqa: PT017  # some damage affects values only
 
 
 def test_a_small_file_that_claims_billions_of_rows_is_rejected() -> None:
@@ -260,7 +260,7 @@ def test_integers_times_and_errors_in_excel_files() -> None:
     rows: list[list[Any]] = [["i", "t", "e", "y"], [777, dt.datetime(2024, 5, 1, 12, 30), "#REF!", "p"]]
     rows += [[888, dt.datetime(2024, 5, 1, 12, 45), 0.25, "q"]]
     path = "exact.xlsx"
-    # What wrote it rounds to 16 digits. Others don't.
+    # openpyxl rounds to 16 digits. Other writers do not.
     with zipfile.ZipFile(excel(rows)) as archive, zipfile.ZipFile(path, "w") as exact:
         for name in archive.namelist():
             text = archive.read(name).replace(b"<v>777<", b"<v>123456789012345678<")

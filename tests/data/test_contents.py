@@ -1,4 +1,4 @@
-"""What is in files: compressed, archived, damaged or hostile."""
+"""Reading of compressed, archived, damaged and malicious files."""
 
 from __future__ import annotations
 

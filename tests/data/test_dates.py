@@ -1,4 +1,4 @@
-"""Dates as people write them: found, read exactly, written again, and told where their order is open."""
+"""Date formats: inference, exact reading, writing, and reports of ambiguous order."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ YEARS = (datetime(1969, 1, 1), datetime(2068, 12, 31))
 @settings(deadline=None)
 @given(st.sampled_from(LAYOUTS), st.lists(st.datetimes(*YEARS), min_size=1, max_size=30))
 def test_dates_written_by_strftime_are_read_exactly(layout: str, dates: list[datetime]) -> None:
-    """Where the cells leave the order open, the right form is among those that fit."""
+    """If the order is ambiguous, the right format is among those that match."""
     cells = [date.strftime(layout) for date in dates]
     expected = np.array([datetime.strptime(cell, layout) for cell in cells], dtype="datetime64[us]")
     labels = pa.array(cells)

@@ -1,4 +1,4 @@
-"""Bytes as text: the encoding is found, and whatever was guessed is counted."""
+"""Encodings are detected, and stray bytes are counted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Numbers keep all their digits up to the network: fitted, scaled, compared and measured in float64."""
+"""Numbers keep their digits up to the network: they are scaled, compared and measured in float64."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ VALUES = ("mae", "mse", "rmse", "r2", "mape")
 
 
 def features(column: NDArray[np.float64], others: NDArray[np.float64] | None = None) -> Dataset:
-    """A regression data set of one column, which is the target as well, and a test split of other values of it."""
+    """Returns a regression dataset whose only column is also the target, with a test split of other values."""
     splits = {"train": column} | ({} if others is None else {"test": others})
     found = {
         name: Split(torch.tensor(values)[:, None], torch.tensor(values)[:, None]) for name, values in splits.items()
@@ -34,7 +34,7 @@ def features(column: NDArray[np.float64], others: NDArray[np.float64] | None = N
 
 
 def standardized(column: NDArray[np.float64]) -> NDArray[np.float64]:
-    """In extended precision, by the definition."""
+    """Computes the value by definition in extended precision."""
     x = column.astype(np.longdouble)
     centred = x - x.mean()
     unit = np.abs(centred).max()
@@ -54,7 +54,7 @@ def test_a_column_of_any_offset_and_spread_is_standardized(offset: float, spread
     column = offset + spread * RANDOM.standard_normal(500)
     preprocess = Preprocess.fit(features(column), normalize="standardize", scale_target=True)
     train = preprocess.transform(features(column)).train
-    # The mean and the deviation are float64 themselves.
+    # The mean and the deviation are rounded to float64.
     tolerance = 1e-6 + 4 * float(np.spacing(abs(column).max())) / spread
     for found in (train.inputs, train.targets):
         assert found.dtype == torch.float32
@@ -75,7 +75,7 @@ def test_scales_of_any_size(base: float, distance: float, sign: float, seed: int
     spread = 10.0**base
     offset = sign * spread * 10.0**distance if base + distance < 307 else 0.0
     column = offset + spread * np.random.default_rng(seed).uniform(-1, 1, 40)
-    if normalize == "center" and not 1e-30 < spread < 1e37:  # what float32 holds
+    if normalize == "center" and not 1e-30 < spread < 1e37:  # the range of float32
         return
     preprocess = Preprocess.fit(features(column), normalize=normalize, scale_target=True)
     inputs = preprocess.transform(features(column)).train.inputs[:, 0]
@@ -129,7 +129,7 @@ def test_overflow_of_float32_is_an_error_with_a_fix(where: str) -> None:
 
 
 class TestMeasured:
-    """Targets of unix seconds, or of any other size, whose network outputs are what they are."""
+    """Metrics for targets of any magnitude, such as Unix seconds."""
 
     def measure(self, truth: Tensor, outputs: Tensor, preprocess: Preprocess) -> dict[str, float]:
         sums = MetricSums(VALUES, Decoder("regression", "values", preprocess=preprocess))

@@ -1,4 +1,4 @@
-"""Which files a path means, and in which order."""
+"""The files that match a path, and their order."""
 
 from __future__ import annotations
 

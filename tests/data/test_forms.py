@@ -1,4 +1,4 @@
-"""Cells as people write them: numbers, booleans, names and dates, and which of them are equal."""
+"""Cell formats: numbers, booleans, categories and dates, and which cells are equal."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def load(columns: dict[str, list[str]], target: str = "y", delimiter: str = ";", **fields: Any) -> Dataset:
-    """The data set of some columns, whose cells are quoted."""
+    """Returns the dataset of columns, with quoted cells."""
     rows = [list(columns), *zip(*columns.values(), strict=True)]
     lines = (delimiter.join('"' + str(cell).replace('"', '""') + '"' for cell in row) for row in rows)
     Path("d.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")

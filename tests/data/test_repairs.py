@@ -1,4 +1,4 @@
-"""What a source left out or repaired, as warnings."""
+"""Warnings about data that was left out or repaired."""
 
 import pytest
 

@@ -43,7 +43,7 @@ def save(folder: Path, **found: Any) -> Path:
 
 
 def both(folder: Path, **options: Any) -> tuple[Dataset, Dataset]:
-    """The same data in memory and on the disk."""
+    """Returns the same data in memory and on disk."""
     kept, left = (load_arrays(path=folder, cache=cache, **options) for cache in ("memory", "disk"))
     assert isinstance(left.train.inputs, OnDisk)
     assert isinstance(kept.train.inputs, torch.Tensor)
@@ -133,7 +133,7 @@ def test_a_changed_file_is_detected(tmp_path: Path) -> None:
     folder = save(tmp_path / "d", x=np.ones((40, 3)), y=Y)
     cut, touched, gone = (load_arrays(path=folder, cache="disk").train.inputs for _ in range(3))
     (folder / "x.npy").rename(tmp_path / "elsewhere.npy")
-    assert gone[:].eq(1).all()  # what is open stays
+    assert gone[:].eq(1).all()  # an open file stays readable
     os.utime(tmp_path / "elsewhere.npy", (1, 1))
     with pytest.raises(DataError, match=r"x\.npy: changed while it was read"):
         touched[:2]

@@ -1,4 +1,4 @@
-"""Series: cut in time order, with gaps and names, forecast in their own unit, against the naive forecast."""
+"""Time series: windows, splits, gaps, categories, and forecasts compared with the naive forecast."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_missing_values_are_filled_from_the_past_only() -> None:
     nan = "NA"
     write_columns(x=[nan, 1, nan, nan, 4, 5, nan, nan, nan, 9, 10, 11], y=[0, 1, 2, 3, nan, 5, 6, 7, 8, 9, 10, 11])
     dataset = read(target=("y",), features=("x",), window=2)
-    # Targets at rows 3.. whose window has a value at most two rows back: the gap of three leaves rows 9 and 10 out.
+    # Targets from row 3 on, with a value at most two rows before. The gap of three rows excludes rows 9 and 10.
     assert dataset.train.targets.flatten().tolist() == [3, 5, 6, 7, 8, 11]
     assert dataset.train.inputs[:, :, 0].tolist() == [[1, 1], [1, 4], [4, 5], [5, 5], [5, 5], [9, 10]]
     assert dataset.train.naive is not None
@@ -98,9 +98,9 @@ def test_gaps_in_time_are_missing_rows() -> None:
     dataset = read(time="day", target=("y",), window=3)
     assert dataset.warnings[0] == "2 rows are missing in 1 places, according to the time steps"
     inputs = dataset.train.inputs[:, :, 0].tolist()
-    assert [29, 29, 29] in inputs  # the target of the row after the hole
+    assert [29, 29, 29] in inputs  # the target of the row after the gap
     assert [29, 29, 30] in inputs
-    assert len(inputs) == len(stamps) - 3  # the two rows in the hole are no targets
+    assert len(inputs) == len(stamps) - 3  # the two rows in the gap are not targets
     working_days = [day for day in days(70) if np.is_busday(day)]
     write_columns(day=working_days, y=range(len(working_days)))
     assert read(time="day", target=("y",), window=3).warnings == (
@@ -151,7 +151,7 @@ def test_eval_needs_only_the_checkpoint(capsys: pytest.CaptureFixture[str]) -> N
     run = nnzoo.train({**config, "train": {"epochs": 2, "metrics": ["mae", "mse", "rmse", "r2"]}}, quiet=True)
     naive = np.stack([np.abs(values[160 + ahead : 199 + ahead] - values[159:198]) for ahead in (0, 1)])
     assert run.result["baseline"]["test/mae"] == pytest.approx(naive.mean(), rel=1e-5)
-    # The test rows and the window before them give the test windows again.
+    # The test rows and the window before them give the same test windows.
     write_columns("new.csv", day=days(200)[156:], y=values[156:], wind=wind[156:])
     shutil.move("runs/r/best.safetensors", "best.safetensors")
     shutil.rmtree("runs")
@@ -285,7 +285,7 @@ def test_an_ambiguous_order_of_dates_is_reported(stamps: list[str], told: bool) 
 
 
 def test_forecasts_are_named_in_the_format_of_the_file(capsys: pytest.CaptureFixture[str]) -> None:
-    """In the order of training, which the new file alone would leave open; values have decimal commas."""
+    """The new file uses the date order of training, which would be ambiguous; values have decimal commas."""
     stamps = [f"{month:02d}/01/{year}" for year in (2019, 2020) for month in range(1, 13)]
     lines = [f"{stamp};{index},25" for index, stamp in enumerate(stamps)]
     write("\n".join(["day;y", *lines]) + "\n")

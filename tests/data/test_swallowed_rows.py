@@ -1,4 +1,4 @@
-"""Rows that an unpaired quote takes into one cell are told of, and lines of a text are not taken for rows."""
+"""Rows that an unpaired quote swallows are reported, and lines of a text are not mistaken for rows."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def rows_with(changed: dict[int, str], *, delimiter: str = ",", num_rows: int = 120) -> str:
-    """A file whose rows are lines 2, 3, ..; some of them written otherwise."""
+    """Writes a file whose rows are lines 2, 3, ..., with some lines replaced."""
     rows = [f"{row % 9} inch,{row % 7},{'uv'[row % 2]}" for row in range(num_rows)]
     lines = ["size,n,y", *(changed.get(row + 2, text) for row, text in enumerate(rows))]
     return "\n".join(lines).replace(",", delimiter) + "\n"

@@ -1,4 +1,4 @@
-"""Tables as tools and people write them: ragged rows, titles, headers with gaps, odd bytes. All of it is counted."""
+"""Repairs of irregular tables: ragged rows, titles, incomplete headers, stray bytes. All are counted."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def columns(dataset: Dataset) -> dict[str, list[float]]:
 
 
 def told(dataset: Dataset) -> str:
-    """The only warning."""
+    """Returns the only warning."""
     (warning,) = dataset.warnings
     return warning
 
@@ -85,11 +85,11 @@ def test_longer_rows_are_an_error_unless_skipped() -> None:
         "a;b;y\n1;2;p\n3;4;q;\n5;6;p\n",  # one row
         "a;b;y\n1;2;p\n;;\n3;4;q\n5;6;p\n;;\n;;\n",  # blank rows of delimiters
         ";;\n;;\na;b;y\n1;2;p\n3;4;q\n5;6;p\n",  # also above the header
-        "a;b;y\n1;2;p\n3;4;q\n;;;;;;\n5;6;p\n",  # of another number of them
+        "a;b;y\n1;2;p\n3;4;q\n;;;;;;\n5;6;p\n",  # with another number of delimiters
         "a;b;y\r\n1;2;p\r\n;;\r\n3;4;q\r\n5;6;p\r\n",
         "a;b;y\r1;2;p\r;;\r3;4;q\r5;6;p\r",
         "a;b;y\n1;2;p\r\n3;4;q\r5;6;p",  # mixed line ends
-        "\ufeffa;b;y\n1;2;p\n3;4;q\n5;6;p\n\x1a",  # the mark of its beginning, and that of its end in DOS
+        "\ufeffa;b;y\n1;2;p\n3;4;q\n5;6;p\n\x1a",  # a byte order mark, and the DOS end-of-file mark
     ],
 )
 def test_extra_delimiters_and_blank_rows_are_ignored(text: str) -> None:
@@ -108,7 +108,7 @@ def test_blank_rows_are_counted_and_are_errors_if_strict() -> None:
 
 
 def test_lines_in_messages_count_rows_left_out() -> None:
-    """The lines of messages are those of the file, whatever was left out above them."""
+    """Lines in messages are those of the file, including rows left out above."""
     with pytest.raises(DataError, match=r"d\.csv: line 9: column 'a'"):
         load('a;b;y\n1;2;p\n;;\n"3\n";4;q\n5;p\n;;\n;;\nx;1;p\n' + "6;7;q\n" * 300, types={"a": "number"})
 
@@ -130,7 +130,7 @@ def test_titles_and_second_headers_are_skipped(text: str, skip: Any, encoding: s
     assert columns(dataset) == {"a": [1, 3, 5], "b": [2, 4, 6]}
     assert dataset.classes == ("p", "q")
     assert dataset.warnings == ()
-    with pytest.raises(DataError):  # the numbers are texts then, or the rows longer than the title
+    with pytest.raises(DataError):  # the numbers are read as text, or the rows are longer than the title
         columns(load(text.encode(encoding), types={"a": "number", "b": "number"}))
 
 
@@ -270,7 +270,7 @@ CELL = st.text(alphabet='ab1",;\n ', max_size=4)
 def test_short_rows_are_read_like_filled_rows(
     rows: list[list[str]], cuts: list[int], delimiter: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Rows without their empty ends are those with them."""
+    """Rows without trailing empty cells equal complete rows."""
 
     def text(rows: list[list[str]]) -> str:
         quoted = [["k", "a", "b", "y"], *(["k", *row] for row in rows), ["k", "z", "z", "z"]]

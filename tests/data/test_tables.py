@@ -1,4 +1,4 @@
-"""CSV files as features: dialects, cells, types, targets, sequences, and what is wrong with a file."""
+"""CSV files as features: dialects, cells, types, targets, sequences, and errors."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def write(text: str, name: str = "d.csv", encoding: str = "utf-8") -> None:
 
 
 def load(text: str | None = None, target: str = "y", division: Division = WHOLE, **fields: Any) -> Dataset:
-    """The data set of a text; what is said of missing cells is the default of a config."""
+    """Returns the dataset of a CSV text, with the default missing values of the config."""
     if text is not None:
         write(text)
     words = {"missing": ("", "?", "NA"), **fields}
@@ -186,7 +186,7 @@ def test_only_complete_decimal_numbers_are_numbers() -> None:
 
 
 def test_only_training_rows_determine_the_columns() -> None:
-    """Whatever stands in the other rows, what is saved is the same; and what is new in them has its place."""
+    """The reader does not depend on the other rows, and unknown values in them are encoded."""
     count = 60
     columns: dict[str, list[Any]] = {
         "x": numbers(count),
