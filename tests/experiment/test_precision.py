@@ -137,8 +137,8 @@ def test_a_network_that_overflows_float16(capsys: pytest.CaptureFixture[str]) ->
 @pytest.mark.parametrize(
     ("words", "has", "reason"),
     [
-        ("bf16-mixed", False, "this processor has no bfloat16 (AVX512-BF16, AMX or ARM's BF16), and emulation is"),
-        ("fp16-mixed", True, "fp16-mixed needs CUDA, got cpu. Use bf16-mixed or fp32."),
+        ("bf16-mixed", False, "this processor has no bfloat16 (AVX512-BF16, AMX or ARM BF16), and emulation is"),
+        ("fp16-mixed", True, "fp16-mixed needs CUDA (got cpu). Use bf16-mixed or fp32."),
     ],
 )
 def test_an_unsupported_precision_is_refused_before_anything_is_written(

@@ -102,10 +102,10 @@ def test_each_process_needs_its_own_device(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_unusual_messages_of_torch_are_included_in_the_error() -> None:
     with (
-        pytest.raises(GroupError, match=r"continues\. \(torch: NCCL error: invalid usage\)$") as told,
+        pytest.raises(GroupError, match=r"continues\. \(torch: NCCL error: invalid usage\)$") as caught,
         connection_errors(),
     ):
         raise RuntimeError("NCCL error: invalid usage\nand more")
-    assert isinstance(told.value.__cause__, RuntimeError)
+    assert isinstance(caught.value.__cause__, RuntimeError)
     with pytest.raises(GroupError, match=r"continues\.$"), connection_errors():
         raise RuntimeError("[gloo/transport/tcp/pair.cc:534] Connection closed by peer [127.0.0.1]:1")

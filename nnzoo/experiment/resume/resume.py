@@ -238,7 +238,7 @@ def restore_ranks(training: Training, rank_states: Any) -> None:
             "weights will differ",
             len(rank_states) + 1,
             group.size,
-            lasting=False,
+            in_result=False,
         )
         if group.rank == 0:
             state.join(rank_states)

@@ -25,14 +25,14 @@ def synchronised(model: nn.Module) -> Iterator[None]:
     norms = [module for module in model.modules() if isinstance(module, BatchNorm)]
     for name in sorted({type(norm).__name__ for norm in norms if type(norm).forward not in SYNCHRONISED}):
         log.warning("%s has its own forward method: each process uses the statistics of its own samples", name)
-    found = [norm for norm in norms if type(norm).forward is BatchNorm.forward]
-    before = [type(module) for module in found]
-    for module, kind in zip(found, before, strict=True):
+    replaced = [norm for norm in norms if type(norm).forward is BatchNorm.forward]
+    before = [type(module) for module in replaced]
+    for module, kind in zip(replaced, before, strict=True):
         module.__class__ = type(kind.__name__, (_Synchronised, kind), {})
     try:
         yield
     finally:
-        for module, kind in zip(found, before, strict=True):
+        for module, kind in zip(replaced, before, strict=True):
             module.__class__ = kind
 
 

@@ -126,7 +126,7 @@ class Group:
         return state
 
 
-ALONE = Group()
+SINGLE_PROCESS = Group()
 
 
 class ProcessGroup(Group):
@@ -273,12 +273,12 @@ class ProcessGroup(Group):
         tail = [torch.zeros(1, dtype=dtype, device=device) + count, *([used.to(dtype)] if on_host else [])]
         flat = self._sum(torch.cat([*(part.reshape(-1).to(dtype) for part in parts), *tail]))
         size = sum(part.numel() for part in parts)
-        found, total = flat[:size].split_with_sizes([part.numel() for part in parts]), flat[size]
+        reduced, total = flat[:size].split_with_sizes([part.numel() for part in parts]), flat[size]
         used = flat[size + 1 :] if on_host else used
         if not summed:
             self._factor = self.samples / total
             flat[:size].mul_(self._factor)
-        for parameter, part, is_used in zip(parameters, found, used.tolist(), strict=True):
+        for parameter, part, is_used in zip(parameters, reduced, used.tolist(), strict=True):
             # In the layout of the parameter, which fused optimizers require: convolutions may be channels last.
             parameter.grad = torch.empty_like(parameter).copy_(part.view_as(parameter)) if is_used else None
 
