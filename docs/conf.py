@@ -1,6 +1,6 @@
 """Builds the documentation: `python -m sphinx -W -b html docs docs/_build`.
 
-The pages below reference/ are generated from the config schema and the command line, so they are always up to date.
+The pages in reference/ are generated from the config schema and the command line.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ def write_reference(folder: Path) -> None:
     pages["index"] = _index_page(list(pages))
     for name, text in pages.items():
         target = folder / f"{name}.md"
-        # An unchanged page keeps its time stamp, so that Sphinx doesn't build it again.
+        # An unchanged page keeps its time stamp, so that Sphinx does not build it again.
         if not target.exists() or target.read_text(encoding="utf-8") != text:
             target.write_text(text, encoding="utf-8")
 
@@ -50,7 +50,7 @@ def _config_page() -> str:
     lines = [
         "# The config file",
         "",
-        "Only `data` and `model` are required. The sections that have a `name` are described on pages of their own.",
+        "Only `data` and `model` are required. Sections with a `name` are described on separate pages.",
         "",
     ]
     plain: list[dict[str, Any]] = []
@@ -72,14 +72,15 @@ def _kind_page(kind: str, title: str) -> str:
             lines += ["```yaml", found["text"].rstrip(), "```", ""]
         if "better" in found:
             tasks = ", ".join(found["tasks"])
-            lines += [f"{found['better'].capitalize()} is better. Tasks: {tasks}.", ""]
+            better = "Lower" if found["better"] == "less" else "Higher"
+            lines += [f"{better} is better. Tasks: {tasks}.", ""]
         if found["fields"]:
             lines += [*_field_table(found["fields"]), ""]
     return "\n".join(lines)
 
 
 def _field_table(fields: list[dict[str, Any]], prefix: str = "") -> list[str]:
-    head = [] if prefix else ["| key | default | meaning |", "| --- | --- | --- |"]
+    head = [] if prefix else ["| key | default | description |", "| --- | --- | --- |"]
     rows = []
     for field in fields:
         name, inner = f"{prefix}{field['name']}", field.get("fields")
@@ -91,7 +92,7 @@ def _field_table(fields: list[dict[str, Any]], prefix: str = "") -> list[str]:
 
 
 def _escaped(text: str) -> str:
-    """Text as Markdown shows it: outside of code spans, signs of its own are escaped."""
+    """Escapes the special characters of Markdown outside of code spans."""
     parts = text.replace("|", r"\|").split("`")
     for index in range(0, len(parts), 2):
         for sign in ("*", "_", "<", "[", "$", "{"):
@@ -100,7 +101,7 @@ def _escaped(text: str) -> str:
 
 
 def _commands_page() -> str:
-    lines = ["# Commands", "", "Each command prints this with `--help`.", ""]
+    lines = ["# Commands", "", "The output of `--help` for each command.", ""]
     for command in app.registered_commands:
         help_text = io.StringIO()
         with contextlib.redirect_stdout(help_text):

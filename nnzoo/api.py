@@ -133,7 +133,7 @@ def _sizes(name: str, given: Sequence[int]) -> tuple[int, ...]:
         sizes = ()
     if len(sizes) == 0 or min(sizes) < 1 or any(isinstance(size, bool) for size in given):
         shown = given[0] if name == "num_outputs" else given
-        raise UsageError(f"expected positive integers, got {shown!r}.", where=name)
+        raise UsageError(f"must be positive integers (got {shown!r}).", where=name)
     return sizes
 
 
@@ -152,5 +152,5 @@ def summary(
         UsageError: The module does not accept such an input.
     """
     if not isinstance(net, nn.Module):
-        raise UsageError(f"expected an nn.Module, got {net!r}. nnzoo.build_model(config) builds one.", where="net")
+        raise UsageError(f"must be an nn.Module (got {net!r}). nnzoo.build_model(config) builds one.", where="net")
     return summarize(net, _sizes("input_shape", input_shape), batch_size=batch_size, dtype=dtype)

@@ -49,12 +49,12 @@ class Journal:
         else:
             self._file.handle(record)
 
-    def add_warning(self, text: str, *, lasting: bool) -> bool:
+    def add_warning(self, text: str, *, in_result: bool) -> bool:
         """Records a warning, and returns whether it is new."""
         if self.silent or text in self._warned:
             return False
         self._warned.add(text)
-        if lasting and text not in self.warnings:
+        if in_result and text not in self.warnings:
             self.warnings.append(text)
         self.write(logging.WARNING, text)
         return True
@@ -156,18 +156,18 @@ def error(message: str, *args: object) -> None:
 
 def data_warning(message: str, *args: object) -> None:
     """Warns about data that was left out or repaired, or that is probably wrong."""
-    _warn(message, args, DataWarning, lasting=True)
+    _warn(message, args, DataWarning, in_result=True)
 
 
-def warning(message: str, *args: object, lasting: bool = True) -> None:
+def warning(message: str, *args: object, in_result: bool = True) -> None:
     """Warns about anything but the data.
 
     Args:
         message: The text, with placeholders for the arguments as in `logging`.
         args: The arguments.
-        lasting: Whether the warning is part of the result of the run; else it is only about this process.
+        in_result: Whether the warning is part of the result of the run; else it is only about this process.
     """
-    _warn(message, args, NnzooWarning, lasting=lasting)
+    _warn(message, args, NnzooWarning, in_result=in_result)
 
 
 def shows_progress() -> bool:
@@ -200,10 +200,10 @@ def _has_handler(level: int) -> bool:
     return False
 
 
-def _warn(message: str, args: tuple[object, ...], category: type[Warning], *, lasting: bool) -> None:
+def _warn(message: str, args: tuple[object, ...], category: type[Warning], *, in_result: bool) -> None:
     text = message % args if args else message
     journal = _journal.get()
-    if journal is not None and not journal.add_warning(text, lasting=lasting):
+    if journal is not None and not journal.add_warning(text, in_result=in_result):
         return
     if _is_command_line.get():
         _logger.warning("%s", text, stacklevel=3)

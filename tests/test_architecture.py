@@ -1,4 +1,4 @@
-"""The floors of the house: what may import what, and what must never import torch."""
+"""The layers of the package: which modules may import which, and which must never import torch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "nnzoo"
 
-FLOORS = {
+LAYERS = {
     "errors": 0,
     "numbers": 0,
     "log": 1,
@@ -35,7 +35,7 @@ FLOORS = {
 
 
 def module_name(path: Path) -> str:
-    """`nnzoo/config/base.py` -> "nnzoo.config.base"; a package's `__init__.py` -> the package."""
+    """Returns the module of a file: "nnzoo.config.base" for `nnzoo/config/base.py`, the package for `__init__.py`."""
     parts = path.relative_to(ROOT).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
@@ -44,7 +44,7 @@ MODULES = {module_name(path): path for path in sorted(PACKAGE.rglob("*.py"))}
 
 
 def imports(path: Path) -> Iterator[str]:
-    """The nnzoo modules that a file imports anywhere in it, inside functions too."""
+    """Yields the nnzoo modules that a file imports, including imports inside functions."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name.split(".")[0] == "nnzoo")
@@ -55,8 +55,8 @@ def imports(path: Path) -> Iterator[str]:
                 yield inner if inner in MODULES else str(node.module)
 
 
-def room(module: str) -> str:
-    """The file or folder right below nnzoo."""
+def package_of(module: str) -> str:
+    """Returns the file or folder directly in nnzoo that has a module."""
     parts = module.split(".")
     return parts[1] if len(parts) > 1 else "__init__"
 
@@ -64,20 +64,22 @@ def room(module: str) -> str:
 EDGES = {name: sorted(set(imports(path)) - {name}) for name, path in MODULES.items()}
 
 
-def test_every_room_has_a_floor() -> None:
-    assert {room(name) for name in MODULES} == set(FLOORS)
+def test_every_package_has_a_layer() -> None:
+    assert {package_of(name) for name in MODULES} == set(LAYERS)
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_imports_go_down_or_stay_in_the_room(name: str) -> None:
+def test_modules_import_only_lower_layers_or_their_own_package(name: str) -> None:
     wrong = [
-        target for target in EDGES[name] if room(target) != room(name) and not FLOORS[room(target)] < FLOORS[room(name)]
+        target
+        for target in EDGES[name]
+        if package_of(target) != package_of(name) and not LAYERS[package_of(target)] < LAYERS[package_of(name)]
     ]
-    assert not wrong, f"{name} (floor {FLOORS[room(name)]}) imports {wrong}"
+    assert not wrong, f"{name} (layer {LAYERS[package_of(name)]}) imports {wrong}"
 
 
 def test_no_cycles() -> None:
-    """A package's own `__init__` gathers names from its files; the files must not import the package back."""
+    """An `__init__` imports the files of its package; the files must not import the package."""
     done: set[str] = set()
 
     def visit(name: str, path: tuple[str, ...]) -> None:
@@ -91,9 +93,9 @@ def test_no_cycles() -> None:
         visit(name, ())
 
 
-def test_config_has_never_heard_of_torch() -> None:
+def test_config_does_not_import_torch() -> None:
     for name, path in MODULES.items():
-        if room(name) in ("config", "errors", "log"):
+        if package_of(name) in ("config", "errors", "log"):
             roots = {
                 (node.module or "") if isinstance(node, ast.ImportFrom) else alias.name
                 for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
@@ -103,10 +105,10 @@ def test_config_has_never_heard_of_torch() -> None:
             assert not {root.split(".")[0] for root in roots} & {"torch", "numpy", "torchvision", "sklearn"}, name
 
 
-def test_models_have_never_heard_of_a_config() -> None:
+def test_models_import_only_models_and_errors() -> None:
     for name in MODULES:
-        if room(name) == "models":
-            assert not [target for target in EDGES[name] if room(target) not in ("models", "errors")], name
+        if package_of(name) == "models":
+            assert not [target for target in EDGES[name] if package_of(target) not in ("models", "errors")], name
 
 
 @pytest.mark.parametrize(
@@ -125,7 +127,7 @@ def test_models_have_never_heard_of_a_config() -> None:
         ["train", "digits_mlp", "optimizer.lr=fast"],
     ],
 )
-def test_words_never_import_torch(arguments: list[str], tmp_path: Path) -> None:
+def test_commands_without_a_network_do_not_import_torch(arguments: list[str], tmp_path: Path) -> None:
     code = (
         "import json, sys; from nnzoo.cli.app import run; code = run(json.loads(sys.argv[1])); "
         "print(json.dumps([code, [m for m in ('torch', 'numpy', 'sklearn', 'matplotlib') if m in sys.modules]]))"

@@ -29,7 +29,7 @@ from nnzoo.training.measures.losses import (
 )
 from nnzoo.training.optimization.optimizers import build_optimizer as optimizer_of
 from nnzoo.training.optimization.schedules import Schedule
-from nnzoo.training.processes.group import ALONE, Group
+from nnzoo.training.processes.group import SINGLE_PROCESS, Group
 from nnzoo.training.settings import Settings
 
 
@@ -170,7 +170,7 @@ def move_to_device(config: Config, module: nn.Module, device: torch.device) -> n
     return module
 
 
-def choose_device(name: str, group: Group = ALONE) -> torch.device:
+def choose_device(name: str, group: Group = SINGLE_PROCESS) -> torch.device:
     """Returns the device of `train.device`; auto is CUDA if there is a CUDA device, else the CPU.
 
     Args:

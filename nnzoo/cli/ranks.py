@@ -7,13 +7,13 @@ import os
 from collections.abc import Callable, Iterator
 
 from nnzoo.errors import NnzooError
-from nnzoo.training.processes.torchrun import is_distributed, own_rank
+from nnzoo.training.processes.torchrun import current_rank, is_distributed
 
 
 @contextlib.contextmanager
 def only_rank_zero_prints() -> Iterator[None]:
     """Discards standard output on every rank except 0 inside of the context."""
-    if own_rank() == 0:
+    if current_rank() == 0:
         yield
         return
     with open(os.devnull, "w", encoding="utf-8") as nowhere, contextlib.redirect_stdout(nowhere):  # noqa: PTH123

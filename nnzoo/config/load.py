@@ -27,6 +27,23 @@ from nnzoo.errors import ConfigError, UsageError
 ANCHOR_PREFIX = "x-"
 """Prefix of top-level keys that only hold YAML anchors and are ignored otherwise."""
 
+_OF_FILES = {
+    "path",
+    "root",
+    "download",
+    "cache",
+    "delimiter",
+    "encoding",
+    "header",
+    "names",
+    "skip_rows",
+    "ragged",
+    "sheet",
+}
+_OF_CELLS = {"target", "strict", "strip", "missing", "missing_target", "replace", "decimal", "thousands", "date_order"}
+FILE_KEYS = {"frame": _OF_FILES, "memory": _OF_FILES | _OF_CELLS}
+"""Keys about files and their cells, which data passed from Python replaces, by its source."""
+
 ConfigLike = str | os.PathLike[str] | Mapping[str, Any] | Config
 
 
@@ -55,6 +72,7 @@ def load_config(
     if custom_model:
         root.value["model"] = from_plain({"name": "custom"}, "model=")
     if data is not None:
+        _check_no_key_is_lost(root, data["name"])
         root.value["data"] = _data_section(root.child("data"), data)
     try:
         checked = Config.model_validate(root.plain())
@@ -73,7 +91,7 @@ def _data_section(written: Entry | None, given: Mapping[str, Any]) -> Entry:
     section = from_plain(dict(given), "data=")
     keys = written.value if written is not None and isinstance(written.value, dict) else {}
     named = keys.get("name")
-    # Keys that only the other source has are dropped; keys that no source has stay, and are an error.
+    # Keys of the other source are dropped if they are about its files; keys that no source has stay, and are an error.
     foreign = set() if named is None or named.value == given["name"] else _keys_of(named.value)
     known = members(DataSection)[given["name"]].model_fields
     section.value = {
@@ -81,6 +99,25 @@ def _data_section(written: Entry | None, given: Mapping[str, Any]) -> Entry:
         **section.value,
     }
     return section
+
+
+def _check_no_key_is_lost(root: Entry, given: str) -> None:
+    """Raises an error for keys of a section that say something about the data which data from Python ignores.
+
+    Args:
+        root: The config.
+        given: The source of the data from Python.
+    """
+    section = root.child("data")
+    keys = section.value if section is not None and isinstance(section.value, dict) else {}
+    source = keys["name"].value if "name" in keys else given
+    lost = (set(keys) & _keys_of(source)) - _keys_of(given) - FILE_KEYS[given]
+    if given == "frame" and source not in ("frame", "csv") and "path" in _keys_of(source):
+        lost.add("name")
+    kind = {"frame": "a table with one row per sample", "memory": "arrays with one sample per item"}[given]
+    reason = f"does not apply to data passed from Python, which is read as {kind}. Remove it, or train from a file."
+    if lost:
+        raise error_of_problems([(("data", key), reason) for key in keys if key in lost], root)
 
 
 def _keys_of(name: object) -> set[str]:

@@ -32,7 +32,7 @@ from nnzoo.training.batches.order import arguments_of, boundaries, smallest_batc
 from nnzoo.training.measures.decoding import Decoder
 from nnzoo.training.measures.losses import reads_indices
 from nnzoo.training.precision.scaling import DTYPES, Autocast, unsupported_reason
-from nnzoo.training.processes.group import ALONE, Group
+from nnzoo.training.processes.group import SINGLE_PROCESS, Group
 from nnzoo.training.settings import Settings
 
 
@@ -79,7 +79,7 @@ def fetch(config: Config, group: Group) -> None:
 
 
 def prepare(
-    config: Config, in_memory: DataInMemory | None = None, *, batches: int | None = None, group: Group = ALONE
+    config: Config, in_memory: DataInMemory | None = None, *, batches: int | None = None, group: Group = SINGLE_PROCESS
 ) -> Experiment:
     """Prepares an experiment.
 

@@ -167,7 +167,7 @@ class Block(nn.Sequential):
         """(N, C, *sizes), or (N, C, T) with (N,) valid steps -> (N, C', *sizes')."""
         outputs = inputs
         if lengths is not None:
-            outputs, lengths = filled(inputs, lengths, self.filler), self.output_lengths(lengths)
+            outputs, lengths = fill_padding(inputs, lengths, self.filler), self.output_lengths(lengths)
         for name, part in self.named_children():
             outputs = part(outputs) if lengths is None or name != "norm" else _normalized(part, outputs, lengths)
         return outputs
@@ -235,7 +235,7 @@ class GlobalPooling(nn.Module):
     def forward(self, inputs: Tensor, lengths: Tensor | None = None) -> Tensor:
         """(N, C, *sizes), or (N, C, T) with (N,) valid steps -> one value per channel."""
         axes = tuple(range(2, inputs.ndim))
-        values = inputs if lengths is None else filled(inputs, lengths, _FILLERS[self.kind])
+        values = inputs if lengths is None else fill_padding(inputs, lengths, _FILLERS[self.kind])
         if self.kind == "max":
             return values.amax(axes, keepdim=True)
         if lengths is None:
@@ -316,14 +316,14 @@ def _shown(sizes: tuple[int, ...]) -> str:
     return str(sizes[0]) if len(set(sizes)) == 1 else str(sizes)
 
 
-def beyond(inputs: Tensor, lengths: Tensor) -> Tensor:
+def padding_mask(inputs: Tensor, lengths: Tensor) -> Tensor:
     """Returns a (N, T) mask of the steps of (N, T) or (N, C, T) that lie beyond the end of their sequence."""
     return torch.arange(inputs.shape[-1], device=inputs.device) >= lengths.unsqueeze(1)
 
 
-def filled(inputs: Tensor, lengths: Tensor, filler: float = 0.0) -> Tensor:
+def fill_padding(inputs: Tensor, lengths: Tensor, filler: float = 0.0) -> Tensor:
     """Replaces the values of (N, C, T) beyond the end of each sequence by `filler`."""
-    return inputs.masked_fill(beyond(inputs, lengths).unsqueeze(1), filler)
+    return inputs.masked_fill(padding_mask(inputs, lengths).unsqueeze(1), filler)
 
 
 def _normalized(norm: nn.Module, inputs: Tensor, lengths: Tensor) -> Tensor:
@@ -331,7 +331,7 @@ def _normalized(norm: nn.Module, inputs: Tensor, lengths: Tensor) -> Tensor:
     if not norm.training:
         return cast("Tensor", norm(inputs))
     steps = inputs.transpose(1, 2)  # (N, T, C)
-    valid = ~beyond(inputs, lengths)  # (N, T)
+    valid = ~padding_mask(inputs, lengths)  # (N, T)
     outputs = torch.zeros_like(steps)
     outputs[valid] = norm(steps[valid])
     return outputs.transpose(1, 2)

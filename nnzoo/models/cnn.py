@@ -9,7 +9,7 @@ from typing import cast
 from torch import Tensor, nn
 
 from nnzoo.errors import UsageError
-from nnzoo.models.blocks import NAMES, Block, GlobalPooling, Layer, beyond, build_block, filled
+from nnzoo.models.blocks import NAMES, Block, GlobalPooling, Layer, build_block, fill_padding, padding_mask
 from nnzoo.models.inputs import InputWeights
 from nnzoo.models.mlp import MLP, HiddenLayer
 
@@ -84,12 +84,12 @@ class CNN(nn.Module):
             raise UsageError("images have no padding; lengths are for sequences and tokens.", where="lengths")
         if self.embedding is not None:
             # Padding may hold any number, even an invalid token.
-            inputs = self.embedding(inputs if lengths is None else inputs.masked_fill(beyond(inputs, lengths), 0))
+            inputs = self.embedding(inputs if lengths is None else inputs.masked_fill(padding_mask(inputs, lengths), 0))
         outputs = inputs.transpose(1, 2) if self.num_axes == 1 else inputs  # (N, C, *sizes)
         for block in cast("Iterable[Block | GlobalPooling]", self.blocks):
             outputs = block(outputs, lengths)
             lengths = None if lengths is None else block.output_lengths(lengths)
-        features: Tensor = self.flatten(outputs if lengths is None else filled(outputs, lengths))
+        features: Tensor = self.flatten(outputs if lengths is None else fill_padding(outputs, lengths))
         results: Tensor = self.output(self.hidden(features))
         return results
 

@@ -65,7 +65,7 @@ def _lecun_normal(tensor: Tensor) -> None:
     nn.init.normal_(tensor, std=1 / math.sqrt(fan_in))
 
 
-def _open_forget_gate(tensor: Tensor) -> None:
+def _forget_gate_ones(tensor: Tensor) -> None:
     """Fills the biases (4 H,) of an LSTM's input, forget, cell and output gates: 1 for the forget gate, else 0."""
     nn.init.zeros_(tensor)
     nn.init.ones_(tensor.chunk(4)[1])
@@ -89,7 +89,7 @@ RULES: dict[str, Callable[..., Any]] = {
     "eye": nn.init.eye_,
     "dirac": nn.init.dirac_,
     "values": _values,
-    "forget_gate_ones": _open_forget_gate,
+    "forget_gate_ones": _forget_gate_ones,
 }
 
 _GATES = {nn.RNN: 1, nn.LSTM: 4, nn.GRU: 3}
@@ -132,7 +132,7 @@ def plan(model: nn.Module, rule: Rule, by_layer: Mapping[str, Rule] | None = Non
     activations = _activations(model)
     assignments = []
     for name, module in model.named_modules():
-        chosen = _covering(name, by_layer or {}) or rule
+        chosen = _rule_of_layer(name, by_layer or {}) or rule
         parameters = dict(module.named_parameters(recurse=False))
         has_weight = any(parameter.ndim >= 2 for parameter in parameters.values())
         for key, parameter in parameters.items():
@@ -143,13 +143,13 @@ def plan(model: nn.Module, rule: Rule, by_layer: Mapping[str, Rule] | None = Non
             if isinstance(module, nn.LSTM) and key.startswith("bias_ih") and _is_all_auto(chosen):
                 given = Rule("forget_gate_ones")
             if given.name == "auto" or not _fits(given, parameter):
-                given = _automatic(module, key, activations.get(name), model)
+                given = _auto_rule(module, key, activations.get(name), model)
             parts = _GATES.get(type(module), 1) if parameter.ndim >= 2 else 1
             assignments.append(Assignment(f"{name}.{key}".lstrip("."), parameter, given, parts))
     return assignments
 
 
-def _automatic(module: nn.Module, key: str, activation: nn.Module | None, model: nn.Module) -> Rule:
+def _auto_rule(module: nn.Module, key: str, activation: nn.Module | None, model: nn.Module) -> Rule:
     """Returns the rule of `auto` for a weight."""
     own = getattr(model, "embedding_rule" if isinstance(module, nn.Embedding) else "convolution_rule", None)
     if isinstance(own, Rule) and isinstance(module, nn.Embedding | nn.Conv1d | nn.Conv2d):
@@ -173,24 +173,24 @@ def _fits(rule: Rule, parameter: nn.Parameter) -> bool:
 
 def _activations(model: nn.Module) -> dict[str, nn.Module]:
     """Returns the activation that follows each layer, by the layer's name."""
-    found: dict[str, nn.Module] = {}
+    activations: dict[str, nn.Module] = {}
     for name, module in model.named_modules():
         if isinstance(module, Dense | Conv):
             parts = dict(module.named_children())
             layer = "linear" if isinstance(module, Dense) else "conv"
             if "activation" in parts:
-                found[f"{name}.{layer}".lstrip(".")] = parts["activation"]
+                activations[f"{name}.{layer}".lstrip(".")] = parts["activation"]
         elif isinstance(module, nn.Sequential):
             last = None
             for key, part in module.named_children():
                 if isinstance(part, nn.Linear | nn.Conv1d | nn.Conv2d):
                     last = f"{name}.{key}".lstrip(".")
                 elif last and type(part).__module__ == "torch.nn.modules.activation":
-                    found.setdefault(last, part)
-    return found
+                    activations.setdefault(last, part)
+    return activations
 
 
-def _covering(name: str, by_layer: Mapping[str, Rule]) -> Rule | None:
+def _rule_of_layer(name: str, by_layer: Mapping[str, Rule]) -> Rule | None:
     return next((rule for layer, rule in by_layer.items() if f"{name}.".startswith(f"{layer}.")), None)
 
 

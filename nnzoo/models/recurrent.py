@@ -27,7 +27,7 @@ class RecurrentNet(nn.Module):
     The cells are Elman's h_t = f(U x_t + W h_{t-1}) (1990), the LSTM with forget gates (Hochreiter & Schmidhuber 1997,
     Gers et al. 2000) and the GRU (Cho et al. 2014; the reset gate after the product, as in cuDNN).
 
-    Padding never changes a result: states past a sample's length are not pooled, and the backward direction starts at
+    Padding does not change results: states past a sample's length are not pooled, and the backward direction starts at
     the sample's own last step. Results do not depend on the values of the padding, not even NaN, and on its amount only
     up to rounding. With pooling `none` the outputs past a length have no meaning.
 
@@ -113,16 +113,16 @@ class RecurrentNet(nn.Module):
         """
         steps = inputs.transpose(1, 2).flatten(2) if inputs.ndim == 4 else inputs
         if lengths is not None:
-            past = _past(steps, lengths)
+            is_padding = _padding_mask(steps, lengths)
             # Zeros in place of padding: it may hold NaN or invalid tokens.
-            steps = steps.masked_fill(past if self.embedding is not None else past.unsqueeze(2), 0)
+            steps = steps.masked_fill(is_padding if self.embedding is not None else is_padding.unsqueeze(2), 0)
         if self.embedding is not None:
             steps = self.embedding(steps)
         for number, layers in enumerate(self.recurrent):
             steps = self.dropout(steps) if number else steps
             # Forward, no step depends on the padding after it; backward, every step would.
             if lengths is not None and self.bidirectional:
-                steps = _both_ways(layers, steps, lengths)
+                steps = _run_bidirectional(layers, steps, lengths)
             else:
                 steps = layers(steps)[0]
         return self._output(self._pool(steps, lengths))
@@ -176,13 +176,13 @@ class RecurrentNet(nn.Module):
             return torch.cat([last, backward[:, 0]], dim=1)
         if lengths is None:
             return states.mean(1) if self.pooling == "mean" else states.amax(1)
-        past = _past(states, lengths).unsqueeze(2)
+        is_padding = _padding_mask(states, lengths).unsqueeze(2)
         if self.pooling == "mean":
-            return states.masked_fill(past, 0.0).sum(1) / lengths.unsqueeze(1)
-        return states.masked_fill(past, -torch.inf).amax(1)
+            return states.masked_fill(is_padding, 0.0).sum(1) / lengths.unsqueeze(1)
+        return states.masked_fill(is_padding, -torch.inf).amax(1)
 
 
-def _past(steps: Tensor, lengths: Tensor) -> Tensor:
+def _padding_mask(steps: Tensor, lengths: Tensor) -> Tensor:
     """Returns the mask of the steps past their sample's length: (N, T, *), (N,) -> (N, T)."""
     return torch.arange(steps.shape[1], device=steps.device) >= lengths.unsqueeze(1)
 
@@ -192,7 +192,7 @@ def _last(states: Tensor, lengths: Tensor) -> Tensor:
     return states[torch.arange(states.shape[0], device=states.device), lengths - 1]
 
 
-def _both_ways(layer: nn.Module, steps: Tensor, lengths: Tensor) -> Tensor:
+def _run_bidirectional(layer: nn.Module, steps: Tensor, lengths: Tensor) -> Tensor:
     """Runs one bidirectional layer over samples of different lengths: (N, T, F) -> (N, T, 2 * hidden_size).
 
     One run over two copies of the batch: one with the padding at the end, for the forward direction, and one with the

@@ -45,18 +45,18 @@ def torchvision_net(
         # init_weights: GoogLeNet's and Inception's own; leaving it out only warns that it is slow.
         options = {"aux_logits": False, "init_weights": weights is None}
     if arch.startswith(("vit_", "maxvit_")):
-        options = _sized(arch, height, width, pretrained=weights is not None)
+        options = _size_options(arch, height, width, pretrained=weights is not None)
     if weights is None:
         net: Any = models.get_model(arch, num_classes=out_features, **options)
         if channels != 3:
-            _replace(net, _first(net), in_channels=channels)
+            _replace(net, _first_convolution(net), in_channels=channels)
     else:
         net = _pretrained(arch, weights, channels, options, download=download)
-        _replace(net, _last(net), out_features=out_features)
+        _replace(net, _output_layer(net), out_features=out_features)
     for prefix, size in _AVERAGED.items():
         if arch.startswith(prefix):
             net.avgpool = AveragedTo(size)
-    net.head_name = _last(net)
+    net.head_name = _output_layer(net)
     return cast("nn.Module", net)
 
 
@@ -82,7 +82,7 @@ def _pretrained(arch: str, weights: str, channels: int, options: dict[str, Any],
     return cast("nn.Module", net)
 
 
-def _sized(arch: str, height: int, width: int, *, pretrained: bool) -> dict[str, Any]:
+def _size_options(arch: str, height: int, width: int, *, pretrained: bool) -> dict[str, Any]:
     """Returns the options that give a transformer the size of the images."""
     size: dict[str, Any]
     if arch == "maxvit_t":
@@ -95,12 +95,12 @@ def _sized(arch: str, height: int, width: int, *, pretrained: bool) -> dict[str,
     return {} if pretrained else size
 
 
-def _first(net: nn.Module) -> str:
+def _first_convolution(net: nn.Module) -> str:
     names: list[str] = [name for name, module in net.named_modules() if isinstance(module, nn.Conv2d)]
     return names[0]
 
 
-def _last(net: nn.Module) -> str:
+def _output_layer(net: nn.Module) -> str:
     """Returns the name of the output layer: the last linear layer or convolution."""
     names: list[str] = [name for name, module in net.named_modules() if isinstance(module, nn.Linear | nn.Conv2d)]
     return names[-1]

@@ -61,7 +61,7 @@ def load_last(folder: Path) -> dict[str, Any] | None:
         raise CheckpointError(
             f"{problem.message} {PREVIOUS} is damaged too. Start a new run without --resume.", where=str(last)
         ) from None
-    log.warning("%s Resuming from %s, the previous checkpoint", problem, PREVIOUS, lasting=False)
+    log.warning("%s Resuming from %s, the previous checkpoint", problem, PREVIOUS, in_result=False)
     try:
         previous.replace(last)
     except OSError as error:

@@ -111,18 +111,18 @@ def older_checkpoint(path: Path) -> CheckpointError:
 def runs(runs_dir: Path) -> Iterator[Path]:
     """Yields the runs in a folder, the oldest first."""
     if runs_dir.is_dir():
-        found = [path for path in runs_dir.iterdir() if (path / CONFIG).is_file()]
-        yield from sorted(found, key=lambda path: ((path / CONFIG).stat().st_mtime_ns, path.name))
+        folders = [path for path in runs_dir.iterdir() if (path / CONFIG).is_file()]
+        yield from sorted(folders, key=lambda path: ((path / CONFIG).stat().st_mtime_ns, path.name))
 
 
 def numbered(runs_dir: Path, name: str) -> list[Path]:
     """Returns the folders `name`, `name-2`, `name-3`, ..., the highest number first."""
-    found: dict[int, Path] = {}
+    by_number: dict[int, Path] = {}
     for path in runs_dir.iterdir() if runs_dir.is_dir() else ():
         match = re.fullmatch(re.escape(name) + r"(?:-([2-9]|[1-9]\d+))?", path.name)
         if match and path.is_dir():
-            found[int(match[1] or 1)] = path
-    return [found[number] for number in sorted(found, reverse=True)]
+            by_number[int(match[1] or 1)] = path
+    return [by_number[number] for number in sorted(by_number, reverse=True)]
 
 
 def find_checkpoint(text: str, runs_dir: Path) -> Path:
@@ -145,8 +145,8 @@ def find_checkpoint(text: str, runs_dir: Path) -> Path:
                 f"is not a checkpoint. Give a run directory, its {ARTIFACT} or its {CHECKPOINT}.", where=text
             )
         return path
-    found = list(runs(runs_dir))
-    candidates = [path, runs_dir / text] + (found[-1:] if text == "latest" else [])
+    known_runs = list(runs(runs_dir))
+    candidates = [path, runs_dir / text] + (known_runs[-1:] if text == "latest" else [])
     folders = [folder for folder in candidates if folder.is_dir()]
     for folder in folders:
         if (folder / ARTIFACT).is_file():
@@ -160,5 +160,5 @@ def find_checkpoint(text: str, runs_dir: Path) -> Path:
         check_not_older(folder)
     if folders:
         raise UsageError(f"is not a run directory: it has no {ARTIFACT}.", where=str(folders[0]))
-    known = ", ".join(run.name for run in found[-8:]) or "none"
+    known = ", ".join(run.name for run in known_runs[-8:]) or "none"
     raise UsageError(f"no such file or run. Runs in {runs_dir}: {known}.", where=text)

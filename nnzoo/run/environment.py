@@ -18,13 +18,13 @@ PACKAGES = ("nnzoo", "torch", "torchvision", "numpy", "scikit-learn", "pydantic"
 @cache  # called for every checkpoint, and slower than writing a small one
 def versions() -> dict[str, str]:
     """Returns installed versions by package; "unknown" for a package that is not installed."""
-    found = {}
+    installed = {}
     for package in PACKAGES:
         try:
-            found[package] = version(package)
+            installed[package] = version(package)
         except PackageNotFoundError:
-            found[package] = "unknown"
-    return found
+            installed[package] = "unknown"
+    return installed
 
 
 def environment(device: torch.device, seed: int, num_processes: int) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from nnzoo.training.batches.reading import read_batches
 from nnzoo.training.measures.decoding import in_float64
 from nnzoo.training.measures.losses import denominator
 from nnzoo.training.measures.metrics import MetricSums
-from nnzoo.training.processes.group import ALONE, Group
+from nnzoo.training.processes.group import SINGLE_PROCESS, Group
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class LossSum:
         return total if self.summed else total / weight if weight else float("nan")
 
 
-def loss_and_metrics(loss: LossSum, sums: MetricSums, group: Group = ALONE) -> dict[str, float]:
+def loss_and_metrics(loss: LossSum, sums: MetricSums, group: Group = SINGLE_PROCESS) -> dict[str, float]:
     """Returns loss and metrics over the batches of all processes. This synchronises with them and the device."""
     if group.size > 1:
         sums.flush()
@@ -67,7 +67,7 @@ def as_number(number: Tensor | float) -> Tensor | float:
     """Returns a scalar as a float. On a device it stays a tensor, since reading it would be a sync."""
     if not isinstance(number, Tensor):
         return number
-    return number.item() if number.device.type == "cpu" else number.detach()
+    return float(number) if number.device.type == "cpu" else number.detach()
 
 
 @torch.inference_mode()
@@ -80,7 +80,7 @@ def evaluate(
     batch_size: int,
     keep_outputs: bool = False,
     exact: bool = False,
-    group: Group = ALONE,
+    group: Group = SINGLE_PROCESS,
     forward: Callable[..., Tensor] | None = None,
 ) -> Evaluation:
     """Measures a model in evaluation mode, and leaves it in that mode.

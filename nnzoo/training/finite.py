@@ -38,9 +38,9 @@ def check_weights(state: TrainState) -> None:
     """Raises DivergedError if a weight is not finite: the epoch's losses do not show the effect of its last step."""
     if any(not weight.isfinite().all() for weight in state.model.parameters()):
         norm = gradient_norm(state.model)
-        found = "" if norm is None else f", last gradient norm {norm:.3g}"
+        shown = "" if norm is None else f", last gradient norm {norm:.3g}"
         raise DivergedError(
-            f"{first_layer(state.model)} after epoch {state.epoch}, step {state.step}, at lr {state.lr:g}{found}. "
+            f"{first_layer(state.model)} after epoch {state.epoch}, step {state.step}, at lr {state.lr:g}{shown}. "
             f"{advice(state)}"
         )
 
@@ -80,13 +80,13 @@ def first_layer(model: nn.Module, inputs: Sequence[Tensor] = ()) -> str:
 
 @torch.no_grad()
 def _first_output(model: nn.Module, inputs: Sequence[Tensor]) -> str:
-    found: list[str] = []
+    names: list[str] = []
 
     def note(name: str) -> Callable[..., None]:
         def check(module: nn.Module, arguments: object, output: object) -> None:  # noqa: ARG001
             first = output[0] if isinstance(output, tuple) and output else output
             if isinstance(first, Tensor) and not first.isfinite().all():
-                found.append(f"{name} ({type(module).__name__})")
+                names.append(f"{name} ({type(module).__name__})")
 
         return check
 
@@ -97,7 +97,7 @@ def _first_output(model: nn.Module, inputs: Sequence[Tensor]) -> str:
     finally:
         for hook in hooks:
             hook.remove()
-    return found[0] if found else ""
+    return names[0] if names else ""
 
 
 def advice(state: TrainState) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nnzoo.training.augmentation.augment import Augment
-from nnzoo.training.processes.group import ALONE, Group
+from nnzoo.training.processes.group import SINGLE_PROCESS, Group
 
 
 @dataclass(frozen=True)
@@ -42,4 +42,4 @@ class Settings:
     every_steps: int | None = None
     every_seconds: float | None = None
     augment: Augment | None = None
-    group: Group = ALONE
+    group: Group = SINGLE_PROCESS

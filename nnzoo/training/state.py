@@ -120,7 +120,7 @@ class TrainState:
             self.keep_best()
         load_weights(self.model, state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
-        lay_out_moments(self.optimizer)
+        match_memory_layout(self.optimizer)
         self.schedule.load_state_dict(state["schedule"])
         self.early_stopping.load_state_dict(state["early_stopping"])
         self.history = History.from_state(state["history"])
@@ -163,7 +163,7 @@ def seed_of_rank(seed: int, rank: int) -> int:
     return random.Random(f"{seed} {rank}").getrandbits(63)
 
 
-def lay_out_moments(optimizer: torch.optim.Optimizer) -> None:
+def match_memory_layout(optimizer: torch.optim.Optimizer) -> None:
     """Gives every moment of an optimizer the memory layout of its parameter.
 
     The fused kernels assume the same layout without a check. A run resumed on another machine may have another layout.

@@ -29,7 +29,7 @@ def train_step(state: TrainState, batches: Sequence[Batch], weights: list[nn.Par
         DivergedError: The loss is not finite. On a GPU this is detected at the end of the epoch, to avoid a sync.
     """
     if isinstance(state.optimizer, torch.optim.LBFGS):
-        search_step(state, state.optimizer, batches, weights, settings)
+        lbfgs_step(state, state.optimizer, batches, weights, settings)
         return
     backward(state, batches, weights, settings)
     if settings.clip_grad_norm is not None:
@@ -70,13 +70,14 @@ def backward(
     losses: list[Tensor] = []
     forward = state.forward or state.model
     if not batches:
-        contribute_nothing(state, settings, record=record)
+        step_without_samples(state, settings, record=record)
     for (*inputs, targets), count in zip(batches, counts, strict=True):
-        outputs = forward(*inputs)
+        is_last = len(losses) == len(batches) - 1
+        outputs = group.call(forward, inputs, is_last=is_last)
         loss = state.loss(outputs, targets)
         if record:
             value = as_number(loss)
-            reduced = group.reduce_loss(value, is_last=len(losses) == len(batches) - 1)
+            reduced = group.reduce_loss(value, is_last=is_last)
             if isinstance(reduced, float):
                 # All ranks must examine the layers or none, since batch norm is a collective. After the first batch of
                 # a step the local gradients differ, so the ranks could decide differently.
@@ -100,7 +101,7 @@ def backward(
     return losses
 
 
-def contribute_nothing(state: TrainState, settings: Settings, *, record: bool) -> None:
+def step_without_samples(state: TrainState, settings: Settings, *, record: bool) -> None:
     """Takes the step of a process whose share is empty: it receives the global loss and contributes no gradients."""
     if record:
         check_finite(float(settings.group.reduce_loss(0.0, is_last=True)), state)
@@ -117,7 +118,7 @@ def clear_gradients(optimizer: torch.optim.Optimizer) -> None:
             parameter.grad = None
 
 
-def search_step(
+def lbfgs_step(
     state: TrainState,
     optimizer: torch.optim.LBFGS,
     batches: Sequence[Batch],

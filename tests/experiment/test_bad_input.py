@@ -42,17 +42,17 @@ BAD: dict[str, tuple[Any, dict[str, Any], str]] = {
     "all missing": ("x,y\n" + "?,p\n?,q\n" * 9, CSV, "d.csv: column 'x': has no value in any of the"),
     "text": ("x,y\n" + ROWS.replace("33,", "n.a.,"), CSV, "d.csv: line 35: column 'x': 'n.a.' is not a number"),
     "ragged": ("x,y\n" + ROWS + "1,p,3\n", CSV, "d.csv: line 42 has a different number of cells than the header"),
-    "encoding": ("x,y\n" + ROWS + "1,\xe9\n", {**CSV, "encoding": "ascii"}, "d.csv: line 42 is not ascii"),
+    "encoding": ("x,y\n" + ROWS + "1,\xe9\n", {**CSV, "encoding": "ascii"}, "d.csv: line 42 is not valid ascii"),
     "label": ("x,y,z\n" + "1,0,1\n2,1,0\n" * 9 + "3,0,7\n", LABELS, "d.csv: line 20: column 'z': '7' is not a boolean"),
-    "no images": (None, IMAGES, "photos: there are no images in its folders"),
+    "no images": (None, IMAGES, "photos: has no images in its class folders"),
     "nan": ({"x": spoiled(np.nan), "y": Y}, ARRAYS, "d.npz: x: row 7 has NaN or inf"),
     "inf": ({"x": spoiled(np.inf), "y": Y}, ARRAYS, "d.npz: x: row 7 has NaN or inf"),
     "lengths": ({"x": X, "y": Y[:5]}, ARRAYS, "20"),
-    "objects": ({"x": X.astype(object), "y": Y}, ARRAYS, "never loaded"),
+    "objects": ({"x": X.astype(object), "y": Y}, ARRAYS, "which are not supported"),
     "labels out of range": ({"x": X, "y": Y, "x_test": X, "y_test": Y + 5}, ARRAYS, "y_test: has a label that is no"),
     "tree": ("(3 (2 a) (4 b))\n(3 (2 a) (4 b)\n", TREES, "d.txt: line 2"),
     "tree label": ("(3 (2 a) (4 b))\n(3 (2 a) (9 b))\n", TREES, "d.txt: line 2"),
-    "short series": ("x,y\n" + ROWS, {**SERIES, "window": 50}, "d.csv: line 2: train has 28 rows, and no window of 50"),
+    "short series": ("x,y\n" + ROWS, {**SERIES, "window": 50}, "d.csv: line 2: train has 28 rows, without a"),
 }  # fmt: skip
 
 

@@ -16,6 +16,8 @@ from torch.utils.data import Dataset, TensorDataset
 import nnzoo
 from nnzoo.cli.app import run as command
 from nnzoo.config import load_config
+from nnzoo.config.data import Frame
+from nnzoo.errors import ConfigError, DataError
 from nnzoo.experiment.train.finished import Run
 
 CONFIG: dict[str, Any] = {"model": {"name": "mlp", "hidden": [6]}, "train": {"epochs": 3}}
@@ -91,8 +93,8 @@ def test_a_frame_is_read_like_its_file(kind: str) -> None:
     frame = frames()[kind]()
     lines = [",".join("" if cell is None else str(cell) for cell in row) for row in zip(*COLUMNS.values(), strict=True)]
     Path("t.csv").write_text("\n".join([",".join(COLUMNS), *lines]) + "\n")
-    words = {"target": "sold", "categorical": ["id"]}
-    expected = nnzoo.train({**CONFIG, "data": {"name": "csv", "path": "t.csv", **words}}, quiet=True)
+    settings = {"target": "sold", "categorical": ["id"]}
+    expected = nnzoo.train({**CONFIG, "data": {"name": "csv", "path": "t.csv", **settings}}, quiet=True)
     run = train(frame, {**CONFIG, "data": {"categorical": ["id"]}}, target="sold")
     assert run.model.metadata.feature_names == expected.model.metadata.feature_names
     assert "id=100000000000000004" in run.model.metadata.feature_names
@@ -125,6 +127,24 @@ def test_a_frame_with_separate_targets() -> None:
     assert unnamed.config.data.target == ("target",)  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize("columns", [["a"], ["a", "b"]])
+def test_a_frame_and_a_frame_of_targets(columns: list[str]) -> None:
+    pandas = pytest.importorskip("pandas")
+    inputs = pandas.DataFrame(X, columns=list("stuv"))
+    targets = pandas.DataFrame({"a": X @ [1, 2, 3, 4], "b": X[:, 0] ** 2})[columns]
+    run = train((inputs, targets))
+    assert run.model.metadata.target_names == tuple(columns)
+    assert same(run, train(pandas.concat([inputs, targets], axis=1), target=columns))
+    assert nnzoo.evaluate(run, (inputs, targets)).num_samples == 80
+    split = train({"x": inputs[:60], "y": targets[:60], "x_val": inputs[60:], "y_val": targets[60:]})
+    assert nnzoo.evaluate(split, split="val").num_samples == 20
+    assert train((inputs, targets.to_numpy())).model.metadata.target_names == (
+        ("target",) if len(columns) == 1 else ("target 0", "target 1")
+    )
+    with pytest.raises(DataError, match="has a column 'a' already"):
+        train((inputs.rename(columns={"s": "a"}), targets))
+
+
 def test_given_splits_and_keys_of_the_config() -> None:
     run = train(
         {"x": X[:50], "y": Y[:50], "x_val": X[50:], "y_val": Y[50:]}, {**CONFIG, "data": {"split": {"test": 0.2}}}
@@ -143,9 +163,38 @@ def test_data_replaces_that_of_a_config() -> None:
     run = nnzoo.train("digits_mlp", data=(X, Y), overrides={"train.epochs": 1}, quiet=True)
     assert run.config.name == "digits_mlp"
     assert run.model.input_shape == (4,)
-    words = {"name": "csv", "path": "nowhere.csv", "delimiter": ";", "target": "sold", "categorical": ["id"]}
-    run = train(COLUMNS, {**CONFIG, "data": words})
+    settings = {"name": "csv", "path": "nowhere.csv", "delimiter": ";", "target": "sold", "categorical": ["id"]}
+    run = train(COLUMNS, {**CONFIG, "data": settings})
     assert "id=100000000000000000" in run.model.metadata.feature_names
+
+
+SERIES = {"name": "series", "path": "s.csv", "target": "sold"}
+
+
+@pytest.mark.parametrize(
+    ("section", "lost"),
+    [
+        ({**SERIES, "window": 4, "time": "id"}, ["name", "window", "time"]),
+        (SERIES, ["name"]),
+        ({"name": "csv", "path": "t.csv", "target": "sold", "limit": 20}, ["limit"]),
+        ({"name": "csv", "path": "t.csv", "target": "sold", "test_path": "u.csv"}, ["test_path"]),
+        ({"name": "text", "path": "t.csv", "target": "sold"}, ["name"]),
+        ({"name": "moons", "samples": 30}, ["samples"]),
+    ],
+)
+def test_keys_that_a_frame_would_lose_are_refused(section: dict[str, Any], lost: list[str]) -> None:
+    with pytest.raises(ConfigError, match="does not apply to data passed from Python") as caught:
+        train(COLUMNS, {**CONFIG, "data": section}, target="sold", name="lost")
+    assert [problem.split(": ")[1] for problem in caught.value.problems] == [f"data.{key}" for key in lost]
+    replaced = train(COLUMNS, {**CONFIG, "data": section}, overrides={"data.name": "frame"}, target="sold", name="lost")
+    assert isinstance(replaced.config.data, Frame)
+
+
+def test_keys_that_arrays_would_lose_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"data\.features: does not apply .* arrays with one sample per item"):
+        train((X, Y), {**CONFIG, "data": {"name": "csv", "target": "y", "features": ["a"]}})
+    section = {"name": "csv", "path": "no.csv", "target": "y", "decimal": ","}  # about files and their cells
+    train((X, Y), {**CONFIG, "data": section})
 
 
 @pytest.mark.parametrize("shape", [(3, 5), (1, 6, 6)])
@@ -226,11 +275,15 @@ class Pairs(Dataset[Any]):
         ((X, Y), {"target": "y"}, "target: target= is for data frames"),
         (None, {"target": "y"}, "target: a target column needs data=, which is missing"),
         ({"val": COLUMNS}, {"target": "sold"}, "data: there is no train split"),
-        ((X, Y[:5]), {}, r"data: y: is not as long as x \(got 5 samples; x has 80\)"),
-        ((np.array([object()] * 3), [1, 2, 3]), {}, "data: x: expected numbers, truth values or texts, got object"),
+        ((X, Y[:5]), {}, r"data: y: has a different length than x \(got 5 samples, expected 80\)"),
+        ((np.array([object()] * 3), [1, 2, 3]), {}, "data: x: expected numbers, booleans or strings, got object"),
         (Pairs([]), {}, r"data \(train\): has no samples"),
         (Pairs([1, 2]), {}, r"data \(train\): expected samples \(x, y\), got int"),
-        (Pairs([([1.0], 0), ([1.0, 2.0], 1)]), {}, r"data \(train\): x has samples of the shapes \(1,\) and \(2,\)"),
+        (
+            Pairs([([1.0], 0), ([1.0, 2.0], 1)]),
+            {},
+            r"data \(train\): x has samples of different shapes .got \(1,\) and \(2,\)",
+        ),
         ({**COLUMNS, "size": [1.0]}, {"target": "sold"}, "data: expected columns of one length"),
     ],
 )

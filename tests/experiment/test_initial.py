@@ -96,9 +96,9 @@ def test_random_states_do_not_change(sizes: dict[str, Any]) -> None:
 @pytest.mark.parametrize("size", [-1, 0, True, 2.0, "3", None])
 def test_invalid_sizes(size: Any) -> None:
     if size is not None:
-        with pytest.raises(nnzoo.UsageError, match=r"num_outputs: expected positive integers, got "):
+        with pytest.raises(nnzoo.UsageError, match=r"num_outputs: must be positive integers \(got "):
             nnzoo.build_model("digits_mlp", num_outputs=size)
-    with pytest.raises(nnzoo.UsageError, match=r"input_shape: expected positive integers, got \(8, "):
+    with pytest.raises(nnzoo.UsageError, match=r"input_shape: must be positive integers \(got \(8, "):
         nnzoo.build_model("digits_mlp", input_shape=(8, size), num_outputs=2)
 
 

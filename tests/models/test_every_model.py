@@ -25,7 +25,7 @@ from nnzoo.models.parameters import load_weights
 from nnzoo.models.recurrent import default_embedding_dim
 
 MODELS: dict[str, Any] = dict(listed(ModelSection))
-WORDS: dict[str, dict[str, Any]] = {
+SECTIONS: dict[str, dict[str, Any]] = {
     "cnn": {"blocks": [{"conv": {"out_channels": 6, "kernel_size": 3, "padding": "same"}}, {"global_pool": "avg"}]},
     "torchvision": {"arch": "shufflenet_v2_x0_5"},
     "alexnet": {"dropout": 0.0},
@@ -39,7 +39,7 @@ LAYOUTS = ("features", "sequence", "image", "tokens")
 
 
 def section(name: str, **changes: Any) -> dict[str, Any]:
-    return {"name": name, **WORDS.get(name, {}), **changes}
+    return {"name": name, **SECTIONS.get(name, {}), **changes}
 
 
 def write_data(
@@ -200,9 +200,9 @@ def test_every_architecture_has_the_requested_outputs(arch: str) -> None:
 
 def test_a_network_that_requires_the_version_of_its_weights_is_loaded(tmp_path: Path) -> None:
     """MNASNet requires the version in the metadata of a state dict, which the files of nnzoo do not store."""
-    words = {"name": "torchvision", "arch": "mnasnet0_5"}
+    model = {"name": "torchvision", "arch": "mnasnet0_5"}
     data = {**write_data(tmp_path, "image"), "split": {"val": 0.25, "test": 0}}
-    config = {"name": "m", "data": data, "model": words, "train": {"epochs": 1, "batch_size": 4}}
+    config = {"name": "m", "data": data, "model": model, "train": {"epochs": 1, "batch_size": 4}}
     run = nnzoo.train(config, runs_dir=tmp_path / "runs", quiet=True)
     raw = np.load(data["path"])["x"]
     assert nnzoo.load(run.run_dir).outputs(raw).equal(run.model.outputs(raw))
@@ -213,25 +213,25 @@ def test_a_network_that_requires_the_version_of_its_weights_is_loaded(tmp_path: 
 def test_pretrained_weights_are_requested_from_torchvision(monkeypatch: pytest.MonkeyPatch) -> None:
     from torchvision.models import _api
 
-    asked = []
+    requested = []
     real = _api.WeightsEnum.get_state_dict
 
     def get(self: Any, *args: Any, **kwargs: Any) -> Any:
-        asked.append(self.name)
+        requested.append(self.name)
         return _api.get_model("squeezenet1_1").state_dict()
 
     assert callable(real)
     monkeypatch.setattr(_api.WeightsEnum, "get_state_dict", get)
-    words = {"name": "torchvision", "arch": "squeezenet1_1", "weights": "DEFAULT"}
-    config = load_config({"data": {"name": "random", "shape": [3, 64, 64]}, "model": words})
+    model = {"name": "torchvision", "arch": "squeezenet1_1", "weights": "DEFAULT"}
+    config = load_config({"data": {"name": "random", "shape": [3, 64, 64]}, "model": model})
     net = build_model(config, (3, 64, 64), 5)
-    assert asked == ["IMAGENET1K_V1"]
+    assert requested == ["IMAGENET1K_V1"]
     assert net(torch.zeros(2, 3, 64, 64)).shape == (2, 5)
     build_model(config, (3, 64, 64), 5, download=False)
-    assert asked == ["IMAGENET1K_V1"]
+    assert requested == ["IMAGENET1K_V1"]
     with pytest.raises(ConfigError, match=r"model\.weights: pretrained weights are for images of 3 channels"):
         build_model(config, (1, 64, 64), 5)
-    other = load_config({"data": {"name": "random", "shape": [3, 64, 64]}, "model": {**words, "weights": "V9"}})
+    other = load_config({"data": {"name": "random", "shape": [3, 64, 64]}, "model": {**model, "weights": "V9"}})
     with pytest.raises(ConfigError, match=r"model\.weights: squeezenet1_1 has no weights 'V9' \(allowed DEFAULT, IMAG"):
         build_model(other, (3, 64, 64), 5)
 
@@ -393,9 +393,9 @@ def rules(net: nn.Module, rule: Rule | None = None) -> dict[str, str]:
 
 
 def test_recurrent_weights_are_initialised_gate_by_gate() -> None:
-    words = {"name": "lstm", "hidden_size": 8, "bidirectional": True}
+    model = {"name": "lstm", "hidden_size": 8, "bidirectional": True}
     torch.manual_seed(0)
-    net = nnzoo.build_model({"data": {"name": "random", "shape": [5, 3]}, "model": words})
+    net = nnzoo.build_model({"data": {"name": "random", "shape": [5, 3]}, "model": model})
     found = dict(net.named_parameters())
     for gate in found["recurrent.0.weight_hh_l0_reverse"].detach().chunk(4):
         torch.testing.assert_close(gate @ gate.T, torch.eye(8), rtol=0, atol=1e-5)
@@ -405,7 +405,11 @@ def test_recurrent_weights_are_initialised_gate_by_gate() -> None:
     assert float(found["recurrent.0.weight_ih_l0"].detach().std()) == pytest.approx(expected, rel=0.25)
     assert rules(net)["recurrent.0.weight_ih_l0"] == "xavier_normal"
     given = nnzoo.build_model(
-        {"data": {"name": "random", "shape": [5, 3]}, "model": words, "init": {"name": "xavier_normal", "bias": 0.5}}
+        {
+            "data": {"name": "random", "shape": [5, 3]},
+            "model": model,
+            "init": {"name": "xavier_normal", "bias": 0.5},
+        }
     )
     biases = {
         key: set(value.tolist()) for key, value in given.named_parameters() if "recurrent" in key and "bias" in key
@@ -442,24 +446,27 @@ def test_initializers_of_the_image_networks() -> None:
 
 def test_dirac_and_eye_fill_only_the_tensors_that_fit() -> None:
     blocks = [{"conv": {"out_channels": 1, "kernel_size": 3, "padding": "same", "activation": "identity"}}]
-    words = {"data": "digits", "model": {"name": "cnn", "blocks": blocks}}
-    net = nnzoo.build_model({**words, "init": "dirac"})
+    config_dict = {"data": "digits", "model": {"name": "cnn", "blocks": blocks}}
+    net = nnzoo.build_model({**config_dict, "init": "dirac"})
     images = torch.randn(2, 1, 8, 8)
     assert net.get_submodule("blocks")(images).equal(images)
-    eye = rules(nnzoo.build_model({**words, "init": "eye"}), Rule("eye"))
+    eye = rules(nnzoo.build_model({**config_dict, "init": "eye"}), Rule("eye"))
     assert eye == {"blocks.0.conv.weight": "xavier_normal", "output.linear.weight": "eye"}
 
 
 def test_torchvision_models_keep_their_initialisation() -> None:
     from torchvision.models import resnet18
 
-    words = {"data": {"name": "random", "shape": [3, 64, 64]}, "model": {"name": "torchvision", "arch": "resnet18"}}
+    config_dict = {
+        "data": {"name": "random", "shape": [3, 64, 64]},
+        "model": {"name": "torchvision", "arch": "resnet18"},
+    }
     torch.manual_seed(0)
-    net = nnzoo.build_model(words)
+    net = nnzoo.build_model(config_dict)
     torch.manual_seed(0)
     own = resnet18(num_classes=2)
     assert all(a.equal(b) for a, b in zip(net.state_dict().values(), own.state_dict().values(), strict=True))
-    assert not nnzoo.build_model({**words, "init": "zeros"}).get_parameter("fc.weight").any()
+    assert not nnzoo.build_model({**config_dict, "init": "zeros"}).get_parameter("fc.weight").any()
 
 
 def test_a_kernel_machine_separates_data_that_is_not_linearly_separable(tmp_path: Path) -> None:

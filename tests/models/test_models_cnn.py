@@ -204,7 +204,7 @@ def test_maxout_gets_channels_for_its_pieces() -> None:
         (
             (1, 8, 8),
             [ConvLayer(4, (3, 3, 3))],
-            r"\[0\]\.conv\.kernel_size: .*\(got \(3, 3, 3\); .* 1 up, or 2 of them\)",
+            r"\[0\]\.conv\.kernel_size: .*\(got \(3, 3, 3\); .* >= 1, or 2 of them\)",
         ),
         ((8, 1), [ConvLayer(4, (3, 3))], r"\[0\]\.conv\.kernel_size: .*allowed an integer >= 1\)"),
         ((1, 8, 8), [ConvLayer(4, 3, stride=0)], r"\[0\]\.conv\.stride: .*\(got 0; "),

@@ -175,10 +175,10 @@ def test_gradients_reach_every_parameter_and_weights_are_loaded(
 def test_dropout_between_layers_and_before_the_output(cell: Any, bidirectional: bool) -> None:
     def last_states(num_layers: int, inputs: Tensor) -> Tensor:
         net = make(cell=cell, num_layers=num_layers, bidirectional=bidirectional, dropout=1.0).train()
-        seen: list[Tensor] = []
-        net.recurrent[-1].register_forward_hook(lambda *call: seen.append(call[2][0]))
+        states: list[Tensor] = []
+        net.recurrent[-1].register_forward_hook(lambda *call: states.append(call[2][0]))
         assert net(inputs).equal(net.state_dict()["output.linear.bias"].expand(2, -1))
-        return seen[0]
+        return states[0]
 
     one, two = torch.randn(2, 6, 3), torch.randn(2, 6, 3)
     # If all values are zeroed, the second layer does not depend on the inputs; the first layer always does.

@@ -68,16 +68,16 @@ def test_a_summary_does_not_change_the_net(needs_values: bool, training: bool) -
 
 def test_hooks_are_kept_and_not_called() -> None:
     model = nn.Sequential(nn.Linear(3, 4))
-    seen: list[object] = []
+    calls: list[object] = []
     handles: list[RemovableHandle] = [
-        model[0].register_forward_hook(lambda module, args, output: seen.append(output)),
-        model[0].register_forward_pre_hook(lambda module, args: seen.append(args)),
+        model[0].register_forward_hook(lambda module, args, output: calls.append(output)),
+        model[0].register_forward_pre_hook(lambda module, args: calls.append(args)),
     ]
     summarize(model, (3,))
-    assert seen == []
+    assert calls == []
     assert [*model[0]._forward_hooks, *model[0]._forward_pre_hooks] == [handle.id for handle in handles]
     model(torch.ones(1, 3))
-    assert len(seen) == 2
+    assert len(calls) == 2
 
 
 def test_a_failed_summary_does_not_change_the_net() -> None:

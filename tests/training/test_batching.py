@@ -104,11 +104,11 @@ class Batches(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.linear = nn.Linear(1, 1)
-        self.seen: list[list[float]] = []
+        self.batches: list[list[float]] = []
 
     def forward(self, inputs: Tensor) -> Tensor:
         if self.training:
-            self.seen.append(inputs[:, 0].tolist())
+            self.batches.append(inputs[:, 0].tolist())
         outputs: Tensor = self.linear(inputs)
         return outputs
 
@@ -124,7 +124,7 @@ def test_every_epoch_has_every_sample_once_in_another_order(tmp_path: Path, accu
     }
     module = Batches()
     nnzoo.train(config, model=module, runs_dir=tmp_path, quiet=True)
-    batches = [batch for batch in module.seen if len(batch) in (4, 2)][-6:]  # the summary calls it first
+    batches = [batch for batch in module.batches if len(batch) in (4, 2)][-6:]  # the summary calls it first
     assert [len(batch) for batch in batches] == [4, 4, 2, 4, 4, 2]
     epochs = [[value for batch in half for value in batch] for half in (batches[:3], batches[3:])]
     assert [sorted(epoch) for epoch in epochs] == [x.tolist(), x.tolist()]

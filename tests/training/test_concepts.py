@@ -158,8 +158,8 @@ SOBEL = [[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]]
 def edges(*blocks: dict[str, Any]) -> nn.Module:
     """Builds a network with a frozen Sobel filter for vertical edges, then other blocks."""
     filters = {"name": "values", "values": [[SOBEL]], "bias": 0}
-    words = {"out_channels": 1, "kernel_size": 3, "padding": "same", "activation": "identity", "init": filters}
-    model = {"name": "cnn", "blocks": [{"conv": words}, *blocks], "freeze": "blocks.0.*"}
+    section = {"out_channels": 1, "kernel_size": 3, "padding": "same", "activation": "identity", "init": filters}
+    model = {"name": "cnn", "blocks": [{"conv": section}, *blocks], "freeze": "blocks.0.*"}
     return nnzoo.build_model({"data": {"name": "random", "shape": [1, 12, 12]}, "model": model}).get_submodule("blocks")
 
 

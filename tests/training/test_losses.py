@@ -284,11 +284,11 @@ def test_nll_matches_torch_on_log_probabilities(ending: str, reduction: str, wei
 @pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
 def test_focal_matches_the_formula_of_the_paper(ending: str, reduction: str, gamma: float) -> None:
     logits = numbers(9, 4)
-    words = {"name": "focal", "gamma": gamma, "reduction": reduction, "class_weights": WEIGHTS}
+    section = {"name": "focal", "gamma": gamma, "reduction": reduction, "class_weights": WEIGHTS}
     p = logits.softmax(1)[torch.arange(9), INDICES]
     alpha = torch.tensor(WEIGHTS, dtype=torch.float64)[INDICES]
     expected = (-alpha * (1 - p) ** gamma * p.log()).sum() / (alpha.sum() if reduction == "mean" else 1)
-    torch.testing.assert_close(four_classes(words, ending)(ENDS[ending](logits), INDICES), expected)
+    torch.testing.assert_close(four_classes(section, ending)(ENDS[ending](logits), INDICES), expected)
 
 
 @pytest.mark.parametrize("soft", [False, True])
@@ -329,8 +329,8 @@ def test_kl_div_matches_torch_and_is_cross_entropy_minus_entropy(ending: str) ->
 def test_multi_margin_matches_torch(p: int, reduction: str, weights: list[float] | None) -> None:
     outputs = numbers(9, 4)
     weight = None if weights is None else torch.tensor(weights, dtype=torch.float64)
-    words = {"name": "multi_margin", "p": p, "margin": 0.5, "reduction": reduction, "class_weights": weights}
-    loss = four_classes(words)
+    section = {"name": "multi_margin", "p": p, "margin": 0.5, "reduction": reduction, "class_weights": weights}
+    loss = four_classes(section)
     expected = nn.MultiMarginLoss(p, 0.5, weight, reduction=reduction)(outputs, INDICES)
     torch.testing.assert_close(loss(outputs, INDICES), expected)
     torch.testing.assert_close(loss(outputs, F.one_hot(INDICES, 4).double()), expected)

@@ -152,14 +152,14 @@ def test_auroc_and_perplexity_match_scikit_learn(reads: Any, num_classes: int, b
     targets = decoder.encode(indices, indices=units == num_classes and reads not in ("log_odds", "values"))
     # scikit-learn requires sums closer to 1 than float32 allows.
     probabilities = decoder.probabilities(outputs).double()
-    precise = probabilities / probabilities.sum(1, keepdim=True)
+    sum_dtype = probabilities / probabilities.sum(1, keepdim=True)
     found = measure(("auroc", "perplexity"), decoder, outputs, targets, batch_size)
-    scores = probabilities[:, 1] if num_classes == 2 else precise
+    scores = probabilities[:, 1] if num_classes == 2 else sum_dtype
     expected = sklearn.metrics.roc_auc_score(indices, scores, multi_class="ovr", average="macro")
     assert found["auroc"] == pytest.approx(expected, abs=1e-3 if num_classes > 2 else 1e-12)
     areas = [sklearn.metrics.roc_auc_score(indices == k, probabilities[:, k]) for k in range(num_classes)]
     assert found["auroc"] == pytest.approx(areas[1] if num_classes == 2 else np.mean(areas), rel=1e-12)
-    assert found["perplexity"] == pytest.approx(np.exp(sklearn.metrics.log_loss(indices, precise)), rel=1e-5)
+    assert found["perplexity"] == pytest.approx(np.exp(sklearn.metrics.log_loss(indices, sum_dtype)), rel=1e-5)
 
 
 def test_auroc_of_margins_and_multilabel() -> None:

@@ -34,13 +34,13 @@ OPTIMIZERS: dict[str, Any] = {
 
 
 def start(optimizer: str, scale: float | None = None, dtype: torch.dtype | None = None) -> TrainState:
-    words = {
+    config_dict = {
         "data": "sine",
         "model": "linear",
         "optimizer": OPTIMIZERS[optimizer],
         "scheduler": {"name": "exponential", "gamma": 0.9, "interval": "step"},
     }
-    config = load_config(words)
+    config = load_config(config_dict)
     torch.manual_seed(0)
     module, loss = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 2)), nn.MSELoss()
     made = build_optimizer(config, module)
@@ -118,11 +118,11 @@ def test_half_precision_has_about_the_same_result_as_float32(optimizer: str, dty
 
 def test_layers_compute_in_half_precision_and_the_loss_in_float32() -> None:
     state = start("sgd", dtype=torch.bfloat16)
-    seen: dict[str, torch.dtype] = {}
+    dtypes: dict[str, torch.dtype] = {}
     for name, module in (("layer", state.model.get_submodule("0")), ("loss", state.loss)):
-        module.register_forward_hook(lambda _, __, found, name=name: seen.update({name: found.dtype}))
+        module.register_forward_hook(lambda _, __, found, name=name: dtypes.update({name: found.dtype}))
     train(state, range(1))
-    assert seen == {"layer": torch.bfloat16, "loss": torch.float32}
+    assert dtypes == {"layer": torch.bfloat16, "loss": torch.float32}
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)

@@ -89,8 +89,8 @@ def test_the_config_overrides_the_defaults(overrides: list[str], optimizer: str,
 
 
 def test_patience_can_be_changed_and_disabled() -> None:
-    words = {"data": "nand", "model": "perceptron"}
-    stopping = load_config(words, ["train.early_stopping.min_delta=0.1"]).train.early_stopping
+    config_dict = {"data": "nand", "model": "perceptron"}
+    stopping = load_config(config_dict, ["train.early_stopping.min_delta=0.1"]).train.early_stopping
     assert stopping is not None
     assert (stopping.patience, stopping.min_delta) == (20, 0.1)
-    assert load_config(words, ["train.early_stopping=null"]).train.early_stopping is None
+    assert load_config(config_dict, ["train.early_stopping=null"]).train.early_stopping is None

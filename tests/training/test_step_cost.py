@@ -20,7 +20,7 @@ from nnzoo.experiment.train.start import build_state
 from nnzoo.training.batches.reading import take
 from nnzoo.training.optimization.optimizers import OPTIMIZERS
 from nnzoo.training.optimization.optimizers import build_optimizer as optimizer_of
-from nnzoo.training.state import lay_out_moments
+from nnzoo.training.state import match_memory_layout
 from nnzoo.training.step import train_step
 
 
@@ -104,12 +104,12 @@ def test_an_optimizer_step_matches_torch_without_its_profiler_range(name: str) -
 
 
 def test_convolutions_are_channels_last_on_a_cpu_except_in_custom_modules() -> None:
-    words = {"data": "cifar10", "model": "resnet20"}
+    config_dict = {"data": "cifar10", "model": "resnet20"}
     last = nn.Conv2d(8, 8, 3)
     network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), last)
     images = torch.randn(2, 3, 8, 8)
     before = network(images)
-    after = move_to_device(load_config(words), network, torch.device("cpu"))(images)
+    after = move_to_device(load_config(config_dict), network, torch.device("cpu"))(images)
     assert last.weight.is_contiguous(memory_format=torch.channels_last)
     assert not last.weight.is_contiguous()
     assert after.is_contiguous(memory_format=torch.channels_last)
@@ -136,7 +136,7 @@ def test_the_state_of_an_optimizer_has_the_layout_of_its_weights(name: str) -> N
                 network = network.to(memory_format=order)
                 optimizer = build_optimizer(config, network)
                 optimizer.load_state_dict(saved)
-                lay_out_moments(optimizer)
+                match_memory_layout(optimizer)
             network.weight.grad = None
             torch.autograd.backward((network.weight * gradient * (number + 1)).sum())
             optimizer.step()

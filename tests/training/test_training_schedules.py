@@ -113,7 +113,7 @@ FORMULAS: list[tuple[Any, Callable[[int], float]]] = [
 
 def test_every_scheduler_has_its_formula() -> None:
     # plateau depends on the monitor, see below.
-    named = {words if isinstance(words, str) else words["name"] for words, _ in FORMULAS}
+    named = {section if isinstance(section, str) else section["name"] for section, _ in FORMULAS}
     assert named == set(members(SchedulerSection)) - {"plateau"}
 
 

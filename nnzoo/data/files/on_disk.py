@@ -1,7 +1,7 @@
-"""Inputs larger than memory: rows of a file that are read when they are asked for, and not kept.
+"""Inputs larger than memory: rows of a file that are read on demand and not cached.
 
-They are read, not mapped: pages that a map has touched count as memory of the process, and dropping them again takes
-three times as long as reading. Rows that lie close to each other are read in one call.
+Files are read, not memory-mapped: touched pages count as memory of the process, and dropping them takes three times as
+long as reading. Rows close to each other are read in one call.
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ from nnzoo.errors import DataError, RunError
 Cache = Literal["memory", "disk"]
 
 PIECE_BYTES = 2**22
-"""The most that is read at once, except for a single row that is larger."""
+"""The maximum number of bytes per read, except for a single larger row."""
 GAP_BYTES = 2**14
-"""A gap between two rows up to which they are read in one call: a second call takes as long."""
+"""The maximum gap between rows that are read in one call. A second call takes as long as reading the gap."""
 
 
 class RowFile:
     """An array in an open file, row by row.
 
     Args:
-        file: It may be closed or removed later: what is read stays the same.
-        path: For messages.
-        dtype: Of any byte order.
+        file: The open file. It may be closed or removed later.
+        path: The path for messages.
+        dtype: The type of the numbers, in any byte order.
         shape: (N, *).
-        offset: Bytes before the first number.
+        offset: The offset of the first number in bytes.
 
     Attributes:
-        likeness: An array of that type and shape, of zeros that take no memory.
+        likeness: A zero array of that type and shape, which takes no memory.
 
     Raises:
-        DataError: The file is shorter than that.
+        DataError: The file is too short.
     """
 
     def __init__(
@@ -62,9 +62,9 @@ class RowFile:
             )
 
     def read(self, rows: slice | NDArray[np.int64], into: NDArray[Any]) -> None:
-        """Copies rows, from start to stop or those of an (M,) index, into (M, *), converted to its type.
+        """Copies a slice of rows, or the rows of an (M,) index, into (M, *), converted to its type.
 
-        Scattered rows are read in the order of the file, which is faster.
+        Scattered rows are read in file order, which is faster.
 
         Raises:
             DataError: The file has changed since it was opened, or can no longer be read.
@@ -73,33 +73,35 @@ class RowFile:
             return
         if self._state() != self._found:
             raise self._changed()
-        a_row = self.likeness[0].size * self.likeness.itemsize
+        row_bytes = self.likeness[0].size * self.likeness.itemsize
         if isinstance(rows, slice):
             rows = np.arange(rows.start, rows.stop)
         places = rows.argsort(kind="stable")
-        starts = rows[places] * a_row
-        # A piece ends before a gap, and where it would be too long.
-        pieces = np.cumsum(np.diff(starts, prepend=starts[0]) > a_row + GAP_BYTES)
+        starts = rows[places] * row_bytes
+        # A piece ends before a gap, or at the maximum size.
+        pieces = np.cumsum(np.diff(starts, prepend=starts[0]) > row_bytes + GAP_BYTES)
         pieces = np.flatnonzero(np.diff(pieces + starts // PIECE_BYTES, prepend=-1))
-        is_as_it_is = into.dtype == self.likeness.dtype
-        raw = into.reshape(len(into), -1).view(np.uint8) if is_as_it_is else np.empty((len(into), a_row), np.uint8)
+        is_same_dtype = into.dtype == self.likeness.dtype
+        raw = (
+            into.reshape(len(into), -1).view(np.uint8) if is_same_dtype else np.empty((len(into), row_bytes), np.uint8)
+        )
         memory = raw.data.cast("B")
         ends = np.append(pieces[1:], len(rows))
         together = ends - pieces > 1
         alone = pieces[~together]
-        # The only loop over samples: in large files every row is a call, so it does as little else as possible.
-        for place, start in zip((places[alone] * a_row).tolist(), starts[alone].tolist(), strict=True):
-            self._fill(memory[place : place + a_row], start)
+        # The only loop over samples, with one call per row in large files, so it must be fast.
+        for place, start in zip((places[alone] * row_bytes).tolist(), starts[alone].tolist(), strict=True):
+            self._fill(memory[place : place + row_bytes], start)
         for first, last in zip(pieces[together].tolist(), ends[together].tolist(), strict=True):
-            piece = np.empty(starts[last - 1] - starts[first] + a_row, np.uint8)
+            piece = np.empty(starts[last - 1] - starts[first] + row_bytes, np.uint8)
             self._fill(piece.data, int(starts[first]))
-            index = (starts[first:last] - starts[first]) // a_row
-            raw[places[first:last]] = piece.reshape(-1, a_row).take(index, axis=0)
-        if not is_as_it_is:
+            index = (starts[first:last] - starts[first]) // row_bytes
+            raw[places[first:last]] = piece.reshape(-1, row_bytes).take(index, axis=0)
+        if not is_same_dtype:
             np.copyto(into.reshape(len(into), -1), raw.view(self.likeness.dtype), casting="unsafe")
 
     def _fill(self, buffer: memoryview, start: int) -> None:
-        """Reads bytes from an offset counted from the first number."""
+        """Reads bytes; `start` counts from the first number."""
         try:
             count = _read_at(self._handle, buffer, self._offset + start)
         except OSError as error:
@@ -117,7 +119,7 @@ class RowFile:
 
     @property
     def name(self) -> str:
-        """For messages."""
+        """The path, for messages."""
         return str(self.path)
 
     def _state(self) -> tuple[int, int]:
@@ -129,7 +131,7 @@ class RowFile:
 
 
 def _seek_and_read(handle: int, buffer: memoryview, place: int) -> int:
-    """Fills a buffer from a place of a file, as far as one call does, where there is no `pread`."""
+    """Reads part of a buffer at a position, on systems without `preadv`."""
     os.lseek(handle, place, os.SEEK_SET)
     found = os.read(handle, len(buffer))
     buffer[: len(found)] = found
@@ -143,17 +145,16 @@ def _pread(handle: int, buffer: memoryview, place: int) -> int:
 _read_at = _pread if hasattr(os, "preadv") else _seek_and_read
 
 
-class OnDisk(Tensor if TYPE_CHECKING else object):  # type: ignore[misc]  # it stands where inputs are, mostly tensors
-    """The inputs of a split in a file. It has what is asked of inputs as tensors, and no more.
+class OnDisk(Tensor if TYPE_CHECKING else object):  # type: ignore[misc]  # used in place of input tensors
+    """The inputs of a split in a file, with the part of the tensor interface that inputs need.
 
-    It has a shape, a type, rows by index or slice, and a device, where the rows that are asked for arrive. Rows are
-    copies.
+    It has a shape, a dtype, indexing by row, and a device that rows are copied to.
 
     Args:
-        file: Its first N rows hold the samples.
-        shape: (N, *) of the inputs, including axes of size one that the file leaves out.
-        dtype: What numbers are converted to.
-        lengths: (N,) int64 valid steps: what lies beyond becomes 0.
+        file: The file. Its first N rows are the samples.
+        shape: (N, *) the shape of the inputs, including axes of size one that the file omits.
+        dtype: The type that numbers are converted to.
+        lengths: (N,) int64 valid steps; later steps become 0.
     """
 
     def __init__(
@@ -173,7 +174,7 @@ class OnDisk(Tensor if TYPE_CHECKING else object):  # type: ignore[misc]  # it s
         return self.shape[0]
 
     def __getitem__(self, index: int | slice | Tensor) -> Tensor:
-        """Returns a copy of one row, of consecutive rows, or of those of an (M,) int64 index."""
+        """Returns a copy of one row, a slice of rows, or the rows of an (M,) int64 index."""
         if isinstance(index, int):
             at = range(len(self))[index]
             return self.read(slice(at, at + 1))[0]
@@ -189,13 +190,13 @@ class OnDisk(Tensor if TYPE_CHECKING else object):  # type: ignore[misc]  # it s
         return self.read(index)
 
     def read(self, at: slice | Tensor, into: Tensor | None = None) -> Tensor:
-        """Returns a copy of rows, from start to stop or those of an index: read, converted, scaled, 0 beyond lengths.
+        """Returns a copy of rows, converted and scaled, with 0 beyond lengths.
 
-        It uses NumPy, which leaves the threads of torch to the network: this may run beside it.
+        It uses NumPy, so that it does not compete with the network for torch's threads.
 
         Args:
-            at: Which rows.
-            into: (M, *) on the CPU, to be used again: large blocks that come and go break up the memory.
+            at: A slice, or an (M,) int64 index.
+            into: (M, *) on the CPU, a buffer to reuse, since allocating large blocks fragments memory.
 
         Raises:
             DataError: The file changed, or a scaled value is too large for float32.
@@ -213,18 +214,18 @@ class OnDisk(Tensor if TYPE_CHECKING else object):  # type: ignore[misc]  # it s
         beyond = None if self._lengths is None else np.arange(self.shape[1]) >= self._lengths[at].numpy()[:, None]
         raw = array if self._raw_dtype == self.dtype else torch.empty(found.shape, dtype=self._raw_dtype).numpy()
         plain = rows if isinstance(rows, slice) else rows.numpy()
-        with np.errstate(over="ignore", invalid="ignore"):  # too large becomes inf, which was refused
+        with np.errstate(over="ignore", invalid="ignore"):  # overflow to inf was rejected before
             self.file.read(plain, raw.reshape(count, *self.file.likeness.shape[1:]))
         if beyond is not None:
             raw[beyond] = 0
         self._scale(raw, array)
         if beyond is not None:
             array[beyond] = 0
-        # Not waiting is safe only for pinned memory.
+        # A non-blocking copy is safe only from pinned memory.
         return found.to(self.device, non_blocking=self.device.type == "cuda")
 
     def _scale(self, raw: NDArray[Any], into: NDArray[Any]) -> None:
-        """Scales rows as they were read, in the precision of shift and scale, and rounds them to their type."""
+        """Scales raw rows in the precision of shift and scale, and rounds them to their type."""
         if self._scaling is not None:
             shift, scale = self._scaling
             raw = np.subtract(raw, shift, out=raw if raw.dtype == shift.dtype else None)
@@ -246,13 +247,13 @@ class OnDisk(Tensor if TYPE_CHECKING else object):  # type: ignore[misc]  # it s
         return self.dtype.is_floating_point
 
     def to(self, device: torch.device) -> Self:
-        """Returns the same rows, which then arrive on a device."""
+        """Returns the same rows with another device."""
         moved = copy.copy(self)
         moved.device = device
         return moved
 
     def at(self, rows: Tensor) -> Self:
-        """Returns those at (M,) int64 `rows`, on any device, in that order. Nothing is read."""
+        """Returns the rows at (M,) int64 `rows`, on any device, in the given order, without reading them."""
         rows = rows.cpu()
         part = copy.copy(self)
         part.shape = torch.Size((len(rows), *self.shape[1:]))
@@ -261,9 +262,9 @@ class OnDisk(Tensor if TYPE_CHECKING else object):  # type: ignore[misc]  # it s
         return part
 
     def scaled(self, shift: Tensor | None = None, scale: Tensor | None = None) -> Self:
-        """Returns the same rows as (x - shift) / scale, in float32, with the bits that torch computes.
+        """Returns the same rows as (x - shift) / scale, in float32, bit-identical to torch.
 
-        The arithmetic is that of shift and scale, float32 or float64.
+        The arithmetic has the precision of shift and scale, float32 or float64.
         """
         assert self._scaling is None
         result = copy.copy(self)
@@ -274,10 +275,10 @@ class OnDisk(Tensor if TYPE_CHECKING else object):  # type: ignore[misc]  # it s
 
 
 def open_npy(path: Path, *, limit: int | None) -> RowFile:
-    """Opens the first rows of a .npy, which has been checked to hold no objects.
+    """Opens the first rows of a .npy file without Python objects.
 
     Raises:
-        DataError: It is stored column by column.
+        DataError: The file has Fortran order.
     """
     with path.open("rb") as file:
         version = np.lib.format.read_magic(file)
@@ -285,7 +286,7 @@ def open_npy(path: Path, *, limit: int | None) -> RowFile:
         shape, fortran, dtype = read_header(file)
         if fortran and len(shape) > 1:
             raise DataError(
-                "is stored column by column, so that a row of it can't be read alone. Save "
+                "is stored in Fortran order, so that single rows can't be read. Save "
                 "numpy.ascontiguousarray(x), or set `data: {cache: memory}`.",
                 where=str(path),
             )
@@ -295,10 +296,10 @@ def open_npy(path: Path, *, limit: int | None) -> RowFile:
 
 
 def write_rows(blocks: Iterable[Tensor], shape: tuple[int, ...]) -> OnDisk:
-    """Writes rows that come block by block, (M, *) float32 on the CPU, to a nameless file that ends with the process.
+    """Writes blocks of rows, (M, *) float32 on the CPU, to a temporary file that ends with the process.
 
     Raises:
-        RunError: It can't be written.
+        RunError: The file can't be written.
     """
     folder = cache_folder() / "arrays"
     try:
@@ -316,5 +317,5 @@ def write_rows(blocks: Iterable[Tensor], shape: tuple[int, ...]) -> OnDisk:
 
 
 def cache_folder() -> Path:
-    """Returns the folder of files that can be made again."""
+    """Returns the cache folder."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nnzoo"

@@ -1,4 +1,4 @@
-"""Where the samples of a source come from: the columns by which predictions are joined to the data."""
+"""The origin of samples: the columns that join predictions to the data."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ Numbers = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Origin:
-    """Names the place of each sample in its source.
+    """The location of each sample in its source.
 
     Attributes:
-        names: Of the columns, such as `file` and `row`.
-        find: Turns the numbers of some samples, (N,) as in `Split.rows`, into the values of each column.
+        names: The names of the columns, such as `file` and `row`.
+        find: Maps sample indices, (N,) as in `Split.rows`, to the values of each column.
     """
 
     names: tuple[str, ...]
     find: Callable[[Numbers], list[Sequence[Any]]]
 
     def renumbered(self, numbers: Numbers) -> Origin:
-        """Returns the origin of samples of which the number i is number `numbers[i]` here."""
+        """Returns the origin of samples whose index i is `numbers[i]` here."""
         return Origin(self.names, lambda rows: self.find(numbers[rows]))
 
     def beside(self, columns: Mapping[str, Sequence[Any]]) -> Origin:
-        """Returns the origin with further columns, each with a value for every number."""
+        """Returns the origin with further columns, which have a value per index."""
 
         def find(rows: Numbers) -> list[Sequence[Any]]:
             return [*self.find(rows), *([values[row] for row in rows.tolist()] for values in columns.values())]
@@ -39,10 +39,10 @@ class Origin:
 
 
 def of_files(names: Sequence[str], sizes: Sequence[int]) -> Origin:
-    """Returns the origin of rows that are counted through several files: `file`, and `row` from 0 in that file.
+    """Returns the origin of rows of concatenated files: `file`, and `row` from 0 in that file.
 
     Args:
-        names: Of the files.
+        names: The names of the files.
         sizes: The number of rows in each.
     """
     starts = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
@@ -55,12 +55,12 @@ def of_files(names: Sequence[str], sizes: Sequence[int]) -> Origin:
 
 
 def of_names(names: Sequence[str]) -> Origin:
-    """Returns the origin of samples that are a file each: `file`."""
+    """Returns the origin of samples with one file each: `file`."""
     return Origin(("file",), lambda rows: [[names[row] for row in rows.tolist()]])
 
 
 def constant(**columns: str) -> Origin:
-    """Returns the origin of samples that come from one place, and their `row` there."""
+    """Returns the origin of samples with constant columns, and their `row`."""
 
     def find(rows: Numbers) -> list[Sequence[Any]]:
         return [*([value] * len(rows) for value in columns.values()), rows.tolist()]
@@ -69,11 +69,11 @@ def constant(**columns: str) -> Origin:
 
 
 def name_below(file: Path, path: Path) -> str:
-    """Returns the name of a file relative to the path of the data, so that no machine's folders are in it.
+    """Returns the name of a file relative to the path of the data, so that it does not depend on the machine.
 
     Args:
-        file: One of those that `path` means.
-        path: A file, a folder or a glob pattern. Names are relative to the folder, to that of the file, or to the last
+        file: A file that matches `path`.
+        path: A file, a folder or a glob pattern. Names are relative to the folder, the parent of the file, or the last
             folder before a wildcard.
     """
     parts = path.parts

@@ -1,4 +1,4 @@
-"""Counts what a source left out or repaired while it read files, so that nothing of it stays unsaid."""
+"""Counts what is left out or repaired while files are read, and reports it as warnings."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from nnzoo.errors import DataError
 
 
 class Repair(NamedTuple):
-    """One kind of repair. Its warning reads "3 rows with fewer cells than the header were filled (first: ..). Advice".
+    """A kind of repair. Its warning reads "3 rows with fewer cells than columns were filled (first: ...). Advice".
 
     Attributes:
-        noun: What was repaired, in the singular: `row`, `class folder`. The plural has an `s`.
-        trait: What is wrong with it, after the noun: `with fewer cells than the header`.
+        noun: What was repaired, in the singular: `row`, `class folder`. The plural appends an `s`.
+        trait: What is wrong with it, after the noun: `with fewer cells than columns`.
         action: What was done about it, a participle: `left out`, `read as missing`.
-        advice: What the user may do: a full sentence.
+        advice: What the user can do, as a full sentence.
     """
 
     noun: str
@@ -24,7 +24,7 @@ class Repair(NamedTuple):
 
 
 class Repairs:
-    """Collects the repairs of one source: the kind, the count, and the first place of each.
+    """Collects repairs: the kind, the count, and the first location of each.
 
     Args:
         strict: Whether a repair is an error.
@@ -38,21 +38,21 @@ class Repairs:
         """Counts a repair.
 
         Args:
-            repair: Its kind.
-            place: Where it was done, such as `data.csv: line 7`; of several, the first one.
-            count: How many times.
+            repair: The kind of repair.
+            place: The location, such as `data.csv: line 7`; the first one of several.
+            count: The number of repairs.
         """
         before, first = self._found.get(repair, (0, place))
         if count:
             self._found[repair] = (before + count, first)
 
     def add_all(self, other: Repairs) -> None:
-        """Counts what another collector has."""
+        """Adds the repairs of another collector."""
         for repair, (count, first) in other._found.items():
             self.add(repair, first, count)
 
     def warnings(self) -> tuple[str, ...]:
-        """One line per kind of repair, in the order in which they were first found.
+        """Returns one line per kind of repair, in order of first occurrence.
 
         Raises:
             DataError: Something was repaired, and `strict` is set; the message has the same lines.

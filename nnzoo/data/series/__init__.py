@@ -1,4 +1,4 @@
-"""Series of one's own: files -> rows in time order -> windows, and the targets that follow them."""
+"""Time series: files -> rows in time order -> windows and the targets that follow them."""
 
 from nnzoo.data.series.source import SeriesReader, load_series
 

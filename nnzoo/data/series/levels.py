@@ -1,8 +1,8 @@
-"""Windows of a series that lie far from the training rows, as those of a counter do: moved near, and back again.
+"""Shifts windows far from the training rows, such as those of a counter, next to them, and shifts forecasts back.
 
 A network that forecasts changes (`models.relative_forecast.RelativeForecast`) gives the same changes at every level: if
-the inputs move by some amount, its outputs move by the same. Float32 has 7 digits, so a window far away is first moved
-next to the training rows, in float64, and its forecast is moved back.
+the inputs shift by some amount, its outputs shift by the same. Float32 has 7 digits, so a window far away is first
+shifted next to the training rows, in float64, and its forecast is shifted back.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from nnzoo.data.dataset import Dataset, Split
 from nnzoo.data.preprocess import Preprocess
 
 FAR = 100.0
-"""Standard deviations of the training rows between their mean and the last value of a window that is moved."""
+"""Windows are shifted if their last value is this many standard deviations from the mean of the training rows."""
 
 
 def moves(inputs: Tensor, columns: Sequence[int], preprocess: Preprocess) -> Tensor | None:
-    """Returns by how much each column of each window is moved, (N, F) float64, so that its last value is the mean.
+    """Returns the shift of each column of each window, (N, F) float64, that makes its last value the mean.
 
     Args:
         inputs: (N, T, F), before preprocessing.
-        columns: Which of the F features each of the M outputs is a later value of.
-        preprocess: Fitted.
+        columns: For each of the M outputs, the index of the feature that it forecasts.
+        preprocess: The fitted preprocessing.
 
     Returns:
-        0 for windows that are near and for other columns; None if all are near.
+        The shifts, 0 for near windows and other columns; None if all windows are near.
     """
     last = inputs[:, -1].double()
     shift, scale, _, _ = preprocess.units(last.shape[1], len(columns))
@@ -41,20 +41,20 @@ def moves(inputs: Tensor, columns: Sequence[int], preprocess: Preprocess) -> Ten
 
 
 def outputs_of_moves(moved: Tensor, columns: Sequence[int], preprocess: Preprocess) -> Tensor:
-    """Returns what is added to the outputs of moved windows, (N, M) float64, in the unit of the outputs."""
+    """Returns the shift of the outputs of shifted windows, (N, M) float64, in the unit of the outputs."""
     return moved[:, list(columns)] / preprocess.units(moved.shape[1], len(columns))[3]
 
 
 def move_far_windows(dataset: Dataset, columns: Sequence[int] | None, preprocess: Preprocess) -> Dataset:
-    """Moves the windows and targets of each split that are far from the training rows.
+    """Shifts the windows and targets of each split that are far from the training rows.
 
     Args:
-        dataset: Of a series, before preprocessing.
-        columns: As of `moves`; None if the network does not forecast changes.
-        preprocess: Fitted.
+        dataset: A series, before preprocessing.
+        columns: See `moves`; None if the network does not forecast changes.
+        preprocess: The fitted preprocessing.
 
     Returns:
-        A dataset whose splits know their `exact` targets and the `level` of their outputs.
+        A dataset whose shifted splits have `exact` targets and the `level` of their outputs.
     """
     if columns is None:
         return dataset

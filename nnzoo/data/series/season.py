@@ -1,4 +1,4 @@
-"""The season of a series, and the naive forecasts that it gives."""
+"""The season of a series, and naive seasonal forecasts."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _MAX_LAG = 5_000
 def find_season(values: NDArray[np.float64], horizon: int) -> int:
     """Returns the number of rows per season; 1 if there is none.
 
-    It is the lag of the highest autocorrelation of the rows without their linear trend, averaged over columns. The lag
-    has to be a local maximum of at least 0.3 with three seasons in the rows, and the value one season before has to be
-    a better forecast of the rows than the last value is.
+    The season is the lag of the highest autocorrelation of the detrended rows, averaged over columns. It must be a
+    local maximum of at least 0.3, the rows must contain three seasons, and the value one season before must be a better
+    forecast of the rows than the last value.
 
     Args:
-        values: (R, M) the targets in the rows of train, NaN where they are missing.
-        horizon: H, the rows that are forecast.
+        values: (R, M) the targets in the training rows, NaN if missing.
+        horizon: H, the number of rows to forecast.
     """
     known = last_known(values)
     known = known[np.isfinite(known).all(axis=1)]
@@ -39,23 +39,23 @@ def find_season(values: NDArray[np.float64], horizon: int) -> int:
 
 
 def rows_before(first: NDArray[np.int64], horizon: int, season: int) -> NDArray[np.int64]:
-    """Returns the rows whose values are the naive forecasts, (N, H): one season or more before, and known by then.
+    """Returns the rows of the naive forecasts, (N, H): one season or more before, and known at forecast time.
 
     Args:
-        first: (N,) the first row that is forecast.
+        first: (N,) the first row of each forecast.
         horizon: H.
         season: Rows per season; 1 for the last row.
     """
     ahead = np.arange(horizon)
     rows = first[:, None] + ahead - season * (1 + ahead // season)
-    # Near the start of a series there is only the last value.
+    # Near the start of a series, the last value replaces missing seasons.
     return np.where(rows < 0, first[:, None] - 1, rows)
 
 
 def _autocorrelations(values: NDArray[np.float64], longest: int) -> NDArray[np.float64]:
     """Returns the autocorrelations of lags 0 to `longest`, averaged over the columns that vary."""
     rows = np.arange(len(values)) - (len(values) - 1) / 2
-    # Counted from the first row, since what is far from 0 varies by little of its size.
+    # The first row is subtracted, to keep precision for values far from 0.
     values = values - values[0]
     scale = np.abs(values).max(axis=0)
     values = values / np.where(scale > 0, scale, 1)
@@ -67,13 +67,13 @@ def _autocorrelations(values: NDArray[np.float64], longest: int) -> NDArray[np.f
     varies = products[0] > 1e-12 * len(values)
     if not varies.any():
         return np.zeros(longest + 1)
-    # Not divided by the number of products, which favours the season itself over its multiples.
+    # Not divided by the number of products, to prefer the season to its multiples.
     found: NDArray[np.float64] = (products[:, varies] / products[0, varies]).mean(axis=1)
     return found
 
 
 def _error(values: NDArray[np.float64], season: int, horizon: int) -> float:
-    """Returns the mean squared error of the naive forecasts inside the rows, each column in its own spread."""
+    """Returns the mean squared error of the naive forecasts inside the rows, with columns scaled to unit variance."""
     first = np.arange(season, len(values) - horizon + 1)
     if not len(first):
         return float("inf")

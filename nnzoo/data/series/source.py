@@ -1,8 +1,7 @@
-"""Series to forecast: rows in time order, cut into windows.
+"""Time series for forecasting, cut into windows.
 
-A sample is a window of rows and the targets of the rows after it. It belongs to the split that holds all its targets.
-The windows of val and test may begin before their split, in rows that are known by then; no row whose values are
-targets of val or test is part of a training window, as input or as target.
+A sample is a window of rows and the targets of the rows after it. It belongs to the split with all its targets.
+Windows of val and test may begin before their split. No row with a target of val or test is part of a training window.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ from nnzoo.data.tables.table import Table, choices_of, open_table
 from nnzoo.errors import DataError
 
 _MOST_NUMBERS = 0.5
-"""A column of numbers has so many rows with one; any other cell is an error."""
+"""The minimum share of numbers in a column of numbers. Other cells in it are errors."""
 
 
 def load_series(
@@ -61,39 +60,39 @@ def load_series(
     """Reads a series and cuts it into windows.
 
     Args:
-        path: A file, a folder or a pattern of delimited columns; several files are one series.
-        division: Fractions of the rows; the last ones are for test, those before for val.
+        path: A file, a folder or a glob pattern; several files are one series.
+        division: The fractions of the rows. The last rows are for test, those before them for val.
         target: The columns to forecast.
-        val_path: A series of its own, for val.
-        test_path: A series of its own, for test.
-        features: The columns of numbers to forecast from; None for the targets.
-        time: A column of numbers or dates, which rows are sorted by; None for rows in order at equal steps.
-        categorical: Columns of names to forecast from, one input for each name of the training rows.
-        window: T, the rows that a forecast is made from.
-        horizon: H, the rows that are forecast.
-        season: The rows per season, for the naive forecast; 1 for none; "auto": found in the rows of train.
-        limit: Take the first rows of each series, this many.
-        decimal: The decimal sign of all columns; "auto": found for each.
-        thousands: The sign between groups of three digits; "auto": found for each column.
-        date_order: The order of day, month and year; "auto": found.
-        options: How the files are written: the fields of `TableOptions`.
+        val_path: A separate series for val.
+        test_path: A separate series for test.
+        features: The numeric input columns; None for the targets.
+        time: A column of numbers or dates to sort the rows by; None for rows in order with equal steps.
+        categorical: Categorical input columns, encoded one-hot by the categories of the training rows.
+        window: T, the number of rows per window.
+        horizon: H, the number of rows to forecast.
+        season: The rows per season, for the naive forecast; 1 for none; "auto" finds it in the training rows.
+        limit: The number of rows to take from the start of each series.
+        decimal: The decimal sign of all columns; "auto" infers it per column.
+        thousands: The thousands sign of all columns; "auto" infers it per column.
+        date_order: The order of day, month and year; "auto" infers it.
+        **options: How the files are read: the fields of `TableOptions`.
 
     Returns:
-        A divided dataset of sequences (N, T, F) with targets (N, H * M), step by step, in the columns' own unit.
+        A dataset of sequences (N, T, F) with targets (N, H * M), step by step, in the unit of the columns.
 
     Raises:
-        DataError: A file, a column, a cell or a time stamp that can't be used, or rows too few for a window.
+        DataError: A file, column, cell or time stamp can't be used, or there are too few rows for a window.
     """
-    given = {"train": path, "val": val_path, "test": test_path}
+    sources = {"train": path, "val": val_path, "test": test_path}
     table_options = TableOptions(**options)
     forms = FormOptions(decimal, thousands, date_order)
     inputs = target if features is None else features
-    wanted = [*target, *inputs, *categorical, *([] if time is None else [time])]
+    required = [*target, *inputs, *categorical, *([] if time is None else [time])]
     repairs = Repairs(strict=table_options.strict)
-    paths = {name: Path(each) for name, each in given.items() if each is not None}
-    tables = {name: open_table([each], table_options, wanted, repairs=repairs) for name, each in paths.items()}
+    paths = {name: Path(each) for name, each in sources.items() if each is not None}
+    tables = {name: open_table([each], table_options, required, repairs=repairs) for name, each in paths.items()}
     reader = SeriesReader(
-        words=options_for_new_files(tables["train"].files[0], table_options, wanted),
+        words=options_for_new_files(tables["train"].files[0], table_options, required),
         target=target,
         features=inputs,
         time=time,
@@ -118,12 +117,12 @@ def load_series(
     known = dict(zip(categorical, reader.categories, strict=True))
     remarks = [*ambiguities, *(line for each in series.values() for line in each.remarks(window, known))]
     splits = {}
-    for name, (whole, block) in _blocks(series, blocks).items():
-        root = Path(given.get(name) or path)
-        splits[name], num_left_out = reader.windows(whole, block, name, root)
+    for name, (timeline, block) in _blocks(series, blocks).items():
+        root = Path(sources.get(name) or path)
+        splits[name], num_left_out = reader.windows(timeline, block, name, root)
         if num_left_out:
             num_windows = num_left_out + len(splits[name])
-            remarks.append(f"{num_left_out} of {num_windows} windows of {name} lack values and are left out")
+            remarks.append(f"{num_left_out} of {num_windows} windows of {name} have missing values and are left out")
     return Dataset(
         splits,
         task="regression",
@@ -140,19 +139,19 @@ def load_series(
 
 
 class SeriesReader(Reader):
-    """Reads files with the columns of training, and cuts them into windows.
+    """Reads files with the columns of the training data, and cuts them into windows.
 
     Attributes:
-        words: How files are written.
+        words: How files are read.
         target: The M columns to forecast.
-        features: The columns of numbers to forecast from.
+        features: The numeric input columns.
         time: The column that rows are sorted by.
-        categorical: The columns of names to forecast from.
-        categories: The names that each of them has in the training rows.
-        forms: How the columns of numbers are written; plain numbers where there is none.
-        time_form: How time stamps are written.
-        window: T.
-        horizon: H.
+        categorical: The categorical input columns.
+        categories: The categories of each categorical column in the training rows.
+        forms: The number format per column; columns without one have plain numbers.
+        time_form: The format of time stamps.
+        window: T, the number of rows per window.
+        horizon: H, the number of rows to forecast.
         season: The rows per season, for the naive forecast.
     """
 
@@ -170,12 +169,12 @@ class SeriesReader(Reader):
     season: int = 1
 
     def read(self, paths: Sequence[Path], schema: Schema, *, labelled: bool) -> Samples:  # noqa: ARG002
-        """Reads a series from each path: all its windows with their targets, or the last rows, to forecast from.
+        """Reads a series from each path: all windows with their targets, or the last window, to forecast from.
 
         Raises:
-            DataError: A file that can't be read, too few rows, or too many missing values at the end.
+            DataError: A file can't be read, or has too few rows or too many missing values at the end.
         """
-        known, optional = self._wanted(labelled=labelled), () if labelled else self.target
+        known, optional = self._required(labelled=labelled), () if labelled else self.target
         repairs = Repairs(strict=self.words.strict)
         tables = [open_table([path], self.words, known, optional, repairs=repairs) for path in paths]
         if labelled:
@@ -192,7 +191,7 @@ class SeriesReader(Reader):
         return None if table is None else self._last_rows([table])
 
     def _last_rows(self, tables: Sequence[Table]) -> Samples:
-        """The window at the end of each series, to forecast from."""
+        """Returns the window at the end of each series, to forecast from."""
         each = [self.series(table, labelled=False) for table in tables]
         return Samples(
             torch.stack([torch.from_numpy(self._last_window(series)) for series in each]),
@@ -202,12 +201,12 @@ class SeriesReader(Reader):
         )
 
     def fits(self, schema: Schema) -> bool:
-        """Returns whether its windows and targets are those of the schema."""
+        """Returns whether windows and targets match the schema."""
         shape = (self.window, len(self.feature_names()))
         return shape == schema.input_shape and self.horizon * len(self.target) == len(schema.target_names)
 
     def feature_names(self) -> tuple[str, ...]:
-        """Returns the names of the F inputs: the numbers, then one per category."""
+        """Returns the names of the F inputs: numeric columns, then one per category."""
         pairs = zip(self.categorical, self.categories, strict=True)
         return (*self.features, *(f"{column}={name}" for column, found in pairs for name in found))
 
@@ -219,8 +218,8 @@ class SeriesReader(Reader):
         return {name: form for name, form in shown.items() if form}
 
     def with_forms(self, table: Table, options: FormOptions) -> tuple[SeriesReader, list[str]]:
-        """Returns a reader that knows how the numbers of a table are written, and where that is doubtful."""
-        table.require(self._wanted(labelled=True))
+        """Returns a reader with the number formats of a table, and warnings about ambiguous ones."""
+        table.require(self._required(labelled=True))
         forms: dict[str, NumberForm] = {}
         ambiguities: list[str] = []
         for cells in table.read(tuple(dict.fromkeys([*self.features, *self.target]))):
@@ -245,7 +244,7 @@ class SeriesReader(Reader):
         options: FormOptions = FormOptions(),  # noqa: B008
     ) -> Timeline:
         """Returns the rows of a table in time order, with the targets if labelled."""
-        table.require(self._wanted(labelled=labelled))
+        table.require(self._required(labelled=labelled))
         columns = tuple(dict.fromkeys([*self.features, *(self.target if labelled else ())]))
         read = [
             read_numbers(cells, self.forms.get(cells.name, PLAIN), "is not a number") for cells in table.read(columns)
@@ -256,7 +255,7 @@ class SeriesReader(Reader):
             names[:, index] = cells.canonical_texts
         series = Timeline(columns, numbers, names, np.arange(len(numbers)), table)
         if self.time is not None:
-            # Dates of Python are written in one way, whatever that of the training file was.
+            # Dates from Python have one format, which may differ from that of the training file.
             stamps = table.cells(self.time)
             form = None if stamps.typed else self.time_form
             series = series.in_time(stamps.texts, self.time, form, options)
@@ -265,32 +264,34 @@ class SeriesReader(Reader):
         return series.on_grid(self.window)
 
     def windows(self, series: Timeline, block: slice, name: str, root: Path | None = None) -> tuple[Split, int]:
-        """Returns the windows whose targets are the rows of a block, and how many were left out for missing values.
+        """Returns the windows whose targets are in a block, and the number of windows left out for missing values.
 
         Args:
             series: The rows.
-            block: Those that targets are taken from.
-            name: Of the split, for messages.
-            root: The path that the files of the series were found by; None for new files.
+            block: The rows of the targets.
+            name: The name of the split, for messages.
+            root: The configured path; None for new files.
 
         Raises:
             DataError: No window is left.
         """
         inputs, targets = self._inputs(series), series.columns_of(self.target)
         naive = last_known(targets)
-        first = np.arange(max(block.start, self.window), block.stop - self.horizon + 1)  # (N,) rows forecast first
+        first = np.arange(
+            max(block.start, self.window), block.stop - self.horizon + 1
+        )  # (N,) first row of each forecast
         into = first[:, None] + np.arange(-self.window, 0)  # (N, T)
         ahead = first[:, None] + np.arange(self.horizon)  # (N, H)
         known = [np.asarray(np.isfinite(each).all(axis=1)) for each in (inputs, targets, naive)]
-        whole = known[0][into].all(axis=1) & known[1][ahead].all(axis=1) & known[2][first - 1]
-        if not whole.any():
-            of = f"{name} has" if name else "there are"
+        complete = known[0][into].all(axis=1) & known[1][ahead].all(axis=1) & known[2][first - 1]
+        if not complete.any():
+            subject = f"{name} has" if name else "there are"
             raise DataError(
-                f"{of} {block.stop - block.start} rows, and no window of {self.window} of them, and {self.horizon} "
-                "to forecast, without a missing value. Set a smaller `window` or `horizon`, or give more rows.",
+                f"{subject} {block.stop - block.start} rows, without a window of {self.window} rows and {self.horizon} "
+                "rows to forecast that have no missing values. Set a smaller `window` or `horizon`, or give more rows.",
                 where=series.where(block.start),
             )
-        into, ahead, first = into[whole], ahead[whole], first[whole]
+        into, ahead, first = into[complete], ahead[complete], first[complete]
         before, last = naive[rows_before(first, self.horizon, self.season)], naive[first - 1, None]  # (N, H or 1, M)
         split = Split(
             torch.from_numpy(inputs[into]),
@@ -299,38 +300,38 @@ class SeriesReader(Reader):
             origin=series.origin(root),
             naive=torch.from_numpy(np.where(np.isfinite(before), before, last)).flatten(1),
         )
-        return split, int((~whole).sum())
+        return split, int((~complete).sum())
 
     def _last_window(self, series: Timeline) -> NDArray[np.float64]:
-        """Returns the last rows, (T, F)."""
+        """Returns the last window, (T, F)."""
         if len(series) < self.window:
             raise DataError(
-                f"has too few rows to forecast from (got {len(series)}; needed {self.window}).",
+                f"has too few rows to forecast from (got {len(series)}, expected {self.window} or more).",
                 where=series.table.where,
             )
         inputs = self._inputs(series)[-self.window :]
         if not np.isfinite(inputs).all():
             column = self.feature_names()[int((~np.isfinite(inputs)).any(0).argmax())]
             raise DataError(
-                f"more than {self.window} values in a row of '{column}' are missing at the end: there is nothing to "
-                "forecast from.",
+                f"more than {self.window} consecutive values of '{column}' are missing at the end. Add the "
+                "latest values.",
                 where=series.where(len(series) - 1),
             )
         return inputs
 
     def _inputs(self, series: Timeline) -> NDArray[np.float64]:
-        """Returns the inputs of each row, (R, F) float64, NaN if nothing can be filled in."""
+        """Returns the inputs of each row, (R, F) float64, NaN for values that can't be filled."""
         parts = [last_known(series.columns_of(self.features), limit=self.window)]
         for column, found in enumerate(self.categories):
             parts.append(series.names[:, column, None] == np.array(found, dtype=object))
         return np.concatenate([part.astype(np.float64) for part in parts], axis=1)
 
-    def _wanted(self, *, labelled: bool) -> list[str]:
+    def _required(self, *, labelled: bool) -> list[str]:
         stamps = [] if self.time is None else [self.time]
         return list(dict.fromkeys([*(self.target if labelled else ()), *self.features, *self.categorical, *stamps]))
 
 
 def _blocks(series: dict[str, Timeline], blocks: dict[str, slice]) -> dict[str, tuple[Timeline, slice]]:
-    """Returns the rows of each split: those of the series that is divided, or all rows of its own series."""
+    """Returns the series and the rows of each split: a block of the train series, or all rows of its own series."""
     own = {name: (each, slice(0, len(each))) for name, each in series.items()}
     return {**own, **{name: (series["train"], block) for name, block in blocks.items()}}

@@ -1,4 +1,4 @@
-"""Time stamps: dates or numbers, the step between them, and those that follow."""
+"""Time stamps: dates or numbers, the step between them, and the following ones."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ from nnzoo.data.tables.numbers import PLAIN, NumberForm
 StampForm = Annotated[DateForm | NumberForm, Field(discriminator="kind")]
 
 _FEW = 0.05
-"""Gaps are holes in a regular series if no more than this share of its rows follow one; otherwise its steps are
-irregular, as those of working days are."""
+"""Larger steps are gaps if at most this share of rows follow one; otherwise steps are irregular, as of working days."""
 _EPOCHS = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
 _EPOCH_SECONDS = (1e8, 4.2e9)
 """Integers are seconds since 1970 if they are in this range, from 1973 to 2103; other units have their own ranges."""
@@ -31,7 +30,7 @@ _LARGEST = 9e18
 
 
 class BadStampError(ValueError):
-    """A cell is not a time stamp, or has another form than those before it.
+    """A cell is not a time stamp, or has a different format than the cells before it.
 
     Args:
         row: The row of the cell.
@@ -47,17 +46,17 @@ class Stamps:
     """The time of every row.
 
     Attributes:
-        positions: (R,) int64: months since 1970 if `months`, otherwise ticks: a microsecond or nanosecond of dates, of
-            numbers a unit of the last decimal, counted from `base`. float64 for numbers that are too far apart.
-        form: How the stamps are written.
-        months: Whether the steps are months.
-        decimals: The decimals of numbers.
-        is_fixed: Whether all numbers have as many decimals.
+        positions: (R,) int64: months since 1970 if `months`, otherwise ticks: microseconds or nanoseconds for dates;
+            for numbers, units of the last decimal, from `base`. float64 for numbers that are too far apart.
+        form: The format of the stamps.
+        months: Whether positions are months.
+        decimals: The number of decimals.
+        is_fixed: Whether all numbers have the same number of decimals.
         epoch: The unit of numbers that count from 1970; None for other numbers and for dates.
-        last: The last date, as it is written; None for numbers that count from elsewhere.
-        offset: Minutes that the zone of the last date is ahead of UTC.
+        last: The last date, in local time; None for numbers that do not count from 1970.
+        offset: The UTC offset of the last date in minutes.
         base: The smallest number, in ticks.
-        ambiguity: Another order of day, month and year that the cells leave open.
+        ambiguity: A warning about another possible order of day, month and year; None if there is none.
     """
 
     positions: NDArray[Any]
@@ -72,31 +71,31 @@ class Stamps:
     ambiguity: str | None = None
 
     def take(self, rows: NDArray[np.int64]) -> Stamps:
-        """Returns the stamps of some rows; the last of them is the last in time."""
+        """Returns the stamps of some rows, which must include the last in time."""
         return replace(self, positions=self.positions[rows])
 
     def gaps(self) -> NDArray[np.int64] | None:
-        """Returns (R - 1,) how many steps are missing between a row and the next; None if steps are irregular.
+        """Returns (R - 1,) the number of missing steps after each row; None if steps are irregular.
 
-        The stamps rise. The step is the most frequent difference.
+        Stamps must be sorted. The step is the most frequent difference.
         """
         differences = np.diff(self.positions)
         if not len(differences):
             return np.zeros(0, dtype=np.int64)
         steps = differences / _most_frequent(differences)
-        whole = np.round(steps)
-        gaps = (whole - 1).astype(np.int64)
-        regular = np.abs(steps - whole).max() < 1e-3 and whole.min() >= 1
+        rounded = np.round(steps)
+        gaps = (rounded - 1).astype(np.int64)
+        regular = np.abs(steps - rounded).max() < 1e-3 and rounded.min() >= 1
         return gaps if regular and (gaps > 0).sum() <= _FEW * len(differences) else None
 
     def following(self, count: int) -> list[str] | None:
-        """Returns the next stamps in the form of the file; None if steps are irregular."""
+        """Returns the next stamps in the format of the file; None if steps are irregular."""
         if len(self.positions) < 2 or self.gaps() is None:
             return None
         step = _most_frequent(np.diff(self.positions))
-        return [self._written(step, ahead) for ahead in range(1, count + 1)]
+        return [self._format(step, ahead) for ahead in range(1, count + 1)]
 
-    def _written(self, step: Any, ahead: int) -> str:
+    def _format(self, step: Any, ahead: int) -> str:
         if self.months:
             assert self.last is not None
             return self._date(_later(self.last, int(step) * ahead))
@@ -130,16 +129,16 @@ def parse_stamps(
     order: DateOrder | Literal["auto"] = "auto",
     options: NumberOptions = NumberOptions(),  # noqa: B008  # immutable
 ) -> Stamps:
-    """Reads time stamps: numbers, or dates of one form.
+    """Parses time stamps: numbers or dates in one format.
 
     Args:
         cells: (R,) the stamps.
-        form: How they are written, where it is known.
-        order: The order of day, month and year, where the form is not known.
-        options: How numbers are written, where the form is not known.
+        form: Their format; None to infer it.
+        order: The order of day, month and year, if `form` is None.
+        options: Hints for the number format, if `form` is None.
 
     Raises:
-        BadStampError: A cell is neither, or has another form than the first.
+        BadStampError: A cell is neither a number nor a date, or has a different format than the first.
     """
     import pyarrow as pa
 
@@ -173,7 +172,7 @@ def _ambiguity(form: DateForm, others: Sequence[DateOrder | None], cells: Sequen
 
 
 def _first_bad(cells: Sequence[str], order: DateOrder | Literal["auto"]) -> int:
-    """The first cell that does not have the form of the first one."""
+    """Returns the first cell with a different format than cell 0."""
     import pyarrow as pa
 
     texts, first = pa.array(cells, pa.string()), pa.array(cells[:1], pa.string())
@@ -234,7 +233,7 @@ def _epoch(values: NDArray[np.float64]) -> Literal["s", "ms", "us", "ns"] | None
 
 
 def _months(local: NDArray[np.datetime64]) -> NDArray[np.int64] | None:
-    """(R,) months since 1970 where dates are at one time of one day of the month, or of its last day."""
+    """Returns (R,) months since 1970 if dates are at one time on one day of a month, or on its last day; or None."""
     months, days = local.astype("datetime64[M]"), local.astype("datetime64[D]")
     times = local - days.astype(local.dtype)
     day = days - months.astype("datetime64[D]")
@@ -245,7 +244,7 @@ def _months(local: NDArray[np.datetime64]) -> NDArray[np.int64] | None:
 
 
 def _later(date: np.datetime64, months: int) -> np.datetime64:
-    """The same day of a later month; its last day if the date is a last day, or there is no such day."""
+    """Returns the same day of a later month, or its last day if the date is a last day or the day does not exist."""
     month, day = date.astype("datetime64[M]"), date.astype("datetime64[D]")
     time = date - day.astype(date.dtype)
     is_last = (day + np.timedelta64(1, "D")).astype("datetime64[M]") != month
@@ -258,7 +257,7 @@ def _later(date: np.datetime64, months: int) -> np.datetime64:
 
 
 def _most_frequent(differences: NDArray[Any]) -> Any:
-    """The most frequent of the (R - 1,) differences, up to the rounding of floating-point numbers."""
+    """Returns the most frequent of the (R - 1,) differences, up to floating-point rounding."""
     scale = np.abs(differences).max() if differences.dtype.kind == "f" else None
     values, counts = np.unique(differences if scale is None else (differences / scale).round(9), return_counts=True)
     found = values[counts.argmax()]

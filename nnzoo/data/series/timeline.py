@@ -1,4 +1,4 @@
-"""The rows of a series in time order, with their missing values and the gaps in their time steps."""
+"""The rows of a series in time order, with missing values and gaps."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ class Timeline:
     """Rows in time order.
 
     Attributes:
-        columns: The columns of numbers.
-        numbers: (R, C) float64, NaN where there is no value.
-        names: (R, D) categories, as they are written; an empty text if there is none.
-        rows: (R,) the row number in the table; for a missing row, that of the row before.
+        columns: The numeric columns.
+        numbers: (R, C) float64, NaN for missing values.
+        names: (R, D) categories; an empty text if missing.
+        rows: (R,) the row index in the table; for a missing row, that of the row before.
         table: The table that the rows come from.
-        stamps: The time of each row of the files; None if rows are in order without one.
-        times: The time of each row of the table, as it is written there; empty if rows are in order.
+        stamps: The time stamp of each row of the files; None without a time column.
+        times: The time cell of each row of the table; empty without a time column.
         notes: Remarks on the order and the time steps.
     """
 
@@ -49,12 +49,12 @@ class Timeline:
         return self.table.locate(int(self.rows[min(row, len(self) - 1)]))
 
     def origin(self, root: Path | None) -> Origin:
-        """Returns where rows come from: their time, as it is written, with the file and the row there."""
+        """Returns the origin of rows: file, row and time."""
         found = self.table.origin(root)
         return (found.beside({"time": self.times}) if self.times else found).renumbered(self.rows)
 
     def take(self, rows: NDArray[np.int64]) -> Timeline:
-        """Returns some rows, in that order; the stamps stay unchanged."""
+        """Returns some rows, in the given order, without changing the stamps."""
         return replace(self, numbers=self.numbers[rows], names=self.names[rows], rows=self.rows[rows])
 
     def first(self, count: int) -> Timeline:
@@ -67,11 +67,11 @@ class Timeline:
         return self.numbers[:, [self.columns.index(column) for column in columns]]
 
     def categories(self) -> tuple[tuple[str, ...], ...]:
-        """Returns the distinct names of each column, sorted."""
+        """Returns the sorted categories of each column."""
         return tuple(tuple(sorted(set(column) - {""})) for column in self.names.T)
 
     def missing(self, categorical: Sequence[str]) -> dict[str, tuple[int, int]]:
-        """Returns how many of how many rows lack a value, for each column that lacks some."""
+        """Returns the number of missing values and of rows, for each column with missing values."""
         counts = dict(zip(self.columns, np.isnan(self.numbers).sum(0).tolist(), strict=True))
         counts |= dict(zip(categorical, (self.names == "").sum(0).tolist(), strict=True))
         return {column: (int(count), len(self)) for column, count in counts.items() if count}
@@ -80,11 +80,13 @@ class Timeline:
         """Checks that every column has a value.
 
         Raises:
-            DataError: A column has none.
+            DataError: A column has no values.
         """
         for column in (*target, *features):
             if np.isnan(self.columns_of([column])).all():
-                raise DataError(f"no training row has a value in column '{column}'.", where=self.table.where)
+                raise DataError(
+                    f"no training row has a value in column '{column}'. Choose another.", where=self.table.where
+                )
 
     def in_time(self, cells: Sequence[str], column: str, form: StampForm | None, options: FormOptions) -> Timeline:
         """Returns the rows sorted by their time stamps.
@@ -92,20 +94,22 @@ class Timeline:
         Args:
             cells: (R,) the stamps.
             column: The name of their column.
-            form: How they are written, where it is known.
-            options: What the config says of forms.
+            form: Their format; None to infer it.
+            options: The configured formats.
 
         Raises:
-            DataError: A cell is not a time stamp, or one is there twice.
+            DataError: A cell is not a time stamp, or two are equal.
         """
         try:
             numbers = NumberOptions(options.decimal, options.thousands, self.table.delimiter, self.table.usual_decimal)
             stamps = parse_stamps(cells, form, order=options.date_order, options=numbers)
         except BadStampError as error:
-            known = "" if form is None else f", or not written as in training ({form.describe() or 'plain numbers'})"
+            expected = (
+                "" if form is None else f", or not in the format of training ({form.describe() or 'plain numbers'})"
+            )
             raise DataError(
-                f"'{cells[error.row]}' is neither a number nor a date, or of another form than the cells before it"
-                f"{known}. Correct it, or set `date_order`.",
+                f"'{cells[error.row]}' is neither a number nor a date, or has a different format than the cells before "
+                f"it{expected}. Correct it, or set `date_order`.",
                 where=f"{self.where(error.row)}: column '{column}'",
             ) from None
         order = stamps.positions.argsort(kind="stable")
@@ -114,8 +118,8 @@ class Timeline:
         if same.any():
             row, again = order[int(same.argmax())], order[int(same.argmax()) + 1]
             raise DataError(
-                f"'{cells[again]}' stands there twice, here and in {self.where(int(row))}. A series has one row a "
-                "time; of several series, give one.",
+                f"'{cells[again]}' occurs twice, here and in {self.where(int(row))}. Give one series with one row per "
+                "time.",
                 where=f"{self.where(int(again))}: column '{column}'",
             )
         notes = self.notes
@@ -123,17 +127,17 @@ class Timeline:
             notes += (f"column '{column}' {stamps.ambiguity}",)
         if (np.diff(order) < 0).any():
             row = int((np.diff(stamps.positions) < 0).argmax()) + 1
-            notes += (f"{self.where(row)}: column '{column}' does not rise; the rows were sorted by it",)
+            notes += (f"{self.where(row)}: column '{column}' is not sorted; the rows were sorted by it",)
         return replace(self.take(order), stamps=sorted_stamps, times=cells, notes=notes)
 
     def on_grid(self, window: int) -> Timeline:
-        """Fills gaps in the time steps with empty rows, in each gap at most one more than a window has rows."""
+        """Fills gaps in time with empty rows, at most one more per gap than a window has."""
         if self.stamps is None:
             return self
         stamps = self.stamps.take(np.arange(len(self)))
         gaps = stamps.gaps()
         if gaps is None:
-            notes = (*self.notes, "the steps of time differ; every row counts as one step")
+            notes = (*self.notes, "the time steps differ; every row counts as one step")
             return replace(self, stamps=stamps, notes=notes)
         if not gaps.any():
             return replace(self, stamps=stamps)
@@ -143,27 +147,27 @@ class Timeline:
         added = np.append(False, rows[1:] == rows[:-1])
         wide.numbers[added] = np.nan
         wide.names[added] = ""
-        note = f"{int(gaps.sum())} rows are missing in {int((gaps > 0).sum())} places, by the steps of time"
+        note = f"{int(gaps.sum())} rows are missing in {int((gaps > 0).sum())} places, according to the time steps"
         return replace(wide, stamps=stamps, notes=(*self.notes, note))
 
     def remarks(self, window: int, categories: Mapping[str, Sequence[str]]) -> list[str]:
-        """Returns remarks on the order, the time steps, missing values, and names that are not in `categories`."""
+        """Returns remarks on the order, the time steps, missing values, and unknown categories."""
         remarks = list(self.notes)
         for column, absent in zip(self.columns, np.isnan(self.numbers).sum(0).tolist(), strict=True):
             if absent:
                 remarks.append(
-                    f"{absent} of {len(self)} values of '{column}' are missing; up to {window} in a row are "
-                    "filled with the last one before them"
+                    f"{absent} of {len(self)} values of '{column}' are missing; up to {window} consecutive ones are "
+                    "filled with the last value before them"
                 )
         for (column, found), names in zip(categories.items(), self.names.T, strict=True):
             new = sorted(set(names) - {"", *found})
             if new:
                 listed = ", ".join(new[:5]) + (", ..." if len(new) > 5 else "")
-                remarks.append(f"'{column}' has names that no training row has, read as none of them ({listed})")
+                remarks.append(f"'{column}' has categories that no training row has, encoded as all zeros ({listed})")
         return remarks
 
     def following(self, count: int) -> list[int | str]:
-        """Returns the names of the rows after the last: their time, or their number, from 0."""
+        """Returns the names of the rows after the last: their times, or their indices."""
         stamps = None if self.stamps is None else self.stamps.following(count)
         return [*stamps] if stamps else list(range(len(self), len(self) + count))
 

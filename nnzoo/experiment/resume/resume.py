@@ -65,7 +65,7 @@ def check_same(folder: Path, config: Config) -> None:
         return
     before = dump(load_config(file, custom_model=config.model.name == "custom"))
     changed = list(_differences(before, dump(config)))
-    # Restarts that were stopped early can't be continued, since their last weights are not saved.
+    # Restarts that were stopped early can't be continued, since their last weights are replaced or not saved.
     may_change = tuple(key for key in MAY_CHANGE if config.train.restarts == 1 or key != "train.early_stopping")
     refused = [key for key in changed if not key.startswith(may_change)]
     if refused:
@@ -238,7 +238,7 @@ def restore_ranks(training: Training, rank_states: Any) -> None:
             "weights will differ",
             len(rank_states) + 1,
             group.size,
-            lasting=False,
+            in_result=False,
         )
         if group.rank == 0:
             state.join(rank_states)

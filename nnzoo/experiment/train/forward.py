@@ -10,7 +10,7 @@ from nnzoo import log
 from nnzoo.experiment.prepare import Experiment
 from nnzoo.models.parameters import has_batch_norm
 from nnzoo.training.batches.order import arguments_of, boundaries, smallest_batch
-from nnzoo.training.precision.compile import Compiled, try_out
+from nnzoo.training.precision.compile import Compiled, compile_ahead
 from nnzoo.training.precision.scaling import DTYPES, Autocast
 
 
@@ -28,7 +28,7 @@ def forward_of(experiment: Experiment, module: nn.Module) -> Callable[..., Tenso
     network = compiled or module
     forward = network if dtype is None else Autocast(network, experiment.device, dtype)
     if compiled is not None:
-        try_out(compiled, forward, first_batch(experiment, module))
+        compile_ahead(compiled, forward, first_batch(experiment, module))
         if compiled.compiled is None and dtype is None:
             return None
     return None if forward is module else forward

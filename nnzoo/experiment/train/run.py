@@ -86,7 +86,8 @@ def train(
             dict with `x` and `y`, optionally `lengths`, and the same with `_val` and `_test`; a data frame of pandas,
             polars or pyarrow with `target`; a torch Dataset of `(x, y)`; or a dict with `train` and optionally `val`
             and `test` of these. Keys of the config's `data` that do not concern files are used: `split`, `task`,
-            `categorical`. The data is not saved in the run directory: pass it again to resume.
+            `categorical`. Keys that do not apply to such data, such as `limit`, are an error, and so is a series.
+            The data is not saved in the run directory: pass it again to resume.
         target: The columns of the data frame to predict; by default, `data.target` of the config.
         name: The name of the run; by default, that of the config.
         runs_dir: The directory of the run directories.

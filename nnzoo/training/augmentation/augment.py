@@ -26,7 +26,7 @@ class Operation(Protocol):
     """One augmentation: (N, *) float32 inputs and encoded targets in and out. It does not modify its arguments."""
 
     def __call__(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Changes a batch."""
+        """Augments a batch."""
 
 
 class Augment:
@@ -40,7 +40,7 @@ class Augment:
         self.operations = tuple(operations)
 
     def __call__(self, inputs: Tensor, targets: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Changes a batch.
+        """Augments a batch.
 
         Args:
             inputs: (N, *). uint8 images are scaled to [0, 1] first.
@@ -63,8 +63,8 @@ class HorizontalFlip:
         self.p = p
 
     def __call__(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Changes a batch."""
-        return torch.where(_chosen(inputs, self.p), inputs.flip(-1), inputs), targets
+        """Augments a batch."""
+        return torch.where(_random_mask(inputs, self.p), inputs.flip(-1), inputs), targets
 
 
 class RandomCrop:
@@ -83,7 +83,7 @@ class RandomCrop:
         self.padding_mode = padding_mode
 
     def __call__(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Changes a batch."""
+        """Augments a batch."""
         size, device = (len(inputs),), inputs.device
         down = torch.randint(self.top + self.bottom + 1, size, device=device) - self.top
         right = torch.randint(self.left + self.right + 1, size, device=device) - self.left
@@ -103,7 +103,7 @@ class RandomResizedCrop:
         self.ratio = ratio
 
     def __call__(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Changes a batch."""
+        """Augments a batch."""
         return resized_crop(inputs, random_boxes(inputs, self.scale, self.ratio, may_be_whole=True)), targets
 
 
@@ -122,7 +122,7 @@ class Rotation:
         self.fill = fill
 
     def __call__(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Changes a batch."""
+        """Augments a batch."""
         angles = _uniform(inputs, *self.degrees)
         return rotate(inputs, angles, interpolation=self.interpolation, fill=self.fill), targets
 
@@ -146,11 +146,11 @@ class Erasing:
         self.value = value
 
     def __call__(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Changes a batch."""
+        """Augments a batch."""
         # As in torchvision, the ratio is height / width here, and width / height for crops.
         boxes = random_boxes(inputs, self.scale, (1 / self.ratio[1], 1 / self.ratio[0]), may_be_whole=False)
         value = torch.randn_like(inputs) if self.value is None else self.value
-        return erase(inputs, boxes, value, chosen=_chosen(inputs, self.p)), targets
+        return erase(inputs, boxes, value, chosen=_random_mask(inputs, self.p)), targets
 
 
 class Noise:
@@ -168,7 +168,7 @@ class Noise:
         self.clip = clip
 
     def __call__(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Changes a batch."""
+        """Augments a batch."""
         noisy = inputs + (torch.randn_like(inputs) * self.sigma + self.mean)
         return noisy.clamp(0, 1) if self.clip else noisy, targets
 
@@ -194,7 +194,7 @@ class ColorJitter:
         self.ranges = (brightness, contrast, saturation, hue)
 
     def __call__(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Changes a batch."""
+        """Augments a batch."""
         for kind in torch.randperm(4).tolist():
             if (bounds := self.ranges[kind]) is not None:
                 inputs = jitter(inputs, kind, _uniform(inputs, *bounds).reshape(-1, 1, 1, 1))
@@ -216,9 +216,9 @@ class Mixup:
         self.num_classes = num_classes
 
     def __call__(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Changes a batch."""
+        """Augments a batch."""
         share = _beta(self.alpha, inputs)
-        return _mix(inputs, share), _mix(_soft(targets, self.num_classes), share)
+        return _mix(inputs, share), _mix(_to_probabilities(targets, self.num_classes), share)
 
 
 class Cutmix:
@@ -236,15 +236,15 @@ class Cutmix:
         self.num_classes = num_classes
 
     def __call__(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Changes a batch."""
+        """Augments a batch."""
         height, width = inputs.shape[-2:]
         half = 0.5 * (1 - _beta(self.alpha, inputs)).sqrt()
-        inside = _span(height, half, inputs).unsqueeze(1) & _span(width, half, inputs)  # (H, W)
+        inside = _random_span(height, half, inputs).unsqueeze(1) & _random_span(width, half, inputs)  # (H, W)
         share = 1 - inside.float().mean()
-        return torch.where(inside, inputs.roll(1, 0), inputs), _mix(_soft(targets, self.num_classes), share)
+        return torch.where(inside, inputs.roll(1, 0), inputs), _mix(_to_probabilities(targets, self.num_classes), share)
 
 
-def _chosen(inputs: Tensor, p: float) -> Tensor:
+def _random_mask(inputs: Tensor, p: float) -> Tensor:
     """Returns a mask (N, 1, 1, 1), in which each entry is true with probability p."""
     return (torch.rand(len(inputs), device=inputs.device) < p).reshape(-1, 1, 1, 1)
 
@@ -264,11 +264,11 @@ def _mix(values: Tensor, share: Tensor) -> Tensor:
     return values * share + values.roll(1, 0) * (1 - share)
 
 
-def _soft(targets: Tensor, num_classes: int) -> Tensor:
+def _to_probabilities(targets: Tensor, num_classes: int) -> Tensor:
     return F.one_hot(targets, num_classes).float() if targets.ndim == 1 else targets
 
 
-def _span(size: int, half: Tensor, inputs: Tensor) -> Tensor:
+def _random_span(size: int, half: Tensor, inputs: Tensor) -> Tensor:
     """Returns a mask (size,) of the positions within `half * size` of a random one, rounded as in torchvision."""
     centre = torch.randint(size, (1,), device=inputs.device)
     reach = (half * size).long()

@@ -23,7 +23,7 @@ def jitter(images: Tensor, kind: int, factor: Tensor) -> Tensor:
         return _blend(images, grey(images).mean(dim=(2, 3), keepdim=True), factor)
     if images.shape[1] == 1:
         return images
-    return _blend(images, grey(images), factor) if kind == 2 else turn_hue(images, factor)
+    return _blend(images, grey(images), factor) if kind == 2 else shift_hue(images, factor)
 
 
 def _blend(images: Tensor, others: Tensor, factor: Tensor) -> Tensor:
@@ -37,7 +37,7 @@ def grey(images: Tensor) -> Tensor:
     return sum(weight * images[:, index : index + 1] for index, weight in enumerate(_LUMA))  # type: ignore[return-value]
 
 
-def turn_hue(images: Tensor, turns: Tensor) -> Tensor:
+def shift_hue(images: Tensor, turns: Tensor) -> Tensor:
     """Rotates the hue in the HSV cylinder, without changing value and saturation.
 
     A channel is v - (v - low) * max(0, min(k, 4 - k, 1)), k = (n + 6 h) mod 6 with n = 5, 3, 1 for red, green, blue

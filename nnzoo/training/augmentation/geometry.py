@@ -44,18 +44,18 @@ def random_boxes(
     else:
         fits = (width < columns) & (height < rows)
     first = fits.int().argmax(1, keepdim=True)  # argmax returns the first maximum
-    found = fits.any(1)
+    any_fits = fits.any(1)
     width, height = width.gather(1, first)[:, 0], height.gather(1, first)[:, 0]
     place = torch.rand(2, num, device=device)
     # Rounding may turn the product with a number below 1 into the upper bound.
     top = torch.minimum((place[0] * (rows - height + 1)).long(), rows - height)
     left = torch.minimum((place[1] * (columns - width + 1)).long(), columns - width)
-    whole = _central(rows, columns, ratio) if may_be_whole else (0, 0, 0, 0)
+    whole = _central_box(rows, columns, ratio) if may_be_whole else (0, 0, 0, 0)
     boxes = zip((top, left, height, width), whole, strict=True)
-    return Boxes(*(torch.where(found, fitting, rest) for fitting, rest in boxes))
+    return Boxes(*(torch.where(any_fits, fitting, rest) for fitting, rest in boxes))
 
 
-def _central(rows: int, columns: int, ratio: tuple[float, float]) -> tuple[int, int, int, int]:
+def _central_box(rows: int, columns: int, ratio: tuple[float, float]) -> tuple[int, int, int, int]:
     """Returns the largest central box with a ratio in the range."""
     height, width = rows, columns
     if columns / rows < ratio[0]:
@@ -76,8 +76,8 @@ def crop(images: Tensor, down: Tensor, right: Tensor, *, fill: float, mode: str)
         mode: constant, edge, reflect (without the border pixel) or symmetric (with it).
     """
     _, channels, height, width = images.shape
-    rows, inside_rows = _source(down, height, mode)
-    columns, inside_columns = _source(right, width, mode)
+    rows, inside_rows = _source_index(down, height, mode)
+    columns, inside_columns = _source_index(right, width, mode)
     flat = images.flatten(2)  # (N, C, H * W)
     index = (rows.unsqueeze(2) * width + columns.unsqueeze(1)).flatten(1)  # (N, H * W)
     moved = flat.gather(2, index.unsqueeze(1).expand(-1, channels, -1)).reshape(images.shape)
@@ -87,7 +87,7 @@ def crop(images: Tensor, down: Tensor, right: Tensor, *, fill: float, mode: str)
     return moved.masked_fill(~inside.unsqueeze(1), fill)
 
 
-def _source(shift: Tensor, size: int, mode: str) -> tuple[Tensor, Tensor]:
+def _source_index(shift: Tensor, size: int, mode: str) -> tuple[Tensor, Tensor]:
     """Returns the source index of each row or column, (N, size), and whether it is inside the image."""
     place = shift.unsqueeze(1) + torch.arange(size, device=shift.device)
     inside = (place >= 0) & (place < size)
@@ -103,12 +103,12 @@ def _source(shift: Tensor, size: int, mode: str) -> tuple[Tensor, Tensor]:
 def resized_crop(images: Tensor, boxes: Boxes) -> Tensor:
     """Resizes the box of each image to (H, W) bilinearly. Boxes are never larger, so antialiasing is not needed."""
     height, width = images.shape[-2:]
-    y = _stretched(boxes.top, boxes.height, height)
-    x = _stretched(boxes.left, boxes.width, width)
+    y = _source_coordinates(boxes.top, boxes.height, height)
+    x = _source_coordinates(boxes.left, boxes.width, width)
     return _sample(images, y.unsqueeze(2).expand(-1, -1, width), x.unsqueeze(1).expand(-1, height, -1), "bilinear")
 
 
-def _stretched(start: Tensor, length: Tensor, size: int) -> Tensor:
+def _source_coordinates(start: Tensor, length: Tensor, size: int) -> Tensor:
     """Returns source coordinates (N, size) of `size` pixels over `length` pixels from `start`, clamped to them."""
     start, length = start.unsqueeze(1).float(), length.unsqueeze(1).float()
     middle = torch.arange(size, device=start.device) + 0.5
@@ -150,12 +150,12 @@ def erase(images: Tensor, boxes: Boxes, value: Tensor | float, *, chosen: Tensor
         value: A number, or a tensor of the shape of the images.
         chosen: (N, 1, 1, 1) bool.
     """
-    inside_rows = _within(boxes.top, boxes.height, images.shape[2])
-    inside_columns = _within(boxes.left, boxes.width, images.shape[3])
+    inside_rows = _inside_mask(boxes.top, boxes.height, images.shape[2])
+    inside_columns = _inside_mask(boxes.left, boxes.width, images.shape[3])
     inside = (inside_rows.unsqueeze(2) & inside_columns.unsqueeze(1)).unsqueeze(1)  # (N, 1, H, W)
     return torch.where(inside & chosen, value, images)
 
 
-def _within(start: Tensor, length: Tensor, size: int) -> Tensor:
+def _inside_mask(start: Tensor, length: Tensor, size: int) -> Tensor:
     place = torch.arange(size, device=start.device)
     return (place >= start.unsqueeze(1)) & (place < (start + length).unsqueeze(1))

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from nnzoo.data import Split
 from nnzoo.models.parameters import has_batch_norm, takes_lengths
 from nnzoo.training.augmentation.augment import Augment
-from nnzoo.training.processes.group import ALONE, Group
+from nnzoo.training.processes.group import SINGLE_PROCESS, Group
 
 Batch = tuple[Tensor, ...]
 """The arguments of the model, then the targets."""
@@ -32,7 +32,7 @@ def epoch_order(num_samples: int, *, seed: int, epoch: int, device: torch.device
     return torch.randperm(num_samples, generator=generator).to(device, non_blocking=device.type == "cuda")
 
 
-def smallest_batch(model: nn.Module, group: Group = ALONE) -> int:
+def smallest_batch(model: nn.Module, group: Group = SINGLE_PROCESS) -> int:
     """Returns the minimum samples per batch: batch norm needs at least two, and at least one per process."""
     return max(2, group.size) if has_batch_norm(model) else 1
 

@@ -98,11 +98,11 @@ class MetricSums:
         if self.decoder.task == "regression":
             if "origin" not in self.sums:
                 self.sums["origin"] = self._origin(targets)
-            parts = self.each(self._values)(outputs, targets)
+            parts = self.each(self._regression_sums)(outputs, targets)
         else:
-            parts = self.each(self._labels)(outputs, targets)
+            parts = self.each(self._classification_sums)(outputs, targets)
         if RANKINGS.keys() & {*self.names}:
-            scores, labels = self.each(self._scores)(outputs), self.each(self.decoder.target_labels)(targets)
+            scores, labels = self.each(self._ranking_scores)(outputs), self.each(self.decoder.target_labels)(targets)
             self.scores.append((scores.clone(), labels.clone()))  # they may be views of the buffer
         for key, part in parts.items():
             self.sums[key] = self.sums[key] + part if key in self.sums else part
@@ -111,7 +111,7 @@ class MetricSums:
         """Returns the targets of the first sample, (M,), in the unit of the outputs."""
         return self.decoder.scaled(targets[:1])[0].clone()
 
-    def _labels(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
+    def _classification_sums(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
         predicted, actual = self.decoder.labels(outputs), self.decoder.target_labels(targets)
         if self.decoder.per == "step":
             # Positions without a target are masked with an invalid class, since selecting the others would be a sync.
@@ -127,15 +127,15 @@ class MetricSums:
             hits = predicted * actual
             sums |= {"hits": hits.sum(0), "predicted": predicted.sum(0), "actual": actual.sum(0)}
         if "top5_accuracy" in self.names:
-            sums["top5"] = _among_the_top(outputs, self.decoder.target_labels(targets), 5).sum()
+            sums["top5"] = _in_top_k(outputs, self.decoder.target_labels(targets), 5).sum()
         if "perplexity" in self.names:
             log_p = self.decoder.log_probabilities(outputs)
             labels = self.decoder.target_labels(targets).unsqueeze(1)
             surprise = -log_p.gather(1, labels.clamp_min(0)).masked_fill(labels == NO_TARGET, 0)
-            sums["surprise"] = surprise.to(precise(outputs)).sum()
+            sums["surprise"] = surprise.to(sum_dtype(outputs)).sum()
         return sums
 
-    def _scores(self, outputs: Tensor) -> Tensor:
+    def _ranking_scores(self, outputs: Tensor) -> Tensor:
         """Returns the ranking scores for each class or label, (N, K), or for the second of two classes, (N, 1)."""
         scores = outputs if self.decoder.reads == "margins" else self.decoder.probabilities(outputs)
         binary = self.decoder.task == "classification" and self.decoder.num_classes == 2
@@ -143,7 +143,7 @@ class MetricSums:
             scores = scores - scores[:, :1]
         return scores[:, -1:] if binary else scores
 
-    def _values(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
+    def _regression_sums(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
         truth = self.decoder.scaled(targets)
         error = in_float64(outputs) - truth
         # scikit-learn clamps the divisor to at least eps.
@@ -164,13 +164,15 @@ class MetricSums:
         self.flush()
         if not self.count:
             return dict.fromkeys(self.names, float("nan"))
-        computed = self._computed()
+        computed = self._compute()
         return {name: float(computed[name]) for name in self.names}
 
-    def _computed(self) -> dict[str, Tensor]:
+    def _compute(self) -> dict[str, Tensor]:
         sums = {key: part.double().cpu() for key, part in self.sums.items() if key != "origin"}
         computed: dict[str, Tensor]
-        computed = self.each(self._of_values if self.decoder.task == "regression" else self._of_labels)(sums)
+        computed = self.each(
+            self._regression_results if self.decoder.task == "regression" else self._classification_results
+        )(sums)
         if RANKINGS.keys() & {*self.names}:
             scores, truth = (torch.cat(parts, self.axis).cpu() for parts in zip(*self.scores, strict=True))
             computed |= {name: self._ranking(name, scores, truth) for name in RANKINGS if name in self.names}
@@ -185,18 +187,18 @@ class MetricSums:
             truth = truth.unsqueeze(1) == classes
         return RANKINGS[name](scores, truth)
 
-    def _of_labels(self, sums: dict[str, Tensor]) -> dict[str, Tensor]:
+    def _classification_results(self, sums: dict[str, Tensor]) -> dict[str, Tensor]:
         labels = self.decoder.num_classes if self.decoder.task == "multilabel" else 1
         count = sums.get("positions", torch.tensor(self.count))
-        found = {"accuracy": sums["right"] / (count * labels)}
+        results = {"accuracy": sums["right"] / (count * labels)}
         if PER_CLASS & {*self.names}:
-            found |= self._per_class(sums)
+            results |= self._per_class(sums)
         if "top5_accuracy" in self.names:
-            found["top5_accuracy"] = sums["top5"] / count
+            results["top5_accuracy"] = sums["top5"] / count
         if "perplexity" in self.names:
             # exp(710) is infinite, which JSON does not support.
-            found["perplexity"] = (sums["surprise"] / count).clamp_max(709).exp()
-        return found
+            results["perplexity"] = (sums["surprise"] / count).clamp_max(709).exp()
+        return results
 
     def _per_class(self, sums: dict[str, Tensor]) -> dict[str, Tensor]:
         # A class that is never predicted has precision 0, a class that never occurs has recall 0, as in scikit-learn.
@@ -207,11 +209,11 @@ class MetricSums:
         # As in scikit-learn, the mean is over the classes that occur or are predicted, but over all labels.
         counted = (sums["predicted"] + sums["actual"] > 0) | (self.decoder.task == "multilabel")
         each = {"precision": precision, "recall": recall, "f1": f1}
-        found = {name: x[1] if binary else (x * counted).sum() / counted.sum() for name, x in each.items()}
+        means = {name: x[1] if binary else (x * counted).sum() / counted.sum() for name, x in each.items()}
         occurs = sums["actual"] > 0
-        return found | {"balanced_accuracy": (recall * occurs).sum() / occurs.sum()}
+        return means | {"balanced_accuracy": (recall * occurs).sum() / occurs.sum()}
 
-    def _of_values(self, sums: dict[str, Tensor]) -> dict[str, Tensor]:
+    def _regression_results(self, sums: dict[str, Tensor]) -> dict[str, Tensor]:
         squared = sums["squared"] / self.count
         spread = sums["truth_squared"] / self.count - (sums["truth"] / self.count).square()
         # For constant targets r2 is 1 if the fit is perfect, else 0, as in scikit-learn.
@@ -276,7 +278,7 @@ class ReplicaSums(MetricSums):
     def results(self) -> dict[str, Tensor]:
         """Returns each metric of each network, (K,). This synchronises with the device."""
         self.flush()
-        computed = self._computed() if self.names else {}
+        computed = self._compute() if self.names else {}
         return {name: computed[name] for name in self.names}
 
     def _origin(self, targets: Tensor) -> Tensor:
@@ -287,7 +289,7 @@ class ReplicaSums(MetricSums):
         return torch.stack([single(name, *each) for each in zip(scores, truth, strict=True)])
 
 
-def _among_the_top(outputs: Tensor, labels: Tensor, count: int) -> Tensor:
+def _in_top_k(outputs: Tensor, labels: Tensor, count: int) -> Tensor:
     """Returns a mask (N,): whether fewer than `count` classes precede the true one. Among ties the later precedes."""
     own = outputs.gather(1, labels.clamp_min(0).unsqueeze(1))
     later = torch.arange(outputs.shape[1], device=outputs.device) > labels.unsqueeze(1)
@@ -296,6 +298,6 @@ def _among_the_top(outputs: Tensor, labels: Tensor, count: int) -> Tensor:
     return (before.sum(1) < count) & ~own[:, 0].isnan() & (labels != NO_TARGET)
 
 
-def precise(outputs: Tensor) -> torch.dtype:
+def sum_dtype(outputs: Tensor) -> torch.dtype:
     """Returns the dtype of sums: float64, or float32 on MPS, which has no float64."""
     return torch.float32 if outputs.device.type == "mps" else torch.float64

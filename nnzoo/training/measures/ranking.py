@@ -40,10 +40,10 @@ RANKINGS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"auroc": auroc, "aver
 
 def _mean(scores: Tensor, truth: Tensor, measure: Callable[[Tensor, Tensor], Tensor | None]) -> Tensor:
     measured = [measure(*column) for column in zip(scores.T, truth.T.bool(), strict=True)]
-    found = [value for value in measured if value is not None]
-    if not found or bool(scores.isnan().any()):
+    values = [value for value in measured if value is not None]
+    if not values or bool(scores.isnan().any()):
         return torch.tensor(float("nan"))
-    return torch.stack(found).mean()
+    return torch.stack(values).mean()
 
 
 def _area(scores: Tensor, positive: Tensor) -> Tensor | None:
@@ -51,7 +51,7 @@ def _area(scores: Tensor, positive: Tensor) -> Tensor | None:
     num_negatives = len(positive) - num_positives
     if not num_positives or not num_negatives:
         return None
-    place, counts = _equal(scores)
+    place, counts = _distinct(scores)
     # The mean of the ranks that equal scores share (Mann & Whitney 1947).
     ranks = counts.cumsum(0).double() - (counts - 1) / 2
     above: Tensor = ranks[place][positive].sum() - num_positives * (num_positives + 1) / 2
@@ -62,14 +62,14 @@ def _average_precision(scores: Tensor, positive: Tensor) -> Tensor | None:
     num_positives = int(positive.sum())
     if not num_positives:
         return None
-    place, counts = _equal(scores)
+    place, counts = _distinct(scores)
     hits = torch.zeros(len(counts), dtype=torch.float64).index_add_(0, place, positive.double()).flip(0)
     # Equal scores are predicted positive at the same threshold.
     precision = hits.cumsum(0) / counts.flip(0).cumsum(0)
     return (hits * precision).sum() / num_positives
 
 
-def _equal(scores: Tensor) -> tuple[Tensor, Tensor]:
+def _distinct(scores: Tensor) -> tuple[Tensor, Tensor]:
     """Returns the index of each score among the sorted distinct scores, and the count of each distinct score."""
     _, place, counts = torch.unique(scores, return_inverse=True, return_counts=True)
     return place, counts

@@ -56,11 +56,11 @@ class Compiled:
         except torch.OutOfMemoryError:
             raise
         except Exception as error:  # torch documents no type. An error of the network itself is raised again below
-            self.give_up(error)
+            self.disable(error)
             outputs = self.network(*inputs)
             return outputs
 
-    def give_up(self, error: Exception) -> None:
+    def disable(self, error: Exception) -> None:
         """Disables compilation, and warns with the reason."""
         self.compiled = None
         log.warning("train.compile: %s; training continues without it", reason_of(error))
@@ -74,7 +74,7 @@ def reason_of(error: Exception) -> str:
     return reason.rstrip(".")[:MAX_REASON]
 
 
-def try_out(compiled: Compiled, forward: Callable[..., Tensor], inputs: Sequence[Tensor]) -> None:
+def compile_ahead(compiled: Compiled, forward: Callable[..., Tensor], inputs: Sequence[Tensor]) -> None:
     """Compiles forward and backward pass before training, and restores the network and the random state.
 
     Args:
@@ -95,7 +95,7 @@ def try_out(compiled: Compiled, forward: Callable[..., Tensor], inputs: Sequence
     except torch.OutOfMemoryError:
         raise
     except Exception as error:  # as in Compiled
-        compiled.give_up(error)
+        compiled.disable(error)
     finally:
         for parameter in network.parameters():
             parameter.grad = None

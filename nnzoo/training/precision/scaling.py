@@ -38,7 +38,7 @@ class Autocast:
 def unsupported_reason(precision: str, device: torch.device) -> str | None:
     """Returns why a device does not support a precision, and what to do; None if it does."""
     if precision == "fp16-mixed" and device.type != "cuda":
-        return f"fp16-mixed needs CUDA, got {device.type}. Use bf16-mixed or fp32."
+        return f"fp16-mixed needs CUDA (got {device.type}). Use bf16-mixed or fp32."
     if precision != "bf16-mixed":
         return None
     if device.type == "cuda":
@@ -50,7 +50,7 @@ def unsupported_reason(precision: str, device: torch.device) -> str | None:
         return None if torch.backends.mps.is_macos_or_newer(14, 0) else "on MPS, bf16-mixed needs macOS 14. Use fp32."
     if cpu_has_bf16():
         return None
-    return "this processor has no bfloat16 (AVX512-BF16, AMX or ARM's BF16), and emulation is slower. Use fp32."
+    return "this processor has no bfloat16 (AVX512-BF16, AMX or ARM BF16), and emulation is slower. Use fp32."
 
 
 def cpu_has_bf16() -> bool:

@@ -13,8 +13,8 @@ from typing import Any
 import torch
 
 from nnzoo.errors import ConfigError, DivergedError, GroupError, InterruptedRunError, NnzooError, UsageError
-from nnzoo.training.processes.group import ALONE, Group, ProcessGroup
-from nnzoo.training.processes.torchrun import is_distributed, own_rank
+from nnzoo.training.processes.group import SINGLE_PROCESS, Group, ProcessGroup
+from nnzoo.training.processes.torchrun import current_rank, is_distributed
 
 RENDEZVOUS_TIMEOUT = timedelta(minutes=10)
 """Timeout for the rendezvous store. Torchrun starts all processes at about the same time."""
@@ -32,13 +32,13 @@ _num_groups = 0
 
 @contextlib.contextmanager
 def process_group() -> Iterator[Group]:
-    """A context with the group of the processes that torchrun started; without torchrun with `ALONE`.
+    """A context with the group of the processes that torchrun started; without torchrun with `SINGLE_PROCESS`.
 
     Raises:
         GroupError: The other processes can't be reached.
     """
     if not is_distributed():
-        yield ALONE
+        yield SINGLE_PROCESS
         return
     from torch import distributed
 
@@ -75,7 +75,7 @@ def report_once(failure: NnzooError, say: Callable[[NnzooError], None]) -> None:
     from torch.distributed.rendezvous import rendezvous
 
     _ignore_sigterm()
-    rank = own_rank()
+    rank = current_rank()
     own = _last_store is not None and not isinstance(failure, DivergedError | InterruptedRunError)
     # Before the group exists, all ranks fail with the same error.
     reports = not failure.printed_elsewhere if isinstance(failure, GroupError) else rank == 0 or own

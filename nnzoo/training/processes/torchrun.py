@@ -11,7 +11,7 @@ def is_distributed() -> bool:
     return size.isdecimal() and int(size) > 1
 
 
-def own_rank() -> int:
+def current_rank() -> int:
     """Returns the rank of this process; 0 without torchrun."""
     rank = os.environ.get("RANK", "0")
     return int(rank) if is_distributed() and rank.isdecimal() else 0

@@ -57,12 +57,12 @@ class Restarts:
     def leader(self) -> int | None:
         """Returns the index of the best restart, the first of ties. A diverged one is the best only if all diverged."""
         sign = 1 if self.mode == "min" else -1
-        found = [
+        candidates = [
             (outcome.status == "diverged", sign * outcome.metrics[self.monitor], index)
             for index, outcome in enumerate(self.outcomes)
             if outcome.best_epoch
         ]
-        return min(found)[-1] if found else None
+        return min(candidates)[-1] if candidates else None
 
     def values(self) -> list[float | None]:
         """Returns the best monitor of each restart; None if it diverged or was never measured."""

@@ -17,7 +17,7 @@ from nnzoo.training.evaluate import LossSum
 from nnzoo.training.finite import REMEDY
 from nnzoo.training.learner import Learner, Metrics, Status
 from nnzoo.training.measures.decoding import in_float64
-from nnzoo.training.measures.metrics import ReplicaSums, precise
+from nnzoo.training.measures.metrics import ReplicaSums, sum_dtype
 from nnzoo.training.processes.group import Group
 from nnzoo.training.progress import Progress
 from nnzoo.training.restarts.replicas import Replicas, ReplicaState, losses_of
@@ -49,7 +49,7 @@ class ReplicaLearner(Learner[ReplicaState]):
         if settings.batch_size:
             epoch, device = self.state.epoch, split.targets.device
             orders = [epoch_order(len(split), seed=seed, epoch=epoch, device=device) for seed in self.state.seeds]
-            order = torch.stack(orders)  # (K, N): each replica has the order that its seed has alone
+            order = torch.stack(orders)  # (K, N): the order of each replica is that of its seed
         yield (take(split, order, *each) for each in ends)
 
     def train_step(self, batches: Sequence[Batch], settings: Settings) -> None:
@@ -125,16 +125,16 @@ def train_step(state: ReplicaState, batches: Sequence[Batch], weights: list[nn.P
     """Takes one optimizer step for all replicas, as `step.train_step` does for one network."""
     clear_gradients(state.optimizer)
     shared = settings.batch_size == 0
-    found = []
+    results = []
     for inputs, targets in batches:
         outputs = state.replicas(inputs, shared=shared)
         each = targets.expand(len(outputs), *targets.shape) if shared else targets
-        found.append(losses_of(state.loss, outputs, each))
+        results.append(losses_of(state.loss, outputs, each))
         state.train_metrics.add(outputs.detach(), each)
-    whole = len(found) == 1 or state.train_loss.summed
-    total = sum(counts for _, counts in found)
-    for losses, counts in found:
-        state.train_loss.add(losses.detach().to(precise(losses)), counts)
+    whole = len(results) == 1 or state.train_loss.summed
+    total = sum(counts for _, counts in results)
+    for losses, counts in results:
+        state.train_loss.add(losses.detach().to(sum_dtype(losses)), counts)
         # The gradient of the sum: the loss of a replica does not depend on the weights of another.
         losses.backward(torch.ones_like(losses) if whole else counts / total)  # type: ignore[no-untyped-call]
     if settings.l2:
@@ -169,7 +169,7 @@ def evaluate(state: ReplicaState, split: Split, sums: ReplicaSums, *, batch_size
         targets = split.targets[start : start + size]
         targets = targets.expand(len(outputs), *targets.shape)
         losses, counts = losses_of(state.loss, outputs, targets)
-        total.add(losses.to(precise(losses)), counts)
+        total.add(losses.to(sum_dtype(losses)), counts)
         if split.level is not None:
             outputs = in_float64(outputs) + split.level[start : start + size]
         truth = split.truth[start : start + size]
