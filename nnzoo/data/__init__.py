@@ -1,15 +1,12 @@
-"""From a source to tensors that a network can take.
+"""Data sources, splits and preprocessing: from raw data to the tensors that a network takes.
 
-The seam: a source returns tensors, splits, names. Whatever a file format, a download or a formula has to say is in the
-`Dataset` it returns, and nothing behind the seam knows where the data came from.
-
-Data walks in one direction:
+A source returns a `Dataset`: tensors, splits and names. All that is specific to a file format, a download or a formula
+is in that `Dataset`; later steps do not know where the data came from.
 
     source -> divide -> Preprocess.fit on train -> Preprocess.transform -> the training loop
 
-A source is a plain function with keyword arguments. `divide` gives it the splits that it does not bring itself.
-`Preprocess` is fitted on the training samples alone and saved with the weights. Every problem with the data is a
-`DataError`.
+A source is a function with keyword arguments. `divide` adds the splits that the source does not provide. `Preprocess`
+is fitted only on the training samples and saved with the weights. Every problem with the data raises a `DataError`.
 """
 
 import json
@@ -116,18 +113,21 @@ AnyReader = Annotated[
 _READERS: TypeAdapter[AnyReader] = TypeAdapter(AnyReader)
 
 
-def parse_reader(said: dict[str, Any]) -> Reader:
-    """The reader that an artifact describes, as plain values.
+def parse_reader(values: dict[str, Any]) -> Reader:
+    """Returns the reader that an artifact describes with plain values.
 
     Raises:
-        ValidationError: They are none.
+        ValidationError: The values do not describe a reader.
     """
-    # Strict about types, and JSON has lists alone.
-    return _READERS.validate_json(json.dumps(said))
+    # Through JSON: in strict mode Python lists are not accepted as tuples, but JSON arrays are.
+    return _READERS.validate_json(json.dumps(values))
 
 
 def reader_of(dataset: Dataset) -> Reader:
-    """Returns the reader of new data: of a set without files that of tables of its features, or that of arrays."""
+    """Returns the reader of new data.
+
+    For a dataset without files this is `PointsReader` if the features have names, else `ArraysReader`.
+    """
     if dataset.reader is not None:
         return dataset.reader
     reader = PointsReader()

@@ -1,4 +1,4 @@
-"""Baselines: the scores of a predictor that ignores the inputs, which every network has to beat."""
+"""Baselines: the scores of predictors that ignore the inputs, which every network should beat."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from torch import Tensor
 
 from nnzoo.data.dataset import Dataset, Split
 
-_FLOOR = 1e-4
+_SMOOTHING = 1e-4
 
 
 def shares(split: Split, num_classes: int) -> Tensor:
-    """Returns the share of each class, (K,) float64; for a split of one row of probabilities that row."""
+    """Returns the frequency of each class, (K,) float64; for a split of one row of probabilities, that row."""
     if split.targets.is_floating_point() and len(split.targets) == 1:
         return split.targets[0].double()
     counts = split.class_indices().bincount(minlength=num_classes).double()
@@ -21,39 +21,39 @@ def shares(split: Split, num_classes: int) -> Tensor:
 
 
 def baseline(dataset: Dataset, split: str) -> dict[str, float]:
-    """Measures on a split what needs no network: the best constant of the training samples, or the naive forecast.
+    """Measures the best constant of the training samples, or the naive forecast, on a split.
 
     Args:
-        dataset: With targets in their own units, as they are before `Preprocess.transform`.
+        dataset: The dataset before `Preprocess.transform`, with targets in their original units.
         split: One of `dataset.splits`.
 
     Returns:
-        classification: "accuracy" of the most frequent class (for probabilities, of the likeliest class; for trees, of
-            the roots). With one target per step also "perplexity" of the class frequencies, of which a ten thousandth
-            is shared by all classes, so that none is impossible.
+        classification: "accuracy" of the most frequent class (for probabilities, of the most probable class; for trees,
+            of the roots). With one target per step also "perplexity" of the class frequencies, smoothed with a uniform
+            distribution of weight 1e-4, so that no class is impossible.
         multilabel: "accuracy" of the more frequent value of each label, mean over labels.
         regression: The scores of `regression_scores` for the mean of each target, or, for a series, for the naive
-            forecast: the value one season before where train has a season (`series.season.find_season`), else the last
+            forecast: the value one season before if train has a season (`series.season.find_season`), else the last
             value.
     """
     train, measured = dataset.measured_split("train"), dataset.measured_split(split)
     if dataset.task == "classification":
         actual, majority = measured.class_indices(), shares(train, len(dataset.classes)).argmax()
-        found = {"accuracy": float((actual == majority).double().mean())}
+        scores = {"accuracy": float((actual == majority).double().mean())}
         if dataset.per == "step":
-            likely = shares(train, len(dataset.classes)) * (1 - _FLOOR) + _FLOOR / len(dataset.classes)
-            found["perplexity"] = float((-likely.log()[actual]).mean().exp())
-        return found
+            smoothed = shares(train, len(dataset.classes)) * (1 - _SMOOTHING) + _SMOOTHING / len(dataset.classes)
+            scores["perplexity"] = float((-smoothed.log()[actual]).mean().exp())
+        return scores
     if dataset.task == "multilabel":
         labels = (train.targets.double().mean(dim=0) > 0.5).float()  # (K,)
         return {"accuracy": float((measured.targets == labels).double().mean())}
     targets = measured.targets.double()
-    guess = train.targets.double().mean(dim=0) if measured.naive is None else measured.naive.double()
-    return regression_scores(targets - guess, targets)
+    forecast = train.targets.double().mean(dim=0) if measured.naive is None else measured.naive.double()
+    return regression_scores(targets - forecast, targets)
 
 
 def regression_scores(errors: Tensor, targets: Tensor) -> dict[str, float]:
-    """Returns "mae", "mse", "rmse" and "r2", each the mean over targets.
+    """Returns "mae", "mse", "rmse" and "r2", each averaged over the targets.
 
     "r2" is NaN for a single sample. For targets that are all equal it is 1 if the prediction is exact, else 0.
 
@@ -61,11 +61,11 @@ def regression_scores(errors: Tensor, targets: Tensor) -> dict[str, float]:
         errors: (N, M) float64.
         targets: (N, M) float64.
     """
-    # The largest error is 1 then, whose square is a number at any scale.
+    # Scales the largest error to 1, so that squares neither overflow nor underflow.
     unit = errors.abs().amax(dim=0)  # (M,)
     unit = torch.where((unit > 0) & unit.isfinite(), unit, 1.0)
     mse = (errors / unit).square().mean(dim=0)
-    # A mean is rounded, which gives even equal targets a variance: their range decides.
+    # The range, not the variance: the rounded mean gives even equal targets a variance above 0.
     constant = targets.amax(dim=0) == targets.amin(dim=0)
     spread = ((targets - targets.mean(dim=0)) / unit).square().mean(dim=0)
     r2 = torch.where(constant, (mse == 0).double(), 1 - mse / spread)

@@ -1,7 +1,7 @@
-"""The small datasets that come with scikit-learn, read from its files.
+"""The small datasets that are bundled with scikit-learn, read from its files.
 
-Importing `sklearn.datasets` takes more than a second and its files a few milliseconds, so scikit-learn is located and
-never imported. The values equal those of `sklearn.datasets.load_*`; grey values are float32.
+Importing `sklearn.datasets` takes more than a second, reading the files a few milliseconds. So scikit-learn is located
+but not imported. The values equal those of `sklearn.datasets.load_*`; grey values are float32.
 """
 
 from __future__ import annotations
@@ -57,37 +57,37 @@ _DIABETES_FEATURES = ("age", "sex", "bmi", "bp", "s1", "s2", "s3", "s4", "s5", "
 
 
 def load_iris() -> Dataset:
-    """Fisher's iris flowers: (150, 4) features, 3 classes.
+    """Loads Fisher's iris flowers: (150, 4) features, 3 classes.
 
     Raises:
-        DataError: scikit-learn or its file is missing or not as expected.
+        DataError: scikit-learn is not installed, or its file is missing or has unexpected content.
     """
     return _load_classes("iris.csv", shape=(150, 4), feature_names=_IRIS_FEATURES)
 
 
 def load_wine() -> Dataset:
-    """Chemical analyses of wines: (178, 13) features, 3 cultivars.
+    """Loads the chemical analyses of wines: (178, 13) features, 3 cultivars.
 
     Raises:
-        DataError: scikit-learn or its file is missing or not as expected.
+        DataError: scikit-learn is not installed, or its file is missing or has unexpected content.
     """
     return _load_classes("wine_data.csv", shape=(178, 13), feature_names=_WINE_FEATURES)
 
 
 def load_breast_cancer() -> Dataset:
-    """Breast cancer Wisconsin (diagnostic): (569, 30) features, malignant (0) or benign (1).
+    """Loads Breast Cancer Wisconsin (Diagnostic): (569, 30) features, malignant (0) or benign (1).
 
     Raises:
-        DataError: scikit-learn or its file is missing or not as expected.
+        DataError: scikit-learn is not installed, or its file is missing or has unexpected content.
     """
     return _load_classes("breast_cancer.csv", shape=(569, 30), feature_names=_BREAST_CANCER_FEATURES)
 
 
 def load_digits() -> Dataset:
-    """Handwritten digits: (1797, 1, 8, 8) images with grey values from 0 to 16, 10 classes.
+    """Loads handwritten digits: (1797, 1, 8, 8) images with grey values from 0 to 16, 10 classes.
 
     Raises:
-        DataError: scikit-learn or its file is missing or not as expected.
+        DataError: scikit-learn is not installed, or its file is missing or has unexpected content.
     """
     table = _read_table(_find_file("digits.csv.gz"), shape=(1797, 65), delimiter=",")
     images = torch.tensor(table[:, :-1], dtype=torch.float32).reshape(-1, 1, 8, 8)
@@ -97,10 +97,12 @@ def load_digits() -> Dataset:
 
 
 def load_diabetes() -> Dataset:
-    """Disease progression one year after baseline: (442, 10) features as measured, (442, 1) targets from 25 to 346.
+    """Loads the diabetes dataset: (442, 10) unscaled features and (442, 1) targets from 25 to 346.
+
+    The target is the disease progression one year after baseline.
 
     Raises:
-        DataError: scikit-learn or its files are missing or not as expected.
+        DataError: scikit-learn is not installed, or a file of it is missing or has unexpected content.
     """
     inputs = _read_table(_find_file("diabetes_data_raw.csv.gz"), shape=(442, 10))
     targets = _read_table(_find_file("diabetes_target.csv.gz"), shape=(442, 1))
@@ -133,12 +135,11 @@ def _load_classes(file_name: str, *, shape: tuple[int, int], feature_names: tupl
 def _find_file(file_name: str) -> Path:
     spec = importlib.util.find_spec("sklearn")
     if spec is None or not spec.submodule_search_locations:
-        raise DataError("scikit-learn, which brings this dataset, is not installed. Install scikit-learn.")
+        raise DataError("scikit-learn, which includes this dataset, is not installed. Install scikit-learn.")
     path = Path(spec.submodule_search_locations[0]) / "datasets" / "data" / file_name
     if not path.is_file():
         raise DataError(
-            "the installed scikit-learn has no such file; another version may keep it elsewhere. "
-            "Install scikit-learn 1.5 or a later 1.x.",
+            "the installed scikit-learn does not include this file. Install scikit-learn 1.5 or a later 1.x.",
             where=str(path),
         )
     return path

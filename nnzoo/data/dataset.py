@@ -1,4 +1,4 @@
-"""The data set that every source returns: tensors, splits and names."""
+"""The dataset that every source returns: tensors, splits and names."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _BLOCK_ENTRIES = 256 * 1024
 
 
 def row_slices(values: Tensor) -> list[slice]:
-    """Returns slices of about 262,144 entries each over the rows of `values`, to limit the memory that work takes."""
+    """Returns slices over the rows of `values`, of about 262,144 entries each, to limit the peak memory."""
     num_rows = max(1, _BLOCK_ENTRIES // max(1, values[:1].numel()))
     return [slice(start, start + num_rows) for start in range(0, len(values), num_rows)]
 
@@ -27,28 +27,27 @@ def row_slices(values: Tensor) -> list[slice]:
 class Split:
     """The samples of one part of the data.
 
-    A source gives numbers as exactly as it has them. `Preprocess.transform` turns features and sequences, and the
-    targets of regression, into float32: only what the network and the loss read is rounded.
+    A source returns numbers in full precision. `Preprocess.transform` converts features, sequences and regression
+    targets to float32: only the values that the network and the loss read are rounded.
 
     Attributes:
         inputs: (N, F) features or (N, T, F) sequences, float64, or float32 if the source has no more digits;
-            (N, C, H, W) images, float32, or uint8 as they were read from files; or (N, T) int64 tokens. `OnDisk` if
-            they stay in a file.
+            (N, C, H, W) images, float32, or uint8 as read from files; or (N, T) int64 tokens. `OnDisk` if they stay
+            in a file.
         targets: (N,) int64 class indices; (N, K) float32 class probabilities or labels (0 or 1); (N, K) regression
             targets, float64 in a source, float32 and scaled after `Preprocess.transform`; or (N, T) int64 class
-            indices of steps or nodes, `NO_TARGET` for those without one. Each sample has at least one.
+            indices of steps or nodes, `NO_TARGET` for those without one. Each sample has at least one target.
         lengths: (N,) int64, the number of valid steps of each sequence, from 1 to T; None if all T are valid. The
             entries beyond a sample's length are 0.
-        rows: (N,) int64, the row number of each sample in its source, from 0; None if all rows are there in order.
+        rows: (N,) int64, the row number of each sample in its source, from 0; None if all rows are used in order.
         naive: (N, K) float64, for a series: the last known values, or those one season before, as forecasts of the
             targets; None if the only baseline is a constant.
-        origin: Where the samples come from, by their `rows`; None if the row numbers say it all.
-        finish: The transform that each batch of inputs still needs, on their device; None if the network takes the
-            inputs as they are.
-        exact: (N, K) float64, after `Preprocess.transform`: the regression targets in their own unit, which metrics
-            compare with. None for other tasks.
-        level: (N, K) float64, in the unit of the outputs: what is added to the outputs of the network, for windows of a
-            series that were moved (`series.levels`). None if there are none.
+        origin: Where the samples come from, by their `rows`; None if the row numbers are enough.
+        finish: The transform that each batch of inputs still needs, on its device; None if the inputs need none.
+        exact: (N, K) float64, after `Preprocess.transform`: the regression targets in their original unit, for
+            metrics. None for other tasks.
+        level: (N, K) float64, in the unit of the outputs: an offset that is added to the outputs of the network, for
+            windows of a series that were shifted (`series.levels`). None if no windows were shifted.
     """
 
     inputs: Tensor
@@ -66,11 +65,11 @@ class Split:
 
     @property
     def truth(self) -> Tensor:
-        """The targets that metrics compare with: exact ones if there are some."""
+        """The targets that metrics use: `exact` if it is set, else `targets`."""
         return self.targets if self.exact is None else self.exact
 
     def network_inputs(self, rows: slice | Tensor) -> Tensor:
-        """Returns the inputs at `rows` as the network takes them."""
+        """Returns the inputs at `rows`, transformed for the network."""
         inputs = self.inputs[rows]
         if self.finish is None:
             return inputs
@@ -78,16 +77,16 @@ class Split:
         return finished
 
     def class_indices(self) -> Tensor:
-        """Returns the class of each sample, (N,) int64, or of each step or node that has one, (P,).
+        """Returns the class of each sample, (N,) int64, or of each of the P steps or nodes with a target, (P,).
 
-        For probabilities this is the likeliest class.
+        For probabilities this is the most probable class.
         """
         if self.targets.is_floating_point():
             return self.targets.argmax(dim=1)
         return self.targets if self.targets.ndim == 1 else self.targets[self.targets != NO_TARGET]
 
     def take(self, indices: Tensor) -> Split:
-        """Returns the samples at `indices`, (M,) int64, in that order: a copy, except of inputs that stay in a file."""
+        """Returns the samples at `indices`, (M,) int64, in that order. Inputs on disk are not copied."""
         inputs = self.inputs
         lengths = None if self.lengths is None else self.lengths[indices]
         rows = indices if self.rows is None else self.rows[indices]
@@ -108,25 +107,26 @@ class Split:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Data as a source gives it and, once it is split and preprocessed, as the training loop takes it.
+    """The data of a source; after division and preprocessing, the data of the training loop.
 
     Attributes:
         splits: "train" always; "val" and "test" if they exist.
-        task: What the targets are.
-        layout: How the axes of the inputs are read.
-        per: What has a target: each sample, each step of it, or each node of a tree.
+        task: The kind of targets.
+        layout: The meaning of the axes of the inputs.
+        per: Whether each sample, each step or each node of a tree has a target.
         classes: Class or label names in the order of their indices; empty for regression.
         feature_names: Names of the last axis of features and sequences; empty if it has none.
         target_names: Names of the regression targets.
         num_tokens: One more than the largest token index of any split; 0 if the layout is not tokens.
-        choices: What the source found for each field of its section that was `auto` or null.
-        warnings: What is probably a mistake: one line each, with the fix.
+        choices: The resolved value of each field of the config section that was `auto` or null.
+        warnings: Probable mistakes, one line each, with the fix.
         notes: Other lines for the log.
-        missing_values: For each column of a table with missing values: how many of how many train rows lack one.
+        missing_values: For each column of a table with missing values: the number of train rows without a value, and
+            the number of train rows.
         sample_names: The name of each sample of the source, by its row there; empty if the row number is enough.
-        reader: Reads new raw data as this was read; None if only arrays can be read.
-        divisible: Whether the training samples may be divided into further splits. The four rows of a logic
-            gate may not.
+        reader: Reads new raw data in the same way; None if only arrays can be read.
+        divisible: Whether the training samples may be divided into further splits. False for the four rows of a logic
+            gate.
     """
 
     splits: dict[str, Split]
@@ -156,7 +156,7 @@ class Dataset:
 
     @property
     def schema(self) -> Schema:
-        """What new samples must look like."""
+        """The schema that new samples must have."""
         return Schema(
             self.task,
             self.layout,
@@ -169,9 +169,9 @@ class Dataset:
         )
 
     def origin_columns(self, split: str) -> tuple[tuple[str, ...], Callable[[slice], list[Sequence[Any]]]]:
-        """Returns the columns that say where the samples of a split come from, and what finds those of some samples.
+        """Returns the names of the columns that locate the samples of a split, and a function that computes them.
 
-        Of samples that are not read from files, and whose features have names, these are the features too.
+        For samples that are not read from files and whose features have names, the columns include the features.
         """
         part = self.splits[split]
         rows = np.arange(len(part)) if part.rows is None else part.rows.numpy()
@@ -187,13 +187,13 @@ class Dataset:
         return ("row", *shown), find
 
     def measured_split(self, split: str) -> Split:
-        """Returns a split with the targets that are measured: for a tree that of its root, row 0."""
-        found = self.splits[split]
-        if self.per != "node" or found.targets.is_floating_point():
-            return found
-        return replace(found, targets=found.targets[:, 0])
+        """Returns a split with the targets that metrics measure: for trees only those of the roots, row 0."""
+        part = self.splits[split]
+        if self.per != "node" or part.targets.is_floating_point():
+            return part
+        return replace(part, targets=part.targets[:, 0])
 
 
 def _shortest(values: NDArray[np.floating[Any]]) -> list[float]:
-    """The numbers with as few digits as tell them apart: 0.1, where float32 is 0.10000000149."""
+    """Returns the numbers with the fewest digits that distinguish them: 0.1 for the float32 0.10000000149."""
     return [float(str(value)) for value in values]

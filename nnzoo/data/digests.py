@@ -1,4 +1,4 @@
-"""When two samples are equal: the one rule of deduplication, of splits and of the doctor."""
+"""Digests of samples: the definition of equal samples that deduplication and the doctor share."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from nnzoo.data.dataset import Split, row_slices
 
 
 def digests(split: Split, *, targets: bool) -> Iterator[bytes]:
-    """Yields a digest per sample, the same for equal samples and no others.
+    """Yields a digest per sample, which is the same only for equal samples.
 
-    Samples are equal if they have the same numbers at the same places, up to the padding of sequences: float64 values
-    are compared exactly, 0.0 equals -0.0, and an array of float32 equals one of float64 with the same values.
+    Samples are equal if they have the same numbers at the same positions; the padding of sequences is ignored. float64
+    values are compared exactly, 0.0 equals -0.0, and float32 values equal the same values in float64.
 
     Args:
-        split: Before preprocessing.
-        targets: Whether equal samples have equal targets too.
+        split: The samples before preprocessing.
+        targets: Whether the targets must be equal too.
     """
-    # The padding is cut off, since splits may be padded to different lengths.
+    # The padding is removed, since splits may be padded to different lengths.
     cut = split.lengths is not None or split.inputs.ndim > 1
     for rows in row_slices(split.inputs):
         inputs = _bytes_of(split.inputs[rows])
@@ -38,7 +38,7 @@ def digests(split: Split, *, targets: bool) -> Iterator[bytes]:
 
 
 def _bytes_of(values: Tensor) -> NDArray[np.uint8]:
-    """Returns the bytes of each row, (N, B), those of float64 for any real numbers."""
+    """Returns the bytes of each row, (N, B). Real numbers are converted to float64 first."""
     values = values.double() + 0.0 if values.is_floating_point() else values  # -0.0 + 0.0 is 0.0
     array: NDArray[np.uint8] = values.contiguous().reshape(len(values), -1).numpy().view(np.uint8)
     return array

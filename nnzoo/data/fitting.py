@@ -1,4 +1,4 @@
-"""What the transforms learn from the training samples: shifts, scales and directions, all in float64."""
+"""Fits shifts, scales and principal components on the training samples, in float64."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from nnzoo.errors import DataError
 Normalize = Literal["none", "center", "standardize", "minmax"]
 
 Columns = Callable[[], Iterator[Tensor]]
-"""Reads (M, F) float64 blocks of rows, from the first on at every call."""
+"""Iterates over (M, F) float64 blocks of rows; each call starts at the first block."""
 
 _SMALLEST_VARIANCE = 1e-10
-"""Relative to the largest variance. A direction with less is rounding, often that of the digits in a file."""
+"""Relative to the largest variance. A direction with less variance is only rounding, often that of a text file."""
 
 
 def fit_normalize(train: Split, normalize: Normalize) -> dict[str, Tensor]:
-    """Returns `shift` and `scale`, (F,) for each column or feature of a step, (C, 1, 1) for each channel."""
+    """Returns `shift` and `scale`: (F,) for the columns or the features of a step, (C, 1, 1) for channels."""
     is_image = train.inputs.ndim == 4
 
     def columns() -> Iterator[Tensor]:
@@ -36,17 +36,17 @@ def fit_normalize(train: Split, normalize: Normalize) -> dict[str, Tensor]:
 
 
 def fit_scale(columns: Columns, normalize: Normalize) -> tuple[Tensor, Tensor]:
-    """Returns shift and scale of each column, (F,) float64.
+    """Returns the shift and the scale of each column, (F,) float64.
 
-    A column is constant only if all its values are equal; it is divided by 1. Any other one is divided by its own
-    spread, however small that is beside its values. The columns are read twice.
+    A column is constant only if all its values are equal; its scale is 1. Any other column has its own scale, however
+    small that is relative to its values. The columns are read twice.
 
     Raises:
-        DataError: The range of a column is not a float64.
+        DataError: The range of a column overflows float64.
     """
     low, high = _range(columns)
     varies = high > low
-    # Divided by a power of two near their size, which is exact, values have squares that neither overflow nor vanish.
+    # Dividing by a power of two near the size of the values is exact and prevents overflow and underflow of squares.
     unit = _power_near(torch.maximum(low.abs(), high.abs()))
     middle = low / unit / 2 + high / unit / 2
     mean, deviation = _moments(lambda: (block / unit - middle for block in columns()))
@@ -56,14 +56,14 @@ def fit_scale(columns: Columns, normalize: Normalize) -> tuple[Tensor, Tensor]:
     shift, scale = (low, high - low) if normalize == "minmax" else (mean, deviation * unit)
     if not bool(scale.isfinite().all()):
         raise DataError("the range of a column is too large for float64. Divide its values.", where="preprocess")
-    # Next to 0 the deviation itself may underflow.
+    # For values next to 0 the deviation may underflow.
     return shift, torch.where(varies, scale.clamp_min(math.ulp(0.0)), 1.0)
 
 
 def fit_projection(
     train: Split, normalize: Callable[[Tensor], Tensor], pca: int | None, *, whiten: bool
 ) -> dict[str, Tensor]:
-    """Returns PCA of the normalized inputs or, if `pca` is None, ZCA, for D columns.
+    """Fits PCA, or ZCA if `pca` is None, on the normalized inputs with D columns.
 
     Args:
         train: The training samples.
@@ -97,12 +97,12 @@ def fit_projection(
     largest = vectors.gather(0, vectors.abs().argmax(dim=0, keepdim=True))  # (1, D)
     components = vectors * largest.sign()
     kept = (components / deviations if whiten else components)[:, :pca]
-    # The order in memory of one that was saved and loaded: it decides the last bits of products.
+    # Contiguous like a loaded tensor: the memory layout affects the last bits of matrix products.
     return {"mean": mean, "components": kept.contiguous()}
 
 
 def matrix_shape(train: Split) -> tuple[int, int]:
-    """Returns the number of rows and columns of the matrix that PCA and ZCA see."""
+    """Returns the number of rows and columns of the matrix for PCA and ZCA."""
     inputs = train.inputs
     if inputs.ndim == 3:
         num_rows = inputs.shape[0] * inputs.shape[1] if train.lengths is None else int(train.lengths.sum())
@@ -116,9 +116,9 @@ def to_real(images: Tensor) -> Tensor:
 
 
 def _power_near(sizes: Tensor) -> Tensor:
-    """Returns the power of two next to each of the sizes, as far as it and its inverse are normal numbers."""
+    """Returns a power of two near each size, clamped so that it and its inverse are normal numbers."""
     exponents = torch.frexp(sizes).exponent.clamp(-1000, 1000).numpy()
-    return torch.from_numpy(np.ldexp(1.0, exponents))  # exact, which torch.ldexp is not
+    return torch.from_numpy(np.ldexp(1.0, exponents))  # exact, unlike torch.ldexp
 
 
 def _range(columns: Columns) -> tuple[Tensor, Tensor]:
@@ -128,7 +128,7 @@ def _range(columns: Columns) -> tuple[Tensor, Tensor]:
 
 
 def _moments(columns: Columns) -> tuple[Tensor, Tensor]:
-    """Returns mean and standard deviation of each column, block by block as in Chan et al. 1979."""
+    """Returns the mean and the standard deviation of each column, block by block as in Chan et al. 1979."""
     count = 0
     mean = squares = torch.zeros(1, dtype=torch.float64)
     for block in columns():
@@ -147,7 +147,7 @@ def _blocks(split: Split) -> Iterator[tuple[Tensor, Tensor | None]]:
 
 
 def _valid_steps(block: Tensor, lengths: Tensor | None) -> Tensor:
-    """(N, F) as it is; (N, T, F) to (M, F), the M steps within the lengths."""
+    """Returns (N, F) unchanged, and (N, T, F) as (M, F), the M steps within the lengths."""
     if block.ndim == 2 or lengths is None:
         return block.reshape(-1, block.shape[-1])
     return block[torch.arange(block.shape[1]) < lengths.unsqueeze(1)]

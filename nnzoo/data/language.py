@@ -1,4 +1,4 @@
-"""A text whose every next symbol is predicted: by windows that follow each other, or line by line."""
+"""Next-symbol prediction on text, in consecutive windows or line by line."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from nnzoo.data.vocabulary import UNKNOWN, Vocabulary
 from nnzoo.errors import DataError
 
 START = 0
-"""The token that a line begins with; past the end of a sample it stands for nothing."""
+"""The token at the start of a line. It also pads samples; padding is ignored."""
 UNKNOWN_CLASS, END_CLASS = "<unknown>", "<end>"
 DEFAULT_STEPS = 64
-_TOO_SHORT = "there is nothing to predict: the text is too short."
+_TOO_SHORT = "the text is too short: it has no symbol to predict. Use a longer text."
 UNKNOWN_LINES = Repair("line", "without a known symbol", "read as unknown symbols", "Check the file and its language.")
 
 
@@ -45,29 +45,30 @@ def load_language(
     strict: bool = False,
     division: Division | None = None,
 ) -> Dataset:
-    """Reads a text to predict symbol by symbol.
+    """Reads a text for next-symbol prediction.
 
     Args:
-        path: A file, or several that are read one after the other, in natural order. The text is divided where it
-            stands: its beginning is train, what follows val, and its end test.
-        val_path: A text that is the val split.
-        test_path: A text that is the test split.
-        tokenizer: What a symbol is.
-        sequence_length: T, symbols that are predicted in a sample; None for 64, or as the longest line has.
-        by_line: Lines are samples, and their end a symbol that is predicted too. What a line has beyond T is cut off.
-        lowercase: Whether case is ignored.
-        min_count: Rarer symbols are unknown ones.
-        vocab_size: How many of the most frequent symbols are kept; None for all.
-        limit: Take the first samples of each split, this many.
-        strict: Whether anything that is left out or repaired is an error.
-        division: How the text is divided; None for not at all.
+        path: One or more files, concatenated in natural order. The text is divided in order: train at the start, then
+            val, then test.
+        val_path: The text of the val split.
+        test_path: The text of the test split.
+        tokenizer: "char": each character is a symbol; "word": each word.
+        sequence_length: T, the number of predicted symbols per sample; None for 64, or with `by_line` for the longest
+            line.
+        by_line: Each line is a sample, and its end is predicted too. Lines longer than T are truncated.
+        lowercase: Whether the text is converted to lower case.
+        min_count: Symbols that occur fewer times are unknown.
+        vocab_size: The number of most frequent symbols to keep; None for all.
+        limit: Maximum number of samples per split; the first ones are used.
+        strict: Whether skipped or repaired content is an error.
+        division: How the text is divided; None to use it only for train.
 
     Returns:
-        Tokens (N, T), with a line's start as its first; targets (N, T), the symbol after each. Class c is token c + 1:
-        the unknown symbol, those of the vocabulary, which is of the train split alone, and with `by_line` the end.
+        Tokens (N, T), with a start token at the start of lines; targets (N, T), the symbol after each token. Class c is
+        token c + 1: the unknown symbol, the symbols of the train split, and with `by_line` the end of a line.
 
     Raises:
-        DataError: A file that can't be read, or a text too short to be divided or predicted.
+        DataError: A file can't be read, or the text is too short to be divided or predicted.
     """
     paths = {"train": Path(path)} | {
         name: Path(each) for name, each in (("val", val_path), ("test", test_path)) if each is not None
@@ -76,10 +77,10 @@ def load_language(
     repairs = Repairs(strict=strict)
     files = {name: find_files(each, repairs=repairs) for name, each in paths.items()}
     texts = {name: _read(each, repairs) for name, each in files.items()}
-    whole = _units(texts.pop("train"), untrained, by_line=by_line)
-    if not whole:
+    undivided = _units(texts.pop("train"), untrained, by_line=by_line)
+    if not undivided:
         raise DataError(_TOO_SHORT, where=str(path))
-    units, numbers, notes = _divide(whole, division or Division(0, 0), by_line=by_line, given=texts)
+    units, numbers, notes = _divide(undivided, division or Division(0, 0), by_line=by_line, given=texts)
     units |= {name: _units(text, untrained, by_line=by_line) for name, text in texts.items()}
     numbers |= {name: list(range(len(units[name]))) for name in texts}
     if sequence_length is None:
@@ -87,7 +88,7 @@ def load_language(
         sequence_length = longest if by_line else DEFAULT_STEPS
     if limit is not None:
         units = {name: _first(parts, limit, sequence_length, by_line=by_line) for name, parts in units.items()}
-    cut = _told_of_cuts(units, sequence_length) if by_line else ()
+    truncated = _truncation_warnings(units, sequence_length) if by_line else ()
     vocabulary = Vocabulary.of_symbols(units["train"], untrained, min_count=min_count, max_symbols=vocab_size)
     reader = LanguageReader(vocabulary=vocabulary, by_line=by_line, sequence_length=sequence_length)
     splits = {name: reader.split(parts, where=str(paths.get(name, path))) for name, parts in units.items()}
@@ -98,7 +99,7 @@ def load_language(
         classes=reader.classes,
         num_tokens=len(vocabulary),
         choices={"sequence_length": sequence_length},
-        warnings=(*repairs.warnings(), *cut),
+        warnings=(*repairs.warnings(), *truncated),
         notes=(*notes, *order_note(files["train"])),
         reader=reader,
         per="step",
@@ -106,12 +107,12 @@ def load_language(
 
 
 class LanguageReader(Reader):
-    """Reads texts to predict symbol by symbol.
+    """Reads texts for next-symbol prediction.
 
     Attributes:
-        vocabulary: Of the training text.
-        by_line: As of `load_language`.
-        sequence_length: As of `load_language`; lines of new data may be longer.
+        vocabulary: The vocabulary of the training text.
+        by_line: As in `load_language`.
+        sequence_length: As in `load_language`; lines of new data may be longer.
     """
 
     kind: Literal["language"] = "language"
@@ -125,15 +126,15 @@ class LanguageReader(Reader):
         return (UNKNOWN_CLASS, *self.vocabulary.symbols, *([END_CLASS] if self.by_line else []))
 
     def fits(self, schema: Schema) -> bool:
-        """Whether what it reads is what the schema says."""
-        found = (schema.classes, schema.num_tokens, schema.layout, schema.per)
-        return found == (self.classes, len(self.vocabulary), "tokens", "step")
+        """Returns whether the samples of this reader match the schema."""
+        expected = (schema.classes, schema.num_tokens, schema.layout, schema.per)
+        return expected == (self.classes, len(self.vocabulary), "tokens", "step")
 
     def read(self, paths: Sequence[Path], schema: Schema, *, labelled: bool) -> Samples:  # noqa: ARG002
-        """Reads texts one after the other. The targets are in them.
+        """Reads texts one after the other. Their symbols are also the targets.
 
         Raises:
-            DataError: A file that can't be read, or nothing to predict.
+            DataError: A file can't be read, or has no symbol to predict.
         """
         repairs = Repairs()
         texts = [_read(find_files(path, repairs=repairs), repairs) for path in paths]
@@ -143,46 +144,46 @@ class LanguageReader(Reader):
         return Samples(split.inputs, range(len(split)), split.targets, split.lengths, warnings=repairs.warnings())
 
     def read_lines(self, paths: Sequence[Path]) -> Samples:
-        """Reads texts line by line, however the training text was cut. Empty lines are skipped.
+        """Reads texts line by line, also if the network was trained on windows. Empty lines are skipped.
 
-        The names are line numbers, counted from 1 through all files. Lines start as in training: by the start token, or
-        where there is none, by their first symbol, which is then not predicted.
+        The names are line numbers, counted from 1 through all files. If the network was trained on lines, each starts
+        with the start token. Otherwise its first symbol is not predicted.
 
         Raises:
-            DataError: A file that can't be read, or nothing to predict.
+            DataError: A file can't be read, or has no symbol to predict.
         """
         repairs = Repairs()
         files = [file for path in paths for file in find_files(path, repairs=repairs)]
         parts = [lines_of(_read([file], repairs)) for file in files]
         lines = [line for part in parts for line in part]
-        cut = [(number, self.vocabulary.tokenize(line)) for number, line in enumerate(lines, start=1)]
-        kept = [(number, symbols) for number, symbols in cut if len(symbols) > (not self.by_line)]
+        symbols_of = [(number, self.vocabulary.tokenize(line)) for number, line in enumerate(lines, start=1)]
+        kept = [(number, symbols) for number, symbols in symbols_of if len(symbols) > (not self.by_line)]
         streams = [self._stream(symbols) for _, symbols in kept]
-        strange = [number for number, symbols in kept if set(self.vocabulary.encode_symbols(symbols)) == {UNKNOWN}]
-        repairs.add(UNKNOWN_LINES, f"line {strange[0]}" if strange else "", len(strange))
+        unknown = [number for number, symbols in kept if set(self.vocabulary.encode_symbols(symbols)) == {UNKNOWN}]
+        repairs.add(UNKNOWN_LINES, f"line {unknown[0]}" if unknown else "", len(unknown))
         split = _split(streams, max(map(len, streams), default=1) - 1, where=str(paths[0]))
         numbers = [number for number, _ in kept]
-        places = of_files(list(map(name_of, files)), list(map(len, parts)))
+        origin = of_files(list(map(name_of, files)), list(map(len, parts)))
         return Samples(
             split.inputs,
             numbers,
             split.targets,
             split.lengths,
-            origin=places.renumbered(np.array(numbers, dtype=np.int64) - 1),
+            origin=origin.renumbered(np.array(numbers, dtype=np.int64) - 1),
             warnings=repairs.warnings(),
         )
 
     def split(self, units: Sequence[Sequence[str]], *, where: str) -> Split:
-        """Samples of some symbol sequences.
+        """Returns the samples of symbol sequences.
 
         Raises:
-            DataError: There is nothing to predict.
+            DataError: There is no symbol to predict.
         """
         steps = self.sequence_length
         if self.by_line:
             return _split([self._stream(symbols)[: steps + 1] for symbols in units], steps, where=where)
         streams = (self._stream(symbols) for symbols in units)
-        # Neighbours share a symbol: the last one to be predicted is the first one of the next.
+        # Consecutive windows overlap in one symbol: the last target is the first input of the next window.
         windows = [
             stream[start : start + steps + 1] for stream in streams for start in range(0, len(stream) - 1, steps)
         ]
@@ -192,28 +193,28 @@ class LanguageReader(Reader):
         """Returns where samples come from: the `row` of a line, or the `position` of a window's first symbol.
 
         Args:
-            numbers: Of the lines, among those that are not empty; or of the first symbol of the text.
+            numbers: The number of each line, without empty lines; or the number of the first symbol of the text.
         """
         if self.by_line:
             return Origin(("row",), lambda rows: [[numbers[row] for row in rows.tolist()]])
         return Origin(("position",), lambda rows: [(numbers[0] + rows * self.sequence_length).tolist()])
 
     def _stream(self, symbols: Sequence[str]) -> Tensor:
-        """(L,) tokens of which each but the first is to be predicted."""
+        """Returns (L,) tokens, all of which except the first are targets."""
         tokens = self.vocabulary.encode_symbols(symbols)
         return torch.tensor([START, *tokens, len(self.vocabulary)] if self.by_line else tokens, dtype=torch.int64)
 
 
 def _split(streams: Sequence[Tensor], num_steps: int, *, where: str) -> Split:
-    """(N, T) tokens and targets of streams of 2 to T + 1 tokens."""
+    """Builds (N, T) inputs and targets from streams of 2 to T + 1 tokens."""
     if not streams:
         raise DataError(_TOO_SHORT, where=where)
     lengths = torch.tensor([len(stream) - 1 for stream in streams])
-    there = torch.arange(num_steps) < lengths.unsqueeze(1)
-    inputs, targets = torch.full(there.shape, START), torch.full(there.shape, NO_TARGET)
-    inputs[there] = torch.cat([stream[:-1] for stream in streams])
-    targets[there] = torch.cat([stream[1:] for stream in streams]) - UNKNOWN
-    return Split(inputs, targets, None if bool(there.all()) else lengths)
+    valid = torch.arange(num_steps) < lengths.unsqueeze(1)
+    inputs, targets = torch.full(valid.shape, START), torch.full(valid.shape, NO_TARGET)
+    inputs[valid] = torch.cat([stream[:-1] for stream in streams])
+    targets[valid] = torch.cat([stream[1:] for stream in streams]) - UNKNOWN
+    return Split(inputs, targets, None if bool(valid.all()) else lengths)
 
 
 def _read(files: Sequence[Path], repairs: Repairs) -> str:
@@ -222,14 +223,14 @@ def _read(files: Sequence[Path], repairs: Repairs) -> str:
 
 
 def _units(text: str, untrained: Vocabulary, *, by_line: bool) -> list[Sequence[str]]:
-    """The symbols of each line that has some, or of all the text."""
+    """Returns the symbols of each line that is not empty, or of the whole text."""
     return [symbols for part in (text.split("\n") if by_line else [text]) if len(symbols := untrained.tokenize(part))]
 
 
 def _divide(
     units: list[Sequence[str]], division: Division, *, by_line: bool, given: Collection[str]
 ) -> tuple[dict[str, list[Sequence[str]]], dict[str, list[int]], tuple[str, ...]]:
-    """The symbols of each part of a text, the number of each line or of the first symbol, and what is to be told."""
+    """Returns the symbols of each split, the numbers of its lines or of its first symbol, and notes for the log."""
     notes: tuple[str, ...] = ()
     numbers = list(range(len(units)))
     if division.deduplicate:
@@ -247,11 +248,11 @@ def _divide(
     return {name: [units[0][rows]] for name, rows in blocks.items()}, starts, notes
 
 
-def _told_of_cuts(units: dict[str, list[Sequence[str]]], num_steps: int) -> tuple[str, ...]:
-    """A warning for each split with lines that are cut off."""
+def _truncation_warnings(units: dict[str, list[Sequence[str]]], num_steps: int) -> tuple[str, ...]:
+    """Returns a warning for each split with truncated lines."""
     counts = {name: sum(len(symbols) > num_steps for symbols in lines) for name, lines in units.items()}
     return tuple(
-        f"{count} of {len(units[name])} {name} lines are longer than {num_steps} symbols and are cut off there"
+        f"{count} of {len(units[name])} {name} lines are longer than {num_steps} symbols and are truncated"
         for name, count in counts.items()
         if count
     )

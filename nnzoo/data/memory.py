@@ -1,4 +1,4 @@
-"""Data that Python passes: arrays, data frames, and datasets of torch, told apart and put into one form."""
+"""Data passed from Python: arrays, data frames and torch Datasets, converted to one form."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from nnzoo.errors import DataError, UsageError
 SPLITS = ("train", "val", "test")
 _ARRAYS = tuple(f"{name}{suffix}" for suffix in ("", "_val", "_test") for name in ("x", "y", "lengths"))
 _EXPECTED = (
-    "Pass (x, y); a dict with x and y, maybe lengths, and the same with _val and _test; a data frame with target=; or "
-    "a torch Dataset of (x, y)."
+    "Pass (x, y); a dict with x and y, optionally lengths, and the same with _val and _test; a data frame with "
+    "target=; or a torch Dataset of (x, y)."
 )
 DEFAULT_TARGET = "target"
-"""What the column of `y` is called beside a data frame of inputs, if `y` has no name."""
-_ROWS_AT_ONCE = 2**20
+"""The name of the column of `y` in a data frame of inputs, if `y` has no name."""
+_ROWS_PER_BLOCK = 2**20
 
 
 @dataclass(frozen=True, eq=False)
 class DataInMemory:
-    """Data that Python passed.
+    """Data that was passed from Python.
 
     Attributes:
-        kind: The source that it is for, as in the config: `memory` for arrays, `frame` for data frames.
-        arrays: By name: `x`, `y`, maybe `lengths`, and the same with `_val` and `_test`; empty for frames.
-        frames: By split; empty for arrays.
-        target: The columns of frames that are predicted; empty where they were not given.
+        kind: The name of the source in the config: `memory` for arrays, `frame` for data frames.
+        arrays: Arrays by name: `x`, `y`, optionally `lengths`, and the same with `_val` and `_test`; empty for frames.
+        frames: Data frames by split; empty for arrays.
+        target: The target columns of frames; empty if they were not given.
     """
 
     kind: Literal["memory", "frame"]
@@ -43,39 +43,39 @@ class DataInMemory:
     target: tuple[str, ...] = ()
 
     def section(self) -> dict[str, Any]:
-        """Returns what the config says of the data."""
-        named = {"target": list(self.target)} if self.target else {}
-        return {"name": self.kind, "digest": self.digest(), **named}
+        """Returns the `data` section of the config."""
+        target = {"target": list(self.target)} if self.target else {}
+        return {"name": self.kind, "digest": self.digest(), **target}
 
     def digest(self) -> str:
-        """Returns the SHA-256 of all values, whatever types hold them. About a second per gigabyte of arrays."""
+        """Returns the SHA-256 of all values. It takes about a second per gigabyte of arrays."""
         digest = hashlib.sha256()
         for name, array in sorted(self.arrays.items()):
             digest.update(f"{name} {array.shape} {array.dtype}".encode())
-            whole = np.ascontiguousarray(array)
-            if whole.dtype.kind in "US":
-                digest.update("\0".join(map(str, whole.ravel().tolist())).encode())
+            values = np.ascontiguousarray(array)
+            if values.dtype.kind in "US":
+                digest.update("\0".join(map(str, values.ravel().tolist())).encode())
             else:
-                digest.update(whole.reshape(-1).view(np.uint8).data)
+                digest.update(values.reshape(-1).view(np.uint8).data)
         for split, frame in self.frames.items():
-            for name, values in columns_of(frame, where="data").items():
+            for name, column in columns_of(frame, where="data").items():
                 digest.update(f"{split} {name}".encode())
-                _add_texts(digest, texts_of(values)[0])
+                _add_texts(digest, texts_of(column)[0])
         return digest.hexdigest()
 
 
 def data_in_memory(data: Any, target: str | Sequence[str] | None = None) -> DataInMemory:
-    """Tells what Python passed.
+    """Converts data passed from Python to `DataInMemory`.
 
     Args:
-        data: `(x, y)`; a dict with `x` and `y`, maybe `lengths`, and the same with `_val` and `_test`; a data frame
-            (pandas, polars, pyarrow), a dict of columns or a list of dicts; a torch Dataset that gives `(x, y)`; or a
-            dict with `train`, and maybe `val` and `test`, of such frames or Datasets. `x` may be a data frame as well.
-        target: The columns of a frame that are predicted; None: the config names them, or `y` has them.
+        data: `(x, y)`; a dict with `x` and `y`, optionally `lengths`, and the same with `_val` and `_test`; a data
+            frame (pandas, polars, pyarrow), a dict of columns or a list of dicts; a torch Dataset of `(x, y)`; or a
+            dict with `train`, optionally `val` and `test`, of frames or Datasets. `x` may be a data frame too.
+        target: The target columns of a frame. None if the config names them, or if `y` contains them.
 
     Raises:
-        UsageError: It is something else.
-        DataError: A torch Dataset is empty, has no length, or gives something else.
+        UsageError: The data has another type.
+        DataError: A torch Dataset is empty, has no length, or has samples other than `(x, y)`.
     """
     columns = () if target is None else (target,) if isinstance(target, str) else tuple(target)
     if isinstance(data, Mapping) and data and set(data) <= set(SPLITS) and not _is_columns(data):
@@ -94,7 +94,7 @@ def data_in_memory(data: Any, target: str | Sequence[str] | None = None) -> Data
 
 
 def _is_columns(data: Mapping[str, Any]) -> bool:
-    """Whether a dict holds columns, and not data frames or datasets of splits."""
+    """Returns whether a dict holds columns, not the data frames or Datasets of splits."""
     return not any(isinstance(each, torch_data.Dataset) or is_table(each) or _is_pair(each) for each in data.values())
 
 
@@ -104,7 +104,7 @@ def _is_pair(value: object) -> bool:
 
 def _of_splits(data: Mapping[str, Any], target: tuple[str, ...]) -> DataInMemory:
     if "train" not in data:
-        raise UsageError(f"there is no train split (got {', '.join(data)}).", where="data")
+        raise UsageError(f"there is no train split (got {', '.join(data)}). Add a train split.", where="data")
     if all(is_table(each) for each in data.values()):
         return DataInMemory("frame", frames=dict(data), target=target)
     if target:
@@ -134,12 +134,12 @@ def _of_arrays(given: Mapping[str, Any]) -> DataInMemory:
 
 
 def is_frame(value: object) -> bool:
-    """Returns whether a value is a data frame, and not plain Python values or an array."""
+    """Returns whether a value is a data frame, not plain Python values or an array."""
     return hasattr(value, "columns") and is_table(value)
 
 
 def _joined(values: Mapping[str, Any]) -> DataInMemory:
-    """Joins data frames of inputs with their targets, which become columns."""
+    """Adds the targets to each data frame of inputs as columns."""
     frames: dict[str, Any] = {}
     name, target = "", tuple[str, ...]()
     for split, suffix in zip(SPLITS, ("", "_val", "_test"), strict=True):
@@ -154,13 +154,13 @@ def _joined(values: Mapping[str, Any]) -> DataInMemory:
         target = target or tuple(answers)
         taken = next((each for each in answers if each in columns), None)
         if taken is not None:
-            raise DataError(f"has a column '{taken}' already, as y is called. Rename it.", where=f"data: x{suffix}")
+            raise DataError(f"already has a column '{taken}', the name of y. Rename it.", where=f"data: x{suffix}")
         frames[split] = {**columns, **answers}
     return DataInMemory("frame", frames=frames, target=target)
 
 
 def _target_columns(y: Any, name: str, *, where: str) -> dict[str, Any]:
-    """Returns the targets beside a data frame as columns: those of a data frame or of a 2-D array, or one column."""
+    """Returns the targets as columns: those of a data frame or a 2-D array, or one column."""
     if is_frame(y):
         return columns_of(y, where=where)
     answers = y if hasattr(y, "__len__") and not isinstance(y, torch.Tensor) else array_of(y, where=where)
@@ -171,33 +171,33 @@ def _target_columns(y: Any, name: str, *, where: str) -> dict[str, Any]:
 
 
 def _stacked(dataset: torch_data.Dataset[Any], *, where: str) -> tuple[Array, Array]:
-    """All samples of a torch Dataset."""
+    """Stacks all samples of a torch Dataset."""
     try:
         size = len(dataset)  # type: ignore[arg-type]
         if not size:
-            raise DataError("has no samples.", where=where)
+            raise DataError("has no samples. Pass a Dataset with samples.", where=where)
         samples = [dataset[index] for index in range(size)]
     except (TypeError, NotImplementedError) as error:
-        raise DataError(f"needs a length and samples by their index ({error}).", where=where) from None
+        raise DataError(f"needs __len__ and __getitem__ with an index ({error}).", where=where) from None
     if not all(isinstance(sample, Sequence) and len(sample) == 2 for sample in samples):
         first = type(samples[0]).__name__
-        raise DataError(f"expected samples (x, y), got {first}. Wrap it in a Dataset that gives (x, y).", where=where)
+        raise DataError(f"expected samples (x, y), got {first}. Wrap it in a Dataset of (x, y).", where=where)
     parts = []
     for name, values in zip(("x", "y"), zip(*samples, strict=True), strict=True):
         arrays = [array_of(value, where=f"{where}: {name}") for value in values]
         shapes = {array.shape for array in arrays}
         if len(shapes) > 1:
             shown = " and ".join(map(str, sorted(shapes)[:2]))
-            raise DataError(f"{name} has samples of the shapes {shown}. Make them equal.", where=where)
+            raise DataError(f"{name} has samples of different shapes (got {shown}). Make them equal.", where=where)
         parts.append(np.stack(arrays))
     return parts[0], parts[1]
 
 
 def array_of(value: Any, *, where: str) -> Array:
-    """Returns an array of numbers, truth values or texts.
+    """Converts a value to an array of numbers, booleans or strings.
 
     Raises:
-        DataError: It is something else.
+        DataError: The value has another type.
     """
     if isinstance(value, torch.Tensor):
         value = value.detach().cpu()
@@ -211,20 +211,20 @@ def array_of(value: Any, *, where: str) -> Array:
         raise DataError(f"expected an array ({str(error).splitlines()[0]}).", where=where) from None
     if array.dtype.kind not in "biufUS":
         raise DataError(
-            f"expected numbers, truth values or texts, got {array.dtype} of {type(value).__name__}. Convert it first; "
-            "images of PIL by torchvision.transforms.ToTensor.",
+            f"expected numbers, booleans or strings, got {array.dtype} of {type(value).__name__}. Convert it first; "
+            "for PIL images use torchvision.transforms.ToTensor.",
             where=where,
         )
     return array
 
 
 def _add_texts(digest: Any, texts: Any) -> None:
-    """Adds a column of strings to a digest, whatever pieces of memory it is in."""
+    """Adds a column of strings to a digest, independently of how the column is chunked in memory."""
     from pyarrow import compute
 
     lengths, characters = hashlib.sha256(), hashlib.sha256()
-    for start in range(0, len(texts), _ROWS_AT_ONCE):
-        part = texts.slice(start, _ROWS_AT_ONCE)
+    for start in range(0, len(texts), _ROWS_PER_BLOCK):
+        part = texts.slice(start, _ROWS_PER_BLOCK)
         counts = compute.fill_null(compute.binary_length(part), -1)
         lengths.update(counts.to_numpy().astype(np.int64).tobytes())
         characters.update("".join(compute.fill_null(part, "").to_pylist()).encode())

@@ -1,6 +1,6 @@
-"""Reads tables for networks that were trained on sets without a file of their own: made points, bundled sets.
+"""Reads tables for networks that were trained on datasets without files: toy problems and bundled datasets.
 
-The names of their features are those of the columns.
+The columns have the names of the features.
 """
 
 from __future__ import annotations
@@ -27,23 +27,23 @@ from nnzoo.data.tables.targets import Target, encode_targets
 from nnzoo.errors import DataError
 
 TARGETS = ("target", "label", "class", "y")
-"""What the column of the targets may be called, beside the name that a regression target has."""
+"""Allowed names of the target column, in addition to the name of a regression target."""
 _ARRAYS = (".npy", ".npz")
 
 
 class PointsReader(Reader):
-    """Reads tables with the features as columns, in any order and beside others; and arrays, as `ArraysReader`."""
+    """Reads tables with a column per feature, in any order, among other columns; and arrays, as `ArraysReader`."""
 
     kind: Literal["points"] = "points"
 
     def fits(self, schema: Schema) -> bool:
-        """Whether the schema has named features."""
+        """Returns whether the schema has named features."""
         return schema.layout == "features" and schema.input_shape == (len(schema.feature_names),)
 
     def read(self, paths: Sequence[Path], schema: Schema, *, labelled: bool) -> Samples:
         """Reads tables or arrays.
 
-        The targets of a table are in the only other column, or in the one called `target`, `label`, `class` or `y`.
+        The targets of a table are in its only other column, or in the column `target`, `label`, `class` or `y`.
 
         Raises:
             DataError: Columns are missing, cells are not numbers, or labels are not classes.
@@ -52,7 +52,9 @@ class PointsReader(Reader):
         if kinds == {True}:
             return ArraysReader().read(paths, schema, labelled=labelled)
         if len(kinds) > 1:
-            raise DataError("give tables or arrays, not both at once.", where=str(paths[0]))
+            raise DataError(
+                "tables and arrays can't be read together. Pass only tables or only arrays.", where=str(paths[0])
+            )
         repairs = Repairs()
         table = open_table(paths, TableOptions(), schema.feature_names, needed=schema.feature_names, repairs=repairs)
         inputs = _features(table, schema)
@@ -70,35 +72,34 @@ class PointsReader(Reader):
     def from_rows(self, raw: object, schema: Schema) -> Samples | None:
         table = table_of(raw, TableOptions())
         if table is None or table.names == tuple(map(str, range(len(table.names)))):
-            return None  # an array in a data frame
+            return None  # a data frame without column names is an array
         table.require(schema.feature_names, ", as the training data has")
         inputs = _features(table, schema)
         return Samples(inputs, range(len(inputs)))
 
 
 def _features(table: Table, schema: Schema) -> Tensor:
-    """(N, F) float64."""
+    """Returns the features, (N, F) float64."""
     columns = []
     for cells in table.read(schema.feature_names):
-        check_cells(cells, cells.missing, "has no value: features must not be missing", "Give each row one.")
+        check_cells(cells, cells.missing, "has no value: features must not be missing", "Give each row a value.")
         columns.append(read_numbers(cells, PLAIN, "is not a number"))
     return torch.from_numpy(np.stack(columns, axis=1))
 
 
 def _targets(table: Table, schema: Schema) -> Tensor:
-    """Encoded, as of a `Split`."""
+    """Returns the encoded targets, as in a `Split`."""
     names = schema.target_names or TARGETS
     others = [name for name in table.names if name not in schema.feature_names]
-    found = [name for name in (*names, *TARGETS) if name in others] or others
-    if not found or (len(found) > 1 and found == others):
+    candidates = [name for name in (*names, *TARGETS) if name in others] or others
+    if not candidates or (len(candidates) > 1 and candidates == others):
         listed = ", ".join(map(repr, others)) or "none"
         allowed = ", ".join(dict.fromkeys((*schema.target_names, *TARGETS)))
         raise DataError(
-            f"it is not clear which column has the targets (beside the features there are: {listed}). Call it one of "
-            f"{allowed}.",
+            f"it is not clear which column has the targets (got the other columns {listed}). Name it one of {allowed}.",
             where=table.where,
         )
     form = PLAIN if schema.task == "regression" else TEXT
     return encode_targets(
-        [table.cells(found[0])], np.arange(table.num_rows), Target(schema.task, (form,)), schema.classes
+        [table.cells(candidates[0])], np.arange(table.num_rows), Target(schema.task, (form,)), schema.classes
     )

@@ -1,7 +1,7 @@
-"""Transforms of inputs and targets, fitted on the training samples alone and saved with the weights.
+"""Transforms of inputs and targets, fitted only on the training samples and saved with the weights.
 
-Features, sequences and targets are transformed in float64: float32 begins where the network does. So a column of
-1e9 +- 1 keeps what tells its values apart.
+Features, sequences and targets are transformed in float64 and then rounded to float32 for the network. So the values of
+a column of 1e9 +- 1 stay distinct.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ _MAX_COLUMNS = 10_000  # a covariance of 800 MB in float64
 
 
 class ImageScaling(nn.Module):
-    """Normalizes batches of images in float32, on any device: their range is bounded, so that float32 is enough.
+    """Normalizes batches of images on any device. Their range is bounded, so that float32 is precise enough.
 
     Args:
-        shift: (C, 1, 1), or None for images that stay in [0, 1].
+        shift: (C, 1, 1); None to leave images in [0, 1].
         scale: (C, 1, 1).
     """
 
@@ -40,30 +40,30 @@ class ImageScaling(nn.Module):
         self.register_buffer("scale", None if scale is None else scale.float().clamp_min(smallest))
 
     def forward(self, images: Tensor) -> Tensor:
-        """(N, C, H, W), uint8 or float32, to float32 of the same shape."""
+        """Converts (N, C, H, W) uint8 or float32 images to float32 of the same shape."""
         images = to_real(images)
         return images if self.shift is None or self.scale is None else (images - self.shift) / self.scale
 
 
 class Preprocess(nn.Module):
-    """Normalizes, then applies PCA or ZCA, and scales regression targets. What was not fitted changes nothing.
+    """Normalizes inputs, then applies PCA or ZCA, and scales regression targets.
 
-    uint8 images are divided by 255 first: what is fitted is for images in [0, 1].
+    Transforms that are not fitted are skipped. uint8 images are divided by 255 before the other transforms.
 
-    Inputs are (N, F) features, (N, T, F) sequences or (N, C, H, W) images, told apart by their number of axes; tokens
-    pass unchanged. The fitted values are float64 buffers: `state_dict` returns them and `Preprocess(state)` restores
-    them. They stay on the CPU, as do the samples until they are transformed: some devices have no float64.
+    Inputs are (N, F) features, (N, T, F) sequences or (N, C, H, W) images, by their number of axes; tokens are not
+    changed. The fitted values are float64 buffers: `state_dict` returns them and `Preprocess(state)` restores them.
+    They stay on the CPU, as do the samples until they are transformed: some devices have no float64.
 
-    - `shift` and `scale`: (F,) for each column or feature of a step, (C, 1, 1) for each channel. `(x - shift) / scale`.
+    - `shift` and `scale`: (F,) for columns or the features of a step, (C, 1, 1) for channels. `(x - shift) / scale`.
     - `mean` (D,) and `components` (D, K): PCA. D is F, for images C * H * W. `(x - mean) @ components`.
     - `mean` (D,) and `whitening` (D, D): ZCA. `(x - mean) @ whitening`.
     - `target_shift` and `target_scale`: (M,) for each target.
 
     Args:
-        state: The fitted buffers by name, as `state_dict` returns them; none for a transform that does nothing.
+        state: The fitted buffers by name, as `state_dict` returns them; empty or None for the identity.
 
     Raises:
-        CheckpointError: Unknown names, or buffers whose types, shapes or values don't fit together.
+        CheckpointError: A name is unknown, or the types, shapes or values of the buffers are not consistent.
     """
 
     shift: Tensor | None
@@ -94,21 +94,21 @@ class Preprocess(nn.Module):
     ) -> Self:
         """Fits the transforms on the train split, in float64.
 
-        Steps beyond the length of a sequence don't count. A constant column is divided by 1, never by 0.
+        Steps beyond the length of a sequence are ignored. A constant column is divided by 1, never by 0.
 
         Args:
-            dataset: Only its train split is read.
+            dataset: The dataset; only its train split is read.
             normalize: "center" subtracts the mean of each column, feature of a step or channel; "standardize" also
                 divides by its standard deviation; "minmax" maps its range to [0, 1].
             pca: The number of leading principal components to keep, of flattened images and of each step of a
-                sequence. The sign is such that the largest weight of a component is positive.
+                sequence. The largest weight of each component is positive.
             whiten: Divide each component by its standard deviation, or by 1 if its variance is below 1e-10 of the
                 largest one.
-            zca: Whiten in the inputs' own axes (Bell & Sejnowski 1997), in place of PCA, by the same rule.
+            zca: Whiten along the axes of the inputs (Bell & Sejnowski 1997), instead of PCA, with the same threshold.
             scale_target: Standardize each regression target.
 
         Raises:
-            DataError: Transforms that the data or each other rule out.
+            DataError: The transforms do not fit the data or each other.
         """
         _check_fit(dataset, normalize, pca, whiten=whiten, zca=zca, scale_target=scale_target)
         train = dataset.train
@@ -123,12 +123,12 @@ class Preprocess(nn.Module):
         return cls(state)
 
     def forward(self, inputs: Tensor, lengths: Tensor | None = None, *, first: int = 0) -> Tensor:
-        """Transforms samples; `inputs` themselves stay as they are.
+        """Transforms samples. It does not change `inputs` in place.
 
         Args:
             inputs: (N, F), (N, T, F), (N, C, H, W) or tokens (N, T), on the CPU.
-            lengths: (N,) valid steps of sequences: what lies beyond stays 0.
-            first: The number of the first of these samples, for messages.
+            lengths: (N,) valid steps of sequences. The steps beyond stay 0.
+            first: The number of the first sample, for messages.
 
         Returns:
             The same shape in float32; after PCA (N, K), or (N, T, K) for sequences.
@@ -149,25 +149,25 @@ class Preprocess(nn.Module):
         return _as_float32(outputs, first, "an input", "normalize: standardize")
 
     def image_scaling(self) -> ImageScaling:
-        """Returns the transform of batches of images, a module to move to their device."""
+        """Returns the transform for batches of images, a module that can be moved to their device."""
         return ImageScaling(self.shift, self.scale)
 
     def scale_targets(self, targets: Tensor) -> Tensor:
-        """Returns (N, M) regression targets, float64, in the unit that the network learns; a copy if not scaled."""
+        """Returns the scaled (N, M) regression targets, float64, that the network learns."""
         targets = targets.double()
         if self.target_shift is None or self.target_scale is None:
             return targets
         return (targets - self.target_shift) / self.target_scale
 
     def unscale_targets(self, outputs: Tensor) -> Tensor:
-        """Returns (N, M) outputs of the network, float64, in the targets' own unit."""
+        """Returns (N, M) outputs of the network, float64, in the original unit of the targets."""
         outputs = outputs.double()
         if self.target_shift is None or self.target_scale is None:
             return outputs
         return outputs * self.target_scale + self.target_shift
 
     def units(self, num_columns: int, num_targets: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Returns shift and scale of the columns, (F,) each, then of the targets, (M,) each, in float64."""
+        """Returns the shift and scale of the columns, (F,) each, and of the targets, (M,) each, in float64."""
 
         def fitted(shift: Tensor | None, scale: Tensor | None, size: int) -> tuple[Tensor, Tensor]:
             if shift is None or scale is None:
@@ -178,20 +178,20 @@ class Preprocess(nn.Module):
         return *columns, *fitted(self.target_shift, self.target_scale, num_targets)
 
     def transform(self, dataset: Dataset, *, by_batch: Collection[str] = ()) -> Dataset:
-        """Transforms every split, block by block: the result is a copy, and the peak of memory is near that copy.
+        """Transforms a copy of every split, block by block; the peak memory is about the size of that copy.
 
-        uint8 images stay as they are, four times smaller than that copy, and are transformed batch by batch: their
-        split's `finish` does it. PCA and ZCA, which are slow, transform them all at once too.
+        uint8 images stay uint8, four times smaller than float32, and `finish` of their split transforms each batch.
+        PCA and ZCA are slow, so they are applied in advance even to uint8 images.
 
-        Inputs in a file stay there, and are normalized when they are read. What PCA and ZCA make of them is written to
-        another file: the last bits of a product depend on how many rows it has.
+        Inputs on disk stay there and are normalized when they are read. Their PCA or ZCA is written to another file,
+        not computed per batch: the last bits of a matrix product depend on its number of rows.
 
         Args:
-            dataset: Divided.
+            dataset: The divided dataset.
             by_batch: Names of further splits of images that are transformed batch by batch.
 
         Returns:
-            Float32 inputs and targets, and regression targets in their own unit as `exact`.
+            The dataset with float32 inputs and targets. `exact` has regression targets in their original unit.
 
         Raises:
             DataError: A value is too large for float32.
@@ -207,8 +207,8 @@ class Preprocess(nn.Module):
                     targets = _as_float32(self.scale_targets(targets), 0, "a target", "scale_target: true")
             except _TooLargeError as error:
                 row = error.row if split.rows is None else int(split.rows[error.row])
-                named = f"'{dataset.sample_names[row]}'" if dataset.sample_names else f"row {row}"
-                raise DataError(error.message, where=f"{name} {named}") from None
+                sample = f"'{dataset.sample_names[row]}'" if dataset.sample_names else f"row {row}"
+                raise DataError(error.message, where=f"{name} {sample}") from None
             finish = self.image_scaling() if later else None
             splits[name] = replace(split, inputs=inputs, targets=targets, finish=finish, exact=exact)
         if self.components is None:
@@ -262,7 +262,7 @@ class _TooLargeError(DataError):
     """A value does not fit float32.
 
     Attributes:
-        row: The number of its sample.
+        row: The number of the sample.
     """
 
     def __init__(self, message: str, row: int) -> None:
@@ -274,7 +274,7 @@ def _as_float32(values: Tensor, first: int, what: str, fix: str) -> Tensor:
     """Rounds (N, *) float64 to float32.
 
     Raises:
-        DataError: A value is too large; samples are counted from `first`.
+        DataError: A value is too large. Samples are counted from `first`.
     """
     rounded = values.float()
     finite = rounded.isfinite()
@@ -300,22 +300,22 @@ def _check_fit(
             "tokens are indices: they can't be normalized. Set preprocess: {normalize: none, pca: null, zca: false}."
         )
     elif pca is not None and zca:
-        problem = f"pca (got {pca}) and zca exclude each other. Leave one out."
+        problem = f"pca (got {pca}) and zca exclude each other. Set only one of them."
     elif whiten and pca is None:
         problem = "whiten scales the components of pca, which is not set. Set pca, or use zca."
     elif scale_target and dataset.task != "regression":
-        problem = f"scale_target is for regression (got {dataset.task}). Leave it out."
+        problem = f"scale_target is for regression (got {dataset.task}). Remove it."
     elif projects:
         num_rows, num_columns = matrix_shape(dataset.train)
         most = min(num_rows - 1, num_columns)
         if num_columns > _MAX_COLUMNS:
-            problem = f"pca and zca have too many columns (got {num_columns}; allowed {_MAX_COLUMNS}). Leave them out."
+            problem = f"pca and zca have too many columns (got {num_columns}; allowed {_MAX_COLUMNS}). Remove them."
         elif num_rows < 2:
-            problem = "pca and zca need at least two training rows (got 1). Leave them out."
+            problem = "pca and zca need at least two training rows (got 1). Remove them."
         elif pca is not None and not 1 <= pca <= most:
             problem = (
                 f"pca has too many components for this data (got {pca}; allowed 1 to {most}, for {num_rows} training "
-                f"rows and {num_columns} columns). Keep fewer, or give more data."
+                f"rows and {num_columns} columns). Keep fewer, or add data."
             )
     if problem is not None:
         raise DataError(problem, where="preprocess")

@@ -1,7 +1,7 @@
-"""How new raw data becomes tensors: as the training data did, by what was found in it.
+"""Readers convert new raw data to tensors in the same way as the training data.
 
-A source that reads files puts a reader into the dataset that it returns. It is saved with the weights, so that they are
-enough to use the network on raw data, and checked like anything else that comes from a file.
+A source that reads files puts a reader into its dataset. The reader is saved with the weights, so that they are enough
+to use the network on raw data. It is validated when it is loaded, like every file.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ Layout = Literal["features", "image", "sequence", "tokens", "tree"]
 Per = Literal["sample", "step", "node"]
 
 NO_TARGET = -100
-"""In place of a class, where a step or a node has no target: torch's own `ignore_index`."""
+"""The class index of a step or a node without a target: the default `ignore_index` of torch."""
 
 
 class Schema(NamedTuple):
-    """What the samples of a dataset are like, and new ones have to be. The attributes are those of `Dataset`."""
+    """The form of the samples of a dataset, which new samples must have too. The attributes are those of `Dataset`."""
 
     task: Task
     layout: Layout
@@ -47,17 +47,17 @@ class Samples:
     """New samples.
 
     Attributes:
-        inputs: As of a `Split`.
-        names: (N,) what each is called in a table: the number of its row, the name of its file.
-        targets: As of a `Split`; None where the labels were not asked for.
-        lengths: As of a `Split`.
-        naive: As of a `Split`.
-        origin: Where each sample comes from, by its number; None where its name tells.
+        inputs: As in a `Split`.
+        names: (N,) the name of each sample in a table: its row number or its file name.
+        targets: As in a `Split`; None if the labels were not read.
+        lengths: As in a `Split`.
+        naive: As in a `Split`.
+        origin: Where each sample comes from, by its number; None if its name is enough.
         source_columns: Returns the named columns of the table that the samples come from, or all of them, as text: one
             value per sample. None if there is no table.
-        row_targets: Where a sample has several rows of a table, with a name each: the targets of one row.
-        warnings: What was left out, repaired or is unlike the training data: one line each.
-        broken: Inputs without an answer because they can't be read: one line each, with the name and the reason.
+        row_targets: If each sample consists of several table rows: the names of the targets of one row.
+        warnings: What was skipped, was repaired or differs from the training data, one line each.
+        broken: Inputs that can't be read and get no prediction: one line each, with the name and the reason.
     """
 
     inputs: Tensor
@@ -72,29 +72,29 @@ class Samples:
     broken: tuple[str, ...] = ()
 
     def valid_steps(self) -> Tensor:
-        """(N, T) bool: the steps within the lengths."""
+        """Returns which steps are within the lengths, (N, T) bool."""
         num_steps = self.inputs.shape[1]
         lengths = torch.full((len(self.inputs),), num_steps) if self.lengths is None else self.lengths
         return torch.arange(num_steps) < lengths.unsqueeze(1)
 
 
 class Reader(BaseModel):
-    """Reads raw data of one kind. Its fields are what was found in the training data."""
+    """Reads raw data of one kind. Its fields describe the training data."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
 
     kind: str
     pixels: ClassVar[bool] = False
-    """Whether it gives images, uint8 or in [0, 1]."""
+    """Whether the inputs are images, uint8 or in [0, 1]."""
 
     @property
     def column_types(self) -> dict[str, str]:
-        """What each column of a table was found to be; empty where there are none."""
+        """The type of each column of a table; empty if the data is not a table."""
         return {}
 
     @property
     def column_forms(self) -> dict[str, str]:
-        """How the cells of columns are written, where that needs to be known; for people."""
+        """A description of the cell format of each column with a special format."""
         return {}
 
     def read(self, paths: Sequence[Path], schema: Schema, *, labelled: bool) -> Samples:
@@ -102,11 +102,11 @@ class Reader(BaseModel):
 
         Args:
             paths: Files or folders; `-` is standard input.
-            schema: Of the training data.
+            schema: The schema of the training data.
             labelled: Whether the targets are read too.
 
         Raises:
-            DataError: They can't be read, or are not like the training data.
+            DataError: The samples can't be read, or do not match the training data.
         """
         raise NotImplementedError
 
@@ -114,27 +114,27 @@ class Reader(BaseModel):
         """Returns the samples of a data frame, a dict of lists or a list of dicts; None if this reader reads no tables.
 
         Args:
-            raw: The rows; something else gives None.
-            schema: Of the training data.
+            raw: The rows. For any other value the result is None.
+            schema: The schema of the training data.
 
         Raises:
-            DataError: It is not like the training data.
+            DataError: The rows do not match the training data.
         """
         return None
 
     def from_labelled_rows(self, raw: object, schema: Schema) -> Samples | None:  # noqa: ARG002
-        """Returns what `from_rows` returns, with the targets, which are columns as well.
+        """Returns the samples of `from_rows` with their targets, which are columns too.
 
         Raises:
-            DataError: As of `from_rows`.
+            DataError: As in `from_rows`.
         """
         return None
 
     def from_texts(self, texts: Sequence[str]) -> Samples:  # noqa: ARG002
-        """Samples of some texts.
+        """Returns the samples of texts.
 
         Raises:
-            UsageError: The training data was no texts.
+            UsageError: The training data were not texts.
         """
         raise UsageError(
             "only networks trained on `data: text` or `data: language` read texts. Name a file or folder.",
@@ -142,5 +142,5 @@ class Reader(BaseModel):
         )
 
     def fits(self, schema: Schema) -> bool:  # noqa: ARG002
-        """Whether what it reads is what the schema says."""
+        """Returns whether the samples of this reader match the schema."""
         return True

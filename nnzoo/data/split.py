@@ -18,21 +18,21 @@ from nnzoo.errors import DataError
 class Division:
     """How training samples are divided.
 
-    A split gets `round(fraction * N)` of the N training samples. Stratified, every class gets its share of that,
-    rounded so that the sum is right; train keeps some samples of every class, and a class with as many samples as there
-    are parts appears in every part that has room for all such classes. Samples keep their order.
+    A split gets `round(fraction * N)` of the N training samples. With stratification every class gets its share of
+    that, rounded so that the sum is right. Train keeps samples of every class. A class with at least as many samples as
+    there are parts is in every part that is large enough for all such classes. Samples keep their order.
 
-    If groups stay together, whole groups are assigned, the larger ones first and those of about the same size in random
-    order, each to the part that lacks most of what the group holds: shares and proportions are met as well as the
-    groups allow.
+    With groups, each group is assigned to one part. The larger groups come first, those of about the same size in
+    random order, and each goes to the part that is most short of its samples. So fractions and class proportions are
+    met as well as the groups allow.
 
     Attributes:
-        val: Fraction of the training samples, from 0 for none to less than 1.
+        val: Fraction of the training samples, at least 0 and less than 1; 0 for no split.
         test: As `val`.
         stratify: Keep the proportions of the classes, if there are classes.
-        seed: Seed of the division alone.
-        group: The column of a table whose rows of equal values stay together.
-        deduplicate: Drop all but the first of equal samples first.
+        seed: Seed of the division only.
+        group: The column of a table whose rows with equal values stay in one part.
+        deduplicate: Drop all but the first of equal samples before dividing.
     """
 
     val: float = 0.15
@@ -51,42 +51,41 @@ class Division:
         groups: Tensor | None = None,
         given: Collection[str] = (),
     ) -> dict[str, Tensor]:
-        """Returns sorted row numbers, (M,) int64, of train and of each split that is divided off.
+        """Returns the sorted row numbers, (M,) int64, of train and of each split that is taken from it.
 
         Args:
             num_samples: N.
             classes: (N,) int64 class indices; None if there are no classes.
-            class_names: In the order of the indices, for messages.
-            groups: (N,) int64, from 0: samples of the same number stay together; None if there are no groups.
-            given: The splits that the data has already.
+            class_names: The classes in the order of their indices, for messages.
+            groups: (N,) int64 group numbers from 0; samples of a group stay in one part. None for no groups.
+            given: The splits that the data already has.
 
         Raises:
-            DataError: Fractions or groups that leave a split or train without samples, or train without one of the
-                classes.
+            DataError: A split or train would have no samples, or train would lack one of the classes.
         """
-        asked = {"val": self.val, "test": self.test}
-        fractions = {name: fraction for name, fraction in asked.items() if name not in given and fraction != 0}
+        requested = {"val": self.val, "test": self.test}
+        fractions = {name: fraction for name, fraction in requested.items() if name not in given and fraction != 0}
         if not fractions:
             return {"train": torch.arange(num_samples)}
         sizes = _split_sizes(fractions, num_samples)
-        alike = classes if self.stratify and classes is not None else torch.zeros(num_samples, dtype=torch.int64)
-        rows = _draw(alike, sizes, self.seed) if groups is None else _draw_groups(groups, alike, sizes, self.seed)
+        strata = classes if self.stratify and classes is not None else torch.zeros(num_samples, dtype=torch.int64)
+        rows = _draw(strata, sizes, self.seed) if groups is None else _draw_groups(groups, strata, sizes, self.seed)
         if classes is not None:
             _check_train_has_classes(classes, rows["train"], class_names)
         return rows
 
     def blocks(self, num_rows: int, *, given: Collection[str] = ()) -> dict[str, slice]:
-        """Returns rows in time order: first train, then val, then test, if they are divided off.
+        """Returns consecutive blocks of rows for a division in time: train, then val, then test.
 
         Args:
             num_rows: N.
-            given: The splits that the data has already.
+            given: The splits that the data already has.
 
         Raises:
-            DataError: Fractions that leave a split or train without rows.
+            DataError: A split or train would have no rows.
         """
-        asked = {"val": self.val, "test": self.test}
-        fractions = {name: fraction for name, fraction in asked.items() if name not in given and fraction != 0}
+        requested = {"val": self.val, "test": self.test}
+        fractions = {name: fraction for name, fraction in requested.items() if name not in given and fraction != 0}
         sizes = _split_sizes(fractions, num_rows) if fractions else {}
         blocks = {}
         start = 0
@@ -97,19 +96,19 @@ class Division:
 
 
 def divide(dataset: Dataset, division: Division) -> Dataset:
-    """Takes val and test samples out of train, if the dataset has no such split of its own.
+    """Takes val and test samples from train, unless the dataset already has these splits.
 
-    Equal samples, which are dropped if the division says so, have the same inputs, lengths and targets.
+    Samples are equal for `deduplicate` if they have the same inputs, lengths and targets.
 
-    Classes are the likeliest ones if targets are probabilities, and those of the roots of trees. Multilabel and
-    regression tasks have none, nor have samples with one target per step.
+    Stratification uses the most probable class if targets are probabilities, and the class of the root for trees.
+    Multilabel and regression tasks, and samples with one target per step, are not stratified.
 
     Args:
-        dataset: Returned unchanged if it is not divisible, or has the splits asked for.
-        division: The fractions and how they are drawn.
+        dataset: Returned unchanged if it is not divisible or already has the requested splits.
+        division: The fractions and how the samples are drawn.
 
     Raises:
-        DataError: Fractions that leave a split or train without samples, or train without one of the classes.
+        DataError: A split or train would have no samples, or train would lack one of the classes.
     """
     if not dataset.divisible:
         return dataset
@@ -127,7 +126,7 @@ def divide(dataset: Dataset, division: Division) -> Dataset:
 
 
 def distinct_samples(split: Split) -> Tensor:
-    """Returns the sorted numbers, (M,) int64, of the samples that equal no earlier one."""
+    """Returns the sorted numbers, (M,) int64, of all samples without those that equal an earlier one."""
     first: dict[bytes, int] = {}
     for row, digest in enumerate(digests(split, targets=True)):
         first.setdefault(digest, row)
@@ -135,12 +134,12 @@ def distinct_samples(split: Split) -> Tensor:
 
 
 def drop_repeats(dataset: Dataset) -> Dataset:
-    """Drops train samples that equal an earlier one, or one of val or test, so that those measure new data.
+    """Drops train samples that equal an earlier train sample or a sample of val or test.
 
     All samples of val and test stay, so that results on given splits can be compared.
 
     Raises:
-        DataError: Train would have no sample, or none of a class.
+        DataError: Train would have no samples, or would lack one of the classes.
     """
     given = [split for name, split in dataset.splits.items() if name != "train"]
     seen = {digest for split in given for digest in digests(split, targets=True)}
@@ -155,32 +154,32 @@ def drop_repeats(dataset: Dataset) -> Dataset:
     where = "data.split.deduplicate"
     if not kept:
         raise DataError(
-            "every train sample is in val or test too: none is left to train on. Leave `deduplicate` out, or give "
+            "every train sample is also in val or test, so that train would be empty. Remove `deduplicate`, or use "
             "other data.",
             where=where,
         )
     note = f"deduplicate: dropped {num_dropped} train samples, each equal to an earlier one or one of val or test"
     train = dataset.train.take(torch.tensor(kept))
-    left = replace(dataset, splits=dataset.splits | {"train": train}, notes=(*dataset.notes, note))
-    lost = set(missing_classes(left).get("train", ())) - set(missing_classes(dataset).get("train", ()))
+    reduced = replace(dataset, splits=dataset.splits | {"train": train}, notes=(*dataset.notes, note))
+    lost = set(missing_classes(reduced).get("train", ())) - set(missing_classes(dataset).get("train", ()))
     if lost:
         shown = ", ".join(map(repr, sorted(lost)[:10]))
         raise DataError(
-            f"every train sample of {shown} is in val or test too. Leave `deduplicate` out, or give other data.",
+            f"every train sample of {shown} is also in val or test. Remove `deduplicate`, or use other data.",
             where=where,
         )
-    return left
+    return reduced
 
 
 def dropped_note(num_dropped: int, num_samples: int) -> str:
-    """Returns the note of `deduplicate`."""
+    """Returns the log note for `deduplicate`."""
     return f"deduplicate: dropped {num_dropped} of {num_samples} samples, each equal to an earlier one"
 
 
 def missing_classes(dataset: Dataset) -> dict[str, list[str]]:
-    """Returns the names of the classes without a sample in a split, for each split that lacks some.
+    """Returns, for each split that lacks classes, the names of the missing classes.
 
-    It is empty unless the task is classification with one class per sample or tree.
+    The result is empty unless the task is classification with one class per sample or tree.
     """
     if dataset.task != "classification" or dataset.per == "step":
         return {}
@@ -192,24 +191,24 @@ def missing_classes(dataset: Dataset) -> dict[str, list[str]]:
 
 
 def _split_sizes(fractions: Mapping[str, float], num_samples: int) -> dict[str, int]:
-    asked = ", ".join(f"{name} {fraction:g}" for name, fraction in fractions.items())
+    shown = ", ".join(f"{name} {fraction:g}" for name, fraction in fractions.items())
     if not all(0 < fraction < 1 for fraction in fractions.values()):
-        raise DataError(f"fractions are out of range (got {asked}; allowed 0 to less than 1).", where="data.split")
+        raise DataError(f"fractions are out of range (got {shown}; allowed 0 to less than 1).", where="data.split")
     sizes = {name: round(fraction * num_samples) for name, fraction in fractions.items()}
     empty = [name for name, size in sizes.items() if size == 0]
     if sum(sizes.values()) >= num_samples:
         empty = ["train"]
     if empty:
         raise DataError(
-            f"{' and '.join(empty)} would have no samples (got {asked} of {num_samples} samples). Write other "
-            "fractions, `data: {split: {val: 0, test: 0}}` for no such splits, or give more data.",
+            f"{' and '.join(empty)} would have no samples (got {shown} of {num_samples} samples). Set other "
+            "fractions, `data: {split: {val: 0, test: 0}}` for no splits, or add data.",
             where="data.split",
         )
     return sizes
 
 
 def _draw(groups: Tensor, sizes: Mapping[str, int], seed: int) -> dict[str, Tensor]:
-    """Sorted (M,) indices of each split and of train, at random within each group of (N,) `groups`."""
+    """Returns sorted (M,) indices of each split and of train, drawn at random within each of the (N,) `groups`."""
     generator = Generator().manual_seed(seed)
     group_sizes = groups.bincount()
     counts = _allot(group_sizes, sizes)
@@ -228,7 +227,7 @@ def _draw(groups: Tensor, sizes: Mapping[str, int], seed: int) -> dict[str, Tens
 
 
 def _draw_groups(groups: Tensor, classes: Tensor, sizes: Mapping[str, int], seed: int) -> dict[str, Tensor]:
-    """Sorted (M,) indices of each split and of train, with every one of (N,) `groups` in one of them."""
+    """Returns sorted (M,) indices of each split and of train, with each of the (N,) `groups` in only one part."""
     num_groups, num_classes = int(groups.max()) + 1, int(classes.max()) + 1
     pairs = (groups * num_classes + classes).bincount(minlength=num_groups * num_classes)
     counts = pairs.reshape(num_groups, num_classes).double()  # (G, C)
@@ -239,7 +238,7 @@ def _draw_groups(groups: Tensor, classes: Tensor, sizes: Mapping[str, int], seed
     magnitude = counts[shuffled].sum(1).log2().floor()
     part_of = torch.empty(num_groups, dtype=torch.int64)
     for group in shuffled[magnitude.argsort(descending=True, stable=True)].tolist():
-        # What takes most from the sum of squared shortages.
+        # Greedy: the part where the group reduces the sum of squared shortages most.
         part = int((short @ counts[group]).argmax())
         part_of[group] = part
         short[part] -= counts[group]
@@ -248,18 +247,18 @@ def _draw_groups(groups: Tensor, classes: Tensor, sizes: Mapping[str, int], seed
     if empty:
         raise DataError(
             f"{' and '.join(empty)} would have no samples: there are too few groups (got {num_groups} for "
-            f"{len(names)} parts), or they are too large. Set other fractions, or leave `group` out.",
+            f"{len(names)} parts), or they are too large. Set other fractions, or remove `group`.",
             where="data.split.group",
         )
     return rows
 
 
 def _allot(group_sizes: Tensor, sizes: Mapping[str, int]) -> dict[str, Tensor]:
-    """How many of each of the G groups every split gets, (G,) each, and what is left of them for train.
+    """Returns how many samples of each of the G groups every split gets, (G,) each, and how many train keeps.
 
-    A split takes at least one of every group that is large enough for all parts, if the split is large enough for
-    that, and leaves one for train and for such splits to come. Together these bounds can always be kept, unless train
-    has fewer samples than there are groups; then they are dropped.
+    A split takes at least one sample of every group that is large enough for all parts, if the split is large enough,
+    and leaves one for train and for each such later split. These bounds can always be satisfied, unless train has fewer
+    samples than there are groups; then they are ignored.
     """
     in_all_parts = (group_sizes > len(sizes)).long()
     at_least = {name: in_all_parts * int(in_all_parts.sum() <= size) for name, size in sizes.items()}
@@ -278,7 +277,7 @@ def _allot(group_sizes: Tensor, sizes: Mapping[str, int]) -> dict[str, Tensor]:
 
 
 def _round_shares(shares: Tensor, total: int, lower: Tensor, upper: Tensor) -> Tensor:
-    """Integers within the bounds that sum to `total`, by largest remainder from (G,) `shares`; ties by index."""
+    """Rounds (G,) `shares` to integers within the bounds that sum to `total`, by largest remainder, ties by index."""
     counts = shares.floor().long().clamp(lower, upper)
     while (short := total - int(counts.sum())) != 0:
         step = 1 if short > 0 else -1
@@ -289,13 +288,13 @@ def _round_shares(shares: Tensor, total: int, lower: Tensor, upper: Tensor) -> T
 
 
 def _check_train_has_classes(labels: Tensor, train: Tensor, names: Sequence[str]) -> None:
-    """Check that every class of the (N,) `labels` is among those of the `train` indices."""
-    had, kept = (values.bincount(minlength=len(names)) > 0 for values in (labels, labels[train]))
-    lost = [repr(names[index]) for index in (had & ~kept).nonzero().flatten().tolist()]
+    """Checks that the `train` rows have every class of the (N,) `labels`."""
+    before, after = (values.bincount(minlength=len(names)) > 0 for values in (labels, labels[train]))
+    lost = [repr(names[index]) for index in (before & ~after).nonzero().flatten().tolist()]
     if lost:
         shown = ", ".join(lost[:10]) + (f" and {len(lost) - 10} more classes" if len(lost) > 10 else "")
         raise DataError(
-            f"train would have no sample of {shown} ({len(train)} of {len(labels)} samples are left). "
-            "Set smaller fractions, stratify or another seed, or give more data.",
+            f"train would have no sample of {shown} (got {len(train)} of {len(labels)} samples). "
+            "Set smaller fractions, stratify or another seed, or add data.",
             where="data.split",
         )

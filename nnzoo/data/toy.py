@@ -1,7 +1,7 @@
-"""Problems made by formula: logic gates, points in the plane, a curve, sums to remember, random data of any size.
+"""Generated toy problems: logic gates, 2D points, a sine curve, the adding problem and random data of any shape.
 
-Each comes from one generator seeded by `seed`: the same arguments give the same tensors, whatever the state of the
-global generators. `noise` is the standard deviation of Gaussian noise, in the units of what it is added to.
+Each uses its own generator, seeded by `seed`: the same arguments give the same tensors, independently of the global
+generators. `noise` is the standard deviation of Gaussian noise, in the units of the noisy values.
 """
 
 from __future__ import annotations
@@ -28,26 +28,26 @@ _RANDOM_LAYOUTS: dict[int, Layout] = {1: "features", 2: "sequence", 3: "image"}
 
 
 def load_gate(name: str, *, samples: int | None = None, noise: float = 0.0, seed: int = 0) -> Dataset:
-    """A logic gate of two inputs, classes "0" and "1".
+    """Generates a logic gate of two inputs with the classes "0" and "1".
 
     Args:
         name: One of `GATES`.
-        samples: None for the four rows, which can't be divided into splits; else that many rows, which go through
-            the four corners again and again.
-        noise: Added to the inputs; needs `samples`.
-        seed: Of the noise.
+        samples: The number of rows, which cycle through the four corners; None for only the four corners, which can't
+            be divided into splits.
+        noise: The standard deviation of noise on the inputs; needs `samples`.
+        seed: Seed of the noise.
 
     Returns:
         (4, 2) or (samples, 2) features, (4,) or (samples,) class indices.
 
     Raises:
-        DataError: Unknown gate, fewer than four samples, negative noise, or noise without samples.
+        DataError: The gate is unknown, there are fewer than four samples, or noise is negative or without samples.
     """
     if name not in GATES:
         raise DataError(f"unknown gate (got {name!r}; allowed {', '.join(GATES)}).")
     _check_noise(name, noise)
     if samples is None and noise > 0:
-        raise DataError(f"noise needs samples (got noise {noise:g} on the four exact rows). Set samples.", where=name)
+        raise DataError(f"noise needs samples (got noise {noise:g} without samples). Set samples.", where=name)
     num_samples = 4 if samples is None else samples
     _check_samples(name, num_samples, at_least=4)
     corner = torch.arange(num_samples) % 4
@@ -64,13 +64,13 @@ def load_gate(name: str, *, samples: int | None = None, noise: float = 0.0, seed
 
 
 def load_moons(*, samples: int = 1000, noise: float = 0.1, seed: int = 0) -> Dataset:
-    """Two half circles of radius 1 that reach into each other, as scikit-learn's `make_moons`.
+    """Generates two interleaving half circles of radius 1, like scikit-learn's `make_moons`.
 
     Returns:
-        (samples, 2) features in random order, 2 classes of equal size (give or take one).
+        (samples, 2) features in random order, 2 classes of equal size (within one sample).
 
     Raises:
-        DataError: Fewer than two samples, or negative noise.
+        DataError: There are fewer than two samples, or noise is negative.
     """
     sizes = _class_sizes("moons", samples, num_classes=2)
     outer, inner = (_circle(torch.linspace(0, math.pi, size, dtype=torch.float32)) for size in sizes)
@@ -79,13 +79,13 @@ def load_moons(*, samples: int = 1000, noise: float = 0.1, seed: int = 0) -> Dat
 
 
 def load_circles(*, samples: int = 1000, noise: float = 0.1, seed: int = 0) -> Dataset:
-    """A circle of radius 1 around one of radius 0.5, as scikit-learn's `make_circles` with `factor=0.5`.
+    """Generates a circle of radius 1 around one of radius 0.5, like scikit-learn's `make_circles` with `factor=0.5`.
 
     Returns:
-        (samples, 2) features in random order, class 0 outside, class 1 inside, of equal size (give or take one).
+        (samples, 2) features in random order, class 0 outside, class 1 inside, of equal size (within one sample).
 
     Raises:
-        DataError: Fewer than two samples, or negative noise.
+        DataError: There are fewer than two samples, or noise is negative.
     """
     sizes = _class_sizes("circles", samples, num_classes=2)
     outer, inner = (_circle(torch.arange(size, dtype=torch.float32) * (2 * math.pi / size)) for size in sizes)
@@ -93,57 +93,57 @@ def load_circles(*, samples: int = 1000, noise: float = 0.1, seed: int = 0) -> D
 
 
 def load_spirals(*, samples: int = 1000, noise: float = 0.1, classes: int = 2, seed: int = 0) -> Dataset:
-    """Arms that wind one and a half times around the origin, out to radius 3, one a class.
+    """Generates one spiral arm per class, which winds 1.5 times around the origin, out to radius 3.
 
-    Neighbouring arms are 2 / classes apart.
+    The distance between neighbouring arms is 2 / classes.
 
     Returns:
-        (samples, 2) features in random order, classes of equal size (give or take one).
+        (samples, 2) features in random order, classes of equal size (within one sample).
 
     Raises:
-        DataError: Fewer than two classes, fewer samples than classes, or negative noise.
+        DataError: There are fewer than two classes or fewer samples than classes, or noise is negative.
     """
     arms = []
     for index, size in enumerate(_class_sizes("spirals", samples, num_classes=classes)):
-        # From 1 / size and not from 0, where all arms would meet in one point of every class.
-        way = torch.arange(1, size + 1, dtype=torch.float32) / size
-        angle = 2 * math.pi * (index / classes + _SPIRAL_TURNS * way)
-        arms.append(_SPIRAL_RADIUS * way.unsqueeze(1) * _circle(angle))
+        # From 1 / size and not from 0, where the arms of all classes would meet.
+        position = torch.arange(1, size + 1, dtype=torch.float32) / size
+        angle = 2 * math.pi * (index / classes + _SPIRAL_TURNS * position)
+        arms.append(_SPIRAL_RADIUS * position.unsqueeze(1) * _circle(angle))
     return _load_points("spirals", arms, noise, _generator(seed))
 
 
 def load_blobs(*, samples: int = 1000, noise: float = 1.0, classes: int = 3, seed: int = 0) -> Dataset:
-    """A Gaussian cloud a class, as scikit-learn's `make_blobs`.
+    """Generates one Gaussian cluster per class, like scikit-learn's `make_blobs`.
 
-    The centres are uniform in [-10, 10]^2, so that some seeds give clouds that overlap.
+    The centres are uniform in [-10, 10]^2, so that clusters overlap for some seeds.
 
     Args:
-        samples: Over all classes.
-        noise: The standard deviation of each cloud.
-        classes: The number of clouds.
-        seed: Of the centres and the clouds.
+        samples: The total number of samples.
+        noise: The standard deviation of each cluster.
+        classes: The number of clusters.
+        seed: Seed of the centres and the clusters.
 
     Returns:
-        (samples, 2) features in random order, classes of equal size (give or take one).
+        (samples, 2) features in random order, classes of equal size (within one sample).
 
     Raises:
-        DataError: Fewer than two classes, fewer samples than classes, or negative noise.
+        DataError: There are fewer than two classes or fewer samples than classes, or noise is negative.
     """
     sizes = _class_sizes("blobs", samples, num_classes=classes)
     generator = _generator(seed)
     centres = torch.rand(classes, 2, generator=generator, dtype=torch.float32) * 20 - 10
-    clouds = [centre.expand(size, 2) for centre, size in zip(centres, sizes, strict=True)]
-    return _load_points("blobs", clouds, noise, generator)
+    clusters = [centre.expand(size, 2) for centre, size in zip(centres, sizes, strict=True)]
+    return _load_points("blobs", clusters, noise, generator)
 
 
 def load_sine(*, samples: int = 1000, noise: float = 0.1, seed: int = 0) -> Dataset:
-    """The curve y = sin(x), x uniform in [-pi, pi), with noise on y.
+    """Generates points of the curve y = sin(x), x uniform in [-pi, pi), with noise on y.
 
     Returns:
         (samples, 1) features, (samples, 1) regression targets.
 
     Raises:
-        DataError: No samples, or negative noise.
+        DataError: There are no samples, or noise is negative.
     """
     _check_samples("sine", samples, at_least=1)
     _check_noise("sine", noise)
@@ -154,24 +154,24 @@ def load_sine(*, samples: int = 1000, noise: float = 0.1, seed: int = 0) -> Data
 
 
 def load_adding(*, samples: int = 10_000, length: int = 100, seed: int = 0) -> Dataset:
-    """The adding problem (Hochreiter & Schmidhuber 1997), in the form of Arjovsky et al. 2016.
+    """Generates the adding problem (Hochreiter & Schmidhuber 1997), in the form of Arjovsky et al. 2016.
 
-    A step is a value, uniform in [0, 1), and a marker: 1 at one step of the first half and at one of the second, each
-    drawn evenly, and else 0. The target is the sum of the two marked values, of mean 1 and variance 1/6.
+    A step is a value, uniform in [0, 1), and a marker. The marker is 1 at one random step of the first half and at one
+    of the second half, else 0. The target is the sum of the two marked values, of mean 1 and variance 1/6.
 
-    Deviations from 1997: values were in [-1, 1], the target was 0.5 + sum / 4, markers lay in the first ten steps and
-    in the rest of the first half, and lengths varied.
+    Differences from the 1997 version: its values were in [-1, 1], its target was 0.5 + sum / 4, its markers were in the
+    first ten steps and in the rest of the first half, and its lengths varied.
 
     Args:
         samples: The number of sequences.
-        length: T, the steps of each; of an odd number the second half has one more.
-        seed: Of values and markers.
+        length: T, the number of steps of each. For an odd number the second half has one step more.
+        seed: Seed of values and markers.
 
     Returns:
         (samples, length, 2) sequences, (samples, 1) regression targets.
 
     Raises:
-        DataError: No samples, or less than two steps.
+        DataError: There are no samples, or fewer than two steps.
     """
     _check_samples("adding", samples, at_least=1)
     if length < 2:
@@ -203,26 +203,26 @@ def load_random(
     targets: int | None = None,
     seed: int = 0,
 ) -> Dataset:
-    """Standard normal inputs whose targets have nothing to do with them, for summaries and timings.
+    """Generates standard normal inputs and targets that are independent of them, for summaries and timings.
 
     Args:
-        shape: Of one sample: (F,) features, (T, F) a sequence, or (C, H, W) an image.
-        samples: The number of samples; with as many as classes or more, every class is present.
+        shape: The shape of one sample: (F,) features, (T, F) sequence or (C, H, W) image.
+        samples: The number of samples. Every class has a sample if there are at least as many samples as classes.
         classes: The number of classes; None for 2, or for regression if `targets` is given.
-        targets: The number of standard normal targets, in place of classes.
-        seed: Of inputs and targets.
+        targets: The number of standard normal targets, for regression.
+        seed: Seed of inputs and targets.
 
     Returns:
         (samples, *shape) inputs; (samples,) class indices or (samples, targets) regression targets.
 
     Raises:
-        DataError: A shape of other than one to three positive sizes, no samples, fewer than two classes, no targets,
-            or both `classes` and `targets`.
+        DataError: `shape` does not have one to three positive sizes, there are no samples, fewer than two classes or
+            no targets, or both `classes` and `targets` are given.
     """
     if len(shape) not in _RANDOM_LAYOUTS or min(shape) < 1:
         raise DataError(
-            f"shape can't be used (got {list(shape)}; allowed one size for features, two for a sequence (T, F), three "
-            "for an image (C, H, W), each at least 1).",
+            f"shape is not supported (got {list(shape)}; allowed (F,) for features, (T, F) for sequences, (C, H, W) "
+            "for images, each size at least 1).",
             where="random",
         )
     _check_samples("random", samples, at_least=1)
@@ -236,7 +236,7 @@ def load_random(
         return Dataset({"train": train}, task="classification", layout=layout, classes=_class_names(num_classes))
     if classes is not None or targets < 1:
         raise DataError(
-            f"takes classes or at least one target (got classes {classes}, targets {targets}). Set one of them.",
+            f"needs classes or at least one target (got classes {classes}, targets {targets}). Set one.",
             where="random",
         )
     train = Split(inputs, torch.randn(samples, targets, generator=generator, dtype=torch.float32))
@@ -244,17 +244,17 @@ def load_random(
     return Dataset({"train": train}, task="regression", layout=layout, target_names=names)
 
 
-def _load_points(name: str, places: Sequence[Tensor], noise: float, generator: Generator) -> Dataset:
-    """Put the noisy points of all classes into one random order; `places` has a (size, 2) tensor a class."""
+def _load_points(name: str, points: Sequence[Tensor], noise: float, generator: Generator) -> Dataset:
+    """Adds noise to the points and shuffles them. `points` has one (size, 2) tensor per class."""
     _check_noise(name, noise)
-    labels = torch.cat([torch.full((len(place),), index) for index, place in enumerate(places)])
-    inputs = _add_noise(torch.cat(list(places)), noise, generator)
+    labels = torch.cat([torch.full((len(each),), index) for index, each in enumerate(points)])
+    inputs = _add_noise(torch.cat(list(points)), noise, generator)
     order = torch.randperm(len(labels), generator=generator)
     return Dataset(
         {"train": Split(inputs[order], labels[order])},
         task="classification",
         layout="features",
-        classes=_class_names(len(places)),
+        classes=_class_names(len(points)),
         feature_names=("x1", "x2"),
     )
 
@@ -266,7 +266,7 @@ def _class_sizes(name: str, samples: int, *, num_classes: int) -> list[int]:
 
 
 def _circle(angle: Tensor) -> Tensor:
-    """(N,) angles to (N, 2) points at radius 1."""
+    """Returns the (N, 2) points of the unit circle at (N,) angles."""
     return torch.stack((angle.cos(), angle.sin()), dim=1)
 
 
@@ -294,4 +294,4 @@ def _check_classes(name: str, num_classes: int) -> None:
 
 def _check_noise(name: str, noise: float) -> None:
     if not 0 <= noise < math.inf:
-        raise DataError(f"noise can't be used (got {noise}; allowed 0 or a finite positive number).", where=name)
+        raise DataError(f"noise is out of range (got {noise}; allowed 0 or a finite positive number).", where=name)

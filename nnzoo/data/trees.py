@@ -1,4 +1,4 @@
-"""Labelled binary trees in brackets, as the Stanford Sentiment Treebank writes them, one a line."""
+"""Labelled binary trees in brackets, one per line, in the format of the Stanford Sentiment Treebank."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ UNKNOWN_TREES = Repair("tree", "without a known word", "read as unknown words", 
 
 @dataclass(frozen=True)
 class Tree:
-    """A labelled binary tree, as lists over its nodes: each node before its children, the root first.
+    """A labelled binary tree, as lists over its nodes in preorder: the root first, each node before its children.
 
     Attributes:
-        labels: Each node's label.
-        words: A leaf's word; None inside.
-        left: How many places behind a node its left child stands; 0 for a leaf.
-        right: The same of the right one.
+        labels: The label of each node.
+        words: The word of each leaf; None for inner nodes.
+        left: The offset from each node to its left child; 0 for leaves.
+        right: The same for the right child.
     """
 
     labels: Sequence[int]
@@ -48,20 +48,20 @@ class Tree:
 
 
 def parse_tree(text: str) -> Tree:
-    """Reads one tree in brackets: `(3 (2 It) (4 (2 's) (4 fun)))`.
+    """Parses one tree in brackets: `(3 (2 It) (4 (2 's) (4 fun)))`.
 
-    A node is a bracket with a label, which is a whole number, and then either a word or two nodes. Blanks, tabs and
-    line ends separate; other spaces belong to words (the treebank has a no-break space in `8 1/2`).
+    A node is a pair of brackets with an integer label and either a word or two nodes. Spaces, tabs and line ends are
+    separators; other whitespace is part of words (the treebank has a no-break space in `8 1/2`).
 
     Raises:
-        ValueError: The text is no such tree; the message starts with the column, from 1, of what is wrong.
+        ValueError: The text is not a tree. The message starts with the column of the error, from 1.
     """
     nodes: list[tuple[int, str | None, int, int]] = []
-    brackets: list[tuple[int, int, list[str | int]]] = []  # those still open: column, node, and what is in them so far
-    for found in re.finditer(r"[()]|[^() \t\r\n]+", text):
-        symbol, start = found.group(), found.start()
+    brackets: list[tuple[int, int, list[str | int]]] = []  # open brackets: column, node, content so far
+    for token in re.finditer(r"[()]|[^() \t\r\n]+", text):
+        symbol, start = token.group(), token.start()
         if not brackets and (nodes or symbol != "("):
-            wrong = "the tree has ended" if nodes else "a tree starts with '('"
+            wrong = "text after the end of the tree" if nodes else "a tree starts with '('"
             raise ValueError(f"column {start + 1}: {wrong} (got {symbol!r}).")
         if symbol == "(":
             if brackets:
@@ -78,9 +78,9 @@ def parse_tree(text: str) -> Tree:
                 case [str(label), int(left), int(right)] if label.isdecimal():
                     nodes[node] = (int(label), None, left - node, right - node)
                 case _:
-                    allowed = "'(label word)' or '(label node node)', its label a whole number"
+                    allowed = "'(label word)' or '(label node node)' with an integer label"
                     raise ValueError(
-                        f"column {start + 1}: a node is {allowed} (got {text[start : found.end()]!r:.60})."
+                        f"column {start + 1}: a node must be {allowed} (got {text[start : token.end()]!r:.60})."
                     )
     if brackets or not nodes:
         wrong = "this bracket is never closed" if brackets else "there is no tree"
@@ -105,16 +105,15 @@ def load_trees(
         test_path: The same for the test split.
         labels: 5, or 2: negative (0 and 1) and positive (3 and 4). Neutral nodes then have no target, and trees with a
             neutral root are left out, as Socher et al. (2013) do.
-        limit: Take the first trees of each split, this many.
-        strict: Whether anything that is left out or repaired is an error.
+        limit: Maximum number of trees per split; the first ones are used.
+        strict: Whether skipped or repaired content is an error.
 
     Returns:
-        Inputs (N, M, 3): one row per node, each before its children, the root first: its token, 0 inside; how many
-        rows on its left and its right child stand, 0 for a leaf. Targets (N, M). Tokens are those of the training words
-        alone.
+        Inputs (N, M, 3), one row per node in preorder: the token, 0 for inner nodes; the offsets of the rows of the
+        left and the right child, 0 for leaves. Targets (N, M). The vocabulary consists of only the training words.
 
     Raises:
-        DataError: A file that can't be read, with the line and the column; or without a tree that has a label.
+        DataError: A file can't be read (the message has the line and the column), or has no tree with a label.
     """
     paths = {"train": path, "val": val_path, "test": test_path}
     given = {name: Path(each) for name, each in paths.items() if each is not None}
@@ -124,10 +123,10 @@ def load_trees(
     origins: dict[str, Origin] = {}
     notes = []
     for name, each in files.items():
-        found = _read_trees(each, labels, limit, repairs)
-        read[name], origins[name] = found.trees, found.origin([name_below(file, given[name]) for file in each])
-        if found.num_neutral:
-            notes.append(f"{name}: left out {found.num_neutral} trees with a neutral root")
+        parsed = _read_trees(each, labels, limit, repairs)
+        read[name], origins[name] = parsed.trees, parsed.origin([name_below(file, given[name]) for file in each])
+        if parsed.num_neutral:
+            notes.append(f"{name}: left out {parsed.num_neutral} trees with a neutral root")
     words = ([word for word in tree.words if word is not None] for tree in read["train"])
     untrained = Vocabulary(tokenizer="word", lowercase=False, symbols=())
     reader = TreeReader(labels=labels, vocabulary=Vocabulary.of_symbols(words, untrained))
@@ -151,8 +150,8 @@ class TreeReader(Reader):
     """Reads trees in brackets, one per line.
 
     Attributes:
-        labels: As of `load_trees`.
-        vocabulary: Of the words of training.
+        labels: As in `load_trees`.
+        vocabulary: The vocabulary of the training words.
     """
 
     kind: Literal["trees"] = "trees"
@@ -160,28 +159,28 @@ class TreeReader(Reader):
     vocabulary: Vocabulary
 
     def fits(self, schema: Schema) -> bool:
-        """Whether what it reads is what the schema says."""
-        found = (schema.classes, schema.num_tokens, schema.layout, schema.per)
-        return found == (CLASSES[self.labels], len(self.vocabulary), "tree", "node")
+        """Returns whether the samples of this reader match the schema."""
+        expected = (schema.classes, schema.num_tokens, schema.layout, schema.per)
+        return expected == (CLASSES[self.labels], len(self.vocabulary), "tree", "node")
 
     def read(self, paths: Sequence[Path], schema: Schema, *, labelled: bool) -> Samples:  # noqa: ARG002
-        """Reads trees. Their labels, which the format always has, are ignored unless they are asked for.
+        """Reads trees. If `labelled` is False, their labels are ignored.
 
         Raises:
-            DataError: As `load_trees`.
+            DataError: As in `load_trees`.
         """
         repairs = Repairs()
         files = [file for path in paths for file in find_files(path, repairs=repairs)]
-        found = _read_trees(files, self.labels if labelled else None, None, repairs)
-        trees, origin = found.trees, found.origin(list(map(name_of, files)))
+        parsed = _read_trees(files, self.labels if labelled else None, None, repairs)
+        trees, origin = parsed.trees, parsed.origin(list(map(name_of, files)))
         targets = _targets(trees, self.labels) if labelled else None
         known = set(self.vocabulary.symbols)
-        strange = [number for number, tree in enumerate(trees, start=1) if known.isdisjoint(tree.words)]
-        repairs.add(UNKNOWN_TREES, f"tree {strange[0]}" if strange else "", len(strange))
+        unknown = [number for number, tree in enumerate(trees, start=1) if known.isdisjoint(tree.words)]
+        repairs.add(UNKNOWN_TREES, f"tree {unknown[0]}" if unknown else "", len(unknown))
         return Samples(self.encode(trees), range(len(trees)), targets, origin=origin, warnings=repairs.warnings())
 
     def encode(self, trees: Sequence[Tree]) -> Tensor:
-        """(N, M, 3) the rows of trees, as of `load_trees`; M is the number of nodes of the largest."""
+        """Returns the (N, M, 3) rows of trees, as in `load_trees`; M is the number of nodes of the largest tree."""
         words = [word for tree in trees for word in tree.words]
         numbers = self.vocabulary.encode_symbols("" if word is None else word for word in words)
         tokens = (0 if word is None else number for word, number in zip(words, numbers, strict=True))
@@ -192,7 +191,7 @@ class TreeReader(Reader):
 
 
 def _targets(trees: Sequence[Tree], labels: int) -> Tensor:
-    """(N, M) classes of nodes."""
+    """Returns the (N, M) classes of nodes."""
     flat = torch.from_numpy(np.fromiter((label for tree in trees for label in tree.labels), np.int64))
     if labels == 2:
         flat = torch.where(flat == NEUTRAL, NO_TARGET, (flat > NEUTRAL).long())
@@ -200,19 +199,19 @@ def _targets(trees: Sequence[Tree], labels: int) -> Tensor:
 
 
 def _padded(trees: Sequence[Tree], flat: Tensor, *, fill: int) -> Tensor:
-    """(num_nodes, *) rows of one tree after the other -> (N, M, *)."""
+    """Pads the concatenated (num_nodes, *) rows of N trees to (N, M, *)."""
     sizes = torch.tensor([len(tree.labels) for tree in trees])
     padded = torch.full((len(trees), int(sizes.max()), *flat.shape[1:]), fill)
     padded[torch.arange(padded.shape[1]) < sizes.unsqueeze(1)] = flat
     return padded
 
 
-class _Found(NamedTuple):
-    """The trees of some files.
+class _ParsedTrees(NamedTuple):
+    """The trees of files.
 
     Attributes:
-        trees: Those that are used.
-        num_neutral: How many trees with a neutral root were left out.
+        trees: The trees that are used.
+        num_neutral: The number of trees that were left out because of a neutral root.
         numbers: The number of each used tree among all trees of the files.
         sizes: How many trees of each file were read.
     """
@@ -223,32 +222,32 @@ class _Found(NamedTuple):
     sizes: list[int]
 
     def origin(self, names: Sequence[str]) -> Origin:
-        """Returns where the used trees come from, in files of these names."""
+        """Returns where the used trees come from, given the names of the files."""
         return of_files(names, self.sizes).renumbered(np.array(self.numbers, dtype=np.int64))
 
 
-def _read_trees(files: Sequence[Path], labels: int | None, limit: int | None, repairs: Repairs) -> _Found:
-    """Reads the first trees of some files; labels None: they don't matter."""
-    found = _Found([], 0, [], [])
+def _read_trees(files: Sequence[Path], labels: int | None, limit: int | None, repairs: Repairs) -> _ParsedTrees:
+    """Reads the first trees of files. If `labels` is None, labels are not checked."""
+    parsed = _ParsedTrees([], 0, [], [])
     num_read = num_neutral = 0
     for file in files:
-        if limit is not None and len(found.trees) == limit:
+        if limit is not None and len(parsed.trees) == limit:
             break
         before = num_read
         for tree in _trees_of(file, repairs, check=labels is not None):
-            if limit is not None and len(found.trees) == limit:
+            if limit is not None and len(parsed.trees) == limit:
                 break
             if labels == 2 and tree.labels[0] == NEUTRAL:
                 num_neutral += 1
             else:
-                found.trees.append(tree)
-                found.numbers.append(num_read)
+                parsed.trees.append(tree)
+                parsed.numbers.append(num_read)
             num_read += 1
-        found.sizes.append(num_read - before)
-    if not found.trees:
-        why = "every tree has a neutral root" if num_neutral else "there is no tree in it"
-        raise DataError(f"{why}.", where=name_of(files[0]))
-    return found._replace(num_neutral=num_neutral)
+        parsed.sizes.append(num_read - before)
+    if not parsed.trees:
+        problem = "every tree has a neutral root" if num_neutral else "has no trees"
+        raise DataError(f"{problem}.", where=name_of(files[0]))
+    return parsed._replace(num_neutral=num_neutral)
 
 
 def _trees_of(file: Path, repairs: Repairs, *, check: bool) -> Iterator[Tree]:

@@ -1,4 +1,4 @@
-"""Words or characters as integers: a vocabulary of the training texts only."""
+"""Maps words or characters to integers, with a vocabulary of only the training texts."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ Tokenizer = Literal["word", "char"]
 
 PADDING, UNKNOWN = 0, 1
 NUM_SPECIAL = 2
-"""Token 0 pads texts to a common length; token 1 is every symbol that is not in the training texts."""
+"""Token 0 pads texts to a common length; token 1 stands for every symbol that is not in the training texts."""
 
 _WORD = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")
 
 
 class Vocabulary(BaseModel):
-    """Splits texts into symbols and gives each symbol its token, an integer.
+    """Splits texts into symbols and maps each symbol to its token, an integer.
 
     Attributes:
-        tokenizer: word: each run of letters and digits is a symbol, and each other sign; char: every character is.
-        lowercase: Whether case is ignored.
+        tokenizer: "word": each run of letters and digits and each punctuation mark is a symbol; "char": each character.
+        lowercase: Whether texts are converted to lower case.
         symbols: The known symbols, the most frequent first; the token of `symbols[i]` is i + 2.
     """
 
@@ -46,13 +46,13 @@ class Vocabulary(BaseModel):
         min_count: int = 1,
         max_symbols: int | None = None,
     ) -> Self:
-        """Returns the vocabulary of some texts. Symbols of the same count are sorted.
+        """Builds the vocabulary of texts. Symbols with the same count are sorted.
 
         Args:
             texts: The training texts.
-            tokenizer: What a symbol is.
-            lowercase: Whether case is ignored.
-            min_count: Symbols that are less frequent than this are unknown.
+            tokenizer: "word" or "char".
+            lowercase: Whether texts are converted to lower case.
+            min_count: Symbols that occur fewer times are unknown.
             max_symbols: The number of the most frequent symbols to keep; None for all.
         """
         untrained = cls(tokenizer=tokenizer, lowercase=lowercase, symbols=())
@@ -62,18 +62,18 @@ class Vocabulary(BaseModel):
     def of_symbols(
         cls, texts: Iterable[Sequence[str]], untrained: Self, *, min_count: int = 1, max_symbols: int | None = None
     ) -> Self:
-        """Returns the vocabulary of texts that `untrained` has split into symbols."""
+        """Builds the vocabulary of texts that `untrained` has split into symbols."""
         counts = Counter(symbol for text in texts for symbol in text)
         ranked = sorted((-count, symbol) for symbol, count in counts.items() if count >= min_count)
         return untrained.model_copy(update={"symbols": tuple(symbol for _, symbol in ranked[:max_symbols])})
 
     def __len__(self) -> int:
-        """The number of tokens, with the two special ones."""
+        """Returns the number of tokens, including the two special tokens."""
         return len(self.symbols) + NUM_SPECIAL
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The name of each token. No symbol has the name of one of the two special tokens."""
+        """The name of each token. No symbol has the name of a special token."""
         return ("(padding)", "(unknown)", *self.symbols)
 
     def tokenize(self, text: str) -> Sequence[str]:
@@ -86,7 +86,7 @@ class Vocabulary(BaseModel):
         return self.encode_symbols(self.tokenize(text))
 
     def encode_symbols(self, symbols: Iterable[str]) -> list[int]:
-        """Returns the tokens of symbols."""
+        """Returns the token of each symbol."""
         return [self._numbers.get(symbol, UNKNOWN) for symbol in symbols]
 
     @cached_property
@@ -99,7 +99,7 @@ def pad(tokens: Sequence[Sequence[int]], num_steps: int) -> tuple[Tensor, Tensor
 
     Args:
         tokens: N lists of at least one token.
-        num_steps: T; longer lists are cut at their end.
+        num_steps: T. Longer lists are truncated at the end.
 
     Returns:
         (N, T) int64 tokens, 0 beyond the end; (N,) int64 lengths.

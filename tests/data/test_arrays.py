@@ -16,7 +16,7 @@ Y = np.array([0, 1, 0, 1])
 
 
 def _save(path: Path, **arrays: Any) -> Path:
-    """Save as an .npz, or, without a suffix, as a folder of .npy."""
+    """Saves an .npz file or, for a path without a suffix, a folder of .npy files."""
     if path.suffix == ".npz":
         np.savez(path, **arrays)
     else:
@@ -79,7 +79,7 @@ class TestInputs:
         assert inputs.is_contiguous()
         assert torch.equal(inputs.double(), torch.tensor(X.astype(dtype).astype(np.float64)))
 
-    def test_folder_stays_as_it_is_while_the_tensors_change(self, tmp_path: Path) -> None:
+    def test_changes_of_tensors_do_not_change_the_files(self, tmp_path: Path) -> None:
         path = _save(tmp_path / "data", x=X.astype(np.float32), y=Y)
         load_arrays(path=path).train.inputs.zero_()
         assert np.array_equal(np.load(path / "x.npy"), X)
@@ -91,7 +91,7 @@ class TestInputs:
         assert dataset.train.inputs.dtype == torch.int64
 
     @pytest.mark.parametrize("dtype", [np.float32, np.int64])
-    def test_content_of_padding_never_arrives(self, dtype: Any, tmp_path: Path) -> None:
+    def test_values_in_the_padding_become_0(self, dtype: Any, tmp_path: Path) -> None:
         shape = (2, 3, 2) if dtype == np.float32 else (2, 3)
         x = np.ones(shape, dtype=dtype)
         x[0, 1:] = np.nan if dtype == np.float32 else -7
@@ -102,7 +102,7 @@ class TestInputs:
         assert split.inputs[0, 1:].eq(0).all()
         assert split.inputs[1].eq(1).all()
 
-    def test_limit_takes_the_first_of_each_split(self, tmp_path: Path) -> None:
+    def test_limit_takes_the_first_samples_of_each_split(self, tmp_path: Path) -> None:
         x = np.concatenate([X, np.full((1, 3), np.nan)])
         dataset = _load(tmp_path, x, np.array([0, 1, 0, 1, 7]), x_val=X, y_val=Y, limit=2)
         assert torch.equal(dataset.train.inputs, torch.tensor(X[:2], dtype=torch.float32))
@@ -136,12 +136,12 @@ class TestTargets:
         assert dataset.train.targets.dtype == torch.int64
         assert dataset.train.targets.tolist() == indices
 
-    def test_whole_floats_are_classes_if_said(self, tmp_path: Path) -> None:
+    def test_integer_floats_are_classes_with_an_explicit_task(self, tmp_path: Path) -> None:
         dataset = _load(tmp_path, X, np.array([2.0, -1.0, 2.0, 2.0]), task="classification")
         assert dataset.classes == ("-1", "2")
         assert dataset.train.targets.tolist() == [1, 0, 1, 1]
 
-    def test_classes_come_from_train_alone(self, tmp_path: Path) -> None:
+    def test_classes_come_only_from_train(self, tmp_path: Path) -> None:
         dataset = _load(tmp_path, X, np.array([5, 7, 9, 5]), x_val=X[:2], y_val=np.array([9, 7]))
         assert dataset.splits["val"].targets.tolist() == [2, 1]
 
@@ -150,7 +150,7 @@ class TestTargets:
         assert dataset.classes == ("0", "1", "2", "3")
         assert dataset.train.targets.tolist() == [2, 0, 1, 2]
 
-    def test_probabilities_stay(self, tmp_path: Path) -> None:
+    def test_probabilities_are_unchanged(self, tmp_path: Path) -> None:
         y = np.array([[0.25, 0.75], [1, 0], [0.5, 0.5], [0.1, 0.90005]])
         dataset = _load(tmp_path, X, y, task="classification")
         assert dataset.classes == ("0", "1")
@@ -192,9 +192,13 @@ SEQUENCES = np.ones((4, 5, 2))
         ({"a": X}, {}, "has no array x and no array y (got a)"),
         ({"x": X, "y": Y, "x_val": X}, {}, "has no array y_val (got x, x_val, y)"),
         ({"x": X, "y": Y, "lengths_test": Y}, {}, "has no array x_test and no array y_test"),
-        ({"x": X, "y": Y[:3]}, {}, "y: is not as long as x (got 3 samples; x has 4)"),
-        ({"x": X, "y": Y, "x_test": X, "y_test": Y[:1]}, {}, "y_test: is not as long as x (got 1 samples; x has 4)"),
-        ({"x": SEQUENCES, "y": Y, "lengths": Y[:2]}, {}, "lengths: is not as long as x"),
+        ({"x": X, "y": Y[:3]}, {}, "y: has a different length than x (got 3 samples, expected 4)"),
+        (
+            {"x": X, "y": Y, "x_test": X, "y_test": Y[:1]},
+            {},
+            "y_test: has a different length than x (got 1 samples, expected 4)",
+        ),
+        ({"x": SEQUENCES, "y": Y, "lengths": Y[:2]}, {}, "lengths: has a different length than x"),
         ({"x": X[:0], "y": Y[:0]}, {}, "x: has no samples (got shape (0, 3))"),
         ({"x": np.array(3.0), "y": Y}, {}, "x: has no samples (got shape ())"),
         ({"x": NAN, "y": Y}, {}, "x: row 2 has NaN or inf (2 rows of 4)"),
@@ -202,21 +206,21 @@ SEQUENCES = np.ones((4, 5, 2))
         ({"x": np.where(X == 4, -np.inf, X), "y": Y}, {}, "x: row 1 has NaN or inf (1 row of 4)"),
         ({"x": np.where(X == 4, 1e39, X)[:, None, :, None], "y": Y}, {}, "x: row 1 has NaN or inf"),
         ({"x": X, "y": np.array([0, 1, np.nan, 2])}, {}, "y: row 2 has NaN"),
-        ({"x": OBJECTS, "y": Y}, {}, "x: holds Python objects, which are never loaded"),
-        ({"x": X, "y": OBJECTS}, {}, "y: holds Python objects, which are never loaded"),
+        ({"x": OBJECTS, "y": Y}, {}, "x: has Python objects, which are not supported"),
+        ({"x": X, "y": OBJECTS}, {}, "y: has Python objects, which are not supported"),
         (
             {"x": X.astype(complex), "y": Y},
             {},
-            "x: has a type that can't be used (got complex128; allowed real numbers",
+            "x: has an unsupported type (got complex128; allowed real numbers",
         ),
-        ({"x": X.astype("M8[s]"), "y": Y}, {}, "x: has a type that can't be used (got datetime64[s]"),
-        ({"x": X.astype("U"), "y": Y}, {}, "x: has a type that can't be used (got <U32"),
-        ({"x": X, "y": Y.astype(complex)}, {}, "y: has a type that can't be used (got complex128"),
-        ({"x": X, "y": Y.astype("U")}, {"task": "regression"}, "y: has a type that can't be used (got <U21"),
-        ({"x": np.ones((4, 1, 1, 1, 1)), "y": Y}, {}, "x: has a shape that is no layout (got (4, 1, 1, 1, 1)"),
+        ({"x": X.astype("M8[s]"), "y": Y}, {}, "x: has an unsupported type (got datetime64[s]"),
+        ({"x": X.astype("U"), "y": Y}, {}, "x: has an unsupported type (got <U32"),
+        ({"x": X, "y": Y.astype(complex)}, {}, "y: has an unsupported type (got complex128"),
+        ({"x": X, "y": Y.astype("U")}, {"task": "regression"}, "y: has an unsupported type (got <U21"),
+        ({"x": np.ones((4, 1, 1, 1, 1)), "y": Y}, {}, "x: has a shape that fits no layout (got (4, 1, 1, 1, 1)"),
         ({"x": X, "y": Y}, {"layout": "image"}, "x: has a shape that does not fit the layout image (got (4, 3)"),
         ({"x": SEQUENCES, "y": Y}, {"layout": "features"}, "x: has a shape that does not fit the layout features"),
-        ({"x": X, "y": Y}, {"layout": "tokens"}, "x: has a type that can't be used (got float64; allowed integers"),
+        ({"x": X, "y": Y}, {"layout": "tokens"}, "x: has an unsupported type (got float64; allowed integers"),
         ({"x": np.ones((4, 0)), "y": Y}, {}, "x: is empty (got shape (4, 0)"),
         ({"x": np.ones((4, 8, 8, 3)), "y": Y}, {}, "x: has its channels last (got shape (4, 8, 8, 3)"),
         (
@@ -230,26 +234,26 @@ SEQUENCES = np.ones((4, 5, 2))
         ({"x": SEQUENCES, "y": Y, "lengths": [1, 0, 1, 1]}, {}, "(got 0; allowed 1 to 5)"),
         ({"x": SEQUENCES, "y": Y, "lengths": [1.0, 2, 1, 1]}, {}, "lengths: is not a list of integers"),
         ({"x": SEQUENCES, "y": Y, "lengths": np.ones((4, 1), int)}, {}, "lengths: is not a list of integers"),
-        ({"x": X, "y": Y * 0 + 7}, {}, "y: has one class only (got '7' in all 4 samples"),
-        ({"x": X, "y": Y}, {"limit": 1}, "y: has one class only (got '0' in all 1 samples"),
-        ({"x": X, "y": np.eye(2, dtype=int)[Y]}, {}, "y: could be one-hot classes or several labels"),
-        ({"x": X, "y": np.eye(2, dtype=int)[Y * 0]}, {"task": "classification"}, "y: has one class only (got '0'"),
-        ({"x": X, "y": Y, "x_val": X, "y_val": [0, 1, 1, 5]}, {}, "y_val: has a label that is no class"),
+        ({"x": X, "y": Y * 0 + 7}, {}, "y: has only one class (got '7' in all 4 samples"),
+        ({"x": X, "y": Y}, {"limit": 1}, "y: has only one class (got '0' in all 1 samples"),
+        ({"x": X, "y": np.eye(2, dtype=int)[Y]}, {}, "y: may be one-hot classes or several labels"),
+        ({"x": X, "y": np.eye(2, dtype=int)[Y * 0]}, {"task": "classification"}, "y: has only one class (got '0'"),
+        ({"x": X, "y": Y, "x_val": X, "y_val": [0, 1, 1, 5]}, {}, "y_val: has a label that is not a class"),
         ({"x": X, "y": Y, "x_val": X, "y_val": [0, 1, 1, 5]}, {}, "in row 3 (got '5'; allowed '0', '1')"),
         ({"x": X, "y": Y, "x_val": X, "y_val": ["0", "1", "b", "a"]}, {}, "in row 2 (got 'b'"),
-        ({"x": X, "y": Y, "x_val": X[:, :2], "y_val": Y}, {}, "x_val: has samples of another shape"),
-        ({"x": X, "y": X[:, 0], "x_val": X, "y_val": X}, {}, "y_val: has another number of targets"),
+        ({"x": X, "y": Y, "x_val": X[:, :2], "y_val": Y}, {}, "x_val: has samples of a different shape"),
+        ({"x": X, "y": X[:, 0], "x_val": X, "y_val": X}, {}, "y_val: has a different number of targets"),
         ({"x": X, "y": np.ones((4, 2), int)}, {"task": "classification"}, "y: row 0 is not one-hot"),
         ({"x": X, "y": np.zeros((4, 2), int)}, {"task": "classification"}, "y: row 0 is not one-hot"),
-        ({"x": X, "y": X / 7}, {"task": "classification"}, "y: row 0 is no probability distribution"),
-        ({"x": X, "y": [[1.5, -0.5]] * 4}, {"task": "classification"}, "y: row 0 is no probability distribution"),
-        ({"x": X, "y": [0.0, 1.5, 1, 0]}, {"task": "classification"}, "y: row 1 is no whole number"),
-        ({"x": X, "y": [0.0, 1, np.inf, 0]}, {"task": "classification"}, "y: row 2 is no whole number"),
-        ({"x": X, "y": np.ones((4, 2, 2))}, {}, "y: is no list of targets (got shape (4, 2, 2)"),
-        ({"x": X, "y": np.ones((4, 2, 2), int)}, {}, "y: is no list of labels (got shape (4, 2, 2)"),
-        ({"x": X, "y": np.ones((4, 0), int)}, {}, "y: is no list of labels"),
+        ({"x": X, "y": X / 7}, {"task": "classification"}, "y: row 0 is not a probability distribution"),
+        ({"x": X, "y": [[1.5, -0.5]] * 4}, {"task": "classification"}, "y: row 0 is not a probability distribution"),
+        ({"x": X, "y": [0.0, 1.5, 1, 0]}, {"task": "classification"}, "y: row 1 is not an integer"),
+        ({"x": X, "y": [0.0, 1, np.inf, 0]}, {"task": "classification"}, "y: row 2 is not an integer"),
+        ({"x": X, "y": np.ones((4, 2, 2))}, {}, "y: does not have one row per sample (got shape (4, 2, 2)"),
+        ({"x": X, "y": np.ones((4, 2, 2), int)}, {}, "y: does not have one label per sample (got shape (4, 2, 2)"),
+        ({"x": X, "y": np.ones((4, 0), int)}, {}, "y: does not have one label per sample"),
         ({"x": X, "y": X}, {"task": "multilabel"}, "y: row 0 has labels other than 0 and 1 (4 rows of 4)"),
-        ({"x": X, "y": Y}, {"task": "multilabel"}, "y: has no column a label"),
+        ({"x": X, "y": Y}, {"task": "multilabel"}, "y: does not have one column per label"),
         ({"x": X, "y": [b"\xff", b"a", b"a", b"a"]}, {}, "y: has labels that are not UTF-8"),
         ({"x": X, "y": Y}, {"limit": 0}, "limit is too small (got 0"),
     ],
@@ -266,18 +270,18 @@ def test_bad_arrays_are_refused(
 
 
 class TestBadFiles:
-    def test_missing(self, tmp_path: Path) -> None:
+    def test_a_missing_file_is_refused(self, tmp_path: Path) -> None:
         with pytest.raises(DataError, match=r"data\.npz: there is no such file or folder"):
             load_arrays(path=tmp_path / "data.npz")
 
-    def test_empty_folder(self, tmp_path: Path) -> None:
+    def test_an_empty_folder_is_refused(self, tmp_path: Path) -> None:
         with pytest.raises(DataError, match=r"has no array x and no array y \(got no arrays"):
             load_arrays(path=tmp_path)
 
     @pytest.mark.parametrize("name", ["data.csv", "data.pkl", "data"])
-    def test_other_suffix(self, name: str, tmp_path: Path) -> None:
+    def test_an_unknown_suffix_is_refused(self, name: str, tmp_path: Path) -> None:
         (tmp_path / name).write_text("1,2\n")
-        with pytest.raises(DataError, match=rf"{re.escape(name)}: is no kind of file.*got .*; allowed \.npz"):
+        with pytest.raises(DataError, match=rf"{re.escape(name)}: is not an array file .got .*; allowed \.npz"):
             load_arrays(path=tmp_path / name)
 
     @pytest.mark.parametrize("keep", [0, 1, 50, 400, -1])
@@ -288,7 +292,7 @@ class TestBadFiles:
             load_arrays(path=path)
 
     @pytest.mark.parametrize("compressed", [False, True])
-    def test_every_flipped_byte_is_noticed_or_harmless(self, compressed: bool, tmp_path: Path) -> None:
+    def test_every_flipped_byte_is_detected_or_harmless(self, compressed: bool, tmp_path: Path) -> None:
         path = tmp_path / "data.npz"
         (np.savez_compressed if compressed else np.savez)(path, x=X, y=Y)
         content = path.read_bytes()
@@ -321,9 +325,9 @@ class TestBadFiles:
         with pytest.raises(DataError, match="data: x: can't be read"):
             load_arrays(path=path)
 
-    def test_second_val_split(self, tmp_path: Path) -> None:
+    def test_two_val_splits_are_refused(self, tmp_path: Path) -> None:
         val = _save(tmp_path / "val.npz", x=X, y=Y)
-        with pytest.raises(DataError, match=r"data\.npz: holds a val split of its own \(got x_val, y_val\).*val\.npz"):
+        with pytest.raises(DataError, match=r"data\.npz: has a val split \(got x_val, y_val\).*val\.npz"):
             _load(tmp_path, x_val=X, y_val=Y, val_path=val)
 
     def test_missing_test_path(self, tmp_path: Path) -> None:
@@ -334,7 +338,7 @@ class TestBadFiles:
 def _read_more(
     *, path: Path, task: Any, layout: Any, input_shape: tuple[int, ...], classes: tuple[str, ...] = (), **known: int
 ) -> Samples:
-    """A labelled file like the training data."""
+    """Tests labelled files with the form of the training data."""
     targets = tuple(f"y{index}" for index in range(known.get("num_targets", 0)))
     schema = Schema(task, layout, classes, (), targets, known.get("num_tokens", 0), input_shape)
     return ArraysReader().read([path], schema, labelled=True)
@@ -359,12 +363,12 @@ class TestOneMoreSplit:
     @pytest.mark.parametrize(
         ("arrays", "options", "message"),
         [
-            ({}, {"input_shape": (5,)}, r"x: has samples of another shape .*\(got \(3,\); allowed \(5,\)\)"),
-            ({}, {"classes": ("0", "2")}, r"y: has a label that is no class .* row 1 \(got '1'; allowed '0', '2'\)"),
+            ({}, {"input_shape": (5,)}, r"x: has samples of a different shape .*\(got \(3,\); allowed \(5,\)\)"),
+            ({}, {"classes": ("0", "2")}, r"y: has a label that is not a class .* row 1 \(got '1'; allowed '0', '2'\)"),
             (
                 {},
                 {"task": "regression", "classes": (), "num_targets": 2},
-                r"y: has another number .*\(got 1; allowed 2\)",
+                r"y: has a different number .*\(got 1; allowed 2\)",
             ),
             (
                 {"x": np.array([[0, 1, 2]] * 4)},
@@ -374,7 +378,7 @@ class TestOneMoreSplit:
             (
                 {"y": np.eye(3)[Y]},
                 {},
-                r"y: does not have a column a class \(got shape \(4, 3\); allowed \(N, 2\)\)",
+                r"y: does not have one column per class \(got shape \(4, 3\); allowed \(N, 2\)\)",
             ),
         ],
     )

@@ -21,13 +21,13 @@ def test_classification_predicts_the_majority_of_train() -> None:
     assert baseline(dataset, "val") == {"accuracy": 0.25}
 
 
-def test_probabilities_count_by_their_likeliest_class() -> None:
+def test_probabilities_count_as_their_most_probable_class() -> None:
     train = torch.tensor([[0.9, 0.1], [0.4, 0.6], [0.4, 0.6]])
     assert baseline(_dataset("classification", train, train[:1]), "val") == {"accuracy": 0.0}
     assert baseline(_dataset("classification", train, train[1:]), "val") == {"accuracy": 1.0}
 
 
-def test_multilabel_predicts_each_label_by_itself() -> None:
+def test_multilabel_predicts_each_label_independently() -> None:
     train = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
     val = torch.tensor([[1.0, 1.0], [1.0, 0.0]])
     assert baseline(_dataset("multilabel", train, val), "val") == {"accuracy": 0.75}

@@ -69,20 +69,18 @@ def _package_at(folder: Path) -> ModuleSpec:
 
 
 @pytest.mark.parametrize("load", LOADERS)
-def test_scikit_learn_that_is_not_installed_is_named(
-    load: Callable[[], Dataset], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_scikit_learn_is_named(load: Callable[[], Dataset], monkeypatch: pytest.MonkeyPatch) -> None:
     _pretend(monkeypatch, None)
     with pytest.raises(DataError, match="not installed"):
         load()
 
 
 @pytest.mark.parametrize("load", LOADERS)
-def test_file_that_another_version_keeps_elsewhere_is_named(
+def test_a_file_missing_from_scikit_learn_is_named(
     load: Callable[[], Dataset], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     _pretend(monkeypatch, _package_at(tmp_path))
-    with pytest.raises(DataError, match=r"csv.*: .*another version"):
+    with pytest.raises(DataError, match=r"csv.*: .*does not include this file"):
         load()
 
 

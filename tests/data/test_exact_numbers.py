@@ -1,4 +1,4 @@
-"""Numbers keep all their digits up to the network: fitted, scaled, compared and measured in float64."""
+"""Tests that numbers keep float64 precision up to the network, and in metrics."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ VALUES = ("mae", "mse", "rmse", "r2", "mape")
 
 
 def features(column: NDArray[np.float64], others: NDArray[np.float64] | None = None) -> Dataset:
-    """A regression data set of one column, which is the target as well, and a test split of other values of it."""
+    """Returns a regression dataset whose only feature is also the target, optionally with a test split."""
     splits = {"train": column} | ({} if others is None else {"test": others})
-    found = {
+    parts = {
         name: Split(torch.tensor(values)[:, None], torch.tensor(values)[:, None]) for name, values in splits.items()
     }
-    return Dataset(found, task="regression", layout="features", target_names=("y",))
+    return Dataset(parts, task="regression", layout="features", target_names=("y",))
 
 
 def standardized(column: NDArray[np.float64]) -> NDArray[np.float64]:
-    """In extended precision, by the definition."""
+    """Standardizes a column in extended precision."""
     x = column.astype(np.longdouble)
     centred = x - x.mean()
     unit = np.abs(centred).max()
@@ -54,7 +54,7 @@ def test_a_column_of_any_offset_and_spread_is_standardized(offset: float, spread
     column = offset + spread * RANDOM.standard_normal(500)
     preprocess = Preprocess.fit(features(column), normalize="standardize", scale_target=True)
     train = preprocess.transform(features(column)).train
-    # The mean and the deviation are float64 themselves.
+    # The fitted mean and deviation have float64 precision.
     tolerance = 1e-6 + 4 * float(np.spacing(abs(column).max())) / spread
     for found in (train.inputs, train.targets):
         assert found.dtype == torch.float32
@@ -75,7 +75,7 @@ def test_scales_of_any_size(base: float, distance: float, sign: float, seed: int
     spread = 10.0**base
     offset = sign * spread * 10.0**distance if base + distance < 307 else 0.0
     column = offset + spread * np.random.default_rng(seed).uniform(-1, 1, 40)
-    if normalize == "center" and not 1e-30 < spread < 1e37:  # what float32 holds
+    if normalize == "center" and not 1e-30 < spread < 1e37:  # the range of float32
         return
     preprocess = Preprocess.fit(features(column), normalize=normalize, scale_target=True)
     inputs = preprocess.transform(features(column)).train.inputs[:, 0]
@@ -91,7 +91,7 @@ def test_scales_of_any_size(base: float, distance: float, sign: float, seed: int
 
 @pytest.mark.parametrize("gap", [np.spacing(1e9), np.spacing(1.0), 5e-324])
 @pytest.mark.parametrize("normalize", ["standardize", "minmax"])
-def test_only_equal_values_are_a_constant_column(gap: float, normalize: Any) -> None:
+def test_a_column_is_constant_only_if_all_values_are_equal(gap: float, normalize: Any) -> None:
     low = {np.spacing(1e9): 1e9, np.spacing(1.0): 1.0, 5e-324: 0.0}[gap]
     varying, constant = np.array([low, low + gap] * 4), np.full(8, low)
     inputs = Preprocess.fit(features(varying), normalize=normalize).transform(features(varying)).train.inputs
@@ -113,7 +113,7 @@ def test_pca_far_from_the_origin(whiten: bool) -> None:
 
 
 @pytest.mark.parametrize("where", ["train", "test"])
-def test_what_float32_does_not_hold_is_refused_with_the_fix(where: str) -> None:
+def test_values_beyond_float32_are_refused(where: str) -> None:
     small, large = np.arange(5.0), np.array([0.0, 1.0, 1e39])
     dataset = features(large if where == "train" else small, small if where == "train" else large)
     with pytest.raises(DataError, match=rf"{where} row 2: .*got 1e\+39.*normalize: standardize"):
@@ -128,8 +128,8 @@ def test_what_float32_does_not_hold_is_refused_with_the_fix(where: str) -> None:
         )
 
 
-class TestMeasured:
-    """Targets of unix seconds, or of any other size, whose network outputs are what they are."""
+class TestMetrics:
+    """Tests metrics of targets of any magnitude, such as Unix timestamps."""
 
     def measure(self, truth: Tensor, outputs: Tensor, preprocess: Preprocess) -> dict[str, float]:
         sums = MetricSums(VALUES, Decoder("regression", "values", preprocess=preprocess))
@@ -140,7 +140,7 @@ class TestMeasured:
 
     @pytest.mark.parametrize("exact", [True, False])
     @pytest.mark.parametrize(("offset", "spread"), [(1.7e9, 10.0), (0.0, 1e-9), (1e12, 1e3), (-5e9, 0.5)])
-    def test_the_mean_explains_nothing(self, offset: float, spread: float, exact: bool) -> None:
+    def test_the_mean_has_an_r2_of_0(self, offset: float, spread: float, exact: bool) -> None:
         truth = offset + spread * RANDOM.standard_normal(80)
         preprocess = Preprocess.fit(features(truth), scale_target=True)
         targets = torch.tensor(truth)[:, None]
@@ -154,7 +154,7 @@ class TestMeasured:
 
     @pytest.mark.parametrize("scale", [True, False])
     @pytest.mark.parametrize(("offset", "spread"), [(1.7e9, 1e3), (0.0, 1.0), (3.0, 1e-4), (1e6, 10.0)])
-    def test_as_scikit_learn_does(self, offset: float, spread: float, scale: bool) -> None:
+    def test_metrics_equal_scikit_learn(self, offset: float, spread: float, scale: bool) -> None:
         truth = offset + spread * RANDOM.standard_normal((60, 2))
         dataset = Dataset({"train": Split(torch.zeros(60, 1), torch.tensor(truth))}, "regression", "features")
         preprocess = Preprocess.fit(dataset, scale_target=scale)
@@ -173,7 +173,7 @@ class TestMeasured:
             rel=1e-7,
         )
 
-    def test_targets_of_zero_stay_zero(self) -> None:
+    def test_mape_with_targets_of_zero(self) -> None:
         truth = torch.tensor([0.0, 0.3, 1.1, 0.0], dtype=torch.float64)[:, None]
         preprocess = Preprocess.fit(features(truth[:, 0].numpy()), scale_target=True)
         outputs = preprocess.scale_targets(truth + 0.1).float()
@@ -182,7 +182,7 @@ class TestMeasured:
 
     @settings(max_examples=100, deadline=None)
     @given(base=st.floats(-300, 300), seed=st.integers(0, 100))
-    def test_of_any_scale(self, base: float, seed: int) -> None:
+    def test_metrics_at_any_scale(self, base: float, seed: int) -> None:
         drawn = np.random.default_rng(seed)
         truth = 10.0**base * drawn.standard_normal(30)
         preprocess = Preprocess.fit(features(truth), scale_target=True)
@@ -191,9 +191,9 @@ class TestMeasured:
         error = preprocess.unscale_targets(outputs)[:, 0].numpy() / 10.0**base - truth / 10.0**base
         assert found["rmse"] / 10.0**base == pytest.approx(np.sqrt(np.square(error).mean()), rel=1e-9)
         assert found["r2"] == pytest.approx(1 - np.square(error).mean() / (truth / 10.0**base).var(), rel=1e-9)
-        guess = baseline(features(truth), "train")
-        assert guess["rmse"] / 10.0**base == pytest.approx((truth / 10.0**base).std(), rel=1e-9)
-        assert guess["r2"] == pytest.approx(0, abs=1e-9)
+        constant = baseline(features(truth), "train")
+        assert constant["rmse"] / 10.0**base == pytest.approx((truth / 10.0**base).std(), rel=1e-9)
+        assert constant["r2"] == pytest.approx(0, abs=1e-9)
 
     def test_one_sample_has_no_r2(self) -> None:
         one = torch.tensor([[3.0]], dtype=torch.float64)
@@ -204,7 +204,7 @@ class TestMeasured:
 class TestArrays:
     @pytest.mark.parametrize("cache", ["memory", "disk"])
     @pytest.mark.parametrize("dtype", [np.float64, np.int64])
-    def test_stay_exact_up_to_the_transform(self, cache: Any, dtype: Any, tmp_path: Path) -> None:
+    def test_arrays_are_exact_up_to_the_transform(self, cache: Any, dtype: Any, tmp_path: Path) -> None:
         x = (1_700_000_000 + RANDOM.integers(0, 9, (50, 3))).astype(dtype)
         np.save(tmp_path / "x.npy", x)
         np.save(tmp_path / "y.npy", x[:, 0].astype(np.float64))
@@ -216,7 +216,7 @@ class TestArrays:
         np.testing.assert_allclose(train.inputs[:].numpy(), expected, atol=1e-6)
         np.testing.assert_allclose(train.targets[:, 0].numpy(), expected[:, 0], atol=1e-6)
 
-    def test_too_large_for_float32_on_the_disk(self, tmp_path: Path) -> None:
+    def test_values_beyond_float32_on_disk_are_refused(self, tmp_path: Path) -> None:
         np.save(tmp_path / "x.npy", np.array([[1.0], [1e39], [2.0]]))
         np.save(tmp_path / "y.npy", np.array([0, 1, 0]))
         dataset = load_arrays(path=tmp_path, cache="disk")
@@ -228,7 +228,7 @@ class TestArrays:
     def test_integers_that_float64_rounds_are_counted(self, values: list[int], count: int, tmp_path: Path) -> None:
         np.savez(tmp_path / "d.npz", x=np.array(values)[:, None], y=np.array([0, 1, 0]))
         (warning,) = load_arrays(path=tmp_path / "d.npz", layout="features").warnings
-        assert f"{count} of 3 integers are beyond 2^53" in warning
+        assert f"{count} of 3 integers are larger than 2^53" in warning
 
     def test_labels_are_compared_exactly(self, tmp_path: Path) -> None:
         ids = np.array([2**60, 2**60 + 1, 2**60, 2**60 + 1])

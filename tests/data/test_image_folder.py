@@ -1,4 +1,4 @@
-"""Folders of images: their classes and splits, and every kind of file that people have."""
+"""Tests of image folders: classes, splits, image formats, broken files and the cache."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_numbers_are_sorted_as_numbers(tmp_path: Path) -> None:
     assert load_image_folder(path=tmp_path).classes == ("2", "9", "10")
 
 
-def test_given_splits(tmp_path: Path) -> None:
+def test_split_folders_are_used(tmp_path: Path) -> None:
     fill(tmp_path / "x/Train", {"a": 4, "b": 4})
     fill(tmp_path / "x/valid", {"b": 1})
     dataset = load_image_folder(path=tmp_path / "x", division=HALF)
@@ -72,7 +72,7 @@ def test_given_splits(tmp_path: Path) -> None:
     assert sizes(dataset) == {"train": 8, "val": 1, "test": 3}
 
 
-def test_a_class_may_be_called_train(tmp_path: Path) -> None:
+def test_a_class_can_be_named_train(tmp_path: Path) -> None:
     fill(tmp_path, {"train": 2, "bus": 2})
     assert load_image_folder(path=tmp_path).classes == ("bus", "train")
 
@@ -84,7 +84,7 @@ def test_a_pattern_of_class_folders(tmp_path: Path) -> None:
     assert dataset.train.targets.tolist() == [0, 0, 0, 1, 1, 1]
 
 
-def test_equal_files_of_a_class_are_dropped_where_asked_for(tmp_path: Path) -> None:
+def test_deduplicate_drops_equal_files_of_a_class(tmp_path: Path) -> None:
     fill(tmp_path, {"cats": 4, "dogs": 4})
     copied = (tmp_path / "cats/00.png").read_bytes()
     for place in ("cats/04.png", "cats/05.png", "dogs/04.png"):
@@ -98,12 +98,12 @@ def test_equal_files_of_a_class_are_dropped_where_asked_for(tmp_path: Path) -> N
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
-def test_a_pipe_is_no_image(tmp_path: Path) -> None:
+def test_a_pipe_is_not_an_image(tmp_path: Path) -> None:
     fill(tmp_path, {"cats": 4, "dogs": 4})
     os.mkfifo(tmp_path / "cats/pipe.png")
     dataset = load_image_folder(path=tmp_path)
     assert len(dataset.train) == 8
-    assert "pipe.png: it is no file" in dataset.warnings[0]
+    assert "pipe.png: it is not a regular file" in dataset.warnings[0]
 
 
 def test_limit_takes_from_every_class(tmp_path: Path) -> None:
@@ -117,10 +117,14 @@ def test_limit_takes_from_every_class(tmp_path: Path) -> None:
         (lambda path: None, "photos", "there is no such folder"),
         (lambda path: path.mkdir(), "photos", "has no class folders"),
         (lambda path: fill(path, {".": 3}), "photos", "has no class folders"),
-        (lambda path: (path / "a").mkdir(parents=True), "photos", "there are no images in its folders"),
-        (lambda path: fill(path, {"a": 3}), "photos", "has images of one class only (got a; expected at"),
-        (lambda path: fill(path, {"train/a": 1, "train/b": 1, "val/c": 1}), "photos/val/c", "is no class of the train"),
-        (lambda path: fill(path, {"train/a": 1, "train/b": 1, "docs": 1}), "photos", "and docs beside it"),
+        (lambda path: (path / "a").mkdir(parents=True), "photos", "has no images in its class folders"),
+        (lambda path: fill(path, {"a": 3}), "photos", "has images of only one class (got a, expected at"),
+        (
+            lambda path: fill(path, {"train/a": 1, "train/b": 1, "val/c": 1}),
+            "photos/val/c",
+            "is not a class of the train",
+        ),
+        (lambda path: fill(path, {"train/a": 1, "train/b": 1, "docs": 1}), "photos", "(got docs)"),
         (lambda path: fill(path, {"train/a": 1, "train/b": 1, "val/a": 1, "valid/a": 1}), "photos", "two val splits"),
         (lambda path: path.write_text("x"), "photos", "is a file; expected a folder"),
     ],
@@ -138,7 +142,7 @@ def test_folders_that_cannot_be_used_are_named(
 def test_the_same_split_twice_is_refused(tmp_path: Path) -> None:
     fill(tmp_path / "x", {"train/a": 2, "train/b": 2, "val/a": 1})
     fill(tmp_path / "y", {"a": 1, "b": 1})
-    with pytest.raises(DataError, match=r"holds a val split of its own \(val\) and val_path gives another"):
+    with pytest.raises(DataError, match=r"has a val split \(got val\), but val_path gives another"):
         load_image_folder(path=tmp_path / "x", val_path=tmp_path / "y")
 
 
@@ -151,14 +155,14 @@ def test_the_same_split_twice_is_refused(tmp_path: Path) -> None:
         ([(5, 5), (6, 6)], (32, 32)),
     ],
 )
-def test_the_size_that_auto_means(made: list[tuple[int, int]], chosen: tuple[int, int], tmp_path: Path) -> None:
+def test_auto_size(made: list[tuple[int, int]], chosen: tuple[int, int], tmp_path: Path) -> None:
     for index, (height, width) in enumerate(made * 2):
         (tmp_path / str(index % 2)).mkdir(exist_ok=True)
         picture(height, width).save(tmp_path / str(index % 2) / f"{index}.png")
     assert load_image_folder(path=tmp_path).input_shape == (3, *chosen)
 
 
-def test_grey_where_all_are_grey(tmp_path: Path) -> None:
+def test_auto_channels_is_1_if_all_images_are_grey(tmp_path: Path) -> None:
     fill(tmp_path, {"a": 2, "b": 2}, channels=1)
     Image.fromarray(np.full((8, 8), 40_000, dtype=np.uint16)).save(tmp_path / "a/16bit.png")
     picture(channels=1).convert("LA").save(tmp_path / "a/alpha.png")
@@ -181,23 +185,23 @@ GREY_RAMP = np.arange(64, dtype=np.uint8).reshape(8, 8) * 4
 
 
 @pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF", "GIF", "WEBP", "PPM", "TGA", "JPEG2000"])
-def test_lossless_formats_give_their_pixels(kind: str) -> None:
+def test_lossless_formats_are_decoded_exactly(kind: str) -> None:
     options = {"lossless": True} if kind == "WEBP" else {}
     found = decode(saved(Image.fromarray(GREY_RAMP), kind, **options), (8, 8), 1)
     assert np.array_equal(found[0], GREY_RAMP)
 
 
-def test_a_jpeg_is_near_its_pixels() -> None:
+def test_a_jpeg_is_close_to_its_pixels() -> None:
     found = decode(saved(Image.fromarray(GREY_RAMP), "JPEG", quality=95), (8, 8), 1)
     assert np.abs(found[0].astype(int) - GREY_RAMP).max() < 12
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_the_orientation_of_the_camera_is_followed(orientation: int) -> None:
+def test_the_exif_orientation_is_applied(orientation: int) -> None:
     upright = np.zeros((6, 10), dtype=np.uint8)
     upright[0, :] = 200
     upright[:, 0] = 100
-    # What the camera stored: the inverse of what a viewer does, by the EXIF standard.
+    # The stored pixels: the inverse of the transform that the EXIF standard defines for viewers.
     stored = {
         1: upright,
         2: upright[:, ::-1],
@@ -214,7 +218,7 @@ def test_the_orientation_of_the_camera_is_followed(orientation: int) -> None:
     assert np.array_equal(decode(raw, (6, 10), 1)[0], upright)
 
 
-def test_transparent_pixels_lie_on_white() -> None:
+def test_transparent_pixels_are_composited_onto_white() -> None:
     pixels = np.zeros((2, 2, 4), dtype=np.uint8)
     pixels[0, 0] = (255, 0, 0, 255)
     pixels[0, 1] = (0, 0, 0, 128)
@@ -228,13 +232,13 @@ def test_transparent_pixels_lie_on_white() -> None:
     assert shown[:, 0].T.tolist() == [[10, 20, 30], [255, 255, 255]]
 
 
-def test_sixteen_bits_become_eight() -> None:
+def test_16_bit_images_are_converted_to_8_bits() -> None:
     deep = np.array([[0, 257, 32_768, 65_535]], dtype=np.uint16)
     for kind in ("PNG", "TIFF"):
         assert decode(saved(Image.fromarray(deep), kind), (1, 4), 1)[0].tolist() == [[0, 1, 128, 255]]
     shares = np.array([[0.0, 0.5, 1.0]], dtype=np.float32)
     assert decode(saved(Image.fromarray(shares), "TIFF"), (1, 3), 3)[0].tolist() == [[0, 128, 255]]
-    with pytest.raises(ValueError, match="its values are 0 to 2, and not within 0 to 1"):
+    with pytest.raises(ValueError, match=r"its values are out of range \(got 0 to 2, expected 0 to 1\)"):
         decode(saved(Image.fromarray(shares * 2), "TIFF"), (1, 3), 1)
 
 
@@ -256,7 +260,7 @@ def test_images_are_resized_as_pillow_does() -> None:
     assert np.array_equal(decode(saved(image, "PNG"), (7, 9), 3), expected)
 
 
-def test_a_large_jpeg_is_near_what_decoding_all_of_it_gives() -> None:
+def test_a_large_jpeg_is_close_to_its_full_decoding() -> None:
     smooth = Image.fromarray(
         np.add.outer(np.arange(640), np.arange(800)).astype(np.float64).__mod__(256).astype(np.uint8)
     )
@@ -266,7 +270,7 @@ def test_a_large_jpeg_is_near_what_decoding_all_of_it_gives() -> None:
 
 
 def spoil(folder: Path) -> None:
-    """Eight good images, and three that are broken each in its own way."""
+    """Writes eight valid images and three that are broken in different ways."""
     fill(folder, {"a": 4, "b": 4}, height=32, width=32)
     (folder / "a/empty.png").write_bytes(b"")
     whole = (folder / "a/00.png").read_bytes()
@@ -287,11 +291,13 @@ def test_broken_files_are_named_and_left_out(cache: Any, tmp_path: Path, monkeyp
     assert "1 file that is not an image was left out" in notes
     assert "b/notes.txt" in notes
     assert "3 of 11 images of the train split can't be read and are left out" in line
-    assert all(name in line for name in ("a/empty.png: it is no image", "a/cut.png: ", "b/text.jpg: it is no image"))
+    assert all(
+        name in line for name in ("a/empty.png: it is not an image", "a/cut.png: ", "b/text.jpg: it is not an image")
+    )
     assert "notes" not in line
 
 
-def test_strict_refuses_them(tmp_path: Path) -> None:
+def test_strict_refuses_broken_files(tmp_path: Path) -> None:
     spoil(tmp_path)
     with pytest.raises(DataError, match=r"3 of 11 images of the train split can't be read: .*a/cut.png: "):
         load_image_folder(path=tmp_path, strict=True)
@@ -319,14 +325,14 @@ def test_linked_files_and_folders_are_used(tmp_path: Path) -> None:
     assert dataset.warnings == ()
 
 
-def test_links_that_lead_back_are_not_followed(tmp_path: Path) -> None:
+def test_circular_links_are_not_followed(tmp_path: Path) -> None:
     fill(tmp_path, {"cat/deep": 2, "dog": 2})
     link(tmp_path / "cat/deep/up", tmp_path / "cat")
     link(tmp_path / "dog/all", tmp_path)
     link(tmp_path / "dog/itself", tmp_path / "dog/itself")
     dataset = load_image_folder(path=tmp_path)
     assert dataset.train.targets.tolist() == [0, 0, 1, 1]
-    assert dataset.warnings[0].startswith("2 links to a folder that is already read were left out (first: ")
+    assert dataset.warnings[0].startswith("2 links to a folder that is already included were left out (first: ")
 
 
 def test_class_folders_without_images_are_left_out(tmp_path: Path) -> None:
@@ -340,7 +346,7 @@ def test_class_folders_without_images_are_left_out(tmp_path: Path) -> None:
         load_image_folder(path=tmp_path, strict=True)
 
 
-def test_images_without_a_suffix_are_known_by_content(tmp_path: Path) -> None:
+def test_images_without_a_suffix_are_recognised_by_content(tmp_path: Path) -> None:
     fill(tmp_path, {"a": 3, "b": 3})
     for path in (tmp_path / "a").iterdir():
         path.rename(path.with_suffix(""))
@@ -365,7 +371,7 @@ def test_classes_and_images_are_in_natural_order(tmp_path: Path) -> None:
     assert names == [*(f"{row:02}" for row in range(1, 12)), "100"]
 
 
-def test_a_class_of_broken_files_alone_is_refused(tmp_path: Path) -> None:
+def test_a_class_with_only_broken_files_is_refused(tmp_path: Path) -> None:
     fill(tmp_path, {"a": 2, "b": 2})
     for path in (tmp_path / "b").iterdir():
         path.write_bytes(b"x")
@@ -375,26 +381,26 @@ def test_a_class_of_broken_files_alone_is_refused(tmp_path: Path) -> None:
 
 def test_decompression_bombs_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(tmp_path, {"a": 2, "b": 2})
-    # 14 kilobytes that would unpack to 225 million pixels; and one that is too large for a limit of our own.
+    # 14 kilobytes that would decompress to 225 million pixels; and an image above MAX_PIXELS.
     Image.new("1", (15_000, 15_000)).save(tmp_path / "a/bomb.png")
     with pytest.raises(DataError, match=r"a/bomb\.png: it has too many pixels"):
         load_image_folder(path=tmp_path, strict=True)
     (tmp_path / "a/bomb.png").unlink()
     monkeypatch.setattr("nnzoo.data.images.decode.MAX_PIXELS", 63)
-    with pytest.raises(DataError, match=r"a/00\.png: it has 8 x 8 pixels, which are too many"):
+    with pytest.raises(DataError, match=r"a/00\.png: it has too many pixels \(got 8 x 8\)"):
         load_image_folder(path=tmp_path, size=8, channels=3, strict=True)
 
 
 def test_postscript_is_never_opened(tmp_path: Path) -> None:
-    """Pillow hands it to another program."""
+    """Pillow would pass it to an external program."""
     fill(tmp_path, {"a": 2, "b": 2})
     picture().save(tmp_path / "a/drawing.eps")
     picture().save(tmp_path / "a/called.png", "EPS")
-    with pytest.raises(DataError, match=r"1 of 5 images .*called\.png: it is no image"):
+    with pytest.raises(DataError, match=r"1 of 5 images .*called\.png: it is not an image"):
         load_image_folder(path=tmp_path, strict=True)
 
 
-def test_the_cache_on_disk_holds_the_same_and_is_found_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_disk_cache_equals_memory_and_is_used_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     fill(tmp_path / "x", {"a": 4, "b": 4})
     kept = load_image_folder(path=tmp_path / "x", division=HALF)
@@ -423,7 +429,7 @@ def test_the_cache_on_disk_holds_the_same_and_is_found_again(tmp_path: Path, mon
     assert not all(torch.equal(changed.splits[name].inputs[:], kept.splits[name].inputs) for name in kept.splits)
 
 
-def test_much_goes_to_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_data_is_cached_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(image_cache, "LARGEST_IN_MEMORY", 8 * 8 * 8 * 3)
     fill(tmp_path / "x", {"a": 4, "b": 3})

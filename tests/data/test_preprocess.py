@@ -27,7 +27,7 @@ FITS: dict[str, dict[str, Any]] = {
 
 
 def _dataset(layout: Layout, num_samples: int = 60, *, lengths: bool = False) -> Dataset:
-    """Correlated inputs far from the origin, with train, val and test."""
+    """Returns correlated inputs far from the origin, with train, val and test splits."""
     generator = torch.Generator().manual_seed(3)
     shape = SHAPES[layout]
     mix = torch.randn(shape[-1], shape[-1], generator=generator)
@@ -45,7 +45,7 @@ def _dataset(layout: Layout, num_samples: int = 60, *, lengths: bool = False) ->
 
 
 def _rows(split: Split) -> Tensor:
-    """(M, F) valid rows, images by channel."""
+    """Returns the (M, F) valid rows; for images one column per channel."""
     inputs = split.inputs
     if inputs.ndim == 4:
         return inputs.movedim(1, -1).flatten(0, 2)
@@ -108,7 +108,7 @@ def test_normalizing_equals_scikit_learn(normalize: Any, scaler: Callable[[], An
     spread=st.sampled_from([0.0, 1e-42, 1e-30, 1e-3, 1.0, 1e4]),
     normalize=st.sampled_from(["center", "standardize", "minmax"]),
 )
-def test_no_column_blows_up(offset: float, spread: float, normalize: Any) -> None:
+def test_columns_stay_bounded(offset: float, spread: float, normalize: Any) -> None:
     column = offset + spread * torch.linspace(-1, 1, 7).unsqueeze(1)
     dataset = Dataset({"train": Split(column, torch.arange(7) % 2)}, task="classification", layout="features")
     outputs = Preprocess.fit(dataset, normalize=normalize).transform(dataset).train.inputs
@@ -127,13 +127,13 @@ class TestProjection:
     def test_whitened_covariance_is_the_identity(self, layout: Layout, lengths: bool, normalize: Any) -> None:
         dataset = _dataset(layout, lengths=lengths)
         most = 24 if layout == "image" else SHAPES[layout][-1]
-        hows: list[dict[str, Any]] = [{"pca": most, "whiten": True}, {"zca": True}]
-        for how in hows:
-            preprocess = Preprocess.fit(dataset, normalize=normalize, **how)
+        options: list[dict[str, Any]] = [{"pca": most, "whiten": True}, {"zca": True}]
+        for each in options:
+            preprocess = Preprocess.fit(dataset, normalize=normalize, **each)
             covariance = self._covariance(preprocess.transform(dataset).train)
             torch.testing.assert_close(covariance, torch.eye(most, dtype=torch.float64), atol=1e-3, rtol=0)
 
-    def test_pca_keeps_the_variances_in_order(self, layout: Layout, lengths: bool) -> None:
+    def test_pca_keeps_the_largest_variances_in_order(self, layout: Layout, lengths: bool) -> None:
         dataset = _dataset(layout, lengths=lengths)
         transformed = Preprocess.fit(dataset, pca=2).transform(dataset)
         covariance = self._covariance(transformed.train)
@@ -162,15 +162,15 @@ def test_pca_equals_scikit_learn_up_to_sign(whiten: bool) -> None:
     assert components.gather(0, components.abs().argmax(dim=0, keepdim=True)).gt(0).all()
 
 
-def test_zca_stays_near_the_inputs_axes() -> None:
+def test_zca_whitening_is_symmetric_and_positive() -> None:
     whitening = Preprocess.fit(_dataset("features"), zca=True).state_dict()["whitening"]
     torch.testing.assert_close(whitening, whitening.T)
     assert torch.linalg.eigvalsh(whitening).min() > 0
 
 
 @pytest.mark.parametrize("how", [{"zca": True}, {"pca": 64, "whiten": True}])
-def test_directions_without_variance_are_not_blown_up(how: dict[str, Any]) -> None:
-    dataset = load_digits()  # three of its pixels are always 0
+def test_directions_without_variance_stay_bounded(how: dict[str, Any]) -> None:
+    dataset = load_digits()  # three pixels are always 0
     preprocess = Preprocess.fit(dataset, **how)
     one_pixel = torch.zeros(1, 1, 8, 8)
     one_pixel[0, 0, 0, 0] = 1
@@ -178,7 +178,7 @@ def test_directions_without_variance_are_not_blown_up(how: dict[str, Any]) -> No
     assert (preprocess(one_pixel) - preprocess(torch.zeros_like(one_pixel))).abs().max() <= 1.001
 
 
-def test_rounding_is_no_direction() -> None:
+def test_rounding_errors_are_not_whitened() -> None:
     generator = torch.Generator().manual_seed(0)
     inputs = torch.randn(50, 2, generator=generator) @ torch.randn(2, 8, generator=generator)  # rank 2
     dataset = Dataset({"train": Split(inputs, torch.zeros(50, 1))}, task="regression", layout="features")
@@ -195,7 +195,7 @@ def test_pca_of_constant_inputs_is_zero() -> None:
 @pytest.mark.parametrize("options", FITS.values(), ids=FITS)
 @pytest.mark.parametrize(("layout", "lengths"), CASES)
 class TestEveryFit:
-    def test_sees_the_train_split_alone(self, layout: Layout, lengths: bool, options: dict[str, Any]) -> None:
+    def test_only_the_train_split_is_used(self, layout: Layout, lengths: bool, options: dict[str, Any]) -> None:
         dataset = _dataset(layout, lengths=lengths)
         other = {
             name: replace(split, inputs=split.inputs * 9 + 1, targets=split.targets * 9 + 1)
@@ -206,14 +206,14 @@ class TestEveryFit:
         fit = Preprocess.fit(dataset, scale_target=True, **options)
         assert _bits(fit) == _bits(Preprocess.fit(changed, scale_target=True, **options))
 
-    def test_leaves_its_inputs_alone(self, layout: Layout, lengths: bool, options: dict[str, Any]) -> None:
+    def test_inputs_are_not_modified(self, layout: Layout, lengths: bool, options: dict[str, Any]) -> None:
         dataset, untouched = _dataset(layout, lengths=lengths), _dataset(layout, lengths=lengths)
         Preprocess.fit(dataset, scale_target=True, **options).transform(dataset)
         for name, split in dataset.splits.items():
             assert torch.equal(split.inputs, untouched.splits[name].inputs)
             assert torch.equal(split.targets, untouched.splits[name].targets)
 
-    def test_comes_back_from_its_state(self, layout: Layout, lengths: bool, options: dict[str, Any]) -> None:
+    def test_state_dict_restores_the_transform(self, layout: Layout, lengths: bool, options: dict[str, Any]) -> None:
         dataset = _dataset(layout, lengths=lengths)
         fit = Preprocess.fit(dataset, scale_target=True, **options)
         assert all(tensor.dtype == torch.float64 for tensor in fit.state_dict().values())
@@ -240,19 +240,19 @@ def test_padding_stays_zero_and_changes_nothing(options: dict[str, Any]) -> None
 
 
 @pytest.mark.parametrize("options", FITS.values(), ids=FITS)
-def test_blocks_of_rows_do_not_matter(options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_results_do_not_depend_on_the_block_size(options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     dataset = _dataset("sequence", lengths=True)
-    whole = Preprocess.fit(dataset, **options)
-    expected = whole.transform(dataset).splits["test"].inputs
+    in_one = Preprocess.fit(dataset, **options)
+    expected = in_one.transform(dataset).splits["test"].inputs
     monkeypatch.setattr("nnzoo.data.dataset._BLOCK_ENTRIES", 50)
     in_blocks = Preprocess.fit(dataset, **options)
-    for name, tensor in whole.state_dict().items():
+    for name, tensor in in_one.state_dict().items():
         torch.testing.assert_close(in_blocks.state_dict()[name], tensor)
     torch.testing.assert_close(in_blocks.transform(dataset).splits["test"].inputs, expected, atol=1e-5, rtol=1e-5)
 
 
 class TestTargets:
-    def test_are_standardized_and_come_back(self) -> None:
+    def test_targets_are_standardized_and_restored(self) -> None:
         dataset = _dataset("features")
         preprocess = Preprocess.fit(dataset, scale_target=True)
         transformed = preprocess.transform(dataset)
@@ -264,7 +264,7 @@ class TestTargets:
         assert exact is not None
         assert torch.equal(exact, dataset.splits["test"].targets.double())
 
-    def test_stay_without_scaling(self) -> None:
+    def test_targets_without_scaling_are_unchanged(self) -> None:
         dataset = _dataset("features")
         preprocess = Preprocess.fit(dataset, normalize="standardize")
         assert torch.equal(preprocess.scale_targets(dataset.train.targets), dataset.train.targets.double())
@@ -277,7 +277,7 @@ class TestTargets:
         assert Preprocess.fit(dataset, scale_target=True).transform(dataset).train.targets.eq(0).all()
 
 
-def test_nothing_fitted_does_nothing() -> None:
+def test_without_fitted_transforms_data_is_unchanged() -> None:
     tokens = torch.randint(0, 9, (4, 5), generator=torch.Generator().manual_seed(0))
     dataset = Dataset({"train": Split(tokens, torch.arange(4))}, task="classification", layout="tokens")
     preprocess = Preprocess.fit(dataset)
@@ -317,7 +317,7 @@ WIDE = Dataset({"train": Split(torch.zeros(2, 10_001), torch.zeros(2, 1))}, task
         (HUGE, {"pca": 1}, "the inputs are too large for pca and zca. Set .*standardize"),
     ],
 )
-def test_transforms_that_the_data_rules_out_are_refused(
+def test_transforms_that_do_not_fit_the_data_are_refused(
     dataset: Dataset, options: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(DataError, match=f"preprocess: .*{message}"):

@@ -1,6 +1,6 @@
-"""Data as it is found, read by configs of ten lines at most, each of which beats the answer that ignores the inputs.
+"""Tests that configs of at most ten lines beat the baseline on real datasets.
 
-NNZOO_TEST_DATA names the folder that holds the sets.
+NNZOO_TEST_DATA is the folder with the datasets.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ import nnzoo
 
 FOLDER = os.environ.get("NNZOO_TEST_DATA")
 
-pytestmark = [pytest.mark.data, pytest.mark.skipif(FOLDER is None, reason="NNZOO_TEST_DATA names no folder")]
+pytestmark = [pytest.mark.data, pytest.mark.skipif(FOLDER is None, reason="NNZOO_TEST_DATA is not set")]
 
 
 class Case(NamedTuple):
-    """A config whose paths are below the folder, and what it has to reach on the test split."""
+    """A config with paths below the folder, and the score that it must reach on the test split."""
 
     metric: str
     baseline: float
-    """Of the majority class, the mean, or the naive forecast."""
+    """The score of the majority class, the mean, or the naive forecast."""
     reaches: float
     config: str
 
@@ -70,7 +70,7 @@ optimizer: {name: adamw, lr: 5e-3}
 train: {epochs: 5, batch_size: 64}
 """
 
-# Three of the images are of 9 megapixels.
+# Three of the images have 9 megapixels.
 SIGNS = """
 data: {name: image_folder, path: sign_digits/Dataset, size: 32, channels: 1}
 model: {name: mlp, hidden: [64]}
@@ -145,8 +145,8 @@ def test_a_few_lines_beat_the_baseline(name: str, tmp_path: Path, monkeypatch: p
     assert len(text.strip().splitlines()) <= 10
     for entry in Path(FOLDER or "").iterdir():
         (tmp_path / entry.name).symlink_to(entry)
-    if name in WRITTEN:
-        WRITTEN[name](tmp_path)
+    if name in CONVERTERS:
+        CONVERTERS[name](tmp_path)
     (tmp_path / f"{name}.yaml").write_text(text)
     monkeypatch.chdir(tmp_path)
     run = nnzoo.train(f"{name}.yaml", overrides={"train.device": "cpu"}, quiet=True)
@@ -156,7 +156,7 @@ def test_a_few_lines_beat_the_baseline(name: str, tmp_path: Path, monkeypatch: p
 
 
 def write_vowels(folder: Path) -> None:
-    """The utterances, padded, with their lengths: `channel:channel:..:speaker` a line, a channel `x,x,..`."""
+    """Converts the utterances, one line `channel:channel:..:speaker` each with channels `x,x,..`, to padded arrays."""
     arrays = {}
     for end, part in (("", "TRAIN"), ("_test", "TEST")):
         lines = (folder / "japanese_vowels" / f"JapaneseVowels_{part}.ts").read_text().splitlines()
@@ -168,4 +168,4 @@ def write_vowels(folder: Path) -> None:
     np.savez(folder / "japanese_vowels.npz", allow_pickle=False, **arrays)
 
 
-WRITTEN: dict[str, Callable[[Path], None]] = {"japanese_vowels": write_vowels}
+CONVERTERS: dict[str, Callable[[Path], None]] = {"japanese_vowels": write_vowels}

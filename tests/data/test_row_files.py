@@ -29,25 +29,25 @@ CASES: dict[str, tuple[Any, str]] = {
     "booleans": (RNG.normal(size=(40, 3)) > 0, "features"),
     "tokens": (RNG.integers(0, 9, (40, 5), dtype="i4"), "tokens"),
     "sequence": (RNG.normal(size=(40, 5, 2)).astype("f4"), "sequence"),
-    "one feature a step": (RNG.normal(size=(40, 5)), "sequence"),
+    "one feature per step": (RNG.normal(size=(40, 5)), "sequence"),
     "uint8 images": (RNG.integers(0, 256, (40, 3, 4, 5), dtype="u1"), "image"),
     "grey images": (RNG.normal(size=(40, 4, 5)).astype("f4"), "image"),
 }
 
 
-def save(folder: Path, **found: Any) -> Path:
+def save(folder: Path, **arrays: Any) -> Path:
     folder.mkdir()
-    for name, array in found.items():
+    for name, array in arrays.items():
         np.save(folder / f"{name}.npy", array)
     return folder
 
 
 def both(folder: Path, **options: Any) -> tuple[Dataset, Dataset]:
-    """The same data in memory and on the disk."""
-    kept, left = (load_arrays(path=folder, cache=cache, **options) for cache in ("memory", "disk"))
-    assert isinstance(left.train.inputs, OnDisk)
-    assert isinstance(kept.train.inputs, torch.Tensor)
-    return kept, left
+    """Loads the same data to memory and on disk."""
+    in_memory, stored = (load_arrays(path=folder, cache=cache, **options) for cache in ("memory", "disk"))
+    assert isinstance(stored.train.inputs, OnDisk)
+    assert isinstance(in_memory.train.inputs, torch.Tensor)
+    return in_memory, stored
 
 
 def same(first: Dataset, second: Dataset) -> None:
@@ -65,39 +65,39 @@ def same(first: Dataset, second: Dataset) -> None:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_file_holds_what_memory_does(case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_data_on_disk_equals_data_in_memory(case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(on_disk, "PIECE_BYTES", 64)
     monkeypatch.setattr(on_disk, "GAP_BYTES", 16)
     x, layout = CASES[case]
-    kept, left = both(save(tmp_path / "d", x=x, y=Y, x_test=x[:3], y_test=Y[:3]), layout=layout)
-    same(kept, left)
+    in_memory, stored = both(save(tmp_path / "d", x=x, y=Y, x_test=x[:3], y_test=Y[:3]), layout=layout)
+    same(in_memory, stored)
     division = Division(val=0.2, test=0)
-    same(divide(kept, division), divide(left, division))
+    same(divide(in_memory, division), divide(stored, division))
     with_repeats = Division(val=0.2, test=0, deduplicate=True)
-    same(drop_repeats(divide(kept, with_repeats)), drop_repeats(divide(left, with_repeats)))
+    same(drop_repeats(divide(in_memory, with_repeats)), drop_repeats(divide(stored, with_repeats)))
 
 
 @pytest.mark.parametrize("projection", [{}, {"pca": 2}, {"pca": 2, "whiten": True}, {"zca": True}])
 @pytest.mark.parametrize("normalize", ["none", "center", "standardize", "minmax"])
 @pytest.mark.parametrize("case", ["float64", "sequence", "steps", "uint8 images"])
-def test_it_is_preprocessed_to_the_same_bits(
+def test_preprocessing_on_disk_gives_the_same_bits(
     case: str, normalize: Any, projection: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     x, layout = (NORMAL, "sequence") if case == "steps" else CASES[case]
     more = {"lengths": LENGTHS} if case == "steps" else {}
-    kept, left = (
+    in_memory, stored = (
         divide(each, Division(val=0.3, test=0)) for each in both(save(tmp_path / "d", x=x, y=Y, **more), layout=layout)
     )
-    fitted = [Preprocess.fit(each, normalize=normalize, **projection) for each in (kept, left)]
+    fitted = [Preprocess.fit(each, normalize=normalize, **projection) for each in (in_memory, stored)]
     for name, tensor in fitted[0].state_dict().items():
         assert torch.equal(tensor, fitted[1].state_dict()[name])
-    changed = fitted[1].transform(left)
+    changed = fitted[1].transform(stored)
     assert isinstance(changed.train.inputs, OnDisk)
-    same(fitted[0].transform(kept), changed)
+    same(fitted[0].transform(in_memory), changed)
 
 
-def test_small_data_is_kept_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_cache_depends_on_the_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = save(tmp_path / "d", x=np.ones((40, 3), "f8"), y=Y, x_val=np.ones((2, 3)), y_val=Y[:2])
     monkeypatch.setattr(source, "LARGEST_IN_MEMORY", 4 * 3 * 42)
     assert load_arrays(path=folder).choices["cache"] == "disk"
@@ -106,9 +106,9 @@ def test_small_data_is_kept_in_memory(tmp_path: Path, monkeypatch: pytest.Monkey
     assert load_arrays(path=tmp_path / "d.npz").choices["cache"] == "memory"
 
 
-def test_what_cannot_stay_on_the_disk_is_refused(tmp_path: Path) -> None:
+def test_files_that_cannot_stay_on_disk_are_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "d.npz", x=np.ones((40, 3)), y=Y)
-    with pytest.raises(DataError, match=r"d\.npz: an \.npz is read as a whole"):
+    with pytest.raises(DataError, match=r"d\.npz: an \.npz file can't be read in parts"):
         load_arrays(path=tmp_path / "d.npz", cache="disk")
     folder = save(tmp_path / "d", x=np.asfortranarray(np.ones((40, 3))), y=Y)
     with pytest.raises(DataError, match=r"x\.npy: is stored in Fortran order"):
@@ -133,7 +133,7 @@ def test_a_file_that_changes_is_noticed(tmp_path: Path) -> None:
     folder = save(tmp_path / "d", x=np.ones((40, 3)), y=Y)
     cut, touched, gone = (load_arrays(path=folder, cache="disk").train.inputs for _ in range(3))
     (folder / "x.npy").rename(tmp_path / "elsewhere.npy")
-    assert gone[:].eq(1).all()  # what is open stays
+    assert gone[:].eq(1).all()  # the open file stays readable
     os.utime(tmp_path / "elsewhere.npy", (1, 1))
     with pytest.raises(DataError, match=r"x\.npy: changed while it was read"):
         touched[:2]
@@ -152,6 +152,6 @@ def test_a_file_that_is_too_short_is_refused(tmp_path: Path) -> None:
 def test_a_projection_that_cannot_be_written_is_a_run_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "cache").write_text("a file in the way")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    left = load_arrays(path=save(tmp_path / "d", x=CASES["float64"][0], y=Y), cache="disk")
+    stored = load_arrays(path=save(tmp_path / "d", x=CASES["float64"][0], y=Y), cache="disk")
     with pytest.raises(RunError, match=r"can't be written: .*cache: memory"):
-        Preprocess.fit(left, pca=2).transform(left)
+        Preprocess.fit(stored, pca=2).transform(stored)

@@ -16,7 +16,7 @@ from nnzoo.errors import DataError
 
 
 def _dataset(targets: Tensor, task: Task = "classification", splits: dict[str, Split] | None = None) -> Dataset:
-    """Samples whose input is their own row number."""
+    """Returns samples whose input is their row number."""
     inputs = torch.arange(len(targets), dtype=torch.float32).unsqueeze(1)
     num_classes = {1: int(targets.max()) + 1, 2: targets.shape[-1]}[targets.ndim]
     classes = tuple(f"c{index}" for index in range(num_classes)) if task != "regression" else ()
@@ -44,7 +44,7 @@ fractions = st.sampled_from([0.0, 0.1, 0.15, 0.2, 0.25, 1 / 3, 0.4])
 
 
 @given(class_sizes, fractions, fractions, st.booleans(), st.integers(0, 3))
-def test_every_sample_is_in_one_split_in_its_old_order(
+def test_every_sample_is_in_one_split_in_the_original_order(
     sizes: list[int], val: float, test: float, stratify: bool, seed: int
 ) -> None:
     dataset = _of_sizes(sizes)
@@ -65,7 +65,7 @@ def test_every_sample_is_in_one_split_in_its_old_order(
 
 
 @given(class_sizes, fractions, fractions, st.integers(0, 3))
-def test_stratified_division_keeps_every_class_wherever_there_is_room(
+def test_stratified_division_puts_every_class_into_large_enough_splits(
     sizes: list[int], val: float, test: float, seed: int
 ) -> None:
     total = sum(sizes)
@@ -83,7 +83,7 @@ def test_stratified_division_keeps_every_class_wherever_there_is_room(
 
 
 @given(st.lists(st.integers(30, 80), min_size=2, max_size=5), fractions, fractions, st.integers(0, 3))
-def test_stratified_counts_are_the_shares_rounded(sizes: list[int], val: float, test: float, seed: int) -> None:
+def test_stratified_counts_are_the_rounded_shares(sizes: list[int], val: float, test: float, seed: int) -> None:
     assume(val or test)
     divided = divide(_of_sizes(sizes), Division(val=val, test=test, stratify=True, seed=seed))
     for name in divided.splits.keys() - {"train"}:
@@ -91,7 +91,7 @@ def test_stratified_counts_are_the_shares_rounded(sizes: list[int], val: float, 
         assert all(abs(count - share * size) < 1 for count, size in zip(_counts(divided, name), sizes, strict=True))
 
 
-def test_iris_gives_each_species_the_same() -> None:
+def test_iris_species_are_divided_equally() -> None:
     divided = _divide(load_iris(), 0.2, 0.1)
     assert {name: _counts(divided, name) for name in divided.splits} == {
         "train": [35, 35, 35],
@@ -101,14 +101,14 @@ def test_iris_gives_each_species_the_same() -> None:
     assert missing_classes(divided) == {}
 
 
-def test_plain_division_does_not_look_at_classes() -> None:
+def test_division_without_stratify_ignores_classes() -> None:
     dataset = _of_sizes([50, 50])
     counts = {tuple(_counts(_divide(dataset, stratify=False, seed=seed), "val")) for seed in range(20)}
     assert len(counts) > 1
     assert {tuple(_counts(_divide(dataset, seed=seed), "val")) for seed in range(20)} == {(10, 10)}
 
 
-def test_stratifying_takes_the_likeliest_class_of_probabilities() -> None:
+def test_probabilities_are_stratified_by_the_most_probable_class() -> None:
     targets = torch.tensor([[0.9, 0.1]] * 30 + [[0.4, 0.6]] * 10)
     divided = _divide(_dataset(targets), 0.5, 0)
     assert _counts(divided, "val") == [15, 5]
@@ -116,7 +116,7 @@ def test_stratifying_takes_the_likeliest_class_of_probabilities() -> None:
 
 
 @pytest.mark.parametrize("task", ["regression", "multilabel"])
-def test_other_tasks_are_shuffled(task: Any) -> None:
+def test_other_tasks_are_divided_at_random(task: Any) -> None:
     dataset = _dataset(torch.eye(4).repeat(5, 1), task)
     divided = _divide(dataset)
     assert {name: len(split) for name, split in divided.splits.items()} == {"train": 12, "val": 4, "test": 4}
@@ -125,7 +125,7 @@ def test_other_tasks_are_shuffled(task: Any) -> None:
     assert missing_classes(divided) == {}
 
 
-def test_seed_alone_decides() -> None:
+def test_division_depends_only_on_the_seed() -> None:
     dataset = _of_sizes([30, 30])
     torch.manual_seed(1)
     first = _divide(dataset)
@@ -137,7 +137,7 @@ def test_seed_alone_decides() -> None:
 
 
 @pytest.mark.parametrize("given_split", ["val", "test"])
-def test_a_split_that_is_given_is_kept(given_split: str) -> None:
+def test_a_given_split_is_kept(given_split: str) -> None:
     own = Split(torch.zeros(3, 1), torch.tensor([0, 1, 0]))
     divided = _divide(_dataset(torch.arange(20) % 2, splits={given_split: own}))
     assert divided.splits[given_split] is own
@@ -147,17 +147,17 @@ def test_a_split_that_is_given_is_kept(given_split: str) -> None:
     }
 
 
-def test_nothing_to_divide() -> None:
+def test_a_dataset_without_anything_to_divide_is_unchanged() -> None:
     own = Split(torch.zeros(3, 1), torch.tensor([0, 1, 0]))
     complete = _dataset(torch.arange(20) % 2, splits={"val": own, "test": own})
     assert _divide(complete) is complete
     gate = load_gate("xor")
     assert _divide(gate) is gate
-    whole = _of_sizes([4, 4])
-    assert _divide(whole, 0, 0) is whole
+    undivided = _of_sizes([4, 4])
+    assert _divide(undivided, 0, 0) is undivided
 
 
-def test_lengths_go_with_their_samples() -> None:
+def test_lengths_stay_with_their_samples() -> None:
     dataset = _of_sizes([10, 10])
     split = dataset.train
     lengths = torch.arange(20) + 1
@@ -190,7 +190,7 @@ def test_missing_classes_are_named() -> None:
     ],
 )
 @pytest.mark.parametrize("stratify", [True, False])
-def test_division_that_leaves_nothing_is_refused(
+def test_divisions_with_an_empty_split_are_refused(
     sizes: list[int], val: float, test: float, message: str, stratify: bool
 ) -> None:
     with pytest.raises(DataError, match=message.replace("'c., 'c.", "'c[0-3]', 'c[0-3]'")):
@@ -201,7 +201,7 @@ group_sizes = st.lists(st.integers(1, 12), min_size=6, max_size=30)
 
 
 @given(group_sizes, st.integers(2, 3), st.booleans(), st.integers(0, 3))
-def test_groups_stay_whole_and_shares_are_nearly_met(
+def test_groups_are_not_divided_and_fractions_are_nearly_met(
     sizes: list[int], num_classes: int, stratify: bool, seed: int
 ) -> None:
     groups = torch.arange(len(sizes)).repeat_interleave(torch.tensor(sizes))
@@ -232,7 +232,7 @@ def test_groups_of_one_class_each_are_stratified() -> None:
         assert counts == {"val": [75, 25], "test": [75, 25], "train": [150, 50]}
 
 
-def test_seed_decides_on_groups() -> None:
+def test_division_of_groups_depends_on_the_seed() -> None:
     groups = torch.arange(100) // 4
     first, again, other = (Division(seed=seed).rows(100, groups=groups)["val"].tolist() for seed in (0, 0, 1))
     assert first == again != other
@@ -256,13 +256,13 @@ def test_equal_samples_are_dropped_before_dividing() -> None:
     assert divide(dataset, Division(val=0, test=0)).train is dataset.train
 
 
-def test_sequences_of_other_lengths_are_not_equal() -> None:
+def test_sequences_of_different_lengths_are_not_equal() -> None:
     split = Split(torch.zeros(3, 2, 1), torch.zeros(3, dtype=torch.int64), torch.tensor([1, 2, 1]))
     dataset = Dataset({"train": split}, task="classification", layout="sequence", classes=("a",))
     assert len(divide(dataset, Division(val=0, test=0, deduplicate=True)).train) == 2
 
 
-def test_no_equal_sample_is_in_two_parts() -> None:
+def test_equal_samples_are_not_in_two_splits() -> None:
     twice = _of_sizes([40, 40])
     both = twice.train.take(torch.arange(80).repeat(2))
     divided = divide(dataclasses.replace(twice, splits={"train": both}), Division(val=0.2, test=0.2, deduplicate=True))

@@ -1,4 +1,4 @@
-"""Texts with a class each: read, divided, made tokens of, learned, and read again from the weights alone."""
+"""Tests of text classification: reading, dividing, tokenizing, training, and predicting from only the weights."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def samples(count: int, seed: int = 0) -> list[tuple[str, str]]:
-    """Texts of one to six words, one of them a colour of the class."""
+    """Returns texts of one to six words, one of which is a colour of the class."""
     rng = np.random.default_rng(seed)
-    found = []
+    rows = []
     for _ in range(count):
         label = str(rng.choice(list(COLOURS)))
         words = [str(rng.choice(["a", "the", "old", "car,", 'a "quoted" word', "of"])) for _ in range(rng.integers(6))]
         words.insert(int(rng.integers(len(words) + 1)), str(rng.choice(COLOURS[label])))
-        found.append((" ".join(words), label))
-    return found
+        rows.append((" ".join(words), label))
+    return rows
 
 
 def write_csv(path: str, rows: list[tuple[str, str]], header: tuple[str, ...] = ("what", "kind"), **how: Any) -> None:
@@ -72,7 +72,9 @@ def train_on_columns() -> dict[str, Any]:
     return {"name": "r", "data": data, "model": {"name": "gru", "hidden_size": 8}, "train": SHORT}
 
 
-def test_the_test_file_gives_the_predictions_of_the_run(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_predictions_from_the_weights_alone_equal_those_of_the_run(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     run = nnzoo.train(train_on_columns(), quiet=True)
     known = table(Path("runs/r/predictions.csv").read_text())
     elsewhere = tmp_path / "elsewhere"
@@ -94,12 +96,14 @@ def test_the_test_file_gives_the_predictions_of_the_run(capsys: pytest.CaptureFi
     assert measured["baseline"].items() == {"accuracy": run.result["baseline"]["test/accuracy"]}.items()
 
 
-def test_texts_without_a_file(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_texts_from_python_stdin_and_options(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     nnzoo.train(train_on_columns(), quiet=True)
     model = nnzoo.load("r")
     texts = ["a red car,", "", "the old unheard of blue"]
     expected = model.predict_proba(texts)
-    # Padding changes nothing, however much of it there is.
+    # The amount of padding does not change predictions.
     alone = np.concatenate([model.predict_proba([text]) for text in texts])
     np.testing.assert_allclose(alone, expected, rtol=1e-5)
     assert model.predict(texts).tolist() == [model.classes[index] for index in expected.argmax(1)]
@@ -118,7 +122,7 @@ def test_texts_without_a_file(capsys: pytest.CaptureFixture[str], monkeypatch: p
     assert "only networks trained on" in capsys.readouterr().err
 
 
-def test_a_file_a_class_learned_by_character() -> None:
+def test_class_files_with_a_character_tokenizer() -> None:
     Path("kinds").mkdir()
     for label, colours in COLOURS.items():
         lines = [f"{word}{number}\n\n" for number in range(15) for word in colours]
@@ -136,7 +140,7 @@ def test_a_file_a_class_learned_by_character() -> None:
     assert cli(["eval", "r", "--data", "kinds/README.md"]) == 3
 
 
-def test_only_training_texts_make_the_vocabulary() -> None:
+def test_the_vocabulary_is_of_only_the_training_texts() -> None:
     rows = [("common word", "a"), ("common thing", "b"), ("common stone", "a"), ("common tree", "b")]
     write_csv("train.csv", rows)
     write_csv("test.csv", [("common zebra and a whole lot of words more", "b")])
@@ -147,10 +151,10 @@ def test_only_training_texts_make_the_vocabulary() -> None:
     assert tokens(dataset, "val") == [[2, UNKNOWN]]
     assert tokens(dataset, "test") == [[2, UNKNOWN]]
     assert dataset.num_tokens == len(dataset.reader.vocabulary) == 2 + 4
-    assert dataset.warnings == ("1 of 1 test texts are longer than 2 symbols and are cut off there",)
+    assert dataset.warnings == ("1 of 1 test texts are longer than 2 symbols and are truncated",)
 
 
-def test_limits_on_symbols() -> None:
+def test_vocabulary_options() -> None:
     write_csv("t.csv", [("a a a b b c", "x"), ("A a B", "y")])
     split = {"val": 0, "test": 0}
 
@@ -166,20 +170,20 @@ def test_limits_on_symbols() -> None:
     assert symbols(tokenizer="char")[0] == " "
 
 
-def test_what_is_cut_off_or_empty_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_truncated_and_empty_texts_are_warned_about(capsys: pytest.CaptureFixture[str]) -> None:
     write_csv("t.csv", [*samples(40), ("", "warm"), ("red " * 9, "warm")])
     data = {"name": "text", "path": "t.csv", "target": "kind", "max_length": 4, "split": {"val": 0, "test": 0}}
     Path("c.yaml").write_text(json.dumps({"data": data, "model": "rnn", "train": {"epochs": 1}}))
     assert cli(["train", "c.yaml"]) == 0
     error = capsys.readouterr().err
-    assert "of 42 train texts are longer than 4 symbols and are cut off there" in error
+    assert "of 42 train texts are longer than 4 symbols and are truncated" in error
     assert "1 of 42 train texts have no symbol" in error
     dataset = read(path="t.csv", target="kind", max_length=4, split={"val": 0, "test": 0})
     assert dataset.input_shape == (4,)
     assert tokens(dataset, "train")[40] == [UNKNOWN]
 
 
-def test_the_longest_text_has_a_bound() -> None:
+def test_the_default_max_length_is_at_most_512() -> None:
     write_csv("t.csv", [("a " * 2000, "x"), ("b", "y")])
     dataset = read(path="t.csv", target="kind", split={"val": 0, "test": 0})
     assert dataset.input_shape == (512,)
@@ -202,7 +206,7 @@ def test_the_longest_text_has_a_bound() -> None:
         ("kind\twhat\na\thow are you\nb\tfine\n", {"delimiter": "\t", "target": "kind"}),
     ],
 )
-def test_the_forms_of_a_file(text: str, words: dict[str, Any]) -> None:
+def test_file_formats(text: str, words: dict[str, Any]) -> None:
     Path("t.csv").write_bytes(text.encode())
     dataset = read(path="t.csv", split={"val": 0, "test": 0}, **words)
     assert dataset.classes == ("a", "b")
@@ -210,7 +214,7 @@ def test_the_forms_of_a_file(text: str, words: dict[str, Any]) -> None:
     assert dataset.train.lengths is not None
     assert dataset.train.lengths.tolist() == [3, 1]
     assert isinstance(dataset.reader, TextReader)
-    # And again by the reader, labelled or not; with words left open, as they were found.
+    # The reader gives the same, with and without labels.
     again = dataset.reader.read([Path("t.csv")], dataset.schema, labelled=True)
     assert torch.equal(again.inputs, dataset.train.inputs)
     assert again.targets is not None
@@ -218,7 +222,7 @@ def test_the_forms_of_a_file(text: str, words: dict[str, Any]) -> None:
     assert list(dataset.reader.read([Path("t.csv")], dataset.schema, labelled=False).names) == ["how are you", "fine"]
 
 
-def test_labels_that_are_positions_too() -> None:
+def test_labels_can_equal_column_positions() -> None:
     Path("t.all").write_text("0 how are you\n1 fine and you\n0 who\n1 me\n")
     dataset = read(path="t.all", target="0", delimiter=" ", split={"val": 0, "test": 0})
     assert dataset.classes == ("0", "1")
@@ -226,7 +230,7 @@ def test_labels_that_are_positions_too() -> None:
     assert dataset.choices["text"] == "1"
 
 
-def test_quotes_that_are_none_in_tab_separated_texts() -> None:
+def test_quotes_in_tab_separated_texts_are_literal() -> None:
     Path("t.tsv").write_text('ham\t"hello" he said\nspam\t"unclosed\nham\tmore\n')
     dataset = read(path="t.tsv", target="0", tokenizer="char", split={"val": 0, "test": 0})
     assert dataset.reader is not None
@@ -250,7 +254,7 @@ def test_equal_samples_are_dropped_first() -> None:
     assert dataset.notes == ("deduplicate: dropped 17 of 20 samples, each equal to an earlier one",)
 
 
-def test_the_first_samples_of_every_class() -> None:
+def test_limit_is_balanced_over_class_files() -> None:
     for label in "abc":
         Path(f"{label}.txt").write_text("".join(f"{label}{number}\n" for number in range(5)))
     dataset = read(path="*.txt", limit=4, split={"val": 0, "test": 0})
@@ -287,15 +291,15 @@ GOOD = "text,kind\nred,a\nblue,b\n"
         (b'text,kind\nred,a\n"blue,b\n', {}, "t.csv: line 3 has a quote that is not closed"),
         (b"text,kind\nred,a\nblue,\n", {}, "t.csv: line 3: column 'kind': the target is missing (1 of 2 rows)"),
         (b"text,kind\nred,a\nblue,a\n", {}, "there is only one class (a)"),
-        (b"text,kind,text\nred,a,b\n", {}, "t.csv: one column beside the target would be the text (got text, text.1)"),
-        (b"text,more,kind\nred,x,a\nblue,x,b\n", {}, "t.csv: one column beside the target would be the text"),
+        (b"text,kind,text\nred,a,b\n", {}, "t.csv: the column of the text is not clear (got text, text.1"),
+        (b"text,more,kind\nred,x,a\nblue,x,b\n", {}, "t.csv: the column of the text is not clear"),
         (b"text,kind\nred,a\nblu\xe9,b\n", {"encoding": "utf-8"}, "t.csv: line 3 is not valid utf-8"),
         (GOOD.encode(), {"text": "words"}, "t.csv: has no column 'words' (it has: text, kind)"),
         (GOOD.encode(), {"text": "kind"}, "t.csv: column 'kind' can't be both text and target"),
-        (GOOD.encode(), {"min_count": 2}, "no symbol is in the training texts 2 times"),
-        (b"text,kind\n,a\n,b\n", {}, "no symbol is in the training texts"),
+        (GOOD.encode(), {"min_count": 2}, "no symbol occurs 2 or more times in the training texts"),
+        (b"text,kind\n,a\n,b\n", {}, "no symbol occurs 1 or more times in the training texts"),
         (GOOD.encode(), {"target": None}, "there is only one class (t)"),
-        (GOOD.encode(), {"test_path": "u.csv"}, "u.csv: line 3: the label 'c' is no class of the training samples"),
+        (GOOD.encode(), {"test_path": "u.csv"}, "u.csv: line 3: the label 'c' is not a class of the training samples"),
     ],
 )
 def test_bad_files_are_named(
@@ -318,7 +322,7 @@ def test_bad_files_are_named(
         (("true", "True", "false"), ("false", "true")),
         (("1", "1.0", "2"), ("1", "2")),
         (("yes", "Yes", "NO"), ("NO", "yes")),
-        (("Yes", "yes", "maybe"), ("maybe", "Yes", "yes")),  # as in a column: other words are names
+        (("Yes", "yes", "maybe"), ("maybe", "Yes", "yes")),  # as in a column, other words are not booleans
     ],
 )
 def test_class_files_of_equal_names_are_one_class(names: tuple[str, ...], classes: tuple[str, ...]) -> None:
@@ -345,7 +349,7 @@ def test_rows_of_class_files_count_blank_lines() -> None:
     assert list(dataset.sample_names) == ["kinds/a.txt: line 1", "kinds/a.txt: line 3", "kinds/b.txt: line 3"]
 
 
-def test_class_files_that_are_none(capsys: pytest.CaptureFixture[str]) -> None:
+def test_empty_and_unknown_class_files(capsys: pytest.CaptureFixture[str]) -> None:
     Path("kinds").mkdir()
     Path("kinds/a.txt").write_text("some\ntext\n")
     Path("kinds/b.txt").write_text("\n \n")
@@ -357,7 +361,7 @@ def test_class_files_that_are_none(capsys: pytest.CaptureFixture[str]) -> None:
     Path("kinds/b.txt").write_text("more\ntext\n")
     Path("test").mkdir()
     Path("test/c.txt").write_text("more\n")
-    with pytest.raises(DataError, match=r"c\.txt: line 1: the label 'c' is no class of the training samples"):
+    with pytest.raises(DataError, match=r"c\.txt: line 1: the label 'c' is not a class of the training samples"):
         read(path="kinds", test_path="test", split={"val": 0})
 
 
@@ -370,7 +374,7 @@ def test_class_files_that_are_none(capsys: pytest.CaptureFixture[str]) -> None:
         ({"names": ["y", "y"]}, "data.names: 'y' is listed twice"),
     ],
 )
-def test_every_table_is_described_in_the_same_words(
+def test_table_options_have_the_same_errors_in_every_source(
     source: str, words: dict[str, Any], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data = {"name": source, "path": "t.csv", "target": "y", **words}
@@ -387,7 +391,9 @@ def test_columns_need_a_target(words: str, capsys: pytest.CaptureFixture[str]) -
 
 
 @pytest.mark.parametrize("change", [{"max_length": 3}, {"vocabulary": {"symbols": ["a"] * 500}}])
-def test_a_reader_of_other_data_is_refused(change: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_reader_that_does_not_match_the_schema_is_refused(
+    change: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
     nnzoo.train(train_on_columns(), quiet=True)
     artifact = load_artifact(Path("runs/r/best.safetensors"))
     for key, value in change.items():
@@ -400,14 +406,14 @@ def test_a_reader_of_other_data_is_refused(change: dict[str, Any], capsys: pytes
     assert "other.safetensors: damaged" in capsys.readouterr().err
 
 
-def test_lines_are_told_from_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+def test_plain_lines_are_distinguished_from_tables(capsys: pytest.CaptureFixture[str]) -> None:
     config = train_on_columns()
     nnzoo.train(config, quiet=True)
     Path("lines.txt").write_text("a red car\nblue\n")
     capsys.readouterr()
     assert cli(["predict", "r", "lines.txt"]) == 0
     assert [row["input"] for row in table(capsys.readouterr().out)] == ["a red car", "blue"]
-    # Without a header a table is told from lines by its labels.
+    # Without a header a table is recognised by its labels.
     write_csv("bare.csv", samples(60), header=())
     data = {"name": "text", "path": "bare.csv", "target": "1", "split": {"val": 0, "test": 0}}
     nnzoo.train({**config, "name": "bare", "data": data}, quiet=True)

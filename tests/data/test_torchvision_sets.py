@@ -1,4 +1,4 @@
-"""torchvision's image sets, in its own layout on disk: tiny ones, and downloads from this machine."""
+"""Tests of torchvision's image datasets: tiny files in its directory layout, and downloads from localhost."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ NUM = 20
 
 
 def load(name: str, root: Path, **words: Any) -> Dataset:
-    """As a config reads it, undivided."""
+    """Loads a dataset as the config does, without dividing it."""
     data = {"name": name, "root": str(root), "download": False, "split": {"val": 0}, **words}
     return build_dataset(load_config({"data": data, "model": "linear"}))
 
@@ -88,7 +88,7 @@ def test_torchvision_reads_the_same(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("packed", "suffix"), [(True, ""), (False, ".gz")])
-def test_what_is_gzipped_is_told_by_content_and_not_by_name(packed: bool, suffix: str, tmp_path: Path) -> None:
+def test_gzip_is_detected_by_content_and_not_by_name(packed: bool, suffix: str, tmp_path: Path) -> None:
     files = write_idx(tmp_path, packed=packed, suffix=suffix)
     found = load("fashion_mnist", tmp_path).train.inputs[:, 0]
     assert torch.equal(found, torch.tensor(files["train-images-idx3-ubyte"]))
@@ -110,7 +110,7 @@ def test_the_val_split_is_taken_from_train(tmp_path: Path) -> None:
     assert sorted(dataset.splits["val"].targets.tolist()) == list(range(10))
 
 
-def test_missing_files_name_every_path_that_was_select_examined(tmp_path: Path) -> None:
+def test_missing_files_name_every_searched_path(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         load("fashion_mnist", tmp_path)
     for place in ("FashionMNIST/raw/train-images-idx3-ubyte", "FashionMNIST/raw/train-images-idx3-ubyte.gz"):
@@ -160,9 +160,7 @@ def test_damaged_idx_files_are_named(damage: Any, packed: bool, tmp_path: Path) 
 def test_labels_beyond_the_classes_are_refused(tmp_path: Path) -> None:
     write_idx(tmp_path)
     (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(idx(np.full(NUM, 11, dtype=np.uint8)))
-    with pytest.raises(
-        DataError, match=r"t10k-labels-idx1-ubyte: holds labels that are no class of mnist \(got up to 11\)"
-    ):
+    with pytest.raises(DataError, match=r"t10k-labels-idx1-ubyte: has labels that are not in mnist \(got up to 11\)"):
         load("mnist", tmp_path)
 
 
@@ -226,11 +224,11 @@ class Evil:
 
 @pytest.mark.parametrize("evil", [{"data": Evil()}, Evil(), {"data": np.array([Evil()], dtype=object)}])
 @pytest.mark.parametrize("protocol", [0, 2, 4])
-def test_a_pickle_runs_nothing(evil: Any, protocol: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pickle_runs_no_code(evil: Any, protocol: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     write_cifar(tmp_path / "cifar-10-batches-py")
     (tmp_path / "cifar-10-batches-py/data_batch_2").write_bytes(pickle.dumps(evil, protocol=protocol))
-    with pytest.raises(DataError, match=r"data_batch_2: can't be read: .*it asks for (posix|nt|os)\.mkdir"):
+    with pytest.raises(DataError, match=r"data_batch_2: can't be read: .*it refers to (posix|nt|os)\.mkdir"):
         load("cifar10", tmp_path)
     assert not (tmp_path / "owned").exists()
 
@@ -248,7 +246,7 @@ def test_other_pickles_are_refused(batch: Any, tmp_path: Path) -> None:
 
 
 class Type:
-    """Pickled as a numpy.dtype with a state of its own."""
+    """Pickles as a numpy.dtype with a custom state."""
 
     def __init__(self, code: str, state: Any) -> None:
         self.code, self.state = code, state
@@ -258,7 +256,7 @@ class Type:
 
 
 class Pickled:
-    """Pickled as a numpy.ndarray with a shape and a type of its own."""
+    """Pickles as a numpy.ndarray with a custom shape and dtype."""
 
     def __init__(self, shape: Any, dtype: Any, data: Any) -> None:
         self.state = (1, shape, dtype, False, data)
@@ -269,7 +267,7 @@ class Pickled:
 
 ENDS = (None, None, -1, -1, 0)
 BYTES = bytes(3072)
-# NumPy's own unpickling takes each of them, and reads other memory with the first four.
+# NumPy's unpickling accepts all of them; with the first four it reads memory out of bounds.
 HOSTILE: dict[str, Any] = {
     "a large part": Pickled((1,), Type("u1", (3, "|", (np.dtype("u1"), (10**9,)), *ENDS)), b"a"),
     "a field far away": Pickled(
@@ -291,16 +289,16 @@ HOSTILE: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("data", HOSTILE)
-def test_an_array_is_only_what_its_bytes_say(data: str, tmp_path: Path) -> None:
+def test_invalid_pickled_arrays_are_refused(data: str, tmp_path: Path) -> None:
     write_cifar(tmp_path / "cifar-10-batches-py")
     (tmp_path / "cifar-10-batches-py/test_batch").write_bytes(
         pickle.dumps({"data": HOSTILE[data], "labels": [1]}, protocol=2)
     )
-    with pytest.raises(DataError, match=r"test_batch: can't be read: .*\(it(s data| holds an array)"):
+    with pytest.raises(DataError, match=r"test_batch: can't be read: .*\(it(s data| has an)"):
         load("cifar10", tmp_path)
 
 
-def test_a_pickle_can_not_change_what_reads_it(tmp_path: Path) -> None:
+def test_a_pickle_cannot_change_the_unpickler(tmp_path: Path) -> None:
     write_cifar(tmp_path / "cifar-10-batches-py")
     for name in (b"c_codecs\nencode\n", b"cnumpy\ndtype\n", b"cnumpy.core.multiarray\n_reconstruct\n"):
         # Sets the state of the class itself: (None, {"read": 1}).
@@ -321,7 +319,7 @@ def test_svhn(tmp_path: Path) -> None:
     assert torch.equal(dataset.splits["test"].inputs[3, 1], torch.tensor(images[:, :, 1, 3]))
     for wrong in (labels + 3, np.full(labels.shape, np.nan), labels + 1j):
         savemat(tmp_path / "train_32x32.mat", {"X": images, "y": wrong})
-        with pytest.raises(DataError, match=r"train_32x32\.mat: can't be read: .*y holds no labels from 1 to 10"):
+        with pytest.raises(DataError, match=r"train_32x32\.mat: can't be read: .*y has labels other than 1 to 10"):
             load("svhn", tmp_path)
     savemat(tmp_path / "train_32x32.mat", {"X": images, "y": labels})
     (tmp_path / "test_32x32.mat").write_bytes((tmp_path / "test_32x32.mat").read_bytes()[:500])
@@ -329,7 +327,7 @@ def test_svhn(tmp_path: Path) -> None:
         load("svhn", tmp_path)
 
 
-def test_facts_need_no_files(tmp_path: Path) -> None:
+def test_dataset_facts_need_no_files(tmp_path: Path) -> None:
     facts = load_config({"data": {"name": "cifar100", "root": str(tmp_path / "none")}, "model": "linear"}).data.facts()
     assert (facts.num_classes, facts.input_shape, facts.has_test) == (100, (3, 32, 32), True)
     two = load_config({"data": {"name": "fashion_mnist", "classes": ["Coat", "Shirt"]}, "model": "linear"}).data.facts()
@@ -352,7 +350,7 @@ def test_unknown_classes_are_config_errors(classes: list[str], message: str) -> 
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[tuple[Path, str]]:
-    """A folder, and the address at which it can be fetched."""
+    """Serves a folder over HTTP; yields the folder and its URL."""
     folder = tmp_path / "served"
     folder.mkdir()
 
@@ -373,7 +371,7 @@ def md5(raw: bytes) -> str:
     return hashlib.md5(raw, usedforsecurity=False).hexdigest()
 
 
-def test_what_is_missing_is_fetched_once(
+def test_missing_files_are_downloaded_once(
     served: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, address = served
@@ -388,7 +386,7 @@ def test_what_is_missing_is_fetched_once(
     assert (tmp_path / "root/MNIST/raw/t10k-images-idx3-ubyte.gz").is_file()
 
 
-def test_the_archive_of_cifar_is_fetched_and_left_packed(
+def test_the_cifar_archive_is_downloaded_and_not_unpacked(
     served: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, address = served
@@ -410,4 +408,4 @@ def test_a_failed_download_names_file_address_and_reason(
     with pytest.raises(DataError) as caught:
         load("kmnist", tmp_path / "root", download=True)
     assert caught.value.where == str(tmp_path / "root/KMNIST/raw/train-images-idx3-ubyte.gz")
-    assert f"can't be fetched ({served[1]}train-images-idx3-ubyte.gz: HTTP Error 404" in str(caught.value)
+    assert f"can't be downloaded ({served[1]}train-images-idx3-ubyte.gz: HTTP Error 404" in str(caught.value)

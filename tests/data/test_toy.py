@@ -45,7 +45,7 @@ def _equal(one: Dataset, other: Dataset) -> bool:
 
 
 @pytest.mark.parametrize("load", SOURCES.values(), ids=SOURCES)
-def test_seed_alone_decides(load: Callable[..., Dataset]) -> None:
+def test_data_depends_only_on_the_seed(load: Callable[..., Dataset]) -> None:
     torch.manual_seed(1)
     first = load(samples=40, seed=7)
     torch.manual_seed(2)
@@ -106,7 +106,7 @@ def test_samples_are_divided_evenly_over_the_classes(
         (load_circles, partial(sklearn.datasets.make_circles, factor=0.5)),
     ],
 )
-def test_curves_are_those_of_scikit_learn(ours: Callable[..., Dataset], theirs: Callable[..., Any]) -> None:
+def test_points_equal_those_of_scikit_learn(ours: Callable[..., Dataset], theirs: Callable[..., Any]) -> None:
     train = ours(samples=200, noise=0.0).train
     points, labels = theirs(n_samples=200, noise=None)
 
@@ -117,7 +117,7 @@ def test_curves_are_those_of_scikit_learn(ours: Callable[..., Dataset], theirs: 
     np.testing.assert_allclose(rows(train.inputs, train.targets), rows(points, labels), atol=2e-4)
 
 
-def test_spiral_arms_are_turned_copies_that_never_meet() -> None:
+def test_spiral_arms_are_rotated_copies_that_never_meet() -> None:
     train = load_spirals(samples=300, classes=3, noise=0.0).train
 
     def arm(index: int) -> Tensor:
@@ -131,7 +131,7 @@ def test_spiral_arms_are_turned_copies_that_never_meet() -> None:
     assert train.inputs.norm(dim=1).max().item() == pytest.approx(3.0)
 
 
-def test_blobs_have_their_spread_and_far_centres() -> None:
+def test_blobs_have_the_given_deviation_and_bounded_centres() -> None:
     train = load_blobs(samples=6000, classes=3, noise=0.5).train
     for index in range(3):
         cloud = train.inputs[train.targets == index]
@@ -140,7 +140,7 @@ def test_blobs_have_their_spread_and_far_centres() -> None:
 
 
 @pytest.mark.parametrize("load", [load_moons, load_circles, load_sine])
-def test_noise_has_its_standard_deviation(load: Callable[..., Dataset]) -> None:
+def test_noise_has_the_given_standard_deviation(load: Callable[..., Dataset]) -> None:
     exact, noisy = load(samples=5000, noise=0.0).train, load(samples=5000, noise=0.3).train
     difference = torch.cat([(noisy.inputs - exact.inputs).flatten(), (noisy.targets - exact.targets).flatten()])
     difference = difference[difference != 0]
@@ -156,7 +156,7 @@ def test_sine_is_the_sine_over_one_period() -> None:
 
 
 @given(samples=st.integers(1, 40), length=st.integers(2, 30), seed=st.integers(0, 99))
-def test_adding_marks_a_value_of_each_half_and_asks_for_their_sum(samples: int, length: int, seed: int) -> None:
+def test_adding_marks_one_value_per_half_and_targets_their_sum(samples: int, length: int, seed: int) -> None:
     dataset = load_adding(samples=samples, length=length, seed=seed)
     values, markers = dataset.train.inputs.unbind(dim=2)
     assert values.shape == (samples, length)
@@ -166,12 +166,12 @@ def test_adding_marks_a_value_of_each_half_and_asks_for_their_sum(samples: int, 
     torch.testing.assert_close(dataset.train.targets, (values * markers).sum(dim=1, keepdim=True))
 
 
-def test_always_answering_one_to_adding_is_wrong_by_a_sixth() -> None:
+def test_predicting_1_for_adding_has_an_mse_of_one_sixth() -> None:
     train = load_adding(samples=40_000, length=10).train
     assert (train.targets - 1).square().mean().item() == pytest.approx(1 / 6, rel=0.02)
     values, markers = train.inputs.unbind(dim=2)
     assert 0 <= values.min() < 1e-4 < 1 - 1e-4 < values.max() <= 1
-    # Every step of a half is as likely as the others.
+    # Markers are uniform over the steps of a half.
     torch.testing.assert_close(markers.mean(dim=0), torch.full((10,), 0.2), atol=0.01, rtol=0)
 
 
@@ -182,7 +182,7 @@ def test_random_has_the_layout_of_its_shape(shape: tuple[int, ...], layout: str)
 
 
 @given(samples=st.integers(1, 40), classes=st.integers(2, 12))
-def test_random_has_every_class_where_the_samples_suffice(samples: int, classes: int) -> None:
+def test_random_has_every_class_if_there_are_enough_samples(samples: int, classes: int) -> None:
     dataset = load_random(shape=(1,), samples=samples, classes=classes)
     assert len(set(dataset.train.targets.tolist())) == min(samples, classes)
     assert len(dataset.classes) == classes
@@ -222,6 +222,6 @@ def test_random_targets_are_standard_normal() -> None:
         (lambda: load_random(shape=(3,), classes=2, targets=2), "random: .*classes 2, targets 2"),
     ],
 )
-def test_what_can_not_be_made_is_refused(load: Callable[[], Dataset], message: str) -> None:
+def test_invalid_arguments_are_refused(load: Callable[[], Dataset], message: str) -> None:
     with pytest.raises(DataError, match=message):
         load()

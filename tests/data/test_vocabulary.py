@@ -13,7 +13,7 @@ def test_the_most_frequent_symbols_come_first() -> None:
     assert len(words) == 6
 
 
-def test_limits_make_symbols_unknown() -> None:
+def test_min_count_and_max_symbols() -> None:
     texts = ["a a a b b c"]
     assert Vocabulary.of(texts, tokenizer="word", min_count=2).symbols == ("a", "b")
     assert Vocabulary.of(texts, tokenizer="word", max_symbols=1).symbols == ("a",)
@@ -26,14 +26,14 @@ def test_limits_make_symbols_unknown() -> None:
         ("char", "a b", ["a", " ", "b"]),
     ],
 )
-def test_cutting(tokenizer: str, text: str, symbols: list[str]) -> None:
+def test_tokenize(tokenizer: str, text: str, symbols: list[str]) -> None:
     vocabulary = Vocabulary.model_validate({"tokenizer": tokenizer, "lowercase": False, "symbols": ()})
     assert list(vocabulary.tokenize(text)) == symbols
     lower = vocabulary.model_copy(update={"lowercase": True})
     assert list(lower.tokenize(text)) == [symbol.lower() for symbol in symbols]
 
 
-def test_it_survives_json() -> None:
+def test_json_round_trip() -> None:
     words = Vocabulary.of(["a b ü \u00a0 \U0001f600"], tokenizer="char")
     assert Vocabulary.model_validate_json(words.model_dump_json()) == words
 

@@ -275,11 +275,15 @@ class Pairs(Dataset[Any]):
         ((X, Y), {"target": "y"}, "target: target= is for data frames"),
         (None, {"target": "y"}, "target: a target column needs data=, which is missing"),
         ({"val": COLUMNS}, {"target": "sold"}, "data: there is no train split"),
-        ((X, Y[:5]), {}, r"data: y: is not as long as x \(got 5 samples; x has 80\)"),
-        ((np.array([object()] * 3), [1, 2, 3]), {}, "data: x: expected numbers, truth values or texts, got object"),
+        ((X, Y[:5]), {}, r"data: y: has a different length than x \(got 5 samples, expected 80\)"),
+        ((np.array([object()] * 3), [1, 2, 3]), {}, "data: x: expected numbers, booleans or strings, got object"),
         (Pairs([]), {}, r"data \(train\): has no samples"),
         (Pairs([1, 2]), {}, r"data \(train\): expected samples \(x, y\), got int"),
-        (Pairs([([1.0], 0), ([1.0, 2.0], 1)]), {}, r"data \(train\): x has samples of the shapes \(1,\) and \(2,\)"),
+        (
+            Pairs([([1.0], 0), ([1.0, 2.0], 1)]),
+            {},
+            r"data \(train\): x has samples of different shapes .got \(1,\) and \(2,\)",
+        ),
         ({**COLUMNS, "size": [1.0]}, {"target": "sold"}, "data: expected columns of one length"),
     ],
 )

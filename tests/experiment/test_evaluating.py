@@ -236,7 +236,7 @@ def test_bundled_data_needs_only_the_artifact(capsys: pytest.CaptureFixture[str]
     np.savez("x.npz", x=wine.inputs.numpy(), y=wine.class_indices().numpy())
     np.savez("y.npz", x=wine.inputs.numpy(), y=np.array(load_wine().classes)[wine.targets.numpy()])
     assert eval_json(capsys, "elsewhere/shared.safetensors", "--data", "y.npz")["num_samples"] == 178
-    assert "is no class" in error_line(capsys, "elsewhere/shared.safetensors", "--data", "x.npz", expected=3)
+    assert "is not a class" in error_line(capsys, "elsewhere/shared.safetensors", "--data", "x.npz", expected=3)
 
 
 def edited(path: Path, change: Callable[[Artifact], None]) -> None:

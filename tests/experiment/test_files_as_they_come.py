@@ -127,7 +127,7 @@ def test_repairs_of_training_data_are_in_the_result() -> None:
     assert cli(["train", "c.yaml", "data.strict=true", "data.missing_target=drop", "--overwrite"]) == 3
 
 
-def test_empty_texts_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
+def test_texts_without_known_symbols_are_warned_about(capsys: pytest.CaptureFixture[str]) -> None:
     write("d.csv", [["a red car", "w"], ["blue sea", "c"], ["red", "w"], ["the blue", "c"]] * 9, ["what", "kind"])
     config = {"name": "r", "data": {"name": "text", "path": "d.csv", "target": "kind"}, "model": "rnn"}
     Path("c.yaml").write_text(json.dumps({**config, "train": SHORT}))
@@ -136,9 +136,9 @@ def test_empty_texts_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
     answers, error = predict(capsys, "new.csv")
     assert len(answers) == 5
     assert "warning: 1 text without a symbol was read as one unknown symbol (text 2)" in error
-    assert "warning: 2 texts whose symbols are all unknown to the vocabulary were answered without them" in error
+    assert "warning: 2 texts of only unknown symbols were predicted from unknown tokens" in error
     _, error = predict(capsys, "--text", "zebra")
-    assert "1 text whose symbols are all unknown" in error
+    assert "1 text of only unknown symbols" in error
     Path("new.csv.gz").write_bytes(gzip.compress(Path("new.csv").read_bytes()))
     assert predict(capsys, "new.csv.gz")[0] == answers
 

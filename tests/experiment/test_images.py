@@ -139,7 +139,7 @@ def test_predicting_names_broken_files_and_the_reason(capsys: pytest.CaptureFixt
     for given, message in (
         ("none.png", "none.png: there is no such file"),
         ("empty", "empty: is a folder without images"),
-        ("wide.npy", "has images of another shape than the training data (got (3, 8, 9); allowed (3, 8, 8))"),
+        ("wide.npy", "has images of a different shape than the training data (got (3, 8, 9); allowed (3, 8, 8))"),
         ("bright.npy", "bright.npy: x: has pixels outside of 0 to 1 (got 7 to 7)"),
     ):
         assert command(["predict", "r", given]) == 3
@@ -161,7 +161,7 @@ def test_one_broken_image_does_not_stop_the_others(capsys: pytest.CaptureFixture
     names = [row["input"] for row in csv.DictReader(Path("p.csv").read_text().splitlines())]
     assert names == [*(f"photos/blue/{i:02}.png" for i in range(12)), "photos/red/00.png"]
     error = capsys.readouterr().err
-    assert "nnzoo: photos/blue/99.png: can't be read as an image: it is no image" in error
+    assert "nnzoo: photos/blue/99.png: can't be read as an image: it is not an image" in error
     assert "nnzoo: gone.png: there is no such file" in error
     assert "warning: 1 file that is not an image was left out (photos/blue/notes.txt)" in error
     assert command(["predict", "r", "photos/blue", "--json"]) == 3
@@ -192,8 +192,8 @@ def command_of(verb: str, *arguments: str, **others: Any) -> int:
     ("make", "code", "message"),
     [
         (lambda: None, 3, "photos: there is no such folder"),
-        (lambda: Path("photos/a").mkdir(parents=True), 3, "photos: there are no images in its folders"),
-        (lambda: save("photos/a/0.png", 0), 3, "photos: has images of one class only"),
+        (lambda: Path("photos/a").mkdir(parents=True), 3, "photos: has no images in its class folders"),
+        (lambda: save("photos/a/0.png", 0), 3, "photos: has images of only one class"),
     ],
 )
 def test_invalid_folders_end_with_exit_code_3(

@@ -97,7 +97,7 @@ def test_lines_begin_and_end(tmp_path: Path) -> None:
         [token["b"], end, -99],
         [token["l"], token["o"], token["n"]],
     ]
-    assert dataset.warnings == ("1 of 3 train lines are longer than 3 symbols and are cut off there",)
+    assert dataset.warnings == ("1 of 3 train lines are longer than 3 symbols and are truncated",)
     whole = load_language(path=path, by_line=True)
     assert whole.input_shape == (12,)
     assert whole.warnings == ()

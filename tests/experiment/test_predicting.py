@@ -75,9 +75,13 @@ def test_json_and_output_file(capsys: pytest.CaptureFixture[str]) -> None:
     [
         ([], 2, "there are no inputs"),
         (["none.npy"], 3, "none.npy: there is no such file"),
-        (["wide.npy"], 3, "wide.npy: x: has samples of another shape than the training data (got (9,); allowed (4,))"),
+        (
+            ["wide.npy"],
+            3,
+            "wide.npy: x: has samples of a different shape than the training data (got (9,); allowed (4,))",
+        ),
         (["nan.npy"], 3, "nan.npy: x: row 0 has NaN or inf"),
-        (["objects.npy"], 3, "objects.npy: x: holds Python objects, which are never loaded"),
+        (["objects.npy"], 3, "objects.npy: x: has Python objects, which are not supported"),
     ],
 )
 def test_bad_input_is_named(inputs: list[str], code: int, message: str, capsys: pytest.CaptureFixture[str]) -> None:

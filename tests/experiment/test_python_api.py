@@ -134,9 +134,9 @@ def test_the_module_always_predicts_in_evaluation_mode() -> None:
         (np.empty((0, 4)), "is empty"),
         ([[1.0, 2.0, 3.0, float("nan")]], "row 0 has NaN or inf"),
         ([[1.0, 2.0, 3.0, 4.0], [1.0, 2.0, 3.0, float("inf")]], "row 1 has NaN or inf"),
-        ([["a", "b", "c", "d"]], "type that can't be used"),
+        ([["a", "b", "c", "d"]], "unsupported type"),
         ([[1.0, 2.0], [3.0]], "expected numbers in an array"),
-        (np.ones((1, 4), dtype=complex), "type that can't be used"),
+        (np.ones((1, 4), dtype=complex), "unsupported type"),
         (None, "got"),
     ],
 )

@@ -138,7 +138,7 @@ def test_rows_are_nodes_before_their_children(tmp_path: Path) -> None:
     ("line", "message"),
     [
         ("(3 (2 a) (4 b)", "line 3, column 1: this bracket is never closed"),
-        ("(3 (2 a) (4 not fun))", "line 3, column 10: a node is"),
+        ("(3 (2 a) (4 not fun))", "line 3, column 10: a node must be"),
         ("(3 (2 a) (7 b))", r"line 3, column 10: a label is out of range \(got 7; allowed 0 to 4\)"),
         ("nonsense", r"line 3, column 1: a tree starts with '\('"),
     ],
@@ -151,7 +151,7 @@ def test_an_invalid_tree_is_an_error(line: str, message: str, tmp_path: Path) ->
 
 def test_an_empty_file_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "e.txt").write_text("\n \n")
-    with pytest.raises(DataError, match=r"e\.txt: there is no tree in it"):
+    with pytest.raises(DataError, match=r"e\.txt: has no trees"):
         load_trees(path=tmp_path / "e.txt")
 
 

@@ -1,4 +1,4 @@
-"""The files that hold arrays: an .npz, a folder of .npy, or one .npy that is `x`."""
+"""Array files: an .npz file, a folder of .npy files, or one .npy file with `x`."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
 )
-"""What reading a truncated or overwritten file raises, by the place of the damage."""
+"""Exceptions from reading a truncated or damaged file."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """Where the arrays of one split are: in `path`, with `suffix` behind their names."""
+    """The location of the arrays of one split: in `path`, with `suffix` after their names."""
 
     path: Path
     suffix: str
@@ -42,11 +42,11 @@ class Part:
     """Whether the inputs stay in their file."""
 
     def where(self, name: str) -> str:
-        """For messages."""
+        """Returns the location of an array, for messages."""
         return f"{self.path}: {name}{self.suffix}"
 
     def can_stay_on_disk(self) -> bool:
-        """Returns whether `x` has a file of its own."""
+        """Returns whether `x` is in a separate file."""
         return self.path.is_dir() or self.path.suffix == ".npy"
 
     def num_entries(self) -> int:
@@ -54,21 +54,23 @@ class Part:
         return int(self.read("x")[: self.limit].size)
 
     def rows(self) -> RowFile:
-        """Opens the file of `x`, which has been read once."""
+        """Opens the file of `x`, which must have been read before."""
         path = self.path / f"x{self.suffix}.npy" if self.path.is_dir() else self.path
         return open_npy(path, limit=self.limit)
 
     def read(self, name: str, x: Array | None = None) -> Array:
-        """Reads the array of that name, with as many samples as `x`.
+        """Reads an array by name. It must have as many samples as `x`.
 
         Raises:
-            DataError: It can't be used, is empty, or has another length.
+            DataError: The array can't be read, is empty, or has a different length than `x`.
         """
         array = self._array(name)
         if array.ndim == 0 or len(array) == 0:
             raise DataError(f"has no samples (got shape {array.shape}).", where=self.where(name))
         if x is not None and len(array) != len(x):
-            raise DataError(f"is not as long as x (got {len(array)} samples; x has {len(x)}).", where=self.where(name))
+            raise DataError(
+                f"has a different length than x (got {len(array)} samples, expected {len(x)}).", where=self.where(name)
+            )
         return array
 
     def _array(self, name: str) -> Array:
@@ -77,7 +79,7 @@ class Part:
 
 @dataclass(frozen=True)
 class PartInMemory(Part):
-    """The arrays of one split that Python passed."""
+    """The arrays of one split that were passed from Python."""
 
     arrays: Mapping[str, Array] = field(default_factory=dict)
 
@@ -89,28 +91,28 @@ class PartInMemory(Part):
 
 
 def parts_in_memory(arrays: Mapping[str, Array]) -> dict[str, Part]:
-    """Returns the splits of arrays by name: `x` and `y`, maybe `lengths`, and the same with `_val` and `_test`.
+    """Returns the splits of named arrays: `x`, `y`, optionally `lengths`, and the same with `_val` and `_test`.
 
     Raises:
         DataError: A split has no `x` or no `y`.
     """
     parts: dict[str, Part] = {}
     for split, suffix in (("train", ""), ("val", "_val"), ("test", "_test")):
-        there = [name for name in ("x", "y", "lengths") if name + suffix in arrays]
-        if not there and split != "train":
+        names = [name for name in ("x", "y", "lengths") if name + suffix in arrays]
+        if not names and split != "train":
             continue
-        missing = [name + suffix for name in ("x", "y") if name not in there]
+        missing = [name + suffix for name in ("x", "y") if name not in names]
         if missing:
             raise DataError(f"has no {' and no '.join(missing)} (got {', '.join(arrays)}).", where="data")
-        parts[split] = PartInMemory(Path("data"), suffix, "lengths" in there, None, arrays=arrays)
+        parts[split] = PartInMemory(Path("data"), suffix, "lengths" in names, None, arrays=arrays)
     return parts
 
 
 def find_parts(path: Path, other_paths: dict[str, str | Path | None], limit: int | None) -> dict[str, Part]:
-    """The splits that a file or folder holds, and those that other paths give.
+    """Returns the splits in a file or folder, and those of other paths.
 
     Raises:
-        DataError: A file is none that holds arrays, an array is missing, or a split is there twice.
+        DataError: A file is not an array file, an array is missing, or a split is given twice.
     """
     if limit is not None and limit < 1:
         raise DataError(f"limit is too small (got {limit}; at least 1).", where=str(path))
@@ -120,7 +122,7 @@ def find_parts(path: Path, other_paths: dict[str, str | Path | None], limit: int
         own = {f"{name}_{split}" for name in ("x", "y", "lengths")} & names
         if other_path is not None and own:
             raise DataError(
-                f"holds a {split} split of its own (got {', '.join(sorted(own))}) and {split}_path gives another "
+                f"has a {split} split (got {', '.join(sorted(own))}), but {split}_path gives another one "
                 f"({other_path}). Remove one of them.",
                 where=str(path),
             )
@@ -132,10 +134,10 @@ def find_parts(path: Path, other_paths: dict[str, str | Path | None], limit: int
 
 
 def find_part(path: Path, suffix: str = "", limit: int | None = None, *, labelled: bool = True) -> Part:
-    """The arrays of one split, with `suffix` behind their names.
+    """Returns the arrays of one split, with `suffix` after their names.
 
     Raises:
-        DataError: The file is none that holds arrays, or one is missing.
+        DataError: The file is not an array file, or an array is missing.
     """
     names = _list_arrays(path)
     needed = ("x", "y") if labelled else ("x",)
@@ -157,8 +159,8 @@ def _list_arrays(path: Path) -> set[str]:
         return {"x"}
     if path.suffix != ".npz":
         raise DataError(
-            f"is no kind of file that holds arrays (got {path.suffix or 'no suffix'}; allowed .npz, or a folder of "
-            ".npy files). Save it with numpy.savez.",
+            f"is not an array file (got {path.suffix or 'no suffix'}; allowed .npz, or a folder of .npy files). Save "
+            "it with numpy.savez.",
             where=str(path),
         )
     try:
@@ -166,14 +168,14 @@ def _list_arrays(path: Path) -> set[str]:
             return {name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")}
     except _DAMAGE as error:
         raise DataError(
-            f"can't be read as an .npz: it is damaged, incomplete or another kind of file ({error}). Save it again "
+            f"can't be read as an .npz file: it is damaged, incomplete or of another format ({error}). Save it again "
             "with numpy.savez.",
             where=str(path),
         ) from error
 
 
 def _read_array(path: Path, name: str, *, where: str) -> Array:
-    """The array of an .npz in memory, or of a folder as a memory map, which reads what is used of it."""
+    """Reads an array of an .npz file into memory, or maps an .npy file, so that only the used rows are read."""
     try:
         if path.is_dir() or path.suffix == ".npy":
             file_path = path / f"{name}.npy" if path.is_dir() else path
@@ -195,7 +197,7 @@ def _refuse_objects(file: IO[bytes], where: str) -> None:
     _, _, dtype = read_header(file)
     if dtype.hasobject:
         raise DataError(
-            "holds Python objects, which are never loaded (got dtype object; allowed numbers, booleans and "
+            "has Python objects, which are not supported (got dtype object; allowed numbers, booleans and "
             "strings). Convert it with astype and save it again.",
             where=where,
         )

@@ -1,7 +1,7 @@
-"""Arrays of your own: an .npz file, or a folder of .npy files.
+"""User arrays: an .npz file, or a folder of .npy files.
 
-The arrays are `x` and `y`, for sequences and tokens optionally `lengths`, and the same with `_val` and `_test`. Files
-are data and never code: Python objects in them are refused and never loaded.
+The arrays are `x` and `y`, for sequences and tokens optionally `lengths`, and the same with `_val` and `_test`. Pickled
+Python objects are never loaded, so that a file can't run code.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from nnzoo.data.reader import NO_TARGET, Layout, Reader, Samples, Schema, Task
 from nnzoo.errors import DataError
 
 LARGEST_IN_MEMORY = 2**30
-"""Bytes of float32. A fixed rule, not the free memory, so that a resumed run makes the same choice."""
+"""Bytes of float32. A fixed limit, independent of the free memory, so that a resumed run makes the same choice."""
 
 
 def load_arrays(
@@ -54,31 +54,31 @@ def load_arrays(
     """Reads arrays and checks them.
 
     Args:
-        path: An .npz file or a folder of .npy files with `x` and `y`; `x_val`, `y_val`, `x_test` and `y_test` are
-            splits of their own. A folder is read through memory maps, so that `limit` reads no more than it takes.
+        path: An .npz file or a folder of .npy files with `x` and `y`, optionally also with `x_val`, `y_val`, `x_test`
+            and `y_test` for further splits. A folder is memory-mapped, so that `limit` also limits what is read.
         val_path: A file or folder whose `x` and `y` are the val split.
         test_path: A file or folder whose `x` and `y` are the test split.
-        task: "auto": float `y` is regression, integers, booleans and strings are classes. Probabilities (float
-            (N, K)), one-hot rows and labels (zeros and ones (N, K)) need the task said. Labels (N, T) beside
-            sequences or tokens of T steps are a target a step, -100 where there is none, unless the task is multilabel
-            or regression.
+        task: "auto": float `y` is regression; integers, booleans and strings are classes. Probabilities (float
+            (N, K)), one-hot rows and labels (zeros and ones (N, K)) need an explicit task. Labels (N, T) with
+            sequences or tokens of T steps are one target per step, -100 for steps without a target, unless the task is
+            multilabel or regression.
         layout: "auto": (N,) and (N, F) are features, integers (N, T) tokens, (N, T, F) sequences, (N, C, H, W) images.
-            Sequences may also be (N, T) and images (N, H, W), if the layout is said. Channels come first.
-        limit: Take the first samples of each split, this many.
-        cache: Where inputs are kept: "memory"; "disk", where they stay in their .npy and each batch is read from it,
-            in the background unless restarts are trained at once; "auto" by what they take in memory. Targets and
-            lengths are in memory always.
+            With an explicit layout sequences may also be (N, T) and images (N, H, W). Channels come first.
+        limit: Maximum number of samples per split; the first ones are used.
+        cache: Where inputs are stored: "memory"; "disk": they stay in their .npy file and each batch is read from it,
+            in the background unless replicas are trained in parallel; "auto": by their size. Targets and lengths are
+            always in memory.
 
     Returns:
-        A dataset with the splits that the files hold. Classes are the sorted distinct labels of the training samples.
+        A dataset with the splits of the files. Classes are the sorted distinct labels of the training samples.
 
     Raises:
-        DataError: A file, an array or a row that can't be used; the message names it.
+        DataError: A file, an array or a row can't be used; the message names it.
     """
     parts = find_parts(Path(path), {"val": val_path, "test": test_path}, limit)
-    kept_in = _choose_cache(cache, list(parts.values()))
-    parts = {name: replace(part, on_disk=kept_in == "disk" and part.can_stay_on_disk()) for name, part in parts.items()}
-    return _load(parts, task, layout, {"cache": kept_in})
+    cache = _choose_cache(cache, list(parts.values()))
+    parts = {name: replace(part, on_disk=cache == "disk" and part.can_stay_on_disk()) for name, part in parts.items()}
+    return _load(parts, task, layout, {"cache": cache})
 
 
 def load_arrays_in_memory(
@@ -87,15 +87,15 @@ def load_arrays_in_memory(
     task: Task | Literal["auto"] = "auto",
     layout: Layout | Literal["auto"] = "auto",
 ) -> Dataset:
-    """Checks arrays that Python passed, as `load_arrays` does with those of files.
+    """Checks arrays that were passed from Python, in the same way as `load_arrays`.
 
     Args:
-        arrays: `x` and `y`, for sequences and tokens maybe `lengths`, and the same with `_val` and `_test`.
-        task: As of `load_arrays`.
-        layout: As of `load_arrays`.
+        arrays: `x` and `y`, for sequences and tokens optionally `lengths`, and the same with `_val` and `_test`.
+        task: As in `load_arrays`.
+        layout: As in `load_arrays`.
 
     Raises:
-        DataError: An array or a row that can't be used; the message names it.
+        DataError: An array or a row can't be used; the message names it.
     """
     return _load(parts_in_memory(arrays), task, layout, {})
 
@@ -106,7 +106,7 @@ def _load(
     train = parts.pop("train")
     dataset = _load_train(train, task, layout)
     warnings = [line for part in (train, *parts.values()) for line in _rounded(part, dataset.schema)]
-    splits = dataset.splits | {name: _load_alike(part, dataset.schema) for name, part in parts.items()}
+    splits = dataset.splits | {name: _load_split(part, dataset.schema) for name, part in parts.items()}
     for name, part in {"train": train, **parts}.items():
         splits[name] = replace(splits[name], origin=constant(array=f"x{part.suffix}"))
     num_tokens = max(map(_largest, splits.values())) + 1 if dataset.layout == "tokens" else 0
@@ -119,8 +119,8 @@ def _choose_cache(cache: Cache | Literal["auto"], parts: Sequence[Part]) -> Cach
         for part in parts:
             if not part.can_stay_on_disk():
                 raise DataError(
-                    "an .npz is read as a whole, so that it can't stay on the disk. Save each of its arrays as an "
-                    ".npy in a folder, or set `data: {cache: memory}`.",
+                    "an .npz file can't be read in parts, so that it can't stay on disk. Save each of its arrays as an "
+                    ".npy file in a folder, or set `data: {cache: memory}`.",
                     where=str(part.path),
                 )
     if cache != "auto":
@@ -130,16 +130,16 @@ def _choose_cache(cache: Cache | Literal["auto"], parts: Sequence[Part]) -> Cach
 
 
 def _rounded(part: Part, schema: Schema) -> Iterator[str]:
-    """Warns of integers that are too large for float64 to tell them apart."""
-    numbers = (["x"] if schema.layout in ("features", "sequence") else []) + (
+    """Yields warnings about integers that are too large for float64."""
+    numeric = (["x"] if schema.layout in ("features", "sequence") else []) + (
         ["y"] if schema.task == "regression" else []
     )
-    for name in numbers:
+    for name in numeric:
         array = part.read(name)[: part.limit]
         if count := rounded_integers(array):
             yield (
-                f"{part.where(name)}: {count} of {array.size} integers are beyond 2^53 and were rounded to float64. "
-                "Subtract an offset before you save them if small differences matter."
+                f"{part.where(name)}: {count} of {array.size} integers are larger than 2^53 and were rounded to "
+                "float64. If small differences matter, subtract an offset before saving them."
             )
 
 
@@ -148,18 +148,18 @@ def _largest(split: Split) -> int:
 
 
 class ArraysReader(Reader):
-    """Reads an .npz, a folder of .npy, or one .npy that is `x`."""
+    """Reads an .npz file, a folder of .npy files, or one .npy file with `x`."""
 
     kind: Literal["arrays"] = "arrays"
 
     def read(self, paths: Sequence[Path], schema: Schema, *, labelled: bool) -> Samples:
-        """Reads `x`, `lengths` where there are some, and `y` if it is asked for.
+        """Reads `x`, `lengths` if present, and `y` if `labelled`.
 
         Raises:
-            DataError: A file that can't be used or holds another kind of data: another shape of a sample, labels that
-                are no class, another number of targets, tokens beyond those of the training data.
+            DataError: A file can't be read or does not match the training data: in the shape of a sample, the labels,
+                the number of targets, or the range of tokens.
         """
-        splits = [_load_like(Path(path), schema, labelled=labelled) for path in paths]
+        splits = [_load_new(Path(path), schema, labelled=labelled) for path in paths]
         lengths = [part.lengths if part.lengths is not None else _all_steps(part.inputs) for part in splits]
         inputs = torch.cat([part.inputs for part in splits])
         return Samples(
@@ -172,20 +172,20 @@ class ArraysReader(Reader):
 
 
 def read_arrays(path: Path, *, labelled: bool) -> tuple[Array, Array | None]:
-    """`x`, and `y` if it is asked for, as they are in a file or folder.
+    """Reads the unprocessed `x`, and `y` if `labelled`, from a file or folder.
 
     Raises:
-        DataError: The file can't be used, or an array is missing, empty or of another length.
+        DataError: The file can't be read, or an array is missing, is empty or has a different length.
     """
     arrays = _read(find_part(path, labelled=labelled), labelled=labelled)
     return arrays.x, arrays.y if labelled else None
 
 
-def _load_like(path: Path, schema: Schema, *, labelled: bool) -> Split:
-    """A split of samples like those of a schema; without labels its targets are empty."""
+def _load_new(path: Path, schema: Schema, *, labelled: bool) -> Split:
+    """Loads new samples that match a schema. If `labelled` is False, their targets are empty."""
     part = find_part(path, labelled=labelled)
     if labelled:
-        split = _load_alike(part, schema)
+        split = _load_split(part, schema)
     else:
         arrays = _read(part, labelled=False)
         split = arrays.encode_inputs(schema.layout)
@@ -201,7 +201,7 @@ def _all_steps(inputs: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class _Arrays:
-    """The arrays of one split as they are in the file."""
+    """The unprocessed arrays of one split."""
 
     part: Part
     x: Array
@@ -215,7 +215,7 @@ class _Arrays:
         )
 
     def encode_inputs(self, layout: Layout) -> Split:
-        """Without targets."""
+        """Returns the split without targets."""
         lengths, where = self.encode_lengths(layout), self.part.where("x")
         if self.part.on_disk:
             inputs: Tensor = inputs_on_disk(self.part.rows(), layout, lengths=lengths, where=where)
@@ -230,32 +230,34 @@ class _Arrays:
 
 
 def encode_targets_like(y: Array, schema: Schema, split: Split, *, where: str) -> Tensor:
-    """Returns labels or numbers as the targets of some samples.
+    """Encodes labels or numbers as targets like those of the training data.
 
     Args:
-        y: As many as there are samples; with a target per step (N, T).
-        schema: Of the training data.
+        y: One target per sample; (N, T) with a target per step.
+        schema: The schema of the training data.
         split: The samples.
-        where: What `y` is called in messages.
+        where: The name of `y` in messages.
 
     Raises:
-        DataError: They are not like those of the training data.
+        DataError: The targets do not match those of the training data.
     """
     if len(y) != len(split.inputs):
-        raise DataError(f"is not as long as x (got {len(y)} samples; x has {len(split.inputs)}).", where=where)
+        raise DataError(
+            f"has a different length than x (got {len(y)} samples, expected {len(split.inputs)}).", where=where
+        )
     if schema.per == "step":
         if y.shape != tuple(split.inputs.shape[:2]) or y.dtype.kind not in "biuUS":
             raise DataError(
                 f"does not have a label for every step (got {y.dtype} {y.shape}; allowed integers "
-                f"{tuple(split.inputs.shape[:2])}, {NO_TARGET} for none).",
+                f"{tuple(split.inputs.shape[:2])}, {NO_TARGET} for no target).",
                 where=where,
             )
-        there = steps_with_target(y, split.lengths, where=where)
-        return encode_steps(y, schema.classes, there, where=where)
+        has_target = steps_with_target(y, split.lengths, where=where)
+        return encode_steps(y, schema.classes, has_target, where=where)
     targets = encode_targets(y, schema.task, schema.classes, where=where)
     if schema.task == "regression" and schema.target_names and targets.shape[1] != len(schema.target_names):
         raise DataError(
-            f"has another number of targets than the training data (got {targets.shape[1]}; "
+            f"has a different number of targets than the training data (got {targets.shape[1]}; "
             f"allowed {len(schema.target_names)}).",
             where=where,
         )
@@ -269,21 +271,21 @@ def _read(part: Part, *, labelled: bool = True) -> _Arrays:
 
 
 def _load_train(part: Part, task: Task | Literal["auto"], layout: Layout | Literal["auto"]) -> Dataset:
-    """A dataset with the train split alone."""
+    """Loads a dataset with only the train split."""
     arrays = _read(part)
     y, where = arrays.y[: part.limit], part.where("y")
     layout = choose_layout(arrays.x, layout, where=part.where("x"))
     per = choose_per(arrays.x, arrays.y, task, layout)
     task = "classification" if per == "step" else choose_task(y, task, where=where)
-    named = y
+    labels = y
     if per == "step":
-        named = y[steps_with_target(y, arrays.encode_lengths(layout), where=where)]
-    classes = find_classes(named, task, where=where)
+        labels = y[steps_with_target(y, arrays.encode_lengths(layout), where=where)]
+    classes = find_classes(labels, task, where=where)
     train = arrays.encode(Schema(task, layout, classes, (), (), 0, (), per))
-    found = train.class_indices() if task == "classification" and not train.targets.is_floating_point() else None
-    if found is not None and bool((found == found[0]).all()):
+    indices = train.class_indices() if task == "classification" and not train.targets.is_floating_point() else None
+    if indices is not None and bool((indices == indices[0]).all()):
         raise DataError(
-            f"has one class only (got {classes[int(found[0])]!r} in all {len(train)} samples; at least two).",
+            f"has only one class (got {classes[int(indices[0])]!r} in all {len(train)} samples; expected two or more).",
             where=where,
         )
     num_targets = train.targets.shape[1] if task == "regression" else 0
@@ -291,7 +293,7 @@ def _load_train(part: Part, task: Task | Literal["auto"], layout: Layout | Liter
     return Dataset({"train": train}, task=task, layout=layout, classes=classes, target_names=target_names, per=per)
 
 
-def _load_alike(part: Part, schema: Schema) -> Split:
+def _load_split(part: Part, schema: Schema) -> Split:
     split = _read(part).encode(schema)
     _check_shape(split, schema, part)
     return split
@@ -301,6 +303,6 @@ def _check_shape(split: Split, schema: Schema, part: Part) -> None:
     shape = tuple(split.inputs.shape[1:])
     if shape != schema.input_shape:
         raise DataError(
-            f"has samples of another shape than the training data (got {shape}; allowed {schema.input_shape}).",
+            f"has samples of a different shape than the training data (got {shape}; allowed {schema.input_shape}).",
             where=part.where("x"),
         )

@@ -1,7 +1,7 @@
-"""From NumPy arrays to checked tensors: exact numbers, or a `DataError` that names the row.
+"""Converts NumPy arrays to checked tensors; a `DataError` names the row of a bad value.
 
-Rows are counted from 0. `where` is the place that a message is about, such as `data.npz: x_val`. Everything is copied
-into memory that torch owns: the alignment of memory that NumPy owns would change the last bits of a training.
+Rows are counted from 0. `where` is the location in messages, such as `data.npz: x_val`. Arrays are copied to memory
+that torch allocates: the alignment of NumPy's memory would change the last bits of training results.
 """
 
 from nnzoo.data.encode.checks import Array

@@ -1,4 +1,4 @@
-"""What inputs and targets share: copying them exactly, and checking their numbers."""
+"""Copying and checking of arrays, for inputs and targets."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ Array = NDArray[Any]
 
 
 def copy(values: Array, dtype: torch.dtype) -> Tensor:
-    """Copies an array into a tensor of a type."""
+    """Copies an array to a tensor of a given dtype."""
     tensor = torch.empty(values.shape, dtype=dtype)
-    with np.errstate(over="ignore", invalid="ignore"):  # too large becomes inf, which is refused by its row
+    with np.errstate(over="ignore", invalid="ignore"):  # overflow gives inf, which check_finite reports
         np.copyto(tensor.numpy(), values, casting="unsafe")
     return tensor
 
 
 def exact_dtype(dtype: np.dtype[Any]) -> torch.dtype:
-    """Returns the smaller of float32 and float64 that holds every number of a type; float64 for larger types."""
+    """Returns float32 if it represents every number of a dtype exactly, else float64."""
     return torch.float32 if np.can_cast(dtype, np.float32, "safe") else torch.float64
 
 
 def check_kind(values: Array, kinds: str, allowed: str, where: str) -> None:
     if values.dtype.kind not in kinds:
-        raise DataError(f"has a type that can't be used (got {values.dtype}; allowed {allowed}).", where=where)
+        raise DataError(f"has an unsupported type (got {values.dtype}; allowed {allowed}).", where=where)
 
 
 def check_finite(values: Tensor, where: str) -> None:
     """Checks (N, ...) `values` for NaN and inf, block by block to limit the memory."""
-    # Allocated first: small results kept one by one would lie between the blocks and fragment the memory.
+    # Allocated in advance: small results allocated between the blocks would fragment the memory.
     finite = torch.empty(len(values), dtype=torch.bool)
     for rows in row_slices(values):
         block = values[rows]

@@ -1,4 +1,4 @@
-"""Inputs: their layout, exact numbers, tokens, lengths."""
+"""Encoding of inputs: layouts, numbers, tokens and lengths."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _LARGEST_TOKEN = 2**31 - 1
 
 
 def choose_layout(x: Array, layout: Layout | Literal["auto"], *, where: str) -> Layout:
-    """Returns the layout of the inputs `x`, which for "auto" follows from the number of axes and the type.
+    """Returns the layout of the inputs `x`; for "auto" by the number of axes and the type.
 
-    (N,) and (N, F) are features, but integers (N, T) tokens; (N, T, F) is a sequence; (N, C, H, W) are images.
+    (N,) and (N, F) are features, but integers (N, T) are tokens; (N, T, F) are sequences; (N, C, H, W) are images.
 
     Raises:
         DataError: No layout has that many axes.
@@ -37,26 +37,26 @@ def choose_layout(x: Array, layout: Layout | Literal["auto"], *, where: str) -> 
     by_axes: dict[int, Layout] = {1: "features", 2: "features", 3: "sequence", 4: "image"}
     if x.ndim not in by_axes:
         allowed = ", ".join(f"{name} {shape}" for name, shape in _SHAPES.items())
-        raise DataError(f"has a shape that is no layout (got {x.shape}; allowed {allowed}).", where=where)
+        raise DataError(f"has a shape that fits no layout (got {x.shape}; allowed {allowed}).", where=where)
     return "tokens" if x.ndim == 2 and x.dtype.kind in "iu" else by_axes[x.ndim]
 
 
 def encode_inputs(x: Array, layout: Layout, *, lengths: Tensor | None, where: str) -> Tensor:
-    """Copies inputs into a tensor, with 0 beyond the length of each sample.
+    """Copies inputs to a tensor, with 0 beyond the length of each sample.
 
     Args:
         x: Real numbers, of any type and byte order, in the shape of the layout or without its axis of size one.
-        layout: What the axes are. Images have their channels first.
-        lengths: (N,) valid steps of sequences and tokens; what lies beyond may be anything, even NaN.
-        where: The place, for messages.
+        layout: The meaning of the axes. Images have their channels first.
+        lengths: (N,) valid steps of sequences and tokens. Values beyond are ignored, even NaN.
+        where: The location in messages.
 
     Returns:
-        (N, F) features or (N, T, F) sequences, float64, or float32 if that holds every number of their type;
+        (N, F) features or (N, T, F) sequences, float64, or float32 if it represents every number of their type;
         (N, C, H, W) float32 images; or (N, T) int64 tokens.
 
     Raises:
-        DataError: Another type or number of axes, an empty axis, channels last, NaN, inf (also if a number is too
-            large for the result), or tokens that are negative or too large.
+        DataError: The type or the number of axes does not fit the layout, an axis is empty, channels are last, a value
+            is NaN or inf (also after conversion), or a token is negative or too large.
     """
     _check_inputs_shape(x, layout, where)
     inputs = copy(x, _dtype(x, layout)).reshape(_shape(x, layout))
@@ -68,7 +68,7 @@ def encode_inputs(x: Array, layout: Layout, *, lengths: Tensor | None, where: st
 
 
 def inputs_on_disk(file: RowFile, layout: Layout, *, lengths: Tensor | None, where: str) -> OnDisk:
-    """Returns what `encode_inputs` returns, left in its file. It is read once, to check it.
+    """Returns the result of `encode_inputs`, but on disk. The file is read once, to check its values.
 
     Raises:
         DataError: As in `encode_inputs`.
@@ -80,10 +80,10 @@ def inputs_on_disk(file: RowFile, layout: Layout, *, lengths: Tensor | None, whe
 
 
 def encode_pixels(x: Array, *, where: str) -> Tensor:
-    """Copies images (N, C, H, W) or (N, H, W) into a tensor: uint8 stays, other types become float32 in [0, 1].
+    """Copies images (N, C, H, W) or (N, H, W) to a tensor: uint8, or float32 in [0, 1] for other types.
 
     Raises:
-        DataError: As in `encode_inputs`, or values outside of [0, 1].
+        DataError: As in `encode_inputs`, or values are outside of [0, 1].
     """
     if x.dtype == np.uint8:
         _check_inputs_shape(x, "image", where)
@@ -103,7 +103,7 @@ def check_tokens(tokens: Tensor, *, largest: int, where: str) -> None:
     """Checks that (N, T) `tokens` are from 0 to `largest`.
 
     Raises:
-        DataError: They are not.
+        DataError: A token is out of range.
     """
     for rows in row_slices(tokens):
         block = tokens[rows]
@@ -118,10 +118,10 @@ def check_tokens(tokens: Tensor, *, largest: int, where: str) -> None:
 
 
 def encode_lengths(lengths: Array, x: Array, layout: Layout, *, where: str) -> Tensor:
-    """Copies the valid steps of each sequence in `x` into an (N,) int64 tensor.
+    """Copies the length of each sequence in `x` to an (N,) int64 tensor.
 
     Raises:
-        DataError: Not (N,) integers from 1 to the number of steps, or a layout without steps.
+        DataError: The lengths are not (N,) integers from 1 to the number of steps, or the layout has no steps.
     """
     if layout not in ("sequence", "tokens") or x.ndim < 2:
         raise DataError(f"is for sequences and tokens (got layout {layout}). Remove it or set layout.", where=where)
@@ -145,7 +145,7 @@ def _dtype(x: Array, layout: Layout) -> torch.dtype:
 
 
 def rounded_integers(inputs: Array) -> int:
-    """Counts the integers that float64 does not hold: beyond 2^53 it rounds them."""
+    """Counts the integers that float64 does not represent exactly. It rounds some integers larger than 2^53."""
     if inputs.dtype.kind not in "iu" or inputs.dtype.itemsize < 8:
         return 0
     largest = float(np.iinfo(inputs.dtype).max)  # rounded up, to a power of two
@@ -159,7 +159,7 @@ def rounded_integers(inputs: Array) -> int:
 
 
 def _shape(x: Array, layout: Layout) -> tuple[int, ...]:
-    """Adds the axis of size one that may be left out."""
+    """Returns the shape with the axis of size one that may be omitted."""
     if x.ndim == max(_AXES[layout]):
         return x.shape
     return (len(x), 1, *x.shape[1:]) if layout == "image" else (*x.shape, 1)

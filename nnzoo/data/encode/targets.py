@@ -1,4 +1,4 @@
-"""Targets: the task, the classes, labels and values of samples and of steps."""
+"""Encoding of targets: the task, the classes, and the labels and values of samples and steps."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from nnzoo.errors import DataError
 
 
 def choose_per(x: Array, y: Array, task: Task | Literal["auto"], layout: Layout) -> Per:
-    """What has a target: each step, where `y` (N, T) are labels beside sequences or tokens of as many steps T > 1.
+    """Returns "step" if `y` (N, T) are labels of sequences or tokens with T > 1 steps, else "sample".
 
-    One-hot rows of as many classes as there are steps are read so too: save class indices in their place.
+    One-hot rows with as many classes as steps are ambiguous and give "step": class indices avoid this.
     """
     labels = task in ("auto", "classification") and y.dtype.kind in "biuUS"
     steps = layout in ("sequence", "tokens") and x.ndim > 1 and y.ndim == 2 and y.shape[1] == x.shape[1] > 1
@@ -25,37 +25,36 @@ def choose_per(x: Array, y: Array, task: Task | Literal["auto"], layout: Layout)
 
 
 def steps_with_target(y: Array, lengths: Tensor | None, *, where: str) -> NDArray[np.bool_]:
-    """(N, T) which steps have a target: those within the length of their sample whose label is not -100.
+    """Returns which steps have a target, (N, T): those within the length of their sample whose label is not -100.
 
     Raises:
-        DataError: A sample without any.
+        DataError: A sample has no target.
     """
-    there: NDArray[np.bool_] = np.not_equal(y, NO_TARGET) if y.dtype.kind in "iu" else np.ones(y.shape, dtype=bool)
+    has_target: NDArray[np.bool_] = np.not_equal(y, NO_TARGET) if y.dtype.kind in "iu" else np.ones(y.shape, dtype=bool)
     if lengths is not None:
-        there &= np.arange(y.shape[1]) < lengths.numpy()[:, None]
-    check_rows(
-        np.asarray(there.any(axis=1)), f"has no target at any step (all are {NO_TARGET}, or past its length)", where
-    )
-    return there
+        has_target &= np.arange(y.shape[1]) < lengths.numpy()[:, None]
+    some = np.asarray(has_target.any(axis=1))
+    check_rows(some, f"has no target at any step (all are {NO_TARGET}, or beyond its length)", where)
+    return has_target
 
 
-def encode_steps(y: Array, classes: tuple[str, ...], there: NDArray[np.bool_], *, where: str) -> Tensor:
-    """(N, T) labels of steps as int64 class indices, `NO_TARGET` where there is none.
+def encode_steps(y: Array, classes: tuple[str, ...], has_target: NDArray[np.bool_], *, where: str) -> Tensor:
+    """Encodes (N, T) labels of steps as int64 class indices, `NO_TARGET` for steps without a target.
 
     Raises:
-        DataError: A label that is no class.
+        DataError: A label is not a class of the training samples.
     """
     targets = torch.full(y.shape, NO_TARGET)
-    rows, steps = np.nonzero(there)
-    targets[torch.from_numpy(rows), torch.from_numpy(steps)] = _encode_labels(y[there], classes, where, rows)
+    rows, steps = np.nonzero(has_target)
+    targets[torch.from_numpy(rows), torch.from_numpy(steps)] = _encode_labels(y[has_target], classes, where, rows)
     return targets
 
 
 def choose_task(y: Array, task: Task | Literal["auto"], *, where: str) -> Task:
-    """The task of the targets `y`, which for "auto" follows from their type: floats are regression, others classes.
+    """Returns the task of the targets `y`; for "auto" by their type: floats are regression, others classes.
 
     Raises:
-        DataError: Integers of several columns, which may be one-hot classes or labels.
+        DataError: Integers have several columns, so that they may be one-hot classes or labels.
     """
     if task != "auto":
         return task
@@ -63,46 +62,46 @@ def choose_task(y: Array, task: Task | Literal["auto"], *, where: str) -> Task:
         return "regression"
     if y.ndim == 2 and y.shape[1] > 1:
         raise DataError(
-            f"could be one-hot classes or several labels (got {describe(y)}). Set task to classification, multilabel "
-            "or regression.",
+            f"may be one-hot classes or several labels (got {describe(y)}). Set task to classification, multilabel or "
+            "regression.",
             where=where,
         )
     return "classification"
 
 
 def find_classes(y: Array, task: Task, *, where: str) -> tuple[str, ...]:
-    """Names of the classes or labels in the order of their indices; empty for regression.
+    """Returns the names of the classes or labels in the order of their indices; empty for regression.
 
-    The names are the distinct labels, sorted (numbers as numbers), or column numbers where each has a column.
+    The names are the distinct labels, sorted (numbers as numbers), or column numbers if each class has a column.
 
     Raises:
-        DataError: Class labels other than whole numbers, booleans or strings, or labels without a column each.
+        DataError: Class labels are not integers, booleans or strings, or multilabel targets are not (N, K).
     """
     if task == "regression":
         return ()
     if task == "multilabel" and y.ndim != 2:
-        raise DataError(f"has no column a label (got shape {y.shape}; allowed (N, K)).", where=where)
+        raise DataError(f"does not have one column per label (got shape {y.shape}; allowed (N, K)).", where=where)
     if task == "multilabel" or _has_columns(y):
         return tuple(str(column) for column in range(y.shape[-1]))
     return tuple(str(label) for label in np.unique(_labels(y, where)))
 
 
 def encode_targets(y: Array, task: Task, classes: tuple[str, ...], *, where: str) -> Tensor:
-    """Copy targets into a tensor.
+    """Copies targets to a tensor.
 
     Args:
-        y: Classification: (N,) or (N, 1) labels, whole numbers also as floats; (N, K) integers or booleans that are
+        y: Classification: (N,) or (N, 1) labels, integers also as floats; (N, K) integers or booleans that are
             one-hot; (N, K) float probabilities. Multilabel: (N, K) zeros and ones. Regression: (N,) or (N, M) numbers.
-        task: What the targets are.
-        classes: Names as found by `find_classes` in the training samples.
-        where: The place, for messages.
+        task: The task.
+        classes: The classes of the training samples, from `find_classes`.
+        where: The location in messages.
 
     Returns:
         (N,) int64 class indices; (N, K) float32 probabilities or labels; or (N, M) float64 regression targets.
 
     Raises:
-        DataError: A shape or type that the task has no meaning for, a label that is no class, or a row of `y` that is
-            not one-hot, no probability distribution (sum 1 within 1e-4), neither 0 nor 1, NaN or inf.
+        DataError: The shape or the type does not fit the task, a label is not a class, or a row is not one-hot, not a
+            probability distribution (sum 1 within 1e-4), not zeros and ones, or has NaN or inf.
     """
     if task == "classification":
         return _encode_columns(y, classes, where) if _has_columns(y) else _encode_labels(y, classes, where)
@@ -111,14 +110,14 @@ def encode_targets(y: Array, task: Task, classes: tuple[str, ...], *, where: str
         _check_columns(y, classes, where)
         check_rows(((y == 0) | (y == 1)).all(axis=1), "has labels other than 0 and 1", where)
     elif y.ndim not in (1, 2) or 0 in y.shape:
-        raise DataError(f"is no list of targets (got shape {y.shape}; allowed (N,) or (N, M)).", where=where)
+        raise DataError(f"does not have one row per sample (got shape {y.shape}; allowed (N,) or (N, M)).", where=where)
     targets = copy(y, torch.float64 if task == "regression" else torch.float32)
     check_finite(targets, where)
     return targets.unsqueeze(1) if targets.ndim == 1 else targets
 
 
 def _encode_columns(y: Array, classes: tuple[str, ...], where: str) -> Tensor:
-    """(N, K) float probabilities as they are, other one-hot rows to (N,) indices."""
+    """Returns float probabilities (N, K) unchanged, and one-hot rows as (N,) indices."""
     check_kind(y, "biuf", "numbers", where)
     _check_columns(y, classes, where)
     if y.dtype.kind != "f":
@@ -128,19 +127,19 @@ def _encode_columns(y: Array, classes: tuple[str, ...], where: str) -> Tensor:
     targets = copy(y, torch.float32)
     check_finite(targets, where)
     distribution = (targets >= 0).all(dim=1) & ((targets.double().sum(dim=1) - 1).abs() <= 1e-4)
-    check_rows(distribution.numpy(), "is no probability distribution (at least 0, sum 1 within 1e-4)", where)
+    check_rows(distribution.numpy(), "is not a probability distribution (at least 0, sum 1 within 1e-4)", where)
     return targets
 
 
 def _encode_labels(y: Array, classes: tuple[str, ...], where: str, rows: Array | None = None) -> Tensor:
-    """(N,) class indices; `rows` are the numbers of their samples, where several labels are of one."""
+    """Returns (N,) class indices. `rows` are the sample numbers of the labels, if samples have several."""
     distinct, positions = np.unique(_labels(y, where), return_inverse=True)
     index_of = {name: index for index, name in enumerate(classes)}
     indices = np.array([index_of.get(str(label), -1) for label in distinct], dtype=np.int64)[positions.reshape(-1)]
     if (indices < 0).any():
         first = int(indices.argmin())
         raise DataError(
-            "has a label that is no class of the training samples in row "
+            "has a label that is not a class of the training samples in row "
             f"{first if rows is None else rows[first]} "
             f"(got {str(distinct[positions.reshape(-1)[first]])!r}; allowed {_listed(classes)}).",
             where=where,
@@ -149,19 +148,21 @@ def _encode_labels(y: Array, classes: tuple[str, ...], where: str, rows: Array |
 
 
 def _labels(y: Array, where: str) -> Array:
-    """(N,) integers, booleans or strings, in which equal labels are written equally."""
-    check_kind(y, "biufUS", "whole numbers, booleans or strings for classes", where)
+    """Returns (N,) integers, booleans or strings, normalized so that equal labels compare equal."""
+    check_kind(y, "biufUS", "integers, booleans or strings for classes", where)
     labels = y.reshape(-1) if y.ndim == 2 and y.shape[1] == 1 else y
     if labels.ndim != 1:
-        raise DataError(f"is no list of labels (got shape {y.shape}; allowed (N,) or (N, K)).", where=where)
+        raise DataError(
+            f"does not have one label per sample (got shape {y.shape}; allowed (N,) or (N, K)).", where=where
+        )
     if labels.dtype.kind == "S":
         try:
             return np.char.decode(labels, "utf-8")
         except UnicodeDecodeError as error:
             raise DataError(f"has labels that are not UTF-8 ({error}).", where=where) from error
     if labels.dtype.kind == "f":
-        whole = np.isfinite(labels) & (labels == np.trunc(labels)) & (np.abs(labels) < 2**53)
-        check_rows(whole, "is no whole number, as a class has to be", where)
+        is_integer = np.isfinite(labels) & (labels == np.trunc(labels)) & (np.abs(labels) < 2**53)
+        check_rows(is_integer, "is not an integer, as classes must be", where)
         return labels.astype(np.int64)
     return labels
 
@@ -173,7 +174,7 @@ def _has_columns(y: Array) -> bool:
 def _check_columns(y: Array, classes: tuple[str, ...], where: str) -> None:
     if y.ndim != 2 or y.shape[1] != len(classes):
         raise DataError(
-            f"does not have a column a class (got shape {y.shape}; allowed (N, {len(classes)})).", where=where
+            f"does not have one column per class (got shape {y.shape}; allowed (N, {len(classes)})).", where=where
         )
 
 

@@ -1,4 +1,4 @@
-"""Images: files -> decoded once -> bytes, which stay bytes until a batch is made of them."""
+"""Images: each file is decoded once to uint8 pixels, which each batch converts to float32."""
 
 from nnzoo.data.images.folder import load_image_folder
 from nnzoo.data.images.image_reader import ImageReader

@@ -1,4 +1,4 @@
-"""Where decoded images are kept: in memory, or in a file, which the next run finds again."""
+"""Storage of decoded images: in memory, or in a cache file that later runs use again."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from nnzoo.data.images.decode import Channels, decode, each_in_parallel
 from nnzoo.errors import RunError
 
 LARGEST_IN_MEMORY = 2**32
-"""Bytes; a rule that does not ask how much memory is free gives the same answer when a run is resumed."""
+"""In bytes. A fixed limit, independent of the free memory, so that a resumed run makes the same choice."""
 _VERSION = 1
-"""Of what decoding makes of a file."""
+"""Version of the decoding; part of the cache key."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,8 @@ class Decoded:
     """Decoded images.
 
     Attributes:
-        images: (N, C, H, W) uint8, those that could be read; on the disk, `OnDisk`.
-        broken: The others: why, by their place in the list.
+        images: (N, C, H, W) uint8, the images that could be read; `OnDisk` if they are in a cache file.
+        broken: The reason for each file that could not be read, by its index.
     """
 
     images: Tensor
@@ -43,20 +43,20 @@ class Decoded:
 
 
 def choose_cache(cache: Cache | Literal["auto"], num_images: int, shape: Sequence[int]) -> Cache:
-    """Where images of a shape are kept."""
+    """Resolves "auto" by the size of the images."""
     if cache != "auto":
         return cache
     return "disk" if num_images * math.prod(shape) >= LARGEST_IN_MEMORY else "memory"
 
 
 def decode_all(paths: Sequence[Path], shape: tuple[Channels, int, int], cache: Cache, *, title: str) -> Decoded:
-    """Every image decoded once.
+    """Decodes every image once.
 
     Args:
         paths: The files.
         shape: (C, H, W) of an image.
-        cache: "disk": what is there from an earlier run is taken, if no file has changed since.
-        title: Of the bar.
+        cache: "memory" or "disk". A cache file of an earlier run is used if no image file has changed since.
+        title: The title of the progress bar.
 
     Raises:
         RunError: The cache can't be written.
@@ -71,13 +71,13 @@ def decode_all(paths: Sequence[Path], shape: tuple[Channels, int, int], cache: C
         return Decoded(images[: len(paths) - len(broken)], broken)
     folder = cache_folder() / "images"
     data = folder / f"{_key(paths, shape)}.u8"
-    notes = data.with_suffix(".json")
+    reasons = data.with_suffix(".json")
     try:
-        whole = data.is_file() and data.stat().st_size == len(paths) * math.prod(shape)
-        found = _read_notes(notes) if whole else None
-        if found is None:
+        is_complete = data.is_file() and data.stat().st_size == len(paths) * math.prod(shape)
+        cached = _read_reasons(reasons) if is_complete else None
+        if cached is None:
             folder.mkdir(parents=True, exist_ok=True)
-        broken = _write(data, notes, paths, shape, title=title) if found is None else found
+        broken = _write(data, reasons, paths, shape, title=title) if cached is None else cached
         stacked = (len(paths) - len(broken), *shape)
         with data.open("rb") as file:
             return Decoded(OnDisk(RowFile(file, data, np.uint8, stacked), stacked, torch.uint8), broken)
@@ -88,36 +88,36 @@ def decode_all(paths: Sequence[Path], shape: tuple[Channels, int, int], cache: C
 
 
 def _key(paths: Sequence[Path], shape: Sequence[int]) -> str:
-    """Of the files by name, size and time of change, and what is made of them."""
-    text = hashlib.sha256(json.dumps([_VERSION, *shape]).encode())
+    """Returns a digest of the name, size and modification time of each file and of the shape."""
+    digest = hashlib.sha256(json.dumps([_VERSION, *shape]).encode())
     for path in paths:
         with contextlib.suppress(OSError):
-            found = path.stat()
-            text.update(json.dumps([str(path.absolute()), found.st_size, found.st_mtime_ns]).encode())
-    return text.hexdigest()[:32]
+            status = path.stat()
+            digest.update(json.dumps([str(path.absolute()), status.st_size, status.st_mtime_ns]).encode())
+    return digest.hexdigest()[:32]
 
 
-def _read_notes(path: Path) -> dict[int, str] | None:
-    """What was broken, if the cache was written to its end."""
+def _read_reasons(path: Path) -> dict[int, str] | None:
+    """Reads the reasons for broken files; None if the cache is incomplete."""
     try:
-        said = json.loads(path.read_text(encoding="utf-8"))
-        return {int(row): str(reason) for row, reason in said.items()}
+        reasons = json.loads(path.read_text(encoding="utf-8"))
+        return {int(row): str(reason) for row, reason in reasons.items()}
     except (OSError, ValueError, AttributeError):
         return None
 
 
-def _write(data: Path, notes: Path, paths: Sequence[Path], shape: Sequence[int], *, title: str) -> dict[int, str]:
-    """The notes come last: without them the data is not whole."""
+def _write(data: Path, reasons: Path, paths: Sequence[Path], shape: Sequence[int], *, title: str) -> dict[int, str]:
+    """Writes the images, then the reasons for broken files: without that file the cache is incomplete."""
     handle, name = tempfile.mkstemp(prefix=f".{data.name}.", suffix=".tmp", dir=data.parent)
     try:
         with os.fdopen(handle, "wb") as file:
-            # A full disk is known before hours of decoding.
+            # Allocated in advance: a full disk fails now, not after hours of decoding.
             if hasattr(os, "posix_fallocate"):
                 os.posix_fallocate(file.fileno(), 0, len(paths) * math.prod(shape))
             broken = _fill(file, _decoded(paths, shape, title=title))
             file.truncate(len(paths) * math.prod(shape))
         os.replace(name, data)  # noqa: PTH105
-        notes.write_text(json.dumps(broken), encoding="utf-8")
+        reasons.write_text(json.dumps(broken), encoding="utf-8")
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
@@ -125,7 +125,7 @@ def _write(data: Path, notes: Path, paths: Sequence[Path], shape: Sequence[int],
 
 
 def _fill(file: BinaryIO, images: Iterable[NDArray[np.uint8] | str]) -> dict[int, str]:
-    """Writes images one after the other, and tells those that are broken."""
+    """Writes images one after the other; returns the reasons for broken files."""
     broken: dict[int, str] = {}
     for index, result in enumerate(images):
         if isinstance(result, str):
@@ -136,7 +136,7 @@ def _fill(file: BinaryIO, images: Iterable[NDArray[np.uint8] | str]) -> dict[int
 
 
 def _decoded(paths: Sequence[Path], shape: Sequence[int], *, title: str) -> Iterator[NDArray[np.uint8] | str]:
-    """Every image, or why it can't be read."""
+    """Yields every image, or the reason why it can't be read."""
     channels, height, width = shape
     work = partial(_decode_or_reason, size=(height, width), channels=1 if channels == 1 else 3)
     return each_in_parallel(work, paths, title=title)

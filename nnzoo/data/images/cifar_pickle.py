@@ -1,8 +1,8 @@
-"""Reads CIFAR's own files, which are pickles. No other pickle is read anywhere in nnzoo.
+"""Reads the original CIFAR files, which are pickles. nnzoo reads no other pickles.
 
-A pickle names what is called to make its objects. Here every name is looked up in a short table of stand-ins, and
-anything else is refused. NumPy itself is only given checked numbers: its own unpickling trusts the shapes and types in
-a file, and may read memory that is not the file's.
+A pickle names the functions that create its objects. This unpickler looks up every name in a short table of safe
+replacements and rejects all others. NumPy only gets checked values: its own unpickling trusts the shapes and types in a
+file, and can read memory out of bounds.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ _INTEGERS = re.compile(r"[iu][1248]")
 
 
 def read_cifar_pickle(stream: io.BufferedIOBase) -> dict[Any, Any]:
-    """Returns what one file holds: numbers, strings, bytes, lists, dicts, and arrays of integers.
+    """Returns the content of a file: numbers, strings, bytes, lists, dicts and integer arrays.
 
     Args:
-        stream: A file of CIFAR-10 or CIFAR-100, as Python 2 or 3 pickled it.
+        stream: A file of CIFAR-10 or CIFAR-100, pickled by Python 2 or 3.
 
     Raises:
-        ValueError: It holds something else.
-        Exception: It is cut short or damaged: the kind depends on where.
+        ValueError: The file has other content.
+        Exception: The file is truncated or damaged. The type depends on the damage.
     """
     try:
-        found = _Unpickler(stream, encoding="latin1").load()
+        content = _Unpickler(stream, encoding="latin1").load()
     except pickle.UnpicklingError as error:
         raise ValueError(error) from error
-    if not isinstance(found, dict):
-        raise ValueError("it does not hold a dict")
-    return {key: _to_numpy(value) for key, value in found.items()}
+    if not isinstance(content, dict):
+        raise ValueError("its content is not a dict")
+    return {key: _to_numpy(value) for key, value in content.items()}
 
 
 def _to_numpy(value: Any) -> Any:
@@ -45,7 +45,7 @@ def _to_numpy(value: Any) -> Any:
 
 
 class _Type:
-    """Stands in for numpy.dtype. Only integers have one."""
+    """Replaces numpy.dtype, for integer types only."""
 
     def __init__(self, code: object = "", *_: object) -> None:
         self.code = code
@@ -60,12 +60,12 @@ class _Type:
             or not _INTEGERS.fullmatch(self.code)
             or self.order not in ("=", "<", ">", "|")
         ):
-            raise ValueError("it holds an array of something else than integers")
+            raise ValueError("it has an array that is not of integers")
         return np.dtype(f"{self.order}{self.code}")
 
 
 class _Array:
-    """Stands in for numpy.ndarray, and for `_reconstruct`, which makes an empty one whose state follows."""
+    """Replaces numpy.ndarray, and `_reconstruct`, which creates an empty array before its state is set."""
 
     def __init__(self, *_: object) -> None:
         self.__setstate__((1, (), None, False, b""))
@@ -77,22 +77,22 @@ class _Array:
         data = self.data.encode("latin1") if isinstance(self.data, str) else self.data
         sizes_fit = isinstance(self.shape, tuple) and all(type(size) is int and size >= 0 for size in self.shape)
         if not sizes_fit or not isinstance(self.dtype, _Type) or not isinstance(data, bytes | bytearray):
-            raise ValueError("it holds an array that is not one")
+            raise ValueError("it has an invalid array")
         dtype = self.dtype.to_numpy()
         if math.prod(self.shape) * dtype.itemsize != len(data):
-            raise ValueError("it holds an array whose shape does not fit its bytes")
+            raise ValueError("it has an array whose shape does not match its bytes")
         return np.frombuffer(data, dtype=dtype).reshape(self.shape, order="F" if self.is_fortran else "C")
 
 
 class _Callable:
-    """Base of the stand-ins for functions. A pickle may set the state of whatever it names, but not of these."""
+    """Base class of the replacements for functions. A pickle can't set their state."""
 
     def __setstate__(self, state: object) -> None:
-        raise pickle.UnpicklingError("it changes a function")
+        raise pickle.UnpicklingError("it sets the state of a function")
 
 
 class _Scalar(_Callable):
-    """Stands in for numpy's `scalar`."""
+    """Replaces numpy's `scalar`."""
 
     def __new__(cls, dtype: object, data: object) -> Any:
         array = _Array()
@@ -101,7 +101,7 @@ class _Scalar(_Callable):
 
 
 class _FromBuffer(_Callable):
-    """Stands in for numpy's `_frombuffer`."""
+    """Replaces numpy's `_frombuffer`."""
 
     def __new__(cls, data: object, dtype: object, shape: object, order: object) -> Any:
         array = _Array()
@@ -110,13 +110,13 @@ class _FromBuffer(_Callable):
 
 
 class _Encode(_Callable):
-    """Stands in for `_codecs.encode`, with which Python 3 writes bytes for Python 2."""
+    """Replaces `_codecs.encode`, with which Python 3 pickles bytes for Python 2."""
 
     def __new__(cls, text: str, _: object = None) -> Any:
         return text.encode("latin1")
 
 
-_STAND_INS: dict[tuple[str, str], type] = {
+_REPLACEMENTS: dict[tuple[str, str], type] = {
     ("numpy", "ndarray"): _Array,
     ("numpy", "dtype"): _Type,
     ("_codecs", "encode"): _Encode,
@@ -128,8 +128,8 @@ _STAND_INS: dict[tuple[str, str], type] = {
 
 class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> type:
-        """Returns the stand-in for a name, as NumPy 1 or 2 spells it."""
+        """Returns the replacement for a name of NumPy 1 or 2."""
         key = (module.removeprefix("numpy.core.").removeprefix("numpy._core."), name)
-        if key not in _STAND_INS:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is not part of an array")
-        return _STAND_INS[key]
+        if key not in _REPLACEMENTS:
+            raise pickle.UnpicklingError(f"it refers to {module}.{name}, which is not part of an array")
+        return _REPLACEMENTS[key]

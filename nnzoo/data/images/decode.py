@@ -1,7 +1,7 @@
-"""Decoding image files: jpg, png and what else Pillow opens, each to (C, H, W) bytes of one size.
+"""Decodes image files (JPEG, PNG and the other formats of Pillow) to (C, H, W) uint8 arrays of one size.
 
-Files are data and never code: formats that Pillow hands to other programs are not opened, and neither are images of so
-many pixels that decoding them would fill the memory.
+Formats that Pillow passes to external programs are not opened, so that a file can't run code. Images with too many
+pixels are rejected, so that decoding can't exhaust the memory.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Channels = Literal[1, 3]
 MAX_PIXELS = 2**27
-"""An image of more would take 400 MB to decode."""
+"""Decoding a larger image would take more than 400 MB."""
 _REFUSED = ("EPS", "PDF", "WMF", "MPEG", "HDF5", "GRIB", "BUFR", "FITS")
-"""Formats that are drawn by other programs, or that Pillow only knows by name."""
+"""Formats that need external programs, or that Pillow can identify but not decode."""
 _CHUNK = 256
 
 
 class Probe(NamedTuple):
-    """What the header of an image file tells.
+    """Properties of an image, from the header of its file.
 
     Attributes:
-        height: Rows, as it is to be looked at.
-        width: Columns.
-        is_grey: Whether it has no colours.
+        height: Height after applying the EXIF orientation.
+        width: Width after applying the EXIF orientation.
+        is_grey: Whether the image is greyscale.
     """
 
     height: int
@@ -48,7 +48,7 @@ class Probe(NamedTuple):
 
 
 def suffixes() -> frozenset[str]:
-    """Those of image files, in lower case."""
+    """Returns the suffixes of image files, in lower case."""
     from PIL import Image
 
     known = Image.registered_extensions()
@@ -56,25 +56,25 @@ def suffixes() -> frozenset[str]:
 
 
 def decode(source: Path | IO[bytes], size: tuple[int, int], channels: Channels) -> NDArray[np.uint8]:
-    """An image as (C, H, W) bytes.
+    """Decodes an image to (C, H, W) uint8.
 
-    The first frame, turned as its EXIF orientation says, transparent pixels laid on white, 16 bits brought to 8, then
-    resized bilinearly with antialiasing, each side to its size.
+    Reads the first frame, applies the EXIF orientation, composites transparent pixels onto white, converts 16 bits to
+    8, then resizes bilinearly with antialiasing, without keeping the aspect ratio.
 
     Args:
         source: The file.
         size: (H, W).
-        channels: 1: grey, 3: RGB.
+        channels: 1 for greyscale, 3 for RGB.
 
     Raises:
-        ValueError: It is no image, is damaged, or has too many pixels; the message is the reason.
+        ValueError: The file is not an image, is damaged, or has too many pixels. The message is the reason.
     """
     height, width = size
     with _opened(source) as image:
         if image.format == "JPEG":
-            # Large ones are decoded at 1/2, 1/4 or 1/8 of their size, as long as twice what is needed is left.
+            # Large images are decoded at 1/2, 1/4 or 1/8 of their size, but to at least twice the target size.
             image.draft(None, (2 * max(size), 2 * max(size)))
-        pixels = _to_bytes(_turned(image), channels)
+        pixels = _to_uint8(_apply_orientation(image), channels)
         if pixels.size != (width, height):
             pixels = pixels.resize((width, height), _bilinear())
         array = np.array(pixels)
@@ -82,7 +82,7 @@ def decode(source: Path | IO[bytes], size: tuple[int, int], channels: Channels) 
 
 
 def probe(path: Path) -> Probe | None:
-    """Size and kind of an image, without decoding it; None if it can't be read."""
+    """Returns the properties of an image without decoding it; None if it can't be read."""
     try:
         with _opened(path) as image:
             width, height = image.size
@@ -97,25 +97,25 @@ def probe(path: Path) -> Probe | None:
 
 
 _EXIF_DAMAGE = (SyntaxError, TypeError, ValueError, KeyError, IndexError, struct.error)
-"""What damaged EXIF raises. The image itself may be whole."""
+"""Exceptions from damaged EXIF data. The image itself may be intact."""
 
 
 @contextlib.contextmanager
 def _opened(source: Path | IO[bytes]) -> Iterator[Image.Image]:
-    """Opens an image; whatever goes wrong while it is open is a ValueError with the reason."""
+    """Opens an image. Every error while it is open becomes a ValueError with the reason."""
     from PIL import Image, UnidentifiedImageError
 
     try:
         if isinstance(source, Path) and not source.is_file():
-            raise ValueError("it is no file")  # a pipe may have nobody who ever writes to it
+            raise ValueError("it is not a regular file")  # reading a pipe could block forever
         Image.init()
         formats = [name for name in Image.OPEN if name not in _REFUSED]
         with Image.open(source, formats=formats) as image:
             if image.width * image.height > MAX_PIXELS:
-                raise ValueError(f"it has {image.width} x {image.height} pixels, which are too many")
+                raise ValueError(f"it has too many pixels (got {image.width} x {image.height})")
             yield image
     except UnidentifiedImageError:
-        raise ValueError("it is no image, or its beginning is damaged") from None
+        raise ValueError("it is not an image, or its header is damaged") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise ValueError("it has too many pixels") from None
     except Exception as error:  # a decoder may raise anything on a damaged file
@@ -128,7 +128,7 @@ def _bilinear() -> Any:
     return Image.Resampling.BILINEAR
 
 
-def _turned(image: Image.Image) -> Image.Image:
+def _apply_orientation(image: Image.Image) -> Image.Image:
     from PIL import ImageOps
 
     try:
@@ -145,15 +145,17 @@ def _is_grey(image: Image.Image) -> bool:
     return image.mode in ("1", "L", "LA", "La", "I", "F") or image.mode.startswith("I;16")
 
 
-def _to_bytes(image: Image.Image, channels: Channels) -> Image.Image:
-    """An image of mode L or RGB."""
+def _to_uint8(image: Image.Image, channels: Channels) -> Image.Image:
+    """Converts an image to mode L or RGB."""
     from PIL import Image
 
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        # Pillow's own conversion cuts off what is above 255.
+        # Pillow's conversion would clip values above 255.
         values, most = np.asarray(image).astype(np.float64), 1.0 if image.mode == "F" else 65535.0
         if not (values.min() >= 0 and values.max() <= most):
-            raise ValueError(f"its values are {values.min():g} to {values.max():g}, and not within 0 to {most:g}")
+            raise ValueError(
+                f"its values are out of range (got {values.min():g} to {values.max():g}, expected 0 to {most:g})"
+            )
         image = Image.fromarray((values * (255 / most)).round().astype(np.uint8))
     elif image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
         if image.mode == "La":
@@ -164,17 +166,17 @@ def _to_bytes(image: Image.Image, channels: Channels) -> Image.Image:
 
 
 def each_in_parallel(work: Callable[[Path], T], paths: Sequence[Path], *, title: str) -> Iterator[T]:
-    """The results of work on each file, in order, by as many threads as there are cores, with a bar on a terminal."""
+    """Yields the results of `work` on each file in order, with one thread per core and a progress bar."""
     from PIL import Image
     from tqdm import tqdm
 
-    Image.init()  # before there are threads: it imports the decoders
+    Image.init()  # before the threads start: it imports the decoders
     quiet = not log.shows_progress()
     with warnings.catch_warnings(), ThreadPoolExecutor(_num_threads()) as pool:
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         with tqdm(total=len(paths), desc=title, disable=quiet, leave=False, file=sys.stderr, mininterval=0.2) as bar:
-            # Not all at once: what is decoded and not yet taken would fill the memory.
+            # In chunks: decoded images that are not consumed yet would fill the memory.
             for start in range(0, len(paths), _CHUNK):
                 for result in pool.map(work, paths[start : start + _CHUNK]):
                     yield result

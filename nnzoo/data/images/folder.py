@@ -1,4 +1,4 @@
-"""Your own images: one folder per class, or such folders inside of train, val and test."""
+"""User images: one folder per class, optionally inside of train, val and test folders."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ SPLITS = {
     "test": "test",
     "testing": "test",
 }
-"""What a folder that is a split may be called, in lower case."""
+"""The split of each possible folder name, in lower case."""
 LARGEST_KEPT = 256
-"""Images of a common size are kept at it up to this many pixels a side; larger ones are made smaller."""
+"""A common image size is used up to this many pixels per side; larger images are downscaled."""
 SQUARES = (32, 64, 128)
 _SHOWN = 5
 
@@ -67,62 +67,65 @@ def load_image_folder(
 ) -> Dataset:
     """Finds the images, divides them, and decodes each once.
 
-    They are divided by their names, before any is decoded: images that don't fit into memory are then written to the
-    cache of their split.
+    They are divided before they are decoded, so that images that don't fit into memory are written directly to the
+    cache file of their split.
 
     Args:
         path: A folder of class folders, or of `train`, `val` and `test` with class folders in each; or a glob pattern
-            that matches class folders. Images are found in the folders below them too. Links are followed.
-        val_path: Such a folder for the val split.
-        test_path: Such a folder for the test split.
-        limit: Take this many images of each split, from one class after the other.
-        size: Side of a square, or (H, W). "auto": the size that more than half of the training images have, up to
-            256 x 256; else the largest square of 32, 64 and 128 that is not larger than most images.
-        channels: "auto": 1 if all training images are grey, by their headers.
-        cache: "memory", "disk", or "auto" by what the images take.
-        strict: Refuse images that can't be decoded, and whatever else would be left out with a warning.
-        division: How splits are divided off that the folders don't give; equal samples are equal files.
+            that matches class folders. Subfolders of class folders are searched too. Links are followed.
+        val_path: A folder of class folders for the val split.
+        test_path: A folder of class folders for the test split.
+        limit: Maximum number of images per split, balanced over the classes.
+        size: Side of a square, or (H, W). "auto": the size of more than half of the training images, up to 256 x 256;
+            else the largest of 32, 64 and 128 that is not larger than the median image.
+        channels: "auto": 1 if all training images are greyscale by their headers, else 3.
+        cache: "memory", "disk", or "auto" by the size of the images.
+        strict: Whether images that can't be decoded, and other skipped files, are errors.
+        division: How missing splits are divided from train. For `deduplicate`, samples are equal if their files are.
 
     Returns:
         Images (N, C, H, W) uint8; classes are the names of the training folders, in natural order.
 
     Raises:
-        DataError: Folders that are missing, without images, of one class or of an unknown one, or broken images.
+        DataError: A folder is missing, has no images or has an unknown class, there is only one class, or images are
+            broken.
         RunError: The cache can't be written.
     """
     given = _given_splits(Path(path), {"val": val_path, "test": test_path})
     repairs = Repairs(strict=strict)
-    found = {name: _list_classes(Path(folder), repairs) for name, folder in given.items()}
-    classes = tuple(found["train"])
+    images = {name: _list_classes(Path(folder), repairs) for name, folder in given.items()}
+    classes = tuple(images["train"])
     if len(classes) < 2:
         raise DataError(
-            f"has images of one class only (got {classes[0]}; expected at least two classes, one folder each).",
+            f"has images of only one class (got {classes[0]}, expected at least two class folders).",
             where=str(given["train"]),
         )
-    files = {name: _number(images, classes, limit, where=str(given[name])) for name, images in found.items()}
+    files = {name: _number(each, classes, limit, where=str(given[name])) for name, each in images.items()}
     files, notes = _divide(files, classes, division or Division(0, 0))
     shape = _choose_shape(files["train"].paths, size, channels)
-    kept_in = choose_cache(cache, sum(len(split.paths) for split in files.values()), shape)
-    said = {name: Path(each) for name, each in (("val", val_path), ("test", test_path)) if each is not None}
+    cache = choose_cache(cache, sum(len(split.paths) for split in files.values()), shape)
+    split_paths = {name: Path(each) for name, each in (("val", val_path), ("test", test_path)) if each is not None}
     splits, paths, names, unreadable = {}, list[str](), list[str](), list[str]()
     for name, part in files.items():
-        split, told = _decode(part, shape, kept_in, strict=strict, title=name)
-        unreadable += told
+        split, split_warnings = _decode(part, shape, cache, strict=strict, title=name)
+        unreadable += split_warnings
         assert split.rows is not None
-        names += (name_below(file, said.get(name, Path(path))) for file in part.paths)
+        names += (name_below(file, split_paths.get(name, Path(path))) for file in part.paths)
         splits[name] = replace(split, rows=split.rows + len(paths), origin=of_names(names))
         paths += map(str, part.paths)
     lost = set(range(len(classes))) - set(splits["train"].targets.tolist())
     if lost:
         listed = ", ".join(classes[index] for index in sorted(lost))
-        raise DataError(f"no training image of {listed} can be read.", where=str(given["train"]))
+        raise DataError(
+            f"no training image of {listed} can be read. Replace them, or remove the folder.", where=str(given["train"])
+        )
     log.info("%d images of %d x %d, %d channels", sum(map(len, splits.values())), shape[1], shape[2], shape[0])
     return Dataset(
         splits,
         task="classification",
         layout="image",
         classes=classes,
-        choices={"size": shape[1:], "channels": shape[0], "cache": kept_in},
+        choices={"size": shape[1:], "channels": shape[0], "cache": cache},
         warnings=(*repairs.warnings(), *unreadable),
         notes=notes,
         sample_names=paths,
@@ -134,7 +137,7 @@ def load_image_folder(
 def _divide(
     files: dict[str, _Files], classes: tuple[str, ...], division: Division
 ) -> tuple[dict[str, _Files], tuple[str, ...]]:
-    """The files of each split, those that there are not taken out of train; and what is to be told."""
+    """Divides missing splits from train; returns the files of each split, and notes for the log."""
     train = files["train"]
     notes: tuple[str, ...] = ()
     if division.deduplicate:
@@ -148,24 +151,24 @@ def _divide(
 
 
 def _given_splits(path: Path, others: Mapping[str, str | Path | None]) -> dict[str, Path]:
-    """The folder of each split that there is: "train" always."""
+    """Returns the folder of each split; "train" is always included."""
     own = _own_splits(path)
     splits = own or {"train": path}
     for name, other in others.items():
         if other is not None and name in own:
             raise DataError(
-                f"holds a {name} split of its own ({own[name].name}) and {name}_path gives another ({other}). "
-                "Remove one of them.",
+                f"has a {name} split (got {own[name].name}), but {name}_path gives another one ({other}). Remove one "
+                "of them.",
                 where=str(path),
             )
         if other is not None:
-            # A folder of splits may be named for one of them.
+            # The path may be a folder of splits, too.
             splits[name] = _own_splits(Path(other)).get(name, Path(other))
     return splits
 
 
 def _own_splits(path: Path) -> dict[str, Path]:
-    """The folders of a folder that are splits; none, if there is no train with folders of images in it."""
+    """Returns the subfolders that are splits; empty if there is no train folder with class folders in it."""
     if not path.is_dir():
         return {}
     folders = {name: folder for name, (folder, *_) in class_folders(path).items()}
@@ -176,13 +179,13 @@ def _own_splits(path: Path) -> dict[str, Path]:
     for split, folder in named:
         if splits[split] != folder:
             raise DataError(
-                f"holds two {split} splits: {folder.name} and {splits[split].name}. Remove one.", where=str(path)
+                f"has two {split} splits (got {folder.name} and {splits[split].name}). Remove one.", where=str(path)
             )
-    strange = [name for name, folder in folders.items() if name.lower() not in SPLITS and list_images(folder)]
-    if strange:
+    others = [name for name, folder in folders.items() if name.lower() not in SPLITS and list_images(folder)]
+    if others:
         raise DataError(
-            f"holds {splits['train'].name}, which is a split, and {', '.join(strange)} beside it. "
-            "Move what is no split away.",
+            f"has the split folder {splits['train'].name} and other folders (got {', '.join(others)}). "
+            "Move the other folders away.",
             where=str(path),
         )
     return splits
@@ -193,18 +196,20 @@ def _folders_in(path: Path) -> list[Path]:
 
 
 def _list_classes(path: Path, repairs: Repairs) -> dict[str, list[Path]]:
-    """The images of each class folder that has some."""
+    """Returns the images of each class folder that is not empty."""
     images = images_by_class(path, repairs)
     if not images:
-        raise DataError("there are no images in its folders.", where=str(path))
+        raise DataError("has no images in its class folders. Check the path.", where=str(path))
     return images
 
 
 def _number(images: Mapping[str, Sequence[Path]], classes: Sequence[str], limit: int | None, *, where: str) -> _Files:
-    """Files with the index of their class; with a limit, those of one class after the other."""
+    """Returns the files with their class indices; with a limit, balanced over the classes."""
     for name in images:
         if name not in classes:
-            raise DataError(f"is no class of the train split (allowed {', '.join(classes)}).", where=f"{where}/{name}")
+            raise DataError(
+                f"is not a class of the train split (allowed {', '.join(classes)}).", where=f"{where}/{name}"
+            )
     index = {name: number for number, name in enumerate(classes)}
     if limit is None:
         taken = [(file, index[name]) for name, files in images.items() for file in files]
@@ -215,11 +220,11 @@ def _number(images: Mapping[str, Sequence[Path]], classes: Sequence[str], limit:
 
 
 def _distinct(files: _Files) -> _Files:
-    """Drops files that are, byte by byte, an earlier one of the same class."""
+    """Drops files with the same bytes as an earlier file of the same class."""
     first: dict[bytes, int] = {}
     for row, (path, label) in enumerate(zip(files.paths, files.labels, strict=True)):
         digest = hashlib.blake2b(f"{label} ".encode(), digest_size=16)
-        # A file that can't be read is not a copy of another one; decoding names it.
+        # A file that can't be read is kept: decoding reports it.
         digest.update(path.read_bytes() if path.is_file() and os.access(path, os.R_OK) else bytes(path))
         first.setdefault(digest.digest(), row)
     return files.take(list(first.values()))
@@ -228,23 +233,24 @@ def _distinct(files: _Files) -> _Files:
 def _choose_shape(
     paths: Sequence[Path], size: Literal["auto"] | int | tuple[int, ...], channels: Literal["auto"] | Channels
 ) -> tuple[Channels, int, int]:
-    """(C, H, W) by the words and, where they leave it open, by the headers of the training images."""
+    """Returns (C, H, W). "auto" is resolved from the headers of the training images."""
     probes = []
     if size == "auto" or channels == "auto":
-        probes = [found for found in each_in_parallel(probe, paths, title="looking at images") if found is not None]
+        headers = each_in_parallel(probe, paths, title="reading image headers")
+        probes = [each for each in headers if each is not None]
         if not probes:
-            raise DataError("none of the images can be read.", where=str(paths[0].parent))
+            raise DataError("no image can be read. Check the files.", where=str(paths[0].parent))
     if channels == "auto":
-        channels = 1 if all(found.is_grey for found in probes) else 3
+        channels = 1 if all(each.is_grey for each in probes) else 3
     if isinstance(size, tuple):
         height, width = size
         return channels, height, width
     if size != "auto":
         return channels, size, size
-    (common, count), *_ = Counter((found.height, found.width) for found in probes).most_common(1)
+    (common, count), *_ = Counter((each.height, each.width) for each in probes).most_common(1)
     if 2 * count > len(probes) and max(common) <= LARGEST_KEPT:
         return channels, *common
-    typical = median_low(min(found.height, found.width) for found in probes)
+    typical = median_low(min(each.height, each.width) for each in probes)
     side = max((square for square in SQUARES if square <= typical), default=SQUARES[0])
     return channels, side, side
 
@@ -252,7 +258,7 @@ def _choose_shape(
 def _decode(
     files: _Files, shape: tuple[Channels, int, int], cache: Cache, *, strict: bool, title: str
 ) -> tuple[Split, list[str]]:
-    """The images of a split that can be read, and a warning of those that can't."""
+    """Decodes a split; returns the readable images, and a warning about the others."""
     decoded = decode_all(files.paths, shape, cache, title=f"decoding {title}")
     warnings = []
     if decoded.broken:
@@ -261,7 +267,7 @@ def _decode(
         listed = f"{'; '.join(shown[:_SHOWN])}{more}"
         count = f"{len(shown)} of {len(files.paths)} images of the {title} split can't be read"
         if strict or len(shown) == len(files.paths):
-            raise DataError(f"{count}: {listed}. Remove them, or set `strict: false` to leave them out.", where="data")
+            raise DataError(f"{count}: {listed}. Remove them, or set `strict: false` to skip them.", where="data")
         warnings.append(f"{count} and are left out: {listed}")
     rows = torch.tensor([row for row in range(len(files.paths)) if row not in decoded.broken])
     return Split(decoded.images, torch.tensor(files.labels)[rows], rows=rows), warnings

@@ -1,4 +1,4 @@
-"""Reading new images as those of training were read: image files, folders of them, and arrays of pixels."""
+"""Reads new images like the training images: image files, folders of them, and arrays of pixels."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _SHOWN = 5
 
 
 class ImageReader(Reader):
-    """Reads image files to the size and channels of the training images; also .npy and .npz of such images.
+    """Reads image files with the size and channels of the training images; also .npy and .npz files of images.
 
-    For labels it reads folders whose folders are classes, or an .npz with `y`.
+    Labels come from folders of class folders, or from an .npz file with `y`.
     """
 
     kind: Literal["images"] = "images"
@@ -37,10 +37,10 @@ class ImageReader(Reader):
     def read(self, paths: Sequence[Path], schema: Schema, *, labelled: bool) -> Samples:
         """Reads images (N, C, H, W), uint8, or float32 in [0, 1] from arrays of that type.
 
-        Files that can't be read are left out, and named in `broken`.
+        Files that can't be read are skipped and listed in `broken`.
 
         Raises:
-            DataError: No file can be read, a folder is not a class, or arrays don't fit.
+            DataError: No file can be read, a folder is not a class, or arrays don't match the training data.
         """
         repairs = Repairs()
         parts = [_read(Path(path), schema, repairs, labelled=labelled) for path in paths]
@@ -75,7 +75,7 @@ def _read(path: Path, schema: Schema, repairs: Repairs, *, labelled: bool) -> Sa
         return _decoded([path], schema)
     files = list_images(path, repairs)
     if not files:
-        raise DataError("is a folder without images.", where=str(path))
+        raise DataError("is a folder without images. Check the path.", where=str(path))
     return _decoded(files, schema)
 
 
@@ -83,24 +83,24 @@ def _labelled_files(path: Path, classes: Sequence[str], repairs: Repairs) -> tup
     index = _index_by_folder(classes)
     files: list[Path] = []
     labels: list[int] = []
-    for name, found in images_by_class(path, repairs).items():
+    for name, images in images_by_class(path, repairs).items():
         if name not in index:
-            where = str(path / name if path.is_dir() else found[0].parent)
+            where = str(path / name if path.is_dir() else images[0].parent)
             raise DataError(f"is not a class of the training data (expected {', '.join(index)}).", where=where)
-        files += found
-        labels += [index[name]] * len(found)
+        files += images
+        labels += [index[name]] * len(images)
     if not files:
-        raise DataError(f"is a folder without images in class folders ({', '.join(index)}).", where=str(path))
+        raise DataError(f"is a folder without images in class folders (expected {', '.join(index)}).", where=str(path))
     return files, labels
 
 
 def _index_by_folder(classes: Sequence[str]) -> Mapping[str, int]:
-    """The index of each class by the name that its folder may have, which can't have a `/`."""
+    """Returns the class index of each folder name, which can't contain a `/`."""
     return {name.replace("/", "_"): index for index, name in enumerate(classes)}
 
 
 def _decoded(files: Sequence[Path], schema: Schema, targets: Tensor | None = None) -> Samples:
-    """The images that can be read, with their targets; the others are named."""
+    """Decodes the images that can be read, with their targets; the others are listed in `broken`."""
     images = torch.empty(len(files), *schema.input_shape, dtype=torch.uint8)
     kept: list[int] = []
     broken: list[str] = []
@@ -116,7 +116,7 @@ def _decoded(files: Sequence[Path], schema: Schema, targets: Tensor | None = Non
 
 
 def _decode_or_reason(path: Path, schema: Schema) -> Tensor | str:
-    """(C, H, W) bytes, or why the file can't be used."""
+    """Returns a (C, H, W) uint8 image, or the reason why the file can't be used."""
     channels, height, width = schema.input_shape
     kind: Channels = 1 if channels == 1 else 3
     try:
@@ -135,7 +135,7 @@ def _read_arrays(path: Path, schema: Schema, *, labelled: bool) -> Samples:
     inputs = encode_pixels(x, where=f"{path}: x")
     if tuple(inputs.shape[1:]) != schema.input_shape:
         raise DataError(
-            f"has images of another shape than the training data (got {tuple(inputs.shape[1:])}; allowed "
+            f"has images of a different shape than the training data (got {tuple(inputs.shape[1:])}; allowed "
             f"{schema.input_shape}).",
             where=f"{path}: x",
         )

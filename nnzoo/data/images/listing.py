@@ -1,4 +1,4 @@
-"""Finding image files: in folders, and in the folders that are classes."""
+"""Finds image files in folders and in class folders."""
 
 from __future__ import annotations
 
@@ -13,42 +13,43 @@ from nnzoo.errors import DataError
 
 _SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")
 
-NOT_IMAGES = Repair("file", "that is not an image", "left out", "Remove it, or see whether its name lacks a suffix.")
+NOT_IMAGES = Repair("file", "that is not an image", "left out", "Remove it, or add its missing suffix.")
 BESIDE_CLASSES = Repair(
     "image", "beside the class folders", "left out", "Move it into the folder of its class, or remove it."
 )
-CIRCULAR_LINKS = Repair("link", "to a folder that is already read", "left out", "Remove it.")
+CIRCULAR_LINKS = Repair("link", "to a folder that is already included", "left out", "Remove it.")
 EMPTY_CLASSES = Repair("class folder", "without images", "left out", "Fill it, or remove it.")
 
 
 def list_images(folder: Path, repairs: Repairs | None = None) -> list[Path]:
-    """The image files in a folder and the folders in it, links followed, in natural order; hidden ones left out.
+    """Returns the image files in a folder and its subfolders, in natural order.
 
-    A file is an image by its suffix or, if it has none, by its first bytes.
+    Links are followed, and hidden files are skipped. Images are recognised by their suffix or, for files without a
+    suffix, by their first bytes.
 
     Args:
-        folder: It may be a link itself.
-        repairs: Counts what else is there.
+        folder: The folder; may be a link.
+        repairs: Counts the other files.
     """
     repairs = Repairs() if repairs is None else repairs
     kinds = suffixes()
     real = folder.resolve()
-    found = []
+    images = []
     for place, names in _walk(folder, {real, *real.parents}, repairs):
         others = []
         for name in names:
             suffix = os.path.splitext(name)[1].lower()  # noqa: PTH122  # a Path per file takes three times as long
             file = Path(place, name)
             if suffix in kinds or (not suffix and _begins_like_an_image(file)):
-                found.append(file)
+                images.append(file)
             elif not is_hidden(file):
                 others.append(file)
         repairs.add(NOT_IMAGES, str(min(others, default="")), len(others))
-    return in_natural_order(found)
+    return in_natural_order(images)
 
 
 def _walk(folder: Path, known: set[Path], repairs: Repairs) -> Iterator[tuple[str, list[str]]]:
-    """Every folder below one with the names of its files; links that lead back to a folder are not followed."""
+    """Yields every subfolder with its file names. Links to a folder that is already included are not followed."""
     for place, folders, files in os.walk(folder, followlinks=True):
         kept = []
         for name in sorted(folders, key=natural_key):
@@ -67,7 +68,7 @@ def _walk(folder: Path, known: set[Path], repairs: Repairs) -> Iterator[tuple[st
 
 def _begins_like_an_image(path: Path) -> bool:
     try:
-        if not path.is_file():  # a pipe may have nobody who ever writes to it
+        if not path.is_file():  # reading a pipe could block forever
             return False
         with path.open("rb") as file:
             return file.read(8).startswith(_SIGNATURES)
@@ -76,7 +77,7 @@ def _begins_like_an_image(path: Path) -> bool:
 
 
 def class_folders(path: Path) -> dict[str, list[Path]]:
-    """The folders in a folder, or those that a glob pattern matches, by their name, in natural order.
+    """Returns the subfolders of a folder, or the folders that match a glob pattern, by name in natural order.
 
     Raises:
         DataError: There is no such folder.
@@ -97,7 +98,7 @@ def class_folders(path: Path) -> dict[str, list[Path]]:
 
 
 def images_by_class(path: Path, repairs: Repairs) -> dict[str, list[Path]]:
-    """The images of each class folder that has some; what else is there is counted.
+    """Returns the images of each class folder that is not empty. Other files are counted in `repairs`.
 
     Raises:
         DataError: There is no such folder, or no class folder in it.
@@ -105,7 +106,7 @@ def images_by_class(path: Path, repairs: Repairs) -> dict[str, list[Path]]:
     folders = class_folders(path)
     if not folders:
         raise DataError(
-            "has no class folders. Put the images of each class into a folder of its name.", where=str(path)
+            "has no class folders. Put the images of each class into a folder named after the class.", where=str(path)
         )
     images = {name: [file for each in same for file in list_images(each, repairs)] for name, same in folders.items()}
     if any(images.values()):

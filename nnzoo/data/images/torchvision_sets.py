@@ -1,8 +1,7 @@
-"""The image sets that torchvision knows, in its own layout on disk: MNIST and its kin, CIFAR, SVHN.
+"""Image datasets of torchvision, in its directory layout: MNIST and its variants, CIFAR, SVHN.
 
-Files are found where torchvision puts them below a root, or in the root itself, and recognised by what is in them, not
-by name or checksum: gzipped or raw. What is missing is downloaded by torchvision's own code, from its addresses, with
-its checksums.
+Files are searched in torchvision's folders below a root, and in the root itself. Whether a file is gzipped is detected
+by its content. torchvision downloads missing files and verifies their checksums.
 """
 
 from __future__ import annotations
@@ -28,55 +27,59 @@ from nnzoo.data.images.image_reader import ImageReader
 from nnzoo.errors import DataError
 
 _DAMAGE = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, IndexError, zlib.error, MemoryError)
-"""What reading a truncated or overwritten file raises, by the place of the damage."""
+"""Exceptions from reading a truncated or damaged file."""
 
 _GZIP = b"\x1f\x8b"
 _CHUNK = 2**20
 _LARGEST = 2**33
-"""Bytes that an idx file may claim to hold."""
+"""Maximum size in bytes that the header of an idx file may give."""
 
 
 class _Place(NamedTuple):
-    """Where the files of a set may be.
+    """Where the files of a dataset may be.
 
     Attributes:
-        folders: In the order in which they are looked into.
-        archive: A .tar.gz in one of them that holds all files; empty where there is none.
+        folders: The folders to search, in this order.
+        archive: The name of a .tar.gz with all files in one of the folders; empty if there is no archive.
     """
 
     folders: tuple[Path, ...]
     archive: str
 
     def candidates(self, name: str) -> list[Path]:
-        """Every path where a file is looked for."""
+        """Returns every path where a file may be."""
         if self.archive:
             return [*(folder / name for folder in self.folders), *(folder / self.archive for folder in self.folders)]
         return [folder / f"{name}{end}" for folder in self.folders for end in ("", ".gz")]
 
     def find(self, name: str) -> Path | None:
-        """The file of a name, or the archive that it should be in."""
+        """Returns the path of a file, or of the archive that should contain it; None if neither exists."""
         return next((path for path in self.candidates(name) if path.is_file()), None)
 
     def path(self, name: str) -> Path:
-        """The same, for a file that has to be there."""
+        """Returns the path of a file, or of the archive that should contain it.
+
+        Raises:
+            DataError: Neither exists.
+        """
         path = self.find(name)
         if path is None:
-            looked = ", ".join(str(candidate) for candidate in self.candidates(name))
+            candidates = ", ".join(map(str, self.candidates(name)))
             raise DataError(
-                f"there is no such file. Set `download: true`, or put it into one of these places: {looked}.",
+                f"there is no such file. Set `download: true`, or put it at one of these paths: {candidates}.",
                 where=name,
             )
         return path
 
     def open(self, name: str) -> io.BufferedIOBase:
-        """A file as it was before gzip, which its first bytes tell; of an archive the member."""
+        """Opens a file, or a member of the archive. Gzip is detected by the first bytes and decompressed."""
         path = self.path(name)
         if self.archive and path.name == self.archive:
             with tarfile.open(path) as tar:
                 entry = next((each for each in tar if each.isfile() and each.name.split("/")[-1] == name), None)
                 stream = tar.extractfile(entry) if entry else None
                 if stream is None:
-                    raise ValueError(f"it holds no {name}")
+                    raise ValueError(f"it has no member {name}")
                 return io.BytesIO(stream.read())
         with path.open("rb") as file:
             is_packed = file.read(2) == _GZIP
@@ -84,14 +87,14 @@ class _Place(NamedTuple):
 
 
 class _Layout(NamedTuple):
-    """Where the files of a set are, and how they are read.
+    """Where the files of a dataset are, and how they are read.
 
     Attributes:
-        torchvision: The class of torchvision.datasets.
-        folders: Below the root.
-        files: Of each split, those that belong together.
-        read: Images (N, C, H, W) uint8 and labels (N,) int64 of files for images of a shape.
-        archive: As of `_Place`.
+        torchvision: The name of the class in torchvision.datasets.
+        folders: Folders below the root.
+        files: The file names of each split.
+        read: Reads the images (N, C, H, W) uint8 and the labels (N,) int64 of files, for a shape of images.
+        archive: As in `_Place`.
     """
 
     torchvision: str
@@ -111,22 +114,23 @@ def load_torchvision_set(
     classes: Sequence[str] | None = None,
     limit: int | None = None,
 ) -> Dataset:
-    """Read a set, or what is there of it.
+    """Reads a torchvision dataset, and downloads missing files.
 
     Args:
         name: mnist, fashion_mnist, kmnist, cifar10, cifar100 or svhn.
         class_names: All classes in the order of the labels.
         shape: (C, H, W) of an image.
-        root: Where torchvision puts its files, or the folder that holds them; None: `data` in the current folder.
-        download: Fetch what is missing.
-        classes: Those to keep, in the order of their indices.
-        limit: Take the first samples of each split, this many.
+        root: The root folder of torchvision, or the folder with the files; None for `data` in the current folder.
+        download: Whether missing files are downloaded.
+        classes: The classes to keep, in the order of their indices; None for all.
+        limit: Maximum number of samples per split; the first ones are used.
 
     Returns:
         Images (N, C, H, W) uint8 and the official test split.
 
     Raises:
-        DataError: Files that are missing (the paths looked at are named), can't be fetched, are damaged or another set.
+        DataError: Files are missing (the message lists the paths), can't be downloaded, are damaged, or are of another
+            dataset.
     """
     layout, base = LAYOUTS[name], Path("data" if root is None else root).expanduser()
     place = _Place(tuple(base / folder for folder in layout.folders), layout.archive)
@@ -138,15 +142,15 @@ def load_torchvision_set(
         images, labels = layout.read(place, files, shape)
         where = str(place.path(files[-1]))
         if bool(((labels < 0) | (labels >= len(class_names))).any()):
-            raise DataError(f"holds labels that are no class of {name} (got up to {int(labels.max())}).", where=where)
+            raise DataError(f"has labels that are not in {name} (got up to {int(labels.max())}).", where=where)
         splits[split] = _select(Split(images, labels), [class_names.index(each) for each in kept], limit)
         if len(splits[split]) == 0:
-            raise DataError(f"holds no sample of {', '.join(kept)}.", where=where)
+            raise DataError(f"has no sample of {', '.join(kept)}.", where=where)
     return Dataset(splits, task="classification", layout="image", classes=kept, reader=ImageReader())
 
 
 def _select(split: Split, labels: list[int], limit: int | None) -> Split:
-    """The first samples of some labels, which become 0, 1, .. in their order."""
+    """Returns the first samples with the given labels, renumbered from 0 in their order."""
     wanted = torch.tensor(labels)
     index = torch.full((int(max(wanted.max(), split.targets.max())) + 1,), -1)
     index[wanted] = torch.arange(len(labels))
@@ -162,42 +166,45 @@ def _read_idx(place: _Place, files: Sequence[str], shape: tuple[int, int, int]) 
     labels, label_path = _read_idx_file(place, files[1], num_axes=1)
     if images.shape[1:] != shape[1:]:
         raise DataError(
-            f"holds images of another size (got {tuple(images.shape[1:])}; allowed {shape[1:]}).", where=str(image_path)
+            f"has images of a different size (got {tuple(images.shape[1:])}, expected {shape[1:]}).",
+            where=str(image_path),
         )
     if len(images) != len(labels):
         raise DataError(
-            f"holds {len(labels)} labels for the {len(images)} images of {image_path}.", where=str(label_path)
+            f"has {len(labels)} labels for the {len(images)} images of {image_path}.", where=str(label_path)
         )
     return images.unsqueeze(1), labels.long()
 
 
 def _read_idx_file(place: _Place, name: str, *, num_axes: int) -> tuple[Tensor, Path]:
-    """An idx file of bytes: 0, 0, 8, the number of axes, their sizes as big-endian int32, the values (LeCun)."""
+    """Reads an idx file of uint8: 0, 0, 8, the number of axes, their sizes as big-endian int32, the values (LeCun)."""
     path = place.path(name)
     try:
         with place.open(name) as stream:
             magic = stream.read(4)
             if magic != bytes((0, 0, 8, num_axes)):
-                raise ValueError(f"it does not begin as an idx file of {num_axes} axes does")
+                raise ValueError(f"it does not start like an idx file of {num_axes} axes")
             sizes = np.frombuffer(stream.read(4 * num_axes), dtype=">i4").tolist()
             count = math.prod(sizes)
             if len(sizes) < num_axes or min(sizes) < 1 or count > _LARGEST:
-                raise ValueError(f"its sizes are {sizes}")
+                raise ValueError(f"it has invalid sizes {sizes}")
             tensor = torch.empty(sizes, dtype=torch.uint8)
-            # Where it stays, and not more than what it claims to hold: a few kilobytes may unpack to anything.
+            # Reads into the result, at most the declared size: a small gzip file may decompress to any size.
             values = tensor.numpy().reshape(-1).data
-            found = 0
-            while found < count and (num_read := stream.readinto(values[found : found + _CHUNK])):
-                found += num_read
-            if found < count or stream.read(1):
-                raise ValueError(f"it holds {'less' if found < count else 'more'} than its {count} values")
+            size = 0
+            while size < count and (num_read := stream.readinto(values[size : size + _CHUNK])):
+                size += num_read
+            if size < count or stream.read(1):
+                raise ValueError(f"it has {'fewer' if size < count else 'more'} values than the declared {count}")
     except _DAMAGE as error:
         raise _damaged(path, error) from error
     return tensor, path
 
 
 def _damaged(path: Path, error: BaseException) -> DataError:
-    return DataError(f"can't be read: it is damaged or another kind of file ({error}). Get it again.", where=str(path))
+    return DataError(
+        f"can't be read: it is damaged or of another format ({error}). Download it again.", where=str(path)
+    )
 
 
 def _read_cifar(place: _Place, files: Sequence[str], shape: tuple[int, int, int]) -> tuple[Tensor, Tensor]:
@@ -214,9 +221,9 @@ def _read_cifar_file(place: _Place, name: str, shape: tuple[int, int, int]) -> t
         labels = np.asarray(batch["fine_labels" if "fine_labels" in batch else "labels"])
         data = batch["data"]
         if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.shape != (len(labels), math.prod(shape)):
-            raise ValueError(f"its data is not {math.prod(shape)} bytes for each of {len(labels)} labels")
+            raise ValueError(f"its data does not have {math.prod(shape)} bytes for each of {len(labels)} labels")
         if labels.ndim != 1 or labels.dtype.kind not in "iu" or len(labels) == 0:
-            raise ValueError("its labels are not a list of numbers")
+            raise ValueError("its labels are not a list of integers")
     except (*_DAMAGE, tarfile.TarError) as error:
         raise _damaged(path, error) from error
     return torch.tensor(data).reshape(-1, *shape), torch.tensor(labels.astype(np.int64))
@@ -229,10 +236,10 @@ def _read_svhn(place: _Place, files: Sequence[str], shape: tuple[int, int, int])
     path = place.path(files[0])
     try:
         with place.open(files[0]) as stream:
-            found = loadmat(stream, variable_names=["X", "y"])
-        images, labels = found["X"], found["y"].reshape(-1)
+            arrays = loadmat(stream, variable_names=["X", "y"])
+        images, labels = arrays["X"], arrays["y"].reshape(-1)
         if labels.dtype.kind not in "iuf" or not np.isin(labels, range(11)).all():
-            raise ValueError("y holds no labels from 1 to 10")
+            raise ValueError("y has labels other than 1 to 10")
         if images.dtype != np.uint8 or images.shape != (*shape[1:], shape[0], len(labels)) or len(labels) == 0:
             raise ValueError(f"X has shape {images.shape} of {images.dtype} for {len(labels)} labels")
     except (*_DAMAGE, MatReadError, NotImplementedError) as error:
@@ -242,7 +249,7 @@ def _read_svhn(place: _Place, files: Sequence[str], shape: tuple[int, int, int])
 
 
 def _download(layout: _Layout, root: Path) -> None:
-    """Fetches the files of a set to where torchvision puts them. They are left packed as they come."""
+    """Downloads the files of a dataset to torchvision's folders. Archives are not unpacked."""
     from torchvision import datasets
     from torchvision.datasets.utils import download_url
 
@@ -261,8 +268,8 @@ def _download(layout: _Layout, root: Path) -> None:
         for url in urls:
             try:
                 folder.mkdir(parents=True, exist_ok=True)
-                # Beside its place until it is whole: other processes may look for it, or fetch it too.
-                with tempfile.TemporaryDirectory(prefix=".fetching-", dir=folder) as aside:
+                # Moved only when complete: other processes may look for the file, or download it too.
+                with tempfile.TemporaryDirectory(prefix=".downloading-", dir=folder) as aside:
                     download_url(url, aside, name, md5)
                     (Path(aside) / name).replace(folder / name)
                 break
@@ -270,8 +277,8 @@ def _download(layout: _Layout, root: Path) -> None:
                 problems.append(f"{url}: {error}")
         else:
             raise DataError(
-                f"can't be fetched ({'; '.join(problems)}). Put the file there by hand, or set data.root to where it "
-                "is.",
+                f"can't be downloaded ({'; '.join(problems)}). Put the file there by hand, or set data.root to its "
+                "folder.",
                 where=str(folder / name),
             )
 

@@ -1,4 +1,4 @@
-"""Texts of one's own: files -> texts with labels -> tokens, by the vocabulary of the training texts."""
+"""User texts: files -> texts with labels -> tokens of the vocabulary of the training texts."""
 
 from nnzoo.data.text.source import load_text
 from nnzoo.data.text.text_reader import TextReader

@@ -1,7 +1,7 @@
-"""Texts with a class each: columns of a file, or one file per class.
+"""Text classification: texts from columns of a file, or from one file per class.
 
-What is learned of them before training (the classes, the vocabulary, the longest text) is learned from the training
-samples alone, so this source divides its samples itself.
+The classes, the vocabulary and the maximum length come only from the training samples, so this source divides its
+samples itself.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from nnzoo.data.text.texts import (
     TextLocations,
     Texts,
     encode_labels,
-    find_class_files,
     find_classes,
-    find_columns,
+    load_class_files,
+    load_columns,
     padded,
 )
 from nnzoo.data.vocabulary import UNKNOWN, Tokenizer, Vocabulary
 from nnzoo.errors import DataError
 
 LONGEST = 512
-"""Symbols a text by default, where some training text has more: every one of them is a step."""
+"""The default maximum number of symbols per text: each symbol is a step."""
 
 
 def load_text(
@@ -46,46 +46,48 @@ def load_text(
     min_count: int = 1,
     vocab_size: int | None = None,
     limit: int | None = None,
-    **words: Any,
+    **table_options: Any,
 ) -> Dataset:
-    """Reads texts, divides them, and turns them into tokens.
+    """Reads texts, divides them and converts them to tokens.
 
     Args:
-        path: A file, a folder or a pattern: of delimited columns, or, without `target`, of one text a line.
-        division: How the samples of `path` are divided where there are no `val_path` and `test_path`.
+        path: A file, a folder or a glob pattern: tables, or, without `target`, class files with one text per line.
+        division: How the samples of `path` are divided if there is no `val_path` or `test_path`.
         val_path: As `path`, for val.
         test_path: As `path`, for test.
-        text: The column of the text; None for the only one beside the target.
-        target: The column of the class; None where every file is a class, named after it.
-        tokenizer: What a symbol is.
-        lowercase: Whether case is ignored.
+        text: The column of the text; None for the only column besides the target.
+        target: The column of the class; None if each file is a class with the name of the file.
+        tokenizer: "word" or "char".
+        lowercase: Whether texts are converted to lower case.
         max_length: T; None for the longest training text, up to 512.
-        min_count: Symbols that are rarer in the training texts are unknown.
-        vocab_size: How many of the most frequent symbols are kept; None for all.
-        limit: Take the first samples of each split, this many; of one file a class, of each in turn.
-        words: How the files are written: the fields of `TableOptions`.
+        min_count: Symbols that occur fewer times in the training texts are unknown.
+        vocab_size: The number of most frequent symbols to keep; None for all.
+        limit: Maximum number of samples per split; the first ones are used. For class files, balanced over the classes.
+        table_options: The format of the files: the fields of `TableOptions`.
 
     Returns:
         A divided dataset of tokens (N, T) with lengths. Classes are the sorted distinct labels of the training samples.
 
     Raises:
-        DataError: A file, a column or a row that can't be used; a label in val or test that is none of train.
+        DataError: A file, a column or a row can't be used, or a label in val or test is not in train.
     """
     given = {"train": path, "val": val_path, "test": test_path}
     paths = {name: Path(each) for name, each in given.items() if each is not None}
-    said = TableOptions(**words)
-    found = find_class_files(paths, said) if target is None else find_columns(paths, said, text, target)
-    parts = {name: part.first(limit, in_turn=target is None) for name, part in found.parts.items()}
+    options = TableOptions(**table_options)
+    loaded = load_class_files(paths, options) if target is None else load_columns(paths, options, text, target)
+    parts = {name: part.first(limit, balanced=target is None) for name, part in loaded.parts.items()}
     parts, classes, notes = _divide(parts, division, Vocabulary(tokenizer=tokenizer, lowercase=lowercase, symbols=()))
     targets = {name: encode_labels(part, classes) for name, part in parts.items()}
     vocabulary = Vocabulary.of(
         parts["train"].texts, tokenizer=tokenizer, lowercase=lowercase, min_count=min_count, max_symbols=vocab_size
     )
     if not vocabulary.symbols:
-        raise DataError(f"no symbol is in the training texts {min_count} times. Lower min_count.", where=str(path))
+        raise DataError(
+            f"no symbol occurs {min_count} or more times in the training texts. Lower min_count.", where=str(path)
+        )
     tokens = {name: [vocabulary.encode(each) for each in part.texts] for name, part in parts.items()}
     num_steps = max_length or min(max(map(len, tokens["train"])), LONGEST)
-    places = TextLocations(list(parts.values()))
+    locations = TextLocations(list(parts.values()))
     splits, start = {}, 0
     for name, each in tokens.items():
         numbers = np.concatenate([np.zeros(start, dtype=np.int64), np.array(parts[name].numbers, dtype=np.int64)])
@@ -100,13 +102,13 @@ def load_text(
         layout="tokens",
         classes=classes,
         num_tokens=len(vocabulary),
-        choices={"text": found.text, "max_length": num_steps, **found.choices},
+        choices={"text": loaded.text, "max_length": num_steps, **loaded.choices},
         reader=TextReader(
-            words=found.words, text=found.text, target=target, vocabulary=vocabulary, max_length=num_steps
+            words=loaded.options, text=loaded.text, target=target, vocabulary=vocabulary, max_length=num_steps
         ),
-        sample_names=places,
-        warnings=(*found.repairs.warnings(), *_told(tokens, num_steps)),
-        notes=(*found.notes, *notes),
+        sample_names=locations,
+        warnings=(*loaded.repairs.warnings(), *_token_warnings(tokens, num_steps)),
+        notes=(*loaded.notes, *notes),
         divisible=False,
     )
 
@@ -114,7 +116,7 @@ def load_text(
 def _divide(
     parts: dict[str, Texts], division: Division, untrained: Vocabulary
 ) -> tuple[dict[str, Texts], tuple[str, ...], tuple[str, ...]]:
-    """Val and test samples out of train, where there are none given; also the classes, and what is to be told."""
+    """Divides missing splits from train; returns the splits, the classes, and notes for the log."""
     train = parts["train"]
     notes: tuple[str, ...] = ()
     if division.deduplicate:
@@ -127,16 +129,18 @@ def _divide(
     return parts | {name: train.take(part.tolist()) for name, part in rows.items()}, classes, notes
 
 
-def _told(tokens: dict[str, list[list[int]]], num_steps: int) -> tuple[str, ...]:
-    told = []
+def _token_warnings(tokens: dict[str, list[list[int]]], num_steps: int) -> tuple[str, ...]:
+    lines = []
     for name, texts in tokens.items():
-        cut = sum(len(text) > num_steps for text in texts)
+        truncated = sum(len(text) > num_steps for text in texts)
         empty = sum(not text for text in texts)
         unknown = sum(bool(text) and set(text) == {UNKNOWN} for text in texts)
-        if cut:
-            told.append(f"{cut} of {len(texts)} {name} texts are longer than {num_steps} symbols and are cut off there")
+        if truncated:
+            lines.append(
+                f"{truncated} of {len(texts)} {name} texts are longer than {num_steps} symbols and are truncated"
+            )
         if empty:
-            told.append(f"{empty} of {len(texts)} {name} texts have no symbol and are read as one unknown symbol")
+            lines.append(f"{empty} of {len(texts)} {name} texts have no symbol and are read as one unknown symbol")
         if unknown:
-            told.append(f"{unknown} of {len(texts)} {name} texts have no symbol that the vocabulary knows")
-    return tuple(told)
+            lines.append(f"{unknown} of {len(texts)} {name} texts have only unknown symbols")
+    return tuple(lines)

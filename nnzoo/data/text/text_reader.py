@@ -1,4 +1,4 @@
-"""Reads new texts as those of training were read."""
+"""Reads new texts like the training texts."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ from nnzoo.data.text.texts import (
 from nnzoo.data.vocabulary import UNKNOWN, Vocabulary
 from nnzoo.errors import DataError
 
-_ADVICE = "The answer says nothing about it."
+_ADVICE = "Such predictions are meaningless."
 EMPTY_TEXTS = Repair("text", "without a symbol", "read as one unknown symbol", _ADVICE)
-UNKNOWN_TEXTS = Repair("text", "whose symbols are all unknown to the vocabulary", "answered without them", _ADVICE)
+UNKNOWN_TEXTS = Repair("text", "of only unknown symbols", "predicted from unknown tokens", _ADVICE)
 
 
 class TextReader(Reader):
-    """Reads a file with the columns of training, class files, or a file of one text a line.
+    """Reads tables with the columns of the training data, class files, or files with one text per line.
 
     Attributes:
-        words: How files are written.
-        text: The column of the text; None where every file is a class.
-        target: The column of the class.
-        vocabulary: Of the training texts.
+        words: The format of the files.
+        text: The column of the text; None if each file is a class.
+        target: The column of the class; None if each file is a class.
+        vocabulary: The vocabulary of the training texts.
         max_length: T.
     """
 
@@ -55,32 +55,32 @@ class TextReader(Reader):
     max_length: int
 
     def read(self, paths: Sequence[Path], schema: Schema, *, labelled: bool) -> Samples:
-        """Reads texts; each is called by itself.
+        """Reads texts. The name of each sample is its text.
 
         Raises:
-            DataError: A file that can't be read, or a label that is not a class.
+            DataError: A file can't be read, or a label is not a class.
         """
         repairs = Repairs(strict=self.words.strict)
         if not labelled:
             files = [file for path in paths for file in find_files(path, SUFFIXES, repairs)]
             parts = [self._unlabelled(file, schema.classes, repairs) for file in files]
-            samples = self.from_texts([text for texts, _ in parts for text in texts])
+            samples = self.from_texts([text for lines, _ in parts for text in lines])
             tables = [table for _, table in parts if table is not None]
             return replace(
                 samples,
-                origin=of_files([name_of(file) for file in files], [len(texts) for texts, _ in parts]),
-                source_columns=partial(_written, tables) if len(tables) == len(files) else None,
+                origin=of_files([name_of(file) for file in files], [len(lines) for lines, _ in parts]),
+                source_columns=partial(_concatenated_columns, tables) if len(tables) == len(files) else None,
                 warnings=(*repairs.warnings(), *samples.warnings),
             )
         if self.text is None or self.target is None:
             files = [file for path in paths for file in find_files(path, CLASS_FILES, repairs)]
-            found = read_class_files(files, self.words, repairs)
+            texts = read_class_files(files, self.words, repairs)
         else:
             known = [self.text, self.target]
             table = open_table(paths, self.words, known, label_column=self.target, repairs=repairs)
-            found = read_table(table, self.text, self.target, repairs)
-        samples = self.from_texts(found.texts)
-        targets = encode_labels(found, schema.classes)
+            texts = read_table(table, self.text, self.target, repairs)
+        samples = self.from_texts(texts.texts)
+        targets = encode_labels(texts, schema.classes)
         return replace(samples, targets=targets, warnings=(*repairs.warnings(), *samples.warnings))
 
     def from_rows(self, raw: object, schema: Schema) -> Samples | None:  # noqa: ARG002
@@ -91,7 +91,7 @@ class TextReader(Reader):
         return self.from_texts(table.cells(self.text).texts)
 
     def from_texts(self, texts: Sequence[str]) -> Samples:
-        """Tokens of texts; those without a known symbol are counted."""
+        """Returns the tokens of texts, with warnings about texts without a known symbol."""
         tokens = [self.vocabulary.encode(text) for text in texts]
         empty = [number for number, each in enumerate(tokens, start=1) if not each]
         unknown = [number for number, each in enumerate(tokens, start=1) if each and set(each) == {UNKNOWN}]
@@ -102,21 +102,21 @@ class TextReader(Reader):
         return Samples(inputs, list(texts), lengths=lengths, warnings=repairs.warnings())
 
     def fits(self, schema: Schema) -> bool:
-        """Whether its tokens are those of the schema."""
-        found = (schema.input_shape, schema.num_tokens, schema.layout, schema.per)
-        return found == ((self.max_length,), len(self.vocabulary), "tokens", "sample")
+        """Returns whether the samples of this reader match the schema."""
+        expected = (schema.input_shape, schema.num_tokens, schema.layout, schema.per)
+        return expected == ((self.max_length,), len(self.vocabulary), "tokens", "sample")
 
     def _unlabelled(self, path: Path, classes: Sequence[str], repairs: Repairs) -> tuple[list[str], Table | None]:
-        """The texts of a file: of its column, with the table, or the lines of a file that is not a table."""
+        """Returns the texts of a column and the table, or the lines of a file that is not a table and None."""
         raw = read_bytes(path)
         if self.text is None or self.target is None:
             return self._lines(path, raw, repairs), None
-        # Its content or its suffix tells a table, and so does a header; without any, labels that are known do.
+        # A table is recognised by its content, suffix or header, or else by its labels, which must be known classes.
         is_certain = not is_delimited(raw) or Path(plain_name(path)).suffix.lower() in (".csv", ".tsv")
-        told = Repairs()
+        table_repairs = Repairs()
         try:
             file = open_file(
-                path, self.words, [self.text], [self.target], label_column=self.target, data=raw, repairs=told
+                path, self.words, [self.text], [self.target], label_column=self.target, data=raw, repairs=table_repairs
             )
             table = Table(file.names, self.words, [file])
             table.require([self.text])
@@ -129,19 +129,19 @@ class TextReader(Reader):
             if is_certain:
                 raise
             return self._lines(path, raw, repairs), None
-        repairs.add_all(told)
+        repairs.add_all(table_repairs)
         return texts, table
 
     def _lines(self, path: Path, raw: bytes, repairs: Repairs) -> list[str]:
         text = decode(raw, self.words.encoding, where=name_of(path), repairs=repairs)
         lines = [line.strip() for line in lines_of(text)]
         if not lines:
-            raise DataError("is empty.", where=name_of(path))
+            raise DataError("is empty. Check the path.", where=name_of(path))
         return lines
 
 
-def _written(tables: Sequence[Table], names: Sequence[str] | None) -> dict[str, list[str]]:
-    """Columns of several tables, below one another."""
+def _concatenated_columns(tables: Sequence[Table], names: Sequence[str] | None) -> dict[str, list[str]]:
+    """Concatenates columns of several tables; `names` None for all common columns."""
     if names is None:
         names = [name for name in tables[0].names if all(name in table.names for table in tables)]
     parts = [table.written(np.arange(table.num_rows), names) for table in tables]

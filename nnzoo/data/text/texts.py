@@ -1,4 +1,4 @@
-"""Texts as they stand in files: of columns or one file a class, with their labels and their places."""
+"""Reads texts with labels and locations, from table columns or from one file per class."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ from nnzoo.data.vocabulary import UNKNOWN, Vocabulary, pad
 from nnzoo.errors import DataError
 
 CLASS_FILES = (".txt",)
-"""What files of one class each end in."""
+"""Suffixes of class files."""
 EMPTY_CLASSES = Repair("class file", "without a text", "left out", "Fill it, or remove it.")
 
 
 @dataclass(frozen=True)
 class Texts:
-    """Texts as in their files, with their labels.
+    """The texts of a split, with their labels.
 
     Attributes:
         texts: The texts.
-        labels: The label of each.
-        numbers: The number of each in all files.
-        locate: Gives the file and the line of a number.
-        origin: Gives the file and the row of numbers.
+        labels: The label of each text.
+        numbers: The number of each text among all texts of its files.
+        locate: Returns the file and the line of a number.
+        origin: Returns the file and the row of numbers.
     """
 
     texts: list[str]
@@ -56,20 +56,20 @@ class Texts:
         own = [numbers[row] for row in rows]
         return Texts([texts[row] for row in rows], [labels[row] for row in rows], own, self.locate, self.origin)
 
-    def first(self, limit: int | None, *, in_turn: bool) -> Texts:
-        """This many samples; in turn: the first of each class, then the second of each, so that none is left out."""
+    def first(self, limit: int | None, *, balanced: bool) -> Texts:
+        """Returns the first `limit` samples; if `balanced`, the first of each class, then the second of each, ..."""
         rows = range(len(self.texts))
-        if limit is None or not in_turn:
+        if limit is None or not balanced:
             return self.take(rows[:limit])
-        seen: Counter[str] = Counter()
-        turns = []
+        counts: Counter[str] = Counter()
+        ranks = []  # of each sample within its class
         for label in self.labels:
-            turns.append(seen[label])
-            seen[label] += 1
-        return self.take(sorted(sorted(rows, key=turns.__getitem__)[:limit]))
+            ranks.append(counts[label])
+            counts[label] += 1
+        return self.take(sorted(sorted(rows, key=ranks.__getitem__)[:limit]))
 
     def distinct(self, untrained: Vocabulary) -> Texts:
-        """Without texts of the same symbols and the same label as an earlier one."""
+        """Drops texts with the same symbols and the same label as an earlier one."""
         first: dict[tuple[str, ...], int] = {}
         for row, (text, label) in enumerate(zip(self.texts, self.labels, strict=True)):
             first.setdefault((label, *untrained.tokenize(text)), row)
@@ -77,13 +77,13 @@ class Texts:
 
 
 class TextLocations(Sequence[str]):
-    """The file and line of each text, part after part; found when asked for, which may take reading the file again."""
+    """The file and line of each text, split after split. They are computed on access, which may read the file again."""
 
     def __init__(self, parts: Sequence[Texts]) -> None:
-        self.places = [(part.locate, number) for part in parts for number in part.numbers]
+        self.locations = [(part.locate, number) for part in parts for number in part.numbers]
 
     def __len__(self) -> int:
-        return len(self.places)
+        return len(self.locations)
 
     @overload
     def __getitem__(self, index: int) -> str: ...
@@ -91,73 +91,75 @@ class TextLocations(Sequence[str]):
     def __getitem__(self, index: slice) -> list[str]: ...
     def __getitem__(self, index: int | slice) -> str | list[str]:
         if isinstance(index, slice):
-            return [locate(number) for locate, number in self.places[index]]
-        locate, number = self.places[index]
+            return [locate(number) for locate, number in self.locations[index]]
+        locate, number = self.locations[index]
         return locate(number)
 
 
 class LoadedTexts(NamedTuple):
-    """Texts that were found.
+    """The texts of all splits.
 
     Attributes:
-        parts: Of each split.
-        text: The column that they are in.
-        choices: How the files are written.
-        notes: What is to be told of the files.
-        words: What is said of new files.
-        repairs: What was left out or repaired.
+        parts: The texts of each split.
+        text: The column of the texts; None for class files.
+        choices: The resolved format of the files.
+        notes: Notes for the log.
+        options: The format for new files.
+        repairs: What was skipped or repaired.
     """
 
     parts: dict[str, Texts]
     text: str | None
     choices: dict[str, Any]
     notes: tuple[str, ...]
-    words: TableOptions
+    options: TableOptions
     repairs: Repairs
 
 
-def find_class_files(paths: dict[str, Path], said: TableOptions) -> LoadedTexts:
-    """The texts of files of one class each; new files may have another encoding, unless one was said."""
-    repairs = Repairs(strict=said.strict)
+def load_class_files(paths: dict[str, Path], options: TableOptions) -> LoadedTexts:
+    """Loads the texts of class files. New files may have a different encoding, unless `options` sets one."""
+    repairs = Repairs(strict=options.strict)
     files = {name: find_files(each, CLASS_FILES, repairs) for name, each in paths.items()}
-    encoding = said.encoding
+    encoding = options.encoding
     if encoding == "auto":
         encoding = common_encoding([read_bytes(file) for part in files.values() for file in part])
-    known = said.model_copy(update={"encoding": encoding})
-    parts = {name: read_class_files(part, known, repairs, paths[name]) for name, part in files.items()}
-    return LoadedTexts(parts, None, {"encoding": encoding}, (), said, repairs)
+    resolved = options.model_copy(update={"encoding": encoding})
+    parts = {name: read_class_files(part, resolved, repairs, paths[name]) for name, part in files.items()}
+    return LoadedTexts(parts, None, {"encoding": encoding}, (), options, repairs)
 
 
-def find_columns(paths: dict[str, Path], said: TableOptions, text: str | None, target: str) -> LoadedTexts:
-    """The texts of a column, and the classes of the column `target`."""
+def load_columns(paths: dict[str, Path], options: TableOptions, text: str | None, target: str) -> LoadedTexts:
+    """Loads the texts of the column `text` and the classes of the column `target`."""
     known = [column for column in (text, target) if column is not None]
-    repairs = Repairs(strict=said.strict)
+    repairs = Repairs(strict=options.strict)
     tables = {
-        name: open_table([each], said, known, label_column=target, repairs=repairs) for name, each in paths.items()
+        name: open_table([each], options, known, label_column=target, repairs=repairs) for name, each in paths.items()
     }
     text = _text_column(tables["train"], text, target)
     parts = {name: read_table(table, text, target, repairs, paths[name]) for name, table in tables.items()}
-    words = options_for_new_files(tables["train"].files[0], said, [text, target])
-    return LoadedTexts(parts, text, choices_of(tables.values()), tables["train"].notes, words, repairs)
+    new_options = options_for_new_files(tables["train"].files[0], options, [text, target])
+    return LoadedTexts(parts, text, choices_of(tables.values()), tables["train"].notes, new_options, repairs)
 
 
-def read_class_files(files: Sequence[Path], words: TableOptions, repairs: Repairs, said: Path | None = None) -> Texts:
-    """Reads one text per line, of the class that its file is named after; blank lines are skipped.
+def read_class_files(
+    files: Sequence[Path], options: TableOptions, repairs: Repairs, given_path: Path | None = None
+) -> Texts:
+    """Reads one text per line from class files; the name of a file is its class. Blank lines are skipped.
 
     Args:
-        files: One per class.
-        words: How they are written.
-        repairs: Counts what is repaired or left out.
-        said: The path that the files were found by; None for new files.
+        files: One file per class.
+        options: The format of the files.
+        repairs: Counts what is repaired or skipped.
+        given_path: The path in the config that the files belong to; None for new files.
     """
     if STDIN in files:
-        raise DataError("a class is the name of a file. Name the files.", where=name_of(STDIN))
+        raise DataError("can't be used, since the name of a file is its class. Pass files.", where=name_of(STDIN))
     texts: list[str] = []
     labels: list[str] = []
     numbers: list[int] = []
     sizes: list[int] = []
     for path in files:
-        lines = lines_of(read_text(path, words.encoding, repairs))
+        lines = lines_of(read_text(path, options.encoding, repairs))
         kept = [(line.strip(), number) for number, line in enumerate(lines, start=sum(sizes)) if line.strip()]
         repairs.add(EMPTY_CLASSES, str(path), not kept)
         texts.extend(line for line, _ in kept)
@@ -165,8 +167,8 @@ def read_class_files(files: Sequence[Path], words: TableOptions, repairs: Repair
         numbers.extend(number for _, number in kept)
         sizes.append(len(lines))
     if not texts:
-        raise DataError("is empty: there is no text in it.", where=str(files[0]))
-    origin = of_files([str(file) if said is None else name_below(file, said) for file in files], sizes)
+        raise DataError("has no texts.", where=str(files[0]))
+    origin = of_files([str(file) if given_path is None else name_below(file, given_path) for file in files], sizes)
 
     def locate(number: int) -> str:
         file = int(np.searchsorted(np.cumsum(sizes), number, side="right"))
@@ -175,46 +177,49 @@ def read_class_files(files: Sequence[Path], words: TableOptions, repairs: Repair
     return Texts(texts, one_spelling(labels), numbers, locate, origin)
 
 
-def read_table(table: Table, text: str, target: str, repairs: Repairs, said: Path | None = None) -> Texts:
-    """Reads the texts of a table, but for rows without a class.
+def read_table(table: Table, text: str, target: str, repairs: Repairs, given_path: Path | None = None) -> Texts:
+    """Reads the texts of a table, except rows without a class.
 
     Args:
-        table: Of texts.
+        table: The table.
         text: The column of the text.
         target: The column of the class.
         repairs: Counts rows without a class.
-        said: The path that the files were found by; None for new files.
+        given_path: The path in the config that the files belong to; None for new files.
     """
     table.require([text, target])
     texts, labels = table.cells(text).texts, table.cells(target)
     rows = np.arange(len(texts))
     kept = rows[has_targets([labels], rows, table.options.missing_target, repairs)]
-    return Texts(texts, labels.one_spelling(), rows.tolist(), table.locate, table.origin(said)).take(kept.tolist())
+    return Texts(texts, labels.one_spelling(), rows.tolist(), table.locate, table.origin(given_path)).take(
+        kept.tolist()
+    )
 
 
 def _text_column(table: Table, text: str | None, target: str) -> str:
-    """The column of the text, as said, or the only one beside the target."""
+    """Returns the column of the text: `text`, or else the only column besides the target."""
     table.require([target] if text is None else [text, target])
     others = [name for name in table.names if name != target]
     if text == target:
-        raise DataError(f"column '{target}' can't be both text and target.", where=table.where)
+        raise DataError(f"column '{target}' can't be both text and target. Set another column.", where=table.where)
     if text is not None:
         return text
     if len(others) != 1:
         listed = ", ".join(others) or "none"
         raise DataError(
-            f"one column beside the target would be the text (got {listed}). Name it with `text`.", where=table.where
+            f"the column of the text is not clear (got {listed} besides the target). Set it with `text`.",
+            where=table.where,
         )
     return others[0]
 
 
 def find_classes(labels: Sequence[str]) -> tuple[str, ...]:
-    """The distinct labels, numbers by their size, others in natural order."""
+    """Returns the distinct labels: numbers in ascending order, others in natural order."""
     return sorted_labels(list(set(labels)))
 
 
 def encode_labels(part: Texts, classes: Sequence[str]) -> Tensor:
-    """(N,) class indices."""
+    """Returns (N,) class indices."""
     import pyarrow as pa
 
     labels = pa.array(part.labels, pa.string())
@@ -225,13 +230,13 @@ def encode_labels(part: Texts, classes: Sequence[str]) -> Tensor:
         row = indices.index(-1)
         listed = ", ".join(map(repr, classes[:10])) + (f", ... ({len(classes)} in all)" if len(classes) > 10 else "")
         raise DataError(
-            f"the label '{part.labels[row]}' is no class of the training samples (there is: {listed}).",
+            f"the label '{part.labels[row]}' is not a class of the training samples (allowed {listed}).",
             where=part.locate(part.numbers[row]),
         )
     return torch.tensor(indices)
 
 
 def padded(tokens: Sequence[list[int]], num_steps: int, targets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Tokens (N, T), targets, lengths (N,); a text without a symbol is one unknown symbol."""
+    """Returns tokens (N, T), targets, lengths (N,). A text without symbols becomes one unknown symbol."""
     inputs, lengths = pad([each or [UNKNOWN] for each in tokens], num_steps)
     return inputs, targets, lengths
