@@ -1,4 +1,4 @@
-"""What nnzoo tells: progress and warnings, from Python and on the command line, whatever the user's own logging is."""
+"""Progress and warnings, from Python and on the command line, with any logging of the user."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 @pytest.fixture
 def user_logging() -> Iterator[list[str]]:
-    """What `logging.basicConfig(level=INFO)` does, with the lines in a list."""
+    """Configures logging like `logging.basicConfig(level=INFO)`, with the lines in a list."""
 
     class Lines(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
@@ -58,9 +58,9 @@ def epochs(lines: str | list[str]) -> list[str]:
 
 @pytest.mark.parametrize("quiet", [False, True])
 def test_a_data_warning_from_python(quiet: bool, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.warns(nnzoo.NnzooWarning) as told:
+    with pytest.warns(nnzoo.NnzooWarning) as caught:
         run = nnzoo.train(CONFIG, quiet=quiet)
-    (warning,) = told
+    (warning,) = caught
     assert warning.category is nnzoo.DataWarning
     assert str(warning.message) == WARNING
     assert warning.filename == __file__
@@ -96,14 +96,14 @@ def test_warnings_of_a_table_reach_every_command(number_of_runs: int, capsys: py
     for arguments in (["eval", "runs/t"], ["doctor", "t.yaml"], ["doctor", "runs/t"]):
         command([*arguments, "--json", "-q"])
         shown = capsys.readouterr()
-        (told,) = [line for line in shown.err.splitlines() if line.startswith("warning: ")]
-        assert told.startswith("warning: column 'copy'")
-        assert json.loads(shown.out)["warnings"] == [told.removeprefix("warning: ")]
+        (caught,) = [line for line in shown.err.splitlines() if line.startswith("warning: ")]
+        assert caught.startswith("warning: column 'copy'")
+        assert json.loads(shown.out)["warnings"] == [caught.removeprefix("warning: ")]
     assert command(["predict", "runs/t", "t.csv", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["warnings"] == []
 
 
-def test_a_resumed_run_keeps_its_warnings_once() -> None:
+def test_a_resumed_run_has_each_warning_once() -> None:
     nnzoo.train(CONFIG, quiet=True)
     resumed = nnzoo.train(CONFIG, overrides={"train.epochs": 4}, quiet=True, resume=True)
     assert resumed.run_dir == Path("runs/x")
@@ -111,12 +111,12 @@ def test_a_resumed_run_keeps_its_warnings_once() -> None:
     assert resumed.result["warnings"] == [WARNING]
 
 
-def test_a_run_without_reason_to_warn() -> None:
+def test_a_run_without_warnings() -> None:
     run = nnzoo.train(CONFIG, overrides={"data.split.val": 0.0}, quiet=True)
     assert run.result["warnings"] == []
 
 
-def test_progress_goes_to_the_logging_of_the_user_once(
+def test_progress_is_logged_once_to_the_logging_of_the_user(
     user_logging: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     nnzoo.train(CONFIG, show=lambda _: None)
@@ -133,7 +133,7 @@ def test_progress_without_logging_goes_to_standard_error(capsys: pytest.CaptureF
     assert len(epochs(capsys.readouterr().err)) == 2
 
 
-def test_the_library_leaves_logging_alone() -> None:
+def test_the_library_does_not_configure_logging() -> None:
     found = logging.getLogger("nnzoo")
     before = (found.level, list(found.handlers), found.propagate, found.disabled)
     nnzoo.train(CONFIG, quiet=True)
@@ -163,7 +163,7 @@ def test_errors_are_logged_to_the_file_only(tmp_path: Path, capsys: pytest.Captu
     assert (tmp_path / "train.log").read_text().endswith("ERROR it broke\n")
 
 
-def test_a_log_that_cannot_be_made_is_a_run_error(tmp_path: Path) -> None:
+def test_a_log_that_cannot_be_created_is_a_run_error(tmp_path: Path) -> None:
     with (
         log.recording() as journal,
         pytest.raises(RunError, match="can't be written: Is a directory"),
@@ -172,7 +172,7 @@ def test_a_log_that_cannot_be_made_is_a_run_error(tmp_path: Path) -> None:
         pass
 
 
-def test_names_without_torch() -> None:
+def test_errors_warnings_and_version_do_not_import_torch() -> None:
     program = (
         "import sys, nnzoo; assert nnzoo.errors.DataError is nnzoo.DataError; "
         "assert issubclass(nnzoo.DataWarning, UserWarning); print(nnzoo.__version__); assert 'torch' not in sys.modules"

@@ -1,4 +1,4 @@
-"""How measured numbers are shown, in progress lines and in tables."""
+"""Formatting of measured numbers, in progress lines and in tables."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ from nnzoo.training.progress import Progress
         (-math.inf, "-inf"),
     ],
 )
-def test_a_number_is_short_and_keeps_its_digits(value: float, shown: str) -> None:
+def test_numbers_are_short_and_keep_significant_digits(value: float, shown: str) -> None:
     assert number(value) == shown
     assert len(number(value)) <= 12
 
 
-def test_a_progress_line_is_readable_whatever_the_loss(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_progress_line_is_readable_with_any_loss(caplog: pytest.LogCaptureFixture) -> None:
     row = {"epoch": 3, "step": 30, "lr": 1e-7, "train/loss": 2.5180889e34, "val/loss": math.nan, "val/mse": 3.1e-7}
     with caplog.at_level("INFO", logger="nnzoo"):
         Progress(20, quiet=True).report({**row, "seconds": 0.5}, is_best=True)
@@ -46,11 +46,11 @@ def test_a_progress_line_is_readable_whatever_the_loss(caplog: pytest.LogCapture
     ]
 
 
-def test_no_door_prints_thirty_digits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_output_has_thirty_digits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     x = np.linspace(-1, 1, 60)
     np.savez(tmp_path / "huge.npz", x=x.reshape(-1, 1), y=1e15 * x)
-    words = ["train", "sine_mlp", f"data={{name: arrays, path: {tmp_path / 'huge.npz'}}}", "train.epochs=2"]
-    assert run([*words, "preprocess.scale_target=false", "--runs-dir", str(tmp_path)]) == 0
+    arguments = ["train", "sine_mlp", f"data={{name: arrays, path: {tmp_path / 'huge.npz'}}}", "train.epochs=2"]
+    assert run([*arguments, "preprocess.scale_target=false", "--runs-dir", str(tmp_path)]) == 0
     captured = capsys.readouterr()
     assert re.search(r"train/loss \d\.\d{3}e\+\d\d", captured.err)
     assert not re.search(r"\d{15}", captured.err + captured.out.split("run directory")[0])

@@ -1,4 +1,4 @@
-"""Which private names of other libraries nnzoo uses, each with the reason: they may change without notice."""
+"""Lists the private names of other libraries that nnzoo uses, with reasons, because they may change without notice."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def is_own(node: ast.expr) -> bool:
 
 
 def own_names() -> set[str]:
-    """Private names that nnzoo defines itself: functions, classes, and variables or attributes that it assigns."""
+    """Returns the private names that nnzoo defines: functions, classes, variables and attributes."""
     found = set()
     for tree in trees():
         for node in ast.walk(tree):
@@ -58,7 +58,7 @@ def own_names() -> set[str]:
 
 
 def used_names() -> set[str]:
-    """Private names that nnzoo reads or sets on anything, or imports."""
+    """Returns the private names that nnzoo reads, sets or imports."""
     found = set()
     for tree in trees():
         for node in ast.walk(tree):
@@ -71,5 +71,5 @@ def used_names() -> set[str]:
     return {name for name in found if is_private(name)}
 
 
-def test_private_names_of_other_libraries_are_listed_with_their_reason() -> None:
+def test_private_names_of_other_libraries_are_listed_with_a_reason() -> None:
     assert used_names() - own_names() == set(REASONS)

@@ -105,10 +105,10 @@ def build_model(
     reads_tokens = {"tokens", "tree"} & config.model.layouts
     may_read_tokens = reads_tokens and (input_shape is None or len(input_shape) == 1 or reads_tokens == {"tree"})
     if input_shape is None or num_outputs is None or (num_tokens is None and may_read_tokens):
-        found = network_shape(config)
-        num_tokens = found.num_tokens if num_tokens is None else num_tokens
-        per = per or found.per
-        input_shape, num_outputs = input_shape or found.input_shape, num_outputs or found.num_outputs
+        default = network_shape(config)
+        num_tokens = default.num_tokens if num_tokens is None else num_tokens
+        per = per or default.per
+        input_shape, num_outputs = input_shape or default.input_shape, num_outputs or default.num_outputs
     shape = NetworkShape(tuple(input_shape), num_outputs, num_tokens or 0, per or "sample")
     try:
         module = _build_network(config.model, shape, download=download)
@@ -313,19 +313,19 @@ def build_rule(section: Section) -> Rule:
 def _layer_inits(config: Config) -> dict[str, tuple[Path, Section]]:
     """Returns the config path and section of each layer's own initializer, by the layer's name in the module."""
     section = config.model
-    found: dict[str, tuple[Path, Section]] = {}
+    inits: dict[str, tuple[Path, Section]] = {}
     if isinstance(section, model_config.Mlp):
         for index, layer in enumerate(section.layers or ()):
             if layer.init is not None:
-                found[f"hidden.{index}"] = (("model", "layers", index, "init"), layer.init)
+                inits[f"hidden.{index}"] = (("model", "layers", index, "init"), layer.init)
     if isinstance(section, model_config.Cnn):
         for index, block in enumerate(section.blocks):
             if block.conv is not None and block.conv.init is not None:
-                found[f"blocks.{index}"] = (("model", "blocks", index, "conv", "init"), block.conv.init)
+                inits[f"blocks.{index}"] = (("model", "blocks", index, "conv", "init"), block.conv.init)
     output = model_config.output_of(section)
     if output is not None and output.init is not None:
-        found["output"] = (("model", "output", "init"), output.init)
-    return found
+        inits["output"] = (("model", "output", "init"), output.init)
+    return inits
 
 
 def _check_values(config: Config, assignments: list[Assignment]) -> None:

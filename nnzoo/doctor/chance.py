@@ -78,9 +78,9 @@ def _mixed(seed: np.uint64, values: Tensor) -> Keys:
     return keys
 
 
-def _count(keys: Keys, wanted: Keys) -> NDArray[np.int64]:
-    """Returns how often each of the wanted keys is among the keys."""
+def _count(keys: Keys, queries: Keys) -> NDArray[np.int64]:
+    """Returns how often each query is among the keys."""
     distinct, counts = np.unique(keys, return_counts=True)
-    places = distinct.searchsorted(wanted).clip(max=len(distinct) - 1)
-    found: NDArray[np.int64] = np.where(distinct[places] == wanted, counts[places], 0)
-    return found
+    places = distinct.searchsorted(queries).clip(max=len(distinct) - 1)
+    result: NDArray[np.int64] = np.where(distinct[places] == queries, counts[places], 0)
+    return result

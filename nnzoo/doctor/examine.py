@@ -124,13 +124,13 @@ def examine_config(config: Config) -> Examination:
         state, _, _ = build_state(experiment, None, show=lambda _: None)
         health = network.probe(state.model, experiment.loss, experiment.splits["train"])
         examined_part = samples.select_examined(experiment)
-        found = itertools.chain(
+        findings = itertools.chain(
             samples.findings(experiment, examined_part),
             linear.doubtful_labels(examined_part),
             network.findings(health, trained=False),
             _untrained_loss(experiment, health),
         )
-        return _examination(config.name, experiment, examined_part, health, found)
+        return _examination(config.name, experiment, examined_part, health, findings)
 
 
 def examine_run(folder: Path) -> Examination:
@@ -202,12 +202,12 @@ def _sorted(findings: Iterable[Finding]) -> tuple[Finding, ...]:
 
 
 def _examination(
-    subject: str, experiment: Experiment, examined_part: Experiment, health: network.Health, found: Iterator[Finding]
+    subject: str, experiment: Experiment, examined_part: Experiment, health: network.Health, findings: Iterator[Finding]
 ) -> Examination:
     measured = _measured(experiment)
     return Examination(
         subject,
-        _sorted(found),
+        _sorted(findings),
         samples.describe(experiment, examined_part),
         baseline(experiment.dataset, measured),
         linear_scores(examined_part, measured),

@@ -82,12 +82,12 @@ def describe(experiment: Experiment, examined: Experiment) -> dict[str, Any]:
 
 
 def _columns(values: Tensor, names: tuple[str, ...]) -> dict[str, dict[str, float]]:
-    found = {}
+    columns = {}
     for index, name in enumerate(names[: values.shape[1]]):
         column = values[:, index].double()  # one column at a time, since a table may fill half of the memory
         figures = {"mean": column.mean(), "std": column.std(correction=0), "min": column.amin(), "max": column.amax()}
-        found[name] = {key: float(figure) for key, figure in figures.items()}
-    return found
+        columns[name] = {key: float(figure) for key, figure in figures.items()}
+    return columns
 
 
 def _class_counts(dataset: Dataset, split: Split) -> list[int]:
@@ -185,13 +185,13 @@ def _leaks(dataset: Dataset) -> Iterator[Finding]:
 
 def _category_columns(dataset: Dataset) -> dict[str, slice]:
     """Returns the positions of the one-hot features of each column of categories."""
-    found, start = {}, 0
+    places, start = {}, 0
     for column in dataset.reader.columns if isinstance(dataset.reader, CsvReader) else ():
         stop = start + len(column.feature_names)
         if column.kind == "category":
-            found[column.name] = slice(start, stop)
+            places[column.name] = slice(start, stop)
         start = stop
-    return found
+    return places
 
 
 def _category_predicts_class(train: Split, other: Split, place: slice) -> bool:
@@ -215,7 +215,7 @@ def _separating_columns(train: Split, other: Split) -> list[int]:
     num_classes = int((labels.bincount() > 0).sum())
     if bool((expected == expected[0]).all()):
         return []
-    found = []
+    columns = []
     for column in range(train.inputs.shape[1]):
         values, order = train.inputs[:, column].sort(stable=True)
         ordered = labels[order]
@@ -229,8 +229,8 @@ def _separating_columns(train: Split, other: Split) -> list[int]:
         cuts = torch.where((below <= middle) & (middle < above), middle, below)
         answers = ordered[torch.cat([torch.zeros(1, dtype=torch.long), changes])]
         if torch.equal(answers[torch.bucketize(other.inputs[:, column].contiguous(), cuts)], expected):
-            found.append(column)
-    return found
+            columns.append(column)
+    return columns
 
 
 def _columns_linear_in_target(train: Split) -> list[int]:

@@ -1,1 +1,1 @@
-"""The verbs: train and resume, evaluate, predict, load, describe a network."""
+"""Trains, resumes, evaluates, predicts, loads and describes networks."""

@@ -162,19 +162,19 @@ class TrainedModel:
             DataError: There are no samples, or they have another shape, NaN or infinite values.
         """
         reader, schema = self.reader, self.metadata.data_schema
-        found = reader.from_rows(raw, schema)
-        if found is None and (paths := _paths(raw, texts=isinstance(reader, TextReader))):
-            found = reader.read(paths, schema, labelled=False)
-            if found.broken:  # predictions are matched with inputs by their order
-                raise DataError(" ".join(found.broken))
-        if found is None and self.metadata.layout == "tree":
+        samples = reader.from_rows(raw, schema)
+        if samples is None and (paths := _paths(raw, texts=isinstance(reader, TextReader))):
+            samples = reader.read(paths, schema, labelled=False)
+            if samples.broken:  # predictions are matched with inputs by their order
+                raise DataError(" ".join(samples.broken))
+        if samples is None and self.metadata.layout == "tree":
             raise DataError("trees are read from files. Pass a file name.", where="predict")
-        if found is None:
+        if samples is None:
             array = _array(raw)
             is_text = array.dtype.kind == "U" and array.ndim == 1
-            found = reader.from_texts(array.tolist()) if is_text else self._from_array(array, lengths)
-        warn_about(found)
-        return found
+            samples = reader.from_texts(array.tolist()) if is_text else self._from_array(array, lengths)
+        warn_about(samples)
+        return samples
 
     def _from_array(self, array: NDArray[Any], lengths: ArrayLike | Tensor | None) -> Samples:
         if array.shape[1:] != self.input_shape:

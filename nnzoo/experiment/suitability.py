@@ -40,16 +40,16 @@ def check_metrics(config: Config, dataset: Dataset, metrics: Sequence[str], moni
 def undefined_metrics(dataset: Dataset, split: str, metrics: Sequence[str]) -> dict[str, str]:
     """Returns the metrics that are undefined on a split, and why."""
     measured = dataset.measured_split(split)
-    found = {}
+    reasons = {}
     if "auroc" in metrics:
         if dataset.task == "multilabel":
             share = measured.targets.double().mean(dim=0)
             if bool(((share == 0) | (share == 1)).all()):
-                found["auroc"] = f"no label has both values in {split}"
+                reasons["auroc"] = f"no label has both values in {split}"
         else:
             classes = measured.class_indices()
             if bool((classes == classes[0]).all()):
-                found["auroc"] = f"{split} has only one class ('{dataset.classes[int(classes[0])]}')"
+                reasons["auroc"] = f"{split} has only one class ('{dataset.classes[int(classes[0])]}')"
     if "average_precision" in metrics:
         if dataset.task == "multilabel":
             has_positive = bool((measured.targets > 0).any())
@@ -57,10 +57,10 @@ def undefined_metrics(dataset: Dataset, split: str, metrics: Sequence[str]) -> d
             has_positive = len(dataset.classes) > 2 or bool((measured.class_indices() == 1).any())
         if not has_positive:
             positive = "any label" if dataset.task == "multilabel" else f"'{dataset.classes[1]}'"
-            found["average_precision"] = f"{split} has no sample of {positive}"
+            reasons["average_precision"] = f"{split} has no sample of {positive}"
     if "r2" in metrics and len(measured) == 1:
-        found["r2"] = f"{split} has only one sample"
-    return found
+        reasons["r2"] = f"{split} has only one sample"
+    return reasons
 
 
 def warn_of_lost_digits(dataset: Dataset, transformed: Dataset, preprocess: Preprocess) -> None:

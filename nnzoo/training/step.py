@@ -72,11 +72,12 @@ def backward(
     if not batches:
         step_without_samples(state, settings, record=record)
     for (*inputs, targets), count in zip(batches, counts, strict=True):
-        outputs = forward(*inputs)
+        is_last = len(losses) == len(batches) - 1
+        outputs = group.call(forward, inputs, is_last=is_last)
         loss = state.loss(outputs, targets)
         if record:
             value = as_number(loss)
-            reduced = group.reduce_loss(value, is_last=len(losses) == len(batches) - 1)
+            reduced = group.reduce_loss(value, is_last=is_last)
             if isinstance(reduced, float):
                 # All ranks must examine the layers or none, since batch norm is a collective. After the first batch of
                 # a step the local gradients differ, so the ranks could decide differently.

@@ -1,4 +1,4 @@
-"""`nnzoo list`: what a config can name, and what is said of each name."""
+"""The command `nnzoo list`."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_one_name(kind: str, name: str, capsys: pytest.CaptureFixture[str]) -> N
         assert field["meaning"] in text
 
 
-def test_fields_defaults_and_meanings(capsys: pytest.CaptureFixture[str]) -> None:
+def test_fields_defaults_and_descriptions(capsys: pytest.CaptureFixture[str]) -> None:
     fields = {field["name"]: field for field in as_json(capsys, "optimizers", "sgd")["fields"]}
     assert (fields["lr"]["default"], fields["nesterov"]["default"]) == (0.001, False)
     assert as_json(capsys, "initializers", "constant")["fields"][-1]["required"] is True
@@ -78,7 +78,7 @@ def test_fields_defaults_and_meanings(capsys: pytest.CaptureFixture[str]) -> Non
     assert "lower is better; for regression" in text
 
 
-def test_a_shipped_config_is_shown_whole(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_shipped_config_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     text = shipped_configs()["digits_mlp"].read_text(encoding="utf-8")
     assert text.strip() in printed(capsys, "configs", "digits_mlp")
     assert as_json(capsys, "configs", "digits_mlp")["text"] == text

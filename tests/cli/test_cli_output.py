@@ -1,4 +1,4 @@
-"""What every command prints, where, and with which exit code."""
+"""Output and exit code of every command."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _inside_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def only_json(text: str) -> Any:
-    """The object, if the text holds exactly one."""
+    """Returns the JSON object, and checks that there is exactly one."""
     assert text.endswith("\n")
     assert text.isascii()
     return json.loads(text)
@@ -56,7 +56,7 @@ def test_json_is_one_object(arguments: list[str], keys: set[str], before: bool, 
 
 
 @pytest.mark.parametrize(
-    ("arguments", "kind", "where", "words"),
+    ("arguments", "kind", "where", "part"),
     [
         ([], "usage", "", "Missing command."),
         (["nope"], "usage", "", "No such command 'nope'."),
@@ -85,26 +85,26 @@ def test_json_is_one_object(arguments: list[str], keys: set[str], before: bool, 
         (["init", "digits_mlp", "c.yaml"], "usage", "c.yaml", "exists already"),
     ],
 )
-def test_errors(arguments: list[str], kind: str, where: str, words: str, capsys: Capture) -> None:
+def test_errors(arguments: list[str], kind: str, where: str, part: str, capsys: Capture) -> None:
     assert run([*arguments, "--json"]) == 2
     captured = capsys.readouterr()
     error = only_json(captured.out)["error"]
     assert set(error) == {"kind", "message", "where"}
     assert (error["kind"], error["where"]) == (kind, where)
-    assert words in error["message"]
+    assert part in error["message"]
     if arguments:
         assert run(["--json", *arguments]) == 2
         assert capsys.readouterr().out == captured.out
         assert run(arguments) == 2
         plain = capsys.readouterr()
         assert plain.out == ""
-        assert words in plain.err
+        assert part in plain.err
         assert "Traceback" not in plain.err
         assert plain.err.startswith(where if kind == "config" else "nnzoo: ")
     assert not Path("runs").exists()
 
 
-def test_a_bare_call_shows_the_help(capsys: Capture) -> None:
+def test_no_arguments_print_the_help(capsys: Capture) -> None:
     assert run([]) == 0
     text = capsys.readouterr().out
     assert run(["--help"]) == 0
@@ -123,7 +123,7 @@ def test_the_version(capsys: Capture) -> None:
     assert capsys.readouterr().out.strip().count(".") == 2
 
 
-def test_validate_and_its_loudness(capsys: Capture) -> None:
+def test_validate_with_and_without_quiet(capsys: Capture) -> None:
     assert run(["validate", "c.yaml"]) == 0
     assert capsys.readouterr().out == "c.yaml: valid\n"
     assert run(["-q", "validate", "c.yaml"]) == 0
@@ -142,7 +142,7 @@ def test_the_resolved_config_is_a_config(capsys: Capture) -> None:
     assert "seed: 5\n" in text
 
 
-def test_debug_alone_shows_the_traceback(capsys: Capture) -> None:
+def test_only_debug_shows_the_traceback(capsys: Capture) -> None:
     for arguments in (["--debug", "validate", "broken.yaml"], ["validate", "broken.yaml", "--debug"]):
         assert run(arguments) == 2
         error = capsys.readouterr().err
@@ -154,7 +154,7 @@ def test_debug_alone_shows_the_traceback(capsys: Capture) -> None:
 
 
 @pytest.mark.parametrize(
-    ("raised", "code", "kind", "words"),
+    ("raised", "code", "kind", "part"),
     [
         (KeyboardInterrupt(), 130, "interrupted", "interrupted before training started."),
         (MemoryError(), 1, "error", "out of memory."),
@@ -164,8 +164,8 @@ def test_debug_alone_shows_the_traceback(capsys: Capture) -> None:
         (NnzooError("plain"), 1, "error", "plain"),
     ],
 )
-def test_what_becomes_of_exceptions(
-    raised: BaseException, code: int, kind: str, words: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+def test_exceptions_become_errors(
+    raised: BaseException, code: int, kind: str, part: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*arguments: object, **options: object) -> None:
         raise raised
@@ -174,14 +174,14 @@ def test_what_becomes_of_exceptions(
     assert run(["validate", "c.yaml", "--json"]) == code
     error = only_json(capsys.readouterr().out)["error"]
     assert error["kind"] == kind
-    assert words in error["message"]
+    assert part in error["message"]
     assert run(["validate", "c.yaml"]) == code
     captured = capsys.readouterr()
-    assert words in captured.err
+    assert part in captured.err
     assert "Traceback" not in captured.err
 
 
-def test_a_failed_run_keeps_its_result_beside_the_error(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_run_prints_its_result_with_the_error(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*arguments: object, **options: object) -> None:
         error = DivergedError("the loss is not finite.")
         error.result = {"status": "diverged", "metrics": {"train/loss": float("nan")}}
@@ -212,7 +212,7 @@ def test_init_copies_and_never_overwrites(capsys: Capture) -> None:
     assert not Path("nowhere").exists()
 
 
-def test_every_copy_is_valid_where_it_stands(capsys: Capture) -> None:
+def test_every_copied_config_is_valid(capsys: Capture) -> None:
     from nnzoo.config.shipped import shipped_configs
 
     for name in shipped_configs():
@@ -221,11 +221,11 @@ def test_every_copy_is_valid_where_it_stands(capsys: Capture) -> None:
 
 
 def units(text: str) -> list[int]:
-    """Of each linear layer of a summary."""
+    """Returns the number of parameters of each linear layer of a summary."""
     return [layer["output_shape"][-1] for layer in json.loads(text)["layers"] if layer["type"] == "Linear"]
 
 
-def test_summary_takes_the_config_here_else_the_newest_run(capsys: Capture) -> None:
+def test_summary_defaults_to_the_local_config_or_the_newest_run(capsys: Capture) -> None:
     assert run(["train", "c.yaml", "-q", "--name", "older"]) == 0
     assert run(["train", "c.yaml", "-q", "--name", "newer", "model.hidden=[7]"]) == 0
     capsys.readouterr()
@@ -280,7 +280,7 @@ def test_python_m_nnzoo_is_the_same_program() -> None:
     assert nnzoo("list", "models", "-q", NO_COLOR="1").stdout.decode().split()[:3] == ["perceptron", "linear", "mlp"]
 
 
-def test_names_that_the_terminal_can_not_show() -> None:
+def test_names_that_the_terminal_can_not_encode() -> None:
     for name in ("é日.yaml", "\udcff.yaml"):
         done = nnzoo("validate", name, PYTHONIOENCODING="ascii")
         assert done.returncode == 2
@@ -289,7 +289,7 @@ def test_names_that_the_terminal_can_not_show() -> None:
         assert json.loads(done.stdout)["error"]["where"] == name
 
 
-def test_a_reader_that_leaves_early_is_no_error() -> None:
+def test_a_closed_pipe_is_not_an_error() -> None:
     for arguments in (["schema"], ["list"]):
         process = subprocess.Popen(
             [sys.executable, "-m", "nnzoo", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -302,7 +302,7 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
         assert process.wait(60) == 0
 
 
-def test_init_makes_the_folder_that_it_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_init_creates_the_given_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert run(["init", "xor_mlp", "new/folder/"]) == 0
     assert (tmp_path / "new" / "folder" / "xor_mlp.yaml").is_file()

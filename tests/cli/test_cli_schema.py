@@ -1,4 +1,4 @@
-"""The JSON Schema of the config file agrees with what is read."""
+"""The JSON Schema accepts exactly the configs that nnzoo reads."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nnzoo.config.yaml_reader import parse
 
 @pytest.fixture(scope="module")
 def schema() -> dict[str, Any]:
-    """As `nnzoo schema` prints it."""
+    """Returns the output of `nnzoo schema`."""
     import contextlib
     import io
 
@@ -93,13 +93,13 @@ BAD = [
 
 
 @pytest.mark.parametrize("text", GOOD)
-def test_what_is_read_is_accepted(text: str, accepts: Any, tmp_path: Path) -> None:
+def test_valid_configs_are_accepted(text: str, accepts: Any, tmp_path: Path) -> None:
     assert accepts(text)
     assert validates(text, tmp_path)
 
 
 @pytest.mark.parametrize("text", BAD)
-def test_what_is_refused_is_refused(text: str, accepts: Any, tmp_path: Path) -> None:
+def test_invalid_configs_are_refused(text: str, accepts: Any, tmp_path: Path) -> None:
     assert not accepts(text)
     assert not validates(text, tmp_path)
 
@@ -116,13 +116,13 @@ def test_what_is_refused_is_refused(text: str, accepts: Any, tmp_path: Path) -> 
         "model: {output: {init: {val: 3}}}",
     ],
 )
-def test_with_extends_a_section_may_be_a_part(sections: str, accepts: Any) -> None:
+def test_with_extends_sections_may_be_partial(sections: str, accepts: Any) -> None:
     assert accepts(f"{{extends: base.yaml, {sections}}}")
     assert not accepts(f"{{extends: 3, {sections}}}")
 
 
 @pytest.mark.parametrize("sections", ["foo: 3", "model: {hiden: [3]}", "optimizer: {lrr: 3}", "train: {epochs: x}"])
-def test_with_extends_unknown_keys_are_refused_too(sections: str, accepts: Any) -> None:
+def test_with_extends_unknown_keys_are_refused(sections: str, accepts: Any) -> None:
     assert not accepts(f"{{extends: base.yaml, {sections}}}")
 
 

@@ -1,4 +1,4 @@
-"""Commands that only read words answer before torch could even be imported."""
+"""Commands that need no network start without importing torch."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_nothing_heavy_is_imported(arguments: list[str], tmp_path: Path) -> None
 
 
 def seconds(arguments: list[str], folder: Path) -> float:
-    """Processor time of the fastest of three processes: what else the machine does changes it little."""
+    """Returns the processor time of the fastest of three processes, which depends little on other load."""
     measured = []
     for _ in range(3):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -80,7 +80,7 @@ def test_start_up_takes_a_third_of_importing_torch(arguments: list[str], torch_s
 
 
 @pytest.mark.parametrize("data", ["digits", "{name: csv, path: t.csv, target: y}"])
-def test_a_small_training_does_not_import_what_it_does_not_need(data: str, tmp_path: Path) -> None:
+def test_a_small_training_does_not_import_the_compiler(data: str, tmp_path: Path) -> None:
     """torch's compiler takes longer to import than torch."""
     rows = "\n".join(f"{row % 9},{row % 4},{'ab'[row % 2]}" for row in range(60))
     (tmp_path / "t.csv").write_text(f"u,v,y\n{rows}\n")

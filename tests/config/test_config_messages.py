@@ -1,4 +1,4 @@
-"""What a person is told about a config that can't be used, word by word."""
+"""Error messages of invalid configs, with their places."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _inside_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def problems(text: str, *overrides: str) -> list[str]:
-    """Each problem of a config with its line and its caret."""
+    """Returns each problem of a config with its line and caret."""
     Path("c.yaml").write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError) as caught:
         load_config("c.yaml", overrides)
@@ -73,7 +73,7 @@ def test_a_file_elsewhere_keeps_its_path(tmp_path: Path) -> None:
         ("train: {monitor: 'a\tb', epohcs: 3}", 25, 24),
     ],
 )
-def test_the_caret_stands_below_the_word(line: str, column: int, blanks: int) -> None:
+def test_the_caret_is_below_the_value(line: str, column: int, blanks: int) -> None:
     (problem,) = problems(f"{VALID}{line}\n")
     first, shown, caret = problem.split("\n")
     assert first.startswith(f"c.yaml:3:{column}: train.epohcs: unknown key. Did you mean 'epochs'?")
@@ -81,7 +81,7 @@ def test_the_caret_stands_below_the_word(line: str, column: int, blanks: int) ->
     assert caret == " " * (4 + blanks) + "^"
 
 
-def test_all_problems_come_at_once_in_the_order_of_the_file() -> None:
+def test_all_problems_are_listed_in_file_order() -> None:
     found = first_lines(
         "trian: {epochs: 3}\n"
         "model: {name: mlp, layers: [{units: 3, actvation: relu}, {activation: rleu}, {units: x}]}\n"
@@ -103,7 +103,7 @@ def test_all_problems_come_at_once_in_the_order_of_the_file() -> None:
     ]
 
 
-def test_of_an_unknown_section_the_name_alone_is_told() -> None:
+def test_an_unknown_section_gives_only_one_problem() -> None:
     found = first_lines(
         "data: {name: digit, split: 3, foo: bar}\n"
         "model: {name: mlp, activation: {name: rleu, alpha: x}, dropout: 2}\n"
@@ -137,7 +137,7 @@ def test_rules_across_sections_wait_for_valid_sections() -> None:
     assert len(problems(f"data: iris\n{rule}sed: 3\n")) == 1
 
 
-def test_all_broken_rules_come_at_once() -> None:
+def test_all_broken_rules_are_listed() -> None:
     found = first_lines(
         "data: {name: iris, split: {val: 0.6, test: 0.6}}\nmodel: mlp\n"
         "optimizer: {name: sgd, nesterov: true}\ntrain: {metrics: [mae]}\n"
@@ -215,7 +215,7 @@ KEYS = {
 
 
 @pytest.mark.parametrize(("section", "word", "meant"), [(key, *pair) for key, pairs in KEYS.items() for pair in pairs])
-def test_the_key_that_was_meant(section: str, word: str, meant: str) -> None:
+def test_unknown_keys_get_a_suggestion(section: str, word: str, meant: str) -> None:
     line = f"{section}: {{{word}: 3}}" if section else f"{word}: 3"
     if section == "model":
         line = f"model: {{name: mlp, {word}: 3}}"
@@ -246,29 +246,29 @@ def test_the_key_that_was_meant(section: str, word: str, meant: str) -> None:
         ("loss: MAE", "MAE", "mae"),
     ],
 )
-def test_the_name_that_was_meant(text: str, word: str, meant: str) -> None:
+def test_unknown_names_get_a_suggestion(text: str, word: str, meant: str) -> None:
     (found,) = first_lines(f"{VALID}{text}\n")
     assert f"'{word}' is not an" in found or f"'{word}' is not a" in found
     assert f" Did you mean '{meant}'? (" in found
 
 
 @pytest.mark.parametrize("word", ["zzz", "qwertz"])
-def test_nothing_is_suggested_for_what_resembles_nothing(word: str) -> None:
+def test_nothing_is_suggested_without_a_similar_name(word: str) -> None:
     assert first_lines(f"{VALID}{word}: 3\n")[0].startswith(f"c.yaml:3:1: {word}: unknown key. (name, seed,")
 
 
-def test_a_missing_key_is_told_where_its_section_stands() -> None:
+def test_a_missing_key_has_the_place_of_its_section() -> None:
     (found,) = problems(f"{VALID}init:\n  name: constant\n  bias: 0.1\n")
     assert found == ("c.yaml:3:1: init.val: missing required key. (the value)\n    init:\n    ^")
 
 
-def test_a_dict_from_python_is_told_by_its_keys() -> None:
+def test_problems_of_a_dict_have_its_keys() -> None:
     with pytest.raises(ConfigError) as caught:
         load_config({"data": "digits", "model": {"name": "mlp", "hiden": (3,)}})
     assert str(caught.value).startswith("config: model.hiden: unknown key. Did you mean 'hidden'?")
 
 
-def test_both_forms_of_a_section_are_the_same() -> None:
+def test_a_name_and_a_mapping_are_the_same_section() -> None:
     short = load_config({"data": "digits", "model": "mlp", "init": "auto"})
     long = load_config({"data": {"name": "digits"}, "model": {"name": "mlp"}, "optimizer": {}, "loss": {}, "init": {}})
     assert dump(short) == dump(long)

@@ -1,4 +1,4 @@
-"""A beginner's mistakes, one by one, and what is said to each."""
+"""Common mistakes in configs, and their messages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from nnzoo.errors import ConfigError
 
 
 def problem(text: str, path: Path) -> str:
-    """The one problem of a config, without its place."""
+    """Returns the only problem of a config, without its place."""
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError) as caught:
         load_config(path)
@@ -150,7 +150,7 @@ def test_mistakes_in_the_data(line: str, message: str, tmp_path: Path) -> None:
         ("scheduler: {name: plateau, factor: 1}", "scheduler.factor: expected less than 1, got 1."),
     ],
 )
-def test_mistakes_elsewhere(line: str, message: str, tmp_path: Path) -> None:
+def test_mistakes_in_other_sections(line: str, message: str, tmp_path: Path) -> None:
     assert problem(f"data: digits\nmodel: mlp\n{line}\n", tmp_path / "c.yaml").startswith(message)
 
 

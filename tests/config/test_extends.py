@@ -1,4 +1,4 @@
-"""One file built upon another."""
+"""Configs that extend other configs."""
 
 from __future__ import annotations
 
@@ -60,12 +60,12 @@ def test_null_replaces_a_mapping() -> None:
         ("optimizer: {eps: 0.1}", 0.1, "adamw"),
     ],
 )
-def test_a_section_whose_name_changes_is_replaced_whole(section: str, lr: float, name: str) -> None:
+def test_a_section_with_another_name_is_replaced(section: str, lr: float, name: str) -> None:
     config = extended(f"{section}\n")
     assert (config.optimizer.name, config.optimizer.lr) == (name, lr)
 
 
-def test_a_short_name_is_a_section() -> None:
+def test_a_section_may_be_only_a_name() -> None:
     Path("base.yaml").write_text("data: digits\nmodel: mlp\noptimizer: sgd\n")
     config = extended("data: {split: {val: 0.3}}\nmodel: {hidden: [3]}\noptimizer: {momentum: 0.9}\n")
     assert config.data.split.val == 0.3
@@ -74,12 +74,12 @@ def test_a_short_name_is_a_section() -> None:
     assert extended("model: linear\n").model.name == "linear"
 
 
-def test_the_same_name_keeps_what_the_base_says() -> None:
+def test_the_same_name_keeps_the_fields_of_the_base() -> None:
     assert extended("model: mlp\n").model.hidden == (64, 32)
     assert extended("model: linear\n").model.name == "linear"
 
 
-def test_names_inside_a_section_follow_the_same_rule() -> None:
+def test_nested_sections_merge_by_name() -> None:
     Path("base.yaml").write_text("data: iris\nmodel: {name: mlp, activation: {name: elu, alpha: 0.5}}\n")
     assert extended("model: {activation: {alpha: 0.7}}\n").model.activation.alpha == 0.7
     assert extended("model: {activation: elu}\n").model.activation.alpha == 0.5
@@ -108,7 +108,7 @@ def test_the_name_defaults_to_the_stem(file: str, name: str) -> None:
     assert load_config(file).name == name
 
 
-def test_a_very_long_stem_is_cut() -> None:
+def test_a_very_long_stem_is_truncated() -> None:
     Path(f"{'x' * 200}.yaml").write_text("data: digits\nmodel: mlp\n")
     assert load_config(f"{'x' * 200}.yaml").name == "x" * 100
 
@@ -120,7 +120,7 @@ def test_the_name_of_a_base_is_not_inherited() -> None:
 
 
 @pytest.mark.parametrize("target", ["top.yaml", "loop.yaml"])
-def test_circles_are_refused(target: str) -> None:
+def test_cycles_are_refused(target: str) -> None:
     Path("loop.yaml").write_text("extends: top.yaml\n")
     Path("top.yaml").write_text(f"data: digits\nextends: {target}\n")
     with pytest.raises(ConfigError, match=r":\d+:10: extends: the files extend each other in a cycle\."):
@@ -139,7 +139,7 @@ def test_circles_are_refused(target: str) -> None:
         ("null", "expected the path of a config file, or the name of a shipped config."),
     ],
 )
-def test_what_can_not_be_extended(value: str, message: str) -> None:
+def test_invalid_values_of_extends_are_refused(value: str, message: str) -> None:
     Path("folder").mkdir()
     Path("top.yaml").write_text(f"data: digits\nextends: {value}\n")
     with pytest.raises(ConfigError) as caught:
@@ -147,7 +147,7 @@ def test_what_can_not_be_extended(value: str, message: str) -> None:
     assert str(caught.value).startswith(f"top.yaml:2:10: extends: {message}")
 
 
-def test_problems_are_told_in_the_file_that_has_them() -> None:
+def test_problems_have_the_file_of_the_key() -> None:
     Path("base.yaml").write_text("data: digits\nmodel:\n  name: mlp\n  hiden: [3]\n")
     message = refused("seed: x\ntrain: {epohcs: 3}\n")
     assert [line.split(": ")[0] for line in message.split("\n")[::3]] == [
@@ -164,12 +164,12 @@ def test_problems_are_told_in_the_file_that_has_them() -> None:
     assert refused("").startswith("base.yaml:1:1: not UTF-8")
 
 
-def test_rules_are_told_in_the_file_that_has_the_key() -> None:
+def test_broken_rules_have_the_file_of_the_key() -> None:
     Path("base.yaml").write_text("data: iris\nmodel:\n  name: linear\n  output: {activation: softmax}\n")
     assert refused("loss: hinge\n").startswith("base.yaml:4:24: model.output.activation: hinge expects signed margins")
 
 
-def test_paths_are_relative_to_the_file_that_names_them(tmp_path: Path) -> None:
+def test_paths_are_relative_to_their_file(tmp_path: Path) -> None:
     Path("inner").mkdir()
     Path("inner/base.yaml").write_text("data: {name: arrays, path: x.npz, val_path: ../v.npz}\nmodel: mlp\n")
     Path("top.yaml").write_text("extends: inner/base.yaml\ndata: {test_path: t.npz}\n")
@@ -192,7 +192,7 @@ def test_paths_of_overrides_are_relative_to_the_current_folder(tmp_path: Path) -
     assert source.path == "/far/y.npz"
 
 
-def test_a_file_wins_over_a_shipped_name_and_a_run_is_its_config() -> None:
+def test_a_file_takes_precedence_over_a_shipped_name_and_a_run_is_its_config() -> None:
     Path("digits_mlp").write_text("data: iris\nmodel: mlp\n")
     assert load_config("digits_mlp").data.name == "iris"
     Path("run").mkdir()

@@ -1,4 +1,4 @@
-"""A key or a name in the wrong place: the message names a place where it works."""
+"""Misplaced keys and names: the message suggests a valid place."""
 
 from __future__ import annotations
 
@@ -70,12 +70,12 @@ def test_the_likeliest_place_comes_first(override: str, hint: str) -> None:
     assert f" {hint}" in f" {message(MLP, override)}"
 
 
-def test_a_place_in_a_list_is_one_that_is_free() -> None:
+def test_a_suggested_list_item_is_free() -> None:
     assert "Did you mean 'model.blocks.0.conv.dilation'" in message(CNN, "model.dilation=2")
     assert "Did you mean 'augment.0.sigma'?" in message(CNN, "sigma=0.2")
 
 
-def test_a_name_that_is_chosen_is_kept() -> None:
+def test_a_suggestion_keeps_the_chosen_name() -> None:
     assert "It belongs to 'optimizer.momentum' of optimizer sgd or rmsprop." in message(
         MLP, "optimizer=adam", "momentum=0.9"
     )
@@ -128,8 +128,8 @@ SECTIONS = ("", "data", "model", "optimizer", "train", "preprocess")
 
 
 @pytest.mark.parametrize("config", [MLP, CNN, LSTM], ids=["mlp", "cnn", "lstm"])
-def test_a_suggestion_that_is_followed_is_valid(config: dict[str, Any]) -> None:
-    """Every field name in every wrong section: what is suggested first, with the same value, is a valid config."""
+def test_following_a_suggestion_gives_a_valid_config(config: dict[str, Any]) -> None:
+    """For every field in every wrong section, the first suggestion with the same value is a valid config."""
     valid = valid_paths(from_plain(config, "config"))
     wrong_places = [
         (path, value)
@@ -151,8 +151,8 @@ def test_a_suggestion_that_is_followed_is_valid(config: dict[str, Any]) -> None:
     assert followed > 100
 
 
-def test_every_field_of_the_schema_is_told_where_it_belongs() -> None:
-    """Also the fields of sections that the config did not choose."""
+def test_every_field_of_the_schema_gets_a_place() -> None:
+    """This includes fields of sections that the config does not choose."""
     top = {str(path[0]) for path in valid_paths(from_plain(MLP, "config"))}
     sections = [member for union in UNIONS.values() for member in listed(union).values()]
     names = {name for section in sections for name in section.model_fields} - top - {"name"}

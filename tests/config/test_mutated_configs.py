@@ -1,4 +1,4 @@
-"""Valid configs, each broken in one way that is certainly wrong: refused with a place, and nothing is trained."""
+"""Valid configs, each broken in one way: they are refused with a place, and nothing is trained."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ REQUIRED: dict[int, list[tuple[str | int, ...]]] = {
 
 @st.composite
 def broken_configs(draw: st.DrawFn) -> bytes:
-    """A file that can't be a config, whatever else it may be."""
+    """Draws a file that is never a valid config."""
     index = draw(st.integers(0, len(VALID) - 1))
     text = VALID[index]
     kind = draw(st.sampled_from([drop, misspell, retype, duplicate, indent, damage, tag, alias, nest, foreign]))
@@ -46,7 +46,7 @@ def broken_configs(draw: st.DrawFn) -> bytes:
 
 
 def paths(value: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
-    """Every key of a document."""
+    """Returns the path of every key of a document."""
     items: list[tuple[Any, Any]] = []
     if isinstance(value, dict):
         items = list(value.items())
@@ -76,14 +76,14 @@ def misspell(draw: st.DrawFn, index: int, text: str) -> bytes:
     document = yaml.safe_load(text)
     path = draw(st.sampled_from([path for path in paths(document) if isinstance(path[-1], str)]))
     section, key = holder(document, path), str(path[-1])
-    # No key of nnzoo has an x after its second letter or ends in one.
+    # No key of nnzoo has an x after its second letter, or at its end.
     at = draw(st.sampled_from([2, len(key)]))
     section[f"{key[:at]}x{key[at:]}"] = section.pop(key)
     return write(document)
 
 
 def retype(draw: st.DrawFn, index: int, text: str) -> bytes:
-    """No key takes every kind of value, and of each kind none takes these."""
+    """Replaces a value by one of a type or range that the key does not accept."""
     document = yaml.safe_load(text)
     path = draw(st.sampled_from(paths(document)))
     section, key = holder(document, path), path[-1]
@@ -144,7 +144,7 @@ def nest(draw: st.DrawFn, index: int, text: str) -> bytes:
 
 
 def foreign(draw: st.DrawFn, index: int, text: str) -> bytes:
-    """What is no mapping at all."""
+    """Replaces the document by something that is not a mapping."""
     junk = random.Random(draw(st.integers(0, 1000))).randbytes(draw(st.integers(1, 200)))
     return draw(
         st.sampled_from(
@@ -161,7 +161,7 @@ def foreign(draw: st.DrawFn, index: int, text: str) -> bytes:
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(content=broken_configs())
-def test_a_broken_config_is_refused_with_its_place(
+def test_a_broken_config_is_refused_with_a_place(
     content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -179,7 +179,7 @@ def test_a_broken_config_is_refused_with_its_place(
 
 
 @pytest.mark.parametrize("text", VALID)
-def test_they_were_valid_before(text: str, tmp_path: Path) -> None:
+def test_the_configs_are_valid_before_the_mutation(text: str, tmp_path: Path) -> None:
     path = tmp_path / "valid.yaml"
     path.write_text(text)
     assert run(["validate", str(path)]) == 0
@@ -195,15 +195,15 @@ def test_they_were_valid_before(text: str, tmp_path: Path) -> None:
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(content=st.binary(max_size=200) | st.text(alphabet="ab:-[]{}&*!'\"\n #|>,?%@`\t", max_size=60).map(str.encode))
-def test_no_bytes_are_a_bug(content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_arbitrary_bytes_are_refused(content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "c.yaml"
     path.write_bytes(content)
-    # Such bytes name no data source, so that none of them can be valid.
+    # Such bytes contain no name of a data source, so they are never valid.
     assert run(["validate", str(path)]) == 2
     assert capsys.readouterr().err.startswith(f"{path}:1:" if b"\n" not in content else f"{path}:")
 
 
-def test_a_folder_is_no_config(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_is_not_a_config(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for command in ("validate", "train"):
         assert run([command, str(tmp_path)]) == 2
         assert capsys.readouterr().err.startswith(f"nnzoo: {tmp_path}: this folder has no config.yaml.")

@@ -1,4 +1,4 @@
-"""Changes to a config on the command line and from Python."""
+"""Overrides on the command line and from Python."""
 
 from __future__ import annotations
 
@@ -83,24 +83,24 @@ def test_nested_mappings_merge() -> None:
         ["optimizer={name: sgd, lr: .1}"],
     ],
 )
-def test_a_new_name_drops_the_old_fields_and_keeps_what_comes_with_it(overrides: list[str]) -> None:
+def test_a_new_name_drops_old_fields_and_keeps_overrides(overrides: list[str]) -> None:
     assert (
         changed(*overrides)["optimizer"]
         == dump(load_config({**BASE, "optimizer": {"name": "sgd", "lr": 0.1}}))["optimizer"]
     )
 
 
-def test_a_section_that_the_file_has_not() -> None:
+def test_an_override_adds_a_missing_section() -> None:
     assert changed("regularization.l1=0.5")["regularization"]["l1"] == 0.5
     assert changed("scheduler.warmup_epochs=2")["scheduler"]["name"] == "constant"
 
 
-def test_an_index_changes_one_item_alone() -> None:
+def test_an_index_changes_only_one_item() -> None:
     values = changed("model.layers.1.units=9")
     assert [(layer["units"], layer["dropout"]) for layer in values["model"]["layers"]] == [(3, None), (9, 0.5)]
 
 
-def test_the_last_of_two_wins() -> None:
+def test_the_last_override_takes_precedence() -> None:
     assert changed("seed=1", "seed=2")["seed"] == 2
 
 
@@ -143,12 +143,12 @@ def test_problems_name_the_override(overrides: list[str], message: str) -> None:
 
 
 @pytest.mark.parametrize("override", ["foo", "=3", "", "a..b=3", ".a=3", "a.=3", " =3"])
-def test_what_is_no_override(override: str) -> None:
+def test_invalid_overrides_are_refused(override: str) -> None:
     with pytest.raises(UsageError, match="Write KEY=VALUE, such as"):
         load_config(BASE, [override])
 
 
-def test_python_values() -> None:
+def test_values_from_python() -> None:
     overrides = {
         "optimizer.lr": 3e-4,
         "model.layers.0": {"units": 8},
@@ -166,7 +166,7 @@ def test_python_values() -> None:
     assert load_config(BASE, "seed=3").seed == 3
 
 
-def test_the_file_is_told_where_the_override_is_not_to_blame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_problems_of_the_file_name_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("c.yaml").write_text("data: digits\nmodel: {name: mlp, hidden: 3}\n")
     with pytest.raises(ConfigError) as caught:
@@ -179,7 +179,7 @@ def test_the_file_is_told_where_the_override_is_not_to_blame(tmp_path: Path, mon
     ]
 
 
-def test_a_loaded_config_stays_as_it_is() -> None:
+def test_overrides_do_not_change_a_loaded_config() -> None:
     config = load_config(BASE)
     before = dump(config)
     changed = load_config(config, ["model.layers.0.units=9", "optimizer.betas.0=0.9", "optimizer.lr=5"])
@@ -188,7 +188,7 @@ def test_a_loaded_config_stays_as_it_is() -> None:
     assert dump(load_config(config)) == before
 
 
-def test_a_changed_copy_of_a_config_is_what_it_says() -> None:
+def test_a_changed_copy_of_a_config_keeps_its_changes() -> None:
     for base in (BASE, {"data": "xor", "model": "mlp"}):
         copy = load_config(base).model_copy(update={"seed": 7})
         assert load_config(copy).seed == 7

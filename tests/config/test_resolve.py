@@ -1,4 +1,4 @@
-"""A config with every `auto` replaced, and written out again."""
+"""Resolved configs: every `auto` is replaced, and the YAML can be read again."""
 
 from __future__ import annotations
 
@@ -51,41 +51,41 @@ SECTIONS = {
 
 
 def named(kind: str, name: str) -> dict[str, Any]:
-    """A valid config with one section of that name."""
-    words: dict[str, Any] = {"data": "iris", "model": {"name": "mlp", "layers": [{"units": 2}]}}
-    own_words = {("initializers", "constant"): "constant-init", ("activations", "step"): "step-activation"}
-    key = own_words.get((kind, name), name)
+    """Returns a valid config with a section of this name."""
+    config_dict: dict[str, Any] = {"data": "iris", "model": {"name": "mlp", "layers": [{"units": 2}]}}
+    aliases = {("initializers", "constant"): "constant-init", ("activations", "step"): "step-activation"}
+    key = aliases.get((kind, name), name)
     section = {"name": name, **REQUIRED.get(key, {})}
     if kind == "activations":
-        words["model"]["layers"] = [{"units": 2, "activation": section}]
-        words["model"]["freeze"] = "hidden.*" if name == "step" else []
+        config_dict["model"]["layers"] = [{"units": 2, "activation": section}]
+        config_dict["model"]["freeze"] = "hidden.*" if name == "step" else []
     elif kind == "augmentations":
-        words["data"] = "mnist"
-        words["augment"] = [section]
+        config_dict["data"] = "mnist"
+        config_dict["augment"] = [section]
     elif kind == "initializers" and name == "values":
-        words["model"]["layers"] = [{"units": 2, "init": section}]
+        config_dict["model"]["layers"] = [{"units": 2, "init": section}]
     elif kind == "initializers":
-        words["init"] = section
+        config_dict["init"] = section
     else:
-        words[SECTIONS[kind]] = section
+        config_dict[SECTIONS[kind]] = section
     if kind == "models" and "features" not in listed(model.ModelSection)[name].layouts:  # type: ignore[attr-defined]
-        words["data"] = {"name": "random", "shape": [3, 64, 64]}
+        config_dict["data"] = {"name": "random", "shape": [3, 64, 64]}
     if name in ("recursive", "tree_lstm"):
-        words["data"] = {"name": "trees", "path": "x.txt"}
+        config_dict["data"] = {"name": "trees", "path": "x.txt"}
     if kind == "data" and name in ("trees", "language"):
-        words["model"] = "recursive" if name == "trees" else "rnn"
+        config_dict["model"] = "recursive" if name == "trees" else "rnn"
     if name in ("mse", "l1", "mae", "huber", "smooth_l1"):
-        words["data"] = "sine"
+        config_dict["data"] = "sine"
     if name == "text":
-        words["model"] = "rnn"
-    return words
+        config_dict["model"] = "rnn"
+    return config_dict
 
 
 NAMES = [(kind, name) for kind, union in UNIONS.items() for name in listed(union) if name != "dirac"]
 
 
 @pytest.mark.parametrize(("kind", "name"), NAMES)
-def test_what_is_written_is_read_again(kind: str, name: str, tmp_path: Path) -> None:
+def test_a_resolved_config_is_read_again(kind: str, name: str, tmp_path: Path) -> None:
     config = load_config(named(kind, name))
     resolved = resolve(config, config.data.facts())
     for each in (config, resolved):
@@ -98,7 +98,7 @@ def test_what_is_written_is_read_again(kind: str, name: str, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("name", shipped_configs())
-def test_every_shipped_config_is_resolved_whole(name: str, tmp_path: Path) -> None:
+def test_every_shipped_config_is_resolved(name: str, tmp_path: Path) -> None:
     config = load_config(name)
     resolved = resolve(config, config.data.facts())
     assert autos(dump(resolved)) == autos(dump(config)) & {"init", "init.name", "train.device"}
@@ -108,7 +108,7 @@ def test_every_shipped_config_is_resolved_whole(name: str, tmp_path: Path) -> No
 
 
 def autos(values: Any, path: str = "") -> set[str]:
-    """The keys that still say `auto`."""
+    """Returns the keys whose value is `auto`."""
     if values == "auto":
         return {path}
     if isinstance(values, dict):
@@ -119,7 +119,7 @@ def autos(values: Any, path: str = "") -> set[str]:
 @pytest.mark.parametrize(
     "value", [1e-3, 1e20, -1e30, 0.1 + 0.2, 5e-324, 2.2250738585072014e-308, -0.0, 3, 123456789.123456789]
 )
-def test_numbers_are_written_so_that_they_stay_themselves(value: float, tmp_path: Path) -> None:
+def test_numbers_survive_writing(value: float, tmp_path: Path) -> None:
     path = tmp_path / "c.yaml"
     config = load_config({"data": "iris", "model": "mlp", "init": {"bias": value}})
     path.write_text(to_yaml(config))
@@ -129,15 +129,15 @@ def test_numbers_are_written_so_that_they_stay_themselves(value: float, tmp_path
 @pytest.mark.parametrize(
     "text", ["null", "true", "1e3", "0o17", "no", "~", "a: b", "# x", "é日", "'", '"', " x ", "[a]"]
 )
-def test_texts_stay_texts(text: str, tmp_path: Path) -> None:
+def test_texts_survive_writing(text: str, tmp_path: Path) -> None:
     path = tmp_path / "c.yaml"
     config = load_config({"data": "iris", "model": {"name": "mlp", "freeze": [text]}})
     path.write_text(to_yaml(config), encoding="utf-8")
     assert load_config(path).model.freeze == (text,)
 
 
-def resolved(words: dict[str, Any], facts: Facts | None = None) -> dict[str, Any]:
-    config = load_config(words)
+def resolved(config_dict: dict[str, Any], facts: Facts | None = None) -> dict[str, Any]:
+    config = load_config(config_dict)
     values: dict[str, Any] = dump(resolve(config, facts or config.data.facts()))
     return values
 
@@ -172,25 +172,25 @@ def test_choices_without_a_val_split() -> None:
     assert values["data"]["split"]["test"] == 0.25
 
 
-def test_what_was_said_is_kept() -> None:
+def test_given_values_are_kept() -> None:
     train = {"monitor": "train/f1", "mode": "max", "metrics": ["f1"], "device": "cpu"}
-    words = {
+    config_dict = {
         "data": "iris",
         "model": {"name": "mlp", "hidden": []},
         "loss": "hinge",
         "train": train,
         "preprocess": {"normalize": "minmax"},
     }
-    values = resolved(words)
+    values = resolved(config_dict)
     assert {key: values["train"][key] for key in train} == train
     assert values["model"]["hidden"] == []
     assert values["loss"]["name"] == "hinge"
     assert values["preprocess"]["normalize"] == "minmax"
 
 
-def test_what_the_words_leave_open_stays_auto_until_the_data_tells() -> None:
-    words = {"data": {"name": "arrays", "path": "x.npz"}, "model": "mlp"}
-    values = resolved(words)
+def test_values_stay_auto_until_the_facts_are_known() -> None:
+    config_dict = {"data": {"name": "arrays", "path": "x.npz"}, "model": "mlp"}
+    values = resolved(config_dict)
     assert autos(values) == {
         "data.task",
         "data.cache",
@@ -206,12 +206,13 @@ def test_what_the_words_leave_open_stays_auto_until_the_data_tells() -> None:
     }
     found = {"task": "multilabel", "layout": "image", "cache": "memory"}
     facts = Facts("multilabel", "image", 5, 0, (1, 2, 3), has_val=True, has_test=False, num_train=9, choices=found)
-    values = resolved(words, facts)
+    values = resolved(config_dict, facts)
     assert autos(values) == {"init.name", "train.device"}
     assert (values["data"]["task"], values["data"]["layout"]) == ("multilabel", "image")
     assert (values["data"]["split"]["val"], values["data"]["split"]["test"]) == (0.15, 0.0)
     assert values["loss"]["name"] == "bce"
     assert values["train"]["metrics"] == ["accuracy", "f1"]
     assert (
-        resolved(words, Facts("regression", "features", 0, 1, (3,), True, True, 1))["preprocess"]["normalize"] == "none"
+        resolved(config_dict, Facts("regression", "features", 0, 1, (3,), True, True, 1))["preprocess"]["normalize"]
+        == "none"
     )

@@ -1,4 +1,4 @@
-"""Combinations that can't work are refused by the words alone, and their neighbours are not."""
+"""Rules refuse combinations that can't work, and accept similar ones that do."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ FILE = "data: {name: arrays, path: x.npz}"
 CSV = "data: {name: csv, path: x.csv, target: %s}"
 
 
-def words(text: str) -> dict[str, Any]:
-    """A config: the base with some of its sections said anew."""
+def config_dict(text: str) -> dict[str, Any]:
+    """Returns the base config with some sections replaced."""
     return {**yaml.safe_load(f"{{{BASE}}}"), **yaml.safe_load(f"{{{text}}}")}
 
 
 BROKEN = [
-    # the key that is told, what breaks the rule, a neighbour that does not
+    # key in the message, sections that break the rule, similar sections that do not
     (
         "data.split",
         "data: {name: iris, split: {val: 0.5, test: 0.5}}",
@@ -343,13 +343,13 @@ BROKEN = [
         "loss: hinge, train: {metrics: [auroc]}",
     ),
     ("train.metrics.0", "data: sine, train: {metrics: [auroc]}", "data: sine, train: {metrics: [mape]}"),
-    # `loss: auto` is the perceptron's own.
+    # `loss: auto` is the perceptron loss.
     (
         "train.metrics.0",
         "model: perceptron, train: {metrics: [perplexity]}",
         "model: linear, train: {metrics: [perplexity]}",
     ),
-    # Whatever the data is.
+    # For any data.
     (
         "train.metrics.0",
         f"{FILE}, loss: multi_margin, train: {{metrics: [perplexity]}}",
@@ -365,17 +365,17 @@ BROKEN = [
 
 
 @pytest.mark.parametrize(("key", "broken", "good"), BROKEN, ids=[f"{key}: {broken}" for key, broken, _ in BROKEN])
-def test_a_broken_rule_and_its_neighbour(key: str, broken: str, good: str) -> None:
-    load_config(words(good))
+def test_a_rule_refuses_and_accepts(key: str, broken: str, good: str) -> None:
+    load_config(config_dict(good))
     with pytest.raises(ConfigError) as caught:
-        load_config(words(broken))
+        load_config(config_dict(broken))
     (problem,) = caught.value.problems
     assert problem.startswith(f"config: {key}: ")
     assert problem.endswith((".", ")", "?"))
     assert caught.value.exit_code == 2
 
 
-def test_the_command_line_refuses_it_too(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_line_checks_rules(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["validate", "digits_mlp", "model.output={activation: sigmoid}"]) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
@@ -395,9 +395,9 @@ def test_the_command_line_refuses_it_too(capsys: pytest.CaptureFixture[str]) -> 
         (Facts("classification", "features", 3, 0, (1,), has_val=True, has_test=True), "preprocess.pca.n_components"),
     ],
 )
-def test_what_the_words_left_open_is_checked_on_the_data(facts: Facts, key: str) -> None:
+def test_rules_are_checked_again_on_the_facts_of_the_data(facts: Facts, key: str) -> None:
     config = load_config(
-        words(
+        config_dict(
             f"{FILE}, preprocess: {{normalize: none, pca: {{n_components: 2}}}}, train: {{monitor: val/loss}}, "
             "loss: {name: cross_entropy, class_weights: [1, 2, 3]}"
         )
@@ -409,7 +409,7 @@ def test_what_the_words_left_open_is_checked_on_the_data(facts: Facts, key: str)
 
 
 def test_batch_norm_needs_two_samples() -> None:
-    config = load_config(words("model: {name: mlp, batch_norm: true}"))
+    config = load_config(config_dict("model: {name: mlp, batch_norm: true}"))
     two = Facts("classification", "features", 3, 0, (4,), has_val=True, has_test=True, num_train=2)
     check_facts(config, two)
     with pytest.raises(
@@ -418,22 +418,22 @@ def test_batch_norm_needs_two_samples() -> None:
         check_facts(config, dataclasses.replace(two, num_train=1))
 
 
-def test_tokens_are_neither_normalized_nor_rotated() -> None:
+def test_preprocessing_of_tokens_is_refused() -> None:
     tokens = "data: {name: arrays, path: x.npz, layout: tokens}"
     for steps in ("normalize: standardize", "pca: {n_components: 2}", "zca: true"):
         with pytest.raises(ConfigError, match="config: preprocess: tokens are categories, which can't"):
-            load_config(words(f"{tokens}, preprocess: {{{steps}}}"), custom_model=True)
-    load_config(words(f"{tokens}, preprocess: {{normalize: none}}"), custom_model=True)
+            load_config(config_dict(f"{tokens}, preprocess: {{{steps}}}"), custom_model=True)
+    load_config(config_dict(f"{tokens}, preprocess: {{normalize: none}}"), custom_model=True)
 
 
-def test_a_missing_val_split_is_the_reason_that_is_given() -> None:
+def test_a_missing_val_split_is_given_as_the_reason() -> None:
     with pytest.raises(
         ConfigError, match=r"'val/loss' is not computed in this run\. There is no val split\. Did you mean"
     ):
         load_config({"data": "xor", "model": "mlp", "train": {"monitor": "val/loss"}})
 
 
-def test_a_model_of_your_own_needs_no_words() -> None:
+def test_a_custom_model_needs_no_section() -> None:
     assert load_config({"data": "iris"}, custom_model=True).model.name == "custom"
     with pytest.raises(ConfigError, match="config: model: missing"):
         load_config({"data": "iris"})

@@ -1,4 +1,4 @@
-"""What YAML is read, and what is refused before a single word of it is checked."""
+"""YAML that is read, and YAML that is refused before the schema is checked."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _inside_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def refused(content: str | bytes) -> str:
-    """The message about a file that can't be used."""
+    """Returns the message for an invalid file."""
     Path("c.yaml").write_bytes(content.encode() if isinstance(content, str) else content)
     with pytest.raises(ConfigError) as caught:
         load_config("c.yaml")
@@ -55,17 +55,17 @@ def test_numbers_are_those_of_yaml_1_2(text: str, value: float) -> None:
 
 
 @pytest.mark.parametrize("word", ["no", "on", "yes", "off", "y", "n", "No", "ON"])
-def test_words_of_yaml_1_1_are_text(word: str) -> None:
+def test_booleans_of_yaml_1_1_are_text(word: str) -> None:
     assert read(f"{VALID}name: {word}\n").name == word
 
 
 @pytest.mark.parametrize("text", ["1_000", "1:30", "2020-01-01", "1e-3x", "0b11", "0777x", ".", "1e", "nan", "inf"])
-def test_what_is_no_number_of_yaml_1_2_is_text(text: str) -> None:
+def test_other_notations_of_numbers_are_text(text: str) -> None:
     assert f"optimizer.lr: expected a number, got '{text}'." in refused(f"{VALID}optimizer: {{lr: {text}}}\n")
 
 
 @pytest.mark.parametrize("text", ["20", "2e1", "20.0", "0x14", "0o24", "+20"])
-def test_whole_numbers_may_be_written_in_any_way(text: str) -> None:
+def test_integers_in_all_notations(text: str) -> None:
     epochs = read(f"{VALID}train: {{epochs: {text}}}\n").train.epochs
     assert epochs == 20
     assert isinstance(epochs, int)
@@ -88,7 +88,7 @@ def test_whole_numbers_may_be_written_in_any_way(text: str) -> None:
         ("1e10", "expected at most 1000000000, got 10000000000. (maximum number of epochs)"),
     ],
 )
-def test_whole_numbers_that_are_none(text: str, expected: str) -> None:
+def test_invalid_integers_are_refused(text: str, expected: str) -> None:
     assert f"c.yaml:3:17: train.epochs: {expected}\n" in refused(f"{VALID}train: {{epochs: {text}}}\n")
 
 
@@ -97,7 +97,7 @@ def test_infinite_numbers_are_refused(text: str) -> None:
     assert "optimizer.lr: expected a finite number, got" in refused(f"{VALID}optimizer: {{lr: {text}}}\n")
 
 
-def test_duplicate_keys_are_all_named() -> None:
+def test_all_duplicate_keys_are_listed() -> None:
     message = refused("data: digits\ndata: iris\nmodel: {name: mlp, hidden: [3],\n  hidden: [4]}\n")
     assert message == (
         "c.yaml:2:1: duplicate key 'data' (first in line 1). Remove one of the two.\n    data: iris\n    ^\n"
@@ -106,7 +106,7 @@ def test_duplicate_keys_are_all_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "column", "words"),
+    ("line", "column", "part"),
     [
         ("init: {<<: zeros}", 12, "`<<` merges a mapping of this file"),
         ("name: !!python/object/apply:os.system [touch owned]", 7, "the tag tag:yaml.org,2002:python/object/apply"),
@@ -129,10 +129,10 @@ def test_duplicate_keys_are_all_named() -> None:
         ("---\ndata: digits", 1, "a second document starts here, but a file must hold one experiment"),
     ],
 )
-def test_yaml_that_is_refused(line: str, column: int, words: str) -> None:
+def test_yaml_that_is_refused(line: str, column: int, part: str) -> None:
     message = refused(f"{VALID}{line}\n")
     first, shown, caret = message.split("\n")[:3]
-    assert words in first
+    assert part in first
     place = first.split(": ")[0].split(":")
     assert place[0] == "c.yaml"
     assert int(place[2]) == column
@@ -141,7 +141,7 @@ def test_yaml_that_is_refused(line: str, column: int, words: str) -> None:
     assert not Path("owned").exists()
 
 
-def test_harmless_yaml_is_read() -> None:
+def test_supported_yaml_features_are_read() -> None:
     config = read(
         "%YAML 1.2\n---\ndata: digits\nmodel:\n  name: mlp\n  activation: &act {name: elu, alpha: 0.5}\n"
         "  layers: [&layer {units: 3}, *layer, {units: 4, activation: *act}]\nname: !!str 5\n...\n"
@@ -158,7 +158,7 @@ def test_an_alias_inside_itself() -> None:
 
 
 def bomb(width: int) -> str:
-    """Lists of aliases of lists of aliases: width^12 values if they were all made."""
+    """Returns nested lists of aliases, which would expand to width^12 values."""
     names = [chr(ord("a") + level) for level in range(12)]
     lines = [f"a: &a [{','.join('x' * width)}]"]
     lines += [f"{name}: &{name} [{','.join([f'*{below}'] * width)}]" for below, name in itertools.pairwise(names)]
@@ -185,7 +185,7 @@ def test_an_alias_bomb_takes_little_memory() -> None:
 @pytest.mark.parametrize(
     "value", ["[" * 100_000, "[" * 100_000 + "]" * 100_000, "{a: " * 50_000, "[" * 60 + "]" * 60, "- " * 300 + "x"]
 )
-def test_deep_nesting_is_refused_where_it_goes_too_deep(value: str) -> None:
+def test_deep_nesting_is_refused_at_its_place(value: str) -> None:
     started = time.process_time()
     message = refused(f"data: digits\nmodel:\n  {value}\n")
     assert time.process_time() - started < 2
@@ -252,7 +252,7 @@ def test_line_endings(newline: str) -> None:
     assert message.endswith("\n      epohcs: 3\n      ^")
 
 
-def test_long_lines_are_shown_around_the_place() -> None:
+def test_long_lines_are_truncated_around_the_place() -> None:
     padding = "x" * 300
     message = refused(f"{VALID}train: {{monitor: {padding}, epohcs: 3, device: {padding}}}\n")
     first, shown, caret = message.split("\n")[:3]
@@ -350,7 +350,7 @@ def test_merging_is_bounded() -> None:
         ("name: run-${SEED}", "${SEED}", "name"),
     ],
 )
-def test_a_placeholder_is_told_what_works_instead(line: str, placeholder: str, key: str) -> None:
+def test_placeholders_get_a_hint(line: str, placeholder: str, key: str) -> None:
     first = refused(f"{VALID}{line}\n").split("\n")[0]
     assert f"placeholders such as {placeholder} are not supported." in first
     assert f"`nnzoo train CONFIG {key}=VALUE`" in first
@@ -365,7 +365,7 @@ def test_a_placeholder_in_a_path(path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "words"),
+    ("line", "part"),
     [
         ("optimizer: !include adam.yaml", "use `extends: base.yaml` at the top level"),
         ("optimizer: !inc adam.yaml", "use `extends: base.yaml` at the top level"),
@@ -379,5 +379,5 @@ def test_a_placeholder_in_a_path(path: str) -> None:
         ("seed: *seed", "Write `&NAME` before the value that it repeats, further up in this file"),
     ],
 )
-def test_what_other_tools_can_is_told_in_the_words_of_this_one(line: str, words: str) -> None:
-    assert words in refused(f"{VALID}{line}\n")
+def test_features_of_other_tools_get_a_hint(line: str, part: str) -> None:
+    assert part in refused(f"{VALID}{line}\n")

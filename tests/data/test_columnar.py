@@ -1,4 +1,4 @@
-"""Parquet, Arrow and Excel files: their values are read exactly, as those of a CSV file with the same values."""
+"""Parquet, Arrow and Excel files are read exactly, like a CSV file with the same values."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_columnar_files_are_read_like_csv(kind: str) -> None:
     assert found.train.inputs.tolist() == expected.train.inputs.tolist()
     assert found.train.targets.tolist() == expected.train.targets.tolist()
     assert isinstance(found.reader, CsvReader)
-    # A network of the one reads the other.
+    # A network trained on one reads the other.
     for path in ("d.csv", f"d.{kind}"):
         assert (
             found.reader.read([Path(path)], found.schema, labelled=True).inputs.tolist() == found.train.inputs.tolist()
@@ -83,7 +83,7 @@ def test_columnar_files_are_read_like_csv(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_kind_is_known_by_content(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_file_type_is_detected_by_content(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(MIXED, kind, "d.bin")
     expected = load(path).train.inputs.tolist()
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(Path(path).read_bytes())))
@@ -133,7 +133,7 @@ def test_floats_survive_to_the_last_bit(values: list[float | None]) -> None:
     assert [float(text) if text else None for text in found] == values
 
 
-def test_ids_of_18_digits_stay_apart() -> None:
+def test_ids_of_18_digits_stay_distinct() -> None:
     ids = [123456789012345678 + row // 2 for row in range(40)]
     dataset = load(write({"id": ids, "y": ["p", "q"] * 20}, "parquet"), categorical=("id",))
     assert len(dataset.feature_names) == 20
@@ -143,7 +143,7 @@ def test_ids_of_18_digits_stay_apart() -> None:
     assert inputs.sum(1).tolist() == [1, 0]
 
 
-def test_columns_that_are_not_plain_and_the_index_of_pandas_are_left_out() -> None:
+def test_nested_columns_and_the_index_of_pandas_are_left_out() -> None:
     values = {
         "x": [1, 2, 4],
         "l": [[1], [2], [3]],
@@ -157,7 +157,7 @@ def test_columns_that_are_not_plain_and_the_index_of_pandas_are_left_out() -> No
     assert warning.startswith("2 columns of lists, structs or bytes were left out (first: d.parquet: 'l')")
 
 
-def test_parts_of_several_kinds_are_one_table() -> None:
+def test_files_of_several_types_are_one_table() -> None:
     Path("p").mkdir()
     write({"x": [1, 2], "y": [0, 1]}, "parquet", "p/p1.parquet")
     write({"y": [1.0, 0.0], "x": [3.5, 4.0]}, "feather", "p/p2.feather")
@@ -189,10 +189,10 @@ def test_damaged_files_are_named(kind: str) -> None:
         try:
             load(str(path))
         except DataError as error:
-            assert str(error).startswith(f"d.{kind}: ")  # noqa: PT017  # some damage is in values
+            assert str(error).startswith(f"d.{kind}: ")  # noqa: PT017  # some damage affects values only
 
 
-def test_a_few_bytes_that_claim_billions_of_rows_are_refused() -> None:
+def test_a_small_file_that_claims_billions_of_rows_is_rejected() -> None:
     parquet.write_table(pa.table({"x": pa.array(np.zeros(40_000_000, dtype=np.int8))}), "d.parquet")
     assert Path("d.parquet").stat().st_size < 200_000
     with pytest.raises(DataError, match="decompress to more than 200 times as many"):
@@ -233,7 +233,7 @@ def test_excel_files_are_read_like_csv(monkeypatch: pytest.MonkeyPatch) -> None:
     assert load("-").train.inputs.tolist() == expected.train.inputs.tolist()
 
 
-def test_the_sheet_the_title_and_the_rows_of_an_excel_file() -> None:
+def test_sheet_and_skip_rows_apply_to_excel_files() -> None:
     titled: list[list[Any]] = [
         ["Title"],
         [None],
@@ -256,11 +256,11 @@ def test_the_sheet_the_title_and_the_rows_of_an_excel_file() -> None:
         load(excel([[], *titled[2:6], [3, 4]]), skip_rows=(3,), missing_target="error")
 
 
-def test_integers_times_and_errors_of_excel() -> None:
+def test_integers_times_and_errors_in_excel_files() -> None:
     rows: list[list[Any]] = [["i", "t", "e", "y"], [777, dt.datetime(2024, 5, 1, 12, 30), "#REF!", "p"]]
     rows += [[888, dt.datetime(2024, 5, 1, 12, 45), 0.25, "q"]]
     path = "exact.xlsx"
-    # What wrote it rounds to 16 digits. Others don't.
+    # openpyxl rounds to 16 digits. Other writers do not.
     with zipfile.ZipFile(excel(rows)) as archive, zipfile.ZipFile(path, "w") as exact:
         for name in archive.namelist():
             text = archive.read(name).replace(b"<v>777<", b"<v>123456789012345678<")
@@ -274,7 +274,7 @@ def test_integers_times_and_errors_of_excel() -> None:
     )
 
 
-def test_excel_files_that_can_not_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreadable_excel_files_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     path = Path(excel([["a", "y"], [1, "p"]]))
     raw = path.read_bytes()
     far = openpyxl.Workbook()

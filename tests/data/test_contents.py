@@ -1,4 +1,4 @@
-"""What is in files: compressed, archived, damaged or hostile."""
+"""Reading of compressed, archived, damaged and malicious files."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ PACKERS: dict[str, Callable[[bytes], bytes]] = {
 
 @pytest.mark.parametrize("name", PACKERS)
 @pytest.mark.parametrize("called", ["d.csv", "d.bin"])
-def test_compression_is_known_by_content(name: str, called: str, tmp_path: Path) -> None:
+def test_compression_is_detected_by_content(name: str, called: str, tmp_path: Path) -> None:
     path = tmp_path / called
     path.write_bytes(PACKERS[name](TEXT))
     (found,) = members_of(path) or [path]
@@ -62,7 +62,7 @@ def test_zstandard(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["gz", "bz2", "xz"])
-def test_streams_that_follow_one_another(name: str, tmp_path: Path) -> None:
+def test_concatenated_streams_are_read(name: str, tmp_path: Path) -> None:
     path = tmp_path / "d"
     path.write_bytes(PACKERS[name](TEXT) + PACKERS[name](b"more"))
     assert read_bytes(path) == TEXT + b"more"
@@ -70,7 +70,7 @@ def test_streams_that_follow_one_another(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", PACKERS)
 @pytest.mark.parametrize("damage", ["cut", "changed"])
-def test_damaged_files_are_refused(name: str, damage: str, tmp_path: Path) -> None:
+def test_damaged_files_are_rejected(name: str, damage: str, tmp_path: Path) -> None:
     raw = bytearray(PACKERS[name](random.Random(0).randbytes(5000)))
     if damage == "cut":
         raw = raw[: len(raw) // 2]
@@ -83,7 +83,7 @@ def test_damaged_files_are_refused(name: str, damage: str, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("name", PACKERS)
-def test_bombs_are_refused_before_they_fill_the_memory(name: str, tmp_path: Path) -> None:
+def test_decompression_bombs_are_rejected_early(name: str, tmp_path: Path) -> None:
     path = tmp_path / "bomb"
     path.write_bytes(PACKERS[name](bytes(2**20) * 600))
     tracemalloc.start()
@@ -93,7 +93,7 @@ def test_bombs_are_refused_before_they_fill_the_memory(name: str, tmp_path: Path
     tracemalloc.stop()
 
 
-def test_a_size_that_an_archive_claims_is_not_believed(tmp_path: Path) -> None:
+def test_the_declared_size_of_a_member_is_not_trusted(tmp_path: Path) -> None:
     raw = bytearray(zipped(bytes(1000)))
     for signature, offset in ((b"PK\x03\x04", 22), (b"PK\x01\x02", 24)):
         place = raw.index(signature) + offset
@@ -125,7 +125,7 @@ def test_an_encrypted_archive(tmp_path: Path) -> None:
     ],
     ids=["twice", "several", "pdf", "7z", "tar"],
 )
-def test_other_kinds_are_named(raw: bytes, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unsupported_file_types_are_named(raw: bytes, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(raw)))
     with pytest.raises(DataError, match=f"standard input: {message}"):
         read_bytes(Path("-"))

@@ -1,4 +1,4 @@
-"""Dates as people write them: found, read exactly, written again, and told where their order is open."""
+"""Date formats: inference, exact reading, writing, and reports of ambiguous order."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def parts(dataset: Dataset) -> dict[str, list[float]]:
         (["6:05 PM", "11:30 AM"], "%-I:%M %p", "1970-01-01T18:05", False),
     ],
 )
-def test_a_form_is_found_read_and_written(cells: list[str], layout: str, first: str | None, digits: bool) -> None:
+def test_a_format_is_inferred_read_and_written(cells: list[str], layout: str, first: str | None, digits: bool) -> None:
     form = found(cells, digits=digits)
     assert form is not None
     assert form.layout + form.time == layout
@@ -112,12 +112,12 @@ def test_a_form_is_found_read_and_written(cells: list[str], layout: str, first: 
         ["1.2.3", "1.2.10"],
     ],
 )
-def test_what_is_no_date(cells: list[str]) -> None:
+def test_texts_that_are_not_dates(cells: list[str]) -> None:
     assert found(cells) is None
 
 
 @pytest.mark.parametrize("cell", ["20240230", "20241301", "10000", "2024", "18991231", "21010101"])
-def test_digits_that_are_no_date(cell: str) -> None:
+def test_digits_that_are_not_dates(cell: str) -> None:
     assert found([cell, "20240101"[: len(cell)]], digits=True) is None
 
 
@@ -131,8 +131,8 @@ YEARS = (datetime(1969, 1, 1), datetime(2068, 12, 31))
 
 @settings(deadline=None)
 @given(st.sampled_from(LAYOUTS), st.lists(st.datetimes(*YEARS), min_size=1, max_size=30))
-def test_any_date_is_read_as_python_wrote_it(layout: str, dates: list[datetime]) -> None:
-    """Where the cells leave the order open, the right form is among those that fit."""
+def test_dates_written_by_strftime_are_read_exactly(layout: str, dates: list[datetime]) -> None:
+    """If the order is ambiguous, the right format is among those that match."""
     cells = [date.strftime(layout) for date in dates]
     expected = np.array([datetime.strptime(cell, layout) for cell in cells], dtype="datetime64[us]")
     labels = pa.array(cells)
@@ -147,7 +147,7 @@ def test_any_date_is_read_as_python_wrote_it(layout: str, dates: list[datetime])
 
 @settings(deadline=None)
 @given(st.lists(st.datetimes(YEARS[0], YEARS[1]), min_size=3, max_size=20), st.sampled_from([0, 60, -330, 765]))
-def test_zones_are_minutes_ahead_of_utc(dates: list[datetime], minutes: int) -> None:
+def test_zones_are_utc_offsets_in_minutes(dates: list[datetime], minutes: int) -> None:
     zone = timedelta(minutes=minutes)
     cells = [f"{each.isoformat()}{'-' if minutes < 0 else '+'}{str(abs(zone))[:-3].zfill(5)}" for each in dates]
     form = found(cells)
@@ -187,7 +187,7 @@ MONTHLY = [f"{month:02d}/01/{year}" for year in (2019, 2020) for month in range(
 
 
 @pytest.mark.usefixtures("here")
-def test_the_order_with_regular_steps_is_taken() -> None:
+def test_the_order_with_regular_steps_is_chosen() -> None:
     dataset = load(MONTHLY)
     assert parts(dataset) == {
         "d year": [2019] * 12 + [2020] * 12,
@@ -198,7 +198,7 @@ def test_the_order_with_regular_steps_is_taken() -> None:
 
 
 @pytest.mark.usefixtures("here")
-def test_an_open_order_is_told_and_can_be_given() -> None:
+def test_an_ambiguous_order_is_reported_and_can_be_configured() -> None:
     dataset = load(MONTHLY[12:])
     assert parts(dataset)["d month"] == [*range(1, 13)]
     assert [line for line in dataset.warnings if "`data.date_order: dmy`" in line and "month first" in line]
@@ -240,12 +240,12 @@ def test_new_dates_are_read_in_the_order_of_training(sign: str, order: str, new:
         (["200101", "200102", "200199", "200104"], ("d",)),
     ],
 )
-def test_features_of_a_date_are_those_that_it_has(dates: list[str], names: tuple[str, ...]) -> None:
+def test_features_of_a_date_are_its_varying_parts(dates: list[str], names: tuple[str, ...]) -> None:
     assert load(dates * 3).feature_names == names
 
 
 @pytest.mark.usefixtures("here")
-def test_dates_of_python_are_read_as_they_are() -> None:
+def test_dates_from_python_are_read_exactly() -> None:
     dataset = load(["31/12/2023", "01/02/2024", "15/03/2024"] * 2)
     assert isinstance(dataset.reader, CsvReader)
     samples = dataset.reader.from_rows({"d": [datetime(2024, 7, 4), None]}, dataset.schema)
@@ -254,7 +254,7 @@ def test_dates_of_python_are_read_as_they_are() -> None:
 
 
 @pytest.mark.usefixtures("here")
-def test_digits_that_were_floats_once_are_dates() -> None:
+def test_digits_that_became_floats_are_dates() -> None:
     dataset = load(["20240105", "20240213", "20250314", "20240415"] * 2)
     again = load(["20240105.0", "20240213.0", "20250314.0", "20240415.0"] * 2)
     assert parts(again) == parts(dataset)

@@ -1,4 +1,4 @@
-"""Which files a path means, and in which order."""
+"""The files that match a path, and their order."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_a_file_a_folder_or_a_pattern(tmp_path: Path) -> None:
         ("x.txt/none.csv", "there is no such file"),
     ],
 )
-def test_nothing_found(path: str, message: str, tmp_path: Path) -> None:
+def test_a_path_without_files_is_an_error(path: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     touch(tmp_path, "x.txt")
     with pytest.raises(DataError, match=message):
@@ -66,17 +66,17 @@ def test_files_are_read_in_natural_order(names: list[str], tmp_path: Path) -> No
 
 
 @given(st.lists(st.integers(0, 10**6), min_size=1), st.text(max_size=3))
-def test_numbers_in_names_count(numbers: list[int], text: str) -> None:
+def test_numbers_in_names_sort_by_value(numbers: list[int], text: str) -> None:
     names = [f"week {number} {text}" for number in numbers]
     assert sorted(names, key=natural_key) == [f"week {number} {text}" for number in sorted(numbers)]
 
 
 @given(st.lists(st.text(alphabet="ab01٣² -", max_size=6)))
-def test_natural_order_is_an_order_of_any_texts(texts: list[str]) -> None:
+def test_natural_order_is_total(texts: list[str]) -> None:
     assert sorted(texts, key=natural_key) == sorted(sorted(texts, reverse=True), key=natural_key)
 
 
-def test_thousands_of_digits_are_sorted_too() -> None:
+def test_thousands_of_digits_are_sorted() -> None:
     assert natural_key("9" * 5000) < natural_key("1" + "0" * 5000)
 
 
@@ -88,7 +88,7 @@ def test_a_note_names_the_order_if_it_is_not_alphabetical() -> None:
     assert "p1.csv, p2.csv, p3.csv, ..., p12.csv" in note
 
 
-def test_what_a_folder_has_besides_is_counted(tmp_path: Path) -> None:
+def test_other_entries_of_a_folder_are_counted(tmp_path: Path) -> None:
     touch(tmp_path, "a.csv", "notes.md", "b.json", "Thumbs.db", "desktop.ini", "__MACOSX/a.csv", "year=2020/c.csv")
     (tmp_path / "gone.csv").symlink_to(tmp_path / "nowhere.csv")
     repairs = Repairs()
@@ -107,7 +107,7 @@ def test_a_linked_file_is_a_file(tmp_path: Path) -> None:
     assert names_of(tmp_path / "near", ".csv") == ["a.csv"]
 
 
-def test_a_compressed_file_beside_itself_is_not_read_twice(tmp_path: Path) -> None:
+def test_a_compressed_copy_is_not_read(tmp_path: Path) -> None:
     touch(tmp_path, "a.csv", "a.csv.gz", "b.csv.bz2", "c.md.gz", "d.gz")
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.writestr("a.csv", "x")
@@ -117,7 +117,7 @@ def test_a_compressed_file_beside_itself_is_not_read_twice(tmp_path: Path) -> No
     assert any("2 compressed files next to its uncompressed copy were left out" in line for line in warnings)
 
 
-def test_a_zip_archive_is_the_files_in_it(tmp_path: Path) -> None:
+def test_a_zip_archive_stands_for_its_files(tmp_path: Path) -> None:
     path = tmp_path / "d.zip"
     with zipfile.ZipFile(path, "w") as archive:
         for name in ("in/p10.csv", "in/p9.csv", "README.md", "__MACOSX/._p9.csv", ".DS_Store"):

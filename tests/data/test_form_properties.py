@@ -1,4 +1,4 @@
-"""Numbers in any form against `Decimal`: found or told, read to the last bit, and equal if and only if they are."""
+"""Number formats compared with `Decimal`: inferred or reported, read exactly, and equal if the numbers are."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ AFFIXES = st.sampled_from([("", ""), ("$", ""), ("", " €"), ("EUR ", ""), ("",
 
 
 def written(amount: Decimal, decimal: str, thousands: str, affixes: tuple[str, str], *, parentheses: bool) -> str:
-    """An amount as people write it."""
+    """Returns a number in a format."""
     text = f"{abs(amount):,f}".replace(",", "T").replace(".", decimal).replace("T", thousands)
     text = f"{affixes[0]}{text}{affixes[1]}"
     if amount.is_signed() and amount:
@@ -51,15 +51,15 @@ def test_any_amount_is_read_exactly(
     found = find_number_form(pa.array(cells), counts, NumberOptions(delimiter=delimiter), 1.0)
     assert found is not None
     values = found.form.read(pa.array(cells)).tolist()
-    # A point before three digits is a decimal point to everyone unless something speaks against it.
+    # A point before three digits is a decimal point without other evidence.
     points = all(cell.count(".") <= 1 for cell in cells) and signs == (",", ".")
     assert values == expected or found.ambiguous_cell is not None or points
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.text("0123456789.,-+eE%$() ", max_size=8), min_size=1, max_size=5))
-def test_a_form_reads_what_python_reads_alike(cells: list[str]) -> None:
-    """Whatever a cell is, the plain form reads it as Python does or not at all."""
+def test_the_plain_format_agrees_with_python(cells: list[str]) -> None:
+    """The plain format reads a cell as Python does, or not at all."""
     values = PLAIN.read(pa.array(cells)).tolist()
     for cell, value in zip(cells, values, strict=True):
         digits = cell.lstrip("+-")

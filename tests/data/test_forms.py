@@ -1,4 +1,4 @@
-"""Cells as people write them: numbers, booleans, names and dates, and which of them are equal."""
+"""Cell formats: numbers, booleans, categories and dates, and which cells are equal."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def load(columns: dict[str, list[str]], target: str = "y", delimiter: str = ";", **fields: Any) -> Dataset:
-    """The data set of some columns, whose cells are quoted."""
+    """Returns the dataset of columns, with quoted cells."""
     rows = [list(columns), *zip(*columns.values(), strict=True)]
     lines = (delimiter.join('"' + str(cell).replace('"', '""') + '"' for cell in row) for row in rows)
     Path("d.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -77,7 +77,7 @@ def predicted(dataset: Dataset, **columns: list[Any]) -> list[list[float]]:
         (["+5", ".5", "5."], [5, 0.5, 5], ""),
     ],
 )
-def test_numbers_are_read_as_people_write_them(cells: list[str], values: list[float], form: str) -> None:
+def test_number_formats_are_inferred(cells: list[str], values: list[float], form: str) -> None:
     dataset = load({"x": cells * 4, "y": labels(4 * len(cells))})
     assert reader_of(dataset).column_types == {"x": "number"}
     assert feature(dataset, "x") == values * 4
@@ -106,7 +106,7 @@ def test_numbers_are_read_as_people_write_them(cells: list[str], values: list[fl
         ["nan2", "inf", "Infinity"],
     ],
 )
-def test_names_are_not_numbers(cells: list[str]) -> None:
+def test_identifiers_are_not_numbers(cells: list[str]) -> None:
     dataset = load({"x": cells * 4, "y": labels(4 * len(cells))})
     assert reader_of(dataset).column_types == {"x": "category"}
     assert sorted(dataset.feature_names) == sorted(f"x={name}" for name in cells)
@@ -122,7 +122,7 @@ def test_names_are_not_numbers(cells: list[str]) -> None:
         (["€1.234", "€5.678", "€2.500"], ",", [1234, 5678, 2500], {"decimal": "."}),
     ],
 )
-def test_what_is_ambiguous_is_told_with_the_key(
+def test_ambiguous_cells_are_reported_with_the_config_key(
     cells: list[str], delimiter: str, values: list[float], key: dict[str, str]
 ) -> None:
     columns = {"x": cells * 4, "y": labels(12)}
@@ -138,7 +138,7 @@ def test_what_is_ambiguous_is_told_with_the_key(
 
 
 @pytest.mark.parametrize("cells", [["1.234", "0.5", "7.25"], ["1.5", "2"], ["0,482", "1,234"], ["12,5", "1,234"]])
-def test_what_is_not_ambiguous_is_not_told(cells: list[str]) -> None:
+def test_unambiguous_cells_are_not_reported(cells: list[str]) -> None:
     dataset = load({"x": cells * 4, "y": labels(4 * len(cells))})
     assert feature(dataset, "x") == [float(cell.replace(",", ".")) for cell in cells * 4]
     assert not [line for line in dataset.warnings if "read as" in line]
@@ -156,7 +156,7 @@ def test_what_is_not_ambiguous_is_not_told(cells: list[str]) -> None:
         (["1.234 €", "5.678 €"], "0.5", [1.234, 5.678]),
     ],
 )
-def test_another_column_decides_what_is_open(
+def test_another_column_resolves_an_ambiguity(
     delimiter: str, open_cells: list[str], sure: str, values: list[float]
 ) -> None:
     rows = {"x": open_cells * 4, "z": [sure, "3"] * (2 * len(open_cells)), "y": labels(4 * len(open_cells))}
@@ -166,7 +166,7 @@ def test_another_column_decides_what_is_open(
     assert not [line for line in dataset.warnings if "read as" in line]
 
 
-def test_a_cell_of_another_form_is_named_at_predict() -> None:
+def test_a_cell_in_another_format_is_named_at_predict() -> None:
     dataset = load({"price": ["1,5", "2,75", "3,1"] * 4, "y": labels(12)})
     with pytest.raises(DataError, match=r"column 'price'.*'1,234.5' is not a number in the format .*decimal comma"):
         predicted(dataset, price=["1,5", "1,234.5"])
@@ -176,7 +176,7 @@ def test_a_cell_of_another_form_is_named_at_predict() -> None:
     assert "`decimal`" in str(caught.value)
 
 
-def test_numbers_of_python_are_read_as_they_are() -> None:
+def test_numbers_from_python_are_read_exactly() -> None:
     dataset = load({"price": ["1.200,5 €", "2,75 €", "3,1 €"] * 4, "y": labels(12)})
     assert predicted(dataset, price=[1234.5, 1.234]) == [[1234.5], [1.234]]
     assert predicted(dataset, price=["1.234,5 €", "1.234"]) == [[1234.5], [1234]]
@@ -204,18 +204,18 @@ def test_booleans_in_every_spelling(cells: list[str]) -> None:
 
 
 @pytest.mark.parametrize("cells", [["t", "y", "n"], ["yes", "no", "maybe"], ["y", "f", "n"], ["NO", "SE", "DK"]])
-def test_letters_that_only_look_like_booleans_are_names(cells: list[str]) -> None:
+def test_letters_that_only_look_like_booleans_are_categories(cells: list[str]) -> None:
     assert len(load({"x": cells * 4, "y": labels(12)}).feature_names) == 3
 
 
-def test_a_column_of_0_and_1_takes_words_for_them() -> None:
+def test_a_column_of_0_and_1_accepts_true_and_false() -> None:
     dataset = load({"x": ["0", "1", "1", "0"] * 3, "y": labels(12)})
     assert reader_of(dataset).column_types == {"x": "number"}
     assert predicted(dataset, x=["true", "No", "1.0"]) == [[1], [0], [1]]
     assert predicted(dataset, x=[True, False]) == [[1], [0]]
 
 
-def test_equal_classes_and_categories_are_one() -> None:
+def test_equal_spellings_are_one_class_or_category() -> None:
     rows = {"k": ["1", "2", "3"] * 4 + ["1.0", "2.0", "3.00"] * 4, "y": ["0", "1"] * 6 + ["0.0", "1.0"] * 6}
     dataset = load(rows, categorical=("k",), target="y")
     assert dataset.classes == ("0", "1")
@@ -231,7 +231,7 @@ def test_equal_classes_and_categories_are_one() -> None:
 
 
 @pytest.mark.parametrize("first", [123456789012345678, 2**53, 10**30])
-def test_integers_of_any_size_are_different_if_a_digit_is(first: int) -> None:
+def test_integers_of_any_size_differ_if_a_digit_differs(first: int) -> None:
     ids = [str(first + step) for step in range(4)]
     dataset = load({"id": ids * 4, "y": labels(16)}, categorical=("id",))
     assert dataset.feature_names == tuple(f"id={each}" for each in ids)
@@ -247,7 +247,7 @@ def test_integers_of_any_size_are_different_if_a_digit_is(first: int) -> None:
     assert len(grouped.splits["test"]) == 4
 
 
-def test_amounts_that_float64_cannot_tell_apart_are_told() -> None:
+def test_integers_that_are_equal_in_float64_are_reported() -> None:
     ids = [str(123456789012345678 + step) for step in range(3)]
     with pytest.raises(DataError, match="integers that are equal in float64"):
         load({"id": ids * 4, "y": labels(12)})
@@ -283,7 +283,7 @@ def test_a_target_with_decimal_commas_is_a_number() -> None:
     assert dataset.train.targets.flatten().tolist() == [float(price.replace(",", ".")) for price in prices]
 
 
-def test_many_classes_that_look_like_numbers_are_told() -> None:
+def test_many_classes_that_look_like_numbers_are_reported() -> None:
     cells = [("{},5", "{}.5", "{}%")[index % 3].format(index) for index in range(39)]
     rows = {"x": [str(index) for index in range(78)], "y": cells * 2}
     dataset = load(rows)
@@ -293,7 +293,7 @@ def test_many_classes_that_look_like_numbers_are_told() -> None:
     assert not any("look like numbers" in line for line in asked.warnings)
 
 
-def test_types_say_what_columns_are() -> None:
+def test_types_override_inference() -> None:
     rows = {"zip": ["00501", "10001"] * 6, "n": ["1", "2", "3"] * 4, "b": ["1", "0"] * 6, "y": labels(12)}
     dataset = load(rows, types={"zip": "number", "n": "category", "b": "boolean"})
     assert reader_of(dataset).column_types == {"zip": "number", "n": "category", "b": "boolean"}
@@ -308,7 +308,7 @@ def test_types_say_what_columns_are() -> None:
         load({"d": ["red", "blue"] * 6, "y": labels(12)}, types={"d": "date"})
 
 
-def test_the_form_is_saved_with_the_reader() -> None:
+def test_the_format_is_saved_with_the_reader() -> None:
     cells = ["1.234,5 €", "2,75 €", "12.345.678 €"]
     rows = {"x": cells * 4, "d": ["01/31/2024", "02/01/2024", "03/01/2024"] * 4, "y": labels(12)}
     dataset = load(rows)
@@ -323,7 +323,7 @@ def test_medians_are_exact() -> None:
     assert dataset.train.inputs.numpy().dtype == np.float64
 
 
-def test_the_class_of_a_number_may_be_said() -> None:
+def test_a_class_can_be_given_as_a_number() -> None:
     rows = {"x": [str(index) for index in range(24)], "y": [str(index / 2) for index in range(12)] * 2}
     assert load(rows).task == "regression"
     dataset = load(rows, types={"y": "category"})
@@ -345,7 +345,7 @@ PRICES = "when;price;note;y\n" + "".join(
 )
 
 
-def test_the_doctor_tells_what_was_found(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_doctor_shows_types_and_formats(capsys: pytest.CaptureFixture[str]) -> None:
     Path("d.csv").write_text(PRICES, encoding="utf-8")
     Path("c.yaml").write_text("data: {name: csv, path: d.csv, target: y}\nmodel: linear\n")
     run(["doctor", "c.yaml"])
@@ -360,7 +360,7 @@ def test_the_doctor_tells_what_was_found(capsys: pytest.CaptureFixture[str]) -> 
     assert found["forms"] == {"when": "month first, %m/%d/%Y", "price": "decimal comma, €"}
 
 
-def test_what_was_found_is_used_by_predict_and_eval(capsys: pytest.CaptureFixture[str]) -> None:
+def test_predict_and_eval_use_the_inferred_formats(capsys: pytest.CaptureFixture[str]) -> None:
     Path("d.csv").write_text(PRICES, encoding="utf-8")
     Path("c.yaml").write_text("data: {name: csv, path: d.csv, target: y}\nmodel: linear\ntrain: {epochs: 1}\nname: r\n")
     assert run(["train", "c.yaml", "-q"]) == 0
@@ -374,7 +374,7 @@ def test_what_was_found_is_used_by_predict_and_eval(capsys: pytest.CaptureFixtur
     assert run(["eval", "r", "--data", "new.csv"]) == 0
 
 
-def test_the_keys_are_checked(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_config_keys_are_checked(capsys: pytest.CaptureFixture[str]) -> None:
     Path("d.csv").write_text(PRICES, encoding="utf-8")
     config = "data: {{name: csv, path: d.csv, target: y, {}}}\nmodel: linear\ntrain: {{epochs: 1}}\n"
     for words, code, message in (

@@ -1,4 +1,4 @@
-"""What a source left out or repaired, as warnings."""
+"""Warnings about data that was left out or repaired."""
 
 import pytest
 
@@ -9,7 +9,7 @@ SHORT = Repair("row", "with fewer cells than the header", "filled with missing v
 EMPTY = Repair("class folder", "without images", "left out", "Remove it.")
 
 
-def test_each_kind_is_one_warning_with_its_count_and_its_first_place() -> None:
+def test_each_kind_is_one_warning_with_count_and_first_location() -> None:
     repairs = Repairs()
     repairs.add(SHORT, "a.csv: line 3")
     repairs.add(EMPTY, "images/ant")
@@ -20,13 +20,13 @@ def test_each_kind_is_one_warning_with_its_count_and_its_first_place() -> None:
     )
 
 
-def test_nothing_repaired_is_no_warning_and_no_error() -> None:
+def test_no_repair_gives_no_warning_and_no_error() -> None:
     repairs = Repairs(strict=True)
     repairs.add(SHORT, "a.csv: line 3", count=0)
     assert repairs.warnings() == ()
 
 
-def test_strict_makes_an_error_of_all_of_them() -> None:
+def test_strict_turns_repairs_into_an_error() -> None:
     repairs = Repairs(strict=True)
     repairs.add(SHORT, "a.csv: line 3")
     repairs.add(EMPTY, "images/ant")

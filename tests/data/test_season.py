@@ -1,4 +1,4 @@
-"""The season of a series: found where there is one, and the baseline is then the value one season before."""
+"""Detection of the season of a series, and the seasonal naive baseline."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ def test_missing_values_and_several_targets() -> None:
         RNG.normal(size=400),
         np.arange(400.0),
         np.ones(400),
-        wave(20, 10),  # two seasons are too few to tell
+        wave(20, 10),  # two seasons are too few
         np.full(30, np.nan),
         np.arange(3.0),
         np.sin(np.arange(1000) / 40) + 0.05 * RNG.normal(size=1000).cumsum(),  # the last value is the better forecast
     ],
 )
-def test_no_season_is_made_up(values: Any) -> None:
+def test_series_without_a_season_have_none(values: Any) -> None:
     assert find_season(values[:, None], 1) == 1
 
 

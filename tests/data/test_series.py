@@ -1,4 +1,4 @@
-"""Series: cut in time order, with gaps and names, forecast in their own unit, against the naive forecast."""
+"""Time series: windows, splits, gaps, categories, and forecasts compared with the naive forecast."""
 
 from __future__ import annotations
 
@@ -76,11 +76,11 @@ def test_several_columns_in_and_out() -> None:
     assert dataset.train.naive[0].tolist() == [202, 2, 202, 2]
 
 
-def test_missing_values_are_filled_from_the_past_alone() -> None:
+def test_missing_values_are_filled_from_the_past_only() -> None:
     nan = "NA"
     write_columns(x=[nan, 1, nan, nan, 4, 5, nan, nan, nan, 9, 10, 11], y=[0, 1, 2, 3, nan, 5, 6, 7, 8, 9, 10, 11])
     dataset = read(target=("y",), features=("x",), window=2)
-    # Targets at rows 3.. whose window has a value at most two rows back: the gap of three leaves rows 9 and 10 out.
+    # Targets from row 3 on, with a value at most two rows before. The gap of three rows excludes rows 9 and 10.
     assert dataset.train.targets.flatten().tolist() == [3, 5, 6, 7, 8, 11]
     assert dataset.train.inputs[:, :, 0].tolist() == [[1, 1], [1, 4], [4, 5], [5, 5], [5, 5], [9, 10]]
     assert dataset.train.naive is not None
@@ -92,15 +92,15 @@ def test_missing_values_are_filled_from_the_past_alone() -> None:
     )
 
 
-def test_holes_in_time_are_missing_rows() -> None:
+def test_gaps_in_time_are_missing_rows() -> None:
     stamps = [*days(60)[:30], *days(90)[32:80]]
     write_columns(day=stamps, y=range(len(stamps)))
     dataset = read(time="day", target=("y",), window=3)
     assert dataset.warnings[0] == "2 rows are missing in 1 places, according to the time steps"
     inputs = dataset.train.inputs[:, :, 0].tolist()
-    assert [29, 29, 29] in inputs  # the target of the row after the hole
+    assert [29, 29, 29] in inputs  # the target of the row after the gap
     assert [29, 29, 30] in inputs
-    assert len(inputs) == len(stamps) - 3  # the two rows in the hole are no targets
+    assert len(inputs) == len(stamps) - 3  # the two rows in the gap are not targets
     working_days = [day for day in days(70) if np.is_busday(day)]
     write_columns(day=working_days, y=range(len(working_days)))
     assert read(time="day", target=("y",), window=3).warnings == (
@@ -108,20 +108,20 @@ def test_holes_in_time_are_missing_rows() -> None:
     )
 
 
-def test_cells_that_are_read_as_others() -> None:
+def test_cells_are_replaced() -> None:
     write_columns(y=[1, 2, -999, "trace", 5, 6])
     dataset = read(target=("y",), window=2, missing=("-999",), replace={"trace": "0"})
     assert dataset.train.targets.flatten().tolist() == [0, 5, 6]
 
 
-def test_rows_are_sorted_by_time_and_it_is_told() -> None:
+def test_rows_are_sorted_by_time_with_a_warning() -> None:
     write_columns(day=[3, 1, 2, 4, 5], y=[30, 10, 20, 40, 50])
     dataset = read(time="day", target=("y",), window=2)
     assert dataset.train.targets.flatten().tolist() == [30, 40, 50]
     assert "line 3: column 'day' is not sorted; the rows were sorted by it" in dataset.warnings[0]
 
 
-def test_names_are_those_of_the_training_rows() -> None:
+def test_categories_are_those_of_the_training_rows() -> None:
     write_columns(y=range(10), wind=[*"NSNSN", "", *"SWWN"])
     split = {"val": 0, "test": 0.3}
     dataset = read(target=("y",), categorical=("wind",), window=2, split=split)
@@ -132,7 +132,7 @@ def test_names_are_those_of_the_training_rows() -> None:
     assert dataset.warnings == ("'wind' has categories that no training row has, encoded as all zeros (W)",)
 
 
-def test_files_of_their_own_for_val_and_test() -> None:
+def test_separate_files_for_val_and_test() -> None:
     write_columns(y=range(20))
     write_columns("v.csv", y=range(100, 110))
     dataset = read(target=("y",), window=3, val_path="v.csv", limit=8, split={"val": 0.3, "test": 0.25})
@@ -141,7 +141,7 @@ def test_files_of_their_own_for_val_and_test() -> None:
     assert dataset.splits["val"].targets.flatten().tolist() == [103, 104, 105, 106, 107]
 
 
-def test_measured_again_from_the_weights_alone(capsys: pytest.CaptureFixture[str]) -> None:
+def test_eval_needs_only_the_checkpoint(capsys: pytest.CaptureFixture[str]) -> None:
     rng = np.random.default_rng(0)
     values = np.cumsum(rng.normal(size=200)).round(3)
     wind = rng.choice(["N", "S"], 200)
@@ -151,7 +151,7 @@ def test_measured_again_from_the_weights_alone(capsys: pytest.CaptureFixture[str
     run = nnzoo.train({**config, "train": {"epochs": 2, "metrics": ["mae", "mse", "rmse", "r2"]}}, quiet=True)
     naive = np.stack([np.abs(values[160 + ahead : 199 + ahead] - values[159:198]) for ahead in (0, 1)])
     assert run.result["baseline"]["test/mae"] == pytest.approx(naive.mean(), rel=1e-5)
-    # The test rows and the window before them give the test windows again.
+    # The test rows and the window before them give the same test windows.
     write_columns("new.csv", day=days(200)[156:], y=values[156:], wind=wind[156:])
     shutil.move("runs/r/best.safetensors", "best.safetensors")
     shutil.rmtree("runs")
@@ -258,7 +258,7 @@ def test_forecasts_of_several_columns(capsys: pytest.CaptureFixture[str]) -> Non
         (["7"], None),
     ],
 )
-def test_time_goes_on(stamps: list[str], following: list[str] | None) -> None:
+def test_time_stamps_are_continued(stamps: list[str], following: list[str] | None) -> None:
     parsed = parse_stamps(stamps)
     assert parsed.following(2 if following is None else len(following)) == following
     assert parse_stamps(stamps, parsed.form).following(2) == parsed.following(2)
@@ -274,7 +274,7 @@ def test_time_goes_on(stamps: list[str], following: list[str] | None) -> None:
         (["01.02.2024", "02.02.2024", "03.02.2024", "04.02.2024", "05.02.2024", "06.02.2024", "08.02.2024"], True),
     ],
 )
-def test_an_order_of_dates_that_is_open_is_told(stamps: list[str], told: bool) -> None:
+def test_an_ambiguous_order_of_dates_is_reported(stamps: list[str], told: bool) -> None:
     write_columns(day=stamps, y=range(len(stamps)))
     dataset = read(time="day", target=("y",), window=1)
     assert any("`data.date_order: " in line for line in dataset.warnings) == told
@@ -284,8 +284,8 @@ def test_an_order_of_dates_that_is_open_is_told(stamps: list[str], told: bool) -
             assert not any("date_order" in line for line in given.warnings)
 
 
-def test_forecasts_are_named_in_the_form_of_the_file(capsys: pytest.CaptureFixture[str]) -> None:
-    """In the order of training, which the new file alone would leave open; values have decimal commas."""
+def test_forecasts_are_named_in_the_format_of_the_file(capsys: pytest.CaptureFixture[str]) -> None:
+    """The new file uses the date order of training, which would be ambiguous; values have decimal commas."""
     stamps = [f"{month:02d}/01/{year}" for year in (2019, 2020) for month in range(1, 13)]
     lines = [f"{stamp};{index},25" for index, stamp in enumerate(stamps)]
     write("\n".join(["day;y", *lines]) + "\n")
@@ -308,7 +308,7 @@ def test_forecasts_are_named_in_the_form_of_the_file(capsys: pytest.CaptureFixtu
 @pytest.mark.parametrize(
     ("stamps", "row"), [(["soon", "later"], 0), (["1", "2", "x"], 2), (["2024-01-01", "2024-13-01"], 1), (["nan"], 0)]
 )
-def test_no_time(stamps: list[str], row: int) -> None:
+def test_bad_time_stamps_are_named(stamps: list[str], row: int) -> None:
     with pytest.raises(BadStampError) as caught:
         parse_stamps(stamps)
     assert caught.value.row == row
@@ -368,7 +368,7 @@ def test_bad_files_are_named(
         ("day,z\n1,1\n", "new.csv: has no column 'y'"),
     ],
 )
-def test_nothing_to_forecast_from(content: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_too_few_rows_to_forecast_from(content: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
     write(GOOD)
     nnzoo.train({"name": "r", "data": TREND, "model": "linear", "train": {"epochs": 1}}, quiet=True)
     write(content, "new.csv")
@@ -387,13 +387,13 @@ def test_nothing_to_forecast_from(content: str, message: str, capsys: pytest.Cap
         ("difference: true}\npreprocess: {zca: true", "data.difference: pca and zca mix the columns"),
     ],
 )
-def test_words_that_do_not_fit(words: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_configs_are_rejected(words: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
     write(f"data: {{name: series, path: t.csv, target: y, {words}}}\nmodel: linear\n", "c.yaml")
     assert cli(["validate", "c.yaml"]) == 2
     assert message in capsys.readouterr().err
 
 
-def test_what_one_horizon_taught_starts_another() -> None:
+def test_a_backbone_is_reused_for_another_horizon() -> None:
     write_columns(day=days(80), y=np.sin(np.arange(80)), x=np.cos(np.arange(80)))
     data = {**TREND, "features": ["x", "y"]}
     config = {"data": data, "model": {"name": "gru", "hidden_size": 4}, "train": {"epochs": 1}}

@@ -1,4 +1,4 @@
-"""Rows that an unpaired quote takes into one cell are told of, and lines of a text are not taken for rows."""
+"""Rows that an unpaired quote swallows are reported, and lines of a text are not mistaken for rows."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def rows_with(changed: dict[int, str], *, delimiter: str = ",", num_rows: int = 120) -> str:
-    """A file whose rows are lines 2, 3, ..; some of them written otherwise."""
+    """Writes a file whose rows are lines 2, 3, ..., with some lines replaced."""
     rows = [f"{row % 9} inch,{row % 7},{'uv'[row % 2]}" for row in range(num_rows)]
     lines = ["size,n,y", *(changed.get(row + 2, text) for row, text in enumerate(rows))]
     return "\n".join(lines).replace(",", delimiter) + "\n"
@@ -42,13 +42,13 @@ def load(text: str, **fields: Any) -> Dataset:
     ],
 )
 @pytest.mark.parametrize("delimiter", [",", ";"])
-def test_rows_inside_the_quotes_of_a_cell_are_counted(changed: dict[int, str], count: str, delimiter: str) -> None:
+def test_rows_inside_a_quoted_cell_are_counted(changed: dict[int, str], count: str, delimiter: str) -> None:
     (warning,) = load(rows_with(changed, delimiter=delimiter), types={"n": "category"}).warnings
     assert warning.startswith(f"{count} inside a quoted cell ")
     assert "d.csv: line 20)" in warning
 
 
-def test_between_tabs_unpaired_quotes_are_letters() -> None:
+def test_unpaired_quotes_between_tabs_are_literal() -> None:
     dataset = load(rows_with({20: '"0 inch,0,u', 60: '"0 inch,0,u'}, delimiter="\t"))
     assert len(dataset.train) == 120
     assert dataset.warnings == ()
@@ -59,7 +59,7 @@ def test_rows_inside_a_column_that_is_not_read_are_counted_too() -> None:
     assert warning.startswith("40 rows inside a quoted cell ")
 
 
-def test_such_rows_are_an_error_if_strict() -> None:
+def test_swallowed_rows_are_an_error_if_strict() -> None:
     with pytest.raises(DataError, match=r"40 rows inside a quoted cell .*`strict`"):
         load(rows_with({20: '"0 inch,0,u', 60: '"0 inch,0,u'}), strict=True)
 
@@ -98,7 +98,7 @@ def test_lines_of_a_text_are_not_rows(row: str, most: int) -> None:
     assert dataset.warnings == ()
 
 
-def test_texts_with_a_class_may_have_lines() -> None:
+def test_classified_texts_may_have_several_lines() -> None:
     draw = random.Random(0)
     texts = ["\n".join(" ".join(draw.choices(PROSE, k=8)) for _ in range(3)) for _ in range(300)]
     Path("t.csv").write_text("text,y\n" + "".join(f'"{text}",{"uv"[i % 2]}\n' for i, text in enumerate(texts)))

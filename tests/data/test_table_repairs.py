@@ -1,4 +1,4 @@
-"""Tables as tools and people write them: ragged rows, titles, headers with gaps, odd bytes. All of it is counted."""
+"""Repairs of irregular tables: ragged rows, titles, incomplete headers, stray bytes. All are counted."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def columns(dataset: Dataset) -> dict[str, list[float]]:
 
 
 def told(dataset: Dataset) -> str:
-    """The only warning."""
+    """Returns the only warning."""
     (warning,) = dataset.warnings
     return warning
 
@@ -48,7 +48,7 @@ def test_short_rows_are_filled_as_missing() -> None:
     )
 
 
-def test_short_rows_are_filled_with_what_means_missing() -> None:
+def test_short_rows_are_filled_with_the_missing_marker() -> None:
     dataset = load("y,a,c\np,1,u\nq,3\np,5,\nq,7,u\n", missing=("NA",), categorical=("c",))
     assert columns(dataset)["c is missing"] == [0, 1, 0, 0]
 
@@ -56,7 +56,7 @@ def test_short_rows_are_filled_with_what_means_missing() -> None:
 @pytest.mark.parametrize(
     ("rule", "rows"), [("pad", [1, 3, 5]), ("skip", [1, 5]), ("error", "line 3 has a different number of cells")]
 )
-def test_what_ragged_says_of_short_rows(rule: str, rows: list[float] | str) -> None:
+def test_ragged_applies_to_short_rows(rule: str, rows: list[float] | str) -> None:
     text = "y,a,b\np,1,2\nq,3\nq,5,6\n"
     if isinstance(rows, str):
         with pytest.raises(DataError, match=rows):
@@ -65,7 +65,7 @@ def test_what_ragged_says_of_short_rows(rule: str, rows: list[float] | str) -> N
         assert columns(load(text, ragged=rule))["a"] == rows
 
 
-def test_only_longer_rows_are_refused_unless_they_are_skipped() -> None:
+def test_longer_rows_are_an_error_unless_skipped() -> None:
     text = "a,y\n1,p\n2,q\n3,p,more\n4,q\n"
     with pytest.raises(DataError, match=r"d\.csv: line 4 has a different number of cells than the header \(got 3"):
         load(text)
@@ -85,14 +85,14 @@ def test_only_longer_rows_are_refused_unless_they_are_skipped() -> None:
         "a;b;y\n1;2;p\n3;4;q;\n5;6;p\n",  # one row
         "a;b;y\n1;2;p\n;;\n3;4;q\n5;6;p\n;;\n;;\n",  # blank rows of delimiters
         ";;\n;;\na;b;y\n1;2;p\n3;4;q\n5;6;p\n",  # also above the header
-        "a;b;y\n1;2;p\n3;4;q\n;;;;;;\n5;6;p\n",  # of another number of them
+        "a;b;y\n1;2;p\n3;4;q\n;;;;;;\n5;6;p\n",  # with another number of delimiters
         "a;b;y\r\n1;2;p\r\n;;\r\n3;4;q\r\n5;6;p\r\n",
         "a;b;y\r1;2;p\r;;\r3;4;q\r5;6;p\r",
         "a;b;y\n1;2;p\r\n3;4;q\r5;6;p",  # mixed line ends
-        "\ufeffa;b;y\n1;2;p\n3;4;q\n5;6;p\n\x1a",  # the mark of its beginning, and that of its end in DOS
+        "\ufeffa;b;y\n1;2;p\n3;4;q\n5;6;p\n\x1a",  # a byte order mark, and the DOS end-of-file mark
     ],
 )
-def test_delimiters_too_many_and_blank_rows_change_nothing(text: str) -> None:
+def test_extra_delimiters_and_blank_rows_are_ignored(text: str) -> None:
     expected = load(CLEAN)
     dataset = load(text)
     assert columns(dataset) == columns(expected)
@@ -100,15 +100,15 @@ def test_delimiters_too_many_and_blank_rows_change_nothing(text: str) -> None:
     assert dataset.classes == ("p", "q")
 
 
-def test_blank_rows_are_counted_and_errors_where_it_is_strict() -> None:
+def test_blank_rows_are_counted_and_are_errors_if_strict() -> None:
     text = "a;b;y\n1;2;p\n;;\n3;4;q\n5;6;p\n;;\n;;\n"
     assert told(load(text)).startswith("3 rows without a value were left out (first: d.csv: line 3)")
     with pytest.raises(DataError, match=r"3 rows without a value.*`strict`"):
         load(text, strict=True)
 
 
-def test_every_cell_of_a_blank_row_at_the_end_is_known_by_its_line() -> None:
-    """The lines of messages are those of the file, whatever was left out above them."""
+def test_lines_in_messages_count_rows_left_out() -> None:
+    """Lines in messages are those of the file, including rows left out above."""
     with pytest.raises(DataError, match=r"d\.csv: line 9: column 'a'"):
         load('a;b;y\n1;2;p\n;;\n"3\n";4;q\n5;p\n;;\n;;\nx;1;p\n' + "6;7;q\n" * 300, types={"a": "number"})
 
@@ -130,42 +130,42 @@ def test_titles_and_second_headers_are_skipped(text: str, skip: Any, encoding: s
     assert columns(dataset) == {"a": [1, 3, 5], "b": [2, 4, 6]}
     assert dataset.classes == ("p", "q")
     assert dataset.warnings == ()
-    with pytest.raises(DataError):  # the numbers are texts then, or the rows longer than the title
+    with pytest.raises(DataError):  # the numbers are read as text, or the rows are longer than the title
         columns(load(text.encode(encoding), types={"a": "number", "b": "number"}))
 
 
-def test_lines_are_counted_from_the_beginning_of_the_file() -> None:
+def test_lines_are_counted_from_the_start_of_the_file() -> None:
     with pytest.raises(DataError, match=r"d\.csv: line 5 has a different number of cells"):
         load("Title\n\na,y\n1,p\n2,q,r\n", skip_rows=1)
     with pytest.raises(DataError, match=r"d\.csv: line 6: column 'y': the target is missing"):
         load('Title\na,y\n"x\ny",unit\n1,p\n2,\n', skip_rows=(1, 3), missing_target="error")
 
 
-def test_a_title_that_is_not_skipped_is_hinted_at() -> None:
+def test_a_title_above_the_header_gives_a_hint() -> None:
     with pytest.raises(DataError, match=r"has no column 'y' .* Line 3 contains it\. .* `skip_rows: 2`"):
         load("Title\n\na,b,y\n1,2,p\n3,4,q\n")
 
 
 @pytest.mark.parametrize("first", ["sep=;\n", '"sep=;"\r\n'])
-def test_the_delimiter_that_excel_is_told_is_taken(first: str) -> None:
+def test_the_sep_line_of_excel_sets_the_delimiter(first: str) -> None:
     dataset = load(first + "a;b;y\n1.5;2;p\n3.5;4;q\n5.5;6;p\n")
     assert columns(dataset) == {"a": [1.5, 3.5, 5.5], "b": [2, 4, 6]}
     assert dataset.warnings == ()
 
 
-def test_quotes_behind_backslashes_are_letters() -> None:
+def test_escaped_quotes_are_literal() -> None:
     quoted = r'"he said \"hi, you\""'
     assert load(f"c,y\n{quoted},p\nplain,q\n{quoted},p\n").feature_names == ('c=he said "hi, you"', "c=plain")
     assert load("c,y\n\\1,p\n2,q\n\\1,p\n").feature_names == ("c=2", "c=\\1")  # other backslashes stay
 
 
-def test_columns_without_a_name_are_called_by_their_position() -> None:
+def test_columns_without_a_name_are_named_by_position() -> None:
     dataset = load(",b,,y\n0.5,2,u,p\n1.5,4,v,q\n0.1,6,u,p\n")
     assert dataset.feature_names == ("0", "b", "2=u", "2=v")
     assert told(dataset).startswith("2 columns without a name were numbered from the left, from 0 (first: d.csv: '0'")
 
 
-def test_names_that_come_again_are_made_distinct() -> None:
+def test_repeated_names_are_renamed() -> None:
     dataset = load("x,x,y,x.1,x\n1,2,p,3,4\n5,6,q,7,9\n8,8,q,6,5\n")
     assert dataset.feature_names == ("x", "x.2", "x.1", "x.3")
     assert columns(dataset)["x.1"] == [3, 7, 6]
@@ -194,7 +194,7 @@ def test_stray_zero_bytes_are_counted() -> None:
     assert dataset.warnings[0].startswith("1 zero byte in text was removed (d.csv: line 3)")
 
 
-def test_another_script_is_refused_instead_of_guessed() -> None:
+def test_another_script_is_an_error() -> None:
     with pytest.raises(DataError, match=r"d\.csv: line 2 is neither UTF-8 nor Western text"):
         load("c,y\nМосква,p\nКазань,q\n".encode("cp1251"))
     assert load("c,y\nМосква,p\nКазань,q\n".encode("cp1251"), encoding="cp1251").feature_names[0] == "c=Казань"
@@ -214,7 +214,7 @@ def test_rows_without_a_target_are_left_out(rule: str) -> None:
         load(text, strict=True)
 
 
-def test_many_rows_without_a_target_are_left_out_only_if_that_is_said() -> None:
+def test_many_rows_without_a_target_are_left_out_only_if_configured() -> None:
     text = "a,y\n1,p\n2,q\n3,\n4,\n5,\n"
     with pytest.raises(DataError, match=r"the target is missing \(3 of 5 rows\).*`missing_target: drop`"):
         load(text)
@@ -247,7 +247,7 @@ def test_given_splits_are_repaired_too() -> None:
     ]
 
 
-def test_part_files_are_read_in_natural_order_which_is_told_once() -> None:
+def test_part_files_are_read_in_natural_order_with_one_note() -> None:
     Path("p").mkdir()
     for part in range(1, 13):
         Path(f"p/p{part}.csv").write_text(f"a,y\n{part}.5,{'pq'[part % 2]}\n")
@@ -267,10 +267,10 @@ CELL = st.text(alphabet='ab1",;\n ', max_size=4)
     cuts=st.lists(st.integers(0, 2), min_size=12, max_size=12),
     delimiter=st.sampled_from(",;\t"),
 )
-def test_any_rows_are_read_as_they_would_be_when_filled(
+def test_short_rows_are_read_like_filled_rows(
     rows: list[list[str]], cuts: list[int], delimiter: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Rows without their empty ends are those with them."""
+    """Rows without trailing empty cells equal complete rows."""
 
     def text(rows: list[list[str]]) -> str:
         quoted = [["k", "a", "b", "y"], *(["k", *row] for row in rows), ["k", "z", "z", "z"]]

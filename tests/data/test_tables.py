@@ -1,4 +1,4 @@
-"""CSV files as features: dialects, cells, types, targets, sequences, and what is wrong with a file."""
+"""CSV files as features: dialects, cells, types, targets, sequences, and errors."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def write(text: str, name: str = "d.csv", encoding: str = "utf-8") -> None:
 
 
 def load(text: str | None = None, target: str = "y", division: Division = WHOLE, **fields: Any) -> Dataset:
-    """The data set of a text; what is said of missing cells is the default of a config."""
+    """Returns the dataset of a CSV text, with the default missing values of the config."""
     if text is not None:
         write(text)
     words = {"missing": ("", "?", "NA"), **fields}
@@ -48,7 +48,7 @@ def feature(dataset: Dataset, name: str) -> list[float]:
 Y = ["no", "yes"]
 
 
-def test_every_type_is_encoded_as_it_says() -> None:
+def test_every_column_type_is_encoded() -> None:
     dataset = load(
         "n,b,c,d,y\n"
         "1.5,true,red,2024-02-29 13:00,no\n"
@@ -87,7 +87,7 @@ def test_every_type_is_encoded_as_it_says() -> None:
         (["0020-01-31", "9999-02-01"], [[20, 1, 31], [9999, 2, 1]]),
     ],
 )
-def test_the_order_of_a_date_is_found(dates: list[str], parts: list[list[float]]) -> None:
+def test_the_order_of_a_date_is_inferred(dates: list[str], parts: list[list[float]]) -> None:
     dataset = load(table({"d": dates, "y": Y}))
     found = [[feature(dataset, f"d {part}")[row] for part in ("year", "month", "day")] for row in (0, 1)]
     assert found == parts
@@ -95,7 +95,7 @@ def test_the_order_of_a_date_is_found(dates: list[str], parts: list[list[float]]
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
-def test_delimiter_and_encoding_are_found(delimiter: str, encoding: str) -> None:
+def test_delimiter_and_encoding_are_detected(delimiter: str, encoding: str) -> None:
     write(
         table({"größe": [1, 2, 3], "farbe": ["grün", "rot", "grün"], "y": ["a", "b", "b"]}, delimiter),
         "d.csv",
@@ -120,13 +120,13 @@ def test_delimiter_and_encoding_are_found(delimiter: str, encoding: str) -> None
         ("1999,2000\n1,p\n2,q\n", "2000", True),
     ],
 )
-def test_a_header_is_found(text: str, target: str, header: bool) -> None:
+def test_a_header_is_detected(text: str, target: str, header: bool) -> None:
     dataset = load(text, target)
     assert dataset.choices["header"] is header
     assert len(dataset.train) == 2
 
 
-def test_names_replace_what_the_file_says_of_them() -> None:
+def test_configured_names_replace_the_header() -> None:
     rows = "1,p\n2,q\n3,p\n"
     plain = load(rows, names=("x", "y"))
     renamed = load("other,names\n" + rows, names=("x", "y"), header=True)
@@ -147,7 +147,7 @@ def test_quotes_blanks_and_empty_lines() -> None:
 
 @pytest.mark.parametrize("blank", ["\n", "\n\n", "  \n", "\t\r\n", '""\n'])
 @pytest.mark.parametrize("text", ["x,y\n1,p\n2,q\n", '"x\nz",y\n1,p\n2,q\n', "x;y\n1;p\n2;q\n"])
-def test_blank_lines_are_no_rows(blank: str, text: str) -> None:
+def test_blank_lines_are_not_rows(blank: str, text: str) -> None:
     lines = text.split("\n1")
     for raw in (blank + text, f"{lines[0]}\n{blank}1{lines[1]}", text + blank):
         dataset = load(raw)
@@ -168,7 +168,7 @@ def test_cells_are_stripped_then_replaced_then_missing() -> None:
     assert feature(dataset, "x") == [1, 3, 3, 3, 5]
 
 
-def test_only_whole_decimal_numbers_are_numbers() -> None:
+def test_only_complete_decimal_numbers_are_numbers() -> None:
     write(
         table(
             {
@@ -185,8 +185,8 @@ def test_only_whole_decimal_numbers_are_numbers() -> None:
     assert kinds.column_types == {"x": "number", "z": "category"}
 
 
-def test_only_training_rows_are_learnt_from() -> None:
-    """Whatever stands in the other rows, what is saved is the same; and what is new in them has its place."""
+def test_only_training_rows_determine_the_columns() -> None:
+    """The reader does not depend on the other rows, and unknown values in them are encoded."""
     count = 60
     columns: dict[str, list[Any]] = {
         "x": numbers(count),
@@ -206,7 +206,7 @@ def test_only_training_rows_are_learnt_from() -> None:
         assert inputs.tolist() == pytest.approx([1e6 if row % 2 else median, 0, 0, 0])
 
 
-def test_a_bad_cell_of_a_row_not_learnt_from_is_named() -> None:
+def test_a_bad_cell_outside_the_training_rows_is_named() -> None:
     columns: dict[str, list[Any]] = {"x": numbers(40), "y": [Y[index % 2] for index in range(40)]}
     division = Division(val=0.25, test=0)
     row = int(load(table(columns), division=division).splits["val"].rows[0])  # type: ignore[index]
@@ -215,7 +215,7 @@ def test_a_bad_cell_of_a_row_not_learnt_from_is_named() -> None:
         load(table(columns), division=division)
 
 
-def test_frequent_categories_are_kept_and_the_others_share_a_place() -> None:
+def test_rare_categories_share_one_feature() -> None:
     values = [f"c{index}" for index in range(80) for _ in range(1 + (index < 64))]
     columns: dict[str, list[Any]] = {
         "c": values,
@@ -229,7 +229,7 @@ def test_frequent_categories_are_kept_and_the_others_share_a_place() -> None:
     assert any("'c' has 80 categories: the 64 most frequent" in warning for warning in dataset.warnings)
 
 
-def test_what_is_not_meant_to_be_learnt_from_is_said() -> None:
+def test_columns_unlikely_to_be_features_are_reported() -> None:
     count = 100
     columns: dict[str, list[Any]] = {
         "id": list(range(1, count + 1)),
@@ -259,7 +259,7 @@ def test_what_is_not_meant_to_be_learnt_from_is_said() -> None:
 
 
 @pytest.mark.parametrize("of_x", ["2 * x - 1", "x"])
-def test_a_column_that_is_the_regression_target_is_said(of_x: str) -> None:
+def test_a_column_that_determines_the_regression_target_is_reported(of_x: str) -> None:
     x = numbers(50)
     columns = {"x": x, "z": numbers(50, seed=1), "y": [eval(of_x, {"x": value}) for value in x]}
     dataset = load(table(columns))
@@ -286,7 +286,7 @@ X = numbers(60)
         ({"a": [0, 1] * 30, "b": [1, 2, 0] * 20}, "regression", ()),
     ],
 )
-def test_the_task_is_found(target: dict[str, list[Any]], task: str, classes: tuple[str, ...]) -> None:
+def test_the_task_is_inferred(target: dict[str, list[Any]], task: str, classes: tuple[str, ...]) -> None:
     dataset = load(table({"x": X, **target}), "+".join(target))
     assert dataset.task == dataset.choices["task"] == task
     assert dataset.classes == classes
@@ -301,7 +301,7 @@ def test_the_task_is_found(target: dict[str, list[Any]], task: str, classes: tup
         assert dataset.train.targets.T.tolist() == [list(map(float, cells)) for cells in target.values()]
 
 
-def test_the_task_may_be_said() -> None:
+def test_the_task_can_be_configured() -> None:
     write(table({"x": X, "y": [1, 2, 3] * 20}))
     dataset = load(task="regression")
     assert dataset.train.targets.flatten().tolist() == [1, 2, 3] * 20
@@ -311,7 +311,7 @@ def test_the_task_may_be_said() -> None:
     )
 
 
-def test_a_category_is_known_by_its_number_too() -> None:
+def test_a_category_matches_another_spelling_of_its_number() -> None:
     dataset = load("c,y\n3,p\n4,q\n5.0,p\n", categorical=("c",))
     assert dataset.reader is not None
     samples = dataset.reader.from_rows({"c": [3.0, 4, 5, "5.0", 6, None]}, dataset.schema)
@@ -319,7 +319,7 @@ def test_a_category_is_known_by_its_number_too() -> None:
     assert samples.inputs.tolist() == [[1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 0, 1], [0, 0, 0], [0, 0, 0]]
 
 
-def test_a_class_is_known_by_its_number_too() -> None:
+def test_a_class_matches_another_spelling_of_its_number() -> None:
     write("x,y\n1,1.0\n2,0.0\n3,1\n", "test.csv")
     dataset = load("x,y\n1,1\n2,0\n3,1\n", test_path="test.csv")
     assert dataset.classes == ("0", "1")
@@ -353,7 +353,7 @@ def test_given_splits_and_limit() -> None:
 SEQUENCES = "id,x,c,y\nb,1,u,p\na,2,v,q\nb,3,v,p\nb,5,u,p\na,7,u,q\nc,9,v,q\n"
 
 
-def test_rows_of_one_id_are_a_sequence() -> None:
+def test_rows_with_the_same_id_are_a_sequence() -> None:
     dataset = load(SEQUENCES, sequence_id="id")
     assert dataset.layout == "sequence"
     assert dataset.feature_names == ("x", "c=u", "c=v")
@@ -368,7 +368,7 @@ def test_rows_of_one_id_are_a_sequence() -> None:
     assert dataset.warnings == ()
 
 
-def test_sequences_are_divided_whole_and_padded_alike() -> None:
+def test_sequences_are_not_split_and_have_the_same_padding() -> None:
     ids = [f"s{index}" for index in range(20) for _ in range(1 + index % 4)]
     division = Division(val=0.25, test=0.25)
     dataset = load(
@@ -387,13 +387,13 @@ def test_sequences_are_divided_whole_and_padded_alike() -> None:
     assert lengths.tolist() == [1 + row % 4 for row in rows.tolist()]
 
 
-def test_a_target_that_changes_within_a_sequence_is_the_last_one() -> None:
+def test_the_target_of_a_sequence_is_that_of_its_last_row() -> None:
     dataset = load("id,x,y\na,1,p\na,2,q\nb,3,p\nb,4,p\n", sequence_id="id")
     assert dataset.train.targets.tolist() == [1, 0]
     assert "column 'y' changes within 1 of 2 sequences" in dataset.warnings[0]
 
 
-def test_groups_stay_together_and_are_no_feature() -> None:
+def test_groups_stay_together_and_are_not_a_feature() -> None:
     groups = [f"g{index % 17}" for index in range(200)]
     write(table({"g": groups, "x": numbers(200), "y": Y * 100}))
     dataset = load(division=Division(val=0.2, test=0.2, group="g"))
@@ -467,7 +467,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_what_is_wrong_is_said_with_its_place(case: str) -> None:
+def test_errors_name_their_location(case: str) -> None:
     raw, fields, message = BAD[case]
     Path("d.csv").write_bytes(raw)
     with pytest.raises(DataError) as caught:
@@ -476,7 +476,7 @@ def test_what_is_wrong_is_said_with_its_place(case: str) -> None:
     assert caught.value.where
 
 
-def test_text_among_many_numbers_is_no_category() -> None:
+def test_text_among_many_numbers_is_an_error() -> None:
     columns: dict[str, list[Any]] = {"x": numbers(100), "y": Y * 50}
     columns["x"][41] = "unknown"
     with pytest.raises(DataError, match=r"line 43: column 'x': 'unknown' is not a number, as 99\.0% of the column are"):
@@ -495,7 +495,7 @@ def test_rows_longer_than_a_block_are_read() -> None:
     assert bare.train.inputs.tolist() == [[1, 0, 1], [2, 1, 0]]
 
 
-def test_a_saved_reader_is_checked_against_the_rest() -> None:
+def test_a_saved_reader_is_checked_against_the_metadata() -> None:
     dataset = load("x,c,y\n1,a,p\n2,b,q\n")
     reader, schema = dataset.reader, dataset.schema
     assert isinstance(reader, CsvReader)

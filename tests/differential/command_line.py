@@ -13,7 +13,7 @@ from nnzoo.cli.app import run
 
 
 def answer_of(*arguments: str | os.PathLike[str]) -> dict[str, Any]:
-    """What a command says with `--json`."""
+    """Returns the output of a command with `--json`."""
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         code = run([*(os.fspath(each) for each in arguments), "--json"])
@@ -23,7 +23,7 @@ def answer_of(*arguments: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def predicted(*arguments: str | os.PathLike[str]) -> list[dict[str, Any]]:
-    """The rows that `predict` answers."""
+    """Returns the rows of `predict`."""
     found: list[dict[str, Any]] = answer_of("predict", *arguments)["predictions"]
     return found
 

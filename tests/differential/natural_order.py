@@ -1,4 +1,4 @@
-"""The order in which people list names."""
+"""Natural order of names."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ import re
 
 
 def natural(name: str) -> tuple[list[tuple[str, int]], str]:
-    """Week 2 comes before week 10: a run of digits sorts by its size, where the digit 0 would."""
+    """Returns a sort key that puts week 2 before week 10: digits sort by value, in the position of 0."""
     parts = re.findall(r"\d+|\D", name, re.ASCII)
     return [("0", int(part)) if part.isdecimal() else (part, -1) for part in parts], name

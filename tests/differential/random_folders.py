@@ -1,4 +1,4 @@
-"""Random folders of images with a class each, as people and their tools leave them."""
+"""Random image folders with one folder per class."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ CLASSES = ("week 10", "week 2", "Cat", "dog", "große Katze", "1")
 
 @dataclass(frozen=True)
 class FolderPlan:
-    """Images.
+    """An image folder.
 
     Attributes:
-        seed: Of their pixels.
-        per_class: Images of each class.
+        seed: The seed of the pixels.
+        per_class: Images per class.
         num_classes: K.
-        grey: Whether they have no colours.
-        suffix: Of their names.
-        nested: Whether some are in a folder below that of their class.
-        linked: Whether such a folder is a symbolic link.
+        grey: Whether images are grayscale.
+        suffix: The suffix of the files.
+        nested: Whether some images are in a subfolder of the class folder.
+        linked: Whether the subfolder is a symbolic link.
         empty_class: Whether there is a class folder without images.
-        litter: Whether there are files that are no images.
+        litter: Whether there are files that are not images.
         broken: Whether there is an image that can't be decoded.
-        repeated: Whether some files are copies of another.
+        repeated: Whether some files are copies.
         deduplicate: Whether copies are dropped.
     """
 
@@ -48,7 +48,7 @@ class FolderPlan:
 
 
 def folders() -> st.SearchStrategy[FolderPlan]:
-    """Plans of folders."""
+    """Returns a strategy for image folders."""
     return st.builds(
         FolderPlan,
         seed=st.integers(0, 2**32 - 1),
@@ -71,11 +71,11 @@ class WrittenFolder:
     """Images on disk.
 
     Attributes:
-        plan: Of them.
+        plan: The plan.
         path: The folder.
-        labels: The class of each path that can be decoded.
-        pixels: (H, W) or (H, W, 3) bytes of each.
-        broken: Those that can't be.
+        labels: The class by path of readable images.
+        pixels: (H, W) or (H, W, 3) uint8 by path.
+        broken: The paths that can't be decoded.
     """
 
     plan: FolderPlan

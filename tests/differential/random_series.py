@@ -1,4 +1,4 @@
-"""Random series whose contents are known, written to disk as people and tools write them."""
+"""Random series with known values, written to disk in many formats."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ FORMS: dict[str, tuple[tuple[str, ...], Callable[[datetime], str]]] = {
     "microseconds": (("minute", "hour"), _of_epoch(10**6)),
     "nanoseconds": (("minute", "hour"), _of_epoch(10**9)),
 }
-"""Ways to write a time: the steps that they can tell apart, and how."""
+"""Time formats: the steps that they can express, and the writer."""
 
 
 @dataclass(frozen=True)
@@ -70,24 +70,24 @@ class SeriesPlan:
     """A series.
 
     Attributes:
-        seed: Of its numbers.
-        num_rows: R, of the files.
-        form: How its times are written: a key of `FORMS`; empty for rows in order.
-        step: Between rows: a key of `STEPS`.
-        style: How numbers are spelled: a key of `SPELLINGS`.
-        offset: What the numbers lie around.
-        num_features: Columns of numbers; the first is the target.
-        categorical: Whether there is a column of names.
-        missing: The share of numbers that are missing.
-        holes: How many rows are missing.
-        shuffled: Whether rows stand in any order.
-        parts: Files.
+        seed: The seed of the numbers.
+        num_rows: R, the number of rows in the files.
+        form: The time format, a key of `FORMS`; empty for rows without time.
+        step: The time step, a key of `STEPS`.
+        style: The number format, a key of `SPELLINGS`.
+        offset: The mean of the numbers.
+        num_features: The number of numeric columns; the first is the target.
+        categorical: Whether there is a categorical column.
+        missing: The share of missing numbers.
+        holes: The number of missing rows.
+        shuffled: Whether rows are in random order.
+        parts: The number of files.
         window: T.
         horizon: H.
-        val: Share of the rows.
-        test: Share of the rows.
-        period: Rows of a wave in the numbers; 0 for none.
-        season: What the config says of it; 0 for nothing.
+        val: The share of val rows.
+        test: The share of test rows.
+        period: The period of a wave in the numbers, in rows; 0 for none.
+        season: The configured season; 0 for none.
     """
 
     seed: int
@@ -112,7 +112,7 @@ class SeriesPlan:
 
 @st.composite
 def series(draw: st.DrawFn) -> SeriesPlan:
-    """Plans of series."""
+    """Draws a series."""
     form = draw(st.sampled_from(["", *FORMS]))
     share = st.sampled_from([0.0, 0.15, 0.2])
     return SeriesPlan(
@@ -142,13 +142,13 @@ class WrittenSeries:
     """A series on disk.
 
     Attributes:
-        plan: Of it.
+        plan: The plan.
         path: The file, or the folder of part files.
-        times: (R,) its times in the order of the files, as they are written.
-        places: (R,) which step each row is, from 0.
-        numbers: (R, C) in the order of the files; None where missing.
-        names: (R,) of the column of names.
-        following: The times of the next rows, as they would be written.
+        times: (R,) the written times, in file order.
+        places: (R,) the time step of each row, from 0.
+        numbers: (R, C) in file order; None if missing.
+        names: (R,) the cells of the categorical column.
+        following: The times of the next rows, in the format of the file.
     """
 
     plan: SeriesPlan

@@ -1,7 +1,7 @@
-"""Random tables whose contents are known, written to disk as people and tools write them.
+"""Random tables with known values, written to disk in many formats.
 
-hypothesis draws a plan: what the columns are, how they are spelled, how the files are written, how samples are split.
-The cells come from a seed of the plan, so that a table takes a millisecond and a plan that fails can be shrunk.
+hypothesis draws a plan: the columns, their spelling, the file format and the split. Cells come from a seed of the plan,
+so that a table takes a millisecond and a failing plan can be shrunk.
 """
 
 from __future__ import annotations
@@ -42,16 +42,16 @@ TEXT_POOL = ("lorem", "ipsum", "dolor", "sit", "amet", "consectetur", "sed", "do
 
 @dataclass(frozen=True)
 class ColumnPlan:
-    """A column of features.
+    """A feature column.
 
     Attributes:
-        kind: What it holds.
-        style: How that is spelled: a key of the tables of `spellings` or of `LABELS`.
-        missing: The share of cells without a value.
-        spread: Of numbers: the power of ten of their standard deviation.
-        offset: Of numbers: what they lie around.
-        decimals: Of numbers: digits behind the point; negative, where the last digits are zeros.
-        count: Of categories.
+        kind: The type of values.
+        style: The spelling: a key of the tables in `spellings` or of `LABELS`.
+        missing: The share of missing cells.
+        spread: For numbers, the power of ten of the standard deviation.
+        offset: For numbers, the mean.
+        decimals: For numbers, the digits after the point; negative for trailing zeros of integers.
+        count: The number of categories.
     """
 
     kind: Kind
@@ -65,7 +65,7 @@ class ColumnPlan:
 
 @dataclass(frozen=True)
 class FilePlan:
-    """How the files are written."""
+    """The file format."""
 
     delimiter: str = ","
     encoding: str = "utf-8"
@@ -81,7 +81,7 @@ class FilePlan:
 
 @dataclass(frozen=True)
 class SplitPlan:
-    """How samples are divided; the fields are those of `data.split`."""
+    """How samples are split; the fields are those of `data.split`."""
 
     val: float = 0.2
     test: float = 0.2
@@ -93,7 +93,7 @@ class SplitPlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """A table, and how far it is followed: `predict` and `eval --data` take ten times as long as the data alone."""
+    """A table, and the depth of the test: `predict` and `eval --data` take ten times as long as reading."""
 
     seed: int
     num_rows: int
@@ -107,7 +107,7 @@ class Plan:
 
     @property
     def features(self) -> tuple[ColumnPlan, ...]:
-        """All columns to predict from; the last one can be learned from for sure."""
+        """All feature columns; the last one is never left out."""
         return (*self.columns, ColumnPlan("number", "plain", decimals=6))
 
 
@@ -116,11 +116,11 @@ class Written:
     """A table on disk.
 
     Attributes:
-        plan: Of it.
+        plan: The plan.
         path: The file, or the folder of part files.
-        names: The columns, in the order of the files: features `c0`, .., perhaps a group `g`, then targets `y0`, ..
-            The files have their titles.
-        rows: The cells as they were written, part files in their natural order.
+        names: The columns in file order: features `c0`, ..., perhaps a group `g`, then targets `y0`, ... The files have
+            their titles.
+        rows: The written cells, with part files in natural order.
     """
 
     plan: Plan
@@ -133,26 +133,26 @@ class Written:
 
     @property
     def cuts(self) -> list[int]:
-        """Where each part file begins, and the end of the last one."""
+        """The first row of each part file, and the end of the last one."""
         parts = self.plan.file.parts
         return [round(part * len(self.rows) / parts) for part in range(parts + 1)]
 
     def row_of(self, place: dict[str, str]) -> int:
-        """The row that is at a place: the name of a part file, where there are several, and the number in it."""
+        """Returns the row at a location: the part file, if there are several, and the row in it."""
         part = int(place["file"].split(".")[0].removeprefix("p")) - 1 if self.plan.file.parts > 1 else 0
         return self.cuts[part] + int(place["row"])
 
     def title(self, name: str) -> str:
-        """What the files call a column."""
+        """Returns the title of a column in the files."""
         return self.plan.file.title.format(name)
 
 
 OPEN = ("thousands", "german", "dollars", "euros")
-"""Spellings of numbers that without decimals have a second meaning, which other columns decide: 1,234 and 1.234."""
+"""Spellings that are ambiguous without decimals, such as 1,234 and 1.234."""
 
 
 def numbers() -> st.SearchStrategy[ColumnPlan]:
-    """Columns of numbers of every scale: a spread of 1 around 1e9 counts, and so does one of 1e-30 around 0."""
+    """Returns a strategy for columns of numbers of any scale, such as a spread of 1 around 1e9 or of 1e-30 around 0."""
     written = st.builds(
         ColumnPlan,
         kind=st.just("number"),
@@ -178,7 +178,7 @@ def _decided(plan: ColumnPlan) -> ColumnPlan:
 
 
 def features() -> st.SearchStrategy[ColumnPlan]:
-    """Columns to predict from."""
+    """Returns a strategy for feature columns."""
     missing = st.sampled_from([0.0, 0.0, 0.1, 0.4])
     others = {
         "category": list(LABELS),
@@ -202,7 +202,7 @@ def features() -> st.SearchStrategy[ColumnPlan]:
 
 
 def targets() -> st.SearchStrategy[tuple[ColumnPlan, ...]]:
-    """One column of classes or numbers, or several of labels or numbers."""
+    """Returns a strategy for targets: one column of classes or numbers, or several of labels or numbers."""
     classes = st.builds(
         ColumnPlan,
         kind=st.just("category"),
@@ -218,12 +218,12 @@ def targets() -> st.SearchStrategy[tuple[ColumnPlan, ...]]:
 
 
 def _of_targets(plan: ColumnPlan) -> ColumnPlan:
-    """Without decimals there would be few whole numbers, which are classes that hardly a row has."""
+    """Returns a target with decimals: a few distinct integers would be read as classes."""
     return replace(plan, missing=0.0, decimals=max(1 - plan.spread, plan.decimals))
 
 
 def files() -> st.SearchStrategy[FilePlan]:
-    """Ways to write files."""
+    """Returns a strategy for file formats."""
     return st.builds(
         FilePlan,
         delimiter=st.sampled_from([",", ",", ";", "\t", "|"]),
@@ -240,7 +240,7 @@ def files() -> st.SearchStrategy[FilePlan]:
 
 
 def splits() -> st.SearchStrategy[SplitPlan]:
-    """Ways to divide."""
+    """Returns a strategy for splits."""
     share = st.sampled_from([0.0, 0.15, 0.2, 0.3])
     return st.builds(
         SplitPlan,
@@ -254,7 +254,7 @@ def splits() -> st.SearchStrategy[SplitPlan]:
 
 
 def tables() -> st.SearchStrategy[Plan]:
-    """Plans of tables."""
+    """Returns a strategy for tables."""
     return st.builds(
         Plan,
         seed=st.integers(0, 2**32 - 1),
@@ -286,7 +286,7 @@ def write_table(plan: Plan, folder: Path) -> Written:
 
 
 def _cells(plan: ColumnPlan, table: Plan, random: Random) -> list[str]:
-    """The cells of a column."""
+    """Returns the cells of a column."""
     fill = WRITERS[plan.kind](plan, table, random)
     cells = [fill() for _ in range(table.num_rows)]
     return [random.choice(MISSING) if random.random() < plan.missing else cell for cell in cells]
@@ -312,7 +312,7 @@ def _label_writer(plan: ColumnPlan, table: Plan, random: Random) -> Callable[[],
     pool = LABELS[plan.style]
     if table.file.encoding == "cp1252":
         pool = tuple(label for label in pool if label.encode("cp1252", "ignore").decode("cp1252") == label)
-    # The first two have different units: of one unit they were numbers.
+    # The first two have different units; with one unit, they would be numbers.
     first = pool[:2] if plan.style == "several units" else ()
     rest = [label for label in pool if label not in first]
     labels = [*first, *random.sample(rest, min(plan.count, len(pool)) - len(first))]
@@ -320,8 +320,8 @@ def _label_writer(plan: ColumnPlan, table: Plan, random: Random) -> Callable[[],
 
 
 def _boolean_writer(plan: ColumnPlan, table: Plan, random: Random) -> Callable[[], str]:
-    words = list(BOOLEANS[plan.style])
-    return lambda: random.choice(words)
+    spellings = list(BOOLEANS[plan.style])
+    return lambda: random.choice(spellings)
 
 
 def _date_writer(plan: ColumnPlan, table: Plan, random: Random) -> Callable[[], str]:
@@ -360,7 +360,7 @@ WRITERS: dict[Kind, Callable[[ColumnPlan, Plan, Random], Callable[[], str]]] = {
 
 
 def _repeat(rows: list[list[str]], plan: Plan, random: Random) -> None:
-    """Has some rows repeat earlier ones, in other spellings where there are several."""
+    """Makes some rows repeat earlier ones, in other spellings if there are several."""
     plans = [*plan.features, *([None] if plan.split.grouped else []), *plan.target]
     for index in range(1, len(rows)):
         if random.random() < plan.repeated:
@@ -369,7 +369,7 @@ def _repeat(rows: list[list[str]], plan: Plan, random: Random) -> None:
 
 
 def _again(cell: str, plan: ColumnPlan | None, random: Random) -> str:
-    """The same value, perhaps in another spelling."""
+    """Returns the same value, possibly in another spelling."""
     if plan is None:
         return cell
     if cell in MISSING:

@@ -1,4 +1,4 @@
-"""Random texts with a class each, written as columns of a file or as one file per class."""
+"""Random classified texts, written as columns of a file or as one file per class."""
 
 from __future__ import annotations
 
@@ -36,20 +36,20 @@ CLASSES = ("good", "very good", "bad", "so, so", "größe")
 
 @dataclass(frozen=True)
 class TextPlan:
-    """Texts.
+    """A text dataset.
 
     Attributes:
-        seed: Of their words.
+        seed: The seed of the words.
         num_texts: N.
         form: Columns of a file, or one file per class.
         num_classes: K.
-        encoding: Of the files.
-        newline: Of the files.
-        tokenizer: A field of `data: text`, as the next ones.
+        encoding: The encoding of the files.
+        newline: The line end of the files.
+        tokenizer: A field of `data: text`, like the next ones.
         lowercase: Whether case is ignored.
         min_count: Rarer symbols are unknown.
-        vocab_size: How many symbols are kept.
-        deduplicate: Whether texts that equal an earlier one are dropped.
+        vocab_size: The size of the vocabulary.
+        deduplicate: Whether duplicate texts are dropped.
         two_lines: Whether some texts of a column have two lines.
     """
 
@@ -68,7 +68,7 @@ class TextPlan:
 
 
 def texts() -> st.SearchStrategy[TextPlan]:
-    """Plans of texts."""
+    """Returns a strategy for text datasets."""
     return st.builds(
         TextPlan,
         seed=st.integers(0, 2**32 - 1),
@@ -91,11 +91,11 @@ class WrittenTexts:
     """Texts on disk.
 
     Attributes:
-        plan: Of them.
+        plan: The plan.
         path: The file, or the folder.
-        texts: (N,) as they were written, blanks around them removed.
-        labels: (N,) the class of each.
-        places: (N,) the file and line of each.
+        texts: (N,) the texts, stripped.
+        labels: (N,) the class per text.
+        places: (N,) the file and line per text.
     """
 
     plan: TextPlan
@@ -135,7 +135,7 @@ def _write_files(plan: TextPlan, folder: Path, texts: list[str], labels: list[st
     for label in sorted(set(labels)):
         own = [text for text, each in zip(texts, labels, strict=True) if each == label]
         path = folder / f"{label}.txt"
-        # Blank lines are no texts, and are counted.
+        # Blank lines are not texts, but count as lines.
         path.write_bytes("".join(f" {text}{plan.newline}{plan.newline}" for text in own).encode(plan.encoding))
         found.texts += own
         found.labels += [label] * len(own)

@@ -1,4 +1,4 @@
-"""A network with the weights of an artifact, computed by numpy, beside what `predict` and `eval --data` answer."""
+"""NumPy computation of a trained network, to compare with `predict` and `eval --data`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NEVER_SEEN = "never seen ⚑"
 
 @dataclass(frozen=True)
 class Answers:
-    """What `predict` says, row by row.
+    """The output of `predict`, per row.
 
     Attributes:
         shown: The prediction: (N,) class names, or (N, K) labels or numbers.
@@ -33,7 +33,7 @@ class Answers:
 
 
 def answers_of(run_dir: Path, path: Path) -> Answers:
-    """The answers for a file, or a folder."""
+    """Returns the predictions for a file or a folder."""
     rows = predicted(run_dir, path)
     answers = [name for name in rows[0] if name.startswith("prediction")]
     shares = [name for name in rows[0] if name.startswith("probability")]
@@ -43,7 +43,7 @@ def answers_of(run_dir: Path, path: Path) -> Answers:
 
 
 def linear_outputs(run_dir: Path, inputs: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(N, K) outputs of the run's linear network for standardised inputs, in float64."""
+    """Returns (N, K) outputs of the run's linear network for standardized inputs, in float64."""
     tensors = load_file(run_dir / "best.safetensors")
     (weight,) = (tensor for name, tensor in tensors.items() if name.startswith("model.") and tensor.ndim == 2)
     (bias,) = (tensor for name, tensor in tensors.items() if name.startswith("model.") and tensor.ndim == 1)
@@ -52,7 +52,7 @@ def linear_outputs(run_dir: Path, inputs: NDArray[np.float64]) -> NDArray[np.flo
 
 
 def probabilities(task: str, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Softmax of classes, the logistic function of labels."""
+    """Returns softmax for classes, the logistic function for labels."""
     if task == "multilabel":
         return 1 / (1 + np.exp(-outputs))
     powers = np.exp(outputs - outputs.max(axis=1, keepdims=True))
@@ -61,7 +61,7 @@ def probabilities(task: str, outputs: NDArray[np.float64]) -> NDArray[np.float64
 
 
 def write_permuted(written: Written, columns: dict[str, list[str]], order: Sequence[int], path: Path) -> None:
-    """Writes a table of these cells: rows in that order, columns in another, with one more, and without the targets."""
+    """Writes rows in the given order, with shuffled columns, one further column, and without targets."""
     random = Random(written.plan.seed)
     names = [name for name in columns if name[0] != "y"]
     random.shuffle(names)
@@ -73,7 +73,7 @@ def write_permuted(written: Written, columns: dict[str, list[str]], order: Seque
 
 
 def check_measured(run_dir: Path, path: Path, task: str, answers: Answers, actual: NDArray[Any]) -> None:
-    """That `eval --data` measures what scikit-learn does, given the answers of `predict` and the truth."""
+    """Checks the metrics of `eval --data` against scikit-learn, given predictions and targets."""
     found = answer_of("eval", run_dir, "--data", path)["metrics"]
     expected: dict[str, float]
     if task == "regression":

@@ -1,4 +1,4 @@
-"""How people write numbers, booleans and dates, and what that means, in Python's own `Decimal` and `datetime`."""
+"""Spellings of numbers, booleans and dates, with their values as `Decimal` and `datetime`."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from random import Random
 
 @dataclass(frozen=True)
 class Spelling:
-    """A way to write numbers.
+    """A number format.
 
     Attributes:
         point: The decimal separator.
-        thousands: The separator of groups of three digits; empty for none.
-        before: What stands before the digits, after the sign.
-        after: What stands after the digits.
+        thousands: The thousands separator; empty for none.
+        before: The prefix between sign and digits.
+        after: The suffix.
     """
 
     point: str = "."
@@ -61,11 +61,11 @@ PLAIN: tuple[Callable[[Decimal], str], ...] = (
     *(lambda value: format(value, "f"), lambda value: format(value, "+f"), lambda value: format(value, "f") + "0"),
     *EXPONENTS,
 )
-"""Further ways to write a number that `Decimal` and `float` read as they are."""
+"""Further spellings of a number that `Decimal` and `float` accept."""
 
 
 def loosely(value: Decimal, random: Random) -> str:
-    """A number in any way that `Decimal` reads; a zero is added only behind a point."""
+    """Returns a number in a spelling that `Decimal` accepts. A zero is appended only after a point."""
     text = random.choice(PLAIN)(value)
     return text if "." in text or "e" in text.lower() else format(value, "f")
 
@@ -76,17 +76,17 @@ Y_WORDS = {"y": True, "Y": True, "n": False, "N": False}
 T_WORDS = {"t": True, "T": True, "f": False, "F": False}
 BOOLEANS = {"true": TRUE_WORDS, "yes": YES_WORDS, "y": Y_WORDS, "t": T_WORDS}
 BOOLEANS["all"] = TRUE_WORDS | YES_WORDS | {"on": True, "off": False, "1": True, "0": False}
-"""By style. A letter means something only beside the other one of its pair."""
+"""Booleans by style. Single letters need the other letter of their pair."""
 
 
 @dataclass(frozen=True)
 class DateForm:
-    """A way to write dates.
+    """A date format.
 
     Attributes:
-        form: As of `strftime`.
-        resolution: Seconds that it can tell apart.
-        order: What `date_order` calls it, where the order is open; empty where it is not.
+        form: A `strftime` format.
+        resolution: The resolution in seconds.
+        order: The value of `date_order` if the order may be ambiguous; otherwise empty.
     """
 
     form: str

@@ -1,6 +1,6 @@
-"""What a table means, found without nnzoo: the csv module, `Decimal`, numpy in float64, scikit-learn.
+"""An oracle for tables that does not use nnzoo: the csv module, `Decimal`, NumPy in float64, scikit-learn.
 
-The rules that are nnzoo's own are written out here as the documentation states them.
+The rules of nnzoo are implemented here as documented.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ DECOMPRESS: dict[str, Callable[[bytes], bytes]] = {
 
 
 def read_cells(written: Written) -> dict[str, list[str]]:
-    """The cells of each column as Python's own reader finds them, blanks around them removed."""
+    """Returns the stripped cells of each column, read with the csv module."""
     rows: list[list[str]] = []
     for path in files_of(written.path):
         text = DECOMPRESS[path.suffix[1:]](path.read_bytes()).decode(written.plan.file.encoding)
@@ -47,19 +47,19 @@ def read_cells(written: Written) -> dict[str, list[str]]:
 
 
 def files_of(path: Path) -> list[Path]:
-    """Part files by their number: p2 comes before p10."""
+    """Returns part files in natural order: p2 before p10."""
     if path.is_file():
         return [path]
     return sorted(path.iterdir(), key=lambda file: natural(file.name))
 
 
 def values_of(plan: ColumnPlan, cells: Sequence[str]) -> list[Value]:
-    """What the cells of a column mean."""
+    """Returns the values of cells."""
     return [None if cell in MISSING else value_of(plan, cell) for cell in cells]
 
 
 def value_of(plan: ColumnPlan, cell: str) -> Value:
-    """What a cell means."""
+    """Returns the value of a cell."""
     if plan.kind == "number" or plan.style in ("whole numbers", "mixed numbers"):
         return SPELLINGS[plan.style].read(cell) if plan.style in SPELLINGS else Decimal(cell)
     if plan.kind == "boolean":
@@ -71,12 +71,12 @@ def value_of(plan: ColumnPlan, cell: str) -> Value:
 
 @dataclass(frozen=True)
 class Features:
-    """What a column becomes.
+    """The features of a column.
 
     Attributes:
-        kind: Its type.
-        names: Of its features.
-        matrix: (N, F) float64, of all rows.
+        kind: The type of the column.
+        names: The names of the features.
+        matrix: (N, F) float64, for all rows.
     """
 
     kind: str
@@ -85,24 +85,24 @@ class Features:
 
 
 def features_of(name: str, plan: ColumnPlan, values: Sequence[Value], train: Sequence[int]) -> Features | None:
-    """The features of a column, as they are fitted on some rows; None where there is nothing to learn from.
+    """Returns the features of a column, fitted on the training rows; None if the column is left out.
 
-    The rules: a column with one value in all training rows is left out, and so are more than 20 texts that are
-    different in more than half of the rows. Missing numbers are the median, missing booleans the more frequent value,
-    missing parts of dates the median of that part; missing categories are none of the known ones, which are in natural
-    order. Where training rows lack a value, a last feature tells those that do.
+    A column with one value in all training rows is left out, as are more than 20 texts that are distinct in more than
+    half of the rows. Missing numbers become the median, missing booleans the more frequent value, missing parts of
+    dates the median of that part; missing categories are all zeros. Categories are in natural order. If training rows
+    lack values, a last feature marks missing values.
     """
     known = [values[row] for row in train if values[row] is not None]
-    lacking = np.array([value is None for value in values])
+    missing = np.array([value is None for value in values])
     distinct = len(set(known))
-    if distinct == 1 and not lacking[train].any():
+    if distinct == 1 and not missing[train].any():
         return None
     if plan.kind == "free text" and distinct > 20 and 2 * distinct > len(known):
         return None
     kind = {"code": "category", "free text": "category"}.get(plan.kind, plan.kind)
     names, matrix = MAKERS[kind](name, values, known)
-    if lacking[train].any():
-        names, matrix = [*names, f"{name} is missing"], np.column_stack([matrix, lacking])
+    if missing[train].any():
+        names, matrix = [*names, f"{name} is missing"], np.column_stack([matrix, missing])
     return Features(kind, names, matrix.astype(np.float64))
 
 
@@ -120,7 +120,7 @@ def _category(name: str, values: Sequence[Value], known: Sequence[Value]) -> tup
     categories = sorted({str(value) for value in known}, key=natural)
     encoder = OneHotEncoder(categories=[categories], handle_unknown="ignore", sparse_output=False)
     encoder.fit(np.array(known, dtype=object)[:, None])
-    # None is a category like others to the encoder, and one that it was not fitted on.
+    # The encoder treats None as an unknown category.
     matrix = encoder.transform(np.array([str(value) for value in values], dtype=object)[:, None])
     matrix[[value is None for value in values]] = 0
     return [f"{name}={each}" for each in categories], matrix
@@ -139,10 +139,12 @@ PARTS: dict[str, Callable[[datetime], int]] = {
 def _date(name: str, values: Sequence[Value], known: Sequence[Value]) -> tuple[list[str], NDArray[np.float64]]:
     names, columns = [], []
     for part, of in PARTS.items():
-        seen = [of(value) for value in known if isinstance(value, datetime)]
-        if len(set(seen)) > 1:
+        present = [of(value) for value in known if isinstance(value, datetime)]
+        if len(set(present)) > 1:
             names.append(f"{name} {part}")
-            columns.append([of(value) if isinstance(value, datetime) else float(np.median(seen)) for value in values])
+            columns.append(
+                [of(value) if isinstance(value, datetime) else float(np.median(present)) for value in values]
+            )
     return names, np.array(columns, dtype=np.float64).T
 
 
@@ -151,13 +153,13 @@ MAKERS = {"number": _number, "boolean": _boolean, "category": _category, "date":
 
 @dataclass(frozen=True)
 class Targets:
-    """What is predicted.
+    """The targets.
 
     Attributes:
-        task: Of it.
-        rows: The rows that have all their targets, without repeats where those are dropped.
-        classes: Their values, sorted.
-        values: Of each row of the table: a class index, the labels, or the numbers; NaN where one is missing.
+        task: The task.
+        rows: The rows with all targets, without duplicates if those are dropped.
+        classes: The sorted class values.
+        values: Class indices, labels or numbers per row of the table; NaN if missing.
     """
 
     task: str
@@ -167,10 +169,10 @@ class Targets:
 
 
 def targets_of(plan: Plan, columns: dict[str, list[Value]]) -> Targets:
-    """The task and the targets.
+    """Returns the task and the targets.
 
-    The rules: whole numbers of at most 20 different values that come three times each on average, or of two values, are
-    classes; other numbers are regression. Several columns of booleans, or of 0 and 1, are labels.
+    Integers with at most 20 distinct values that occur three times on average, or with two values, are classes; other
+    numbers are regression targets. Several columns of booleans, or of 0 and 1, are labels.
     """
     given = [values for name, values in columns.items() if name[0] == "y"]
     rows = [row for row in range(len(given[0])) if all(values[row] is not None for values in given)]
@@ -195,7 +197,7 @@ def targets_of(plan: Plan, columns: dict[str, list[Value]]) -> Targets:
 
 
 def _without_repeats(columns: dict[str, list[Value]], rows: list[int]) -> list[int]:
-    """The rows that differ from every earlier one in a feature or a target; all columns but the group count."""
+    """Returns the rows that differ from every earlier one in some column other than the group."""
     compared = [values for name, values in columns.items() if name != "g"]
     first: dict[tuple[Value, ...], int] = {}
     for row in rows:
@@ -204,5 +206,5 @@ def _without_repeats(columns: dict[str, list[Value]], rows: list[int]) -> list[i
 
 
 def size_of(share: float, count: int) -> int:
-    """Samples of a split: its share of all, rounded; a half to even."""
+    """Returns the size of a split: its share of all samples, rounded half to even."""
     return round(share * count)

@@ -1,4 +1,4 @@
-"""Metrics of given predictions, as scikit-learn computes them in float64."""
+"""Metrics of given predictions equal those of scikit-learn in float64."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ VALUE_METRICS = ("mae", "mape", "mse", "rmse", "r2")
 
 
 def measured(names: tuple[str, ...], decoder: Decoder, outputs: Any, targets: Any, *, batch: int) -> dict[str, float]:
-    """What nnzoo gets, batch by batch."""
+    """Returns the metrics of nnzoo, computed batch by batch."""
     sums = MetricSums(names, decoder)
     for start in range(0, len(outputs), batch):
         sums.add(torch.as_tensor(outputs[start : start + batch]), torch.as_tensor(targets[start : start + batch]))
@@ -87,7 +87,7 @@ def test_metrics_of_labels(draw: int, num_labels: int, count: int, batch: int) -
     st.sampled_from([1e-6, 1.0, 10.0, 1e6]),
 )
 def test_metrics_of_values(draw: int, num_targets: int, count: int, batch: int, offset: float, spread: float) -> None:
-    """In the targets' own unit: far from 0 too, where float32 has steps of 128."""
+    """Metrics have the unit of the targets, also far from 0, where float32 has steps of 128."""
     random = np.random.default_rng(draw)
     spread = max(spread, abs(offset) * 1e-9)
     actual = offset + spread * random.normal(size=(count, num_targets))
@@ -104,7 +104,7 @@ def test_metrics_of_values(draw: int, num_targets: int, count: int, batch: int, 
 
 
 def expected_of_values(actual: NDArray[np.float64], guess: NDArray[np.float64]) -> dict[str, float]:
-    """Means over the targets, of differences that were taken before anything is squared."""
+    """Returns means over the targets, with differences in float64."""
     each = [metrics.mean_squared_error(actual[:, k], guess[:, k]) for k in range(actual.shape[1])]
     return {
         "mae": metrics.mean_absolute_error(actual, guess),

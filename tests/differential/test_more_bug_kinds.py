@@ -1,6 +1,6 @@
-"""Inputs as they come up in the bug trackers of other tools, each with the one right answer.
+"""Inputs from the bug trackers of other tools, each with the right answer.
 
-They come beside those of the other tests: ids that pandas made floats, spellings of Excel, files of macOS, and so on.
+They include ids that pandas turned into floats, spellings of Excel, and files of macOS.
 """
 
 from __future__ import annotations
@@ -38,29 +38,29 @@ def noise(count: int = NUM_ROWS, seed: int = 0) -> list[str]:
 
 
 def cycle(values: Sequence[str], count: int = NUM_ROWS) -> list[str]:
-    """The values in random order, each about as often."""
+    """Returns values in random order with about equal frequency."""
     found = [values[index % len(values)] for index in range(count)]
     Random(1).shuffle(found)
     return found
 
 
 def write(columns: dict[str, Sequence[str]], name: str = "d.csv", delimiter: str = ",") -> None:
-    """A file of columns, as simple as can be: cells are quoted by whoever gives them."""
+    """Writes columns to a file. Callers quote cells if needed."""
     rows = [list(columns), *zip(*columns.values(), strict=True)]
     Path(name).write_text("".join(delimiter.join(row) + "\n" for row in rows), encoding="utf-8", newline="")
 
 
 def config(name: str = "d.csv", target: str = "y", **data: Any) -> dict[str, Any]:
-    words = {"name": "csv", "path": name, "target": target, "split": {"val": 0, "test": 0}, **data}
-    return {"data": words, "model": "linear", "train": {"epochs": 1, "device": "cpu"}}
+    data_section = {"name": "csv", "path": name, "target": target, "split": {"val": 0, "test": 0}, **data}
+    return {"data": data_section, "model": "linear", "train": {"epochs": 1, "device": "cpu"}}
 
 
 def dataset_of(name: str = "d.csv", target: str = "y", **data: Any) -> Dataset:
     return build_dataset(nnzoo.load_config(config(name, target, **data)))
 
 
-def told_of(name: str) -> str:
-    """What refuses a file, or the warnings where nothing does."""
+def message_of(name: str) -> str:
+    """Returns the error message for a file, or its warnings."""
     try:
         return "\n".join(dataset_of(name).warnings)
     except DataError as error:
@@ -81,7 +81,7 @@ def trained(name: str = "d.csv", target: str = "y", **data: Any) -> TrainedModel
 
 
 def inputs_of(model: TrainedModel, name: str) -> list[list[float]]:
-    """New rows as features, before they are standardised."""
+    """Returns the features of new rows, before standardization."""
     samples = model.reader.read([Path(name)], model.metadata.data_schema, labelled=False)
     return samples.inputs.tolist()
 
@@ -90,7 +90,7 @@ Y = cycle(["no", "yes"])
 
 
 def test_ids_that_pandas_made_floats_are_the_same_ids() -> None:
-    """A missing cell turns a whole column of integers into floats, in the new file alone."""
+    """A missing cell turns a column of integers into floats, only in the new file."""
     write({"id": cycle(["101", "102", "103"]), "x": noise(), "y": Y})
     model = trained(categorical=["id"])
     write({"id": ["101.0", "", "103.0", "104.0"], "x": ["0", "0", "0", "0"]}, "new.csv")
@@ -107,7 +107,7 @@ def test_classes_that_pandas_made_floats_are_the_same_classes() -> None:
     assert [(row["class"], row["support"]) for row in found["per_class"]] == [("0", 2), ("1", 2)]
 
 
-def test_booleans_of_another_family_at_predict() -> None:
+def test_booleans_in_another_spelling_at_predict() -> None:
     write({"b": cycle(["Yes", "No"]), "x": noise(), "y": Y})
     model = trained()
     for name, cells in {"true": ["True", "False"], "digits": ["1", "0"], "letters": ["y", "n"]}.items():
@@ -115,7 +115,7 @@ def test_booleans_of_another_family_at_predict() -> None:
         assert [row[0] for row in inputs_of(model, f"{name}.csv")] == [1, 0], name
 
 
-def test_blanks_within_quotes_are_no_part_of_a_class() -> None:
+def test_spaces_within_quotes_are_not_part_of_a_class() -> None:
     write(
         {
             "b": cycle(['"TRUE"', '"True "', '" FALSE"', '"false"']),
@@ -128,7 +128,7 @@ def test_blanks_within_quotes_are_no_part_of_a_class() -> None:
     assert types_of(dataset)["b"] == "boolean"
 
 
-def test_hard_spaces_are_no_part_of_a_class() -> None:
+def test_no_break_spaces_are_not_part_of_a_class() -> None:
     write({"x": noise(), "y": cycle(["yes\u00a0", "yes", "no", "\u00a0no"])})
     assert dataset_of().classes == ("no", "yes")
 
@@ -139,13 +139,13 @@ def test_accounting_negatives_are_negative() -> None:
 
 
 @pytest.mark.parametrize("minus", ["\u2212", "\u2013"])
-def test_minus_signs_of_typesetters_are_minus_signs(minus: str) -> None:
+def test_typographic_minus_signs_are_read(minus: str) -> None:
     write({"x": [f"{minus}5.5", "3", f"{minus}2", "0.5"] * 10, "y": Y})
     assert feature(dataset_of(), "x")[:4] == [-5.5, 3, -2, 0.5]
 
 
 @pytest.mark.parametrize("space", ["\u00a0", "\u202f", "\u2009"])
-def test_spaces_of_typesetters_part_thousands(space: str) -> None:
+def test_typographic_spaces_separate_thousands(space: str) -> None:
     write(
         {"x": [f'"1{space}234,5"', f'"12{space}000"', '"7,25"', f'"1{space}000{space}000"'] * 10, "y": Y}, delimiter=";"
     )
@@ -159,8 +159,8 @@ def test_spaces_of_typesetters_part_thousands(space: str) -> None:
         (['"999,5"', '"1,5"', "3"], ["1.090,41", "1 090,41"]),
     ],
 )
-def test_the_first_number_of_four_digits_may_be_a_new_one(known: list[str], new: list[str]) -> None:
-    """Where no training row has groups of digits, those that can't be meant otherwise are read."""
+def test_thousands_signs_may_occur_only_in_new_data(known: list[str], new: list[str]) -> None:
+    """Unambiguous thousands signs are read even if no training row has any."""
     write({"x": cycle(known), "y": Y})
     model = trained()
     write({"x": [f'"{cell}"' for cell in new]}, "new.csv")
@@ -181,31 +181,31 @@ def test_exponents_with_a_decimal_comma() -> None:
         (["EUR 5", "EUR 1,200.50", "EUR 0.99", "EUR 10"], [5, 1200.5, 0.99, 10]),
     ],
 )
-def test_money_is_a_number_however_its_sign_is_placed(cells: list[str], values: list[float]) -> None:
+def test_money_is_a_number_with_the_sign_anywhere(cells: list[str], values: list[float]) -> None:
     write({"x": [f'"{cell}"' for cell in cells] * 10, "y": Y})
     assert feature(dataset_of(), "x")[:4] == values
 
 
-def test_hexadecimal_ids_that_look_like_exponents_stay_different() -> None:
-    """To PHP, and to whatever compares numbers, 0e12 and 0e34 are both 0, and 1e10 is 10e9."""
+def test_hexadecimal_ids_that_look_like_exponents_stay_distinct() -> None:
+    """As numbers, 0e12 and 0e34 are both 0, and 1e10 equals 10e9."""
     codes = ["0e12", "0e34", "1e10", "10e9", "a3f1"]
     write({"code": cycle(codes), "x": noise(), "y": Y})
     found = [name for name in dataset_of().feature_names if name.startswith("code=")]
     assert found == [f"code={each}" for each in codes]
 
 
-def test_a_dash_means_missing_or_is_told() -> None:
-    """The dash of spreadsheets in a column of numbers: never one category beside a hundred others, unsaid."""
+def test_a_dash_among_numbers_is_missing_or_reported() -> None:
+    """The dash of spreadsheets among numbers must not silently become a category."""
     cells = noise(200)
     for row in range(0, 200, 5):
         cells[row] = "-"
     write({"x": cells, "z": noise(200, 1), "y": cycle(["no", "yes"], 200)})
-    told = told_of("d.csv")
-    assert "'x'" in told
-    assert "'-'" in told
-    said = dataset_of(missing=["", "-"])
-    assert types_of(said)["x"] == "number"
-    assert sum(feature(said, "x is missing")) == 40
+    message = message_of("d.csv")
+    assert "'x'" in message
+    assert "'-'" in message
+    configured = dataset_of(missing=["", "-"])
+    assert types_of(configured)["x"] == "number"
+    assert sum(feature(configured, "x is missing")) == 40
 
 
 @pytest.mark.parametrize("cell", ["inf", "-inf", "Infinity"])
@@ -217,14 +217,14 @@ def test_infinite_cells_are_named(cell: str) -> None:
         dataset_of()
 
 
-def test_a_header_that_comes_again_is_no_row() -> None:
-    """`cat p1.csv p2.csv` of files with headers."""
+def test_a_repeated_header_is_not_a_row() -> None:
+    """As from `cat p1.csv p2.csv` with headers."""
     write({"x": noise(), "c": cycle(["red", "green"]), "y": Y}, "p1.csv")
     Path("d.csv").write_text(Path("p1.csv").read_text() * 2)
-    assert "line 42" in told_of("d.csv")
+    assert "line 42" in message_of("d.csv")
 
 
-def test_a_header_that_comes_again_among_texts_is_no_class() -> None:
+def test_a_repeated_header_among_texts_is_not_a_class() -> None:
     write({"c": cycle(["red", "green"]), "y": Y}, "p1.csv")
     Path("d.csv").write_text(Path("p1.csv").read_text() * 2)
     dataset = dataset_of()
@@ -240,8 +240,8 @@ def test_columns_that_differ_in_case_are_different_columns() -> None:
     assert feature(dataset, "age") == [float(cell) for cell in second]
 
 
-def test_the_index_that_pandas_writes_is_told() -> None:
-    """`to_csv` writes one without a name; after a shuffle its numbers do not rise."""
+def test_the_index_that_pandas_writes_is_reported() -> None:
+    """`to_csv` writes an index without a name; after a shuffle it is not sorted."""
     index = [str(number) for number in range(NUM_ROWS)]
     Random(0).shuffle(index)
     write({"": index, "x": noise(), "y": Y})
@@ -259,7 +259,7 @@ def test_a_class_that_occurs_once_does_not_stop_training() -> None:
 
 
 def test_classes_with_another_ending_in_the_test_file_are_named() -> None:
-    """The test file of the census income data writes `<=50K.` where the other one writes `<=50K`."""
+    """The test file of the census income data has `<=50K.` instead of `<=50K`."""
     write({"x": noise(), "y": cycle(["<=50K", ">50K"])})
     write({"x": noise(), "y": cycle(["<=50K.", ">50K."])}, "test.csv")
     with pytest.raises(DataError, match=r"'[<>]=?50K\.' .*<=50K, >50K.*replace"):
@@ -267,7 +267,7 @@ def test_classes_with_another_ending_in_the_test_file_are_named() -> None:
 
 
 def test_a_constant_column_far_from_zero_is_divided_by_one() -> None:
-    """Its mean is off by rounding, which is no spread."""
+    """The rounding error of its mean is not a spread."""
     constant = ["0.1"] * 30
     write({"x": [*constant, ""], "z": noise(31), "y": cycle(["no", "yes"], 31)})
     write({"x": ["0.2"], "z": ["0"]}, "new.csv")
@@ -276,8 +276,8 @@ def test_a_constant_column_far_from_zero_is_divided_by_one() -> None:
     assert float(model.preprocess(samples.inputs)[0, 0]) == pytest.approx(0.1)
 
 
-def test_two_groups_of_long_ids_stay_two() -> None:
-    """The last digit of 18 is lost in a float, and with it the division by groups."""
+def test_groups_of_long_ids_stay_distinct() -> None:
+    """Floats lose the last of 18 digits, which would merge groups."""
     write(
         {
             "g": [f"1234567890123456{index % 20:02d}" for index in range(80)],
@@ -307,7 +307,7 @@ def test_a_group_in_two_spellings_is_one_group() -> None:
     assert sum(map(len, groups)) == 20
 
 
-def test_a_repeat_in_another_spelling_is_a_repeat() -> None:
+def test_a_duplicate_in_another_spelling_is_dropped() -> None:
     write(
         {
             "x": ["1", "1.0", "1e0", "2"],
@@ -321,15 +321,15 @@ def test_a_repeat_in_another_spelling_is_a_repeat() -> None:
     assert dataset.train.rows.tolist() == [0, 3]
 
 
-def test_lines_within_quotes_are_one_row(capsys: pytest.CaptureFixture[str]) -> None:
-    """Windows ends lines with two signs, also within cells; what is wrong is still found where it is."""
+def test_lines_within_quotes_are_in_one_row(capsys: pytest.CaptureFixture[str]) -> None:
+    """Windows line ends within cells do not change the lines in messages."""
     rows = "".join(f'{value},"two\r\nlines",{label}\r\n' for value, label in zip(noise(), Y, strict=True))
     Path("d.csv").write_bytes(f"x,c,y\r\n{rows}much,one,no\r\n".encode())
     with pytest.raises(DataError, match=rf"d\.csv: line {2 + 2 * NUM_ROWS}: column 'x': 'much'"):
         dataset_of()
 
 
-def test_a_byte_order_mark_amid_part_files_is_no_part_of_a_name() -> None:
+def test_a_byte_order_mark_is_not_part_of_a_name() -> None:
     Path("parts").mkdir()
     for part, encoding in (("p1", "utf-8"), ("p2", "utf-8-sig"), ("p10", "utf-16")):
         text = "".join(f"{value},{label}\n" for value, label in zip(noise(), Y, strict=True))
@@ -337,7 +337,7 @@ def test_a_byte_order_mark_amid_part_files_is_no_part_of_a_name() -> None:
     assert len(dataset_of("parts").train) == 3 * NUM_ROWS
 
 
-def test_what_macos_puts_into_an_archive_is_no_table() -> None:
+def test_metadata_of_macos_in_an_archive_is_ignored() -> None:
     write({"x": noise(), "y": Y})
     with zipfile.ZipFile("d.zip", "w") as archive:
         archive.writestr("__MACOSX/._d.csv", b"\0\5\x16\7Mac OS X")
@@ -346,14 +346,14 @@ def test_what_macos_puts_into_an_archive_is_no_table() -> None:
     assert feature(dataset_of("d.zip"), "x") == feature(dataset_of(), "x")
 
 
-def test_a_compressed_file_is_known_by_what_is_in_it() -> None:
+def test_compression_is_detected_by_content() -> None:
     write({"x": noise(), "y": Y})
     Path("download.csv").write_bytes(gzip.compress(Path("d.csv").read_bytes()))
     assert feature(dataset_of("download.csv"), "x") == feature(dataset_of(), "x")
 
 
-def test_a_series_across_the_change_to_summer_time_has_no_hole() -> None:
-    """At 02:00 clocks went to 03:00, and the offset from +01:00 to +02:00."""
+def test_a_series_across_the_start_of_summer_time_has_no_gap() -> None:
+    """At 02:00, clocks changed to 03:00, and the offset from +01:00 to +02:00."""
     stamps = [f"2024-03-30T{hour:02d}:00:00+01:00" for hour in range(24)]
     stamps += ["2024-03-31T00:00:00+01:00", "2024-03-31T01:00:00+01:00"]
     stamps += [f"2024-03-31T{hour:02d}:00:00+02:00" for hour in range(3, 24)]
@@ -364,8 +364,15 @@ def test_a_series_across_the_change_to_summer_time_has_no_hole() -> None:
 
 def series_of(columns: dict[str, Sequence[str]], **data: Any) -> Dataset:
     write(columns, "s.csv")
-    words = {"name": "series", "path": "s.csv", "time": "t", "target": "v", "split": {"val": 0, "test": 0}, **data}
-    return build_dataset(nnzoo.load_config({"data": words, "model": "linear"}))
+    data_section = {
+        "name": "series",
+        "path": "s.csv",
+        "time": "t",
+        "target": "v",
+        "split": {"val": 0, "test": 0},
+        **data,
+    }
+    return build_dataset(nnzoo.load_config({"data": data_section, "model": "linear"}))
 
 
 @pytest.mark.parametrize(
@@ -377,16 +384,16 @@ def series_of(columns: dict[str, Sequence[str]], **data: Any) -> Dataset:
         (["2023Q3", "2023Q4", "2024Q1"], ["2024Q2", "2024Q3"]),
     ],
 )
-def test_forecasts_pass_leap_days_and_ends_of_months_and_years(stamps: list[str], following: list[str]) -> None:
+def test_forecasts_across_leap_days_and_ends_of_months_and_years(stamps: list[str], following: list[str]) -> None:
     days = stamps_before(stamps, 20)
     write({"t": days, "v": noise(len(days))}, "s.csv")
-    words = {"name": "series", "path": "s.csv", "time": "t", "target": "v", "window": 3, "horizon": 2}
-    run = nnzoo.train({"data": words, "model": "linear", "train": {"epochs": 1, "device": "cpu"}}, quiet=True)
+    data_section = {"name": "series", "path": "s.csv", "time": "t", "target": "v", "window": 3, "horizon": 2}
+    run = nnzoo.train({"data": data_section, "model": "linear", "train": {"epochs": 1, "device": "cpu"}}, quiet=True)
     assert values_in(predicted(run.run_dir, "s.csv"), "input") == following
 
 
 def stamps_before(stamps: list[str], count: int) -> list[str]:
-    """Such stamps, and as many before them."""
+    """Returns the stamps after `count` earlier ones."""
     if "W" in stamps[0]:
         return [f"2024-W{week:02d}" for week in range(51 - count, 51)] + stamps
     if "Q" in stamps[0]:
@@ -399,8 +406,8 @@ def stamps_before(stamps: list[str], count: int) -> list[str]:
     return [str(start - ahead).replace("-", "") for ahead in range(count, 0, -1)] + stamps
 
 
-def test_a_frame_of_python_has_the_meaning_of_the_file() -> None:
-    """Booleans, integers, dates and missing values of Python beside those of a file."""
+def test_a_data_frame_is_read_like_the_file() -> None:
+    """Booleans, integers, dates and missing values from Python equal those of a file."""
     days = [f"2024-{1 + index % 12:02d}-15" for index in range(NUM_ROWS)]
     write({"b": cycle(["true", "false"]), "n": cycle(["1", "2", "3"]), "c": cycle(["7", "8"]), "d": days, "y": Y})
     model = trained(categorical=["c"])
@@ -430,7 +437,7 @@ def test_a_column_in_another_case_is_named(capsys: pytest.CaptureFixture[str]) -
 
 
 @pytest.mark.parametrize("header", ["x y\n", ""])
-def test_cells_between_spaces_are_told_the_key(header: str) -> None:
+def test_a_space_delimiter_gives_a_hint(header: str) -> None:
     rows = "".join(f"{value} {label}\n" for value, label in zip(noise(), Y, strict=True))
     Path("d.csv").write_text(header + rows)
     target = "y" if header else "1"
@@ -445,14 +452,14 @@ def test_old_macintosh_line_ends() -> None:
     assert feature(dataset_of("mac.csv"), "x") == feature(dataset_of(), "x")
 
 
-def test_integers_of_more_than_64_bits_stay_different_names() -> None:
+def test_integers_of_more_than_64_bits_stay_distinct_categories() -> None:
     ids = [f"1234567890123456789012345{digit}" for digit in "123"]
     write({"id": cycle(ids), "x": noise(), "y": Y})
     names = [name for name in dataset_of(categorical=["id"]).feature_names if name.startswith("id=")]
     assert names == [f"id={each}" for each in ids]
 
 
-def test_names_that_are_words_for_missing_can_be_kept(capsys: pytest.CaptureFixture[str]) -> None:
+def test_categories_that_look_like_missing_values_can_be_kept(capsys: pytest.CaptureFixture[str]) -> None:
     """NA is Namibia."""
     write({"country": cycle(["NA", "ZA", "BW"]), "x": noise(), "y": Y})
     assert dataset_of().missing_values["country"][0] > 0

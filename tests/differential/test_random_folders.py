@@ -1,6 +1,6 @@
-"""Random folders of images: files, pixels, classes and splits are those that Pillow and numpy find.
+"""Random image folders: files, pixels, classes and splits equal those found with Pillow and NumPy.
 
-NNZOO_TABLES says how many are tried: a tenth of it.
+NNZOO_TABLES sets their number: one folder per ten tables.
 """
 
 from __future__ import annotations
@@ -55,13 +55,13 @@ def check(plan: FolderPlan, folder: Path) -> None:
         expected = pixels[:, None] if plan.grey else pixels.transpose(0, 3, 1, 2)
         assert np.array_equal(split.inputs.numpy(), expected)
     check_division(written, paths)
-    check_standardised(experiment, paths, written)
-    check_told(written, dataset)
+    check_standardized(experiment, paths, written)
+    check_warnings(written, dataset)
     check_round_trip(written, folder)
 
 
 def check_division(written: WrittenFolder, paths: dict[str, list[str]]) -> None:
-    """Every image that can be decoded is in one split; of copies with one class only one is, if copies are dropped."""
+    """Every readable image is in one split; with deduplication, only one of several copies in a class."""
     used = [path for part in paths.values() for path in part]
     assert len(used) == len(set(used))
     contents = Counter((written.labels[path], written.pixels[path].tobytes()) for path in used)
@@ -69,21 +69,21 @@ def check_division(written: WrittenFolder, paths: dict[str, list[str]]) -> None:
     if written.plan.deduplicate:
         every = Counter(dict.fromkeys(every, 1))
     assert contents == every
-    # What can't be decoded is seen after the division.
+    # Images that can't be decoded are detected after the split.
     total = every.total() + len(written.broken)
     for name in ("val", "test"):
         assert round(0.2 * total) - len(written.broken) <= len(paths[name]) <= round(0.2 * total)
 
 
-def check_told(written: WrittenFolder, dataset: Dataset) -> None:
-    """What was left out is in a warning."""
-    told = " ".join(dataset.warnings)
-    assert ("nothing" in told) == written.plan.empty_class
-    assert all(Path(path).name in told for path in written.broken)
+def check_warnings(written: WrittenFolder, dataset: Dataset) -> None:
+    """Images that are left out are in a warning."""
+    warnings = " ".join(dataset.warnings)
+    assert ("nothing" in warnings) == written.plan.empty_class
+    assert all(Path(path).name in warnings for path in written.broken)
 
 
 def check_round_trip(written: WrittenFolder, folder: Path) -> None:
-    """What the artifact answers for files does not depend on their order, nor on a broken one beside them."""
+    """Predictions for files do not depend on their order."""
     run = nnzoo.train(config_of(written), runs_dir=folder / "runs", quiet=True)
     paths = sorted(written.labels)
     answers = run.model.predict([Path(path) for path in paths]).tolist()
@@ -91,8 +91,8 @@ def check_round_trip(written: WrittenFolder, folder: Path) -> None:
     assert values_in(predicted(run.run_dir, *paths), "prediction") == answers
 
 
-def check_standardised(experiment: Experiment, paths: dict[str, list[str]], written: WrittenFolder) -> None:
-    """Each channel by its mean and deviation over the training images."""
+def check_standardized(experiment: Experiment, paths: dict[str, list[str]], written: WrittenFolder) -> None:
+    """Checks that each channel is scaled by its mean and deviation over the training images."""
     train = np.stack([written.pixels[path] for path in paths["train"]]) / 255
     axes = (0, 1, 2)
     for name, part in paths.items():

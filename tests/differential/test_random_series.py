@@ -1,6 +1,6 @@
-"""Random series: windows, targets, splits and forecasts are those of an oracle that shares no code with nnzoo.
+"""Random series: windows, targets, splits and forecasts equal those of an independent oracle.
 
-NNZOO_TABLES says how many are tried: a fifth of it.
+NNZOO_TABLES sets their number: one series per five tables.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def test_random_series(plan: SeriesPlan) -> None:
 
 
 class Grid:
-    """The rows in time order, an empty one for each that is missing: (R, C) numbers, (R,) names."""
+    """The rows in time order, with an empty row for each missing one: (R, C) numbers, (R,) categories."""
 
     def __init__(self, written: WrittenSeries) -> None:
         plan = written.plan
@@ -65,7 +65,7 @@ class Grid:
             self.names[place] = written.names[row]
 
     def blocks(self, plan: SeriesPlan) -> dict[str, range]:
-        """The rows of each split: the last are test, those before val."""
+        """Returns the rows of each split: the last are test, those before them val."""
         size, found, stop = len(self.numbers), {}, len(self.numbers)
         for name, share in (("test", plan.test), ("val", plan.val)):
             if share:
@@ -74,7 +74,7 @@ class Grid:
         return {"train": range(stop)} | dict(reversed(found.items()))
 
     def inputs(self, plan: SeriesPlan, train: range) -> NDArray[np.float64]:
-        """Missing numbers are the last one known before them, if it is at most a window away; names are one-hot."""
+        """Returns inputs: missing numbers become the last value within a window before, categories are one-hot."""
         filled = self.numbers.copy()
         for column in filled.T:
             known = -(10**9)
@@ -88,7 +88,7 @@ class Grid:
 
 
 def last_known(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(R,) each value, or the last one before it."""
+    """Returns (R,) values, with missing ones replaced by the last value before."""
     found = values.copy()
     for row in range(1, len(found)):
         found[row] = found[row - 1] if np.isnan(found[row]) else found[row]
@@ -96,7 +96,7 @@ def last_known(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def rows_before(first: int, horizon: int, season: int, known: NDArray[np.float64]) -> list[int]:
-    """The rows that the naive forecasts repeat: as many seasons before as are needed to be known, else the last row."""
+    """Returns the rows of the naive forecasts: the fewest seasons before that are known, or the last row."""
     found = []
     for row in range(first, first + horizon):
         before = row - season
@@ -107,7 +107,7 @@ def rows_before(first: int, horizon: int, season: int, known: NDArray[np.float64
 
 
 def season_of(train: NDArray[np.float64], horizon: int) -> int:
-    """The lag of the highest autocorrelation of the rows without their linear trend; 1 for none.
+    """Returns the lag of the highest autocorrelation of the detrended rows; 1 if there is no season.
 
     It is a local maximum of at least 0.3 with three seasons in the rows, and the value one season before forecasts the
     rows better than the last value does.
@@ -127,7 +127,7 @@ def season_of(train: NDArray[np.float64], horizon: int) -> int:
 
 
 def error_of(rows: NDArray[np.float64], season: int, horizon: int) -> float:
-    """The mean squared error of the naive forecasts inside the rows."""
+    """Returns the mean squared error of the naive forecasts inside the rows."""
     errors = [
         rows[first + step] - rows[before]
         for first in range(season, len(rows) - horizon + 1)
@@ -160,12 +160,12 @@ def check(plan: SeriesPlan, folder: Path) -> None:
         ahead = np.array([target[first : first + plan.horizon] for first in firsts])
         naive = np.array([[known[row] for row in rows_before(first, plan.horizon, season, known)] for first in firsts])
         check_split(dataset, name, windows, ahead, naive)
-        check_standardised(experiment.splits[name].inputs, windows, train)
+        check_standardized(experiment.splits[name].inputs, windows, train)
     check_forecast(written, folder)
 
 
 def check_split(dataset: Dataset, name: str, windows: NDArray[Any], ahead: NDArray[Any], naive: NDArray[Any]) -> None:
-    """Windows and what follows them, and the measures of the naive forecasts."""
+    """Checks windows, targets, and the metrics of the naive forecasts."""
     split = dataset.splits[name]
     np.testing.assert_allclose(split.inputs.double().numpy(), windows, rtol=1e-15)
     np.testing.assert_allclose(split.targets.double().numpy(), ahead, rtol=1e-15)
@@ -177,10 +177,10 @@ def check_split(dataset: Dataset, name: str, windows: NDArray[Any], ahead: NDArr
         assert found["r2"] == pytest.approx(r2_score(ahead, naive), rel=1e-5, abs=1e-5)
 
 
-def check_standardised(found: torch.Tensor, windows: NDArray[np.float64], train: NDArray[np.float64]) -> None:
-    """By mean and deviation of the steps of all training windows, to a millionth of the spread."""
+def check_standardized(found: torch.Tensor, windows: NDArray[np.float64], train: NDArray[np.float64]) -> None:
+    """Checks scaling by mean and deviation over all training windows, to a millionth of the spread."""
     assert found.dtype == torch.float32
-    # Sums of what is far from 0 would lose the digits that count.
+    # Sums of values far from 0 would lose precision.
     windows, train = windows - train[0], train - train[0]
     spread = np.where(train.max(axis=0) > train.min(axis=0), train.std(axis=0), 1)
     wanted = (windows - train.mean(axis=0)) / spread
@@ -188,7 +188,7 @@ def check_standardised(found: torch.Tensor, windows: NDArray[np.float64], train:
 
 
 def check_forecast(written: WrittenSeries, folder: Path) -> None:
-    """The rows after the last are named by their times, as those are written."""
+    """Forecasts are named by their times in the format of the file."""
     if not np.isfinite([float(value or "nan") for value in written.numbers[int(np.argmax(written.places))]]).all():
         return
     run = nnzoo.train(config_of(written), runs_dir=folder / "runs", quiet=True)

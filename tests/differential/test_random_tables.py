@@ -1,6 +1,6 @@
-"""Random tables: all that nnzoo derives from them is what an oracle derives that shares no code with it.
+"""Random tables are read like an independent oracle reads them.
 
-NNZOO_TABLES says how many are tried; 1,000 unless it is set.
+NNZOO_TABLES sets their number; the default is 1,000.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ from nnzoo.experiment.prepare import Experiment, prepare
 
 NUM_TABLES = int(os.environ.get("NNZOO_TABLES", "1000"))
 NUM_PARTS = 4
-"""That run side by side."""
+"""Test cases that can run in parallel."""
 
 
 def config_of(written: Written) -> dict[str, Any]:
-    """Two lines, and what nobody could know."""
+    """Returns a minimal config, with only what can't be inferred."""
     plan = written.plan
     split: dict[str, Any] = {
         "val": plan.split.val,
@@ -55,7 +55,7 @@ def config_of(written: Written) -> dict[str, Any]:
 
 
 class Truth:
-    """What the oracle says of a table."""
+    """The results of the oracle for a table."""
 
     def __init__(self, written: Written) -> None:
         self.written = written
@@ -66,7 +66,7 @@ class Truth:
         self.targets: Targets = targets_of(written.plan, self.columns)
 
     def name_classes(self, names: Sequence[str]) -> None:
-        """Counts classes in the order of their names: numbers by size, other classes in natural order."""
+        """Numbers classes in the order of their names: numbers by value, other classes in natural order."""
         if self.targets.task != "classification":
             return
         values = [value_of(self.written.plan.target[0], name) for name in names]
@@ -82,7 +82,7 @@ class Truth:
         self.targets = replace(self.targets, classes=values, values=counted)
 
     def features(self, train: list[int], further: dict[str, Value] | None = None) -> dict[str, Features]:
-        """The features of all rows, and of one more row of these values, by the title of their column."""
+        """Returns the features of all rows and of a further row, by column title."""
         found = {}
         for name, values in self.columns.items():
             if name[0] == "c":
@@ -128,10 +128,10 @@ def _rows(dataset: Dataset, split: str, count: int) -> list[int]:
 
 
 def check_division(truth: Truth, rows: dict[str, list[int]]) -> None:
-    """Splits are disjoint, whole, in order, of the sizes asked for, in proportion, and keep groups together."""
+    """Splits are disjoint, complete, ordered, of the configured sizes, stratified, and keep groups together."""
     plan, targets = truth.written.plan.split, truth.targets
-    asked = {name: share for name, share in (("val", plan.val), ("test", plan.test)) if share}
-    assert list(rows) == ["train", *asked]
+    sizes = {name: share for name, share in (("val", plan.val), ("test", plan.test)) if share}
+    assert list(rows) == ["train", *sizes]
     assert sorted(row for part in rows.values() for row in part) == targets.rows
     for part in rows.values():
         assert part == sorted(part)
@@ -139,19 +139,19 @@ def check_division(truth: Truth, rows: dict[str, list[int]]) -> None:
         groups = [{truth.columns["g"][row] for row in part} for part in rows.values()]
         assert sum(map(len, groups)) == len(set().union(*groups))
         return
-    for name, share in asked.items():
+    for name, share in sizes.items():
         assert len(rows[name]) == size_of(share, len(targets.rows))
     if plan.stratify and targets.task == "classification":
         in_all = Counter(targets.values[targets.rows, ...].tolist())
-        for name in asked:
+        for name in sizes:
             found = Counter(targets.values[rows[name]].tolist())
             for value, count in in_all.items():
                 assert abs(found[value] - count * len(rows[name]) / len(targets.rows)) <= 1 + 1e-9
-                assert found[value] > 0 or count <= len(asked) or len(rows[name]) < len(in_all)
+                assert found[value] > 0 or count <= len(sizes) or len(rows[name]) < len(in_all)
 
 
 def check_features(truth: Truth, experiment: Experiment, rows: dict[str, list[int]]) -> None:
-    """Types, names and features before and after they are standardised."""
+    """Checks types, names, and features before and after standardization."""
     dataset, expected = experiment.dataset, truth.features(rows["train"])
     assert dataset.reader is not None
     assert dataset.reader.column_types == {name: each.kind for name, each in expected.items()}
@@ -163,18 +163,18 @@ def check_features(truth: Truth, experiment: Experiment, rows: dict[str, list[in
         assert_close(before, matrix[part], scale=np.where(spread > 0, spread, 1))
         after = experiment.splits[name].inputs
         assert after.dtype == torch.float32
-        wanted = standardised(matrix, rows["train"])[part]
+        wanted = standardized(matrix, rows["train"])[part]
         assert_close(after.numpy(), wanted, scale=np.maximum(1, np.abs(wanted)))
 
 
-def standardised(matrix: NDArray[np.float64], train: list[int]) -> NDArray[np.float64]:
-    """By scikit-learn, shifted first: it adds up squares of what it is given."""
+def standardized(matrix: NDArray[np.float64], train: list[int]) -> NDArray[np.float64]:
+    """Standardizes with scikit-learn, shifted first, since it sums squares."""
     centred = matrix - np.median(matrix[train], axis=0)
     return StandardScaler().fit(centred[train]).transform(centred)  # type: ignore[no-any-return]
 
 
 def assert_close(found: NDArray[Any], expected: NDArray[Any], *, scale: NDArray[Any] | float = 1.0) -> None:
-    """To a millionth of the scale."""
+    """Checks equality to a millionth of the scale."""
     assert found.shape == expected.shape
     off = np.abs(found - expected) / scale
     assert not off.size or off.max() <= 1e-6, (float(off.max()), found[off == off.max()], expected[off == off.max()])
@@ -195,7 +195,7 @@ def check_targets(truth: Truth, dataset: Dataset, rows: dict[str, list[int]]) ->
 
 
 def check_baselines(truth: Truth, dataset: Dataset, rows: dict[str, list[int]]) -> None:
-    """Of every split, from scikit-learn's dummies fitted on train."""
+    """Checks the baseline of every split against scikit-learn's dummy estimators fitted on train."""
     task, values, train = truth.targets.task, truth.targets.values, rows["train"]
     for name, part in rows.items():
         found, actual = baseline(dataset, name), values[part]
@@ -226,14 +226,14 @@ def check_regression_baseline(found: dict[str, float], actual: NDArray[Any], gue
 
 
 def check_round_trip(truth: Truth, rows: dict[str, list[int]], folder: Path) -> None:
-    """What the artifact answers for the file itself, and for one with other rows, columns, and form."""
+    """Checks predictions for the file itself, and for one with other rows, columns and format."""
     written, targets, train = truth.written, truth.targets, rows["train"]
     run = nnzoo.train(config_of(written), runs_dir=folder / "runs", quiet=True)
     cells = read_cells(written)
     new = {name: NEVER_SEEN if is_category(written, name) else cells[name][0] for name in cells}
     values = {name: NEVER_SEEN if is_category(written, name) else truth.columns[name][0] for name in cells}
     expected = [each.matrix for each in truth.features(train, values).values()]
-    outputs = linear_outputs(run.run_dir, standardised(np.column_stack(expected), train))
+    outputs = linear_outputs(run.run_dir, standardized(np.column_stack(expected), train))
     if targets.task == "regression":
         spread = targets.values[train].std(axis=0)
         spread = np.where(spread > 0, spread, 1)
@@ -254,7 +254,7 @@ def check_round_trip(truth: Truth, rows: dict[str, list[int]], folder: Path) -> 
 
 
 def check_predictions(truth: Truth, rows: dict[str, list[int]], run: nnzoo.Run) -> None:
-    """predictions.csv has every row of the last split at its place in the files, and its target exactly."""
+    """predictions.csv has each row of the last split with its location and exact target."""
     part = next(rows[name] for name in ("test", "val", "train") if name in rows)
     with (run.run_dir / "predictions.csv").open(newline="", encoding="utf-8") as file:
         table = list(csv.DictReader(file))

@@ -1,6 +1,6 @@
-"""Random texts: symbols, vocabulary, tokens, classes and places are those of an oracle that shares no code with nnzoo.
+"""Random texts: tokens, vocabulary, ids, classes and locations equal those of an independent oracle.
 
-NNZOO_TABLES says how many are tried: a tenth of it.
+NNZOO_TABLES sets their number: one text dataset per ten tables.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def config_of(written: WrittenTexts) -> dict[str, Any]:
 
 
 def symbols_of(text: str, plan: TextPlan) -> list[str]:
-    """Every character; or runs of letters, digits and underscores with apostrophes between, each other sign alone."""
+    """Returns characters; or words of letters, digits, underscores and inner apostrophes, and other characters."""
     text = text.lower() if plan.lowercase else text
     if plan.tokenizer == "char":
         return list(text)
@@ -89,7 +89,7 @@ def check(plan: TextPlan, folder: Path) -> None:
     assert dataset.num_tokens == len(token_of) + FIRST
     tokens = {row: [token_of.get(symbol, UNKNOWN) for symbol in cut[row][:longest]] for row in kept}
     if plan.deduplicate:
-        # Train samples that the network could not tell from an earlier one, or one held out, count as equal too.
+        # Training samples with the same tokens as an earlier or a held-out sample are duplicates too.
         keys = {row: (written.labels[row], *tokens[row]) for row in kept}
         held_out = {keys[row] for name in ("val", "test") for row in rows[name]}
         train = first_of_each({row: keys[row] for row in train}, held_out)
@@ -104,7 +104,7 @@ def check(plan: TextPlan, folder: Path) -> None:
 
 
 def first_of_each(keys: dict[int, tuple[object, ...]], others: set[tuple[object, ...]]) -> list[int]:
-    """The rows whose key no earlier row has, and none of the others."""
+    """Returns the rows whose key occurs in no earlier row and not in `others`."""
     first: dict[tuple[object, ...], int] = {}
     for row, key in keys.items():
         first.setdefault(key, row)
@@ -112,14 +112,14 @@ def first_of_each(keys: dict[int, tuple[object, ...]], others: set[tuple[object,
 
 
 def vocabulary_of(cut: list[list[str]], plan: TextPlan) -> tuple[dict[str, int], int]:
-    """The token of each symbol, the most frequent first, those of equal count by letter; and the longest text."""
+    """Returns ids by symbol, ordered by frequency, then alphabetically; and the length of the longest text."""
     counts = Counter(symbol for symbols in cut for symbol in symbols)
     ranked = sorted((each for each in counts if counts[each] >= plan.min_count), key=lambda each: (-counts[each], each))
     return {symbol: FIRST + index for index, symbol in enumerate(ranked[: plan.vocab_size])}, max(map(len, cut))
 
 
 def check_round_trip(written: WrittenTexts, folder: Path) -> None:
-    """What the artifact answers for a text does not depend on how the text comes."""
+    """Predictions for a text do not depend on how it is passed."""
     run = nnzoo.train(config_of(written), runs_dir=folder / "runs", quiet=True)
     from_python = run.model.predict(written.texts).tolist()
     given = [argument for text in written.texts for argument in ("--text", text)]

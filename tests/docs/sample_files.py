@@ -1,4 +1,4 @@
-"""The files that the pages of the documentation talk about, small and made up."""
+"""Small synthetic versions of the files in the documentation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every config, command and piece of Python in the README and in the pages of the documentation runs."""
+"""Runs every config, command and Python block in the README and the documentation."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ PAGES = sorted(path for path in (ROOT / "docs").rglob("*.md") if not {"reference
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", flags=re.DOTALL | re.MULTILINE)
 SOURCES = re.findall(r"^\|[^|]*\| `(\{name: [^`]*\})` \| `([^`]*)` \|", README, flags=re.MULTILINE)
 SHOWN_ONLY = ("./scripts/", ".venv/bin/pip ", "torchrun ")
-"""Commands that install something, measure for hours, or start processes: tests of their own run them."""
+"""Commands that install packages, run for hours or start processes; other tests cover them."""
 
 
 @pytest.fixture
 def sample_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Changes to a folder with one small data set of each kind."""
+    """Changes to a folder with one small data set per kind."""
     monkeypatch.chdir(tmp_path)
     write_sample_files()
     return tmp_path
@@ -47,7 +47,7 @@ def test_every_config_is_valid(page: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_every_command_runs(page: Path, sample_files: Path) -> None:
-    """In the order of the page, in a folder with its configs: those whose first line is a comment with their name."""
+    """Commands run in order, in a folder with the configs of the page whose first line is a comment with a name."""
     text = page.read_text(encoding="utf-8")
     for config in blocks(text, "yaml"):
         if named := re.match(r"# (\S+\.yaml)\n", config):
@@ -62,24 +62,24 @@ def test_every_command_runs(page: Path, sample_files: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_every_piece_of_python_runs(page: Path, sample_files: Path) -> None:
+def test_every_python_block_runs(page: Path, sample_files: Path) -> None:
     names: dict[str, object] = {}
     for code in blocks(page.read_text(encoding="utf-8"), "python"):
         exec(compile(code, page.name, "exec"), names)
 
 
 @pytest.mark.parametrize(("data", "model"), SOURCES)
-def test_every_source_of_the_readme_goes_with_its_model(data: str, model: str) -> None:
+def test_every_source_in_the_readme_is_valid_with_its_model(data: str, model: str) -> None:
     assert load_config(parse(f"data: {data}\nmodel: {model}\n", "README.md").plain()).name == "run"
 
 
-def test_every_kind_of_file_is_among_the_sources_of_the_readme() -> None:
+def test_the_readme_lists_every_source_of_files() -> None:
     shown = {parse(data, "README.md").plain()["name"] for data, _ in SOURCES}
     files = {name for name, section in listed(UNIONS["data"]).items() if issubclass(section, Files)}
     assert shown == files
 
 
-def test_the_first_config_of_the_readme_is_the_file_it_names() -> None:
+def test_the_first_config_of_the_readme_equals_the_shipped_file() -> None:
     shown = shipped_configs()["digits_mlp"].read_text(encoding="utf-8").split("\n", 1)[1]
     assert blocks(README, "yaml")[0] == shown
 
@@ -88,12 +88,12 @@ def test_the_readme_is_short() -> None:
     assert len(README.split()) <= 900
 
 
-def test_every_shipped_config_has_its_row_among_the_results() -> None:
+def test_every_shipped_config_has_a_row_in_the_results() -> None:
     results = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
     assert re.findall(r"^\| `(\w+)` \|", results, flags=re.MULTILINE) == list(shipped_configs())
 
 
-def test_every_link_to_a_file_leads_to_one() -> None:
+def test_every_link_to_a_file_exists() -> None:
     for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *PAGES):
         for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists() or target.startswith("reference/"), f"{page}: {target}"

@@ -27,9 +27,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     RANDOM.bit_generator.state = np.random.default_rng(0).bit_generator.state
 
 
-def examined(x: Any, y: Any, **words: Any) -> Examination:
+def examined(x: Any, y: Any, **settings: Any) -> Examination:
     np.savez("data.npz", x=x, y=y)
-    return examine_config(load_config({"data": {"name": "arrays", "path": "data.npz"}, "model": "mlp"} | words))
+    return examine_config(load_config({"data": {"name": "arrays", "path": "data.npz"}, "model": "mlp"} | settings))
 
 
 def divided(**split: Any) -> dict[str, Any]:
@@ -122,9 +122,9 @@ def test_a_few_duplicates_are_a_warning() -> None:
     assert not examination.spoiling
 
 
-def csv(text: str, **words: Any) -> Examination:
+def csv(text: str, **settings: Any) -> Examination:
     Path("t.csv").write_text(text)
-    return examine_config(load_config({"data": {"name": "csv", "path": "t.csv", **words}, "model": "mlp"}))
+    return examine_config(load_config({"data": {"name": "csv", "path": "t.csv", **settings}, "model": "mlp"}))
 
 
 def test_missing_values_are_counted_by_column(capsys: pytest.CaptureFixture[str]) -> None:
@@ -134,8 +134,8 @@ def test_missing_values_are_counted_by_column(capsys: pytest.CaptureFixture[str]
     whole = {"val": 0, "test": 0}
     examination = csv("\n".join(["a,b,c,y", *rows]), target="y", split=whole)
     assert examination.data["missing"] == {"b": {"count": 10, "share": 0.25}, "c": {"count": 4, "share": 0.1}}
-    words = "{name: csv, path: t.csv, target: y, split: {val: 0, test: 0}}"
-    Path("c.yaml").write_text(f"data: {words}\nmodel: mlp\n")
+    settings = "{name: csv, path: t.csv, target: y, split: {val: 0, test: 0}}"
+    Path("c.yaml").write_text(f"data: {settings}\nmodel: mlp\n")
     assert nnzoo(["doctor", "c.yaml"]) == 0
     assert "missing in train: b 10 (25.0%), c 4 (10.0%)" in capsys.readouterr().out
 
@@ -148,11 +148,11 @@ def test_missing_values_of_a_series() -> None:
     assert examination.data["missing"]["v"]["count"] == 2
 
 
-def texts(lines: list[str], test: list[str], **words: Any) -> Examination:
+def texts(lines: list[str], test: list[str], **settings: Any) -> Examination:
     Path("train.csv").write_text("\n".join(["what,kind", *lines]))
     Path("test.csv").write_text("\n".join(["what,kind", *test]))
     data = {"name": "text", "path": "train.csv", "test_path": "test.csv", "target": "kind", "split": {"val": 0}}
-    return examine_config(load_config({"data": data | words, "model": "gru"}))
+    return examine_config(load_config({"data": data | settings, "model": "gru"}))
 
 
 def test_texts_that_differ_in_a_rare_word_are_not_equal() -> None:
@@ -250,16 +250,16 @@ def test_a_class_too_rare_for_the_linear_model() -> None:
     x = RANDOM.standard_normal((12_000, 2))
     y = np.zeros(12_000, dtype=int)
     y[[11_000, 11_001]] = 1
-    words = {"data": divided(val=0, test=0, stratify=False)}
-    assert examined(x, y, **words).linear.keys() <= {"accuracy"}
+    settings = {"data": divided(val=0, test=0, stratify=False)}
+    assert examined(x, y, **settings).linear.keys() <= {"accuracy"}
 
 
 def test_an_overconfident_linear_model_is_ignored() -> None:
     x = RANDOM.standard_normal((300, 2))
     y = ((x[:, 0] * x[:, 1] > 0) ^ (RANDOM.random(300) < 0.02)).astype(int)
     wide = np.concatenate([x, x[:, :1] * x[:, 1:] * 9, 30 * RANDOM.standard_normal((300, 600))], axis=1)
-    words = {"data": divided(val=0, test=0), "preprocess": {"normalize": "none"}}
-    assert ("note", "label noise") not in found(examined(wide, y, **words))
+    settings = {"data": divided(val=0, test=0), "preprocess": {"normalize": "none"}}
+    assert ("note", "label noise") not in found(examined(wide, y, **settings))
 
 
 def deep(activation: str, init: Any, units: int = 20, depth: int = 20) -> dict[str, Any]:
@@ -267,7 +267,7 @@ def deep(activation: str, init: Any, units: int = 20, depth: int = 20) -> dict[s
 
 
 @pytest.mark.parametrize(
-    ("words", "topic"),
+    ("settings", "topic"),
     [
         (deep("sigmoid", {"name": "normal", "std": 0.01}), "vanishing gradients"),
         (deep("tanh", {"name": "normal", "std": 0.5}, units=50, depth=50), "exploding gradients"),
@@ -279,8 +279,8 @@ def deep(activation: str, init: Any, units: int = 20, depth: int = 20) -> dict[s
         (deep("relu", "auto", depth=6), None),
     ],
 )
-def test_networks_that_cannot_learn(words: dict[str, Any], topic: str | None) -> None:
-    topics = {finding.topic for finding in examined(*noisy_classes(), **words).findings}
+def test_networks_that_cannot_learn(settings: dict[str, Any], topic: str | None) -> None:
+    topics = {finding.topic for finding in examined(*noisy_classes(), **settings).findings}
     faults = {"vanishing gradients", "exploding gradients", "initialisation", "symmetry", "dead units", "saturation"}
     assert (topic in topics) if topic else not topics & faults
 
@@ -304,8 +304,8 @@ def test_every_kind_of_data(data: Any, capsys: pytest.CaptureFixture[str]) -> No
 def test_several_labels_and_tokens() -> None:
     x = RANDOM.integers(0, 9, (100, 6))
     y = RANDOM.integers(0, 2, (100, 3))
-    words = {"data": {"name": "arrays", "path": "data.npz", "task": "multilabel"}, "model": "lstm"}
-    assert examined(x, y, **words).linear == {}
+    settings = {"data": {"name": "arrays", "path": "data.npz", "task": "multilabel"}, "model": "lstm"}
+    assert examined(x, y, **settings).linear == {}
     assert examined(x, y[:, 0], model="lstm").linear.keys() == {"accuracy"}
 
 
@@ -316,8 +316,8 @@ def test_exit_codes_and_json(capsys: pytest.CaptureFixture[str]) -> None:
     for name, code in (("good", 0), ("bad", 5)):
         Path("c.yaml").write_text(f"data: {{name: arrays, path: {name}.npz}}\nmodel: mlp\n")
         assert nnzoo(["doctor", "c.yaml", "--json"]) == code
-        said = json.loads(capsys.readouterr().out)
-        assert said["ok"] == (code == 0)
+        value = json.loads(capsys.readouterr().out)
+        assert value["ok"] == (code == 0)
         assert nnzoo(["doctor", "c.yaml"]) == code
         assert ("leak" in capsys.readouterr().err) == (code == 5)
     assert nnzoo(["doctor", "nothing.yaml"]) == 2
@@ -330,8 +330,8 @@ def test_a_category_column_that_is_the_target(num_classes: int) -> None:
     other = RANDOM.integers(0, 3, 200)
     rows = [f"{RANDOM.normal()},{'rgb'[other[i]]},{'pqr'[y[i]]},{y[i]}" for i in range(200)]
     Path("t.csv").write_text("\n".join(["size,colour,answer,y", *rows]))
-    words = {"data": {"name": "csv", "path": "t.csv", "target": "y", "task": "classification"}, "model": "mlp"}
-    spoiling = examine_config(load_config(words)).spoiling
+    settings = {"data": {"name": "csv", "path": "t.csv", "target": "y", "task": "classification"}, "model": "mlp"}
+    spoiling = examine_config(load_config(settings)).spoiling
     assert [finding.message.split(" alone")[0] for finding in spoiling] == ["the column answer"]
 
 
@@ -401,29 +401,29 @@ def test_only_columns_of_equal_values_are_constant() -> None:
 
 
 def test_a_last_layer_of_zeros_is_not_a_vanished_gradient() -> None:
-    words = {"model": {"name": "mlp", "hidden": [8], "output": {"init": "zeros"}}}
-    assert ("spoils", "vanishing gradients") not in found(examined(*noisy_classes(), **words))
+    settings = {"model": {"name": "mlp", "hidden": [8], "output": {"init": "zeros"}}}
+    assert ("spoils", "vanishing gradients") not in found(examined(*noisy_classes(), **settings))
 
 
 def test_probed_samples_are_spread_over_the_split_and_few_if_large() -> None:
-    seen = []
+    recorded = []
 
     class Spy(torch.nn.Flatten):
         def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-            seen.append(inputs)
+            recorded.append(inputs)
             return super().forward(inputs)
 
     net = torch.nn.Sequential(Spy(), torch.nn.Linear(200_000, 2))
     inputs = torch.arange(20.0).view(20, 1).expand(20, 200_000)
     probe(net, torch.nn.CrossEntropyLoss(), Split(inputs, torch.zeros(20, dtype=torch.long)))
-    assert seen[0][:, 0].tolist() == [0, 2, 4, 6, 8, 10, 12, 14, 16, 18]
+    assert recorded[0][:, 0].tolist() == [0, 2, 4, 6, 8, 10, 12, 14, 16, 18]
 
 
 def test_trees_are_counted_by_roots_and_their_head_is_the_last_layer() -> None:
     lines = [f"({label} (2 It) (2 (2 's) (2 fun)))\n" for label in range(5)]
     Path("trees.txt").write_text("".join(lines) * 20)
-    words = {"data": {"name": "trees", "path": "trees.txt"}, "model": {"name": "tree_lstm", "hidden_size": 4}}
-    examination = examine_config(load_config(words))
+    settings = {"data": {"name": "trees", "path": "trees.txt"}, "model": {"name": "tree_lstm", "hidden_size": 4}}
+    examination = examine_config(load_config(settings))
     assert "class balance" not in {topic for _, topic in found(examination)}
     assert list(examination.network["gradients"])[-1] == "output.linear.weight"
 
@@ -446,12 +446,12 @@ def test_warnings_of_the_data_are_findings(capsys: pytest.CaptureFixture[str]) -
     Path("t.csv").write_text("\n".join(["a,name,b,y", *rows]))
     Path("c.yaml").write_text("data: {name: csv, path: t.csv, target: y}\nmodel: mlp\n")
     assert nnzoo(["doctor", "c.yaml", "--json"]) in (0, 5)
-    told = json.loads(capsys.readouterr().out)
-    assert told["warnings"]
-    found = [finding for finding in told["findings"] if finding["topic"] == "data"]
-    assert [finding["message"].rstrip(".") for finding in found] == [each.rstrip(".") for each in told["warnings"]]
+    output = json.loads(capsys.readouterr().out)
+    assert output["warnings"]
+    found = [finding for finding in output["findings"] if finding["topic"] == "data"]
+    assert [finding["message"].rstrip(".") for finding in found] == [each.rstrip(".") for each in output["warnings"]]
     assert {finding["severity"] for finding in found} == {"warning"}
-    assert told["ok"] == (not any(finding["severity"] == "spoils" for finding in told["findings"]))
+    assert output["ok"] == (not any(finding["severity"] == "spoils" for finding in output["findings"]))
     nnzoo(["doctor", "c.yaml", "-q"])
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("warning data: ")]
-    assert len(lines) == len(told["warnings"])
+    assert len(lines) == len(output["warnings"])

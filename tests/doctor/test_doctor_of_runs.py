@@ -21,8 +21,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def topics_of(**words: Any) -> dict[str, str]:
-    run = train({"name": "r", "model": "mlp"} | words, quiet=True)
+def topics_of(**config_keys: Any) -> dict[str, str]:
+    run = train({"name": "r", "model": "mlp"} | config_keys, quiet=True)
     return {finding.topic: finding.message for finding in examine_run(run.run_dir).findings}
 
 
@@ -71,9 +71,9 @@ def test_from_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
     train({"name": "r", "data": "iris", "model": "mlp", "train": {"epochs": 3}}, quiet=True)
     for subject in ("r", "latest", "runs/r"):
         assert nnzoo(["doctor", subject, "--json"]) == 0
-        said = json.loads(capsys.readouterr().out)
-        assert said["subject"] == "runs/r"
-        assert said["scores"].keys() == {"train/accuracy", "val/accuracy", "test/accuracy"}
+        value = json.loads(capsys.readouterr().out)
+        assert value["subject"] == "runs/r"
+        assert value["scores"].keys() == {"train/accuracy", "val/accuracy", "test/accuracy"}
     assert nnzoo(["doctor", "r"]) == 0
     assert "network after epoch " in capsys.readouterr().out
     assert nnzoo(["doctor", "r", "train.epochs=2"]) == 2
@@ -94,19 +94,19 @@ def test_a_run_without_its_checkpoint() -> None:
         examine_run(run.run_dir)
 
 
-@pytest.mark.parametrize("words", [{"model": "mlp"}, {"model": {"name": "gru", "hidden_size": 4}}])
-def test_batched_and_sequential_restarts(words: dict[str, Any]) -> None:
-    found = topics_of(data="digits", **words, train={"epochs": 1, "restarts": 2, "early_stopping": None})
+@pytest.mark.parametrize("config_keys", [{"model": "mlp"}, {"model": {"name": "gru", "hidden_size": 4}}])
+def test_batched_and_sequential_restarts(config_keys: dict[str, Any]) -> None:
+    found = topics_of(data="digits", **config_keys, train={"epochs": 1, "restarts": 2, "early_stopping": None})
     assert not found.keys() & {"divergence", "loss"}
 
 
 def test_a_run_that_diverged_is_diagnosed(capsys: pytest.CaptureFixture[str]) -> None:
-    words = {"name": "r", "data": "diabetes", "model": "mlp", "optimizer": {"name": "sgd", "lr": 1e9}}
+    config_keys = {"name": "r", "data": "diabetes", "model": "mlp", "optimizer": {"name": "sgd", "lr": 1e9}}
     with pytest.raises(DivergedError):
-        train(words, quiet=True)
+        train(config_keys, quiet=True)
     assert nnzoo(["doctor", "runs/r", "--json"]) == 5
-    said = json.loads(capsys.readouterr().out)["error"]["message"]
-    assert "divergence" in said
+    value = json.loads(capsys.readouterr().out)["error"]["message"]
+    assert "divergence" in value
     assert "smaller optimizer.lr" in next(each.message for each in examine_run(Path("runs/r")).findings)
 
 
@@ -169,8 +169,8 @@ def test_scores_and_state_have_their_epoch(capsys: pytest.CaptureFixture[str]) -
     examined = examine_run(run.run_dir)
     assert (examined.scores_epoch, examined.network_epoch) == (best, last)
     assert nnzoo(["doctor", "r", "--json"]) in (0, 5)
-    told = json.loads(capsys.readouterr().out)
-    assert (told["scores_epoch"], told["network_epoch"]) == (best, last)
+    output = json.loads(capsys.readouterr().out)
+    assert (output["scores_epoch"], output["network_epoch"]) == (best, last)
     nnzoo(["doctor", "r"])
     text = capsys.readouterr().out
     assert f"best weights (epoch {best}): train/accuracy" in text
@@ -194,7 +194,7 @@ def test_a_network_worse_than_a_linear_model_is_reported() -> None:
 
 
 def test_a_network_below_the_baseline_is_reported() -> None:
-    words = {"init": {"name": "normal", "std": 2.0}, "optimizer": {"lr": 0.0}, "train": {"epochs": 1}}
-    found = topics_of(data="diabetes", **words)
+    config_keys = {"init": {"name": "normal", "std": 2.0}, "optimizer": {"lr": 0.0}, "train": {"epochs": 1}}
+    found = topics_of(data="diabetes", **config_keys)
     assert "is not below" in found["baseline"]
     assert "predicting the mean" in found["baseline"]

@@ -1,7 +1,7 @@
-"""What a config can name, alone and in pairs: it trains, or is refused with its reason before the first step.
+"""Trains every section of a config, alone and in pairs: it trains, or is refused with a reason before the first step.
 
-The names are read from the unions, so that whatever is added there is paired with all the rest. `validate` refuses
-what the words tell; what only the data knows is refused once it is read.
+The names come from the unions, so that new sections are paired with all others. `validate` refuses what the config
+determines; what only the data determines is refused after reading it.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ REQUIRED: dict[str, dict[str, dict[str, Any]]] = {
     },
     "data": {
         "random": {"shape": [4]},
-        # Files that are not there.
+        # The files do not exist.
         **{
             name: {
                 key: {"path": "none", "target": "y"}[key]
@@ -56,7 +56,7 @@ REQUIRED: dict[str, dict[str, dict[str, Any]]] = {
         },
         "arrays": {"path": "data.npz"},
         "csv": {"path": "data.csv", "target": "y"},
-        # No test fetches anything.
+        # Tests do not download anything.
         **{
             name: {"root": "none", "download": False}
             for name, section in NAMES["data"].items()
@@ -77,7 +77,7 @@ REQUIRED: dict[str, dict[str, dict[str, Any]]] = {
         "cyclic": {"base_lr": 1e-5},
     },
 }
-"""The fields without a default. A new name with such a field needs a row here, and the first test says so."""
+"""Values of required fields. A new section with such a field needs a row here, or the first test fails."""
 
 TASKS = {
     "binary": "classification",
@@ -87,17 +87,17 @@ TASKS = {
     "regression": "regression",
     "values": "regression",
 }
-"""Targets, and the task that they belong to."""
+"""The task by kind of targets."""
 SHAPES = {"features": (4,), "sequence": (6, 3), "image": (3, 8, 8), "tokens": (6,)}
 SAMPLES = 36
 
 
-def words(kind: str, name: str, **more: Any) -> dict[str, Any]:
+def make_section(kind: str, name: str, **more: Any) -> dict[str, Any]:
     return {"name": name, **REQUIRED.get(kind, {}).get(name, {}), **more}
 
 
-def arrays(folder: Path, layout: str, targets: str, *, told: bool) -> dict[str, Any]:
-    """Samples written down, and their words; `told`: with layout and task, else the data has to tell."""
+def arrays(folder: Path, layout: str, targets: str, *, explicit: bool) -> dict[str, Any]:
+    """Writes samples and returns their section; `explicit` adds layout and task, which are otherwise inferred."""
     rng = np.random.default_rng(0)
     x: Any = rng.normal(size=(SAMPLES, *SHAPES[layout])).astype(np.float32)
     if layout == "tokens":
@@ -112,18 +112,18 @@ def arrays(folder: Path, layout: str, targets: str, *, told: bool) -> dict[str, 
         "values": some,
     }[targets]
     np.savez(folder / "data.npz", x=x, y=y)
-    known = {"layout": layout, "task": TASKS[targets]} if told else {}
-    return words("data", "arrays", path=str(folder / "data.npz"), **known)
+    known = {"layout": layout, "task": TASKS[targets]} if explicit else {}
+    return make_section("data", "arrays", path=str(folder / "data.npz"), **known)
 
 
 def synthetic(targets: str, layout: str = "features") -> dict[str, Any]:
-    """Data of which the words tell everything."""
+    """Returns a section from which all facts follow without reading data."""
     of = {"binary": {"classes": 2}, "classes": {"classes": 3}, "regression": {"targets": 1}, "values": {"targets": 3}}
-    return words("data", "random", shape=list(SHAPES[layout]), samples=SAMPLES, **of[targets])
+    return make_section("data", "random", shape=list(SHAPES[layout]), samples=SAMPLES, **of[targets])
 
 
 def outcome(folder: Path, **sections: Any) -> str:
-    """ "trained", or what refused: "words" or "data"."""
+    """Returns "trained", or what refused it: "config" or "data"."""
     train = {"epochs": 2, "batch_size": 8, "early_stopping": None, "checkpoint": {"every_epochs": None}}
     config = {"model": "linear", **sections, "train": {**train, **sections.get("train", {})}}
     file, runs = folder / "pair.yaml", folder / "runs"
@@ -133,7 +133,7 @@ def outcome(folder: Path, **sections: Any) -> str:
     except ConfigError as error:
         assert run(["validate", str(file)]) == 2
         check_reason(error)
-        return "words"
+        return "config"
     try:
         trained = nnzoo.train(file, runs_dir=runs, quiet=True)
     except (ConfigError, DataError, UsageError) as error:
@@ -147,26 +147,26 @@ def outcome(folder: Path, **sections: Any) -> str:
 
 
 def check_reason(error: Exception) -> None:
-    """A place, and a sentence on what is wrong there."""
+    """Checks that an error has a place and a sentence."""
     first = str(error).split("\n")[0]
     assert re.search(r"[\w.]+: \S.* .*\S", first), first
     assert not re.search(r"Error\b|Traceback|None", first), first
 
 
 @pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind, names in NAMES.items() for name in names])
-def test_every_name_can_be_said(kind: str, name: str) -> None:
-    """A pair that is refused is refused for being a pair, not for words that are missing here."""
-    assert TypeAdapter(UNIONS[kind]).validate_python(words(kind, name)).name == name
+def test_every_section_is_valid_alone(kind: str, name: str) -> None:
+    """A refused pair is then refused because of the combination, not because of a missing field."""
+    assert TypeAdapter(UNIONS[kind]).validate_python(make_section(kind, name)).name == name
 
 
 def fits(model: type[Model], layout: str, task: str) -> bool:
-    """Images of 8 x 8 are too small for some; those train in the tests of the models."""
+    """Returns whether a pair trains. Images of 8 x 8 are too small for some models, which the tests of models train."""
     small = issubclass(model, ImageNet) and model.smallest > 8
     return layout in model.layouts and not small and (not issubclass(model, Perceptron) or task == "classification")
 
 
 def models_and_data() -> list[Any]:
-    """Every kind of targets for one model of a family, and for the others of it, which differ in size, one kind."""
+    """Returns all kinds of targets for one model per family, and one kind for the others, which differ only in size."""
     families: set[type[Model]] = set()
     kinds = ("binary", "classes", "multilabel", "regression")
     found = []
@@ -181,39 +181,39 @@ def models_and_data() -> list[Any]:
 @pytest.mark.parametrize(("model", "layout", "targets"), models_and_data())
 def test_a_model_and_a_kind_of_data(model: str, layout: str, targets: str, tmp_path: Path) -> None:
     section, task = NAMES["models"][model], TASKS[targets]
-    sections = {"model": words("models", model)}
-    found = outcome(tmp_path, data=arrays(tmp_path, layout, targets, told=True), **sections)
+    sections = {"model": make_section("models", model)}
+    found = outcome(tmp_path, data=arrays(tmp_path, layout, targets, explicit=True), **sections)
     assert (found == "trained") == fits(section, layout, task)
     if layout not in section.layouts or (model == "perceptron" and task != "classification"):
-        assert found == "words"
-    # Without the words it is the data that refuses. Numbers of two axes are features unless tokens are said.
-    if found == "words" and layout != "tokens" and targets != "probabilities":
-        assert outcome(tmp_path, data=arrays(tmp_path, layout, targets, told=False), **sections) == "data"
+        assert found == "config"
+    # Without layout and task, the data refuses. Numbers with two axes are features unless the layout is tokens.
+    if found == "config" and layout != "tokens" and targets != "probabilities":
+        assert outcome(tmp_path, data=arrays(tmp_path, layout, targets, explicit=False), **sections) == "data"
 
 
 def csv(folder: Path) -> dict[str, Any]:
-    """Rows of a table, and their words."""
+    """Writes a table and returns its section."""
     rows = [
         f"{x:.3f},{x * x:.3f},{'abc'[index % 3]}"
         for index, x in enumerate(np.random.default_rng(0).normal(size=SAMPLES))
     ]
     (folder / "data.csv").write_text("\n".join(["x,z,y", *rows]))
-    return words("data", "csv", path=str(folder / "data.csv"))
+    return make_section("data", "csv", path=str(folder / "data.csv"))
 
 
-WRITTEN = {"arrays": lambda folder: arrays(folder, "features", "classes", told=True), "csv": csv}
-"""Sources whose files are made here. Of the others that read files, these are missing."""
+WRITTEN = {"arrays": lambda folder: arrays(folder, "features", "classes", explicit=True), "csv": csv}
+"""Sources whose files exist here. The files of other sources are missing."""
 
 
 @pytest.mark.parametrize("model", ["linear", "mlp", "cnn", "gru", "lenet5"])
 @pytest.mark.parametrize("source", NAMES["data"])
 def test_a_model_and_a_source(model: str, source: str, tmp_path: Path) -> None:
-    data = WRITTEN[source](tmp_path) if source in WRITTEN else words("data", source)
-    found = outcome(tmp_path, data=data, model=words("models", model), train={"batch_size": 256})
+    data = WRITTEN[source](tmp_path) if source in WRITTEN else make_section("data", source)
+    found = outcome(tmp_path, data=data, model=make_section("models", model), train={"batch_size": 256})
     facts = TypeAdapter(UNIONS["data"]).validate_python(data).facts()
     unreadable = facts.layout and facts.layout not in NAMES["models"][model].layouts
     if unreadable or (facts.per == "step" and model != "gru"):
-        assert found == "words"
+        assert found == "config"
     elif source not in WRITTEN and {"path", "root"} & NAMES["data"][source].model_fields.keys():
         assert found == "data"
     else:
@@ -222,36 +222,36 @@ def test_a_model_and_a_source(model: str, source: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("loss", "targets"), list(itertools.product(NAMES["losses"], TASKS)))
 def test_a_loss_and_a_task(loss: str, targets: str, tmp_path: Path) -> None:
-    """With every metric that the task has, but for those that the loss or the classes rule out."""
+    """Every metric of the task is computed, except those that the loss or the number of classes excludes."""
     section, task = NAMES["losses"][loss], TASKS[targets]
     assert issubclass(section, Loss)
     metrics = [name for name, metric in METRICS.items() if task in metric.tasks and name != "top5_accuracy"]
     if section.reads == "margins" and "perplexity" in metrics:
         refused = outcome(
-            tmp_path, data=arrays(tmp_path, "features", targets, told=True), loss=loss, train={"metrics": metrics}
+            tmp_path, data=arrays(tmp_path, "features", targets, explicit=True), loss=loss, train={"metrics": metrics}
         )
-        assert refused == "words"
+        assert refused == "config"
         metrics.remove("perplexity")
     sections = {"loss": loss, "train": {"metrics": metrics}}
-    found = outcome(tmp_path, data=arrays(tmp_path, "features", targets, told=True), **sections)
-    assert found == ("trained" if task in section.tasks else "words")
-    if found == "words" and targets != "probabilities":
-        assert outcome(tmp_path, data=arrays(tmp_path, "features", targets, told=False), **sections) == "data"
+    found = outcome(tmp_path, data=arrays(tmp_path, "features", targets, explicit=True), **sections)
+    assert found == ("trained" if task in section.tasks else "config")
+    if found == "config" and targets != "probabilities":
+        assert outcome(tmp_path, data=arrays(tmp_path, "features", targets, explicit=False), **sections) == "data"
 
 
 @pytest.mark.parametrize(("metric", "targets"), list(itertools.product(METRICS, TASKS)))
 def test_a_metric_and_a_task(metric: str, targets: str, tmp_path: Path) -> None:
-    data = arrays(tmp_path, "features", targets, told=True)
+    data = arrays(tmp_path, "features", targets, explicit=True)
     found = outcome(tmp_path, data=data, train={"metrics": [metric], "monitor": f"val/{metric}"})
     if TASKS[targets] not in METRICS[metric].tasks:
-        assert found == "words"
+        assert found == "config"
     else:
-        # Only the data knows that there are no more than five classes.
+        # That there are at most five classes is only known from the data.
         assert found == ("data" if metric == "top5_accuracy" else "trained")
 
 
 SPECIAL_ENDINGS = ("identity", "softmax", "log_softmax", "sigmoid", "step")
-"""Those that mean something to a loss, or can't be learned through."""
+"""Output activations that some losses treat specially, or that have no gradient."""
 LOSSES_AND_ENDINGS = [
     pytest.param(*each, marks=[] if each[2] == "classes" and each[1] in SPECIAL_ENDINGS else pytest.mark.slow)
     for each in itertools.product(NAMES["losses"], NAMES["activations"], ("binary", "classes", "regression"))
@@ -260,29 +260,29 @@ LOSSES_AND_ENDINGS = [
 
 
 @pytest.mark.parametrize(("loss", "activation", "targets"), LOSSES_AND_ENDINGS)
-def test_a_loss_and_what_the_network_ends_in(loss: str, activation: str, targets: str, tmp_path: Path) -> None:
-    """Of such data the words tell all, so that what they let pass trains."""
-    model = {"name": "linear", "output": {"activation": words("activations", activation)}}
+def test_a_loss_and_an_output_activation(loss: str, activation: str, targets: str, tmp_path: Path) -> None:
+    """All facts about this data follow from the config, so every valid config trains."""
+    model = {"name": "linear", "output": {"activation": make_section("activations", activation)}}
     found = outcome(tmp_path, data=synthetic(targets), model=model, loss=loss)
-    assert found in ("words", "trained")
+    assert found in ("config", "trained")
     assert found == "trained" or activation in SPECIAL_ENDINGS[1:]
 
 
 def activated(activation: str) -> dict[str, Any]:
-    # No gradient passes a step: only what is frozen may have it.
+    # step has a zero gradient, so the layers before it must be frozen.
     frozen = {"freeze": "backbone"} if activation == "step" else {}
-    return {"name": "mlp", "hidden": [6, 6], "activation": words("activations", activation), **frozen}
+    return {"name": "mlp", "hidden": [6, 6], "activation": make_section("activations", activation), **frozen}
 
 
 @pytest.mark.parametrize("activation", NAMES["activations"])
 def test_an_activation_and_every_initializer(activation: str, tmp_path: Path) -> None:
-    """It trains by the default; by any other the loss and its gradients are numbers to go on with."""
+    """The default initializer trains; with all others, the loss and its gradients are finite."""
     torch.manual_seed(0)
     data, inputs = synthetic("classes"), torch.randn(12, 4)
     assert outcome(tmp_path, data=data, model=activated(activation)) == "trained"
-    # dirac fills kernels, and values belong to one layer.
+    # dirac is for convolutions, and values are for a single layer.
     for init in NAMES["initializers"].keys() - {"dirac", "values"}:
-        config = {"data": data, "model": activated(activation), "init": words("initializers", init)}
+        config = {"data": data, "model": activated(activation), "init": make_section("initializers", init)}
         net = nnzoo.build_model(config)
         loss = nn.functional.cross_entropy(net(inputs), torch.arange(12) % 3)
         trained = [parameter for parameter in net.parameters() if parameter.requires_grad]
@@ -299,28 +299,28 @@ def test_an_activation_and_every_initializer(activation: str, tmp_path: Path) ->
     ],
 )
 def test_a_model_and_an_initializer(model: str, layout: str, init: str, tmp_path: Path) -> None:
-    sections = {"model": words("models", model), "init": words("initializers", init)}
+    sections = {"model": make_section("models", model), "init": make_section("initializers", init)}
     found = outcome(tmp_path, data=synthetic("classes", layout), **sections)
-    assert found == ("words" if init == "values" or (init == "dirac" and layout != "image") else "trained")
+    assert found == ("config" if init == "values" or (init == "dirac" and layout != "image") else "trained")
 
 
 @pytest.mark.parametrize(("optimizer", "scheduler"), list(itertools.product(NAMES["optimizers"], NAMES["schedulers"])))
 def test_an_optimizer_and_a_scheduler(optimizer: str, scheduler: str, tmp_path: Path) -> None:
-    sections = {"optimizer": words("optimizers", optimizer), "scheduler": words("schedulers", scheduler)}
+    sections = {"optimizer": make_section("optimizers", optimizer), "scheduler": make_section("schedulers", scheduler)}
     train = {"batch_size": "full" if optimizer == "lbfgs" else 8}
     assert outcome(tmp_path, data=synthetic("binary"), train=train, **sections) == "trained"
 
 
 @pytest.mark.parametrize("changes", [{"interval": "step"}, {"interval": "epoch"}, {"warmup_epochs": 1}])
 @pytest.mark.parametrize("scheduler", NAMES["schedulers"])
-def test_a_scheduler_and_what_it_counts(scheduler: str, changes: dict[str, Any], tmp_path: Path) -> None:
-    section = words("schedulers", scheduler, **changes)
+def test_a_scheduler_and_its_interval(scheduler: str, changes: dict[str, Any], tmp_path: Path) -> None:
+    section = make_section("schedulers", scheduler, **changes)
     found = outcome(tmp_path, data=synthetic("binary"), scheduler=section)
-    assert found == ("words" if scheduler == "plateau" and changes == {"interval": "step"} else "trained")
-    # A single epoch, of a single step, is the shortest way that a schedule can have.
+    assert found == ("config" if scheduler == "plateau" and changes == {"interval": "step"} else "trained")
+    # A single epoch with a single step is the shortest schedule.
     shortest = {"epochs": 1, "batch_size": "full"}
     found = outcome(tmp_path, data=synthetic("binary"), scheduler=section, train=shortest)
-    assert found in ("words", "trained")
+    assert found in ("config", "trained")
 
 
 CHANGES: dict[str, dict[str, Any]] = {
@@ -333,12 +333,12 @@ CHANGES: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize(("optimizer", "changed"), list(itertools.product(NAMES["optimizers"], CHANGES)))
-def test_an_optimizer_and_what_changes_a_step(optimizer: str, changed: str, tmp_path: Path) -> None:
+def test_an_optimizer_and_changes_of_its_step(optimizer: str, changed: str, tmp_path: Path) -> None:
     changes = CHANGES[changed]
-    # lbfgs compares gradients of one loss, which parts of the samples are not.
+    # lbfgs needs gradients of the same loss, so it gets the full batch.
     full = {"train": {"batch_size": "full", **changes.get("train", {})}} if optimizer == "lbfgs" else {}
     found = outcome(tmp_path, data=synthetic("classes"), optimizer=optimizer, **{**changes, **full})
-    assert found == ("words" if optimizer == "lbfgs" and changed in ("l1", "clipped") else "trained")
+    assert found == ("config" if optimizer == "lbfgs" and changed in ("l1", "clipped") else "trained")
 
 
 STEPS: list[dict[str, Any]] = [
@@ -353,24 +353,24 @@ STEPS: list[dict[str, Any]] = [
 @pytest.mark.parametrize("layout", SHAPES)
 @pytest.mark.parametrize("model", ["mlp", *(pytest.param(name, marks=pytest.mark.slow) for name in ("cnn", "gru"))])
 def test_preprocessing_and_a_kind_of_data(model: str, layout: str, steps: dict[str, Any], tmp_path: Path) -> None:
-    data = arrays(tmp_path, layout, "classes", told=True)
-    found = outcome(tmp_path, data=data, model=words("models", model), preprocess=steps)
+    data = arrays(tmp_path, layout, "classes", explicit=True)
+    found = outcome(tmp_path, data=data, model=make_section("models", model), preprocess=steps)
     readable = layout in NAMES["models"][model].layouts
     names_moved = layout == "tokens" and steps != {"normalize": "none"}
     flattened = layout == "image" and "pca" in steps and "features" not in NAMES["models"][model].layouts
-    assert found == ("trained" if readable and not names_moved and not flattened else "words")
+    assert found == ("trained" if readable and not names_moved and not flattened else "config")
 
 
 @pytest.mark.parametrize("layout", SHAPES)
 @pytest.mark.parametrize("name", NAMES["augmentations"])
 def test_an_augmentation_and_a_kind_of_data(name: str, layout: str, tmp_path: Path) -> None:
-    data = arrays(tmp_path, layout, "classes", told=True)
-    model = words("models", "gru") if layout == "tokens" else "linear"
-    found = outcome(tmp_path, data=data, model=model, augment=[words("augmentations", name)])
+    data = arrays(tmp_path, layout, "classes", explicit=True)
+    model = make_section("models", "gru") if layout == "tokens" else "linear"
+    found = outcome(tmp_path, data=data, model=model, augment=[make_section("augmentations", name)])
     if layout not in NAMES["augmentations"][name].layouts:
-        assert found == "words"
+        assert found == "config"
     else:
-        # Only the data knows that its numbers are no pixels.
+        # That the numbers are not pixels is only known from the data.
         assert found == ("data" if name == "color_jitter" else "trained")
 
 
@@ -383,10 +383,10 @@ PARTS = [
 
 
 @pytest.mark.parametrize(("kind", "name"), PARTS)
-def test_what_every_part_of_a_run_keeps(kind: str, name: str, tmp_path: Path) -> None:
-    """In 36 steps the loss falls and every parameter that is trained moves; what is loaded answers as what was trained.
+def test_every_part_reduces_the_loss_and_survives_loading(kind: str, name: str, tmp_path: Path) -> None:
+    """In 36 steps the loss falls and all trained parameters change; a loaded network has the same outputs.
 
-    Models keep it too, on every kind of data: see their own tests.
+    The tests of models check the same for models.
     """
     config: dict[str, Any] = {
         "data": {"name": "blobs", "samples": 60, "split": {"val": 0, "test": 0}},
@@ -394,7 +394,7 @@ def test_what_every_part_of_a_run_keeps(kind: str, name: str, tmp_path: Path) ->
         "optimizer": {"name": "adam", "lr": 0.02},
         "train": {"epochs": 12, "batch_size": 20, "early_stopping": None},
     }
-    section = words(kind, name)
+    section = make_section(kind, name)
     key = {"initializers": "init", "losses": "loss", "optimizers": "optimizer", "schedulers": "scheduler"}.get(kind)
     changes = {key: section} if key else {"model": activated(name)}
     if name == "lbfgs":
@@ -408,7 +408,7 @@ def test_what_every_part_of_a_run_keeps(kind: str, name: str, tmp_path: Path) ->
     assert losses[-1] < losses[0]
     moved = {key for key, value in run.model.module.state_dict().items() if not value.equal(start[key])}
     trained = {key for key, parameter in net.named_parameters() if parameter.requires_grad}
-    # From zeros no gradient reaches any weight, nor the biases below.
+    # With zeros, all gradients are zero except that of the output bias.
     assert moved == ({"output.linear.bias"} if name == "zeros" else trained)
     raw = np.random.default_rng(0).normal(size=(10, 2))
     assert nnzoo.load(run.run_dir / "best.safetensors").outputs(raw).equal(run.model.outputs(raw))

@@ -1,4 +1,4 @@
-"""What only a process of its own can show."""
+"""Tests that need a separate process."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_importing_nnzoo_does_not_import_torch() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_a_closed_pipe_is_no_error() -> None:
+def test_a_closed_pipe_is_not_an_error() -> None:
     command = f"{sys.executable} -m nnzoo train c.yaml --dry-run 2>errors | head -n 1; echo ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "0"

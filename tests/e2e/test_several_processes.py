@@ -1,4 +1,4 @@
-"""Training in several processes: under torchrun, and when one of them fails, is killed or is told to stop."""
+"""Distributed training: under torchrun, and if a process fails, is killed or gets a signal."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ optimizer: {name: sgd, lr: 0.01, momentum: 0.9}
 train: {epochs: 100000, batch_size: 16, early_stopping: null, metrics: [accuracy, auroc]}
 """
 STEPS = 6
-"""Of an epoch."""
+"""Steps per epoch."""
 
 Life = tuple[int, str, str]
 """Exit code, standard output and error of a process."""
@@ -52,7 +52,7 @@ def forks() -> Iterator[subprocess.Popen[str]]:
 
 @pytest.fixture
 def group(forks: subprocess.Popen[str]) -> Start:
-    """Runs `nnzoo train c.yaml` in processes; with one of them something may happen after some step."""
+    """Runs `nnzoo train c.yaml` in a process group, with an optional event for one rank after a step."""
 
     def start(
         *options: str, processes: int = 2, rank: int = 0, step: int = 0, what: str = "", lives: int = 1
@@ -82,7 +82,7 @@ def outcome(folder: Path) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-def test_a_signal_to_torchrun_leaves_a_checkpoint_to_go_on_from(group: Start) -> None:
+def test_a_signal_to_torchrun_writes_a_checkpoint_to_resume_from(group: Start) -> None:
     process = torchrun("train", "c.yaml")
     assert process.stderr
     for line in process.stderr:
@@ -107,18 +107,18 @@ def test_a_signal_to_torchrun_leaves_a_checkpoint_to_go_on_from(group: Start) ->
 
 
 @pytest.mark.slow
-def test_under_torchrun_an_error_of_all_is_said_once() -> None:
+def test_under_torchrun_a_common_error_is_printed_once() -> None:
     process = torchrun("train", "c.yaml", "data={name: csv, path: no.csv, target: t}", "--json")
     out, err = process.communicate(timeout=120)
     assert json.loads(out)["error"]["kind"] == "data"
     assert "nnzoo:" not in err
-    assert err.count("Traceback") == 1  # torchrun's own
+    assert err.count("Traceback") == 1  # from torchrun
     assert not Path("runs").exists()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("rank", [0, 1])
-def test_a_signal_to_one_process_stops_all_at_the_same_step(rank: int, group: Start) -> None:
+def test_a_signal_to_one_rank_stops_all_ranks_at_the_same_step(rank: int, group: Start) -> None:
     number = [signal.SIGINT, signal.SIGTERM][rank]
     first, second = group("--json", rank=rank, step=2 * STEPS + 3, what=number.name)
     assert (first[0], second[0]) == (128 + number, 128 + number)
@@ -126,7 +126,7 @@ def test_a_signal_to_one_process_stops_all_at_the_same_step(rank: int, group: St
     assert printed["error"]["kind"] == "interrupted"
     assert second == (128 + number, "", "")
     saved = load_checkpoint(Path("runs/x/last.safetensors"))
-    assert (saved["epoch"], saved["batch"]) == (2, 4)  # the others hear of it in the next step
+    assert (saved["epoch"], saved["batch"]) == (2, 4)  # the others get it in the next step
     assert group("train.epochs=4", "--resume")[0][0] == group("train.epochs=4", "--name", "whole")[0][0] == 0
     assert outcome(Path("runs/x")) == outcome(Path("runs/whole"))
 
@@ -148,7 +148,7 @@ def test_a_process_that_dies_ends_the_others_with_one_line(victim: int, group: S
 
 @pytest.mark.slow
 @pytest.mark.parametrize("victim", [0, 1])
-def test_processes_that_torchrun_starts_again_find_each_other_and_say_why_they_end(victim: int, group: Start) -> None:
+def test_restarted_processes_rendezvous_and_print_why_they_end(victim: int, group: Start) -> None:
     found = group("--resume", rank=victim, step=STEPS + 1, what="SIGKILL", lives=2)
     for life in (found[:2], found[2:]):
         assert life.pop(victim)[0] == -signal.SIGKILL
@@ -160,7 +160,7 @@ def test_processes_that_torchrun_starts_again_find_each_other_and_say_why_they_e
 
 
 @pytest.mark.slow
-def test_a_repeated_sigterm_does_not_cost_the_checkpoint(group: Start) -> None:
+def test_a_repeated_sigterm_keeps_the_checkpoint(group: Start) -> None:
     first, second = group("-q", rank=1, step=STEPS + 2, what="SIGTERM SIGTERM")
     assert (first[0], second[0]) == (143, 143)
     assert json.loads(Path("runs/x/result.json").read_text())["status"] == "interrupted"
@@ -170,9 +170,9 @@ def test_a_repeated_sigterm_does_not_cost_the_checkpoint(group: Start) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("before", "after"), [(2, 1), (1, 3)])
-def test_another_number_of_processes_goes_on_with_the_sums_of_all(before: int, after: int, group: Start) -> None:
+def test_resuming_with_another_number_of_processes_keeps_the_sums(before: int, after: int, group: Start) -> None:
     plain = ["augment=[]", "model.dropout=0", "train.epochs=1"]
-    # Several hear of a signal in the step after it.
+    # A group reacts to a signal one step later.
     group(*plain, processes=before, step=4 - (before > 1), what="SIGTERM")
     assert load_checkpoint(Path("runs/x/last.safetensors"))["batch"] == 4
     (code, _, err), *others = group(*plain, "--resume", processes=after)
@@ -187,7 +187,7 @@ def test_another_number_of_processes_goes_on_with_the_sums_of_all(before: int, a
 
 
 @pytest.mark.slow
-def test_foreign_shares_in_a_checkpoint_are_refused(group: Start) -> None:
+def test_a_checkpoint_with_invalid_rank_states_is_refused(group: Start) -> None:
     group(step=3, what="SIGTERM")
     path = Path("runs/x/last.safetensors")
     saved = load_checkpoint(path)
@@ -203,7 +203,7 @@ def test_foreign_shares_in_a_checkpoint_are_refused(group: Start) -> None:
 
 
 @pytest.mark.slow
-def test_an_error_of_all_is_said_by_the_first_and_one_of_a_process_by_its_rank(group: Start) -> None:
+def test_a_common_error_is_printed_by_rank_0_and_a_single_one_by_its_rank(group: Start) -> None:
     (code, out, err), other = group("optimizer.lrr=1")
     assert (code, out) == (2, "")
     assert err.startswith("override optimizer.lrr=1: optimizer.lrr: unknown key.")
@@ -218,7 +218,7 @@ def test_an_error_of_all_is_said_by_the_first_and_one_of_a_process_by_its_rank(g
 
 
 @pytest.mark.slow
-def test_all_diverge_together(group: Start) -> None:
+def test_divergence_stops_all_ranks(group: Start) -> None:
     first, second = group("optimizer.lr=1e30", "model.batch_norm=false", "-q", "--json")
     printed = json.loads(first[1])
     assert printed["error"]["kind"] == "diverged"
@@ -229,14 +229,14 @@ def test_all_diverge_together(group: Start) -> None:
 
 
 @pytest.mark.slow
-def test_all_diverge_together_with_a_sample_each_for_batch_norm(group: Start) -> None:
+def test_divergence_with_one_sample_per_rank_and_batch_norm(group: Start) -> None:
     first, second = group("optimizer.lr=1e30", "train.batch_size=2", "-q", "--json")
     assert (first[0], json.loads(first[1])["status"]) == (4, "diverged"), first
     assert second == (4, "", "")
 
 
 @pytest.mark.slow
-def test_batch_norm_needs_a_sample_for_each_process(group: Start) -> None:
+def test_batch_norm_needs_one_sample_per_rank(group: Start) -> None:
     found = group("train.batch_size=2", processes=3)
     assert [code for code, *_ in found] == [2, 2, 2]
     assert "batch norm needs at least one sample for each of 3 processes (got 2 of 84 training samples)." in found[0][2]
@@ -244,7 +244,7 @@ def test_batch_norm_needs_a_sample_for_each_process(group: Start) -> None:
 
 
 @pytest.mark.slow
-def test_restarts_go_on_the_way_they_began(group: Start) -> None:
+def test_restarts_resume_only_in_the_mode_they_started_in(group: Start) -> None:
     plain = ["augment=[]", "train.restarts=2", "train.epochs=3"]
     group(*plain, processes=1, step=3, what="SIGTERM")
     first, second = group(*plain, "--resume")
@@ -259,7 +259,7 @@ def test_restarts_go_on_the_way_they_began(group: Start) -> None:
 
 
 @pytest.mark.slow
-def test_a_dry_run_leaves_nothing(group: Start) -> None:
+def test_a_dry_run_writes_no_files(group: Start) -> None:
     first, second = group("--dry-run")
     assert first[0] == 0
     assert "no files were written" in first[1]

@@ -1,4 +1,4 @@
-"""Training in a process of its own that is interrupted, killed and resumed."""
+"""Interrupts, kills and resumes training in a separate process."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def training() -> Iterator[subprocess.Popen[str]]:
-    """A training without end, in its third epoch or later."""
+    """Starts an endless training and waits for its third epoch."""
     command = [sys.executable, "-m", "nnzoo", "train", "c.yaml", "--json"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stderr
@@ -45,8 +45,8 @@ def training() -> Iterator[subprocess.Popen[str]]:
     process.communicate()
 
 
-def as_if_nothing_had_been(epochs: int) -> None:
-    """Resumes x up to some epoch, and compares it with a run of that many epochs."""
+def check_resumed_run(epochs: int) -> None:
+    """Resumes x up to an epoch and compares it with an uninterrupted run."""
     assert nnzoo(["train", "c.yaml", "-q", f"train.epochs={epochs}", "--resume"]) == 0
     assert nnzoo(["train", "c.yaml", "-q", f"train.epochs={epochs}", "--name", "whole"]) == 0
     first, second = (Path("runs") / name for name in ("x", "whole"))
@@ -62,7 +62,7 @@ def as_if_nothing_had_been(epochs: int) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_leaves_a_checkpoint_to_go_on_from(
+def test_a_signal_writes_a_checkpoint_to_resume_from(
     number: signal.Signals, code: int, training: subprocess.Popen[str]
 ) -> None:
     training.send_signal(number)
@@ -76,7 +76,7 @@ def test_a_signal_leaves_a_checkpoint_to_go_on_from(
     assert {key: value for key, value in printed.items() if key != "error"} == result
     assert result["status"] == "interrupted"
     assert result["epochs"] >= 2
-    as_if_nothing_had_been(result["epochs"] + 2)
+    check_resumed_run(result["epochs"] + 2)
 
 
 @pytest.mark.slow
@@ -85,7 +85,7 @@ def test_a_kill_loses_no_more_than_the_last_checkpoint(training: subprocess.Pope
     training.wait(timeout=60)
     assert training.returncode == -signal.SIGKILL
     assert not Path("runs/x/result.json").exists()
-    as_if_nothing_had_been(load_checkpoint(Path("runs/x/last.safetensors"))["epoch"] + 3)
+    check_resumed_run(load_checkpoint(Path("runs/x/last.safetensors"))["epoch"] + 3)
 
 
 TWICE = """
@@ -115,15 +115,15 @@ sys.exit(run(["train", "c.yaml", "-q"]))
 
 
 @pytest.mark.slow
-def test_a_second_signal_quits_at_once_and_leaves_whole_files() -> None:
+def test_a_second_signal_exits_immediately_without_partial_files() -> None:
     done = subprocess.run([sys.executable, "-c", TWICE], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
     assert load_checkpoint(Path("runs/x/last.safetensors"))["epoch"] == 0
     assert len(list(Path("runs/x").glob(".last.safetensors.*.tmp"))) == 1
-    as_if_nothing_had_been(3)
+    check_resumed_run(3)
 
 
-def test_the_signal_handlers_of_before_are_back() -> None:
+def test_signal_handlers_are_restored() -> None:
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     assert nnzoo(["train", "c.yaml", "-q", "train.epochs=3"]) == 0
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before

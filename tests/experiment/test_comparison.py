@@ -29,8 +29,8 @@ def imbalanced(share: float = 0.07, samples: int = 900) -> dict[str, Any]:
 
 
 def notes(config: dict[str, Any], **train: Any) -> list[str]:
-    words = {**config, "optimizer": {"lr": 0.01}, "train": {"epochs": 10, "early_stopping": None, **train}}
-    found: list[str] = nnzoo.train(words, quiet=True).result["notes"]
+    settings = {**config, "optimizer": {"lr": 0.01}, "train": {"epochs": 10, "early_stopping": None, **train}}
+    found: list[str] = nnzoo.train(settings, quiet=True).result["notes"]
     return found
 
 

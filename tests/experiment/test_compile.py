@@ -136,14 +136,14 @@ def test_a_failed_compilation_is_disabled(
     reason = {"once": "torch.compile is not supported on Python 9", "the backward pass": "division by zero"}.get(
         at, "InvalidCxxCompiler: none"
     )
-    with pytest.warns(nnzoo.NnzooWarning) as told:
+    with pytest.warns(nnzoo.NnzooWarning) as warned:
         compiled = nnzoo.train(BASE, overrides=ON, runs_dir="compiled", show=lambda _: None)
-    assert [str(each.message) for each in told] == [f"train.compile: {reason}; training continues without it"]
+    assert [str(each.message) for each in warned] == [f"train.compile: {reason}; training continues without it"]
     assert same(plain, compiled)
-    said = [line for line in capsys.readouterr().err.splitlines() if "compile" in line and "run directory" not in line]
+    lines = [line for line in capsys.readouterr().err.splitlines() if "compile" in line and "run directory" not in line]
     if at == "a later call":
-        assert said.pop(0).startswith("compiled in ")
-    assert said == []
+        assert lines.pop(0).startswith("compiled in ")
+    assert lines == []
 
 
 @pytest.mark.filterwarnings("default")
@@ -159,17 +159,17 @@ def test_networks_that_torch_cannot_trace(model: str, reason: str) -> None:
             outputs: Tensor = self.layer(inputs)
             return outputs
 
-    words = {**BASE, "train": {"epochs": 1, "compile": True}}
+    settings = {**BASE, "train": {"epochs": 1, "compile": True}}
     if model == "lstm":
-        words |= {"data": "digits", "model": {"name": "lstm", "hidden_size": 4}}
+        settings |= {"data": "digits", "model": {"name": "lstm", "hidden_size": 4}}
     else:
-        del words["model"]
+        del settings["model"]
     with pytest.warns(nnzoo.NnzooWarning, match=rf"^train\.compile: .*{reason}"):
-        run = nnzoo.train(words, model=Own() if model == "own" else None, show=lambda _: None)
+        run = nnzoo.train(settings, model=Own() if model == "own" else None, show=lambda _: None)
     assert run.result["status"] == "completed"
-    (told,) = run.result["warnings"]
-    assert told.startswith("train.compile: ")
-    assert told.endswith("; training continues without it")
+    (warned,) = run.result["warnings"]
+    assert warned.startswith("train.compile: ")
+    assert warned.endswith("; training continues without it")
 
 
 def test_running_out_of_memory_is_not_a_compilation_error(monkeypatch: pytest.MonkeyPatch) -> None:

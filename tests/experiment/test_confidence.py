@@ -48,13 +48,13 @@ def test_eval_shows_the_intervals(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    words = {
+    settings = {
         "name": "r",
         "data": "iris",
         "model": "mlp",
         "train": {"epochs": 3, "metrics": ["accuracy", "f1", "auroc"]},
     }
-    train(words, quiet=True)
+    train(settings, quiet=True)
     assert nnzoo(["eval", "r", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert list(found["confidence"]) == ["accuracy", "f1", "auroc"]

@@ -205,9 +205,9 @@ def test_warnings_and_the_task_are_logged_before_training(capsys: pytest.Capture
     write("train.csv", [{**row, "copy": row["income"]} for row in rows], [*HEADER, "copy"])
     Path("c.yaml").write_text("data: {name: csv, path: train.csv, target: income}\nmodel: mlp\ntrain: {epochs: 1}\n")
     assert nnzoo(["train", "c.yaml"]) == 0
-    said = capsys.readouterr().err
-    assert "task: classification, 2 classes, inferred from the values of 'income'" in said
-    assert "warning: column 'copy' determines the target of every training row by itself" in said
+    output = capsys.readouterr().err
+    assert "task: classification, 2 classes, inferred from the values of 'income'" in output
+    assert "warning: column 'copy' determines the target of every training row by itself" in output
     assert nnzoo(["doctor", "c.yaml", "data.ignore=copy"]) == 0
     assert "category: job\n" in capsys.readouterr().out
 

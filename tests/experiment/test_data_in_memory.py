@@ -93,8 +93,8 @@ def test_a_frame_is_read_like_its_file(kind: str) -> None:
     frame = frames()[kind]()
     lines = [",".join("" if cell is None else str(cell) for cell in row) for row in zip(*COLUMNS.values(), strict=True)]
     Path("t.csv").write_text("\n".join([",".join(COLUMNS), *lines]) + "\n")
-    words = {"target": "sold", "categorical": ["id"]}
-    expected = nnzoo.train({**CONFIG, "data": {"name": "csv", "path": "t.csv", **words}}, quiet=True)
+    settings = {"target": "sold", "categorical": ["id"]}
+    expected = nnzoo.train({**CONFIG, "data": {"name": "csv", "path": "t.csv", **settings}}, quiet=True)
     run = train(frame, {**CONFIG, "data": {"categorical": ["id"]}}, target="sold")
     assert run.model.metadata.feature_names == expected.model.metadata.feature_names
     assert "id=100000000000000004" in run.model.metadata.feature_names
@@ -163,8 +163,8 @@ def test_data_replaces_that_of_a_config() -> None:
     run = nnzoo.train("digits_mlp", data=(X, Y), overrides={"train.epochs": 1}, quiet=True)
     assert run.config.name == "digits_mlp"
     assert run.model.input_shape == (4,)
-    words = {"name": "csv", "path": "nowhere.csv", "delimiter": ";", "target": "sold", "categorical": ["id"]}
-    run = train(COLUMNS, {**CONFIG, "data": words})
+    settings = {"name": "csv", "path": "nowhere.csv", "delimiter": ";", "target": "sold", "categorical": ["id"]}
+    run = train(COLUMNS, {**CONFIG, "data": settings})
     assert "id=100000000000000000" in run.model.metadata.feature_names
 
 

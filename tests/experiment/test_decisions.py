@@ -128,8 +128,8 @@ def test_the_second_class_is_predicted_at_or_above_the_threshold(loss: str, caps
 @pytest.mark.parametrize("criterion", ["", "accuracy", "balanced_accuracy"])
 def test_a_threshold_is_chosen_on_val(criterion: str, capsys: pytest.CaptureFixture[str]) -> None:
     trained()
-    said = f"auto:{criterion}" if criterion else "auto"
-    threshold = evaluated(capsys, "--split", "val", "--threshold", said)["threshold"]
+    value = f"auto:{criterion}" if criterion else "auto"
+    threshold = evaluated(capsys, "--split", "val", "--threshold", value)["threshold"]
     # An exhaustive search finds no better threshold on val.
     data = evaluated(capsys, "--split", "val")
     assert data["split"] == "val"
@@ -150,9 +150,9 @@ def test_a_threshold_is_chosen_on_val(criterion: str, capsys: pytest.CaptureFixt
     if not criterion:
         assert threshold["score"] > threshold["score_at_half"] + 0.05
         assert nnzoo(["predict", "r", "new.csv", "--threshold", "auto"]) == 0
-        told = capsys.readouterr().err
-        assert "'yes' is predicted if its probability is at least that; f1 on val is 0." in told
-    rows = predicted(capsys, "new.csv", "--threshold", said)
+        output = capsys.readouterr().err
+        assert "'yes' is predicted if its probability is at least that; f1 on val is 0." in output
+    rows = predicted(capsys, "new.csv", "--threshold", value)
     assert [row["prediction"] == "yes" for row in rows] == [
         float(row["probability_yes"]) >= threshold["value"] for row in rows
     ]

@@ -34,7 +34,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("c.yaml").write_text(CONFIG)
 
 
-def whole(folder: Path) -> None:
+def assert_complete(folder: Path) -> None:
     """Asserts that every file of a run is complete."""
     for file in folder.iterdir():
         assert not file.name.endswith(".tmp")
@@ -80,7 +80,7 @@ def test_a_full_disk_at_any_write(monkeypatch: pytest.MonkeyPatch, capsys: pytes
         assert code == 1
         one_line(capsys, "can't be written: No space left on device.")
         if Path("runs/x").exists():
-            whole(Path("runs/x"))
+            assert_complete(Path("runs/x"))
         assert nnzoo(["train", "c.yaml", "-q", "--resume"]) == 0
         assert Path("runs/x/best.safetensors").read_bytes() == reference
         shutil.rmtree("runs/x")
@@ -132,7 +132,7 @@ def test_a_failure_at_any_rename(
             assert code == 1
             one_line(capsys, "can't be written: Input/output error.")
         if Path("runs/x").exists():
-            whole(Path("runs/x"))
+            assert_complete(Path("runs/x"))
         assert nnzoo(["train", *once, "--resume"]) == 0
         assert Path("runs/x/best.safetensors").read_bytes() == reference
         assert not list(Path("runs/x").glob(".*"))
@@ -187,7 +187,7 @@ def test_a_file_system_that_is_full(tiny_disk: Path, capsys: pytest.CaptureFixtu
             assert code == 1
             one_line(capsys, "No space left on device")
         for folder in runs.iterdir() if runs.exists() else ():
-            whole(folder)
+            assert_complete(folder)
         filler.unlink()
         assert nnzoo(["train", "c.yaml", "-q", "--runs-dir", str(runs), "--resume"]) == 0
         assert (runs / "x/best.safetensors").read_bytes() == reference

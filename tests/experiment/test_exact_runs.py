@@ -45,11 +45,11 @@ def test_targets_far_from_0_are_measured_exactly(dtype: Any) -> None:
     a = draw().standard_normal(300)
     y = (SECONDS + np.round(10 * a + draw(1).standard_normal(300), 2)).astype(dtype)
     data = save(a[:, None], y) | {"task": "regression"}
-    words = {
+    settings = {
         "optimizer": {"name": "adam", "lr": 0.1},
         "train": {"epochs": 30, "metrics": ["rmse", "mae", "r2", "mape"]},
     }
-    run = nnzoo.train({"data": data, "model": "linear", "preprocess": {"scale_target": True}, **words})
+    run = nnzoo.train({"data": data, "model": "linear", "preprocess": {"scale_target": True}, **settings})
     rows = predictions(run)
     truth = np.array([float(row["target"]) for row in rows])
     values = np.array([float(row["prediction"]) for row in rows])
@@ -85,9 +85,9 @@ def test_a_feature_far_from_0_predicts_the_class(offset: float, gap: float) -> N
     steps = draw().permutation(400)
     x = (offset + gap * steps)[:, None]
     y = (steps > 200).astype(int)
-    words = {"optimizer": {"name": "adam", "lr": 0.1}, "train": {"epochs": 40}}
+    settings = {"optimizer": {"name": "adam", "lr": 0.1}, "train": {"epochs": 40}}
     data = save(x, y) | {"split": {"deduplicate": True}}
-    run = nnzoo.train({"data": data, "model": "linear", **words})
+    run = nnzoo.train({"data": data, "model": "linear", **settings})
     assert run.metrics["test/accuracy"] > 0.95
     assert run.model.predict(x).tolist() == [str(each) for each in (run.model.predict(x).astype(int))]
     assert np.mean(run.model.predict(x).astype(int) == y) > 0.95
@@ -109,8 +109,8 @@ class TestMetricsWithoutAValue:
         return save(x, np.arange(60) % 2, x_val=draw(1).standard_normal((8, 2)), y_val=val) | {"split": {"test": 0.2}}
 
     def test_is_reported_at_the_start_and_its_cells_are_empty(self, capsys: pytest.CaptureFixture[str]) -> None:
-        words = {"data": self.data(np.zeros(8, int)), "train": {"epochs": 3, "metrics": ["auroc", "precision"]}}
-        Path("c.json").write_text(json.dumps({**words, "model": "linear"}))
+        settings = {"data": self.data(np.zeros(8, int)), "train": {"epochs": 3, "metrics": ["auroc", "precision"]}}
+        Path("c.json").write_text(json.dumps({**settings, "model": "linear"}))
         assert command(["train", "c.json", "--json"]) == 0
         out, err = capsys.readouterr()
         assert "warning: val/auroc is undefined: val has only one class ('0')" in err
@@ -130,18 +130,18 @@ class TestMetricsWithoutAValue:
 
     @pytest.mark.parametrize("restarts", [1, 2])
     def test_cannot_be_the_monitor(self, restarts: int) -> None:
-        words = {"monitor": "val/auroc", "metrics": ["auroc"], "restarts": restarts}
+        settings = {"monitor": "val/auroc", "metrics": ["auroc"], "restarts": restarts}
         with pytest.raises(
             ConfigError, match=r"train\.monitor: val/auroc is undefined: val has only one class"
         ) as caught:
-            nnzoo.train({"data": self.data(np.ones(8, int)), "model": "linear", "train": words})
+            nnzoo.train({"data": self.data(np.ones(8, int)), "model": "linear", "train": settings})
         assert "Monitor val/loss" in str(caught.value)
         assert not Path("runs").exists()
 
     def test_the_loss_can_be_the_monitor(self) -> None:
-        words = {"monitor": "val/loss", "metrics": ["auroc"], "epochs": 2}
+        settings = {"monitor": "val/loss", "metrics": ["auroc"], "epochs": 2}
         with pytest.warns(nnzoo.DataWarning, match="val/auroc is undefined"):
-            run = nnzoo.train({"data": self.data(np.ones(8, int)), "model": "linear", "train": words})
+            run = nnzoo.train({"data": self.data(np.ones(8, int)), "model": "linear", "train": settings})
         assert run.result["best_epoch"]
 
     def test_r2_of_one_sample(self) -> None:
@@ -162,19 +162,19 @@ class TestMetricsWithoutAValue:
 
     @pytest.mark.filterwarnings("ignore::nnzoo.DataWarning")
     def test_a_run_with_empty_cells_is_resumed(self) -> None:
-        words = {"data": self.data(np.ones(8, int)), "model": "linear"}
+        settings = {"data": self.data(np.ones(8, int)), "model": "linear"}
         whole, parts = ({"epochs": epochs, "metrics": ["auroc"]} for epochs in (4, 2))
-        expected = nnzoo.train({**words, "train": whole, "name": "whole"})
-        nnzoo.train({**words, "train": parts, "name": "parts"})
-        found = nnzoo.train({**words, "train": whole, "name": "parts"}, resume=True)
+        expected = nnzoo.train({**settings, "train": whole, "name": "whole"})
+        nnzoo.train({**settings, "train": parts, "name": "parts"})
+        found = nnzoo.train({**settings, "train": whole, "name": "parts"}, resume=True)
         assert found.history["val/loss"] == expected.history["val/loss"]
 
 
 def test_a_linear_fit_of_large_numbers_equals_least_squares() -> None:
     x = SECONDS + draw().standard_normal((200, 2)) * [3.0, 50.0]
     y = 1e12 + (x - SECONDS) @ [7.0, -0.5]
-    words = {"optimizer": {"name": "lbfgs"}, "train": {"epochs": 30, "batch_size": "full", "early_stopping": None}}
-    run = nnzoo.train({"data": save(x, y), "model": "linear", "preprocess": {"scale_target": True}, **words})
+    settings = {"optimizer": {"name": "lbfgs"}, "train": {"epochs": 30, "batch_size": "full", "early_stopping": None}}
+    run = nnzoo.train({"data": save(x, y), "model": "linear", "preprocess": {"scale_target": True}, **settings})
     expected = sklearn.linear_model.LinearRegression().fit(x - SECONDS, y - 1e12).predict(x - SECONDS) + 1e12
     np.testing.assert_allclose(run.model.predict(x) - 1e12, expected - 1e12, atol=0.05)
 
@@ -192,8 +192,8 @@ class TestTables:
         a = np.round(draw().standard_normal(300), 4)
         noise = np.round(10 * draw(1).standard_normal(300), 2)
         data = self.write("a,y", a, [f"{offset + each:.2f}" for each in noise])
-        words = {"optimizer": {"name": "adam", "lr": 0.1}, "train": {"epochs": 5}}
-        run = nnzoo.train({"data": data, "model": "linear", **words})
+        settings = {"optimizer": {"name": "adam", "lr": 0.1}, "train": {"epochs": 5}}
+        run = nnzoo.train({"data": data, "model": "linear", **settings})
         spread = noise.std()
         assert run.metrics["test/rmse"] == pytest.approx(spread, rel=0.3)
         assert run.result["baseline"]["test/rmse"] == pytest.approx(spread, rel=0.3)
@@ -208,10 +208,10 @@ class TestTables:
         steps = draw().permutation(400)
         cells = [repr(round(offset + gap * int(step), 2)) for step in steps]
         data = self.write("ts,y", cells, np.where(steps > 200, "late", "early")) | {"split": {"deduplicate": True}}
-        words = {"optimizer": {"name": "adam", "lr": 0.1}, "train": {"epochs": 40}}
-        run = nnzoo.train({"data": data, "model": "linear", **words})
+        settings = {"optimizer": {"name": "adam", "lr": 0.1}, "train": {"epochs": 40}}
+        run = nnzoo.train({"data": data, "model": "linear", **settings})
         assert run.metrics["test/accuracy"] > 0.95
-        Path("c.json").write_text(json.dumps({"data": data, "model": "linear", **words}))
+        Path("c.json").write_text(json.dumps({"data": data, "model": "linear", **settings}))
         capsys.readouterr()
         command(["doctor", "c.json", "--json"])
         found = json.loads(capsys.readouterr().out)
@@ -222,8 +222,8 @@ class TestTables:
     def test_predict_prints_every_digit(self, capsys: pytest.CaptureFixture[str]) -> None:
         a = np.round(draw().standard_normal(200), 4)
         data = self.write("a,y", a, [f"{SECONDS + 10 * each:.3f}" for each in a])
-        words = {"optimizer": "lbfgs", "train": {"epochs": 20, "batch_size": "full"}}
-        run = nnzoo.train({"data": data, "model": "linear", **words})
+        settings = {"optimizer": "lbfgs", "train": {"epochs": 20, "batch_size": "full"}}
+        run = nnzoo.train({"data": data, "model": "linear", **settings})
         Path("new.csv").write_text("a\n0.1234\n-1.5\n")
         capsys.readouterr()
         assert command(["predict", str(run.run_dir), "new.csv", "--json"]) == 0
@@ -239,8 +239,8 @@ def test_a_series_at_any_level_is_forecast_like_one_at_0(level: float, differenc
     values = np.round(np.sin(steps / 5) * 8 + 0.1 * steps, 3)
     Path("t.csv").write_text("v\n" + "".join(f"{level + value:.3f}\n" for value in values))
     data = {"name": "series", "path": "t.csv", "target": "v", "window": 12, "difference": difference}
-    words = {"optimizer": {"name": "adam", "lr": 0.01}, "train": {"epochs": 20}}
-    run = nnzoo.train({"data": data, "model": "linear", **words})
+    settings = {"optimizer": {"name": "adam", "lr": 0.01}, "train": {"epochs": 20}}
+    run = nnzoo.train({"data": data, "model": "linear", **settings})
     naive = np.abs(np.diff(values)[-len(predictions(run)) :]).mean()
     assert run.result["baseline"]["test/mae"] == pytest.approx(naive, rel=1e-3)
     assert 0.001 < run.metrics["test/mae"] < 8
@@ -261,11 +261,11 @@ def test_a_series_that_moves_far_away_is_forecast_as_before(level: float, restar
     write("t.csv", 0.0)
     write("far.csv", level)
     data = {"name": "series", "path": "t.csv", "test_path": "far.csv", "target": "v", "features": ["v", "w"]}
-    words = {
+    settings = {
         "optimizer": {"name": "adam", "lr": 0.01},
         "train": {"epochs": 5, "restarts": restarts, "metrics": ["mae", "r2"]},
     }
-    run = nnzoo.train({"data": {**data, "window": 12, "horizon": 2}, "model": "mlp", **words})
+    run = nnzoo.train({"data": {**data, "window": 12, "horizon": 2}, "model": "mlp", **settings})
     near, far = (evaluate_checkpoint(run.run_dir, data=name).metrics for name in ("t.csv", "far.csv"))
     assert far["mae"] == pytest.approx(near["mae"], rel=1e-4)
     assert far["r2"] == pytest.approx(near["r2"], rel=1e-3)

@@ -108,9 +108,9 @@ def test_repairs_of_new_data_are_reported(capsys: pytest.CaptureFixture[str]) ->
     assert "1 row without a value was left out" in error
     Path("labelled.csv").write_text("a,b,y\n1,2,p\n3,4,\n4,5,q\n0,1,p\n")
     assert cli(["eval", "r", "--data", "labelled.csv", "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["num_samples"] == 3
-    assert any("1 row without a target was left out (labelled.csv: line 3" in line for line in told["warnings"])
+    output = json.loads(capsys.readouterr().out)
+    assert output["num_samples"] == 3
+    assert any("1 row without a target was left out (labelled.csv: line 3" in line for line in output["warnings"])
 
 
 def test_repairs_of_training_data_are_in_the_result() -> None:

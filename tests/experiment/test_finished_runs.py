@@ -22,9 +22,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("c.yaml").write_text(CONFIG)
 
 
-def told(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+def resume_output(capsys: pytest.CaptureFixture[str], *settings: str) -> str:
     capsys.readouterr()
-    assert nnzoo(["train", "c.yaml", "--resume", *words]) == 0
+    assert nnzoo(["train", "c.yaml", "--resume", *settings]) == 0
     return capsys.readouterr().err
 
 
@@ -45,20 +45,20 @@ ENDS: dict[str, tuple[list[str], str, list[str]]] = {
 
 @pytest.mark.parametrize("case", ENDS)
 def test_the_reason_of_the_end_and_the_advice(case: str, capsys: pytest.CaptureFixture[str]) -> None:
-    words, message, more = ENDS[case]
-    assert "is finished" not in told(capsys, *words)
+    settings, message, more = ENDS[case]
+    assert "is finished" not in resume_output(capsys, *settings)
     before = Path("runs/c/best.safetensors").read_bytes()
-    found = told(capsys, *words)
+    found = resume_output(capsys, *settings)
     assert f"runs/c is finished: {message}" in found
     assert "resuming" not in found
     assert Path("runs/c/best.safetensors").read_bytes() == before
     # The advice works.
-    assert "resuming runs/c after epoch" in told(capsys, *more)
+    assert "resuming runs/c after epoch" in resume_output(capsys, *more)
     assert [path.name for path in Path("runs").iterdir()] == ["c"]
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("settings", "message"),
     [
         (["scheduler=cosine"], "start a new run without --resume: the length of its cosine schedule is train.epochs."),
         (
@@ -72,10 +72,10 @@ def test_the_reason_of_the_end_and_the_advice(case: str, capsys: pytest.CaptureF
     ],
 )
 def test_runs_that_cannot_be_trained_further(
-    words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+    settings: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    told(capsys, *words)
-    assert message in told(capsys, *words)
+    resume_output(capsys, *settings)
+    assert message in resume_output(capsys, *settings)
 
 
 def test_a_run_killed_before_its_result_is_measured(
@@ -91,6 +91,6 @@ def test_a_run_killed_before_its_result_is_measured(
     assert nnzoo(["train", "c.yaml", "--resume"]) == 130
     monkeypatch.setattr(Recorder, "finish", finish)
     assert not Path("runs/c/result.json").exists()
-    found = told(capsys)
+    found = resume_output(capsys)
     assert "resuming runs/c after epoch 3" in found
     assert Path("runs/c/result.json").exists()

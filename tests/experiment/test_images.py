@@ -56,7 +56,7 @@ def photos(folder: str = "photos", count: int = 12) -> None:
             save(f"{folder}/{name}/{index:02}.png", color)
 
 
-def words(**others: Any) -> dict[str, Any]:
+def image_config(**others: Any) -> dict[str, Any]:
     data = {"name": "image_folder", "path": "photos"}
     train = {"epochs": 3, "batch_size": 8, "device": "cpu"}
     return {
@@ -79,7 +79,7 @@ def test_a_new_process_predicts_from_the_artifact_like_the_run(
 ) -> None:
     photos("photos/train")
     photos("photos/test", 5)
-    run = nnzoo.train(words(train={"epochs": 8, "batch_size": 8, "device": "cpu"}), quiet=True)
+    run = nnzoo.train(image_config(train={"epochs": 8, "batch_size": 8, "device": "cpu"}), quiet=True)
     assert run.metrics["test/accuracy"] >= 0.9  # baseline 1/3
     known = table("runs/r/predictions.csv")
     artifact = (tmp_path / "runs/r/best.safetensors").rename(tmp_path / "best.safetensors")
@@ -103,7 +103,7 @@ def test_a_new_process_predicts_from_the_artifact_like_the_run(
 
 def test_files_arrays_of_bytes_and_of_numbers_are_the_same_images() -> None:
     photos()
-    model = nnzoo.train(words(), quiet=True).model
+    model = nnzoo.train(image_config(), quiet=True).model
     files = [f"photos/{name}/00.png" for name in ("red", "green", "blue")]
     pixels = np.stack([np.array(Image.open(file)).transpose(2, 0, 1) for file in files])
     expected = model.predict_proba(pixels)
@@ -184,7 +184,7 @@ def test_one_broken_image_does_not_stop_the_others(capsys: pytest.CaptureFixture
 
 
 def command_of(verb: str, *arguments: str, **others: Any) -> int:
-    Path("r.yaml").write_text(json.dumps(words(**others)))
+    Path("r.yaml").write_text(json.dumps(image_config(**others)))
     return command([verb, "r.yaml", "-q", *arguments] if verb == "train" else [verb, "r.yaml", *arguments])
 
 
@@ -207,7 +207,7 @@ def test_invalid_folders_end_with_exit_code_3(
 
 
 def fit_on(data: dict[str, Any], **others: Any) -> Any:
-    return prepare(load_config(words(data=data, **others)))
+    return prepare(load_config(image_config(data=data, **others)))
 
 
 def test_statistics_are_of_values_from_0_to_1_and_images_stay_bytes(capsys: pytest.CaptureFixture[str]) -> None:
@@ -222,9 +222,9 @@ def test_statistics_are_of_values_from_0_to_1_and_images_stay_bytes(capsys: pyte
     train = experiment.splits["train"]
     assert train.inputs.dtype == torch.uint8
     assert train.inputs.data_ptr() == experiment.dataset.train.inputs.data_ptr()
-    seen = train.network_inputs(slice(0, len(train)))
-    torch.testing.assert_close(seen.mean((0, 2, 3)), torch.zeros(3), atol=1e-5, rtol=0)
-    torch.testing.assert_close(seen.std((0, 2, 3), correction=0), torch.ones(3), atol=1e-5, rtol=0)
+    recorded = train.network_inputs(slice(0, len(train)))
+    torch.testing.assert_close(recorded.mean((0, 2, 3)), torch.zeros(3), atol=1e-5, rtol=0)
+    torch.testing.assert_close(recorded.std((0, 2, 3), correction=0), torch.ones(3), atol=1e-5, rtol=0)
     plain = fit_on({"name": "image_folder", "path": "photos"}, preprocess={"normalize": "none"}).splits["train"]
     assert torch.equal(plain.network_inputs(slice(2)), plain.inputs[:2].float() / 255)
 
@@ -239,7 +239,7 @@ def test_projections_transform_the_entire_set(projection: dict[str, Any]) -> Non
     assert train.finish is None
     rows = experiment.dataset.train.inputs.float() / 255
     torch.testing.assert_close(train.inputs, experiment.preprocess(rows))
-    run = nnzoo.train(words(preprocess=projection, model="mlp"), quiet=True)
+    run = nnzoo.train(image_config(preprocess=projection, model="mlp"), quiet=True)
     assert run.model.predict(["photos/red/00.png"]).shape == (1,)
 
 
@@ -254,11 +254,11 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     photos()
-    config = words(augment=AUGMENT)
+    config = image_config(augment=AUGMENT)
     for name in ("a", "b"):
         nnzoo.train(config, overrides={"data.cache": cache} if name == "b" else {}, name=name, quiet=True)
     nnzoo.train(config, overrides={"seed": 1}, name="c", quiet=True)
-    nnzoo.train(words(), name="plain", quiet=True)
+    nnzoo.train(image_config(), name="plain", quiet=True)
     states = [nnzoo.load(f"runs/{name}").module.state_dict() for name in ("a", "b", "c", "plain")]
     same = [all(torch.equal(states[0][key], state[key]) for key in state) for state in states]
     assert same == [True, True, False, False]
@@ -278,9 +278,9 @@ def test_one_of_several_processes_decodes_to_the_disk_before_the_others(
             compute()
             found.extend(path.suffix == ".u8" for path in (tmp_path / "cache/nnzoo/images").iterdir())
 
-    fetch(load_config(words(), {"data.cache": "memory"}), Two())
+    fetch(load_config(image_config(), {"data.cache": "memory"}), Two())
     assert not found
-    fetch(load_config(words(), {"data.cache": "disk"}), Two())
+    fetch(load_config(image_config(), {"data.cache": "disk"}), Two())
     assert any(found)
 
 
@@ -290,8 +290,8 @@ def test_resuming_inside_an_epoch_ends_with_the_same_weights(at: int, monkeypatc
     photos()
     every = {"every_steps": 1, "every_minutes": None}
     train = {"epochs": 3, "batch_size": 4, "device": "cpu", "checkpoint": every}
-    config = words(augment=[*AUGMENT, "cutmix", "erasing"], train=train)
-    nnzoo.train(config, name="whole", quiet=True)
+    config = image_config(augment=[*AUGMENT, "cutmix", "erasing"], train=train)
+    nnzoo.train(config, name="uninterrupted", quiet=True)
     from nnzoo.training import checkpoints, single, step
 
     plain = step.train_step
@@ -309,7 +309,7 @@ def test_resuming_inside_an_epoch_ends_with_the_same_weights(at: int, monkeypatc
         with pytest.raises(KeyboardInterrupt):
             nnzoo.train(config, name="cut", quiet=True)
     nnzoo.train(config, name="cut", resume=True, quiet=True)
-    assert weights("runs/cut") == weights("runs/whole")
+    assert weights("runs/cut") == weights("runs/uninterrupted")
 
 
 def test_val_and_test_are_never_augmented() -> None:
@@ -347,10 +347,10 @@ def test_mixed_targets_train_with_every_loss_of_probabilities(loss: str, classes
 def test_restarts_read_bytes_and_each_is_augmented_separately(augment: list[str]) -> None:
     photos()
     train = {"epochs": 2, "batch_size": 8, "device": "cpu", "restarts": 2}
-    run = nnzoo.train(words(model="mlp", augment=augment, train=train), quiet=True)
+    run = nnzoo.train(image_config(model="mlp", augment=augment, train=train), quiet=True)
     assert run.result["restarts"]["how"] == ("one after another" if augment else "batched")
     best = run.result["restarts"]["best"]
-    alone = words(model="mlp", augment=augment, seed=best, train={**train, "restarts": 1})
+    alone = image_config(model="mlp", augment=augment, seed=best, train={**train, "restarts": 1})
     expected = nnzoo.train(alone, name="alone", quiet=True).metrics["val/loss"]
     assert run.metrics["val/loss"] == pytest.approx(expected, rel=1e-4)
 
@@ -449,7 +449,7 @@ def test_a_network_of_a_known_set_reads_image_files(capsys: pytest.CaptureFixtur
         if name == "t10k-images-idx3-ubyte":
             test_images = values
     data = {"name": "fashion_mnist", "root": ".", "download": False, "split": {"val": 0.25}}
-    nnzoo.train(words(data=data, model="linear"), quiet=True)
+    nnzoo.train(image_config(data=data, model="linear"), quiet=True)
     Path("new/T-shirt_top").mkdir(parents=True)
     for index, image in enumerate(test_images):
         Image.fromarray(image).save(f"new/T-shirt_top/{index}.png")

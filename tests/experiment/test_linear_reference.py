@@ -41,8 +41,10 @@ def test_ridge_regression_equals_scikit_learn(rows: int, columns: int) -> None:
     assert np.allclose(scores_of(inputs, weights).numpy(), expected.predict(inputs.numpy()))
 
 
-def reference(data: Any, measured: str, **words: Any) -> dict[str, float]:
-    return linear_scores(prepare(load_config({"data": data, "model": "mlp", **words})), measured, max_operations=CHEAP)
+def reference(data: Any, measured: str, **settings: Any) -> dict[str, float]:
+    return linear_scores(
+        prepare(load_config({"data": data, "model": "mlp", **settings})), measured, max_operations=CHEAP
+    )
 
 
 @pytest.mark.parametrize("gate", ["and", "or", "nand"])

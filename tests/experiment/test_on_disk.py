@@ -102,20 +102,20 @@ def test_training_from_the_disk_equals_training_from_memory(case: str) -> None:
 @pytest.mark.parametrize("step", [1, 4, 9])
 def test_a_run_interrupted_inside_an_epoch_is_resumed(step: int, at_step: Callable[..., None]) -> None:
     save(**CASES["features"][0])
-    whole = train("memory")
+    uninterrupted = train("memory")
     at_step(step, lambda: signal.raise_signal(signal.SIGINT))
     with pytest.raises(InterruptedRunError):
         train("disk")
-    same(whole, train("disk", resume=True))
+    same(uninterrupted, train("disk", resume=True))
 
 
 def test_a_run_is_resumed_after_its_data_has_moved(at_step: Callable[..., None]) -> None:
     save(**CASES["features"][0])
-    whole = train("memory")
+    uninterrupted = train("memory")
     at_step(4, lambda: signal.raise_signal(signal.SIGTERM))
     with pytest.raises(InterruptedRunError):
         train("disk")
-    same(whole, train("disk", {"data.cache": "memory"}, resume=True))
+    same(uninterrupted, train("disk", {"data.cache": "memory"}, resume=True))
 
 
 def test_eval_repeats_the_metrics_of_training(capsys: pytest.CaptureFixture[str]) -> None:

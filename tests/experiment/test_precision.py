@@ -99,20 +99,22 @@ def test_an_interrupted_and_resumed_run_equals_an_uninterrupted_one(
     overrides: dict[str, Any], name: str, at_step: Callable[..., None]
 ) -> None:
     overrides = {**overrides, "train.precision": name}
-    whole = train("whole", overrides)
+    uninterrupted = train("uninterrupted", overrides)
     for step in (1, 3, 9):
         at_step(step, lambda: signal.raise_signal(signal.SIGINT))
         with pytest.raises(InterruptedRunError):
             train("parts", overrides, resume=True)
     parts = train("parts", overrides, resume=True)
-    assert (whole.run_dir / "best.safetensors").read_bytes() == (parts.run_dir / "best.safetensors").read_bytes()
-    states = [load_checkpoint(run.run_dir / "last.safetensors") for run in (whole, parts)]
+    assert (uninterrupted.run_dir / "best.safetensors").read_bytes() == (
+        parts.run_dir / "best.safetensors"
+    ).read_bytes()
+    states = [load_checkpoint(run.run_dir / "last.safetensors") for run in (uninterrupted, parts)]
     assert all(torch.equal(tensor, states[1]["model"][key]) for key, tensor in states[0]["model"].items())
     assert states[0].get("scaler") == states[1].get("scaler")
     assert ("scaler" in states[0]) == (name == "fp16-mixed")
     if "scheduler" in overrides and name == "fp16-mixed":
         assert states[0]["scaler"]["scale"] < 2**16
-    assert whole.metrics == parts.metrics
+    assert uninterrupted.metrics == parts.metrics
 
 
 @pytest.mark.usefixtures("fp16_anywhere")
@@ -135,18 +137,18 @@ def test_a_network_that_overflows_float16(capsys: pytest.CaptureFixture[str]) ->
 
 
 @pytest.mark.parametrize(
-    ("words", "has", "reason"),
+    ("settings", "has", "reason"),
     [
         ("bf16-mixed", False, "this processor has no bfloat16 (AVX512-BF16, AMX or ARM BF16), and emulation is"),
         ("fp16-mixed", True, "fp16-mixed needs CUDA (got cpu). Use bf16-mixed or fp32."),
     ],
 )
 def test_an_unsupported_precision_is_refused_before_anything_is_written(
-    words: str, has: bool, reason: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    settings: str, has: bool, reason: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(scaling, "cpu_has_bf16", lambda: has)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    Path("c.yaml").write_text(f"data: iris\nmodel: mlp\ntrain:\n  precision: {words}\n")
+    Path("c.yaml").write_text(f"data: iris\nmodel: mlp\ntrain:\n  precision: {settings}\n")
     assert command(["train", "c.yaml"]) == 2
     shown = capsys.readouterr()
     assert shown.out == ""

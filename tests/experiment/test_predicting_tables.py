@@ -28,8 +28,8 @@ NEW = 'b,id,note,a\n1,00501,"x, y ",3\n2,1e22,,4\n3, 7 ,?,5\n'
 
 def trained(**data: Any) -> None:
     Path("t.csv").write_text(TABLE)
-    words = {"name": "csv", "path": "t.csv", "target": "y", "features": ["a", "b"], **data}
-    train({"name": "r", "data": words, "model": "linear", "train": {"epochs": 1}}, quiet=True)
+    settings = {"name": "csv", "path": "t.csv", "target": "y", "features": ["a", "b"], **data}
+    train({"name": "r", "data": settings, "model": "linear", "train": {"epochs": 1}}, quiet=True)
 
 
 def predicted(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[dict[str, str]]:

@@ -109,15 +109,15 @@ def test_the_same_classes_keep_the_last_layer(kernel: str, capsys: pytest.Captur
 
 
 def test_regression_outputs_are_matched_by_target() -> None:
-    words: dict[str, Any] = {"data": {"name": "sine", "samples": 60}, "model": {"name": "mlp", "hidden": [4]}}
-    base = train("base", words)
-    words["model"] = {**words["model"], "pretrained": str(base.run_dir / "last.safetensors")}
+    settings: dict[str, Any] = {"data": {"name": "sine", "samples": 60}, "model": {"name": "mlp", "hidden": [4]}}
+    base = train("base", settings)
+    settings["model"] = {**settings["model"], "pretrained": str(base.run_dir / "last.safetensors")}
     last = load_checkpoint(base.run_dir / "last.safetensors")["model"]
-    assert all(nnzoo.build_model(words).state_dict()[name].equal(tensor) for name, tensor in last.items())
-    words["data"] = {"name": "random", "shape": [1], "targets": 1}
-    head = nnzoo.build_model(words).get_parameter("output.linear.weight")
+    assert all(nnzoo.build_model(settings).state_dict()[name].equal(tensor) for name, tensor in last.items())
+    settings["data"] = {"name": "random", "shape": [1], "targets": 1}
+    head = nnzoo.build_model(settings).get_parameter("output.linear.weight")
     assert not head.equal(last["output.linear.weight"])
-    assert nnzoo.build_model(words).get_parameter("hidden.0.linear.weight").equal(last["hidden.0.linear.weight"])
+    assert nnzoo.build_model(settings).get_parameter("hidden.0.linear.weight").equal(last["hidden.0.linear.weight"])
 
 
 BASE: dict[str, Any] = {"data": "iris", "model": {"name": "mlp", "hidden": [6, 5]}}
@@ -140,8 +140,8 @@ def test_another_network_is_an_error_with_its_place(
     model: str, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     train("base", BASE)
-    words = model if "hidden" in model else f"hidden: [6, 5], {model}"
-    Path("new.yaml").write_text(f"data: iris\nmodel: {{name: mlp, {words}, pretrained: base}}\n")
+    settings = model if "hidden" in model else f"hidden: [6, 5], {model}"
+    Path("new.yaml").write_text(f"data: iris\nmodel: {{name: mlp, {settings}, pretrained: base}}\n")
     for arguments in (["train", "new.yaml"], ["summary", "new.yaml"], ["train", "new.yaml", "--dry-run"]):
         capsys.readouterr()
         assert command(arguments) == 2
@@ -200,12 +200,12 @@ def test_a_path_is_relative_to_its_file_and_a_name_is_a_run() -> None:
         assert run.config.model.pretrained == str(here / found)
         assert f"pretrained: {here / found}\n" in (run.run_dir / "config.yaml").read_text()
     arguments = ["train", str(file), "-q", "--runs-dir", "elsewhere", "--name"]
-    for name, said, found in [
+    for name, value, found in [
         ("a", "configs/mine/base", "configs/mine/base/best.safetensors"),
         ("b", "latest", "elsewhere/a/best.safetensors"),
         ("c", "b", "elsewhere/b/best.safetensors"),
     ]:
-        assert command([*arguments, name, f"model.pretrained={said}"]) == 0
+        assert command([*arguments, name, f"model.pretrained={value}"]) == 0
         assert nnzoo.load_config(f"elsewhere/{name}").model.pretrained == str(here / found)
     # A file next to the config has priority over a run of that name.
     shutil.copytree("configs/mine/base", "configs/base")
@@ -233,21 +233,21 @@ def test_the_artifact_does_not_need_the_checkpoint_and_the_config_repeats_the_ru
     )
 
 
-@pytest.mark.parametrize("said", ["base", "latest", "runs/base", "runs/base/best.safetensors"])
-def test_resuming_needs_no_checkpoint(said: str) -> None:
+@pytest.mark.parametrize("value", ["base", "latest", "runs/base", "runs/base/best.safetensors"])
+def test_resuming_needs_no_checkpoint(value: str) -> None:
     train("base", BASE)
-    config = {**BASE, "name": "new", "model": {**BASE["model"], "pretrained": said, "freeze": "hidden.0.*"}}
+    config = {**BASE, "name": "new", "model": {**BASE["model"], "pretrained": value, "freeze": "hidden.0.*"}}
     config["train"] = {**TRAIN, "epochs": 4}
-    whole = nnzoo.train(config, overrides={"name": "whole"}, quiet=True)
-    if said == "latest":
+    uninterrupted = nnzoo.train(config, overrides={"name": "uninterrupted"}, quiet=True)
+    if value == "latest":
         # Now the newest run is that one.
         config["model"] = {**config["model"], "pretrained": "base"}
     nnzoo.train(config, overrides={"train.epochs": 2}, quiet=True)
-    config["model"] = {**config["model"], "pretrained": said}
+    config["model"] = {**config["model"], "pretrained": value}
     shutil.rmtree("runs/base")
     run = nnzoo.train(config, resume=True, quiet=True)
     assert run.run_dir == Path("runs/new")
-    assert (run.run_dir / "best.safetensors").read_bytes() == (whole.run_dir / "best.safetensors").read_bytes()
+    assert (run.run_dir / "best.safetensors").read_bytes() == (uninterrupted.run_dir / "best.safetensors").read_bytes()
     # The run directory can be resumed too, and its checkpoint is still known.
     assert nnzoo.train(run.run_dir, overrides={"train.epochs": 5}, resume=True, quiet=True).result["epochs"] == 5
     assert nnzoo.load_config(run.run_dir).model.pretrained == str(Path("runs/base/best.safetensors").absolute())
@@ -258,9 +258,9 @@ def test_a_run_is_not_resumed_with_another_checkpoint(capsys: pytest.CaptureFixt
     train("other", BASE)
     config = {**BASE, "name": "new", "model": {**BASE["model"], "pretrained": "base"}}
     nnzoo.train(config, overrides={"train": TRAIN}, quiet=True)
-    for said in ("other", None):
+    for value in ("other", None):
         with pytest.raises(UsageError, match=r"changed: model\.pretrained"):
-            nnzoo.train(config, overrides={"train": TRAIN, "model.pretrained": said}, resume=True, quiet=True)
+            nnzoo.train(config, overrides={"train": TRAIN, "model.pretrained": value}, resume=True, quiet=True)
     # A run must not overwrite its own checkpoint.
     with pytest.raises(ConfigError, match=r"model\.pretrained: .* is in the run that --overwrite would replace"):
         nnzoo.train(config, overrides={"model.pretrained": "new"}, overwrite=True, quiet=True)
@@ -271,33 +271,35 @@ def test_files_that_are_not_checkpoints(capsys: pytest.CaptureFixture[str]) -> N
     base = train("base", BASE)
     Path("new.yaml").write_text("data: iris\nmodel: {name: mlp, hidden: [6, 5], pretrained: base}\n")
 
-    def error_of(said: str) -> tuple[int, dict[str, str]]:
+    def error_of(value: str) -> tuple[int, dict[str, str]]:
         capsys.readouterr()
-        code = command(["train", "new.yaml", f"model.pretrained={said}", "--json"])
+        code = command(["train", "new.yaml", f"model.pretrained={value}", "--json"])
         error: dict[str, str] = json.loads(capsys.readouterr().out)["error"]
         return code, error
 
-    for said, message in [
+    for value, message in [
         ("bse", "no such file or run. Runs in runs: base."),
         ("runs/bse", "no such file or run"),
         ("~nobody-of-this-name/x", "no such file or run"),
         ("new.yaml", "is not a checkpoint"),
         (".", "not a run directory: it has no best.safetensors"),
     ]:
-        code, error = error_of(said)
-        assert (code, error["kind"], error["where"]) == (2, "config", f"override model.pretrained={said}")
-        assert error["message"].startswith(f"override model.pretrained={said}: model.pretrained: ")
+        code, error = error_of(value)
+        assert (code, error["kind"], error["where"]) == (2, "config", f"override model.pretrained={value}")
+        assert error["message"].startswith(f"override model.pretrained={value}: model.pretrained: ")
         assert message in error["message"]
-    for said in ("3", "''", "[a]"):
-        assert error_of(said)[1]["message"].startswith(f"override model.pretrained={said}: model.pretrained: expected")
+    for value in ("3", "''", "[a]"):
+        assert error_of(value)[1]["message"].startswith(
+            f"override model.pretrained={value}: model.pretrained: expected"
+        )
     damaged = bytearray((base.run_dir / "best.safetensors").read_bytes())
     damaged[-5] ^= 1
     Path("damaged.safetensors").write_bytes(damaged)
     Path("short.safetensors").write_bytes(damaged[:100])
-    for said in ("damaged.safetensors", "short.safetensors"):
-        code, error = error_of(said)
+    for value in ("damaged.safetensors", "short.safetensors"):
+        code, error = error_of(value)
         assert (code, error["kind"]) == (1, "checkpoint")
-        assert error["where"] == str(Path(said).absolute())
+        assert error["where"] == str(Path(value).absolute())
     assert [path.name for path in Path("runs").iterdir()] == ["base"]
     (base.run_dir / "best.safetensors").unlink()
     code, error = error_of("base")
@@ -352,9 +354,9 @@ def test_settings_that_differ_from_the_checkpoint_cause_a_warning() -> None:
     same = nnzoo.train({**BASE, "model": model}, overrides={"train": TRAIN, "name": "same"})
     assert same.result["warnings"] == []
     changes = {"train": TRAIN, "model.activation": "tanh", "preprocess.normalize": "none"}
-    with pytest.warns(nnzoo.NnzooWarning) as told:
+    with pytest.warns(nnzoo.NnzooWarning) as output:
         nnzoo.train({**BASE, "model": model}, overrides=changes)
-    activation, normalize = (str(each.message) for each in told)
+    activation, normalize = (str(each.message) for each in output)
     assert activation.startswith("model.activation is tanh, but was relu in ")
     assert normalize.startswith("preprocess.normalize is none, but was standardize in ")
 
@@ -368,11 +370,11 @@ def test_fine_tuning_beats_training_from_scratch_on_a_small_set(model: dict[str,
     rest = np.setdiff1d(np.arange(1200, len(y)), few)
     np.savez("many.npz", x=x[:1200], y=y[:1200])
     np.savez("few.npz", x=x[few], y=names[few], x_test=x[rest], y_test=names[rest])
-    words = {"preprocess": {"normalize": "none"}, "model": model, "train": {**TRAIN, "epochs": 12, "batch_size": 32}}
-    train("base", {**words, "data": {"name": "arrays", "path": "many.npz"}})
-    words["data"] = {"name": "arrays", "path": "few.npz", "split": {"val": 0}}
-    words["train"] = {**TRAIN, "epochs": 120, "batch_size": "full"}
-    anew = train("anew", words).metrics["test/accuracy"]
-    tuned = train("tuned", {**words, "model": {**model, "pretrained": "base", "freeze": "backbone"}})
-    assert tuned.metrics["test/accuracy"] > anew + 0.03
+    settings = {"preprocess": {"normalize": "none"}, "model": model, "train": {**TRAIN, "epochs": 12, "batch_size": 32}}
+    train("base", {**settings, "data": {"name": "arrays", "path": "many.npz"}})
+    settings["data"] = {"name": "arrays", "path": "few.npz", "split": {"val": 0}}
+    settings["train"] = {**TRAIN, "epochs": 120, "batch_size": "full"}
+    from_scratch = train("from_scratch", settings).metrics["test/accuracy"]
+    tuned = train("tuned", {**settings, "model": {**model, "pretrained": "base", "freeze": "backbone"}})
+    assert tuned.metrics["test/accuracy"] > from_scratch + 0.03
     assert tuned.metrics["test/accuracy"] > 0.75

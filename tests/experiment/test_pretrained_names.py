@@ -123,13 +123,13 @@ def test_new_and_missing_columns_and_categories(capsys: pytest.CaptureFixture[st
     capsys.readouterr()
     with pytest.warns(NnzooWarning) as warned:
         run = nnzoo.train({**config, "name": "tuned"})
-    told = "\n".join([capsys.readouterr().err, *(str(each.message) for each in warned)])
-    assert "4 of 6 inputs matched by name" in told
-    assert re.search(r"2 inputs not in the checkpoint, initialized by `init`: 'kind=amber', 'z'", told)
+    output = "\n".join([capsys.readouterr().err, *(str(each.message) for each in warned)])
+    assert "4 of 6 inputs matched by name" in output
+    assert re.search(r"2 inputs not in the checkpoint, initialized by `init`: 'kind=amber', 'z'", output)
     assert re.search(
-        r"4 inputs of the checkpoint not in this data, dropped: 'kind=red', 'flag', 'c', 'c is missing'", told
+        r"4 inputs of the checkpoint not in this data, dropped: 'kind=red', 'flag', 'c', 'c is missing'", output
     )
-    assert "hidden.0.linear.weight is frozen, so new inputs keep their initial weights" in told
+    assert "hidden.0.linear.weight is frozen, so new inputs keep their initial weights" in output
     there, here = base.model.metadata.feature_names, run.model.metadata.feature_names
     old, new = (weights(each)["hidden.0.linear.weight"] for each in (base, run))
     for name in set(there) & set(here):
@@ -147,13 +147,13 @@ def test_names_are_equal_however_they_are_written(capsys: pytest.CaptureFixture[
     y = x + kind > 2
     first = {"k": kind, "x": x, "y": y}
     second = {"x": x, "k": [f"{each}.0" for each in kind], "y": np.where(y, "YES", "No")}
-    words = {"name": "csv", "target": "y", "categorical": ["k"]}
-    base = train("base", {**words, "path": write("a.csv", first)}, TABULAR["mlp"])
+    settings = {"name": "csv", "target": "y", "categorical": ["k"]}
+    base = train("base", {**settings, "path": write("a.csv", first)}, TABULAR["mlp"])
     capsys.readouterr()
     model = {**TABULAR["mlp"], "pretrained": "base"}
-    run = nnzoo.train({"data": {**words, "path": write("b.csv", second)}, "model": model, **KEPT})
-    told = capsys.readouterr().err
-    assert "4 inputs in another order, matched by name; the last layer (output) is copied" in told
+    run = nnzoo.train({"data": {**settings, "path": write("b.csv", second)}, "model": model, **KEPT})
+    output = capsys.readouterr().err
+    assert "4 inputs in another order, matched by name; the last layer (output) is copied" in output
     rows = {"x": x[:20].tolist(), "k": kind[:20].tolist()}
     assert np.abs(run.model.predict_proba(rows) - base.model.predict_proba(rows)).max() < 1e-5
 
@@ -176,18 +176,20 @@ def test_outputs_of_the_same_name_are_copied(task: str, capsys: pytest.CaptureFi
         target = {"base": ["t1", "t2"], "tuned": ["t3", "t2", "t1"]}
         pairs = {1: 1, 2: 0}
     kind = {"classes": "classification", "values": "regression", "labels": "multilabel"}[task]
-    words = {"name": "csv", "task": kind}
-    base = train("base", {**words, "path": write("a.csv", first), "target": target["base"]}, TABULAR["mlp"])
+    settings = {"name": "csv", "task": kind}
+    base = train("base", {**settings, "path": write("a.csv", first), "target": target["base"]}, TABULAR["mlp"])
     capsys.readouterr()
     run = nnzoo.train(
         {
-            "data": {**words, "path": write("b.csv", second), "target": target["tuned"]},
+            "data": {**settings, "path": write("b.csv", second), "target": target["tuned"]},
             "model": {**TABULAR["mlp"], "pretrained": "base"},
             **KEPT,
         }
     )
-    told = capsys.readouterr().err
-    assert f"the last layer (output) is copied: {len(pairs)} of {2 + len(pairs) - (task != 'classes')} outputs" in told
+    output = capsys.readouterr().err
+    assert (
+        f"the last layer (output) is copied: {len(pairs)} of {2 + len(pairs) - (task != 'classes')} outputs" in output
+    )
     for part in ("weight", "bias"):
         old, new = (weights(each)[f"output.linear.{part}"] for each in (base, run))
         assert all(new[here].equal(old[there]) for here, there in pairs.items())
@@ -209,7 +211,7 @@ def test_features_of_a_series_in_another_order(case: str, difference: bool | str
     rng = np.random.default_rng(0)
     values = rng.normal(size=(3, 150)).cumsum(1).round(3)
     columns = {"p": values[0], "q": values[1], "r": values[2]}
-    words = {
+    settings = {
         "name": "series",
         "target": ["p", "q"],
         "window": 6,
@@ -217,8 +219,8 @@ def test_features_of_a_series_in_another_order(case: str, difference: bool | str
         "path": write("a.csv", columns),
         "difference": difference,
     }
-    base = train("base", {**words, "features": ["p", "q", "r"]}, SERIES[case])
-    run = tuned({**words, "target": ["q", "p"], "features": ["r", "q", "p"]}, SERIES[case])
+    base = train("base", {**settings, "features": ["p", "q", "r"]}, SERIES[case])
+    run = tuned({**settings, "target": ["q", "p"], "features": ["r", "q", "p"]}, SERIES[case])
     x = values.T[:12].reshape(2, 6, 3)
     found, expected = run.model.predict(x[:, :, ::-1].copy()), base.model.predict(x)
     order = [list(run.model.metadata.target_names).index(name) for name in base.model.metadata.target_names]
@@ -231,8 +233,8 @@ def test_the_only_feature_of_another_series_is_logged(capsys: pytest.CaptureFixt
     base = train("base", {"name": "series", "path": "load.csv", "target": "load", "window": 4}, SERIES["gru"])
     data = {"name": "series", "path": "price.csv", "target": "price", "window": 4}
     run = nnzoo.train({"data": data, "model": {**SERIES["gru"], "pretrained": "base"}, **KEPT})
-    told = capsys.readouterr().err
-    assert "its only input 'load' as 'price'; the last layer (output) is initialized: the targets differ" in told
+    output = capsys.readouterr().err
+    assert "its only input 'load' as 'price'; the last layer (output) is initialized: the targets differ" in output
     name = "network.recurrent.0.weight_ih_l0"
     assert weights(run)[name].equal(weights(base)[name])
 
@@ -253,18 +255,20 @@ def test_words_keep_their_vectors(case: str, capsys: pytest.CaptureFixture[str])
     """Frequencies differ, so that each word has another number; and the vocabularies have other sizes."""
     for name, texts in (("a", FIRST), ("b", SECOND)):
         write(f"{name}.csv", {"text": texts, "y": ["yes" if "good" in text else "no" for text in texts]})
-    words = {"name": "text", "text": "text", "target": "y", "max_length": 4, "split": {"val": 0.2, "test": 0.0}}
-    base = train("base", {**words, "path": "a.csv"}, WORDS[case])
+    settings = {"name": "text", "text": "text", "target": "y", "max_length": 4, "split": {"val": 0.2, "test": 0.0}}
+    base = train("base", {**settings, "path": "a.csv"}, WORDS[case])
     capsys.readouterr()
     with pytest.warns(NnzooWarning) as warned:
-        run = nnzoo.train({"data": {**words, "path": "b.csv"}, "model": {**WORDS[case], "pretrained": "base"}, **KEPT})
-    told = "\n".join([capsys.readouterr().err, *(str(each.message) for each in warned)])
-    assert "8 of 9 tokens matched by name" in told
-    assert "1 token not in the checkpoint, initialized by `init`: 'today'" in told
+        run = nnzoo.train(
+            {"data": {**settings, "path": "b.csv"}, "model": {**WORDS[case], "pretrained": "base"}, **KEPT}
+        )
+    output = "\n".join([capsys.readouterr().err, *(str(each.message) for each in warned)])
+    assert "8 of 9 tokens matched by name" in output
+    assert "1 token not in the checkpoint, initialized by `init`: 'today'" in output
     texts = ["good film", "bad plot", "fun here", "plot nowhere good"]
     assert np.abs(run.model.predict_proba(texts) - base.model.predict_proba(texts)).max() < 1e-5
     with pytest.raises(ConfigError, match=r"its tokens are of another kind \(got char, the checkpoint has word\)"):
-        tuned({**words, "path": "b.csv", "tokenizer": "char"}, WORDS[case])
+        tuned({**settings, "path": "b.csv", "tokenizer": "char"}, WORDS[case])
 
 
 def test_tokens_of_a_language_model_keep_vectors_and_classes() -> None:

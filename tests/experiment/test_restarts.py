@@ -81,7 +81,7 @@ def batched(overrides: dict[str, Any]) -> ReplicaState:
     return training.replicas
 
 
-def alone(overrides: dict[str, Any], seed: int) -> tuple[TrainState, str]:
+def train_single(overrides: dict[str, Any], seed: int) -> tuple[TrainState, str]:
     """Trains with one seed, without restarts and files."""
     experiment = experiment_of(overrides | {"seed": seed, "train.restarts": 1})
     state = start_again(experiment, None, None, seed)
@@ -128,7 +128,7 @@ def test_a_replica_equals_a_single_training_with_its_seed(case: str) -> None:
     # SGD, since Adam makes large steps if gradients are only rounding errors.
     together = batched(SOLO[case])
     for index in range(COUNT):
-        state, status = alone(SOLO[case], SEED + index)
+        state, status = train_single(SOLO[case], SEED + index)
         outcome = together.outcome(index)
         assert (outcome.seed, outcome.status) == (SEED + index, status)
         assert (outcome.epochs, outcome.best_epoch) == (state.epoch, state.early_stopping.best_epoch)
@@ -161,9 +161,9 @@ LOSSES: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_every_loss_can_be_batched(loss: str) -> None:
-    words = LOSSES[loss] | {"loss": loss, "train.epochs": 2, "optimizer.lr": 0.01}
-    together = batched(words)
-    state, _ = alone(words, SEED + 2)
+    config_keys = LOSSES[loss] | {"loss": loss, "train.epochs": 2, "optimizer.lr": 0.01}
+    together = batched(config_keys)
+    state, _ = train_single(config_keys, SEED + 2)
     assert together.history(2)["train/loss"] == pytest.approx(state.history["train/loss"], rel=1e-5)
 
 
@@ -175,14 +175,14 @@ ACTIVATIONS = [
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_every_activation_can_be_batched(activation: object) -> None:
-    words = {"model.activation": activation, "train.epochs": 2, "train.restarts": 2, "optimizer.lr": 0.01}
-    together = batched(words)
-    state, _ = alone(words, SEED + 1)
+    config_keys = {"model.activation": activation, "train.epochs": 2, "train.restarts": 2, "optimizer.lr": 0.01}
+    together = batched(config_keys)
+    state, _ = train_single(config_keys, SEED + 1)
     assert together.history(1)["train/loss"] == pytest.approx(state.history["train/loss"], rel=1e-5)
 
 
 @pytest.mark.parametrize(
-    ("words", "reason"),
+    ("config_keys", "reason"),
     [
         (RECURRENT, "torch.func can't batch recurrent cells"),
         (
@@ -198,16 +198,16 @@ def test_every_activation_can_be_batched(activation: object) -> None:
     ],
 )
 def test_sequential_restarts_log_the_reason(
-    words: dict[str, Any], reason: str, capsys: pytest.CaptureFixture[str]
+    config_keys: dict[str, Any], reason: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    changes = words | {"train.epochs": 2, "train.restarts": 3}
+    changes = config_keys | {"train.epochs": 2, "train.restarts": 3}
     run = nnzoo.train(BASE, overrides=changes, runs_dir="runs", show=lambda _: None)
     assert f"3 restarts run one after another: {reason}\n" in capsys.readouterr().err
     restarts = run.result["restarts"]
     assert (restarts["how"], restarts["reason"]) == ("one after another", reason)
     # Each equals the training with only its seed, to the last bit.
     for index, value in enumerate(restarts["values"]):
-        state, status = alone(changes, SEED + index)
+        state, status = train_single(changes, SEED + index)
         best = state.early_stopping.best_epoch
         assert value == state.history[restarts["monitor"]][best - 1]
         if restarts["best"] == SEED + index:
@@ -216,10 +216,10 @@ def test_sequential_restarts_log_the_reason(
             assert all(tensor.equal(state.best[name]) for name, tensor in run.model.module.state_dict().items())
 
 
-@pytest.mark.parametrize("words", [{}, {"scheduler": "plateau"}], ids=["batched", "one after another"])
-def test_files_of_a_run_with_restarts(words: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("config_keys", [{}, {"scheduler": "plateau"}], ids=["batched", "one after another"])
+def test_files_of_a_run_with_restarts(config_keys: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
     Path("c.yaml").write_text(json.dumps(BASE))
-    changes = [f"{key}={json.dumps(value)}" for key, value in words.items()]
+    changes = [f"{key}={json.dumps(value)}" for key, value in config_keys.items()]
     assert command(["train", "c.yaml", *changes, "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert result == json.loads(Path("runs/x/result.json").read_text())
@@ -318,29 +318,29 @@ def test_a_killed_or_interrupted_run_resumes_to_the_same_result(
 ) -> None:
     # The runs are too short for a checkpoint between the first and the last otherwise.
     monkeypatch.setattr(checkpoints, "MIN_SECONDS_BETWEEN_CHECKPOINTS", 0.0)
-    words = KEPT[case] | {"train.checkpoint": every}
-    train(words, runs_dir="whole")
+    config_keys = KEPT[case] | {"train.checkpoint": every}
+    train(config_keys, runs_dir="uninterrupted")
     for step in (1, 6, 3):
         at_step(step, crash)
         with pytest.raises(Crash):
-            train(words, runs_dir="parts", resume=True)
+            train(config_keys, runs_dir="parts", resume=True)
         at_step(step, lambda: signal.raise_signal(signal.SIGINT))
         with pytest.raises(InterruptedRunError, match="the same command with --resume continues"):
-            train(words, runs_dir="parts", resume=True)
+            train(config_keys, runs_dir="parts", resume=True)
         nnzoo.load("parts/x/last.safetensors")
     at_step(0, crash)
-    train(words, runs_dir="parts", resume=True)
-    same(Path("whole/x"), Path("parts/x"))
+    train(config_keys, runs_dir="parts", resume=True)
+    same(Path("uninterrupted/x"), Path("parts/x"))
     # And again after its end.
-    train(words, runs_dir="parts", resume=True)
-    same(Path("whole/x"), Path("parts/x"))
+    train(config_keys, runs_dir="parts", resume=True)
+    same(Path("uninterrupted/x"), Path("parts/x"))
 
 
 def test_batched_restarts_can_be_resumed_with_more_epochs() -> None:
-    train({"train.epochs": 7}, runs_dir="whole")
+    train({"train.epochs": 7}, runs_dir="uninterrupted")
     train({"train.epochs": 3}, runs_dir="parts")
     train({"train.epochs": 7}, runs_dir="parts", resume=True)
-    same(Path("whole/x"), Path("parts/x"))
+    same(Path("uninterrupted/x"), Path("parts/x"))
 
 
 def test_finished_restarts_are_not_continued() -> None:
@@ -351,10 +351,12 @@ def test_finished_restarts_are_not_continued() -> None:
         train(RECURRENT | {"train.early_stopping": {"patience": 2}}, resume=True)
 
 
-@pytest.mark.parametrize("words", [{}, {"scheduler": "plateau"}], ids=["batched", "one after another"])
-def test_a_diverged_restart_does_not_stop_the_others(words: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("config_keys", [{}, {"scheduler": "plateau"}], ids=["batched", "one after another"])
+def test_a_diverged_restart_does_not_stop_the_others(
+    config_keys: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The second restart starts with infinite weights."""
-    whole = train(words, runs_dir="whole")
+    uninterrupted = train(config_keys, runs_dir="uninterrupted")
     verbs = sys.modules["nnzoo.experiment.train.start"]
     plain: Callable[..., nn.Module] = verbs.build_network
 
@@ -366,8 +368,8 @@ def test_a_diverged_restart_does_not_stop_the_others(words: dict[str, Any], monk
         return network
 
     monkeypatch.setattr(verbs, "build_network", build_network)
-    run = train(words)
-    restarts, before = run.result["restarts"], whole.result["restarts"]
+    run = train(config_keys)
+    restarts, before = run.result["restarts"], uninterrupted.result["restarts"]
     assert restarts["values"] == [*before["values"][:1], None, *before["values"][2:]]
     assert restarts["mean"] == pytest.approx(statistics.fmean(value for value in restarts["values"] if value))
     with Path("runs/x/restarts.csv").open() as file:
@@ -375,16 +377,18 @@ def test_a_diverged_restart_does_not_stop_the_others(words: dict[str, Any], monk
     assert [row[key] for key in ("status", "epochs", "best_epoch", "val/loss")] == ["diverged", "0", "", ""]
 
 
-@pytest.mark.parametrize("words", [{}, {"scheduler": "plateau"}], ids=["batched", "one after another"])
+@pytest.mark.parametrize("config_keys", [{}, {"scheduler": "plateau"}], ids=["batched", "one after another"])
 def test_a_run_whose_restarts_all_diverge_has_diverged(
-    words: dict[str, Any], capsys: pytest.CaptureFixture[str]
+    config_keys: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    Path("c.yaml").write_text(json.dumps(BASE | {"optimizer": {"name": "sgd", "lr": 1e30}, "model": "mlp", **words}))
+    Path("c.yaml").write_text(
+        json.dumps(BASE | {"optimizer": {"name": "sgd", "lr": 1e30}, "model": "mlp", **config_keys})
+    )
     assert command(["train", "c.yaml", "-q"]) == 4
     *warned, error = capsys.readouterr().err.splitlines()
     assert error.startswith("nnzoo: the loss of every restart is no longer finite")
     assert all(line.startswith("warning: restart ") for line in warned)
-    assert len(warned) == (COUNT if words else 0)
+    assert len(warned) == (COUNT if config_keys else 0)
     result = json.loads(Path("runs/x/result.json").read_text())
     assert (result["status"], result["metrics"], result["best_epoch"]) == ("diverged", {}, None)
     assert (result["restarts"]["values"], result["restarts"]["best"]) == ([None] * COUNT, None)
@@ -438,10 +442,10 @@ XOR: dict[str, Any] = {
 
 def test_the_spread_of_the_final_loss_falls_with_width() -> None:
     """Larger networks depend less on their initialisation."""
-    words = XOR | {"train.epochs": 200, "train.restarts": 32, "optimizer": {"name": "adam", "lr": 0.05}}
+    config_keys = XOR | {"train.epochs": 200, "train.restarts": 32, "optimizer": {"name": "adam", "lr": 0.05}}
     spreads = []
     for width in (2, 8, 32):
-        together = batched(words | {"model": {"name": "mlp", "hidden": [width]}})
+        together = batched(config_keys | {"model": {"name": "mlp", "hidden": [width]}})
         final = [together.history(index)["train/loss"][-1] for index in range(32)]
         spreads.append(statistics.stdev(final))
     assert spreads[0] > 1.5 * spreads[1] > 15 * spreads[2]

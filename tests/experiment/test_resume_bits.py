@@ -94,7 +94,7 @@ def test_an_interrupted_and_resumed_run_equals_an_uninterrupted_one(
 ) -> None:
     if CONFIGS[config].get("train.batch_size") == "full":
         step = min(step, 4)
-    train("whole", CONFIGS[config])
+    train("uninterrupted", CONFIGS[config])
     at_step(step, lambda: signal.raise_signal(signal.SIGINT))
     with pytest.raises(InterruptedRunError, match="the same command with --resume continues") as caught:
         train("parts", CONFIGS[config])
@@ -103,19 +103,19 @@ def test_an_interrupted_and_resumed_run_equals_an_uninterrupted_one(
     assert result["status"] == "interrupted"
     assert load_checkpoint(Path("parts/x/last.safetensors"))["step"] == step
     train("parts", CONFIGS[config], resume=True)
-    same(Path("whole/x"), Path("parts/x"))
+    same(Path("uninterrupted/x"), Path("parts/x"))
 
 
 def test_a_run_interrupted_at_every_step(at_step: Callable[..., None]) -> None:
     config = CONFIGS["everything at once"]
-    train("whole", config)
+    train("uninterrupted", config)
     for _ in range(20):  # 11 batches per epoch, three per step
         at_step(1, lambda: signal.raise_signal(signal.SIGTERM))
         with pytest.raises(InterruptedRunError) as caught:
             train("parts", config, resume=True)
         assert caught.value.exit_code == 143
     train("parts", config, resume=True)
-    same(Path("whole/x"), Path("parts/x"))
+    same(Path("uninterrupted/x"), Path("parts/x"))
 
 
 class Crash(BaseException):
@@ -132,17 +132,17 @@ def test_a_killed_run_resumes_from_an_older_checkpoint(
     step: int, checkpoint: dict[str, Any], at_step: Callable[..., None]
 ) -> None:
     config = CONFIGS["everything at once"] | {"train.checkpoint": checkpoint}
-    train("whole", config)
+    train("uninterrupted", config)
     at_step(step, crash)
     with pytest.raises(Crash):
         train("parts", config)
     assert load_checkpoint(Path("parts/x/last.safetensors"))["step"] < step
     train("parts", config, resume=True)
-    same(Path("whole/x"), Path("parts/x"))
+    same(Path("uninterrupted/x"), Path("parts/x"))
 
 
 def test_a_run_killed_before_the_first_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
-    train("whole")
+    train("uninterrupted")
     with monkeypatch.context() as patch:
         patch.setattr("nnzoo.experiment.train.record.save_checkpoint", lambda *_: crash())
         with pytest.raises(Crash):
@@ -154,10 +154,10 @@ def test_a_run_killed_before_the_first_checkpoint(monkeypatch: pytest.MonkeyPatc
         "train.log",
     ]
     train("parts", resume=True)
-    same(Path("whole/x"), Path("parts/x"))
+    same(Path("uninterrupted/x"), Path("parts/x"))
     Path("empty/x").mkdir(parents=True)
     train("empty", resume=True)
-    same(Path("whole/x"), Path("empty/x"))
+    same(Path("uninterrupted/x"), Path("empty/x"))
 
 
 def test_resume_starts_a_missing_run_and_does_not_change_a_finished_one() -> None:
@@ -173,10 +173,10 @@ def test_resume_starts_a_missing_run_and_does_not_change_a_finished_one() -> Non
 
 
 def test_more_epochs_continue_from_the_last() -> None:
-    train("whole", {"train.epochs": 6})
+    train("uninterrupted", {"train.epochs": 6})
     train("parts", {"train.epochs": 2})
     train("parts", {"train.epochs": 6}, resume=True)
-    same(Path("whole/x"), Path("parts/x"))
+    same(Path("uninterrupted/x"), Path("parts/x"))
     run = train("parts", {"train.epochs": 3}, resume=True)
     assert (run.result["epochs"], run.result["status"]) == (6, "completed")
 
@@ -224,14 +224,14 @@ def test_a_name_may_end_in_a_number() -> None:
 
 def test_resuming_keeps_the_number_of_threads(at_step: Callable[..., None], capsys: pytest.CaptureFixture[str]) -> None:
     before = torch.get_num_threads()
-    seen = []
+    recorded = []
     at_step(3, lambda: signal.raise_signal(signal.SIGINT))
     with pytest.raises(InterruptedRunError):
         train("runs", {"train.num_threads": 3})
-    at_step(1, lambda: seen.append(torch.get_num_threads()))
+    at_step(1, lambda: recorded.append(torch.get_num_threads()))
     nnzoo.train("runs/x", runs_dir="runs", resume=True, show=lambda _: None)
     assert torch.get_num_threads() == before
-    assert seen == [3]
+    assert recorded == [3]
     assert "threads as before" not in capsys.readouterr().err  # it is in the config of the run
 
 
@@ -262,7 +262,7 @@ def test_a_damaged_checkpoint_is_replaced_by_the_previous_one(
     damage: Callable[[Path], None], at_step: Callable[..., None]
 ) -> None:
     config = CONFIGS["everything at once"] | {"train.checkpoint": {"every_steps": 1}}
-    train("whole", config)
+    train("uninterrupted", config)
     at_step(6, crash)
     with pytest.raises(Crash):
         train("parts", config)
@@ -272,14 +272,14 @@ def test_a_damaged_checkpoint_is_replaced_by_the_previous_one(
     assert (last, previous) == (5, 4)
     damage(Path("parts/x/last.safetensors"))
     at_step(2, crash)
-    with pytest.warns(nnzoo.NnzooWarning) as told, pytest.raises(Crash):
+    with pytest.warns(nnzoo.NnzooWarning) as shown, pytest.raises(Crash):
         train("parts", config, resume=True)
-    (warning,) = (str(each.message) for each in told)
+    (warning,) = (str(each.message) for each in shown)
     assert warning.startswith("parts/x/last.safetensors: ")
     assert warning.endswith("Resuming from previous.safetensors, the previous checkpoint")
     assert f"WARNING {warning}\n" in Path("parts/x/train.log").read_text()
     train("parts", config, resume=True)
-    same(Path("whole/x"), Path("parts/x"))
+    same(Path("uninterrupted/x"), Path("parts/x"))
 
 
 def test_a_checkpoint_of_another_version_is_not_skipped() -> None:
@@ -326,11 +326,11 @@ def test_damaged_best_weights_are_written_again(
 def test_an_early_stopped_run_continues_with_more_patience() -> None:
     config = CONFIGS["plateau and stopping"] | {"train.epochs": 40, "optimizer.lr": 0.5}
     short, long = ({**config, "train.early_stopping": {"patience": patience}} for patience in (1, 4))
-    train("whole", long)
+    train("uninterrupted", long)
     first = train("parts", short)
     assert first.result["status"] == "early_stopped"
     assert train("parts", long, resume=True).result["epochs"] > first.result["epochs"]
-    same(Path("whole/x"), Path("parts/x"))
+    same(Path("uninterrupted/x"), Path("parts/x"))
 
 
 def table(rows: int, *, changed: bool = False) -> None:
@@ -385,13 +385,13 @@ def test_a_custom_module_with_tied_weights_resumes(at_step: Callable[..., None])
         module.load_state_dict(start)
         return module
 
-    whole = train("whole", model=fresh())
+    uninterrupted = train("uninterrupted", model=fresh())
     at_step(13, lambda: os.kill(os.getpid(), signal.SIGTERM))
     with pytest.raises(InterruptedRunError):
         train("parts", model=fresh())
     run = train("parts", model=fresh(), resume=True)
-    same(Path("whole/x"), Path("parts/x"))
-    assert whole.model.module.state_dict()["calls"] == run.model.module.state_dict()["calls"] > 0
+    same(Path("uninterrupted/x"), Path("parts/x"))
+    assert uninterrupted.model.module.state_dict()["calls"] == run.model.module.state_dict()["calls"] > 0
     weights = load_checkpoint(Path("parts/x/last.safetensors"))["best"]
     assert weights["first.weight"].data_ptr() == weights["second.weight"].data_ptr()
     assert Path("parts/x/best.safetensors").read_bytes().count(b"model.second.weight") == 1  # only as an alias
@@ -416,9 +416,9 @@ def test_an_epoch_over_steps_or_nodes_continues_where_it_was(
     data: str, restarts: int, at_step: Callable[..., None]
 ) -> None:
     config = {"name": "x", **steps_and_trees()[data], "train": {"epochs": 2, "batch_size": 6, "restarts": restarts}}
-    nnzoo.train(config, runs_dir="whole", quiet=True)
+    nnzoo.train(config, runs_dir="uninterrupted", quiet=True)
     at_step(3, lambda: signal.raise_signal(signal.SIGINT))
     with pytest.raises(InterruptedRunError):
         nnzoo.train(config, runs_dir="parts", quiet=True)
     nnzoo.train(config, runs_dir="parts", quiet=True, resume=True)
-    same(Path("whole/x"), Path("parts/x"))
+    same(Path("uninterrupted/x"), Path("parts/x"))

@@ -38,14 +38,14 @@ def write_delayed_copy(folder: Path, *, samples: int = 240, steps: int = 10, del
     return folder / "bits.npz"
 
 
-def config_of(path: Path, **words: Any) -> dict[str, Any]:
+def config_of(path: Path, **settings: Any) -> dict[str, Any]:
     train = {"epochs": 25, "batch_size": 32, "metrics": ["accuracy", "perplexity", "f1"]}
     return {
         "data": {"name": "arrays", "path": str(path)},
         "model": {"name": "rnn", "hidden_size": 16},
         "optimizer": {"name": "adam", "lr": 0.01},
         "train": train,
-        **words,
+        **settings,
     }
 
 
@@ -192,8 +192,8 @@ TOKENS = RNG.integers(0, 9, (30, 6))
 
 
 def test_labels_of_steps_are_read_by_their_shape(tmp_path: Path) -> None:
-    words = np.array([["verb", "noun", "verb"], ["noun", "noun", ""]])
-    path = save(tmp_path, x=RNG.normal(size=(2, 3, 4)), y=words, lengths=np.array([3, 2]))["path"]
+    settings = np.array([["verb", "noun", "verb"], ["noun", "noun", ""]])
+    path = save(tmp_path, x=RNG.normal(size=(2, 3, 4)), y=settings, lengths=np.array([3, 2]))["path"]
     dataset = load_arrays(path=path)
     assert (dataset.per, dataset.classes) == ("step", ("noun", "verb"))
     assert dataset.train.targets.tolist() == [[1, 0, 1], [0, 0, -100]]
@@ -219,7 +219,7 @@ def test_labels_that_do_not_fit_are_an_error(arrays: Any, message: str, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("settings", "message"),
     [
         ({"model": "mlp"}, "target per step, but mlp has one output per sample"),
         ({"model": {"name": "lstm", "pooling": "mean"}}, r"model\.pooling: mean gives one output per sample"),
@@ -227,9 +227,9 @@ def test_labels_that_do_not_fit_are_an_error(arrays: Any, message: str, tmp_path
         ({"model": "lstm", "loss": "bce"}, "bce needs a target for every output"),
     ],
 )
-def test_networks_without_an_output_per_step_are_refused(words: Any, message: str, tmp_path: Path) -> None:
+def test_networks_without_an_output_per_step_are_refused(settings: Any, message: str, tmp_path: Path) -> None:
     x = RNG.normal(size=(30, 6, 2)).astype(np.float32)
-    config = {"data": save(tmp_path, x=x, y=TOKENS), **words}
+    config = {"data": save(tmp_path, x=x, y=TOKENS), **settings}
     with pytest.raises(ConfigError, match=message):
         nnzoo.train(config, runs_dir=tmp_path, quiet=True)
 
@@ -241,18 +241,18 @@ def test_per_step_needs_a_target_per_step(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "words",
+    "settings",
     [
         {"model": {"name": "gru", "bidirectional": True, "num_layers": 2}},
         {"model": {"name": "lstm", "output": {"activation": "softmax"}}, "loss": {"name": "focal"}},
         {"loss": {"name": "cross_entropy", "class_weights": "balanced"}, "train": {"accumulate_grad_batches": 3}},
     ],
 )
-def test_all_options_of_recurrent_networks_work_with_steps(words: Any, tmp_path: Path) -> None:
+def test_all_options_of_recurrent_networks_work_with_steps(settings: Any, tmp_path: Path) -> None:
     labels = np.where(np.arange(6) < 2, -100, (TOKENS > 4).astype(int))
     config = {"data": save(tmp_path, x=TOKENS, y=labels), "model": "rnn", "optimizer": {"name": "adam", "lr": 0.02}}
-    train = {"epochs": 15, "batch_size": 8, **words.get("train", {})}
-    run = nnzoo.train({**config, **words, "train": train}, runs_dir=tmp_path, quiet=True)
+    train = {"epochs": 15, "batch_size": 8, **settings.get("train", {})}
+    run = nnzoo.train({**config, **settings, "train": train}, runs_dir=tmp_path, quiet=True)
     assert run.metrics["train/accuracy"] > run.result["baseline"]["test/accuracy"]
     assert run.metrics["train/accuracy"] > 0.9
     assert json.loads((run.run_dir / "result.json").read_text())["metrics"] == run.metrics

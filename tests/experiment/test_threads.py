@@ -38,13 +38,13 @@ def four_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
     torch.set_num_threads(before)
 
 
-def train(model: dict[str, Any], *, data: Any = "digits", **words: Any) -> Run:
-    config = {"name": "x", "data": data, "model": model, "train": {"epochs": 1, "batch_size": 64, **words}}
+def train(model: dict[str, Any], *, data: Any = "digits", **settings: Any) -> Run:
+    config = {"name": "x", "data": data, "model": model, "train": {"epochs": 1, "batch_size": 64, **settings}}
     return nnzoo.train(config, quiet=True)
 
 
 @pytest.mark.parametrize(
-    ("model", "words", "expected"),
+    ("model", "settings", "expected"),
     [
         (SMALL, {}, 1),
         (LARGE, {}, 4),
@@ -56,12 +56,12 @@ def train(model: dict[str, Any], *, data: Any = "digits", **words: Any) -> Run:
     ],
 )
 def test_the_number_of_threads_depends_on_the_work_per_batch(
-    at_step: Callable[..., None], model: dict[str, Any], words: dict[str, Any], expected: int
+    at_step: Callable[..., None], model: dict[str, Any], settings: dict[str, Any], expected: int
 ) -> None:
-    seen: list[int] = []
-    at_step(1, lambda: seen.append(torch.get_num_threads()))
-    run = train(model, **words)
-    assert seen == [expected]
+    recorded: list[int] = []
+    at_step(1, lambda: recorded.append(torch.get_num_threads()))
+    run = train(model, **settings)
+    assert recorded == [expected]
     assert json.loads((run.run_dir / "environment.json").read_text())["num_threads"] == expected
     assert torch.get_num_threads() == 8
 
@@ -71,17 +71,17 @@ def test_environment_variables_set_the_number(
     at_step: Callable[..., None], monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setenv(name, "8")
-    seen: list[int] = []
-    at_step(1, lambda: seen.append(torch.get_num_threads()))
+    recorded: list[int] = []
+    at_step(1, lambda: recorded.append(torch.get_num_threads()))
     train(SMALL)
-    assert seen == [8]
+    assert recorded == [8]
 
 
-@pytest.mark.parametrize(("model", "words"), [(LARGE, {}), (SMALL, {}), (LARGE, {"num_threads": 3})])
+@pytest.mark.parametrize(("model", "settings"), [(LARGE, {}), (SMALL, {}), (LARGE, {"num_threads": 3})])
 def test_eval_uses_the_threads_of_training(
-    capsys: pytest.CaptureFixture[str], model: dict[str, Any], words: dict[str, Any]
+    capsys: pytest.CaptureFixture[str], model: dict[str, Any], settings: dict[str, Any]
 ) -> None:
-    run = train(model, **words)
+    run = train(model, **settings)
     capsys.readouterr()
     for split in ("val", "test"):
         assert command(["eval", str(run.run_dir), "--split", split, "--json"]) == 0
@@ -89,25 +89,25 @@ def test_eval_uses_the_threads_of_training(
         assert {f"{split}/{name}": value for name, value in metrics.items()}.items() <= run.metrics.items()
 
 
-@pytest.mark.parametrize(("model", "words"), [(LARGE, {}), (SMALL, {}), (LARGE, {"batch_size": "full"})])
+@pytest.mark.parametrize(("model", "settings"), [(LARGE, {}), (SMALL, {}), (LARGE, {"batch_size": "full"})])
 def test_new_data_uses_the_threads_of_a_split(
     at_step: Callable[..., None],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     model: dict[str, Any],
-    words: dict[str, Any],
+    settings: dict[str, Any],
 ) -> None:
     x = torch.randn(300, 64, generator=torch.Generator().manual_seed(0)).numpy()
     np.savez("data.npz", x=x[:200], y=np.arange(200) % 10, x_test=x[200:], y_test=np.arange(100) % 10)
     np.savez("new.npz", x=x[200:], y=np.arange(100) % 10)
-    seen: list[int] = []
+    recorded: list[int] = []
 
     def measure(*given: Any, **named: Any) -> Evaluation:
-        seen.append(torch.get_num_threads())
+        recorded.append(torch.get_num_threads())
         return evaluate(*given, **named)
 
-    at_step(1, lambda: seen.append(torch.get_num_threads()))
-    run = train(model, data={"name": "arrays", "path": "data.npz"}, **words)
+    at_step(1, lambda: recorded.append(torch.get_num_threads()))
+    run = train(model, data={"name": "arrays", "path": "data.npz"}, **settings)
     capsys.readouterr()
     monkeypatch.setattr("nnzoo.experiment.evaluate.evaluate.evaluate", measure)
     found = []
@@ -115,7 +115,7 @@ def test_new_data_uses_the_threads_of_a_split(
         assert command(["eval", str(run.run_dir), *of, "--json"]) == 0
         found.append(json.loads(capsys.readouterr().out)["metrics"])
     assert found[0] == found[1]
-    assert seen == [seen[0]] * 3
+    assert recorded == [recorded[0]] * 3
 
 
 def test_a_resumed_run_keeps_the_threads_of_its_checkpoint(
@@ -129,16 +129,16 @@ def test_a_resumed_run_keeps_the_threads_of_its_checkpoint(
     saved |= {"data_threads": 2, "num_threads": 3}
     save_checkpoint(Path("runs/x/last.safetensors"), saved)
     monkeypatch.setenv("OMP_NUM_THREADS", "8")
-    seen: list[int] = []
+    recorded: list[int] = []
 
     def fit(*given: Any) -> Preprocess:
-        seen.append(torch.get_num_threads())
+        recorded.append(torch.get_num_threads())
         return build_preprocess(*given)
 
     monkeypatch.setattr("nnzoo.experiment.prepare.build_preprocess", fit)
-    at_step(1, lambda: seen.append(torch.get_num_threads()))
+    at_step(1, lambda: recorded.append(torch.get_num_threads()))
     nnzoo.train("runs/x", resume=True, quiet=True)
-    assert seen == [2, 3]
+    assert recorded == [2, 3]
 
 
 def test_only_a_number_that_differs_from_the_rule_is_logged(at_step: Callable[..., None]) -> None:
@@ -161,17 +161,17 @@ def test_predict_and_doctor_use_the_number_of_the_config(
     np.savez("data.npz", x=np.eye(20, 64), y=np.arange(20) % 2)
     np.save("new.npy", np.eye(3, 64))
     train(SMALL, data={"name": "arrays", "path": "data.npz"}, num_threads=3)
-    seen: list[int] = []
+    recorded: list[int] = []
     plain = torch.nn.Linear.forward
 
     def forward(self: torch.nn.Linear, inputs: torch.Tensor) -> torch.Tensor:
-        seen.append(torch.get_num_threads())
+        recorded.append(torch.get_num_threads())
         return plain(self, inputs)
 
     monkeypatch.setattr(torch.nn.Linear, "forward", forward)
-    for words in (["predict", "runs/x", "new.npy"], ["doctor", "runs/x"], ["doctor", "runs/x/config.yaml"]):
-        seen.clear()
-        assert command(words) in (0, 5)
-        assert set(seen) == {3}
+    for settings in (["predict", "runs/x", "new.npy"], ["doctor", "runs/x"], ["doctor", "runs/x/config.yaml"]):
+        recorded.clear()
+        assert command(settings) in (0, 5)
+        assert set(recorded) == {3}
     assert torch.get_num_threads() == 8
     capsys.readouterr()

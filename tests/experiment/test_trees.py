@@ -156,21 +156,21 @@ def test_an_empty_file_is_an_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("settings", "message"),
     [
         ({"model": "lstm"}, "lstm does not support tree"),
         ({"loss": "hinge"}, "hinge needs a target for every output, but some nodes of this data have none"),
         ({"preprocess": {"normalize": "standardize"}}, "can't be normalized"),
     ],
 )
-def test_options_that_do_not_fit_trees_are_refused(words: Any, message: str) -> None:
+def test_options_that_do_not_fit_trees_are_refused(settings: Any, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        load_config({"data": {"name": "trees", "path": "x.txt"}, "model": "recursive", **words})
+        load_config({"data": {"name": "trees", "path": "x.txt"}, "model": "recursive", **settings})
 
 
 def test_the_backbone_can_be_frozen() -> None:
-    words = {"data": {"name": "trees", "path": "x.txt"}, "model": {"name": "tree_lstm", "freeze": "backbone"}}
-    net = build_model(load_config(words), (7, 3), 5, 30, "node")
+    settings = {"data": {"name": "trees", "path": "x.txt"}, "model": {"name": "tree_lstm", "freeze": "backbone"}}
+    net = build_model(load_config(settings), (7, 3), 5, 30, "node")
     trained = {name for name, parameter in net.named_parameters() if parameter.requires_grad}
     assert trained == {"output.linear.weight", "output.linear.bias"}
     assert net(torch.zeros(2, 7, 3, dtype=torch.long).index_fill(2, torch.tensor([0]), 1)).shape == (2, 7, 5)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 import nnzoo
 from nnzoo.errors import DivergedError
+from nnzoo.training.processes import group
 
 
 class Double(nn.Module):
@@ -183,8 +184,14 @@ def write_data(folder: Path) -> None:
     (folder / "trees.txt").write_text("\n".join(trees))
 
 
-def main(folder: Path) -> None:
-    """Trains every case, and writes the result of each process."""
+def main(folder: Path, overlapping: tuple[str, ...] = ()) -> None:
+    """Trains every case, and writes the results of each process.
+
+    Args:
+        folder: Where to write.
+        overlapping: The types of devices on which gradients are reduced during the backward pass.
+    """
+    group.OVERLAPPING = overlapping
     rank = os.environ.get("RANK", "0")
     for name, config in CASES.items():
         torch.manual_seed(5)
@@ -201,4 +208,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), tuple(sys.argv[2:]))

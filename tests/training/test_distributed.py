@@ -21,14 +21,18 @@ PROGRAM = distributed_cases.__file__
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The results of the cases in `one` and in `two` processes."""
+    """The results of the cases: in `one` and in `two` processes, and with `overlapped` communication in two."""
     top = tmp_path_factory.mktemp("distributed")
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    for name, start in (("one", [sys.executable]), ("two", torchrun)):
+    for name, start, overlapping in (
+        ("one", [sys.executable], []),
+        ("two", torchrun, []),
+        ("overlapped", torchrun, ["cpu"]),
+    ):
         (top / name).mkdir()
         distributed_cases.write_data(top / name)
         done = subprocess.run(
-            [*start, PROGRAM, "."],
+            [*start, PROGRAM, ".", *overlapping],
             cwd=top / name,
             env={**os.environ, "OMP_NUM_THREADS": "1"},
             capture_output=True,
@@ -49,13 +53,11 @@ def numbers(rows: list[dict[str, float]]) -> list[float]:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("processes", ["two", "overlapped"])
 @pytest.mark.parametrize("name", distributed_cases.CASES)
-def test_two_processes_have_the_same_result_as_one(name: str, folder: Path) -> None:
-    one, two, second = (
-        result_of(folder / "one", name),
-        result_of(folder / "two", name),
-        result_of(folder / "two", name, 1),
-    )
+def test_two_processes_have_the_same_result_as_one(name: str, processes: str, folder: Path) -> None:
+    one = result_of(folder / "one", name)
+    two, second = (result_of(folder / processes, name, rank) for rank in (0, 1))
     exact = next(iter(one["weights"].values())).dtype == torch.float64
     assert exact == name.endswith("double")
     for key, weight in one["weights"].items():

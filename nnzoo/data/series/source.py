@@ -22,12 +22,13 @@ from nnzoo.data.files.origin import of_files
 from nnzoo.data.files.repairs import Repairs
 from nnzoo.data.reader import Reader, Samples, Schema
 from nnzoo.data.series.season import find_season, rows_before
-from nnzoo.data.series.stamps import StampForm
+from nnzoo.data.series.stamps import StampForm, TimeStep
 from nnzoo.data.series.timeline import Timeline, last_known
 from nnzoo.data.split import Division
 from nnzoo.data.tables.columns import read_numbers
 from nnzoo.data.tables.dialect import TableOptions
 from nnzoo.data.tables.finding import FormFinder, FormOptions
+from nnzoo.data.tables.forms import TEXT, Form
 from nnzoo.data.tables.frames import table_of
 from nnzoo.data.tables.numbers import PLAIN, DecimalSign, NumberForm, ThousandsSign
 from nnzoo.data.tables.opening import options_for_new_files
@@ -105,7 +106,8 @@ def load_series(
     series = {"train": reader.series(tables["train"], limit=limit, options=forms)}
     stamps = series["train"].stamps
     if stamps is not None:
-        reader = reader.model_copy(update={"time_form": stamps.form})
+        step = None if stamps.gaps() is None else stamps.usual_step()
+        reader = reader.model_copy(update={"time_form": stamps.form, "step": step})
     series |= {name: reader.series(table, limit=limit) for name, table in tables.items() if name != "train"}
     blocks = division.blocks(len(series["train"]), given=series)
     past = series["train"].first(blocks["train"].stop)
@@ -120,9 +122,7 @@ def load_series(
     for name, (timeline, block) in _blocks(series, blocks).items():
         root = Path(sources.get(name) or path)
         splits[name], num_left_out = reader.windows(timeline, block, name, root)
-        if num_left_out:
-            num_windows = num_left_out + len(splits[name])
-            remarks.append(f"{num_left_out} of {num_windows} windows of {name} have missing values and are left out")
+        remarks += _left_out(splits[name], num_left_out, name)
     return Dataset(
         splits,
         task="regression",
@@ -149,7 +149,9 @@ class SeriesReader(Reader):
         categorical: The categorical input columns.
         categories: The categories of each categorical column in the training rows.
         forms: The number format per column; columns without one have plain numbers.
+        category_forms: The format per categorical column, by which cells are equal.
         time_form: The format of time stamps.
+        step: The step between the training rows; None if it is irregular or there is no time.
         window: T, the number of rows per window.
         horizon: H, the number of rows to forecast.
         season: The rows per season, for the naive forecast.
@@ -163,7 +165,9 @@ class SeriesReader(Reader):
     categorical: tuple[str, ...]
     categories: tuple[tuple[str, ...], ...]
     forms: dict[str, NumberForm] = Field(default_factory=dict)
+    category_forms: dict[str, Form] = Field(default_factory=dict)
     time_form: StampForm | None = None
+    step: TimeStep | None = None
     window: int
     horizon: int
     season: int = 1
@@ -179,12 +183,16 @@ class SeriesReader(Reader):
         tables = [open_table([path], self.words, known, optional, repairs=repairs) for path in paths]
         if labelled:
             each = [self.series(table) for table in tables]
-            splits = [self.windows(series, slice(0, len(series)), "")[0] for series in each]
+            parts = [self.windows(series, slice(0, len(series)), "") for series in each]
+            splits = [split for split, _ in parts]
+            left_out = [_left_out(split, count, "new data") for split, count in parts]
             naive = torch.cat([split.naive for split in splits if split.naive is not None])
             inputs = torch.cat([split.inputs for split in splits])
             targets = torch.cat([split.targets for split in splits])
-            return Samples(inputs, range(len(inputs)), targets, naive=naive, warnings=repairs.warnings())
-        return replace(self._last_rows(tables), warnings=repairs.warnings())
+            told = (*repairs.warnings(), *self._remarks(each), *(line for lines in left_out for line in lines))
+            return Samples(inputs, range(len(inputs)), targets, naive=naive, warnings=told)
+        samples = self._last_rows(tables)
+        return replace(samples, warnings=(*repairs.warnings(), *samples.warnings))
 
     def from_rows(self, raw: object, schema: Schema) -> Samples | None:  # noqa: ARG002
         table = table_of(raw, self.words)
@@ -195,9 +203,19 @@ class SeriesReader(Reader):
         each = [self.series(table, labelled=False) for table in tables]
         return Samples(
             torch.stack([torch.from_numpy(self._last_window(series)) for series in each]),
-            [name for series in each for name in series.following(self.horizon)],
+            [name for series in each for name in series.following(self.horizon, self.step)],
             origin=of_files([table.where for table in tables], [1] * len(tables)),
             row_targets=self.target,
+            warnings=self._remarks(each),
+        )
+
+    def _remarks(self, series: Sequence[Timeline]) -> tuple[str, ...]:
+        """Returns remarks on new series: with the file, if there are several."""
+        known = dict(zip(self.categorical, self.categories, strict=True))
+        return tuple(
+            line if len(series) == 1 or line.startswith(each.table.where) else f"{each.table.where}: {line}"
+            for each in series
+            for line in each.remarks(self.window, known)
         )
 
     def fits(self, schema: Schema) -> bool:
@@ -228,7 +246,9 @@ class SeriesReader(Reader):
             if found is not None and not found.form.is_plain:
                 forms[cells.name] = found.form
             ambiguities += [f"column '{name}' {warning}" for name, warning in finder.warnings.items()]
-        return self.model_copy(update={"forms": forms}), ambiguities
+        finder = FormFinder(np.arange(table.num_rows), options)
+        names = {cells.name: finder.names(cells) for cells in table.read(self.categorical)}
+        return self.model_copy(update={"forms": forms, "category_forms": names}), ambiguities
 
     def series(
         self,
@@ -247,16 +267,16 @@ class SeriesReader(Reader):
         numbers = np.stack(read, axis=1)
         names = np.empty((len(numbers), len(self.categorical)), dtype=object)
         for index, cells in enumerate(table.read(self.categorical)):
-            names[:, index] = cells.canonical_texts
+            names[:, index] = cells.canonical_texts(self.category_forms.get(cells.name, TEXT))
         series = Timeline(columns, numbers, names, np.arange(len(numbers)), table)
         if self.time is not None:
             # Dates from Python have one format, which may differ from that of the training file.
             stamps = table.cells(self.time)
             form = None if stamps.typed else self.time_form
-            series = series.in_time(stamps.texts, self.time, form, options)
+            series = series.in_time(stamps.texts, self.time, form, self.step, options)
         if limit is not None:
             series = series.first(limit)
-        return series.on_grid(self.window)
+        return series.on_grid(self.window, self.step)
 
     def windows(self, series: Timeline, block: slice, name: str, root: Path | None = None) -> tuple[Split, int]:
         """Returns the windows whose targets are in a block, and the number of windows left out for missing values.
@@ -324,6 +344,12 @@ class SeriesReader(Reader):
     def _required(self, *, labelled: bool) -> list[str]:
         stamps = [] if self.time is None else [self.time]
         return list(dict.fromkeys([*(self.target if labelled else ()), *self.features, *self.categorical, *stamps]))
+
+
+def _left_out(split: Split, count: int, name: str) -> list[str]:
+    """Returns a remark on windows that are left out, if there are some."""
+    total = count + len(split)
+    return [f"{count} of {total} windows of {name} have missing values and are left out"] if count else []
 
 
 def _blocks(series: dict[str, Timeline], blocks: dict[str, slice]) -> dict[str, tuple[Timeline, slice]]:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from nnzoo.data.dates.dates import DateForm, DateOrder
 from nnzoo.data.dates.layouts import choose_date_form, find_date_forms
@@ -20,6 +20,9 @@ StampForm = Annotated[DateForm | NumberForm, Field(discriminator="kind")]
 
 _FEW = 0.05
 """Larger steps are gaps if at most this share of rows follow one; otherwise steps are irregular, as of working days."""
+_MOST_GAPS = 0.5
+"""With the step of the training rows known, that share of rows may follow a gap."""
+_SECONDS = {"day": 86400.0, "hour": 3600.0, "minute": 60.0, "second": 1.0}
 _EPOCHS = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
 _EPOCH_SECONDS = (1e8, 4.2e9)
 """Integers are seconds since 1970 if they are in this range, from 1973 to 2103; other units have their own ranges."""
@@ -27,6 +30,29 @@ _MOST_DECIMALS = 100
 _MOST_DIGITS = 500
 _LARGEST = 9e18
 """Larger differences do not fit into 64-bit integers."""
+
+
+class TimeStep(BaseModel):
+    """The step between the rows of a series.
+
+    Attributes:
+        unit: The unit of the step; "number" for stamps that are numbers.
+        size: The number of units.
+    """
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
+
+    unit: Literal["month", "second", "number"]
+    size: float = Field(gt=0)
+
+    def describe(self) -> str:
+        """Returns the step for messages, such as `1 day`."""
+        if self.unit == "number":
+            return f"{self.size:g}"
+        lengths = {"month": 1.0} if self.unit == "month" else _SECONDS
+        unit, length = next((pair for pair in lengths.items() if self.size % pair[1] == 0), ("second", 1.0))
+        count = self.size / length
+        return f"{count:g} {unit}{'' if count == 1 else 's'}"
 
 
 class BadStampError(ValueError):
@@ -74,33 +100,67 @@ class Stamps:
         """Returns the stamps of some rows, which must include the last in time."""
         return replace(self, positions=self.positions[rows])
 
-    def gaps(self) -> NDArray[np.int64] | None:
+    @property
+    def _unit(self) -> tuple[Literal["month", "second", "number"], int]:
+        """The unit of steps, and the number of ticks per unit."""
+        if self.months:
+            return "month", 1
+        if isinstance(self.form, DateForm):
+            return "second", 10**9 if self.form.unit == "ns" else 10**6
+        return "number", 10**self.decimals
+
+    def usual_step(self) -> TimeStep | None:
+        """Returns the most frequent step; None for a single row. Stamps must be sorted."""
+        if len(self.positions) < 2:
+            return None
+        unit, ticks = self._unit
+        return TimeStep(unit=unit, size=float(_most_frequent(np.diff(self.positions)) / ticks))
+
+    def gaps(self, known: TimeStep | None = None) -> NDArray[np.int64] | None:
         """Returns (R - 1,) the number of missing steps after each row; None if steps are irregular.
 
-        Stamps must be sorted. The step is the most frequent difference.
+        Stamps must be sorted.
+
+        Args:
+            known: The step of the training rows, which at least half of the rows must follow at; None for the most
+                frequent step, which nearly all rows must follow at.
         """
         differences = np.diff(self.positions)
         if not len(differences):
             return np.zeros(0, dtype=np.int64)
-        steps = differences / _most_frequent(differences)
+        unit, ticks = self._unit
+        if known is not None and known.unit != unit:
+            return None
+        steps = differences / (_most_frequent(differences) if known is None else known.size * ticks)
         rounded = np.round(steps)
         gaps = (rounded - 1).astype(np.int64)
         regular = np.abs(steps - rounded).max() < 1e-3 and rounded.min() >= 1
-        return gaps if regular and (gaps > 0).sum() <= _FEW * len(differences) else None
+        most = _FEW if known is None else _MOST_GAPS
+        return gaps if regular and (gaps > 0).sum() <= most * len(differences) else None
 
-    def following(self, count: int) -> list[str] | None:
-        """Returns the next stamps in the format of the file; None if steps are irregular."""
+    def following(self, count: int, known: TimeStep | None = None) -> list[str] | None:
+        """Returns the next stamps in the format of the file; None if steps are irregular.
+
+        Args:
+            count: The number of stamps.
+            known: The step of the training rows; None for the most frequent step.
+        """
+        unit, ticks = self._unit
+        if known is not None:
+            step = round(known.size * ticks)
+            is_whole = known.unit == unit and abs(step - known.size * ticks) < 1e-3
+            return [self._format(step, ahead) for ahead in range(1, count + 1)] if is_whole else None
         if len(self.positions) < 2 or self.gaps() is None:
             return None
-        step = _most_frequent(np.diff(self.positions))
-        return [self._format(step, ahead) for ahead in range(1, count + 1)]
+        usual = _most_frequent(np.diff(self.positions)).item()
+        return [self._format(usual, ahead) for ahead in range(1, count + 1)]
 
     def _format(self, step: Any, ahead: int) -> str:
         if self.months:
             assert self.last is not None
             return self._date(_later(self.last, int(step) * ahead))
         if isinstance(self.form, NumberForm):
-            return self._number(self.base + self.positions[-1].item() + step.item() * ahead)
+            return self._number(self.base + self.positions[-1].item() + step * ahead)
         assert self.last is not None
         return self._date(self.last + np.timedelta64(int(step) * ahead, self.form.unit))
 
@@ -126,6 +186,7 @@ def parse_stamps(
     cells: Sequence[str],
     form: DateForm | NumberForm | None = None,
     *,
+    step: TimeStep | None = None,
     order: DateOrder | Literal["auto"] = "auto",
     options: NumberOptions = NumberOptions(),  # noqa: B008  # immutable
 ) -> Stamps:
@@ -134,6 +195,7 @@ def parse_stamps(
     Args:
         cells: (R,) the stamps.
         form: Their format; None to infer it.
+        step: The step of the training rows; None to infer whether it is a number of months.
         order: The order of day, month and year, if `form` is None.
         options: Hints for the number format, if `form` is None.
 
@@ -142,25 +204,27 @@ def parse_stamps(
     """
     import pyarrow as pa
 
+    months = step is None or step.unit == "month"
     texts = pa.array(cells, pa.string())
     encoded = texts.dictionary_encode()
     labels, rows = encoded.dictionary, encoded.indices.to_numpy()
     if isinstance(form, DateForm):
-        return _dates(form, labels, rows)
+        return _dates(form, labels, rows, months=months)
     if form is not None:
-        return _numbers(form, texts)
+        return _numbers(form, texts, months=months)
     plain = PLAIN.plain_texts(labels).null_count == 0
     forms = find_date_forms(labels, "auto" if plain else order, digits=plain)
     if forms:
         found, is_ambiguous = choose_date_form(forms, labels, rows)
         others = [each.order for each in forms if each != found]
-        return _dates(found, labels, rows, ambiguity=_ambiguity(found, others, cells) if is_ambiguous else None)
+        stamps = _dates(found, labels, rows, months=months)
+        return replace(stamps, ambiguity=_ambiguity(found, others, cells)) if is_ambiguous else stamps
     if plain and options.allows_plain:
-        return _numbers(PLAIN, texts)
+        return _numbers(PLAIN, texts, months=months)
     finding = find_number_form(labels, np.bincount(rows), options, 1.0, padded=True)
     if finding is None:
         raise BadStampError(_first_bad(cells, order))
-    return _numbers(finding.form, texts)
+    return _numbers(finding.form, texts, months=months)
 
 
 def _ambiguity(form: DateForm, others: Sequence[DateOrder | None], cells: Sequence[str]) -> str:
@@ -183,25 +247,24 @@ def _first_bad(cells: Sequence[str], order: DateOrder | Literal["auto"]) -> int:
     return furthest
 
 
-def _dates(form: DateForm, labels: Any, rows: NDArray[np.int64], ambiguity: str | None = None) -> Stamps:
+def _dates(form: DateForm, labels: Any, rows: NDArray[np.int64], *, months: bool) -> Stamps:
     of_labels = form.read(labels)
     local, offset = of_labels.local[rows], of_labels.offset[rows]
     if np.isnat(local).any():
         raise BadStampError(int(np.isnat(local).argmax()))
     times = local - offset.astype("timedelta64[m]")
     last = int(times.argmax())
-    months = _months(local)
+    found = _months(local) if months else None
     return Stamps(
-        times.astype(np.int64) if months is None else months,
+        times.astype(np.int64) if found is None else found,
         form,
-        months is not None,
+        found is not None,
         last=local[last],
         offset=int(offset[last]),
-        ambiguity=ambiguity,
     )
 
 
-def _numbers(form: NumberForm, texts: Any) -> Stamps:
+def _numbers(form: NumberForm, texts: Any, *, months: bool) -> Stamps:
     plain = form.plain_texts(texts)
     values = form.read(texts)
     if np.isnan(values).any():
@@ -218,9 +281,9 @@ def _numbers(form: NumberForm, texts: Any) -> Stamps:
     epoch = _epoch(values) if not most else None
     if epoch is not None:
         dates = (positions + base).astype(f"datetime64[{epoch}]")
-        months = _months(dates)
-        if months is not None:
-            return Stamps(months, form, months=True, epoch=epoch, last=dates.max())
+        found = _months(dates) if months else None
+        if found is not None:
+            return Stamps(found, form, months=True, epoch=epoch, last=dates.max())
     return Stamps(positions, form, decimals=most, is_fixed=len(sizes) == 1, epoch=epoch, base=base)
 
 

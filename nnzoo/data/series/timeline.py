@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnzoo.data.files.origin import Origin
-from nnzoo.data.series.stamps import BadStampError, StampForm, Stamps, parse_stamps
+from nnzoo.data.series.stamps import BadStampError, StampForm, Stamps, TimeStep, parse_stamps
 from nnzoo.data.tables.finding import FormOptions
 from nnzoo.data.tables.number_forms import NumberOptions
 from nnzoo.data.tables.table import Table
@@ -88,13 +88,16 @@ class Timeline:
                     f"no training row has a value in column '{column}'. Choose another.", where=self.table.where
                 )
 
-    def in_time(self, cells: Sequence[str], column: str, form: StampForm | None, options: FormOptions) -> Timeline:
+    def in_time(
+        self, cells: Sequence[str], column: str, form: StampForm | None, step: TimeStep | None, options: FormOptions
+    ) -> Timeline:
         """Returns the rows sorted by their time stamps.
 
         Args:
             cells: (R,) the stamps.
             column: The name of their column.
             form: Their format; None to infer it.
+            step: The step of the training rows; None to infer it.
             options: The configured formats.
 
         Raises:
@@ -102,7 +105,7 @@ class Timeline:
         """
         try:
             numbers = NumberOptions(options.decimal, options.thousands, self.table.delimiter, self.table.usual_decimal)
-            stamps = parse_stamps(cells, form, order=options.date_order, options=numbers)
+            stamps = parse_stamps(cells, form, step=step, order=options.date_order, options=numbers)
         except BadStampError as error:
             expected = (
                 "" if form is None else f", or not in the format of training ({form.describe() or 'plain numbers'})"
@@ -130,12 +133,28 @@ class Timeline:
             notes += (f"{self.where(row)}: column '{column}' is not sorted; the rows were sorted by it",)
         return replace(self.take(order), stamps=sorted_stamps, times=cells, notes=notes)
 
-    def on_grid(self, window: int) -> Timeline:
-        """Fills gaps in time with empty rows, at most one more per gap than a window has."""
+    def on_grid(self, window: int, step: TimeStep | None) -> Timeline:
+        """Fills gaps in time with empty rows, at most one more per gap than a window has.
+
+        Args:
+            window: The number of rows of a window.
+            step: The step of the training rows; None to infer it.
+
+        Raises:
+            DataError: The rows have another step than the training rows.
+        """
         if self.stamps is None:
             return self
         stamps = self.stamps.take(np.arange(len(self)))
-        gaps = stamps.gaps()
+        gaps = stamps.gaps(step)
+        if gaps is None and step is not None:
+            usual = stamps.usual_step()
+            assert usual is not None
+            raise DataError(
+                f"the time step does not match the training data (got mostly {usual.describe()}; expected "
+                f"{step.describe()}). Give rows at the same steps as in training.",
+                where=self.table.where,
+            )
         if gaps is None:
             notes = (*self.notes, "the time steps differ; every row counts as one step")
             return replace(self, stamps=stamps, notes=notes)
@@ -166,9 +185,9 @@ class Timeline:
                 remarks.append(f"'{column}' has categories that no training row has, encoded as all zeros ({listed})")
         return remarks
 
-    def following(self, count: int) -> list[int | str]:
+    def following(self, count: int, step: TimeStep | None) -> list[int | str]:
         """Returns the names of the rows after the last: their times, or their indices."""
-        stamps = None if self.stamps is None else self.stamps.following(count)
+        stamps = None if self.stamps is None else self.stamps.following(count, step)
         return [*stamps] if stamps else list(range(len(self), len(self) + count))
 
 

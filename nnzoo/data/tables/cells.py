@@ -176,10 +176,9 @@ class Cells:
         names = [*self.spellings(form, np.arange(len(self))), ""]
         return [names[code] for code in self.keys(form).codes.tolist()]
 
-    @property
-    def canonical_texts(self) -> list[str]:
-        """(N,) canonical spellings of the cells as categories; empty if missing."""
-        keys = self.keys()
+    def canonical_texts(self, form: Form) -> list[str]:
+        """Returns (N,) canonical spellings of the cells as categories; empty if missing."""
+        keys = self.keys(form)
         names = [*keys.names.to_pylist(), ""]
         return [names[code] for code in keys.codes.tolist()]
 

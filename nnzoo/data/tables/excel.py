@@ -85,7 +85,7 @@ def read_sheet(raw: bytes, sheet: str | int | None, skipped: Collection[int], *,
     for number, row in enumerate(rows, start=1):
         if row and number not in skipped:
             writer.writerow([*row, *[""] * (width - len(row))])
-        else:  # a blank row is one of the rows; a skipped row is not
+        else:  # a blank row counts as a row, a skipped one does not
             out.write("," * (width - 1) * (not row) + "\n")
     return Sheet(out.getvalue(), strings)
 

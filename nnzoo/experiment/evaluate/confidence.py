@@ -39,10 +39,10 @@ def intervals(
     if decoder.per == "node":
         targets, decoder = targets[:, 0], replace(decoder, per="sample")
     shares = ("accuracy", "top5_accuracy") if decoder.task == "classification" else ()
-    found = {name: wilson(metrics[name], len(outputs)) for name in metrics if name in shares}
-    resampled = [name for name in metrics if name not in (*found, "loss")]
+    bounds = {name: wilson(metrics[name], len(outputs)) for name in metrics if name in shares}
+    resampled = [name for name in metrics if name not in (*bounds, "loss")]
     if not resampled:
-        return found
+        return bounds
     generator = torch.Generator().manual_seed(0)
     resampled_values: dict[str, list[float]] = {name: [] for name in resampled}
     for _ in range(min(1000, max(100, MAX_DRAWN // outputs.numel()))):
@@ -54,8 +54,8 @@ def intervals(
     quantiles = torch.tensor([0.025, 0.975], dtype=torch.float64)
     for name, values in resampled_values.items():
         low, high = torch.tensor(values, dtype=torch.float64).nanquantile(quantiles).tolist()
-        found[name] = (low, high)
-    return {name: found[name] for name in metrics if name in found}
+        bounds[name] = (low, high)
+    return {name: bounds[name] for name in metrics if name in bounds}
 
 
 def _step_accuracy_interval(outputs: Tensor, targets: Tensor) -> tuple[float, float]:

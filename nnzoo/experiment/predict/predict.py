@@ -172,12 +172,12 @@ def _copied_columns(samples: Samples, keep: Sequence[str] | None) -> dict[str, S
 
 def _unique_names(taken: Sequence[str], names: Sequence[str]) -> list[str]:
     """Returns the names of copied columns, prefixed with `kept_` if the table already has such a column."""
-    found: list[str] = []
+    unique: list[str] = []
     for name in names:
-        while name in (*taken, *found):
+        while name in (*taken, *unique):
             name = f"kept_{name}"
-        found.append(name)
-    return found
+        unique.append(name)
+    return unique
 
 
 def _report_problems(samples: Samples, *, strict: bool) -> None:

@@ -53,19 +53,19 @@ class Transfer:
         """
         names = [*self.own, *(name for name in self.weights if name not in self.own)]
         last = [name for name in names if name.startswith(f"{self.head}.")]
-        found = {name: self._fit(name) for name in names}
-        if self.outputs is not None and any(found[name] is None for name in last):
+        tensors = {name: self._fit(name) for name in names}
+        if self.outputs is not None and any(tensors[name] is None for name in last):
             self.outputs, self.why_new = None, "it has another shape"
         kept = [name for name in names if self.outputs is not None or name not in last]
         for name in kept:
-            if found[name] is None:
+            if tensors[name] is None:
                 raise MismatchError(self._difference(name))
         if not kept:
             raise MismatchError(
                 f"nothing can be copied: {self.config.model.name} has only a last layer, which keeps its initial "
                 f"values, since {self.why_new}. Leave `pretrained` out."
             )
-        return {name: tensor for name in kept if (tensor := found[name]) is not None}
+        return {name: tensor for name in kept if (tensor := tensors[name]) is not None}
 
     def _fit(self, name: str) -> Tensor | None:
         """Returns the new value of a tensor; None if the checkpoint has no tensor of that shape."""

@@ -52,11 +52,11 @@ def fit_logistic(inputs: Tensor, labels: Tensor, num_classes: int, *, penalty: f
 
         direction = _solve(curvature, -gradient)
         size, slope = 1.0, float((gradient * direction).sum())
-        while (found := loss(weights + size * direction)) > lowest + 1e-4 * size * slope and size > 1e-6:
+        while (value := loss(weights + size * direction)) > lowest + 1e-4 * size * slope and size > 1e-6:
             size /= 2
-        if found >= lowest:
+        if value >= lowest:
             break
-        weights, lowest = weights + size * direction, found
+        weights, lowest = weights + size * direction, value
     return weights
 
 

@@ -65,7 +65,7 @@ def check_same(folder: Path, config: Config) -> None:
         return
     before = dump(load_config(file, custom_model=config.model.name == "custom"))
     changed = list(_differences(before, dump(config)))
-    # Restarts that were stopped early can't be continued, since their last weights are not saved.
+    # Restarts that were stopped early can't be continued, since their last weights are replaced or not saved.
     may_change = tuple(key for key in MAY_CHANGE if config.train.restarts == 1 or key != "train.early_stopping")
     refused = [key for key in changed if not key.startswith(may_change)]
     if refused:

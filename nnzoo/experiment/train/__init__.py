@@ -1,1 +1,1 @@
-"""Trains: from a config to a run directory."""
+"""Trains the network of a config and writes a run directory."""

@@ -270,7 +270,7 @@ class SequentialRestarts(_RestartTraining):
     def _fit_one(self, recorder: Recorder, progress: Progress, stop: StopRequest) -> Status:
         experiment, settings = self.experiment, self.experiment.settings
         left = None if settings.max_seconds is None else settings.max_seconds - self.spent
-        with settings.group.training(self.state.model):
+        with settings.group.training(self.state.model, self.state.forward or self.state.model):
             return fit(
                 SingleLearner(self.state),
                 experiment.splits,

@@ -70,7 +70,7 @@ class Training:
         """
         experiment = self.experiment
         group = experiment.settings.group
-        with group.training(self.state.model):
+        with group.training(self.state.model, self.state.forward or self.state.model):
             return fit(
                 SingleLearner(self.state),
                 experiment.splits,

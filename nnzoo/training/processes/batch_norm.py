@@ -19,8 +19,8 @@ SYNCHRONISED = (BatchNorm.forward, nn.SyncBatchNorm.forward)
 def synchronised(model: nn.Module) -> Iterator[None]:
     """A context in which the batch norms of a model share their statistics in training.
 
-    Only their class changes, so the state dict is that of torch's modules. A module with its own `forward` is
-    unchanged, with a warning, unless it is `nn.SyncBatchNorm`, which does the same on CUDA.
+    Only their class changes, so the state dict is that of torch's modules: on CUDA to `nn.SyncBatchNorm`, which has no
+    kernel for the CPU, elsewhere to the class below. A module with its own `forward` is unchanged, with a warning.
     """
     norms = [module for module in model.modules() if isinstance(module, BatchNorm)]
     for name in sorted({type(norm).__name__ for norm in norms if type(norm).forward not in SYNCHRONISED}):
@@ -28,7 +28,9 @@ def synchronised(model: nn.Module) -> Iterator[None]:
     replaced = [norm for norm in norms if type(norm).forward is BatchNorm.forward]
     before = [type(module) for module in replaced]
     for module, kind in zip(replaced, before, strict=True):
-        module.__class__ = type(kind.__name__, (_Synchronised, kind), {})
+        on_cuda = any(tensor.is_cuda for tensor in module.state_dict().values())
+        base, attributes = (nn.SyncBatchNorm, {"process_group": None}) if on_cuda else (_Synchronised, {})
+        module.__class__ = type(kind.__name__, (base, kind), attributes)
     try:
         yield
     finally:

@@ -29,6 +29,9 @@ PROCESS_LOST = (
     "checkpoint is intact: the same command with --resume continues."
 )
 
+OVERLAPPING: tuple[str, ...] = ("cuda",)
+"""The types of devices on which gradients are reduced during the backward pass. On the CPU that is no faster."""
+
 CLOSED_CONNECTION = ("Connection closed", "Connection reset", "Broken pipe")
 """Messages of torch that add nothing to PROCESS_LOST."""
 
@@ -64,9 +67,18 @@ class Group:
         return number
 
     @contextlib.contextmanager
-    def training(self, model: nn.Module) -> Iterator[None]:  # noqa: ARG002
-        """A context in which all processes train a model from the same weights, with synchronised batch norm."""
+    def training(self, model: nn.Module, forward: Callable[..., Tensor]) -> Iterator[None]:  # noqa: ARG002
+        """A context in which all processes train a model from the same weights, with synchronised batch norm.
+
+        Args:
+            model: The model.
+            forward: What steps call: the model itself, compiled, or under autocast.
+        """
         yield
+
+    def call(self, forward: Callable[..., Tensor], inputs: Sequence[Tensor], *, is_last: bool) -> Tensor:  # noqa: ARG002
+        """Calls `forward` in a step. The backward pass of the last batch of a step may reduce the gradients."""
+        return forward(*inputs)
 
     def share(self, start: int, end: int) -> tuple[int, int]:
         """Returns the share of this process of the samples from `start` to `end`: contiguous, possibly empty."""
@@ -146,6 +158,8 @@ class ProcessGroup(Group):
         self._requests = (False, False)
         self._agreed = (False, False)
         self._factor: Tensor | float = 1.0
+        self._overlapped: nn.Module | None = None
+        self._overlaps = False
 
     @contextlib.contextmanager
     def fail_together(self) -> Iterator[None]:
@@ -221,7 +235,7 @@ class ProcessGroup(Group):
         return values
 
     @contextlib.contextmanager
-    def training(self, model: nn.Module) -> Iterator[None]:
+    def training(self, model: nn.Module, forward: Callable[..., Tensor]) -> Iterator[None]:
         from torch import distributed
 
         with connection_errors(), torch.no_grad():
@@ -231,7 +245,19 @@ class ProcessGroup(Group):
                 distributed.broadcast(data, 0)
                 tensor.copy_(data.view(tensor.dtype).view_as(tensor))
         with connection_errors(), synchronised(model):
-            yield
+            if next(model.parameters()).device.type in OVERLAPPING:
+                from nnzoo.training.processes.overlap import overlapped
+
+                self._overlapped = overlapped(model, forward)
+            try:
+                yield
+            finally:
+                self._overlapped = None
+
+    def call(self, forward: Callable[..., Tensor], inputs: Sequence[Tensor], *, is_last: bool) -> Tensor:
+        if is_last and self._overlaps and self._overlapped is not None:
+            forward = self._overlapped
+        return forward(*inputs)
 
     def share(self, start: int, end: int) -> tuple[int, int]:
         # Rounded up, so that rank 0 always has samples.
@@ -247,6 +273,9 @@ class ProcessGroup(Group):
     ) -> int:
         self.samples = batches[-1][1] - batches[0][0]
         self._loss = 0.0
+        # A process without samples would not take part in the backward pass.
+        has_empty_share = any(end - start < self.size for start, end in batches)
+        self._overlaps = self._overlapped is not None and not has_empty_share
         # Clocks differ between processes, so rank 0 decides about checkpoints.
         self._requests = stop.signal_number is not None, self.rank == 0 and is_due(step)
         return len(self.shares(batches))
@@ -262,6 +291,9 @@ class ProcessGroup(Group):
     def add_gradients(self, optimizer: torch.optim.Optimizer, count: Tensor | float, *, summed: bool) -> None:
         parameters = [each for group in optimizer.param_groups for each in group["params"]]
         device = parameters[0].device
+        if self._overlaps:
+            self._divide_summed_gradients(parameters, count, summed=summed)
+            return
         used = torch.tensor([each.grad is not None for each in parameters], dtype=torch.float32)
         on_host = device.type == "cpu"
         if not on_host:
@@ -281,6 +313,18 @@ class ProcessGroup(Group):
         for parameter, part, is_used in zip(parameters, reduced, used.tolist(), strict=True):
             # In the layout of the parameter, which fused optimizers require: convolutions may be channels last.
             parameter.grad = torch.empty_like(parameter).copy_(part.view_as(parameter)) if is_used else None
+
+    def _divide_summed_gradients(
+        self, parameters: Sequence[nn.Parameter], count: Tensor | float, *, summed: bool
+    ) -> None:
+        """Divides gradients by the total weight of the samples in place of their number, where the two differ."""
+        if summed or isinstance(count, int):  # the number of samples; weights and positions have a float or a tensor
+            return
+        total = self._sum(torch.zeros(1, dtype=torch.float64, device=parameters[0].device) + count)
+        self._factor = self.samples / total
+        for parameter in parameters:
+            if parameter.grad is not None:
+                parameter.grad.mul_(self._factor)
 
     def loss_of_all(self, loss: float) -> float:
         return self.total(loss) * float(self._factor)
