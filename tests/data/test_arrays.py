@@ -285,7 +285,7 @@ class TestBadFiles:
             load_arrays(path=tmp_path / name)
 
     @pytest.mark.parametrize("keep", [0, 1, 50, 400, -1])
-    def test_truncated_npz(self, keep: int, tmp_path: Path) -> None:
+    def test_a_truncated_npz_is_refused(self, keep: int, tmp_path: Path) -> None:
         path = _save(tmp_path / "data.npz", x=X, y=Y)
         path.write_bytes(path.read_bytes()[:keep])
         with pytest.raises(DataError, match=r"data\.npz: can't be read as an \.npz"):
@@ -310,14 +310,14 @@ class TestBadFiles:
         assert refused > 50
 
     @pytest.mark.parametrize("keep", [0, 3, 20, 60, 128, 150, -1])
-    def test_truncated_npy(self, keep: int, tmp_path: Path) -> None:
+    def test_a_truncated_npy_is_refused(self, keep: int, tmp_path: Path) -> None:
         path = _save(tmp_path / "data", x=X, y=Y)
         (path / "x.npy").write_bytes((path / "x.npy").read_bytes()[:keep])
         with pytest.raises(DataError, match="data: x: can't be read: it is damaged or incomplete"):
             load_arrays(path=path)
 
     @pytest.mark.parametrize("header", [b"(-4, 3), }", b"(9**9,3),}", b"(99999, 3)", b"((((((((((", b"'a', None}"])
-    def test_damaged_npy_header(self, header: bytes, tmp_path: Path) -> None:
+    def test_a_damaged_npy_header_is_refused(self, header: bytes, tmp_path: Path) -> None:
         path = _save(tmp_path / "data", x=X, y=Y)
         content = (path / "x.npy").read_bytes()
         assert b"(4, 3), } " in content
@@ -330,7 +330,7 @@ class TestBadFiles:
         with pytest.raises(DataError, match=r"data\.npz: has a val split \(got x_val, y_val\).*val\.npz"):
             _load(tmp_path, x_val=X, y_val=Y, val_path=val)
 
-    def test_missing_test_path(self, tmp_path: Path) -> None:
+    def test_a_missing_test_path_is_refused(self, tmp_path: Path) -> None:
         with pytest.raises(DataError, match=r"other\.npz: there is no such file"):
             _load(tmp_path, test_path=tmp_path / "other.npz")
 

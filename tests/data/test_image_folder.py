@@ -356,10 +356,10 @@ def test_images_without_a_suffix_are_recognised_by_content(tmp_path: Path) -> No
     assert "b/LICENSE" in dataset.warnings[0]
 
 
-def test_images_beside_the_class_folders_are_counted(tmp_path: Path) -> None:
+def test_images_outside_of_class_folders_are_counted(tmp_path: Path) -> None:
     fill(tmp_path, {"a": 2, "b": 2, ".": 3})
     (warning,) = load_image_folder(path=tmp_path).warnings
-    assert warning.startswith("3 images beside the class folders were left out (first: ")
+    assert warning.startswith("3 images outside of the class folders were left out (first: ")
 
 
 def test_classes_and_images_are_in_natural_order(tmp_path: Path) -> None:

@@ -141,7 +141,7 @@ def test_a_frame_and_a_frame_of_targets(columns: list[str]) -> None:
     assert train((inputs, targets.to_numpy())).model.metadata.target_names == (
         ("target",) if len(columns) == 1 else ("target 0", "target 1")
     )
-    with pytest.raises(DataError, match="has a column 'a' already"):
+    with pytest.raises(DataError, match="already has a column 'a'"):
         train((inputs.rename(columns={"s": "a"}), targets))
 
 

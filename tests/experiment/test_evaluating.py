@@ -170,8 +170,8 @@ def test_new_data(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({"x": np.ones((5, 4), "f4"), "y": np.array([7, 8, 9, 10, 7])}, "no class"),
-        ({"x": np.ones((5, 3), "f4"), "y": np.full(5, 7)}, "another shape"),
+        ({"x": np.ones((5, 4), "f4"), "y": np.array([7, 8, 9, 10, 7])}, "not a class"),
+        ({"x": np.ones((5, 3), "f4"), "y": np.full(5, 7)}, "a different shape"),
         ({"x": np.full((5, 4), np.nan, "f4"), "y": np.full(5, 7)}, "NaN"),
         ({"x": np.ones((5, 4), "f4")}, "no array y"),
         (None, "no such file"),

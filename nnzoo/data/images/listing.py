@@ -14,8 +14,8 @@ from nnzoo.errors import DataError
 _SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")
 
 NOT_IMAGES = Repair("file", "that is not an image", "left out", "Remove it, or add its missing suffix.")
-BESIDE_CLASSES = Repair(
-    "image", "beside the class folders", "left out", "Move it into the folder of its class, or remove it."
+OUTSIDE_CLASSES = Repair(
+    "image", "outside of the class folders", "left out", "Move it into the folder of its class, or remove it."
 )
 CIRCULAR_LINKS = Repair("link", "to a folder that is already included", "left out", "Remove it.")
 EMPTY_CLASSES = Repair("class folder", "without images", "left out", "Fill it, or remove it.")
@@ -83,15 +83,15 @@ def class_folders(path: Path) -> dict[str, list[Path]]:
         DataError: There is no such folder.
     """
     if path.is_dir():
-        found = list(path.iterdir())
+        entries = list(path.iterdir())
     else:
         root = Path(path.anchor)
-        found = [] if path.exists() else list(root.glob(str(path.relative_to(root))))
-        if not found:
+        entries = [] if path.exists() else list(root.glob(str(path.relative_to(root))))
+        if not entries:
             problem = "is a file; expected a folder" if path.exists() else "there is no such folder. Check the path"
             raise DataError(f"{problem}.", where=str(path))
     folders: dict[str, list[Path]] = {}
-    for folder in in_natural_order(found):
+    for folder in in_natural_order(entries):
         if folder.is_dir() and not is_hidden(folder):
             folders.setdefault(folder.name, []).append(folder)
     return {name: folders[name] for name in sorted(folders, key=natural_key)}
@@ -113,7 +113,7 @@ def images_by_class(path: Path, repairs: Repairs) -> dict[str, list[Path]]:
         for name, files in images.items():
             repairs.add(EMPTY_CLASSES, str(folders[name][0]), not files)
     if path.is_dir():
-        beside = [each for each in in_natural_order(list(path.iterdir())) if each.suffix.lower() in suffixes()]
-        beside = [each for each in beside if each.is_file() and not is_hidden(each)]
-        repairs.add(BESIDE_CLASSES, str(beside[0]) if beside else "", len(beside))
+        outside = [each for each in in_natural_order(list(path.iterdir())) if each.suffix.lower() in suffixes()]
+        outside = [each for each in outside if each.is_file() and not is_hidden(each)]
+        repairs.add(OUTSIDE_CLASSES, str(outside[0]) if outside else "", len(outside))
     return {name: files for name, files in images.items() if files}
