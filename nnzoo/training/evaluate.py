@@ -67,7 +67,8 @@ def as_number(number: Tensor | float) -> Tensor | float:
     """Returns a scalar as a float. On a device it stays a tensor, since reading it would be a sync."""
     if not isinstance(number, Tensor):
         return number
-    return float(number) if number.device.type == "cpu" else number.detach()
+    number = number.detach()
+    return float(number) if number.device.type == "cpu" else number
 
 
 @torch.inference_mode()
