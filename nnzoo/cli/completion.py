@@ -1,4 +1,4 @@
-"""Shell completion of the names of configs, runs and kinds. `nnzoo --install-completion` switches it on."""
+"""Shell completion of the names of configs, runs and kinds. `nnzoo --install-completion` enables it."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _beginning_with(incomplete: str, names: list[str]) -> list[str]:
 
 
 def _paths(incomplete: str, suffixes: tuple[str, ...]) -> list[str]:
-    """Returns the files with these suffixes and the folders beside the text, written as it is, hidden ones excluded."""
+    """Returns the folders, and the files with these suffixes, in the folder of the text, except hidden ones."""
     before, slash, _ = incomplete.rpartition("/")
     folder = Path(before + slash) if slash else Path()
     try:

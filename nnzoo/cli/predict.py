@@ -62,9 +62,7 @@ def predict(
         ),
     ] = 1.0,
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="Random seed of the sampling.")] = 0,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Raise an error for an input that would be skipped or repaired.")
-    ] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Fail if an input would be skipped or repaired.")] = False,
     device: Device = None,
     runs_dir: RunsDir = "runs",
     as_json: Json = False,

@@ -12,7 +12,7 @@ from nnzoo.cli.options import ConfigArgument, Debug, Json, Overrides, Quiet, Ver
 def validate(
     config: ConfigArgument,
     overrides: Overrides = None,
-    resolved: Annotated[bool, typer.Option("--resolved", help="Print it with every default filled in.")] = False,
+    resolved: Annotated[bool, typer.Option("--resolved", help="Print the config with all defaults filled in.")] = False,
     as_json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,  # noqa: ARG001

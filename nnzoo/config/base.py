@@ -38,7 +38,7 @@ INTEGER = BeforeValidator(_to_int)
 Count = Annotated[int, Field(ge=1, le=1_000_000_000), INTEGER]
 Natural = Annotated[int, Field(ge=0, le=1_000_000_000), INTEGER]
 Seed = Annotated[int, Field(ge=0, lt=2**63), INTEGER]
-# About the range of float32; for larger numbers torch would raise errors of its own.
+# About the range of float32; torch raises errors for larger numbers.
 LARGEST = 1e38
 Real = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
 Positive = Annotated[float, Field(gt=0, le=LARGEST)]

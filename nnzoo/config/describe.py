@@ -32,7 +32,7 @@ UNIONS: dict[str, Any] = {
 
 
 KINDS = (*UNIONS, "metrics", "configs")
-"""What `nnzoo list` lists, besides runs."""
+"""The kinds of entries of `nnzoo list`, except runs."""
 
 
 def catalogue(kind: str) -> dict[str, str]:

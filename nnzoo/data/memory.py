@@ -60,7 +60,7 @@ class DataInMemory:
         for split, frame in self.frames.items():
             for name, column in columns_of(frame, where="data").items():
                 digest.update(f"{split} {name}".encode())
-                _add_texts(digest, texts_of(column)[0])
+                _add_texts(digest, texts_of(column).texts)
         return digest.hexdigest()
 
 

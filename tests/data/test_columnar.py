@@ -115,7 +115,7 @@ def test_the_file_type_is_detected_by_content(kind: str, monkeypatch: pytest.Mon
         ),
         (pa.array([dt.datetime(2024, 5, 1, 0, 0, 0, 500_000)]), ["2024-05-01T00:00:00.500000"]),
         (pa.array([1_714_521_600_000_000_001], pa.timestamp("ns")), ["2024-05-01T00:00:00.000000001"]),
-        (pa.array([1_714_521_600], pa.timestamp("s", tz="Europe/Berlin")), ["2024-05-01T00:00:00Z"]),
+        (pa.array([1_714_521_600], pa.timestamp("s", tz="Europe/Berlin")), ["2024-05-01T02:00:00+02:00"]),
         (pa.array([dt.time(12, 30)]).cast(pa.time32("s")), ["12:30:00"]),
         (pa.array([dt.timedelta(hours=1, milliseconds=500)]), ["3600.5"]),
         (pa.array([None, 1], pa.int8()), ["", "1"]),

@@ -146,24 +146,41 @@ def test_unambiguous_cells_are_not_reported(cells: list[str]) -> None:
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 @pytest.mark.parametrize(
-    ("open_cells", "sure", "values"),
+    ("open_cells", "sure", "values", "told"),
     [
-        (["1,234", "5,678"], "0,5", [1.234, 5.678]),
-        (["1,234", "5,678"], "0.5", [1234, 5678]),
-        (["1.234", "5.678", "12"], "12,25", [1234, 5678, 12]),
-        (["1.234", "5.678", "12"], "12.25", [1.234, 5.678, 12]),
-        (["1.234 €", "5.678 €"], "0,5", [1234, 5678]),
-        (["1.234 €", "5.678 €"], "0.5", [1.234, 5.678]),
+        (["1,234", "5,678"], "0,5", [1.234, 5.678], ",\t"),
+        (["1,234", "5,678"], "0.5", [1234, 5678], ";"),
+        (["1.234", "5.678", "12"], "12,25", [1234, 5678, 12], ";\t"),
+        (["1.234", "5.678", "12"], "12.25", [1.234, 5.678, 12], ""),
+        (["1.234 €", "5.678 €"], "0,5", [1234, 5678], ""),
+        (["1.234 €", "5.678 €"], "0.5", [1.234, 5.678], ",;\t"),
     ],
 )
-def test_another_column_resolves_an_ambiguity(
-    delimiter: str, open_cells: list[str], sure: str, values: list[float]
+def test_another_column_resolves_an_ambiguity_with_a_warning_if_it_overrides(
+    delimiter: str, open_cells: list[str], sure: str, values: list[float], told: str
 ) -> None:
+    if delimiter == "," and sure == "12,25":
+        values = [1.234, 5.678, 12]  # quoted cells with commas are no evidence for these
     rows = {"x": open_cells * 4, "z": [sure, "3"] * (2 * len(open_cells)), "y": labels(4 * len(open_cells))}
     dataset = load(rows, delimiter=delimiter)
     assert feature(dataset, "x") == values * 4
     assert feature(dataset, "z")[0] == float(sure.replace(",", "."))
-    assert not [line for line in dataset.warnings if "read as" in line]
+    doubts = [line for line in dataset.warnings if "column 'x'" in line and "read as" in line]
+    assert len(doubts) == (delimiter in told)
+
+
+def test_lists_in_quotes_say_nothing_about_decimal_points() -> None:
+    weights = [f"{1 + 0.123 * index:.3f}" for index in range(60)]
+    lines = [f'"{index % 5},{index % 4}",{index % 7},{each}' for index, each in enumerate(weights)]
+    Path("d.csv").write_text("parts,z,kg\n" + "\n".join(lines) + "\n")
+    dataset = load_csv(path="d.csv", target=["kg"], division=WHOLE)
+    assert dataset.task == "regression"
+    assert dataset.train.targets.flatten().tolist() == [float(each) for each in weights]
+    (warning,) = dataset.warnings
+    assert warning.startswith("column 'parts' has numbers with a decimal comma such as '0,0', while other columns have")
+    names = load_csv(path="d.csv", target=["kg"], division=WHOLE, types={"parts": "category"})
+    assert (names.warnings, reader_of(names).column_types["parts"]) == ((), "category")
+    assert load_csv(path="d.csv", target=["kg"], division=WHOLE, types={"parts": "number"}).warnings == ()
 
 
 def test_a_cell_in_another_format_is_named_at_predict() -> None:

@@ -102,6 +102,11 @@ class DateForm(BaseModel):
         return found if found in ("ymd", "dmy", "mdy") else None  # type: ignore[return-value]
 
     @property
+    def has_short_year(self) -> bool:
+        """Whether years have two digits."""
+        return "y" in self._layout_tokens
+
+    @property
     def parts(self) -> frozenset[str]:
         """The known parts of a date: some of year, month, day, weekday, hour and minute."""
         tokens = set(map(_kind_of, self._layout_tokens))

@@ -123,11 +123,7 @@ def choose_date_form(forms: Sequence[DateForm], labels: Any, rows: NDArray[np.in
         return DateFinding(forms[0], is_ambiguous=False)
 
     def evidence(form: DateForm) -> tuple[bool, bool]:
-        local = form.read(labels).local
-        by_row = local[rows]
-        moves = np.diff(by_row)
-        rises = bool((moves >= np.timedelta64(0)).all() or (moves <= np.timedelta64(0)).all())
-        return is_regular(local) and len(local) >= _FEW, rises and len(local) >= _FEW
+        return _evidence(form.read(labels).local, rows)
 
     def preference(form: DateForm) -> tuple[tuple[bool, bool], bool, int, bool]:
         local = form.read(labels).local
@@ -139,6 +135,55 @@ def choose_date_form(forms: Sequence[DateForm], labels: Any, rows: NDArray[np.in
 
     ranked = sorted(forms, key=preference, reverse=True)
     return DateFinding(ranked[0], is_ambiguous=evidence(ranked[0]) == evidence(ranked[1]))
+
+
+def is_ordered(local: NDArray[np.datetime64], rows: NDArray[np.int64]) -> bool:
+    """Returns whether dates have regular steps, or are sorted.
+
+    Args:
+        local: (K,) the distinct dates.
+        rows: (M,) the index into `local` per row, in file order.
+    """
+    return any(_evidence(local, rows))
+
+
+def _evidence(local: NDArray[np.datetime64], rows: NDArray[np.int64]) -> tuple[bool, bool]:
+    """Returns whether there are at least `_FEW` dates with regular steps, and in sorted rows."""
+    moves = np.diff(local[rows])
+    rises = bool((moves >= np.timedelta64(0)).all() or (moves <= np.timedelta64(0)).all())
+    return is_regular(local) and len(local) >= _FEW, rises and len(local) >= _FEW
+
+
+def find_nearly_dates(
+    labels: Any, counts: NDArray[np.int64], order: DateOrder | Literal["auto"], share: float
+) -> NDArray[np.bool_] | None:
+    """Finds the cells of a column that are dates, if nearly all are.
+
+    Args:
+        labels: A pyarrow.Array of (K,) distinct cells, K > 0.
+        counts: (K,) the number of rows per distinct cell.
+        order: The configured order of day, month and year.
+        share: The minimum fraction of rows that must match one format.
+
+    Returns:
+        (K,) whether each cell matches; None if fewer rows match.
+    """
+    from pyarrow import compute
+
+    places = np.unique(np.linspace(0, len(labels) - 1, _SAMPLE, dtype=np.int64))
+    some: list[str] = compute.take(labels, places).to_pylist()
+    dated = [each for each in some if len(each) <= _LONGEST and any(sign.isdigit() for sign in each)]
+    if len(dated) < 0.5 * len(some):
+        return None
+    signs = set("".join(dated).lower())
+    for layout in _layouts():
+        if not signs >= _signs(layout) or sum(bool(_compiled(layout).match(each)) for each in dated) < 0.5 * len(some):
+            continue
+        form = DateForm(layout=layout)
+        fits = ~np.isnat(form.read(labels).local)
+        if order in ("auto", form.order or order) and counts[fits].sum() >= share * counts.sum():
+            return fits
+    return None
 
 
 def is_regular(local: NDArray[np.datetime64]) -> bool:

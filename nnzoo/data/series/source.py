@@ -27,7 +27,7 @@ from nnzoo.data.series.timeline import Timeline, last_known
 from nnzoo.data.split import Division
 from nnzoo.data.tables.columns import read_numbers
 from nnzoo.data.tables.dialect import TableOptions
-from nnzoo.data.tables.finding import FormFinder, FormOptions
+from nnzoo.data.tables.finding import FormFinder, FormOptions, count_numbers
 from nnzoo.data.tables.forms import TEXT, Form
 from nnzoo.data.tables.frames import table_of
 from nnzoo.data.tables.numbers import PLAIN, DecimalSign, NumberForm, ThousandsSign
@@ -245,6 +245,11 @@ class SeriesReader(Reader):
             found = finder.numbers(cells, _MOST_NUMBERS)
             if found is not None and not found.form.is_plain:
                 forms[cells.name] = found.form
+            if found is not None:
+                written, exact = count_numbers(cells, found.form, finder.rows)
+                if written > exact:
+                    problem = f"has {written} distinct integers, of which {exact} are distinct in float64"
+                    finder.warnings.setdefault(cells.name, f"{problem}. Subtract a constant from all of them")
             ambiguities += [f"column '{name}' {warning}" for name, warning in finder.warnings.items()]
         finder = FormFinder(np.arange(table.num_rows), options)
         names = {cells.name: finder.names(cells) for cells in table.read(self.categorical)}

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Sequence
 from functools import cached_property
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nnzoo.data.dates.dates import ISO, DateForm
 from nnzoo.data.tables.forms import TEXT, Form, boolean_values, canonical, names_form
-from nnzoo.data.tables.numbers import PLAIN, DecimalSign, NumberForm, plain_numbers
+from nnzoo.data.tables.number_forms import UsualDecimal
+from nnzoo.data.tables.numbers import PLAIN, NumberForm, plain_numbers
 from nnzoo.errors import DataError
 
 MISSING_CODE = -1
 _TYPED = NumberForm(padded=True)
+_FRACTION = re.compile(r"[+-]?\d+[.,](\d*[1-9]\d*)", re.ASCII)
+"""A number with decimals that are not all 0."""
 
 
 class Keys(NamedTuple):
@@ -41,9 +45,10 @@ class Cells:
         where: The table, for messages.
         locate: Returns the location of a row, such as `data.csv: line 7`.
         delimiter: The delimiter of the file, a hint for the number format.
-        usual_decimal: The decimal sign of unambiguous cells of the file; empty if there are none.
+        usual_decimal: The decimal sign of unambiguous cells of the file.
         text_cells: The strings of a column of numbers or dates that were strings in the source. All others have
             Python's format. None for a column of strings.
+        is_categorical: Whether the column is categorical in the source.
     """
 
     def __init__(
@@ -54,16 +59,18 @@ class Cells:
         locate: Callable[[int], str],
         *,
         delimiter: str = ",",
-        usual_decimal: Literal[""] | DecimalSign = "",
+        usual_decimal: UsualDecimal = "",
         text_cells: Collection[str] | None = None,
+        is_categorical: bool = False,
     ) -> None:
         self.name = name
         self.where = where
         self.delimiter = delimiter
-        self.usual_decimal: Literal[""] | DecimalSign = usual_decimal
+        self.usual_decimal = usual_decimal
         self.text_cells = text_cells
+        self.is_categorical = is_categorical
         self._values = values
-        self._locate = locate
+        self.locate = locate
         self._numbers: dict[NumberForm, NDArray[np.float64]] = {}
         self._keys: dict[Form, Keys] = {}
 
@@ -156,6 +163,32 @@ class Cells:
             best[key] = min(rank, best.get(key, rank))
         return [best[key][-1] for key in range(len(keys.names))]
 
+    def equal_fractions(self, form: Form, rows: NDArray[np.int64]) -> tuple[str, str] | None:
+        """Returns two equal cells with different decimals, the shorter first: 3.1 and 3.10, but not 3 and 3.0.
+
+        Args:
+            form: The format by which cells are compared.
+            rows: The rows that are searched.
+
+        Returns:
+            None if there are no such cells.
+        """
+        labels, codes = self.labels
+        keys = self.keys(form)
+        if isinstance(form, DateForm) or len(keys.names) == len(labels):
+            return None
+        used = np.unique(codes[rows])
+        by_key: dict[int, tuple[str, str]] = {}
+        for index in used[used >= 0].tolist():
+            label = labels[index].as_py()
+            found = _FRACTION.fullmatch(label)
+            if found is None:
+                continue
+            other, digits = by_key.setdefault(int(keys.of_labels[index]), (label, found[1]))
+            if digits != found[1]:
+                return min(label, other, key=len), max(label, other, key=len)
+        return None
+
     def booleans(self) -> NDArray[np.float64]:
         """Returns (N,) 1 for true, 0 for false, NaN if missing, -1 for other cells."""
         labels, codes = self.labels
@@ -197,7 +230,7 @@ class Cells:
 
     def place(self, row: int) -> str:
         """Returns the location of a cell, for messages."""
-        return f"{self._locate(int(row))}: column '{self.name}'"
+        return f"{self.locate(int(row))}: column '{self.name}'"
 
 
 def one_spelling(names: Sequence[str]) -> list[str]:

@@ -43,6 +43,7 @@ class ColumnarFile:
     Attributes:
         names: The column names, from left to right.
         typed: Columns of numbers, times or booleans, with the strings among their cells: none.
+        categorical: Categorical columns.
         num_rows: The number of rows.
 
     Raises:
@@ -60,6 +61,7 @@ class ColumnarFile:
             self._table = _open(path, kind, data)
             schema = self._table.schema_arrow if kind == "parquet" else self._table.schema
             self.num_rows = int(self._table.metadata.num_rows if kind == "parquet" else self._table.num_rows)
+            self.categorical = _categorical(schema)
         plain = [field.name for field in schema if is_plain(field.type)]
         self.typed = {field.name: frozenset[str]() for field in schema if not is_text(field.type)}
         nested = [field.name for field in schema if not is_plain(field.type)]
@@ -107,7 +109,7 @@ class ColumnarFile:
 
         try:
             yield
-        except (pa.ArrowException, OSError, ValueError) as error:
+        except (pa.ArrowException, OSError, ValueError, AttributeError) as error:
             reason = str(error).split("\n")[0][:200]
             problem = f"can't be read: it is damaged or incomplete ({reason}). Save it again."
             raise DataError(problem, where=self.where) from error
@@ -124,6 +126,15 @@ def _open(path: Path, kind: Kind, data: bytes | None) -> Any:
     if kind == "feather":
         return feather.read_table(source)
     return (ipc.open_file if kind == "arrow" else ipc.open_stream)(source).read_all()
+
+
+def _categorical(schema: Any) -> tuple[str, ...]:
+    """Returns the categorical columns: dictionaries, and categories of numbers, which Parquet keeps for pandas only."""
+    import pyarrow as pa
+
+    columns = (schema.pandas_metadata or {}).get("columns", ())
+    by_pandas = [each.get("field_name") for each in columns if each.get("pandas_type") == "categorical"]
+    return tuple(each.name for each in schema if pa.types.is_dictionary(each.type) or each.name in by_pandas)
 
 
 def is_plain(kind: Any) -> bool:
@@ -147,7 +158,8 @@ def is_text(kind: Any) -> bool:
 def as_text(values: Any) -> Any:
     """Returns a pyarrow.ChunkedArray of scalars as strings that parse to the same values; NaN becomes null.
 
-    Dates have ISO format: without a time of day if all are at midnight, and in UTC if they have a zone.
+    Dates have ISO format, without a time of day if all are at midnight. If they have a time zone, they are local times
+    with the offset from UTC.
     """
     import pyarrow as pa
     from pyarrow import compute
@@ -176,12 +188,28 @@ def _times_as_text(values: Any) -> Any:
     import pyarrow as pa
     from pyarrow import compute
 
-    zone = "" if values.type.tz is None else "Z"
-    times = values.cast(pa.timestamp(values.type.unit))
+    has_zone = values.type.tz is not None
+    utc = values.cast(pa.timestamp(values.type.unit))
+    times = compute.local_timestamp(values) if has_zone else utc
+    offsets = _offsets_as_text(times, utc) if has_zone else None
     days, seconds = times.cast(pa.date32(), safe=False), times.cast(pa.timestamp("s"), safe=False)
-    if not zone and compute.all(compute.equal(days.cast(times.type), times)).as_py() is not False:
+    if not has_zone and compute.all(compute.equal(days.cast(times.type), times)).as_py() is not False:
         return days.cast(pa.string())
     if compute.all(compute.equal(seconds.cast(times.type), times)).as_py() is not False:
         times = seconds
     texts = compute.replace_substring(times.cast(pa.string()), " ", "T")
-    return compute.binary_join_element_wise(texts, zone, "") if zone else texts
+    return compute.binary_join_element_wise(texts, offsets, "") if has_zone else texts
+
+
+def _offsets_as_text(local: Any, utc: Any) -> Any:
+    """Returns the offsets of local times from UTC, such as +02:00, or Z."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    second = pa.timestamp("s")
+    moments = [times.cast(second, safe=False).cast(pa.int64()) for times in (local, utc)]
+    ahead = compute.subtract(*moments)
+    seconds = [each for each in compute.unique(ahead).to_pylist() if each is not None]
+    names = [f"{'-' if each < 0 else '+'}{abs(each) // 3600:02d}:{abs(each) // 60 % 60:02d}" for each in seconds]
+    names = [name if name != "+00:00" else "Z" for name in names]
+    return compute.take(pa.array(names, pa.string()), compute.index_in(ahead, value_set=pa.array(seconds, pa.int64())))

@@ -16,7 +16,7 @@ from nnzoo.data.dataset import Split
 from nnzoo.data.files.repairs import Repairs
 from nnzoo.data.reader import Reader, Samples, Schema, Task
 from nnzoo.data.tables.cells import Cells
-from nnzoo.data.tables.columns import Column
+from nnzoo.data.tables.columns import UNSEEN_CODE, Column
 from nnzoo.data.tables.dialect import TableOptions
 from nnzoo.data.tables.forms import Form
 from nnzoo.data.tables.frames import table_of
@@ -129,7 +129,7 @@ class CsvReader(Reader):
         Raises:
             DataError: See `read`.
         """
-        values, samples = self._values(table, labelled=True)
+        values, samples, _ = self._values(table, labelled=True)
         if limit is not None:
             samples = samples.take(np.arange(min(limit, len(samples))))
         columns = list(table.read(self.target))
@@ -143,7 +143,7 @@ class CsvReader(Reader):
         return samples if kept.all() else samples.take(kept.nonzero()[0])
 
     def _read(self, table: Table, schema: Schema, repairs: Repairs, *, labelled: bool) -> Samples:
-        values, samples = self._values(table, labelled=labelled)
+        values, samples, warnings = self._values(table, labelled=labelled)
         targets = None
         if labelled:
             columns = list(table.read(self.target))
@@ -154,7 +154,7 @@ class CsvReader(Reader):
         if samples.ids is None:
             origin = table.origin().renumbered(samples.rows) if table.files else None
             names = table.row_numbers[samples.rows].tolist()
-            return Samples(rows, names, targets, origin=origin, source_columns=written)
+            return Samples(rows, names, targets, origin=origin, source_columns=written, warnings=warnings)
         longest, num_steps = int(samples.lengths.argmax()), schema.input_shape[0]
         if samples.lengths[longest] > num_steps:
             raise DataError(
@@ -163,14 +163,23 @@ class CsvReader(Reader):
                 where=table.where,
             )
         inputs, lengths = as_steps(rows, samples, num_steps)
-        return Samples(inputs, samples.ids.tolist(), targets, lengths, source_columns=written)
+        return Samples(inputs, samples.ids.tolist(), targets, lengths, source_columns=written, warnings=warnings)
 
-    def _values(self, table: Table, *, labelled: bool) -> tuple[list[NDArray[Any]], SampleRows]:
-        """Returns the values of each column, and the rows of each sample."""
+    def _values(self, table: Table, *, labelled: bool) -> tuple[list[NDArray[Any]], SampleRows, tuple[str, ...]]:
+        """Returns the values of each column, the rows of each sample, and a warning per column with new categories."""
         table.require(self._needed(labelled=labelled), ", which the training data has")
         names = [column.name for column in self.columns]
-        values = [column.read(cells) for column, cells in zip(self.columns, table.read(names), strict=True)]
-        return values, SampleRows.of_table(table, self.sequence_id)
+        values, warnings = [], []
+        for column, cells in zip(self.columns, table.read(names), strict=True):
+            values.append(column.read(cells))
+            unseen = np.flatnonzero(values[-1] == UNSEEN_CODE)
+            if column.kind == "category" and len(unseen):
+                count = f"{len(unseen)} cell{'s have a category' if len(unseen) > 1 else ' has a category'}"
+                warnings.append(
+                    f"{count} that no training row has (first: {cells.place(unseen[0])}: '{cells.text(unseen[0])}'): "
+                    "the network sees none of the known categories there"
+                )
+        return values, SampleRows.of_table(table, self.sequence_id), tuple(warnings)
 
     def _needed(self, *, labelled: bool) -> list[str]:
         """Returns the required columns."""

@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field
 
 from nnzoo.data.tables.names import given_names, header_names, is_header_of
-from nnzoo.data.tables.number_forms import usual_decimal
-from nnzoo.data.tables.numbers import DecimalSign, is_number, may_be_number
+from nnzoo.data.tables.number_forms import UsualDecimal, usual_decimal
+from nnzoo.data.tables.numbers import is_number, may_be_number
 from nnzoo.errors import DataError
 
 RaggedRule = Literal["pad", "skip", "error"]
@@ -83,7 +83,7 @@ class Dialect(NamedTuple):
         begin: The number of skipped or blank lines before the first row.
         unnamed: See `Names`.
         renamed: See `Names`.
-        usual_decimal: The decimal sign of unambiguous cells; empty if there are none.
+        usual_decimal: The decimal sign of unambiguous cells.
     """
 
     delimiter: str
@@ -93,7 +93,7 @@ class Dialect(NamedTuple):
     begin: int
     unnamed: tuple[str, ...] = ()
     renamed: tuple[str, ...] = ()
-    usual_decimal: Literal[""] | DecimalSign = ""
+    usual_decimal: UsualDecimal = ""
 
 
 def find_dialect(
@@ -124,7 +124,8 @@ def find_dialect(
     header = _has_header(rows, options, known, optional) if options.header == "auto" else options.header
     in_header = header and (options.names is None or is_header_of(rows, options.names, known, optional))
     found = header_names(rows) if in_header else given_names(len(rows[0]), options.names, optional, where)
-    return Dialect(delimiter, header, found.names, in_header, begin, found.unnamed, found.renamed, usual_decimal(rows))
+    usual = usual_decimal(rows, delimiter)
+    return Dialect(delimiter, header, found.names, in_header, begin, found.unnamed, found.renamed, usual)
 
 
 def is_blank(row: Sequence[str], size: int) -> bool:

@@ -46,6 +46,7 @@ class File:
         num_rows: The number of rows; valid after the first `read`.
         left_out: The indices of the rows that are left out.
         typed: Columns of numbers, times or booleans, with the strings among their cells.
+        categorical: Categorical columns. Delimited text has none.
     """
 
     path: Path
@@ -59,6 +60,7 @@ class File:
     num_rows: int = 0
     left_out: list[int] = field(default_factory=list)
     typed: dict[str, frozenset[str]] = field(default_factory=dict)
+    categorical: tuple[str, ...] = ()
     _is_repaired: bool = False
     _is_checked: bool = False
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from nnzoo.data.dates.dates import DateForm, DateOrder
 from nnzoo.data.dates.layouts import choose_date_form, find_date_forms
+from nnzoo.data.tables.ambiguity import ambiguous_date, ambiguous_number
 from nnzoo.data.tables.cells import Cells
 from nnzoo.data.tables.forms import BOOLEAN, TEXT, BooleanForm, Form, TextForm, names_form
 from nnzoo.data.tables.number_forms import NumberOptions, find_number_form
@@ -18,6 +19,8 @@ from nnzoo.data.tables.numbers import PLAIN, DecimalSign, NumberForm, ThousandsS
 
 ColumnType = Literal["number", "category", "boolean", "date"]
 
+_EXACT = 2.0**53
+"""Integers up to here are exact in float64."""
 _DIGIT_DATES = {6: 3, 8: 2, 10: 2, 12: 2, 14: 2}
 """Length of dates such as 202401 and 20240131, and the number of distinct ones that distinguish them from numbers."""
 
@@ -65,6 +68,17 @@ class Labels(NamedTuple):
     of_rows: NDArray[np.int64]
 
 
+def count_numbers(cells: Cells, form: NumberForm, rows: NDArray[np.int64]) -> tuple[int, int]:
+    """Returns the number of distinct numbers in some rows: as they are written, and in float64."""
+    values = cells.numbers(form)[rows]
+    values = values[~np.isnan(values)]
+    distinct = np.unique(values)
+    if not len(values) or np.abs(values).max() < _EXACT:
+        return len(distinct), len(distinct)
+    codes = cells.keys(form).codes[rows][~cells.missing[rows] & ~cells.is_text(form)[rows]]
+    return len(np.unique(codes)), len(distinct)
+
+
 def labels_of(cells: Cells, rows: NDArray[np.int64]) -> Labels:
     """Returns the distinct cells of some rows."""
     from pyarrow import compute
@@ -101,10 +115,10 @@ class FormFinder:
         if cells.plain is not None and (options.allows_plain or cells.typed):
             found = Numbers(PLAIN, 1.0)
             example = self._grouped(cells) if options.expects_commas and not cells.typed else None
-            if example is not None and options.usual:
-                found = Numbers(NumberForm(decimal=",", thousands="."), 1.0)
-            elif example is not None:
-                self._warn_ambiguous(cells, PLAIN, example)
+            if example is not None:
+                form = NumberForm(decimal=",", thousands=".") if options.has_evidence else PLAIN
+                found = Numbers(form, 1.0)
+                self._warn_ambiguous(cells, form, example)
         else:
             labels = labels_of(cells, self.rows)
             padded = self.options.types.get(cells.name) == "number"
@@ -115,6 +129,8 @@ class FormFinder:
             found = Numbers(finding.form, float(fits / labels.counts.sum()))
             if finding.ambiguous_cell is not None:
                 self._warn_ambiguous(cells, finding.form, finding.ambiguous_cell)
+            elif finding.form == NumberForm(decimal=",") and options.usual == "both" and options.decimal == "auto":
+                self._warn_comma(cells, labels.texts[int(finding.fits.argmax())].as_py())
         values = cells.numbers(found.form)[self.rows]
         values = values[~np.isnan(values)]
         if not len(values):
@@ -149,6 +165,14 @@ class FormFinder:
             f"has numbers such as '{example}', read as {value:.10g} with '{sign}' as the {role}. If it is the "
             f'{other}, set `data.{key}: "{sign}"`; `data.decimal` or `data.thousands` silences this warning'
         )
+
+    def _warn_comma(self, cells: Cells, example: str) -> None:
+        if cells.name not in self.options.types:
+            self.warnings[cells.name] = (
+                f"has numbers with a decimal comma such as '{example}', while other columns have decimal points. If "
+                f"they are lists or categories, set `types: {{{cells.name}: category}}`; `types: {{{cells.name}: "
+                "number}` silences this warning"
+            )
 
     def date(self, cells: Cells) -> DateForm | None:
         """Finds the date format that every row matches; None if there is none."""
@@ -210,6 +234,48 @@ class FormFinder:
         options = self._number_options(cells)
         finding = find_number_form(labels.texts, labels.counts, options, 1.0)
         return TEXT if finding is None or finding.ambiguous_cell is not None else finding.form
+
+    def warn_number(self, cells: Cells, form: NumberForm, fix: str) -> None:
+        """Warns if the numbers of a column may be categories.
+
+        Args:
+            cells: A column of numbers.
+            form: Their format.
+            fix: What to do if they are categories.
+        """
+        if cells.name not in self.options.types and not cells.typed:
+            self._warn_type(cells, ambiguous_number(form, labels_of(cells, self.rows).texts), "number", fix)
+
+    def warn_date(self, cells: Cells, form: DateForm) -> None:
+        """Warns if the dates of a column may have another year, or may be categories."""
+        if cells.name not in self.options.types and not cells.typed:
+            labels = labels_of(cells, self.rows)
+            fix = f"If they are categories, set `types: {{{cells.name}: category}}`"
+            self._warn_type(cells, ambiguous_date(form, labels.texts, labels.of_rows), "date", fix)
+
+    def _warn_type(self, cells: Cells, problem: str | None, column_type: ColumnType, fix: str) -> None:
+        if problem is not None:
+            before = f"{self.warnings[cells.name]}. It also " if cells.name in self.warnings else ""
+            silence = f"`types: {{{cells.name}: {column_type}}}` silences this warning"
+            self.warnings[cells.name] = f"{before}{problem}. {fix}; {silence}"
+
+    def warn_equal(self, cells: Cells, form: Form, what: str) -> None:
+        """Warns of categories such as 3.1 and 3.10, which are equal as numbers, and may be versions.
+
+        Args:
+            cells: The column.
+            form: The format by which its cells are compared.
+            what: What its cells are: classes, categories.
+        """
+        pair = cells.equal_fractions(form, self.rows)
+        if pair is not None:
+            shorter, longer = pair
+            self.warnings.setdefault(
+                cells.name,
+                f"has the {what} '{shorter}' and '{longer}', which are the same because they are equal as numbers. If "
+                f'they are versions, `replace: {{"{longer}": "v{longer}"}}` distinguishes them; '
+                f'`replace: {{"{longer}": "{shorter}"}}` silences this warning',
+            )
 
     def equality(self, cells: Cells) -> Form:
         """Finds the format by which rows are compared: numbers, booleans, dates or categories."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from nnzoo.data.tables.columnar import as_text, is_plain, is_text
 from nnzoo.data.tables.dialect import TableOptions
@@ -37,13 +37,14 @@ def table_of(raw: object, options: TableOptions, *, where: str = "predict") -> T
     if not is_table(raw):
         return None
     columns = {name: texts_of(values) for name, values in columns_of(raw, where=where).items()}
-    sizes = {len(texts) for texts, _ in columns.values()}
+    sizes = {len(column.texts) for column in columns.values()}
     if len(sizes) != 1 or sizes == {0}:
         raise DataError(f"expected columns of one length, not empty (got lengths {sorted(sizes)}).", where=where)
-    values = {name: texts for name, (texts, _) in columns.items()}
-    typed = {name: text_cells for name, (_, text_cells) in columns.items() if text_cells is not None}
+    values = {name: column.texts for name, column in columns.items()}
+    typed = {name: column.text_cells for name, column in columns.items() if column.text_cells is not None}
+    categorical = [name for name, column in columns.items() if column.is_categorical]
     with_missing = options.model_copy(update={"missing": ("", *options.missing)})
-    return Table(tuple(values), with_missing, values=values, typed=typed, source=where)
+    return Table(tuple(values), with_missing, values=values, typed=typed, categorical=categorical, source=where)
 
 
 def columns_of(raw: Any, *, where: str) -> dict[str, Any]:
@@ -92,19 +93,31 @@ def _is_single(value: object) -> bool:
     return isinstance(value, str | bytes) or not isinstance(value, Iterable) or getattr(value, "ndim", 1) == 0
 
 
-def texts_of(column: Any) -> tuple[Any, frozenset[str] | None]:
-    """Returns a column as a pyarrow.ChunkedArray of strings, and which cells were strings.
+class ColumnTexts(NamedTuple):
+    """A column as strings.
 
-    These are the strings among numbers, times and booleans; None for a column of strings.
+    Attributes:
+        texts: A pyarrow.ChunkedArray of (N,) strings.
+        text_cells: The strings among numbers, times and booleans; None for a column of strings.
+        is_categorical: Whether the column is categorical.
     """
+
+    texts: Any
+    text_cells: frozenset[str] | None
+    is_categorical: bool = False
+
+
+def texts_of(column: Any) -> ColumnTexts:
+    """Returns a column as strings."""
     import pyarrow as pa
 
     if (found := _as_arrow(column)) is not None:
-        return as_text(found), None if is_text(found.type) else frozenset()
+        text_cells = None if is_text(found.type) else frozenset[str]()
+        return ColumnTexts(as_text(found), text_cells, pa.types.is_dictionary(found.type))
     cells = list(column)
     texts = pa.chunked_array([pa.array([_as_cell(cell) for cell in cells], pa.string())])
     is_typed = any(not isinstance(cell, str) and _as_cell(cell) is not None for cell in cells)
-    return texts, frozenset(cell for cell in cells if isinstance(cell, str)) if is_typed else None
+    return ColumnTexts(texts, frozenset(cell for cell in cells if isinstance(cell, str)) if is_typed else None)
 
 
 def _as_arrow(column: Any) -> Any:
@@ -117,6 +130,8 @@ def _as_arrow(column: Any) -> Any:
         return None
     if isinstance(found, pa.Array):
         found = pa.chunked_array([found])
+    if pa.types.is_timestamp(found.type) and found.type.tz and str(getattr(column, "dtype", "object")) == "object":
+        return None  # the values may have different time zones
     return found if is_plain(found.type) and not pa.types.is_null(found.type) else None
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnzoo.data.dates.dates import DateForm
+from nnzoo.data.dates.layouts import find_nearly_dates
 from nnzoo.data.files.find import natural_key
 from nnzoo.data.tables.cells import Cells
 from nnzoo.data.tables.columns import (
@@ -23,7 +24,7 @@ from nnzoo.data.tables.columns import (
     date_parts,
     read_numbers,
 )
-from nnzoo.data.tables.finding import FormFinder, FormOptions, Numbers, labels_of
+from nnzoo.data.tables.finding import FormFinder, FormOptions, Numbers, count_numbers, labels_of
 from nnzoo.data.tables.forms import TEXT, Form, canonical
 from nnzoo.data.tables.numbers import PLAIN, may_be_number
 from nnzoo.errors import DataError
@@ -36,13 +37,14 @@ _SURE_SHARE = 0.9
 _LIKELY_SHARE = 0.5
 """If this share of the rows has numbers, more than `_FEW` distinct, a few other texts may mean missing values."""
 _FEW_TEXTS = 5
-_MISSING_FIX = "add markers of missing values to `missing`"
+_MISSING_FIX = "correct them, or add markers of missing values to `missing`"
+_RARE = 0.02
+"""Texts in at most this share of the rows are likely mistakes, however few distinct numbers there are."""
+_NOT_FINITE = ("inf", "infinity", "nan")
 _MIN_ROWS = 10
 """Almost any column separates fewer rows."""
 _SAMPLE_ROWS = 20_000
 """Larger tables are tested on this many rows first."""
-_EXACT = 2.0**53
-"""Integers up to here are exact in float64."""
 
 
 class Inference:
@@ -96,6 +98,8 @@ class Inference:
         return column
 
     def _inferred(self, cells: Cells, missing: NDArray[np.bool_]) -> Column | None:
+        if cells.is_categorical:
+            return self._category(cells, missing)
         numbers = self.finder.numbers(cells, _SURE_SHARE)
         if numbers is not None and numbers.share == 1 and numbers.form.is_plain:
             values = cells.numbers(numbers.form)[self.rows]
@@ -153,15 +157,16 @@ class Inference:
             fix = "" if is_one else f"`categorical: [{cells.name}]` makes it categorical"
             self._leave_out(cells.name, reason if is_one else "has integers that are equal in float64", fix)
             return None
+        fix = f"If they are categories, set `types: {{{cells.name}: category}}`"
+        self.finder.warn_number(cells, numbers.form, fix)
         self._check_counter(cells, values, is_full=len(values) == len(missing))
-        if np.abs(values).max() >= _EXACT:
-            codes = cells.keys(numbers.form).codes[self.rows]
-            if len(np.unique(codes[~missing])) > len(np.unique(values)):
-                self._warn(
-                    cells.name,
-                    "has integers that are equal in float64, and is read as numbers. If they are categories, "
-                    f"`categorical: [{cells.name}]` distinguishes them",
-                )
+        written, exact = count_numbers(cells, numbers.form, self.rows)
+        if written > exact:
+            self._warn(
+                cells.name,
+                "has integers that are equal in float64, and is read as numbers. If they are categories, "
+                f"`categorical: [{cells.name}]` distinguishes them",
+            )
         fill = float(np.median(values))
         return NumberColumn(kind="number", name=cells.name, indicator=bool(missing.any()), fill=fill, form=numbers.form)
 
@@ -192,6 +197,7 @@ class Inference:
         if not varies:
             self._leave_out(cells.name, f"has a single value ({cells.text(self.rows[~missing][0])})")
             return None
+        self.finder.warn_date(cells, form)
         return DateColumn(
             kind="date",
             name=cells.name,
@@ -203,6 +209,7 @@ class Inference:
 
     def _category(self, cells: Cells, missing: NDArray[np.bool_]) -> Column | None:
         name, form = cells.name, self.finder.names(cells)
+        self.finder.warn_equal(cells, form, "categories")
         codes = cells.keys(form).codes[self.rows][~missing]
         counts = np.bincount(codes)
         present = counts.nonzero()[0]
@@ -210,7 +217,7 @@ class Inference:
             self._leave_out(name, f"has a single value ({cells.text(self.rows[0])})")
             return None
         if name not in self.types:
-            problem = self._number_problem(cells)
+            problem = None if cells.is_categorical else self._number_problem(cells)
             if name not in self.chosen and len(present) > _FEW and len(present) > 0.5 * len(codes):
                 self._leave_out(name, *self._why_left_out(cells, len(present), len(codes), problem))
                 return None
@@ -250,15 +257,41 @@ class Inference:
         return f"has {num_names} distinct texts in {num_rows} training rows, like identifiers or free text", fix
 
     def _number_problem(self, cells: Cells) -> str | None:
-        """Describes a column of numbers and a repeated text, such as a dash; None for other columns."""
+        """Describes a column of numbers or dates with few other texts; None for other columns.
+
+        The texts among numbers are a repeated one, such as a dash, if there are many distinct numbers; rare ones; or
+        infinity.
+        """
         numbers = FormFinder(self.rows, self.finder.options).numbers(cells, _LIKELY_SHARE)
-        if numbers is None or numbers.share == 1:
-            return None
+        if numbers is None:
+            return self._date_problem(cells)
         values = cells.numbers(numbers.form)[self.rows]
-        texts = labels_of(cells, self.rows[cells.is_text(numbers.form)[self.rows]]).texts
-        if len(texts) > _FEW_TEXTS or len(np.unique(values[~np.isnan(values)])) <= _FEW:
+        is_text = cells.is_text(numbers.form)[self.rows]
+        texts = labels_of(cells, self.rows[is_text]).texts
+        num_distinct = len(np.unique(values[~np.isnan(values)]))
+        is_likely = num_distinct > _FEW
+        if numbers.share >= _SURE_SHARE:
+            is_likely |= num_distinct >= _MIN_ROWS or is_text.sum() <= max(1, _RARE * len(is_text))
+        is_likely |= all(text.lower().lstrip("+-") in _NOT_FINITE for text in texts.to_pylist())
+        return self._mixed(cells, "numbers", is_text) if is_likely and 0 < len(texts) <= _FEW_TEXTS else None
+
+    def _date_problem(self, cells: Cells) -> str | None:
+        labels = labels_of(cells, self.rows)
+        if not len(labels.texts):
             return None
-        return f"has numbers in {numbers.share:.1%} of its rows, and texts such as '{texts[0].as_py()}' in the others"
+        fits = find_nearly_dates(labels.texts, labels.counts, self.finder.options.date_order, _SURE_SHARE)
+        if fits is None or not 0 < (~fits).sum() <= _FEW_TEXTS:
+            return None
+        is_text = ~cells.missing[self.rows]
+        is_text[is_text] = ~fits[labels.of_rows]
+        return self._mixed(cells, "dates", is_text)
+
+    def _mixed(self, cells: Cells, what: str, is_text: NDArray[np.bool_]) -> str:
+        """Describes a column of numbers or dates with other texts in some of the (M,) training rows."""
+        row = int(self.rows[is_text.argmax()])
+        share = 1 - is_text.sum() / (~cells.missing[self.rows]).sum()
+        example = f"'{cells.text(row)}' ({cells.locate(row)})"
+        return f"has {what} in {share:.1%} of its rows, and texts such as {example} in the others"
 
     def _warn(self, name: str, message: str) -> None:
         self.warnings.append(f"column '{name}' {message}")

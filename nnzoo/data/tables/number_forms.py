@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -24,6 +24,14 @@ _SURE_DECIMAL = re.compile(r"[+-]?(?:\d+[.,](?:\d{1,2}|\d{4,})|0[.,]\d+)", re.AS
 """Cells that can't have a thousands sign: its groups have three digits, and the first does not begin with 0."""
 _SAMPLE = 1000
 """Distinct cells that are tested first, to reject columns of text early."""
+_POINT = re.compile(r"[+-]?\d+\.\d+", re.ASCII)
+
+UsualDecimal = Literal["", ",", ".", "both"]
+"""The decimal sign of unambiguous cells of a file: empty if there are none, "both" if a comma-delimited file has both.
+
+In a comma-delimited file, a cell with a comma is quoted. It may be a list such as "3,4", which is no evidence about
+1.001 in another column.
+"""
 
 
 class NumberOptions(NamedTuple):
@@ -33,19 +41,27 @@ class NumberOptions(NamedTuple):
         decimal: The configured decimal sign.
         thousands: The configured thousands sign.
         delimiter: The delimiter of the file. A semicolon suggests decimal commas.
-        usual: The decimal sign of unambiguous cells elsewhere in the file; empty if there are none.
+        usual: The decimal sign of unambiguous cells elsewhere in the file.
     """
 
     decimal: Literal["auto"] | DecimalSign = "auto"
     thousands: Literal["auto"] | ThousandsSign = "auto"
     delimiter: str = ","
-    usual: Literal[""] | DecimalSign = ""
+    usual: UsualDecimal = ""
 
     @property
     def expects_commas(self) -> bool:
         """Whether no sign is configured and the file seems to have decimal commas."""
-        seems = self.usual == "," if self.usual else self.delimiter == ";"
-        return seems and self.decimal == self.thousands == "auto"
+        return self.prefers_comma(self.delimiter == ";") and self.decimal == self.thousands == "auto"
+
+    @property
+    def has_evidence(self) -> bool:
+        """Whether the unambiguous cells of the file have one decimal sign."""
+        return self.usual in (",", ".")
+
+    def prefers_comma(self, default: bool) -> bool:
+        """Returns whether the file has decimal commas; `default` without evidence."""
+        return self.usual == "," if self.has_evidence else default
 
     @property
     def allows_plain(self) -> bool:
@@ -53,10 +69,21 @@ class NumberOptions(NamedTuple):
         return self.decimal in ("auto", ".") and self.thousands in ("auto", "")
 
 
-def usual_decimal(rows: Iterable[Collection[str]]) -> Literal[""] | DecimalSign:
-    """Returns the decimal sign of the unambiguous cells of a file; empty if there are none, or both signs occur."""
-    sure = [cell for row in rows for cell in row if _SURE_DECIMAL.fullmatch(cell.strip()) is not None]
-    has_comma, has_point = (any(sign in cell for cell in sure) for sign in ",.")
+def usual_decimal(rows: Sequence[Collection[str]], delimiter: str) -> UsualDecimal:
+    """Returns the decimal sign of the unambiguous cells of a file.
+
+    Args:
+        rows: The first rows.
+        delimiter: The delimiter of the file.
+    """
+
+    def has(pattern: re.Pattern[str], sign: str) -> bool:
+        return any(sign in cell and pattern.fullmatch(cell.strip()) is not None for row in rows for cell in row)
+
+    has_comma = has(_SURE_DECIMAL, ",")
+    if has_comma and delimiter == ",":
+        return "both" if has(_POINT, ".") else ","
+    has_point = has(_SURE_DECIMAL, ".")
     return "" if has_comma == has_point else "," if has_comma else "."
 
 
@@ -131,7 +158,10 @@ def find_number_form(
 def _separators(
     parts: Any, weights: NDArray[np.int64], options: NumberOptions, *, is_money: bool
 ) -> tuple[DecimalSign, ThousandsSign, bool]:
-    """Returns the decimal and thousands signs that fit most rows, and whether they could be swapped."""
+    """Returns the decimal and thousands signs that fit most rows, and whether they could be swapped.
+
+    They could be if the file has no evidence, or evidence against its delimiter and the currency.
+    """
     from pyarrow import compute
 
     bodies = compute.struct_field(parts, "body")
@@ -153,14 +183,13 @@ def _separators(
         return bool(compute.any(compute.match_substring(bodies, sign)).as_py())
 
     if (",", "") in tied and (".", ",") in tied and has(","):
-        is_decimal = options.usual == "," if options.usual else options.delimiter == ";" and not is_money
-        return (*((",", "") if is_decimal else (".", ",")), not options.usual)
+        default = options.delimiter == ";" and not is_money
+        is_decimal = options.prefers_comma(default)
+        return (*((",", "") if is_decimal else (".", ",")), not options.has_evidence or is_decimal != default)
     if (".", "") in tied and (",", ".") in tied and has("."):
-        is_grouped = options.usual == "," if options.usual else is_money
-        return (
-            *((",", ".") if is_grouped else (".", "")),
-            not options.usual and (is_money or options.delimiter == ";"),
-        )
+        is_grouped = options.prefers_comma(is_money)
+        is_ambiguous = not options.has_evidence and (is_money or options.delimiter == ";")
+        return (*((",", ".") if is_grouped else (".", "")), is_ambiguous or is_grouped != is_money)
     return (*tied[0], False)
 
 

@@ -33,6 +33,7 @@ ANY_NUMBER = (
     rf" ?(?P<suffix>(?:{_UNIT})?)(?P<close>\)?)$"
 )
 MAGNITUDES = {"": 0, "k": 3, "K": 3, "M": 6, "mn": 6, "B": 9, "bn": 9, "T": 12}
+_CASE_MATTERS = re.compile(r".$|[mM][A-Z]")
 _PLAIN = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 _PADDED = r"^0\d+$"
 _LOOKS_LIKE_ONE = re.compile(ANY_NUMBER.replace(f"(?:{_UNIT})?", f"(?:%|{_CURRENCY})?"), re.ASCII)
@@ -193,11 +194,18 @@ def _affix(text: str) -> str:
     """Returns the pattern of a prefix or suffix. Only currencies are optional, since units change the number."""
     if not text:
         return ""
-    return rf"(?i:{re.escape(text)})" + ("?" if is_currency(text) else "")
+    if is_currency(text):
+        return rf"(?i:{re.escape(text)})?"
+    return re.escape(text) if _CASE_MATTERS.match(text) else rf"(?i:{re.escape(text)})"
 
 
 def is_currency(text: str) -> bool:
     return re.fullmatch(_CURRENCY, text) is not None
+
+
+def currency_spelling(text: str) -> tuple[str, ...]:
+    """Returns how the letters of a currency are usually written."""
+    return tuple(each for each in (*_CODES.split(), "Rs", "kr", "zł", "Kč") if each.lower() == text.lower())
 
 
 def with_common_signs(labels: Any) -> Any:

@@ -98,7 +98,7 @@ def _open_sheet(
         for index, name in enumerate(dialect.names)
     }
     # Numeric cells have a decimal point and say nothing about the strings.
-    dialect = dialect._replace(usual_decimal=usual_decimal(typed.values()))
+    dialect = dialect._replace(usual_decimal=usual_decimal([*typed.values()], dialect.delimiter))
     return File(path, dialect, "utf-8", text.encode(), ",", plain, repairs, is_sheet=True, typed=typed)
 
 

@@ -9,7 +9,7 @@ import difflib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,9 @@ from nnzoo.data.files.repairs import Repair, Repairs
 from nnzoo.data.tables.cells import Cells
 from nnzoo.data.tables.dialect import TableOptions
 from nnzoo.data.tables.file import File
-from nnzoo.data.tables.numbers import DecimalSign
+from nnzoo.data.tables.matching import match_cells
+from nnzoo.data.tables.number_forms import UsualDecimal
+from nnzoo.data.tables.numbers import NumberForm
 from nnzoo.data.tables.opening import AnyFile, open_file
 from nnzoo.errors import DataError
 
@@ -47,6 +49,7 @@ class Table:
         values: The columns as pyarrow arrays of strings, if they come from Python.
         typed: Columns of numbers or dates that come from Python, with the strings among their cells. All other cells
             of them have Python's format.
+        categorical: Categorical columns that come from Python.
         source: The name of a table without files in messages.
     """
 
@@ -55,6 +58,7 @@ class Table:
     files: Sequence[AnyFile] = ()
     values: Mapping[str, Any] = field(default_factory=dict)
     typed: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    categorical: Collection[str] = ()
     source: str = "predict"
 
     @property
@@ -67,8 +71,8 @@ class Table:
         return self.files[0].dialect.delimiter if self.files and isinstance(self.files[0], File) else ""
 
     @property
-    def usual_decimal(self) -> Literal[""] | DecimalSign:
-        """The decimal sign of unambiguous cells of the first file; empty if there are none."""
+    def usual_decimal(self) -> UsualDecimal:
+        """The decimal sign of unambiguous cells of the first file."""
         return self.files[0].dialect.usual_decimal if self.files and isinstance(self.files[0], File) else ""
 
     @property
@@ -139,6 +143,7 @@ class Table:
                     delimiter=self.delimiter,
                     usual_decimal=self.usual_decimal,
                     text_cells=self._text_cells(name, values),
+                    is_categorical=self._is_categorical(name),
                 )
             release_unused_memory()
 
@@ -191,6 +196,11 @@ class Table:
         parts = [file.read(names) for file in self.files]
         return {name: pa.chunked_array([c for part in parts for c in part[name].chunks], pa.string()) for name in names}
 
+    def _is_categorical(self, name: str) -> bool:
+        if not self.files:
+            return name in self.categorical
+        return all(name in file.categorical for file in self.files)
+
     def _text_cells(self, name: str, values: Any) -> frozenset[str] | None:
         """Returns the strings among the cells of a column of numbers or dates; None for a column of strings."""
         from pyarrow import compute
@@ -215,11 +225,13 @@ class Table:
         options = self.options
         if options.strip:
             cells = compute.utf8_trim_whitespace(cells)
+        form = NumberForm(decimal="," if self.usual_decimal == "," else ".")
         if options.replace:
-            found = compute.index_in(cells, value_set=pa.array(options.replace, pa.string()))
+            # 3.1 and 3.10 may be versions, so only integers are compared as numbers.
+            found = match_cells(cells, tuple(options.replace), form, only_integers=True)
             replaced = compute.take(pa.array(options.replace.values(), pa.string()), found)
             cells = compute.if_else(found.is_valid(), replaced, cells)
-        is_missing = compute.is_in(cells, value_set=pa.array(options.missing, pa.string()))
+        is_missing = match_cells(cells, options.missing, form).is_valid()
         return compute.if_else(is_missing, pa.scalar(None, pa.string()), cells)
 
 

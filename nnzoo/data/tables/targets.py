@@ -13,10 +13,10 @@ from torch import Tensor
 from nnzoo.data.reader import Task
 from nnzoo.data.tables.cells import Cells
 from nnzoo.data.tables.columns import index_of, read_booleans, read_numbers
-from nnzoo.data.tables.finding import FormFinder, labels_of
+from nnzoo.data.tables.finding import FormFinder, count_numbers, labels_of
 from nnzoo.data.tables.forms import BOOLEAN, Form
 from nnzoo.data.tables.inference import sorted_labels
-from nnzoo.data.tables.numbers import PLAIN, may_be_number
+from nnzoo.data.tables.numbers import PLAIN, NumberForm, may_be_number
 from nnzoo.errors import DataError
 
 _MAX_NUMBER_CLASSES = 20
@@ -54,25 +54,51 @@ def find_task(
     Raises:
         DataError: Several columns are neither boolean nor numbers.
     """
+    is_inferred = task == "auto"
     if task == "auto":
         task = _task_of_one(columns[0], rows, finder) if len(columns) == 1 else _task_of_several(columns, rows, finder)
     if task == "multilabel":
         return Target(task, (BOOLEAN,) * len(columns))
     if task == "classification":
-        return Target(task, (finder.names(columns[0]),))
+        form = finder.names(columns[0])
+        finder.warn_equal(columns[0], form, "classes")
+        return Target(task, (form,))
     found = [finder.numbers(cells, _MOST_NUMBERS) for cells in columns]
-    return Target(task, tuple(PLAIN if each is None else each.form for each in found))
+    forms = tuple(PLAIN if each is None else each.form for each in found)
+    for cells, form in zip(columns, forms, strict=True):
+        _check_exact(cells, form, rows, finder)
+        if is_inferred:
+            finder.warn_number(cells, form, "If they are classes, set `task: classification`")
+    return Target(task, forms)
+
+
+def _check_exact(cells: Cells, form: NumberForm, rows: NDArray[np.int64], finder: FormFinder) -> None:
+    """Warns of integers that are equal in float64.
+
+    Raises:
+        DataError: All of them are equal.
+    """
+    written, exact = count_numbers(cells, form, rows)
+    if written == exact:
+        return
+    problem = f"has {written} distinct integers, of which {exact} are distinct in float64"
+    fix = "If they are classes, set `task: classification`; otherwise subtract a constant from all of them"
+    if exact == 1:
+        raise DataError(f"{problem}. {fix}.", where=f"{cells.where}: column '{cells.name}'")
+    finder.warnings.setdefault(cells.name, f"{problem}. {fix}")
 
 
 def _task_of_one(cells: Cells, rows: NDArray[np.int64], finder: FormFinder) -> Task:
-    if finder.options.types.get(cells.name) in ("category", "boolean"):
+    configured = finder.options.types.get(cells.name)
+    if configured in ("category", "boolean") or (configured is None and cells.is_categorical):
         return "classification"
     found = finder.numbers(cells, _MOST_NUMBERS)
     if found is not None:
         numbers = cells.numbers(found.form)[rows]
         numbers = numbers[~np.isnan(numbers)]
         distinct = np.unique(numbers)
-        is_few = len(distinct) <= _MAX_NUMBER_CLASSES and (len(distinct) <= 2 or 3 * len(distinct) <= len(numbers))
+        count, _ = count_numbers(cells, found.form, rows)
+        is_few = count <= _MAX_NUMBER_CLASSES and (count <= 2 or 3 * count <= len(numbers))
         are_integers = bool((distinct == np.trunc(distinct)).all())
         return "classification" if is_few and (found.share < 1 or are_integers) else "regression"
     labels = labels_of(cells, rows).texts.to_pylist()

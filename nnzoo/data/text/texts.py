@@ -31,6 +31,9 @@ from nnzoo.errors import DataError
 CLASS_FILES = (".txt",)
 """Suffixes of class files."""
 EMPTY_CLASSES = Repair("class file", "without a text", "left out", "Fill it, or remove it.")
+EQUAL_LABELS = Repair(
+    "pair", "of labels that are equal as numbers", "read as one class", "If they are versions, `replace` one of them."
+)
 
 
 @dataclass(frozen=True)
@@ -191,6 +194,9 @@ def read_table(table: Table, text: str, target: str, repairs: Repairs, given_pat
     texts, labels = table.cells(text).texts, table.cells(target)
     rows = np.arange(len(texts))
     kept = rows[has_targets([labels], rows, table.options.missing_target, repairs)]
+    pair = labels.equal_fractions(names_form(labels.labels[0]), kept)
+    if pair is not None:
+        repairs.add(EQUAL_LABELS, f"'{pair[0]}' and '{pair[1]}' in {labels.where}")
     return Texts(texts, labels.one_spelling(), rows.tolist(), table.locate, table.origin(given_path)).take(
         kept.tolist()
     )
@@ -225,6 +231,11 @@ def encode_labels(part: Texts, classes: Sequence[str]) -> Tensor:
     labels = pa.array(part.labels, pa.string())
     form = names_form(pa.array(classes, pa.string()))
     index = index_of(tuple(classes), form)
+    if len(index) < len(classes):
+        raise DataError(
+            f"two of the classes are equal as numbers (got {', '.join(map(repr, classes[:10]))}). Rename one of them.",
+            where="data",
+        )
     indices = [index.get(name, -1) for name in canonical(labels, form).to_pylist()]
     if -1 in indices:
         row = indices.index(-1)
