@@ -30,6 +30,7 @@ class Metadata(Section):
     reader: dict[str, Any] = Field(description="how raw data is read, with what was fitted on the training data")
     best_epoch: int = Field(description="epoch of the best weights; 0 if no epoch was finished")
     metrics: dict[str, float | None] = Field(description="metrics of the best weights")
+    data_digests: dict[str, str] = Field(description="SHA-256 of each split before preprocessing")
     versions: dict[str, str] = Field(description="versions of nnzoo and torch")
 
     @model_validator(mode="after")

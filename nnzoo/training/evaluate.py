@@ -67,8 +67,7 @@ def as_number(number: Tensor | float) -> Tensor | float:
     """Returns a scalar as a float. On a device it stays a tensor, since reading it would be a sync."""
     if not isinstance(number, Tensor):
         return number
-    number = number.detach()
-    return float(number) if number.device.type == "cpu" else number
+    return float(number.item()) if number.device.type == "cpu" else number.detach()
 
 
 @torch.inference_mode()

@@ -159,6 +159,15 @@ def test_escaped_quotes_are_literal() -> None:
     assert load("c,y\n\\1,p\n2,q\n\\1,p\n").feature_names == ("c=2", "c=\\1")  # other backslashes stay
 
 
+@pytest.mark.parametrize("delimiter", ["\t", " ", ";"])
+def test_an_empty_cell_before_a_quoted_one_stays_a_cell(delimiter: str) -> None:
+    rows = ["a,c,x,y", 'u,v,"two words",p', 'w,,"two words",q', 'u,t,"one;more",p', 'w,,"one;more",q']
+    dataset = load("\n".join(row.replace(",", delimiter) for row in rows) + "\n", delimiter=delimiter)
+    assert dataset.missing_values == {"c": (2, 4)}
+    assert dataset.feature_names == ("a=u", "a=w", "c=t", "c=v", "c is missing", "x=one;more", "x=two words")
+    assert dataset.warnings == ()
+
+
 def test_columns_without_a_name_are_named_by_position() -> None:
     dataset = load(",b,,y\n0.5,2,u,p\n1.5,4,v,q\n0.1,6,u,p\n")
     assert dataset.feature_names == ("0", "b", "2=u", "2=v")

@@ -41,13 +41,18 @@ def _max_splits(text: str, options: TableOptions, known: Collection[str], label_
 
 def without_blanks_before_quotes(text: str, delimiter: str) -> str:
     """Removes spaces between delimiters and quotes, which pyarrow reads as literal quotes. Cells are unchanged."""
-    blanks = rf'(?<={re.escape(delimiter)})[ \t]+(?=")'
+    blanks = rf'(?<={re.escape(delimiter)}){_blanks(delimiter)}+(?=")'
     return re.sub(rf'("(?:[^"]|"")*")|{blanks}', r"\1", text)
 
 
 def has_blanks_before_quotes(text: str, delimiter: str) -> bool:
     """Returns whether there are spaces between a delimiter and a quote."""
-    return re.search(rf'{re.escape(delimiter)}[ \t]+"', text) is not None
+    return re.search(rf'{re.escape(delimiter)}{_blanks(delimiter)}+"', text) is not None
+
+
+def _blanks(delimiter: str) -> str:
+    """Returns a pattern for the spaces and tabs that do not separate cells."""
+    return " " if delimiter == "\t" else "\t" if delimiter == " " else "[ \t]"
 
 
 def without_rows(text: str, numbers: Sequence[int], delimiter: str) -> str:

@@ -9,6 +9,7 @@ from nnzoo.config import Config, load_config
 from nnzoo.config.data import PATH_FIELDS
 from nnzoo.data import DataInMemory, Dataset, reader_of
 from nnzoo.errors import DataError
+from nnzoo.experiment.checksums import changed_splits, digests_of
 from nnzoo.experiment.load import TrainedModel
 from nnzoo.experiment.pretrained.matching import Signature, describe_differences
 from nnzoo.run.directory import CONFIG
@@ -23,7 +24,7 @@ def read_training_data(trained: TrainedModel, in_memory: DataInMemory | None = N
         fix: The advice if the path of the data is unknown.
 
     Raises:
-        DataError: The path of the data is unknown, it can't be read, or its columns, tokens or classes have changed.
+        DataError: The path of the data is unknown, it can't be read, or the data has changed.
     """
     dataset = build_dataset(_with_path(trained, fix), in_memory)
     before = Signature(trained.metadata.data_schema, trained.reader, projected=False)
@@ -32,6 +33,14 @@ def read_training_data(trained: TrainedModel, in_memory: DataInMemory | None = N
         raise DataError(
             f"the training data has changed since the training. {differences} Restore it, or pass it as new data "
             "(--data PATH), whose columns are matched by name.",
+            where="data",
+        )
+    # Generated data has no file that could change, and may differ in the last bits on another machine.
+    changed = changed_splits(trained.metadata.data_digests, digests_of(dataset)) if _file_names(trained.config) else ""
+    if changed:
+        raise DataError(
+            f"the {changed} split has changed since the training (by checksum): it may now have rows that the network "
+            "was trained on. Restore the data, or measure the network on new data (--data PATH).",
             where="data",
         )
     return dataset

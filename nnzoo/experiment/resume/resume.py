@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from nnzoo import log
 from nnzoo.config import Config, ConfigLike, dump, load_config
 from nnzoo.config.scheduler import LENGTHS
 from nnzoo.data import Dataset, parse_reader, reader_of
-from nnzoo.data.dataset import row_slices
 from nnzoo.errors import CheckpointError, DataError, UsageError
+from nnzoo.experiment.checksums import changed_splits
 from nnzoo.experiment.metadata import Metadata
 from nnzoo.experiment.pretrained.matching import Signature, describe_differences
 from nnzoo.experiment.resume.untrusted import check_rank_states, check_restored
@@ -91,22 +88,6 @@ def _differences(before: Any, after: Any, prefix: str = "") -> Iterator[str]:
         yield prefix.rstrip(".")
 
 
-def digests_of(dataset: Dataset) -> dict[str, str]:
-    """Returns the SHA-256 of each split before preprocessing, including names. It takes about a second per gigabyte."""
-    digests = {}
-    names = Signature(dataset.schema, reader_of(dataset), projected=False).inputs
-    for name, split in dataset.splits.items():
-        digest = hashlib.sha256(repr((dataset.schema, names)).encode())
-        for tensor in (split.inputs, split.targets, split.lengths):
-            if tensor is None:
-                continue
-            digest.update(f"{tuple(tensor.shape)} {tensor.dtype}".encode())
-            for rows in row_slices(tensor):
-                digest.update(tensor[rows].contiguous().reshape(-1).view(torch.uint8).numpy().data)
-        digests[name] = digest.hexdigest()
-    return digests
-
-
 def check_shared(digests: Sequence[dict[str, str]]) -> None:
     """Checks that all processes train on the same data.
 
@@ -139,10 +120,10 @@ def check_data(saved: dict[str, Any], digests: dict[str, str], dataset: Dataset)
     before = saved.get("data")
     if not isinstance(before, dict):
         raise CheckpointError("does not fit this run: it has no checksums of the data.", where=CHECKPOINT)
-    changed = [name for name in {**before, **digests} if before.get(name) != digests.get(name)]
+    changed = changed_splits(before, digests)
     if changed:
         raise DataError(
-            f"the {' and '.join(changed)} split has changed since the run was started (by checksum)."
+            f"the {changed} split has changed since the run was started (by checksum)."
             f"{_renamed(saved, dataset)} "
             "Restore the data, or start a new run without --resume; `model.pretrained` loads the weights by name.",
             where="data",

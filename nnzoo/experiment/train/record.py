@@ -128,6 +128,7 @@ class Recorder:
             num_outputs=experiment.num_outputs,
             best_epoch=state.early_stopping.best_epoch,
             metrics=finite(metrics),
+            data_digests=self.digests,
             versions={name: version for name, version in versions().items() if name in ("nnzoo", "torch")},
         )
 

@@ -21,6 +21,7 @@ from nnzoo.config import Config, ConfigLike, load_config
 from nnzoo.config.load import check_overrides
 from nnzoo.data import data_in_memory
 from nnzoo.errors import DivergedError, InterruptedRunError, UsageError
+from nnzoo.experiment.checksums import digests_of
 from nnzoo.experiment.load import TrainedModel, load
 from nnzoo.experiment.prepare import fetch, prepare, without_raw_inputs
 from nnzoo.experiment.pretrained.pretrained import check_not_overwritten, with_checkpoint
@@ -29,7 +30,6 @@ from nnzoo.experiment.resume.resume import (
     check_same,
     check_shared,
     describe_start,
-    digests_of,
     find_run,
     restore,
     saved_warnings,
