@@ -97,7 +97,7 @@ def _failure(error: BaseException) -> NnzooError:
         return error
     if isinstance(error, typer.TyperException):
         command = getattr(getattr(error, "ctx", None), "command_path", "nnzoo")
-        message = error.format_message()
+        message = _no_such_option(error) if hasattr(error, "option_name") else error.format_message()
         end = "" if message.endswith((".", "?")) else "."
         return UsageError(f"{message}{end} `{command} --help` lists the options.")
     if isinstance(error, KeyboardInterrupt):
@@ -109,6 +109,19 @@ def _failure(error: BaseException) -> NnzooError:
     if isinstance(error, OSError):
         return NnzooError(f"{error.strerror or error}.", where=str(error.filename or ""))
     return _unexpected(error)
+
+
+def _no_such_option(error: typer.TyperException) -> str:
+    """Returns the message for an unknown option. Many people write config keys as options."""
+    from nnzoo.config.suggest import nearest
+
+    name, parameters = getattr(error, "option_name", ""), error.ctx.command.params  # type: ignore[attr-defined]
+    options = [option.lstrip("-") for each in parameters for option in each.opts if option.startswith("--")]
+    meant = nearest(name.lstrip("-"), options)
+    hint = f" Did you mean --{meant}?" if meant else ""
+    if not meant and any(each.name == "overrides" for each in parameters):
+        hint = " A config key is set without dashes, such as optimizer.lr=0.1 or train.epochs=5."
+    return f"there is no option {name}.{hint}"
 
 
 def _unexpected(error: BaseException) -> NnzooError:

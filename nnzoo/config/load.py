@@ -163,7 +163,8 @@ def config_path(text: str) -> Path:
         return shipped[text]
     if path.is_dir():
         raise UsageError("this folder has no config.yaml. Pass a YAML file or a run directory.", where=text)
-    hint = did_you_mean(path.stem, shipped)
+    beside = [str(each) for each in path.parent.glob("*.y*ml")]
+    hint = did_you_mean(text, beside) or did_you_mean(path.stem, shipped)
     raise UsageError(
         f"no such file, run directory or shipped config.{hint} (`nnzoo list configs` names them)", where=text
     )

@@ -404,6 +404,20 @@ def test_groups_stay_together_and_are_not_a_feature() -> None:
     assert len(load(division=Division(val=0.2, test=0.2, group="g"), features=("g", "x")).feature_names) > 2
 
 
+@pytest.mark.parametrize(("first", "told"), [(0, "17 groups of 'g' are"), (16, "1 group of 'g' is"), (17, "")])
+def test_groups_of_train_in_a_given_split_are_told(first: int, told: str) -> None:
+    groups = [f"{index % 17}.0" for index in range(200)]
+    write(table({"g": groups, "x": numbers(200), "y": Y * 100}))
+    others = [str(first + index % 17) for index in range(34)]
+    write(table({"g": others, "x": numbers(34), "y": Y * 17}), name="test.csv")
+    dataset = load(division=Division(val=0, test=0, group="g"), test_path="test.csv")
+    shown = [warning for warning in dataset.warnings if "in both train and test" in warning]
+    assert [f"{told} in both train and test (first: '{first}')" in warning for warning in shown] == [True] * bool(told)
+    write(table({"x": numbers(34), "y": Y * 17}), name="test.csv")
+    dataset = load(division=Division(val=0, test=0, group="g"), test_path="test.csv")
+    assert not [warning for warning in dataset.warnings if "in both" in warning]
+
+
 def test_equal_rows_are_dropped() -> None:
     text = "x,c,y\n1,a,p\n1,b,p\n 1 ,a,p\n1,a,q\n2,a,q\n1,b,p\n,a,q\n?,a,q\n"
     dataset = load(text, division=Division(val=0, test=0, deduplicate=True))

@@ -210,7 +210,7 @@ def test_a_common_error_is_printed_by_rank_0_and_a_single_one_by_its_rank(group:
     assert other == (2, "", "")
     (code, out, err), other = group("--resum")
     assert (code, out) == (2, "")
-    assert err.startswith("nnzoo: No such option: --resum")
+    assert err.startswith("nnzoo: there is no option --resum. Did you mean --resume?")
     assert other == (2, "", "")
     first, second = group("-q", rank=1, step=5, what="out of memory")
     assert first == (1, first[1], "")

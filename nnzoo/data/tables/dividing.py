@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -93,6 +93,35 @@ def divide_samples(
         groups = torch.from_numpy(np.unique(codes, return_inverse=True)[1])
     parts = division.rows(len(samples), classes=classes, class_names=names, groups=groups, given=given)
     return {name: samples.take(part.numpy()) for name, part in parts.items()}
+
+
+def shared_groups(
+    train: Table, rows: NDArray[np.int64], given: Mapping[str, Table], column: str, forms: FormOptions
+) -> list[str]:
+    """Returns a warning for each split with its own files that shares groups with the train samples.
+
+    Args:
+        train: The table of the train samples.
+        rows: The rows of the train samples.
+        given: The tables of the other splits. Those without the column are not compared.
+        column: The group column.
+        forms: The configured formats and types.
+    """
+    cells = train.cells(column)
+    form = FormFinder(rows, forms).names(cells)
+    names = cells.canonical_texts(form)
+    groups = {names[row] for row in rows.tolist()}
+    warnings = []
+    for split, table in given.items():
+        found = dict.fromkeys(table.cells(column).canonical_texts(form) if column in table.names else ())
+        shared = [name for name in found if name and name in groups]
+        if shared:
+            plural = "s" if len(shared) > 1 else ""
+            warnings.append(
+                f"{len(shared)} group{plural} of '{column}' {'are' if plural else 'is'} in both train and {split} "
+                f"(first: '{shared[0]}'): {split} does not measure new groups. Remove those rows from one of the files"
+            )
+    return warnings
 
 
 def _distinct(table: Table, columns: Sequence[str], samples: SampleRows, forms: FormOptions) -> NDArray[np.int64]:

@@ -16,7 +16,7 @@ from nnzoo.data.split import Division
 from nnzoo.data.tables.cells import Cells
 from nnzoo.data.tables.csv_reader import CsvReader
 from nnzoo.data.tables.dialect import TableOptions
-from nnzoo.data.tables.dividing import choose_samples, divide_samples
+from nnzoo.data.tables.dividing import choose_samples, divide_samples, shared_groups
 from nnzoo.data.tables.finding import ColumnType, FormFinder, FormOptions
 from nnzoo.data.tables.frames import table_of
 from nnzoo.data.tables.inference import Inference
@@ -187,6 +187,7 @@ def _load(
     chosen = frozenset(roles.features or ())
     inference = Inference(train.rows, categorical=frozenset(roles.categorical), chosen=chosen, options=forms)
     learned = learn_columns(pool, inputs, train, targets, found, classes, inference)
+    shared = [] if division.group is None else shared_groups(pool, train.rows, given, division.group, forms)
     ambiguities = [f"column '{name}' {warning}" for name, warning in finder.warnings.items()]
     reader = CsvReader(
         kind="csv",
@@ -214,7 +215,7 @@ def _load(
         feature_names=reader.feature_names,
         target_names=roles.target if found.task == "regression" else (),
         choices={"task": found.task, **choices_of(tables.values())},
-        warnings=(*repairs.warnings(), *ambiguities, *learned.warnings),
+        warnings=(*repairs.warnings(), *ambiguities, *shared, *learned.warnings),
         notes=(*pool.notes, *notes, *([_task_note(found.task, classes, roles.target)] if task == "auto" else [])),
         missing_values=learned.missing,
         reader=reader,

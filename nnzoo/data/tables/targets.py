@@ -145,9 +145,8 @@ def encode_targets(
     """Returns the targets of some rows: (M,) int64 class indices, (M, K) float32 labels, or (M, K) float64 numbers.
 
     Raises:
-        DataError: A cell is missing, or is not a class of the training rows, a boolean or a number.
+        DataError: A cell is not a class of the training rows, a boolean or a number.
     """
-    check_present(columns, rows)
     if target.task == "classification":
         return _encode_classes(columns[0], rows, classes, target.forms[0])
     if target.task == "multilabel":
@@ -171,20 +170,3 @@ def _encode_classes(cells: Cells, rows: NDArray[np.int64], classes: tuple[str, .
             "`replace` it.",
         )
     return torch.from_numpy(indices)
-
-
-def check_present(columns: Sequence[Cells], rows: NDArray[np.int64]) -> None:
-    """Checks that rows have targets.
-
-    Raises:
-        DataError: A target is missing.
-    """
-    for cells in columns:
-        missing = cells.missing[rows]
-        if missing.any():
-            row, count = int(rows[int(missing.argmax())]), int(missing.sum())
-            raise cells.problem(
-                row,
-                f"the target is missing ({count} of {len(rows)} rows). Remove such rows, or check whether "
-                "`missing` contains a valid target.",
-            )
