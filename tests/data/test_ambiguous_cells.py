@@ -83,6 +83,16 @@ def test_versions_that_are_equal_as_numbers_are_told(cells: list[str]) -> None:
     assert (len(apart.feature_names), apart.warnings) == (3, ())
 
 
+def test_sequences_whose_ids_are_equal_as_numbers_are_told() -> None:
+    rows: dict[str, list[Any]] = {
+        "v": ["3.1", "3.10", "3.9", "4.0"] * 15,
+        "x": list(range(60)),
+        "y": ["no"] * 30 + ["yes"] * 30,
+    }
+    dataset = load(rows, sequence_id="v", target="x")
+    assert any("has the sequences '3.1' and '3.10', which are the same" in line for line in dataset.warnings)
+
+
 @pytest.mark.parametrize("cells", [["1", "1.0", "2.00"], ["3.1", "3.9", "3.11"], ["1.50", "2.25", "3.10"]])
 def test_other_numbers_as_names_are_not_told(cells: list[str]) -> None:
     assert load({"v": spread(cells), "y": labels(60)}, categorical=("v",)).warnings == ()
