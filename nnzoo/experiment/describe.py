@@ -33,7 +33,7 @@ class DescribedNetwork:
         module: The network, with its initial or trained values.
         config: The config of the network.
         summary: The summary.
-        pretrained: The names of the weights that come from a checkpoint.
+        pretrained: The names of the weights that were copied from a checkpoint.
     """
 
     module: nn.Module
@@ -42,7 +42,7 @@ class DescribedNetwork:
     pretrained: frozenset[str] = frozenset()
 
     def parameters(self) -> list[dict[str, Any]]:
-        """Returns name, shape, initializer, whether it is trained, and values (or statistics) of each parameter."""
+        """Returns the name, shape, initializer, trainability and values (or statistics) of each parameter."""
         rules = {assignment.name: str(assignment.rule) for assignment in plan_model(self.config, self.module)}
         rules |= dict.fromkeys(self.pretrained, f"from {self.config.model.pretrained}")
         return [
@@ -88,7 +88,8 @@ def describe_network(
     """Describes the network of a config or a checkpoint.
 
     Args:
-        network: A config (a path, a shipped name) or a checkpoint (a run directory or name, a file, `latest`).
+        network: A config (a path, or the name of a shipped config) or a checkpoint (a run directory or name, a file,
+            `latest`).
         overrides: Overrides of the config.
         runs_dir: The directory in which run names are looked up.
         batch_size: The batch size in the table; -1 for any.
@@ -111,7 +112,7 @@ def describe_network(
         config, module, shape, num_tokens, pretrained = _from_config(network, overrides, runs_dir)
     else:
         if overrides:
-            raise UsageError("overrides are for configs, not for trained networks.", where=network)
+            raise UsageError("overrides apply only to configs, not to trained networks. Leave them out.", where=network)
         try:
             trained = load(network, runs_dir=runs_dir)
         except UsageError as error:
