@@ -1,12 +1,15 @@
 """The errors of nnzoo, with their exit codes on the command line.
 
-NnzooError                 1  the base class of all errors that are not bugs in nnzoo ├── UsageError             2  the
-arguments of a command or a call are wrong │   └── ConfigError        2  a config is invalid; the error lists all
-problems of a file ├── DataError              3  the data is missing, damaged, or does not fit the task ├──
-DivergedError 4  the loss is no longer finite ├── GateError              5  a requested check did not pass ├── RunError
-1  the run directory can't be written, or has unexpected content │   └── CheckpointError    1  a checkpoint or an
-artifact is damaged, foreign, or of a different version ├── GroupError             1  another process of the same run
-failed or has ended └── InterruptedRunError  130  SIGINT (143: SIGTERM), after a checkpoint was written
+NnzooError                 1  the base class of all errors that are not bugs in nnzoo
+├── UsageError             2  the arguments of a command or a call are wrong
+│   └── ConfigError        2  a config is invalid; the error lists all problems of the file
+├── DataError              3  the data is missing, damaged, or does not fit the task
+├── DivergedError          4  the loss is no longer finite
+├── GateError              5  a requested check did not pass
+├── RunError               1  the run directory can't be written, or has unexpected content
+│   └── CheckpointError    1  a checkpoint or an artifact is damaged, not written by nnzoo, or of a different version
+├── GroupError             1  another process of the same run failed or has ended
+└── InterruptedRunError  130  SIGINT (143: SIGTERM), after a checkpoint was written
 
 Warnings are Python warnings in the API, and lines that begin with `warning:` on the command line:
 

@@ -3,10 +3,11 @@
 None, booleans, integers, finite floats, strings and lists are the same in JSON. A dict with string keys in sorted order
 is an object. Everything else is encoded as an object with one key that begins with `$`:
 
-    {"$tensor": "optimizer.state.0.exp_avg"}    the name of a tensor in the same file {"$float": "nan"}
-    a float that JSON does not support: nan, inf, -inf {"$tuple": [0.9, 0.999]} {"$dict": [[0, {...}], [1, {...}]]}
-    a dict with integer keys, or with keys in a different order {"$counter": [[30, 1], [80, 1]]}            a
-    collections.Counter, as in the state of MultiStepLR
+    {"$tensor": "optimizer.state.0.exp_avg"}    the name of a tensor in the same file
+    {"$float": "nan"}                           a float that JSON does not support: nan, inf, -inf
+    {"$tuple": [0.9, 0.999]}
+    {"$dict": [[0, {...}], [1, {...}]]}         a dict with integer keys, or with keys in a different order
+    {"$counter": [[30, 1], [80, 1]]}            a collections.Counter, as in the state of MultiStepLR
 """
 
 from __future__ import annotations
