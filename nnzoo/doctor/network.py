@@ -48,7 +48,7 @@ class Health:
     symmetric: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
-        """Returns the state as a JSON object."""
+        """Returns the values as a JSON object."""
         return dict(vars(self))
 
 

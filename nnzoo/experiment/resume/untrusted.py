@@ -22,7 +22,7 @@ def check_saved(saved: Any, fresh: Mapping[str, Any], shapes: list[torch.Size]) 
 
     Args:
         saved: The state in the file.
-        fresh: The state of the training before it is restored.
+        fresh: The training state before it is restored.
         shapes: The shapes of the parameters, in the order of the optimizer.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Compiles networks with torch.compile. If it does not support a network, that runs uncompiled, with a warning."""
+"""Compiles networks with torch.compile. A network that can't be compiled runs uncompiled, with a warning."""
 
 from __future__ import annotations
 
