@@ -13,7 +13,7 @@ from nnzoo.training.processes.group import PER_RANK
 from nnzoo.training.state import TrainState
 
 LARGEST = 2**53
-# These are empty at the start, or have another type. Their content is checked after it is loaded.
+# These are empty at the start, or have a different type. Their content is checked after it is loaded.
 _GROWING = ("best", "history", "train_loss", "columns", "rows", "ended")
 
 
