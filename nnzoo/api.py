@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import operator
 import os
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, ParamSpec
 
 import torch
 from numpy.typing import ArrayLike, NDArray
@@ -16,12 +17,29 @@ from nnzoo.errors import UsageError
 from nnzoo.experiment.evaluate.evaluate import EvalResult, evaluate_checkpoint
 from nnzoo.experiment.load import Raw, TrainedModel, load
 from nnzoo.experiment.pretrained.pretrained import with_embedding
+from nnzoo.experiment.train import run as training
 from nnzoo.experiment.train.finished import Run
 from nnzoo.experiment.train.initial import initial_network, network_of_size
-from nnzoo.experiment.train.run import train
+from nnzoo.report.write import report_at_end
 from nnzoo.summaries import Summary, summarize
 
 __all__ = ["build_model", "evaluate", "load", "load_config", "predict", "summary", "train"]
+
+_Arguments = ParamSpec("_Arguments")
+
+
+def _with_page(function: Callable[_Arguments, Run]) -> Callable[_Arguments, Run]:
+    """Returns the training function that also writes report.html."""
+
+    @functools.wraps(function)
+    def train_and_report(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> Run:
+        kwargs.setdefault("report", report_at_end)
+        return function(*args, **kwargs)
+
+    return train_and_report
+
+
+train = _with_page(training.train)
 
 
 def evaluate(

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from nnzoo import log
 from nnzoo.config import Config, ConfigLike, load_config
@@ -35,7 +35,7 @@ from nnzoo.experiment.resume.resume import (
     saved_warnings,
 )
 from nnzoo.experiment.threads import threads_of_data, use_threads
-from nnzoo.experiment.train.finished import Run
+from nnzoo.experiment.train.finished import FinishedRun, Run, kept_inputs
 from nnzoo.experiment.train.record import Recorder
 from nnzoo.experiment.train.restarts import choose_training
 from nnzoo.experiment.train.single import Training
@@ -51,6 +51,8 @@ from nnzoo.training.progress import Progress
 from nnzoo.training.signals import StopRequest
 
 DRY_RUN_BATCHES = 2
+Page = tuple[dict[str, Tensor], Callable[[FinishedRun], None] | None]
+"""The raw inputs that are kept for the page of a run, and the function that writes it."""
 
 
 def train(
@@ -68,6 +70,7 @@ def train(
     dry_run: bool = False,
     quiet: bool = False,
     show: Callable[[str], None] = print,
+    report: Callable[[FinishedRun], None] | None = None,
 ) -> Run:
     """Trains a network, measures its best weights, and writes a run directory.
 
@@ -97,6 +100,7 @@ def train(
         dry_run: Train, save and measure with two batches, and keep nothing.
         quiet: Show neither the summary nor progress.
         show: A function that is called with the summary.
+        report: A function that writes the page of the run; `nnzoo.train` writes report.html. Its errors are warnings.
 
     Returns:
         The run: `run.metrics`, `run.history`, `run.model`, `run.run_dir`.
@@ -140,6 +144,7 @@ def train(
                 check_not_overwritten(loaded, Path(runs_dir) / loaded.name)
             experiment = prepare(loaded, in_memory, batches=DRY_RUN_BATCHES if dry_run else None, group=group)
             digests = digests_of(experiment.dataset)
+            raw = kept_inputs(experiment.dataset) if report is not None and group.rank == 0 else {}
             experiment = without_raw_inputs(experiment)
             if resumed and group.rank == 0:
                 check_same(Path(resumed), experiment.config)
@@ -147,14 +152,15 @@ def train(
                 copy.deepcopy(model.state_dict()) if model is not None and loaded.train.restarts > 1 else None
             )
             show_summary = (lambda _: None) if quiet else show
-            state, report, num_threads = build_state(experiment, model, saved=saved, show=show_summary)
+            state, summary, num_threads = build_state(experiment, model, saved=saved, show=show_summary)
             stack.enter_context(use_threads(num_threads))
             start = partial(start_again, experiment, model, initial_weights)
             training = choose_training(experiment, state, start, restored=bool(saved))
         if dry_run:
-            return replace(_dry_run(training, report, Path(runs_dir), journal, digests), data=in_memory)
+            return replace(_dry_run(training, summary, Path(runs_dir), journal, digests), data=in_memory)
         folder = resumed or group.from_first(lambda: _make(Path(runs_dir), loaded.name, stack, overwrite=overwrite))
-        return replace(_run(training, report, Path(folder), journal, digests, saved=saved), data=in_memory)
+        run = _run(training, summary, Path(folder), journal, digests, saved=saved, page=(raw, report))
+        return replace(run, data=in_memory)
 
 
 def _find(
@@ -197,12 +203,13 @@ def _with_options(
 
 def _run(
     training: Training,
-    report: Summary,
+    summary: Summary,
     folder: Path,
     journal: log.Journal,
     digests: dict[str, str],
     *,
     saved: dict[str, Any] | None = None,
+    page: Page = ({}, None),
 ) -> Run:
     """Trains in a run directory, from the start or from a checkpoint, and records the result."""
     experiment = training.experiment
@@ -214,7 +221,8 @@ def _run(
             check_data(saved, digests, experiment.dataset)
             restore(folder, training, saved)
             journal.continue_from(saved_warnings(saved))
-    recorder = Recorder(folder, experiment, report.render(), report.num_parameters, digests, journal.warnings)
+    counts = summary.num_parameters
+    recorder = Recorder(folder, experiment, summary.render(), counts, digests, journal.warnings, *page)
     progress = Progress(experiment.settings.epochs, quiet=journal.quiet)
     group.from_first(recorder.start)
     with journal.to_file(folder / directory.LOG), StopRequest() as stop:
@@ -258,13 +266,15 @@ def _load_on_all_ranks(folder: Path, model: nn.Module | None, group: Group) -> T
         return replace(load(copy_of_artifact, model=model), path=folder / directory.ARTIFACT)
 
 
-def _dry_run(training: Training, report: Summary, runs_dir: Path, journal: log.Journal, digests: dict[str, str]) -> Run:
+def _dry_run(
+    training: Training, summary: Summary, runs_dir: Path, journal: log.Journal, digests: dict[str, str]
+) -> Run:
     """Trains one epoch of two batches in a temporary directory."""
     experiment = training.experiment
     training.experiment = replace(experiment, settings=replace(experiment.settings, epochs=1))
     with tempfile.TemporaryDirectory(prefix="nnzoo-dry-run-") as temporary:
         journal.quiet = True
-        run = _run(training, report, Path(temporary), journal, digests)
+        run = _run(training, summary, Path(temporary), journal, digests)
     unused_folder = runs_dir / experiment.config.name
     return replace(run, run_dir=unused_folder, result={**run.result, "run_dir": None})
 
