@@ -285,7 +285,7 @@ class File:
         return f"{self._unit} {line}"
 
     def line_with(self, names: Collection[str]) -> int | None:
-        """Returns the line of the first of the top rows with these cells, for a header below a title; None if none."""
+        """Returns the line of the first of the top rows with these cells, for a header below a title; or None."""
         try:
             rows = itertools.islice(self.rows(), _TITLE_ROWS)
             return next((line for line, cells in rows if set(names) <= set(map(str.strip, cells))), None)
