@@ -29,6 +29,7 @@ LAYERS = {
     "experiment": 5,
     "api": 6,
     "doctor": 6,
+    "report": 6,
     "cli": 7,
     "__main__": 8,
     "__init__": 8,

@@ -86,7 +86,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _reordered(arguments: Sequence[str]) -> list[str]:
-    """Moves global options before the command name behind it, so that `nnzoo --json list` works."""
+    """Moves global options that precede the command name to after it, so that `nnzoo --json list` works."""
     leading = list(itertools.takewhile(GLOBAL_OPTIONS.__contains__, arguments))
     rest = list(arguments[len(leading) :])
     return [*rest[:1], *leading, *rest[1:]] if rest and not rest[0].startswith("-") else [*rest]

@@ -29,7 +29,7 @@ def summary(
 ) -> None:
     """Print the torchsummary report of a network.
 
-    It has layers, shapes and parameters, followed by neurons, FLOPs and notes.
+    The report shows layers, shapes and parameters, followed by neurons, FLOPs and notes.
     """
     import sys
     from pathlib import Path

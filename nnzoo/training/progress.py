@@ -1,4 +1,4 @@
-"""Shows the progress of a training: a bar on a terminal, and one line per epoch."""
+"""Shows the progress of training: a progress bar on a terminal, and one line per epoch."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Progress:
         self._bar: tqdm[Any] | None = None
 
     def start_epoch(self, epoch: int, num_steps: int, done: int) -> None:
-        """Opens the bar of an epoch in which `done` steps were taken before."""
+        """Opens the progress bar of an epoch in which `done` steps have been taken already."""
         if self.bars:
             from tqdm import tqdm
 
@@ -40,12 +40,12 @@ class Progress:
             )
 
     def step(self) -> None:
-        """Counts one more step."""
+        """Advances the progress bar by one step."""
         if self._bar is not None:
             self._bar.update()
 
     def end_epoch(self) -> None:
-        """Closes the bar."""
+        """Closes the progress bar."""
         if self._bar is not None:
             self._bar.close()
             self._bar = None
@@ -55,7 +55,7 @@ class Progress:
 
         Args:
             row: The epoch's row of metrics.csv.
-            is_best: Whether its weights are the best so far, which is marked with a star.
+            is_best: Whether its weights are the best so far; such lines are marked with a star.
             note: A text between the metrics and the learning rate.
         """
         width = len(str(self.num_epochs))

@@ -92,7 +92,7 @@ def test_a_metric_that_the_config_does_not_list_is_measured(capsys: pytest.Captu
         (["--fail-under", "auroc"], "expected METRIC=VALUE such as accuracy=0.9, got 'auroc'"),
         (["--split", "val", "--fail-under", "test/auroc=0.8"], "Use --split test"),
         (["--fail-under", "val/auroc=0.8", "--fail-under", "test/auroc=0.8"], "but the val split is evaluated"),
-        (["--data", "new.csv", "--fail-under", "test/auroc=0.8"], "--data evaluates other data. Remove 'test/'"),
+        (["--data", "new.csv", "--fail-under", "test/auroc=0.8"], "--data evaluates different data. Remove 'test/'"),
         (["--threshold", "1.5"], "expected a probability from 0 to 1, or auto (got '1.5')"),
         (["--threshold", "nan"], "expected a probability from 0 to 1, or auto (got 'nan')"),
         (["--threshold", "auto:rmse"], "expected auto:METRIC with one of f1, accuracy, balanced_accuracy"),

@@ -263,7 +263,7 @@ class SequentialRestarts(_RestartTraining):
             self.is_open = True
         if all(outcome.status == "diverged" for outcome in self.ended):
             raise DivergedError(
-                f"the loss of every restart is no longer finite, or its monitor was never a number. {REMEDY}"
+                f"the loss of every restart is no longer finite, or its monitored value was always NaN. {REMEDY}"
             )
         return status_of(self.restarts())
 
