@@ -58,6 +58,12 @@ class Pair:
         agree = len({self._better(test) for test in tests}) == 1
         return "different" if agree and all(test.is_significant for test in tests) else "not told apart"
 
+    @property
+    def better(self) -> str | None:
+        """The better group; None unless the verdict is "different"."""
+        test = self.seeds or self.rows
+        return self._better(test) if test is not None and self.verdict == "different" else None
+
     def _better(self, test: SignificanceTest) -> str:
         sign = 1 if direction(test.quantity.partition("/")[2] or test.quantity) == "max" else -1
         return self.a if sign * test.difference > 0 else self.b
@@ -96,6 +102,7 @@ class Pair:
             "seeds": self.seeds and self.seeds.as_dict(),
             "rows": self.rows and self.rows.as_dict(),
             "verdict": self.verdict,
+            "better": self.better,
             "text": self.sentences(),
         }
 
@@ -152,7 +159,7 @@ def _rows_test(a: Group, b: Group, metric: str) -> SignificanceTest | None:
     for group in (a, b):
         scores = []
         for run in group.by_seed.values():
-            rows = run.predictions and first.same_rows(run.predictions)
+            rows = None if run.predictions is None else first.same_rows(run.predictions)
             if run.predictions is None or rows is None:
                 return None
             scores.append(run.predictions.scores(error, rows))
