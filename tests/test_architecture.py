@@ -27,12 +27,12 @@ LAYERS = {
     "builders": 4,
     "comparison": 5,
     "experiment": 5,
-    "api": 6,
     "doctor": 6,
-    "report": 6,
-    "cli": 7,
-    "__main__": 8,
-    "__init__": 8,
+    "report": 7,
+    "api": 8,
+    "cli": 9,
+    "__main__": 10,
+    "__init__": 10,
 }
 
 

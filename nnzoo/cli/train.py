@@ -55,7 +55,7 @@ def train(
     if not is_distributed():
         # Check the config before importing torch, which takes seconds.
         load_config(config, overrides or [])
-    from nnzoo.experiment.train.run import train as train_network
+    from nnzoo.api import train as train_network
 
     run = train_network(
         config,

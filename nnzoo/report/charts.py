@@ -52,7 +52,7 @@ class TableOf:
         caption: What the table shows, in a sentence; may be empty.
         header: The names of the columns.
         rows: The rows. The first cell is the header of its row. Floats are shown with four significant digits.
-        precise: Whether floats are shown with all their digits.
+        precise: Whether the page also has the exact value of each float, in the attribute `value` of a `data` element.
     """
 
     title: str

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
+from nnzoo.numbers import number
 from nnzoo.report import svg
 from nnzoo.report.charts import (
     Bars,
@@ -196,8 +197,10 @@ def _cell_text(cell: Cell, *, precise: bool = False) -> str:
         return ""
     if isinstance(cell, str):
         return f"<bdi>{escape(cell)}</bdi>"
-    if isinstance(cell, int) or precise:
-        return repr(cell)
+    if precise and isinstance(cell, float):
+        return f'<data value="{cell!r}">{number(cell)}</data>'
+    if isinstance(cell, int):
+        return str(cell)
     return f"{cell:.0f}" if cell.is_integer() and abs(cell) < 1e15 else f"{cell:.4g}"
 
 

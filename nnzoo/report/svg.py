@@ -12,7 +12,7 @@ from nnzoo.report.charts import Bars, Curve, Heatmap, Lines, Scatter, png_of
 from nnzoo.report.escape import escape
 
 WIDTH, HEIGHT = 480, 270
-LEFT, RIGHT, TOP, BOTTOM = 58, 10, 10, 44
+LEFT, RIGHT, TOP, BOTTOM = 58, 10, 22, 44
 PLOT = 1000
 """The inner coordinates of a plot run from 0 to 1000 on both axes, so that the script zooms by changing its viewBox."""
 MAX_POINTS = 2000
@@ -247,7 +247,7 @@ def _frame(
     parts = [
         f'<g class="ticks">{"".join(grid)}</g>',
         f'<text class="label end" x="{WIDTH - RIGHT}" y="{HEIGHT - 6}">{escape(x_label, 40)}</text>',
-        f'<text class="label" transform="translate(12 {TOP + height}) rotate(-90)">{escape(y_label, 30)}</text>',
+        f'<text class="label" x="{LEFT}" y="{TOP - 9}">{escape(y_label, 40)}</text>',
         f'<svg class="plot" x="{LEFT}" y="{TOP}" width="{width}" height="{height}" viewBox="0 0 {PLOT} {PLOT}" '
         f'preserveAspectRatio="none">{"".join(content)}</svg>',
     ]

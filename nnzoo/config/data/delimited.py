@@ -69,7 +69,9 @@ class TableCells(Source):
     """The base of all sources that read the cells of a table."""
 
     strip: bool = Field(True, description="strip spaces around cells")
-    missing: Items[Cell] = Field(MISSING, description="cells that are read as missing values")
+    missing: Items[Cell] = Field(
+        MISSING, description="cells that are read as missing values, instead of the default ones"
+    )
     replace: Replacements = Field({}, description="cells to replace, if they match exactly: {from: to}")
 
 

@@ -92,6 +92,16 @@ def _leads_into_archive(path: Path) -> bool:
     return any(each.is_file() and members_of(each) for each in path.parents)
 
 
+def _of_kind(paths: Sequence[Path], suffixes: Collection[str]) -> list[Path]:
+    """Returns the files with an allowed suffix. Next to other data files, a .txt file is a description, not data."""
+    allowed = [each for each in paths if _is_of_kind(each, suffixes)]
+    return (
+        [each for each in allowed if Path(plain_name(each)).suffix.lower() != ".txt"] or allowed
+        if suffixes
+        else allowed
+    )
+
+
 def _is_of_kind(path: Path, suffixes: Collection[str]) -> bool:
     """Returns whether a suffix is allowed. A compressed file may have only its compression suffix."""
     name = Path(plain_name(path))
@@ -102,7 +112,7 @@ def _in_folder(folder: Path, suffixes: Collection[str], repairs: Repairs) -> lis
     """Returns the data files of a folder, without compressed copies."""
     entries = in_natural_order([each for each in folder.iterdir() if not is_hidden(each)])
     files = [each for each in entries if each.is_file()]
-    chosen = [each for each in files if _is_of_kind(each, suffixes)]
+    chosen = _of_kind(files, suffixes)
     plain = {each.name for each in chosen} | {each.stem for each in chosen if each.suffix.lower() not in SUFFIXES}
     twice = [each for each in chosen if each.suffix.lower() in SUFFIXES and plain_name(each) in plain]
     if chosen:
@@ -122,7 +132,7 @@ def _of_archive(file: Path, suffixes: Collection[str], repairs: Repairs) -> list
     members = in_natural_order(members_of(file))
     if len(members) < 2:
         return members or [file]
-    chosen = [each for each in members if _is_of_kind(each, suffixes)]
+    chosen = _of_kind(members, suffixes)
     if not chosen:
         raise DataError(
             f"is a zip archive without a file that ends in {' or '.join(sorted(suffixes))}.", where=str(file)

@@ -6,7 +6,7 @@ Windows of val and test may begin before their split. No row with a target of va
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -35,6 +35,7 @@ from nnzoo.data.tables.opening import options_for_new_files
 from nnzoo.data.tables.table import Table, choices_of, open_table
 from nnzoo.errors import DataError
 
+_SHOWN = 12
 _MOST_NUMBERS = 0.5
 """The minimum share of numbers in a column of numbers. Other cells in it are errors."""
 
@@ -133,9 +134,16 @@ def load_series(
         missing_values=past.missing(categorical),
         reader=reader,
         warnings=(*repairs.warnings(), *remarks),
-        notes=tables["train"].notes,
+        notes=(*tables["train"].notes, *_unused(tables["train"].names, required)),
         divisible=False,
     )
+
+
+def _unused(names: Sequence[str], used: Collection[str]) -> list[str]:
+    """Returns a note on the columns that the network does not read."""
+    unused = [name for name in names if name not in used]
+    shown = ", ".join(unused[:_SHOWN]) + (", ..." if len(unused) > _SHOWN else "")
+    return [f"columns that are not used: {shown}; `features` and `categorical` add inputs"] if unused else []
 
 
 class SeriesReader(Reader):

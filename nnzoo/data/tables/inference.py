@@ -26,7 +26,7 @@ from nnzoo.data.tables.columns import (
 )
 from nnzoo.data.tables.finding import FormFinder, FormOptions, Numbers, count_numbers, labels_of
 from nnzoo.data.tables.forms import TEXT, Form, canonical
-from nnzoo.data.tables.numbers import PLAIN, may_be_number
+from nnzoo.data.tables.numbers import PLAIN, is_number, may_be_number
 from nnzoo.errors import DataError
 
 MAX_CATEGORIES = 64
@@ -235,6 +235,8 @@ class Inference:
                 "share one feature",
             )
         categories = sorted_labels([labels[index] for index in present], form)
+        if "" in categories:
+            self._warn(name, "has empty cells as a category, since `missing` does not contain ''")
         return CategoryColumn(
             kind="category",
             name=name,
@@ -252,7 +254,10 @@ class Inference:
         labels = labels_of(cells, self.rows).texts.to_pylist()
         numeric = [label for label in labels if may_be_number(label)]
         if len(numeric) > 0.5 * len(labels):
-            reason = f"has texts such as '{numeric[0]}' and '{numeric[-1]}', which are not numbers in one format"
+            odd = [label for label in labels if not is_number(label) or label.startswith("0")]
+            plain = [label for label in numeric if label not in odd]
+            first, second = [*plain[:1], *odd[:1], *numeric][:2]
+            reason = f"has texts such as '{first}' and '{second}', which are not numbers in one format"
             return reason, f"{fix} as categories, `types: {{{cells.name}: number}}` as numbers"
         return f"has {num_names} distinct texts in {num_rows} training rows, like identifiers or free text", fix
 

@@ -22,6 +22,9 @@ from nnzoo.errors import DataError
 _MAX_NUMBER_CLASSES = 20
 _MOST_NUMBERS = 0.5
 _SHOWN = 10
+_ENOUGH_ROWS = 20
+_MOST_CLASSES = 0.8
+"""The largest number of classes per row. With more, most classes have one sample."""
 
 
 class Target(NamedTuple):
@@ -61,15 +64,38 @@ def find_task(
         return Target(task, (BOOLEAN,) * len(columns))
     if task == "classification":
         form = finder.names(columns[0])
+        _check_repeats(columns[0], form, rows)
         finder.warn_equal(columns[0], form, "classes")
         return Target(task, (form,))
     found = [finder.numbers(cells, _MOST_NUMBERS) for cells in columns]
+    for cells, each in zip(columns, found, strict=True):
+        if each is None and bool((cells.is_text() | cells.missing)[rows].all()):
+            raise cells.problem(
+                rows[0],
+                f"{cells.text(rows[0])!r} is text, like all values of the target. Set `task: classification`, or "
+                "choose a different target.",
+            )
     forms = tuple(PLAIN if each is None else each.form for each in found)
     for cells, form in zip(columns, forms, strict=True):
         _check_exact(cells, form, rows, finder)
         if is_inferred:
             finder.warn_number(cells, form, "If they are classes, set `task: classification`")
     return Target(task, forms)
+
+
+def _check_repeats(cells: Cells, form: Form, rows: NDArray[np.int64]) -> None:
+    """Checks that classes occur more than once.
+
+    Raises:
+        DataError: Nearly every row has its own class.
+    """
+    count = len(np.unique(cells.keys(form).codes[rows]))
+    if len(rows) >= _ENOUGH_ROWS and count > _MOST_CLASSES * len(rows):
+        raise DataError(
+            f"has {count} different values in {len(rows)} rows, so they can't be learned as classes. Is it the right "
+            "target?",
+            where=f"{cells.where}: column '{cells.name}'",
+        )
 
 
 def _check_exact(cells: Cells, form: NumberForm, rows: NDArray[np.int64], finder: FormFinder) -> None:
