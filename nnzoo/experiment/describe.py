@@ -34,7 +34,7 @@ class DescribedNetwork:
         config: The config of the network.
         summary: The summary.
         dtype: The type of the inputs; an integer type for tokens.
-        pretrained: The names of the weights that come from a checkpoint.
+        pretrained: The names of the weights that were copied from a checkpoint.
         inputs: The names of the inputs of a trained network; empty if they have none.
         outputs: The names of the output units of a trained network.
     """
@@ -48,7 +48,7 @@ class DescribedNetwork:
     outputs: tuple[str, ...] = ()
 
     def parameters(self) -> list[dict[str, Any]]:
-        """Returns name, shape, initializer, whether it is trained, and values (or statistics) of each parameter."""
+        """Returns the name, shape, initializer, trainability and values (or statistics) of each parameter."""
         rules = {assignment.name: str(assignment.rule) for assignment in plan_model(self.config, self.module)}
         rules |= dict.fromkeys(self.pretrained, f"from {self.config.model.pretrained}")
         return [
@@ -94,7 +94,8 @@ def describe_network(
     """Describes the network of a config or a checkpoint.
 
     Args:
-        network: A config (a path, a shipped name) or a checkpoint (a run directory or name, a file, `latest`).
+        network: A config (a path, or the name of a shipped config) or a checkpoint (a run directory or name, a file,
+            `latest`).
         overrides: Overrides of the config.
         runs_dir: The directory in which run names are looked up.
         batch_size: The batch size in the table; -1 for any.
@@ -119,7 +120,7 @@ def describe_network(
         config, module, shape, num_tokens, pretrained = _from_config(network, overrides, runs_dir)
     else:
         if overrides:
-            raise UsageError("overrides are for configs, not for trained networks.", where=network)
+            raise UsageError("overrides apply only to configs, not to trained networks. Leave them out.", where=network)
         try:
             trained = load(network, runs_dir=runs_dir)
         except UsageError as error:

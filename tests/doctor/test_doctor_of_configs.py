@@ -362,7 +362,7 @@ def test_equal_rows_by_chance_in_a_coarse_table(seed: int) -> None:
     ages = np.where(drawn.random(600) < 0.3, 30, drawn.integers(1, 80, 600))
     for columns in (x, np.column_stack([x, ages])):
         examination = examined(columns.astype(float), drawn.integers(0, 2, 600))
-        notes = [finding for finding in examination.findings if "samples are in train too" in finding.message]
+        notes = [finding for finding in examination.findings if "samples are also in train" in finding.message]
         assert {finding.severity for finding in notes} == {"note"}
         assert "by chance" in notes[0].message
 
