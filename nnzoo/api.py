@@ -12,6 +12,8 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import nn
 
+from nnzoo.comparison import comparison
+from nnzoo.comparison.comparison import RunComparison
 from nnzoo.config import ConfigLike, load_config
 from nnzoo.errors import UsageError
 from nnzoo.experiment.evaluate.evaluate import EvalResult, evaluate_checkpoint
@@ -23,7 +25,7 @@ from nnzoo.experiment.train.initial import initial_network, network_of_size
 from nnzoo.report.write import report_at_end
 from nnzoo.summaries import Summary, summarize
 
-__all__ = ["build_model", "evaluate", "load", "load_config", "predict", "summary", "train"]
+__all__ = ["build_model", "compare", "evaluate", "load", "load_config", "predict", "summary", "train"]
 
 _Arguments = ParamSpec("_Arguments")
 
@@ -113,6 +115,30 @@ def predict(
         run = run.model
     trained = run if isinstance(run, TrainedModel) else load(run, runs_dir=runs_dir, model=model, device=device)
     return trained.predict(raw, lengths)
+
+
+def compare(
+    runs: Sequence[Run | str | os.PathLike[str]],
+    *,
+    metric: str | None = None,
+    runs_dir: str | os.PathLike[str] = "runs",
+) -> RunComparison:
+    """Compares finished runs, as `nnzoo compare` does.
+
+    Args:
+        runs: What `nnzoo.train` returned, run directories, names of runs, or `latest`.
+        metric: The metric that is tested, such as "test/accuracy"; default: the first metric of the config on test, or
+            on val if there is no test split.
+        runs_dir: The folder in which names of runs are looked up.
+
+    Returns:
+        The groups of runs, the differences of their settings and metrics, and the tests; `as_dict` has plain values.
+
+    Raises:
+        UsageError: There is no such run or metric, or there are fewer than two runs.
+    """
+    folders = [run.run_dir if isinstance(run, Run) else run for run in runs]
+    return comparison.compare(folders, metric=metric, runs_dir=runs_dir)
 
 
 def build_model(
