@@ -6,6 +6,7 @@ from pathlib import Path
 
 from nnzoo.experiment.train.finished import FinishedRun
 from nnzoo.report.charts import Section
+from nnzoo.report.inside.section import inside_section, network_section
 from nnzoo.report.learning import curves_section, health_section
 from nnzoo.report.overview import repeat_section, result_section
 from nnzoo.report.page import page
@@ -39,5 +40,6 @@ def _lead(run: FinishedRun) -> str:
 
 def sections(run: FinishedRun) -> list[Section]:
     """Returns the sections of the page: those that apply to the run, in order."""
-    found = [result_section(run), curves_section(run), health_section(run), repeat_section(run)]
+    found = [result_section(run), curves_section(run), health_section(run)]
+    found += [inside_section(run), network_section(run), repeat_section(run)]
     return [section for section in found if section is not None and section.parts]
