@@ -102,7 +102,7 @@ def test_an_empty_train_split_after_deduplicate_is_an_error() -> None:
     x, y = noisy_classes(20)
     np.savez("data.npz", x=x, y=y, x_test=x, y_test=y)
     data = {"name": "arrays", "path": "data.npz", "split": {"val": 0, "deduplicate": True}}
-    with pytest.raises(DataError, match=r"data\.split\.deduplicate: every train sample is in val or test"):
+    with pytest.raises(DataError, match=r"data\.split\.deduplicate: every train sample is also in val or test"):
         examine_config(load_config({"data": data, "model": "mlp"}))
     ones = y == 1
     np.savez("data.npz", x=x, y=y, x_test=x[ones], y_test=y[ones])
