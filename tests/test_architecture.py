@@ -25,12 +25,14 @@ LAYERS = {
     "run": 2,
     "training": 3,
     "builders": 4,
+    "comparison": 5,
     "experiment": 5,
-    "api": 6,
     "doctor": 6,
-    "cli": 7,
-    "__main__": 8,
-    "__init__": 8,
+    "report": 7,
+    "api": 8,
+    "cli": 9,
+    "__main__": 10,
+    "__init__": 10,
 }
 
 

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from nnzoo import log
-from nnzoo.cli import doctor, init, predict, ranks, schema, summary, train, validate
+from nnzoo.cli import compare, doctor, init, predict, ranks, report, schema, summary, train, validate
 from nnzoo.cli import eval as eval_command
 from nnzoo.cli import list as list_command
 from nnzoo.cli.options import print_json
@@ -36,6 +36,8 @@ app.command("predict")(predict.predict)
 app.command("summary")(summary.summary)
 app.command("validate")(validate.validate)
 app.command("doctor")(doctor.doctor)
+app.command("report")(report.report)
+app.command("compare")(compare.compare)
 app.command("list")(list_command.list_)
 app.command("init")(init.init)
 app.command("schema")(schema.schema)
@@ -85,7 +87,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _reordered(arguments: Sequence[str]) -> list[str]:
-    """Moves global options before the command name behind it, so that `nnzoo --json list` works."""
+    """Moves global options that precede the command name to after it, so that `nnzoo --json list` works."""
     leading = list(itertools.takewhile(GLOBAL_OPTIONS.__contains__, arguments))
     rest = list(arguments[len(leading) :])
     return [*rest[:1], *leading, *rest[1:]] if rest and not rest[0].startswith("-") else [*rest]

@@ -43,7 +43,7 @@ def kinds(incomplete: str) -> list[str]:
 
 
 def names_of_kind(context: typer.Context, incomplete: str) -> list[str]:
-    """Returns the names of the kind before this argument that begin with the text."""
+    """Returns the names that begin with the text, of the kind given by the preceding argument."""
     from nnzoo.config.describe import KINDS, catalogue
 
     kind = context.params.get("kind")
@@ -57,7 +57,7 @@ def _beginning_with(incomplete: str, names: list[str]) -> list[str]:
 
 
 def _paths(incomplete: str, suffixes: tuple[str, ...]) -> list[str]:
-    """Returns the folders, and the files with these suffixes, in the folder of the text, except hidden ones."""
+    """Returns the folders, and the files with these suffixes, in the folder that the text names, except hidden ones."""
     before, slash, _ = incomplete.rpartition("/")
     folder = Path(before + slash) if slash else Path()
     try:

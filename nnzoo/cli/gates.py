@@ -32,7 +32,7 @@ def parse_gates(texts: Sequence[str]) -> list[Gate]:
     """Parses `METRIC=VALUE` and `SPLIT/METRIC=VALUE`.
 
     Raises:
-        UsageError: A text has another form, or an unknown split or metric.
+        UsageError: A text does not have this form, or its split or metric is unknown.
     """
     gates = []
     for text in texts:
@@ -58,7 +58,7 @@ def parse_gates(texts: Sequence[str]) -> list[Gate]:
 
 
 def split_of(gates: Sequence[Gate], split: str | None, *, is_new_data: bool) -> str | None:
-    """Returns the split to evaluate: the requested one, else the one that the gates name.
+    """Returns the split to evaluate: the requested one, otherwise the one that the gates name.
 
     Raises:
         UsageError: A gate names a split that is not evaluated.
@@ -67,7 +67,7 @@ def split_of(gates: Sequence[Gate], split: str | None, *, is_new_data: bool) -> 
     for name in named:
         if is_new_data:
             raise UsageError(
-                f"'{name}/...' is a metric of the {name} split, but --data evaluates other data. Remove '{name}/'.",
+                f"'{name}/...' is a metric of the {name} split, but --data evaluates different data. Remove '{name}/'.",
                 where=_OPTION,
             )
         if name != (split or named[0]):

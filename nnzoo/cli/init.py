@@ -29,7 +29,7 @@ def init(
     verbose: Verbose = False,  # noqa: ARG001
     debug: Debug = False,  # noqa: ARG001
 ) -> None:
-    """Copy a shipped config to start from."""
+    """Copy a shipped config as a starting point."""
     from nnzoo.config.shipped import shipped_configs
     from nnzoo.config.suggest import did_you_mean
     from nnzoo.errors import RunError, UsageError
@@ -47,7 +47,7 @@ def init(
         with path.open("x", encoding="utf-8") as file:
             file.write(shipped[name].read_text(encoding="utf-8"))
     except FileExistsError:
-        raise UsageError("exists already. Choose another DEST.", where=str(path)) from None
+        raise UsageError("already exists. Choose a different DEST.", where=str(path)) from None
     except OSError as error:
         raise RunError(f"can't be written: {error.strerror}.", where=str(path)) from None
     if as_json:

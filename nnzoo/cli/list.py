@@ -32,7 +32,7 @@ def list_(
     verbose: Verbose = False,  # noqa: ARG001
     debug: Debug = False,  # noqa: ARG001
 ) -> None:
-    """List everything that a config can use, or describe one entry."""
+    """List the entries that a config can use, or describe one of them."""
     from nnzoo.config.describe import KINDS, catalogue, describe
     from nnzoo.config.suggest import did_you_mean
     from nnzoo.errors import UsageError
@@ -59,7 +59,9 @@ def list_(
             print("\n".join(names) if quiet else "\n".join(f"{each:{width}}  {line}" for each, line in names.items()))
         return
     if name not in names:
-        raise UsageError(f"'{name}' is not among {kind}.{did_you_mean(name, names)} ({', '.join(names)})", where="list")
+        raise UsageError(
+            f"'{name}' is not listed under {kind}.{did_you_mean(name, names)} ({', '.join(names)})", where="list"
+        )
     found = describe(kind, name)
     if as_json:
         print_json({"kind": kind, **found})

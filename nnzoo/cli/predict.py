@@ -48,7 +48,9 @@ def predict(
     threshold: Threshold = None,
     text: Annotated[
         list[str] | None,
-        typer.Option("--text", metavar="S", help="A text instead of files. A language model continues it."),
+        typer.Option(
+            "--text", metavar="S", help="A text to predict for, instead of files; a language model continues it."
+        ),
     ] = None,
     length: Annotated[
         int, typer.Option("--length", metavar="N", help="Number of tokens that a language model generates.")
@@ -129,7 +131,7 @@ def _check_output(output: Path, inputs: Sequence[str]) -> None:
         raise UsageError(f"the folder {output.parent} does not exist. Create it first.", where=f"--output {output}")
     if output.exists() and any(Path(name).exists() and output.samefile(name) for name in inputs):
         raise UsageError(
-            "is one of the inputs and would be overwritten. Choose another file.", where=f"--output {output}"
+            "is one of the inputs and would be overwritten. Choose a different file.", where=f"--output {output}"
         )
 
 

@@ -12,7 +12,7 @@ from nnzoo.training.processes.torchrun import current_rank, is_distributed
 
 @contextlib.contextmanager
 def only_rank_zero_prints() -> Iterator[None]:
-    """Discards standard output on every rank except 0 inside of the context."""
+    """Discards standard output on every rank except 0 inside the context."""
     if current_rank() == 0:
         yield
         return

@@ -34,7 +34,8 @@ def train(
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run of that name.")] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Run two batches through everything and write no files.")
+        bool,
+        typer.Option("--dry-run", help="Run two batches through training and evaluation without writing any files."),
     ] = False,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -54,7 +55,7 @@ def train(
     if not is_distributed():
         # Check the config before importing torch, which takes seconds.
         load_config(config, overrides or [])
-    from nnzoo.experiment.train.run import train as train_network
+    from nnzoo.api import train as train_network
 
     run = train_network(
         config,
@@ -104,7 +105,7 @@ def report(result: dict[str, Any]) -> str:
 
 
 def spread(restarts: dict[str, Any]) -> str:
-    """Returns one line on random restarts: the best one, the mean and the range."""
+    """Returns one line about the random restarts: the best one, the mean and the range."""
     values = [value for value in restarts["values"] if value is not None]
     why = f": {restarts['reason']}" if restarts["reason"] else ""
     std = f" +- {number(restarts['std'])}" if restarts["std"] is not None else ""

@@ -1,4 +1,4 @@
-"""Rules that refuse augmentations that do not fit the layout, the loss or the image size."""
+"""Rules that reject augmentations incompatible with the layout, the loss or the image size."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ def listed(union: Any) -> dict[str, type[Section]]:
 
 
 def _shortened(section: Section, values: dict[str, Any]) -> Any:
-    """Returns only the name of a section that has no other fields, else its values."""
+    """Returns the name of a section that has no other fields; otherwise its values."""
     return values["name"] if set(type(section).model_fields) == {"name"} else values
 
 

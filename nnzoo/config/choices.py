@@ -1,4 +1,4 @@
-"""Choices that follow from a config and its data: the loss of `auto`, and the number of output units."""
+"""Choices that follow from a config and its data: the loss that `auto` selects, and the number of output units."""
 
 from __future__ import annotations
 

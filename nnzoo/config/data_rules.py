@@ -51,7 +51,7 @@ def data_rules(config: Config, facts: Facts) -> Iterator[Problem]:
 
 
 def _placeholders(config: Config) -> Iterator[Problem]:
-    """Refuses placeholders of other tools in paths."""
+    """Rejects placeholders of other tools in paths."""
     for section, key in (*(("data", key) for key in data.PATH_FIELDS), PRETRAINED):
         path = getattr(getattr(config, section), key, None)
         if isinstance(path, str) and (placeholder := placeholder_in_path(path)):
@@ -66,7 +66,7 @@ def _duplicates(source: data.TableCells) -> Iterator[Problem]:
 
 
 def _columns(source: data.TableSource) -> Iterator[Problem]:
-    """Refuses columns of a table that are used in two ways."""
+    """Rejects columns of a table that are given two conflicting roles."""
     if len(source.target) > 1 and source.task == "classification":
         yield (
             ("data", "target"),

@@ -110,7 +110,7 @@ def json_schema() -> dict[str, Any]:
 
 
 def _without_python_only(schema: dict[str, Any]) -> dict[str, Any]:
-    """Removes the sections that a file can't choose from a schema."""
+    """Removes from a schema the sections that can only be passed from Python."""
     hidden = {name: each for union in UNIONS.values() for name, each in members(union).items() if each.python_only}
     references = [f"#/$defs/{member.__name__}" for member in hidden.values()]
     removed: list[Any] = [*hidden, *({"$ref": reference} for reference in references)]

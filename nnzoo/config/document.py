@@ -40,7 +40,7 @@ class Entry:
         value: A scalar, a dict of entries by key, or a list of entries.
         place: The place of the value.
         key_place: The place of its key; the place of the value if it has no key.
-        has_anchor: Whether the value carries a YAML anchor.
+        has_anchor: Whether the value has a YAML anchor.
     """
 
     value: Any
@@ -49,7 +49,7 @@ class Entry:
     has_anchor: bool = False
 
     def plain(self) -> Any:
-        """Returns the value without places."""
+        """Returns the plain Python value, without places."""
         if isinstance(self.value, dict):
             return {key: item.plain() for key, item in self.value.items()}
         if isinstance(self.value, list):
@@ -109,7 +109,7 @@ def _name_of(entry: Entry) -> Any:
 
 
 def merge(base: Entry, over: Entry, implied: Callable[[str], str | None], key: str | None = None) -> Entry:
-    """Merges `over` into `base`. Mappings are merged; other values, and sections with another `name`, are replaced.
+    """Merges `over` into `base`. Mappings are merged; other values, and sections with a different `name`, are replaced.
 
     Args:
         base: The values to override.
@@ -142,7 +142,7 @@ def put(root: Entry, path: Sequence[str], entry: Entry) -> int | None:
     """Sets the entry at a path and creates missing mappings; in a list, a number is an index.
 
     Returns:
-        None, or the length of the path prefix whose value does not have the next item.
+        None on success; otherwise the number of leading path keys that could be followed before one was missing.
     """
     here = root
     for depth, key in enumerate(path):

@@ -145,7 +145,7 @@ def _all_fields(section: type[Section], prefix: str, union: str, name: str) -> I
 
 
 def kind_of(name: str) -> tuple[str, Any] | None:
-    """Returns the key and the union of the first union that has a member of this name."""
+    """Returns the first union with a member of this name, after its key; None if there is none."""
     for key, union in UNIONS.items():
         if key != "bias" and name in (listed := members(union)) and not listed[name].python_only:
             return key, union

@@ -97,7 +97,7 @@ BiasInit = Annotated[
 
 
 class WithBias(Section):
-    """The base of initializers of weights, with one for biases. Normalization layers keep weight 1 and bias 0."""
+    """Base of initializers for weights and biases. Normalization layers keep weight 1 and bias 0."""
 
     bias: Real | BiasInit = Field(0.0, description="value or initializer of the biases")
 

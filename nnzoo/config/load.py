@@ -65,7 +65,7 @@ def load_config(
             config, except keys that both kinds of data have, such as `split`.
 
     Raises:
-        ConfigError: The config is invalid; the error has all problems, each with its place.
+        ConfigError: The config is invalid; the error lists all problems, each with its place.
         UsageError: The config does not exist.
     """
     root = _override(_document(config), overrides)
@@ -87,7 +87,7 @@ def load_config(
 
 
 def _data_section(written: Entry | None, given: Mapping[str, Any]) -> Entry:
-    """Returns the section of data passed from Python, with the keys of the config that apply to it."""
+    """Returns the data section for data passed from Python, with those keys of the config that apply to it."""
     section = from_plain(dict(given), "data=")
     keys = written.value if written is not None and isinstance(written.value, dict) else {}
     named = keys.get("name")
@@ -102,11 +102,11 @@ def _data_section(written: Entry | None, given: Mapping[str, Any]) -> Entry:
 
 
 def _check_no_key_is_lost(root: Entry, given: str) -> None:
-    """Raises an error for keys of a section that say something about the data which data from Python ignores.
+    """Raises an error for keys of the data section that would be lost because the data is passed from Python.
 
     Args:
         root: The config.
-        given: The source of the data from Python.
+        given: The name of the data section for data passed from Python: `frame` or `memory`.
     """
     section = root.child("data")
     keys = section.value if section is not None and isinstance(section.value, dict) else {}
@@ -129,7 +129,7 @@ def check_facts(config: Config, facts: Facts) -> None:
     """Checks the rules across sections against the facts about the data.
 
     Raises:
-        ConfigError: A rule is violated; the error has all problems.
+        ConfigError: A rule is violated; the error lists all problems.
     """
     problems = check(config, facts)
     if problems:
@@ -184,7 +184,7 @@ def _document(config: ConfigLike) -> Entry:
 
 
 def _document_of(config: Config) -> Entry:
-    """Returns a copy of the document of a config; for one that was changed by `model_copy`, its values."""
+    """Returns a copy of the document of a config; after a change by `model_copy` it is rebuilt from the values."""
     found = config._origin
     if found is None or dump(Config.model_validate(found.plain())) != dump(config):
         return from_plain(dump(config), "config")
@@ -274,7 +274,7 @@ def check_overrides(overrides: Mapping[str, Any] | Sequence[str]) -> None:
 
 
 def _override(root: Entry, overrides: Mapping[str, Any] | Sequence[str]) -> Entry:
-    """Applies overrides to a document. Those with a list index come last: they change lists that others may set."""
+    """Applies overrides to a document. Those with a list index come last, since other overrides may set the list."""
     check_overrides(overrides)
     if isinstance(overrides, str):
         overrides = [overrides]

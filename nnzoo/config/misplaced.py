@@ -1,4 +1,4 @@
-"""Suggests the right place for a misplaced key or name, from the schema; each suggestion is tried out."""
+"""Suggests the right place for a misplaced key or name, from the schema; each suggestion is validated first."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class Suggestions:
         return " Did you mean 'extends'?" if key in _EXTENDING and self.of_file else ""
 
     def _elsewhere(self, path: Path, key: str, allowed: list[str]) -> str:
-        """Returns a hint with places in other sections: of that name, else of a synonym, else of a close spelling."""
+        """Returns a hint with other sections that have the key, or else a synonym of it, or else a similar key."""
         found = self._working(path, self._places(path, [key]))
         if not found:
             found = self._working(path, self._places(path, synonyms_of(key)))
@@ -125,7 +125,7 @@ class Suggestions:
         return self._places(path, close)
 
     def _working(self, path: Path, candidates: list[Path]) -> list[_Place]:
-        """Returns the candidates that make the config valid, the likeliest first; all candidates if none does."""
+        """Returns the candidates that make the config valid, the most likely first; all candidates if none does."""
         ranked = sorted(candidates, key=lambda each: (len(each) > 1, each[0] != path[0] or len(path) == 1, len(each)))
         tried = [_Place(each, missing) for each in ranked if (missing := self._try_move(path, each)) is not None]
         return sorted(tried, key=lambda each: len(each.missing)) or [_Place(each) for each in ranked]
@@ -154,7 +154,7 @@ class Suggestions:
         return None if any(path[: len(new)] == new[: len(path)] for path in problems) else ()
 
     def _under_other_names(self, path: Path, owners: tuple[Owner, ...]) -> str:
-        """Returns a hint with sections that have the key under another `name`."""
+        """Returns a hint with sections that have the key if their `name` is a different one."""
         owners = tuple(sorted(owners, key=lambda each: (each.section != path[0], each.path.count("."))))
         switched = [place for owner in owners if (place := self._renamed_place(path, owner)) is not None]
         if switched:

@@ -144,7 +144,7 @@ def _has_kernels(net: model.Model) -> bool:
 
 
 def _placed_initializers(config: Config) -> Iterator[tuple[Path, object]]:
-    """Yields every initializer of a config with its path, that of the weights before that of the biases."""
+    """Yields every initializer of a config with its path, weights before biases."""
     placed: list[tuple[Path, object]] = [(("init",), config.init)]
     if isinstance(config.model, model.Mlp):
         layers = config.model.layers or ()
@@ -187,7 +187,7 @@ def activation_rules(config: Config, facts: Facts) -> Iterator[Problem]:
 
 
 def _is_frozen_below(config: Config, path: Path) -> bool:
-    """Returns whether `freeze` covers all layers before a hidden activation; for a shared one, before the last use."""
+    """Returns whether `freeze` covers all layers before a hidden activation, or before its last use if it is shared."""
     net = config.model
     if not isinstance(net, model.Mlp):
         return False

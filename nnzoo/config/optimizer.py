@@ -174,8 +174,12 @@ class Lbfgs(Section):
     max_eval: Count | None = Field(
         None, description="maximum number of function evaluations per step; null: 1.25 * max_iter"
     )
-    tolerance_grad: NonNegative = Field(1e-7, description="a step ends when no gradient is larger")
-    tolerance_change: NonNegative = Field(1e-9, description="a step ends when loss and weights change less")
+    tolerance_grad: NonNegative = Field(
+        1e-7, description="a step ends when no element of the gradient exceeds this value"
+    )
+    tolerance_change: NonNegative = Field(
+        1e-9, description="a step ends when the loss or all weights change by less than this value"
+    )
     history_size: Count = Field(100, description="number of past updates to keep")
     line_search_fn: Literal["strong_wolfe"] | None = Field(
         "strong_wolfe", description="line search; null (the default in torch): steps of length lr, which may diverge"

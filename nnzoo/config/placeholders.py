@@ -36,7 +36,7 @@ def placeholder_message(placeholder: str, key: str = "KEY") -> str:
 
     Args:
         placeholder: The placeholder as written.
-        key: The dotted config key that has it as its value.
+        key: The dotted config key whose value contains it.
     """
     return (
         f"placeholders such as {placeholder} are not supported. Write the value, and override it on the command line: "

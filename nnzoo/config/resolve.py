@@ -1,4 +1,4 @@
-"""Resolves a config: replaces every `auto` by its value, as far as the facts about the data are known."""
+"""Resolves a config: replaces every `auto` by its value, where the facts about the data are known."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules across sections, which refuse combinations that can't work, each with the reason and the fix.
+"""Rules across sections: they reject combinations that can't work, and state the reason and the fix.
 
 They run twice: on the facts that the config states, before any data is read, and again on the facts of the data.
 """
@@ -145,7 +145,7 @@ def unfit_metric(name: str, config: Config, facts: Facts) -> str:
     if name == "top5_accuracy" and facts.task == "classification" and facts.num_classes and facts.num_classes <= 5:
         return f"top5_accuracy is always 1 with {facts.num_classes} classes. Use accuracy."
     if name == "perplexity" and chosen is not None and chosen.reads == "margins":
-        return f"{chosen.name} gives no probabilities. Use `loss: cross_entropy`, or another metric."
+        return f"{chosen.name} gives no probabilities. Use `loss: cross_entropy`, or a different metric."
     return ""
 
 
@@ -155,7 +155,7 @@ def _monitor(config: Config, facts: Facts) -> Iterator[Problem]:
     if config.train.mode != "auto" and measured in ("loss", *METRICS) and config.train.mode != direction(measured):
         yield (
             ("train", "mode"),
-            f"{config.train.mode} would select the worst weights by {measured}. Use auto, or another `monitor`.",
+            f"{config.train.mode} would select the worst weights by {measured}. Use auto, or a different `monitor`.",
         )
     if monitor == "auto":
         return
@@ -182,8 +182,8 @@ def _precision(config: Config, facts: Facts) -> Iterator[Problem]:  # noqa: ARG0
     if isinstance(config.optimizer, optimizer.Lbfgs):
         yield (
             ("train", "precision"),
-            "fp16-mixed skips steps with overflowing gradients, which lbfgs does not support. Use fp32, or another "
-            "optimizer.",
+            "fp16-mixed skips steps with overflowing gradients, which lbfgs does not support. Use fp32, or a "
+            "different optimizer.",
         )
 
 
@@ -198,12 +198,12 @@ def _optimizer(config: Config, facts: Facts) -> Iterator[Problem]:  # noqa: ARG0
     if isinstance(chosen, optimizer.Lbfgs) and config.regularization.l1:
         yield (
             ("regularization", "l1"),
-            "L1 is not supported with lbfgs, which does a line search. Use `l2`, or another optimizer.",
+            "L1 is not supported with lbfgs, which does a line search. Use `l2`, or a different optimizer.",
         )
     if isinstance(chosen, optimizer.Lbfgs) and config.train.clip_grad_norm is not None:
         yield (
             ("train", "clip_grad_norm"),
-            "gradient clipping is not supported with lbfgs, which does a line search. Remove it, or use another "
+            "gradient clipping is not supported with lbfgs, which does a line search. Remove it, or use a different "
             "optimizer.",
         )
     penalties = {

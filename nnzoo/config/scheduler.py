@@ -53,8 +53,8 @@ class StepLr(Scheduler):
     """lr * gamma^floor(t / step_size)."""
 
     name: Literal["step"]
-    step_size: Count | None = Field(None, description="length between two falls; null: a third of the run")
-    gamma: Positive = Field(0.1, description="factor at each fall")
+    step_size: Count | None = Field(None, description="length between two decays; null: a third of the run")
+    gamma: Positive = Field(0.1, description="factor of each decay")
 
     def lengths(self, length: int) -> dict[str, Any]:
         return {} if self.step_size else {"step_size": math.ceil(length / 3)}
@@ -66,7 +66,7 @@ class MultiStepLr(Scheduler):
     name: Literal["multistep"]
     milestones: Items[Count] | None = Field(
         None,
-        description="when lr falls, in increasing order; null: at half and three quarters of the run (He et al. 2016)",
+        description="when lr decays, in increasing order; null: at half and three quarters of the run (He et al. 2016)",
     )
     gamma: Positive = Field(0.1, description="factor at each milestone")
 
@@ -89,7 +89,7 @@ class CosineLr(Scheduler):
     """eta_min + (lr - eta_min) * (1 + cos(pi * t / T_max)) / 2 (Loshchilov & Hutter 2017)."""
 
     name: Literal["cosine"]
-    T_max: Count | None = Field(None, description="length of the fall; null: the run")
+    T_max: Count | None = Field(None, description="length of the decay; null: the whole run")
     eta_min: NonNegative = Field(0.0, description="lowest lr")
 
     def lengths(self, length: int) -> dict[str, Any]:
@@ -101,12 +101,12 @@ class Plateau(Scheduler):
 
     name: Literal["plateau"]
     factor: Probability = Field(0.1, description="factor of lr")
-    patience: Natural = Field(10, description="number of epochs without improvement before lr falls")
+    patience: Natural = Field(10, description="number of epochs without improvement before lr is reduced")
     threshold: NonNegative = Field(1e-4, description="smallest change of the monitor that counts as an improvement")
     threshold_mode: Literal["rel", "abs"] = Field(
         "rel", description="rel: threshold is relative to the best value; abs: absolute"
     )
-    cooldown: Natural = Field(0, description="number of epochs to wait after a fall")
+    cooldown: Natural = Field(0, description="number of epochs to wait after a reduction")
     min_lr: NonNegative = Field(0.0, description="lowest lr")
     eps: NonNegative = Field(1e-8, description="smallest change of lr; smaller ones are ignored")
 
@@ -117,7 +117,7 @@ class LinearLr(Scheduler):
     name: Literal["linear"]
     start_factor: Annotated[float, Field(gt=0, le=1)] = Field(1 / 3, description="factor at the start")
     end_factor: Annotated[float, Field(ge=0, le=1)] = Field(1.0, description="factor at the end")
-    total_iters: Count | None = Field(None, description="length of the change; null: the run")
+    total_iters: Count | None = Field(None, description="length of the change; null: the whole run")
 
     def lengths(self, length: int) -> dict[str, Any]:
         return {} if self.total_iters else {"total_iters": length}
@@ -128,7 +128,7 @@ class PolynomialLr(Scheduler):
 
     name: Literal["polynomial"]
     power: NonNegative = Field(1.0, description="exponent; 1: linear")
-    total_iters: Count | None = Field(None, description="length of the fall; null: the run")
+    total_iters: Count | None = Field(None, description="length of the decay; null: the whole run")
 
     def lengths(self, length: int) -> dict[str, Any]:
         return {} if self.total_iters else {"total_iters": length}
@@ -139,7 +139,7 @@ class CosineRestarts(Scheduler):
 
     name: Literal["cosine_restarts"]
     T_0: Count | None = Field(None, description="length of the first cycle; null: three cycles per run")
-    T_mult: Count = Field(1, description="factor by which each cycle is longer than the one before")
+    T_mult: Count = Field(1, description="factor by which the length grows from one cycle to the next")
     eta_min: NonNegative = Field(0.0, description="lowest lr")
 
     def lengths(self, length: int) -> dict[str, Any]:
@@ -156,9 +156,9 @@ class OneCycle(Scheduler):
     name: Literal["one_cycle"]
     interval: Literal["epoch", "step"] = Field("step", description="unit of t and of all lengths")
     max_lr: Positive | None = Field(None, description="highest lr; null: optimizer.lr")
-    total_steps: Count | None = Field(None, description="length of the cycle; null: the run")
+    total_steps: Count | None = Field(None, description="length of the cycle; null: the whole run")
     pct_start: Probability = Field(0.3, description="fraction of the cycle in which lr rises")
-    anneal_strategy: Literal["cos", "linear"] = Field("cos", description="shape of the rise and the fall")
+    anneal_strategy: Literal["cos", "linear"] = Field("cos", description="shape of the increase and the decrease")
     cycle_momentum: bool | None = Field(
         None, description=f"lower momentum (or the first of betas) while lr rises; {_BY_OPTIMIZER}"
     )
@@ -184,8 +184,12 @@ class Cyclic(Scheduler):
     interval: Literal["epoch", "step"] = Field("step", description="unit of t and of all lengths")
     base_lr: NonNegative | None = Field(None, description="lowest lr; null: a quarter of max_lr (Smith 2017)")
     max_lr: Positive | None = Field(None, description="highest lr; null: optimizer.lr")
-    step_size_up: Count | None = Field(None, description="length of the rise; null: a sixth of the run")
-    step_size_down: Count | None = Field(None, description="length of the fall; null: step_size_up")
+    step_size_up: Count | None = Field(
+        None, description="length of the increasing half of a cycle; null: a sixth of the run"
+    )
+    step_size_down: Count | None = Field(
+        None, description="length of the decreasing half of a cycle; null: step_size_up"
+    )
     mode: Literal["triangular", "triangular2", "exp_range"] = Field(
         "triangular",
         description="triangular2: the amplitude is halved after each cycle; exp_range: the amplitude is scaled by "

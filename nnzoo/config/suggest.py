@@ -279,7 +279,7 @@ def same_name(word: str, name: str) -> bool:
 
 
 def synonyms_of(word: str) -> tuple[str, ...]:
-    """Returns the names in nnzoo for a name from elsewhere, the likeliest first."""
+    """Returns the names in nnzoo for a name used by other libraries, the most likely first."""
     return SYNONYMS.get(_normalized(word), ())
 
 
@@ -289,7 +289,7 @@ def closeness(word: str, name: str) -> float:
 
 
 def known_as(word: str, allowed: Iterable[str]) -> str | None:
-    """Returns the allowed name that is the same in another case, or a synonym; None if there is none."""
+    """Returns the allowed name that differs only in case or is a synonym; None if there is none."""
     names = list(allowed)
     same = [name for name in names if same_name(word, name)]
     return next(iter([*same, *(name for name in synonyms_of(word) if name in names)]), None)

@@ -57,7 +57,7 @@ class _Loader(yaml.SafeLoader):
     """SafeLoader with the scalars of YAML 1.2: `1e-3` is a number, and `no` is a string.
 
     Attributes:
-        anchored: The nodes that carry an anchor, by identity.
+        anchored: The nodes that have an anchor, by identity.
     """
 
     yaml_implicit_resolvers: dict[str | None, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
@@ -209,7 +209,7 @@ class _Builder:
     Args:
         label: The name of the text in messages.
         lines: The lines of the text.
-        anchored: The nodes that carry an anchor, by identity.
+        anchored: The nodes that have an anchor, by identity.
     """
 
     def __init__(self, label: str, lines: list[str], anchored: set[int]) -> None:

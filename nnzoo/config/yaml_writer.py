@@ -26,7 +26,7 @@ _Dumper.add_representer(float, _represent_float)
 
 
 def to_yaml(config: Config) -> str:
-    """Returns the config as YAML with every key; a comment has the resolved lengths of the schedule."""
+    """Returns the config as YAML with every key, and the resolved lengths of the schedule in a comment."""
     text = yaml.dump(
         dump(config), Dumper=_Dumper, sort_keys=False, default_flow_style=None, allow_unicode=True, width=120
     )

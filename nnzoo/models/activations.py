@@ -9,16 +9,16 @@ from nnzoo.errors import UsageError
 
 
 class Maxout(nn.Module):
-    """The largest of each unit's pieces (Goodfellow et al. 2013): (N, units * num_pieces, *) -> (N, units, *).
+    """The maximum of each unit's pieces (Goodfellow et al. 2013): (N, units * num_pieces, *) -> (N, units, *).
 
-    The previous layer computes the pieces, with those of one unit next to each other: a linear layer with
-    units * num_pieces outputs, or a convolution with that many channels. Pieces that tie share the gradient.
+    The previous layer computes the pieces, with those of one unit next to each other: a linear layer with units *
+    num_pieces outputs, or a convolution with that many channels. Pieces with equal values share the gradient.
 
     Args:
-        num_pieces: Pieces per unit, at least 1; one piece is the identity.
+        num_pieces: Number of pieces per unit, at least 1. With one piece, the module is the identity.
 
     Raises:
-        UsageError: `num_pieces` is below 1, or the inputs do not divide into pieces.
+        UsageError: `num_pieces` is below 1, or the number of inputs is not a multiple of it.
     """
 
     def __init__(self, num_pieces: int) -> None:
@@ -34,7 +34,7 @@ class Maxout(nn.Module):
         """(N, units * num_pieces, *) -> (N, units, *)."""
         if inputs.shape[1] % self.num_pieces:
             raise UsageError(
-                f"{inputs.shape[1]} inputs do not divide into units of {self.num_pieces} pieces: "
+                f"{inputs.shape[1]} inputs can't be divided into units of {self.num_pieces} pieces: "
                 "the previous layer must have units * num_pieces outputs.",
                 where="maxout",
             )
@@ -42,7 +42,7 @@ class Maxout(nn.Module):
 
 
 class Step(nn.Module):
-    """1 where x > 0, else 0, of any shape: the unit of Rosenblatt's perceptron (1958).
+    """Returns 1 where x > 0, else 0, for any shape: the unit of Rosenblatt's perceptron (1958).
 
     Its derivative is 0 everywhere, so no gradient passes: it is trained by the perceptron rule, not by
     backpropagation.

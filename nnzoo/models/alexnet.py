@@ -42,10 +42,10 @@ class AveragedTo(nn.Module):
 
 
 def alexnet(*, input_shape: Sequence[int], out_features: int, dropout: float = 0.5) -> nn.Module:
-    """AlexNet on one tower (Krizhevsky 2014), as in torchvision: (N, C, H, W) -> (N, out_features).
+    """AlexNet with a single tower (Krizhevsky 2014), as in torchvision: (N, C, H, W) -> (N, out_features).
 
-    61,100,840 parameters for 3 channels and 1000 classes, for images of any size: the last 256 maps are averaged
-    to 6 x 6, which has no effect at 224 x 224 and repeats the values of smaller maps.
+    61,100,840 parameters for 3 channels and 1000 classes, for images of any size: the last 256 maps are average-pooled
+    to 6 x 6. At 224 x 224 this changes nothing; smaller maps are enlarged by repeating their values.
 
     Deviations from the network with two towers (Krizhevsky et al. 2012): one tower with 64-192-384-256-256 filters, no
     local response normalisation.
@@ -53,7 +53,7 @@ def alexnet(*, input_shape: Sequence[int], out_features: int, dropout: float = 0
     Args:
         input_shape: (C, H, W), at least 63 x 63.
         out_features: Output units.
-        dropout: Probability of an input of the first two fully connected layers to be zeroed in training.
+        dropout: Probability, in training, that an input of the first two fully connected layers is zeroed.
 
     Raises:
         UsageError: The input is not an image, or is too small.

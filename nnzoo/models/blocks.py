@@ -53,7 +53,7 @@ class Window:
     dilation: tuple[int, ...]
 
     def positions(self, axis: int, size: Size) -> Size:
-        """Returns the number of positions in `size` along an axis."""
+        """Returns the number of positions of the window along an axis of length `size`."""
         if self.padding == "same":
             return size
         return output_size(
@@ -83,7 +83,7 @@ class Window:
             raise UsageError(
                 f"the window is larger than its input (got kernel_size {_shown(self.kernel_size)}{dilated} on an input "
                 f"of shape {input_shape}; allowed up to {_shown(largest)}). Use a smaller kernel_size, more padding, "
-                "or smaller strides before it."
+                "or smaller strides in the layers before it."
             )
         return (channels, *outputs)
 
@@ -100,10 +100,10 @@ class ConvLayer:
         dilation: Distance from one entry of a filter to the next.
         groups: Number of groups that the channels are divided into, each with its own filters.
         bias: Whether each filter has a bias.
-        activation: Applied to (N, out_channels, *sizes); each layer needs its own module. `Maxout` gets
-            `out_channels` channels for each of its pieces.
+        activation: Applied to (N, out_channels, *sizes); each layer needs its own module. `Maxout` receives
+            `out_channels` channels per piece.
         batch_norm: Whether to normalise each channel over batch and positions, before the activation.
-        dropout: Probability of a value to be zeroed in training, independently (not whole channels).
+        dropout: Probability, in training, that a value is zeroed; single values are dropped, not whole channels.
     """
 
     out_channels: int
@@ -150,7 +150,7 @@ class Block(nn.Sequential):
     """A sequence of modules that ignores the padding of sequences: (N, C, *sizes) -> (N, C', *sizes').
 
     With lengths, the result of a sequence does not depend on its padding: values beyond its end are replaced by the
-    padding value of the first module. A sequence that is shorter than the window is padded to one window.
+    padding value of the first module. A sequence that is shorter than the window is padded to the size of the window.
 
     Args:
         parts: The modules, by name.
@@ -291,7 +291,7 @@ def _conv_window(in_channels: int, layer: ConvLayer, num_axes: int) -> Window:
 
 
 def _pool_window(layer: PoolLayer, num_axes: int) -> Window:
-    """Checks the settings of a pooling and returns its window."""
+    """Checks the settings of a pooling layer and returns its window."""
     kernel_size = _per_axis("kernel_size", layer.kernel_size, num_axes)
     padding = _per_axis("padding", layer.padding, num_axes, at_least=0)
     if any(pad > size // 2 for pad, size in zip(padding, kernel_size, strict=True)):
@@ -317,7 +317,7 @@ def _shown(sizes: tuple[int, ...]) -> str:
 
 
 def padding_mask(inputs: Tensor, lengths: Tensor) -> Tensor:
-    """Returns a (N, T) mask of the steps of (N, T) or (N, C, T) that lie beyond the end of their sequence."""
+    """Returns an (N, T) mask of the steps of (N, T) or (N, C, T) that lie beyond the end of their sequence."""
     return torch.arange(inputs.shape[-1], device=inputs.device) >= lengths.unsqueeze(1)
 
 
@@ -327,7 +327,7 @@ def fill_padding(inputs: Tensor, lengths: Tensor, filler: float = 0.0) -> Tensor
 
 
 def _normalized(norm: nn.Module, inputs: Tensor, lengths: Tensor) -> Tensor:
-    """Applies batch norm to the valid steps of (N, C, T). In training, counting them is a sync with the device."""
+    """Applies batch norm to the valid steps of (N, C, T). In training, counting them synchronises with the device."""
     if not norm.training:
         return cast("Tensor", norm(inputs))
     steps = inputs.transpose(1, 2)  # (N, T, C)

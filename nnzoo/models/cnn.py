@@ -1,4 +1,4 @@
-"""The convolutional network, declared block by block, for images, sequences and tokens."""
+"""A convolutional network for images, sequences and tokens, declared block by block."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from nnzoo.models.mlp import MLP, HiddenLayer
 class CNN(nn.Module):
     """A convolutional network (LeCun et al. 1998): blocks, then a fully connected head -> (N, out_features).
 
-    Convolutions run along both axes of images (C, H, W), along the time axis of sequences (T, F) with F channels, and
-    along that of embedded tokens (T,). The output of the blocks is flattened for the head. Without global pooling the
-    head needs exactly the sizes of `input_shape`; with it, other sizes are accepted too.
+    Convolutions run along both axes of images (C, H, W), and along the time axis of sequences (T, F) with F channels
+    and of embedded tokens (T,). The output of the blocks is flattened for the head. Without global pooling, inputs must
+    have exactly the shape `input_shape`; with it, other sizes are accepted too.
 
-    With `lengths`, padding never changes a result: each block, including batch norm in training, ignores it, means are
-    taken over the valid steps, and the rest is flattened as zeros.
+    With `lengths`, padding never changes a result: each block, including batch norm in training, ignores it, averages
+    are taken over the valid steps, and padded steps are zeros in the flattened output.
 
     Args:
         input_shape: Shape of one sample.
@@ -35,7 +35,7 @@ class CNN(nn.Module):
         output_bias: Whether output units have a bias.
 
     Raises:
-        UsageError: The shape has no channels, or a block does not fit its input; the message names its place, such as
+        UsageError: The shape has no channels, or a block does not fit its input; the message names the block, such as
             `model.blocks[2].conv`.
     """
 
@@ -75,7 +75,8 @@ class CNN(nn.Module):
 
         Args:
             inputs: The batch.
-            lengths: (N,) integers, the valid steps of sequences and tokens, from 1 to T; None if all are valid.
+            lengths: (N,) integers, the number of valid steps of sequences and tokens, from 1 to T; None if all are
+                valid.
 
         Raises:
             UsageError: Lengths are given for images.
@@ -121,13 +122,13 @@ def image_shape(input_shape: Sequence[int], *, model: str, smallest: int = 1) ->
     """
     if len(input_shape) != 3:
         raise UsageError(
-            f"{model} reads images (C, H, W) (got {tuple(input_shape)}). Use another model.", where="model"
+            f"{model} expects images of shape (C, H, W) (got {tuple(input_shape)}). Use another model.", where="model"
         )
     channels, height, width = input_shape
     if min(height, width) < smallest:
         raise UsageError(
             f"{model} needs images of at least {smallest} x {smallest} (got {height} x {width}). Resize them, or use a "
-            "model for smaller ones.",
+            "model for smaller images.",
             where="model",
         )
     return channels, height, width
@@ -143,7 +144,7 @@ def _channels_first(input_shape: Sequence[int], num_tokens: int | None, embeddin
         case (steps,), int(), int(dim):
             return dim, steps
     raise UsageError(
-        "a cnn reads images (C, H, W), sequences (T, F), or tokens (T,) with num_tokens and embedding_dim "
+        "a cnn expects images (C, H, W), sequences (T, F), or tokens (T,) with num_tokens and embedding_dim "
         f"(got {tuple(input_shape)}, num_tokens {num_tokens}, embedding_dim {embedding_dim}). "
         "For plain features use an mlp.",
         where="model",

@@ -1,4 +1,4 @@
-"""Initialization of parameters: first a plan that assigns a rule to each parameter, then the values."""
+"""Initialises parameters: first a plan assigns a rule to each parameter, then the values are filled in."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Rule:
     """An initializer.
 
     Attributes:
-        name: A name in `RULES`, "auto" (by the layer's own activation) or "default" (as PyTorch initialised it).
+        name: A name in `RULES`, "auto" (depends on the layer's activation) or "default" (as PyTorch initialised it).
         fields: Its keyword arguments.
         bias: The rule for the biases; None leaves them as PyTorch initialised them.
     """
@@ -99,11 +99,11 @@ _XAVIER = (nn.Sigmoid, nn.Tanh, nn.Softmax, nn.LogSoftmax, nn.Hardtanh, nn.Ident
 
 
 def rule_for(activation: nn.Module | None) -> Rule:
-    """Returns the rule of `auto` for a layer: the one that keeps the variance through its own activation.
+    """Returns the rule that `auto` selects for a layer: it preserves the variance through the layer's activation.
 
-    LeCun normal for SELU (Klambauer et al. 2017) and maxout, where the larger of two pieces keeps the variance; Xavier
-    normal for sigmoid, tanh, softmax and linear outputs (Glorot & Bengio 2010); Kaiming normal, fan_in, for ReLU and
-    its smooth and leaky variants (He et al. 2015).
+    LeCun normal for SELU (Klambauer et al. 2017) and maxout, where the maximum of two pieces preserves the variance;
+    Xavier normal for sigmoid, tanh, softmax and linear outputs (Glorot & Bengio 2010); Kaiming normal, fan_in, for ReLU
+    and its smooth and leaky variants (He et al. 2015).
     """
     if isinstance(activation, nn.SELU | Maxout):
         return Rule("lecun_normal")
@@ -115,7 +115,7 @@ def rule_for(activation: nn.Module | None) -> Rule:
 
 
 def plan(model: nn.Module, rule: Rule, by_layer: Mapping[str, Rule] | None = None) -> list[Assignment]:
-    """Assigns a rule to each weight and bias. Parameters of norm layers and of activations stay as they are.
+    """Assigns a rule to each weight and bias. Parameters of norm layers and of activations are not changed.
 
     The weights of a recurrent layer are filled gate by gate. With `auto`, input-to-hidden weights are Xavier normal
     (Glorot & Bengio 2010) and hidden-to-hidden weights orthogonal (Saxe et al. 2013); biases are zero, except for the
@@ -126,7 +126,7 @@ def plan(model: nn.Module, rule: Rule, by_layer: Mapping[str, Rule] | None = Non
 
     Args:
         model: Any module.
-        rule: The rule of every layer that `by_layer` does not name.
+        rule: The rule for every layer that `by_layer` does not name.
         by_layer: Rules by dotted module name; a name covers the modules below it.
     """
     activations = _activations(model)
@@ -150,7 +150,7 @@ def plan(model: nn.Module, rule: Rule, by_layer: Mapping[str, Rule] | None = Non
 
 
 def _auto_rule(module: nn.Module, key: str, activation: nn.Module | None, model: nn.Module) -> Rule:
-    """Returns the rule of `auto` for a weight."""
+    """Returns the initialisation rule that `auto` selects for a weight."""
     own = getattr(model, "embedding_rule" if isinstance(module, nn.Embedding) else "convolution_rule", None)
     if isinstance(own, Rule) and isinstance(module, nn.Embedding | nn.Conv1d | nn.Conv2d):
         return own
@@ -162,7 +162,7 @@ def _auto_rule(module: nn.Module, key: str, activation: nn.Module | None, model:
 
 
 def _is_all_auto(rule: Rule) -> bool:
-    """Whether weights and biases both have the default rule."""
+    """Whether weights and biases are initialised as by default: `auto` with zero biases."""
     return rule.name == "auto" and rule.bias is not None and rule.bias.fields.get("val") == 0
 
 
@@ -198,7 +198,8 @@ def _rule_of_layer(name: str, by_layer: Mapping[str, Rule]) -> Rule | None:
 def initialize(assignments: list[Assignment]) -> None:
     """Fills each parameter by its rule, in the order of the plan, using torch's global generator.
 
-    Parameters on the meta device have no values; they are skipped, since drawing there would import torch's compiler.
+    Parameters on the meta device have no values; they are skipped, since drawing random values on it would import
+    torch's compiler.
     """
     for assignment in assignments:
         if assignment.parameter.is_meta:

@@ -1,4 +1,4 @@
-"""The weights of a network that have one entry for each of its inputs."""
+"""The weights of a network that have one entry per input."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ class InputWeights(NamedTuple):
     Attributes:
         name: The name of the tensor.
         axis: The axis along the inputs. Its size is the number of inputs, or a multiple of it.
-        fastest: If it is a multiple, whether neighbouring entries belong to different inputs (steps, then
-            features) or to the same one (channels, then steps).
+        fastest: For a multiple, True if neighbouring entries belong to different inputs (steps, then features), and
+            False if they belong to the same input (channels, then steps).
     """
 
     name: str

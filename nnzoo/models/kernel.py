@@ -15,14 +15,14 @@ from nnzoo.models.layers import Dense
 class RandomFourierFeatures(nn.Module):
     """Random features of the RBF kernel (Rahimi & Recht 2007): (N, in_features) -> (N, n_components).
 
-    z(x) = sqrt(2 / D) cos(W x + b) with D components, W ~ N(0, 2 gamma) and b ~ U(0, 2 pi). The inner product
-    z(x) . z(y) is exp(-gamma |x - y|^2) up to an error that falls as 1 / sqrt(D). W and b are drawn once from
-    torch's global generator and are buffers: saved with the weights, never trained.
+    z(x) = sqrt(2 / D) cos(W x + b) with D components, W ~ N(0, 2 gamma) and b ~ U(0, 2 pi). The inner product z(x) .
+    z(y) is exp(-gamma |x - y|^2) up to an error that decreases as 1 / sqrt(D). W and b are drawn once from torch's
+    global generator and are buffers: saved with the weights, never trained.
 
     Args:
-        in_features: Numbers per sample.
+        in_features: Number of features per sample.
         n_components: D; more components approximate the kernel better.
-        gamma: How fast the kernel falls with distance; None for 1 / in_features, which for inputs of unit variance is
+        gamma: How fast the kernel decays with distance; None for 1 / in_features, which for inputs of unit variance is
             scikit-learn's "scale".
 
     Raises:
@@ -56,10 +56,10 @@ class KernelMachine(nn.Module):
     """A linear model on random Fourier features: (N, *) -> (N, out_features); inputs are flattened.
 
     Args:
-        in_features: Numbers per sample: the product of all axes.
+        in_features: Number of features per sample: the product of all axes.
         out_features: Output units.
         n_components: Number of random features.
-        gamma: How fast the kernel falls with distance; None for 1 / in_features.
+        gamma: How fast the kernel decays with distance; None for 1 / in_features.
         output_activation: Applied to (N, out_features); None for logits or plain values.
         output_bias: Whether output units have a bias.
     """

@@ -1,4 +1,4 @@
-"""The layer that every fully connected part is made of."""
+"""The fully connected layer of all models."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class Dense(nn.Sequential):
     Args:
         in_features: Inputs per unit.
         units: Number of units.
-        activation: Applied to (N, units); None for a linear layer. `Maxout` gets units * num_pieces.
+        activation: Applied to (N, units); None for a linear layer. `Maxout` receives units * num_pieces values.
         bias: Whether units have a bias.
         batch_norm: Whether to normalise over the batch.
-        dropout: Probability of an output to be zeroed in training.
+        dropout: Probability, in training, that an output is zeroed.
     """
 
     def __init__(

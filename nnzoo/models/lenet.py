@@ -29,14 +29,15 @@ class ScaledTanh(nn.Tanh):
 def lenet5(*, input_shape: Sequence[int], out_features: int) -> CNN:
     """LeNet-5 (LeCun et al. 1998, figure 2): (N, C, H, W) -> (N, out_features).
 
-    C1: 6 filters 5 x 5. S2: means of 2 x 2. C3: 16 filters 5 x 5. S4: means of 2 x 2. C5: 120 filters 5 x 5. F6: 84
-    units. 61,706 parameters for 28 x 28 grey images of ten classes.
+    C1: 6 filters of 5 x 5. S2: 2 x 2 average pooling. C3: 16 filters of 5 x 5. S4: 2 x 2 average pooling. C5: 120
+    filters of 5 x 5. F6: 84 units. 61,706 parameters for 28 x 28 grey images of ten classes.
 
     Images smaller than 32 x 32 are padded with zeros to that size, by the padding of C1 (odd sizes to 33). On larger
     ones C5 has more than one output position, as in the paper, and F6 reads all of them.
 
-    Deviations: C3 reads all maps of S2, while the paper connects only some; S2 and S4 have no coefficients, no biases
-    and no squashing function; the output is linear, while the paper uses distances to drawings of the characters.
+    Deviations: C3 reads all maps of S2, while the paper connects only some; S2 and S4 have no trainable coefficients or
+    biases, and no squashing function; the output is linear, while the paper uses distances to bitmaps of the characters
+    (RBF units).
 
     Args:
         input_shape: (C, H, W).

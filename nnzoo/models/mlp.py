@@ -1,4 +1,4 @@
-"""The feedforward network with any number of hidden layers; without one it is a linear model."""
+"""A feedforward network with any number of hidden layers; without hidden layers it is a linear model."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class HiddenLayer:
         activation: Applied to (N, units); each layer needs its own module.
         bias: Whether units have a bias.
         batch_norm: Whether to normalise over the batch, before the activation.
-        dropout: Probability of an output to be zeroed in training.
+        dropout: Probability, in training, that an output is zeroed.
     """
 
     units: int
@@ -34,7 +34,7 @@ class MLP(nn.Module):
     """A feedforward network (Rumelhart et al. 1986): (N, *) -> (N, out_features); inputs are flattened.
 
     Args:
-        in_features: Numbers per sample: the product of all axes.
+        in_features: Number of features per sample: the product of all axes.
         out_features: Output units.
         hidden: The hidden layers: numbers of units (with ReLU) or layers; empty for a linear model.
         output_activation: Applied to (N, out_features); None for logits or plain values.

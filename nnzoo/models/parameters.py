@@ -17,7 +17,7 @@ BatchNorm = nn.modules.batchnorm._BatchNorm
 def head_of(model: nn.Module) -> str:
     """Returns the dotted name of the last layer: the module's own `head`, else the last module with parameters.
 
-    Models that have a layer called `head` give the name in `head_name`.
+    A model that has a layer called `head` gives the name of its last layer in `head_name` instead.
     """
     head = getattr(model, "head_name", getattr(model, "head", None))
     if isinstance(head, str):
@@ -60,7 +60,7 @@ def set_train_mode(model: nn.Module) -> None:
 
 
 def penalised(model: nn.Module) -> list[nn.Parameter]:
-    """Returns the trained parameters with two or more axes, which L1 and L2 penalise: no biases and no norms."""
+    """Returns the trained parameters that L1 and L2 penalise: those with two or more axes."""
     return [parameter for parameter in model.parameters() if parameter.requires_grad and parameter.ndim >= 2]
 
 
@@ -70,14 +70,14 @@ def has_batch_norm(model: nn.Module) -> bool:
 
 
 def takes_lengths(model: nn.Module) -> bool:
-    """Whether the model is called with the valid steps of each sequence: `forward(inputs, lengths)`."""
+    """Whether `forward(inputs, lengths)` accepts the number of valid steps of each sequence."""
     return "lengths" in inspect.signature(model.forward).parameters
 
 
 def load_weights(model: nn.Module, weights: Mapping[str, Tensor], *, assign: bool = False) -> None:
     """Calls `model.load_state_dict` for tensors that were saved without the version numbers of torch's modules.
 
-    The tensors come from the same model, so its own version numbers apply. Some networks of torchvision refuse to load
+    The tensors come from the same model, so its own version numbers apply. Some networks of torchvision fail to load
     without them.
 
     Args:
@@ -86,7 +86,7 @@ def load_weights(model: nn.Module, weights: Mapping[str, Tensor], *, assign: boo
         assign: Whether the tensors replace the model's own instead of being copied into them.
 
     Raises:
-        RuntimeError: Names or shapes differ from those of the model.
+        RuntimeError: The names or shapes differ from those of the model.
     """
     state = OrderedDict(weights)
     versions = getattr(model.state_dict(), "_metadata", None)

@@ -1,4 +1,4 @@
-"""Recurrent networks: the same weights for all steps of a sequence."""
+"""Recurrent networks, which apply the same weights to all steps of a sequence."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ def default_embedding_dim(num_tokens: int) -> int:
 class RecurrentNet(nn.Module):
     """A recurrent network over sequences, tokens or the rows of an image.
 
-    An embedding if inputs are tokens, then PyTorch's own recurrent layers, pooling over the steps and a linear layer.
-    The cells are Elman's h_t = f(U x_t + W h_{t-1}) (1990), the LSTM with forget gates (Hochreiter & Schmidhuber 1997,
-    Gers et al. 2000) and the GRU (Cho et al. 2014; the reset gate after the product, as in cuDNN).
+    It has an embedding if inputs are tokens, PyTorch's own recurrent layers, pooling over the steps, and a linear
+    layer. The cells are Elman's h_t = f(U x_t + W h_{t-1}) (1990), the LSTM with forget gates (Hochreiter & Schmidhuber
+    1997, Gers et al. 2000) and the GRU (Cho et al. 2014; the reset gate after the product, as in cuDNN).
 
     Padding does not change results: states past a sample's length are not pooled, and the backward direction starts at
-    the sample's own last step. Results do not depend on the values of the padding, not even NaN, and on its amount only
-    up to rounding. With pooling `none` the outputs past a length have no meaning.
+    the sample's own last step. Results do not depend on the values of the padding, even if they are NaN, nor on its
+    amount, except for rounding. With pooling `none`, the outputs past a sample's length are meaningless.
 
     Args:
-        input_size: Numbers per step; None if `num_tokens` is given.
+        input_size: Number of features per step; None if `num_tokens` is given.
         out_features: Output units.
         cell: The kind of recurrent layer.
         hidden_size: Units per layer and direction.
         num_layers: Number of stacked layers.
         bidirectional: Whether every layer also runs backward, with its own weights (Schuster & Paliwal 1997).
-        dropout: Probability of zeroing, in training, between layers and before the output, never between steps
+        dropout: Dropout probability in training, between layers and before the output layer, never between steps
             (Zaremba et al. 2014).
         nonlinearity: f of the `rnn` cell.
-        num_tokens: Size of the vocabulary; None for inputs that are numbers.
+        num_tokens: Size of the vocabulary; None for numeric inputs.
         embedding_dim: Size of a token's vector; None for `default_embedding_dim`.
         pooling: Input of the output layer: the last state of each direction, the mean or the maximum over the steps,
             or, with `none`, the state of every step.
@@ -50,7 +50,7 @@ class RecurrentNet(nn.Module):
 
     Raises:
         UsageError: Not exactly one of `input_size` and `num_tokens` is given, or `nonlinearity` is given for a cell
-            that has its own.
+            other than `rnn`.
     """
 
     head = "output"
@@ -109,7 +109,7 @@ class RecurrentNet(nn.Module):
 
         Args:
             inputs: An image is read as T steps of C * W values, row by row.
-            lengths: Valid steps of each sample, (N,) integers from 1 to T; None if all have T.
+            lengths: The number of valid steps of each sample, (N,) integers from 1 to T; None if all steps are valid.
         """
         steps = inputs.transpose(1, 2).flatten(2) if inputs.ndim == 4 else inputs
         if lengths is not None:
@@ -128,7 +128,7 @@ class RecurrentNet(nn.Module):
         return self._output(self._pool(steps, lengths))
 
     def advance(self, inputs: Tensor, states: Any = None) -> tuple[Tensor, Any]:
-        """Processes the next steps from given states, with an output at every step, whatever the pooling.
+        """Processes the next steps from given states, and returns an output for every step, whatever the pooling.
 
         Args:
             inputs: (N, T, F) or tokens (N, T), the next steps.
@@ -195,9 +195,10 @@ def _last(states: Tensor, lengths: Tensor) -> Tensor:
 def _run_bidirectional(layer: nn.Module, steps: Tensor, lengths: Tensor) -> Tensor:
     """Runs one bidirectional layer over samples of different lengths: (N, T, F) -> (N, T, 2 * hidden_size).
 
-    One run over two copies of the batch: one with the padding at the end, for the forward direction, and one with the
-    padding in front, so that the backward direction starts at each sample's last step. This doubles the work of the
-    layer but needs no packed sequence: no synchronisation for the lengths, and it can be exported.
+    The layer runs once over two copies of the batch: one with the padding at the end, for the forward direction, and
+    one with the padding in front, so that the backward direction starts at each sample's last step. This doubles the
+    work of the layer but needs no packed sequence. So reading the lengths needs no sync, and the network can be
+    exported.
     """
     num_samples, num_steps, _ = steps.shape
     padding = num_steps - lengths

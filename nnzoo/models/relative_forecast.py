@@ -15,7 +15,7 @@ class RelativeForecast(nn.Module):
 
     As in NLinear (Zeng et al. 2023, "Are Transformers Effective for Time Series Forecasting?"): the network learns the
     change from the last known value, so that a series may leave the range of its training rows. Columns that are not
-    forecast are not changed.
+    forecast stay unchanged.
 
     Args:
         network: (N, T, F) -> (N, M).
@@ -38,14 +38,14 @@ class RelativeForecast(nn.Module):
 
     @staticmethod
     def weights_of_network(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Returns the weights of the wrapped network under their original names; those of other networks unchanged."""
+        """Returns the weights of the wrapped network under their original names; other weights are unchanged."""
         if "relative" not in weights:
             return dict(weights)
         return {name[len("network.") :]: each for name, each in weights.items() if name.startswith("network.")}
 
     @torch.no_grad()
     def set_units(self, shift: Tensor, scale: Tensor, target_shift: Tensor, target_scale: Tensor) -> None:
-        """Sets the units of inputs, (x - shift) / scale, (F,) each, and of outputs, (y - shift) / scale, (M,) each.
+        """Sets the scaling (x - shift) / scale of inputs, (F,) each, and (y - shift) / scale of outputs, (M,) each.
 
         All are float64, since shifts may be large and only their difference matters.
         """

@@ -20,17 +20,17 @@ def torchvision_net(
 ) -> nn.Module:
     """Builds a classification model of torchvision: (N, C, H, W) -> (N, out_features).
 
-    GoogLeNet and Inception have no auxiliary outputs. With pretrained weights only the last layer is new. Without them
-    torchvision initialises the model; if the number of channels is not 3, the first convolution is replaced and
-    initialised by PyTorch. Vision transformers are built for the size of the images.
+    GoogLeNet and Inception have no auxiliary outputs. With pretrained weights, only the last layer is newly
+    initialised. Without them torchvision initialises the model; if the number of channels is not 3, the first
+    convolution is replaced and initialised by PyTorch. Vision transformers are built for the size of the images.
 
     Args:
         arch: torchvision's name.
         input_shape: (C, H, W).
         out_features: Output units.
         weights: The name of pretrained weights, or DEFAULT; None for random initialisation.
-        download: Whether to load the pretrained weights. If False, the model has the same structure but its own
-            initial values, for weights that are loaded afterwards.
+        download: Whether to load the pretrained weights. If False, the model has the same structure with random
+            weights; use it if other weights are loaded afterwards.
 
     Raises:
         UsageError: There is no such model or there are no such weights, or the images do not fit the model.
@@ -71,7 +71,8 @@ def _pretrained(arch: str, weights: str, channels: int, options: dict[str, Any],
         raise UsageError(f"{arch} has no weights '{weights}' (allowed {allowed}).", where="model.weights")
     if channels != 3:
         raise UsageError(
-            f"pretrained weights are for images of 3 channels (got {channels}). Repeat the channel, or leave them out.",
+            f"pretrained weights are for images of 3 channels (got {channels}). Repeat the channel, or train without "
+            "pretrained weights.",
             where="model.weights",
         )
     if download:
@@ -83,14 +84,14 @@ def _pretrained(arch: str, weights: str, channels: int, options: dict[str, Any],
 
 
 def _size_options(arch: str, height: int, width: int, *, pretrained: bool) -> dict[str, Any]:
-    """Returns the options that give a transformer the size of the images."""
+    """Returns the arguments that set the image size of a vision transformer."""
     size: dict[str, Any]
     if arch == "maxvit_t":
         multiple, size = 224, {"input_size": (height, width)}
     else:
         multiple, size = int(arch.rsplit("_", 1)[1]), {"image_size": height}
     if height != width or height % multiple or (pretrained and height != 224):
-        fits = "of 224 x 224" if pretrained else f"with sides of one multiple of {multiple}"
+        fits = "of 224 x 224" if pretrained else f"with sides that are a multiple of {multiple}"
         raise UsageError(f"{arch} needs square images {fits} (got {height} x {width}). Resize them.", where="model")
     return {} if pretrained else size
 

@@ -70,8 +70,8 @@ class Levels:
 class _TreeNet(nn.Module):
     """Base of both networks: one vector per word, one state per node from the leaves up, and one output per state.
 
-    States are (n, S). Their first `hidden_size` numbers go to the output layer; S may be larger. Word vectors start
-    small, N(0, 0.1^2), since the states of long sentences would saturate otherwise.
+    States are (n, S). Their first `hidden_size` numbers go to the output layer; S may be larger. Word vectors are
+    initialised from N(0, 0.1^2), since larger ones would saturate the states of long sentences.
     """
 
     head = "output"
@@ -91,7 +91,7 @@ class _TreeNet(nn.Module):
         raise NotImplementedError
 
     def parents(self, left: Tensor, right: Tensor) -> Tensor:
-        """Returns the states of nodes from those of their children: (n, S), (n, S) -> (n, S)."""
+        """Returns the states of nodes, computed from those of their children: (n, S), (n, S) -> (n, S)."""
         raise NotImplementedError
 
     def states(self, levels: Levels, tokens: Tensor) -> Tensor:
@@ -114,7 +114,7 @@ class _TreeNet(nn.Module):
         return torch.cat(states[::-1])
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Trees (N, M, 3) -> (N, M, out_features): the logits of each node. Rows past the last node have no meaning.
+        """Trees (N, M, 3) -> (N, M, out_features): the logits of each node. Rows past the last node are meaningless.
 
         Args:
             inputs: int64, one row per node, the root first and every node before its children: its token (0 for an
@@ -151,7 +151,7 @@ class RecursiveNet(_TreeNet):
         num_tokens: Size of the vocabulary.
         out_features: Output units of each node.
         hidden_size: Size of a state and of a word vector.
-        dropout: Probability of zeroing, in training, before the output layer, not between levels.
+        dropout: Dropout probability in training, before the output layer, not between levels.
     """
 
     def __init__(self, num_tokens: int, out_features: int, *, hidden_size: int = 25, dropout: float = 0.0) -> None:
@@ -176,14 +176,15 @@ class TreeLSTM(_TreeNet):
         i, f_left, f_right, o = sigmoid(U [h_left; h_right] + b),   u = tanh(U_u [h_left; h_right] + b_u)
         c = i * u + f_left * c_left + f_right * c_right,   h = o * tanh(c)
 
-    A leaf has i, o, u from its word vector x, and c = i * u. Leaves have their own biases, which the paper shares.
+    For a leaf, i, o and u are computed from its word vector x, and c = i * u. Leaves have their own biases; in the
+    paper, they share those of the inner nodes.
 
     Args:
         num_tokens: Size of the vocabulary.
         out_features: Output units of each node.
         hidden_size: Size of h and of c.
         embedding_dim: Size of a word vector; None for `hidden_size`.
-        dropout: Probability of zeroing, in training, before the output layer, not between levels.
+        dropout: Dropout probability in training, before the output layer, not between levels.
     """
 
     def __init__(

@@ -25,17 +25,17 @@ def vgg(
     """VGG (Simonyan & Zisserman 2015, A, B, D and E), as in torchvision: (N, C, H, W) -> (N, out_features).
 
     138,357,544 parameters at depth 16 for 3 channels and 1000 classes, for images of any size: the last 512 maps are
-    averaged to 7 x 7, which has no effect at 224 x 224 and repeats the values of smaller maps: 49 times the single
-    value at 32 x 32.
+    average-pooled to 7 x 7. At 224 x 224 this changes nothing; smaller maps are enlarged by repeating their values: at
+    32 x 32 the single value is repeated 49 times.
 
-    Deviations: batch norm is optional and later than the paper. Parameters start as PyTorch initialises its layers.
+    Deviations: batch norm, invented after the paper, is optional. Parameters have PyTorch's default initialisation.
 
     Args:
         depth: Number of layers with weights: 11, 13, 16 or 19.
         input_shape: (C, H, W), at least 32 x 32.
         out_features: Output units.
         batch_norm: Whether to normalise after each convolution, before the activation.
-        dropout: Probability of an output of the first two fully connected layers to be zeroed in training.
+        dropout: Probability, in training, that an output of the first two fully connected layers is zeroed.
 
     Raises:
         UsageError: The input is not an image, or is too small.

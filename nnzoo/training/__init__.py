@@ -1,1 +1,1 @@
-"""The loop and its parts: free functions over plain PyTorch objects."""
+"""The training loop and its parts: functions on plain PyTorch objects."""

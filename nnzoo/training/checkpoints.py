@@ -16,8 +16,8 @@ MIN_SECONDS_BETWEEN_CHECKPOINTS = 1.0
 class CheckpointTimer(Generic[S]):
     """Decides when a checkpoint is due, and writes it.
 
-    It writes at most one checkpoint per second. A kill then loses at most one more second of work, which resuming
-    repeats exactly.
+    It writes at most one checkpoint per second. So a killed process loses at most one more second of work, which
+    resuming repeats exactly.
 
     Args:
         settings: How often checkpoints are written.
@@ -35,12 +35,12 @@ class CheckpointTimer(Generic[S]):
         self.written = time.monotonic()
 
     def after_step(self, state: S) -> None:
-        """Writes a checkpoint if one is due after a step inside the epoch."""
+        """Writes a checkpoint if one is due after a step within the epoch."""
         if self.settings.group.agrees_on_checkpoint(self.is_due, state.step):
             self.write(state)
 
     def is_due(self, step: int) -> bool:
-        """Whether a checkpoint is due after a step inside the epoch."""
+        """Whether a checkpoint is due after a step within the epoch."""
         every = self.settings
         if every.every_steps is None and every.every_seconds is None:
             return False

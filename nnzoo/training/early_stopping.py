@@ -1,4 +1,4 @@
-"""Early stopping, and the choice of the best epoch."""
+"""Early stopping and the selection of the best epoch."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import Any, Literal
 
 @dataclass
 class EarlyStopping:
-    """Watches the monitor (Prechelt 1998).
+    """Stops training when the monitored value no longer improves (Prechelt 1998).
 
-    The best epoch is the one with the best value, however small the improvement. Patience counts the epochs since the
-    last improvement of more than `min_delta`.
+    The best epoch is the one with the best value, however small the improvement. Patience is the allowed number of
+    epochs since the last improvement of more than `min_delta`.
 
     Attributes:
         mode: Whether a lower or a higher value is better.
-        patience: Epochs without such an improvement after which training stops; None never stops it.
-        min_delta: The smallest change that resets patience.
+        patience: Number of epochs without such an improvement after which training stops; None to never stop.
+        min_delta: The improvement that must be exceeded to reset patience.
         best: The best value so far.
-        best_epoch: The epoch of that value, from 1; 0 before the first epoch.
+        best_epoch: The epoch of that value, counted from 1; 0 before the first epoch.
         reference: The value at the last improvement of more than `min_delta`.
-        waited: Epochs since that improvement.
+        waited: Number of epochs since that improvement.
     """
 
     mode: Literal["min", "max"] = "min"
@@ -33,7 +33,7 @@ class EarlyStopping:
     waited: int = 0
 
     def update(self, value: float, epoch: int) -> bool:
-        """Records the monitor of an epoch, and returns whether it is the best so far. NaN never is."""
+        """Records the monitored value of an epoch, and returns whether it is the best so far. NaN is never the best."""
         if self._improves(value, self.reference, self.min_delta):
             self.reference, self.waited = value, 0
         else:
@@ -44,7 +44,7 @@ class EarlyStopping:
         return False
 
     def should_stop(self) -> bool:
-        """Whether patience is used up."""
+        """Whether training should stop, because there was no improvement for `patience` epochs."""
         return self.patience is not None and self.waited >= self.patience
 
     def _improves(self, value: float, over: float, by: float) -> bool:
@@ -53,7 +53,7 @@ class EarlyStopping:
         return over - value > by if self.mode == "min" else value - over > by
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns what a resumed run needs."""
+        """Returns the values that a resumed run needs."""
         keys = ("best", "best_epoch", "reference", "waited")
         return {key: value for key, value in asdict(self).items() if key in keys}
 

@@ -1,4 +1,4 @@
-"""Computes loss and metrics of a split exactly over its samples."""
+"""Computes the loss and metrics of a split exactly, over all of its samples."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Evaluation:
     """The results on a split.
 
     Attributes:
-        metrics: "loss" and each metric; NaN for a metric that has no value on this split.
+        metrics: "loss" and each metric; NaN for a metric that is undefined on this split.
         outputs: (N, K) on the CPU if `keep_outputs` was given, in the form of `Decoder.compact`; else None.
     """
 
@@ -31,7 +31,7 @@ class Evaluation:
 
 
 class LossSum:
-    """Accumulates the mean loss over samples, or the sum for a loss that sums, without a device sync."""
+    """Accumulates the mean loss over samples, or the sum for a loss with reduction `sum`, without a device sync."""
 
     def __init__(self, loss: nn.Module) -> None:
         self.summed = getattr(loss, "reduction", "mean") == "sum"
@@ -50,7 +50,7 @@ class LossSum:
 
 
 def loss_and_metrics(loss: LossSum, sums: MetricSums, group: Group = SINGLE_PROCESS) -> dict[str, float]:
-    """Returns loss and metrics over the batches of all processes. This synchronises with them and the device."""
+    """Returns the loss and metrics over the batches of all processes. This synchronises processes and device."""
     if group.size > 1:
         sums.flush()
         own = {"loss": [float(loss.total), float(loss.weight)], "metrics": sums.state_dict()}
@@ -64,7 +64,7 @@ def loss_and_metrics(loss: LossSum, sums: MetricSums, group: Group = SINGLE_PROC
 
 
 def as_number(number: Tensor | float) -> Tensor | float:
-    """Returns a scalar as a float. On a device it stays a tensor, since reading it would be a sync."""
+    """Returns a scalar as a float. On a GPU it stays a tensor, since reading it would be a sync."""
     if not isinstance(number, Tensor):
         return number
     return float(number.item()) if number.device.type == "cpu" else number.detach()
@@ -83,18 +83,18 @@ def evaluate(
     group: Group = SINGLE_PROCESS,
     forward: Callable[..., Tensor] | None = None,
 ) -> Evaluation:
-    """Measures a model in evaluation mode, and leaves it in that mode.
+    """Evaluates a model. It is switched to evaluation mode, and stays in it.
 
     Args:
         model: (N, *) -> (N, K), or (N, T, K) with one prediction per position.
         loss: The loss of outputs and encoded targets.
         split: Preprocessed inputs and encoded targets, on the model's device.
-        sums: Empty sums of the metrics to compute.
-        batch_size: The batch size of training. Evaluation may use larger batches, by the rule of `eval_batch_size`.
+        sums: The sums of the metrics to compute, still empty.
+        batch_size: The batch size of training. Evaluation may use larger batches: see `eval_batch_size`.
         keep_outputs: Whether the outputs are returned.
-        exact: Whether batches have `batch_size` samples.
-        group: The processes. Each evaluates its share and returns the outputs of that share.
-        forward: Called instead of the model: `TrainState.forward`.
+        exact: Whether batches have exactly `batch_size` samples.
+        group: The process group. Each process evaluates its share and returns the outputs of that share.
+        forward: Called instead of the model, as in `TrainState.forward`; None to call the model.
     """
     model.eval()
     total = LossSum(loss)

@@ -20,7 +20,7 @@ def check_finite(value: float, state: TrainState, inputs: Sequence[Tensor] = ())
 
     Args:
         value: The loss.
-        state: The training in progress. Its gradients may still be those of the previous step.
+        state: The state of the training. Its gradients may still be those of the previous step.
         inputs: The arguments of the network, if they are known.
     """
     if math.isfinite(value):
@@ -35,7 +35,7 @@ def check_finite(value: float, state: TrainState, inputs: Sequence[Tensor] = ())
 
 
 def check_weights(state: TrainState) -> None:
-    """Raises DivergedError if a weight is not finite: the epoch's losses do not show the effect of its last step."""
+    """Raises DivergedError if a weight is not finite. The epoch's losses do not show the effect of its last step."""
     if any(not weight.isfinite().all() for weight in state.model.parameters()):
         norm = gradient_norm(state.model)
         shown = "" if norm is None else f", last gradient norm {norm:.3g}"
@@ -46,7 +46,7 @@ def check_weights(state: TrainState) -> None:
 
 
 def check_scale(state: TrainState) -> None:
-    """Raises DivergedError if gradients overflow float16 even at the smallest loss scale, so that no step is taken."""
+    """Raises DivergedError if gradients overflow float16 even with the smallest loss scale, so no step is taken."""
     if state.scaler is None or (scale := state.scaler.get_scale()) >= SMALLEST_SCALE:
         return
     raise DivergedError(
@@ -56,16 +56,16 @@ def check_scale(state: TrainState) -> None:
 
 
 def gradient_norm(model: nn.Module) -> float | None:
-    """Returns the 2-norm over all gradients, in float64 since their squares may overflow; None without gradients."""
+    """Returns the 2-norm of all gradients, in float64 since their squares may overflow; None without gradients."""
     squares = [float(each.grad.cpu().double().square().sum()) for each in model.parameters() if each.grad is not None]
     return math.sqrt(sum(squares)) if squares else None
 
 
 def first_layer(model: nn.Module, inputs: Sequence[Tensor] = ()) -> str:
-    """Describes the first weight, else the first gradient, else the first layer output that is not finite.
+    """Describes the first weight that is not finite, else the first such gradient, else the first such layer output.
 
     Args:
-        model: The network. If inputs are given, it runs once more and must not be trained afterwards.
+        model: The network. If inputs are given, it is run once more and must not be trained afterwards.
         inputs: The arguments of the network for one batch; empty to skip the outputs.
     """
     for name, weight in model.named_parameters():

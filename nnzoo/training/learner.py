@@ -1,4 +1,4 @@
-"""The interface between the loop and what it trains: one network (`single`), or K replicas (`replica_learner`)."""
+"""The interface between the loop and what it trains: one network (`single`) or K replicas (`replica_learner`)."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ Metrics = Mapping[str, float] | Mapping[str, Tensor]
 
 
 class Learner(ABC, Generic[S]):
-    """What `fit` trains. It takes the steps, evaluates epochs and keeps the best weights.
+    """The object that `fit` trains. It takes the steps, evaluates epochs and keeps the best weights.
 
     Args:
-        state: The training in progress, which is changed in place.
-        network: The module that is trained; of replicas, the stacked one.
+        state: The state of the training, which is changed in place.
+        network: The module that is trained; for replicas, the stacked module.
         probes: Measures the layers of the network on sampled steps.
     """
 
@@ -39,7 +39,7 @@ class Learner(ABC, Generic[S]):
 
     @abstractmethod
     def is_running(self) -> bool:
-        """Whether there is still a network to train: not all have been stopped early or diverged."""
+        """Whether a network is still training, so that not all have diverged or been stopped early."""
 
     @abstractmethod
     def read_batches(
@@ -49,8 +49,8 @@ class Learner(ABC, Generic[S]):
 
         Args:
             split: The train split.
-            ends: Start and end of each batch in that order.
-            settings: With seed, batch size and augmentation.
+            ends: The start and end of each batch in that order.
+            settings: The settings of the training loop: seed, batch size and augmentation are used.
         """
 
     @abstractmethod
@@ -67,7 +67,7 @@ class Learner(ABC, Generic[S]):
 
     @abstractmethod
     def train_metrics(self, group: Group) -> Metrics:
-        """Returns loss and metrics over the batches of the current epoch. This synchronises with the device.
+        """Returns the loss and metrics over the batches of the current epoch. This synchronises with the device.
 
         Raises:
             DivergedError: The loss is not finite.
@@ -75,7 +75,7 @@ class Learner(ABC, Generic[S]):
 
     @abstractmethod
     def evaluate(self, split: Split, settings: Settings, *, batch_size: int) -> Metrics:
-        """Returns loss and metrics on a split."""
+        """Returns the loss and metrics on a split."""
 
     @abstractmethod
     def record(self, row: Mapping[str, Any]) -> None:
@@ -83,7 +83,7 @@ class Learner(ABC, Generic[S]):
 
     @abstractmethod
     def update(self, row: Mapping[str, Any], monitor: str) -> None:
-        """Updates early stopping with the monitor of a finished epoch, and copies the weights if they are the best.
+        """Updates early stopping with the monitored value of a finished epoch; copies the weights if they are the best.
 
         Raises:
             DivergedError: The best weights are not finite.

@@ -1,6 +1,6 @@
 """The training loop: train an epoch, evaluate, record, keep the best weights, save, stop early.
 
-It trains one network or several replicas: see `learner`.
+The loop trains one network or several replicas: see `learner`.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ def fit(
     progress: Progress,
     stop: StopRequest,
 ) -> Status:
-    """Trains until all epochs are done, early stopping or the time limit ends the training, or a signal arrives.
+    """Trains until all epochs are done, early stopping or the time limit ends training, or a signal arrives.
 
     Args:
         learner: The network, or the replicas. The state is changed in place; at the end it holds the best weights.
         splits: "train", and "val" if there is one: preprocessed inputs and encoded targets, on the model's device.
-        settings: How the loop runs.
+        settings: The settings of the loop.
         save: Writes a checkpoint.
         progress: Shows steps and epochs.
         stop: Records signals.
@@ -48,8 +48,8 @@ def fit(
         How the training ended.
 
     Raises:
-        DivergedError: The training loss is not finite, or the monitor was never a number. The last checkpoint holds
-            earlier weights.
+        DivergedError: The training loss is not finite, or the monitored value was NaN in every epoch. The last
+            checkpoint holds earlier weights.
     """
 
     def save_finite(state: S) -> None:
@@ -82,7 +82,7 @@ def fit(
 
 
 def is_over(learner: Learner[S], settings: Settings) -> bool:
-    """Whether all epochs are done, early stopping ended the training, or the time limit is reached.
+    """Whether all epochs are done, early stopping ended training, or the time limit has been reached.
 
     The first epoch is always finished, so that there are weights to keep.
     """
@@ -101,7 +101,7 @@ def train_epoch(
     stop: StopRequest,
     start: float,
 ) -> None:
-    """Trains one epoch, or the rest of one that was resumed inside."""
+    """Trains one epoch, or the rest of it if the run was interrupted in the middle of an epoch."""
     state, network = learner.state, learner.network
     set_train_mode(network)
     split = for_model(network, split)
@@ -132,7 +132,7 @@ def train_epoch(
 def evaluate_epoch(
     learner: Learner[S], splits: dict[str, Split], settings: Settings, *, start: float
 ) -> dict[str, Any]:
-    """Evaluates a finished epoch on val, and returns its row. Only here does the loop wait for a device.
+    """Evaluates a finished epoch on val, and returns its row. The loop waits for the device only here.
 
     Returns:
         The row of the history: one number per column, or (K,) numbers for K replicas.

@@ -1,4 +1,4 @@
-"""Shows the progress of a training: a bar on a terminal, and one line per epoch."""
+"""Shows the progress of training: a progress bar on a terminal, and one line per epoch."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Progress:
         self._bar: tqdm[Any] | None = None
 
     def start_epoch(self, epoch: int, num_steps: int, done: int) -> None:
-        """Opens the bar of an epoch in which `done` steps were taken before."""
+        """Opens the progress bar of an epoch in which `done` steps have been taken already."""
         if self.bars:
             from tqdm import tqdm
 
@@ -46,12 +46,12 @@ class Progress:
             )
 
     def step(self) -> None:
-        """Counts one more step."""
+        """Advances the progress bar by one step."""
         if self._bar is not None:
             self._bar.update()
 
     def end_epoch(self) -> None:
-        """Closes the bar."""
+        """Closes the progress bar."""
         if self._bar is not None:
             self._bar.close()
             self._bar = None

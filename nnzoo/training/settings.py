@@ -10,19 +10,19 @@ from nnzoo.training.processes.group import SINGLE_PROCESS, Group
 
 @dataclass(frozen=True)
 class Settings:
-    """How the loop runs.
+    """The settings of the training loop.
 
     Attributes:
         epochs: The maximum number of epochs.
         batch_size: Samples per batch; 0 for one batch of all samples, without shuffling.
-        monitor: The column of the history that early stopping and the choice of the best weights use.
+        monitor: The column of the history by which early stopping and the best weights are decided.
         metrics: The metrics on train and val, computed every epoch.
         seed: The seed of the shuffling.
-        accumulate: Batches per optimizer step.
-        clip_grad_norm: The largest 2-norm of the gradients; larger ones are scaled down.
-        l1: The coefficient of sum |w|.
-        l2: The coefficient of sum w^2.
-        max_seconds: The wall time after which the run ends.
+        accumulate: The number of batches per optimizer step.
+        clip_grad_norm: The maximum 2-norm of all gradients together; larger gradients are scaled down.
+        l1: The coefficient of sum |w| in the loss.
+        l2: The coefficient of sum w^2 in the loss.
+        max_seconds: The wall time in seconds after which training ends.
         every_epochs, every_steps, every_seconds: How often a checkpoint is due.
         augment: Augments the training batches.
         probes: Whether a few steps per epoch are measured: see `health`.

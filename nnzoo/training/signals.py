@@ -1,7 +1,7 @@
 """SIGINT and SIGTERM: the first one stops training after the current step, the second one exits immediately.
 
-Under torchrun a second SIGTERM is ignored: systemd and Slurm send it to every process of a job, and torchrun forwards
-its own to its workers. Torchrun kills the workers that are still running after 30 s.
+Under torchrun a second SIGTERM is ignored: systemd and Slurm send the signal to every process of a job, and torchrun
+forwards the one it receives to its workers. torchrun kills workers that are still running after 30 s.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from nnzoo.training.processes.torchrun import is_distributed
 
 
 class StopRequest:
-    """A context that records signals instead of terminating. Outside the main thread it does nothing.
+    """A context manager that records signals, so they do not end the process. Outside the main thread it does nothing.
 
     Attributes:
         signal_number: The first signal that arrived; None if there was none.

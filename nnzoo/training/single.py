@@ -25,10 +25,10 @@ from nnzoo.training.step import train_step
 
 
 class SingleLearner(Learner[TrainState]):
-    """Trains one network. With several processes, each has its own copy.
+    """Trains one network. With several processes, each has a copy of it.
 
     Args:
-        state: The training in progress, which is changed in place. At the end, `best` holds the best weights.
+        state: The state of the training, which is changed in place. At the end, `best` has the best weights.
     """
 
     def __init__(self, state: TrainState) -> None:
@@ -91,5 +91,5 @@ class SingleLearner(Learner[TrainState]):
 
     def end(self, monitor: str) -> Status:
         if self.state.best is None:
-            raise DivergedError(f"{monitor} was never a number: there are no best weights. Try a smaller lr.")
+            raise DivergedError(f"{monitor} was NaN in every epoch, so there are no best weights. Try a smaller lr.")
         return "completed" if self.is_running() else "early_stopped"

@@ -1,4 +1,4 @@
-"""The state of a training in progress: everything that changes, and how it is saved and restored."""
+"""The training state: everything that changes during training, and how it is saved and restored."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from nnzoo.training.optimization.schedules import Schedule
 
 
 class Progressing(Protocol):
-    """The fields that a training of one network and one of replicas share: see `TrainState`."""
+    """The fields shared by single-network and replica training: see `TrainState`."""
 
     schedule: Schedule
     epoch: int
@@ -39,26 +39,26 @@ S = TypeVar("S", bound=Progressing)
 
 @dataclass
 class TrainState:
-    """A training in progress.
+    """The state of the training of one network.
 
     Attributes:
         model: The network, on its device.
         loss: The loss of outputs and encoded targets.
         optimizer: The optimizer of the trained parameters.
         schedule: The learning-rate schedule of the optimizer.
-        early_stopping: Watches the monitor.
+        early_stopping: Decides when to stop, and which epoch is the best.
         history: One row per finished epoch.
         epoch: The number of finished epochs.
         step: The number of optimizer steps since the start.
         batch: The number of finished batches in the current epoch.
         train_loss: The loss, summed over those batches.
         train_metrics: The metrics, summed over those batches.
-        best: The best weights by the monitor; None before the first finished epoch.
+        best: The weights with the best monitored value; None before the first finished epoch.
         lr: The learning rate of the last step.
         seconds: Wall time of earlier sessions and finished epochs.
         epoch_seconds: Wall time that earlier sessions spent in the current epoch.
-        forward: Called instead of the model by steps and validation, with `train.precision` or `train.compile`; None to
-            call the model.
+        forward: The function that steps and validation call instead of the model, for `train.precision` or
+            `train.compile`; None to call the model.
         scaler: Scales the loss so that gradients fit float16; None without float16.
         health: What the probes have recorded.
     """
@@ -93,7 +93,7 @@ class TrainState:
                 self.best[name].copy_(tensor)
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns everything that a resumed run needs: tensors, numbers, strings and None, in dicts and lists."""
+        """Returns the values that a resumed run needs: tensors, numbers, strings and None, in dicts and lists."""
         return {
             "model": dict(self.model.state_dict()),
             "best": self.best,
@@ -138,13 +138,13 @@ class TrainState:
         set_rng_state(state["rng"])
 
     def load_share(self, share: Mapping[str, Any]) -> None:
-        """Restores the sums and the random state of this rank."""
+        """Restores the running sums and the random state of this rank."""
         self.train_loss.total, self.train_loss.weight = share["train_loss"]
         self.train_metrics.load_state_dict(share["train_metrics"], next(self.model.parameters()).device)
         set_rng_state(share["rng"])
 
     def join(self, shares: Sequence[Mapping[str, Any]]) -> None:
-        """Adds the sums of other processes."""
+        """Adds the running sums of other processes."""
         device = next(self.model.parameters()).device
         for share in shares:
             total, weight = share["train_loss"]
@@ -169,9 +169,10 @@ def seed_of_rank(seed: int, rank: int) -> int:
 
 
 def match_memory_layout(optimizer: torch.optim.Optimizer) -> None:
-    """Gives every moment of an optimizer the memory layout of its parameter.
+    """Gives the state tensors of an optimizer the memory layout of their parameters.
 
-    The fused kernels assume the same layout without a check. A run resumed on another machine may have another layout.
+    Fused kernels assume the same layout without checking it. On a different machine, a resumed run may have a different
+    layout.
     """
     for parameter, moments in optimizer.state.items():
         for name, value in moments.items():
@@ -180,7 +181,7 @@ def match_memory_layout(optimizer: torch.optim.Optimizer) -> None:
 
 
 def seed_everything(seed: int) -> None:
-    """Seeds the global generators of torch, NumPy and Python. A user's own module may draw from any of them."""
+    """Seeds the global generators of torch, NumPy and Python. A custom module may draw from any of them."""
     torch.manual_seed(seed)
     np.random.seed(seed % 2**32)
     random.seed(seed)

@@ -1,4 +1,4 @@
-"""The training step: gradients of one or several batches, then a step of the optimizer."""
+"""The training step: computes the gradients of one or several batches, then takes an optimizer step."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def train_step(state: TrainState, batches: Sequence[Batch], weights: list[nn.Par
     """Takes one optimizer step over one batch, or over several with accumulated gradients.
 
     Args:
-        state: The training in progress.
+        state: The state of the training.
         batches: The batches of this step, or this process's shares of them, which may be empty.
         weights: The parameters that L1 and L2 penalise.
-        settings: How the loop runs.
+        settings: The settings of the training loop.
 
     Raises:
         DivergedError: The loss is not finite. On a GPU this is detected at the end of the epoch, to avoid a sync.
@@ -50,17 +50,17 @@ def backward(
     *,
     record: bool = True,
 ) -> list[Tensor]:
-    """Computes the gradients of loss and L2, over the batches of all processes.
+    """Computes the gradients of the loss and the L2 penalty, over the batches of all processes.
 
     Args:
-        state: The training in progress, whose model gets the gradients.
+        state: The state of the training, whose model gets the gradients.
         batches: The batches of this step, or this process's shares of them, which may be empty.
         weights: The parameters that L2 penalises.
-        settings: How the loop runs.
+        settings: The settings of the training loop.
         record: Whether loss and metrics are added to the sums of the epoch.
 
     Returns:
-        The loss of each batch, weighted so that the sum is the loss of the step.
+        The loss of each batch, weighted so that their sum is the loss of the step.
     """
     counts = [as_number(denominator(state.loss, targets)) for *_, targets in batches]
     group = settings.group
@@ -102,7 +102,7 @@ def backward(
 
 
 def step_without_samples(state: TrainState, settings: Settings, *, record: bool) -> None:
-    """Takes the step of a process whose share is empty: it receives the global loss and contributes no gradients."""
+    """Takes the step of a process with an empty share. It receives the global loss and contributes no gradients."""
     if record:
         check_finite(float(settings.group.reduce_loss(0.0, is_last=True)), state)
     clear_gradients(state.optimizer)
@@ -127,7 +127,7 @@ def lbfgs_step(
 ) -> None:
     """Takes one step of L-BFGS, which evaluates loss and gradients several times. Only the first is recorded.
 
-    Every evaluation starts from the same random state, so that dropout does not change the function it minimises.
+    Every evaluation starts from the same random state, so that dropout does not change the minimised function.
     """
     device = next(state.model.parameters()).device
     cuda = [device] if device.type == "cuda" else []
@@ -151,9 +151,9 @@ def lbfgs_step(
 
 @torch.no_grad()
 def shrink(weights: list[nn.Parameter], threshold: float) -> None:
-    """Takes the proximal step of L1: w <- sign(w) max(|w| - threshold, 0). It reaches exactly zero (Tibshirani 1996).
+    """Takes the proximal step of L1: w <- sign(w) max(|w| - threshold, 0). Small weights become 0 (Tibshirani 1996).
 
-    Weights without a gradient stay unchanged, as with L2 and the optimizers.
+    Weights without a gradient stay unchanged, as they do with L2 and in the optimizers.
     """
     for weight in weights:
         if weight.grad is not None:

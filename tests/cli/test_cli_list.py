@@ -88,10 +88,13 @@ def test_a_shipped_config_is_printed(capsys: pytest.CaptureFixture[str]) -> None
     ("arguments", "message"),
     [
         (["modls"], "list: 'modls' is not a kind. Did you mean 'models'? (models, data, augmentations,"),
-        (["models", "mpl"], "list: 'mpl' is not among models. Did you mean 'mlp'? (perceptron, linear, mlp,"),
-        (["models", "custom"], "list: 'custom' is not among models."),
-        (["initializers", "glorot"], "list: 'glorot' is not among initializers. Did you mean 'xavier_uniform'? (auto,"),
-        (["metrics", "acc"], "list: 'acc' is not among metrics. Did you mean 'accuracy'? (accuracy,"),
+        (["models", "mpl"], "list: 'mpl' is not listed under models. Did you mean 'mlp'? (perceptron, linear, mlp,"),
+        (["models", "custom"], "list: 'custom' is not listed under models."),
+        (
+            ["initializers", "glorot"],
+            "list: 'glorot' is not listed under initializers. Did you mean 'xavier_uniform'? (auto,",
+        ),
+        (["metrics", "acc"], "list: 'acc' is not listed under metrics. Did you mean 'accuracy'? (accuracy,"),
     ],
 )
 def test_unknown_names(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:

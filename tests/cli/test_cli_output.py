@@ -84,7 +84,7 @@ def test_json_is_one_object(arguments: list[str], keys: set[str], before: bool, 
         (["eval", "nope", "--fail-under", "acc=1"], "usage", "--fail-under", "Did you mean 'accuracy'?"),
         (["list", "nope"], "usage", "list", "is not a kind"),
         (["init", "nope"], "usage", "init", "is not a shipped config"),
-        (["init", "digits_mlp", "c.yaml"], "usage", "c.yaml", "exists already"),
+        (["init", "digits_mlp", "c.yaml"], "usage", "c.yaml", "already exists"),
     ],
 )
 def test_errors(arguments: list[str], kind: str, where: str, part: str, capsys: Capture) -> None:
@@ -202,7 +202,7 @@ def test_init_copies_and_never_overwrites(capsys: Capture) -> None:
     assert run(["validate", "digits_mlp.yaml"]) == 0
     Path("digits_mlp.yaml").write_text("mine")
     assert run(["init", "digits_mlp"]) == 2
-    assert "digits_mlp.yaml: exists already." in capsys.readouterr().err
+    assert "digits_mlp.yaml: already exists." in capsys.readouterr().err
     assert Path("digits_mlp.yaml").read_text() == "mine"
     Path("folder").mkdir()
     assert run(["init", "digits_mlp", "folder", "-q"]) == 0
@@ -245,7 +245,7 @@ def test_summary_defaults_to_the_local_config_or_the_newest_run(capsys: Capture)
     assert run(["summary", "older", "--json"]) == 0
     assert units(capsys.readouterr().out) == [4, 2]
     assert run(["summary", "older", "seed=3"]) == 2
-    assert "overrides are for configs" in capsys.readouterr().err
+    assert "overrides apply only to configs" in capsys.readouterr().err
 
 
 def test_train_and_eval_from_the_command_line(capsys: Capture) -> None:

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from nnzoo.data import CsvReader, Dataset, Division, load_csv, load_frame
+from nnzoo.data import CsvReader, Dataset, Division, load_csv, load_frame, load_series, load_text
 from nnzoo.errors import DataError
 
 pd = pytest.importorskip("pandas")
@@ -81,6 +81,16 @@ def test_versions_that_are_equal_as_numbers_are_told(cells: list[str]) -> None:
     longer = max(pair, key=len)
     apart = load({"v": spread(cells), "y": labels(60)}, categorical=("v",), replace={longer: f"v{longer}"})
     assert (len(apart.feature_names), apart.warnings) == (3, ())
+
+
+def test_sequences_whose_ids_are_equal_as_numbers_are_told() -> None:
+    rows: dict[str, list[Any]] = {
+        "v": ["3.1", "3.10", "3.9", "4.0"] * 15,
+        "x": list(range(60)),
+        "y": ["no"] * 30 + ["yes"] * 30,
+    }
+    dataset = load(rows, sequence_id="v", target="x")
+    assert any("has the sequences '3.1' and '3.10', which are the same" in line for line in dataset.warnings)
 
 
 @pytest.mark.parametrize("cells", [["1", "1.0", "2.00"], ["3.1", "3.9", "3.11"], ["1.50", "2.25", "3.10"]])
@@ -278,3 +288,20 @@ def test_new_categories_are_counted_with_the_first_place() -> None:
     known = dataset.reader.from_rows({"c": ["a", None, "b"], "d": ["u", "v", "w"]}, dataset.schema)
     assert known is not None
     assert known.warnings == ()
+
+
+def test_labels_of_texts_that_are_equal_as_numbers_are_told() -> None:
+    lines = [f"word {index},{label}" for index, label in enumerate(spread(["3.1", "3.10", "3.9"]))]
+    Path("d.csv").write_text("text,version\n" + "\n".join(lines) + "\n")
+    dataset = load_text(path="d.csv", target="version", division=WHOLE)
+    assert dataset.classes == ("3.1", "3.9")
+    assert any("'3.1' and '3.10' in d.csv" in line for line in dataset.warnings)
+
+
+def test_integers_beyond_float64_in_a_frame_and_in_a_series() -> None:
+    y = [2**60 + index for index in range(40)]
+    with pytest.raises(DataError, match="has 40 distinct integers, of which 1 are distinct in float64"):
+        framed({"x": [index % 5 for index in range(40)], "y": y})
+    Path("s.csv").write_text("y\n" + "\n".join(map(str, y)) + "\n")
+    dataset = load_series(path="s.csv", target=("y",), window=3, horizon=1, division=WHOLE)
+    assert any("'y' has 40 distinct integers, of which 1 are distinct in float64" in line for line in dataset.warnings)

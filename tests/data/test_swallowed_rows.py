@@ -43,13 +43,13 @@ def load(text: str, **fields: Any) -> Dataset:
 )
 @pytest.mark.parametrize("delimiter", [",", ";"])
 def test_rows_inside_a_quoted_cell_are_counted(changed: dict[int, str], count: str, delimiter: str) -> None:
-    (warning,) = load(rows_with(changed, delimiter=delimiter), types={"n": "category"}).warnings
+    (warning,) = load(rows_with(changed, delimiter=delimiter), types={"n": "category", "size": "category"}).warnings
     assert warning.startswith(f"{count} inside a quoted cell ")
     assert "d.csv: line 20)" in warning
 
 
 def test_unpaired_quotes_between_tabs_are_literal() -> None:
-    dataset = load(rows_with({20: '"0 inch,0,u', 60: '"0 inch,0,u'}, delimiter="\t"))
+    dataset = load(rows_with({20: '"0 inch,0,u', 60: '"0 inch,0,u'}, delimiter="\t"), types={"size": "category"})
     assert len(dataset.train) == 120
     assert dataset.warnings == ()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 from pathlib import Path
 from typing import Any
 
@@ -192,7 +193,7 @@ def test_stray_bytes_are_counted() -> None:
     dataset = load(raw)
     assert dataset.feature_names == ("c=Müller", "c=Straße")
     assert columns(dataset)["c=Müller"] == [0, 1, 0, 1]
-    assert told(dataset).startswith("1 byte in another encoding than UTF-8 was read as cp1252 (d.csv: line 5)")
+    assert told(dataset).startswith("1 byte in an encoding other than UTF-8 was read as cp1252 (d.csv: line 5)")
     with pytest.raises(DataError, match="`strict`"):
         load(raw, strict=True)
 
@@ -302,3 +303,43 @@ def open_for(path: Path, delimiter: str) -> Any:
     from nnzoo.data.tables.table import open_table
 
     return open_table([path], TableOptions(delimiter=delimiter), ["a", "b", "y"], repairs=Repairs())
+
+
+@pytest.mark.parametrize("note", ["SOURCE.txt", "readme.TXT"])
+def test_text_files_beside_tables_are_left_out_and_counted(note: str) -> None:
+    Path("data").mkdir()
+    Path("data/part.csv").write_text(CLEAN)
+    Path("data", note).write_text("Downloaded from the internet.\n")
+    dataset = load_csv(path="data", target=["y"], division=WHOLE)
+    assert len(dataset.train) == 3
+    assert "1 file of another type in a data folder was left out" in told(dataset)
+    assert note in told(dataset)
+
+
+def test_a_folder_of_text_files_is_read() -> None:
+    Path("data").mkdir()
+    Path("data/1.txt").write_text(CLEAN)
+    Path("data/2.txt").write_text(CLEAN)
+    assert len(load_csv(path="data", target=["y"], division=WHOLE).train) == 6
+
+
+def test_empty_cells_as_a_category_are_named() -> None:
+    rows = "".join(f"{cell},{label}\n" for cell, label in zip(["u", "v", "", "-"] * 6, "pqq" * 8, strict=True))
+    dataset = load("c,y\n" + rows, missing=("-",))
+    assert dataset.feature_names == ("c=", "c=u", "c=v", "c is missing")
+    assert told(dataset) == "column 'c' has empty cells as a category, since `missing` does not contain ''"
+    assert load("c,y\n" + rows, missing=("-", "")).warnings == ()
+
+
+def test_a_target_of_names_is_an_error() -> None:
+    rows = "".join(f"{number},name {number}\n" for number in range(30))
+    with pytest.raises(DataError, match=r"'y': has 30 different values in 30 rows.* Is it the right target\?"):
+        load("a,y\n" + rows)
+    with pytest.raises(DataError, match=r"line 2: column 'y': 'name 0' is text, like all values of the target\."):
+        load("a,y\n" + rows, task="regression")
+    zips = "".join(
+        f"{number},{28000 + 17 * number if number % 3 else f'0{4500 + number}'},{'pq'[number % 2]}\n"
+        for number in range(60)
+    )
+    (warning,) = (text for text in load("a,zip,y\n" + zips).warnings if "'zip'" in text)
+    assert re.search(r"has texts such as '28\d+' and '0\d+', which are not numbers in one format", warning)

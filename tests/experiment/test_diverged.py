@@ -180,7 +180,7 @@ def test_a_monitor_that_is_always_nan_is_divergence(capsys: pytest.CaptureFixtur
     once = ["train.epochs=1", "train.batch_size=full", "optimizer.lr=1e38"]
     assert nnzoo(["train", "c.yaml", "-q", *once]) == 4
     error = capsys.readouterr().err
-    assert error.startswith("nnzoo: val/loss was never a number")
+    assert error.startswith("nnzoo: val/loss was NaN in every epoch")
     assert len(error.splitlines()) == 1
     assert json.loads(Path("runs/x/result.json").read_text())["status"] == "diverged"
 

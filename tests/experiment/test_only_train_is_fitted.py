@@ -119,7 +119,10 @@ def test_other_samples_in_val_and_test_do_not_change_the_artifact(write: Any) ->
         tensors, again = getattr(first, key), getattr(second, key)
         assert tensors.keys() == again.keys()
         assert all(torch.equal(tensor, again[name]) for name, tensor in tensors.items())
-    fitted = [{key: value for key, value in each.metadata.items() if key != "metrics"} for each in artifacts]
+    depend = ("metrics", "data_digests")  # on val and test
+    digests = [each.metadata["data_digests"]["train"] for each in artifacts]
+    assert digests[0] == digests[1]
+    fitted = [{key: value for key, value in each.metadata.items() if key not in depend} for each in artifacts]
     assert fitted[0] == fitted[1]
     assert metrics[0]["train/loss"] == metrics[1]["train/loss"]
     assert metrics[0]["val/loss"] != metrics[1]["val/loss"]

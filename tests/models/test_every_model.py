@@ -369,7 +369,7 @@ def test_lengths_are_used_in_evaluation_and_checked(tmp_path: Path) -> None:
     arrays = np.load(data["path"])
     answers = run.model.predict(arrays["x"], lengths=arrays["lengths"])
     assert new.metrics["accuracy"] == pytest.approx(np.mean(answers.astype(int) == arrays["y"]))
-    for lengths, message in (([1], "a length for each"), ([0] * 24, "out of range"), ([1.5] * 24, "integers")):
+    for lengths, message in (([1], "one length per sample"), ([0] * 24, "out of range"), ([1.5] * 24, "integers")):
         with pytest.raises(DataError, match=message):
             run.model.predict(arrays["x"], lengths=lengths)
 

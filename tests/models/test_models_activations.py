@@ -79,7 +79,7 @@ def test_maxout_with_two_pieces_can_be_relu_or_the_absolute_value() -> None:
 
 
 def test_maxout_with_a_wrong_number_of_inputs_is_an_error() -> None:
-    with pytest.raises(UsageError, match=r"maxout: 5 inputs do not divide into units of 2 pieces"):
+    with pytest.raises(UsageError, match=r"maxout: 5 inputs can't be divided into units of 2 pieces"):
         Maxout(2)(torch.zeros(1, 5))
     with pytest.raises(UsageError, match=r"maxout\.num_pieces: .*got 0"):
         Maxout(0)

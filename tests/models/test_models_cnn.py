@@ -211,8 +211,8 @@ def test_maxout_gets_channels_for_its_pieces() -> None:
         ((1, 8, 8), [ConvLayer(4, 3, padding=-1)], r"\[0\]\.conv\.padding: .*\(got -1; allowed an integer >= 0"),
         ((1, 8, 8), [ConvLayer(0, 3)], r"\[0\]\.conv\.out_channels: .*\(got 0; "),
         ((1, 8, 8), [PoolLayer("max", 2, stride=0)], r"\[0\]\.pool\.stride: .*\(got 0; "),
-        ((5,), [], r"model: a cnn reads images .*\(got \(5,\), num_tokens None.*use an mlp"),
-        ((2, 3, 4, 5), [], r"model: a cnn reads images"),
+        ((5,), [], r"model: a cnn expects images .*\(got \(5,\), num_tokens None.*use an mlp"),
+        ((2, 3, 4, 5), [], r"model: a cnn expects images"),
     ],
 )
 def test_an_invalid_block_is_named(input_shape: Shape, blocks: list[Layer], message: str) -> None:

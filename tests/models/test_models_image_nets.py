@@ -82,9 +82,9 @@ def test_all_image_sizes_from_the_minimum_are_accepted(
     [
         (alexnet, (3, 62, 224), r"model: alexnet needs images of at least 63 x 63 \(got 62 x 224\)"),
         (vgg_of(16, batch_norm=True), (1, 28, 28), r"model: vgg16_bn needs .* 32 x 32 \(got 28 x 28\)"),
-        (vgg_of(16), (784,), r"model: vgg16 reads images \(C, H, W\) \(got \(784,\)\)"),
-        (lenet5, (28, 28), r"model: lenet5 reads images \(C, H, W\) \(got \(28, 28\)\)"),
-        (resnet(20), (10,), r"model: resnet20 reads images \(C, H, W\) \(got \(10,\)\)"),
+        (vgg_of(16), (784,), r"model: vgg16 expects images of shape \(C, H, W\) \(got \(784,\)\)"),
+        (lenet5, (28, 28), r"model: lenet5 expects images of shape \(C, H, W\) \(got \(28, 28\)\)"),
+        (resnet(20), (10,), r"model: resnet20 expects images of shape \(C, H, W\) \(got \(10,\)\)"),
         (resnet(21), (3, 32, 32), r"model\.depth: is not 6 n \+ 2 \(got 21; "),
         (resnet(2), (3, 32, 32), r"model\.depth: is not 6 n \+ 2 \(got 2; "),
     ],

@@ -39,7 +39,7 @@ class ArraySource(Source):
         return self.task in ("auto", "classification") and self.layout in ("auto", "sequence", "tokens")
 
     def _given_splits(self) -> dict[str, Any]:
-        """Returns the facts about val and test splits that are given, not split off."""
+        """Returns the facts about val and test splits that the user provides, not those split off from train."""
         return {}
 
 

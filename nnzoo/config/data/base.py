@@ -30,7 +30,7 @@ ColumnName = Annotated[str, Field(min_length=1), BeforeValidator(_position), Wit
 
 
 class Split(Section):
-    """The split into train, val and test. A given val or test split is kept; fractions are of the train samples."""
+    """The split into train, val and test. Provided val and test splits are kept; fractions are of the train samples."""
 
     val: Probability = Field(
         0.15, description="fraction of samples for validation, which selects the best weights; 0: no val split"
@@ -39,12 +39,12 @@ class Split(Section):
     stratify: bool = Field(True, description="keep the class proportions in every split")
     seed: Seed = Field(0, description="random seed of the split, independent of the top-level `seed`")
     group: ColumnName | None = Field(
-        None, description="column of a table: rows with the same value in this column are in the same split"
+        None, description="column of a table: rows with the same value in this column stay in the same split"
     )
     deduplicate: bool = Field(
         False,
-        description="remove duplicates of earlier samples, and train samples that are also in a given val or test "
-        "split",
+        description="remove duplicates of earlier samples, and train samples that also occur in a "
+        "provided val or test split",
     )
 
 

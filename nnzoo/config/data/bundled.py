@@ -18,7 +18,7 @@ class Digits(Source):
 
 
 class Iris(Source):
-    """150 iris flowers of three species with four measurements, bundled with scikit-learn (Fisher 1936)."""
+    """150 iris flowers of three species, four measurements each, bundled with scikit-learn (Fisher 1936)."""
 
     name: Literal["iris"]
 
@@ -27,7 +27,7 @@ class Iris(Source):
 
 
 class Wine(Source):
-    """178 wines of three growers with 13 measurements, bundled with scikit-learn (Aeberhard & Forina 1992)."""
+    """178 wines from three cultivars, 13 measurements each, bundled with scikit-learn (Aeberhard & Forina 1992)."""
 
     name: Literal["wine"]
 
@@ -36,7 +36,7 @@ class Wine(Source):
 
 
 class BreastCancer(Source):
-    """569 tumors, malignant or benign, with 30 measurements, bundled with scikit-learn (Wolberg et al. 1995)."""
+    """569 tumors, malignant or benign, 30 measurements each, bundled with scikit-learn (Wolberg et al. 1995)."""
 
     name: Literal["breast_cancer"]
 
@@ -45,7 +45,7 @@ class BreastCancer(Source):
 
 
 class Diabetes(Source):
-    """Disease progression of 442 patients from ten measurements, bundled with scikit-learn (Efron et al. 2004)."""
+    """Disease progression of 442 patients, ten measurements each, bundled with scikit-learn (Efron et al. 2004)."""
 
     name: Literal["diabetes"]
 

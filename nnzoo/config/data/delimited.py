@@ -69,7 +69,9 @@ class TableCells(Source):
     """The base of all sources that read the cells of a table."""
 
     strip: bool = Field(True, description="strip spaces around cells")
-    missing: Items[Cell] = Field(MISSING, description="cells that are read as missing values")
+    missing: Items[Cell] = Field(
+        MISSING, description="cells that are read as missing values, instead of the default ones"
+    )
     replace: Replacements = Field({}, description="cells to replace, if they match exactly: {from: to}")
 
 
@@ -77,7 +79,7 @@ class Delimited(TableCells, RepairedFiles):
     """The base of all sources that read tables: delimited text (also compressed), Parquet, Arrow and Excel files."""
 
     names: Items[Annotated[str, Field(min_length=1)]] | None = Field(
-        None, description="column names, if the file has no header, or to replace those of the header"
+        None, description="column names, if the file has no header, or to replace the names in the header"
     )
     header: Literal["auto"] | bool = Field("auto", description="whether the first row is a header; auto: detected")
     delimiter: Annotated[str, AfterValidator(_delimiter)] = Field(
@@ -93,8 +95,9 @@ class Delimited(TableCells, RepairedFiles):
     )
     ragged: Literal["pad", "skip", "error"] = Field(
         "pad",
-        description="rows whose number of cells differs from the header. pad: fill short rows with missing values, "
-        "remove extra delimiters, and raise an error for longer rows; skip: skip them; error: raise an error",
+        description="how to handle rows whose number of cells differs from the header. pad: fill short rows with "
+        "missing values, remove extra delimiters, and raise an error for longer rows; skip: skip them; error: raise an "
+        "error",
     )
     sheet: str | Natural | None = Field(
         None, description="sheet of an Excel file, by name or by position from 0; null: the first visible sheet"

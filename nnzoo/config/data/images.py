@@ -54,7 +54,7 @@ class TorchvisionSet(Source):
     download: bool = Field(True, description="download missing files with torchvision, which checks their checksums")
     classes: Annotated[Items[ClassName], AfterValidator(_check_different)] | None = Field(
         None,
-        description="the classes to use, by name, in the order of their indices; two classes make a binary task; "
+        description="the classes to use, by name, in the order of their indices; two classes give a binary task; "
         "null: all",
     )
     limit: Count | None = Field(None, description="use only the first N samples of each split")
@@ -85,7 +85,7 @@ class Mnist(TorchvisionSet):
 
 
 class FashionMnist(TorchvisionSet):
-    """70,000 images of clothes of 28x28 grayscale pixels, 10,000 of them in the test split (Xiao et al. 2017)."""
+    """70,000 grayscale images of clothes, 28x28 pixels, 10,000 of them in the test split (Xiao et al. 2017)."""
 
     class_names = (
         "T-shirt/top",
@@ -147,15 +147,15 @@ class ImageFolder(Files):
     """Your own images, with one folder per class. Folders named train, val and test are the splits.
 
     Each image is decoded once, resized to `size` without keeping its aspect ratio, and stored as uint8. Networks get
-    values in [0, 1] before `normalize`. The first frame is used, rotated as its EXIF data says; transparent pixels
-    become white.
+    values in [0, 1] before `normalize`. Only the first frame is used. It is rotated according to its EXIF data, and its
+    transparent pixels become white.
     """
 
     name: Literal["image_folder"]
     path: FilePath = Field(
         description="folder of class folders, or of train, val and test; or a glob pattern that matches class folders"
     )
-    limit: Count | None = Field(None, description="use only N samples of each split, balanced over the classes")
+    limit: Count | None = Field(None, description="use at most N samples per split, balanced over the classes")
     size: Literal["auto"] | Side | Items[Side] = Field(
         "auto",
         description="size in pixels: one number for a square, or [height, width]; auto: the most frequent size up to "

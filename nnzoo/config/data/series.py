@@ -16,7 +16,7 @@ class Series(FormattedFiles):
     """A time series: the input is a window of `window` rows, the output is `target` in the next `horizon` rows.
 
     The first rows are the train split, then come val and test. No row that is forecast in val or test is part of a
-    training window. The windows of val and test may start in earlier rows, which are known by then.
+    training window. The windows of val and test may start in earlier rows, which are known when the forecast is made.
     """
 
     name: Literal["series"]
@@ -24,8 +24,8 @@ class Series(FormattedFiles):
     features: Columns | None = Field(None, description="numeric input columns; null: the target")
     time: ColumnName | None = Field(
         None,
-        description="column of dates or numbers that sorts the rows; null: rows are sorted already, with equal time "
-        "steps",
+        description="column of dates or numbers that sorts the rows; null: the rows are already sorted, with equal "
+        "time steps",
     )
     categorical: Columns = Field((), description="categorical input columns, which are one-hot encoded")
     missing: Items[Cell] = Field(

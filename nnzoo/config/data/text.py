@@ -37,8 +37,8 @@ class Text(Delimited):
     missing: Items[Cell] = Field(("",), description="cells that are read as missing values")
     missing_target: Literal["auto", "drop", "error"] = Field(
         "auto",
-        description="rows without a target. drop: skip them; error: raise an error; auto: skip them if they are less "
-        "than half of the rows",
+        description="how to handle rows without a target. drop: skip them; error: raise an error; auto: skip them "
+        "if they are less than half of the rows",
     )
 
     def facts(self) -> Facts:

@@ -39,7 +39,7 @@ class Moons(Source):
 
 
 class Circles(Source):
-    """A circle inside another one."""
+    """A small circle inside a larger one."""
 
     name: Literal["circles"]
     samples: Count = Field(1000, description="number of points")
@@ -105,7 +105,7 @@ class Adding(Source):
 
 
 class Random(Source):
-    """Random data of any shape without anything to learn, for summaries and timings."""
+    """Random data of any shape, with targets independent of the inputs, for summaries and timings."""
 
     name: Literal["random"]
     shape: Items[Count] = Field(description="shape of one sample: [F] features, [T, F] a sequence, [C, H, W] an image")

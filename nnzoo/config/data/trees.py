@@ -13,7 +13,8 @@ from nnzoo.config.facts import Facts
 class Trees(RepairedFiles):
     """Binary trees in brackets, one per line, labelled 0 to 4: `(3 (2 It) (4 (2 's) (4 fun)))` (Socher et al. 2013).
 
-    The loss covers all nodes. Metrics, tables and the baseline are computed on the roots, which represent sentences.
+    The loss covers all nodes. Metrics, tables and the baseline are computed on the roots, which represent whole
+    sentences.
     """
 
     name: Literal["trees"]

@@ -15,7 +15,7 @@ SYSTEM_FILES = ("thumbs.db", "desktop.ini", "__macosx")
 
 _DIGITS = re.compile("[0-9]+")
 _IN_FOLDER = "in a data folder"
-OTHER_FILES = Repair("file", f"of another type {_IN_FOLDER}", "left out", "Give it as `path` to read it.")
+OTHER_FILES = Repair("file", f"of a different type {_IN_FOLDER}", "left out", "Give it as `path` to read it.")
 FOLDERS = Repair("folder", _IN_FOLDER, "left out", "A pattern such as `folder/**/*.csv` reads its files.")
 BROKEN_LINKS = Repair("link", "to a file that does not exist", "left out", "Remove it, or restore its file.")
 TWICE = Repair(
@@ -29,7 +29,7 @@ def natural_key(text: str) -> tuple[str, str]:
 
 
 def _number_key(found: re.Match[str]) -> str:
-    """Returns a text that sorts like a digit, and among numbers by length, then by digits."""
+    """Returns a sort key for a number: it sorts like a digit among other texts, and by value among numbers."""
     digits = found[0].lstrip("0")
     return f"0{chr(len(digits))}{digits}"
 
@@ -40,7 +40,7 @@ def in_natural_order(paths: Collection[Path]) -> list[Path]:
 
 
 def order_note(paths: Sequence[Path]) -> tuple[str, ...]:
-    """Returns a note on the order of files, if natural order differs from plain order."""
+    """Returns a note on the order of files, if natural order differs from alphabetical order."""
     if list(paths) == sorted(paths):
         return ()
     shown = [path.name for path in paths]
@@ -57,14 +57,14 @@ def find_files(path: Path, suffixes: Collection[str] = (), repairs: Repairs | No
     """Returns the files that match a path, in natural order.
 
     Args:
-        path: A file, a folder, a glob pattern such as `part-*.csv`, or `-` for standard input. A zip archive stands for
-            its files, whose paths, such as `data.zip/a.csv`, are also allowed.
+        path: A file, a folder, a glob pattern such as `part-*.csv`, or `-` for standard input. A zip archive is read as
+            all its files; the path of one of them, such as `data.zip/a.csv`, is also allowed.
         suffixes: The allowed suffixes in folders and archives, in lower case; empty for all files that are not hidden.
             A compression suffix may follow or replace them.
         repairs: Counts files that are left out.
 
     Raises:
-        DataError: The file does not exist, or the folder has no matching file.
+        DataError: The file does not exist, or the folder contains no matching file.
     """
     repairs = Repairs() if repairs is None else repairs
     if path == STDIN:
@@ -92,6 +92,16 @@ def _leads_into_archive(path: Path) -> bool:
     return any(each.is_file() and members_of(each) for each in path.parents)
 
 
+def _of_kind(paths: Sequence[Path], suffixes: Collection[str]) -> list[Path]:
+    """Returns the files with an allowed suffix. Next to other data files, a .txt file is a description, not data."""
+    allowed = [each for each in paths if _is_of_kind(each, suffixes)]
+    return (
+        [each for each in allowed if Path(plain_name(each)).suffix.lower() != ".txt"] or allowed
+        if suffixes
+        else allowed
+    )
+
+
 def _is_of_kind(path: Path, suffixes: Collection[str]) -> bool:
     """Returns whether a suffix is allowed. A compressed file may have only its compression suffix."""
     name = Path(plain_name(path))
@@ -102,7 +112,7 @@ def _in_folder(folder: Path, suffixes: Collection[str], repairs: Repairs) -> lis
     """Returns the data files of a folder, without compressed copies."""
     entries = in_natural_order([each for each in folder.iterdir() if not is_hidden(each)])
     files = [each for each in entries if each.is_file()]
-    chosen = [each for each in files if _is_of_kind(each, suffixes)]
+    chosen = _of_kind(files, suffixes)
     plain = {each.name for each in chosen} | {each.stem for each in chosen if each.suffix.lower() not in SUFFIXES}
     twice = [each for each in chosen if each.suffix.lower() in SUFFIXES and plain_name(each) in plain]
     if chosen:
@@ -122,7 +132,7 @@ def _of_archive(file: Path, suffixes: Collection[str], repairs: Repairs) -> list
     members = in_natural_order(members_of(file))
     if len(members) < 2:
         return members or [file]
-    chosen = [each for each in members if _is_of_kind(each, suffixes)]
+    chosen = _of_kind(members, suffixes)
     if not chosen:
         raise DataError(
             f"is a zip archive without a file that ends in {' or '.join(sorted(suffixes))}.", where=str(file)

@@ -22,6 +22,9 @@ from nnzoo.errors import DataError
 _MAX_NUMBER_CLASSES = 20
 _MOST_NUMBERS = 0.5
 _SHOWN = 10
+_ENOUGH_ROWS = 20
+_MOST_CLASSES = 0.8
+"""The largest number of classes per row. With more, most classes have one sample."""
 
 
 class Target(NamedTuple):
@@ -41,9 +44,9 @@ def find_task(
 ) -> Target:
     """Infers the task from the targets of some rows.
 
-    With one column, integers are classes if there are at most 20 distinct ones, and they are binary or occur three
-    times on average. Other numbers are regression targets, even if a few cells are text by mistake. Text is classes.
-    Several columns are labels if all are boolean, and regression targets if all are numbers.
+    In a single column, integers are classes if there are at most 20 distinct ones, and if there are only two or each
+    occurs three times on average. Other numbers are regression targets, even if a few cells are text by mistake. Texts
+    are classes. Several columns are labels if all are boolean, and regression targets if all are numbers.
 
     Args:
         columns: The target columns.
@@ -61,9 +64,17 @@ def find_task(
         return Target(task, (BOOLEAN,) * len(columns))
     if task == "classification":
         form = finder.names(columns[0])
+        _check_repeats(columns[0], form, rows)
         finder.warn_equal(columns[0], form, "classes")
         return Target(task, (form,))
     found = [finder.numbers(cells, _MOST_NUMBERS) for cells in columns]
+    for cells, each in zip(columns, found, strict=True):
+        if each is None and bool((cells.is_text() | cells.missing)[rows].all()):
+            raise cells.problem(
+                rows[0],
+                f"{cells.text(rows[0])!r} is text, like all values of the target. Set `task: classification`, or "
+                "choose a different target.",
+            )
     forms = tuple(PLAIN if each is None else each.form for each in found)
     for cells, form in zip(columns, forms, strict=True):
         _check_exact(cells, form, rows, finder)
@@ -72,8 +83,23 @@ def find_task(
     return Target(task, forms)
 
 
+def _check_repeats(cells: Cells, form: Form, rows: NDArray[np.int64]) -> None:
+    """Checks that classes occur more than once.
+
+    Raises:
+        DataError: Nearly every row has its own class.
+    """
+    count = len(np.unique(cells.keys(form).codes[rows]))
+    if len(rows) >= _ENOUGH_ROWS and count > _MOST_CLASSES * len(rows):
+        raise DataError(
+            f"has {count} different values in {len(rows)} rows, so they can't be learned as classes. Is it the right "
+            "target?",
+            where=f"{cells.where}: column '{cells.name}'",
+        )
+
+
 def _check_exact(cells: Cells, form: NumberForm, rows: NDArray[np.int64], finder: FormFinder) -> None:
-    """Warns of integers that are equal in float64.
+    """Warns about integers that are equal in float64.
 
     Raises:
         DataError: All of them are equal.
@@ -119,8 +145,8 @@ def _task_of_several(columns: Sequence[Cells], rows: NDArray[np.int64], finder: 
         found = finder.numbers(cells, _MOST_NUMBERS)
         if found is None or found.share < 1:
             raise DataError(
-                f"several targets must be labels (0 and 1) or numbers (got text in '{cells.name}'). Give classes in "
-                "one column.",
+                f"several targets must be labels (0 and 1) or numbers (got text in '{cells.name}'). Put the classes "
+                "into one column.",
                 where=cells.where,
             )
     return "regression"

@@ -1,13 +1,15 @@
-"""Writes the files of a run: its config, its checkpoint and its results."""
+"""Writes the files of a run: its config, checkpoint and results."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
+from nnzoo import log
 from nnzoo.builders import after_preprocess
 from nnzoo.config import dump, to_yaml
 from nnzoo.config.data import PATH_FIELDS
@@ -18,6 +20,7 @@ from nnzoo.experiment.evaluate.measure import confusion_matrix, predictions
 from nnzoo.experiment.metadata import Metadata
 from nnzoo.experiment.prepare import Experiment
 from nnzoo.experiment.reference.comparison import Comparison, compare
+from nnzoo.experiment.train.finished import FinishedRun
 from nnzoo.models.parameters import load_weights
 from nnzoo.run import directory
 from nnzoo.run.artifact import Artifact, save_artifact
@@ -46,6 +49,8 @@ class Recorder:
         num_parameters: The number of parameters of the network.
         digests: The checksum of each split of the data.
         warnings: The warnings of the run so far; the list is updated during the run.
+        raw: The raw inputs that are kept for the page of the run.
+        report: Writes the page of the run; None for no page.
         written_best: The seed of the restart and the epoch of the weights in best.safetensors.
     """
 
@@ -55,6 +60,8 @@ class Recorder:
     num_parameters: int
     digests: dict[str, str]
     warnings: list[str]
+    raw: dict[str, Tensor] = field(default_factory=dict)
+    report: Callable[[FinishedRun], None] | None = None
     written_best: tuple[int | None, int] = (None, 0)
     _fitted: dict[str, Tensor] = field(init=False)
 
@@ -62,7 +69,7 @@ class Recorder:
         self._fitted = {name: tensor.cpu() for name, tensor in self.experiment.preprocess.state_dict().items()}
 
     def start(self) -> None:
-        """Writes the files that are known before training, and removes temporary files of a killed process."""
+        """Writes the files that are known before training, and removes the temporary files of a killed process."""
         directory.remove_leftovers(self.folder)
         config = self.experiment.config
         write_text(self.folder / directory.CONFIG, to_yaml(config))
@@ -72,14 +79,14 @@ class Recorder:
         write_json(self.folder / directory.ENVIRONMENT, values)
 
     def save(self, state: TrainState, content: dict[str, Any] | None = None, restarts: Restarts | None = None) -> None:
-        """Writes the checkpoint, then metrics.csv and the best weights so far, which can be restored from it.
+        """Writes the checkpoint, then metrics.csv and the best weights so far, both of which the checkpoint contains.
 
         Only rank 0 writes.
 
         Args:
             state: The training state with the best weights of the run.
             content: The content of the checkpoint; by default, that of `state`.
-            restarts: The outcomes of the restarts; None if there is only one training.
+            restarts: The outcomes of the restarts; None if there are no restarts.
         """
         if self.experiment.settings.group.rank:
             return
@@ -108,7 +115,7 @@ class Recorder:
             write_csv(self.folder / directory.RESTARTS, *restarts.table())
 
     def save_best(self, state: TrainState, metrics: dict[str, float], restarts: Restarts | None) -> None:
-        """Writes the artifact."""
+        """Writes best.safetensors."""
         assert state.best is not None
         artifact = Artifact(state.best, self._fitted, dump(self.metadata(state, metrics)))
         save_artifact(self.folder / directory.ARTIFACT, artifact)
@@ -136,7 +143,7 @@ class Recorder:
         )
 
     def finish(self, state: TrainState, status: str, restarts: Restarts | None = None) -> dict[str, Any]:
-        """Loads the best weights into the model, measures them on every split, and writes the result.
+        """Loads the best weights into the model, evaluates them on every split, and writes the result.
 
         Args:
             state: As in `save`.
@@ -146,6 +153,7 @@ class Recorder:
         if restarts is not None or status == "diverged":
             self.write_tables(state, restarts)
         metrics: dict[str, float] = {}
+        outputs: Tensor | None = None
         compared = Comparison({}, ())
         dataset = self.experiment.dataset
         split = next(name for name in PREDICTED_SPLITS if name in dataset.splits)
@@ -153,7 +161,7 @@ class Recorder:
             metrics = self.epoch_metrics(state)
         elif state.best is not None:
             load_weights(state.model, state.best)
-            metrics, matrix = self._measure(state, split)
+            metrics, matrix, outputs = self._measure(state, split)
             self.save_best(state, metrics, restarts)
             compared = compare(self.experiment, split, metrics, matrix)
         result = {
@@ -178,16 +186,35 @@ class Recorder:
         if restarts is not None:
             result["restarts"] = restarts.as_dict()
         write_json(self.folder / directory.RESULT, result)
+        self._write_report(state, result, split, outputs)
         return result
 
-    def _measure(self, state: TrainState, split: str) -> tuple[dict[str, float], list[list[int]]]:
-        """Measures every split and writes the predictions of one; returns the metrics and the confusion matrix."""
+    def _write_report(self, state: TrainState, result: dict[str, Any], split: str, outputs: Tensor | None) -> None:
+        """Writes the page of the run. A run never fails because of its page: an error becomes a warning."""
+        if self.report is None:
+            return
+        module = state.model.eval() if outputs is not None else None
+        config, history = self.experiment.config, state.history
+        run = FinishedRun(
+            self.folder, result, config, history, split, self.digests, self.experiment, module, outputs, self.raw
+        )
+        try:
+            self.report(run)
+        except Exception as error:
+            log.warning("the page of the run was not written (%s: %s)", type(error).__name__, error)
+
+    def _measure(self, state: TrainState, split: str) -> tuple[dict[str, float], list[list[int]], Tensor]:
+        """Evaluates every split and writes the predictions for one.
+
+        Returns:
+            The metrics, the confusion matrix, and the outputs for that split.
+        """
         evaluations = {name: self._evaluate(state, name) for name in self.experiment.splits}
         outputs = evaluations[split].outputs
         assert outputs is not None
         matrix = self._write_predictions(split, outputs, self.experiment.splits[split].truth.cpu())
         metrics = {f"{name}/{key}": value for name, each in evaluations.items() for key, value in each.metrics.items()}
-        return metrics, matrix
+        return metrics, matrix, outputs
 
     def _evaluate(self, state: TrainState, split: str) -> Evaluation:
         settings = self.experiment.settings
@@ -220,7 +247,7 @@ def which_best(state: TrainState, restarts: Restarts | None) -> tuple[int | None
 
 
 def shared_config(experiment: Experiment) -> dict[str, Any]:
-    """Returns the config for an artifact: without paths, and independent of the training data."""
+    """Returns the config for an artifact: it contains no paths, and can be used without the training data."""
     config: dict[str, Any] = dump(experiment.config)
     del config["name"]
     # The artifact contains all weights, so loading it does not need the pretrained ones.
@@ -235,7 +262,7 @@ def shared_config(experiment: Experiment) -> dict[str, Any]:
 
 
 def target_mean(dataset: Dataset) -> tuple[float, ...]:
-    """Returns the share of each class or label of the train split, or the mean of each regression target."""
+    """Returns the fraction of train samples per class or label, or the mean of each regression target."""
     train = dataset.train
     if dataset.task != "classification":
         return tuple(train.targets.double().mean(0).tolist())

@@ -1,1 +1,1 @@
-"""Augmentation: random changes of training batches."""
+"""Augmentation: random changes to training batches."""

@@ -1,8 +1,8 @@
-"""Augmentation: random changes of training batches, new in every epoch.
+"""Augmentation: random changes to training batches, drawn again in every epoch.
 
 Every operation works on the batch as a whole, on its device, without a loop over samples and without a sync. Its random
-numbers come from torch's global generators, which a checkpoint saves. Each image of a batch draws its own numbers, as
-torchvision does with one call per image.
+numbers come from torch's global generators, which a checkpoint saves. The numbers differ for each image of a batch, as
+if torchvision were called once per image.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Pair = tuple[float, float]
 
 
 class Operation(Protocol):
-    """One augmentation: (N, *) float32 inputs and encoded targets in and out. It does not modify its arguments."""
+    """An augmentation: maps float32 inputs (N, *) and encoded targets to new ones. It does not modify its arguments."""
 
     def __call__(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Augments a batch."""
@@ -45,7 +45,7 @@ class Augment:
         Args:
             inputs: (N, *). uint8 images are scaled to [0, 1] first.
             targets: The encoded targets.
-            lengths: (N,) valid steps of sequences (N, T, F): the padding stays 0.
+            lengths: (N,) the number of valid steps of sequences (N, T, F); the padding stays 0.
         """
         changed = to_real(inputs)
         for operation in self.operations:
@@ -71,7 +71,7 @@ class RandomCrop:
     """Pads each image (N, C, H, W) and crops it to its original size at a random position.
 
     Args:
-        padding: Pixels on every side; (left and right, top and bottom); or (left, top, right, bottom).
+        padding: Number of pixels: one for all sides, (left and right, top and bottom), or (left, top, right, bottom).
         fill: The value of the border if `padding_mode` is constant.
         padding_mode: constant, edge, reflect or symmetric, as in torchvision.
     """
@@ -94,7 +94,7 @@ class RandomResizedCrop:
     """Crops a random box of each image (N, C, H, W) and resizes it, bilinearly, to the size of the image.
 
     Args:
-        scale: The range of the area of the box, as a fraction of the image.
+        scale: The range of the area of the box, as a fraction of the area of the image.
         ratio: The range of its width divided by its height.
     """
 
@@ -113,7 +113,7 @@ class Rotation:
     Args:
         degrees: The range of the angle, counter-clockwise.
         interpolation: nearest or bilinear.
-        fill: The value of pixels from outside the image.
+        fill: The value of pixels that come from outside the image.
     """
 
     def __init__(self, *, degrees: Pair, interpolation: str = "nearest", fill: float = 0.0) -> None:
@@ -132,7 +132,7 @@ class Erasing:
 
     Args:
         p: The probability for each image.
-        scale: The range of the area of the box, as a fraction of the image.
+        scale: The range of the area of the box, as a fraction of the area of the image.
         ratio: The range of its height divided by its width.
         value: The fill value; None for noise from N(0, 1).
     """
@@ -176,11 +176,11 @@ class Noise:
 class ColorJitter:
     """Changes the colours of each image (N, 1 or 3, H, W) in [0, 1].
 
-    The order of the four changes is drawn once per batch, their amounts for each image.
+    The order of the four changes is drawn once per batch, and their amounts are drawn for each image.
 
     Args:
         brightness, contrast, saturation: The range of the factor; None for no change.
-        hue: The range of the shift, in turns of the colour wheel; None for no change.
+        hue: The range of the shift, as a fraction of the colour wheel; None for no change.
     """
 
     def __init__(
@@ -204,10 +204,10 @@ class ColorJitter:
 class Mixup:
     """Mixes each sample with the previous one of the batch: lam * x_i + (1 - lam) * x_j (Zhang et al. 2018).
 
-    lam ~ Beta(alpha, alpha), one per batch. Targets are mixed in the same way: classes become probabilities.
+    lam ~ Beta(alpha, alpha), one per batch. Targets are mixed in the same way: class indices become probabilities.
 
     Args:
-        alpha: With 1, lam is uniform; near 0, samples are hardly mixed.
+        alpha: The parameter of the beta distribution. With 1, lam is uniform; near 0, samples are hardly mixed.
         num_classes: The number of classes.
     """
 
@@ -245,7 +245,7 @@ class Cutmix:
 
 
 def _random_mask(inputs: Tensor, p: float) -> Tensor:
-    """Returns a mask (N, 1, 1, 1), in which each entry is true with probability p."""
+    """Returns a mask (N, 1, 1, 1), in which each entry is True with probability p."""
     return (torch.rand(len(inputs), device=inputs.device) < p).reshape(-1, 1, 1, 1)
 
 
@@ -269,7 +269,7 @@ def _to_probabilities(targets: Tensor, num_classes: int) -> Tensor:
 
 
 def _random_span(size: int, half: Tensor, inputs: Tensor) -> Tensor:
-    """Returns a mask (size,) of the positions within `half * size` of a random one, rounded as in torchvision."""
+    """Returns a mask (size,) of the positions within `half * size` of a random position, rounded as in torchvision."""
     centre = torch.randint(size, (1,), device=inputs.device)
     reach = (half * size).long()
     place = torch.arange(size, device=inputs.device)

@@ -14,8 +14,8 @@ def jitter(images: Tensor, kind: int, factor: Tensor) -> Tensor:
 
     Args:
         images: (N, 1 or 3, H, W).
-        kind: 0 brightness, 1 contrast, 2 saturation, 3 hue. The last two do not change grey images.
-        factor: (N, 1, 1, 1) the factor; for hue the turns of the colour wheel.
+        kind: 0 for brightness, 1 for contrast, 2 for saturation, 3 for hue. The last two do not change grey images.
+        factor: (N, 1, 1, 1) the factor; for hue, the shift as a fraction of the colour wheel.
     """
     if kind == 0:
         return (images * factor).clamp(0, 1)
@@ -45,7 +45,7 @@ def shift_hue(images: Tensor, turns: Tensor) -> Tensor:
 
     Args:
         images: (N, 3, H, W).
-        turns: (N, 1, 1, 1) full turns.
+        turns: (N, 1, 1, 1) the rotation, as a fraction of a full turn.
     """
     red, green, blue = images.unbind(1)
     value, low = images.amax(1), images.amin(1)

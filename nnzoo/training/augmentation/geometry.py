@@ -14,7 +14,7 @@ ATTEMPTS = 10
 
 
 class Boxes(NamedTuple):
-    """One box per image, (N,) int64 each: its first row and column, and its size, which is 0 if no draw fitted."""
+    """One box per image, (N,) int64 each: its first row and column, and its size, 0 if no random box fitted."""
 
     top: Tensor
     left: Tensor
@@ -29,9 +29,10 @@ def random_boxes(
 
     Args:
         images: (N, C, H, W).
-        scale: The range of the area as a fraction of the image; uniform.
+        scale: The range of the area as a fraction of the area of the image; uniform.
         ratio: The range of width / height; log-uniform.
-        may_be_whole: Whether a box may be as high or wide as the image, and is central if no draw fitted.
+        may_be_whole: Whether a box may be as high or wide as the image. If so, a central box is used if no random box
+            fitted.
     """
     (num, _, rows, columns), device = images.shape, images.device
     drawn = torch.rand(2, num, ATTEMPTS, device=device)
@@ -72,7 +73,7 @@ def crop(images: Tensor, down: Tensor, right: Tensor, *, fill: float, mode: str)
         images: (N, C, H, W).
         down: (N,) int64 with |down| < H.
         right: (N,) int64 with |right| < W.
-        fill: The value of pixels from outside, in mode constant.
+        fill: The value of pixels that come from outside the image, in mode constant.
         mode: constant, edge, reflect (without the border pixel) or symmetric (with it).
     """
     _, channels, height, width = images.shape
@@ -101,7 +102,7 @@ def _source_index(shift: Tensor, size: int, mode: str) -> tuple[Tensor, Tensor]:
 
 
 def resized_crop(images: Tensor, boxes: Boxes) -> Tensor:
-    """Resizes the box of each image to (H, W) bilinearly. Boxes are never larger, so antialiasing is not needed."""
+    """Resizes the box of each image to (H, W) bilinearly. Boxes are not larger, so antialiasing is not needed."""
     height, width = images.shape[-2:]
     y = _source_coordinates(boxes.top, boxes.height, height)
     x = _source_coordinates(boxes.left, boxes.width, width)
@@ -109,7 +110,7 @@ def resized_crop(images: Tensor, boxes: Boxes) -> Tensor:
 
 
 def _source_coordinates(start: Tensor, length: Tensor, size: int) -> Tensor:
-    """Returns source coordinates (N, size) of `size` pixels over `length` pixels from `start`, clamped to them."""
+    """Returns coordinates (N, size), clamped: `size` pixels spread over the `length` pixels from `start`."""
     start, length = start.unsqueeze(1).float(), length.unsqueeze(1).float()
     middle = torch.arange(size, device=start.device) + 0.5
     return (start + middle * length / size - 0.5).clamp(start, start + length - 1)
@@ -122,7 +123,7 @@ def rotate(images: Tensor, degrees: Tensor, *, interpolation: str, fill: float) 
         images: (N, C, H, W).
         degrees: (N,).
         interpolation: nearest or bilinear.
-        fill: The value of pixels from outside the image.
+        fill: The value of pixels that come from outside the image.
     """
     height, width = images.shape[-2:]
     angle = torch.deg2rad(degrees).reshape(-1, 1, 1)

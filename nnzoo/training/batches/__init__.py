@@ -1,1 +1,1 @@
-"""The order of batches, and reading data that does not fit in memory."""
+"""The order of batches, and the reading of data that does not fit in memory."""

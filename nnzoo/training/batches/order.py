@@ -1,4 +1,4 @@
-"""The order of samples, and the bounds of batches. There is no DataLoader: data is resident and indexed."""
+"""The order of samples, and the bounds of batches. Data is indexed directly, without a DataLoader."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ def epoch_order(num_samples: int, *, seed: int, epoch: int, device: torch.device
 
 
 def smallest_batch(model: nn.Module, group: Group = SINGLE_PROCESS) -> int:
-    """Returns the minimum samples per batch: batch norm needs at least two, and at least one per process."""
+    """Returns the minimum number of samples per batch: batch norm needs two, and one per process."""
     return max(2, group.size) if has_batch_norm(model) else 1
 
 
 def boundaries(num_samples: int, batch_size: int, *, min_size: int = 1) -> list[tuple[int, int]]:
-    """Returns start and end of each of the ceil(N / batch_size) batches.
+    """Returns the start and end of each of the ceil(N / batch_size) batches.
 
     Args:
         num_samples: N.
-        batch_size: Samples per batch; the last batch holds the rest.
+        batch_size: Samples per batch; the last batch has the remaining ones.
         min_size: A last batch with fewer samples is merged into the previous one.
     """
     starts = list(range(0, num_samples, batch_size))
@@ -52,12 +52,12 @@ def boundaries(num_samples: int, batch_size: int, *, min_size: int = 1) -> list[
 
 
 def eval_batch_size(inputs: Tensor, batch_size: int, *, classes_per_step: int = 0) -> int:
-    """Returns the samples per evaluation batch, by a fixed rule, since the batch size affects the last bits.
+    """Returns the batch size of evaluation. The rule is fixed, since the batch size affects the last bits of results.
 
     Args:
         inputs: (N, *), on the device of the evaluation.
         batch_size: The minimum; on a CPU the minimum is at most `ENOUGH_ON_CPU`.
-        classes_per_step: K if outputs are (N, T, K), which may be far larger than the inputs; else 0.
+        classes_per_step: K if outputs have the shape (N, T, K), which can be far larger than the inputs; else 0.
     """
     per_sample = max(1, inputs[0].numel(), inputs.shape[1] * classes_per_step if classes_per_step else 0)
     on_cpu = inputs.device.type == "cpu"
@@ -66,12 +66,12 @@ def eval_batch_size(inputs: Tensor, batch_size: int, *, classes_per_step: int = 
 
 
 def arguments_of(model: nn.Module, inputs: Tensor, lengths: Tensor | None) -> tuple[Tensor, ...]:
-    """Returns the arguments of a model: the inputs, and the lengths if there are any and the model takes them."""
+    """Returns the arguments of a model: the inputs, and the lengths if there are any and the model accepts them."""
     return (inputs,) if lengths is None or not takes_lengths(model) else (inputs, lengths)
 
 
 def for_model(model: nn.Module, split: Split) -> Split:
-    """Returns the split, without its lengths if the model does not take them."""
+    """Returns the split, without its lengths if the model does not accept them."""
     return split if split.lengths is None or takes_lengths(model) else replace(split, lengths=None)
 
 

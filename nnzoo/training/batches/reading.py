@@ -1,4 +1,4 @@
-"""Reads the batches of a split. Batches of a file are read ahead while the network computes."""
+"""Reads the batches of a split. Batches from a file are prefetched while the network computes."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ Bounds = tuple[int, int]
 def read_batches(split: Split, order: Tensor | None, ends: Sequence[Bounds]) -> Iterator[Iterator[Batch]]:
     """Yields an iterator over batches: inputs, lengths if there are any, and targets.
 
-    Memory is bounded: a split in a file takes `BLOCKS_AHEAD` blocks and the current one. A block has `BLOCK_BYTES`, or
-    one batch if that is larger.
+    The use of memory is bounded: for a split in a file, the current block and `BLOCKS_AHEAD` more are in memory. A
+    block has `BLOCK_BYTES` bytes, or one batch if that is larger.
 
     Args:
         split: On the model's device.
         order: (N,) the order of the samples, on that device; None for the order of the split.
-        ends: Start and end of each batch in that order.
+        ends: The start and end of each batch in that order.
 
     Raises:
-        DataError: A file changed meanwhile. The error is raised when the batch is requested.
+        DataError: A file has changed since the data was read. The error is raised when the batch is requested.
     """
     if not isinstance(split.inputs, OnDisk):
         yield (take(split, order, *each) for each in ends)

@@ -1,4 +1,4 @@
-"""Decodes outputs: class indices, probabilities, or values in the unit of the target."""
+"""Decodes outputs into class indices, probabilities, or values in the unit of the target."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ class Decoder:
         task: The task.
         reads: The meaning of an output unit.
         num_classes: The number of classes or labels; 0 for regression.
-        per: What has a prediction: each sample, each of its steps, or each node of a tree.
+        per: Whether there is one prediction per sample, per step or per node of a tree.
         preprocess: Converts regression outputs to the unit of the targets; `on` moves it to their device.
-        cutoff: The probability from which the second of two classes is predicted; None to predict the likelier one.
+        cutoff: The smallest probability at which the second of two classes is predicted; None to predict the likelier
+            class.
     """
 
     task: Task
@@ -42,7 +43,7 @@ class Decoder:
         return 0.5 if self.reads in ("probabilities", "values") else 0.0
 
     def encode(self, targets: Tensor, *, indices: bool) -> Tensor:
-        """Returns the targets for the loss: class indices (N,), 0 and 1 (N, 1) or (N, K), others unchanged."""
+        """Returns the targets for the loss: class indices (N,), or 0 and 1 (N, 1) or (N, K); others are unchanged."""
         if self.task != "classification" or indices:
             return targets
         if targets.ndim > 1:
@@ -52,7 +53,7 @@ class Decoder:
         return torch.nn.functional.one_hot(targets, self.num_classes).float()
 
     def metric_inputs(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns outputs (M, K) and targets for metrics: of steps, or of the roots of trees; others unchanged.
+        """Returns outputs (M, K) and targets for metrics: of all steps, or of the roots of trees; others are unchanged.
 
         Steps without a target are included, with `NO_TARGET`.
         """
@@ -61,14 +62,14 @@ class Decoder:
         return (outputs.flatten(0, 1), targets.flatten()) if self.per == "step" else (outputs, targets)
 
     def of_roots(self, outputs: Tensor) -> Tensor:
-        """Returns the outputs of the roots of trees, (N, K), row 0 of (N, M, K); other outputs unchanged."""
+        """Returns the outputs of the roots of trees, (N, K): row 0 of (N, M, K). Other outputs are unchanged."""
         return outputs[:, 0].contiguous() if self.per == "node" else outputs
 
     def compact(self, outputs: Tensor) -> Tensor:
-        """Returns outputs in a form that fits in memory for all of a split: (N, K), or for steps (N, T, 2).
+        """Returns outputs in a form that fits in memory for a whole split: (N, K), or (N, T, 2) for outputs per step.
 
-        The two values of a step are the class and its probability, since T * K outputs for a vocabulary of K tokens
-        would be too many.
+        The two values of a step are the predicted class and its probability. With a vocabulary of K tokens, T * K
+        outputs per sample would be too many.
         """
         if self.per != "step":
             return self.of_roots(outputs)
@@ -133,7 +134,7 @@ class Decoder:
         return self.preprocess.unscale_targets(in_float64(outputs))
 
     def truth(self, targets: Tensor) -> Tensor:
-        """Returns regression targets (N, K) in their unit: those of `Split.exact` unchanged, others converted."""
+        """Returns regression targets (N, K) in their own unit: those of `Split.exact` unchanged, others converted."""
         return targets if targets.dtype == torch.float64 else self.values(targets)
 
     def scaled(self, targets: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
-"""Losses as modules: outputs (N, K) and encoded targets in, a scalar out.
+"""Loss modules: they map outputs (N, K) and encoded targets to a scalar.
 
-They call torch's losses, and add what those lack: the log of probabilities if the network already ends in softmax or
-sigmoid, weighted means that do not depend on the batches, and the losses that torch does not have.
+They call torch's losses and add what those lack: they take the log of probabilities if the network already ends in
+softmax or sigmoid, their weighted means do not depend on the batches, and some losses do not exist in torch.
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ class ClassLoss(nn.Module):
     without a target, `NO_TARGET`, is ignored.
 
     Args:
-        reads: The meaning of the outputs. For probabilities the log is taken, never a second softmax.
-        reduction: Over the samples; "mean" divides by the sum of their weights. The weight of a target of probabilities
-            is the average of its classes, so that one-hot rows and indices give the same (torch divides by N there).
+        reads: The meaning of the outputs. For probabilities, the log is taken, and no second softmax is applied.
+        reduction: The reduction over samples; "mean" divides by the sum of their weights. If a target is a row of
+            probabilities, its weight is the average of the class weights, so one-hot rows and indices give the same
+            loss (torch divides by N in that case).
         class_weights: (K,) one weight per class.
     """
 
@@ -51,7 +52,7 @@ class ClassLoss(nn.Module):
         return outputs.clamp_min(info.tiny / info.eps).log()
 
     def denominator(self, targets: Tensor) -> Tensor | int:
-        """Returns the divisor of "mean" for these targets: their number, or the sum of their weights."""
+        """Returns the divisor of the mean for these targets: their number, or the sum of their weights."""
         if self.class_weights is None:
             return len(targets) if not self.has_positions(targets) else (targets != NO_TARGET).sum()
         if self.has_positions(targets):
@@ -60,7 +61,7 @@ class ClassLoss(nn.Module):
 
     @staticmethod
     def has_positions(targets: Tensor) -> bool:
-        """Whether the targets (N, T) are class indices of positions."""
+        """Whether the targets are class indices per position, (N, T)."""
         return targets.ndim == 2 and not targets.is_floating_point()
 
     def reduce(self, each: Tensor, targets: Tensor) -> Tensor:
@@ -110,10 +111,10 @@ class CrossEntropyLoss(ClassLoss):
         return value / self.denominator(targets) if weighted_mean else value
 
     def rows(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Returns the loss of each sample for K networks, (K, B): `forward` is their sum, or that over `denominator`.
+        """Returns the loss of each sample for K networks, (K, B), which `forward` sums, and divides for a mean.
 
-        Outputs are (K, B, C), targets (K, B) or (K, B, C). The class axis is moved before the samples, since
-        a softmax over few classes is three times slower along the last axis.
+        Outputs are (K, B, C), targets (K, B) or (K, B, C). The class axis is moved in front of the sample axis, since a
+        softmax over few classes is three times slower along the last axis.
         """
         return F.cross_entropy(
             self.logits(outputs).transpose(1, 2),
@@ -130,7 +131,7 @@ class FocalLoss(ClassLoss):
     Args:
         reads: As in `ClassLoss`.
         reduction: As in `ClassLoss`.
-        gamma: The larger, the less well-classified samples count.
+        gamma: The larger it is, the less well-classified samples contribute to the loss.
         class_weights: (K,) one weight per class; alpha in the paper.
     """
 
@@ -157,7 +158,7 @@ class KLDivLoss(ClassLoss):
 
     Args:
         reads: As in `ClassLoss`.
-        reduction: Over the samples.
+        reduction: The reduction over samples.
     """
 
     def __init__(self, *, reads: Reads = "logits", reduction: Reduction = "mean") -> None:
@@ -173,12 +174,12 @@ class KLDivLoss(ClassLoss):
 class MultiMarginLoss(ClassLoss):
     """sum_k max(0, margin - output_y + output_k)^p / K over k != y (Weston & Watkins 1999).
 
-    As in torch, but targets may also be probabilities (N, K), which give the expected loss.
+    As in torch, but targets may also be probabilities (N, K), for which the loss is its expected value.
 
     Args:
-        reduction: Over the samples; "mean" divides by N, not by the sum of the weights.
-        p: 1 or 2, the power of a violation.
-        margin: The required distance of the output of class y above the others.
+        reduction: The reduction over samples; "mean" divides by N, not by the sum of the weights.
+        p: 1 or 2, the exponent of a violation of the margin.
+        margin: The required distance between the output of class y and the other outputs.
         class_weights: (K,) one weight per class.
     """
 
@@ -206,7 +207,7 @@ class MultiMarginLoss(ClassLoss):
         return self.reduce((violation * others).sum(2) / size, targets)
 
     def denominator(self, targets: Tensor) -> int:
-        """Returns the divisor of "mean"."""
+        """Returns the divisor of the mean."""
         return len(targets)
 
 
@@ -215,7 +216,7 @@ class BCELoss(nn.Module):
 
     Args:
         reads: "log_odds" or "probabilities".
-        reduction: Over all N * K numbers.
+        reduction: The reduction over all N * K values.
     """
 
     def __init__(self, *, reads: Reads = "log_odds", reduction: Reduction = "mean") -> None:
@@ -234,10 +235,10 @@ class BCELoss(nn.Module):
 class HingeLoss(nn.Module):
     """t max(0, 1 - output) + (1 - t) max(0, 1 + output), t = 1 or 0 (Cortes & Vapnik 1995).
 
-    Outputs and targets (N, K). A target between 0 and 1 is a probability, which gives the expected loss.
+    Outputs and targets (N, K). For a target between 0 and 1, a probability, the loss is its expected value.
 
     Args:
-        reduction: Over all N * K numbers.
+        reduction: The reduction over all N * K values.
     """
 
     def __init__(self, *, reduction: Reduction = "mean") -> None:
@@ -252,11 +253,11 @@ class HingeLoss(nn.Module):
 class PerceptronLoss(nn.Module):
     """t max(0, -output) + (1 - t) max(0, output), t = 1 or 0; outputs and targets (N, K).
 
-    Its gradient is step(output) - t with step(0) = 0, so a gradient step is Rosenblatt's rule (1958). A target between
-    0 and 1 is a probability, which gives the expected loss.
+    Its gradient is step(output) - t with step(0) = 0, so a gradient step is Rosenblatt's rule (1958). For a target
+    between 0 and 1, a probability, the loss is its expected value.
 
     Args:
-        reduction: Over all N * K numbers.
+        reduction: The reduction over all N * K values.
     """
 
     def __init__(self, *, reduction: Reduction = "mean") -> None:

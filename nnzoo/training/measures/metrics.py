@@ -1,4 +1,4 @@
-"""Metrics as sums over samples: batches are added, and the result is computed once.
+"""Computes metrics from sums over samples: batches are added, and the result is computed once.
 
 Nothing is averaged over batches, so the result does not depend on the batch size.
 """
@@ -23,10 +23,11 @@ PER_CLASS = {"precision", "recall", "f1", "balanced_accuracy"}
 class MetricSums:
     """Accumulates the sums from which the metrics of a split are computed.
 
-    Classification: hits, predictions and occurrences of each class; for rankings such as auroc, which are not sums,
-    every score. Regression: sums over |e|, e^2, t and t^2 of each target, in float64 and in the unit of the network's
-    outputs, where neither squares nor differences of large numbers lose digits; t is relative to the first sample. All
-    sums are on the device of the outputs, so that adding is never a sync.
+    Classification: the correct predictions, all predictions and the occurrences of each class. Ranking metrics such as
+    auroc are not sums; for them every score is kept. Regression: sums over |e|, e^2, t and t^2 of each target, in
+    float64 and in the unit of the network's outputs, so that neither squares nor differences of large numbers lose
+    digits; t is relative to the first sample. All sums are on the device of the outputs, so adding a batch is never a
+    sync.
 
     Args:
         names: The metrics to compute.
@@ -71,7 +72,7 @@ class MetricSums:
             self.flush()
 
     def _grow(self, outputs: Tensor, targets: Tensor) -> None:
-        """Enlarges the buffer to twice the size that a batch requires."""
+        """Enlarges the buffer to twice the size that the batch requires."""
         size = 2 * (self._num_buffered + outputs.shape[self.axis])
         grown = []
         for index, part in enumerate((outputs, targets)):
@@ -160,7 +161,7 @@ class MetricSums:
         }
 
     def result(self) -> dict[str, float]:
-        """Returns the metrics by name, NaN for one without a value. This synchronises with the device."""
+        """Returns the metrics by name; an undefined metric is NaN. This synchronises with the device."""
         self.flush()
         if not self.count:
             return dict.fromkeys(self.names, float("nan"))
@@ -230,7 +231,7 @@ class MetricSums:
         }
 
     def state_dict(self) -> dict[str, object]:
-        """Returns what a resumed run needs. The buffer is not flushed, which would change the rounding of the sums."""
+        """Returns the values that a resumed run needs. Flushing the buffer would change the rounding of the sums."""
         kept = [part.clone() for part in self._buffered()]
         scores = [torch.cat(parts, self.axis) for parts in zip(*self.scores, strict=True)]
         return {"count": self.count, "sums": dict(self.sums), "kept": kept, "scores": scores}
@@ -251,7 +252,7 @@ class MetricSums:
             self._num_buffered = kept[0].shape[self.axis]
 
     def join(self, state: Mapping[str, Any]) -> None:
-        """Adds the sums of other samples from their `state_dict`, which must be flushed."""
+        """Adds the sums of other samples, given as their `state_dict`, which must be flushed."""
         self.flush()
         self.count += state["count"]
         if state["scores"]:
@@ -267,7 +268,7 @@ class MetricSums:
 
 
 class ReplicaSums(MetricSums):
-    """Metric sums of K networks: outputs (K, N, C), encoded targets (K, N) or (K, N, C)."""
+    """The metric sums of K networks, from outputs (K, N, C) and encoded targets (K, N) or (K, N, C)."""
 
     axis = 1
 
@@ -290,7 +291,7 @@ class ReplicaSums(MetricSums):
 
 
 def _in_top_k(outputs: Tensor, labels: Tensor, count: int) -> Tensor:
-    """Returns a mask (N,): whether fewer than `count` classes precede the true one. Among ties the later precedes."""
+    """Returns a mask (N,): whether the true class is among the top `count`. In a tie, later classes rank higher."""
     own = outputs.gather(1, labels.clamp_min(0).unsqueeze(1))
     later = torch.arange(outputs.shape[1], device=outputs.device) > labels.unsqueeze(1)
     before = (outputs > own) | ((outputs == own) & later)

@@ -1,4 +1,4 @@
-"""Ranking metrics: how well scores rank positives above negatives. They are exact and need all scores at once."""
+"""Ranking metrics: how well scores rank positives above negatives. They are exact, and need all scores at once."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from torch import Tensor
 
 
 def auroc(scores: Tensor, truth: Tensor) -> Tensor:
-    """Returns the area under the ROC curve: how often a positive scores above a negative; ties count half.
+    """Returns the area under the ROC curve: how often a positive sample scores above a negative one; ties count half.
 
     Args:
         scores: (N, K), on the CPU.
         truth: (N, K) 0 and 1.
 
     Returns:
-        The mean over the columns that have both; NaN if there are none, or a score is NaN.
+        The mean over the columns with positives and negatives; NaN if there are none, or if a score is NaN.
     """
     return _mean(scores, truth, _area)
 
@@ -29,7 +29,7 @@ def average_precision(scores: Tensor, truth: Tensor) -> Tensor:
         truth: (N, K) 0 and 1.
 
     Returns:
-        The mean over the columns that have a positive; NaN if there are none, or a score is NaN.
+        The mean over the columns with positives; NaN if there are none, or if a score is NaN.
     """
     return _mean(scores, truth, _average_precision)
 

@@ -1,4 +1,4 @@
-"""The optimizers of torch, and which of them have a fused kernel."""
+"""torch's optimizers, and whether each has a fused kernel."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Row:
     """An optimizer of torch.
 
     Attributes:
-        build: The class.
+        build: The class of the optimizer.
         fused: Whether `fused=True` works on CPU and CUDA.
     """
 
@@ -42,12 +42,13 @@ OPTIMIZERS = {
 
 
 def build_optimizer(name: str, parameters: Iterable[nn.Parameter], **fields: Any) -> torch.optim.Optimizer:
-    """Builds an optimizer over the parameters that are trained.
+    """Builds an optimizer for the trainable parameters.
 
-    The fused kernel is used if torch has one: a fixed rule, never a timing, since the kernel affects the last bits.
+    The fused kernel is used if torch has one. The choice never depends on timing, since the kernel affects the last
+    bits of the results.
 
     Args:
-        name: A name of `OPTIMIZERS`.
+        name: A name in `OPTIMIZERS`.
         parameters: The parameters of the model. Frozen ones are skipped.
         fields: The keyword arguments of the class.
     """
@@ -64,9 +65,9 @@ def build_optimizer(name: str, parameters: Iterable[nn.Parameter], **fields: Any
 def _without_wrappers(name: str) -> type[torch.optim.Optimizer]:
     """Returns the class with the unwrapped methods.
 
-    torch's wrappers exclude the methods from torch.compile, and import it, which takes longer than importing torch. It
-    is never applied to them here. `step` is also wrapped in a profiler range, which costs a small network 15 % of its
-    time, and in the global optimizer hooks, which are still called here if there are any.
+    torch's wrappers exclude the methods from torch.compile. They import it, which takes longer than importing torch,
+    although nnzoo never compiles an optimizer. `step` is also wrapped in a profiler range, which takes 15 % of the
+    training time of a small network, and in the global optimizer hooks, which are still called if there are any.
     """
     kind = OPTIMIZERS[name].build
     bare = torch.no_grad()(inspect.unwrap(kind.step))

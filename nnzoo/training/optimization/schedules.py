@@ -36,14 +36,14 @@ SCHEDULERS: dict[str, type[LRScheduler]] = {
 class Schedule:
     """Sets the learning rate of an optimizer.
 
-    Step s of the warm-up, counted from 0, has the learning rate (s + 1) / warmup_steps times the first one of the
-    scheduler. The scheduler starts at t = 0 after the warm-up, and t counts epochs or steps.
+    In step s of the warm-up, counted from 0, the learning rate is (s + 1) / warmup_steps times the scheduler's first
+    learning rate. The scheduler starts at t = 0 after the warm-up, and t counts epochs or steps.
 
     Args:
-        optimizer: The `lr` of its parameter groups is changed.
-        name: A name of `SCHEDULERS`, or "constant".
-        interval: What t counts.
-        warmup_steps: Optimizer steps of the warm-up, a multiple of those of an epoch.
+        optimizer: The optimizer. The `lr` of its parameter groups is changed.
+        name: A name in `SCHEDULERS`, or "constant".
+        interval: Whether t counts epochs or steps.
+        warmup_steps: The number of optimizer steps of the warm-up: a whole number of epochs.
         fields: The keyword arguments of the scheduler.
     """
 
@@ -78,7 +78,7 @@ class Schedule:
             self._advance(self.scheduler)
 
     def after_epoch(self, monitored: float) -> None:
-        """Updates the learning rate after an epoch, with the value of the monitor, which `plateau` uses."""
+        """Updates the learning rate after an epoch. `plateau` uses the monitored value."""
         if self.interval == "step" or self.scheduler is None or self.num_steps <= self.warmup_steps:
             return
         if isinstance(self.scheduler, ReduceLROnPlateau):
@@ -99,7 +99,7 @@ class Schedule:
             group["lr"] = lr * share
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns what a resumed run needs, except for the learning rate, which the state of the optimizer holds."""
+        """Returns the values that a resumed run needs, except for the learning rate, which the optimizer saves."""
         return {"num_steps": self.num_steps, "scheduler": self.scheduler.state_dict() if self.scheduler else None}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Compiles networks with torch.compile. A network that it does not support runs uncompiled, with a warning."""
+"""Compiles networks with torch.compile. If it does not support a network, that runs uncompiled, with a warning."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ MAX_REASON = 200
 class Compiled:
     """Calls the compiled version of a network; the network itself is unchanged.
 
-    The first shape in training and the first one in evaluation are compiled. Batches of another shape, such as the last
-    one of an epoch, run uncompiled. This avoids recompilations and dynamic shapes.
+    The network is compiled for the first input shape in training and the first one in evaluation. Batches of a
+    different shape, such as the last one of an epoch, run uncompiled. This avoids recompilations and dynamic shapes.
 
     Args:
         network: The network, which is compiled with `fullgraph=True`.
-        deterministic: Whether to exclude kernels that are chosen by timing, if the choice affects the last bits.
+        deterministic: Whether to exclude kernels that are chosen by timing, if the choice affects the last bits of the
+            results.
     """
 
     def __init__(self, network: nn.Module, *, deterministic: bool) -> None:
@@ -35,7 +36,7 @@ class Compiled:
         self.compiled: Callable[..., Tensor] | None = None
 
     def start(self) -> None:
-        """Calls torch.compile, which compiles when the result is first called.
+        """Calls torch.compile. The compilation itself happens when the result is first called.
 
         Raises:
             RuntimeError: torch.compile does not support this system.
@@ -61,7 +62,7 @@ class Compiled:
             return outputs
 
     def disable(self, error: Exception) -> None:
-        """Disables compilation, and warns with the reason."""
+        """Disables compilation, and logs a warning with the reason."""
         self.compiled = None
         log.warning("train.compile: %s; training continues without it", reason_of(error))
 
@@ -80,11 +81,11 @@ def reason_of(error: Exception) -> str:
 
 
 def compile_ahead(compiled: Compiled, forward: Callable[..., Tensor], inputs: Sequence[Tensor]) -> None:
-    """Compiles forward and backward pass before training, and restores the network and the random state.
+    """Compiles the forward and backward pass before training. The network and the random state are restored.
 
     Args:
         compiled: The wrapper of the network that is trained.
-        forward: The function that training calls, which calls `compiled`.
+        forward: The function that training steps call; it calls `compiled`.
         inputs: The arguments of the network for a batch of the usual size.
     """
     network, start = compiled.network, time.monotonic()

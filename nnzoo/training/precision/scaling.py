@@ -16,12 +16,12 @@ SMALLEST_SCALE = 1e-4
 
 
 class Autocast:
-    """Calls a network under torch.autocast: (N, *) -> float32 outputs for losses and metrics.
+    """Calls a network under torch.autocast: (N, *) -> float32 outputs, as losses and metrics need them.
 
     Args:
         network: The network.
         device: The device of the network.
-        dtype: bfloat16 or float16, for matrix products, convolutions and recurrent cells.
+        dtype: bfloat16 or float16, used for matrix products, convolutions and recurrent cells.
     """
 
     def __init__(self, network: Callable[..., Tensor], device: torch.device, dtype: torch.dtype) -> None:
@@ -64,7 +64,7 @@ def cpu_has_bf16() -> bool:
 def scaled_step(scaler: torch.amp.GradScaler, optimizer: torch.optim.Optimizer, *, report: bool) -> bool:
     """Takes a step with unscaled gradients, or skips it if some are not finite, and updates the loss scale.
 
-    Fused kernels check this on the device; for others GradScaler synchronises once per step.
+    Fused kernels check this on the device; with other kernels, GradScaler synchronises once per step.
 
     Args:
         scaler: The scaler that has unscaled the gradients.

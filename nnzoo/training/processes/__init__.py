@@ -1,1 +1,1 @@
-"""Distributed training: one network, with a share of each batch per process."""
+"""Distributed training of one network: each process computes a share of every batch."""

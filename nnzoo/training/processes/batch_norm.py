@@ -1,4 +1,4 @@
-"""Batch norm with statistics over the batches of all processes, on any device."""
+"""Batch norm whose statistics cover the batches of all processes, on any device."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ SYNCHRONISED = (BatchNorm.forward, nn.SyncBatchNorm.forward)
 
 @contextlib.contextmanager
 def synchronised(model: nn.Module) -> Iterator[None]:
-    """A context in which the batch norms of a model share their statistics in training.
+    """A context manager in which the batch norms of a model share their statistics across processes in training.
 
-    Only their class changes, so the state dict is that of torch's modules: on CUDA to `nn.SyncBatchNorm`, which has no
-    kernel for the CPU, elsewhere to the class below. A module with its own `forward` is unchanged, with a warning.
+    Only their class changes, so the state dict is the same as before. On CUDA the class is `nn.SyncBatchNorm`, which
+    has no kernel for the CPU; elsewhere it is the class below. A module with its own `forward` is not changed, and a
+    warning is logged.
     """
     norms = [module for module in model.modules() if isinstance(module, BatchNorm)]
     for name in sorted({type(norm).__name__ for norm in norms if type(norm).forward not in SYNCHRONISED}):
@@ -39,7 +40,7 @@ def synchronised(model: nn.Module) -> Iterator[None]:
 
 
 class _Synchronised(BatchNorm):
-    """Batch norm over all processes in training; in evaluation mode the same as torch's."""
+    """Batch norm over all processes in training mode; in evaluation mode, the same as torch's batch norm."""
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002  # named as in torch
         if not self.training:
@@ -65,15 +66,16 @@ class _Synchronised(BatchNorm):
 class _Normalize(torch.autograd.Function):
     """y = (x - mean) / sqrt(var + eps) * weight + bias, over all processes and all axes of x (N, C, *) except C.
 
-    Means and sums of squares are combined as in Chan et al. (1979), weighted by the count of each process, in at least
-    float32. The gradients of weight and bias are over the samples of this process, as in any other layer.
+    The means and sums of squares of the processes are combined as in Chan et al. (1979), weighted by their numbers of
+    values, in at least float32. The gradients of weight and bias cover only the samples of this process, as in any
+    other layer.
     """
 
     @staticmethod
     def forward(
         ctx: Any, inputs: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Returns y, and over all processes the mean (C,), the sum of squared deviations (C,) and the count (1,)."""
+        """Returns y, and the mean (C,), the sum of squared deviations (C,) and the count (1,) over all processes."""
         from torch import distributed
 
         x = inputs.to(torch.promote_types(inputs.dtype, torch.float32))

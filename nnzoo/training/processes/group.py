@@ -1,7 +1,7 @@
-"""The communication of several processes that train one network.
+"""The communication of the processes that train one network.
 
-`torchrun` starts them. Each has the network and the data, and computes its share of every batch. A single process is a
-`Group` too, which never communicates, so that the loop is the same for both.
+`torchrun` starts them. Each has the network and the data, and computes its share of every batch. A single process is
+also a `Group`, which never communicates, so the same loop works for both.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ CLOSED_CONNECTION = ("Connection closed", "Connection reset", "Broken pipe")
 
 
 class Group:
-    """A single process.
+    """The processes that train together. This base class is for a single process.
 
     Attributes:
         rank: The rank of this process. Only rank 0 writes and prints.
         size: The number of processes.
-        samples: The samples of the current step over all processes; 0 for a single process.
+        samples: The number of samples of the current step over all processes; 0 for a single process.
     """
 
     rank = 0
@@ -51,7 +51,7 @@ class Group:
 
     @contextlib.contextmanager
     def fail_together(self) -> Iterator[None]:
-        """A context that fails on every rank if it fails on one."""
+        """A context manager that raises an error on every rank if the block fails on one rank."""
         yield
 
     def from_first(self, compute: Callable[[], T]) -> T:
@@ -59,7 +59,7 @@ class Group:
         return compute()
 
     def gather(self, value: Any) -> list[Any]:
-        """Returns the value (tensors and plain values) of every process, by rank."""
+        """Returns the values (tensors and plain values) of all processes, by rank."""
         return [value]
 
     def total(self, number: float) -> float:
@@ -68,24 +68,24 @@ class Group:
 
     @contextlib.contextmanager
     def training(self, model: nn.Module, forward: Callable[..., Tensor]) -> Iterator[None]:  # noqa: ARG002
-        """A context in which all processes train a model from the same weights, with synchronised batch norm.
+        """A context manager in which all processes train a model from the same weights, with synchronised batch norm.
 
         Args:
             model: The model.
-            forward: What steps call: the model itself, compiled, or under autocast.
+            forward: The function that steps call: the model itself, compiled, or under autocast.
         """
         yield
 
     def call(self, forward: Callable[..., Tensor], inputs: Sequence[Tensor], *, is_last: bool) -> Tensor:  # noqa: ARG002
-        """Calls `forward` in a step. The backward pass of the last batch of a step may reduce the gradients."""
+        """Calls `forward` in a step. The backward pass of the last batch of a step may all-reduce gradients."""
         return forward(*inputs)
 
     def share(self, start: int, end: int) -> tuple[int, int]:
-        """Returns the share of this process of the samples from `start` to `end`: contiguous, possibly empty."""
+        """Returns the share of this process in the samples from `start` to `end`. It may be empty."""
         return start, end
 
     def shares(self, batches: Sequence[tuple[int, int]]) -> Sequence[tuple[int, int]]:
-        """Returns the share of this process of each batch, without the empty ones."""
+        """Returns the share of this process in each batch, without empty shares."""
         return batches
 
     def begin_step(
@@ -95,11 +95,11 @@ class Group:
         is_due: Callable[[int], bool],  # noqa: ARG002
         step: int,  # noqa: ARG002
     ) -> int:
-        """Begins a step, and returns the number of its batches of which this process has a share.
+        """Begins a step, and returns the number of its batches in which this process has a share.
 
         Args:
-            batches: Start and end of each batch.
-            stop: The stop request, which is sent to the other ranks in this step.
+            batches: The start and end of each batch.
+            stop: The stop request. In this step, it is sent to the other ranks.
             is_due: Returns whether a checkpoint is due after a step.
             step: The number of the step.
         """
@@ -113,7 +113,7 @@ class Group:
         return loss
 
     def add_gradients(self, optimizer: torch.optim.Optimizer, count: Tensor | float, *, summed: bool) -> None:
-        """Reduces the gradients over all processes.
+        """Combines the gradients of all processes.
 
         Args:
             optimizer: The optimizer of the trained parameters.
@@ -122,7 +122,7 @@ class Group:
         """
 
     def loss_of_all(self, loss: float) -> float:
-        """Returns the loss of the step over all processes, from the losses of their shares."""
+        """Returns the loss of the step over all processes, computed from the losses of their shares."""
         return loss
 
     def should_stop(self, stop: StopRequest) -> bool:
@@ -134,7 +134,7 @@ class Group:
         return is_due(step)
 
     def gather_state(self, state: dict[str, Any]) -> dict[str, Any]:
-        """Returns the state of a training with the `PER_RANK` entries of the other ranks."""
+        """Returns the training state, extended by the `PER_RANK` entries of the other ranks."""
         return state
 
 
@@ -142,12 +142,12 @@ SINGLE_PROCESS = Group()
 
 
 class ProcessGroup(Group):
-    """Several processes that communicate with torch.distributed.
+    """Several processes that communicate through torch.distributed.
 
     Args:
         rank: The rank of this process.
         size: The number of processes.
-        store: The key-value store of the group, which still works after one of them has ended.
+        store: The key-value store of the group, which still works after a process has ended.
     """
 
     def __init__(self, rank: int, size: int, store: Any) -> None:
@@ -171,7 +171,7 @@ class ProcessGroup(Group):
         self._compare(failure)
 
     def _compare(self, failure: Exception | None) -> None:
-        """Raises the error of the first rank that has one; on the other ranks a GroupError with its message."""
+        """Raises the error of the first rank that has one. Other ranks raise a GroupError with the same message."""
         failures = self.gather(None if failure is None else [str(failure), getattr(failure, "exit_code", 1)])
         failed = next((rank for rank, each in enumerate(failures) if each is not None), None)
         if failed == self.rank and failure is not None:
@@ -317,7 +317,7 @@ class ProcessGroup(Group):
     def _divide_summed_gradients(
         self, parameters: Sequence[nn.Parameter], count: Tensor | float, *, summed: bool
     ) -> None:
-        """Divides gradients by the total weight of the samples in place of their number, where the two differ."""
+        """Divides gradients by the total weight of the samples instead of their number, where the two differ."""
         if summed or isinstance(count, int):  # the number of samples; weights and positions have a float or a tensor
             return
         total = self._sum(torch.zeros(1, dtype=torch.float64, device=parameters[0].device) + count)
@@ -364,7 +364,7 @@ def _unpacked(data: Tensor) -> Any:
 
 @contextlib.contextmanager
 def connection_errors() -> Iterator[None]:
-    """A context that raises GroupError if torch can't reach the other processes."""
+    """A context manager that raises GroupError if torch can't reach the other processes."""
     try:
         yield
     except RuntimeError as error:

@@ -1,4 +1,4 @@
-"""Gradients that torch's DistributedDataParallel reduces while the backward pass is still running."""
+"""Reduces gradients with torch's DistributedDataParallel while the backward pass is still running."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from torch.nn.parallel import DistributedDataParallel
 
 
 def overlapped(model: nn.Module, forward: Callable[..., Tensor]) -> DistributedDataParallel:
-    """Returns the forward pass of a model, whose backward pass leaves the sum over all processes in each gradient.
+    """Returns a forward pass of a model whose backward pass sums each gradient over all processes.
 
-    A gradient that is None in every process stays None. Every process must take part in every call.
+    A gradient that is None in all processes stays None. Every process must take part in every call.
 
     Args:
         model: The model, with the same weights in every process.
-        forward: What to call: the model itself, compiled, or under autocast.
+        forward: The function to call: the model itself, compiled, or under autocast.
     """
     # Unused parameters are looked for in each step, since a model may use others in the next one. It also keeps the
     # order of the buckets, so that a resumed training adds in the same order.
@@ -29,7 +29,8 @@ def overlapped(model: nn.Module, forward: Callable[..., Tensor]) -> DistributedD
 class _ForwardPass(nn.Module):
     """A module with the parameters of `model` that calls `forward`.
 
-    It has no buffers, which would be broadcast in each step: batch norm synchronises its own.
+    It has no buffers, since DistributedDataParallel would broadcast them in each step; batch norm synchronises its
+    statistics itself.
     """
 
     def __init__(self, model: nn.Module, forward: Callable[..., Tensor]) -> None:
@@ -43,7 +44,7 @@ class _ForwardPass(nn.Module):
 
 
 def _sum(bucket: Any) -> torch.futures.Future[Tensor]:
-    """Sums a bucket of gradients; without this hook they would be averaged."""
+    """Sums a bucket of gradients over all processes; without this hook they would be averaged."""
     work = distributed.all_reduce(bucket.buffer(), async_op=True)
     future: torch.futures.Future[Tensor] = work.get_future().then(lambda done: done.value()[0])
     return future

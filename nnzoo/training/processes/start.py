@@ -1,4 +1,4 @@
-"""Starts and ends the process group of torchrun, and reports an error once."""
+"""Starts and ends the process group of torchrun, and reports each error only once."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _num_groups = 0
 
 @contextlib.contextmanager
 def process_group() -> Iterator[Group]:
-    """A context with the group of the processes that torchrun started; without torchrun with `SINGLE_PROCESS`.
+    """A context manager with the group of the processes that torchrun started, or `SINGLE_PROCESS` without torchrun.
 
     Raises:
         GroupError: The other processes can't be reached.
@@ -65,10 +65,10 @@ def process_group() -> Iterator[Group]:
 
 
 def report_once(failure: NnzooError, say: Callable[[NnzooError], None]) -> None:
-    """Lets one process report an error. The others wait for it, since torchrun ends all processes after the first.
+    """Lets one process report an error. The others wait for it, since torchrun ends all processes once one has ended.
 
     Args:
-        failure: The error of this process. The message of an error on a single rank begins with the rank.
+        failure: The error of this process. If only one rank failed, the message begins with that rank.
         say: Prints the error.
     """
     global _last_store
@@ -121,10 +121,10 @@ def _join() -> ProcessGroup:
 
 
 def _store_for_restart(store: Any, name: str = "") -> Any:
-    """Returns the store with a prefix per restart: torchrun reuses its store when it restarts all processes.
+    """Returns the store with a new prefix per restart, since torchrun reuses its store when it restarts all processes.
 
-    A store that the processes create themselves is new after a restart. It must have no restart number, since each
-    machine counts its own restarts.
+    A store that the processes create themselves is new after a restart. Its prefix must not contain the restart number,
+    since each machine counts its own restarts.
     """
     from torch.distributed.distributed_c10d import PrefixStore
 

@@ -1,4 +1,4 @@
-"""Reads the environment variables of torchrun. Imports nothing heavy."""
+"""Reads the environment variables of torchrun. Does not import torch."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Random restarts: a network from several initialisations, trained as one network of replicas."""
+"""Random restarts: replicas of a network with different initialisations, trained as one network."""

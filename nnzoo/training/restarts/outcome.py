@@ -1,4 +1,4 @@
-"""The results of restarts: one outcome for each, the best one, their mean and standard deviation."""
+"""The results of restarts: the outcome of each, the best restart, and mean and standard deviation."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class Outcome:
     """The result of one restart.
 
     Attributes:
-        seed: The seed of its weights and its shuffling.
+        seed: The seed of its initial weights and shuffling.
         status: How it ended, or "running".
         epochs: The number of finished epochs.
-        best_epoch: The epoch with the best monitor; 0 before the first one.
+        best_epoch: The epoch with the best monitored value; 0 before the first epoch.
         metrics: The metrics of that epoch: "train/loss", "val/accuracy", ...
     """
 
@@ -40,9 +40,9 @@ class Restarts:
 
     Attributes:
         count: The requested number of restarts.
-        how: Whether all are trained at once in one batched step, or one after another.
-        reason: Why they are not trained all at once; None if they are.
-        monitor: The metric that decides which one is the best.
+        how: Whether the restarts are trained together in batched steps, or one after another.
+        reason: Why they are not trained together; None if they are.
+        monitor: The metric that decides which restart is the best.
         mode: Whether a lower or a higher value is better.
         outcomes: The results of the restarts that have started, in the order of their seeds.
     """
@@ -55,7 +55,7 @@ class Restarts:
     outcomes: Sequence[Outcome]
 
     def leader(self) -> int | None:
-        """Returns the index of the best restart, the first of ties. A diverged one is the best only if all diverged."""
+        """Returns the index of the best restart, the first in a tie; of a diverged restart only if all diverged."""
         sign = 1 if self.mode == "min" else -1
         candidates = [
             (outcome.status == "diverged", sign * outcome.metrics[self.monitor], index)
@@ -65,7 +65,7 @@ class Restarts:
         return min(candidates)[-1] if candidates else None
 
     def values(self) -> list[float | None]:
-        """Returns the best monitor of each restart; None if it diverged or was never measured."""
+        """Returns the best monitored value of each restart; None if it diverged or was never evaluated."""
         return [
             outcome.metrics[self.monitor] if outcome.best_epoch and outcome.status != "diverged" else None
             for outcome in self.outcomes
@@ -91,7 +91,7 @@ class Restarts:
         }
 
     def table(self) -> tuple[list[str], list[list[Any]]]:
-        """Returns header and rows of restarts.csv: one row per restart, with the metrics of its best epoch."""
+        """Returns the header and rows of restarts.csv: one row per restart, with the metrics of its best epoch."""
         columns = list(next((outcome.metrics for outcome in self.outcomes if outcome.metrics), {}))
         header = ["seed", "status", "epochs", "best_epoch", *columns]
         return header, [
@@ -107,5 +107,5 @@ class Restarts:
 
 
 def _cell(value: float) -> float | str:
-    """Formats a metric; one without a value is an empty cell."""
+    """Formats a metric; an undefined one is an empty cell."""
     return "" if math.isnan(value) else value

@@ -27,11 +27,11 @@ from nnzoo.training.step import clear_gradients, shrink
 
 
 class ReplicaLearner(Learner[ReplicaState]):
-    """Trains K replicas. The best weights of one that diverges or is stopped early do not change any more.
+    """Trains K replicas. Once a replica diverges or is stopped early, its best weights no longer change.
 
     Args:
-        state: The training in progress, which is changed in place. At the end, `ends` has the status of each replica,
-            and `best` their best weights.
+        state: The state of the training, which is changed in place. At the end, `ends` has the status of each replica,
+            and `best` has their best weights.
     """
 
     def __init__(self, state: ReplicaState) -> None:
@@ -58,7 +58,7 @@ class ReplicaLearner(Learner[ReplicaState]):
         train_step(self.state, batches, self.penalised, settings)
 
     def check_finite(self, group: Group) -> None:
-        """Does nothing: a loss that is not finite ends only its replica, whose best weights are kept."""
+        """Does nothing: a loss that is not finite ends only its own replica, whose best weights are kept."""
 
     def train_metrics(self, group: Group) -> Metrics:  # noqa: ARG002
         return {"loss": mean_loss(self.state.train_loss), **self.state.train_metrics.results()}
@@ -111,7 +111,7 @@ class ReplicaLearner(Learner[ReplicaState]):
         state.ends = ["completed" if end == "running" else end for end in state.ends]
         if all(end == "diverged" or not each.best_epoch for end, each in zip(state.ends, state.stopping, strict=True)):
             raise DivergedError(
-                f"the loss of every restart is no longer finite, or its {monitor} was never a number, after epoch "
+                f"the loss of every restart is no longer finite, or its {monitor} was always NaN, after epoch "
                 f"{state.epoch}, at lr {state.lr:g}. {REMEDY}"
             )
         return "completed"
@@ -165,7 +165,7 @@ def clip(replicas: Replicas, max_norm: float) -> None:
 
 @torch.inference_mode()
 def evaluate(state: ReplicaState, split: Split, sums: ReplicaSums, *, batch_size: int) -> dict[str, Tensor]:
-    """Returns loss and metrics (K,) on a split. The more replicas, the smaller the batches."""
+    """Returns the loss and metrics (K,) on a split. Batches are smaller if there are more replicas."""
     state.replicas.network.eval()
     total = LossSum(state.loss)
     split = for_model(state.replicas.network, split)

@@ -1,7 +1,7 @@
 """Batched restarts: K networks of one architecture as one module, trained together with torch.func.
 
 A replica gets the same result as a separate run with its seed, up to rounding: it has its own weights, order of
-samples, clipping, early stopping and best epoch. Only its dropout draws other random numbers.
+samples, clipping, early stopping and best epoch. Only its dropout draws different random numbers.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def why_not_batched(state: TrainState, targets: Tensor) -> str | None:
     """Returns why restarts of a network must run one after another; None if they can be batched.
 
     Args:
-        state: One restart at its start.
+        state: The initial state of one restart.
         targets: The encoded targets of the train split.
     """
     if isinstance(state.optimizer, torch.optim.LBFGS):
@@ -74,7 +74,7 @@ class Replicas(nn.Module):
     """K networks as one module: every parameter and buffer of shape (*) becomes one of shape (K, *).
 
     Args:
-        networks: Networks of one architecture, with modules of `BATCHED`. They are left in training mode.
+        networks: Networks of one architecture, with modules of the types in `BATCHED`. They are left in training mode.
     """
 
     def __init__(self, networks: Sequence[nn.Module]) -> None:
@@ -90,7 +90,7 @@ class Replicas(nn.Module):
         self.tensors = dict(self.network.named_parameters()), dict(self.network.named_buffers())
 
     def forward(self, inputs: Tensor, *, shared: bool) -> Tensor:
-        """Maps inputs (K, B, *) to outputs (K, B, C); with `shared`, inputs (B, *) that all replicas get."""
+        """Maps inputs (K, B, *) to outputs (K, B, C); with `shared`, inputs are (B, *), the same for all replicas."""
 
         def one(parameters: Any, buffers: Any, inputs: Tensor) -> Tensor:
             outputs: Tensor = functional_call(self.network, (parameters, buffers), (inputs,), tie_weights=False)
@@ -101,7 +101,7 @@ class Replicas(nn.Module):
         return outputs
 
     def finite(self) -> Tensor:
-        """Returns (K,) whether every weight of a replica is finite."""
+        """Returns a mask (K,): whether all weights of a replica are finite."""
         return torch.stack([each.detach().isfinite().flatten(1).all(1) for each in self.tensors[0].values()]).all(0)
 
 
@@ -121,7 +121,7 @@ def losses_of(loss: nn.Module, outputs: Tensor, targets: Tensor) -> tuple[Tensor
 
 @dataclass
 class ReplicaState:
-    """A training of K replicas in progress.
+    """The state of the training of K replicas.
 
     Attributes:
         replicas: The networks, on their device.
@@ -129,9 +129,9 @@ class ReplicaState:
         optimizer: The optimizer of the stacked parameters. It updates each value only from the gradients of that value.
         schedule: The learning-rate schedule, the same for all replicas.
         seeds: The seed of each replica's weights and shuffling.
-        stopping: Watches the monitor of each replica.
+        stopping: The early stopping of each replica.
         train_loss: The losses (K,), summed over the batches of the current epoch.
-        train_metrics: The metrics, summed likewise.
+        train_metrics: The sums of the metrics over the same batches.
         ends: How each replica ended, or "running".
         epochs: The number of epochs that each replica finished before its end.
         columns: The names of the columns of `rows`.
@@ -194,7 +194,7 @@ class ReplicaState:
         return Outcome(self.seeds[index], self.ends[index], self.epochs[index], best, metrics)
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns everything that a resumed run needs: tensors, numbers, strings and None, in dicts and lists."""
+        """Returns the values that a resumed run needs: tensors, numbers, strings and None, in dicts and lists."""
         return {
             "networks": dict(self.replicas.network.state_dict()),
             "best": self.best,

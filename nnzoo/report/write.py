@@ -1,0 +1,43 @@
+"""Writes the page of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nnzoo.experiment.train.finished import FinishedRun
+from nnzoo.report.charts import Section
+from nnzoo.report.learning import curves_section, health_section
+from nnzoo.report.overview import repeat_section, result_section
+from nnzoo.report.page import page
+from nnzoo.run.directory import REPORT
+from nnzoo.run.files import write_text
+
+
+def write_report(run: FinishedRun, output: Path | None = None) -> Path:
+    """Writes the page of a run as one HTML file, and returns its path.
+
+    Args:
+        run: The run.
+        output: The file; by default, report.html in the run directory.
+
+    Raises:
+        RunError: The file can't be written.
+    """
+    path = output or run.folder / REPORT
+    write_text(path, page(run.config.name, sections(run), lead=_lead(run)))
+    return path
+
+
+def report_at_end(run: FinishedRun) -> None:
+    """Writes report.html at the end of a training."""
+    write_report(run)
+
+
+def _lead(run: FinishedRun) -> str:
+    return f"{run.config.model.name} on {run.config.data.name}, trained with nnzoo"
+
+
+def sections(run: FinishedRun) -> list[Section]:
+    """Returns the sections of the page: those that apply to the run, in order."""
+    found = [result_section(run), curves_section(run), health_section(run), repeat_section(run)]
+    return [section for section in found if section is not None and section.parts]
