@@ -1,4 +1,4 @@
-"""Divides a network into layers: modules with weights, each with the norm and the activation after it."""
+"""Splits a network into layers: modules with weights, each with the norm and the activation after it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def layers_of(network: nn.Module, *, stacked: bool = False) -> list[Layer]:
 
     Args:
         network: The network.
-        stacked: Whether its parameters have an additional first axis, that of the replicas.
+        stacked: Whether its parameters have an additional first axis for the replicas.
     """
     least = 3 if stacked else 2
     weights = {
