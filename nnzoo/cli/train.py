@@ -80,7 +80,7 @@ def train(
 
 
 def _show(text: str, file: TextIO) -> None:
-    """Prints the summary. Training continues if the reader of the output has closed the pipe."""
+    """Prints the summary. Training continues even if the pipe to the reader of the output is closed."""
     with contextlib.suppress(BrokenPipeError):
         print(text, file=file, flush=True)
 

@@ -1,7 +1,7 @@
 """Image datasets of torchvision, in its directory layout: MNIST and its variants, CIFAR, SVHN.
 
-Files are searched in torchvision's folders below a root, and in the root itself. Whether a file is gzipped is detected
-by its content. torchvision downloads missing files and verifies their checksums.
+Files are searched for in torchvision's folders below a root, and in the root itself. Whether a file is gzipped is
+detected by its content. torchvision downloads missing files and verifies their checksums.
 """
 
 from __future__ import annotations

@@ -73,7 +73,7 @@ class Stamps:
 
     Attributes:
         positions: (R,) int64: months since 1970 if `months`, otherwise ticks: microseconds or nanoseconds for dates;
-            for numbers, units of the last decimal, from `base`. float64 for numbers that are too far apart.
+            for numbers, units of the last decimal, from `base`. float64 if the numbers are too far apart for int64.
         form: The format of the stamps.
         months: Whether positions are months.
         decimals: The number of decimals.
