@@ -74,7 +74,7 @@ def train(
     if as_json:
         print_json(run.result)
     elif dry_run:
-        print(f"dry run: two batches went through everything; no files were written to {run.run_dir}.")
+        print(f"dry run: two batches went through training and evaluation; no files were written to {run.run_dir}.")
     else:
         print(report(run.result))
 

@@ -14,7 +14,7 @@ from pydantic import Field
 from nnzoo.config.base import ByName, Count, Items, Natural, NonNegative, Positive, Probability, Section
 
 LENGTHS = ("T_max", "total_iters", "total_steps", "step_size", "milestones", "T_0", "step_size_up", "gamma")
-"""The fields that follow from the length of the run if they are null."""
+"""The fields that are derived from the length of the run if they are null."""
 LAST_SHARE = 0.01
 """The factor of lr at the end of the run that `exponential` has by default."""
 NUM_CYCLES = 3

@@ -159,7 +159,10 @@ def drop_repeats(dataset: Dataset) -> Dataset:
             "different data.",
             where=where,
         )
-    note = f"deduplicate: dropped {num_dropped} train samples, each equal to an earlier one or one of val or test"
+    note = (
+        f"deduplicate: dropped {num_dropped} train samples, each equal to an earlier train sample or to a sample of val "
+        "or test"
+    )
     train = dataset.train.take(torch.tensor(kept))
     reduced = replace(dataset, splits=dataset.splits | {"train": train}, notes=(*dataset.notes, note))
     lost = set(missing_classes(reduced).get("train", ())) - set(missing_classes(dataset).get("train", ()))

@@ -32,7 +32,7 @@ _DAMAGE = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, I
 _GZIP = b"\x1f\x8b"
 _CHUNK = 2**20
 _LARGEST = 2**33
-"""Maximum size in bytes that the header of an idx file may give."""
+"""Maximum size in bytes that the header of an idx file may declare."""
 
 
 class _Place(NamedTuple):

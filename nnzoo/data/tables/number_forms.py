@@ -21,7 +21,7 @@ from nnzoo.data.tables.numbers import (
 )
 
 _SURE_DECIMAL = re.compile(r"[+-]?(?:\d+[.,](?:\d{1,2}|\d{4,})|0[.,]\d+)", re.ASCII)
-"""Cells that can't have a thousands separator: its groups have three digits, and the first does not begin with 0."""
+"""Cells that can't have a thousands separator: groups have three digits, and the first one does not begin with 0."""
 _SAMPLE = 1000
 """Distinct cells that are tested first, to reject columns of text early."""
 _POINT = re.compile(r"[+-]?\d+\.\d+", re.ASCII)
