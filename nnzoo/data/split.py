@@ -160,8 +160,8 @@ def drop_repeats(dataset: Dataset) -> Dataset:
             where=where,
         )
     note = (
-        f"deduplicate: dropped {num_dropped} train samples, each equal to an earlier train sample or to a sample of val "
-        "or test"
+        f"deduplicate: dropped {num_dropped} train samples, each equal to an earlier train sample or to a sample of "
+        "val or test"
     )
     train = dataset.train.take(torch.tensor(kept))
     reduced = replace(dataset, splits=dataset.splits | {"train": train}, notes=(*dataset.notes, note))
