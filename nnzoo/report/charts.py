@@ -53,6 +53,7 @@ class TableOf:
         header: The names of the columns.
         rows: The rows. The first cell is the header of its row. Floats are shown with four significant digits.
         precise: Whether the page also has the exact value of each float, in the attribute `value` of a `data` element.
+        limit: Texts of cells are cut at this number of characters.
     """
 
     title: str
@@ -60,6 +61,7 @@ class TableOf:
     header: Sequence[str]
     rows: Sequence[Sequence[Cell]]
     precise: bool = False
+    limit: int = 160
 
 
 @dataclass(frozen=True)
