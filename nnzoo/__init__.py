@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nnzoo import errors
-    from nnzoo.api import build_model, evaluate, load, load_config, predict, summary, train
+    from nnzoo.api import build_model, compare, evaluate, load, load_config, predict, summary, train
     from nnzoo.errors import (
         CheckpointError,
         ConfigError,
@@ -48,6 +48,7 @@ __all__ = [
     "UsageError",
     "__version__",
     "build_model",
+    "compare",
     "errors",
     "evaluate",
     "load",

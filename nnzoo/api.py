@@ -1,4 +1,4 @@
-"""The functions of the Python package: the commands of the command line, and `build_model`."""
+"""The functions of the Python package, which correspond to the commands, and `build_model`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import nn
 
+from nnzoo.comparison import comparison
+from nnzoo.comparison.comparison import RunComparison
 from nnzoo.config import ConfigLike, load_config
 from nnzoo.errors import UsageError
 from nnzoo.experiment.evaluate.evaluate import EvalResult, evaluate_checkpoint
@@ -23,7 +25,7 @@ from nnzoo.experiment.train.initial import initial_network, network_of_size
 from nnzoo.report.write import report_at_end
 from nnzoo.summaries import Summary, summarize
 
-__all__ = ["build_model", "evaluate", "load", "load_config", "predict", "summary", "train"]
+__all__ = ["build_model", "compare", "evaluate", "load", "load_config", "predict", "summary", "train"]
 
 _Arguments = ParamSpec("_Arguments")
 
@@ -55,17 +57,17 @@ def evaluate(
     """Evaluates a trained network, as `nnzoo eval` does.
 
     Args:
-        run: What `nnzoo.train` or `nnzoo.load` returned, a run directory, a checkpoint, a run's name, or `latest`.
+        run: The result of `nnzoo.train` or `nnzoo.load`, a run directory, a checkpoint, the name of a run, or `latest`.
         data: New labelled data of the same kind, instead of a split: a file or folder, or anything that `nnzoo.train`
-            accepts. With `split` it is the data that was passed to the training, which is not saved.
-        split: train, val or test; default: test, val if there is none, else train.
-        batch_size: Samples per batch; default: as in training, which gives the same results to the last bit.
-        device: auto, cpu, cuda, cuda:N or mps; default: the config's.
+            accepts. With `split`, it must be the data that was passed to `nnzoo.train`, which is not saved.
+        split: train, val or test; by default, the first of test, val and train that exists.
+        batch_size: Samples per batch; by default, as in training, so that results are bit-identical.
+        device: auto, cpu, cuda, cuda:N or mps; by default, that of the config.
         runs_dir: The folder in which names of runs are looked up.
-        model: Your own module, if the network was one.
+        model: Your custom module, if the network is a custom module.
 
     Returns:
-        The metrics with their confidence intervals, the baseline, figures per class, and the confusion matrix.
+        The metrics with their confidence intervals, the baseline, the scores per class, and the confusion matrix.
 
     Raises:
         UsageError: There is no such checkpoint or split.
@@ -93,16 +95,16 @@ def predict(
     """Returns predictions for raw new samples: class names, labels, or values in the unit of the target.
 
     Args:
-        run: What `nnzoo.train` or `nnzoo.load` returned, a run directory, a checkpoint, a run's name, or `latest`.
+        run: The result of `nnzoo.train` or `nnzoo.load`, a run directory, a checkpoint, the name of a run, or `latest`.
         raw: The samples, as `TrainedModel.predict` accepts them: an array, a data frame, a dict of columns, texts, or
             image files.
-        lengths: (N,) valid steps of sequences and tokens; None if all are valid.
+        lengths: (N,) the number of valid steps of sequences and tokens; None if all are valid.
         runs_dir: The folder in which names of runs are looked up.
-        model: Your own module, if the network was one.
-        device: auto, cpu, cuda, cuda:N or mps; None: as in training.
+        model: Your custom module, if the network is a custom module.
+        device: auto, cpu, cuda, cuda:N or mps; None for the device used in training.
 
     Returns:
-        The predictions of `TrainedModel.predict`.
+        The predictions, as returned by `TrainedModel.predict`.
 
     Raises:
         UsageError: There is no such checkpoint.
@@ -115,6 +117,30 @@ def predict(
     return trained.predict(raw, lengths)
 
 
+def compare(
+    runs: Sequence[Run | str | os.PathLike[str]],
+    *,
+    metric: str | None = None,
+    runs_dir: str | os.PathLike[str] = "runs",
+) -> RunComparison:
+    """Compares finished runs, as `nnzoo compare` does.
+
+    Args:
+        runs: What `nnzoo.train` returned, run directories, names of runs, or `latest`.
+        metric: The metric that is tested, such as "test/accuracy"; default: the first metric of the config on test, or
+            on val if there is no test split.
+        runs_dir: The folder in which names of runs are looked up.
+
+    Returns:
+        The groups of runs, the differences of their settings and metrics, and the tests; `as_dict` has plain values.
+
+    Raises:
+        UsageError: There is no such run or metric, or there are fewer than two runs.
+    """
+    folders = [run.run_dir if isinstance(run, Run) else run for run in runs]
+    return comparison.compare(folders, metric=metric, runs_dir=runs_dir)
+
+
 def build_model(
     config: ConfigLike, input_shape: Sequence[int] | None = None, num_outputs: int | None = None
 ) -> nn.Module:
@@ -125,9 +151,9 @@ def build_model(
 
     Args:
         config: A path, the name of a shipped config, a dict, or a config.
-        input_shape: Shape of one sample without the batch axis; default: from the data.
-        num_outputs: Output units; default: from the data and the loss. If given, the data is not read, and the last
-            layer is always new.
+        input_shape: Shape of one sample without the batch axis; by default, that of the data.
+        num_outputs: Number of output units; by default, as the data and the loss require. If given, the data is not
+            read, and the last layer always has new weights.
 
     Raises:
         UsageError: There is no such config, or the shape has sizes that are not positive integers.
@@ -158,7 +184,7 @@ def _sizes(name: str, given: Sequence[int]) -> tuple[int, ...]:
 def summary(
     net: nn.Module, input_shape: Sequence[int], *, batch_size: int = -1, dtype: torch.dtype = torch.float32
 ) -> Summary:
-    """Returns the torchsummary report on any module, with neurons, FLOPs and notes. `print` shows the text.
+    """Returns the torchsummary report of any module, with neurons, FLOPs and notes. `print` shows it as text.
 
     Args:
         net: The module, which is not changed.

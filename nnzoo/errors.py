@@ -1,14 +1,14 @@
 """The errors of nnzoo, with their exit codes on the command line.
 
-NnzooError                 1  the base class: something failed that is not a bug of nnzoo
+NnzooError                 1  the base class of all errors that are not bugs in nnzoo
 ├── UsageError             2  the arguments of a command or a call are wrong
-│   └── ConfigError        2  a config is invalid: all problems of a file together
+│   └── ConfigError        2  a config is invalid; the error lists all problems of the file
 ├── DataError              3  the data is missing, damaged, or does not fit the task
 ├── DivergedError          4  the loss is no longer finite
 ├── GateError              5  a requested check did not pass
 ├── RunError               1  the run directory can't be written, or has unexpected content
-│   └── CheckpointError    1  a checkpoint or an artifact is damaged, not by nnzoo, or of another version
-├── GroupError             1  another process of the same training failed or has ended
+│   └── CheckpointError    1  a checkpoint or an artifact is damaged, not written by nnzoo, or of a different version
+├── GroupError             1  another process of the same run failed or has ended
 └── InterruptedRunError  130  SIGINT (143: SIGTERM), after a checkpoint was written
 
 Warnings are Python warnings in the API, and lines that begin with `warning:` on the command line:
@@ -23,11 +23,11 @@ from collections.abc import Mapping, Sequence
 
 
 class NnzooError(Exception):
-    """An error with one clear line for the user.
+    """The base class of the errors, with a message of one line for the user.
 
     Args:
         message: What is wrong, what was given, what is expected, and the fix.
-        where: The file, key, option or step that the message is about; empty if the message names it.
+        where: The file, key, option or step that the message is about; empty if the message itself names it.
     """
 
     exit_code = 1
@@ -57,7 +57,7 @@ class ConfigError(UsageError):
     """A config can't be used.
 
     Args:
-        problems: One text per problem, each with its location, in the order of the file.
+        problems: One message per problem, each with its location, in the order of the file.
         where: The location of the first problem (`file:line:column` or the override).
     """
 
@@ -84,7 +84,7 @@ class DivergedError(NnzooError):
     """The training loss is NaN or infinite.
 
     Attributes:
-        result: The content of result.json, once it is written.
+        result: The content of result.json, once it has been written.
     """
 
     exit_code = 4
@@ -116,16 +116,16 @@ class RunError(NnzooError):
 
 
 class CheckpointError(RunError):
-    """A checkpoint or an artifact is damaged, is not a file of nnzoo, or is of another version."""
+    """A checkpoint or an artifact is damaged, was not written by nnzoo, or is of a different version."""
 
     kind = "checkpoint"
 
 
 class GroupError(NnzooError):
-    """Another process of the same training failed or has ended.
+    """Another process of the same run failed or has ended.
 
     Args:
-        message: The known cause.
+        message: The cause, as far as it is known.
         printed_elsewhere: Whether another process prints the message, so that this one does not.
         exit_code: The exit code of the process that failed.
     """

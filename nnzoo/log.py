@@ -1,7 +1,7 @@
 """Progress messages, and warnings about data and config.
 
-The library does not configure logging. Every line goes to the logger `nnzoo`, whose level and handlers the user sets;
-only the command line adds a handler (`console`). A journal (`recording`) belongs to one run or one command in one
+The library does not configure logging. Every line goes to the logger `nnzoo`, whose level and handlers are set by the
+user; only the command line adds a handler (`console`). A journal (`recording`) belongs to one run or one command in one
 thread. It collects the warnings, and writes all lines to train.log, regardless of the level of the logger.
 
 Warnings are always shown: in the Python API as warnings of the category `DataWarning` or `NnzooWarning`, on the command
@@ -28,8 +28,8 @@ class Journal:
     """The lines and warnings of one run or one command.
 
     Attributes:
-        quiet: Whether progress goes only to train.log.
-        silent: Whether nothing is recorded or shown, since rank 0 of the same training does it.
+        quiet: Whether progress is written only to train.log.
+        silent: Whether nothing is recorded or shown, since rank 0 of the same run does that.
         warnings: The distinct warnings so far, in the order in which they were given.
     """
 
@@ -65,7 +65,7 @@ class Journal:
 
     @contextlib.contextmanager
     def to_file(self, path: Path) -> Iterator[None]:
-        """A context in which all lines are appended to a file, the buffered ones included.
+        """A context manager in which all lines are appended to a file, including those buffered so far.
 
         Raises:
             RunError: The file can't be written.
@@ -89,7 +89,7 @@ class Journal:
 
 
 class _LogFile(logging.FileHandler):
-    """A log file that ignores a full disk. The files of the run report that error."""
+    """A log file that ignores write errors such as a full disk, which the other files of the run report."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
         """Does nothing; the base class would print a traceback."""
@@ -105,7 +105,7 @@ _is_command_line: ContextVar[bool] = ContextVar("nnzoo_is_command_line", default
 
 @contextlib.contextmanager
 def recording(*, quiet: bool = False) -> Iterator[Journal]:
-    """A context with a journal for the messages of this thread."""
+    """A context manager with a journal for the messages of this thread."""
     journal = Journal(quiet=quiet)
     token = _journal.set(journal)
     try:
@@ -116,7 +116,7 @@ def recording(*, quiet: bool = False) -> Iterator[Journal]:
 
 @contextlib.contextmanager
 def console(*, quiet: bool = False) -> Iterator[None]:
-    """A context that shows progress (unless quiet) and warnings on standard error. Only for the command line."""
+    """A context manager that shows progress (unless quiet) and warnings on standard error, for the command line."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_ConsoleFormatter())
     handler.setLevel(logging.WARNING if quiet else logging.INFO)
@@ -140,7 +140,7 @@ class _ConsoleFormatter(logging.Formatter):
 
 
 def debug(message: str, *args: object) -> None:
-    """Logs a detail."""
+    """Logs a message of level DEBUG."""
     _log(logging.DEBUG, message, args)
 
 
@@ -150,28 +150,28 @@ def info(message: str, *args: object) -> None:
 
 
 def error(message: str, *args: object) -> None:
-    """Logs an error that is raised as well."""
+    """Logs an error that is also raised."""
     _log(logging.ERROR, message, args)
 
 
 def data_warning(message: str, *args: object) -> None:
-    """Warns about data that was left out or repaired, or that is probably wrong."""
+    """Logs a warning about data that was left out or repaired, or that is probably wrong."""
     _warn(message, args, DataWarning, in_result=True)
 
 
 def warning(message: str, *args: object, in_result: bool = True) -> None:
-    """Warns about anything but the data.
+    """Logs a warning that is not about the data.
 
     Args:
         message: The text, with placeholders for the arguments as in `logging`.
         args: The arguments.
-        in_result: Whether the warning is part of the result of the run; else it is only about this process.
+        in_result: Whether the warning is saved in the result of the run. If not, it only concerns this process.
     """
     _warn(message, args, NnzooWarning, in_result=in_result)
 
 
 def shows_progress() -> bool:
-    """Whether to show a progress bar: in a run or command that is not quiet, on a terminal."""
+    """Whether to show a progress bar: only on a terminal, in a run or command that is not quiet."""
     journal = _journal.get()
     return journal is not None and not journal.quiet and sys.stderr.isatty()
 
@@ -191,7 +191,7 @@ def _log(level: int, message: str, args: tuple[object, ...]) -> None:
 
 
 def _has_handler(level: int) -> bool:
-    """Whether a handler of the user or of the command line handles lines of this level."""
+    """Whether lines of this level are handled by a handler of the user or of the command line."""
     logger: logging.Logger | None = _logger
     while logger is not None:
         if any(not isinstance(handler, logging.NullHandler) for handler in logger.handlers):

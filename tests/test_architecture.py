@@ -25,6 +25,7 @@ LAYERS = {
     "run": 2,
     "training": 3,
     "builders": 4,
+    "comparison": 5,
     "experiment": 5,
     "doctor": 6,
     "report": 7,

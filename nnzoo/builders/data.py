@@ -42,7 +42,7 @@ DIVIDING_SOURCES: dict[str, Callable[..., Dataset]] = {
 
 
 def build_dataset(config: Config, in_memory: DataInMemory | None = None) -> Dataset:
-    """Reads the data and divides it into splits.
+    """Reads the data and splits it.
 
     Args:
         config: The config; its `data` section names the source.
@@ -57,7 +57,7 @@ def build_dataset(config: Config, in_memory: DataInMemory | None = None) -> Data
 
 
 def _from_memory(section: data_config.PythonSource, in_memory: DataInMemory | None) -> Dataset:
-    """Builds the dataset of data passed from Python."""
+    """Builds a dataset from data that was passed from Python."""
     if in_memory is None:
         raise DataError(
             "the data was passed from Python and was not saved. Pass it again: data= of nnzoo.train or nnzoo.evaluate.",
@@ -90,7 +90,7 @@ def _divided(config: Config) -> Dataset:
 
 
 def facts_of(config: Config, dataset: Dataset) -> Facts:
-    """Returns what is known from the data: task, layout, sizes and chosen values."""
+    """Returns the facts that follow from the data: task, layout, sizes and automatic choices."""
     known = config.data.facts()
     return Facts(
         task=dataset.task,

@@ -70,7 +70,7 @@ class NetworkShape(NamedTuple):
         input_shape: The shape of one sample after preprocessing, without the batch axis.
         num_outputs: The number of output units.
         num_tokens: The size of the vocabulary; 0 if the inputs are not tokens.
-        per: Whether there is one output per sample, per step of a sequence or per node of a tree.
+        per: Whether there is one output per sample, per step of a sequence, or per node of a tree.
     """
 
     input_shape: tuple[int, ...]
@@ -88,7 +88,7 @@ def build_model(
     *,
     download: bool = True,
 ) -> nn.Module:
-    """Builds the network of a config, initialises it from torch's global generator, and freezes what the config names.
+    """Builds the network of a config, initialises it with torch's global generator, and freezes parameters.
 
     Args:
         config: The config; a custom model cannot be built.
@@ -100,7 +100,7 @@ def build_model(
         download: Whether to download pretrained weights; not needed if other weights are loaded next.
 
     Raises:
-        ConfigError: Initial values, blocks or a pattern do not fit the network.
+        ConfigError: Initial values, blocks or a pattern of the config do not fit the network.
     """
     reads_tokens = {"tokens", "tree"} & config.model.layouts
     may_read_tokens = reads_tokens and (input_shape is None or len(input_shape) == 1 or reads_tokens == {"tree"})
@@ -124,7 +124,7 @@ def build_model(
 
 
 def _path(where: str) -> Path:
-    """Splits a place like `model.blocks[2].conv` into keys."""
+    """Splits a path such as `model.blocks[2].conv` into keys."""
     return tuple(int(part) if part.isdigit() else part for part in re.findall(r"\w+", where))
 
 
@@ -219,7 +219,7 @@ def _build_recurrent(section: model_config.Recurrent, shape: NetworkShape) -> Re
 
 
 def prepare_model(config: Config, module: nn.Module) -> None:
-    """Initialises a module and freezes what the config names.
+    """Initialises a module and freezes the parameters that the config names.
 
     `init: auto` does not change a custom module or a network of torchvision.
     """
@@ -246,7 +246,7 @@ def prepare_model(config: Config, module: nn.Module) -> None:
 
 
 def network_shape(config: Config) -> NetworkShape:
-    """Returns the sizes that the network of a config is built for; reads the data only if the config does not tell."""
+    """Returns the sizes that the network of a config is built for. Reads the data only if the config lacks them."""
     facts = config.data.facts()
     if None in (facts.task, facts.input_shape, facts.num_classes, facts.num_targets, facts.per):
         facts = facts_of(config, build_dataset(config))
@@ -269,7 +269,7 @@ def after_preprocess(config: Config, facts: Facts) -> tuple[int, ...]:
 
 
 def _hidden_layers(section: model_config.Linear | model_config.Mlp) -> list[HiddenLayer]:
-    """Builds the hidden layers from `hidden` or `layers`; a layer takes missing keys from the model."""
+    """Builds the hidden layers from `hidden` or `layers`; a layer's missing keys default to those of the model."""
     if isinstance(section, model_config.Linear):
         return []
     if section.layers is not None:
@@ -289,7 +289,7 @@ def _hidden_layers(section: model_config.Linear | model_config.Mlp) -> list[Hidd
 
 
 def plan_model(config: Config, module: nn.Module) -> list[Assignment]:
-    """Returns the initialization rule of each parameter; parameters without one keep their values."""
+    """Returns the initialisation rule of each parameter; parameters without a rule keep their values."""
     if isinstance(module, RelativeForecast):
         return [replace(each, name=f"network.{each.name}") for each in plan_model(config, module.network)]
     if isinstance(config.model, model_config.Custom | model_config.Torchvision) and isinstance(
@@ -301,7 +301,7 @@ def plan_model(config: Config, module: nn.Module) -> list[Assignment]:
 
 
 def build_rule(section: Section) -> Rule:
-    """Builds the rule of an initializer section; a number for the biases is a constant."""
+    """Builds the rule of an initializer section. A number for the biases is a constant value."""
     bias = getattr(section, "bias", None)
     if isinstance(bias, Section):
         bias = build_rule(bias)
@@ -329,7 +329,7 @@ def _layer_inits(config: Config) -> dict[str, tuple[Path, Section]]:
 
 
 def _check_values(config: Config, assignments: list[Assignment]) -> None:
-    """Raises ConfigError if `init: values` do not have the shape of their parameter."""
+    """Raises ConfigError if the values of `init: values` do not have the shape of their parameter."""
     paths = {name: path for name, (path, _) in _layer_inits(config).items()}
     problems = []
     for assignment in assignments:

@@ -1,4 +1,4 @@
-"""Builds loss, decoder, optimizer, schedule, settings and device from their config sections."""
+"""Builds the loss, decoder, optimizer, schedule, settings and device from their config sections."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def build_loss(config: Config, dataset: Dataset) -> nn.Module:
 
 
 def output_scale(config: Config) -> Reads:
-    """Returns the scale of the outputs (logits, probabilities, ...), from the loss and the output activation."""
+    """Returns the scale of the outputs (logits, probabilities, ...), which depends on loss and output activation."""
     activation = config.model.output.activation.name if hasattr(config.model, "output") else "identity"
     if config.loss.reads == "logits":
         if activation in ("softmax", "sigmoid"):
@@ -92,7 +92,7 @@ def _class_weights(section: loss_config.WeightedLoss, dataset: Dataset) -> Tenso
 
 
 def build_decoder(config: Config, dataset: Dataset, preprocess: Preprocess) -> Decoder:
-    """Builds the decoder, which turns outputs into predictions."""
+    """Builds the decoder, which converts outputs into predictions."""
     return Decoder(dataset.task, output_scale(config), len(dataset.classes), preprocess, dataset.per)
 
 
@@ -159,9 +159,9 @@ def move_to_device(config: Config, module: nn.Module, device: torch.device) -> n
     """Moves a network to its device, with channels-last weights if that is faster.
 
     Channels last is faster on a CPU (LeNet, ResNet and others train 1.1 to 1.4 times as fast), and on CUDA only in half
-    precision. A fixed rule decides, not a timing, because the memory format changes the last bits of the results.
-    Activations become channels last too; shapes stay the same. A custom module keeps its memory format, since it may
-    rely on it.
+    precision. The choice follows a fixed rule, not a timing, because the memory format changes the last bits of the
+    results. Activations become channels last too; shapes stay the same. A custom module keeps its memory format, since
+    it may rely on it.
     """
     module = module.to(device)
     is_faster = device.type == "cpu" or (device.type == "cuda" and config.train.precision != "fp32")
@@ -183,7 +183,8 @@ def choose_device(name: str, group: Group = SINGLE_PROCESS) -> torch.device:
     if group.size > 1:
         if name not in ("auto", "cpu", "cuda"):
             raise UsageError(
-                f"'{name}' is one device, but there are {group.size} processes. Use auto, cpu or cuda: each process "
+                f"'{name}' is a single device, but there are {group.size} processes. Use auto, cpu or cuda: each "
+                "process "
                 "takes the CUDA device of its local rank.",
                 where="train.device",
             )

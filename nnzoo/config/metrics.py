@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -104,3 +105,15 @@ def default_metrics(task: str, per: str | None) -> tuple[MetricName, ...]:
 def direction(name: str) -> Mode:
     """Returns whether a lower ("min") or a higher ("max") value of a metric, or of "loss", is better."""
     return "min" if name == "loss" else METRICS[name].mode
+
+
+def main_metric(keys: Iterable[str]) -> str:
+    """Returns the metric by which runs are compared: the first one on test, else on val, else on train.
+
+    The loss is returned only if the split has no other metric.
+
+    Args:
+        keys: Metrics with their splits, such as "test/accuracy", in the order of the config; at least one.
+    """
+    splits = ("test", "val", "train")
+    return min(keys, key=lambda key: (splits.index(key.partition("/")[0]), key.endswith("/loss")))

@@ -1,4 +1,4 @@
-"""Examines a config before training, and a run after it: findings that name the fix."""
+"""Examines a config before training and a run after training; each finding names a fix."""
 
 from nnzoo.doctor.examine import Examination, examine, examine_config, examine_run
 from nnzoo.doctor.finding import Finding

@@ -19,15 +19,15 @@ _MAX_ENTRIES = 200_000_000
 def expected_in_train(dataset: Dataset, split: str) -> float:
     """Returns the expected number of samples of a split that equal a train sample, inputs and target, by chance.
 
-    A copied row agrees with its copy and with no other row. If columns are coarse, many rows differ in only one
-    column and could have agreed there by chance. So for each row i of the split and each column j
+    A copied row equals its copy, and usually no other row. If columns have few distinct values, many rows differ in
+    only one column and could have been equal there by chance. So for each row i of the split and each column j
 
         lambda_ij = n_ij p_ij / (1 - p_ij)
 
     where n_ij train rows agree with row i in all columns except j, and p_ij is the share of train rows with its value
     in column j. If column j is independent of the others, lambda_ij equal rows are expected besides those n_ij. The
-    result is the sum over i of 1 - exp(-max_j lambda_ij). Dependent columns make it too small, by up to a half on real
-    tables. It is 0 for data that is not a table.
+    result is the sum over i of 1 - exp(-max_j lambda_ij). If columns depend on each other, the result is too small, by
+    up to a half on real tables. It is 0 for data that is not a table.
 
     Args:
         dataset: The dataset before preprocessing.
@@ -51,7 +51,7 @@ def expected_in_train(dataset: Dataset, split: str) -> float:
 
 
 def _columns(dataset: Dataset, train: Split, other: Split) -> Iterator[tuple[np.uint64, Tensor, Tensor]]:
-    """Yields the number of each column of the table, and its features in both splits: a category has several."""
+    """Yields the index of each table column and its features in both splits; a categorical column has several."""
     widths = [1] * train.inputs.shape[1]
     if isinstance(dataset.reader, CsvReader):
         widths = [len(column.feature_names) for column in dataset.reader.columns]
@@ -67,7 +67,7 @@ def _matrix(targets: Tensor) -> Tensor:
 
 
 def _mixed(seed: np.uint64, values: Tensor) -> Keys:
-    """Returns a key for each row of (N, K), by splitmix64 (Steele et al. 2014) over the bits of its float64 values."""
+    """Returns a hash of each row of (N, K): splitmix64 (Steele et al. 2014) over the bits of its float64 values."""
     keys: Keys = np.full(len(values), seed)
     for column in values.T:
         keys = keys ^ (column.double() + 0.0).contiguous().numpy().view(np.uint64)
@@ -79,7 +79,7 @@ def _mixed(seed: np.uint64, values: Tensor) -> Keys:
 
 
 def _count(keys: Keys, queries: Keys) -> NDArray[np.int64]:
-    """Returns how often each query is among the keys."""
+    """Returns how often each query occurs among the keys."""
     distinct, counts = np.unique(keys, return_counts=True)
     places = distinct.searchsorted(queries).clip(max=len(distinct) - 1)
     result: NDArray[np.int64] = np.where(distinct[places] == queries, counts[places], 0)

@@ -28,7 +28,7 @@ def findings(
         score: "accuracy" or "r2"; a perfect score is 1.
         train_score: The score of the best weights on train.
         val_score: The score of the best weights on val; None without a val split.
-        num_val: Number of samples in the val split: with few of them, an accuracy varies by chance.
+        num_val: The number of samples in the val split; with few samples, the accuracy varies by chance.
         baseline: The score of the best constant prediction on train.
     """
     learned = (train_score - baseline) / (1 - baseline) if baseline < 1 else 1.0
@@ -52,8 +52,8 @@ def findings(
         yield Finding(
             "warning",
             "overfitting",
-            f"{overfitting} More data, augmentation, dropout, weight decay or a smaller model help; the best weights "
-            "were kept.",
+            f"{overfitting} More data, augmentation, dropout, weight decay or a smaller model may help; the best "
+            "weights were kept.",
         )
     if _still_improving(history):
         yield Finding("note", "epochs", "the loss was still falling in the last epochs. Raise train.epochs.")
@@ -76,7 +76,7 @@ def _overfitting(history: History) -> str | None:
 
 
 def _still_improving(history: History) -> bool:
-    """Returns whether the loss fell by over 5 % in the last quarter of the epochs and is lowest in the last one."""
+    """Returns whether the loss fell by over 5 % in the last quarter of the epochs, and is lowest in the last epoch."""
     losses = history["val/loss" if "val/loss" in history else "train/loss"]
     if len(losses) < 4:
         return False

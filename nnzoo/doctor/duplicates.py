@@ -1,4 +1,4 @@
-"""Samples with the same inputs: within train, across the splits, and with different targets."""
+"""Finds samples with equal inputs: within train, across splits, and with different targets."""
 
 from __future__ import annotations
 
@@ -54,8 +54,9 @@ def findings(dataset: Dataset) -> Iterator[Finding]:
 def _across(groups: list[list[Place]], split: str, dataset: Dataset) -> Iterator[Finding]:
     """Finds samples of a split that equal a train sample in inputs and target.
 
-    A table with few distinct values has some by chance. Up to twice the expected number plus three standard deviations
-    is reported as a note: dependent columns make the expected number too small (see `chance`).
+    A table with few distinct values has some equal samples by chance. Up to twice their expected number plus three
+    standard deviations are reported only as a note, since dependent columns make the expected number too small (see
+    `chance`).
     """
     shared = []
     for group in groups:
@@ -80,8 +81,8 @@ def _across(groups: list[list[Place]], split: str, dataset: Dataset) -> Iterator
     yield Finding(
         "spoils" if excess >= SPOILING_SHARE * total else "warning",
         "duplicates",
-        f"{count} of {total} {split} samples are in train too{by_chance}, so the {split} metrics are not "
-        "measured on new data only. `data: {split: {deduplicate: true}}` drops them from train.",
+        f"{count} of {total} {split} samples are also in train{by_chance}, so the {split} metrics are not measured "
+        "only on new data. `data: {split: {deduplicate: true}}` drops them from train.",
         _name_groups(shared, dataset),
     )
 
@@ -89,7 +90,7 @@ def _across(groups: list[list[Place]], split: str, dataset: Dataset) -> Iterator
 def equal_inputs(dataset: Dataset) -> list[list[Place]]:
     """Returns groups of samples with equal inputs.
 
-    Texts with an unknown word are skipped, since the unknown words may differ.
+    Texts with unknown words are skipped, since different unknown words have the same token.
     """
     groups: dict[bytes, list[Place]] = defaultdict(list)
     has_unknown = isinstance(getattr(dataset.reader, "vocabulary", None), Vocabulary)
@@ -121,7 +122,7 @@ def _target(dataset: Dataset, place: Place) -> bytes:
 
 
 def _name_groups(groups: list[list[Place]], dataset: Dataset) -> tuple[str, ...]:
-    """Names the first groups by a few samples of each, including one of every split."""
+    """Lists the first groups, each with a few sample names, at least one from every split that it occurs in."""
     return tuple(_name_group(group, dataset) for group in groups[:MAX_NAMED])
 
 

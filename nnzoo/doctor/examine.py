@@ -1,4 +1,4 @@
-"""The two examinations: of a config before training, and of a run after it."""
+"""Examines a config before training, or a run after training."""
 
 from __future__ import annotations
 
@@ -44,16 +44,16 @@ class Examination:
 
     Attributes:
         subject: The config or the run.
-        findings: The findings, the worst first.
+        findings: The findings, from the most to the least severe.
         data: The sizes, classes and columns of the training data.
-        baseline: The scores of a predictor that ignores the inputs, on the split that is measured.
+        baseline: The scores, on the measured split, of a predictor that ignores the inputs.
         linear: The scores of a linear model on that split; empty if it could not be fitted.
-        network: The state of the network on a few train samples.
-        measured_on: The split that is measured.
+        network: The health of the network on a few train samples.
+        measured_on: The split on which the scores are measured.
         scores: For a run, the scores of its best weights by split.
         scores_epoch: The epoch of the best weights; None for a config.
-        network_epoch: The epoch after which the state of the network was taken; 0 for a config.
-        warnings: The warnings about the data; they are among the findings too.
+        network_epoch: The epoch after which the network was probed; 0 for a config.
+        warnings: The warnings about the data, which are also among the findings.
     """
 
     subject: str
@@ -70,7 +70,7 @@ class Examination:
 
     @property
     def spoiling(self) -> list[Finding]:
-        """The findings that spoil the result."""
+        """The findings that invalidate the result."""
         return [finding for finding in self.findings if finding.severity == "spoils"]
 
     def as_dict(self) -> dict[str, Any]:
@@ -79,16 +79,16 @@ class Examination:
 
 
 def examine(subject: str, overrides: Sequence[str] = (), *, runs_dir: str = "runs") -> Examination:
-    """Examines a run if there is one of that name or path, else a config.
+    """Examines the run of that name or path if there is one, else a config.
 
     Raises:
         ConfigError: The config can't be used.
         DataError: The data is missing or can't be used.
-        UsageError: There is no such config or run, or there are overrides for a run.
+        UsageError: There is no such config or run, or overrides are given for a run.
     """
     folder = _run_folder(subject, runs_dir)
     if folder is not None and overrides:
-        raise UsageError("overrides are for configs, not for runs.", where=subject)
+        raise UsageError("overrides apply only to configs, not to runs. Leave them out.", where=subject)
     with log.recording(quiet=True) as journal:
         if folder is not None:
             examined = examine_run(folder)
@@ -134,7 +134,7 @@ def examine_config(config: Config) -> Examination:
 
 
 def examine_run(folder: Path) -> Examination:
-    """Examines the data of a run, its learning curves, its best weights, and the network after the last step.
+    """Examines the data of a run, its learning curves, its best weights, and its network after the last step.
 
     With restarts, the best restart is examined, with its best weights.
 
@@ -196,7 +196,7 @@ def _measured(experiment: Experiment) -> str:
 
 
 def _sorted(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Returns findings with the worst first."""
+    """Returns the findings, sorted from the most to the least severe."""
     order = ("spoils", "warning", "note")
     return tuple(sorted(findings, key=lambda finding: order.index(finding.severity)))
 
@@ -247,6 +247,6 @@ def _untrained_loss(experiment: Experiment, health: network.Health) -> Iterator[
         yield Finding(
             "warning",
             "initialisation",
-            f"the loss before training is {number(health.loss)}, and that of guessing is {number(guessing)}: the "
-            "network is overconfident. Use init: auto, or preprocess: {normalize: standardize}.",
+            f"the loss before training is {number(health.loss)}, but that of random guessing is {number(guessing)}: "
+            "the network is overconfident. Use init: auto, or preprocess: {normalize: standardize}.",
         )

@@ -12,11 +12,11 @@ MAX_NAMED = 10
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing worth knowing before or after training.
+    """A possible problem that is reported before or after training.
 
     Attributes:
-        severity: `spoils` if it spoils the result, else `warning` or `note`.
-        topic: The subject in a word or two: "duplicates", "dead units".
+        severity: `spoils` if it invalidates the result, else `warning` or `note`.
+        topic: The subject in one or two words, such as "duplicates" or "dead units".
         message: The problem, and how to fix it.
         samples: The names of some of the affected samples.
     """

@@ -18,7 +18,10 @@ SURE = 0.95
 
 
 def doubtful_labels(experiment: Experiment) -> Iterator[Finding]:
-    """Finds train samples whose label a cross-validated linear model is sure is wrong (Northcutt et al. 2021)."""
+    """Finds train samples to which a cross-validated linear model confidently assigns a different class.
+
+    The method is that of Northcutt et al. (2021).
+    """
     dataset = experiment.dataset
     sample = select_samples(experiment, "train") if dataset.task == "classification" else None
     if sample is None or len(sample.targets) < 10 * len(dataset.classes):
@@ -47,8 +50,8 @@ def doubtful_labels(experiment: Experiment) -> Iterator[Finding]:
         yield Finding(
             "note",
             "label noise",
-            f"a linear model with a cross-validated accuracy of {accuracy:.0%} is sure that {len(doubtful)} "
-            f"of {len(labels)} train samples have another class. Look at them first.",
+            f"a linear model with a cross-validated accuracy of {accuracy:.0%} confidently assigns a different class "
+            f"to {len(doubtful)} of {len(labels)} train samples. Check their labels first.",
             tuple(
                 f"{name_of('train', int(rows[index]), dataset)}: {dataset.classes[labels[index]]}, "
                 f"or {dataset.classes[predicted[index]]}?"

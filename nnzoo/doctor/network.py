@@ -1,4 +1,4 @@
-"""The state of a network on a few samples: dead units, saturation, gradients, symmetry."""
+"""The health of a network on a few samples: dead units, saturation, gradients, symmetry."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ VANISHED, EXPLODED = 1e-4, 1e4
 
 @dataclass
 class Health:
-    """The state of a network on a few samples.
+    """The health of a network on a few samples.
 
     Attributes:
         loss: The loss per sample.
         head: The name of the last layer.
-        dead: By layer, the share of ReLU units that are 0 for all samples.
-        saturated: By layer, the share of sigmoid or tanh values within 1 % of the bounds of their range.
-        gradients: By weight, from input to output: the root mean square of its gradient; for embeddings, over the
-            tokens that occur. Empty if the last layer is all zeros, since gradients do not pass it.
+        dead: For each layer, the fraction of ReLU units that are 0 for all samples.
+        saturated: For each layer, the fraction of sigmoid or tanh values within 1 % of the bounds of their range.
+        gradients: For each weight, from input to output, the root mean square of its gradient; for embeddings, over the
+            tokens that occur. Empty if the last layer is all zeros, since no gradient passes through it.
         symmetric: The hidden layers whose units are identical and stay identical.
     """
 
@@ -88,7 +88,7 @@ def probe(module: nn.Module, loss: nn.Module, split: Split) -> Health:
 
 
 def _health(module: nn.Module, loss: float, activations: dict[str, list[Tensor]]) -> Health:
-    """Collects the state from the activations of a network and from its gradients."""
+    """Computes the health of a network from its activations and gradients."""
     kinds = dict(module.named_modules())
     health = Health(loss, head_of(module))
     for name, results in activations.items():
@@ -122,7 +122,7 @@ def _record(activations: dict[str, list[Tensor]], name: str) -> Any:
 
 
 def _dead_share(results: list[Tensor]) -> float:
-    """Returns the share of dead units (features or channels, axis 1) over all calls of the layer."""
+    """Returns the fraction of dead units (features or channels, axis 1) over all calls of the layer."""
     dead = [(each <= 0).movedim(1, 0).flatten(1).all(1) for each in results]
     return float(torch.cat(dead).double().mean())
 
@@ -142,7 +142,7 @@ def findings(health: Health, *, trained: bool) -> Iterator[Finding]:
 
     Args:
         health: The result of `probe`.
-        trained: Whether the network was trained, so that a too high learning rate may be the cause.
+        trained: Whether the network was trained, so that a learning rate that is too high may be the cause.
     """
     if not math.isfinite(health.loss):
         when = "after the last saved step. Lower optimizer.lr" if trained else "before the first step"
@@ -193,7 +193,7 @@ def _gradient_findings(health: Health) -> Iterator[Finding]:
         yield Finding(
             "spoils",
             "vanishing gradients",
-            f"the gradient of {names[0]} is {first:.1e}, and that of {names[-1]} is {last:.1e}: the first layers "
+            f"the gradient of {names[0]} is {first:.1e}, but that of {names[-1]} is {last:.1e}: the first layers "
             "hardly learn. Use relu or tanh instead of sigmoid, init: auto, batch_norm, or fewer layers.",
         )
     elif ratio > EXPLODED:

@@ -32,7 +32,7 @@ SMALL_CLASS = 5
 
 
 def select_examined(experiment: Experiment) -> Experiment:
-    """Returns the experiment with its samples in memory; of a split on the disk, a fixed random part that fits."""
+    """Returns the experiment with samples in memory: for a split on disk, a fixed random part that fits."""
     dataset = experiment.dataset
     raw, splits = dict(dataset.splits), dict(experiment.splits)
     for name, split in dataset.splits.items():
@@ -98,11 +98,11 @@ def _class_counts(dataset: Dataset, split: Split) -> list[int]:
 
 
 def findings(experiment: Experiment, examined: Experiment) -> Iterator[Finding]:
-    """Finds problems of the data: duplicates, imbalance, scales and leaks, in the examined samples."""
+    """Finds problems in the examined samples: duplicates, imbalance, different scales and leaks."""
     splits, parts = experiment.dataset.splits, examined.dataset.splits
     if any(len(parts[name]) < len(split) for name, split in splits.items()):
         shown = ", ".join(f"{len(parts[name])} of {len(split)} {name} samples" for name, split in splits.items())
-        yield Finding("note", "samples", f"the data stays on the disk; examined {shown}.")
+        yield Finding("note", "samples", f"the data is not loaded into memory; only a part was examined: {shown}.")
     yield from duplicates.findings(examined.dataset)
     yield from _balance(experiment)
     yield from _scales(examined)
@@ -184,7 +184,7 @@ def _leaks(dataset: Dataset) -> Iterator[Finding]:
 
 
 def _category_columns(dataset: Dataset) -> dict[str, slice]:
-    """Returns the positions of the one-hot features of each column of categories."""
+    """Returns the positions of the one-hot features of each categorical column."""
     places, start = {}, 0
     for column in dataset.reader.columns if isinstance(dataset.reader, CsvReader) else ():
         stop = start + len(column.feature_names)
@@ -195,7 +195,7 @@ def _category_columns(dataset: Dataset) -> dict[str, slice]:
 
 
 def _category_predicts_class(train: Split, other: Split, place: slice) -> bool:
-    """Returns whether each category, the features (N, C) at `place`, occurs with only one class in both splits."""
+    """Returns whether each category (features (N, C) at `place`) occurs with only one class in both splits."""
     labels, expected = train.class_indices(), other.class_indices()
     if bool((expected == expected[0]).all()):
         return False
@@ -210,7 +210,7 @@ def _category_predicts_class(train: Split, other: Split, place: slice) -> bool:
 
 
 def _separating_columns(train: Split, other: Split) -> list[int]:
-    """Returns the columns whose values, divided where the class changes, predict the class of every sample."""
+    """Returns the columns whose values, split where the class changes, predict the class of every sample."""
     labels, expected = train.class_indices(), other.class_indices()
     num_classes = int((labels.bincount() > 0).sum())
     if bool((expected == expected[0]).all()):

@@ -1,4 +1,4 @@
-"""Checksums of the splits, by which changed data is detected."""
+"""Checksums of the splits, which detect that the data has changed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nnzoo.experiment.pretrained.matching import Signature
 
 
 def digests_of(dataset: Dataset) -> dict[str, str]:
-    """Returns the SHA-256 of each split before preprocessing, including names. It takes about a second per gigabyte."""
+    """Returns the SHA-256 of each split before preprocessing, including its names. Takes about 1 s per gigabyte."""
     digests = {}
     names = Signature(dataset.schema, reader_of(dataset), projected=False).inputs
     for name, split in dataset.splits.items():

@@ -14,7 +14,7 @@ from torch import nn
 from nnzoo.builders import plan_model
 from nnzoo.config import Config, config_path, load_config, resolve
 from nnzoo.errors import UsageError
-from nnzoo.experiment.load import load
+from nnzoo.experiment.load import TrainedModel, load
 from nnzoo.experiment.pretrained.pretrained import with_embedding
 from nnzoo.experiment.train.initial import initial_network
 from nnzoo.experiment.train.notes import report_on
@@ -33,16 +33,22 @@ class DescribedNetwork:
         module: The network, with its initial or trained values.
         config: The config of the network.
         summary: The summary.
-        pretrained: The names of the weights that come from a checkpoint.
+        dtype: The type of the inputs; an integer type for tokens.
+        pretrained: The names of the weights that were copied from a checkpoint.
+        inputs: The names of the inputs of a trained network; empty if they have none.
+        outputs: The names of the output units of a trained network.
     """
 
     module: nn.Module
     config: Config
     summary: Summary
+    dtype: torch.dtype = torch.float32
     pretrained: frozenset[str] = frozenset()
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
 
     def parameters(self) -> list[dict[str, Any]]:
-        """Returns name, shape, initializer, whether it is trained, and values (or statistics) of each parameter."""
+        """Returns the name, shape, initializer, trainability and values (or statistics) of each parameter."""
         rules = {assignment.name: str(assignment.rule) for assignment in plan_model(self.config, self.module)}
         rules |= dict.fromkeys(self.pretrained, f"from {self.config.model.pretrained}")
         return [
@@ -88,7 +94,8 @@ def describe_network(
     """Describes the network of a config or a checkpoint.
 
     Args:
-        network: A config (a path, a shipped name) or a checkpoint (a run directory or name, a file, `latest`).
+        network: A config (a path, or the name of a shipped config) or a checkpoint (a run directory or name, a file,
+            `latest`).
         overrides: Overrides of the config.
         runs_dir: The directory in which run names are looked up.
         batch_size: The batch size in the table; -1 for any.
@@ -107,20 +114,34 @@ def describe_network(
         except UsageError as error:
             config_error = error
     pretrained: frozenset[str] = frozenset()
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
     if not is_checkpoint and config_error is None:
         config, module, shape, num_tokens, pretrained = _from_config(network, overrides, runs_dir)
     else:
         if overrides:
-            raise UsageError("overrides are for configs, not for trained networks.", where=network)
+            raise UsageError("overrides apply only to configs, not to trained networks. Leave them out.", where=network)
         try:
             trained = load(network, runs_dir=runs_dir)
         except UsageError as error:
             raise (config_error if config_error and network != "latest" else error) from None
         config, module, metadata = trained.config, trained.module.train(), trained.metadata
         shape, num_tokens = metadata.network_input_shape, metadata.num_tokens
+        inputs, outputs = unit_names(trained)
     dtype = torch.long if num_tokens else torch.float32
     report = report_on(config, module, shape, batch_size=batch_size, dtype=dtype)
-    return DescribedNetwork(module, config, report, pretrained)
+    return DescribedNetwork(module, config, report, dtype, pretrained, inputs, outputs)
+
+
+def unit_names(trained: TrainedModel) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Returns the names of the inputs and of the output units of a trained network, empty where they have none.
+
+    Principal components have no names. The single output of a network for two classes stands for the second one.
+    """
+    metadata, config = trained.metadata, trained.config
+    mixed = config.preprocess.pca is not None or config.preprocess.zca
+    names = metadata.target_names if metadata.task == "regression" else metadata.classes
+    return () if mixed else metadata.feature_names, names[-metadata.num_outputs :]
 
 
 def _from_config(

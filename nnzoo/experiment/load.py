@@ -1,4 +1,4 @@
-"""Loads a trained network for raw data."""
+"""Loads a trained network, ready for raw data."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ class TrainedModel:
 
     Attributes:
         module: The nn.Module in evaluation mode; it takes preprocessed inputs.
-        preprocess: Transforms raw inputs.
-        decoder: Interprets outputs.
+        preprocess: The fitted preprocessing of raw inputs.
+        decoder: Converts outputs into predictions.
         config: The config of the training.
-        metadata: Shapes, names, metrics, versions.
+        metadata: The metadata: shapes, names, metrics, versions.
         path: The file that the weights come from.
     """
 
@@ -68,18 +68,18 @@ class TrainedModel:
 
     @property
     def reader(self) -> Reader:
-        """The reader of new raw data, which reads it like the training data."""
+        """The reader of new raw data, which reads it in the same way as the training data."""
         return parse_reader(self.metadata.reader)
 
     def outputs(self, raw: Raw, lengths: ArrayLike | Tensor | None = None) -> Tensor:
-        """Returns the network's outputs on the CPU: (N, K), or (N, T, K) with an output per step.
+        """Returns the network's outputs on the CPU: (N, K), or (N, T, K) with one output per step.
 
         Args:
             raw: As in `predict`.
             lengths: As in `predict`.
 
         Raises:
-            DataError: There are no samples, or they have another shape, NaN or infinite values.
+            DataError: There are no samples, or they have the wrong shape, or contain NaN or infinite values.
         """
         samples = self.samples_of(raw, lengths)
         return self.decoder.of_roots(self.outputs_of(samples.inputs, samples.lengths))
@@ -111,23 +111,23 @@ class TrainedModel:
         return torch.cat(outputs)
 
     def predict(self, raw: Raw, lengths: ArrayLike | Tensor | None = None) -> NDArray[Any]:
-        """Predicts raw samples.
+        """Returns predictions for raw samples.
 
         Args:
             raw: (N, *input_shape) numbers, or data of the kind that the network was trained on: file names, as for
-                `nnzoo predict`; N texts (a file is a `pathlib.Path` then); rows of a table or series as a data frame, a
-                dict of lists or a list of dicts, or one row as a dict of values. If the network was trained on image
-                files, arrays are uint8, or floats in [0, 1].
+                `nnzoo predict`; N texts (a file must then be a `pathlib.Path`); or rows of a table or series, as a data
+                frame, a dict of lists or a list of dicts, or a single row as a dict of values. If the network was
+                trained on image files, arrays must be uint8, or floats in [0, 1].
             lengths: (N,) the number of valid steps of sequences and tokens; None if all are valid. Later steps are
                 ignored.
 
         Returns:
-            (N,) class names, or (N, T) with one per step (undefined beyond the length of a sample); (N, K) 0 and 1 for
-            multilabel data; (N,) or (N, K) values in the unit of the targets. For rows or files of a series, the rows
-            after its end: (H,), or (H, M) for several targets.
+            For classes, (N,) class names, or (N, T) with one per step (undefined beyond the length of a sample); for
+            multilabel data, (N, K) 0 and 1; for regression, (N,) or (N, K) values in the unit of the targets. For rows
+            or files of a series, the forecast of the rows after its end: (H,), or (H, M) for several targets.
 
         Raises:
-            DataError: The samples have another shape, NaN or infinite values.
+            DataError: The samples have the wrong shape, or contain NaN or infinite values.
         """
         samples = self.samples_of(raw, lengths)
         outputs = self.decoder.of_roots(self.outputs_of(samples.inputs, samples.lengths))
@@ -139,14 +139,14 @@ class TrainedModel:
         return labels if self.decoder.task == "multilabel" else np.array(self.classes)[labels]
 
     def predict_proba(self, raw: Raw, lengths: ArrayLike | Tensor | None = None) -> NDArray[Any]:
-        """Returns the probability of each class: (N, K), or (N, T, K) with a prediction per step.
+        """Returns the probability of each class: (N, K), or (N, T, K) with one prediction per step.
 
         Args:
             raw: As in `predict`.
             lengths: As in `predict`.
 
         Raises:
-            DataError: The samples have another shape, NaN or infinite values.
+            DataError: The samples have the wrong shape, or contain NaN or infinite values.
             UsageError: The network does not predict probabilities.
         """
         return self.decoder.probabilities(self.outputs(raw, lengths)).numpy()
@@ -159,7 +159,7 @@ class TrainedModel:
             lengths: As in `predict`.
 
         Raises:
-            DataError: There are no samples, or they have another shape, NaN or infinite values.
+            DataError: There are no samples, or they have the wrong shape, or contain NaN or infinite values.
         """
         reader, schema = self.reader, self.metadata.data_schema
         samples = reader.from_rows(raw, schema)
@@ -198,7 +198,7 @@ class TrainedModel:
 
 
 def _paths(raw: object, *, texts: bool) -> list[Path]:
-    """Returns the file names in `raw`, or an empty list if it is something else. If `texts` is set, a str is a text."""
+    """Returns the file names in `raw`, or an empty list if there are none. If `texts` is set, a str is a text."""
     named = [raw] if isinstance(raw, str | os.PathLike) else raw
     kinds: Any = os.PathLike if texts else (str, os.PathLike)
     if not isinstance(named, Sequence) or not all(isinstance(each, kinds) for each in named):
@@ -229,12 +229,14 @@ def load(
     Args:
         checkpoint: A run directory (its best weights), best.safetensors, last.safetensors, a run's name, or `latest`.
         runs_dir: The directory in which run names are looked up.
-        model: The custom module, if the network is one; its weights are replaced.
-        device: auto, cpu, cuda, cuda:N or mps; None for the device of training, or auto if there is no such device.
+        model: The custom module, if the network is a custom module; its weights are replaced.
+        device: auto, cpu, cuda, cuda:N or mps; None for the device used in training, or auto if that device does not
+            exist.
 
     Raises:
         UsageError: There is no such checkpoint, or the module is missing.
-        CheckpointError: The file is damaged, not written by nnzoo, of a newer version, or does not fit the module.
+        CheckpointError: The file is damaged, was not written by nnzoo, is of a newer version, or does not fit the
+            module.
     """
     path = find_checkpoint(os.fspath(checkpoint), Path(runs_dir))
     where = str(path)
@@ -261,7 +263,7 @@ def load(
 
 
 def _build(config: Config, metadata: Metadata, weights: dict[str, Tensor]) -> nn.Module:
-    """Builds the network after checking that the weights fit, since a small file could describe a huge network."""
+    """Builds the network after checking that the weights fit, since even a small file could describe a huge network."""
     shape = (metadata.network_input_shape, metadata.num_outputs, metadata.num_tokens, metadata.per)
     # torchvision computes the widths of RegNets with tensors, which fails on the meta device.
     if not (isinstance(config.model, Torchvision) and config.model.arch.startswith("regnet")):
@@ -285,7 +287,7 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Tensor], Meta
     """Reads weights, fitted preprocessing and metadata from an artifact or a checkpoint.
 
     Raises:
-        CheckpointError: The file is damaged, was not written by nnzoo, or is of another version.
+        CheckpointError: The file is damaged, was not written by nnzoo, or is of a different version.
     """
     artifact = load_artifact(path)
     weights, fitted = artifact.weights, artifact.preprocess

@@ -1,4 +1,4 @@
-"""The metadata of an artifact: everything except the tensors that using the network on another machine needs."""
+"""The metadata of an artifact: everything, except the tensors, that is needed to use the network elsewhere."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nnzoo.data import Schema, parse_reader
 
 
 class Metadata(Section):
-    """The metadata of best.safetensors and last.safetensors, as JSON. It has no times, absolute paths or run name."""
+    """The metadata of best.safetensors and last.safetensors, as JSON, without times, absolute paths and run names."""
 
     config: dict[str, Any] = Field(description="resolved config; paths without folders, class weights as numbers")
     task: Task = Field(description="the task")
@@ -22,12 +22,14 @@ class Metadata(Section):
     classes: Items[str] = Field(description="class or label names; empty for regression")
     feature_names: Items[str] = Field(description="names of the last axis of raw inputs; empty if there are none")
     target_names: Items[str] = Field(description="names of regression targets")
-    target_mean: Items[float] = Field(description="train share of each class or label, or train mean of each target")
+    target_mean: Items[float] = Field(
+        description="fraction of training samples per class or label, or training mean per target"
+    )
     num_tokens: Annotated[int, Field(ge=0)] = Field(description="size of the vocabulary; 0 if inputs are not tokens")
     input_shape: Items[Count] = Field(description="shape of one raw sample")
     network_input_shape: Items[Count] = Field(description="shape of one preprocessed sample")
     num_outputs: Count = Field(description="number of output units")
-    reader: dict[str, Any] = Field(description="how raw data is read, with what was fitted on the training data")
+    reader: dict[str, Any] = Field(description="how raw data is read, including what was fitted on the training data")
     best_epoch: int = Field(description="epoch of the best weights; 0 if no epoch was finished")
     metrics: dict[str, float | None] = Field(description="metrics of the best weights")
     data_digests: dict[str, str] = Field(description="SHA-256 of each split before preprocessing")
@@ -43,12 +45,12 @@ class Metadata(Section):
         # Preprocessing may drop components but never adds any; it does not change tokens and trees.
         given, taken = math.prod(self.input_shape), math.prod(self.network_input_shape)
         if taken > given or (self.layout in ("tokens", "tree") and self.network_input_shape != self.input_shape):
-            raise ValueError("the input shape of the network does not fit that of the data")
+            raise ValueError("the input shape of the network does not match that of the data")
         if not parse_reader(self.reader).fits(self.data_schema):
-            raise ValueError("the reader does not fit the other metadata")
+            raise ValueError("the reader does not match the other metadata")
         return self
 
     @property
     def data_schema(self) -> Schema:
-        """The schema that new samples must have."""
+        """The schema that new samples must match."""
         return Schema(**{name: getattr(self, name) for name in Schema._fields})

@@ -1,4 +1,4 @@
-"""Prepares an experiment from a config: reads, divides and preprocesses the data, and moves it to its device."""
+"""Prepares an experiment from a config: reads, splits and preprocesses the data, and moves it to the device."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ from nnzoo.training.settings import Settings
 
 @dataclass(frozen=True)
 class Experiment:
-    """Everything that does not change while a network is trained.
+    """Everything that does not change during training.
 
     Attributes:
         config: The resolved config.
         facts: The facts about the data.
-        dataset: The divided dataset, before preprocessing.
+        dataset: The dataset with its splits, before preprocessing.
         preprocess: The fitted preprocessing, on the CPU.
         splits: Preprocessed inputs and encoded targets, on the device.
         decoder: Turns outputs into predictions.
@@ -68,7 +68,7 @@ class Experiment:
 
 
 def fetch(config: Config, group: Group) -> None:
-    """Lets rank 0 download or decode what is stored on the disk, so that the other processes find it there."""
+    """Lets rank 0 download or decode the data to disk, where the other processes then find it."""
 
     def read() -> None:
         build_dataset(config)
@@ -86,11 +86,11 @@ def prepare(
     Args:
         config: The config, not yet resolved.
         in_memory: The data, if it was passed from Python.
-        batches: For a dry run, the maximum number of batches of each split.
+        batches: For a dry run, the maximum number of batches per split.
         group: The process group.
 
     Raises:
-        ConfigError: The config does not fit the data, or the device does not support the precision.
+        ConfigError: The config does not fit the data, or the device does not support `train.precision`.
         DataError: The data is missing, damaged, or too small.
     """
     device = choose_device(config.train.device, group)
@@ -140,9 +140,10 @@ def prepare(
 
 
 def without_raw_inputs(experiment: Experiment) -> Experiment:
-    """Returns the experiment without raw float64 inputs, which take twice the memory of preprocessed ones.
+    """Returns the experiment without its raw float64 inputs, which take twice the memory of the preprocessed ones.
 
-    Their shape and dtype stay; reading them is an error. Inputs that predictions.csv contains stay.
+    Their shape and dtype remain available, but reading them is an error. Inputs that are written to predictions.csv are
+    kept.
     """
     dataset = experiment.dataset
     if dataset.reader is None:
@@ -171,7 +172,7 @@ def steps_per_epoch(experiment: Experiment, module: nn.Module) -> int:
 
 
 def truncate(dataset: Dataset, samples: int) -> Dataset:
-    """Returns the first samples of each split."""
+    """Returns the dataset with only the first samples of each split."""
     splits = {name: split.take(torch.arange(min(samples, len(split)))) for name, split in dataset.splits.items()}
     return replace(dataset, splits=splits)
 
@@ -199,7 +200,7 @@ def check_output(module: nn.Module, experiment: Experiment) -> None:
     """Checks the network with a forward pass of two samples, before anything is trained or written.
 
     Raises:
-        UsageError: The network fails, does not return (N, num_outputs), or has a state that can't be saved.
+        UsageError: The network fails, does not return outputs (N, num_outputs), or has a state that can't be saved.
     """
     for name, value in module.state_dict().items():
         if not isinstance(value, torch.Tensor):
@@ -219,8 +220,8 @@ def check_output(module: nn.Module, experiment: Experiment) -> None:
         got = tuple(outputs.shape) if isinstance(outputs, torch.Tensor) else type(outputs).__name__
         raise UsageError(
             f"the outputs of the network have the wrong shape (got {got}, expected {expected} for inputs "
-            f"{tuple(inputs.shape)}). This data and {experiment.config.loss.name} need {experiment.num_outputs} "
-            "output units.",
+            f"{tuple(inputs.shape)}). With this data and the loss {experiment.config.loss.name}, the network needs "
+            f"{experiment.num_outputs} output units.",
             where="model",
         )
     dtype = DTYPES.get(experiment.config.train.precision)

@@ -1,4 +1,4 @@
-"""Checks that the data suits the config: undefined metrics, and digits that are lost in float32."""
+"""Checks the data for metrics that would be undefined, and for digits that are lost in float32."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def check_metrics(config: Config, dataset: Dataset, metrics: Sequence[str], moni
     """Warns about metrics that are undefined on a split. Their cells in tables stay empty.
 
     Args:
-        config: The config, for the place of the error.
-        dataset: The divided dataset, before preprocessing.
-        metrics: The metrics that are measured on every split.
+        config: The config, for the location in the error message.
+        dataset: The dataset with its splits, before preprocessing.
+        metrics: The metrics that are computed on every split.
         monitor: The monitored metric, such as "val/auroc".
 
     Raises:
@@ -64,7 +64,7 @@ def undefined_metrics(dataset: Dataset, split: str, metrics: Sequence[str]) -> d
 
 
 def warn_of_lost_digits(dataset: Dataset, transformed: Dataset, preprocess: Preprocess) -> None:
-    """Warns about values that differ in the data but not in float32.
+    """Warns about distinct values that become equal in float32.
 
     Args:
         dataset: The dataset before preprocessing.
@@ -103,7 +103,7 @@ def _sample_rows(values: Tensor) -> Tensor:
 
 
 def _columns_losing_digits(exact: Tensor, rounded: Tensor) -> list[int]:
-    """Returns the columns of (M, F) that lose more than half of their distinct values by rounding."""
+    """Returns the columns of (M, F) that lose more than half of their distinct values when rounded to float32."""
     if exact.dtype == torch.float32 and torch.equal(exact, rounded):
         return []
     before, after = (1 + (each.sort(dim=0).values.diff(dim=0) != 0).sum(dim=0) for each in (exact, rounded))

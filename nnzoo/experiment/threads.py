@@ -25,10 +25,10 @@ size 64 (30,000 FLOPs) is 1.2 times slower; 128-128-10 (2 million) is 1.1 times 
 
 
 def threads_of_data(config: Config, saved: dict[str, Any] | None = None) -> int:
-    """Returns the number of threads for everything except the network.
+    """Returns the number of compute threads for everything except the network.
 
-    It is the number of the saved run; else `train.num_threads`, OMP_NUM_THREADS or MKL_NUM_THREADS; else torch's
-    default, but at most the number of cores.
+    For a resumed run it is the saved number. Else it is `train.num_threads`, OMP_NUM_THREADS or MKL_NUM_THREADS if one
+    is set, and otherwise torch's default, but at most the number of cores.
 
     Raises:
         CheckpointError: The saved number is invalid.
@@ -43,14 +43,14 @@ def threads_of_data(config: Config, saved: dict[str, Any] | None = None) -> int:
 def threads_of_network(
     config: Config, device: torch.device, *, flops: int, num_train: int, saved: dict[str, Any] | None = None
 ) -> int:
-    """Returns the number of threads for the network: one on a CPU if a batch needs few FLOPs.
+    """Returns the number of compute threads for the network: one on a CPU if a batch needs few FLOPs.
 
     Args:
         config: The resolved config.
         device: The device.
         flops: The FLOPs of one sample; 0 if unknown.
         num_train: The number of training samples.
-        saved: The checkpoint of the run to continue.
+        saved: The checkpoint of the run to resume.
 
     Raises:
         CheckpointError: The saved number is invalid.
@@ -79,12 +79,12 @@ def _is_set_by_user() -> bool:
 
 
 def _saved(saved: dict[str, Any], key: str, fresh: int) -> int:
-    """Returns the number in a checkpoint; `fresh` is the number of a new run."""
+    """Returns the number of threads in a checkpoint; `fresh` is the number for a new run."""
     count = saved.get(key)
     if type(count) is not int or not 1 <= count <= MAX_THREADS:
         raise CheckpointError(
             f"does not fit this run: {key} is not a number of threads (got {str(count)[:40]}).", where=CHECKPOINT
         )
     if count != fresh:
-        log.info("using %d threads as before, so that the results are the same to the last bit", count)
+        log.info("using %d threads as before, so that the results are bit-identical", count)
     return count

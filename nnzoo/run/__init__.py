@@ -1,1 +1,1 @@
-"""Files on disk: the run directory, its checkpoint and its artifact. No other module writes there."""
+"""The files of a run: the run directory, its checkpoint and its artifact. No other package writes them."""

@@ -20,13 +20,13 @@ _PARTS = ("model", "preprocess", "metadata")
 
 @dataclass(frozen=True)
 class Artifact:
-    """A trained network with everything that is needed to use it.
+    """A trained network and everything that is needed to use it.
 
     Attributes:
         weights: The module's state dict.
         preprocess: The state dict of the fitted transforms.
-        metadata: Config, classes, feature and target names, shapes, metrics and versions. No times and no absolute
-            paths, so that the same training gives the same bytes.
+        metadata: Config, classes, feature and target names, shapes, metrics and versions. It contains no times or
+            absolute paths, so the same training always gives the same bytes.
     """
 
     weights: dict[str, Tensor]
@@ -49,7 +49,7 @@ def load_artifact(path: Path) -> Artifact:
     """Reads an artifact onto the CPU, or the same parts of a checkpoint.
 
     Raises:
-        CheckpointError: The file is damaged, was not written by nnzoo, or is of another version.
+        CheckpointError: The file is damaged, was not written by nnzoo, or is of a different version.
     """
     beside = path.name != CHECKPOINT and path.with_name(CHECKPOINT).is_file()
     remedy = f"`nnzoo train {path.parent} --resume` writes it again from {CHECKPOINT}." if beside else ""

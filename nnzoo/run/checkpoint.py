@@ -33,13 +33,13 @@ def load_last(folder: Path) -> dict[str, Any] | None:
     """Reads the checkpoint to resume from: last.safetensors, or the previous one if that is damaged or missing.
 
     The previous checkpoint is then renamed to last.safetensors, so that the next checkpoint does not replace the intact
-    file by the damaged one.
+    file with the damaged one.
 
     Returns:
         The saved state; None if the run has no checkpoint yet.
 
     Raises:
-        CheckpointError: Both are damaged, or the checkpoint is of another version of nnzoo.
+        CheckpointError: Both are damaged, or the checkpoint is of a different version of nnzoo.
     """
     last, previous = folder / CHECKPOINT, folder / PREVIOUS
     if not previous.is_file():
@@ -61,7 +61,7 @@ def load_last(folder: Path) -> dict[str, Any] | None:
         raise CheckpointError(
             f"{problem.message} {PREVIOUS} is damaged too. Start a new run without --resume.", where=str(last)
         ) from None
-    log.warning("%s Resuming from %s, the previous checkpoint", problem, PREVIOUS, in_result=False)
+    log.warning("%s Resuming from the previous checkpoint, %s", problem, PREVIOUS, in_result=False)
     try:
         previous.replace(last)
     except OSError as error:
@@ -73,7 +73,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     """Reads a checkpoint onto the CPU.
 
     Raises:
-        CheckpointError: It is damaged, is not a checkpoint of nnzoo, or is of another version.
+        CheckpointError: The file is damaged, is not a checkpoint of nnzoo, or is of a different version.
     """
     state = state_of(path, *read_tensor_file(path))
     if state is None:

@@ -1,4 +1,4 @@
-"""Counts the cores that this process may use. A container often has fewer than its machine."""
+"""Counts the cores that this process may use. A container often has fewer cores than its machine."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def check_options(*, resume: bool, overwrite: bool, dry_run: bool) -> None:
     """Checks the options for an existing run directory.
 
     Raises:
-        UsageError: They contradict each other.
+        UsageError: The options contradict each other.
     """
     other = "overwrite" if overwrite else "dry_run" if dry_run else None
     if resume and other:
@@ -86,7 +86,7 @@ def clear(folder: Path) -> None:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Removes the temporary files that a killed process left."""
+    """Removes the temporary files that a killed process left behind."""
     for name in FILES:
         for leftover in folder.glob(f".{name}.*.tmp"):
             with contextlib.suppress(OSError):
@@ -94,17 +94,17 @@ def remove_leftovers(folder: Path) -> None:
 
 
 def check_not_older(folder: Path) -> None:
-    """Raises CheckpointError if a run directory holds the checkpoint of an older nnzoo."""
+    """Raises CheckpointError if a run directory has a checkpoint of an older nnzoo version."""
     for name in OLDER:
         if (folder / name).is_file():
             raise older_checkpoint(folder / name)
 
 
 def older_checkpoint(path: Path) -> CheckpointError:
-    """Returns the error about a checkpoint of an older nnzoo."""
+    """Returns the error about a checkpoint of an older nnzoo version."""
     return CheckpointError(
-        "is a checkpoint of an older nnzoo, which used pickle and is no longer read. "
-        "Finish the run with the nnzoo that wrote it, or train again.",
+        "is a checkpoint of an older nnzoo version, which used pickle and can no longer be read. Finish the run with "
+        "that version, or train again.",
         where=str(path),
     )
 

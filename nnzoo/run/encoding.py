@@ -1,12 +1,12 @@
 """Encodes nested values as JSON and tensors, and decodes them to exactly the same types and values, without pickle.
 
 None, booleans, integers, finite floats, strings and lists are the same in JSON. A dict with string keys in sorted order
-is an object. Everything else is an object with one key that begins with `$`:
+is an object. Everything else is encoded as an object with one key that begins with `$`:
 
     {"$tensor": "optimizer.state.0.exp_avg"}    the name of a tensor in the same file
     {"$float": "nan"}                           a float that JSON does not support: nan, inf, -inf
     {"$tuple": [0.9, 0.999]}
-    {"$dict": [[0, {...}], [1, {...}]]}         a dict with integer keys, or with keys in another order
+    {"$dict": [[0, {...}], [1, {...}]]}         a dict with integer keys, or with keys in a different order
     {"$counter": [[30, 1], [80, 1]]}            a collections.Counter, as in the state of MultiStepLR
 """
 
@@ -46,8 +46,9 @@ def decode(encoded: Any, tensors: Mapping[str, Tensor]) -> Any:
         tensors: The tensors by name.
 
     Raises:
-        ValueError: It is not a result of `encode`, refers to a missing tensor, or does not refer to every tensor.
-        RecursionError: It is nested too deeply.
+        ValueError: `encoded` is not a result of `encode`, refers to a missing tensor, or does not refer to every
+            tensor.
+        RecursionError: `encoded` is nested too deeply.
     """
     unused = set(tensors)
     value = _decode(encoded, tensors, unused)

@@ -17,7 +17,7 @@ PACKAGES = ("nnzoo", "torch", "torchvision", "numpy", "scikit-learn", "pydantic"
 
 @cache  # called for every checkpoint, and slower than writing a small one
 def versions() -> dict[str, str]:
-    """Returns installed versions by package; "unknown" for a package that is not installed."""
+    """Returns the installed version of each package; "unknown" for a package that is not installed."""
     installed = {}
     for package in PACKAGES:
         try:
@@ -28,7 +28,7 @@ def versions() -> dict[str, str]:
 
 
 def environment(device: torch.device, seed: int, num_processes: int) -> dict[str, Any]:
-    """Returns versions, device, threads, processes, seed, and the git commit of the working folder in a repository."""
+    """Returns versions, device, threads, processes, seed, and the git commit if the working folder is a repository."""
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),

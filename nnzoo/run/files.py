@@ -1,4 +1,4 @@
-"""Writes files atomically: a temporary name in the same directory, flush, fsync, rename."""
+"""Writes files atomically: writes to a temporary file in the same directory, flushes, syncs and renames it."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _ROWS_AT_ONCE = 4096
 
 @contextlib.contextmanager
 def atomic_file(path: Path, *, keep: Path | None = None) -> Iterator[BinaryIO]:
-    """Opens a binary file that gets its name only when it is completely on disk.
+    """Opens a binary file that gets its final name only once it is completely on disk.
 
     Args:
         path: The name of the file.
         keep: The name, in the same directory, to which an existing file is renamed.
 
     Raises:
-        RunError: The file can't be written: no space, no permission, no directory. No new file is left.
+        RunError: The file can't be written: no space, no permission, or no directory. No new file is left behind.
     """
     temporary = ""
     try:
@@ -51,7 +51,7 @@ def atomic_file(path: Path, *, keep: Path | None = None) -> Iterator[BinaryIO]:
 
 
 def _keep(path: Path, keep: Path, link: Path) -> None:
-    """Links a file to a second name, so that the first one always exists."""
+    """Links a file to a second name, so that it always exists under the first one."""
     try:
         link.hardlink_to(path)
     except OSError:  # a file system without links: for a moment only the second name exists
@@ -75,7 +75,7 @@ _UMASK = _read_umask()
 
 
 def _sync_directory(folder: Path) -> None:
-    """Makes the rename itself durable, on systems that support it."""
+    """Syncs the directory, which makes the rename durable on systems that support it."""
     if os.name != "posix":
         return
     handle = os.open(folder, os.O_RDONLY)
@@ -101,12 +101,12 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def to_json(value: Any) -> str:
-    """Returns standard JSON, in which a number that is not finite becomes null."""
+    """Returns standard JSON; numbers that are not finite become null."""
     return json.dumps(finite(value), indent=2, ensure_ascii=False, allow_nan=False)
 
 
 def finite(value: Any) -> Any:
-    """Returns a value with None instead of each float that is not finite."""
+    """Returns the value with None in place of each float that is not finite."""
     if isinstance(value, float) and value - value != 0:
         return None
     if isinstance(value, dict):

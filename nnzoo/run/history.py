@@ -36,7 +36,7 @@ class History(Mapping[str, list[float]]):
         return f"History({len(self.rows)} epochs: {', '.join(self)})"
 
     def __getitem__(self, column: str) -> list[float]:
-        """Returns one column over the epochs."""
+        """Returns the values of a column, one per epoch."""
         return [row[column] for row in self.rows]
 
     def record(self, row: dict[str, float]) -> None:
@@ -44,7 +44,7 @@ class History(Mapping[str, list[float]]):
         self.rows.append(row)
 
     def write(self, path: Path) -> None:
-        """Writes metrics.csv. Reading it gives the same floats; NaN is an empty cell."""
+        """Writes metrics.csv. Reading it gives exactly the same floats; NaN is written as an empty cell."""
         header = list(self.rows[0]) if self.rows else ["epoch", "step", "lr", "train/loss", "seconds"]
         write_csv(path, header, ([_cell(key, row[key]) for key in header] for row in self.rows))
 
@@ -67,14 +67,14 @@ class History(Mapping[str, list[float]]):
             raise CheckpointError(f"can't be read ({error}).", where=str(path)) from None
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns the columns, and their values as a float64 tensor (epochs, columns)."""
+        """Returns the column names, and the values as a float64 tensor (epochs, columns)."""
         columns = list(self.rows[0]) if self.rows else []
         table = torch.tensor([[row[key] for key in columns] for row in self.rows], dtype=torch.float64)
         return {"columns": columns, "table": table}
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> History:
-        """Returns the history of a checkpoint."""
+        """Returns the history that is saved in a checkpoint."""
         return cls([dict(zip(state["columns"], row, strict=True)) for row in state["table"].tolist()])
 
 

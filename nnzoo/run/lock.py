@@ -1,4 +1,4 @@
-"""Locks a run directory for one training. The kernel holds the lock, so that of a killed process is released."""
+"""Locks a run directory for one training run. The kernel releases the lock if the process is killed."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EINVAL)
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """A context that locks a run directory against other processes, and other trainings of this one.
+    """A context manager that locks a run directory against other processes and other training runs of this process.
 
-    The lock file is removed at the end. After a kill it remains, unlocked.
+    The lock file is removed at the end. If the process is killed, it remains, but unlocked.
 
     Raises:
-        RunError: Another training holds the lock, or the file system does not support locks.
+        RunError: Another training run holds the lock, or the file system does not support locks.
     """
     from filelock import FileLock, Timeout
 
@@ -36,14 +36,15 @@ def locked(folder: Path) -> Iterator[None]:
         lock.acquire()
     except Timeout:
         raise RunError(
-            f"another training is writing here{_holder(path)}. Wait until it has ended, or use another --name.",
+            f"another training run is writing to this folder{_holder(path)}. Wait until it has ended, or use another "
+            "--name.",
             where=str(folder),
         ) from None
     except OSError as error:
         if error.errno not in _WITHOUT_LOCKS:
             raise RunError(f"can't be written: {error.strerror}.", where=str(folder)) from None
         raise RunError(
-            f"its file system does not support locks ({error.strerror}), so two runs could write here. "
+            f"its file system does not support locks ({error.strerror}), so two runs could write to it at once. "
             "Use a --runs-dir on another file system.",
             where=str(folder),
         ) from None

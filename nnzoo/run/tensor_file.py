@@ -1,7 +1,7 @@
-"""Reads and writes safetensors files whose metadata is one JSON text with a SHA-256 over all content.
+"""Reads and writes safetensors files whose metadata is one JSON text that contains a SHA-256 of all content.
 
-Any program that reads safetensors can read it: 8 bytes with the length of a JSON header, the header, then the bytes of
-all tensors. safetensors itself rejects overlaps, gaps and shapes that do not fit, but has no checksum.
+Any program that reads safetensors can read such a file: 8 bytes with the length of a JSON header, the header, then the
+bytes of all tensors. The safetensors library rejects overlaps, gaps and shapes that do not fit, but has no checksum.
 """
 
 from __future__ import annotations
@@ -46,13 +46,13 @@ _DTYPES = {
 
 
 class OtherVersionError(CheckpointError):
-    """The file is intact, but has the format of another version of nnzoo."""
+    """The file is intact, but has the format of a different version of nnzoo."""
 
 
 def write_tensor_file(
     path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any], *, keep: Path | None = None
 ) -> None:
-    """Writes a file atomically. The same content gives the same bytes. Tensors on the CPU are not copied.
+    """Writes a file atomically. The same content always gives the same bytes. Tensors on the CPU are not copied.
 
     Args:
         path: The file.
@@ -70,7 +70,7 @@ def write_tensor_file(
 
 
 def to_bytes(value: Any) -> bytes:
-    """Returns a value that `encode` supports as the bytes of such a file. `from_bytes` reads them."""
+    """Returns the bytes of a file with a value that `encode` supports. `from_bytes` decodes them."""
     encoded, tensors = encode(value)
     return b"".join(_parts(tensors, {"value": encoded}, "message"))
 

@@ -1,4 +1,4 @@
-"""Reads state dicts that other programs wrote with `torch.save` (.pt, .pth), as pretrained weights.
+"""Reads pretrained weights: state dicts that other programs saved with `torch.save` (.pt, .pth).
 
 nnzoo does not write such files. torch's weights-only loader runs no code from a file, but it trusts the sizes in the
 file. So the archive is checked before it is loaded, and the tensors afterwards.

@@ -1,4 +1,4 @@
-"""Layers, parameters, neurons and FLOPs of a network, which is not changed.
+"""Summarizes the layers, parameters, neurons and FLOPs of a network, which is not changed.
 
 collect   one forward pass of a copy: the calls of its modules with their shapes
 compute   the rows of the table, the neurons            notes   the notes below the table

@@ -1,4 +1,4 @@
-"""Records one forward pass of a copy of the net: the calls of its modules, and the FLOPs."""
+"""Records a forward pass of a copy of the network: the calls of its modules and the FLOPs."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class Call:
     """One call of a module.
 
     Args:
-        name: The module's dotted path in the net, empty for the net itself.
-        module: The module of the copy.
+        name: The module's dotted path in the network; empty for the network itself.
+        module: The module, taken from the copied network.
         input_shape: Shape of the first input tensor, without the batch axis; None if there was none.
         output_shape: Shape of the first output tensor, without the batch axis; None if there was none.
     """
@@ -51,7 +51,7 @@ class Recording:
 
     Args:
         net: The copy that ran, with the names, ties and `requires_grad` of the original.
-        calls: The calls in the order in which they ended, so that of the net is the last.
+        calls: The calls in the order in which they ended, so the network's own call comes last.
         flops: The FLOPs of one sample.
     """
 
@@ -78,11 +78,11 @@ class Recording:
 def record(model: nn.Module, input_shape: tuple[int, ...], dtype: torch.dtype) -> Recording:
     """Runs a copy of the net once, in the mode of the net. The net and the random generators do not change.
 
-    A small net runs on the CPU. A large one runs on the meta device, which takes neither memory nor time, except for
-    the import of torch's compiler, which takes longer than importing torch. A net whose control flow depends on values
-    (`.item()`, lengths taken from the data) fails there, and then runs on the CPU. The inputs are ones: every
-    vocabulary has an entry 1, and lengths counted from entries other than padding (0) are not zero. A net with
-    constraints on its inputs provides them itself: `summary_inputs(num_samples, input_shape)`.
+    A small net runs on the CPU. A large one runs on the meta device, which needs neither memory nor time, except for
+    the import of torch's compiler (it takes longer than importing torch). A net whose control flow depends on values
+    (`.item()`, lengths taken from the data) fails there, and then runs on the CPU. All inputs are 1: every vocabulary
+    has a token 1, and lengths that are counted from entries other than padding (0) are not zero. A net whose inputs
+    must meet constraints defines `summary_inputs(num_samples, input_shape)`, which returns them.
 
     Raises:
         UsageError: The net can't be copied, or its forward pass fails on this shape.
@@ -101,7 +101,7 @@ def record(model: nn.Module, input_shape: tuple[int, ...], dtype: torch.dtype) -
 
 @contextmanager
 def _isolated() -> Iterator[None]:
-    """A context that restores the random generators, and disables fused operations without a FLOP formula."""
+    """A context manager that restores the random generators and disables fused operations without a FLOP formula."""
     python_state, numpy_state = random.getstate(), np.random.get_state()
     fused_attention = torch.backends.mha.get_fastpath_enabled()
     cuda_in_use = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]

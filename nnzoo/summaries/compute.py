@@ -17,10 +17,10 @@ MAX_ROWS_PER_MODULE = 4
 
 @dataclass(frozen=True)
 class LayerRow:
-    """One line of the table.
+    """One row of the table.
 
     Args:
-        name: The module's dotted path in the model, empty for the model itself.
+        name: The module's dotted path in the model; empty for the model itself.
         type: The name of its class.
         output_shape: The shape of the first output, with the batch size first (-1 for any). Empty if there was no
             tensor, or if the forward pass did not call the module.
@@ -38,8 +38,8 @@ class LayerRow:
 def layer_rows(recording: Recording, batch_size: int) -> tuple[LayerRow, ...]:
     """Returns the rows in the order in which the calls ended, then the modules that were not called.
 
-    A called module has a row if it did not call a submodule or if it owns parameters. A reused one has a row per call,
-    up to `MAX_ROWS_PER_MODULE`, with its parameters in the first. So each parameter is counted exactly once.
+    A called module has a row if it did not call a submodule or if it owns parameters. A reused module has one row per
+    call, up to `MAX_ROWS_PER_MODULE`, with its parameters in the first row. So each parameter is counted exactly once.
     """
     owned = _parameters_by_owner(recording)
     listed = recording.leaf_names | owned.keys()
@@ -56,7 +56,7 @@ def layer_rows(recording: Recording, batch_size: int) -> tuple[LayerRow, ...]:
 
 
 def count_neurons(recording: Recording) -> int:
-    """Returns the number of units of all layers except the input. A layer counts once, however often it is called.
+    """Returns the number of units of all layers except the input. A layer counts once, even if called repeatedly.
 
     Linear and bilinear layers have `out_features` units, even if they run over positions; convolutions have one per
     output value (C * H * W); recurrent layers `hidden_size` per layer and direction; multi-head attention the units of
@@ -90,8 +90,8 @@ def _num_units(call: Call) -> int:
 def _parameters_by_owner(recording: Recording) -> dict[str, list[nn.Parameter]]:
     """Assigns each parameter to the nearest called module around it.
 
-    Attention owns the projection that it uses without calling it. A child of the net in which nothing was called (an
-    auxiliary head in eval mode) owns its parameters.
+    Attention owns its projection, which it uses without calling it. A child of the net in which no module was called
+    (an auxiliary head in eval mode) owns its parameters.
     """
     owned: dict[str, list[nn.Parameter]] = defaultdict(list)
     for parameter_name, parameter in recording.net.named_parameters():

@@ -36,8 +36,8 @@ class _CountsOperations:
 
 
 class FlopCounter(_CountsOperations, TorchDispatchMode):  # type: ignore[no-untyped-call]  # its __init_subclass__
-    """A context that counts FLOPs. Control-flow operations such as `torch.cond` fail.
+    """A context manager that counts FLOPs. Control-flow operations such as `torch.cond` fail.
 
     Attributes:
-        flops: The count so far; a multiplication and an addition are two.
+        flops: The count so far; a multiplication and an addition count as two.
     """

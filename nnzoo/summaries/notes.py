@@ -22,9 +22,9 @@ _WINDOWED = {
 
 
 def border_notes(recording: Recording) -> list[str]:
-    """Returns notes on layers whose (W - K + 2P) / S + 1 is not an integer, so that no window reads the border.
+    """Returns notes on layers whose (W - K + 2P) / S + 1 is not an integer, so that no window covers the border.
 
-    With dilation D, K is D * (K - 1) + 1. Layers with the same sizes share a note. Pooling with `ceil_mode` and
+    With dilation D, K is D * (K - 1) + 1. Layers with equal sizes share a note. Pooling with `ceil_mode` and
     convolutions with a named padding read the border, so they have no note.
     """
     names_by_text: dict[str, dict[str, None]] = defaultdict(dict)
@@ -51,7 +51,7 @@ def frozen_notes(model: nn.Module) -> list[str]:
 
 
 def repeat_notes(recording: Recording, layers: Sequence[LayerRow]) -> list[str]:
-    """Returns a note on the modules that are called more often than the table shows."""
+    """Returns a note on the modules that have more calls than rows in the table."""
     num_calls = Counter(call.name for call in recording.calls)
     repeated = dict.fromkeys(row.name for row in layers if num_calls[row.name] > MAX_ROWS_PER_MODULE)
     if not repeated:
@@ -61,7 +61,7 @@ def repeat_notes(recording: Recording, layers: Sequence[LayerRow]) -> list[str]:
 
 
 def _unread_borders(call: Call) -> Iterator[str]:
-    """Yields one text per distinct axis whose last positions no window reads."""
+    """Yields one text per distinct axis whose last positions are not covered by any window."""
     layer: Any = call.module
     num_axes = next((num_axes for num_axes, kinds in _WINDOWED.items() if isinstance(layer, kinds)), 0)
     if not num_axes or call.input_shape is None or isinstance(layer.padding, str) or getattr(layer, "ceil_mode", False):

@@ -1,7 +1,7 @@
-"""Renders the table with torchsummary, from a stand-in net with the recorded rows.
+"""Renders the table with torchsummary, from a stand-in network that has the recorded rows.
 
 torchsummary counts only `weight` and `bias`, counts shared layers several times, and fails on recurrent layers, integer
-inputs and nested outputs. The stand-in avoids these cases, so the layout is torchsummary's and the figures are right.
+inputs and nested outputs. The stand-in avoids these cases, so the layout is that of torchsummary, with correct numbers.
 """
 
 from __future__ import annotations

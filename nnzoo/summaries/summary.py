@@ -1,4 +1,4 @@
-"""The public names: `summarize` returns a `Summary`."""
+"""The public API: `summarize` returns a `Summary`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ class Summary:
         num_trainable_parameters: The number of parameters with `requires_grad`.
         num_neurons: The units of all layers except the input; a convolution has one per output value.
         flops: FLOPs of one sample in the mode of the model: matrix products, convolutions and attention, where a
-            multiply and an add are two. Elementwise operations (activations, normalisation) are not counted.
+            multiplication and an addition count as two. Elementwise operations (activations, normalisation) are not
+            counted.
         notes: The notes below the table.
     """
 
@@ -91,11 +92,12 @@ def summarize(
     """Describes a model by one forward pass of a copy. The model, its mode and the random generators do not change.
 
     Args:
-        model: Any module that takes one batch, in the mode to describe: in eval mode an auxiliary head is not called.
+        model: Any module that is called with one batch. It is described in its current mode: in eval mode, auxiliary
+            heads are not called.
         input_shape: The shape of one sample, without the batch axis.
         batch_size: The first axis of every shape in the table; -1 for any.
         dtype: The type of the inputs; an integer type for tokens.
-        notes: Further notes, which are shown last.
+        notes: Additional notes, which are shown last.
 
     Raises:
         UsageError: `input_shape` or `batch_size` is invalid, the model has lazy parameters or can't be copied, or its

@@ -93,6 +93,8 @@ def test_commands(folder: Path) -> None:
 
 
 def test_installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    # Without it typer looks for the shell among the parent processes, which may have none.
+    monkeypatch.setenv("_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION", "1")
     assert run(["--show-completion", "bash"]) == 0
     assert "_NNZOO_COMPLETE=complete_bash" in capsys.readouterr().out
     monkeypatch.setenv("HOME", str(tmp_path))

@@ -245,7 +245,7 @@ def test_summary_defaults_to_the_local_config_or_the_newest_run(capsys: Capture)
     assert run(["summary", "older", "--json"]) == 0
     assert units(capsys.readouterr().out) == [4, 2]
     assert run(["summary", "older", "seed=3"]) == 2
-    assert "overrides are for configs" in capsys.readouterr().err
+    assert "overrides apply only to configs" in capsys.readouterr().err
 
 
 def test_train_and_eval_from_the_command_line(capsys: Capture) -> None:

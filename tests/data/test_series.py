@@ -65,6 +65,14 @@ def test_no_target_of_val_or_test_is_in_a_training_window() -> None:
     assert dataset.target_names == ("y+1", "y+2", "y+3")
 
 
+def test_unused_columns_are_noted() -> None:
+    write_columns(t=days(30), y=range(30), x=range(30), z=range(30))
+    assert read(target=("y",), time="t", window=3).notes == (
+        "columns that are not used: x, z; `features` and `categorical` add inputs",
+    )
+    assert read(target=("y",), time="t", features=("x", "z"), window=3).notes == ()
+
+
 def test_several_columns_in_and_out() -> None:
     write_columns(a=range(20), b=range(100, 120), c=range(200, 220))
     dataset = read(target=("c", "a"), features=("a", "b"), window=3, horizon=2)
@@ -339,8 +347,8 @@ GOOD = "day,y\n" + "".join(f"{day},{day}\n" for day in range(1, 31))
             {},
             "t.csv: no training row has a value in column 'y'",
         ),
-        (GOOD, {"window": 40}, "train has 22 rows, without a window of 40"),
-        (GOOD, {"horizon": 5}, "val has 4 rows, without a window"),
+        (GOOD, {"window": 40}, "train has 22 rows, but no window of 40"),
+        (GOOD, {"horizon": 5}, "val has 4 rows, but no window"),
         (GOOD, {"split": {"val": 0.01}}, "data.split: val would have no samples"),
         (GOOD, {"test_path": "none.csv"}, "none.csv: there is no such file"),
     ],

@@ -102,7 +102,7 @@ def test_an_empty_train_split_after_deduplicate_is_an_error() -> None:
     x, y = noisy_classes(20)
     np.savez("data.npz", x=x, y=y, x_test=x, y_test=y)
     data = {"name": "arrays", "path": "data.npz", "split": {"val": 0, "deduplicate": True}}
-    with pytest.raises(DataError, match=r"data\.split\.deduplicate: every train sample is in val or test"):
+    with pytest.raises(DataError, match=r"data\.split\.deduplicate: every train sample is also in val or test"):
         examine_config(load_config({"data": data, "model": "mlp"}))
     ones = y == 1
     np.savez("data.npz", x=x, y=y, x_test=x[ones], y_test=y[ones])
@@ -362,7 +362,7 @@ def test_equal_rows_by_chance_in_a_coarse_table(seed: int) -> None:
     ages = np.where(drawn.random(600) < 0.3, 30, drawn.integers(1, 80, 600))
     for columns in (x, np.column_stack([x, ages])):
         examination = examined(columns.astype(float), drawn.integers(0, 2, 600))
-        notes = [finding for finding in examination.findings if "samples are in train too" in finding.message]
+        notes = [finding for finding in examination.findings if "samples are also in train" in finding.message]
         assert {finding.severity for finding in notes} == {"note"}
         assert "by chance" in notes[0].message
 

@@ -249,11 +249,11 @@ def test_restarts_resume_only_in_the_mode_they_started_in(group: Start) -> None:
     group(*plain, processes=1, step=3, what="SIGTERM")
     first, second = group(*plain, "--resume")
     assert (first[0], second) == (2, (2, "", ""))
-    assert first[2].endswith("the restarts were batched in one process. Resume the run without torchrun.\n")
+    assert first[2].endswith("the restarts were trained as a batch in one process. Resume the run without torchrun.\n")
     group(*plain, "--overwrite", step=3 * STEPS + 3, what="SIGTERM")
     [(code, _, err)] = group(*plain, "--resume", processes=1)
     assert code == 2
-    assert err.endswith("the restarts were run by several processes. Resume the run with torchrun.\n")
+    assert err.endswith("the restarts were trained by several processes. Resume the run with torchrun.\n")
     assert group(*plain, "--resume")[0][0] == group(*plain, "--name", "whole")[0][0] == 0
     assert outcome(Path("runs/x")) == outcome(Path("runs/whole"))
 
@@ -269,5 +269,5 @@ def test_a_dry_run_writes_no_files(group: Start) -> None:
 
 def test_all_processes_read_the_same_data() -> None:
     check_shared([{"train": "a"}, {"train": "a"}])
-    with pytest.raises(DataError, match="rank 1 reads other data than rank 0"):
+    with pytest.raises(DataError, match="rank 1 reads different data than rank 0"):
         check_shared([{"train": "a"}, {"train": "b"}])

@@ -273,7 +273,7 @@ class Pairs(Dataset[Any]):
         (COLUMNS, {}, r"data.target: missing"),
         (COLUMNS, {"target": "sld"}, r"data: has no column 'sld'.*Did you mean 'sold'"),
         ((X, Y), {"target": "y"}, "target: target= is for data frames"),
-        (None, {"target": "y"}, "target: a target column needs data=, which is missing"),
+        (None, {"target": "y"}, "target: target= needs a data frame, but data= is missing"),
         ({"val": COLUMNS}, {"target": "sold"}, "data: there is no train split"),
         ((X, Y[:5]), {}, r"data: y: has a different length than x \(got 5 samples, expected 80\)"),
         ((np.array([object()] * 3), [1, 2, 3]), {}, "data: x: expected numbers, booleans or strings, got object"),
@@ -284,7 +284,7 @@ class Pairs(Dataset[Any]):
             {},
             r"data \(train\): x has samples of different shapes .got \(1,\) and \(2,\)",
         ),
-        ({**COLUMNS, "size": [1.0]}, {"target": "sold"}, "data: expected columns of one length"),
+        ({**COLUMNS, "size": [1.0]}, {"target": "sold"}, "data: expected non-empty columns of equal length"),
     ],
 )
 def test_wrong_arguments(data: Any, options: dict[str, Any], message: str) -> None:

@@ -166,17 +166,20 @@ def test_networks_without_a_threshold(capsys: pytest.CaptureFixture[str]) -> Non
     trained(loss="hinge")
     capsys.readouterr()
     assert nnzoo(["predict", "r", "new.csv", "--threshold", "0.3"]) == 2
-    assert "a threshold is a probability, and a network trained with hinge has none" in capsys.readouterr().err
+    assert (
+        "a threshold applies to probabilities, and a network trained with hinge does not predict any"
+        in capsys.readouterr().err
+    )
     train({"name": "three", "data": "iris", "model": "linear", "train": {"epochs": 1}}, quiet=True)
     assert nnzoo(["eval", "three", "--threshold", "auto"]) == 2
-    assert "a threshold needs a classifier of two classes (got 3 classes)" in capsys.readouterr().err
+    assert "a threshold needs a classifier for two classes (got 3 classes)" in capsys.readouterr().err
     train({"name": "value", "data": "diabetes", "model": "linear", "train": {"epochs": 1}}, quiet=True)
     assert nnzoo(["eval", "value", "--threshold", "0.2"]) == 2
     assert "(got regression)" in capsys.readouterr().err
     data = {"name": "csv", "path": "t.csv", "target": "y", "split": {"val": 0}}
     train({"name": "noval", "data": data, "model": "linear", "train": {"epochs": 1}}, quiet=True)
     assert nnzoo(["eval", "noval", "--threshold", "auto"]) == 2
-    assert "there is no val split on which it could be chosen" in capsys.readouterr().err
+    assert "there is no val split to choose the threshold on" in capsys.readouterr().err
     Path("alone.safetensors").write_bytes(Path("runs/noval/best.safetensors").read_bytes())
     assert nnzoo(["predict", "alone.safetensors", "new.csv", "--threshold", "auto"]) == 3
     assert "Set --threshold to a number, or name the run directory" in capsys.readouterr().err

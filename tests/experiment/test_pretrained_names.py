@@ -331,9 +331,9 @@ def test_inputs_that_cannot_be_matched_are_refused() -> None:
     fewer = {name: values for name, values in columns.items() if name != "b"}
     data = {"name": "csv", "path": write("c.csv", fewer), "target": "y"}
     model = {**TABULAR["mlp"], "pretrained": "base-pca"}
-    with pytest.raises(ConfigError, match="principal components of other inputs cannot be matched by name"):
+    with pytest.raises(ConfigError, match="principal components of different inputs cannot be matched by name"):
         train("tuned", data, model, **KEPT, **pca)
-    with pytest.raises(ConfigError, match="principal components of other inputs cannot be matched by name"):
+    with pytest.raises(ConfigError, match="principal components of different inputs cannot be matched by name"):
         train("tuned", {**data, "path": "a.csv", "ignore": ["kind"]}, model, **KEPT)
     # Principal components are ordered by their variance, not by the columns.
     shuffled = {name: columns[name] for name in reversed(columns)}

@@ -276,7 +276,7 @@ def test_a_damaged_checkpoint_is_replaced_by_the_previous_one(
         train("parts", config, resume=True)
     (warning,) = (str(each.message) for each in shown)
     assert warning.startswith("parts/x/last.safetensors: ")
-    assert warning.endswith("Resuming from previous.safetensors, the previous checkpoint")
+    assert warning.endswith("Resuming from the previous checkpoint, previous.safetensors")
     assert f"WARNING {warning}\n" in Path("parts/x/train.log").read_text()
     train("parts", config, resume=True)
     same(Path("uninterrupted/x"), Path("parts/x"))
@@ -302,7 +302,7 @@ def test_a_run_of_an_older_nnzoo_is_neither_resumed_nor_started_again(
     assert command(["train", "runs/x", "-q", *option.split()]) == 1
     error = capsys.readouterr().err
     assert len(error.splitlines()) == 1
-    assert error.startswith("nnzoo: runs/x/last.pt: is a checkpoint of an older nnzoo, which used pickle")
+    assert error.startswith("nnzoo: runs/x/last.pt: is a checkpoint of an older nnzoo version, which used pickle")
     assert {file.name: file.read_bytes() for file in Path("runs/x").iterdir()} == before
     assert command(["eval", "runs/x", "-q"]) == 0  # the artifact has not changed
     assert command(["train", "runs/x", "-q", "--overwrite"]) == 0

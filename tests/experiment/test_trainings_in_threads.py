@@ -97,7 +97,7 @@ def test_a_nested_training_is_refused() -> None:
     def start_another(summary: str) -> None:
         nnzoo.train(THREE, runs_dir="inner", quiet=True)
 
-    with pytest.raises(nnzoo.UsageError, match="a training can't be started within another one"):
+    with pytest.raises(nnzoo.UsageError, match="a training run can't be started within another one"):
         nnzoo.train(FIVE, show=start_another)
     assert nnzoo.train(FIVE, quiet=True).result["epochs"] == 5
 

@@ -44,7 +44,7 @@ def holder(folder: Path) -> subprocess.Popen[str]:
 
 def test_a_folder_has_one_training_and_the_lock_file_is_removed(tmp_path: Path) -> None:
     with locked(tmp_path):
-        expected = rf"another training is writing here \(process {os.getpid()} on "
+        expected = rf"another training run is writing to this folder \(process {os.getpid()} on "
         with pytest.raises(RunError, match=expected), locked(tmp_path):
             pass
         assert [file.name for file in tmp_path.iterdir()] == [".lock"]
@@ -66,7 +66,9 @@ def test_a_second_process_can_not_train_in_a_run_directory(
             assert nnzoo(["train", "c.yaml", "-q", "train.epochs=3", option]) == 1
             error = capsys.readouterr().err
             assert len(error.splitlines()) == 1
-            assert error.startswith(f"nnzoo: runs/x: another training is writing here (process {other.pid} on ")
+            assert error.startswith(
+                f"nnzoo: runs/x: another training run is writing to this folder (process {other.pid} on "
+            )
         assert {file.name: file.read_bytes() for file in Path("runs/x").glob("[!.]*")} == before
         assert nnzoo(["train", "c.yaml", "-q"]) == 0
         assert Path("runs/x-2/result.json").is_file()
@@ -97,7 +99,10 @@ def test_a_lock_file_that_was_just_removed_is_not_used(tmp_path: Path, monkeypat
         plain(handle, operation)
 
     monkeypatch.setattr(fcntl, "flock", late)
-    with pytest.raises(RunError, match=r"another training is writing here \(process \d+ on"), locked(tmp_path):
+    with (
+        pytest.raises(RunError, match=r"another training run is writing to this folder \(process \d+ on"),
+        locked(tmp_path),
+    ):
         pass
     others[0].communicate()
 

@@ -1,1 +1,1 @@
-"""Measures a trained network."""
+"""Evaluates a trained network."""

@@ -24,9 +24,9 @@ def intervals(
 ) -> dict[str, tuple[float, float]]:
     """Returns 95 % confidence intervals: Wilson (1927) for accuracies, else the percentile bootstrap (Efron 1979).
 
-    Samples are assumed to be independent; the variation between trainings is not included. The resamples are the same
-    in every call. Steps of a sample are not independent, so all steps of a sample are resampled together, and only the
-    accuracy has an interval.
+    Samples are assumed to be independent. The variation between training runs is not included. The resamples are the
+    same in every call. Steps of a sample are not independent, so all steps of a sample are resampled together, and only
+    the accuracy has an interval.
 
     Args:
         metrics: The measured metrics by name; "loss" has no interval.
@@ -74,7 +74,7 @@ def _step_accuracy_interval(outputs: Tensor, targets: Tensor) -> tuple[float, fl
 
 
 def wilson(share: float, num_samples: int) -> tuple[float, float]:
-    """Returns the Wilson interval of a share p: (p + z^2/2n -+ z sqrt(p(1-p)/n + z^2/4n^2)) / (1 + z^2/n)."""
+    """Returns the Wilson interval of a proportion p: (p + z^2/2n -+ z sqrt(p(1-p)/n + z^2/4n^2)) / (1 + z^2/n)."""
     z_squared = NORMAL_QUANTILE**2 / num_samples
     middle = share + z_squared / 2
     half = NORMAL_QUANTILE * math.sqrt(share * (1 - share) / num_samples + z_squared / (4 * num_samples))

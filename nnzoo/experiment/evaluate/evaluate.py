@@ -1,4 +1,4 @@
-"""Measures a trained network on a split, or on new labelled data."""
+"""Evaluates a trained network on a split, or on new labelled data."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class EvalResult:
     """The result of an evaluation.
 
     Attributes:
-        checkpoint: The file of the weights.
+        checkpoint: The file that contains the weights.
         split: train, val or test; for new data its path, or "new data".
         num_samples: The number of samples.
         metrics: "loss" and each metric.
@@ -88,22 +88,22 @@ def evaluate_checkpoint(
     model: nn.Module | None = None,
     training_data: DataInMemory | None = None,
 ) -> EvalResult:
-    """Measures a trained network.
+    """Evaluates a trained network.
 
     Args:
         checkpoint: A run directory (its best weights), best.safetensors, last.safetensors, a run's name, `latest`, or
             a loaded network.
         split: train, val or test; by default, the first of test, val and train that exists.
-        data: New labelled data of the same kind, in place of a split: a file or folder, or what `data_in_memory`
-            accepts. With `split` it must be the data that was passed to the training.
-        metrics: Metrics to measure in addition to those of the config.
-        threshold: For two classes, the second class is predicted if its probability is at least this; or the metric to
-            maximize on val. By default, the likelier class is predicted.
-        batch_size: The batch size; by default, that of training, so that results are the same to the last bit.
+        data: New labelled data of the same kind, instead of a split: a file or folder, or what `data_in_memory`
+            accepts. With `split`, it must be the data that the network was trained on.
+        metrics: Metrics to compute in addition to those of the config.
+        threshold: The decision threshold for two classes: the second class is predicted if its probability is at least
+            this. Or the metric that the threshold should maximize on val. By default, the likelier class is predicted.
+        batch_size: The batch size; by default, that of training, so that results are bit-identical.
         device: auto, cpu, cuda, cuda:N or mps; by default, that of the config.
         runs_dir: The directory in which run names are looked up.
-        model: The custom module, if the network is one.
-        training_data: The data that was passed to the training, if it is still in memory.
+        model: The custom module, if the network is a custom module.
+        training_data: The data that the network was trained on, if it is still in memory.
 
     Raises:
         UsageError: There is no such checkpoint or split, or a metric or threshold does not fit the task.
@@ -113,7 +113,7 @@ def evaluate_checkpoint(
     is_file = isinstance(data, str | os.PathLike)
     if is_file and split is not None:
         raise UsageError(
-            "--split and --data can't be used together: --split is a part of the training data. Use one of them."
+            "--split and --data can't be used together: --split selects a part of the training data. Use one of them."
         )
     with log.recording(quiet=True) as journal:
         if isinstance(checkpoint, TrainedModel):
@@ -201,7 +201,7 @@ def _measure(
 
 
 def _num_threads(trained: TrainedModel, measured: Split, num_train: int) -> int:
-    """Returns the number of threads of training, so that results are the same to the last bit."""
+    """Returns the number of threads that training used, so that results are bit-identical."""
     if torch.get_num_threads() == 1:
         return 1
     inputs = measured.network_inputs(slice(1))
@@ -210,7 +210,7 @@ def _num_threads(trained: TrainedModel, measured: Split, num_train: int) -> int:
 
 
 def _as_dataset(trained: TrainedModel, new: Samples) -> Dataset:
-    """Returns a dataset of new samples. Its train split is one sample with the mean of train, for the baseline."""
+    """Returns a dataset of new samples. Its train split is a single sample with the training mean, for the baseline."""
     schema = trained.metadata.data_schema
     assert new.targets is not None
     mean = Split(new.inputs[:1], torch.tensor([trained.metadata.target_mean], dtype=torch.float64))

@@ -49,7 +49,7 @@ def check_is_training_data(trained: TrainedModel, given: DataInMemory) -> None:
     if not isinstance(source, PythonSource) or source.digest != given.digest():
         raise DataError(
             "this is not the training data of the network (the checksum differs), so it has no such splits. Leave out "
-            "split= to measure on all of it.",
+            "split= to evaluate on all of it.",
             where="data",
         )
 
@@ -58,17 +58,19 @@ def labelled_samples(trained: TrainedModel, given: DataInMemory) -> Samples:
     """Returns new labelled samples from Python.
 
     Raises:
-        UsageError: The data is divided into splits.
+        UsageError: The data has splits.
         DataError: The samples differ from the training data in kind.
     """
     schema = trained.metadata.data_schema
     if len(given.frames) > 1 or any(name.endswith(("_val", "_test")) for name in given.arrays):
-        raise UsageError("new data has splits. Pass one x and y, or one data frame.", where="data")
+        raise UsageError("new data must not have splits. Pass one x and y, or one data frame.", where="data")
     if given.frames:
         rows = trained.reader.from_labelled_rows(given.frames["train"], schema)
         if rows is not None:
             return rows
-        raise DataError("a data frame needs a network that was trained on a table. Pass (x, y).", where="data")
+        raise DataError(
+            "a data frame can only be used with a network that was trained on a table. Pass (x, y).", where="data"
+        )
     x, y = given.arrays["x"], given.arrays["y"]
     samples = trained.samples_of(x, given.arrays.get("lengths"))
     targets = encode_targets_like(y, schema, Split(samples.inputs, torch.empty(0), samples.lengths), where="data: y")

@@ -1,4 +1,4 @@
-"""Tables of an evaluation: predictions per sample, metrics per class, and the confusion matrix."""
+"""The tables of an evaluation: predictions per sample, metrics per class, and the confusion matrix."""
 
 from __future__ import annotations
 
@@ -63,11 +63,11 @@ def predictions(
 ) -> tuple[list[str], Iterator[list[Any]]]:
     """Returns the header and rows of predictions.csv, one row per sample.
 
-    The first columns identify the sample (`Dataset.origin_columns`). The target, the prediction and the probability of
-    each class follow. With a target per step, there is one row per step with a target, and only the probability of
-    the predicted class.
+    The first columns identify the sample (`Dataset.origin_columns`). Then follow the target, the prediction, and the
+    probability of each class. With one target per step, there is one row for each step that has a target, with only the
+    probability of the predicted class.
 
-    Rows are generated in blocks: as Python objects they take ten times the memory of the outputs.
+    Rows are generated in blocks, since as Python objects they take ten times the memory of the outputs.
 
     Args:
         decoder: The decoder of the outputs.
@@ -120,7 +120,7 @@ def step_table(
 
     Args:
         outputs: (N, T, 2), as returned by `Decoder.compact`.
-        mask: (N, T) bool, the steps that get a row.
+        mask: (N, T) bool, whether a step has a row.
         classes: The class names.
         names: (N,) names of the samples.
     """

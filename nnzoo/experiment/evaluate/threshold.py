@@ -1,4 +1,4 @@
-"""The decision threshold for two classes: the second is predicted if its probability is at least that."""
+"""The decision threshold for two classes: the second is predicted if its probability is at least the threshold."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class Threshold:
     Attributes:
         value: The second class is predicted if its probability is at least this.
         positive: The name of the second class.
-        chosen_by: The metric that the threshold maximizes on val; None if the value was set by the user.
-        score: That metric on val.
-        score_at_half: That metric on val with a threshold of 0.5.
+        chosen_by: The metric that the threshold maximizes on val; None if the user set the value.
+        score: The value of that metric on val.
+        score_at_half: The value of that metric on val with a threshold of 0.5.
     """
 
     value: float
@@ -51,7 +51,7 @@ def parse_threshold(text: str) -> float | Criterion:
     """Reads a number from 0 to 1, `auto`, or `auto:METRIC`.
 
     Raises:
-        UsageError: The text is none of these.
+        UsageError: The text has none of these forms.
     """
     name, colon, criterion = text.partition(":")
     if name == "auto":
@@ -72,23 +72,25 @@ def with_threshold(trained: TrainedModel, choice: float | Criterion) -> tuple[Tr
     """Returns a trained network with a decision threshold.
 
     Args:
-        trained: A classifier of two classes with probabilities.
-        choice: The threshold, or the metric to maximize on the val split of the training data; of several best
-            thresholds the one closest to 0.5 is chosen.
+        trained: A classifier for two classes that predicts probabilities.
+        choice: The threshold, or the metric to maximize on the val split of the training data. If several thresholds
+            are equally good, the one closest to 0.5 is chosen.
 
     Raises:
-        UsageError: There are more or fewer than two classes, no probabilities, or no val split to choose on.
+        UsageError: There are not exactly two classes, no probabilities, or no val split to choose the threshold on.
         DataError: The training data can't be read.
     """
     decoder = trained.decoder
     if decoder.task != "classification" or decoder.num_classes != 2 or decoder.per == "step":
         what = f"{decoder.num_classes} classes" if decoder.task == "classification" else decoder.task
         what = "a class per step" if decoder.per == "step" else what
-        raise UsageError(f"a threshold needs a classifier of two classes (got {what}). Leave it out.", where=_OPTION)
+        raise UsageError(
+            f"a threshold needs a classifier for two classes (got {what}). Leave the threshold out.", where=_OPTION
+        )
     if decoder.reads == "margins":
         raise UsageError(
-            f"a threshold is a probability, and a network trained with {trained.config.loss.name} has none. Train "
-            "with cross_entropy or bce.",
+            f"a threshold applies to probabilities, and a network trained with {trained.config.loss.name} does not "
+            "predict any. Train with cross_entropy or bce.",
             where=_OPTION,
         )
     positive = trained.classes[1]
@@ -100,13 +102,15 @@ def _maximize(trained: TrainedModel, criterion: Criterion, positive: str) -> Thr
     """Returns the threshold that maximizes a metric on val."""
     dataset = read_training_data(trained, fix="Set --threshold to a number, or name the run directory.")
     if "val" not in dataset.splits:
-        raise UsageError("there is no val split on which it could be chosen. Use a number.", where=_OPTION)
+        raise UsageError("there is no val split to choose the threshold on. Use a number.", where=_OPTION)
     split = dataset.splits["val"]
     outputs = trained.outputs_of(split.inputs, split.lengths, compact=True)
     shares = trained.decoder.on_cpu().probabilities(outputs)[:, 1].float()
     is_positive = dataset.measured_split("val").class_indices() == 1
     if bool((is_positive == is_positive[0]).all()):
-        raise UsageError("it can't be chosen, since val has samples of only one class. Use a number.", where=_OPTION)
+        raise UsageError(
+            "the threshold can't be chosen, since val has samples of only one class. Use a number.", where=_OPTION
+        )
     candidates = _candidates(shares)
     scores = _scores(shares, is_positive, torch.cat([candidates, torch.tensor([0.5])]), criterion)
     best = candidates[scores[:-1] == scores[:-1].max()]
@@ -115,7 +119,7 @@ def _maximize(trained: TrainedModel, criterion: Criterion, positive: str) -> Thr
 
 
 def _candidates(shares: Tensor) -> Tensor:
-    """Returns float32 thresholds that divide (N,) probabilities in all possible ways, halfway between neighbours."""
+    """Returns float32 thresholds, halfway between neighbours, that split (N,) probabilities in all possible ways."""
     distinct = shares.sort().values
     distinct = distinct[distinct.diff(prepend=distinct[:1] - 1) > 0]
     halfway = (distinct[:-1] + distinct[1:]) / 2
@@ -124,7 +128,7 @@ def _candidates(shares: Tensor) -> Tensor:
 
 
 def _scores(shares: Tensor, is_positive: Tensor, thresholds: Tensor, criterion: Criterion) -> Tensor:
-    """Returns the metric for each of M thresholds, (M,) float64."""
+    """Returns the metric at each of M thresholds, (M,) float64."""
     order = shares.sort()
     at_least = len(shares) - torch.searchsorted(order.values, thresholds)  # predicted positive
     hits = torch.nn.functional.pad(is_positive[order.indices].flip(0).cumsum(0), (1, 0))[at_least].double()

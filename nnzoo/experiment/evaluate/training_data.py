@@ -1,4 +1,4 @@
-"""Reads the training data of a trained network again."""
+"""Reads the training data of a trained network again, for its splits."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from nnzoo.run.directory import CONFIG
 
 
 def read_training_data(trained: TrainedModel, in_memory: DataInMemory | None = None, *, fix: str) -> Dataset:
-    """Reads and divides the training data again.
+    """Reads the training data again, and splits it in the same way.
 
     Args:
         trained: The trained network.
         in_memory: The data, if it was passed from Python.
-        fix: The advice if the path of the data is unknown.
+        fix: What to do if the path of the data is unknown, for the error message.
 
     Raises:
         DataError: The path of the data is unknown, it can't be read, or the data has changed.
@@ -31,23 +31,23 @@ def read_training_data(trained: TrainedModel, in_memory: DataInMemory | None = N
     differences = describe_differences(before, Signature(dataset.schema, reader_of(dataset), projected=False))
     if differences:
         raise DataError(
-            f"the training data has changed since the training. {differences} Restore it, or pass it as new data "
-            "(--data PATH), whose columns are matched by name.",
+            f"the training data has changed since the network was trained. {differences} Restore it, or pass it as new "
+            "data (--data PATH), whose columns are matched by name.",
             where="data",
         )
     # Generated data has no file that could change, and may differ in the last bits on another machine.
     changed = changed_splits(trained.metadata.data_digests, digests_of(dataset)) if _file_names(trained.config) else ""
     if changed:
         raise DataError(
-            f"the {changed} split has changed since the training (by checksum): it may now have rows that the network "
-            "was trained on. Restore the data, or measure the network on new data (--data PATH).",
+            f"the {changed} split has changed since the network was trained (by checksum): it may now have rows that "
+            "the network was trained on. Restore the data, or evaluate the network on new data (--data PATH).",
             where="data",
         )
     return dataset
 
 
 def _with_path(trained: TrainedModel, fix: str) -> Config:
-    """Returns the config with the path of its data, which is in config.yaml; an artifact has only the file name."""
+    """Returns the config with the path of its data from config.yaml, since an artifact has only the file name."""
     names = _file_names(trained.config)
     if not names:
         return trained.config

@@ -1,1 +1,1 @@
-"""Predicts for raw new data."""
+"""Predicts from new raw data."""

@@ -30,7 +30,7 @@ class Continuation:
     """A continued text.
 
     Attributes:
-        checkpoint: The file of the weights.
+        checkpoint: The file that contains the weights.
         prompt: The prompt.
         continuation: The text after the prompt.
         length: The number of tokens in the continuation.
@@ -62,17 +62,18 @@ class Continuation:
 def continue_text(
     trained: TrainedModel, prompt: str, *, length: int = 200, temperature: float = 1.0, seed: int = 0
 ) -> Continuation:
-    """Continues a text token by token, each sampled from the predicted distribution after the text so far.
+    """Continues a text token by token. Each token is sampled from the distribution predicted for the text so far.
 
-    The network keeps its hidden state, so every token has the same cost. A network that was trained line by line ends
-    lines, and its state is reset at the start of each line. If there is no token before the first one, it is sampled by
-    the token frequencies of train. The unknown token is never sampled.
+    The network keeps its hidden state, so every token has the same cost. A network that was trained line by line
+    predicts line ends, and its state is reset at the start of each line. Without a prompt, the first token is sampled
+    by the token frequencies in train. The unknown token is never sampled.
 
     Args:
         trained: A language model.
         prompt: The prompt; it may be empty or contain unknown tokens.
         length: The number of tokens to add.
-        temperature: Divides the logits: below 1 likely tokens become likelier, 0 takes the likeliest.
+        temperature: The divisor of the logits: below 1, likely tokens become likelier; with 0, the likeliest token is
+            always taken.
         seed: The seed of the random numbers.
 
     Raises:
@@ -87,8 +88,8 @@ def continue_text(
     if not isinstance(reader, LanguageReader) or not isinstance(module, RecurrentNet):
         name = trained.config.data.name
         raise UsageError(
-            f"only networks trained on `data: language` can continue a text (got {name}). Name a file or folder to "
-            "predict.",
+            f"only networks trained on `data: language` can continue a text (got {name}). Pass a file or folder "
+            "instead.",
             where="--text",
         )
     with use_threads(threads_of_data(trained.config)):
@@ -142,7 +143,7 @@ def _join_words(prompt: str, words: list[str]) -> str:
 
 
 def likelihoods(trained: TrainedModel, samples: Samples) -> tuple[list[str], list[list[Any]]]:
-    """Returns the table of `predict` for a language model: the likelihood of each line.
+    """Returns the table of `nnzoo predict` for a language model: the likelihood of each line.
 
     Args:
         trained: A language model.

@@ -1,4 +1,4 @@
-"""Predicts raw new data."""
+"""Predicts from new raw data."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class Predictions:
     """A table of predictions.
 
     Attributes:
-        checkpoint: The file of the weights.
-        header: `input` (and `step`); `file` and `row` if there are several files, and the copied columns; then the
-            prediction, and the probability of each class if there are probabilities.
+        checkpoint: The file that contains the weights.
+        header: The column names: `input` (and `step`), `file` and `row` if there are several files, the copied columns,
+            the prediction, and the probability of each class if there are probabilities.
         rows: One row per sample, or per step if every step has a prediction.
         threshold: The decision threshold for two classes, if one was set.
         warnings: The warnings about the data.
@@ -70,15 +70,15 @@ def predict_files(
     threshold: float | Criterion | None = None,
     strict: bool = False,
 ) -> Predictions:
-    """Predicts raw new data, read like the training data; for a language model, the likelihood of each line.
+    """Predicts from new raw data, read like the training data; for a language model, the likelihood of each line.
 
     Args:
         trained: The trained network.
         inputs: Files or folders of the kind of the training data; `-` is standard input.
-        texts: Texts, in place of files.
-        keep: Columns of the new table to copy into the result, unchanged; None for all.
-        threshold: For two classes, the second class is predicted if its probability is at least this; or the metric to
-            maximize on val.
+        texts: Texts, instead of files.
+        keep: Columns of the new table that are copied into the result, unchanged; None for all.
+        threshold: The decision threshold for two classes: the second class is predicted if its probability is at least
+            this. Or the metric that the threshold should maximize on val.
         strict: Whether an input that can't be read, or any warning about the data, is an error.
 
     Raises:
@@ -86,7 +86,7 @@ def predict_files(
         DataError: The data can't be read, or differs from the training data in kind.
     """
     if not inputs and not texts:
-        raise UsageError("there are no inputs. Name a file, a folder, or - for standard input.", where="INPUT")
+        raise UsageError("there are no inputs. Pass a file, a folder, or - for standard input.", where="INPUT")
     if inputs and texts:
         raise UsageError("--text and files can't be used together. Use one of them.", where="--text")
     with log.recording(quiet=True) as journal, use_threads(threads_of_data(trained.config)):
@@ -133,7 +133,7 @@ def _predict(
 def _table(
     trained: TrainedModel, samples: Samples, outputs: Tensor
 ) -> tuple[list[str], list[list[Any]], Sequence[int]]:
-    """Returns the header, the rows, which start with the name of the input, and the index of each row's sample."""
+    """Returns the header, the rows (each starts with the name of its input), and the index of each row's sample."""
     metadata = trained.metadata
     if metadata.per == "step":
         valid = samples.valid_steps()
@@ -155,7 +155,7 @@ def _copied_columns(samples: Samples, keep: Sequence[str] | None) -> dict[str, S
 
     Raises:
         UsageError: There are columns to copy, but the samples are not rows of a table.
-        DataError: There is no such column.
+        DataError: A column does not exist.
     """
     copied: dict[str, Sequence[Any]] = {}
     if samples.origin is not None:

@@ -1,1 +1,1 @@
-"""Starts a training from the weights of another one."""
+"""Starts training from the weights of another run."""

@@ -1,4 +1,4 @@
-"""Matches the inputs and outputs of a checkpoint with those of other data, by name."""
+"""Matches the inputs and outputs of a checkpoint with those of new data, by name."""
 
 from __future__ import annotations
 
@@ -75,38 +75,38 @@ class Match:
 
     @property
     def sources(self) -> Tensor:
-        """The index in the checkpoint of each name, (len(data_names),) int64; -1 for new names."""
+        """The index of each new name in the checkpoint, (len(data_names),) int64; -1 if it does not occur there."""
         index = {name: number for number, name in enumerate(self.checkpoint_names)}
         return torch.tensor([index.get(name, -1) for name in self.data_names], dtype=torch.int64)
 
     @property
     def new(self) -> list[str]:
-        """The names that the checkpoint does not have."""
+        """The names that occur only in the new data."""
         known = set(self.checkpoint_names)
         return [name for name in self.data_names if name not in known]
 
     @property
     def missing(self) -> list[str]:
-        """The names that only the checkpoint has."""
+        """The names that occur only in the checkpoint."""
         known = set(self.data_names)
         return [name for name in self.checkpoint_names if name not in known]
 
     @property
     def num_matched(self) -> int:
-        """The number of names that both have."""
+        """The number of names that occur in both."""
         return len(self.data_names) - len(self.new)
 
     def indices_along(self, checkpoint_size: int, size: int, *, fastest: bool = True) -> Tensor | None:
-        """Returns the indices of an axis with one or several entries per name.
+        """Returns the source indices along an axis that has one or several entries per name.
 
         Args:
             checkpoint_size: The size of the axis in the checkpoint.
             size: The size of the axis in the new network.
-            fastest: Whether neighbouring entries belong to different names.
+            fastest: Whether neighbouring entries belong to different names (True) or to the same name.
 
         Returns:
-            (size,) indices along the axis of the checkpoint, -1 for new ones; None if the number of entries per name
-            is not an integer, or differs.
+            (size,) indices along the axis of the checkpoint, -1 for new names; None if the number of entries per name
+            is not an integer, or differs between the two axes.
         """
         repeats, rest = divmod(size, len(self.data_names))
         if rest or divmod(checkpoint_size, len(self.checkpoint_names)) != (repeats, 0):
@@ -158,11 +158,11 @@ def fit_tensor(own: Tensor, other: Tensor, sources: Mapping[int, Tensor]) -> Ten
 
     Args:
         own: The initialized tensor.
-        other: The tensor of the checkpoint.
+        other: The tensor from the checkpoint.
         sources: For some axes, the index in `other` of each entry of `own`; -1 for entries that keep their value.
 
     Returns:
-        A tensor of the shape of `own`; None if the other axes differ in size.
+        A tensor with the shape of `own`; None if the tensors differ in size along the other axes.
     """
     if own.ndim != other.ndim:
         return None
@@ -188,10 +188,10 @@ def match_inputs(checkpoint: Signature, data: Signature, *, can_match: bool) -> 
     Args:
         checkpoint: The signature of the checkpoint.
         data: The signature of the new data.
-        can_match: Whether it is known which weights of the network belong to which input.
+        can_match: Whether the network defines which of its weights belong to which input.
 
     Returns:
-        The match, or None if inputs are matched by position; and how they were matched, empty if they are the same.
+        The match, or None if inputs are matched by position; and a description of it, empty if the inputs are the same.
 
     Raises:
         MismatchError: The names differ and cannot be matched.
@@ -211,7 +211,7 @@ def match_inputs(checkpoint: Signature, data: Signature, *, can_match: bool) -> 
         if checkpoint.projected and data.projected and not match.new and not match.missing:
             return None, "inputs by position, as principal components"
         raise MismatchError(
-            f"its inputs {_differ(match)}, and principal components of other inputs cannot be matched by name. "
+            f"its inputs {_differ(match)}, and principal components of different inputs cannot be matched by name. "
             "Set `preprocess.pca: null` for both, or use the same columns."
         )
     if not can_match:
@@ -240,7 +240,7 @@ def match_outputs(checkpoint: Signature, data: Signature | None) -> tuple[Match 
     """Matches the outputs of a checkpoint with those of new data.
 
     Returns:
-        The match, or None if the last layer keeps its initial values; and the reason for that, else empty.
+        The match, or None if the last layer keeps its initial values; and the reason for that, or an empty string.
     """
     if data is None:
         return None, "the data is not known"
@@ -253,7 +253,7 @@ def match_outputs(checkpoint: Signature, data: Signature | None) -> tuple[Match 
 
 
 def describe_differences(before: Signature, now: Signature) -> str:
-    """Describes changes of the names of inputs and outputs in full sentences; empty if there are none."""
+    """Describes how the names of inputs and outputs differ, in full sentences; empty if they are the same."""
     sentences = []
     for kind in ("inputs", "outputs"):
         old, new = getattr(before, kind), getattr(now, kind)

@@ -1,4 +1,4 @@
-"""Starts a training from the weights of another run (`model.pretrained`)."""
+"""Starts training from the weights of another run (`model.pretrained`)."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ def with_checkpoint(config: Config, runs_dir: Path, resumed: Path | None = None)
     Args:
         config: The loaded config.
         runs_dir: The directory in which run names are looked up.
-        resumed: The run to resume. It has the weights, so the checkpoint may no longer exist, and `latest` may be
-            another run.
+        resumed: The run to resume. It already has the weights, so the checkpoint may no longer exist, and `latest` may
+            refer to a different run.
 
     Raises:
         ConfigError: There is no such checkpoint.
@@ -67,7 +67,7 @@ def with_checkpoint(config: Config, runs_dir: Path, resumed: Path | None = None)
 def with_embedding(config: Config, runs_dir: str | Path = "runs") -> Config:
     """Returns the config with the embedding size of the checkpoint in place of `auto`.
 
-    `auto` depends on the size of the vocabulary, which may differ.
+    `auto` would depend on the size of the vocabulary, which may differ.
 
     Raises:
         ConfigError: There is no such checkpoint.
@@ -83,7 +83,7 @@ def with_embedding(config: Config, runs_dir: str | Path = "runs") -> Config:
 
 
 def _embedding(config: Config, other: object) -> dict[str, object]:
-    """Returns the embedding size of another model if that of this config is `auto`."""
+    """Returns the embedding size of `other` if the embedding size of the config is `auto`."""
     size = other.get("embedding") if isinstance(other, dict) else getattr(other, "embedding", None)
     return {"embedding": size} if getattr(config.model, "embedding", None) == "auto" and isinstance(size, int) else {}
 
@@ -127,10 +127,11 @@ def load_pretrained(
 
     Inputs are matched by name: columns and their categories, features of a series, tokens of a vocabulary. Weights of
     new inputs keep their initial values, and weights of missing inputs are dropped. Inputs are matched by position if
-    one of the two has no names, or if the network reads principal components.
+    the checkpoint or the new data has no names, or if the network reads principal components.
 
-    Preprocessing is fitted to the new data, as usual in fine-tuning: a weight applies to standard deviations from the
-    mean of the current training data. So dropping an input is the same as setting it to its mean.
+    Preprocessing is fitted to the new data, as usual in fine-tuning. With standardized inputs, a weight applies to
+    standard deviations from the mean of the new training data, so dropping an input is the same as setting it to its
+    mean.
 
     The outputs of the last layer (classes, labels or regression targets) are matched by name too. If none matches, the
     last layer keeps its initial values. All other tensors, including buffers such as the statistics of batch norm, must
@@ -172,7 +173,7 @@ def load_pretrained(
 def _start_of_checkpoint(
     config: Config, module: nn.Module, path: Path, data: Signature | None
 ) -> tuple[Transfer, dict[str, Tensor], str]:
-    """Fits the weights of an nnzoo checkpoint; the string describes how inputs were matched."""
+    """Fits the weights of an nnzoo checkpoint to the network. The string describes how inputs were matched."""
     weights, _, metadata = read_weights(path)
     checkpoint = Signature(
         metadata.data_schema, parse_reader(metadata.reader), _has_pca(metadata.config.get("preprocess"))
@@ -193,7 +194,7 @@ def _start_of_checkpoint(
 def _start_of_state_dict(
     config: Config, module: nn.Module, path: Path, data: Signature | None
 ) -> tuple[Transfer, dict[str, Tensor], str]:
-    """Fits a state dict from another program, which does not name inputs and classes."""
+    """Fits a state dict from another program, which has no names of inputs and classes."""
     weights = read_state_dict(path)
     outputs = Match(data.outputs, data.outputs, "output") if data else None
     transfer = Transfer(config, module, weights, None, outputs, "" if data else "the data is not known")
@@ -211,7 +212,7 @@ def _start_of_state_dict(
 
 
 def _has_pca(preprocess: object) -> bool:
-    """Returns whether a preprocess section, as plain values, has PCA."""
+    """Returns whether a preprocess section, given as plain values, uses PCA."""
     return isinstance(preprocess, dict) and preprocess.get("pca") is not None
 
 

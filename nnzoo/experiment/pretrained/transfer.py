@@ -49,7 +49,7 @@ class Transfer:
         """Returns the new values of all tensors that change.
 
         Raises:
-            MismatchError: A tensor outside the last layer is missing, or has another shape.
+            MismatchError: A tensor outside the last layer is missing, or has a different shape.
         """
         names = [*self.own, *(name for name in self.weights if name not in self.own)]
         last = [name for name in names if name.startswith(f"{self.head}.")]
@@ -86,7 +86,7 @@ class Transfer:
         return fit_tensor(own, other, sources)
 
     def _fit_output(self, own: Tensor, other: Tensor, outputs: Match, sources: dict[int, Tensor]) -> Tensor | None:
-        """Returns the new value of a last-layer tensor whose outputs have other names or another order."""
+        """Returns the new value of a last-layer tensor whose outputs have different names or a different order."""
         num_checkpoint, num_data = len(outputs.checkpoint_names), len(outputs.data_names)
         if other.ndim == 0 or other.shape[0] % num_checkpoint or own.shape[0] % num_data:
             # Two classes have one output unit with the decision boundary at 0: swapping them changes its sign.
@@ -113,7 +113,7 @@ class Transfer:
         )
 
     def describe(self) -> str:
-        """Returns whether the last layer is copied or initialized."""
+        """Describes whether the last layer is copied or initialized."""
         if self.outputs is None:
             return f"the last layer ({self.head}) is initialized: {self.why_new}"
         how = self.outputs.describe()

@@ -1,4 +1,4 @@
-"""Compares a trained network with the baseline and with a linear model, and advises if it is not better."""
+"""Compares a trained network with the baseline and a linear model, and gives advice if it is not better."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Comparison:
 
     Attributes:
         linear: The scores of a linear model on the measured split, by name; empty if none was fitted.
-        remarks: A topic and a message for each reference that is better.
+        remarks: A topic and a message for each reference that the network does not beat.
     """
 
     linear: dict[str, float]
@@ -35,7 +35,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class _Score:
-    """The accuracy, or the error of a regression."""
+    """The score that is compared: the accuracy, or the error of a regression."""
 
     name: str
     network: float
@@ -47,7 +47,7 @@ class _Score:
         return self.name != "accuracy"
 
     def is_worse_than(self, other: float) -> bool:
-        """Returns whether the network is worse, by over a standard error of the accuracy or 5 % of the error."""
+        """Returns whether the network is worse by more than a standard error of the accuracy, or 5 % of the error."""
         if self.is_error:
             return self.network > NOTICEABLE * other
         spread = math.sqrt(max(other * (1 - other), 0.0) / self.num_samples)
@@ -128,12 +128,12 @@ _LEARN_MORE = "Train longer (train.epochs), change optimizer.lr, or use a larger
 
 
 def _is_missed(row: Sequence[int], index: int) -> bool:
-    """Returns whether a class has samples but recall 0."""
+    """Returns whether there is a class with samples but a recall of 0."""
     return sum(row) > 0 and row[index] == 0
 
 
 def _rebalancing_advice(experiment: Experiment) -> str:
-    """Returns what improves the recall of rare classes."""
+    """Returns advice on how to improve the recall of rare classes."""
     loss, config = experiment.config.loss, experiment.config
     fixes = []
     if not isinstance(loss, WeightedLoss) or loss.class_weights is None:

@@ -25,10 +25,10 @@ _TIE = 1e-6
 
 
 def linear_scores(experiment: Experiment, measured: str, *, max_operations: float | None = None) -> dict[str, float]:
-    """Returns the scores of a linear model fitted on up to 5,000 train samples, with the names of the baseline.
+    """Returns the scores of a linear model fitted on up to 5,000 train samples, under the same names as `baseline`.
 
-    It is a logistic or ridge regression in float64. Inputs are preprocessed, standardized and flattened; tokens are
-    counted.
+    The model is a logistic or ridge regression in float64. Inputs are preprocessed, standardized and flattened; tokens
+    are counted.
 
     Args:
         experiment: The experiment.
@@ -36,8 +36,8 @@ def linear_scores(experiment: Experiment, measured: str, *, max_operations: floa
         max_operations: The maximum number of operations of the fit; None for no limit.
 
     Returns:
-        The scores by name; empty for multilabel data, targets per step, only one class in the fitted samples, inputs
-        that are not finite or stay on the disk, or a fit that needs more operations.
+        The scores by name. Empty if the data is multilabel or has targets per step, if the fitted samples have only one
+        class, if inputs are not finite or not loaded into memory, or if the fit needs more operations.
     """
     if any(isinstance(experiment.splits[name].inputs, OnDisk) for name in ("train", measured)):
         return {}
@@ -119,7 +119,7 @@ def _rows(num_samples: int, most: int) -> Tensor:
 def _flat_inputs(experiment: Experiment, name: str, rows: Tensor, train: Tensor) -> Tensor:
     """Returns inputs (M, D), standardized by rows of train; images and principal components are not standardized.
 
-    Features are raw if raw inputs are still in memory, else preprocessed.
+    Raw features are used if they are still in memory, else preprocessed ones.
     """
     dataset = experiment.dataset
     if dataset.layout not in ("features", "sequence") or experiment.preprocess.mean is not None:

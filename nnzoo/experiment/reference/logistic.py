@@ -21,10 +21,10 @@ def fit_logistic(inputs: Tensor, labels: Tensor, num_classes: int, *, penalty: f
         inputs: (N, D) float64, dense or sparse.
         labels: (N,) class indices.
         num_classes: The number of classes K.
-        penalty: The L2 penalty, 1 / C in scikit-learn, which has the same solution.
+        penalty: The L2 penalty: 1 / C in scikit-learn, whose solution is the same.
 
     Returns:
-        (D + 1, K) weights; the last row is the biases.
+        (D + 1, K) weights; the last row contains the biases.
     """
     actual = torch.nn.functional.one_hot(labels, num_classes).double()
     weights = torch.zeros(inputs.shape[1] + 1, num_classes, dtype=torch.float64)
@@ -61,15 +61,15 @@ def fit_logistic(inputs: Tensor, labels: Tensor, num_classes: int, *, penalty: f
 
 
 def fit_ridge(inputs: Tensor, targets: Tensor, *, penalty: float) -> Tensor:
-    """Fits a ridge regression: it minimises sum_n (output_n - target_n)^2 + penalty * sum w^2, without biases.
+    """Fits a ridge regression: it minimises sum_n (output_n - target_n)^2 + penalty * sum w^2, w without biases.
 
     Args:
         inputs: (N, D) float64, dense.
         targets: (N, M) float64.
-        penalty: The L2 penalty, alpha in scikit-learn.
+        penalty: The L2 penalty: alpha in scikit-learn.
 
     Returns:
-        (D + 1, M) weights; the last row is the biases.
+        (D + 1, M) weights; the last row contains the biases.
     """
     centre, mean = inputs.mean(0), targets.mean(0)
     rows, values = inputs - centre, targets - mean
@@ -84,7 +84,7 @@ def fit_ridge(inputs: Tensor, targets: Tensor, *, penalty: float) -> Tensor:
 
 
 def scores_of(inputs: Tensor, weights: Tensor) -> Tensor:
-    """Returns the outputs (N, K) of fitted weights."""
+    """Returns the outputs (N, K) of a model with fitted weights."""
     return inputs @ weights[:-1] + weights[-1]
 
 

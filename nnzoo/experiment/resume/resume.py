@@ -34,7 +34,7 @@ MAY_CHANGE = (
 
 
 def find_run(config: ConfigLike, name: str, runs_dir: Path) -> Path | None:
-    """Returns the run to resume: `config` if it is a run directory, else the newest run with a name, if it exists."""
+    """Returns the run to resume: `config` if it is a run directory, else the newest run of that name, if any."""
     if isinstance(config, str | os.PathLike):
         folder = Path(config)
         if (folder / CONFIG).is_file() and any((folder / file).is_file() for file in (CHECKPOINT, PREVIOUS, *OLDER)):
@@ -48,7 +48,7 @@ def find_run(config: ConfigLike, name: str, runs_dir: Path) -> Path | None:
 
 
 def check_same(folder: Path, config: Config) -> None:
-    """Checks that a run is resumed with its own config, except for the keys in `MAY_CHANGE`.
+    """Checks that a run is resumed with the config it was started with, except for the keys in `MAY_CHANGE`.
 
     Args:
         folder: The run directory.
@@ -67,13 +67,14 @@ def check_same(folder: Path, config: Config) -> None:
     refused = [key for key in changed if not key.startswith(may_change)]
     if refused:
         raise UsageError(
-            f"the run was started with another config; changed: {', '.join(refused)}. "
+            f"the run was started with a different config; changed: {', '.join(refused)}. "
             f"Restore it, or start a new run without --resume. Only these may change: {', '.join(may_change[1:])}.",
             where=str(folder),
         )
     if "train.epochs" in changed and any(getattr(config.scheduler, field, 0) is None for field in LENGTHS):
         raise UsageError(
-            f"the run was started with another train.epochs, which is also the length of its {config.scheduler.name} "
+            "the run was started with a different train.epochs, which is also the length of its "
+            f"{config.scheduler.name} "
             "schedule. Restore it, or start a new run without --resume.",
             where=str(folder),
         )
@@ -95,18 +96,19 @@ def check_shared(digests: Sequence[dict[str, str]]) -> None:
         digests: The digests of each process, by rank.
 
     Raises:
-        DataError: A process has read other data.
+        DataError: The data of a process differs from that of rank 0.
     """
     for rank, each in enumerate(digests):
         if each != digests[0]:
             raise DataError(
-                f"rank {rank} reads other data than rank 0 (the checksums differ). Use the same data in every process.",
+                f"rank {rank} reads different data than rank 0 (the checksums differ). Use the same data in every "
+                "process.",
                 where="data",
             )
 
 
 def check_data(saved: dict[str, Any], digests: dict[str, str], dataset: Dataset) -> None:
-    """Checks that the data is that of the start of the run, with the same order of columns, rows and classes.
+    """Checks that the data, including the order of columns, rows and classes, is the same as at the start of the run.
 
     Args:
         saved: The checkpoint.
@@ -131,7 +133,7 @@ def check_data(saved: dict[str, Any], digests: dict[str, str], dataset: Dataset)
 
 
 def _renamed(saved: dict[str, Any], dataset: Dataset) -> str:
-    """Describes changes of the names of inputs and outputs; empty if there are none."""
+    """Describes how the names of inputs and outputs have changed; empty if they have not."""
     now = Signature(dataset.schema, reader_of(dataset), projected=False)
     try:
         metadata = Metadata.model_validate(saved.get("metadata"))
@@ -143,7 +145,7 @@ def _renamed(saved: dict[str, Any], dataset: Dataset) -> str:
 
 
 def saved_warnings(saved: dict[str, Any]) -> list[str]:
-    """Returns the warnings of a run before it was interrupted.
+    """Returns the warnings that a run gave before it was interrupted.
 
     Raises:
         CheckpointError: The warnings are not a list of strings.
@@ -157,7 +159,7 @@ def saved_warnings(saved: dict[str, Any]) -> list[str]:
 def describe_start(folder: Path, training: Training) -> str:
     """Describes where a restored run continues or, if it is finished, how to train it further.
 
-    A run without a result still has to be measured, even if its last epoch is done.
+    A run without a result must still be evaluated, even if its last epoch is done.
     """
     config, state = training.experiment.config, training.state
     if not training.is_over() or _status(folder) not in ("completed", "early_stopped"):
@@ -179,7 +181,7 @@ def describe_start(folder: Path, training: Training) -> str:
 
 
 def _status(folder: Path) -> object:
-    """Returns the status in the result of a run; None if there is no result."""
+    """Returns the status in result.json; None if there is no result."""
     try:
         return json.loads((folder / RESULT).read_text()).get("status")
     except (OSError, ValueError, AttributeError):
@@ -187,7 +189,7 @@ def _status(folder: Path) -> object:
 
 
 def restore(folder: Path, training: Training, saved: dict[str, Any]) -> None:
-    """Restores a training from the content of last.safetensors.
+    """Restores the training state from the content of last.safetensors.
 
     Raises:
         CheckpointError: The content does not belong to this training.
@@ -205,7 +207,8 @@ def restore(folder: Path, training: Training, saved: dict[str, Any]) -> None:
 def restore_ranks(training: Training, rank_states: Any) -> None:
     """Restores the state of each rank: its random state and its running sums of the current epoch.
 
-    If the number of processes has changed, rank 0 gets all sums, and the other ranks get new random states.
+    If the number of processes has changed, rank 0 gets the sums of all ranks, and the other ranks get new random
+    states.
 
     Args:
         training: The training, restored to the state of rank 0.

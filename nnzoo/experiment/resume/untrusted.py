@@ -1,4 +1,4 @@
-"""Checks that the content of a checkpoint fits this training: even an intact file may contain anything."""
+"""Checks that the content of a checkpoint fits this run, since even an intact file may contain anything."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _GROWING = ("best", "history", "train_loss", "columns", "rows", "ended")
 
 
 def check_saved(saved: Any, fresh: Mapping[str, Any], shapes: list[torch.Size]) -> None:
-    """Compares a saved state with the state of the same training at its start.
+    """Compares a saved training state with the initial state of the same run.
 
     Args:
         saved: The state in the file.
@@ -26,7 +26,7 @@ def check_saved(saved: Any, fresh: Mapping[str, Any], shapes: list[torch.Size]) 
         shapes: The shapes of the parameters, in the order of the optimizer.
 
     Raises:
-        ValueError: A value is missing, or has another type, shape or sign.
+        ValueError: A value is missing, or has a different type, shape or sign than expected.
     """
     if not isinstance(saved, dict) or fresh.keys() - saved.keys():
         raise ValueError("parts are missing")
@@ -47,7 +47,7 @@ def check_saved(saved: Any, fresh: Mapping[str, Any], shapes: list[torch.Size]) 
 
 
 def _check_like(saved: Any, fresh: Any, where: str, *, loose: bool = False) -> None:
-    """Checks types and shapes. An integer must not be negative; with `loose` a number may be an int or a float."""
+    """Checks types and shapes. Integers must not be negative; with `loose`, a number may be an int or a float."""
     if fresh is None:
         fits = saved is None or type(saved) in (int, float)
     elif isinstance(fresh, Tensor):
@@ -67,18 +67,18 @@ def _check_like(saved: Any, fresh: Any, where: str, *, loose: bool = False) -> N
     else:
         fits = type(saved) is type(fresh)
     if not fits:
-        raise ValueError(f"{where} has another type or shape")
+        raise ValueError(f"{where} has a different type or shape than expected")
 
 
 def _check_optimizer(saved: Any, fresh: dict[str, Any], shapes: list[torch.Size]) -> None:
     """Checks the parameter groups, and that values are numbers, or tensors shaped like a parameter or flattened."""
     if not isinstance(saved, dict) or not isinstance(saved.get("state"), dict):
-        raise ValueError("optimizer has another type")
+        raise ValueError("optimizer has a different type than expected")
     _check_like(saved.get("param_groups"), fresh["param_groups"], "optimizer", loose=True)
     flat = torch.Size([sum(shape.numel() for shape in shapes)])
     states = saved["state"]
     if not all(type(key) is int and 0 <= key < len(shapes) and isinstance(states[key], dict) for key in states):
-        raise ValueError("optimizer has parameters of another network")
+        raise ValueError("optimizer has the parameters of a different network")
     if len({frozenset((str(name), type(value)) for name, value in each.items()) for each in states.values()}) > 1:
         raise ValueError("the optimizer state of the parameters is not uniform")
     for key, values in states.items():
@@ -88,11 +88,11 @@ def _check_optimizer(saved: Any, fresh: dict[str, Any], shapes: list[torch.Size]
                 if isinstance(each, Tensor):
                     fits = each.shape in (torch.Size(), shapes[key], flat) and not each.is_complex()
                 if not fits:
-                    raise ValueError(f"optimizer.{key}.{str(name)[:40]} has another type or shape")
+                    raise ValueError(f"optimizer.{key}.{str(name)[:40]} has a different type or shape than expected")
 
 
 def _check_scaler(saved: Any, fresh: dict[str, Any]) -> None:
-    """Checks the scale and the steps since its last change; all other values must be as at the start."""
+    """Checks the scale and the steps since its last change; all other values must be the initial ones."""
     _check_like(saved, fresh, "scaler")
     changing = dict.fromkeys(("scale", "_growth_tracker"), 0)
     is_in_interval = saved["_growth_tracker"] < fresh["growth_interval"]
@@ -105,19 +105,19 @@ def _check_sums(saved: dict[str, Any], fresh: dict[str, Any]) -> None:
     parts = [*saved["sums"].values(), *saved["kept"], *saved["scores"]]
     same_types = {name: type(part) for name, part in saved.items()} == {name: type(fresh[name]) for name in fresh}
     if not same_types or not 0 <= saved["count"] <= LARGEST or not all(isinstance(part, Tensor) for part in parts):
-        raise ValueError("train_metrics has another type")
+        raise ValueError("train_metrics has a different type than expected")
 
 
 def check_rank_states(rank_states: Any, fresh: Mapping[str, Any]) -> None:
     """Compares the saved states of the other ranks with the state of this process.
 
     Raises:
-        ValueError: A value is missing, or has another type, shape or sign.
+        ValueError: A value is missing, or has a different type, shape or sign than expected.
     """
     if not isinstance(rank_states, list) or any(
         not isinstance(state, dict) or state.keys() != {*PER_RANK} for state in rank_states
     ):
-        raise ValueError("ranks has another type")
+        raise ValueError("ranks has a different type than expected")
     for state in rank_states:
         check_saved(state, {key: fresh[key] for key in PER_RANK}, [])
         sums = state["train_loss"]
@@ -129,12 +129,12 @@ def check_restored(state: TrainState, monitor: str) -> None:
     """Checks that the parts of a restored training are consistent.
 
     Raises:
-        ValueError: They are not.
+        ValueError: They are not consistent.
     """
     rows, stopping = state.history.rows, state.early_stopping
     columns = {"epoch", "step", "lr", "train/loss", "seconds", monitor}
     if len(rows) != state.epoch or any(not columns <= row.keys() for row in rows):
-        raise ValueError("the history belongs to another training")
+        raise ValueError("the history belongs to a different run")
     if not all(type(column) is str for row in rows for column in row):
         raise ValueError("the history has columns without a name")
     if not all(math.isfinite(row[name]) for row in rows for name in ("epoch", "step", "seconds")):

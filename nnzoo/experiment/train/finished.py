@@ -1,4 +1,4 @@
-"""The result of a training: in Python and notebooks, and for the page of the run."""
+"""The result of a training run, for Python, notebooks and the page of the run."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from nnzoo.run.history import History
 
 @dataclass(frozen=True)
 class Run:
-    """A finished training.
+    """A finished training run.
 
     Attributes:
-        run_dir: The run directory; for a dry run, the directory that a run would have.
+        run_dir: The run directory; for a dry run, the directory that a real run would use.
         result: The content of result.json.
         config: The resolved config, with all defaults.
         history: The columns of metrics.csv: `history["val/loss"]` has one value per epoch.
-        model: The best weights, ready for raw data.
+        model: The network with its best weights, ready for raw data.
         data: The data, if it was passed from Python; it is not saved.
     """
 

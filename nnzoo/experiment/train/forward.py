@@ -1,4 +1,4 @@
-"""Wraps the network for training in another precision, or compiled."""
+"""Wraps the network for training in lower precision, or with compilation."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from nnzoo.training.precision.scaling import DTYPES, Autocast
 def forward_of(experiment: Experiment, module: nn.Module) -> Callable[..., Tensor] | None:
     """Wraps the network for `train.precision` and `train.compile`; returns None if neither applies.
 
-    The network is compiled immediately, so that a failure is known before training starts.
+    The network is compiled immediately, so that a failure is noticed before training starts.
     """
     train = experiment.config.train
     dtype = DTYPES.get(train.precision)
@@ -35,7 +35,7 @@ def forward_of(experiment: Experiment, module: nn.Module) -> Callable[..., Tenso
 
 
 def first_batch(experiment: Experiment, module: nn.Module) -> tuple[Tensor, ...]:
-    """Returns the arguments of the network for the first batch."""
+    """Returns the arguments with which the network is called for the first batch."""
     train, size, group = experiment.splits["train"], experiment.settings.batch_size, experiment.settings.group
     batches = boundaries(len(train), size or len(train), min_size=smallest_batch(module, group))
     start, end = group.share(*batches[0])

@@ -18,14 +18,15 @@ from nnzoo.models.relative_forecast import RelativeForecast
 
 
 def initial_network(config: Config, *, runs_dir: str = "runs") -> tuple[nn.Module, NetworkShape, frozenset[str]]:
-    """Builds the network that training with the config's seed starts with. Global random states do not change.
+    """Builds the network with the initial weights of the config's seed. Global random states do not change.
 
     Args:
         config: The config.
         runs_dir: The directory in which run names are looked up.
 
     Returns:
-        The network; the shape of its inputs and outputs; and the names of the weights that come from a checkpoint.
+        The network; the shape of its inputs and outputs; and the names of the weights that were copied from a
+        checkpoint.
 
     Raises:
         ConfigError: The config can't be used.
@@ -44,7 +45,7 @@ def initial_network(config: Config, *, runs_dir: str = "runs") -> tuple[nn.Modul
 
 
 def network_of_size(config: Config, input_shape: Sequence[int] | None, num_outputs: int | None) -> nn.Module:
-    """Builds the network of a config for other input or output sizes than those of its data, with a new last layer.
+    """Builds the network of a config for different input or output sizes than those of its data, with a new last layer.
 
     Args:
         config: The config.
@@ -64,7 +65,7 @@ def network_of_size(config: Config, input_shape: Sequence[int] | None, num_outpu
 
 @contextlib.contextmanager
 def _seeded(seed: int) -> Iterator[None]:
-    """Seeds the CPU generators, with which networks are initialised, and restores them at the end."""
+    """Seeds the CPU generators, which initialise networks, and restores their state at the end."""
     before = torch.get_rng_state(), np.random.get_state(), random.getstate()
     torch.default_generator.manual_seed(seed)
     np.random.seed(seed % 2**32)

@@ -1,4 +1,4 @@
-"""Writes the files of a run: its config, its checkpoint and its results."""
+"""Writes the files of a run: its config, checkpoint and results."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Recorder:
         self._fitted = {name: tensor.cpu() for name, tensor in self.experiment.preprocess.state_dict().items()}
 
     def start(self) -> None:
-        """Writes the files that are known before training, and removes temporary files of a killed process."""
+        """Writes the files that are known before training, and removes the temporary files of a killed process."""
         directory.remove_leftovers(self.folder)
         config = self.experiment.config
         write_text(self.folder / directory.CONFIG, to_yaml(config))
@@ -78,14 +78,14 @@ class Recorder:
         write_json(self.folder / directory.ENVIRONMENT, values)
 
     def save(self, state: TrainState, content: dict[str, Any] | None = None, restarts: Restarts | None = None) -> None:
-        """Writes the checkpoint, then metrics.csv and the best weights so far, which can be restored from it.
+        """Writes the checkpoint, then metrics.csv and the best weights so far, both of which the checkpoint contains.
 
         Only rank 0 writes.
 
         Args:
             state: The training state with the best weights of the run.
             content: The content of the checkpoint; by default, that of `state`.
-            restarts: The outcomes of the restarts; None if there is only one training.
+            restarts: The outcomes of the restarts; None if there are no restarts.
         """
         if self.experiment.settings.group.rank:
             return
@@ -112,7 +112,7 @@ class Recorder:
             write_csv(self.folder / directory.RESTARTS, *restarts.table())
 
     def save_best(self, state: TrainState, metrics: dict[str, float], restarts: Restarts | None) -> None:
-        """Writes the artifact."""
+        """Writes best.safetensors."""
         assert state.best is not None
         artifact = Artifact(state.best, self._fitted, dump(self.metadata(state, metrics)))
         save_artifact(self.folder / directory.ARTIFACT, artifact)
@@ -140,7 +140,7 @@ class Recorder:
         )
 
     def finish(self, state: TrainState, status: str, restarts: Restarts | None = None) -> dict[str, Any]:
-        """Loads the best weights into the model, measures them on every split, and writes the result.
+        """Loads the best weights into the model, evaluates them on every split, and writes the result.
 
         Args:
             state: As in `save`.
@@ -201,7 +201,7 @@ class Recorder:
             log.warning("the page of the run was not written (%s: %s)", type(error).__name__, error)
 
     def _measure(self, state: TrainState, split: str) -> tuple[dict[str, float], list[list[int]], Tensor]:
-        """Measures every split and writes the predictions of one.
+        """Evaluates every split and writes the predictions for one.
 
         Returns:
             The metrics, the confusion matrix, and the outputs for that split.
@@ -244,7 +244,7 @@ def which_best(state: TrainState, restarts: Restarts | None) -> tuple[int | None
 
 
 def shared_config(experiment: Experiment) -> dict[str, Any]:
-    """Returns the config for an artifact: without paths, and independent of the training data."""
+    """Returns the config for an artifact: it contains no paths, and can be used without the training data."""
     config: dict[str, Any] = dump(experiment.config)
     del config["name"]
     # The artifact contains all weights, so loading it does not need the pretrained ones.
@@ -259,7 +259,7 @@ def shared_config(experiment: Experiment) -> dict[str, Any]:
 
 
 def target_mean(dataset: Dataset) -> tuple[float, ...]:
-    """Returns the share of each class or label of the train split, or the mean of each regression target."""
+    """Returns the fraction of train samples per class or label, or the mean of each regression target."""
     train = dataset.train
     if dataset.task != "classification":
         return tuple(train.targets.double().mean(0).tolist())

@@ -34,14 +34,14 @@ from nnzoo.training.state import TrainState
 
 
 class Start(Protocol):
-    """Builds the initial weights, optimizer and schedule of a training with a given seed."""
+    """Builds the initial weights, optimizer and schedule for a given seed."""
 
     def __call__(self, seed: int, /, *, restored: bool = False) -> TrainState:
-        """If `restored` is set, a checkpoint replaces the weights next, so they may have any values."""
+        """If `restored` is set, the weights may have any values, since a checkpoint replaces them next."""
 
 
 class _RestartTraining(Training):
-    """Base class of batched and sequential restarts. Restart k is the training with `seed + k`."""
+    """Base class of batched and sequential restarts. Restart k is trained with the seed `seed + k`."""
 
     def __init__(self, experiment: Experiment, state: TrainState) -> None:
         super().__init__(experiment, state)
@@ -123,7 +123,7 @@ class BatchedRestarts(_RestartTraining):
     def check(self, saved: dict[str, Any]) -> None:
         if "ended" in saved["restarts"]:
             raise UsageError(
-                "the restarts were run by several processes. Resume the run with torchrun.", where=CHECKPOINT
+                "the restarts were trained by several processes. Resume the run with torchrun.", where=CHECKPOINT
             )
         check_saved(saved["restarts"], self.replicas.state_dict(), shapes_of(self.replicas.optimizer))
 
@@ -208,7 +208,8 @@ class SequentialRestarts(_RestartTraining):
     def check(self, saved: dict[str, Any]) -> None:
         if "stopping" in saved["restarts"]:
             raise UsageError(
-                "the restarts were batched in one process. Resume the run without torchrun.", where=CHECKPOINT
+                "the restarts were trained as a batch in one process. Resume the run without torchrun.",
+                where=CHECKPOINT,
             )
         check_saved(saved["restarts"], self._state_dict(), shapes_of(self.state.optimizer))
 
@@ -257,7 +258,7 @@ class SequentialRestarts(_RestartTraining):
             if len(self.ended) == self.count:
                 break
             if longest is not None and self.spent >= longest:
-                log.info("the time limit is reached after %d of %d restarts", len(self.ended), self.count)
+                log.info("the time limit was reached after %d of %d restarts", len(self.ended), self.count)
                 break
             self.state = self.start(self.seed + len(self.ended))
             self.is_open = True
@@ -303,19 +304,21 @@ def status_of(restarts: Restarts) -> Status:
 
 
 def choose_training(experiment: Experiment, state: TrainState, start: Start, *, restored: bool = False) -> Training:
-    """Returns the training of one network or of restarts, which are batched if possible.
+    """Returns the training of one network, or of restarts, which are batched if possible.
 
     Args:
         experiment: The experiment.
         state: The initial state of the first network.
-        start: Builds the initial states of the others.
-        restored: Whether the training is restored from a checkpoint next.
+        start: Builds the initial states of the other restarts.
+        restored: Whether the state is restored from a checkpoint next.
     """
     if experiment.config.train.restarts == 1:
         return Training(experiment, state)
     config = experiment.config
     if isinstance(config.model, Custom) and isinstance(config.init, Auto):
-        log.warning("every restart starts with the weights of your module. Set `init` to initialise each of them.")
+        log.warning(
+            "every restart starts with the weights of your module. Set `init` to initialise each restart differently."
+        )
     reason = why_not_batched(state, experiment.splits["train"].targets)
     if experiment.settings.augment is not None:
         reason = "each augments its own batches"

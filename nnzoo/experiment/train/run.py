@@ -72,33 +72,33 @@ def train(
     show: Callable[[str], None] = print,
     report: Callable[[FinishedRun], None] | None = None,
 ) -> Run:
-    """Trains a network, measures its best weights, and writes a run directory.
+    """Trains a network, evaluates its best weights, and writes a run directory.
 
     The global generators of torch, numpy and random are seeded. Only one thread of a process trains at a time, because
     these generators are global.
 
-    Warnings about the data are issued as `nnzoo.DataWarning`, even if `quiet` is set, and are in `result["warnings"]`.
-    Progress is logged to the logger `nnzoo`; without a handler, it is written to standard error.
+    Warnings about the data are issued as `nnzoo.DataWarning`, even if `quiet` is set, and are listed in
+    `result["warnings"]`. Progress is logged to the logger `nnzoo`; without a handler, it is written to standard error.
 
     Args:
         config: A path, the name of a shipped config, a run directory, a dict (its `name` is the name of the run, by
             default "run"), or a config. Its `data` is not required if `data` is passed.
         overrides: `{"optimizer.lr": 3e-4}`, or strings such as `optimizer.lr=3e-4`.
-        model: A custom module in place of the config's model: (N, *input_shape) -> (N, outputs).
-        data: The data, in place of that of the config. `(x, y)`, as arrays, tensors, or a data frame and its targets; a
-            dict with `x` and `y`, optionally `lengths`, and the same with `_val` and `_test`; a data frame of pandas,
-            polars or pyarrow with `target`; a torch Dataset of `(x, y)`; or a dict with `train` and optionally `val`
-            and `test` of these. Keys of the config's `data` that do not concern files are used: `split`, `task`,
-            `categorical`. Keys that do not apply to such data, such as `limit`, are an error, and so is a series.
-            The data is not saved in the run directory: pass it again to resume.
-        target: The columns of the data frame to predict; by default, `data.target` of the config.
+        model: A custom module, instead of the config's model: (N, *input_shape) -> (N, outputs).
+        data: The data, instead of that of the config: `(x, y)`, as arrays, tensors, or a data frame and its targets; a
+            dict with `x` and `y`, optionally `lengths`, and the same keys with the suffixes `_val` and `_test`; a data
+            frame of pandas, polars or pyarrow, with `target`; a torch Dataset of `(x, y)` pairs; or a dict with any of
+            these as `train` and optionally `val` and `test`. The keys `split`, `task` and `categorical` of the config's
+            `data` are used. Keys that do not apply to data from Python, such as `limit`, raise an error, and so does a
+            series. The data is not saved in the run directory: pass it again to resume.
+        target: The columns of the data frame that are predicted; by default, `data.target` of the config.
         name: The name of the run; by default, that of the config.
-        runs_dir: The directory of the run directories.
+        runs_dir: The directory that contains the run directories.
         device: auto, cpu, cuda, cuda:N or mps; by default, that of the config.
-        resume: Continue the newest run of that name, or start one if there is none.
-        overwrite: Replace the run of that name.
-        dry_run: Train, save and measure with two batches, and keep nothing.
-        quiet: Show neither the summary nor progress.
+        resume: Whether to resume the newest run of that name, or start one if there is none.
+        overwrite: Whether to replace the run of that name.
+        dry_run: Whether to only train, save and evaluate with two batches, and keep no files.
+        quiet: Whether to hide the summary and the progress.
         show: A function that is called with the summary.
         report: A function that writes the page of the run; `nnzoo.train` writes report.html. Its errors are warnings.
 
@@ -108,18 +108,18 @@ def train(
     Raises:
         UsageError: The arguments are wrong or contradict each other, or there is no such config.
         ConfigError: The config can't be used (a UsageError).
-        DataError: The data is missing, damaged or does not fit, or has changed since the start of the run.
+        DataError: The data is missing, damaged or does not fit, or has changed since the run was started.
         CheckpointError: The checkpoint to resume from, or that of `model.pretrained`, is damaged.
-        RunError: The run directory can't be written, or another training uses it.
+        RunError: The run directory can't be written, or another training run is using it.
         DivergedError: The loss is not finite; its `result` is the content of result.json.
-        InterruptedRunError: A signal interrupted the training; its `result` is the content of result.json.
-        GroupError: Another process of the same training failed or can't be reached.
+        InterruptedRunError: A signal interrupted training; its `result` is the content of result.json.
+        GroupError: Another process of the same run failed or can't be reached.
     """
     if model is not None and not isinstance(model, nn.Module):
         raise UsageError(f"expected an nn.Module, got {model!r}. Pass an instance: MyModule().", where="model")
     directory.check_options(resume=resume, overwrite=overwrite, dry_run=dry_run)
     if target is not None and data is None:
-        raise UsageError("a target column needs data=, which is missing. Pass both.", where="target")
+        raise UsageError("target= needs a data frame, but data= is missing. Pass both.", where="target")
     in_memory = None if data is None else data_in_memory(data, target)
     section = None if in_memory is None else in_memory.section()
     changes = _with_options(overrides, name=name, device=device)
@@ -166,7 +166,7 @@ def train(
 def _find(
     config: ConfigLike, name: str, runs_dir: Path, stack: contextlib.ExitStack
 ) -> tuple[str | None, dict[str, Any] | None]:
-    """Finds and locks the run to continue; returns it and the content of its checkpoint, or None and None."""
+    """Finds and locks the run to resume; returns it and the content of its checkpoint, or None and None."""
     folder = find_run(config, name, runs_dir)
     if folder is None:
         return None, None

@@ -1,4 +1,4 @@
-"""Trains the network of a run. Module `restarts` trains several."""
+"""Trains the network of a run. The module `restarts` trains several networks."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Training:
         return is_over(SingleLearner(self.state), self.experiment.settings)
 
     def check(self, saved: dict[str, Any]) -> None:
-        """Raises ValueError if the content of last.safetensors does not belong to this training."""
+        """Raises ValueError if the content of last.safetensors does not belong to this run."""
         check_saved(saved, self.state.state_dict(), shapes_of(self.state.optimizer))
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Builds the initial state of a training, and the summary of the network."""
+"""Builds the initial training state, and the summary of the network."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ def build_state(
     saved: dict[str, Any] | None = None,
     show: Callable[[str], None],
 ) -> tuple[TrainState, Summary, int]:
-    """Builds the initial state of a training.
+    """Builds the initial training state.
 
     Args:
         experiment: The experiment.
-        model: A custom module in place of the config's model.
+        model: A custom module, instead of the config's model.
         saved: The checkpoint that is restored next; the pretrained weights are not loaded in that case.
         show: A function that is called with the summary before the network is called.
 
     Returns:
         The initial state; the summary of the network; and the number of threads for training. The network is compiled
-        for this number of threads; another one would trigger a recompile.
+        for this number of threads; a different number would trigger a recompile.
 
     Raises:
         ConfigError: The network does not fit the data, or batches are too small for it.
@@ -90,7 +90,7 @@ def build_network(experiment: Experiment, model: nn.Module | None, seed: int, *,
 
 
 def state_of(experiment: Experiment, module: nn.Module) -> TrainState:
-    """Builds the initial state of a training of this network."""
+    """Builds the initial training state of this network."""
     config, settings = experiment.config, experiment.settings
     optimizer = build_optimizer(config, module)
     stopping = config.train.early_stopping

@@ -1,4 +1,4 @@
-"""Runs one training at a time in a process."""
+"""Ensures that only one thread of a process trains at a time."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ _owner: int | None = None
 def one_at_a_time() -> Iterator[None]:
     """Waits until no other thread of the process is training.
 
-    Dropout, shuffling and initialisation use torch's global generators, and its number of threads and its deterministic
-    mode are global settings, so concurrent trainings would change each other's results.
+    Dropout, shuffling and initialisation use torch's global generators, and torch's number of threads and deterministic
+    mode are global settings, so concurrent training runs would change each other's results.
 
     Raises:
-        UsageError: The same thread is already training, so waiting would be a deadlock.
+        UsageError: The same thread is already training, so waiting would deadlock.
     """
     global _owner
     if _owner == threading.get_ident():
         raise UsageError(
-            "a training can't be started within another one. Start it after the other one has ended.", where="train"
+            "a training run can't be started within another one. Start it after the other one has ended.", where="train"
         )
     if not _lock.acquire(blocking=False):
-        log.info("waiting for another training in this process, since torch's random generators are global")
+        log.info("waiting for another training run in this process, since torch's random generators are global")
         _lock.acquire()
     _owner = threading.get_ident()
     try:
@@ -41,7 +41,7 @@ def one_at_a_time() -> Iterator[None]:
 
 
 def _reset_lock() -> None:
-    """Resets the lock in a forked process, since the thread that may hold it does not exist there."""
+    """Resets the lock in a forked process, where the thread that may hold it does not exist."""
     global _lock, _owner
     _lock, _owner = threading.Lock(), None
 
