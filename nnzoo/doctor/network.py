@@ -48,7 +48,7 @@ class Health:
     symmetric: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
-        """Returns the state as a JSON object."""
+        """Returns the values as a JSON object."""
         return dict(vars(self))
 
 
@@ -150,9 +150,7 @@ def findings(health: Health, *, trained: bool) -> Iterator[Finding]:
         return
     worst = {name: share for name, share in health.dead.items() if share >= MANY}
     if worst:
-        cause = (
-            "A too high learning rate is a likely cause: lower optimizer.lr" if trained else "Set init: kaiming_normal"
-        )
+        cause = "The learning rate is probably too high: lower optimizer.lr" if trained else "Set init: kaiming_normal"
         shown = ", ".join(f"{name} {share:.0%}" for name, share in worst.items())
         yield Finding(
             "spoils" if max(worst.values()) > 0.9 else "warning",

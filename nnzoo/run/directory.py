@@ -1,4 +1,4 @@
-"""The run directory: its name, its files and the lookup."""
+"""The run directory: its name, its files, and how it is found."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ FILES = (
 
 
 def check_options(*, resume: bool, overwrite: bool, dry_run: bool) -> None:
-    """Checks the options for an existing run directory.
+    """Checks that `resume` is not combined with `overwrite` or `dry_run`.
 
     Raises:
-        UsageError: The options contradict each other.
+        UsageError: It is combined with one of them.
     """
     other = "overwrite" if overwrite else "dry_run" if dry_run else None
     if resume and other:

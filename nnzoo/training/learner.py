@@ -25,7 +25,7 @@ class Learner(ABC, Generic[S]):
     """The object that `fit` trains. It takes the steps, evaluates epochs and keeps the best weights.
 
     Args:
-        state: The state of the training, which is changed in place.
+        state: The training state, which is changed in place.
         network: The module that is trained; for replicas, the stacked module.
     """
 

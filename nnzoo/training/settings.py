@@ -15,7 +15,7 @@ class Settings:
     Attributes:
         epochs: The maximum number of epochs.
         batch_size: Samples per batch; 0 for one batch of all samples, without shuffling.
-        monitor: The column of the history by which early stopping and the best weights are decided.
+        monitor: The column of the history that determines early stopping and the best weights.
         metrics: The metrics on train and val, computed every epoch.
         seed: The seed of the shuffling.
         accumulate: The number of batches per optimizer step.

@@ -26,7 +26,7 @@ class SingleLearner(Learner[TrainState]):
     """Trains one network. With several processes, each has a copy of it.
 
     Args:
-        state: The state of the training, which is changed in place. At the end, `best` has the best weights.
+        state: The training state, which is changed in place. At the end, `best` has the best weights.
     """
 
     def __init__(self, state: TrainState) -> None:

@@ -54,8 +54,8 @@ class TrainState:
         train_metrics: The metrics, summed over those batches.
         best: The weights with the best monitored value; None before the first finished epoch.
         lr: The learning rate of the last step.
-        seconds: Wall time of earlier sessions and finished epochs.
-        epoch_seconds: Wall time that earlier sessions spent in the current epoch.
+        seconds: The wall time of earlier sessions and of finished epochs.
+        epoch_seconds: The wall time that earlier sessions spent in the current epoch.
         forward: The function that steps and validation call instead of the model, for `train.precision` or
             `train.compile`; None to call the model.
         scaler: Scales the loss so that gradients fit float16; None without float16.

@@ -107,7 +107,7 @@ def test_columns_of_texts(capsys: pytest.CaptureFixture[str]) -> None:
         (shuffled, "New inputs: 'id'. Its inputs are"),
         (
             lambda columns: {name: columns[name] for name in reversed(columns)},
-            "Its inputs are in another order (now 'b', 'kind=",
+            "Its inputs are in a different order (now 'b', 'kind=",
         ),
         (lambda columns: {name: columns[name] for name in columns if name != "b"}, "Missing inputs: 'b'."),
         (

@@ -192,7 +192,7 @@ def restore(folder: Path, training: Training, saved: dict[str, Any]) -> None:
     """Restores the training state from the content of last.safetensors.
 
     Raises:
-        CheckpointError: The content does not belong to this training.
+        CheckpointError: The content does not belong to this run.
     """
     try:
         training.check(saved)

@@ -13,7 +13,7 @@ from nnzoo.training.processes.group import PER_RANK
 from nnzoo.training.state import TrainState
 
 LARGEST = 2**53
-# These are empty at the start, or have another type. Their content is checked after it is loaded.
+# These are empty at the start, or have a different type. Their content is checked after it is loaded.
 _GROWING = ("best", "history", "train_loss", "columns", "rows", "ended")
 
 
@@ -22,7 +22,7 @@ def check_saved(saved: Any, fresh: Mapping[str, Any], shapes: list[torch.Size]) 
 
     Args:
         saved: The state in the file.
-        fresh: The state of the training before it is restored.
+        fresh: The training state before it is restored.
         shapes: The shapes of the parameters, in the order of the optimizer.
 
     Raises:

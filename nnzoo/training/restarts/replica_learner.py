@@ -29,8 +29,8 @@ class ReplicaLearner(Learner[ReplicaState]):
     """Trains K replicas. Once a replica diverges or is stopped early, its best weights no longer change.
 
     Args:
-        state: The state of the training, which is changed in place. At the end, `ends` has the status of each replica,
-            and `best` has their best weights.
+        state: The training state, which is changed in place. At the end, `ends` has the status of each replica, and
+            `best` has their best weights.
     """
 
     def __init__(self, state: ReplicaState) -> None:

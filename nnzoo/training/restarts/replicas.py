@@ -164,7 +164,7 @@ class ReplicaState:
         self.epochs = [0] * len(self.seeds)
 
     def keep_best(self, is_best: list[bool]) -> None:
-        """Copies the weights of the replicas that have their best epoch so far."""
+        """Copies the weights of the replicas whose last epoch is their best so far."""
         state = self.replicas.network.state_dict()
         if self.best is None:
             self.best = {name: tensor.clone() for name, tensor in state.items()}
