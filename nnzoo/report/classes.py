@@ -203,7 +203,11 @@ def _of_steps(matrix: list[list[int]], classes: tuple[str, ...], outputs: Tensor
     positions = list(range(1, len(share) + 1))
     parts: list[Part] = [
         Lines(
-            "Accuracy by position", "Over the samples that have the step.", "step", "accuracy", {"": (positions, share)}
+            "Accuracy by position",
+            "Over the samples that have the step.",
+            "step",
+            "accuracy",
+            {"accuracy": (positions, share)},
         )
     ]
     if matrix and len(classes) <= MAX_BARS:

@@ -5,16 +5,21 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from nnzoo.data import LanguageReader
 from nnzoo.data.reader import NO_TARGET
 from nnzoo.errors import UsageError
+from nnzoo.experiment.load import load
+from nnzoo.experiment.predict.language import continue_text
 from nnzoo.experiment.train.finished import FinishedRun
-from nnzoo.report.charts import Bars, Cell, Details, Images, Part, Section, TableOf
+from nnzoo.report.charts import Bars, Cell, Details, Images, Part, Section, TableOf, Text
 from nnzoo.report.samples import Samples, symbols_of
 
 MAX_SEQUENCES = 4
 MAX_SHOWN_STEPS = 60
 MAX_VALUES = 6
 WORST = 12
+SAMPLED_TOKENS = 300
+TEMPERATURE = 0.8
 
 
 def steps_section(run: FinishedRun) -> Section | None:
@@ -29,7 +34,16 @@ def steps_section(run: FinishedRun) -> Section | None:
     for row in rows:
         table = _answers(run, samples, row, run.outputs[row], targets[row])
         parts.append(table if not parts else Details(table.title, [table]))
-    return Section("steps", "An answer at every step", parts)
+    return Section("steps", "An answer at every step", [*_continued(run), *parts])
+
+
+def _continued(run: FinishedRun) -> list[Part]:
+    """Returns text that a language model has written; nothing for another network."""
+    if not isinstance(run.dataset.reader, LanguageReader) or run.config.model.name not in ("rnn", "lstm", "gru"):
+        return []
+    text = continue_text(load(run.folder), "", length=SAMPLED_TOKENS, temperature=TEMPERATURE, seed=0).text
+    explained = f"Text that the network writes by itself, token by token, at temperature {TEMPERATURE} with seed 0:"
+    return [Text(explained), Text(text, code=True)]
 
 
 def _answers(run: FinishedRun, samples: Samples, row: int, outputs: Tensor, targets: Tensor) -> TableOf:
@@ -44,7 +58,7 @@ def _answers(run: FinishedRun, samples: Samples, row: int, outputs: Tensor, targ
         cells: list[Cell] = [step + 1, inputs[step] if inputs else "", classes[true], classes[answer]]
         rows.append([*cells, float(shares[step]), "" if true == answer else "wrong"])
     more = f" The first {MAX_SHOWN_STEPS} steps." if len(valid) > MAX_SHOWN_STEPS else ""
-    title = f"{samples.place(row)}: {right} of {len(valid)} steps right"
+    title = f"{samples.place(row) or f'sample {row}'}: {right} of {len(valid)} steps right"
     header = ["step", "input", "target", "answer", "probability", ""]
     return TableOf(title, f"Of the {run.split} split.{more}", header, rows)
 

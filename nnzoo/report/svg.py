@@ -119,7 +119,7 @@ def bars(chart: Bars) -> str:
     ]
     axis = Axis([0.0, *values, *(v for v in reach if math.isfinite(v))])
     left = min(190, 20 + 8 * max((len(str(label)) for label in chart.labels), default=0))
-    scale = (WIDTH - left - 62) / PLOT
+    scale = (WIDTH - left - 76) / PLOT
     group = bar * len(names) + gap
     parts, zero = [], left + axis.at(0.0) * scale
     for row, label in enumerate(chart.labels):
