@@ -36,7 +36,7 @@ class Layer:
 
 
 def layers_of(network: nn.Module, *, stacked: bool = False) -> list[Layer]:
-    """Returns the layers of a network, in the order of their registration.
+    """Returns the layers of a network in the order of their registration, and the last one at the end.
 
     Args:
         network: The network.
@@ -55,4 +55,5 @@ def layers_of(network: nn.Module, *, stacked: bool = False) -> list[Layer]:
         is_block = parent and not own.isdigit() and sum(f"{name}.".startswith(f"{parent}.") for name in weights) == 1
         name = parent if is_block else path or type(network).__name__
         layers.append(Layer(name, modules[path], found, f"{path}.".startswith(f"{head}.")))
-    return layers
+    # A module may register its last layer before others.
+    return sorted(layers, key=lambda layer: layer.is_head)

@@ -57,13 +57,13 @@ class Health:
         """
         if not self.running:
             return False
-        means = torch.stack(self.running).double().nanmean(0).cpu()  # (L, 5, K)
+        means = torch.stack(self.running).cpu().double().nanmean(0)  # (L, 5, K)
         count = means.shape[2]
         enough = min(ENOUGH, num_samples)
         dead = torch.full((len(self.layers), 1, count), torch.nan, dtype=torch.float64)
         for index, name in enumerate(self.layers):
             if self.seen.get(name, 0) >= enough:
-                dead[index, 0] = (self.silent[name] >= enough).double().mean(1).cpu()
+                dead[index, 0] = (self.silent[name].cpu() >= enough).double().mean(1)
         place = torch.tensor([epoch, self.steps[-1]], dtype=torch.float64)
         self.rows.append(torch.cat([place.view(1, 2, 1).expand(len(self.layers), 2, count), dead, means], dim=1))
         self.running.clear()
