@@ -16,7 +16,7 @@ from nnzoo.config.suggest import did_you_mean
 class EarlyStopping(Section):
     """Stops training when the monitor has not improved for `patience` epochs."""
 
-    patience: Count = Field(5, description="number of epochs without improvement after which training stops")
+    patience: Count = Field(5, description="number of epochs without improvement before training stops")
     min_delta: NonNegative = Field(0.0, description="minimum change of the monitor that counts as an improvement")
 
 
@@ -94,6 +94,11 @@ class Train(Section):
     )
     max_minutes: Positive | None = Field(
         None, description="stop after this wall time, with the best weights so far; null: no limit"
+    )
+    probes: bool = Field(
+        True,
+        description="record the health of each layer in health.csv on a few sampled steps per epoch: dead units, "
+        "saturated values, gradients, updates and activations. The weights are the same without it",
     )
     checkpoint: CheckpointEvery = Field(CheckpointEvery(), description="when to write last.safetensors")
 

@@ -15,15 +15,12 @@ from nnzoo.data import Split
 from nnzoo.doctor.finding import Finding
 from nnzoo.models.parameters import head_of
 from nnzoo.training.batches.order import arguments_of
+from nnzoo.training.health.definitions import EXPLODED, MANY, VANISHED, dead_units, saturated_values
 from nnzoo.training.measures.losses import denominator
 
 DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
 MAX_SAMPLES, MAX_NUMBERS = 512, 2_000_000
 """The maximum number of train samples, and of entries of their inputs, which limits the memory for large images."""
-MANY = 0.5
-"""A layer is reported if at least this share of its units or values is affected."""
-VANISHED, EXPLODED = 1e-4, 1e4
-"""Bounds of the root mean square gradient of the first layer's weights divided by that of the last layer's."""
 
 
 @dataclass
@@ -123,14 +120,12 @@ def _record(activations: dict[str, list[Tensor]], name: str) -> Any:
 
 def _dead_share(results: list[Tensor]) -> float:
     """Returns the fraction of dead units (features or channels, axis 1) over all calls of the layer."""
-    dead = [(each <= 0).movedim(1, 0).flatten(1).all(1) for each in results]
-    return float(torch.cat(dead).double().mean())
+    return float(torch.cat([dead_units(each) for each in results]).double().mean())
 
 
 def _saturated_share(results: list[Tensor], kind: nn.Module) -> float:
     values = torch.cat([each.flatten() for each in results])
-    near = (values - 0.5).abs() > 0.49 if isinstance(kind, nn.Sigmoid) else values.abs() > 0.98
-    return float(near.double().mean())
+    return float(saturated_values(values, kind).double().mean())
 
 
 def _rows_equal(rows: Tensor) -> bool:

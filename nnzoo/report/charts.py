@@ -18,6 +18,18 @@ MAX_TABLE_ROWS = 500
 """The longest table behind a chart. Longer ones keep evenly spaced rows."""
 
 
+class Link(NamedTuple):
+    """A cell of a table that links to another page.
+
+    Attributes:
+        text: The text of the link.
+        target: The address, already quoted for URLs.
+    """
+
+    text: str
+    target: str
+
+
 class Mark(NamedTuple):
     """A vertical line in a chart, such as the best epoch.
 
@@ -53,13 +65,15 @@ class TableOf:
         header: The names of the columns.
         rows: The rows. The first cell is the header of its row. Floats are shown with four significant digits.
         precise: Whether the page also has the exact value of each float, in the attribute `value` of a `data` element.
+        limit: Texts of cells are cut at this number of characters.
     """
 
     title: str
     caption: str
     header: Sequence[str]
-    rows: Sequence[Sequence[Cell]]
+    rows: Sequence[Sequence[Cell | Link]]
     precise: bool = False
+    limit: int = 160
 
 
 @dataclass(frozen=True)

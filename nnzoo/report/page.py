@@ -18,6 +18,7 @@ from nnzoo.report.charts import (
     Heatmap,
     Images,
     Lines,
+    Link,
     Part,
     Picture,
     Scatter,
@@ -25,11 +26,13 @@ from nnzoo.report.charts import (
     TableOf,
     Text,
 )
-from nnzoo.report.escape import escape
+from nnzoo.report.escape import MAX_LENGTH, escape
 
 HINT = "Point to read a value, drag to zoom (keys: arrows, +, -, Esc)."
 MAX_LINKS = 60
 LONG_TABLE = 15
+LONG_WORD = 24
+"""Longer words in tables are broken."""
 TALL_BARS = 24
 CODE_LENGTH = 4000
 
@@ -169,7 +172,8 @@ def _behind(values: TableOf) -> str:
 def table(part: TableOf) -> str:
     """Returns the HTML of a table without its title."""
     numeric = [
-        bool(part.rows) and all(not isinstance(row[i], str) for row in part.rows) for i in range(len(part.header))
+        bool(part.rows) and all(not isinstance(row[i], str | Link) for row in part.rows)
+        for i in range(len(part.header))
     ]
     head = "".join(
         f'<th scope="col"{_number_class(is_number)}><bdi>{escape(name, 60)}</bdi></th>'
@@ -179,10 +183,10 @@ def table(part: TableOf) -> str:
     for row in part.rows:
         first, *rest = row
         cells = "".join(
-            f"<td{_number_class(is_number)}>{_cell_text(cell, precise=part.precise)}</td>"
+            f"<td{_number_class(is_number)}>{_cell_text(cell, part)}</td>"
             for cell, is_number in zip(rest, numeric[1:], strict=True)
         )
-        rows.append(f'<tr><th scope="row">{_cell_text(first, precise=part.precise)}</th>{cells}</tr>')
+        rows.append(f'<tr><th scope="row">{_cell_text(first, part)}</th>{cells}</tr>')
     long = " long" if len(part.rows) > LONG_TABLE else ""
     label = escape(part.title or "Table")
     return (
@@ -195,12 +199,15 @@ def _number_class(is_number: bool) -> str:
     return ' class="n"' if is_number else ""
 
 
-def _cell_text(cell: Cell, *, precise: bool = False) -> str:
+def _cell_text(cell: Cell | Link, part: TableOf | None = None) -> str:
+    if isinstance(cell, Link):
+        return f'<a href="{escape(cell.target, None)}"><bdi>{escape(cell.text)}</bdi></a>'
     if cell is None or (isinstance(cell, float) and math.isnan(cell)):
         return ""
     if isinstance(cell, str):
-        return f"<bdi>{escape(cell)}</bdi>"
-    if precise and isinstance(cell, float):
+        style = ' class="w"' if max(map(len, cell.split()), default=0) > LONG_WORD else ""
+        return f"<bdi{style}>{escape(cell, part.limit if part else MAX_LENGTH)}</bdi>"
+    if part is not None and part.precise and isinstance(cell, float):
         return f'<data value="{cell!r}">{number(cell)}</data>'
     if isinstance(cell, int):
         return str(cell)

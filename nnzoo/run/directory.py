@@ -16,6 +16,7 @@ PREVIOUS = "previous.safetensors"
 OLDER = ("last.pt", "previous.pt")
 """The checkpoints of older versions, which used pickle. They are removed with a run, and never read."""
 METRICS = "metrics.csv"
+HEALTH = "health.csv"
 RESTARTS = "restarts.csv"
 RESULT = "result.json"
 SUMMARY = "summary.txt"
@@ -26,7 +27,7 @@ CONFUSION_MATRIX = "confusion_matrix.csv"
 REPORT = "report.html"
 
 FILES = (
-    *(CONFIG, ARTIFACT, CHECKPOINT, PREVIOUS, METRICS, RESTARTS, RESULT, SUMMARY, ENVIRONMENT, LOG),
+    *(CONFIG, ARTIFACT, CHECKPOINT, PREVIOUS, METRICS, HEALTH, RESTARTS, RESULT, SUMMARY, ENVIRONMENT, LOG),
     *(PREDICTIONS, CONFUSION_MATRIX, REPORT, *OLDER),
 )
 

@@ -30,6 +30,7 @@ MAY_CHANGE = (
     "train.device",
     "train.checkpoint",
     "train.max_minutes",
+    "train.probes",
 )
 
 

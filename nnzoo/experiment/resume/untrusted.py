@@ -14,7 +14,7 @@ from nnzoo.training.state import TrainState
 
 LARGEST = 2**53
 # These are empty at the start, or have a different type. Their content is checked after it is loaded.
-_GROWING = ("best", "history", "train_loss", "columns", "rows", "ended")
+_GROWING = ("best", "history", "train_loss", "columns", "rows", "ended", "health")
 
 
 def check_saved(saved: Any, fresh: Mapping[str, Any], shapes: list[torch.Size]) -> None:
@@ -28,7 +28,8 @@ def check_saved(saved: Any, fresh: Mapping[str, Any], shapes: list[torch.Size]) 
     Raises:
         ValueError: A value is missing, or has a different type, shape or sign than expected.
     """
-    if not isinstance(saved, dict) or fresh.keys() - saved.keys():
+    # Checkpoints of earlier versions have no health.
+    if not isinstance(saved, dict) or fresh.keys() - saved.keys() - {"health"}:
         raise ValueError("parts are missing")
     for key, value in fresh.items():
         if key == "current":

@@ -67,6 +67,11 @@ class Compiled:
         log.warning("train.compile: %s; training continues without it", reason_of(error))
 
 
+def is_compiled(forward: object) -> bool:
+    """Whether training calls a network that may be compiled, directly or under autocast."""
+    return isinstance(forward, Compiled) or isinstance(getattr(forward, "network", None), Compiled)
+
+
 def reason_of(error: Exception) -> str:
     """Returns one line of torch's message: the explanation if there is one, else the first line."""
     lines = [line.strip() for line in str(error).split("\n") if line.strip()] or [type(error).__name__]
