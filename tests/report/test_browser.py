@@ -35,7 +35,7 @@ press("End"); found.last = read.textContent;
 press("Home"); press("ArrowRight"); found.second = read.textContent;
 press("+"); found.zoomed = svg.querySelector(".plot").getAttribute("viewBox");
 press("Escape"); found.reset = svg.querySelector(".plot").getAttribute("viewBox");
-var link = document.querySelector("svg a"); location.hash = link.getAttribute("href");
+var link = document.querySelector("a[href^='#classes-']"); location.hash = link.getAttribute("href");
 found.opened = getComputedStyle(document.querySelector(".opened:target")).display;
 found.closed = getComputedStyle(document.querySelector(".opened:not(:target)")).display;
 found.requests = performance.getEntriesByType("resource").length;
