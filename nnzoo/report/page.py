@@ -116,7 +116,7 @@ def _chart(part: Lines | Scatter | Bars) -> str:
         read = f'<output class="read" aria-live="polite">{HINT}</output>'
     else:
         drawn, read = svg.scatter(part), f'<output class="read" aria-live="polite">{HINT}</output>'
-        legend = _legend(list(part.groups) if len(part.groups) > 1 else [], ())
+        legend = _legend(list(part.groups) if len(part.groups) > 1 else [], (), points=True)
     return f"<figure>{_heading(part.title, part.caption)}{drawn}{legend}{read}{_behind(part.table())}</figure>"
 
 
@@ -145,7 +145,7 @@ def _heading(title: str, caption: str) -> str:
     return heading + (f'<p class="caption"><bdi>{escape(caption, 600)}</bdi></p>' if caption else "")
 
 
-def _legend(names: Sequence[str], marks: Sequence[str]) -> str:
+def _legend(names: Sequence[str], marks: Sequence[str], *, points: bool = False) -> str:
     if not names and not marks:
         return ""
     keys = [
@@ -153,8 +153,11 @@ def _legend(names: Sequence[str], marks: Sequence[str]) -> str:
         for i, name in enumerate(names)
     ]
     keys += [(label, f"mark m{i % 3}") for i, label in enumerate(marks)]
+    if points:
+        keys = [(name, svg.dot_style(i)) for i, name in enumerate(names)]
+    shape = "M13 5h0" if points else "M1 5H25"
     items = "".join(
-        f'<li><svg viewBox="0 0 26 10" aria-hidden="true"><path class="{style}" d="M1 5H25"/></svg>'
+        f'<li><svg viewBox="0 0 26 10" aria-hidden="true"><path class="{style}" d="{shape}"/></svg>'
         f"<bdi>{escape(name, 60)}</bdi></li>"
         for name, style in keys
     )

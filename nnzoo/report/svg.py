@@ -89,6 +89,11 @@ def lines(chart: Lines) -> str:
     return _frame(chart.title, chart.caption, chart.x_label, chart.y_label, x_axis, y_axis, [*marks, *curves])
 
 
+def dot_style(group: int) -> str:
+    """Returns the classes of a group's points. After `NUM_COLORS` groups, points are squares in the same colors."""
+    return f"dots s{group % NUM_COLORS}{' square' if group // NUM_COLORS % 2 else ''}"
+
+
 def scatter(chart: Scatter) -> str:
     """Renders points."""
     xs = [x for group, _ in chart.groups.values() for x in group]
@@ -103,7 +108,7 @@ def scatter(chart: Scatter) -> str:
         kept = _kept(len(group_x), MAX_POINTS)
         points = [(x_axis.at(float(group_x[j])), y_axis.at(float(group_y[j]))) for j in kept]
         dots = "".join(f"M{x:.1f} {PLOT - y:.1f}h0" for x, y in points if x == x and y == y)
-        parts.append(f'<path class="dots s{i % NUM_COLORS}" d="{dots}"/>')
+        parts.append(f'<path class="{dot_style(i)}" d="{dots}"/>')
     return _frame(chart.title, chart.caption, chart.x_label, chart.y_label, x_axis, y_axis, parts)
 
 

@@ -8,6 +8,7 @@ from nnzoo.experiment.train.finished import FinishedRun
 from nnzoo.report.charts import Section
 from nnzoo.report.classes import classes_section
 from nnzoo.report.inputs import data_section
+from nnzoo.report.inside.section import inside_section, network_section
 from nnzoo.report.learning import curves_section, health_section
 from nnzoo.report.overview import repeat_section, result_section
 from nnzoo.report.page import page
@@ -51,6 +52,8 @@ def sections(run: FinishedRun) -> list[Section]:
         labels_section(run),
         values_section(run),
         steps_section(run),
+        inside_section(run),
+        network_section(run),
         data_section(run),
         repeat_section(run),
     ]
