@@ -106,7 +106,7 @@ def test_an_empty_train_split_after_deduplicate_is_an_error() -> None:
         examine_config(load_config({"data": data, "model": "mlp"}))
     ones = y == 1
     np.savez("data.npz", x=x, y=y, x_test=x[ones], y_test=y[ones])
-    with pytest.raises(DataError, match="every train sample of '1' is in val or test"):
+    with pytest.raises(DataError, match="every train sample of '1' is also in val or test"):
         examine_config(load_config({"data": data, "model": "mlp"}))
 
 
