@@ -9,3 +9,13 @@ def number(value: float) -> str:
     Examples: 0.9267, 123456.7890, 2.518e+34, 3.100e-07, nan, inf, -inf.
     """
     return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e6 else f"{value:.3e}"
+
+
+def duration(seconds: float) -> str:
+    """Formats a time: `<1 s`, `42 s`, `3 min`, `1 h 20 min`."""
+    if seconds < 1:
+        return "<1 s"
+    if round(seconds) < 60:
+        return f"{seconds:.0f} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 
 from nnzoo.cli.app import run
 from nnzoo.numbers import number
+from nnzoo.training.early_stopping import EarlyStopping
 from nnzoo.training.progress import Progress
 
 
@@ -40,9 +42,20 @@ def test_numbers_are_short_and_keep_significant_digits(value: float, shown: str)
 def test_a_progress_line_is_readable_with_any_loss(caplog: pytest.LogCaptureFixture) -> None:
     row = {"epoch": 3, "step": 30, "lr": 1e-7, "train/loss": 2.5180889e34, "val/loss": math.nan, "val/mse": 3.1e-7}
     with caplog.at_level("INFO", logger="nnzoo"):
-        Progress(20, quiet=True).report({**row, "seconds": 0.5}, is_best=True)
+        progress = Progress(20, quiet=True)
+        best = EarlyStopping(best=0.25, best_epoch=3)
+        progress.report({**row, "seconds": 0.5}, EarlyStopping(best=3.1e-7, best_epoch=3, patience=5))
+        progress.report({**row, "epoch": 4, "seconds": 99.5}, replace(best, patience=5, waited=2))
+        progress.report({**row, "epoch": 5, "seconds": 0.5}, best, seconds_left=30.4)
+        progress.report({**row, "epoch": 20, "seconds": 0.5}, best)
+        progress.report({**row, "epoch": 8, "seconds": 0.5}, replace(best, patience=5, waited=5))
+    metrics = "train/loss 2.518e+34  val/loss nan  val/mse 3.100e-07  lr 1e-07"
     assert caplog.messages == [
-        "epoch  3/20  train/loss 2.518e+34  val/loss nan  val/mse 3.100e-07  lr 1e-07  0.50 s  *"
+        f"epoch  3/20  {metrics}  0.50 s  best 3.100e-07 (epoch 3)  patience 5/5  8 s left  *",
+        f"epoch  4/20  {metrics}  99.50 s  best 0.2500 (epoch 3)  patience 3/5  13 min left",
+        f"epoch  5/20  {metrics}  0.50 s  best 0.2500 (epoch 3)  30 s left",
+        f"epoch 20/20  {metrics}  0.50 s  best 0.2500 (epoch 3)",
+        f"epoch  8/20  {metrics}  0.50 s  best 0.2500 (epoch 3)  patience 0/5",
     ]
 
 

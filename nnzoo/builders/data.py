@@ -46,7 +46,7 @@ def build_dataset(config: Config, in_memory: DataInMemory | None = None) -> Data
 
     Args:
         config: The config; its `data` section names the source.
-        in_memory: The data passed from Python, if `data` is of that kind.
+        in_memory: The data, if it was passed from Python.
 
     Raises:
         DataError: The data is missing, damaged, or too small for its splits.

@@ -139,6 +139,7 @@ def build_settings(config: Config) -> Settings:
     train, penalty = config.train, config.regularization
     checkpoint = train.checkpoint
     return Settings(
+        probes=config.train.probes,
         epochs=train.epochs,
         batch_size=0 if train.batch_size == "full" else train.batch_size,
         monitor=train.monitor,

@@ -26,6 +26,18 @@ def list_(
         str | None,
         typer.Argument(metavar="NAME", help="Describe only this entry.", autocompletion=names_of_kind),
     ] = None,
+    sort: Annotated[
+        str | None,
+        typer.Option(
+            "--sort",
+            metavar="KEY",
+            help="Order of runs: a metric such as test/accuracy (the best first), best (the first metric of each run), "
+            "epochs, best_epoch, num_parameters, seconds, name or status; default: the oldest first.",
+        ),
+    ] = None,
+    html: Annotated[
+        str | None, typer.Option("--html", metavar="FILE", help="Also write the runs as an HTML page with links.")
+    ] = None,
     runs_dir: RunsDir = "runs",
     as_json: Json = False,
     quiet: Quiet = False,
@@ -38,6 +50,8 @@ def list_(
     from nnzoo.errors import UsageError
 
     kinds = [*KINDS, "runs"]
+    if kind != "runs" and (sort or html):
+        raise UsageError("is an option of `nnzoo list runs` only.", where="--sort" if sort else "--html")
     if kind is None:
         everything = {each: catalogue(each) for each in KINDS}
         if as_json:
@@ -48,7 +62,7 @@ def list_(
     if kind not in kinds:
         raise UsageError(f"'{kind}' is not a kind.{did_you_mean(kind, kinds)} ({', '.join(kinds)})", where="list")
     if kind == "runs":
-        _list_runs(runs_dir, name, as_json=as_json)
+        _list_runs(runs_dir, name, sort, html, as_json=as_json)
         return
     names = catalogue(kind)
     if name is None:
@@ -98,33 +112,35 @@ def _shown(value: Any) -> str:
     return flow(value)
 
 
-def _list_runs(runs_dir: str, name: str | None, *, as_json: bool) -> None:
-    import contextlib
-    import json
+def _list_runs(runs_dir: str, name: str | None, sort: str | None, html: str | None, *, as_json: bool) -> None:
     from pathlib import Path
 
-    from nnzoo.run.directory import RESULT, runs
+    from nnzoo.comparison.listing import list_runs
 
-    found = []
-    for path in runs(Path(runs_dir)):
-        if name is not None and path.name != name:
-            continue
-        entry: dict[str, Any] = {"name": path.name, "run_dir": str(path), "status": "unfinished", "metrics": {}}
-        with contextlib.suppress(OSError, ValueError):
-            result = json.loads((path / RESULT).read_text(encoding="utf-8"))
-            intact = isinstance(result, dict) and isinstance(result.get("metrics"), dict)
-            entry |= result if intact else {"status": "damaged"}
-        found.append(entry)
+    found = list_runs(Path(runs_dir), sort=sort, name=name)
+    if html is not None:
+        from nnzoo.report.runs import write_index
+
+        write_index(Path(html), found, runs_dir)
     if as_json:
-        print_json({"kind": "runs", "runs": found})
+        print_json({"kind": "runs", "runs": [run.as_dict() for run in found]})
         return
     if not found:
         print(f"no runs in {runs_dir}")
         return
-    shown = ("test/accuracy", "test/rmse", "test/loss", "val/loss")
     rows = []
-    for entry in found:
-        metric = next((key for key in shown if isinstance(entry["metrics"].get(key), float)), None)
-        value = f"{metric} {number(entry['metrics'][metric])}" if metric else ""
-        rows.append([entry["name"], entry["status"], str(entry.get("epochs", "")), value])
-    print(table(["run", "status", "epochs", "result"], rows))
+    for run in found:
+        metric = sort if sort in run.metrics else run.best and run.best[0]
+        baseline = run.baseline(metric) if metric else None
+        figures = (run.figure(key) for key in ("epochs", "num_parameters", "seconds"))
+        rows.append(
+            [
+                run.folder.name,
+                run.status,
+                *("" if figure is None else f"{figure:.6g}" for figure in figures),
+                f"{metric} {number(run.metrics[metric])}" if metric else "",
+                "" if baseline is None else number(baseline),
+            ]
+        )
+    header = ["run", "status", "epochs", "parameters", "seconds", "result", "baseline"]
+    print(table(header, rows))

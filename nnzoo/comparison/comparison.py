@@ -12,7 +12,7 @@ from nnzoo.comparison.groups import Group, comparable, grouped, spread
 from nnzoo.comparison.pairs import Pair, compare_pairs
 from nnzoo.comparison.run_files import RunFiles, find_runs, read_run
 from nnzoo.comparison.settings import differences
-from nnzoo.config.metrics import main_metric
+from nnzoo.config.metrics import SPLITS, main_metric
 from nnzoo.config.suggest import did_you_mean
 from nnzoo.errors import NnzooError, UsageError
 
@@ -88,7 +88,7 @@ def _run_dict(run: RunFiles) -> dict[str, Any]:
 def _order(metric: str) -> tuple[int, bool]:
     """Returns the sort key of metrics: those on test first, the loss of a split last."""
     split, _, name = metric.partition("/")
-    return ("test", "val", "train").index(split), name == "loss"
+    return SPLITS.index(split), name == "loss"
 
 
 def compare(

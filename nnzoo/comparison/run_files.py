@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import math
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -12,16 +11,15 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from nnzoo.comparison.listing import finite_metrics
 from nnzoo.comparison.predictions import Predictions, read_predictions
 from nnzoo.config.experiment import Config
+from nnzoo.config.metrics import SPLITS
 from nnzoo.config.yaml_reader import read_yaml
 from nnzoo.errors import NnzooError, RunError, UsageError
 from nnzoo.run.artifact import load_artifact
 from nnzoo.run.directory import ARTIFACT, CONFIG, METRICS, PREDICTIONS, RESTARTS, RESULT, runs
 from nnzoo.run.history import History
-
-SPLITS = ("test", "val", "train")
-"""A run is measured on the first of these splits that it has."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,13 +50,11 @@ class RunFiles:
     @property
     def metrics(self) -> dict[str, float]:
         """The metrics of the best weights that are finite numbers."""
-        metrics = self.result.get("metrics")
-        numbers = metrics.items() if isinstance(metrics, dict) else ()
-        return {key: float(value) for key, value in numbers if isinstance(value, float | int) and math.isfinite(value)}
+        return finite_metrics(self.result.get("metrics"))
 
     @property
     def measured_on(self) -> str:
-        """The split on which the run is measured."""
+        """The split on which the run is measured: test, or val or train without it."""
         digests = self.metadata.get("data_digests", {})
         return next((split for split in SPLITS if split in digests), "train")
 

@@ -107,6 +107,16 @@ def direction(name: str) -> Mode:
     return "min" if name == "loss" else METRICS[name].mode
 
 
+SPLITS = ("test", "val", "train")
+"""The splits in the order in which they are preferred for comparisons."""
+
+
+def is_metric(key: str) -> bool:
+    """Returns whether a text is a metric of a split, such as "test/accuracy" or "val/loss"."""
+    split, _, name = key.partition("/")
+    return split in SPLITS and (name == "loss" or name in METRICS)
+
+
 def main_metric(keys: Iterable[str]) -> str:
     """Returns the metric by which runs are compared: the first one on test, else on val, else on train.
 
@@ -115,5 +125,4 @@ def main_metric(keys: Iterable[str]) -> str:
     Args:
         keys: Metrics with their splits, such as "test/accuracy", in the order of the config; at least one.
     """
-    splits = ("test", "val", "train")
-    return min(keys, key=lambda key: (splits.index(key.partition("/")[0]), key.endswith("/loss")))
+    return min(keys, key=lambda key: (SPLITS.index(key.partition("/")[0]), key.endswith("/loss")))

@@ -95,6 +95,11 @@ class Train(Section):
     max_minutes: Positive | None = Field(
         None, description="stop after this wall time, with the best weights so far; null: no limit"
     )
+    probes: bool = Field(
+        True,
+        description="record the health of each layer in health.csv on a few sampled steps per epoch: dead units, "
+        "saturated values, gradients, updates and activations. The weights are the same without it",
+    )
     checkpoint: CheckpointEvery = Field(CheckpointEvery(), description="when to write last.safetensors")
 
 

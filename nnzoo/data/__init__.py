@@ -1,7 +1,7 @@
 """Data sources, splits and preprocessing: from raw data to the tensors that a network takes.
 
-A source returns a `Dataset`: tensors, splits and names. All that is specific to a file format, a download or a formula
-is in that `Dataset`; later steps do not know where the data came from.
+A source returns a `Dataset`: tensors, splits and names. Everything specific to a file format, a download or a formula
+is handled by the source; later steps do not know where the data came from.
 
     source -> divide -> Preprocess.fit on train -> Preprocess.transform -> the training loop
 

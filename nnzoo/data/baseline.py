@@ -13,7 +13,7 @@ _SMOOTHING = 1e-4
 
 
 def shares(split: Split, num_classes: int) -> Tensor:
-    """Returns the frequency of each class, (K,) float64; for a split of one row of probabilities, that row."""
+    """Returns the frequency of each class, (K,) float64. If the targets are one row of probabilities, returns it."""
     if split.targets.is_floating_point() and len(split.targets) == 1:
         return split.targets[0].double()
     counts = split.class_indices().bincount(minlength=num_classes).double()
@@ -21,7 +21,7 @@ def shares(split: Split, num_classes: int) -> Tensor:
 
 
 def baseline(dataset: Dataset, split: str) -> dict[str, float]:
-    """Measures the best constant of the training samples, or the naive forecast, on a split.
+    """Scores the best constant prediction, fitted on the training samples, or the naive forecast, on a split.
 
     Args:
         dataset: The dataset before `Preprocess.transform`, with targets in their original units.
@@ -29,8 +29,8 @@ def baseline(dataset: Dataset, split: str) -> dict[str, float]:
 
     Returns:
         classification: "accuracy" of the most frequent class (for probabilities, of the most probable class; for trees,
-            of the roots). With one target per step also "perplexity" of the class frequencies, smoothed with a uniform
-            distribution of weight 1e-4, so that no class is impossible.
+            of the roots). With one target per step, also "perplexity" of the class frequencies, mixed with a uniform
+            distribution of weight 1e-4 so that no class has probability 0.
         multilabel: "accuracy" of the more frequent value of each label, mean over labels.
         regression: The scores of `regression_scores` for the mean of each target, or, for a series, for the naive
             forecast: the value one season before if train has a season (`series.season.find_season`), else the last
@@ -55,7 +55,7 @@ def baseline(dataset: Dataset, split: str) -> dict[str, float]:
 def regression_scores(errors: Tensor, targets: Tensor) -> dict[str, float]:
     """Returns "mae", "mse", "rmse" and "r2", each averaged over the targets.
 
-    "r2" is NaN for a single sample. For targets that are all equal it is 1 if the prediction is exact, else 0.
+    "r2" is NaN for a single sample. If all targets are equal, it is 1 for exact predictions and 0 otherwise.
 
     Args:
         errors: (N, M) float64.

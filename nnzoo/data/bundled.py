@@ -1,7 +1,7 @@
 """The small datasets that are bundled with scikit-learn, read from its files.
 
-Importing `sklearn.datasets` takes more than a second, reading the files a few milliseconds. So scikit-learn is located
-but not imported. The values equal those of `sklearn.datasets.load_*`; grey values are float32.
+Importing `sklearn.datasets` takes more than a second, and reading the files takes a few milliseconds, so scikit-learn
+is located but not imported. The values equal those of `sklearn.datasets.load_*`; grey values are float32.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def load_diabetes() -> Dataset:
     The target is the disease progression one year after baseline.
 
     Raises:
-        DataError: scikit-learn is not installed, or a file of it is missing or has unexpected content.
+        DataError: scikit-learn is not installed, or one of its files is missing or has unexpected content.
     """
     inputs = _read_table(_find_file("diabetes_data_raw.csv.gz"), shape=(442, 10))
     targets = _read_table(_find_file("diabetes_target.csv.gz"), shape=(442, 1))

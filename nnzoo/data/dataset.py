@@ -25,13 +25,13 @@ def row_slices(values: Tensor) -> list[slice]:
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """The samples of one part of the data.
+    """The samples of one split.
 
     A source returns numbers in full precision. `Preprocess.transform` converts features, sequences and regression
     targets to float32: only the values that the network and the loss read are rounded.
 
     Attributes:
-        inputs: (N, F) features or (N, T, F) sequences, float64, or float32 if the source has no more digits;
+        inputs: (N, F) features or (N, T, F) sequences, float64, or float32 if that represents the source exactly;
             (N, C, H, W) images, float32, or uint8 as read from files; or (N, T) int64 tokens. `OnDisk` if they stay
             in a file.
         targets: (N,) int64 class indices; (N, K) float32 class probabilities or labels (0 or 1); (N, K) regression
@@ -77,7 +77,7 @@ class Split:
         return finished
 
     def class_indices(self) -> Tensor:
-        """Returns the class of each sample, (N,) int64, or of each of the P steps or nodes with a target, (P,).
+        """Returns the class of each sample, (N,) int64, or of each step or node that has a target, (P,) int64.
 
         For probabilities this is the most probable class.
         """
@@ -107,7 +107,7 @@ class Split:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """The data of a source; after division and preprocessing, the data of the training loop.
+    """The data read from a source. Once split and preprocessed, it is what the training loop uses.
 
     Attributes:
         splits: "train" always; "val" and "test" if they exist.
@@ -121,10 +121,10 @@ class Dataset:
         choices: The resolved value of each field of the config section that was `auto` or null.
         warnings: Probable mistakes, one line each, with the fix.
         notes: Other lines for the log.
-        missing_values: For each column of a table with missing values: the number of train rows without a value, and
-            the number of train rows.
-        sample_names: The name of each sample of the source, by its row there; empty if the row number is enough.
-        reader: Reads new raw data in the same way; None if only arrays can be read.
+        missing_values: For each table column with missing values: the number of train rows without a value, and the
+            number of all train rows.
+        sample_names: The name of each sample, indexed by its row in the source; empty if the row number is enough.
+        reader: Reads new raw data in the same way as the source; None if only arrays can be read.
         divisible: Whether the training samples may be divided into further splits. False for the four rows of a logic
             gate.
     """
@@ -156,7 +156,7 @@ class Dataset:
 
     @property
     def schema(self) -> Schema:
-        """The schema that new samples must have."""
+        """The schema that new samples must match."""
         return Schema(
             self.task,
             self.layout,
@@ -187,7 +187,7 @@ class Dataset:
         return ("row", *shown), find
 
     def measured_split(self, split: str) -> Split:
-        """Returns a split with the targets that metrics measure: for trees only those of the roots, row 0."""
+        """Returns a split with the targets that metrics are computed on: for trees, only those of the roots (row 0)."""
         part = self.splits[split]
         if self.per != "node" or part.targets.is_floating_point():
             return part

@@ -38,8 +38,8 @@ def fit_normalize(train: Split, normalize: Normalize) -> dict[str, Tensor]:
 def fit_scale(columns: Columns, normalize: Normalize) -> tuple[Tensor, Tensor]:
     """Returns the shift and the scale of each column, (F,) float64.
 
-    A column is constant only if all its values are equal; its scale is 1. Any other column has its own scale, however
-    small that is relative to its values. The columns are read twice.
+    A column is constant only if all its values are equal; its scale is then 1. Any other column gets its own scale,
+    even if it is tiny compared with the values. The columns are read twice.
 
     Raises:
         DataError: The range of a column overflows float64.

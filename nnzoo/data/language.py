@@ -1,4 +1,4 @@
-"""Next-symbol prediction on text, in consecutive windows or line by line."""
+"""Next-token prediction on text, in consecutive windows or line by line. A symbol is a character or a word."""
 
 from __future__ import annotations
 
@@ -45,30 +45,30 @@ def load_language(
     strict: bool = False,
     division: Division | None = None,
 ) -> Dataset:
-    """Reads a text for next-symbol prediction.
+    """Reads a text for next-token prediction.
 
     Args:
         path: One or more files, concatenated in natural order. The text is divided in order: train at the start, then
             val, then test.
         val_path: The text of the val split.
         test_path: The text of the test split.
-        tokenizer: "char": each character is a symbol; "word": each word.
+        tokenizer: "char": each character is a symbol; "word": each word is a symbol.
         sequence_length: T, the number of predicted symbols per sample; None for 64, or with `by_line` for the longest
             line.
         by_line: Each line is a sample, and its end is predicted too. Lines longer than T are truncated.
         lowercase: Whether the text is converted to lower case.
-        min_count: Symbols that occur fewer times are unknown.
+        min_count: Symbols that occur fewer times are mapped to the unknown symbol.
         vocab_size: The number of most frequent symbols to keep; None for all.
         limit: Maximum number of samples per split; the first ones are used.
         strict: Whether skipped or repaired content is an error.
-        division: How the text is divided; None to use it only for train.
+        division: How the text is split; None to use it only for train.
 
     Returns:
         Tokens (N, T), with a start token at the start of lines; targets (N, T), the symbol after each token. Class c is
         token c + 1: the unknown symbol, the symbols of the train split, and with `by_line` the end of a line.
 
     Raises:
-        DataError: A file can't be read, or the text is too short to be divided or predicted.
+        DataError: A file can't be read, or the text is too short to be split or predicted.
     """
     paths = {"train": Path(path)} | {
         name: Path(each) for name, each in (("val", val_path), ("test", test_path)) if each is not None
@@ -107,7 +107,7 @@ def load_language(
 
 
 class LanguageReader(Reader):
-    """Reads texts for next-symbol prediction.
+    """Reads texts for next-token prediction.
 
     Attributes:
         vocabulary: The vocabulary of the training text.
@@ -131,7 +131,7 @@ class LanguageReader(Reader):
         return expected == (self.classes, len(self.vocabulary), "tokens", "step")
 
     def read(self, paths: Sequence[Path], schema: Schema, *, labelled: bool) -> Samples:  # noqa: ARG002
-        """Reads texts one after the other. Their symbols are also the targets.
+        """Reads texts and concatenates them. Their symbols are also the targets.
 
         Raises:
             DataError: A file can't be read, or has no symbol to predict.
@@ -144,10 +144,10 @@ class LanguageReader(Reader):
         return Samples(split.inputs, range(len(split)), split.targets, split.lengths, warnings=repairs.warnings())
 
     def read_lines(self, paths: Sequence[Path]) -> Samples:
-        """Reads texts line by line, also if the network was trained on windows. Empty lines are skipped.
+        """Reads texts line by line, even if the network was trained on windows. Empty lines are skipped.
 
-        The names are line numbers, counted from 1 through all files. If the network was trained on lines, each starts
-        with the start token. Otherwise its first symbol is not predicted.
+        The names are line numbers, counted from 1 across all files. If the network was trained on lines, each line
+        starts with the start token; otherwise its first symbol is not predicted.
 
         Raises:
             DataError: A file can't be read, or has no symbol to predict.
@@ -200,7 +200,7 @@ class LanguageReader(Reader):
         return Origin(("position",), lambda rows: [(numbers[0] + rows * self.sequence_length).tolist()])
 
     def _stream(self, symbols: Sequence[str]) -> Tensor:
-        """Returns (L,) tokens, all of which except the first are targets."""
+        """Returns (L,) tokens. All except the first are targets."""
         tokens = self.vocabulary.encode_symbols(symbols)
         return torch.tensor([START, *tokens, len(self.vocabulary)] if self.by_line else tokens, dtype=torch.int64)
 
@@ -230,7 +230,7 @@ def _units(text: str, untrained: Vocabulary, *, by_line: bool) -> list[Sequence[
 def _divide(
     units: list[Sequence[str]], division: Division, *, by_line: bool, given: Collection[str]
 ) -> tuple[dict[str, list[Sequence[str]]], dict[str, list[int]], tuple[str, ...]]:
-    """Returns the symbols of each split, the numbers of its lines or of its first symbol, and notes for the log."""
+    """Returns the symbols of each split, the numbers of its lines (or of its first symbol), and notes for the log."""
     notes: tuple[str, ...] = ()
     numbers = list(range(len(units)))
     if division.deduplicate:

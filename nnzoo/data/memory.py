@@ -34,7 +34,7 @@ class DataInMemory:
         kind: The name of the source in the config: `memory` for arrays, `frame` for data frames.
         arrays: Arrays by name: `x`, `y`, optionally `lengths`, and the same with `_val` and `_test`; empty for frames.
         frames: Data frames by split; empty for arrays.
-        target: The target columns of frames; empty if they were not given.
+        target: The target columns of frames; empty if they are not specified.
     """
 
     kind: Literal["memory", "frame"]
@@ -74,7 +74,7 @@ def data_in_memory(data: Any, target: str | Sequence[str] | None = None) -> Data
         target: The target columns of a frame. None if the config names them, or if `y` contains them.
 
     Raises:
-        UsageError: The data has another type.
+        UsageError: The data has an unsupported type.
         DataError: A torch Dataset is empty, has no length, or has samples other than `(x, y)`.
     """
     columns = () if target is None else (target,) if isinstance(target, str) else tuple(target)
@@ -94,7 +94,7 @@ def data_in_memory(data: Any, target: str | Sequence[str] | None = None) -> Data
 
 
 def _is_columns(data: Mapping[str, Any]) -> bool:
-    """Returns whether a dict holds columns, not the data frames or Datasets of splits."""
+    """Returns whether the values of a dict are columns, not the data frames or Datasets of splits."""
     return not any(isinstance(each, torch_data.Dataset) or is_table(each) or _is_pair(each) for each in data.values())
 
 
@@ -160,7 +160,7 @@ def _joined(values: Mapping[str, Any]) -> DataInMemory:
 
 
 def _target_columns(y: Any, name: str, *, where: str) -> dict[str, Any]:
-    """Returns the targets as columns: those of a data frame or a 2-D array, or one column."""
+    """Returns the targets as columns: all columns of a data frame or a 2-D array, otherwise a single column."""
     if is_frame(y):
         return columns_of(y, where=where)
     answers = y if hasattr(y, "__len__") and not isinstance(y, torch.Tensor) else array_of(y, where=where)
@@ -197,7 +197,7 @@ def array_of(value: Any, *, where: str) -> Array:
     """Converts a value to an array of numbers, booleans or strings.
 
     Raises:
-        DataError: The value has another type.
+        DataError: The value has an unsupported type.
     """
     if isinstance(value, torch.Tensor):
         value = value.detach().cpu()

@@ -32,7 +32,7 @@ _ARRAYS = (".npy", ".npz")
 
 
 class PointsReader(Reader):
-    """Reads tables with a column per feature, in any order, among other columns; and arrays, as `ArraysReader`."""
+    """Reads tables that have a column per feature, in any order, and arrays, like `ArraysReader`."""
 
     kind: Literal["points"] = "points"
 
@@ -96,7 +96,8 @@ def _targets(table: Table, schema: Schema) -> Tensor:
         listed = ", ".join(map(repr, others)) or "none"
         allowed = ", ".join(dict.fromkeys((*schema.target_names, *TARGETS)))
         raise DataError(
-            f"it is not clear which column has the targets (got the other columns {listed}). Name it one of {allowed}.",
+            f"it is not clear which column has the targets (got the other columns {listed}). Rename it to one of "
+            f"{allowed}.",
             where=table.where,
         )
     form = PLAIN if schema.task == "regression" else TEXT

@@ -1,7 +1,7 @@
 """Transforms of inputs and targets, fitted only on the training samples and saved with the weights.
 
-Features, sequences and targets are transformed in float64 and then rounded to float32 for the network. So the values of
-a column of 1e9 +- 1 stay distinct.
+Features, sequences and targets are transformed in float64 and then rounded to float32 for the network, so that the
+values of a column such as 1e9 +- 1 stay distinct.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _MAX_COLUMNS = 10_000  # a covariance of 800 MB in float64
 
 
 class ImageScaling(nn.Module):
-    """Normalizes batches of images on any device. Their range is bounded, so that float32 is precise enough.
+    """Normalizes batches of images on any device. Their range is bounded, so float32 is precise enough.
 
     Args:
         shift: (C, 1, 1); None to leave images in [0, 1].
@@ -55,7 +55,7 @@ class Preprocess(nn.Module):
     They stay on the CPU, as do the samples until they are transformed: some devices have no float64.
 
     - `shift` and `scale`: (F,) for columns or the features of a step, (C, 1, 1) for channels. `(x - shift) / scale`.
-    - `mean` (D,) and `components` (D, K): PCA. D is F, for images C * H * W. `(x - mean) @ components`.
+    - `mean` (D,) and `components` (D, K): PCA. D is F, or C * H * W for images. `(x - mean) @ components`.
     - `mean` (D,) and `whitening` (D, D): ZCA. `(x - mean) @ whitening`.
     - `target_shift` and `target_scale`: (M,) for each target.
 
@@ -127,8 +127,8 @@ class Preprocess(nn.Module):
 
         Args:
             inputs: (N, F), (N, T, F), (N, C, H, W) or tokens (N, T), on the CPU.
-            lengths: (N,) valid steps of sequences. The steps beyond stay 0.
-            first: The number of the first sample, for messages.
+            lengths: (N,) valid steps of sequences. Later steps stay 0.
+            first: The index of the first sample, for messages.
 
         Returns:
             The same shape in float32; after PCA (N, K), or (N, T, K) for sequences.
@@ -180,18 +180,18 @@ class Preprocess(nn.Module):
     def transform(self, dataset: Dataset, *, by_batch: Collection[str] = ()) -> Dataset:
         """Transforms a copy of every split, block by block; the peak memory is about the size of that copy.
 
-        uint8 images stay uint8, four times smaller than float32, and `finish` of their split transforms each batch.
-        PCA and ZCA are slow, so they are applied in advance even to uint8 images.
+        uint8 images stay uint8, which takes a quarter of the memory of float32, and `finish` of their split transforms
+        each batch. PCA and ZCA are slow, so they are applied in advance even to uint8 images.
 
         Inputs on disk stay there and are normalized when they are read. Their PCA or ZCA is written to another file,
         not computed per batch: the last bits of a matrix product depend on its number of rows.
 
         Args:
             dataset: The divided dataset.
-            by_batch: Names of further splits of images that are transformed batch by batch.
+            by_batch: Names of other splits of images that are also transformed batch by batch.
 
         Returns:
-            The dataset with float32 inputs and targets. `exact` has regression targets in their original unit.
+            The dataset with float32 inputs and targets. `exact` contains the regression targets in their original unit.
 
         Raises:
             DataError: A value is too large for float32.
@@ -259,10 +259,10 @@ class Preprocess(nn.Module):
 
 
 class _TooLargeError(DataError):
-    """A value does not fit float32.
+    """A value is too large for float32.
 
     Attributes:
-        row: The number of the sample.
+        row: The index of the sample.
     """
 
     def __init__(self, message: str, row: int) -> None:
@@ -339,4 +339,4 @@ def _check_state(state: Mapping[str, Tensor]) -> None:
     fits &= all(len(matrix) == 2 and matrix[:1] == mean for matrix in matrices)
     fits &= "whitening" not in shapes or matrices[0][0] == matrices[0][-1]
     if not fits:
-        raise CheckpointError(f"the shapes of the fitted preprocessing don't fit together (got {shapes}).")
+        raise CheckpointError(f"the shapes of the fitted preprocessing are inconsistent (got {shapes}).")

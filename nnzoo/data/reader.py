@@ -1,7 +1,7 @@
 """Readers convert new raw data to tensors in the same way as the training data.
 
-A source that reads files puts a reader into its dataset. The reader is saved with the weights, so that they are enough
-to use the network on raw data. It is validated when it is loaded, like every file.
+A source that reads files puts a reader into its dataset. The reader is saved with the weights, so the weight file is
+all that is needed to use the network on raw data. It is validated when it is loaded, like every file.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ NO_TARGET = -100
 
 
 class Schema(NamedTuple):
-    """The form of the samples of a dataset, which new samples must have too. The attributes are those of `Dataset`."""
+    """What new samples must have in common with the samples of a dataset. The attributes are those of `Dataset`."""
 
     task: Task
     layout: Layout
@@ -48,14 +48,14 @@ class Samples:
 
     Attributes:
         inputs: As in a `Split`.
-        names: (N,) the name of each sample in a table: its row number or its file name.
+        names: (N,) the name of each sample in a table of predictions: its row number or its file name.
         targets: As in a `Split`; None if the labels were not read.
         lengths: As in a `Split`.
         naive: As in a `Split`.
         origin: Where each sample comes from, by its number; None if its name is enough.
         source_columns: Returns the named columns of the table that the samples come from, or all of them, as text: one
             value per sample. None if there is no table.
-        row_targets: If each sample consists of several table rows: the names of the targets of one row.
+        row_targets: The names of the targets of one row, if each sample has targets in several rows.
         warnings: What was skipped, was repaired or differs from the training data, one line each.
         broken: Inputs that can't be read and get no prediction: one line each, with the name and the reason.
     """
@@ -134,10 +134,10 @@ class Reader(BaseModel):
         """Returns the samples of texts.
 
         Raises:
-            UsageError: The training data were not texts.
+            UsageError: The training data was not text.
         """
         raise UsageError(
-            "only networks trained on `data: text` or `data: language` read texts. Name a file or folder.",
+            "only networks trained on `data: text` or `data: language` read texts. Pass a file or folder.",
             where="predict",
         )
 

@@ -1,4 +1,4 @@
-"""Divides the training samples into train, val and test."""
+"""Splits the training samples into train, val and test."""
 
 from __future__ import annotations
 
@@ -16,22 +16,23 @@ from nnzoo.errors import DataError
 
 @dataclass(frozen=True)
 class Division:
-    """How training samples are divided.
+    """How training samples are split.
 
-    A split gets `round(fraction * N)` of the N training samples. With stratification every class gets its share of
-    that, rounded so that the sum is right. Train keeps samples of every class. A class with at least as many samples as
-    there are parts is in every part that is large enough for all such classes. Samples keep their order.
+    A split gets `round(fraction * N)` of the N training samples. With stratification, these samples are distributed
+    over the classes in proportion to their sizes, rounded so that the total is exact. Train keeps samples of every
+    class. A class with at least as many samples as there are parts occurs in every part that is large enough for all
+    such classes. Samples keep their order.
 
-    With groups, each group is assigned to one part. The larger groups come first, those of about the same size in
-    random order, and each goes to the part that is most short of its samples. So fractions and class proportions are
-    met as well as the groups allow.
+    With groups, each group is assigned to one part. Groups are assigned from the largest to the smallest, those of
+    about the same size in random order, each to the part that lacks the most of its samples. This meets the fractions
+    and class proportions as well as the groups allow.
 
     Attributes:
         val: Fraction of the training samples, at least 0 and less than 1; 0 for no split.
         test: As `val`.
         stratify: Keep the proportions of the classes, if there are classes.
         seed: Seed of the division only.
-        group: The column of a table whose rows with equal values stay in one part.
+        group: A column of a table; rows with equal values in it stay in the same part.
         deduplicate: Drop all but the first of equal samples before dividing.
     """
 
@@ -51,13 +52,13 @@ class Division:
         groups: Tensor | None = None,
         given: Collection[str] = (),
     ) -> dict[str, Tensor]:
-        """Returns the sorted row numbers, (M,) int64, of train and of each split that is taken from it.
+        """Returns the sorted row numbers, (M,) int64, of train and of each split taken from it.
 
         Args:
             num_samples: N.
             classes: (N,) int64 class indices; None if there are no classes.
             class_names: The classes in the order of their indices, for messages.
-            groups: (N,) int64 group numbers from 0; samples of a group stay in one part. None for no groups.
+            groups: (N,) int64 group numbers from 0; samples of a group stay in the same part. None for no groups.
             given: The splits that the data already has.
 
         Raises:
@@ -126,7 +127,7 @@ def divide(dataset: Dataset, division: Division) -> Dataset:
 
 
 def distinct_samples(split: Split) -> Tensor:
-    """Returns the sorted numbers, (M,) int64, of all samples without those that equal an earlier one."""
+    """Returns the sorted indices, (M,) int64, of the samples that do not equal an earlier one."""
     first: dict[bytes, int] = {}
     for row, digest in enumerate(digests(split, targets=True)):
         first.setdefault(digest, row)
@@ -154,8 +155,8 @@ def drop_repeats(dataset: Dataset) -> Dataset:
     where = "data.split.deduplicate"
     if not kept:
         raise DataError(
-            "every train sample is also in val or test, so that train would be empty. Remove `deduplicate`, or use "
-            "other data.",
+            "every train sample is also in val or test, so train would be empty. Remove `deduplicate`, or use "
+            "different data.",
             where=where,
         )
     note = f"deduplicate: dropped {num_dropped} train samples, each equal to an earlier one or one of val or test"
@@ -165,7 +166,7 @@ def drop_repeats(dataset: Dataset) -> Dataset:
     if lost:
         shown = ", ".join(map(repr, sorted(lost)[:10]))
         raise DataError(
-            f"every train sample of {shown} is also in val or test. Remove `deduplicate`, or use other data.",
+            f"every train sample of {shown} is also in val or test. Remove `deduplicate`, or use different data.",
             where=where,
         )
     return reduced
@@ -200,7 +201,7 @@ def _split_sizes(fractions: Mapping[str, float], num_samples: int) -> dict[str, 
         empty = ["train"]
     if empty:
         raise DataError(
-            f"{' and '.join(empty)} would have no samples (got {shown} of {num_samples} samples). Set other "
+            f"{' and '.join(empty)} would have no samples (got {shown} of {num_samples} samples). Set different "
             "fractions, `data: {split: {val: 0, test: 0}}` for no splits, or add data.",
             where="data.split",
         )
@@ -247,18 +248,18 @@ def _draw_groups(groups: Tensor, classes: Tensor, sizes: Mapping[str, int], seed
     if empty:
         raise DataError(
             f"{' and '.join(empty)} would have no samples: there are too few groups (got {num_groups} for "
-            f"{len(names)} parts), or they are too large. Set other fractions, or remove `group`.",
+            f"{len(names)} parts), or they are too large. Set different fractions, or remove `group`.",
             where="data.split.group",
         )
     return rows
 
 
 def _allot(group_sizes: Tensor, sizes: Mapping[str, int]) -> dict[str, Tensor]:
-    """Returns how many samples of each of the G groups every split gets, (G,) each, and how many train keeps.
+    """Returns how many samples of each of the G groups each split gets, and how many train keeps, (G,) each.
 
-    A split takes at least one sample of every group that is large enough for all parts, if the split is large enough,
-    and leaves one for train and for each such later split. These bounds can always be satisfied, unless train has fewer
-    samples than there are groups; then they are ignored.
+    If a group has enough samples for every part, each sufficiently large split gets at least one of them, and at least
+    one is left for train and for each later such split. These bounds can always be met, unless train has fewer samples
+    than there are groups; then they are ignored.
     """
     in_all_parts = (group_sizes > len(sizes)).long()
     at_least = {name: in_all_parts * int(in_all_parts.sum() <= size) for name, size in sizes.items()}
@@ -295,6 +296,6 @@ def _check_train_has_classes(labels: Tensor, train: Tensor, names: Sequence[str]
         shown = ", ".join(lost[:10]) + (f" and {len(lost) - 10} more classes" if len(lost) > 10 else "")
         raise DataError(
             f"train would have no sample of {shown} (got {len(train)} of {len(labels)} samples). "
-            "Set smaller fractions, stratify or another seed, or add data.",
+            "Set smaller fractions, `stratify` or a different seed, or add data.",
             where="data.split",
         )

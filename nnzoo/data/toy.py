@@ -115,7 +115,7 @@ def load_spirals(*, samples: int = 1000, noise: float = 0.1, classes: int = 2, s
 def load_blobs(*, samples: int = 1000, noise: float = 1.0, classes: int = 3, seed: int = 0) -> Dataset:
     """Generates one Gaussian cluster per class, like scikit-learn's `make_blobs`.
 
-    The centres are uniform in [-10, 10]^2, so that clusters overlap for some seeds.
+    The centres are uniform in [-10, 10]^2, so clusters overlap for some seeds.
 
     Args:
         samples: The total number of samples.
@@ -164,7 +164,7 @@ def load_adding(*, samples: int = 10_000, length: int = 100, seed: int = 0) -> D
 
     Args:
         samples: The number of sequences.
-        length: T, the number of steps of each. For an odd number the second half has one step more.
+        length: T, the number of steps per sequence. If it is odd, the second half has one more step.
         seed: Seed of values and markers.
 
     Returns:
@@ -207,7 +207,7 @@ def load_random(
 
     Args:
         shape: The shape of one sample: (F,) features, (T, F) sequence or (C, H, W) image.
-        samples: The number of samples. Every class has a sample if there are at least as many samples as classes.
+        samples: The number of samples. If there are at least as many samples as classes, every class has a sample.
         classes: The number of classes; None for 2, or for regression if `targets` is given.
         targets: The number of standard normal targets, for regression.
         seed: Seed of inputs and targets.

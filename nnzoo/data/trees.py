@@ -38,7 +38,7 @@ class Tree:
         labels: The label of each node.
         words: The word of each leaf; None for inner nodes.
         left: The offset from each node to its left child; 0 for leaves.
-        right: The same for the right child.
+        right: The offset from each node to its right child; 0 for leaves.
     """
 
     labels: Sequence[int]
@@ -110,7 +110,7 @@ def load_trees(
 
     Returns:
         Inputs (N, M, 3), one row per node in preorder: the token, 0 for inner nodes; the offsets of the rows of the
-        left and the right child, 0 for leaves. Targets (N, M). The vocabulary consists of only the training words.
+        left and the right child, 0 for leaves. Targets (N, M). The vocabulary consists only of the training words.
 
     Raises:
         DataError: A file can't be read (the message has the line and the column), or has no tree with a label.
@@ -212,7 +212,7 @@ class _ParsedTrees(NamedTuple):
     Attributes:
         trees: The trees that are used.
         num_neutral: The number of trees that were left out because of a neutral root.
-        numbers: The number of each used tree among all trees of the files.
+        numbers: The index of each used tree among all trees in the files.
         sizes: How many trees of each file were read.
     """
 

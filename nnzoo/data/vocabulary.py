@@ -1,4 +1,4 @@
-"""Maps words or characters to integers, with a vocabulary of only the training texts."""
+"""Maps words or characters to integers, with a vocabulary built only from the training texts."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ class Vocabulary(BaseModel):
         min_count: int = 1,
         max_symbols: int | None = None,
     ) -> Self:
-        """Builds the vocabulary of texts. Symbols with the same count are sorted.
+        """Builds the vocabulary of texts. Symbols with the same count are in alphabetical order.
 
         Args:
             texts: The training texts.
             tokenizer: "word" or "char".
             lowercase: Whether texts are converted to lower case.
-            min_count: Symbols that occur fewer times are unknown.
+            min_count: Symbols that occur fewer times are mapped to the unknown symbol.
             max_symbols: The number of the most frequent symbols to keep; None for all.
         """
         untrained = cls(tokenizer=tokenizer, lowercase=lowercase, symbols=())
@@ -62,7 +62,7 @@ class Vocabulary(BaseModel):
     def of_symbols(
         cls, texts: Iterable[Sequence[str]], untrained: Self, *, min_count: int = 1, max_symbols: int | None = None
     ) -> Self:
-        """Builds the vocabulary of texts that `untrained` has split into symbols."""
+        """Builds the vocabulary of texts that are already split into symbols by `untrained`."""
         counts = Counter(symbol for text in texts for symbol in text)
         ranked = sorted((-count, symbol) for symbol, count in counts.items() if count >= min_count)
         return untrained.model_copy(update={"symbols": tuple(symbol for _, symbol in ranked[:max_symbols])})
@@ -95,7 +95,7 @@ class Vocabulary(BaseModel):
 
 
 def pad(tokens: Sequence[Sequence[int]], num_steps: int) -> tuple[Tensor, Tensor]:
-    """Pads lists of tokens to one tensor.
+    """Pads lists of tokens into one tensor.
 
     Args:
         tokens: N lists of at least one token.

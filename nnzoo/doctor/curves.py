@@ -38,8 +38,8 @@ def findings(
         yield Finding(
             "warning",
             "underfitting",
-            f"{score} on train is {train_score:.3f}, and that of a constant prediction is {baseline:.3f}. Use a "
-            "larger model, more epochs, another lr, less dropout or weight decay.",
+            f"{score} on train is {train_score:.3f}, and that of a constant prediction is {baseline:.3f}. Use a larger "
+            "model, more epochs, a different lr, less dropout or weight decay.",
         )
     elif (
         overfitting is None

@@ -33,7 +33,7 @@ def findings(dataset: Dataset) -> Iterator[Finding]:
     inside = [group for group in groups if sum(name == "train" for name, _ in group) > 1]
     count = sum(sum(name == "train" for name, _ in group) - 1 for group in inside)
     if count:
-        message = f"{count} train samples have the same inputs as another one."
+        message = f"{count} train samples have the same inputs as another train sample."
         yield Finding("note", "duplicates", message, _name_groups(inside, dataset))
     if dataset.task != "classification" or dataset.per == "step":
         return
@@ -72,8 +72,8 @@ def _across(groups: list[list[Place]], split: str, dataset: Dataset) -> Iterator
     excess = count - 2 * expected - 3 * math.sqrt(expected)
     if excess <= 0:
         message = (
-            f"{count} of {total} {split} samples are in train too. That is no more than a table with so few distinct "
-            f"values has by chance (about {expected:.0f} are expected)."
+            f"{count} of {total} {split} samples are also in train. A table with so few distinct values has as many "
+            f"equal samples by chance (about {expected:.0f} are expected)."
         )
         yield Finding("note", "duplicates", message, _name_groups(shared, dataset))
         return

@@ -18,7 +18,7 @@ SURE = 0.95
 
 
 def doubtful_labels(experiment: Experiment) -> Iterator[Finding]:
-    """Finds train samples to which a cross-validated linear model confidently assigns a different class.
+    """Finds train samples whose label differs from what a cross-validated linear model confidently predicts.
 
     The method is that of Northcutt et al. (2021).
     """

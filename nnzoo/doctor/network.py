@@ -15,15 +15,12 @@ from nnzoo.data import Split
 from nnzoo.doctor.finding import Finding
 from nnzoo.models.parameters import head_of
 from nnzoo.training.batches.order import arguments_of
+from nnzoo.training.health.definitions import EXPLODED, MANY, VANISHED, dead_units, saturated_values
 from nnzoo.training.measures.losses import denominator
 
 DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
 MAX_SAMPLES, MAX_NUMBERS = 512, 2_000_000
 """The maximum number of train samples, and of entries of their inputs, which limits the memory for large images."""
-MANY = 0.5
-"""A layer is reported if at least this share of its units or values is affected."""
-VANISHED, EXPLODED = 1e-4, 1e4
-"""Bounds of the root mean square gradient of the first layer's weights divided by that of the last layer's."""
 
 
 @dataclass
@@ -48,7 +45,7 @@ class Health:
     symmetric: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
-        """Returns the state as a JSON object."""
+        """Returns the values as a JSON object."""
         return dict(vars(self))
 
 
@@ -123,14 +120,12 @@ def _record(activations: dict[str, list[Tensor]], name: str) -> Any:
 
 def _dead_share(results: list[Tensor]) -> float:
     """Returns the fraction of dead units (features or channels, axis 1) over all calls of the layer."""
-    dead = [(each <= 0).movedim(1, 0).flatten(1).all(1) for each in results]
-    return float(torch.cat(dead).double().mean())
+    return float(torch.cat([dead_units(each) for each in results]).double().mean())
 
 
 def _saturated_share(results: list[Tensor], kind: nn.Module) -> float:
     values = torch.cat([each.flatten() for each in results])
-    near = (values - 0.5).abs() > 0.49 if isinstance(kind, nn.Sigmoid) else values.abs() > 0.98
-    return float(near.double().mean())
+    return float(saturated_values(values, kind).double().mean())
 
 
 def _rows_equal(rows: Tensor) -> bool:
@@ -150,9 +145,7 @@ def findings(health: Health, *, trained: bool) -> Iterator[Finding]:
         return
     worst = {name: share for name, share in health.dead.items() if share >= MANY}
     if worst:
-        cause = (
-            "A too high learning rate is a likely cause: lower optimizer.lr" if trained else "Set init: kaiming_normal"
-        )
+        cause = "The learning rate is probably too high: lower optimizer.lr" if trained else "Set init: kaiming_normal"
         shown = ", ".join(f"{name} {share:.0%}" for name, share in worst.items())
         yield Finding(
             "spoils" if max(worst.values()) > 0.9 else "warning",

@@ -131,7 +131,7 @@ def _balance(experiment: Experiment) -> Iterator[Finding]:
     rare = [name for name, count in counts.items() if count < SMALL_CLASS]
     if rare and len(dataset.train) >= SMALL_CLASS * len(counts):
         shown = ", ".join(rare[:MAX_NAMED])
-        yield Finding("warning", "class balance", f"fewer than {SMALL_CLASS} train samples of: {shown}.")
+        yield Finding("warning", "class balance", f"classes with fewer than {SMALL_CLASS} train samples: {shown}.")
 
 
 def _scales(experiment: Experiment) -> Iterator[Finding]:

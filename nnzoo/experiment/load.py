@@ -44,7 +44,7 @@ class TrainedModel:
         module: The nn.Module in evaluation mode; it takes preprocessed inputs.
         preprocess: The fitted preprocessing of raw inputs.
         decoder: Converts outputs into predictions.
-        config: The config of the training.
+        config: The config that the network was trained with.
         metadata: The metadata: shapes, names, metrics, versions.
         path: The file that the weights come from.
     """

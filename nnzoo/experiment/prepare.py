@@ -42,11 +42,11 @@ class Experiment:
 
     Attributes:
         config: The resolved config.
-        facts: The facts about the data.
+        facts: What is known about the data: task, layout, sizes and automatic choices.
         dataset: The dataset with its splits, before preprocessing.
         preprocess: The fitted preprocessing, on the CPU.
         splits: Preprocessed inputs and encoded targets, on the device.
-        decoder: Turns outputs into predictions.
+        decoder: Converts outputs into predictions.
         loss: The loss of outputs and encoded targets, on the device.
         num_outputs: The number of output units.
         device: The device.

@@ -44,7 +44,7 @@ class Maxout(nn.Module):
 class Step(nn.Module):
     """Returns 1 where x > 0, else 0, for any shape: the unit of Rosenblatt's perceptron (1958).
 
-    Its derivative is 0 everywhere, so no gradient passes: it is trained by the perceptron rule, not by
+    Its derivative is 0 everywhere, so no gradient passes through it: it is trained by the perceptron rule, not by
     backpropagation.
     """
 

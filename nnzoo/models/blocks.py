@@ -218,8 +218,8 @@ class Conv(Block):
 class GlobalPooling(nn.Module):
     """One value per channel: (N, C, *sizes) -> (N, C, 1) or (N, C, 1, 1).
 
-    Values that tie for the maximum share its gradient. PyTorch's adaptive pooling is not used because the gradient of
-    its maximum is not deterministic on CUDA.
+    Values that are tied for the maximum share its gradient. PyTorch's adaptive pooling is not used because the gradient
+    of its maximum is not deterministic on CUDA.
 
     Args:
         kind: Maximum or average.

@@ -27,8 +27,8 @@ class CNN(nn.Module):
     Args:
         input_shape: Shape of one sample.
         out_features: Output units.
-        blocks: Convolutions and poolings in order; empty for a plain `MLP`.
-        head: Hidden layers after the blocks: numbers of units (with ReLU) or layers.
+        blocks: Convolution and pooling layers, in order; empty for a plain `MLP`.
+        head: Hidden layers after the blocks, given as numbers of units (with ReLU) or as layers.
         num_tokens: Size of the vocabulary; only for tokens.
         embedding_dim: Size of the vector of each token; only for tokens.
         output_activation: Applied to (N, out_features); None for logits or plain values.

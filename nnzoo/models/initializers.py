@@ -101,9 +101,9 @@ _XAVIER = (nn.Sigmoid, nn.Tanh, nn.Softmax, nn.LogSoftmax, nn.Hardtanh, nn.Ident
 def rule_for(activation: nn.Module | None) -> Rule:
     """Returns the rule that `auto` selects for a layer: it preserves the variance through the layer's activation.
 
-    LeCun normal for SELU (Klambauer et al. 2017) and maxout, where the maximum of two pieces preserves the variance;
-    Xavier normal for sigmoid, tanh, softmax and linear outputs (Glorot & Bengio 2010); Kaiming normal, fan_in, for ReLU
-    and its smooth and leaky variants (He et al. 2015).
+    The rules are LeCun normal for SELU (Klambauer et al. 2017) and maxout, where the maximum of two pieces preserves
+    the variance; Xavier normal for sigmoid, tanh, softmax and linear outputs (Glorot & Bengio 2010); Kaiming normal,
+    fan_in, for ReLU and its smooth and leaky variants (He et al. 2015).
     """
     if isinstance(activation, nn.SELU | Maxout):
         return Rule("lecun_normal")
@@ -196,7 +196,7 @@ def _rule_of_layer(name: str, by_layer: Mapping[str, Rule]) -> Rule | None:
 
 @torch.no_grad()
 def initialize(assignments: list[Assignment]) -> None:
-    """Fills each parameter by its rule, in the order of the plan, using torch's global generator.
+    """Fills each parameter according to its rule, in the order of the plan, using torch's global generator.
 
     Parameters on the meta device have no values; they are skipped, since drawing random values on it would import
     torch's compiler.

@@ -15,9 +15,9 @@ from nnzoo.models.layers import Dense
 class RandomFourierFeatures(nn.Module):
     """Random features of the RBF kernel (Rahimi & Recht 2007): (N, in_features) -> (N, n_components).
 
-    z(x) = sqrt(2 / D) cos(W x + b) with D components, W ~ N(0, 2 gamma) and b ~ U(0, 2 pi). The inner product z(x) .
-    z(y) is exp(-gamma |x - y|^2) up to an error that decreases as 1 / sqrt(D). W and b are drawn once from torch's
-    global generator and are buffers: saved with the weights, never trained.
+    z(x) = sqrt(2 / D) cos(W x + b) with D components, W ~ N(0, 2 gamma) and b ~ U(0, 2 pi). Up to an error that
+    decreases as 1 / sqrt(D), the inner product z(x) . z(y) is exp(-gamma |x - y|^2). W and b are drawn once from
+    torch's global generator and are buffers: saved with the weights, never trained.
 
     Args:
         in_features: Number of features per sample.

@@ -18,9 +18,12 @@ _SIZE = 32
 class ScaledTanh(nn.Tanh):
     """The squashing function of LeNet-5 (LeCun et al. 1998, appendix A): 1.7159 tanh(2/3 x), so that f(1) = 1."""
 
+    bound = 1.7159
+    """The bound of the outputs."""
+
     def forward(self, inputs: Tensor) -> Tensor:
         """Any shape -> the same shape."""
-        return 1.7159 * torch.tanh(2 / 3 * inputs)
+        return self.bound * torch.tanh(2 / 3 * inputs)
 
 
 def lenet5(*, input_shape: Sequence[int], out_features: int) -> CNN:

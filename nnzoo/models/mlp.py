@@ -36,7 +36,7 @@ class MLP(nn.Module):
     Args:
         in_features: Number of features per sample: the product of all axes.
         out_features: Output units.
-        hidden: The hidden layers: numbers of units (with ReLU) or layers; empty for a linear model.
+        hidden: The hidden layers, given as numbers of units (with ReLU) or as layers; empty for a linear model.
         output_activation: Applied to (N, out_features); None for logits or plain values.
         output_bias: Whether output units have a bias.
     """

@@ -52,7 +52,7 @@ def freeze(model: nn.Module, patterns: str | Sequence[str]) -> None:
 
 
 def set_train_mode(model: nn.Module) -> None:
-    """Calls `model.train()`, but keeps batch norms whose parameters are all frozen in evaluation mode."""
+    """Calls `model.train()`, but keeps batch norms in evaluation mode if all of their parameters are frozen."""
     model.train()
     for module in model.modules():
         if isinstance(module, BatchNorm) and module.affine and not any(p.requires_grad for p in module.parameters()):

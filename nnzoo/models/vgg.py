@@ -22,7 +22,7 @@ def vgg(
     batch_norm: bool = False,
     dropout: float = 0.5,
 ) -> nn.Module:
-    """VGG (Simonyan & Zisserman 2015, A, B, D and E), as in torchvision: (N, C, H, W) -> (N, out_features).
+    """VGG (Simonyan & Zisserman 2015, nets A, B, D and E), as in torchvision: (N, C, H, W) -> (N, out_features).
 
     138,357,544 parameters at depth 16 for 3 channels and 1000 classes, for images of any size: the last 512 maps are
     average-pooled to 7 x 7. At 224 x 224 this changes nothing; smaller maps are enlarged by repeating their values: at

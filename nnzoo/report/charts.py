@@ -18,6 +18,18 @@ MAX_TABLE_ROWS = 500
 """The longest table behind a chart. Longer ones keep evenly spaced rows."""
 
 
+class Link(NamedTuple):
+    """A cell of a table that links to another page.
+
+    Attributes:
+        text: The text of the link.
+        target: The address, already quoted for URLs.
+    """
+
+    text: str
+    target: str
+
+
 class Mark(NamedTuple):
     """A vertical line in a chart, such as the best epoch.
 
@@ -58,7 +70,7 @@ class TableOf:
     title: str
     caption: str
     header: Sequence[str]
-    rows: Sequence[Sequence[Cell]]
+    rows: Sequence[Sequence[Cell | Link]]
     precise: bool = False
 
 

@@ -18,6 +18,7 @@ from nnzoo.report.charts import (
     Heatmap,
     Images,
     Lines,
+    Link,
     Part,
     Picture,
     Scatter,
@@ -166,7 +167,8 @@ def _behind(values: TableOf) -> str:
 def table(part: TableOf) -> str:
     """Returns the HTML of a table without its title."""
     numeric = [
-        bool(part.rows) and all(not isinstance(row[i], str) for row in part.rows) for i in range(len(part.header))
+        bool(part.rows) and all(not isinstance(row[i], str | Link) for row in part.rows)
+        for i in range(len(part.header))
     ]
     head = "".join(
         f'<th scope="col"{_number_class(is_number)}><bdi>{escape(name, 60)}</bdi></th>'
@@ -192,7 +194,9 @@ def _number_class(is_number: bool) -> str:
     return ' class="n"' if is_number else ""
 
 
-def _cell_text(cell: Cell, *, precise: bool = False) -> str:
+def _cell_text(cell: Cell | Link, *, precise: bool = False) -> str:
+    if isinstance(cell, Link):
+        return f'<a href="{escape(cell.target, None)}"><bdi>{escape(cell.text)}</bdi></a>'
     if cell is None or (isinstance(cell, float) and math.isnan(cell)):
         return ""
     if isinstance(cell, str):

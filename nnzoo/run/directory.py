@@ -1,4 +1,4 @@
-"""The run directory: its name, its files and the lookup."""
+"""The run directory: its name, its files, and how it is found."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ PREVIOUS = "previous.safetensors"
 OLDER = ("last.pt", "previous.pt")
 """The checkpoints of older versions, which used pickle. They are removed with a run, and never read."""
 METRICS = "metrics.csv"
+HEALTH = "health.csv"
 RESTARTS = "restarts.csv"
 RESULT = "result.json"
 SUMMARY = "summary.txt"
@@ -26,16 +27,16 @@ CONFUSION_MATRIX = "confusion_matrix.csv"
 REPORT = "report.html"
 
 FILES = (
-    *(CONFIG, ARTIFACT, CHECKPOINT, PREVIOUS, METRICS, RESTARTS, RESULT, SUMMARY, ENVIRONMENT, LOG),
+    *(CONFIG, ARTIFACT, CHECKPOINT, PREVIOUS, METRICS, HEALTH, RESTARTS, RESULT, SUMMARY, ENVIRONMENT, LOG),
     *(PREDICTIONS, CONFUSION_MATRIX, REPORT, *OLDER),
 )
 
 
 def check_options(*, resume: bool, overwrite: bool, dry_run: bool) -> None:
-    """Checks the options for an existing run directory.
+    """Checks that `resume` is not combined with `overwrite` or `dry_run`.
 
     Raises:
-        UsageError: The options contradict each other.
+        UsageError: It is combined with one of them.
     """
     other = "overwrite" if overwrite else "dry_run" if dry_run else None
     if resume and other:

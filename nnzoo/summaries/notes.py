@@ -24,8 +24,8 @@ _WINDOWED = {
 def border_notes(recording: Recording) -> list[str]:
     """Returns notes on layers whose (W - K + 2P) / S + 1 is not an integer, so that no window covers the border.
 
-    With dilation D, K is D * (K - 1) + 1. Layers with equal sizes share a note. Pooling with `ceil_mode` and
-    convolutions with a named padding read the border, so they have no note.
+    With dilation D, K is D * (K - 1) + 1. Layers with the same sizes share a note. Pooling with `ceil_mode`, and
+    convolutions whose padding is a string, have no note.
     """
     names_by_text: dict[str, dict[str, None]] = defaultdict(dict)
     for call in recording.calls:

@@ -20,7 +20,7 @@ def check_finite(value: float, state: TrainState, inputs: Sequence[Tensor] = ())
 
     Args:
         value: The loss.
-        state: The state of the training. Its gradients may still be those of the previous step.
+        state: The training state. Its gradients may still be those of the previous step.
         inputs: The arguments of the network, if they are known.
     """
     if math.isfinite(value):

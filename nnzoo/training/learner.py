@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 
 from nnzoo.data import Split
 from nnzoo.training.batches.order import Batch
+from nnzoo.training.health.probe import Probes
 from nnzoo.training.processes.group import Group
 from nnzoo.training.progress import Progress
 from nnzoo.training.settings import Settings
@@ -25,13 +27,15 @@ class Learner(ABC, Generic[S]):
     """The object that `fit` trains. It takes the steps, evaluates epochs and keeps the best weights.
 
     Args:
-        state: The state of the training, which is changed in place.
+        state: The training state, which is changed in place.
         network: The module that is trained; for replicas, the stacked module.
+        probes: Measures the layers of the network on sampled steps.
     """
 
-    def __init__(self, state: S, network: nn.Module) -> None:
+    def __init__(self, state: S, network: nn.Module, probes: Probes) -> None:
         self.state = state
         self.network = network
+        self.probes = probes
 
     @abstractmethod
     def is_running(self) -> bool:
@@ -86,8 +90,12 @@ class Learner(ABC, Generic[S]):
         """
 
     @abstractmethod
-    def report(self, row: Mapping[str, Any], monitor: str, progress: Progress) -> None:
+    def report(self, row: Mapping[str, Any], settings: Settings, progress: Progress) -> None:
         """Logs the line of a finished epoch."""
+
+    def seconds_left(self, settings: Settings) -> float:
+        """Returns the time until `max_seconds` ends the training; infinity if there is no limit."""
+        return math.inf if settings.max_seconds is None else settings.max_seconds - self.state.seconds
 
     @abstractmethod
     def end(self, monitor: str) -> Status:

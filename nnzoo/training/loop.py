@@ -5,6 +5,7 @@ The loop trains one network or several replicas: see `learner`.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from itertools import islice
@@ -14,11 +15,14 @@ from nnzoo.data import Split
 from nnzoo.models import set_train_mode
 from nnzoo.training.batches.order import boundaries, for_model, smallest_batch
 from nnzoo.training.checkpoints import CheckpointTimer
+from nnzoo.training.health.probe import is_sampled
 from nnzoo.training.learner import Learner, Status
 from nnzoo.training.progress import Progress
 from nnzoo.training.settings import Settings
 from nnzoo.training.signals import StopRequest
 from nnzoo.training.state import S
+
+NOT_PROBED = contextlib.nullcontext()
 
 
 def fit(
@@ -68,7 +72,8 @@ def fit(
         learner.record(row)
         learner.update(row, settings.monitor)
         state.schedule.after_epoch(row[settings.monitor])
-        learner.report(row, settings.monitor, progress)
+        learner.report(row, settings, progress)
+        learner.probes.report()
         checkpoints.after_epoch(state)
     try:
         return learner.end(settings.monitor)
@@ -102,13 +107,17 @@ def train_epoch(
     split = for_model(network, split)
     min_size = smallest_batch(network, settings.group)
     batches = boundaries(len(split), settings.batch_size or len(split), min_size=min_size)
+    num_steps = -(-len(batches) // settings.accumulate)
+    probing = settings.probes and settings.group.rank == 0
     progress.start_epoch(state.epoch + 1, len(batches), state.batch)
     with learner.read_batches(split, settings.group.shares(batches[state.batch :]), settings) as reader:
         while state.batch < len(batches):
             group = batches[state.batch : state.batch + settings.accumulate]
             state.lr = state.schedule.lr
             num_own = settings.group.begin_step(group, stop, checkpoints.is_due, state.step + 1)
-            learner.train_step(list(islice(reader, num_own)), settings)
+            is_probed = probing and is_sampled(state.step, num_steps)
+            with learner.probes.recording(state.step + 1) if is_probed else NOT_PROBED:
+                learner.train_step(list(islice(reader, num_own)), settings)
             state.step += 1
             state.batch += len(group)
             state.schedule.after_step()
@@ -137,6 +146,7 @@ def evaluate_epoch(
         row |= {f"val/{name}": value for name, value in val.items()}
     row["seconds"] = time.monotonic() - start
     row = settings.group.from_first(lambda: row)
+    learner.probes.end_epoch(state.epoch + 1, num_samples=len(splits["train"]))
     state.epoch += 1
     state.batch = 0
     state.seconds += row["seconds"]

@@ -15,7 +15,7 @@ class Settings:
     Attributes:
         epochs: The maximum number of epochs.
         batch_size: Samples per batch; 0 for one batch of all samples, without shuffling.
-        monitor: The column of the history by which early stopping and the best weights are decided.
+        monitor: The column of the history that determines early stopping and the best weights.
         metrics: The metrics on train and val, computed every epoch.
         seed: The seed of the shuffling.
         accumulate: The number of batches per optimizer step.
@@ -25,6 +25,7 @@ class Settings:
         max_seconds: The wall time in seconds after which training ends.
         every_epochs, every_steps, every_seconds: How often a checkpoint is due.
         augment: Augments the training batches.
+        probes: Whether a few steps per epoch are measured: see `health`.
         group: The processes that train together.
     """
 
@@ -42,4 +43,5 @@ class Settings:
     every_steps: int | None = None
     every_seconds: float | None = None
     augment: Augment | None = None
+    probes: bool = True
     group: Group = SINGLE_PROCESS

@@ -13,8 +13,10 @@ from nnzoo.training.batches.order import Batch, epoch_order, finish
 from nnzoo.training.batches.reading import read_batches
 from nnzoo.training.evaluate import evaluate, loss_and_metrics
 from nnzoo.training.finite import check_finite, check_scale, check_weights
+from nnzoo.training.health.probe import Probes
 from nnzoo.training.learner import Learner, Metrics, Status
 from nnzoo.training.measures.metrics import MetricSums
+from nnzoo.training.precision.compile import is_compiled
 from nnzoo.training.processes.group import Group
 from nnzoo.training.progress import Progress
 from nnzoo.training.settings import Settings
@@ -26,11 +28,12 @@ class SingleLearner(Learner[TrainState]):
     """Trains one network. With several processes, each has a copy of it.
 
     Args:
-        state: The state of the training, which is changed in place. At the end, `best` has the best weights.
+        state: The training state, which is changed in place. At the end, `best` has the best weights.
     """
 
     def __init__(self, state: TrainState) -> None:
-        super().__init__(state, state.model)
+        probes = Probes(state.model, state.health, hooks=not is_compiled(state.forward))
+        super().__init__(state, state.model, probes)
         self.penalised = penalised(state.model)
 
     def is_running(self) -> bool:
@@ -83,8 +86,8 @@ class SingleLearner(Learner[TrainState]):
             check_weights(state)
             state.keep_best()
 
-    def report(self, row: Mapping[str, Any], monitor: str, progress: Progress) -> None:  # noqa: ARG002
-        progress.report(dict(row), is_best=self.state.early_stopping.best_epoch == self.state.epoch)
+    def report(self, row: Mapping[str, Any], settings: Settings, progress: Progress) -> None:
+        progress.report(dict(row), self.state.early_stopping, seconds_left=self.seconds_left(settings))
 
     def end(self, monitor: str) -> Status:
         if self.state.best is None:

@@ -17,6 +17,7 @@ from nnzoo.models.parameters import load_weights
 from nnzoo.run.history import History
 from nnzoo.training.early_stopping import EarlyStopping
 from nnzoo.training.evaluate import LossSum
+from nnzoo.training.health.record import Health
 from nnzoo.training.measures.metrics import MetricSums
 from nnzoo.training.optimization.schedules import Schedule
 
@@ -54,11 +55,12 @@ class TrainState:
         train_metrics: The metrics, summed over those batches.
         best: The weights with the best monitored value; None before the first finished epoch.
         lr: The learning rate of the last step.
-        seconds: Wall time of earlier sessions and finished epochs.
-        epoch_seconds: Wall time that earlier sessions spent in the current epoch.
+        seconds: The wall time of earlier sessions and of finished epochs.
+        epoch_seconds: The wall time that earlier sessions spent in the current epoch.
         forward: The function that steps and validation call instead of the model, for `train.precision` or
             `train.compile`; None to call the model.
         scaler: Scales the loss so that gradients fit float16; None without float16.
+        health: What the probes have recorded.
     """
 
     model: nn.Module
@@ -78,6 +80,7 @@ class TrainState:
     epoch_seconds: float = 0.0
     forward: Callable[..., Tensor] | None = None
     scaler: torch.amp.GradScaler | None = None
+    health: Health = field(default_factory=Health)
 
     def keep_best(self) -> None:
         """Copies the weights as the best so far."""
@@ -106,6 +109,7 @@ class TrainState:
             "lr": self.lr,
             "seconds": self.seconds,
             "epoch_seconds": self.epoch_seconds,
+            "health": self.health.state_dict(),
             "rng": rng_state(),
             "num_threads": torch.get_num_threads(),
             **({} if self.scaler is None else {"scaler": self.scaler.state_dict()}),
@@ -128,6 +132,7 @@ class TrainState:
         self.train_loss.total, self.train_loss.weight = state["train_loss"]
         self.train_metrics.load_state_dict(state["train_metrics"], device)
         self.lr, self.seconds, self.epoch_seconds = state["lr"], state["seconds"], state["epoch_seconds"]
+        self.health.load_state_dict(state.get("health"), device)
         if self.scaler is not None:
             self.scaler.load_state_dict(state["scaler"])
         set_rng_state(state["rng"])

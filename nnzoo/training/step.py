@@ -20,7 +20,7 @@ def train_step(state: TrainState, batches: Sequence[Batch], weights: list[nn.Par
     """Takes one optimizer step over one batch, or over several with accumulated gradients.
 
     Args:
-        state: The state of the training.
+        state: The training state.
         batches: The batches of this step, or this process's shares of them, which may be empty.
         weights: The parameters that L1 and L2 penalise.
         settings: The settings of the training loop.
@@ -53,7 +53,7 @@ def backward(
     """Computes the gradients of the loss and the L2 penalty, over the batches of all processes.
 
     Args:
-        state: The state of the training, whose model gets the gradients.
+        state: The training state, whose model gets the gradients.
         batches: The batches of this step, or this process's shares of them, which may be empty.
         weights: The parameters that L2 penalises.
         settings: The settings of the training loop.

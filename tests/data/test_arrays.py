@@ -217,7 +217,11 @@ SEQUENCES = np.ones((4, 5, 2))
         ({"x": X.astype("U"), "y": Y}, {}, "x: has an unsupported type (got <U32"),
         ({"x": X, "y": Y.astype(complex)}, {}, "y: has an unsupported type (got complex128"),
         ({"x": X, "y": Y.astype("U")}, {"task": "regression"}, "y: has an unsupported type (got <U21"),
-        ({"x": np.ones((4, 1, 1, 1, 1)), "y": Y}, {}, "x: has a shape that fits no layout (got (4, 1, 1, 1, 1)"),
+        (
+            {"x": np.ones((4, 1, 1, 1, 1)), "y": Y},
+            {},
+            "x: has a shape that does not match any layout (got (4, 1, 1, 1, 1)",
+        ),
         ({"x": X, "y": Y}, {"layout": "image"}, "x: has a shape that does not fit the layout image (got (4, 3)"),
         ({"x": SEQUENCES, "y": Y}, {"layout": "features"}, "x: has a shape that does not fit the layout features"),
         ({"x": X, "y": Y}, {"layout": "tokens"}, "x: has an unsupported type (got float64; allowed integers"),

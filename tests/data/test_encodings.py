@@ -28,13 +28,13 @@ def test_stray_bytes_are_read_as_cp1252_and_counted() -> None:
     repairs = Repairs()
     assert decode(raw, "auto", where="f", repairs=repairs) == "größer\nblå\nMüller\nnaïve\n"
     (warning,) = repairs.warnings()
-    assert warning.startswith("2 bytes in another encoding than UTF-8 were read as cp1252 (first: f: line 3)")
+    assert warning.startswith("2 bytes in an encoding other than UTF-8 were read as cp1252 (first: f: line 3)")
 
 
 def test_a_file_in_cp1252_is_reported() -> None:
     repairs = Repairs()
     assert decode(b"a\nM\xfcller \x93quoted\x94\n", "auto", where="f", repairs=repairs) == "a\nMüller “quoted”\n"
-    assert "3 bytes in another encoding than UTF-8 were read as cp1252 (first: f: line 2)" in repairs.warnings()[0]
+    assert "3 bytes in an encoding other than UTF-8 were read as cp1252 (first: f: line 2)" in repairs.warnings()[0]
     repairs = Repairs()
     assert decode(b"M\xfcller", "cp1252", where="f", repairs=repairs) == "Müller"
     assert repairs.warnings() == ()

@@ -94,7 +94,7 @@ def test_other_entries_of_a_folder_are_counted(tmp_path: Path) -> None:
     repairs = Repairs()
     assert names_of(tmp_path, ".csv", repairs=repairs) == ["a.csv"]
     others, folders, links = repairs.warnings()
-    assert others.startswith("2 files of another type in a data folder were left out (first: ")
+    assert others.startswith("2 files of a different type in a data folder were left out (first: ")
     assert "b.json" in others
     assert folders.startswith(f"1 folder in a data folder was left out ({tmp_path / 'year=2020'})")
     assert links.startswith(f"1 link to a file that does not exist was left out ({tmp_path / 'gone.csv'})")
@@ -124,7 +124,7 @@ def test_a_zip_archive_stands_for_its_files(tmp_path: Path) -> None:
             archive.writestr(name, "x")
     repairs = Repairs()
     assert find_files(path, {".csv"}, repairs) == [path / "in/p9.csv", path / "in/p10.csv"]
-    assert "1 file of another type" in repairs.warnings()[0]
+    assert "1 file of a different type" in repairs.warnings()[0]
     assert find_files(path / "in/p10.csv") == [path / "in/p10.csv"]
     with pytest.raises(DataError, match=r"without a file that ends in \.txt"):
         find_files(path, {".txt"})

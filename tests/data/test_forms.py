@@ -321,7 +321,7 @@ def test_types_override_inference() -> None:
         load({**rows, "z": rows["zip"]}, target="z", types={"y": "number"})
     dated = load({"d": ["202401", "202402"] * 6, "y": labels(12)}, types={"d": "date"})
     assert dated.feature_names == ("d month",)
-    with pytest.raises(DataError, match="says that these are dates"):
+    with pytest.raises(DataError, match="declares these cells as dates"):
         load({"d": ["red", "blue"] * 6, "y": labels(12)}, types={"d": "date"})
 
 

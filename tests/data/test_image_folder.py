@@ -142,7 +142,7 @@ def test_folders_that_cannot_be_used_are_named(
 def test_the_same_split_twice_is_refused(tmp_path: Path) -> None:
     fill(tmp_path / "x", {"train/a": 2, "train/b": 2, "val/a": 1})
     fill(tmp_path / "y", {"a": 1, "b": 1})
-    with pytest.raises(DataError, match=r"has a val split \(got val\), but val_path gives another"):
+    with pytest.raises(DataError, match=r"has a val split \(got val\), but val_path also gives one"):
         load_image_folder(path=tmp_path / "x", val_path=tmp_path / "y")
 
 
@@ -359,7 +359,7 @@ def test_images_without_a_suffix_are_recognised_by_content(tmp_path: Path) -> No
 def test_images_outside_of_class_folders_are_counted(tmp_path: Path) -> None:
     fill(tmp_path, {"a": 2, "b": 2, ".": 3})
     (warning,) = load_image_folder(path=tmp_path).warnings
-    assert warning.startswith("3 images outside of the class folders were left out (first: ")
+    assert warning.startswith("3 images outside the class folders were left out (first: ")
 
 
 def test_classes_and_images_are_in_natural_order(tmp_path: Path) -> None:

@@ -193,7 +193,7 @@ def test_stray_bytes_are_counted() -> None:
     dataset = load(raw)
     assert dataset.feature_names == ("c=Müller", "c=Straße")
     assert columns(dataset)["c=Müller"] == [0, 1, 0, 1]
-    assert told(dataset).startswith("1 byte in another encoding than UTF-8 was read as cp1252 (d.csv: line 5)")
+    assert told(dataset).startswith("1 byte in an encoding other than UTF-8 was read as cp1252 (d.csv: line 5)")
     with pytest.raises(DataError, match="`strict`"):
         load(raw, strict=True)
 

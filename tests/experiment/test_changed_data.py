@@ -49,7 +49,7 @@ def test_eval_refuses_a_split_of_changed_data(source: str, change: Any, capsys: 
     write(change(rows))
     assert command(["eval", "r"]) == 3
     assert "split has changed since the network was trained (by checksum)" in capsys.readouterr().err
-    with pytest.raises(nnzoo.DataError, match=r"measure the network on new data \(--data PATH\)"):
+    with pytest.raises(nnzoo.DataError, match=r"evaluate the network on new data \(--data PATH\)"):
         nnzoo.evaluate(run, split="val")
     assert command(["predict", "r", "d.csv", "--threshold", "auto"]) == 3
     capsys.readouterr()

@@ -284,7 +284,7 @@ class Pairs(Dataset[Any]):
             {},
             r"data \(train\): x has samples of different shapes .got \(1,\) and \(2,\)",
         ),
-        ({**COLUMNS, "size": [1.0]}, {"target": "sold"}, "data: expected columns of one length"),
+        ({**COLUMNS, "size": [1.0]}, {"target": "sold"}, "data: expected non-empty columns of equal length"),
     ],
 )
 def test_wrong_arguments(data: Any, options: dict[str, Any], message: str) -> None:

@@ -113,7 +113,7 @@ def test_files_arrays_of_bytes_and_of_numbers_are_the_same_images() -> None:
     assert np.array_equal(model.predict_proba(torch.tensor(pixels)), expected)
     np.testing.assert_allclose(model.predict_proba(pixels / 255), expected, rtol=1e-5)
     assert list(model.predict(files)) == [model.classes[index] for index in expected.argmax(1)]
-    with pytest.raises(DataError, match=r"has pixels outside of 0 to 1 \(got 0 to 255\)\. Save them as uint8"):
+    with pytest.raises(DataError, match=r"has pixels outside \[0, 1\] \(got 0 to 255\)\. Save them as uint8"):
         model.predict(pixels.astype(np.float32) / pixels.max() * 255 // 1)
     with pytest.raises(DataError, match=r"none\.png: there is no such file"):
         model.predict(["none.png"])
@@ -140,7 +140,7 @@ def test_predicting_names_broken_files_and_the_reason(capsys: pytest.CaptureFixt
         ("none.png", "none.png: there is no such file"),
         ("empty", "empty: is a folder without images"),
         ("wide.npy", "has images of a different shape than the training data (got (3, 8, 9); allowed (3, 8, 8))"),
-        ("bright.npy", "bright.npy: x: has pixels outside of 0 to 1 (got 7 to 7)"),
+        ("bright.npy", "bright.npy: x: has pixels outside [0, 1] (got 7 to 7)"),
     ):
         assert command(["predict", "r", given]) == 3
         assert message in capsys.readouterr().err

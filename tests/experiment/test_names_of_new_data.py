@@ -107,7 +107,7 @@ def test_columns_of_texts(capsys: pytest.CaptureFixture[str]) -> None:
         (shuffled, "New inputs: 'id'. Its inputs are"),
         (
             lambda columns: {name: columns[name] for name in reversed(columns)},
-            "Its inputs are in another order (now 'b', 'kind=",
+            "Its inputs are in a different order (now 'b', 'kind=",
         ),
         (lambda columns: {name: columns[name] for name in columns if name != "b"}, "Missing inputs: 'b'."),
         (
@@ -221,7 +221,7 @@ def test_one_row_from_python_is_one_sample() -> None:
     ):
         assert run.model.predict(row).shape == (1,)
         assert run.model.predict_proba(row).tolist() == expected.tolist()
-    with pytest.raises(DataError, match=r"'b' has one value and 'a' has several. Give single values for one row"):
+    with pytest.raises(DataError, match=r"'b' has one value and 'a' has several. Pass single values for one row"):
         run.model.predict({"a": ["xz", "uv"], "b": "uv", "n": [1, 2]})
     assert run.model.predict({"a": None, "b": "uv", "n": None}).shape == (1,)
 

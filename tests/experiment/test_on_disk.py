@@ -135,7 +135,7 @@ def test_a_file_truncated_during_training_is_a_one_line_error(
     at_step(30, lambda: os.truncate("d/x.npy", 500))
     assert command(["train", "c.yaml", "-q"]) == 3
     error = capsys.readouterr().err
-    assert "x.npy: changed while it was read" in error
+    assert "x.npy: changed while it was being read" in error
     assert "Traceback" not in error
     assert Path("runs/c/last.safetensors").exists()
     with pytest.raises(DataError, match="damaged or incomplete"):

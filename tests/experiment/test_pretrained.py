@@ -105,7 +105,7 @@ def test_the_same_classes_keep_the_last_layer(kernel: str, capsys: pytest.Captur
     moons["model"] = {"name": "mlp", "hidden": [4], "pretrained": "moons"}
     run = nnzoo.train(moons, overrides={"loss": "bce", "train": TRAIN, "name": "bce"})
     assert run.model.module.get_parameter("output.linear.weight").shape == (1, 4)
-    assert "the last layer (output) is initialized: it has another shape" in capsys.readouterr().err
+    assert "the last layer (output) is initialized: it has a different shape" in capsys.readouterr().err
 
 
 def test_regression_outputs_are_matched_by_target() -> None:

@@ -101,7 +101,9 @@ def test_two_columns_swapped(capsys: pytest.CaptureFixture[str]) -> None:
         }
     )
     assert run.metrics["test/accuracy"] == 1.0
-    assert "2 inputs in another order, matched by name; the last layer (output) is copied" in capsys.readouterr().err
+    assert (
+        "2 inputs in a different order, matched by name; the last layer (output) is copied" in capsys.readouterr().err
+    )
 
 
 def test_new_and_missing_columns_and_categories(capsys: pytest.CaptureFixture[str]) -> None:
@@ -153,7 +155,7 @@ def test_names_are_equal_however_they_are_written(capsys: pytest.CaptureFixture[
     model = {**TABULAR["mlp"], "pretrained": "base"}
     run = nnzoo.train({"data": {**settings, "path": write("b.csv", second)}, "model": model, **KEPT})
     output = capsys.readouterr().err
-    assert "4 inputs in another order, matched by name; the last layer (output) is copied" in output
+    assert "4 inputs in a different order, matched by name; the last layer (output) is copied" in output
     rows = {"x": x[:20].tolist(), "k": kind[:20].tolist()}
     assert np.abs(run.model.predict_proba(rows) - base.model.predict_proba(rows)).max() < 1e-5
 
@@ -267,7 +269,7 @@ def test_words_keep_their_vectors(case: str, capsys: pytest.CaptureFixture[str])
     assert "1 token not in the checkpoint, initialized by `init`: 'today'" in output
     texts = ["good film", "bad plot", "fun here", "plot nowhere good"]
     assert np.abs(run.model.predict_proba(texts) - base.model.predict_proba(texts)).max() < 1e-5
-    with pytest.raises(ConfigError, match=r"its tokens are of another kind \(got char, the checkpoint has word\)"):
+    with pytest.raises(ConfigError, match=r"its tokens are of a different kind \(got char, the checkpoint has word\)"):
         tuned({**settings, "path": "b.csv", "tokenizer": "char"}, WORDS[case])
 
 
@@ -346,7 +348,7 @@ def test_inputs_that_cannot_be_matched_are_refused() -> None:
     grouped = {"name": "cnn", "blocks": [{"conv": {"out_channels": 4, "kernel_size": 3, "groups": 2}}]}
     series = {"name": "series", "path": "s.csv", "target": "p", "window": 5}
     train("base-groups", {**series, "features": ["p", "q"]}, grouped)
-    with pytest.raises(ConfigError, match="are in another order than those of this data, and this network cannot"):
+    with pytest.raises(ConfigError, match="are in a different order than those of this data, and this network cannot"):
         train("tuned", {**series, "features": ["q", "p"]}, {**grouped, "pretrained": "base-groups"})
 
 

@@ -63,7 +63,7 @@ def test_a_last_layer_of_another_shape_is_initialized() -> None:
     begun = start("weights.pt")
     assert begun["hidden.0.linear.weight"].equal(other.state_dict()["hidden.0.linear.weight"])
     assert begun["output.linear.weight"].shape == (3, 6)
-    assert "(output) is initialized: it has another shape" in Path("runs/x/train.log").read_text()
+    assert "(output) is initialized: it has a different shape" in Path("runs/x/train.log").read_text()
 
 
 def test_a_torchvision_network_starts_from_a_file_of_its_own_weights() -> None:

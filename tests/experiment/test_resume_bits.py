@@ -203,7 +203,7 @@ def test_keys_that_may_change_and_keys_that_may_not(capsys: pytest.CaptureFixtur
 def test_a_schedule_with_the_length_of_the_run_is_not_extended() -> None:
     cosine = {"scheduler": {"name": "cosine"}}
     train("runs", {**cosine, "train.epochs": 2})
-    with pytest.raises(UsageError, match=r"another train\.epochs, which is also the length of its cosine schedule"):
+    with pytest.raises(UsageError, match=r"a different train\.epochs, which is also the length of its cosine schedule"):
         train("runs", {**cosine, "train.epochs": 4}, resume=True)
 
 

@@ -50,7 +50,7 @@ class Part:
         return self.path.is_dir() or self.path.suffix == ".npy"
 
     def num_entries(self) -> int:
-        """Returns the number of entries of `x` that are used."""
+        """Returns the number of used entries of `x`."""
         return int(self.read("x")[: self.limit].size)
 
     def rows(self) -> RowFile:
@@ -112,7 +112,7 @@ def find_parts(path: Path, other_paths: dict[str, str | Path | None], limit: int
     """Returns the splits in a file or folder, and those of other paths.
 
     Raises:
-        DataError: A file is not an array file, an array is missing, or a split is given twice.
+        DataError: A file is not an array file, an array is missing, or a split occurs twice.
     """
     if limit is not None and limit < 1:
         raise DataError(f"limit is too small (got {limit}; at least 1).", where=str(path))
@@ -122,7 +122,7 @@ def find_parts(path: Path, other_paths: dict[str, str | Path | None], limit: int
         own = {f"{name}_{split}" for name in ("x", "y", "lengths")} & names
         if other_path is not None and own:
             raise DataError(
-                f"has a {split} split (got {', '.join(sorted(own))}), but {split}_path gives another one "
+                f"has a {split} split (got {', '.join(sorted(own))}), but {split}_path also gives one "
                 f"({other_path}). Remove one of them.",
                 where=str(path),
             )
@@ -168,7 +168,8 @@ def _list_arrays(path: Path) -> set[str]:
             return {name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")}
     except _DAMAGE as error:
         raise DataError(
-            f"can't be read as an .npz file: it is damaged, incomplete or of another format ({error}). Save it again "
+            f"can't be read as an .npz file: it is damaged, incomplete or in a different format ({error}). Save it "
+            "again "
             "with numpy.savez.",
             where=str(path),
         ) from error

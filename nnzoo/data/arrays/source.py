@@ -55,7 +55,7 @@ def load_arrays(
 
     Args:
         path: An .npz file or a folder of .npy files with `x` and `y`, optionally also with `x_val`, `y_val`, `x_test`
-            and `y_test` for further splits. A folder is memory-mapped, so that `limit` also limits what is read.
+            and `y_test` for further splits. A folder is memory-mapped, so `limit` also limits how much is read.
         val_path: A file or folder whose `x` and `y` are the val split.
         test_path: A file or folder whose `x` and `y` are the test split.
         task: "auto": float `y` is regression; integers, booleans and strings are classes. Probabilities (float
@@ -119,7 +119,7 @@ def _choose_cache(cache: Cache | Literal["auto"], parts: Sequence[Part]) -> Cach
         for part in parts:
             if not part.can_stay_on_disk():
                 raise DataError(
-                    "an .npz file can't be read in parts, so that it can't stay on disk. Save each of its arrays as an "
+                    "an .npz file can't be read in parts, so it can't stay on disk. Save each of its arrays as an "
                     ".npy file in a folder, or set `data: {cache: memory}`.",
                     where=str(part.path),
                 )
@@ -156,8 +156,8 @@ class ArraysReader(Reader):
         """Reads `x`, `lengths` if present, and `y` if `labelled`.
 
         Raises:
-            DataError: A file can't be read or does not match the training data: in the shape of a sample, the labels,
-                the number of targets, or the range of tokens.
+            DataError: A file can't be read, or does not match the training data in the shape of a sample, the labels,
+                the number of targets or the range of tokens.
         """
         splits = [_load_new(Path(path), schema, labelled=labelled) for path in paths]
         lengths = [part.lengths if part.lengths is not None else _all_steps(part.inputs) for part in splits]
@@ -230,10 +230,10 @@ class _Arrays:
 
 
 def encode_targets_like(y: Array, schema: Schema, split: Split, *, where: str) -> Tensor:
-    """Encodes labels or numbers as targets like those of the training data.
+    """Encodes labels or numbers in the same way as the targets of the training data.
 
     Args:
-        y: One target per sample; (N, T) with a target per step.
+        y: One target per sample, or (N, T) with one target per step.
         schema: The schema of the training data.
         split: The samples.
         where: The name of `y` in messages.

@@ -4,8 +4,9 @@ A format is a layout with `strftime` codes, such as `%d.%m.%Y`, and an optional 
 
 - `%Y %y %m %d` year, month, day; `%b %B` short and full name of the month; `%a %A` of the weekday.
 - `%G %V %u` ISO year, week and day of the week (Monday is 1); `%q` the quarter.
-- `%H %I %M %S` hours (of 24, of 12), minutes, seconds; `%3f` three digits of a fraction; `%p` AM or PM; `%z` the zone.
-- `%-d` without a leading zero; `%^b` in upper case; `%_b` in lower case; `%od` with st, nd, rd or th.
+- `%H %I %M %S` hours (24-hour and 12-hour clock), minutes, seconds; `%3f` three digits of a fraction; `%p` AM or PM;
+  `%z` the zone.
+- `%-d` no leading zero; `%^b` upper case; `%_b` lower case; `%od` followed by st, nd, rd or th.
 """
 
 from __future__ import annotations
@@ -163,7 +164,7 @@ class DateForm(BaseModel):
         return Instants(np.where(valid, local, np.datetime64("NaT")), np.where(valid, _offset(groups, len(labels)), 0))
 
     def canonical(self, labels: Any) -> Any:
-        """Returns one spelling per instant, null for cells that do not match."""
+        """Returns the same spelling for cells with the same instant; null for cells that do not match."""
         import pyarrow as pa
 
         local, offset = self.read(labels)
@@ -181,7 +182,7 @@ class DateForm(BaseModel):
 
 
 def blocks_of(labels: Any) -> list[Any]:
-    """Returns slices of a pyarrow.Array, at least one, to save memory in parsing."""
+    """Returns slices of a pyarrow.Array, at least one, to save memory while parsing."""
     return [labels.slice(start, _BLOCK) for start in range(0, max(1, len(labels)), _BLOCK)]
 
 
@@ -212,7 +213,7 @@ def _literal(text: str) -> str:
 
 
 def _number(groups: dict[str, Any], name: str, default: int) -> NDArray[np.int64]:
-    """Returns (K,) a group as integers, `default` if it is empty."""
+    """Returns (K,) the values of a group as integers; `default` where it is empty."""
     import pyarrow as pa
     from pyarrow import compute
 

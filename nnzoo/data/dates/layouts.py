@@ -30,7 +30,8 @@ class DateFinding(NamedTuple):
 
     Attributes:
         form: The format.
-        is_ambiguous: Whether another order of day, month and year fits every cell, without evidence for either.
+        is_ambiguous: Whether a different order of day, month and year also fits every cell, and nothing shows which
+            order is right.
     """
 
     form: DateForm
@@ -71,12 +72,12 @@ def _compiled(layout: str) -> re.Pattern[str]:
 
 
 def find_date_forms(labels: Any, order: DateOrder | Literal["auto"], *, digits: bool = False) -> list[DateForm]:
-    """Finds the formats that every cell matches. Several formats differ in the order of day, month and year.
+    """Finds the formats that every cell matches. If there are several, they differ in the order of day, month and year.
 
     Args:
         labels: A pyarrow.Array of (K,) distinct cells, K > 0.
         order: The configured order of day, month and year.
-        digits: Whether the cells have digits only. A year by itself is a number, not a date.
+        digits: Whether the cells consist only of digits. A year by itself is a number, not a date.
 
     Returns:
         Formats with the details that `DateForm.write` needs; empty if the cells are not dates.
@@ -111,8 +112,9 @@ def _is_plausible(local: NDArray[np.datetime64]) -> bool:
 def choose_date_form(forms: Sequence[DateForm], labels: Any, rows: NDArray[np.int64]) -> DateFinding:
     """Chooses among formats that match every cell.
 
-    Prefers dates with regular steps or in row order; then dates that are all the first of a month, as in monthly data;
-    then the fewest years; then month first with slashes and day first otherwise, which is ambiguous.
+    Prefers, in this order: dates with regular steps or in row order; dates that are all the first day of a month, as in
+    monthly data; the fewest distinct years; the month first with slashes, and the day first otherwise. The choice is
+    ambiguous unless the first criterion decides.
 
     Args:
         forms: The formats, at least one.
@@ -148,7 +150,7 @@ def is_ordered(local: NDArray[np.datetime64], rows: NDArray[np.int64]) -> bool:
 
 
 def _evidence(local: NDArray[np.datetime64], rows: NDArray[np.int64]) -> tuple[bool, bool]:
-    """Returns whether there are at least `_FEW` dates with regular steps, and in sorted rows."""
+    """Returns whether dates have regular steps, and whether rows are sorted; False for fewer than `_FEW` dates."""
     moves = np.diff(local[rows])
     rises = bool((moves >= np.timedelta64(0)).all() or (moves <= np.timedelta64(0)).all())
     return is_regular(local) and len(local) >= _FEW, rises and len(local) >= _FEW
@@ -157,7 +159,7 @@ def _evidence(local: NDArray[np.datetime64], rows: NDArray[np.int64]) -> tuple[b
 def find_nearly_dates(
     labels: Any, counts: NDArray[np.int64], order: DateOrder | Literal["auto"], share: float
 ) -> NDArray[np.bool_] | None:
-    """Finds the cells of a column that are dates, if nearly all are.
+    """Finds the cells of a column that are dates, if nearly all of them are.
 
     Args:
         labels: A pyarrow.Array of (K,) distinct cells, K > 0.
@@ -241,7 +243,7 @@ def _is_padded(layout: str, values: Collection[str]) -> bool:
 
 
 def _with_own_letters(layout: str, example: str) -> str:
-    """Returns the layout with W and Q in the case of the file."""
+    """Returns the layout with W and Q in the case that the file uses."""
     for letter in "WQ":
         if f"{letter}%" in layout and letter not in example:
             layout = layout.replace(f"{letter}%", f"{letter.lower()}%")

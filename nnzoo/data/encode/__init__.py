@@ -1,7 +1,7 @@
-"""Converts NumPy arrays to checked tensors; a `DataError` names the row of a bad value.
+"""Converts NumPy arrays to checked tensors. A `DataError` names the row of an invalid value.
 
 Rows are counted from 0. `where` is the location in messages, such as `data.npz: x_val`. Arrays are copied to memory
-that torch allocates: the alignment of NumPy's memory would change the last bits of training results.
+that torch allocates; otherwise NumPy's memory alignment could change the last bits of training results.
 """
 
 from nnzoo.data.encode.checks import Array

@@ -1,4 +1,4 @@
-"""Copying and checking of arrays, for inputs and targets."""
+"""Copies and checks arrays, for inputs and targets."""
 
 from __future__ import annotations
 

@@ -30,14 +30,14 @@ def choose_layout(x: Array, layout: Layout | Literal["auto"], *, where: str) -> 
     (N,) and (N, F) are features, but integers (N, T) are tokens; (N, T, F) are sequences; (N, C, H, W) are images.
 
     Raises:
-        DataError: No layout has that many axes.
+        DataError: No layout has this number of axes.
     """
     if layout != "auto":
         return layout
     by_axes: dict[int, Layout] = {1: "features", 2: "features", 3: "sequence", 4: "image"}
     if x.ndim not in by_axes:
         allowed = ", ".join(f"{name} {shape}" for name, shape in _SHAPES.items())
-        raise DataError(f"has a shape that fits no layout (got {x.shape}; allowed {allowed}).", where=where)
+        raise DataError(f"has a shape that does not match any layout (got {x.shape}; allowed {allowed}).", where=where)
     return "tokens" if x.ndim == 2 and x.dtype.kind in "iu" else by_axes[x.ndim]
 
 
@@ -68,7 +68,7 @@ def encode_inputs(x: Array, layout: Layout, *, lengths: Tensor | None, where: st
 
 
 def inputs_on_disk(file: RowFile, layout: Layout, *, lengths: Tensor | None, where: str) -> OnDisk:
-    """Returns the result of `encode_inputs`, but on disk. The file is read once, to check its values.
+    """Returns the same inputs as `encode_inputs`, but leaves them on disk. The file is read once, to check its values.
 
     Raises:
         DataError: As in `encode_inputs`.
@@ -83,7 +83,7 @@ def encode_pixels(x: Array, *, where: str) -> Tensor:
     """Copies images (N, C, H, W) or (N, H, W) to a tensor: uint8, or float32 in [0, 1] for other types.
 
     Raises:
-        DataError: As in `encode_inputs`, or values are outside of [0, 1].
+        DataError: As in `encode_inputs`, or values are outside [0, 1].
     """
     if x.dtype == np.uint8:
         _check_inputs_shape(x, "image", where)
@@ -93,14 +93,14 @@ def encode_pixels(x: Array, *, where: str) -> Tensor:
     low, high = float(inputs.min()), float(inputs.max())
     if low < 0 or high > 1:
         raise DataError(
-            f"has pixels outside of 0 to 1 (got {low:g} to {high:g}). Save them as uint8, or divide them by 255.",
+            f"has pixels outside [0, 1] (got {low:g} to {high:g}). Save them as uint8, or divide them by 255.",
             where=where,
         )
     return inputs
 
 
 def check_tokens(tokens: Tensor, *, largest: int, where: str) -> None:
-    """Checks that (N, T) `tokens` are from 0 to `largest`.
+    """Checks that all (N, T) `tokens` are between 0 and `largest`.
 
     Raises:
         DataError: A token is out of range.
@@ -159,7 +159,7 @@ def rounded_integers(inputs: Array) -> int:
 
 
 def _shape(x: Array, layout: Layout) -> tuple[int, ...]:
-    """Returns the shape with the axis of size one that may be omitted."""
+    """Returns the full shape: adds the axis of size one that may be omitted."""
     if x.ndim == max(_AXES[layout]):
         return x.shape
     return (len(x), 1, *x.shape[1:]) if layout == "image" else (*x.shape, 1)

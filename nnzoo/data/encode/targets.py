@@ -1,4 +1,4 @@
-"""Encoding of targets: the task, the classes, and the labels and values of samples and steps."""
+"""Encoding of targets: infers the task and the classes, and encodes the labels and values of samples and steps."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from nnzoo.errors import DataError
 def choose_per(x: Array, y: Array, task: Task | Literal["auto"], layout: Layout) -> Per:
     """Returns "step" if `y` (N, T) are labels of sequences or tokens with T > 1 steps, else "sample".
 
-    One-hot rows with as many classes as steps are ambiguous and give "step": class indices avoid this.
+    One-hot rows with as many classes as steps are ambiguous and give "step"; class indices avoid this.
     """
     labels = task in ("auto", "classification") and y.dtype.kind in "biuUS"
     steps = layout in ("sequence", "tokens") and x.ndim > 1 and y.ndim == 2 and y.shape[1] == x.shape[1] > 1
@@ -54,7 +54,7 @@ def choose_task(y: Array, task: Task | Literal["auto"], *, where: str) -> Task:
     """Returns the task of the targets `y`; for "auto" by their type: floats are regression, others classes.
 
     Raises:
-        DataError: Integers have several columns, so that they may be one-hot classes or labels.
+        DataError: Integers have several columns, so they may be one-hot classes or labels.
     """
     if task != "auto":
         return task

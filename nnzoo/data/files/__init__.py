@@ -1,1 +1,1 @@
-"""Files: finding them, reading their bytes and text, and counting what was repaired."""
+"""Finds files, reads their bytes and text, and counts repairs."""

@@ -88,7 +88,7 @@ def start_of(path: Path, size: int = 512) -> bytes:
 
 
 def is_on_disk(path: Path) -> bool:
-    """Returns whether a file can be read directly: it is not standard input, compressed, or in an archive."""
+    """Returns whether a file can be read directly, because it is not standard input, compressed or in an archive."""
     return path != STDIN and path.is_file() and compression_of(start_of(path)) is None
 
 
@@ -105,7 +105,7 @@ def members_of(path: Path) -> list[Path]:
         return []
     shown = [name for name in names if not _is_hidden(name)]
     if not shown:
-        raise DataError("is an empty zip archive. Give one with data.", where=str(path))
+        raise DataError("is an empty zip archive. Pass one that contains data.", where=str(path))
     return [path / name for name in shown]
 
 

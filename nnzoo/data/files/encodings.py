@@ -1,4 +1,4 @@
-"""Detects encodings and decodes text. Doubtful bytes are reported."""
+"""Detects encodings and decodes text. Invalid bytes are reported."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MARKS = {
 _PROBED_BYTES = 4096
 
 _ADVICE = "If letters are wrong, set `encoding`."
-STRAY_BYTES = Repair("byte", "in another encoding than UTF-8", "read as cp1252", _ADVICE)
+STRAY_BYTES = Repair("byte", "in an encoding other than UTF-8", "read as cp1252", _ADVICE)
 ZERO_BYTES = Repair("zero byte", "in text", "removed", "Check how the file was written.")
 
 _STRAY = re.compile("[\udc80-\udcff]")

@@ -15,7 +15,7 @@ SYSTEM_FILES = ("thumbs.db", "desktop.ini", "__macosx")
 
 _DIGITS = re.compile("[0-9]+")
 _IN_FOLDER = "in a data folder"
-OTHER_FILES = Repair("file", f"of another type {_IN_FOLDER}", "left out", "Give it as `path` to read it.")
+OTHER_FILES = Repair("file", f"of a different type {_IN_FOLDER}", "left out", "Give it as `path` to read it.")
 FOLDERS = Repair("folder", _IN_FOLDER, "left out", "A pattern such as `folder/**/*.csv` reads its files.")
 BROKEN_LINKS = Repair("link", "to a file that does not exist", "left out", "Remove it, or restore its file.")
 TWICE = Repair(
@@ -29,7 +29,7 @@ def natural_key(text: str) -> tuple[str, str]:
 
 
 def _number_key(found: re.Match[str]) -> str:
-    """Returns a text that sorts like a digit, and among numbers by length, then by digits."""
+    """Returns a sort key for a number: it sorts like a digit among other texts, and by value among numbers."""
     digits = found[0].lstrip("0")
     return f"0{chr(len(digits))}{digits}"
 
@@ -40,7 +40,7 @@ def in_natural_order(paths: Collection[Path]) -> list[Path]:
 
 
 def order_note(paths: Sequence[Path]) -> tuple[str, ...]:
-    """Returns a note on the order of files, if natural order differs from plain order."""
+    """Returns a note on the order of files, if natural order differs from alphabetical order."""
     if list(paths) == sorted(paths):
         return ()
     shown = [path.name for path in paths]
@@ -57,14 +57,14 @@ def find_files(path: Path, suffixes: Collection[str] = (), repairs: Repairs | No
     """Returns the files that match a path, in natural order.
 
     Args:
-        path: A file, a folder, a glob pattern such as `part-*.csv`, or `-` for standard input. A zip archive stands for
-            its files, whose paths, such as `data.zip/a.csv`, are also allowed.
+        path: A file, a folder, a glob pattern such as `part-*.csv`, or `-` for standard input. A zip archive is read as
+            all its files; the path of one of them, such as `data.zip/a.csv`, is also allowed.
         suffixes: The allowed suffixes in folders and archives, in lower case; empty for all files that are not hidden.
             A compression suffix may follow or replace them.
         repairs: Counts files that are left out.
 
     Raises:
-        DataError: The file does not exist, or the folder has no matching file.
+        DataError: The file does not exist, or the folder contains no matching file.
     """
     repairs = Repairs() if repairs is None else repairs
     if path == STDIN:

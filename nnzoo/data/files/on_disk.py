@@ -1,7 +1,7 @@
 """Inputs larger than memory: rows of a file that are read on demand and not cached.
 
-Files are read, not memory-mapped: touched pages count as memory of the process, and dropping them takes three times as
-long as reading. Rows close to each other are read in one call.
+Files are read, not memory-mapped: mapped pages would count as memory of the process once they are accessed, and
+dropping them takes three times as long as reading. Rows close to each other are read in one call.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class RowFile:
         offset: The offset of the first number in bytes.
 
     Attributes:
-        likeness: A zero array of that type and shape, which takes no memory.
+        likeness: An array of zeros with that type and shape, which takes no memory.
 
     Raises:
         DataError: The file is too short.
@@ -57,7 +57,7 @@ class RowFile:
         self._found = self._state()
         if self._found[0] < offset + self.likeness.size * self.likeness.itemsize:
             raise DataError(
-                f"is shorter than its {shape} of {np.dtype(dtype)} (got {self._found[0]} bytes). Save it again.",
+                f"is too short for shape {shape} of {np.dtype(dtype)} (got {self._found[0]} bytes). Save it again.",
                 where=self.name,
             )
 
@@ -113,7 +113,7 @@ class RowFile:
 
     def _changed(self) -> DataError:
         return DataError(
-            "changed while it was read. Wait until the program that writes it has finished, then start again.",
+            "changed while it was being read. Wait until the program that writes it has finished, then start again.",
             where=self.name,
         )
 
@@ -146,9 +146,9 @@ _read_at = _pread if hasattr(os, "preadv") else _seek_and_read
 
 
 class OnDisk(Tensor if TYPE_CHECKING else object):  # type: ignore[misc]  # used in place of input tensors
-    """The inputs of a split in a file, with the part of the tensor interface that inputs need.
+    """The inputs of a split that stay in a file, with the part of the tensor interface that inputs need.
 
-    It has a shape, a dtype, indexing by row, and a device that rows are copied to.
+    It has a shape, a dtype, a device that rows are copied to, and indexing by row.
 
     Args:
         file: The file. Its first N rows are the samples.
@@ -247,7 +247,7 @@ class OnDisk(Tensor if TYPE_CHECKING else object):  # type: ignore[misc]  # used
         return self.dtype.is_floating_point
 
     def to(self, device: torch.device) -> Self:
-        """Returns the same rows with another device."""
+        """Returns the same inputs, whose rows are copied to this device when they are read."""
         moved = copy.copy(self)
         moved.device = device
         return moved
@@ -262,7 +262,7 @@ class OnDisk(Tensor if TYPE_CHECKING else object):  # type: ignore[misc]  # used
         return part
 
     def scaled(self, shift: Tensor | None = None, scale: Tensor | None = None) -> Self:
-        """Returns the same rows as (x - shift) / scale, in float32, bit-identical to torch.
+        """Returns the rows as (x - shift) / scale, in float32, bit-identical to torch.
 
         The arithmetic has the precision of shift and scale, float32 or float64.
         """
@@ -286,7 +286,7 @@ def open_npy(path: Path, *, limit: int | None) -> RowFile:
         shape, fortran, dtype = read_header(file)
         if fortran and len(shape) > 1:
             raise DataError(
-                "is stored in Fortran order, so that single rows can't be read. Save "
+                "is stored in Fortran order, so single rows can't be read. Save "
                 "numpy.ascontiguousarray(x), or set `data: {cache: memory}`.",
                 where=str(path),
             )
@@ -311,7 +311,7 @@ def write_rows(blocks: Iterable[Tensor], shape: tuple[int, ...]) -> OnDisk:
             return OnDisk(RowFile(file, folder, np.float32, shape), shape, torch.float32)
     except OSError as error:
         raise RunError(
-            f"can't be written: {error.strerror}. Free space, set `data: {{cache: memory}}`, or leave pca and zca out.",
+            f"can't be written: {error.strerror}. Free space, set `data: {{cache: memory}}`, or remove pca and zca.",
             where=str(folder),
         ) from error
 

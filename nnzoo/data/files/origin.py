@@ -26,11 +26,11 @@ class Origin:
     find: Callable[[Numbers], list[Sequence[Any]]]
 
     def renumbered(self, numbers: Numbers) -> Origin:
-        """Returns the origin of samples whose index i is `numbers[i]` here."""
+        """Returns the origin of a subset of the samples: sample i of it is sample `numbers[i]` of this origin."""
         return Origin(self.names, lambda rows: self.find(numbers[rows]))
 
     def beside(self, columns: Mapping[str, Sequence[Any]]) -> Origin:
-        """Returns the origin with further columns, which have a value per index."""
+        """Returns the origin with additional columns, which have one value per sample."""
 
         def find(rows: Numbers) -> list[Sequence[Any]]:
             return [*self.find(rows), *([values[row] for row in rows.tolist()] for values in columns.values())]
@@ -39,7 +39,7 @@ class Origin:
 
 
 def of_files(names: Sequence[str], sizes: Sequence[int]) -> Origin:
-    """Returns the origin of rows of concatenated files: `file`, and `row` from 0 in that file.
+    """Returns the origin columns for rows of concatenated files: `file`, and `row`, counted from 0 in each file.
 
     Args:
         names: The names of the files.
@@ -55,12 +55,12 @@ def of_files(names: Sequence[str], sizes: Sequence[int]) -> Origin:
 
 
 def of_names(names: Sequence[str]) -> Origin:
-    """Returns the origin of samples with one file each: `file`."""
+    """Returns the `file` origin column, for sources with one file per sample."""
     return Origin(("file",), lambda rows: [[names[row] for row in rows.tolist()]])
 
 
 def constant(**columns: str) -> Origin:
-    """Returns the origin of samples with constant columns, and their `row`."""
+    """Returns the origin columns for samples of one source: columns with a constant value, and `row`."""
 
     def find(rows: Numbers) -> list[Sequence[Any]]:
         return [*([value] * len(rows) for value in columns.values()), rows.tolist()]

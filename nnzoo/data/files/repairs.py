@@ -1,4 +1,4 @@
-"""Counts what is left out or repaired while files are read, and reports it as warnings."""
+"""Counts the parts of files that are left out or repaired while reading, and reports them as warnings."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Repairs:
         """Returns one line per kind of repair, in order of first occurrence.
 
         Raises:
-            DataError: Something was repaired, and `strict` is set; the message has the same lines.
+            DataError: Something was repaired, and `strict` is set. The message consists of the same lines.
         """
         lines = tuple(_line(repair, count, first) for repair, (count, first) in self._found.items())
         if lines and self.strict:

@@ -1,4 +1,4 @@
-"""Storage of decoded images: in memory, or in a cache file that later runs use again."""
+"""Storage of decoded images: in memory, or in a cache file that later runs reuse."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def _key(paths: Sequence[Path], shape: Sequence[int]) -> str:
 
 
 def _read_reasons(path: Path) -> dict[int, str] | None:
-    """Reads the reasons for broken files; None if the cache is incomplete."""
+    """Reads the reasons why files are broken; None if the cache is incomplete."""
     try:
         reasons = json.loads(path.read_text(encoding="utf-8"))
         return {int(row): str(reason) for row, reason in reasons.items()}
@@ -107,7 +107,7 @@ def _read_reasons(path: Path) -> dict[int, str] | None:
 
 
 def _write(data: Path, reasons: Path, paths: Sequence[Path], shape: Sequence[int], *, title: str) -> dict[int, str]:
-    """Writes the images, then the reasons for broken files: without that file the cache is incomplete."""
+    """Writes the images, then the reasons why files are broken. A cache without the second file is incomplete."""
     handle, name = tempfile.mkstemp(prefix=f".{data.name}.", suffix=".tmp", dir=data.parent)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -125,7 +125,7 @@ def _write(data: Path, reasons: Path, paths: Sequence[Path], shape: Sequence[int
 
 
 def _fill(file: BinaryIO, images: Iterable[NDArray[np.uint8] | str]) -> dict[int, str]:
-    """Writes images one after the other; returns the reasons for broken files."""
+    """Writes images one after the other; returns the reasons why files are broken."""
     broken: dict[int, str] = {}
     for index, result in enumerate(images):
         if isinstance(result, str):
@@ -136,7 +136,7 @@ def _fill(file: BinaryIO, images: Iterable[NDArray[np.uint8] | str]) -> dict[int
 
 
 def _decoded(paths: Sequence[Path], shape: Sequence[int], *, title: str) -> Iterator[NDArray[np.uint8] | str]:
-    """Yields every image, or the reason why it can't be read."""
+    """Yields each image, or the reason why it can't be read."""
     channels, height, width = shape
     work = partial(_decode_or_reason, size=(height, width), channels=1 if channels == 1 else 3)
     return each_in_parallel(work, paths, title=title)

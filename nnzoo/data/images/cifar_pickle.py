@@ -60,7 +60,7 @@ class _Type:
             or not _INTEGERS.fullmatch(self.code)
             or self.order not in ("=", "<", ">", "|")
         ):
-            raise ValueError("it has an array that is not of integers")
+            raise ValueError("it has an array of non-integers")
         return np.dtype(f"{self.order}{self.code}")
 
 

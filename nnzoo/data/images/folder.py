@@ -1,4 +1,4 @@
-"""User images: one folder per class, optionally inside of train, val and test folders."""
+"""User images: one folder per class, optionally inside train, val and test folders."""
 
 from __future__ import annotations
 
@@ -65,9 +65,9 @@ def load_image_folder(
     strict: bool = False,
     division: Division | None = None,
 ) -> Dataset:
-    """Finds the images, divides them, and decodes each once.
+    """Finds the images, splits them, and decodes each once.
 
-    They are divided before they are decoded, so that images that don't fit into memory are written directly to the
+    They are split before they are decoded, so that images that don't fit into memory can be written directly to the
     cache file of their split.
 
     Args:
@@ -81,7 +81,7 @@ def load_image_folder(
         channels: "auto": 1 if all training images are greyscale by their headers, else 3.
         cache: "memory", "disk", or "auto" by the size of the images.
         strict: Whether images that can't be decoded, and other skipped files, are errors.
-        division: How missing splits are divided from train. For `deduplicate`, samples are equal if their files are.
+        division: How missing splits are split off from train. For `deduplicate`, samples are equal if their files are.
 
     Returns:
         Images (N, C, H, W) uint8; classes are the names of the training folders, in natural order.
@@ -137,7 +137,7 @@ def load_image_folder(
 def _divide(
     files: dict[str, _Files], classes: tuple[str, ...], division: Division
 ) -> tuple[dict[str, _Files], tuple[str, ...]]:
-    """Divides missing splits from train; returns the files of each split, and notes for the log."""
+    """Splits the missing val and test splits off from train; returns the files of each split, and notes for the log."""
     train = files["train"]
     notes: tuple[str, ...] = ()
     if division.deduplicate:
@@ -157,7 +157,7 @@ def _given_splits(path: Path, others: Mapping[str, str | Path | None]) -> dict[s
     for name, other in others.items():
         if other is not None and name in own:
             raise DataError(
-                f"has a {name} split (got {own[name].name}), but {name}_path gives another one ({other}). Remove one "
+                f"has a {name} split (got {own[name].name}), but {name}_path also gives one ({other}). Remove one "
                 "of them.",
                 where=str(path),
             )
@@ -185,7 +185,7 @@ def _own_splits(path: Path) -> dict[str, Path]:
     if others:
         raise DataError(
             f"has the split folder {splits['train'].name} and other folders (got {', '.join(others)}). "
-            "Move the other folders away.",
+            "Move the other folders elsewhere.",
             where=str(path),
         )
     return splits
@@ -220,7 +220,7 @@ def _number(images: Mapping[str, Sequence[Path]], classes: Sequence[str], limit:
 
 
 def _distinct(files: _Files) -> _Files:
-    """Drops files with the same bytes as an earlier file of the same class."""
+    """Drops files that have the same bytes as an earlier file of the same class."""
     first: dict[bytes, int] = {}
     for row, (path, label) in enumerate(zip(files.paths, files.labels, strict=True)):
         digest = hashlib.blake2b(f"{label} ".encode(), digest_size=16)

@@ -1,4 +1,4 @@
-"""Reads new images like the training images: image files, folders of them, and arrays of pixels."""
+"""Reads new images in the same way as the training images: image files, folders of them, and arrays of pixels."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SHOWN = 5
 
 
 class ImageReader(Reader):
-    """Reads image files with the size and channels of the training images; also .npy and .npz files of images.
+    """Reads image files, converted to the size and channels of the training images, and .npy and .npz files of images.
 
     Labels come from folders of class folders, or from an .npz file with `y`.
     """

@@ -15,7 +15,7 @@ _SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"II
 
 NOT_IMAGES = Repair("file", "that is not an image", "left out", "Remove it, or add its missing suffix.")
 OUTSIDE_CLASSES = Repair(
-    "image", "outside of the class folders", "left out", "Move it into the folder of its class, or remove it."
+    "image", "outside the class folders", "left out", "Move it into the folder of its class, or remove it."
 )
 CIRCULAR_LINKS = Repair("link", "to a folder that is already included", "left out", "Remove it.")
 EMPTY_CLASSES = Repair("class folder", "without images", "left out", "Fill it, or remove it.")

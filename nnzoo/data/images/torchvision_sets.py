@@ -93,7 +93,7 @@ class _Layout(NamedTuple):
         torchvision: The name of the class in torchvision.datasets.
         folders: Folders below the root.
         files: The file names of each split.
-        read: Reads the images (N, C, H, W) uint8 and the labels (N,) int64 of files, for a shape of images.
+        read: Reads images of a given shape, (N, C, H, W) uint8, and their labels, (N,) int64, from files.
         archive: As in `_Place`.
     """
 
@@ -129,8 +129,8 @@ def load_torchvision_set(
         Images (N, C, H, W) uint8 and the official test split.
 
     Raises:
-        DataError: Files are missing (the message lists the paths), can't be downloaded, are damaged, or are of another
-            dataset.
+        DataError: Files are missing (the message lists the paths), can't be downloaded, are damaged, or belong to a
+            different dataset.
     """
     layout, base = LAYOUTS[name], Path("data" if root is None else root).expanduser()
     place = _Place(tuple(base / folder for folder in layout.folders), layout.archive)
@@ -183,7 +183,7 @@ def _read_idx_file(place: _Place, name: str, *, num_axes: int) -> tuple[Tensor, 
         with place.open(name) as stream:
             magic = stream.read(4)
             if magic != bytes((0, 0, 8, num_axes)):
-                raise ValueError(f"it does not start like an idx file of {num_axes} axes")
+                raise ValueError(f"it does not start with the header of an idx file with {num_axes} axes")
             sizes = np.frombuffer(stream.read(4 * num_axes), dtype=">i4").tolist()
             count = math.prod(sizes)
             if len(sizes) < num_axes or min(sizes) < 1 or count > _LARGEST:
@@ -203,7 +203,7 @@ def _read_idx_file(place: _Place, name: str, *, num_axes: int) -> tuple[Tensor, 
 
 def _damaged(path: Path, error: BaseException) -> DataError:
     return DataError(
-        f"can't be read: it is damaged or of another format ({error}). Download it again.", where=str(path)
+        f"can't be read: it is damaged or in a different format ({error}). Download it again.", where=str(path)
     )
 
 
@@ -221,7 +221,7 @@ def _read_cifar_file(place: _Place, name: str, shape: tuple[int, int, int]) -> t
         labels = np.asarray(batch["fine_labels" if "fine_labels" in batch else "labels"])
         data = batch["data"]
         if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.shape != (len(labels), math.prod(shape)):
-            raise ValueError(f"its data does not have {math.prod(shape)} bytes for each of {len(labels)} labels")
+            raise ValueError(f"its data does not have {math.prod(shape)} bytes for each of its {len(labels)} labels")
         if labels.ndim != 1 or labels.dtype.kind not in "iu" or len(labels) == 0:
             raise ValueError("its labels are not a list of integers")
     except (*_DAMAGE, tarfile.TarError) as error:

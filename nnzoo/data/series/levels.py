@@ -1,8 +1,8 @@
-"""Shifts windows far from the training rows, such as those of a counter, next to them, and shifts forecasts back.
+"""Shifts windows far from the training rows, such as those of a counter, close to them, and shifts forecasts back.
 
 A network that forecasts changes (`models.relative_forecast.RelativeForecast`) gives the same changes at every level: if
-the inputs shift by some amount, its outputs shift by the same. Float32 has 7 digits, so a window far away is first
-shifted next to the training rows, in float64, and its forecast is shifted back.
+the inputs shift by some amount, its outputs shift by the same. Float32 has 7 digits, so a window far from the training
+rows is first shifted close to them, in float64, and its forecast is shifted back.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ FAR = 100.0
 
 
 def moves(inputs: Tensor, columns: Sequence[int], preprocess: Preprocess) -> Tensor | None:
-    """Returns the shift of each column of each window, (N, F) float64, that makes its last value the mean.
+    """Returns the shift, per window and column, that moves the last value to the mean of the column, (N, F) float64.
 
     Args:
         inputs: (N, T, F), before preprocessing.

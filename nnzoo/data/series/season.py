@@ -39,12 +39,12 @@ def find_season(values: NDArray[np.float64], horizon: int) -> int:
 
 
 def rows_before(first: NDArray[np.int64], horizon: int, season: int) -> NDArray[np.int64]:
-    """Returns the rows of the naive forecasts, (N, H): one season or more before, and known at forecast time.
+    """Returns the rows that the naive forecasts copy, (N, H): one or more seasons earlier, and known at forecast time.
 
     Args:
         first: (N,) the first row of each forecast.
         horizon: H.
-        season: Rows per season; 1 for the last row.
+        season: Rows per season; 1 to copy the last row.
     """
     ahead = np.arange(horizon)
     rows = first[:, None] + ahead - season * (1 + ahead // season)
@@ -73,7 +73,7 @@ def _autocorrelations(values: NDArray[np.float64], longest: int) -> NDArray[np.f
 
 
 def _error(values: NDArray[np.float64], season: int, horizon: int) -> float:
-    """Returns the mean squared error of the naive forecasts inside the rows, with columns scaled to unit variance."""
+    """Returns the mean squared error of naive forecasts of the rows, with columns scaled to unit variance."""
     first = np.arange(season, len(values) - horizon + 1)
     if not len(first):
         return float("inf")

@@ -1,7 +1,8 @@
 """Time series for forecasting, cut into windows.
 
-A sample is a window of rows and the targets of the rows after it. It belongs to the split with all its targets.
-Windows of val and test may begin before their split. No row with a target of val or test is part of a training window.
+A sample is a window of rows and the targets of the rows after it. It belongs to the split that contains all its
+targets. Windows of val and test may begin before their split. No row with a target of val or test is part of a training
+window.
 """
 
 from __future__ import annotations
@@ -63,10 +64,10 @@ def load_series(
 
     Args:
         path: A file, a folder or a glob pattern; several files are one series.
-        division: The fractions of the rows. The last rows are for test, those before them for val.
+        division: The fractions of the rows. The last rows are the test split, and those before them the val split.
         target: The columns to forecast.
-        val_path: A separate series for val.
-        test_path: A separate series for test.
+        val_path: A separate series for the val split.
+        test_path: A separate series for the test split.
         features: The numeric input columns; None for the targets.
         time: A column of numbers or dates to sort the rows by; None for rows in order with equal steps.
         categorical: Categorical input columns, encoded one-hot by the categories of the training rows.
@@ -157,7 +158,7 @@ class SeriesReader(Reader):
         categorical: The categorical input columns.
         categories: The categories of each categorical column in the training rows.
         forms: The number format per column; columns without one have plain numbers.
-        category_forms: The format per categorical column, by which cells are equal.
+        category_forms: The format per categorical column, by which its cells are compared.
         time_form: The format of time stamps.
         step: The step between the training rows; None if it is irregular or there is no time.
         window: T, the number of rows per window.
@@ -218,7 +219,7 @@ class SeriesReader(Reader):
         )
 
     def _remarks(self, series: Sequence[Timeline]) -> tuple[str, ...]:
-        """Returns remarks on new series: with the file, if there are several."""
+        """Returns remarks on new series, after the file name if there are several."""
         known = dict(zip(self.categorical, self.categories, strict=True))
         return tuple(
             line if len(series) == 1 or line.startswith(each.table.where) else f"{each.table.where}: {line}"
@@ -292,7 +293,7 @@ class SeriesReader(Reader):
         return series.on_grid(self.window, self.step)
 
     def windows(self, series: Timeline, block: slice, name: str, root: Path | None = None) -> tuple[Split, int]:
-        """Returns the windows whose targets are in a block, and the number of windows left out for missing values.
+        """Returns the windows whose targets are in a block, and the number of those left out because of missing values.
 
         Args:
             series: The rows.
@@ -315,8 +316,9 @@ class SeriesReader(Reader):
         if not complete.any():
             subject = f"{name} has" if name else "there are"
             raise DataError(
-                f"{subject} {block.stop - block.start} rows, without a window of {self.window} rows and {self.horizon} "
-                "rows to forecast that have no missing values. Set a smaller `window` or `horizon`, or give more rows.",
+                f"{subject} {block.stop - block.start} rows, but no window of {self.window} rows followed by "
+                f"{self.horizon} rows to forecast without missing values. Set a smaller `window` or `horizon`, or add "
+                "rows.",
                 where=series.where(block.start),
             )
         into, ahead, first = into[complete], ahead[complete], first[complete]
@@ -360,7 +362,7 @@ class SeriesReader(Reader):
 
 
 def _left_out(split: Split, count: int, name: str) -> list[str]:
-    """Returns a remark on windows that are left out, if there are some."""
+    """Returns a remark on the windows that are left out, if any."""
     total = count + len(split)
     return [f"{count} of {total} windows of {name} have missing values and are left out"] if count else []
 

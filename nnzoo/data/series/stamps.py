@@ -1,4 +1,4 @@
-"""Time stamps: dates or numbers, the step between them, and the following ones."""
+"""Timestamps: dates or numbers, the step between them, and the next ones."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class TimeStep(BaseModel):
 
 
 class BadStampError(ValueError):
-    """A cell is not a time stamp, or has a different format than the cells before it.
+    """A cell is not a timestamp, or has a different format than the cells before it.
 
     Args:
         row: The row of the cell.
@@ -82,7 +82,7 @@ class Stamps:
         last: The last date, in local time; None for numbers that do not count from 1970.
         offset: The UTC offset of the last date in minutes.
         base: The smallest number, in ticks.
-        ambiguity: A warning about another possible order of day, month and year; None if there is none.
+        ambiguity: A warning that a different order of day, month and year is also possible; None if it is not.
     """
 
     positions: NDArray[Any]
@@ -122,8 +122,8 @@ class Stamps:
         Stamps must be sorted.
 
         Args:
-            known: The step of the training rows, which at least half of the rows must follow at; None for the most
-                frequent step, which nearly all rows must follow at.
+            known: The expected step, which is that of the training rows; half of the steps must have no gap. None for
+                the most frequent step; nearly all steps must then have no gap.
         """
         differences = np.diff(self.positions)
         if not len(differences):
@@ -190,7 +190,7 @@ def parse_stamps(
     order: DateOrder | Literal["auto"] = "auto",
     options: NumberOptions = NumberOptions(),  # noqa: B008  # immutable
 ) -> Stamps:
-    """Parses time stamps: numbers or dates in one format.
+    """Parses timestamps: numbers or dates in one format.
 
     Args:
         cells: (R,) the stamps.
@@ -296,7 +296,7 @@ def _epoch(values: NDArray[np.float64]) -> Literal["s", "ms", "us", "ns"] | None
 
 
 def _months(local: NDArray[np.datetime64]) -> NDArray[np.int64] | None:
-    """Returns (R,) months since 1970 if dates are at one time on one day of a month, or on its last day; or None."""
+    """Returns (R,) months since 1970 if all dates are on the same day of the month, or all on the last; else None."""
     months, days = local.astype("datetime64[M]"), local.astype("datetime64[D]")
     times = local - days.astype(local.dtype)
     day = days - months.astype("datetime64[D]")
@@ -307,7 +307,7 @@ def _months(local: NDArray[np.datetime64]) -> NDArray[np.int64] | None:
 
 
 def _later(date: np.datetime64, months: int) -> np.datetime64:
-    """Returns the same day of a later month, or its last day if the date is a last day or the day does not exist."""
+    """Returns the same day of a later month, or its last day if the date is the last day or the day does not exist."""
     month, day = date.astype("datetime64[M]"), date.astype("datetime64[D]")
     time = date - day.astype(date.dtype)
     is_last = (day + np.timedelta64(1, "D")).astype("datetime64[M]") != month

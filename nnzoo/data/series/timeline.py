@@ -27,7 +27,7 @@ class Timeline:
         names: (R, D) categories; an empty text if missing.
         rows: (R,) the row index in the table; for a missing row, that of the row before.
         table: The table that the rows come from.
-        stamps: The time stamp of each row of the files; None without a time column.
+        stamps: The timestamp of each row of the files; None without a time column.
         times: The time cell of each row of the table; empty without a time column.
         notes: Remarks on the order and the time steps.
     """
@@ -54,7 +54,7 @@ class Timeline:
         return (found.beside({"time": self.times}) if self.times else found).renumbered(self.rows)
 
     def take(self, rows: NDArray[np.int64]) -> Timeline:
-        """Returns some rows, in the given order, without changing the stamps."""
+        """Returns the given rows, in the given order, without changing the stamps."""
         return replace(self, numbers=self.numbers[rows], names=self.names[rows], rows=self.rows[rows])
 
     def first(self, count: int) -> Timeline:
@@ -63,7 +63,7 @@ class Timeline:
         return self.take(rows)
 
     def columns_of(self, columns: Sequence[str]) -> NDArray[np.float64]:
-        """Returns some columns, (R, K)."""
+        """Returns the given columns, (R, K)."""
         return self.numbers[:, [self.columns.index(column) for column in columns]]
 
     def categories(self) -> tuple[tuple[str, ...], ...]:
@@ -85,13 +85,14 @@ class Timeline:
         for column in (*target, *features):
             if np.isnan(self.columns_of([column])).all():
                 raise DataError(
-                    f"no training row has a value in column '{column}'. Choose another.", where=self.table.where
+                    f"no training row has a value in column '{column}'. Choose a different column.",
+                    where=self.table.where,
                 )
 
     def in_time(
         self, cells: Sequence[str], column: str, form: StampForm | None, step: TimeStep | None, options: FormOptions
     ) -> Timeline:
-        """Returns the rows sorted by their time stamps.
+        """Returns the rows sorted by their timestamps.
 
         Args:
             cells: (R,) the stamps.
@@ -101,7 +102,7 @@ class Timeline:
             options: The configured formats.
 
         Raises:
-            DataError: A cell is not a time stamp, or two are equal.
+            DataError: A cell is not a timestamp, or two are equal.
         """
         try:
             numbers = NumberOptions(options.decimal, options.thousands, self.table.delimiter, self.table.usual_decimal)
@@ -121,8 +122,8 @@ class Timeline:
         if same.any():
             row, again = order[int(same.argmax())], order[int(same.argmax()) + 1]
             raise DataError(
-                f"'{cells[again]}' occurs twice, here and in {self.where(int(row))}. Give one series with one row per "
-                "time.",
+                f"'{cells[again]}' occurs twice, here and in {self.where(int(row))}. Provide a single series with one "
+                "row per timestamp.",
                 where=f"{self.where(int(again))}: column '{column}'",
             )
         notes = self.notes
@@ -134,14 +135,14 @@ class Timeline:
         return replace(self.take(order), stamps=sorted_stamps, times=cells, notes=notes)
 
     def on_grid(self, window: int, step: TimeStep | None) -> Timeline:
-        """Fills gaps in time with empty rows, at most one more per gap than a window has.
+        """Fills gaps in time with empty rows, at most `window` + 1 per gap.
 
         Args:
             window: The number of rows of a window.
             step: The step of the training rows; None to infer it.
 
         Raises:
-            DataError: The rows have another step than the training rows.
+            DataError: The rows have a different step than the training rows.
         """
         if self.stamps is None:
             return self
@@ -152,7 +153,7 @@ class Timeline:
             assert usual is not None
             raise DataError(
                 f"the time step does not match the training data (got mostly {usual.describe()}; expected "
-                f"{step.describe()}). Give rows at the same steps as in training.",
+                f"{step.describe()}). Provide rows with the same step as in training.",
                 where=self.table.where,
             )
         if gaps is None:
@@ -186,13 +187,13 @@ class Timeline:
         return remarks
 
     def following(self, count: int, step: TimeStep | None) -> list[int | str]:
-        """Returns the names of the rows after the last: their times, or their indices."""
+        """Returns the names of the next rows after the end: their times, or their indices."""
         stamps = None if self.stamps is None else self.stamps.following(count, step)
         return [*stamps] if stamps else list(range(len(self), len(self) + count))
 
 
 def last_known(values: NDArray[np.float64], *, limit: int | None = None) -> NDArray[np.float64]:
-    """Replaces missing values of (R, C) by the last value above, if it is no more than `limit` rows away."""
+    """Replaces missing values of (R, C) by the last known value of the column, if it is at most `limit` rows above."""
     rows = np.arange(len(values))[:, None]
     known = np.maximum.accumulate(np.where(np.isnan(values), -1, rows), axis=0)
     filled = np.take_along_axis(values, known.clip(0), axis=0)

@@ -18,10 +18,10 @@ _QUARTER = 15
 
 
 def ambiguous_number(form: NumberForm, labels: Any) -> str | None:
-    """Describes how an ambiguous cell of a column of numbers is read; None if there is none.
+    """Describes how an ambiguous cell is read in a column of numbers; None if there is none.
 
-    Ambiguous are integers without a currency that are directly followed by a letter, which is read as a unit (12A) or
-    as a factor (1B), and integers directly after a currency in unusual case (rs123).
+    Two kinds of cells are ambiguous: integers without a currency that are directly followed by a letter, which is read
+    as a unit (12A) or as a factor (1B); and integers directly after a currency in unusual case (rs123).
 
     Args:
         form: The number format.
@@ -46,10 +46,10 @@ def ambiguous_number(form: NumberForm, labels: Any) -> str | None:
 
 
 def ambiguous_date(form: DateForm, labels: Any, rows: NDArray[np.int64]) -> str | None:
-    """Describes how an ambiguous cell of a column of dates is read; None if there is none.
+    """Describes how an ambiguous cell is read in a column of dates; None if there is none.
 
-    Ambiguous are years with two digits that are in the future, or that may be days (Jan 15), and times that may be
-    scores or ratios (2:10).
+    Two kinds of cells are ambiguous: two-digit years that are in the future or may be days (Jan 15); and times that may
+    be scores or ratios (2:10).
 
     Args:
         form: The date format.
@@ -79,7 +79,7 @@ def ambiguous_date(form: DateForm, labels: Any, rows: NDArray[np.int64]) -> str 
 
 
 def _ambiguous_time(form: DateForm, labels: Any, local: NDArray[np.datetime64]) -> str | None:
-    """Describes times of hours and minutes only, without leading zeros."""
+    """Describes times that consist only of hours and minutes, without leading zeros."""
     if any(sign in form.time for sign in "SpzUG") or _any(labels, "^0") or not _all(labels, ":"):
         return None
     minutes = local.astype("datetime64[m]").astype(np.int64) % (24 * 60)

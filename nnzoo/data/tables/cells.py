@@ -46,8 +46,8 @@ class Cells:
         locate: Returns the location of a row, such as `data.csv: line 7`.
         delimiter: The delimiter of the file, a hint for the number format.
         usual_decimal: The decimal sign of unambiguous cells of the file.
-        text_cells: The strings of a column of numbers or dates that were strings in the source. All others have
-            Python's format. None for a column of strings.
+        text_cells: In a column of numbers or dates, the cells that are strings in the source; all others have Python's
+            format. None for a column of strings.
         is_categorical: Whether the column is categorical in the source.
     """
 
@@ -92,12 +92,12 @@ class Cells:
 
     @property
     def typed(self) -> bool:
-        """Whether the column has numbers or dates in the source, and no strings."""
+        """Whether all cells of the column are numbers or dates in the source."""
         return self.text_cells is not None and not self.text_cells
 
     @cached_property
     def _is_typed(self) -> NDArray[np.bool_]:
-        """(L,) whether each distinct cell is a number or date in the source, not a string."""
+        """(L,) whether each distinct cell is a number or a date in the source, and not a string."""
         texts = () if self.text_cells is None else self.text_cells
         return np.array([label not in texts for label in self.labels[0].to_pylist()], dtype=bool)
 
@@ -204,7 +204,7 @@ class Cells:
         return np.append(local, np.datetime64("NaT"))[codes]
 
     def one_spelling(self) -> list[str]:
-        """Returns (N,) categories, with one spelling for equal cells; empty if missing."""
+        """Returns (N,) categories, writing cells with the same meaning (1 and 1.0) the same way; empty if missing."""
         form = names_form(self.labels[0])
         names = [*self.spellings(form, np.arange(len(self))), ""]
         return [names[code] for code in self.keys(form).codes.tolist()]
@@ -221,7 +221,7 @@ class Cells:
         return [cell or "" for cell in self._values.to_pylist()]
 
     def text(self, row: int) -> str:
-        """Returns the cell of a row that is not missing."""
+        """Returns the text of a cell, which must not be missing."""
         return str(self._values[int(row)].as_py())
 
     def problem(self, row: int, message: str) -> DataError:
@@ -234,7 +234,7 @@ class Cells:
 
 
 def one_spelling(names: Sequence[str]) -> list[str]:
-    """Returns (N,) names with one spelling for equal names, as in a column of a table."""
+    """Returns (N,) names, writing names with the same meaning the same way, as in a column of a table."""
     import pyarrow as pa
 
     values = pa.chunked_array([pa.array(names, pa.string())])

@@ -42,7 +42,7 @@ class ColumnarFile:
 
     Attributes:
         names: The column names, from left to right.
-        typed: Columns of numbers, times or booleans, with the strings among their cells: none.
+        typed: Columns of numbers, times or booleans, with the cells that are strings. They have none.
         categorical: Categorical columns.
         num_rows: The number of rows.
 
@@ -129,7 +129,7 @@ def _open(path: Path, kind: Kind, data: bytes | None) -> Any:
 
 
 def _categorical(schema: Any) -> tuple[str, ...]:
-    """Returns the categorical columns: dictionaries, and categories of numbers, which Parquet keeps for pandas only."""
+    """Returns the categorical columns: dictionaries, and numeric categories, which only the pandas metadata marks."""
     import pyarrow as pa
 
     columns = (schema.pandas_metadata or {}).get("columns", ())

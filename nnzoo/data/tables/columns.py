@@ -1,4 +1,4 @@
-"""Column types, inferred from the training rows, and the features made from them.
+"""Column types, inferred from the training rows, and the features computed from them.
 
 Columns are saved with the weights. Reading has two steps, to save memory: `read` converts cells to one compact array,
 and `write` fills the features from it.
@@ -31,11 +31,12 @@ Real = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
 
 
 class _Column(BaseModel):
-    """A column that features are made from.
+    """A column that features are computed from.
 
     Attributes:
         name: The name in the table.
-        indicator: Whether the last feature is 1 for missing values. It exists if training rows lack values.
+        indicator: Whether there is a last feature that is 1 for missing values. It exists if values are missing in
+            training rows.
     """
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
@@ -59,7 +60,7 @@ class _Column(BaseModel):
 
     @property
     def feature_keys(self) -> tuple[str, ...]:
-        """Canonical names of the features, which are equal for different spellings."""
+        """Canonical names of the features, which do not depend on the spelling of categories."""
         return self.feature_names
 
     def read(self, cells: Cells) -> NDArray[Any]:
@@ -125,7 +126,7 @@ class BooleanColumn(_Column):
 class CategoryColumn(_Column):
     """One-hot encoding: 1 for the category that a cell equals.
 
-    An unknown value is encoded as `other` if that feature exists; otherwise all features are 0.
+    An unknown value sets the feature `other` to 1 if it exists; otherwise all features are 0.
 
     Attributes:
         categories: The distinct values of the training rows.
@@ -175,7 +176,7 @@ class CategoryColumn(_Column):
 
 
 class DateColumn(_Column):
-    """The parts of a date that vary in the training rows, as numbers. Monday is weekday 0.
+    """The parts of a date that vary in the training rows, as numbers. Monday is 0.
 
     The parts of missing values become the medians of the training rows.
     """
@@ -285,10 +286,10 @@ def read_booleans(cells: Cells) -> NDArray[np.float64]:
 def check_cells(
     cells: Cells, wrong: NDArray[np.bool_], problem: str, fix: str = "Correct it, or add it to `missing` or `replace`."
 ) -> None:
-    """Checks that no cell is wrong.
+    """Checks that no cell is invalid.
 
     Raises:
-        DataError: A cell is wrong. The message names the first one.
+        DataError: A cell is invalid. The message names the first one.
     """
     if wrong.any():
         row = int(wrong.argmax())

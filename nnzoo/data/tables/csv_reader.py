@@ -34,11 +34,11 @@ _TARGET_KINDS: dict[Task, set[str]] = {
 
 
 class CsvReader(Reader):
-    """Reads new tables. Columns are matched by name; their order and further columns do not matter.
+    """Reads new tables. Columns are matched by name; their order and additional columns do not matter.
 
     Attributes:
         words: How files and cells are read.
-        columns: The columns that features are made from.
+        columns: The columns that features are computed from.
         target: The target columns.
         target_forms: The cell format of each target column.
         sequence_id: The column of sequence ids.

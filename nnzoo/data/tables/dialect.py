@@ -37,7 +37,7 @@ class TableOptions(BaseModel):
         delimiter: The delimiter between cells.
         encoding: The encoding of the text.
         strip: Whether to strip spaces around cells.
-        missing: Cells that mean a missing value.
+        missing: Cells that represent a missing value.
         replace: Maps cells to their replacements. It is applied before `missing`.
         skip_rows: The number of lines to skip before the header, or the numbers of the rows to skip, from 1.
         ragged: How to handle rows with the wrong number of cells.
@@ -68,7 +68,7 @@ class TableOptions(BaseModel):
 
     @property
     def fill(self) -> str:
-        """A cell that means a missing value."""
+        """A cell that represents a missing value."""
         return "" if not self.missing or "" in self.missing else self.missing[0]
 
 
@@ -101,9 +101,9 @@ def find_dialect(
 ) -> Dialect:
     """Detects the dialect from the first rows. Options that are set are not detected.
 
-    The delimiter is the one that cuts the rows most consistently, and into the most cells. The first row is a header if
-    it contains one of the `known` or of the configured names. Without such names, it is a header unless it contains
-    numbers, or a text that occurs again below in the same column.
+    The delimiter is the one that splits the rows most consistently, and into the most cells. The first row is a header
+    if it contains one of the `known` or of the configured names. Otherwise it is a header unless it contains a number,
+    or a text that occurs again in the same column.
 
     Args:
         sample: The first lines, complete.
@@ -113,7 +113,7 @@ def find_dialect(
         where: The file, for messages.
 
     Raises:
-        DataError: There are no rows, or the names do not match them.
+        DataError: There are no rows, or their number of cells does not match the names.
     """
     sample = "".join(lines_with_ends(sample)[options.num_skipped_lines :])
     delimiter = find_delimiter(sample, known) if options.delimiter == "auto" else options.delimiter
@@ -158,7 +158,7 @@ def reader_of(
     skip: int = 0,
     escapes: bool = False,
 ) -> Any:
-    """Returns Python's csv reader, for cells of any length. Slow: for the first rows, repairs and messages.
+    """Returns Python's csv reader, for cells of any length. Slow; only for the first rows, repairs and messages.
 
     Args:
         text: A CSV file.
@@ -185,7 +185,7 @@ def _rows(sample: str, delimiter: str, *, strip: bool) -> list[list[str]]:
 
 
 def find_delimiter(sample: str, known: Collection[str]) -> str:
-    """Returns the delimiter that cuts the first rows most consistently, and into the most cells."""
+    """Returns the delimiter that splits the first rows most consistently, and into the most cells."""
 
     def fitness(delimiter: str) -> tuple[int, float, int]:
         rows = _rows(sample, delimiter, strip=True)

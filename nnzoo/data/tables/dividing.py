@@ -29,7 +29,7 @@ def choose_samples(
     forms: FormOptions,
     repairs: Repairs,
 ) -> tuple[SampleRows, tuple[str, ...]]:
-    """Returns the samples that are used, and notes about the others.
+    """Returns the samples to use, and notes about the others.
 
     Args:
         table: The table. A column must have been read before.
@@ -37,7 +37,7 @@ def choose_samples(
         inputs: The columns that may be features.
         sequence_id: The column of sequence ids.
         limit: The maximum number of samples; None for all.
-        deduplicate: Whether to drop samples that equal an earlier one in inputs and targets.
+        deduplicate: Whether to drop samples with the same inputs and targets as an earlier one.
         forms: The configured formats and types.
         repairs: Counts rows without a target, which are left out.
 
@@ -98,12 +98,12 @@ def divide_samples(
 def shared_groups(
     train: Table, rows: NDArray[np.int64], given: Mapping[str, Table], column: str, forms: FormOptions
 ) -> list[str]:
-    """Returns a warning for each split with its own files that shares groups with the train samples.
+    """Returns a warning for each split that has its own files and shares groups with the train samples.
 
     Args:
         train: The table of the train samples.
         rows: The rows of the train samples.
-        given: The tables of the other splits. Those without the column are not compared.
+        given: The tables of the other splits. Tables without the column are not compared.
         column: The group column.
         forms: The configured formats and types.
     """
@@ -125,7 +125,7 @@ def shared_groups(
 
 
 def _distinct(table: Table, columns: Sequence[str], samples: SampleRows, forms: FormOptions) -> NDArray[np.int64]:
-    """Returns the sorted indices of the samples that do not equal an earlier one in some columns."""
+    """Returns the sorted indices of the samples that differ from all earlier ones in at least one of the columns."""
     keys = np.zeros(table.num_rows, dtype=np.int64)
     finder = FormFinder(samples.rows, forms)
     for cells in table.read(columns):

@@ -1,7 +1,7 @@
 """Converts Excel sheets to CSV, so that all options for CSV files apply to them.
 
-openpyxl reads them: it is well maintained, pandas uses it too, and it keeps integers of any length, which faster
-readers turn into floats. It reads row by row, so that empty cells take no memory.
+They are read with openpyxl: it is well maintained, pandas uses it too, and it keeps integers of any length, which
+faster readers convert to floats. It reads row by row, so empty cells take no memory.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def read_sheet(raw: bytes, sheet: str | int | None, skipped: Collection[int], *,
         repairs: Counts cells with errors.
 
     Raises:
-        DataError: The file is damaged or of another type, the sheet does not exist, or openpyxl is not installed.
+        DataError: The file is damaged or has a different type, the sheet does not exist, or openpyxl is not installed.
     """
     if raw.startswith(OLD_FORMAT):
         raise DataError("is an .xls file or encrypted, which is not supported. Save it as .xlsx or CSV.", where=where)
@@ -70,7 +70,7 @@ def read_sheet(raw: bytes, sheet: str | int | None, skipped: Collection[int], *,
             strings: dict[int, dict[str, int]] = {}
             rows = list(_rows(_choose(book.worksheets, sheet, where), strings, where, repairs))
     except _DAMAGE as error:
-        problem = f"can't be read as an .xlsx file: it is damaged or of another type ({error})."
+        problem = f"can't be read as an .xlsx file: it is damaged or not an Excel file ({error})."
         raise DataError(problem, where=where) from error
     width = max(map(len, rows), default=0)
     if len(rows) * width > max(_ALWAYS_READ, _MOST_EMPTY * sum(map(len, rows))):

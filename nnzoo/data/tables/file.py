@@ -1,7 +1,7 @@
 """A delimited text file, read as columns of strings.
 
 pyarrow parses the file. If pyarrow fails, Python's csv reader reads it, to repair it or to find the bad line. Types are
-inferred elsewhere.
+inferred later.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ class File:
         path: The path of the file.
         dialect: The dialect of the file.
         encoding: The encoding of the file.
-        raw: The full text as UTF-8 if it can't be read from the path (compressed, another encoding); otherwise None.
+        raw: The full text as UTF-8 if it can't be read from the path (compressed, or not UTF-8); otherwise None.
         delimiter: The delimiter of the text that is read. It differs from the dialect's if the text was rewritten.
         options: The options that the file is read with.
         repairs: Counts rows that are left out or repaired.
         is_sheet: Whether the file is an Excel sheet, whose messages name rows instead of lines.
         num_rows: The number of rows; valid after the first `read`.
         left_out: The indices of the rows that are left out.
-        typed: Columns of numbers, times or booleans, with the strings among their cells.
+        typed: Columns of numbers, times or booleans, with the cells that are strings.
         categorical: Categorical columns. Delimited text has none.
     """
 
@@ -128,7 +128,7 @@ class File:
         return dict(zip(names, table.columns, strict=True))
 
     def _count_swallowed_rows(self, num_rows: int) -> None:
-        """Counts rows inside a quoted cell. Slow only if there are quotes, and more lines than rows."""
+        """Counts rows inside a quoted cell. Slow only if there are quotes and more lines than rows."""
         if self.is_sheet or not self.has(b'"') or self._num_lines() <= num_rows + self.dialect.header:
             return
         with contextlib.suppress(csv.Error):
@@ -146,7 +146,7 @@ class File:
         return count - (before in b"\r\n")
 
     def _has_blank_rows(self, table: Any) -> bool:
-        """Returns whether a row is blank. Searches the text only if all the given columns are empty in some row."""
+        """Returns whether any row is blank. Searches the text only if all the given columns are empty in some row."""
         if len(self.names) == 1 or not _has_row(table, [""] * table.num_columns):
             return False
         begin = self.delimiter.encode() * min(len(self.names) - 1, 4)
@@ -285,7 +285,7 @@ class File:
         return f"{self._unit} {line}"
 
     def line_with(self, names: Collection[str]) -> int | None:
-        """Returns the line of the first of the top rows with these cells: a header below a title. None if absent."""
+        """Returns the line of the first of the top rows with these cells, for a header below a title; or None."""
         try:
             rows = itertools.islice(self.rows(), _TITLE_ROWS)
             return next((line for line, cells in rows if set(names) <= set(map(str.strip, cells))), None)
@@ -311,7 +311,7 @@ class File:
             raise self._open_quote(error) from None
 
     def quotes_close(self) -> bool:
-        """Returns whether quotes delimit cells. They are literal if a row of the wrong size has rows within quotes."""
+        """Returns whether quotes delimit cells. They are literal if a row of the wrong size has quoted rows."""
         try:
             return not any(
                 len(cells) != len(self.names) and any("\n" in cell and self.delimiter in cell for cell in cells)

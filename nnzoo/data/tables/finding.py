@@ -33,7 +33,7 @@ class FormOptions:
         decimal: The decimal sign.
         thousands: The thousands sign.
         date_order: The order of day, month and year in numeric dates.
-        types: Types by column name, instead of inferred ones.
+        types: Types by column name, which replace the inferred ones.
     """
 
     decimal: Literal["auto"] | DecimalSign = "auto"
@@ -47,7 +47,7 @@ class Numbers(NamedTuple):
 
     Attributes:
         form: The format.
-        share: The share of rows that match it, among rows with a value.
+        share: The fraction of rows that match it, among rows with a value.
     """
 
     form: NumberForm
@@ -69,7 +69,7 @@ class Labels(NamedTuple):
 
 
 def count_numbers(cells: Cells, form: NumberForm, rows: NDArray[np.int64]) -> tuple[int, int]:
-    """Returns the number of distinct numbers in some rows: as they are written, and in float64."""
+    """Returns the number of distinct numbers in some rows, both as written and in float64."""
     values = cells.numbers(form)[rows]
     values = values[~np.isnan(values)]
     distinct = np.unique(values)
@@ -110,7 +110,7 @@ class FormFinder:
         self.warnings: dict[str, str] = {}
 
     def numbers(self, cells: Cells, share: float) -> Numbers | None:
-        """Finds the number format that at least this share of the rows matches; None if there is none."""
+        """Finds the number format that at least this fraction of the rows matches; None if there is none."""
         options = self._number_options(cells)
         if cells.plain is not None and (options.allows_plain or cells.typed):
             found = Numbers(PLAIN, 1.0)
@@ -194,7 +194,7 @@ class FormFinder:
         Args:
             cells: A column of numbers.
             values: (M,) the numbers of the rows with a value.
-            sure: Whether the config says that they are dates, so that few distinct ones suffice.
+            sure: Whether the config declares them as dates, so a few distinct ones suffice.
         """
         low, high = float(values.min()), float(values.max())
         size = len(f"{high:.0f}")
@@ -215,7 +215,7 @@ class FormFinder:
             day = str(form.read(labels.texts[:1]).local[0])[:10]
             self.warnings[cells.name] = (
                 f"has dates of ambiguous order: '{example}' is read as {day} "
-                f"({form.describe()}). {others} reads them otherwise; `data.date_order: {form.order}` silences this "
+                f"({form.describe()}). {others} reads them differently; `data.date_order: {form.order}` silences this "
                 "warning"
             )
         return form
@@ -247,7 +247,7 @@ class FormFinder:
             self._warn_type(cells, ambiguous_number(form, labels_of(cells, self.rows).texts), "number", fix)
 
     def warn_date(self, cells: Cells, form: DateForm) -> None:
-        """Warns if the dates of a column may have another year, or may be categories."""
+        """Warns if the years of the dates in a column may be wrong, or the dates may be categories."""
         if cells.name not in self.options.types and not cells.typed:
             labels = labels_of(cells, self.rows)
             fix = f"If they are categories, set `types: {{{cells.name}: category}}`"
@@ -260,7 +260,7 @@ class FormFinder:
             self.warnings[cells.name] = f"{before}{problem}. {fix}; {silence}"
 
     def warn_equal(self, cells: Cells, form: Form, what: str) -> None:
-        """Warns of categories such as 3.1 and 3.10, which are equal as numbers, and may be versions.
+        """Warns about categories such as 3.1 and 3.10, which are equal as numbers but may be versions.
 
         Args:
             cells: The column.

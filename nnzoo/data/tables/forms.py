@@ -21,7 +21,7 @@ _FAMILIES = ({"true", "false", "t", "f"}, {"yes", "no", "y", "n"})
 class TextForm(BaseModel):
     """Categories: equal if they are the same number in any spelling, or the same text.
 
-    Digits, an e and digits are text: as numbers, the hexadecimal ids 0e12 and 0e34 would be equal.
+    Cells such as 0e12 are text: as numbers, the hexadecimal ids 0e12 and 0e34 would be equal.
     """
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
@@ -34,7 +34,7 @@ class TextForm(BaseModel):
 
 
 class BooleanForm(BaseModel):
-    """True and false, yes and no, on and off, 1 and 0, in any spelling."""
+    """True and false, yes and no, on and off, 1 and 0, in upper or lower case."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
 

@@ -32,14 +32,14 @@ def table_of(raw: object, options: TableOptions, *, where: str = "predict") -> T
         where: The name of the table in messages.
 
     Raises:
-        DataError: There are no rows, columns of different lengths, or two columns of the same name.
+        DataError: There are no rows, columns have different lengths, or two columns have the same name.
     """
     if not is_table(raw):
         return None
     columns = {name: texts_of(values) for name, values in columns_of(raw, where=where).items()}
     sizes = {len(column.texts) for column in columns.values()}
     if len(sizes) != 1 or sizes == {0}:
-        raise DataError(f"expected columns of one length, not empty (got lengths {sorted(sizes)}).", where=where)
+        raise DataError(f"expected non-empty columns of equal length (got lengths {sorted(sizes)}).", where=where)
     values = {name: column.texts for name, column in columns.items()}
     typed = {name: column.text_cells for name, column in columns.items() if column.text_cells is not None}
     categorical = [name for name, column in columns.items() if column.is_categorical]
@@ -74,7 +74,7 @@ def _columns_of_dict(raw: Mapping[Any, Any], where: str) -> dict[Any, Any]:
     if single and len(single) < len(raw):
         several = next(name for name in raw if name not in single)
         raise DataError(
-            f"'{single[0]}' has one value and '{several}' has several. Give single values for one row, or a list for "
+            f"'{single[0]}' has one value and '{several}' has several. Pass single values for one row, or a list for "
             "every column.",
             where=where,
         )
@@ -98,7 +98,7 @@ class ColumnTexts(NamedTuple):
 
     Attributes:
         texts: A pyarrow.ChunkedArray of (N,) strings.
-        text_cells: The strings among numbers, times and booleans; None for a column of strings.
+        text_cells: In a column of numbers, times or booleans, the cells that are strings; None for a column of strings.
         is_categorical: Whether the column is categorical.
     """
 

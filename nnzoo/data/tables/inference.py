@@ -53,7 +53,7 @@ class Inference:
     Args:
         rows: (M,) the training rows.
         categorical: Columns that are categorical even if their values are numbers.
-        chosen: Columns that the config names as features. They are not left out as free text.
+        chosen: Columns that the config names as features. They are never left out as free text.
         options: The configured formats and types.
 
     Attributes:
@@ -75,7 +75,7 @@ class Inference:
         self.warnings: list[str] = []
 
     def column(self, cells: Cells) -> Column | None:
-        """Returns the type of a column; None, with a warning, if the column is left out.
+        """Returns the type of a column. If the column is left out, adds a warning and returns None.
 
         Raises:
             DataError: No training row has a value, a cell does not match the configured type, or a cell is not a number
@@ -129,8 +129,8 @@ class Inference:
         date = self.finder.digit_date(cells, values, sure=True) if digits else self.finder.date(cells)
         if date is None:
             raise DataError(
-                f"`types` says that these are dates, but they have no common format (got '{labels[0].as_py()}'). Set "
-                "`date_order`, or remove the column from `types`.",
+                f"`types` declares these cells as dates, but they have no common format (got '{labels[0].as_py()}'). "
+                "Set `date_order`, or remove the column from `types`.",
                 where=f"{cells.where}: column '{cells.name}'",
             )
         return self._date(cells, date, missing)
@@ -171,7 +171,7 @@ class Inference:
         return NumberColumn(kind="number", name=cells.name, indicator=bool(missing.any()), fill=fill, form=numbers.form)
 
     def _check_counter(self, cells: Cells, values: NDArray[np.float64], *, is_full: bool) -> None:
-        """Warns of distinct integers within a small range, in any order: they number the rows."""
+        """Warns about distinct integers within a small range, in any order: they probably number the rows."""
         if (
             is_full
             and len(values) >= _FEW
@@ -262,10 +262,10 @@ class Inference:
         return f"has {num_names} distinct texts in {num_rows} training rows, like identifiers or free text", fix
 
     def _number_problem(self, cells: Cells) -> str | None:
-        """Describes a column of numbers or dates with few other texts; None for other columns.
+        """Describes a column of numbers or dates that also contains a few texts; None for other columns.
 
-        The texts among numbers are a repeated one, such as a dash, if there are many distinct numbers; rare ones; or
-        infinity.
+        The non-numeric texts may be: one repeated text, such as a dash (only if there are many distinct numbers); a few
+        rare texts; or infinity.
         """
         numbers = FormFinder(self.rows, self.finder.options).numbers(cells, _LIKELY_SHARE)
         if numbers is None:
@@ -292,7 +292,7 @@ class Inference:
         return self._mixed(cells, "dates", is_text)
 
     def _mixed(self, cells: Cells, what: str, is_text: NDArray[np.bool_]) -> str:
-        """Describes a column of numbers or dates with other texts in some of the (M,) training rows."""
+        """Describes a column of numbers or dates that contains texts in some of the (M,) training rows."""
         row = int(self.rows[is_text.argmax()])
         share = 1 - is_text.sum() / (~cells.missing[self.rows]).sum()
         example = f"'{cells.text(row)}' ({cells.locate(row)})"
@@ -305,7 +305,7 @@ class Inference:
         self._warn(name, f"{reason}: it is left out{'; ' + fix if fix else ''}")
 
     def check_leak(self, column: Column, values: NDArray[Any], targets: list[NDArray[Any]], *, classes: bool) -> None:
-        """Warns of a column that determines the target of every training row.
+        """Warns about a column that determines the target of every training row.
 
         Args:
             column: The column.

@@ -21,7 +21,7 @@ class Learned(NamedTuple):
     """What was learned from the training samples.
 
     Attributes:
-        columns: The columns that features are made from.
+        columns: The columns that features are computed from.
         values: The values of each column in all rows, as returned by `Column.read`.
         missing: See `Dataset.missing_values`.
         warnings: One line per warning.
@@ -97,7 +97,7 @@ def learn_columns(
 
 
 def _targets_that_change(targets: Sequence[Cells], target: Target, train: SampleRows) -> tuple[str, ...]:
-    """Returns a warning for each target that changes within sequences."""
+    """Returns one warning per target that changes within sequences."""
     if train.ends is None:
         return ()
     owner = np.repeat(np.arange(len(train)), train.lengths)

@@ -1,4 +1,4 @@
-"""Handles rows without a target: they are left out, or an error."""
+"""Handles rows without a target: drops them or raises an error."""
 
 from __future__ import annotations
 

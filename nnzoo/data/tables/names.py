@@ -1,4 +1,4 @@
-"""Column names: from the header, made complete and unique, or from the config."""
+"""Column names: from the config, or from the header, which is completed and made unique."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Names(NamedTuple):
     Attributes:
         names: The unique names.
         unnamed: The names of columns that have none in the header: their positions.
-        renamed: The new names of columns whose name occurs before.
+        renamed: The new names of columns whose name already occurs.
     """
 
     names: tuple[str, ...]
@@ -54,17 +54,17 @@ def header_names(rows: Sequence[Sequence[str]]) -> Names:
 
 
 def given_names(size: int, names: tuple[str, ...] | None, optional: Collection[str], where: str) -> Names:
-    """Returns the names for a file without a header. The `optional` columns may be absent, all together.
+    """Returns the names for a file without a header. The `optional` columns may be absent, but only all together.
 
     Raises:
-        DataError: The number of names is not the number of cells.
+        DataError: The number of names does not match the number of cells in line 1.
     """
     if names is None:
         return Names(tuple(map(str, range(size))))
     without = tuple(name for name in names if name not in optional)
     if size not in (len(names), len(without)):
         raise DataError(
-            f"line 1 has a different number of cells than there are names (got {size}, expected {len(names)}). "
+            f"the number of names does not match the number of cells in line 1 (got {size}, expected {len(names)}). "
             "Name all columns, from left to right.",
             where=where,
         )

@@ -41,7 +41,7 @@ class NumberOptions(NamedTuple):
         decimal: The configured decimal sign.
         thousands: The configured thousands sign.
         delimiter: The delimiter of the file. A semicolon suggests decimal commas.
-        usual: The decimal sign of unambiguous cells elsewhere in the file.
+        usual: The decimal sign of unambiguous cells in the whole file.
     """
 
     decimal: Literal["auto"] | DecimalSign = "auto"
@@ -60,7 +60,7 @@ class NumberOptions(NamedTuple):
         return self.usual in (",", ".")
 
     def prefers_comma(self, default: bool) -> bool:
-        """Returns whether the file has decimal commas; `default` without evidence."""
+        """Returns whether the file has decimal commas; `default` if no unambiguous cell shows it."""
         return self.usual == "," if self.has_evidence else default
 
     @property
@@ -93,7 +93,7 @@ class NumberFinding(NamedTuple):
     Attributes:
         form: The format.
         fits: (K,) whether each distinct cell matches it.
-        ambiguous_cell: A cell that another format would read as a different number; None if there is no such cell.
+        ambiguous_cell: A cell that a different format would read as a different number; None if there is no such cell.
     """
 
     form: NumberForm
@@ -160,7 +160,8 @@ def _separators(
 ) -> tuple[DecimalSign, ThousandsSign, bool]:
     """Returns the decimal and thousands signs that fit most rows, and whether they could be swapped.
 
-    They could be if the file has no evidence, or evidence against its delimiter and the currency.
+    They could be swapped if no unambiguous cell shows the decimal sign, or if such cells contradict the delimiter and
+    the currency.
     """
     from pyarrow import compute
 

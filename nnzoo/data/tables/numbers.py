@@ -49,7 +49,7 @@ class NumberForm(BaseModel):
         suffix: The currency, percent sign or unit after a number.
         magnitudes: Whether letters such as k and M multiply the number.
         padded: Whether integers may have leading zeros. In other columns they are categories, such as 00501.
-        words: Whether true and false are read as 1 and 0, because the training rows have no other numbers.
+        words: Whether true and false are read as 1 and 0, because the training rows contain no other numbers.
     """
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
@@ -220,7 +220,7 @@ def with_common_signs(labels: Any) -> Any:
 
 
 def canonical_numbers(texts: Any) -> Any:
-    """Returns canonical spellings of plain numbers: 1, 1.0, +1 and 1e0 have the same.
+    """Returns canonical spellings of plain numbers, which are the same for 1, 1.0, +1 and 1e0.
 
     Args:
         texts: A pyarrow.Array of (K,) plain numbers, or null.

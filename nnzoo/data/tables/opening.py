@@ -60,11 +60,11 @@ def open_file(
         optional: Columns that a file without a header may lack.
         repairs: Counts rows and columns that are left out or repaired.
         label_column: For text data, the column of labels. If it is not the last column, and the delimiter is not a
-            usual one (`,` `;` `|`, tab), the last column is the rest of the line, as in `label a text of some words`.
+            usual one (`,` `;` `|`, tab), the last column is the rest of the line, as in `label the words of a text`.
         data: The content of the file, if it has been read already.
 
     Raises:
-        DataError: The file does not exist, is empty, damaged or not text, or has another encoding.
+        DataError: The file does not exist, is empty, damaged or not text, or has a different encoding than expected.
     """
     on_disk = data is None and is_on_disk(path)
     start = start_of(path) if on_disk else b""
@@ -210,7 +210,7 @@ def _is_clean_utf8(path: Path) -> bool:
 
 
 def options_for_new_files(file: AnyFile | None, options: TableOptions, known: Collection[str]) -> TableOptions:
-    """Returns the options for reading new files. What can be detected again is left to detection.
+    """Returns the options for reading new files. Options that detection would find again are reset to auto.
 
     Args:
         file: A training file; None for a table from Python.

@@ -31,7 +31,7 @@ class RaggedRows:
         names: The column names, from left to right.
         has_header: Whether the first row is a header.
         delimiter: The delimiter between cells.
-        rule: How to handle shorter and longer rows. Extra empty cells are always cut, except with `error`.
+        rule: How to handle shorter and longer rows. Extra empty cells are always removed, except with `error`.
         fill: A cell that means a missing value.
         unit: The word for a line in messages.
         where: The file, for messages.
@@ -58,7 +58,7 @@ class RaggedRows:
             records: The first line of each record, the line after it, and its cells; no cells for a blank line.
 
         Raises:
-            DataError: The rule does not allow a row.
+            DataError: A row violates the rule.
         """
         out = io.StringIO()
         writer = csv.writer(out, delimiter=self.delimiter, lineterminator="\n")

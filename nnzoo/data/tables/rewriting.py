@@ -12,7 +12,7 @@ from nnzoo.data.tables.dialect import DELIMITERS, TableOptions, lines_with_ends,
 
 
 def is_foreign(delimiter: str, label_column: str | None) -> bool:
-    """Returns whether pyarrow does not support a delimiter, or it also occurs inside texts."""
+    """Returns whether a delimiter is not supported by pyarrow, or may also occur inside texts."""
     is_simple = len(delimiter) == 1 and delimiter.isascii()
     return not is_simple or (label_column is not None and delimiter not in DELIMITERS)
 

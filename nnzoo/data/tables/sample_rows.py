@@ -26,7 +26,7 @@ class SampleRows:
         rows: (R,) row indices, sample by sample, in file order within each sample.
         ends: (N,) the end of each sample in `rows`; None if each sample is one row.
         ids: (N,) the ids of sequences.
-        order: (N,) the indices of sequences in the table; None for all sequences.
+        order: (N,) the index of each sequence among all sequences of the table; None if all are included, in order.
     """
 
     rows: NDArray[np.int64]
@@ -76,7 +76,7 @@ class SampleRows:
         return np.ones(len(self), dtype=np.int64) if self.ends is None else np.diff(self.ends, prepend=0)
 
     def take(self, samples: NDArray[np.int64]) -> SampleRows:
-        """Returns some samples, in the given order."""
+        """Returns the given samples, in the given order."""
         if self.ends is None or self.ids is None:
             return SampleRows(self.rows[samples])
         parts = np.split(self.rows, self.ends[:-1])
@@ -93,12 +93,12 @@ def in_own_pages(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def pack(columns: Sequence[Column], values: list[NDArray[Any]], parts: Sequence[SampleRows]) -> list[Tensor]:
-    """Returns the features of some samples of a table.
+    """Returns the features of the samples of each part.
 
     Args:
         columns: The columns.
-        values: The result of each column's `read`. The list is emptied along the way to save memory.
-        parts: The samples.
+        values: The result of each column's `read`. The list is emptied in the process to save memory.
+        parts: The samples of each part.
 
     Returns:
         For each part (R, F) float64. Each feature is contiguous, so that pages are allocated per column.

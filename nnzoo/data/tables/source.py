@@ -35,11 +35,12 @@ class TableSettings:
 
     Attributes:
         target: The columns to predict.
-        features: The input columns; None for all columns without another role. Named columns are never left out as
+        features: The input columns; None for all columns that have no other role. Named columns are never left out as
             free text.
         categorical: Columns of numbers that are categorical.
         ignore: Columns to leave out.
-        sequence_id: A column whose equal values form a sequence. Its target is that of the last row.
+        sequence_id: A column; rows with the same value in it form a sequence. The target of a sequence is that of its
+            last row.
         task: The task; "auto" infers it from the targets (`find_task`).
         forms: The configured formats and types of columns.
         options: How files and cells are read.
@@ -98,7 +99,8 @@ def load_csv(
     """Reads tables, splits the samples, and infers column types from the training rows.
 
     Only the targets are inspected before the split: they determine the task, and the split is stratified by class. A
-    cell of val or test that does not match its column's type is an error. An unknown category has no one-hot feature.
+    cell of val or test that does not match its column's type is an error. An unknown category is encoded as all zeros,
+    or as `other`.
 
     Args:
         path: A file, a folder, a glob pattern or a zip archive.
@@ -130,7 +132,8 @@ def load_frame(*, frames: Mapping[str, object], division: Division, **fields: An
     """Makes a dataset from data frames, as `load_csv` does from files.
 
     Args:
-        frames: `train`, and `val` and `test` if they are not split off. Values are what `table_of` accepts.
+        frames: `train`, and optionally `val` and `test`, which are otherwise split off from it. Values are what
+            `table_of` accepts.
         division: How to split the rows of `train`.
         **fields: See `TableSettings.of_fields`.
 
@@ -155,7 +158,7 @@ def _load(
     *,
     limit: int | None = None,
 ) -> Dataset:
-    """Returns a dataset of the tables of splits. The `train` table is split further."""
+    """Returns a dataset from the table of each split. Missing splits are split off from `train`."""
     pool, sequence_id = tables["train"], settings.sequence_id
     given = {name: table for name, table in tables.items() if name != "train"}
     pool.require(settings.named(division))
@@ -222,7 +225,7 @@ def _splits(
     target: Target,
     classes: tuple[str, ...],
 ) -> dict[str, Split]:
-    """Returns the samples of each part as a split. Column values are freed along the way."""
+    """Returns the samples of each part as a split. Column values are freed in the process."""
     packed = pack(learned.columns, learned.values, list(parts.values()))
     encoded = (encode_targets(targets, samples.last_rows, target, classes) for samples in parts.values())
     return {
@@ -232,7 +235,7 @@ def _splits(
 
 
 def _traced(split: Split, table: Table, root: Path, sequence_id: str | None) -> Split:
-    """Returns a split with the origin of its samples: file and row, or sequence id."""
+    """Adds the origin of the samples to a split: file and row, or sequence id."""
     if sequence_id is None:
         return replace(split, origin=table.origin(root))
     ids = SampleRows.of_table(table, sequence_id).ids

@@ -22,8 +22,8 @@ Rows = Callable[[], Iterable[tuple[int, list[str]]]]
 def find_swallowed_rows(rows: Rows, delimiter: str, num_columns: int) -> tuple[int, int]:
     """Finds quoted cells whose line breaks separate rows instead of lines of text.
 
-    Without its quotes, such a cell is the end of one row, complete rows, and the start of another row. Most lines
-    must have the right number of delimiters, and most parts must look like other cells of their columns.
+    Without its quotes, such a cell consists of the end of one row, complete rows, and the start of a further row. Most
+    lines must have the right number of delimiters, and most parts must look like other cells of their columns.
 
     Args:
         rows: Returns each row with its first line, from the beginning of the file.

@@ -1,6 +1,6 @@
 """Tables as columns of strings, from files or Python values.
 
-Columns are read in groups to save memory, so that a large file is read several times.
+Columns are read in groups to save memory, so a large file is read several times.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ class Table:
         options: How cells are read.
         files: The files in natural order.
         values: The columns as pyarrow arrays of strings, if they come from Python.
-        typed: Columns of numbers or dates that come from Python, with the strings among their cells. All other cells
-            of them have Python's format.
+        typed: Columns of numbers or dates that come from Python, with the cells that are strings. All their other cells
+            have Python's format.
         categorical: Categorical columns that come from Python.
-        source: The name of a table without files in messages.
+        source: The name for messages of a table without files.
     """
 
     names: tuple[str, ...]
@@ -77,12 +77,12 @@ class Table:
 
     @property
     def num_rows(self) -> int:
-        """The total number of rows; valid after a column was read."""
+        """The total number of rows; valid after a column has been read."""
         return sum(file.num_rows for file in self.files) if self.files else len(next(iter(self.values.values())))
 
     @property
     def row_numbers(self) -> NDArray[np.int64]:
-        """(R,) the index of each row across all files, counting rows left out; valid after a column was read."""
+        """(R,) the index of each row across all files, counting rows left out; valid after a column has been read."""
         if not self.files:
             return np.arange(self.num_rows)
         parts, start = [], 0
@@ -104,7 +104,7 @@ class Table:
             reason: Why they are required, for the message.
 
         Raises:
-            DataError: Columns are missing. The message names all of them.
+            DataError: Columns are missing. The message names them all.
         """
         absent = [name for name in names if name not in self.names]
         if not absent:
@@ -160,7 +160,7 @@ class Table:
         return f"row {row}"
 
     def origin(self, root: Path | None = None) -> Origin:
-        """Returns the origin of rows; valid after a column was read.
+        """Returns the origin of rows; valid after a column has been read.
 
         Args:
             root: The configured path, which file names are relative to; None keeps them.
@@ -172,7 +172,7 @@ class Table:
         return found.renumbered(self.row_numbers) if any(file.left_out for file in self.files) else found
 
     def written(self, rows: NDArray[np.int64], names: Sequence[str] | None) -> dict[str, list[str]]:
-        """Returns unchanged cells by column.
+        """Returns the unchanged cells by column.
 
         Args:
             rows: (N,) row indices.
@@ -236,7 +236,7 @@ class Table:
 
 
 def release_unused_memory() -> None:
-    """Returns memory that pyarrow has freed to the system."""
+    """Returns to the operating system the memory that pyarrow has freed."""
     import pyarrow as pa
 
     pa.default_memory_pool().release_unused()
@@ -286,7 +286,7 @@ def _count_generated_names(file: AnyFile, repairs: Repairs) -> None:
 
 
 def choices_of(tables: Iterable[Table]) -> dict[str, object]:
-    """Returns the format of the files of tables, by config key, for keys on which all files agree."""
+    """Returns the file format by config key, for keys on which the files of all tables agree."""
     choices = [file.choices for table in tables for file in table.files]
     if not choices:
         return {}

@@ -44,9 +44,9 @@ def find_task(
 ) -> Target:
     """Infers the task from the targets of some rows.
 
-    With one column, integers are classes if there are at most 20 distinct ones, and they are binary or occur three
-    times on average. Other numbers are regression targets, even if a few cells are text by mistake. Text is classes.
-    Several columns are labels if all are boolean, and regression targets if all are numbers.
+    In a single column, integers are classes if there are at most 20 distinct ones, and if there are only two or each
+    occurs three times on average. Other numbers are regression targets, even if a few cells are text by mistake. Texts
+    are classes. Several columns are labels if all are boolean, and regression targets if all are numbers.
 
     Args:
         columns: The target columns.
@@ -99,7 +99,7 @@ def _check_repeats(cells: Cells, form: Form, rows: NDArray[np.int64]) -> None:
 
 
 def _check_exact(cells: Cells, form: NumberForm, rows: NDArray[np.int64], finder: FormFinder) -> None:
-    """Warns of integers that are equal in float64.
+    """Warns about integers that are equal in float64.
 
     Raises:
         DataError: All of them are equal.
@@ -145,8 +145,8 @@ def _task_of_several(columns: Sequence[Cells], rows: NDArray[np.int64], finder: 
         found = finder.numbers(cells, _MOST_NUMBERS)
         if found is None or found.share < 1:
             raise DataError(
-                f"several targets must be labels (0 and 1) or numbers (got text in '{cells.name}'). Give classes in "
-                "one column.",
+                f"several targets must be labels (0 and 1) or numbers (got text in '{cells.name}'). Put the classes "
+                "into one column.",
                 where=cells.where,
             )
     return "regression"

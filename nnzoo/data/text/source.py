@@ -1,6 +1,6 @@
 """Text classification: texts from columns of a file, or from one file per class.
 
-The classes, the vocabulary and the maximum length come only from the training samples, so this source divides its
+The classes, the vocabulary and the maximum length come only from the training samples, so this source splits its
 samples itself.
 """
 
@@ -48,19 +48,19 @@ def load_text(
     limit: int | None = None,
     **table_options: Any,
 ) -> Dataset:
-    """Reads texts, divides them and converts them to tokens.
+    """Reads texts, splits them and converts them to tokens.
 
     Args:
         path: A file, a folder or a glob pattern: tables, or, without `target`, class files with one text per line.
-        division: How the samples of `path` are divided if there is no `val_path` or `test_path`.
-        val_path: As `path`, for val.
-        test_path: As `path`, for test.
+        division: How the samples of `path` are split if there is no `val_path` or `test_path`.
+        val_path: Like `path`, for the val split.
+        test_path: Like `path`, for the test split.
         text: The column of the text; None for the only column besides the target.
         target: The column of the class; None if each file is a class with the name of the file.
         tokenizer: "word" or "char".
         lowercase: Whether texts are converted to lower case.
         max_length: T; None for the longest training text, up to 512.
-        min_count: Symbols that occur fewer times in the training texts are unknown.
+        min_count: Symbols that occur fewer times in the training texts are mapped to the unknown symbol.
         vocab_size: The number of most frequent symbols to keep; None for all.
         limit: Maximum number of samples per split; the first ones are used. For class files, balanced over the classes.
         table_options: The format of the files: the fields of `TableOptions`.
@@ -116,7 +116,7 @@ def load_text(
 def _divide(
     parts: dict[str, Texts], division: Division, untrained: Vocabulary
 ) -> tuple[dict[str, Texts], tuple[str, ...], tuple[str, ...]]:
-    """Divides missing splits from train; returns the splits, the classes, and notes for the log."""
+    """Splits the missing val and test splits off from train; returns the splits, the classes, and notes for the log."""
     train = parts["train"]
     notes: tuple[str, ...] = ()
     if division.deduplicate:

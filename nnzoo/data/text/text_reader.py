@@ -1,4 +1,4 @@
-"""Reads new texts like the training texts."""
+"""Reads new texts in the same way as the training texts."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ class TextReader(Reader):
         return expected == ((self.max_length,), len(self.vocabulary), "tokens", "sample")
 
     def _unlabelled(self, path: Path, classes: Sequence[str], repairs: Repairs) -> tuple[list[str], Table | None]:
-        """Returns the texts of a column and the table, or the lines of a file that is not a table and None."""
+        """Returns (texts of a column, table); for a file that is not a table, (lines, None)."""
         raw = read_bytes(path)
         if self.text is None or self.target is None:
             return self._lines(path, raw, repairs), None
@@ -141,7 +141,7 @@ class TextReader(Reader):
 
 
 def _concatenated_columns(tables: Sequence[Table], names: Sequence[str] | None) -> dict[str, list[str]]:
-    """Concatenates columns of several tables; `names` None for all common columns."""
+    """Concatenates the columns of several tables. If `names` is None, takes all columns that the tables share."""
     if names is None:
         names = [name for name in tables[0].names if all(name in table.names for table in tables)]
     parts = [table.written(np.arange(table.num_rows), names) for table in tables]

@@ -43,9 +43,9 @@ class Texts:
     Attributes:
         texts: The texts.
         labels: The label of each text.
-        numbers: The number of each text among all texts of its files.
-        locate: Returns the file and the line of a number.
-        origin: Returns the file and the row of numbers.
+        numbers: The index of each text among all texts of its files.
+        locate: Returns the file and the line of a text by its number.
+        origin: Returns the file and the row of texts by their numbers.
     """
 
     texts: list[str]
@@ -80,7 +80,7 @@ class Texts:
 
 
 class TextLocations(Sequence[str]):
-    """The file and line of each text, split after split. They are computed on access, which may read the file again."""
+    """The file and line of each text, split by split. They are computed on access, which may read the file again."""
 
     def __init__(self, parts: Sequence[Texts]) -> None:
         self.locations = [(part.locate, number) for part in parts for number in part.numbers]
@@ -156,7 +156,7 @@ def read_class_files(
         given_path: The path in the config that the files belong to; None for new files.
     """
     if STDIN in files:
-        raise DataError("can't be used, since the name of a file is its class. Pass files.", where=name_of(STDIN))
+        raise DataError("can't be used, because file names are the classes. Pass files.", where=name_of(STDIN))
     texts: list[str] = []
     labels: list[str] = []
     numbers: list[int] = []
@@ -207,13 +207,13 @@ def _text_column(table: Table, text: str | None, target: str) -> str:
     table.require([target] if text is None else [text, target])
     others = [name for name in table.names if name != target]
     if text == target:
-        raise DataError(f"column '{target}' can't be both text and target. Set another column.", where=table.where)
+        raise DataError(f"column '{target}' can't be both text and target. Set a different column.", where=table.where)
     if text is not None:
         return text
     if len(others) != 1:
         listed = ", ".join(others) or "none"
         raise DataError(
-            f"the column of the text is not clear (got {listed} besides the target). Set it with `text`.",
+            f"it is not clear which column contains the text (got {listed} besides the target). Set it with `text`.",
             where=table.where,
         )
     return others[0]

@@ -22,7 +22,7 @@ def read_labelled(trained: TrainedModel, path: Path) -> Samples:
     """Returns the labelled samples of a file or folder.
 
     Raises:
-        DataError: The samples can't be read, or differ from the training data in kind.
+        DataError: The samples can't be read, or are of a different kind than the training data.
     """
     return trained.reader.read([path], trained.metadata.data_schema, labelled=True)
 
@@ -31,7 +31,7 @@ def to_data_in_memory(trained: TrainedModel, data: Any) -> DataInMemory:
     """Converts data from Python; a data frame has the target columns of the training data.
 
     Raises:
-        UsageError: The argument is not data.
+        UsageError: The argument has none of the supported forms of data.
         DataError: A torch Dataset can't be read.
     """
     source = trained.config.data
@@ -59,7 +59,7 @@ def labelled_samples(trained: TrainedModel, given: DataInMemory) -> Samples:
 
     Raises:
         UsageError: The data has splits.
-        DataError: The samples differ from the training data in kind.
+        DataError: The samples are of a different kind than the training data.
     """
     schema = trained.metadata.data_schema
     if len(given.frames) > 1 or any(name.endswith(("_val", "_test")) for name in given.arrays):

@@ -44,7 +44,7 @@ def confusion_matrix(decoder: Decoder, outputs: Tensor, targets: Tensor) -> list
 
 
 def per_class(matrix: list[list[int]], classes: Sequence[str]) -> list[dict[str, Any]]:
-    """Returns precision, recall, F1 and the number of samples of each class; 0 instead of a division by 0."""
+    """Returns precision, recall, F1 and the number of samples of each class; 0 where the denominator is 0."""
     counts = torch.tensor(matrix)
     hits, actual, predicted = counts.diag().double(), counts.sum(1), counts.sum(0)
     columns = {

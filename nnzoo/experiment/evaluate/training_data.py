@@ -1,4 +1,4 @@
-"""Reads the training data of a trained network again, for its splits."""
+"""Reads the training data of a trained network again."""
 
 from __future__ import annotations
 

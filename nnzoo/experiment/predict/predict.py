@@ -74,7 +74,7 @@ def predict_files(
 
     Args:
         trained: The trained network.
-        inputs: Files or folders of the kind of the training data; `-` is standard input.
+        inputs: Files or folders of the same kind as the training data; `-` is standard input.
         texts: Texts, instead of files.
         keep: Columns of the new table that are copied into the result, unchanged; None for all.
         threshold: The decision threshold for two classes: the second class is predicted if its probability is at least
@@ -83,7 +83,7 @@ def predict_files(
 
     Raises:
         UsageError: There are no inputs, or an option does not fit this network.
-        DataError: The data can't be read, or differs from the training data in kind.
+        DataError: The data can't be read, or is of a different kind than the training data.
     """
     if not inputs and not texts:
         raise UsageError("there are no inputs. Pass a file, a folder, or - for standard input.", where="INPUT")

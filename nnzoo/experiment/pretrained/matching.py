@@ -126,7 +126,7 @@ class Match:
         if self.checkpoint_names == self.data_names:
             return ""
         if not self.new and not self.missing:
-            return f"{_count(self.data_names, self.kind)} in another order, matched by name"
+            return f"{_count(self.data_names, self.kind)} in a different order, matched by name"
         return f"{self.num_matched} of {_count(self.data_names, self.kind)} matched by name"
 
     def changes(self) -> list[str]:
@@ -205,7 +205,7 @@ def match_inputs(checkpoint: Signature, data: Signature, *, can_match: bool) -> 
     if checkpoint.vocabulary and data.vocabulary and checkpoint.vocabulary.tokenizer != data.vocabulary.tokenizer:
         kinds = (each.vocabulary.tokenizer for each in (data, checkpoint) if each.vocabulary)
         raise MismatchError(
-            "its tokens are of another kind (got {}, the checkpoint has {}). Set `data.tokenizer`.".format(*kinds)
+            "its tokens are of a different kind (got {}, the checkpoint has {}). Set `data.tokenizer`.".format(*kinds)
         )
     if checkpoint.projected or data.projected:
         if checkpoint.projected and data.projected and not match.new and not match.missing:
@@ -232,7 +232,7 @@ def match_inputs(checkpoint: Signature, data: Signature, *, can_match: bool) -> 
 
 def _differ(match: Match) -> str:
     if not match.new and not match.missing:
-        return "are in another order than those of this data"
+        return "are in a different order than those of this data"
     return f"differ from those of this data ({listed([*match.missing, *match.new])})"
 
 
@@ -258,7 +258,7 @@ def describe_differences(before: Signature, now: Signature) -> str:
     for kind in ("inputs", "outputs"):
         old, new = getattr(before, kind), getattr(now, kind)
         if set(old) == set(new) and old != new:
-            sentences.append(f"Its {kind} are in another order (now {listed(new)}; before {listed(old)}).")
+            sentences.append(f"Its {kind} are in a different order (now {listed(new)}; before {listed(old)}).")
         for word, names in (("New", set(new) - set(old)), ("Missing", set(old) - set(new))):
             if names:
                 sentences.append(f"{word} {kind}: {listed(sorted(names))}.")

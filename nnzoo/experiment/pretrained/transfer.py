@@ -55,7 +55,7 @@ class Transfer:
         last = [name for name in names if name.startswith(f"{self.head}.")]
         tensors = {name: self._fit(name) for name in names}
         if self.outputs is not None and any(tensors[name] is None for name in last):
-            self.outputs, self.why_new = None, "it has another shape"
+            self.outputs, self.why_new = None, "it has a different shape"
         kept = [name for name in names if self.outputs is not None or name not in last]
         for name in kept:
             if tensors[name] is None:

@@ -30,6 +30,7 @@ MAY_CHANGE = (
     "train.device",
     "train.checkpoint",
     "train.max_minutes",
+    "train.probes",
 )
 
 
@@ -192,7 +193,7 @@ def restore(folder: Path, training: Training, saved: dict[str, Any]) -> None:
     """Restores the training state from the content of last.safetensors.
 
     Raises:
-        CheckpointError: The content does not belong to this training.
+        CheckpointError: The content does not belong to this run.
     """
     try:
         training.check(saved)

@@ -13,8 +13,8 @@ from nnzoo.training.processes.group import PER_RANK
 from nnzoo.training.state import TrainState
 
 LARGEST = 2**53
-# These are empty at the start, or have another type. Their content is checked after it is loaded.
-_GROWING = ("best", "history", "train_loss", "columns", "rows", "ended")
+# These are empty at the start, or have a different type. Their content is checked after it is loaded.
+_GROWING = ("best", "history", "train_loss", "columns", "rows", "ended", "health")
 
 
 def check_saved(saved: Any, fresh: Mapping[str, Any], shapes: list[torch.Size]) -> None:
@@ -22,13 +22,14 @@ def check_saved(saved: Any, fresh: Mapping[str, Any], shapes: list[torch.Size]) 
 
     Args:
         saved: The state in the file.
-        fresh: The state of the training before it is restored.
+        fresh: The training state before it is restored.
         shapes: The shapes of the parameters, in the order of the optimizer.
 
     Raises:
         ValueError: A value is missing, or has a different type, shape or sign than expected.
     """
-    if not isinstance(saved, dict) or fresh.keys() - saved.keys():
+    # Checkpoints of earlier versions have no health.
+    if not isinstance(saved, dict) or fresh.keys() - saved.keys() - {"health"}:
         raise ValueError("parts are missing")
     for key, value in fresh.items():
         if key == "current":

@@ -79,7 +79,7 @@ class FinishedRun:
         digests: The checksum of each split of the data.
         experiment: The data and the loss; None if the data can't be read again.
         module: The network with its best weights, in evaluation mode on the experiment's device; None without weights.
-        outputs: The outputs for `split` on the CPU, as returned by `Decoder.compact`; None if they were not measured.
+        outputs: The outputs for `split` on the CPU, as returned by `Decoder.compact`; None if they were not computed.
         raw: The raw inputs of splits that `experiment.dataset` no longer has.
         missing: Why there is no experiment; empty if there is one.
     """
@@ -98,7 +98,7 @@ class FinishedRun:
 
     @property
     def dataset(self) -> Dataset:
-        """The divided dataset before preprocessing. Its inputs may be missing: see `raw_inputs`."""
+        """The dataset with its splits, before preprocessing. Its inputs may be missing: see `raw_inputs`."""
         assert self.experiment is not None
         return self.experiment.dataset
 

@@ -31,6 +31,8 @@ def forward_of(experiment: Experiment, module: nn.Module) -> Callable[..., Tenso
         compile_ahead(compiled, forward, first_batch(experiment, module))
         if compiled.compiled is None and dtype is None:
             return None
+        if train.probes:
+            log.info("train.probes: activations are not recorded with train.compile, only gradients and updates")
     return None if forward is module else forward
 
 

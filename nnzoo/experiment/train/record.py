@@ -27,6 +27,7 @@ from nnzoo.run.artifact import Artifact, save_artifact
 from nnzoo.run.checkpoint import save_checkpoint
 from nnzoo.run.environment import environment, versions
 from nnzoo.run.files import finite, write_csv, write_json, write_text
+from nnzoo.run.health import write_health
 from nnzoo.training.evaluate import Evaluation, evaluate
 from nnzoo.training.measures.losses import ClassLoss
 from nnzoo.training.measures.metrics import MetricSums
@@ -106,8 +107,10 @@ class Recorder:
             self.save_best(state, metrics, restarts)
 
     def write_tables(self, state: TrainState, restarts: Restarts | None) -> None:
-        """Writes metrics.csv, and restarts.csv with one row per restart."""
+        """Writes metrics.csv, health.csv if there are probes, and restarts.csv with one row per restart."""
         state.history.write(self.folder / directory.METRICS)
+        if state.health.rows:
+            write_health(self.folder / directory.HEALTH, state.health.table())
         if restarts is not None:
             write_csv(self.folder / directory.RESTARTS, *restarts.table())
 

@@ -21,6 +21,7 @@ from nnzoo.run.directory import CHECKPOINT
 from nnzoo.run.history import History
 from nnzoo.training.evaluate import LossSum
 from nnzoo.training.finite import REMEDY
+from nnzoo.training.health.record import Health
 from nnzoo.training.learner import Status
 from nnzoo.training.loop import fit, is_over
 from nnzoo.training.measures.metrics import ReplicaSums
@@ -106,6 +107,7 @@ class BatchedRestarts(_RestartTraining):
             self.state,
             best=replicas.best_of(leader),
             history=replicas.history(leader),
+            health=replicas.health.of(leader, last_epoch=replicas.epochs[leader]),
             early_stopping=replicas.stopping[leader],
             epoch=replicas.epochs[leader],
             **times,
@@ -190,7 +192,7 @@ class SequentialRestarts(_RestartTraining):
     def _state_dict(self) -> dict[str, Any]:
         best = None
         if self.best:
-            parts = {name: self.best[name].state_dict() for name in ("history", "early_stopping")}
+            parts = {name: self.best[name].state_dict() for name in ("history", "early_stopping", "health")}
             best = {"best": self.best["best"], "epoch": self.best["epoch"], **parts}
         return {
             "ended": [outcome.state_dict() for outcome in self.ended],
@@ -228,12 +230,15 @@ class SequentialRestarts(_RestartTraining):
         if best is not None:
             stopping = copy.copy(self.state.early_stopping)
             stopping.load_state_dict(best["early_stopping"])
+            health = Health()
+            health.load_state_dict(best.get("health"), torch.device("cpu"))
             weights = {name: tensor.to(self.experiment.device) for name, tensor in best["best"].items()}
             self.best = {
                 "best": weights,
                 "epoch": best["epoch"],
                 "history": History.from_state(best["history"]),
                 "early_stopping": stopping,
+                "health": health,
             }
         self.state.load_state_dict(state["current"])
 
@@ -292,7 +297,7 @@ class SequentialRestarts(_RestartTraining):
         self.spent = self.experiment.settings.group.from_first(lambda: self.spent + state.seconds + state.epoch_seconds)
         self.is_open = False
         if self.restarts().leader() == len(self.ended) - 1:
-            parts = ("best", "epoch", "history", "early_stopping")
+            parts = ("best", "epoch", "history", "early_stopping", "health")
             self.best = {name: getattr(state, name) for name in parts}
 
 

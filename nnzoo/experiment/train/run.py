@@ -100,7 +100,8 @@ def train(
         dry_run: Whether to only train, save and evaluate with two batches, and keep no files.
         quiet: Whether to hide the summary and the progress.
         show: A function that is called with the summary.
-        report: A function that writes the page of the run; `nnzoo.train` writes report.html. Its errors are warnings.
+        report: A function that writes the page of the run; `nnzoo.train` writes report.html. Its errors become
+            warnings.
 
     Returns:
         The run: `run.metrics`, `run.history`, `run.model`, `run.run_dir`.

@@ -33,7 +33,7 @@ def epoch_order(num_samples: int, *, seed: int, epoch: int, device: torch.device
 
 
 def smallest_batch(model: nn.Module, group: Group = SINGLE_PROCESS) -> int:
-    """Returns the minimum number of samples per batch: batch norm needs two, and one per process."""
+    """Returns the minimum number of samples per batch: two with batch norm, and at least one per process."""
     return max(2, group.size) if has_batch_norm(model) else 1
 
 

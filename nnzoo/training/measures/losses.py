@@ -44,7 +44,7 @@ class ClassLoss(nn.Module):
         self.register_buffer("class_weights", class_weights, persistent=False)
 
     def logits(self, outputs: Tensor) -> Tensor:
-        """Returns outputs (N, K) whose log_softmax are the log-probabilities; it does not change log-probabilities."""
+        """Returns logits (N, K): the outputs themselves, or the log of probabilities."""
         if self.reads != "probabilities":
             return outputs
         # 1e-31 in float32: a gradient of 1 / p times a class weight of millions is still finite.
@@ -111,7 +111,7 @@ class CrossEntropyLoss(ClassLoss):
         return value / self.denominator(targets) if weighted_mean else value
 
     def rows(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Returns the loss of each sample for K networks, (K, B), which `forward` sums, and divides for a mean.
+        """Returns the loss of each sample for K networks, (K, B), without the reduction of `forward`.
 
         Outputs are (K, B, C), targets (K, B) or (K, B, C). The class axis is moved in front of the sample axis, since a
         softmax over few classes is three times slower along the last axis.
@@ -174,7 +174,7 @@ class KLDivLoss(ClassLoss):
 class MultiMarginLoss(ClassLoss):
     """sum_k max(0, margin - output_y + output_k)^p / K over k != y (Weston & Watkins 1999).
 
-    As in torch, but targets may also be probabilities (N, K), for which the loss is its expected value.
+    As in torch, but targets may also be probabilities (N, K), for which the expected loss is computed.
 
     Args:
         reduction: The reduction over samples; "mean" divides by N, not by the sum of the weights.
@@ -235,7 +235,7 @@ class BCELoss(nn.Module):
 class HingeLoss(nn.Module):
     """t max(0, 1 - output) + (1 - t) max(0, 1 + output), t = 1 or 0 (Cortes & Vapnik 1995).
 
-    Outputs and targets (N, K). For a target between 0 and 1, a probability, the loss is its expected value.
+    Outputs and targets (N, K). A target between 0 and 1 is a probability, for which the expected loss is computed.
 
     Args:
         reduction: The reduction over all N * K values.
@@ -253,8 +253,8 @@ class HingeLoss(nn.Module):
 class PerceptronLoss(nn.Module):
     """t max(0, -output) + (1 - t) max(0, output), t = 1 or 0; outputs and targets (N, K).
 
-    Its gradient is step(output) - t with step(0) = 0, so a gradient step is Rosenblatt's rule (1958). For a target
-    between 0 and 1, a probability, the loss is its expected value.
+    Its gradient is step(output) - t with step(0) = 0, so a gradient step is Rosenblatt's rule (1958). A target between
+    0 and 1 is a probability, for which the expected loss is computed.
 
     Args:
         reduction: The reduction over all N * K values.

@@ -51,9 +51,9 @@ class MetricSums:
     def add(self, outputs: Tensor, targets: Tensor) -> None:
         """Adds a batch.
 
-        Scaled regression targets in float32, as the loss reads them, are as exact as the float32 outputs: the error is
-        their difference times the unit. Only targets that are not scaled, or are near 0, lose digits. The running
-        metrics of training accept this, since a step should not gather targets twice.
+        The loss uses scaled regression targets in float32, which are as exact as the float32 outputs; an error is their
+        difference times the unit. Digits are lost only if targets are not scaled, or are near 0. The running metrics of
+        training accept this, since a step should not gather targets twice.
 
         Args:
             outputs: (N, K), or (N, T, K) with one prediction per position.

@@ -1,4 +1,4 @@
-"""Compiles networks with torch.compile. If it does not support a network, that runs uncompiled, with a warning."""
+"""Compiles networks with torch.compile. A network that can't be compiled runs uncompiled, with a warning."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Compiled:
         Raises:
             RuntimeError: torch.compile does not support this system.
         """
-        # torch compiles a class at most eight times, earlier trainings in this process included.
+        # torch compiles a class at most eight times, including earlier training runs in this process.
         torch.compiler.reset()
         options: dict[str, Any] | None = {"deterministic": True} if self.deterministic else None
         self.compiled = torch.compile(self.network, fullgraph=True, dynamic=False, options=options)
@@ -65,6 +65,11 @@ class Compiled:
         """Disables compilation, and logs a warning with the reason."""
         self.compiled = None
         log.warning("train.compile: %s; training continues without it", reason_of(error))
+
+
+def is_compiled(forward: object) -> bool:
+    """Whether training calls a network that may be compiled, directly or under autocast."""
+    return isinstance(forward, Compiled) or isinstance(getattr(forward, "network", None), Compiled)
 
 
 def reason_of(error: Exception) -> str:

@@ -15,11 +15,12 @@ from nnzoo.errors import DivergedError
 from nnzoo.training.batches.order import Batch, epoch_order, eval_batch_size, finish, for_model
 from nnzoo.training.evaluate import LossSum
 from nnzoo.training.finite import REMEDY
+from nnzoo.training.health.probe import Probes
 from nnzoo.training.learner import Learner, Metrics, Status
 from nnzoo.training.measures.decoding import in_float64
 from nnzoo.training.measures.metrics import ReplicaSums, sum_dtype
 from nnzoo.training.processes.group import Group
-from nnzoo.training.progress import Progress
+from nnzoo.training.progress import Progress, describe_patience
 from nnzoo.training.restarts.replicas import Replicas, ReplicaState, losses_of
 from nnzoo.training.settings import Settings
 from nnzoo.training.step import clear_gradients, shrink
@@ -29,12 +30,13 @@ class ReplicaLearner(Learner[ReplicaState]):
     """Trains K replicas. Once a replica diverges or is stopped early, its best weights no longer change.
 
     Args:
-        state: The state of the training, which is changed in place. At the end, `ends` has the status of each replica,
-            and `best` has their best weights.
+        state: The training state, which is changed in place. At the end, `ends` has the status of each replica, and
+            `best` has their best weights.
     """
 
     def __init__(self, state: ReplicaState) -> None:
-        super().__init__(state, state.replicas.network)
+        network = state.replicas.network
+        super().__init__(state, network, Probes(network, state.health, count=state.replicas.count))
         # Parameters with two or more axes, not counting that of the replicas.
         self.penalised = [each for each in self.network.parameters() if each.requires_grad and each.ndim >= 3]
 
@@ -92,13 +94,17 @@ class ReplicaLearner(Learner[ReplicaState]):
         if any(is_best):
             state.keep_best(is_best)
 
-    def report(self, row: Mapping[str, Any], monitor: str, progress: Progress) -> None:
-        state = self.state
+    def report(self, row: Mapping[str, Any], settings: Settings, progress: Progress) -> None:
+        state, monitor = self.state, settings.monitor
         shown = {key: float(row[key]) for key in ("epoch", "lr", "seconds")}
         if bests := [stopping.best for stopping in state.stopping if stopping.best_epoch]:
             best = min(bests) if state.stopping[0].mode == "min" else max(bests)
             shown |= {f"best {monitor}": best, f"mean {monitor}": math.fsum(bests) / len(bests)}
-        progress.report(shown, note=f"{state.ends.count('running')} of {len(state.ends)} running")
+        note = f"{state.ends.count('running')} of {len(state.ends)} running"
+        running = [stopping for end, stopping in zip(state.ends, state.stopping, strict=True) if end == "running"]
+        if running and running[0].patience is not None:
+            note += f"  patience {describe_patience(min(running, key=lambda each: each.waited))}"
+        progress.report(shown, note=note, seconds_left=self.seconds_left(settings) if running else 0.0)
 
     def end(self, monitor: str) -> Status:
         state = self.state

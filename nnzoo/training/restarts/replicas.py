@@ -24,6 +24,7 @@ from nnzoo.models.mlp import MLP
 from nnzoo.run.history import History
 from nnzoo.training.early_stopping import EarlyStopping
 from nnzoo.training.evaluate import LossSum
+from nnzoo.training.health.record import Health
 from nnzoo.training.measures.losses import CrossEntropyLoss, KLDivLoss, MultiMarginLoss, denominator
 from nnzoo.training.measures.metrics import ReplicaSums
 from nnzoo.training.optimization.schedules import Schedule
@@ -136,6 +137,7 @@ class ReplicaState:
         columns: The names of the columns of `rows`.
         rows: One (columns, K) float64 tensor per epoch.
         best: The best weights of each replica, stacked.
+        health: What the probes have recorded.
         epoch, step, batch, lr, seconds, epoch_seconds: As in `TrainState`.
     """
 
@@ -158,13 +160,14 @@ class ReplicaState:
     lr: float = 0.0
     seconds: float = 0.0
     epoch_seconds: float = 0.0
+    health: Health = field(default_factory=Health)
 
     def __post_init__(self) -> None:
         self.ends = ["running"] * len(self.seeds)
         self.epochs = [0] * len(self.seeds)
 
     def keep_best(self, is_best: list[bool]) -> None:
-        """Copies the weights of the replicas that have their best epoch so far."""
+        """Copies the weights of the replicas whose last epoch is their best so far."""
         state = self.replicas.network.state_dict()
         if self.best is None:
             self.best = {name: tensor.clone() for name, tensor in state.items()}
@@ -204,6 +207,7 @@ class ReplicaState:
             "rows": torch.stack(self.rows) if self.rows else None,
             "train_loss": [self.train_loss.total, self.train_loss.weight],
             "train_metrics": self.train_metrics.state_dict(),
+            "health": self.health.state_dict(),
             "rng": rng_state(),
             **{name: getattr(self, name) for name in _COUNTS},
         }
@@ -227,6 +231,7 @@ class ReplicaState:
             each.to(device) if isinstance(each, Tensor) else each for each in state["train_loss"]
         )
         self.train_metrics.load_state_dict(state["train_metrics"], device)
+        self.health.load_state_dict(state.get("health"), device, len(self.seeds))
         for name in _COUNTS:
             setattr(self, name, state[name])
         set_rng_state(state["rng"])
