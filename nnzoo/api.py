@@ -126,9 +126,9 @@ def compare(
     """Compares finished runs, as `nnzoo compare` does.
 
     Args:
-        runs: What `nnzoo.train` returned, run directories, names of runs, or `latest`.
-        metric: The metric that is tested, such as "test/accuracy"; default: the first metric of the config on test, or
-            on val if there is no test split.
+        runs: Results of `nnzoo.train`, run directories, names of runs, or `latest`.
+        metric: The metric that is tested, such as "test/accuracy"; by default, the first metric of the config on test,
+            or on val if there is no test split.
         runs_dir: The folder in which names of runs are looked up.
 
     Returns:

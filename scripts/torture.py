@@ -220,6 +220,7 @@ def outcome(folder: Path) -> dict[str, Any]:
         "best.safetensors": (folder / "best.safetensors").read_bytes(),
         "metrics.csv": rows,
         "result.json": {key: value for key, value in result.items() if key not in ("seconds", "run_dir")},
+        "health.csv": (folder / "health.csv").read_bytes(),
         "predictions.csv": (folder / "predictions.csv").read_bytes(),
         "leftovers": sorted(file.name for file in folder.glob(".*")),
     }

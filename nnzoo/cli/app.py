@@ -57,7 +57,7 @@ def root(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Options of the program itself."""
+    """Global options of the program."""
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -114,7 +114,7 @@ def _failure(error: BaseException) -> NnzooError:
 
 
 def _no_such_option(error: typer.TyperException) -> str:
-    """Returns the message for an unknown option. Many people write config keys as options."""
+    """Returns the message for an unknown option. A frequent cause is a config key written as an option."""
     from nnzoo.config.suggest import nearest
 
     name, parameters = getattr(error, "option_name", ""), error.ctx.command.params  # type: ignore[attr-defined]

@@ -17,7 +17,7 @@ MAX_COLUMNS = 6
 """Tables with more groups than this are printed in several parts."""
 MAX_EPOCHS = 8
 MAX_WIDTH = 40
-"""Longer values of the config are cut; --json and -v have them in full."""
+"""Longer config values are truncated; --json and -v show them in full."""
 
 
 def compare(
@@ -42,10 +42,10 @@ def compare(
     verbose: Verbose = False,
     debug: Debug = False,  # noqa: ARG001
 ) -> None:
-    """Compare runs: differences of their configs beside differences of their metrics.
+    """Compare runs: the differences of their configs, and of their metrics.
 
-    Runs that differ only in their seeds are one group. For each pair of groups, tests say whether the metric differs
-    by more than the spread of the seeds, and by more than chance on the same rows.
+    Runs that differ only in their seeds form a group. For each pair of groups, statistical tests show whether the
+    metric differs by more than the spread over seeds, and by more than chance on the same rows.
     """
     from nnzoo.comparison.comparison import compare as compare_runs
 
@@ -133,7 +133,7 @@ def _mean(group: Any, key: str) -> str:
 
 
 def _curves(compared: RunComparison) -> list[str]:
-    """Returns the monitor by epoch, at a few epochs; the mean over the runs of a group that reached the epoch."""
+    """Returns the monitor at a few epochs: per group, the mean over the runs that reached the epoch."""
     groups = [group for group in compared.groups if any(run.history.rows for run in group.runs)]
     columns = [run.config.train.monitor for group in groups for run in group.runs]
     if not columns or len(set(columns)) > 1:

@@ -32,7 +32,7 @@ def doctor(
     verbose: Verbose = False,
     debug: Debug = False,  # noqa: ARG001
 ) -> None:
-    """Find problems of a config or a run.
+    """Find problems in a config or a run.
 
     For a config, reads the data and builds the network without training it. For a run, explains what went wrong. Exits
     with code 5 if a problem invalidates the result.

@@ -27,8 +27,8 @@ def report(
 ) -> None:
     """Write one self-contained HTML page about a run.
 
-    It has the result, learning curves, predictions with their samples, and how to repeat the run. Training writes the
-    same page at its end.
+    The page shows the result, the learning curves, samples with their predictions, and how to reproduce the run.
+    Training writes the same page when it ends.
     """
     from pathlib import Path
 

@@ -74,13 +74,13 @@ def train(
     if as_json:
         print_json(run.result)
     elif dry_run:
-        print(f"dry run: two batches went through everything; no files were written to {run.run_dir}.")
+        print(f"dry run: two batches went through training and evaluation; no files were written to {run.run_dir}.")
     else:
         print(report(run.result))
 
 
 def _show(text: str, file: TextIO) -> None:
-    """Prints the summary. Training continues if the reader of the output has closed the pipe."""
+    """Prints the summary. Training continues even if the pipe to the reader of the output is closed."""
     with contextlib.suppress(BrokenPipeError):
         print(text, file=file, flush=True)
 

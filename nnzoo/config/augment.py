@@ -16,7 +16,7 @@ HueShift = Annotated[float, Field(ge=-0.5, le=0.5)]
 
 
 class Augmentation(Section):
-    """The base of all augmentations. A list of two numbers is a range, except for `padding`."""
+    """Base class of all augmentations. A list of two numbers is a range, except for `padding`."""
 
     name: str
 
@@ -58,7 +58,7 @@ class RandomResizedCrop(Augmentation):
 
 
 class Rotation(Augmentation):
-    """Rotates each image about its centre by a random angle."""
+    """Rotates each image about its center by a random angle."""
 
     name: Literal["rotation"]
     degrees: Positive | Items[Real] = Field(

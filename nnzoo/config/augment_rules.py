@@ -84,7 +84,7 @@ def _colors(path: Path, section: augment.ColorJitter, facts: Facts, pixels: bool
     elif facts.input_shape and facts.layout == "image":
         channels = facts.input_shape[0]
         if channels not in (1, 3):
-            yield path, f"color_jitter is for images of 1 or 3 channels, got {channels}. Remove it."
+            yield path, f"color_jitter is for images with 1 or 3 channels, got {channels}. Remove it."
         for key in ("saturation", "hue"):
             if channels == 1 and getattr(section, key):
                 yield (*path, key), "grayscale images have no color. Remove this key."

@@ -1,4 +1,4 @@
-"""Base classes and types of config sections: strict frozen models, unions by name, and bounded numbers."""
+"""Base classes and types of config sections: strict immutable models, unions by name, and bounded numbers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class Section(BaseModel):
-    """A mapping of a config. Unknown keys and wrong types (`true` for a number) are errors; sections are frozen."""
+    """A mapping of a config. Unknown keys and wrong types (`true` for a number) are errors; sections are immutable."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -78,7 +78,7 @@ class ByName:
 
 
 def members(union: Any) -> dict[str, type[Section]]:
-    """Returns the sections of a union by name, in the order of the union. The union is the registry."""
+    """Returns the sections of a union by name, in the order of the union, which is the list of all sections."""
     found: dict[str, type[Section]] = {}
     for member in get_args(get_args(union)[0]):
         for name in get_args(member.model_fields["name"].annotation):
@@ -87,7 +87,7 @@ def members(union: Any) -> dict[str, type[Section]]:
 
 
 def listed(union: Any) -> dict[str, type[Section]]:
-    """Returns the sections of a union that a config file can choose, by name."""
+    """Returns by name the sections of a union that a config file can choose."""
     return {name: member for name, member in members(union).items() if not member.python_only}
 
 

@@ -37,7 +37,10 @@ def data_rules(config: Config, facts: Facts) -> Iterator[Problem]:
         yield from _series(config, source)
     if isinstance(source, data.Gate) and source.samples is None:
         if source.noise:
-            yield ("data", "noise"), "noise needs `samples`, the number of noisy copies of the four rows. Set it."
+            yield (
+                ("data", "noise"),
+                "noise needs `samples`, the number of noisy copies of the four rows. Set `samples`.",
+            )
         # A resolved config holds the default fractions.
         if source.split not in (data.Split(), data.Split(val=0, test=0)):
             yield ("data", "split"), "the four rows are not split. Set `samples`, or remove this key."

@@ -1,4 +1,4 @@
-"""The output of `nnzoo list` and `nnzoo schema`, read from the unions, which are the registry."""
+"""The output of `nnzoo list` and `nnzoo schema`, generated from the unions of sections."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def describe(kind: str, name: str) -> dict[str, Any]:
 
 
 def fields_of(section: type[Section]) -> list[dict[str, Any]]:
-    """Returns name, default and description of each field of a section, nested sections included."""
+    """Returns the name, default and description of each field of a section, including nested sections."""
     fields = []
     for name, field in section.model_fields.items():
         if name == "name":

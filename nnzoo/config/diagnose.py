@@ -1,4 +1,4 @@
-"""Converts the errors of pydantic to messages: place, expected and actual value, and the closest valid name."""
+"""Converts pydantic errors to messages with the place, the expected and actual value, and the closest valid name."""
 
 from __future__ import annotations
 

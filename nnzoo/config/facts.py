@@ -24,8 +24,8 @@ class Facts:
         has_val: Whether there is a val split.
         has_test: Whether there is a test split.
         num_train: Number of samples in the train split.
-        normalize: The choice of `preprocess.normalize: auto` for this data.
-        scale_target: The choice of `preprocess.scale_target: auto` for this data.
+        normalize: The value that `preprocess.normalize: auto` selects for this data.
+        scale_target: The value that `preprocess.scale_target: auto` selects for this data.
         num_tokens: Size of the vocabulary; 0 if the inputs are not tokens.
         pixels: Whether the inputs are images whose values are known to lie in [0, 1].
         per: The unit that has a target: a sample, a step of a sequence, or a node of a tree.

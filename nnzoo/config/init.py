@@ -97,7 +97,7 @@ BiasInit = Annotated[
 
 
 class WithBias(Section):
-    """Base of initializers for weights and biases. Normalization layers keep weight 1 and bias 0."""
+    """Base class of initializers for weights and biases. Normalization layers keep weight 1 and bias 0."""
 
     bias: Real | BiasInit = Field(0.0, description="value or initializer of the biases")
 

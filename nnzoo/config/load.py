@@ -166,7 +166,7 @@ def config_path(text: str) -> Path:
     beside = [str(each) for each in path.parent.glob("*.y*ml")]
     hint = did_you_mean(text, beside) or did_you_mean(path.stem, shipped)
     raise UsageError(
-        f"no such file, run directory or shipped config.{hint} (`nnzoo list configs` names them)", where=text
+        f"no such file, run directory or shipped config.{hint} (`nnzoo list configs` shows them)", where=text
     )
 
 

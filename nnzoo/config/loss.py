@@ -13,7 +13,7 @@ from nnzoo.config.base import ByName, Items, NonNegative, Positive, Probability,
 
 
 class Loss(Section):
-    """The base of all losses, with the properties that rules need."""
+    """Base class of all losses, with the properties that rules need."""
 
     name: str
 

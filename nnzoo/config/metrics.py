@@ -118,7 +118,7 @@ def is_metric(key: str) -> bool:
 
 
 def main_metric(keys: Iterable[str]) -> str:
-    """Returns the metric by which runs are compared: the first one on test, else on val, else on train.
+    """Returns the metric that runs are compared by: the first one on test, else on val, else on train.
 
     The loss is returned only if the split has no other metric.
 

@@ -116,7 +116,7 @@ class Suggestions:
         return valid_paths(self.root)
 
     def _close(self, path: Path, key: str, allowed: list[str]) -> list[Path]:
-        """Returns paths whose field is more similar to the key than the allowed fields are."""
+        """Returns the paths of fields that are more similar to the key than any allowed field."""
         close = difflib.get_close_matches(
             key.lower(), {str(each[-1]) for each in self.valid}, n=1, cutoff=_MIN_CLOSENESS
         )
@@ -154,7 +154,7 @@ class Suggestions:
         return None if any(path[: len(new)] == new[: len(path)] for path in problems) else ()
 
     def _under_other_names(self, path: Path, owners: tuple[Owner, ...]) -> str:
-        """Returns a hint with sections that have the key if their `name` is a different one."""
+        """Returns a hint with the other values of `name` for which a section has the key."""
         owners = tuple(sorted(owners, key=lambda each: (each.section != path[0], each.path.count("."))))
         switched = [place for owner in owners if (place := self._renamed_place(path, owner)) is not None]
         if switched:

@@ -135,7 +135,7 @@ def initializer_rules(config: Config, facts: Facts) -> Iterator[Problem]:  # noq
         if isinstance(rule, init.TruncNormal) and not rule.a - 2 * rule.std <= rule.mean <= rule.b + 2 * rule.std:
             yield (
                 (*path, "mean"),
-                f"expected a mean at most two std outside [{rule.a:g}, {rule.b:g}], got {rule.mean:g}.",
+                f"expected a mean within two std of [{rule.a:g}, {rule.b:g}], got {rule.mean:g}.",
             )
 
 

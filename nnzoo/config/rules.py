@@ -48,7 +48,7 @@ def _preprocess(config: Config, facts: Facts) -> Iterator[Problem]:
     if steps.pca and steps.zca:
         yield (
             ("preprocess", "zca"),
-            "pca and zca can't be combined. Choose one of them; `pca: {whiten: true}` whitens, too.",
+            "pca and zca can't be combined. Choose one of them; `pca: {whiten: true}` also whitens.",
         )
     if steps.pca and facts.input_shape and facts.layout in ("features", "sequence", "image"):
         columns = math.prod(facts.input_shape) if facts.layout == "image" else facts.input_shape[-1]

@@ -1,7 +1,7 @@
 """Learning-rate schedulers, with the names and fields of torch.
 
-Lengths are in epochs, or in steps with `interval: step`. A length or factor that is null
-follows from the length of the run after the warm-up.
+Lengths are in epochs, or in steps with `interval: step`. A length or factor that is null is derived from the length of
+the run after the warm-up.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pydantic import Field
 from nnzoo.config.base import ByName, Count, Items, Natural, NonNegative, Positive, Probability, Section
 
 LENGTHS = ("T_max", "total_iters", "total_steps", "step_size", "milestones", "T_0", "step_size_up", "gamma")
-"""The fields that follow from the length of the run if they are null."""
+"""The fields that are derived from the length of the run if they are null."""
 LAST_SHARE = 0.01
 """The factor of lr at the end of the run that `exponential` has by default."""
 NUM_CYCLES = 3
@@ -25,17 +25,17 @@ _BY_OPTIMIZER = "null: true if the optimizer has momentum"
 
 
 class Scheduler(Section):
-    """The base of all schedulers. The schedule starts after the warm-up."""
+    """Base class of all schedulers. The schedule starts after the warm-up."""
 
     name: str
 
     warmup_epochs: Natural = Field(
-        0, description="number of epochs in which lr rises linearly, per step, to optimizer.lr"
+        0, description="number of warm-up epochs, in which lr rises linearly, step by step, to optimizer.lr"
     )
     interval: Literal["epoch", "step"] = Field("epoch", description="unit of t and of all lengths")
 
     def lengths(self, length: int) -> dict[str, Any]:  # noqa: ARG002
-        """Returns the values of the null fields that follow from the length of the run.
+        """Returns the values of the null fields, which are derived from the length of the run.
 
         Args:
             length: Length of the run after the warm-up, in units of `interval`.
@@ -108,7 +108,7 @@ class Plateau(Scheduler):
     )
     cooldown: Natural = Field(0, description="number of epochs to wait after a reduction")
     min_lr: NonNegative = Field(0.0, description="lowest lr")
-    eps: NonNegative = Field(1e-8, description="smallest change of lr; smaller ones are ignored")
+    eps: NonNegative = Field(1e-8, description="changes of lr smaller than this are ignored")
 
 
 class LinearLr(Scheduler):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def shipped_folder() -> Path:
-    """Returns the folder of the shipped configs: inside an installed package, beside the package in a checkout."""
+    """Returns the folder of the shipped configs: inside an installed package, or next to the package in a checkout."""
     package = Path(__file__).parents[1]
     installed = package / "configs"
     return installed if installed.is_dir() else package.parent / "configs"

@@ -16,7 +16,7 @@ from nnzoo.config.suggest import did_you_mean
 class EarlyStopping(Section):
     """Stops training when the monitor has not improved for `patience` epochs."""
 
-    patience: Count = Field(5, description="number of epochs without improvement after which training stops")
+    patience: Count = Field(5, description="number of epochs without improvement before training stops")
     min_delta: NonNegative = Field(0.0, description="minimum change of the monitor that counts as an improvement")
 
 

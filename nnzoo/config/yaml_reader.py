@@ -266,7 +266,7 @@ class _Builder:
             elif key.value in entries:
                 first = entries[key.value].key_place
                 self.refuse(
-                    key.start_mark, f"duplicate key '{key.value}' (first in line {first.line}). Remove one of the two."
+                    key.start_mark, f"duplicate key '{key.value}' (first on line {first.line}). Remove one of the two."
                 )
             else:
                 entries[key.value] = self.build(item, key, depth + 1)

@@ -35,7 +35,7 @@ def to_yaml(config: Config) -> str:
 
 
 def _schedule_comment(config: Config) -> str:
-    """Returns a comment with the values of the null fields of the scheduler; empty if there are none."""
+    """Returns a comment with the resolved values of the null fields of the scheduler; empty if there are none."""
     section: Scheduler = config.scheduler
     num_epochs = config.train.epochs - section.warmup_epochs
     lengths = section.lengths(num_epochs)

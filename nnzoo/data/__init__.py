@@ -114,7 +114,7 @@ _READERS: TypeAdapter[AnyReader] = TypeAdapter(AnyReader)
 
 
 def parse_reader(values: dict[str, Any]) -> Reader:
-    """Returns the reader that an artifact describes with plain values.
+    """Returns the reader that the plain values in an artifact describe.
 
     Raises:
         ValidationError: The values do not describe a reader.
@@ -124,7 +124,7 @@ def parse_reader(values: dict[str, Any]) -> Reader:
 
 
 def reader_of(dataset: Dataset) -> Reader:
-    """Returns the reader of new data.
+    """Returns the reader for new data.
 
     For a dataset without files this is `PointsReader` if the features have names, else `ArraysReader`.
     """

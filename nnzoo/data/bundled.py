@@ -1,7 +1,7 @@
 """The small datasets that are bundled with scikit-learn, read from its files.
 
 Importing `sklearn.datasets` takes more than a second, and reading the files takes a few milliseconds, so scikit-learn
-is located but not imported. The values equal those of `sklearn.datasets.load_*`; grey values are float32.
+is located but not imported. The values equal those of `sklearn.datasets.load_*`; gray values are float32.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def load_breast_cancer() -> Dataset:
 
 
 def load_digits() -> Dataset:
-    """Loads handwritten digits: (1797, 1, 8, 8) images with grey values from 0 to 16, 10 classes.
+    """Loads handwritten digits: (1797, 1, 8, 8) images with gray values from 0 to 16, 10 classes.
 
     Raises:
         DataError: scikit-learn is not installed, or its file is missing or has unexpected content.

@@ -28,7 +28,7 @@ class Split:
     """The samples of one split.
 
     A source returns numbers in full precision. `Preprocess.transform` converts features, sequences and regression
-    targets to float32: only the values that the network and the loss read are rounded.
+    targets to float32, so only the values that the network and the loss use are rounded.
 
     Attributes:
         inputs: (N, F) features or (N, T, F) sequences, float64, or float32 if that represents the source exactly;
@@ -125,7 +125,7 @@ class Dataset:
             number of all train rows.
         sample_names: The name of each sample, indexed by its row in the source; empty if the row number is enough.
         reader: Reads new raw data in the same way as the source; None if only arrays can be read.
-        divisible: Whether the training samples may be divided into further splits. False for the four rows of a logic
+        divisible: Whether further splits may be taken from the training samples. False for the four rows of a logic
             gate.
     """
 
@@ -169,7 +169,7 @@ class Dataset:
         )
 
     def origin_columns(self, split: str) -> tuple[tuple[str, ...], Callable[[slice], list[Sequence[Any]]]]:
-        """Returns the names of the columns that locate the samples of a split, and a function that computes them.
+        """Returns the names of the columns that identify the samples of a split, and a function that computes them.
 
         For samples that are not read from files and whose features have names, the columns include the features.
         """

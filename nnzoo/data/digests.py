@@ -1,4 +1,4 @@
-"""Digests of samples: the definition of equal samples that deduplication and the doctor share."""
+"""Digests of samples, which define equal samples for deduplication and the doctor."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def fit_scale(columns: Columns, normalize: Normalize) -> tuple[Tensor, Tensor]:
         return mean, torch.ones_like(mean)
     shift, scale = (low, high - low) if normalize == "minmax" else (mean, deviation * unit)
     if not bool(scale.isfinite().all()):
-        raise DataError("the range of a column is too large for float64. Divide its values.", where="preprocess")
+        raise DataError("the range of a column is too large for float64. Rescale its values.", where="preprocess")
     # For values next to 0 the deviation may underflow.
     return shift, torch.where(varies, scale.clamp_min(math.ulp(0.0)), 1.0)
 
@@ -116,7 +116,7 @@ def to_real(images: Tensor) -> Tensor:
 
 
 def _power_near(sizes: Tensor) -> Tensor:
-    """Returns a power of two near each size, clamped so that it and its inverse are normal numbers."""
+    """Returns a power of two near each size, clamped so that neither it nor its inverse over- or underflows."""
     exponents = torch.frexp(sizes).exponent.clamp(-1000, 1000).numpy()
     return torch.from_numpy(np.ldexp(1.0, exponents))  # exact, unlike torch.ldexp
 

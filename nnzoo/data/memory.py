@@ -188,7 +188,7 @@ def _stacked(dataset: torch_data.Dataset[Any], *, where: str) -> tuple[Array, Ar
         shapes = {array.shape for array in arrays}
         if len(shapes) > 1:
             shown = " and ".join(map(str, sorted(shapes)[:2]))
-            raise DataError(f"{name} has samples of different shapes (got {shown}). Make them equal.", where=where)
+            raise DataError(f"{name} has samples of different shapes (got {shown}). Make them the same.", where=where)
         parts.append(np.stack(arrays))
     return parts[0], parts[1]
 

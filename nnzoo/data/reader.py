@@ -1,7 +1,7 @@
 """Readers convert new raw data to tensors in the same way as the training data.
 
 A source that reads files puts a reader into its dataset. The reader is saved with the weights, so the weight file is
-all that is needed to use the network on raw data. It is validated when it is loaded, like every file.
+all that is needed to use the network on raw data. Like every file, it is validated when it is loaded.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Samples:
         source_columns: Returns the named columns of the table that the samples come from, or all of them, as text: one
             value per sample. None if there is no table.
         row_targets: The names of the targets of one row, if each sample has targets in several rows.
-        warnings: What was skipped, was repaired or differs from the training data, one line each.
+        warnings: What was skipped, repaired or differs from the training data, one line each.
         broken: Inputs that can't be read and get no prediction: one line each, with the name and the reason.
     """
 
@@ -98,7 +98,7 @@ class Reader(BaseModel):
         return {}
 
     def read(self, paths: Sequence[Path], schema: Schema, *, labelled: bool) -> Samples:
-        """Reads new samples, file after file.
+        """Reads new samples from files, one after the other.
 
         Args:
             paths: Files or folders; `-` is standard input.

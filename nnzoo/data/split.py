@@ -29,11 +29,11 @@ class Division:
 
     Attributes:
         val: Fraction of the training samples, at least 0 and less than 1; 0 for no split.
-        test: As `val`.
+        test: Like `val`.
         stratify: Keep the proportions of the classes, if there are classes.
-        seed: Seed of the division only.
+        seed: Seed that is used only for the split.
         group: A column of a table; rows with equal values in it stay in the same part.
-        deduplicate: Drop all but the first of equal samples before dividing.
+        deduplicate: Keep only the first of equal samples before splitting.
     """
 
     val: float = 0.15
@@ -76,7 +76,7 @@ class Division:
         return rows
 
     def blocks(self, num_rows: int, *, given: Collection[str] = ()) -> dict[str, slice]:
-        """Returns consecutive blocks of rows for a division in time: train, then val, then test.
+        """Returns consecutive blocks of rows for a split in time: train, then val, then test.
 
         Args:
             num_rows: N.
@@ -137,7 +137,7 @@ def distinct_samples(split: Split) -> Tensor:
 def drop_repeats(dataset: Dataset) -> Dataset:
     """Drops train samples that equal an earlier train sample or a sample of val or test.
 
-    All samples of val and test stay, so that results on given splits can be compared.
+    All samples of val and test are kept, so that results on these splits remain comparable.
 
     Raises:
         DataError: Train would have no samples, or would lack one of the classes.
@@ -159,7 +159,10 @@ def drop_repeats(dataset: Dataset) -> Dataset:
             "different data.",
             where=where,
         )
-    note = f"deduplicate: dropped {num_dropped} train samples, each equal to an earlier one or one of val or test"
+    note = (
+        f"deduplicate: dropped {num_dropped} train samples, each equal to an earlier train sample or to a sample of "
+        "val or test"
+    )
     train = dataset.train.take(torch.tensor(kept))
     reduced = replace(dataset, splits=dataset.splits | {"train": train}, notes=(*dataset.notes, note))
     lost = set(missing_classes(reduced).get("train", ())) - set(missing_classes(dataset).get("train", ()))

@@ -33,7 +33,7 @@ def load_gate(name: str, *, samples: int | None = None, noise: float = 0.0, seed
     Args:
         name: One of `GATES`.
         samples: The number of rows, which cycle through the four corners; None for only the four corners, which can't
-            be divided into splits.
+            be split.
         noise: The standard deviation of noise on the inputs; needs `samples`.
         seed: Seed of the noise.
 
@@ -93,9 +93,9 @@ def load_circles(*, samples: int = 1000, noise: float = 0.1, seed: int = 0) -> D
 
 
 def load_spirals(*, samples: int = 1000, noise: float = 0.1, classes: int = 2, seed: int = 0) -> Dataset:
-    """Generates one spiral arm per class, which winds 1.5 times around the origin, out to radius 3.
+    """Generates one spiral arm per class. Each winds 1.5 times around the origin, out to radius 3.
 
-    The distance between neighbouring arms is 2 / classes.
+    The distance between neighboring arms is 2 / classes.
 
     Returns:
         (samples, 2) features in random order, classes of equal size (within one sample).
@@ -115,13 +115,13 @@ def load_spirals(*, samples: int = 1000, noise: float = 0.1, classes: int = 2, s
 def load_blobs(*, samples: int = 1000, noise: float = 1.0, classes: int = 3, seed: int = 0) -> Dataset:
     """Generates one Gaussian cluster per class, like scikit-learn's `make_blobs`.
 
-    The centres are uniform in [-10, 10]^2, so clusters overlap for some seeds.
+    The centers are uniform in [-10, 10]^2, so clusters overlap for some seeds.
 
     Args:
         samples: The total number of samples.
         noise: The standard deviation of each cluster.
         classes: The number of clusters.
-        seed: Seed of the centres and the clusters.
+        seed: Seed of the centers and the clusters.
 
     Returns:
         (samples, 2) features in random order, classes of equal size (within one sample).
@@ -157,7 +157,7 @@ def load_adding(*, samples: int = 10_000, length: int = 100, seed: int = 0) -> D
     """Generates the adding problem (Hochreiter & Schmidhuber 1997), in the form of Arjovsky et al. 2016.
 
     A step is a value, uniform in [0, 1), and a marker. The marker is 1 at one random step of the first half and at one
-    of the second half, else 0. The target is the sum of the two marked values, of mean 1 and variance 1/6.
+    of the second half, else 0. The target is the sum of the two marked values. It has mean 1 and variance 1/6.
 
     Differences from the 1997 version: its values were in [-1, 1], its target was 0.5 + sum / 4, its markers were in the
     first ten steps and in the rest of the first half, and its lengths varied.

@@ -32,7 +32,7 @@ UNKNOWN_TREES = Repair("tree", "without a known word", "read as unknown words", 
 
 @dataclass(frozen=True)
 class Tree:
-    """A labelled binary tree, as lists over its nodes in preorder: the root first, each node before its children.
+    """A labelled binary tree: lists with one item per node, in preorder (each node before its children).
 
     Attributes:
         labels: The label of each node.

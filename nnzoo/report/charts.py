@@ -65,6 +65,7 @@ class TableOf:
         header: The names of the columns.
         rows: The rows. The first cell is the header of its row. Floats are shown with four significant digits.
         precise: Whether the page also has the exact value of each float, in the attribute `value` of a `data` element.
+        limit: Texts of cells are cut at this number of characters.
     """
 
     title: str
@@ -72,6 +73,7 @@ class TableOf:
     header: Sequence[str]
     rows: Sequence[Sequence[Cell | Link]]
     precise: bool = False
+    limit: int = 160
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from nnzoo.comparison.comparison import RunComparison
 from nnzoo.comparison.groups import Group
+from nnzoo.comparison.pairs import Pair
 from nnzoo.comparison.run_files import RunFiles
 from nnzoo.config.metrics import direction
 from nnzoo.config.yaml_writer import flow
@@ -54,7 +55,7 @@ def _result(compared: RunComparison) -> list[Part]:
                 pair.means[0] - pair.means[1],
                 None if pair.seeds is None else pair.seeds.adjusted_p,
                 None if pair.rows is None else pair.rows.adjusted_p,
-                pair.verdict if pair.better is None else f"{pair.better} is better",
+                _verdict(pair),
             ]
             for pair in compared.pairs
         ]
@@ -68,6 +69,12 @@ def _result(compared: RunComparison) -> list[Part]:
     if len(compared.groups) == 1:
         parts.append(Text("All runs that can be compared have the same settings, so there are no groups to test."))
     return [*parts, *map(Text, compared.notes)]
+
+
+def _verdict(pair: Pair) -> str:
+    if pair.better is None:
+        return pair.verdict
+    return f"{pair.better} is better" + ("" if pair.seeds else ", with one seed")
 
 
 def _differences(compared: RunComparison) -> list[Part]:

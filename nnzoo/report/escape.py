@@ -15,13 +15,15 @@ def escape(value: object, limit: int | None = MAX_LENGTH) -> str:
     """Returns a text that is safe in HTML and SVG, in elements and in quoted attributes.
 
     Control characters and those that change the direction of the text around them become U+FFFD. Tabs and line breaks
-    stay.
+    stay. A text of only spaces and line breaks is quoted, since it would be invisible.
 
     Args:
         value: The text, or another value, which is converted to text.
         limit: The largest number of characters; longer texts end with an ellipsis. None for no limit.
     """
     text = str(value)
+    if text.isspace():
+        text = repr(text)
     if limit is not None and len(text) > limit:
         text = f"{text[: limit - 1]}…"
     return html.escape("".join(map(_visible, text)) if not text.isascii() or not text.isprintable() else text)

@@ -72,6 +72,7 @@ class Block:
         shortcut: Whether the input of the block is added to its output.
         loop: The text at the arrow from the block to itself; empty if it has none.
         parts: The layers inside a residual block.
+        last: The dotted path of the last module of the block, whose output is that of the block.
     """
 
     kind: str
@@ -84,6 +85,7 @@ class Block:
     shortcut: bool = False
     loop: str = ""
     parts: tuple[Block, ...] = ()
+    last: str = ""
 
 
 @dataclass
@@ -200,8 +202,8 @@ def _joined(leaves: Iterable[Block]) -> list[Block]:
     for leaf in leaves:
         if leaf.kind != "detail":
             blocks.append(leaf)
-        elif not leaf.title:
-            continue  # an identity
+        elif not leaf.title or (leaf.title == "flatten" and not blocks):
+            continue  # an identity, or the inputs as one row
         elif not blocks or blocks[-1].kind == "group":
             blocks.append(replace(leaf, kind="other", title=leaf.title[0].upper() + leaf.title[1:]))
         else:
@@ -209,7 +211,9 @@ def _joined(leaves: Iterable[Block]) -> list[Block]:
             is_new = leaf.title not in last.details[-1:] and leaf.title != "flatten"
             details = (*last.details, leaf.title) if is_new else last.details
             total = last.num_parameters + leaf.num_parameters
-            blocks[-1] = replace(last, details=details, shape=leaf.shape or last.shape, num_parameters=total)
+            blocks[-1] = replace(
+                last, details=details, shape=leaf.shape or last.shape, num_parameters=total, last=leaf.name
+            )
     return blocks
 
 
@@ -222,6 +226,7 @@ def _merged(blocks: Sequence[Block], *, layers: bool) -> tuple[Block, ...]:
             merged[-1] = replace(
                 block,
                 name=last.name,
+                last=block.last or block.name,
                 num_parameters=last.num_parameters + block.num_parameters,
                 repeat=last.repeat + block.repeat,
                 shortcut=last.shortcut or block.shortcut,

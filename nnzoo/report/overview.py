@@ -110,7 +110,7 @@ def _findings(run: FinishedRun) -> TableOf:
     if not rows:
         rows = [["none", "", "Nothing stands out in the curves, the comparison with the baseline, and the warnings."]]
     caption = f"`nnzoo doctor {run.folder.name}` also examines the samples and the units of the network."
-    return TableOf("Findings", caption, ["severity", "topic", "finding"], rows)
+    return TableOf("Findings", caption, ["severity", "topic", "finding"], rows, limit=1000)
 
 
 def _noticed(run: FinishedRun) -> Iterator[tuple[str, str, str]]:

@@ -26,11 +26,13 @@ from nnzoo.report.charts import (
     TableOf,
     Text,
 )
-from nnzoo.report.escape import escape
+from nnzoo.report.escape import MAX_LENGTH, escape
 
 HINT = "Point to read a value, drag to zoom (keys: arrows, +, -, Esc)."
 MAX_LINKS = 60
 LONG_TABLE = 15
+LONG_WORD = 24
+"""Longer words in tables are broken."""
 TALL_BARS = 24
 CODE_LENGTH = 4000
 
@@ -114,7 +116,7 @@ def _chart(part: Lines | Scatter | Bars) -> str:
         read = f'<output class="read" aria-live="polite">{HINT}</output>'
     else:
         drawn, read = svg.scatter(part), f'<output class="read" aria-live="polite">{HINT}</output>'
-        legend = _legend(list(part.groups) if len(part.groups) > 1 else [], ())
+        legend = _legend(list(part.groups) if len(part.groups) > 1 else [], (), points=True)
     return f"<figure>{_heading(part.title, part.caption)}{drawn}{legend}{read}{_behind(part.table())}</figure>"
 
 
@@ -143,7 +145,7 @@ def _heading(title: str, caption: str) -> str:
     return heading + (f'<p class="caption"><bdi>{escape(caption, 600)}</bdi></p>' if caption else "")
 
 
-def _legend(names: Sequence[str], marks: Sequence[str]) -> str:
+def _legend(names: Sequence[str], marks: Sequence[str], *, points: bool = False) -> str:
     if not names and not marks:
         return ""
     keys = [
@@ -151,8 +153,11 @@ def _legend(names: Sequence[str], marks: Sequence[str]) -> str:
         for i, name in enumerate(names)
     ]
     keys += [(label, f"mark m{i % 3}") for i, label in enumerate(marks)]
+    if points:
+        keys = [(name, svg.dot_style(i)) for i, name in enumerate(names)]
+    shape = "M13 5h0" if points else "M1 5H25"
     items = "".join(
-        f'<li><svg viewBox="0 0 26 10" aria-hidden="true"><path class="{style}" d="M1 5H25"/></svg>'
+        f'<li><svg viewBox="0 0 26 10" aria-hidden="true"><path class="{style}" d="{shape}"/></svg>'
         f"<bdi>{escape(name, 60)}</bdi></li>"
         for name, style in keys
     )
@@ -178,10 +183,10 @@ def table(part: TableOf) -> str:
     for row in part.rows:
         first, *rest = row
         cells = "".join(
-            f"<td{_number_class(is_number)}>{_cell_text(cell, precise=part.precise)}</td>"
+            f"<td{_number_class(is_number)}>{_cell_text(cell, part)}</td>"
             for cell, is_number in zip(rest, numeric[1:], strict=True)
         )
-        rows.append(f'<tr><th scope="row">{_cell_text(first, precise=part.precise)}</th>{cells}</tr>')
+        rows.append(f'<tr><th scope="row">{_cell_text(first, part)}</th>{cells}</tr>')
     long = " long" if len(part.rows) > LONG_TABLE else ""
     label = escape(part.title or "Table")
     return (
@@ -194,14 +199,15 @@ def _number_class(is_number: bool) -> str:
     return ' class="n"' if is_number else ""
 
 
-def _cell_text(cell: Cell | Link, *, precise: bool = False) -> str:
+def _cell_text(cell: Cell | Link, part: TableOf | None = None) -> str:
     if isinstance(cell, Link):
         return f'<a href="{escape(cell.target, None)}"><bdi>{escape(cell.text)}</bdi></a>'
     if cell is None or (isinstance(cell, float) and math.isnan(cell)):
         return ""
     if isinstance(cell, str):
-        return f"<bdi>{escape(cell)}</bdi>"
-    if precise and isinstance(cell, float):
+        style = ' class="w"' if max(map(len, cell.split()), default=0) > LONG_WORD else ""
+        return f"<bdi{style}>{escape(cell, part.limit if part else MAX_LENGTH)}</bdi>"
+    if part is not None and part.precise and isinstance(cell, float):
         return f'<data value="{cell!r}">{number(cell)}</data>'
     if isinstance(cell, int):
         return str(cell)

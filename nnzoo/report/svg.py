@@ -89,6 +89,11 @@ def lines(chart: Lines) -> str:
     return _frame(chart.title, chart.caption, chart.x_label, chart.y_label, x_axis, y_axis, [*marks, *curves])
 
 
+def dot_style(group: int) -> str:
+    """Returns the classes of a group's points. After `NUM_COLORS` groups, points are squares in the same colors."""
+    return f"dots s{group % NUM_COLORS}{' square' if group // NUM_COLORS % 2 else ''}"
+
+
 def scatter(chart: Scatter) -> str:
     """Renders points."""
     xs = [x for group, _ in chart.groups.values() for x in group]
@@ -103,7 +108,7 @@ def scatter(chart: Scatter) -> str:
         kept = _kept(len(group_x), MAX_POINTS)
         points = [(x_axis.at(float(group_x[j])), y_axis.at(float(group_y[j]))) for j in kept]
         dots = "".join(f"M{x:.1f} {PLOT - y:.1f}h0" for x, y in points if x == x and y == y)
-        parts.append(f'<path class="dots s{i % NUM_COLORS}" d="{dots}"/>')
+        parts.append(f'<path class="{dot_style(i)}" d="{dots}"/>')
     return _frame(chart.title, chart.caption, chart.x_label, chart.y_label, x_axis, y_axis, parts)
 
 
@@ -119,7 +124,7 @@ def bars(chart: Bars) -> str:
     ]
     axis = Axis([0.0, *values, *(v for v in reach if math.isfinite(v))])
     left = min(190, 20 + 8 * max((len(str(label)) for label in chart.labels), default=0))
-    scale = (WIDTH - left - 62) / PLOT
+    scale = (WIDTH - left - 76) / PLOT
     group = bar * len(names) + gap
     parts, zero = [], left + axis.at(0.0) * scale
     for row, label in enumerate(chart.labels):
@@ -159,7 +164,7 @@ def heatmap(chart: Heatmap, links: Mapping[tuple[int, int], str]) -> str:
         return _matrix_image(chart, values / largest)
     left = min(150, 36 + 8 * max((len(str(name)) for name in chart.row_labels), default=0))
     cell = min(64.0, (WIDTH - left - 6) / max(columns, 1))
-    height_of_cell = min(cell, 30.0) if rows > 1 else 30.0
+    height_of_cell = min(cell, 30.0 if rows > 4 else 54.0)
     flat = max((len(str(name)) for name in chart.column_labels), default=0) * 7 <= cell
     top = 36 if flat else min(110, 26 + 7 * max(len(str(name)) for name in chart.column_labels))
     parts = [f'<text class="label" x="{left}" y="14">{escape(chart.column_label, 40)}</text>']

@@ -6,9 +6,14 @@ from pathlib import Path
 
 from nnzoo.experiment.train.finished import FinishedRun
 from nnzoo.report.charts import Section
+from nnzoo.report.classes import classes_section
+from nnzoo.report.inputs import data_section
+from nnzoo.report.inside.section import inside_section, network_section
 from nnzoo.report.learning import curves_section, health_section
 from nnzoo.report.overview import repeat_section, result_section
 from nnzoo.report.page import page
+from nnzoo.report.steps import labels_section, steps_section
+from nnzoo.report.values import values_section
 from nnzoo.run.directory import REPORT
 from nnzoo.run.files import write_text
 
@@ -39,5 +44,17 @@ def _lead(run: FinishedRun) -> str:
 
 def sections(run: FinishedRun) -> list[Section]:
     """Returns the sections of the page: those that apply to the run, in order."""
-    found = [result_section(run), curves_section(run), health_section(run), repeat_section(run)]
+    found = [
+        result_section(run),
+        curves_section(run),
+        health_section(run),
+        classes_section(run),
+        labels_section(run),
+        values_section(run),
+        steps_section(run),
+        inside_section(run),
+        network_section(run),
+        data_section(run),
+        repeat_section(run),
+    ]
     return [section for section in found if section is not None and section.parts]

@@ -32,7 +32,8 @@ def encode(value: Any) -> tuple[Any, dict[str, Tensor]]:
             and None.
 
     Raises:
-        TypeError: The value contains a different type, even a subclass of these; the message names its path.
+        TypeError: The value contains an unsupported type, such as a subclass of these types; the message names its
+            path.
     """
     tensors: dict[str, Tensor] = {}
     return _encode(value, "", tensors), tensors

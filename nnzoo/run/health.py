@@ -20,8 +20,8 @@ class HealthRow:
         epoch: The epoch, from 1.
         step: The last sampled step of the epoch, from 1 for the first step of the run.
         layer: The name of the layer.
-        dead: The share of its ReLU units that were 0 for at least the last 32 sampled samples.
-        saturated: The share of its sigmoid or tanh values, or of its recurrent states, that are saturated.
+        dead: The fraction of its ReLU units that were 0 for at least the last 32 sampled samples.
+        saturated: The fraction of its sigmoid or tanh values, or of its recurrent states, that are saturated.
         gradient_norm: The 2-norm of the gradient of its weights.
         update_ratio: The 2-norm of the change of its weights in a step, divided by that of the weights.
         activation_mean: The mean of its outputs.
@@ -43,7 +43,7 @@ COLUMNS = tuple(each.name for each in fields(HealthRow))
 
 
 def write_health(path: Path, rows: Iterable[HealthRow]) -> None:
-    """Writes health.csv. Reading it gives the same floats; NaN is an empty cell."""
+    """Writes health.csv. Reading it gives exactly the same floats; NaN is written as an empty cell."""
     write_csv(path, COLUMNS, ([_cell(getattr(row, name)) for name in COLUMNS] for row in rows))
 
 

@@ -189,7 +189,7 @@ def test_a_failed_run_prints_its_result_with_the_error(capsys: Capture, monkeypa
         error.result = {"status": "diverged", "metrics": {"train/loss": float("nan")}}
         raise error
 
-    monkeypatch.setattr("nnzoo.experiment.train.run.train", fail)
+    monkeypatch.setattr("nnzoo.api.train", fail)
     assert run(["train", "c.yaml", "--json"]) == 4
     printed = only_json(capsys.readouterr().out)
     assert printed["error"]["kind"] == "diverged"

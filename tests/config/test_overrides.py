@@ -126,7 +126,7 @@ def test_the_last_override_takes_precedence() -> None:
         (["model.layers.²=5"], "override model.layers.²=5: model.layers: expected a list or null"),
         (["model.layers.0=5"], "override model.layers.0=5: model.layers.0: expected a mapping, got 5."),
         (["train.epochs=[1"], "override train.epochs=[1: not YAML: the bracket that starts here is never closed."),
-        (["train={a: 1, a: 2}"], "override train={a: 1, a: 2}: duplicate key 'a' (first in line 1)"),
+        (["train={a: 1, a: 2}"], "override train={a: 1, a: 2}: duplicate key 'a' (first on line 1)"),
         (["name=!!python/name:os.system x"], "override name=!!python/name:os.system x: the tag tag:yaml.org,2002:py"),
         (["name=a\x00b"], "override name=a\\x00b: the character U+0000 is not allowed in YAML."),
         (["train=3", "train.epochs=3"], "override train.epochs=3: train: another override sets this key to a value"),

@@ -100,8 +100,8 @@ def test_infinite_numbers_are_refused(text: str) -> None:
 def test_all_duplicate_keys_are_listed() -> None:
     message = refused("data: digits\ndata: iris\nmodel: {name: mlp, hidden: [3],\n  hidden: [4]}\n")
     assert message == (
-        "c.yaml:2:1: duplicate key 'data' (first in line 1). Remove one of the two.\n    data: iris\n    ^\n"
-        "c.yaml:4:3: duplicate key 'hidden' (first in line 3). Remove one of the two.\n      hidden: [4]}\n      ^"
+        "c.yaml:2:1: duplicate key 'data' (first on line 1). Remove one of the two.\n    data: iris\n    ^\n"
+        "c.yaml:4:3: duplicate key 'hidden' (first on line 3). Remove one of the two.\n      hidden: [4]}\n      ^"
     )
 
 

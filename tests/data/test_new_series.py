@@ -140,7 +140,7 @@ def test_irregular_steps_count_as_one_step_in_new_data_too() -> None:
     write("t.csv", t=working, y=range(len(working)))
     dataset = trained(time="t")
     new = read(dataset, write("new.csv", t=working[:9], y=range(9)))
-    assert new.warnings == ("the time steps differ; every row counts as one step",)
+    assert new.warnings == ("the time steps are not equal; every row counts as one step",)
 
 
 def test_what_is_told_of_rows_names_the_file_if_there_are_several() -> None:

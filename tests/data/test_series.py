@@ -112,7 +112,7 @@ def test_gaps_in_time_are_missing_rows() -> None:
     working_days = [day for day in days(70) if np.is_busday(day)]
     write_columns(day=working_days, y=range(len(working_days)))
     assert read(time="day", target=("y",), window=3).warnings == (
-        "the time steps differ; every row counts as one step",
+        "the time steps are not equal; every row counts as one step",
     )
 
 

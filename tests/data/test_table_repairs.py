@@ -312,7 +312,7 @@ def test_text_files_beside_tables_are_left_out_and_counted(note: str) -> None:
     Path("data", note).write_text("Downloaded from the internet.\n")
     dataset = load_csv(path="data", target=["y"], division=WHOLE)
     assert len(dataset.train) == 3
-    assert "1 file of another type in a data folder was left out" in told(dataset)
+    assert "1 file of a different type in a data folder was left out" in told(dataset)
     assert note in told(dataset)
 
 

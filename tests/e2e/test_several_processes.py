@@ -13,10 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from nnzoo.errors import DataError
 from nnzoo.experiment.resume.resume import check_shared
+from nnzoo.run.artifact import load_artifact
 from nnzoo.run.checkpoint import load_checkpoint, save_checkpoint
+from nnzoo.run.health import read_health
 
 CONFIG = """
 name: x
@@ -271,3 +274,25 @@ def test_all_processes_read_the_same_data() -> None:
     check_shared([{"train": "a"}, {"train": "a"}])
     with pytest.raises(DataError, match="rank 1 reads different data than rank 0"):
         check_shared([{"train": "a"}, {"train": "b"}])
+
+
+@pytest.mark.slow
+def test_probes_of_rank_0_do_not_change_the_weights(group: Start) -> None:
+    """Gradients and updates are those of all processes, so they are those of one process up to rounding."""
+    plain = ["augment=[]", "model.dropout=0", "train.epochs=4"]
+    assert [code for code, *_ in group(*plain)] == [0, 0]
+    assert group(*plain, "train.probes=false", "--name", "off")[0][0] == 0
+    assert group(*plain, "--name", "single", processes=1)[0][0] == 0
+    group(*plain, "--name", "parts", rank=1, step=STEPS + 2, what="SIGTERM")
+    assert group(*plain, "--name", "parts", "--resume")[0][0] == 0
+    on, off = (load_artifact(Path("runs") / name / "best.safetensors").weights for name in ("x", "off"))
+    assert on.keys() == off.keys()
+    assert all(torch.equal(on[key], off[key]) for key in on)
+    assert Path("runs/parts/health.csv").read_bytes() == Path("runs/x/health.csv").read_bytes()
+    both, alone = (read_health(Path("runs") / name / "health.csv") for name in ("x", "single"))
+    assert [(row.epoch, row.step, row.layer) for row in both] == [(row.epoch, row.step, row.layer) for row in alone]
+    assert {row.epoch for row in both} == {1, 3}
+    for one, other in zip(both, alone, strict=True):
+        assert one.gradient_norm == pytest.approx(other.gradient_norm, rel=1e-3)
+        assert one.update_ratio == pytest.approx(other.update_ratio, rel=1e-3)
+        assert one.activation_variance > 0

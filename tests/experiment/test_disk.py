@@ -139,7 +139,8 @@ def test_a_failure_at_any_rename(
         shutil.rmtree("runs/x")
         failed += 1
     written = {file.name for file in Path("runs/x").iterdir()}
-    assert renamed == written - {"train.log"}
+    # If only the page can't be written, the training succeeds with a warning.
+    assert renamed == (written | {"report.html"}) - {"train.log"}
 
 
 def test_a_full_disk_keeps_the_previous_files(

@@ -65,6 +65,7 @@ def test_the_run_directory_of_a_classification(
         "metrics.csv",
         "predictions.csv",
         "previous.safetensors",
+        "report.html",
         "result.json",
         "summary.txt",
         "train.log",

@@ -68,7 +68,7 @@ class Structure(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Adds an element."""
-        self.elements.append((tag, *sorted(name for name, _ in attrs if name != "transform")))
+        self.elements.append((tag, *sorted(name for name, _ in attrs if name not in ("transform", "class"))))
 
 
 @pytest.mark.parametrize("name", HOSTILE)

@@ -1,4 +1,4 @@
-"""Data sources and their splits. One file per family; the union is the registry."""
+"""Data sources and their splits. One file per family; the union lists them all."""
 
 from typing import Annotated
 

@@ -11,7 +11,7 @@ from nnzoo.config.facts import Facts
 
 
 class ArraySource(Source):
-    """The base of all sources of arrays."""
+    """Base class of all sources of arrays."""
 
     task: Literal["auto", "classification", "multilabel", "regression"] = Field(
         "auto",

@@ -49,7 +49,7 @@ class Split(Section):
 
 
 class Source(Section):
-    """The base of all data sources."""
+    """Base class of all data sources."""
 
     has_columns: ClassVar[bool] = False
     """Whether the samples are rows of a table with columns."""
@@ -65,7 +65,7 @@ class Source(Section):
 
 
 class Files(Source):
-    """The base of all sources that read your own files."""
+    """Base class of all sources that read your own files."""
 
     path: FilePath = Field(description="a file, a folder, or a glob pattern such as `data/part-*.csv`")
     val_path: FilePath | None = Field(None, description="file, folder or glob pattern of the val split")
@@ -74,7 +74,7 @@ class Files(Source):
 
 
 class RepairedFiles(Files):
-    """The base of all sources that skip or repair parts of their files, with a warning."""
+    """Base class of all sources that skip or repair parts of their files, with a warning."""
 
     path: FilePath = Field(
         description="file, folder, glob pattern such as `data/part-*.csv`, zip archive, or file in it such as "

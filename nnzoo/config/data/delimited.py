@@ -66,7 +66,7 @@ ColumnType = Literal["number", "category", "boolean", "date"]
 
 
 class TableCells(Source):
-    """The base of all sources that read the cells of a table."""
+    """Base class of all sources that read the cells of a table."""
 
     strip: bool = Field(True, description="strip spaces around cells")
     missing: Items[Cell] = Field(
@@ -76,7 +76,7 @@ class TableCells(Source):
 
 
 class Delimited(TableCells, RepairedFiles):
-    """The base of all sources that read tables: delimited text (also compressed), Parquet, Arrow and Excel files."""
+    """Base class of all sources that read tables: delimited text (also compressed), Parquet, Arrow and Excel files."""
 
     names: Items[Annotated[str, Field(min_length=1)]] | None = Field(
         None, description="column names, if the file has no header, or to replace the names in the header"
@@ -105,7 +105,7 @@ class Delimited(TableCells, RepairedFiles):
 
 
 class CellFormats(TableCells):
-    """The base of all sources whose cells are numbers, dates and names in various formats."""
+    """Base class of all sources whose cells are numbers, dates and names in various formats."""
 
     decimal: DecimalSign = Field("auto", description="decimal separator; auto: detected for each column")
     thousands: ThousandsSign = Field(
@@ -119,4 +119,4 @@ class CellFormats(TableCells):
 
 
 class FormattedFiles(CellFormats, Delimited):
-    """The base of all sources that read numbers, dates and names from files of tables."""
+    """Base class of all sources that read numbers, dates and names from files of tables."""

@@ -1,4 +1,4 @@
-"""Images: data sets of torchvision, and your own folders."""
+"""Images: datasets of torchvision, and your own folders."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ wardrobe whale willow_tree wolf woman worm
 
 
 def _to_name(value: object) -> object:
-    """Converts a class name that YAML reads as an integer."""
+    """Converts a class name that YAML reads as an integer back to text."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
@@ -41,7 +41,7 @@ ClassName = Annotated[
 
 
 class TorchvisionSet(Source):
-    """The base of the image data sets of torchvision, with their official test split."""
+    """Base class of the image datasets of torchvision, with their official test split."""
 
     name: str
 

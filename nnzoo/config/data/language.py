@@ -30,10 +30,10 @@ class Language(RepairedFiles):
         "char", description="char: tokens are characters; word: tokens are words and punctuation marks"
     )
     sequence_length: Count | None = Field(
-        None, description="number of tokens per sample; null: 64, or the length of the longest line with by_line"
+        None, description="number of tokens per sample; null: 64, or with by_line the length of the longest line"
     )
     by_line: bool = Field(
-        False, description="make each line a sample; the end of a line is a token and is predicted, too"
+        False, description="make each line a sample; the end of a line is a token, which is also predicted"
     )
     lowercase: bool = Field(False, description="convert the text to lower case")
     min_count: Count = Field(1, description="map tokens with fewer occurrences to the unknown token")

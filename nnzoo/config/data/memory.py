@@ -14,7 +14,7 @@ DIGEST = Field(description="SHA-256 of the data, which is not stored itself")
 
 
 class PythonSource(Source):
-    """The base of all sources of data passed from Python."""
+    """Base class of all sources of data passed from Python."""
 
     python_only: ClassVar[bool] = True
 

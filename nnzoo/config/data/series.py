@@ -24,7 +24,7 @@ class Series(FormattedFiles):
     features: Columns | None = Field(None, description="numeric input columns; null: the target")
     time: ColumnName | None = Field(
         None,
-        description="column of dates or numbers that sorts the rows; null: the rows are already sorted, with equal "
+        description="column of dates or numbers to sort the rows by; null: the rows are already sorted, with equal "
         "time steps",
     )
     categorical: Columns = Field((), description="categorical input columns, which are one-hot encoded")

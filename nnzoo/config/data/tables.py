@@ -12,7 +12,7 @@ from nnzoo.config.facts import Facts
 
 
 class TableSource(CellFormats):
-    """The base of all sources whose columns are inputs and targets."""
+    """Base class of all sources whose columns are inputs and targets."""
 
     has_columns: ClassVar[bool] = True
 
@@ -24,7 +24,7 @@ class TableSource(CellFormats):
         description="auto: classification for text, booleans and a few distinct integers; multilabel for several 0/1 "
         "columns; else regression",
     )
-    features: Columns | None = Field(None, description="input columns; null: all columns that are not used otherwise")
+    features: Columns | None = Field(None, description="input columns; null: all columns that have no other role")
     categorical: Columns = Field((), description="columns of numbers to treat as categories")
     types: dict[ColumnName, ColumnType] = Field(
         {}, description="column types that replace the detected ones: {COLUMN: number|category|boolean|date}"

@@ -20,8 +20,8 @@ class Trees(RepairedFiles):
     name: Literal["trees"]
     labels: Literal[5, 2] = Field(
         5,
-        description="5: from very negative to very positive; 2: negative and positive, without neutral nodes and "
-        "without sentences that have a neutral root",
+        description="number of classes. 5: from very negative to very positive; 2: negative and positive, without "
+        "neutral nodes and without sentences that have a neutral root",
     )
 
     def facts(self) -> Facts:

@@ -1,4 +1,4 @@
-"""Models. One file per family; the union is the registry. Input and output sizes follow from the data."""
+"""Models. One file per family; the union lists them all. Input and output sizes follow from the data."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ PRETRAINED = ("model", "pretrained")
 
 
 def is_run_name(checkpoint: str) -> bool:
-    """Returns whether `pretrained` may be the name of a run or `latest`, not a path."""
+    """Returns whether `pretrained` may be the name of a run, or `latest`, rather than a path."""
     path = PurePath(checkpoint)
     return path.name == checkpoint and path.suffix not in (".safetensors", ".pt", ".pth")
 

@@ -22,7 +22,7 @@ class Output(Section):
 
 
 class Model(Section):
-    """The base of all models."""
+    """Base class of all models."""
 
     layouts: ClassVar[frozenset[str]] = frozenset({"features", "sequence", "image"})
     section_defaults: ClassVar[dict[str, dict[str, Any]]] = {}

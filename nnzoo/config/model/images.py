@@ -1,4 +1,4 @@
-"""Architectures for images, as in their papers."""
+"""Image architectures, as described in their papers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from nnzoo.config.model.base import Model
 
 
 class ImageNet(Model):
-    """The base of all networks for images."""
+    """Base class of all networks for images."""
 
     layouts = frozenset({"image"})
     smallest: ClassVar[int] = 1
@@ -21,7 +21,8 @@ class ImageNet(Model):
 class LeNet5(ImageNet):
     """LeNet-5 (LeCun et al. 1998): images below 32 x 32 are padded to that size.
 
-    Deviations: every filter of C3 reads all feature maps, pooling has no coefficients, and the output is linear.
+    Deviations: every filter of C3 reads all feature maps, pooling has no trainable coefficients, and the output is
+        linear.
     61,706 parameters for 28 x 28 grayscale images and ten classes.
     """
 

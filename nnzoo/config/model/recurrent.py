@@ -11,7 +11,7 @@ from nnzoo.config.model.base import EMBEDDING, Embedding, Model, Output
 
 
 class Recurrent(Model):
-    """The base of all recurrent networks."""
+    """Base class of all recurrent networks."""
 
     layouts = frozenset({"sequence", "image", "tokens"})
 
@@ -57,7 +57,7 @@ class Gru(Recurrent):
 
 
 class TreeNet(Model):
-    """The base of all networks for trees. They have one output per node."""
+    """Base class of all networks for trees. They have one output per node."""
 
     layouts = frozenset({"tree"})
 

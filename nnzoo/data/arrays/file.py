@@ -50,7 +50,7 @@ class Part:
         return self.path.is_dir() or self.path.suffix == ".npy"
 
     def num_entries(self) -> int:
-        """Returns the number of used entries of `x`."""
+        """Returns the number of values of `x` that are used."""
         return int(self.read("x")[: self.limit].size)
 
     def rows(self) -> RowFile:
@@ -109,7 +109,7 @@ def parts_in_memory(arrays: Mapping[str, Array]) -> dict[str, Part]:
 
 
 def find_parts(path: Path, other_paths: dict[str, str | Path | None], limit: int | None) -> dict[str, Part]:
-    """Returns the splits in a file or folder, and those of other paths.
+    """Returns the splits in a file or folder, and those given by separate paths.
 
     Raises:
         DataError: A file is not an array file, an array is missing, or a split occurs twice.

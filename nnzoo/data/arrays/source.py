@@ -130,7 +130,7 @@ def _choose_cache(cache: Cache | Literal["auto"], parts: Sequence[Part]) -> Cach
 
 
 def _rounded(part: Part, schema: Schema) -> Iterator[str]:
-    """Yields warnings about integers that are too large for float64."""
+    """Yields warnings about integers that float64 can't represent."""
     numeric = (["x"] if schema.layout in ("features", "sequence") else []) + (
         ["y"] if schema.task == "regression" else []
     )

@@ -1,4 +1,4 @@
-"""Date formats of columns: parsing and writing of dates and times.
+"""Date formats of columns: parses and writes dates and times.
 
 A format is a layout with `strftime` codes, such as `%d.%m.%Y`, and an optional time of day after the date:
 

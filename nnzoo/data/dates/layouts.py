@@ -236,7 +236,7 @@ def _part_values(form: DateForm, labels: Any) -> dict[str, set[str]]:
 
 
 def _is_padded(layout: str, values: Collection[str]) -> bool:
-    """Returns whether days and months have leading zeros. Without evidence, dates with names of months have none."""
+    """Returns whether days and months have leading zeros. If no cell shows it, dates with month names have none."""
     if any(len(value) == 1 for value in values):
         return False
     return any(value.startswith("0") for value in values) or ("%b " not in layout and " %b" not in layout)

@@ -47,7 +47,7 @@ def encode_inputs(x: Array, layout: Layout, *, lengths: Tensor | None, where: st
     Args:
         x: Real numbers, of any type and byte order, in the shape of the layout or without its axis of size one.
         layout: The meaning of the axes. Images have their channels first.
-        lengths: (N,) valid steps of sequences and tokens. Values beyond are ignored, even NaN.
+        lengths: (N,) the number of valid steps of sequences and tokens. Later values are ignored, even NaN.
         where: The location in messages.
 
     Returns:

@@ -110,7 +110,7 @@ def members_of(path: Path) -> list[Path]:
 
 
 def check_archive(raw: bytes, *, where: str) -> None:
-    """Checks a zip archive that another library reads.
+    """Checks a zip archive before a different library reads it.
 
     Raises:
         DataError: The archive is damaged or exceeds the compression limit.

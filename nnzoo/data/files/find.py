@@ -15,11 +15,11 @@ SYSTEM_FILES = ("thumbs.db", "desktop.ini", "__macosx")
 
 _DIGITS = re.compile("[0-9]+")
 _IN_FOLDER = "in a data folder"
-OTHER_FILES = Repair("file", f"of a different type {_IN_FOLDER}", "left out", "Give it as `path` to read it.")
+OTHER_FILES = Repair("file", f"of a different type {_IN_FOLDER}", "left out", "To read it, set `path` to it.")
 FOLDERS = Repair("folder", _IN_FOLDER, "left out", "A pattern such as `folder/**/*.csv` reads its files.")
 BROKEN_LINKS = Repair("link", "to a file that does not exist", "left out", "Remove it, or restore its file.")
 TWICE = Repair(
-    "compressed file", "next to its uncompressed copy", "left out", "Remove one of the two, or give one as `path`."
+    "compressed file", "next to its uncompressed copy", "left out", "Remove one of the two, or set `path` to one."
 )
 
 

@@ -47,7 +47,7 @@ class Repairs:
             self._found[repair] = (before + count, first)
 
     def add_all(self, other: Repairs) -> None:
-        """Adds the repairs of another collector."""
+        """Adds the repairs that `other` has collected."""
         for repair, (count, first) in other._found.items():
             self.add(repair, first, count)
 

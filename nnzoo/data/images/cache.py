@@ -35,7 +35,7 @@ class Decoded:
 
     Attributes:
         images: (N, C, H, W) uint8, the images that could be read; `OnDisk` if they are in a cache file.
-        broken: The reason for each file that could not be read, by its index.
+        broken: By its index, the reason why each broken file could not be read.
     """
 
     images: Tensor

@@ -26,7 +26,7 @@ def read_cifar_pickle(stream: io.BufferedIOBase) -> dict[Any, Any]:
         stream: A file of CIFAR-10 or CIFAR-100, pickled by Python 2 or 3.
 
     Raises:
-        ValueError: The file has other content.
+        ValueError: The file has unexpected content.
         Exception: The file is truncated or damaged. The type depends on the damage.
     """
     try:
@@ -65,7 +65,7 @@ class _Type:
 
 
 class _Array:
-    """Replaces numpy.ndarray, and `_reconstruct`, which creates an empty array before its state is set."""
+    """Replaces numpy.ndarray, and `_reconstruct`, which creates an array whose state is set later."""
 
     def __init__(self, *_: object) -> None:
         self.__setstate__((1, (), None, False, b""))

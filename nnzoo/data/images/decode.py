@@ -39,7 +39,7 @@ class Probe(NamedTuple):
     Attributes:
         height: Height after applying the EXIF orientation.
         width: Width after applying the EXIF orientation.
-        is_grey: Whether the image is greyscale.
+        is_grey: Whether the image is grayscale.
     """
 
     height: int
@@ -64,7 +64,7 @@ def decode(source: Path | IO[bytes], size: tuple[int, int], channels: Channels) 
     Args:
         source: The file.
         size: (H, W).
-        channels: 1 for greyscale, 3 for RGB.
+        channels: 1 for grayscale, 3 for RGB.
 
     Raises:
         ValueError: The file is not an image, is damaged, or has too many pixels. The message is the reason.

@@ -78,7 +78,7 @@ def load_image_folder(
         limit: Maximum number of images per split, balanced over the classes.
         size: Side of a square, or (H, W). "auto": the size of more than half of the training images, up to 256 x 256;
             else the largest of 32, 64 and 128 that is not larger than the median image.
-        channels: "auto": 1 if all training images are greyscale by their headers, else 3.
+        channels: "auto": 1 if all training images are grayscale by their headers, else 3.
         cache: "memory", "disk", or "auto" by the size of the images.
         strict: Whether images that can't be decoded, and other skipped files, are errors.
         division: How missing splits are split off from train. For `deduplicate`, samples are equal if their files are.

@@ -35,7 +35,7 @@ class ImageReader(Reader):
     pixels: ClassVar[bool] = True
 
     def read(self, paths: Sequence[Path], schema: Schema, *, labelled: bool) -> Samples:
-        """Reads images (N, C, H, W), uint8, or float32 in [0, 1] from arrays of that type.
+        """Reads images (N, C, H, W) as uint8, or as float32 in [0, 1] if they come from float arrays.
 
         Files that can't be read are skipped and listed in `broken`.
 
@@ -95,7 +95,7 @@ def _labelled_files(path: Path, classes: Sequence[str], repairs: Repairs) -> tup
 
 
 def _index_by_folder(classes: Sequence[str]) -> Mapping[str, int]:
-    """Returns the class index of each folder name, which can't contain a `/`."""
+    """Returns the class index per folder name, in which a `/` can't occur."""
     return {name.replace("/", "_"): index for index, name in enumerate(classes)}
 
 

@@ -24,7 +24,7 @@ EMPTY_CLASSES = Repair("class folder", "without images", "left out", "Fill it, o
 def list_images(folder: Path, repairs: Repairs | None = None) -> list[Path]:
     """Returns the image files in a folder and its subfolders, in natural order.
 
-    Links are followed, and hidden files are skipped. Images are recognised by their suffix or, for files without a
+    Links are followed, and hidden files are skipped. Images are recognized by their suffix or, for files without a
     suffix, by their first bytes.
 
     Args:

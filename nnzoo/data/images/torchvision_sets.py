@@ -1,7 +1,7 @@
 """Image datasets of torchvision, in its directory layout: MNIST and its variants, CIFAR, SVHN.
 
-Files are searched in torchvision's folders below a root, and in the root itself. Whether a file is gzipped is detected
-by its content. torchvision downloads missing files and verifies their checksums.
+Files are searched for in torchvision's folders below a root, and in the root itself. Whether a file is gzipped is
+detected by its content. torchvision downloads missing files and verifies their checksums.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _DAMAGE = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, I
 _GZIP = b"\x1f\x8b"
 _CHUNK = 2**20
 _LARGEST = 2**33
-"""Maximum size in bytes that the header of an idx file may give."""
+"""Maximum size in bytes that the header of an idx file may declare."""
 
 
 class _Place(NamedTuple):

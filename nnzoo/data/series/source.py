@@ -75,8 +75,8 @@ def load_series(
         horizon: H, the number of rows to forecast.
         season: The rows per season, for the naive forecast; 1 for none; "auto" finds it in the training rows.
         limit: The number of rows to take from the start of each series.
-        decimal: The decimal sign of all columns; "auto" infers it per column.
-        thousands: The thousands sign of all columns; "auto" infers it per column.
+        decimal: The decimal separator of all columns; "auto" infers it per column.
+        thousands: The thousands separator of all columns; "auto" infers it per column.
         date_order: The order of day, month and year; "auto" infers it.
         **options: How the files are read: the fields of `TableOptions`.
 
@@ -84,7 +84,7 @@ def load_series(
         A dataset of sequences (N, T, F) with targets (N, H * M), step by step, in the unit of the columns.
 
     Raises:
-        DataError: A file, column, cell or time stamp can't be used, or there are too few rows for a window.
+        DataError: A file, column, cell or timestamp can't be used, or there are too few rows for a window.
     """
     sources = {"train": path, "val": val_path, "test": test_path}
     table_options = TableOptions(**options)
@@ -141,7 +141,7 @@ def load_series(
 
 
 def _unused(names: Sequence[str], used: Collection[str]) -> list[str]:
-    """Returns a note on the columns that the network does not read."""
+    """Returns a note on the columns that the network does not use."""
     unused = [name for name in names if name not in used]
     shown = ", ".join(unused[:_SHOWN]) + (", ..." if len(unused) > _SHOWN else "")
     return [f"columns that are not used: {shown}; `features` and `categorical` add inputs"] if unused else []
@@ -159,7 +159,7 @@ class SeriesReader(Reader):
         categories: The categories of each categorical column in the training rows.
         forms: The number format per column; columns without one have plain numbers.
         category_forms: The format per categorical column, by which its cells are compared.
-        time_form: The format of time stamps.
+        time_form: The format of the timestamps.
         step: The step between the training rows; None if it is irregular or there is no time.
         window: T, the number of rows per window.
         horizon: H, the number of rows to forecast.

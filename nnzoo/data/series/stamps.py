@@ -19,9 +19,9 @@ from nnzoo.data.tables.numbers import PLAIN, NumberForm
 StampForm = Annotated[DateForm | NumberForm, Field(discriminator="kind")]
 
 _FEW = 0.05
-"""Larger steps are gaps if at most this share of rows follow one; otherwise steps are irregular, as of working days."""
+"""The maximum fraction of steps that may be gaps. With more, steps are irregular, as for working days."""
 _MOST_GAPS = 0.5
-"""With the step of the training rows known, that share of rows may follow a gap."""
+"""The same if the step of the training rows is known."""
 _SECONDS = {"day": 86400.0, "hour": 3600.0, "minute": 60.0, "second": 1.0}
 _EPOCHS = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
 _EPOCH_SECONDS = (1e8, 4.2e9)
@@ -73,7 +73,7 @@ class Stamps:
 
     Attributes:
         positions: (R,) int64: months since 1970 if `months`, otherwise ticks: microseconds or nanoseconds for dates;
-            for numbers, units of the last decimal, from `base`. float64 for numbers that are too far apart.
+            for numbers, units of the last decimal, from `base`. float64 if the numbers are too far apart for int64.
         form: The format of the stamps.
         months: Whether positions are months.
         decimals: The number of decimals.
@@ -230,8 +230,8 @@ def parse_stamps(
 def _ambiguity(form: DateForm, others: Sequence[DateOrder | None], cells: Sequence[str]) -> str:
     keys = ", ".join(f"`data.date_order: {other}`" for other in others)
     return (
-        f"has dates of ambiguous order: '{cells[0]}' is read as {form.describe()}. {keys} reads "
-        f"them otherwise; `data.date_order: {form.order}` silences this warning"
+        f"has dates of ambiguous order: '{cells[0]}' is read as {form.describe()}. {keys} reads them differently; "
+        f"`data.date_order: {form.order}` silences this warning"
     )
 
 

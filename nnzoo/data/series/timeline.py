@@ -108,9 +108,7 @@ class Timeline:
             numbers = NumberOptions(options.decimal, options.thousands, self.table.delimiter, self.table.usual_decimal)
             stamps = parse_stamps(cells, form, step=step, order=options.date_order, options=numbers)
         except BadStampError as error:
-            expected = (
-                "" if form is None else f", or not in the format of training ({form.describe() or 'plain numbers'})"
-            )
+            expected = "" if form is None else f", or than in training ({form.describe() or 'plain numbers'})"
             raise DataError(
                 f"'{cells[error.row]}' is neither a number nor a date, or has a different format than the cells before "
                 f"it{expected}. Correct it, or set `date_order`.",
@@ -157,7 +155,7 @@ class Timeline:
                 where=self.table.where,
             )
         if gaps is None:
-            notes = (*self.notes, "the time steps differ; every row counts as one step")
+            notes = (*self.notes, "the time steps are not equal; every row counts as one step")
             return replace(self, stamps=stamps, notes=notes)
         if not gaps.any():
             return replace(self, stamps=stamps)

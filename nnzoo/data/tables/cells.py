@@ -45,7 +45,7 @@ class Cells:
         where: The table, for messages.
         locate: Returns the location of a row, such as `data.csv: line 7`.
         delimiter: The delimiter of the file, a hint for the number format.
-        usual_decimal: The decimal sign of unambiguous cells of the file.
+        usual_decimal: The decimal separator of unambiguous cells of the file.
         text_cells: In a column of numbers or dates, the cells that are strings in the source; all others have Python's
             format. None for a column of strings.
         is_categorical: Whether the column is categorical in the source.
@@ -164,7 +164,7 @@ class Cells:
         return [best[key][-1] for key in range(len(keys.names))]
 
     def equal_fractions(self, form: Form, rows: NDArray[np.int64]) -> tuple[str, str] | None:
-        """Returns two equal cells with different decimals, the shorter first: 3.1 and 3.10, but not 3 and 3.0.
+        """Returns two equal cells that differ in trailing zeros, the shorter first: 3.1 and 3.10, but not 3 and 3.0.
 
         Args:
             form: The format by which cells are compared.

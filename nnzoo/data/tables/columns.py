@@ -279,7 +279,7 @@ def read_booleans(cells: Cells) -> NDArray[np.float64]:
         DataError: A cell is neither true nor false.
     """
     values = cells.booleans()
-    check_cells(cells, values == -1, f"is not a boolean, as the column is {_AS_LEARNED}")
+    check_cells(cells, values == -1, f"is not a boolean, but the column is boolean {_AS_LEARNED}")
     return values
 
 

@@ -32,7 +32,8 @@ class TableOptions(BaseModel):
     """Options for reading tables. The fields are config keys.
 
     Attributes:
-        names: The column names, if a file has no header or to replace its header. None: the header's, or positions.
+        names: The column names, if a file has no header or to replace its header. None for the names in the header, or
+            else positions.
         header: Whether the first row is a header.
         delimiter: The delimiter between cells.
         encoding: The encoding of the text.
@@ -83,7 +84,7 @@ class Dialect(NamedTuple):
         begin: The number of skipped or blank lines before the first row.
         unnamed: See `Names`.
         renamed: See `Names`.
-        usual_decimal: The decimal sign of unambiguous cells.
+        usual_decimal: The decimal separator of unambiguous cells.
     """
 
     delimiter: str

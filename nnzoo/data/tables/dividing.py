@@ -119,7 +119,8 @@ def shared_groups(
             plural = "s" if len(shared) > 1 else ""
             warnings.append(
                 f"{len(shared)} group{plural} of '{column}' {'are' if plural else 'is'} in both train and {split} "
-                f"(first: '{shared[0]}'): {split} does not measure new groups. Remove those rows from one of the files"
+                f"(first: '{shared[0]}'): {split} does not measure the performance on new groups. Remove those rows "
+                "from one of the files"
             )
     return warnings
 

@@ -30,8 +30,8 @@ class FormOptions:
     """The configured formats and types of columns.
 
     Attributes:
-        decimal: The decimal sign.
-        thousands: The thousands sign.
+        decimal: The decimal separator.
+        thousands: The thousands separator.
         date_order: The order of day, month and year in numeric dates.
         types: Types by column name, which replace the inferred ones.
     """
@@ -143,7 +143,7 @@ class FormFinder:
         return NumberOptions(self.options.decimal, self.options.thousands, cells.delimiter, cells.usual_decimal)
 
     def _grouped(self, cells: Cells) -> str | None:
-        """Returns a cell whose point may be a thousands sign; None if a cell rules that out."""
+        """Returns a cell whose point may be a thousands separator; None if any cell rules this out."""
         from pyarrow import compute
 
         labels = labels_of(cells, self.rows).texts
@@ -158,9 +158,9 @@ class FormFinder:
 
         value = float(form.read(pa.array([example]))[0])
         sign = "," if "," in example else "."
-        role, other, key = ("decimal sign", "thousands sign", "thousands")
+        role, other, key = ("decimal separator", "thousands separator", "thousands")
         if form.thousands == sign:
-            role, other, key = ("thousands sign", "decimal sign", "decimal")
+            role, other, key = ("thousands separator", "decimal separator", "decimal")
         self.warnings[cells.name] = (
             f"has numbers such as '{example}', read as {value:.10g} with '{sign}' as the {role}. If it is the "
             f'{other}, set `data.{key}: "{sign}"`; `data.decimal` or `data.thousands` silences this warning'

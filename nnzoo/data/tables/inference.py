@@ -79,7 +79,7 @@ class Inference:
 
         Raises:
             DataError: No training row has a value, a cell does not match the configured type, or a cell is not a number
-                although nearly all others are, with too many distinct values to be categories.
+                although nearly all others are and there are too many distinct values for categories.
         """
         missing = cells.missing[self.rows]
         if missing.all():

@@ -21,13 +21,13 @@ from nnzoo.data.tables.numbers import (
 )
 
 _SURE_DECIMAL = re.compile(r"[+-]?(?:\d+[.,](?:\d{1,2}|\d{4,})|0[.,]\d+)", re.ASCII)
-"""Cells that can't have a thousands sign: its groups have three digits, and the first does not begin with 0."""
+"""Cells that can't have a thousands separator: groups have three digits, and the first one does not begin with 0."""
 _SAMPLE = 1000
 """Distinct cells that are tested first, to reject columns of text early."""
 _POINT = re.compile(r"[+-]?\d+\.\d+", re.ASCII)
 
 UsualDecimal = Literal["", ",", ".", "both"]
-"""The decimal sign of unambiguous cells of a file: empty if there are none, "both" if a comma-delimited file has both.
+"""The decimal separator of unambiguous cells of a file: empty if there are none, "both" in a comma-delimited file.
 
 In a comma-delimited file, a cell with a comma is quoted. It may be a list such as "3,4", which is no evidence about
 1.001 in another column.
@@ -38,10 +38,10 @@ class NumberOptions(NamedTuple):
     """Hints for the number format, from the config and the file.
 
     Attributes:
-        decimal: The configured decimal sign.
-        thousands: The configured thousands sign.
+        decimal: The configured decimal separator.
+        thousands: The configured thousands separator.
         delimiter: The delimiter of the file. A semicolon suggests decimal commas.
-        usual: The decimal sign of unambiguous cells in the whole file.
+        usual: The decimal separator of unambiguous cells in the whole file.
     """
 
     decimal: Literal["auto"] | DecimalSign = "auto"
@@ -56,7 +56,7 @@ class NumberOptions(NamedTuple):
 
     @property
     def has_evidence(self) -> bool:
-        """Whether the unambiguous cells of the file have one decimal sign."""
+        """Whether the unambiguous cells of the file have one decimal separator."""
         return self.usual in (",", ".")
 
     def prefers_comma(self, default: bool) -> bool:
@@ -70,7 +70,7 @@ class NumberOptions(NamedTuple):
 
 
 def usual_decimal(rows: Sequence[Collection[str]], delimiter: str) -> UsualDecimal:
-    """Returns the decimal sign of the unambiguous cells of a file.
+    """Returns the decimal separator of the unambiguous cells of a file.
 
     Args:
         rows: The first rows.
@@ -158,10 +158,10 @@ def find_number_form(
 def _separators(
     parts: Any, weights: NDArray[np.int64], options: NumberOptions, *, is_money: bool
 ) -> tuple[DecimalSign, ThousandsSign, bool]:
-    """Returns the decimal and thousands signs that fit most rows, and whether they could be swapped.
+    """Returns the decimal and thousands separators that fit most rows, and whether they could be swapped.
 
-    They could be swapped if no unambiguous cell shows the decimal sign, or if such cells contradict the delimiter and
-    the currency.
+    They could be swapped if no unambiguous cell shows the decimal separator, or if such cells contradict the delimiter
+    and the currency.
     """
     from pyarrow import compute
 

@@ -1,7 +1,7 @@
 """Number formats of columns, and exact parsing.
 
-A number may have a sign, parentheses that mean minus, a currency, a unit, thousands signs, a decimal sign and an
-exponent. All cells of a column have the same format.
+A number may have a sign, parentheses that represent a minus, a currency, a unit, thousands separators, a decimal
+separator and an exponent. All cells of a column have the same format.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ class NumberForm(BaseModel):
     """The number format of a column.
 
     Attributes:
-        decimal: The decimal sign.
-        thousands: The thousands sign; a space matches spaces of every width.
+        decimal: The decimal separator.
+        thousands: The thousands separator; a space matches spaces of every width.
         prefix: The currency before a number.
         suffix: The currency, percent sign or unit after a number.
         magnitudes: Whether letters such as k and M multiply the number.
@@ -85,7 +85,7 @@ class NumberForm(BaseModel):
 
     @property
     def _bodies(self) -> str:
-        """The pattern of the digits. Unambiguous thousands signs are allowed even if no training row has them."""
+        """The pattern of the digits. Unambiguous thousands separators are allowed even if no training row has them."""
         found = [body_pattern(self.decimal, self.thousands)]
         if not self.thousands:
             found += [body_pattern(self.decimal, " "), body_pattern(self.decimal, "'")]

@@ -32,7 +32,7 @@ class RaggedRows:
         has_header: Whether the first row is a header.
         delimiter: The delimiter between cells.
         rule: How to handle shorter and longer rows. Extra empty cells are always removed, except with `error`.
-        fill: A cell that means a missing value.
+        fill: A cell that represents a missing value.
         unit: The word for a line in messages.
         where: The file, for messages.
         repairs: Counts the repairs.

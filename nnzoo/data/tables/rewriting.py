@@ -56,7 +56,7 @@ def _blanks(delimiter: str) -> str:
 
 
 def without_rows(text: str, numbers: Sequence[int], delimiter: str) -> str:
-    """Replaces rows by blank lines. Row numbers count from 1."""
+    """Replaces rows with blank lines. Row numbers count from 1."""
     lines = lines_with_ends(text)
     reader = reader_of(text, delimiter)
     begin = 0

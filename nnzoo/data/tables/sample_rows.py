@@ -85,7 +85,7 @@ class SampleRows:
 
 
 def in_own_pages(values: NDArray[Any]) -> NDArray[Any]:
-    """Returns a copy in its own memory mapping. Freeing it returns the memory to the system."""
+    """Returns a copy in its own memory mapping. When it is freed, the memory is returned to the operating system."""
     pages = mmap.mmap(-1, max(1, values.nbytes))
     own = np.frombuffer(pages, dtype=values.dtype, count=values.size).reshape(values.shape)
     own[...] = values

@@ -31,7 +31,7 @@ from nnzoo.data.tables.targets import Target, encode_targets, find_task
 
 @dataclass(frozen=True)
 class TableSettings:
-    """How a table becomes a dataset. The fields are keys of the config.
+    """How a table is converted to a dataset. The fields are config keys.
 
     Attributes:
         target: The columns to predict.
@@ -129,7 +129,7 @@ def load_csv(
 
 
 def load_frame(*, frames: Mapping[str, object], division: Division, **fields: Any) -> Dataset:
-    """Makes a dataset from data frames, as `load_csv` does from files.
+    """Creates a dataset from data frames, as `load_csv` does from files.
 
     Args:
         frames: `train`, and optionally `val` and `test`, which are otherwise split off from it. Values are what

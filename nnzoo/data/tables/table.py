@@ -72,7 +72,7 @@ class Table:
 
     @property
     def usual_decimal(self) -> UsualDecimal:
-        """The decimal sign of unambiguous cells of the first file."""
+        """The decimal separator of unambiguous cells of the first file."""
         return self.files[0].dialect.usual_decimal if self.files and isinstance(self.files[0], File) else ""
 
     @property
@@ -163,7 +163,7 @@ class Table:
         """Returns the origin of rows; valid after a column has been read.
 
         Args:
-            root: The configured path, which file names are relative to; None keeps them.
+            root: The configured path, which file names become relative to; None keeps them unchanged.
         """
         if not self.files:
             return Origin(("row",), lambda rows: [rows.tolist()])

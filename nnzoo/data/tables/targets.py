@@ -153,7 +153,7 @@ def _task_of_several(columns: Sequence[Cells], rows: NDArray[np.int64], finder: 
 
 
 def class_indices(columns: Sequence[Cells], rows: NDArray[np.int64], form: Form) -> tuple[Tensor, tuple[str, ...]]:
-    """Returns (M,) class indices and the sorted class names, with one spelling each."""
+    """Returns (M,) class indices and the sorted class names, with a single spelling per class."""
     cells = columns[0]
     codes = cells.keys(form).codes
     spelled = cells.spellings(form, rows)

@@ -56,7 +56,7 @@ def load_text(
         val_path: Like `path`, for the val split.
         test_path: Like `path`, for the test split.
         text: The column of the text; None for the only column besides the target.
-        target: The column of the class; None if each file is a class with the name of the file.
+        target: The column of the class; None if each file is a class, named after the file.
         tokenizer: "word" or "char".
         lowercase: Whether texts are converted to lower case.
         max_length: T; None for the longest training text, up to 512.
@@ -66,7 +66,8 @@ def load_text(
         table_options: The format of the files: the fields of `TableOptions`.
 
     Returns:
-        A divided dataset of tokens (N, T) with lengths. Classes are the sorted distinct labels of the training samples.
+        A dataset with all splits, with tokens (N, T) and lengths. Classes are the sorted distinct labels of the
+        training samples.
 
     Raises:
         DataError: A file, a column or a row can't be used, or a label in val or test is not in train.

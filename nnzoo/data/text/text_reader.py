@@ -111,7 +111,7 @@ class TextReader(Reader):
         raw = read_bytes(path)
         if self.text is None or self.target is None:
             return self._lines(path, raw, repairs), None
-        # A table is recognised by its content, suffix or header, or else by its labels, which must be known classes.
+        # A table is recognized by its content, suffix or header, or else by its labels, which must be known classes.
         is_certain = not is_delimited(raw) or Path(plain_name(path)).suffix.lower() in (".csv", ".tsv")
         table_repairs = Repairs()
         try:

@@ -27,13 +27,13 @@ def dead_units(outputs: Tensor, *, keep: Sequence[int] = (1,)) -> Tensor:
 
     Args:
         outputs: (N, C, *) activations, with a unit per feature or channel.
-        keep: The axes of the units, which the result has.
+        keep: The axes of the units, which are kept in the result.
     """
     return outputs.amax([axis for axis in range(outputs.ndim) if axis not in keep]) <= 0
 
 
 def saturated_values(outputs: Tensor, module: nn.Module) -> Tensor:
-    """Returns which values are within 1 % of the range of a sigmoid or tanh from one of its bounds, (*) -> (*)."""
+    """Returns a mask (*) of the values within 1 % of the bounds of the range of a sigmoid or tanh."""
     if isinstance(module, nn.Sigmoid):
         return (outputs - 0.5).abs() > 0.49
     return outputs.abs() > 0.98 * float(getattr(module, "bound", 1.0))

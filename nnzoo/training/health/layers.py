@@ -1,4 +1,4 @@
-"""Divides a network into layers: modules with weights, each with the norm and the activation after it."""
+"""Splits a network into layers: modules with weights, each with the norm and the activation after it."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class Layer:
 
 
 def layers_of(network: nn.Module, *, stacked: bool = False) -> list[Layer]:
-    """Returns the layers of a network, in the order of their registration.
+    """Returns the layers of a network in the order of their registration, and the last one at the end.
 
     Args:
         network: The network.
-        stacked: Whether its parameters have an additional first axis, that of the replicas.
+        stacked: Whether its parameters have an additional first axis for the replicas.
     """
     least = 3 if stacked else 2
     weights = {
@@ -55,4 +55,5 @@ def layers_of(network: nn.Module, *, stacked: bool = False) -> list[Layer]:
         is_block = parent and not own.isdigit() and sum(f"{name}.".startswith(f"{parent}.") for name in weights) == 1
         name = parent if is_block else path or type(network).__name__
         layers.append(Layer(name, modules[path], found, f"{path}.".startswith(f"{head}.")))
-    return layers
+    # A module may register its last layer before others.
+    return sorted(layers, key=lambda layer: layer.is_head)

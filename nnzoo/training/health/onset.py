@@ -16,11 +16,11 @@ Finding = tuple[str, str]
 
 
 class Onset:
-    """Finds what begins in an epoch. Each finding is reported once per training, also if the training is resumed.
+    """Finds problems that begin in an epoch. Each is reported once per run, even if the run is resumed.
 
     Args:
         network: The network, or stacked replicas.
-        health: Its record.
+        health: The recorded health of the network.
         stacked: Whether the network has several replicas.
     """
 
@@ -43,7 +43,7 @@ class Onset:
                 yield f"epoch {int(row[0, 0, 0])}: {text}"
 
     def _findings(self, row: Tensor) -> Iterator[tuple[Finding, str]]:
-        """Yields the findings of the row (L, numbers, K) of an epoch, and their texts."""
+        """Yields the findings in the row (L, numbers, K) of an epoch, with their texts."""
         for name, numbers in zip(self.health.layers, row, strict=True):
             for kind, what in (("dead", "units"), ("saturated", "values")):
                 shares = numbers[NUMBERS.index(kind)]
@@ -66,5 +66,5 @@ class Onset:
 
 
 def _where(affected: Tensor) -> str:
-    """Names the number of affected replicas."""
+    """Describes how many replicas are affected."""
     return f" in {int(affected.sum())} of {len(affected)} restarts" if len(affected) > 1 else ""

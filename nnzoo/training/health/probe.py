@@ -1,6 +1,6 @@
-"""Probes: they measure the layers of a network on a few sampled training steps, and change nothing.
+"""Measures the layers of a network on a few sampled training steps, without changing the training.
 
-A sampled step costs forward hooks on the layers and their activations, a copy of the weights before the step, and a few
+A sampled step needs forward hooks on the layers and their activations, a copy of the weights before the step, and a few
 reductions. Nothing is read from the device before the end of the epoch.
 """
 
@@ -45,7 +45,7 @@ class Probes:
 
     Args:
         network: The network.
-        health: Gets the measurements.
+        health: The record to which the measurements are added.
         count: K; None for one network.
         hooks: Whether activations are measured. Hooks would make torch.compile compile the network again.
     """
@@ -61,7 +61,7 @@ class Probes:
 
     @contextlib.contextmanager
     def recording(self, step: int) -> Iterator[None]:
-        """Measures the step that is taken in this context; nothing is recorded if it fails.
+        """A context manager that measures the step taken in it; nothing is recorded if the step fails.
 
         Args:
             step: The number of the step, from 1.
@@ -129,7 +129,7 @@ class Probes:
 
 
 class Activations:
-    """A context in which forward hooks measure the outputs of layers, in the first forward pass.
+    """A context manager in which forward hooks measure the outputs of layers, in the first forward pass.
 
     An activation belongs to the layer that was called before it. A layer may be called several times, such as once per
     level of a tree.
@@ -172,7 +172,7 @@ class Activations:
             handle.remove()
 
     def results(self, layer: Layer) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-        """Returns the saturated share, the mean and the variance (K,) of the outputs of a layer."""
+        """Returns the saturated fraction, the mean and the variance (K,) of the outputs of a layer."""
         moments, saturated = self.moments.get(layer.name, []), self.saturated.get(layer.name, [])
         share = _average(saturated) if saturated else None
         if len(moments) <= 1:
@@ -251,7 +251,7 @@ class Activations:
         self.moments.setdefault(name, []).append((outputs.numel(), mean.float(), variance.float()))
 
     def _count_silent(self, name: str, is_dead: Tensor, num_samples: int) -> None:
-        """Adds samples to the counts (K, C) of the units that are 0, and clears the others."""
+        """Adds samples to the counts (K, C) of the units that are 0, and resets the counts of the others."""
         counts = self.health.silent.get(name)
         if counts is None or counts.shape != is_dead.shape:
             counts = self.health.silent[name] = torch.zeros(is_dead.shape, dtype=torch.int64, device=is_dead.device)
@@ -275,7 +275,7 @@ class Activations:
 
 
 class _Physical(torch.autograd.Function):
-    """Calls a function with the outputs of all replicas (K, *), in place of those of one inside `torch.vmap`."""
+    """Calls a function inside `torch.vmap` with the outputs of all replicas (K, *) instead of those of one."""
 
     @staticmethod
     def forward(outputs: Tensor, count: int, record: Callable[[Tensor], None]) -> Tensor:
@@ -285,7 +285,7 @@ class _Physical(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        """Nothing is kept, since no gradient passes."""
+        """Saves nothing, since no gradient passes through it."""
 
     @staticmethod
     def vmap(info: Any, in_dims: Any, outputs: Tensor, count: int, record: Callable[[Tensor], None]) -> Any:  # noqa: ARG004

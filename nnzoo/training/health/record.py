@@ -1,4 +1,4 @@
-"""What the probes have recorded: one row per sampled epoch and layer, and the sampled steps of the current epoch."""
+"""The record of the probes: one row per sampled epoch and layer, and the sampled steps of the current epoch."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class Health:
     Attributes:
         layers: The names of the L layers; empty before the first sampled step.
         rows: One (L, numbers, K) float64 tensor per sampled epoch, with the columns of `NUMBERS`.
-        running: One (L, numbers, K) tensor per sampled step of the current epoch, with those of `PER_STEP`, on the
-            device.
+        running: One (L, numbers, K) tensor per sampled step of the current epoch, with the columns of `PER_STEP`, on
+            the device.
         steps: The sampled steps of the current epoch, counted from 1.
-        silent: By layer, (K, C): the number of samples since a ReLU unit was last above 0, on the device.
-        seen: By layer, the number of samples that have passed its ReLU units.
+        silent: For each layer, (K, C): the number of samples since a ReLU unit was last above 0, on the device.
+        seen: For each layer, the number of samples that have passed its ReLU units.
     """
 
     layers: list[str] = field(default_factory=list)
@@ -39,7 +39,7 @@ class Health:
     seen: dict[str, int] = field(default_factory=dict)
 
     def start(self, layers: list[str]) -> None:
-        """Sets the layers. A record of other layers is cleared."""
+        """Sets the layers. If they differ from the recorded ones, the record is cleared."""
         if self.layers != layers:
             self.layers = list(layers)
             for part in (self.rows, self.running, self.steps, self.silent, self.seen):
@@ -57,13 +57,13 @@ class Health:
         """
         if not self.running:
             return False
-        means = torch.stack(self.running).double().nanmean(0).cpu()  # (L, 5, K)
+        means = torch.stack(self.running).cpu().double().nanmean(0)  # (L, 5, K)
         count = means.shape[2]
         enough = min(ENOUGH, num_samples)
         dead = torch.full((len(self.layers), 1, count), torch.nan, dtype=torch.float64)
         for index, name in enumerate(self.layers):
             if self.seen.get(name, 0) >= enough:
-                dead[index, 0] = (self.silent[name] >= enough).double().mean(1).cpu()
+                dead[index, 0] = (self.silent[name].cpu() >= enough).double().mean(1)
         place = torch.tensor([epoch, self.steps[-1]], dtype=torch.float64)
         self.rows.append(torch.cat([place.view(1, 2, 1).expand(len(self.layers), 2, count), dead, means], dim=1))
         self.running.clear()
@@ -85,7 +85,7 @@ class Health:
         return Health(list(self.layers), rows)
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns what a resumed run needs, on the CPU."""
+        """Returns the values that a resumed run needs, on the CPU."""
         return {
             "layers": list(self.layers),
             "rows": torch.stack(self.rows) if self.rows else None,
@@ -113,7 +113,7 @@ class Health:
 
 def _parse(state: Any, device: torch.device, count: int) -> Health:
     if not isinstance(state, dict) or state.keys() != vars(Health()).keys():
-        raise ValueError("health has other parts")
+        raise ValueError("health has different parts than expected")
     layers, steps, seen, silent = (state[name] for name in ("layers", "steps", "seen", "silent"))
     shapes = {"rows": (len(layers), len(NUMBERS), count), "running": (len(layers), len(PER_STEP), count)}
     tables = {name: state[name] for name in shapes}
@@ -134,7 +134,7 @@ def _parse(state: Any, device: torch.device, count: int) -> Health:
         )
     )
     if not is_valid or (tables["rows"] is not None and not tables["rows"][:, :, :2].isfinite().all()):
-        raise ValueError("health has another type or shape")
+        raise ValueError("health has a different type or shape than expected")
     return Health(
         layers=layers,
         rows=[] if tables["rows"] is None else list(tables["rows"].double()),

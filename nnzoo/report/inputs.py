@@ -1,0 +1,99 @@
+"""The data of a run: class balance, examples, and columns with their types, ranges and missing values."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from nnzoo.doctor.samples import describe
+from nnzoo.experiment.train.finished import FinishedRun
+from nnzoo.report.charts import Bars, Cell, Images, Part, Section, TableOf, Text
+from nnzoo.report.samples import Samples
+
+MAX_COLUMNS = 400
+MAX_CLASSES = 250
+EXAMPLES = 12
+
+
+def data_section(run: FinishedRun) -> Section | None:
+    """Returns the training data; None if it can't be read."""
+    if run.experiment is None:
+        return None
+    dataset = run.dataset
+    raw = run.raw_inputs("train")
+    if raw is None:  # columns are then described without their ranges
+        found = describe(replace(run.experiment, dataset=replace(dataset, layout="tokens")), run.experiment)
+    else:
+        splits = {**dataset.splits, "train": replace(dataset.train, inputs=raw)}
+        with_inputs = replace(run.experiment, dataset=replace(dataset, splits=splits))
+        found = describe(with_inputs, with_inputs)
+    sizes = ", ".join(f"{count} {name}" for name, count in found["splits"].items())
+    shape = " x ".join(map(str, found["input_shape"]))
+    parts: list[Part] = [Text(f"{found['source']}: {sizes} samples; {found['task']} of {dataset.layout} ({shape}).")]
+    if "classes" in found:
+        parts += _balance(found["classes"])
+    parts += _columns(found)
+    if raw is not None:
+        parts.append(_examples(run))
+    else:
+        parts.append(
+            Text(f"The data is too large to be kept for this page: nnzoo report {run.folder.name} adds samples.")
+        )
+    return Section("data", "Data", parts)
+
+
+def _balance(classes: dict[str, dict[str, int]]) -> list[Part]:
+    splits = list(next(iter(classes.values())))
+    if len(classes) > MAX_CLASSES:
+        return [Text(f"{len(classes)} classes.")]
+    series = {split: [counts[split] for counts in classes.values()] for split in splits}
+    return [Bars("Class balance", "The number of targets of each class in each split.", list(classes), series)]
+
+
+def _columns(found: dict[str, Any]) -> list[Part]:
+    """Returns the types and formats of the columns, and the ranges of features and targets."""
+    types, forms, missing = found.get("types", {}), found.get("forms", {}), found.get("missing", {})
+    parts: list[Part] = []
+    names = list(dict.fromkeys([*types, *forms]))
+    if names:
+        rows: list[list[Cell]] = [
+            [name, types.get(name, "target"), forms.get(name, ""), _missing(missing.get(name))]
+            for name in names[:MAX_COLUMNS]
+        ]
+        caption = _first(len(names), "columns")
+        parts.append(TableOf("Columns", caption, ["column", "type", "format", "missing in train"], rows))
+    for title, kind in (("Targets", "targets"), ("Features in train", "columns")):
+        figures = found.get(kind, {})
+        keys = ["mean", "std", "min", "max"]
+        rows = [[name, *(float(each[key]) for key in keys)] for name, each in list(figures.items())[:MAX_COLUMNS]]
+        if rows:
+            parts.append(TableOf(title, _first(len(figures), "features"), ["name", *keys], rows))
+    return parts
+
+
+def _missing(figures: dict[str, float] | None) -> str:
+    return "" if figures is None else f"{figures['count']} ({figures['share']:.1%})"
+
+
+def _first(count: int, what: str) -> str:
+    return f"The first {MAX_COLUMNS} of {count} {what}." if count > MAX_COLUMNS else ""
+
+
+def _examples(run: FinishedRun) -> Images:
+    """Returns evenly spaced training samples with their targets."""
+    dataset, samples = run.dataset, Samples(run, "train")
+    count = len(dataset.train)
+    rows = sorted({round(i * (count - 1) / max(1, EXAMPLES - 1)) for i in range(EXAMPLES)})
+    return Images("Examples", "Training samples.", [samples.picture(row, _target(run, row)) for row in rows])
+
+
+def _target(run: FinishedRun, row: int) -> str:
+    dataset = run.dataset
+    targets = dataset.measured_split("train").targets[row]
+    if dataset.task == "regression":
+        return ", ".join(f"{value:.5g}" for value in targets[:6].tolist())
+    if dataset.task == "multilabel":
+        return ", ".join(dataset.classes[i][:40] for i in targets.nonzero()[:, 0].tolist())
+    if dataset.per == "step" and targets.ndim:
+        return ""
+    return dataset.classes[int(targets.argmax() if targets.ndim else targets)][:60]

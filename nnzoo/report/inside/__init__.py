@@ -1,0 +1,1 @@
+"""What happens inside a trained network: its weights, activations and gradients on real samples."""

@@ -1,0 +1,193 @@
+"""The data behind the charts of a run's page, compared with the files of the run and with scikit-learn."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import pytest
+from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
+
+import nnzoo
+from nnzoo.report.charts import Bars, Details, Heatmap, Images, Lines, Part, Scatter, Section, TableOf
+from nnzoo.report.reading import read_run
+from nnzoo.report.write import sections
+
+Kind = TypeVar("Kind", bound=Lines | Scatter | Bars | Heatmap | Images | TableOf)
+Train = Callable[..., Path]
+
+
+@pytest.fixture(scope="module")
+def train(tmp_path_factory: pytest.TempPathFactory) -> Train:
+    """Returns a function that trains and returns the run directory."""
+
+    def train_config(config: str | Mapping[str, Any], **overrides: Any) -> Path:
+        changes = {key.replace("__", "."): value for key, value in overrides.items()}
+        folder = tmp_path_factory.mktemp("runs")
+        return nnzoo.train(config, overrides=changes, runs_dir=folder, quiet=True).run_dir
+
+    return train_config
+
+
+def page_of(folder: Path) -> list[Section]:
+    """Returns the sections of the page of a run."""
+    return sections(read_run(str(folder), "runs"))
+
+
+def all_parts(parts: Any) -> Iterator[Part]:
+    """Yields parts with those inside."""
+    for part in parts:
+        yield part
+        if isinstance(part, Details):
+            yield from all_parts(part.parts)
+
+
+def find(page: list[Section], kind: type[Kind], title: str) -> Kind:
+    """Returns the part of a kind and title."""
+    return next(
+        part for section in page for part in all_parts(section.parts) if isinstance(part, kind) and part.title == title
+    )
+
+
+def rows_of(file: Path) -> list[dict[str, str]]:
+    """Returns the rows of a CSV file."""
+    with file.open(newline="") as opened:
+        return list(csv.DictReader(opened))
+
+
+def test_confusion_matrix_and_its_samples(train: Train) -> None:
+    folder = train("digits_cnn", train__epochs=2)
+    chart = find(page_of(folder), Heatmap, "Confusion matrix")
+    expected = [[int(row[name]) for name in chart.column_labels] for row in rows_of(folder / "confusion_matrix.csv")]
+    assert [list(row) for row in chart.values] == expected
+    predictions = rows_of(folder / "predictions.csv")
+    assert set(chart.opens) == {(i, j) for i in range(10) for j in range(10) if expected[i][j]}
+    for (i, j), parts in chart.opens.items():
+        images = parts[0]
+        assert isinstance(images, Images)
+        assert len(images.items) == min(8, expected[i][j])
+        for item in images.items:
+            row = next(row for row in predictions if f"row {row['row']}" in item.alt.split("sample ")[1:])
+            assert (row["target"], row["prediction"]) == (chart.row_labels[i], chart.column_labels[j])
+            share = max(float(row[f"probability_{name}"]) for name in chart.column_labels)
+            assert item.label.split("\n")[:2] == [f"is {row['target']}", f"{row['prediction']} {share:.3f}"]
+            assert item.png.startswith(b"\x89PNG")
+
+
+def test_curves_equal_metrics_csv(train: Train) -> None:
+    folder = train("digits_mlp", train__epochs=3)
+    page, rows = page_of(folder), rows_of(folder / "metrics.csv")
+    for name in ("loss", "accuracy"):
+        chart = find(page, Lines, name)
+        for key, (epochs, values) in chart.series.items():
+            assert [(int(epoch), value) for epoch, value in zip(epochs, values, strict=True)] == [
+                (int(row["epoch"]), float(row[key])) for row in rows
+            ]
+    assert [mark.label for mark in find(page, Lines, "loss").marks] == ["best epoch: 3"]
+
+
+def test_two_classes(train: Train) -> None:
+    folder = train("breast_cancer_linear", train__epochs=3)
+    page, rows = page_of(folder), rows_of(folder / "predictions.csv")
+    classes = [name.removeprefix("probability_") for name in rows[0] if name.startswith("probability_")]
+    actual = np.array([row["target"] == classes[1] for row in rows])
+    score = np.array([float(row[f"probability_{classes[1]}"]) for row in rows])
+    roc = find(page, Lines, "ROC curve")
+    false_rate, recall, _ = roc_curve(actual, score, drop_intermediate=False)
+    np.testing.assert_allclose(roc.series["network"][0], false_rate)
+    np.testing.assert_allclose(roc.series["network"][1], recall)
+    assert f"Area: {roc_auc_score(actual, score):.4f}" in roc.caption
+    caption = find(page, Lines, "Precision and recall").caption
+    assert f"Average precision: {average_precision_score(actual, score):.4f}" in caption
+    confidence, correct = np.maximum(score, 1 - score), (score > 0.5) == actual
+    bins = np.clip((confidence * 10).astype(int), 0, 9)
+    error = sum(
+        (bins == i).mean() * abs(confidence[bins == i].mean() - correct[bins == i].mean()) for i in set(bins.tolist())
+    )
+    assert f"error: {error:.4f}" in find(page, Lines, "Calibration").caption
+
+
+def test_regression(train: Train) -> None:
+    folder = train("diabetes_mlp", train__epochs=2)
+    page, rows = page_of(folder), rows_of(folder / "predictions.csv")
+    truth = [float(row["target"]) for row in rows]
+    predicted = [float(row["prediction"]) for row in rows]
+    points = next(iter(find(page, Scatter, "Truth and prediction").groups.values()))
+    assert points == (truth, predicted)
+    residuals = next(iter(find(page, Scatter, "Residuals").groups.values()))[1]
+    np.testing.assert_allclose(residuals, np.subtract(predicted, truth))
+    assert sum(find(page, Bars, "Distribution of residuals").series["samples"]) == len(rows)
+    worst = max(range(len(rows)), key=lambda i: abs(predicted[i] - truth[i]))
+    first = find(page, Images, "Worst rows").items[0]
+    assert first.label.startswith(f"is {truth[worst]:.5g}\npredicted {predicted[worst]:.5g}")
+    assert f"row {rows[worst]['row']}" in first.label
+
+
+def test_series(train: Train, tmp_path: Path) -> None:
+    values = [float(np.sin(i / 3) * 10 + i / 10) for i in range(160)]
+    (tmp_path / "series.csv").write_text("\n".join(["value", *(f"{value:.3f}" for value in values)]))
+    data = {"name": "series", "path": str(tmp_path / "series.csv"), "target": "value", "window": 8, "horizon": 3}
+    folder = train({"data": data, "model": {"name": "mlp", "hidden": [8]}, "train": {"epochs": 2}})
+    page, rows = page_of(folder), rows_of(folder / "predictions.csv")
+    steps, errors = find(page, Lines, "Error by horizon").series["network"]
+    expected = [
+        np.sqrt(np.mean([(float(row[f"target_value+{i}"]) - float(row[f"prediction_value+{i}"])) ** 2 for row in rows]))
+        for i in steps
+    ]
+    np.testing.assert_allclose(errors, expected)
+    one_ahead = find(page, Lines, "Forecast one row ahead").series
+    assert list(one_ahead) == ["truth", "network", "naive forecast"]
+    np.testing.assert_allclose(one_ahead["truth"][1], [float(row["target_value+1"]) for row in rows])
+
+
+def test_restarts(train: Train) -> None:
+    folder = train("xor_mlp", train__epochs=5, train__restarts=6)
+    chart = find(page_of(folder), Bars, "Restarts")
+    rows = sorted(rows_of(folder / "restarts.csv"), key=lambda row: float(row["train/loss"]))
+    assert list(chart.labels) == [f"seed {row['seed']}" for row in rows]
+    assert list(chart.series["train/loss"]) == [float(row["train/loss"]) for row in rows]
+
+
+def test_answers_of_steps(train: Train, tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text("the cat sat on the mat. " * 60)
+    data = {"name": "language", "path": str(tmp_path / "text.txt"), "sequence_length": 12}
+    folder = train({"data": data, "model": {"name": "lstm", "hidden_size": 8}, "train": {"epochs": 1}})
+    rows = rows_of(folder / "predictions.csv")
+    steps = next(section for section in page_of(folder) if section.id == "steps")
+    table = next(part for part in all_parts(steps.parts) if isinstance(part, TableOf))
+    assert [(row[0], row[2], row[3]) for row in table.rows] == [
+        (int(row["step"]) + 1, row["target"], row["prediction"]) for row in rows[: len(table.rows)]
+    ]
+    # The target of a step is the input of the next one.
+    assert [row[1] for row in table.rows][1:] == [row[2] for row in table.rows][:-1]
+
+
+def test_a_table_row_is_shown_with_its_columns(train: Train, tmp_path: Path) -> None:
+    rows = "\n".join(f"{i},{'red' if i % 3 else 'blue'},{'' if i % 5 == 0 else i * 2},{'ab'[i % 2]}" for i in range(60))
+    (tmp_path / "table.csv").write_text(f"size,color,weight,label\n{rows}\n")
+    data = {"name": "csv", "path": str(tmp_path / "table.csv"), "target": "label"}
+    folder = train({"data": data, "model": "linear", "train": {"epochs": 1}})
+    page = page_of(folder)
+    shown = {item.label.rpartition("row ")[2]: item.alt for item in find(page, Images, "Examples").items}
+    assert shown["0"] == "size 0, color blue, weight missing"
+    columns = {str(row[0]): row[1:] for row in find(page, TableOf, "Columns").rows}
+    assert columns["color"][0] == "category"
+    assert str(columns["weight"][2]).endswith("%)")
+    assert sum(find(page, Bars, "Class balance").series["train"]) == 42
+
+
+def test_health(train: Train) -> None:
+    folder = train("xor_mlp", train__epochs=2)
+    header = "epoch,step,layer,dead,saturated,gradient_norm,update_ratio,activation_mean,activation_variance"
+    layers = "1,4,hidden.0,0.5,,0.25,1e-3,0.1,0.2\n2,8,hidden.0,0.75,,0.5,2e-3,0.1,0.2\n1,4,output,,,0.125,1e-4,0,1\n"
+    (folder / "health.csv").write_text(f"{header}\n{layers}")
+    page = page_of(folder)
+    assert find(page, Lines, "Dead units").series == {"hidden.0": ([1.0, 2.0], [0.5, 0.75])}
+    norms = find(page, Lines, "Gradient norm").series
+    assert norms == {"hidden.0": ([1.0, 2.0], [0.25, 0.5]), "output": ([1.0], [0.125])}
+    assert "Saturated values" not in [
+        part.title for section in page for part in section.parts if isinstance(part, Lines)
+    ]
