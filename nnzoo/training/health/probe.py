@@ -290,7 +290,7 @@ class _Physical(torch.autograd.Function):
 
     @staticmethod
     def vmap(info: Any, in_dims: Any, outputs: Tensor, count: int, record: Callable[[Tensor], None]) -> Any:  # noqa: ARG004
-        """The outputs have an axis for the replicas."""
+        """Computes the outputs of all replicas in one call, with an axis for the replicas."""
         record(outputs.movedim(in_dims[0], 0))
         return outputs.new_empty(0), None
 
