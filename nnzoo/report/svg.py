@@ -1,4 +1,4 @@
-"""Renders charts as static SVG, which can be read without JavaScript, in print, and in light and dark."""
+"""Renders charts as static SVG, which work without JavaScript, in print, and in light and dark mode."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nnzoo.report.charts import Bars, Curve, Heatmap, Lines, Scatter, png_of
 from nnzoo.report.escape import escape
 
 WIDTH, HEIGHT = 480, 270
-LEFT, RIGHT, TOP, BOTTOM = 58, 10, 22, 44
+LEFT, RIGHT, TOP, BOTTOM = 58, 20, 22, 44
 PLOT = 1000
 """The inner coordinates of a plot run from 0 to 1000 on both axes, so that the script zooms by changing its viewBox."""
 MAX_POINTS = 2000
