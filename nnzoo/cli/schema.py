@@ -1,4 +1,4 @@
-"""`nnzoo schema`."""
+"""`nnzoo schema`: prints the JSON Schema of configs."""
 
 from __future__ import annotations
 

@@ -129,7 +129,7 @@ def _names(metadata: dict[str, Any]) -> str:
 
 
 def _data_difference(run: RunFiles, reference: RunFiles) -> str | None:
-    """Returns the keys of the data section that explain why the samples differ; None if all are equal."""
+    """Returns the keys of the data section that explain why the samples differ; None if the samples are the same."""
     mine, theirs = settings(run.config), settings(reference.config)
     keys = [key for key in mine if key.startswith("data.") and key in theirs and mine[key].value != theirs[key].value]
     of_split = [key for key in keys if key.startswith("data.split.")]

@@ -66,7 +66,7 @@ def read_predictions(path: Path, metadata: Mapping[str, Any]) -> Predictions | N
 
     Args:
         path: The file.
-        metadata: The metadata of the artifact of the run.
+        metadata: The metadata in the weights file of the run.
 
     Returns:
         The predictions; None if the file is missing, damaged or empty.

@@ -34,7 +34,7 @@ UNIONS = {
 
 
 def names_of(section: type[Section]) -> tuple[Any, ...]:
-    """Returns the values of `name` that choose a section; empty if it is not a member of a union."""
+    """Returns the values of `name` that select this section; empty if the section is not part of a union."""
     field = section.model_fields.get("name")
     return get_args(field.annotation) if field else ()
 

@@ -98,7 +98,7 @@ class Adadelta(Section):
     name: Literal["adadelta"]
     lr: NonNegative = Field(1.0, description="scaling factor of the step; 1 in the paper")
     rho: Probability = Field(0.9, description="decay rates of the running averages of the gradient and of its square")
-    eps: Positive = Field(1e-6, description="added to both averages; without it the first step would be 0")
+    eps: Positive = Field(1e-6, description="small constant added to both averages, so that the first step is not 0")
     weight_decay: NonNegative = Field(
         0.0, description="weight decay (L2 penalty): weight_decay * w is added to the gradient"
     )

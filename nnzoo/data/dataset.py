@@ -195,5 +195,5 @@ class Dataset:
 
 
 def _shortest(values: NDArray[np.floating[Any]]) -> list[float]:
-    """Returns the numbers with the fewest digits that distinguish them: 0.1 for the float32 0.10000000149."""
+    """Returns each number in its shortest decimal form that converts back to it: 0.1 for float32 0.10000000149."""
     return [float(str(value)) for value in values]

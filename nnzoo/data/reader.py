@@ -131,7 +131,7 @@ class Reader(BaseModel):
         return None
 
     def from_texts(self, texts: Sequence[str]) -> Samples:  # noqa: ARG002
-        """Returns the samples of texts.
+        """Converts texts to samples.
 
         Raises:
             UsageError: The training data was not text.

@@ -222,7 +222,7 @@ class _ParsedTrees(NamedTuple):
     sizes: list[int]
 
     def origin(self, names: Sequence[str]) -> Origin:
-        """Returns where the used trees come from, given the names of the files."""
+        """Returns the file and line of each tree of the dataset, given the names of the files."""
         return of_files(names, self.sizes).renumbered(np.array(self.numbers, dtype=np.int64))
 
 

@@ -136,7 +136,7 @@ def describe_network(
 def unit_names(trained: TrainedModel) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Returns the names of the inputs and of the output units of a trained network, empty where they have none.
 
-    Principal components have no names. The single output of a network for two classes stands for the second one.
+    Principal components have no names. The single output of a network for two classes stands for the second class.
     """
     metadata, config = trained.metadata, trained.config
     mixed = config.preprocess.pca is not None or config.preprocess.zca

@@ -179,7 +179,7 @@ class TrainedModel:
     def _from_array(self, array: NDArray[Any], lengths: ArrayLike | Tensor | None) -> Samples:
         if array.shape[1:] != self.input_shape:
             shown = ", ".join(map(str, ("N", *self.input_shape)))
-            raise DataError(f"expected samples of the shape ({shown}), got {array.shape}.", where="predict")
+            raise DataError(f"expected samples of shape ({shown}), got {array.shape}.", where="predict")
         layout = self.metadata.layout
         steps = None
         if lengths is not None:

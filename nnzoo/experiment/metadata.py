@@ -15,7 +15,7 @@ from nnzoo.data import Schema, parse_reader
 class Metadata(Section):
     """The metadata of best.safetensors and last.safetensors, as JSON, without times, absolute paths and run names."""
 
-    config: dict[str, Any] = Field(description="resolved config; paths without folders, class weights as numbers")
+    config: dict[str, Any] = Field(description="resolved config, with paths reduced to file names")
     task: Task = Field(description="the task")
     layout: Layout = Field(description="meaning of the axes of raw inputs")
     per: Per = Field("sample", description="whether there is one target per sample, per step or per node of a tree")

@@ -23,6 +23,6 @@ class InputWeights(NamedTuple):
 
 
 def input_weights(model: nn.Module) -> tuple[InputWeights, ...]:
-    """Returns the weights with an axis along the inputs; empty if the model does not define them, as for images."""
+    """Returns the weights that have one axis indexed by the inputs; empty if the model defines none, as for images."""
     method = getattr(model, "input_weights", None)
     return tuple(method()) if callable(method) else ()

@@ -1,4 +1,4 @@
-"""Renders charts as static SVG, which can be read without JavaScript, in print, and in light and dark."""
+"""Renders charts as static SVG, which work without JavaScript, in print, and in light and dark mode."""
 
 from __future__ import annotations
 

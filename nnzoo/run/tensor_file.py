@@ -199,5 +199,5 @@ def _digest(tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> str:
 
 
 def _bytes_of(tensor: Tensor) -> memoryview:
-    """Returns the memory of a contiguous CPU tensor."""
+    """Returns the raw bytes of a contiguous CPU tensor."""
     return tensor.reshape(-1).view(torch.uint8).numpy().data

@@ -101,7 +101,7 @@ def record(model: nn.Module, input_shape: tuple[int, ...], dtype: torch.dtype) -
 
 @contextmanager
 def _isolated() -> Iterator[None]:
-    """A context manager that restores the random generators and disables fused operations without a FLOP formula."""
+    """A context that restores the random generators, and disables fused operations that have no FLOP formula."""
     python_state, numpy_state = random.getstate(), np.random.get_state()
     fused_attention = torch.backends.mha.get_fastpath_enabled()
     cuda_in_use = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]

@@ -116,7 +116,7 @@ class TrainState:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restores a saved state. The parts must have been built from the same config."""
+        """Restores a saved state. Network and optimizer must have been built from the same config."""
         device = next(self.model.parameters()).device
         self.best = None
         if state["best"] is not None:

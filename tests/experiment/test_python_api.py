@@ -128,8 +128,8 @@ def test_the_module_always_predicts_in_evaluation_mode() -> None:
 @pytest.mark.parametrize(
     ("raw", "message"),
     [
-        ([[1.0, 2.0, 3.0]], r"expected samples of the shape \(N, 4\), got \(1, 3\)"),
-        ([1.0, 2.0, 3.0, 4.0], r"expected samples of the shape \(N, 4\), got \(4,\)"),
+        ([[1.0, 2.0, 3.0]], r"expected samples of shape \(N, 4\), got \(1, 3\)"),
+        ([1.0, 2.0, 3.0, 4.0], r"expected samples of shape \(N, 4\), got \(4,\)"),
         ([], r"got \(0,\)"),
         (np.empty((0, 4)), "is empty"),
         ([[1.0, 2.0, 3.0, float("nan")]], "row 0 has NaN or inf"),

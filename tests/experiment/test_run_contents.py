@@ -61,6 +61,7 @@ def test_the_run_directory_of_a_classification(
         "config.yaml",
         "confusion_matrix.csv",
         "environment.json",
+        "health.csv",
         "last.safetensors",
         "metrics.csv",
         "predictions.csv",

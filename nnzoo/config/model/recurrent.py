@@ -69,7 +69,7 @@ class TreeNet(Model):
 class Recursive(TreeNet):
     """The recursive network (Socher et al. 2011): h = tanh(W [h_left; h_right] + b); h of a leaf is its word vector.
 
-    With `init: auto` the word vectors start as N(0, 0.1^2).
+    With `init: auto` the word vectors are initialized from N(0, 0.1^2).
     """
 
     name: Literal["recursive"]
@@ -79,7 +79,7 @@ class Recursive(TreeNet):
 class TreeLstm(TreeNet):
     """The binary tree-LSTM (Tai et al. 2015): one forget gate per child. Only leaves have words.
 
-    With `init: auto` the word vectors start as N(0, 0.1^2).
+    With `init: auto` the word vectors are initialized from N(0, 0.1^2).
     """
 
     name: Literal["tree_lstm"]

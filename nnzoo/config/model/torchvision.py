@@ -103,6 +103,6 @@ class Torchvision(ImageNet):
     arch: Architecture = Field(description="name of the model in torchvision")
     weights: str | None = Field(
         None,
-        description="name of pretrained weights in torchvision, or DEFAULT; they are downloaded; null: no pretrained "
-        "weights",
+        description="name of pretrained weights in torchvision, or DEFAULT (downloaded on first use); null: "
+        "no pretrained weights",
     )

@@ -24,7 +24,7 @@ def copy(values: Array, dtype: torch.dtype) -> Tensor:
 
 
 def exact_dtype(dtype: np.dtype[Any]) -> torch.dtype:
-    """Returns float32 if it represents every number of a dtype exactly, else float64."""
+    """Returns float32 if it can represent every value of a dtype exactly, else float64."""
     return torch.float32 if np.can_cast(dtype, np.float32, "safe") else torch.float64
 
 

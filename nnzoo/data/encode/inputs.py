@@ -51,8 +51,8 @@ def encode_inputs(x: Array, layout: Layout, *, lengths: Tensor | None, where: st
         where: The location in messages.
 
     Returns:
-        (N, F) features or (N, T, F) sequences, float64, or float32 if it represents every number of their type;
-        (N, C, H, W) float32 images; or (N, T) int64 tokens.
+        (N, F) features or (N, T, F) sequences, float64, or float32 if it represents every value of their dtype
+        exactly; (N, C, H, W) float32 images; or (N, T) int64 tokens.
 
     Raises:
         DataError: The type or the number of axes does not fit the layout, an axis is empty, channels are last, a value

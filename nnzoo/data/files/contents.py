@@ -168,7 +168,7 @@ def expand(raw: bytes, *, where: str) -> bytes:
         if found.startswith(magic):
             raise DataError(f"is {name}, which is not supported. Export it as CSV, or unpack it.", where=where)
     if found[257:262] == b"ustar":
-        raise DataError("is a tar archive, which is not supported. Unpack it, or pack it as .zip.", where=where)
+        raise DataError("is a tar archive, which is not supported. Unpack it, or repack it as .zip.", where=where)
     return found
 
 

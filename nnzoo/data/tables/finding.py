@@ -225,7 +225,7 @@ class FormFinder:
         return names_form(labels_of(cells, self.rows).texts) == BOOLEAN
 
     def names(self, cells: Cells) -> TextForm | BooleanForm | NumberForm:
-        """Finds the format by which categories are compared: 0 and 0.0, True and TRUE, 1,5 and 1,50 are equal."""
+        """Finds the format by which categories are compared: '0' = '0.0', 'True' = 'TRUE', '1,5' = '1,50'."""
         if self.is_boolean(cells):
             return BOOLEAN
         if cells.plain is not None:
@@ -265,7 +265,7 @@ class FormFinder:
         Args:
             cells: The column.
             form: The format by which its cells are compared.
-            what: What its cells are: classes, categories.
+            what: The noun for its cells in messages: classes, categories.
         """
         pair = cells.equal_fractions(form, self.rows)
         if pair is not None:

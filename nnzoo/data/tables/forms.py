@@ -1,4 +1,4 @@
-"""Cell formats, and the rule by which two cells of a column are equal."""
+"""Cell formats, and the rule that decides whether two cells of a column are equal."""
 
 from __future__ import annotations
 

@@ -251,7 +251,7 @@ _MOST_DIGITS = 400
 
 
 def _canonical(text: str) -> str:
-    """Returns the canonical spelling of a number with an exponent; the exponent is kept if the digits are too many."""
+    """Returns the canonical spelling of a number with an exponent, which is kept if there would be too many digits."""
     try:
         sign, digits, exponent = Decimal(text).as_tuple()
     except InvalidOperation:  # an exponent of many digits

@@ -98,7 +98,7 @@ def evaluate_checkpoint(
             accepts. With `split`, it must be the data that the network was trained on.
         metrics: Metrics to compute in addition to those of the config.
         threshold: The decision threshold for two classes: the second class is predicted if its probability is at least
-            this. Or the metric that the threshold should maximize on val. By default, the likelier class is predicted.
+            this; or the name of a metric that the threshold should maximize on val. Default: 0.5.
         batch_size: The batch size; by default, that of training, so that results are bit-identical.
         device: auto, cpu, cuda, cuda:N or mps; by default, that of the config.
         runs_dir: The directory in which run names are looked up.

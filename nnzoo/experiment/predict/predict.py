@@ -78,7 +78,7 @@ def predict_files(
         texts: Texts, instead of files.
         keep: Columns of the new table that are copied into the result, unchanged; None for all.
         threshold: The decision threshold for two classes: the second class is predicted if its probability is at least
-            this. Or the metric that the threshold should maximize on val.
+            this; or the name of a metric that the threshold should maximize on val.
         strict: Whether an input that can't be read, or any warning about the data, is an error.
 
     Raises:

@@ -41,7 +41,7 @@ def one_at_a_time() -> Iterator[None]:
 
 
 def _reset_lock() -> None:
-    """Resets the lock in a forked process, where the thread that may hold it does not exist."""
+    """Resets the lock in a forked process, since a thread that held it is not copied by the fork."""
     global _lock, _owner
     _lock, _owner = threading.Lock(), None
 

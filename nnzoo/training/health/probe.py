@@ -115,16 +115,17 @@ class Probes:
             return None, None
         norm = self._norm(gradients)
         sizes = self._norm(before)
-        torch._foreach_sub_(before, after)
+        for old, new in zip(before, after, strict=True):
+            old.sub_(new)
         return norm, self._norm(before) / sizes
 
     def _norm(self, tensors: list[Tensor]) -> Tensor:
         """Returns the 2-norm (K,) over several tensors."""
         if self.count is None:
-            norms = torch._foreach_norm(tensors)
-            return (norms[0] if len(norms) == 1 else torch.linalg.vector_norm(torch.stack(norms))).float().view(1)
-        per_replica = [torch.linalg.vector_norm(each, dim=list(range(1, each.ndim))) for each in tensors]
-        norm: Tensor = torch.linalg.vector_norm(torch.stack(per_replica), dim=0)
+            norms = torch.stack([torch.linalg.vector_norm(each) for each in tensors]).unsqueeze(1)
+        else:
+            norms = torch.stack([torch.linalg.vector_norm(each, dim=list(range(1, each.ndim))) for each in tensors])
+        norm: Tensor = torch.linalg.vector_norm(norms, dim=0) if len(norms) > 1 else norms[0]
         return norm.float()
 
 
@@ -289,7 +290,7 @@ class _Physical(torch.autograd.Function):
 
     @staticmethod
     def vmap(info: Any, in_dims: Any, outputs: Tensor, count: int, record: Callable[[Tensor], None]) -> Any:  # noqa: ARG004
-        """The outputs have an axis for the replicas."""
+        """Computes the outputs of all replicas in one call, with an axis for the replicas."""
         record(outputs.movedim(in_dims[0], 0))
         return outputs.new_empty(0), None
 

@@ -213,7 +213,7 @@ class ReplicaState:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restores a saved state. The parts must have been built from the same config."""
+        """Restores a saved state. Networks and optimizers must have been built from the same config."""
         device = next(self.replicas.parameters()).device
         self.replicas.network.load_state_dict(state["networks"])
         best = state["best"]
