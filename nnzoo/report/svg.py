@@ -60,6 +60,11 @@ class Axis:
             step = nice_step((high - low) / count)
             values = [i * step for i in range(math.ceil(low / step), math.floor(high / step) + 1) if i]
             return [(self.at(value), _tick(value)) for value in values]
+        if self.log and self.high - self.low < 2.2:
+            powers = range(math.floor(self.low), math.ceil(self.high) + 1)
+            values = [factor * 10.0**power for power in powers for factor in (1, 2, 5)]
+            inside = [value for value in values if -1e-9 <= self.at(value) <= PLOT + 1e-9]
+            return [(self.at(value), _tick(value)) for value in inside]
         step = nice_step((self.high - self.low) / count)
         step = max(step, 1.0) if self.whole or (self.log and step > 0.4) else step
         numbers = range(math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9) + 1)
