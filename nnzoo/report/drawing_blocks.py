@@ -53,8 +53,7 @@ def draw_blocks(
 
 def _end(body: list[str], y: float, title: str, names: Sequence[str], shape: tuple[int, ...]) -> float:
     """Draws the box of the inputs or outputs and returns its lower edge."""
-    shown = [*names[:12], f"and {len(names) - 12} more"] if len(names) > 13 else list(names)
-    lines = wrapped([each if len(each) <= 24 else f"{each[:23]}…" for each in shown], 60, ", ")[:3]
+    lines = _listed(names)
     height = max(34.0 + 16 * len(lines), 52.0 if shape else 0.0)
     body.append(
         rectangle(_LEFT, y, _BOX, height, fill="paper", style="outline", radius=height / 2 if not lines else 16)
@@ -63,6 +62,19 @@ def _end(body: list[str], y: float, title: str, names: Sequence[str], shape: tup
     body += [text(_MIDDLE, y + 40 + 16 * i, line, style="soft", anchor="middle") for i, line in enumerate(lines)]
     body.append(_shape(shape, y + height / 2))
     return y + height
+
+
+def _listed(names: Sequence[str]) -> list[str]:
+    """Returns names in up to three lines; the last one says how many are left out."""
+    cut = [name if len(name) <= 24 else f"{name[:23]}…" for name in names[:40]]
+    for count in range(len(cut), 0, -1):
+        left_out = len(names) - count
+        shown = [f"{name}," for name in cut[: count - 1]] + [cut[count - 1]]
+        shown += [f"and {left_out:,} more"] if left_out else []
+        lines = wrapped(shown, 60)
+        if len(lines) <= 3:
+            return lines
+    return []
 
 
 def _block(body: list[str], block: Block, y: float) -> float:

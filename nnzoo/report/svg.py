@@ -60,6 +60,11 @@ class Axis:
             step = nice_step((high - low) / count)
             values = [i * step for i in range(math.ceil(low / step), math.floor(high / step) + 1) if i]
             return [(self.at(value), _tick(value)) for value in values]
+        if self.log and self.high - self.low < 2.2:
+            powers = range(math.floor(self.low), math.ceil(self.high) + 1)
+            values = [factor * 10.0**power for power in powers for factor in (1, 2, 5)]
+            inside = [value for value in values if -1e-9 <= self.at(value) <= PLOT + 1e-9]
+            return [(self.at(value), _tick(value)) for value in inside]
         step = nice_step((self.high - self.low) / count)
         step = max(step, 1.0) if self.whole or (self.log and step > 0.4) else step
         numbers = range(math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9) + 1)
@@ -177,6 +182,8 @@ def heatmap(chart: Heatmap, links: Mapping[tuple[int, int], str]) -> str:
         middle = "middle" if flat else "start"
         shift = 0 if flat else 4
         parts.append(f'<text class="{middle}" x="{x:.1f}" y="{top - 6 + shift}"{turned}>{escape(name, 11)}</text>')
+    # Counts are shown where they fit. Among real numbers, a few short ones would only look arbitrary.
+    fits = not chart.diverging or all(len(_tick(v)) * 6 <= cell for v in values.flat if v == v)
     for i, name in enumerate(chart.row_labels):
         y = top + i * height_of_cell
         limit = (left - 28) // 8
@@ -185,7 +192,7 @@ def heatmap(chart: Heatmap, links: Mapping[tuple[int, int], str]) -> str:
         )
         for j in range(columns):
             box = (left + j * cell, y, cell, height_of_cell)
-            parts.append(_cell(chart, (i, j), values[i, j], largest, box, links.get((i, j))))
+            parts.append(_cell(chart, (i, j), values[i, j], largest, box, links.get((i, j)), fits))
     height = top + rows * height_of_cell + 6
     return _svg(chart.title, chart.caption, height, parts, role="group" if links else "img")
 
@@ -197,11 +204,12 @@ def _cell(
     largest: float,
     box: tuple[float, float, float, float],
     link: str | None,
+    fits: bool,
 ) -> str:
     x, y, width, height = box
     share = 0.0 if value != value else abs(value) / largest
     color = "s1" if chart.diverging and value < 0 else "s0"
-    shown = _tick(value) if value == value and value != 0 and len(_tick(value)) * 6 <= width else ""
+    shown = _tick(value) if fits and value == value and value != 0 and len(_tick(value)) * 6 <= width else ""
     strong = " strong" if share > 0.55 else ""
     inside = (
         f'<rect class="cell {color}" x="{x:.1f}" y="{y:.1f}" width="{width - 1:.1f}" height="{height - 1:.1f}" '

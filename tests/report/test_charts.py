@@ -120,6 +120,7 @@ def test_a_curve_is_drawn_at_its_values() -> None:
     [
         (0, 10, False, ["0", "2", "4", "6", "8", "10"]),
         (1e-4, 1, True, ["0.0001", "0.001", "0.01", "0.1", "1"]),
+        (0.01, 1, True, ["0.01", "0.02", "0.05", "0.1", "0.2", "0.5", "1"]),
         (3, 3, False, None),
         (math.nan, math.inf, False, None),
     ],

@@ -130,6 +130,15 @@ def test_hostile_names_are_escaped_and_cut() -> None:
     assert max(map(len, texts(drawing.svg))) < 100
 
 
+def test_long_lists_of_names_say_how_many_are_left_out() -> None:
+    names = [f"feature {i}" for i in range(30)]
+    shown = texts(draw_network(build({"name": "mlp", "hidden": [40]}, (30,)), (30,), inputs=names).svg)
+    listed = [text for text in shown if "feature" in text]
+    count = ",".join(listed).count("feature")
+    assert len(listed) == 3
+    assert listed[-1].endswith(f"and {30 - count} more")
+
+
 def test_summary_writes_the_drawing_of_a_config_and_of_a_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -191,3 +191,17 @@ def test_health(train: Train) -> None:
     assert "Saturated values" not in [
         part.title for section in page for part in section.parts if isinstance(part, Lines)
     ]
+
+
+def test_several_labels(train: Train, tmp_path: Path) -> None:
+    rows = "\n".join(f"{i % 7},{i % 5},{i % 2},{int(i % 7 > 3)}" for i in range(80))
+    (tmp_path / "labels.csv").write_text(f"a,b,odd,high\n{rows}\n")
+    data = {"name": "csv", "path": str(tmp_path / "labels.csv"), "target": ["odd", "high"], "task": "multilabel"}
+    folder = train({"data": data, "model": "linear", "train": {"epochs": 3}})
+    predictions = rows_of(folder / "predictions.csv")
+    section = next(section for section in page_of(folder) if section.id == "labels")
+    table = next(part for part in section.parts if isinstance(part, TableOf))
+    for name, _, recall, _, support in table.rows:
+        actual = [row[f"prediction_{name}"] for row in predictions if float(row[f"target_{name}"])]
+        assert support == len(actual)
+        assert recall == pytest.approx(sum(map(float, actual)) / len(actual))

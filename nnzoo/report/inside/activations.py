@@ -91,7 +91,7 @@ def hidden_state_parts(network: Network) -> Found:
         f"positive, orange is negative.{note}"
     )
     columns = _step_names(network, inputs, shown.shape[1])
-    rows = [f"unit {i + 1}" for i in range(len(shown))]
+    rows = [str(i + 1) for i in range(len(shown))]
     return [Heatmap("Hidden state over time", caption, shown.tolist(), rows, columns, "unit", "step", diverging=True)]
 
 

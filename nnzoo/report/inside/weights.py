@@ -79,9 +79,9 @@ def _matrix(weights: Tensor, names: tuple[str, ...], row: str, column: str, labe
     """Returns the weights (units, inputs) as a matrix of colored cells."""
     if weights.numel() > MAX_CELLS:
         return f"The first layer has {weights.numel():,} weights, which is too many for a matrix on the page."
-    rows: list[str] | tuple[str, ...] = labels or [f"{row} {i + 1}" for i in range(len(weights))]
+    rows: list[str] | tuple[str, ...] = labels or [str(i + 1) for i in range(len(weights))]
     columns: list[str] | tuple[str, ...] = names
-    if len(columns) < len(rows):  # a wide matrix is easier to read than a tall one
+    if len(columns) <= 4 or (len(columns) < len(rows) and len(rows) > 40):  # else the matrix is tall
         weights, rows, columns, row, column = weights.T, columns, rows, column, row
     caption = f"One row per {row}, one column per {column}: blue is positive, orange is negative."
     title = "Weights of the first layer"
