@@ -143,6 +143,7 @@ def test_a_failed_compilation_is_disabled(
     lines = [line for line in capsys.readouterr().err.splitlines() if "compile" in line and "run directory" not in line]
     if at == "a later call":
         assert lines.pop(0).startswith("compiled in ")
+        assert lines.pop(0).startswith("train.probes: activations are not recorded with train.compile")
     assert lines == []
 
 
