@@ -10,7 +10,8 @@ from torch import nn
 
 from nnzoo.report.drawing_blocks import draw_blocks
 from nnzoo.report.drawing_units import draw_units, unit_layers
-from nnzoo.report.network_blocks import Block, blocks_of, counted
+from nnzoo.report.layer_names import counted
+from nnzoo.report.network_blocks import Block, blocks_of
 from nnzoo.summaries.collect import record
 
 

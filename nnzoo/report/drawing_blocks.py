@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from nnzoo.report.network_blocks import Block, counted
+from nnzoo.report.layer_names import counted
+from nnzoo.report.network_blocks import Block
 from nnzoo.report.network_svg import arrow_head, frame, path, rectangle, text, wrapped
 
 _WIDTH, _LEFT, _BOX = 680, 130, 410

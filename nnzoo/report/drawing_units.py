@@ -11,7 +11,8 @@ from torch import nn
 
 from nnzoo.models.activations import Maxout
 from nnzoo.report.escape import escape
-from nnzoo.report.network_blocks import Block, counted
+from nnzoo.report.layer_names import counted
+from nnzoo.report.network_blocks import Block
 from nnzoo.report.network_svg import frame, path, text, wrapped
 
 MAX_UNITS, MAX_EDGES, MAX_LAYERS = 24, 640, 6
