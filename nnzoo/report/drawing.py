@@ -73,7 +73,9 @@ def _description(name: str, input_shape: tuple[int, ...], blocks: Sequence[Block
         facts = [*block.details]
         if block.parts:
             facts.append(f"each with {'; '.join(part.title for part in block.parts)}")
-        facts += ["with a shortcut that adds the input"] * block.shortcut
+        if block.num_shortcuts:
+            some = "" if block.num_shortcuts == block.repeat else f" in {block.num_shortcuts} of them"
+            facts.append(f"with a shortcut that adds the input{some}")
         facts += [f"output {' × '.join(map(str, block.shape))}"] * bool(block.shape)
         facts += [counted(block.num_parameters, "parameter")] * bool(block.num_parameters)
         sentences.append(f"{title}: {', '.join(facts)}." if facts else f"{title}.")

@@ -39,9 +39,9 @@ def draw_blocks(
     y = _end(body, y, "Input", inputs, input_shape)
     for block in blocks:
         if block.kind != "own":
-            y = _arrow(body, y, summed, block.shortcut)
+            y = _arrow(body, y, summed, block.num_shortcuts > 0)
             y = _block(body, block, y)
-            summed = block.shortcut
+            summed = block.num_shortcuts > 0
     if outputs:
         y = _arrow(body, y, summed, False)
         y = _end(body, y, f"{len(outputs)} outputs" if len(outputs) > 1 else "Output", outputs, ())
@@ -96,8 +96,8 @@ def _block(body: list[str], block: Block, y: float) -> float:
         body.append(rectangle(_LEFT + 18, place, _BOX - 36, 26, fill="paper", style="outline", radius=5))
         body.append(text(_LEFT + 28, place + 17, ", ".join([part.title, *part.details]), style="soft", limit=56))
     body.append(_shape(block.shape, y + height / 2))
-    if block.shortcut:
-        body.append(_shortcut(y, height, block.repeat))
+    if block.num_shortcuts:
+        body.append(_shortcut(y, height, block.repeat, block.num_shortcuts))
     if block.loop:
         body.append(_loop(y, height, block.loop))
     return y + height + (8 if block.repeat > 1 else 0)
@@ -112,7 +112,7 @@ def _arrow(body: list[str], y: float, summed: bool, fork: bool) -> float:
     return end
 
 
-def _shortcut(y: float, height: float, repeat: int) -> str:
+def _shortcut(y: float, height: float, repeat: int, count: int) -> str:
     """Returns the line around a block on which its input reaches the sum below it."""
     x, start, end = _RIGHT + 34, y - _FORK, y + height + (8 if repeat > 1 else 0) + 12
     line = path(
@@ -124,7 +124,11 @@ def _shortcut(y: float, height: float, repeat: int) -> str:
         f'<circle cx="{_MIDDLE:g}" cy="{end:g}" r="8" fill="var(--nn-paper)" stroke="var(--nn-group)" '
         'stroke-width="1.5"/>' + path(f"M{_MIDDLE - 4:g} {end:g}h8M{_MIDDLE:g} {end - 4:g}v8", color="group")
     )
-    lines = ["shortcut,", "in each of", f"the {repeat} blocks"] if repeat > 1 else ["shortcut"]
+    lines = (
+        ["shortcut,", f"in {'each' if count == repeat else count} of", f"the {repeat} blocks"]
+        if repeat > 1
+        else ["shortcut"]
+    )
     return line + plus + _beside(x + 8, y + height / 2, lines)
 
 

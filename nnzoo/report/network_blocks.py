@@ -69,7 +69,7 @@ class Block:
         shape: The shape of its output for one sample; empty if it has none.
         num_parameters: The number of parameters in the block, those of all repetitions together.
         repeat: How many equal blocks it stands for.
-        shortcut: Whether the input of the block is added to its output.
+        num_shortcuts: How many of the repetitions add their input to their output.
         loop: The text at the arrow from the block to itself; empty if it has none.
         parts: The layers inside a residual block.
         last: The dotted path of the last module of the block, whose output is that of the block.
@@ -82,7 +82,7 @@ class Block:
     shape: tuple[int, ...] = ()
     num_parameters: int = 0
     repeat: int = 1
-    shortcut: bool = False
+    num_shortcuts: int = 0
     loop: str = ""
     parts: tuple[Block, ...] = ()
     last: str = ""
@@ -169,7 +169,7 @@ def _blocks(node: _Node) -> list[Block]:
     units = node.children if all(child.is_unit for child in node.children) else [node]
     drawn = units[-1]  # the first one may change the shape
     kind = type(drawn.module).__name__
-    adds = kind in ADDS or any(getattr(unit.module, "use_res_connect", False) for unit in units)
+    adds = [kind in ADDS or getattr(unit.module, "use_res_connect", False) for unit in units]
     parts = tuple(part for part in _joined(drawn.leaves) if ".downsample" not in part.name and OWN not in part.title)
     title = words(kind)
     if not drawn.is_unit:
@@ -183,7 +183,7 @@ def _blocks(node: _Node) -> list[Block]:
             node.shape,
             sum(leaf.num_parameters for leaf in node.leaves),
             repeat=len(units),
-            shortcut=adds,
+            num_shortcuts=sum(adds),
             parts=parts if len(parts) <= MAX_PARTS and drawn.is_unit else (),
         )
     ]
@@ -229,7 +229,7 @@ def _merged(blocks: Sequence[Block], *, layers: bool) -> tuple[Block, ...]:
                 last=block.last or block.name,
                 num_parameters=last.num_parameters + block.num_parameters,
                 repeat=last.repeat + block.repeat,
-                shortcut=last.shortcut or block.shortcut,
+                num_shortcuts=last.num_shortcuts + block.num_shortcuts,
             )
         else:
             merged.append(block)

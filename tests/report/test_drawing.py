@@ -96,6 +96,15 @@ def test_the_stages_of_a_resnet_have_shortcuts() -> None:
     assert drawing.description.count("with a shortcut that adds the input") == 3
 
 
+def test_the_first_block_of_a_mobilenet_stage_has_no_shortcut() -> None:
+    net = build({"name": "torchvision", "arch": "mobilenet_v3_small"}, (3, 64, 64))
+    drawing = draw_network(net, (3, 64, 64))
+    adding = sum(getattr(module, "use_res_connect", False) for module in net.modules())
+    stages = [(int(a), int(b)) for a, b in re.findall(r"in (\d) of</text>.*?>the (\d) blocks", drawing.svg)]
+    assert sum(count for count, _ in stages) == adding == 6
+    assert all(count == repeat - 1 for count, repeat in stages)
+
+
 @pytest.mark.parametrize("kind", [RecursiveNet, TreeLSTM])
 def test_a_network_over_trees_returns_to_its_nodes(kind: type[RecursiveNet] | type[TreeLSTM]) -> None:
     net = kind(100, 5, hidden_size=8)
