@@ -151,7 +151,7 @@ def test_doctor_examines_a_part_and_says_so(monkeypatch: pytest.MonkeyPatch) -> 
     assert kept == left
     monkeypatch.setattr(samples, "MAX_READ", 50 * 6)
     part = examine("c.yaml", ["data.cache=disk"])
-    assert "examined 50 of 106 train samples" in " ".join(each.message for each in part.findings)
+    assert "examined: 50 of 106 train samples" in " ".join(each.message for each in part.findings)
     assert part.data["splits"] == kept["data"]["splits"]
 
 

@@ -98,7 +98,7 @@ def test_each_process_needs_its_own_device(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("LOCAL_RANK", "1")
     assert choose_device("auto", group) == torch.device("cuda:1")
     monkeypatch.setenv("LOCAL_RANK", "2")
-    with pytest.raises(UsageError, match=r"4 processes on this machine, and torch sees 2 CUDA devices: each needs"):
+    with pytest.raises(UsageError, match=r"4 processes on this machine, but only 2 CUDA devices, and each"):
         choose_device("auto", group)
 
 
