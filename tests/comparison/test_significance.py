@@ -10,6 +10,8 @@ from scipy import stats
 
 from nnzoo.comparison.significance import SignificanceTest, bootstrap_test, mcnemar_test, seeds_test, with_holm
 
+pytestmark = pytest.mark.page
+
 
 def test_welch_is_that_of_the_formula() -> None:
     a, b = [0.91, 0.93, 0.97, 0.90], [0.85, 0.84, 0.90]

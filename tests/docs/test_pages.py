@@ -17,6 +17,8 @@ from nnzoo.config.describe import UNIONS
 from nnzoo.config.shipped import shipped_configs
 from nnzoo.config.yaml_reader import parse
 
+pytestmark = pytest.mark.page
+
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = sorted(path for path in (ROOT / "docs").rglob("*.md") if not {"reference", "_build"} & set(path.parts))

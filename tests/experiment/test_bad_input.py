@@ -52,7 +52,7 @@ BAD: dict[str, tuple[Any, dict[str, Any], str]] = {
     "labels out of range": ({"x": X, "y": Y, "x_test": X, "y_test": Y + 5}, ARRAYS, "y_test: has a label that is no"),
     "tree": ("(3 (2 a) (4 b))\n(3 (2 a) (4 b)\n", TREES, "d.txt: line 2"),
     "tree label": ("(3 (2 a) (4 b))\n(3 (2 a) (9 b))\n", TREES, "d.txt: line 2"),
-    "short series": ("x,y\n" + ROWS, {**SERIES, "window": 50}, "d.csv: line 2: train has 28 rows, without a"),
+    "short series": ("x,y\n" + ROWS, {**SERIES, "window": 50}, "d.csv: line 2: train has 28 rows, but"),
 }  # fmt: skip
 
 

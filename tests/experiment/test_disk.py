@@ -19,6 +19,8 @@ from nnzoo.run.directory import CHECKPOINT, PREVIOUS
 from nnzoo.training import checkpoints
 from nnzoo.training.progress import Progress
 
+pytestmark = pytest.mark.page
+
 CONFIG = """
 name: x
 data: {name: moons, samples: 60}

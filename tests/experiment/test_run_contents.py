@@ -15,6 +15,8 @@ from nnzoo.cli.app import run as nnzoo
 from nnzoo.data import load_moons
 from nnzoo.run.artifact import load_artifact
 
+pytestmark = pytest.mark.page
+
 CLASSIFICATION = """
 name: my_run
 data: {name: moons, samples: 80}

@@ -22,7 +22,7 @@ ARGUMENTS = (
 )
 HOSTILE = ["</script><script>alert(1)</script>", "\"'><img src=x onerror=alert(1)>", "x" * 10_000, "\u202eעברית"]
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
+pytestmark = [pytest.mark.page, pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")]
 
 ERRORS = (
     "<script>window.errors = []; window.onerror = function (text) { errors.push(text); };"

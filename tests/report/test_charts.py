@@ -29,6 +29,8 @@ from nnzoo.report.escape import escape
 from nnzoo.report.page import page
 from nnzoo.report.svg import Axis
 
+pytestmark = pytest.mark.page
+
 HOSTILE = [
     "</script><script>alert(1)</script>",
     "\"'><img src=x onerror=alert(1)>",

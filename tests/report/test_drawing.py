@@ -17,6 +17,8 @@ from nnzoo.report.drawing import draw_network
 from nnzoo.report.network_blocks import MAX_BLOCKS, blocks_of
 from nnzoo.summaries.collect import record
 
+pytestmark = pytest.mark.page
+
 SVG = "{http://www.w3.org/2000/svg}"
 MODELS = [
     ({"name": "mlp", "hidden": [256, 128], "batch_norm": True, "dropout": 0.2}, (28, 28)),

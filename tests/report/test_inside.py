@@ -26,6 +26,8 @@ from nnzoo.report.inside.section import inside_section, network_section
 from nnzoo.report.inside.weights import weight_parts
 from nnzoo.report.reading import read_run
 
+pytestmark = pytest.mark.page
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:

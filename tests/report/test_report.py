@@ -13,6 +13,8 @@ import nnzoo
 from nnzoo.cli.app import run as run_command
 from nnzoo.report import write
 
+pytestmark = pytest.mark.page
+
 
 @pytest.fixture(scope="module")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:

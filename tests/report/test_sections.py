@@ -16,6 +16,8 @@ from nnzoo.report.charts import Bars, Details, Heatmap, Images, Lines, Part, Sca
 from nnzoo.report.reading import read_run
 from nnzoo.report.write import sections
 
+pytestmark = pytest.mark.page
+
 Kind = TypeVar("Kind", bound=Lines | Scatter | Bars | Heatmap | Images | TableOf)
 Train = Callable[..., Path]
 

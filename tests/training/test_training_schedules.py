@@ -289,5 +289,5 @@ def test_the_resolved_config_has_the_default_lengths(tmp_path: Path) -> None:
 def test_a_resumed_run_keeps_the_length_of_its_schedule(tmp_path: Path) -> None:
     config = {"data": "or", "model": "linear", "scheduler": "multistep", "train": {"epochs": 2}}
     nnzoo.train(config, runs_dir=tmp_path, quiet=True)
-    with pytest.raises(UsageError, match="the length of its multistep schedule too"):
+    with pytest.raises(UsageError, match="also the length of its multistep schedule"):
         nnzoo.train(config, overrides={"train.epochs": 4}, resume=True, runs_dir=tmp_path, quiet=True)

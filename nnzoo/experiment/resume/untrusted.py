@@ -140,6 +140,8 @@ def check_restored(state: TrainState, monitor: str) -> None:
         raise ValueError("the history has columns without a name")
     if not all(math.isfinite(row[name]) for row in rows for name in ("epoch", "step", "seconds")):
         raise ValueError("the history contains values that are not finite")
+    if not 0 <= state.seconds < math.inf or not 0 <= state.epoch_seconds < math.inf:
+        raise ValueError("the training time is negative or not finite")
     if stopping.best_epoch > state.epoch or (state.best is None) != (stopping.best_epoch == 0):
         raise ValueError("the best epoch does not fit the number of epochs")
     sums = state.train_loss.total, state.train_loss.weight

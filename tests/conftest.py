@@ -1,18 +1,26 @@
-"""Fixtures for interrupted trainings."""
+"""Fixtures of all tests."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from nnzoo.training.progress import Progress
+
+@pytest.fixture(autouse=True)
+def _no_page(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Skips report.html at the end of training, except in tests of the page: thousands of tests train a network."""
+    if "nnzoo.api" in sys.modules and request.node.get_closest_marker("page") is None:
+        monkeypatch.setattr("nnzoo.api.report_at_end", lambda _: None)
 
 
 @pytest.fixture
 def at_step(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Returns a function that schedules an action after a number of optimizer steps of later runs."""
+    from nnzoo.training.progress import Progress
+
     plain = Progress.step
 
     def arrange(number: int, action: Callable[[], Any]) -> None:
