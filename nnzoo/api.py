@@ -22,7 +22,7 @@ from nnzoo.experiment.pretrained.pretrained import with_embedding
 from nnzoo.experiment.train import run as training
 from nnzoo.experiment.train.finished import Run
 from nnzoo.experiment.train.initial import initial_network, network_of_size
-from nnzoo.report.write import report_at_end
+from nnzoo.report.write import write_report
 from nnzoo.summaries import Summary, summarize
 
 __all__ = ["build_model", "compare", "evaluate", "load", "load_config", "predict", "summary", "train"]
@@ -35,7 +35,7 @@ def _with_page(function: Callable[_Arguments, Run]) -> Callable[_Arguments, Run]
 
     @functools.wraps(function)
     def train_and_report(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> Run:
-        kwargs.setdefault("report", report_at_end)
+        kwargs.setdefault("report", write_report)
         return function(*args, **kwargs)
 
     return train_and_report

@@ -13,7 +13,7 @@ import pytest
 def _no_page(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Skips report.html at the end of training, except in tests of the page: thousands of tests train a network."""
     if "nnzoo.api" in sys.modules and request.node.get_closest_marker("page") is None:
-        monkeypatch.setattr("nnzoo.api.report_at_end", lambda _: None)
+        monkeypatch.setattr("nnzoo.api.write_report", lambda _: None)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from torch import Tensor
 from nnzoo.data.reader import NO_TARGET
 from nnzoo.errors import UsageError
 from nnzoo.experiment.evaluate.measure import confusion_matrix, per_class
-from nnzoo.experiment.train.finished import FinishedRun
+from nnzoo.experiment.train.finished import RunWithData
 from nnzoo.report.charts import Bars, Cell, Heatmap, Images, Lines, Part, Picture, Section, TableOf, Text
 from nnzoo.report.samples import Samples
 
@@ -64,7 +64,7 @@ class Predicted:
         return Images("", "", [self.picture(int(row)) for row in rows[:count]])
 
 
-def classes_section(run: FinishedRun) -> Section | None:
+def classes_section(run: RunWithData) -> Section | None:
     """Returns the predictions of classes; None for another task or without predictions."""
     if run.experiment is None or run.outputs is None or run.dataset.task != "classification":
         return None

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from nnzoo.doctor.samples import describe
-from nnzoo.experiment.train.finished import FinishedRun
+from nnzoo.experiment.train.finished import RunWithData
 from nnzoo.report.charts import Bars, Cell, Images, Part, Section, TableOf, Text
 from nnzoo.report.samples import Samples
 
@@ -15,7 +15,7 @@ MAX_CLASSES = 250
 EXAMPLES = 12
 
 
-def data_section(run: FinishedRun) -> Section | None:
+def data_section(run: RunWithData) -> Section | None:
     """Returns the training data; None if it can't be read."""
     if run.experiment is None:
         return None
@@ -79,7 +79,7 @@ def _first(count: int, what: str) -> str:
     return f"The first {MAX_COLUMNS} of {count} {what}." if count > MAX_COLUMNS else ""
 
 
-def _examples(run: FinishedRun) -> Images:
+def _examples(run: RunWithData) -> Images:
     """Returns evenly spaced training samples with their targets."""
     dataset, samples = run.dataset, Samples(run, "train")
     count = len(dataset.train)
@@ -87,7 +87,7 @@ def _examples(run: FinishedRun) -> Images:
     return Images("Examples", "Training samples.", [samples.picture(row, _target(run, row)) for row in rows])
 
 
-def _target(run: FinishedRun, row: int) -> str:
+def _target(run: RunWithData, row: int) -> str:
     dataset = run.dataset
     targets = dataset.measured_split("train").targets[row]
     if dataset.task == "regression":

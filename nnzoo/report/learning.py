@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
-from nnzoo.experiment.train.finished import FinishedRun
+from nnzoo.experiment.train.finished import RunWithData
 from nnzoo.report.charts import Curve, Heatmap, Lines, Mark, Part, Section, Text
 
 HEALTH = "health.csv"
@@ -25,7 +25,7 @@ LOG_RATIO = 50
 """Losses that span a larger factor have a logarithmic axis."""
 
 
-def curves_section(run: FinishedRun) -> Section:
+def curves_section(run: RunWithData) -> Section:
     """Returns the loss and each metric over the epochs, and the learning rate."""
     history = run.history
     if not history.rows:
@@ -47,7 +47,7 @@ def curves_section(run: FinishedRun) -> Section:
     return Section("curves", "Learning curves", parts)
 
 
-def _marks(run: FinishedRun, last: float) -> list[Mark]:
+def _marks(run: RunWithData, last: float) -> list[Mark]:
     best = run.result["best_epoch"]
     marks = [Mark(best, f"best epoch: {best}")] if best else []
     if run.result["status"] == "early_stopped":
@@ -55,7 +55,7 @@ def _marks(run: FinishedRun, last: float) -> list[Mark]:
     return marks
 
 
-def health_section(run: FinishedRun) -> Section | None:
+def health_section(run: RunWithData) -> Section | None:
     """Returns the health of the layers over the epochs; None if the run has no health.csv."""
     rows = _read(run.folder / HEALTH)
     if not rows:

@@ -12,7 +12,7 @@ from typing import Any
 from nnzoo.data.baseline import baseline
 from nnzoo.doctor import curves
 from nnzoo.experiment.evaluate.confidence import intervals
-from nnzoo.experiment.train.finished import FinishedRun
+from nnzoo.experiment.train.finished import RunWithData
 from nnzoo.numbers import number
 from nnzoo.report.charts import Bars, Cell, Part, Section, TableOf, Text
 from nnzoo.run.directory import CONFIG, ENVIRONMENT
@@ -21,7 +21,7 @@ MAX_RESAMPLED = 200_000
 """Intervals are resampled up to this number of outputs, since resampling takes seconds for more."""
 
 
-def result_section(run: FinishedRun) -> Section:
+def result_section(run: RunWithData) -> Section:
     """Returns the metrics with their intervals, the baseline, the restarts and the findings."""
     result = run.result
     status = str(result["status"]).replace("_", " ")
@@ -41,7 +41,7 @@ def result_section(run: FinishedRun) -> Section:
     return Section("result", "Result", [*parts, _findings(run)])
 
 
-def _measured(run: FinishedRun) -> TableOf:
+def _measured(run: RunWithData) -> TableOf:
     """Returns the table of the measured split: the network with its intervals, the baseline, the linear model."""
     result, prefix = run.result, f"{run.split}/"
     metrics = {key.removeprefix(prefix): value for key, value in result["metrics"].items() if key.startswith(prefix)}
@@ -61,7 +61,7 @@ def _measured(run: FinishedRun) -> TableOf:
     return TableOf(f"On the {run.split} split", caption, header, rows, precise=True)
 
 
-def _intervals(run: FinishedRun, metrics: dict[str, float]) -> dict[str, tuple[float, float]]:
+def _intervals(run: RunWithData, metrics: dict[str, float]) -> dict[str, tuple[float, float]]:
     if run.experiment is None or run.outputs is None:
         return {}
     if run.outputs.numel() > MAX_RESAMPLED:
@@ -72,7 +72,7 @@ def _intervals(run: FinishedRun, metrics: dict[str, float]) -> dict[str, tuple[f
     return intervals(metrics, run.experiment.decoder.on_cpu(), run.outputs, targets)
 
 
-def _by_split(run: FinishedRun) -> TableOf:
+def _by_split(run: RunWithData) -> TableOf:
     metrics = run.result["metrics"]
     names = list(dict.fromkeys(key.partition("/")[2] for key in metrics))
     splits = list(dict.fromkeys(key.partition("/")[0] for key in metrics))
@@ -105,7 +105,7 @@ def _restarts(restarts: dict[str, Any]) -> list[Part]:
     return [Text(text), chart]
 
 
-def _findings(run: FinishedRun) -> TableOf:
+def _findings(run: RunWithData) -> TableOf:
     rows: list[list[Cell]] = [list(row) for row in _noticed(run)]
     if not rows:
         rows = [["none", "", "Nothing stands out in the curves, the comparison with the baseline, and the warnings."]]
@@ -113,7 +113,7 @@ def _findings(run: FinishedRun) -> TableOf:
     return TableOf("Findings", caption, ["severity", "topic", "finding"], rows, limit=1000)
 
 
-def _noticed(run: FinishedRun) -> Iterator[tuple[str, str, str]]:
+def _noticed(run: RunWithData) -> Iterator[tuple[str, str, str]]:
     """Yields severity, topic and message of what stands out."""
     result, metrics = run.result, run.result["metrics"]
     if result["status"] == "diverged":
@@ -135,7 +135,7 @@ def _noticed(run: FinishedRun) -> Iterator[tuple[str, str, str]]:
         yield "warning", "data", text
 
 
-def repeat_section(run: FinishedRun) -> Section:
+def repeat_section(run: RunWithData) -> Section:
     """Returns the commands, versions, seed and data checksums that repeat the run."""
     parts: list[Part] = []
     environment = _environment(run.folder)

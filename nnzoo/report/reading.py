@@ -13,7 +13,7 @@ from nnzoo.experiment.checksums import changed_splits, digests_of
 from nnzoo.experiment.load import TrainedModel, load, read_weights
 from nnzoo.experiment.prepare import Experiment, prepare
 from nnzoo.experiment.threads import threads_of_data, use_threads
-from nnzoo.experiment.train.finished import FinishedRun
+from nnzoo.experiment.train.finished import RunWithData
 from nnzoo.experiment.train.record import PREDICTED_SPLITS
 from nnzoo.run.directory import ARTIFACT, METRICS, RESULT, find_checkpoint
 from nnzoo.run.history import History
@@ -21,7 +21,7 @@ from nnzoo.training.evaluate import evaluate
 from nnzoo.training.measures.metrics import MetricSums
 
 
-def read_run(text: str, runs_dir: str) -> FinishedRun:
+def read_run(text: str, runs_dir: str) -> RunWithData:
     """Reads a finished run.
 
     Args:
@@ -45,18 +45,18 @@ def read_run(text: str, runs_dir: str) -> FinishedRun:
         except NnzooError as error:
             split = next((name for name in PREDICTED_SPLITS if f"{name}/loss" in result["metrics"]), "train")
             reason = f"The page has no samples, since the network or its data can't be read again: {error}"
-            return FinishedRun(folder, result, config, history, split, missing=reason)
+            return RunWithData(folder, result, config, history, split, missing=reason)
         digests = trained.metadata.data_digests
         if changed:
             split = next(name for name in PREDICTED_SPLITS if name in experiment.dataset.splits)
             reason = f"The page has no samples, since the data has changed since the training: {changed}."
-            return FinishedRun(folder, result, config, history, split, digests, missing=reason)
+            return RunWithData(folder, result, config, history, split, digests, missing=reason)
         return _measured(folder, result, history, trained, experiment)
 
 
 def _measured(
     folder: Path, result: dict[str, Any], history: History, trained: TrainedModel, experiment: Experiment
-) -> FinishedRun:
+) -> RunWithData:
     split = next(name for name in PREDICTED_SPLITS if name in experiment.splits)
     evaluation = evaluate(
         trained.module,
@@ -67,7 +67,7 @@ def _measured(
         keep_outputs=True,
     )
     digests = trained.metadata.data_digests
-    return FinishedRun(
+    return RunWithData(
         folder, result, experiment.config, history, split, digests, experiment, trained.module, evaluation.outputs
     )
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from nnzoo.data import CsvReader, LanguageReader, TextReader, TreeReader
 from nnzoo.data.reader import Reader
 from nnzoo.data.vocabulary import NUM_SPECIAL, UNKNOWN, Vocabulary
-from nnzoo.experiment.train.finished import FinishedRun
+from nnzoo.experiment.train.finished import RunWithData
 from nnzoo.report.charts import Picture, png_of
 
 MAX_PIXELS = 96
@@ -29,7 +29,7 @@ class Samples:
         split: The split.
     """
 
-    def __init__(self, run: FinishedRun, split: str) -> None:
+    def __init__(self, run: RunWithData, split: str) -> None:
         self.dataset = run.dataset
         self.part = self.dataset.splits[split]
         self.inputs = run.raw_inputs(split)

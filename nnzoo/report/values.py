@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from nnzoo.data import SeriesReader
-from nnzoo.experiment.train.finished import FinishedRun
+from nnzoo.experiment.train.finished import RunWithData
 from nnzoo.report.charts import Bars, Curve, Images, Lines, Part, Scatter, Section
 from nnzoo.report.samples import Samples
 
@@ -17,7 +17,7 @@ BINS = 20
 WORST = 12
 
 
-def values_section(run: FinishedRun) -> Section | None:
+def values_section(run: RunWithData) -> Section | None:
     """Returns the predictions of values; None for another task or without predictions."""
     if run.experiment is None or run.outputs is None or run.dataset.task != "regression":
         return None
@@ -77,7 +77,7 @@ def _histogram(truth: Tensor, predicted: Tensor, names: list[str]) -> Bars:
     return Bars("Distribution of residuals", f"Of {names[0]}.", labels, {"samples": counts})
 
 
-def _worst(run: FinishedRun, truth: Tensor, predicted: Tensor) -> Images:
+def _worst(run: RunWithData, truth: Tensor, predicted: Tensor) -> Images:
     """Returns the samples with the largest errors; with several targets, relative to the spread of each."""
     spread = truth.std(0, correction=0).clamp_min(1e-12)
     size = ((predicted - truth) / spread).abs().mean(1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nnzoo.experiment.train.finished import FinishedRun
+from nnzoo.experiment.train.finished import RunWithData
 from nnzoo.report.charts import Section
 from nnzoo.report.classes import classes_section
 from nnzoo.report.inputs import data_section
@@ -18,7 +18,7 @@ from nnzoo.run.directory import REPORT
 from nnzoo.run.files import write_text
 
 
-def write_report(run: FinishedRun, output: Path | None = None) -> Path:
+def write_report(run: RunWithData, output: Path | None = None) -> Path:
     """Writes the page of a run as one HTML file, and returns its path.
 
     Args:
@@ -33,16 +33,11 @@ def write_report(run: FinishedRun, output: Path | None = None) -> Path:
     return path
 
 
-def report_at_end(run: FinishedRun) -> None:
-    """Writes report.html at the end of a training."""
-    write_report(run)
-
-
-def _lead(run: FinishedRun) -> str:
+def _lead(run: RunWithData) -> str:
     return f"{run.config.model.name} on {run.config.data.name}, trained with nnzoo"
 
 
-def sections(run: FinishedRun) -> list[Section]:
+def sections(run: RunWithData) -> list[Section]:
     """Returns the sections of the page: those that apply to the run, in order."""
     found = [
         result_section(run),

@@ -67,7 +67,7 @@ class Run:
 
 
 @dataclass(frozen=True, eq=False)
-class FinishedRun:
+class RunWithData:
     """A finished run with its data, for pages about it.
 
     Attributes:

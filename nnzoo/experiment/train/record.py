@@ -20,7 +20,7 @@ from nnzoo.experiment.evaluate.measure import confusion_matrix, predictions
 from nnzoo.experiment.metadata import Metadata
 from nnzoo.experiment.prepare import Experiment
 from nnzoo.experiment.reference.comparison import Comparison, compare
-from nnzoo.experiment.train.finished import FinishedRun
+from nnzoo.experiment.train.finished import RunWithData
 from nnzoo.models.parameters import load_weights
 from nnzoo.run import directory
 from nnzoo.run.artifact import Artifact, save_artifact
@@ -61,7 +61,7 @@ class Recorder:
     digests: dict[str, str]
     warnings: list[str]
     raw: dict[str, Tensor] = field(default_factory=dict)
-    report: Callable[[FinishedRun], None] | None = None
+    report: Callable[[RunWithData], object] | None = None
     written_best: tuple[int | None, int] = (None, 0)
     _fitted: dict[str, Tensor] = field(init=False)
 
@@ -195,7 +195,7 @@ class Recorder:
             return
         module = state.model.eval() if outputs is not None else None
         config, history = self.experiment.config, state.history
-        run = FinishedRun(
+        run = RunWithData(
             self.folder, result, config, history, split, self.digests, self.experiment, module, outputs, self.raw
         )
         try:

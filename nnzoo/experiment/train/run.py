@@ -35,7 +35,7 @@ from nnzoo.experiment.resume.resume import (
     saved_warnings,
 )
 from nnzoo.experiment.threads import threads_of_data, use_threads
-from nnzoo.experiment.train.finished import FinishedRun, Run, kept_inputs
+from nnzoo.experiment.train.finished import Run, RunWithData, kept_inputs
 from nnzoo.experiment.train.record import Recorder
 from nnzoo.experiment.train.restarts import choose_training
 from nnzoo.experiment.train.single import Training
@@ -51,7 +51,7 @@ from nnzoo.training.progress import Progress
 from nnzoo.training.signals import StopRequest
 
 DRY_RUN_BATCHES = 2
-Page = tuple[dict[str, Tensor], Callable[[FinishedRun], None] | None]
+Page = tuple[dict[str, Tensor], Callable[[RunWithData], object] | None]
 """The raw inputs that are kept for the page of a run, and the function that writes it."""
 
 
@@ -70,7 +70,7 @@ def train(
     dry_run: bool = False,
     quiet: bool = False,
     show: Callable[[str], None] = print,
-    report: Callable[[FinishedRun], None] | None = None,
+    report: Callable[[RunWithData], object] | None = None,
 ) -> Run:
     """Trains a network, evaluates its best weights, and writes a run directory.
 

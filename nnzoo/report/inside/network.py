@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from nnzoo.data import Dataset, Split
 from nnzoo.experiment.prepare import Experiment
-from nnzoo.experiment.train.finished import FinishedRun
+from nnzoo.experiment.train.finished import RunWithData
 from nnzoo.models.parameters import head_of
 from nnzoo.report.charts import Part
 from nnzoo.report.network_blocks import Block, blocks_of
@@ -38,7 +38,7 @@ class Network:
         module: The network in evaluation mode.
     """
 
-    run: FinishedRun
+    run: RunWithData
     experiment: Experiment
     module: nn.Module
 
@@ -139,7 +139,7 @@ class Network:
         return self.dataset.classes[index]
 
 
-def network_of(run: FinishedRun) -> Network | None:
+def network_of(run: RunWithData) -> Network | None:
     """Returns the network of a run; None if the network or its data is missing."""
     if run.experiment is None or run.module is None:
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nnzoo.experiment.train.finished import FinishedRun
+from nnzoo.experiment.train.finished import RunWithData
 from nnzoo.report.charts import Details, Drawing, Part, Section, Text
 from nnzoo.report.drawing import draw_network
 from nnzoo.report.inside.activations import feature_map_parts, hidden_state_parts
@@ -24,7 +24,7 @@ PARTS = (
 )
 
 
-def network_section(run: FinishedRun) -> Section | None:
+def network_section(run: RunWithData) -> Section | None:
     """Returns the drawing of the network; None if the network or its data is missing."""
     network = network_of(run)
     if network is None:
@@ -48,7 +48,7 @@ def network_section(run: FinishedRun) -> Section | None:
     return Section("network", "The network", [Drawing("", caption, drawing.svg, drawing.description)])
 
 
-def inside_section(run: FinishedRun) -> Section | None:
+def inside_section(run: RunWithData) -> Section | None:
     """Returns what happens inside the network on its data; None if the network or its data is missing."""
     network = network_of(run)
     if network is None:
