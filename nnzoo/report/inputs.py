@@ -91,7 +91,7 @@ def _target(run: RunWithData, row: int) -> str:
     dataset = run.dataset
     targets = dataset.measured_split("train").targets[row]
     if dataset.task == "regression":
-        return ", ".join(f"{value:.5g}" for value in targets[:6].tolist())
+        return ", ".join(f"{value:.7g}" for value in targets[:6].tolist())
     if dataset.task == "multilabel":
         return ", ".join(dataset.classes[i][:40] for i in targets.nonzero()[:, 0].tolist())
     if dataset.per == "step" and targets.ndim:

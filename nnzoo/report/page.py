@@ -211,7 +211,9 @@ def _cell_text(cell: Cell | Link, part: TableOf | None = None) -> str:
         return f'<data value="{cell!r}">{number(cell)}</data>'
     if isinstance(cell, int):
         return str(cell)
-    return f"{cell:.0f}" if cell.is_integer() and abs(cell) < 1e15 else f"{cell:.4g}"
+    if cell.is_integer() and abs(cell) < 1e15:
+        return f"{cell:.0f}"
+    return f"{cell:.6g}" if 1e4 <= abs(cell) < 1e6 else f"{cell:.4g}"
 
 
 def _images(part: Images) -> str:

@@ -310,4 +310,6 @@ def _dash(name: str) -> str:
 def _tick(value: float) -> str:
     if value != value:
         return ""
-    return f"{value:.4g}" if value == 0 or 1e-3 <= abs(value) < 1e5 else f"{value:.2g}"
+    if 1e4 <= abs(value) < 1e6:
+        return f"{value:.6g}"
+    return f"{value:.4g}" if value == 0 or 1e-3 <= abs(value) < 1e4 else f"{value:.2g}"

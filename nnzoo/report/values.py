@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 from torch import Tensor
 
@@ -73,7 +75,8 @@ def _histogram(truth: Tensor, predicted: Tensor, names: list[str]) -> Bars:
     low, high = float(errors.min()), float(errors.max())
     counts = torch.histc(errors, BINS, low, high).long().tolist() if high > low else [len(errors)]
     width = (high - low) / len(counts)
-    labels = [f"{low + i * width:.3g} to {low + (i + 1) * width:.3g}" for i in range(len(counts))]
+    edges = [f"{float(f'{low + i * width:.3g}'):.7g}" for i in range(len(counts) + 1)]  # 3 digits, without exponent
+    labels = [f"{start} to {end}" for start, end in itertools.pairwise(edges)]
     return Bars("Distribution of residuals", f"Of {names[0]}.", labels, {"samples": counts})
 
 
@@ -88,7 +91,7 @@ def _worst(run: RunWithData, truth: Tensor, predicted: Tensor) -> Images:
 
 
 def _label(truth: list[float], predicted: list[float]) -> str:
-    shown = [", ".join(f"{value:.5g}" for value in values[:MAX_TARGETS]) for values in (truth, predicted)]
+    shown = [", ".join(f"{value:.7g}" for value in values[:MAX_TARGETS]) for values in (truth, predicted)]
     return f"is {shown[0]}\npredicted {shown[1]}"
 
 
