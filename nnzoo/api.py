@@ -15,6 +15,7 @@ from torch import nn
 from nnzoo.comparison import comparison
 from nnzoo.comparison.comparison import RunComparison
 from nnzoo.config import ConfigLike, load_config
+from nnzoo.doctor.brief import verdicts
 from nnzoo.errors import UsageError
 from nnzoo.experiment.evaluate.evaluate import EvalResult, evaluate_checkpoint
 from nnzoo.experiment.load import Raw, TrainedModel, load
@@ -31,11 +32,12 @@ _Arguments = ParamSpec("_Arguments")
 
 
 def _with_page(function: Callable[_Arguments, Run]) -> Callable[_Arguments, Run]:
-    """Returns the training function that also writes report.html."""
+    """Returns the training function that also writes report.html and says what went wrong."""
 
     @functools.wraps(function)
     def train_and_report(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> Run:
         kwargs.setdefault("report", write_report)
+        kwargs.setdefault("diagnose", verdicts)
         return function(*args, **kwargs)
 
     return train_and_report

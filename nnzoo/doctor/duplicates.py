@@ -84,6 +84,8 @@ def _across(groups: list[list[Place]], split: str, dataset: Dataset) -> Iterator
         f"{count} of {total} {split} samples are also in train{by_chance}, so the {split} metrics are not measured "
         "only on new data. `data: {split: {deduplicate: true}}` drops them from train.",
         _name_groups(shared, dataset),
+        fix=("data.split.deduplicate=true",),
+        confidence="certain",
     )
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import json
-import math
-from collections.abc import Iterable, Iterator, Sequence
+import re
+import warnings
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,12 @@ from torch import nn
 from nnzoo import log
 from nnzoo.config import Config, config_path, load_config
 from nnzoo.data.baseline import baseline
-from nnzoo.doctor import curves, linear, network, samples
+from nnzoo.doctor import linear, samples
+from nnzoo.doctor.causes import explain
+from nnzoo.doctor.evidence import Evidence, Scores
 from nnzoo.doctor.finding import Finding
-from nnzoo.errors import CheckpointError, UsageError
+from nnzoo.doctor.rules import RULES
+from nnzoo.errors import CheckpointError, DataWarning, UsageError
 from nnzoo.experiment.evaluate.measure import confusion_matrix
 from nnzoo.experiment.load import load
 from nnzoo.experiment.prepare import Experiment, prepare
@@ -27,15 +30,19 @@ from nnzoo.experiment.reference.linear import linear_scores
 from nnzoo.experiment.threads import threads_of_data, use_threads
 from nnzoo.experiment.train.record import PREDICTED_SPLITS
 from nnzoo.experiment.train.start import build_state
-from nnzoo.numbers import number
-from nnzoo.run.directory import ARTIFACT, CHECKPOINT, METRICS, RESULT, find_checkpoint
+from nnzoo.run.directory import ARTIFACT, CHECKPOINT, HEALTH, LOG, METRICS, RESULT, find_checkpoint
+from nnzoo.run.health import read_health
 from nnzoo.run.history import History
 from nnzoo.training.evaluate import Evaluation, evaluate
-from nnzoo.training.finite import REMEDY
 from nnzoo.training.measures.metrics import MetricSums
 
-MAX_UNTRAINED_LOSS = 10
-"""Multiple of the loss of guessing. Healthy deep networks start at a few times that loss."""
+EXPLAINED_WARNINGS = (
+    ("sequences cut", "are truncated"),
+    ("unknown tokens", "unknown symbol"),
+    ("leak", "determines the target"),
+    ("constant columns", "constant"),
+)
+"""Findings that say the same as a warning about the data, and words of that warning."""
 
 
 @dataclass(frozen=True)
@@ -89,13 +96,19 @@ def examine(subject: str, overrides: Sequence[str] = (), *, runs_dir: str = "run
     folder = _run_folder(subject, runs_dir)
     if folder is not None and overrides:
         raise UsageError("overrides apply only to configs, not to runs. Leave them out.", where=subject)
-    with log.recording(quiet=True) as journal:
+    with log.recording(quiet=True) as journal, warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataWarning)  # they are findings
         if folder is not None:
             examined = examine_run(folder)
         else:
             examined = examine_config(with_checkpoint(load_config(subject, overrides), Path(runs_dir)))
-        warnings = tuple(Finding("warning", "data", f"{text.rstrip('.')}.") for text in journal.warnings)
-        return replace(examined, findings=_sorted([*examined.findings, *warnings]), warnings=tuple(journal.warnings))
+        topics = {finding.topic for finding in examined.findings}
+        noted = [
+            Finding("warning", "data", f"{text.rstrip('.')}.")
+            for text in journal.warnings
+            if not any(topic in topics and words in text for topic, words in EXPLAINED_WARNINGS)
+        ]
+        return replace(examined, findings=_sorted([*examined.findings, *noted]), warnings=tuple(journal.warnings))
 
 
 def _run_folder(subject: str, runs_dir: str) -> Path | None:
@@ -122,19 +135,13 @@ def examine_config(config: Config) -> Examination:
     with use_threads(threads_of_data(config)):
         experiment = prepare(config)
         state, _, _ = build_state(experiment, None, show=lambda _: None)
-        health = network.probe(state.model, experiment.loss, experiment.splits["train"])
-        examined_part = samples.select_examined(experiment)
-        findings = itertools.chain(
-            samples.findings(experiment, examined_part),
-            linear.doubtful_labels(examined_part),
-            network.findings(health, trained=False),
-            _untrained_loss(experiment, health),
-        )
-        return _examination(config.name, experiment, examined_part, health, findings)
+        evidence = Evidence(experiment, state.model, thorough=False)
+        findings = [*diagnose(evidence), *linear.doubtful_labels(evidence.examined)]
+        return _examination(config.name, evidence, findings)
 
 
 def examine_run(folder: Path) -> Examination:
-    """Examines the data of a run, its learning curves, its best weights, and its network after the last step.
+    """Examines the data of a run, its learning curves, its weights, and what other settings would have learned.
 
     With restarts, the best restart is examined, with its best weights.
 
@@ -148,105 +155,100 @@ def examine_run(folder: Path) -> Examination:
     config = load_config(folder, ["train.device=cpu"])
     with use_threads(threads_of_data(config)):
         experiment = prepare(config)
-        health = network.probe(last.module, experiment.loss, experiment.splits["train"])
-        history = History.read(folder / METRICS)
-        scores, weight_findings = _examine_best_weights(folder, experiment, history)
-        examined_part = samples.select_examined(experiment)
-        findings = itertools.chain(
-            samples.findings(experiment, examined_part),
-            network.findings(health, trained=True),
-            _divergence(folder, history),
-            weight_findings,
-        )
-        examined = _examination(str(folder), experiment, examined_part, health, findings)
+        evidence = _evidence_of_run(folder, experiment, last.module)
+        examined = _examination(str(folder), evidence, diagnose(evidence))
     best_epoch = last.metadata.best_epoch or None
-    network_epoch = best_epoch if config.train.restarts > 1 and best_epoch else len(history.rows)
-    return replace(examined, scores=scores, scores_epoch=best_epoch, network_epoch=network_epoch)
+    network_epoch = best_epoch if config.train.restarts > 1 and best_epoch else evidence.num_epochs
+    return replace(examined, scores_epoch=best_epoch, network_epoch=network_epoch)
 
 
-def _examine_best_weights(
-    folder: Path, experiment: Experiment, history: History
-) -> tuple[dict[str, float], Iterable[Finding]]:
-    """Returns the scores of the best weights by split, and the findings about them."""
-    if not (folder / ARTIFACT).is_file():
-        return {}, ()
-    module, measured = load(folder).module, _measured(experiment)
+def diagnose(evidence: Evidence) -> list[Finding]:
+    """Applies all rules, and returns the findings with the root causes first."""
+    found = list(samples.findings(evidence.experiment, evidence.examined))
+    if evidence.can_try:  # whether class weights help is known
+        found = [replace(each, severity="note") if each.topic == "class balance" else each for each in found]
+    found += [finding for rule in RULES if (finding := rule(evidence)) is not None]
+    return explain(evidence, found)
+
+
+def _evidence_of_run(folder: Path, experiment: Experiment, last: nn.Module) -> Evidence:
+    """Reads the files of a run."""
+    result = _result(folder)
+    seed = experiment.config.seed
+    if experiment.config.train.restarts > 1 and isinstance(result.get("restarts"), dict):
+        seed = result["restarts"].get("best") or seed
+    best = load(folder / ARTIFACT).module if (folder / ARTIFACT).is_file() else None
+    return Evidence(
+        experiment,
+        seed=seed,
+        best=best,
+        last=last,
+        history=History.read(folder / METRICS),
+        health=read_health(folder / HEALTH) if (folder / HEALTH).is_file() else (),
+        status=str(result.get("status", "interrupted")),
+        failure=_failure(folder),
+        scores=Scores() if best is None else _scores(experiment, best),
+    )
+
+
+def _result(folder: Path) -> dict[str, Any]:
+    try:
+        result = json.loads((folder / RESULT).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}  # the run was interrupted before it had a result
+    return result if isinstance(result, dict) else {}
+
+
+def _failure(folder: Path) -> str:
+    """Returns where the loss was not finite, from the log of the run."""
+    try:
+        text = (folder / LOG).read_text(encoding="utf-8")
+    except OSError:
+        return ""
+    found = re.findall(r"the training loss is .+? in epoch \d+, step \d+[^.\n]*", text)
+    return f"{found[-1]}." if found else ""
+
+
+def _scores(experiment: Experiment, module: nn.Module) -> Scores:
+    """Returns the scores of the best weights by split, and compares them with the baseline and a linear model."""
+    measured = next(name for name in PREDICTED_SPLITS if name in experiment.splits)
     name = "r2" if experiment.dataset.task == "regression" else "accuracy"
     names = ("rmse", "r2") if name == "r2" else ("accuracy",)
-    evaluations = {split: _evaluate(experiment, module, split, names) for split in experiment.splits}
+    evaluations = {split: _evaluate(experiment, module, split, names, measured) for split in experiment.splits}
     outputs, matrix = evaluations[measured].outputs, []
     if experiment.dataset.task == "classification" and outputs is not None:
         matrix = confusion_matrix(experiment.decoder.on_cpu(), outputs, experiment.splits[measured].truth.cpu())
     metrics = {f"{split}/{key}": value for split, each in evaluations.items() for key, value in each.metrics.items()}
-    curve = curves.findings(
-        history,
-        score=name,
-        train_score=metrics[f"train/{name}"],
-        val_score=metrics.get(f"val/{name}"),
-        num_val=len(experiment.splits.get("val", ())),
-        baseline=baseline(experiment.dataset, "train")[name],
-    )
-    compared = compare(experiment, measured, metrics, matrix)
-    worse = (Finding("warning", topic, remark) for topic, remark in compared.remarks)
-    return {f"{split}/{name}": metrics[f"{split}/{name}"] for split in evaluations}, itertools.chain(curve, worse)
+    shown = {f"{split}/{name}": metrics[f"{split}/{name}"] for split in evaluations}
+    return Scores(shown, compare(experiment, measured, metrics, matrix).remarks)
 
 
-def _measured(experiment: Experiment) -> str:
-    return next(name for name in PREDICTED_SPLITS if name in experiment.splits)
-
-
-def _sorted(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Returns the findings, sorted from the most to the least severe."""
-    order = ("spoils", "warning", "note")
-    return tuple(sorted(findings, key=lambda finding: order.index(finding.severity)))
-
-
-def _examination(
-    subject: str, experiment: Experiment, examined_part: Experiment, health: network.Health, findings: Iterator[Finding]
-) -> Examination:
-    measured = _measured(experiment)
-    return Examination(
-        subject,
-        _sorted(findings),
-        samples.describe(experiment, examined_part),
-        baseline(experiment.dataset, measured),
-        linear_scores(examined_part, measured),
-        health.as_dict(),
-        measured,
-    )
-
-
-def _divergence(folder: Path, history: History) -> Iterator[Finding]:
-    """Reports a run whose loss was not finite."""
-    try:
-        status = json.loads((folder / RESULT).read_text(encoding="utf-8"))["status"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return  # the run was interrupted before it had a result
-    if status == "diverged":
-        finished = f"after {len(history.rows)} epochs" if history.rows else "in the first epoch"
-        yield Finding("spoils", "divergence", f"the loss was no longer finite {finished}. {REMEDY}")
-
-
-def _evaluate(experiment: Experiment, module: nn.Module, split: str, names: tuple[str, ...]) -> Evaluation:
+def _evaluate(experiment: Experiment, module: nn.Module, split: str, names: tuple[str, ...], kept: str) -> Evaluation:
     return evaluate(
         module,
         experiment.loss,
         experiment.splits[split],
         MetricSums(names, experiment.decoder),
         batch_size=experiment.settings.batch_size or len(experiment.splits["train"]),
-        keep_outputs=split == _measured(experiment),
+        keep_outputs=split == kept,
     )
 
 
-def _untrained_loss(experiment: Experiment, health: network.Health) -> Iterator[Finding]:
-    """Reports an untrained network that is overconfident: its cross entropy should be about log(num_classes)."""
-    if experiment.config.loss.name != "cross_entropy":
-        return
-    guessing = math.log(len(experiment.dataset.classes))
-    if math.isfinite(health.loss) and health.loss > MAX_UNTRAINED_LOSS * guessing:
-        yield Finding(
-            "warning",
-            "initial weights too large",
-            f"the loss before training is {number(health.loss)}, but that of random guessing is {number(guessing)}: "
-            "the network is overconfident. Use init: auto, or preprocess: {normalize: standardize}.",
-        )
+def _sorted(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Returns the findings from the most to the least severe; the order within a severity is kept."""
+    order = ("spoils", "warning", "note")
+    return tuple(sorted(findings, key=lambda finding: order.index(finding.severity)))
+
+
+def _examination(subject: str, evidence: Evidence, findings: Iterable[Finding]) -> Examination:
+    experiment, measured = evidence.experiment, evidence.measured_on
+    return Examination(
+        subject,
+        _sorted(findings),
+        samples.describe(experiment, evidence.examined),
+        baseline(experiment.dataset, measured),
+        linear_scores(evidence.examined, measured),
+        evidence.at_end.as_dict(),
+        measured,
+        scores=dict(evidence.scores.by_split),
+    )

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,10 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from nnzoo.data import Split
-from nnzoo.doctor.finding import Finding
 from nnzoo.models.parameters import head_of
 from nnzoo.training.batches.order import arguments_of
-from nnzoo.training.health.definitions import EXPLODED, MANY, VANISHED, dead_units, saturated_values
+from nnzoo.training.health.definitions import dead_units, saturated_values
 from nnzoo.training.measures.losses import denominator
 
 DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
@@ -43,6 +40,19 @@ class Health:
     saturated: dict[str, float] = field(default_factory=dict)
     gradients: dict[str, float] = field(default_factory=dict)
     symmetric: list[str] = field(default_factory=list)
+
+    @property
+    def ends(self) -> tuple[tuple[str, float], tuple[str, float]]:
+        """The first and the last layer, with the root mean squares of their gradients."""
+        items = list(self.gradients.items())
+        return items[0], items[-1]
+
+    @property
+    def ratio(self) -> float:
+        """The gradient of the first layer divided by that of the last one; 1 if there are not two."""
+        if len(self.gradients) < 2 or not self.ends[1][1]:
+            return 1.0
+        return self.ends[0][1] / self.ends[1][1]
 
     def as_dict(self) -> dict[str, Any]:
         """Returns the values as a JSON object."""
@@ -130,69 +140,3 @@ def _saturated_share(results: list[Tensor], kind: nn.Module) -> float:
 
 def _rows_equal(rows: Tensor) -> bool:
     return bool((rows == rows[:1]).all())
-
-
-def findings(health: Health, *, trained: bool) -> Iterator[Finding]:
-    """Finds dead units, saturation, symmetry, and vanishing or exploding gradients.
-
-    Args:
-        health: The result of `probe`.
-        trained: Whether the network was trained, so that a learning rate that is too high may be the cause.
-    """
-    if not math.isfinite(health.loss):
-        when = "after the last saved step. Lower optimizer.lr" if trained else "before the first step"
-        yield Finding("spoils", "loss", f"the loss is {health.loss} {when}. Are inputs very large?")
-        return
-    worst = {name: share for name, share in health.dead.items() if share >= MANY}
-    if worst:
-        cause = "The learning rate is probably too high: lower optimizer.lr" if trained else "Set init: kaiming_normal"
-        shown = ", ".join(f"{name} {share:.0%}" for name, share in worst.items())
-        yield Finding(
-            "spoils" if max(worst.values()) > 0.9 else "warning",
-            "dead units",
-            f"ReLU units are 0 for all samples, so they have no gradient: {shown}. {cause}, or use leaky_relu.",
-        )
-    saturated = {name: share for name, share in health.saturated.items() if share >= MANY}
-    if trained:
-        # A trained output layer may be saturated.
-        saturated = {name: share for name, share in saturated.items() if not name.startswith(f"{health.head}.")}
-    if saturated:
-        shown = ", ".join(f"{name} {share:.0%}" for name, share in saturated.items())
-        yield Finding(
-            "warning",
-            "saturation",
-            f"saturated activations, which pass almost no gradient: {shown}. Scale the inputs (preprocess.normalize), "
-            "or use batch_norm, init: xavier_uniform, or a smaller lr.",
-        )
-    if health.symmetric:
-        yield Finding(
-            "spoils",
-            "symmetry",
-            f"all units of a layer have the same weights and gradients, so they stay identical: "
-            f"{', '.join(health.symmetric)}. Use a random init, such as auto.",
-        )
-    yield from _gradient_findings(health)
-
-
-def _gradient_findings(health: Health) -> Iterator[Finding]:
-    if len(health.gradients) < 2:
-        return
-    names = list(health.gradients)
-    first, last = health.gradients[names[0]], health.gradients[names[-1]]
-    if health.symmetric or not last:
-        return
-    ratio = first / last
-    if ratio < VANISHED:
-        yield Finding(
-            "spoils",
-            "vanishing gradients",
-            f"the gradient of {names[0]} is {first:.1e}, but that of {names[-1]} is {last:.1e}: the first layers "
-            "hardly learn. Use relu or tanh instead of sigmoid, init: auto, batch_norm, or fewer layers.",
-        )
-    elif ratio > EXPLODED:
-        yield Finding(
-            "spoils",
-            "exploding gradients",
-            f"the gradient of {names[0]} is {first:.1e}, and that of {names[-1]} is {last:.1e}. Use init: auto, "
-            "train.clip_grad_norm: 1.0, batch_norm, or fewer layers.",
-        )

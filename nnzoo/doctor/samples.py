@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections import Counter
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nnzoo.config import Config
 from nnzoo.config.data import Files
 from nnzoo.config.loss import WeightedLoss
 from nnzoo.data import Dataset, OnDisk, Split
@@ -26,8 +28,6 @@ MAX_READ = 2**24
 """The maximum number of entries that are examined of a split that stays on the disk."""
 IMBALANCE = 10
 """Classes are imbalanced if the largest has at least this many times the samples of the smallest."""
-SCALE_RATIO = 100
-"""If the ratio of two columns' standard deviations is larger, gradient descent hardly uses the smaller one."""
 SMALL_CLASS = 5
 
 
@@ -105,9 +105,8 @@ def findings(experiment: Experiment, examined: Experiment) -> Iterator[Finding]:
         yield Finding("note", "samples", f"the data is not loaded into memory; only a part was examined: {shown}.")
     yield from duplicates.findings(examined.dataset)
     yield from _balance(experiment)
-    yield from _scales(examined)
     if isinstance(experiment.config.data, Files):  # bundled and generated data has no leaks
-        yield from _leaks(examined.dataset)
+        yield from _leaks(examined.dataset, experiment.config)
 
 
 def _balance(experiment: Experiment) -> Iterator[Finding]:
@@ -134,31 +133,7 @@ def _balance(experiment: Experiment) -> Iterator[Finding]:
         yield Finding("warning", "class balance", f"classes with fewer than {SMALL_CLASS} train samples: {shown}.")
 
 
-def _scales(experiment: Experiment) -> Iterator[Finding]:
-    """Finds constant columns, and columns with very different standard deviations after preprocessing."""
-    dataset, inputs = experiment.dataset, experiment.splits["train"].inputs
-    if inputs.ndim != 2 or not inputs.is_floating_point():
-        return
-    raw = dataset.train.inputs
-    names = dataset.feature_names or tuple(map(str, range(raw.shape[1])))
-    constant = [name for name, same in zip(names, (raw.amax(0) == raw.amin(0)).tolist(), strict=True) if same]
-    if constant:
-        shown = ", ".join(constant[:MAX_NAMED])
-        yield Finding("warning", "constant columns", f"{len(constant)} columns are constant in train: {shown}.")
-    spreads = torch.stack([column.double().std(correction=0) for column in inputs.T]).cpu()
-    varying = spreads[spreads > 0]
-    if len(varying) > 1 and float(varying.max() / varying.min()) > SCALE_RATIO and len(spreads) == len(names):
-        low = int(torch.where(spreads > 0, spreads, torch.inf).argmin())
-        high = int(spreads.argmax())
-        yield Finding(
-            "warning",
-            "unscaled columns",
-            f"{names[high]} has a standard deviation of {float(spreads[high]):.3g} and {names[low]} one of "
-            f"{float(spreads[low]):.3g} after preprocessing. Set preprocess: {{normalize: standardize}}.",
-        )
-
-
-def _leaks(dataset: Dataset) -> Iterator[Finding]:
+def _leaks(dataset: Dataset, config: Config) -> Iterator[Finding]:
     """Finds columns from which a rule fitted on train predicts the target of held-out samples perfectly."""
     measured = next((name for name in PREDICTED_SPLITS if name in dataset.splits), "train")
     if dataset.layout != "features" or dataset.input_shape[0] < 2 or measured == "train":
@@ -180,7 +155,14 @@ def _leaks(dataset: Dataset) -> Iterator[Finding]:
             "leak",
             f"the column {name} alone predicts the target perfectly. Does it contain the target, or something "
             "that is known only afterwards? Exclude such a column (`ignore`).",
+            fix=without_column(config, name),
         )
+
+
+def without_column(config: Config, name: str) -> tuple[str, ...]:
+    """Returns the override that leaves out a column; none if the source has no such key."""
+    ignored = getattr(config.data, "ignore", None)
+    return () if ignored is None else (f"data.ignore={json.dumps([*ignored, name])}",)
 
 
 def _category_columns(dataset: Dataset) -> dict[str, slice]:

@@ -111,21 +111,43 @@ def prepare(
     for split, classes in missing_classes(dataset).items():
         log.data_warning("the %s split has no sample of %s", split, ", ".join(classes))
     check_metrics(config, dataset, resolved.train.metrics, resolved.train.monitor)
-    preprocess = build_preprocess(resolved, dataset)
-    decoder = build_decoder(resolved, dataset, preprocess)
-    loss = build_loss(resolved, dataset).to(device)
-    outputs = num_outputs(resolved.loss, facts)
+    return assemble(resolved, facts, dataset, device, batches=batches, group=group)
+
+
+def assemble(
+    config: Config,
+    facts: Facts,
+    dataset: Dataset,
+    device: torch.device,
+    *,
+    batches: int | None = None,
+    group: Group = SINGLE_PROCESS,
+) -> Experiment:
+    """Preprocesses and encodes a dataset, and builds the loss and the settings of a resolved config.
+
+    Args:
+        config: The resolved config.
+        facts: The facts about the dataset.
+        dataset: The dataset before preprocessing.
+        device: The device of the network.
+        batches: As in `prepare`.
+        group: The process group.
+    """
+    preprocess = build_preprocess(config, dataset)
+    decoder = build_decoder(config, dataset, preprocess)
+    loss = build_loss(config, dataset).to(device)
+    outputs = num_outputs(config.loss, facts)
     assert outputs is not None
     if batches is not None and config.train.batch_size != "full":
         dataset = truncate(dataset, batches * config.train.batch_size)
     # Augmentation comes before `normalize`, which is therefore applied per batch.
-    by_batch = ("train",) if resolved.augment and dataset.layout == "image" else ()
-    moved = move_far_windows(dataset, changed_features(resolved), preprocess)
+    by_batch = ("train",) if config.augment and dataset.layout == "image" else ()
+    moved = move_far_windows(dataset, changed_features(config), preprocess)
     transformed = preprocess.transform(moved, by_batch=by_batch)
     warn_of_lost_digits(dataset, transformed, preprocess)
     splits = encode(transformed, decoder, loss, device)
     return Experiment(
-        resolved,
+        config,
         facts,
         dataset,
         preprocess,
@@ -134,7 +156,7 @@ def prepare(
         loss,
         outputs,
         device,
-        replace(build_settings(resolved), augment=build_augment(resolved, len(dataset.classes)), group=group),
+        replace(build_settings(config), augment=build_augment(config, len(dataset.classes)), group=group),
         torch.get_num_threads(),
     )
 

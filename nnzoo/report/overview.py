@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from nnzoo.data.baseline import baseline
-from nnzoo.doctor import curves
 from nnzoo.experiment.evaluate.confidence import intervals
 from nnzoo.experiment.train.finished import RunWithData
 from nnzoo.numbers import number
@@ -115,22 +113,18 @@ def _findings(run: RunWithData) -> TableOf:
 
 def _noticed(run: RunWithData) -> Iterator[tuple[str, str, str]]:
     """Yields severity, topic and message of what stands out."""
-    result, metrics = run.result, run.result["metrics"]
-    if result["status"] == "diverged":
-        yield "spoils", "divergence", "The loss was no longer finite. Try a smaller optimizer.lr, or clip_grad_norm."
-    for note in result.get("notes", ()):
-        yield "warning", "comparison", note
-    score = "r2" if run.experiment is not None and run.dataset.task == "regression" else "accuracy"
-    if run.experiment is not None and f"train/{score}" in metrics and metrics[f"train/{score}"] is not None:
-        found = curves.findings(
-            run.history,
-            score=score,
-            train_score=metrics[f"train/{score}"],
-            val_score=metrics.get(f"val/{score}"),
-            num_val=len(run.experiment.splits.get("val", ())),
-            baseline=baseline(run.dataset, "train")[score],
-        )
-        yield from ((each.severity, each.topic, each.message) for each in found)
+    result = run.result
+    for finding in result.get("findings", ()):
+        fix = f" Fix: {' '.join(finding['fix'])}" if finding["fix"] else ""
+        yield finding["severity"], finding["topic"], finding["message"] + fix
+    if not result.get("findings"):
+        if result["status"] == "diverged":
+            yield (
+                "spoils",
+                "divergence",
+                "The loss was no longer finite. Try a smaller optimizer.lr, or clip_grad_norm.",
+            )
+        yield from (("warning", "comparison", note) for note in result.get("notes", ()))
     for text in result.get("warnings", ()):
         yield "warning", "data", text
 

@@ -13,7 +13,6 @@ from nnzoo.cli.app import run as nnzoo
 from nnzoo.doctor import curves, examine_run
 from nnzoo.errors import CheckpointError, DivergedError
 from nnzoo.experiment.train.run import train
-from nnzoo.run.history import History
 
 
 @pytest.fixture(autouse=True)
@@ -46,8 +45,8 @@ def test_overfitting_is_named() -> None:
 
 def test_underfitting_is_named() -> None:
     found = topics_of(data={"name": "spirals", "noise": 0.02}, model="linear", train={"epochs": 20})
-    assert "a larger model" in found["underfitting"]
-    assert "overfitting" not in found
+    assert "linear has no hidden layer" in found["network too small"]
+    assert not found.keys() & {"overfitting", "underfitting"}
 
 
 def test_dead_units_are_named_layer_by_layer_with_the_fix() -> None:
@@ -63,8 +62,8 @@ def test_dead_units_are_named_layer_by_layer_with_the_fix() -> None:
 
 
 def test_too_few_epochs_are_noted() -> None:
-    found = topics_of(data="digits", optimizer={"name": "adam", "lr": 1e-4}, train={"epochs": 8})
-    assert "Raise train.epochs" in found["stopped too early"]
+    found = topics_of(data="digits", optimizer={"name": "adam", "lr": 1e-3}, train={"epochs": 2})
+    assert "Set train.epochs=30" in found["stopped too early"]
 
 
 def test_from_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -82,9 +81,9 @@ def test_from_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize("model", ["mlp", {"name": "cnn", "blocks": [{"conv": {"out_channels": 4, "kernel_size": 3}}]}])
 def test_the_best_restart_is_examined(model: Any) -> None:
     """Batched and sequential restarts."""
-    settings = {"restarts": 2, "epochs": 8}
-    found = topics_of(data="digits", model=model, optimizer={"name": "adam", "lr": 1e-4}, train=settings)
-    assert "Raise train.epochs" in found["stopped too early"]
+    settings = {"restarts": 2, "epochs": 2}
+    found = topics_of(data="digits", model=model, optimizer={"name": "adam", "lr": 1e-3}, train=settings)
+    assert "Set train.epochs=30" in found["stopped too early"]
 
 
 def test_a_run_without_its_checkpoint() -> None:
@@ -122,12 +121,8 @@ def test_a_confident_last_layer_is_not_saturated() -> None:
 
 
 def test_a_gap_by_chance_is_not_overfitting() -> None:
-    rows = [{"epoch": 1.0, "train/loss": 0.5, "val/loss": 0.5}]
     for num_val, named in ((20, False), (2000, True)):
-        found = curves.findings(
-            History(rows), score="accuracy", train_score=0.85, val_score=0.7, num_val=num_val, baseline=0.5
-        )
-        assert [finding.topic for finding in found] == ["overfitting"] * named
+        assert bool(curves.gap_of_scores("accuracy", 0.85, 0.7, num_val)) is named
 
 
 def test_a_network_that_learns_nothing_does_not_overfit() -> None:
@@ -137,8 +132,8 @@ def test_a_network_that_learns_nothing_does_not_overfit() -> None:
         optimizer={"name": "sgd", "lr": 20.0},
         train={"epochs": 3},
     )
-    assert {"dead units", "underfitting"} <= found.keys()
-    assert "overfitting" not in found
+    assert "With optimizer.lr" in found["learning rate too high"]
+    assert not found.keys() & {"overfitting", "dead units", "underfitting"}
 
 
 def test_a_network_that_memorizes_noise_needs_no_larger_model() -> None:
@@ -188,13 +183,18 @@ def test_a_network_worse_than_a_linear_model_is_reported() -> None:
     x = rng.normal(size=(600, 5))
     np.savez("line.npz", x=x, y=(x.sum(1) > 0).astype(int))
     data = {"name": "arrays", "path": "line.npz"}
-    found = topics_of(data=data, optimizer={"lr": 1e-7}, train={"epochs": 2})
-    assert "a linear model has a test accuracy of" in found["worse than a linear model"]
-    assert "model: linear" in found["worse than a linear model"]
+    run = train(
+        {"name": "r", "model": "mlp", "data": data, "optimizer": {"lr": 1e-7}, "train": {"epochs": 2}}, quiet=True
+    )
+    (finding,) = [each for each in examine_run(run.run_dir).findings if each.severity != "note"]
+    assert finding.topic == "learning rate too low"
+    assert any("a linear model has a test accuracy of" in each for each in finding.evidence)
 
 
 def test_a_network_below_the_baseline_is_reported() -> None:
     config_keys = {"init": {"name": "normal", "std": 2.0}, "optimizer": {"lr": 0.0}, "train": {"epochs": 1}}
-    found = topics_of(data="diabetes", **config_keys)
-    assert "is not below" in found["no better than the baseline"]
-    assert "predicting the mean" in found["no better than the baseline"]
+    run = train({"name": "r", "data": "diabetes", "model": "mlp", **config_keys}, quiet=True)
+    found = examine_run(run.run_dir)
+    assert found.findings[0].topic == "learning rate too low"
+    assert found.findings[0].severity == "spoils"
+    assert found.findings[0].fix == ("optimizer.lr=0.001",)

@@ -225,7 +225,7 @@ def test_files_of_a_run_with_restarts(config_keys: dict[str, Any], capsys: pytes
     assert result == json.loads(Path("runs/x/result.json").read_text())
     assert list(result) == [
         *("run_dir", "status", "epochs", "best_epoch", "monitor", "metrics", "baseline", "num_parameters", "seconds"),
-        *("device", "warnings", "linear", "notes", "restarts"),
+        *("device", "warnings", "linear", "notes", "restarts", "findings"),
     ]
     restarts = result["restarts"]
     assert list(restarts) == [

@@ -88,6 +88,7 @@ def test_the_run_directory_of_a_classification(
         "warnings",
         "linear",
         "notes",
+        "findings",
     ]
     assert (result["run_dir"], result["status"], result["epochs"]) == ("runs/my_run", "completed", 3)
     assert (result["monitor"], result["num_parameters"], result["device"]) == ("val/loss", 3 * 4 + 5 * 2, "cpu")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
@@ -14,6 +14,7 @@ from nnzoo.config import Config
 from nnzoo.data import DataInMemory, Dataset, OnDisk
 from nnzoo.experiment.load import TrainedModel
 from nnzoo.experiment.prepare import Experiment
+from nnzoo.run.health import HealthRow
 from nnzoo.run.history import History
 
 
@@ -82,6 +83,8 @@ class RunWithData:
         outputs: The outputs for `split` on the CPU, as returned by `Decoder.compact`; None if they were not computed.
         raw: The raw inputs of splits that `experiment.dataset` no longer has.
         missing: Why there is no experiment; empty if there is one.
+        health: The rows of health.csv.
+        remarks: A topic and a message for each simple reference that is not beaten, if they were just compared.
     """
 
     folder: Path
@@ -95,6 +98,8 @@ class RunWithData:
     outputs: Tensor | None = None
     raw: Mapping[str, Tensor] = field(default_factory=dict)
     missing: str = ""
+    health: Sequence[HealthRow] = ()
+    remarks: Sequence[tuple[str, str]] = ()
 
     @property
     def dataset(self) -> Dataset:

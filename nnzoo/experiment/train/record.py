@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,7 @@ class Recorder:
         warnings: The warnings of the run so far; the list is updated during the run.
         raw: The raw inputs that are kept for the page of the run.
         report: Writes the page of the run; None for no page.
+        diagnose: Returns what went wrong, for result.json and the page; None to skip it.
         written_best: The seed of the restart and the epoch of the weights in best.safetensors.
     """
 
@@ -62,6 +63,7 @@ class Recorder:
     warnings: list[str]
     raw: dict[str, Tensor] = field(default_factory=dict)
     report: Callable[[RunWithData], object] | None = None
+    diagnose: Callable[[RunWithData], list[dict[str, Any]]] | None = None
     written_best: tuple[int | None, int] = (None, 0)
     _fitted: dict[str, Tensor] = field(init=False)
 
@@ -185,21 +187,40 @@ class Recorder:
         }
         if restarts is not None:
             result["restarts"] = restarts.as_dict()
+        run = replace(self._with_data(state, result, split, outputs), remarks=compared.remarks)
+        result["findings"] = [] if status == "interrupted" else self._findings(run)
         write_json(self.folder / directory.RESULT, result)
-        self._write_report(state, result, split, outputs)
+        self._write_report(run)
         return result
 
-    def _write_report(self, state: TrainState, result: dict[str, Any], split: str, outputs: Tensor | None) -> None:
-        """Writes the page of the run. A run never fails because of its page: an error becomes a warning."""
-        if self.report is None:
-            return
-        module = state.model.eval() if outputs is not None else None
-        config, history = self.experiment.config, state.history
-        run = RunWithData(
-            self.folder, result, config, history, split, self.digests, self.experiment, module, outputs, self.raw
+    def _with_data(self, state: TrainState, result: dict[str, Any], split: str, outputs: Tensor | None) -> RunWithData:
+        return RunWithData(
+            self.folder,
+            result,
+            self.experiment.config,
+            state.history,
+            split,
+            self.digests,
+            self.experiment,
+            state.model.eval() if outputs is not None else None,
+            outputs,
+            self.raw,
+            health=tuple(state.health.table()),
         )
+
+    def _findings(self, run: RunWithData) -> list[dict[str, Any]]:
+        """Returns what went wrong. A run never fails because of its diagnosis: an error is only logged."""
         try:
-            self.report(run)
+            return [] if self.diagnose is None else self.diagnose(run)
+        except Exception as error:
+            log.debug("the run was not diagnosed (%s: %s)", type(error).__name__, error)
+            return []
+
+    def _write_report(self, run: RunWithData) -> None:
+        """Writes the page of the run. A run never fails because of its page: an error becomes a warning."""
+        try:
+            if self.report is not None:
+                self.report(run)
         except Exception as error:
             log.warning("the page of the run was not written (%s: %s)", type(error).__name__, error)
 

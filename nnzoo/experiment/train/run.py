@@ -51,8 +51,9 @@ from nnzoo.training.progress import Progress
 from nnzoo.training.signals import StopRequest
 
 DRY_RUN_BATCHES = 2
-Page = tuple[dict[str, Tensor], Callable[[RunWithData], object] | None]
-"""The raw inputs that are kept for the page of a run, and the function that writes it."""
+Diagnose = Callable[[RunWithData], list[dict[str, Any]]]
+Page = tuple[dict[str, Tensor], Callable[[RunWithData], object] | None, Diagnose | None]
+"""The raw inputs that are kept for the page of a run, the function that writes it, and the one that finds problems."""
 
 
 def train(
@@ -71,6 +72,7 @@ def train(
     quiet: bool = False,
     show: Callable[[str], None] = print,
     report: Callable[[RunWithData], object] | None = None,
+    diagnose: Diagnose | None = None,
 ) -> Run:
     """Trains a network, evaluates its best weights, and writes a run directory.
 
@@ -102,6 +104,8 @@ def train(
         show: A function that is called with the summary.
         report: A function that writes the page of the run; `nnzoo.train` writes report.html. Its errors become
             warnings.
+        diagnose: A function that returns what went wrong, for `result["findings"]`; `nnzoo.train` uses that of
+            `nnzoo doctor`. Its errors are ignored.
 
     Returns:
         The run: `run.metrics`, `run.history`, `run.model`, `run.run_dir`.
@@ -160,7 +164,7 @@ def train(
         if dry_run:
             return replace(_dry_run(training, summary, Path(runs_dir), journal, digests), data=in_memory)
         folder = resumed or group.from_first(lambda: _make(Path(runs_dir), loaded.name, stack, overwrite=overwrite))
-        run = _run(training, summary, Path(folder), journal, digests, saved=saved, page=(raw, report))
+        run = _run(training, summary, Path(folder), journal, digests, saved=saved, page=(raw, report, diagnose))
         return replace(run, data=in_memory)
 
 
@@ -210,7 +214,7 @@ def _run(
     digests: dict[str, str],
     *,
     saved: dict[str, Any] | None = None,
-    page: Page = ({}, None),
+    page: Page = ({}, None, None),
 ) -> Run:
     """Trains in a run directory, from the start or from a checkpoint, and records the result."""
     experiment = training.experiment
@@ -236,14 +240,14 @@ def _run(
             error.result = group.from_first(
                 lambda: recorder.finish(training.best_state(), "diverged", training.restarts())
             )
+            _log_findings(error.result)
             raise
         finally:
             progress.end_epoch()
         best = training.best_state()
         result = group.from_first(lambda: recorder.finish(best, status, training.restarts()))
         log.debug("%s after %d epochs, best epoch %s", status, best.epoch, result["best_epoch"])
-        for note in result["notes"]:
-            log.info("note: %s", note)
+        _log_findings(result)
     if stop.signal_number is not None and status == "interrupted":
         raise InterruptedRunError(
             f"interrupted in {training.position()}; the same command with --resume continues.",
@@ -252,6 +256,18 @@ def _run(
         )
     custom = best.model if experiment.config.model.name == "custom" else None
     return Run(folder, result, experiment.config, best.history, _load_on_all_ranks(folder, custom, group))
+
+
+def _log_findings(result: dict[str, Any]) -> None:
+    """Logs what went wrong; without a diagnosis, only the comparisons with simple references."""
+    for finding in result["findings"]:
+        fix = f" Fix: {' '.join(finding['fix'])}" if finding["fix"] else ""
+        log.info("%s: %s%s", finding["topic"], finding["message"], fix)
+    if result["findings"]:
+        log.info("`nnzoo doctor %s` examines the run in detail.", result["run_dir"])
+    else:
+        for note in result["notes"]:
+            log.info("note: %s", note)
 
 
 def _load_on_all_ranks(folder: Path, model: nn.Module | None, group: Group) -> TrainedModel:
