@@ -11,6 +11,7 @@ from nnzoo.report.classes import classes_section
 from nnzoo.report.guard import note_failure
 from nnzoo.report.inputs import data_section
 from nnzoo.report.inside.section import inside_section, network_section
+from nnzoo.report.language import language_section
 from nnzoo.report.learning import curves_section, health_section
 from nnzoo.report.overview import repeat_section, result_section
 from nnzoo.report.page import page
@@ -49,6 +50,7 @@ def sections(run: RunWithData) -> list[Section]:
         labels_section,
         values_section,
         steps_section,
+        language_section,
         inside_section,
         network_section,
         data_section,
