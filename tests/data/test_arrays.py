@@ -372,7 +372,7 @@ class TestOneMoreSplit:
             (
                 {},
                 {"task": "regression", "classes": (), "num_targets": 2},
-                r"y: has a different number .*\(got 1; allowed 2\)",
+                r"y: has a different number .*\(got 1; expected 2\)",
             ),
             (
                 {"x": np.array([[0, 1, 2]] * 4)},
