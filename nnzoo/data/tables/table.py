@@ -82,7 +82,7 @@ class Table:
 
     @property
     def row_numbers(self) -> NDArray[np.int64]:
-        """The index of each row across all files, (R,), also counting rows left out; valid once a column has been read."""
+        """The index of each row across all files, (R,), counting rows left out too; valid once a column is read."""
         if not self.files:
             return np.arange(self.num_rows)
         parts, start = [], 0
