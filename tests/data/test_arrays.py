@@ -224,7 +224,7 @@ SEQUENCES = np.ones((4, 5, 2))
         ),
         ({"x": X, "y": Y}, {"layout": "image"}, "x: has a shape that does not fit the layout image (got (4, 3)"),
         ({"x": SEQUENCES, "y": Y}, {"layout": "features"}, "x: has a shape that does not fit the layout features"),
-        ({"x": X, "y": Y}, {"layout": "tokens"}, "x: has an unsupported type (got float64; allowed integers"),
+        ({"x": X, "y": Y}, {"layout": "tokens"}, "x: has an unsupported type (got float64; expected integers"),
         ({"x": np.ones((4, 0)), "y": Y}, {}, "x: is empty (got shape (4, 0)"),
         ({"x": np.ones((4, 8, 8, 3)), "y": Y}, {}, "x: has its channels last (got shape (4, 8, 8, 3)"),
         (
@@ -367,7 +367,7 @@ class TestOneMoreSplit:
     @pytest.mark.parametrize(
         ("arrays", "options", "message"),
         [
-            ({}, {"input_shape": (5,)}, r"x: has samples of a different shape .*\(got \(3,\); allowed \(5,\)\)"),
+            ({}, {"input_shape": (5,)}, r"x: has samples of a different shape .*\(got \(3,\); expected \(5,\)\)"),
             ({}, {"classes": ("0", "2")}, r"y: has a label that is not a class .* row 1 \(got '1'; allowed '0', '2'\)"),
             (
                 {},
