@@ -224,7 +224,7 @@ SEQUENCES = np.ones((4, 5, 2))
         ),
         ({"x": X, "y": Y}, {"layout": "image"}, "x: has a shape that does not fit the layout image (got (4, 3)"),
         ({"x": SEQUENCES, "y": Y}, {"layout": "features"}, "x: has a shape that does not fit the layout features"),
-        ({"x": X, "y": Y}, {"layout": "tokens"}, "x: has an unsupported type (got float64; expected integers"),
+        ({"x": X, "y": Y}, {"layout": "tokens"}, "x: has an unsupported type (got float64; allowed integers"),
         ({"x": np.ones((4, 0)), "y": Y}, {}, "x: is empty (got shape (4, 0)"),
         ({"x": np.ones((4, 8, 8, 3)), "y": Y}, {}, "x: has its channels last (got shape (4, 8, 8, 3)"),
         (
