@@ -36,8 +36,8 @@ class Axis:
         if log:
             low, high = math.log10(low), math.log10(high)
         if high - low <= 1e-12 * max(abs(low), abs(high)) or high == low:
-            margin = 0.5 if log or whole else abs(low) * 0.1 or 1.0
-            low, high = low - margin, high + margin
+            margin = 0.5 if log or whole else abs(low) * 0.1
+            low, high = (low - margin, high + margin) if margin else (0.0, 1.0)
         self.low, self.high, self.log, self.whole = low, high, log, whole
 
     def padded(self) -> Axis:

@@ -169,14 +169,23 @@ def test_answers_of_steps(train: Train, tmp_path: Path) -> None:
     assert [row[1] for row in table.rows][1:] == [row[2] for row in table.rows][:-1]
 
 
-def test_a_table_row_is_shown_with_its_columns(train: Train, tmp_path: Path) -> None:
-    rows = "\n".join(f"{i},{'red' if i % 3 else 'blue'},{'' if i % 5 == 0 else i * 2},{'ab'[i % 2]}" for i in range(60))
-    (tmp_path / "table.csv").write_text(f"size,color,weight,label\n{rows}\n")
+@pytest.mark.parametrize("is_small", [True, False])
+def test_a_table_row_is_shown_with_its_columns(
+    train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_small: bool
+) -> None:
+    if not is_small:
+        monkeypatch.setattr("nnzoo.data.tables.source.SMALL_BYTES", 0)
+    lines = [
+        f"{i},{'red' if i % 3 else 'blue'},{i * 2 if i % 5 else ''},{i % 28 + 1:02}.0{i % 9 + 1}.2007,{'ab'[i % 2]}"
+        for i in range(60)
+    ]
+    (tmp_path / "table.csv").write_text("\n".join(["size,color,weight,built,label", *lines]))
     data = {"name": "csv", "path": str(tmp_path / "table.csv"), "target": "label"}
     folder = train({"data": data, "model": "linear", "train": {"epochs": 1}})
     page = page_of(folder)
     shown = {item.label.rpartition("row ")[2]: item.alt for item in find(page, Images, "Examples").items}
-    assert shown["0"] == "size 0, color blue, weight missing"
+    date = "built 01.01.2007" if is_small else "built month 1, built day 1, built weekday 0"
+    assert shown["0"] == f"size 0, color blue, weight missing, {date}"
     columns = {str(row[0]): row[1:] for row in find(page, TableOf, "Columns").rows}
     assert columns["color"][0] == "category"
     assert str(columns["weight"][2]).endswith("%)")
@@ -190,6 +199,9 @@ def test_health(train: Train) -> None:
     (folder / "health.csv").write_text(f"{header}\n{layers}")
     page = page_of(folder)
     assert find(page, Lines, "Dead units").series == {"hidden.0": ([1.0, 2.0], [0.5, 0.75])}
+    (folder / "health.csv").write_text(f"{header}\n{layers.replace('0.5,', '0,').replace('0.75,', '0,')}")
+    health = next(section for section in page_of(folder) if section.id == "health")
+    assert Text("Dead units: none, in all layers and all sampled epochs.") in health.parts
     norms = find(page, Lines, "Gradient norm").series
     assert norms == {"hidden.0": ([1.0, 2.0], [0.25, 0.5]), "output": ([1.0], [0.125])}
     assert "Saturated values" not in [
