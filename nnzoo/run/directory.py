@@ -95,14 +95,14 @@ def remove_leftovers(folder: Path) -> None:
 
 
 def check_not_older(folder: Path) -> None:
-    """Raises CheckpointError if a run directory has a checkpoint of an older nnzoo version."""
+    """Raises CheckpointError if a run directory has a checkpoint from an older nnzoo version."""
     for name in OLDER:
         if (folder / name).is_file():
             raise older_checkpoint(folder / name)
 
 
 def older_checkpoint(path: Path) -> CheckpointError:
-    """Returns the error about a checkpoint of an older nnzoo version."""
+    """Returns the error for a checkpoint from an older nnzoo version."""
     return CheckpointError(
         "is a checkpoint of an older nnzoo version, which used pickle and can no longer be read. Finish the run with "
         "that version, or train again.",
