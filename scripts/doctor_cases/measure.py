@@ -7,7 +7,7 @@ import math
 from doctor_cases.plan import Case
 from doctor_cases.runs import Outcome
 
-WELL = 0.5
+WELL = 0.4
 """A healthy twin reaches at least this share of the distance from the baseline to a perfect score."""
 CURED = 0.8
 """A cure regains at least this share of the healthy twin's gain over the baseline."""

@@ -15,6 +15,7 @@ from doctor_cases.plants_data import DATA_ILLNESSES
 from doctor_cases.plants_network import NETWORK
 from doctor_cases.plants_training import TRAINING
 from doctor_cases.runs import Laboratory, Outcome, Verdict
+from nnzoo.config import load_config
 from nnzoo.config.shipped import shipped_configs
 
 ILLNESSES = {illness.topic: illness for illness in (*TRAINING, *NETWORK, *DATA_ILLNESSES)}
@@ -79,7 +80,7 @@ class Judgement:
 def healthy_plans(seed: int, number: int) -> list[tuple[str, Plan]]:
     """Returns the names and plans of the healthy runs: the shipped recipes, then random sensible configs."""
     names = [name for name in shipped_configs() if name not in NOT_HEALTHY]
-    recipes = [(name, Plan({"extends": str(shipped_configs()[name])})) for name in names]
+    recipes = [(name, Plan(load_config(name).model_dump(mode="json"))) for name in names]
     return [*recipes, *((f"random config {index}", base(seed, index)) for index in range(number - len(recipes)))]
 
 
