@@ -1,7 +1,7 @@
 """Measures `nnzoo doctor`: plants illnesses into configs that train well, and counts what the doctor finds.
 
 scripts/doctor_score [--seed 0] [--cases 165] [--healthy 64] [--processes 2] [--only ILLNESS] [--no-cures]
-                     [--folder FOLDER] [--output FILE.json] [--wrong FILE.md]
+                     [--folder FOLDER] [--output FILE.json] [--wrong FILE.md] [--page FILE.md]
 
 A planted case is a config that trains well (its twin) and one change that is the illness. Cases whose twin does not
 train well, or whose change does no harm, are dropped and counted. The doctor also examines healthy runs: the shipped
@@ -33,6 +33,7 @@ import torch
 from doctor_cases.runs import Laboratory
 from doctor_cases.score import ILLNESSES, Judgement, Row, healthy_plans, judge_healthy, judge_planted, rows_of
 
+BEGIN, END = "<!-- score -->", "<!-- end of score -->"
 DEFAULT_FOLDER = Path(tempfile.gettempdir()) / "nnzoo-doctor-score"
 
 
@@ -51,7 +52,8 @@ def main() -> None:
     order = list(ILLNESSES)
     planted.sort(key=lambda each: (order.index(each.truth), each.folder))
     rows = rows_of(planted, healthy)
-    print(table(rows, planted, healthy, dropped, options.seed))
+    text = table(rows, planted, healthy, dropped, options.seed)
+    print(text)
     print(f"\n{time.monotonic() - started:.0f} seconds in {options.processes} processes", file=sys.stderr)
     if options.output:
         content = {
@@ -64,6 +66,9 @@ def main() -> None:
         options.output.write_text(json.dumps(content, indent=2), encoding="utf-8")
     if options.wrong:
         options.wrong.write_text(wrong_verdicts(planted, healthy), encoding="utf-8")
+    if options.page:
+        before, _, rest = options.page.read_text(encoding="utf-8").partition(BEGIN)
+        options.page.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{rest.partition(END)[2]}", encoding="utf-8")
 
 
 def _options() -> argparse.Namespace:
@@ -77,6 +82,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--folder", type=Path, default=DEFAULT_FOLDER, help="where trainings and verdicts are kept")
     parser.add_argument("--output", type=Path, help="a JSON file with all verdicts")
     parser.add_argument("--wrong", type=Path, help="a Markdown file with the wrong verdicts")
+    parser.add_argument("--page", type=Path, help="a page in which the table replaces the previous one")
     return parser.parse_args()
 
 

@@ -54,7 +54,7 @@ def is_harmed(case: Case, twin: Outcome, ill: Outcome) -> bool:
     if case.measure == "last loss":
         return len(ill.losses) > 1 and ill.losses[-1] >= RISE * min(ill.losses)
     if case.measure == "loss":
-        return _best_loss(ill) >= (1 + 5 * (1 - case.harm)) * _best_loss(twin)
+        return _best_loss(ill) >= (1 + 2.5 * (1 - case.harm)) * _best_loss(twin)
     if case.measure == "inflated":
         return kept(case, twin, ill) >= 1
     return kept(case, twin, ill) <= case.harm

@@ -71,7 +71,8 @@ class Plan:
 
     def located(self, folder: Path) -> dict[str, Any]:
         """Returns the config with the path of the data."""
-        return _located(self.config, str(folder))
+        located: dict[str, Any] = _located(self.config, str(folder))
+        return located
 
     def changed(self, changes: Mapping[str, Any], data: Mapping[str, Any] | None = None) -> Plan:
         """Returns the plan with other values of config keys ("optimizer.lr") and other arguments of the data."""
@@ -122,4 +123,4 @@ class Case:
     companions: tuple[str, ...] = ()
     measure: Measure = "score"
     curable: bool = True
-    harm: float = 0.9
+    harm: float = 0.8

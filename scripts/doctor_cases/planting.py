@@ -1,10 +1,11 @@
-"""Tools for planted cases: choosing a config that an illness applies to."""
+"""Tools for planted cases: choosing a config that an illness applies to, and changing it."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from doctor_cases.plan import Case, Plan
 
@@ -22,6 +23,12 @@ class Illness:
 
     topic: str
     plant: Planter
+
+
+def plant(illness: str, twin: Plan, changes: dict[str, Any], **options: Any) -> Case:
+    """Returns the case of a plan whose illness is a change of config keys."""
+    words = ", ".join(f"{key}={value}" for key, value in changes.items())
+    return Case(illness, words, twin, twin.changed(changes), **options)
 
 
 def choose(rng: random.Random, pool: Sequence[Plan], *conditions: Callable[[Plan], bool]) -> Plan | None:

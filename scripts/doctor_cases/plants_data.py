@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from doctor_cases.bases import class_table, number_table, textures, topics
 from doctor_cases.plan import DATA, Case, Plan
-from doctor_cases.planting import Illness, choose, has_source, is_mlp, power
+from doctor_cases.planting import Illness, choose, has_source, is_mlp, plant, power
 
 Pool = Sequence[Plan]
 FILES = {"data.path": f"{DATA}/train.csv", "data.test_path": f"{DATA}/test.csv"}
@@ -27,8 +27,7 @@ def class_balance(rng: random.Random, pool: Pool) -> Case | None:  # noqa: ARG00
 def unscaled_columns(rng: random.Random, pool: Pool) -> Case | None:
     if rng.random() < 0.4:
         twin = choose(rng, pool, is_mlp, has_source("wine", "breast_cancer"))
-        change = "normalize: none"
-        return twin and Case("unscaled columns", change, twin, twin.changed({"preprocess.normalize": "none"}))
+        return None if twin is None else plant("unscaled columns", twin, {"preprocess.normalize": "none"})
     twin = _table(rng).changed({}, {"scales": rng.choice(([-2, 0, 3], [0, 1, 4], [-1, 0, 2, 5]))})
     ill = twin.changed({"preprocess.normalize": "none"})
     return Case("unscaled columns", "columns of very different scales, normalize: none", twin, ill)
@@ -86,9 +85,10 @@ def leak(rng: random.Random, pool: Pool) -> Case | None:  # noqa: ARG001
         return Case("leak", "test.csv has rows of train.csv", twin, ill, equal=("duplicates",), measure="inflated")
     kinds = ["column", "noisy"] if twin.is_regression else ["column", "noisy", "category"]
     kind = rng.choice(kinds)
-    return Case(
-        "leak", f"a column with the target ({kind})", twin, twin.changed({}, {"leak": kind}), measure="inflated"
-    )
+    ill = twin.changed({}, {"leak": kind})
+    # The reader warns about the same column.
+    change = f"a column with the target ({kind})"
+    return Case("leak", change, twin, ill, companions=("data",), measure="inflated")
 
 
 def different_distributions(rng: random.Random, pool: Pool) -> Case | None:  # noqa: ARG001
@@ -115,7 +115,9 @@ def unknown_tokens(rng: random.Random, pool: Pool) -> Case | None:  # noqa: ARG0
 def sequences_cut(rng: random.Random, pool: Pool) -> Case | None:  # noqa: ARG001
     twin = topics(rng).changed({}, {"late": True, "length": 28})
     length = rng.choice((4, 6, 10))
-    return Case("sequences cut", f"data.max_length={length}", twin, twin.changed({"data.max_length": length}))
+    # The reader warns about the same texts.
+    ill = twin.changed({"data.max_length": length})
+    return Case("sequences cut", f"data.max_length={length}", twin, ill, companions=("data",))
 
 
 def images_too_small(rng: random.Random, pool: Pool) -> Case | None:  # noqa: ARG001

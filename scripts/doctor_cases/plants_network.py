@@ -16,6 +16,7 @@ from doctor_cases.planting import (
     is_cnn,
     is_mlp,
     is_recurrent,
+    plant,
     power,
     regresses,
 )
@@ -23,11 +24,6 @@ from doctor_cases.planting import (
 Pool = Sequence[Plan]
 CURVED = ("moons", "circles", "spirals", "xor", "sine", "csv")
 """Data that a linear model can't fit."""
-
-
-def _changed(illness: str, twin: Plan, changes: dict[str, Any], **options: Any) -> Case:
-    words = ", ".join(f"{key}={value}" for key, value in changes.items())
-    return Case(illness, words, twin, twin.changed(changes), **options)
 
 
 def _no_batch_norm(plan: Plan) -> bool:
@@ -45,9 +41,9 @@ def too_small(rng: random.Random, pool: Pool) -> Case | None:
     if twin is None:
         return None
     if is_recurrent(twin):
-        return _changed("network too small", twin, {"model.hidden_size": rng.choice((1, 2))})
+        return plant("network too small", twin, {"model.hidden_size": rng.choice((1, 2))})
     hidden: list[list[int]] = [[1], [2], [2, 2]]
-    return _changed("network too small", twin, {"model.hidden": rng.choice(hidden)})
+    return plant("network too small", twin, {"model.hidden": rng.choice(hidden)})
 
 
 def symmetry(rng: random.Random, pool: Pool) -> Case | None:
@@ -55,7 +51,7 @@ def symmetry(rng: random.Random, pool: Pool) -> Case | None:
     if twin is None:
         return None
     init: Any = {"name": "constant", "val": rng.choice((0.02, 0.1, 0.3))}
-    return _changed("symmetry", twin, {"init": init if rng.random() < 0.7 else "zeros"})
+    return plant("symmetry", twin, {"init": init if rng.random() < 0.7 else "zeros"})
 
 
 def weights_too_large(rng: random.Random, pool: Pool) -> Case | None:
@@ -66,7 +62,7 @@ def weights_too_large(rng: random.Random, pool: Pool) -> Case | None:
     init = rng.choice(({"name": "normal", "std": std}, {"name": "uniform", "a": -2 * std, "b": 2 * std}))
     # The gradients of such a network with several layers explode, and a sigmoid or tanh saturates.
     equal = ("exploding gradients",) if twin.depth >= 3 else ()
-    return _changed("initial weights too large", twin, {"init": init}, equal=equal)
+    return plant("initial weights too large", twin, {"init": init}, equal=equal)
 
 
 def weights_too_small(rng: random.Random, pool: Pool) -> Case | None:
@@ -75,7 +71,7 @@ def weights_too_small(rng: random.Random, pool: Pool) -> Case | None:
         return None
     init = {"name": "normal", "std": power(rng, 1e-6, 1e-3)}
     # The gradients vanish in proportion to the weights.
-    return _changed("initial weights too small", twin, {"init": init}, companions=("vanishing gradients",))
+    return plant("initial weights too small", twin, {"init": init}, companions=("vanishing gradients",))
 
 
 def vanishing(rng: random.Random, pool: Pool) -> Case | None:
@@ -93,7 +89,7 @@ def vanishing(rng: random.Random, pool: Pool) -> Case | None:
             "optimizer": {"name": "adam", "lr": 1e-3},
         }
     )
-    return _changed("vanishing gradients", twin, {"model.activation": "sigmoid"})
+    return plant("vanishing gradients", twin, {"model.activation": "sigmoid"})
 
 
 def _vanishing_in_time(rng: random.Random) -> Case:
@@ -106,7 +102,7 @@ def _vanishing_in_time(rng: random.Random) -> Case:
         "optimizer": {"name": "adam", "lr": 1e-2},
         "train": {"epochs": 20, "clip_grad_norm": 1.0, "early_stopping": None},
     }
-    return _changed("vanishing gradients", Plan(config), {"model.name": "rnn"})
+    return plant("vanishing gradients", Plan(config), {"model.name": "rnn"})
 
 
 def exploding(rng: random.Random, pool: Pool) -> Case | None:
@@ -124,7 +120,7 @@ def exploding(rng: random.Random, pool: Pool) -> Case | None:
     )
     gain = 3.0 if twin.activation == "tanh" else power(rng, 3, 6)
     # The gradients explode because of the initial weights.
-    return _changed(
+    return plant(
         "exploding gradients",
         twin,
         {"init": {"name": rng.choice(("xavier_normal", "xavier_uniform", "orthogonal")), "gain": gain}},
@@ -136,7 +132,7 @@ def dead_units(rng: random.Random, pool: Pool) -> Case | None:
     twin = choose(rng, pool, lambda plan: is_mlp(plan) or is_cnn(plan), has_activation("relu"))
     if twin is None:
         return None
-    return _changed("dead units", twin, {"init": {"name": "auto", "bias": -power(rng, 3, 20)}})
+    return plant("dead units", twin, {"init": {"name": "auto", "bias": -power(rng, 3, 20)}})
 
 
 def saturation(rng: random.Random, pool: Pool) -> Case | None:
@@ -152,7 +148,7 @@ def saturation(rng: random.Random, pool: Pool) -> Case | None:
         return Case("saturation", change, twin, ill, equal=("unscaled columns",))
     bias = rng.choice((-1, 1)) * power(rng, 5, 15)
     # The bias is an initial weight.
-    return _changed(
+    return plant(
         "saturation",
         twin,
         {"init": {"name": "xavier_normal", "bias": bias}},
@@ -164,16 +160,16 @@ def output_activation(rng: random.Random, pool: Pool) -> Case | None:
     if rng.random() < 0.7:
         twin = choose(rng, pool, regresses, is_mlp)
         name = rng.choice(("relu", "sigmoid", "tanh", "softmax"))
-        return twin and _changed("output activation", twin, {"model.output.activation": name})
+        return None if twin is None else plant("output activation", twin, {"model.output.activation": name})
     twin = choose(rng, pool, classifies, lambda plan: is_mlp(plan) or is_cnn(plan))
     # Limited logits hardly change the accuracy, but no probability can come near 1.
     name = rng.choice(("tanh", "relu", "hardtanh"))
-    return twin and _changed("output activation", twin, {"model.output.activation": name}, measure="loss")
+    return None if twin is None else plant("output activation", twin, {"model.output.activation": name}, measure="loss")
 
 
 def no_activation(rng: random.Random, pool: Pool) -> Case | None:
     twin = choose(rng, pool, is_mlp, has_source(*CURVED))
-    return twin and _changed("no activation", twin, {"model.activation": "identity"})
+    return None if twin is None else plant("no activation", twin, {"model.activation": "identity"})
 
 
 NETWORK = (

@@ -8,14 +8,9 @@ from typing import Any
 
 from doctor_cases.bases import class_table, number_table
 from doctor_cases.plan import Case, Plan
-from doctor_cases.planting import Illness, choose, has_source, is_cnn, is_mlp, is_recurrent, power
+from doctor_cases.planting import Illness, choose, has_source, is_cnn, is_mlp, is_recurrent, plant, power
 
 Pool = Sequence[Plan]
-
-
-def _changed(illness: str, twin: Plan, changes: dict[str, Any], **options: Any) -> Case:
-    words = ", ".join(f"{key}={value}" for key, value in changes.items())
-    return Case(illness, words, twin, twin.changed(changes), **options)
 
 
 def rate_too_high(rng: random.Random, pool: Pool) -> Case | None:
@@ -23,7 +18,7 @@ def rate_too_high(rng: random.Random, pool: Pool) -> Case | None:
     if twin is None:
         return None
     rate = float(f"{twin.config['optimizer']['lr'] * power(rng, 30, 1000):.2g}")
-    return _changed("learning rate too high", twin, {"optimizer.lr": rate})
+    return plant("learning rate too high", twin, {"optimizer.lr": rate})
 
 
 def rate_too_low(rng: random.Random, pool: Pool) -> Case | None:
@@ -31,7 +26,7 @@ def rate_too_low(rng: random.Random, pool: Pool) -> Case | None:
     if twin is None:
         return None
     rate = float(f"{twin.config['optimizer']['lr'] / power(rng, 100, 3000):.2g}")
-    return _changed("learning rate too low", twin, {"optimizer.lr": rate})
+    return plant("learning rate too low", twin, {"optimizer.lr": rate})
 
 
 def stopped_too_early(rng: random.Random, pool: Pool) -> Case | None:
@@ -39,10 +34,10 @@ def stopped_too_early(rng: random.Random, pool: Pool) -> Case | None:
     if twin is None:
         return None
     if rng.random() < 0.3:
-        return _changed(
+        return plant(
             "stopped too early", twin, {"train.early_stopping": {"patience": rng.choice((1, 2)), "min_delta": 0.3}}
         )
-    return _changed("stopped too early", twin, {"train.epochs": rng.randint(1, 4)})
+    return plant("stopped too early", twin, {"train.epochs": rng.randint(1, 4)})
 
 
 def plateau(rng: random.Random, pool: Pool) -> Case | None:
@@ -73,7 +68,7 @@ def batch_too_large(rng: random.Random, pool: Pool) -> Case | None:
         return None
     epochs = rng.choice((15, 20, 25))
     twin = twin.changed({"train.epochs": epochs, "train.batch_size": 16})
-    return _changed("batch size too large", twin, {"train.batch_size": "full"})
+    return plant("batch size too large", twin, {"train.batch_size": "full"})
 
 
 def batch_too_small(rng: random.Random, pool: Pool) -> Case | None:
@@ -88,11 +83,11 @@ def batch_too_small(rng: random.Random, pool: Pool) -> Case | None:
         {
             "optimizer": {"name": "sgd", "lr": rate, "momentum": 0.9},
             "train.batch_size": rng.choice((64, 128)),
-            "train.epochs": 60,
+            "train.epochs": 25,
         }
     )
     # With one sample per step, the same rate is too high: a lower rate is equally right.
-    return _changed(
+    return plant(
         "batch size too small", twin, {"train.batch_size": rng.choice((1, 2))}, equal=("learning rate too high",)
     )
 
@@ -105,14 +100,14 @@ def tiny_batch_norm(rng: random.Random, pool: Pool) -> Case | None:
         return None
     twin = twin.changed({"model.batch_norm": True, "train.batch_size": 32, "train.epochs": 40})
     # The batch size is the cause in both cases.
-    return _changed("batch norm with tiny batches", twin, {"train.batch_size": 2}, companions=("batch size too small",))
+    return plant("batch norm with tiny batches", twin, {"train.batch_size": 2}, companions=("batch size too small",))
 
 
 def too_much_dropout(rng: random.Random, pool: Pool) -> Case | None:
     twin = choose(rng, pool, lambda plan: is_mlp(plan) or (is_cnn(plan) and bool(plan.model.get("head"))))
     if twin is None:
         return None
-    return _changed("too much dropout", twin, {"model.dropout": rng.choice((0.8, 0.85, 0.9, 0.95))})
+    return plant("too much dropout", twin, {"model.dropout": rng.choice((0.8, 0.85, 0.9, 0.95))})
 
 
 def too_much_decay(rng: random.Random, pool: Pool) -> Case | None:
@@ -121,10 +116,10 @@ def too_much_decay(rng: random.Random, pool: Pool) -> Case | None:
         return None
     kind = rng.choice(("l1", "l2", "weight_decay"))
     if kind == "weight_decay" and twin.config["optimizer"]["name"] == "adamw":
-        return _changed("too much weight decay", twin, {"optimizer.weight_decay": power(rng, 10, 60)})
+        return plant("too much weight decay", twin, {"optimizer.weight_decay": power(rng, 10, 60)})
     if kind == "weight_decay":
-        return _changed("too much weight decay", twin, {"optimizer.weight_decay": power(rng, 0.1, 1)})
-    return _changed("too much weight decay", twin, {f"regularization.{kind}": power(rng, 0.03, 1)})
+        return plant("too much weight decay", twin, {"optimizer.weight_decay": power(rng, 0.1, 1)})
+    return plant("too much weight decay", twin, {f"regularization.{kind}": power(rng, 0.03, 1)})
 
 
 def overfitting(rng: random.Random, pool: Pool) -> Case | None:  # noqa: ARG001
@@ -141,7 +136,7 @@ def overfitting(rng: random.Random, pool: Pool) -> Case | None:  # noqa: ARG001
         "train.early_stopping": None,
         "optimizer.weight_decay": 0.0,
     }
-    return _changed("overfitting", twin, changes, measure="last loss")
+    return plant("overfitting", twin, changes, measure="last loss")
 
 
 def frozen_layers(rng: random.Random, pool: Pool) -> Case | None:
@@ -149,7 +144,7 @@ def frozen_layers(rng: random.Random, pool: Pool) -> Case | None:
     if twin is None:
         return None
     patterns: list[Any] = ["backbone", ["*weight*"]]
-    return _changed("frozen layers", twin, {"model.freeze": rng.choice(patterns)})
+    return plant("frozen layers", twin, {"model.freeze": rng.choice(patterns)})
 
 
 def worse_than_linear(rng: random.Random, pool: Pool) -> Case | None:  # noqa: ARG001
@@ -157,7 +152,7 @@ def worse_than_linear(rng: random.Random, pool: Pool) -> Case | None:  # noqa: A
     data = {"teacher": "linear", "rows": rng.choice((120, 160)), "columns": rng.choice((20, 30)), "noise": 0.3}
     twin = twin.changed({"model": {"name": "linear"}, "optimizer": {"name": "adam", "lr": 0.02}}, data)
     # A network that is too large for the samples is the reason.
-    return _changed(
+    return plant(
         "worse than a linear model", twin, {"model": {"name": "mlp", "hidden": [128, 64]}}, equal=("overfitting",)
     )
 

@@ -106,7 +106,7 @@ class Laboratory:
         except NnzooError as problem:
             error = str(problem)
             result = getattr(problem, "result", None) or {}
-        outcome = {
+        outcome: dict[str, Any] = {
             "folder": str(runs / key),
             "result": result,
             "error": error,
@@ -129,7 +129,7 @@ class Laboratory:
                 findings = [each.as_dict() for each in examine(outcome.folder).findings]
         except Exception as problem:  # an error of the doctor is a result of the score
             error = f"{type(problem).__name__}: {problem}"
-        verdict = {"findings": findings, "seconds": time.perf_counter() - started, "error": error}
+        verdict: dict[str, Any] = {"findings": findings, "seconds": time.perf_counter() - started, "error": error}
         _write(path, verdict)
         return Verdict(**verdict)
 
