@@ -10,6 +10,7 @@ from nnzoo.report.classes import classes_section
 from nnzoo.report.inputs import data_section
 from nnzoo.report.inside.section import inside_section, network_section
 from nnzoo.report.learning import curves_section, health_section
+from nnzoo.report.live.section import live_section
 from nnzoo.report.overview import repeat_section, result_section
 from nnzoo.report.page import page
 from nnzoo.report.steps import labels_section, steps_section
@@ -41,6 +42,7 @@ def sections(run: RunWithData) -> list[Section]:
     """Returns the sections of the page: those that apply to the run, in order."""
     found = [
         result_section(run),
+        live_section(run),
         curves_section(run),
         health_section(run),
         classes_section(run),
