@@ -56,7 +56,7 @@ def findings(
             "weights were kept.",
         )
     if _still_improving(history):
-        yield Finding("note", "epochs", "the loss was still falling in the last epochs. Raise train.epochs.")
+        yield Finding("note", "stopped too early", "the loss was still falling in the last epochs. Raise train.epochs.")
 
 
 def _overfitting(history: History) -> str | None:

@@ -246,7 +246,7 @@ def _untrained_loss(experiment: Experiment, health: network.Health) -> Iterator[
     if math.isfinite(health.loss) and health.loss > MAX_UNTRAINED_LOSS * guessing:
         yield Finding(
             "warning",
-            "initialisation",
+            "initial weights too large",
             f"the loss before training is {number(health.loss)}, but that of random guessing is {number(guessing)}: "
             "the network is overconfident. Use init: auto, or preprocess: {normalize: standardize}.",
         )

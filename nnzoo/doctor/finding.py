@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 Severity = Literal["spoils", "warning", "note"]
+Confidence = Literal["certain", "likely", "possible"]
 MAX_NAMED = 10
 """The number of samples that a finding names at most."""
 
@@ -16,16 +17,23 @@ class Finding:
 
     Attributes:
         severity: `spoils` if it invalidates the result, else `warning` or `note`.
-        topic: The subject in one or two words, such as "duplicates" or "dead units".
-        message: The problem, and how to fix it.
+        topic: The subject in a few words, such as "duplicates" or "dead units"; `illnesses.MEANINGS` has them all.
+        message: The evidence, the cause in one sentence, and what to do.
         samples: The names of some of the affected samples.
+        fix: Config overrides that fix the cause, as on the command line; empty if no config can fix it.
+        confidence: How sure the cause is.
+        evidence: Symptoms of this cause that are not findings of their own.
     """
 
     severity: Severity
     topic: str
     message: str
     samples: tuple[str, ...] = ()
+    fix: tuple[str, ...] = ()
+    confidence: Confidence = "likely"
+    evidence: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Returns the finding as a JSON object."""
-        return {**vars(self), "samples": list(self.samples)}
+        lists = {name: list(getattr(self, name)) for name in ("samples", "fix", "evidence")}
+        return {**vars(self), **lists}

@@ -28,6 +28,7 @@ from nnzoo.report.charts import (
     Text,
 )
 from nnzoo.report.escape import MAX_LENGTH, escape
+from nnzoo.report.guard import note_failure
 
 HINT = "Point to read a value, drag to zoom (keys: arrows, +, -, Esc)."
 MAX_LINKS = 60
@@ -67,8 +68,11 @@ def _file(name: str) -> str:
 
 
 def _section(section: Section) -> str:
-    parts = "".join(render(part, f"{section.id}-{i}") for i, part in enumerate(section.parts))
     name = escape(section.id)
+    try:
+        parts = "".join(render(part, f"{section.id}-{i}") for i, part in enumerate(section.parts))
+    except Exception as error:
+        parts = render(Text(note_failure(section.id, error)), name)
     return (
         f'<section id="{name}" aria-labelledby="{name}-h"><h2 id="{name}-h">{escape(section.title)}</h2>'
         f'<div class="parts">{parts}</div></section>'

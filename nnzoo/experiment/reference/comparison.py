@@ -105,7 +105,10 @@ def _compare_with_baseline(
             forecast = f"the seasonal naive forecast (the value {season} rows before)"
         what = forecast if is_series else "predicting the mean"
         fix = "Set data.window to at least a season, try model: linear, or train longer." if is_series else _LEARN_MORE
-        yield "baseline", f"{shown} is not below {number(baseline_score)}, the baseline of {what}. {fix}"
+        yield (
+            "no better than the baseline",
+            f"{shown} is not below {number(baseline_score)}, the baseline of {what}. {fix}",
+        )
         return
     text = f"{shown} is not above the baseline {number(baseline_score)}"
     if experiment.dataset.task == "classification":
@@ -121,7 +124,7 @@ def _compare_with_baseline(
             text += f", and no sample of {shown_names} is predicted correctly (recall 0)."
             yield "class balance", f"{text} {_rebalancing_advice(experiment)}"
             return
-    yield "baseline", f"{text}. {_LEARN_MORE}"
+    yield "no better than the baseline", f"{text}. {_LEARN_MORE}"
 
 
 _LEARN_MORE = "Train longer (train.epochs), change optimizer.lr, or use a larger network; `nnzoo doctor RUN` helps."
@@ -160,4 +163,4 @@ def _compare_with_linear(
         else "It underfits: train longer, change optimizer.lr, or use model: linear."
     )
     scores = f"{split} {score.name} of {number(linear)}, and the network {number(score.network)}"
-    yield "linear model", f"a linear model has a {scores}. {fix}"
+    yield "worse than a linear model", f"a linear model has a {scores}. {fix}"
