@@ -61,7 +61,8 @@ class Samples:
         if self.dataset.layout == "image":
             return Picture(image_png(values), f"sample {self.place(index)}", label)
         length = None if self.part.lengths is None else int(self.part.lengths[index])
-        return Picture(b"", self._text(index, values, length), f"{label}\n{self.place(index)}")
+        lines = filter(None, (label, self.place(index)))
+        return Picture(b"", self._text(index, values, length), "\n".join(lines))
 
     @cached_property
     def _cells(self) -> dict[str, list[str]]:
