@@ -28,7 +28,7 @@ def result_section(run: RunWithData) -> Section:
     best = f", best epoch {result['best_epoch']} by {result['monitor']}" if result["best_epoch"] else ""
     parts: list[Part] = [
         Text(
-            f"{status} after {result['epochs']} epochs{best}; {result['num_parameters']:,} parameters, "
+            f"{status} after {result['epochs']} epoch{'s' if result['epochs'] != 1 else ''}{best}; {result['num_parameters']:,} parameters, "
             f"{result['seconds']:.1f} s on {result['device']}."
         )
     ]
