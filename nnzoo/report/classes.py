@@ -95,7 +95,7 @@ def classes_section(run: RunWithData) -> Section | None:
 def _absent(matrix: list[list[int]], found: Predicted) -> str:
     absent = [name for name, row in zip(found.classes, matrix, strict=False) if not sum(row)]
     shown = ", ".join(name[:40] for name in absent[:5])
-    return f" No sample of: {shown}{' …' if len(absent) > 5 else ''}." if absent else ""
+    return f" No sample of: {shown}{' …' if len(absent) > 5 else '.'}" if absent else ""
 
 
 def _confusion(matrix: list[list[int]], found: Predicted) -> Heatmap:

@@ -25,10 +25,11 @@ def result_section(run: RunWithData) -> Section:
     """Returns the metrics with their intervals, the baseline, the restarts and the findings."""
     result = run.result
     status = str(result["status"]).replace("_", " ").capitalize()
+    epochs = "1 epoch" if result["epochs"] == 1 else f"{result['epochs']} epochs"
     best = f", best epoch {result['best_epoch']} by {result['monitor']}" if result["best_epoch"] else ""
     parts: list[Part] = [
         Text(
-            f"{status} after {result['epochs']} epoch{'s' if result['epochs'] != 1 else ''}{best}; {result['num_parameters']:,} parameters, "
+            f"{status} after {epochs}{best}; {result['num_parameters']:,} parameters, "
             f"{result['seconds']:.1f} s on {result['device']}."
         )
     ]
