@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import random
 import re
@@ -14,11 +15,13 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from py_mini_racer import MiniRacer
 from torch import nn
 
 import nnzoo
 from nnzoo.builders import model as builders
+from nnzoo.data.images.decode import Channels, decode
 from nnzoo.report.live.bundle import computation, script
 
 pytestmark = pytest.mark.page
@@ -352,3 +355,20 @@ def test_other_networks_are_named_with_the_reason(model: object, reason: str, tm
     html = (run.run_dir / "report.html").read_text(encoding="utf-8")
     assert f"The network can&#x27;t be tried in this page: {reason}." in html
     assert "application/json" not in html
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("size", [(8, 8), (31, 20), (40, 64)])
+def test_image_files_become_the_pixels_of_predict(channels: Channels, size: tuple[int, int]) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (29, 37, 4)).astype(np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    file.seek(0)
+    expected = decode(file, size, channels)
+    context = MiniRacer()
+    context.eval(f"var convert = {script(['network', 'answer', 'image'], 'return pixelsOfFile;')}")
+    given = json.dumps({"shape": [channels, *size], "bytes": True, "low": 0, "high": 255})
+    found = context.eval(f"JSON.stringify(convert({given}, {pixels.flatten().tolist()}, 37, 29, false))")
+    difference = np.array(json.loads(str(found))).reshape(expected.shape) - expected
+    assert np.abs(difference).max() <= 1  # by how transparent pixels are rounded
+    assert (difference != 0).mean() < 0.02

@@ -190,7 +190,7 @@ def samples_of(network: Network, description: dict[str, Any]) -> list[dict[str, 
     for row in rows:
         length = None if samples.part.lengths is None else int(samples.part.lengths[row])
         value = _raw_sample(network, description, torch.as_tensor(raw[row : row + 1])[0], length)
-        found.append({"label": f"{samples.place(row)}{_truth(network, row)}", "raw": value})
+        found.append({"label": f"{samples.place(row) or f'sample {row}'}{_truth(network, row)}", "raw": value})
     return found
 
 

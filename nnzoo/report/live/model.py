@@ -40,6 +40,7 @@ def model_of(network: Network) -> dict[str, Any] | str:
         "reads": decoder.reads,
         "per": decoder.per,
         "cutoff": decoder.cutoff,
+        "question": _question(network),
         "classes": dataset.classes,
         "targets": dataset.target_names,
         "numOutputs": network.experiment.num_outputs,
@@ -53,6 +54,13 @@ def model_of(network: Network) -> dict[str, Any] | str:
         "layers": layers,
         "weights": weights.encoded(),
     }
+
+
+def _question(network: Network) -> str | None:
+    """Returns the name of the column that is predicted; None if there is not exactly one."""
+    target = getattr(network.dataset.reader, "target", None)
+    names = (target,) if isinstance(target, str) else tuple(target or ())
+    return names[0] if len(names) == 1 and network.decoder.task == "classification" else None
 
 
 def _scale(network: Network) -> dict[str, Any]:

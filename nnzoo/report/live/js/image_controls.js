@@ -65,7 +65,7 @@ function listenToPen(canvas, width, height, change) {
   };
   const extend = (point) => change((strokes) => [...strokes.slice(0, -1), [...strokes[strokes.length - 1], point]]);
   canvas.addEventListener("pointerdown", (event) => {
-    canvas.setPointerCapture(event.pointerId);
+    keepPointer(canvas, event);
     change((strokes) => [...strokes, [place(event)]]);
   });
   canvas.addEventListener("pointermove", (event) => { if (event.buttons) extend(place(event)); });
@@ -106,9 +106,9 @@ function fileControls(input, canvas, set) {
   invert.addEventListener("change", () => read(last));
   canvas.addEventListener("dragover", (event) => event.preventDefault());
   canvas.addEventListener("drop", (event) => { event.preventDefault(); read(event.dataTransfer.files[0]); });
-  return [
+  return [element("details", {}, element("summary", {}, "Use an image file"),
     labelled("Image file, or drop one on the image", file, status),
     element("p", {}, element("label", {}, invert, " Invert the brightness of a file")),
     element("p", { class: "caption" }, "A file is resized and converted like nnzoo predict does. Your browser decodes it, so that JPEG files and color profiles may differ by a few levels."),
-  ];
+  )];
 }

@@ -27,7 +27,7 @@ function inputMap(model, view, cells, set) {
     const shares = [(event.clientX - area.left) / area.width, 1 - (event.clientY - area.top) / area.height];
     move(columns.map((_, at) => ranges[at][0] + Math.max(0, Math.min(1, shares[at])) * (ranges[at][1] - ranges[at][0])));
   };
-  box.addEventListener("pointerdown", (event) => { box.setPointerCapture(event.pointerId); drag(event); event.preventDefault(); });
+  box.addEventListener("pointerdown", (event) => { keepPointer(box, event); drag(event); event.preventDefault(); });
   box.addEventListener("pointermove", drag);
   const keys = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
   point.addEventListener("keydown", (event) => {

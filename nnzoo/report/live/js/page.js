@@ -31,6 +31,11 @@ function isolated(text, limit) {
   return element("bdi", {}, shown.length > (limit || 60) ? `${shown.slice(0, (limit || 60) - 1)}…` : shown);
 }
 
+// Keeps receiving the moves of a pointer that leaves an element. A pointer may have ended before its event is handled.
+function keepPointer(target, event) {
+  try { target.setPointerCapture(event.pointerId); } catch (error) { if (error.name !== "NotFoundError") throw error; }
+}
+
 function options(select, names) {
   names.forEach((name, i) => select.append(element("option", { value: i }, isolated(name, 80).textContent)));
   return select;
@@ -89,8 +94,7 @@ function showNotes(list, { problems, warnings }) {
 function showAnswer(model, found, answer, bars) {
   if (model.per === "step") { showSteps(model, found, answer, bars); return; }
   if (model.task === "regression") {
-    answer.replaceChildren(...(found.values.length === 1
-      ? [isolated(model.targets[0]), `: ${shown(found.values[0])}`] : [`${found.values.length} values`]));
+    answer.replaceChildren(isolated(model.targets[0]), `: ${shown(found.values[0])}${found.values.length > 1 ? ", …" : ""}`);
     const rows = found.values.length > 1 ? found.values.map((value, i) => [model.targets[i], null, shown(value)]) : [];
     bars.replaceChildren(...(rows.length ? [barTable("Predicted values", rows.slice(0, MAX_ROWS))] : []));
     return;
@@ -98,15 +102,15 @@ function showAnswer(model, found, answer, bars) {
   const chosen = found.labels ? model.classes.filter((_, i) => found.labels[i]) : [model.classes[found.label]];
   const sure = found.labels || !found.probabilities ? "" : ` (${percent(found.probabilities[found.label])})`;
   const names = chosen.flatMap((name, i) => (i ? [", ", isolated(name)] : [isolated(name)]));
-  answer.replaceChildren("Prediction: ", ...(names.length ? names : ["none"]), sure);
+  answer.replaceChildren(isolated(model.question || "Prediction"), ": ", ...(names.length ? names : ["none"]), sure);
   bars.replaceChildren(...(found.probabilities ? [probabilityTable(model.classes, found.probabilities)] : []));
 }
 
 // All classes in their order, or the likeliest of many.
-function probabilityTable(classes, probabilities) {
+function probabilityTable(classes, probabilities, what) {
   const rows = probabilities.map((share, i) => [classes[i], share, percent(share)]);
   if (rows.length > MAX_BARS) rows.sort((one, other) => other[1] - one[1]);
-  const title = rows.length > MAX_BARS ? `Probabilities of the ${MAX_BARS} likeliest classes` : "Probabilities";
+  const title = rows.length > MAX_BARS ? `Probabilities of the ${MAX_BARS} likeliest ${what || "classes"}` : "Probabilities";
   return barTable(title, rows.slice(0, MAX_BARS));
 }
 
@@ -115,7 +119,7 @@ function barTable(title, rows) {
     ...rows.map(([name, share, text]) => {
       const bar = element("span", { class: "live-bar", "aria-hidden": "true" });
       if (share !== null) bar.style.width = `${100 * Math.max(0, Math.min(1, share))}%`;
-      return element("tr", {}, element("th", { scope: "row" }, isolated(name)),
+      return element("tr", {}, element("th", { scope: "row", class: String(name).length > 20 ? "long" : null }, isolated(name)),
         share === null ? "" : element("td", { class: "live-track" }, bar), element("td", { class: "n" }, text));
     })));
 }
@@ -126,7 +130,7 @@ function showSteps(model, found, answer, bars) {
   if (model.input.isLanguage) {
     const name = isolated(nameOfSymbol(model.classes[last.label]));
     answer.replaceChildren("Likeliest next symbol: ", name, ` (${percent(last.probabilities[last.label])})`);
-    bars.replaceChildren(probabilityTable(model.classes.map(nameOfSymbol), last.probabilities));
+    bars.replaceChildren(probabilityTable(model.classes.map(nameOfSymbol), last.probabilities, "symbols"));
     return;
   }
   answer.textContent = `An answer at each of ${found.steps.length} steps`;
@@ -149,18 +153,31 @@ function showLayers(details, layers) {
       figure = element("figure", {}, element("canvas", { role: "img" }), element("figcaption", {}));
       details.append(figure);
     }
-    const canvas = figure.querySelector("canvas"), { data, shape } = layer.tensor;
+    const canvas = figure.querySelector("canvas"), { data, shape } = withoutPaddedSteps(layer);
     const low = data.reduce((least, x) => Math.min(least, x), Infinity), high = data.reduce((most, x) => Math.max(most, x), -Infinity);
-    const text = `${layer.title}: ${shape.join(" × ")} values from ${shown(low)} to ${shown(high)}`;
-    drawTensor(canvas, layer, Math.max(Math.abs(low), Math.abs(high)) || 1);
+    const size = data.length === 1 ? "1 value," : `${shape.join(" × ")} values from`;
+    const text = `${layer.title}: ${size} ${data.length === 1 ? shown(low) : `${shown(low)} to ${shown(high)}`}`;
+    drawTensor(canvas, shape, data, isOfSteps(layer), Math.max(Math.abs(low), Math.abs(high)) || 1);
     canvas.setAttribute("aria-label", text);
     figure.querySelector("figcaption").replaceChildren(isolated(text, 120));
   });
 }
 
+// Whether the first axis of an output is that of the steps.
+function isOfSteps(layer) {
+  return ["recurrent", "embedding", "each_step"].includes(layer.kind);
+}
+
+// The output without the steps past the end of a sequence.
+function withoutPaddedSteps(layer) {
+  const { shape, data, valid } = layer.tensor;
+  if (valid === undefined || shape.length !== 2) return layer.tensor;
+  if (isOfSteps(layer)) return { shape: [valid, shape[1]], data: data.subarray(0, valid * shape[1]) };
+  return { shape: [shape[0], Math.min(valid, shape[1])], data: data.filter((_, i) => i % shape[1] < valid) };
+}
+
 // Blue is positive, orange is negative, white is 0. Maps of channels are side by side, steps run to the right.
-function drawTensor(canvas, layer, scale) {
-  const { shape, data } = layer.tensor, isSteps = ["recurrent", "embedding", "each_step"].includes(layer.kind);
+function drawTensor(canvas, shape, data, isSteps, scale) {
   if (shape.length === 3 && shape[1] * shape[2] > 1) {
     const [channels, height, width] = shape, maps = Math.min(channels, MAX_MAPS), across = Math.min(maps, 16);
     const down = Math.ceil(maps / across);

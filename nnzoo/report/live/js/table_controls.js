@@ -1,7 +1,7 @@
 // Controls of a table row: a number has a field and a slider, a category a select box, a date a field.
 
 CONTROLS.table = function (model, show, view) {
-  return model.input.steps ? stepControls(model, show) : rowControls(model, show, view);
+  return model.input.steps ? stepControls(model, show, view) : rowControls(model, show, view);
 };
 
 const MAX_FIELDS = 120;
@@ -50,8 +50,10 @@ function cellField(input, column, name, change) {
   const more = [];
   let slide = () => {};
   if (column.kind === "number" && column.high > column.low && !input.steps) {
-    const step = column.whole ? 1 : (column.high - column.low) / 200;
-    const slider = element("input", { type: "range", min: column.low, max: column.high, step, "aria-label": `${name}, slider` });
+    // A power of ten, so that the slider gives round numbers.
+    const step = column.whole ? 1 : 10 ** Math.floor(Math.log10((column.high - column.low) / 50));
+    const [min, max] = [Math.floor(column.low / step) * step, Math.ceil(column.high / step) * step];
+    const slider = element("input", { type: "range", min, max, step, "aria-label": `${name}, slider` });
     slider.addEventListener("input", () => {
       control.value = cellOfNumber(column, Number(slider.value));
       change(control.value);
