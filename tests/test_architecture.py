@@ -31,6 +31,7 @@ LAYERS = {
     "report": 7,
     "lessons": 8,
     "api": 8,
+    "trace": 8,
     "cli": 9,
     "__main__": 10,
     "__init__": 10,

@@ -21,12 +21,14 @@ from nnzoo.report.charts import (
     Link,
     Part,
     Picture,
+    Program,
     Scatter,
     Section,
     TableOf,
     Text,
 )
 from nnzoo.report.escape import MAX_LENGTH, escape
+from nnzoo.report.guard import note_failure
 
 HINT = "Point to read a value, drag to zoom (keys: arrows, +, -, Esc)."
 MAX_LINKS = 60
@@ -72,8 +74,11 @@ def _file(name: str) -> str:
 
 
 def _section(section: Section) -> str:
-    parts = "".join(render(part, f"{section.id}-{i}") for i, part in enumerate(section.parts))
     name = escape(section.id)
+    try:
+        parts = "".join(render(part, f"{section.id}-{i}") for i, part in enumerate(section.parts))
+    except Exception as error:
+        parts = render(Text(note_failure(section.id, error)), name)
     return (
         f'<section id="{name}" aria-labelledby="{name}-h"><h2 id="{name}-h">{escape(section.title)}</h2>'
         f'<div class="parts">{parts}</div></section>'
@@ -105,6 +110,10 @@ def render(part: Part, name: str) -> str:
         case Drawing():
             drawn = f'<div class="scroll" role="img" aria-label="{escape(part.alt, 600)}">{part.svg}</div>'
             return f'<figure class="wide">{_heading(part.title, part.caption)}{drawn}</figure>'
+        case Program():
+            data = f'<script type="application/json">{part.data}</script><noscript>This needs JavaScript.</noscript>'
+            heading = _heading(part.title, part.caption)
+            return f'<div class="wide live">{heading}{data}</div><script>{part.script}</script>'
         case Heatmap():
             return _heatmap(part, name)
         case Lines() | Scatter() | Bars():

@@ -25,6 +25,8 @@ LOG = "train.log"
 PREDICTIONS = "predictions.csv"
 CONFUSION_MATRIX = "confusion_matrix.csv"
 REPORT = "report.html"
+TENSORBOARD = "tensorboard"
+"""The folder of the event files of TensorBoard, which may have subfolders with more of them."""
 
 FILES = (
     *(CONFIG, ARTIFACT, CHECKPOINT, PREVIOUS, METRICS, HEALTH, RESTARTS, RESULT, SUMMARY, ENVIRONMENT, LOG),
@@ -82,8 +84,15 @@ def clear(folder: Path) -> None:
     try:
         for file in FILES:
             (folder / file).unlink(missing_ok=True)
+        for events in event_files(folder / TENSORBOARD, recursive=True):
+            events.unlink()
     except OSError as error:
         raise RunError(f"can't be removed: {error.strerror}.", where=str(error.filename)) from None
+
+
+def event_files(folder: Path, *, recursive: bool = False) -> list[Path]:
+    """Returns the event files of TensorBoard in a folder, and in its subfolders if `recursive` is set."""
+    return sorted(folder.glob(f"{'**/' if recursive else ''}events.out.tfevents.*"))
 
 
 def remove_leftovers(folder: Path) -> None:

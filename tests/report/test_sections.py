@@ -9,10 +9,12 @@ from typing import Any, TypeVar
 
 import numpy as np
 import pytest
+import torch
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
 import nnzoo
-from nnzoo.report.charts import Bars, Details, Heatmap, Images, Lines, Part, Scatter, Section, TableOf
+from nnzoo.experiment.predict.language import continue_text
+from nnzoo.report.charts import Bars, Details, Heatmap, Images, Lines, Part, Scatter, Section, TableOf, Text
 from nnzoo.report.reading import read_run
 from nnzoo.report.write import sections
 
@@ -207,3 +209,50 @@ def test_several_labels(train: Train, tmp_path: Path) -> None:
         actual = [row[f"prediction_{name}"] for row in predictions if float(row[f"target_{name}"])]
         assert support == len(actual)
         assert recall == pytest.approx(sum(map(float, actual)) / len(actual))
+
+
+@pytest.mark.parametrize(
+    ("tokenizer", "by_line", "cell"), [("char", False, "lstm"), ("word", False, "gru"), ("char", True, "rnn")]
+)
+def test_language_models(train: Train, tmp_path: Path, tokenizer: str, by_line: bool, cell: str) -> None:
+    lines = [f"the {animal} sat on the {place}." for animal in ("cat", "dog", "owl") for place in ("mat", "log", "hat")]
+    (tmp_path / "text.txt").write_text("\n".join(lines * 12))
+    data = {"name": "language", "path": str(tmp_path / "text.txt"), "tokenizer": tokenizer, "by_line": by_line}
+    data |= {} if by_line else {"sequence_length": 12}
+    folder = train({"data": data, "model": {"name": cell, "hidden_size": 8}, "train": {"epochs": 2, "batch_size": 8}})
+    run = read_run(str(folder), "runs")
+    page, trained = sections(run), nnzoo.load(folder)
+    assert run.experiment is not None
+    split = run.experiment.splits["test"]
+    with torch.no_grad():
+        arguments = (split.inputs,) if split.lengths is None else (split.inputs, split.lengths)
+        shares = trained.module(*arguments).softmax(2).double()
+    losses = -shares.gather(2, split.targets.clamp_min(0).unsqueeze(2))[..., 0].log()
+    losses[split.targets < 0] = torch.nan
+    chart = find(page, Lines, "Loss by position")
+    np.testing.assert_allclose(chart.series["network"][1], losses.nanmean(0), rtol=1e-5)
+    assert np.exp(chart.series["baseline"][1][0]) == pytest.approx(run.result["baseline"]["test/perplexity"])
+    language = next(section for section in page if section.id == "language")
+    sampled = next(part.text for part in language.parts if isinstance(part, Text) and part.code)
+    assert sampled == continue_text(trained, "", length=300, temperature=0.8, seed=0).text
+    rows = find(page, TableOf, "Likeliest next symbols").rows
+    assert len(rows) == 8
+    for i, (context, actual, *likeliest) in enumerate(rows):
+        sample = round(i * (len(split) - 1) / 7)
+        target = str(actual).rpartition(" ")
+        valid = split.targets[sample] >= 0
+        step = min(int(valid.sum()) - 1, round(int(valid.sum()) * (i + 0.5) / 8))
+        assert actual == f"{shown(run.dataset.classes[split.targets[sample, step]])} {target[2]}"
+        assert target[2] == f"{shares[sample, step, split.targets[sample, step]]:.3f}"
+        top = shares[sample, step].topk(len(likeliest))
+        assert likeliest == [
+            f"{shown(run.dataset.classes[j])} {share:.3f}"
+            for share, j in zip(*map(torch.Tensor.tolist, top), strict=True)
+        ]
+        if by_line and not step:
+            assert context == "(start of a line)"
+
+
+def shown(symbol: str) -> str:
+    """Returns a symbol as the page shows it."""
+    return {" ": "␣", "\n": "↵"}.get(symbol, symbol)
