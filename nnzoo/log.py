@@ -105,7 +105,7 @@ _is_command_line: ContextVar[bool] = ContextVar("nnzoo_is_command_line", default
 
 @contextlib.contextmanager
 def recording(*, quiet: bool = False) -> Iterator[Journal]:
-    """A context manager with a journal for the messages of this thread."""
+    """A context manager that yields a journal of this thread's messages."""
     journal = Journal(quiet=quiet)
     token = _journal.set(journal)
     try:

@@ -133,7 +133,7 @@ def _mean(group: Any, key: str) -> str:
 
 
 def _curves(compared: RunComparison) -> list[str]:
-    """Returns the monitor at a few epochs: per group, the mean over the runs that reached the epoch."""
+    """Returns the monitored metric at a few epochs: per group, the mean over the runs that reached the epoch."""
     groups = [group for group in compared.groups if any(run.history.rows for run in group.runs)]
     columns = [run.config.train.monitor for group in groups for run in group.runs]
     if not columns or len(set(columns)) > 1:

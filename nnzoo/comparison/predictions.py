@@ -47,7 +47,7 @@ class Predictions:
         return scores**2 if error == "squared" else scores
 
     def same_rows(self, other: Predictions) -> list[int] | None:
-        """Returns the indices of the rows of `other` that have the same origins as the rows here, in this order.
+        """Returns the indices of the rows of `other` with the same origins as those of `self`, in the order of `self`.
 
         Returns:
             The indices; None unless both have the same rows with the same targets.

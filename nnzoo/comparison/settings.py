@@ -59,7 +59,7 @@ def is_without_effect(key: str) -> bool:
 
 
 def is_path(key: str) -> bool:
-    """Returns whether a key is the place of the data."""
+    """Returns whether a key specifies where the data is stored or how it is fetched."""
     return key.removeprefix("data.") in (*PATH_FIELDS, "cache", "download") and key.startswith("data.")
 
 

@@ -160,7 +160,7 @@ class OneCycle(Scheduler):
     pct_start: Probability = Field(0.3, description="fraction of the cycle in which lr rises")
     anneal_strategy: Literal["cos", "linear"] = Field("cos", description="shape of the increase and the decrease")
     cycle_momentum: bool | None = Field(
-        None, description=f"lower momentum (or the first of betas) while lr rises; {_BY_OPTIMIZER}"
+        None, description=f"whether momentum (or the first of betas) falls while lr rises, and back; {_BY_OPTIMIZER}"
     )
     base_momentum: Probability = Field(0.85, description="lowest momentum")
     max_momentum: Probability = Field(0.95, description="highest momentum")
@@ -197,7 +197,7 @@ class Cyclic(Scheduler):
     )
     gamma: Annotated[float, Field(gt=0, le=1)] = Field(1.0, description="factor per unit of t with mode: exp_range")
     cycle_momentum: bool | None = Field(
-        None, description=f"lower momentum (or the first of betas) while lr rises; {_BY_OPTIMIZER}"
+        None, description=f"whether momentum (or the first of betas) falls while lr rises, and back; {_BY_OPTIMIZER}"
     )
     base_momentum: Probability = Field(0.8, description="lowest momentum")
     max_momentum: Probability = Field(0.9, description="highest momentum")

@@ -100,6 +100,11 @@ class Train(Section):
         description="record the health of each layer in health.csv on a few sampled steps per epoch: dead units, "
         "saturated values, gradients, updates and activations. The weights are the same without it",
     )
+    log: Items[Literal["tensorboard"]] = Field(
+        (),
+        description="other viewers to write for: tensorboard writes scalars, histograms, the graph and sample images "
+        "to the folder tensorboard of the run; needs the extra nnzoo[tensorboard]",
+    )
     checkpoint: CheckpointEvery = Field(CheckpointEvery(), description="when to write last.safetensors")
 
 

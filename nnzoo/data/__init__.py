@@ -114,7 +114,7 @@ _READERS: TypeAdapter[AnyReader] = TypeAdapter(AnyReader)
 
 
 def parse_reader(values: dict[str, Any]) -> Reader:
-    """Returns the reader that the plain values in an artifact describe.
+    """Returns the reader described by the plain values in an artifact.
 
     Raises:
         ValidationError: The values do not describe a reader.

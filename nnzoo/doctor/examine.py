@@ -19,6 +19,7 @@ from nnzoo.doctor import linear, samples
 from nnzoo.doctor.causes import explain
 from nnzoo.doctor.evidence import Evidence, Scores
 from nnzoo.doctor.finding import Finding
+from nnzoo.doctor.gate import checks
 from nnzoo.doctor.rules import RULES
 from nnzoo.errors import CheckpointError, DataWarning, UsageError
 from nnzoo.experiment.evaluate.measure import confusion_matrix
@@ -60,6 +61,7 @@ class Examination:
         scores: For a run, the scores of its best weights by split.
         scores_epoch: The epoch of the best weights; None for a config.
         network_epoch: The epoch after which the network was probed; 0 for a config.
+        gate: For a config, the checks before training: see `gate.checks`.
         warnings: The warnings about the data, which are also among the findings.
     """
 
@@ -73,6 +75,7 @@ class Examination:
     scores: dict[str, float] = field(default_factory=dict)
     scores_epoch: int | None = None
     network_epoch: int = 0
+    gate: dict[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
     @property
@@ -93,7 +96,7 @@ def examine(subject: str, overrides: Sequence[str] = (), *, runs_dir: str = "run
         DataError: The data is missing or can't be used.
         UsageError: There is no such config or run, or overrides are given for a run.
     """
-    folder = _run_folder(subject, runs_dir)
+    folder = run_folder(subject, runs_dir)
     if folder is not None and overrides:
         raise UsageError("overrides apply only to configs, not to runs. Leave them out.", where=subject)
     with log.recording(quiet=True) as journal, warnings.catch_warnings():
@@ -111,13 +114,21 @@ def examine(subject: str, overrides: Sequence[str] = (), *, runs_dir: str = "run
         return replace(examined, findings=_sorted([*examined.findings, *noted]), warnings=tuple(journal.warnings))
 
 
-def _run_folder(subject: str, runs_dir: str) -> Path | None:
+def run_folder(subject: str, runs_dir: str) -> Path | None:
+    """Returns the run directory of that name or path; None if the subject is a config.
+
+    Raises:
+        UsageError: There is no such config or run.
+    """
     path = Path(subject)
     if (path / ARTIFACT).is_file() or (path / CHECKPOINT).is_file():
         return path
     try:
         config_path(subject)
     except UsageError as error:
+        named = Path(runs_dir) / subject
+        if (named / CHECKPOINT).is_file():
+            return named  # perhaps without best weights, if no epoch was finished
         try:
             return find_checkpoint(subject, Path(runs_dir)).parent
         except UsageError as other:
@@ -125,8 +136,12 @@ def _run_folder(subject: str, runs_dir: str) -> Path | None:
     return None
 
 
-def examine_config(config: Config) -> Examination:
-    """Reads the data and builds the network, without training.
+def examine_config(config: Config, *, try_training: bool = True) -> Examination:
+    """Reads the data, builds the network, and trains it for at most a few seconds.
+
+    Args:
+        config: The config, not yet resolved.
+        try_training: Whether one batch is learned by heart and the time of the training is estimated.
 
     Raises:
         ConfigError: The config does not fit the data.
@@ -134,10 +149,15 @@ def examine_config(config: Config) -> Examination:
     """
     with use_threads(threads_of_data(config)):
         experiment = prepare(config)
-        state, _, _ = build_state(experiment, None, show=lambda _: None)
+        state, _, num_threads = build_state(experiment, None, show=lambda _: None)
+        checked: dict[str, Any] = {}
+        if try_training:
+            with use_threads(num_threads):
+                checked = checks.run(experiment, state.model)
         evidence = Evidence(experiment, state.model, thorough=False)
-        findings = [*diagnose(evidence), *linear.doubtful_labels(evidence.examined)]
-        return _examination(config.name, evidence, findings)
+        found = [*diagnose(evidence), *linear.doubtful_labels(evidence.examined)]
+        found = checks.with_findings(checked, found) if checked else found
+        return replace(_examination(config.name, evidence, found), gate=checked)
 
 
 def examine_run(folder: Path) -> Examination:

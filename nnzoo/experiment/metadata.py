@@ -41,7 +41,7 @@ class Metadata(Section):
         binary = self.task == "classification" and len(names) == 2
         fits = len(names) == len(self.target_mean) == self.num_outputs
         if not (fits or (binary and len(self.target_mean) == 2 and self.num_outputs == 1)):
-            raise ValueError("the number of outputs differs from the number of names")
+            raise ValueError("num_outputs, target_mean and the names of the classes or targets differ in number")
         # Preprocessing may drop components but never adds any; it does not change tokens and trees.
         given, taken = math.prod(self.input_shape), math.prod(self.network_input_shape)
         if taken > given or (self.layout in ("tokens", "tree") and self.network_input_shape != self.input_shape):

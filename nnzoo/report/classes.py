@@ -14,6 +14,7 @@ from nnzoo.experiment.evaluate.measure import confusion_matrix, per_class
 from nnzoo.experiment.train.finished import RunWithData
 from nnzoo.report.charts import Bars, Cell, Heatmap, Images, Lines, Part, Picture, Section, TableOf, Text
 from nnzoo.report.samples import Samples
+from nnzoo.report.steps import loss_by_position
 
 MAX_IMAGES, MAX_TEXTS = 500, 240
 """The number of samples in all cells of the confusion matrix."""
@@ -72,7 +73,7 @@ def classes_section(run: RunWithData) -> Section | None:
     targets, outputs, dataset = split.truth.cpu(), run.outputs, run.dataset
     matrix = confusion_matrix(decoder, outputs, targets)
     if dataset.per == "step":
-        return Section("classes", "Predictions", _of_steps(matrix, dataset.classes, outputs, targets))
+        return Section("classes", "Predictions", _of_steps(run, matrix, outputs, targets))
     actual = decoder.target_labels(targets[:, 0] if dataset.per == "node" else targets)
     try:
         shares: Tensor | None = decoder.probabilities(outputs)
@@ -94,7 +95,7 @@ def classes_section(run: RunWithData) -> Section | None:
 def _absent(matrix: list[list[int]], found: Predicted) -> str:
     absent = [name for name, row in zip(found.classes, matrix, strict=False) if not sum(row)]
     shown = ", ".join(name[:40] for name in absent[:5])
-    return f" No sample of: {shown}{' …' if len(absent) > 5 else ''}." if absent else ""
+    return f" No sample of: {shown}{' …' if len(absent) > 5 else '.'}" if absent else ""
 
 
 def _confusion(matrix: list[list[int]], found: Predicted) -> Heatmap:
@@ -141,7 +142,7 @@ def _calibration(found: Predicted) -> Lines:
     error = float((sizes[kept] / sizes.sum() * (means[0] - means[1])[kept].abs()).sum())
     caption = (
         f"The share of right answers among predictions of a probability, in {BINS} bins. On the diagonal, "
-        f"probabilities can be taken at their word. Expected calibration error: {error:.4f}."
+        f"probabilities are calibrated. Expected calibration error: {error:.4f}."
     )
     curve = (means[0][kept].tolist(), means[1][kept].tolist())
     series = {"network": curve, "perfect": ([0.0, 1.0], [0.0, 1.0])}
@@ -194,8 +195,9 @@ def _worst(found: Predicted) -> Part:
     return Images("Worst mistakes", caption, found.pictures(wrong[order], WORST).items)
 
 
-def _of_steps(matrix: list[list[int]], classes: tuple[str, ...], outputs: Tensor, targets: Tensor) -> list[Part]:
-    """Returns the accuracy by position, and for few classes the confusion matrix of the steps."""
+def _of_steps(run: RunWithData, matrix: list[list[int]], outputs: Tensor, targets: Tensor) -> list[Part]:
+    """Returns the accuracy and the loss by position, and for few classes the confusion matrix of the steps."""
+    classes = run.dataset.classes
     valid = targets != NO_TARGET
     right = ((outputs[..., 0] == targets) & valid).sum(0).double()
     count = valid.sum(0).double()
@@ -208,7 +210,8 @@ def _of_steps(matrix: list[list[int]], classes: tuple[str, ...], outputs: Tensor
             "step",
             "accuracy",
             {"accuracy": (positions, share)},
-        )
+        ),
+        *loss_by_position(run),
     ]
     if matrix and len(classes) <= MAX_BARS:
         names = list(classes)

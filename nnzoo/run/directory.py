@@ -25,6 +25,8 @@ LOG = "train.log"
 PREDICTIONS = "predictions.csv"
 CONFUSION_MATRIX = "confusion_matrix.csv"
 REPORT = "report.html"
+TENSORBOARD = "tensorboard"
+"""The folder of the event files of TensorBoard, which may have subfolders with more of them."""
 
 FILES = (
     *(CONFIG, ARTIFACT, CHECKPOINT, PREVIOUS, METRICS, HEALTH, RESTARTS, RESULT, SUMMARY, ENVIRONMENT, LOG),
@@ -82,8 +84,15 @@ def clear(folder: Path) -> None:
     try:
         for file in FILES:
             (folder / file).unlink(missing_ok=True)
+        for events in event_files(folder / TENSORBOARD, recursive=True):
+            events.unlink()
     except OSError as error:
         raise RunError(f"can't be removed: {error.strerror}.", where=str(error.filename)) from None
+
+
+def event_files(folder: Path, *, recursive: bool = False) -> list[Path]:
+    """Returns the event files of TensorBoard in a folder, and in its subfolders if `recursive` is set."""
+    return sorted(folder.glob(f"{'**/' if recursive else ''}events.out.tfevents.*"))
 
 
 def remove_leftovers(folder: Path) -> None:
@@ -95,14 +104,14 @@ def remove_leftovers(folder: Path) -> None:
 
 
 def check_not_older(folder: Path) -> None:
-    """Raises CheckpointError if a run directory has a checkpoint of an older nnzoo version."""
+    """Raises CheckpointError if a run directory has a checkpoint from an older nnzoo version."""
     for name in OLDER:
         if (folder / name).is_file():
             raise older_checkpoint(folder / name)
 
 
 def older_checkpoint(path: Path) -> CheckpointError:
-    """Returns the error about a checkpoint of an older nnzoo version."""
+    """Returns the error for a checkpoint from an older nnzoo version."""
     return CheckpointError(
         "is a checkpoint of an older nnzoo version, which used pickle and can no longer be read. Finish the run with "
         "that version, or train again.",

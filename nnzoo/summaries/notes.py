@@ -51,7 +51,7 @@ def frozen_notes(model: nn.Module) -> list[str]:
 
 
 def repeat_notes(recording: Recording, layers: Sequence[LayerRow]) -> list[str]:
-    """Returns a note on the modules that have more calls than rows in the table."""
+    """Returns a note on the modules that are called more often than the table has rows for them."""
     num_calls = Counter(call.name for call in recording.calls)
     repeated = dict.fromkeys(row.name for row in layers if num_calls[row.name] > MAX_ROWS_PER_MODULE)
     if not repeated:

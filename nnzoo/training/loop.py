@@ -31,6 +31,7 @@ def fit(
     settings: Settings,
     *,
     save: Callable[[S], None],
+    log_epoch: Callable[[S], None] = lambda _: None,
     progress: Progress,
     stop: StopRequest,
 ) -> Status:
@@ -41,6 +42,7 @@ def fit(
         splits: "train", and "val" if there is one: preprocessed inputs and encoded targets, on the model's device.
         settings: The settings of the loop.
         save: Writes a checkpoint.
+        log_epoch: Writes a finished epoch for other viewers, before its checkpoint.
         progress: Shows steps and epochs.
         stop: Records signals.
 
@@ -74,6 +76,7 @@ def fit(
         state.schedule.after_epoch(row[settings.monitor])
         learner.report(row, settings, progress)
         learner.probes.report()
+        log_epoch(state)
         checkpoints.after_epoch(state)
     try:
         return learner.end(settings.monitor)

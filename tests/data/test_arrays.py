@@ -367,12 +367,12 @@ class TestOneMoreSplit:
     @pytest.mark.parametrize(
         ("arrays", "options", "message"),
         [
-            ({}, {"input_shape": (5,)}, r"x: has samples of a different shape .*\(got \(3,\); allowed \(5,\)\)"),
+            ({}, {"input_shape": (5,)}, r"x: has samples of a different shape .*\(got \(3,\); expected \(5,\)\)"),
             ({}, {"classes": ("0", "2")}, r"y: has a label that is not a class .* row 1 \(got '1'; allowed '0', '2'\)"),
             (
                 {},
                 {"task": "regression", "classes": (), "num_targets": 2},
-                r"y: has a different number .*\(got 1; allowed 2\)",
+                r"y: has a different number .*\(got 1; expected 2\)",
             ),
             (
                 {"x": np.array([[0, 1, 2]] * 4)},

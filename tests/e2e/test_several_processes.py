@@ -277,11 +277,12 @@ def test_all_processes_read_the_same_data() -> None:
 
 
 @pytest.mark.slow
-def test_probes_of_rank_0_do_not_change_the_weights(group: Start) -> None:
+def test_probes_and_events_of_rank_0_do_not_change_the_weights(group: Start) -> None:
     """Gradients and updates are those of all processes, so they are those of one process up to rounding."""
     plain = ["augment=[]", "model.dropout=0", "train.epochs=4"]
     assert [code for code, *_ in group(*plain)] == [0, 0]
-    assert group(*plain, "train.probes=false", "--name", "off")[0][0] == 0
+    assert group(*plain, "train.probes=false", "train.log=[tensorboard]", "--name", "off")[0][0] == 0
+    assert len(list(Path("runs/off/tensorboard").glob("events.*"))) == 1
     assert group(*plain, "--name", "single", processes=1)[0][0] == 0
     group(*plain, "--name", "parts", rank=1, step=STEPS + 2, what="SIGTERM")
     assert group(*plain, "--name", "parts", "--resume")[0][0] == 0

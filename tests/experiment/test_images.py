@@ -139,7 +139,7 @@ def test_predicting_names_broken_files_and_the_reason(capsys: pytest.CaptureFixt
     for given, message in (
         ("none.png", "none.png: there is no such file"),
         ("empty", "empty: is a folder without images"),
-        ("wide.npy", "has images of a different shape than the training data (got (3, 8, 9); allowed (3, 8, 8))"),
+        ("wide.npy", "has images of a different shape than the training data (got (3, 8, 9); expected (3, 8, 8))"),
         ("bright.npy", "bright.npy: x: has pixels outside [0, 1] (got 7 to 7)"),
     ):
         assert command(["predict", "r", given]) == 3

@@ -78,7 +78,7 @@ def test_json_and_output_file(capsys: pytest.CaptureFixture[str]) -> None:
         (
             ["wide.npy"],
             3,
-            "wide.npy: x: has samples of a different shape than the training data (got (9,); allowed (4,))",
+            "wide.npy: x: has samples of a different shape than the training data (got (9,); expected (4,))",
         ),
         (["nan.npy"], 3, "nan.npy: x: row 0 has NaN or inf"),
         (["objects.npy"], 3, "objects.npy: x: has Python objects, which are not supported"),

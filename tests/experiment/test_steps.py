@@ -209,7 +209,7 @@ def test_labels_of_steps_are_read_by_their_shape(tmp_path: Path) -> None:
     [
         ({"y": np.where(np.arange(30)[:, None] == 4, -100, TOKENS)}, "row 4 has no target at any step"),
         ({"y_val": np.where(np.arange(30)[:, None] == 7, 11, TOKENS), "x_val": TOKENS}, "in row 7 .*got '11'"),
-        ({"y_val": TOKENS[:, :4], "x_val": TOKENS}, r"label for every step .*\(30, 4\); allowed integers \(30, 6\)"),
+        ({"y_val": TOKENS[:, :4], "x_val": TOKENS}, r"label for every step .*\(30, 4\); expected integers \(30, 6\)"),
         ({"y": np.zeros((30, 6), int)}, "only one class"),
     ],
 )

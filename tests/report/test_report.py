@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from accessibility import problems_of
 
 import nnzoo
 from nnzoo.cli.app import run as run_command
 from nnzoo.report import write
+from nnzoo.report.inside import saliency
+from nnzoo.report.inside.importance import importance_parts
 
 pytestmark = pytest.mark.page
 
@@ -52,6 +55,15 @@ def test_the_command_writes_the_same_page(digits: Path, tmp_path: Path, capsys: 
     assert file.read_text() == (digits / "report.html").read_text()
 
 
+def test_the_page_is_readable_by_screen_readers(digits: Path) -> None:
+    assert problems_of((digits / "report.html").read_text()) == []
+    bad = (
+        '<html><main><h1>a</h1><h3>b</h3><img><svg></svg><figure></figure><input><a href="#x">y</a><p id="a"></p>'
+        '<p id="a" aria-labelledby="z"></p><table></table></main></html>'
+    )
+    assert len(problems_of(bad)) == 10  # so that the check is known to find faults
+
+
 def test_the_page_repeats_the_run(digits: Path) -> None:
     html = (digits / "report.html").read_text()
     assert f"nnzoo train {digits / 'config.yaml'}" in html
@@ -68,6 +80,37 @@ def test_an_error_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         run = nnzoo.train("xor_mlp", overrides={"train.epochs": 2}, runs_dir=tmp_path, quiet=True)
     assert run.result["status"] == "completed"
     assert not (run.run_dir / "report.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("broken", "name", "title"),
+    [
+        ("nnzoo.report.learning._marks", "curves", "Curves"),
+        ("nnzoo.report.svg.heatmap", "classes", "Predictions"),
+        ("nnzoo.report.inside.saliency.saliency_parts", "saliency", "Inside the network"),
+    ],
+)
+def test_a_section_that_fails_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str, name: str, title: str
+) -> None:
+    def saliency_parts(*_: object) -> None:
+        raise ZeroDivisionError("<b> by zero")
+
+    monkeypatch.setattr(broken, saliency_parts)
+    monkeypatch.setattr("nnzoo.report.inside.section.PARTS", (importance_parts, saliency.saliency_parts))
+    config = {"data": "iris", "model": "linear", "train": {"epochs": 2}}
+    with pytest.warns(nnzoo.NnzooWarning, match=rf"section '{name}' .* \(ZeroDivisionError: <b> by zero\)"):
+        run = nnzoo.train(config, runs_dir=tmp_path, quiet=True)
+    assert run.result["status"] == "completed"
+    html = (run.run_dir / "report.html").read_text()
+    assert html.count("This section could not be made: ZeroDivisionError: &lt;b&gt; by zero") == 1
+    titles = re.findall(r"<h2 id[^>]*>([^<]*)", html)
+    expected = ["Result", "Learning curves", "Predictions", "Inside the network", "The network", "Data"]
+    assert title in titles
+    assert len({*expected, title} - set(titles)) <= 1
+    lines = (run.run_dir / "train.log").read_text()
+    assert "Traceback (most recent call last)" in lines
+    assert lines.count("ZeroDivisionError: <b> by zero") == 2
 
 
 def test_data_from_python_is_on_the_page(tmp_path: Path) -> None:

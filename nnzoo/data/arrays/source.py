@@ -248,7 +248,7 @@ def encode_targets_like(y: Array, schema: Schema, split: Split, *, where: str) -
     if schema.per == "step":
         if y.shape != tuple(split.inputs.shape[:2]) or y.dtype.kind not in "biuUS":
             raise DataError(
-                f"does not have a label for every step (got {y.dtype} {y.shape}; allowed integers "
+                f"does not have a label for every step (got {y.dtype} {y.shape}; expected integers "
                 f"{tuple(split.inputs.shape[:2])}, {NO_TARGET} for no target).",
                 where=where,
             )
@@ -258,7 +258,7 @@ def encode_targets_like(y: Array, schema: Schema, split: Split, *, where: str) -
     if schema.task == "regression" and schema.target_names and targets.shape[1] != len(schema.target_names):
         raise DataError(
             f"has a different number of targets than the training data (got {targets.shape[1]}; "
-            f"allowed {len(schema.target_names)}).",
+            f"expected {len(schema.target_names)}).",
             where=where,
         )
     return targets
@@ -303,6 +303,6 @@ def _check_shape(split: Split, schema: Schema, part: Part) -> None:
     shape = tuple(split.inputs.shape[1:])
     if shape != schema.input_shape:
         raise DataError(
-            f"has samples of a different shape than the training data (got {shape}; allowed {schema.input_shape}).",
+            f"has samples of a different shape than the training data (got {shape}; expected {schema.input_shape}).",
             where=part.where("x"),
         )

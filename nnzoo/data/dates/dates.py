@@ -213,7 +213,7 @@ def _literal(text: str) -> str:
 
 
 def _number(groups: dict[str, Any], name: str, default: int) -> NDArray[np.int64]:
-    """Returns (K,) the values of a group as integers; `default` where it is empty."""
+    """Returns the values of a group as (K,) integers; `default` where it is empty."""
     import pyarrow as pa
     from pyarrow import compute
 
@@ -224,7 +224,7 @@ def _number(groups: dict[str, Any], name: str, default: int) -> NDArray[np.int64
 
 
 def _position(groups: dict[str, Any], name: str, names: tuple[str, ...]) -> NDArray[np.int64]:
-    """Returns (K,) the index of a group in `names`, complete or abbreviated to three letters; -1 for other names."""
+    """Returns the index of each name in `names`, (K,), in full or abbreviated to three letters; -1 for other names."""
     import pyarrow as pa
     from pyarrow import compute
 
@@ -271,7 +271,7 @@ def _days(groups: dict[str, Any]) -> tuple[NDArray[np.datetime64], NDArray[np.bo
 
 
 def _time(groups: dict[str, Any], unit: str) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Returns (K,) the time of day in ticks of `unit`, and whether it exists."""
+    """Returns the times of day in ticks of `unit`, (K,), and whether they exist."""
     from pyarrow import compute
 
     size = len(next(iter(groups.values())))
@@ -299,7 +299,7 @@ def _time(groups: dict[str, Any], unit: str) -> tuple[NDArray[np.int64], NDArray
 
 
 def _offset(groups: dict[str, Any], size: int) -> NDArray[np.int64]:
-    """Returns (K,) the UTC offset in minutes."""
+    """Returns the UTC offsets in minutes, (K,)."""
     from pyarrow import compute
 
     if "z" not in groups:

@@ -112,9 +112,9 @@ def _is_plausible(local: NDArray[np.datetime64]) -> bool:
 def choose_date_form(forms: Sequence[DateForm], labels: Any, rows: NDArray[np.int64]) -> DateFinding:
     """Chooses among formats that match every cell.
 
-    Prefers, in this order: dates with regular steps or in row order; dates that are all the first day of a month, as in
-    monthly data; the fewest distinct years; the month first with slashes, and the day first otherwise. The choice is
-    ambiguous unless the first criterion decides.
+    Prefers, in this order: dates that are evenly spaced, or sorted in row order; dates that are all the first day of a
+    month, as in monthly data; the fewest distinct years; the month first with slashes, and the day first otherwise. The
+    choice is ambiguous unless the first criterion decides.
 
     Args:
         forms: The formats, at least one.

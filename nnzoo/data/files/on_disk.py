@@ -62,7 +62,7 @@ class RowFile:
             )
 
     def read(self, rows: slice | NDArray[np.int64], into: NDArray[Any]) -> None:
-        """Copies a slice of rows, or the rows of an (M,) index, into (M, *), converted to its type.
+        """Copies a slice of rows, or the rows selected by an (M,) index, into (M, *), converted to its type.
 
         Scattered rows are read in file order, which is faster.
 
@@ -174,7 +174,7 @@ class OnDisk(Tensor if TYPE_CHECKING else object):  # type: ignore[misc]  # used
         return self.shape[0]
 
     def __getitem__(self, index: int | slice | Tensor) -> Tensor:
-        """Returns a copy of one row, a slice of rows, or the rows of an (M,) int64 index."""
+        """Returns a copy of one row, a slice of rows, or the rows selected by an (M,) int64 index."""
         if isinstance(index, int):
             at = range(len(self))[index]
             return self.read(slice(at, at + 1))[0]
@@ -185,7 +185,7 @@ class OnDisk(Tensor if TYPE_CHECKING else object):  # type: ignore[misc]  # used
         return self.read(slice(start, max(start, stop)))
 
     def index_select(self, dim: int, index: Tensor) -> Tensor:
-        """Returns a copy of the rows of an (M,) int64 index, on any device."""
+        """Returns a copy of the rows selected by an (M,) int64 index, on any device."""
         assert dim == 0
         return self.read(index)
 

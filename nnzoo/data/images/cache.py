@@ -35,7 +35,7 @@ class Decoded:
 
     Attributes:
         images: (N, C, H, W) uint8, the images that could be read; `OnDisk` if they are in a cache file.
-        broken: By its index, the reason why each broken file could not be read.
+        broken: Maps the index of each broken file to the reason why it could not be read.
     """
 
     images: Tensor

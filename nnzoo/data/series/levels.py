@@ -1,4 +1,4 @@
-"""Shifts windows far from the training rows, such as those of a counter, close to them, and shifts forecasts back.
+"""Brings windows that lie far from the training rows, as with a counter, close to them, and shifts forecasts back.
 
 A network that forecasts changes (`models.relative_forecast.RelativeForecast`) gives the same changes at every level: if
 the inputs shift by some amount, its outputs shift by the same. Float32 has 7 digits, so a window far from the training
@@ -41,7 +41,7 @@ def moves(inputs: Tensor, columns: Sequence[int], preprocess: Preprocess) -> Ten
 
 
 def outputs_of_moves(moved: Tensor, columns: Sequence[int], preprocess: Preprocess) -> Tensor:
-    """Returns the shift of the outputs of shifted windows, (N, M) float64, in the unit of the outputs."""
+    """Returns how far the outputs shift if their windows are shifted, (N, M) float64, in the unit of the outputs."""
     return moved[:, list(columns)] / preprocess.units(moved.shape[1], len(columns))[3]
 
 

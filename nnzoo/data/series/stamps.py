@@ -117,7 +117,7 @@ class Stamps:
         return TimeStep(unit=unit, size=float(_most_frequent(np.diff(self.positions)) / ticks))
 
     def gaps(self, known: TimeStep | None = None) -> NDArray[np.int64] | None:
-        """Returns (R - 1,) the number of missing steps after each row; None if steps are irregular.
+        """Returns the number of missing steps after each row, (R - 1,); None if steps are irregular.
 
         Stamps must be sorted.
 

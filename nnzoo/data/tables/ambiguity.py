@@ -21,7 +21,7 @@ def ambiguous_number(form: NumberForm, labels: Any) -> str | None:
     """Describes how an ambiguous cell is read in a column of numbers; None if there is none.
 
     Two kinds of cells are ambiguous: integers without a currency that are directly followed by a letter, which is read
-    as a unit (12A) or as a factor (1B); and integers directly after a currency in unusual case (rs123).
+    as a unit (12A) or as a factor (1B); and integers directly after a currency with unusual capitalization (rs123).
 
     Args:
         form: The number format.

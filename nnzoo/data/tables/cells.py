@@ -125,7 +125,7 @@ class Cells:
         return np.append(values, np.nan)[codes]  # a missing cell has code -1, the appended NaN
 
     def is_text(self, form: NumberForm = PLAIN) -> NDArray[np.bool_]:
-        """Returns (N,) whether the cell has a value that does not match the number format."""
+        """Returns whether each cell has a value that does not match the number format, (N,)."""
         return np.isnan(self.numbers(form)) & ~self.missing
 
     def keys(self, form: Form = TEXT) -> Keys:
@@ -144,7 +144,7 @@ class Cells:
         return self._keys[form]
 
     def spellings(self, form: Form, rows: NDArray[np.int64]) -> list[str]:
-        """Returns (K,) one spelling per key: the shortest number, or the most frequent text.
+        """Returns one spelling per key, (K,): the shortest number, or the most frequent text.
 
         Args:
             form: The format of the column.
@@ -190,7 +190,7 @@ class Cells:
         return None
 
     def booleans(self) -> NDArray[np.float64]:
-        """Returns (N,) 1 for true, 0 for false, NaN if missing, -1 for other cells."""
+        """Returns (N,) values: 1 for true, 0 for false, NaN for missing cells, and -1 for all others."""
         labels, codes = self.labels
         return np.append(boolean_values(labels), np.nan)[codes]
 

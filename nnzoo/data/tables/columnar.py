@@ -42,7 +42,7 @@ class ColumnarFile:
 
     Attributes:
         names: The column names, from left to right.
-        typed: Columns of numbers, times or booleans, with the cells that are strings. They have none.
+        typed: The columns of numbers, times or booleans, each with an empty set: none of their cells are strings.
         categorical: Categorical columns.
         num_rows: The number of rows.
 

@@ -223,7 +223,7 @@ DATE_PARTS: DateParts = ("year", "month", "day", "weekday", "hour", "minute")
 
 
 def date_parts(dates: NDArray[np.datetime64]) -> NDArray[np.float32]:
-    """Returns (N, 6) the parts of (N,) dates; NaN for NaT."""
+    """Returns the parts of (N,) dates as (N, 6); NaN for NaT."""
     days, months, hours = (dates.astype(f"datetime64[{unit}]") for unit in "DMh")
     parts = (
         dates.astype("datetime64[Y]").astype(np.int64) + 1970,
@@ -273,7 +273,7 @@ def read_numbers(cells: Cells, form: NumberForm = PLAIN, problem: str = "") -> N
 
 
 def read_booleans(cells: Cells) -> NDArray[np.float64]:
-    """Returns (N,) 1 and 0, NaN if missing.
+    """Returns (N,) values: 1 for true, 0 for false, and NaN if missing.
 
     Raises:
         DataError: A cell is neither true nor false.

@@ -45,7 +45,7 @@ class File:
         is_sheet: Whether the file is an Excel sheet, whose messages name rows instead of lines.
         num_rows: The number of rows; valid after the first `read`.
         left_out: The indices of the rows that are left out.
-        typed: Columns of numbers, times or booleans, with the cells that are strings.
+        typed: For each column of numbers, times or booleans, the cells that are strings.
         categorical: Categorical columns. Delimited text has none.
     """
 
@@ -311,7 +311,11 @@ class File:
             raise self._open_quote(error) from None
 
     def quotes_close(self) -> bool:
-        """Returns whether quotes delimit cells. They are literal if a row of the wrong size has quoted rows."""
+        """Returns whether quotes delimit cells.
+
+        They are literal characters if they are not closed correctly, or if a row with the wrong number of cells has a
+        cell that contains a line break and a delimiter: it has probably swallowed the rows after it.
+        """
         try:
             return not any(
                 len(cells) != len(self.names) and any("\n" in cell and self.delimiter in cell for cell in cells)

@@ -84,7 +84,7 @@ def names_form(labels: Any) -> TextForm | BooleanForm:
 
 
 def boolean_values(labels: Any) -> NDArray[np.float64]:
-    """Returns (K,) 1 for true, 0 for false, -1 for other cells.
+    """Returns (K,) values: 1 for true, 0 for false, and -1 for all others.
 
     Args:
         labels: A pyarrow.Array of (K,) strings.

@@ -17,7 +17,7 @@ WITHOUT_TARGET = Repair("row", "without a target", "left out", "`missing_target:
 def has_targets(
     columns: Sequence[Cells], rows: NDArray[np.int64], rule: MissingTarget, repairs: Repairs
 ) -> NDArray[np.bool_]:
-    """Returns (M,) whether each row has a value in every target column.
+    """Returns whether each row has a value in every target column, (M,).
 
     Args:
         columns: The target columns.

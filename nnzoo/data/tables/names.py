@@ -54,7 +54,7 @@ def header_names(rows: Sequence[Sequence[str]]) -> Names:
 
 
 def given_names(size: int, names: tuple[str, ...] | None, optional: Collection[str], where: str) -> Names:
-    """Returns the names for a file without a header. The `optional` columns may be absent, but only all together.
+    """Returns the names for a file without a header. The `optional` columns must be either all present or all absent.
 
     Raises:
         DataError: The number of names does not match the number of cells in line 1.

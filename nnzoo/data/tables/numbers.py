@@ -137,7 +137,7 @@ class NumberForm(BaseModel):
         return compute.if_else(fits, compute.binary_join_element_wise(*pieces, ""), pa.scalar(None, pa.string()))
 
     def read(self, labels: Any) -> NDArray[np.float64]:
-        """Returns (K,) the nearest float64 per cell, NaN if it does not match or is not finite."""
+        """Returns the nearest float64 per cell, (K,); NaN if it does not match or is not finite."""
         import pyarrow as pa
 
         values: NDArray[np.float64] = self.plain_texts(labels).cast(pa.float64()).to_numpy(zero_copy_only=False)

@@ -20,7 +20,7 @@ from nnzoo.data.tables.table import Table
 
 @dataclass(frozen=True)
 class SampleRows:
-    """The rows of samples, in the order of their first rows.
+    """The rows of each sample; samples are in the order of their first rows.
 
     Attributes:
         rows: (R,) row indices, sample by sample, in file order within each sample.

@@ -47,10 +47,10 @@ class Table:
         options: How cells are read.
         files: The files in natural order.
         values: The columns as pyarrow arrays of strings, if they come from Python.
-        typed: Columns of numbers or dates that come from Python, with the cells that are strings. All their other cells
-            have Python's format.
+        typed: For each column of numbers or dates that comes from Python, the cells that are strings. All other cells
+            are in Python's format.
         categorical: Categorical columns that come from Python.
-        source: The name for messages of a table without files.
+        source: The name that is used in messages if the table has no files.
     """
 
     names: tuple[str, ...]
@@ -82,7 +82,7 @@ class Table:
 
     @property
     def row_numbers(self) -> NDArray[np.int64]:
-        """(R,) the index of each row across all files, counting rows left out; valid after a column has been read."""
+        """The index of each row across all files, (R,), counting rows left out too; valid once a column is read."""
         if not self.files:
             return np.arange(self.num_rows)
         parts, start = [], 0

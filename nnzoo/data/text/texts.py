@@ -156,7 +156,10 @@ def read_class_files(
         given_path: The path in the config that the files belong to; None for new files.
     """
     if STDIN in files:
-        raise DataError("can't be used, because file names are the classes. Pass files.", where=name_of(STDIN))
+        raise DataError(
+            "can't be used, because the classes are taken from the file names. Pass files instead.",
+            where=name_of(STDIN),
+        )
     texts: list[str] = []
     labels: list[str] = []
     numbers: list[int] = []

@@ -240,7 +240,7 @@ def match_outputs(checkpoint: Signature, data: Signature | None) -> tuple[Match 
     """Matches the outputs of a checkpoint with those of new data.
 
     Returns:
-        The match, or None if the last layer keeps its initial values; and the reason for that, or an empty string.
+        The match, or None if the last layer keeps its initial values; and the reason for None, else an empty string.
     """
     if data is None:
         return None, "the data is not known"

@@ -120,7 +120,7 @@ class Transfer:
         return f"the last layer ({self.head}) is copied{f': {how}' if how else ''}"
 
     def changes(self) -> list[str]:
-        """Returns one line for each kind of new or missing names."""
+        """Returns lines on inputs and outputs that are new or missing, and one if new inputs feed a frozen layer."""
         lines = []
         if self.inputs is not None:
             lines += self.inputs.changes()

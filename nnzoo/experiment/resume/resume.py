@@ -31,6 +31,7 @@ MAY_CHANGE = (
     "train.checkpoint",
     "train.max_minutes",
     "train.probes",
+    "train.log",
 )
 
 

@@ -143,7 +143,7 @@ def check_restored(state: TrainState, monitor: str) -> None:
     if not 0 <= state.seconds < math.inf or not 0 <= state.epoch_seconds < math.inf:
         raise ValueError("the training time is negative or not finite")
     if stopping.best_epoch > state.epoch or (state.best is None) != (stopping.best_epoch == 0):
-        raise ValueError("the best epoch does not fit the number of epochs")
+        raise ValueError("the best epoch is inconsistent with the number of epochs")
     sums = state.train_loss.total, state.train_loss.weight
     if any(type(each) not in (int, float) for each in sums) or (state.batch and not state.train_loss.weight > 0):
         raise ValueError("the running sums of the current epoch are invalid")

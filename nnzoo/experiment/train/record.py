@@ -21,6 +21,7 @@ from nnzoo.experiment.metadata import Metadata
 from nnzoo.experiment.prepare import Experiment
 from nnzoo.experiment.reference.comparison import Comparison, compare
 from nnzoo.experiment.train.finished import RunWithData
+from nnzoo.experiment.train.tensorboard import TensorBoard
 from nnzoo.models.parameters import load_weights
 from nnzoo.run import directory
 from nnzoo.run.artifact import Artifact, save_artifact
@@ -52,6 +53,7 @@ class Recorder:
         raw: The raw inputs that are kept for the page of the run.
         report: Writes the page of the run; None for no page.
         diagnose: Returns what went wrong, for result.json and the page; None to skip it.
+        board: Writes the events of TensorBoard; None if they are not requested.
         written_best: The seed of the restart and the epoch of the weights in best.safetensors.
     """
 
@@ -64,6 +66,7 @@ class Recorder:
     raw: dict[str, Tensor] = field(default_factory=dict)
     report: Callable[[RunWithData], object] | None = None
     diagnose: Callable[[RunWithData], list[dict[str, Any]]] | None = None
+    board: TensorBoard | None = None
     written_best: tuple[int | None, int] = (None, 0)
     _fitted: dict[str, Tensor] = field(init=False)
 
@@ -107,6 +110,16 @@ class Recorder:
         self.write_tables(state, restarts)
         if state.best is not None and which_best(state, restarts) != self.written_best:
             self.save_best(state, metrics, restarts)
+
+    def log_epoch(self, state: TrainState) -> None:
+        """Writes the events of a finished epoch, on rank 0."""
+        if self.board is not None and not self.experiment.settings.group.rank:
+            self.board.log_epoch(state)
+
+    def close(self) -> None:
+        """Closes the files that are open during the run."""
+        if self.board is not None:
+            self.board.close()
 
     def write_tables(self, state: TrainState, restarts: Restarts | None) -> None:
         """Writes metrics.csv, health.csv if there are probes, and restarts.csv with one row per restart."""
@@ -191,6 +204,8 @@ class Recorder:
         result["findings"] = [] if status == "interrupted" else self._findings(run)
         write_json(self.folder / directory.RESULT, result)
         self._write_report(run)
+        if self.board is not None:
+            self.board.finish(state, result, has_restarts=restarts is not None)
         return result
 
     def _with_data(self, state: TrainState, result: dict[str, Any], split: str, outputs: Tensor | None) -> RunWithData:

@@ -40,6 +40,7 @@ from nnzoo.experiment.train.record import Recorder
 from nnzoo.experiment.train.restarts import choose_training
 from nnzoo.experiment.train.single import Training
 from nnzoo.experiment.train.start import build_state, start_again
+from nnzoo.experiment.train.tensorboard import TensorBoard, check_installed, sample_images
 from nnzoo.experiment.train.turns import one_at_a_time
 from nnzoo.run import directory
 from nnzoo.run.checkpoint import load_last
@@ -136,6 +137,7 @@ def train(
         quiet = journal.quiet = quiet or journal.silent
         with group.fail_together():
             loaded = load_config(config, changes, custom_model=model is not None, data=section)
+            check_installed(loaded)
             stack.enter_context(deterministic(loaded))
         resumed, saved = None, None
         if resume:
@@ -150,6 +152,7 @@ def train(
             experiment = prepare(loaded, in_memory, batches=DRY_RUN_BATCHES if dry_run else None, group=group)
             digests = digests_of(experiment.dataset)
             raw = kept_inputs(experiment.dataset) if report is not None and group.rank == 0 else {}
+            images = sample_images(loaded, experiment.dataset) if group.rank == 0 else None
             experiment = without_raw_inputs(experiment)
             if resumed and group.rank == 0:
                 check_same(Path(resumed), experiment.config)
@@ -162,9 +165,10 @@ def train(
             start = partial(start_again, experiment, model, initial_weights)
             training = choose_training(experiment, state, start, restored=bool(saved))
         if dry_run:
-            return replace(_dry_run(training, summary, Path(runs_dir), journal, digests), data=in_memory)
+            return replace(_dry_run(training, summary, Path(runs_dir), journal, digests, images), data=in_memory)
         folder = resumed or group.from_first(lambda: _make(Path(runs_dir), loaded.name, stack, overwrite=overwrite))
-        run = _run(training, summary, Path(folder), journal, digests, saved=saved, page=(raw, report, diagnose))
+        page = raw, report, diagnose
+        run = _run(training, summary, Path(folder), journal, digests, saved=saved, images=images, page=page)
         return replace(run, data=in_memory)
 
 
@@ -213,6 +217,7 @@ def _run(
     journal: log.Journal,
     digests: dict[str, str],
     *,
+    images: Tensor | None,
     saved: dict[str, Any] | None = None,
     page: Page = ({}, None, None),
 ) -> Run:
@@ -228,9 +233,11 @@ def _run(
             journal.continue_from(saved_warnings(saved))
     counts = summary.num_parameters
     recorder = Recorder(folder, experiment, summary.render(), counts, digests, journal.warnings, *page)
+    if "tensorboard" in experiment.config.train.log:
+        recorder.board = TensorBoard(folder, experiment, images)
     progress = Progress(experiment.settings.epochs, quiet=journal.quiet)
     group.from_first(recorder.start)
-    with journal.to_file(folder / directory.LOG), StopRequest() as stop:
+    with journal.to_file(folder / directory.LOG), StopRequest() as stop, contextlib.closing(recorder):
         if saved:
             log.info("%s", describe_start(folder, training))
         try:
@@ -284,14 +291,19 @@ def _load_on_all_ranks(folder: Path, model: nn.Module | None, group: Group) -> T
 
 
 def _dry_run(
-    training: Training, summary: Summary, runs_dir: Path, journal: log.Journal, digests: dict[str, str]
+    training: Training,
+    summary: Summary,
+    runs_dir: Path,
+    journal: log.Journal,
+    digests: dict[str, str],
+    images: Tensor | None,
 ) -> Run:
     """Trains one epoch of two batches in a temporary directory."""
     experiment = training.experiment
     training.experiment = replace(experiment, settings=replace(experiment.settings, epochs=1))
     with tempfile.TemporaryDirectory(prefix="nnzoo-dry-run-") as temporary:
         journal.quiet = True
-        run = _run(training, summary, Path(temporary), journal, digests)
+        run = _run(training, summary, Path(temporary), journal, digests, images=images)
     unused_folder = runs_dir / experiment.config.name
     return replace(run, run_dir=unused_folder, result={**run.result, "run_dir": None})
 

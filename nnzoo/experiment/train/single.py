@@ -76,6 +76,7 @@ class Training:
                 experiment.splits,
                 experiment.settings,
                 save=lambda state: recorder.save(state, group.gather_state(state.state_dict())),
+                log_epoch=recorder.log_epoch,
                 progress=progress,
                 stop=stop,
             )

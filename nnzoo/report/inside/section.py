@@ -5,6 +5,7 @@ from __future__ import annotations
 from nnzoo.experiment.train.finished import RunWithData
 from nnzoo.report.charts import Details, Drawing, Part, Section, Text
 from nnzoo.report.drawing import draw_network
+from nnzoo.report.guard import note_failure
 from nnzoo.report.inside.activations import feature_map_parts, hidden_state_parts
 from nnzoo.report.inside.importance import importance_parts
 from nnzoo.report.inside.network import network_of
@@ -56,7 +57,11 @@ def inside_section(run: RunWithData) -> Section | None:
     parts: list[Part] = []
     reasons: list[str] = []
     for function in PARTS:
-        found = function(network)
+        try:
+            found = function(network)
+        except Exception as error:
+            name = function.__name__.removesuffix("_parts").replace("_", " ")
+            found = f"{name.capitalize()}: {note_failure(name, error)}"
         if isinstance(found, str):
             reasons.append(found)
         else:

@@ -48,7 +48,7 @@ def read_batches(split: Split, order: Tensor | None, ends: Sequence[Bounds]) -> 
 
 
 def take(split: Split, order: Tensor | None, start: int, end: int) -> Batch:
-    """Returns a batch. `index_select` is twice as fast as indexing."""
+    """Returns the samples from `start` to `end`, in the given order."""
     parts = (split.inputs, split.targets) if split.lengths is None else (split.inputs, split.lengths, split.targets)
     return _rows(parts, order, start, end)
 
@@ -57,7 +57,7 @@ def _rows(parts: tuple[Tensor, ...], order: Tensor | None, start: int, end: int)
     if order is None:
         return tuple(part[start:end] for part in parts)
     index = order[start:end]
-    return tuple(part.index_select(0, index) for part in parts)
+    return tuple(part.index_select(0, index) for part in parts)  # twice as fast as part[index]
 
 
 def _read_ahead(

@@ -96,7 +96,7 @@ class Probes:
         self._is_new = self.health.end_epoch(epoch, num_samples=num_samples)
 
     def report(self) -> None:
-        """Logs a line for each finding that begins in the epoch that has just ended."""
+        """Logs a line for each problem that first appeared in the epoch that has just ended."""
         if self._is_new:
             self._onset = self._onset or Onset(self.network, self.health, stacked=self.count is not None)
             for line in self._onset.lines():
@@ -280,7 +280,7 @@ class _Physical(torch.autograd.Function):
 
     @staticmethod
     def forward(outputs: Tensor, count: int, record: Callable[[Tensor], None]) -> Tensor:
-        """The outputs are the same for all replicas."""
+        """Is called instead of `vmap` if all replicas share the outputs, which then have no axis for replicas."""
         record(outputs.unsqueeze(0).expand(count, *outputs.shape))
         return outputs.new_empty(0)
 

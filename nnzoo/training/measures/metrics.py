@@ -51,9 +51,9 @@ class MetricSums:
     def add(self, outputs: Tensor, targets: Tensor) -> None:
         """Adds a batch.
 
-        The loss uses scaled regression targets in float32, which are as exact as the float32 outputs; an error is their
-        difference times the unit. Digits are lost only if targets are not scaled, or are near 0. The running metrics of
-        training accept this, since a step should not gather targets twice.
+        The loss uses scaled regression targets in float32, which are as precise as the float32 outputs; the error in
+        original units is the difference between the two, multiplied by the unit. Precision is lost only if the targets
+        are unscaled or near 0. The running training metrics accept this, to avoid gathering the targets twice per step.
 
         Args:
             outputs: (N, K), or (N, T, K) with one prediction per position.

@@ -121,10 +121,11 @@ def _join() -> ProcessGroup:
 
 
 def _store_for_restart(store: Any, name: str = "") -> Any:
-    """Returns the store with a new prefix per restart, since torchrun reuses its store when it restarts all processes.
+    """Returns the store with a prefix for this restart.
 
-    A store that the processes create themselves is new after a restart. Its prefix must not contain the restart number,
-    since each machine counts its own restarts.
+    torchrun reuses its store when it restarts all processes, so its prefix contains the number of the restart. If the
+    processes create the store themselves, it is new after a restart. Its prefix then has no such number, since each
+    machine counts its own restarts and the prefixes would differ.
     """
     from torch.distributed.distributed_c10d import PrefixStore
 

@@ -1,0 +1,1 @@
+"""Planted and healthy runs, with which scripts/doctor_score measures `nnzoo doctor`."""
