@@ -7,7 +7,7 @@ import io
 import json
 import random
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from nnzoo.builders import model as builders
 from nnzoo.data.images.decode import Channels, decode
 from nnzoo.report.live.bundle import computation, script
 from nnzoo.report.live.ink import ink_of
+from nnzoo.report.live.section import live_section
 
 pytestmark = pytest.mark.page
 
@@ -60,14 +61,16 @@ class Page:
 
 
 @pytest.fixture(scope="module")
-def page_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Page]:
-    """Returns a function that trains a network for a moment and opens its page."""
+def page_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Page]]:
+    """Returns a function that trains a network for a moment and opens its page, which has only this section."""
     folder = tmp_path_factory.mktemp("runs")
 
     def train(config: object, **arguments: Any) -> Page:
         return Page(nnzoo.train(config, runs_dir=folder, quiet=True, **arguments))  # type: ignore[arg-type]
 
-    return train
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("nnzoo.report.write.sections", lambda run: [live_section(run)])
+        yield train
 
 
 IMAGE_MODELS: dict[str, Any] = {
