@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import io
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,9 @@ from nnzoo.cli.app import app, run
 from nnzoo.config.describe import catalogue, describe, fields_of
 from nnzoo.config.experiment import Config
 from nnzoo.config.yaml_writer import flow
+from nnzoo.lessons.figures.kinds import KINDS
+from nnzoo.lessons.results import functions_of
+from nnzoo.lessons.schema import catalog
 
 _TITLES = {
     "models": "Models",
@@ -31,7 +36,7 @@ def write_reference(folder: Path) -> None:
     """Writes one page per kind of section, one for the config file itself, one for the commands, and their index."""
     folder.mkdir(exist_ok=True)
     os.environ["COLUMNS"] = "100"  # the width of the help texts
-    pages = {"config": _config_page(), "commands": _commands_page()}
+    pages = {"config": _config_page(), "commands": _commands_page(), "lessons": _lessons_page()}
     pages |= {kind: _kind_page(kind, title) for kind, title in _TITLES.items()}
     pages["index"] = _index_page(list(pages))
     for name, text in pages.items():
@@ -98,6 +103,23 @@ def _escaped(text: str) -> str:
         for sign in ("*", "_", "<", "[", "$", "{"):
             parts[index] = parts[index].replace(sign, f"\\{sign}")
     return "`".join(parts)
+
+
+def _lessons_page() -> str:
+    lines = ["# Lessons", "", "`nnzoo lesson NAME` runs a lesson.", "", "| no. | name | claim |", "| --- | --- | --- |"]
+    lines += [f"| {each.number} | `{each.name}` | {_escaped(each.en.claim)} |" for each in catalog().values()]
+    lines += ["", "## Kinds of figures", "", "| kind | figure | arguments |", "| --- | --- | --- |"]
+    for name, draw in KINDS.items():
+        arguments = list(inspect.signature(draw).parameters)[2:]
+        lines.append(f"| `{name}` | {_first_sentence(draw)} | {', '.join(f'`{each}`' for each in arguments)} |")
+    lines += ["", "## Functions of expressions", "", "| function | value |", "| --- | --- |"]
+    for name, function in functions_of({}).items():
+        lines.append(f"| `{name}` | {_first_sentence(function)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _first_sentence(function: Callable[..., Any]) -> str:
+    return _escaped((function.__doc__ or "").split("\n\n")[0].replace("\n", " ").strip())
 
 
 def _commands_page() -> str:

@@ -29,6 +29,7 @@ LAYERS = {
     "experiment": 5,
     "doctor": 6,
     "report": 7,
+    "lessons": 8,
     "api": 8,
     "trace": 8,
     "cli": 9,
@@ -127,6 +128,7 @@ def test_models_import_only_models_and_errors() -> None:
         ["validate", "digits_mlp"],
         ["validate", "digits_mlp", "--resolved", "--json"],
         ["schema"],
+        ["lesson"],
         ["train", "digits_mlp", "optimizer.lr=fast"],
     ],
 )

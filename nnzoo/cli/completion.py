@@ -28,6 +28,13 @@ def config_or_run_names(context: typer.Context, incomplete: str) -> list[str]:
     return sorted({*config_names(incomplete), *run_names(context, incomplete)})
 
 
+def lesson_names(incomplete: str) -> list[str]:
+    """Returns the lessons that begin with the text."""
+    from nnzoo.lessons.schema import catalog
+
+    return _beginning_with(incomplete, list(catalog()))
+
+
 def shipped_names(incomplete: str) -> list[str]:
     """Returns the shipped configs that begin with the text."""
     from nnzoo.config.shipped import shipped_configs

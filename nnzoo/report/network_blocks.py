@@ -139,6 +139,8 @@ def _tree(recording: Recording) -> _Node:
     seen: set[str] = set()
     for row in rows:
         module = recording.net.get_submodule(row.name) if row.name else recording.net
+        if isinstance(module, nn.Sequential) and not len(module):
+            continue  # no hidden layers
         leaf = _leaf(row.name, module, row.output_shape[1:], row.num_parameters)
         if row.name not in recording.leaf_names and row.output_shape:
             leaf = replace(leaf, kind="own", title=f"{words(type(module).__name__)}: {OWN}", details=())

@@ -39,24 +39,30 @@ TALL_BARS = 24
 CODE_LENGTH = 4000
 
 
-def page(title: str, sections: Sequence[Section], *, lead: str = "") -> str:
+def page(
+    title: str, sections: Sequence[Section], *, lead: str = "", pages: Sequence[Link] = (), language: str = "en"
+) -> str:
     """Returns an HTML page.
 
     Args:
         title: The title of the page.
         sections: The sections, in order.
         lead: A line below the title.
+        pages: Links to other pages, above the title.
+        language: The language of the texts, as in the attribute `lang`.
     """
+    others = "".join(f"<li>{_cell_text(link)}</li>" for link in pages)
+    around = f'<nav aria-label="Pages"><ul>{others}</ul></nav>' if pages else ""
     links = "".join(f'<li><a href="#{escape(s.id)}">{escape(s.title)}</a></li>' for s in sections)
     body = "".join(_section(section) for section in sections)
     # The policy forbids every request, so that the page can't load anything even if a text were not escaped.
     policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
     return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<!DOCTYPE html>\n<html lang="{escape(language)}"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         f'<link rel="icon" href="data:,"><title>{escape(title)}</title><style>{_file("style.css")}</style></head>'
-        f'<body><a class="skip" href="#main">Skip to content</a><header><h1><bdi>{escape(title)}</bdi></h1>'
+        f'<body><a class="skip" href="#main">Skip to content</a><header>{around}<h1><bdi>{escape(title)}</bdi></h1>'
         f'<p>{escape(lead, 400)}</p><nav aria-label="Sections"><ul>{links}</ul></nav></header>'
         f'<main id="main">{body}</main><script>{_file("script.js")}</script></body></html>\n'
     )

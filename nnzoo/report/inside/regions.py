@@ -41,7 +41,7 @@ def grid(low: Tensor, high: Tensor, points: int) -> Tensor:
     return torch.stack([x.repeat(points), y.repeat_interleave(points)], dim=1)
 
 
-def _values(network: Network, raw: Tensor) -> tuple[Tensor, bool]:
+def values_at(network: Network, raw: Tensor) -> tuple[Tensor, bool]:
     """Returns probabilities, predicted classes as 0 and 1, or values, for raw inputs; and whether these are classes."""
     outputs = network.outputs(network.experiment.preprocess(raw))
     decoder = network.decoder
@@ -58,7 +58,7 @@ def _values(network: Network, raw: Tensor) -> tuple[Tensor, bool]:
 
 def _curve(network: Network, low: Tensor, high: Tensor) -> list[Part]:
     x = torch.linspace(float(low), float(high), CURVE, dtype=torch.float64).unsqueeze(1)
-    values, _ = _values(network, x)
+    values, _ = values_at(network, x)
     names = network.dataset.feature_names
     x_label = names[0] if names else "input"
     parts: list[Part] = []
@@ -93,7 +93,7 @@ def _curve(network: Network, low: Tensor, high: Tensor) -> list[Part]:
 
 
 def _regions(network: Network, low: Tensor, high: Tensor) -> list[Part]:
-    values, are_classes = _values(network, grid(low, high, GRID))
+    values, are_classes = values_at(network, grid(low, high, GRID))
     parts: list[Part] = []
     if are_classes:
         image = class_map(values.reshape(GRID, GRID, -1).numpy())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +17,7 @@ from nnzoo.models.kernel import RandomFourierFeatures
 from nnzoo.models.layers import Dense
 from nnzoo.models.lenet import ScaledTanh
 from nnzoo.models.relative_forecast import RelativeForecast
+from nnzoo.report.live.encoding import encoded
 
 Layer = dict[str, Any]
 """A layer in JSON: `kind`, its settings, its `weights` as places in the array of all weights, and `title` if shown."""
@@ -57,11 +57,6 @@ class Weights:
         self._parts: list[NDArray[np.float32]] = []
         self._size = 0
 
-    @property
-    def num_bytes(self) -> int:
-        """The size of the array in bytes."""
-        return 4 * self._size
-
     def add(self, tensor: Tensor) -> list[int]:
         """Adds a tensor, and returns its place: the index of its first value and their number."""
         values = tensor.detach().cpu().float().contiguous().flatten().numpy()
@@ -75,9 +70,8 @@ class Weights:
         return {name: self.add(tensor) for name, tensor in tensors.items() if tensor is not None}
 
     def encoded(self) -> str:
-        """Returns the array in base64, little-endian."""
-        joined = np.concatenate(self._parts) if self._parts else np.zeros(0, np.float32)
-        return base64.b64encode(joined.astype("<f4").tobytes()).decode()
+        """Returns the array as text."""
+        return encoded(np.concatenate(self._parts) if self._parts else np.zeros(0, np.float32))
 
 
 def layers_of(module: nn.Module, weights: Weights, layout: str) -> list[Layer]:

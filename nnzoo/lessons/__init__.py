@@ -1,0 +1,1 @@
+"""Lessons: ideas of a first course, each with short trainings, a claim that is checked, and a page with figures."""
