@@ -104,7 +104,7 @@ def block_stages(record: StepRecord, source: Stage) -> list[Stage]:
     names = layer_names(record, "blocks")
     convolutions = [name for name in names if f"{name}.conv" in record.modules]
     pools = [name for name in names if name not in convolutions]
-    conv_letter, pool_letter = lettered("c", len(convolutions)), lettered("p", len(pools))
+    conv_letter, pool_letter = lettered("c", len(convolutions)), lettered("s", len(pools))
     found: list[Stage] = []
     for name in names:
         if name in convolutions:

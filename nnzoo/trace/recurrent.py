@@ -143,14 +143,20 @@ class RecurrentLayer(Stage):
     def forward(self, limits: Limits) -> Group:
         equations = []
         for row in self.shown_rows(limits):
-            for unit in self.shown_units(limits):
-                for step in self.shown_steps(unit, limits):
-                    for node in self.directions[0]:
-                        result = self.node(node, row, (unit, step))
-                        equations.append(
-                            Equation(result.name, result.value, self._formula(node, row, unit, step, limits))
-                        )
+            for step, unit in self._in_order(limits):
+                for node in self.directions[0]:
+                    result = self.node(node, row, (unit, step))
+                    equations.append(Equation(result.name, result.value, self._formula(node, row, unit, step, limits)))
         return Group(self.title(), equations, self.left_out(limits))
+
+    def _in_order(self, limits: Limits) -> list[tuple[int, int]]:
+        """Returns the steps and units that are shown, in the order in which they are computed."""
+        found = []
+        for direction in range(len(self.directions)):
+            units = [unit for unit in self.shown_units(limits) if self.split(unit)[0] == direction]
+            steps = self.shown_steps(units[0], limits) if units else []
+            found += [(step, unit) for step in steps for unit in units]
+        return found
 
     def title(self) -> str:
         """Returns the heading of the layer."""
@@ -225,13 +231,13 @@ class RecurrentLayer(Stage):
 
     def backward(self, limits: Limits) -> Group:
         equations = []
+        for row in self.shown_rows(limits):
+            for step, unit in reversed(self._in_order(limits)):
+                for node in reversed(self.directions[0]):
+                    grad = self.node_grad(node, row, (unit, step))
+                    formula = self._derivative(node, row, unit, step, limits)
+                    equations.append(Equation(grad.name, grad.value, formula))
         for unit in self.shown_units(limits):
-            for row in self.shown_rows(limits):
-                for step in reversed(self.shown_steps(unit, limits)):
-                    for node in reversed(self.directions[0]):
-                        grad = self.node_grad(node, row, (unit, step))
-                        formula = self._derivative(node, row, unit, step, limits)
-                        equations.append(Equation(grad.name, grad.value, formula))
             equations += self._weight_gradients(unit, limits)
         return Group(self.title(), equations, self.left_out(limits))
 

@@ -169,7 +169,9 @@ class Stage(ABC):
         if self.after is None:
             return []
         grad = self.grad(row, place)
-        return [Equation(grad.name, grad.value, self.after.pull(row, place, limit))]
+        formula = self.after.pull(row, place, limit)
+        is_unused = isinstance(formula, Sum) and not formula.terms
+        return [Equation(grad.name, grad.value, formula, "no later value depends on it" if is_unused else "")]
 
 
 class Inputs(Stage):
