@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nnzoo.cli import doctor_gate
+from nnzoo.cli import doctor_gate, doctor_proofs
 from nnzoo.cli.completion import config_or_run_names
 from nnzoo.cli.options import Debug, Json, Overrides, Quiet, RunsDir, Verbose, print_json, table
 from nnzoo.numbers import number
 
 if TYPE_CHECKING:
     from nnzoo.doctor import Examination
+    from nnzoo.doctor.proof.session import Proved
 
 MAX_SHOWN = 25
+SEEDS, MINUTES = 5, 10.0
 
 
 def doctor(
@@ -28,6 +32,25 @@ def doctor(
     ],
     overrides: Overrides = None,
     runs_dir: RunsDir = "runs",
+    prove: Annotated[
+        bool,
+        typer.Option("--prove", help="Train the run again with each fix, over several seeds, and compare the scores."),
+    ] = False,
+    seeds: Annotated[
+        int | None,
+        typer.Option("--seeds", metavar="N", min=3, max=100, help="Number of seeds for --prove (default: 5)."),
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option("--minutes", metavar="N", help="Time limit for --prove (default: 10).")
+    ] = None,
+    apply: Annotated[
+        Path | None,
+        typer.Option(
+            "--apply",
+            metavar="FILE",
+            help="Write a config with the fixes to a new file: the proved ones, or all without --prove.",
+        ),
+    ] = None,
     as_json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -36,20 +59,67 @@ def doctor(
     """Find problems in a config or a run.
 
     For a config, reads the data, builds the network, learns one batch by heart, and estimates the training time. For a
-    run, explains what went wrong. Exits with code 5 if a problem invalidates the result.
+    run, explains what went wrong. --prove tries the fixes. Exits with code 5 if a problem invalidates the result.
     """
+    _check_options(prove=prove, seeds=seeds, minutes=minutes)
     from nnzoo.doctor import examine
+    from nnzoo.doctor.proof import session
+    from nnzoo.doctor.proof.apply import check_target
 
+    if apply is not None:
+        check_target(apply)
+    if prove:
+        session.check_is_run(subject, runs_dir)
     found = examine(subject, overrides or [], runs_dir=runs_dir)
-    if as_json and not found.spoiling:
-        print_json(found.as_dict())
-    elif not as_json:
-        print(report(found, brief=quiet, everything=verbose))
-    if found.spoiling:
-        from nnzoo.errors import GateError
+    proved, value = None, {}
+    if prove:
+        found, proved = session.prove(
+            found,
+            subject,
+            runs_dir=runs_dir,
+            seeds=seeds or SEEDS,
+            minutes=minutes or MINUTES,
+            combine=apply is not None,
+            quiet=quiet,
+        )
+        value = proved.as_dict()
+    texts = [report(found, brief=quiet, everything=verbose)]
+    texts += [] if proved is None else [doctor_proofs.report(proved)]
+    if apply is not None and (proved is None or proved.signal_number is None):
+        if proved is None:
+            fix = session.write_unproved(apply, subject, found.findings, overrides or [], runs_dir=runs_dir)
+        else:
+            fix = session.write_proved(apply, subject, proved, runs_dir=runs_dir)
+        texts.append(doctor_proofs.written(apply, fix, proved=prove))
+        value["applied"] = {"file": str(apply) if fix else None, "fix": list(fix), "proved": prove}
+    _end(found, proved, found.as_dict() | value, "\n\n".join(texts), as_json=as_json)
 
+
+def _check_options(*, prove: bool, seeds: int | None, minutes: float | None) -> None:
+    from nnzoo.errors import UsageError
+
+    for name, given in (("--seeds", seeds), ("--minutes", minutes)):
+        if given is not None and not prove:
+            raise UsageError("applies only to --prove. Add it, or leave this option out.", where=name)
+    if minutes is not None and not 0 < minutes < math.inf:
+        raise UsageError(f"must be more than 0 (got {minutes:g}).", where="--minutes")
+
+
+def _end(found: Examination, proved: Proved | None, value: dict[str, Any], text: str, *, as_json: bool) -> None:
+    """Prints the result, or raises the error that contains it."""
+    from nnzoo.errors import GateError, InterruptedRunError
+
+    if not as_json:
+        print(text)
+    if proved is not None and proved.signal_number is not None:
+        raise InterruptedRunError(
+            "interrupted; fixes that were not tried are undecided.", signal_number=proved.signal_number, result=value
+        )
+    if found.spoiling:
         topics = ", ".join(dict.fromkeys(finding.topic for finding in found.spoiling))
-        raise GateError(f"problems that invalidate the result: {topics}.", where=found.subject, result=found.as_dict())
+        raise GateError(f"problems that invalidate the result: {topics}.", where=found.subject, result=value)
+    if as_json:
+        print_json(value)
 
 
 def report(found: Examination, *, brief: bool, everything: bool) -> str:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from nnzoo.data.files.on_disk import OnDisk
-from nnzoo.data.files.origin import Origin
+from nnzoo.data.files.origin import Numbers, Origin
 from nnzoo.data.reader import NO_TARGET, Layout, Per, Reader, Schema, Task
 
 _BLOCK_ENTRIES = 256 * 1024
@@ -43,6 +43,8 @@ class Split:
         naive: (N, K) float64, for a series: the last known values, or those one season before, as forecasts of the
             targets; None if the only baseline is a constant.
         origin: Where the samples come from, by their `rows`; None if the row numbers are enough.
+        written: Returns the cells of the feature columns as they are written in the table, by column, for `rows`. It
+            reads the table again. None if the samples are not rows of a small table.
         finish: The transform that each batch of inputs still needs, on its device; None if the inputs need none.
         exact: (N, K) float64, after `Preprocess.transform`: the regression targets in their original unit, for
             metrics. None for other tasks.
@@ -59,6 +61,7 @@ class Split:
     exact: Tensor | None = None
     level: Tensor | None = None
     origin: Origin | None = None
+    written: Callable[[Numbers], dict[str, list[str]]] | None = None
 
     def __len__(self) -> int:
         return len(self.targets)

@@ -89,7 +89,7 @@ def examine(subject: str, overrides: Sequence[str] = (), *, runs_dir: str = "run
         DataError: The data is missing or can't be used.
         UsageError: There is no such config or run, or overrides are given for a run.
     """
-    folder = _run_folder(subject, runs_dir)
+    folder = run_folder(subject, runs_dir)
     if folder is not None and overrides:
         raise UsageError("overrides apply only to configs, not to runs. Leave them out.", where=subject)
     with log.recording(quiet=True) as journal:
@@ -101,13 +101,21 @@ def examine(subject: str, overrides: Sequence[str] = (), *, runs_dir: str = "run
         return replace(examined, findings=_sorted([*examined.findings, *warnings]), warnings=tuple(journal.warnings))
 
 
-def _run_folder(subject: str, runs_dir: str) -> Path | None:
+def run_folder(subject: str, runs_dir: str) -> Path | None:
+    """Returns the run directory of that name or path; None if the subject is a config.
+
+    Raises:
+        UsageError: There is no such config or run.
+    """
     path = Path(subject)
     if (path / ARTIFACT).is_file() or (path / CHECKPOINT).is_file():
         return path
     try:
         config_path(subject)
     except UsageError as error:
+        named = Path(runs_dir) / subject
+        if (named / CHECKPOINT).is_file():
+            return named  # perhaps without best weights, if no epoch was finished
         try:
             return find_checkpoint(subject, Path(runs_dir)).parent
         except UsageError as other:

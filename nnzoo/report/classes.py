@@ -95,7 +95,7 @@ def classes_section(run: RunWithData) -> Section | None:
 def _absent(matrix: list[list[int]], found: Predicted) -> str:
     absent = [name for name, row in zip(found.classes, matrix, strict=False) if not sum(row)]
     shown = ", ".join(name[:40] for name in absent[:5])
-    return f" No sample of: {shown}{' …' if len(absent) > 5 else ''}." if absent else ""
+    return f" No sample of: {shown}{' …' if len(absent) > 5 else '.'}" if absent else ""
 
 
 def _confusion(matrix: list[list[int]], found: Predicted) -> Heatmap:
@@ -142,7 +142,7 @@ def _calibration(found: Predicted) -> Lines:
     error = float((sizes[kept] / sizes.sum() * (means[0] - means[1])[kept].abs()).sum())
     caption = (
         f"The share of right answers among predictions of a probability, in {BINS} bins. On the diagonal, "
-        f"probabilities can be taken at their word. Expected calibration error: {error:.4f}."
+        f"probabilities are calibrated. Expected calibration error: {error:.4f}."
     )
     curve = (means[0][kept].tolist(), means[1][kept].tolist())
     series = {"network": curve, "perfect": ([0.0, 1.0], [0.0, 1.0])}

@@ -32,7 +32,7 @@ def data_section(run: RunWithData) -> Section | None:
     parts: list[Part] = [Text(f"{found['source']}: {sizes} samples; {found['task']} of {dataset.layout} ({shape}).")]
     if "classes" in found:
         parts += _balance(found["classes"])
-    parts += _columns(found)
+    parts += _columns(run, found)
     if raw is not None:
         parts.append(_examples(run))
     else:
@@ -50,14 +50,20 @@ def _balance(classes: dict[str, dict[str, int]]) -> list[Part]:
     return [Bars("Class balance", "The number of targets of each class in each split.", list(classes), series)]
 
 
-def _columns(found: dict[str, Any]) -> list[Part]:
+def _columns(run: RunWithData, found: dict[str, Any]) -> list[Part]:
     """Returns the types and formats of the columns, and the ranges of features and targets."""
     types, forms, missing = found.get("types", {}), found.get("forms", {}), found.get("missing", {})
     parts: list[Part] = []
     names = list(dict.fromkeys([*types, *forms]))
+    targets = getattr(run.dataset.reader, "target", ())
     if names:
         rows: list[list[Cell]] = [
-            [name, types.get(name, "target"), forms.get(name, ""), _missing(missing.get(name))]
+            [
+                name,
+                types.get(name) or ("target" if name in targets else "time"),
+                forms.get(name, ""),
+                _missing(missing.get(name)),
+            ]
             for name in names[:MAX_COLUMNS]
         ]
         caption = _first(len(names), "columns")
@@ -84,7 +90,10 @@ def _examples(run: RunWithData) -> Images:
     dataset, samples = run.dataset, Samples(run, "train")
     count = len(dataset.train)
     rows = sorted({round(i * (count - 1) / max(1, EXAMPLES - 1)) for i in range(EXAMPLES)})
-    return Images("Examples", "Training samples.", [samples.picture(row, _target(run, row)) for row in rows])
+    prefix = "" if samples.are_images else "target "
+    labels = [f"{prefix}{target}" if (target := _target(run, row)) else "" for row in rows]
+    items = [samples.picture(row, label) for row, label in zip(rows, labels, strict=True)]
+    return Images("Examples", "Training samples.", items)
 
 
 def _target(run: RunWithData, row: int) -> str:

@@ -19,6 +19,7 @@ NUM_CONTEXTS = 8
 LIKELIEST = 5
 MAX_CONTEXT = 60
 """Longer contexts are shown by their last characters; the network reads all of them."""
+NO_BREAK = "\N{NO-BREAK SPACE}"
 SPACES = {" ": "␣", "\n": "↵"}
 
 
@@ -60,11 +61,11 @@ def _next_symbols(network: Network, reader: LanguageReader) -> TableOf:
         true = int(targets[step])
         likeliest = shares.topk(min(LIKELIEST, len(classes)))
         cells: list[Cell] = [
-            f"{_shown(classes[j])} {share:.3f}"
+            f"{_shown(classes[j])}{NO_BREAK}{share:.3f}"
             for share, j in zip(likeliest.values.tolist(), likeliest.indices.tolist(), strict=True)
         ]
         context = tokens_text(inputs[0, : step + 1].cpu(), reader, None)
-        rows.append([_last(context), f"{_shown(classes[true])} {shares[true]:.3f}", *cells])
+        rows.append([_last(context), f"{_shown(classes[true])}{NO_BREAK}{shares[true]:.3f}", *cells])
     positions = ("likeliest", "second", "third", "fourth", "fifth")[: min(LIKELIEST, len(classes))]
     caption = (
         f"The probabilities of the next symbol after contexts from the {network.run.split} split. The network has seen "

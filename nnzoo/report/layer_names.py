@@ -40,6 +40,8 @@ def described(module: nn.Module) -> tuple[str, str, tuple[str, ...], str]:
             return "embedding", title, (f"a vector of {module.embedding_dim} numbers per token",), ""
         case RandomFourierFeatures():
             return "other", f"Random Fourier features, {len(module.phases)}", (f"gamma {module.gamma:g}",), ""
+        case nn.Sequential() if not len(module):
+            return "detail", "", (), ""
         case nn.Dropout():
             return "detail", f"dropout {module.p:g}" if module.p else "", (), ""
         case nn.MaxPool1d() | nn.MaxPool2d() | nn.AvgPool1d() | nn.AvgPool2d():

@@ -20,6 +20,7 @@ MEASURES = {
     "activation_variance": ("Activation variance", "The variance of a layer's outputs.", True),
 }
 """The title, the caption, and whether the axis is logarithmic."""
+SHARES = ("dead", "saturated")
 MAX_LAYERS = 8
 LOG_RATIO = 50
 """Losses that span a larger factor have a logarithmic axis."""
@@ -72,7 +73,9 @@ def health_section(run: RunWithData) -> Section | None:
             for layer, points in by_layer.items()
             if any(math.isfinite(y) for _, y in points)
         }
-        if len(series) > MAX_LAYERS:
+        if series and column in SHARES and not any(y for _, ys in series.values() for y in ys if math.isfinite(y)):
+            parts.append(Text(f"{title}: none, in all layers and all sampled epochs."))
+        elif len(series) > MAX_LAYERS:
             parts.append(_by_layer(title, caption, series, log=log_y))
         elif series:
             positive = all(y > 0 for _, ys in series.values() for y in ys if math.isfinite(y))

@@ -24,11 +24,12 @@ MAX_RESAMPLED = 200_000
 def result_section(run: RunWithData) -> Section:
     """Returns the metrics with their intervals, the baseline, the restarts and the findings."""
     result = run.result
-    status = str(result["status"]).replace("_", " ")
+    status = str(result["status"]).replace("_", " ").capitalize()
+    epochs = "1 epoch" if result["epochs"] == 1 else f"{result['epochs']} epochs"
     best = f", best epoch {result['best_epoch']} by {result['monitor']}" if result["best_epoch"] else ""
     parts: list[Part] = [
         Text(
-            f"{status} after {result['epochs']} epochs{best}; {result['num_parameters']:,} parameters, "
+            f"{status} after {epochs}{best}; {result['num_parameters']:,} parameters, "
             f"{result['seconds']:.1f} s on {result['device']}."
         )
     ]
@@ -109,7 +110,7 @@ def _findings(run: RunWithData) -> TableOf:
     rows: list[list[Cell]] = [list(row) for row in _noticed(run)]
     if not rows:
         rows = [["none", "", "Nothing stands out in the curves, the comparison with the baseline, and the warnings."]]
-    caption = f"`nnzoo doctor {run.folder.name}` also examines the samples and the units of the network."
+    caption = f"nnzoo doctor {run.folder.name} also examines the samples and the units of the network."
     return TableOf("Findings", caption, ["severity", "topic", "finding"], rows, limit=1000)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -10,6 +12,7 @@ from torch import Tensor
 from nnzoo.data import CsvReader, LanguageReader, TextReader, TreeReader
 from nnzoo.data.reader import Reader
 from nnzoo.data.vocabulary import NUM_SPECIAL, UNKNOWN, Vocabulary
+from nnzoo.errors import NnzooError
 from nnzoo.experiment.train.finished import RunWithData
 from nnzoo.report.charts import Picture, png_of
 
@@ -17,6 +20,7 @@ MAX_PIXELS = 96
 """Larger images are reduced to this width or height."""
 MAX_VALUES = 24
 MAX_STEPS = 16
+MAX_CELL = 100
 PLACES = ("file", "row", "time", "sequence_id")
 """The columns of predictions.csv that locate a sample."""
 
@@ -57,9 +61,21 @@ class Samples:
         if self.dataset.layout == "image":
             return Picture(image_png(values), f"sample {self.place(index)}", label)
         length = None if self.part.lengths is None else int(self.part.lengths[index])
-        return Picture(b"", self.text(values, length), f"{label}\n{self.place(index)}")
+        lines = filter(None, (label, self.place(index)))
+        return Picture(b"", self._text(index, values, length), "\n".join(lines))
 
-    def text(self, values: Tensor, length: int | None) -> str:
+    @cached_property
+    def _cells(self) -> dict[str, list[str]]:
+        """The cells of the split as they are written, by column; empty if they can't be read again."""
+        if self.part.written is None:
+            return {}
+        rows = np.arange(len(self.part)) if self.part.rows is None else self.part.rows.numpy()
+        try:
+            return self.part.written(rows)
+        except (NnzooError, OSError, IndexError):  # the file was changed or removed during the training
+            return {}
+
+    def _text(self, index: int, values: Tensor, length: int | None) -> str:
         """Returns a sample as text: its words, its columns, or its first steps."""
         layout, reader = self.dataset.layout, self.dataset.reader
         if layout in ("tokens", "tree"):
@@ -69,27 +85,28 @@ class Samples:
             shown = "; ".join(", ".join(f"{number:.4g}" for number in step[:6].tolist()) for step in steps)
             return f"{length or len(values)} steps: {shown}{' …' if (length or len(values)) > MAX_STEPS else ''}"
         if isinstance(reader, CsvReader):
-            return row_text(reader, values.tolist())
+            return row_text(reader, values.tolist(), {name: cells[index] for name, cells in self._cells.items()})
         names = self.dataset.feature_names or tuple(str(i) for i in range(len(values)))
         pairs = zip(names[:MAX_VALUES], values[:MAX_VALUES].tolist(), strict=True)
         more = " …" if len(values) > MAX_VALUES else ""
         return ", ".join(f"{name} {value:.4g}" for name, value in pairs) + more
 
 
-def row_text(reader: CsvReader, values: list[float]) -> str:
-    """Returns a table row from its features: numbers, and the category that is set."""
+def row_text(reader: CsvReader, values: list[float], cells: dict[str, str]) -> str:
+    """Returns a table row: its cells as they are written, or its features: numbers, and the category that is set."""
     shown, start = [], 0
     for column in reader.columns:
         features = values[start : start + len(column.feature_names)]
         start += len(features)
-        if column.indicator and features[-1]:
+        if cell := (cells.get(column.name) or "").strip():
+            shown.append(f"{column.name} {cell if len(cell) <= MAX_CELL else cell[: MAX_CELL - 1] + '…'}")
+        elif column.name in cells or (column.indicator and features[-1]):
             shown.append(f"{column.name} missing")
         elif column.kind == "category":
             chosen = [name for name, value in zip(column.feature_names, features, strict=True) if value]
             shown.append(chosen[0].replace("=", " ", 1) if chosen else f"{column.name} unknown")
         else:
-            numbers = features[: len(column.own_features)]
-            shown.append(f"{column.name} {' '.join(f'{number:.6g}' for number in numbers)}")
+            shown += [f"{name} {value:.6g}" for name, value in zip(column.own_features, features, strict=False)]
     return ", ".join(shown[:MAX_VALUES]) + (" …" if len(shown) > MAX_VALUES else "")
 
 

@@ -36,8 +36,8 @@ class Axis:
         if log:
             low, high = math.log10(low), math.log10(high)
         if high - low <= 1e-12 * max(abs(low), abs(high)) or high == low:
-            margin = 0.5 if log or whole else abs(low) * 0.1 or 1.0
-            low, high = low - margin, high + margin
+            margin = 0.5 if log or whole else abs(low) * 0.1
+            low, high = (low - margin, high + margin) if margin else (0.0, 1.0)
         self.low, self.high, self.log, self.whole = low, high, log, whole
 
     def padded(self) -> Axis:
@@ -172,10 +172,7 @@ def heatmap(chart: Heatmap, links: Mapping[tuple[int, int], str]) -> str:
     height_of_cell = min(cell, 30.0 if rows > 4 else 54.0)
     flat = max((len(str(name)) for name in chart.column_labels), default=0) * 7 <= cell
     top = 36 if flat else min(110, 26 + 7 * max(len(str(name)) for name in chart.column_labels))
-    parts = [f'<text class="label" x="{left}" y="14">{escape(chart.column_label, 40)}</text>']
-    parts.append(
-        f'<text class="label turned" transform="translate(12 {top}) rotate(90)">{escape(chart.row_label)}</text>'
-    )
+    parts = _axis_names(chart.row_label, chart.column_label, left, top, rows * height_of_cell)
     for j, name in enumerate(chart.column_labels):
         x = left + (j + 0.5) * cell
         turned = "" if flat else f' transform="rotate(-90 {x:.1f} {top - 6})"'
@@ -195,6 +192,21 @@ def heatmap(chart: Heatmap, links: Mapping[tuple[int, int], str]) -> str:
             parts.append(_cell(chart, (i, j), values[i, j], largest, box, links.get((i, j)), fits))
     height = top + rows * height_of_cell + 6
     return _svg(chart.title, chart.caption, height, parts, role="group" if links else "img")
+
+
+def _ends(labels: Sequence[str]) -> str:
+    return f"{labels[0]} to {labels[-1]}" if len(labels) > 1 else labels[0]
+
+
+def _axis_names(row_label: str, column_label: str, left: float, top: float, height: float) -> list[str]:
+    """Returns the names of the rows and columns of a matrix: those of the rows beside it if there is room."""
+    fits = len(row_label) * 7 <= height
+    above = column_label if fits else f"{row_label} (down), {column_label} (across)"
+    beside = escape(row_label, 60) if fits else ""
+    return [
+        f'<text class="label" x="{left if fits else 20}" y="14">{escape(above, 64)}</text>',
+        f'<text class="label turned" transform="translate(8 {top + 2}) rotate(90)">{beside}</text>',
+    ]
 
 
 def _cell(
@@ -230,12 +242,9 @@ def _matrix_image(chart: Heatmap, shares: np.ndarray[tuple[int, int], np.dtype[n
     pixels[..., 3] = np.nan_to_num(np.sqrt(np.abs(shares))) * 255
     width, height = WIDTH - 20.0, min(420.0, max(80.0, rows * (WIDTH - 20.0) / columns))
     data = base64.b64encode(png_of(pixels)).decode()
-    ends = f"{chart.column_labels[0]} to {chart.column_labels[-1]}"
-    row_ends = f"{chart.row_labels[0]} to {chart.row_labels[-1]}"
+    ends, row_ends = _ends(chart.column_labels), _ends(chart.row_labels)
     parts = [
-        f'<text class="label" x="20" y="14">{escape(chart.column_label, 30)}: {escape(ends, 40)}</text>',
-        f'<text class="label" transform="translate(8 24) rotate(90)">{escape(chart.row_label, 20)}: '
-        f"{escape(row_ends, 30)}</text>",
+        *_axis_names(f"{chart.row_label}: {row_ends}", f"{chart.column_label}: {ends}", 20, 22, height),
         f'<rect class="back" x="20" y="22" width="{width}" height="{height:.1f}"/>',
         f'<image x="20" y="22" width="{width}" height="{height:.1f}" preserveAspectRatio="none" class="pixels" '
         f'href="data:image/png;base64,{data}"/>',

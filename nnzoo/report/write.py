@@ -17,6 +17,7 @@ from nnzoo.report.live.section import live_section
 from nnzoo.report.overview import repeat_section, result_section
 from nnzoo.report.page import page
 from nnzoo.report.steps import labels_section, steps_section
+from nnzoo.report.trees import trees_section
 from nnzoo.report.values import values_section
 from nnzoo.run.directory import REPORT
 from nnzoo.run.files import write_text
@@ -53,6 +54,7 @@ def sections(run: RunWithData) -> list[Section]:
         values_section,
         steps_section,
         language_section,
+        trees_section,
         inside_section,
         network_section,
         data_section,

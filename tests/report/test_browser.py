@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from accessibility import problems_of
 
 import nnzoo
 
@@ -55,6 +56,7 @@ def probe(report: Path, tmp_path: Path) -> dict[str, Any]:
     page.write_text(html)
     command = [CHROMIUM, *ARGUMENTS.split(), f"--user-data-dir={tmp_path / 'profile'}", page.as_uri()]
     shown = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+    assert problems_of(shown) == []
     title = re.search(r"<title>(.*?)</title>", shown, re.DOTALL)
     assert title is not None
     found: dict[str, Any] = json.loads(unescape(title[1]))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from accessibility import problems_of
 
 import nnzoo
 from nnzoo.cli.app import run as run_command
@@ -52,6 +53,15 @@ def test_the_command_writes_the_same_page(digits: Path, tmp_path: Path, capsys: 
     assert run_command(["report", str(digits), "--output", str(file), "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"report": str(file), "bytes": file.stat().st_size}
     assert file.read_text() == (digits / "report.html").read_text()
+
+
+def test_the_page_is_readable_by_screen_readers(digits: Path) -> None:
+    assert problems_of((digits / "report.html").read_text()) == []
+    bad = (
+        '<html><main><h1>a</h1><h3>b</h3><img><svg></svg><figure></figure><input><a href="#x">y</a><p id="a"></p>'
+        '<p id="a" aria-labelledby="z"></p><table></table></main></html>'
+    )
+    assert len(problems_of(bad)) == 10  # so that the check is known to find faults
 
 
 def test_the_page_repeats_the_run(digits: Path) -> None:

@@ -14,8 +14,9 @@ from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
 import nnzoo
 from nnzoo.experiment.predict.language import continue_text
-from nnzoo.report.charts import Bars, Details, Heatmap, Images, Lines, Part, Scatter, Section, TableOf, Text
+from nnzoo.report.charts import Bars, Details, Drawing, Heatmap, Images, Lines, Part, Scatter, Section, TableOf, Text
 from nnzoo.report.reading import read_run
+from nnzoo.report.samples import Samples
 from nnzoo.report.write import sections
 
 pytestmark = pytest.mark.page
@@ -169,14 +170,23 @@ def test_answers_of_steps(train: Train, tmp_path: Path) -> None:
     assert [row[1] for row in table.rows][1:] == [row[2] for row in table.rows][:-1]
 
 
-def test_a_table_row_is_shown_with_its_columns(train: Train, tmp_path: Path) -> None:
-    rows = "\n".join(f"{i},{'red' if i % 3 else 'blue'},{'' if i % 5 == 0 else i * 2},{'ab'[i % 2]}" for i in range(60))
-    (tmp_path / "table.csv").write_text(f"size,color,weight,label\n{rows}\n")
+@pytest.mark.parametrize("is_small", [True, False])
+def test_a_table_row_is_shown_with_its_columns(
+    train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_small: bool
+) -> None:
+    if not is_small:
+        monkeypatch.setattr("nnzoo.data.tables.source.SMALL_BYTES", 0)
+    lines = [
+        f"{i},{'red' if i % 3 else 'blue'},{i * 2 if i % 5 else ''},{i % 28 + 1:02}.0{i % 9 + 1}.2007,{'ab'[i % 2]}"
+        for i in range(60)
+    ]
+    (tmp_path / "table.csv").write_text("\n".join(["size,color,weight,built,label", *lines]))
     data = {"name": "csv", "path": str(tmp_path / "table.csv"), "target": "label"}
     folder = train({"data": data, "model": "linear", "train": {"epochs": 1}})
     page = page_of(folder)
     shown = {item.label.rpartition("row ")[2]: item.alt for item in find(page, Images, "Examples").items}
-    assert shown["0"] == "size 0, color blue, weight missing"
+    date = "built 01.01.2007" if is_small else "built month 1, built day 1, built weekday 0"
+    assert shown["0"] == f"size 0, color blue, weight missing, {date}"
     columns = {str(row[0]): row[1:] for row in find(page, TableOf, "Columns").rows}
     assert columns["color"][0] == "category"
     assert str(columns["weight"][2]).endswith("%)")
@@ -190,6 +200,9 @@ def test_health(train: Train) -> None:
     (folder / "health.csv").write_text(f"{header}\n{layers}")
     page = page_of(folder)
     assert find(page, Lines, "Dead units").series == {"hidden.0": ([1.0, 2.0], [0.5, 0.75])}
+    (folder / "health.csv").write_text(f"{header}\n{layers.replace('0.5,', '0,').replace('0.75,', '0,')}")
+    health = next(section for section in page_of(folder) if section.id == "health")
+    assert Text("Dead units: none, in all layers and all sampled epochs.") in health.parts
     norms = find(page, Lines, "Gradient norm").series
     assert norms == {"hidden.0": ([1.0, 2.0], [0.25, 0.5]), "output": ([1.0], [0.125])}
     assert "Saturated values" not in [
@@ -239,14 +252,14 @@ def test_language_models(train: Train, tmp_path: Path, tokenizer: str, by_line: 
     assert len(rows) == 8
     for i, (context, actual, *likeliest) in enumerate(rows):
         sample = round(i * (len(split) - 1) / 7)
-        target = str(actual).rpartition(" ")
+        target = str(actual).rpartition("\N{NO-BREAK SPACE}")
         valid = split.targets[sample] >= 0
         step = min(int(valid.sum()) - 1, round(int(valid.sum()) * (i + 0.5) / 8))
-        assert actual == f"{shown(run.dataset.classes[split.targets[sample, step]])} {target[2]}"
+        assert actual == f"{shown(run.dataset.classes[split.targets[sample, step]])}{''.join(target[1:])}"
         assert target[2] == f"{shares[sample, step, split.targets[sample, step]]:.3f}"
         top = shares[sample, step].topk(len(likeliest))
         assert likeliest == [
-            f"{shown(run.dataset.classes[j])} {share:.3f}"
+            f"{shown(run.dataset.classes[j])}\N{NO-BREAK SPACE}{share:.3f}"
             for share, j in zip(*map(torch.Tensor.tolist, top), strict=True)
         ]
         if by_line and not step:
@@ -256,3 +269,32 @@ def test_language_models(train: Train, tmp_path: Path, tokenizer: str, by_line: 
 def shown(symbol: str) -> str:
     """Returns a symbol as the page shows it."""
     return {" ": "␣", "\n": "↵"}.get(symbol, symbol)
+
+
+def test_trees_have_the_labels_of_all_nodes(train: Train, tmp_path: Path) -> None:
+    lines = ["(3 (2 a) (4 (2 very) (4 (3 <b>good) (2 film))))", "(1 (2 a) (0 bad))", "(2 (2 the) (2 film))"] * 30
+    (tmp_path / "trees.txt").write_text("\n".join(lines))
+    data = {"name": "trees", "path": str(tmp_path / "trees.txt")}
+    folder = train({"data": data, "model": {"name": "tree_lstm", "hidden_size": 4}, "train": {"epochs": 3}})
+    run, trained = read_run(str(folder), "runs"), nnzoo.load(folder)
+    assert run.experiment is not None
+    split = run.experiment.splits["test"]
+    parts = list(all_parts(next(section for section in sections(run) if section.id == "trees").parts))
+    drawings = [part for part in parts if isinstance(part, Drawing)]
+    tables = [part for part in parts if isinstance(part, TableOf)]
+    assert len(drawings) == len(tables) == 3
+    with torch.no_grad():
+        shares = trained.module(split.inputs).softmax(2)
+    index = {name: i for i, name in enumerate(run.dataset.classes)}
+    for drawing, table in zip(drawings, tables, strict=True):
+        row = next(i for i in range(len(split)) if drawing.title.startswith(Samples(run, "test").place(i) + ":"))
+        targets = split.targets[row, : len(table.rows)]
+        assert [index[str(cells[1])] for cells in table.rows] == targets.tolist()
+        expected = shares[row, : len(table.rows)].max(1)
+        assert [index[str(cells[2])] for cells in table.rows] == expected.indices.tolist()
+        np.testing.assert_allclose([float(str(cells[3])) for cells in table.rows], expected.values, rtol=1e-6)
+        right = int((expected.indices == targets).sum())
+        assert drawing.title.endswith(f"{right} of {len(targets)} labels right")
+        assert drawing.svg.count(">×<") == len(targets) - right
+        assert "<b>" not in drawing.svg
+    assert {str(table.rows[0][0]) for table in tables} <= {"a very <b>good film", "a bad", "the film"}

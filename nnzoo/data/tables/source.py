@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,6 +28,9 @@ from nnzoo.data.tables.opening import options_for_new_files
 from nnzoo.data.tables.sample_rows import SampleRows, as_split, pack, padded
 from nnzoo.data.tables.table import Table, choices_of, open_table, release_unused_memory
 from nnzoo.data.tables.targets import Target, encode_targets, find_task
+
+SMALL_BYTES = 4 * 1024 * 1024
+"""The largest table whose cells can be shown as they are written."""
 
 
 @dataclass(frozen=True)
@@ -195,7 +199,8 @@ def _load(
     for name, table in given.items():
         splits[name] = reader.split(table, found.task, classes, limit, repairs)
     sources = {name: (tables.get(name, pool), Path(paths.get(name, paths.get("train", "")))) for name in splits}
-    splits = {name: _traced(split, *sources[name], sequence_id) for name, split in splits.items()}
+    names = [column.name for column in learned.columns]
+    splits = {name: _traced(split, *sources[name], sequence_id, names) for name, split in splits.items()}
     if sequence_id is not None:
         num_steps = max(split.inputs.shape[1] for split in splits.values())
         splits = {name: padded(split, num_steps) for name, split in splits.items()}
@@ -234,10 +239,15 @@ def _splits(
     }
 
 
-def _traced(split: Split, table: Table, root: Path, sequence_id: str | None) -> Split:
-    """Adds the origin of the samples to a split: file and row, or sequence id."""
+def _traced(split: Split, table: Table, root: Path, sequence_id: str | None, names: Sequence[str]) -> Split:
+    """Adds the origin of the samples to a split, file and row or sequence id, and access to the cells of a small table.
+
+    A larger table takes too long to be read again, or too much memory to be kept if it comes from Python.
+    """
     if sequence_id is None:
-        return replace(split, origin=table.origin(root))
+        size = sum(file.size for file in table.files) if table.files else table.num_rows * len(table.names) * 16
+        written = partial(table.written, names=names) if size <= SMALL_BYTES else None
+        return replace(split, origin=table.origin(root), written=written)
     ids = SampleRows.of_table(table, sequence_id).ids
     assert ids is not None
     return replace(split, origin=Origin(("sequence_id",), lambda rows: [ids[rows].tolist()]))

@@ -90,7 +90,8 @@ def importances(
         for repeat in range(NUM_REPEATS):
             generator.shuffle(order)
             shuffled[:, which] = shuffled[torch.from_numpy(order).to(inputs.device)][:, which]
-            falls[place, repeat] = whole - score(network, network.outputs(shuffled))
+            # Rounded, so that equal scores differ by 0.
+            falls[place, repeat] = round(whole - score(network, network.outputs(shuffled)), 12)
     return falls
 
 

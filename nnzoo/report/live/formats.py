@@ -73,7 +73,8 @@ def column_format(column: Column) -> dict[str, Any]:
     common = {"kind": column.kind, "name": column.name, "indicator": column.indicator}
     match column:
         case NumberColumn():
-            return {**common, "fill": column.fill, "form": number_form(column.form), "hint": column.describe()}
+            form = {} if column.form == PLAIN else {"form": number_form(column.form)}
+            return {**common, "fill": column.fill, **form, "hint": column.describe()}
         case BooleanColumn():
             return {**common, "fill": column.fill}
         case CategoryColumn():

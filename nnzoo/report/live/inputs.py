@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from nnzoo.data.tables.dialect import TableOptions
 from nnzoo.data.tables.forms import TEXT
 from nnzoo.data.tables.numbers import PLAIN
 from nnzoo.report.inside.network import Network
+from nnzoo.report.live.encoding import encoded
 from nnzoo.report.live.formats import (
     OTHER,
     UnsupportedInputError,
@@ -29,7 +29,7 @@ from nnzoo.report.samples import Samples, tokens_text
 
 NUM_SAMPLES = 10
 MAX_SAMPLE_BYTES = 200_000
-"""The largest total size of the samples of images."""
+"""The largest total size of the samples, unless a single one is larger."""
 MAX_MEASURED = 200
 """The number of training images whose strokes are measured."""
 MAX_TEXT = 20_000
@@ -46,7 +46,7 @@ def input_of(network: Network) -> dict[str, Any]:
     dataset = network.dataset
     reader = reader_of(dataset)
     if dataset.layout == "tree":
-        raise UnsupportedInputError("trees can't be typed")
+        raise UnsupportedInputError("it reads trees, for which the page has no controls")
     if dataset.layout == "image":
         return _image(network)
     if dataset.layout == "tokens":
@@ -85,7 +85,11 @@ def _table(columns: list[dict[str, Any]], options: TableOptions) -> dict[str, An
 
 def _series_columns(reader: SeriesReader) -> list[dict[str, Any]]:
     numbers = [
-        {**plain_column(name), "form": number_form(reader.forms.get(name, PLAIN)), "required": False}
+        {
+            **plain_column(name),
+            **({"form": number_form(reader.forms[name])} if name in reader.forms else {}),
+            "required": False,
+        }
         for name in reader.features
     ]
     categories = [
@@ -182,9 +186,10 @@ def samples_of(network: Network, description: dict[str, Any]) -> list[dict[str, 
     if raw is None:
         return []
     count = min(NUM_SAMPLES, len(samples.part))
-    if description["kind"] == "image":
-        size = int(np.prod(description["shape"])) * (1 if description["bytes"] else 4)
-        count = min(count, MAX_SAMPLE_BYTES // size)
+    size = samples.dataset.train.inputs[:1].numel()  # characters or bytes of a sample
+    if description["kind"] != "text":
+        size *= 16 if description["kind"] == "table" else 1 if description["bytes"] else 4
+        count = min(count, max(1, MAX_SAMPLE_BYTES // size))
     rows = np.linspace(0, len(samples.part) - 1, count, dtype=np.int64).tolist() if count else []
     found = []
     for row in rows:
@@ -196,8 +201,7 @@ def samples_of(network: Network, description: dict[str, Any]) -> list[dict[str, 
 
 def _raw_sample(network: Network, description: dict[str, Any], values: Tensor, length: int | None) -> Any:
     if description["kind"] == "image":
-        array = values.numpy().astype(np.uint8 if description["bytes"] else "<f4")
-        return base64.b64encode(np.ascontiguousarray(array).tobytes()).decode()
+        return encoded(values.numpy().astype(np.uint8 if description["bytes"] else np.float32))
     if description["kind"] == "text":
         if description["tokenizer"] == "numbers":
             return " ".join(map(str, values[: length or len(values)].tolist()))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +17,8 @@ from nnzoo.models.kernel import RandomFourierFeatures
 from nnzoo.models.layers import Dense
 from nnzoo.models.lenet import ScaledTanh
 from nnzoo.models.relative_forecast import RelativeForecast
+from nnzoo.report.live.encoding import encoded
+from nnzoo.report.live.traced import Chain, chain_of
 
 Layer = dict[str, Any]
 """A layer in JSON: `kind`, its settings, its `weights` as places in the array of all weights, and `title` if shown."""
@@ -57,11 +58,6 @@ class Weights:
         self._parts: list[NDArray[np.float32]] = []
         self._size = 0
 
-    @property
-    def num_bytes(self) -> int:
-        """The size of the array in bytes."""
-        return 4 * self._size
-
     def add(self, tensor: Tensor) -> list[int]:
         """Adds a tensor, and returns its place: the index of its first value and their number."""
         values = tensor.detach().cpu().float().contiguous().flatten().numpy()
@@ -75,9 +71,8 @@ class Weights:
         return {name: self.add(tensor) for name, tensor in tensors.items() if tensor is not None}
 
     def encoded(self) -> str:
-        """Returns the array in base64, little-endian."""
-        joined = np.concatenate(self._parts) if self._parts else np.zeros(0, np.float32)
-        return base64.b64encode(joined.astype("<f4").tobytes()).decode()
+        """Returns the array as text."""
+        return encoded(np.concatenate(self._parts) if self._parts else np.zeros(0, np.float32))
 
 
 def layers_of(module: nn.Module, weights: Weights, layout: str) -> list[Layer]:
@@ -121,10 +116,13 @@ def _walk(module: nn.Module, name: str, weights: Weights) -> list[Layer]:
     own = _single(module, weights)
     if own is not None:
         return [{**layer, "title": name or layer["kind"]} for layer in own]
+    parts: Chain | None = list(module.named_children())
     if not isinstance(module, nn.Sequential) or _changes_forward(module):
+        parts = chain_of(module)
+    if parts is None:
         raise UnsupportedLayerError(f"the page can't compute {type(module).__name__} ({name or 'the network'})")
     found: list[Layer] = []
-    for child_name, child in module.named_children():
+    for child_name, child in parts:
         found += _walk(child, f"{name}.{child_name}".lstrip("."), weights)
     if isinstance(module, Block):
         found[0] |= {"filler": module.filler if np.isfinite(module.filler) else None}

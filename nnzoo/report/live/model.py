@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from typing import Any
-
-import numpy as np
-from torch import Tensor
 
 from nnzoo.config.choices import changed_features
 from nnzoo.data.series.levels import FAR
 from nnzoo.models.parameters import takes_lengths
 from nnzoo.report.inside.network import Network
+from nnzoo.report.live.encoding import encoded
 from nnzoo.report.live.formats import UnsupportedInputError
 from nnzoo.report.live.inputs import input_of, samples_of
 from nnzoo.report.live.layers import UnsupportedLayerError, Weights, fitted, layers_of
@@ -30,8 +27,8 @@ def model_of(network: Network) -> dict[str, Any] | str:
         return f"it has {size / 1e6:.1f} MB of weights and preprocessing (at most {MAX_BYTES / 1e6:g} MB)"
     weights = Weights()
     try:
-        layers = layers_of(module, weights, dataset.layout)
         description = input_of(network)
+        layers = layers_of(module, weights, dataset.layout)
     except (UnsupportedLayerError, UnsupportedInputError) as error:
         return error.message.removesuffix(".")
     decoder = network.decoder
@@ -70,13 +67,9 @@ def _scale(network: Network) -> dict[str, Any]:
         "bytes": "uint8" in str(network.dataset.train.inputs.dtype),
         "shift": fitted(preprocess.shift),
         "scale": fitted(preprocess.scale),
-        "mean": None if preprocess.mean is None else _doubles(preprocess.mean),
-        "matrix": None if matrix is None else _doubles(matrix),
+        "mean": None if preprocess.mean is None else encoded(preprocess.mean.double().numpy()),
+        "matrix": None if matrix is None else encoded(matrix.double().numpy()),
     }
-
-
-def _doubles(tensor: Tensor) -> str:
-    return base64.b64encode(np.ascontiguousarray(tensor.double().numpy()).astype("<f8").tobytes()).decode()
 
 
 def _far(network: Network) -> dict[str, Any] | None:

@@ -12,6 +12,9 @@ CAPTION = (
     "The page computes the trained network itself, with its preprocessing: its answers are those of nnzoo predict. "
     "Nothing leaves this page."
 )
+TITLE = "Try the network"
+MAX_TEXT, MAX_TEXT_WITH_IMAGES = 1_200_000, 1_800_000
+"""The largest size of the network in bytes of the page: about 1 MB of weights, and what is needed to use them."""
 
 
 def live_section(run: RunWithData) -> Section | None:
@@ -21,7 +24,15 @@ def live_section(run: RunWithData) -> Section | None:
         return None
     model = model_of(network)
     if isinstance(model, str):
-        return Section("live", "Try the network", [Text(f"The network can't be tried in this page: {model}.")])
+        return Section("live", TITLE, [Text(f"The network can't be tried in this page: {model}.")])
+    text = as_json(model)
+    limit = MAX_TEXT_WITH_IMAGES if model["input"]["kind"] == "image" else MAX_TEXT
+    if len(text.encode()) > limit:
+        model["samples"] = model["samples"][:2]
+        text = as_json(model)
+    if len(text.encode()) > limit:
+        reason = f"it would take {len(text.encode()) / 1e6:.1f} MB of the page (at most {limit / 1e6:g} MB)"
+        return Section("live", TITLE, [Text(f"The network can't be tried in this page: {reason}.")])
     names = [*computation(model), *controls(model)]
     code = script(names, "start(document.currentScript.previousElementSibling);")
-    return Section("live", "Try the network", [Program("", CAPTION, as_json(model), code)])
+    return Section("live", TITLE, [Program("", CAPTION, text, code)])

@@ -4,7 +4,10 @@
 const READERS = {};
 
 function loadModel(model) {
-  return Object.assign({}, model, { layers: bindWeights(model.layers, decodeFloats(model.weights)) });
+  for (const column of model.input.columns || []) {
+    if (column.kind === "number") column.form = column.form || model.input.plain;
+  }
+  return Object.assign({}, model, { layers: bindWeights(model.layers, new Float32Array(decodeBytes(model.weights))) });
 }
 
 // Returns { problems } if the input can't be read, else the answer with the outputs of all layers.

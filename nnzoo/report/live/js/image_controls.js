@@ -53,8 +53,8 @@ CONTROLS.image = function (model, show) {
 };
 
 function pixelsOfSample(input, text) {
-  const bytes = decodeBase64(text);
-  return input.bytes ? bytes : new Float32Array(bytes.buffer);
+  const bytes = decodeBytes(text);
+  return (input.bytes ? new Uint8Array(bytes) : new Float32Array(bytes)).subarray(0, sizeOf(input.shape));
 }
 
 // Strokes by mouse, finger or keyboard. `change` receives a function from the old strokes to the new ones.

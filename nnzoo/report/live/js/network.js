@@ -15,28 +15,17 @@ function sizeOf(shape) {
   return shape.reduce((product, size) => product * size, 1);
 }
 
-// Decodes base64 to bytes. The page needs no library for it, and tests no browser.
-function decodeBase64(text) {
-  const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  const codes = new Uint8Array(128);
-  for (let i = 0; i < 64; i++) codes[alphabet.charCodeAt(i)] = i;
-  const padding = text.endsWith("==") ? 2 : text.endsWith("=") ? 1 : 0;
-  const bytes = new Uint8Array((text.length / 4) * 3 - padding);
-  for (let i = 0, at = 0; i < text.length; i += 4) {
-    const group =
-      (codes[text.charCodeAt(i)] << 18) | (codes[text.charCodeAt(i + 1)] << 12) |
-      (codes[text.charCodeAt(i + 2)] << 6) | codes[text.charCodeAt(i + 3)];
-    for (let shift = 16; shift >= 0 && at < bytes.length; shift -= 8) bytes[at++] = (group >> shift) & 255;
+// Decodes base 85 as bytes: five characters are the digits of four bytes. encoding.py has the same characters.
+function decodeBytes(text) {
+  const codes = new Uint8Array(127);
+  for (let code = 33, digit = 0; digit < 85; code++) if (!'"\\<>&'.includes(String.fromCharCode(code))) codes[code] = digit++;
+  const words = new Uint32Array(text.length / 5);
+  for (let i = 0; i < words.length; i++) {
+    let word = 0;
+    for (let k = 0; k < 5; k++) word = word * 85 + codes[text.charCodeAt(5 * i + k)];
+    words[i] = word;
   }
-  return bytes;
-}
-
-function decodeFloats(text) {
-  return new Float32Array(decodeBase64(text).buffer);
-}
-
-function decodeDoubles(text) {
-  return new Float64Array(decodeBase64(text).buffer);
+  return words.buffer;
 }
 
 // Replaces the places of the weights of each layer by the weights themselves.

@@ -10,12 +10,16 @@ function scaleInput(scale, raw) {
   let shape = raw.shape;
   if (scale.mean) {
     const rows = isImage ? 1 : data.length / shape[shape.length - 1];
-    data = project(data, rows, decodeDoubles(scale.mean), decodeDoubles(scale.matrix));
+    data = project(data, rows, doublesOf(scale.mean), doublesOf(scale.matrix));
     const size = data.length / rows;
     shape = data.length === raw.data.length ? shape : isImage ? [size] : [...shape.slice(0, -1), size];
   }
   const steps = raw.valid === undefined ? Infinity : raw.valid * (data.length / shape[0]);
   return tensor(shape, data.map((x, i) => (i < steps ? Math.fround(x) : 0)), raw);
+}
+
+function doublesOf(text) {
+  return new Float64Array(decodeBytes(text));
 }
 
 // Images are scaled in float32: pixels are bytes, or numbers as they were read.
