@@ -113,13 +113,16 @@ def _without_python_only(schema: dict[str, Any]) -> dict[str, Any]:
     """Removes from a schema the sections that can only be passed from Python."""
     hidden = {name: each for union in UNIONS.values() for name, each in members(union).items() if each.python_only}
     references = [f"#/$defs/{member.__name__}" for member in hidden.values()]
-    removed: list[Any] = [*hidden, *({"$ref": reference} for reference in references)]
+    removed = [{"$ref": reference} for reference in references]
+    unions = [set(members(union)) for union in UNIONS.values()]
 
     def prune(node: Any) -> Any:
         if isinstance(node, dict):
             return {key: prune(item) for key, item in node.items() if item not in references}
         if isinstance(node, list):
-            return [prune(item) for item in node if item not in removed]
+            # Only an enum of section names lists sections: "memory" is also a place where arrays are stored.
+            are_names = all(isinstance(item, str) for item in node) and any(set(node) <= names for names in unions)
+            return [prune(item) for item in node if item not in removed and not (are_names and item in hidden)]
         return node
 
     pruned: dict[str, Any] = prune(schema)

@@ -14,6 +14,7 @@ from nnzoo.config import Config
 from nnzoo.errors import CheckpointError
 from nnzoo.run.cores import available_cores
 from nnzoo.run.directory import CHECKPOINT
+from nnzoo.summaries import Summary
 
 MAX_THREADS = 1024
 """The maximum number of threads in a checkpoint."""
@@ -21,6 +22,12 @@ MAX_THREADS = 1024
 SMALL_STEP = 4_000_000
 """FLOPs of the forward pass of a batch up to which one thread is used. With a second thread, a 4-16-10 network at batch
 size 64 (30,000 FLOPs) is 1.2 times slower; 128-128-10 (2 million) is 1.1 times faster, but much slower on a busy CPU.
+"""
+
+SMALL_TIME_STEP = 1_000_000
+"""FLOPs of a time step of a batch in a recurrent network up to which one thread is used: threads wait for each other in
+every time step. Below it, a second thread makes RNNs, GRUs and LSTMs 0.9 to 1.1 times as fast on an idle CPU, and 2 to
+6 times slower on a busy one. An LSTM with 1.2 million is 1.2 times faster with it, one with 10 million 1.8 times.
 """
 
 
@@ -41,14 +48,14 @@ def threads_of_data(config: Config, saved: dict[str, Any] | None = None) -> int:
 
 
 def threads_of_network(
-    config: Config, device: torch.device, *, flops: int, num_train: int, saved: dict[str, Any] | None = None
+    config: Config, device: torch.device, *, summary: Summary, num_train: int, saved: dict[str, Any] | None = None
 ) -> int:
-    """Returns the number of compute threads for the network: one on a CPU if a batch needs few FLOPs.
+    """Returns the number of compute threads for the network: one on a CPU if a batch, or a time step, needs few FLOPs.
 
     Args:
         config: The resolved config.
         device: The device.
-        flops: The FLOPs of one sample; 0 if unknown.
+        summary: The summary of the network; its FLOPs are 0 if they are unknown.
         num_train: The number of training samples.
         saved: The checkpoint of the run to resume.
 
@@ -56,9 +63,11 @@ def threads_of_network(
         CheckpointError: The saved number is invalid.
     """
     count = torch.get_num_threads()
-    if config.train.num_threads is None and not _is_set_by_user() and device.type == "cpu" and flops:
+    if config.train.num_threads is None and not _is_set_by_user() and device.type == "cpu" and summary.flops:
         batch_size = num_train if config.train.batch_size == "full" else min(num_train, config.train.batch_size)
-        count = 1 if flops * batch_size * config.train.restarts <= SMALL_STEP else count
+        flops = summary.flops * batch_size * config.train.restarts
+        is_small = flops <= SMALL_STEP or (summary.num_steps > 1 and flops <= SMALL_TIME_STEP * summary.num_steps)
+        count = 1 if is_small else count
     return _saved(saved, "num_threads", count) if saved else count
 
 

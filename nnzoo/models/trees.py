@@ -36,7 +36,7 @@ class Levels:
     @classmethod
     def of(cls, inputs: Tensor) -> Levels:
         """Finds the levels of trees (N, M, 3) without a loop over nodes or levels. Reading their sizes is a sync."""
-        num_trees, num_nodes, _ = inputs.shape
+        num_trees, num_nodes, _ = map(int, inputs.shape)  # tensors while the network is traced
         token, to_left, to_right = inputs.reshape(-1, 3).unbind(1)
         num_rows = num_trees * num_nodes
         rows = torch.arange(num_rows, device=inputs.device)

@@ -6,7 +6,7 @@ import copy
 import math
 import random
 import warnings
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -63,6 +63,17 @@ class Recording:
     def called_names(self) -> frozenset[str]:
         """The dotted paths of all modules that were called."""
         return frozenset(call.name for call in self.calls)
+
+    @property
+    def num_steps(self) -> int:
+        """The most time steps that a recurrent layer processes one after another; 1 without recurrent layers."""
+        steps = [
+            call.input_shape[0]
+            for call in self.calls
+            if isinstance(call.module, nn.RNNBase) and call.module.batch_first and call.input_shape
+        ]
+        cells = Counter(call.name for call in self.calls if isinstance(call.module, nn.RNNCellBase))
+        return max([1, *steps, *cells.values()])
 
     @cached_property
     def leaf_names(self) -> frozenset[str]:

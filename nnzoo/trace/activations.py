@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from nnzoo.models import Step
+from nnzoo.models.lenet import ScaledTanh
 from nnzoo.trace.expression import Call, Expression, Frac, Neg, Num, Prod, Sum, Var, exp, minus, square
 
 NAMES: dict[type[nn.Module], str] = {
@@ -25,6 +26,7 @@ NAMES: dict[type[nn.Module], str] = {
     nn.Softmax: "softmax",
     nn.LogSoftmax: "log_softmax",
     Step: "step",
+    ScaledTanh: "scaled_tanh",
 }
 """The activations that work on each value by itself, and the two softmaxes."""
 
@@ -47,6 +49,8 @@ def rule(module: nn.Module) -> str:
     match module:
         case nn.Sigmoid():
             return "sigmoid(z) = 1 / (1 + exp(-z)), sigmoid'(z) = sigmoid(z) * (1 - sigmoid(z))"
+        case ScaledTanh():
+            return "scaled_tanh(z) = 1.7159 tanh(2 z / 3)"
         case nn.Tanh():
             return "tanh(z), tanh'(z) = 1 - tanh(z)^2"
         case nn.ReLU():
@@ -122,7 +126,7 @@ def derivative(module: nn.Module, z: Var, output: Var, slope: Var | None = None)
     match module:
         case nn.Sigmoid():
             return Prod([output, minus(Num(1), output)])
-        case nn.Tanh():
+        case nn.Tanh() if not isinstance(module, ScaledTanh):
             return minus(Num(1), square(output))
         case nn.PReLU() if slope is not None:
             return Num(1) if z.value > 0 else slope
@@ -151,6 +155,8 @@ def derivatives(module: nn.Module, inputs: Tensor) -> Tensor:
 def _value(module: nn.Module, value: float) -> float:
     """Returns an activation without parameters of one number, from its textbook formula where there is one."""
     match module:
+        case ScaledTanh():
+            return module.bound * math.tanh(2 / 3 * value)
         case nn.Tanh():
             return math.tanh(value)
         case nn.LeakyReLU():
@@ -177,6 +183,8 @@ def _slope(module: nn.Module, value: float) -> float:
             return _phi(value) + value * math.exp(-value * value / 2) / math.sqrt(2 * math.pi)
         case nn.Softplus():
             return 1.0
+        case ScaledTanh():
+            return module.bound * 2 / 3 * (1 - math.tanh(2 / 3 * value) ** 2)
         case Step():
             return 0.0
     return float(derivatives(module, torch.tensor([[value]], dtype=torch.float64)))

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from torch import nn
 
-from nnzoo.models import MLP
+from nnzoo.models import CNN, MLP
+from nnzoo.models.recurrent import RecurrentNet
+from nnzoo.trace.convolution import ConvLayer, PoolStage, channels_first
 from nnzoo.trace.layers import DenseLayer
 from nnzoo.trace.record import Recorded, StepRecord
+from nnzoo.trace.recurrent import RecurrentLayer
+from nnzoo.trace.sequence import Embedding, Pooled, StepRows
+from nnzoo.trace.setup import num_recurrent_layers
 from nnzoo.trace.stage import Inputs, Stage
 
 MAX_NUMBERED = 99
@@ -19,9 +24,24 @@ PARTS = ("linear", "conv", "norm", "activation", "dropout")
 def stages_of(model: nn.Module, record: StepRecord, feature_names: Sequence[str]) -> list[Stage]:
     """Returns the stages of a network in order, from the inputs to the outputs."""
     rows = labels(len(record.inputs))
-    assert isinstance(model, MLP)
-    inputs = Inputs(rows, record.inputs.double(), feature_names, steps_first=record.inputs.ndim == 3)
-    return [inputs, *dense_stages(record, inputs, is_numbered=is_small(model))]
+    if isinstance(model, MLP):
+        inputs = Inputs(rows, record.inputs.double(), feature_names, steps_first=record.inputs.ndim == 3)
+        return [inputs, *dense_stages(record, inputs, is_numbered=is_small(model))]
+    first: Stage
+    if "embedding" in record.modules:
+        first = Embedding(rows, record)
+    elif isinstance(model, RecurrentNet) and record.inputs.ndim == 4:
+        # An image is a sequence of its rows.
+        first = Inputs(rows, record.inputs.double().transpose(2, 3).flatten(1, 2))
+    else:
+        num_axes = 1 if record.inputs.ndim == 3 else 2
+        first = Inputs(rows, channels_first(record.inputs.double(), num_axes))
+    stages: list[Stage] = [first]
+    if isinstance(model, CNN):
+        stages += block_stages(record, first)
+    elif isinstance(model, RecurrentNet):
+        stages += recurrent_stages(model, record, first)
+    return [*stages, *dense_stages(record, stages[-1])]
 
 
 def labels(count: int) -> list[str]:
@@ -52,23 +72,61 @@ def is_active(dropout: nn.Dropout) -> bool:
 
 def layer_names(record: StepRecord, start: str) -> list[str]:
     """Returns the names of the layers that begin with `start` and a number, in order."""
-    found = {name.rsplit(".", 1)[0] for name in record.modules if name.startswith(f"{start}.")}
+    found = {".".join(name.split(".")[:2]) for name in record.modules if name.startswith(f"{start}.")}
     return sorted(found, key=lambda name: int(name.split(".")[1]))
+
+
+def lettered(letter: str, count: int) -> Callable[[int], str]:
+    """Returns a function that gives the start of the symbols of layer k: h if it is the only one, else h1., h2., ..."""
+    return lambda number: letter if count == 1 else f"{letter}{number + 1}."
 
 
 def dense_stages(record: StepRecord, source: Stage, *, is_numbered: bool = False) -> list[Stage]:
     """Returns the fully connected layers: the hidden ones, then the output layer."""
-    names = [*layer_names(record, "hidden"), "output"]
+    hidden = layer_names(record, "hidden")
+    # A recurrent network has states h, so its dense layers would need another letter; it has no hidden ones.
+    letter = lettered("h", len(hidden))
     found: list[Stage] = []
     weight = bias = 1
-    for number, name in enumerate(names):
-        is_output, is_only = name == "output", len(names) == 2
-        letter = "o" if is_output else "h" if is_only else f"h{number + 1}."
+    for number, name in enumerate([*hidden, "output"]):
         first = (weight, bias) if is_numbered else None
-        links = links_of(record, name)
-        layer = DenseLayer(name, letter, source.rows, record, links, source, first)
+        start = "o" if name == "output" else letter(number)
+        layer = DenseLayer(name, start, source.rows, record, links_of(record, name), source, first)
         weight += layer.weight.numel()
         bias += 0 if layer.bias is None else layer.bias.numel()
         found.append(layer)
         source = layer
     return found
+
+
+def block_stages(record: StepRecord, source: Stage) -> list[Stage]:
+    """Returns the convolutions and pooling layers."""
+    names = layer_names(record, "blocks")
+    convolutions = [name for name in names if f"{name}.conv" in record.modules]
+    pools = [name for name in names if name not in convolutions]
+    conv_letter, pool_letter = lettered("c", len(convolutions)), lettered("s", len(pools))
+    found: list[Stage] = []
+    for name in names:
+        if name in convolutions:
+            letter = conv_letter(convolutions.index(name))
+            stage: Stage = ConvLayer(name, letter, source.rows, record, links_of(record, name), source, None)
+        else:
+            recorded = record.modules.get(f"{name}.pool") or record.modules[name]
+            stage = PoolStage(name, pool_letter(pools.index(name)), recorded, source)
+        found.append(stage)
+        source = stage
+    return found
+
+
+def recurrent_stages(model: RecurrentNet, record: StepRecord, source: Stage) -> list[Stage]:
+    """Returns the recurrent layers, and how their states become the inputs of the output layer."""
+    found: list[Stage] = []
+    count = num_recurrent_layers(model)
+    letter = lettered("h", count)
+    for name in layer_names(record, "recurrent"):
+        for depth in range(record.modules[name].module.num_layers):  # type: ignore[arg-type]
+            source = RecurrentLayer(name, letter(len(found)), record, source, depth, number=len(found), count=count)
+            found.append(source)
+    if model.pooling == "none":
+        return [*found, StepRows(source, record)]
+    return [*found, Pooled(model, source, record)]

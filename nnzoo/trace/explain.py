@@ -13,7 +13,7 @@ from nnzoo.trace.chain import stages_of
 from nnzoo.trace.losses import loss_group, outputs_of, targets_group
 from nnzoo.trace.record import Recording, StepRecord
 from nnzoo.trace.setup import Setup
-from nnzoo.trace.stage import Group, Limits, Stage
+from nnzoo.trace.stage import Group, Limits
 from nnzoo.trace.updates import Penalties, clipping_group, update_of
 
 
@@ -108,9 +108,6 @@ def explain_step(setup: Setup, record: StepRecord, limits: Limits) -> StepExplan
     classes = dataset.classes or dataset.target_names
     if classes == tuple(f"y{number}" for number in range(len(classes))):
         classes = ()
-    after: dict[int, Stage | None] = {
-        id(stage): following for stage, following in zip(stages, [*stages[1:], None], strict=True)
-    }
     settings = setup.experiment.settings
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     penalties = Penalties(
@@ -133,7 +130,7 @@ def explain_step(setup: Setup, record: StepRecord, limits: Limits) -> StepExplan
         record,
         [inputs.forward(limits), targets_group(outputs, classes, limits), *(each.forward(limits) for each in layers)],
         [loss_group(setup.state.loss, outputs, record.loss, limits)],
-        [each.backward(limits, after[id(each)]) for each in reversed(layers)],
+        [each.backward(limits) for each in reversed(layers)],
         updates,
     )
 

@@ -139,8 +139,9 @@ class Sum(Expression):
             else:
                 # A negative number after the first term is put in parentheses.
                 inner = term.render(numbers=numbers, latex=latex)
-                if text and isinstance(term, Var | Num) and inner.startswith("-"):
-                    inner = rf"\left({inner}\right)" if latex else f"({inner})"
+                if text and inner.startswith("-"):
+                    number, space, others = inner.partition(" ")
+                    inner = f"({number}){space}{others}"
                 text += f" + {inner}" if text else inner
         if self.hidden:
             more = f"{self.hidden} more term{'s' if self.hidden > 1 else ''}"

@@ -3,151 +3,23 @@
 from __future__ import annotations
 
 import math
-from abc import abstractmethod
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import product
-from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from nnzoo.models import Maxout
-from nnzoo.trace import activations
-from nnzoo.trace.expression import Call, Equation, Expression, Frac, Neg, Num, Prod, Sum, Var, exp, minus, sqrt, square
-from nnzoo.trace.record import Recorded, StepRecord
-from nnzoo.trace.stage import Group, Limits, Place, Stage, Weight, index_of
-
-PREFIXES = {"linear": "z", "norm": "n", "activation": "a", "dropout": "d"}
+from nnzoo.trace import activations, norm
+from nnzoo.trace.expression import Call, Equation, Expression, Frac, Num, Prod, Sum, Var, exp, minus
+from nnzoo.trace.linked import LinkedLayer, dot, limited
+from nnzoo.trace.stage import Group, Limits, Place, Weight
 
 
-@dataclass(frozen=True)
-class Link:
-    """One computation of a layer.
-
-    Attributes:
-        kind: linear, norm, activation or dropout.
-        module: The module.
-        values: (N, channels, *) its outputs.
-        grads: (N, channels, *) the derivative of the loss by its outputs.
-    """
-
-    kind: str
-    module: nn.Module
-    values: Tensor
-    grads: Tensor
-
-
-class Layer(Stage):
-    """A layer of units, each with weights and a bias.
-
-    Args:
-        name: The layer in the network, such as hidden.0.
-        letter: The start of the symbols of its units.
-        rows: The label of each sample.
-        record: The step.
-        links: What the layer computes, in order; the first is the weighted sum.
-        source: The stage before.
-        first_weight: The number of the first weight and of the first bias; None to name weights by unit and index.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        letter: str,
-        rows: list[str],
-        record: StepRecord,
-        links: Sequence[tuple[str, Recorded]],
-        source: Stage,
-        first_weight: tuple[int, int] | None,
-    ) -> None:
-        shaped = [self._shape(each, len(rows)) for _, each in links]
-        self.links = [Link(kind, each.module, *tensors) for (kind, each), tensors in zip(links, shaped, strict=True)]
-        last = self.links[-1]
-        super().__init__(name, letter, rows, last.values, last.grads, source)
-        self.record = record
-        self.first_weight = first_weight
-        self.linear_name = next(key for key, each in record.modules.items() if each is links[0][1])
-        self.weight = record.before[f"{self.linear_name}.weight"]
-        self.bias = record.before.get(f"{self.linear_name}.bias")
-        found = [link.module for link in self.links if isinstance(link.module, Maxout)]
-        self.pieces = found[0].num_pieces if found else 1
-
-    @staticmethod
-    def _shape(recorded: Recorded, num_rows: int) -> tuple[Tensor, Tensor]:
-        """Returns outputs and gradients with one row per label: (N, T, units) of a sequence becomes (N * T, units)."""
-        grad = torch.zeros_like(recorded.outputs) if recorded.grad is None else recorded.grad
-        if len(recorded.outputs) == num_rows:
-            return recorded.outputs, grad
-        return recorded.outputs.flatten(0, 1), grad.flatten(0, 1)
-
-    # How the weighted sum is connected ------------------------------------------------------------------------------
-
-    @abstractmethod
-    def fan_in(self, channel: int, position: Place) -> list[tuple[Place, Place]]:
-        """Returns the index of each weight of a sum, and the place of the input that it is multiplied with."""
-
-    @abstractmethod
-    def fan_out(self, place: Place) -> list[tuple[Place, Place]]:
-        """Returns the index of each weight that an input is multiplied with, and the place of the sum."""
-
-    @abstractmethod
-    def uses(self, weight: Place) -> list[tuple[Place, Place]]:
-        """Returns the places of the sums that a weight is part of, and the places of the inputs."""
-
-    def source_place(self, place: Place) -> Place:
-        """Returns the place of an input in the outputs of the stage before."""
-        return place
-
-    # Symbols --------------------------------------------------------------------------------------------------------
-
-    def link_symbol(self, number: int, row: int, place: Place) -> str:
-        """Returns the name of the output of a link."""
-        if number == len(self.links) - 1:
-            return self.symbol(row, place)
-        kind = self.links[number].kind
-        unit, piece = divmod(place[0], self.pieces if kind in ("linear", "norm") else 1)
-        number_of_piece = str(piece + 1) if self.pieces > 1 and kind in ("linear", "norm") else ""
-        return f"{PREFIXES[kind]}{number_of_piece}_{self.letter}{unit + 1}{index_of(self.rows[row], place[1:])}"
-
-    def link(self, number: int, row: int, place: Place) -> Var:
-        """Returns the output of a link."""
-        return Var(self.link_symbol(number, row, place), float(self.links[number].values[(row, *place)]))
-
-    def link_grad(self, number: int, row: int, place: Place) -> Var:
-        """Returns the derivative of the loss by the output of a link."""
-        value = float(self.links[number].grads[(row, *place)])
-        return Var(f"dE/d{self.link_symbol(number, row, place)}", value)
-
-    def unit_name(self, channel: int) -> str:
-        """Returns the unit and, for maxout, the piece of a weighted sum: h1, or h1,2."""
-        unit, piece = divmod(channel, self.pieces)
-        return f"{self.letter}{unit + 1}" + (f",{piece + 1}" if self.pieces > 1 else "")
-
-    def weight_symbol(self, index: Place) -> str:
-        """Returns the name of a weight: w5 in small networks, else the unit and the index of its input."""
-        if self.first_weight is not None:
-            return f"w{self.first_weight[0] + index[0] * self.weight.shape[1] + index[1]}"
-        return f"w_{self.unit_name(index[0])}{index_of('', index[1:])}"
-
-    def bias_symbol(self, channel: int) -> str:
-        """Returns the name of a bias."""
-        return f"b_{self.unit_name(channel)}" if self.first_weight is None else f"b{self.first_weight[1] + channel}"
-
-    def weight_of(self, index: Place) -> Var:
-        """Returns a weight before the step."""
-        return Var(self.weight_symbol(index), float(self.weight[index]))
-
-    # Forward --------------------------------------------------------------------------------------------------------
-
-    def positions(self, limits: Limits) -> list[Place]:
-        """Returns the positions of the feature map that are shown; a single empty one for dense layers."""
-        ranges = [range(size) for size in self.values.shape[2:]]
-        return list(product(*ranges))[: limits.places]
+class Layer(LinkedLayer):
+    """A layer of units, each with weights and a bias. Its arguments are those of `LinkedLayer`."""
 
     def forward(self, limits: Limits) -> Group:
         equations: list[Equation] = []
-        units = limits.shown_units(self.values.shape[1])
+        units = self.shown_units(limits)
         for row in self.shown_rows(limits):
             for unit in units:
                 for position in self.positions(limits):
@@ -165,19 +37,13 @@ class Layer(Stage):
         count, rows = self.values.shape[1], len(self.rows)
         positions = math.prod(self.values.shape[2:])
         parts = []
-        if (more := count - len(limits.shown_units(count))) > 0:
+        if (more := count - len(self.shown_units(limits))) > 0:
             parts.append(f"{more} more unit{'s' * (more > 1)}")
         if (more := positions - len(self.positions(limits))) > 0:
             parts.append(f"{more} more position{'s' * (more > 1)} per unit")
         if (more := rows - len(self.shown_rows(limits))) > 0:
             parts.append(f"{more} more sample{'s' * (more > 1)}")
         return ", ".join(parts)
-
-    def channels(self, number: int, unit: int) -> list[int]:
-        """Returns the channels of a link that belong to a unit: several for the pieces of maxout."""
-        if self.links[number].kind not in ("linear", "norm") or self.pieces == 1:
-            return [unit]
-        return [unit * self.pieces + piece for piece in range(self.pieces)]
 
     def _forward_of(self, number: int, row: int, place: Place, limits: Limits) -> list[Equation]:
         link = self.links[number]
@@ -189,8 +55,9 @@ class Layer(Stage):
                 case "linear":
                     formula: Expression = self._weighted_sum(row, at, limits.terms)
                 case "norm":
-                    equations += self._statistics(number, row, channel, limits)
-                    formula = self._normalised(number, row, at)
+                    if not row and not any(place[1:]):
+                        equations += norm.statistics(self, number, channel, limits)
+                    formula = norm.normalised(self, number, row, at)
                 case "dropout":
                     formula = Prod([self.link(number - 1, row, at), self._mask(number, row, at)])
                 case _:
@@ -205,7 +72,7 @@ class Layer(Stage):
             return Prod([self.weight_of(index), self.before.output(row, at)])
 
         def rest(others: list[tuple[Place, Place]]) -> float:
-            return _dot(self.weight, [index for index, _ in others], self.before.values[row], [at for _, at in others])
+            return dot(self.weight, [index for index, _ in others], self.before.values[row], [at for _, at in others])
 
         shown = limited(pairs, limit, term, rest)
         if self.bias is None:
@@ -236,12 +103,7 @@ class Layer(Stage):
             return None
         slopes = self.record.before[f"{self.module_name(number)}.weight"]
         index = channel if len(slopes) > 1 else 0
-        return Var(f"s_{self.letter}{channel + 1}" if len(slopes) > 1 else "s", float(slopes[index]))
-
-    def module_name(self, number: int) -> str:
-        """Returns the name of the module of a link in the network."""
-        module = self.links[number].module
-        return next(key for key, each in self.record.modules.items() if each.module is module)
+        return Var(f"s_{self.letter}{channel + 1 if len(slopes) > 1 else ''}", float(slopes[index]))
 
     def _mask(self, number: int, row: int, place: Place) -> Num:
         """Returns the factor of dropout: 0, or 1 / (1 - p)."""
@@ -254,104 +116,21 @@ class Layer(Stage):
             return Num(first / second if second else 1 / (1 - module.p))
         return Num(0.0 if after == 0 else 1 / (1 - module.p))
 
-    # Batch norm -----------------------------------------------------------------------------------------------------
+    # Backward ------------------------------------------------------------------------------------------------------
 
-    def _over_batch(self, number: int, channel: int) -> list[tuple[int, Place]]:
-        """Returns every row and place of a channel, over which batch norm computes its statistics."""
-        ranges = [range(size) for size in self.links[number].values.shape[2:]]
-        return [(row, (channel, *position)) for row in range(len(self.rows)) for position in product(*ranges)]
-
-    def _norm_of(self, number: int, channel: int) -> tuple[Var, Var, float]:
-        """Returns mean and variance of a channel, and eps."""
-        module: Any = self.links[number].module
-        name = self.unit_name(channel)
-        if module.training:
-            inputs = self.links[number - 1].values[:, channel]
-            mean, variance = float(inputs.mean()), float(inputs.var(correction=0))
-        else:
-            mean, variance = float(module.running_mean[channel]), float(module.running_var[channel])
-        return Var(f"m_{name}", mean), Var(f"v_{name}", variance), module.eps
-
-    def _statistics(self, number: int, row: int, channel: int, limits: Limits) -> list[Equation]:
-        """Returns the equations of mean and variance, once per channel."""
-        if row or not self.links[number].module.training:
-            return []
-        mean, variance, _ = self._norm_of(number, channel)
-        places = self._over_batch(number, channel)
-        values = [self.link(number - 1, *each) for each in places]
-        total = limited([(v,) for v in values], limits.terms, lambda v: v, lambda left: sum(v.value for (v,) in left))
-        squares = limited(
-            [(v,) for v in values],
-            limits.terms,
-            lambda v: square(minus(v, mean)),
-            lambda left: sum((v.value - mean.value) ** 2 for (v,) in left),
-        )
-        count = Num(len(values))
-        return [
-            Equation(mean.name, mean.value, Frac(total, count), "mean over the batch"),
-            Equation(variance.name, variance.value, Frac(squares, count), "variance over the batch"),
-        ]
-
-    def _scale_and_shift(self, number: int, channel: int) -> tuple[Var, Var]:
-        before, name = self.record.before, self.module_name(number)
-        unit = self.unit_name(channel)
-        return (
-            Var(f"gamma_{unit}", float(before[f"{name}.weight"][channel])),
-            Var(f"beta_{unit}", float(before[f"{name}.bias"][channel])),
-        )
-
-    def _standardised(self, number: int, row: int, place: Place) -> Frac:
-        mean, variance, eps = self._norm_of(number, place[0])
-        return Frac(minus(self.link(number - 1, row, place), mean), sqrt(Sum([variance, Num(eps)])))
-
-    def _normalised(self, number: int, row: int, place: Place) -> Expression:
-        gamma, beta = self._scale_and_shift(number, place[0])
-        return Sum([Prod([gamma, self._standardised(number, row, place)]), beta])
-
-    def _through_norm(self, number: int, row: int, place: Place, limits: Limits) -> tuple[list[Equation], Expression]:
-        """Returns the derivative by an input of batch norm, which changes mean and variance of the whole batch."""
-        gamma, _ = self._scale_and_shift(number, place[0])
-        _, variance, eps = self._norm_of(number, place[0])
-        spread = sqrt(Sum([variance, Num(eps)]))
-        grad = self.link_grad(number, row, place)
-        if not self.links[number].module.training:
-            return [], Prod([grad, Frac(gamma, spread)])
-        places, name = self._over_batch(number, place[0]), self.unit_name(place[0])
-        grads = [(self.link_grad(number, *each), self._standardised(number, *each)) for each in places]
-        first = limited(grads, limits.terms, lambda grad, _: grad, lambda left: sum(grad.value for grad, _ in left))
-        second = limited(
-            grads,
-            limits.terms,
-            lambda grad, unit: Prod([grad, unit]),
-            lambda left: sum(grad.value * unit.evaluate() for grad, unit in left),
-        )
-        count = Num(len(places))
-        means = [Var(f"g_{name}", first.evaluate() / len(places)), Var(f"q_{name}", second.evaluate() / len(places))]
-        equations = (
-            []
-            if row or any(place[1:])
-            else [
-                Equation(means[0].name, means[0].value, Frac(first, count), "mean of dE/dn over the batch"),
-                Equation(means[1].name, means[1].value, Frac(second, count), "mean of dE/dn times the normalised z"),
-            ]
-        )
-        inner = Sum([grad, Neg(means[0]), Neg(Prod([self._standardised(number, row, place), means[1]]))])
-        return equations, Prod([Frac(gamma, spread), inner])
-
-    # Backward -------------------------------------------------------------------------------------------------------
-
-    def backward(self, limits: Limits, after: Stage | None) -> Group:
+    def backward(self, limits: Limits) -> Group:
         equations: list[Equation] = []
-        units = limits.shown_units(self.values.shape[1])
+        units = self.shown_units(limits)
         for unit in units:
             for row in self.shown_rows(limits):
                 for position in self.positions(limits):
                     place = (unit, *position)
-                    equations += self.incoming(row, place, after, limits.terms)
+                    equations += self.incoming(row, place, limits.terms)
                     for number in range(len(self.links) - 1, 0, -1):
                         equations += self._backward_of(number, row, place, limits)
             for number in range(len(self.links) - 1, 0, -1):
-                equations += self._learned(number, unit, limits)
+                equations += norm.learned(self, number, unit, limits)
+                equations += self._slope_gradient(number, unit, limits)
             for channel in self.channels(0, unit):
                 equations += self._weight_gradients(channel, limits)
         note = self.left_out(limits)
@@ -368,7 +147,7 @@ class Layer(Stage):
             at = (channel, *place[1:])
             below = self.link_grad(number - 1, row, at)
             if link.kind == "norm":
-                steps, formula = self._through_norm(number, row, at, limits)
+                steps, formula = norm.through_norm(self, number, row, at, limits)
                 equations += [*steps, Equation(below.name, below.value, formula)]
                 continue
             factor = self.factor(number, row, at)
@@ -423,28 +202,28 @@ class Layer(Stage):
         )
         return [*equations, Equation(below.name, below.value, total)]
 
-    def _learned(self, number: int, unit: int, limits: Limits) -> list[Equation]:
-        """Returns the derivatives by scale and shift of batch norm, and by the slope of PReLU."""
-        link, raw = self.links[number], self.record.raw_gradients
-        equations = []
-        if link.kind == "norm" and f"{self.module_name(number)}.weight" in raw:
-            for channel in self.channels(number, unit):
-                gamma, beta = self._scale_and_shift(number, channel)
-                places = self._over_batch(number, channel)
-                grads = [(self.link_grad(number, *each), self._standardised(number, *each)) for each in places]
-                by_scale = limited(
-                    grads,
-                    limits.terms,
-                    lambda grad, unit: Prod([grad, unit]),
-                    lambda left: sum(grad.value * unit.evaluate() for grad, unit in left),
-                )
-                by_shift = limited(
-                    grads, limits.terms, lambda grad, _: grad, lambda left: sum(grad.value for grad, _ in left)
-                )
-                for var, key, formula in ((gamma, "weight", by_scale), (beta, "bias", by_shift)):
-                    value = float(raw[f"{self.module_name(number)}.{key}"][channel])
-                    equations.append(Equation(f"dE/d{var.name}", value, formula))
-        return equations
+    def _slope_gradient(self, number: int, unit: int, limits: Limits) -> list[Equation]:
+        """Returns the derivative by the slope of PReLU, with the first unit if all units share it."""
+        slope = self._slope(number, unit)
+        if slope is None or f"{self.module_name(number)}.weight" not in self.record.raw_gradients:
+            return []
+        raw = self.record.raw_gradients[f"{self.module_name(number)}.weight"]
+        if len(raw) == 1 and unit != self.shown_units(limits)[0]:
+            return []
+        channels = [unit] if len(raw) > 1 else range(self.values.shape[1])
+        pairs = [
+            (self.link_grad(number, *at), self.link(number - 1, *at))
+            for channel in channels
+            for at in self.over_batch(number, channel)
+        ]
+        formula = limited(
+            [(grad, z) for grad, z in pairs if z.value <= 0],
+            limits.terms,
+            lambda grad, z: Prod([grad, z]),
+            lambda left: sum(grad.value * z.value for grad, z in left),
+        )
+        value = float(raw[unit if len(raw) > 1 else 0])
+        return [Equation(f"dE/d{slope.name}", value, formula, "the sum over all z <= 0")]
 
     def _weight_gradients(self, channel: int, limits: Limits) -> list[Equation]:
         equations, raw = [], self.record.raw_gradients
@@ -455,7 +234,7 @@ class Layer(Stage):
         name = f"{self.linear_name}.bias"
         if name in raw:
             symbol, value = self.bias_symbol(channel), float(raw[name][channel])
-            places = self._over_batch(0, channel)
+            places = self.over_batch(0, channel)
             grads = [(self.link_grad(0, *each),) for each in places]
             formula: Expression = limited(
                 grads, limits.terms, lambda grad: grad, lambda left: sum(grad.value for (grad,) in left)
@@ -484,7 +263,7 @@ class Layer(Stage):
             return Prod([self.link_grad(0, row, at), self.before.output(row, source)])
 
         def rest(others: list[tuple[int, Place, Place]]) -> float:
-            return _dot(
+            return dot(
                 self.links[0].grads,
                 [(row, *at) for row, at, _ in others],
                 self.before.values,
@@ -506,13 +285,13 @@ class Layer(Stage):
             return Prod([self.link_grad(0, row, at), self.weight_of(index)])
 
         def rest(others: list[tuple[Place, Place]]) -> float:
-            return _dot(self.weight, [index for index, _ in others], self.links[0].grads[row], [at for _, at in others])
+            return dot(self.weight, [index for index, _ in others], self.links[0].grads[row], [at for _, at in others])
 
         return limited(pairs, limit, term, rest)
 
     def weights(self, limits: Limits) -> list[Weight]:
         found, raw = [], self.record.raw_gradients
-        for unit in limits.shown_units(self.values.shape[1]):
+        for unit in self.shown_units(limits):
             for channel in self.channels(0, unit):
                 name = f"{self.linear_name}.weight"
                 if name in raw:
@@ -524,9 +303,13 @@ class Layer(Stage):
                     found.append(Weight(self.bias_symbol(channel), name, (channel,)))
             for number, link in enumerate(self.links):
                 name = f"{self.module_name(number)}.weight"
+                slope = self._slope(number, unit)
+                is_first = unit == self.shown_units(limits)[0]
+                if slope is not None and name in raw and (len(raw[name]) > 1 or is_first):
+                    found.append(Weight(slope.name, name, (unit if len(raw[name]) > 1 else 0,)))
                 if link.kind == "norm" and name in raw:
                     for channel in self.channels(number, unit):
-                        gamma, beta = self._scale_and_shift(number, channel)
+                        gamma, beta = norm.scale_and_shift(self, number, channel)
                         found += [Weight(gamma.name, name, (channel,))]
                         found += [Weight(beta.name, f"{self.module_name(number)}.bias", (channel,))]
         return found
@@ -546,24 +329,3 @@ class DenseLayer(Layer):
 
     def uses(self, weight: Place) -> list[tuple[Place, Place]]:
         return [((weight[0],), self.before.place(weight[1]))]
-
-
-def limited(items: Sequence[Any], limit: int, term: Callable[..., Expression], rest: Callable[[Any], float]) -> Sum:
-    """Returns the sum of `term(*item)`, of which at most `limit` are shown, or one more if only that would be left.
-
-    Args:
-        items: The arguments of each term.
-        limit: The number of terms.
-        term: Builds a term.
-        rest: Computes the sum over the other items.
-    """
-    if len(items) <= limit + 1:
-        return Sum([term(*item) for item in items])
-    return Sum([term(*item) for item in items[:limit]], len(items) - limit, float(rest(items[limit:])))
-
-
-def _dot(first: Tensor, first_at: Sequence[Place], second: Tensor, second_at: Sequence[Place]) -> float:
-    """Returns the sum of the products of elements of two tensors."""
-    left = first[tuple(torch.tensor(list(axis)) for axis in zip(*first_at, strict=True))]
-    right = second[tuple(torch.tensor(list(axis)) for axis in zip(*second_at, strict=True))]
-    return float(left @ right)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from nnzoo.data.reader import NO_TARGET
 from nnzoo.trace.activations import logistic
 from nnzoo.trace.expression import Call, Equation, Expression, Frac, Neg, Num, Pow, Prod, Sum, Var, exp, minus, square
-from nnzoo.trace.layers import limited
+from nnzoo.trace.linked import limited
 from nnzoo.trace.record import StepRecord
 from nnzoo.trace.stage import Group, Limits, index_of
 from nnzoo.training.measures.losses import (

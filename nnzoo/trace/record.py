@@ -71,6 +71,7 @@ class StepRecord:
         state_before: The optimizer's state before the step.
         state_after: The optimizer's state after the step.
         options: The optimizer's settings in this step, such as `lr` and `betas`.
+        unrolled: The numbers of recurrent modules step by step, once they have been computed.
     """
 
     number: int
@@ -93,6 +94,7 @@ class StepRecord:
     state_before: State
     state_after: State
     options: dict[str, Any]
+    unrolled: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -124,8 +126,9 @@ class _Capture:
     """Hooks that collect the inputs, outputs and gradients of a step."""
 
     def __init__(self, state: TrainState) -> None:
-        self.calls: dict[str, list[tuple[Tensor, Tensor]]] = {}
-        self.grads: dict[str, list[Tensor]] = {}
+        # By batch: of a module that runs several times per batch, only the last call is kept.
+        self.calls: dict[str, dict[int, tuple[Tensor, Tensor]]] = {}
+        self.grads: dict[str, dict[int, Tensor]] = {}
         self.losses: list[tuple[Tensor, Tensor, Tensor]] = []
         self.output_grads: list[Tensor] = []
         self.raw: dict[str, Tensor] = {}
@@ -140,13 +143,18 @@ class _Capture:
     def _note(self, name: str) -> Callable[..., None]:
         def hook(module: nn.Module, arguments: tuple[Tensor, ...], output: Any) -> None:  # noqa: ARG001
             tensor = output[0] if isinstance(output, tuple) else output
-            number = len(self.calls.setdefault(name, []))
-            self.calls[name].append((arguments[0].detach(), tensor.detach()))
-            grads = self.grads.setdefault(name, [])
-            grads.append(torch.zeros_like(tensor) if tensor.is_floating_point() else tensor)
+            number = len(self.losses)
+            kept = tensor.detach()
+            self.calls.setdefault(name, {})[number] = (arguments[0].detach(), kept)
+            self.grads.setdefault(name, {})[number] = torch.zeros_like(kept)
+
+            def keep(grad: Tensor) -> None:
+                if self.calls[name][number][1] is kept:
+                    self.grads[name][number] = grad.detach()
+
             if tensor.requires_grad:
                 register: Any = tensor.register_hook
-                register(lambda grad: grads.__setitem__(number, grad.detach()))
+                register(keep)
 
         return hook
 
@@ -173,9 +181,9 @@ class _Capture:
         return {
             name: Recorded(
                 self.modules[name],
-                torch.cat([inputs for inputs, _ in calls]),
-                torch.cat([outputs for _, outputs in calls]),
-                torch.cat(self.grads[name]),
+                torch.cat([inputs for inputs, _ in calls.values()]),
+                torch.cat([outputs for _, outputs in calls.values()]),
+                torch.cat(list(self.grads[name].values())),
             )
             for name, calls in self.calls.items()
         }

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nnzoo.builders import build_loss, plan_model
+from nnzoo.builders import build_loss, move_to_device, plan_model
 from nnzoo.config import Config
 from nnzoo.config import model as model_config
 from nnzoo.config.document import Path as KeyPath
@@ -21,8 +21,9 @@ from nnzoo.errors import UsageError
 from nnzoo.experiment.prepare import Experiment, prepare
 from nnzoo.experiment.pretrained.pretrained import with_checkpoint
 from nnzoo.experiment.train.start import build_network, state_of
-from nnzoo.models import MLP, initialize
+from nnzoo.models import CNN, MLP, initialize
 from nnzoo.models.parameters import has_batch_norm
+from nnzoo.models.recurrent import RecurrentNet
 from nnzoo.training.state import TrainState
 
 MAX_PARAMETERS = 1_000_000
@@ -37,7 +38,7 @@ _REASONS: dict[type[model_config.Model], str] = {
     model_config.CifarResNet: "has shortcuts, so its layers do not form a plain chain",
     model_config.Custom: "is a custom module, whose formulas are not known",
 }
-_ONLY = "Only dense networks (perceptron, linear, mlp) can be traced."
+_ONLY = "Only dense, convolutional and recurrent networks can be traced."
 
 
 @dataclass(frozen=True)
@@ -95,14 +96,23 @@ def build_setup(config: Config, *, row: int | None, num_steps: int, runs_dir: st
     experiment = prepare(used)
     network = build_network(experiment, None, used.seed)
     _check_network(config, network, row)
-    experiment = _in_float64(experiment, row)
+    experiment = _in_float64(experiment, row, trim=isinstance(network, RecurrentNet))
+    _check_lengths(config, network, experiment.splits["train"])
     if row is not None:
         epochs = max(experiment.settings.epochs, num_steps)
         experiment = replace(experiment, settings=replace(experiment.settings, epochs=epochs))
-    exact_parameters(experiment.config, network.double())
+    # The memory format decides the order in which the random numbers of dropout are used.
+    network = move_to_device(used, network, experiment.device).double()
+    exact_parameters(experiment.config, network)
     state = state_of(experiment, network)
     state.forward = InFloat64(network)
     return Setup(config, experiment, state, notes)
+
+
+def num_recurrent_layers(network: RecurrentNet) -> int:
+    """Returns the number of recurrent layers."""
+    modules: list[Any] = list(network.recurrent)
+    return sum(each.num_layers for each in modules)
 
 
 class InFloat64:
@@ -137,7 +147,7 @@ def _on_cpu(config: Config, *, is_single: bool) -> tuple[Config, list[str]]:
 
 
 def _check_network(config: Config, network: nn.Module, row: int | None) -> None:
-    if not isinstance(network, MLP):
+    if not isinstance(network, MLP | CNN | RecurrentNet):
         what = type(network).__name__
         raise problems_of(config, [(("model",), f"{config.model.name} ({what}) can't be traced. {_ONLY}")])
     count = sum(parameter.numel() for parameter in network.parameters())
@@ -147,6 +157,9 @@ def _check_network(config: Config, network: nn.Module, row: int | None) -> None:
             f"{MAX_PARAMETERS:,}. Trace a smaller network."
         )
         raise problems_of(config, [(("model",), message)])
+    if isinstance(network, RecurrentNet) and network.dropout.p and num_recurrent_layers(network) > 1:
+        message = "dropout between recurrent layers happens inside torch, where it can't be seen. Set dropout: 0."
+        raise problems_of(config, [(("model", "dropout"), message)])
     if row is not None and has_batch_norm(network):
         raise UsageError(
             "batch norm needs at least two samples per batch, so a single sample can't be traced. Leave out --row.",
@@ -154,8 +167,30 @@ def _check_network(config: Config, network: nn.Module, row: int | None) -> None:
         )
 
 
-def _in_float64(experiment: Experiment, row: int | None) -> Experiment:
-    """Returns the experiment with float64 data and loss; with a row, its train split has only that sample."""
+def _check_lengths(config: Config, network: nn.Module, train: Split) -> None:
+    """Checks that padding does not matter where a trace can't show it.
+
+    Raises:
+        ConfigError: Sequences of different lengths go through a convolution, or through both directions of a network.
+    """
+    if train.lengths is None or bool((train.lengths == train.inputs.shape[1]).all()):
+        return
+    if isinstance(network, CNN):
+        message = "sequences of different lengths can't be traced in a cnn. Use rnn, lstm or gru."
+        raise problems_of(config, [(("model",), message)])
+    if isinstance(network, RecurrentNet) and network.bidirectional:
+        message = "sequences of different lengths can't be traced in both directions. Use --row, or one direction."
+        raise problems_of(config, [(("model", "bidirectional"), message)])
+
+
+def _in_float64(experiment: Experiment, row: int | None, *, trim: bool) -> Experiment:
+    """Returns the experiment with float64 data and loss; with a row, its train split has only that sample.
+
+    Args:
+        experiment: The experiment.
+        row: The sample, or None.
+        trim: Whether the padding of that sample is removed, which does not change the results of recurrent networks.
+    """
     with default_dtype(torch.float64):
         # The class weights of a config are exact only if they are converted directly to float64.
         loss = build_loss(experiment.config, experiment.dataset).double()
@@ -172,6 +207,10 @@ def _in_float64(experiment: Experiment, row: int | None) -> Experiment:
         raw = {**raw, "train": raw["train"].take(torch.tensor([row]))}
     for name, split in splits.items():
         splits[name] = _exact_split(split, raw[name], experiment)
+    single = splits["train"]
+    if row is not None and trim and single.lengths is not None and single.targets.shape[1:] != single.inputs.shape[1:2]:
+        steps = int(single.lengths[0])
+        splits["train"] = replace(single, inputs=single.inputs[:, :steps], lengths=None)
     settings = replace(experiment.settings, probes=False)
     return replace(experiment, splits=splits, loss=loss, settings=settings)
 

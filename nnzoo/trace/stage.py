@@ -20,7 +20,8 @@ class Limits:
     """How much of a step is shown.
 
     Attributes:
-        units: Units or filters per layer.
+        units: Units per layer.
+        maps: Feature maps per layer.
         terms: Terms per sum, and weights per unit.
         rows: Samples of a batch in the forward pass.
         places: Positions of a feature map, or steps of a sequence.
@@ -29,17 +30,18 @@ class Limits:
     """
 
     units: int = 8
+    maps: int = 2
     terms: int = 8
     rows: int = 2
-    places: int = 4
+    places: int = 2
     layer: str | None = None
     unit: int | None = None
 
-    def shown_units(self, count: int) -> list[int]:
+    def shown_units(self, count: int, *, have_maps: bool = False) -> list[int]:
         """Returns the units of a layer that are shown, from 0."""
         if self.unit is not None:
             return [self.unit - 1] if self.unit <= count else []
-        return list(range(min(count, self.units)))
+        return list(range(min(count, self.maps if have_maps else self.units)))
 
     def shows(self, layer: str) -> bool:
         """Returns whether a layer is shown."""
@@ -100,6 +102,7 @@ class Stage(ABC):
         values: (N, *place) the outputs.
         grads: (N, *place) the derivative of the loss by each output.
         source: The stage whose outputs are the inputs; None for the inputs of the network.
+        after: The stage whose inputs are the outputs; None for the last one, whose derivatives come from the loss.
     """
 
     def __init__(
@@ -107,6 +110,9 @@ class Stage(ABC):
     ) -> None:
         self.name, self.letter, self.rows = name, letter, rows
         self.values, self.grads, self.source = values, grads, source
+        self.after: Stage | None = None
+        if source is not None:
+            source.after = self
 
     @property
     def before(self) -> Stage:
@@ -134,6 +140,10 @@ class Stage(ABC):
             place.append(rest)
         return tuple(reversed(place))
 
+    def shown_units(self, limits: Limits) -> list[int]:
+        """Returns the units or feature maps that are shown."""
+        return limits.shown_units(self.values.shape[1], have_maps=self.values.ndim > 2)
+
     def shown_rows(self, limits: Limits) -> list[int]:
         """Returns the samples that are shown."""
         return list(range(min(len(self.rows), limits.rows)))
@@ -147,24 +157,21 @@ class Stage(ABC):
         """Returns the derivative of the loss by an input, from the derivatives by the outputs."""
 
     @abstractmethod
-    def backward(self, limits: Limits, after: Stage | None) -> Group:
-        """Returns the equations of the derivatives of this stage.
-
-        Args:
-            limits: What is shown.
-            after: The next stage; None for the last one, whose derivatives come from the loss.
-        """
+    def backward(self, limits: Limits) -> Group:
+        """Returns the equations of the derivatives of this stage."""
 
     @abstractmethod
     def weights(self, limits: Limits) -> list[Weight]:
         """Returns the weights whose update is shown."""
 
-    def incoming(self, row: int, place: Place, after: Stage | None, limit: int) -> list[Equation]:
+    def incoming(self, row: int, place: Place, limit: int) -> list[Equation]:
         """Returns the equation of the derivative by an output; the loss gives that of the last stage."""
-        if after is None:
+        if self.after is None:
             return []
         grad = self.grad(row, place)
-        return [Equation(grad.name, grad.value, after.pull(row, place, limit))]
+        formula = self.after.pull(row, place, limit)
+        is_unused = isinstance(formula, Sum) and not formula.terms
+        return [Equation(grad.name, grad.value, formula, "no later value depends on it" if is_unused else "")]
 
 
 class Inputs(Stage):
@@ -204,7 +211,7 @@ class Inputs(Stage):
     def pull(self, row: int, place: Place, limit: int) -> Expression:
         raise NotImplementedError
 
-    def backward(self, limits: Limits, after: Stage | None) -> Group:  # noqa: ARG002
+    def backward(self, limits: Limits) -> Group:  # noqa: ARG002
         return Group("inputs")
 
     def weights(self, limits: Limits) -> list[Weight]:  # noqa: ARG002

@@ -92,7 +92,9 @@ def test_the_readme_is_short() -> None:
 
 def test_every_shipped_config_has_a_row_in_the_results() -> None:
     results = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
-    assert re.findall(r"^\| `(\w+)` \|", results, flags=re.MULTILINE) == list(shipped_configs())
+    by_hand = {"backpropagation", "one_unit"}  # calculations of single steps, which have no score
+    expected = [name for name in shipped_configs() if name not in by_hand]
+    assert re.findall(r"^\| `(\w+)` \|", results, flags=re.MULTILINE) == expected
 
 
 def test_every_link_to_a_file_exists() -> None:

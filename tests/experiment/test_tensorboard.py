@@ -195,3 +195,13 @@ def test_overwriting_removes_the_events(tmp_path: Path) -> None:
     other.write_text("not ours")
     nnzoo.train(CONFIG, overrides={"train.log": []}, runs_dir=tmp_path, overwrite=True, quiet=True)
     assert [path.name for path in folder.glob("tensorboard/**/*") if path.is_file()] == ["notes.txt"]
+
+
+def test_a_tree_network_has_a_graph(tmp_path: Path) -> None:
+    (tmp_path / "trees.txt").write_text("(3 (2 a) (4 (3 good) (2 film)))\n(1 (2 a) (0 bad))\n" * 20)
+    data = {"name": "trees", "path": str(tmp_path / "trees.txt")}
+    config = {**CONFIG, "data": data, "model": {"name": "tree_lstm", "hidden_size": 4}}
+    folder = nnzoo.train(config, overrides={"train.epochs": 1}, runs_dir=tmp_path, quiet=True).run_dir
+    events = events_of(folder / "tensorboard")
+    assert any("Linear[compose]" in node.name for node in events.Graph().node)
+    assert events.Tags()["images"] == []

@@ -23,6 +23,8 @@ from nnzoo.training.evaluate import Evaluation, evaluate
 SMALL = {"name": "mlp", "hidden": [16]}
 # 2 * (64 * 512 + 512 * 512 + 512 * 10) FLOPs per sample
 LARGE = {"name": "mlp", "hidden": [512, 512]}
+# 2 * 3 * (8 * H + H * H) FLOPs per sample in each of the 8 steps: 0.7 and 26 million per batch of 64
+SMALL_STEPS, LARGE_STEPS = {"name": "gru", "hidden_size": 40}, {"name": "gru", "hidden_size": 256}
 
 
 @pytest.fixture(autouse=True)
@@ -53,6 +55,10 @@ def train(model: dict[str, Any], *, data: Any = "digits", **settings: Any) -> Ru
         (LARGE, {"batch_size": "full"}, 4),
         (SMALL, {"num_threads": 2}, 2),
         (LARGE, {"num_threads": 6}, 6),
+        (SMALL_STEPS, {}, 1),
+        (LARGE_STEPS, {}, 4),
+        (LARGE_STEPS, {"batch_size": 2}, 1),
+        (SMALL_STEPS, {"batch_size": 256}, 4),
     ],
 )
 def test_the_number_of_threads_depends_on_the_work_per_batch(
@@ -77,7 +83,9 @@ def test_environment_variables_set_the_number(
     assert recorded == [8]
 
 
-@pytest.mark.parametrize(("model", "settings"), [(LARGE, {}), (SMALL, {}), (LARGE, {"num_threads": 3})])
+@pytest.mark.parametrize(
+    ("model", "settings"), [(LARGE, {}), (SMALL, {}), (LARGE, {"num_threads": 3}), (SMALL_STEPS, {}), (LARGE_STEPS, {})]
+)
 def test_eval_uses_the_threads_of_training(
     capsys: pytest.CaptureFixture[str], model: dict[str, Any], settings: dict[str, Any]
 ) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from accessibility import problems_of
+from PIL import Image
 
 import nnzoo
 
@@ -46,11 +47,26 @@ document.title = JSON.stringify(found);
 </script>"""
 
 
-def probe(report: Path, tmp_path: Path) -> dict[str, Any]:
-    """Opens a page, uses it by keyboard, and returns what it shows."""
+FIGURES = """<script>
+var found = { rows: {}, sections: [] };
+document.querySelectorAll("section").forEach(function (section) { found.sections.push(section.id); });
+document.querySelectorAll("#result tr").forEach(function (row) {
+  var name = row.querySelector("th").textContent;
+  var numbers = Array.from(row.querySelectorAll("data"), function (each) { return Number(each.value); });
+  found.rows[name] = found.rows[name] || numbers;
+});
+found.requests = performance.getEntriesByType("resource").length;
+found.overflow = document.documentElement.scrollWidth - window.innerWidth;
+found.errors = errors;
+document.title = JSON.stringify(found);
+</script>"""
+
+
+def probe(report: Path, tmp_path: Path, script: str = PROBE) -> dict[str, Any]:
+    """Opens a page, runs a script that uses it, and returns what the script found."""
     assert CHROMIUM is not None
     html = (
-        report.read_text().replace("<meta charset", f"{ERRORS}<meta charset", 1).replace("</body>", f"{PROBE}</body>")
+        report.read_text().replace("<meta charset", f"{ERRORS}<meta charset", 1).replace("</body>", f"{script}</body>")
     )
     page = tmp_path / "page.html"
     page.write_text(html)
@@ -110,3 +126,66 @@ def test_large_runs_stay_within_their_size(tmp_path: Path) -> None:
     assert (found["requests"], found["errors"]) == (0, [])
     assert found["last"].startswith("epoch 1000, ")
     assert found["overflow"] <= 0
+
+
+def write_kinds(folder: Path) -> dict[str, dict[str, Any]]:
+    """Writes a small data set of each kind, and returns a config for each."""
+    numbers = random.Random(0)
+    (folder / "text.csv").write_text(
+        "\n".join(
+            ["text,label", *(f"a {numbers.choice(['good', 'bad'])} film {i % 7},{'yn'[i % 2]}" for i in range(90))]
+        )
+    )
+    (folder / "series.csv").write_text("\n".join(["value", *(f"{(i % 12) + i / 20:.2f}" for i in range(150))]))
+    (folder / "text.txt").write_text("the cat sat on the mat. the dog ran. " * 40)
+    (folder / "trees.txt").write_text("(3 (2 a) (4 (3 good) (2 film)))\n(1 (2 a) (0 bad))\n(2 (2 the) (2 film))\n" * 20)
+    for name in ("dark", "light"):
+        (folder / "images" / name).mkdir(parents=True)
+        for i in range(20):
+            pixels = bytes(numbers.randrange(128) + 127 * (name == "light") for _ in range(3 * 8 * 8))
+            Image.frombytes("RGB", (8, 8), pixels).save(folder / "images" / name / f"{i}.png")
+    mlp = {"name": "mlp", "hidden": [4]}
+    return {
+        "regions": {"data": "moons", "model": mlp, "shown": ["classes", "inside", "network"]},
+        "curve": {"data": "sine", "model": mlp, "shown": ["values", "inside"]},
+        "texts": {
+            "data": {"name": "text", "path": "text.csv", "text": "text", "target": "label"},
+            "model": {"name": "gru", "hidden_size": 4},
+            "shown": ["classes"],
+        },
+        "series": {
+            "data": {"name": "series", "path": "series.csv", "target": "value", "window": 6, "horizon": 2},
+            "model": mlp,
+            "shown": ["values"],
+        },
+        "language": {
+            "data": {"name": "language", "path": "text.txt", "sequence_length": 12},
+            "model": {"name": "lstm", "hidden_size": 4},
+            "shown": ["classes", "steps", "language"],
+        },
+        "trees": {"data": {"name": "trees", "path": "trees.txt"}, "model": "recursive", "shown": ["classes", "trees"]},
+        "images": {
+            "data": {"name": "image_folder", "path": "images"},
+            "model": "linear",
+            "shown": ["classes", "inside"],
+        },
+        "restarts": {"data": "xor", "model": mlp, "restarts": 3, "shown": ["classes", "inside"]},
+    }
+
+
+@pytest.mark.slow
+def test_each_kind_of_page_has_the_numbers_of_the_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, kind in write_kinds(tmp_path).items():
+        train = {"epochs": 2, "restarts": kind.pop("restarts", 1)}
+        shown = kind.pop("shown")
+        run = nnzoo.train({**kind, "name": name, "train": train}, quiet=True)
+        found = probe(run.run_dir / "report.html", tmp_path, FIGURES)
+        assert (found["requests"], found["errors"]) == (0, []), name
+        assert found["overflow"] <= 0, name
+        assert {"result", "curves", "data", "repeat", *shown} <= set(found["sections"]), name
+        split = "train" if name == "restarts" else "test"
+        for key, value in run.metrics.items():
+            part, _, metric = key.partition("/")
+            assert value in found["rows"][part], (name, key)
+            assert part != split or found["rows"][metric][0] == value, (name, key)

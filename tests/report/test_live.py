@@ -7,7 +7,7 @@ import io
 import json
 import random
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,14 @@ from numpy.typing import NDArray
 from PIL import Image
 from py_mini_racer import MiniRacer
 from torch import nn
+from torch.nn import functional
 
 import nnzoo
 from nnzoo.builders import model as builders
 from nnzoo.data.images.decode import Channels, decode
 from nnzoo.report.live.bundle import computation, script
+from nnzoo.report.live.ink import ink_of
+from nnzoo.report.live.section import live_section
 
 pytestmark = pytest.mark.page
 
@@ -58,14 +61,16 @@ class Page:
 
 
 @pytest.fixture(scope="module")
-def page_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Page]:
-    """Returns a function that trains a network for a moment and opens its page."""
+def page_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Page]]:
+    """Returns a function that trains a network for a moment and opens its page, which has only this section."""
     folder = tmp_path_factory.mktemp("runs")
 
     def train(config: object, **arguments: Any) -> Page:
         return Page(nnzoo.train(config, runs_dir=folder, quiet=True, **arguments))  # type: ignore[arg-type]
 
-    return train
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("nnzoo.report.write.sections", lambda run: [live_section(run)])
+        yield train
 
 
 IMAGE_MODELS: dict[str, Any] = {
@@ -332,6 +337,26 @@ def test_a_custom_sequence_of_layers_is_computed(page_of: Callable[..., Page]) -
     assert np.abs(page.probabilities([each.flatten().tolist() for each in images]) - expected).max() < 1e-5
 
 
+class Chained(nn.Module):
+    """Calls layers and functions one after the other, as in PyTorch's tutorials."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv2d(1, 4, 3, padding=1), nn.Linear(64, 10)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        maps = functional.max_pool2d(functional.relu(self.first(inputs)), 2)
+        features = functional.dropout(maps.view(maps.size(0), -1), training=self.training)
+        return functional.log_softmax(self.second(features), dim=1)
+
+
+def test_a_custom_module_that_chains_layers_is_computed(page_of: Callable[..., Page]) -> None:
+    page = page_of({"data": "digits", "loss": "nll", "train": {"epochs": 1}}, model=Chained())
+    images = np.random.default_rng(0).integers(0, 17, (10, 1, 8, 8)).astype(np.float32)
+    expected = page.run.model.predict_proba(images)
+    assert np.abs(page.probabilities([each.flatten().tolist() for each in images]) - expected).max() < 1e-5
+
+
 class Custom(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -355,6 +380,18 @@ def test_other_networks_are_named_with_the_reason(model: object, reason: str, tm
     html = (run.run_dir / "report.html").read_text(encoding="utf-8")
     assert f"The network can&#x27;t be tried in this page: {reason}." in html
     assert "application/json" not in html
+
+
+@pytest.mark.parametrize("thickness", [1.5, 2.0, 3.0])
+def test_strokes_are_as_thick_as_in_the_training_images(thickness: float) -> None:
+    context = MiniRacer()
+    context.eval(f"var cover = {script(['network', 'answer', 'image'], 'return coverage;')}")
+    points = np.random.default_rng(0).uniform(4, 24, (40, 4, 2)).tolist()
+    drawn = [context.eval(f"JSON.stringify([...cover({[stroke]}, 28, 28, {thickness})])") for stroke in points]
+    found = ink_of(np.array([json.loads(str(each)) for each in drawn]).reshape(-1, 1, 28, 28))
+    assert found is not None
+    assert found["thickness"] == pytest.approx(thickness, rel=0.12)
+    assert (found["background"], found["ink"]) == (0.0, 1.0)
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -71,7 +71,7 @@ def operate(run: nnzoo.Run, actions: str, tmp_path: Path) -> dict[str, Any]:
     assert "error" not in found, found
     assert (found["errors"], found["requests"], found["globals"]) == ([], 0, [])
     assert found["overflow"] <= 0
-    return found
+    return {name: value for name, value in found.items() if name not in ("errors", "requests", "globals", "overflow")}
 
 
 def test_a_drawn_digit_is_recognized(tmp_path: Path) -> None:
@@ -149,3 +149,30 @@ def test_a_row_is_edited_and_the_answer_is_that_of_predict(tmp_path: Path) -> No
     label = run.model.predict({"size": [found["slid"][0]], "<i>kind</i>": ["a & b"]})[0]
     assert found["slid"][0] == "2"
     assert found["slid"][1].startswith(f"label: {label} (")
+
+
+def test_a_point_is_dragged_over_the_map_of_two_inputs(tmp_path: Path) -> None:
+    run = nnzoo.train("moons_mlp", overrides={"train.epochs": 3}, runs_dir=tmp_path, quiet=True)
+    actions = """
+      await wait();
+      function read() { return [Number(control("x1").value), Number(control("x2").value), answer()]; }
+      var map = live.querySelector(".live-map");
+      point(map, "pointerdown", 0.3, 0.1);
+      await wait();
+      found.above = read();
+      point(map, "pointermove", 0.7, 0.9);
+      await wait();
+      found.below = read();
+      press(map.querySelector(".live-point"), "ArrowLeft");
+      await wait();
+      found.moved = read();
+    """
+    found = operate(run, actions, tmp_path)
+    for x1, x2, answer in found.values():
+        probabilities = run.model.predict_proba([[x1, x2]])[0]
+        label = int(probabilities.argmax())
+        share = f"{100 * probabilities[label]:.1f}"
+        assert answer == f"Prediction: {label} ({'>99.9' if share == '100.0' else share} %)"
+    assert found["above"][1] > found["below"][1]
+    assert found["above"][2][:13] != found["below"][2][:13]
+    assert found["moved"][0] < found["below"][0]

@@ -87,3 +87,25 @@ SHARED = nn.Linear(4, 4)
 )
 def test_neurons(model: nn.Module, input_shape: tuple[int, ...], expected: int) -> None:
     assert summarize(model, input_shape).num_neurons == expected
+
+
+class Cells(nn.Module):
+    """A recurrent network that calls its cell once per time step."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cell = nn.GRUCell(3, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        state = x.new_zeros(len(x), 4)
+        for step in x.unbind(1):
+            state = self.cell(step, state)
+        return state
+
+
+@pytest.mark.parametrize(
+    ("model", "input_shape", "expected"),
+    [(nn.Linear(30, 4), (30,), 1), (nn.LSTM(10, 20, batch_first=True), (7, 10), 7), (Cells(), (9, 3), 9)],
+)
+def test_time_steps(model: nn.Module, input_shape: tuple[int, ...], expected: int) -> None:
+    assert summarize(model, input_shape).num_steps == expected

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
+from trace_checks import check
 
 import nnzoo
-from nnzoo.trace.explain import Trace
 from nnzoo.trace.run import trace_config
 
-Array = NDArray[np.float64]
 ACTIVATIONS = (
     *("identity", "relu", "leaky_relu", "prelu", "elu", "selu", "gelu", "silu", "sigmoid", "tanh", "softplus"),
     *("hardtanh", "softmax", "log_softmax", "maxout"),
@@ -52,22 +49,6 @@ def config(**sections: Any) -> dict[str, Any]:
         "train": {"batch_size": 6, "epochs": 3},
     }
     return {**base, **sections}
-
-
-def check(trace: Trace, *, at_least: int = 100) -> None:
-    """Checks that each formula multiplies out to the number of the training step."""
-    count = 0
-    for step in trace.steps:
-        for _, groups in step.parts():
-            for equation in [equation for group in groups for equation in group.equations]:
-                if equation.formula is None:
-                    continue
-                count += 1
-                # torch keeps this product in float32.
-                rel = 1e-6 if equation.name.startswith("mus_") else 1e-9
-                found = equation.formula.evaluate()
-                assert math.isclose(found, equation.value, rel_tol=rel, abs_tol=1e-13), equation.text()
-    assert count >= at_least
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)

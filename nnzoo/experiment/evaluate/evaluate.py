@@ -205,8 +205,8 @@ def _num_threads(trained: TrainedModel, measured: Split, num_train: int) -> int:
     if torch.get_num_threads() == 1:
         return 1
     inputs = measured.network_inputs(slice(1))
-    flops = summarize(trained.module, tuple(inputs.shape[1:]), dtype=inputs.dtype).flops
-    return threads_of_network(trained.config, inputs.device, flops=flops, num_train=num_train)
+    summary = summarize(trained.module, tuple(inputs.shape[1:]), dtype=inputs.dtype)
+    return threads_of_network(trained.config, inputs.device, summary=summary, num_train=num_train)
 
 
 def _as_dataset(trained: TrainedModel, new: Samples) -> Dataset:

@@ -61,7 +61,7 @@ def build_state(
         raise problems_of(config, [(key, problem)])
     show(report.render())
     module = move_to_device(config, module, experiment.device)
-    num_threads = threads_of_network(config, experiment.device, flops=report.flops, num_train=num_train, saved=saved)
+    num_threads = threads_of_network(config, experiment.device, summary=report, num_train=num_train, saved=saved)
     with use_threads(num_threads):
         check_output(module, experiment)
         return state_of(experiment, module), report, num_threads

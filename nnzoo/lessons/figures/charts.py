@@ -29,6 +29,7 @@ def curves(
     mark: Mapping[str, Any] | None = None,
     up_to: float | None = None,
     restarts: bool = False,
+    by: str = "epoch",
 ) -> list[Part]:
     """Draws columns of metrics.csv over the epochs, one curve per variant and column.
 
@@ -42,6 +43,7 @@ def curves(
         mark: Vertical lines: epochs as expressions by their labels.
         up_to: Larger values are left out.
         restarts: Whether each restart has a curve, instead of the best one only.
+        by: The column of the x axis: epoch or step.
     """
     names = list(result.variants) if of is None else list(of)
     wanted = [column] if isinstance(column, str) else list(column)
@@ -54,14 +56,14 @@ def curves(
                 if not replica.history.rows:
                     continue
                 values = np.array(replica.history[each])
-                epochs = np.array(replica.history["epoch"])
+                epochs = np.array(replica.history[by])
                 if up_to is not None:
                     values = np.where(values > up_to, np.nan, values)
                 numbered = label if not restarts else f"{label} {index + 1}"
                 series[numbered] = (epochs.tolist(), values.tolist())
     marks = [Mark(float(result.evaluate(at)), label) for label, at in (mark or {}).items()]
     label = wanted[0] if len(wanted) == 1 else wanted[0].partition("/")[2] or "value"
-    return [Lines(title, "", "epoch", label, series, marks, log_x=log_x, log_y=log_y)]
+    return [Lines(title, "", by, label, series, marks, log_x=log_x, log_y=log_y)]
 
 
 def lines(

@@ -152,6 +152,19 @@ def where(conditions: ArrayLike, rows: ArrayLike) -> Array:
     return cast("Array", np.asarray(rows)[np.asarray(conditions, bool)])
 
 
+def shift(image: ArrayLike, down: int, right: int) -> Array:
+    """Returns an image (H, W) that is moved by some pixels; zeros come in at the edges."""
+    values = np.asarray(image, float)
+    moved = np.zeros_like(values)
+    height, width = values.shape
+    rows, columns_ = (slice(max(0, by), size + min(0, by)) for by, size in ((int(down), height), (int(right), width)))
+    from_rows, from_columns = (
+        slice(max(0, -by), size - max(0, by)) for by, size in ((int(down), height), (int(right), width))
+    )
+    moved[rows, columns_] = values[from_rows, from_columns]
+    return moved
+
+
 def equal(a: ArrayLike, b: Any) -> Array:
     """Returns entry by entry whether two values are equal."""
     return cast("Array", np.equal(np.asarray(a), b))
@@ -196,6 +209,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "columns": columns,
     "column": column,
     "where": where,
+    "shift": shift,
     "equal": equal,
     "positive": positive,
     "abs": _of(np.abs, "Returns the size of a number."),

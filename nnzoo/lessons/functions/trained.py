@@ -187,6 +187,13 @@ class Trained:
         found = self.variant(variant)
         return np.asarray(_known(found.experiment.dataset.splits, split, "split").inputs[:], dtype=float)
 
+    def components(self, variant: str) -> Array:
+        """Returns the principal components that the preprocessing fitted, one per row."""
+        fitted = self.variant(variant).experiment.preprocess.components
+        if fitted is None:
+            raise UsageError(f"{variant} has no preprocess.pca.", where="lesson")
+        return fitted.T.double().numpy()
+
     def targets(self, variant: str, split: str = "train") -> Array:
         """Returns the class indices of a split, or its target values in their own unit."""
         found = self.variant(variant)
@@ -265,7 +272,7 @@ class Trained:
 NAMES = (
     *("metric", "each_metric", "history", "histories", "final", "restarts", "best_epoch", "epochs_to", "diverged"),
     *("num_epochs", "num_steps", "rates", "parameters", "neurons", "samples", "weights", "weight", "path", "outputs"),
-    *("probabilities", "predictions", "activations", "inputs", "raw_inputs", "targets", "gradients"),
+    *("probabilities", "predictions", "activations", "inputs", "raw_inputs", "components", "targets", "gradients"),
     *("gradient_norms", "health", "layers", "loss_over"),
 )
 """The functions that expressions may call."""

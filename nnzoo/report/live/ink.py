@@ -39,10 +39,11 @@ def ink_of(images: NDArray[np.float64]) -> dict[str, Any] | None:
     masses = np.stack([_center(share, axis=2), _center(share, axis=1)], axis=1)
     by_mass = bool(masses.std(0).sum() < middles.std(0).sum())
     x, y = (masses if by_mass else middles).mean(0).tolist()
-    down, right = np.gradient(share, axis=(1, 2))
-    edges = np.hypot(down, right).sum(axis=(1, 2))
-    # A stroke of length L and width w covers w L, and its two edges have a total variation of 2 L.
-    thickness = 2 * np.median(share.sum(axis=(1, 2)) / peak / (edges / peak).clip(1e-9))
+    framed = np.pad(share / peak, ((0, 0), (1, 1), (1, 1))).clip(0, 1)
+    edges = np.abs(np.diff(framed, axis=1)).sum(axis=(1, 2)) + np.abs(np.diff(framed, axis=2)).sum(axis=(1, 2))
+    # A stroke of length L and width w covers w L. Its two edges have a total variation of 2 L, and summing both axes
+    # multiplies it by 4 / pi, averaged over all directions.
+    thickness = 8 / np.pi * np.median(framed.sum(axis=(1, 2)) / edges.clip(1e-9))
     return {
         "background": background,
         "ink": background + sign * contrast * peak,

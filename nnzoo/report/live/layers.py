@@ -18,6 +18,7 @@ from nnzoo.models.layers import Dense
 from nnzoo.models.lenet import ScaledTanh
 from nnzoo.models.relative_forecast import RelativeForecast
 from nnzoo.report.live.encoding import encoded
+from nnzoo.report.live.traced import Chain, chain_of
 
 Layer = dict[str, Any]
 """A layer in JSON: `kind`, its settings, its `weights` as places in the array of all weights, and `title` if shown."""
@@ -115,10 +116,13 @@ def _walk(module: nn.Module, name: str, weights: Weights) -> list[Layer]:
     own = _single(module, weights)
     if own is not None:
         return [{**layer, "title": name or layer["kind"]} for layer in own]
+    parts: Chain | None = list(module.named_children())
     if not isinstance(module, nn.Sequential) or _changes_forward(module):
+        parts = chain_of(module)
+    if parts is None:
         raise UnsupportedLayerError(f"the page can't compute {type(module).__name__} ({name or 'the network'})")
     found: list[Layer] = []
-    for child_name, child in module.named_children():
+    for child_name, child in parts:
         found += _walk(child, f"{name}.{child_name}".lstrip("."), weights)
     if isinstance(module, Block):
         found[0] |= {"filler": module.filler if np.isfinite(module.filler) else None}

@@ -54,10 +54,11 @@ def model_of(network: Network) -> dict[str, Any] | str:
 
 
 def _question(network: Network) -> str | None:
-    """Returns the name of the column that is predicted; None if there is not exactly one."""
+    """Returns the name of the column that is predicted; None if there is not exactly one, or it has only a number."""
     target = getattr(network.dataset.reader, "target", None)
     names = (target,) if isinstance(target, str) else tuple(target or ())
-    return names[0] if len(names) == 1 and network.decoder.task == "classification" else None
+    is_named = len(names) == 1 and not names[0].isdecimal()
+    return names[0] if is_named and network.decoder.task == "classification" else None
 
 
 def _scale(network: Network) -> dict[str, Any]:

@@ -11,16 +11,15 @@ function inputMap(model, view, cells, set) {
   const answerAt = (point) => answerOf(model, { tensor: tensor([point.length], Float64Array.from(point)), problems: [], warnings: [] });
   const back = element("canvas", { "aria-hidden": "true" }), point = element("span", { class: "live-point", tabindex: "0", role: "img" });
   const box = element("div", { class: "live-map" }, back, point);
-  const draw = columns.length === 2 ? () => drawRegions(model, back, ranges, answerAt) : () => drawCurve(model, back, ranges[0], answerAt);
-  draw();
+  const topOf = columns.length === 2 ? drawRegions(model, back, ranges, answerAt) : drawCurve(model, back, ranges[0], answerAt);
   const values = () => columns.map((column, at) => Number(plainNumber(column.form, cells[at].trim()) || NaN));
-  view.listeners.push(() => {
+  view.listeners.push((found) => {
     const shares = values().map((value, at) => (value - ranges[at][0]) / (ranges[at][1] - ranges[at][0]));
     point.style.left = `${100 * Math.max(0, Math.min(1, shares[0]))}%`;
-    point.style.top = columns.length === 2 ? `${100 - 100 * Math.max(0, Math.min(1, shares[1]))}%` : "50%";
+    point.style.top = `${100 * Math.max(0, Math.min(1, columns.length === 2 ? 1 - shares[1] : topOf(found)))}%`;
     point.setAttribute("aria-label", `Point at ${columns.map((column, at) => `${column.name} ${cells[at]}`).join(", ")}; arrow keys move it`);
   });
-  const move = (place) => set(place.map((value, at) => cellOfNumber(columns[at], value)));
+  const move = (place) => set(place.map((value, at) => cellOfNumber(Object.assign({}, columns[at], { whole: false }), value)));
   const drag = (event) => {
     if (!event.buttons) return;
     const area = box.getBoundingClientRect();
@@ -60,19 +59,25 @@ function drawRegions(model, canvas, ranges, answerAt) {
   });
 }
 
-// The values or the probabilities over one input.
+// The values or the probabilities over one input. Returns where an answer is on the first curve, from 0 at the top.
 function drawCurve(model, canvas, range, answerAt) {
   canvas.width = 2 * MAP_SIZE;
   canvas.height = 300;
   canvas.style.width = `${MAP_SIZE}px`;
   const xs = Array.from({ length: CURVE_POINTS }, (_, i) => range[0] + ((range[1] - range[0]) * i) / (CURVE_POINTS - 1));
-  const rows = xs.map((x) => { const each = answerAt([x]); return each.values || each.probabilities || [each.label]; });
+  const rows = xs.map((x) => outputsOf(answerAt([x])));
   const all = rows.flat(), low = Math.min(...all), high = Math.max(...all), pen = canvas.getContext("2d");
+  const topOf = (value) => (285 - (270 * (value - low)) / (high - low || 1)) / 300;
   for (let k = 0; k < Math.min(8, rows[0].length); k++) {
     pen.strokeStyle = `rgb(${CLASS_COLORS[k % CLASS_COLORS.length].join(",")})`;
     pen.lineWidth = 4;
     pen.beginPath();
-    rows.forEach((row, i) => pen.lineTo((i / (CURVE_POINTS - 1)) * canvas.width, 285 - (270 * (row[k] - low)) / (high - low || 1)));
+    rows.forEach((row, i) => pen.lineTo((i / (CURVE_POINTS - 1)) * canvas.width, 300 * topOf(row[k])));
     pen.stroke();
   }
+  return (each) => topOf(outputsOf(each)[0]);
+}
+
+function outputsOf(answer) {
+  return answer.values || answer.probabilities || [answer.label];
 }

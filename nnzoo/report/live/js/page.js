@@ -56,7 +56,9 @@ function shown(value) {
 }
 
 function percent(share) {
-  return `${(100 * share).toFixed(share > 0.9995 && share < 1 ? 3 : 1)} %`;
+  const text = (100 * share).toFixed(1);
+  if (text === "100.0" && share < 1) return ">99.9 %";
+  return text === "0.0" && share > 0 ? "<0.1 %" : `${text} %`;
 }
 
 function start(root) {
