@@ -41,8 +41,8 @@ SHARE_OF_OWN = 0.4
 ADAM_LR = 3e-3
 SLOW = 0.1
 """Steps that take longer than this, in seconds, are timed only once. The first one is slower."""
-FEW_STEPS = 60
-"""With fewer steps, a failure says nothing about the network."""
+FEW_STEPS, STUCK_STEPS = 60, 30
+"""With fewer steps, a failure says nothing about the network, or nothing about a loss that is stuck."""
 STUCK = 0.01
 """A loss that falls by a smaller fraction is stuck at its start."""
 
@@ -69,6 +69,16 @@ class Attempt:
     learned: bool
     diverged: bool = False
 
+    @property
+    def is_stuck(self) -> bool:
+        """Whether the loss stayed at its start."""
+        return self.first - self.last < STUCK * abs(self.first)
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether there were enough steps to tell."""
+        return self.learned or self.diverged or self.steps >= (STUCK_STEPS if self.is_stuck else FEW_STEPS)
+
 
 def learn_by_heart(experiment: Experiment, module: nn.Module, *, seconds: float = SECONDS) -> dict[str, Any]:
     """Trains copies of a network on one batch: with the optimizer of the config, and if that fails, with Adam.
@@ -91,9 +101,8 @@ def learn_by_heart(experiment: Experiment, module: nn.Module, *, seconds: float 
         state = state_of(plain, without_dropout(copy.deepcopy(module)))
         state.optimizer = torch.optim.Adam([each for each in state.model.parameters() if each.requires_grad], ADAM_LR)
         last = _attempt(plain, state, batch, needed, f"adam, lr {ADAM_LR:g}", seconds * (1 - SHARE_OF_OWN))
-    is_known = last.learned or last.steps >= FEW_STEPS or last.diverged
     return {
-        "learned": last.learned if is_known else None,
+        "learned": last.learned if last.is_clear else None,
         "metric": metric,
         "samples": len(batch[-1]),
         "steps": last.steps,
@@ -148,7 +157,9 @@ def _batch(experiment: Experiment, module: nn.Module, seconds: float) -> Batch:
     count = min(settings.batch_size or MAX_SAMPLES, MAX_SAMPLES, MAX_TARGETS // per_sample)
     count = min(max(count, least), len(split))
     rows = order.to(split.targets.device)
-    return batch_of(split, rows[: _affordable(experiment, module, rows[:count], least, seconds / FEW_STEPS / 2)])
+    return batch_of(
+        split, rows[: _affordable(experiment, module, rows[:count], least, seconds * (1 - SHARE_OF_OWN) / STUCK_STEPS)]
+    )
 
 
 def _affordable(experiment: Experiment, module: nn.Module, rows: Tensor, least: int, most_seconds: float) -> int:
@@ -229,12 +240,12 @@ def _reason(experiment: Experiment, module: nn.Module, batch: Batch, own: Attemp
         return f"not with {own.optimizer}: the loss {end} in {own.steps} steps"
     if last.diverged:
         return f"the loss became infinite or NaN after {last.steps} steps"
-    if last.steps < FEW_STEPS:
+    if not last.is_clear:
         return f"too slow to tell: {fell}"
     trained = sum(each.numel() for each in module.parameters() if each.requires_grad)
     total = sum(each.numel() for each in module.parameters())
     frozen = f"; only {trained} of {total} weights are trained" if trained < total else ""
-    if last.first - last.last < STUCK * abs(last.first):
+    if last.is_stuck:
         return f"{fell}: it is stuck{_blocked(experiment, module, batch)}{frozen}"
     if frozen:
         return f"{fell}{frozen}"

@@ -10,6 +10,7 @@ import sys
 import time
 from dataclasses import replace
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ EVALUATED = 256
 
 
 class _Clock(Progress):
-    """Records when each step ends, and requests a stop once the time is over.
+    """Records when each step ends (also those of the last finished epoch), and requests a stop once the time is over.
 
     Args:
         stop: Receives the request.
@@ -50,6 +51,7 @@ class _Clock(Progress):
         self.device = device
         self.start = time.monotonic()
         self.stamps: list[float] = []
+        self.finished: list[float] = []
 
     def start_epoch(self, epoch: int, num_steps: int, done: int) -> None:  # noqa: ARG002
         self.stamps = [time.monotonic()]
@@ -71,6 +73,7 @@ class _Clock(Progress):
     ) -> None:
         """Shows nothing, and requests a stop after an epoch once the time is over."""
         del row, stopping, note, seconds_left
+        self.finished = self.stamps
         if time.monotonic() - self.start > SECONDS:
             self.stop.signal_number = 1
 
@@ -121,10 +124,16 @@ def _seconds_per_epoch(experiment: Experiment, learner: Learner[Any], module: nn
     if state.epoch > 1:
         return (float(state.seconds) - _first_epoch(learner)) / float(state.epoch - 1)
     if state.epoch == 1:
-        return float(state.seconds)
-    steps = [later - earlier for earlier, later in zip(clock.stamps[1:], clock.stamps[2:], strict=False)]
-    per_step = statistics.median(steps) if steps else clock.stamps[-1] - clock.stamps[0]
-    return per_step * steps_per_epoch(experiment, module) + _evaluation(experiment, learner)
+        # The first step also warms up caches, so the others count.
+        stamps = clock.finished
+        return float(state.seconds) - (stamps[-1] - stamps[0]) + _per_step(stamps) * (len(stamps) - 1)
+    return _per_step(clock.stamps) * steps_per_epoch(experiment, module) + _evaluation(experiment, learner)
+
+
+def _per_step(stamps: list[float]) -> float:
+    """Returns the median seconds of the steps after the first one."""
+    steps = [later - earlier for earlier, later in pairwise(stamps)]
+    return statistics.median(steps[1:] or steps)
 
 
 def _first_epoch(learner: Learner[Any]) -> float:

@@ -170,7 +170,8 @@ class Prover:
         left = max(1.0, self.deadline - time.monotonic()) / trials_left
         trial = train_seeds(config, self.seeds, self.metrics, Budget(left, per_seed, epochs, self.stop), title)
         how = "together" if trial.batched else "one after another"
-        log.info("%s: %d seeds %s, %.1f s", title, len(trial.curves), how, trial.seconds)
+        count = f"{len(trial.curves)} seed{'s' if len(trial.curves) > 1 else ''}"
+        log.info("%s: %s %s, %.1f s", title, count, how, trial.seconds)
         return trial
 
     def _judge(self, before: Trial, after: Trial, proof: Proof) -> Proof:
@@ -181,7 +182,8 @@ class Prover:
         curves = [*before.curves[:count], *after.curves[:count]]
         epochs = min((len(curve.rows) for curve in curves if not curve.ended), default=None)
         if epochs == 0:
-            return replace(proof, note=f"no epoch was finished within {self.minutes:g} minutes")
+            limit = f"within {self.minutes:g} minutes" if self.stop.signal_number is None else "before the interruption"
+            return replace(proof, note=f"no epoch was finished {limit}")
         metric = self.metric_of(proof.topics)
         pairs = Pairs(
             direction(metric),

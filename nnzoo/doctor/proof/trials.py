@@ -238,8 +238,10 @@ def _one_after_another(
         settings = replace(experiment.settings, seed=config.seed + index)
         diverged = _fit(SingleLearner(state), splits, settings, budget.stop, bar)
         is_over = state.epoch >= config.train.epochs or state.early_stopping.should_stop()
-        curves.append(Curve(list(state.history.rows), ended=is_over or diverged, diverged=diverged))
-        if budget.stop.signal_number is not None:
+        is_interrupted = budget.stop.signal_number is not None
+        if not (is_interrupted and curves):  # then only the earlier seeds are complete
+            curves.append(Curve(list(state.history.rows), ended=is_over or diverged, diverged=diverged))
+        if is_interrupted:
             break
     return curves
 
