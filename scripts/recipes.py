@@ -17,7 +17,9 @@ from nnzoo.config import load_config
 from nnzoo.config.data import TorchvisionSet
 from nnzoo.config.shipped import shipped_configs
 
-SHOWN = ("test/accuracy", "test/rmse", "train/accuracy")
+BY_HAND = ("backpropagation", "one_unit")
+"""Calculations of single steps, which have no score. They are measured only if they are named."""
+SHOWN = ("test/accuracy", "test/rmse", "train/accuracy", "train/loss")
 
 
 def main() -> None:
@@ -27,7 +29,8 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--data")
     arguments = parser.parse_args()
-    sections = {name: load_config(name).data for name in arguments.names or shipped_configs()}
+    names = arguments.names or [name for name in shipped_configs() if name not in BY_HAND]
+    sections = {name: load_config(name).data for name in names}
     roots = {
         name: {"data.root": f"{arguments.data}/{section.name}"} if arguments.data else {}
         for name, section in sections.items()

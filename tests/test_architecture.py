@@ -30,6 +30,7 @@ LAYERS = {
     "doctor": 6,
     "report": 7,
     "api": 8,
+    "trace": 8,
     "cli": 9,
     "__main__": 10,
     "__init__": 10,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nnzoo.cli import doctor_gate
 from nnzoo.cli.completion import config_or_run_names
 from nnzoo.cli.options import Debug, Json, Overrides, Quiet, RunsDir, Verbose, print_json, table
 from nnzoo.numbers import number
@@ -34,8 +35,8 @@ def doctor(
 ) -> None:
     """Find problems in a config or a run.
 
-    For a config, reads the data and builds the network without training it. For a run, explains what went wrong. Exits
-    with code 5 if a problem invalidates the result.
+    For a config, reads the data, builds the network, learns one batch by heart, and estimates the training time. For a
+    run, explains what went wrong. Exits with code 5 if a problem invalidates the result.
     """
     from nnzoo.doctor import examine
 
@@ -54,6 +55,8 @@ def doctor(
 def report(found: Examination, *, brief: bool, everything: bool) -> str:
     """Returns the report on an examination."""
     parts = [] if brief else [*_data(found, everything=everything), _scores(found), _network(found)]
+    if found.gate:
+        parts.append(doctor_gate.lines(found.gate))
     lines = [
         "\n".join(
             [

@@ -46,6 +46,9 @@ def init(
             path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8") as file:
             file.write(shipped[name].read_text(encoding="utf-8"))
+        data = shipped[name].with_suffix(".npz")
+        if data.is_file() and not (path.parent / data.name).exists():
+            (path.parent / data.name).write_bytes(data.read_bytes())
     except FileExistsError:
         raise UsageError("already exists. Choose a different DEST.", where=str(path)) from None
     except OSError as error:

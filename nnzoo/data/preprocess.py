@@ -142,11 +142,20 @@ class Preprocess(nn.Module):
         untouched = self.shift is None and self.mean is None and inputs.dtype == torch.float32
         if untouched or not (inputs.is_floating_point() or inputs.ndim == 4):
             return inputs
+        return _as_float32(self.in_float64(inputs, lengths), first, "an input", "normalize: standardize")
+
+    def in_float64(self, inputs: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Transforms samples as `forward` does, without the rounding to float32.
+
+        Args:
+            inputs: (N, F), (N, T, F) or (N, C, H, W), on the CPU.
+            lengths: (N,) valid steps of sequences. Later steps stay 0.
+        """
         outputs = self._project(self._normalize(to_real(inputs).double()))
         if lengths is not None:
             beyond = torch.arange(outputs.shape[1]) >= lengths.unsqueeze(1)  # (N, T)
             outputs = outputs.masked_fill(beyond.unsqueeze(2), 0)
-        return _as_float32(outputs, first, "an input", "normalize: standardize")
+        return outputs
 
     def image_scaling(self) -> ImageScaling:
         """Returns the transform for batches of images, a module that can be moved to their device."""

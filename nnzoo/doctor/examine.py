@@ -17,6 +17,7 @@ from nnzoo.config import Config, config_path, load_config
 from nnzoo.data.baseline import baseline
 from nnzoo.doctor import curves, linear, network, samples
 from nnzoo.doctor.finding import Finding
+from nnzoo.doctor.gate import checks
 from nnzoo.errors import CheckpointError, UsageError
 from nnzoo.experiment.evaluate.measure import confusion_matrix
 from nnzoo.experiment.load import load
@@ -53,6 +54,7 @@ class Examination:
         scores: For a run, the scores of its best weights by split.
         scores_epoch: The epoch of the best weights; None for a config.
         network_epoch: The epoch after which the network was probed; 0 for a config.
+        gate: For a config, the checks before training: see `gate.checks`.
         warnings: The warnings about the data, which are also among the findings.
     """
 
@@ -66,6 +68,7 @@ class Examination:
     scores: dict[str, float] = field(default_factory=dict)
     scores_epoch: int | None = None
     network_epoch: int = 0
+    gate: dict[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
     @property
@@ -112,8 +115,12 @@ def _run_folder(subject: str, runs_dir: str) -> Path | None:
     return None
 
 
-def examine_config(config: Config) -> Examination:
-    """Reads the data and builds the network, without training.
+def examine_config(config: Config, *, try_training: bool = True) -> Examination:
+    """Reads the data, builds the network, and trains it for at most a few seconds.
+
+    Args:
+        config: The config, not yet resolved.
+        try_training: Whether one batch is learned by heart and the time of the training is estimated.
 
     Raises:
         ConfigError: The config does not fit the data.
@@ -121,7 +128,11 @@ def examine_config(config: Config) -> Examination:
     """
     with use_threads(threads_of_data(config)):
         experiment = prepare(config)
-        state, _, _ = build_state(experiment, None, show=lambda _: None)
+        state, _, num_threads = build_state(experiment, None, show=lambda _: None)
+        checked: dict[str, Any] = {}
+        if try_training:
+            with use_threads(num_threads):
+                checked = checks.run(experiment, state.model)
         health = network.probe(state.model, experiment.loss, experiment.splits["train"])
         examined_part = samples.select_examined(experiment)
         findings = itertools.chain(
@@ -130,7 +141,8 @@ def examine_config(config: Config) -> Examination:
             network.findings(health, trained=False),
             _untrained_loss(experiment, health),
         )
-        return _examination(config.name, experiment, examined_part, health, findings)
+        all_findings = checks.with_findings(checked, findings) if checked else findings
+        return replace(_examination(config.name, experiment, examined_part, health, all_findings), gate=checked)
 
 
 def examine_run(folder: Path) -> Examination:
@@ -202,7 +214,7 @@ def _sorted(findings: Iterable[Finding]) -> tuple[Finding, ...]:
 
 
 def _examination(
-    subject: str, experiment: Experiment, examined_part: Experiment, health: network.Health, findings: Iterator[Finding]
+    subject: str, experiment: Experiment, examined_part: Experiment, health: network.Health, findings: Iterable[Finding]
 ) -> Examination:
     measured = _measured(experiment)
     return Examination(

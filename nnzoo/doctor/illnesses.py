@@ -24,6 +24,7 @@ MEANINGS = {
     "network too small": "The network can't represent the relation, although it was trained to the end.",
     "too much dropout": "So many units are dropped that the network can't fit the train samples.",
     "too much weight decay": "The penalty on the weights is stronger than what the data teaches.",
+    "not learned by heart": "The untrained network can't even learn a few train samples by heart.",
     "underfitting": "The network has learned little from the train samples, and no cause was found.",
     "overfitting": "The network fits the train samples much better than new ones.",
     "constant prediction": "The network gives the same answer for every sample.",

@@ -263,6 +263,23 @@ class Drawing:
 
 
 @dataclass(frozen=True)
+class Program:
+    """A part that JavaScript fills.
+
+    Attributes:
+        title: The title; may be empty.
+        caption: What the part shows, in a sentence.
+        data: The JSON that the script reads, without the characters `<`, `>` and `&`.
+        script: The script. It finds the data in the element before its own.
+    """
+
+    title: str
+    caption: str
+    data: str
+    script: str
+
+
+@dataclass(frozen=True)
 class Details:
     """Parts that are closed until the reader opens them.
 
@@ -275,7 +292,7 @@ class Details:
     parts: Sequence[Part]
 
 
-Part = Text | TableOf | Lines | Scatter | Bars | Heatmap | Images | Drawing | Details
+Part = Text | TableOf | Lines | Scatter | Bars | Heatmap | Images | Drawing | Program | Details
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from nnzoo.report.charts import (
     Link,
     Part,
     Picture,
+    Program,
     Scatter,
     Section,
     TableOf,
@@ -103,6 +104,10 @@ def render(part: Part, name: str) -> str:
         case Drawing():
             drawn = f'<div class="scroll" role="img" aria-label="{escape(part.alt, 600)}">{part.svg}</div>'
             return f'<figure class="wide">{_heading(part.title, part.caption)}{drawn}</figure>'
+        case Program():
+            data = f'<script type="application/json">{part.data}</script><noscript>This needs JavaScript.</noscript>'
+            heading = _heading(part.title, part.caption)
+            return f'<div class="wide live">{heading}{data}</div><script>{part.script}</script>'
         case Heatmap():
             return _heatmap(part, name)
         case Lines() | Scatter() | Bars():

@@ -13,6 +13,7 @@ from nnzoo.report.inputs import data_section
 from nnzoo.report.inside.section import inside_section, network_section
 from nnzoo.report.language import language_section
 from nnzoo.report.learning import curves_section, health_section
+from nnzoo.report.live.section import live_section
 from nnzoo.report.overview import repeat_section, result_section
 from nnzoo.report.page import page
 from nnzoo.report.steps import labels_section, steps_section
@@ -44,6 +45,7 @@ def sections(run: RunWithData) -> list[Section]:
     """Returns the sections of the page: those that apply to the run, in order. A section that fails is one line."""
     makers = [
         result_section,
+        live_section,
         curves_section,
         health_section,
         classes_section,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,15 @@ import pytest
 import torch
 from PIL import Image
 
+from nnzoo import doctor
 from nnzoo.cli.app import run as nnzoo
 from nnzoo.config import load_config
 from nnzoo.data import Split
-from nnzoo.doctor import Examination, examine_config
+from nnzoo.doctor import Examination
 from nnzoo.doctor.network import probe
 from nnzoo.errors import DataError
 
+examine_config = partial(doctor.examine_config, try_training=False)
 RANDOM = np.random.default_rng(0)
 
 

@@ -87,7 +87,7 @@ def test_the_weights_do_not_depend_on_probes(name: str) -> None:
     assert all(math.isfinite(row.saturated if bounded else row.dead) for row in hidden)
 
 
-@pytest.mark.parametrize("step", [1, 17, 20, 40])
+@pytest.mark.parametrize("step", [17, 40])
 @pytest.mark.parametrize("name", ["mlp", "cnn", "lstm", "batched restarts", "sequential restarts"])
 def test_a_resumed_run_has_the_same_rows(name: str, step: int, at_step: Callable[..., None]) -> None:
     train("uninterrupted", CONFIGS[name])

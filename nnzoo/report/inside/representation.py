@@ -60,7 +60,7 @@ def _groups(network: Network, points: Tensor) -> dict[str, Curve]:
     if network.decoder.task == "regression":
         target = network.split.truth[rows, 0].cpu().double()
         edges = target.quantile(torch.tensor([0.25, 0.5, 0.75], dtype=torch.float64))
-        labels = torch.bucketize(target, edges)
+        labels = torch.bucketize(target.contiguous(), edges)
         name = network.dataset.target_names[0]
         names = [f"{name}: {quarter} quarter" for quarter in ("lowest", "second", "third", "highest")]
     else:

@@ -59,7 +59,7 @@ def _linear(network: Network, weights: Tensor) -> Found:
         )
         return [Images("Weights of the first layer", caption, items, size=64)]
     names = network.input_names
-    if len(shape) != 1 or not names:
+    if len(shape) != 1 or len(names) != weights.shape[1]:
         return "The weights of the first layer have no image, since its inputs are neither pixels nor named columns."
     return _matrix(weights, names, "unit", "input")
 

@@ -1,0 +1,1 @@
+"""The network computed in the page: its layers, its preprocessing and its controls."""
