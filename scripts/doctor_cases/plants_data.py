@@ -18,7 +18,8 @@ def _table(rng: random.Random) -> Plan:
 
 
 def class_balance(rng: random.Random, pool: Pool) -> Case | None:  # noqa: ARG001
-    twin = class_table(rng).changed({}, {"classes": rng.choice((2, 3)), "rows": 2000, "separation": 1.2})
+    data = {"classes": rng.choice((2, 3)), "rows": 2000, "separation": 1.2}
+    twin = class_table(rng).changed({"train.batch_size": 64, "train.epochs": 60}, data)
     share = rng.choice((0.02, 0.03, 0.05))
     ill = twin.changed({}, {"rare": share})
     return Case("class balance", f"{share:.0%} of the rows have the last class", twin, ill, measure="balanced")
