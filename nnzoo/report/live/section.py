@@ -31,7 +31,7 @@ def live_section(run: RunWithData) -> Section | None:
         model["samples"] = model["samples"][:2]
         text = as_json(model)
     if len(text.encode()) > limit:
-        reason = f"it would take {len(text.encode()) / 1e6:.1f} MB of the page (at most {limit / 1e6:g} MB)"
+        reason = f"it would take {len(text.encode()) / 1e6:.2f} MB of the page (at most {limit / 1e6:g} MB)"
         return Section("live", TITLE, [Text(f"The network can't be tried in this page: {reason}.")])
     names = [*computation(model), *controls(model)]
     code = script(names, "start(document.currentScript.previousElementSibling);")
