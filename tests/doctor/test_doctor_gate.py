@@ -47,10 +47,11 @@ def test_frozen_weights_are_not_learned_by_heart(capsys: pytest.CaptureFixture[s
     frozen = {"name": "mlp", "hidden": [8], "freeze": ["*.weight"]}
     found = examined(data="digits", model=frozen)
     assert found.gate["by_heart"]["learned"] is False
-    message = next(each.message for each in found.findings if each.topic == "not learned by heart")
-    assert "18 of 610 weights are trained" in message
+    assert "18 of 610 weights are trained" in found.gate["by_heart"]["reason"]
+    cause = next(each for each in found.findings if each.topic == "frozen layers")
+    assert "the untrained network does not learn 32 train samples by heart" in cause.evidence
     Path("c.yaml").write_text("data: digits\nmodel: {name: mlp, hidden: [8], freeze: ['*.weight']}\n")
-    assert nnzoo(["doctor", "c.yaml"]) == 0
+    assert nnzoo(["doctor", "c.yaml"]) == 5
     assert "one batch learned by heart: no, 32 samples in" in capsys.readouterr().out
 
 
