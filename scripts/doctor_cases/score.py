@@ -27,6 +27,8 @@ NOT_PLANTED = {
 }
 NOT_HEALTHY = {
     "adding_lstm": "it takes too long",
+    "backpropagation": "it has a single sample",
+    "one_unit": "it has a single sample",
     "adding_rnn": "it shows vanishing gradients on purpose",
     "fashion_mnist_cnn": "it needs downloaded data",
     "fashion_mnist_mlp": "it needs downloaded data",

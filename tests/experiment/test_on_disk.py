@@ -147,7 +147,7 @@ def test_doctor_examines_a_part_and_says_so(monkeypatch: pytest.MonkeyPatch) -> 
     Path("c.yaml").write_text("data: {name: arrays, path: d}\nmodel: mlp\n")
     kept, left = (examine("c.yaml", [f"data.cache={cache}"]).as_dict() for cache in ("memory", "disk"))
     for found in (kept, left):
-        del found["data"]["chosen"]
+        del found["data"]["chosen"], found["gate"]["cost"]  # the measured time differs
     assert kept == left
     monkeypatch.setattr(samples, "MAX_READ", 50 * 6)
     part = examine("c.yaml", ["data.cache=disk"])

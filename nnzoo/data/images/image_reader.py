@@ -135,7 +135,7 @@ def _read_arrays(path: Path, schema: Schema, *, labelled: bool) -> Samples:
     inputs = encode_pixels(x, where=f"{path}: x")
     if tuple(inputs.shape[1:]) != schema.input_shape:
         raise DataError(
-            f"has images of a different shape than the training data (got {tuple(inputs.shape[1:])}; allowed "
+            f"has images of a different shape than the training data (got {tuple(inputs.shape[1:])}; expected "
             f"{schema.input_shape}).",
             where=f"{path}: x",
         )
