@@ -164,7 +164,8 @@ def table(
         "`train` would print.",
     ]
     if seconds:
-        lines.append(f"An examination takes {seconds[len(seconds) // 2]:.1f} s (median), at most {seconds[-1]:.1f} s.")
+        median, most = seconds[len(seconds) // 2], seconds[-1]
+        lines.append(f"An examination takes {median:.1f} s of CPU time (median), at most {most:.1f} s.")
     if dropped:
         lines.append(f"Dropped: {', '.join(f'{count} x {reason}' for reason, count in dropped.most_common())}.")
     return "\n".join(lines)

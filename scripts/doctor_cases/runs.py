@@ -51,7 +51,7 @@ class Verdict:
 
     Attributes:
         findings: As in `nnzoo doctor --json`.
-        seconds: The time of the examination.
+        seconds: The CPU time of the examination.
         error: The error of the doctor; empty if there was none.
     """
 
@@ -122,14 +122,14 @@ class Laboratory:
         path = self.folder / "verdicts" / self.doctor / f"{Path(outcome.folder).name}.json"
         if path.is_file():
             return Verdict(**json.loads(path.read_text(encoding="utf-8")))
-        started, error, findings = time.perf_counter(), "", []
+        started, error, findings = time.process_time(), "", []
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 findings = [each.as_dict() for each in examine(outcome.folder).findings]
         except Exception as problem:  # an error of the doctor is a result of the score
             error = f"{type(problem).__name__}: {problem}"
-        verdict: dict[str, Any] = {"findings": findings, "seconds": time.perf_counter() - started, "error": error}
+        verdict: dict[str, Any] = {"findings": findings, "seconds": time.process_time() - started, "error": error}
         _write(path, verdict)
         return Verdict(**verdict)
 

@@ -55,7 +55,7 @@ class Judgement:
         fix: The fix of the finding that names the illness.
         is_cured: Whether the fix cures; None if it was not tried.
         curable: Whether a change of the config can cure the illness.
-        seconds: The time of the examination.
+        seconds: The CPU time of the examination.
         error: The error of the doctor, or of the run with the fix.
     """
 
