@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-from functools import cache
 
 from nnzoo.doctor import remedies
 from nnzoo.doctor.evidence import LOST, Evidence
@@ -257,7 +256,6 @@ def divergence(evidence: Evidence) -> Finding | None:
     )
 
 
-@cache
 def best_rate(evidence: Evidence) -> tuple[float, float, Outcome | None]:
     """Returns the factor of the learning rate that learns most, the gain of the run that was lost, and the outcome.
 
