@@ -46,6 +46,7 @@ class LessonResult:
         values: The values of `let` and `measure`, by name.
         measured: The measured values by name, in order.
         expected: The expected values of the measures that have one, by name.
+        bounds: The bounds that the checks set for single measures, such as "<= 0.75", by name.
         checks: The checked statements.
         seconds: The wall time.
     """
@@ -57,6 +58,7 @@ class LessonResult:
     values: Mapping[str, Any]
     measured: Mapping[str, Any]
     expected: Mapping[str, Any]
+    bounds: Mapping[str, Sequence[str]]
     checks: tuple[Check, ...]
     seconds: float
 
@@ -88,8 +90,7 @@ class LessonResult:
         """Returns the expected value of a measure, or the bounds that the checks set for it."""
         if name in self.expected:
             return shown(self.expected[name], exact=True)
-        bounds = [bound for text in self.lesson.check if (bound := bound_of(text, name))]
-        return ", ".join(bounds)
+        return ", ".join(self.bounds.get(name, ()))
 
     def without_networks(self) -> LessonResult:
         """Returns the result without the networks, their data and intermediate values, which need much memory."""
@@ -141,8 +142,11 @@ def run_lesson(lesson: Lesson, *, seed: int = 0, overrides: Sequence[str] = ()) 
             is_same = maths.close(measured[name], expected[name], measure.within)
             checks.append(Check(f"{name} = {shown(expected[name], exact=True)}", is_same))
     checks += [Check(text, expressions.truth(expressions.evaluate(text, functions, values))) for text in lesson.check]
+    bounds = _bounds(lesson, functions, values)
     seconds = time.monotonic() - start
-    return LessonResult(lesson, seed, tuple(overrides), variants, values, measured, expected, tuple(checks), seconds)
+    return LessonResult(
+        lesson, seed, tuple(overrides), variants, values, measured, expected, bounds, tuple(checks), seconds
+    )
 
 
 def functions_of(variants: Mapping[str, Variant]) -> dict[str, Callable[..., Any]]:
@@ -150,12 +154,20 @@ def functions_of(variants: Mapping[str, Variant]) -> dict[str, Callable[..., Any
     return {**maths.FUNCTIONS, **formulas.FUNCTIONS, **Trained(variants).functions()}
 
 
-def bound_of(check: str, name: str) -> str:
-    """Returns the bound that a comparison such as `accuracy >= 0.9` sets for a measure; empty if it sets none."""
-    tree = expressions.parse(check)
-    if not isinstance(tree, ast.Compare) or not isinstance(tree.left, ast.Name) or tree.left.id != name:
-        return ""
-    return check.strip()[len(name) :].strip()
+def _bounds(
+    lesson: Lesson, functions: Mapping[str, Callable[..., Any]], values: Mapping[str, Any]
+) -> dict[str, list[str]]:
+    """Returns the bounds that comparisons such as `accuracy >= 0.9` set for the measure on their left."""
+    found: dict[str, list[str]] = {}
+    for text in lesson.check:
+        tree = expressions.parse(text)
+        if isinstance(tree, ast.Compare) and isinstance(tree.left, ast.Name) and len(tree.comparators) == 1:
+            sign = text.strip()[len(tree.left.id) :].split()[0]
+            right = ast.unparse(tree.comparators[0])
+            bound = right if isinstance(tree.comparators[0], ast.Constant) else None
+            bound = bound or shown(expressions.evaluate(right, functions, values))
+            found.setdefault(tree.left.id, []).append(f"{sign} {bound}")
+    return found
 
 
 def shown(value: Any, *, exact: bool = False) -> str:

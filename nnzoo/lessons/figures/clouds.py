@@ -22,7 +22,9 @@ def clouds(result: LessonResult, title: str, *, values: Mapping[str, str]) -> li
         title: The title.
         values: Expressions of rows by the titles of the maps.
     """
-    found = {name: np.asarray(result.evaluate(text), float).reshape(-1, 2)[:MAX_POINTS] for name, text in values.items()}
+    found = {
+        name: np.asarray(result.evaluate(text), float).reshape(-1, 2)[:MAX_POINTS] for name, text in values.items()
+    }
     everything = np.concatenate(list(found.values()))
     low, high = float(everything.min()), float(everything.max())
     span = max(high - low, 1e-9)
