@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from nnzoo.report.panels import panel, panels
 from nnzoo.lessons.results import LessonResult
 from nnzoo.report.charts import Part
+from nnzoo.report.panels import panel, panels
 
 MAX_POINTS = 300
 COLOR = "#2166ac"
