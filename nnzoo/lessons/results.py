@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from nnzoo.lessons import expressions
-from nnzoo.lessons.functions import formulas, maths
+from nnzoo.lessons.functions import classical, formulas, maths
 from nnzoo.lessons.functions.trained import Trained
 from nnzoo.lessons.schema import Language, Lesson
 from nnzoo.lessons.training import Variant, train_lesson
@@ -157,7 +157,7 @@ def run_lesson(lesson: Lesson, *, seed: int = 0, overrides: Sequence[str] = ()) 
 
 def functions_of(variants: Mapping[str, Variant]) -> dict[str, Callable[..., Any]]:
     """Returns all functions that expressions may call."""
-    return {**maths.FUNCTIONS, **formulas.FUNCTIONS, **Trained(variants).functions()}
+    return {**maths.FUNCTIONS, **formulas.FUNCTIONS, **classical.FUNCTIONS, **Trained(variants).functions()}
 
 
 def bounds_of(
