@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nnzoo.lessons.figures.panels import panel, panels
 from nnzoo.lessons.results import LessonResult
 from nnzoo.report.charts import Images, Part, Picture
 from nnzoo.report.inside.network import Network
 from nnzoo.report.inside.pictures import CLASSES, class_map, diverging, gray
 from nnzoo.report.inside.regions import GRID, UNIT_GRID, grid, values_at
+from nnzoo.report.panels import panel, panels
 
 MAX_POINTS, MAX_UNITS = 300, 32
 
