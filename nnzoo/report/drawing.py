@@ -62,7 +62,9 @@ def draw_network(
     layers = unit_layers(blocks, module)
     description = _description(name, input_shape, blocks)
     if layers:
-        return NetworkDrawing(draw_units(layers, name, inputs, outputs, description, numbers or Numbers()), description, True)
+        return NetworkDrawing(
+            draw_units(layers, name, inputs, outputs, description, numbers or Numbers()), description, True
+        )
     return NetworkDrawing(draw_blocks(blocks, name, input_shape, inputs, outputs, description), description, False)
 
 
