@@ -314,4 +314,4 @@ def _prepared(network: Network, inputs: ArrayLike) -> torch.Tensor:
     array = np.asarray(inputs)
     dtype = raw.dtype if raw.dtype in (torch.int64, torch.int32) else torch.float64
     prepared: torch.Tensor = network.experiment.preprocess(torch.as_tensor(array).to(dtype))
-    return prepared.float() if prepared.is_floating_point() else prepared
+    return prepared.to(network.dtype)
