@@ -34,6 +34,7 @@ KINDS = Literal[
     "images",
     "network",
     "contour",
+    "trees",
     "table",
 ]
 

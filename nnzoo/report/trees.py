@@ -29,7 +29,7 @@ def trees_section(run: RunWithData) -> Section | None:
     if network is None or run.outputs is None or run.dataset.per != "node":
         return None
     samples = Samples(run, run.split)
-    parts = [part for index in _chosen(network) for part in _tree(network, samples, index)]
+    parts = [part for index in _chosen(network) for part in tree_parts(network, samples, index)]
     return Section("trees", "Trees", parts)
 
 
@@ -48,7 +48,8 @@ def _is_node(inputs: Tensor) -> Tensor:
     return (inputs[..., 0] > 0) | (inputs[..., 1] > 0)
 
 
-def _tree(network: Network, samples: Samples, index: int) -> list[Part]:
+def tree_parts(network: Network, samples: Samples, index: int) -> list[Part]:
+    """Draws a tree of the split of the network, with the predicted label of every node, and lists its nodes."""
     inputs = network.inputs(network.split, slice(index, index + 1)).cpu()
     count = int(_is_node(inputs[0]).sum())
     nodes = inputs[0, :count]

@@ -12,7 +12,7 @@ from nnzoo.lessons.functions.maths import Array
 
 
 def logistic_regression(rows: ArrayLike, classes: ArrayLike, l2: float) -> Array:
-    """Returns the weights and the bias of scikit-learn's logistic regression of two classes, with nnzoo's L2 penalty."""
+    """Returns the weights and the bias of scikit-learn's logistic regression of two classes, with an L2 penalty."""
     from sklearn.linear_model import LogisticRegression
 
     x = np.asarray(rows, float)
@@ -20,7 +20,7 @@ def logistic_regression(rows: ArrayLike, classes: ArrayLike, l2: float) -> Array
 
 
 def linear_svm(rows: ArrayLike, classes: ArrayLike, l2: float) -> Array:
-    """Returns the weights and the bias of scikit-learn's linear SVM of two classes, with nnzoo's L2 penalty."""
+    """Returns the weights and the bias of scikit-learn's linear SVM of two classes, with an L2 penalty."""
     from sklearn.svm import SVC
 
     x = np.asarray(rows, float)
