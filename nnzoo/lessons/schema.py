@@ -34,6 +34,7 @@ KINDS = Literal[
     "network",
     "contour",
     "table",
+    "trees",
 ]
 
 
