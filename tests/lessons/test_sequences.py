@@ -27,7 +27,7 @@ def trained(**keys: Any) -> dict[str, Variant]:
 def test_recurrence_gives_the_states_of_the_network(cell: str) -> None:
     data = {"name": "adding", "length": 5, "samples": 40, "split": {"val": 0, "test": 0.25}}
     variants = trained(runs={"data": data, "model": {"name": cell, "hidden_size": 3}, "train": {"epochs": 1}})
-    found = Sequences(variants).recurrence("network")
+    found = Sequences(Trained(variants)).recurrence("network")
     assert found["h"].shape == (10, 5, 3)
     layer: Any = variants["network"].module.get_submodule("recurrent.0")
     inputs = Trained(variants).inputs("network", "test")

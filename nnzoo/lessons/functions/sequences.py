@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nnzoo.errors import UsageError
 from nnzoo.lessons.functions.maths import Array
-from nnzoo.lessons.training import Variant
+from nnzoo.lessons.functions.trained import Trained
 from nnzoo.models.unrolled import GATES, run_steps
 from nnzoo.report.inside.network import MAX_SAMPLES, Network
 
@@ -22,11 +22,11 @@ class Sequences:
     """The functions over variants whose samples are sequences. All steps of a sample are valid.
 
     Args:
-        variants: The variants by name.
+        trained: The trained variants.
     """
 
-    def __init__(self, variants: Mapping[str, Variant]) -> None:
-        self.variants = variants
+    def __init__(self, trained: Trained) -> None:
+        self.trained = trained
 
     def functions(self) -> dict[str, Callable[..., Any]]:
         """Returns the functions by the name that expressions use."""
@@ -38,13 +38,10 @@ class Sequences:
         At most 1,000 samples are read. A GRU has the gates r and u and the candidate n. It is the first layer of a
         module, in the direction of the sequence, with the best weights.
         """
-        network = self._network(variant)
+        network = self.trained.network(variant, "best")
         with torch.no_grad():
             found = _run(network, layer, network.inputs(network.experiment.splits[split], SAMPLES))
         return {name: torch.stack(steps, 1).numpy() for name, steps in found.items()}
-
-    def _network(self, variant: str) -> Network:
-        return self.variants[variant].network
 
 
 def _run(network: Network, layer: str, inputs: Tensor) -> dict[str, list[Tensor]]:
