@@ -36,6 +36,7 @@ KINDS = Literal[
     "circuit",
     "contour",
     "table",
+    "trees",
 ]
 
 

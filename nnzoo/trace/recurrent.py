@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from nnzoo.models.unrolled import GATES
 from nnzoo.trace.activations import logistic
 from nnzoo.trace.expression import Call, Equation, Expression, Num, Prod, Sum, Var, minus, square
 from nnzoo.trace.linked import limited
 from nnzoo.trace.record import StepRecord
 from nnzoo.trace.stage import Group, Limits, Place, Stage, Weight, index_of
-from nnzoo.trace.unroll import GATES, Nodes, unrolled
+from nnzoo.trace.unroll import Nodes, unrolled
 
 RULES = {
     nn.RNN: "h[t] = f(U x[t] + W h[t-1])",
