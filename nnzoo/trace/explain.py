@@ -10,7 +10,8 @@ from nnzoo.config import Config
 from nnzoo.errors import UsageError
 from nnzoo.models import penalised
 from nnzoo.trace.chain import stages_of
-from nnzoo.trace.losses import loss_group, outputs_of, targets_group
+from nnzoo.trace.losses import loss_group
+from nnzoo.trace.outputs import outputs_of, targets_group
 from nnzoo.trace.record import Recording, StepRecord
 from nnzoo.trace.setup import Setup
 from nnzoo.trace.stage import Group, Limits
