@@ -6,10 +6,11 @@ from typing import Any
 
 import torch
 
+from nnzoo.models.unrolled import GATES
 from nnzoo.trace.expression import Var
 from nnzoo.trace.record import StepRecord
 from nnzoo.trace.stage import Limits, Place, Stage, Weight, index_of
-from nnzoo.trace.unroll import GATES, Nodes, unrolled
+from nnzoo.trace.unroll import Nodes, unrolled
 
 
 class RecurrentNodes(Stage):
