@@ -27,13 +27,16 @@ KINDS = Literal[
     "lines",
     "scatter",
     "bars",
+    "clouds",
     "strips",
     "histograms",
     "heatmap",
     "images",
     "network",
+    "circuit",
     "contour",
     "table",
+    "trees",
 ]
 
 
