@@ -35,6 +35,7 @@ KINDS = Literal[
     "network",
     "contour",
     "table",
+    "trees",
 ]
 
 
