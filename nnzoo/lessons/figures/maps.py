@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import torch
@@ -26,6 +27,7 @@ def regions(
     of: Sequence[str] | None = None,
     margin: float = 0.1,
     points: bool = True,
+    at: Literal["best", "last"] = "best",
 ) -> list[Part]:
     """Draws the decision regions of variants with two inputs side by side, with the train samples on them.
 
@@ -35,10 +37,12 @@ def regions(
         of: The variants; by default, all.
         margin: The margin around the samples, as a share of their range.
         points: Whether the samples are drawn.
+        at: The weights: the best ones by the monitored metric, or those at the end of the training.
     """
     drawn = []
     for name in result.variants if of is None else of:
-        network = result.variants[name].network
+        found = result.variants[name]
+        network = found.with_weights(found.replica.last) if at == "last" else found.network
         low, high = _range(network, margin)
         values, are_classes = values_at(network, grid(low, high, GRID))
         if are_classes:
