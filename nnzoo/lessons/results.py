@@ -12,6 +12,8 @@ import numpy as np
 
 from nnzoo.lessons import expressions
 from nnzoo.lessons.functions import formulas, maths
+from nnzoo.lessons.functions.networks import Networks
+from nnzoo.lessons.functions.sequences import Sequences
 from nnzoo.lessons.functions.trained import Trained
 from nnzoo.lessons.schema import Language, Lesson
 from nnzoo.lessons.training import Variant, train_lesson
@@ -19,6 +21,7 @@ from nnzoo.numbers import number
 
 MAX_SHOWN = 6
 """The largest number of entries of a list that are shown."""
+SYMBOLS = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "=", ast.NotEq: "!="}
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ class LessonResult:
         values: The values of `let` and `measure`, by name.
         measured: The measured values by name, in order.
         expected: The expected values of the measures that have one, by name.
+        bounds: The bounds that the checks set for measures, by name, such as "< 0.5".
         checks: The checked statements.
         seconds: The wall time.
     """
@@ -57,6 +61,7 @@ class LessonResult:
     values: Mapping[str, Any]
     measured: Mapping[str, Any]
     expected: Mapping[str, Any]
+    bounds: Mapping[str, str]
     checks: tuple[Check, ...]
     seconds: float
 
@@ -85,11 +90,7 @@ class LessonResult:
         return found
 
     def _expected(self, name: str) -> str:
-        """Returns the expected value of a measure, or the bounds that the checks set for it."""
-        if name in self.expected:
-            return shown(self.expected[name], exact=True)
-        bounds = [bound for text in self.lesson.check if (bound := bound_of(text, name))]
-        return ", ".join(bounds)
+        return shown(self.expected[name], exact=True) if name in self.expected else self.bounds.get(name, "")
 
     def without_networks(self) -> LessonResult:
         """Returns the result without the networks, their data and intermediate values, which need much memory."""
@@ -141,21 +142,44 @@ def run_lesson(lesson: Lesson, *, seed: int = 0, overrides: Sequence[str] = ()) 
             is_same = maths.close(measured[name], expected[name], measure.within)
             checks.append(Check(f"{name} = {shown(expected[name], exact=True)}", is_same))
     checks += [Check(text, expressions.truth(expressions.evaluate(text, functions, values))) for text in lesson.check]
-    seconds = time.monotonic() - start
-    return LessonResult(lesson, seed, tuple(overrides), variants, values, measured, expected, tuple(checks), seconds)
+    bounds = {name: text for name in measured if (text := bounds_of(lesson.check, name, functions, values))}
+    return LessonResult(
+        lesson,
+        seed,
+        tuple(overrides),
+        variants,
+        values,
+        measured,
+        expected,
+        bounds,
+        tuple(checks),
+        time.monotonic() - start,
+    )
 
 
 def functions_of(variants: Mapping[str, Variant]) -> dict[str, Callable[..., Any]]:
     """Returns all functions that expressions may call."""
-    return {**maths.FUNCTIONS, **formulas.FUNCTIONS, **Trained(variants).functions()}
+    trained = Trained(variants)
+    of_networks = {**trained.functions(), **Networks(trained).functions(), **Sequences(trained).functions()}
+    return {**maths.FUNCTIONS, **formulas.FUNCTIONS, **of_networks}
 
 
-def bound_of(check: str, name: str) -> str:
-    """Returns the bound that a comparison such as `accuracy >= 0.9` sets for a measure; empty if it sets none."""
-    tree = expressions.parse(check)
-    if not isinstance(tree, ast.Compare) or not isinstance(tree.left, ast.Name) or tree.left.id != name:
-        return ""
-    return check.strip()[len(name) :].strip()
+def bounds_of(
+    checks: Sequence[str], name: str, functions: Mapping[str, Callable[..., Any]], values: Mapping[str, Any]
+) -> str:
+    """Returns the bounds that comparisons such as `accuracy >= 0.9` and `train20 < train6` set for a measure.
+
+    Bounds are shown as numbers, and a bound that is a measure has its value.
+    """
+    bounds = []
+    for check in checks:
+        tree = expressions.parse(check)
+        if isinstance(tree, ast.Compare) and isinstance(tree.left, ast.Name) and tree.left.id == name:
+            for relation, bound in zip(tree.ops, tree.comparators, strict=True):
+                text = ast.unparse(bound)
+                value = text if isinstance(bound, ast.Constant) else expressions.evaluate(text, functions, values)
+                bounds.append(f"{SYMBOLS[type(relation)]} {value if value is text else shown(value)}")
+    return ", ".join(bounds)
 
 
 def shown(value: Any, *, exact: bool = False) -> str:
@@ -167,7 +191,7 @@ def shown(value: Any, *, exact: bool = False) -> str:
     if isinstance(value, int | np.integer):
         return f"{int(value):,}"
     if isinstance(value, float | np.floating):
-        return f"{float(value):.8g}" if exact else number(float(value))
+        return f"{float(value):.8g}" if exact or float(value).is_integer() else number(float(value))
     if isinstance(value, dict):
         return ", ".join(f"{key}: {shown(each, exact=exact)}" for key, each in value.items())
     items = np.asarray(value).tolist() if isinstance(value, np.ndarray) else list(value)

@@ -27,6 +27,7 @@ KINDS = Literal[
     "lines",
     "scatter",
     "bars",
+    "clouds",
     "strips",
     "histograms",
     "heatmap",
@@ -34,6 +35,7 @@ KINDS = Literal[
     "network",
     "contour",
     "table",
+    "trees",
 ]
 
 

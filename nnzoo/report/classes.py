@@ -13,6 +13,7 @@ from nnzoo.errors import UsageError
 from nnzoo.experiment.evaluate.measure import confusion_matrix, per_class
 from nnzoo.experiment.train.finished import RunWithData
 from nnzoo.report.charts import Bars, Cell, Heatmap, Images, Lines, Part, Picture, Section, TableOf, Text
+from nnzoo.report.layer_names import counted
 from nnzoo.report.samples import Samples
 from nnzoo.report.steps import loss_by_position
 
@@ -191,7 +192,8 @@ def _worst(found: Predicted) -> Part:
     if not len(wrong):
         return Text("There are no mistakes on this split.")
     order = found.confidence[wrong].argsort(descending=True, stable=True)
-    caption = f"Of {len(wrong)} mistakes, those with the highest probability: wrong labels are often among them."
+    mistakes = counted(len(wrong), "mistake")
+    caption = f"{mistakes}, the most certain first: wrong labels are often among them."
     return Images("Worst mistakes", caption, found.pictures(wrong[order], WORST).items)
 
 

@@ -24,7 +24,7 @@ SPACES = {" ": "␣", "\n": "↵"}
 
 
 def language_section(run: RunWithData) -> Section | None:
-    """Returns a sampled text and the likeliest next symbols; None if the run is no language model."""
+    """Returns a sampled text and the likeliest next symbols; None if the run is not a language model."""
     network = network_of(run)
     if network is None or run.outputs is None or not isinstance(run.dataset.reader, LanguageReader):
         return None

@@ -171,7 +171,7 @@ def heatmap(chart: Heatmap, links: Mapping[tuple[int, int], str]) -> str:
     cell = min(64.0, (WIDTH - left - 6) / max(columns, 1))
     height_of_cell = min(cell, 30.0 if rows > 4 else 54.0)
     flat = max((len(str(name)) for name in chart.column_labels), default=0) * 7 <= cell
-    top = 36 if flat else min(110, 26 + 7 * max(len(str(name)) for name in chart.column_labels))
+    top = 36 if flat else min(130, 36 + 8 * max(len(str(name)) for name in chart.column_labels))
     parts = _axis_names(chart.row_label, chart.column_label, left, top, rows * height_of_cell)
     for j, name in enumerate(chart.column_labels):
         x = left + (j + 0.5) * cell

@@ -11,6 +11,7 @@ import pytest
 from nnzoo.errors import UsageError
 from nnzoo.lessons.expressions import check_expression, evaluate, names_in
 from nnzoo.lessons.functions import formulas, maths
+from nnzoo.lessons.results import bounds_of
 
 FUNCTIONS = {**maths.FUNCTIONS, **formulas.FUNCTIONS}
 
@@ -135,3 +136,10 @@ def test_whitened_data_has_the_identity_as_covariance() -> None:
 def test_every_function_has_a_docstring() -> None:
     for name, function in FUNCTIONS.items():
         assert (function.__doc__ or "").startswith("Returns "), name
+
+
+def test_bounds_are_shown_as_numbers() -> None:
+    values = {"loss": 0.25, "wide": 0.125, "count": 51.0}
+    checks = ["loss > wide", "loss < 2 * wide + 0.5", "loss <= count", "wide < 0.9", "loss < 1e-3"]
+    assert bounds_of(checks, "loss", {}, values) == "> 0.1250, < 0.7500, <= 51, < 0.001"
+    assert bounds_of(checks, "count", {}, values) == ""

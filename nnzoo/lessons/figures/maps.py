@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from nnzoo.lessons.figures.panels import panel, panels
+from nnzoo.lessons.functions.trained import Moment, Trained
 from nnzoo.lessons.results import LessonResult
 from nnzoo.report.charts import Images, Part, Picture
 from nnzoo.report.inside.network import Network
 from nnzoo.report.inside.pictures import CLASSES, class_map, diverging, gray
 from nnzoo.report.inside.regions import GRID, UNIT_GRID, grid, values_at
+from nnzoo.report.panels import panel, panels
 
 MAX_POINTS, MAX_UNITS = 300, 32
 
@@ -27,7 +27,7 @@ def regions(
     of: Sequence[str] | None = None,
     margin: float = 0.1,
     points: bool = True,
-    at: Literal["best", "last"] = "best",
+    at: Moment = "best",
 ) -> list[Part]:
     """Draws the decision regions of variants with two inputs side by side, with the train samples on them.
 
@@ -37,12 +37,11 @@ def regions(
         of: The variants; by default, all.
         margin: The margin around the samples, as a share of their range.
         points: Whether the samples are drawn.
-        at: The weights: the best ones by the monitored metric, or those at the end of the training.
+        at: The weights: start, best or last.
     """
     drawn = []
     for name in result.variants if of is None else of:
-        found = result.variants[name]
-        network = found.with_weights(found.replica.last) if at == "last" else found.network
+        network = Trained(result.variants).network(name, at)
         low, high = _range(network, margin)
         values, are_classes = values_at(network, grid(low, high, GRID))
         if are_classes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnzoo.errors import UsageError
-from nnzoo.lessons.figures.panels import at, panel, panels
 from nnzoo.lessons.functions.trained import Trained
 from nnzoo.lessons.results import LessonResult
-from nnzoo.report.charts import Part, png_of
+from nnzoo.report.charts import Part
+from nnzoo.report.panels import panel, panels
+from nnzoo.report.surfaces import level_image, path_on
 
 POINTS = 70
-NUM_LEVELS = 14
 PATH_COLORS = ("#d97706", "#059669", "#9333ea", "#dc2626", "#0891b2", "#be185d")
 
 
@@ -48,10 +47,10 @@ def contour(
     axes = [np.linspace(low[axis], high[axis], POINTS) for axis in (0, 1)]
     drawn = []
     for name in names[:1] if together else names:
-        image = _image(trained.loss_over(name, weight, axes[0], axes[1]))
+        image = level_image(trained.loss_over(name, weight, axes[0], axes[1]))
         shown = names if together else [name]
         paths = [
-            _path(trained.path(each, weight), low, high, PATH_COLORS[i % len(PATH_COLORS)])
+            path_on(_points(trained, each, weight), low, high, PATH_COLORS[i % len(PATH_COLORS)])
             for i, each in enumerate(shown)
         ]
         drawn.append(panel("" if together else name, image, (low, high), (), paths))
@@ -59,31 +58,8 @@ def contour(
     return parts
 
 
-def _image(values: NDArray[Any]) -> str:
-    """Returns the levels of a surface as the address of an image, rows from the top; darker is lower."""
-    finite = np.where(np.isfinite(values), values, np.nan)
-    smallest = float(np.nanmin(finite))
-    scaled = np.log(finite - smallest + 1e-3 * max(float(np.nanmax(finite)) - smallest, 1e-12))
-    span = float(np.nanmax(scaled) - np.nanmin(scaled)) or 1.0
-    share = np.floor((scaled - np.nanmin(scaled)) / span * NUM_LEVELS) / NUM_LEVELS
-    share = np.nan_to_num(share, nan=1.0)[::-1, :, None]
-    dark, light = np.array([33, 102, 172], float), np.array([247, 250, 253], float)
-    png = png_of(np.round(dark + share * (light - dark)).astype(np.uint8))
-    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
-
-
-def _path(points: NDArray[Any], low: Sequence[float], high: Sequence[float], color: str) -> str:
+def _points(trained: Trained, variant: str, weight: str) -> NDArray[Any]:
+    points = trained.path(variant, weight)
     if points.shape[1] != 2:
         raise UsageError(f"contour needs a parameter with two values (got {points.shape[1]}).", where="lesson: figures")
-    span = np.asarray(high, float) - np.asarray(low, float)
-    places = (points - np.asarray(low, float)) / span
-    # Points outside of the map are clipped near its edge, where the path leaves the map.
-    places = np.clip(np.nan_to_num(places, nan=2.0, posinf=2.0, neginf=-1.0), -0.04, 1.04)
-    spots = [at(float(x), float(y)) for x, y in places]
-    line = "L".join(f"{x:.1f} {y:.1f}" for x, y in spots)
-    dots = "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.2" fill="{color}"/>' for x, y in spots[:120])
-    first = spots[0]
-    return (
-        f'<path d="M{line}" fill="none" stroke="{color}" stroke-width="1.6"/>{dots}'
-        f'<circle cx="{first[0]:.1f}" cy="{first[1]:.1f}" r="5" fill="none" stroke="#000" stroke-width="1.6"/>'
-    )
+    return points

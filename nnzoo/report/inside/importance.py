@@ -41,8 +41,8 @@ def importance_parts(network: Network, seed: int = 0) -> Found:
     shown = f" The {MAX_BARS} most important of {len(columns)} columns." if len(columns) > MAX_BARS else ""
     caption = (
         f"How much {name} on val falls if the values of a column are shuffled among {count} samples: the mean of "
-        f"{NUM_REPEATS} shuffles, and their standard deviation. A column near 0 is not needed by this network, or "
-        f"another column says the same.{shown}"
+        f"{NUM_REPEATS} shuffles, and their standard deviation. A column near or below 0 is not needed by this "
+        f"network, or another column says the same.{shown}"
     )
     labels, series = [list(columns)[i] for i in order], f"fall of {name}"
     return [

@@ -8,7 +8,7 @@ from nnzoo.report.charts import Drawing
 from nnzoo.report.escape import escape
 from nnzoo.report.network_svg import COLORS
 
-SIZE, LEFT, TOP = 240, 44, 26
+SIZE, LEFT, TOP = 240, 52, 26
 WIDTH, HEIGHT = LEFT + SIZE + 8, TOP + SIZE + 26
 
 
@@ -18,6 +18,7 @@ def panel(
     ends: tuple[Sequence[float], Sequence[float]],
     dots: Iterable[tuple[float, float, str, bool]] = (),
     extra: Sequence[str] = (),
+    labels: tuple[str, str] = ("", ""),
 ) -> str:
     """Returns one map as SVG.
 
@@ -27,6 +28,7 @@ def panel(
         ends: The smallest and the largest value of both axes.
         dots: Points: x and y from 0 to 1, the color, and whether it has a ring, which marks a wrong prediction.
         extra: Further elements, in the coordinates of `at`.
+        labels: The names of the two axes.
     """
     low, high = ends
     body = [f'<text x="{LEFT}" y="17" font-weight="600">{escape(title, 40)}</text>']
@@ -46,6 +48,10 @@ def panel(
         body.append(
             f'<text x="{LEFT - 5}" y="{TOP + (1 - share) * SIZE + 10 * share}" text-anchor="end">{y:.3g}</text>'
         )
+    x, y = LEFT + SIZE / 2, TOP + SIZE / 2
+    body.append(f'<text x="{x}" y="{TOP + SIZE + 18}" text-anchor="middle">{escape(labels[0], 24)}</text>')
+    turned = f'transform="translate({LEFT - 10} {y}) rotate(-90)"'
+    body.append(f'<text {turned} text-anchor="middle">{escape(labels[1], 24)}</text>')
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="nn-panel" viewBox="0 0 {WIDTH} {HEIGHT}">{"".join(body)}</svg>'
     )
