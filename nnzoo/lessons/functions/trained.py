@@ -284,19 +284,9 @@ class Trained:
 
 NAMES = (
     *("metric", "each_metric", "history", "histories", "final", "restarts", "best_epoch", "epochs_to", "diverged"),
-    *("num_epochs", "num_steps", "rates", "parameters", "neurons", "samples", "weights", "weight", "path", "outputs"),
-    *(
-        "probabilities",
-        "thinned",
-        "predictions",
-        "activations",
-        "inputs",
-        "raw_inputs",
-        "components",
-        "targets",
-        "gradients",
-    ),
-    *("gradient_norms", "health", "layers", "loss_over"),
+    *("num_epochs", "num_steps", "rates", "parameters", "neurons", "samples", "weights", "weight", "path"),
+    *("outputs", "probabilities", "thinned", "predictions", "activations", "inputs", "raw_inputs", "components"),
+    *("targets", "gradients", "gradient_norms", "health", "layers", "loss_over"),
 )
 """The functions that expressions may call."""
 
