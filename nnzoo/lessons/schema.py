@@ -36,6 +36,7 @@ KINDS = Literal[
     "contour",
     "table",
     "trees",
+    "live",
 ]
 
 
