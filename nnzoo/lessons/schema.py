@@ -33,6 +33,7 @@ KINDS = Literal[
     "heatmap",
     "images",
     "network",
+    "circuit",
     "contour",
     "table",
     "trees",

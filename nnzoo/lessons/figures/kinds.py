@@ -10,7 +10,7 @@ import numpy as np
 
 from nnzoo.config.suggest import did_you_mean
 from nnzoo.errors import UsageError
-from nnzoo.lessons.figures import charts, clouds, maps, networks, surfaces, trees
+from nnzoo.lessons.figures import charts, circuits, clouds, maps, networks, surfaces, trees
 from nnzoo.lessons.results import LessonResult
 from nnzoo.lessons.schema import Figure, Language
 from nnzoo.report.charts import Part, Slides
@@ -30,6 +30,7 @@ KINDS: dict[str, Callable[..., list[Part]]] = {
     "heatmap": charts.heatmap,
     "images": maps.images,
     "network": networks.network,
+    "circuit": circuits.circuit,
     "contour": surfaces.contour,
     "table": charts.table,
     "trees": trees.trees,

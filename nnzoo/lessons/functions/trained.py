@@ -137,11 +137,14 @@ class Trained:
         """Returns the values of one parameter, in its shape."""
         return next(iter(self._matching(variant, name, at).values()))
 
-    def path(self, variant: str, pattern: str = "*") -> Array:
-        """Returns the values of parameters along the training: one row per kept step, the first before training."""
+    def path(self, variant: str, pattern: str = "*", restart: int | None = None) -> Array:
+        """Returns the values of parameters along the training: one row per kept step, the first before training.
+
+        With several restarts, it is that of the best one, or of `restart`, counted from 0.
+        """
         found = self.variant(variant)
         rows = []
-        for _, weights in found.replica.path:
+        for _, weights in (found.replica if restart is None else found.replicas[int(restart)]).path:
             parts = [each.flatten() for name, each in weights.items() if fnmatchcase(name, pattern)]
             if not parts:
                 _known(weights, pattern, "parameter")
