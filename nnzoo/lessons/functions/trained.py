@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
+from torch import nn
 
 from nnzoo.config.metrics import direction
 from nnzoo.config.suggest import did_you_mean
@@ -162,6 +163,17 @@ class Trained:
         outputs = network.outputs(_prepared(network, inputs))
         return network.decoder.probabilities(outputs).double().numpy()
 
+    def thinned(self, variant: str, inputs: ArrayLike, count: int, at: Moment = "last") -> Array:
+        """Returns the probabilities of random thinned networks: (count, rows, classes), with dropout as in training."""
+        network = self.network(variant, at)
+        prepared = _prepared(network, inputs)
+        for module in network.module.modules():
+            module.train(isinstance(module, nn.Dropout))
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            passes = [network.decoder.probabilities(network.module(prepared)) for _ in range(int(count))]
+        return torch.stack(passes).double().numpy()
+
     def predictions(self, variant: str, inputs: ArrayLike, at: Moment = "best") -> Array:
         """Returns the predicted class index, or the predicted value, for raw inputs."""
         network = self.network(variant, at)
@@ -276,9 +288,9 @@ class Trained:
 
 NAMES = (
     *("metric", "each_metric", "history", "histories", "final", "restarts", "best_epoch", "epochs_to", "diverged"),
-    *("num_epochs", "num_steps", "rates", "parameters", "neurons", "samples", "weights", "weight", "path", "outputs"),
-    *("probabilities", "predictions", "activations", "inputs", "raw_inputs", "components", "targets", "gradients"),
-    *("gradient_norms", "health", "layers", "loss_over"),
+    *("num_epochs", "num_steps", "rates", "parameters", "neurons", "samples", "weights", "weight", "path"),
+    *("outputs", "probabilities", "thinned", "predictions", "activations", "inputs", "raw_inputs", "components"),
+    *("targets", "gradients", "gradient_norms", "health", "layers", "loss_over"),
 )
 """The functions that expressions may call."""
 
