@@ -14,6 +14,7 @@ from nnzoo.lessons import expressions
 from nnzoo.lessons.functions import classical, formulas, maths
 from nnzoo.lessons.functions.networks import Networks
 from nnzoo.lessons.functions.sequences import Sequences
+from nnzoo.lessons.functions.tokens import Tokens
 from nnzoo.lessons.functions.trained import Trained
 from nnzoo.lessons.schema import Language, Lesson
 from nnzoo.lessons.training import Variant, train_lesson
@@ -160,8 +161,9 @@ def run_lesson(lesson: Lesson, *, seed: int = 0, overrides: Sequence[str] = ()) 
 def functions_of(variants: Mapping[str, Variant]) -> dict[str, Callable[..., Any]]:
     """Returns all functions that expressions may call."""
     trained = Trained(variants)
-    fixed = {**maths.FUNCTIONS, **formulas.FUNCTIONS, **classical.FUNCTIONS}
-    return {**fixed, **trained.functions(), **Networks(trained).functions(), **Sequences(trained).functions()}
+    of_networks = {**trained.functions(), **Networks(trained).functions()}
+    of_sequences = {**Sequences(trained).functions(), **Tokens(trained).functions()}
+    return {**maths.FUNCTIONS, **formulas.FUNCTIONS, **classical.FUNCTIONS, **of_networks, **of_sequences}
 
 
 def bounds_of(

@@ -33,9 +33,11 @@ KINDS = Literal[
     "heatmap",
     "images",
     "network",
+    "circuit",
     "contour",
-    "trees",
     "table",
+    "trees",
+    "live",
 ]
 
 

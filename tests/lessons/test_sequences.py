@@ -1,83 +1,51 @@
-"""Functions over sequences and classical models, the drawing of trees, and variants that start from others."""
+"""The functions over sequences and trees, on tiny networks."""
 
 from __future__ import annotations
 
-import math
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
-from nnzoo.errors import UsageError
-from nnzoo.lessons.figures.trees import trees
-from nnzoo.lessons.functions.classical import linear_svm, logistic_regression, support_vectors
-from nnzoo.lessons.results import LessonResult, run_lesson
-from nnzoo.lessons.schema import Lesson, find_lesson
-from nnzoo.report.charts import Drawing
+from nnzoo.lessons.functions.sequences import Sequences
+from nnzoo.lessons.functions.trained import Trained
+from nnzoo.lessons.schema import Lesson
+from nnzoo.lessons.training import Variant, train_lesson
 
-
-@pytest.fixture(scope="module")
-def language() -> LessonResult:
-    """A lesson with a language model."""
-    return run_lesson(find_lesson("sequence-likelihood"))
+TEXTS = dict.fromkeys(("title", "claim", "text", "reading", "exercise", "answer", "today"), "x")
 
 
-def shortened(name: str, variants: list[str], **changes: object) -> Lesson:
-    """Returns a lesson with some of its variants, without measures of the others."""
-    lesson = find_lesson(name)
-    vary = {each: dict(lesson.vary[each]) for each in variants}
-    runs = {**(lesson.runs or {}), **changes}
-    return lesson.model_copy(update={"vary": vary, "runs": runs, "let": {}, "measure": {}, "check": ()})
+def trained(**keys: Any) -> dict[str, Variant]:
+    """Returns the variants of a lesson without figures."""
+    measure = {"one": {"value": "1", "expect": 1, "en": "x", "zh": "x"}}
+    plain = {"number": 1, "name": "tiny", "seconds": 1, "measure": measure, "en": TEXTS, "zh": TEXTS, **keys}
+    return train_lesson(Lesson.model_validate(plain))
 
 
-def test_tokens_are_the_inputs_of_the_words_that_they_predict(language: LessonResult) -> None:
-    names = language.evaluate('classes("network")')
-    inputs = language.evaluate('tokens("network", "the cat sat")')
-    targets = language.evaluate('token_targets("network", "the cat sat")')
-    assert [names[each] for each in targets] == ["the", "cat", "sat", "<end>"]
-    assert inputs[0] == 0
-    assert [names[each - 1] for each in inputs[1:]] == ["the", "cat", "sat"]
-    with pytest.raises(UsageError, match="'netwrk' is not a variant"):
-        language.evaluate('tokens("netwrk", "the cat")')
+@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+def test_recurrence_gives_the_states_of_the_network(cell: str) -> None:
+    data = {"name": "adding", "length": 5, "samples": 40, "split": {"val": 0, "test": 0.25}}
+    variants = trained(runs={"data": data, "model": {"name": cell, "hidden_size": 3}, "train": {"epochs": 1}})
+    found = Sequences(Trained(variants)).recurrence("network")
+    assert found["h"].shape == (10, 5, 3)
+    layer: Any = variants["network"].module.get_submodule("recurrent.0")
+    inputs = Trained(variants).inputs("network", "test")
+    with torch.no_grad():
+        states = layer(torch.tensor(inputs, dtype=torch.float32))[0]
+    assert np.allclose(found["h"], states.numpy(), atol=1e-5)
+    if cell == "lstm":
+        before = np.concatenate([np.zeros((10, 1, 3)), found["c"][:, :-1]], axis=1)
+        assert np.allclose(found["c"], found["f"] * before + found["i"] * found["g"])
+        assert np.allclose(found["h"], found["o"] * np.tanh(found["c"]))
 
 
-def test_nodes_of_trees_are_counted_and_drawn() -> None:
-    result = run_lesson(shortened("recursive", [], train={"epochs": 1, "batch_size": "full", "restarts": 1}))
-    share = result.evaluate('node_accuracy("network", "test")')
-    assert share * 43 == pytest.approx(round(share * 43))
-    first, second = trees(result, "Two trees", of="network", samples=[0, 8])
-    assert isinstance(first, Drawing)
-    assert isinstance(second, Drawing)
-    assert all(f">{word}</text>" in first.svg for word in ("not", "a", "great", "story"))
-    assert [first.title, second.title, first.caption] == ["Two trees", "", ""]
-
-
-def test_the_gradient_of_a_step_is_that_of_a_finite_difference() -> None:
-    lesson = shortened("rnn", ["many to one"])
-    result = run_lesson(lesson)
-    change = 1e-3
-    before = result.evaluate('outputs("many to one", [[[1.0], [0.0], [0.0], [0.5]]], at="start")')[0][0]
-    after = result.evaluate(f'outputs("many to one", [[[1.0], [{change}], [0.0], [0.5]]], at="start")')[0][0]
-    norms = result.evaluate('step_gradients("many to one", [[[1.0], [0.0], [0.0], [0.5]]], at="start")')
-    assert norms.shape == (4,)
-    assert abs(after - before) / change == pytest.approx(norms[1], rel=0.02, abs=1e-4)
-
-
-def test_a_variant_starts_from_the_weights_of_an_earlier_one() -> None:
-    short = {"epochs": 1, "batch_size": "full", "early_stopping": None, "probes": False}
-    lesson = shortened("fine-tuning", ["source", "20 frozen"], train=short)
-    lesson.vary["source"]["train.epochs"] = 3
-    result = run_lesson(lesson)
-    moved = result.evaluate('weights("20 frozen", "hidden.*", at="last") - weights("source", "hidden.*")')
-    assert not moved.any()
-    with pytest.raises(UsageError, match="'source' is not an earlier variant"):
-        run_lesson(shortened("fine-tuning", ["20 frozen"], train=short))
-
-
-def test_classical_models_have_the_penalty_of_nnzoo() -> None:
-    rows, classes, l2 = [[-2.0], [-1.0], [1.0], [2.0]], [0, 0, 1, 1], 0.05
-    assert linear_svm(rows, classes, l2) == pytest.approx([1.0, 0.0], abs=1e-4)
-    assert support_vectors(rows, classes, l2).tolist() == [1, 2]
-    weight, bias = logistic_regression(rows, classes, l2)
-    pulls = [x / (1 + math.exp(x * weight)) for x in (1.0, 2.0)]
-    assert bias == pytest.approx(0, abs=1e-6)
-    assert 2 * l2 * weight == pytest.approx(np.mean(pulls), rel=1e-4)
+def test_labels_of_trees() -> None:
+    trees = "(3 (2 so) (3 good))\n(1 (2 so) (1 bad))\n"
+    data = {"name": "trees", "path": "trees.txt", "test_path": "trees.txt", "split": {"val": 0}}
+    train = {"epochs": 60, "batch_size": "full", "early_stopping": None, "monitor": "train/loss"}
+    model = {"name": "recursive", "hidden_size": 4}
+    runs = {"data": data, "model": model, "optimizer": {"name": "adam", "lr": 0.1}, "train": train}
+    functions = Sequences(Trained(trained(files={"trees.txt": trees}, runs=runs)))
+    assert [functions.tree_labels("network", index) for index in (0, 1)] == [[3, 2, 3], [1, 2, 1]]
+    assert functions.node_accuracy("network") == 1

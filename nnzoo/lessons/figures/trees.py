@@ -1,26 +1,29 @@
-"""Figures of labelled trees."""
+"""Figures of trees whose nodes have labels."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
+from nnzoo.errors import UsageError
 from nnzoo.lessons.results import LessonResult
 from nnzoo.report.charts import Drawing, Part
-from nnzoo.report.samples import Samples
-from nnzoo.report.trees import tree_parts
+from nnzoo.report.trees import draw_tree, read_tree
 
 
-def trees(result: LessonResult, title: str, *, of: str, samples: Sequence[int] = (0,)) -> list[Part]:
-    """Draws trees of the test split, or of the train split if there is none, with the predicted label of each node.
+def trees(result: LessonResult, title: str, *, of: str, samples: Sequence[int], split: str = "test") -> list[Part]:
+    """Draws trees of a split with the predicted label of every node as its color; × marks a wrong one.
 
     Args:
         result: The result of the lesson.
         title: The title.
         of: The variant.
-        samples: The indices of the trees.
+        samples: The indices of the trees, from 0.
+        split: The split.
     """
     network = result.variants[of].network
-    shown = Samples(network.run, network.run.split)
-    drawn = [part for index in samples for part in tree_parts(network, shown, int(index)) if isinstance(part, Drawing)]
-    return [replace(part, title="" if number else title, caption="", alt=title) for number, part in enumerate(drawn)]
+    if network.dataset.per != "node":
+        raise UsageError(f"trees needs `data: trees` (got {network.dataset.layout}).", where="lesson: figures")
+    found = [read_tree(network, network.experiment.splits[split], int(index)) for index in samples]
+    return [
+        Drawing(title if not number else "", "", draw_tree(tree), tree.description) for number, tree in enumerate(found)
+    ]

@@ -1,23 +1,27 @@
-"""What expressions read of texts, sequences and trees, and of the networks that process them."""
+"""What expressions read of networks over sequences and trees, step by step and node by node."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from torch import Tensor
 
-from nnzoo.data import LanguageReader
 from nnzoo.data.reader import NO_TARGET
 from nnzoo.errors import UsageError
 from nnzoo.lessons.functions.maths import Array
-from nnzoo.lessons.functions.trained import Moment, Trained
+from nnzoo.lessons.functions.trained import Trained
+from nnzoo.models.unrolled import GATES, run_steps
+from nnzoo.report.inside.network import MAX_SAMPLES, Network
+from nnzoo.report.trees import read_tree
+
+SAMPLES = slice(0, MAX_SAMPLES)
+PARAMETERS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
 
 class Sequences:
-    """Functions over sequences.
+    """The functions over variants whose samples are sequences, all steps of which are valid, or trees.
 
     Args:
         trained: The trained variants.
@@ -28,59 +32,37 @@ class Sequences:
 
     def functions(self) -> dict[str, Callable[..., Any]]:
         """Returns the functions by the name that expressions use."""
-        own = (self.tokens, self.classes, self.token_targets, self.step_gradients, self.node_accuracy)
-        return {each.__name__: each for each in own}
+        return {"recurrence": self.recurrence, "tree_labels": self.tree_labels, "node_accuracy": self.node_accuracy}
 
-    def classes(self, variant: str) -> list[str]:
-        """Returns the names of the classes; of a language model, its tokens."""
-        return list(self.trained.variant(variant).experiment.dataset.classes)
+    def recurrence(self, variant: str, split: str = "test", layer: str = "recurrent.0") -> dict[str, Array]:
+        """Returns what a recurrent layer computes for a split, (N, T, H) by name: h, and i, f, g, o and c of an LSTM.
 
-    def tokens(self, variant: str, text: str) -> list[int]:
-        """Returns the inputs of a language model that predict each token of a text, as it reads lines or windows."""
-        return self._sample(variant, text)[0]
-
-    def token_targets(self, variant: str, text: str) -> list[int]:
-        """Returns the class index of each token that a language model predicts of a text."""
-        return self._sample(variant, text)[1]
-
-    def step_gradients(self, variant: str, inputs: ArrayLike, at: Moment = "start") -> Array:
-        """Returns the norm of the gradient of the summed outputs with respect to each step, a mean over sequences.
-
-        Args:
-            variant: A variant that reads sequences of numbers.
-            inputs: Raw sequences, (N, T, F).
-            at: The weights: start, best or last.
+        At most 1,000 samples are read. A GRU has the gates r and u and the candidate n. It is the first layer of a
+        module, in the direction of the sequence, with the best weights.
         """
-        found = self.trained.variant(variant)
-        module = found.with_weights(_weights_of(found, at)).module
-        steps = found.experiment.preprocess(torch.as_tensor(np.asarray(inputs)).float()).requires_grad_()
-        gradient = torch.autograd.grad(module(steps).sum(), steps)[0]
-        norms: Array = gradient.norm(dim=2).mean(0).double().numpy()
-        return norms
+        network = self.trained.network(variant, "best")
+        with torch.no_grad():
+            found = _run(network, layer, network.inputs(network.experiment.splits[split], SAMPLES))
+        return {name: torch.stack(steps, 1).numpy() for name, steps in found.items()}
 
-    def node_accuracy(self, variant: str, split: str = "train") -> float:
-        """Returns the share of nodes of all trees, or of steps of all sequences, whose label is right."""
-        network = self.trained.variant(variant).network
-        part = network.experiment.splits[split]
-        labels = network.decoder.labels(network.outputs(network.inputs(part, slice(None))))
-        targets = part.targets.cpu()
-        is_labelled = targets != NO_TARGET
-        return float((labels == targets)[is_labelled].double().mean())
+    def tree_labels(self, variant: str, index: int, split: str = "test") -> list[int]:
+        """Returns the predicted class index of every node of a tree, the root first, each node before its children."""
+        network = self.trained.network(variant, "best")
+        return list(read_tree(network, network.experiment.splits[split], int(index)).answers)
 
-    def _sample(self, variant: str, text: str) -> tuple[list[int], list[int]]:
-        reader = self.trained.variant(variant).experiment.dataset.reader
-        if not isinstance(reader, LanguageReader):
-            raise UsageError(f"{variant} is not a language model.", where="lesson")
-        symbols = reader.vocabulary.tokenize(text)
-        split = reader.model_copy(update={"sequence_length": len(symbols) + reader.by_line}).split(
-            [symbols], where=text
-        )
-        inputs: list[int] = torch.as_tensor(split.inputs[:])[0].tolist()
-        targets: list[int] = split.targets[0].tolist()
-        return inputs, targets
+    def node_accuracy(self, variant: str, split: str = "test") -> float:
+        """Returns the share of the nodes of all trees whose predicted label is right, words included."""
+        network = self.trained.network(variant, "best")
+        rows = network.experiment.splits[split]
+        targets = rows.targets.flatten()
+        labels = network.decoder.labels(network.outputs(network.inputs(rows, slice(None))).flatten(0, 1))
+        return float((labels == targets)[targets != NO_TARGET].double().mean())
 
 
-def _weights_of(found: Any, at: Moment) -> Any:
-    if at == "start":
-        return found.replica.path[0][1]
-    return found.replica.weights if at == "best" else found.replica.last
+def _run(network: Network, layer: str, inputs: Tensor) -> dict[str, list[Tensor]]:
+    module = network.module.get_submodule(layer)
+    if not isinstance(module, tuple(GATES)):
+        raise UsageError(f"'{layer}' is not a recurrent layer.", where="lesson")
+    steps = network.activations(inputs, [layer], entering=True)[layer].double()
+    weights = {name: getattr(module, f"{name}_l0").double() for name in PARAMETERS}
+    return run_steps(module, weights, steps, range(steps.shape[1]))
