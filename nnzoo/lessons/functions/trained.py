@@ -22,7 +22,8 @@ from nnzoo.run.health import COLUMNS
 from nnzoo.run.history import History
 from nnzoo.summaries import summarize
 
-Moment = Literal["start", "best", "last"]
+Moment = Literal["start", "best", "last"] | int
+"""Which weights: the initial ones, the best ones, the last ones, or those after a number of steps."""
 MAX_GRADIENT_SAMPLES = 1000
 
 
@@ -318,8 +319,11 @@ def _last(replica: Replica, column: str) -> float:
 def _weights_at(replica: Replica, at: Moment) -> Weights:
     if at == "start":
         return replica.path[0][1]
+    if isinstance(at, int):
+        # The weights after some steps are not kept: the closest earlier ones.
+        return [weights for step, weights in replica.path if step <= at][-1]
     if at not in ("best", "last"):
-        raise UsageError(f"expected start, best or last, got {at!r}.", where="lesson")
+        raise UsageError(f"expected start, best, last or a number of steps, got {at!r}.", where="lesson")
     return replica.weights if at == "best" else replica.last
 
 
