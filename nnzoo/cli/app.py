@@ -66,7 +66,7 @@ def run(arguments: Sequence[str]) -> int:
     """Runs a command and returns its exit code. Errors are printed without a traceback, except with --debug."""
     if not arguments:
         arguments = ["--help"]
-    as_json, debug = "--json" in arguments, "--debug" in arguments
+    as_json, debug = _is_json(arguments), "--debug" in arguments
     try:
         with ranks.only_rank_zero_prints(), log.console(quiet=not {"-q", "--quiet"}.isdisjoint(arguments)):
             code = int(app(_reordered(arguments), prog_name="nnzoo", standalone_mode=False) or 0)
@@ -86,6 +86,12 @@ def run(arguments: Sequence[str]) -> int:
     failure = _failure(raised)
     ranks.report(failure, partial(_report, as_json=as_json))
     return failure.exit_code
+
+
+def _is_json(arguments: Sequence[str]) -> bool:
+    """Whether standard output is one JSON object: with --json, or `--format json` of trace."""
+    pairs = itertools.pairwise(arguments)
+    return "--json" in arguments or "--format=json" in arguments or ("--format", "json") in pairs
 
 
 def _reordered(arguments: Sequence[str]) -> list[str]:

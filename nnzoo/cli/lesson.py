@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nnzoo.cli.completion import lesson_names
-from nnzoo.cli.options import Debug, Json, Quiet, Verbose, print_json, table
+from nnzoo.cli.options import Debug, Json, Quiet, Verbose, free_page, print_json, table
 from nnzoo.errors import GateError, UsageError
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def _run(
     from nnzoo.lessons.results import run_lesson
     from nnzoo.run.files import write_text
 
-    path = output or _free_name(f"lesson_{lesson.name}{'.zh' if language == 'zh' else ''}")
+    path = output or free_page(f"lesson_{lesson.name}{'.zh' if language == 'zh' else ''}")
     result = run_lesson(lesson, seed=seed, overrides=overrides)
     write_text(path, lesson_page(result, language))
     failed = result.is_judged and not result.held
@@ -142,15 +142,6 @@ def _run(
 
         with contextlib.suppress(webbrowser.Error):
             webbrowser.open(path.resolve().as_uri())
-
-
-def _free_name(stem: str) -> Path:
-    """Returns a file in the current folder that does not exist yet: STEM.html, STEM-2.html, ..."""
-    path, index = Path(f"{stem}.html"), 1
-    while path.exists():
-        index += 1
-        path = Path(f"{stem}-{index}.html")
-    return path
 
 
 def report(result: LessonResult, language: Language, *, brief: bool = False, every_check: bool = False) -> str:

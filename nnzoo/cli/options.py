@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -51,6 +52,15 @@ def print_json(value: Any) -> None:
     from nnzoo.run.files import finite
 
     print(json.dumps(finite(value)))
+
+
+def free_page(stem: str) -> Path:
+    """Returns a file in the current folder that does not exist yet: STEM.html, STEM-2.html, ..."""
+    path, index = Path(f"{stem}.html"), 1
+    while path.exists():
+        index += 1
+        path = Path(f"{stem}-{index}.html")
+    return path
 
 
 def table(header: list[str], rows: list[list[str]]) -> str:

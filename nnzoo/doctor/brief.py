@@ -7,10 +7,10 @@ from typing import Any
 
 from nnzoo.data.baseline import baseline
 from nnzoo.doctor import curves, remedies
-from nnzoo.doctor.causes import explain
+from nnzoo.doctor.causes import explain, names_a_cause
 from nnzoo.doctor.evidence import Evidence, Scores
 from nnzoo.doctor.finding import Finding
-from nnzoo.doctor.rules import Rule, activations, capacity, data, initialization, optimization, outputs
+from nnzoo.doctor.rules import LAST_RULES, Rule, activations, capacity, data, initialization, optimization, outputs
 from nnzoo.doctor.trials import kept_random_state, quiet
 from nnzoo.experiment.train.finished import RunWithData
 
@@ -30,7 +30,7 @@ RULES: tuple[Rule, ...] = (
     capacity.too_much_dropout,
     capacity.too_much_weight_decay,
     *optimization.RULES,
-    capacity.network_too_small,
+    capacity.network_tiny,
     activations.vanishing_gradients,
     activations.exploding_gradients,
     activations.dead_units,
@@ -39,7 +39,6 @@ RULES: tuple[Rule, ...] = (
     outputs.no_better_than_the_baseline,
     outputs.worse_than_a_linear_model,
     outputs.rare_classes_are_missed,
-    capacity.underfitting,
 )
 """The rules that need no raw data, the cheapest first."""
 
@@ -69,6 +68,8 @@ def verdicts(run: RunWithData) -> list[dict[str, Any]]:
             found: list[Finding] = []
         else:
             found = [finding for rule in RULES if (finding := rule(evidence)) is not None]
+            if not any(map(names_a_cause, found)):
+                found += [finding for rule in LAST_RULES if (finding := rule(evidence)) is not None]
         found = explain(evidence, found)
     return [finding.as_dict() for finding in found if finding.severity != "note"][:MAX_VERDICTS]
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from nnzoo.doctor.evidence import Evidence
 from nnzoo.doctor.finding import Finding
 
+LINEAR = "worse than a linear model"
 ROOTS = (
     "loss",
     "frozen layers",
@@ -26,6 +27,7 @@ ROOTS = (
     "sequences cut",
     "unknown tokens",
     "images too small",
+    "class balance",
     "network too small",
     "vanishing gradients",
     "exploding gradients",
@@ -35,10 +37,12 @@ ROOTS = (
     "learning rate too high",
     "learning rate too low",
     "stopped too early",
-    "class balance",
+    "overfitting",
+    LINEAR,
 )
 """The causes of poor training. If several fixes help about as much, the first of these is the cause, since a setting
-that is unusual in itself explains why another rate or more epochs would help too."""
+that is unusual in itself explains why another rate or more epochs would help too. A cause that is only possible comes
+after all others: dead units that were alive before training, or a network of a usual size."""
 CERTAIN = frozenset({"loss", "frozen layers", "output activation", "symmetry", "batch norm with tiny batches"})
 """Causes that follow from the config itself, without a comparison."""
 SYMPTOMS = frozenset(
@@ -58,19 +62,28 @@ SYMPTOMS = frozenset(
 )
 """What a cause of poor training explains."""
 SIMILAR = 0.75
-"""A fix that regains at least this part of what the best one regains helps about as much."""
+"""A fix that gains at least this part of what the best one gains helps about as much."""
+CLOSE = 0.05
+"""So does one whose gain is smaller by less than this."""
 EXPLAINED_BY = {
     "leak": ("worse than a linear model", "overfitting"),
     "duplicates": ("worse than a linear model",),
     "no better than the baseline": ("constant prediction", "worse than a linear model", "underfitting"),
     "constant prediction": ("underfitting",),
     "class balance": ("no better than the baseline", "constant prediction"),
-    "overfitting": ("worse than a linear model",),
+    "sequences cut": ("label noise",),
+    "unknown tokens": ("label noise",),
+    "images too small": ("label noise",),
     "label noise": ("overfitting", "worse than a linear model"),
     "different distributions": ("overfitting", "worse than a linear model", "no better than the baseline"),
     "worse than a linear model": ("underfitting",),
 }
 """Findings about the result, and the other findings that each explains."""
+
+
+def names_a_cause(finding: Finding) -> bool:
+    """Returns whether a finding says why training was poor."""
+    return finding.topic in ROOTS and finding.topic != LINEAR and finding.severity != "note"
 
 
 def explain(evidence: Evidence, findings: Iterable[Finding]) -> list[Finding]:
@@ -81,45 +94,46 @@ def explain(evidence: Evidence, findings: Iterable[Finding]) -> list[Finding]:
     dropped = [each for each in causes if each not in chosen]
     if chosen:
         root = chosen[0]
-        symptoms = [each for each in found if each.topic in SYMPTOMS and each not in chosen]
-        explained = [each for each in [*dropped, *symptoms] if each.topic in SYMPTOMS]
+        # Overfitting may be the reason why a linear model is better.
+        beside = "overfitting" if root.topic == LINEAR else ""
+        dropped = [each for each in dropped if each.topic != beside]
+        symptoms = [each for each in found if each.topic in SYMPTOMS and each.topic != beside and each not in chosen]
         found = [each for each in found if each not in dropped and each not in symptoms]
-        found[found.index(root)] = _with_evidence(root, explained)
-    found = _fold(found)
+        found[found.index(root)] = _with_evidence(root, symptoms)
+    found = _fold(found, {} if chosen and chosen[0].topic == LINEAR else {"overfitting": (LINEAR,)})
     order = ("spoils", "warning", "note")
     rank = {topic: index for index, topic in enumerate(ROOTS)}
     return sorted(found, key=lambda each: (order.index(each.severity), rank.get(each.topic, len(rank))))
 
 
 def _choose(evidence: Evidence, causes: Sequence[Finding]) -> list[Finding]:
-    """Returns the causes that are certain, and the one whose fix helps most."""
+    """Returns the causes that are certain, or the first of those whose fixes gain about as much as the best one."""
     certain = [each for each in causes if each.topic in CERTAIN]
-    others = [each for each in causes if each not in certain]
-    rated = {each.topic: evidence.lost(*each.fix) for each in others}
-    best = max(rated.values(), default=0.0)
-    ranked = sorted(others, key=lambda each: ROOTS.index(each.topic))
+    ranked = sorted(
+        (each for each in causes if each not in certain),
+        key=lambda each: (each.confidence == "possible", ROOTS.index(each.topic)),
+    )
     if not evidence.can_try:
-        return (
-            [*certain, *ranked]
-            if not certain
-            else [*certain, *(each for each in ranked if each.confidence == "certain")]
-        )
-    similar = [each for each in ranked if rated[each.topic] >= SIMILAR * best]
+        return [*certain, *(each for each in ranked if not certain or each.confidence == "certain")]
     if certain:
         return certain
+    best = max((each.gain for each in ranked), default=0.0)
+    similar = [each for each in ranked if each.gain >= min(SIMILAR * best, best - CLOSE)]
+    if similar and similar[0].topic == "overfitting":
+        similar.sort(key=lambda each: -each.gain)  # a linear model may be better than any regularized network
     return similar[:1]
 
 
-def _fold(findings: Sequence[Finding]) -> list[Finding]:
-    """Moves findings that another one explains into its evidence."""
-    kept = list(findings)
-    for topic, explained in EXPLAINED_BY.items():
-        causes = [each for each in kept if each.topic == topic and each.severity != "note"]
-        symptoms = [each for each in kept if each.topic in explained]
+def _fold(findings: Sequence[Finding], more: Mapping[str, Sequence[str]]) -> list[Finding]:
+    """Moves findings that another one explains into its evidence, by `EXPLAINED_BY` and `more`."""
+    remaining = list(findings)
+    for topic, explained in [*EXPLAINED_BY.items(), *more.items()]:
+        causes = [each for each in remaining if each.topic == topic and each.severity != "note"]
+        symptoms = [each for each in remaining if each.topic in explained]
         if causes and symptoms:
-            kept = [each for each in kept if each not in symptoms]
-            kept[kept.index(causes[0])] = _with_evidence(causes[0], symptoms)
-    return kept
+            remaining = [each for each in remaining if each not in symptoms]
+            remaining[remaining.index(causes[0])] = _with_evidence(causes[0], symptoms)
+    return remaining
 
 
 def _with_evidence(cause: Finding, symptoms: Sequence[Finding]) -> Finding:

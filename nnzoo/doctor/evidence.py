@@ -6,7 +6,9 @@ import copy
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from functools import cached_property
+from typing import Literal
 
 import torch
 from torch import nn
@@ -14,9 +16,18 @@ from torch import nn
 from nnzoo.config import Config
 from nnzoo.data import Dataset, OnDisk
 from nnzoo.data.baseline import baseline, shares
-from nnzoo.doctor import network
+from nnzoo.doctor import network, skill
 from nnzoo.doctor.samples import select_examined
-from nnzoo.doctor.trials import Outcome, Trials, changed_config, kept_random_state, measured_rows, quiet
+from nnzoo.doctor.trials import (
+    MAX_HELD,
+    MAX_TRAIN,
+    Outcome,
+    Trials,
+    changed_config,
+    kept_random_state,
+    measured_rows,
+    quiet,
+)
 from nnzoo.experiment.prepare import Experiment, steps_per_epoch
 from nnzoo.experiment.train.record import PREDICTED_SPLITS
 from nnzoo.experiment.train.start import build_network
@@ -26,14 +37,22 @@ from nnzoo.training.batches.order import arguments_of
 
 TRIAL_SECONDS = 0.5
 """CPU seconds of one trial over the full length."""
-SCAN_STEPS = 60
-"""Steps of each trial of the scan over learning rates."""
+FEW_STEPS = 60
+"""Steps of a trial if the length of the run is not known."""
 RARE = 5
 """If the largest class has this many times the samples of the smallest, the mean recall is compared."""
-SAME_FIT = 0.02
-"""A change of the config that fits the train samples worse than this is not a cure of poor training."""
+SAME_FIT, SEEN_ON_TRAIN = 0.02, 0.25
+"""A cure of poor training loses no more skill than this on train, and has at least this part of its gain there."""
 LOST = 0.1
 """A share of the possible gain over the baseline that a healthy run does not lose."""
+
+
+class Fit(Enum):
+    """What a change of the config must do to the fit of the train samples to be a cure."""
+
+    ANY = "any"
+    SAME = "not worse"
+    BETTER = "better"
 
 
 @dataclass(frozen=True)
@@ -170,12 +189,11 @@ class Evidence:
 
     @cached_property
     def floor(self) -> float:
-        """The score of the best constant prediction on the samples of `Outcome.held`."""
-        if self.score_name == "r2":
-            return 0.0
+        """The score of the baseline on the samples of `Outcome.held`: a constant prediction or the naive forecast."""
         if self.score_name == "balanced_accuracy":
             return 1 / len(self.dataset.classes)
-        return baseline(self.dataset, "val" if "val" in self.dataset.splits else "train")["accuracy"]
+        found = baseline(self.dataset, "val" if "val" in self.dataset.splits else "train")[self.score_name]
+        return max(found, 0.0) if math.isfinite(found) else 0.0
 
     @cached_property
     def guess_loss(self) -> float:
@@ -205,28 +223,52 @@ class Evidence:
     @cached_property
     def trial_steps(self) -> int:
         """Steps of a trial: those of the run, as far as the time allows."""
-        return max(1, min(self.num_steps or SCAN_STEPS, self.trials.num_steps))
+        return max(1, min(self.num_steps or FEW_STEPS, self.trials.num_steps))
 
-    def better(self, outcome: Outcome | None, *, fits: bool = True) -> float:
-        """Returns the share of the possible gain that the run has lost in comparison with an outcome.
+    def skill(self, score: float) -> float:
+        """Returns a score as a share of the way from the baseline to a perfect one; 0 below the baseline."""
+        return max(0.0, skill.skill(self.score_name, score, self.floor))
 
-        It is 0 unless the outcome is clearly better on held-out samples and, with `fits`, also on train.
+    def gain(self, outcome: Outcome | None) -> float:
+        """Returns by how much the skill of an outcome on held-out samples is above that of the run."""
+        return 0.0 if outcome is None else self.gain_of(outcome.held)
+
+    def gain_of(self, score: float) -> float:
+        """Returns by how much the skill of a score on held-out samples is above that of the run.
+
+        For a run that is worse than the baseline, its distance from the baseline counts up to 1.
         """
-        if outcome is None or not math.isfinite(outcome.held_loss):
+        own = skill.skill(self.score_name, self.own.held, self.floor)
+        return self.skill(score) - max(own, -1.0)
+
+    def better(self, outcome: Outcome | None, fit: Fit = Fit.SAME) -> float:
+        """Returns the share of the skill of an outcome that the run has lost in comparison with it.
+
+        It is 0 unless the outcome is clearly better on held-out samples, or clearly better on train and about as much
+        on held-out samples, which may be few.
+
+        Args:
+            outcome: The outcome; None for none.
+            fit: What the outcome must have learned of the train samples.
+        """
+        if outcome is None or not math.isfinite(outcome.held_loss) or not self.skill(outcome.held):
             return 0.0
-        own = self.own
+        own, reached = self.own, self.skill(outcome.held)
+        gain = reached - self.skill(own.held)
         if not math.isfinite(own.held):
-            return 1.0 if outcome.held > self.floor + self.noise(self.floor) else 0.0
-        gain = outcome.held - max(self.floor, min(own.held, self.floor))
-        reached = max(own.held, self.floor)
-        better = outcome.held - reached
-        if (
-            better <= self.noise(reached)
-            or outcome.held <= self.floor
-            or (fits and outcome.train < own.train - SAME_FIT)
-        ):
+            return 1.0 if reached > self.noise(self.floor, "val") else 0.0
+        train_gain = self.skill(outcome.train) - self.skill(own.train)
+        if fit is not Fit.ANY and train_gain < (fit is Fit.BETTER) * SEEN_ON_TRAIN * gain - SAME_FIT:
             return 0.0
-        return better / gain
+        if gain > self.noise(own.held, "val"):
+            return gain / reached
+        if fit is not Fit.ANY and gain >= train_gain / 2 and train_gain > self.noise(own.train, "train"):
+            return (gain / reached + train_gain / self.skill(outcome.train)) / 2
+        return 0.0
+
+    def gained(self, *overrides: str) -> float:
+        """Returns the gain of a changed config, over the length of the run; 0 if nothing can be tried."""
+        return self.gain(self.trial(*overrides)) if self.can_try and overrides else 0.0
 
     @cached_property
     def can_gain(self) -> bool:
@@ -234,17 +276,26 @@ class Evidence:
         own = self.own
         if not math.isfinite(own.held) or self.floor >= 1:
             return True
-        return (1 - own.held) / (1 - self.floor) >= LOST
+        return 1 - min(self.skill(own.held), self.skill(own.train)) >= LOST
 
-    def noise(self, score: float) -> float:
-        """Returns the difference of two scores that may be due to the choice of the held-out samples."""
-        if "val" not in self.experiment.splits:
-            return 0.02
-        if self.score_name == "r2":
-            return 0.05
-        score = min(max(score, 0.05), 0.95)
-        count = len(measured_rows(self.experiment.splits["val"], 1000))
-        return max(0.02, 1.5 * math.sqrt(2 * score * (1 - score) / count))
+    def noise(self, score: float, split: Literal["train", "val"] = "val") -> float:
+        """Returns the difference of two skills that may be due to the choice of the measured samples."""
+        if split not in self.experiment.splits:
+            return skill.LEAST_NOISE
+        return skill.noise(self.score_name, score, self.floor, self._measured_counts[split])
+
+    @cached_property
+    def _measured_counts(self) -> dict[str, list[int]]:
+        """The number of samples on which trials are measured, by split and class."""
+        found = {}
+        for name, most in (("train", MAX_TRAIN), ("val", MAX_HELD)):
+            if name in self.experiment.splits:
+                split = self.experiment.splits[name]
+                rows = measured_rows(split, most)
+                found[name] = [len(rows)]
+                if self.score_name == "balanced_accuracy":
+                    found[name] = split.take(rows.to(split.targets.device)).class_indices().bincount().tolist()
+        return found
 
     def trial(self, *overrides: str, steps: int | None = None) -> Outcome | None:
         """Trains a changed config from the start, over the length of the run as far as the time allows."""
@@ -252,43 +303,11 @@ class Evidence:
             return None
         return self.trials.run(*overrides, steps=steps or self.trial_steps)
 
-    def lost(self, *overrides: str, steps: int | None = None) -> float:
-        """Returns the share of the possible gain that the run has lost in comparison with a changed config."""
+    def lost(self, *overrides: str, steps: int | None = None, fit: Fit = Fit.SAME) -> float:
+        """Returns the share of the skill of a changed config that the run has lost in comparison with it."""
         if not self.can_try or not overrides:
             return 0.0
-        return self.better(self.trial(*overrides, steps=steps))
-
-    @cached_property
-    def scan(self) -> dict[float, Outcome]:
-        """The outcomes of a few steps with factors of the learning rate, from 1e-3 to 1e3, and beyond if needed."""
-        from nnzoo.doctor.remedies import with_rate
-
-        if not self.can_try or not self.can_gain or not self.config.optimizer.lr:
-            return {}
-        steps = min(SCAN_STEPS, max(20, self.trials.num_steps // 3))
-        found: dict[float, Outcome] = {}
-
-        def measure(power: int) -> None:
-            factor = 10.0**power
-            changes = with_rate(self.config, self.config.optimizer.lr * factor) if power else ()
-            outcome = self.trials.run(*changes, steps=steps)
-            if outcome is not None:
-                found[factor] = outcome
-
-        for power in range(-3, 4):
-            measure(power)
-        for power in (4, 5, 6):
-            if found and self.best_factor_of(found) >= 10.0 ** (power - 1):
-                measure(power)
-        for power in (-4, -5, -6):
-            if found and self.best_factor_of(found) <= 10.0 ** (power + 1) * 1.01:
-                measure(power)
-        return found
-
-    @staticmethod
-    def best_factor_of(scan: dict[float, Outcome]) -> float:
-        """Returns the factor of the learning rate with the lowest loss."""
-        return min(scan, key=lambda factor: scan[factor].loss)
+        return self.better(self.trial(*overrides, steps=steps), fit)
 
     def continued(self, *overrides: str) -> Outcome | None:
         """Trains the last weights for more steps."""

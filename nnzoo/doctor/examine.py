@@ -16,11 +16,11 @@ from nnzoo import log
 from nnzoo.config import Config, config_path, load_config
 from nnzoo.data.baseline import baseline
 from nnzoo.doctor import linear, samples
-from nnzoo.doctor.causes import explain
+from nnzoo.doctor.causes import explain, names_a_cause
 from nnzoo.doctor.evidence import Evidence, Scores
 from nnzoo.doctor.finding import Finding
 from nnzoo.doctor.gate import checks
-from nnzoo.doctor.rules import RULES
+from nnzoo.doctor.rules import LAST_RULES, RULES
 from nnzoo.errors import CheckpointError, DataWarning, UsageError
 from nnzoo.experiment.evaluate.measure import confusion_matrix
 from nnzoo.experiment.load import load
@@ -188,6 +188,8 @@ def diagnose(evidence: Evidence) -> list[Finding]:
     if evidence.can_try:  # whether class weights help is known
         found = [replace(each, severity="note") if each.topic == "class balance" else each for each in found]
     found += [finding for rule in RULES if (finding := rule(evidence)) is not None]
+    if not any(names_a_cause(each) for each in found):
+        found += [finding for rule in LAST_RULES if (finding := rule(evidence)) is not None]
     return explain(evidence, found)
 
 
@@ -240,7 +242,7 @@ def _scores(experiment: Experiment, module: nn.Module) -> Scores:
         matrix = confusion_matrix(experiment.decoder.on_cpu(), outputs, experiment.splits[measured].truth.cpu())
     metrics = {f"{split}/{key}": value for split, each in evaluations.items() for key, value in each.metrics.items()}
     shown = {f"{split}/{name}": metrics[f"{split}/{name}"] for split in evaluations}
-    return Scores(shown, compare(experiment, measured, metrics, matrix).remarks)
+    return Scores(shown, compare(experiment, measured, metrics, matrix, outputs).remarks)
 
 
 def _evaluate(experiment: Experiment, module: nn.Module, split: str, names: tuple[str, ...], kept: str) -> Evaluation:

@@ -23,6 +23,8 @@ class Finding:
         fix: Config overrides that fix the cause, as on the command line; empty if no config can fix it.
         confidence: How sure the cause is.
         evidence: Symptoms of this cause that are not findings of their own.
+        gain: By how much a short training with the fix is better than the run, as a share of the way from the baseline
+            to a perfect score; 0 if it was not tried. Findings are ranked by it.
     """
 
     severity: Severity
@@ -32,8 +34,9 @@ class Finding:
     fix: tuple[str, ...] = ()
     confidence: Confidence = "likely"
     evidence: tuple[str, ...] = ()
+    gain: float = 0.0
 
     def as_dict(self) -> dict[str, Any]:
         """Returns the finding as a JSON object."""
         lists = {name: list(getattr(self, name)) for name in ("samples", "fix", "evidence")}
-        return {**vars(self), **lists}
+        return {**{name: value for name, value in vars(self).items() if name != "gain"}, **lists}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -15,7 +16,8 @@ from nnzoo.experiment.reference.logistic import fit_logistic, scores_of
 
 FOLDS = 4
 MAX_ROWS, MAX_OPERATIONS = 1500, 1e9
-LEAST_ROWS = 100
+LEAST_ROWS = 200
+"""With fewer samples, a model is too often wrong where it is most certain."""
 NEIGHBOURS = 15
 SKILL = 0.35
 """The share of the distance from the baseline to a perfect accuracy that a model must reach to judge labels."""
@@ -39,6 +41,7 @@ class Noise:
         sure: The share of labels that differ from the prediction, among the samples of which the model is most certain.
         rest: That share among the other samples.
         accuracy: The cross-validated accuracy of the model.
+        num_sure: The number of samples of which the model is most certain.
         samples: The names of some samples with the label and the prediction.
     """
 
@@ -46,6 +49,7 @@ class Noise:
     sure: float
     rest: float
     accuracy: float
+    num_sure: int
     samples: tuple[str, ...]
 
 
@@ -87,7 +91,7 @@ def measure(experiment: Experiment) -> Noise | None:
         f"{dataset.classes[int(predicted[row])]}?"
         for row in rows
     )
-    return Noise(sure, sure, rest, accuracy, names)
+    return Noise(sure, sure, rest, accuracy, max(cut, 1), names)
 
 
 def noise(experiment: Experiment) -> Noise | None:
@@ -96,7 +100,8 @@ def noise(experiment: Experiment) -> Noise | None:
     if found is None or found.sure < LEAST_NOISE:
         return None
     least = EVENNESS if found.accuracy >= WEAK_MODEL else STRICT_EVENNESS
-    return found if found.sure >= least * found.rest else None
+    deviation = math.sqrt(found.sure * (1 - found.sure) / found.num_sure)
+    return found if found.sure - deviation >= least * found.rest else None
 
 
 def _accuracy(shares: Tensor, labels: Tensor) -> float:

@@ -90,7 +90,8 @@ def with_activation(config: Config, name: str) -> Overrides:
 def with_init(config: Config) -> Overrides:
     """Draws all weights by the default initializer."""
     section = dump(config.model)
-    changes = ["init=auto"] if config.init.name != "auto" or dump(config.init) not in ("auto",) else []
+    changes = ["init=auto"] if config.init.name != "auto" else []
+    changes += ["init.bias=0"] if getattr(config.init, "bias", 0) != 0 else []
     for key in ("layers", "blocks", "output"):
         value = section.get(key) if isinstance(section, dict) else None
         if value and any(name == "init" and each for name, each in _values(value)):
@@ -104,32 +105,30 @@ def without_output_activation(config: Config) -> Overrides:
     return () if output is None or output.activation.name == "identity" else ("model.output.activation=identity",)
 
 
-def larger(config: Config) -> Overrides:
-    """Makes a network larger."""
+def larger(config: Config) -> list[Overrides]:
+    """Returns changes that make a network larger: wider, and then also deeper."""
     section = config.model
     match section:
         case model.Perceptron():
-            changes = ["model=mlp", "loss=auto", "optimizer=adamw", "train.early_stopping.patience=20"]
-            return tuple(changes)
+            return [("model=mlp", "loss=auto", "optimizer=adamw", "train.early_stopping.patience=20")]
         case model.Linear():
-            return ("model=mlp", "model.hidden=[64, 64]")
+            return [("model=mlp", "model.hidden=[64, 64]")]
         case model.Mlp():
-            depth = max(1, len(section.layers or section.hidden or ()))
             if section.layers:
                 layers = [{**each, "units": max(WIDE, 4 * each["units"])} for each in dump(section)["layers"]]
-                return (override("model.layers", layers),)
+                return [(override("model.layers", layers),)]
             widths = section.hidden or ()
-            return (override("model.hidden", [max(WIDE, 4 * max(widths, default=0))] * depth),)
+            wide, depth = max(WIDE, 4 * max(widths, default=0)), max(1, len(widths))
+            depths = (depth, 2) if depth == 1 else (depth,)
+            return [(override("model.hidden", [wide] * each),) for each in depths]
         case model.Cnn():
             dumped = dump(section)
             blocks = _replaced(dumped["blocks"], "out_channels", lambda count: max(16, 4 * count))
             head = [max(WIDE, 4 * units) if isinstance(units, int) else units for units in dumped.get("head") or []]
-            return (override("model.blocks", blocks), *([override("model.head", head)] if head else []))
-        case Rnn() | Lstm() | Gru():
-            return (override("model.hidden_size", max(32, 4 * section.hidden_size)),)
-        case Recursive() | TreeLstm():
-            return (override("model.hidden_size", max(32, 4 * section.hidden_size)),)
-    return ()
+            return [(override("model.blocks", blocks), *([override("model.head", head)] if head else []))]
+        case Rnn() | Lstm() | Gru() | Recursive() | TreeLstm():
+            return [(override("model.hidden_size", max(32, 4 * section.hidden_size)),)]
+    return []
 
 
 def usual_optimizer(config: Config) -> Overrides:
@@ -182,8 +181,9 @@ def as_linear(config: Config) -> Overrides:
 
 def balanced(config: Config) -> Overrides:
     """Weights the classes by their frequency."""
-    if isinstance(config.loss, WeightedLoss) and config.loss.class_weights is None:
-        return ("loss.class_weights=balanced",)
+    loss = config.loss
+    if isinstance(loss, WeightedLoss) and loss.class_weights is None:
+        return (f"loss.name={loss.name}", "loss.class_weights=balanced")  # the config may say `loss: auto`
     return ()
 
 

@@ -29,6 +29,8 @@ MAX_READ = 2**24
 IMBALANCE = 10
 """Classes are imbalanced if the largest has at least this many times the samples of the smallest."""
 SMALL_CLASS = 5
+LEAK, LEAST_RANKED = 0.9995, 30
+"""The correlation with the target of a column that contains it, and the least number of samples to compare ranks."""
 
 
 def select_examined(experiment: Experiment) -> Experiment:
@@ -144,16 +146,19 @@ def _leaks(dataset: Dataset, config: Config) -> Iterator[Finding]:
         categories = _category_columns(dataset)
         perfect = [name for name, place in categories.items() if _category_predicts_class(dataset.train, other, place)]
         one_hot = {index for place in categories.values() for index in range(place.start, place.stop)}
+        how = "perfectly"
         perfect += [names[index] for index in _separating_columns(dataset.train, other) if index not in one_hot]
     elif dataset.task == "regression":
-        perfect = [names[index] for index in _columns_linear_in_target(dataset.train)]
+        found = [_columns_like_target(split) for split in (dataset.train, other)]
+        perfect = [names[index] for index in sorted(found[0] & found[1])]
+        how = "almost perfectly"
     else:
         return
     for name in perfect[:MAX_NAMED]:
         yield Finding(
             "spoils",
             "leak",
-            f"the column {name} alone predicts the target perfectly. Does it contain the target, or something "
+            f"the column {name} alone predicts the target {how}. Does it contain the target, or something "
             "that is known only afterwards? Exclude such a column (`ignore`).",
             fix=without_column(config, name),
         )
@@ -215,11 +220,21 @@ def _separating_columns(train: Split, other: Split) -> list[int]:
     return columns
 
 
-def _columns_linear_in_target(train: Split) -> list[int]:
-    """Returns the columns that are a linear function of the target: their correlation with it is 1 or -1."""
-    inputs, target = _standardized(train.inputs), _standardized(train.targets[:, :1])
-    correlation = (inputs * target).mean(0).abs()
-    return [int(index) for index in (correlation > 1 - 1e-9).nonzero().flatten()]
+def _columns_like_target(split: Split) -> set[int]:
+    """Returns the columns that determine the target up to a little noise, by a linear or a monotonic function."""
+    target, columns = split.targets[:, :1], split.inputs.T.unsqueeze(2)
+    linear = (_standardized(split.inputs) * _standardized(target)).mean(0).abs() >= LEAK
+    if len(split) < LEAST_RANKED:
+        return {int(index) for index in linear.nonzero().flatten()}
+    ranks = _ranks(target)
+    monotonic = [float((_ranks(column) * ranks).mean().abs()) >= LEAK for column in columns]
+    return {index for index, pair in enumerate(zip(linear.tolist(), monotonic, strict=True)) if any(pair)}
+
+
+def _ranks(column: Tensor) -> Tensor:
+    """Returns the standardized ranks of a column (N, 1); equal values have their mean rank."""
+    _, places, counts = torch.unique(column, return_inverse=True, return_counts=True)
+    return _standardized((counts.cumsum(0) - counts / 2)[places])
 
 
 def _standardized(values: Tensor) -> Tensor:

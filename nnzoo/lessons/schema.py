@@ -27,6 +27,7 @@ KINDS = Literal[
     "lines",
     "scatter",
     "bars",
+    "clouds",
     "strips",
     "histograms",
     "heatmap",

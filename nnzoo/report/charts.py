@@ -262,6 +262,33 @@ class Drawing:
     alt: str
 
 
+class Formula(NamedTuple):
+    """A formula in MathML.
+
+    Attributes:
+        pieces: Its pieces, without the element `math`; a line may be broken between them. Texts in them are escaped.
+        remark: A short explanation; may be empty.
+    """
+
+    pieces: Sequence[str]
+    remark: str = ""
+
+
+@dataclass(frozen=True)
+class Formulas:
+    """Formulas, one below the other.
+
+    Attributes:
+        title: The title.
+        caption: What the formulas are, in a sentence; may be empty.
+        items: The formulas.
+    """
+
+    title: str
+    caption: str
+    items: Sequence[Formula]
+
+
 @dataclass(frozen=True)
 class Program:
     """A part that JavaScript fills.
@@ -292,7 +319,7 @@ class Details:
     parts: Sequence[Part]
 
 
-Part = Text | TableOf | Lines | Scatter | Bars | Heatmap | Images | Drawing | Program | Details
+Part = Text | TableOf | Lines | Scatter | Bars | Heatmap | Images | Drawing | Formulas | Program | Details
 
 
 @dataclass(frozen=True)

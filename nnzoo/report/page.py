@@ -15,6 +15,8 @@ from nnzoo.report.charts import (
     Cell,
     Details,
     Drawing,
+    Formula,
+    Formulas,
     Heatmap,
     Images,
     Lines,
@@ -110,6 +112,9 @@ def render(part: Part, name: str) -> str:
         case Drawing():
             drawn = f'<div class="scroll" role="img" aria-label="{escape(part.alt, 600)}">{part.svg}</div>'
             return f'<figure class="wide">{_heading(part.title, part.caption)}{drawn}</figure>'
+        case Formulas():
+            items = "".join(map(_formula, part.items))
+            return f'<div class="wide">{_heading(part.title, part.caption)}<ul class="formulas">{items}</ul></div>'
         case Program():
             data = f'<script type="application/json">{part.data}</script><noscript>This needs JavaScript.</noscript>'
             heading = _heading(part.title, part.caption)
@@ -233,6 +238,11 @@ def _cell_text(cell: Cell | Link, part: TableOf | None = None) -> str:
 
 def _images(part: Images) -> str:
     return f'<ul class="images">{"".join(_picture(item, part.size) for item in part.items)}</ul>'
+
+
+def _formula(item: Formula) -> str:
+    pieces = " ".join(f"<math>{piece}</math>" for piece in item.pieces)
+    return f"<li>{pieces}{f' <span><bdi>{escape(item.remark)}</bdi></span>' if item.remark else ''}</li>"
 
 
 def _picture(item: Picture, size: int) -> str:

@@ -8,7 +8,7 @@ from nnzoo.report.charts import Drawing
 from nnzoo.report.escape import escape
 from nnzoo.report.network_svg import COLORS
 
-SIZE, LEFT, TOP = 240, 44, 26
+SIZE, LEFT, TOP = 240, 52, 26
 WIDTH, HEIGHT = LEFT + SIZE + 8, TOP + SIZE + 26
 
 

@@ -8,14 +8,16 @@ from torch import Tensor
 
 from nnzoo.trace.explain import StepExplanation, Trace
 from nnzoo.trace.expression import Equation
+from nnzoo.trace.notation import TEXT
 from nnzoo.trace.stage import Group
+from nnzoo.trace.surface import Surface
 
 MAX_NUMBERS = 100_000
 """Tensors of a step are left out if they have more numbers together. The equations are always there."""
 
 
-def as_dict(trace: Trace) -> dict[str, Any]:
-    """Returns the trace as plain values. Numbers are not rounded."""
+def as_dict(trace: Trace, surface: Surface | None = None) -> dict[str, Any]:
+    """Returns the trace, and the loss over some weights if it was computed, as plain values that are not rounded."""
     config, model = trace.config, trace.setup.state.model
     return {
         "config": config.name,
@@ -29,6 +31,7 @@ def as_dict(trace: Trace) -> dict[str, Any]:
             {"step": number + 1, "lr": lr, "loss": loss} for number, (loss, lr) in enumerate(trace.recording.losses)
         ],
         "steps": [_step(step) for step in trace.steps],
+        **({} if surface is None else {"surface": surface.as_dict()}),
     }
 
 
@@ -69,8 +72,8 @@ def _equation(equation: Equation) -> dict[str, Any]:
     formula = equation.formula
     return {
         "name": equation.name,
-        "formula": None if formula is None else formula.render(numbers=False),
-        "numbers": None if formula is None else formula.render(numbers=True),
+        "formula": None if formula is None else TEXT.of(formula, numbers=False),
+        "numbers": None if formula is None else TEXT.of(formula, numbers=True),
         "value": equation.value,
         "remark": equation.remark,
     }

@@ -1,30 +1,19 @@
-"""Runs the training loop for a few steps, and records every value and gradient."""
+"""What a trace records: the values and gradients of each step, and the path of some weights."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from nnzoo import log
-from nnzoo.data import Split
-from nnzoo.experiment.prepare import steps_per_epoch
-from nnzoo.experiment.train.turns import one_at_a_time
 from nnzoo.trace.setup import Setup
-from nnzoo.training.batches.order import Batch, epoch_order
-from nnzoo.training.loop import fit
-from nnzoo.training.progress import Progress
-from nnzoo.training.settings import Settings
-from nnzoo.training.signals import StopRequest
-from nnzoo.training.single import SingleLearner
+from nnzoo.trace.stage import Weight
 from nnzoo.training.state import TrainState
 
-MAX_DETAILED = 10
-"""Of longer traces, only the first and the last step are shown in full."""
 State = dict[str, dict[str, Tensor | float]]
 """The optimizer's state of each parameter, by the names of both."""
 
@@ -105,179 +94,32 @@ class Recording:
         setup: The training.
         steps: The steps that are shown in full.
         losses: The loss and the learning rate of every step.
-        path: The parameters before each step and after the last one; empty unless they are kept.
+        path: The watched weights along the steps; None if none are watched.
     """
 
     setup: Setup
     steps: list[StepRecord] = field(default_factory=list)
     losses: list[tuple[float, float]] = field(default_factory=list)
-    path: list[dict[str, Tensor]] = field(default_factory=list)
+    path: WeightPath | None = None
 
 
-class EndOfTrace(StopRequest):
-    """Ends training after the last step of a trace, as a signal would."""
+@dataclass
+class WeightPath:
+    """Some weights along the steps.
 
-    def end(self) -> None:
-        """Lets training end after the current step."""
-        self.signal_number = 0
-
-
-class _Capture:
-    """Hooks that collect the inputs, outputs and gradients of a step."""
-
-    def __init__(self, state: TrainState) -> None:
-        # By batch: of a module that runs several times per batch, only the last call is kept.
-        self.calls: dict[str, dict[int, tuple[Tensor, Tensor]]] = {}
-        self.grads: dict[str, dict[int, Tensor]] = {}
-        self.losses: list[tuple[Tensor, Tensor, Tensor]] = []
-        self.output_grads: list[Tensor] = []
-        self.raw: dict[str, Tensor] = {}
-        self.modules = {name: each for name, each in state.model.named_modules() if not any(each.children())}
-        self.handles = [each.register_forward_hook(self._note(name)) for name, each in self.modules.items()]
-        self.handles.append(state.loss.register_forward_hook(self._note_loss))
-        for name, parameter in state.model.named_parameters():
-            if parameter.requires_grad:
-                register: Any = parameter.register_hook  # has no type hints
-                self.handles.append(register(self._add(name)))
-
-    def _note(self, name: str) -> Callable[..., None]:
-        def hook(module: nn.Module, arguments: tuple[Tensor, ...], output: Any) -> None:  # noqa: ARG001
-            tensor = output[0] if isinstance(output, tuple) else output
-            number = len(self.losses)
-            kept = tensor.detach()
-            self.calls.setdefault(name, {})[number] = (arguments[0].detach(), kept)
-            self.grads.setdefault(name, {})[number] = torch.zeros_like(kept)
-
-            def keep(grad: Tensor) -> None:
-                if self.calls[name][number][1] is kept:
-                    self.grads[name][number] = grad.detach()
-
-            if tensor.requires_grad:
-                register: Any = tensor.register_hook
-                register(keep)
-
-        return hook
-
-    def _note_loss(self, module: nn.Module, arguments: tuple[Tensor, ...], value: Tensor) -> None:  # noqa: ARG002
-        outputs, targets = arguments
-        self.losses.append((outputs.detach(), targets.detach(), value.detach()))
-        if outputs.requires_grad:
-            register: Any = outputs.register_hook
-            register(lambda grad: self.output_grads.append(grad.detach()))
-
-    def _add(self, name: str) -> Callable[[Tensor], None]:
-        def hook(grad: Tensor) -> None:
-            self.raw[name] = self.raw[name] + grad if name in self.raw else grad.detach().clone()
-
-        return hook
-
-    def close(self) -> None:
-        """Removes the hooks."""
-        for handle in self.handles:
-            handle.remove()
-
-    def recorded(self) -> dict[str, Recorded]:
-        """Returns the modules of the step, in the order in which they ran."""
-        return {
-            name: Recorded(
-                self.modules[name],
-                torch.cat([inputs for inputs, _ in calls.values()]),
-                torch.cat([outputs for _, outputs in calls.values()]),
-                torch.cat(list(self.grads[name].values())),
-            )
-            for name, calls in self.calls.items()
-        }
-
-
-class TracingLearner(SingleLearner):
-    """Trains one network with the usual training step, and records what happens in it.
-
-    Args:
-        recording: The steps so far, which are added to.
-        num_steps: The number of steps after which training ends.
-        stop: Ends training.
-        keeps_path: Whether the parameters before each step are kept.
+    Attributes:
+        weights: The weights.
+        points: Their values before the first step and after each step.
+        losses: The loss of the first step's batch after each step, without dropout.
     """
 
-    def __init__(self, recording: Recording, num_steps: int, stop: EndOfTrace, *, keeps_path: bool) -> None:
-        super().__init__(recording.setup.state)
-        self.recording = recording
-        self.num_steps = num_steps
-        self.stop = stop
-        self.keeps_path = keeps_path
-        self._rows: Iterator[list[int]] = iter(())
+    weights: list[Weight]
+    points: list[list[float]]
+    losses: list[float] = field(default_factory=list)
 
-    @contextlib.contextmanager
-    def read_batches(
-        self, split: Split, ends: Sequence[tuple[int, int]], settings: Settings
-    ) -> Iterator[Iterator[Batch]]:
-        order = torch.arange(len(split))
-        if settings.batch_size:
-            order = epoch_order(len(split), seed=settings.seed, epoch=self.state.epoch, device=split.targets.device)
-        self._rows = iter([order[start:end].tolist() for start, end in ends])
-        with super().read_batches(split, ends, settings) as batches:
-            yield batches
 
-    def train_step(self, batches: Sequence[Batch], settings: Settings) -> None:
-        recording = self.recording
-        rows = [row for _ in batches for row in next(self._rows)]
-        number = len(recording.losses) + 1
-        if self.keeps_path:
-            recording.path.append(weights_of(self.state))
-        if self.num_steps <= MAX_DETAILED or number in (1, self.num_steps):
-            recording.steps.append(self._recorded_step(batches, settings, rows))
-            recording.losses.append((recording.steps[-1].loss, recording.steps[-1].lr))
-        else:
-            lr, sums = self.state.schedule.lr, self._sums()
-            super().train_step(batches, settings)
-            recording.losses.append((self._loss_since(sums), lr))
-        if number >= self.num_steps:
-            self.stop.end()
-
-    def _sums(self) -> tuple[float, float]:
-        return float(self.state.train_loss.total), float(self.state.train_loss.weight)
-
-    def _loss_since(self, before: tuple[float, float]) -> float:
-        """Returns the loss of the batches that were added to the sums of the epoch."""
-        total, weight = (now - earlier for now, earlier in zip(self._sums(), before, strict=True))
-        return total if self.state.train_loss.summed else total / weight
-
-    def _recorded_step(self, batches: Sequence[Batch], settings: Settings, rows: list[int]) -> StepRecord:
-        """Takes a step and returns everything that happened in it."""
-        state = self.state
-        before, state_before, lr, sums = weights_of(state), state_of_optimizer(state), state.schedule.lr, self._sums()
-        options = {key: value for key, value in state.optimizer.param_groups[0].items() if key != "params"}
-        capture = _Capture(state)
-        try:
-            super().train_step(batches, settings)
-        finally:
-            capture.close()
-        lengths = [batch[1] for batch in batches if len(batch) == 3]
-        named = state.model.named_parameters()
-        record = StepRecord(
-            number=state.step + 1,
-            epoch=state.epoch + 1,
-            rows=rows,
-            num_batches=len(batches),
-            lr=lr,
-            loss=float(capture.losses[0][2]) if len(batches) == 1 else self._loss_since(sums),
-            loss_after=float("nan"),
-            inputs=torch.cat([batch[0] for batch in batches]),
-            lengths=torch.cat(lengths) if lengths else None,
-            targets=torch.cat([targets for _, targets, _ in capture.losses]),
-            outputs=torch.cat([outputs for outputs, _, _ in capture.losses]),
-            output_grad=torch.cat(capture.output_grads),
-            modules=capture.recorded(),
-            before=before,
-            after=weights_of(state),
-            raw_gradients=capture.raw,
-            gradients={name: each.grad.detach().clone() for name, each in named if each.grad is not None},
-            state_before=state_before,
-            state_after=state_of_optimizer(state),
-            options=options,
-        )
-        record.loss_after = loss_on(state, record)
-        return record
+Watch = Callable[[Recording], list[Weight]]
+"""Chooses the weights that are watched, after the first step."""
 
 
 def weights_of(state: TrainState) -> dict[str, Tensor]:
@@ -301,43 +143,35 @@ def loss_on(state: TrainState, record: StepRecord) -> float:
     """Returns the loss of the batch of a step with the current weights, in evaluation mode."""
     modes = {module: module.training for module in state.model.modules()}
     state.model.eval()
-    forward = state.forward or state.model
-    arguments = [record.inputs] if record.lengths is None else [record.inputs, record.lengths]
-    value = float(state.loss(forward(*arguments), record.targets))
+    value = float(batch_loss(state, record))
     for module, mode in modes.items():
         module.training = mode
     return value
 
 
-def record_steps(setup: Setup, num_steps: int, *, keeps_path: bool) -> Recording:
-    """Trains for some steps and returns what happened in them. Training may end earlier, as `nnzoo train` would.
+def batch_loss(state: TrainState, record: StepRecord) -> Tensor:
+    """Returns the loss of the batch of a step with the current weights."""
+    forward = state.forward or state.model
+    arguments = [record.inputs] if record.lengths is None else [record.inputs, record.lengths]
+    loss: Tensor = state.loss(forward(*arguments), record.targets)
+    return loss
 
-    Raises:
-        DivergedError: The loss is not finite.
+
+@contextlib.contextmanager
+def without_dropout(state: TrainState) -> Iterator[None]:
+    """A context manager in which the loss is that of training, but not random. Nothing is changed by computing it.
+
+    Batch norm uses the statistics of the batch, as in training, and its running statistics are restored.
     """
-    recording, experiment = Recording(setup), setup.experiment
-    settings, stop = experiment.settings, EndOfTrace()
-    most = settings.epochs * steps_per_epoch(experiment, setup.state.model)
-    fit(
-        TracingLearner(recording, min(num_steps, most), stop, keeps_path=keeps_path),
-        experiment.splits,
-        settings,
-        save=lambda state: None,  # noqa: ARG005
-        progress=Progress(settings.epochs, quiet=True),
-        stop=stop,
-    )
-    if keeps_path:
-        recording.path.append(recording.steps[-1].after)
-    return recording
-
-
-def trace_steps(build: Callable[[], Setup], num_steps: int, *, keeps_path: bool = False) -> Recording:
-    """Builds a training and records its first steps. No other training runs at the same time in this process.
-
-    Args:
-        build: Builds the training.
-        num_steps: The number of steps.
-        keeps_path: Whether the parameters before each step are kept.
-    """
-    with log.recording(quiet=True), one_at_a_time():
-        return record_steps(build(), num_steps, keeps_path=keeps_path)
+    modes = {module: module.training for module in state.model.modules()}
+    buffers = {name: each.detach().clone() for name, each in state.model.named_buffers()}
+    for module in modes:
+        module.training = not isinstance(module, nn.Dropout | nn.Dropout1d | nn.Dropout2d)
+    try:
+        yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+        with torch.no_grad():
+            for name, each in state.model.named_buffers():
+                each.copy_(buffers[name])

@@ -8,7 +8,8 @@ from typing import Any
 
 from nnzoo.config import ConfigLike, load_config
 from nnzoo.trace.explain import Trace, explain
-from nnzoo.trace.record import trace_steps
+from nnzoo.trace.learner import trace_steps
+from nnzoo.trace.record import Watch
 from nnzoo.trace.setup import build_setup, check_traceable
 from nnzoo.trace.stage import Limits
 
@@ -21,6 +22,7 @@ def trace_config(
     num_steps: int = 1,
     limits: Limits | None = None,
     runs_dir: str | os.PathLike[str] = "runs",
+    watch: Watch | None = None,
 ) -> Trace:
     """Runs the first steps of the training of a config, and explains every number in them.
 
@@ -31,6 +33,7 @@ def trace_config(
         num_steps: The number of steps.
         limits: What is shown; by default, the first units, terms and samples.
         runs_dir: The folder in which the name of `model.pretrained` is looked up.
+        watch: Chooses the weights whose path is kept; None for none.
 
     Raises:
         ConfigError: The config can't be used, or its network or optimizer can't be traced.
@@ -41,6 +44,6 @@ def trace_config(
     loaded = load_config(config, overrides)
     check_traceable(loaded)
     recording = trace_steps(
-        lambda: build_setup(loaded, row=row, num_steps=num_steps, runs_dir=os.fspath(runs_dir)), num_steps
+        lambda: build_setup(loaded, row=row, num_steps=num_steps, runs_dir=os.fspath(runs_dir)), num_steps, watch
     )
     return explain(recording, limits or Limits(), num_steps=num_steps)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nnzoo.trace.explain import StepExplanation, Trace
 from nnzoo.trace.expression import shown
+from nnzoo.trace.notation import TEXT
 from nnzoo.trace.stage import Group
 
 
@@ -61,17 +62,23 @@ def _step(trace: Trace, step: StepExplanation) -> str:
 
 
 def _group(group: Group) -> str:
-    lines = [group.title, *(f"  {equation.text()}" for equation in group.equations)]
+    lines = [group.title, *(f"  {TEXT.equation(equation)}" for equation in group.equations)]
     return "\n".join([*lines, *([f"  ({group.note}; --layer and --unit choose what is shown)"] if group.note else [])])
 
 
-def _losses(trace: Trace) -> str:
-    rows = [f"{'step':>6}  {'lr':>12}  E"]
+def loss_rows(trace: Trace) -> list[tuple[str, str, str]]:
+    """Returns the step, learning rate and loss of the first and the last steps, with dots for those left out."""
     losses = trace.recording.losses
     kept = range(len(losses)) if len(losses) <= 40 else [*range(20), *range(len(losses) - 20, len(losses))]
+    rows = []
     for place, number in enumerate(kept):
         if place and number != kept[place - 1] + 1:
-            rows.append(f"{'...':>6}")
+            rows.append(("...", "", ""))
         loss, lr = losses[number]
-        rows.append(f"{number + 1:>6}  {shown(lr):>12}  {shown(loss)}")
-    return "\n".join(["E of each step", *rows])
+        rows.append((str(number + 1), shown(lr), shown(loss)))
+    return rows
+
+
+def _losses(trace: Trace) -> str:
+    rows = [("step", "lr", "E"), *loss_rows(trace)]
+    return "\n".join(["E of each step", *(f"{step:>6}  {lr:>12}  {loss}".rstrip() for step, lr, loss in rows)])

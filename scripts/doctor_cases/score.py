@@ -34,6 +34,8 @@ NOT_HEALTHY = {
     "fashion_mnist_mlp": "it needs downloaded data",
     "xor_linear": "it shows a network that is too small on purpose",
 }
+BETTER = 0.05
+"""A linear model with a gain that is larger by this is better than a network."""
 MAX_TRIES = 4
 """Drawn cases per case that is wanted: some changes do no harm."""
 
@@ -87,10 +89,19 @@ def healthy_plans(seed: int, number: int) -> list[tuple[str, Plan]]:
 
 
 def judge_healthy(laboratory: Laboratory, name: str, plan: Plan) -> Judgement | None:
-    """Trains and examines a config that should train well; returns None if it does not train well."""
+    """Trains and examines a config that should train well.
+
+    Returns:
+        The judgement; None if the config does not train well, or if a linear model with the same settings does better:
+        it is rightly found to be worse than a linear model.
+    """
     outcome = laboratory.train(plan)
     if not trains_well(outcome, least=0.2):
         return None
+    if plan.model["name"] == "mlp":
+        linear = laboratory.train(plan.changed({"model": {"name": "linear"}}))
+        if gain(linear) > gain(outcome) + BETTER:
+            return None
     verdict = laboratory.examine(outcome)
     gained = gain(outcome)
     return Judgement(

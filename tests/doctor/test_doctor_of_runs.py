@@ -49,16 +49,22 @@ def test_underfitting_is_named() -> None:
     assert not found.keys() & {"overfitting", "underfitting"}
 
 
-def test_dead_units_are_named_layer_by_layer_with_the_fix() -> None:
-    found = topics_of(
-        data="digits",
-        model={"name": "mlp", "hidden": [32, 32]},
-        optimizer={"name": "sgd", "lr": 50.0},
-        train={"epochs": 3, "clip_grad_norm": 5.0},
+def test_dead_units_are_the_evidence_of_a_rate_that_is_too_high() -> None:
+    run = train(
+        {
+            "name": "r",
+            "data": "digits",
+            "model": {"name": "mlp", "hidden": [32, 32]},
+            "optimizer": {"name": "sgd", "lr": 50.0},
+            "train": {"epochs": 3, "clip_grad_norm": 5.0},
+        },
+        quiet=True,
     )
-    assert "hidden.0.activation" in found["dead units"]
-    assert "hidden.1.activation" in found["dead units"]
-    assert "lower optimizer.lr" in found["dead units"]
+    (finding,) = [each for each in examine_run(run.run_dir).findings if each.severity != "note"]
+    assert finding.topic == "learning rate too high"
+    (dead,) = [each for each in finding.evidence if each.startswith("dead units: ")]
+    assert "hidden.0.activation" in dead
+    assert "hidden.1.activation" in dead
 
 
 def test_too_few_epochs_are_noted() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -64,6 +65,12 @@ def test_backpropagation_by_hand(capsys: pytest.CaptureFixture[str]) -> None:
     assert step["loss"] == pytest.approx(0.298371109, abs=NINE)
     assert step["loss_after"] == pytest.approx(0.2910277737, abs=5e-11)
     assert "b1+" not in shown
+
+
+def test_the_text_of_backpropagation_by_hand(capsys: pytest.CaptureFixture[str]) -> None:
+    """The whole text, as a reader compares it with a calculation on paper."""
+    assert run(["trace", "backpropagation"]) == 0
+    assert capsys.readouterr().out == (Path(__file__).parent / "backpropagation.txt").read_text(encoding="utf-8")
 
 
 @pytest.mark.slow

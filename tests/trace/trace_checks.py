@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from nnzoo.trace.explain import Trace
+from nnzoo.trace.notation import TEXT
 
 
 def check(trace: Trace, *, at_least: int = 100) -> None:
@@ -19,7 +20,7 @@ def check(trace: Trace, *, at_least: int = 100) -> None:
                 # torch keeps this product in float32.
                 rel = 1e-6 if equation.name.startswith("mus_") else 1e-9
                 found = equation.formula.evaluate()
-                assert math.isclose(found, equation.value, rel_tol=rel, abs_tol=1e-13), equation.text()
+                assert math.isclose(found, equation.value, rel_tol=rel, abs_tol=1e-13), TEXT.equation(equation)
     assert count >= at_least
 
 

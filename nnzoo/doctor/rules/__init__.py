@@ -19,4 +19,7 @@ RULES: tuple[Rule, ...] = (
     *optimization.RULES,
 )
 
-__all__ = ["RULES", "Rule"]
+LAST_RULES: tuple[Rule, ...] = (capacity.network_too_small, optimization.unlucky_start, capacity.underfitting)
+"""The rules that are applied only if no other one has found a cause."""
+
+__all__ = ["LAST_RULES", "RULES", "Rule"]

@@ -12,7 +12,7 @@ from nnzoo.config import model
 from nnzoo.config.base import dump
 from nnzoo.config.model.recurrent import Gru, Rnn
 from nnzoo.doctor import remedies
-from nnzoo.doctor.evidence import LOST, Evidence
+from nnzoo.doctor.evidence import LOST, Evidence, Fit
 from nnzoo.doctor.finding import Finding
 from nnzoo.doctor.trials import kept_random_state, measured_rows
 from nnzoo.training.batches.order import arguments_of
@@ -21,8 +21,8 @@ from nnzoo.training.health.definitions import EXPLODED, MANY, VANISHED
 NEARLY_ALL = 0.9
 WEAK, STRONG = 1e-2, 30.0
 """Ratios of the first to the last layer's gradient that are suspicious, if another activation or initializer helps."""
-FORGOTTEN = 1e-3
-"""Ratio of the gradient of the first to that of the last time step."""
+SIMILAR = 0.9
+"""A fix that gains this part of what the best one gains is as good."""
 
 
 def no_activation(evidence: Evidence) -> Finding | None:
@@ -42,6 +42,7 @@ def no_activation(evidence: Evidence) -> Finding | None:
         f"linear relations.{gain} Set {' '.join(fix) or 'an activation'}.",
         fix=fix,
         confidence="certain",
+        gain=evidence.gained(*fix),
     )
 
 
@@ -70,7 +71,8 @@ def vanishing_gradients(evidence: Evidence) -> Finding | None:
 
 
 def _vanishing_in_depth(evidence: Evidence) -> Finding | None:
-    health = evidence.at_start if evidence.at_start.ratio < WEAK or not evidence.is_run else evidence.at_end
+    from_start = evidence.at_start.ratio < WEAK or not evidence.is_run
+    health = evidence.at_start if from_start else evidence.at_end
     ratio = health.ratio
     if not ratio < (WEAK if evidence.can_try else VANISHED) or evidence.at_start.symmetric:
         return None
@@ -88,6 +90,8 @@ def _vanishing_in_depth(evidence: Evidence) -> Finding | None:
         f"a part: the first layers hardly learn. Use relu instead of sigmoid or tanh, init: auto, batch_norm, or fewer "
         f"layers{_try(fix)}.",
         fix=fix or (fixes[0] if fixes and not evidence.can_try else ()),
+        confidence="likely" if from_start else "possible",
+        gain=evidence.gained(*fix),
     )
 
 
@@ -112,6 +116,7 @@ def _vanishing_in_time(evidence: Evidence) -> Finding | None:
         f"{seen or 'the network forgets the first time steps'}: a plain rnn hardly learns from steps long ago. A "
         f"network with gates keeps them: {evidence.reached(outcome)}{_try(fix)}.",
         fix=fix,
+        gain=evidence.gain(outcome),
     )
 
 
@@ -140,7 +145,7 @@ def exploding_gradients(evidence: Evidence) -> Finding | None:
         return None
     fixes = [remedies.with_init(evidence.config), _with_clipping(evidence), _with_batch_norm(evidence)]
     fixes = [fix for fix in map(evidence.fix, fixes) if fix]
-    fix = _best(evidence, fixes)
+    fix = _best(evidence, fixes, Fit.SAME)  # large initial weights may fit the train samples, and only those
     if evidence.can_try and not fix and ratio < EXPLODED:
         return None
     if ratio > STRONG:
@@ -156,6 +161,7 @@ def exploding_gradients(evidence: Evidence) -> Finding | None:
         f"{seen}, so the steps are too large for some layers. Use init: auto, train.clip_grad_norm: 1.0, batch_norm, "
         f"or fewer layers{_try(fix)}.",
         fix=fix or (fixes[0] if fixes and not evidence.can_try else ()),
+        gain=evidence.gained(*fix),
     )
 
 
@@ -196,6 +202,8 @@ def dead_units(evidence: Evidence) -> Finding | None:
         f"ReLU units are 0 for all samples, {begun}, so they have no gradient: {shown}.{cause} Use init: auto, or "
         f"leaky_relu{_try(fix)}.",
         fix=fix or (fixes[0] if fixes and not evidence.can_try else ()),
+        confidence="likely" if at_start or not evidence.is_run else "possible",
+        gain=evidence.gained(*fix),
     )
 
 
@@ -225,16 +233,18 @@ def saturation(evidence: Evidence) -> Finding | None:
         f"saturated activations{begun}, which pass almost no gradient: {shown}. Scale the inputs "
         f"(preprocess.normalize), or use batch_norm, init: xavier_uniform, or a smaller lr{_try(fix)}.",
         fix=fix or (fixes[0] if fixes and not evidence.can_try else ()),
+        confidence="likely" if at_start or not evidence.is_run else "possible",
+        gain=evidence.gained(*fix),
     )
 
 
-def _best(evidence: Evidence, fixes: list[remedies.Overrides]) -> remedies.Overrides:
+def _best(evidence: Evidence, fixes: list[remedies.Overrides], fit: Fit = Fit.BETTER) -> remedies.Overrides:
     """Returns the first change that recovers most of what the best of them does; none if none of them helps."""
     if not evidence.can_try:
         return ()
-    gains = {fix: evidence.lost(*fix) for fix in fixes}
+    gains = {fix: evidence.gained(*fix) if evidence.lost(*fix, fit=fit) >= LOST else 0.0 for fix in fixes}
     best = max(gains.values(), default=0.0)
-    return next((fix for fix in fixes if gains[fix] >= max(LOST, 0.8 * best)), ())
+    return next((fix for fix in fixes if gains[fix] and gains[fix] >= SIMILAR * best), ())
 
 
 def _with_batch_norm(evidence: Evidence) -> remedies.Overrides:

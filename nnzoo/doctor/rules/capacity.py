@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 
+from nnzoo.config.model import Cnn
 from nnzoo.doctor import curves, remedies
-from nnzoo.doctor.evidence import LOST, Evidence
+from nnzoo.doctor.evidence import LOST, Evidence, Fit
 from nnzoo.doctor.finding import Finding
 from nnzoo.doctor.rules.optimization import FEW_EPOCHS, is_still_learning
 from nnzoo.doctor.trials import Outcome
@@ -13,8 +14,12 @@ from nnzoo.models import penalised
 from nnzoo.numbers import number
 
 HIGH_DROPOUT = 0.4
-TINY, NARROW = 2, 8
-"""So few units are a bottleneck for nearly all data, and for most data."""
+BOTTLENECK, TINY, NARROW = 2, 4, 8
+"""So few units are too few for nearly all data, for most data, and for some. A channel of an image has many values."""
+MUCH = 0.5
+"""A larger network that regains this part needs no other settings."""
+SETTINGS = 0.5
+"""The part of the gain of a larger network with other settings that must be due to its size."""
 LEARNED = 0.3
 """Share of the distance from the baseline to a perfect score; less is underfitting."""
 
@@ -40,6 +45,7 @@ def too_much_dropout(evidence: Evidence) -> Finding | None:
         f"dropout of {rate:g} removes so many units that the rest can't fit the train samples.{mode} Without dropout, "
         f"{evidence.reached(outcome)}.",
         fix=fix,
+        gain=evidence.gain(outcome),
     )
 
 
@@ -73,6 +79,7 @@ def too_much_weight_decay(evidence: Evidence) -> Finding | None:
         f"{names} pulls the weights to 0 more strongly than the data pushes them away.{penalty}{_shrunk(evidence)} "
         f"Without it, {evidence.reached(outcome)}.",
         fix=fix,
+        gain=evidence.gain(outcome),
     )
 
 
@@ -88,39 +95,60 @@ def _shrunk(evidence: Evidence) -> str:
     )
 
 
+def network_tiny(evidence: Evidence) -> Finding | None:
+    """A network with a layer of very few units, or without a hidden layer, is too small."""
+    width = remedies.narrowest(evidence.config)
+    return network_too_small(evidence) if _is_tiny(evidence, width) else None
+
+
+def _is_tiny(evidence: Evidence, width: int | None) -> bool:
+    return width is None or width <= (BOTTLENECK if isinstance(evidence.config.model, Cnn) else TINY)
+
+
 def network_too_small(evidence: Evidence) -> Finding | None:
     """A larger network learns more, although this one was trained to the end."""
-    larger = evidence.fix(remedies.larger(evidence.config))
-    if not larger or not evidence.can_try or evidence.diverged:
+    sizes = [fix for fix in map(evidence.fix, remedies.larger(evidence.config)) if fix]
+    if not sizes or not evidence.can_try or evidence.diverged:
         return None
     width, num_classes = remedies.narrowest(evidence.config), len(evidence.dataset.classes)
     is_narrow = width is None or width <= NARROW or width < min(num_classes, 2 * NARROW)
-    is_short = evidence.num_epochs <= FEW_EPOCHS and not (width is not None and width <= TINY)
+    is_short = evidence.num_epochs <= FEW_EPOCHS and not (width is not None and width <= BOTTLENECK)
     if is_still_learning(evidence.history) and (is_short or not is_narrow):
         return None
-    # A larger network may need other settings than this one.
-    longer = remedies.with_epochs(evidence.config, 3 * evidence.num_epochs, patience=20)
-    candidates = [larger, evidence.fix((*larger, *remedies.usual_optimizer(evidence.config), *longer))]
-    for fix in candidates:
-        steps = evidence.trial_steps if fix == larger else min(3 * evidence.num_steps, 2 * evidence.trials.num_steps)
-        gain = evidence.lost(*fix, steps=steps)
-        if fix and gain >= (LOST if is_narrow else 2 * LOST):
-            outcome = evidence.trial(*fix, steps=steps)
-            assert outcome is not None
-            return _too_small(evidence, width, fix, outcome)
-    return None
-
-
-def _too_small(evidence: Evidence, width: int | None, fix: remedies.Overrides, outcome: Outcome) -> Finding:
+    least = LOST if is_narrow else 2 * LOST
+    tried = [(evidence.lost(*fix, fit=Fit.BETTER), fix, evidence.trial(*fix)) for fix in sizes]
+    if max(lost for lost, *_ in tried) < MUCH:
+        tried += _with_other_settings(evidence, sizes[-1])
+    lost, fix, outcome = max(tried, key=lambda each: (each[0], evidence.gain(each[2])))
+    if outcome is None or lost < least:
+        return None
     size = f"{evidence.config.model.name} has no hidden layer" if width is None else f"a layer has only {width} units"
-    num_classes = len(evidence.dataset.classes)
     classes = f" for {num_classes} classes" if num_classes > 2 else ""
     return Finding(
         "warning",
         "network too small",
         f"{size}{classes}, too few to represent the relation. With a larger network, {evidence.reached(outcome)}.",
         fix=fix,
+        confidence="likely" if _is_tiny(evidence, width) else "possible",
+        gain=evidence.gain(outcome),
     )
+
+
+def _with_other_settings(
+    evidence: Evidence, size: remedies.Overrides
+) -> list[tuple[float, remedies.Overrides, Outcome | None]]:
+    """Tries a larger network with a usual optimizer and more epochs, unless these settings help without it."""
+    longer = remedies.with_epochs(evidence.config, 3 * evidence.num_epochs, patience=20)
+    settings = evidence.fix((*remedies.usual_optimizer(evidence.config), *longer))
+    fix = evidence.fix((*size, *settings))
+    if not settings or not fix:
+        return []
+    steps = min(3 * evidence.num_steps, 2 * evidence.trials.num_steps)
+    outcome, without = evidence.trial(*fix, steps=steps), evidence.trial(*settings, steps=steps)
+    alone = evidence.skill(without.held) if without is not None else 0.0
+    if outcome is None or evidence.skill(outcome.held) - alone <= SETTINGS * evidence.gain(outcome):
+        return []
+    return [(evidence.better(outcome, Fit.BETTER), fix, outcome)]
 
 
 def overfitting(evidence: Evidence) -> Finding | None:
@@ -129,17 +157,17 @@ def overfitting(evidence: Evidence) -> Finding | None:
     if not text:
         return None
     fix: remedies.Overrides = ()
-    gain = 0.0
+    gain = lost = 0.0
     if evidence.can_try:
         rated = []
         for changes in remedies.regularized(evidence.config):
             outcome = evidence.trial(*changes) if evidence.fix(changes) else None
             if outcome is not None and math.isfinite(outcome.held_loss):
-                rated.append((outcome.held_loss, changes, evidence.better(outcome, fits=False)))
+                rated.append((outcome.held_loss, changes, evidence.better(outcome, Fit.ANY), evidence.gain(outcome)))
         if rated:
             best = min(rated)
-            fix, gain = best[1:] if best[0] <= 1.05 * evidence.own.held_loss else ((), 0.0)
-    is_harmless = gain < LOST and (rise < curves.STRONG_RISE or evidence.status == "early_stopped")
+            fix, lost, gain = best[1:] if best[0] <= 1.05 * evidence.own.held_loss else ((), 0.0, 0.0)
+    is_harmless = lost < LOST and (rise < curves.STRONG_RISE or evidence.status == "early_stopped")
     helps = f" Try {' '.join(fix)}." if fix else ""
     return Finding(
         "note" if is_harmless else "warning",
@@ -147,6 +175,7 @@ def overfitting(evidence: Evidence) -> Finding | None:
         f"{text} The network learns single samples by heart.{helps} More data, augmentation, dropout, weight decay or "
         "a smaller model may help; the best weights were kept.",
         fix=fix,
+        gain=max(gain, 0.0),
     )
 
 
@@ -164,15 +193,14 @@ def _overfits(evidence: Evidence) -> tuple[str, float]:
 
 def _learned(evidence: Evidence) -> float:
     """Returns the share of the distance from the baseline to a perfect score on train."""
-    floor = evidence.floor
-    return (evidence.own.train - floor) / (1 - floor) if floor < 1 else 1.0
+    return evidence.skill(evidence.own.train)
 
 
 def underfitting(evidence: Evidence) -> Finding | None:
     """The network has learned little, and no other rule knows why."""
     if not evidence.is_run or evidence.best is None or _overfits(evidence)[0] or not _learned(evidence) < LEARNED:
         return None
-    if "val" in evidence.experiment.splits and evidence.own.held <= evidence.floor + evidence.noise(evidence.floor):
+    if "val" in evidence.experiment.splits and evidence.skill(evidence.own.held) <= evidence.noise(evidence.floor):
         return Finding(
             "warning",
             "no better than the baseline",
@@ -191,4 +219,4 @@ def underfitting(evidence: Evidence) -> Finding | None:
     )
 
 
-RULES = (too_much_dropout, too_much_weight_decay, network_too_small, overfitting, underfitting)
+RULES = (too_much_dropout, too_much_weight_decay, network_tiny, overfitting)

@@ -38,16 +38,17 @@ def unscaled_columns(evidence: Evidence) -> Finding | None:
         if evidence.config.preprocess.normalize != "standardize"
         else ()
     )
-    gain = evidence.lost(*fix)
-    harmless = evidence.can_try and fix and gain < HARMLESS
-    outcome = evidence.trial(*fix) if fix and gain >= LOST else None
+    lost = evidence.lost(*fix)
+    harmless = evidence.can_try and fix and lost < HARMLESS
+    outcome = evidence.trial(*fix) if fix and lost >= LOST else None
     reached = f" With it, {evidence.reached(outcome)}." if outcome is not None else ""
     return Finding(
         "note" if harmless else "warning",
         "unscaled columns",
         f"{problem} Set preprocess: {{normalize: standardize}}.{reached}",
         fix=fix,
-        confidence="certain" if gain >= LOST else "likely",
+        confidence="certain" if lost >= LOST else "likely",
+        gain=evidence.gained(*fix),
     )
 
 
@@ -100,9 +101,9 @@ def unscaled_target(evidence: Evidence) -> Finding | None:
     if not (float(spread) > LARGE_TARGET or float(center) > LARGE_TARGET or 0 < float(spread) < 1 / SCALE_RATIO):
         return None
     fix = evidence.fix(("preprocess.scale_target=true",))
-    gain = evidence.lost(*fix)
+    lost = evidence.lost(*fix)
     outcome = evidence.trial(*fix) if fix else None
-    harmless = evidence.can_try and gain < LOST
+    harmless = evidence.can_try and lost < LOST
     reached = f" With it, {evidence.reached(outcome)}." if outcome is not None and not harmless else ""
     return Finding(
         "note" if harmless else "warning",
@@ -111,7 +112,8 @@ def unscaled_target(evidence: Evidence) -> Finding | None:
         f"{number(float(spread))}, but an untrained network predicts about 0 with a spread of about 1: it spends its "
         f"steps on reaching the scale. Set preprocess: {{scale_target: true}}.{reached}",
         fix=fix,
-        confidence="certain" if gain >= LOST else "likely",
+        confidence="certain" if lost >= LOST else "likely",
+        gain=evidence.gained(*fix),
     )
 
 
@@ -158,9 +160,9 @@ def unknown_tokens(evidence: Evidence) -> Finding | None:
     changes = ["data.vocab_size=null"] if getattr(section, "vocab_size", None) else []
     changes += ["data.min_count=1"] if getattr(section, "min_count", 1) > 1 else []
     fix = evidence.fix(changes)
-    gain = evidence.lost(*fix)
+    lost = evidence.lost(*fix)
     # Without a limit, unknown tokens are those that train does not have.
-    if (evidence.can_try and fix and gain < LOST) or (not fix and shares[worst] < 4 * UNKNOWN_SHARE):
+    if (evidence.can_try and fix and lost < LOST) or (not fix and shares[worst] < 4 * UNKNOWN_SHARE):
         return None
     outcome = evidence.trial(*fix) if fix else None
     reached = f" With the whole vocabulary, {evidence.reached(outcome)}." if outcome is not None else ""
@@ -174,6 +176,7 @@ def unknown_tokens(evidence: Evidence) -> Finding | None:
         f"{shares[worst]:.0%} of the tokens of {worst} are unknown {why}, so the network can't tell them apart."
         f"{reached} {'Set ' + ' '.join(fix) if fix else 'Use more train texts, or tokenizer: char'}.",
         fix=fix,
+        gain=evidence.gained(*fix),
     )
 
 
@@ -209,6 +212,7 @@ def sequences_cut(evidence: Evidence) -> Finding | None:
         f"{reached} Raise data.max_length, or set it to null.",
         fix=fix,
         confidence="certain" if outcome is not None else "likely",
+        gain=evidence.gained(*fix),
     )
 
 
@@ -218,9 +222,9 @@ def images_too_small(evidence: Evidence) -> Finding | None:
     if not isinstance(section, data_config.ImageFolder) or min(shape[-2:]) > SMALL_IMAGE or not evidence.can_try:
         return None
     fixes = [evidence.fix((remedies.override("data.size", size),)) for size in (16, 24, 32) if size > max(shape[-2:])]
-    gains = [(evidence.lost(*fix), fix) for fix in fixes if fix]
-    gain, fix = max(gains, key=lambda pair: pair[0], default=(0.0, ()))
-    if gain < LOST:
+    rated = [(evidence.lost(*fix), fix) for fix in fixes if fix]
+    lost, fix = max(rated, key=lambda pair: pair[0], default=(0.0, ()))
+    if lost < LOST:
         return None
     outcome = evidence.trial(*fix)
     assert outcome is not None
@@ -230,6 +234,7 @@ def images_too_small(evidence: Evidence) -> Finding | None:
         f"images are reduced to {shape[-2]} x {shape[-1]} pixels, which loses the detail that tells the classes apart. "
         f"With {fix[0]}, {evidence.reached(outcome)}.",
         fix=fix,
+        gain=evidence.gain(outcome),
     )
 
 

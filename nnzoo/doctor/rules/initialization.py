@@ -59,6 +59,7 @@ def initial_weights_too_large(evidence: Evidence) -> Finding | None:
         f"{'' if fix else ', or preprocess: {normalize: standardize}'}.",
         fix=fix,
         confidence="likely" if fix else "possible",
+        gain=evidence.gained(*fix),
     )
 
 
@@ -78,6 +79,7 @@ def initial_weights_too_small(evidence: Evidence) -> Finding | None:
         f"the weights start {ratio:.2g} times as large as with init: auto, so the signal and its gradient almost "
         "disappear on the way through the layers. Use init: auto.",
         fix=fix,
+        gain=evidence.gained(*fix),
     )
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 
 from nnzoo.doctor import remedies
-from nnzoo.doctor.evidence import LOST, Evidence
+from nnzoo.doctor.evidence import LOST, Evidence, Fit
 from nnzoo.doctor.finding import Finding
+from nnzoo.doctor.rates import best_rate
 from nnzoo.doctor.trials import Outcome
 from nnzoo.models.parameters import has_batch_norm
 from nnzoo.numbers import number
@@ -23,9 +23,10 @@ TINY_BATCH, SMALL_BATCH, USUAL_BATCH = 3, 8, 32
 
 def learning_rate_too_high(evidence: Evidence) -> Finding | None:
     """The same network learns more, from the same start, with a lower rate."""
-    factor, gain, outcome = best_rate(evidence)
-    if outcome is None or factor >= 1 or gain < LOST:
+    rate = best_rate(evidence)
+    if rate is None or rate.factor >= 1 or rate.lost < LOST:
         return None
+    factor, lost, outcome = rate.factor, rate.lost, rate.outcome
     before, lr = evidence.config.optimizer.lr, remedies.round_rate(evidence.config.optimizer.lr * factor)
     seen = list(_course(evidence))
     ratio = evidence.rate_of_change
@@ -33,12 +34,13 @@ def learning_rate_too_high(evidence: Evidence) -> Finding | None:
         seen.append(f"each step changed the weights by {ratio:.0%} of their size (0.1 % is usual)")
     shown = f" {_sentence(seen)}" if seen else ""
     return Finding(
-        "spoils" if evidence.diverged or gain > 0.8 else "warning",
+        "spoils" if evidence.diverged or lost > 0.8 else "warning",
         "learning rate too high",
         f"the steps are too large, so the loss jumps over its minimum.{shown} With optimizer.lr {lr:g} instead of "
         f"{before:g}, {evidence.reached(outcome)}.",
         fix=evidence.fix(remedies.with_rate(evidence.config, lr)),
-        confidence="certain" if gain > 0.5 else "likely",
+        confidence="certain" if lost > 0.5 else "likely",
+        gain=evidence.gain(outcome),
     )
 
 
@@ -47,9 +49,10 @@ def learning_rate_too_low(evidence: Evidence) -> Finding | None:
     lr = evidence.config.optimizer.lr
     if not lr:
         return _nothing_trains(evidence)
-    factor, gain, outcome = best_rate(evidence)
-    if outcome is None or factor < 9 or gain < LOST or _is_short(evidence, factor):
+    rate = best_rate(evidence)
+    if rate is None or rate.factor < 9 or rate.lost < LOST or _is_short(evidence, rate.factor):
         return None
+    factor, outcome = rate.factor, rate.outcome
     better = remedies.round_rate(lr * factor)
     ratio = evidence.rate_of_change
     change = f" (each step changed the weights by {100 * ratio:.1g} % of their size; 0.1 % is usual)"
@@ -60,7 +63,8 @@ def learning_rate_too_low(evidence: Evidence) -> Finding | None:
         f"the steps are so small that this training would need about {factor:,.0f} times the epochs{slow}. With "
         f"optimizer.lr {better:g} instead of {lr:g}, {evidence.reached(outcome)}.",
         fix=evidence.fix(remedies.with_rate(evidence.config, better)),
-        confidence="certain" if gain > 0.5 else "likely",
+        confidence="certain" if rate.lost > 0.5 else "likely",
+        gain=evidence.gain(outcome),
     )
 
 
@@ -74,6 +78,7 @@ def _nothing_trains(evidence: Evidence) -> Finding:
         f"optimizer.lr is 0, so no weight changes. Set optimizer.lr={lr:g}.",
         fix=evidence.fix((remedies.override("optimizer.lr", lr),)),
         confidence="certain",
+        gain=1.0,
     )
 
 
@@ -82,14 +87,11 @@ def stopped_too_early(evidence: Evidence) -> Finding | None:
     if not evidence.can_try or not evidence.num_epochs or evidence.diverged:
         return None
     config, epochs = evidence.config, evidence.num_epochs
-    factor, *_ = best_rate(evidence)
-    if factor < 1:
-        return None
     fix = _longer(evidence)
     if not fix:
         return None
-    gain, outcome = max(_more_epochs(evidence, fix), key=lambda pair: pair[0], default=(0.0, None))
-    if outcome is None or gain < LOST:
+    lost, outcome = max(_more_epochs(evidence, fix), key=lambda pair: pair[0], default=(0.0, None))
+    if outcome is None or lost < LOST:
         return None
     losses = evidence.history.get("train/loss", [])
     fell = ""
@@ -107,6 +109,7 @@ def stopped_too_early(evidence: Evidence) -> Finding | None:
         f"training ended after {epochs} {'epoch' if epochs == 1 else 'epochs'}{why}, before the network had learned "
         f"what it can.{fell} With more epochs, {evidence.reached(outcome)}. Set {' '.join(fix)}.",
         fix=fix,
+        gain=evidence.gain(outcome),
     )
 
 
@@ -124,50 +127,51 @@ def _more_epochs(evidence: Evidence, fix: remedies.Overrides) -> list[tuple[floa
     most = 2 * evidence.trials.num_steps
     if most >= 2 * evidence.num_steps:
         outcome = evidence.trial(*fix, steps=min(most, max(10, 10 * evidence.num_steps)))
-        found.append((evidence.better(outcome), outcome))
+        found.append((evidence.better(outcome, Fit.BETTER), outcome))
     if not found or found[0][0] < LOST:
         outcome = evidence.continued(*fix)
-        found.append((evidence.better(outcome), outcome))
+        found.append((evidence.better(outcome, Fit.BETTER), outcome))
     return found
 
 
 def plateau(evidence: Evidence) -> Finding | None:
-    """The schedule reduced the learning rate too soon, or the start was unlucky."""
+    """The schedule reduced the learning rate too soon."""
     if not evidence.can_try or not evidence.num_epochs:
         return None
     rates = evidence.history.get("lr", [])
     fix = evidence.fix(remedies.constant_rate(evidence.config))
     half = rates[len(rates) // 2] if rates else 0.0
-    if fix and rates and half < max(rates) / 10 and (gain := evidence.lost(*fix)) >= LOST:
-        early = next(index for index, rate in enumerate(rates) if rate < max(rates) / 10)
-        outcome = evidence.trial(*fix)
-        assert outcome is not None
-        return Finding(
-            "warning",
-            "plateau",
-            f"the loss stopped falling because {evidence.config.scheduler.name} reduced the learning rate from "
-            f"{max(rates):.2g} to {rates[early]:.2g} by epoch {early + 1}. With a constant rate, "
-            f"{evidence.reached(outcome)}.",
-            fix=fix,
-            confidence="certain" if gain > 0.5 else "likely",
-        )
-    return _unlucky_start(evidence)
-
-
-def _unlucky_start(evidence: Evidence) -> Finding | None:
-    """Finds a run that is stuck, although other initial weights learn with the same settings."""
-    if evidence.config.train.restarts > 1 or evidence.diverged or not evidence.can_gain:
+    if not fix or not rates or half >= max(rates) / 10 or (lost := evidence.lost(*fix, fit=Fit.BETTER)) < LOST:
         return None
-    if evidence.trial_steps < evidence.num_steps:
+    early = next(index for index, rate in enumerate(rates) if rate < max(rates) / 10)
+    outcome = evidence.trial(*fix)
+    assert outcome is not None
+    return Finding(
+        "warning",
+        "plateau",
+        f"the loss stopped falling because {evidence.config.scheduler.name} reduced the learning rate from "
+        f"{max(rates):.2g} to {rates[early]:.2g} by epoch {early + 1}. With a constant rate, "
+        f"{evidence.reached(outcome)}.",
+        fix=fix,
+        confidence="certain" if lost > 0.5 else "likely",
+        gain=evidence.gain(outcome),
+    )
+
+
+def unlucky_start(evidence: Evidence) -> Finding | None:
+    """The run is stuck, although most other initial weights learn with the same settings."""
+    if evidence.config.train.restarts > 1 or evidence.diverged or not evidence.can_try or not evidence.can_gain:
+        return None
+    if evidence.trial_steps < evidence.num_steps or evidence.num_epochs <= FEW_EPOCHS:
         return None
     seed = evidence.config.seed
     if evidence.better(evidence.trial()) >= LOST:
         return None  # the measurement differs from the run itself
     others = [evidence.trials.run(steps=evidence.trial_steps, seed=seed + each) for each in (1, 2, 3)]
-    gains = [evidence.better(each) for each in others]
-    if sorted(gains)[1] < 2 * LOST:
+    lost = [evidence.better(each, Fit.BETTER) for each in others]
+    if sorted(lost)[1] < 2 * LOST:
         return None
-    best = others[gains.index(max(gains))]
+    best = others[lost.index(max(lost))]
     assert best is not None
     return Finding(
         "warning",
@@ -176,6 +180,7 @@ def _unlucky_start(evidence: Evidence) -> Finding | None:
         f"seed, {evidence.reached(best)}. Set train.restarts=5, which keeps the best of five.",
         fix=evidence.fix(("train.restarts=5",)),
         confidence="possible",
+        gain=evidence.gain(best),
     )
 
 
@@ -186,11 +191,12 @@ def batch_size_too_large(evidence: Evidence) -> Finding | None:
         return None
     smaller = 16 if num_train < 400 else USUAL_BATCH
     fix = evidence.fix((remedies.override("train.batch_size", smaller),))
-    steps = evidence.num_epochs * math.ceil(num_train / smaller)
-    if not fix or evidence.lost(*fix, steps=min(steps, 2 * evidence.trials.num_steps)) < LOST:
+    # Steps with smaller batches are faster.
+    most = round(2 * evidence.trials.num_steps * math.sqrt(batch / smaller))
+    steps = min(evidence.num_epochs * math.ceil(num_train / smaller), most)
+    outcome = evidence.trial(*fix, steps=steps) if fix else None
+    if outcome is None or evidence.better(outcome, Fit.BETTER) < LOST:
         return None
-    outcome = evidence.trial(*fix, steps=min(steps, 2 * evidence.trials.num_steps))
-    assert outcome is not None
     return Finding(
         "warning",
         "batch size too large",
@@ -198,6 +204,7 @@ def batch_size_too_large(evidence: Evidence) -> Finding | None:
         f"{evidence.num_steps} steps, too few to learn. With train.batch_size {smaller}, "
         f"{evidence.reached(outcome)}.",
         fix=fix,
+        gain=evidence.gain(outcome),
     )
 
 
@@ -208,7 +215,7 @@ def batch_size_too_small(evidence: Evidence) -> Finding | None:
         return None
     fix = evidence.fix((remedies.override("train.batch_size", USUAL_BATCH),))
     # Larger batches also average out the noise of a rate that is too high; a lower rate may fix it as well.
-    if not fix or evidence.lost(*fix) < LOST:
+    if not fix or evidence.lost(*fix, fit=Fit.BETTER) < LOST:
         return None
     outcome = evidence.trial(*fix)
     assert outcome is not None
@@ -218,6 +225,7 @@ def batch_size_too_small(evidence: Evidence) -> Finding | None:
         f"the gradient of {batch} {'sample' if batch == 1 else 'samples'} is mostly noise at this learning rate. With "
         f"train.batch_size {USUAL_BATCH}, {evidence.reached(outcome)}.",
         fix=fix,
+        gain=evidence.gain(outcome),
     )
 
 
@@ -236,6 +244,7 @@ def batch_norm_with_tiny_batches(evidence: Evidence) -> Finding | None:
         f"differ from those used for predictions. Set train.batch_size={USUAL_BATCH}, or remove batch norm.",
         fix=fix,
         confidence="certain" if batch <= TINY_BATCH else "likely",
+        gain=evidence.gained(*fix),
     )
 
 
@@ -256,48 +265,11 @@ def divergence(evidence: Evidence) -> Finding | None:
     )
 
 
-def best_rate(evidence: Evidence) -> tuple[float, float, Outcome | None]:
-    """Returns the factor of the learning rate that learns most, the gain of the run that was lost, and the outcome.
-
-    A scan of a few steps finds the order of magnitude; then the candidates are trained over the length of the run.
-    """
-    scan = evidence.scan
-    if not scan:
-        return 1.0, 0.0, None
-    center = evidence.best_factor_of(scan)
-    if not math.isfinite(scan[center].loss):
-        return 1.0, 0.0, None
-    factors = [center, center / 3]
-    if 0.1 < center <= 1.0:  # the scan is too short to see that a rate is slightly too high
-        factors = [0.1, 0.3]
-        if evidence.num_epochs > 2 and not evidence.diverged and not _is_unsteady(evidence):
-            return 1.0, 0.0, None
-    if center < 0.1:
-        factors.append(center * 3)
-    rated = []
-    for factor in factors:
-        changes = remedies.with_rate(evidence.config, evidence.config.optimizer.lr * factor)
-        outcome = evidence.trial(*changes)
-        if outcome is not None and not outcome.diverged_at:
-            rated.append((evidence.better(outcome), factor, outcome))
-    if not rated:
-        return 1.0, 0.0, None
-    gain, factor, outcome = max(rated, key=lambda each: (each[0], -each[2].held_loss))
-    # The lowest of the rates that are about as good is the safest over many epochs.
-    return factor, gain, outcome
-
-
 def _is_short(evidence: Evidence, factor: float) -> bool:
     """Returns whether the same rate would learn in a reasonable number of epochs."""
     needed = evidence.num_epochs * factor / 3
     is_usual = not evidence.rate_of_change < SLOW
     return (needed <= REASONABLE_EPOCHS or evidence.num_epochs <= FEW_EPOCHS) and is_usual
-
-
-def _is_unsteady(evidence: Evidence) -> bool:
-    losses = [value for value in evidence.history.get("train/loss", []) if math.isfinite(value)]
-    rises = sum(after > 1.02 * before for before, after in itertools.pairwise(losses))
-    return rises >= max(1, len(losses) // 5)
 
 
 def _course(evidence: Evidence) -> list[str]:

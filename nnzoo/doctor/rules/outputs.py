@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import torch
 
 from nnzoo.config import model
 from nnzoo.config.loss import Loss
+from nnzoo.data import OnDisk
+from nnzoo.data.baseline import shares
 from nnzoo.doctor import remedies
-from nnzoo.doctor.evidence import LOST, RARE, Evidence
+from nnzoo.doctor.evidence import LOST, RARE, Evidence, Fit
 from nnzoo.doctor.finding import Finding
+from nnzoo.doctor.trials import measured_rows
+from nnzoo.experiment.evaluate.confidence import wilson
+from nnzoo.experiment.evaluate.measure import confusion_matrix
+from nnzoo.experiment.reference.linear import CHEAP, linear_scores
 from nnzoo.numbers import number
+from nnzoo.training.evaluate import evaluate
+from nnzoo.training.measures.metrics import MetricSums
 
 RANGES = {
     "relu": (0.0, math.inf),
@@ -28,6 +37,8 @@ RANGES = {
     "silu": (-0.2785, math.inf),
 }
 """The range of the outputs of an activation with its default fields."""
+MISSED = 0.1
+"""The least difference between the recall of the rarest class, at its upper confidence limit, and that of others."""
 OUTSIDE = 0.02
 """The share of the targets that may lie outside of the range, such as outliers."""
 
@@ -112,24 +123,70 @@ def no_better_than_the_baseline(evidence: Evidence) -> Finding | None:
 def worse_than_a_linear_model(evidence: Evidence) -> Finding | None:
     """A linear model predicts better."""
     fix = remedies.as_linear(evidence.config)
-    return _remark(evidence, "worse than a linear model", evidence.fix(fix))
+    found = _remark(evidence, "worse than a linear model", evidence.fix(fix))
+    if found is None or not evidence.can_try or "val" not in evidence.experiment.splits:
+        return found
+    scores = linear_scores(evidence.examined, "val", max_operations=CHEAP)
+    if evidence.score_name not in scores:
+        return replace(found, confidence="possible")
+    return replace(found, confidence="possible", gain=max(0.0, evidence.gain_of(scores[evidence.score_name])))
 
 
 def rare_classes_are_missed(evidence: Evidence) -> Finding | None:
-    """Rare classes are hardly predicted, and class weights help."""
+    """Rare classes are predicted far less often than they occur."""
     fix = evidence.fix(remedies.balanced(evidence.config))
     remark = _remark(evidence, "class balance", fix)
-    if remark is not None or evidence.imbalance < RARE or evidence.lost(*fix) < LOST:
+    if remark is not None or evidence.imbalance < RARE:
         return remark
-    outcome = evidence.trial(*fix)
-    assert outcome is not None
+    lost = evidence.lost(*fix, fit=Fit.ANY)
+    missed = _missed_class(evidence)
+    if lost < LOST and not missed:
+        return None
+    outcome = evidence.trial(*fix) if fix else None
+    helps = outcome is not None and evidence.gain(outcome) > 0
+    reached = f" With class weights, {evidence.reached(outcome)}." if outcome is not None and helps else ""
+    advice = "" if helps else " More samples of it, or another decision threshold (`nnzoo predict --threshold`), help."
     return Finding(
         "warning",
         "class balance",
         f"the largest class has {evidence.imbalance:.0f} times the samples of the smallest, so errors in rare classes "
-        f"hardly count. With class weights, {evidence.reached(outcome)}.",
-        fix=fix,
+        f"hardly count.{missed}{reached}{advice}",
+        fix=fix if helps else (),
+        gain=evidence.gain(outcome) if helps else 0.0,
     )
+
+
+def _missed_class(evidence: Evidence) -> str:
+    """Describes the rarest class if it is recognized clearly less often than the other samples."""
+    matrix, dataset = _confusion(evidence), evidence.dataset
+    if matrix is None:
+        return ""
+    rare = int(shares(dataset.measured_split("train"), len(dataset.classes)).argmin())
+    counts, right = matrix.sum(1), matrix.diagonal()
+    others, right_others = int(counts.sum() - counts[rare]), int(right.sum() - right[rare])
+    if not int(counts[rare]) or not others:
+        return ""
+    high = wilson(float(right[rare] / counts[rare]), int(counts[rare]))[1]
+    if right_others / others - high < MISSED:
+        return ""
+    return (
+        f" Of the samples of '{dataset.classes[rare]}', {float(right[rare] / counts[rare]):.0%} are recognized, and of "
+        f"all others {right_others / others:.0%}."
+    )
+
+
+def _confusion(evidence: Evidence) -> torch.Tensor | None:
+    """Returns the confusion matrix of the best weights on val, or on train without val; rows are the true classes."""
+    module, experiment = evidence.best, evidence.experiment
+    split = experiment.splits["val" if "val" in experiment.splits else "train"]
+    if module is None or evidence.dataset.per != "sample" or isinstance(split.inputs, OnDisk):
+        return None
+    part = split.take(measured_rows(split, 5000).to(split.targets.device))
+    sums = MetricSums((), experiment.decoder)
+    outputs = evaluate(module, experiment.loss, part, sums, batch_size=len(part), keep_outputs=True).outputs
+    assert outputs is not None
+    matrix = torch.tensor(confusion_matrix(experiment.decoder.on_cpu(), outputs, part.truth.cpu()))
+    return matrix if matrix.ndim == 2 else None
 
 
 def _remark(evidence: Evidence, topic: str, fix: remedies.Overrides) -> Finding | None:

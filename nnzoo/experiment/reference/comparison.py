@@ -6,15 +6,20 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from torch import Tensor
+
 from nnzoo.config import model
 from nnzoo.config.loss import WeightedLoss
 from nnzoo.data.baseline import baseline, shares
 from nnzoo.experiment.prepare import Experiment
-from nnzoo.experiment.reference.linear import CHEAP, linear_scores
+from nnzoo.experiment.reference.linear import CHEAP, LinearFit, fit_linear
+from nnzoo.experiment.reference.paired import chance_of
 from nnzoo.numbers import number
 
 NOTICEABLE = 1.05
 """An error counts as larger if it is more than this many times the other one."""
+SIGNIFICANT = 0.01
+"""The largest probability of a difference by chance."""
 IMBALANCED = 2
 """Classes are imbalanced if the most frequent one has at least this many times the samples of the rarest."""
 _MAX_NAMED = 3
@@ -40,22 +45,18 @@ class _Score:
     name: str
     network: float
     train: float | None
-    num_samples: int
 
     @property
     def is_error(self) -> bool:
         return self.name != "accuracy"
 
-    def is_worse_than(self, other: float) -> bool:
-        """Returns whether the network is worse by more than a standard error of the accuracy, or 5 % of the error."""
-        if self.is_error:
-            return self.network > NOTICEABLE * other
-        spread = math.sqrt(max(other * (1 - other), 0.0) / self.num_samples)
-        return other - self.network > max(spread, 1 / self.num_samples)
-
 
 def compare(
-    experiment: Experiment, split: str, metrics: Mapping[str, float], matrix: Sequence[Sequence[int]]
+    experiment: Experiment,
+    split: str,
+    metrics: Mapping[str, float],
+    matrix: Sequence[Sequence[int]],
+    outputs: Tensor | None,
 ) -> Comparison:
     """Compares the best weights with the baseline and a linear model on one split.
 
@@ -64,30 +65,27 @@ def compare(
         split: The measured split.
         metrics: The metrics of all splits, such as "test/accuracy".
         matrix: The confusion matrix of that split; empty if there is none.
+        outputs: The outputs for that split, as returned by `Decoder.compact`; None to skip the linear model.
     """
-    score = _score(experiment, split, metrics, matrix)
+    score = _score(metrics, split, experiment.dataset.task, matrix)
     if score is None or not math.isfinite(score.network):
         return Comparison({}, ())
-    linear = linear_scores(experiment, split, max_operations=CHEAP)
-    remarks = [
-        *_compare_with_baseline(experiment, split, score, matrix),
-        *_compare_with_linear(experiment, split, score, linear.get(score.name)),
-    ]
-    return Comparison(linear, tuple(remarks))
+    linear = fit_linear(experiment, split, max_operations=CHEAP)
+    remarks = list(_compare_with_baseline(experiment, split, score, matrix))
+    if linear is not None and outputs is not None:
+        remarks += _compare_with_linear(experiment, split, score, linear, outputs)
+    return Comparison({} if linear is None else linear.scores, tuple(remarks))
 
 
-def _score(
-    experiment: Experiment, split: str, metrics: Mapping[str, float], matrix: Sequence[Sequence[int]]
-) -> _Score | None:
-    count = len(experiment.splits[split])
-    names = ("rmse", "mae") if experiment.dataset.task == "regression" else ("accuracy",)
+def _score(metrics: Mapping[str, float], split: str, task: str, matrix: Sequence[Sequence[int]]) -> _Score | None:
+    names = ("rmse", "mae") if task == "regression" else ("accuracy",)
     for name in names:
         if f"{split}/{name}" in metrics:
-            return _Score(name, metrics[f"{split}/{name}"], metrics.get(f"train/{name}"), count)
+            return _Score(name, metrics[f"{split}/{name}"], metrics.get(f"train/{name}"))
     if not matrix:
         return None
     correct, total = sum(row[index] for index, row in enumerate(matrix)), sum(map(sum, matrix))
-    return _Score("accuracy", correct / total, None, count)
+    return _Score("accuracy", correct / total, None)
 
 
 def _compare_with_baseline(
@@ -151,16 +149,40 @@ def _rebalancing_advice(experiment: Experiment) -> str:
 
 
 def _compare_with_linear(
-    experiment: Experiment, split: str, score: _Score, linear: float | None
+    experiment: Experiment, split: str, score: _Score, linear: LinearFit, outputs: Tensor
 ) -> Iterator[tuple[str, str]]:
-    is_linear = isinstance(experiment.config.model, model.Linear | model.Perceptron)
-    if linear is None or is_linear or not score.is_worse_than(linear):
+    other = linear.scores.get(score.name)
+    if other is None or isinstance(experiment.config.model, model.Linear | model.Perceptron):
         return
-    fits_train = score.train is not None and (score.train <= linear if score.is_error else score.train >= linear)
+    if not _matters(experiment, split, score, other) or _chance(experiment, split, linear, outputs) > SIGNIFICANT:
+        return
+    fits_train = score.train is not None and (score.train <= other if score.is_error else score.train >= other)
     fix = (
         "It overfits: regularize it (dropout, weight decay, a smaller network), or use model: linear."
         if fits_train
         else "It underfits: train longer, change optimizer.lr, or use model: linear."
     )
-    scores = f"{split} {score.name} of {number(linear)}, and the network {number(score.network)}"
+    scores = f"{split} {score.name} of {number(other)}, and the network {number(score.network)}"
     yield "worse than a linear model", f"a linear model has a {scores}. {fix}"
+
+
+def _matters(experiment: Experiment, split: str, score: _Score, linear: float) -> bool:
+    """Returns whether a linear model has a smaller error by 5 %, or a noticeable part of its accuracy more."""
+    if score.is_error:
+        return score.network > NOTICEABLE * linear
+    floor = baseline(experiment.dataset, split)[score.name]
+    return linear > floor and linear - score.network >= (NOTICEABLE - 1) * (linear - floor)
+
+
+def _chance(experiment: Experiment, split: str, linear: LinearFit, outputs: Tensor) -> float:
+    """Returns the probability that the network has larger errors than a linear model only by chance."""
+    decoder, rows = experiment.decoder.on_cpu(), linear.rows
+    if experiment.dataset.task == "classification":
+        actual = decoder.target_labels(experiment.splits[split].truth.cpu()[rows])
+        return chance_of((decoder.labels(outputs[rows]) != actual).int(), (linear.answers != actual).int())
+    targets = experiment.dataset.splits[split].targets.cpu()[rows].double()
+    scale = targets.std(0, correction=0).clamp_min(1e-300)
+    network, other = (
+        ((each.double() - targets) / scale).square().mean(1) for each in (decoder.values(outputs[rows]), linear.answers)
+    )
+    return chance_of(network, other)

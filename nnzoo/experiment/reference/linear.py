@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -24,8 +26,29 @@ _TIE = 1e-6
 """Scores that differ less are a tie, and the most frequent class is predicted, as by the best line on XOR."""
 
 
+@dataclass(frozen=True)
+class LinearFit:
+    """A fitted linear model on a split.
+
+    Attributes:
+        scores: The scores, under the same names as `baseline`.
+        rows: (M,) the positions of the measured samples.
+        answers: (M,) predicted classes, or (M, K) predictions in the unit of the targets.
+    """
+
+    scores: dict[str, float]
+    rows: Tensor
+    answers: Tensor
+
+
 def linear_scores(experiment: Experiment, measured: str, *, max_operations: float | None = None) -> dict[str, float]:
-    """Returns the scores of a linear model fitted on up to 5,000 train samples, under the same names as `baseline`.
+    """Returns the scores of `fit_linear`; empty if it can't be fitted."""
+    fitted = fit_linear(experiment, measured, max_operations=max_operations)
+    return {} if fitted is None else fitted.scores
+
+
+def fit_linear(experiment: Experiment, measured: str, *, max_operations: float | None = None) -> LinearFit | None:
+    """Fits a linear model to up to 5,000 train samples, and measures it.
 
     The model is a logistic or ridge regression in float64. Inputs are preprocessed, standardized and flattened; tokens
     are counted.
@@ -36,24 +59,24 @@ def linear_scores(experiment: Experiment, measured: str, *, max_operations: floa
         max_operations: The maximum number of operations of the fit; None for no limit.
 
     Returns:
-        The scores by name. Empty if the data is multilabel or has targets per step, if the fitted samples have only one
-        class, if inputs are not finite or not loaded into memory, or if the fit needs more operations.
+        The fit. None if the data is multilabel or has targets per step, if the fitted samples have only one class, if
+        inputs are not finite or not loaded into memory, or if the fit needs more operations.
     """
     if any(isinstance(experiment.splits[name].inputs, OnDisk) for name in ("train", measured)):
-        return {}
+        return None
     if max_operations is not None and _operations(experiment) > max_operations:
-        return {}
+        return None
     train, other = select_samples(experiment, "train"), select_samples(experiment, measured)
     if train is None or other is None:
-        return {}
+        return None
     penalty = min(1.0, len(train.targets) / _FULL_PENALTY_ROWS)
     if experiment.dataset.task == "classification":
-        return _accuracy(train, other, len(experiment.dataset.classes), penalty)
+        return _fit_classes(train, other, len(experiment.dataset.classes), penalty)
     # Targets are scaled because squares of large values overflow.
     scale = Preprocess.fit(experiment.dataset, scale_target=True)
     weights = fit_ridge(train.inputs.to_dense(), scale.scale_targets(train.targets).double(), penalty=penalty)
     answers = scale.unscale_targets(scores_of(other.inputs.to_dense(), weights))
-    return regression_scores(answers - other.targets, other.targets)
+    return LinearFit(regression_scores(answers - other.targets, other.targets), other.rows, answers)
 
 
 class Sample:
@@ -86,13 +109,14 @@ def select_samples(experiment: Experiment, name: str) -> Sample | None:
     return Sample(inputs, targets, rows) if bool(inputs.isfinite().all()) else None
 
 
-def _accuracy(train: Sample, other: Sample, num_classes: int, penalty: float) -> dict[str, float]:
+def _fit_classes(train: Sample, other: Sample, num_classes: int, penalty: float) -> LinearFit | None:
     counts = train.targets.bincount(minlength=num_classes)
     if int((counts > 0).sum()) < 2:
-        return {}
+        return None
     scores = scores_of(other.inputs, fit_logistic(train.inputs, train.targets, num_classes, penalty=penalty))
     scores[:, counts.argmax()] += _TIE
-    return {"accuracy": float((scores.argmax(1) == other.targets).double().mean())}
+    answers = scores.argmax(1)
+    return LinearFit({"accuracy": float((answers == other.targets).double().mean())}, other.rows, answers)
 
 
 def _operations(experiment: Experiment) -> float:

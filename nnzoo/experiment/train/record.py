@@ -178,7 +178,7 @@ class Recorder:
             load_weights(state.model, state.best)
             metrics, matrix, outputs = self._measure(state, split)
             self.save_best(state, metrics, restarts)
-            compared = compare(self.experiment, split, metrics, matrix)
+            compared = compare(self.experiment, split, metrics, matrix, outputs)
         result = {
             "run_dir": str(self.folder),
             "status": status,

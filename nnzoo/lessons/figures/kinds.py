@@ -8,7 +8,7 @@ from typing import Any
 
 from nnzoo.config.suggest import did_you_mean
 from nnzoo.errors import UsageError
-from nnzoo.lessons.figures import charts, maps, networks, surfaces
+from nnzoo.lessons.figures import charts, clouds, maps, networks, surfaces
 from nnzoo.lessons.results import LessonResult
 from nnzoo.lessons.schema import Figure, Language
 from nnzoo.report.charts import Part
@@ -20,6 +20,7 @@ KINDS: dict[str, Callable[..., list[Part]]] = {
     "lines": charts.lines,
     "scatter": charts.scatter,
     "bars": charts.bars,
+    "clouds": clouds.clouds,
     "strips": charts.strips,
     "histograms": charts.histograms,
     "heatmap": charts.heatmap,

@@ -149,18 +149,18 @@ class Trained:
 
     def outputs(self, variant: str, inputs: ArrayLike, at: Moment = "best") -> Array:
         """Returns the outputs of the network for raw inputs, one row per input."""
-        network = self._at(variant, at)
+        network = self.network(variant, at)
         return network.outputs(_prepared(network, inputs)).double().numpy()
 
     def probabilities(self, variant: str, inputs: ArrayLike, at: Moment = "best") -> Array:
         """Returns the probability of each class for raw inputs, one row per input."""
-        network = self._at(variant, at)
+        network = self.network(variant, at)
         outputs = network.outputs(_prepared(network, inputs))
         return network.decoder.probabilities(outputs).double().numpy()
 
     def predictions(self, variant: str, inputs: ArrayLike, at: Moment = "best") -> Array:
         """Returns the predicted class index, or the predicted value, for raw inputs."""
-        network = self._at(variant, at)
+        network = self.network(variant, at)
         outputs = network.outputs(_prepared(network, inputs))
         if network.decoder.task == "regression":
             return network.decoder.values(outputs).double().numpy()[:, 0]
@@ -168,7 +168,7 @@ class Trained:
 
     def activations(self, variant: str, layer: str, inputs: ArrayLike | None = None, at: Moment = "best") -> Array:
         """Returns the outputs of a module for raw inputs; by default, for the train samples."""
-        network = self._at(variant, at)
+        network = self.network(variant, at)
         _known(dict(network.module.named_modules()), layer, "module")
         rows = slice(0, MAX_GRADIENT_SAMPLES)
         given = network.experiment.splits["train"].network_inputs(rows) if inputs is None else None
@@ -244,7 +244,8 @@ class Trained:
                     found[i, j] = float(loss(network.module(inputs), split.targets))
         return found
 
-    def _at(self, variant: str, at: Moment) -> Network:
+    def network(self, variant: str, at: Moment) -> Network:
+        """Returns the network of a variant with the weights of a moment."""
         found = self.variant(variant)
         return found.with_weights(_weights_at(found.replica, at))
 
@@ -256,7 +257,7 @@ class Trained:
         return found
 
     def _gradients(self, variant: str, at: Moment) -> dict[str, Array]:
-        network = self._at(variant, at)
+        network = self.network(variant, at)
         split = network.experiment.splits["train"]
         rows = slice(0, MAX_GRADIENT_SAMPLES)
         inputs = split.network_inputs(rows)
@@ -313,4 +314,4 @@ def _prepared(network: Network, inputs: ArrayLike) -> torch.Tensor:
     array = np.asarray(inputs)
     dtype = raw.dtype if raw.dtype in (torch.int64, torch.int32) else torch.float64
     prepared: torch.Tensor = network.experiment.preprocess(torch.as_tensor(array).to(dtype))
-    return prepared
+    return prepared.to(network.dtype)
