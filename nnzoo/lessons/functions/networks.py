@@ -61,6 +61,8 @@ class Networks:
         inputs, targets = (_double(each[_SAMPLES]) for each in (split.network_inputs(slice(None)), split.targets))
         arguments = arguments_of(module, inputs, network.lengths(split, _SAMPLES))
         parameters = [each for each in module.parameters() if each.requires_grad]
+        for each in parameters:
+            each.data = each.data.contiguous()
         derivatives = torch.autograd.grad(loss(module(*arguments), targets), parameters)
         places = [
             (each, derivative, i)
