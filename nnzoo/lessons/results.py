@@ -12,6 +12,8 @@ import numpy as np
 
 from nnzoo.lessons import expressions
 from nnzoo.lessons.functions import formulas, maths
+from nnzoo.lessons.functions.networks import Networks
+from nnzoo.lessons.functions.sequences import Sequences
 from nnzoo.lessons.functions.trained import Trained
 from nnzoo.lessons.schema import Language, Lesson
 from nnzoo.lessons.training import Variant, train_lesson
@@ -157,7 +159,9 @@ def run_lesson(lesson: Lesson, *, seed: int = 0, overrides: Sequence[str] = ()) 
 
 def functions_of(variants: Mapping[str, Variant]) -> dict[str, Callable[..., Any]]:
     """Returns all functions that expressions may call."""
-    return {**maths.FUNCTIONS, **formulas.FUNCTIONS, **Trained(variants).functions()}
+    trained = Trained(variants)
+    of_networks = {**trained.functions(), **Networks(trained).functions(), **Sequences(trained).functions()}
+    return {**maths.FUNCTIONS, **formulas.FUNCTIONS, **of_networks}
 
 
 def bounds_of(

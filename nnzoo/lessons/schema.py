@@ -33,8 +33,11 @@ KINDS = Literal[
     "heatmap",
     "images",
     "network",
+    "circuit",
     "contour",
     "table",
+    "trees",
+    "live",
 ]
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from nnzoo.report.drawing_blocks import draw_blocks
-from nnzoo.report.drawing_units import draw_units, unit_layers
+from nnzoo.report.drawing_units import Numbers, draw_units, unit_layers
 from nnzoo.report.layer_names import counted
 from nnzoo.report.network_blocks import Block, blocks_of
 from nnzoo.summaries.collect import record
@@ -37,6 +37,7 @@ def draw_network(
     dtype: torch.dtype = torch.float32,
     inputs: Sequence[str] = (),
     outputs: Sequence[str] = (),
+    numbers: Numbers | None = None,
 ) -> NetworkDrawing:
     """Draws a network: layers, shapes, parameters and connections. The network does not change.
 
@@ -52,6 +53,7 @@ def draw_network(
         dtype: The type of the inputs; an integer type for tokens.
         inputs: The names of the inputs, if each has one.
         outputs: The names of the classes or targets.
+        numbers: The numbers in a drawing unit by unit; None: the weights.
 
     Raises:
         UsageError: The network fails on such an input.
@@ -60,7 +62,9 @@ def draw_network(
     layers = unit_layers(blocks, module)
     description = _description(name, input_shape, blocks)
     if layers:
-        return NetworkDrawing(draw_units(layers, name, inputs, outputs, description), description, True)
+        return NetworkDrawing(
+            draw_units(layers, name, inputs, outputs, description, numbers or Numbers()), description, True
+        )
     return NetworkDrawing(draw_blocks(blocks, name, input_shape, inputs, outputs, description), description, False)
 
 

@@ -68,8 +68,32 @@ def unit_layers(blocks: Sequence[Block], module: nn.Module) -> tuple[UnitLayer, 
     return tuple(layers) if edges <= MAX_EDGES else ()
 
 
+@dataclass(frozen=True)
+class Numbers:
+    """The numbers in a drawing.
+
+    Attributes:
+        values: What is written into the circles: one number per input, then one per unit of each layer; empty: nothing.
+        digits: The number of significant digits; 0 for two decimals.
+        noun: What is on the edges.
+    """
+
+    values: Sequence[Sequence[float]] = ()
+    digits: int = 0
+    noun: str = "weight"
+
+    def text(self, value: float) -> str:
+        """Returns a number as text."""
+        return f"{value:.{self.digits}g}".replace("-", "−") if self.digits else number(value)
+
+
 def draw_units(
-    layers: Sequence[UnitLayer], name: str, inputs: Sequence[str], outputs: Sequence[str], description: str
+    layers: Sequence[UnitLayer],
+    name: str,
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    description: str,
+    numbers: Numbers,
 ) -> str:
     """Returns the drawing as SVG.
 
@@ -79,12 +103,13 @@ def draw_units(
         inputs: The names of the inputs; numbered if there are none.
         outputs: The names of the output units; numbered if there are none.
         description: The description for screen readers.
+        numbers: The numbers in the drawing.
     """
     sizes = [len(layers[0].weights[0]), *(len(layer.weights) for layer in layers)]
     num_edges = sum(a * b for a, b in pairwise(sizes))
     written = num_edges <= MAX_WEIGHTS and max(sizes[1:]) <= MAX_TARGETS
-    spacing = 84.0 if written else max(27.0, min(64.0, 460 / max(sizes)))
-    radius = 17.0 if written else min(15.0, spacing * 0.38)
+    spacing = (94.0 if numbers.values else 84.0) if written else max(27.0, min(64.0, 460 / max(sizes)))
+    radius = (22.0 if numbers.values else 17.0) if written else min(15.0, spacing * 0.38)
     column = 230.0 if written else 190.0
     width = max(2 * _SIDE + column * len(layers), 480)
     height = _TOP + spacing * max(sizes) + _BOTTOM
@@ -104,12 +129,14 @@ def draw_units(
     for number, column_places in enumerate(places):
         body.append(_heading(column_places[0][0], sizes[number], layers[number - 1] if number else None))
         biases = layers[number - 1].biases if number else ()
-        body += [_unit(x, y, radius, number, biases[i : i + 1], written) for i, (x, y) in enumerate(column_places)]
+        shown = numbers if written else None
+        body += [_unit(x, y, radius, number, biases[i : i + 1], shown) for i, (x, y) in enumerate(column_places)]
     if written:
-        body += [_weights(layer, places[n], places[n + 1]) for n, layer in enumerate(layers)]
+        body += [_weights(layer, places[n], places[n + 1], numbers) for n, layer in enumerate(layers)]
+        body += [_values(*pair, numbers) for pair in zip(places, numbers.values, strict=False)]
     body += [_label(x - radius - 8, y, inputs, i, "end", "input") for i, (x, y) in enumerate(places[0])]
     body += [_label(x + radius + 8, y, outputs, i, "start", "output") for i, (x, y) in enumerate(places[-1])]
-    body.append(_legend(width / 2, height - 18, largest))
+    body.append(_legend(width / 2, height - 18, largest, numbers))
     return frame(width, height, f"The network {name}, unit by unit", description, body)
 
 
@@ -140,14 +167,19 @@ def _edges(
     return "".join(line for _, line in sorted(lines, key=lambda pair: pair[0]))
 
 
-def _weights(layer: UnitLayer, sources: Sequence[tuple[float, float]], targets: Sequence[tuple[float, float]]) -> str:
+def _weights(
+    layer: UnitLayer,
+    sources: Sequence[tuple[float, float]],
+    targets: Sequence[tuple[float, float]],
+    numbers: Numbers,
+) -> str:
     """Returns the weights as texts. At 1 / (n + 1) of the way to n units, all texts have the same distance."""
     share = 1 / (len(targets) + 1)
     return "".join(
         text(
             x1 + share * (x2 - x1) + 4,
             y1 + share * (y2 - y1) + 4,
-            number(layer.weights[j][i]),
+            numbers.text(layer.weights[j][i]),
             style="value",
             anchor="middle",
         )
@@ -156,16 +188,24 @@ def _weights(layer: UnitLayer, sources: Sequence[tuple[float, float]], targets: 
     )
 
 
-def _unit(x: float, y: float, radius: float, layer: int, bias: Sequence[float], written: bool) -> str:
+def _values(places: Sequence[tuple[float, float]], values: Sequence[float], numbers: Numbers) -> str:
+    """Returns the values of inputs or units as texts in their circles."""
+    return "".join(
+        text(x, y + 4, numbers.text(value), style="value", anchor="middle")
+        for (x, y), value in zip(places, values, strict=True)
+    )
+
+
+def _unit(x: float, y: float, radius: float, layer: int, bias: Sequence[float], numbers: Numbers | None) -> str:
     title = f"<title>bias {bias[0]:.6g}</title>" if bias else ""
     color = "linear" if layer else "line"
     circle = (
         f'<circle cx="{x:g}" cy="{y:g}" r="{radius:g}" fill="var(--nn-box)" stroke="var(--nn-{color})" '
         f'stroke-width="1.8">{title}</circle>'
     )
-    if not bias or not written:
+    if not bias or numbers is None:
         return circle
-    return circle + text(x, y + radius + 14, f"b = {number(bias[0])}", style="value", anchor="middle")
+    return circle + text(x, y + radius + 14, f"b = {numbers.text(bias[0])}", style="value", anchor="middle")
 
 
 def _label(x: float, y: float, names: Sequence[str], index: int, anchor: str, noun: str) -> str:
@@ -185,13 +225,13 @@ def _heading(x: float, size: int, layer: UnitLayer | None) -> str:
     return "".join(shown)
 
 
-def _legend(x: float, y: float, largest: float) -> str:
+def _legend(x: float, y: float, largest: float, numbers: Numbers) -> str:
     return "".join(
         [
             path(f"M{x - 190:g} {y - 4:g}h28", color="positive", width=4),
-            text(x - 156, y, "positive weight", style="soft"),
+            text(x - 156, y, f"positive {numbers.noun}", style="soft"),
             path(f"M{x - 50:g} {y - 4:g}h28", color="negative", width=4),
-            text(x - 16, y, "negative weight", style="soft"),
-            text(x + 92, y, f"widest: {escape(number(largest))}", style="soft"),
+            text(x - 16, y, f"negative {numbers.noun}", style="soft"),
+            text(x + 92 + 6 * (len(numbers.noun) - 6), y, f"widest: {escape(numbers.text(largest))}", style="soft"),
         ]
     )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from nnzoo.data import Split
 from nnzoo.data.reader import NO_TARGET
 from nnzoo.experiment.train.finished import RunWithData
 from nnzoo.report.charts import Cell, Details, Drawing, Part, Section, TableOf
@@ -48,53 +50,92 @@ def _is_node(inputs: Tensor) -> Tensor:
     return (inputs[..., 0] > 0) | (inputs[..., 1] > 0)
 
 
-def _tree(network: Network, samples: Samples, index: int) -> list[Part]:
-    inputs = network.inputs(network.split, slice(index, index + 1)).cpu()
+@dataclass(frozen=True)
+class LabelledTree:
+    """A tree with the predicted label of every node. Nodes are in preorder, each before its children.
+
+    Attributes:
+        words: The word of each leaf.
+        left: The left child of each node; the node itself for leaves.
+        right: The right child of each node; the node itself for leaves.
+        targets: The target of each node; `NO_TARGET` if it has none.
+        answers: The predicted label of each node.
+        shares: The probability of the predicted label.
+        classes: The names of the labels.
+    """
+
+    words: Sequence[str]
+    left: Sequence[int]
+    right: Sequence[int]
+    targets: Sequence[int]
+    answers: Sequence[int]
+    shares: Sequence[float]
+    classes: Sequence[str]
+
+    @property
+    def phrases(self) -> list[str]:
+        """The words below each node."""
+        found = list(self.words)
+        for node in reversed(range(len(found))):
+            if self.left[node] != node:
+                found[node] = f"{found[self.left[node]]} {found[self.right[node]]}"
+        return found
+
+    @property
+    def wrong(self) -> list[bool]:
+        """Whether each node has a target that is not its predicted label."""
+        return [target not in (NO_TARGET, answer) for target, answer in zip(self.targets, self.answers, strict=True)]
+
+    @property
+    def description(self) -> str:
+        """The text for those who don't see the drawing."""
+        return f"The tree of: {self.phrases[0]}. Predicted: {self.classes[self.answers[0]]}."
+
+
+def read_tree(network: Network, split: Split, index: int) -> LabelledTree:
+    """Returns a sample of a split with the labels that the network predicts."""
+    inputs = network.inputs(split, slice(index, index + 1)).cpu()
     count = int(_is_node(inputs[0]).sum())
     nodes = inputs[0, :count]
     outputs = network.outputs(inputs)[0, :count]
-    answers, shares = network.decoder.labels(outputs).tolist(), network.decoder.probabilities(outputs)
-    targets = network.split.targets[index, :count].tolist()
-    words = symbols_of(nodes[:, 0], network.dataset.reader)
+    answers = network.decoder.labels(outputs)
+    shares = network.decoder.probabilities(outputs).gather(1, answers.unsqueeze(1))[:, 0]
     left, right = ((torch.arange(count) + nodes[:, i]).tolist() for i in (1, 2))
-    phrases = list(words)
-    for node in reversed(range(count)):
-        if left[node] != node:
-            phrases[node] = f"{phrases[left[node]]} {phrases[right[node]]}"
-    classes = network.dataset.classes
-    labelled = [node for node in range(count) if targets[node] != NO_TARGET]
-    num_right = sum(answers[node] == targets[node] for node in labelled)
+    words = symbols_of(nodes[:, 0], network.dataset.reader)
+    targets = split.targets[index, :count].tolist()
+    return LabelledTree(
+        words, left, right, targets, answers.tolist(), list(map(float, shares)), network.dataset.classes
+    )
+
+
+def _tree(network: Network, samples: Samples, index: int) -> list[Part]:
+    tree = read_tree(network, network.split, index)
+    wrong, classes = tree.wrong, tree.classes
     rows: list[list[Cell]] = [
         [
-            phrases[node],
-            classes[targets[node]] if node in labelled else "",
-            classes[answers[node]],
-            float(shares[node, answers[node]]),
-            "wrong" if node in labelled and answers[node] != targets[node] else "",
+            phrase,
+            classes[target] if target != NO_TARGET else "",
+            classes[answer],
+            share,
+            "wrong" if is_wrong else "",
         ]
-        for node in range(count)
+        for phrase, target, answer, share, is_wrong in zip(
+            tree.phrases, tree.targets, tree.answers, tree.shares, wrong, strict=True
+        )
     ]
-    wrong = [bool(row[-1]) for row in rows]
-    title = f"{samples.place(index) or f'sample {index}'}: {num_right} of {len(labelled)} labels right"
+    num_labelled = sum(target != NO_TARGET for target in tree.targets)
+    place = samples.place(index)
+    title = f"{place or f'sample {index}'}: {num_labelled - sum(wrong)} of {num_labelled} labels right"
     caption = "The color of a node is its predicted label, × a wrong one. Nodes without a label are not counted."
-    alt = (
-        f"The tree of: {phrases[0]}. Predicted: {classes[answers[0]]}. The labels of all nodes are in the table below."
-    )
-    table = TableOf(f"Nodes of {samples.place(index)}", "", ["phrase", "target", "answer", "probability", ""], rows)
-    drawing = _draw(words, left, right, answers, wrong, classes)
-    return [Drawing(title, caption, drawing, alt), Details("The nodes as a table", [table])]
+    alt = f"{tree.description} The labels of all nodes are in the table below."
+    table = TableOf(f"Nodes of {place}", "", ["phrase", "target", "answer", "probability", ""], rows)
+    return [Drawing(title, caption, draw_tree(tree), alt), Details("The nodes as a table", [table])]
 
 
-def _draw(
-    words: Sequence[str],
-    left: Sequence[int],
-    right: Sequence[int],
-    answers: Sequence[int],
-    wrong: Sequence[bool],
-    classes: Sequence[str],
-) -> str:
+def draw_tree(tree: LabelledTree) -> str:
     """Returns the drawing of a tree: words from left to right, each node above its children."""
-    count = len(words)
+    words, left, right, answers, classes = tree.words, tree.left, tree.right, tree.answers, tree.classes
+    wrong, count = tree.wrong, len(words)
     depth, place, edge = [0] * count, [0.0] * count, 10.0
     for node in range(count):  # a node comes before its children, and the left subtree before the right one
         if left[node] == node:

@@ -40,7 +40,9 @@ class Capture:
             number = len(self.losses)
             kept = tensor.detach()
             self.calls.setdefault(name, {})[number] = (arguments[0].detach(), kept)
-            self.grads.setdefault(name, {})[number] = torch.zeros_like(kept)
+            # Below the first trained parameter, no gradient is computed.
+            unknown = 0.0 if tensor.requires_grad else torch.nan
+            self.grads.setdefault(name, {})[number] = torch.full_like(kept, unknown, dtype=torch.float64)
 
             def keep(grad: Tensor) -> None:
                 if self.calls[name][number][1] is kept:

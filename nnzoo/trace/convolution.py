@@ -101,7 +101,6 @@ class PoolStage(Stage):
     """
 
     def __init__(self, name: str, letter: str, recorded: Recorded, source: Stage) -> None:
-        assert recorded.grad is not None
         super().__init__(name, letter, source.rows, recorded.outputs, recorded.grad, source)
         module: Any = recorded.module
         axes = source.values.ndim - 2

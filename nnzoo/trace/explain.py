@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass, field, replace
 
 from torch import nn
 
@@ -10,7 +11,8 @@ from nnzoo.config import Config
 from nnzoo.errors import UsageError
 from nnzoo.models import penalised
 from nnzoo.trace.chain import stages_of
-from nnzoo.trace.losses import loss_group, outputs_of, targets_group
+from nnzoo.trace.losses import loss_group
+from nnzoo.trace.outputs import outputs_of, targets_group
 from nnzoo.trace.record import Recording, StepRecord
 from nnzoo.trace.setup import Setup
 from nnzoo.trace.stage import Group, Limits
@@ -87,6 +89,9 @@ def explain(recording: Recording, limits: Limits, *, num_steps: int) -> Trace:
     check_limits(setup.state.model, recording.steps[0], limits, setup)
     steps = [explain_step(setup, record, limits) for record in recording.steps]
     notes = list(setup.notes)
+    is_frozen = not all(each.requires_grad for each in setup.state.model.parameters())
+    if is_frozen and any(each.grad.isnan().any() for each in recording.steps[0].modules.values()):
+        notes.append("model.freeze: derivatives that no trained parameter needs are not computed, and not shown.")
     taken = len(recording.losses)
     if taken < num_steps:
         epochs = setup.experiment.settings.epochs
@@ -130,9 +135,14 @@ def explain_step(setup: Setup, record: StepRecord, limits: Limits) -> StepExplan
         record,
         [inputs.forward(limits), targets_group(outputs, classes, limits), *(each.forward(limits) for each in layers)],
         [loss_group(setup.state.loss, outputs, record.loss, limits)],
-        [each.backward(limits) for each in reversed(layers)],
+        [_computed(each.backward(limits)) for each in reversed(layers)],
         updates,
     )
+
+
+def _computed(group: Group) -> Group:
+    """Leaves out the derivatives that training does not compute, because no trained parameter needs them."""
+    return replace(group, equations=[each for each in group.equations if not math.isnan(each.value)])
 
 
 def check_limits(model: nn.Module, record: StepRecord, limits: Limits, setup: Setup) -> None:

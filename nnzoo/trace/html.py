@@ -13,7 +13,7 @@ from nnzoo.report.panels import panel, panels
 from nnzoo.report.surfaces import level_image, path_on
 from nnzoo.trace.explain import StepExplanation, Trace
 from nnzoo.trace.expression import Equation, shown
-from nnzoo.trace.mathml import MATHML, infix
+from nnzoo.trace.mathml import EQUALS, MATHML
 from nnzoo.trace.stage import Group
 from nnzoo.trace.surface import Surface
 from nnzoo.trace.text import after_step, heading, step_title
@@ -142,4 +142,4 @@ def _formula(equation: Equation) -> Formula:
 
 
 def _after_equals(sides: Iterable[list[str]]) -> list[str]:
-    return [piece for first, *others in sides for piece in (infix("=") + first, *others)]
+    return [piece for first, *others in sides for piece in (EQUALS + first, *others)]

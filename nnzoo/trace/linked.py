@@ -75,10 +75,9 @@ class LinkedLayer(Stage):
     @staticmethod
     def _shape(recorded: Recorded, num_rows: int) -> tuple[Tensor, Tensor]:
         """Returns outputs and gradients with one row per label: (N, T, units) of a sequence becomes (N * T, units)."""
-        grad = torch.zeros_like(recorded.outputs) if recorded.grad is None else recorded.grad
         if len(recorded.outputs) == num_rows:
-            return recorded.outputs, grad
-        return recorded.outputs.flatten(0, 1), grad.flatten(0, 1)
+            return recorded.outputs, recorded.grad
+        return recorded.outputs.flatten(0, 1), recorded.grad.flatten(0, 1)
 
     @abstractmethod
     def fan_in(self, channel: int, position: Place) -> list[tuple[Place, Place]]:

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
-from nnzoo.data.reader import NO_TARGET
 from nnzoo.trace.activations import logistic
 from nnzoo.trace.expression import Call, Equation, Expression, Frac, Neg, Num, Pow, Prod, Sum, Var, exp, minus, square
 from nnzoo.trace.linked import limited
-from nnzoo.trace.record import StepRecord
+from nnzoo.trace.outputs import Outputs, Term, log, mixed_targets, softmax, sums_to_one
 from nnzoo.trace.stage import Group, Limits, index_of
 from nnzoo.training.measures.losses import (
     BCELoss,
@@ -24,7 +21,6 @@ from nnzoo.training.measures.losses import (
     KLDivLoss,
     MultiMarginLoss,
     PerceptronLoss,
-    denominator,
 )
 
 RULES: dict[type[nn.Module], str] = {
@@ -40,59 +36,6 @@ RULES: dict[type[nn.Module], str] = {
     PerceptronLoss: "perceptron: the distance to the right side of 0, averaged over all outputs",
     MultiMarginLoss: "multi-class margin: how far other classes come too close to the true class",
 }
-
-
-class Outputs(NamedTuple):
-    """The outputs that the loss reads.
-
-    Attributes:
-        values: (N, K) one row per sample, or per step of a sequence.
-        targets: (N, K) values, probabilities or 0 and 1; or (N,) class indices.
-        grads: (N, K) the derivative of the loss by each output.
-        rows: The label of each row.
-        divisor: What the sum of the losses is divided by.
-    """
-
-    values: Tensor
-    targets: Tensor
-    grads: Tensor
-    rows: list[str]
-    divisor: float
-
-    def output(self, row: int, unit: int) -> Var:
-        """Returns an output."""
-        return Var(f"o{unit + 1}{index_of(self.rows[row])}", float(self.values[row, unit]))
-
-    def target(self, row: int, unit: int) -> Var:
-        """Returns a target; of class indices, 1 for the true class and 0 for the others."""
-        value = float(self.targets[row, unit]) if self.targets.ndim > 1 else float(self.targets[row] == unit)
-        return Var(f"t{unit + 1}{index_of(self.rows[row])}", value)
-
-    def counted(self) -> list[int]:
-        """Returns the rows that have a target."""
-        if self.targets.ndim > 1:
-            return list(range(len(self.values)))
-        return [row for row in range(len(self.values)) if int(self.targets[row]) != NO_TARGET]
-
-
-Term = Callable[[int, int], Expression]
-"""Returns the contribution of an output, or the derivative by it, before the division."""
-
-
-def outputs_of(record: StepRecord, loss: nn.Module, rows: list[str]) -> Outputs:
-    """Returns the outputs of a step as (N, K), with their targets."""
-    values, targets, grads = record.outputs, record.targets, record.output_grad
-    summed = getattr(loss, "reduction", "mean") == "sum"
-    if isinstance(loss, ClassLoss):
-        divisor = 1.0 if summed else float(denominator(loss, targets))
-        if isinstance(loss, MultiMarginLoss | KLDivLoss) and not summed:
-            divisor = float(len(targets))
-    else:
-        divisor = 1.0 if summed else float(values.numel())
-    if values.ndim == 3:
-        values, grads = values.flatten(0, 1), grads.flatten(0, 1)
-        targets = targets.flatten(0, 1)
-    return Outputs(values, targets, grads, rows, divisor)
 
 
 def loss_group(loss: nn.Module, outputs: Outputs, value: float, limits: Limits) -> Group:
@@ -126,17 +69,6 @@ def loss_group(loss: nn.Module, outputs: Outputs, value: float, limits: Limits) 
     note = [f"{more_rows} more sample{'s' * (more_rows > 1)}"] * (more_rows > 0)
     note += [f"{more_units} more output{'s' * (more_units > 1)}"] * (more_units > 0)
     return Group(RULES.get(type(loss), type(loss).__name__), equations, ", ".join(note))
-
-
-def targets_group(outputs: Outputs, classes: tuple[str, ...], limits: Limits) -> Group:
-    """Returns the targets of the samples that are shown."""
-    equations = []
-    for row in outputs.counted()[: limits.rows]:
-        for unit in range(min(outputs.values.shape[1], max(limits.units, 10))):
-            target = outputs.target(row, unit)
-            name = classes[unit] if len(classes) == outputs.values.shape[1] else ""
-            equations.append(Equation(target.name, target.value, None, name))
-    return Group("targets", equations)
 
 
 def _divided(formula: Expression, divisor: float) -> Expression:
@@ -200,34 +132,10 @@ def _robust(outputs: Outputs, bound: float, slope: float) -> tuple[Term, Term]:
     return term, derivative
 
 
-def _log(operand: Expression) -> Call:
-    return Call("log", [operand], math.log)
-
-
-def _probability(outputs: Outputs, row: int, unit: int, value: float) -> Var:
-    return Var(f"p{unit + 1}{index_of(outputs.rows[row])}", value)
-
-
-def _softmax(loss: nn.Module, outputs: Outputs, row: int, unit: int) -> Var:
-    """Returns the probability that the loss computes for a class or label."""
-    values = outputs.values[row]
-    if getattr(loss, "reads", "") == "probabilities":
-        if isinstance(loss, BCELoss) or _sums_to_one(values):
-            return outputs.output(row, unit)
-        probabilities = values / values.sum()
-    else:
-        probabilities = values.sigmoid() if isinstance(loss, BCELoss) else values.softmax(0)
-    return _probability(outputs, row, unit, float(probabilities[unit]))
-
-
-def _sums_to_one(values: Tensor) -> bool:
-    return abs(float(values.sum()) - 1) < 1e-12
-
-
 def _probabilities(loss: nn.Module, outputs: Outputs, row: int, units: list[int], limit: int) -> list[Equation]:
     """Returns the equations of the probabilities; empty if the outputs are probabilities already."""
     is_probability = getattr(loss, "reads", "") == "probabilities"
-    if is_probability and (isinstance(loss, BCELoss) or _sums_to_one(outputs.values[row])):
+    if is_probability and (isinstance(loss, BCELoss) or sums_to_one(outputs.values[row])):
         return []
     equations = []
     for unit in units:
@@ -240,20 +148,20 @@ def _probabilities(loss: nn.Module, outputs: Outputs, row: int, units: list[int]
             formula = Frac(
                 exp(output), limited(others, limit, exp, lambda left: sum(math.exp(o.value) for (o,) in left))
             )
-        probability = _softmax(loss, outputs, row, unit)
+        probability = softmax(loss, outputs, row, unit)
         equations.append(Equation(probability.name, probability.value, formula))
     return equations
 
 
 def _binary(loss: BCELoss, outputs: Outputs) -> tuple[Term, Term]:
     def term(row: int, unit: int) -> Expression:
-        p, t = _softmax(loss, outputs, row, unit), outputs.target(row, unit)
+        p, t = softmax(loss, outputs, row, unit), outputs.target(row, unit)
         if t.value in (0.0, 1.0):
-            return Neg(_log(p if t.value else minus(Num(1), p)))
-        return Sum([Neg(Prod([t, _log(p)])), Neg(Prod([minus(Num(1), t), _log(minus(Num(1), p))]))])
+            return Neg(log(p if t.value else minus(Num(1), p)))
+        return Sum([Neg(Prod([t, log(p)])), Neg(Prod([minus(Num(1), t), log(minus(Num(1), p))]))])
 
     def derivative(row: int, unit: int) -> Expression:
-        p, t = _softmax(loss, outputs, row, unit), outputs.target(row, unit)
+        p, t = softmax(loss, outputs, row, unit), outputs.target(row, unit)
         return Frac(minus(p, t), Prod([p, minus(Num(1), p)])) if loss.reads == "probabilities" else minus(p, t)
 
     return term, derivative
@@ -286,20 +194,8 @@ def _margin(outputs: Outputs, margin: float) -> tuple[Term, Term]:
     return term, derivative
 
 
-def _mixed_targets(loss: nn.Module, outputs: Outputs) -> Tensor:
-    """Returns (N, K) the factor of -log p of each class: the target, with label smoothing and class weights."""
-    num_classes = outputs.values.shape[1]
-    targets = outputs.targets
-    if targets.ndim == 1:
-        targets = torch.nn.functional.one_hot(targets.clamp_min(0), num_classes).double()
-    smoothing = getattr(loss, "label_smoothing", 0.0)
-    mixed = targets.double() * (1 - smoothing) + smoothing / num_classes
-    weights = getattr(loss, "class_weights", None)
-    return mixed if weights is None else mixed * weights
-
-
 def _cross_entropy(loss: ClassLoss, outputs: Outputs) -> tuple[Callable[[int], list[int]], Term, Term]:
-    mixed = _mixed_targets(loss, outputs)
+    mixed = mixed_targets(loss, outputs)
     is_plain = getattr(loss, "label_smoothing", 0.0) == 0 and getattr(loss, "class_weights", None) is None
     is_divergence = isinstance(loss, KLDivLoss) and outputs.targets.ndim > 1
 
@@ -311,13 +207,13 @@ def _cross_entropy(loss: ClassLoss, outputs: Outputs) -> tuple[Callable[[int], l
         return [unit for unit in range(mixed.shape[1]) if mixed[row, unit]]
 
     def term(row: int, unit: int) -> Expression:
-        t, p = factor(row, unit), _softmax(loss, outputs, row, unit)
+        t, p = factor(row, unit), softmax(loss, outputs, row, unit)
         if is_divergence:
-            return Prod([t, minus(_log(t), _log(p))])
-        return Neg(_log(p)) if t.value == 1 else Neg(Prod([t, _log(p)]))
+            return Prod([t, minus(log(t), log(p))])
+        return Neg(log(p)) if t.value == 1 else Neg(Prod([t, log(p)]))
 
     def derivative(row: int, unit: int) -> Expression:
-        t, p = factor(row, unit), _softmax(loss, outputs, row, unit)
+        t, p = factor(row, unit), softmax(loss, outputs, row, unit)
         total = float(mixed[row].sum())
         # The factors sum to 1 without class weights.
         by_logit = minus(p if abs(total - 1) < 1e-12 else Prod([Num(total), p]), t)
@@ -332,7 +228,7 @@ def _by_output(loss: ClassLoss, outputs: Outputs, row: int, unit: int, by_logit:
 
 
 def _focal(loss: FocalLoss, outputs: Outputs) -> tuple[Callable[[int], list[int]], Term, Term]:
-    mixed, gamma = _mixed_targets(loss, outputs), Num(loss.gamma)
+    mixed, gamma = mixed_targets(loss, outputs), Num(loss.gamma)
 
     def parts(row: int) -> list[int]:
         return [unit for unit in range(mixed.shape[1]) if mixed[row, unit]]
@@ -342,14 +238,14 @@ def _focal(loss: FocalLoss, outputs: Outputs) -> tuple[Callable[[int], list[int]
         return formula if value == 1 else Prod([Var(f"q{unit + 1}{index_of(outputs.rows[row])}", value), formula])
 
     def term(row: int, unit: int) -> Expression:
-        p = _softmax(loss, outputs, row, unit)
-        return Neg(scaled(row, unit, Prod([Pow(minus(Num(1), p), gamma), _log(p)])))
+        p = softmax(loss, outputs, row, unit)
+        return Neg(scaled(row, unit, Prod([Pow(minus(Num(1), p), gamma), log(p)])))
 
     def derivative(row: int, unit: int) -> Expression:
-        own, terms = _softmax(loss, outputs, row, unit), []
+        own, terms = softmax(loss, outputs, row, unit), []
         for other in parts(row):
-            p = _softmax(loss, outputs, row, other)
-            inner = minus(Prod([gamma, p, _log(p)]), minus(Num(1), p))
+            p = softmax(loss, outputs, row, other)
+            inner = minus(Prod([gamma, p, log(p)]), minus(Num(1), p))
             by_logit = Prod([Pow(minus(Num(1), p), Num(loss.gamma - 1)), inner, minus(Num(float(other == unit)), own)])
             terms.append(scaled(row, other, by_logit))
         return _by_output(loss, outputs, row, unit, Sum(terms))
@@ -391,7 +287,7 @@ def _multi_margin(loss: MultiMarginLoss, outputs: Outputs) -> tuple[Callable[[in
 
 def _expected_margin(loss: MultiMarginLoss, outputs: Outputs) -> tuple[Term, Term | None]:
     """Returns the expected margin loss of targets that are probabilities, class by class."""
-    mixed, num_classes = _mixed_targets(loss, outputs), outputs.values.shape[1]
+    mixed, num_classes = mixed_targets(loss, outputs), outputs.values.shape[1]
 
     def term(row: int, unit: int) -> Expression:
         weight = Var(f"q{unit + 1}{index_of(outputs.rows[row])}", float(mixed[row, unit]))

@@ -26,13 +26,14 @@ class Recorded:
         module: The module.
         inputs: (N, *) its inputs.
         outputs: (N, *) its outputs.
-        grad: (N, *) the derivative of the loss by each output; None if no gradient reached it.
+        grad: (N, *) the derivative of the loss by each output; NaN if training did not compute it, since all parameters
+            that it is needed for are frozen.
     """
 
     module: nn.Module
     inputs: Tensor
     outputs: Tensor
-    grad: Tensor | None
+    grad: Tensor
 
 
 @dataclass

@@ -24,7 +24,6 @@ class Embedding(Stage):
 
     def __init__(self, rows: list[str], record: StepRecord) -> None:
         recorded = record.modules["embedding"]
-        assert recorded.grad is not None
         super().__init__("embedding", "e", rows, recorded.outputs.transpose(1, 2), recorded.grad.transpose(1, 2), None)
         self.tokens, self.record = recorded.inputs, record
         self.table = record.before["embedding.weight"]
@@ -212,5 +211,4 @@ def _mask(record: StepRecord) -> Tensor | None:
 
 def _dropped(record: StepRecord, shape: torch.Size) -> tuple[Tensor, Tensor]:
     outputs, grad = record.modules["dropout"].outputs, record.modules["dropout"].grad
-    assert grad is not None
     return outputs.reshape(shape), grad.reshape(shape)

@@ -14,8 +14,11 @@ from nnzoo.trace.chain import stages_of
 from nnzoo.trace.record import Recording, batch_loss, without_dropout
 from nnzoo.trace.stage import Limits, Weight
 
-CURVE_POINTS = 121
-GRID_POINTS = 41
+POINTS = 41
+COARSE_POINTS, COARSE_FROM = 15, 30_000_000
+"""The loss of a large network or batch is computed at fewer points: parameters times inputs of the batch."""
+CURVE_FACTOR = 3
+"""How many times as many points the curve has."""
 MAX_NAMED = 20_000
 """The symbols of weights are looked up in networks with up to this many parameters."""
 
@@ -61,9 +64,11 @@ def surface_of(recording: Recording) -> Surface:
     weights, path = recording.path.weights, torch.tensor(recording.path.points, dtype=torch.float64)
     state, first = recording.setup.state, recording.steps[0]
     parameters = dict(state.model.named_parameters())
+    cost = first.inputs.numel() * sum(each.numel() for each in parameters.values())
+    points = POINTS if cost < COARSE_FROM else COARSE_POINTS
     trained = {name: each.detach().clone() for name, each in parameters.items()}
     axes = [
-        torch.linspace(*_range(path[:, number]), GRID_POINTS if number else CURVE_POINTS, dtype=torch.float64)
+        torch.linspace(*_range(path[:, number]), points if number else CURVE_FACTOR * points, dtype=torch.float64)
         for number in range(len(weights))
     ]
 
@@ -84,7 +89,7 @@ def surface_of(recording: Recording) -> Surface:
         with torch.no_grad():
             curve = torch.tensor(losses(weights[0], axes[0]), dtype=torch.float64)
             if len(weights) == 2:
-                across = torch.linspace(float(axes[0][0]), float(axes[0][-1]), GRID_POINTS, dtype=torch.float64)
+                across = torch.linspace(float(axes[0][0]), float(axes[0][-1]), points, dtype=torch.float64)
                 rows, second = [], parameters[weights[1].parameter]
                 for value in axes[1].tolist():
                     second[weights[1].index] = value

@@ -93,6 +93,18 @@ def test_batch_norm_and_dropout() -> None:
     check(trace_config(config(model=model), num_steps=2))
 
 
+@pytest.mark.parametrize(("freeze", "is_noted"), [("hidden.0.*", True), ("hidden.1.*", False)])
+def test_frozen_layers(freeze: str, is_noted: bool) -> None:
+    """Derivatives are computed only down to the first trained layer; others are not shown as 0."""
+    model = {"name": "mlp", "hidden": [4, 3], "activation": "tanh", "freeze": freeze}
+    trace = trace_config(config(model=model))
+    check(trace)
+    shown = {equation.name for group in trace.steps[0].backward for equation in group.equations}
+    assert ("dE/dh1.1[1]" in shown) is not is_noted
+    assert ("dE/dh2.1[1]" in shown) is True
+    assert bool(trace.notes) is is_noted
+
+
 def test_numpy_repeats_two_steps_with_momentum() -> None:
     """A second implementation of a batch through tanh, softmax and cross entropy, without autograd."""
     optimizer = {"name": "sgd", "lr": 0.1, "momentum": 0.9}

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nnzoo.lessons.functions.trained import Moment, Trained
 from nnzoo.lessons.results import LessonResult
 from nnzoo.report.charts import Images, Part, Picture
 from nnzoo.report.inside.network import Network
@@ -26,6 +27,7 @@ def regions(
     of: Sequence[str] | None = None,
     margin: float = 0.1,
     points: bool = True,
+    at: Moment = "best",
 ) -> list[Part]:
     """Draws the decision regions of variants with two inputs side by side, with the train samples on them.
 
@@ -35,10 +37,11 @@ def regions(
         of: The variants; by default, all.
         margin: The margin around the samples, as a share of their range.
         points: Whether the samples are drawn.
+        at: The weights: start, best, last, or those after a number of steps.
     """
     drawn = []
     for name in result.variants if of is None else of:
-        network = result.variants[name].network
+        network = Trained(result.variants).network(name, at)
         low, high = _range(network, margin)
         values, are_classes = values_at(network, grid(low, high, GRID))
         if are_classes:

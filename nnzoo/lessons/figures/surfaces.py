@@ -28,6 +28,7 @@ def contour(
     low: Sequence[float],
     high: Sequence[float],
     together: bool = False,
+    restarts: bool = False,
 ) -> list[Part]:
     """Draws the train loss over the two values of a parameter, and the path of each variant.
 
@@ -41,6 +42,7 @@ def contour(
         low: The smallest value of both axes.
         high: The largest value of both axes.
         together: Whether all paths are in one map, that of the first variant.
+        restarts: Whether each restart has a path, instead of the best one only.
     """
     names = list(result.variants if of is None else of)
     trained = Trained(result.variants)
@@ -49,17 +51,18 @@ def contour(
     for name in names[:1] if together else names:
         image = level_image(trained.loss_over(name, weight, axes[0], axes[1]))
         shown = names if together else [name]
-        paths = [
-            path_on(_points(trained, each, weight), low, high, PATH_COLORS[i % len(PATH_COLORS)])
-            for i, each in enumerate(shown)
-        ]
+        points = [each for one in shown for each in _points(trained, one, weight, restarts=restarts)]
+        paths = [path_on(each, low, high, PATH_COLORS[i % len(PATH_COLORS)]) for i, each in enumerate(points)]
         drawn.append(panel("" if together else name, image, (low, high), (), paths))
     parts: list[Part] = [panels(title, drawn)]
     return parts
 
 
-def _points(trained: Trained, variant: str, weight: str) -> NDArray[Any]:
-    points = trained.path(variant, weight)
-    if points.shape[1] != 2:
-        raise UsageError(f"contour needs a parameter with two values (got {points.shape[1]}).", where="lesson: figures")
-    return points
+def _points(trained: Trained, variant: str, weight: str, *, restarts: bool) -> list[NDArray[Any]]:
+    """Returns the path of the best restart, or those of all."""
+    chosen = range(len(trained.variant(variant).replicas)) if restarts else [None]
+    paths = [trained.path(variant, weight, each) for each in chosen]
+    if paths[0].shape[1] != 2:
+        size = paths[0].shape[1]
+        raise UsageError(f"contour needs a parameter with two values (got {size}).", where="lesson: figures")
+    return paths

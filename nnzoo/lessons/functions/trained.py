@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
+from torch import nn
 
 from nnzoo.config.metrics import direction
 from nnzoo.config.suggest import did_you_mean
@@ -21,7 +22,8 @@ from nnzoo.run.health import COLUMNS
 from nnzoo.run.history import History
 from nnzoo.summaries import summarize
 
-Moment = Literal["start", "best", "last"]
+Moment = Literal["start", "best", "last"] | int
+"""Which weights: the initial ones, the best ones, the last ones, or those after a number of steps."""
 MAX_GRADIENT_SAMPLES = 1000
 
 
@@ -136,11 +138,14 @@ class Trained:
         """Returns the values of one parameter, in its shape."""
         return next(iter(self._matching(variant, name, at).values()))
 
-    def path(self, variant: str, pattern: str = "*") -> Array:
-        """Returns the values of parameters along the training: one row per kept step, the first before training."""
+    def path(self, variant: str, pattern: str = "*", restart: int | None = None) -> Array:
+        """Returns the values of parameters along the training: one row per kept step, the first before training.
+
+        With several restarts, it is that of the best one, or of `restart`, counted from 0.
+        """
         found = self.variant(variant)
         rows = []
-        for _, weights in found.replica.path:
+        for _, weights in (found.replica if restart is None else found.replicas[int(restart)]).path:
             parts = [each.flatten() for name, each in weights.items() if fnmatchcase(name, pattern)]
             if not parts:
                 _known(weights, pattern, "parameter")
@@ -149,18 +154,29 @@ class Trained:
 
     def outputs(self, variant: str, inputs: ArrayLike, at: Moment = "best") -> Array:
         """Returns the outputs of the network for raw inputs, one row per input."""
-        network = self._at(variant, at)
+        network = self.network(variant, at)
         return network.outputs(_prepared(network, inputs)).double().numpy()
 
     def probabilities(self, variant: str, inputs: ArrayLike, at: Moment = "best") -> Array:
         """Returns the probability of each class for raw inputs, one row per input."""
-        network = self._at(variant, at)
+        network = self.network(variant, at)
         outputs = network.outputs(_prepared(network, inputs))
         return network.decoder.probabilities(outputs).double().numpy()
 
+    def thinned(self, variant: str, inputs: ArrayLike, count: int, at: Moment = "last") -> Array:
+        """Returns the probabilities of random thinned networks: (count, rows, classes), with dropout as in training."""
+        network = self.network(variant, at)
+        prepared = _prepared(network, inputs)
+        for module in network.module.modules():
+            module.train(isinstance(module, nn.Dropout))
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            passes = [network.decoder.probabilities(network.module(prepared)) for _ in range(int(count))]
+        return torch.stack(passes).double().numpy()
+
     def predictions(self, variant: str, inputs: ArrayLike, at: Moment = "best") -> Array:
         """Returns the predicted class index, or the predicted value, for raw inputs."""
-        network = self._at(variant, at)
+        network = self.network(variant, at)
         outputs = network.outputs(_prepared(network, inputs))
         if network.decoder.task == "regression":
             return network.decoder.values(outputs).double().numpy()[:, 0]
@@ -168,7 +184,7 @@ class Trained:
 
     def activations(self, variant: str, layer: str, inputs: ArrayLike | None = None, at: Moment = "best") -> Array:
         """Returns the outputs of a module for raw inputs; by default, for the train samples."""
-        network = self._at(variant, at)
+        network = self.network(variant, at)
         _known(dict(network.module.named_modules()), layer, "module")
         rows = slice(0, MAX_GRADIENT_SAMPLES)
         given = network.experiment.splits["train"].network_inputs(rows) if inputs is None else None
@@ -244,7 +260,8 @@ class Trained:
                     found[i, j] = float(loss(network.module(inputs), split.targets))
         return found
 
-    def _at(self, variant: str, at: Moment) -> Network:
+    def network(self, variant: str, at: Moment) -> Network:
+        """Returns the network of a variant with the weights of a moment."""
         found = self.variant(variant)
         return found.with_weights(_weights_at(found.replica, at))
 
@@ -256,7 +273,7 @@ class Trained:
         return found
 
     def _gradients(self, variant: str, at: Moment) -> dict[str, Array]:
-        network = self._at(variant, at)
+        network = self.network(variant, at)
         split = network.experiment.splits["train"]
         rows = slice(0, MAX_GRADIENT_SAMPLES)
         inputs = split.network_inputs(rows)
@@ -271,9 +288,9 @@ class Trained:
 
 NAMES = (
     *("metric", "each_metric", "history", "histories", "final", "restarts", "best_epoch", "epochs_to", "diverged"),
-    *("num_epochs", "num_steps", "rates", "parameters", "neurons", "samples", "weights", "weight", "path", "outputs"),
-    *("probabilities", "predictions", "activations", "inputs", "raw_inputs", "components", "targets", "gradients"),
-    *("gradient_norms", "health", "layers", "loss_over"),
+    *("num_epochs", "num_steps", "rates", "parameters", "neurons", "samples", "weights", "weight", "path"),
+    *("outputs", "probabilities", "thinned", "predictions", "activations", "inputs", "raw_inputs", "components"),
+    *("targets", "gradients", "gradient_norms", "health", "layers", "loss_over"),
 )
 """The functions that expressions may call."""
 
@@ -302,8 +319,11 @@ def _last(replica: Replica, column: str) -> float:
 def _weights_at(replica: Replica, at: Moment) -> Weights:
     if at == "start":
         return replica.path[0][1]
+    if isinstance(at, int):
+        # The weights after some steps are not kept: the closest earlier ones.
+        return [weights for step, weights in replica.path if step <= at][-1]
     if at not in ("best", "last"):
-        raise UsageError(f"expected start, best or last, got {at!r}.", where="lesson")
+        raise UsageError(f"expected start, best, last or a number of steps, got {at!r}.", where="lesson")
     return replica.weights if at == "best" else replica.last
 
 
