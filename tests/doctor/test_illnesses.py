@@ -17,16 +17,21 @@ from nnzoo.experiment.train.run import train
 
 RANDOM = np.random.default_rng(0)
 ADAM = {"name": "adam", "lr": 0.02}
-CIRCLES = {
+CIRCLES: dict[str, Any] = {
     "seed": 1,
     "data": {"name": "circles", "samples": 240, "noise": 0.08},
     "model": {"name": "mlp", "hidden": [16, 16]},
     "optimizer": ADAM,
     "train": {"epochs": 20, "batch_size": 16},
 }
-WINE = {**CIRCLES, "data": "wine", "train": {"epochs": 20, "batch_size": 16}}
-SINE = {**CIRCLES, "data": {"name": "sine", "samples": 300}, "train": {"epochs": 40, "batch_size": 16}}
-DIGITS = {"seed": 1, "data": "digits", "model": {"name": "mlp", "hidden": [32]}, "train": {"epochs": 12}}
+WINE: dict[str, Any] = {**CIRCLES, "data": "wine", "train": {"epochs": 20, "batch_size": 16}}
+SINE: dict[str, Any] = {**CIRCLES, "data": {"name": "sine", "samples": 300}, "train": {"epochs": 40, "batch_size": 16}}
+DIGITS: dict[str, Any] = {
+    "seed": 1,
+    "data": "digits",
+    "model": {"name": "mlp", "hidden": [32]},
+    "train": {"epochs": 12},
+}
 
 
 def changed(config: dict[str, Any], **changes: Any) -> dict[str, Any]:
