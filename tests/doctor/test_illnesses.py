@@ -36,7 +36,7 @@ DIGITS: dict[str, Any] = {
 
 def changed(config: dict[str, Any], **changes: Any) -> dict[str, Any]:
     """Returns the config with other sections; the fields of the sections `train` and `model` are merged."""
-    merged = {key: {**config[key], **changes[key]} for key in ("train", "model") if key in changes}
+    merged: dict[str, Any] = {key: {**config[key], **changes[key]} for key in ("train", "model") if key in changes}
     return {**config, **changes, **merged}
 
 
@@ -97,7 +97,10 @@ PLANTED: dict[str, tuple[str, Any]] = {
     "wrong labels": ("label noise", "flipped"),
 }
 """The illness and the config, or the fault of arrays, by a description."""
-MORE = {"raw columns": {"preprocess": {"normalize": "none"}}, "raw targets": {"preprocess": {"scale_target": False}}}
+MORE: dict[str, dict[str, Any]] = {
+    "raw columns": {"preprocess": {"normalize": "none"}},
+    "raw targets": {"preprocess": {"scale_target": False}},
+}
 
 
 def is_valid(config: dict[str, Any], fix: list[str] | tuple[str, ...]) -> bool:
