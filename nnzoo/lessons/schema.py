@@ -37,6 +37,7 @@ KINDS = Literal[
     "contour",
     "table",
     "trees",
+    "live",
 ]
 
 

@@ -12,12 +12,20 @@ from nnzoo.config.yaml_reader import read_yaml
 from nnzoo.lessons.schema import Language
 
 FILE = Path(__file__).parent / "zh.yaml"
+LIVE_FILE = Path(__file__).parent / "zh_live.yaml"
 
 
 @cache
 def chinese() -> Mapping[str, str]:
     """Returns the Chinese words by the English ones."""
     words: Mapping[str, str] = read_yaml(FILE, FILE.name).plain()
+    return words
+
+
+@cache
+def chinese_in_scripts() -> Mapping[str, str]:
+    """Returns the Chinese words of the network in the page by the text in its JavaScript or its data."""
+    words: Mapping[str, str] = read_yaml(LIVE_FILE, LIVE_FILE.name).plain()
     return words
 
 
@@ -30,6 +38,7 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     (r"The network (.*), (?:unit by unit|block by block)", r"网络的结构：\1"),
     (r"(?s)(.*) reads inputs of shape .* and has (\d[\d,]*) parameters?\..*", r"\1：共 \2 个参数"),
     (r"input (\d+)", r"输入 \1"),
+    (r"step (\d+)", r"第 \1 步"),
     (r"output (\d+)", r"输出 \1"),
 )
 _NODE = re.compile(r"(<(script|style|pre)\b.*?</\2>)|>([^<>]+)<|(aria-label=\")([^\"]*)(?=\")", re.DOTALL)
@@ -38,7 +47,8 @@ _NODE = re.compile(r"(<(script|style|pre)\b.*?</\2>)|>([^<>]+)<|(aria-label=\")(
 def translated(html: str, language: Language, names: Mapping[str, str]) -> str:
     """Returns a page in which every text that is a known word is translated.
 
-    A text is the whole content between two tags, or a label for screen readers. Scripts, styles and code stay.
+    A text is the whole content between two tags, a label for screen readers, or one of the known words in a script.
+    Styles and code stay.
 
     Args:
         html: The page, in English except for the texts of the lesson.
@@ -51,12 +61,18 @@ def translated(html: str, language: Language, names: Mapping[str, str]) -> str:
 
     def replace(match: re.Match[str]) -> str:
         if match[1]:
-            return match[0]
+            return _script(match[0]) if match[2] == "script" else match[0]
         if match[3] is not None:
             return f">{_word(match[3], known)}<"
         return f"{match[4]}{_word(match[5], known)}"
 
     return _NODE.sub(replace, html)
+
+
+def _script(text: str) -> str:
+    for english, translation in chinese_in_scripts().items():
+        text = text.replace(english, translation)
+    return text
 
 
 def _word(text: str, known: Mapping[str, str]) -> str:

@@ -319,7 +319,20 @@ class Details:
     parts: Sequence[Part]
 
 
-Part = Text | TableOf | Lines | Scatter | Bars | Heatmap | Images | Drawing | Formulas | Program | Details
+@dataclass(frozen=True)
+class Slides:
+    """Parts of which a slider shows one at a time. Without JavaScript, and in print, all are shown.
+
+    Attributes:
+        title: The title.
+        slides: The parts by the name of the slide. The last one is shown first.
+    """
+
+    title: str
+    slides: Mapping[str, Sequence[Part]]
+
+
+Part = Text | TableOf | Lines | Scatter | Bars | Heatmap | Images | Drawing | Formulas | Program | Details | Slides
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from nnzoo.report.charts import (
     Program,
     Scatter,
     Section,
+    Slides,
     TableOf,
     Text,
 )
@@ -119,10 +120,27 @@ def render(part: Part, name: str) -> str:
             data = f'<script type="application/json">{part.data}</script><noscript>This needs JavaScript.</noscript>'
             heading = _heading(part.title, part.caption)
             return f'<div class="wide live">{heading}{data}</div><script>{part.script}</script>'
+        case Slides():
+            return _slides(part, name)
         case Heatmap():
             return _heatmap(part, name)
         case Lines() | Scatter() | Bars():
             return _chart(part)
+
+
+def _slides(part: Slides, name: str) -> str:
+    last = len(part.slides) - 1
+    slides = "".join(
+        f'<div class="slide parts" role="group" aria-label="{escape(label)}">'
+        f"{''.join(render(each, f'{name}-{i}-{j}') for j, each in enumerate(parts))}</div>"
+        for i, (label, parts) in enumerate(part.slides.items())
+    )
+    # The script shows the slider.
+    slider = (
+        f'<label class="slider" hidden><span>Move the slider</span><input type="range" min="0" max="{last}" '
+        f'value="{last}"><output></output></label>'
+    )
+    return f'<div class="wide slides">{_heading(part.title, "")}{slider}{slides}</div>'
 
 
 def _chart(part: Lines | Scatter | Bars) -> str:

@@ -97,3 +97,15 @@ document.querySelectorAll("svg.frame").forEach(function (svg) {
     if (keys[event.key] && !event.ctrlKey && !event.metaKey) { keys[event.key](); event.preventDefault(); }
   });
 });
+document.querySelectorAll(".slides").forEach(function (root) {
+  var label = root.querySelector(".slider"), input = label.querySelector("input"), read = label.querySelector("output");
+  var slides = Array.prototype.filter.call(root.children, function (each) { return each.classList.contains("slide"); });
+  function show() {
+    slides.forEach(function (slide, i) { slide.hidden = i !== Number(input.value); });
+    read.textContent = slides[Number(input.value)].getAttribute("aria-label");
+    input.setAttribute("aria-valuetext", read.textContent);
+  }
+  label.hidden = false;
+  input.addEventListener("input", show);
+  show();
+});

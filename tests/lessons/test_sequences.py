@@ -38,3 +38,14 @@ def test_recurrence_gives_the_states_of_the_network(cell: str) -> None:
         before = np.concatenate([np.zeros((10, 1, 3)), found["c"][:, :-1]], axis=1)
         assert np.allclose(found["c"], found["f"] * before + found["i"] * found["g"])
         assert np.allclose(found["h"], found["o"] * np.tanh(found["c"]))
+
+
+def test_labels_of_trees() -> None:
+    trees = "(3 (2 so) (3 good))\n(1 (2 so) (1 bad))\n"
+    data = {"name": "trees", "path": "trees.txt", "test_path": "trees.txt", "split": {"val": 0}}
+    train = {"epochs": 60, "batch_size": "full", "early_stopping": None, "monitor": "train/loss"}
+    model = {"name": "recursive", "hidden_size": 4}
+    runs = {"data": data, "model": model, "optimizer": {"name": "adam", "lr": 0.1}, "train": train}
+    functions = Sequences(Trained(trained(files={"trees.txt": trees}, runs=runs)))
+    assert [functions.tree_labels("network", index) for index in (0, 1)] == [[3, 2, 3], [1, 2, 1]]
+    assert functions.node_accuracy("network") == 1

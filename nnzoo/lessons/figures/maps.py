@@ -37,7 +37,7 @@ def regions(
         of: The variants; by default, all.
         margin: The margin around the samples, as a share of their range.
         points: Whether the samples are drawn.
-        at: The weights: start, best or last.
+        at: The weights: start, best, last, or those after a number of steps.
     """
     drawn = []
     for name in result.variants if of is None else of:

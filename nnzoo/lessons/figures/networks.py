@@ -14,6 +14,7 @@ from nnzoo.lessons.results import LessonResult
 from nnzoo.report.charts import Drawing, Part
 from nnzoo.report.drawing import draw_network
 from nnzoo.report.drawing_units import Numbers
+from nnzoo.report.live.section import live_part
 
 
 def network(
@@ -58,6 +59,18 @@ def network(
         )
         parts.append(Drawing(title if not parts else "", "", drawn.svg, drawn.description))
     return parts
+
+
+def live(result: LessonResult, title: str, *, of: str, at: Moment = "best") -> list[Part]:
+    """Puts a variant into the page, which computes it for the inputs that a reader chooses.
+
+    Args:
+        result: The result of the lesson.
+        title: The title.
+        of: A variant.
+        at: The weights: start, best or last.
+    """
+    return [live_part(Trained(result.variants).network(of, at), title)]
 
 
 def _unit_values(trained: Trained, name: str, inputs: Any, at: Moment) -> list[Any]:

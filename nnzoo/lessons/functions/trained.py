@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
+from torch import nn
 
 from nnzoo.config.metrics import direction
 from nnzoo.config.suggest import did_you_mean
@@ -21,7 +22,8 @@ from nnzoo.run.health import COLUMNS
 from nnzoo.run.history import History
 from nnzoo.summaries import summarize
 
-Moment = Literal["start", "best", "last"]
+Moment = Literal["start", "best", "last"] | int
+"""Which weights: the initial ones, the best ones, the last ones, or those after a number of steps."""
 MAX_GRADIENT_SAMPLES = 1000
 
 
@@ -161,6 +163,17 @@ class Trained:
         outputs = network.outputs(_prepared(network, inputs))
         return network.decoder.probabilities(outputs).double().numpy()
 
+    def thinned(self, variant: str, inputs: ArrayLike, count: int, at: Moment = "last") -> Array:
+        """Returns the probabilities of random thinned networks: (count, rows, classes), with dropout as in training."""
+        network = self.network(variant, at)
+        prepared = _prepared(network, inputs)
+        for module in network.module.modules():
+            module.train(isinstance(module, nn.Dropout))
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            passes = [network.decoder.probabilities(network.module(prepared)) for _ in range(int(count))]
+        return torch.stack(passes).double().numpy()
+
     def predictions(self, variant: str, inputs: ArrayLike, at: Moment = "best") -> Array:
         """Returns the predicted class index, or the predicted value, for raw inputs."""
         network = self.network(variant, at)
@@ -275,9 +288,9 @@ class Trained:
 
 NAMES = (
     *("metric", "each_metric", "history", "histories", "final", "restarts", "best_epoch", "epochs_to", "diverged"),
-    *("num_epochs", "num_steps", "rates", "parameters", "neurons", "samples", "weights", "weight", "path", "outputs"),
-    *("probabilities", "predictions", "activations", "inputs", "raw_inputs", "components", "targets", "gradients"),
-    *("gradient_norms", "health", "layers", "loss_over"),
+    *("num_epochs", "num_steps", "rates", "parameters", "neurons", "samples", "weights", "weight", "path"),
+    *("outputs", "probabilities", "thinned", "predictions", "activations", "inputs", "raw_inputs", "components"),
+    *("targets", "gradients", "gradient_norms", "health", "layers", "loss_over"),
 )
 """The functions that expressions may call."""
 
@@ -306,8 +319,11 @@ def _last(replica: Replica, column: str) -> float:
 def _weights_at(replica: Replica, at: Moment) -> Weights:
     if at == "start":
         return replica.path[0][1]
+    if isinstance(at, int):
+        # The weights after some steps are not kept: the closest earlier ones.
+        return [weights for step, weights in replica.path if step <= at][-1]
     if at not in ("best", "last"):
-        raise UsageError(f"expected start, best or last, got {at!r}.", where="lesson")
+        raise UsageError(f"expected start, best, last or a number of steps, got {at!r}.", where="lesson")
     return replica.weights if at == "best" else replica.last
 
 
