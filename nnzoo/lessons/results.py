@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from nnzoo.lessons import expressions
-from nnzoo.lessons.functions import formulas, maths
+from nnzoo.lessons.functions import classical, formulas, maths
 from nnzoo.lessons.functions.networks import Networks
 from nnzoo.lessons.functions.sequences import Sequences
+from nnzoo.lessons.functions.tokens import Tokens
 from nnzoo.lessons.functions.trained import Trained
 from nnzoo.lessons.schema import Language, Lesson
 from nnzoo.lessons.training import Variant, train_lesson
@@ -160,8 +161,9 @@ def run_lesson(lesson: Lesson, *, seed: int = 0, overrides: Sequence[str] = ()) 
 def functions_of(variants: Mapping[str, Variant]) -> dict[str, Callable[..., Any]]:
     """Returns all functions that expressions may call."""
     trained = Trained(variants)
-    of_networks = {**trained.functions(), **Networks(trained).functions(), **Sequences(trained).functions()}
-    return {**maths.FUNCTIONS, **formulas.FUNCTIONS, **of_networks}
+    of_networks = {**trained.functions(), **Networks(trained).functions()}
+    of_sequences = {**Sequences(trained).functions(), **Tokens(trained).functions()}
+    return {**maths.FUNCTIONS, **formulas.FUNCTIONS, **classical.FUNCTIONS, **of_networks, **of_sequences}
 
 
 def bounds_of(

@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 import math
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -180,6 +181,7 @@ def train_lesson(lesson: Lesson, *, seed: int = 0, overrides: Sequence[str] = ()
         for index, name in enumerate(lesson.variants):
             log.info("%s: training %s (%d of %d)", lesson.name, name, index + 1, len(lesson.variants))
             plain = _with_files(written_config(lesson, name, seed=seed), lesson, Path(folder))
+            plain = _with_pretrained(plain, trained, Path(folder))
             given = data_in_memory(_arrays(lesson.samples), None) if lesson.samples else None
             section = None if given is None else given.section()
             config = load_config({"name": lesson.name, **plain}, list(overrides), data=section)
@@ -219,6 +221,19 @@ def _with_files(plain: dict[str, Any], lesson: Lesson, folder: Path) -> dict[str
         }
         return {**plain, "data": {**data, **found}}
     return plain
+
+
+def _with_pretrained(plain: dict[str, Any], trained: Mapping[str, Variant], folder: Path) -> dict[str, Any]:
+    """Returns the config with the path of the weights of the variant that `model.pretrained` names."""
+    model = plain.get("model")
+    if not isinstance(model, dict) or "pretrained" not in model:
+        return plain
+    source = model["pretrained"]
+    if source not in trained:
+        raise UsageError(f"'{source}' is not an earlier variant.", where="lesson: model.pretrained")
+    path = folder / "pretrained.pt"
+    torch.save(dict(trained[source].replica.weights), path)
+    return {**plain, "model": {**model, "pretrained": str(path)}}
 
 
 def _arrays(samples: dict[str, list[Any]]) -> dict[str, NDArray[Any]]:

@@ -37,11 +37,7 @@ def panel(
             f'<image x="{LEFT}" y="{TOP}" width="{SIZE}" height="{SIZE}" preserveAspectRatio="none" href="{image}"/>'
         )
     body.append(f'<rect x="{LEFT}" y="{TOP}" width="{SIZE}" height="{SIZE}" class="nn-edge"/>')
-    for x, y, color, ringed in dots:
-        edge = 'r="4.2" stroke="#000" stroke-width="1.6"' if ringed else 'r="3.2" stroke="#fff" stroke-width="0.7"'
-        cx, cy = at(x, y)
-        body.append(f'<circle cx="{cx:.1f}" cy="{cy:.1f}" fill="{color}" {edge}/>')
-    body += extra
+    body += [*_dots(dots), *extra]
     for share, anchor in ((0.0, "start"), (1.0, "end")):
         x, y = (low[axis] + share * (high[axis] - low[axis]) for axis in (0, 1))
         body.append(f'<text x="{LEFT + share * SIZE}" y="{TOP + SIZE + 16}" text-anchor="{anchor}">{x:.3g}</text>')
@@ -55,6 +51,20 @@ def panel(
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="nn-panel" viewBox="0 0 {WIDTH} {HEIGHT}">{"".join(body)}</svg>'
     )
+
+
+def _dots(dots: Iterable[tuple[float, float, str, bool]]) -> list[str]:
+    """Returns the points in groups of one look, which takes less space; those with a ring are on top."""
+    groups: dict[tuple[bool, str], list[str]] = {}
+    for x, y, color, ringed in dots:
+        cx, cy = at(x, y)
+        circle = f'<circle cx="{cx:.0f}" cy="{cy:.0f}" r="{4.2 if ringed else 3.2}"/>'
+        groups.setdefault((ringed, color), []).append(circle)
+    edges = {True: 'stroke="#000" stroke-width="1.6"', False: 'stroke="#fff" stroke-width=".7"'}
+    return [
+        f'<g fill="{color}" {edges[ringed]}>{"".join(circles)}</g>'
+        for (ringed, color), circles in sorted(groups.items())
+    ]
 
 
 def at(x: float, y: float) -> tuple[float, float]:

@@ -15,7 +15,7 @@ from nnzoo.lessons.results import LessonResult
 from nnzoo.lessons.schema import Figure, Language
 from nnzoo.report.charts import Part, Slides
 
-NUM_SLIDES = 12
+NUM_SLIDES = 9
 
 KINDS: dict[str, Callable[..., list[Part]]] = {
     "regions": maps.regions,
@@ -62,7 +62,7 @@ def draw(figure: Figure, result: LessonResult, language: Language) -> list[Part]
 
 
 def _steps(result: LessonResult, names: Sequence[str]) -> list[int]:
-    """Returns about a dozen steps whose weights were kept, closer together at the start, where more happens."""
+    """Returns a few steps whose weights were kept, closer together at the start, where more happens."""
     kept = sorted({step for name in names for step, _ in result.variants[name].replica.path})
     wanted = [0, *np.geomspace(1, max(kept[-1], 1), NUM_SLIDES - 1)]
     return sorted({min(kept, key=lambda step: abs(step - each)) for each in wanted})
