@@ -115,7 +115,7 @@ def network_too_small(evidence: Evidence) -> Finding | None:
     is_short = evidence.num_epochs <= FEW_EPOCHS and not (width is not None and width <= BOTTLENECK)
     if is_still_learning(evidence.history) and (is_short or not is_narrow):
         return None
-    least = LOST if is_narrow else 2 * LOST
+    least = LOST if is_narrow and width is not None else 2 * LOST  # a linear model was chosen as one
     tried = [(evidence.lost(*fix, fit=Fit.BETTER), fix, evidence.trial(*fix)) for fix in sizes]
     if max(lost for lost, *_ in tried) < MUCH:
         tried += _with_other_settings(evidence, sizes[-1])
