@@ -32,6 +32,7 @@ def chinese_in_scripts() -> Mapping[str, str]:
 _PATTERNS: tuple[tuple[str, str], ...] = (
     (r"(\d+(?:,\d+)*) parameters?", r"\1 个参数"),
     (r"(\d+) units?", r"\1 个单元"),
+    (r"(\d+) units? (\d+)", r"\1 个单元，第 \2 次"),
     (r"(\d+) inputs?", r"\1 个输入"),
     (r"(\d+) units?, (\w+)", r"\1 个单元，\2"),
     (r"widest: (.*)", r"最粗：\1"),
