@@ -84,3 +84,13 @@ def test_the_page_of_the_doctor_has_the_markers_of_the_table() -> None:
     page = (SCRIPT.parents[1] / "docs" / "doctor.md").read_text(encoding="utf-8")
     for mark in ("<!-- score -->", "<!-- end of score -->"):
         assert page.count(mark) == 1
+
+
+@pytest.mark.slow
+def test_the_table_of_the_page_has_the_form_of_the_output(scored: tuple[dict[str, Any], str]) -> None:
+    page = (SCRIPT.parents[1] / "docs" / "doctor.md").read_text(encoding="utf-8")
+    table = page.partition("<!-- score -->")[2].partition("<!-- end of score -->")[0].strip().splitlines()
+    assert table[:2] == scored[1].splitlines()[:2]
+    rows = [line for line in table if line.startswith("| ")]
+    assert {row.count("|") for row in rows} == {8}
+    assert sum(row.startswith("| all | ") for row in rows) == 1

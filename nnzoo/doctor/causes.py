@@ -8,7 +8,7 @@ from dataclasses import replace
 from nnzoo.doctor.evidence import Evidence
 from nnzoo.doctor.finding import Finding
 
-LINEAR = "worse than a linear model"
+LINEAR, BASELINE = "worse than a linear model", "no better than the baseline"
 ROOTS = (
     "loss",
     "frozen layers",
@@ -88,7 +88,7 @@ def names_a_cause(finding: Finding) -> bool:
 
 def explain(evidence: Evidence, findings: Iterable[Finding]) -> list[Finding]:
     """Returns the findings with the root causes first; what a cause explains becomes its evidence."""
-    found = list(findings)
+    found = _without_repeated(findings)
     causes = [each for each in found if each.topic in ROOTS and each.severity != "note"]
     chosen = _choose(evidence, causes)
     dropped = [each for each in causes if each not in chosen]
@@ -104,6 +104,13 @@ def explain(evidence: Evidence, findings: Iterable[Finding]) -> list[Finding]:
     order = ("spoils", "warning", "note")
     rank = {topic: index for index, topic in enumerate(ROOTS)}
     return sorted(found, key=lambda each: (order.index(each.severity), rank.get(each.topic, len(rank))))
+
+
+def _without_repeated(findings: Iterable[Finding]) -> list[Finding]:
+    """Returns the findings without the advice to change settings, if such changes were tried and did not help."""
+    found = list(findings)
+    tried = [each for each in found if each.topic == BASELINE and each.confidence == "possible"]
+    return [each for each in found if not tried or each.topic != BASELINE or each in tried]
 
 
 def _choose(evidence: Evidence, causes: Sequence[Finding]) -> list[Finding]:

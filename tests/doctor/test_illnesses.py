@@ -167,6 +167,17 @@ def test_a_healthy_run_has_no_verdict(config: dict[str, Any], tmp_path: Path, mo
     assert [each.topic for each in examine_run(run.run_dir).findings if each.severity != "note"] == []
 
 
+def test_changes_that_did_not_help_are_not_advised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    x = np.random.default_rng(1).normal(size=(160, 3))
+    np.savez("data.npz", x=x, y=np.random.default_rng(2).integers(0, 2, 160))
+    config = changed(CIRCLES, data={"name": "arrays", "path": "data.npz"}, model={"hidden": [4]}, train={"epochs": 5})
+    run = train({"name": "r", **config}, quiet=True)
+    named = [each for each in examine_run(run.run_dir).findings if each.topic == "no better than the baseline"]
+    assert len(named) == 1
+    assert "No single change" in named[0].message
+
+
 def test_the_page_has_the_meaning_of_every_finding() -> None:
     page = (Path(__file__).parents[2] / "docs" / "doctor.md").read_text(encoding="utf-8")
     table = page.partition("<!-- meanings -->")[2].partition("<!-- end of meanings -->")[0].strip().splitlines()
