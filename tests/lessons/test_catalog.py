@@ -95,7 +95,8 @@ def test_a_lesson_is_found_by_name_and_number() -> None:
 
 def test_the_config_of_a_variant_has_only_written_keys() -> None:
     lesson = find_lesson("xor")
-    assert written_config(lesson, "one line")["model"] == "linear"
+    assert written_config(lesson, "one line")["model"] == {"name": "mlp", "hidden": [], "activation": "tanh"}
+    assert written_config(find_lesson("perceptron"), "OR")["data"] == "or"
     assert written_config(lesson, "two hidden units", seed=3) == {**(lesson.runs or {}), "seed": 300}
 
 
