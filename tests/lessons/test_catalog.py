@@ -128,4 +128,4 @@ def test_a_damaged_file_is_refused(tmp_path: Path, change: tuple[str, str], mess
 def test_the_page_of_ideas_names_every_lesson() -> None:
     page = (Path(__file__).parents[2] / "docs" / "ideas.md").read_text(encoding="utf-8")
     rows = [line.strip("|").split("|") for line in page.splitlines() if line.startswith("| ")][2:]
-    assert set(catalog()) <= {name for row in rows for name in re.findall(r"`([-a-z0-9]+)`", row[2])}
+    assert sorted(name for row in rows for name in re.findall(r"`([-a-z0-9]+)`", row[2])) == sorted(catalog())
