@@ -93,7 +93,7 @@ def index_page(results: Sequence[LessonResult], language: Language) -> str:
         texts = result.lesson.texts(language)
         link = Link(texts.title, f"{result.lesson.name}.html")
         rows.append([result.lesson.number, link, texts.claim, "held" if result.held else "did not hold"])
-    table = TableOf("", "", ["no.", "lesson", "claim", "result"], rows, limit=400)
+    table = TableOf("", "", ["no.", "lesson", "claim", "result"], rows, limit=400, scrolls=False)
     seconds = sum(result.seconds for result in results)
     lead = LEADS[language]
     other: Language = "en" if language == "zh" else "zh"

@@ -66,6 +66,7 @@ class TableOf:
         rows: The rows. The first cell is the header of its row. Floats are shown with four significant digits.
         precise: Whether the page also has the exact value of each float, in the attribute `value` of a `data` element.
         limit: Texts of cells are cut at this number of characters.
+        scrolls: Whether a long table has a scrollbar of its own.
     """
 
     title: str
@@ -74,6 +75,7 @@ class TableOf:
     rows: Sequence[Sequence[Cell | Link]]
     precise: bool = False
     limit: int = 160
+    scrolls: bool = True
 
 
 @dataclass(frozen=True)

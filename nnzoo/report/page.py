@@ -225,7 +225,7 @@ def table(part: TableOf) -> str:
             for cell, is_number in zip(rest, numeric[1:], strict=True)
         )
         rows.append(f'<tr><th scope="row">{_cell_text(first, part)}</th>{cells}</tr>')
-    long = " long" if len(part.rows) > LONG_TABLE else ""
+    long = " long" if part.scrolls and len(part.rows) > LONG_TABLE else ""
     label = escape(part.title or "Table")
     return (
         f'<div class="scroll{long}" tabindex="0" role="group" aria-label="{label}"><table><thead>'

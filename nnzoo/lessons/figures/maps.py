@@ -49,8 +49,11 @@ def regions(
         else:
             image = diverging(values[:, 0].reshape(GRID, GRID))
         dots = _dots(network, low, high) if points else []
+        first, second = network.input_names or ("x1", "x2")
         data = base64.b64encode(image).decode()
-        drawn.append(panel(name, f"data:image/png;base64,{data}", (low.tolist(), high.tolist()), dots))
+        drawn.append(
+            panel(name, f"data:image/png;base64,{data}", (low.tolist(), high.tolist()), dots, labels=(first, second))
+        )
     return [panels(title, drawn)]
 
 

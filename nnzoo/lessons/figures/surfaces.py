@@ -53,7 +53,7 @@ def contour(
         shown = names if together else [name]
         points = [each for one in shown for each in _points(trained, one, weight, restarts=restarts)]
         paths = [path_on(each, low, high, PATH_COLORS[i % len(PATH_COLORS)]) for i, each in enumerate(points)]
-        drawn.append(panel("" if together else name, image, (low, high), (), paths))
+        drawn.append(panel("" if together else name, image, (low, high), (), paths, ("w1", "w2")))
     parts: list[Part] = [panels(title, drawn)]
     return parts
 
