@@ -47,7 +47,10 @@ def verdict(result: LessonResult) -> str:
     if result.is_judged:
         return "The claim held here." if result.held else "The claim did not hold here."
     holds = "it holds here" if result.held else "it does not hold here"
-    return f"The settings were changed, so the claim is observed, not judged: {holds}."
+    return (
+        f"The settings of all variants were changed, so the claim is observed, not judged: {holds}. "
+        "The names and texts describe the lesson as it was written."
+    )
 
 
 def _claim(result: LessonResult, language: Language) -> Section:

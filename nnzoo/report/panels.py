@@ -27,17 +27,16 @@ def panel(
         image: The address of the image, rows from the top; empty for none.
         ends: The smallest and the largest value of both axes.
         dots: Points: x and y from 0 to 1, the color, and whether it has a ring, which marks a wrong prediction.
-        extra: Further elements, in the coordinates of `at`.
+        extra: Further elements, in the coordinates of `at`, clipped at the edge of the map.
         labels: The names of the two axes.
     """
     low, high = ends
+    frame = f'x="{LEFT}" y="{TOP}" width="{SIZE}" height="{SIZE}"'
     body = [f'<text x="{LEFT}" y="17" font-weight="600">{escape(title, 40)}</text>']
     if image:
-        body.append(
-            f'<image x="{LEFT}" y="{TOP}" width="{SIZE}" height="{SIZE}" preserveAspectRatio="none" href="{image}"/>'
-        )
-    body.append(f'<rect x="{LEFT}" y="{TOP}" width="{SIZE}" height="{SIZE}" class="nn-edge"/>')
-    body += [*_dots(dots), *extra]
+        body.append(f'<image {frame} preserveAspectRatio="none" href="{image}"/>')
+    body.append(f'<rect {frame} class="nn-edge"/>')
+    body += [*_dots(dots), f'<svg {frame} viewBox="{LEFT} {TOP} {SIZE} {SIZE}">{"".join(extra)}</svg>']
     for share, anchor in ((0.0, "start"), (1.0, "end")):
         x, y = (low[axis] + share * (high[axis] - low[axis]) for axis in (0, 1))
         body.append(f'<text x="{LEFT + share * SIZE}" y="{TOP + SIZE + 16}" text-anchor="{anchor}">{x:.3g}</text>')

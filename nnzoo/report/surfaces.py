@@ -46,8 +46,8 @@ def path_on(points: NDArray[Any], low: Sequence[float], high: Sequence[float], c
     """
     span = np.asarray(high, float) - np.asarray(low, float)
     places = (points - np.asarray(low, float)) / span
-    # Points outside of the map are clipped near its edge, where the path leaves the map.
-    places = np.clip(np.nan_to_num(places, nan=2.0, posinf=2.0, neginf=-1.0), -0.04, 1.04)
+    # The map clips the path at its edge. Points far outside of it only have to be numbers of a usual size.
+    places = np.clip(np.nan_to_num(places, nan=9.0, posinf=9.0, neginf=-9.0), -9, 9)
     spots = [at(float(x), float(y)) for x, y in places]
     line = "L".join(f"{x:.1f} {y:.1f}" for x, y in spots)
     dots = "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.2" fill="{color}"/>' for x, y in spots[:MAX_DOTS])
