@@ -25,6 +25,7 @@ RULES: tuple[Rule, ...] = (
     data.frozen_layers,
     outputs.output_activation,
     data.unscaled_target,
+    data.unscaled_columns,
     *initialization.RULES,
     activations.no_activation,
     capacity.too_much_dropout,

@@ -39,6 +39,8 @@ LADDER = (20, 30, 50, 80, 120, 200, 300, 500, 800, 1200, 2000, 3000, 5000)
 """The possible numbers of steps. Few values, so that the measured speed hardly changes the result."""
 SHARES = (0.25, 0.5, 0.75, 1.0)
 """When a trial is measured, as a share of its steps; the best of these counts, as in a run."""
+MAX_READ_AGAIN = 20_000
+"""The largest number of rows of a table that is read again for a change of the preprocessing."""
 TOO_SLOW = 0.2
 """Trials are skipped if a step takes more CPU seconds than this."""
 
@@ -110,10 +112,12 @@ class Trials:
             return replace(experiment, config=config, settings=_for_trials(settings))
         with quiet():
             try:
-                if config.data != experiment.config.data:
-                    built = prepare(config)
-                elif experiment.dataset.train.inputs.is_meta:
+                raw = experiment.dataset.train.inputs
+                is_gone = not isinstance(raw, OnDisk) and raw.is_meta
+                if is_gone and (experiment.dataset.layout != "features" or len(raw) > MAX_READ_AGAIN):
                     return None
+                if is_gone or config.data != experiment.config.data:
+                    built = prepare(config)
                 else:
                     built = assemble(config, experiment.facts, experiment.dataset, experiment.device)
             except NnzooError:

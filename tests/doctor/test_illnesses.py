@@ -153,6 +153,19 @@ def test_train_prints_the_cause(case: str, tmp_path: Path, monkeypatch: pytest.M
     assert is_valid(config, first["fix"])
 
 
+@pytest.mark.verdicts
+@pytest.mark.parametrize("case", ["raw columns", "raw targets"])
+def test_train_tries_changes_of_the_data(case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Training has freed the raw data by then, so the table is read again."""
+    monkeypatch.chdir(tmp_path)
+    topic, fault = PLANTED[case]
+    run = nnzoo.train({"name": "r", **arrays(fault), **MORE[case]}, quiet=True)
+    first = json.loads((run.run_dir / "result.json").read_text(encoding="utf-8"))["findings"][0]
+    assert first["topic"] == topic, first
+    assert first["fix"]
+    assert " With it, " in first["message"]
+
+
 @pytest.mark.parametrize(
     "config",
     [

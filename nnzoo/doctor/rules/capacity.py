@@ -122,7 +122,11 @@ def network_too_small(evidence: Evidence) -> Finding | None:
     lost, fix, outcome = max(tried, key=lambda each: (each[0], evidence.gain(each[2])))
     if outcome is None or lost < least:
         return None
-    size = f"{evidence.config.model.name} has no hidden layer" if width is None else f"a layer has only {width} units"
+    size = (
+        f"{evidence.config.model.name} has no hidden layer"
+        if width is None
+        else f"a layer has only {width} unit{'' if width == 1 else 's'}"
+    )
     classes = f" for {num_classes} classes" if num_classes > 2 else ""
     return Finding(
         "warning",

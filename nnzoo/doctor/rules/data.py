@@ -103,7 +103,7 @@ def unscaled_target(evidence: Evidence) -> Finding | None:
     fix = evidence.fix(("preprocess.scale_target=true",))
     lost = evidence.lost(*fix)
     outcome = evidence.trial(*fix) if fix else None
-    harmless = evidence.can_try and lost < LOST
+    harmless = outcome is not None and lost < LOST
     reached = f" With it, {evidence.reached(outcome)}." if outcome is not None and not harmless else ""
     return Finding(
         "note" if harmless else "warning",
@@ -139,11 +139,16 @@ def different_distributions(evidence: Evidence) -> Finding | None:
     if not found:
         return None
     is_expected = evidence.config.data.name in ("series", "language")  # split in the order of time
+    advice = (
+        "The data changed over time. Include newer samples in train, or train again from time to time."
+        if is_expected
+        else "Split the rows at random (one file and data.split), or collect train samples like those of the other "
+        "split."
+    )
     return Finding(
         "note" if is_expected else "warning",
         "different distributions",
-        f"{'; '.join(found)}. The network is measured on data that it was not trained for. Split the rows at random "
-        "(one file and data.split), or collect train samples like those of the other split.",
+        f"{'; '.join(found)}. The network is measured on data that it was not trained for. {advice}",
         confidence="certain",
     )
 

@@ -49,8 +49,8 @@ def initial_weights_too_large(evidence: Evidence) -> Finding | None:
     parts = [f"the weights start {ratio:.3g} times as large as with init: auto" if fix else ""]
     if is_extreme:
         parts.append(
-            f"the loss before training is {number(start)}, but that of random guessing is {number(guess)}: the network "
-            "is overconfident"
+            f"the loss before training is {number(start)}, but that of a guess is {number(guess)}: the outputs are far "
+            "too large"
         )
     return Finding(
         "spoils" if not math.isfinite(start) else "warning",

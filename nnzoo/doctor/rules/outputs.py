@@ -145,7 +145,10 @@ def rare_classes_are_missed(evidence: Evidence) -> Finding | None:
     outcome = evidence.trial(*fix) if fix else None
     helps = outcome is not None and evidence.gain(outcome) > 0
     reached = f" With class weights, {evidence.reached(outcome)}." if outcome is not None and helps else ""
-    advice = "" if helps else " More samples of it, or another decision threshold (`nnzoo predict --threshold`), help."
+    threshold = (
+        ", or another decision threshold (`nnzoo predict --threshold`)," if len(evidence.dataset.classes) == 2 else ""
+    )
+    advice = "" if helps else f" More samples of it{threshold} help."
     return Finding(
         "warning",
         "class balance",
