@@ -7,12 +7,10 @@ import math
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -181,12 +179,12 @@ def train_lesson(lesson: Lesson, *, seed: int = 0, overrides: Sequence[str] = ()
         for index, name in enumerate(lesson.variants):
             log.info("%s: training %s (%d of %d)", lesson.name, name, index + 1, len(lesson.variants))
             plain = _with_files(written_config(lesson, name, seed=seed), lesson, Path(folder))
-            plain = _with_pretrained(plain, trained, Path(folder))
+            pretrained = _take_pretrained(plain, trained)
             given = data_in_memory(_arrays(lesson.samples), None) if lesson.samples else None
             section = None if given is None else given.section()
             config = load_config({"name": lesson.name, **plain}, list(overrides), data=section)
             with log.recording(quiet=True):
-                trained[name] = _train(name, config, given)
+                trained[name] = _train(name, config, given, pretrained)
     return trained
 
 
@@ -223,17 +221,13 @@ def _with_files(plain: dict[str, Any], lesson: Lesson, folder: Path) -> dict[str
     return plain
 
 
-def _with_pretrained(plain: dict[str, Any], trained: Mapping[str, Variant], folder: Path) -> dict[str, Any]:
-    """Returns the config with the path of the weights of the variant that `model.pretrained` names."""
+def _take_pretrained(plain: dict[str, Any], trained: Mapping[str, Variant]) -> Weights:
+    """Removes `model.pretrained`, the name of an earlier variant, from a config, and returns the weights of that."""
     model = plain.get("model")
-    if not isinstance(model, dict) or "pretrained" not in model:
-        return plain
-    source = model["pretrained"]
-    if source not in trained:
+    source = model.pop("pretrained", None) if isinstance(model, dict) else None
+    if source is not None and source not in trained:
         raise UsageError(f"'{source}' is not an earlier variant.", where="lesson: model.pretrained")
-    path = folder / "pretrained.pt"
-    torch.save(dict(trained[source].replica.weights), path)
-    return {**plain, "model": {**model, "pretrained": str(path)}}
+    return {} if source is None else trained[source].replica.weights
 
 
 def _arrays(samples: dict[str, list[Any]]) -> dict[str, NDArray[Any]]:
@@ -242,8 +236,15 @@ def _arrays(samples: dict[str, list[Any]]) -> dict[str, NDArray[Any]]:
     return {key: each if key == "y" and each.dtype.kind == "i" else each.astype(float) for key, each in arrays.items()}
 
 
-def _train(name: str, config: Config, given: DataInMemory | None) -> Variant:
-    """Trains one variant: a single network, or its restarts, which are batched if possible."""
+def _train(name: str, config: Config, given: DataInMemory | None, pretrained: Weights) -> Variant:
+    """Trains one variant: a single network, or its restarts, which are batched if possible.
+
+    Args:
+        name: The name of the variant.
+        config: Its config.
+        given: The data, if it is in memory.
+        pretrained: The weights to start from. Those of another shape, as of a new last layer, are not used.
+    """
     with one_at_a_time(), use_threads(threads_of_data(config, None)):
         experiment = prepare(config, given)
         # No checkpoints: nothing is resumed.
@@ -251,7 +252,7 @@ def _train(name: str, config: Config, given: DataInMemory | None) -> Variant:
         experiment = replace(experiment, settings=settings)
         state, _, num_threads = build_state(experiment, None, show=lambda _: None)
         with use_threads(num_threads):
-            replicas = _train_replicas(experiment, state)
+            replicas = _train_replicas(experiment, state, pretrained)
             train = experiment.config.train
             best = _best(replicas, train.monitor, is_max=train.mode == "max")
             load_weights(state.model, replicas[best].weights)
@@ -259,16 +260,25 @@ def _train(name: str, config: Config, given: DataInMemory | None) -> Variant:
     return Variant(name, experiment.config, experiment, state.model.eval(), replicas, best, metrics)
 
 
-def _train_replicas(experiment: Experiment, state: TrainState) -> list[Replica]:
+def _train_replicas(experiment: Experiment, state: TrainState, pretrained: Weights) -> list[Replica]:
     config = experiment.config
-    start = partial(start_again, experiment, None, None)
+
+    def start(seed: int, /, *, restored: bool = False) -> TrainState:
+        return with_pretrained(start_again(experiment, None, None, seed, restored=restored))
+
+    def with_pretrained(started: TrainState) -> TrainState:
+        own = started.model.state_dict()
+        fitting = {key: each for key, each in pretrained.items() if key in own and each.shape == own[key].shape}
+        load_weights(started.model, {**own, **fitting})
+        return started
+
     count = config.train.restarts
     is_batched = count > 1 and why_not_batched(state, experiment.splits["train"].targets) is None
     if is_batched and experiment.settings.augment is None:
         return _train_batched(experiment, BatchedRestarts(experiment, state, start, restored=False).replicas)
     replicas = []
     for seed in range(config.seed, config.seed + count):
-        own = state if seed == config.seed and count == 1 else start(seed)
+        own = with_pretrained(state) if seed == config.seed and count == 1 else start(seed)
         settings = replace(experiment.settings, seed=seed)
         replicas.append(_train_single(replace(experiment, settings=settings), own))
     return replicas

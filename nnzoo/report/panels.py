@@ -36,7 +36,9 @@ def panel(
     if image:
         body.append(f'<image {frame} preserveAspectRatio="none" href="{image}"/>')
     body.append(f'<rect {frame} class="nn-edge"/>')
-    body += [*_dots(dots), f'<svg {frame} viewBox="{LEFT} {TOP} {SIZE} {SIZE}">{"".join(extra)}</svg>']
+    body += _dots(dots)
+    if extra:
+        body.append(f'<svg {frame} viewBox="{LEFT} {TOP} {SIZE} {SIZE}">{"".join(extra)}</svg>')
     for share, anchor in ((0.0, "start"), (1.0, "end")):
         x, y = (low[axis] + share * (high[axis] - low[axis]) for axis in (0, 1))
         body.append(f'<text x="{LEFT + share * SIZE}" y="{TOP + SIZE + 16}" text-anchor="{anchor}">{x:.3g}</text>')
