@@ -24,7 +24,7 @@ SET = {
 def test_exercises_can_be_done(lesson: Lesson, monkeypatch: pytest.MonkeyPatch) -> None:
     changed: list[Any] = []
 
-    def without_training(name: str, config: Any, given: Any) -> Variant:
+    def without_training(name: str, config: Any, *_: Any) -> Variant:
         changed.append(config)
         start = Replica(history=History(), status="completed", weights={}, last={})
         return Variant(name, config, cast("Any", None), nn.Identity(), [start], 0, {})
