@@ -41,7 +41,7 @@ RULES: tuple[Rule, ...] = (
     outputs.worse_than_a_linear_model,
     outputs.rare_classes_are_missed,
 )
-"""The rules that need no raw data, the cheapest first."""
+"""The rules that need no raw data, except for trials of another scaling, the cheapest first."""
 
 
 def verdicts(run: RunWithData) -> list[dict[str, Any]]:
