@@ -8,6 +8,7 @@ from nnzoo.builders.model import (
     build_model,
     build_rule,
     network_shape,
+    one_hot_of,
     plan_model,
     prepare_model,
 )
@@ -41,6 +42,7 @@ __all__ = [
     "facts_of",
     "move_to_device",
     "network_shape",
+    "one_hot_of",
     "output_scale",
     "plan_model",
     "prepare_model",

@@ -14,6 +14,7 @@ from nnzoo.config.model.cnn import Block, Cnn
 from nnzoo.config.model.dense import Layer, Linear, Mlp, Perceptron
 from nnzoo.config.model.images import AlexNet, CifarResNet, ImageNet, LeNet5, Vgg
 from nnzoo.config.model.recurrent import Gru, Lstm, Recurrent, Recursive, Rnn, TreeLstm, TreeNet
+from nnzoo.config.model.tabular import Tabular
 from nnzoo.config.model.torchvision import Architecture, Torchvision
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "Perceptron",
     "Recurrent",
     "Recursive",
+    "Tabular",
     "Torchvision",
     "TreeLstm",
     "TreeNet",
@@ -69,6 +71,7 @@ ModelSection = Annotated[
     Perceptron
     | Linear
     | Mlp
+    | Tabular
     | Cnn
     | Rnn
     | Lstm

@@ -13,8 +13,11 @@ from torch import nn
 from nnzoo.builders import NetworkShape, build_dataset, build_model, build_preprocess, facts_of, network_shape
 from nnzoo.config import Config, resolve
 from nnzoo.config.choices import changed_features
+from nnzoo.config.model import Tabular
+from nnzoo.data import Dataset
 from nnzoo.experiment.pretrained.pretrained import load_pretrained
 from nnzoo.models.relative_forecast import RelativeForecast
+from nnzoo.models.tabular import TabularNet
 
 
 def initial_network(config: Config, *, runs_dir: str = "runs") -> tuple[nn.Module, NetworkShape, frozenset[str]]:
@@ -34,14 +37,25 @@ def initial_network(config: Config, *, runs_dir: str = "runs") -> tuple[nn.Modul
         DataError: The data is required but missing, or can't be used.
     """
     shape = network_shape(config)
-    needs_data = config.model.pretrained is not None or changed_features(config) is not None
-    dataset = build_dataset(config) if needs_data else None
+    learns = changed_features(config) is not None or isinstance(config.model, Tabular)
+    needs_data = config.model.pretrained is not None or learns
+    with torch.device("cpu"):  # the network may be on the meta device, the data is not
+        dataset = build_dataset(config) if needs_data else None
     with _seeded(config.seed):
         module = build_model(config, *shape)
-        if isinstance(module, RelativeForecast) and dataset is not None:
-            preprocess = build_preprocess(resolve(config, facts_of(config, dataset)), dataset)
-            module.set_units(*preprocess.units(shape.input_shape[-1], shape.num_outputs))
+        if learns and dataset is not None:
+            with torch.device("cpu"):
+                _fit(config, module, dataset, shape)
         return module, shape, load_pretrained(config, module, dataset, runs_dir)
+
+
+def _fit(config: Config, module: nn.Module, dataset: Dataset, shape: NetworkShape) -> None:
+    """Sets the values of a network that are fitted on the train split and not trained."""
+    preprocess = build_preprocess(resolve(config, facts_of(config, dataset)), dataset)
+    if isinstance(module, RelativeForecast):
+        module.set_units(*preprocess.units(shape.input_shape[-1], shape.num_outputs))
+    if isinstance(module, TabularNet):
+        module.fit(preprocess.transform(dataset).train.inputs)
 
 
 def network_of_size(config: Config, input_shape: Sequence[int] | None, num_outputs: int | None) -> nn.Module:
