@@ -11,6 +11,7 @@ from nnzoo.builders.model import (
     one_hot_of,
     plan_model,
     prepare_model,
+    with_known_model,
 )
 from nnzoo.builders.training import (
     build_decoder,
@@ -46,4 +47,5 @@ __all__ = [
     "output_scale",
     "plan_model",
     "prepare_model",
+    "with_known_model",
 ]

@@ -17,6 +17,7 @@ from nnzoo.config import Config, Facts, check_facts, num_outputs, resolve
 from nnzoo.config import activation as activations
 from nnzoo.config import init as init_config
 from nnzoo.config import model as model_config
+from nnzoo.config.auto_model import with_auto_model
 from nnzoo.config.base import Section, fields_of
 from nnzoo.config.choices import changed_features
 from nnzoo.config.document import Path
@@ -267,6 +268,13 @@ def prepare_model(config: Config, module: nn.Module) -> None:
             else "it has no parameters."
         )
         raise problems_of(config, [(("model", "freeze") if config.model.freeze else ("model",), message)])
+
+
+def with_known_model(config: Config) -> Config:
+    """Returns a config with the network that `model: auto` stands for. Reads the data if the config says too little."""
+    if not isinstance(config.model, model_config.Auto):
+        return config
+    return with_auto_model(config, facts_of(config, build_dataset(config)))
 
 
 def network_shape(config: Config) -> NetworkShape:

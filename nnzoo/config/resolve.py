@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nnzoo.config import augment, data, model
+from nnzoo.config.auto_model import with_auto_model
 from nnzoo.config.choices import changed_features, resolved_loss
 from nnzoo.config.experiment import Config
 from nnzoo.config.facts import Facts
@@ -11,6 +12,7 @@ from nnzoo.config.metrics import default_metrics, direction
 
 def resolve(config: Config, facts: Facts) -> Config:
     """Returns a config with each `auto` replaced, except `device` and those whose facts are not known yet."""
+    config = with_auto_model(config, facts)
     return config.model_copy(
         update={
             "data": _data(config, facts),

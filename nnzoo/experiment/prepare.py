@@ -21,6 +21,7 @@ from nnzoo.builders import (
     facts_of,
 )
 from nnzoo.config import Config, Facts, check_facts, num_outputs, resolve
+from nnzoo.config.auto_model import chose_model, with_auto_model
 from nnzoo.config.choices import changed_features
 from nnzoo.config.data import ImageFolder
 from nnzoo.config.load import problems_of
@@ -101,12 +102,15 @@ def prepare(
         raise problems_of(config, [(("train", "precision"), reason)])
     dataset = build_dataset(config, in_memory)
     facts = facts_of(config, dataset)
+    config = with_auto_model(config, facts)
     check_facts(config, facts)
     resolved = resolve(config, facts)
     if dataset.task == "classification" and len(dataset.classes) < 2:
         raise DataError(f"there is only one class ({dataset.classes[0]}). Add samples of another class.", where="data")
     for note in dataset.notes:
         log.info("%s", note)
+    if chose_model(config):
+        log.info("model: %s, chosen by `model: auto` for this data", config.model.name)
     warn_about(dataset)
     for split, classes in missing_classes(dataset).items():
         log.data_warning("the %s split has no sample of %s", split, ", ".join(classes))

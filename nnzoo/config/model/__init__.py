@@ -22,6 +22,7 @@ __all__ = [
     "PRETRAINED",
     "AlexNet",
     "Architecture",
+    "Auto",
     "Block",
     "CifarResNet",
     "Cnn",
@@ -58,6 +59,17 @@ def is_run_name(checkpoint: str) -> bool:
     return path.name == checkpoint and path.suffix not in (".safetensors", ".pt", ".pth")
 
 
+class Auto(Model):
+    """The network that fits the data: `tabular` for tables, `cnn` for images, `gru` for sequences, series and texts.
+
+    It is `lstm` for language models, `recursive` for trees, and `mlp` for toy data. A run stores the chosen model.
+    """
+
+    layouts = frozenset({"features", "sequence", "image", "tokens", "tree"})
+
+    name: Literal["auto"]
+
+
 class Custom(Model):
     """A custom nn.Module, passed to `nnzoo.train(config, model=...)` from Python; not available in a file."""
 
@@ -83,6 +95,7 @@ ModelSection = Annotated[
     | Vgg
     | CifarResNet
     | Torchvision
+    | Auto
     | Custom,
     Field(discriminator="name"),
     ByName("a model"),

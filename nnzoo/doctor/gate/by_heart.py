@@ -26,7 +26,7 @@ from nnzoo.models import set_train_mode
 from nnzoo.numbers import number
 from nnzoo.training.batches.order import Batch, arguments_of, epoch_order, smallest_batch
 from nnzoo.training.evaluate import LossSum
-from nnzoo.training.measures.members import loss_of
+from nnzoo.training.measures.members import loss_of, mean_output
 from nnzoo.training.measures.metrics import MetricSums
 from nnzoo.training.state import TrainState
 from nnzoo.training.step import train_step
@@ -222,7 +222,7 @@ def _attempt(
         last = state.train_loss.result()
         first = last if step == 1 else first
         with torch.no_grad():
-            outputs = _outputs(state.model, batch)
+            outputs = mean_output(_outputs(state.model, batch), targets)
         if not bool(outputs.isfinite().all()):
             return Attempt(optimizer, step, first, last, achieved, learned=False, diverged=True)
         achieved = score(experiment.decoder, outputs, targets)

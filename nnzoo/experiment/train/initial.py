@@ -10,7 +10,15 @@ import numpy as np
 import torch
 from torch import nn
 
-from nnzoo.builders import NetworkShape, build_dataset, build_model, build_preprocess, facts_of, network_shape
+from nnzoo.builders import (
+    NetworkShape,
+    build_dataset,
+    build_model,
+    build_preprocess,
+    facts_of,
+    network_shape,
+    with_known_model,
+)
 from nnzoo.config import Config, resolve
 from nnzoo.config.choices import changed_features
 from nnzoo.config.model import Tabular
@@ -36,6 +44,7 @@ def initial_network(config: Config, *, runs_dir: str = "runs") -> tuple[nn.Modul
         CheckpointError: The checkpoint of `model.pretrained` is damaged.
         DataError: The data is required but missing, or can't be used.
     """
+    config = with_known_model(config)
     shape = network_shape(config)
     learns = changed_features(config) is not None or isinstance(config.model, Tabular)
     needs_data = config.model.pretrained is not None or learns
@@ -70,6 +79,7 @@ def network_of_size(config: Config, input_shape: Sequence[int] | None, num_outpu
         ConfigError: The config can't be used.
         CheckpointError: The checkpoint of `model.pretrained` is damaged.
     """
+    config = with_known_model(config)
     with _seeded(config.seed):
         module = build_model(config, input_shape, num_outputs)
         if config.model.pretrained is not None:
