@@ -16,9 +16,9 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
 from nnzoo.data.files.origin import Origin
+from nnzoo.data.task import Task as Task
 from nnzoo.errors import UsageError
 
-Task = Literal["classification", "multilabel", "regression"]
 Layout = Literal["features", "image", "sequence", "tokens", "tree"]
 Per = Literal["sample", "step", "node"]
 

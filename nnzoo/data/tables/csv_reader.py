@@ -23,7 +23,8 @@ from nnzoo.data.tables.frames import table_of
 from nnzoo.data.tables.missing import has_targets
 from nnzoo.data.tables.sample_rows import SampleRows, as_split, as_steps, pack
 from nnzoo.data.tables.table import Table, open_table
-from nnzoo.data.tables.targets import Target, encode_targets
+from nnzoo.data.tables.targets import encode_targets
+from nnzoo.data.tables.tasks import Target
 from nnzoo.errors import DataError
 
 _TARGET_KINDS: dict[Task, set[str]] = {
