@@ -27,6 +27,8 @@ def model_of(network: Network) -> dict[str, Any] | str:
         return f"it has {size / 1e6:.1f} MB of weights and preprocessing (at most {MAX_BYTES / 1e6:g} MB)"
     if network.experiment.settings.mirrored:
         return "with train.tta, its answers are averages over an image and its mirror image"
+    if not preprocess.is_linear:
+        return f"the page can't compute normalize: {network.experiment.config.preprocess.normalize}"
     weights = Weights()
     try:
         description = input_of(network)
