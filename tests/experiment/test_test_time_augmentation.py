@@ -82,8 +82,11 @@ def test_the_page_says_why_the_network_can_not_be_tried(run: Run) -> None:
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"data": "iris", "model": "mlp"}, "train.tta: horizontal_flip mirrors images, but this data is features"),
-        ({"data": "digits", "model": "mlp", "preprocess": {"pca": {"n_components": 4}}}, "train.tta: pca turns images into components"),
+        ({"data": "iris", "model": "mlp"}, "tta: horizontal_flip mirrors images, but this data is features"),
+        (
+            {"data": "digits", "model": "mlp", "preprocess": {"pca": {"n_components": 4}}},
+            "tta: pca turns images into components",
+        ),
     ],
 )
 def test_other_data_is_refused(config: dict[str, Any], message: str, tmp_path: Path) -> None:
