@@ -29,7 +29,8 @@ from sklearn.preprocessing import StandardScaler
 from table_oracle import Features, Targets, Value, features_of, read_cells, size_of, targets_of, value_of, values_of
 
 import nnzoo
-from nnzoo.data import Dataset, baseline
+from nnzoo.data import Dataset
+from nnzoo.data.baseline import baseline
 from nnzoo.experiment.prepare import Experiment, prepare
 
 NUM_TABLES = int(os.environ.get("NNZOO_TABLES", "200"))
