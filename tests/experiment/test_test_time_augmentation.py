@@ -26,7 +26,7 @@ def images() -> dict[str, Any]:
     x = draw.random((90, 1, 6, 6), dtype=np.float32)
     x[np.arange(90), 0, 1 + 3 * (y // 2), 1 + 3 * (y % 2)] += 2
     parts = {"": slice(60), "_val": slice(60, 75), "_test": slice(75, 90)}
-    return {f"{name}{part}": {"x": x, "y": y}[name][rows] for part, rows in parts.items() for name in ("x", "y")}
+    return {f"{name}{part}": array[rows] for part, rows in parts.items() for name, array in (("x", x), ("y", y))}
 
 
 @pytest.fixture(scope="module")
