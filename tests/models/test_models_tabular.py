@@ -72,7 +72,7 @@ def test_an_ensemble_is_the_mean_of_its_members() -> None:
     assert set(members.weight.flatten().tolist()) == {-1, 1}
     assert isinstance(heads, Heads)
     features = torch.cat([net.numbers(inputs[:, [0, 3]]), inputs[:, [1, 2]]], 1)
-    linear = net.hidden[0].linear  # type: ignore[union-attr]
+    linear = net.hidden[0].linear
     for k in range(3):
         hidden = torch.relu(linear(features * members.weight[k]))  # type: ignore[operator]
         expected = hidden @ heads.weight.view(3, 3, 6)[:, k].T + heads.bias.view(3, 3)[:, k]
@@ -142,7 +142,7 @@ def test_a_table_is_learned_and_predicted_from_raw_rows(run: nnzoo.Run, table: P
     assert module.columns.tolist() == [0, 5]
     assert module.kept.tolist() == [1, 2, 3, 4, 6]
     assert isinstance(module.numbers, PiecewiseLinear)
-    assert len(module.numbers.edges[0].unique()) > 12
+    assert len(set(module.numbers.edges[0].tolist())) > 12
     again = nnzoo.load(run.run_dir / "best.safetensors")
     rows = [
         {"gain": 3000, "color": "red", "flag": True, "age": None},
