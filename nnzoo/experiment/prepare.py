@@ -142,7 +142,7 @@ def assemble(
     loss = build_loss(config, dataset).to(device)
     outputs = num_outputs(config.loss, facts)
     assert outputs is not None
-    if batches is not None and config.train.batch_size != "full":
+    if batches is not None and isinstance(config.train.batch_size, int):
         dataset = truncate(dataset, batches * config.train.batch_size)
     # Augmentation comes before `normalize`, which is therefore applied per batch.
     by_batch = ("train",) if config.augment and dataset.layout == "image" else ()

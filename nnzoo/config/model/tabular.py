@@ -18,14 +18,13 @@ class Tabular(Model):
     and 1. The K networks share all weights except a scale per feature and the output layer (TabM, Gorishniy et al.
     2025). They are trained with the mean of their losses, and their outputs are averaged for predictions. The bins of
     piecewise-linear embeddings are fitted on the train rows and saved with the weights. The defaults are
-    `optimizer: {name: adamw, lr: 2e-3}`, 100 epochs, a batch size of 256, and a patience of 10 epochs in
-    `train.early_stopping`.
+    `optimizer: {name: adamw, lr: 2e-3}`, 100 epochs, and a patience of 10 epochs in `train.early_stopping`.
     """
 
     layouts = frozenset({"features"})
     section_defaults = {  # noqa: RUF012
         "optimizer": {"name": "adamw", "lr": 2e-3},
-        "train": {"epochs": 100, "batch_size": 256, "early_stopping": {"patience": 10}},
+        "train": {"epochs": 100, "early_stopping": {"patience": 10}},
     }
 
     name: Literal["tabular"]
