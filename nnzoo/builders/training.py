@@ -27,6 +27,7 @@ from nnzoo.training.measures.losses import (
     PerceptronLoss,
     Reads,
 )
+from nnzoo.training.optimization.average import WeightAverage
 from nnzoo.training.optimization.optimizers import build_optimizer as optimizer_of
 from nnzoo.training.optimization.schedules import Schedule
 from nnzoo.training.processes.group import SINGLE_PROCESS, Group
@@ -127,6 +128,11 @@ def build_schedule(config: Config, optimizer: torch.optim.Optimizer, steps_per_e
         warmup_steps=section.warmup_epochs * steps_per_epoch,
         **fields,
     )
+
+
+def build_average(config: Config, network: nn.Module) -> WeightAverage | None:
+    """Builds the average of the weights; returns None without `train.ema`."""
+    return None if config.train.ema is None else WeightAverage(network, config.train.ema)
 
 
 def build_scaler(config: Config, device: torch.device) -> torch.amp.GradScaler | None:

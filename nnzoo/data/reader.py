@@ -88,6 +88,14 @@ class Reader(BaseModel):
     """Whether the inputs are images, uint8 or in [0, 1]."""
 
     @property
+    def one_hot(self) -> tuple[tuple[int, int], ...]:
+        """The ranges (start, stop) of features that are 0 or 1, which are not normalized.
+
+        A range has the categories of one column, or a single feature: a boolean, or the indicator of missing values.
+        """
+        return ()
+
+    @property
     def column_types(self) -> dict[str, str]:
         """The type of each column of a table; empty if the data is not a table."""
         return {}

@@ -71,6 +71,14 @@ class CsvReader(Reader):
         return tuple(name for column in self.columns for name in column.feature_keys)
 
     @property
+    def one_hot(self) -> tuple[tuple[int, int], ...]:
+        found, first = [], 0
+        for column in self.columns:
+            found += [(first + start, first + stop) for start, stop in column.one_hot]
+            first += len(column.feature_names)
+        return tuple(found)
+
+    @property
     def column_types(self) -> dict[str, str]:
         return {column.name: column.kind for column in self.columns}
 

@@ -19,6 +19,7 @@ from nnzoo.training.health.probe import Probes
 from nnzoo.training.learner import Learner, Metrics, Status
 from nnzoo.training.measures.decoding import in_float64
 from nnzoo.training.measures.metrics import ReplicaSums, sum_dtype
+from nnzoo.training.optimization.average import averaged
 from nnzoo.training.processes.group import Group
 from nnzoo.training.progress import Progress, describe_patience
 from nnzoo.training.restarts.replicas import Replicas, ReplicaState, losses_of
@@ -56,6 +57,8 @@ class ReplicaLearner(Learner[ReplicaState]):
 
     def train_step(self, batches: Sequence[Batch], settings: Settings) -> None:
         train_step(self.state, batches, self.penalised, settings)
+        if self.state.average is not None:
+            self.state.average.update(self.state.step + 1)
 
     def check_finite(self, group: Group) -> None:
         """Does nothing: a loss that is not finite ends only its own replica, whose best weights are kept."""
@@ -65,7 +68,8 @@ class ReplicaLearner(Learner[ReplicaState]):
 
     def evaluate(self, split: Split, settings: Settings, *, batch_size: int) -> Metrics:
         sums = ReplicaSums(settings.metrics, self.state.train_metrics.decoder)
-        return evaluate(self.state, split, sums, batch_size=batch_size)
+        with averaged(self.state.average):
+            return evaluate(self.state, split, sums, batch_size=batch_size)
 
     def record(self, row: Mapping[str, Any]) -> None:
         state = self.state
@@ -92,7 +96,8 @@ class ReplicaLearner(Learner[ReplicaState]):
             if stopping.should_stop():
                 state.ends[index] = "early_stopped"
         if any(is_best):
-            state.keep_best(is_best)
+            with averaged(state.average):
+                state.keep_best(is_best)
 
     def report(self, row: Mapping[str, Any], settings: Settings, progress: Progress) -> None:
         state, monitor = self.state, settings.monitor
