@@ -77,7 +77,7 @@ def find_layout(path: Path, known: Collection[str] = ()) -> Layout:
     if not is_text(path):
         return _layout_of_sheet(path)
     lines = lines_with_ends(start_of_text(path))[:_SAMPLE_LINES]
-    delimiter = find_delimiter("".join(lines[-_TAIL_LINES:]), known)
+    delimiter = find_delimiter("".join(lines), known)
     records = list(_records("".join(lines), delimiter))
     sizes = Counter(len(cells) for _, cells in records if any(cells))
     width = sizes.most_common(1)[0][0] if sizes else 0
@@ -99,9 +99,6 @@ def find_layout(path: Path, known: Collection[str] = ()) -> Layout:
     if comments:
         keys["ragged"] = "skip"
         reasons["ragged"] = "comment lines between the rows are skipped"
-    # The delimiter is detected again when the file is read, from its first lines.
-    if keys and delimiter != find_delimiter("".join(lines), known):
-        keys["delimiter"] = delimiter
     return Layout(keys, reasons, width, regular)
 
 

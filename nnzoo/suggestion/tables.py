@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -253,8 +254,13 @@ def set_for_rare_classes(suggestion: Suggestion, shares: dict[str, int], form: F
             f"{why}, so auroc and f1 say more",
         )
         if rare < BALANCED:
+            order = sorted_labels(names, form)
+            weights = [round(math.sqrt(total / (2 * shares[name])), 3) for name in order]
             suggestion.set(
-                "loss", {"name": "cross_entropy", "class_weights": "balanced"}, "both classes count the same"
+                "loss",
+                {"name": "cross_entropy", "class_weights": weights},
+                f"{' and '.join(map(printable, order))}: the square root of balanced weights, for a good f1. With "
+                "`nnzoo eval RUN --threshold auto`, the threshold is chosen instead",
             )
     elif len(shares) > 2 and most > 0.5 and rare < 0.2 * most:
         suggestion.set(

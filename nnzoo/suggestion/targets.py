@@ -13,19 +13,8 @@ from nnzoo.suggestion.suggestion import TargetError, listed, plural, printable
 
 _NAMES = (
     *("target", "label", "labels", "class", "y", "outcome", "response", "category", "output", "ground_truth", "gt"),
-    *(
-        "klasse",
-        "ziel",
-        "zielvariable",
-        "etiqueta",
-        "classe",
-        "is_fraud",
-        "isfraud",
-        "fraud",
-        "churn",
-        "churned",
-        "exited",
-    ),
+    *("klasse", "ziel", "zielvariable", "etiqueta", "classe", "is_fraud", "isfraud", "fraud", "churn", "churned"),
+    *("preis", "prix", "precio", "prezzo", "umsatz", "kosten", "gehalt", "einkommen", "ergebnis", "resultado"),
     *("survived", "income", "salary", "price", "saleprice", "sale_price", "quality", "diagnosis", "species", "variety"),
     *("default", "defaulted", "sentiment", "spam", "is_spam", "toxic", "rating", "stars", "approved", "loan_status"),
     *("converted", "purchased", "clicked", "attrition", "readmitted", "malignant", "median_house_value", "medv"),
