@@ -155,6 +155,7 @@ def build_settings(config: Config) -> Settings:
         clip_grad_norm=train.clip_grad_norm,
         l1=penalty.l1,
         l2=penalty.l2,
+        mirrored=train.tta is not None,
         max_seconds=train.max_minutes * 60 if train.max_minutes else None,
         every_epochs=checkpoint.every_epochs,
         every_steps=checkpoint.every_steps,

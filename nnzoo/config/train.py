@@ -71,6 +71,11 @@ class Train(Section):
         "1 / (1 - ema) steps. The averaged weights are evaluated after each epoch and kept as the best weights; null: "
         "no average",
     )
+    tta: Literal["horizontal_flip"] | None = Field(
+        None,
+        description="test-time augmentation: horizontal_flip averages the outputs for each image and its mirror image, "
+        "in validation, result.json, eval and predict, which then take twice as long; null: none",
+    )
     accumulate_grad_batches: Count = Field(1, description="number of batches per optimizer step")
     precision: Literal["fp32", "bf16-mixed", "fp16-mixed"] = Field(
         "fp32",

@@ -75,6 +75,7 @@ class SingleLearner(Learner[TrainState]):
                 split,
                 sums,
                 batch_size=batch_size,
+                mirror=settings.mirrored,
                 group=settings.group,
                 forward=state.forward,
             )

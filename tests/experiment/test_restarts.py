@@ -111,6 +111,10 @@ SOLO: dict[str, dict[str, Any]] = {
     "kernel": {"model": {"name": "linear", "kernel": "rbf", "n_components": 20}},
     "perceptron": {"model": "perceptron"},
     "averaged weights": {"train.ema": 0.9, "model.batch_norm": True},
+    "mirrored images": {
+        "data": {"name": "random", "shape": [1, 4, 3], "classes": 3, "samples": 70},
+        "train.tta": "horizontal_flip",
+    },
     "summed loss": {"loss": {"name": "cross_entropy", "reduction": "sum"}, "optimizer.lr": 0.01},
     "every metric": {
         "train.metrics": ["auroc", "f1", "precision", "recall", "perplexity", "accuracy"],
