@@ -73,13 +73,14 @@ def test_arrays_are_read_before_a_model_is_chosen(tmp_path: Path, capfd: pytest.
 def test_the_batch_size_of_a_table_grows_with_its_rows(rows: int, size: int) -> None:
     csv = {"name": "csv", "path": "x.csv", "target": "y"}
     found = {}
-    for name, config in {
+    configs: dict[str, dict[str, Any]] = {
         "table": {"data": csv, "model": "mlp"},
         "given": {"data": csv, "model": "mlp", "train": {"batch_size": 5}},
         "tabular": {"data": "iris", "model": "tabular"},
         "other": {"data": "iris", "model": "mlp"},
         "steps": {"data": {**csv, "sequence_id": "id"}, "model": "gru"},
-    }.items():
+    }
+    for name, config in configs.items():
         loaded = load_config(config)
         facts = dataclasses.replace(loaded.data.facts(), num_train=rows)
         found[name] = resolve(loaded, facts).train.batch_size
