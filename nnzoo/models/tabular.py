@@ -9,6 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from nnzoo.models.inputs import InputWeights
 from nnzoo.models.layers import Dense
 
 MAX_FITTED = 200_000
@@ -156,6 +157,12 @@ class Heads(nn.Linear):
         return outputs if self.bias is None else outputs + self.bias.view(-1, self.count).T
 
 
+def _divide(in_features: int, one_hot: Sequence[tuple[int, int]]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Returns the indices of features that are 0 or 1, and of numbers."""
+    kept = tuple(each for start, stop in one_hot for each in range(start, stop))
+    return kept, tuple(sorted(set(range(in_features)) - set(kept)))
+
+
 class TabularNet(nn.Module):
     """A network for tables: (N, in_features) -> (N, out_features).
 
@@ -202,8 +209,7 @@ class TabularNet(nn.Module):
         output_bias: bool = True,
     ) -> None:
         super().__init__()
-        kept = [each for start, stop in one_hot for each in range(start, stop)]
-        columns = sorted(set(range(in_features)) - set(kept))
+        kept, columns = _divide(in_features, one_hot)
         self.register_buffer("kept", torch.tensor(kept, dtype=torch.int64), persistent=False)
         self.register_buffer("columns", torch.tensor(columns, dtype=torch.int64), persistent=False)
         self.ensemble = ensemble
@@ -226,6 +232,34 @@ class TabularNet(nn.Module):
         )
         self.output = Heads(sizes[-1], out_features, count=ensemble, bias=output_bias)
         self.output_activation = output_activation
+
+    def input_weights(
+        self, in_features: int | None = None, one_hot: Sequence[tuple[int, int]] | None = None
+    ) -> tuple[InputWeights, ...]:
+        """Returns the tensors that have an axis along the inputs.
+
+        Args:
+            in_features: The number of features; by default, that of this network.
+            one_hot: The ranges of features that are 0 or 1; by default, those of this network. With other values, the
+                result is that of the same network for other features.
+        """
+        kept, columns = tuple(self.kept.tolist()), tuple(self.columns.tolist())
+        if in_features is not None and one_hot is not None:
+            kept, columns = _divide(in_features, one_hot)
+        if self.numbers is None:
+            entries = tuple(range(len(kept) + len(columns)))
+            return tuple(InputWeights(name, 1, inputs=entries) for name in self._readers())
+        embedded = tuple(f"numbers.{name}" for name in self.numbers.state_dict())
+        size = self.numbers.bias.shape[1]
+        entries = (*(each for each in columns for _ in range(size)), *kept)
+        return (
+            *(InputWeights(name, 0, inputs=columns) for name in embedded),
+            *(InputWeights(name, 1, inputs=entries) for name in self._readers()),
+        )
+
+    def _readers(self) -> tuple[str, ...]:
+        """Returns the names of the weights that read the features."""
+        return ("hidden.0.linear.weight", *(() if self.members is None else ("members.weight",)))
 
     def fit(self, inputs: Tensor) -> None:
         """Chooses the bins of the numbers by (N, in_features) train rows, at most 200,000 of them."""

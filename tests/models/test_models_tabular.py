@@ -168,6 +168,27 @@ def test_a_killed_run_ends_with_the_same_bits(run: nnzoo.Run, table: Path) -> No
     assert all(theirs[name].equal(tensor) for name, tensor in ours.items())
 
 
+def test_weights_are_transferred_by_the_names_of_columns_and_categories(run: nnzoo.Run, table: Path) -> None:
+    """With another order of the columns, and without the weights of a new column, the outputs are the same."""
+    header, *rows = (line.split(",") for line in table.read_text().splitlines())
+    assert header == ["gain", "color", "flag", "age", "label"]
+    changed = [f"{i % 7},{age},{flag},{color},{gain},{y}" for i, (gain, color, flag, age, y) in enumerate(rows)]
+    path = table.parent / "more.csv"
+    path.write_text("extra,age,flag,color,gain,label\n" + "\n".join(changed) + "\n")
+    config = nnzoo.load_config(run.run_dir / "config.yaml")
+    overrides = {"data.path": str(path), "model.pretrained": str(run.run_dir), "train.epochs": 1, "optimizer.lr": 1e-30}
+    again = nnzoo.train(config, overrides=overrides, name="more", runs_dir=table.parent / "runs", quiet=True)
+    module = again.model.module
+    reading = {each.name: each for each in module.input_weights()}  # type: ignore[operator]
+    names = again.model.metadata.feature_names
+    assert names == ("extra", "age", "age is missing", "flag", "color=blue", "color=green", "color=red", "gain")
+    new = [entry for entry, index in enumerate(reading["hidden.0.linear.weight"].inputs) if names[index] == "extra"]
+    assert len(new) == 8
+    with torch.no_grad():
+        module.hidden[0].linear.weight[:, new] = 0  # type: ignore[union-attr, index]
+    torch.testing.assert_close(again.model.outputs(path), run.model.outputs(table))
+
+
 @pytest.mark.parametrize(
     ("model", "message"),
     [
