@@ -1,6 +1,6 @@
 """Measures what each ingredient of `model: tabular` contributes, and prints the table of docs/tables.md.
 
-.venv/bin/python scripts/ablation.py FOLDER [--limit 4000] [--seeds 3] [--results docs/ablation.json]
+.venv/bin/python scripts/table_ablation.py FOLDER [--limit 3000] [--seeds 3] [--results docs/table_ablation.json]
 
 FOLDER has one subfolder per data set, as for the tests of real data. With `--limit`, only the first rows of each file
 are used. Results that are already in the file are not measured again, so a run that was stopped continues.
@@ -77,7 +77,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--sets", nargs="*", default=list(SETS))
     parser.add_argument("--variants", nargs="*", type=int, help="numbers of variants, from 0; default: all")
-    parser.add_argument("--results", type=Path, default=Path("ablation.json"))
+    parser.add_argument("--results", type=Path, default=Path("table_ablation.json"))
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     logging.disable()
