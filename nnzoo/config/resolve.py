@@ -61,8 +61,8 @@ def _train(config: Config, facts: Facts) -> object:
     update: dict[str, object] = {}
     if train.metrics == "auto" and facts.task and facts.per:
         update["metrics"] = default_metrics(facts.task, facts.per)
-    if train.batch_size == "auto" and facts.num_train is not None:
-        update["batch_size"] = batch_size(config, facts.num_train)
+    if train.batch_size == "auto" and (size := batch_size(config, facts.num_train)) is not None:
+        update["batch_size"] = size
     monitor = train.monitor
     if monitor == "auto" and facts.has_val is not None:
         monitor = "val/loss" if facts.has_val else "train/loss"
@@ -72,16 +72,21 @@ def _train(config: Config, facts: Facts) -> object:
     return train.model_copy(update=update)
 
 
-def batch_size(config: Config, num_train: int) -> int:
+def batch_size(config: Config, num_train: int | None) -> int | None:
     """Returns the batch size of `auto`. On large tables, batches of 256 rows are as accurate as 32, and faster.
 
     Args:
         config: The config.
-        num_train: The number of train samples.
+        num_train: The number of train samples; None if it is not known yet.
+
+    Returns:
+        The batch size; None if it depends on what is not known yet.
     """
     source = config.data
     is_table = isinstance(source, data.Csv | data.Frame) and source.sequence_id is None
-    if not is_table and not isinstance(config.model, model.Tabular):
+    if not is_table and not isinstance(config.model, model.Tabular | model.Auto):
         return SMALLEST_BATCH
+    if num_train is None or isinstance(config.model, model.Auto):
+        return None
     one_percent = 1 << (max(1, num_train // 100).bit_length() - 1)
     return min(max(one_percent, SMALLEST_BATCH), LARGEST_BATCH)
