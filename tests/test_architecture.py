@@ -29,6 +29,7 @@ LAYERS = {
     "experiment": 5,
     "doctor": 6,
     "report": 7,
+    "export": 8,
     "lessons": 8,
     "api": 8,
     "trace": 8,
