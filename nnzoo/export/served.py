@@ -10,13 +10,16 @@ import torch
 from torch import Tensor, nn
 
 from nnzoo.config.choices import changed_features
+from nnzoo.data import Preprocess
 from nnzoo.data.series.levels import FAR
 from nnzoo.errors import UsageError
 from nnzoo.experiment.load import TrainedModel
 from nnzoo.export.columns import Columns, columns_of
+from nnzoo.export.quantiles import Quantiles
 from nnzoo.models import RecurrentNet
 from nnzoo.models.parameters import takes_lengths
 from nnzoo.models.relative_forecast import RelativeForecast
+from nnzoo.training.evaluate import mirrored
 
 Scores = Literal["probabilities", "margins", "values"]
 """The meaning of the main output."""
@@ -117,12 +120,17 @@ class Served(nn.Module):
     def __init__(self, trained: TrainedModel, network: nn.Module, interface: Interface) -> None:
         super().__init__()
         self.features = None if interface.columns is None else interface.columns.module()
-        self.preprocess = trained.decoder.preprocess
+        self.preprocess = trained.preprocess
         self.decoder = trained.decoder
+        state = dict(trained.preprocess.state_dict())
+        quantiles = state.pop("quantiles", None)
+        self.quantiles = None if quantiles is None else Quantiles(quantiles)
+        self.scaling = Preprocess(state)
         self.network = network
         self.takes_lengths = takes_lengths(trained.module)
         self.scores = interface.scores
         self.labels = interface.labels
+        self.mirrored = trained.config.train.tta is not None
         self.changed: Sequence[int] | None = changed_features(trained.config)
 
     def forward(self, inputs: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, ...]:
@@ -136,7 +144,8 @@ class Served(nn.Module):
             moved = self._moves(values, self.changed)
             values = values - moved.unsqueeze(1)
         values = self._preprocessed(values, lengths)
-        outputs = self.network(values, lengths) if self.takes_lengths and lengths is not None else self.network(values)
+        network = mirrored(self.network) if self.mirrored else self.network
+        outputs = network(values, lengths) if self.takes_lengths and lengths is not None else network(values)
         if moved is not None and self.changed is not None:
             scale = self.preprocess.units(moved.shape[1], len(self.changed))[3]
             outputs = outputs.double() + moved[:, list(self.changed)] / scale
@@ -152,7 +161,8 @@ class Served(nn.Module):
         if inputs.ndim == 4 and self.preprocess.mean is None:
             scaled: Tensor = self.preprocess.image_scaling()(inputs)
             return scaled
-        return self.preprocess.in_float64(inputs, lengths).float()
+        values = inputs if self.quantiles is None else self.quantiles(inputs)
+        return self.scaling.in_float64(values, lengths).float()
 
     def _moves(self, inputs: Tensor, columns: Sequence[int]) -> Tensor:
         """Returns the shifts of windows that are far from the training rows, as `series.levels.moves` does."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import warnings
 
@@ -31,7 +32,8 @@ def build_torch(
     file = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        served = Served(trained, with_layers(trained.module, ScannedRecurrent), interface).eval()
+        network = copy.deepcopy(trained.module).requires_grad_(False)  # so that outputs need no `detach`
+        served = Served(trained, with_layers(network, ScannedRecurrent), interface).eval()
         program = torch.export.export(served, example, dynamic_shapes=dynamic_shapes(interface), strict=False)
         torch.export.save(program, file, extra_files={DESCRIPTION: text})
         file.seek(0)

@@ -20,9 +20,11 @@ from torch import Tensor
 import nnzoo
 from nnzoo.cli.app import run
 from nnzoo.data import CsvReader
+from nnzoo.data.quantiles import to_normal
 from nnzoo.experiment.load import load
 from nnzoo.export import export_network
 from nnzoo.export.columns import columns_of
+from nnzoo.export.quantiles import Quantiles, normal_scores
 from nnzoo.export.served import Served, interface_of
 
 pytest.importorskip("onnx")
@@ -249,6 +251,19 @@ def test_far_windows_of_a_series_are_shifted_as_in_nnzoo(tmp_path: Path) -> None
     expected = trained.decoder.values(trained.outputs_of(windows))
     assert values.equal(expected)
     assert abs(float(values[1] - values[0]) - 1e7) < 1e-3
+
+
+def test_quantiles_are_those_of_nnzoo() -> None:
+    """Also for columns with repeated values, between and beyond the quantiles."""
+    rng = np.random.default_rng(0)
+    columns = [rng.normal(size=400), rng.poisson(1, 400), np.full(400, 3.0), rng.lognormal(size=400)]
+    values = np.stack(columns, axis=1)
+    quantiles = torch.from_numpy(np.quantile(values, np.linspace(0, 1, 17), axis=0))
+    quantiles[:, 1] = quantiles[:, 1].round()
+    new = torch.from_numpy(np.concatenate([values, 3 * values - 1, quantiles]))
+    torch.testing.assert_close(Quantiles(quantiles)(new), to_normal(new, quantiles), rtol=0, atol=1e-9)
+    levels = torch.cat([torch.linspace(0, 1, 10_001)[1:-1].double(), torch.logspace(-9, -1, 99, dtype=torch.float64)])
+    torch.testing.assert_close(normal_scores(levels), torch.special.ndtri(levels), rtol=1e-12, atol=1e-12)
 
 
 def test_export_from_python(shared: Shared) -> None:
