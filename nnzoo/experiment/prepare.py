@@ -110,6 +110,11 @@ def prepare(
     warn_about(dataset)
     for split, classes in missing_classes(dataset).items():
         log.data_warning("the %s split has no sample of %s", split, ", ".join(classes))
+    if dataset.train.weights is not None:
+        for index, section in enumerate(config.augment):
+            if section.mixes_targets:
+                reason = f"{section.name} mixes samples, which have different weights. Remove it, or sample_weight."
+                raise problems_of(config, [(("augment", index), reason)])
     check_metrics(config, dataset, resolved.train.metrics, resolved.train.monitor)
     return assemble(resolved, facts, dataset, device, batches=batches, group=group)
 
@@ -212,6 +217,7 @@ def encode(dataset: Dataset, decoder: Decoder, loss: nn.Module, device: torch.de
             finish=None if split.finish is None else copy.deepcopy(split.finish).to(device),
             exact=None if split.exact is None else split.exact.to(exact_device),
             level=None if split.level is None else split.level.to(exact_device),
+            weights=None if split.weights is None else split.weights.to(device),
         )
         for name, split in dataset.splits.items()
     }

@@ -30,7 +30,6 @@ from nnzoo.run.environment import environment, versions
 from nnzoo.run.files import finite, write_csv, write_json, write_text
 from nnzoo.run.health import write_health
 from nnzoo.training.evaluate import Evaluation, evaluate
-from nnzoo.training.measures.losses import ClassLoss
 from nnzoo.training.measures.metrics import MetricSums
 from nnzoo.training.restarts.outcome import Restarts
 from nnzoo.training.state import TrainState
@@ -292,8 +291,9 @@ def shared_config(experiment: Experiment) -> dict[str, Any]:
     if isinstance(data, dict):
         data |= {key: Path(data[key]).name for key in PATH_FIELDS if data.get(key)}
         data.pop("cache", None)
-    if isinstance(experiment.loss, ClassLoss) and experiment.loss.class_weights is not None:
-        config["loss"]["class_weights"] = experiment.loss.class_weights.tolist()
+    class_weights = getattr(experiment.loss, "class_weights", None)
+    if class_weights is not None:
+        config["loss"]["class_weights"] = class_weights.tolist()
     return config
 
 
