@@ -265,6 +265,7 @@ class Recorder:
             self.experiment.splits[split],
             MetricSums(settings.metrics, self.experiment.decoder),
             batch_size=settings.batch_size or len(self.experiment.splits["train"]),
+            mirror=settings.mirrored,
             keep_outputs=split == next(name for name in PREDICTED_SPLITS if name in self.experiment.splits),
         )
 

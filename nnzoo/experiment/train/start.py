@@ -7,7 +7,15 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from nnzoo.builders import build_model, build_optimizer, build_scaler, build_schedule, move_to_device, prepare_model
+from nnzoo.builders import (
+    build_average,
+    build_model,
+    build_optimizer,
+    build_scaler,
+    build_schedule,
+    move_to_device,
+    prepare_model,
+)
 from nnzoo.config.load import problems_of
 from nnzoo.experiment.prepare import Experiment, check_output, steps_per_epoch
 from nnzoo.experiment.pretrained.pretrained import load_pretrained
@@ -109,6 +117,7 @@ def state_of(experiment: Experiment, module: nn.Module) -> TrainState:
         train_metrics=MetricSums(settings.metrics, experiment.decoder),
         forward=forward_of(experiment, module),
         scaler=build_scaler(config, experiment.device),
+        average=build_average(config, module),
     )
 
 

@@ -27,6 +27,7 @@ from nnzoo.training.evaluate import LossSum
 from nnzoo.training.health.record import Health
 from nnzoo.training.measures.losses import CrossEntropyLoss, KLDivLoss, MultiMarginLoss, denominator
 from nnzoo.training.measures.metrics import ReplicaSums
+from nnzoo.training.optimization.average import WeightAverage
 from nnzoo.training.optimization.schedules import Schedule
 from nnzoo.training.restarts.outcome import End, Outcome
 from nnzoo.training.state import TrainState, rng_state, set_rng_state
@@ -138,7 +139,7 @@ class ReplicaState:
         rows: One (columns, K) float64 tensor per epoch.
         best: The best weights of each replica, stacked.
         health: What the probes have recorded.
-        epoch, step, batch, lr, seconds, epoch_seconds: As in `TrainState`.
+        epoch, step, batch, lr, seconds, epoch_seconds, average: As in `TrainState`.
     """
 
     replicas: Replicas
@@ -161,6 +162,7 @@ class ReplicaState:
     seconds: float = 0.0
     epoch_seconds: float = 0.0
     health: Health = field(default_factory=Health)
+    average: WeightAverage | None = None
 
     def __post_init__(self) -> None:
         self.ends = ["running"] * len(self.seeds)
@@ -210,6 +212,7 @@ class ReplicaState:
             "health": self.health.state_dict(),
             "rng": rng_state(),
             **{name: getattr(self, name) for name in _COUNTS},
+            **({} if self.average is None else {"average": self.average.state_dict()}),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -234,6 +237,8 @@ class ReplicaState:
         self.health.load_state_dict(state.get("health"), device, len(self.seeds))
         for name in _COUNTS:
             setattr(self, name, state[name])
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
         set_rng_state(state["rng"])
 
 
