@@ -23,6 +23,7 @@ LAYERS = {
     "config": 2,
     "data": 2,
     "run": 2,
+    "suggestion": 3,
     "training": 3,
     "builders": 4,
     "comparison": 5,
