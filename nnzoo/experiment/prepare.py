@@ -21,6 +21,7 @@ from nnzoo.builders import (
     facts_of,
 )
 from nnzoo.config import Config, Facts, check_facts, num_outputs, resolve
+from nnzoo.config.baselines import skipped_note
 from nnzoo.config.choices import changed_features
 from nnzoo.config.data import ImageFolder
 from nnzoo.config.load import problems_of
@@ -105,7 +106,7 @@ def prepare(
     resolved = resolve(config, facts)
     if dataset.task == "classification" and len(dataset.classes) < 2:
         raise DataError(f"there is only one class ({dataset.classes[0]}). Add samples of another class.", where="data")
-    for note in dataset.notes:
+    for note in (*dataset.notes, *filter(None, [skipped_note(config, facts)])):
         log.info("%s", note)
     warn_about(dataset)
     for split, classes in missing_classes(dataset).items():
