@@ -15,7 +15,7 @@ import nnzoo
 from nnzoo.errors import ConfigError
 from nnzoo.experiment.describe import describe_network
 from nnzoo.models.tabular import Heads, Members, Periodic, PiecewiseLinear, TabularNet, bin_edges
-from nnzoo.training.measures.losses import CrossEntropyLoss
+from nnzoo.training.measures.losses import CrossEntropyLoss, SampleWeightedLoss
 from nnzoo.training.measures.members import loss_of, mean_output
 
 
@@ -87,6 +87,9 @@ def test_the_loss_of_an_ensemble_is_the_mean_of_its_members(reduction: Any) -> N
     expected = torch.stack([loss(outputs[:, k], targets) for k in range(4)]).mean()
     torch.testing.assert_close(loss_of(loss, outputs, targets), expected)
     torch.testing.assert_close(mean_output(outputs, targets), outputs.mean(1))
+    weighted, weights = SampleWeightedLoss(loss), torch.rand(5)
+    expected = torch.stack([weighted(outputs[:, k], targets, weights) for k in range(4)]).mean()
+    torch.testing.assert_close(loss_of(weighted, outputs, targets, weights), expected)
     values = torch.randn(5, 2)
     mse = nn.MSELoss(reduction=reduction)
     expected = torch.stack([mse(outputs[:, k, :2], values) for k in range(4)]).mean()

@@ -13,18 +13,20 @@ def has_members(outputs: Tensor, targets: Tensor) -> bool:
     return outputs.ndim == 3 and (targets.ndim == 1 or targets.is_floating_point())
 
 
-def loss_of(loss: nn.Module, outputs: Tensor, targets: Tensor) -> Any:
+def loss_of(loss: nn.Module, outputs: Tensor, targets: Tensor, *weights: Tensor) -> Any:
     """Returns the loss; for an ensemble, the mean of the losses of its members.
 
     Args:
         loss: The loss of outputs (N, C) and targets.
         outputs: (N, C), (N, T, C) with one output per position, or (N, K, C) of K members.
         targets: Encoded targets.
+        *weights: (N,) the weights of the samples, if they have any.
     """
     if not has_members(outputs, targets):
-        return loss(outputs, targets)
+        return loss(outputs, targets, *weights)
     count = outputs.shape[1]
-    value = loss(outputs.flatten(0, 1), targets.repeat_interleave(count, dim=0))
+    repeated = (each.repeat_interleave(count, dim=0) for each in (targets, *weights))
+    value = loss(outputs.flatten(0, 1), *repeated)
     return value / count if getattr(loss, "reduction", "mean") == "sum" else value
 
 
