@@ -13,7 +13,21 @@ from typing import Annotated, Any
 import typer
 
 from nnzoo import log
-from nnzoo.cli import compare, doctor, init, lesson, predict, ranks, report, schema, summary, trace, train, validate
+from nnzoo.cli import (
+    compare,
+    doctor,
+    explain,
+    init,
+    lesson,
+    predict,
+    ranks,
+    report,
+    schema,
+    summary,
+    trace,
+    train,
+    validate,
+)
 from nnzoo.cli import eval as eval_command
 from nnzoo.cli import list as list_command
 from nnzoo.cli.options import print_json
@@ -41,6 +55,7 @@ app.command("compare")(compare.compare)
 app.command("lesson")(lesson.lesson)
 app.command("trace")(trace.trace)
 app.command("list")(list_command.list_)
+app.command("explain")(explain.explain)
 app.command("init")(init.init)
 app.command("schema")(schema.schema)
 
