@@ -17,6 +17,7 @@ from nnzoo.cli import (
     compare,
     doctor,
     explain,
+    export,
     init,
     lesson,
     predict,
@@ -52,6 +53,7 @@ app.command("validate")(validate.validate)
 app.command("doctor")(doctor.doctor)
 app.command("report")(report.report)
 app.command("compare")(compare.compare)
+app.command("export")(export.export)
 app.command("lesson")(lesson.lesson)
 app.command("trace")(trace.trace)
 app.command("list")(list_command.list_)
