@@ -28,6 +28,7 @@ from nnzoo.cli import (
     trace,
     train,
     validate,
+    verify,
 )
 from nnzoo.cli import eval as eval_command
 from nnzoo.cli import list as list_command
@@ -59,6 +60,7 @@ app.command("trace")(trace.trace)
 app.command("list")(list_command.list_)
 app.command("explain")(explain.explain)
 app.command("init")(init.init)
+app.command("verify")(verify.verify)
 app.command("schema")(schema.schema)
 
 

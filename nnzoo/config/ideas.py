@@ -15,7 +15,7 @@ _CODE = re.compile(r"`([^`]+)`")
 def ideas_page() -> Path:
     """Returns docs/ideas.md: inside an installed package, or next to the package in a checkout."""
     package = Path(__file__).parents[1]
-    installed = package / "docs" / "ideas.md"
+    installed = package / "configs" / "ideas.md"
     return installed if installed.is_file() else package.parent / "docs" / "ideas.md"
 
 
