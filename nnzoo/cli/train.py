@@ -21,6 +21,7 @@ from nnzoo.cli.options import (
     print_json,
     table,
 )
+from nnzoo.config.train import title_of
 from nnzoo.errors import UsageError
 from nnzoo.numbers import number
 from nnzoo.training.processes.torchrun import is_distributed
@@ -124,7 +125,18 @@ def report(result: dict[str, Any]) -> str:
     head = f"{status} after {result['epochs']} epochs{best} ({result['seconds']:.1f} s on {result['device']})"
     if "restarts" in result:
         head = f"{head}\n{spread(result['restarts'])}"
-    return f"\n{head}\n\n{table(['', *names], rows)}\n\nrun directory: {result['run_dir']}"
+    line = baselines(result["baselines"])
+    beside = f"\n\n{line}" if line else ""
+    return f"\n{head}\n\n{table(['', *names], rows)}{beside}\n\nrun directory: {result['run_dir']}"
+
+
+def baselines(measured: dict[str, dict[str, float]]) -> str:
+    """Returns one line with the first metric of each simple model; empty if there are none."""
+    if not measured:
+        return ""
+    split, metric = next(iter(next(iter(measured.values())))).split("/", 1)
+    values = (f"{title_of(name)} {number(metrics[f'{split}/{metric}'])}" for name, metrics in measured.items())
+    return f"{metric.replace('_', ' ')} of simple models on {split}: {', '.join(values)}"
 
 
 def spread(restarts: dict[str, Any]) -> str:
