@@ -16,6 +16,7 @@ from nnzoo import log
 from nnzoo.cli import (
     compare,
     doctor,
+    explain,
     export,
     init,
     lesson,
@@ -27,6 +28,7 @@ from nnzoo.cli import (
     trace,
     train,
     validate,
+    verify,
 )
 from nnzoo.cli import eval as eval_command
 from nnzoo.cli import list as list_command
@@ -56,7 +58,9 @@ app.command("export")(export.export)
 app.command("lesson")(lesson.lesson)
 app.command("trace")(trace.trace)
 app.command("list")(list_command.list_)
+app.command("explain")(explain.explain)
 app.command("init")(init.init)
+app.command("verify")(verify.verify)
 app.command("schema")(schema.schema)
 
 
