@@ -84,7 +84,13 @@ def test_the_batch_size_of_a_table_grows_with_its_rows(rows: int, size: int) -> 
     for name, config in configs.items():
         loaded = load_config(config)
         task = "regression" if name == "regression" else "classification"
-        known = {"num_train": rows, "task": task, "input_shape": (4,), "num_classes": 2, "num_targets": 1}
+        known: dict[str, Any] = {
+            "num_train": rows,
+            "task": task,
+            "input_shape": (4,),
+            "num_classes": 2,
+            "num_targets": 1,
+        }
         facts = dataclasses.replace(loaded.data.facts(), **known)
         found[name] = resolve(loaded, facts).train.batch_size
     assert found == {"table": size, "regression": 32, "given": 5, "tabular": size, "other": 32, "steps": 32}
