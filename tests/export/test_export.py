@@ -245,7 +245,8 @@ def test_far_windows_of_a_series_are_shifted_as_in_nnzoo(tmp_path: Path) -> None
     config = {"data": {**data, "categorical": ["kind"]}, "model": {"name": "lstm", "hidden_size": 3}}
     trained = nnzoo.train({**config, "train": {"epochs": 2}}, runs_dir=tmp_path, quiet=True).model
     interface = interface_of(trained)
-    windows = torch.tensor([[[step / 7 + level, 1.0, 0.0] for step in range(4)] for level in (0.0, 1e7)]).double()
+    rows = [[[step / 7 + level, 1.0, 0.0] for step in range(4)] for level in (0.0, 1e7)]
+    windows = torch.tensor(rows, dtype=torch.float64)
     with torch.no_grad():
         (values,) = Served(trained, trained.module, interface)(*interface.arguments(windows, None))
     expected = trained.decoder.values(trained.outputs_of(windows))
