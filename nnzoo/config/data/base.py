@@ -72,7 +72,8 @@ class Source(Section):
         """Returns what is known about the data without reading it."""
 
     def _divided(self) -> dict[str, Any]:
-        return {"has_val": self.split.val > 0, "has_test": self.split.test > 0}
+        holds_out = self.split.fold is not None and self.split.fold.held_out == "fold"
+        return {"has_val": self.split.val > 0, "has_test": holds_out or self.split.test > 0}
 
 
 class Files(Source):
