@@ -57,15 +57,18 @@ def draw_groups(groups: Tensor, classes: Tensor, sizes: Mapping[str, int], seed:
 
 
 def draw_folds(strata: Tensor, groups: Tensor | None, count: int, seed: int) -> dict[int, Tensor]:
-    """Returns the sorted rows of each fold, by its number; folds are drawn like splits of about equal size."""
+    """Returns the sorted rows of each fold, by its number; folds have about equal sizes."""
     num_units = len(strata) if groups is None else int(groups.max()) + 1
     if num_units < count:
         what = "samples" if groups is None else "groups"
         raise DataError(f"there are too few {what} for {count} folds (got {num_units}).", where="train.folds")
-    sizes = {
-        str(number): len(strata) * number // count - len(strata) * (number - 1) // count for number in range(1, count)
-    }
-    drawn = draw(strata, sizes, seed) if groups is None else draw_groups(groups, strata, sizes, seed)
+    if groups is None:
+        shuffled = torch.randperm(len(strata), generator=Generator().manual_seed(seed))
+        # Samples are dealt class by class, so the folds differ by at most one sample of each class, and in all.
+        dealt = shuffled[strata[shuffled].argsort(stable=True)]
+        return {number: dealt[number - 1 :: count].sort().values for number in range(1, count + 1)}
+    sizes = {str(number): len(strata) // count for number in range(1, count)}
+    drawn = draw_groups(groups, strata, sizes, seed)
     return {number: drawn[str(number) if number < count else "train"] for number in range(1, count + 1)}
 
 

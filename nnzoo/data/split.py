@@ -119,10 +119,9 @@ class Division:
             return None if classes is None else classes[rows], own
 
         plain = replace(self, fold=None)
-        outer = replace(plain, val=0.0).rows(
-            num_samples, classes=classes, class_names=class_names, groups=groups, given=given
-        )
-        pool = outer["train"]
+        outer = plain.rows(num_samples, classes=classes, class_names=class_names, groups=groups, given=given)
+        # The test split is that of a run without folds.
+        pool = torch.cat([rows for name, rows in outer.items() if name != "test"]).sort().values
         labels, own_groups = of(pool)
         strata = labels if self.stratify and labels is not None else torch.zeros(len(pool), dtype=torch.int64)
         folds = draw_folds(strata, own_groups, fold.of, self.seed)

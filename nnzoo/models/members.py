@@ -9,6 +9,14 @@ from torch import Tensor, nn
 from nnzoo.errors import UsageError
 
 
+def no_single_network(count: int) -> str:
+    """Returns the message for what needs a single network."""
+    return (
+        f"this is the average of the {count} networks of a cross-validation. `eval` and `predict` accept it; for "
+        "anything else, use the network of one fold: RUN/fold-1."
+    )
+
+
 class Members(nn.Module):
     """Networks that are averaged. Each has its own inputs, since each has its own preprocessing.
 
@@ -26,8 +34,4 @@ class Members(nn.Module):
         Raises:
             UsageError: The networks have no common input.
         """
-        raise UsageError(
-            f"this is the average of the {len(self.members)} networks of a cross-validation, which have no common "
-            "input. `eval` and `predict` accept it; for anything else, use the network of one fold: RUN/fold-1.",
-            where="train.folds",
-        )
+        raise UsageError(no_single_network(len(self.members)), where="train.folds")

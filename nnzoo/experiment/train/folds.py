@@ -165,9 +165,14 @@ def _finish(folder: Path, config: Config, runs: Sequence[Run], options: Options)
         trained = load(folder, model=options.model, device=runs[0].result["device"])
     write_json(folder / directory.RESULT, result)
     if options.report is not None:
-        missing = f"Each fold has its own page: {', '.join(f'{run.run_dir.name}/report.html' for run in runs)}."
-        options.report(RunWithData(folder, result, resolved, History(), "fold", missing=missing))
+        options.report(run_of_folds(folder, result, resolved))
     return Run(folder, result, resolved, History(), trained, options.in_memory)
+
+
+def run_of_folds(folder: Path, result: dict[str, Any], config: Config) -> RunWithData:
+    """Returns the run for its page, which has no samples: those of a fold are on the page of the fold."""
+    missing = f"Each fold has its own page: fold-1/{directory.REPORT} to fold-{config.train.folds}/{directory.REPORT}."
+    return RunWithData(folder, result, config, History(), "fold", missing=missing)
 
 
 def _common_config(of_fold: Config, config: Config) -> Config:
