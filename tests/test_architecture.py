@@ -23,6 +23,7 @@ LAYERS = {
     "config": 2,
     "data": 2,
     "run": 2,
+    "suggestion": 3,
     "training": 3,
     "builders": 4,
     "comparison": 5,
@@ -31,6 +32,7 @@ LAYERS = {
     "report": 7,
     "lessons": 8,
     "api": 8,
+    "estimators": 8,
     "trace": 8,
     "cli": 9,
     "__main__": 10,
@@ -146,5 +148,5 @@ def test_commands_without_a_network_do_not_import_torch(arguments: list[str], tm
 
 
 def test_importing_nnzoo_does_not_import_torch() -> None:
-    code = "import nnzoo, sys; assert 'torch' not in sys.modules; assert 'train' in dir(nnzoo)"
+    code = "import nnzoo, sys; assert not {'torch', 'sklearn'} & set(sys.modules); assert 'NNClassifier' in dir(nnzoo)"
     subprocess.run([sys.executable, "-c", code], check=True)

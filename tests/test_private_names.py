@@ -27,6 +27,8 @@ REASONS = {
     "_exit": "os: ends a process whose second signal must not wait",
     "_asdict": "a public method of named tuples, underscored so as not to clash with fields",
     "_fields": "as _asdict",
+    "_check_sample_weight": "scikit-learn's own check of weights, whose messages its check_estimator expects",
+    "_safe_indexing": "scikit-learn's selection of rows of any data frame; it has no public one",
 }
 
 

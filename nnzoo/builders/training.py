@@ -26,6 +26,7 @@ from nnzoo.training.measures.losses import (
     MultiMarginLoss,
     PerceptronLoss,
     Reads,
+    SampleWeightedLoss,
 )
 from nnzoo.training.optimization.average import WeightAverage
 from nnzoo.training.optimization.optimizers import build_optimizer as optimizer_of
@@ -35,7 +36,12 @@ from nnzoo.training.settings import Settings
 
 
 def build_loss(config: Config, dataset: Dataset) -> nn.Module:
-    """Builds the loss of a resolved config: a function of outputs and encoded targets."""
+    """Builds the loss of a resolved config: a function of outputs, encoded targets, and weights of samples if any."""
+    loss = _plain_loss(config, dataset)
+    return loss if dataset.train.weights is None else SampleWeightedLoss(loss)
+
+
+def _plain_loss(config: Config, dataset: Dataset) -> nn.Module:
     section = config.loss
     reads = output_scale(config)
     if isinstance(section, loss_config.WeightedLoss):

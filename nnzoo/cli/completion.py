@@ -42,6 +42,11 @@ def shipped_names(incomplete: str) -> list[str]:
     return _beginning_with(incomplete, list(shipped_configs()))
 
 
+def shipped_and_data_names(incomplete: str) -> list[str]:
+    """Returns the shipped configs, files and folders that begin with the text."""
+    return sorted({*shipped_names(incomplete), *_beginning_with(incomplete, _paths(incomplete, ()))})
+
+
 def kinds(incomplete: str) -> list[str]:
     """Returns the kinds of `nnzoo list` that begin with the text."""
     from nnzoo.config.describe import KINDS
@@ -64,7 +69,10 @@ def _beginning_with(incomplete: str, names: list[str]) -> list[str]:
 
 
 def _paths(incomplete: str, suffixes: tuple[str, ...]) -> list[str]:
-    """Returns the folders, and the files with these suffixes, in the folder that the text names, except hidden ones."""
+    """Returns the folders, and the files with these suffixes, in the folder that the text names, except hidden ones.
+
+    Without suffixes, all files are returned.
+    """
     before, slash, _ = incomplete.rpartition("/")
     folder = Path(before + slash) if slash else Path()
     try:
@@ -74,5 +82,5 @@ def _paths(incomplete: str, suffixes: tuple[str, ...]) -> list[str]:
     return [
         f"{before}{slash}{path.name}{'/' if path.is_dir() else ''}"
         for path in found
-        if path.is_dir() or path.suffix in suffixes
+        if path.is_dir() or not suffixes or path.suffix in suffixes
     ]

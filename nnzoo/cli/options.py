@@ -26,6 +26,14 @@ CheckpointArgument = Annotated[
         autocompletion=run_names,
     ),
 ]
+Target = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--target",
+        metavar="COLUMN",
+        help="The column to predict, by name, or by position from 0 without a header. Repeat it for several columns.",
+    ),
+]
 Overrides = Annotated[
     list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Overrides of config keys, such as optimizer.lr=3e-4.")
 ]

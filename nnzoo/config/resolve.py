@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nnzoo.config import augment, data, model
+from nnzoo.config.baselines import choose_baselines
 from nnzoo.config.choices import changed_features, resolved_loss
 from nnzoo.config.experiment import Config
 from nnzoo.config.facts import Facts
@@ -62,4 +63,6 @@ def _train(config: Config, facts: Facts) -> object:
         update["monitor"] = monitor
     if train.mode == "auto" and monitor != "auto":
         update["mode"] = direction(monitor.split("/", 1)[1])
+    if train.baselines == "auto" and (baselines := choose_baselines(config, facts)) is not None:
+        update["baselines"] = baselines
     return train.model_copy(update=update)

@@ -27,7 +27,7 @@ from nnzoo.experiment.load import load
 from nnzoo.experiment.prepare import Experiment, prepare
 from nnzoo.experiment.pretrained.pretrained import with_checkpoint
 from nnzoo.experiment.reference.comparison import compare
-from nnzoo.experiment.reference.linear import linear_scores
+from nnzoo.experiment.reference.linear import CHEAP, fit_linear, linear_scores
 from nnzoo.experiment.threads import threads_of_data, use_threads
 from nnzoo.experiment.train.record import PREDICTED_SPLITS
 from nnzoo.experiment.train.start import build_state
@@ -242,7 +242,8 @@ def _scores(experiment: Experiment, module: nn.Module) -> Scores:
         matrix = confusion_matrix(experiment.decoder.on_cpu(), outputs, experiment.splits[measured].truth.cpu())
     metrics = {f"{split}/{key}": value for split, each in evaluations.items() for key, value in each.metrics.items()}
     shown = {f"{split}/{name}": metrics[f"{split}/{name}"] for split in evaluations}
-    return Scores(shown, compare(experiment, measured, metrics, matrix, outputs).remarks)
+    fitted = fit_linear(experiment, measured, max_operations=CHEAP)
+    return Scores(shown, compare(experiment, measured, metrics, matrix, outputs, fitted))
 
 
 def _evaluate(experiment: Experiment, module: nn.Module, split: str, names: tuple[str, ...], kept: str) -> Evaluation:

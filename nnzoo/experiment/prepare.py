@@ -21,6 +21,7 @@ from nnzoo.builders import (
     facts_of,
 )
 from nnzoo.config import Config, Facts, check_facts, num_outputs, resolve
+from nnzoo.config.baselines import skipped_note
 from nnzoo.config.choices import changed_features
 from nnzoo.config.data import ImageFolder
 from nnzoo.config.load import problems_of
@@ -105,11 +106,16 @@ def prepare(
     resolved = resolve(config, facts)
     if dataset.task == "classification" and len(dataset.classes) < 2:
         raise DataError(f"there is only one class ({dataset.classes[0]}). Add samples of another class.", where="data")
-    for note in dataset.notes:
+    for note in (*dataset.notes, *filter(None, [skipped_note(config, facts)])):
         log.info("%s", note)
     warn_about(dataset)
     for split, classes in missing_classes(dataset).items():
         log.data_warning("the %s split has no sample of %s", split, ", ".join(classes))
+    if dataset.train.weights is not None:
+        for index, section in enumerate(config.augment):
+            if section.mixes_targets:
+                reason = f"{section.name} mixes samples, which have different weights. Remove it, or sample_weight."
+                raise problems_of(config, [(("augment", index), reason)])
     check_metrics(config, dataset, resolved.train.metrics, resolved.train.monitor)
     return assemble(resolved, facts, dataset, device, batches=batches, group=group)
 
@@ -212,6 +218,7 @@ def encode(dataset: Dataset, decoder: Decoder, loss: nn.Module, device: torch.de
             finish=None if split.finish is None else copy.deepcopy(split.finish).to(device),
             exact=None if split.exact is None else split.exact.to(exact_device),
             level=None if split.level is None else split.level.to(exact_device),
+            weights=None if split.weights is None else split.weights.to(device),
         )
         for name, split in dataset.splits.items()
     }
