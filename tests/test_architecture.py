@@ -30,6 +30,7 @@ LAYERS = {
     "experiment": 5,
     "doctor": 6,
     "report": 7,
+    "export": 8,
     "lessons": 8,
     "api": 8,
     "estimators": 8,

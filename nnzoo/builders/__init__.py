@@ -8,8 +8,10 @@ from nnzoo.builders.model import (
     build_model,
     build_rule,
     network_shape,
+    one_hot_of,
     plan_model,
     prepare_model,
+    with_known_model,
 )
 from nnzoo.builders.training import (
     build_average,
@@ -43,7 +45,9 @@ __all__ = [
     "facts_of",
     "move_to_device",
     "network_shape",
+    "one_hot_of",
     "output_scale",
     "plan_model",
     "prepare_model",
+    "with_known_model",
 ]

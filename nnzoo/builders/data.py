@@ -131,6 +131,7 @@ def facts_of(config: Config, dataset: Dataset) -> Facts:
         num_tokens=dataset.num_tokens,
         pixels=dataset.layout == "image" and bool(config.augment) and _are_pixels(dataset),
         per=dataset.per,
+        one_hot=dataset.one_hot,
         choices={**known.choices, **dataset.choices},
     )
 

@@ -153,7 +153,7 @@ def build_settings(config: Config) -> Settings:
     return Settings(
         probes=config.train.probes,
         epochs=train.epochs,
-        batch_size=0 if train.batch_size == "full" else train.batch_size,
+        batch_size=train.batch_size if isinstance(train.batch_size, int) else 0,
         monitor=train.monitor,
         metrics=tuple(train.metrics),
         seed=config.seed,

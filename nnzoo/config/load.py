@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from nnzoo.config.auto_model import with_auto_model
 from nnzoo.config.base import dump, members
 from nnzoo.config.data import PATH_FIELDS, DataSection
 from nnzoo.config.diagnose import error_of_problems, error_of_validation
@@ -82,7 +83,9 @@ def load_config(
         problem = "custom is only for modules passed from Python: nnzoo.train(config, model=...)."
         raise error_of_problems([(("model",), problem)], root)
     checked._origin = root
-    check_facts(checked, checked.data.facts())
+    facts = checked.data.facts()
+    checked = with_auto_model(checked, facts)
+    check_facts(checked, facts)
     return checked
 
 

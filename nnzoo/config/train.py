@@ -53,8 +53,11 @@ class Train(Section):
     """The training loop."""
 
     epochs: Count = Field(20, description="maximum number of epochs")
-    batch_size: Count | Literal["full"] = Field(
-        32, description="number of samples per batch, over all processes; full: one batch per epoch, not shuffled"
+    batch_size: Count | Literal["full", "auto"] = Field(
+        "auto",
+        description="number of samples per batch, over all processes; full: one batch per epoch, not shuffled; auto: "
+        "32; for the rows of a table and for `model: tabular`, the power of two from 32 to 256 that is at most 1 % of "
+        "the train rows",
     )
     monitor: str = Field(
         "auto",

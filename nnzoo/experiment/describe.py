@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from nnzoo.builders import plan_model
+from nnzoo.builders import plan_model, with_known_model
 from nnzoo.config import Config, config_path, load_config, resolve
 from nnzoo.errors import UsageError
 from nnzoo.experiment.load import TrainedModel, load
@@ -148,6 +148,6 @@ def _from_config(
     network: str, overrides: Sequence[str], runs_dir: str
 ) -> tuple[Config, nn.Module, tuple[int, ...], int, frozenset[str]]:
     """Returns the config, the initial network, its input shape, the vocabulary size and the pretrained weights."""
-    config = with_embedding(load_config(network, overrides), runs_dir)
+    config = with_embedding(with_known_model(load_config(network, overrides)), runs_dir)
     module, shape, pretrained = initial_network(config, runs_dir=runs_dir)
     return resolve(config, config.data.facts()), module, shape.input_shape, shape.num_tokens, pretrained

@@ -21,6 +21,7 @@ from nnzoo.builders import (
     facts_of,
 )
 from nnzoo.config import Config, Facts, check_facts, num_outputs, resolve
+from nnzoo.config.auto_model import chose_model, with_auto_model
 from nnzoo.config.baselines import skipped_note
 from nnzoo.config.choices import changed_features
 from nnzoo.config.data import ImageFolder
@@ -102,12 +103,15 @@ def prepare(
         raise problems_of(config, [(("train", "precision"), reason)])
     dataset = build_dataset(config, in_memory)
     facts = facts_of(config, dataset)
+    config = with_auto_model(config, facts)
     check_facts(config, facts)
     resolved = resolve(config, facts)
     if dataset.task == "classification" and len(dataset.classes) < 2:
         raise DataError(f"there is only one class ({dataset.classes[0]}). Add samples of another class.", where="data")
     for note in (*dataset.notes, *filter(None, [skipped_note(config, facts)])):
         log.info("%s", note)
+    if chose_model(config):
+        log.info("model: %s, chosen by `model: auto` for this data", config.model.name)
     warn_about(dataset)
     for split, classes in missing_classes(dataset).items():
         log.data_warning("the %s split has no sample of %s", split, ", ".join(classes))
@@ -144,7 +148,7 @@ def assemble(
     loss = build_loss(config, dataset).to(device)
     outputs = num_outputs(config.loss, facts)
     assert outputs is not None
-    if batches is not None and config.train.batch_size != "full":
+    if batches is not None and isinstance(config.train.batch_size, int):
         dataset = truncate(dataset, batches * config.train.batch_size)
     # Augmentation comes before `normalize`, which is therefore applied per batch.
     by_batch = ("train",) if config.augment and dataset.layout == "image" else ()

@@ -11,6 +11,7 @@ from nnzoo.training.batches.order import Batch
 from nnzoo.training.evaluate import as_number
 from nnzoo.training.finite import check_finite
 from nnzoo.training.measures.losses import SampleWeightedLoss, denominator
+from nnzoo.training.measures.members import loss_of, mean_output
 from nnzoo.training.precision.scaling import scaled_step
 from nnzoo.training.settings import Settings
 from nnzoo.training.state import TrainState
@@ -75,7 +76,7 @@ def backward(
     for (inputs, targets, weighting), count in zip(parts, counts, strict=True):
         is_last = len(losses) == len(batches) - 1
         outputs = group.call(forward, inputs, is_last=is_last)
-        loss = state.loss(outputs, targets, *weighting)
+        loss = loss_of(state.loss, outputs, targets, *weighting)
         if record:
             value = as_number(loss)
             reduced = group.reduce_loss(value, is_last=is_last)
@@ -84,7 +85,7 @@ def backward(
                 # a step the local gradients differ, so the ranks could decide differently.
                 check_finite(reduced, state, inputs if group.size == 1 or len(batches) == 1 else ())
             state.train_loss.add(value, count)
-            state.train_metrics.add(outputs.detach(), targets)
+            state.train_metrics.add(mean_output(outputs.detach(), targets), targets)
         part = loss * (count / total) if shared else loss
         if not losses:
             # Only here, so that an error about the loss can report the gradient norm of the previous step.

@@ -19,6 +19,7 @@ from nnzoo.experiment.pretrained.matching import Match, MismatchError, Signature
 from nnzoo.experiment.pretrained.transfer import Transfer
 from nnzoo.models.inputs import input_weights
 from nnzoo.models.relative_forecast import RelativeForecast
+from nnzoo.models.tabular import TabularNet
 from nnzoo.run.directory import ARTIFACT, CONFIG, find_checkpoint
 from nnzoo.run.torch_file import SUFFIXES as TORCH_SUFFIXES
 from nnzoo.run.torch_file import read_state_dict
@@ -182,7 +183,12 @@ def _start_of_checkpoint(
         inputs, how = _match_inputs(checkpoint, data, module)
         # The units of a series are fitted to the new data.
         own = RelativeForecast.weights_of_network(weights)
-        transfer = Transfer(config, module, own, inputs, *match_outputs(checkpoint, data))
+        entries: dict[str, tuple[int, ...]] = {}
+        if isinstance(module, TabularNet):
+            one_hot = () if checkpoint.projected else checkpoint.reader.one_hot
+            theirs = module.input_weights(metadata.network_input_shape[0], one_hot)
+            entries = {each.name: each.inputs for each in theirs if each.inputs is not None}
+        transfer = Transfer(config, module, own, inputs, *match_outputs(checkpoint, data), entries)
         tensors = transfer.tensors()
     except MismatchError as error:
         hint = f"`nnzoo summary {path}` shows the checkpoint."
