@@ -16,6 +16,7 @@ PACKAGE = ROOT / "nnzoo"
 
 LAYERS = {
     "errors": 0,
+    "folders": 0,
     "numbers": 0,
     "log": 1,
     "models": 1,
@@ -29,6 +30,7 @@ LAYERS = {
     "comparison": 5,
     "experiment": 5,
     "doctor": 6,
+    "recipes": 6,
     "report": 7,
     "export": 8,
     "lessons": 8,
@@ -128,6 +130,7 @@ def test_models_import_only_models_and_errors() -> None:
         ["list", "models"],
         ["list", "models", "mlp"],
         ["list", "configs"],
+        ["list", "zoo"],
         ["validate", "digits_mlp"],
         ["validate", "digits_mlp", "--resolved", "--json"],
         ["schema"],

@@ -27,6 +27,7 @@ from nnzoo.cli import (
     trace,
     train,
     validate,
+    verify,
 )
 from nnzoo.cli import eval as eval_command
 from nnzoo.cli import list as list_command
@@ -57,6 +58,7 @@ app.command("lesson")(lesson.lesson)
 app.command("trace")(trace.trace)
 app.command("list")(list_command.list_)
 app.command("init")(init.init)
+app.command("verify")(verify.verify)
 app.command("schema")(schema.schema)
 
 

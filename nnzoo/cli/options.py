@@ -22,7 +22,7 @@ CheckpointArgument = Annotated[
     str,
     typer.Argument(
         metavar="CHECKPOINT",
-        help="A run directory, best.safetensors, last.safetensors, a run's name, or 'latest'.",
+        help="A run directory, best.safetensors, last.safetensors, zoo:NAME, a run's name, or 'latest'.",
         autocompletion=run_names,
     ),
 ]

@@ -31,9 +31,10 @@ from nnzoo.experiment.reference.linear import CHEAP, fit_linear, linear_scores
 from nnzoo.experiment.threads import threads_of_data, use_threads
 from nnzoo.experiment.train.record import PREDICTED_SPLITS
 from nnzoo.experiment.train.start import build_state
-from nnzoo.run.directory import ARTIFACT, CHECKPOINT, HEALTH, LOG, METRICS, RESULT, find_checkpoint
+from nnzoo.run.directory import ARTIFACT, CHECKPOINT, HEALTH, LOG, METRICS, RESULT, find_run_folder
 from nnzoo.run.health import read_health
 from nnzoo.run.history import History
+from nnzoo.run.zoo import PREFIX
 from nnzoo.training.evaluate import Evaluation, evaluate
 from nnzoo.training.measures.metrics import MetricSums
 
@@ -130,9 +131,9 @@ def run_folder(subject: str, runs_dir: str) -> Path | None:
         if (named / CHECKPOINT).is_file():
             return named  # perhaps without best weights, if no epoch was finished
         try:
-            return find_checkpoint(subject, Path(runs_dir)).parent
+            return find_run_folder(subject, Path(runs_dir))
         except UsageError as other:
-            raise (other if subject == "latest" else error) from None
+            raise (other if subject == "latest" or subject.startswith(PREFIX) else error) from None
     return None
 
 

@@ -229,7 +229,8 @@ def load(
     """Loads a trained network.
 
     Args:
-        checkpoint: A run directory (its best weights), best.safetensors, last.safetensors, a run's name, or `latest`.
+        checkpoint: A run directory (its best weights), best.safetensors, last.safetensors, `zoo:NAME`, a run's name, or
+            `latest`.
         runs_dir: The directory in which run names are looked up.
         model: The custom module, if the network is a custom module; its weights are replaced.
         device: auto, cpu, cuda, cuda:N or mps; None for the device used in training, or auto if that device does not

@@ -27,7 +27,7 @@ _ID = re.compile(r"(^|[_\W])(id|ids|uuid|guid|key|index|idx|nr|no|num|number|cod
 _ID_WORDS = ("id", "index", "unnamed", "rownum", "row", "name", "uuid", "guid", "timestamp", "created", "updated")
 _MOST_CLASSES = 20
 MAX_CANDIDATES = 5
-_LEAST_SCORE = 1.0
+_LEAST_SCORE = 0.5
 
 
 class Candidate(NamedTuple):

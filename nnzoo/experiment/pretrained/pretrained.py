@@ -23,6 +23,7 @@ from nnzoo.models.tabular import TabularNet
 from nnzoo.run.directory import ARTIFACT, CONFIG, find_checkpoint
 from nnzoo.run.torch_file import SUFFIXES as TORCH_SUFFIXES
 from nnzoo.run.torch_file import read_state_dict
+from nnzoo.run.zoo import PREFIX
 
 # Keys that may differ without a warning: they are specific to a run or the last layer, or change shapes.
 _IGNORED_KEYS = {
@@ -62,7 +63,9 @@ def with_checkpoint(config: Config, runs_dir: Path, resumed: Path | None = None)
         if recorded.pretrained is not None and _may_name(pretrained, Path(recorded.pretrained)):
             return _update_model(config, pretrained=recorded.pretrained, **_embedding(config, recorded))
     path = _find(config, pretrained, runs_dir).absolute()
-    return _update_model(with_embedding(config, runs_dir), pretrained=str(path))
+    # Shipped weights keep their name, which is valid on other machines too.
+    kept = pretrained if pretrained.startswith(PREFIX) else str(path)
+    return _update_model(with_embedding(config, runs_dir), pretrained=kept)
 
 
 def with_embedding(config: Config, runs_dir: str | Path = "runs") -> Config:
