@@ -53,15 +53,16 @@ class Muon(torch.optim.Optimizer):
         super().__init__(groups, {**defaults, "betas": betas, "eps": eps})
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        """Updates all parameters that have a gradient. A closure is not supported."""
-        assert closure is None
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        """Updates all parameters that have a gradient, and returns the loss of the closure, if there is one."""
+        loss = None if closure is None else torch.enable_grad()(closure)()
         for group in self.param_groups:
             update = _orthogonal if group["orthogonal"] else _adamw
             for parameter in group["params"]:
                 if parameter.grad is not None:
                     parameter.mul_(1 - group["lr"] * group["weight_decay"])
                     update(parameter, parameter.grad, self.state[parameter], group)
+        return loss
 
 
 def _orthogonal(weight: Tensor, gradient: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
