@@ -261,7 +261,7 @@ def test_muon_agrees_with_that_of_torch() -> None:
     for gradient in gradients:
         ours.weight.grad, theirs.grad = gradient.clone(), gradient.clone()
         own.step()
-        other.step()
+        other.step()  # type: ignore[no-untyped-call]
     # torch iterates in bfloat16.
     torch.testing.assert_close(ours.weight.detach(), theirs.detach(), rtol=0, atol=2e-3)
     assert (theirs.detach() - start).abs().mean() > 0.02
