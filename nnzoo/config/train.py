@@ -56,8 +56,8 @@ class Train(Section):
     batch_size: Count | Literal["full", "auto"] = Field(
         "auto",
         description="number of samples per batch, over all processes; full: one batch per epoch, not shuffled; auto: "
-        "32; for the rows of a table and for `model: tabular`, the power of two from 32 to 256 that is at most 1 % of "
-        "the train rows",
+        "32; for `model: tabular` and for the classification of the rows of a table, the power of two from 32 to 256 "
+        "that is at most 1 % of the train rows",
     )
     monitor: str = Field(
         "auto",
