@@ -19,11 +19,12 @@ class Pca(Section):
 class Preprocessing(Section):
     """Transforms of inputs and targets: first normalize, then pca or zca."""
 
-    normalize: Literal["auto", "none", "center", "standardize", "minmax"] = Field(
+    normalize: Literal["auto", "none", "center", "standardize", "minmax", "pretrained"] = Field(
         "auto",
         description="normalization per feature or image channel. center: subtract the mean; standardize: subtract "
-        "the mean and divide by the standard deviation; minmax: scale to [0, 1]; auto: standardize, or none for "
-        "tokens and logic gates",
+        "the mean and divide by the standard deviation; minmax: scale to [0, 1]; pretrained: the fitted "
+        "values of `model.pretrained`, or those of torchvision's `model.weights`, also for pca and zca; auto: "
+        "standardize, or none for tokens and logic gates",
     )
     pca: Pca | None = Field(None, description="principal component analysis of the flattened inputs")
     zca: bool = Field(

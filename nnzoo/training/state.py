@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from nnzoo.models.freezing import Unfreezing
 from nnzoo.models.parameters import load_weights
 from nnzoo.run.history import History
 from nnzoo.training.early_stopping import EarlyStopping
@@ -32,6 +33,7 @@ class Progressing(Protocol):
     lr: float
     seconds: float
     epoch_seconds: float
+    unfreezing: Unfreezing
 
 
 S = TypeVar("S", bound=Progressing)
@@ -61,6 +63,7 @@ class TrainState:
             `train.compile`; None to call the model.
         scaler: Scales the loss so that gradients fit float16; None without float16.
         health: What the probes have recorded.
+        unfreezing: The parameters that are frozen in the first epochs and trained later.
     """
 
     model: nn.Module
@@ -81,6 +84,7 @@ class TrainState:
     forward: Callable[..., Tensor] | None = None
     scaler: torch.amp.GradScaler | None = None
     health: Health = field(default_factory=Health)
+    unfreezing: Unfreezing = field(default_factory=Unfreezing)
 
     def keep_best(self) -> None:
         """Copies the weights as the best so far."""

@@ -10,9 +10,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from nnzoo.builders import NetworkShape, build_dataset, build_model, build_preprocess, facts_of, network_shape
+from nnzoo.builders import NetworkShape, build_dataset, build_model, facts_of, network_shape
 from nnzoo.config import Config, resolve
 from nnzoo.config.choices import changed_features
+from nnzoo.experiment.pretrained.preprocessing import fit_preprocess
 from nnzoo.experiment.pretrained.pretrained import load_pretrained
 from nnzoo.models.relative_forecast import RelativeForecast
 
@@ -39,7 +40,7 @@ def initial_network(config: Config, *, runs_dir: str = "runs") -> tuple[nn.Modul
     with _seeded(config.seed):
         module = build_model(config, *shape)
         if isinstance(module, RelativeForecast) and dataset is not None:
-            preprocess = build_preprocess(resolve(config, facts_of(config, dataset)), dataset)
+            preprocess = fit_preprocess(resolve(config, facts_of(config, dataset)), dataset, runs_dir)
             module.set_units(*preprocess.units(shape.input_shape[-1], shape.num_outputs))
         return module, shape, load_pretrained(config, module, dataset, runs_dir)
 

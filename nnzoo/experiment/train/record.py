@@ -288,6 +288,8 @@ def shared_config(experiment: Experiment) -> dict[str, Any]:
     del config["name"]
     # The artifact contains all weights, so loading it does not need the pretrained ones.
     config["model"]["pretrained"] = None
+    if config["preprocess"]["normalize"] == "pretrained":
+        config["preprocess"]["normalize"] = "none" if experiment.preprocess.shift is None else "standardize"
     data = config["data"]
     if isinstance(data, dict):
         data |= {key: Path(data[key]).name for key in PATH_FIELDS if data.get(key)}

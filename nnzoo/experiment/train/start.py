@@ -7,7 +7,15 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from nnzoo.builders import build_model, build_optimizer, build_scaler, build_schedule, move_to_device, prepare_model
+from nnzoo.builders import (
+    build_model,
+    build_optimizer,
+    build_scaler,
+    build_schedule,
+    build_unfreezing,
+    move_to_device,
+    prepare_model,
+)
 from nnzoo.config.load import problems_of
 from nnzoo.experiment.prepare import Experiment, check_output, steps_per_epoch
 from nnzoo.experiment.pretrained.pretrained import load_pretrained
@@ -72,9 +80,10 @@ def build_network(experiment: Experiment, model: nn.Module | None, seed: int, *,
     config = experiment.config
     seed_everything(seed)
     if model is None:
-        shape = tuple(experiment.splits["train"].inputs.shape[1:])
         dataset = experiment.dataset
-        module = build_model(config, shape, experiment.num_outputs, dataset.num_tokens, dataset.per)
+        shape = tuple(experiment.splits["train"].inputs.shape[1:])
+        sizes = shape, experiment.num_outputs, dataset.num_tokens, dataset.per
+        module = build_model(config, *sizes, download=not restored)
         if isinstance(module, RelativeForecast):
             module.set_units(*experiment.preprocess.units(shape[-1], experiment.num_outputs))
         if not restored:
@@ -109,6 +118,7 @@ def state_of(experiment: Experiment, module: nn.Module) -> TrainState:
         train_metrics=MetricSums(settings.metrics, experiment.decoder),
         forward=forward_of(experiment, module),
         scaler=build_scaler(config, experiment.device),
+        unfreezing=build_unfreezing(config, module),
     )
 
 
