@@ -13,6 +13,7 @@ from nnzoo.builders.model import (
     prepare_model,
 )
 from nnzoo.builders.training import (
+    build_average,
     build_decoder,
     build_loss,
     build_optimizer,
@@ -29,6 +30,7 @@ __all__ = [
     "NetworkShape",
     "after_preprocess",
     "build_augment",
+    "build_average",
     "build_dataset",
     "build_decoder",
     "build_loss",

@@ -31,6 +31,7 @@ from nnzoo.training.measures.losses import (
     PerceptronLoss,
     Reads,
 )
+from nnzoo.training.optimization.average import WeightAverage
 from nnzoo.training.optimization.optimizers import build_optimizer as optimizer_of
 from nnzoo.training.optimization.schedules import Schedule
 from nnzoo.training.processes.group import SINGLE_PROCESS, Group
@@ -168,6 +169,13 @@ def build_schedule(config: Config, optimizer: torch.optim.Optimizer, steps_per_e
     )
 
 
+def build_average(config: Config, network: nn.Module) -> WeightAverage | None:
+    """Builds the average of the weights; returns None without `train.ema`."""
+    if config.train.ema is None:
+        return None
+    return WeightAverage(network, config.train.ema, build_unfreezing(config, network))
+
+
 def build_scaler(config: Config, device: torch.device) -> torch.amp.GradScaler | None:
     """Builds the loss scaler; returns None unless training is in fp16."""
     return torch.amp.GradScaler(device.type) if config.train.precision == "fp16-mixed" else None
@@ -188,6 +196,7 @@ def build_settings(config: Config) -> Settings:
         clip_grad_norm=train.clip_grad_norm,
         l1=penalty.l1,
         l2=penalty.l2,
+        mirrored=train.tta is not None,
         max_seconds=train.max_minutes * 60 if train.max_minutes else None,
         every_epochs=checkpoint.every_epochs,
         every_steps=checkpoint.every_steps,

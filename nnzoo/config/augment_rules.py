@@ -13,6 +13,7 @@ from nnzoo.config.facts import Facts
 
 
 def augment_rules(config: Config, facts: Facts) -> Iterator[Problem]:
+    yield from _at_test_time(config, facts)
     for index, section in enumerate(config.augment):
         path: Path = ("augment", index)
         if facts.layout is not None and facts.layout not in section.layouts:
@@ -36,6 +37,17 @@ def augment_rules(config: Config, facts: Facts) -> Iterator[Problem]:
             yield from _colors(path, section, facts, pixels)
         elif isinstance(section, augment.Noise) and section.clip and pixels is False:
             yield (*path, "clip"), "the inputs are not pixels in [0, 1], so clipping would corrupt them. Remove it."
+
+
+def _at_test_time(config: Config, facts: Facts) -> Iterator[Problem]:
+    flip = config.train.tta
+    if flip is None:
+        return
+    path: Path = ("train", "tta")
+    if facts.layout not in (None, "image"):
+        yield path, f"{flip} mirrors images, but this data is {_kind(facts.layout)}. Remove it."
+    elif config.preprocess.pca:
+        yield path, f"pca turns images into components, which {flip} can't mirror. Remove one of the two."
 
 
 def _kind(layout: str) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from nnzoo.config import loss, model, optimizer, scheduler
 from nnzoo.config.augment_rules import augment_rules
 from nnzoo.config.base import LARGEST
-from nnzoo.config.choices import num_outputs, resolved_loss
+from nnzoo.config.choices import changed_features, num_outputs, resolved_loss
 from nnzoo.config.data_rules import data_rules
 from nnzoo.config.document import Path, Problem
 from nnzoo.config.experiment import Config
@@ -68,6 +68,15 @@ def _preprocess(config: Config, facts: Facts) -> Iterator[Problem]:
             )
     if facts.layout in ("tokens", "tree") and (steps.normalize not in ("auto", "none") or steps.pca or steps.zca):
         yield ("preprocess",), "tokens are categories, which can't be normalized or transformed. Remove it."
+    if steps.normalize in ("robust", "quantile"):
+        if facts.layout == "image":
+            yield ("preprocess", "normalize"), f"{steps.normalize} is for columns, not for images. Use standardize."
+        elif changed_features(config) is not None:
+            yield (
+                ("preprocess", "normalize"),
+                f"{steps.normalize} is not linear, so changes of a series can't be forecast. Use standardize, or set "
+                "`data.difference: false`.",
+            )
     if steps.scale_target is True and facts.task in ("classification", "multilabel"):
         yield (
             ("preprocess", "scale_target"),

@@ -65,6 +65,17 @@ class Train(Section):
     clip_grad_norm: Positive | None = Field(
         None, description="maximum norm of the gradients; larger gradients are scaled down; null: no clipping"
     )
+    ema: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        None,
+        description="decay of an exponential moving average of the weights, such as 0.99: about the mean of the last "
+        "1 / (1 - ema) steps. The averaged weights are evaluated after each epoch and kept as the best weights; null: "
+        "no average",
+    )
+    tta: Literal["horizontal_flip"] | None = Field(
+        None,
+        description="test-time augmentation: horizontal_flip averages the outputs for each image and its mirror image, "
+        "in validation, result.json, eval and predict, which then take twice as long; null: none",
+    )
     accumulate_grad_batches: Count = Field(1, description="number of batches per optimizer step")
     precision: Literal["fp32", "bf16-mixed", "fp16-mixed"] = Field(
         "fp32",

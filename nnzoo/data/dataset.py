@@ -158,6 +158,11 @@ class Dataset:
         return tuple(self.train.inputs.shape[1:])
 
     @property
+    def one_hot(self) -> tuple[tuple[int, int], ...]:
+        """The ranges (start, stop) of features that are 0 or 1: see `Reader.one_hot`."""
+        return () if self.reader is None else self.reader.one_hot
+
+    @property
     def schema(self) -> Schema:
         """The schema that new samples must match."""
         return Schema(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
 import numpy as np
@@ -11,28 +11,42 @@ import torch
 from torch import Tensor
 
 from nnzoo.data.dataset import Split, row_slices
+from nnzoo.data.quantiles import CLIP, Columns, fit_quantiles, fit_robust
 from nnzoo.errors import DataError
 
-Normalize = Literal["none", "center", "standardize", "minmax"]
-
-Columns = Callable[[], Iterator[Tensor]]
-"""Iterates over (M, F) float64 blocks of rows; each call starts at the first block."""
+Normalize = Literal["none", "center", "standardize", "minmax", "robust", "quantile"]
 
 _SMALLEST_VARIANCE = 1e-10
 """Relative to the largest variance. A direction with less variance is only rounding, often that of a text file."""
 
 
-def fit_normalize(train: Split, normalize: Normalize) -> dict[str, Tensor]:
-    """Returns `shift` and `scale`: (F,) for the columns or the features of a step, (C, 1, 1) for channels."""
+def fit_normalize(train: Split, normalize: Normalize, one_hot: Sequence[tuple[int, int]] = ()) -> dict[str, Tensor]:
+    """Returns the fitted values of `Preprocess`: (F,) for columns or the features of a step, (C, 1, 1) for channels.
+
+    Args:
+        train: The training samples.
+        normalize: The normalization.
+        one_hot: The ranges (start, stop) of features that stay unchanged.
+    """
     is_image = train.inputs.ndim == 4
 
     def columns() -> Iterator[Tensor]:
         for block, lengths in _blocks(train):
             yield block.movedim(1, -1).flatten(0, 2) if is_image else _valid_steps(block, lengths)
 
-    shift, scale = fit_scale(columns, normalize)
+    kept = [column for start, stop in one_hot for column in range(start, stop)]
+    if normalize == "quantile":
+        quantiles = fit_quantiles(columns)
+        quantiles[:, kept] = 0
+        return {"quantiles": quantiles}
+    shift, scale = fit_robust(columns) if normalize == "robust" else fit_scale(columns, normalize)
+    shift[kept], scale[kept] = 0, 1
     shape = (-1, 1, 1) if is_image else (-1,)
-    return {"shift": shift.reshape(shape), "scale": scale.reshape(shape)}
+    state = {"shift": shift.reshape(shape), "scale": scale.reshape(shape)}
+    if normalize == "robust":
+        state["clip"] = torch.full_like(shift, CLIP)
+        state["clip"][kept] = 0
+    return state
 
 
 def fit_scale(columns: Columns, normalize: Normalize) -> tuple[Tensor, Tensor]:

@@ -23,7 +23,8 @@ from nnzoo.data.tables.forms import TEXT
 from nnzoo.data.tables.frames import table_of
 from nnzoo.data.tables.numbers import PLAIN
 from nnzoo.data.tables.table import Table, open_table
-from nnzoo.data.tables.targets import Target, encode_targets
+from nnzoo.data.tables.targets import encode_targets
+from nnzoo.data.tables.tasks import Target
 from nnzoo.errors import DataError
 
 TARGETS = ("target", "label", "class", "y")

@@ -16,9 +16,10 @@ from torch import Tensor, nn
 from nnzoo.data.dataset import Dataset, Split, row_slices
 from nnzoo.data.files.on_disk import OnDisk, write_rows
 from nnzoo.data.fitting import Normalize, fit_normalize, fit_projection, fit_scale, matrix_shape, to_real
+from nnzoo.data.quantiles import clip_smoothly, to_normal
 from nnzoo.errors import CheckpointError, DataError
 
-_NAMES = ("shift", "scale", "mean", "components", "whitening", "target_shift", "target_scale")
+_NAMES = ("shift", "scale", "clip", "quantiles", "mean", "components", "whitening", "target_shift", "target_scale")
 _MAX_COLUMNS = 10_000  # a covariance of 800 MB in float64
 
 
@@ -55,6 +56,8 @@ class Preprocess(nn.Module):
     They stay on the CPU, as do the samples until they are transformed: some devices have no float64.
 
     - `shift` and `scale`: (F,) for columns or the features of a step, (C, 1, 1) for channels. `(x - shift) / scale`.
+    - `clip` (F,): the bound of a column after that, 0 for none (`quantiles.clip_smoothly`).
+    - `quantiles` (Q, F): instead of all these, the transform to a normal distribution (`quantiles.to_normal`).
     - `mean` (D,) and `components` (D, K): PCA. D is F, or C * H * W for images. `(x - mean) @ components`.
     - `mean` (D,) and `whitening` (D, D): ZCA. `(x - mean) @ whitening`.
     - `target_shift` and `target_scale`: (M,) for each target.
@@ -68,6 +71,8 @@ class Preprocess(nn.Module):
 
     shift: Tensor | None
     scale: Tensor | None
+    clip: Tensor | None
+    quantiles: Tensor | None
     mean: Tensor | None
     components: Tensor | None
     whitening: Tensor | None
@@ -94,12 +99,15 @@ class Preprocess(nn.Module):
     ) -> Self:
         """Fits the transforms on the train split, in float64.
 
-        Steps beyond the length of a sequence are ignored. A constant column is divided by 1, never by 0.
+        Steps beyond the length of a sequence are ignored. A constant column is divided by 1, never by 0. Features that
+        are 0 or 1 (`Dataset.one_hot`) are not normalized, except before PCA and ZCA.
 
         Args:
             dataset: The dataset; only its train split is read.
             normalize: "center" subtracts the mean of each column, feature of a step or channel; "standardize" also
-                divides by its standard deviation; "minmax" maps its range to [0, 1].
+                divides by its standard deviation; "minmax" maps its range to [0, 1]; "robust" subtracts the median,
+                divides by the distance between the quartiles and clips smoothly; "quantile" maps columns to a normal
+                distribution.
             pca: The number of leading principal components to keep, of flattened images and of each step of a
                 sequence. The largest weight of each component is positive.
             whiten: Divide each component by its standard deviation, or by 1 if its variance is below 1e-10 of the
@@ -114,7 +122,7 @@ class Preprocess(nn.Module):
         train = dataset.train
         state: dict[str, Tensor] = {}
         if normalize != "none":
-            state |= fit_normalize(train, normalize)
+            state |= fit_normalize(train, normalize, () if pca is not None or zca else dataset.one_hot)
         if pca is not None or zca:
             state |= fit_projection(train, cls(state)._normalize, pca, whiten=whiten)
         if scale_target:
@@ -139,7 +147,7 @@ class Preprocess(nn.Module):
         if inputs.ndim == 4 and self.mean is None:
             scaled: Tensor = self.image_scaling()(inputs)
             return scaled
-        untouched = self.shift is None and self.mean is None and inputs.dtype == torch.float32
+        untouched = not self._normalizes and self.mean is None and inputs.dtype == torch.float32
         if untouched or not (inputs.is_floating_point() or inputs.ndim == 4):
             return inputs
         return _as_float32(self.in_float64(inputs, lengths), first, "an input", "normalize: standardize")
@@ -156,6 +164,15 @@ class Preprocess(nn.Module):
             beyond = torch.arange(outputs.shape[1]) >= lengths.unsqueeze(1)  # (N, T)
             outputs = outputs.masked_fill(beyond.unsqueeze(2), 0)
         return outputs
+
+    @property
+    def _normalizes(self) -> bool:
+        return self.shift is not None or self.quantiles is not None
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether inputs are only shifted and scaled, or projected."""
+        return self.clip is None and self.quantiles is None
 
     def image_scaling(self) -> ImageScaling:
         """Returns the transform for batches of images, a module that can be moved to their device."""
@@ -192,8 +209,8 @@ class Preprocess(nn.Module):
         uint8 images stay uint8, which takes a quarter of the memory of float32, and `finish` of their split transforms
         each batch. PCA and ZCA are slow, so they are applied in advance even to uint8 images.
 
-        Inputs on disk stay there and are normalized when they are read. Their PCA or ZCA is written to another file,
-        not computed per batch: the last bits of a matrix product depend on its number of rows.
+        Inputs on disk stay there and are shifted and scaled when they are read. The result of other transforms is
+        written to another file, not computed per batch: the last bits of a matrix product depend on its number of rows.
 
         Args:
             dataset: The divided dataset.
@@ -227,7 +244,7 @@ class Preprocess(nn.Module):
 
     def _transform_inputs(self, split: Split) -> Tensor:
         inputs, lengths = split.inputs, split.lengths
-        if isinstance(inputs, OnDisk) and self.mean is None:
+        if isinstance(inputs, OnDisk) and self.mean is None and self.is_linear:
             if not inputs.is_floating_point():
                 return inputs
             if self.shift is None or self.scale is None:
@@ -239,7 +256,7 @@ class Preprocess(nn.Module):
             assert images.scale is not None
             return inputs.scaled(images.shift, images.scale)
         start = self(inputs[:1])
-        if start.dtype == inputs.dtype and self.shift is None and self.mean is None:
+        if start.dtype == inputs.dtype and not self._normalizes and self.mean is None:
             return inputs
         shape = (len(inputs), *start.shape[1:])
         blocks = (
@@ -254,9 +271,12 @@ class Preprocess(nn.Module):
         return outputs
 
     def _normalize(self, inputs: Tensor) -> Tensor:
+        if self.quantiles is not None:
+            return to_normal(inputs, self.quantiles)
         if self.shift is None or self.scale is None:
             return inputs
-        return (inputs - self.shift) / self.scale
+        scaled = (inputs - self.shift) / self.scale
+        return scaled if self.clip is None else clip_smoothly(scaled, self.clip)
 
     def _project(self, inputs: Tensor) -> Tensor:
         matrix = self.components if self.whitening is None else self.whitening
@@ -308,6 +328,8 @@ def _check_fit(
         problem = (
             "tokens are indices: they can't be normalized. Set preprocess: {normalize: none, pca: null, zca: false}."
         )
+    elif dataset.layout == "image" and normalize in ("robust", "quantile"):
+        problem = f"normalize: {normalize} is for columns, but this data is images. Use standardize."
     elif pca is not None and zca:
         problem = f"pca (got {pca}) and zca exclude each other. Set only one of them."
     elif whiten and pca is None:
@@ -338,11 +360,15 @@ def _check_state(state: Mapping[str, Tensor]) -> None:
             raise CheckpointError(f"{name} of the preprocessing is not finite float64 (got {tensor.dtype}).")
         if name in ("scale", "target_scale") and not bool((tensor > 0).all()):
             raise CheckpointError(f"{name} of the preprocessing is not positive (got {float(tensor.min())}).")
+        if name == "quantiles" and not (tensor.ndim == 2 and len(tensor) > 1 and bool((tensor.diff(dim=0) >= 0).all())):
+            raise CheckpointError(f"{name} of the preprocessing are not in order (got {tuple(tensor.shape)}).")
     shapes = {name: tuple(tensor.shape) for name, tensor in state.items()}
     shift, target_shift, mean = (shapes.get(name) for name in ("shift", "target_shift", "mean"))
     matrices = [shapes[name] for name in ("components", "whitening") if name in shapes]
     fits = shapes.get("scale") == shift and shapes.get("target_scale") == target_shift
     fits &= shift is None or len(shift) == 1 or (len(shift) == 3 and shift[1:] == (1, 1))
+    fits &= "clip" not in shapes or (shapes["clip"] == shift and bool((state["clip"] >= 0).all()))
+    fits &= "quantiles" not in shapes or (shift is None and (mean is None or mean == shapes["quantiles"][1:]))
     fits &= target_shift is None or len(target_shift) == 1
     fits &= not matrices if mean is None else len(mean) == len(matrices) == 1
     fits &= all(len(matrix) == 2 and matrix[:1] == mean for matrix in matrices)

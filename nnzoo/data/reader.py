@@ -16,9 +16,9 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
 from nnzoo.data.files.origin import Origin
+from nnzoo.data.task import Task as Task
 from nnzoo.errors import UsageError
 
-Task = Literal["classification", "multilabel", "regression"]
 Layout = Literal["features", "image", "sequence", "tokens", "tree"]
 Per = Literal["sample", "step", "node"]
 
@@ -86,6 +86,14 @@ class Reader(BaseModel):
     kind: str
     pixels: ClassVar[bool] = False
     """Whether the inputs are images, uint8 or in [0, 1]."""
+
+    @property
+    def one_hot(self) -> tuple[tuple[int, int], ...]:
+        """The ranges (start, stop) of features that are 0 or 1, which are not normalized.
+
+        A range has the categories of one column, or a single feature: a boolean, or the indicator of missing values.
+        """
+        return ()
 
     @property
     def column_types(self) -> dict[str, str]:

@@ -16,7 +16,7 @@ from nnzoo.experiment.train.finished import RunWithData
 
 MAX_VERDICTS = 2
 SECONDS, LIMIT = 0.12, 0.9
-"""CPU seconds of one short training, and of all together."""
+"""Estimated CPU seconds of one short training, and of all together."""
 FEW_EPOCHS = 4
 WELL = 0.75
 """A run that has learned more than this share of the distance from the baseline to a perfect score is not examined."""

@@ -36,7 +36,7 @@ from nnzoo.run.history import History
 from nnzoo.training.batches.order import arguments_of
 
 TRIAL_SECONDS = 0.5
-"""CPU seconds of one trial over the full length."""
+"""Estimated CPU seconds of one trial over the full length."""
 FEW_STEPS = 60
 """Steps of a trial if the length of the run is not known."""
 RARE = 5
@@ -84,8 +84,8 @@ class Evidence:
         failure: The message of the error that ended the training; empty if there was none.
         scores: The scores of the best weights.
         thorough: Whether short trainings may be run.
-        seconds: The CPU seconds of one short training over the full length.
-        limit: The CPU seconds of all of them together; further ones are skipped.
+        seconds: The estimated CPU seconds of one short training over the full length.
+        limit: The estimated CPU seconds of all of them together; further ones are skipped.
     """
 
     experiment: Experiment

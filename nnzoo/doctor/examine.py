@@ -252,6 +252,7 @@ def _evaluate(experiment: Experiment, module: nn.Module, split: str, names: tupl
         experiment.splits[split],
         MetricSums(names, experiment.decoder),
         batch_size=experiment.settings.batch_size or len(experiment.splits["train"]),
+        mirror=experiment.settings.mirrored,
         keep_outputs=split == kept,
     )
 

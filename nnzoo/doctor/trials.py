@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import copy
 import math
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import islice
 
 import torch
@@ -18,6 +18,7 @@ from nnzoo.builders import build_settings
 from nnzoo.config import Config, check_facts, load_config, resolve
 from nnzoo.config.model import output_of
 from nnzoo.data import OnDisk, Split
+from nnzoo.doctor.step_cost import StepCost
 from nnzoo.errors import DivergedError, NnzooError
 from nnzoo.experiment.prepare import Experiment, assemble, prepare
 from nnzoo.experiment.train.start import start_again
@@ -36,13 +37,13 @@ MAX_TRAIN, MAX_HELD = 512, 1000
 MAX_NUMBERS = 4_000_000
 """The maximum number of entries of their inputs."""
 LADDER = (20, 30, 50, 80, 120, 200, 300, 500, 800, 1200, 2000, 3000, 5000)
-"""The possible numbers of steps. Few values, so that the measured speed hardly changes the result."""
+"""The possible numbers of steps."""
 SHARES = (0.25, 0.5, 0.75, 1.0)
 """When a trial is measured, as a share of its steps; the best of these counts, as in a run."""
 MAX_READ_AGAIN = 20_000
 """The largest number of rows of a table that is read again for a change of the preprocessing."""
 TOO_SLOW = 0.2
-"""Trials are skipped if a step takes more CPU seconds than this."""
+"""Trials are skipped if a step is estimated to take more CPU seconds than this."""
 
 
 @dataclass(frozen=True)
@@ -72,15 +73,16 @@ class Trials:
     Args:
         experiment: The experiment; all of its data must be in memory.
         score: The metric of `Outcome`: "accuracy", "balanced_accuracy" or "r2".
-        seconds: The CPU time that one trial may take.
-        limit: The CPU time after which no further trial is run.
+        seconds: The estimated CPU time that one trial may take.
+        limit: The estimated CPU time of all trials after which no further one is run.
     """
 
     def __init__(self, experiment: Experiment, score: str, *, seconds: float, limit: float = math.inf) -> None:
         self.experiment = replace(experiment, settings=_for_trials(experiment.settings))
         self.score = score
         self.seconds = seconds
-        self.end = time.process_time() + limit
+        self.limit = limit
+        self._spent = 0.0
         self._known: dict[tuple[tuple[str, ...], int, int], Outcome | None] = {}
 
     @property
@@ -93,11 +95,9 @@ class Trials:
     @property
     def num_steps(self) -> int:
         """The largest number of steps of a trial; 0 if the network is too slow."""
-        if not hasattr(self, "_num_steps"):
-            seconds = self._time_of_step()
-            fitting = [each for each in LADDER if each * seconds <= self.seconds]
-            self._num_steps = 0 if seconds > TOO_SLOW else max(fitting, default=LADDER[0])
-        return self._num_steps
+        seconds = self._seconds_per_step
+        fitting = [each for each in LADDER if each * seconds <= self.seconds]
+        return 0 if seconds > TOO_SLOW else max(fitting, default=LADDER[0])
 
     def variant(self, overrides: Sequence[str]) -> Experiment | None:
         """Returns the experiment with a changed config; None if the config is invalid or needs data that is gone."""
@@ -137,8 +137,9 @@ class Trials:
         """
         key = (overrides, steps, self.experiment.config.seed if seed is None else seed)
         if key not in self._known:
-            if time.process_time() > self.end:
+            if self._spent > self.limit:
                 return None
+            self._spent += steps * self._seconds_per_step
             self._known[key] = self._train(overrides, steps, key[2])
         return self._known[key]
 
@@ -170,23 +171,21 @@ class Trials:
         """Measures a network on the same samples as the trials."""
         return measure(self.experiment, copy.deepcopy(module), self.score, 0)
 
-    def _time_of_step(self) -> float:
-        """Returns the CPU time of a training step in seconds."""
-        with quiet(), kept_random_state():
+    @cached_property
+    def _seconds_per_step(self) -> float:
+        """The estimated CPU time of a training step; infinite if there can be none."""
+        with quiet(), kept_random_state(), StepCost() as cost:
             try:
                 state = start_again(self.experiment, None, None, self.experiment.config.seed)
+                cost.clear()
                 for _ in _steps(self.experiment, state, 1):
                     pass
-                start, count = time.process_time(), 0
-                for _ in _steps(self.experiment, state, 8):
-                    count += 1
-                    if time.process_time() - start > TOO_SLOW:
-                        break
-                return (time.process_time() - start) / max(count, 1)
             except DivergedError:
-                return TOO_SLOW / 100
+                pass
             except (NnzooError, RuntimeError):
                 return math.inf
+        seconds: float = cost.seconds
+        return seconds
 
 
 def _for_trials(settings: Settings) -> Settings:

@@ -26,6 +26,7 @@ from nnzoo.experiment.prepare import warn_about
 from nnzoo.models.parameters import load_weights
 from nnzoo.run.directory import find_checkpoint
 from nnzoo.training.batches.order import arguments_of, eval_batch_size
+from nnzoo.training.evaluate import mirrored
 from nnzoo.training.measures.decoding import Decoder, in_float64
 
 Raw = (
@@ -98,11 +99,12 @@ class TrainedModel:
         columns, level = changed_features(self.config), None
         if columns is not None and (moved := moves(inputs, columns, self.preprocess)) is not None:
             inputs, level = inputs - moved.unsqueeze(1), outputs_of_moves(moved, columns, self.preprocess)
+        forward = self.module if self.config.train.tta is None else mirrored(self.module)
         outputs = []
         for start in range(0, len(inputs), size):
             valid = None if steps is None else steps[start : start + size]
             part = self.preprocess(inputs[start : start + size], valid, first=start).to(device)
-            part_outputs = self.module(*arguments_of(self.module, part, None if valid is None else valid.to(device)))
+            part_outputs = forward(*arguments_of(self.module, part, None if valid is None else valid.to(device)))
             if level is not None:
                 part_outputs = in_float64(part_outputs).cpu() + level[start : start + size]
             outputs.append((self.decoder.compact(part_outputs) if compact else part_outputs).cpu())

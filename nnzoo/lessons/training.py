@@ -359,6 +359,6 @@ def measure(experiment: Experiment, module: nn.Module) -> dict[str, float]:
     size = settings.batch_size or len(experiment.splits["train"])
     for name, split in experiment.splits.items():
         sums = MetricSums(settings.metrics, experiment.decoder)
-        evaluated = evaluate(module, experiment.loss, split, sums, batch_size=size)
+        evaluated = evaluate(module, experiment.loss, split, sums, batch_size=size, mirror=settings.mirrored)
         found |= {f"{name}/{key}": value for key, value in evaluated.metrics.items()}
     return found

@@ -59,7 +59,10 @@ def load_artifact(path: Path) -> Artifact:
         parts = {name: state[name] for name in _PARTS if isinstance(state.get(name), dict)}
         if len(parts) < len(_PARTS):
             raise CheckpointError("damaged: parts are missing.", where=str(path))
-        return Artifact(parts["model"], parts["preprocess"], parts["metadata"])
+        # With `train.ema`, the averaged weights are the result of the training.
+        average = state.get("average")
+        weights = {**parts["model"], **(average if isinstance(average, dict) else {})}
+        return Artifact(weights, parts["preprocess"], parts["metadata"])
     del metadata["version"]
     weights, preprocess = (
         {key.removeprefix(prefix): tensor for key, tensor in tensors.items() if key.startswith(prefix)}

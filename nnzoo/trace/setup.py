@@ -145,7 +145,10 @@ def _on_cpu(config: Config, *, is_single: bool) -> tuple[Config, list[str]]:
         notes.append(f"train.precision: {train.precision} is not used: the trace computes in float64.")
     if train.restarts > 1:
         notes.append("train.restarts: the trace shows the first of the networks.")
+    if train.ema is not None:
+        notes.append("train.ema is not used: the trace shows the weights of each step, not their average.")
     changes: dict[str, Any] = {"device": "cpu", "precision": "fp32", "compile": False, "restarts": 1, "probes": False}
+    changes |= {"ema": None, "tta": None}
     if is_single:
         # Each step is an epoch.
         changes["early_stopping"] = None

@@ -63,6 +63,15 @@ def loss_and_metrics(loss: LossSum, sums: MetricSums, group: Group = SINGLE_PROC
     return {"loss": loss.result(), **sums.result()}
 
 
+def mirrored(forward: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Returns a function that averages the outputs for images (N, C, H, W) and for their mirror images."""
+
+    def average(images: Tensor) -> Tensor:
+        return (forward(images) + forward(images.flip(-1))) / 2
+
+    return average
+
+
 def as_number(number: Tensor | float) -> Tensor | float:
     """Returns a scalar as a float. On a GPU it stays a tensor, since reading it would be a sync."""
     if not isinstance(number, Tensor):
@@ -78,6 +87,7 @@ def evaluate(
     sums: MetricSums,
     *,
     batch_size: int,
+    mirror: bool = False,
     keep_outputs: bool = False,
     exact: bool = False,
     group: Group = SINGLE_PROCESS,
@@ -91,6 +101,7 @@ def evaluate(
         split: Preprocessed inputs and encoded targets, on the model's device.
         sums: The sums of the metrics to compute, still empty.
         batch_size: The batch size of training. Evaluation may use larger batches: see `eval_batch_size`.
+        mirror: Whether the outputs for images and their mirror images are averaged.
         keep_outputs: Whether the outputs are returned.
         exact: Whether batches have exactly `batch_size` samples.
         group: The process group. Each process evaluates its share and returns the outputs of that share.
@@ -104,6 +115,7 @@ def evaluate(
     size = batch_size if exact else eval_batch_size(split.inputs, batch_size, classes_per_step=classes)
     split = for_model(model, split)
     forward = forward or model
+    forward = mirrored(forward) if mirror else forward
     first, last = group.share(0, len(split))
     ends = [(start, min(start + size, last)) for start in range(first, last, size)]
     with read_batches(split, None, ends) as reader:

@@ -25,6 +25,7 @@ class Settings:
         max_seconds: The wall time in seconds after which training ends.
         every_epochs, every_steps, every_seconds: How often a checkpoint is due.
         augment: Augments the training batches.
+        mirrored: Whether the outputs for images and their mirror images are averaged in evaluation.
         probes: Whether a few steps per epoch are measured: see `health`.
         group: The processes that train together.
     """
@@ -43,5 +44,6 @@ class Settings:
     every_steps: int | None = None
     every_seconds: float | None = None
     augment: Augment | None = None
+    mirrored: bool = False
     probes: bool = True
     group: Group = SINGLE_PROCESS

@@ -18,6 +18,7 @@ from nnzoo.training.finite import check_finite, check_scale, check_weights
 from nnzoo.training.health.probe import Probes
 from nnzoo.training.learner import Learner, Metrics, Status
 from nnzoo.training.measures.metrics import MetricSums
+from nnzoo.training.optimization.average import averaged
 from nnzoo.training.precision.compile import is_compiled
 from nnzoo.training.processes.group import Group
 from nnzoo.training.progress import Progress
@@ -60,6 +61,8 @@ class SingleLearner(Learner[TrainState]):
 
     def train_step(self, batches: Sequence[Batch], settings: Settings) -> None:
         train_step(self.state, batches, self.penalised, settings)
+        if self.state.average is not None:
+            self.state.average.update(self.state.step + 1)
 
     def check_finite(self, group: Group) -> None:
         check_finite(group.total(float(self.state.train_loss.total)), self.state)
@@ -73,15 +76,17 @@ class SingleLearner(Learner[TrainState]):
     def evaluate(self, split: Split, settings: Settings, *, batch_size: int) -> Metrics:
         state = self.state
         sums = MetricSums(settings.metrics, state.train_metrics.decoder)
-        evaluation = evaluate(
-            state.model,
-            state.loss,
-            split,
-            sums,
-            batch_size=batch_size,
-            group=settings.group,
-            forward=state.forward,
-        )
+        with averaged(state.average):
+            evaluation = evaluate(
+                state.model,
+                state.loss,
+                split,
+                sums,
+                batch_size=batch_size,
+                mirror=settings.mirrored,
+                group=settings.group,
+                forward=state.forward,
+            )
         return evaluation.metrics
 
     def record(self, row: Mapping[str, Any]) -> None:
@@ -92,7 +97,8 @@ class SingleLearner(Learner[TrainState]):
         state = self.state
         if state.early_stopping.update(row[monitor], state.epoch):
             check_weights(state)
-            state.keep_best()
+            with averaged(state.average):
+                state.keep_best()
 
     def report(self, row: Mapping[str, Any], settings: Settings, progress: Progress) -> None:
         progress.report(dict(row), self.state.early_stopping, seconds_left=self.seconds_left(settings))

@@ -20,6 +20,7 @@ from nnzoo.training.early_stopping import EarlyStopping
 from nnzoo.training.evaluate import LossSum
 from nnzoo.training.health.record import Health
 from nnzoo.training.measures.metrics import MetricSums
+from nnzoo.training.optimization.average import WeightAverage
 from nnzoo.training.optimization.schedules import Schedule
 
 
@@ -63,6 +64,7 @@ class TrainState:
             `train.compile`; None to call the model.
         scaler: Scales the loss so that gradients fit float16; None without float16.
         health: What the probes have recorded.
+        average: The average of the weights over the steps, of `train.ema`; None without it.
         unfreezing: The parameters that are frozen in the first epochs and trained later.
     """
 
@@ -84,6 +86,7 @@ class TrainState:
     forward: Callable[..., Tensor] | None = None
     scaler: torch.amp.GradScaler | None = None
     health: Health = field(default_factory=Health)
+    average: WeightAverage | None = None
     unfreezing: Unfreezing = field(default_factory=Unfreezing)
 
     def keep_best(self) -> None:
@@ -117,6 +120,7 @@ class TrainState:
             "rng": rng_state(),
             "num_threads": torch.get_num_threads(),
             **({} if self.scaler is None else {"scaler": self.scaler.state_dict()}),
+            **({} if self.average is None else {"average": self.average.state_dict()}),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -139,6 +143,8 @@ class TrainState:
         self.health.load_state_dict(state.get("health"), device)
         if self.scaler is not None:
             self.scaler.load_state_dict(state["scaler"])
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
         set_rng_state(state["rng"])
 
     def load_share(self, share: Mapping[str, Any]) -> None:

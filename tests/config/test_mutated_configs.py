@@ -154,7 +154,7 @@ def foreign(draw: st.DrawFn, index: int, text: str) -> bytes:
 
 
 @settings(
-    max_examples=200,
+    max_examples=120,
     derandomize=True,
     deadline=None,
     database=None,

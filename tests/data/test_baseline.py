@@ -7,7 +7,8 @@ from sklearn.dummy import DummyRegressor
 from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score, root_mean_squared_error
 from torch import Tensor
 
-from nnzoo.data import Dataset, Split, Task, baseline
+from nnzoo.data import Dataset, Split, Task
+from nnzoo.data.baseline import baseline
 
 
 def _dataset(task: Task, train: Tensor, val: Tensor) -> Dataset:

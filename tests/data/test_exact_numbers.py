@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from torch import Tensor
 
-from nnzoo.data import Dataset, OnDisk, Preprocess, Split, baseline, load_arrays
+from nnzoo.data import Dataset, OnDisk, Preprocess, Split, load_arrays
+from nnzoo.data.baseline import baseline
 from nnzoo.errors import DataError
 from nnzoo.training.measures.decoding import Decoder
 from nnzoo.training.measures.metrics import MetricSums

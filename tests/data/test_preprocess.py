@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,11 +10,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.decomposition import PCA
-from sklearn.preprocessing import MinMaxScaler, StandardScaler
+from sklearn.preprocessing import MinMaxScaler, QuantileTransformer, StandardScaler
 from torch import Tensor
 
+from nnzoo.builders import build_dataset
+from nnzoo.config import load_config
 from nnzoo.data import Dataset, Layout, Preprocess, Split, load_diabetes, load_digits, load_iris
-from nnzoo.errors import CheckpointError, DataError
+from nnzoo.errors import CheckpointError, ConfigError, DataError
 
 SHAPES: dict[Layout, tuple[int, ...]] = {"features": (5,), "sequence": (6, 3), "image": (2, 4, 3)}
 FITS: dict[str, dict[str, Any]] = {
@@ -23,6 +26,8 @@ FITS: dict[str, dict[str, Any]] = {
     "pca": {"pca": 2},
     "whitened pca": {"normalize": "standardize", "pca": 3, "whiten": True},
     "zca": {"normalize": "minmax", "zca": True},
+    "robust": {"normalize": "robust"},
+    "quantile": {"normalize": "quantile"},
 }
 
 
@@ -192,8 +197,15 @@ def test_pca_of_constant_inputs_is_zero() -> None:
     assert Preprocess.fit(dataset, pca=2, whiten=True).transform(dataset).train.inputs.eq(0).all()
 
 
-@pytest.mark.parametrize("options", FITS.values(), ids=FITS)
-@pytest.mark.parametrize(("layout", "lengths"), CASES)
+@pytest.mark.parametrize(
+    ("layout", "lengths", "options"),
+    [
+        pytest.param(layout, lengths, options, id=f"{layout}-{lengths}-{name}")
+        for layout, lengths in CASES
+        for name, options in FITS.items()
+        if layout != "image" or name not in ("robust", "quantile")
+    ],
+)
 class TestEveryFit:
     def test_only_the_train_split_is_used(self, layout: Layout, lengths: bool, options: dict[str, Any]) -> None:
         dataset = _dataset(layout, lengths=lengths)
@@ -313,6 +325,8 @@ WIDE = Dataset({"train": Split(torch.zeros(2, 10_001), torch.zeros(2, 1))}, task
         (_dataset("image", 9), {"pca": 9}, r"\(got 9; allowed 1 to 8, for 9 training rows and 24 columns\)"),
         (_dataset("sequence", 1), {"pca": 4}, r"\(got 4; allowed 1 to 3, for 6 training rows and 3 columns\)"),
         (WIDE, {"pca": 1}, r"too many columns \(got 10001; allowed 10000\)"),
+        (HUGE, {"normalize": "robust"}, "the range of a column is too large for float64"),
+        (HUGE, {"normalize": "quantile"}, "the range of a column is too large for float64"),
         (HUGE, {"normalize": "minmax"}, "the range of a column is too large for float64"),
         (HUGE, {"pca": 1}, "the inputs are too large for pca and zca. Set .*standardize"),
     ],
@@ -322,6 +336,61 @@ def test_transforms_that_do_not_fit_the_data_are_refused(
 ) -> None:
     with pytest.raises(DataError, match=f"preprocess: .*{message}"):
         Preprocess.fit(dataset, **options)
+
+
+@pytest.mark.parametrize("normalize", ["robust", "quantile"])
+def test_quantiles_of_images_are_refused(normalize: Any) -> None:
+    with pytest.raises(DataError, match=f"{normalize} is for columns"):
+        Preprocess.fit(_dataset("image"), normalize=normalize)
+    with pytest.raises(ConfigError, match=f"{normalize} is for columns"):
+        load_config({"data": "digits", "model": "mlp", "preprocess": {"normalize": normalize}})
+
+
+def test_quantiles_equal_those_of_scikit_learn() -> None:
+    generator = torch.Generator().manual_seed(0)
+    train = torch.randn(3000, 2, generator=generator, dtype=torch.float64).exp()
+    dataset = Dataset({"train": Split(train, torch.zeros(3000, 1))}, task="regression", layout="features")
+    preprocess = Preprocess.fit(dataset, normalize="quantile")
+    new = torch.cat([torch.rand(500, 2, generator=generator, dtype=torch.float64) * 4, torch.tensor([[-9.0, 1e9]])])
+    expected = QuantileTransformer(n_quantiles=100, output_distribution="normal").fit(train.numpy()).transform(new)
+    # The noise of the fit moves the smallest values the most.
+    torch.testing.assert_close(preprocess(new).double(), torch.tensor(expected), atol=0.1, rtol=0)
+    assert preprocess(new)[-1].tolist() == pytest.approx([-5.1993376, 5.1993376])
+
+
+def test_quantiles_map_a_frequent_value_to_the_middle_of_its_rows() -> None:
+    column = torch.cat([torch.zeros(900), torch.arange(1.0, 101)]).unsqueeze(1)
+    dataset = Dataset({"train": Split(column, torch.zeros(1000, 1))}, task="regression", layout="features")
+    zero = Preprocess.fit(dataset, normalize="quantile")(torch.zeros(1, 1, dtype=torch.float64))
+    assert torch.special.ndtr(zero).item() == pytest.approx(0.45, abs=0.02)
+
+
+def test_robust_scaling_is_that_of_realmlp() -> None:
+    column = torch.arange(9.0, dtype=torch.float64).unsqueeze(1)  # median 4, quartiles 2 and 6
+    flag = torch.tensor([0.0] * 8 + [5.0], dtype=torch.float64).unsqueeze(1)  # equal quartiles, range 5
+    inputs = torch.cat([column, flag], 1)
+    dataset = Dataset({"train": Split(inputs, torch.zeros(9, 1))}, task="regression", layout="features")
+    scaled = torch.stack([(column[:, 0] - 4) / 4, flag[:, 0] / 2.5], 1)
+    outputs = Preprocess.fit(dataset, normalize="robust")(inputs)
+    torch.testing.assert_close(outputs, (scaled / (1 + (scaled / 3) ** 2).sqrt()).float())
+
+
+@pytest.mark.parametrize("normalize", ["standardize", "robust", "quantile", "minmax", "center"])
+def test_categories_booleans_and_indicators_stay_0_and_1(normalize: Any, tmp_path: Path) -> None:
+    rows = [f"{i % 7},{'abc'[i % 3]},{'yes' if i % 4 else 'no'},{i if i % 5 else ''},{i % 2}" for i in range(60)]
+    (tmp_path / "t.csv").write_text("n,c,b,m,y\n" + "\n".join(rows))
+    config = load_config({"data": {"name": "csv", "path": str(tmp_path / "t.csv"), "target": "y"}, "model": "mlp"})
+    dataset = build_dataset(config)
+    names = ("n", "c=a", "c=b", "c=c", "b", "m", "m is missing")
+    assert (dataset.feature_names, dataset.one_hot) == (names, ((1, 4), (4, 5), (6, 7)))
+    outputs = Preprocess.fit(dataset, normalize=normalize).transform(dataset).train.inputs
+    kept = [1, 2, 3, 4, 6]
+    assert outputs[:, kept].equal(dataset.train.inputs[:, kept].float())
+    assert not outputs[:, 5].equal(dataset.train.inputs[:, 5].float())
+    whitened = Preprocess.fit(dataset, normalize=normalize, pca=2)
+    if normalize == "standardize":  # principal components are those of the correlations
+        assert whitened.scale is not None
+        assert (whitened.scale != 1).all()
 
 
 def _ones(*shape: int) -> Tensor:
@@ -345,6 +414,12 @@ ONES = _ones(3)
         ({"shift": ONES[0], "scale": ONES[0]}, "shapes"),
         ({"shift": _ones(3, 2, 1), "scale": _ones(3, 2, 1)}, "shapes"),
         ({"target_shift": ONES[:, None], "target_scale": ONES[:, None]}, "shapes"),
+        ({"shift": ONES, "scale": ONES, "clip": ONES[:2]}, "shapes"),
+        ({"shift": ONES, "scale": ONES, "clip": -ONES}, "shapes"),
+        ({"clip": ONES}, "shapes"),
+        ({"quantiles": ONES}, "quantiles .*not in order"),
+        ({"quantiles": torch.stack([ONES, -ONES])}, "quantiles .*not in order"),
+        ({"quantiles": _ones(2, 3), "shift": ONES, "scale": ONES}, "shapes"),
         ({"mean": ONES}, "shapes"),
         ({"components": _ones(3, 2)}, "shapes"),
         ({"mean": ONES, "components": _ones(2, 3)}, "shapes"),

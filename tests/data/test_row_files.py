@@ -78,13 +78,15 @@ def test_data_on_disk_equals_data_in_memory(case: str, tmp_path: Path, monkeypat
 
 
 @pytest.mark.parametrize("projection", [{}, {"pca": 2}, {"pca": 2, "whiten": True}, {"zca": True}])
-@pytest.mark.parametrize("normalize", ["none", "center", "standardize", "minmax"])
+@pytest.mark.parametrize("normalize", ["none", "center", "standardize", "minmax", "robust", "quantile"])
 @pytest.mark.parametrize("case", ["float64", "sequence", "steps", "uint8 images"])
 def test_preprocessing_on_disk_gives_the_same_bits(
     case: str, normalize: Any, projection: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     x, layout = (NORMAL, "sequence") if case == "steps" else CASES[case]
+    if layout == "image" and normalize in ("robust", "quantile"):
+        return  # only for columns
     more = {"lengths": LENGTHS} if case == "steps" else {}
     in_memory, stored = (
         divide(each, Division(val=0.3, test=0)) for each in both(save(tmp_path / "d", x=x, y=Y, **more), layout=layout)

@@ -20,10 +20,11 @@ from random_series import SeriesPlan, WrittenSeries, series, write_series
 from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
 
 import nnzoo
-from nnzoo.data import Dataset, baseline
+from nnzoo.data import Dataset
+from nnzoo.data.baseline import baseline
 from nnzoo.experiment.prepare import prepare
 
-NUM_SERIES = int(os.environ.get("NNZOO_TABLES", "400")) // 5
+NUM_SERIES = int(os.environ.get("NNZOO_TABLES", "200")) // 5
 
 
 def config_of(written: WrittenSeries) -> dict[str, Any]:

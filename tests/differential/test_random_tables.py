@@ -1,6 +1,6 @@
 """Random tables are read like an independent oracle reads them.
 
-NNZOO_TABLES sets their number; the default is 400.
+NNZOO_TABLES sets their number; the default is 200.
 """
 
 from __future__ import annotations
@@ -29,10 +29,11 @@ from sklearn.preprocessing import StandardScaler
 from table_oracle import Features, Targets, Value, features_of, read_cells, size_of, targets_of, value_of, values_of
 
 import nnzoo
-from nnzoo.data import Dataset, baseline
+from nnzoo.data import Dataset
+from nnzoo.data.baseline import baseline
 from nnzoo.experiment.prepare import Experiment, prepare
 
-NUM_TABLES = int(os.environ.get("NNZOO_TABLES", "400"))
+NUM_TABLES = int(os.environ.get("NNZOO_TABLES", "200"))
 NUM_PARTS = 4
 """Test cases that can run in parallel."""
 

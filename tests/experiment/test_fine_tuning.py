@@ -104,8 +104,8 @@ def test_early_stopping_waits_until_everything_is_trained(base: Run) -> None:
 
 
 def test_the_backbone_has_its_own_learning_rate() -> None:
-    config = {"data": "iris", "model": {"name": "mlp", "hidden": [6]}, "train": {**TRAIN, "batch_size": "full"}}
-    config["train"] = {**config["train"], "epochs": 1}
+    section = {**TRAIN, "batch_size": "full", "epochs": 1}
+    config: dict[str, Any] = {"data": "iris", "model": {"name": "mlp", "hidden": [6]}, "train": section}
     start = nnzoo.build_model(config).state_dict()
 
     def step(**rates: float) -> dict[str, Tensor]:

@@ -119,6 +119,11 @@ SOLO: dict[str, dict[str, Any]] = {
     },
     "kernel": {"model": {"name": "linear", "kernel": "rbf", "n_components": 20}},
     "perceptron": {"model": "perceptron"},
+    "averaged weights": {"train.ema": 0.9, "model.batch_norm": True},
+    "mirrored images": {
+        "data": {"name": "random", "shape": [1, 4, 3], "classes": 3, "samples": 70},
+        "train.tta": "horizontal_flip",
+    },
     "summed loss": {"loss": {"name": "cross_entropy", "reduction": "sum"}, "optimizer.lr": 0.01},
     "every metric": {
         "train.metrics": ["auroc", "f1", "precision", "recall", "perplexity", "accuracy"],
@@ -314,8 +319,9 @@ KEPT: dict[str, dict[str, Any]] = {
         "train.metrics": ["auroc", "f1"],
         "train.epochs": 10,
         "train.batch_size": 8,
+        "train.ema": 0.9,
     },
-    "one after another": RECURRENT | {"train.early_stopping": {"patience": 1}, "model.dropout": 0.2},
+    "one after another": RECURRENT | {"train.early_stopping": {"patience": 1}, "model.dropout": 0.2, "train.ema": 0.8},
     "plateau": {"scheduler": {"name": "plateau", "patience": 0}, "model.dropout": 0.3},
 }
 

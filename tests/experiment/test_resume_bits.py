@@ -32,6 +32,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "scheduler": {"name": "step", "step_size": 7, "gamma": 0.7, "interval": "step", "warmup_epochs": 2},
         "train.accumulate_grad_batches": 3,
         "train.clip_grad_norm": 0.5,
+        "train.ema": 0.9,
         "regularization": {"l1": 1e-3, "l2": 1e-2},
     },
     "plateau and stopping": {
@@ -62,6 +63,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "scheduler": {"name": "one_cycle", "interval": "step"},
         "train.accumulate_grad_batches": 3,
         "train.early_stopping": {"patience": 1},
+        "train.ema": 0.9,
     },
     "full batch": {"train.batch_size": "full", "optimizer": {"name": "adam", "lr": 0.1}},
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -180,6 +181,11 @@ class SeriesReader(Reader):
     window: int
     horizon: int
     season: int = 1
+
+    @property
+    def one_hot(self) -> tuple[tuple[int, int], ...]:
+        ends = list(accumulate(map(len, self.categories), initial=len(self.features)))
+        return tuple(pairwise(ends))
 
     def read(self, paths: Sequence[Path], schema: Schema, *, labelled: bool) -> Samples:  # noqa: ARG002
         """Reads a series from each path: all windows with their targets, or the last window, to forecast from.

@@ -59,6 +59,12 @@ class _Column(BaseModel):
         return (*self.own_features, *([f"{self.name} is missing"] if self.indicator else []))
 
     @property
+    def one_hot(self) -> tuple[tuple[int, int], ...]:
+        """The ranges (start, stop) of the features that are 0 or 1."""
+        size = len(self.own_features)
+        return ((size, size + 1),) if self.indicator else ()
+
+    @property
     def feature_keys(self) -> tuple[str, ...]:
         """Canonical names of the features, which do not depend on the spelling of categories."""
         return self.feature_names
@@ -113,6 +119,10 @@ class BooleanColumn(_Column):
     def own_features(self) -> tuple[str, ...]:
         return (self.name,)
 
+    @property
+    def one_hot(self) -> tuple[tuple[int, int], ...]:
+        return (0, len(self.own_features)), *super().one_hot
+
     def read(self, cells: Cells) -> NDArray[Any]:
         return read_booleans(cells).astype(np.float32)
 
@@ -148,6 +158,10 @@ class CategoryColumn(_Column):
     @property
     def own_features(self) -> tuple[str, ...]:
         return (*(f"{self.name}={each}" for each in self.categories), *([f"{self.name}=other"] if self.other else []))
+
+    @property
+    def one_hot(self) -> tuple[tuple[int, int], ...]:
+        return (0, len(self.own_features)), *super().one_hot
 
     def describe(self) -> str:
         return self.form.describe()

@@ -23,7 +23,8 @@ from nnzoo.data.tables.frames import table_of
 from nnzoo.data.tables.missing import has_targets
 from nnzoo.data.tables.sample_rows import SampleRows, as_split, as_steps, pack
 from nnzoo.data.tables.table import Table, open_table
-from nnzoo.data.tables.targets import Target, encode_targets
+from nnzoo.data.tables.targets import encode_targets
+from nnzoo.data.tables.tasks import Target
 from nnzoo.errors import DataError
 
 _TARGET_KINDS: dict[Task, set[str]] = {
@@ -68,6 +69,14 @@ class CsvReader(Reader):
     def feature_keys(self) -> tuple[str, ...]:
         """The canonical feature names of all columns."""
         return tuple(name for column in self.columns for name in column.feature_keys)
+
+    @property
+    def one_hot(self) -> tuple[tuple[int, int], ...]:
+        found, first = [], 0
+        for column in self.columns:
+            found += [(first + start, first + stop) for start, stop in column.one_hot]
+            first += len(column.feature_names)
+        return tuple(found)
 
     @property
     def column_types(self) -> dict[str, str]:

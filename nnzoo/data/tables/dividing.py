@@ -15,7 +15,8 @@ from nnzoo.data.tables.finding import FormFinder, FormOptions
 from nnzoo.data.tables.missing import has_targets
 from nnzoo.data.tables.sample_rows import SampleRows
 from nnzoo.data.tables.table import Table
-from nnzoo.data.tables.targets import Target, class_indices
+from nnzoo.data.tables.targets import class_indices
+from nnzoo.data.tables.tasks import Target
 
 
 def choose_samples(

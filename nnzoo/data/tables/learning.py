@@ -13,7 +13,8 @@ from nnzoo.data.tables.columns import Column
 from nnzoo.data.tables.inference import Inference
 from nnzoo.data.tables.sample_rows import SampleRows, in_own_pages
 from nnzoo.data.tables.table import Table
-from nnzoo.data.tables.targets import Target, class_indices, encode_targets
+from nnzoo.data.tables.targets import class_indices, encode_targets
+from nnzoo.data.tables.tasks import Target
 from nnzoo.errors import DataError
 
 

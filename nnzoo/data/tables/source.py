@@ -27,7 +27,8 @@ from nnzoo.data.tables.numbers import DecimalSign, ThousandsSign
 from nnzoo.data.tables.opening import options_for_new_files
 from nnzoo.data.tables.sample_rows import SampleRows, as_split, pack, padded
 from nnzoo.data.tables.table import Table, choices_of, open_table, release_unused_memory
-from nnzoo.data.tables.targets import Target, encode_targets, find_task
+from nnzoo.data.tables.targets import encode_targets
+from nnzoo.data.tables.tasks import Target, find_task
 
 SMALL_BYTES = 4 * 1024 * 1024
 """The largest table whose cells can be shown as they are written."""

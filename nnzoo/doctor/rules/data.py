@@ -58,6 +58,13 @@ def _scales(evidence: Evidence, inputs: Tensor) -> str:
     dataset = evidence.dataset
     names = dataset.feature_names or tuple(map(str, range(inputs.shape[-1])))
     columns = inputs.flatten(0, -2).T
+    if len(columns) == len(names):
+        # Features that are 0 or 1 are not normalized: a rare category has a small standard deviation.
+        binary = {each for start, stop in dataset.one_hot for each in range(start, stop)}
+        kept = [each for each in range(len(names)) if each not in binary]
+        if not kept:
+            return ""
+        names, columns = tuple(names[each] for each in kept), columns[kept]
     spreads = torch.stack([column.double().std(correction=0) for column in columns]).cpu()
     centers = torch.stack([column.double().mean() for column in columns]).abs().cpu()
     varying = spreads[spreads > 0]

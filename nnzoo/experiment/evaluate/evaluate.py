@@ -181,6 +181,7 @@ def _measure(
                 measured,
                 MetricSums(names, trained.decoder),
                 batch_size=batch_size or settings.batch_size or num_train,
+                mirror=settings.mirrored,
                 keep_outputs=True,
                 exact=batch_size is not None,
             )

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Never
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from nnzoo import log
 from nnzoo.builders import build_preprocess
@@ -25,6 +25,8 @@ from nnzoo.models.torchvision_weights import preprocessing_of
 from nnzoo.run.torch_file import SUFFIXES as TORCH_SUFFIXES
 
 NORMALIZE: KeyPath = ("preprocess", "normalize")
+PER_COLUMN = frozenset({"shift", "scale", "clip", "quantiles"})
+"""The fitted transforms with one value, or one row of quantiles, per column or channel."""
 
 
 def fit_preprocess(
@@ -109,17 +111,32 @@ def _of_checkpoint(config: Config, dataset: Dataset, runs_dir: Path) -> dict[str
         match, _ = match_inputs(checkpoint, data, can_match=not own["zca"])
     except MismatchError as error:
         raise problems_of(config, [(PRETRAINED, f"{path}: {error}")]) from None
-    if match is not None and "shift" in inherited:
+    if match is not None and not PER_COLUMN.isdisjoint(inherited):
         # New inputs are normalized as those of the checkpoint were, by the train split.
-        new = build_preprocess(_changed(config, normalize=str(steps.get("normalize", "standardize"))), dataset)
-        sources = match.sources
-        for name, values in new.state_dict().items():
-            if name in ("shift", "scale"):
-                inherited[name] = torch.where(sources >= 0, inherited[name][sources.clamp_min(0)], values)
+        own_fit = build_preprocess(_changed(config, normalize=str(steps.get("normalize", "standardize"))), dataset)
+        inherited |= _by_name(inherited, own_fit.state_dict(), match.sources)
     if not _fits(inherited, dataset):
         shape = tuple(metadata.input_shape)
         _refuse(config, f"{path} is for inputs of the shape {shape}, but those of this data are {dataset.input_shape}.")
     return inherited
+
+
+def _by_name(inherited: Mapping[str, Tensor], own: Mapping[str, Tensor], sources: Tensor) -> dict[str, Tensor]:
+    """Returns the transforms of the columns of this data.
+
+    Args:
+        inherited: The transforms of the columns of the checkpoint.
+        own: The transforms that were fitted to this data.
+        sources: (F,) the index of each column in the checkpoint; -1 for a new column.
+    """
+    found = {}
+    for name in sorted(PER_COLUMN & inherited.keys() & own.keys()):
+        values = own[name]
+        if name == "quantiles":  # (Q, F), with another Q for another number of samples
+            size = len(inherited[name])
+            values = nn.functional.interpolate(values.T[None], size=size, mode="linear", align_corners=True)[0].T
+        found[name] = torch.where(sources >= 0, inherited[name][..., sources.clamp_min(0)], values)
+    return found
 
 
 def _refuse(config: Config, problem: str) -> Never:
@@ -131,7 +148,8 @@ def _fits(fitted: Mapping[str, Tensor], dataset: Dataset) -> bool:
     shape = dataset.input_shape
     is_image = dataset.layout == "image"
     columns = (shape[0], 1, 1) if is_image else shape[-1:]
+    axes = 3 if is_image else 1
     flat = math.prod(shape) if is_image else shape[-1]
-    return all(fitted[name].shape == columns for name in ("shift", "scale") if name in fitted) and all(
+    return all(fitted[name].shape[-axes:] == columns for name in PER_COLUMN & fitted.keys()) and all(
         fitted[name].shape[:1] == (flat,) for name in ("mean", "components", "whitening") if name in fitted
     )

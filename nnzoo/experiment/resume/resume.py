@@ -8,10 +8,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from nnzoo import log
 from nnzoo.config import Config, ConfigLike, dump, load_config
 from nnzoo.config.scheduler import LENGTHS
-from nnzoo.data import Dataset, parse_reader, reader_of
+from nnzoo.data import Dataset, Preprocess, parse_reader, reader_of
 from nnzoo.errors import CheckpointError, DataError, UsageError
 from nnzoo.experiment.checksums import changed_splits
 from nnzoo.experiment.metadata import Metadata
@@ -132,6 +135,27 @@ def check_data(saved: dict[str, Any], digests: dict[str, str], dataset: Dataset)
             "Restore the data, or start a new run without --resume; `model.pretrained` loads the weights by name.",
             where="data",
         )
+
+
+def check_preprocess(saved: dict[str, Any], preprocess: Preprocess) -> None:
+    """Checks that the inputs and targets are preprocessed as at the start of the run.
+
+    Raises:
+        CheckpointError: The run was started by a version of nnzoo that preprocesses them differently.
+    """
+    before, now = saved.get("preprocess"), preprocess.state_dict()
+    if (
+        isinstance(before, dict)
+        and before.keys() == now.keys()
+        and all(isinstance(before[name], Tensor) and before[name].shape == each.shape for name, each in now.items())
+        and all(torch.allclose(before[name].double(), each, equal_nan=True) for name, each in now.items())
+    ):
+        return
+    raise CheckpointError(
+        "its inputs were preprocessed differently, by another version of nnzoo. Start a new run without --resume; "
+        "`model.pretrained` loads the weights.",
+        where=CHECKPOINT,
+    )
 
 
 def _renamed(saved: dict[str, Any], dataset: Dataset) -> str:

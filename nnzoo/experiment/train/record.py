@@ -260,6 +260,7 @@ class Recorder:
             self.experiment.splits[split],
             MetricSums(settings.metrics, self.experiment.decoder),
             batch_size=settings.batch_size or len(self.experiment.splits["train"]),
+            mirror=settings.mirrored,
             keep_outputs=split == next(name for name in PREDICTED_SPLITS if name in self.experiment.splits),
         )
 
@@ -289,7 +290,9 @@ def shared_config(experiment: Experiment) -> dict[str, Any]:
     # The artifact contains all weights, so loading it does not need the pretrained ones.
     config["model"]["pretrained"] = None
     if config["preprocess"]["normalize"] == "pretrained":
-        config["preprocess"]["normalize"] = "none" if experiment.preprocess.shift is None else "standardize"
+        fitted = experiment.preprocess.state_dict()
+        kinds = {"quantiles": "quantile", "clip": "robust", "shift": "standardize"}
+        config["preprocess"]["normalize"] = next((kinds[name] for name in kinds if name in fitted), "none")
     data = config["data"]
     if isinstance(data, dict):
         data |= {key: Path(data[key]).name for key in PATH_FIELDS if data.get(key)}

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import torch
 
 from nnzoo import log
-from nnzoo.builders import build_optimizer, build_schedule, build_unfreezing
+from nnzoo.builders import build_average, build_optimizer, build_schedule, build_unfreezing
 from nnzoo.config.init import Auto
 from nnzoo.config.model import Custom
 from nnzoo.errors import DivergedError, UsageError
@@ -93,6 +93,7 @@ class BatchedRestarts(_RestartTraining):
             stopping=[copy.copy(state.early_stopping) for _ in seeds],
             train_loss=LossSum(experiment.loss),
             train_metrics=ReplicaSums(experiment.settings.metrics, experiment.decoder),
+            average=build_average(experiment.config, replicas.network),
             unfreezing=build_unfreezing(experiment.config, replicas.network),
         )
 

@@ -27,6 +27,7 @@ from nnzoo.experiment.prepare import fetch, prepare, without_raw_inputs
 from nnzoo.experiment.pretrained.pretrained import check_not_overwritten, with_checkpoint
 from nnzoo.experiment.resume.resume import (
     check_data,
+    check_preprocess,
     check_same,
     check_shared,
     describe_start,
@@ -230,6 +231,7 @@ def _run(
         check_shared(all_digests)
         if saved:
             check_data(saved, digests, experiment.dataset)
+            check_preprocess(saved, experiment.preprocess)
             restore(folder, training, saved)
             journal.continue_from(saved_warnings(saved))
     counts = summary.num_parameters

@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from nnzoo.builders import (
+    build_average,
     build_model,
     build_optimizer,
     build_scaler,
@@ -118,6 +119,7 @@ def state_of(experiment: Experiment, module: nn.Module) -> TrainState:
         train_metrics=MetricSums(settings.metrics, experiment.decoder),
         forward=forward_of(experiment, module),
         scaler=build_scaler(config, experiment.device),
+        average=build_average(config, module),
         unfreezing=build_unfreezing(config, module),
     )
 

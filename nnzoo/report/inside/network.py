@@ -19,6 +19,7 @@ from nnzoo.report.charts import Part
 from nnzoo.report.network_blocks import Block, blocks_of
 from nnzoo.summaries.collect import record
 from nnzoo.training.batches.order import arguments_of
+from nnzoo.training.evaluate import mirrored
 from nnzoo.training.measures.decoding import Decoder
 
 Found = list[Part] | str
@@ -84,8 +85,9 @@ class Network:
 
     def outputs(self, inputs: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Returns the outputs for preprocessed samples on the CPU."""
+        forward = mirrored(self.module) if self.experiment.settings.mirrored else self.module
         with torch.no_grad():
-            outputs: Tensor = self.module(*arguments_of(self.module, inputs.to(self.device), lengths))
+            outputs: Tensor = forward(*arguments_of(self.module, inputs.to(self.device), lengths))
         return outputs.cpu()
 
     def activations(

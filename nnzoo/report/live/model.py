@@ -25,6 +25,10 @@ def model_of(network: Network) -> dict[str, Any] | str:
     size += sum(8 * each.numel() for each in preprocess.state_dict().values())
     if size > MAX_BYTES:
         return f"it has {size / 1e6:.1f} MB of weights and preprocessing (at most {MAX_BYTES / 1e6:g} MB)"
+    if network.experiment.settings.mirrored:
+        return "with train.tta, its answers are averages over an image and its mirror image"
+    if not preprocess.is_linear:
+        return f"the page can't compute normalize: {network.experiment.config.preprocess.normalize}"
     weights = Weights()
     try:
         description = input_of(network)

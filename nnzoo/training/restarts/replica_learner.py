@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,12 +14,13 @@ from torch import Tensor, nn
 from nnzoo.data import Split
 from nnzoo.errors import DivergedError
 from nnzoo.training.batches.order import Batch, epoch_order, eval_batch_size, finish, for_model
-from nnzoo.training.evaluate import LossSum
+from nnzoo.training.evaluate import LossSum, mirrored
 from nnzoo.training.finite import REMEDY
 from nnzoo.training.health.probe import Probes
 from nnzoo.training.learner import Learner, Metrics, Status
 from nnzoo.training.measures.decoding import in_float64
 from nnzoo.training.measures.metrics import ReplicaSums, sum_dtype
+from nnzoo.training.optimization.average import averaged
 from nnzoo.training.processes.group import Group
 from nnzoo.training.progress import Progress, describe_patience
 from nnzoo.training.restarts.replicas import Replicas, ReplicaState, losses_of
@@ -61,6 +63,8 @@ class ReplicaLearner(Learner[ReplicaState]):
 
     def train_step(self, batches: Sequence[Batch], settings: Settings) -> None:
         train_step(self.state, batches, self.penalised, settings)
+        if self.state.average is not None:
+            self.state.average.update(self.state.step + 1)
 
     def check_finite(self, group: Group) -> None:
         """Does nothing: a loss that is not finite ends only its own replica, whose best weights are kept."""
@@ -70,7 +74,8 @@ class ReplicaLearner(Learner[ReplicaState]):
 
     def evaluate(self, split: Split, settings: Settings, *, batch_size: int) -> Metrics:
         sums = ReplicaSums(settings.metrics, self.state.train_metrics.decoder)
-        return evaluate(self.state, split, sums, batch_size=batch_size)
+        with averaged(self.state.average):
+            return evaluate(self.state, split, sums, batch_size=batch_size, mirror=settings.mirrored)
 
     def record(self, row: Mapping[str, Any]) -> None:
         state = self.state
@@ -97,7 +102,8 @@ class ReplicaLearner(Learner[ReplicaState]):
             if stopping.should_stop() and not state.unfreezing.is_pending(state.epoch):
                 state.ends[index] = "early_stopped"
         if any(is_best):
-            state.keep_best(is_best)
+            with averaged(state.average):
+                state.keep_best(is_best)
 
     def report(self, row: Mapping[str, Any], settings: Settings, progress: Progress) -> None:
         state, monitor = self.state, settings.monitor
@@ -169,14 +175,18 @@ def clip(replicas: Replicas, max_norm: float) -> None:
 
 
 @torch.inference_mode()
-def evaluate(state: ReplicaState, split: Split, sums: ReplicaSums, *, batch_size: int) -> dict[str, Tensor]:
+def evaluate(
+    state: ReplicaState, split: Split, sums: ReplicaSums, *, batch_size: int, mirror: bool = False
+) -> dict[str, Tensor]:
     """Returns the loss and metrics (K,) on a split. Batches are smaller if there are more replicas."""
+    forward: Callable[..., Tensor] = partial(state.replicas, shared=True)
+    forward = mirrored(forward) if mirror else forward
     state.replicas.network.eval()
     total = LossSum(state.loss)
     split = for_model(state.replicas.network, split)
     size = max(batch_size, eval_batch_size(split.inputs, batch_size) // state.replicas.count)
     for start in range(0, len(split), size):
-        outputs = state.replicas(split.network_inputs(slice(start, start + size)), shared=True)
+        outputs = forward(split.network_inputs(slice(start, start + size)))
         targets = split.targets[start : start + size]
         targets = targets.expand(len(outputs), *targets.shape)
         losses, counts = losses_of(state.loss, outputs, targets)

@@ -28,6 +28,7 @@ from nnzoo.training.evaluate import LossSum
 from nnzoo.training.health.record import Health
 from nnzoo.training.measures.losses import CrossEntropyLoss, KLDivLoss, MultiMarginLoss, denominator
 from nnzoo.training.measures.metrics import ReplicaSums
+from nnzoo.training.optimization.average import WeightAverage
 from nnzoo.training.optimization.schedules import Schedule
 from nnzoo.training.restarts.outcome import End, Outcome
 from nnzoo.training.state import TrainState, rng_state, set_rng_state
@@ -139,7 +140,7 @@ class ReplicaState:
         rows: One (columns, K) float64 tensor per epoch.
         best: The best weights of each replica, stacked.
         health: What the probes have recorded.
-        epoch, step, batch, lr, seconds, epoch_seconds, unfreezing: As in `TrainState`.
+        epoch, step, batch, lr, seconds, epoch_seconds, average, unfreezing: As in `TrainState`.
     """
 
     replicas: Replicas
@@ -162,6 +163,7 @@ class ReplicaState:
     seconds: float = 0.0
     epoch_seconds: float = 0.0
     health: Health = field(default_factory=Health)
+    average: WeightAverage | None = None
     unfreezing: Unfreezing = field(default_factory=Unfreezing)
 
     def __post_init__(self) -> None:
@@ -212,6 +214,7 @@ class ReplicaState:
             "health": self.health.state_dict(),
             "rng": rng_state(),
             **{name: getattr(self, name) for name in _COUNTS},
+            **({} if self.average is None else {"average": self.average.state_dict()}),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -236,6 +239,8 @@ class ReplicaState:
         self.health.load_state_dict(state.get("health"), device, len(self.seeds))
         for name in _COUNTS:
             setattr(self, name, state[name])
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
         set_rng_state(state["rng"])
 
 
