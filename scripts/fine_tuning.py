@@ -25,7 +25,7 @@ from PIL import Image
 from scipy import stats
 
 from nnzoo.experiment.train.run import train
-from nnzoo.report.charts import Curve, Lines
+from nnzoo.report.charts import Lines
 from nnzoo.report.svg import lines
 from nnzoo.run.files import atomic_file
 
@@ -82,7 +82,7 @@ class Results:
     def put(self, key: str, value: float) -> None:
         self.values[key] = value
         with atomic_file(self.path) as temporary:
-            temporary.write_text(json.dumps(self.values, indent=0) + "\n")
+            temporary.write((json.dumps(self.values, indent=0) + "\n").encode())
 
 
 def read_sign_digits(folder: Path) -> Images:
@@ -220,7 +220,7 @@ def figure(results: Results, tasks: dict[str, str]) -> str:
     for task, title in tasks.items():
         for method, words in ((RECOMMENDED, "fine-tuned"), (SCRATCH, "from scratch")):
             values = values_of(results, task, method)
-            series[f"{title}, {words}"] = Curve([*values], [statistics.mean(each) for each in values.values()])
+            series[f"{title}, {words}"] = ([*values], [statistics.mean(each) for each in values.values()])
     return lines(
         Lines("Accuracy against images per class", "", "training images per class", "test accuracy", series, log_x=True)
     )
