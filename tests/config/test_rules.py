@@ -135,8 +135,8 @@ BROKEN = [
     ("optimizer.backbone_lr", "optimizer: {lr: 0, backbone_lr: 0.1}", "optimizer: {lr: 1, backbone_lr: 0.1}"),
     (
         "optimizer.weight_decay",
-        "optimizer: {name: sgd, weight_decay: 1e30, backbone_lr: 1e9}",
-        "optimizer: {name: sgd, weight_decay: 1e30, backbone_lr: 1e-9}",
+        "optimizer: {name: sgd, weight_decay: 1.0e+30, backbone_lr: 1.0e+9}",
+        "optimizer: {name: sgd, weight_decay: 1.0e+30, backbone_lr: 1.0e-9}",
     ),
     (
         "preprocess.normalize",

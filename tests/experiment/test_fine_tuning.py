@@ -185,7 +185,9 @@ def test_the_doctor_accepts_a_frozen_pretrained_backbone(base: Run, capsys: pyte
 
     for frozen in ("model.freeze_epochs=3", "model.freeze=backbone"):
         tuned = topics("model.pretrained=base", frozen)
-        assert not {"frozen layers", "not learned by heart"} & tuned.keys()
+        assert "frozen layers" not in tuned
+        # A slow machine may not have the time to learn a batch, but frozen weights are not the reason.
+        assert "weights are trained" not in tuned.get("not learned by heart", "")
     random = topics("model.freeze_epochs=3")
     assert "keep their random initial values until then" in random["frozen layers"]
 

@@ -111,11 +111,9 @@ SOLO: dict[str, dict[str, Any]] = {
     "unfreezing": {
         "model.freeze": ["hidden.0.*", "hidden.1.*"],
         "model.freeze_epochs": [2, 1],
-        "model.batch_norm": True,
         "optimizer.backbone_lr": 0.02,
         "regularization": {"l1": 1e-3},
         "train.early_stopping": {"patience": 1},
-        "train.epochs": 8,
     },
     "kernel": {"model": {"name": "linear", "kernel": "rbf", "n_components": 20}},
     "perceptron": {"model": "perceptron"},
