@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         RunError,
         UsageError,
     )
+    from nnzoo.estimators import NNClassifier, NNRegressor
 
     __version__: str
 
@@ -42,6 +43,8 @@ __all__ = [
     "GateError",
     "GroupError",
     "InterruptedRunError",
+    "NNClassifier",
+    "NNRegressor",
     "NnzooError",
     "NnzooWarning",
     "RunError",
@@ -76,7 +79,8 @@ def __getattr__(name: str) -> Any:
         elif hasattr(errors, name):
             value = getattr(errors, name)
         else:
-            value = getattr(import_module("nnzoo.api"), name)
+            module = "nnzoo.estimators" if name in ("NNClassifier", "NNRegressor") else "nnzoo.api"
+            value = getattr(import_module(module), name)
     globals()[name] = value
     return value
 

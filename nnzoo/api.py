@@ -59,7 +59,8 @@ def evaluate(
     """Evaluates a trained network, as `nnzoo eval` does.
 
     Args:
-        run: The result of `nnzoo.train` or `nnzoo.load`, a run directory, a checkpoint, the name of a run, or `latest`.
+        run: The result of `nnzoo.train` or `nnzoo.load`, a run directory, a checkpoint, `zoo:NAME`, a run's name, or
+            `latest`.
         data: New labelled data of the same kind, instead of a split: a file or folder, or anything that `nnzoo.train`
             accepts. With `split`, it must be the data that was passed to `nnzoo.train`, which is not saved.
         split: train, val or test; by default, the first of test, val and train that exists.
@@ -97,7 +98,8 @@ def predict(
     """Returns predictions for raw new samples: class names, labels, or values in the unit of the target.
 
     Args:
-        run: The result of `nnzoo.train` or `nnzoo.load`, a run directory, a checkpoint, the name of a run, or `latest`.
+        run: The result of `nnzoo.train` or `nnzoo.load`, a run directory, a checkpoint, `zoo:NAME`, a run's name, or
+            `latest`.
         raw: The samples, as `TrainedModel.predict` accepts them: an array, a data frame, a dict of columns, texts, or
             image files.
         lengths: (N,) the number of valid steps of sequences and tokens; None if all are valid.

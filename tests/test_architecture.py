@@ -16,6 +16,7 @@ PACKAGE = ROOT / "nnzoo"
 
 LAYERS = {
     "errors": 0,
+    "folders": 0,
     "numbers": 0,
     "log": 1,
     "models": 1,
@@ -23,14 +24,18 @@ LAYERS = {
     "config": 2,
     "data": 2,
     "run": 2,
+    "suggestion": 3,
     "training": 3,
     "builders": 4,
     "comparison": 5,
     "experiment": 5,
     "doctor": 6,
+    "recipes": 6,
     "report": 7,
+    "export": 8,
     "lessons": 8,
     "api": 8,
+    "estimators": 8,
     "trace": 8,
     "cli": 9,
     "__main__": 10,
@@ -125,6 +130,7 @@ def test_models_import_only_models_and_errors() -> None:
         ["list", "models"],
         ["list", "models", "mlp"],
         ["list", "configs"],
+        ["list", "zoo"],
         ["validate", "digits_mlp"],
         ["validate", "digits_mlp", "--resolved", "--json"],
         ["schema"],
@@ -146,5 +152,5 @@ def test_commands_without_a_network_do_not_import_torch(arguments: list[str], tm
 
 
 def test_importing_nnzoo_does_not_import_torch() -> None:
-    code = "import nnzoo, sys; assert 'torch' not in sys.modules; assert 'train' in dir(nnzoo)"
+    code = "import nnzoo, sys; assert not {'torch', 'sklearn'} & set(sys.modules); assert 'NNClassifier' in dir(nnzoo)"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -25,8 +25,11 @@ REASONS = {
     "_abort_process_group": "ends a NCCL group without waiting for processes that are gone",
     "_getframe": "sys: the depth of the caller, for warnings; the standard library itself uses it so",
     "_exit": "os: ends a process whose second signal must not wait",
+    "_higher_order_ops": "torch's `scan`, the only loop over any number of steps that torch.export can write",
     "_asdict": "a public method of named tuples, underscored so as not to clash with fields",
     "_fields": "as _asdict",
+    "_check_sample_weight": "scikit-learn's own check of weights, whose messages its check_estimator expects",
+    "_safe_indexing": "scikit-learn's selection of rows of any data frame; it has no public one",
 }
 
 

@@ -9,8 +9,10 @@ from nnzoo.builders.model import (
     build_rule,
     frozen_epochs,
     network_shape,
+    one_hot_of,
     plan_model,
     prepare_model,
+    with_known_model,
 )
 from nnzoo.builders.training import (
     build_average,
@@ -47,7 +49,9 @@ __all__ = [
     "frozen_epochs",
     "move_to_device",
     "network_shape",
+    "one_hot_of",
     "output_scale",
     "plan_model",
     "prepare_model",
+    "with_known_model",
 ]

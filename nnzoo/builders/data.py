@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -69,8 +70,32 @@ def _from_memory(section: data_config.PythonSource, in_memory: DataInMemory | No
     division = sources.Division(**fields_of(section.split))
     fields = fields_of(section, "split", "digest")
     if isinstance(section, data_config.Frame):
-        return sources.load_frame(frames=in_memory.frames, division=division, **fields)
-    return sources.divide(sources.load_arrays_in_memory(arrays=in_memory.arrays, **fields), division)
+        dataset = sources.load_frame(frames=in_memory.frames, division=division, **fields)
+    else:
+        dataset = sources.divide(sources.load_arrays_in_memory(arrays=in_memory.arrays, **fields), division)
+    return dataset if in_memory.weights is None else _weighted(dataset, in_memory)
+
+
+def _weighted(dataset: Dataset, in_memory: DataInMemory) -> Dataset:
+    """Returns the dataset with the weights of the samples, except in splits that were passed separately."""
+    is_table = isinstance(dataset.reader, sources.CsvReader)
+    if dataset.per != "sample" or (is_table and dataset.layout == "sequence"):
+        raise DataError(
+            "weights are for data with one target per row. Leave out sample_weight.", where="data: sample_weight"
+        )
+    given = {"val", "test"} & ({key.removeprefix("x_") for key in in_memory.arrays} | set(in_memory.frames))
+    assert in_memory.weights is not None
+    weights = torch.from_numpy(in_memory.weights)
+    splits = {name: split for name, split in dataset.splits.items() if name not in given}
+    rows = {name: torch.arange(len(split)) if split.rows is None else split.rows for name, split in splits.items()}
+    mean = weights[rows["train"]].mean()
+    if mean == 0:
+        raise DataError("all weights of the train split are 0.", where="data: sample_weight")
+    return replace(
+        dataset,
+        splits=dataset.splits
+        | {name: replace(split, weights=(weights[rows[name]] / mean).float()) for name, split in splits.items()},
+    )
 
 
 def _divided(config: Config) -> Dataset:
@@ -121,6 +146,7 @@ def facts_of(config: Config, dataset: Dataset) -> Facts:
         num_tokens=dataset.num_tokens,
         pixels=dataset.layout == "image" and bool(config.augment) and _are_pixels(dataset),
         per=dataset.per,
+        one_hot=dataset.one_hot,
         choices={**known.choices, **dataset.choices},
     )
 

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -16,6 +17,7 @@ from nnzoo.config import Config, Facts, check_facts, num_outputs, resolve
 from nnzoo.config import activation as activations
 from nnzoo.config import init as init_config
 from nnzoo.config import model as model_config
+from nnzoo.config.auto_model import with_auto_model
 from nnzoo.config.base import Section, fields_of
 from nnzoo.config.choices import changed_features
 from nnzoo.config.document import Path
@@ -33,6 +35,7 @@ from nnzoo.models.kernel import KernelMachine
 from nnzoo.models.lenet import lenet5
 from nnzoo.models.recurrent import RecurrentNet
 from nnzoo.models.relative_forecast import RelativeForecast
+from nnzoo.models.tabular import TabularNet
 from nnzoo.models.torchvision_nets import torchvision_net
 from nnzoo.models.trees import RecursiveNet, TreeLSTM
 from nnzoo.models.vgg import vgg
@@ -75,12 +78,14 @@ class NetworkShape(NamedTuple):
         num_outputs: The number of output units.
         num_tokens: The size of the vocabulary; 0 if the inputs are not tokens.
         per: Whether there is one output per sample, per step of a sequence, or per node of a tree.
+        one_hot: The ranges (start, stop) of features that are 0 or 1.
     """
 
     input_shape: tuple[int, ...]
     num_outputs: int
     num_tokens: int = 0
     per: Per = "sample"
+    one_hot: tuple[tuple[int, int], ...] = ()
 
 
 def build_model(
@@ -89,6 +94,7 @@ def build_model(
     num_outputs: int | None = None,
     num_tokens: int | None = None,
     per: Per | None = None,
+    one_hot: tuple[tuple[int, int], ...] = (),
     *,
     download: bool = True,
 ) -> nn.Module:
@@ -101,6 +107,8 @@ def build_model(
         num_tokens: The size of the vocabulary, 0 if the inputs are not tokens; by default, that of the data.
         per: Whether there is one output per sample, step or node; by default, as in the data, or per sample if the
             shape is given.
+        one_hot: The ranges (start, stop) of features that are 0 or 1; by default, those of the data, or none if the
+            shape is given.
         download: Whether to download pretrained weights; not needed if other weights are loaded next.
 
     Raises:
@@ -112,8 +120,9 @@ def build_model(
         default = network_shape(config)
         num_tokens = default.num_tokens if num_tokens is None else num_tokens
         per = per or default.per
+        one_hot = one_hot or default.one_hot if input_shape is None else one_hot
         input_shape, num_outputs = input_shape or default.input_shape, num_outputs or default.num_outputs
-    shape = NetworkShape(tuple(input_shape), num_outputs, num_tokens or 0, per or "sample")
+    shape = NetworkShape(tuple(input_shape), num_outputs, num_tokens or 0, per or "sample", one_hot)
     try:
         module = _build_network(config.model, shape, download=download)
     except ConfigError:
@@ -156,6 +165,8 @@ def _build_network(section: model_config.Model, shape: NetworkShape, *, download
                 output_activation=build_activation(section.output.activation),
                 output_bias=section.output.bias,
             )
+        case model_config.Tabular():
+            return _build_tabular(section, shape)
         case model_config.Cnn():
             return _build_cnn(section, shape)
         case model_config.Recurrent():
@@ -176,6 +187,20 @@ def _build_network(section: model_config.Model, shape: NetworkShape, *, download
             return torchvision_net(section.arch, weights=section.weights, download=download, **sizes)
     raise UsageError(
         "the config has a custom model, which cannot be built from it. Pass the module as `model=`.", where="model="
+    )
+
+
+def _build_tabular(section: model_config.Tabular, shape: NetworkShape) -> TabularNet:
+    fields = fields_of(section, *START, "bins", "activation", "output")
+    return TabularNet(
+        math.prod(shape.input_shape),
+        shape.num_outputs,
+        one_hot=shape.one_hot,
+        num_bins=section.bins,
+        activation=partial(build_activation, section.activation),
+        output_activation=build_activation(section.output.activation),
+        output_bias=section.output.bias,
+        **fields,
     )
 
 
@@ -256,6 +281,13 @@ def frozen_epochs(config: Config, module: nn.Module) -> dict[str, float]:
     return epochs_frozen(module, config.model.frozen, config.model.frozen_epochs)
 
 
+def with_known_model(config: Config) -> Config:
+    """Returns a config with the network that `model: auto` stands for. Reads the data if the config says too little."""
+    if not isinstance(config.model, model_config.Auto):
+        return config
+    return with_auto_model(config, facts_of(config, build_dataset(config)))
+
+
 def network_shape(config: Config) -> NetworkShape:
     """Returns the sizes that the network of a config is built for. Reads the data only if the config lacks them."""
     facts = config.data.facts()
@@ -267,7 +299,18 @@ def network_shape(config: Config) -> NetworkShape:
     assert facts.input_shape is not None
     assert outputs is not None
     assert facts.per is not None
-    return NetworkShape(after_preprocess(resolved, facts), outputs, facts.num_tokens or 0, facts.per)
+    return NetworkShape(
+        after_preprocess(resolved, facts),
+        outputs,
+        facts.num_tokens or 0,
+        facts.per,
+        one_hot_of(resolved, facts.one_hot),
+    )
+
+
+def one_hot_of(config: Config, one_hot: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
+    """Returns the ranges of features that are 0 or 1 after preprocessing: none after PCA and ZCA."""
+    return () if config.preprocess.pca or config.preprocess.zca else one_hot
 
 
 def after_preprocess(config: Config, facts: Facts) -> tuple[int, ...]:

@@ -30,6 +30,7 @@ from nnzoo.training.measures.losses import (
     MultiMarginLoss,
     PerceptronLoss,
     Reads,
+    SampleWeightedLoss,
 )
 from nnzoo.training.optimization.average import WeightAverage
 from nnzoo.training.optimization.optimizers import build_optimizer as optimizer_of
@@ -39,7 +40,12 @@ from nnzoo.training.settings import Settings
 
 
 def build_loss(config: Config, dataset: Dataset) -> nn.Module:
-    """Builds the loss of a resolved config: a function of outputs and encoded targets."""
+    """Builds the loss of a resolved config: a function of outputs, encoded targets, and weights of samples if any."""
+    loss = _plain_loss(config, dataset)
+    return loss if dataset.train.weights is None else SampleWeightedLoss(loss)
+
+
+def _plain_loss(config: Config, dataset: Dataset) -> nn.Module:
     section = config.loss
     reads = output_scale(config)
     if isinstance(section, loss_config.WeightedLoss):
@@ -188,7 +194,7 @@ def build_settings(config: Config) -> Settings:
     return Settings(
         probes=config.train.probes,
         epochs=train.epochs,
-        batch_size=0 if train.batch_size == "full" else train.batch_size,
+        batch_size=train.batch_size if isinstance(train.batch_size, int) else 0,
         monitor=train.monitor,
         metrics=tuple(train.metrics),
         seed=config.seed,

@@ -13,7 +13,22 @@ from typing import Annotated, Any
 import typer
 
 from nnzoo import log
-from nnzoo.cli import compare, doctor, init, lesson, predict, ranks, report, schema, summary, trace, train, validate
+from nnzoo.cli import (
+    compare,
+    doctor,
+    export,
+    init,
+    lesson,
+    predict,
+    ranks,
+    report,
+    schema,
+    summary,
+    trace,
+    train,
+    validate,
+    verify,
+)
 from nnzoo.cli import eval as eval_command
 from nnzoo.cli import list as list_command
 from nnzoo.cli.options import print_json
@@ -38,10 +53,12 @@ app.command("validate")(validate.validate)
 app.command("doctor")(doctor.doctor)
 app.command("report")(report.report)
 app.command("compare")(compare.compare)
+app.command("export")(export.export)
 app.command("lesson")(lesson.lesson)
 app.command("trace")(trace.trace)
 app.command("list")(list_command.list_)
 app.command("init")(init.init)
+app.command("verify")(verify.verify)
 app.command("schema")(schema.schema)
 
 

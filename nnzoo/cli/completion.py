@@ -15,12 +15,14 @@ def config_names(incomplete: str) -> list[str]:
 
 
 def run_names(context: typer.Context, incomplete: str) -> list[str]:
-    """Returns the runs of `--runs-dir`, `latest`, weight files and folders that begin with the text."""
+    """Returns the runs of `--runs-dir`, `latest`, `zoo:` names, weight files and folders that begin with the text."""
     from nnzoo.run.directory import runs
+    from nnzoo.run.zoo import PREFIX, zoo_names
 
     found = [path.name for path in runs(Path(context.params.get("runs_dir") or "runs"))]
     latest = ["latest"] if found else []
-    return sorted(_beginning_with(incomplete, [*found, *latest, *_paths(incomplete, (".safetensors",))]))
+    shipped = [f"{PREFIX}{name}" for name in zoo_names()]
+    return sorted(_beginning_with(incomplete, [*found, *latest, *shipped, *_paths(incomplete, (".safetensors",))]))
 
 
 def config_or_run_names(context: typer.Context, incomplete: str) -> list[str]:
@@ -42,11 +44,16 @@ def shipped_names(incomplete: str) -> list[str]:
     return _beginning_with(incomplete, list(shipped_configs()))
 
 
+def shipped_and_data_names(incomplete: str) -> list[str]:
+    """Returns the shipped configs, files and folders that begin with the text."""
+    return sorted({*shipped_names(incomplete), *_beginning_with(incomplete, _paths(incomplete, ()))})
+
+
 def kinds(incomplete: str) -> list[str]:
     """Returns the kinds of `nnzoo list` that begin with the text."""
     from nnzoo.config.describe import KINDS
 
-    return _beginning_with(incomplete, [*KINDS, "runs"])
+    return _beginning_with(incomplete, [*KINDS, "zoo", "runs"])
 
 
 def names_of_kind(context: typer.Context, incomplete: str) -> list[str]:
@@ -55,7 +62,12 @@ def names_of_kind(context: typer.Context, incomplete: str) -> list[str]:
 
     kind = context.params.get("kind")
     if kind == "runs":
-        return [name for name in run_names(context, incomplete) if name != "latest" and not name.endswith("/")]
+        found = run_names(context, incomplete)
+        return [name for name in found if name != "latest" and not name.endswith("/") and not name.startswith("zoo:")]
+    if kind == "zoo":
+        from nnzoo.run.zoo import zoo_names
+
+        return _beginning_with(incomplete, zoo_names())
     return _beginning_with(incomplete, list(catalogue(kind))) if kind in KINDS else []
 
 
@@ -64,7 +76,10 @@ def _beginning_with(incomplete: str, names: list[str]) -> list[str]:
 
 
 def _paths(incomplete: str, suffixes: tuple[str, ...]) -> list[str]:
-    """Returns the folders, and the files with these suffixes, in the folder that the text names, except hidden ones."""
+    """Returns the folders, and the files with these suffixes, in the folder that the text names, except hidden ones.
+
+    Without suffixes, all files are returned.
+    """
     before, slash, _ = incomplete.rpartition("/")
     folder = Path(before + slash) if slash else Path()
     try:
@@ -74,5 +89,5 @@ def _paths(incomplete: str, suffixes: tuple[str, ...]) -> list[str]:
     return [
         f"{before}{slash}{path.name}{'/' if path.is_dir() else ''}"
         for path in found
-        if path.is_dir() or path.suffix in suffixes
+        if path.is_dir() or not suffixes or path.suffix in suffixes
     ]

@@ -18,7 +18,7 @@ def list_(
         typer.Argument(
             metavar="KIND",
             help="Kind of entries: models, data, augmentations, initializers, activations, losses, optimizers, "
-            "schedulers, metrics, configs or runs.",
+            "schedulers, metrics, configs, zoo (trained networks) or runs.",
             autocompletion=kinds_of_list,
         ),
     ] = None,
@@ -48,14 +48,15 @@ def list_(
     from nnzoo.config.describe import KINDS, catalogue, describe
     from nnzoo.config.suggest import did_you_mean
     from nnzoo.errors import UsageError
+    from nnzoo.run.zoo import zoo_names
 
-    kinds = [*KINDS, "runs"]
+    kinds = [*KINDS, "zoo", "runs"]
     if kind != "runs" and (sort or html):
         raise UsageError("is an option of `nnzoo list runs` only.", where="--sort" if sort else "--html")
     if kind is None:
-        everything = {each: catalogue(each) for each in KINDS}
+        everything = {**{each: list(catalogue(each)) for each in KINDS}, "zoo": zoo_names()}
         if as_json:
-            print_json({each: list(names) for each, names in everything.items()})
+            print_json(everything)
         else:
             print("\n".join(f"{each}: {', '.join(names)}" for each, names in everything.items()))
         return
@@ -63,6 +64,9 @@ def list_(
         raise UsageError(f"'{kind}' is not a kind.{did_you_mean(kind, kinds)} ({', '.join(kinds)})", where="list")
     if kind == "runs":
         _list_runs(runs_dir, name, sort, html, as_json=as_json)
+        return
+    if kind == "zoo":
+        _list_zoo(name, as_json=as_json, quiet=quiet)
         return
     names = catalogue(kind)
     if name is None:
@@ -110,6 +114,49 @@ def _shown(value: Any) -> str:
     from nnzoo.config.yaml_writer import flow
 
     return flow(value)
+
+
+def _list_zoo(name: str | None, *, as_json: bool, quiet: bool) -> None:
+    """Prints the shipped networks, or the card of one of them."""
+    from nnzoo.run.zoo import PREFIX, read_card, zoo_names
+
+    cards = [read_card(each) for each in ([name.removeprefix(PREFIX)] if name is not None else zoo_names())]
+    if as_json:
+        dumped = [card.model_dump(mode="json") for card in cards]
+        names = {card.name: card.task for card in cards}
+        print_json({"kind": "zoo", **(dumped[0] if name is not None else {"names": names, "cards": dumped})})
+    elif name is not None:
+        lines = {
+            "data": cards[0].data,
+            "licence": cards[0].licence,
+            "result": f"{cards[0].metric} {number(cards[0].value)}{_baseline(cards[0].baseline)}, seed {cards[0].seed}",
+            "size": f"{cards[0].num_parameters:,} parameters, {cards[0].num_bytes:,} bytes",
+            "recipe": f"nnzoo train {cards[0].recipe}",
+            "limits": cards[0].limits,
+            "example": cards[0].example,
+        }
+        print(f"{PREFIX}{cards[0].name}: {cards[0].task}")
+        print("\n".join(f"{key}: {text}" for key, text in lines.items()))
+    elif quiet:
+        print("\n".join(card.name for card in cards))
+    else:
+        header = ["network", "result", "baseline", "parameters", "KB", "licence of the data"]
+        rows = [
+            [
+                f"{PREFIX}{card.name}",
+                f"{card.metric} {number(card.value)}",
+                "" if card.baseline is None else number(card.baseline),
+                f"{card.num_parameters:,}",
+                f"{card.num_bytes / 1000:.0f}",
+                card.licence,
+            ]
+            for card in cards
+        ]
+        print(table(header, rows))
+
+
+def _baseline(value: float | None) -> str:
+    return "" if value is None else f" (baseline {number(value)})"
 
 
 def _list_runs(runs_dir: str, name: str | None, sort: str | None, html: str | None, *, as_json: bool) -> None:

@@ -22,8 +22,16 @@ CheckpointArgument = Annotated[
     str,
     typer.Argument(
         metavar="CHECKPOINT",
-        help="A run directory, best.safetensors, last.safetensors, a run's name, or 'latest'.",
+        help="A run directory, best.safetensors, last.safetensors, zoo:NAME, a run's name, or 'latest'.",
         autocompletion=run_names,
+    ),
+]
+Target = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--target",
+        metavar="COLUMN",
+        help="The column to predict, by name, or by position from 0 without a header. Repeat it for several columns.",
     ),
 ]
 Overrides = Annotated[

@@ -7,25 +7,39 @@ from typing import Annotated, Any, TextIO
 
 import typer
 
+from nnzoo.cli import data_config
+from nnzoo.cli.completion import shipped_and_data_names
 from nnzoo.cli.options import (
-    ConfigArgument,
     Debug,
     Device,
     Json,
     Overrides,
     Quiet,
     RunsDir,
+    Target,
     Verbose,
     print_json,
     table,
 )
+from nnzoo.config.train import title_of
+from nnzoo.errors import UsageError
 from nnzoo.numbers import number
 from nnzoo.training.processes.torchrun import is_distributed
 
+TrainArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="CONFIG|DATA",
+        help="A YAML file, the name of a shipped config, or a run directory; or a file or folder of data.",
+        autocompletion=shipped_and_data_names,
+    ),
+]
+
 
 def train(
-    config: ConfigArgument,
+    config: TrainArgument,
     overrides: Overrides = None,
+    target: Target = None,
     name: Annotated[str | None, typer.Option("--name", metavar="N", help="Name of the run directory.")] = None,
     runs_dir: RunsDir = "runs",
     device: Device = None,
@@ -44,6 +58,7 @@ def train(
 ) -> None:
     """Train a network and write a run directory.
 
+    For data (a table, images, texts, a series), a config is chosen as by `nnzoo init` and written next to the run.
     Prints a summary and one line per epoch, stops early, and evaluates the best weights on every split.
     """
     import sys
@@ -52,13 +67,22 @@ def train(
     from nnzoo.run.directory import check_options
 
     check_options(resume=resume, overwrite=overwrite, dry_run=dry_run)
+    chosen: Any = config
+    if data_config.is_data(config, target or ()):
+        if is_distributed():
+            raise UsageError("several processes need a config. Write one with `nnzoo init` first.", where=config)
+        out = None if quiet else sys.stderr if as_json else sys.stdout
+        options: dict[str, bool] = {"resume": resume, "overwrite": overwrite, "dry_run": dry_run}
+        chosen = data_config.config_for_training(config, target or (), name=name, runs_dir=runs_dir, out=out, **options)
+    else:
+        data_config.check_no_target(config, target or ())
     if not is_distributed():
         # Check the config before importing torch, which takes seconds.
-        load_config(config, overrides or [])
+        load_config(chosen, overrides or [])
     from nnzoo.api import train as train_network
 
     run = train_network(
-        config,
+        chosen,
         overrides=overrides or [],
         name=name,
         runs_dir=runs_dir,
@@ -101,7 +125,18 @@ def report(result: dict[str, Any]) -> str:
     head = f"{status} after {result['epochs']} epochs{best} ({result['seconds']:.1f} s on {result['device']})"
     if "restarts" in result:
         head = f"{head}\n{spread(result['restarts'])}"
-    return f"\n{head}\n\n{table(['', *names], rows)}\n\nrun directory: {result['run_dir']}"
+    line = baselines(result["baselines"])
+    beside = f"\n\n{line}" if line else ""
+    return f"\n{head}\n\n{table(['', *names], rows)}{beside}\n\nrun directory: {result['run_dir']}"
+
+
+def baselines(measured: dict[str, dict[str, float]]) -> str:
+    """Returns one line with the first metric of each simple model; empty if there are none."""
+    if not measured:
+        return ""
+    split, metric = next(iter(next(iter(measured.values())))).split("/", 1)
+    values = (f"{title_of(name)} {number(metrics[f'{split}/{metric}'])}" for name, metrics in measured.items())
+    return f"{metric.replace('_', ' ')} of simple models on {split}: {', '.join(values)}"
 
 
 def spread(restarts: dict[str, Any]) -> str:

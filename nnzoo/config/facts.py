@@ -29,6 +29,7 @@ class Facts:
         num_tokens: Size of the vocabulary; 0 if the inputs are not tokens.
         pixels: Whether the inputs are images whose values are known to lie in [0, 1].
         per: The unit that has a target: a sample, a step of a sequence, or a node of a tree.
+        one_hot: The ranges (start, stop) of features that are 0 or 1.
         choices: The resolved values of `auto` and null fields of the data section, by field.
     """
 
@@ -45,4 +46,5 @@ class Facts:
     num_tokens: int | None = None
     pixels: bool | None = False
     per: Per | None = "sample"
+    one_hot: tuple[tuple[int, int], ...] = ()
     choices: Mapping[str, object] = field(default_factory=dict)

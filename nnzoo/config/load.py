@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from nnzoo.config.auto_model import with_auto_model
 from nnzoo.config.base import dump, members
 from nnzoo.config.data import PATH_FIELDS, DataSection
 from nnzoo.config.diagnose import error_of_problems, error_of_validation
@@ -19,10 +20,11 @@ from nnzoo.config.experiment import Config, implied_name
 from nnzoo.config.facts import Facts
 from nnzoo.config.model import PRETRAINED, Custom, is_run_name
 from nnzoo.config.rules import check
-from nnzoo.config.shipped import shipped_configs
+from nnzoo.config.shipped import shipped_configs, shipped_folder
 from nnzoo.config.suggest import did_you_mean
 from nnzoo.config.yaml_reader import located, parse, printable, read_yaml
 from nnzoo.errors import ConfigError, UsageError
+from nnzoo.folders import DATA_VARIABLE, data_folder
 
 ANCHOR_PREFIX = "x-"
 """Prefix of top-level keys that only hold YAML anchors and are ignored otherwise."""
@@ -82,7 +84,9 @@ def load_config(
         problem = "custom is only for modules passed from Python: nnzoo.train(config, model=...)."
         raise error_of_problems([(("model",), problem)], root)
     checked._origin = root
-    check_facts(checked, checked.data.facts())
+    facts = checked.data.facts()
+    checked = with_auto_model(checked, facts)
+    check_facts(checked, facts)
     return checked
 
 
@@ -243,15 +247,31 @@ def _error_at(entry: Entry, message: str) -> ConfigError:
 
 
 def _absolute(root: Entry, folder: Path) -> Entry:
-    """Makes paths absolute, relative to the folder of their file. The name of a run is not changed."""
+    """Makes paths absolute, relative to the folder of their file. The name of a run is not changed.
+
+    Data that is not there is looked up in the folder of data sets.
+    """
     for key, field in (*(("data", field) for field in PATH_FIELDS), PRETRAINED):
         section = root.child(key)
         entry = section.child(field) if section else None
         if entry and isinstance(entry.value, str) and entry.value:
-            absolute = os.path.normpath(folder / _expand_user(entry.value))
+            path = _expand_user(entry.value)
+            absolute = os.path.normpath((folder if (key, field) == PRETRAINED else _data_root(path, folder)) / path)
             if (key, field) != PRETRAINED or not is_run_name(entry.value) or Path(absolute).exists():
                 entry.value = absolute
     return root
+
+
+def _data_root(path: Path, folder: Path) -> Path:
+    """Returns the folder that a path of data is relative to: `folder`, or that of NNZOO_DATA if only that has it.
+
+    Shipped configs name data sets that nnzoo does not contain, which are always expected in the folder of data sets.
+    """
+    sets, first = data_folder().absolute(), path.parts[0] if path.parts else ""
+    if (folder / first).exists():
+        return folder
+    is_found = DATA_VARIABLE in os.environ and (sets / first).exists()
+    return sets if is_found or folder == shipped_folder().absolute() else folder
 
 
 def _expand_user(path: str) -> Path:

@@ -155,7 +155,9 @@ def initializer_rules(config: Config, facts: Facts) -> Iterator[Problem]:  # noq
 
 
 def _has_kernels(net: model.Model) -> bool:
-    return not isinstance(net, model.Perceptron | model.Linear | model.Mlp | model.Recurrent | model.TreeNet)
+    return not isinstance(
+        net, model.Perceptron | model.Linear | model.Mlp | model.Tabular | model.Recurrent | model.TreeNet
+    )
 
 
 def _placed_initializers(config: Config) -> Iterator[tuple[Path, object]]:
@@ -227,6 +229,9 @@ def _placed_activations(config: Config, facts: Facts) -> Iterator[tuple[Path, ob
                 yield ("model", "activation"), net.activation, layer.units
             else:
                 yield ("model", "layers", index, "activation"), layer.activation, layer.units
+    if isinstance(net, model.Tabular):
+        for units in net.hidden:
+            yield ("model", "activation"), net.activation, units
     if isinstance(net, model.Cnn):
         for units in net.head:
             yield ("model", "activation"), net.activation, units

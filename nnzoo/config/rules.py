@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from nnzoo.config import loss, model, optimizer, scheduler
 from nnzoo.config.augment_rules import augment_rules
 from nnzoo.config.base import LARGEST
+from nnzoo.config.baselines import baseline_rules
 from nnzoo.config.choices import changed_features, num_outputs, resolved_loss
 from nnzoo.config.data_rules import data_rules
 from nnzoo.config.document import Path, Problem
@@ -39,6 +40,7 @@ def check(config: Config, facts: Facts) -> list[Problem]:
         _precision,
         _optimizer,
         _scheduler,
+        baseline_rules,
     )
     return [problem for rule in rules for problem in rule(config, facts)]
 

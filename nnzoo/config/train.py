@@ -41,12 +41,23 @@ def _check_device(device: str) -> str:
 Device = Annotated[str, AfterValidator(_check_device), WithJsonSchema({"type": "string", "pattern": _DEVICES})]
 
 
+BaselineName = Literal["linear", "gradient_boosting"]
+
+
+def title_of(baseline: str) -> str:
+    """Returns what a baseline is called in tables and reports."""
+    return {"linear": "linear model"}.get(baseline, baseline.replace("_", " "))
+
+
 class Train(Section):
     """The training loop."""
 
     epochs: Count = Field(20, description="maximum number of epochs")
-    batch_size: Count | Literal["full"] = Field(
-        32, description="number of samples per batch, over all processes; full: one batch per epoch, not shuffled"
+    batch_size: Count | Literal["full", "auto"] = Field(
+        "auto",
+        description="number of samples per batch, over all processes; full: one batch per epoch, not shuffled; auto: "
+        "32; for the rows of a table and for `model: tabular`, the power of two from 32 to 256 that is at most 1 % of "
+        "the train rows",
     )
     monitor: str = Field(
         "auto",
@@ -110,6 +121,11 @@ class Train(Section):
         True,
         description="record the health of each layer in health.csv on a few sampled steps per epoch: dead units, "
         "saturated values, gradients, updates and activations. The weights are the same without it",
+    )
+    baselines: Literal["auto", False] | Items[BaselineName] = Field(
+        "auto",
+        description="simple models that are fitted on train and measured beside the network: linear, and "
+        "gradient_boosting for tables; auto: those that take at most a few seconds; false: none",
     )
     log: Items[Literal["tensorboard"]] = Field(
         (),

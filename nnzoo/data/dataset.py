@@ -50,6 +50,7 @@ class Split:
             metrics. None for other tasks.
         level: (N, K) float64, in the unit of the outputs: an offset that is added to the outputs of the network, for
             windows of a series that were shifted (`series.levels`). None if no windows were shifted.
+        weights: (N,) float32 the weight of each sample in the loss, 1 on average over train. None if all are 1.
     """
 
     inputs: Tensor
@@ -60,6 +61,7 @@ class Split:
     finish: nn.Module | None = None
     exact: Tensor | None = None
     level: Tensor | None = None
+    weights: Tensor | None = None
     origin: Origin | None = None
     written: Callable[[Numbers], dict[str, list[str]]] | None = None
 
@@ -96,6 +98,7 @@ class Split:
         naive = None if self.naive is None else self.naive[indices]
         exact = None if self.exact is None else self.exact[indices]
         level = None if self.level is None else self.level[indices]
+        weights = None if self.weights is None else self.weights[indices]
         return replace(
             self,
             inputs=inputs.at(indices) if isinstance(inputs, OnDisk) else inputs.index_select(0, indices),
@@ -105,6 +108,7 @@ class Split:
             naive=naive,
             exact=exact,
             level=level,
+            weights=weights,
         )
 
 

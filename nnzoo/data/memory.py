@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -16,9 +16,11 @@ from nnzoo.data.tables.frames import columns_of, is_table, texts_of
 from nnzoo.errors import DataError, UsageError
 
 SPLITS = ("train", "val", "test")
-_ARRAYS = tuple(f"{name}{suffix}" for suffix in ("", "_val", "_test") for name in ("x", "y", "lengths"))
+WEIGHTS = "sample_weight"
+_ARRAYS = (*(f"{name}{suffix}" for suffix in ("", "_val", "_test") for name in ("x", "y", "lengths")), WEIGHTS)
 _EXPECTED = (
-    "Pass (x, y); a dict with x and y, optionally lengths, and the same with _val and _test; a data frame with "
+    "Pass (x, y); a dict with x and y, optionally lengths and sample_weight, and x, y and lengths with _val and _test; "
+    "a data frame with "
     "target=; or a torch Dataset of (x, y)."
 )
 DEFAULT_TARGET = "target"
@@ -35,12 +37,14 @@ class DataInMemory:
         arrays: Arrays by name: `x`, `y`, optionally `lengths`, and the same with `_val` and `_test`; empty for frames.
         frames: Data frames by split; empty for arrays.
         target: The target columns of frames; empty if they are not specified.
+        weights: (N,) float64 the weight of each sample of train in the loss; None if all are equal.
     """
 
     kind: Literal["memory", "frame"]
     arrays: Mapping[str, Array] = field(default_factory=dict)
     frames: Mapping[str, Any] = field(default_factory=dict)
     target: tuple[str, ...] = ()
+    weights: Array | None = None
 
     def section(self) -> dict[str, Any]:
         """Returns the `data` section of the config."""
@@ -49,7 +53,7 @@ class DataInMemory:
 
     def digest(self) -> str:
         """Returns the SHA-256 of all values. It takes about a second per gigabyte of arrays."""
-        digest = hashlib.sha256()
+        digest = hashlib.sha256(b"" if self.weights is None else self.weights.tobytes())
         for name, array in sorted(self.arrays.items()):
             digest.update(f"{name} {array.shape} {array.dtype}".encode())
             values = np.ascontiguousarray(array)
@@ -128,9 +132,23 @@ def _of_arrays(given: Mapping[str, Any]) -> DataInMemory:
     if unknown:
         raise UsageError(f"{', '.join(unknown)} is not one of {', '.join(_ARRAYS)}. {_EXPECTED}", where="data")
     values = {name: each for name, each in given.items() if each is not None}
+    weights = values.pop(WEIGHTS, None)
     if is_frame(values.get("x")):
-        return _joined(values)
-    return DataInMemory("memory", arrays={name: array_of(each, where=f"data: {name}") for name, each in values.items()})
+        found = _joined(values)
+    else:
+        arrays = {name: array_of(each, where=f"data: {name}") for name, each in values.items()}
+        found = DataInMemory("memory", arrays=arrays)
+    return found if weights is None else replace(found, weights=_checked_weights(weights, values["x"]))
+
+
+def _checked_weights(weights: Any, x: Any) -> Array:
+    """Returns the weights of the samples `x` as float64."""
+    array, where = array_of(weights, where=f"data: {WEIGHTS}"), f"data: {WEIGHTS}"
+    if array.shape != (len(x),):
+        raise DataError(f"expected one number per sample, shape ({len(x)},) (got {array.shape}).", where=where)
+    if array.dtype.kind not in "biuf" or not np.isfinite(array).all() or array.min() < 0 or not array.any():
+        raise DataError("expected finite numbers of at least 0 that are not all 0.", where=where)
+    return array.astype(np.float64)
 
 
 def is_frame(value: object) -> bool:

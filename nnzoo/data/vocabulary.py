@@ -18,7 +18,7 @@ PADDING, UNKNOWN = 0, 1
 NUM_SPECIAL = 2
 """Token 0 pads texts to a common length; token 1 stands for every symbol that is not in the training texts."""
 
-_WORD = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")
+WORD = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")
 
 
 class Vocabulary(BaseModel):
@@ -79,7 +79,7 @@ class Vocabulary(BaseModel):
     def tokenize(self, text: str) -> Sequence[str]:
         """Splits a text into symbols."""
         text = text.lower() if self.lowercase else text
-        return text if self.tokenizer == "char" else _WORD.findall(text)
+        return text if self.tokenizer == "char" else WORD.findall(text)
 
     def encode(self, text: str) -> list[int]:
         """Returns the tokens of a text."""

@@ -27,13 +27,14 @@ from nnzoo.experiment.load import load
 from nnzoo.experiment.prepare import Experiment, prepare
 from nnzoo.experiment.pretrained.pretrained import with_checkpoint
 from nnzoo.experiment.reference.comparison import compare
-from nnzoo.experiment.reference.linear import linear_scores
+from nnzoo.experiment.reference.linear import CHEAP, fit_linear, linear_scores
 from nnzoo.experiment.threads import threads_of_data, use_threads
 from nnzoo.experiment.train.record import PREDICTED_SPLITS
 from nnzoo.experiment.train.start import build_state
-from nnzoo.run.directory import ARTIFACT, CHECKPOINT, HEALTH, LOG, METRICS, RESULT, find_checkpoint
+from nnzoo.run.directory import ARTIFACT, CHECKPOINT, HEALTH, LOG, METRICS, RESULT, find_run_folder
 from nnzoo.run.health import read_health
 from nnzoo.run.history import History
+from nnzoo.run.zoo import PREFIX
 from nnzoo.training.evaluate import Evaluation, evaluate
 from nnzoo.training.measures.metrics import MetricSums
 
@@ -130,9 +131,9 @@ def run_folder(subject: str, runs_dir: str) -> Path | None:
         if (named / CHECKPOINT).is_file():
             return named  # perhaps without best weights, if no epoch was finished
         try:
-            return find_checkpoint(subject, Path(runs_dir)).parent
+            return find_run_folder(subject, Path(runs_dir))
         except UsageError as other:
-            raise (other if subject == "latest" else error) from None
+            raise (other if subject == "latest" or subject.startswith(PREFIX) else error) from None
     return None
 
 
@@ -242,7 +243,8 @@ def _scores(experiment: Experiment, module: nn.Module) -> Scores:
         matrix = confusion_matrix(experiment.decoder.on_cpu(), outputs, experiment.splits[measured].truth.cpu())
     metrics = {f"{split}/{key}": value for split, each in evaluations.items() for key, value in each.metrics.items()}
     shown = {f"{split}/{name}": metrics[f"{split}/{name}"] for split in evaluations}
-    return Scores(shown, compare(experiment, measured, metrics, matrix, outputs).remarks)
+    fitted = fit_linear(experiment, measured, max_operations=CHEAP)
+    return Scores(shown, compare(experiment, measured, metrics, matrix, outputs, fitted))
 
 
 def _evaluate(experiment: Experiment, module: nn.Module, split: str, names: tuple[str, ...], kept: str) -> Evaluation:

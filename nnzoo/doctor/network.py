@@ -14,6 +14,7 @@ from nnzoo.models.parameters import head_of
 from nnzoo.training.batches.order import arguments_of
 from nnzoo.training.health.definitions import dead_units, saturated_values
 from nnzoo.training.measures.losses import denominator
+from nnzoo.training.measures.members import loss_of
 
 DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
 MAX_SAMPLES, MAX_NUMBERS = 512, 2_000_000
@@ -85,7 +86,7 @@ def probe(module: nn.Module, loss: nn.Module, split: Split) -> Health:
     targets = split.targets[rows]
     steps = None if split.lengths is None else split.lengths[rows]
     outputs = copied(*arguments_of(copied, split.network_inputs(rows), steps))
-    value = loss(outputs, targets)
+    value = loss_of(loss, outputs, targets)
     if getattr(loss, "reduction", "mean") == "sum":
         value = value / denominator(loss, targets)
     trained = [parameter for parameter in copied.parameters() if parameter.requires_grad]

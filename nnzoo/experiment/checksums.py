@@ -17,7 +17,7 @@ def digests_of(dataset: Dataset) -> dict[str, str]:
     names = Signature(dataset.schema, reader_of(dataset), projected=False).inputs
     for name, split in dataset.splits.items():
         digest = hashlib.sha256(repr((dataset.schema, names)).encode())
-        for tensor in (split.inputs, split.targets, split.lengths):
+        for tensor in (split.inputs, split.targets, split.lengths, split.weights):
             if tensor is None:
                 continue
             digest.update(f"{tuple(tensor.shape)} {tensor.dtype}".encode())

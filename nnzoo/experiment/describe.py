@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from nnzoo.builders import plan_model
+from nnzoo.builders import plan_model, with_known_model
 from nnzoo.config import Config, config_path, load_config, resolve
 from nnzoo.errors import UsageError
 from nnzoo.experiment.load import TrainedModel, load
@@ -19,6 +19,7 @@ from nnzoo.experiment.pretrained.pretrained import with_embedding
 from nnzoo.experiment.train.initial import initial_network
 from nnzoo.experiment.train.notes import report_on
 from nnzoo.run.directory import ARTIFACT
+from nnzoo.run.zoo import PREFIX
 from nnzoo.summaries import Summary
 
 MAX_SHOWN_VALUES = 100
@@ -95,7 +96,7 @@ def describe_network(
 
     Args:
         network: A config (a path, or the name of a shipped config) or a checkpoint (a run directory or name, a file,
-            `latest`).
+            `latest`, `zoo:NAME`).
         overrides: Overrides of the config.
         runs_dir: The directory in which run names are looked up.
         batch_size: The batch size in the table; -1 for any.
@@ -106,7 +107,7 @@ def describe_network(
         CheckpointError: The checkpoint is damaged.
     """
     path = Path(network)
-    is_checkpoint = path.suffix in (".safetensors", ".pt") or (path / ARTIFACT).is_file()
+    is_checkpoint = network.startswith(PREFIX) or path.suffix in (".safetensors", ".pt") or (path / ARTIFACT).is_file()
     config_error: UsageError | None = None
     if not is_checkpoint:
         try:
@@ -148,6 +149,6 @@ def _from_config(
     network: str, overrides: Sequence[str], runs_dir: str
 ) -> tuple[Config, nn.Module, tuple[int, ...], int, frozenset[str]]:
     """Returns the config, the initial network, its input shape, the vocabulary size and the pretrained weights."""
-    config = with_embedding(load_config(network, overrides), runs_dir)
+    config = with_embedding(with_known_model(load_config(network, overrides)), runs_dir)
     module, shape, pretrained = initial_network(config, runs_dir=runs_dir)
     return resolve(config, config.data.facts()), module, shape.input_shape, shape.num_tokens, pretrained

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
-from nnzoo.builders import build_model, choose_device, move_to_device, output_scale
+from nnzoo.builders import build_model, choose_device, move_to_device, one_hot_of, output_scale
 from nnzoo.config import Config, load_config
 from nnzoo.config.choices import changed_features
 from nnzoo.config.model import Torchvision
@@ -227,7 +227,8 @@ def load(
     """Loads a trained network.
 
     Args:
-        checkpoint: A run directory (its best weights), best.safetensors, last.safetensors, a run's name, or `latest`.
+        checkpoint: A run directory (its best weights), best.safetensors, last.safetensors, `zoo:NAME`, a run's name, or
+            `latest`.
         runs_dir: The directory in which run names are looked up.
         model: The custom module, if the network is a custom module; its weights are replaced.
         device: auto, cpu, cuda, cuda:N or mps; None for the device used in training, or auto if that device does not
@@ -264,7 +265,8 @@ def load(
 
 def _build(config: Config, metadata: Metadata, weights: dict[str, Tensor]) -> nn.Module:
     """Builds the network after checking that the weights fit, since even a small file could describe a huge network."""
-    shape = (metadata.network_input_shape, metadata.num_outputs, metadata.num_tokens, metadata.per)
+    one_hot = one_hot_of(config, parse_reader(metadata.reader).one_hot)
+    shape = (metadata.network_input_shape, metadata.num_outputs, metadata.num_tokens, metadata.per, one_hot)
     # torchvision computes the widths of RegNets with tensors, which fails on the meta device.
     if not (isinstance(config.model, Torchvision) and config.model.arch.startswith("regnet")):
         with torch.device("meta"):

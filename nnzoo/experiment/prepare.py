@@ -21,6 +21,8 @@ from nnzoo.builders import (
     facts_of,
 )
 from nnzoo.config import Config, Facts, check_facts, num_outputs, resolve
+from nnzoo.config.auto_model import chose_model, with_auto_model
+from nnzoo.config.baselines import skipped_note
 from nnzoo.config.choices import changed_features
 from nnzoo.config.data import ImageFolder
 from nnzoo.config.load import problems_of
@@ -114,15 +116,23 @@ def prepare(
         raise problems_of(config, [(("train", "precision"), reason)])
     dataset = build_dataset(config, in_memory)
     facts = facts_of(config, dataset)
+    config = with_auto_model(config, facts)
     check_facts(config, facts)
     resolved = resolve(config, facts)
     if dataset.task == "classification" and len(dataset.classes) < 2:
         raise DataError(f"there is only one class ({dataset.classes[0]}). Add samples of another class.", where="data")
-    for note in dataset.notes:
+    for note in (*dataset.notes, *filter(None, [skipped_note(config, facts)])):
         log.info("%s", note)
+    if chose_model(config):
+        log.info("model: %s, chosen by `model: auto` for this data", config.model.name)
     warn_about(dataset)
     for split, classes in missing_classes(dataset).items():
         log.data_warning("the %s split has no sample of %s", split, ", ".join(classes))
+    if dataset.train.weights is not None:
+        for index, section in enumerate(config.augment):
+            if section.mixes_targets:
+                reason = f"{section.name} mixes samples, which have different weights. Remove it, or sample_weight."
+                raise problems_of(config, [(("augment", index), reason)])
     check_metrics(config, dataset, resolved.train.metrics, resolved.train.monitor)
     return assemble(resolved, facts, dataset, device, batches=batches, group=group, saved=saved)
 
@@ -153,7 +163,7 @@ def assemble(
     loss = build_loss(config, dataset).to(device)
     outputs = num_outputs(config.loss, facts)
     assert outputs is not None
-    if batches is not None and config.train.batch_size != "full":
+    if batches is not None and isinstance(config.train.batch_size, int):
         dataset = truncate(dataset, batches * config.train.batch_size)
     # Augmentation comes before `normalize`, which is therefore applied per batch.
     by_batch = ("train",) if config.augment and dataset.layout == "image" else ()
@@ -227,6 +237,7 @@ def encode(dataset: Dataset, decoder: Decoder, loss: nn.Module, device: torch.de
             finish=None if split.finish is None else copy.deepcopy(split.finish).to(device),
             exact=None if split.exact is None else split.exact.to(exact_device),
             level=None if split.level is None else split.level.to(exact_device),
+            weights=None if split.weights is None else split.weights.to(device),
         )
         for name, split in dataset.splits.items()
     }

@@ -64,7 +64,7 @@ def threads_of_network(
     """
     count = torch.get_num_threads()
     if config.train.num_threads is None and not _is_set_by_user() and device.type == "cpu" and summary.flops:
-        batch_size = num_train if config.train.batch_size == "full" else min(num_train, config.train.batch_size)
+        batch_size = min(num_train, config.train.batch_size) if isinstance(config.train.batch_size, int) else num_train
         flops = summary.flops * batch_size * config.train.restarts
         is_small = flops <= SMALL_STEP or (summary.num_steps > 1 and flops <= SMALL_TIME_STEP * summary.num_steps)
         count = 1 if is_small else count

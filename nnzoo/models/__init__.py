@@ -13,6 +13,7 @@ from nnzoo.models.lenet import lenet5
 from nnzoo.models.mlp import MLP, HiddenLayer
 from nnzoo.models.parameters import head_of, penalised, set_train_mode
 from nnzoo.models.recurrent import RecurrentNet
+from nnzoo.models.tabular import TabularNet
 from nnzoo.models.trees import RecursiveNet, TreeLSTM
 from nnzoo.models.vgg import vgg
 
@@ -32,6 +33,7 @@ __all__ = [
     "RecursiveNet",
     "Rule",
     "Step",
+    "TabularNet",
     "TreeLSTM",
     "Unfreezing",
     "alexnet",

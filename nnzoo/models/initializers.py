@@ -115,7 +115,9 @@ def rule_for(activation: nn.Module | None) -> Rule:
 
 
 def plan(model: nn.Module, rule: Rule, by_layer: Mapping[str, Rule] | None = None) -> list[Assignment]:
-    """Assigns a rule to each weight and bias. Parameters of norm layers and of activations are not changed.
+    """Assigns a rule to each weight and bias.
+
+    Parameters of norm layers, of activations, and of modules that have the attribute `keeps_init` are not changed.
 
     The weights of a recurrent layer are filled gate by gate. With `auto`, input-to-hidden weights are Xavier normal
     (Glorot & Bengio 2010) and hidden-to-hidden weights orthogonal (Saxe et al. 2013); biases are zero, except for the
@@ -132,6 +134,8 @@ def plan(model: nn.Module, rule: Rule, by_layer: Mapping[str, Rule] | None = Non
     activations = _activations(model)
     assignments = []
     for name, module in model.named_modules():
+        if getattr(module, "keeps_init", False):
+            continue
         chosen = _rule_of_layer(name, by_layer or {}) or rule
         parameters = dict(module.named_parameters(recurse=False))
         has_weight = any(parameter.ndim >= 2 for parameter in parameters.values())

@@ -15,11 +15,13 @@ class InputWeights(NamedTuple):
         axis: The axis along the inputs. Its size is the number of inputs, or a multiple of it.
         fastest: For a multiple, True if neighbouring entries belong to different inputs (steps, then features), and
             False if they belong to the same input (channels, then steps).
+        inputs: The index of the input of each entry, if there are not equally many entries per input; else None.
     """
 
     name: str
     axis: int
     fastest: bool = True
+    inputs: tuple[int, ...] | None = None
 
 
 def input_weights(model: nn.Module) -> tuple[InputWeights, ...]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from nnzoo.config.train import title_of
 from nnzoo.experiment.evaluate.confidence import intervals
 from nnzoo.experiment.train.finished import RunWithData
 from nnzoo.numbers import number
@@ -41,22 +42,24 @@ def result_section(run: RunWithData) -> Section:
 
 
 def _measured(run: RunWithData) -> TableOf:
-    """Returns the table of the measured split: the network with its intervals, the baseline, the linear model."""
+    """Returns the table of the measured split: the network with its intervals, the baseline and the simple models."""
     result, prefix = run.result, f"{run.split}/"
     metrics = {key.removeprefix(prefix): value for key, value in result["metrics"].items() if key.startswith(prefix)}
     bounds = _intervals(run, metrics)
+    # A run of an older version has only the linear model.
+    simple = result.get("baselines", {"linear": result["linear"]} if "linear" in result else {})
+    others = {"baseline": result["baseline"], **{title_of(name): scores for name, scores in simple.items()}}
     rows: list[list[Cell]] = []
     for name, value in metrics.items():
         low, high = bounds.get(name, (math.nan, math.nan))
         between = "" if math.isnan(low) else f"{number(low)} to {number(high)}"
-        others = (result[kind].get(prefix + name) for kind in ("baseline", "linear") if kind in result)
-        rows.append([name, value, between, *others])
-    kinds = [word for kind, word in (("baseline", "baseline"), ("linear", "linear model")) if kind in result]
+        rows.append([name, value, between, *(scores.get(prefix + name) for scores in others.values())])
     caption = (
         "The best weights. The interval is the uncertainty from the number of samples, not from the seed. The baseline "
-        "ignores the inputs, or is the naive forecast of a series."
+        "ignores the inputs, or is the naive forecast of a series. Other columns are simple models that were fitted on "
+        "train."
     )
-    header = ["metric", "network", "95 % interval", *kinds]
+    header = ["metric", "network", "95 % interval", *others]
     return TableOf(f"On the {run.split} split", caption, header, rows, precise=True)
 
 

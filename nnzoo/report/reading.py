@@ -16,7 +16,7 @@ from nnzoo.experiment.prepare import Experiment, prepare
 from nnzoo.experiment.threads import threads_of_data, use_threads
 from nnzoo.experiment.train.finished import RunWithData
 from nnzoo.experiment.train.record import PREDICTED_SPLITS
-from nnzoo.run.directory import ARTIFACT, METRICS, RESULT, find_checkpoint
+from nnzoo.run.directory import ARTIFACT, METRICS, RESULT, find_run_folder
 from nnzoo.run.history import History
 from nnzoo.training.evaluate import evaluate
 from nnzoo.training.measures.metrics import MetricSums
@@ -33,7 +33,7 @@ def read_run(text: str, runs_dir: str) -> RunWithData:
         UsageError: There is no such run.
         CheckpointError: A file of the run is damaged, or the run has no result.
     """
-    folder = find_checkpoint(text, Path(runs_dir)).parent
+    folder = find_run_folder(text, Path(runs_dir))
     result, history = _result(folder), History.read(folder / METRICS)
     section = read_weights(folder / ARTIFACT)[2].config.get("model")
     custom = isinstance(section, dict) and section.get("name") == "custom"

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from nnzoo.errors import CheckpointError, RunError, UsageError
+from nnzoo.run.zoo import PREFIX, find_weights
 
 CONFIG = "config.yaml"
 ARTIFACT = "best.safetensors"
@@ -140,13 +141,16 @@ def find_checkpoint(text: str, runs_dir: Path) -> Path:
     """Returns the file that a CHECKPOINT argument refers to.
 
     Args:
-        text: A run directory (its best weights), best.safetensors, last.safetensors, a run's name, or `latest`.
+        text: A run directory (its best weights), best.safetensors, last.safetensors, `zoo:NAME`, a run's name, or
+            `latest`.
         runs_dir: The folder in which names of runs are looked up.
 
     Raises:
-        UsageError: There is no such file or run.
+        UsageError: There is no such file, run or shipped network.
         RunError: The run has no weights yet.
     """
+    if text.startswith(PREFIX):
+        return find_weights(text)
     path = Path(text)
     if path.is_file():
         if path.name in OLDER:
@@ -173,3 +177,19 @@ def find_checkpoint(text: str, runs_dir: Path) -> Path:
         raise UsageError(f"is not a run directory: it has no {ARTIFACT}.", where=str(folders[0]))
     known = ", ".join(run.name for run in known_runs[-8:]) or "none"
     raise UsageError(f"no such file or run. Runs in {runs_dir}: {known}.", where=text)
+
+
+def find_run_folder(text: str, runs_dir: Path) -> Path:
+    """Returns the run directory that an argument refers to, as `find_checkpoint` does.
+
+    Raises:
+        UsageError: There is no such run, or the argument names shipped weights, which have no run directory.
+        RunError: The run has no weights yet.
+    """
+    file = find_checkpoint(text, runs_dir)
+    if text.startswith(PREFIX):
+        raise UsageError(
+            "are shipped weights without a run directory. `nnzoo eval`, `predict` and `summary` accept them.",
+            where=text,
+        )
+    return file.parent

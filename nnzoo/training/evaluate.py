@@ -122,7 +122,8 @@ def evaluate(
         for batch, (start, end) in zip(reader, ends, strict=True):
             *inputs, targets = finish(batch, split, None)
             outputs = forward(*inputs)
-            value = loss(outputs, targets)
+            weighting = () if split.weights is None else (split.weights[start:end],)
+            value = loss(outputs, targets, *weighting)
             total.add(as_number(value), as_number(denominator(loss, targets)))
             if split.level is not None:
                 outputs = in_float64(outputs) + split.level[start:end]

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from nnzoo.data import Split
 from nnzoo.errors import DivergedError
@@ -57,7 +58,8 @@ class SingleLearner(Learner[TrainState]):
             device = split.targets.device
             order = epoch_order(len(split), seed=settings.seed, epoch=self.state.epoch, device=device)
         with read_batches(split, order, ends) as batches:
-            yield (finish(batch, split, settings.augment) for batch in batches)
+            finished = (finish(batch, split, settings.augment) for batch in batches)
+            yield finished if split.weights is None else _weighted(finished, split.weights, order, ends)
 
     def train_step(self, batches: Sequence[Batch], settings: Settings) -> None:
         train_step(self.state, batches, self.penalised, settings)
@@ -107,3 +109,11 @@ class SingleLearner(Learner[TrainState]):
         if self.state.best is None:
             raise DivergedError(f"{monitor} was NaN in every epoch, so there are no best weights. Try a smaller lr.")
         return "completed" if self.is_running() else "early_stopped"
+
+
+def _weighted(
+    batches: Iterator[Batch], weights: Tensor, order: Tensor | None, ends: Sequence[tuple[int, int]]
+) -> Iterator[Batch]:
+    """Adds the weights of the samples to each batch."""
+    for batch, (start, end) in zip(batches, ends, strict=True):
+        yield (*batch, weights[start:end] if order is None else weights[order[start:end]])

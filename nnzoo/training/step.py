@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from nnzoo.training.batches.order import Batch
 from nnzoo.training.evaluate import as_number
 from nnzoo.training.finite import check_finite
-from nnzoo.training.measures.losses import denominator
+from nnzoo.training.measures.losses import SampleWeightedLoss, denominator
+from nnzoo.training.measures.members import loss_of, mean_output
 from nnzoo.training.precision.scaling import scaled_step
 from nnzoo.training.settings import Settings
 from nnzoo.training.state import TrainState
@@ -62,7 +63,8 @@ def backward(
     Returns:
         The loss of each batch, weighted so that their sum is the loss of the step.
     """
-    counts = [as_number(denominator(state.loss, targets)) for *_, targets in batches]
+    parts = [_parts(batch, state.loss) for batch in batches]
+    counts = [as_number(denominator(state.loss, targets)) for _, targets, _ in parts]
     group = settings.group
     shared = (len(batches) > 1 or group.size > 1) and not state.train_loss.summed
     own = sum(counts)
@@ -71,10 +73,10 @@ def backward(
     forward = state.forward or state.model
     if not batches:
         step_without_samples(state, settings, record=record)
-    for (*inputs, targets), count in zip(batches, counts, strict=True):
+    for (inputs, targets, weighting), count in zip(parts, counts, strict=True):
         is_last = len(losses) == len(batches) - 1
         outputs = group.call(forward, inputs, is_last=is_last)
-        loss = state.loss(outputs, targets)
+        loss = loss_of(state.loss, outputs, targets, *weighting)
         if record:
             value = as_number(loss)
             reduced = group.reduce_loss(value, is_last=is_last)
@@ -83,7 +85,7 @@ def backward(
                 # a step the local gradients differ, so the ranks could decide differently.
                 check_finite(reduced, state, inputs if group.size == 1 or len(batches) == 1 else ())
             state.train_loss.add(value, count)
-            state.train_metrics.add(outputs.detach(), targets)
+            state.train_metrics.add(mean_output(outputs.detach(), targets), targets)
         part = loss * (count / total) if shared else loss
         if not losses:
             # Only here, so that an error about the loss can report the gradient norm of the previous step.
@@ -99,6 +101,12 @@ def backward(
             if weight.grad is not None:
                 weight.grad.add_(weight.detach(), alpha=2 * settings.l2)
     return losses
+
+
+def _parts(batch: Batch, loss: nn.Module) -> tuple[Batch, Tensor, Batch]:
+    """Returns the arguments of the model, the targets, and the weights of the samples, if there are any."""
+    last = -2 if isinstance(loss, SampleWeightedLoss) else -1
+    return batch[:last], batch[last], batch[last:][1:]
 
 
 def step_without_samples(state: TrainState, settings: Settings, *, record: bool) -> None:

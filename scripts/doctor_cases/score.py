@@ -16,6 +16,7 @@ from doctor_cases.plants_network import NETWORK
 from doctor_cases.plants_training import TRAINING
 from doctor_cases.runs import Laboratory, Outcome, Verdict
 from nnzoo.config import load_config
+from nnzoo.config.data import Files, TorchvisionSet
 from nnzoo.config.shipped import shipped_configs
 
 ILLNESSES = {illness.topic: illness for illness in (*TRAINING, *NETWORK, *DATA_ILLNESSES)}
@@ -30,8 +31,6 @@ NOT_HEALTHY = {
     "backpropagation": "it has a single sample",
     "one_unit": "it has a single sample",
     "adding_rnn": "it shows vanishing gradients on purpose",
-    "fashion_mnist_cnn": "it needs downloaded data",
-    "fashion_mnist_mlp": "it needs downloaded data",
     "xor_linear": "it shows a network that is too small on purpose",
 }
 BETTER = 0.05
@@ -83,8 +82,12 @@ class Judgement:
 
 def healthy_plans(seed: int, number: int) -> list[tuple[str, Plan]]:
     """Returns the names and plans of the healthy runs: the shipped recipes, then random sensible configs."""
-    names = [name for name in shipped_configs() if name not in NOT_HEALTHY]
-    recipes = [(name, Plan(load_config(name).model_dump(mode="json"))) for name in names]
+    configs = {name: load_config(name) for name in shipped_configs() if name not in NOT_HEALTHY}
+    recipes = [
+        (name, Plan(config.model_dump(mode="json")))
+        for name, config in configs.items()
+        if not isinstance(config.data, Files | TorchvisionSet)  # data that is not part of nnzoo
+    ]
     return [*recipes, *((f"random config {index}", base(seed, index)) for index in range(number - len(recipes)))]
 
 

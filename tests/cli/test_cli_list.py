@@ -13,6 +13,7 @@ from nnzoo.config.base import listed
 from nnzoo.config.describe import UNIONS
 from nnzoo.config.metrics import METRICS
 from nnzoo.config.shipped import shipped_configs
+from nnzoo.run.zoo import zoo_names
 
 KINDS = [*UNIONS, "metrics", "configs"]
 NAMES = [
@@ -35,10 +36,11 @@ def as_json(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
 
 def test_all_kinds(capsys: pytest.CaptureFixture[str]) -> None:
     lines = printed(capsys).splitlines()
-    assert [line.split(":")[0] for line in lines] == KINDS
+    assert [line.split(":")[0] for line in lines] == [*KINDS, "zoo"]
     found = as_json(capsys)
-    assert list(found) == KINDS
+    assert list(found) == [*KINDS, "zoo"]
     assert lines == [f"{kind}: {', '.join(names)}" for kind, names in found.items()]
+    assert found.pop("zoo") == zoo_names()
     assert sorted((kind, name) for kind, names in found.items() for name in names) == sorted(NAMES)
 
 

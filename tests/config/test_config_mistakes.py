@@ -157,8 +157,8 @@ def test_mistakes_in_other_sections(line: str, message: str, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("batch_size: fulll", "batch_size: expected an integer or full, got 'fulll'. Did you mean full?"),
-        ("batch_size: 0", "batch_size: expected at least 1 or full, got 0."),
+        ("batch_size: fulll", "batch_size: expected an integer, full or auto, got 'fulll'. Did you mean full?"),
+        ("batch_size: 0", "batch_size: expected at least 1, full or auto, got 0."),
         ("metrics: accuracy", "metrics: expected auto or a list, got 'accuracy'. Write [accuracy]."),
         (
             "metrics: [acc]",

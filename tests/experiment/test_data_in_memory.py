@@ -303,7 +303,7 @@ def test_columns_of_the_same_name() -> None:
 def test_a_notebook_shows_a_run() -> None:
     run = train((X, Y), name="a-b")
     shown = run._repr_html_()
-    assert shown.count("<tr>") == 1 + 3 + 2
+    assert shown.count("<tr>") == 1 + 3 + 2 + len(run.result["baselines"])
     assert f"<td>{run.metrics['test/accuracy']:.4g}</td>" in shown
     assert "baseline (test)" in shown
     assert "completed after 3 epochs" in shown

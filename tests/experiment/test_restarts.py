@@ -236,8 +236,8 @@ def test_files_of_a_run_with_restarts(config_keys: dict[str, Any], capsys: pytes
     result = json.loads(capsys.readouterr().out)
     assert result == json.loads(Path("runs/x/result.json").read_text())
     assert list(result) == [
-        *("run_dir", "status", "epochs", "best_epoch", "monitor", "metrics", "baseline", "num_parameters", "seconds"),
-        *("device", "warnings", "linear", "notes", "restarts", "findings"),
+        *("run_dir", "status", "epochs", "best_epoch", "monitor", "metrics", "baseline", "baselines"),
+        *("num_parameters", "seconds", "device", "warnings", "linear", "notes", "restarts", "findings"),
     ]
     restarts = result["restarts"]
     assert list(restarts) == [

@@ -82,6 +82,7 @@ def test_the_run_directory_of_a_classification(
         "monitor",
         "metrics",
         "baseline",
+        "baselines",
         "num_parameters",
         "seconds",
         "device",

@@ -15,7 +15,7 @@ from nnzoo.config.data.memory import Frame, Memory, PythonSource
 from nnzoo.config.data.series import Series
 from nnzoo.config.data.tables import Csv, TableSource
 from nnzoo.config.data.text import Text
-from nnzoo.config.data.toy import Adding, Blobs, Circles, Gate, Moons, Random, Sine, Spirals
+from nnzoo.config.data.toy import Adding, Blobs, Circles, Gate, Generated, Moons, Random, Sine, Spirals
 from nnzoo.config.data.trees import Trees
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "FormattedFiles",
     "Frame",
     "Gate",
+    "Generated",
     "ImageFolder",
     "Language",
     "Memory",

@@ -49,7 +49,9 @@ class TorchvisionSet(Source):
     shape: ClassVar[tuple[int, int, int]]
 
     root: FilePath | None = Field(
-        None, description="folder of the files, or the `root` folder of torchvision; null: ./data"
+        None,
+        description="folder of the files, or the `root` folder of torchvision; null: the folder in the environment "
+        "variable NNZOO_DATA, or ./data",
     )
     download: bool = Field(True, description="download missing files with torchvision, which checks their checksums")
     classes: Annotated[Items[ClassName], AfterValidator(_check_different)] | None = Field(

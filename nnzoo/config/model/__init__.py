@@ -14,6 +14,7 @@ from nnzoo.config.model.cnn import Block, Cnn
 from nnzoo.config.model.dense import Layer, Linear, Mlp, Perceptron
 from nnzoo.config.model.images import AlexNet, CifarResNet, ImageNet, LeNet5, Vgg
 from nnzoo.config.model.recurrent import Gru, Lstm, Recurrent, Recursive, Rnn, TreeLstm, TreeNet
+from nnzoo.config.model.tabular import Tabular
 from nnzoo.config.model.torchvision import Architecture, Torchvision
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "PRETRAINED",
     "AlexNet",
     "Architecture",
+    "Auto",
     "Block",
     "CifarResNet",
     "Cnn",
@@ -35,6 +37,7 @@ __all__ = [
     "Perceptron",
     "Recurrent",
     "Recursive",
+    "Tabular",
     "Torchvision",
     "TreeLstm",
     "TreeNet",
@@ -56,6 +59,17 @@ def is_run_name(checkpoint: str) -> bool:
     return path.name == checkpoint and path.suffix not in (".safetensors", ".pt", ".pth")
 
 
+class Auto(Model):
+    """The network that fits the data: `tabular` for tables, `cnn` for images, `gru` for sequences, series and texts.
+
+    It is `lstm` for language models, `recursive` for trees, and `mlp` for toy data. A run stores the chosen model.
+    """
+
+    layouts = frozenset({"features", "sequence", "image", "tokens", "tree"})
+
+    name: Literal["auto"]
+
+
 class Custom(Model):
     """A custom nn.Module, passed to `nnzoo.train(config, model=...)` from Python; not available in a file."""
 
@@ -69,6 +83,7 @@ ModelSection = Annotated[
     Perceptron
     | Linear
     | Mlp
+    | Tabular
     | Cnn
     | Rnn
     | Lstm
@@ -80,6 +95,7 @@ ModelSection = Annotated[
     | Vgg
     | CifarResNet
     | Torchvision
+    | Auto
     | Custom,
     Field(discriminator="name"),
     ByName("a model"),

@@ -31,9 +31,9 @@ class Model(Section):
     pretrained: str | None = Field(
         None,
         min_length=1,
-        description="pretrained weights to start from: a run directory, best.safetensors, last.safetensors, the name "
-        "of a run, or latest. Inputs, classes and targets are matched by name; new ones are initialized by `init`. "
-        "Or a state dict saved with torch.save (.pt, .pth)",
+        description="pretrained weights to start from: a run directory, best.safetensors, last.safetensors, zoo:NAME "
+        "(`nnzoo list zoo`), the name of a run, or latest. Inputs, classes and targets are matched by name; new ones "
+        "are initialized by `init`. Or a state dict saved with torch.save (.pt, .pth)",
     )
     freeze: str | Items[str] = Field(
         (),

@@ -9,6 +9,7 @@ from pathlib import Path
 from nnzoo.data.files.contents import STDIN, SUFFIXES, members_of, plain_name
 from nnzoo.data.files.repairs import Repair, Repairs
 from nnzoo.errors import DataError
+from nnzoo.folders import missing_data_hint
 
 SYSTEM_FILES = ("thumbs.db", "desktop.ini", "__macosx")
 """Files that file managers create in folders, in lower case."""
@@ -84,7 +85,8 @@ def find_files(path: Path, suffixes: Collection[str] = (), repairs: Repairs | No
         if not chosen and _leads_into_archive(path):
             return [path]
         if not chosen:
-            raise DataError("there is no such file or folder. Check the path.", where=str(path))
+            hint = missing_data_hint(path) or " Check the path."
+            raise DataError(f"there is no such file or folder.{hint}", where=str(path))
     return [each for file in in_natural_order(chosen) for each in _of_archive(file, suffixes, repairs)]
 
 

@@ -25,6 +25,7 @@ from nnzoo.data.dataset import Dataset, Split
 from nnzoo.data.images.cifar_pickle import read_cifar_pickle
 from nnzoo.data.images.image_reader import ImageReader
 from nnzoo.errors import DataError
+from nnzoo.folders import data_folder
 
 _DAMAGE = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, IndexError, zlib.error, MemoryError)
 """Exceptions from reading a truncated or damaged file."""
@@ -120,7 +121,8 @@ def load_torchvision_set(
         name: mnist, fashion_mnist, kmnist, cifar10, cifar100 or svhn.
         class_names: All classes in the order of the labels.
         shape: (C, H, W) of an image.
-        root: The root folder of torchvision, or the folder with the files; None for `data` in the current folder.
+        root: The root folder of torchvision, or the folder with the files; None for the folder of data sets
+            (`nnzoo.folders`).
         download: Whether missing files are downloaded.
         classes: The classes to keep, in the order of their indices; None for all.
         limit: Maximum number of samples per split; the first ones are used.
@@ -132,8 +134,8 @@ def load_torchvision_set(
         DataError: Files are missing (the message lists the paths), can't be downloaded, are damaged, or belong to a
             different dataset.
     """
-    layout, base = LAYOUTS[name], Path("data" if root is None else root).expanduser()
-    place = _Place(tuple(base / folder for folder in layout.folders), layout.archive)
+    layout, base = LAYOUTS[name], data_folder() if root is None else Path(root).expanduser()
+    place = _Place(tuple(base / folder for folder in (*layout.folders, name)), layout.archive)
     if download and any(place.find(file) is None for files in layout.files.values() for file in files):
         _download(layout, base)
     kept = tuple(class_names if classes is None else classes)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from nnzoo.data.dates.dates import ISO, DateForm
 from nnzoo.data.tables.forms import TEXT, Form, boolean_values, canonical, names_form
+from nnzoo.data.tables.matching import match_cells
 from nnzoo.data.tables.number_forms import UsualDecimal
 from nnzoo.data.tables.numbers import PLAIN, NumberForm, plain_numbers
 from nnzoo.errors import DataError
@@ -219,6 +220,24 @@ class Cells:
     def texts(self) -> list[str]:
         """(N,) the cells unchanged; empty if missing."""
         return [cell or "" for cell in self._values.to_pylist()]
+
+    def without(self, texts: Sequence[str]) -> Cells:
+        """Returns the column with the cells that equal one of the texts as missing values."""
+        import pyarrow as pa
+        from pyarrow import compute
+
+        is_odd = match_cells(self._values, tuple(texts), NumberForm()).is_valid()
+        values = compute.if_else(is_odd, pa.scalar(None, pa.string()), self._values)
+        return Cells(
+            self.name,
+            values,
+            self.where,
+            self.locate,
+            delimiter=self.delimiter,
+            usual_decimal=self.usual_decimal,
+            text_cells=self.text_cells,
+            is_categorical=self.is_categorical,
+        )
 
     def text(self, row: int) -> str:
         """Returns the text of a cell, which must not be missing."""

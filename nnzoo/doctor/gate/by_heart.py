@@ -27,6 +27,7 @@ from nnzoo.models import set_train_mode
 from nnzoo.numbers import number
 from nnzoo.training.batches.order import Batch, arguments_of, epoch_order, smallest_batch
 from nnzoo.training.evaluate import LossSum
+from nnzoo.training.measures.members import loss_of, mean_output
 from nnzoo.training.measures.metrics import MetricSums
 from nnzoo.training.state import TrainState
 from nnzoo.training.step import train_step
@@ -188,7 +189,7 @@ def _seconds_per_step(experiment: Experiment, module: nn.Module, batch: Batch) -
     seconds = math.inf
     for _ in range(2):
         start = time.monotonic()
-        experiment.loss(_outputs(copied, batch), batch[-1]).backward()
+        loss_of(experiment.loss, _outputs(copied, batch), batch[-1]).backward()
         seconds = min(seconds, time.monotonic() - start)
         if seconds > SLOW:
             break
@@ -224,7 +225,7 @@ def _attempt(
         last = state.train_loss.result()
         first = last if step == 1 else first
         with torch.no_grad():
-            outputs = _outputs(state.model, batch)
+            outputs = mean_output(_outputs(state.model, batch), targets)
         if not bool(outputs.isfinite().all()):
             return Attempt(optimizer, step, first, last, achieved, learned=False, diverged=True)
         achieved = score(experiment.decoder, outputs, targets)
@@ -265,7 +266,7 @@ def _reason(experiment: Experiment, module: nn.Module, batch: Batch, own: Attemp
 def _blocked(experiment: Experiment, module: nn.Module, batch: Batch) -> str:
     """Names the weights that get no gradient from a batch."""
     copied = without_dropout(copy.deepcopy(module))
-    experiment.loss(_outputs(copied, batch), batch[-1]).backward()
+    loss_of(experiment.loss, _outputs(copied, batch), batch[-1]).backward()
     weights = {name: each for name, each in copied.named_parameters() if each.requires_grad}
     without = [name for name, each in weights.items() if each.grad is None or not bool(each.grad.any())]
     if not without:

@@ -14,6 +14,7 @@ from nnzoo.data.vocabulary import UNKNOWN
 from nnzoo.experiment.prepare import Experiment
 from nnzoo.training.batches.order import Batch, arguments_of, epoch_order, finish, smallest_batch
 from nnzoo.training.batches.reading import read_batches
+from nnzoo.training.measures.members import loss_of
 
 LARGEST = 512
 """The maximum number of samples of a batch that is examined."""
@@ -91,8 +92,8 @@ def first_loss(experiment: Experiment, module: nn.Module, batch: Batch) -> dict[
     shares = len(targets) if getattr(loss, "reduction", "mean") == "sum" else 1
     return {
         "loss": experiment.config.loss.name,
-        "measured": float(loss(outputs, targets)) / shares,
-        "expected": float(loss(guess, targets)) / shares,
+        "measured": float(loss_of(loss, outputs, targets)) / shares,
+        "expected": float(loss_of(loss, guess, targets)) / shares,
         "guess": meaning,
         "samples": len(targets),
         "pretrained": experiment.config.model.pretrained is not None,

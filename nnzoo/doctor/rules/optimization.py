@@ -295,7 +295,7 @@ def _sentence(parts: list[str]) -> str:
 def _batch(evidence: Evidence) -> int:
     """Returns the number of samples per step."""
     size, num_train = evidence.config.train.batch_size, len(evidence.experiment.splits["train"])
-    return num_train if size == "full" else min(size, num_train)
+    return min(size, num_train) if isinstance(size, int) else num_train
 
 
 def is_still_learning(history: History) -> bool:

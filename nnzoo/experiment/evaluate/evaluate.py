@@ -91,8 +91,8 @@ def evaluate_checkpoint(
     """Evaluates a trained network.
 
     Args:
-        checkpoint: A run directory (its best weights), best.safetensors, last.safetensors, a run's name, `latest`, or
-            a loaded network.
+        checkpoint: A run directory (its best weights), best.safetensors, last.safetensors, `zoo:NAME`, a run's name,
+            `latest`, or a loaded network.
         split: train, val or test; by default, the first of test, val and train that exists.
         data: New labelled data of the same kind, instead of a split: a file or folder, or what `data_in_memory`
             accepts. With `split`, it must be the data that the network was trained on.

@@ -13,6 +13,7 @@ from nnzoo.experiment.checksums import changed_splits, digests_of
 from nnzoo.experiment.load import TrainedModel
 from nnzoo.experiment.pretrained.matching import Signature, describe_differences
 from nnzoo.run.directory import CONFIG
+from nnzoo.run.zoo import read_card, zoo_folder
 
 
 def read_training_data(trained: TrainedModel, in_memory: DataInMemory | None = None, *, fix: str) -> Dataset:
@@ -47,13 +48,18 @@ def read_training_data(trained: TrainedModel, in_memory: DataInMemory | None = N
 
 
 def _with_path(trained: TrainedModel, fix: str) -> Config:
-    """Returns the config with the path of its data from config.yaml, since an artifact has only the file name."""
+    """Returns the config with the path of its data, since an artifact has only the file name.
+
+    The path is in the config.yaml of the run, or in the shipped config of shipped weights.
+    """
     names = _file_names(trained.config)
     if not names:
         return trained.config
     file = trained.path.parent / CONFIG
-    if file.is_file():
-        with_paths = load_config(file, custom_model=True)
+    is_shipped = trained.path.parent == zoo_folder()
+    if is_shipped or file.is_file():
+        source = read_card(trained.path.stem).recipe if is_shipped else file
+        with_paths = load_config(source, custom_model=True)
         if _file_names(with_paths) == names:
             return trained.config.model_copy(update={"data": with_paths.data})
     raise DataError(f"the path of the training data is unknown ({', '.join(names)}). {fix}", where=str(trained.path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -120,6 +121,26 @@ class Match:
             indices = sources.unsqueeze(1) * repeats + each  # (names, repeats)
             new = (sources < 0).unsqueeze(1).expand_as(indices)
         return indices.masked_fill(new, -1).flatten()
+
+    def indices_of_entries(self, checkpoint_inputs: Sequence[int], inputs: Sequence[int]) -> Tensor:
+        """Returns the source indices along an axis with different numbers of entries per name.
+
+        Args:
+            checkpoint_inputs: The index of the name of each entry in the checkpoint.
+            inputs: The same in the new network.
+
+        Returns:
+            (len(inputs),) indices along the axis of the checkpoint, -1 for entries that it does not have.
+        """
+        places: dict[int, list[int]] = {}
+        for place, name in enumerate(checkpoint_inputs):
+            places.setdefault(name, []).append(place)
+        sources, seen, found = self.sources.tolist(), Counter[int](), []
+        for name in inputs:
+            known = places.get(sources[name], [])
+            found.append(known[seen[name]] if seen[name] < len(known) else -1)
+            seen[name] += 1
+        return torch.tensor(found, dtype=torch.int64)
 
     def describe(self) -> str:
         """Returns how many names were matched; empty if both have the same names in the same order."""

@@ -18,9 +18,11 @@ from nnzoo.experiment.pretrained.matching import Match, MismatchError, Signature
 from nnzoo.experiment.pretrained.transfer import Transfer
 from nnzoo.models.inputs import input_weights
 from nnzoo.models.relative_forecast import RelativeForecast
+from nnzoo.models.tabular import TabularNet
 from nnzoo.run.directory import ARTIFACT, CONFIG, find_checkpoint
 from nnzoo.run.torch_file import SUFFIXES as TORCH_SUFFIXES
 from nnzoo.run.torch_file import read_state_dict
+from nnzoo.run.zoo import PREFIX
 
 # Keys that may differ without a warning: they are specific to a run or the last layer, or change shapes.
 _IGNORED_KEYS = {
@@ -61,7 +63,9 @@ def with_checkpoint(config: Config, runs_dir: Path, resumed: Path | None = None)
         if recorded.pretrained is not None and _may_name(pretrained, Path(recorded.pretrained)):
             return _update_model(config, pretrained=recorded.pretrained, **_embedding(config, recorded))
     path = find_pretrained(config, pretrained, runs_dir).absolute()
-    return _update_model(with_embedding(config, runs_dir), pretrained=str(path))
+    # Shipped weights keep their name, which is valid on other machines too.
+    kept = pretrained if pretrained.startswith(PREFIX) else str(path)
+    return _update_model(with_embedding(config, runs_dir), pretrained=kept)
 
 
 def with_embedding(config: Config, runs_dir: str | Path = "runs") -> Config:
@@ -188,7 +192,12 @@ def _start_of_checkpoint(
         inputs, how = _match_inputs(checkpoint, data, module)
         # The units of a series are fitted to the new data.
         own = RelativeForecast.weights_of_network(weights)
-        transfer = Transfer(config, module, own, inputs, *match_outputs(checkpoint, data))
+        entries: dict[str, tuple[int, ...]] = {}
+        if isinstance(module, TabularNet):
+            one_hot = () if checkpoint.projected else checkpoint.reader.one_hot
+            theirs = module.input_weights(metadata.network_input_shape[0], one_hot)
+            entries = {each.name: each.inputs for each in theirs if each.inputs is not None}
+        transfer = Transfer(config, module, own, inputs, *match_outputs(checkpoint, data), entries)
         tensors = transfer.tensors()
     except MismatchError as error:
         hint = f"`nnzoo summary {path}` shows the checkpoint."

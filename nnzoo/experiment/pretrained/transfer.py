@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from torch import Tensor, nn
 
@@ -25,6 +25,7 @@ class Transfer:
         inputs: The match of its inputs; None to match by position.
         outputs: The match of its outputs; None keeps the initial last layer.
         why_new: The reason for keeping the initial last layer.
+        checkpoint_entries: `InputWeights.inputs` of the network of the checkpoint, by the name of the tensor.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class Transfer:
         inputs: Match | None,
         outputs: Match | None,
         why_new: str,
+        checkpoint_entries: Mapping[str, Sequence[int]] | None = None,
     ) -> None:
         self.config = config
         self.own = module.state_dict()
@@ -47,6 +49,7 @@ class Transfer:
         self.outputs = outputs
         self.why_new = why_new
         self.reading = input_weights(module)
+        self.checkpoint_entries = checkpoint_entries or {}
 
     def tensors(self) -> dict[str, Tensor]:
         """Returns the new values of all tensors that change.
@@ -76,10 +79,15 @@ class Transfer:
             return None
         own, other = self.own[name], self.weights[name]
         sources: dict[int, Tensor] = {}
-        axes = {each.name: (each.axis, each.fastest) for each in self.reading}
-        if self.inputs is not None and name in axes:
-            axis, fastest = axes[name]
-            indices = self.inputs.indices_along(other.shape[axis], own.shape[axis], fastest=fastest)
+        reading = next((each for each in self.reading if each.name == name), None)
+        if self.inputs is not None and reading is not None:
+            axis = reading.axis
+            if reading.inputs is not None:
+                entries = self.checkpoint_entries.get(name, ())
+                fits = other.ndim > axis and len(entries) == other.shape[axis]
+                indices = self.inputs.indices_of_entries(entries, reading.inputs) if fits else None
+            else:
+                indices = self.inputs.indices_along(other.shape[axis], own.shape[axis], fastest=reading.fastest)
             if indices is None:
                 return None
             sources[axis] = indices

@@ -12,7 +12,7 @@ from nnzoo.config import model
 from nnzoo.config.loss import WeightedLoss
 from nnzoo.data.baseline import baseline, shares
 from nnzoo.experiment.prepare import Experiment
-from nnzoo.experiment.reference.linear import CHEAP, LinearFit, fit_linear
+from nnzoo.experiment.reference.linear import LinearFit
 from nnzoo.experiment.reference.paired import chance_of
 from nnzoo.numbers import number
 
@@ -23,19 +23,6 @@ SIGNIFICANT = 0.01
 IMBALANCED = 2
 """Classes are imbalanced if the most frequent one has at least this many times the samples of the rarest."""
 _MAX_NAMED = 3
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """The result of a comparison.
-
-    Attributes:
-        linear: The scores of a linear model on the measured split, by name; empty if none was fitted.
-        remarks: A topic and a message for each reference that the network does not beat.
-    """
-
-    linear: dict[str, float]
-    remarks: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -57,7 +44,8 @@ def compare(
     metrics: Mapping[str, float],
     matrix: Sequence[Sequence[int]],
     outputs: Tensor | None,
-) -> Comparison:
+    linear: LinearFit | None,
+) -> tuple[tuple[str, str], ...]:
     """Compares the best weights with the baseline and a linear model on one split.
 
     Args:
@@ -66,15 +54,18 @@ def compare(
         metrics: The metrics of all splits, such as "test/accuracy".
         matrix: The confusion matrix of that split; empty if there is none.
         outputs: The outputs for that split, as returned by `Decoder.compact`; None to skip the linear model.
+        linear: A linear model that was fitted and measured on that split; None if there is none.
+
+    Returns:
+        A topic and a message for each reference that the network does not beat.
     """
     score = _score(metrics, split, experiment.dataset.task, matrix)
     if score is None or not math.isfinite(score.network):
-        return Comparison({}, ())
-    linear = fit_linear(experiment, split, max_operations=CHEAP)
+        return ()
     remarks = list(_compare_with_baseline(experiment, split, score, matrix))
     if linear is not None and outputs is not None:
         remarks += _compare_with_linear(experiment, split, score, linear, outputs)
-    return Comparison({} if linear is None else linear.scores, tuple(remarks))
+    return tuple(remarks)
 
 
 def _score(metrics: Mapping[str, float], split: str, task: str, matrix: Sequence[Sequence[int]]) -> _Score | None:
@@ -180,6 +171,10 @@ def _chance(experiment: Experiment, split: str, linear: LinearFit, outputs: Tens
     if experiment.dataset.task == "classification":
         actual = decoder.target_labels(experiment.splits[split].truth.cpu()[rows])
         return chance_of((decoder.labels(outputs[rows]) != actual).int(), (linear.answers != actual).int())
+    if experiment.dataset.task == "multilabel":
+        actual = decoder.target_labels(experiment.splits[split].truth.cpu()[rows])
+        found = (decoder.labels(outputs[rows]), linear.answers)
+        return chance_of(*((each != actual).double().mean(1) for each in found))
     targets = experiment.dataset.splits[split].targets.cpu()[rows].double()
     scale = targets.std(0, correction=0).clamp_min(1e-300)
     network, other = (

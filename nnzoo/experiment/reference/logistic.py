@@ -9,10 +9,11 @@ from torch import Tensor
 
 _MAX_NEWTON_STEPS, _MAX_INNER_STEPS = 30, 50
 _TOLERANCE = 1e-6
-"""The fit ends if the norm of the gradient per sample is at most this."""
 
 
-def fit_logistic(inputs: Tensor, labels: Tensor, num_classes: int, *, penalty: float) -> Tensor:
+def fit_logistic(
+    inputs: Tensor, labels: Tensor, num_classes: int, *, penalty: float, tolerance: float = _TOLERANCE
+) -> Tensor:
     """Fits a multinomial logistic regression by Newton's method with conjugate gradients (Lin et al. 2008).
 
     It minimises -sum_n log p(label_n) + penalty / 2 * sum w^2; biases are not penalized.
@@ -22,6 +23,7 @@ def fit_logistic(inputs: Tensor, labels: Tensor, num_classes: int, *, penalty: f
         labels: (N,) class indices.
         num_classes: The number of classes K.
         penalty: The L2 penalty: 1 / C in scikit-learn, whose solution is the same.
+        tolerance: The fit ends if the norm of the gradient per sample is at most this.
 
     Returns:
         (D + 1, K) weights; the last row contains the biases.
@@ -43,7 +45,7 @@ def fit_logistic(inputs: Tensor, labels: Tensor, num_classes: int, *, penalty: f
     for _ in range(_MAX_NEWTON_STEPS):
         shares = scores_of(inputs, weights).softmax(1)
         gradient = back(shares - actual) + decay * weights
-        if float(gradient.norm()) <= _TOLERANCE * len(labels):
+        if float(gradient.norm()) <= tolerance * len(labels):
             break
 
         def curvature(step: Tensor, shares: Tensor = shares) -> Tensor:

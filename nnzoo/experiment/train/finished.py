@@ -11,6 +11,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from nnzoo.config import Config
+from nnzoo.config.train import title_of
 from nnzoo.data import DataInMemory, Dataset, OnDisk
 from nnzoo.experiment.load import TrainedModel
 from nnzoo.experiment.prepare import Experiment
@@ -51,6 +52,9 @@ class Run:
         rows = [(split, metrics, split) for split in dict.fromkeys(key.partition("/")[0] for key in metrics)]
         others = dict.fromkeys(key.partition("/")[0] for key in baseline)
         rows += [(f"baseline ({split})", baseline, split) for split in others]
+        for name, scores in self.result["baselines"].items():
+            split = next(iter(scores)).partition("/")[0]
+            rows.append((f"{title_of(name)} ({split})", scores, split))
         status = self.result["status"].replace("_", " ")
         best = f", best epoch {self.result['best_epoch']}" if self.result["best_epoch"] else ""
         parts = [

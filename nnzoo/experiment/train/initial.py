@@ -10,12 +10,22 @@ import numpy as np
 import torch
 from torch import nn
 
-from nnzoo.builders import NetworkShape, build_dataset, build_model, facts_of, network_shape
+from nnzoo.builders import (
+    NetworkShape,
+    build_dataset,
+    build_model,
+    facts_of,
+    network_shape,
+    with_known_model,
+)
 from nnzoo.config import Config, resolve
 from nnzoo.config.choices import changed_features
+from nnzoo.config.model import Tabular
+from nnzoo.data import Dataset
 from nnzoo.experiment.pretrained.preprocessing import fit_preprocess
 from nnzoo.experiment.pretrained.pretrained import load_pretrained
 from nnzoo.models.relative_forecast import RelativeForecast
+from nnzoo.models.tabular import TabularNet
 
 
 def initial_network(config: Config, *, runs_dir: str = "runs") -> tuple[nn.Module, NetworkShape, frozenset[str]]:
@@ -34,15 +44,27 @@ def initial_network(config: Config, *, runs_dir: str = "runs") -> tuple[nn.Modul
         CheckpointError: The checkpoint of `model.pretrained` is damaged.
         DataError: The data is required but missing, or can't be used.
     """
+    config = with_known_model(config)
     shape = network_shape(config)
-    needs_data = config.model.pretrained is not None or changed_features(config) is not None
-    dataset = build_dataset(config) if needs_data else None
+    learns = changed_features(config) is not None or isinstance(config.model, Tabular)
+    needs_data = config.model.pretrained is not None or learns
+    with torch.device("cpu"):  # the network may be on the meta device, the data is not
+        dataset = build_dataset(config) if needs_data else None
     with _seeded(config.seed):
         module = build_model(config, *shape)
-        if isinstance(module, RelativeForecast) and dataset is not None:
-            preprocess = fit_preprocess(resolve(config, facts_of(config, dataset)), dataset, runs_dir)
-            module.set_units(*preprocess.units(shape.input_shape[-1], shape.num_outputs))
+        if learns and dataset is not None:
+            with torch.device("cpu"):
+                _fit(config, module, dataset, shape, runs_dir)
         return module, shape, load_pretrained(config, module, dataset, runs_dir)
+
+
+def _fit(config: Config, module: nn.Module, dataset: Dataset, shape: NetworkShape, runs_dir: str) -> None:
+    """Sets the values of a network that are fitted on the train split and not trained."""
+    preprocess = fit_preprocess(resolve(config, facts_of(config, dataset)), dataset, runs_dir)
+    if isinstance(module, RelativeForecast):
+        module.set_units(*preprocess.units(shape.input_shape[-1], shape.num_outputs))
+    if isinstance(module, TabularNet):
+        module.fit(preprocess.transform(dataset).train.inputs)
 
 
 def network_of_size(config: Config, input_shape: Sequence[int] | None, num_outputs: int | None) -> nn.Module:
@@ -57,6 +79,7 @@ def network_of_size(config: Config, input_shape: Sequence[int] | None, num_outpu
         ConfigError: The config can't be used.
         CheckpointError: The checkpoint of `model.pretrained` is damaged.
     """
+    config = with_known_model(config)
     with _seeded(config.seed):
         module = build_model(config, input_shape, num_outputs)
         if config.model.pretrained is not None:

@@ -19,7 +19,8 @@ from nnzoo.data.dataset import Dataset
 from nnzoo.experiment.evaluate.measure import confusion_matrix, predictions
 from nnzoo.experiment.metadata import Metadata
 from nnzoo.experiment.prepare import Experiment
-from nnzoo.experiment.reference.comparison import Comparison, compare
+from nnzoo.experiment.reference.baselines import Baselines, fit_baselines
+from nnzoo.experiment.reference.comparison import compare
 from nnzoo.experiment.train.finished import RunWithData
 from nnzoo.experiment.train.tensorboard import TensorBoard
 from nnzoo.models.parameters import load_weights
@@ -30,7 +31,6 @@ from nnzoo.run.environment import environment, versions
 from nnzoo.run.files import finite, write_csv, write_json, write_text
 from nnzoo.run.health import write_health
 from nnzoo.training.evaluate import Evaluation, evaluate
-from nnzoo.training.measures.losses import ClassLoss
 from nnzoo.training.measures.metrics import MetricSums
 from nnzoo.training.restarts.outcome import Restarts
 from nnzoo.training.state import TrainState
@@ -169,7 +169,8 @@ class Recorder:
             self.write_tables(state, restarts)
         metrics: dict[str, float] = {}
         outputs: Tensor | None = None
-        compared = Comparison({}, ())
+        baselines = Baselines({})
+        remarks: tuple[tuple[str, str], ...] = ()
         dataset = self.experiment.dataset
         split = next(name for name in PREDICTED_SPLITS if name in dataset.splits)
         if state.best is not None and status == "interrupted":
@@ -178,7 +179,9 @@ class Recorder:
             load_weights(state.model, state.best)
             metrics, matrix, outputs = self._measure(state, split)
             self.save_best(state, metrics, restarts)
-            compared = compare(self.experiment, split, metrics, matrix, outputs)
+            baselines = fit_baselines(self.experiment, split)
+            remarks = compare(self.experiment, split, metrics, matrix, outputs, baselines.linear)
+        linear = {} if baselines.linear is None else baselines.linear.scores
         result = {
             "run_dir": str(self.folder),
             "status": status,
@@ -191,16 +194,17 @@ class Recorder:
                 for split in sorted(dataset.splits.keys() - {"train"}, reverse=True) or ["train"]
                 for name, value in baseline(dataset, split).items()
             },
+            "baselines": baselines.metrics,
             "num_parameters": self.num_parameters,
             "seconds": round(state.seconds + state.epoch_seconds, 3),
             "device": str(self.experiment.device),
             "warnings": list(self.warnings),
-            "linear": {f"{split}/{name}": value for name, value in compared.linear.items()},
-            "notes": [remark for _, remark in compared.remarks],
+            "linear": {f"{split}/{name}": value for name, value in linear.items()},
+            "notes": [remark for _, remark in remarks],
         }
         if restarts is not None:
             result["restarts"] = restarts.as_dict()
-        run = replace(self._with_data(state, result, split, outputs), remarks=compared.remarks)
+        run = replace(self._with_data(state, result, split, outputs), remarks=remarks)
         result["findings"] = [] if status == "interrupted" else self._findings(run)
         write_json(self.folder / directory.RESULT, result)
         self._write_report(run)
@@ -297,8 +301,9 @@ def shared_config(experiment: Experiment) -> dict[str, Any]:
     if isinstance(data, dict):
         data |= {key: Path(data[key]).name for key in PATH_FIELDS if data.get(key)}
         data.pop("cache", None)
-    if isinstance(experiment.loss, ClassLoss) and experiment.loss.class_weights is not None:
-        config["loss"]["class_weights"] = experiment.loss.class_weights.tolist()
+    class_weights = getattr(experiment.loss, "class_weights", None)
+    if class_weights is not None:
+        config["loss"]["class_weights"] = class_weights.tolist()
     return config
 
 

@@ -90,11 +90,12 @@ def train(
         overrides: `{"optimizer.lr": 3e-4}`, or strings such as `optimizer.lr=3e-4`.
         model: A custom module, instead of the config's model: (N, *input_shape) -> (N, outputs).
         data: The data, instead of that of the config: `(x, y)`, as arrays, tensors, or a data frame and its targets; a
-            dict with `x` and `y`, optionally `lengths`, and the same keys with the suffixes `_val` and `_test`; a data
-            frame of pandas, polars or pyarrow, with `target`; a torch Dataset of `(x, y)` pairs; or a dict with any of
-            these as `train` and optionally `val` and `test`. The keys `split`, `task` and `categorical` of the config's
-            `data` are used. Keys that do not apply to data from Python, such as `limit`, raise an error, and so does a
-            series. The data is not saved in the run directory: pass it again to resume.
+            dict with `x` and `y`, optionally `lengths`, and the same keys with the suffixes `_val` and `_test`, and
+            optionally `sample_weight`, (N,) weights of the samples of `x` in the loss; a data frame of pandas, polars
+            or pyarrow, with `target`; a torch Dataset of `(x, y)` pairs; or a dict with any of these as `train` and
+            optionally `val` and `test`. The keys `split`, `task` and `categorical` of the config's `data` are used.
+            Keys that do not apply to data from Python, such as `limit`, raise an error, and so does a series. The data
+            is not saved in the run directory: pass it again to resume.
         target: The columns of the data frame that are predicted; by default, `data.target` of the config.
         name: The name of the run; by default, that of the config.
         runs_dir: The directory that contains the run directories.

@@ -15,6 +15,7 @@ from nnzoo.builders import (
     build_schedule,
     build_unfreezing,
     move_to_device,
+    one_hot_of,
     prepare_model,
 )
 from nnzoo.config.load import problems_of
@@ -25,6 +26,7 @@ from nnzoo.experiment.train.forward import forward_of
 from nnzoo.experiment.train.notes import report_on
 from nnzoo.models.parameters import load_weights
 from nnzoo.models.relative_forecast import RelativeForecast
+from nnzoo.models.tabular import TabularNet
 from nnzoo.summaries import Summary
 from nnzoo.training.batches.order import smallest_batch
 from nnzoo.training.early_stopping import EarlyStopping
@@ -83,10 +85,13 @@ def build_network(experiment: Experiment, model: nn.Module | None, seed: int, *,
     if model is None:
         dataset = experiment.dataset
         shape = tuple(experiment.splits["train"].inputs.shape[1:])
-        sizes = shape, experiment.num_outputs, dataset.num_tokens, dataset.per
+        one_hot = one_hot_of(config, dataset.one_hot)
+        sizes = shape, experiment.num_outputs, dataset.num_tokens, dataset.per, one_hot
         module = build_model(config, *sizes, download=not restored)
         if isinstance(module, RelativeForecast):
             module.set_units(*experiment.preprocess.units(shape[-1], experiment.num_outputs))
+        if isinstance(module, TabularNet) and not restored:
+            module.fit(experiment.splits["train"].inputs)
         if not restored:
             load_pretrained(config, module, experiment.dataset)
     else:

@@ -13,7 +13,7 @@ from nnzoo.training.augmentation.augment import Augment
 from nnzoo.training.processes.group import SINGLE_PROCESS, Group
 
 Batch = tuple[Tensor, ...]
-"""The arguments of the model, then the targets."""
+"""The arguments of the model, then the targets, then the weights of the samples if the loss uses them."""
 
 # Approximate number of input values per evaluation batch. On a CPU the activations of a batch of this size stay in the
 # cache and in memory that the process already has: with 2**20, MLP and LSTM take 1.0 to 1.5 times as long, LeNet 1.3 to

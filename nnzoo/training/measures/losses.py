@@ -6,7 +6,8 @@ softmax or sigmoid, their weighted means do not depend on the batches, and some 
 
 from __future__ import annotations
 
-from typing import Literal
+from functools import partial
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -269,9 +270,67 @@ class PerceptronLoss(nn.Module):
         return each.mean() if self.reduction == "mean" else each.sum()
 
 
+class SampleWeightedLoss(nn.Module):
+    """A loss in which each sample has a weight: sum_i w_i l_i / N for the mean, sum_i w_i l_i for the sum.
+
+    The mean divides by the number of samples (with class weights: by their sum), not by the sum of the sample weights.
+    With weights that are 1 on average, its gradient over a batch is an unbiased estimate of the one over all samples.
+
+    Args:
+        plain: The loss of outputs (N, K) and encoded targets.
+    """
+
+    def __init__(self, plain: nn.Module) -> None:
+        super().__init__()
+        self.plain = plain
+        self.reduction = plain.reduction
+
+    @property
+    def class_weights(self) -> Tensor | None:
+        """The class weights of the loss; None if it has none."""
+        return getattr(self.plain, "class_weights", None)
+
+    def denominator(self, targets: Tensor) -> Tensor | int:
+        """Returns the divisor of the mean for these targets."""
+        return denominator(self.plain, targets)
+
+    def forward(self, outputs: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
+        """Returns the loss of a batch; `weights` are (N,), None for 1."""
+        if weights is None:
+            value: Tensor = self.plain(outputs, targets)
+            return value
+        losses, counts = self._of_samples(outputs, targets)
+        if self.reduction == "sum":
+            return (weights * losses).sum()
+        return (weights * losses * counts).sum() / counts.sum()
+
+    def _of_samples(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns the loss of each sample, (N,), and its weight in the mean, (N,)."""
+        if isinstance(self.plain, KLDivLoss) and targets.ndim > 1:  # torch.func can't batch it
+            losses = F.kl_div(self.plain.logits(outputs).log_softmax(1), targets, reduction="none").sum(1)
+            return losses, torch.ones_like(losses)
+        if isinstance(self.plain, MultiMarginLoss) and targets.ndim == 1:  # torch.func can't batch it with indices
+            targets = F.one_hot(targets, outputs.shape[1]).to(outputs.dtype)
+        return losses_of(self.plain, outputs.unsqueeze(1), targets.unsqueeze(1))
+
+
+def losses_of(loss: nn.Module, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns the loss (K,) and its weight (K,) for outputs (K, B, C) and targets (K, B) or (K, B, C)."""
+    counts: Any
+    if isinstance(denominator(loss, targets[0]), Tensor):
+        counts = torch.vmap(partial(denominator, loss))(targets)
+    else:
+        counts = torch.full((len(outputs),), float(outputs.shape[1]), device=outputs.device)
+    if isinstance(loss, CrossEntropyLoss):
+        # torch.func would split it into a dozen operations, which take a fifth of the time of a small step.
+        sums = loss.rows(outputs, targets).sum(1)
+        return (sums / counts if loss.reduction == "mean" else sums), counts
+    return torch.vmap(loss)(outputs, targets), counts
+
+
 def reads_indices(loss: nn.Module) -> bool:
     """Whether a loss accepts class indices (N,)."""
-    return isinstance(loss, ClassLoss)
+    return isinstance(loss.plain if isinstance(loss, SampleWeightedLoss) else loss, ClassLoss)
 
 
 def denominator(loss: nn.Module, targets: Tensor) -> Tensor | int:

@@ -19,11 +19,12 @@ from nnzoo.training.finite import REMEDY
 from nnzoo.training.health.probe import Probes
 from nnzoo.training.learner import Learner, Metrics, Status
 from nnzoo.training.measures.decoding import in_float64
+from nnzoo.training.measures.losses import losses_of
 from nnzoo.training.measures.metrics import ReplicaSums, sum_dtype
 from nnzoo.training.optimization.average import averaged
 from nnzoo.training.processes.group import Group
 from nnzoo.training.progress import Progress, describe_patience
-from nnzoo.training.restarts.replicas import Replicas, ReplicaState, losses_of
+from nnzoo.training.restarts.replicas import Replicas, ReplicaState
 from nnzoo.training.settings import Settings
 from nnzoo.training.step import clear_gradients, shrink
 

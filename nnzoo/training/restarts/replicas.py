@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import torch
@@ -26,7 +25,7 @@ from nnzoo.run.history import History
 from nnzoo.training.early_stopping import EarlyStopping
 from nnzoo.training.evaluate import LossSum
 from nnzoo.training.health.record import Health
-from nnzoo.training.measures.losses import CrossEntropyLoss, KLDivLoss, MultiMarginLoss, denominator
+from nnzoo.training.measures.losses import KLDivLoss, MultiMarginLoss, SampleWeightedLoss
 from nnzoo.training.measures.metrics import ReplicaSums
 from nnzoo.training.optimization.average import WeightAverage
 from nnzoo.training.optimization.schedules import Schedule
@@ -53,6 +52,8 @@ def why_not_batched(state: TrainState, targets: Tensor) -> str | None:
         return "lbfgs does a line search for each network"
     if isinstance(state.schedule.scheduler, ReduceLROnPlateau):
         return "plateau depends on the monitor of each network"
+    if isinstance(state.loss, SampleWeightedLoss):
+        return "the weights of samples are applied to one network at a time"
     if state.forward is not None:
         return "train.precision and train.compile do not support batched networks"
     if targets.ndim == 2 and not targets.is_floating_point():
@@ -105,20 +106,6 @@ class Replicas(nn.Module):
     def finite(self) -> Tensor:
         """Returns a mask (K,): whether all weights of a replica are finite."""
         return torch.stack([each.detach().isfinite().flatten(1).all(1) for each in self.tensors[0].values()]).all(0)
-
-
-def losses_of(loss: nn.Module, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """Returns the loss (K,) and its weight (K,) for outputs (K, B, C) and targets (K, B) or (K, B, C)."""
-    counts: Any
-    if isinstance(denominator(loss, targets[0]), Tensor):
-        counts = torch.vmap(partial(denominator, loss))(targets)
-    else:
-        counts = torch.full((len(outputs),), float(outputs.shape[1]), device=outputs.device)
-    if isinstance(loss, CrossEntropyLoss):
-        # torch.func would split it into a dozen operations, which take a fifth of the time of a small step.
-        sums = loss.rows(outputs, targets).sum(1)
-        return (sums / counts if loss.reduction == "mean" else sums), counts
-    return torch.vmap(loss)(outputs, targets), counts
 
 
 @dataclass

@@ -1,0 +1,1 @@
+"""The measured results of the shipped configs, and how they are measured again."""
