@@ -134,6 +134,7 @@ def test_models_import_only_models_and_errors() -> None:
         ["validate", "digits_mlp"],
         ["validate", "digits_mlp", "--resolved", "--json"],
         ["schema"],
+        ["explain", "optimizer.lr"],
         ["lesson"],
         ["train", "digits_mlp", "optimizer.lr=fast"],
     ],

@@ -16,6 +16,7 @@ from nnzoo import log
 from nnzoo.cli import (
     compare,
     doctor,
+    explain,
     export,
     init,
     lesson,
@@ -57,6 +58,7 @@ app.command("export")(export.export)
 app.command("lesson")(lesson.lesson)
 app.command("trace")(trace.trace)
 app.command("list")(list_command.list_)
+app.command("explain")(explain.explain)
 app.command("init")(init.init)
 app.command("verify")(verify.verify)
 app.command("schema")(schema.schema)

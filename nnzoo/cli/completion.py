@@ -71,6 +71,13 @@ def names_of_kind(context: typer.Context, incomplete: str) -> list[str]:
     return _beginning_with(incomplete, list(catalogue(kind))) if kind in KINDS else []
 
 
+def config_keys(incomplete: str) -> list[str]:
+    """Returns the config keys and the names of sections that begin with the text."""
+    from nnzoo.config.explain import known_words
+
+    return _beginning_with(incomplete, known_words())
+
+
 def _beginning_with(incomplete: str, names: list[str]) -> list[str]:
     return [name for name in names if name.startswith(incomplete)]
 

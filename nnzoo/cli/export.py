@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -17,12 +16,20 @@ if TYPE_CHECKING:
 def export(
     checkpoint: CheckpointArgument,
     form: Annotated[
-        Literal["onnx", "torch"],
-        typer.Option("--format", help="onnx: for onnxruntime; torch: a file of torch.export, which needs only torch."),
+        Literal["onnx", "torch", "js"],
+        typer.Option(
+            "--format",
+            help="onnx: for onnxruntime; torch: a file of torch.export, which needs only torch; js: a module of "
+            "JavaScript without dependencies, for small networks.",
+        ),
     ] = "onnx",
     output: Annotated[
         str | None,
         typer.Option("--output", metavar="FILE", help="File of the network; by default, the run's name."),
+    ] = None,
+    quantize: Annotated[
+        Literal["int8"] | None,
+        typer.Option("--quantize", help="int8: weights as 8-bit integers (onnx); prints the metrics with and without."),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
     runs_dir: RunsDir = "runs",
@@ -43,15 +50,11 @@ def export(
     name = path.resolve().parent.name if path.stem in ("best", "last", "previous") else path.stem
     file = Path(output or f"{name}{SUFFIXES[form][0]}")
     output_files(form, file, overwrite=overwrite)
-    exported = export_network(load(path), form=form, output=file, overwrite=overwrite)
+    exported = export_network(load(path), form=form, output=file, quantize=quantize is not None, overwrite=overwrite)
     if as_json:
         print_json(exported.as_dict())
     else:
         print(report(exported, brief=quiet))
-    if quiet:
-        return
-    for note in exported.notes:
-        print(note, file=sys.stderr)
 
 
 def report(exported: Exported, *, brief: bool) -> str:
@@ -63,12 +66,14 @@ def report(exported: Exported, *, brief: bool) -> str:
     counts = [each[0] for each in parity.batches]
     steps = [each[1] for each in parity.batches if len(each) > 1]
     lengths = f", {min(steps)} to {max(steps)} steps" if steps else ""
+    lines = [] if exported.quantized is None else [exported.quantized.describe(next(iter(exported.files.values())))]
     return "\n".join(
         [
             f"{exported.checkpoint} was written to {', '.join(files)}.",
             f"{parity.measure}: {parity.difference:.1e} (at most {parity.limit:g})",
             f"compared with nnzoo on {parity.samples}: {len(counts)} batches of {min(counts)} to {max(counts)} samples"
             f"{lengths}, by {exported.runtime}",
+            *lines,
         ]
     )
 

@@ -95,18 +95,19 @@ def _explained(found: dict[str, Any]) -> str:
     if "text" in found:
         lines += ["", found["text"].rstrip()]
     if found["fields"]:
-        lines += ["", *_field_lines(found["fields"], 2)]
+        lines += ["", *field_lines(found["fields"], 2)]
     return "\n".join(lines)
 
 
-def _field_lines(fields: list[dict[str, Any]], indent: int) -> list[str]:
+def field_lines(fields: list[dict[str, Any]], indent: int) -> list[str]:
+    """Returns one line per field of `describe.fields_of`: name, default and description."""
     lines = []
     for field in fields:
         inner = field.get("fields")
         default = "required" if field["required"] else "" if inner else f"= {_shown(field['default'])}"
         lines.append(f"{' ' * indent}{field['name']:{24 - indent}} {default:14} {field['meaning']}")
         if inner:
-            lines += _field_lines(inner, indent + 2)
+            lines += field_lines(inner, indent + 2)
     return lines
 
 

@@ -15,5 +15,6 @@ def schema(
 ) -> None:
     """Print the JSON Schema of the config file, for editors."""
     from nnzoo.config.describe import json_schema
+    from nnzoo.config.explain import with_references
 
-    print(json.dumps(json_schema(), indent=2))
+    print(json.dumps(with_references(json_schema()), indent=2))

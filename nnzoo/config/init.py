@@ -190,7 +190,7 @@ class Orthogonal(WithBias):
 
 
 class LecunNormal(WithBias):
-    """N(0, 1 / fan_in) (LeCun et al. 1998), as SELU requires."""
+    """N(0, 1 / fan_in) (LeCun et al. 1998b), as SELU requires."""
 
     name: Literal["lecun_normal"]
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from nnzoo.errors import UsageError
 from nnzoo.experiment.load import TrainedModel
-from nnzoo.export.parity import Runner
+from nnzoo.export.built import Built, Runner
 from nnzoo.export.recurrent import OnnxRecurrent, with_layers
 from nnzoo.export.served import Interface, Served, dynamic_shapes
 
@@ -43,10 +43,8 @@ def check_installed() -> None:
         )
 
 
-def build_onnx(
-    trained: TrainedModel, interface: Interface, example: tuple[Tensor, ...], text: str
-) -> tuple[bytes, Runner, str]:
-    """Returns a network as an ONNX file, a function that runs it, and the name of what runs it.
+def build_onnx(trained: TrainedModel, interface: Interface, example: tuple[Tensor, ...], text: str) -> Built:
+    """Returns a network as an ONNX file with its description.
 
     Args:
         trained: The network, on the CPU.
@@ -65,7 +63,8 @@ def build_onnx(
     entry = model.metadata_props.add()
     entry.key, entry.value = "nnzoo", text
     content = model.SerializeToString()
-    return content, onnx_runner(content, interface), f"onnxruntime {onnxruntime.__version__}, opset {OPSET}"
+    runtime = f"onnxruntime {onnxruntime.__version__}, opset {OPSET}"
+    return Built((content, text.encode()), onnx_runner(content, interface), runtime)
 
 
 def to_onnx(trained: TrainedModel, interface: Interface, example: tuple[Tensor, ...]) -> onnx.ModelProto:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +15,7 @@ from nnzoo.errors import DataError
 from nnzoo.experiment.evaluate.training_data import read_training_data
 from nnzoo.experiment.load import TrainedModel
 from nnzoo.experiment.train.record import PREDICTED_SPLITS
+from nnzoo.export.built import Runner
 from nnzoo.export.served import Interface
 
 LIMIT = 1e-5
@@ -22,9 +23,6 @@ LIMIT = 1e-5
 MAX_SAMPLES = 128
 _LARGE = 2**16
 """Numbers per sample. A large network reads fewer samples."""
-
-Runner = Callable[[tuple[Tensor, ...]], list[Tensor]]
-"""Computes the outputs of an exported network for its inputs."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from nnzoo.experiment.load import TrainedModel
-from nnzoo.export.parity import Runner
+from nnzoo.export.built import Built
 from nnzoo.export.recurrent import ScannedRecurrent, with_layers
 from nnzoo.export.served import Interface, Served, dynamic_shapes
 
@@ -18,10 +18,8 @@ DESCRIPTION = "nnzoo.json"
 """The name of the description among the extra files."""
 
 
-def build_torch(
-    trained: TrainedModel, interface: Interface, example: tuple[Tensor, ...], text: str
-) -> tuple[bytes, Runner, str]:
-    """Returns a network as a .pt2 file, a function that runs it, and the name of what runs it.
+def build_torch(trained: TrainedModel, interface: Interface, example: tuple[Tensor, ...], text: str) -> Built:
+    """Returns a network as a .pt2 file with its description.
 
     Args:
         trained: The network, on the CPU.
@@ -43,4 +41,4 @@ def build_torch(
         with torch.inference_mode():
             return list(loaded(*arguments))
 
-    return file.getvalue(), run, f"torch {torch.__version__}"
+    return Built((file.getvalue(), text.encode()), run, f"torch {torch.__version__}")

@@ -23,8 +23,12 @@ from nnzoo.data import CsvReader
 from nnzoo.data.quantiles import to_normal
 from nnzoo.experiment.load import load
 from nnzoo.export import export_network
+from nnzoo.export.built import Built
 from nnzoo.export.columns import columns_of
+from nnzoo.export.onnx_file import onnx_runner
+from nnzoo.export.parity import training_data
 from nnzoo.export.quantiles import Quantiles, normal_scores
+from nnzoo.export.quantize import measured, quantized
 from nnzoo.export.served import Served, interface_of
 
 pytest.importorskip("onnx")
@@ -108,7 +112,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Shared:
 def test_the_files_and_the_difference_are_reported(shared: Shared) -> None:
     for name, found in shared.printed.items():
         assert found["files"] == {
-            each: (shared.folder / each).stat().st_size for each in (f"{name}.onnx", f"{name}.json")
+            each: (shared.folder / each).stat().st_size for each in (f"{name}.onnx", f"{name}.onnx.json")
         }
         assert 0 <= found["parity"]["difference"] <= found["parity"]["limit"] == 1e-5
         assert found["parity"]["samples"] == "test"
@@ -130,7 +134,7 @@ def test_a_network_serves_without_torch_and_nnzoo(shared: Shared) -> None:
         model = nnzoo.load(shared.folder / "runs" / name)
         np.testing.assert_allclose(probabilities, model.predict_proba(samples), atol=1e-5)
         assert labels == model.predict(samples).tolist()
-    assert set(json.loads((shared.folder / "table.json").read_text(encoding="utf-8"))["output"]["names"]) == set(
+    assert set(json.loads((shared.folder / "table.onnx.json").read_text(encoding="utf-8"))["output"]["names"]) == set(
         CLASSES
     )
 
@@ -143,7 +147,7 @@ def test_the_file_has_the_description_and_no_path_of_this_machine(shared: Shared
         model = onnx.load_from_string(content)
         onnx.checker.check_model(model, full_check=True)
         assert {each.key: each.value for each in model.metadata_props} == {
-            "nnzoo": (shared.folder / f"{name}.json").read_text(encoding="utf-8")
+            "nnzoo": (shared.folder / f"{name}.onnx.json").read_text(encoding="utf-8")
         }
         assert str(Path(nnzoo.__file__).parent).encode() not in content
         axes = [axis.dim_param for axis in model.graph.input[0].type.tensor_type.shape.dim]
@@ -195,7 +199,7 @@ def test_nothing_is_written_if_the_network_differs(
                 scores, labels = served(*arguments)
             return [scores + 2e-5, labels]
 
-        return b"content", runner, "a test"
+        return Built((b"content", b"{}"), runner, "a test")
 
     monkeypatch.setattr("nnzoo.export.torch_file.build_torch", build)
     monkeypatch.chdir(shared.folder)
@@ -210,7 +214,7 @@ def test_files_are_replaced_only_on_request(
     monkeypatch.chdir(shared.folder)
     before = Path("table.onnx").read_bytes()
     assert run(["export", "table"]) == 2
-    assert "table.onnx and table.json already exist" in capsys.readouterr().err
+    assert "table.onnx and table.onnx.json already exist" in capsys.readouterr().err
     assert Path("table.onnx").read_bytes() == before
     assert run(["export", "table", "--output", "none/table.onnx"]) == 2
     assert "the folder none does not exist" in capsys.readouterr().err
@@ -229,6 +233,58 @@ def test_a_missing_package_is_one_line(
     assert len(error.splitlines()) == 1
 
 
+def test_a_module_of_javascript_answers_as_nnzoo(shared: Shared) -> None:
+    """Rows are lists of cells as in the file; names with quotes and from right to left stay as they are."""
+    mini_racer = pytest.importorskip("py_mini_racer")
+    with contextlib.chdir(shared.folder):
+        exported = export_network(load("runs/table"), form="js", output="table.js")
+    assert exported.parity.passed
+    assert exported.parity.samples == "test"
+    module, model, page = ((shared.folder / each).read_text(encoding="utf-8") for each in exported.files)
+    assert len(module) < 40_000
+    assert '<script src="table.js">' in page
+    context = mini_racer.MiniRacer()
+    context.eval(f"{module}; var network = nnzoo.load({model});")
+    rows = [["0.5", "שלום", "yes", "3", "2024-03-11"], ["", 'say "hi"', "no", "12", ""]]
+    names = ["price", "city", "open", "size", "day"]
+    trained = nnzoo.load(shared.folder / "runs" / "table")
+    for row in rows:
+        answer = json.loads(str(context.eval(f"JSON.stringify(network.predict({json.dumps(row)}))")))
+        expected = trained.predict_proba([dict(zip(names, (cell or None for cell in row), strict=True))])
+        np.testing.assert_allclose([answer["probabilities"]], expected, atol=1e-5)
+        assert json.loads(model)["classes"][answer["label"]] in CLASSES
+    problems = json.loads(str(context.eval("JSON.stringify(network.predict(['x', 'a', 'yes', '1', '']))")))["problems"]
+    assert "price" in problems[0]["text"]
+
+
+def test_the_reason_of_the_page_refuses_a_module(shared: Shared, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("py_mini_racer")
+    monkeypatch.setattr("nnzoo.report.live.model.MAX_BYTES", 100)
+    with pytest.raises(nnzoo.errors.UsageError, match=r"can't be run by JavaScript: it has .* MB of weights"):
+        export_network(load(shared.folder / "runs" / "table"), form="js", output=shared.folder / "large.js")
+    assert not list(shared.folder.glob("*large*"))
+
+
+def test_8_bit_weights_are_measured_beside_those_of_float(shared: Shared) -> None:
+    """On the test split, by the metrics of the run. PCA and scaling stay in float64."""
+    import onnx
+
+    trained = load(shared.folder / "runs" / "table")
+    content, interface = (shared.folder / "table.onnx").read_bytes(), interface_of(trained)
+    smaller = quantized(content, "mlp")
+    assert len(smaller) < 0.8 * len(content)
+    kinds = {each.data_type for each in onnx.load_from_string(smaller).graph.initializer}
+    assert {onnx.TensorProto.INT8, onnx.TensorProto.DOUBLE} <= kinds
+    runs = [onnx_runner(each, interface) for each in (smaller, content)]
+    cost = measured(trained, interface, training_data(trained), (len(content), runs[1]), runs[0])
+    assert cost.split == "test"
+    assert cost.float_metrics["accuracy"] == nnzoo.evaluate(trained).metrics["accuracy"]
+    assert 0 <= cost.metrics["accuracy"] <= 1
+    assert "accuracy" in cost.describe(len(smaller))
+    entry = next(each for each in onnx.load_from_string(smaller).metadata_props if each.key == "nnzoo")
+    assert entry.value == (shared.folder / "table.onnx.json").read_text(encoding="utf-8")
+
+
 def test_trees_are_refused_with_the_reason(tmp_path: Path) -> None:
     (tmp_path / "trees.txt").write_text("(3 (2 a) (4 b))\n(1 (2 c) (0 d))\n" * 9)
     config = {"data": {"name": "trees", "path": str(tmp_path / "trees.txt")}, "model": "recursive"}
@@ -245,7 +301,8 @@ def test_far_windows_of_a_series_are_shifted_as_in_nnzoo(tmp_path: Path) -> None
     config = {"data": {**data, "categorical": ["kind"]}, "model": {"name": "lstm", "hidden_size": 3}}
     trained = nnzoo.train({**config, "train": {"epochs": 2}}, runs_dir=tmp_path, quiet=True).model
     interface = interface_of(trained)
-    windows = torch.tensor([[[step / 7 + level, 1.0, 0.0] for step in range(4)] for level in (0.0, 1e7)]).double()
+    rows = [[[step / 7 + level, 1.0, 0.0] for step in range(4)] for level in (0.0, 1e7)]
+    windows = torch.tensor(rows, dtype=torch.float64)
     with torch.no_grad():
         (values,) = Served(trained, trained.module, interface)(*interface.arguments(windows, None))
     expected = trained.decoder.values(trained.outputs_of(windows))

@@ -31,7 +31,7 @@ class Recurrent(Model):
 
 
 class Rnn(Recurrent):
-    """The Elman network (1990): h_t = f(U x_t + W h_{t-1}). Images are read row by row; padding is ignored."""
+    """The network of Elman (1990): h_t = f(U x_t + W h_{t-1}). Images are read row by row; padding is ignored."""
 
     name: Literal["rnn"]
     nonlinearity: Literal["tanh", "relu"] = Field("tanh", description="activation f")

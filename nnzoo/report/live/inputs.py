@@ -194,12 +194,20 @@ def samples_of(network: Network, description: dict[str, Any]) -> list[dict[str, 
     found = []
     for row in rows:
         length = None if samples.part.lengths is None else int(samples.part.lengths[row])
-        value = _raw_sample(network, description, torch.as_tensor(raw[row : row + 1])[0], length)
+        value = raw_sample(network, description, torch.as_tensor(raw[row : row + 1])[0], length)
         found.append({"label": f"{samples.place(row) or f'sample {row}'}{_truth(network, row)}", "raw": value})
     return found
 
 
-def _raw_sample(network: Network, description: dict[str, Any], values: Tensor, length: int | None) -> Any:
+def raw_sample(network: Network, description: dict[str, Any], values: Tensor, length: int | None) -> Any:
+    """Returns a sample as a person would enter it: cells, a text, or the encoded values of an image.
+
+    Args:
+        network: The network.
+        description: The description of the input.
+        values: The raw inputs of the sample.
+        length: The number of its valid steps; None if all are valid.
+    """
     if description["kind"] == "image":
         return encoded(values.numpy().astype(np.uint8 if description["bytes"] else np.float32))
     if description["kind"] == "text":
