@@ -20,6 +20,7 @@ from nnzoo.config.load import problems_of
 from nnzoo.data import Dataset, Preprocess
 from nnzoo.errors import UsageError
 from nnzoo.models import Unfreezing, head_of
+from nnzoo.models.parameters import hidden_weights
 from nnzoo.training.measures.decoding import Decoder
 from nnzoo.training.measures.losses import (
     BCELoss,
@@ -110,7 +111,12 @@ def build_decoder(config: Config, dataset: Dataset, preprocess: Preprocess) -> D
 def build_optimizer(config: Config, module: nn.Module) -> torch.optim.Optimizer:
     """Builds the optimizer over the parameters that are trained, from the first or a later epoch on."""
     section: optimizer_config.OptimizerSection = config.optimizer
-    return optimizer_of(section.name, _parameter_groups(config, module), **fields_of(section, "backbone_lr"))
+    fields = fields_of(section, "backbone_lr")
+    groups = _parameter_groups(config, module)
+    if isinstance(section, optimizer_config.Muon):
+        trained = [parameter for group in groups for parameter in group["params"]]
+        return optimizer_of(section.name, trained, hidden=hidden_weights(module), **fields)
+    return optimizer_of(section.name, groups, **fields)
 
 
 def _parameter_groups(config: Config, module: nn.Module) -> list[dict[str, Any]]:
