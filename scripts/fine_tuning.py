@@ -7,7 +7,8 @@ trained on the digits 0 to 4, and fine-tuned on 5, 20 or 100 images of each of t
 second one is trained on clothes, and fine-tuned on all ten digits. 60 images of each digit are always the test split.
 The training images of a seed are the same for all methods, so the differences are paired.
 
-The first network is trained with random crops and rotations. Nothing else is augmented. Finished trainings are not repeated: the script can be stopped and started again.
+The first network is trained with random crops and rotations; nothing else is augmented. Finished trainings are not
+repeated: the script can be stopped and started again.
 """
 
 from __future__ import annotations
