@@ -147,6 +147,7 @@ CASES: dict[str, dict[str, Any]] = {
     "batch_norms_double": case(DIGITS, None, ADAMW, batch_size=20),
     "fixed_backbone_double": case(DIGITS, None, ADAMW, batch_size=20),
     "sometimes_used": case(DIGITS, None, ADAMW, batch_size=3),
+    "unfreezing": case(DIGITS, {**CNN, "freeze_epochs": 1}, {**SGD, "backbone_lr": 0.01}, batch_size=20, epochs=2),
     "steps": case(STEPS, RNN, ADAMW),
     "trees": case({"name": "trees", "path": "trees.txt"}, {"name": "tree_lstm", "hidden_size": 4}, ADAMW, batch_size=4),
     "one_by_one": case(STEPS, RNN, ADAMW, batch_size=1),
