@@ -56,8 +56,8 @@ class Train(Section):
     batch_size: Count | Literal["full", "auto"] = Field(
         "auto",
         description="number of samples per batch, over all processes; full: one batch per epoch, not shuffled; auto: "
-        "32; for the rows of a table and for `model: tabular`, the power of two from 32 to 256 that is at most 1 % of "
-        "the train rows",
+        "32; for `model: tabular` and for the classification of the rows of a table, the power of two from 32 to 256 "
+        "that is at most 1 % of the train rows",
     )
     monitor: str = Field(
         "auto",
@@ -113,6 +113,11 @@ class Train(Section):
     )
     restarts: Annotated[int, Field(ge=1, le=10_000), INTEGER] = Field(
         1, description="number of random restarts, with seeds seed, seed + 1, ...; the best one by the monitor is kept"
+    )
+    folds: Annotated[int, Field(ge=2, le=1000), INTEGER] | None = Field(
+        None,
+        description="k-fold cross-validation: train this many networks, each without another fold of the samples, and "
+        "average them; null: one network",
     )
     max_minutes: Positive | None = Field(
         None, description="stop after this wall time, with the best weights so far; null: no limit"

@@ -264,8 +264,9 @@ class TabularNet(nn.Module):
     def fit(self, inputs: Tensor) -> None:
         """Chooses the bins of the numbers by (N, in_features) train rows, at most 200,000 of them."""
         if isinstance(self.numbers, PiecewiseLinear) and not self.numbers.edges.is_meta:
-            rows = inputs[:: -(-len(inputs) // MAX_FITTED)] if len(inputs) > MAX_FITTED else inputs[: len(inputs)]
-            self.numbers.fit(rows[:, self.columns.to(rows.device)])
+            step = max(1, -(-len(inputs) // MAX_FITTED))
+            rows = inputs[torch.arange(0, len(inputs), step, device=inputs.device)].cpu()
+            self.numbers.fit(rows[:, self.columns.cpu()])
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(N, in_features) -> (N, out_features); (N, K, out_features) for an ensemble in training mode."""

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from nnzoo.config import load_config
-from nnzoo.data.files.contents import compression_of, is_on_disk, plain_name, start_of
+from nnzoo.data.files.contents import compression_of, is_on_disk, members_of, plain_name, start_of
 from nnzoo.data.files.encodings import read_text
 from nnzoo.data.tables.table import SUFFIXES
 from nnzoo.errors import DataError, UsageError
@@ -82,6 +82,9 @@ def _of_file(path: Path, target: Sequence[str], repeat: str) -> Suggestion:
             "arrays x, y and lengths.",
             where=str(path),
         )
+    if len(members := members_of(path)) > 1:
+        tables = [each for each in members if is_table_name(each)] or members
+        return _of_table(path, tables[0], target, repeat)
     if is_text(path):
         if has_trees(path):
             siblings = {name: each for name, each in siblings_of(path).items() if has_trees(each)}

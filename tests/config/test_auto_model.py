@@ -61,9 +61,9 @@ def test_arrays_are_read_before_a_model_is_chosen(tmp_path: Path, capfd: pytest.
     run = nnzoo.train(config, runs_dir=tmp_path)
     assert "model: gru, chosen by `model: auto` for this data" in capfd.readouterr().err
     assert load_config(run.run_dir).model.name == "gru"
-    in_memory = nnzoo.train(
-        {"model": "auto", "train": {"epochs": 1}}, data=(rng.normal(size=(40, 1, 9, 9)), np.arange(40) % 2)
-    )
+    images = rng.normal(size=(40, 1, 9, 9)), np.arange(40) % 2
+    config = {"name": "images", "model": "auto", "train": {"epochs": 1}}
+    in_memory = nnzoo.train(config, data=images, runs_dir=tmp_path, quiet=True)
     assert in_memory.model.config.model.name == "cnn"
 
 
@@ -75,6 +75,7 @@ def test_the_batch_size_of_a_table_grows_with_its_rows(rows: int, size: int) -> 
     found = {}
     configs: dict[str, dict[str, Any]] = {
         "table": {"data": csv, "model": "mlp"},
+        "regression": {"data": csv, "model": "mlp"},
         "given": {"data": csv, "model": "mlp", "train": {"batch_size": 5}},
         "tabular": {"data": "iris", "model": "tabular"},
         "other": {"data": "iris", "model": "mlp"},
@@ -82,6 +83,14 @@ def test_the_batch_size_of_a_table_grows_with_its_rows(rows: int, size: int) -> 
     }
     for name, config in configs.items():
         loaded = load_config(config)
-        facts = dataclasses.replace(loaded.data.facts(), num_train=rows)
+        task = "regression" if name == "regression" else "classification"
+        known: dict[str, Any] = {
+            "num_train": rows,
+            "task": task,
+            "input_shape": (4,),
+            "num_classes": 2,
+            "num_targets": 1,
+        }
+        facts = dataclasses.replace(loaded.data.facts(), **known)
         found[name] = resolve(loaded, facts).train.batch_size
-    assert found == {"table": size, "given": 5, "tabular": size, "other": 32, "steps": 32}
+    assert found == {"table": size, "regression": 32, "given": 5, "tabular": size, "other": 32, "steps": 32}
