@@ -57,6 +57,11 @@ def build_dataset(config: Config, in_memory: DataInMemory | None = None) -> Data
     return sources.drop_repeats(dataset) if section.split.deduplicate else dataset
 
 
+def _division(split: data_config.Split) -> sources.Division:
+    fold = None if split.fold is None else sources.Fold(**fields_of(split.fold))
+    return sources.Division(**fields_of(split, "fold"), fold=fold)
+
+
 def _from_memory(section: data_config.PythonSource, in_memory: DataInMemory | None) -> Dataset:
     """Builds a dataset from data that was passed from Python."""
     if in_memory is None:
@@ -64,7 +69,7 @@ def _from_memory(section: data_config.PythonSource, in_memory: DataInMemory | No
             "the data was passed from Python and was not saved. Pass it again: data= of nnzoo.train or nnzoo.evaluate.",
             where="data",
         )
-    division = sources.Division(**fields_of(section.split))
+    division = _division(section.split)
     fields = fields_of(section, "split", "digest")
     if isinstance(section, data_config.Frame):
         dataset = sources.load_frame(frames=in_memory.frames, division=division, **fields)
@@ -98,7 +103,7 @@ def _weighted(dataset: Dataset, in_memory: DataInMemory) -> Dataset:
 def _divided(config: Config) -> Dataset:
     section = config.data
     fields = fields_of(section, "split", "difference")  # `difference` changes the network, not the data
-    division = sources.Division(**fields_of(section.split))
+    division = _division(section.split)
     if section.name in DIVIDING_SOURCES:
         return DIVIDING_SOURCES[section.name](division=division, **fields)
     if isinstance(section, data_config.Gate):

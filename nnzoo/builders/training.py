@@ -16,6 +16,7 @@ from nnzoo.config.base import fields_of
 from nnzoo.config.choices import has_momentum
 from nnzoo.data import Dataset, Preprocess
 from nnzoo.errors import UsageError
+from nnzoo.models.parameters import hidden_weights
 from nnzoo.training.measures.decoding import Decoder
 from nnzoo.training.measures.losses import (
     BCELoss,
@@ -106,7 +107,10 @@ def build_decoder(config: Config, dataset: Dataset, preprocess: Preprocess) -> D
 def build_optimizer(config: Config, module: nn.Module) -> torch.optim.Optimizer:
     """Builds the optimizer over the trainable parameters."""
     section: optimizer_config.OptimizerSection = config.optimizer
-    return optimizer_of(section.name, module.parameters(), **fields_of(section))
+    fields = fields_of(section)
+    if isinstance(section, optimizer_config.Muon):
+        fields["hidden"] = hidden_weights(module)
+    return optimizer_of(section.name, module.parameters(), **fields)
 
 
 def build_schedule(config: Config, optimizer: torch.optim.Optimizer, steps_per_epoch: int) -> Schedule:

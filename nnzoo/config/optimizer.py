@@ -161,6 +161,23 @@ class Rprop(Section):
     step_sizes: Two = Field((1e-6, 50.0), description="smallest and largest step size")
 
 
+class Muon(Section):
+    """Momentum with orthogonalized updates for hidden weights, and AdamW for all other parameters (Jordan 2024).
+
+    The hidden weights are those of linear, recurrent and convolutional layers, except for the last layer. Their update
+    is lr * 0.2 sqrt(max(rows, columns)) U V^T, for a momentum U S V^T. This has the size of an update of AdamW (Liu et
+    al. 2025), so a learning rate that suits adamw is a good start.
+    """
+
+    name: Literal["muon"]
+    lr: NonNegative = Field(1e-3, description="learning rate of all parameters")
+    momentum: Probability = Field(0.95, description="decay rate of the running average of a hidden weight's gradient")
+    nesterov: bool = Field(True, description="Nesterov momentum: the average is taken one step ahead")
+    weight_decay: NonNegative = Field(0.01, description="w <- w - lr * weight_decay * w at every step, as in adamw")
+    betas: Betas = Field((0.9, 0.999), description="decay rates of AdamW, for all other parameters")
+    eps: NonNegative = Field(1e-8, description="added to the denominator of AdamW for numerical stability")
+
+
 class Lbfgs(Section):
     """Limited-memory BFGS, a quasi-Newton method (Liu & Nocedal 1989); for small networks and `batch_size: full`.
 
@@ -187,7 +204,7 @@ class Lbfgs(Section):
 
 
 OptimizerSection = Annotated[
-    Sgd | Adam | AdamW | RmsProp | Adagrad | Adadelta | Adamax | NAdam | RAdam | Rprop | Lbfgs,
+    Sgd | Adam | AdamW | RmsProp | Adagrad | Adadelta | Adamax | NAdam | RAdam | Rprop | Muon | Lbfgs,
     Field(discriminator="name"),
     ByName("an optimizer", default="adamw"),
 ]

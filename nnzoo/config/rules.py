@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from nnzoo.config import loss, model, optimizer, scheduler
+from nnzoo.config import data, loss, model, optimizer, scheduler
 from nnzoo.config.augment_rules import augment_rules
 from nnzoo.config.base import LARGEST
 from nnzoo.config.baselines import baseline_rules
@@ -41,6 +41,7 @@ def check(config: Config, facts: Facts) -> list[Problem]:
         _optimizer,
         _scheduler,
         baseline_rules,
+        _folds,
     )
     return [problem for rule in rules for problem in rule(config, facts)]
 
@@ -135,6 +136,23 @@ def _output(config: Config, facts: Facts) -> Iterator[Problem]:
         )
     elif ending == "softmax" and num_outputs(chosen, facts) == 1:
         yield path, "the softmax of a single output unit is always 1. Use sigmoid or identity."
+
+
+def _folds(config: Config, facts: Facts) -> Iterator[Problem]:
+    fold, path = config.data.split.fold, ("train", "folds")
+    if fold is not None and fold.number > fold.of:
+        yield (
+            ("data", "split", "fold", "number"),
+            f"expected at most {fold.of} folds, got {fold.number}.",
+        )
+    if config.train.folds is None:
+        return
+    if fold is not None:
+        yield ("data", "split", "fold"), "train.folds trains on every fold. Remove one of the two."
+    if isinstance(config.data, data.Gate) and config.data.samples is None:
+        yield path, "the network learns all four rows, so none is held out. Set data.samples, or remove this key."
+    elif facts.per not in (None, "sample"):
+        yield path, f"folds need one target per sample, but this data has one per {facts.per}. Remove it."
 
 
 def _metrics(config: Config, facts: Facts) -> Iterator[Problem]:

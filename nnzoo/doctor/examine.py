@@ -170,6 +170,8 @@ def examine_run(folder: Path) -> Examination:
         CheckpointError: A file is damaged, or there is no checkpoint.
         DataError: The data is missing or can't be used.
     """
+    if load_config(folder, custom_model=True).train.folds is not None:
+        raise UsageError("each fold of a cross-validation is a run. Examine one: RUN/fold-1.", where=str(folder))
     if not (folder / CHECKPOINT).is_file():
         raise CheckpointError(f"there is no {CHECKPOINT}, which holds the training state.", where=str(folder))
     last = load(folder / CHECKPOINT)

@@ -34,6 +34,9 @@ class Metadata(Section):
     metrics: dict[str, float | None] = Field(description="metrics of the best weights")
     data_digests: dict[str, str] = Field(description="SHA-256 of each split before preprocessing")
     versions: dict[str, str] = Field(description="versions of nnzoo and torch")
+    folds: Items[dict[str, Any]] = Field(
+        (), description="the metadata of each network of a cross-validation; the other fields are those of the first"
+    )
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

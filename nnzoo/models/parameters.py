@@ -64,6 +64,18 @@ def penalised(model: nn.Module) -> list[nn.Parameter]:
     return [parameter for parameter in model.parameters() if parameter.requires_grad and parameter.ndim >= 2]
 
 
+def hidden_weights(model: nn.Module) -> list[nn.Parameter]:
+    """Returns the parameters with two or more axes, except for those of embeddings and of the last layer."""
+    head = head_of(model)
+    others = {
+        id(parameter)
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Embedding) or name == head or name.startswith(f"{head}.")
+        for parameter in module.parameters()
+    }
+    return [each for each in model.parameters() if each.ndim >= 2 and id(each) not in others]
+
+
 def has_batch_norm(model: nn.Module) -> bool:
     """Whether the model has batch norm, for which a training batch of one sample is too small."""
     return any(isinstance(module, BatchNorm) for module in model.modules())

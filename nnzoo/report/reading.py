@@ -14,6 +14,7 @@ from nnzoo.experiment.load import TrainedModel, load, read_weights
 from nnzoo.experiment.prepare import Experiment, prepare
 from nnzoo.experiment.threads import threads_of_data, use_threads
 from nnzoo.experiment.train.finished import RunWithData
+from nnzoo.experiment.train.folds import run_of_folds
 from nnzoo.experiment.train.record import PREDICTED_SPLITS
 from nnzoo.run.directory import ARTIFACT, METRICS, RESULT, find_run_folder
 from nnzoo.run.history import History
@@ -37,6 +38,8 @@ def read_run(text: str, runs_dir: str) -> RunWithData:
     section = read_weights(folder / ARTIFACT)[2].config.get("model")
     custom = isinstance(section, dict) and section.get("name") == "custom"
     config = load_config(folder, ["train.device=cpu"], custom_model=custom)
+    if config.train.folds is not None:
+        return run_of_folds(folder, result, config)
     with use_threads(threads_of_data(config)), log.recording(quiet=True):
         try:
             trained = load(folder)

@@ -73,6 +73,11 @@ def check_traceable(config: Config) -> None:
     if config.optimizer.name == "lbfgs":
         reason = "lbfgs computes the loss several times per step, so a step has no single gradient that can be traced."
         problem = (("optimizer",), f"{reason} Use another optimizer, such as sgd.")
+    if config.optimizer.name == "muon":
+        reason = (
+            "muon orthogonalizes whole matrices, so a weight has no formula of its own gradient that can be traced."
+        )
+        problem = (("optimizer",), f"{reason} Use another optimizer, such as adamw.")
     if problem is not None:
         raise problems_of(config, [problem])
 

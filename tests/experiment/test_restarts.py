@@ -199,6 +199,7 @@ def test_every_activation_can_be_batched(activation: object) -> None:
         ),
         ({"scheduler": {"name": "plateau"}}, "plateau depends on the monitor of each network"),
         ({"optimizer": {"name": "lbfgs"}}, "lbfgs does a line search for each network"),
+        ({"optimizer": {"name": "muon"}}, "muon orthogonalizes the weights of each network"),
         ({"loss": "multi_margin"}, "torch.func can't batch its loss"),
     ],
 )

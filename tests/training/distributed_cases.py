@@ -142,6 +142,7 @@ CASES: dict[str, dict[str, Any]] = {
     "binary": case({"name": "breast_cancer"}, MLP, metrics=["precision", "recall", "f1", "auroc"]),
     "full_lbfgs": case({"name": "iris"}, MLP, {"name": "lbfgs", "max_iter": 5}, batch_size="full", epochs=2),
     "restarts": case({"name": "iris"}, MLP, restarts=2, epochs=2),
+    "muon": case(DIGITS, CNN, {"name": "muon", "lr": 0.003}),
     "averaged": case(DIGITS, CNN, ema=0.9, epochs=2),
     "batch_norms_double": case(DIGITS, None, ADAMW, batch_size=20),
     "fixed_backbone_double": case(DIGITS, None, ADAMW, batch_size=20),

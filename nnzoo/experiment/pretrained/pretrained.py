@@ -18,6 +18,7 @@ from nnzoo.experiment.metadata import Metadata
 from nnzoo.experiment.pretrained.matching import Match, MismatchError, Signature, listed, match_inputs, match_outputs
 from nnzoo.experiment.pretrained.transfer import Transfer
 from nnzoo.models.inputs import input_weights
+from nnzoo.models.members import no_single_network
 from nnzoo.models.relative_forecast import RelativeForecast
 from nnzoo.models.tabular import TabularNet
 from nnzoo.run.directory import ARTIFACT, CONFIG, find_checkpoint
@@ -179,6 +180,8 @@ def _start_of_checkpoint(
 ) -> tuple[Transfer, dict[str, Tensor], str]:
     """Fits the weights of an nnzoo checkpoint to the network. The string describes how inputs were matched."""
     weights, _, metadata = read_weights(path)
+    if metadata.folds:
+        raise problems_of(config, [(PRETRAINED, f"{path}: {no_single_network(len(metadata.folds))}")])
     checkpoint = Signature(
         metadata.data_schema, parse_reader(metadata.reader), _has_pca(metadata.config.get("preprocess"))
     )

@@ -1,4 +1,4 @@
-"""torch's optimizers, and whether each has a fused kernel."""
+"""torch's optimizers and Muon, and whether each has a fused kernel."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ import torch
 from torch import nn
 from torch.optim import optimizer
 
+from nnzoo.training.optimization.muon import Muon
+
 
 @dataclass(frozen=True)
 class Row:
-    """An optimizer of torch.
+    """An optimizer.
 
     Attributes:
         build: The class of the optimizer.
@@ -37,6 +39,7 @@ OPTIMIZERS = {
     "nadam": Row(torch.optim.NAdam, fused=False),
     "radam": Row(torch.optim.RAdam, fused=False),
     "rprop": Row(torch.optim.Rprop, fused=False),
+    "muon": Row(Muon, fused=False),
     "lbfgs": Row(torch.optim.LBFGS, fused=False),
 }
 

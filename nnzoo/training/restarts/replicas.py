@@ -27,6 +27,7 @@ from nnzoo.training.health.record import Health
 from nnzoo.training.measures.losses import KLDivLoss, MultiMarginLoss, SampleWeightedLoss
 from nnzoo.training.measures.metrics import ReplicaSums
 from nnzoo.training.optimization.average import WeightAverage
+from nnzoo.training.optimization.muon import Muon
 from nnzoo.training.optimization.schedules import Schedule
 from nnzoo.training.restarts.outcome import End, Outcome
 from nnzoo.training.state import TrainState, rng_state, set_rng_state
@@ -49,6 +50,8 @@ def why_not_batched(state: TrainState, targets: Tensor) -> str | None:
     """
     if isinstance(state.optimizer, torch.optim.LBFGS):
         return "lbfgs does a line search for each network"
+    if isinstance(state.optimizer, Muon):
+        return "muon orthogonalizes the weights of each network"
     if isinstance(state.schedule.scheduler, ReduceLROnPlateau):
         return "plateau depends on the monitor of each network"
     if isinstance(state.loss, SampleWeightedLoss):
