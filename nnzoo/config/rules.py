@@ -47,7 +47,16 @@ def check(config: Config, facts: Facts) -> list[Problem]:
 
 
 def _preprocess(config: Config, facts: Facts) -> Iterator[Problem]:
-    steps = config.preprocess
+    steps, net = config.preprocess, config.model
+    weights = getattr(net, "weights", None)
+    if steps.normalize == "pretrained" and not isinstance(net, model.Custom) and net.pretrained is weights is None:
+        yield (
+            ("preprocess", "normalize"),
+            "pretrained is the preprocessing of pretrained weights, but this config has none. Set model.pretrained, or "
+            "use standardize.",
+        )
+    if steps.normalize == "pretrained" and weights is not None and steps.zca:
+        yield ("preprocess", "zca"), "the weights of torchvision were trained without it. Remove it."
     if steps.pca and steps.zca:
         yield (
             ("preprocess", "zca"),
@@ -235,15 +244,19 @@ def _optimizer(config: Config, facts: Facts) -> Iterator[Problem]:  # noqa: ARG0
             "gradient clipping is not supported with lbfgs, which does a line search. Remove it, or use a different "
             "optimizer.",
         )
+    backbone_lr = getattr(chosen, "backbone_lr", None)
+    if backbone_lr is not None and not chosen.lr:
+        yield ("optimizer", "backbone_lr"), "the scheduler scales it with optimizer.lr, which is 0. Set optimizer.lr."
     penalties = {
         ("regularization", "l1"): config.regularization.l1,
         ("optimizer", "weight_decay"): getattr(chosen, "weight_decay", 0.0),
     }
+    rate = max(chosen.lr, backbone_lr or 0.0)
     for path, penalty in penalties.items():
-        if penalty * chosen.lr > LARGEST:
+        if penalty * rate > LARGEST:
             yield (
                 path,
-                f"its product with optimizer.lr ({chosen.lr:g}) is too large for float32 (got {penalty:g}). Lower "
+                f"its product with the learning rate ({rate:g}) is too large for float32 (got {penalty:g}). Lower "
                 "one of them.",
             )
 

@@ -177,7 +177,7 @@ def examine_run(folder: Path) -> Examination:
     last = load(folder / CHECKPOINT)
     config = load_config(folder, ["train.device=cpu"])
     with use_threads(threads_of_data(config)):
-        experiment = prepare(config)
+        experiment = prepare(config, saved={"preprocess": last.preprocess.state_dict()})
         evidence = _evidence_of_run(folder, experiment, last.module)
         examined = _examination(str(folder), evidence, diagnose(evidence))
     best_epoch = last.metadata.best_epoch or None

@@ -12,7 +12,6 @@ from typing import Any, cast
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from pydantic import ValidationError
 from torch import Tensor, nn
 
 from nnzoo.builders import build_model, choose_device, move_to_device, one_hot_of, output_scale
@@ -23,11 +22,10 @@ from nnzoo.data import Preprocess, Reader, Samples, TextReader, parse_reader
 from nnzoo.data.encode import check_tokens, encode_inputs, encode_lengths, encode_pixels
 from nnzoo.data.series.levels import moves, outputs_of_moves
 from nnzoo.errors import CheckpointError, DataError, NnzooError, UsageError
-from nnzoo.experiment.metadata import Metadata
+from nnzoo.experiment.metadata import Metadata, parse_metadata, read_weights
 from nnzoo.experiment.prepare import warn_about
 from nnzoo.models.members import Members
 from nnzoo.models.parameters import load_weights
-from nnzoo.run.artifact import load_artifact
 from nnzoo.run.directory import find_checkpoint
 from nnzoo.training.batches.order import arguments_of, eval_batch_size
 from nnzoo.training.evaluate import mirrored
@@ -269,7 +267,7 @@ def load(
             {name.removeprefix(prefix): each for name, each in tensors.items() if name.startswith(prefix)}
             for tensors in (weights, fitted)
         )
-        own_metadata = _parse_metadata(values, path)
+        own_metadata = parse_metadata(values, path)
         members.append(_trained(own, own_fitted, own_metadata, path, copy.deepcopy(model), device))
     config = load_config(metadata.config, custom_model=model is not None)
     module = Members([member.module for member in members]).eval()
@@ -327,26 +325,3 @@ def _device_of(config: Config) -> str:
     except UsageError:
         return "auto"
     return config.train.device
-
-
-def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Tensor], Metadata]:
-    """Reads weights, fitted preprocessing and metadata from an artifact or a checkpoint.
-
-    Raises:
-        CheckpointError: The file is damaged, was not written by nnzoo, or is of a different version.
-    """
-    artifact = load_artifact(path)
-    weights, fitted = artifact.weights, artifact.preprocess
-    metadata = _parse_metadata(artifact.metadata, path)
-    for name, tensor in {**weights, **fitted}.items():
-        if not isinstance(tensor, Tensor) or (tensor.is_floating_point() and bool(tensor.isnan().any())):
-            raise CheckpointError(f"damaged: {name} contains NaN, or is not a tensor.", where=str(path))
-    return weights, fitted, metadata
-
-
-def _parse_metadata(values: dict[str, Any], path: Path) -> Metadata:
-    try:
-        return Metadata.model_validate(values)
-    except ValidationError as error:
-        key = ".".join(map(str, error.errors()[0]["loc"])) or "metadata"
-        raise CheckpointError(f"damaged: the metadata has an invalid {key}.", where=str(path)) from None

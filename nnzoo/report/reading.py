@@ -10,7 +10,8 @@ from nnzoo import log
 from nnzoo.config import load_config
 from nnzoo.errors import CheckpointError, NnzooError
 from nnzoo.experiment.checksums import changed_splits, digests_of
-from nnzoo.experiment.load import TrainedModel, load, read_weights
+from nnzoo.experiment.load import TrainedModel, load
+from nnzoo.experiment.metadata import read_weights
 from nnzoo.experiment.prepare import Experiment, prepare
 from nnzoo.experiment.threads import threads_of_data, use_threads
 from nnzoo.experiment.train.finished import RunWithData
@@ -43,7 +44,7 @@ def read_run(text: str, runs_dir: str) -> RunWithData:
     with use_threads(threads_of_data(config)), log.recording(quiet=True):
         try:
             trained = load(folder)
-            experiment = prepare(config)
+            experiment = prepare(config, saved={"preprocess": trained.preprocess.state_dict()})
             changed = changed_splits(trained.metadata.data_digests, digests_of(experiment.dataset))
         except NnzooError as error:
             split = next((name for name in PREDICTED_SPLITS if f"{name}/loss" in result["metrics"]), "train")

@@ -163,7 +163,8 @@ def train(
             loaded = with_checkpoint(loaded, Path(runs_dir), resumed=Path(resumed) if resumed else None)
             if overwrite:
                 check_not_overwritten(loaded, Path(runs_dir) / loaded.name)
-            experiment = prepare(loaded, in_memory, batches=DRY_RUN_BATCHES if dry_run else None, group=group)
+            batches = DRY_RUN_BATCHES if dry_run else None
+            experiment = prepare(loaded, in_memory, batches=batches, group=group, saved=saved)
             digests = digests_of(experiment.dataset)
             raw = kept_inputs(experiment.dataset) if report is not None and group.rank == 0 else {}
             images = sample_images(loaded, experiment.dataset) if group.rank == 0 else None

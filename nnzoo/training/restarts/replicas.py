@@ -17,6 +17,7 @@ from torch.func import functional_call, stack_module_state
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from nnzoo.models.activations import Maxout, Step
+from nnzoo.models.freezing import Unfreezing
 from nnzoo.models.kernel import KernelMachine, RandomFourierFeatures
 from nnzoo.models.layers import Dense
 from nnzoo.models.mlp import MLP
@@ -129,7 +130,7 @@ class ReplicaState:
         rows: One (columns, K) float64 tensor per epoch.
         best: The best weights of each replica, stacked.
         health: What the probes have recorded.
-        epoch, step, batch, lr, seconds, epoch_seconds, average: As in `TrainState`.
+        epoch, step, batch, lr, seconds, epoch_seconds, average, unfreezing: As in `TrainState`.
     """
 
     replicas: Replicas
@@ -153,6 +154,7 @@ class ReplicaState:
     epoch_seconds: float = 0.0
     health: Health = field(default_factory=Health)
     average: WeightAverage | None = None
+    unfreezing: Unfreezing = field(default_factory=Unfreezing)
 
     def __post_init__(self) -> None:
         self.ends = ["running"] * len(self.seeds)
