@@ -30,7 +30,7 @@ from typing import Any
 from nnzoo.config.metrics import direction
 from nnzoo.config.shipped import shipped_configs
 from nnzoo.config.yaml_reader import parse
-from nnzoo.errors import DataError
+from nnzoo.errors import DataError, UsageError
 from nnzoo.experiment.load import load
 from nnzoo.folders import DATA_VARIABLE
 from nnzoo.recipes.measure import MeasuredData, Measurement, data_of, headline, summarized, train_recipe
@@ -63,7 +63,12 @@ class Cache:
         """Returns the result of a training, which is run unless it has finished before."""
         file = self.folder / f"seed{seed}.json"
         if not file.is_file():
-            measured, run = train_recipe(self.name, seed, self.folder)
+            try:
+                measured, run = train_recipe(self.name, seed, self.folder)
+            except UsageError:
+                # A run of a version with other defaults can't be continued.
+                shutil.rmtree(self.folder / f"{self.name}-seed{seed}")
+                measured, run = train_recipe(self.name, seed, self.folder)
             shutil.copyfile(run.run_dir / ARTIFACT, self.weights(seed))
             write_json(file, measured.model_dump(mode="json"))
             shutil.rmtree(run.run_dir)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import torch
 
@@ -11,9 +12,11 @@ from nnzoo import data as sources
 from nnzoo.config import Config, Facts
 from nnzoo.config import data as data_config
 from nnzoo.config.base import fields_of
+from nnzoo.config.model import Torchvision
 from nnzoo.data import DataInMemory, Dataset, Preprocess
 from nnzoo.data.dataset import row_slices
 from nnzoo.errors import DataError
+from nnzoo.models.torchvision_weights import preprocessing_of
 
 SOURCES: dict[str, Callable[..., Dataset]] = {
     "moons": sources.load_moons,
@@ -57,6 +60,11 @@ def build_dataset(config: Config, in_memory: DataInMemory | None = None) -> Data
     return sources.drop_repeats(dataset) if section.split.deduplicate else dataset
 
 
+def _division(split: data_config.Split) -> sources.Division:
+    fold = None if split.fold is None else sources.Fold(**fields_of(split.fold))
+    return sources.Division(**fields_of(split, "fold"), fold=fold)
+
+
 def _from_memory(section: data_config.PythonSource, in_memory: DataInMemory | None) -> Dataset:
     """Builds a dataset from data that was passed from Python."""
     if in_memory is None:
@@ -64,7 +72,7 @@ def _from_memory(section: data_config.PythonSource, in_memory: DataInMemory | No
             "the data was passed from Python and was not saved. Pass it again: data= of nnzoo.train or nnzoo.evaluate.",
             where="data",
         )
-    division = sources.Division(**fields_of(section.split))
+    division = _division(section.split)
     fields = fields_of(section, "split", "digest")
     if isinstance(section, data_config.Frame):
         dataset = sources.load_frame(frames=in_memory.frames, division=division, **fields)
@@ -98,7 +106,9 @@ def _weighted(dataset: Dataset, in_memory: DataInMemory) -> Dataset:
 def _divided(config: Config) -> Dataset:
     section = config.data
     fields = fields_of(section, "split", "difference")  # `difference` changes the network, not the data
-    division = sources.Division(**fields_of(section.split))
+    if isinstance(section, data_config.ImageFolder):
+        fields |= _image_format(config, section)
+    division = _division(section.split)
     if section.name in DIVIDING_SOURCES:
         return DIVIDING_SOURCES[section.name](division=division, **fields)
     if isinstance(section, data_config.Gate):
@@ -112,6 +122,16 @@ def _divided(config: Config) -> Dataset:
     if len(dataset.train) == 1 and "split" not in section.model_fields_set:
         return dataset
     return sources.divide(dataset, division)
+
+
+def _image_format(config: Config, section: data_config.ImageFolder) -> dict[str, Any]:
+    """Returns the size and channels of images that are `auto`, if they follow from torchvision's weights."""
+    model = config.model
+    if config.preprocess.normalize != "pretrained" or not isinstance(model, Torchvision) or model.weights is None:
+        return {}
+    expected = preprocessing_of(model.arch, model.weights)
+    found = {"size": expected.size, "channels": len(expected.mean)}
+    return {key: value for key, value in found.items() if getattr(section, key) == "auto"}
 
 
 def facts_of(config: Config, dataset: Dataset) -> Facts:

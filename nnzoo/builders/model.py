@@ -24,7 +24,7 @@ from nnzoo.config.document import Path
 from nnzoo.config.load import problems_of
 from nnzoo.data.reader import Per
 from nnzoo.errors import ConfigError, UsageError
-from nnzoo.models import MLP, HiddenLayer, Rule, freeze, initialize, plan
+from nnzoo.models import MLP, HiddenLayer, Rule, epochs_frozen, freeze, initialize, plan
 from nnzoo.models.activations import Maxout, Step
 from nnzoo.models.alexnet import alexnet
 from nnzoo.models.blocks import ConvLayer, GlobalPool, Layer, PoolLayer
@@ -57,6 +57,10 @@ ACTIVATIONS: dict[str, Callable[..., nn.Module]] = {
     "maxout": Maxout,
     "step": Step,
 }
+
+
+START = ("pretrained", "freeze", "freeze_epochs")
+"""Fields of every model that are not arguments of the network."""
 
 
 def build_activation(section: activations.Activation | None) -> nn.Module | None:
@@ -169,7 +173,7 @@ def _build_network(section: model_config.Model, shape: NetworkShape, *, download
             return _build_recurrent(section, shape)
         case model_config.Recursive() | model_config.TreeLstm():
             kind = RecursiveNet if isinstance(section, model_config.Recursive) else TreeLSTM
-            return kind(shape.num_tokens, shape.num_outputs, **fields_of(section, "freeze", "pretrained"))
+            return kind(shape.num_tokens, shape.num_outputs, **fields_of(section, *START))
         case model_config.LeNet5():
             return lenet5(**sizes)
         case model_config.AlexNet():
@@ -187,7 +191,7 @@ def _build_network(section: model_config.Model, shape: NetworkShape, *, download
 
 
 def _build_tabular(section: model_config.Tabular, shape: NetworkShape) -> TabularNet:
-    fields = fields_of(section, "pretrained", "freeze", "bins", "activation", "output")
+    fields = fields_of(section, *START, "bins", "activation", "output")
     return TabularNet(
         math.prod(shape.input_shape),
         shape.num_outputs,
@@ -230,7 +234,7 @@ def _build_recurrent(section: model_config.Recurrent, shape: NetworkShape) -> Re
     sample = shape.input_shape
     # An image (C, H, W) is a sequence of H steps of C * W values.
     width = sample[0] * sample[2] if len(sample) == 3 else sample[-1]
-    fields = fields_of(section, "pretrained", "freeze", "embedding", "output")
+    fields = fields_of(section, *START, "embedding", "output")
     return RecurrentNet(
         None if shape.num_tokens else width,
         shape.num_outputs,
@@ -256,18 +260,25 @@ def prepare_model(config: Config, module: nn.Module) -> None:
         raise problems_of(
             config, [(("init",), f"{config.init.name} can't initialise this network: {error}.")]
         ) from None
-    if config.model.freeze:
+    if config.model.frozen:
         try:
-            freeze(module, config.model.freeze)
+            freeze(module, config.model.frozen, config.model.frozen_epochs)
         except UsageError as error:
             raise problems_of(config, [(("model", "freeze"), error.message)]) from None
     if not any(parameter.requires_grad for parameter in module.parameters()):
         message = (
             "every parameter is frozen, so there is nothing to train."
-            if config.model.freeze
+            if config.model.frozen
             else "it has no parameters."
         )
-        raise problems_of(config, [(("model", "freeze") if config.model.freeze else ("model",), message)])
+        raise problems_of(config, [(("model", "freeze") if config.model.frozen else ("model",), message)])
+
+
+def frozen_epochs(config: Config, module: nn.Module) -> dict[str, float]:
+    """Returns the frozen parameters of a network by name, with the number of epochs for which each is frozen."""
+    if isinstance(module, RelativeForecast):
+        return {f"network.{name}": until for name, until in frozen_epochs(config, module.network).items()}
+    return epochs_frozen(module, config.model.frozen, config.model.frozen_epochs)
 
 
 def with_known_model(config: Config) -> Config:

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import math
 import os
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from nnzoo.builders.model import frozen_epochs
 from nnzoo.config import Config
 from nnzoo.config import loss as loss_config
 from nnzoo.config import optimizer as optimizer_config
 from nnzoo.config import scheduler as scheduler_config
 from nnzoo.config.base import fields_of
 from nnzoo.config.choices import has_momentum
+from nnzoo.config.load import problems_of
 from nnzoo.data import Dataset, Preprocess
 from nnzoo.errors import UsageError
+from nnzoo.models import Unfreezing, head_of
+from nnzoo.models.parameters import hidden_weights
 from nnzoo.training.measures.decoding import Decoder
 from nnzoo.training.measures.losses import (
     BCELoss,
@@ -104,9 +109,49 @@ def build_decoder(config: Config, dataset: Dataset, preprocess: Preprocess) -> D
 
 
 def build_optimizer(config: Config, module: nn.Module) -> torch.optim.Optimizer:
-    """Builds the optimizer over the trainable parameters."""
+    """Builds the optimizer over the parameters that are trained, from the first or a later epoch on."""
     section: optimizer_config.OptimizerSection = config.optimizer
-    return optimizer_of(section.name, module.parameters(), **fields_of(section))
+    fields = fields_of(section, "backbone_lr")
+    groups = _parameter_groups(config, module)
+    if isinstance(section, optimizer_config.Muon):
+        trained = [parameter for group in groups for parameter in group["params"]]
+        return optimizer_of(section.name, trained, hidden=hidden_weights(module), **fields)
+    return optimizer_of(section.name, groups, **fields)
+
+
+def _parameter_groups(config: Config, module: nn.Module) -> list[dict[str, Any]]:
+    """Returns the parameter groups of the optimizer, first those with the learning rate `optimizer.lr`.
+
+    Parameters that are trained from different epochs on are in different groups: fused kernels need the state of all
+    parameters of a group or of none. L-BFGS has only one group.
+
+    Raises:
+        ConfigError: With `backbone_lr`, no parameter of the output layer or of the other layers is trained.
+    """
+    frozen = frozen_epochs(config, module)
+    backbone_lr: float | None = getattr(config.optimizer, "backbone_lr", None)
+    is_single, head = isinstance(config.optimizer, optimizer_config.Lbfgs), f"{head_of(module)}."
+    groups: dict[tuple[bool, float], list[nn.Parameter]] = {}
+    for name, parameter in module.named_parameters():
+        start = frozen.get(name, 0.0 if parameter.requires_grad else math.inf)
+        if start < math.inf:
+            is_backbone = backbone_lr is not None and not name.startswith(head)
+            groups.setdefault((is_backbone, 0.0 if is_single else start), []).append(parameter)
+    if backbone_lr is not None and len({is_backbone for is_backbone, _ in groups}) == 1:
+        side = "the output layer" if all(is_backbone for is_backbone, _ in groups) else "any other layer"
+        problem = f"no parameter of {side} is trained, so there is only one learning rate. Set `lr` instead."
+        raise problems_of(config, [(("optimizer", "backbone_lr"), problem)])
+    rates = {True: {"lr": backbone_lr}, False: {}}
+    return [{"params": groups[key], **rates[key[0]]} for key in sorted(groups)]
+
+
+def build_unfreezing(config: Config, module: nn.Module) -> Unfreezing:
+    """Builds the parameters that are frozen in the first epochs and trained later."""
+    starts: dict[int, list[nn.Parameter]] = {}
+    for name, epochs in frozen_epochs(config, module).items():
+        if epochs < math.inf:
+            starts.setdefault(int(epochs), []).append(module.get_parameter(name))
+    return Unfreezing(starts)
 
 
 def build_schedule(config: Config, optimizer: torch.optim.Optimizer, steps_per_epoch: int) -> Schedule:
@@ -138,7 +183,9 @@ def build_schedule(config: Config, optimizer: torch.optim.Optimizer, steps_per_e
 
 def build_average(config: Config, network: nn.Module) -> WeightAverage | None:
     """Builds the average of the weights; returns None without `train.ema`."""
-    return None if config.train.ema is None else WeightAverage(network, config.train.ema)
+    if config.train.ema is None:
+        return None
+    return WeightAverage(network, config.train.ema, build_unfreezing(config, network))
 
 
 def build_scaler(config: Config, device: torch.device) -> torch.amp.GradScaler | None:

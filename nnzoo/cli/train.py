@@ -21,7 +21,6 @@ from nnzoo.cli.options import (
     print_json,
     table,
 )
-from nnzoo.config.train import title_of
 from nnzoo.errors import UsageError
 from nnzoo.numbers import number
 from nnzoo.training.processes.torchrun import is_distributed
@@ -125,6 +124,8 @@ def report(result: dict[str, Any]) -> str:
     head = f"{status} after {result['epochs']} epochs{best} ({result['seconds']:.1f} s on {result['device']})"
     if "restarts" in result:
         head = f"{head}\n{spread(result['restarts'])}"
+    if "folds" in result:
+        head = f"{head}\n{of_folds(result['folds'])}"
     line = baselines(result["baselines"])
     beside = f"\n\n{line}" if line else ""
     return f"\n{head}\n\n{table(['', *names], rows)}{beside}\n\nrun directory: {result['run_dir']}"
@@ -132,11 +133,29 @@ def report(result: dict[str, Any]) -> str:
 
 def baselines(measured: dict[str, dict[str, float]]) -> str:
     """Returns one line with the first metric of each simple model; empty if there are none."""
+    from nnzoo.config.train import title_of
+
     if not measured:
         return ""
     split, metric = next(iter(next(iter(measured.values())))).split("/", 1)
     values = (f"{title_of(name)} {number(metrics[f'{split}/{metric}'])}" for name, metrics in measured.items())
     return f"{metric.replace('_', ' ')} of simple models on {split}: {', '.join(values)}"
+
+
+def of_folds(folds: dict[str, Any]) -> str:
+    """Returns one line about a cross-validation: mean, standard deviation and range of a metric over the folds."""
+    ended = f"{folds['count']} folds"
+    if folds["finished"] < folds["count"]:
+        ended = f"{folds['finished']} of {ended}"
+    name = next((name for name in folds["metrics"] if name != "loss"), "loss")
+    if name not in folds["metrics"]:
+        return ended
+    each = folds["metrics"][name]
+    std = f" +- {number(each['std'])}" if each["std"] is not None else ""
+    return (
+        f"{ended}: {name.replace('_', ' ')} on the samples of each fold {number(each['mean'])}{std}, "
+        f"from {number(each['min'])} to {number(each['max'])}"
+    )
 
 
 def spread(restarts: dict[str, Any]) -> str:

@@ -23,6 +23,7 @@ def model_rules(config: Config, facts: Facts) -> Iterator[Problem]:
             ("model", "weights"),
             "the checkpoint of `pretrained` would overwrite the weights of torchvision. Remove one of the two.",
         )
+    yield from _freezing(config)
     if isinstance(net, model.Perceptron):
         if config.loss.name not in ("auto", "perceptron"):
             yield (
@@ -53,6 +54,20 @@ def model_rules(config: Config, facts: Facts) -> Iterator[Problem]:
                 ("model",),
                 f"{net.name} needs images of at least {net.smallest} x {net.smallest}, got {height} x {width}.",
             )
+
+
+def _freezing(config: Config) -> Iterator[Problem]:
+    """Checks `freeze_epochs`: its length, and that every frozen parameter is trained in the end."""
+    net, path = config.model, ("model", "freeze_epochs")
+    if len(net.frozen_epochs) != len(net.frozen):
+        yield path, f"expected one number per pattern of `freeze`, {len(net.frozen)}, got {len(net.frozen_epochs)}."
+    last = max((epochs for epochs in net.frozen_epochs if epochs is not None), default=0)
+    if last >= config.train.epochs:
+        yield (
+            path,
+            f"expected less than train.epochs, which is {config.train.epochs}, got {last}. To freeze parameters for "
+            "the whole training, leave it out.",
+        )
 
 
 def _positions(config: Config, facts: Facts) -> Iterator[Problem]:
@@ -193,7 +208,8 @@ def _is_frozen_below(config: Config, path: Path) -> bool:
     net = config.model
     if not isinstance(net, model.Mlp):
         return False
-    if "backbone" in (patterns := (net.freeze,) if isinstance(net.freeze, str) else net.freeze):
+    patterns = [each for each, epochs in zip(net.frozen, net.frozen_epochs, strict=False) if epochs is None]
+    if "backbone" in patterns:
         return True
     num_layers = len(net.layers or net.hidden or model.DEFAULT_HIDDEN)
     last = path[2] if len(path) > 2 else num_layers - 1

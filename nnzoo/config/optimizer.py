@@ -18,6 +18,10 @@ def _check_two(numbers: tuple[float, ...]) -> tuple[float, ...]:
 
 Betas = Annotated[_Items[Probability], AfterValidator(_check_two)]
 Two = Annotated[_Items[Positive], AfterValidator(_check_two)]
+BACKBONE_LR = (
+    "learning rate of all layers except the output layer, usually smaller for pretrained weights; the scheduler scales "
+    "both; null: lr"
+)
 
 
 class Sgd(Section):
@@ -25,6 +29,7 @@ class Sgd(Section):
 
     name: Literal["sgd"]
     lr: NonNegative = Field(1e-3, description="learning rate")
+    backbone_lr: Positive | None = Field(None, description=BACKBONE_LR)
     momentum: NonNegative = Field(0.0, description="momentum factor")
     dampening: Real = Field(
         0.0, description="dampening of momentum; if equal to momentum, v is an exponential moving average of gradients"
@@ -42,6 +47,7 @@ class Adam(Section):
 
     name: Literal["adam"]
     lr: NonNegative = Field(1e-3, description="learning rate")
+    backbone_lr: Positive | None = Field(None, description=BACKBONE_LR)
     betas: Betas = Field(
         (0.9, 0.999), description="decay rates of the running averages of the gradient and of its square"
     )
@@ -57,6 +63,7 @@ class AdamW(Section):
 
     name: Literal["adamw"] = "adamw"
     lr: NonNegative = Field(1e-3, description="learning rate")
+    backbone_lr: Positive | None = Field(None, description=BACKBONE_LR)
     betas: Betas = Field(
         (0.9, 0.999), description="decay rates of the running averages of the gradient and of its square"
     )
@@ -70,6 +77,7 @@ class RmsProp(Section):
 
     name: Literal["rmsprop"]
     lr: NonNegative = Field(1e-2, description="learning rate")
+    backbone_lr: Positive | None = Field(None, description=BACKBONE_LR)
     alpha: Probability = Field(0.99, description="decay rate of the running average")
     eps: NonNegative = Field(1e-8, description="added to the denominator for numerical stability")
     weight_decay: NonNegative = Field(
@@ -84,6 +92,7 @@ class Adagrad(Section):
 
     name: Literal["adagrad"]
     lr: NonNegative = Field(1e-2, description="learning rate")
+    backbone_lr: Positive | None = Field(None, description=BACKBONE_LR)
     lr_decay: NonNegative = Field(0.0, description="the learning rate of a step is lr / (1 + step * lr_decay)")
     weight_decay: NonNegative = Field(
         0.0, description="weight decay (L2 penalty): weight_decay * w is added to the gradient"
@@ -97,6 +106,7 @@ class Adadelta(Section):
 
     name: Literal["adadelta"]
     lr: NonNegative = Field(1.0, description="scaling factor of the step; 1 in the paper")
+    backbone_lr: Positive | None = Field(None, description=BACKBONE_LR)
     rho: Probability = Field(0.9, description="decay rates of the running averages of the gradient and of its square")
     eps: Positive = Field(1e-6, description="small constant added to both averages, so that the first step is not 0")
     weight_decay: NonNegative = Field(
@@ -109,6 +119,7 @@ class Adamax(Section):
 
     name: Literal["adamax"]
     lr: NonNegative = Field(2e-3, description="learning rate")
+    backbone_lr: Positive | None = Field(None, description=BACKBONE_LR)
     betas: Betas = Field((0.9, 0.999), description="decay rates of the running average and of the maximum")
     eps: Positive = Field(1e-8, description="added to the absolute value of the gradient")
     weight_decay: NonNegative = Field(
@@ -121,6 +132,7 @@ class NAdam(Section):
 
     name: Literal["nadam"]
     lr: NonNegative = Field(2e-3, description="learning rate")
+    backbone_lr: Positive | None = Field(None, description=BACKBONE_LR)
     betas: Betas = Field(
         (0.9, 0.999), description="decay rates of the running averages of the gradient and of its square"
     )
@@ -137,6 +149,7 @@ class RAdam(Section):
 
     name: Literal["radam"]
     lr: NonNegative = Field(1e-3, description="learning rate")
+    backbone_lr: Positive | None = Field(None, description=BACKBONE_LR)
     betas: Betas = Field(
         (0.9, 0.999), description="decay rates of the running averages of the gradient and of its square"
     )
@@ -155,10 +168,28 @@ class Rprop(Section):
 
     name: Literal["rprop"]
     lr: NonNegative = Field(1e-2, description="initial step size of every weight")
+    backbone_lr: Positive | None = Field(None, description=BACKBONE_LR)
     etas: Two = Field(
         (0.5, 1.2), description="factors of the step size if the sign of the gradient changes, and if it stays the same"
     )
     step_sizes: Two = Field((1e-6, 50.0), description="smallest and largest step size")
+
+
+class Muon(Section):
+    """Momentum with orthogonalized updates for hidden weights, and AdamW for all other parameters (Jordan 2024).
+
+    The hidden weights are those of linear, recurrent and convolutional layers, except for the last layer. Their update
+    is lr * 0.2 sqrt(max(rows, columns)) U V^T, for a momentum U S V^T. This has the size of an update of AdamW (Liu et
+    al. 2025), so a learning rate that suits adamw is a good start.
+    """
+
+    name: Literal["muon"]
+    lr: NonNegative = Field(1e-3, description="learning rate of all parameters")
+    momentum: Probability = Field(0.95, description="decay rate of the running average of a hidden weight's gradient")
+    nesterov: bool = Field(True, description="Nesterov momentum: the average is taken one step ahead")
+    weight_decay: NonNegative = Field(0.01, description="w <- w - lr * weight_decay * w at every step, as in adamw")
+    betas: Betas = Field((0.9, 0.999), description="decay rates of AdamW, for all other parameters")
+    eps: NonNegative = Field(1e-8, description="added to the denominator of AdamW for numerical stability")
 
 
 class Lbfgs(Section):
@@ -187,7 +218,7 @@ class Lbfgs(Section):
 
 
 OptimizerSection = Annotated[
-    Sgd | Adam | AdamW | RmsProp | Adagrad | Adadelta | Adamax | NAdam | RAdam | Rprop | Lbfgs,
+    Sgd | Adam | AdamW | RmsProp | Adagrad | Adadelta | Adamax | NAdam | RAdam | Rprop | Muon | Lbfgs,
     Field(discriminator="name"),
     ByName("an optimizer", default="adamw"),
 ]

@@ -19,13 +19,15 @@ class Pca(Section):
 class Preprocessing(Section):
     """Transforms of inputs and targets: first normalize, then pca or zca."""
 
-    normalize: Literal["auto", "none", "center", "standardize", "minmax", "robust", "quantile"] = Field(
+    normalize: Literal["auto", "none", "center", "standardize", "minmax", "robust", "quantile", "pretrained"] = Field(
         "auto",
         description="normalization per feature or image channel. center: subtract the mean; standardize: subtract "
         "the mean and divide by the standard deviation; minmax: scale to [0, 1]; robust: subtract the median, divide "
         "by the distance between the quartiles, and clip smoothly at 3 (RealMLP, Holzmueller et al. 2024); quantile: "
-        "map each column to a normal distribution (Gorishniy et al. 2021); auto: standardize, or none for tokens and "
-        "logic gates. Categories, booleans and indicators of missing values stay 0 and 1",
+        "map each column to a normal distribution (Gorishniy et al. 2021); pretrained: the "
+        "fitted values of `model.pretrained`, also for pca and zca, or those of torchvision's `model.weights`; auto: "
+        "standardize, or none for tokens and logic gates. Categories, booleans and indicators of missing values stay "
+        "0 and 1",
     )
     pca: Pca | None = Field(None, description="principal component analysis of the flattened inputs")
     zca: bool = Field(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 from typing import Any
 
 from nnzoo.config.base import LARGEST, Section
@@ -31,7 +32,7 @@ def _in_words(node: dict[str, Any], definitions: dict[str, Any]) -> str:
         return " or ".join(dict.fromkeys(parts))
     if "const" in node or "enum" in node:
         values = [node["const"]] if "const" in node else node["enum"]
-        return ", ".join("null" if each is None else str(each) for each in values)
+        return ", ".join(str(each) if isinstance(each, str) else json.dumps(each) for each in values)
     kind = node.get("type")
     if isinstance(kind, list):
         return " or ".join(_in_words({**node, "type": each}, definitions) for each in kind)

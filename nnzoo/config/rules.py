@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from nnzoo.config import loss, model, optimizer, scheduler
+from nnzoo.config import data, loss, model, optimizer, scheduler
 from nnzoo.config.augment_rules import augment_rules
 from nnzoo.config.base import LARGEST
 from nnzoo.config.baselines import baseline_rules
@@ -41,12 +41,22 @@ def check(config: Config, facts: Facts) -> list[Problem]:
         _optimizer,
         _scheduler,
         baseline_rules,
+        _folds,
     )
     return [problem for rule in rules for problem in rule(config, facts)]
 
 
 def _preprocess(config: Config, facts: Facts) -> Iterator[Problem]:
-    steps = config.preprocess
+    steps, net = config.preprocess, config.model
+    weights = getattr(net, "weights", None)
+    if steps.normalize == "pretrained" and not isinstance(net, model.Custom) and net.pretrained is weights is None:
+        yield (
+            ("preprocess", "normalize"),
+            "pretrained is the preprocessing of pretrained weights, but this config has none. Set model.pretrained, or "
+            "use standardize.",
+        )
+    if steps.normalize == "pretrained" and weights is not None and steps.zca:
+        yield ("preprocess", "zca"), "the weights of torchvision were trained without it. Remove it."
     if steps.pca and steps.zca:
         yield (
             ("preprocess", "zca"),
@@ -137,6 +147,23 @@ def _output(config: Config, facts: Facts) -> Iterator[Problem]:
         yield path, "the softmax of a single output unit is always 1. Use sigmoid or identity."
 
 
+def _folds(config: Config, facts: Facts) -> Iterator[Problem]:
+    fold, path = config.data.split.fold, ("train", "folds")
+    if fold is not None and fold.number > fold.of:
+        yield (
+            ("data", "split", "fold", "number"),
+            f"expected at most {fold.of} folds, got {fold.number}.",
+        )
+    if config.train.folds is None:
+        return
+    if fold is not None:
+        yield ("data", "split", "fold"), "train.folds trains on every fold. Remove one of the two."
+    if isinstance(config.data, data.Gate) and config.data.samples is None:
+        yield path, "the network learns all four rows, so none is held out. Set data.samples, or remove this key."
+    elif facts.per not in (None, "sample"):
+        yield path, f"folds need one target per sample, but this data has one per {facts.per}. Remove it."
+
+
 def _metrics(config: Config, facts: Facts) -> Iterator[Problem]:
     if config.train.metrics == "auto":
         return
@@ -217,15 +244,19 @@ def _optimizer(config: Config, facts: Facts) -> Iterator[Problem]:  # noqa: ARG0
             "gradient clipping is not supported with lbfgs, which does a line search. Remove it, or use a different "
             "optimizer.",
         )
+    backbone_lr = getattr(chosen, "backbone_lr", None)
+    if backbone_lr is not None and not chosen.lr:
+        yield ("optimizer", "backbone_lr"), "the scheduler scales it with optimizer.lr, which is 0. Set optimizer.lr."
     penalties = {
         ("regularization", "l1"): config.regularization.l1,
         ("optimizer", "weight_decay"): getattr(chosen, "weight_decay", 0.0),
     }
+    rate = max(chosen.lr, backbone_lr or 0.0)
     for path, penalty in penalties.items():
-        if penalty * chosen.lr > LARGEST:
+        if penalty * rate > LARGEST:
             yield (
                 path,
-                f"its product with optimizer.lr ({chosen.lr:g}) is too large for float32 (got {penalty:g}). Lower "
+                f"its product with the learning rate ({rate:g}) is too large for float32 (got {penalty:g}). Lower "
                 "one of them.",
             )
 

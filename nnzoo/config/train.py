@@ -114,6 +114,11 @@ class Train(Section):
     restarts: Annotated[int, Field(ge=1, le=10_000), INTEGER] = Field(
         1, description="number of random restarts, with seeds seed, seed + 1, ...; the best one by the monitor is kept"
     )
+    folds: Annotated[int, Field(ge=2, le=1000), INTEGER] | None = Field(
+        None,
+        description="k-fold cross-validation: train this many networks, each without another fold of the samples, and "
+        "average them; null: one network",
+    )
     max_minutes: Positive | None = Field(
         None, description="stop after this wall time, with the best weights so far; null: no limit"
     )

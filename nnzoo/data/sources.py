@@ -19,7 +19,7 @@ from nnzoo.data.points import PointsReader
 from nnzoo.data.preprocess import Preprocess
 from nnzoo.data.reader import Layout, Reader, Samples, Schema, Task
 from nnzoo.data.series.source import SeriesReader, load_series
-from nnzoo.data.split import Division, divide, drop_repeats, missing_classes
+from nnzoo.data.split import Division, Fold, divide, drop_repeats, missing_classes
 from nnzoo.data.tables.csv_reader import CsvReader
 from nnzoo.data.tables.source import load_csv, load_frame
 from nnzoo.data.text.source import load_text
@@ -44,6 +44,7 @@ __all__ = [
     "DataInMemory",
     "Dataset",
     "Division",
+    "Fold",
     "ImageReader",
     "LanguageReader",
     "Layout",

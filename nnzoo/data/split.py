@@ -4,14 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Literal
 
 import numpy as np
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from nnzoo.data.dataset import Dataset, Split
 from nnzoo.data.digests import digests
+from nnzoo.data.drawing import draw, draw_folds, draw_groups
 from nnzoo.errors import DataError
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One fold of a cross-validation.
+
+    Attributes:
+        number: The number of the fold, from 1.
+        of: The number of folds.
+        held_out: Whether the test split has the samples of the fold, or the test samples, which are in no fold.
+    """
+
+    number: int
+    of: int
+    held_out: Literal["fold", "test"] = "fold"
 
 
 @dataclass(frozen=True)
@@ -34,6 +52,9 @@ class Division:
         seed: Seed that is used only for the split.
         group: A column of a table; rows with equal values in it stay in the same part.
         deduplicate: Keep only the first of equal samples before splitting.
+        fold: A fold of a cross-validation. First the test samples are taken, then the others are divided into folds of
+            about equal size, in the same way. The samples of all other folds are train and val. In time order, there is
+            one more block than there are folds, and a fold is held out from all blocks before it.
     """
 
     val: float = 0.15
@@ -42,6 +63,11 @@ class Division:
     seed: int = 0
     group: str | None = None
     deduplicate: bool = False
+    fold: Fold | None = None
+
+    def replaces_test(self) -> bool:
+        """Returns whether the samples of a fold replace those of a test split that the data already has."""
+        return self.fold is not None and self.fold.held_out == "fold"
 
     def rows(
         self,
@@ -64,16 +90,50 @@ class Division:
         Raises:
             DataError: A split or train would have no samples, or train would lack one of the classes.
         """
+        if self.fold is not None:
+            return self._rows_of_fold(self.fold, num_samples, classes, class_names, groups, given)
         requested = {"val": self.val, "test": self.test}
         fractions = {name: fraction for name, fraction in requested.items() if name not in given and fraction != 0}
         if not fractions:
             return {"train": torch.arange(num_samples)}
         sizes = _split_sizes(fractions, num_samples)
         strata = classes if self.stratify and classes is not None else torch.zeros(num_samples, dtype=torch.int64)
-        rows = _draw(strata, sizes, self.seed) if groups is None else _draw_groups(groups, strata, sizes, self.seed)
+        rows = draw(strata, sizes, self.seed) if groups is None else draw_groups(groups, strata, sizes, self.seed)
         if classes is not None:
             _check_train_has_classes(classes, rows["train"], class_names)
         return rows
+
+    def _rows_of_fold(
+        self,
+        fold: Fold,
+        num_samples: int,
+        classes: Tensor | None,
+        class_names: Sequence[str],
+        groups: Tensor | None,
+        given: Collection[str],
+    ) -> dict[str, Tensor]:
+        """Returns the rows of train and val, which are in other folds, and of test."""
+
+        def of(rows: Tensor) -> tuple[Tensor | None, Tensor | None]:
+            own = None if groups is None else torch.unique(groups[rows], return_inverse=True)[1]
+            return None if classes is None else classes[rows], own
+
+        plain = replace(self, fold=None)
+        outer = plain.rows(num_samples, classes=classes, class_names=class_names, groups=groups, given=given)
+        # The test split is that of a run without folds.
+        pool = torch.cat([rows for name, rows in outer.items() if name != "test"]).sort().values
+        labels, own_groups = of(pool)
+        strata = labels if self.stratify and labels is not None else torch.zeros(len(pool), dtype=torch.int64)
+        folds = draw_folds(strata, own_groups, fold.of, self.seed)
+        rest = pool[torch.cat([rows for number, rows in folds.items() if number != fold.number]).sort().values]
+        labels, own_groups = of(rest)
+        inner = replace(plain, test=0.0).rows(
+            len(rest), classes=labels, class_names=class_names, groups=own_groups, given=given
+        )
+        parts = {name: rest[rows] for name, rows in inner.items()}
+        if fold.held_out == "fold":
+            return parts | {"test": pool[folds[fold.number]]}
+        return parts | {name: rows for name, rows in outer.items() if name == "test"}
 
     def blocks(self, num_rows: int, *, given: Collection[str] = ()) -> dict[str, slice]:
         """Returns consecutive blocks of rows for a split in time: train, then val, then test.
@@ -85,6 +145,8 @@ class Division:
         Raises:
             DataError: A split or train would have no rows.
         """
+        if self.fold is not None:
+            return self._blocks_of_fold(self.fold, num_rows, given)
         requested = {"val": self.val, "test": self.test}
         fractions = {name: fraction for name, fraction in requested.items() if name not in given and fraction != 0}
         sizes = _split_sizes(fractions, num_rows) if fractions else {}
@@ -94,6 +156,18 @@ class Division:
             blocks[name] = slice(start, start + size)
             start += size
         return blocks
+
+    def _blocks_of_fold(self, fold: Fold, num_rows: int, given: Collection[str]) -> dict[str, slice]:
+        """Returns the blocks of a fold, which is held out from all rows before it."""
+        plain = replace(self, fold=None)
+        outer = replace(plain, val=0.0).blocks(num_rows, given=given)
+        edges = [len(range(num_rows)[outer["train"]]) * number // (fold.of + 1) for number in range(fold.of + 2)]
+        if 0 in (end - start for start, end in pairwise(edges)):
+            raise DataError(f"there are too few rows for {fold.of} folds (got {num_rows}).", where="train.folds")
+        inner = replace(plain, test=0.0).blocks(edges[fold.number], given=given)
+        if fold.held_out == "fold":
+            return inner | {"test": slice(edges[fold.number], edges[fold.number + 1])}
+        return inner | {name: rows for name, rows in outer.items() if name == "test"}
 
 
 def divide(dataset: Dataset, division: Division) -> Dataset:
@@ -209,86 +283,6 @@ def _split_sizes(fractions: Mapping[str, float], num_samples: int) -> dict[str, 
             where="data.split",
         )
     return sizes
-
-
-def _draw(groups: Tensor, sizes: Mapping[str, int], seed: int) -> dict[str, Tensor]:
-    """Returns sorted (M,) indices of each split and of train, drawn at random within each of the (N,) `groups`."""
-    generator = Generator().manual_seed(seed)
-    group_sizes = groups.bincount()
-    counts = _allot(group_sizes, sizes)
-    parts: dict[str, list[Tensor]] = {name: [] for name in counts}
-    start = 0
-    members = groups.argsort(stable=True)  # group by group
-    for group, group_size in enumerate(group_sizes.tolist()):
-        shuffled = members[start + torch.randperm(group_size, generator=generator)]
-        start += group_size
-        taken = 0
-        for name, part in parts.items():
-            count = int(counts[name][group])
-            part.append(shuffled[taken : taken + count])
-            taken += count
-    return {name: torch.cat(part).sort().values for name, part in parts.items()}
-
-
-def _draw_groups(groups: Tensor, classes: Tensor, sizes: Mapping[str, int], seed: int) -> dict[str, Tensor]:
-    """Returns sorted (M,) indices of each split and of train, with each of the (N,) `groups` in only one part."""
-    num_groups, num_classes = int(groups.max()) + 1, int(classes.max()) + 1
-    pairs = (groups * num_classes + classes).bincount(minlength=num_groups * num_classes)
-    counts = pairs.reshape(num_groups, num_classes).double()  # (G, C)
-    names = [*sizes, "train"]
-    shares = torch.tensor([*sizes.values(), len(groups) - sum(sizes.values())]).double() / len(groups)
-    short = shares.unsqueeze(1) * counts.sum(0)  # (P, C)
-    shuffled = torch.randperm(num_groups, generator=Generator().manual_seed(seed))
-    magnitude = counts[shuffled].sum(1).log2().floor()
-    part_of = torch.empty(num_groups, dtype=torch.int64)
-    for group in shuffled[magnitude.argsort(descending=True, stable=True)].tolist():
-        # Greedy: the part where the group reduces the sum of squared shortages most.
-        part = int((short @ counts[group]).argmax())
-        part_of[group] = part
-        short[part] -= counts[group]
-    rows = {name: (part_of[groups] == part).nonzero().flatten() for part, name in enumerate(names)}
-    empty = [name for name in names if not len(rows[name])]
-    if empty:
-        raise DataError(
-            f"{' and '.join(empty)} would have no samples: there are too few groups (got {num_groups} for "
-            f"{len(names)} parts), or they are too large. Set different fractions, or remove `group`.",
-            where="data.split.group",
-        )
-    return rows
-
-
-def _allot(group_sizes: Tensor, sizes: Mapping[str, int]) -> dict[str, Tensor]:
-    """Returns how many samples of each of the G groups each split gets, and how many train keeps, (G,) each.
-
-    If a group has enough samples for every part, each sufficiently large split gets at least one of them, and at least
-    one is left for train and for each later such split. These bounds can always be met, unless train has fewer samples
-    than there are groups; then they are ignored.
-    """
-    in_all_parts = (group_sizes > len(sizes)).long()
-    at_least = {name: in_all_parts * int(in_all_parts.sum() <= size) for name, size in sizes.items()}
-    reserved = sum(at_least.values(), start=(group_sizes > 0).long())
-    left = group_sizes
-    counts: dict[str, Tensor] = {}
-    for name, size in sizes.items():
-        reserved = reserved - at_least[name]
-        lower, upper = at_least[name], left - reserved
-        if int(upper.sum()) < size:
-            lower, upper = torch.zeros_like(left), left
-        shares = size * group_sizes.double() / group_sizes.sum()
-        counts[name] = _round_shares(shares, size, lower, upper)
-        left = left - counts[name]
-    return counts | {"train": left}
-
-
-def _round_shares(shares: Tensor, total: int, lower: Tensor, upper: Tensor) -> Tensor:
-    """Rounds (G,) `shares` to integers within the bounds that sum to `total`, by largest remainder, ties by index."""
-    counts = shares.floor().long().clamp(lower, upper)
-    while (short := total - int(counts.sum())) != 0:
-        step = 1 if short > 0 else -1
-        movable = counts < upper if step > 0 else counts > lower
-        remainders = torch.where(movable, (shares - counts) * step, -torch.inf)
-        counts[remainders.argmax()] += step
-    return counts
 
 
 def _check_train_has_classes(labels: Tensor, train: Tensor, names: Sequence[str]) -> None:

@@ -170,12 +170,14 @@ def examine_run(folder: Path) -> Examination:
         CheckpointError: A file is damaged, or there is no checkpoint.
         DataError: The data is missing or can't be used.
     """
+    if load_config(folder, custom_model=True).train.folds is not None:
+        raise UsageError("each fold of a cross-validation is a run. Examine one: RUN/fold-1.", where=str(folder))
     if not (folder / CHECKPOINT).is_file():
         raise CheckpointError(f"there is no {CHECKPOINT}, which holds the training state.", where=str(folder))
     last = load(folder / CHECKPOINT)
     config = load_config(folder, ["train.device=cpu"])
     with use_threads(threads_of_data(config)):
-        experiment = prepare(config)
+        experiment = prepare(config, saved={"preprocess": last.preprocess.state_dict()})
         evidence = _evidence_of_run(folder, experiment, last.module)
         examined = _examination(str(folder), evidence, diagnose(evidence))
     best_epoch = last.metadata.best_epoch or None

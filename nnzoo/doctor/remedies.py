@@ -33,6 +33,9 @@ def with_rate(config: Config, rate: float) -> Overrides:
     rate = round_rate(rate)
     changes = [override("optimizer.lr", rate)]
     factor = rate / config.optimizer.lr if config.optimizer.lr else 1.0
+    backbone_lr = getattr(config.optimizer, "backbone_lr", None)
+    if backbone_lr is not None:
+        changes.append(override("optimizer.backbone_lr", backbone_lr * factor))
     for name in ("max_lr", "base_lr", "eta_min", "min_lr"):
         value = getattr(config.scheduler, name, None)
         if value:
@@ -189,7 +192,8 @@ def balanced(config: Config) -> Overrides:
 
 def unfrozen(config: Config) -> Overrides:
     """Trains all weights."""
-    return ("model.freeze=[]",) if config.model.freeze else ()
+    changes = ["model.freeze=[]"] if config.model.freeze else []
+    return (*changes, *(["model.freeze_epochs=null"] if config.model.freeze_epochs is not None else []))
 
 
 def _everywhere(config: Config, key: str, value: Any, *, inner: Any) -> Overrides:

@@ -255,6 +255,7 @@ def _steps(experiment: Experiment, state: TrainState, steps: int) -> Iterator[in
     batches = boundaries(len(split), settings.batch_size or len(split), min_size=min_size)
     done = 0
     while done < steps:
+        learner.unfreeze()
         set_train_mode(state.model)
         with learner.read_batches(split, batches, settings) as reader:
             for _ in range(-(-len(batches) // settings.accumulate)):

@@ -27,6 +27,7 @@ DEFAULT_CONFIG: Mapping[str, Any] = {
 
 WITHOUT_RUN: Mapping[str, Any] = {
     "train.probes": False,
+    "train.baselines": False,
     "train.log": [],
     "train.checkpoint": {"every_epochs": None, "every_steps": None, "every_minutes": None},
 }

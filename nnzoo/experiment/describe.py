@@ -18,6 +18,7 @@ from nnzoo.experiment.load import TrainedModel, load
 from nnzoo.experiment.pretrained.pretrained import with_embedding
 from nnzoo.experiment.train.initial import initial_network
 from nnzoo.experiment.train.notes import report_on
+from nnzoo.models.members import no_single_network
 from nnzoo.run.directory import ARTIFACT
 from nnzoo.run.zoo import PREFIX
 from nnzoo.summaries import Summary
@@ -126,6 +127,8 @@ def describe_network(
             trained = load(network, runs_dir=runs_dir)
         except UsageError as error:
             raise (config_error if config_error and network != "latest" else error) from None
+        if trained.members:
+            raise UsageError(no_single_network(len(trained.members)), where=network)
         config, module, metadata = trained.config, trained.module.train(), trained.metadata
         shape, num_tokens = metadata.network_input_shape, metadata.num_tokens
         inputs, outputs = unit_names(trained)

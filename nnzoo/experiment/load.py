@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from pydantic import ValidationError
 from torch import Tensor, nn
 
 from nnzoo.builders import build_model, choose_device, move_to_device, one_hot_of, output_scale
@@ -22,13 +22,14 @@ from nnzoo.data import Preprocess, Reader, Samples, TextReader, parse_reader
 from nnzoo.data.encode import check_tokens, encode_inputs, encode_lengths, encode_pixels
 from nnzoo.data.series.levels import moves, outputs_of_moves
 from nnzoo.errors import CheckpointError, DataError, NnzooError, UsageError
-from nnzoo.experiment.metadata import Metadata
+from nnzoo.experiment.metadata import Metadata, parse_metadata, read_weights
 from nnzoo.experiment.prepare import warn_about
+from nnzoo.models.members import Members
 from nnzoo.models.parameters import load_weights
-from nnzoo.run.artifact import load_artifact
 from nnzoo.run.directory import find_checkpoint
 from nnzoo.training.batches.order import arguments_of, eval_batch_size
 from nnzoo.training.evaluate import mirrored
+from nnzoo.training.measures.averaging import average_outputs
 from nnzoo.training.measures.decoding import Decoder, in_float64
 
 Raw = (
@@ -48,6 +49,8 @@ class TrainedModel:
         config: The config that the network was trained with.
         metadata: The metadata: shapes, names, metrics, versions.
         path: The file that the weights come from.
+        members: The networks of a cross-validation, whose predictions are averaged; empty for a single network. The
+            other attributes are then those of the first one.
     """
 
     module: nn.Module
@@ -56,6 +59,7 @@ class TrainedModel:
     config: Config
     metadata: Metadata
     path: Path
+    members: tuple[TrainedModel, ...] = ()
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -82,8 +86,20 @@ class TrainedModel:
         Raises:
             DataError: There are no samples, or they have the wrong shape, or contain NaN or infinite values.
         """
+        return self._read_and_run(raw, lengths)[1]
+
+    def _read_and_run(self, raw: Raw, lengths: ArrayLike | Tensor | None) -> tuple[Samples, Tensor]:
+        if self.members:
+            each = [member._read_and_run(raw, lengths) for member in self.members]
+            return each[0][0], self.average([outputs for _, outputs in each])
         samples = self.samples_of(raw, lengths)
-        return self.decoder.of_roots(self.outputs_of(samples.inputs, samples.lengths))
+        return samples, self.decoder.of_roots(self.outputs_of(samples.inputs, samples.lengths))
+
+    def average(self, outputs: Sequence[Tensor]) -> Tensor:
+        """Returns the averaged outputs (N, K) of all members on the CPU; those of a single network are unchanged."""
+        if not self.members:
+            return outputs[0]
+        return average_outputs([member.decoder.on_cpu() for member in self.members], outputs)
 
     @torch.inference_mode()
     def outputs_of(self, inputs: Tensor, steps: Tensor | None = None, *, compact: bool = False) -> Tensor:
@@ -131,8 +147,7 @@ class TrainedModel:
         Raises:
             DataError: The samples have the wrong shape, or contain NaN or infinite values.
         """
-        samples = self.samples_of(raw, lengths)
-        outputs = self.decoder.of_roots(self.outputs_of(samples.inputs, samples.lengths))
+        samples, outputs = self._read_and_run(raw, lengths)
         if self.decoder.task == "regression":
             values = self.decoder.on_cpu().values(outputs).numpy()
             values = values.reshape(-1, len(samples.row_targets)) if samples.row_targets else values
@@ -242,8 +257,33 @@ def load(
             module.
     """
     path = find_checkpoint(os.fspath(checkpoint), Path(runs_dir))
-    where = str(path)
     weights, fitted, metadata = read_weights(path)
+    if not metadata.folds:
+        return _trained(weights, fitted, metadata, path, model, device)
+    members = []
+    for index, values in enumerate(metadata.folds):
+        prefix = f"{index}."
+        own, own_fitted = (
+            {name.removeprefix(prefix): each for name, each in tensors.items() if name.startswith(prefix)}
+            for tensors in (weights, fitted)
+        )
+        own_metadata = parse_metadata(values, path)
+        members.append(_trained(own, own_fitted, own_metadata, path, copy.deepcopy(model), device))
+    config = load_config(metadata.config, custom_model=model is not None)
+    module = Members([member.module for member in members]).eval()
+    return replace(members[0], module=module, config=config, metadata=metadata, members=tuple(members))
+
+
+def _trained(
+    weights: dict[str, Tensor],
+    fitted: dict[str, Tensor],
+    metadata: Metadata,
+    path: Path,
+    model: nn.Module | None,
+    device: str | None,
+) -> TrainedModel:
+    """Builds a network and loads its weights."""
+    where = str(path)
     section = metadata.config.get("model")
     custom = isinstance(section, dict) and section.get("name") == "custom"
     if custom and model is None:
@@ -285,22 +325,3 @@ def _device_of(config: Config) -> str:
     except UsageError:
         return "auto"
     return config.train.device
-
-
-def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Tensor], Metadata]:
-    """Reads weights, fitted preprocessing and metadata from an artifact or a checkpoint.
-
-    Raises:
-        CheckpointError: The file is damaged, was not written by nnzoo, or is of a different version.
-    """
-    artifact = load_artifact(path)
-    weights, fitted = artifact.weights, artifact.preprocess
-    try:
-        metadata = Metadata.model_validate(artifact.metadata)
-    except ValidationError as error:
-        key = ".".join(map(str, error.errors()[0]["loc"])) or "metadata"
-        raise CheckpointError(f"damaged: the metadata has an invalid {key}.", where=str(path)) from None
-    for name, tensor in {**weights, **fitted}.items():
-        if not isinstance(tensor, Tensor) or (tensor.is_floating_point() and bool(tensor.isnan().any())):
-            raise CheckpointError(f"damaged: {name} contains NaN, or is not a tensor.", where=str(path))
-    return weights, fitted, metadata

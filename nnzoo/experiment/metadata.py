@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
+from torch import Tensor
 
 from nnzoo.config.base import Count, Items, Section
 from nnzoo.config.facts import Layout, Per, Task
 from nnzoo.data import Schema, parse_reader
+from nnzoo.errors import CheckpointError
+from nnzoo.run.artifact import load_artifact
 
 
 class Metadata(Section):
@@ -34,6 +38,9 @@ class Metadata(Section):
     metrics: dict[str, float | None] = Field(description="metrics of the best weights")
     data_digests: dict[str, str] = Field(description="SHA-256 of each split before preprocessing")
     versions: dict[str, str] = Field(description="versions of nnzoo and torch")
+    folds: Items[dict[str, Any]] = Field(
+        (), description="the metadata of each network of a cross-validation; the other fields are those of the first"
+    )
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -54,3 +61,31 @@ class Metadata(Section):
     def data_schema(self) -> Schema:
         """The schema that new samples must match."""
         return Schema(**{name: getattr(self, name) for name in Schema._fields})
+
+
+def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Tensor], Metadata]:
+    """Reads weights, fitted preprocessing and metadata from an artifact or a checkpoint.
+
+    Raises:
+        CheckpointError: The file is damaged, was not written by nnzoo, or is of a different version.
+    """
+    artifact = load_artifact(path)
+    weights, fitted = artifact.weights, artifact.preprocess
+    metadata = parse_metadata(artifact.metadata, path)
+    for name, tensor in {**weights, **fitted}.items():
+        if not isinstance(tensor, Tensor) or (tensor.is_floating_point() and bool(tensor.isnan().any())):
+            raise CheckpointError(f"damaged: {name} contains NaN, or is not a tensor.", where=str(path))
+    return weights, fitted, metadata
+
+
+def parse_metadata(values: dict[str, Any], path: Path) -> Metadata:
+    """Returns the metadata in a file.
+
+    Raises:
+        CheckpointError: The metadata is not valid.
+    """
+    try:
+        return Metadata.model_validate(values)
+    except ValidationError as error:
+        key = ".".join(map(str, error.errors()[0]["loc"])) or "metadata"
+        raise CheckpointError(f"damaged: the metadata has an invalid {key}.", where=str(path)) from None

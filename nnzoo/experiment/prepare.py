@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +16,6 @@ from nnzoo.builders import (
     build_dataset,
     build_decoder,
     build_loss,
-    build_preprocess,
     build_settings,
     choose_device,
     facts_of,
@@ -26,10 +26,13 @@ from nnzoo.config.baselines import skipped_note
 from nnzoo.config.choices import changed_features
 from nnzoo.config.data import ImageFolder
 from nnzoo.config.load import problems_of
+from nnzoo.config.model import Torchvision
 from nnzoo.data import DataInMemory, Dataset, OnDisk, Preprocess, Samples, Split, missing_classes
 from nnzoo.data.series.levels import move_far_windows
 from nnzoo.errors import DataError, UsageError
+from nnzoo.experiment.pretrained.preprocessing import fit_preprocess
 from nnzoo.experiment.suitability import check_metrics, warn_of_lost_digits
+from nnzoo.models.torchvision_weights import fetch_weights
 from nnzoo.training.batches.order import arguments_of, boundaries, smallest_batch
 from nnzoo.training.measures.decoding import Decoder
 from nnzoo.training.measures.losses import reads_indices
@@ -70,7 +73,7 @@ class Experiment:
 
 
 def fetch(config: Config, group: Group) -> None:
-    """Lets rank 0 download or decode the data to disk, where the other processes then find it."""
+    """Lets rank 0 download or decode data and weights to disk, where the other processes then find them."""
 
     def read() -> None:
         build_dataset(config)
@@ -78,10 +81,18 @@ def fetch(config: Config, group: Group) -> None:
     is_decoded = isinstance(config.data, ImageFolder) and config.data.cache == "disk"
     if group.size > 1 and (is_decoded or getattr(config.data, "download", False)):
         group.from_first(read)
+    if group.size > 1 and isinstance(config.model, Torchvision) and config.model.weights is not None:
+        arch, weights = config.model.arch, config.model.weights
+        group.from_first(lambda: str(fetch_weights(arch, weights)))
 
 
 def prepare(
-    config: Config, in_memory: DataInMemory | None = None, *, batches: int | None = None, group: Group = SINGLE_PROCESS
+    config: Config,
+    in_memory: DataInMemory | None = None,
+    *,
+    batches: int | None = None,
+    group: Group = SINGLE_PROCESS,
+    saved: Mapping[str, Any] | None = None,
 ) -> Experiment:
     """Prepares an experiment.
 
@@ -90,9 +101,11 @@ def prepare(
         in_memory: The data, if it was passed from Python.
         batches: For a dry run, the maximum number of batches per split.
         group: The process group.
+        saved: The checkpoint that is restored next; its preprocessing is used if it comes from pretrained weights.
 
     Raises:
-        ConfigError: The config does not fit the data, or the device does not support `train.precision`.
+        ConfigError: The config does not fit the data or the pretrained weights, or the device does not support
+            `train.precision`.
         DataError: The data is missing, damaged, or too small.
     """
     device = choose_device(config.train.device, group)
@@ -121,7 +134,7 @@ def prepare(
                 reason = f"{section.name} mixes samples, which have different weights. Remove it, or sample_weight."
                 raise problems_of(config, [(("augment", index), reason)])
     check_metrics(config, dataset, resolved.train.metrics, resolved.train.monitor)
-    return assemble(resolved, facts, dataset, device, batches=batches, group=group)
+    return assemble(resolved, facts, dataset, device, batches=batches, group=group, saved=saved)
 
 
 def assemble(
@@ -132,6 +145,7 @@ def assemble(
     *,
     batches: int | None = None,
     group: Group = SINGLE_PROCESS,
+    saved: Mapping[str, Any] | None = None,
 ) -> Experiment:
     """Preprocesses and encodes a dataset, and builds the loss and the settings of a resolved config.
 
@@ -142,8 +156,9 @@ def assemble(
         device: The device of the network.
         batches: As in `prepare`.
         group: The process group.
+        saved: As in `prepare`.
     """
-    preprocess = build_preprocess(config, dataset)
+    preprocess = fit_preprocess(config, dataset, saved=saved)
     decoder = build_decoder(config, dataset, preprocess)
     loss = build_loss(config, dataset).to(device)
     outputs = num_outputs(config.loss, facts)

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import inspect
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
-from fnmatch import fnmatchcase
+from collections.abc import Mapping
 
 from torch import Tensor, nn
-
-from nnzoo.errors import UsageError
 
 BatchNorm = nn.modules.batchnorm._BatchNorm
 
@@ -26,31 +23,6 @@ def head_of(model: nn.Module) -> str:
     return owners[-1] if owners else ""
 
 
-def freeze(model: nn.Module, patterns: str | Sequence[str]) -> None:
-    """Excludes parameters from training.
-
-    Args:
-        model: Its parameters get `requires_grad = False` if a pattern matches their name.
-        patterns: `backbone` for all layers except the last, or fnmatch patterns on parameter names such as
-            `hidden.0.*` and `*.bias`.
-
-    Raises:
-        UsageError: A pattern matches no parameter.
-    """
-    for pattern in [patterns] if isinstance(patterns, str) else patterns:
-        head = f"{head_of(model)}." if pattern == "backbone" else ""
-        matched = [
-            parameter
-            for name, parameter in model.named_parameters()
-            if (not name.startswith(head) if head else fnmatchcase(name, pattern))
-        ]
-        if not matched:
-            names = ", ".join(name for name, _ in model.named_parameters())
-            raise UsageError(f"'{pattern}' matches no parameter ({names}).", where="model.freeze")
-        for parameter in matched:
-            parameter.requires_grad_(False)
-
-
 def set_train_mode(model: nn.Module) -> None:
     """Calls `model.train()`, but keeps batch norms in evaluation mode if all of their parameters are frozen."""
     model.train()
@@ -62,6 +34,18 @@ def set_train_mode(model: nn.Module) -> None:
 def penalised(model: nn.Module) -> list[nn.Parameter]:
     """Returns the trained parameters that L1 and L2 penalise: those with two or more axes."""
     return [parameter for parameter in model.parameters() if parameter.requires_grad and parameter.ndim >= 2]
+
+
+def hidden_weights(model: nn.Module) -> list[nn.Parameter]:
+    """Returns the parameters with two or more axes, except for those of embeddings and of the last layer."""
+    head = head_of(model)
+    others = {
+        id(parameter)
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Embedding) or name == head or name.startswith(f"{head}.")
+        for parameter in module.parameters()
+    }
+    return [each for each in model.parameters() if each.ndim >= 2 and id(each) not in others]
 
 
 def has_batch_norm(model: nn.Module) -> bool:

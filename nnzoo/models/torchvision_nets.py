@@ -10,6 +10,7 @@ from torch import nn
 from nnzoo.errors import UsageError
 from nnzoo.models.alexnet import AveragedTo
 from nnzoo.models.cnn import image_shape
+from nnzoo.models.torchvision_weights import check_weights, fetch_weights, find_weights
 
 _AVERAGED = {"alexnet": 6, "vgg": 7}
 """Models whose last maps are averaged to a fixed size, with that size."""
@@ -33,7 +34,8 @@ def torchvision_net(
             weights; use it if other weights are loaded afterwards.
 
     Raises:
-        UsageError: There is no such model or there are no such weights, or the images do not fit the model.
+        UsageError: There is no such model or there are no such weights, they can't be downloaded, or the images do not
+            fit the model.
     """
     from torchvision import models
 
@@ -64,11 +66,7 @@ def _pretrained(arch: str, weights: str, channels: int, options: dict[str, Any],
     """Builds the model for 1000 classes with its weights."""
     from torchvision import models
 
-    known = models.get_model_weights(arch)
-    names = [entry.name for entry in known]
-    if weights not in ("DEFAULT", *names):
-        allowed = ", ".join(["DEFAULT", *names])
-        raise UsageError(f"{arch} has no weights '{weights}' (allowed {allowed}).", where="model.weights")
+    chosen = find_weights(arch, weights)
     if channels != 3:
         raise UsageError(
             f"pretrained weights are for images of 3 channels (got {channels}). Repeat the channel, or train without "
@@ -76,7 +74,13 @@ def _pretrained(arch: str, weights: str, channels: int, options: dict[str, Any],
             where="model.weights",
         )
     if download:
-        return cast("nn.Module", models.get_model(arch, weights=weights, **options))
+        path = fetch_weights(arch, weights)
+        check_weights(path)
+        try:
+            return cast("nn.Module", models.get_model(arch, weights=chosen, **options))
+        except RuntimeError as error:
+            reason = str(error).partition("\n")[2].strip().partition("\n")[0] or str(error)
+            raise UsageError(f"{path} does not fit {arch}: {reason}", where="model.weights") from None
     net: Any = models.get_model(arch, **options)
     if hasattr(net, "transform_input"):
         net.transform_input = True

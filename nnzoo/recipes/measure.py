@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import os
 import statistics
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
+
+from pydantic import Field
 
 from nnzoo.builders import build_dataset
 from nnzoo.config import load_config
@@ -30,6 +33,7 @@ class Measurement(Section):
         seed: The seed.
         metrics: The metrics of the best weights, such as "test/accuracy".
         baseline: The metrics of a predictor that ignores the inputs.
+        baselines: The metrics of simple models that were fitted to the same train samples (`train.baselines`).
         monitored: The monitored metric of the best weights.
         num_parameters: The number of parameters of the network.
         epochs: The number of epochs.
@@ -40,6 +44,7 @@ class Measurement(Section):
     seed: int
     metrics: dict[str, float]
     baseline: dict[str, float]
+    baselines: dict[str, dict[str, float]] = Field({})
     monitored: float
     num_parameters: int
     epochs: int
@@ -104,8 +109,9 @@ def train_recipe(
     result = run.result
     measured = Measurement(
         seed=seed,
-        metrics=dict(run.metrics),
-        baseline={key: value for key, value in result["baseline"].items() if value == value},
+        metrics=_numbers(run.metrics),
+        baseline=_numbers(result["baseline"]),
+        baselines={model: _numbers(scores) for model, scores in result["baselines"].items()},
         monitored=run.history[result["monitor"]][result["best_epoch"] - 1],
         num_parameters=result["num_parameters"],
         epochs=result["epochs"],
@@ -113,6 +119,11 @@ def train_recipe(
         versions=versions(),
     )
     return measured, run
+
+
+def _numbers(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Returns the metrics that are defined."""
+    return {name: value for name, value in metrics.items() if math.isfinite(value)}
 
 
 def headline(metrics: Iterable[str]) -> str:
@@ -132,6 +143,7 @@ def summarized(name: str, data: MeasuredData, measured: Sequence[Measurement]) -
         values=tuple(each.metrics[metric] for each in measured),
         num_samples=data.sizes[metric.partition("/")[0]],
         baseline=first.baseline.get(metric),
+        others={key: scores[metric] for key, scores in first.baselines.items() if metric in scores},
         num_parameters=first.num_parameters,
         epochs=round(statistics.median(each.epochs for each in measured)),
         seconds=round(statistics.median(each.seconds for each in measured), 3),

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
+from pydantic import Field
+
 from nnzoo.config.base import Items, Section
 from nnzoo.config.data import PATH_FIELDS
 from nnzoo.config.load import load_config, origin
@@ -31,6 +33,7 @@ class Result(Section):
         values: The metric for each seed.
         num_samples: The number of samples of the split.
         baseline: The metric of a predictor that ignores the inputs.
+        others: The metric of other models that were fitted to the same train samples, by their names.
         num_parameters: The number of parameters of the network.
         epochs: The median number of epochs.
         seconds: The median processor time of a training in seconds, on one thread.
@@ -44,6 +47,7 @@ class Result(Section):
     values: Items[float]
     num_samples: int
     baseline: float | None
+    others: dict[str, float] = Field({})
     num_parameters: int
     epochs: int
     seconds: float
@@ -163,8 +167,9 @@ def with_claim(text: str, result: Result) -> str:
 
 def table(results: Mapping[str, Result]) -> str:
     """Returns the Markdown table of all results, followed by the versions that they were measured with."""
-    header = ["config", "metric", "mean +- sd", "range", "seeds", "baseline", "parameters", "epochs", "seconds"]
-    lines = [_line([*header, "config digest", "data digest"]), _line(["---"] * (len(header) + 2))]
+    header = ["config", "metric", "mean +- sd", "range", "seeds", "baseline", "other models"]
+    header += ["parameters", "epochs", "seconds", "config digest", "data digest"]
+    lines = [_line(header), _line(["---"] * len(header))]
     for name, result in sorted(results.items()):
         cells = [
             f"`{name}`",
@@ -172,6 +177,7 @@ def table(results: Mapping[str, Result]) -> str:
             *spread(result),
             str(len(result.seeds)),
             "" if result.baseline is None else figures(result.baseline, result.mean),
+            ", ".join(f"{model} {figures(value, result.mean)}" for model, value in result.others.items()),
             f"{result.num_parameters:,}",
             str(result.epochs),
             f"{result.seconds:.1f}",

@@ -38,6 +38,8 @@ def result_section(run: RunWithData) -> Section:
         parts.append(Text(run.missing))
     if "restarts" in result:
         parts += _restarts(result["restarts"])
+    if "folds" in result:
+        parts.append(_folds(result["folds"]))
     return Section("result", "Result", [*parts, _findings(run)])
 
 
@@ -81,6 +83,17 @@ def _by_split(run: RunWithData) -> TableOf:
     rows: list[list[Cell]] = [[split, *(metrics.get(f"{split}/{name}") for name in names)] for split in splits]
     caption = "A large gap between train and val is overfitting."
     return TableOf("On every split", caption, ["split", *names], rows, precise=True)
+
+
+def _folds(folds: dict[str, Any]) -> TableOf:
+    """Returns the metrics of each fold, on the samples that its network did not see, with their mean and spread."""
+    numbers = range(1, folds["finished"] + 1)
+    rows: list[list[Cell]] = [
+        [name, each["mean"], each["std"], *each["values"]] for name, each in folds["metrics"].items()
+    ]
+    header = ["metric", "mean", "standard deviation", *(f"fold {number}" for number in numbers)]
+    caption = "The metrics of each network on the samples of its fold, which it did not see."
+    return TableOf("Folds", caption, header, rows, precise=True)
 
 
 def _restarts(restarts: dict[str, Any]) -> list[Part]:

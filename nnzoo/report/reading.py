@@ -10,10 +10,12 @@ from nnzoo import log
 from nnzoo.config import load_config
 from nnzoo.errors import CheckpointError, NnzooError
 from nnzoo.experiment.checksums import changed_splits, digests_of
-from nnzoo.experiment.load import TrainedModel, load, read_weights
+from nnzoo.experiment.load import TrainedModel, load
+from nnzoo.experiment.metadata import read_weights
 from nnzoo.experiment.prepare import Experiment, prepare
 from nnzoo.experiment.threads import threads_of_data, use_threads
 from nnzoo.experiment.train.finished import RunWithData
+from nnzoo.experiment.train.folds import run_of_folds
 from nnzoo.experiment.train.record import PREDICTED_SPLITS
 from nnzoo.run.directory import ARTIFACT, METRICS, RESULT, find_run_folder
 from nnzoo.run.history import History
@@ -37,10 +39,12 @@ def read_run(text: str, runs_dir: str) -> RunWithData:
     section = read_weights(folder / ARTIFACT)[2].config.get("model")
     custom = isinstance(section, dict) and section.get("name") == "custom"
     config = load_config(folder, ["train.device=cpu"], custom_model=custom)
+    if config.train.folds is not None:
+        return run_of_folds(folder, result, config)
     with use_threads(threads_of_data(config)), log.recording(quiet=True):
         try:
             trained = load(folder)
-            experiment = prepare(config)
+            experiment = prepare(config, saved={"preprocess": trained.preprocess.state_dict()})
             changed = changed_splits(trained.metadata.data_digests, digests_of(experiment.dataset))
         except NnzooError as error:
             split = next((name for name in PREDICTED_SPLITS if f"{name}/loss" in result["metrics"]), "train")

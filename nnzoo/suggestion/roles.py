@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from nnzoo.data.tables.cells import Cells
 from nnzoo.data.tables.inference import Inference
+from nnzoo.data.tables.numbers import is_number, may_be_number
 from nnzoo.data.tables.tasks import Target
 from nnzoo.suggestion.facts import ColumnFacts, TableFacts
+from nnzoo.suggestion.kinds import SPLIT_WORDS
 from nnzoo.suggestion.suggestion import percent, plural
 from nnzoo.suggestion.targets import looks_like_id, words_of
 
@@ -26,6 +28,9 @@ _CODES = {"code", "zip", "zipcode", "postal", "type", "kind", "category", "class
 _MOST_CATEGORIES = 64
 _LEAST_GROUPS = 10
 _MANY_MISSING = 0.98
+_LEAST_KNOWN = 5
+_SPLIT_NAMES = {"split", "fold", "set", "subset", "partition", "dataset"}
+_RARE_CELLS = 0.02
 _NEARLY = 0.99
 
 
@@ -72,7 +77,7 @@ def find_roles(facts: TableFacts, targets: Sequence[Cells], target: Target, rows
                 roles.texts.append(name)
         else:
             roles.inputs.append(name)
-            if _is_code(column):
+            if _is_code(column) or _needs_rare_cells(column):
                 roles.codes.append(name)
     _find_leaks(roles, facts, targets, target, rows)
     return roles
@@ -89,7 +94,9 @@ def _why_ignored(column: ColumnFacts, num_others: int) -> str:
         return "distinct texts, such as names or ids"
     if num_others > 1 and looks_like_id(column):
         return "numbers the rows" if column.kind == "number" else "ids"
-    if column.missing > _MANY_MISSING * column.num_rows:
+    if set(words_of(column.name)) & _SPLIT_NAMES and all(text.lower() in SPLIT_WORDS for text, _ in column.top):
+        return "names of splits, which are not known for new rows"
+    if column.missing > _MANY_MISSING * column.num_rows or column.known < _LEAST_KNOWN:
         return f"{percent(column.missing / column.num_rows)} missing"
     return ""
 
@@ -99,6 +106,20 @@ def _is_code(column: ColumnFacts) -> bool:
     if column.kind != "number" or not column.integers or not 3 <= column.distinct <= _MOST_CATEGORIES:
         return False
     return bool(set(words_of(column.name)) & _CODES) and 4 * column.distinct <= column.known
+
+
+def _needs_rare_cells(column: ColumnFacts) -> bool:
+    """Returns whether categories would look like numbers or booleans if the train rows lacked a few rare ones."""
+    if column.kind != "category" or column.distinct > len(column.top):
+        return False
+    frequent = [text for text, count in column.top if count > _RARE_CELLS * column.known]
+    return (
+        bool(frequent) and all(map(_may_be_value, frequent)) and not all(_may_be_value(text) for text, _ in column.top)
+    )
+
+
+def _may_be_value(text: str) -> bool:
+    return is_number(text) or may_be_number(text) or text.lower() in ("true", "false", "yes", "no", "y", "n", "t", "f")
 
 
 def _group(facts: TableFacts, targets: Collection[str]) -> str | None:

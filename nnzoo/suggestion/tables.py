@@ -28,6 +28,9 @@ RARE, BALANCED = 0.2, 0.1
 """A rare class changes the metrics; an even rarer one also the weights of the classes in the loss."""
 _FEW_ROWS = 300
 _SHOWN_CLASSES = 10
+_MANY_GROUPS, _SEEDS = 12, 20
+_MOST_EPOCHS, _PATIENCE = 150, 8
+"""An ensemble needs fewer steps than a single network."""
 
 
 @dataclass(eq=False)
@@ -157,7 +160,7 @@ def _set_data(suggestion: Suggestion, question: Question, roles: Roles, given: G
         why = "; ".join(f"{printable(name)}: {reason}" for name, reason in roles.ignored.items())
         suggestion.set("data.ignore", [*roles.ignored], why)
     if roles.codes:
-        suggestion.set("data.categorical", roles.codes, "integers that are codes of categories, not amounts")
+        suggestion.set("data.categorical", roles.codes, "codes of categories, not amounts")
     replace, reasons = _replacements(question, roles, given)
     if replace:
         suggestion.set("data.replace", replace, "; ".join(reasons))
@@ -168,6 +171,45 @@ def _set_data(suggestion: Suggestion, question: Question, roles: Roles, given: G
             f"{listed(roles.texts)} has free text, which a table does not use; the source `text` learns from it"
         )
     set_split(suggestion, len(question.rows), roles.group, {*given.paths})
+    if roles.group is not None and "split" in suggestion.config["data"]:
+        _check_groups(suggestion, question, roles.group)
+
+
+def _check_groups(suggestion: Suggestion, question: Question, group: str) -> None:
+    """Sets a seed of the split for which every class has train rows, or drops the group if there is none.
+
+    torch is imported only if a class is in a few groups.
+    """
+    classes = np.zeros(len(question.rows), dtype=np.int64)
+    if question.target.task == "classification":
+        codes, _ = target_values(question.cells[0], question.target, question.rows)
+        classes = np.unique(codes, return_inverse=True)[1]
+    groups = np.unique(question.facts.columns[group].codes[question.rows], return_inverse=True)[1]
+    pairs = np.unique(np.stack([classes, groups]), axis=1)
+    if np.bincount(pairs[0]).min() >= _MANY_GROUPS and groups.max() >= _MANY_GROUPS:
+        return
+    import torch
+
+    from nnzoo.data.split import Division
+
+    split = suggestion.config["data"]["split"]
+    given = [name for name in ("val", "test") if f"{name}_path" in suggestion.config["data"]]
+    names = [str(index) for index in range(int(classes.max()) + 1)]
+    tensors = torch.from_numpy(classes), torch.from_numpy(groups)
+    for seed in range(_SEEDS):
+        division = Division(split.get("val", 0.0), split.get("test", 0.0), seed=seed)
+        try:
+            division.rows(len(classes), classes=tensors[0], class_names=names, groups=tensors[1], given=given)
+        except DataError:
+            continue
+        if seed:
+            suggestion.set("data.split.seed", seed, "with this seed, every class has train rows")
+        return
+    del split["group"]
+    suggestion.warnings.append(
+        f"rows of one {printable(group)} are not kept together, because some classes occur in too few of them: test "
+        "may be too optimistic"
+    )
 
 
 def _why_task(question: Question) -> str:
@@ -218,16 +260,16 @@ def set_split(suggestion: Suggestion, num_rows: int, group: str | None, given: s
 
 def _set_network(suggestion: Suggestion, num_train: int) -> None:
     """Sets the network, its optimizer and the length of the training by the number of rows."""
-    hidden = [16] if num_train < 100 else [32] if num_train < 1_000 else [64, 32] if num_train < 10_000 else [128, 64]
-    size = "few rows: a small network" if num_train < _FEW_ROWS else f"{num_train:,} train rows"
-    model: dict[str, Any] = {"name": "mlp", "hidden": hidden}
-    if num_train < 20_000:
-        model["dropout"] = 0.1
-    suggestion.set("model", model, f"{size}; more rows would allow more units")
-    suggestion.set("optimizer", {"name": "adamw", "lr": 3e-3 if num_train < 20_000 else 2e-3})
-    set_training(suggestion, budget_for(num_train), num_train)
+    model: dict[str, Any] = {"name": "tabular"}
+    why = "embeddings of numbers, and 8 networks that share most weights, whose mean is the prediction"
     if num_train < _FEW_ROWS:
-        suggestion.set("train.restarts", 5, "few rows: the best of 5 initializations by the val loss")
+        model["hidden"] = [32, 32]
+        why += "; few rows: small hidden layers"
+    suggestion.set("model", model, f"{why}. `mlp` is faster")
+    suggestion.set("optimizer", {"name": "adamw", "lr": 2e-3})
+    budget = budget_for(num_train)
+    epochs, patience = min(budget.epochs, _MOST_EPOCHS), min(max(budget.patience, _PATIENCE), _MOST_EPOCHS // 5)
+    set_training(suggestion, budget._replace(epochs=epochs, patience=patience), num_train)
 
 
 def set_for_rare_classes(suggestion: Suggestion, shares: dict[str, int], form: Form = TEXT) -> None:

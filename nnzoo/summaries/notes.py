@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from torch import nn
@@ -34,20 +35,31 @@ def border_notes(recording: Recording) -> list[str]:
     return [f"{_listed(names)}: {text}" for text, names in names_by_text.items()]
 
 
-def frozen_notes(model: nn.Module) -> list[str]:
-    """Returns a note on the frozen parameters; a completely frozen module is listed as `name.*`."""
-    frozen = {name: p for name, p in model.named_parameters() if not p.requires_grad}
-    if not frozen:
-        return []
-    total = sum(p.numel() for p in model.parameters())
-    num_frozen = sum(p.numel() for p in frozen.values())
-    trained = {prefix for name, p in model.named_parameters() if p.requires_grad for prefix in _prefixes(name)}
-    if not trained:
-        return [f"all {total:,} parameters are frozen"]
-    # The shortest prefix without a trained parameter; the name itself always qualifies.
-    shortest = {name: next(prefix for prefix in _prefixes(name) if prefix not in trained) for name in frozen}
-    patterns = dict.fromkeys(prefix if prefix == name else f"{prefix}.*" for name, prefix in shortest.items())
-    return [f"{num_frozen:,} of {total:,} parameters are frozen: {_listed(patterns)}"]
+def frozen_notes(model: nn.Module, epochs: Mapping[str, float]) -> list[str]:
+    """Returns notes on the frozen parameters; a completely frozen module is listed as `name.*`.
+
+    Args:
+        model: The model.
+        epochs: The number of epochs for which parameters are frozen, by name; others are frozen for good.
+    """
+    frozen: dict[float, list[str]] = {}
+    for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            frozen.setdefault(epochs.get(name, math.inf), []).append(name)
+    sizes = {name: parameter.numel() for name, parameter in model.named_parameters()}
+    total, notes = sum(sizes.values()), []
+    for until, names in sorted(frozen.items(), reverse=True):
+        others = {prefix for name in sizes.keys() - set(names) for prefix in _prefixes(name)}
+        when = "epoch" if until == 1 else f"{until:g} epochs"
+        how = "frozen" if math.isinf(until) else f"frozen for the first {when}"
+        if not others:
+            return [f"all {total:,} parameters are {how}"]
+        # The shortest prefix without another parameter; the name itself always qualifies.
+        shortest = {name: next(prefix for prefix in _prefixes(name) if prefix not in others) for name in names}
+        patterns = dict.fromkeys(prefix if prefix == name else f"{prefix}.*" for name, prefix in shortest.items())
+        count = sum(sizes[name] for name in names)
+        notes.append(f"{count:,} of {total:,} parameters are {how}: {_listed(patterns)}")
+    return notes
 
 
 def repeat_notes(recording: Recording, layers: Sequence[LayerRow]) -> list[str]:

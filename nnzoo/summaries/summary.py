@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from types import MappingProxyType
 
 import torch
 from torch import nn
@@ -90,6 +91,7 @@ def summarize(
     batch_size: int = -1,
     dtype: torch.dtype = torch.float32,
     notes: Sequence[str] = (),
+    frozen_epochs: Mapping[str, float] = MappingProxyType({}),
 ) -> Summary:
     """Describes a model by one forward pass of a copy. The model, its mode and the random generators do not change.
 
@@ -100,6 +102,7 @@ def summarize(
         batch_size: The first axis of every shape in the table; -1 for any.
         dtype: The type of the inputs; an integer type for tokens.
         notes: Additional notes, which are shown last.
+        frozen_epochs: The number of epochs for which parameters are frozen, by name; others are frozen for good.
 
     Raises:
         UsageError: `input_shape` or `batch_size` is invalid, the model has lazy parameters or can't be copied, or its
@@ -126,5 +129,5 @@ def summarize(
         num_neurons=count_neurons(recording),
         flops=recording.flops,
         num_steps=recording.num_steps,
-        notes=(*border_notes(recording), *frozen_notes(model), *repeat_notes(recording, layers), *notes),
+        notes=(*border_notes(recording), *frozen_notes(model, frozen_epochs), *repeat_notes(recording, layers), *notes),
     )

@@ -73,6 +73,17 @@ def check_traceable(config: Config) -> None:
     if config.optimizer.name == "lbfgs":
         reason = "lbfgs computes the loss several times per step, so a step has no single gradient that can be traced."
         problem = (("optimizer",), f"{reason} Use another optimizer, such as sgd.")
+    if config.optimizer.name == "muon":
+        reason = (
+            "muon orthogonalizes whole matrices, so a weight has no formula of its own gradient that can be traced."
+        )
+        problem = (("optimizer",), f"{reason} Use another optimizer, such as adamw.")
+    if getattr(config.optimizer, "backbone_lr", None) is not None:
+        reason = "a trace shows one learning rate for all parameters, so backbone_lr can't be traced. Remove it."
+        problem = (("optimizer", "backbone_lr"), reason)
+    if config.model.freeze_epochs is not None:
+        reason = "a trace shows the same trained parameters in every step. Use `freeze` without `freeze_epochs`."
+        problem = (("model", "freeze_epochs"), reason)
     if problem is not None:
         raise problems_of(config, [problem])
 

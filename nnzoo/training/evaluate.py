@@ -135,3 +135,22 @@ def evaluate(
                 kept[num_kept : num_kept + len(compact)] = compact
                 num_kept += len(compact)
     return Evaluation(loss_and_metrics(total, sums, group), kept)
+
+
+def evaluate_outputs(outputs: Tensor, split: Split, loss: nn.Module, sums: MetricSums) -> Evaluation:
+    """Evaluates outputs that were computed before.
+
+    Args:
+        outputs: (N, K) on the CPU, with one prediction per sample.
+        split: The encoded targets.
+        loss: The loss of outputs and encoded targets.
+        sums: The sums of the metrics to compute, still empty.
+    """
+    total, truth = LossSum(loss), split.truth.cpu()
+    # The targets of a series with shifted windows do not include the shift, but the outputs do.
+    targets = sums.decoder.scaled(truth).to(outputs.dtype) if split.exact is not None else split.targets.cpu()
+    weighting = () if split.weights is None else (split.weights.cpu(),)
+    value = loss.cpu()(outputs, targets, *weighting)
+    total.add(as_number(value), as_number(denominator(loss, targets)))
+    sums.add(outputs, truth)
+    return Evaluation(loss_and_metrics(total, sums), outputs)

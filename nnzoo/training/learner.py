@@ -10,6 +10,7 @@ from typing import Any, Generic, Literal
 
 from torch import Tensor, nn
 
+from nnzoo import log
 from nnzoo.data import Split
 from nnzoo.training.batches.order import Batch
 from nnzoo.training.health.probe import Probes
@@ -36,6 +37,19 @@ class Learner(ABC, Generic[S]):
         self.state = state
         self.network = network
         self.probes = probes
+
+    def unfreeze(self) -> bool:
+        """Starts to train the parameters that were frozen until the current epoch. Returns whether there were any."""
+        state = self.state
+        released = state.unfreezing.release(state.epoch)
+        if released and state.batch == 0 and state.epoch in state.unfreezing.starts:
+            self.start_stage()
+            log.info("epoch %d: %s more parameters are trained from now on", state.epoch + 1, f"{released:,}")
+        return released > 0
+
+    @abstractmethod
+    def start_stage(self) -> None:
+        """Prepares the training of more parameters: early stopping waits for its full patience again."""
 
     @abstractmethod
     def is_running(self) -> bool:

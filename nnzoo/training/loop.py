@@ -106,6 +106,8 @@ def train_epoch(
 ) -> None:
     """Trains one epoch, or the rest of it if the run was interrupted in the middle of an epoch."""
     state, network = learner.state, learner.network
+    if learner.unfreeze():
+        settings.group.change_parameters()
     set_train_mode(network)
     split = for_model(network, split)
     min_size = smallest_batch(network, settings.group)

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from nnzoo.data import Split
@@ -37,10 +38,16 @@ class SingleLearner(Learner[TrainState]):
     def __init__(self, state: TrainState) -> None:
         probes = Probes(state.model, state.health, hooks=not is_compiled(state.forward))
         super().__init__(state, state.model, probes)
-        self.penalised = penalised(state.model)
+        self.penalised = [*penalised(state.model), *(each for each in state.unfreezing.frozen() if each.ndim >= 2)]
+
+    def start_stage(self) -> None:
+        self.state.early_stopping.waited = 0
+        if isinstance(self.state.optimizer, torch.optim.LBFGS):
+            # Its history is about fewer parameters.
+            self.state.optimizer.state.clear()
 
     def is_running(self) -> bool:
-        return not self.state.early_stopping.should_stop()
+        return self.state.unfreezing.is_pending(self.state.epoch) or not self.state.early_stopping.should_stop()
 
     @contextlib.contextmanager
     def read_batches(

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from nnzoo.models.freezing import Unfreezing
 from nnzoo.models.parameters import load_weights
 from nnzoo.run.history import History
 from nnzoo.training.early_stopping import EarlyStopping
@@ -33,6 +34,7 @@ class Progressing(Protocol):
     lr: float
     seconds: float
     epoch_seconds: float
+    unfreezing: Unfreezing
 
 
 S = TypeVar("S", bound=Progressing)
@@ -63,6 +65,7 @@ class TrainState:
         scaler: Scales the loss so that gradients fit float16; None without float16.
         health: What the probes have recorded.
         average: The average of the weights over the steps, of `train.ema`; None without it.
+        unfreezing: The parameters that are frozen in the first epochs and trained later.
     """
 
     model: nn.Module
@@ -84,6 +87,7 @@ class TrainState:
     scaler: torch.amp.GradScaler | None = None
     health: Health = field(default_factory=Health)
     average: WeightAverage | None = None
+    unfreezing: Unfreezing = field(default_factory=Unfreezing)
 
     def keep_best(self) -> None:
         """Copies the weights as the best so far."""

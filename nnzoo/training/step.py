@@ -40,7 +40,7 @@ def train_step(state: TrainState, batches: Sequence[Batch], weights: list[nn.Par
     elif not scaled_step(state.scaler, state.optimizer, report=settings.l1 > 0):
         return
     if settings.l1:
-        shrink(weights, settings.l1 * state.schedule.lr)
+        shrink(weights, settings.l1, state.optimizer)
 
 
 def backward(
@@ -158,11 +158,12 @@ def lbfgs_step(
 
 
 @torch.no_grad()
-def shrink(weights: list[nn.Parameter], threshold: float) -> None:
-    """Takes the proximal step of L1: w <- sign(w) max(|w| - threshold, 0). Small weights become 0 (Tibshirani 1996).
+def shrink(weights: list[nn.Parameter], l1: float, optimizer: torch.optim.Optimizer) -> None:
+    """Takes the proximal step of L1: w <- sign(w) max(|w| - l1 * lr, 0). Small weights become 0 (Tibshirani 1996).
 
     Weights without a gradient stay unchanged, as they do with L2 and in the optimizers.
     """
+    rates = {parameter: group["lr"] for group in optimizer.param_groups for parameter in group["params"]}
     for weight in weights:
         if weight.grad is not None:
-            weight.copy_(nn.functional.softshrink(weight, threshold))
+            weight.copy_(nn.functional.softshrink(weight, l1 * rates[weight]))

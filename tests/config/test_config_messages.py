@@ -120,7 +120,7 @@ def test_an_unknown_section_gives_only_one_problem() -> None:
     assert found[1].split(": ", 2)[2].startswith("'rleu' is not an activation. Did you mean 'relu'? (identity, relu,")
 
 
-OPTIMIZERS = "sgd, adam, adamw, rmsprop, adagrad, adadelta, adamax, nadam, radam, rprop, lbfgs)"
+OPTIMIZERS = "sgd, adam, adamw, rmsprop, adagrad, adadelta, adamax, nadam, radam, rprop, muon, lbfgs)"
 SOURCES = (
     "xor, and, or, nand, moons, circles, spirals, blobs, sine, adding, random, digits, iris, wine, breast_cancer, "
     "diabetes, mnist, fashion_mnist, kmnist, cifar10, cifar100, svhn, arrays, csv, image_folder, text, language, "

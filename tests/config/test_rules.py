@@ -117,6 +117,38 @@ BROKEN = [
         "data: digits, model: {name: torchvision, arch: vgg11, weights: DEFAULT, pretrained: x}",
         "data: digits, model: {name: torchvision, arch: vgg11, pretrained: x}",
     ),
+    (
+        "model.freeze_epochs",
+        "model: {name: mlp, freeze_epochs: 3}, train: {epochs: 3}",
+        "model: {name: mlp, freeze_epochs: 3}, train: {epochs: 4}",
+    ),
+    (
+        "model.freeze_epochs",
+        "model: {name: mlp, freeze: ['hidden.0.*'], freeze_epochs: [2, null]}",
+        "model: {name: mlp, freeze: ['hidden.0.*', '*.bias'], freeze_epochs: [2, null]}",
+    ),
+    (
+        "model.activation",
+        "model: {name: mlp, hidden: [3], activation: step, freeze: backbone, freeze_epochs: 2}",
+        "model: {name: mlp, hidden: [3], activation: step, freeze: [backbone], freeze_epochs: [null]}",
+    ),
+    ("optimizer.backbone_lr", "optimizer: {lr: 0, backbone_lr: 0.1}", "optimizer: {lr: 1, backbone_lr: 0.1}"),
+    (
+        "optimizer.weight_decay",
+        "optimizer: {name: sgd, weight_decay: 1.0e+30, backbone_lr: 1.0e+9}",
+        "optimizer: {name: sgd, weight_decay: 1.0e+30, backbone_lr: 1.0e-9}",
+    ),
+    (
+        "preprocess.normalize",
+        "preprocess: {normalize: pretrained}",
+        "model: {name: mlp, pretrained: x}, preprocess: {normalize: pretrained}",
+    ),
+    (
+        "preprocess.zca",
+        "data: digits, model: {name: torchvision, arch: vgg11, weights: DEFAULT}, "
+        "preprocess: {normalize: pretrained, zca: true}",
+        "data: digits, model: {name: torchvision, arch: vgg11, weights: DEFAULT}, preprocess: {normalize: pretrained}",
+    ),
     ("init.a", "init: {name: uniform, a: 2}", "init: {name: uniform, a: 2, b: 3}"),
     ("init.a", "init: {name: trunc_normal, a: 1, b: -1}", "init: {name: trunc_normal, a: -1, b: 1}"),
     (

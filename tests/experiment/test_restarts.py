@@ -108,6 +108,13 @@ SOLO: dict[str, dict[str, Any]] = {
     "schedule by steps": {"scheduler": {"name": "cosine", "interval": "step", "warmup_epochs": 1}},
     "stopping": {"train.early_stopping": {"patience": 1}, "train.epochs": 12},
     "frozen layer": {"model.freeze": "hidden.0.*"},
+    "unfreezing": {
+        "model.freeze": ["hidden.0.*", "hidden.1.*"],
+        "model.freeze_epochs": [2, 1],
+        "optimizer.backbone_lr": 0.02,
+        "regularization": {"l1": 1e-3},
+        "train.early_stopping": {"patience": 1},
+    },
     "kernel": {"model": {"name": "linear", "kernel": "rbf", "n_components": 20}},
     "perceptron": {"model": "perceptron"},
     "averaged weights": {"train.ema": 0.9, "model.batch_norm": True},
@@ -199,6 +206,7 @@ def test_every_activation_can_be_batched(activation: object) -> None:
         ),
         ({"scheduler": {"name": "plateau"}}, "plateau depends on the monitor of each network"),
         ({"optimizer": {"name": "lbfgs"}}, "lbfgs does a line search for each network"),
+        ({"optimizer": {"name": "muon"}}, "muon orthogonalizes the weights of each network"),
         ({"loss": "multi_margin"}, "torch.func can't batch its loss"),
     ],
 )

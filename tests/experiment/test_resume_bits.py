@@ -56,6 +56,15 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "train.metrics": ["f1", "recall"],
         "train.monitor": "val/f1",
     },
+    # Interrupted in the last step of the frozen epoch (4), and after it (7).
+    "unfreezing": {
+        "model.freeze_epochs": 1,
+        "optimizer": {"name": "sgd", "lr": 0.05, "backbone_lr": 0.01, "momentum": 0.9},
+        "scheduler": {"name": "one_cycle", "interval": "step"},
+        "train.accumulate_grad_batches": 3,
+        "train.early_stopping": {"patience": 1},
+        "train.ema": 0.9,
+    },
     "full batch": {"train.batch_size": "full", "optimizer": {"name": "adam", "lr": 0.1}},
 }
 

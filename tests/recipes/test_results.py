@@ -39,6 +39,7 @@ def result(metric: str, *values: float, baseline: float | None = None) -> Result
         values=values,
         num_samples=150,
         baseline=baseline,
+        others={"linear": 0.875},
         num_parameters=1234,
         epochs=7,
         seconds=1.25,
@@ -53,7 +54,7 @@ def test_every_shipped_config_was_measured_as_it_is() -> None:
     assert set(shipped_configs()) - set(RESULTS) <= downloaded
     assert set(RESULTS) <= set(shipped_configs())
     assert {name for name in RESULTS if RESULTS[name].config_digest != config_digest(name)} == set()
-    assert all(len(each.seeds) == len(each.values) >= 2 for each in RESULTS.values())
+    assert all(len(each.seeds) == len(each.values) >= 3 for each in RESULTS.values())
 
 
 @pytest.mark.parametrize("name", RESULTS)
@@ -82,8 +83,8 @@ def test_how_results_are_written() -> None:
     old = "# Clothes, with LeNet-5. Test accuracy 0.5 (seed 0), baseline 0.100.\ndata: moons\n"
     assert with_claim(old, measured) == f"# Clothes, with LeNet-5. {claim(measured)}\ndata: moons\n"
     assert with_claim(with_claim("# A comment.\n", measured), measured) == f"# A comment. {claim(measured)}\n"
-    row = "| `b` | test/accuracy | 0.920 +- 0.020 | 0.900 to 0.940 | 3 | 0.333 | 1,234 | 7 | 1.2 | `aaaaaaaa` |"
-    expected = [f"{row} `bbbbbbbb` |", "", "Measured with nnzoo 0.1.0, torch 2.10."]
+    row = "| `b` | test/accuracy | 0.920 +- 0.020 | 0.900 to 0.940 | 3 | 0.333 | linear 0.875 | 1,234 | 7 | 1.2 |"
+    expected = [f"{row} `aaaaaaaa` | `bbbbbbbb` |", "", "Measured with nnzoo 0.1.0, torch 2.10."]
     assert table({"b": measured}).split("\n")[2:] == expected
 
 

@@ -187,6 +187,7 @@ def test_the_weights_are_those_of_training(model: dict[str, Any], tmp_path: Path
         ({"model": "resnet20"}, "resnet20 has shortcuts, so its layers do not form a plain chain."),
         ({"model": {"name": "linear", "kernel": "rbf"}}, "the random features of the rbf kernel can't be traced."),
         ({"model": "mlp", "optimizer": "lbfgs"}, "lbfgs computes the loss several times per step"),
+        ({"model": "mlp", "optimizer": "muon"}, "muon orthogonalizes whole matrices"),
         ({"model": {"name": "mlp", "hidden": [20_000, 60]}}, "the network has 2,500,670 parameters; a trace stores"),
     ],
 )

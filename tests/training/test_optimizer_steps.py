@@ -16,6 +16,7 @@ from nnzoo.config import load_config
 from nnzoo.config.base import members
 from nnzoo.config.optimizer import OptimizerSection
 from nnzoo.models import penalised
+from nnzoo.models.parameters import hidden_weights
 from nnzoo.training.early_stopping import EarlyStopping
 from nnzoo.training.evaluate import LossSum
 from nnzoo.training.measures.decoding import Decoder
@@ -181,6 +182,11 @@ FORMULAS: list[tuple[dict[str, Any], Step]] = [
     ),
     ({"name": "radam", "lr": 0.1}, lambda w, g: radam(w, g, lr=0.1)),
     ({"name": "radam", "lr": 0.1, "betas": [0.5, 0.9]}, lambda w, g: radam(w, g, lr=0.1, b1=0.5, b2=0.9)),
+    # The last layer is not a hidden weight.
+    (
+        {"name": "muon", "lr": 0.01, "betas": [0.8, 0.9], "weight_decay": 0.2},
+        lambda w, g: adam(w, g, lr=0.01, b1=0.8, b2=0.9, eps=1e-8, decay=0.2),
+    ),
     ({"name": "rprop"}, lambda w, g: rprop(w, g, lr=0.01, down=0.5, up=1.2)),
     (
         {"name": "rprop", "lr": 0.1, "etas": [0.3, 2], "step_sizes": [0.05, 0.3]},
@@ -207,6 +213,67 @@ def test_eight_steps_match_the_paper(fields: dict[str, Any], step: Step) -> None
         module.weight.grad = gradient.clone()
         optimizer.step()
         torch.testing.assert_close(module.weight.detach(), step(start, gradients[:count]), rtol=rtol, atol=rtol / 100)
+
+
+def muon(start: Tensor, gradients: list[Tensor], *, lr: float, mu: float, decay: float, nesterov: bool) -> Tensor:
+    """Jordan 2024, with the factor of Liu et al. 2025."""
+    w, m = start.flatten(1), torch.zeros_like(start.flatten(1))
+    for g in gradients:
+        m = mu * m + (1 - mu) * g.flatten(1)
+        x = (1 - mu) * g.flatten(1) + mu * m if nesterov else m
+        x = x / (x.square().sum().sqrt() + 1e-7)
+        for _ in range(5):
+            a = x @ x.T
+            x = 3.4445 * x + (-4.7750 * a + 2.0315 * a @ a) @ x
+        w = w - lr * decay * w - lr * 0.2 * max(w.shape) ** 0.5 * x
+    return w.view_as(start)
+
+
+@pytest.mark.parametrize("nesterov", [True, False])
+def test_muon_updates_the_hidden_weights(nesterov: bool) -> None:
+    torch.manual_seed(0)
+    # A wide matrix of a convolution, (5, 18), and a tall one of a linear layer, (7, 5).
+    module = nn.Sequential(nn.Conv2d(2, 5, 3), nn.Linear(5, 7), nn.Linear(7, 3)).double()
+    starts = [parameter.detach().clone() for parameter in module.parameters()]
+    fields = {"name": "muon", "lr": 0.05, "momentum": 0.8, "weight_decay": 0.1, "nesterov": nesterov}
+    optimizer = build_optimizer(config_of(optimizer=fields), module)
+    draws = [[torch.randn_like(start) for start in starts] for _ in range(4)]
+    for draw in draws:
+        for parameter, gradient in zip(module.parameters(), draw, strict=True):
+            parameter.grad = gradient.clone()
+        optimizer.step()
+    for index, (parameter, start) in enumerate(zip(module.parameters(), starts, strict=True)):
+        gradients = [draw[index] for draw in draws]
+        expected = adam(start, gradients, lr=0.05, b1=0.9, b2=0.999, eps=1e-8, decay=0.1)
+        if index in (0, 2):
+            expected = muon(start, gradients, lr=0.05, mu=0.8, decay=0.1, nesterov=nesterov)
+        torch.testing.assert_close(parameter.detach(), expected, rtol=1e-9, atol=1e-11)
+
+
+def test_muon_agrees_with_that_of_torch() -> None:
+    torch.manual_seed(0)
+    start, gradients = torch.randn(6, 9), [torch.randn(6, 9) for _ in range(3)]
+    ours, theirs = nn.Linear(9, 6, bias=False), nn.Parameter(start.clone())
+    ours.weight.data = start.clone()
+    fields: dict[str, Any] = {"name": "muon", "lr": 0.05, "weight_decay": 0.1}
+    own = build_optimizer(config_of(optimizer=fields), nn.Sequential(ours, nn.Linear(6, 2)))
+    other = torch.optim.Muon([theirs], lr=0.05, weight_decay=0.1, adjust_lr_fn="match_rms_adamw")
+    for gradient in gradients:
+        ours.weight.grad, theirs.grad = gradient.clone(), gradient.clone()
+        own.step()
+        other.step()  # type: ignore[no-untyped-call]
+    # torch iterates in bfloat16.
+    torch.testing.assert_close(ours.weight.detach(), theirs.detach(), rtol=0, atol=2e-3)
+    assert (theirs.detach() - start).abs().mean() > 0.02
+
+
+def test_embeddings_and_the_last_layer_are_not_hidden() -> None:
+    config = {"data": {"name": "random", "shape": [6], "classes": 3, "samples": 40}}
+    network = nnzoo.build_model({**config, "model": {"name": "mlp", "hidden": [5, 4]}})
+    assert [tuple(weight.shape) for weight in hidden_weights(network)] == [(5, 6), (4, 5)]
+    tied = nn.Sequential(nn.Embedding(7, 4), nn.LSTM(4, 4), nn.Linear(4, 4), nn.Linear(4, 7))
+    tied[3].weight = tied[0].weight
+    assert [tuple(weight.shape) for weight in hidden_weights(tied)] == [(16, 4), (16, 4), (4, 4)]
 
 
 def test_momentum_with_equal_dampening_is_an_exponential_average() -> None:

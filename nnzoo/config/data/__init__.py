@@ -6,7 +6,7 @@ from pydantic import Field
 
 from nnzoo.config.base import ByName
 from nnzoo.config.data.arrays import Arrays
-from nnzoo.config.data.base import PATH_FIELDS, Files, Source, Split
+from nnzoo.config.data.base import PATH_FIELDS, Files, Fold, Source, Split
 from nnzoo.config.data.bundled import BreastCancer, Diabetes, Digits, Iris, Wine
 from nnzoo.config.data.delimited import CellFormats, Delimited, FormattedFiles, TableCells
 from nnzoo.config.data.images import Cifar10, Cifar100, FashionMnist, ImageFolder, Kmnist, Mnist, Svhn, TorchvisionSet
@@ -26,6 +26,7 @@ __all__ = [
     "DataSection",
     "Delimited",
     "Files",
+    "Fold",
     "FormattedFiles",
     "Frame",
     "Gate",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
@@ -29,6 +29,16 @@ ColumnName = Annotated[str, Field(min_length=1), BeforeValidator(_position), Wit
 """A column of a table, by its name or, without a header, by its position from 0."""
 
 
+class Fold(Section):
+    """One fold of a cross-validation. `train.folds` writes it into the config of each of its trainings."""
+
+    number: Count = Field(description="number of the fold, from 1")
+    of: Annotated[int, Field(ge=2, le=1000)] = Field(description="number of folds")
+    held_out: Literal["fold", "test"] = Field(
+        "fold", description="the test split: the samples of the fold, or the test samples, which are in no fold"
+    )
+
+
 class Split(Section):
     """The split into train, val and test. Provided val and test splits are kept; fractions are of the train samples."""
 
@@ -46,6 +56,7 @@ class Split(Section):
         description="remove duplicates of earlier samples, and train samples that also occur in a "
         "provided val or test split",
     )
+    fold: Fold | None = Field(None, description="the fold to hold out; null: no cross-validation")
 
 
 class Source(Section):
@@ -61,7 +72,8 @@ class Source(Section):
         """Returns what is known about the data without reading it."""
 
     def _divided(self) -> dict[str, Any]:
-        return {"has_val": self.split.val > 0, "has_test": self.split.test > 0}
+        holds_out = self.split.fold is not None and self.split.fold.held_out == "fold"
+        return {"has_val": self.split.val > 0, "has_test": holds_out or self.split.test > 0}
 
 
 class Files(Source):

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from nnzoo.config.activation import Activation, Identity
-from nnzoo.config.base import Count, Items, Section
+from nnzoo.config.base import Count, Items, Natural, Section
 from nnzoo.config.init import Init
 
 
@@ -37,9 +37,27 @@ class Model(Section):
     )
     freeze: str | Items[str] = Field(
         (),
-        description="parameters to freeze: `backbone` (all except the output layer) or fnmatch patterns such as "
-        "`*.bias`",
+        description="parameters to freeze: `backbone` (all except the output layer), `batch_norm` (scale and shift of "
+        "batch norms, whose running statistics then stay the same too) or fnmatch patterns such as `*.bias`",
     )
+    freeze_epochs: Natural | Items[Natural | None] | None = Field(
+        None,
+        description="number of epochs for which `freeze` applies (`backbone` if it is empty); then these parameters "
+        "are trained, too. A list has one number per pattern, with null for the whole training. null: the whole "
+        "training",
+    )
+
+    @property
+    def frozen(self) -> tuple[str, ...]:
+        """The patterns of frozen parameters: `freeze`, or `backbone` if only `freeze_epochs` is set."""
+        given = (self.freeze,) if isinstance(self.freeze, str) else self.freeze
+        return given or (("backbone",) if self.freeze_epochs is not None else ())
+
+    @property
+    def frozen_epochs(self) -> tuple[int | None, ...]:
+        """For each pattern in `frozen`, the number of epochs for which it applies; None for the whole training."""
+        epochs = self.freeze_epochs
+        return epochs if isinstance(epochs, tuple) else (epochs,) * len(self.frozen)
 
 
 Embedding = Literal["auto"] | Count | None

@@ -113,6 +113,9 @@ def load_series(
         reader = reader.model_copy(update={"time_form": stamps.form, "step": step})
     series |= {name: reader.series(table, limit=limit) for name, table in tables.items() if name != "train"}
     blocks = division.blocks(len(series["train"]), given=series)
+    if division.replaces_test():
+        series = {name: each for name, each in series.items() if name != "test"}
+        sources = {name: each for name, each in sources.items() if name != "test"}
     past = series["train"].first(blocks["train"].stop)
     reader = reader.model_copy(update={"categories": past.categories()})
     past.check_values(reader.features, reader.target)

@@ -175,6 +175,9 @@ def _load(
     finder = FormFinder(samples.last_rows, forms)
     found = find_task(targets, samples.last_rows, settings.task, finder)
     parts = divide_samples(pool, samples, targets, found, division, tuple(given), forms)
+    if division.replaces_test():
+        tables, given = ({name: table for name, table in each.items() if name != "test"} for each in (tables, given))
+        paths = {name: path for name, path in paths.items() if name != "test"}
     train = parts["train"]
     classes = find_classes(targets, found, train)
     chosen = frozenset(settings.features or ())

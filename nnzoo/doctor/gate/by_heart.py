@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from nnzoo.builders import build_unfreezing
 from nnzoo.config.model import Linear, Perceptron
 from nnzoo.config.scheduler import ConstantLr
 from nnzoo.doctor.gate.attainable import attainable, score
@@ -92,6 +93,8 @@ def learn_by_heart(experiment: Experiment, module: nn.Module, *, seconds: float 
     if not any(each.requires_grad for each in module.parameters()):
         return {"learned": False, "metric": metric, "samples": 0, "steps": 0, "reason": "no weight is trained"}
     plain = _plain(experiment)
+    module = copy.deepcopy(module)
+    build_unfreezing(plain.config, module).release(math.inf)
     batch = _batch(plain, module, seconds)
     needed = attainable(plain.decoder, batch)
     state = state_of(plain, without_dropout(copy.deepcopy(module)))
@@ -248,9 +251,11 @@ def _reason(experiment: Experiment, module: nn.Module, batch: Batch, own: Attemp
     frozen = f"; only {trained} of {total} weights are trained" if trained < total else ""
     if last.is_stuck:
         return f"{fell}: it is stuck{_blocked(experiment, module, batch)}{frozen}"
+    model = experiment.config.model
+    if frozen and (model.pretrained is not None or getattr(model, "weights", None) is not None):
+        return f"the network has only {trained} trained weights, since its pretrained layers are frozen"
     if frozen:
         return f"{fell}{frozen}"
-    model = experiment.config.model
     if isinstance(model, Perceptron) or (isinstance(model, Linear) and model.kernel == "none"):
         return "a linear model only learns linear relations, and these samples have another one"
     if trained < batch[-1].numel():

@@ -94,6 +94,7 @@ def estimate(experiment: Experiment, module: nn.Module) -> dict[str, Any]:
     if experiment.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(experiment.device)
     state = state_of(experiment, copy.deepcopy(module))
+    state.unfreezing.release(math.inf)
     learner: Learner[Any] = SingleLearner(state)
     times = config.train.restarts
     if times > 1:

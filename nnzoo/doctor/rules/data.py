@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 import torch
 from torch import Tensor
 
+from nnzoo.builders import frozen_epochs
 from nnzoo.config import data as data_config
 from nnzoo.data import OnDisk
 from nnzoo.data.vocabulary import UNKNOWN
@@ -252,20 +254,24 @@ def images_too_small(evidence: Evidence) -> Finding | None:
 
 def frozen_layers(evidence: Evidence) -> Finding | None:
     """Weights are excluded from training, although they are random."""
-    frozen = [name for name, each in evidence.initial.named_parameters() if not each.requires_grad and each.ndim > 1]
-    count = sum(1 for each in evidence.initial.parameters() if each.ndim > 1)
+    weights = [name for name, each in evidence.initial.named_parameters() if each.ndim > 1]
+    epochs = frozen_epochs(evidence.config, evidence.initial)
+    frozen, count = [name for name in weights if name in epochs], len(weights)
     section = evidence.config.model
     is_trained = section.pretrained is not None or getattr(section, "weights", None) is not None
-    if not section.freeze or not frozen or (is_trained and len(frozen) < count):
+    is_forever = all(math.isinf(epochs[name]) for name in frozen)
+    if not frozen or (is_trained and (len(frozen) < count or not is_forever)):
         return None
     fix = evidence.fix(remedies.unfrozen(evidence.config))
     shown = ", ".join(frozen[:3]) + (", ..." if len(frozen) > 3 else "")
     what = "keep their random initial values" if not is_trained else "can't adapt to this data"
+    when = "" if is_forever else " in the first epochs"
     return Finding(
         "spoils" if len(frozen) == count else "warning",
         "frozen layers",
-        f"model.freeze excludes {len(frozen)} of {count} weights from training ({shown}), so they {what}. Freeze only "
-        "weights that come from model.pretrained. Set model.freeze=[].",
+        f"model.freeze{'' if is_forever else '_epochs'} excludes {len(frozen)} of {count} weights from "
+        f"training{when} ({shown}), so they {what}{when and ' until then'}. Freeze only weights that come from "
+        f"model.pretrained. Set {' '.join(remedies.unfrozen(evidence.config))}.",
         fix=fix,
         confidence="certain",
     )

@@ -29,13 +29,13 @@ from nnzoo.experiment.evaluate.labelled import (
 )
 from nnzoo.experiment.evaluate.measure import confusion_matrix, per_class
 from nnzoo.experiment.evaluate.threshold import Criterion, Threshold, with_threshold
-from nnzoo.experiment.evaluate.training_data import read_training_data
+from nnzoo.experiment.evaluate.training_data import read_test_split, read_training_data
 from nnzoo.experiment.load import TrainedModel, load
 from nnzoo.experiment.prepare import encode, warn_about
 from nnzoo.experiment.threads import threads_of_data, threads_of_network, use_threads
 from nnzoo.experiment.train.record import PREDICTED_SPLITS
 from nnzoo.summaries import summarize
-from nnzoo.training.evaluate import evaluate
+from nnzoo.training.evaluate import Evaluation, evaluate, evaluate_outputs
 from nnzoo.training.measures.metrics import MetricSums
 
 
@@ -124,22 +124,22 @@ def evaluate_checkpoint(
         if threshold is not None:
             trained, decision = with_threshold(trained, threshold)
         given = None if data is None or is_file else to_data_in_memory(trained, data)
+        members = trained.members or (trained,)
         if is_file or (given is not None and split is None):
-            new = labelled_samples(trained, given) if given is not None else read_labelled(trained, Path(data))
-            dataset, chosen = _as_dataset(trained, new), "new"
+            datasets, chosen = [_new_data(member, given, data) for member in members], "new"
         else:
             if given is not None:
                 check_is_training_data(trained, given)
             fix = "Use --data PATH, or name the run directory."
-            dataset = read_training_data(trained, given or training_data, fix=fix)
-            chosen = split or next(name for name in PREDICTED_SPLITS if name in dataset.splits)
-        if chosen not in dataset.splits:
-            raise UsageError(
-                f"there is no {chosen} split (expected one of: {', '.join(dataset.splits)}).", where="--split"
-            )
+            read = read_test_split if trained.members else read_training_data
+            datasets = [read(member, given or training_data, fix=fix) for member in members]
+            known = [name for name in PREDICTED_SPLITS if name in datasets[0].splits and _is_common(trained, name)]
+            chosen = split or next(iter(known), "test")
+            _check_split(trained, chosen, known)
+        dataset = datasets[0]
         warn_about(dataset)
         _check_metrics(metrics, trained.config, dataset)
-        measured = _measure(trained, dataset, chosen, batch_size, metrics)
+        measured = _measure(trained, datasets, chosen, batch_size, metrics)
         return replace(
             measured,
             split=str(data) if is_file else "new data" if chosen == "new" else chosen,
@@ -160,13 +160,73 @@ def _check_metrics(metrics: Sequence[str], config: Config, dataset: Dataset) -> 
             raise UsageError(problem, where=f"metric {name}")
 
 
+def _is_common(trained: TrainedModel, split: str) -> bool:
+    """Returns whether a split is the same for all members: for a cross-validation, only the test split."""
+    return split == "test" or not trained.members
+
+
+def _check_split(trained: TrainedModel, chosen: str, known: Sequence[str]) -> None:
+    """Checks that a split exists.
+
+    Raises:
+        UsageError: There is no such split.
+    """
+    if chosen in known:
+        return
+    if trained.members:
+        raise UsageError(
+            f"the folds of a cross-validation have no common {chosen} split. predictions.csv of the run has the "
+            "predictions for the samples of each fold; --data PATH evaluates on new data.",
+            where="--split",
+        )
+    raise UsageError(f"there is no {chosen} split (expected one of: {', '.join(known)}).", where="--split")
+
+
+def _new_data(trained: TrainedModel, given: DataInMemory | None, path: Any) -> Dataset:
+    samples = labelled_samples(trained, given) if given is not None else read_labelled(trained, Path(path))
+    return _as_dataset(trained, samples)
+
+
 def _measure(
-    trained: TrainedModel, dataset: Dataset, chosen: str, batch_size: int | None, metrics: Sequence[str]
+    trained: TrainedModel, datasets: Sequence[Dataset], chosen: str, batch_size: int | None, metrics: Sequence[str]
 ) -> EvalResult:
+    """Evaluates a network, or the average of its members, each on its own version of the dataset."""
+    names = tuple(
+        dict.fromkeys([*build_settings(trained.config).metrics, *(name for name in metrics if name != "loss")])
+    )
+    members = trained.members or (trained,)
+    each = [
+        _evaluate(member, dataset, chosen, batch_size, names) for member, dataset in zip(members, datasets, strict=True)
+    ]
+    evaluation, measured = each[0]
+    dataset, decoder = datasets[0], trained.decoder.on_cpu()
+    if trained.members:
+        outputs = trained.average([one.outputs for one, _ in each if one.outputs is not None])
+        loss = build_loss(members[0].config, dataset)
+        evaluation = evaluate_outputs(outputs, measured, loss, MetricSums(names, decoder))
+    assert evaluation.outputs is not None
+    targets = measured.truth.cpu()
+    matrix = confusion_matrix(decoder, evaluation.outputs, targets) if dataset.task == "classification" else []
+    return EvalResult(
+        checkpoint=str(trained.path),
+        split=chosen,
+        num_samples=len(measured),
+        metrics=evaluation.metrics,
+        confidence=intervals(evaluation.metrics, decoder, evaluation.outputs, targets),
+        baseline=baseline(dataset, chosen),
+        per_class=per_class(matrix, dataset.classes) if matrix else [],
+        confusion_matrix=matrix,
+        classes=dataset.classes,
+    )
+
+
+def _evaluate(
+    trained: TrainedModel, dataset: Dataset, chosen: str, batch_size: int | None, names: tuple[str, ...]
+) -> tuple[Evaluation, Split]:
+    """Evaluates a single network; returns the results and the encoded split."""
     device = next(trained.module.parameters()).device
     loss = build_loss(trained.config, dataset).to(device)
     settings = build_settings(trained.config)
-    names = tuple(dict.fromkeys([*settings.metrics, *(name for name in metrics if name != "loss")]))
     selected = replace(dataset, splits={"train": dataset.splits[chosen]})
     decoder = trained.decoder.on_cpu()
     # The size of the train split is unknown for new data: it was at least a batch.
@@ -185,20 +245,7 @@ def _measure(
                 keep_outputs=True,
                 exact=batch_size is not None,
             )
-    assert evaluation.outputs is not None
-    targets = measured.truth.cpu()
-    matrix = confusion_matrix(decoder, evaluation.outputs, targets) if dataset.task == "classification" else []
-    return EvalResult(
-        checkpoint=str(trained.path),
-        split=chosen,
-        num_samples=len(measured),
-        metrics=evaluation.metrics,
-        confidence=intervals(evaluation.metrics, decoder, evaluation.outputs, targets),
-        baseline=baseline(dataset, chosen),
-        per_class=per_class(matrix, dataset.classes) if matrix else [],
-        confusion_matrix=matrix,
-        classes=dataset.classes,
-    )
+    return evaluation, measured
 
 
 def _num_threads(trained: TrainedModel, measured: Split, num_train: int) -> int:

@@ -100,6 +100,12 @@ def with_threshold(trained: TrainedModel, choice: float | Criterion) -> tuple[Tr
 
 def _maximize(trained: TrainedModel, criterion: Criterion, positive: str) -> Threshold:
     """Returns the threshold that maximizes a metric on val."""
+    if trained.members:
+        raise UsageError(
+            "the averaged networks of a cross-validation have no common val split to choose the threshold on. Use a "
+            "number.",
+            where=_OPTION,
+        )
     dataset = read_training_data(trained, fix="Set --threshold to a number, or name the run directory.")
     if "val" not in dataset.splits:
         raise UsageError("there is no val split to choose the threshold on. Use a number.", where=_OPTION)

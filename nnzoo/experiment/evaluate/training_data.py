@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from nnzoo.builders import build_dataset
 from nnzoo.config import Config, load_config
-from nnzoo.config.data import PATH_FIELDS
+from nnzoo.config.data import PATH_FIELDS, Split
 from nnzoo.data import DataInMemory, Dataset, reader_of
 from nnzoo.errors import DataError
 from nnzoo.experiment.checksums import changed_splits, digests_of
@@ -27,7 +28,10 @@ def read_training_data(trained: TrainedModel, in_memory: DataInMemory | None = N
     Raises:
         DataError: The path of the data is unknown, it can't be read, or the data has changed.
     """
-    dataset = build_dataset(_with_path(trained, fix), in_memory)
+    config = _with_path(trained, fix)
+    if trained.config.data.split.fold is not None:
+        config = with_split(config, trained.config.data.split)
+    dataset = build_dataset(config, in_memory)
     before = Signature(trained.metadata.data_schema, trained.reader, projected=False)
     differences = describe_differences(before, Signature(dataset.schema, reader_of(dataset), projected=False))
     if differences:
@@ -68,3 +72,25 @@ def _with_path(trained: TrainedModel, fix: str) -> Config:
 def _file_names(config: Config) -> list[str]:
     paths = [getattr(config.data, field, None) for field in PATH_FIELDS]
     return [Path(path).name for path in paths if path]
+
+
+def read_test_split(member: TrainedModel, in_memory: DataInMemory | None = None, *, fix: str) -> Dataset:
+    """Reads the training data of a network of a cross-validation, with the test samples that are in no fold.
+
+    Args:
+        member: The network of a fold.
+        in_memory: As in `read_training_data`.
+        fix: As in `read_training_data`.
+
+    Raises:
+        DataError: As in `read_training_data`.
+    """
+    split = member.config.data.split
+    assert split.fold is not None
+    outer = split.model_copy(update={"fold": split.fold.model_copy(update={"held_out": "test"})})
+    return read_training_data(replace(member, config=with_split(member.config, outer)), in_memory, fix=fix)
+
+
+def with_split(config: Config, split: Split) -> Config:
+    """Returns a config with another section `data.split`."""
+    return config.model_copy(update={"data": config.data.model_copy(update={"split": split})})

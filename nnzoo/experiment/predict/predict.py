@@ -106,19 +106,30 @@ def _predict(
     strict: bool,
 ) -> Predictions:
     """Returns the predictions for files or texts."""
-    metadata, reader = trained.metadata, trained.reader
+    reader = trained.reader
     paths = [Path(path) for path in inputs]
+    members = trained.members or (trained,)
+    if trained.members and Path("-") in paths:
+        raise UsageError(
+            f"the {len(members)} averaged networks read the input one after another. Pass a file.", where="INPUT"
+        )
     if isinstance(reader, LanguageReader):
-        samples = reader.read_lines(paths)
+        each = [reader.read_lines(paths)]
     else:
-        samples = reader.from_texts(texts) if texts else reader.read(paths, metadata.data_schema, labelled=False)
+        each = [_read(member, paths, texts) for member in members]
+    samples = each[0]
     _report_problems(samples, strict=strict)
     copied = _copied_columns(samples, keep)
     if isinstance(reader, LanguageReader):
         header, rows = likelihoods(trained, samples)
         numbers: Sequence[int] = range(len(rows))
     else:
-        outputs = trained.outputs_of(samples.inputs, samples.lengths, compact=True)
+        outputs = trained.average(
+            [
+                member.outputs_of(own.inputs, own.lengths, compact=True)
+                for member, own in zip(members, each, strict=True)
+            ]
+        )
         header, rows, numbers = _table(trained, samples, outputs)
     first = [name for name in ("input", "step") if name in header]
     names = _unique_names([*header], list(copied))
@@ -128,6 +139,11 @@ def _predict(
     ]
     header = [*first, *names, *header[len(first) :]]
     return Predictions(str(trained.path), header, table, broken=samples.broken)
+
+
+def _read(trained: TrainedModel, paths: Sequence[Path], texts: Sequence[str]) -> Samples:
+    reader = trained.reader
+    return reader.from_texts(texts) if texts else reader.read(paths, trained.metadata.data_schema, labelled=False)
 
 
 def _table(

@@ -13,11 +13,11 @@ from nnzoo.config.load import problems_of
 from nnzoo.config.model import PRETRAINED, is_run_name
 from nnzoo.data import Dataset, parse_reader, reader_of
 from nnzoo.errors import UsageError
-from nnzoo.experiment.load import read_weights
-from nnzoo.experiment.metadata import Metadata
+from nnzoo.experiment.metadata import Metadata, read_weights
 from nnzoo.experiment.pretrained.matching import Match, MismatchError, Signature, listed, match_inputs, match_outputs
 from nnzoo.experiment.pretrained.transfer import Transfer
 from nnzoo.models.inputs import input_weights
+from nnzoo.models.members import no_single_network
 from nnzoo.models.relative_forecast import RelativeForecast
 from nnzoo.models.tabular import TabularNet
 from nnzoo.run.directory import ARTIFACT, CONFIG, find_checkpoint
@@ -30,6 +30,7 @@ _IGNORED_KEYS = {
     "name",
     "pretrained",
     "freeze",
+    "freeze_epochs",
     "dropout",
     "output",
     "embedding",
@@ -62,7 +63,7 @@ def with_checkpoint(config: Config, runs_dir: Path, resumed: Path | None = None)
         recorded = load_config(resumed / CONFIG).model
         if recorded.pretrained is not None and _may_name(pretrained, Path(recorded.pretrained)):
             return _update_model(config, pretrained=recorded.pretrained, **_embedding(config, recorded))
-    path = _find(config, pretrained, runs_dir).absolute()
+    path = find_pretrained(config, pretrained, runs_dir).absolute()
     # Shipped weights keep their name, which is valid on other machines too.
     kept = pretrained if pretrained.startswith(PREFIX) else str(path)
     return _update_model(with_embedding(config, runs_dir), pretrained=kept)
@@ -79,7 +80,7 @@ def with_embedding(config: Config, runs_dir: str | Path = "runs") -> Config:
     """
     if config.model.pretrained is None or getattr(config.model, "embedding", None) != "auto":
         return config
-    path = _find(config, config.model.pretrained, Path(runs_dir))
+    path = find_pretrained(config, config.model.pretrained, Path(runs_dir))
     if path.suffix in TORCH_SUFFIXES:
         return config
     _, _, metadata = read_weights(path)
@@ -114,7 +115,13 @@ def _may_name(pretrained: str, file: Path) -> bool:
     return is_named or file in (Path(pretrained), Path(pretrained) / ARTIFACT)
 
 
-def _find(config: Config, pretrained: str, runs_dir: Path) -> Path:
+def find_pretrained(config: Config, pretrained: str, runs_dir: Path) -> Path:
+    """Returns the file of `model.pretrained`: a state dict or a checkpoint.
+
+    Raises:
+        ConfigError: There is no such file or run.
+        RunError: The run has no weights yet.
+    """
     path = Path(pretrained)
     if path.suffix in TORCH_SUFFIXES and path.is_file():
         return path
@@ -156,7 +163,7 @@ def load_pretrained(
     """
     if config.model.pretrained is None:
         return frozenset()
-    path = _find(config, config.model.pretrained, Path(runs_dir))
+    path = find_pretrained(config, config.model.pretrained, Path(runs_dir))
     prefix = "network." if isinstance(module, RelativeForecast) else ""
     module = module.network if isinstance(module, RelativeForecast) else module
     data = None
@@ -179,6 +186,8 @@ def _start_of_checkpoint(
 ) -> tuple[Transfer, dict[str, Tensor], str]:
     """Fits the weights of an nnzoo checkpoint to the network. The string describes how inputs were matched."""
     weights, _, metadata = read_weights(path)
+    if metadata.folds:
+        raise problems_of(config, [(PRETRAINED, f"{path}: {no_single_network(len(metadata.folds))}")])
     checkpoint = Signature(
         metadata.data_schema, parse_reader(metadata.reader), _has_pca(metadata.config.get("preprocess"))
     )
@@ -249,5 +258,6 @@ def _check_config(config: Config, metadata: Metadata, path: Path) -> None:
             raise problems_of(config, [(PRETRAINED, problem)])
         compared = {"difference"} if section == "data" else ours.keys() - _IGNORED_KEYS
         for key in sorted(compared & ours.keys() & theirs.keys()):
-            if "auto" not in (ours[key], theirs[key]) and ours[key] != theirs[key]:
-                log.warning("%s.%s is %s, but was %s in %s", section, key, ours[key], theirs[key], path)
+            pair = ours[key], theirs[key]
+            if pair[0] != pair[1] and not any(each in ("auto", "pretrained") for each in pair):
+                log.warning("%s.%s is %s, but was %s in %s", section, key, *pair, path)

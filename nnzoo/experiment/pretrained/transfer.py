@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from torch import Tensor, nn
 
-from nnzoo.builders import output_scale
+from nnzoo.builders import frozen_epochs, output_scale
 from nnzoo.config import Config
 from nnzoo.config.model import output_of
 from nnzoo.experiment.pretrained.matching import Match, MismatchError, fit_tensor
@@ -41,7 +42,9 @@ class Transfer:
         self.own = module.state_dict()
         self.weights = weights
         self.head = head_of(module)
-        self.trained = {name for name, parameter in module.named_parameters() if parameter.requires_grad}
+        later = {name for name, epochs in frozen_epochs(config, module).items() if epochs < math.inf}
+        frozen = {name for name, parameter in module.named_parameters() if not parameter.requires_grad}
+        self.frozen = frozen - later
         self.inputs = inputs
         self.outputs = outputs
         self.why_new = why_new
@@ -132,7 +135,7 @@ class Transfer:
         lines = []
         if self.inputs is not None:
             lines += self.inputs.changes()
-            frozen = [each.name for each in self.reading if each.name not in self.trained]
+            frozen = [each.name for each in self.reading if each.name in self.frozen]
             if self.inputs.new and frozen:
                 lines.append(f"{frozen[0]} is frozen, so new inputs keep their initial weights. See `model.freeze`.")
         if self.outputs is not None:

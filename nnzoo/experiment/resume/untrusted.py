@@ -80,8 +80,10 @@ def _check_optimizer(saved: Any, fresh: dict[str, Any], shapes: list[torch.Size]
     states = saved["state"]
     if not all(type(key) is int and 0 <= key < len(shapes) and isinstance(states[key], dict) for key in states):
         raise ValueError("optimizer has the parameters of a different network")
-    if len({frozenset((str(name), type(value)) for name, value in each.items()) for each in states.values()}) > 1:
-        raise ValueError("the optimizer state of the parameters is not uniform")
+    for group in fresh["param_groups"]:
+        kept = [states[key] for key in group["params"] if key in states]
+        if len({frozenset((str(name), type(value)) for name, value in each.items()) for each in kept}) > 1:
+            raise ValueError("the optimizer state of the parameters is not uniform")
     for key, values in states.items():
         for name, value in values.items():
             for each in value if isinstance(value, list) else [value]:

@@ -14,7 +14,6 @@ from nnzoo.builders import (
     NetworkShape,
     build_dataset,
     build_model,
-    build_preprocess,
     facts_of,
     network_shape,
     with_known_model,
@@ -23,6 +22,7 @@ from nnzoo.config import Config, resolve
 from nnzoo.config.choices import changed_features
 from nnzoo.config.model import Tabular
 from nnzoo.data import Dataset
+from nnzoo.experiment.pretrained.preprocessing import fit_preprocess
 from nnzoo.experiment.pretrained.pretrained import load_pretrained
 from nnzoo.models.relative_forecast import RelativeForecast
 from nnzoo.models.tabular import TabularNet
@@ -54,13 +54,13 @@ def initial_network(config: Config, *, runs_dir: str = "runs") -> tuple[nn.Modul
         module = build_model(config, *shape)
         if learns and dataset is not None:
             with torch.device("cpu"):
-                _fit(config, module, dataset, shape)
+                _fit(config, module, dataset, shape, runs_dir)
         return module, shape, load_pretrained(config, module, dataset, runs_dir)
 
 
-def _fit(config: Config, module: nn.Module, dataset: Dataset, shape: NetworkShape) -> None:
+def _fit(config: Config, module: nn.Module, dataset: Dataset, shape: NetworkShape, runs_dir: str) -> None:
     """Sets the values of a network that are fitted on the train split and not trained."""
-    preprocess = build_preprocess(resolve(config, facts_of(config, dataset)), dataset)
+    preprocess = fit_preprocess(resolve(config, facts_of(config, dataset)), dataset, runs_dir)
     if isinstance(module, RelativeForecast):
         module.set_units(*preprocess.units(shape.input_shape[-1], shape.num_outputs))
     if isinstance(module, TabularNet):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from nnzoo.builders import frozen_epochs
 from nnzoo.config import Config
 from nnzoo.config.load import problems_of
 from nnzoo.config.model import Custom, output_of
@@ -38,7 +39,14 @@ def report_on(
         UsageError: A custom module does not accept them.
     """
     try:
-        return summarize(module, input_shape, batch_size=batch_size, dtype=dtype, notes=config_notes(config))
+        return summarize(
+            module,
+            input_shape,
+            batch_size=batch_size,
+            dtype=dtype,
+            notes=config_notes(config),
+            frozen_epochs=frozen_epochs(config, module),
+        )
     except UsageError as error:
         if isinstance(config.model, Custom):
             raise

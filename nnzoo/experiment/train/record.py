@@ -293,6 +293,10 @@ def shared_config(experiment: Experiment) -> dict[str, Any]:
     del config["name"]
     # The artifact contains all weights, so loading it does not need the pretrained ones.
     config["model"]["pretrained"] = None
+    if config["preprocess"]["normalize"] == "pretrained":
+        fitted = experiment.preprocess.state_dict()
+        kinds = {"quantiles": "quantile", "clip": "robust", "shift": "standardize"}
+        config["preprocess"]["normalize"] = next((kinds[name] for name in kinds if name in fitted), "none")
     data = config["data"]
     if isinstance(data, dict):
         data |= {key: Path(data[key]).name for key in PATH_FIELDS if data.get(key)}

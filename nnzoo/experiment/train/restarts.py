@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import torch
 
 from nnzoo import log
-from nnzoo.builders import build_average, build_optimizer, build_schedule
+from nnzoo.builders import build_average, build_optimizer, build_schedule, build_unfreezing
 from nnzoo.config.init import Auto
 from nnzoo.config.model import Custom
 from nnzoo.errors import DivergedError, UsageError
@@ -83,7 +83,7 @@ class BatchedRestarts(_RestartTraining):
             *(copy.deepcopy(start(seed, restored=restored).model) for seed in seeds[1:]),
         ]
         replicas = Replicas(networks)
-        optimizer = build_optimizer(experiment.config, replicas)
+        optimizer = build_optimizer(experiment.config, replicas.network)
         self.replicas = ReplicaState(
             replicas=replicas,
             loss=experiment.loss,
@@ -94,6 +94,7 @@ class BatchedRestarts(_RestartTraining):
             train_loss=LossSum(experiment.loss),
             train_metrics=ReplicaSums(experiment.settings.metrics, experiment.decoder),
             average=build_average(experiment.config, replicas.network),
+            unfreezing=build_unfreezing(experiment.config, replicas.network),
         )
 
     def restarts(self) -> Restarts:

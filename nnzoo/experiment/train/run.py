@@ -37,6 +37,7 @@ from nnzoo.experiment.resume.resume import (
 )
 from nnzoo.experiment.threads import threads_of_data, use_threads
 from nnzoo.experiment.train.finished import Run, RunWithData, kept_inputs
+from nnzoo.experiment.train.folds import Options, cross_validate
 from nnzoo.experiment.train.record import Recorder
 from nnzoo.experiment.train.restarts import choose_training
 from nnzoo.experiment.train.single import Training
@@ -49,6 +50,7 @@ from nnzoo.run.lock import locked
 from nnzoo.summaries import Summary
 from nnzoo.training.processes.group import Group
 from nnzoo.training.processes.start import process_group
+from nnzoo.training.processes.torchrun import is_distributed
 from nnzoo.training.progress import Progress
 from nnzoo.training.signals import StopRequest
 
@@ -131,6 +133,13 @@ def train(
     in_memory = None if data is None else data_in_memory(data, target)
     section = None if in_memory is None else in_memory.section()
     changes = _with_options(overrides, name=name, device=device)
+    if not is_distributed():
+        loaded = load_config(config, changes, custom_model=model is not None, data=section)
+        if loaded.train.folds is not None:
+            one = partial(train, data=data, target=target, quiet=quiet, report=report, diagnose=diagnose)
+            fields = {"resume": resume, "overwrite": overwrite, "dry_run": dry_run, "quiet": quiet}
+            options = Options(Path(runs_dir), **fields, show=show, report=report, model=model, in_memory=in_memory)
+            return cross_validate(loaded, config, one, options)
     with contextlib.ExitStack() as stack:
         journal = stack.enter_context(log.recording(quiet=quiet))
         stack.enter_context(one_at_a_time())
@@ -140,6 +149,9 @@ def train(
         with group.fail_together():
             loaded = load_config(config, changes, custom_model=model is not None, data=section)
             check_installed(loaded)
+            if loaded.train.folds is not None:
+                message = "a cross-validation runs in one process. Start it without torchrun."
+                raise UsageError(message, where="train.folds")
             stack.enter_context(deterministic(loaded))
         resumed, saved = None, None
         if resume:
@@ -151,7 +163,8 @@ def train(
             loaded = with_checkpoint(loaded, Path(runs_dir), resumed=Path(resumed) if resumed else None)
             if overwrite:
                 check_not_overwritten(loaded, Path(runs_dir) / loaded.name)
-            experiment = prepare(loaded, in_memory, batches=DRY_RUN_BATCHES if dry_run else None, group=group)
+            batches = DRY_RUN_BATCHES if dry_run else None
+            experiment = prepare(loaded, in_memory, batches=batches, group=group, saved=saved)
             digests = digests_of(experiment.dataset)
             raw = kept_inputs(experiment.dataset) if report is not None and group.rank == 0 else {}
             images = sample_images(loaded, experiment.dataset) if group.rank == 0 else None

@@ -13,6 +13,7 @@ from nnzoo.builders import (
     build_optimizer,
     build_scaler,
     build_schedule,
+    build_unfreezing,
     move_to_device,
     one_hot_of,
     prepare_model,
@@ -82,10 +83,11 @@ def build_network(experiment: Experiment, model: nn.Module | None, seed: int, *,
     config = experiment.config
     seed_everything(seed)
     if model is None:
-        shape = tuple(experiment.splits["train"].inputs.shape[1:])
         dataset = experiment.dataset
+        shape = tuple(experiment.splits["train"].inputs.shape[1:])
         one_hot = one_hot_of(config, dataset.one_hot)
-        module = build_model(config, shape, experiment.num_outputs, dataset.num_tokens, dataset.per, one_hot)
+        sizes = shape, experiment.num_outputs, dataset.num_tokens, dataset.per, one_hot
+        module = build_model(config, *sizes, download=not restored)
         if isinstance(module, RelativeForecast):
             module.set_units(*experiment.preprocess.units(shape[-1], experiment.num_outputs))
         if isinstance(module, TabularNet) and not restored:
@@ -123,6 +125,7 @@ def state_of(experiment: Experiment, module: nn.Module) -> TrainState:
         forward=forward_of(experiment, module),
         scaler=build_scaler(config, experiment.device),
         average=build_average(config, module),
+        unfreezing=build_unfreezing(config, module),
     )
 
 

@@ -8,23 +8,27 @@ from collections.abc import Iterator, Mapping
 import torch
 from torch import Tensor, nn
 
+from nnzoo.models.freezing import Unfreezing
+
 
 class WeightAverage:
     """Averages the weights of a network over its steps: average <- d * average + (1 - d) * weights (Polyak 1990).
 
     In step t, counted from 1, d is min(decay, (t - 1) / (t + 9)). So the average starts as the weights after the first
     step, and short runs do not remember the initial weights. The running statistics of batch norm are averaged in the
-    same way. Frozen weights and integers, such as the number of batches, are those of the network.
+    same way. Weights that are always frozen and integers, such as the number of batches, are those of the network.
 
     Args:
         network: The network; with restarts, the stacked networks.
         decay: The largest d, below 1. The average covers about the last 1 / (1 - decay) steps.
+        unfreezing: The parameters that are still frozen and are trained later.
     """
 
-    def __init__(self, network: nn.Module, decay: float) -> None:
+    def __init__(self, network: nn.Module, decay: float, unfreezing: Unfreezing) -> None:
         self.decay = decay
         named = network.state_dict(keep_vars=True)
-        trained = {name: tensor for name, tensor in named.items() if _is_averaged(tensor)}
+        later = {id(parameter) for parameter in unfreezing.frozen()}
+        trained = {name: tensor for name, tensor in named.items() if _is_averaged(tensor) or id(tensor) in later}
         self.tensors = list({id(tensor): tensor for tensor in trained.values()}.values())  # tied weights only once
         self.values = [tensor.detach().clone() for tensor in self.tensors]
         places = {id(tensor): index for index, tensor in enumerate(self.tensors)}

@@ -1,4 +1,4 @@
-"""torch's optimizers, and whether each has a fused kernel."""
+"""torch's optimizers and Muon, and whether each has a fused kernel."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ import torch
 from torch import nn
 from torch.optim import optimizer
 
+from nnzoo.training.optimization.muon import Muon
+
 
 @dataclass(frozen=True)
 class Row:
-    """An optimizer of torch.
+    """An optimizer.
 
     Attributes:
         build: The class of the optimizer.
@@ -37,28 +39,32 @@ OPTIMIZERS = {
     "nadam": Row(torch.optim.NAdam, fused=False),
     "radam": Row(torch.optim.RAdam, fused=False),
     "rprop": Row(torch.optim.Rprop, fused=False),
+    "muon": Row(Muon, fused=False),
     "lbfgs": Row(torch.optim.LBFGS, fused=False),
 }
 
 
-def build_optimizer(name: str, parameters: Iterable[nn.Parameter], **fields: Any) -> torch.optim.Optimizer:
-    """Builds an optimizer for the trainable parameters.
+def build_optimizer(
+    name: str, parameters: Iterable[nn.Parameter] | Iterable[dict[str, Any]], **fields: Any
+) -> torch.optim.Optimizer:
+    """Builds an optimizer.
 
     The fused kernel is used if torch has one. The choice never depends on timing, since the kernel affects the last
     bits of the results.
 
     Args:
         name: A name in `OPTIMIZERS`.
-        parameters: The parameters of the model. Frozen ones are skipped.
+        parameters: The trained parameters, or parameter groups as in torch.
         fields: The keyword arguments of the class.
     """
     row = OPTIMIZERS[name]
-    trained = [parameter for parameter in parameters if parameter.requires_grad]
+    given: list[Any] = list(parameters)
+    trained = [each for part in given for each in (part["params"] if isinstance(part, dict) else [part])]
     # torch has fused Adagrad for the CPU only.
     kinds = ("cpu",) if name == "adagrad" else ("cpu", "cuda")
     if row.fused and all(p.device.type in kinds and p.is_floating_point() for p in trained):
         fields["fused"] = True
-    return _without_wrappers(name)(trained, **fields)
+    return _without_wrappers(name)(given, **fields)
 
 
 @functools.cache

@@ -37,7 +37,8 @@ class Schedule:
     """Sets the learning rate of an optimizer.
 
     In step s of the warm-up, counted from 0, the learning rate is (s + 1) / warmup_steps times the scheduler's first
-    learning rate. The scheduler starts at t = 0 after the warm-up, and t counts epochs or steps.
+    learning rate. The scheduler starts at t = 0 after the warm-up, and t counts epochs or steps. It applies to the
+    first parameter group. The learning rates of the other groups stay in the same proportion to it as at the start.
 
     Args:
         optimizer: The optimizer. The `lr` of its parameter groups is changed.
@@ -60,9 +61,12 @@ class Schedule:
         self.interval = interval
         self.warmup_steps = warmup_steps
         self.num_steps = 0
+        rates = [group["lr"] for group in optimizer.param_groups]
+        self.factors = [rate / rates[0] for rate in rates] if len(set(rates)) > 1 else []
         self.scheduler = SCHEDULERS[name](optimizer, **fields) if name != "constant" else None
         self.start = [group["lr"] for group in optimizer.param_groups]
         self._warm_up()
+        self._scale()
 
     @property
     def lr(self) -> float:
@@ -76,6 +80,7 @@ class Schedule:
             self._warm_up()
         elif self.interval == "step" and self.scheduler is not None:
             self._advance(self.scheduler)
+        self._scale()
 
     def after_epoch(self, monitored: float) -> None:
         """Updates the learning rate after an epoch. `plateau` uses the monitored value."""
@@ -85,6 +90,12 @@ class Schedule:
             self.scheduler.step(monitored)
         else:
             self._advance(self.scheduler)
+        self._scale()
+
+    def _scale(self) -> None:
+        """Sets the learning rates of the other groups, in proportion to that of the first one."""
+        for group, factor in zip(self.optimizer.param_groups, self.factors, strict=False):
+            group["lr"] = self.lr * factor
 
     def _advance(self, scheduler: LRScheduler) -> None:
         # OneCycleLR raises an error after the end of its cycle.

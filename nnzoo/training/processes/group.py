@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from functools import reduce
+from functools import partial, reduce
 from typing import Any, TypeVar
 
 import torch
@@ -75,6 +75,9 @@ class Group:
             forward: The function that steps call: the model itself, compiled, or under autocast.
         """
         yield
+
+    def change_parameters(self) -> None:
+        """Is called, within `training`, after the set of trained parameters has changed."""
 
     def call(self, forward: Callable[..., Tensor], inputs: Sequence[Tensor], *, is_last: bool) -> Tensor:  # noqa: ARG002
         """Calls `forward` in a step. The backward pass of the last batch of a step may all-reduce gradients."""
@@ -158,6 +161,7 @@ class ProcessGroup(Group):
         self._requests = (False, False)
         self._agreed = (False, False)
         self._factor: Tensor | float = 1.0
+        self._overlap: Callable[[], nn.Module] | None = None
         self._overlapped: nn.Module | None = None
         self._overlaps = False
 
@@ -248,11 +252,20 @@ class ProcessGroup(Group):
             if next(model.parameters()).device.type in OVERLAPPING:
                 from nnzoo.training.processes.overlap import overlapped
 
-                self._overlapped = overlapped(model, forward)
+                self._overlap = partial(overlapped, model, forward)
+                self._overlapped = self._overlap()
             try:
                 yield
             finally:
+                self._overlap = self._overlapped = None
+
+    def change_parameters(self) -> None:
+        if self._overlap is not None:
+            with connection_errors():
+                # DistributedDataParallel looks for the trained parameters only when it is built. The old one has hooks
+                # on the gradients until it is deleted.
                 self._overlapped = None
+                self._overlapped = self._overlap()
 
     def call(self, forward: Callable[..., Tensor], inputs: Sequence[Tensor], *, is_last: bool) -> Tensor:
         if is_last and self._overlaps and self._overlapped is not None:

@@ -41,7 +41,12 @@ class ReplicaLearner(Learner[ReplicaState]):
         network = state.replicas.network
         super().__init__(state, network, Probes(network, state.health, count=state.replicas.count))
         # Parameters with two or more axes, not counting that of the replicas.
-        self.penalised = [each for each in self.network.parameters() if each.requires_grad and each.ndim >= 3]
+        trained = [each for each in self.network.parameters() if each.requires_grad]
+        self.penalised = [each for each in (*trained, *state.unfreezing.frozen()) if each.ndim >= 3]
+
+    def start_stage(self) -> None:
+        for stopping in self.state.stopping:
+            stopping.waited = 0
 
     def is_running(self) -> bool:
         return "running" in self.state.ends
@@ -95,7 +100,7 @@ class ReplicaLearner(Learner[ReplicaState]):
                 continue
             state.epochs[index] = state.epoch
             is_best[index] = stopping.update(values[index], state.epoch)
-            if stopping.should_stop():
+            if stopping.should_stop() and not state.unfreezing.is_pending(state.epoch):
                 state.ends[index] = "early_stopped"
         if any(is_best):
             with averaged(state.average):
@@ -158,7 +163,7 @@ def train_step(state: ReplicaState, batches: Sequence[Batch], weights: list[nn.P
         clip(state.replicas, settings.clip_grad_norm)
     state.optimizer.step()
     if settings.l1:
-        shrink(weights, settings.l1 * state.schedule.lr)
+        shrink(weights, settings.l1, state.optimizer)
 
 
 def clip(replicas: Replicas, max_norm: float) -> None:

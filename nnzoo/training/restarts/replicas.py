@@ -17,6 +17,7 @@ from torch.func import functional_call, stack_module_state
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from nnzoo.models.activations import Maxout, Step
+from nnzoo.models.freezing import Unfreezing
 from nnzoo.models.kernel import KernelMachine, RandomFourierFeatures
 from nnzoo.models.layers import Dense
 from nnzoo.models.mlp import MLP
@@ -27,6 +28,7 @@ from nnzoo.training.health.record import Health
 from nnzoo.training.measures.losses import KLDivLoss, MultiMarginLoss, SampleWeightedLoss
 from nnzoo.training.measures.metrics import ReplicaSums
 from nnzoo.training.optimization.average import WeightAverage
+from nnzoo.training.optimization.muon import Muon
 from nnzoo.training.optimization.schedules import Schedule
 from nnzoo.training.restarts.outcome import End, Outcome
 from nnzoo.training.state import TrainState, rng_state, set_rng_state
@@ -49,6 +51,8 @@ def why_not_batched(state: TrainState, targets: Tensor) -> str | None:
     """
     if isinstance(state.optimizer, torch.optim.LBFGS):
         return "lbfgs does a line search for each network"
+    if isinstance(state.optimizer, Muon):
+        return "muon orthogonalizes the weights of each network"
     if isinstance(state.schedule.scheduler, ReduceLROnPlateau):
         return "plateau depends on the monitor of each network"
     if isinstance(state.loss, SampleWeightedLoss):
@@ -126,7 +130,7 @@ class ReplicaState:
         rows: One (columns, K) float64 tensor per epoch.
         best: The best weights of each replica, stacked.
         health: What the probes have recorded.
-        epoch, step, batch, lr, seconds, epoch_seconds, average: As in `TrainState`.
+        epoch, step, batch, lr, seconds, epoch_seconds, average, unfreezing: As in `TrainState`.
     """
 
     replicas: Replicas
@@ -150,6 +154,7 @@ class ReplicaState:
     epoch_seconds: float = 0.0
     health: Health = field(default_factory=Health)
     average: WeightAverage | None = None
+    unfreezing: Unfreezing = field(default_factory=Unfreezing)
 
     def __post_init__(self) -> None:
         self.ends = ["running"] * len(self.seeds)
