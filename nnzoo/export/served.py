@@ -17,6 +17,7 @@ from nnzoo.experiment.load import TrainedModel
 from nnzoo.export.columns import Columns, columns_of
 from nnzoo.export.quantiles import Quantiles
 from nnzoo.models import RecurrentNet
+from nnzoo.models.members import no_single_network
 from nnzoo.models.parameters import takes_lengths
 from nnzoo.models.relative_forecast import RelativeForecast
 from nnzoo.training.evaluate import mirrored
@@ -70,9 +71,11 @@ def interface_of(trained: TrainedModel) -> Interface:
     """Returns the inputs and outputs of a network.
 
     Raises:
-        UsageError: The network reads trees.
+        UsageError: The network reads trees, or is the average of the networks of a cross-validation.
     """
     metadata, reader = trained.metadata, trained.reader
+    if trained.members:
+        raise UsageError(no_single_network(len(trained.members)), where=str(trained.path))
     if metadata.layout == "tree":
         raise UsageError(
             f"model: {trained.config.model.name} can't be exported: it computes a batch of trees level by level, and "

@@ -17,7 +17,7 @@ from nnzoo.suggestion.suggestion import Suggestion, percent, plural, printable
 from nnzoo.suggestion.targets import looks_like_id, words_of
 from nnzoo.suggestion.training import budget_for, set_training
 
-_LEAST_ROWS = 40
+LEAST_ROWS = 40
 _REGULAR = 0.6
 """The share of equal time steps that a series has; those of working days have .8."""
 _TIME_NAMES = {"time", "date", "timestamp", "datetime", "epoch", "month", "year", "week", "day", "period", "hour"}
@@ -49,9 +49,13 @@ class TimeAxis(NamedTuple):
         return self.step.removeprefix("1 ")
 
 
+IN_ORDER = TimeAxis(None, (), "1 row", "row")
+"""The axis of a file with one column of numbers, whose rows follow each other."""
+
+
 def find_time(facts: TableFacts) -> TimeAxis | None:
     """Returns the time axis of a table whose rows are a time series; None if they are not."""
-    if facts.num_rows < _LEAST_ROWS:
+    if facts.num_rows < LEAST_ROWS:
         return None
     for column in facts.columns.values():
         is_named = bool(set(words_of(column.name)) & _TIME_NAMES)
@@ -119,7 +123,8 @@ def suggest_series(facts: TableFacts, target: Sequence[str], axis: TimeAxis, pat
     if axis.column is not None:
         suggestion.set("data.time", axis.column, f"one row per {axis.per}; the rows are sorted by it")
     else:
-        suggestion.notes.append(f"the rows are in time order, by {', '.join(axis.parts)}")
+        by = f", by {', '.join(axis.parts)}" if axis.parts else ""
+        suggestion.notes.append(f"the rows are in time order{by}")
     suggestion.set("data.target", target[0] if len(target) == 1 else [*target])
     if inputs != [*target]:
         why = f"; not used: {', '.join(map(printable, unused))}" if unused else ""

@@ -27,7 +27,7 @@ from nnzoo.suggestion.images import (
 from nnzoo.suggestion.kinds import data_files, is_table_name, siblings_of, split_of
 from nnzoo.suggestion.layout import find_layout, is_text
 from nnzoo.suggestion.sequences import has_trees, suggest_arrays, suggest_language, suggest_trees
-from nnzoo.suggestion.series import can_be_series, find_time, suggest_series
+from nnzoo.suggestion.series import IN_ORDER, LEAST_ROWS, can_be_series, find_time, suggest_series
 from nnzoo.suggestion.suggestion import Suggestion, listed
 from nnzoo.suggestion.tables import ask, suggest_table
 from nnzoo.suggestion.targets import check_target, choose_target
@@ -116,6 +116,8 @@ def _of_table(path: Path, first: Path, target: Sequence[str], repeat: str) -> Su
         excluded = () if axis is None else tuple(name for name in (axis.column, *axis.parts) if name is not None)
         target, why = choose_target(facts, str(path), repeat, excluded)
         note = f"the target is {', '.join(target)} ({why}); --target COLUMN names another one"
+    if axis is None and len(facts.columns) == 1 and facts.num_rows >= LEAST_ROWS:
+        axis = IN_ORDER
     if axis is not None and can_be_series(facts, target):
         suggestion = suggest_series(facts, target, axis, path)
         suggestion.notes.append(

@@ -9,6 +9,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -291,6 +292,12 @@ def test_trees_are_refused_with_the_reason(tmp_path: Path) -> None:
     trained = nnzoo.train({**config, "train": {"epochs": 1}}, runs_dir=tmp_path, quiet=True).model
     with pytest.raises(nnzoo.errors.UsageError, match="the number of levels depends on the trees"):
         interface_of(trained)
+
+
+def test_the_average_of_folds_is_refused(shared: Shared) -> None:
+    trained = load(shared.folder / "runs" / "table")
+    with pytest.raises(nnzoo.errors.UsageError, match="the average of the 2 networks of a cross-validation"):
+        interface_of(replace(trained, members=(trained, trained)))
 
 
 def test_far_windows_of_a_series_are_shifted_as_in_nnzoo(tmp_path: Path) -> None:

@@ -63,6 +63,12 @@ def test_the_parts_of_a_time_make_a_series(init: Init) -> None:
     assert data["features"] == ["pm", "hour", "wind"]
 
 
+def test_one_column_of_numbers_is_a_series(init: Init) -> None:
+    Path("load.csv").write_text("load\n" + "".join(f"{50 + i % 12}\n" for i in range(120)), encoding="utf-8")
+    data = init("load.csv", dry_run=False)["config"]["data"]
+    assert (data["name"], data["target"], data["window"]) == ("series", "load", 12)
+
+
 def texts(count: int) -> list[tuple[str, str]]:
     rng = np.random.default_rng(0)
     return [

@@ -142,7 +142,7 @@ CASES: dict[str, dict[str, Any]] = {
     "binary": case({"name": "breast_cancer"}, MLP, metrics=["precision", "recall", "f1", "auroc"]),
     "full_lbfgs": case({"name": "iris"}, MLP, {"name": "lbfgs", "max_iter": 5}, batch_size="full", epochs=2),
     "restarts": case({"name": "iris"}, MLP, restarts=2, epochs=2),
-    "muon": case(DIGITS, CNN, {"name": "muon", "lr": 0.003}),
+    "muon_double": case(DIGITS, None, {"name": "muon", "lr": 0.003}),
     "averaged": case(DIGITS, CNN, ema=0.9, epochs=2),
     "batch_norms_double": case(DIGITS, None, ADAMW, batch_size=20),
     "fixed_backbone_double": case(DIGITS, None, ADAMW, batch_size=20),
@@ -155,6 +155,7 @@ CASES: dict[str, dict[str, Any]] = {
 MODULES: dict[str, Callable[[], nn.Module]] = {
     "mlp_adamw_double": lambda: Double(mlp()),
     "cnn_adamw_double": lambda: Double(cnn()),
+    "muon_double": lambda: Double(mlp()),
     "batch_norms_double": lambda: Double(batch_norms()),
     "fixed_backbone_double": lambda: Double(FixedBackbone()),
     "sometimes_used": SometimesUsed,
