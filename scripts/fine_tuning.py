@@ -27,7 +27,7 @@ from PIL import Image
 from scipy import stats
 
 from nnzoo.experiment.train.run import train
-from nnzoo.report.charts import Lines
+from nnzoo.report.charts import Curve, Lines
 from nnzoo.report.svg import lines
 from nnzoo.run.files import atomic_file
 
@@ -216,13 +216,14 @@ def interval(differences: list[float]) -> tuple[float, float, float]:
 
 def figure(results: Results, tasks: dict[str, str]) -> str:
     """Returns the SVG of accuracy against images per class, with and without pretrained weights."""
-    series, legend = {}, []
+    series: dict[str, Curve] = {}
+    legend: list[str] = []
     for task, title in tasks.items():
         for method, words in ((RECOMMENDED, f"fine-tuned from {title}"), (SCRATCH, f"from scratch, {task}")):
             values = values_of(results, task, method)
             series[words] = ([*values], [statistics.mean(each) for each in values.values()])
-            left, number = 70 + 200 * (len(legend) % 2), len(legend)
-            top = 12 + 14 * (len(legend) // 2)
+            number = len(legend)
+            left, top = 250, 175 + 16 * number  # in the empty corner of the plot
             legend.append(
                 f'<path class="line s{number}" d="M{left} {top - 4}h20"/><text x="{left + 26}" y="{top}">{words}</text>'
             )
