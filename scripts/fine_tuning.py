@@ -1,13 +1,13 @@
 """Measures fine-tuning with few images per class, and writes docs/fine-tuning.json, the table and the figure.
 
-.venv/bin/python scripts/fine_tuning.py SIGN_DIGITS [--fashion-mnist FOLDER] [--seeds 10] [--runs-dir FOLDER]
+.venv/bin/python scripts/fine_tuning.py SIGN_DIGITS [--seeds 10] [--runs-dir FOLDER]
 
 SIGN_DIGITS is the folder of the Sign Language Digits (Mavi 2020), with one folder of images per digit. A network is
-trained on the digits 0 to 4, and fine-tuned on 5, 20 or 100 images of each of the digits 5 to 9. With Fashion-MNIST, a
-second one is trained on clothes, and fine-tuned on all ten digits. 60 images of each digit are always the test split.
-The training images of a seed are the same for all methods, so the differences are paired.
+trained on the digits 0 to 4, and fine-tuned on 5, 20 or 100 images of each of the digits 5 to 9.
+60 images of each digit are always the test split. The training images of a seed are the same for all methods, so the
+differences are paired. Only the first training has random crops and rotations.
 
-The first network is trained with random crops and rotations; nothing else is augmented. Finished trainings are not
+Finished trainings are not
 repeated: the script can be stopped and started again.
 """
 
@@ -95,14 +95,6 @@ def read_sign_digits(folder: Path) -> Images:
     return np.stack(images)[:, None], np.array(labels)
 
 
-def read_fashion_mnist(folder: Path, count: int = 10_000) -> Images:
-    """Reads the first training images, padded to 32 x 32 pixels."""
-    from torchvision.datasets import FashionMNIST
-
-    data = FashionMNIST(str(folder), train=True)
-    return np.pad(data.data[:count].numpy(), ((0, 0), (2, 2), (2, 2)))[:, None], data.targets[:count].numpy()
-
-
 def split(images: Images, digits: range, per_class: int, seed: int) -> dict[str, Any]:
     """Returns the arrays of a task: `per_class` images of each digit, drawn by the seed, and the fixed test split."""
     pixels, labels = images
@@ -130,7 +122,7 @@ def pretrain(name: str, images: Images, runs_dir: Path) -> Path:
             "optimizer": {"name": "adamw", "lr": 1e-2},
             "augment": [{"name": "random_crop", "padding": 3}, {"name": "rotation", "degrees": 15}],
             "scheduler": {"name": "one_cycle", "interval": "step"},
-            "train": {"epochs": 40 if name == "digits" else 5, "batch_size": 64, "early_stopping": None},
+            "train": {"epochs": 40, "batch_size": 64, "early_stopping": None},
         }
         run = train(config, data={"x": images[0], "y": images[1]}, runs_dir=runs_dir, overwrite=True, quiet=True)
         print(f"{name}: {run.metrics}", flush=True)
@@ -240,7 +232,6 @@ def main() -> None:
     """Measures what is missing, prints the tables, and writes the figure."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("sign_digits", type=Path)
-    parser.add_argument("--fashion-mnist", type=Path)
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--runs-dir", type=Path, default=Path("runs/fine_tuning"))
     parser.add_argument("--output", type=Path, default=Path(__file__).parents[1] / "docs")
@@ -252,10 +243,6 @@ def main() -> None:
     tasks = {"digits": "other digits"}
     base = pretrain("digits", (pixels[labels < 5], labels[labels < 5]), arguments.runs_dir)
     measure(results, "digits", images, range(5, 10), base, arguments.seeds)
-    if arguments.fashion_mnist:
-        tasks["clothes"] = "clothes"
-        base = pretrain("clothes", read_fashion_mnist(arguments.fashion_mnist), arguments.runs_dir)
-        measure(results, "clothes", images, range(10), base, arguments.seeds)
     for task in tasks:
         print(table(results, task))
     (arguments.output / "fine-tuning.svg").write_text(figure(results, tasks))
