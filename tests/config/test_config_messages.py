@@ -37,7 +37,7 @@ def test_place_line_and_caret() -> None:
         load_config("configs/my.yaml")
     assert str(caught.value) == (
         "configs/my.yaml:4:3: optimizer.lr_rate: unknown key. Did you mean 'lr'? "
-        "(name, lr, betas, eps, weight_decay, amsgrad)\n"
+        "(name, lr, backbone_lr, betas, eps, weight_decay, amsgrad)\n"
         "      lr_rate: 1e-3\n"
         "      ^\n"
         "configs/my.yaml:5:12: scheduler: 'cosin' is not a scheduler. Did you mean 'cosine'? "
