@@ -25,6 +25,8 @@ REASONS = {
     "_abort_process_group": "ends a NCCL group without waiting for processes that are gone",
     "_getframe": "sys: the depth of the caller, for warnings; the standard library itself uses it so",
     "_exit": "os: ends a process whose second signal must not wait",
+    "_foreach_lerp_": "moves the averaged weights of train.ema in one call; torch's own AveragedModel uses it so",
+    "_foreach_copy_": "as _foreach_lerp_",
     "_higher_order_ops": "torch's `scan`, the only loop over any number of steps that torch.export can write",
     "_asdict": "a public method of named tuples, underscored so as not to clash with fields",
     "_fields": "as _asdict",
