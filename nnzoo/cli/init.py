@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -48,21 +50,14 @@ def _copy(name: str, destination: str | None, *, as_json: bool, quiet: bool) -> 
     """Copies a shipped config and its data."""
     from nnzoo import log
     from nnzoo.config.shipped import shipped_configs
-    from nnzoo.errors import RunError, UsageError
 
     shipped = shipped_configs()[name]
     path = _destination(destination, name)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("x", encoding="utf-8") as file:
-            file.write(shipped.read_text(encoding="utf-8"))
+    with _writing(path), path.open("x", encoding="utf-8") as file:
+        file.write(shipped.read_text(encoding="utf-8"))
         data = shipped.with_suffix(".npz")
         if data.is_file() and not (path.parent / data.name).exists():
             (path.parent / data.name).write_bytes(data.read_bytes())
-    except FileExistsError:
-        raise UsageError("already exists. Choose a different DEST.", where=str(path)) from None
-    except OSError as error:
-        raise RunError(f"can't be written: {error.strerror}.", where=str(path)) from None
     if Path(name).exists():
         log.warning("%s is a shipped config and also a file or folder here; for your data: nnzoo init ./%s", name, name)
     if as_json:
@@ -72,9 +67,25 @@ def _copy(name: str, destination: str | None, *, as_json: bool, quiet: bool) -> 
 
 
 def _destination(destination: str | None, stem: str) -> Path:
-    """Returns the file to write: DEST, a file in the folder DEST, or a file in the current folder."""
+    """Returns the file to write: DEST, a file in the folder DEST, which is created, or a file in the current folder."""
     path = Path(destination or f"{stem}.yaml")
-    return path / f"{stem}.yaml" if path.is_dir() or (destination or "").endswith("/") else path
+    if (destination or "").endswith("/"):
+        with _writing(path):
+            path.mkdir(parents=True, exist_ok=True)
+    return path / f"{stem}.yaml" if path.is_dir() else path
+
+
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Turns errors of the file system into messages about a path."""
+    from nnzoo.errors import RunError, UsageError
+
+    try:
+        yield
+    except FileExistsError:
+        raise UsageError("already exists. Choose a different DEST.", where=str(path)) from None
+    except OSError as error:
+        raise RunError(f"can't be written: {error.strerror}.", where=str(path)) from None
 
 
 def _write_for_data(name: str, destination: str | None, target: list[str], *, as_json: bool, quiet: bool) -> None:
@@ -82,7 +93,7 @@ def _write_for_data(name: str, destination: str | None, target: list[str], *, as
     from nnzoo import log
     from nnzoo.config.shipped import shipped_configs
     from nnzoo.config.suggest import did_you_mean
-    from nnzoo.errors import RunError, UsageError
+    from nnzoo.errors import UsageError
     from nnzoo.suggestion.suggest import config_stem, free_path, shell_command, suggest, written
 
     data = Path(name)
@@ -98,14 +109,8 @@ def _write_for_data(name: str, destination: str | None, target: list[str], *, as
     if destination is None:
         path = free_path(path)
     text = written(suggestion, path, shell_command("nnzoo init", name, target))
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError:
-        raise UsageError("already exists. Choose a different DEST.", where=str(path)) from None
-    except OSError as error:
-        raise RunError(f"can't be written: {error.strerror}.", where=str(path)) from None
+    with _writing(path), path.open("x", encoding="utf-8") as file:
+        file.write(text)
     if as_json:
         print_json({"path": str(path), **suggestion.as_dict()})
         return

@@ -56,7 +56,8 @@ def test_configs_and_yaml_files(folder: Path) -> None:
     assert "digits_mlp" in offered
     assert "diabetes_of_mine.yaml" in offered
     assert all(name.startswith("di") for name in offered)
-    assert complete("nnzoo train table", folder) == []
+    assert complete("nnzoo train table", folder) == ["table.csv"]
+    assert complete("nnzoo validate table", folder) == []
 
 
 def test_files_in_folders(folder: Path) -> None:

@@ -83,7 +83,7 @@ def test_json_is_one_object(arguments: list[str], keys: set[str], before: bool, 
         (["eval", "nope", "--fail-under", "acc"], "usage", "--fail-under", "METRIC=VALUE"),
         (["eval", "nope", "--fail-under", "acc=1"], "usage", "--fail-under", "Did you mean 'accuracy'?"),
         (["list", "nope"], "usage", "list", "is not a kind"),
-        (["init", "nope"], "usage", "init", "is not a shipped config"),
+        (["init", "nope"], "usage", "nope", "there is no such file, folder or shipped config"),
         (["init", "digits_mlp", "c.yaml"], "usage", "c.yaml", "already exists"),
     ],
 )

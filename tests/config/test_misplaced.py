@@ -76,7 +76,7 @@ def test_a_suggested_list_item_is_free() -> None:
 
 
 def test_a_suggestion_keeps_the_chosen_name() -> None:
-    assert "It belongs to 'optimizer.momentum' of optimizer sgd or rmsprop." in message(
+    assert "It belongs to 'optimizer.momentum' of optimizer sgd, rmsprop or muon." in message(
         MLP, "optimizer=adam", "momentum=0.9"
     )
 

@@ -204,6 +204,7 @@ def test_arbitrary_bytes_are_refused(content: bytes, tmp_path: Path, capsys: pyt
 
 
 def test_a_folder_is_not_a_config(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for command in ("validate", "train"):
-        assert run([command, str(tmp_path)]) == 2
-        assert capsys.readouterr().err.startswith(f"nnzoo: {tmp_path}: this folder has no config.yaml.")
+    assert run(["validate", str(tmp_path)]) == 2
+    assert capsys.readouterr().err.startswith(f"nnzoo: {tmp_path}: this folder has no config.yaml.")
+    assert run(["train", str(tmp_path)]) == 3
+    assert capsys.readouterr().err.startswith(f"nnzoo: {tmp_path}: has no data:")

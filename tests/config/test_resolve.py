@@ -103,6 +103,8 @@ def test_every_shipped_config_is_resolved(name: str, tmp_path: Path) -> None:
     resolved = resolve(config, config.data.facts())
     # These follow from the data: how cells are read, the size of the vocabulary, the number of train samples.
     of_data = {"model.embedding", "train.baselines"}
+    if config.data.facts().task is None:
+        of_data |= {"loss.name", "preprocess.normalize", "preprocess.scale_target", "train.batch_size", "train.metrics"}
     left = {key for key in autos(dump(resolved)) if not key.startswith("data.")} - of_data
     assert left == (autos(dump(config)) & {"init", "init.name", "train.device"})
     path = tmp_path / f"{name}.yaml"

@@ -59,7 +59,7 @@ def test_numpy_numbers_and_paths_are_plain_values(tmp_path: Path) -> None:
 
 def test_a_field_of_another_member_is_named_with_its_owner(capsys: pytest.CaptureFixture[str]) -> None:
     assert command(["validate", "iris_mlp", "optimizer.momentum=0.9"]) == 2
-    assert "unknown key. It belongs to sgd or rmsprop." in capsys.readouterr().err
+    assert "unknown key. It belongs to sgd, rmsprop or muon." in capsys.readouterr().err
 
 
 def test_a_config_is_not_a_checkpoint(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
