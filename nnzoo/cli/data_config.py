@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 if TYPE_CHECKING:
     from nnzoo.suggestion.suggestion import Suggestion
 
-_CONFIG_SUFFIXES = (".yaml", ".yml")
+_CONFIG_SUFFIXES = (".yaml", ".yml", ".json")
 _CONFIG_KEYS = re.compile(rb"^(data|model|extends|seed|train):", re.MULTILINE)
 
 

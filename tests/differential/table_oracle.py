@@ -83,6 +83,11 @@ class Features:
     names: list[str]
     matrix: NDArray[np.float64]
 
+    @property
+    def are_numbers(self) -> list[bool]:
+        """Which features are standardized. Categories, booleans and marks of missing values stay 0 and 1."""
+        return [self.kind in ("number", "date") and not name.endswith(" is missing") for name in self.names]
+
 
 def features_of(name: str, plan: ColumnPlan, values: Sequence[Value], train: Sequence[int]) -> Features | None:
     """Returns the features of a column, fitted on the training rows; None if the column is left out.

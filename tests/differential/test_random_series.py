@@ -161,7 +161,7 @@ def check(plan: SeriesPlan, folder: Path) -> None:
         ahead = np.array([target[first : first + plan.horizon] for first in firsts])
         naive = np.array([[known[row] for row in rows_before(first, plan.horizon, season, known)] for first in firsts])
         check_split(dataset, name, windows, ahead, naive)
-        check_standardized(experiment.splits[name].inputs, windows, train)
+        check_standardized(experiment.splits[name].inputs, windows, train, num_numbers=grid.numbers.shape[1])
     check_forecast(written, folder)
 
 
@@ -178,9 +178,13 @@ def check_split(dataset: Dataset, name: str, windows: NDArray[Any], ahead: NDArr
         assert found["r2"] == pytest.approx(r2_score(ahead, naive), rel=1e-5, abs=1e-5)
 
 
-def check_standardized(found: torch.Tensor, windows: NDArray[np.float64], train: NDArray[np.float64]) -> None:
-    """Checks scaling by mean and deviation over all training windows, to a millionth of the spread."""
+def check_standardized(
+    found: torch.Tensor, windows: NDArray[np.float64], train: NDArray[np.float64], *, num_numbers: int
+) -> None:
+    """Checks scaling of numbers by mean and deviation over all training windows, to a millionth of the spread."""
     assert found.dtype == torch.float32
+    np.testing.assert_array_equal(found[..., num_numbers:].numpy(), windows[..., num_numbers:])
+    found, windows, train = found[..., :num_numbers], windows[..., :num_numbers], train[:, :num_numbers]
     # Sums of values far from 0 would lose precision.
     windows, train = windows - train[0], train - train[0]
     spread = np.where(train.max(axis=0) > train.min(axis=0), train.std(axis=0), 1)

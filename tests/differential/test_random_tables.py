@@ -158,20 +158,22 @@ def check_features(truth: Truth, experiment: Experiment, rows: dict[str, list[in
     assert dataset.reader.column_types == {name: each.kind for name, each in expected.items()}
     assert list(dataset.feature_names) == [name for each in expected.values() for name in each.names]
     matrix = np.column_stack([each.matrix for each in expected.values()])
+    scaled = standardized(expected, rows["train"])
     spread = matrix[rows["train"]].std(axis=0)
     for name, part in rows.items():
         before = dataset.splits[name].inputs.double().numpy()
         assert_close(before, matrix[part], scale=np.where(spread > 0, spread, 1))
         after = experiment.splits[name].inputs
         assert after.dtype == torch.float32
-        wanted = standardized(matrix, rows["train"])[part]
-        assert_close(after.numpy(), wanted, scale=np.maximum(1, np.abs(wanted)))
+        assert_close(after.numpy(), scaled[part], scale=np.maximum(1, np.abs(scaled[part])))
 
 
-def standardized(matrix: NDArray[np.float64], train: list[int]) -> NDArray[np.float64]:
-    """Standardizes with scikit-learn, shifted first, since it sums squares."""
+def standardized(features: dict[str, Features], train: list[int]) -> NDArray[np.float64]:
+    """Standardizes the numbers with scikit-learn, shifted first, since it sums squares."""
+    matrix = np.column_stack([each.matrix for each in features.values()])
     centred = matrix - np.median(matrix[train], axis=0)
-    return StandardScaler().fit(centred[train]).transform(centred)  # type: ignore[no-any-return]
+    numbers = np.concatenate([each.are_numbers for each in features.values()])
+    return np.where(numbers, StandardScaler().fit(centred[train]).transform(centred), matrix)
 
 
 def assert_close(found: NDArray[Any], expected: NDArray[Any], *, scale: NDArray[Any] | float = 1.0) -> None:
@@ -233,8 +235,7 @@ def check_round_trip(truth: Truth, rows: dict[str, list[int]], folder: Path) -> 
     cells = read_cells(written)
     new = {name: NEVER_SEEN if is_category(written, name) else cells[name][0] for name in cells}
     values = {name: NEVER_SEEN if is_category(written, name) else truth.columns[name][0] for name in cells}
-    expected = [each.matrix for each in truth.features(train, values).values()]
-    outputs = linear_outputs(run.run_dir, standardized(np.column_stack(expected), train))
+    outputs = linear_outputs(run.run_dir, standardized(truth.features(train, values), train))
     if targets.task == "regression":
         spread = targets.values[train].std(axis=0)
         spread = np.where(spread > 0, spread, 1)
