@@ -23,6 +23,13 @@ def _no_verdicts(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
         monkeypatch.setattr("nnzoo.api.verdicts", lambda _: [])
 
 
+@pytest.fixture(autouse=True)
+def _no_boosting(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Skips gradient boosting beside the result, except in tests of it: importing it takes longer than most trainings."""
+    if "nnzoo.experiment.reference.baselines" in sys.modules and request.node.get_closest_marker("boosting") is None:
+        monkeypatch.setattr("nnzoo.experiment.reference.baselines.fit_boosting", lambda *_: None)
+
+
 @pytest.fixture
 def at_step(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Returns a function that schedules an action after a number of optimizer steps of later runs."""

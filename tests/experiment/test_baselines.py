@@ -20,6 +20,8 @@ from nnzoo.config import Facts, load_config, resolve
 from nnzoo.experiment.prepare import Experiment, prepare
 from nnzoo.experiment.reference.baselines import fit_baselines
 
+pytestmark = pytest.mark.boosting
+
 
 def prepared(data: Any, **train: Any) -> Experiment:
     return prepare(load_config({"data": data, "model": "linear", "train": train}))
