@@ -25,7 +25,7 @@ def _no_verdicts(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 
 @pytest.fixture(autouse=True)
 def _no_boosting(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Skips gradient boosting beside the result, except in tests of it: importing it takes longer than most trainings."""
+    """Skips gradient boosting, except in tests of it: importing it takes longer than most trainings."""
     if "nnzoo.experiment.reference.baselines" in sys.modules and request.node.get_closest_marker("boosting") is None:
         monkeypatch.setattr("nnzoo.experiment.reference.baselines.fit_boosting", lambda *_: None)
 
