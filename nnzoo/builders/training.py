@@ -40,13 +40,18 @@ from nnzoo.training.processes.group import SINGLE_PROCESS, Group
 from nnzoo.training.settings import Settings
 
 
-def build_loss(config: Config, dataset: Dataset) -> nn.Module:
-    """Builds the loss of a resolved config: a function of outputs, encoded targets, and weights of samples if any."""
+def build_loss(config: Config, dataset: Dataset | None) -> nn.Module:
+    """Builds the loss of a resolved config: a function of outputs, encoded targets, and weights of samples if any.
+
+    Args:
+        config: The config.
+        dataset: Its dataset; None for a loss that depends on no data, without balanced weights of classes.
+    """
     loss = _plain_loss(config, dataset)
-    return loss if dataset.train.weights is None else SampleWeightedLoss(loss)
+    return loss if dataset is None or dataset.train.weights is None else SampleWeightedLoss(loss)
 
 
-def _plain_loss(config: Config, dataset: Dataset) -> nn.Module:
+def _plain_loss(config: Config, dataset: Dataset | None) -> nn.Module:
     section = config.loss
     reads = output_scale(config)
     if isinstance(section, loss_config.WeightedLoss):
@@ -94,11 +99,12 @@ def output_scale(config: Config) -> Reads:
     return config.loss.reads
 
 
-def _class_weights(section: loss_config.WeightedLoss, dataset: Dataset) -> Tensor | None:
+def _class_weights(section: loss_config.WeightedLoss, dataset: Dataset | None) -> Tensor | None:
     if section.class_weights is None:
         return None
     if section.class_weights != "balanced":
         return torch.tensor(section.class_weights)
+    assert dataset is not None
     counts = dataset.train.class_indices().bincount(minlength=len(dataset.classes))
     return counts.sum() / (len(counts) * counts.clamp_min(1).float())
 

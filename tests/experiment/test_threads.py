@@ -143,7 +143,7 @@ def test_a_resumed_run_keeps_the_threads_of_its_checkpoint(
         recorded.append(torch.get_num_threads())
         return build_preprocess(*given)
 
-    monkeypatch.setattr("nnzoo.experiment.prepare.build_preprocess", fit)
+    monkeypatch.setattr("nnzoo.experiment.pretrained.preprocessing.build_preprocess", fit)
     at_step(1, lambda: recorded.append(torch.get_num_threads()))
     nnzoo.train("runs/x", resume=True, quiet=True)
     assert recorded == [2, 3]
