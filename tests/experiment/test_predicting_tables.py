@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,9 @@ import numpy as np
 import pytest
 
 from nnzoo.cli.app import run as nnzoo
+from nnzoo.experiment import metadata
 from nnzoo.experiment.train.run import train
-from nnzoo.run.artifact import Artifact
+from nnzoo.run.artifact import Artifact, load_artifact
 
 
 @pytest.fixture(autouse=True)
@@ -163,15 +163,11 @@ def test_the_checkpoint_is_read_once(
     config = {"name": "r", "data": {"name": "language", "path": "l.txt"}, "model": "gru", "train": {"epochs": 1}}
     train(config, quiet=True)
     opened = []
-    # The package has a function of the same name.
-    loading = sys.modules["nnzoo.experiment.load"]
-    plain = loading.load_artifact
 
     def read(path: Path) -> Artifact:
         opened.append(path)
-        found: Artifact = plain(path)
-        return found
+        return load_artifact(path)
 
-    monkeypatch.setattr(loading, "load_artifact", read)
+    monkeypatch.setattr(metadata, "load_artifact", read)
     assert nnzoo(["predict", "r", *(text or ["l.txt"]), "--length", "5"]) == 0
     assert len(opened) == 1

@@ -210,25 +210,21 @@ def test_a_network_that_requires_the_version_of_its_weights_is_loaded(tmp_path: 
     assert longer.result["epochs"] == 2
 
 
-def test_pretrained_weights_are_requested_from_torchvision(monkeypatch: pytest.MonkeyPatch) -> None:
-    from torchvision.models import _api
+def test_pretrained_weights_are_read_from_the_cache_of_torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from torchvision.models import SqueezeNet1_1_Weights, squeezenet1_1
 
-    requested = []
-    real = _api.WeightsEnum.get_state_dict
-
-    def get(self: Any, *args: Any, **kwargs: Any) -> Any:
-        requested.append(self.name)
-        return _api.get_model("squeezenet1_1").state_dict()
-
-    assert callable(real)
-    monkeypatch.setattr(_api.WeightsEnum, "get_state_dict", get)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    cached = tmp_path / "hub" / "checkpoints" / Path(SqueezeNet1_1_Weights.IMAGENET1K_V1.url).name
+    cached.parent.mkdir(parents=True)
+    weights = squeezenet1_1().state_dict()
+    torch.save(weights, cached)
     model = {"name": "torchvision", "arch": "squeezenet1_1", "weights": "DEFAULT"}
     config = load_config({"data": {"name": "random", "shape": [3, 64, 64]}, "model": model})
     net = build_model(config, (3, 64, 64), 5)
-    assert requested == ["IMAGENET1K_V1"]
+    assert any(torch.equal(each, weights["features.0.weight"]) for each in net.state_dict().values())
     assert net(torch.zeros(2, 3, 64, 64)).shape == (2, 5)
+    cached.unlink()
     build_model(config, (3, 64, 64), 5, download=False)
-    assert requested == ["IMAGENET1K_V1"]
     with pytest.raises(ConfigError, match=r"model\.weights: pretrained weights are for images of 3 channels"):
         build_model(config, (1, 64, 64), 5)
     other = load_config({"data": {"name": "random", "shape": [3, 64, 64]}, "model": {**model, "weights": "V9"}})

@@ -86,7 +86,7 @@ def test_code_in_a_pickle_is_not_run(tmp_path: Path) -> None:
 
 
 PACKAGE = Path(tensor_file.__file__).parents[1]
-READS_PICKLES = {"cifar_pickle.py": "pickle", "torch_file.py": "torch.load"}
+READS_PICKLES = {"cifar_pickle.py": "pickle", "torch_file.py": "torch.load", "torchvision_weights.py": "torch.load"}
 """The modules that read pickles of other programs: CIFAR with a restricted unpickler, and state dicts weights-only."""
 
 
