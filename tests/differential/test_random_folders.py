@@ -22,7 +22,7 @@ import nnzoo
 from nnzoo.data import Dataset
 from nnzoo.experiment.prepare import Experiment, prepare
 
-NUM_FOLDERS = int(os.environ.get("NNZOO_TABLES", "200")) // 10
+NUM_FOLDERS = int(os.environ.get("NNZOO_TABLES", "120")) // 10
 
 
 def config_of(written: WrittenFolder) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from nnzoo.data import Dataset
 from nnzoo.data.baseline import baseline
 from nnzoo.experiment.prepare import prepare
 
-NUM_SERIES = int(os.environ.get("NNZOO_TABLES", "200")) // 5
+NUM_SERIES = int(os.environ.get("NNZOO_TABLES", "120")) // 5
 
 
 def config_of(written: WrittenSeries) -> dict[str, Any]:

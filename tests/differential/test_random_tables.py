@@ -1,6 +1,6 @@
 """Random tables are read like an independent oracle reads them.
 
-NNZOO_TABLES sets their number; the default is 200.
+NNZOO_TABLES sets their number; the default is 120.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from nnzoo.data import Dataset
 from nnzoo.data.baseline import baseline
 from nnzoo.experiment.prepare import Experiment, prepare
 
-NUM_TABLES = int(os.environ.get("NNZOO_TABLES", "200"))
+NUM_TABLES = int(os.environ.get("NNZOO_TABLES", "120"))
 NUM_PARTS = 4
 """Test cases that can run in parallel."""
 

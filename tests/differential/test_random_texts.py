@@ -20,7 +20,7 @@ from sklearn.preprocessing import LabelEncoder
 import nnzoo
 from nnzoo.experiment.prepare import prepare
 
-NUM_TEXTS = int(os.environ.get("NNZOO_TABLES", "200")) // 10
+NUM_TEXTS = int(os.environ.get("NNZOO_TABLES", "120")) // 10
 UNKNOWN, FIRST = 1, 2
 
 

@@ -14,6 +14,7 @@ from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
 import nnzoo
+import nnzoo.api
 from nnzoo.errors import DivergedError
 from nnzoo.training.processes import group
 
@@ -120,7 +121,14 @@ def case(data: Any, model: Any, optimizer: Any = SGD, *, batch_size: int | str =
     """Returns a config for one epoch. Keys that are not of `train` are of the top level."""
     others: dict[str, Any]
     others = {key: train.pop(key) for key in ("loss", "regularization", "augment", "scheduler") if key in train}
-    settings = {"epochs": 1, "early_stopping": None, "batch_size": batch_size, "device": "cpu", **train}
+    settings = {
+        "epochs": 1,
+        "early_stopping": None,
+        "batch_size": batch_size,
+        "device": "cpu",
+        "baselines": False,
+        **train,
+    }
     return {"data": data, "model": model, "optimizer": optimizer, "train": settings, **others}
 
 
@@ -195,6 +203,8 @@ def main(folder: Path, overlapping: tuple[str, ...] = ()) -> None:
         folder: Where to write.
         overlapping: The types of devices on which gradients are reduced during the backward pass.
     """
+    # As in tests within one process: no page and no diagnosis.
+    vars(nnzoo.api).update(write_report=lambda _: None, verdicts=lambda _: [])
     group.OVERLAPPING = overlapping
     rank = os.environ.get("RANK", "0")
     for name, config in CASES.items():
