@@ -27,7 +27,9 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("built")
     sdist = Path(next(SdistBuilder(str(ROOT)).build(directory=str(folder))))
     with tarfile.open(sdist) as archive:
-        archive.extractall(folder, filter="data")
+        # Python before 3.11.4 has no filters.
+        archive.extraction_filter = getattr(tarfile, "data_filter", lambda member, _: member)
+        archive.extractall(folder)
     unpacked = folder / sdist.name.removesuffix(".tar.gz")
     return sdist, Path(next(WheelBuilder(str(unpacked)).build(directory=str(folder))))
 
