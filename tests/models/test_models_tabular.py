@@ -204,3 +204,14 @@ def test_weights_are_transferred_by_the_names_of_columns_and_categories(run: nnz
 def test_invalid_settings_are_config_errors(model: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         nnzoo.load_config({"data": "iris", "model": model})
+
+
+@pytest.mark.page
+@pytest.mark.parametrize("data", ["moons", "sine"])
+def test_the_page_shows_the_units_of_an_ensemble(data: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    config = {"data": data, "model": {"name": "tabular", "hidden": [8]}, "train": {"epochs": 2}}
+    run = nnzoo.train(config, runs_dir=tmp_path, quiet=True)
+    assert "could not be made" not in caplog.text
+    page = (run.run_dir / "report.html").read_text()
+    assert "could not be made" not in page
+    assert ("Decision regions" if data == "moons" else "The fitted curve") in page

@@ -95,6 +95,8 @@ class Network:
     ) -> dict[str, Tensor]:
         """Returns the outputs of modules for preprocessed samples, on the CPU; of the first call of each module.
 
+        For an ensemble they are the mean over its members.
+
         Args:
             inputs: (N, *input_shape).
             names: The dotted paths of the modules.
@@ -102,10 +104,13 @@ class Network:
             entering: Whether to return the inputs of the modules instead.
         """
         found: dict[str, Tensor] = {}
+        members = getattr(self.module, "ensemble", 1)
 
         def keep(name: str, value: Any) -> None:
             tensor = value[0] if isinstance(value, tuple) else value
             if isinstance(tensor, Tensor):
+                if members > 1 and len(tensor) == members * len(inputs):
+                    tensor = tensor.unflatten(0, (len(inputs), members)).mean(dim=1)
                 found.setdefault(name, tensor.detach().cpu())
 
         with ExitStack() as hooks:
