@@ -110,7 +110,7 @@ class Network:
             tensor = value[0] if isinstance(value, tuple) else value
             if isinstance(tensor, Tensor):
                 if members > 1 and len(tensor) == members * len(inputs):
-                    tensor = tensor.unflatten(0, (len(inputs), members)).mean(dim=1)
+                    tensor = tensor.reshape(len(inputs), members, *tensor.shape[1:]).mean(dim=1)
                 found.setdefault(name, tensor.detach().cpu())
 
         with ExitStack() as hooks:
