@@ -1,6 +1,10 @@
-"""The format of numbers in progress lines, tables and messages."""
+"""The format of numbers in progress lines, tables and messages, and the spread of several."""
 
 from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from typing import Any
 
 
 def number(value: float) -> str:
@@ -19,3 +23,14 @@ def duration(seconds: float) -> str:
         return f"{seconds:.0f} s"
     hours, minutes = divmod(round(seconds / 60), 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min"
+
+
+def spread(values: Sequence[float]) -> dict[str, Any]:
+    """Returns mean, standard deviation (with n - 1; None for one value), smallest and largest value, and the values."""
+    return {
+        "mean": statistics.fmean(values),
+        "std": statistics.stdev(values) if len(values) > 1 else None,
+        "min": min(values),
+        "max": max(values),
+        "values": list(values),
+    }

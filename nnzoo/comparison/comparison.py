@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nnzoo.comparison.groups import Group, comparable, grouped, spread
+from nnzoo.comparison.groups import Group, comparable, grouped
 from nnzoo.comparison.pairs import Pair, compare_pairs
 from nnzoo.comparison.run_files import RunFiles, find_runs, read_run
 from nnzoo.comparison.settings import differences
 from nnzoo.config.metrics import SPLITS, main_metric
 from nnzoo.config.suggest import did_you_mean
 from nnzoo.errors import NnzooError, UsageError
+from nnzoo.numbers import spread
 
 RunLike = str | os.PathLike[str]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -48,17 +47,6 @@ class Group:
                 if metric in metrics:
                     found.setdefault(seed, metrics[metric])
         return list(found.values())
-
-
-def spread(values: Sequence[float]) -> dict[str, Any]:
-    """Returns mean, standard deviation (with n - 1; None for one value), smallest and largest value, and the values."""
-    return {
-        "mean": statistics.fmean(values),
-        "std": statistics.stdev(values) if len(values) > 1 else None,
-        "min": min(values),
-        "max": max(values),
-        "values": list(values),
-    }
 
 
 def grouped(runs: Sequence[RunFiles], name_of: Callable[[RunFiles], str]) -> list[Group]:

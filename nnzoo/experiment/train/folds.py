@@ -26,6 +26,7 @@ from nnzoo.experiment.load import load
 from nnzoo.experiment.metadata import Metadata
 from nnzoo.experiment.pretrained.pretrained import with_checkpoint
 from nnzoo.experiment.train.finished import Run, RunWithData
+from nnzoo.numbers import spread
 from nnzoo.run import directory
 from nnzoo.run.artifact import Artifact, save_artifact
 from nnzoo.run.files import finite, write_csv, write_json, write_text
@@ -271,19 +272,9 @@ def _result(folder: Path, config: Config, runs: Sequence[Run], status: str, coun
             "count": count,
             "finished": len(results),
             "best_epochs": [result["best_epoch"] for result in results],
-            "metrics": {name: _spread(values) for name, values in by_fold.items()},
+            "metrics": {name: spread(values) for name, values in by_fold.items()},
         },
         "findings": [],
-    }
-
-
-def _spread(values: Sequence[float]) -> dict[str, Any]:
-    return {
-        "mean": statistics.fmean(values),
-        "std": statistics.stdev(values) if len(values) > 1 else None,
-        "min": min(values),
-        "max": max(values),
-        "values": list(values),
     }
 
 
