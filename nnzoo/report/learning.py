@@ -30,7 +30,10 @@ def curves_section(run: RunWithData) -> Section:
     """Returns the loss and each metric over the epochs, and the learning rate."""
     history = run.history
     if not history.rows:
-        return Section("curves", "Learning curves", [Text("No epoch was finished, so there are no curves.")])
+        reason = "No epoch was finished, so there are no curves."
+        if "folds" in run.result:
+            reason = "Each fold has its own curves, on its page."
+        return Section("curves", "Learning curves", [Text(reason)])
     epochs = history["epoch"]
     marks = _marks(run, epochs[-1])
     names = dict.fromkeys(key.partition("/")[2] for key in history if "/" in key)

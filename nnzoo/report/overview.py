@@ -124,7 +124,8 @@ def _findings(run: RunWithData) -> TableOf:
     rows: list[list[Cell]] = [list(row) for row in _noticed(run)]
     if not rows:
         rows = [["none", "", "Nothing stands out in the curves, the comparison with the baseline, and the warnings."]]
-    caption = f"nnzoo doctor {run.folder.name} also examines the samples and the units of the network."
+    examined = f"{run.folder.name}/fold-1" if "folds" in run.result else run.folder.name
+    caption = f"nnzoo doctor {examined} also examines the samples and the units of the network."
     return TableOf("Findings", caption, ["severity", "topic", "finding"], rows, limit=1000)
 
 

@@ -129,6 +129,8 @@ def test_what_needs_a_single_network_names_the_folds(iris: Path, capsys: pytest.
     page = (iris.parent / "page.html").read_text()
     assert page == (iris / "report.html").read_text()
     assert "fold-1/report.html to fold-3/report.html" in page
+    assert "Each fold has its own curves" in page
+    assert f"nnzoo doctor {iris.name}/fold-1" in page
 
 
 def test_groups_stay_together_and_each_fold_learns_its_own_categories(tmp_path: Path) -> None:
