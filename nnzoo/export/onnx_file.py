@@ -38,7 +38,7 @@ def check_installed() -> None:
     missing = [name for name in ("onnx", "onnxscript", "onnxruntime") if find_spec(name) is None]
     if missing:
         raise UsageError(
-            f"{' and '.join(missing)} must be installed for ONNX. Run: pip install 'nnzoo[export]'.",
+            f"{', '.join(missing)} must be installed for ONNX. Run: pip install 'nnzoo[export]'.",
             where="--format onnx",
         )
 
