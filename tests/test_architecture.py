@@ -34,6 +34,7 @@ LAYERS = {
     "report": 7,
     "export": 8,
     "lessons": 8,
+    "search": 8,
     "api": 8,
     "estimators": 8,
     "trace": 8,

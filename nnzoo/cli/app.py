@@ -25,6 +25,7 @@ from nnzoo.cli import (
     report,
     schema,
     summary,
+    sweep,
     trace,
     train,
     validate,
@@ -57,6 +58,7 @@ app.command("compare")(compare.compare)
 app.command("export")(export.export)
 app.command("lesson")(lesson.lesson)
 app.command("trace")(trace.trace)
+app.command("sweep")(sweep.sweep)
 app.command("list")(list_command.list_)
 app.command("explain")(explain.explain)
 app.command("init")(init.init)

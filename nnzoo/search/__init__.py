@@ -1,0 +1,1 @@
+"""Hyperparameter search: trials of one config with different values, planned, trained and compared."""
