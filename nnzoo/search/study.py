@@ -94,6 +94,7 @@ class SweepStudy:
             if not is_new:
                 self._check_same()
             elif any(plan.folder.glob("trial-*")):
+                optuna.delete_study(study_name=plan.name, storage=self.storage)
                 raise UsageError(
                     "has trials of another sweep, whose database is missing. Choose another --name.",
                     where=str(plan.folder),
