@@ -12,6 +12,7 @@ import pytest
 
 import nnzoo
 from nnzoo.cli.app import run
+from nnzoo.config import dump
 from nnzoo.errors import ConfigError
 from nnzoo.search.lr_curve import has_diverged, read_curve
 from nnzoo.search.lr_range import find_lr
@@ -225,10 +226,10 @@ def test_other_learning_rates_keep_their_proportion() -> None:
     two = {"name": "sgd", "lr": 0.01, "backbone_lr": 0.002}
     found = find_lr({**GATES, "optimizer": two, "scheduler": {"name": "cosine", "eta_min": 0.001}})
     assert found.suggestion is not None
-    changed = nnzoo.load_config({**GATES, "optimizer": two, "scheduler": "cosine"}, found.overrides())
-    assert changed.optimizer.lr == found.suggestion
-    assert changed.optimizer.backbone_lr == pytest.approx(found.suggestion / 5, rel=0.05)
-    assert changed.scheduler.eta_min == pytest.approx(found.suggestion / 10, rel=0.05)
+    changed = dump(nnzoo.load_config({**GATES, "optimizer": two, "scheduler": "cosine"}, found.overrides()))
+    assert changed["optimizer"]["lr"] == found.suggestion
+    assert changed["optimizer"]["backbone_lr"] == pytest.approx(found.suggestion / 5, rel=0.05)
+    assert changed["scheduler"]["eta_min"] == pytest.approx(found.suggestion / 10, rel=0.05)
     same = find_lr({**GATES, "optimizer": {**two, "backbone_lr": 0.01}})
     alone = find_lr({**GATES, "optimizer": {"name": "sgd", "lr": 0.5}})
     assert same.losses == alone.losses != found.losses
