@@ -1,1 +1,1 @@
-"""Hyperparameter search: trials of one config with different values, planned, trained and compared."""
+"""Searches for good settings: hyperparameters by many trials (`sweep`), and the learning rate by a range test (`lr_*`)."""
