@@ -1,1 +1,1 @@
-"""Searches for good settings: hyperparameters by many trials (`sweep`), and the learning rate by a range test (`lr_*`)."""
+"""Searches for good settings: hyperparameters by many trials (sweep), the learning rate by a range test (lr_*)."""
