@@ -25,6 +25,7 @@ class Record:
         seconds: The wall time of its training.
         reason: Why it failed.
         monitor: The metric that `value` is of.
+        batch: The number of trials that were trained in one batch, itself included.
         host: The machine that trained it.
     """
 
@@ -38,6 +39,7 @@ class Record:
     seconds: float = 0.0
     reason: str = ""
     monitor: str = ""
+    batch: int = 1
     host: str = ""
 
 

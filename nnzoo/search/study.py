@@ -206,7 +206,7 @@ class SweepStudy:
             claim: The trial.
             state: completed, pruned or failed.
             value: Its best monitored value; None if it failed.
-            result: `epochs`, `seconds`, `monitor`, and `reason` if it failed.
+            result: `epochs`, `seconds`, `monitor`, `batch`, and `reason` if it failed.
         """
         states = self._states
         by_name = {"completed": states.COMPLETE, "pruned": states.PRUNED, "failed": states.FAIL}
@@ -334,6 +334,7 @@ class SweepStudy:
             seconds=known.get("seconds", 0.0),
             reason=known.get("reason", ""),
             monitor=known.get("monitor", ""),
+            batch=known.get("batch", 1),
             host=host_of(entry.user_attrs.get("owner", "")),
         )
 
