@@ -126,6 +126,8 @@ def report(result: dict[str, Any], *, everything: bool = False) -> str:
     parts.append(table(header, rows))
     failed = [each for each in result["trials"] if each["status"] == "failed"]
     parts += [f"trial {each['trial']} failed: {each['reason']}" for each in failed[: None if everything else 3]]
+    if result["metric"].startswith("train/"):
+        parts.append("there is no val split, so trials are compared on train, which can't show overfitting.")
     if result["importances"]:
         shares = ", ".join(f"{key} {share:.0%}" for key, share in result["importances"].items())
         parts.append(f"variance explained: {shares}")

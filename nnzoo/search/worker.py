@@ -56,9 +56,12 @@ class Worker:
             InterruptedRunError: A signal arrived. Its trials are waiting again.
             NnzooError: The disk is full, or the data can't be read.
         """
-        size = self._batch_size()
+        size, how = self._batch_size()
         with self.study.working(), log.repeated_warnings_hidden():
-            while claims := self.study.claim(size):
+            while claims := self.study.claim(size if self.batch else 1):
+                if how:
+                    log.info("%s", how)
+                    how = ""
                 left = list(claims)
                 try:
                     for group in self._groups(claims):
@@ -72,17 +75,16 @@ class Worker:
                     self.study.give_back(left)
                     raise
 
-    def _batch_size(self) -> int:
-        """Returns how many trials are chosen at once, and says why if it is one."""
+    def _batch_size(self) -> tuple[int, str]:
+        """Returns how many trials are chosen at once, and a line about it."""
         reason = self._why_one_by_one()
         if reason:
-            log.info("trials are trained one after another: %s", reason)
-            return 1
+            return 1, f"trials are trained one after another: {reason}"
         share = -(-self.plan.trials // (self.jobs * (ROUNDS if self.plan.method == "tpe" else 1)))
         size = max(1, min(MAX_BATCH, share))
-        if size > 1:
-            log.info("up to %d trials are trained at the same time, in batched steps, and none is pruned", size)
-        return size
+        if size == 1:
+            return 1, "trials are trained one after another: there are few"
+        return size, f"up to {size} trials are trained at the same time, in batched steps, and none is pruned"
 
     def _why_one_by_one(self) -> str | None:
         if not self.batch:
@@ -110,7 +112,8 @@ class Worker:
             results = train_together(configs, self.plan.folder, quiet=not self.verbose)
         except NotBatchedError as error:
             log.info("trials are trained one after another: %s", error)
-            self.batch = False
+            # Only trials with other keys may still be batched.
+            self.batch = not all(map(is_batchable, self.plan.space))
             return False
         except InterruptedRunError:
             raise
@@ -138,7 +141,9 @@ class Worker:
 
     def _store(self, claim: Claim, result: Mapping[str, Any], *, batch: int = 1) -> None:
         """Stores and shows the result of a finished trial."""
-        kept = {key: result[key] for key in ("epochs", "seconds", "monitor")}
+        kept = {key: result[key] for key in ("epochs", "monitor")}
+        # The time of a batch is shared equally, so that the sum over the trials is the time of the sweep.
+        kept["seconds"] = round(result["seconds"] / batch, 3)
         if result["status"] == "diverged":
             error = DivergedError("the loss is no longer finite.")
             self.failed(claim, error, batch=batch, **kept)

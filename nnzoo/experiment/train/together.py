@@ -40,6 +40,8 @@ from nnzoo.training.state import TrainState
 
 BATCHABLE = ("seed", "init", "optimizer.lr", "optimizer.weight_decay", "scheduler", "model.dropout")
 """The config keys in which the networks may differ; a section stands for all of its keys."""
+MODELS = ("mlp", "linear", "perceptron", "auto")
+"""The models that may be batched; which one `auto` chooses is known with the data."""
 _NOT_SCALED = ("lbfgs", "muon", "rprop")
 """Optimizers whose step is not proportional to the learning rate, or that do not update each value alone."""
 _CHANGE_MOMENTUM = ("one_cycle", "cyclic")
@@ -69,14 +71,15 @@ def common_part(config: Config) -> str:
 
 def why_not_together(config: Config) -> str | None:
     """Returns why networks of a config can't be trained together, as far as the config tells; None if they can."""
-    train = config.train
+    train, model = config.train, config.model
     reasons = {
+        f"{model.name} is not batched": model.name not in MODELS,
         "train.restarts and train.folds train several networks per trial": train.restarts > 1
         or train.folds is not None,
         "train.max_minutes limits the time of one network": train.max_minutes is not None,
         "each network augments its own batches": bool(config.augment),
         "weights from a checkpoint or frozen layers are not batched": bool(
-            getattr(config.model, "pretrained", None) or getattr(config.model, "freeze_epochs", None)
+            getattr(model, "pretrained", None) or getattr(model, "freeze_epochs", None)
         ),
         "regularization.l1 is applied with the learning rate of one network": config.regularization.l1 > 0,
         f"{config.optimizer.name} is not batched with several learning rates": config.optimizer.name in _NOT_SCALED,
