@@ -44,7 +44,7 @@ def whitening_filters(
     num_values = images.shape[1] * math.prod(size)
     count, total = 0, torch.zeros(num_values, dtype=torch.float64)
     products = torch.zeros(num_values, num_values, dtype=torch.float64)
-    for chunk in images.split(_CHUNK):
+    for chunk in torch.split(images, _CHUNK):
         patches = functional.unfold(chunk.cpu().double(), size, dilation=spacing, stride=stride)  # (N, values, patches)
         rows = patches.transpose(1, 2).reshape(-1, num_values)
         count, total, products = count + len(rows), total + rows.sum(0), products + rows.T @ rows
