@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from nnzoo.data.series.season import find_season
 from nnzoo.data.series.stamps import BadStampError, Stamps, parse_stamps
 from nnzoo.data.tables.columns import NumberColumn
+from nnzoo.suggestion.dates import set_date_order
 from nnzoo.suggestion.facts import ColumnFacts, TableFacts
 from nnzoo.suggestion.suggestion import Suggestion, percent, plural, printable
 from nnzoo.suggestion.targets import looks_like_id, words_of
@@ -134,6 +135,9 @@ def suggest_series(facts: TableFacts, target: Sequence[str], axis: TimeAxis, pat
     odd = {text: "" for name in [*inputs, *categorical] for text in facts.columns[name].odd}
     if odd:
         suggestion.set("data.replace", odd, "these cells mean missing values")
+    read = [*inputs, *categorical, *([] if axis.column is None else [axis.column])]
+    dates = [facts.columns[name].dates for name in read]
+    set_date_order(suggestion, dates, decimal_comma=facts.has_decimal_comma)
     window, why = _window(facts, target, axis)
     suggestion.set("data.window", window, why)
     suggestion.set("data.horizon", 1, "rows to forecast; more rows ahead are harder")
