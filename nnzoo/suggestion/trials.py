@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+Array = NDArray[Any]
 
 _BLOCKS = ((0.55, 0.7), (0.7, 0.85))
 """The ends of the rows that each trial is fitted to, and measured on. The last rows are the test split."""
@@ -219,4 +219,5 @@ def _standardized(values: Array, num_fit: int) -> Array:
     with np.errstate(all="ignore"):
         spread = np.nanstd(part, axis=0)
         spread = np.where(spread > 0, spread, 1)
-        return (values - np.nanmean(part, axis=0)) / spread
+        scaled: Array = (values - np.nanmean(part, axis=0)) / spread
+    return scaled
