@@ -36,6 +36,7 @@ LAYERS = {
     "lessons": 8,
     "api": 8,
     "estimators": 8,
+    "search": 8,
     "trace": 8,
     "cli": 9,
     "__main__": 10,

@@ -20,6 +20,7 @@ from nnzoo.cli import (
     export,
     init,
     lesson,
+    lr_find,
     predict,
     ranks,
     report,
@@ -56,6 +57,7 @@ app.command("report")(report.report)
 app.command("compare")(compare.compare)
 app.command("export")(export.export)
 app.command("lesson")(lesson.lesson)
+app.command("lr-find")(lr_find.lr_find)
 app.command("trace")(trace.trace)
 app.command("list")(list_command.list_)
 app.command("explain")(explain.explain)

@@ -1,0 +1,1 @@
+"""Searches for good settings: the learning rate of a config, by a range test."""
