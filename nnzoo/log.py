@@ -101,6 +101,7 @@ class _LogFile(logging.FileHandler):
 
 _journal: ContextVar[Journal | None] = ContextVar("nnzoo_journal", default=None)
 _is_command_line: ContextVar[bool] = ContextVar("nnzoo_is_command_line", default=False)
+_shown: ContextVar[set[str] | None] = ContextVar("nnzoo_shown", default=None)
 
 
 @contextlib.contextmanager
@@ -131,6 +132,16 @@ def console(*, quiet: bool = False) -> Iterator[None]:
         _logger.removeHandler(handler)
         _logger.setLevel(level)
         _is_command_line.reset(token)
+
+
+@contextlib.contextmanager
+def repeated_warnings_hidden() -> Iterator[None]:
+    """A context manager in which each warning is shown once, although several runs give and record it."""
+    token = _shown.set(set())
+    try:
+        yield
+    finally:
+        _shown.reset(token)
 
 
 class _ConsoleFormatter(logging.Formatter):
@@ -205,6 +216,11 @@ def _warn(message: str, args: tuple[object, ...], category: type[Warning], *, in
     journal = _journal.get()
     if journal is not None and not journal.add_warning(text, in_result=in_result):
         return
+    shown = _shown.get()
+    if shown is not None:
+        if text in shown:
+            return
+        shown.add(text)
     if _is_command_line.get():
         _logger.warning("%s", text, stacklevel=3)
     else:

@@ -31,6 +31,7 @@ REASONS = {
     "_asdict": "a public method of named tuples, underscored so as not to clash with fields",
     "_fields": "as _asdict",
     "_check_sample_weight": "scikit-learn's own check of weights, whose messages its check_estimator expects",
+    "_trial_id": "Optuna's key of a trial for signs of life, which it gives only inside its own loop",
     "_safe_indexing": "scikit-learn's selection of rows of any data frame; it has no public one",
 }
 

@@ -26,6 +26,7 @@ from nnzoo.cli import (
     report,
     schema,
     summary,
+    sweep,
     trace,
     train,
     validate,
@@ -59,6 +60,7 @@ app.command("export")(export.export)
 app.command("lesson")(lesson.lesson)
 app.command("lr-find")(lr_find.lr_find)
 app.command("trace")(trace.trace)
+app.command("sweep")(sweep.sweep)
 app.command("list")(list_command.list_)
 app.command("explain")(explain.explain)
 app.command("init")(init.init)

@@ -30,6 +30,13 @@ def config_or_run_names(context: typer.Context, incomplete: str) -> list[str]:
     return sorted({*config_names(incomplete), *run_names(context, incomplete)})
 
 
+def config_or_sweep_names(context: typer.Context, incomplete: str) -> list[str]:
+    """Returns the configs and the directories of sweeps that begin with the text."""
+    folder = Path(context.params.get("runs_dir") or "runs")
+    sweeps = [str(path.parent) for path in folder.glob("*/sweep.yaml")]
+    return sorted({*config_names(incomplete), *_beginning_with(incomplete, sweeps)})
+
+
 def lesson_names(incomplete: str) -> list[str]:
     """Returns the lessons that begin with the text."""
     from nnzoo.lessons.schema import catalog

@@ -91,6 +91,7 @@ class Lines:
         marks: Vertical lines.
         log_x: Whether the x axis is logarithmic. Values that are not positive are left out.
         log_y: Whether the y axis is logarithmic.
+        behind: Curves without names, which are drawn in grey behind the others.
     """
 
     title: str
@@ -101,6 +102,7 @@ class Lines:
     marks: Sequence[Mark] = ()
     log_x: bool = False
     log_y: bool = False
+    behind: Sequence[Curve] = ()
 
     def table(self) -> TableOf:
         """Returns the values behind the chart: one row per x value, one column per curve."""

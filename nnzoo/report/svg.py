@@ -80,10 +80,12 @@ def nice_step(rough: float) -> float:
 
 def lines(chart: Lines) -> str:
     """Renders curves."""
-    all_x = [x for xs, _ in chart.series.values() for x in xs] + [mark.x for mark in chart.marks]
+    all_curves = [*chart.series.values(), *chart.behind]
+    all_x = [x for xs, _ in all_curves for x in xs] + [mark.x for mark in chart.marks]
     whole = all(float(x).is_integer() for x in all_x) and not chart.log_x
     x_axis = Axis(all_x, log=chart.log_x, whole=whole)
-    y_axis = Axis((y for _, ys in chart.series.values() for y in ys), log=chart.log_y).padded()
+    y_axis = Axis((y for _, ys in all_curves for y in ys), log=chart.log_y).padded()
+    grey = [f'<path class="line behind" d="{_path(curve, x_axis, y_axis)}"/>' for curve in chart.behind]
     marks = [
         f'<path class="mark m{i % 3}" d="M{x_axis.at(mark.x):.1f} 0V{PLOT}"/>' for i, mark in enumerate(chart.marks)
     ]
@@ -91,7 +93,7 @@ def lines(chart: Lines) -> str:
         f'<path class="line s{i % NUM_COLORS}{_dash(name)}{_lone(curve)}" d="{_path(curve, x_axis, y_axis)}"/>'
         for i, (name, curve) in enumerate(chart.series.items())
     ]
-    return _frame(chart.title, chart.caption, chart.x_label, chart.y_label, x_axis, y_axis, [*marks, *curves])
+    return _frame(chart.title, chart.caption, chart.x_label, chart.y_label, x_axis, y_axis, [*grey, *marks, *curves])
 
 
 def dot_style(group: int) -> str:

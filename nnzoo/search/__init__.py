@@ -1,1 +1,1 @@
-"""Searches for good settings: the learning rate of a config, by a range test."""
+"""Searches for good settings: hyperparameters by many trials (sweep), the learning rate by a range test (lr_*)."""

@@ -19,6 +19,7 @@ from nnzoo.data.tables.finding import FormFinder, FormOptions, labels_of
 from nnzoo.data.tables.inference import Inference
 from nnzoo.data.tables.table import Table, open_table
 from nnzoo.errors import DataError
+from nnzoo.suggestion.dates import DateOrders, orders_of
 from nnzoo.suggestion.layout import Layout
 from nnzoo.suggestion.suggestion import percent, plural, printable
 
@@ -52,6 +53,7 @@ class ColumnFacts:
         column: The column as the source reads it; None if it is left out.
         values: (N,) or (N, P) the values of `column`.
         odd: Cells to replace with missing values: texts in a column of numbers, or codes such as -999.
+        dates: How dates of digits can be read; None for other columns.
     """
 
     name: str
@@ -68,6 +70,7 @@ class ColumnFacts:
     column: Column | None = None
     values: NDArray[Any] | None = None
     odd: tuple[str, ...] = ()
+    dates: DateOrders | None = None
 
     @property
     def known(self) -> int:
@@ -122,6 +125,11 @@ class TableFacts:
     def has_header(self) -> bool:
         """Whether the columns have names in the file."""
         return not self.table.files or self.table.files[0].names_in_header
+
+    @property
+    def has_decimal_comma(self) -> bool:
+        """Whether numbers have a decimal comma, or cells are separated by semicolons and no number has a point."""
+        return self.table.usual_decimal == "," or (self.table.delimiter == ";" and not self.table.usual_decimal)
 
 
 def options_of(layout: Layout, replace: Mapping[str, str] | None = None) -> TableOptions:
@@ -193,6 +201,7 @@ def _describe_values(facts: ColumnFacts, cells: Cells, column: Column) -> None:
         if facts.distinct > FEW_NAMES and facts.distinct > MANY_SHARE * facts.known:
             facts.kind = "text"
     elif isinstance(column, DateColumn):
+        facts.dates = orders_of(cells, column.form)
         dates = cells.dates(column.form)
         facts.distinct = len(np.unique(dates[~np.isnat(dates)]))
 

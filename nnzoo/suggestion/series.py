@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,10 +13,12 @@ from numpy.typing import NDArray
 from nnzoo.data.series.season import find_season
 from nnzoo.data.series.stamps import BadStampError, Stamps, parse_stamps
 from nnzoo.data.tables.columns import NumberColumn
+from nnzoo.suggestion.dates import set_date_order
 from nnzoo.suggestion.facts import ColumnFacts, TableFacts
 from nnzoo.suggestion.suggestion import Suggestion, percent, plural, printable
 from nnzoo.suggestion.targets import looks_like_id, words_of
 from nnzoo.suggestion.training import budget_for, set_training
+from nnzoo.suggestion.trials import Trial, try_forecasts
 
 LEAST_ROWS = 40
 _REGULAR = 0.6
@@ -25,7 +28,6 @@ _PARTS = ("year", "month", "day", "hour", "minute", "second")
 _STEPS = {"hour": 24, "minute": 60, "second": 60, "day": 28, "month": 12}
 _LONGEST_WINDOW = 60
 _MOST_CATEGORIES = 20
-_FEW_ROWS = 5_000
 
 
 class TimeAxis(NamedTuple):
@@ -104,11 +106,54 @@ def can_be_series(facts: TableFacts, target: Sequence[str]) -> bool:
     return all(facts.columns[name].kind == "number" and facts.columns[name].distinct > 2 for name in target)
 
 
-def suggest_series(facts: TableFacts, target: Sequence[str], axis: TimeAxis, path: Path) -> Suggestion:
+@dataclass(eq=False)
+class Plan:
+    """What a forecast reads, and what quick linear forecasts of the train rows say about it.
+
+    Attributes:
+        facts: The table.
+        target: The columns to forecast.
+        axis: How its rows follow each other in time.
+        inputs: The numeric input columns.
+        categorical: The categorical input columns.
+        unused: The other columns.
+        season: Rows per season; 1 if there is none.
+        trial: The errors of linear forecasts; None if there are too few rows.
+    """
+
+    facts: TableFacts
+    target: tuple[str, ...]
+    axis: TimeAxis
+    inputs: list[str]
+    categorical: list[str]
+    unused: list[str]
+    season: int
+    trial: Trial | None
+
+
+def plan_series(facts: TableFacts, target: Sequence[str], axis: TimeAxis) -> Plan:
+    """Chooses the inputs and the window of a forecast by linear forecasts of the train rows, which take little time."""
+    inputs, categorical, unused = _inputs(facts, target, axis)
+    values = _columns(facts, target)
+    season = find_season(values[: round(0.7 * len(values))], 1)
+    usual, _ = _window(facts, axis, season)
+    own = [name for name in inputs if name not in target]
+    one_hot = [np.eye(facts.columns[name].codes.max() + 1)[facts.columns[name].codes] for name in categorical]
+    others = np.concatenate([_columns(facts, own), *one_hot], axis=1)
+    windows = [window for window in (usual, usual // 2, 2 * usual) if window > 1]
+    rows = _in_order(facts, axis)
+    trial = try_forecasts(values[rows], others[rows], windows, season)
+    if trial is not None and trial.choice.own and len(inputs) + len(categorical) > len(target):
+        unused = [*unused, *own, *categorical]
+        inputs, categorical = [*target], []
+    return Plan(facts, tuple(target), axis, inputs, categorical, unused, season, trial)
+
+
+def suggest_series(plan: Plan, path: Path) -> Suggestion:
     """Returns a config for a time series."""
+    facts, target, axis, inputs = plan.facts, plan.target, plan.axis, plan.inputs
     shown = ", ".join(map(printable, target))
     suggestion = Suggestion("series", {}, task=f"forecast of {shown}, one step of {axis.step} ahead")
-    inputs, categorical, unused = _inputs(facts, target, axis)
     suggestion.found += [
         f"{plural(facts.num_rows, 'row')}, {plural(len(facts.columns), 'column')}, one row per {axis.per}",
         *(
@@ -126,26 +171,42 @@ def suggest_series(facts: TableFacts, target: Sequence[str], axis: TimeAxis, pat
         by = f", by {', '.join(axis.parts)}" if axis.parts else ""
         suggestion.notes.append(f"the rows are in time order{by}")
     suggestion.set("data.target", target[0] if len(target) == 1 else [*target])
+    why = f"; not used: {', '.join(map(printable, plan.unused))}" if plan.unused else ""
     if inputs != [*target]:
-        why = f"; not used: {', '.join(map(printable, unused))}" if unused else ""
         suggestion.set("data.features", inputs, f"the past of the target and of the other numbers{why}")
-    if categorical:
-        suggestion.set("data.categorical", categorical, "one-hot encoded")
-    odd = {text: "" for name in [*inputs, *categorical] for text in facts.columns[name].odd}
-    if odd:
-        suggestion.set("data.replace", odd, "these cells mean missing values")
-    window, why = _window(facts, target, axis)
-    suggestion.set("data.window", window, why)
-    suggestion.set("data.horizon", 1, "rows to forecast; more rows ahead are harder")
+    elif plan.unused:
+        suggestion.reasons["data.target"] = f"only its own past is read: other columns gain little{why}"
+    if plan.categorical:
+        suggestion.set("data.categorical", plan.categorical, "one-hot encoded")
+    _set_cells(suggestion, plan)
     share = 0.15
     suggestion.set(
         "data.split",
         {"val": share, "test": share},
         f"the last {percent(share)} of the rows are the test split, those before them val: no forecast sees its future",
     )
-    num_train = max(round(facts.num_rows * (1 - 2 * share)) - window, 1)
-    _set_network(suggestion, num_train, len(inputs) + len(categorical))
+    window = suggestion.config["data"]["window"]
+    _set_network(suggestion, plan, max(round(facts.num_rows * (1 - 2 * share)) - window, 1))
     return suggestion
+
+
+def _set_cells(suggestion: Suggestion, plan: Plan) -> None:
+    """Sets how cells are read, and the window."""
+    facts, columns = plan.facts, plan.facts.columns
+    odd = {text: "" for name in [*plan.inputs, *plan.categorical] for text in columns[name].odd}
+    if odd:
+        suggestion.set("data.replace", odd, "these cells mean missing values")
+    read = [*plan.inputs, *plan.categorical, *([] if plan.axis.column is None else [plan.axis.column])]
+    set_date_order(suggestion, [columns[name].dates for name in read], decimal_comma=facts.has_decimal_comma)
+    window, why = _window(facts, plan.axis, plan.season)
+    if plan.trial is not None and plan.trial.choice.window != window:
+        window = plan.trial.choice.window
+        why += f"; {window} rows gave the best linear forecast of the train rows"
+    suggestion.set("data.window", window, why)
+    suggestion.set("data.horizon", 1, "rows to forecast; more rows ahead are harder")
+    if plan.trial is not None and not plan.trial.choice.difference:
+        why = "values are forecast, not changes from the last value, which was better on the train rows"
+        suggestion.set("data.difference", False, why)
 
 
 def _inputs(facts: TableFacts, target: Sequence[str], axis: TimeAxis) -> tuple[list[str], list[str], list[str]]:
@@ -169,10 +230,8 @@ def _inputs(facts: TableFacts, target: Sequence[str], axis: TimeAxis) -> tuple[l
     return inputs, categorical, unused
 
 
-def _window(facts: TableFacts, target: Sequence[str], axis: TimeAxis) -> tuple[int, str]:
-    """Returns the number of input rows, and why."""
-    values = np.stack([_numbers(facts.columns[name]) for name in target], axis=1)
-    season = find_season(values[: round(0.7 * len(values))], 1)
+def _window(facts: TableFacts, axis: TimeAxis, season: int) -> tuple[int, str]:
+    """Returns the usual number of input rows, and why."""
     longest = max(facts.num_rows // 10, 2)
     if 1 < season <= min(_LONGEST_WINDOW, longest):
         window = season if season >= 12 else season * max(1, 14 // season)
@@ -182,18 +241,43 @@ def _window(facts: TableFacts, target: Sequence[str], axis: TimeAxis) -> tuple[i
     return min(usual, longest), f"rows that a forecast is made from; {about}"
 
 
-def _numbers(column: ColumnFacts) -> NDArray[np.float64]:
-    assert column.values is not None
-    return column.values.astype(np.float64)
+def _columns(facts: TableFacts, names: Sequence[str]) -> NDArray[np.float64]:
+    """Returns the (R, F) numbers of some columns."""
+    columns = [facts.columns[name].values for name in names]
+    numbers = [column.astype(np.float64) for column in columns if column is not None]
+    return np.stack(numbers, axis=1) if numbers else np.zeros((facts.num_rows, 0))
 
 
-def _set_network(suggestion: Suggestion, num_train: int, num_inputs: int) -> None:
-    if num_train < _FEW_ROWS and (num_inputs == 1 or num_train < 1_000):
-        suggestion.set("model", "linear", "few rows: a linear forecast from the window is hard to beat")
-        rate = 1e-2 if num_train < 500 else 3e-3
-    else:
-        suggestion.set("model", {"name": "mlp", "hidden": [64]}, "`gru` reads the window step by step, but is slower")
-        rate = 1e-3
+def _in_order(facts: TableFacts, axis: TimeAxis) -> NDArray[np.int64]:
+    """Returns the rows sorted by time."""
+    if axis.column is None:
+        return np.arange(facts.num_rows)
+    return parse_stamps(facts.table.cells(axis.column).texts).positions.argsort(kind="stable")
+
+
+def _set_network(suggestion: Suggestion, plan: Plan, num_train: int) -> None:
+    """Sets a linear forecast, or a network if nonlinear features help."""
+    trial = plan.trial
     suggestion.set("loss", "huber", "far outliers count less than in mse")
-    suggestion.set("optimizer", {"name": "adamw", "lr": rate})
-    set_training(suggestion, budget_for(num_train, steps=3_000 if num_train < 2_000 else 6_000), num_train)
+    if trial is None or not trial.is_curved:
+        why = "nonlinear features gained nothing over a linear forecast of the train rows; `mlp` and `gru` learn them"
+        suggestion.set("model", "linear", why if trial is not None else "few rows: a linear forecast is hard to beat")
+        suggestion.set("optimizer", "lbfgs", "finds the best linear forecast in a few steps over all rows")
+        penalty = 0.1 if trial is None else trial.choice.l2 / 2
+        suggestion.set("regularization", {"l2": penalty}, "the best penalty for a linear forecast of the train rows")
+        suggestion.set("train", {"batch_size": "full", "epochs": 50, "early_stopping": {"patience": 10}})
+    else:
+        suggestion.set(
+            "model",
+            {"name": "mlp", "hidden": [64]},
+            "nonlinear features gain over a linear forecast of "
+            "the train rows; `gru` reads the window step by step, but is slower",
+        )
+        suggestion.set("optimizer", {"name": "adamw", "lr": 1e-3})
+        set_training(suggestion, budget_for(num_train, steps=3_000 if num_train < 2_000 else 6_000), num_train)
+    if trial is not None and not trial.helps:
+        suggestion.warnings.append(
+            f"a linear forecast of the train rows was not clearly better than the "
+            f"{'value one season before' if plan.season > 1 else 'last value'} (mean error {trial.linear:.3g} and "
+            f"{trial.naive:.3g} standard deviations). The series may not be predictable from its past"
+        )

@@ -27,7 +27,7 @@ from nnzoo.suggestion.images import (
 from nnzoo.suggestion.kinds import data_files, is_table_name, siblings_of, split_of
 from nnzoo.suggestion.layout import find_layout, is_text
 from nnzoo.suggestion.sequences import has_trees, suggest_arrays, suggest_language, suggest_trees
-from nnzoo.suggestion.series import IN_ORDER, LEAST_ROWS, can_be_series, find_time, suggest_series
+from nnzoo.suggestion.series import IN_ORDER, LEAST_ROWS, can_be_series, find_time, plan_series, suggest_series
 from nnzoo.suggestion.suggestion import Suggestion, listed
 from nnzoo.suggestion.tables import ask, suggest_table
 from nnzoo.suggestion.targets import check_target, choose_target
@@ -118,8 +118,9 @@ def _of_table(path: Path, first: Path, target: Sequence[str], repeat: str) -> Su
         note = f"the target is {', '.join(target)} ({why}); --target COLUMN names another one"
     if axis is None and len(facts.columns) == 1 and facts.num_rows >= LEAST_ROWS:
         axis = IN_ORDER
-    if axis is not None and can_be_series(facts, target):
-        suggestion = suggest_series(facts, target, axis, path)
+    plan = plan_series(facts, target, axis) if axis is not None and can_be_series(facts, target) else None
+    if plan is not None and not (plan.trial is not None and plan.trial.follows_other_columns):
+        suggestion = suggest_series(plan, path)
         suggestion.notes.append(
             "the rows are a time series: the future is predicted from the past, with `name: series`"
         )
@@ -129,8 +130,10 @@ def _of_table(path: Path, first: Path, target: Sequence[str], repeat: str) -> Su
         siblings = siblings_of(path) if path.is_file() else {}
         suggestion = suggest_text_table(question, text, path) if text else suggest_table(question, path, siblings)
         if axis is not None:
+            why = "" if plan is None else "; the past says little about the target, but the other columns say much"
             suggestion.notes.append(
                 "the rows are in time order, but the split is random: test does not measure forecasts of the future"
+                + why
             )
     if note:
         suggestion.notes.insert(0, note)

@@ -18,6 +18,7 @@ from nnzoo.data.tables.inference import sorted_labels
 from nnzoo.data.tables.table import Table
 from nnzoo.data.tables.tasks import Target, find_task
 from nnzoo.errors import DataError
+from nnzoo.suggestion.dates import set_date_order
 from nnzoo.suggestion.facts import TableFacts, options_of
 from nnzoo.suggestion.given import GivenSplits, given_splits
 from nnzoo.suggestion.roles import Roles, describe_columns, find_roles, target_values
@@ -164,6 +165,8 @@ def _set_data(suggestion: Suggestion, question: Question, roles: Roles, given: G
     replace, reasons = _replacements(question, roles, given)
     if replace:
         suggestion.set("data.replace", replace, "; ".join(reasons))
+    used = [facts.columns[each].dates for each in (*names, *roles.inputs)]
+    set_date_order(suggestion, used, decimal_comma=facts.has_decimal_comma)
     if 2 * len(question.rows) <= facts.num_rows:
         suggestion.set("data.missing_target", "drop", "most rows have no target; they are left out")
     if roles.texts:

@@ -19,7 +19,7 @@ from nnzoo.training.progress import Progress
 from nnzoo.training.settings import Settings
 from nnzoo.training.state import S
 
-Status = Literal["completed", "early_stopped", "interrupted"]
+Status = Literal["completed", "early_stopped", "interrupted", "pruned"]
 Metrics = Mapping[str, float] | Mapping[str, Tensor]
 """Values by name: of one network, or (K,) of K replicas."""
 

@@ -1,4 +1,4 @@
-"""The training loop: train an epoch, evaluate, record, keep the best weights, save, stop early.
+"""The training loop: train an epoch, evaluate, record, keep the best weights, save, stop early or prune.
 
 The loop trains one network or several replicas: see `learner`.
 """
@@ -35,7 +35,7 @@ def fit(
     progress: Progress,
     stop: StopRequest,
 ) -> Status:
-    """Trains until all epochs are done, early stopping or the time limit ends training, or a signal arrives.
+    """Trains until all epochs are done, early stopping, pruning or the time limit ends it, or a signal arrives.
 
     Args:
         learner: The network, or the replicas. The state is changed in place; at the end it holds the best weights.
@@ -61,7 +61,8 @@ def fit(
     state = learner.state
     checkpoints = CheckpointTimer(settings, save_finite)
     checkpoints.write(state)
-    while not is_over(learner, settings):
+    is_pruned = False
+    while not is_pruned and not is_over(learner, settings):
         start = time.monotonic() - state.epoch_seconds
         train_epoch(
             learner, splits["train"], settings, checkpoints=checkpoints, progress=progress, stop=stop, start=start
@@ -78,8 +79,10 @@ def fit(
         learner.probes.report()
         log_epoch(state)
         checkpoints.after_epoch(state)
+        is_pruned = settings.prune is not None and settings.prune(state.epoch, row[settings.monitor])
     try:
-        return learner.end(settings.monitor)
+        status = learner.end(settings.monitor)
+        return "pruned" if is_pruned and not is_over(learner, settings) else status
     finally:
         checkpoints.write(state)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from nnzoo.training.augmentation.augment import Augment
@@ -27,6 +28,8 @@ class Settings:
         augment: Augments the training batches.
         mirrored: Whether the outputs for images and their mirror images are averaged in evaluation.
         probes: Whether a few steps per epoch are measured: see `health`.
+        prune: Returns whether training ends after an epoch, from its number and its monitored value, because other
+            trials of a sweep were better; None to never ask.
         group: The processes that train together.
     """
 
@@ -46,4 +49,5 @@ class Settings:
     augment: Augment | None = None
     mirrored: bool = False
     probes: bool = True
+    prune: Callable[[int, float], bool] | None = None
     group: Group = SINGLE_PROCESS

@@ -44,7 +44,9 @@ def blocks(text: str, language: str) -> list[str]:
 @pytest.mark.parametrize("page", [ROOT / "README.md", *PAGES], ids=lambda page: page.stem)
 def test_every_config_is_valid(page: Path) -> None:
     for text in blocks(page.read_text(encoding="utf-8"), "yaml"):
-        assert load_config(parse(text, page.name).plain()).name == "run"
+        content = parse(text, page.name).plain()
+        if "space" not in content:  # a sweep file, which a command of the page runs
+            assert load_config(content).name == "run"
 
 
 @pytest.mark.slow

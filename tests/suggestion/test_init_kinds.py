@@ -54,7 +54,10 @@ def test_a_series(init: Init) -> None:
 
 
 def test_the_parts_of_a_time_make_a_series(init: Init) -> None:
-    rows = [f"{i + 1},2024,1,{i // 24 + 1},{i % 24},{np.sin(i / 4):.3f},{i % 5}" for i in range(480)]
+    wind = np.random.default_rng(0).integers(0, 9, 480).tolist()
+    rows = [
+        f"{i + 1},2024,1,{i // 24 + 1},{i % 24},{np.sin(i / 4) + wind[i - 1] / 5:.3f},{wind[i]}" for i in range(480)
+    ]
     Path("air.csv").write_text("No,year,month,day,hour,pm,wind\n" + "\n".join(rows) + "\n", encoding="utf-8")
     error = init("air.csv", code=2)
     assert [each["target"] for each in error["candidates"]] == ["wind", "pm"]

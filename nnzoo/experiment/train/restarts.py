@@ -259,6 +259,7 @@ class SequentialRestarts(_RestartTraining):
                 progress.end_epoch()
                 log.warning("restart %d failed: %s", len(self.ended) + 1, error.message)
                 end = "diverged"
+            assert end != "pruned", "restarts are not pruned"
             if end == "interrupted":
                 return end
             self._close(end)

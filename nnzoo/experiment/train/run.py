@@ -77,6 +77,7 @@ def train(
     show: Callable[[str], None] = print,
     report: Callable[[RunWithData], object] | None = None,
     diagnose: Diagnose | None = None,
+    prune: Callable[[int, float], bool] | None = None,
 ) -> Run:
     """Trains a network, evaluates its best weights, and writes a run directory.
 
@@ -111,6 +112,8 @@ def train(
             warnings.
         diagnose: A function that returns what went wrong, for `result["findings"]`; `nnzoo.train` uses that of
             `nnzoo doctor`. Its errors are ignored.
+        prune: A function that is called after each epoch with its number and its monitored value, and returns whether
+            training ends with the status "pruned"; for one network in one process.
 
     Returns:
         The run: `run.metrics`, `run.history`, `run.model`, `run.run_dir`.
@@ -169,6 +172,8 @@ def train(
             raw = kept_inputs(experiment.dataset) if report is not None and group.rank == 0 else {}
             images = sample_images(loaded, experiment.dataset) if group.rank == 0 else None
             experiment = without_raw_inputs(experiment)
+            if loaded.train.restarts == 1:
+                experiment = replace(experiment, settings=replace(experiment.settings, prune=prune))
             if resumed and group.rank == 0:
                 check_same(Path(resumed), experiment.config)
             initial_weights = (

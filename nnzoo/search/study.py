@@ -1,0 +1,368 @@
+"""The trials of a sweep in its database: which one comes next, which ones are lost, and their results.
+
+Each trial of the plan has a number from 1. In the database, an entry of Optuna belongs to one number. There may be
+several for one number, because the entry of a process that was killed is marked as failed, without a reason, and a new
+one with the same values takes its place. Only entries with a result, or with a reason for their failure, are counted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock
+
+from nnzoo.errors import RunError, UsageError
+from nnzoo.search.owner import Owner, host_of, is_dead
+from nnzoo.search.plan import Plan
+from nnzoo.search.points import config_values, points_of
+from nnzoo.search.records import Record, State
+from nnzoo.search.space import Dimension, Values
+from nnzoo.search.storage import HEARTBEAT, create_or_load, direction_of, open_storage, silent
+
+if TYPE_CHECKING:
+    import optuna
+    from optuna.distributions import BaseDistribution
+    from optuna.trial import FrozenTrial
+
+LEAST_TRIALS = 8
+"""Of fewer trials, importances would be noise."""
+REPORTS = 40
+"""About the largest number of epochs whose monitored value is stored."""
+JOIN_SECONDS = 60.0
+_UNOWNED_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A trial that this process trains.
+
+    Attributes:
+        number: Its number, from 1.
+        values: The value of each searched key, as in a config.
+        trial: The entry of the database.
+    """
+
+    number: int
+    values: dict[str, Any]
+    trial: optuna.Trial
+
+    @property
+    def run(self) -> str:
+        """The name of its run directory."""
+        return run_name(self.number)
+
+
+def run_name(number: int) -> str:
+    """Returns the name of the run directory of a trial."""
+    return f"trial-{number:03d}"
+
+
+class SweepStudy:
+    """The database of a sweep.
+
+    Args:
+        plan: The plan.
+        url: As in `open_storage`.
+
+    Raises:
+        UsageError: The sweep was started with a different plan, or the directory belongs to something else.
+        RunError: The database can't be opened.
+    """
+
+    def __init__(self, plan: Plan, url: str | None) -> None:
+        import optuna
+
+        self.plan = plan
+        self.is_local = url is None
+        self.owner = Owner(plan.folder)
+        self._lock = FileLock(plan.folder / ".claim.lock", fallback_to_soft=False)
+        self._running: set[int] = set()
+        self._stop = threading.Event()
+        self._states = optuna.trial.TrialState
+        epochs = plan.config.train.epochs
+        self.report_every = -(-epochs // REPORTS)
+        with self._claiming():
+            self.storage = open_storage(url, plan.folder)
+            self.study, is_new = create_or_load(self.storage, plan.name, plan.mode)
+            self.study.pruner = optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=max(1, epochs // 20))
+            if not is_new:
+                self._check_same()
+            elif any(plan.folder.glob("trial-*")):
+                optuna.delete_study(study_name=plan.name, storage=self.storage)
+                raise UsageError(
+                    "has trials of another sweep, whose database is missing. Choose another --name.",
+                    where=str(plan.folder),
+                )
+            else:
+                self.study.set_user_attr("plan", plan.identity())
+                self.study.set_user_attr("trials", plan.trials)
+            self._revive()
+
+    def _check_same(self) -> None:
+        """Checks that the sweep was started with the same plan; more trials are allowed."""
+        deadline = time.monotonic() + JOIN_SECONDS
+        while "trials" not in (known := self.study.user_attrs):
+            # Another process is creating the sweep, or was killed while it did.
+            if time.monotonic() > deadline:
+                self.study.set_user_attr("plan", self.plan.identity())
+                self.study.set_user_attr("trials", self.plan.trials)
+            time.sleep(0.2)
+        before, now = known["plan"], self.plan.identity()
+        changed = [key for key in {**before, **now} if before.get(key) != now.get(key)]
+        if changed:
+            shown = "; ".join(_change(key, before.get(key), now.get(key)) for key in changed[:4])
+            more = f"; and {len(changed) - 4} more" if len(changed) > 4 else ""
+            raise UsageError(
+                f"this sweep was started with other settings, so its trials could not be compared. Changed: {shown}"
+                f"{more}. Restore them, or start another sweep with --name.",
+                where=str(self.plan.folder),
+            )
+        if self.plan.trials > known["trials"]:
+            self.study.set_user_attr("trials", self.plan.trials)
+        elif self.plan.trials < known["trials"]:
+            raise UsageError(
+                f"this sweep has {known['trials']} trials (got {self.plan.trials}). Their number can only be "
+                "increased.",
+                where=str(self.plan.folder),
+            )
+
+    @contextlib.contextmanager
+    def working(self) -> Iterator[None]:
+        """A context manager in which this process may claim trials: it shows other processes that it is alive."""
+        thread = threading.Thread(target=self._beat, daemon=True)
+        with self.owner.alive():
+            thread.start()
+            try:
+                yield
+            finally:
+                self._stop.set()
+                thread.join()
+
+    def _beat(self) -> None:
+        while not self._stop.wait(HEARTBEAT):
+            for trial_id in tuple(self._running):
+                # The next sign of life comes soon enough.
+                with contextlib.suppress(Exception):
+                    self.storage.record_heartbeat(trial_id)
+
+    @contextlib.contextmanager
+    def _claiming(self) -> Iterator[None]:
+        """A context manager in which no other process on this file system claims trials."""
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            with self._lock, silent():
+                yield
+        except SQLAlchemyError as error:
+            raise RunError(f"the database failed: {str(error).splitlines()[0]}.", where=self.plan.name) from None
+
+    def claim(self, count: int = 1) -> list[Claim]:
+        """Returns the next trials, at most `count`; an empty list if no trial is waiting."""
+        claims: list[Claim] = []
+        with self._claiming():
+            self._revive()
+            for entry in self._entries(self._states.WAITING)[:count]:
+                self.study.sampler = self._sampler(_number(entry))
+                trial = self.study.ask(_distributions(self.plan))
+                number = trial.user_attrs.get("number")
+                # Another machine may have taken the last waiting trial at the same time.
+                if number is None or self._is_taken(number, trial.number):
+                    self.study.tell(trial, state=self._states.FAIL)
+                    continue
+                trial.set_user_attr("owner", self.owner.text)
+                self._running.add(trial._trial_id)
+                self.storage.record_heartbeat(trial._trial_id)
+                claims.append(Claim(number, config_values(self.plan, trial.params), trial))
+        return claims
+
+    def _sampler(self, number: int) -> optuna.samplers.BaseSampler:
+        """Returns a sampler whose random numbers depend only on the seed and the trial."""
+        import optuna
+
+        return optuna.samplers.TPESampler(seed=(self.plan.seed * 1_000_003 + number) % 2**32)
+
+    def _is_taken(self, number: int, own: int) -> bool:
+        others = [each for each in self._entries() if _number(each) == number and each.number != own]
+        return any(self._counts(each) or each.state == self._states.RUNNING for each in others)
+
+    def report(self, claim: Claim, epoch: int, value: float, *, prune: bool) -> bool:
+        """Stores the monitored value of an epoch, and returns whether the trial should be ended."""
+        if (epoch - 1) % self.report_every:
+            return False
+        with silent():
+            claim.trial.report(value, epoch)
+            return prune and claim.trial.should_prune()
+
+    def finish(self, claim: Claim, state: State, value: float | None, **result: Any) -> None:
+        """Stores the result of a trial.
+
+        Args:
+            claim: The trial.
+            state: completed, pruned or failed.
+            value: Its best monitored value; None if it failed.
+            result: `epochs`, `seconds`, `monitor`, and `reason` if it failed.
+        """
+        states = self._states
+        by_name = {"completed": states.COMPLETE, "pruned": states.PRUNED, "failed": states.FAIL}
+        with self._claiming():
+            claim.trial.set_user_attr("result", {**result, "value": value})
+            # Another process may have taken the trial over, if this one was suspended for long.
+            with contextlib.suppress(ValueError):
+                self.study.tell(claim.trial, value if state == "completed" else None, state=by_name[state])
+        self._running.discard(claim.trial._trial_id)
+
+    def give_back(self, claims: Sequence[Claim]) -> None:
+        """Lets other processes train these trials, since this one is interrupted."""
+        with self._claiming():
+            for claim in claims:
+                self._running.discard(claim.trial._trial_id)
+                with contextlib.suppress(ValueError):
+                    self.study.tell(claim.trial, state=self._states.FAIL)
+            self._revive()
+
+    def _revive(self) -> None:
+        """Marks the entries of dead processes as failed, and adds a waiting entry for each trial without one."""
+        import optuna
+
+        for entry in self._entries(self._states.RUNNING):
+            if self._is_lost(entry):
+                with contextlib.suppress(ValueError):
+                    self.study.tell(entry.number, state=self._states.FAIL)
+        optuna.storages.fail_stale_trials(self.study)
+        entries = self._entries()
+        open_states = (self._states.RUNNING, self._states.WAITING)
+        covered = {_number(each) for each in entries if each.state in open_states or self._counts(each)}
+        lost = {_number(each): each for each in entries if each.state == self._states.FAIL}
+        total = self.num_trials
+        missing = [number for number in range(1, total + 1) if number not in covered]
+        points = points_of(self.plan, total) if missing else None
+        for number in missing:
+            before = lost.get(number)
+            fixed = points[number - 1] if points is not None else {} if before is None else dict(before.params)
+            self.study.add_trial(
+                optuna.trial.create_trial(
+                    state=self._states.WAITING,
+                    system_attrs={"fixed_params": fixed},
+                    user_attrs={"number": number},
+                    intermediate_values={} if before is None else before.intermediate_values,
+                )
+            )
+
+    def _is_lost(self, entry: FrozenTrial) -> bool:
+        """Whether the process of a running entry has ended."""
+        owner = entry.user_attrs.get("owner")
+        if owner:
+            return is_dead(owner)
+        # Its process was killed between two writes. On one file system, no other process claims at the moment.
+        started = entry.datetime_start
+        return self.is_local or started is None or time.time() - started.timestamp() > _UNOWNED_SECONDS
+
+    def _entries(self, *states: optuna.trial.TrialState) -> list[FrozenTrial]:
+        """Returns the entries of trials, in the order of the database."""
+        found = self.study.get_trials(deepcopy=False, states=states or None)
+        return [each for each in found if "number" in each.user_attrs]
+
+    def _counts(self, entry: FrozenTrial) -> bool:
+        states = self._states
+        return entry.state in (states.COMPLETE, states.PRUNED) or (
+            entry.state == states.FAIL and "result" in entry.user_attrs
+        )
+
+    @property
+    def num_trials(self) -> int:
+        """The number of trials of the sweep."""
+        return int(self.study.user_attrs["trials"])
+
+    def records(self) -> list[Record]:
+        """Returns all trials, by number."""
+        with self._claiming():
+            entries = self._entries()
+        found: dict[int, tuple[int, FrozenTrial]] = {}
+        for entry in entries:
+            rank = 0 if self._counts(entry) else 1 if entry.state == self._states.RUNNING else 2
+            if entry.state == self._states.FAIL and rank:
+                continue
+            number = _number(entry)
+            if number not in found or rank < found[number][0]:
+                found[number] = rank, entry
+        return [self._record(number, found[number][1]) for number in sorted(found)]
+
+    def importances(self) -> tuple[dict[str, float], str]:
+        """Returns how much of the variance of the results each key explains (fANOVA), or an empty dict and why not."""
+        import optuna
+
+        entries = [each for each in self._entries(self._states.COMPLETE) if each.value is not None]
+        finite = [each for each in entries if math.isfinite(each.value or 0.0)]
+        if len(finite) < LEAST_TRIALS:
+            return {}, f"Importances need at least {LEAST_TRIALS} completed trials (there are {len(finite)})."
+        if len({each.value for each in finite}) == 1:
+            return {}, "All completed trials have the same result, so no key is more important than another."
+        try:
+            with silent():
+                # In a study of its own, without the pruned and the lost entries.
+                copied = optuna.create_study(direction=direction_of(self.plan.mode))
+                copied.add_trials(finite)
+                evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
+                return dict(optuna.importance.get_param_importances(copied, evaluator=evaluator)), ""
+        except (RuntimeError, ValueError) as error:
+            return {}, f"The importances can't be computed: {error}"
+
+    def _record(self, number: int, entry: FrozenTrial) -> Record:
+        states, known = self._states, entry.user_attrs.get("result", {})
+        names: dict[Any, Any] = {
+            states.COMPLETE: "completed",
+            states.PRUNED: "pruned",
+            states.FAIL: "failed",
+            states.RUNNING: "running",
+            states.WAITING: "waiting",
+        }
+        is_chosen = entry.params.keys() == self.plan.space.keys()
+        return Record(
+            number=number,
+            state=names[entry.state],
+            values=config_values(self.plan, entry.params) if is_chosen else {},
+            value=known.get("value"),
+            curve=dict(entry.intermediate_values),
+            run=run_name(number) if entry.state != states.WAITING else "",
+            epochs=known.get("epochs", 0),
+            seconds=known.get("seconds", 0.0),
+            reason=known.get("reason", ""),
+            monitor=known.get("monitor", ""),
+            host=host_of(entry.user_attrs.get("owner", "")),
+        )
+
+
+def _number(entry: FrozenTrial) -> int:
+    return int(entry.user_attrs["number"])
+
+
+def _change(key: str, before: Any, now: Any) -> str:
+    name = key.removeprefix("config ").removeprefix("space ")
+    return f"{name} from {'none' if before is None else before} to {'none' if now is None else now}"
+
+
+def _distributions(plan: Plan) -> dict[str, BaseDistribution]:
+    return {key: _distribution(each) for key, each in plan.space.items()}
+
+
+def _distribution(dimension: Dimension) -> BaseDistribution:
+    """Returns the distribution of Optuna. Listed values are stored as YAML, since a database has no lists."""
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    if isinstance(dimension, Values):
+        return CategoricalDistribution(list(dimension.texts()))
+    is_log = dimension.kind in ("log", "logint")
+    if dimension.kind in ("int", "logint"):
+        low, step = int(dimension.low), int(dimension.step or 1)
+        high = low + (int(dimension.high) - low) // step * step
+        return IntDistribution(low, high, log=is_log, step=step)
+    low_number, high_number, gap = dimension.low, dimension.high, dimension.step
+    if gap is not None:
+        high_number = low_number + int((high_number - low_number) / gap + 1e-9) * gap
+    return FloatDistribution(low_number, high_number, log=is_log, step=gap)
