@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 import nnzoo
+import nnzoo.api  # the fixtures of all tests switch off its diagnosis only if it is loaded
 from nnzoo.cli.app import run as command
 from nnzoo.errors import InterruptedRunError
 from nnzoo.experiment.evaluate.evaluate import evaluate_checkpoint
