@@ -89,8 +89,9 @@ class Members(Replicas):
             noise = torch.ones(self.count, batch, width, device=inputs.device)
             for each, probability, generator in zip(noise, probabilities, self.generators, strict=True):
                 if probability:
-                    each.bernoulli_(1 - probability, generator=generator).div_(1 - probability)
-            noises.append(noise)
+                    each.bernoulli_(1 - probability, generator=generator)
+            kept = 1 - torch.tensor(probabilities, dtype=torch.float64)
+            noises.append(noise.div_(_like(kept, noise)))
         return noises
 
 
