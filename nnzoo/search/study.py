@@ -1,8 +1,8 @@
 """The trials of a sweep in its database: which one comes next, which ones are lost, and their results.
 
 Each trial of the plan has a number from 1. In the database, an entry of Optuna belongs to one number. There may be
-several for one number, because the entry of a process that was killed is marked as failed, without a reason, and a new
-one with the same values takes its place. Only entries with a result, or with a reason for their failure, are counted.
+several for one number, because the entry of a process that was killed is marked as failed, without a result, and a new
+one with the same values takes its place. Only entries with a result, or with the reason of a failure, are counted.
 """
 
 from __future__ import annotations
@@ -101,7 +101,6 @@ class SweepStudy:
             else:
                 self.study.set_user_attr("plan", plan.identity())
                 self.study.set_user_attr("trials", plan.trials)
-            self._revive()
 
     def _check_same(self) -> None:
         """Checks that the sweep was started with the same plan; more trials are allowed."""
@@ -162,23 +161,47 @@ class SweepStudy:
             raise RunError(f"the database failed: {str(error).splitlines()[0]}.", where=self.plan.name) from None
 
     def claim(self, count: int = 1) -> list[Claim]:
-        """Returns the next trials, at most `count`; an empty list if no trial is waiting."""
+        """Returns the next trials, at most `count`, in the order of their numbers; an empty list if none is left."""
         claims: list[Claim] = []
         with self._claiming():
             self._revive()
-            for entry in self._entries(self._states.WAITING)[:count]:
-                self.study.sampler = self._sampler(_number(entry))
-                trial = self.study.ask(distributions_of(self.plan))
-                number = trial.user_attrs.get("number")
-                # Another machine may have taken the last waiting trial at the same time.
-                if number is None or self._is_taken(number, trial.number):
-                    self.study.tell(trial, state=self._states.FAIL)
-                    continue
-                trial.set_user_attr("owner", self.owner.text)
-                self._running.add(trial._trial_id)
-                self.storage.record_heartbeat(trial._trial_id)
-                claims.append(Claim(number, config_values(self.plan, trial.params), trial))
+            # An entry that a killed process left waiting may come first, so that there can be no claim at first.
+            while not claims and (numbers := self._open_numbers()):
+                for number, before in numbers[:count]:
+                    self.study.add_trial(self._waiting(number, before))
+                    self.study.sampler = self._sampler(number)
+                    trial = self.study.ask(distributions_of(self.plan))
+                    own = trial.user_attrs.get("number")
+                    # Another machine may have claimed this trial at the same time.
+                    if own is None or self._is_taken(own, trial.number):
+                        self.study.tell(trial, state=self._states.FAIL)
+                        continue
+                    trial.set_user_attr("owner", self.owner.text)
+                    self._running.add(trial._trial_id)
+                    self.storage.record_heartbeat(trial._trial_id)
+                    claims.append(Claim(own, config_values(self.plan, trial.params), trial))
         return claims
+
+    def _open_numbers(self) -> list[tuple[int, FrozenTrial | None]]:
+        """Returns the trials that no process trains or has trained, with the lost entry of each, if there is one."""
+        entries = self._entries()
+        running = self._states.RUNNING
+        covered = {_number(each) for each in entries if each.state == running or self._counts(each)}
+        lost = {_number(each): each for each in entries if each.params}
+        return [(number, lost.get(number)) for number in range(1, self.num_trials + 1) if number not in covered]
+
+    def _waiting(self, number: int, before: FrozenTrial | None) -> FrozenTrial:
+        """Returns an entry that `ask` takes next. A lost trial has the same values again, and its epochs so far."""
+        import optuna
+
+        points = points_of(self.plan, number)
+        fixed = points[number - 1] if points is not None else {} if before is None else dict(before.params)
+        return optuna.trial.create_trial(
+            state=self._states.WAITING,
+            system_attrs={"fixed_params": fixed},
+            user_attrs={"number": number},
+            intermediate_values={} if before is None else before.intermediate_values,
+        )
 
     def _sampler(self, number: int) -> optuna.samplers.BaseSampler:
         """Returns a sampler whose random numbers depend only on the seed and the trial."""
@@ -187,8 +210,9 @@ class SweepStudy:
         return optuna.samplers.TPESampler(seed=(self.plan.seed * 1_000_003 + number) % 2**32)
 
     def _is_taken(self, number: int, own: int) -> bool:
+        """Whether another entry has a result, or was made earlier and has not failed."""
         others = [each for each in self._entries() if _number(each) == number and each.number != own]
-        return any(self._counts(each) or each.state == self._states.RUNNING for each in others)
+        return any(self._counts(each) or (each.state != self._states.FAIL and each.number < own) for each in others)
 
     def report(self, claim: Claim, epoch: int, value: float, *, prune: bool) -> bool:
         """Stores the monitored value of an epoch, and returns whether the trial should be ended."""
@@ -223,10 +247,9 @@ class SweepStudy:
                 self._running.discard(claim.trial._trial_id)
                 with contextlib.suppress(ValueError):
                     self.study.tell(claim.trial, state=self._states.FAIL)
-            self._revive()
 
     def _revive(self) -> None:
-        """Marks the entries of dead processes as failed, and adds a waiting entry for each trial without one."""
+        """Marks the entries of dead processes as failed, so that their trials are open again."""
         import optuna
 
         for entry in self._entries(self._states.RUNNING):
@@ -234,24 +257,6 @@ class SweepStudy:
                 with contextlib.suppress(ValueError):
                     self.study.tell(entry.number, state=self._states.FAIL)
         optuna.storages.fail_stale_trials(self.study)
-        entries = self._entries()
-        open_states = (self._states.RUNNING, self._states.WAITING)
-        covered = {_number(each) for each in entries if each.state in open_states or self._counts(each)}
-        lost = {_number(each): each for each in entries if each.state == self._states.FAIL}
-        total = self.num_trials
-        missing = [number for number in range(1, total + 1) if number not in covered]
-        points = points_of(self.plan, total) if missing else None
-        for number in missing:
-            before = lost.get(number)
-            fixed = points[number - 1] if points is not None else {} if before is None else dict(before.params)
-            self.study.add_trial(
-                optuna.trial.create_trial(
-                    state=self._states.WAITING,
-                    system_attrs={"fixed_params": fixed},
-                    user_attrs={"number": number},
-                    intermediate_values={} if before is None else before.intermediate_values,
-                )
-            )
 
     def _is_lost(self, entry: FrozenTrial) -> bool:
         """Whether the process of a running entry has ended."""
@@ -284,13 +289,16 @@ class SweepStudy:
             entries = self._entries()
         found: dict[int, tuple[int, FrozenTrial]] = {}
         for entry in entries:
-            rank = 0 if self._counts(entry) else 1 if entry.state == self._states.RUNNING else 2
-            if entry.state == self._states.FAIL and rank:
+            rank = 0 if self._counts(entry) else 1
+            if entry.state in (self._states.FAIL, self._states.WAITING) and rank:
                 continue
             number = _number(entry)
             if number not in found or rank < found[number][0]:
                 found[number] = rank, entry
-        return [self._record(number, found[number][1]) for number in sorted(found)]
+        return [
+            self._record(number, found[number][1]) if number in found else Record(number, "waiting")
+            for number in range(1, self.num_trials + 1)
+        ]
 
     def importances(self) -> tuple[dict[str, float], str]:
         """Returns how much of the variance of the results each key explains (fANOVA), or an empty dict and why not."""
@@ -319,7 +327,6 @@ class SweepStudy:
             states.PRUNED: "pruned",
             states.FAIL: "failed",
             states.RUNNING: "running",
-            states.WAITING: "waiting",
         }
         is_chosen = entry.params.keys() == self.plan.space.keys()
         return Record(
@@ -328,7 +335,7 @@ class SweepStudy:
             values=config_values(self.plan, entry.params) if is_chosen else {},
             value=known.get("value"),
             curve=dict(entry.intermediate_values),
-            run=run_name(number) if entry.state != states.WAITING else "",
+            run=run_name(number),
             epochs=known.get("epochs", 0),
             seconds=known.get("seconds", 0.0),
             reason=known.get("reason", ""),

@@ -182,18 +182,16 @@ def states_of(folder: Path) -> Counter[str]:
 def test_a_killed_sweep_ends_with_the_right_number_of_trials(
     forks: subprocess.Popen[str], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Each trial has 12 steps. The sweep is killed in its second and in its fourth trial, then interrupted."""
+    """Each trial has 12 steps. The sweep is killed in its second trial, then interrupted in the same one."""
     whole, killed = tmp_path_factory.mktemp("whole"), tmp_path_factory.mktemp("killed")
     assert [code for code, _ in start(forks, whole, [None])] == [0]
     assert [code for code, _ in start(forks, killed, [[17, "SIGKILL"]])] == [-signal.SIGKILL]
-    assert [code for code, _ in start(forks, killed, [[25, "SIGKILL"]])] == [-signal.SIGKILL]
     [(code, message)] = start(forks, killed, [[4, "SIGINT"]])
     assert code == 130
     assert "of 6 trials; `nnzoo sweep runs/small-sweep` continues." in message
     [(code, message)] = start(forks, killed, [None])
     assert code == 0, message
-    assert states_of(killed) == {"COMPLETE": 6, "FAIL": 3}
-    assert len(values_of(killed)) == 6
+    assert states_of(killed) == {"COMPLETE": 6, "FAIL": 2}
     # The trials that were killed continued, and later ones were chosen from the same results.
     assert values_of(killed) == values_of(whole)
     assert len(list((killed / "runs/small-sweep").glob("trial-*"))) == 6
