@@ -208,6 +208,19 @@ class Dirac(WithBias):
     groups: Count = Field(1, description="number of groups of the convolution")
 
 
+class Whitening(WithBias):
+    """Filters that whiten the patches of training images: for the first convolution of a cnn.
+
+    The filters are the principal components of the patches with their negatives, scaled to outputs of variance 1 (Page
+    2019; Jordan 2024b). Those with the largest variance come first. `freeze: blocks.0.conv.weight` keeps them fixed.
+    """
+
+    name: Literal["whitening"]
+    eps: Positive = Field(
+        5e-4, description="added to the variance of each component, so that noise is not amplified without limit"
+    )
+
+
 Init = Annotated[
     Auto
     | Default
@@ -225,6 +238,7 @@ Init = Annotated[
     | LecunNormal
     | Eye
     | Dirac
+    | Whitening
     | ValuesWeight,
     Field(discriminator="name"),
     ByName("an initializer", default="auto"),

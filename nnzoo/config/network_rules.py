@@ -133,7 +133,7 @@ def _each(sizes: int | tuple[int, ...]) -> tuple[int, ...]:
     return (sizes,) if isinstance(sizes, int) else sizes
 
 
-def initializer_rules(config: Config, facts: Facts) -> Iterator[Problem]:  # noqa: ARG001
+def initializer_rules(config: Config, facts: Facts) -> Iterator[Problem]:
     if isinstance(config.init, init.ValuesWeight):
         yield ("init",), "values are for a single layer. Move them to `init` of a layer, a convolution or `output`."
     for path, rule in _placed_initializers(config):
@@ -145,6 +145,8 @@ def initializer_rules(config: Config, facts: Facts) -> Iterator[Problem]:  # noq
             )
         if isinstance(rule, init.Eye) and "conv" in path:
             yield path, "eye is for matrices, but kernels have more axes. Did you mean 'dirac'?"
+        if isinstance(rule, init.Whitening):
+            yield from _whitening(config.model, path, facts)
         if isinstance(rule, init.Uniform | init.TruncNormal) and rule.a > rule.b:
             yield (*path, "a"), f"expected at most b, which is {rule.b:g}, got {rule.a:g}."
         if isinstance(rule, init.TruncNormal) and not rule.a - 2 * rule.std <= rule.mean <= rule.b + 2 * rule.std:
@@ -152,6 +154,36 @@ def initializer_rules(config: Config, facts: Facts) -> Iterator[Problem]:  # noq
                 (*path, "mean"),
                 f"expected a mean within two std of [{rule.a:g}, {rule.b:g}], got {rule.mean:g}.",
             )
+
+
+def _whitening(net: model.Model, path: Path, facts: Facts) -> Iterator[Problem]:
+    """Checks that filters can be computed from patches of images: those of the first convolution, which see pixels."""
+    if path != ("model", "blocks", 0, "conv", "init") or not isinstance(net, model.Cnn):
+        yield path, "whitening is for the first block of a cnn. Move it to `init` of that convolution, or use auto."
+        return
+    conv = net.blocks[0].conv
+    assert conv is not None
+    if facts.layout not in (None, "image"):
+        yield path, f"whitening computes patches of images, but this data is {facts.layout}. Use auto."
+    if conv.groups > 1:
+        yield path, "whitening needs patches of all channels, but `groups` divides them. Remove one of the two."
+    kernel, dilation = (
+        _each(size) * (1 if isinstance(size, tuple) else 2) for size in (conv.kernel_size, conv.dilation)
+    )
+    if facts.layout != "image" or not facts.input_shape or (len(kernel), len(dilation)) != (2, 2):
+        return
+    channels, *sides = facts.input_shape
+    if any(side <= step * (size - 1) for side, size, step in zip(sides, kernel, dilation, strict=True)):
+        yield path, f"whitening needs images that are at least as large as the kernel, got {sides[0]} x {sides[1]}."
+    chosen = conv.activation or net.activation
+    pieces = chosen.num_pieces if isinstance(chosen, activation.Maxout) else 1
+    most = 2 * channels * kernel[0] * kernel[1]
+    if conv.out_channels * pieces > most:
+        yield (
+            ("model", "blocks", 0, "conv", "out_channels"),
+            f"whitening has two filters per value of a patch, so expected at most {most // pieces}, got "
+            f"{conv.out_channels}. Reduce it, or use a larger kernel.",
+        )
 
 
 def _has_kernels(net: model.Model) -> bool:

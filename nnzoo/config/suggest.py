@@ -24,6 +24,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "he_uniform": ("kaiming_uniform",),
     "lecun": ("lecun_normal",),
     "identity_matrix": ("eye",),
+    "whiten": ("whitening",),
     "gaussian": ("normal",),
     "weight": ("values",),
     "weights": ("values", "pretrained"),

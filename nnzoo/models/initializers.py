@@ -65,6 +65,11 @@ def _lecun_normal(tensor: Tensor) -> None:
     nn.init.normal_(tensor, std=1 / math.sqrt(fan_in))
 
 
+def _before_whitening(tensor: Tensor, *, eps: float) -> None:  # noqa: ARG001
+    """Fills filters that are computed from training images later. Without images they are orthogonal."""
+    nn.init.orthogonal_(tensor)
+
+
 def _forget_gate_ones(tensor: Tensor) -> None:
     """Fills the biases (4 H,) of an LSTM's input, forget, cell and output gates: 1 for the forget gate, else 0."""
     nn.init.zeros_(tensor)
@@ -88,6 +93,7 @@ RULES: dict[str, Callable[..., Any]] = {
     "lecun_normal": _lecun_normal,
     "eye": nn.init.eye_,
     "dirac": nn.init.dirac_,
+    "whitening": _before_whitening,
     "values": _values,
     "forget_gate_ones": _forget_gate_ones,
 }

@@ -101,6 +101,51 @@ BROKEN = [
         "data: digits, model: {name: cnn, blocks: [{conv: {out_channels: 2, kernel_size: 1, init: dirac}}]}",
     ),
     (
+        "init",
+        "data: digits, init: whitening, model: {name: cnn, blocks: [{conv: {out_channels: 2, kernel_size: 2}}]}",
+        "data: digits, model: {name: cnn, blocks: [{conv: {out_channels: 2, kernel_size: 2, init: whitening}}]}",
+    ),
+    (
+        "model.blocks.1.conv.init",
+        "data: digits, model: {name: cnn, blocks: [{pool: {kernel_size: 2}}, "
+        "{conv: {out_channels: 2, kernel_size: 2, init: whitening}}]}",
+        "data: digits, model: {name: cnn, blocks: [{conv: {out_channels: 2, kernel_size: 2, init: whitening}}, "
+        "{pool: {kernel_size: 2}}]}",
+    ),
+    (
+        "model.blocks.0.conv.init",
+        "data: {name: random, shape: [9, 3]}, "
+        "model: {name: cnn, blocks: [{conv: {out_channels: 2, kernel_size: 2, init: whitening}}]}",
+        "data: {name: random, shape: [1, 9, 3]}, "
+        "model: {name: cnn, blocks: [{conv: {out_channels: 2, kernel_size: 2, init: whitening}}]}",
+    ),
+    (
+        "model.blocks.0.conv.init",
+        "data: {name: random, shape: [2, 9, 9]}, "
+        "model: {name: cnn, blocks: [{conv: {out_channels: 4, kernel_size: 2, groups: 2, init: whitening}}]}",
+        "data: {name: random, shape: [2, 9, 9]}, "
+        "model: {name: cnn, blocks: [{conv: {out_channels: 4, kernel_size: 2, groups: 1, init: whitening}}]}",
+    ),
+    (
+        "model.blocks.0.conv.init",
+        "data: {name: random, shape: [1, 3, 3]}, "
+        "model: {name: cnn, blocks: [{conv: {out_channels: 4, kernel_size: 5, padding: 2, init: whitening}}]}",
+        "data: {name: random, shape: [1, 5, 5]}, "
+        "model: {name: cnn, blocks: [{conv: {out_channels: 4, kernel_size: 5, padding: 2, init: whitening}}]}",
+    ),
+    (
+        "model.blocks.0.conv.out_channels",
+        "data: digits, model: {name: cnn, blocks: [{conv: {out_channels: 9, kernel_size: 2, init: whitening}}]}",
+        "data: digits, model: {name: cnn, blocks: [{conv: {out_channels: 8, kernel_size: 2, init: whitening}}]}",
+    ),
+    (
+        "model.blocks.0.conv.out_channels",
+        "data: digits, "
+        "model: {name: cnn, activation: maxout, blocks: [{conv: {out_channels: 5, kernel_size: 2, init: whitening}}]}",
+        "data: digits, "
+        "model: {name: cnn, activation: maxout, blocks: [{conv: {out_channels: 4, kernel_size: 2, init: whitening}}]}",
+    ),
+    (
         "model.blocks.0.conv.init.groups",
         "data: digits, "
         "model: {name: cnn, blocks: [{conv: {out_channels: 4, kernel_size: 1, init: {name: dirac, groups: 3}}}]}",

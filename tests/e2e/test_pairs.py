@@ -280,8 +280,8 @@ def test_an_activation_and_every_initializer(activation: str, tmp_path: Path) ->
     torch.manual_seed(0)
     data, inputs = synthetic("classes"), torch.randn(12, 4)
     assert outcome(tmp_path, data=data, model=activated(activation)) == "trained"
-    # dirac is for convolutions, and values are for a single layer.
-    for init in NAMES["initializers"].keys() - {"dirac", "values"}:
+    # dirac and whitening are for convolutions, and values are for a single layer.
+    for init in NAMES["initializers"].keys() - {"dirac", "whitening", "values"}:
         config = {"data": data, "model": activated(activation), "init": make_section("initializers", init)}
         net = nnzoo.build_model(config)
         loss = nn.functional.cross_entropy(net(inputs), torch.arange(12) % 3)
@@ -301,7 +301,9 @@ def test_an_activation_and_every_initializer(activation: str, tmp_path: Path) ->
 def test_a_model_and_an_initializer(model: str, layout: str, init: str, tmp_path: Path) -> None:
     sections = {"model": make_section("models", model), "init": make_section("initializers", init)}
     found = outcome(tmp_path, data=synthetic("classes", layout), **sections)
-    assert found == ("config" if init == "values" or (init == "dirac" and layout != "image") else "trained")
+    assert found == (
+        "config" if init in ("whitening", "values") or (init == "dirac" and layout != "image") else "trained"
+    )
 
 
 @pytest.mark.parametrize(("optimizer", "scheduler"), list(itertools.product(NAMES["optimizers"], NAMES["schedulers"])))
@@ -378,7 +380,7 @@ PARTS = [
     (kind, name)
     for kind in ("initializers", "activations", "losses", "optimizers", "schedulers")
     for name in NAMES[kind]
-    if name not in ("dirac", "values")
+    if name not in ("dirac", "whitening", "values")
 ]
 
 

@@ -15,6 +15,7 @@ from nnzoo.data.vocabulary import UNKNOWN
 from nnzoo.doctor import distributions, labels, remedies
 from nnzoo.doctor.evidence import LOST, Evidence
 from nnzoo.doctor.finding import MAX_NAMED, Finding
+from nnzoo.experiment.whitening import WHITENED, whitening_of
 from nnzoo.numbers import number
 
 SCALE_RATIO = 100
@@ -256,7 +257,8 @@ def frozen_layers(evidence: Evidence) -> Finding | None:
     """Weights are excluded from training, although they are random."""
     weights = [name for name, each in evidence.initial.named_parameters() if each.ndim > 1]
     epochs = frozen_epochs(evidence.config, evidence.initial)
-    frozen, count = [name for name in weights if name in epochs], len(weights)
+    random = [name for name in weights if name != WHITENED or whitening_of(evidence.config) is None]
+    frozen, count = [name for name in random if name in epochs], len(weights)
     section = evidence.config.model
     is_trained = section.pretrained is not None or getattr(section, "weights", None) is not None
     is_forever = all(math.isinf(epochs[name]) for name in frozen)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import random
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ from nnzoo.config.model import Tabular
 from nnzoo.data import Dataset
 from nnzoo.experiment.pretrained.preprocessing import fit_preprocess
 from nnzoo.experiment.pretrained.pretrained import load_pretrained
+from nnzoo.experiment.whitening import whiten, whitening_of, whitening_rows
 from nnzoo.models.relative_forecast import RelativeForecast
 from nnzoo.models.tabular import TabularNet
 
@@ -46,7 +48,8 @@ def initial_network(config: Config, *, runs_dir: str = "runs") -> tuple[nn.Modul
     """
     config = with_known_model(config)
     shape = network_shape(config)
-    learns = changed_features(config) is not None or isinstance(config.model, Tabular)
+    is_fitted = changed_features(config) is not None or isinstance(config.model, Tabular)
+    learns = is_fitted or whitening_of(config) is not None
     needs_data = config.model.pretrained is not None or learns
     with torch.device("cpu"):  # the network may be on the meta device, the data is not
         dataset = build_dataset(config) if needs_data else None
@@ -59,12 +62,15 @@ def initial_network(config: Config, *, runs_dir: str = "runs") -> tuple[nn.Modul
 
 
 def _fit(config: Config, module: nn.Module, dataset: Dataset, shape: NetworkShape, runs_dir: str) -> None:
-    """Sets the values of a network that are fitted on the train split and not trained."""
+    """Sets the values of a network that are computed from the train split."""
     preprocess = fit_preprocess(resolve(config, facts_of(config, dataset)), dataset, runs_dir)
     if isinstance(module, RelativeForecast):
         module.set_units(*preprocess.units(shape.input_shape[-1], shape.num_outputs))
     if isinstance(module, TabularNet):
         module.fit(preprocess.transform(dataset).train.inputs)
+    if whitening_of(config) is not None:
+        few = dataset.train.take(whitening_rows(len(dataset.train)))
+        whiten(config, module, preprocess.transform(replace(dataset, splits={"train": few})).train)
 
 
 def network_of_size(config: Config, input_shape: Sequence[int] | None, num_outputs: int | None) -> nn.Module:

@@ -24,6 +24,7 @@ from nnzoo.experiment.pretrained.pretrained import load_pretrained
 from nnzoo.experiment.threads import threads_of_network, use_threads
 from nnzoo.experiment.train.forward import forward_of
 from nnzoo.experiment.train.notes import report_on
+from nnzoo.experiment.whitening import whiten
 from nnzoo.models.parameters import load_weights
 from nnzoo.models.relative_forecast import RelativeForecast
 from nnzoo.models.tabular import TabularNet
@@ -93,6 +94,7 @@ def build_network(experiment: Experiment, model: nn.Module | None, seed: int, *,
         if isinstance(module, TabularNet) and not restored:
             module.fit(experiment.splits["train"].inputs)
         if not restored:
+            whiten(config, module, experiment.splits["train"])
             load_pretrained(config, module, experiment.dataset)
     else:
         prepare_model(config, model)
