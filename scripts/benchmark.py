@@ -85,6 +85,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=[*PARTS])
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=[*NETWORKS])
     parser.add_argument("--batch-sizes", nargs="+", type=batch_size, default=[64], help="numbers, or full")
+    parser.add_argument("--devices", nargs="+", choices=["cpu", "cuda"], help="default: all that exist")
     parser.add_argument("--contenders", type=lambda text: text.split(","), default=names, help=", ".join(names))
     parser.add_argument("--rounds", type=positive, default=5, help="number of turns per contender")
     parser.add_argument(
@@ -136,8 +137,10 @@ def measure_epochs(
     """Yields the results of every network at every batch size, on the CPU and on a GPU if there is one."""
     if not facts["gpu"]:
         skipped["CUDA, mixed precision, compile"] = "there is no CUDA device"
-    for device in ["cpu", "cuda"] if facts["gpu"] else ["cpu"]:
-        contenders = [name for name in arguments.contenders if device == "cuda" or name not in VARIANTS]
+    for device in arguments.devices or (["cpu", "cuda"] if facts["gpu"] else ["cpu"]):
+        # On a CPU, the variants are measured only if it is asked for explicitly.
+        has_variants = device == "cuda" or arguments.devices
+        contenders = [name for name in arguments.contenders if has_variants or name not in VARIANTS]
         for size in arguments.batch_sizes:
             for network in arguments.networks:
                 say(f"epochs: {NETWORKS[network].title}, {epochs.describe(size, arguments.samples)}, {device}")

@@ -42,6 +42,7 @@ def check(config: Config, facts: Facts) -> list[Problem]:
         _scheduler,
         baseline_rules,
         _folds,
+        _cuda_graphs,
     )
     return [problem for rule in rules for problem in rule(config, facts)]
 
@@ -162,6 +163,18 @@ def _folds(config: Config, facts: Facts) -> Iterator[Problem]:
         yield path, "the network learns all four rows, so none is held out. Set data.samples, or remove this key."
     elif facts.per not in (None, "sample"):
         yield path, f"folds need one target per sample, but this data has one per {facts.per}. Remove it."
+
+
+def _cuda_graphs(config: Config, facts: Facts) -> Iterator[Problem]:  # noqa: ARG001
+    if config.train.compile != "cuda_graphs":
+        return
+    reason = ""
+    if config.train.accumulate_grad_batches > 1:
+        reason = "train.accumulate_grad_batches adds to gradients that the next replay of the graph overwrites"
+    if config.optimizer.name == "lbfgs":
+        reason = "lbfgs compares the gradients of several evaluations, which the next replay of the graph overwrites"
+    if reason:
+        yield ("train", "compile"), f"{reason}. Use `compile: true`."
 
 
 def _metrics(config: Config, facts: Facts) -> Iterator[Problem]:

@@ -94,11 +94,11 @@ class Train(Section):
         "bfloat16, fp16-mixed with a gradient scaler on CUDA. Weights, losses, the final evaluation, eval and predict "
         "use float32",
     )
-    compile: bool = Field(
+    compile: bool | Literal["cuda_graphs"] = Field(
         False,
         description="use torch.compile for training and validation: compiling takes ten seconds or more, and makes "
         "the steps of some large networks faster. A network that can't be compiled is trained without it, with a "
-        "warning",
+        "warning. cuda_graphs: also replay the kernels of a step as CUDA graphs, for small networks on CUDA",
     )
     device: Device = Field("auto", description="cpu, cuda, cuda:N, mps or auto (cuda if available, else cpu)")
     deterministic: bool = Field(

@@ -16,6 +16,7 @@ TITLES = {
     "nnzoo-bf16": "**nnzoo**, bf16-mixed",
     "nnzoo-fp16": "**nnzoo**, fp16-mixed",
     "nnzoo-compile": "**nnzoo**, compiled",
+    "nnzoo-graphs": "**nnzoo**, CUDA graphs",
     "dataloader": "DataLoader loop",
     "ignite": "Ignite",
     "skorch": "skorch",

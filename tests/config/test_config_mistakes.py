@@ -167,7 +167,7 @@ def test_mistakes_in_other_sections(line: str, message: str, tmp_path: Path) -> 
         ),
         ("mode: maximum", "mode: expected auto, min or max, got 'maximum'. Did you mean max?"),
         ("device: gpu", "device: expected auto, cpu, cuda, cuda:N or mps, got 'gpu'. Did you mean 'cuda'?"),
-        ("compile: yes", "compile: expected true or false, got 'yes'. Did you mean true?"),
+        ("compile: yes", "compile: expected true, false or cuda_graphs, got 'yes'. Did you mean true?"),
         ("amp: true", "amp: unknown key. Did you mean 'precision'?"),
         ("precision: bf16", "precision: expected fp32, bf16-mixed or fp16-mixed, got 'bf16'. Did you mean bf16-mixed?"),
         ("precision: half", "precision: expected fp32, bf16-mixed or fp16-mixed, got 'half'. Did you mean fp16-mixed?"),

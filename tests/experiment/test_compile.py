@@ -12,13 +12,14 @@ import torch
 from torch import Tensor, nn
 
 import nnzoo
+import nnzoo.api  # the fixtures of all tests switch off its diagnosis only if it is loaded
 from nnzoo.cli.app import run as command
 from nnzoo.errors import InterruptedRunError
 from nnzoo.experiment.evaluate.evaluate import evaluate_checkpoint
 from nnzoo.experiment.threads import use_threads
 from nnzoo.experiment.train.finished import Run
 from nnzoo.run.checkpoint import load_checkpoint
-from nnzoo.training.precision.compile import MAX_REASON, reason_of
+from nnzoo.training.precision.compile import MAX_REASON, Compiled, reason_of
 
 BASE: dict[str, Any] = {
     "name": "x",
@@ -86,6 +87,30 @@ def test_compiling_changes_no_state_before_training(monkeypatch: pytest.MonkeyPa
     assert (compiler.options["fullgraph"], compiler.options["dynamic"]) == (True, False)
     summaries = [(run.run_dir / "summary.txt").read_bytes() for run in (plain, compiled)]
     assert summaries[0] == summaries[1]
+
+
+def test_cuda_graphs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Replayed outputs are copied. Without a CUDA device, and where gradients must survive a replay, there are none."""
+    monkeypatch.setattr(torch, "compile", compiler := Network())
+    begun: list[bool] = []
+    monkeypatch.setattr(torch.compiler, "cudagraph_mark_step_begin", lambda: begun.append(True))
+    compiled = Compiled(nn.Identity(), deterministic=True, graphs=True)
+    compiled.start()
+    assert compiler.options["options"] == {"deterministic": True, "triton.cudagraphs": True}
+    inputs = torch.ones(2, 3)
+    outputs = compiled(inputs)
+    inputs.zero_()
+    assert outputs.tolist() == [[1, 1, 1]] * 2
+    assert begun == [True]
+    if not torch.cuda.is_available():
+        on_cpu = train("graphs", {"train.compile": "cuda_graphs"})
+        assert same(on_cpu, train("compiled", ON))
+        assert compiler.options["options"] == {"deterministic": True}
+        assert begun == [True]
+        assert "without CUDA graphs (no CUDA device)" in (on_cpu.run_dir / "train.log").read_text()
+    for change in ("train.accumulate_grad_batches=2", "optimizer=lbfgs"):
+        assert command(["validate", "iris_mlp", "train.compile=cuda_graphs", change]) == 2
+        assert "overwrites. Use `compile: true`" in capsys.readouterr().err
 
 
 def test_it_is_compiled_with_the_threads_of_training(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -226,4 +251,5 @@ def test_on_cuda(capsys: pytest.CaptureFixture[str]) -> None:
     first, second, plain = train("first", on), train("second", on), train("plain", {"train.device": "cuda"})
     assert same(first, second)
     assert not same(first, plain)
+    assert same(train("graphs", {**on, "train.compile": "cuda_graphs"}), first)
     assert "warning: train.compile" not in capsys.readouterr().err

@@ -21,8 +21,15 @@ def forward_of(experiment: Experiment, module: nn.Module) -> Callable[..., Tenso
     """
     train = experiment.config.train
     dtype = DTYPES.get(train.precision)
-    compiled = Compiled(module, deterministic=train.deterministic) if train.compile else None
-    if compiled is not None and experiment.settings.group.size > 1 and has_batch_norm(module):
+    group, is_cuda = experiment.settings.group, experiment.device.type == "cuda"
+    graphs = train.compile == "cuda_graphs" and is_cuda and group.size == 1
+    if train.compile == "cuda_graphs" and not graphs:
+        reason = (
+            "the gradients of several processes are summed during the backward pass" if is_cuda else "no CUDA device"
+        )
+        log.info("train.compile: compiled without CUDA graphs (%s)", reason)
+    compiled = Compiled(module, deterministic=train.deterministic, graphs=graphs) if train.compile else None
+    if compiled is not None and group.size > 1 and has_batch_norm(module):
         log.warning("train.compile is disabled: batch norm is synchronised between processes")
         compiled = None
     network = compiled or module

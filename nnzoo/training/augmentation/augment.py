@@ -255,8 +255,8 @@ def _uniform(inputs: Tensor, low: float, high: float) -> Tensor:
 
 
 def _beta(alpha: float, inputs: Tensor) -> Tensor:
-    concentration = torch.tensor(alpha, device=inputs.device)
-    # Validating the arguments would be a sync.
+    # Copying a number to the device, or validating the arguments, would be a sync.
+    concentration = torch.full((), alpha, device=inputs.device)
     return Beta(concentration, concentration, validate_args=False).sample()
 
 

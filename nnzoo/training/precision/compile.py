@@ -27,11 +27,13 @@ class Compiled:
         network: The network, which is compiled with `fullgraph=True`.
         deterministic: Whether to exclude kernels that are chosen by timing, if the choice affects the last bits of the
             results.
+        graphs: Whether the kernels of a pass are recorded as a CUDA graph, so that small kernels are launched together.
     """
 
-    def __init__(self, network: nn.Module, *, deterministic: bool) -> None:
+    def __init__(self, network: nn.Module, *, deterministic: bool, graphs: bool = False) -> None:
         self.network = network
         self.deterministic = deterministic
+        self.graphs = graphs
         self.shapes: dict[bool, torch.Size] = {}
         self.compiled: Callable[..., Tensor] | None = None
 
@@ -43,8 +45,9 @@ class Compiled:
         """
         # torch compiles a class at most eight times, including earlier training runs in this process.
         torch.compiler.reset()
-        options: dict[str, Any] | None = {"deterministic": True} if self.deterministic else None
-        self.compiled = torch.compile(self.network, fullgraph=True, dynamic=False, options=options)
+        wanted = {"deterministic": self.deterministic, "triton.cudagraphs": self.graphs}
+        options: dict[str, Any] = {name: True for name, is_wanted in wanted.items() if is_wanted}
+        self.compiled = torch.compile(self.network, fullgraph=True, dynamic=False, options=options or None)
 
     def __call__(self, *inputs: Tensor) -> Tensor:
         outputs: Tensor
@@ -53,7 +56,10 @@ class Compiled:
             outputs = self.network(*inputs)
             return outputs
         try:
-            return self.compiled(*inputs)
+            if not self.graphs:
+                return self.compiled(*inputs)
+            torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
+            return self.compiled(*inputs).clone()  # the next replay overwrites the outputs of this one
         except torch.OutOfMemoryError:
             raise
         except Exception as error:  # torch documents no type. An error of the network itself is raised again below

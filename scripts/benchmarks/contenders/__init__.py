@@ -21,5 +21,6 @@ VARIANTS = {
     "nnzoo-bf16": ["train.precision=bf16-mixed"],
     "nnzoo-fp16": ["train.precision=fp16-mixed"],
     "nnzoo-compile": ["train.compile=true"],
+    "nnzoo-graphs": ["train.compile=cuda_graphs"],
 }
 """Overrides of the variants of nnzoo that are measured on CUDA."""
