@@ -19,7 +19,7 @@ _MOST_NUMBERS = 20_000_000
 _PENALTIES = (1.0, 1e-1, 1e-2, 1e-4)
 _UNITS = 256
 _CLOSE = 0.01
-"""A simpler choice is preferred if its error is at most this share larger, or larger by chance."""
+"""A simpler choice is preferred if its error is at most this share larger."""
 _IMMATERIAL = 2e-3
 """Differences of errors, in standard deviations of the targets, that do not matter."""
 _GAIN = 0.02
@@ -104,7 +104,7 @@ def try_forecasts(targets: Array, others: Array, windows: Sequence[int], season:
         return None
     # The choices are ordered by preference.
     least = min(errors.values(), key=_mean)
-    best = next(choice for choice, error in errors.items() if not _is_larger(error, least, _CLOSE))
+    best = next(choice for choice, error in errors.items() if not _is_larger(error, least, _CLOSE, certainty=0.0))
     curved = min((error for _, error in _errors(targets, others, best, units=_UNITS)), key=_mean, default=errors[best])
     constant = np.abs(targets - np.nanmean(targets[:num_fit], axis=0)).mean(axis=1)
     return Trial(
