@@ -308,7 +308,7 @@ def test_inputs_on_the_disk_have_their_ranges(train: Train, tmp_path: Path, monk
     folder = train({"data": data, "model": "linear", "train": {"epochs": 1}})
     rows = find(page_of(folder), TableOf, "Features in train").rows
     expected = np.stack([x.mean(0), x.std(0), x.min(0), x.max(0)], axis=1)
-    np.testing.assert_allclose([row[1:] for row in rows], expected, atol=1e-6)
+    np.testing.assert_allclose(np.array([row[1:] for row in rows], dtype=float), expected, atol=1e-6)
     monkeypatch.setattr("nnzoo.report.inputs.MAX_RAW_ENTRIES", 30)
     page = page_of(folder)
     assert [row[3] for row in find(page, TableOf, "Features in train").rows] == x[::4].min(0).tolist()
