@@ -53,6 +53,14 @@ def sweep(
         bool | None,
         typer.Option("--prune/--no-prune", help="End trials early that are worse than others; default: yes."),
     ] = None,
+    batch: Annotated[
+        bool,
+        typer.Option(
+            "--batch/--no-batch",
+            help="Train MLPs at the same time that differ in learning rate, schedule, weight decay, dropout or "
+            "initial weights; default: yes.",
+        ),
+    ] = True,
     jobs: Annotated[int, typer.Option("--jobs", metavar="N", min=1, help="Number of processes that train.")] = 1,
     storage: Annotated[
         str | None,
@@ -85,7 +93,7 @@ def sweep(
     plan = plan_sweep(config, space or [], options)
     from nnzoo.search.sweep import sweep as run_sweep
 
-    result = run_sweep(plan, url=storage, jobs=jobs, verbose=verbose, quiet=quiet)
+    result = run_sweep(plan, url=storage, jobs=jobs, batch=batch, verbose=verbose, quiet=quiet)
     if as_json:
         print_json(result)
     else:
@@ -98,7 +106,9 @@ def report(result: dict[str, Any], *, everything: bool = False) -> str:
 
     counts, folder = result["counts"], result["sweep_dir"]
     states = ", ".join(f"{counts[state]} {state}" for state in counts if state != "all" and counts[state])
-    parts = [f"{counts['all']} trials by {result['method']}: {states}"]
+    batched = sum(each["batch"] > 1 for each in result["trials"])
+    how = f"; {batched} were trained in batches" if batched else ""
+    parts = [f"{counts['all']} trials by {result['method']}: {states}{how}"]
     ended = [each for each in result["trials"] if each["value"] is not None]
     sign = 1 if result["mode"] == "min" else -1
     ended.sort(key=lambda each: (each["status"] != "completed", sign * each["value"]))
@@ -116,6 +126,8 @@ def report(result: dict[str, Any], *, everything: bool = False) -> str:
     parts.append(table(header, rows))
     failed = [each for each in result["trials"] if each["status"] == "failed"]
     parts += [f"trial {each['trial']} failed: {each['reason']}" for each in failed[: None if everything else 3]]
+    if result["metric"].startswith("train/"):
+        parts.append("there is no val split, so trials are compared on train, which can't show overfitting.")
     if result["importances"]:
         shares = ", ".join(f"{key} {share:.0%}" for key, share in result["importances"].items())
         parts.append(f"variance explained: {shares}")

@@ -67,6 +67,8 @@ def _result(plan: Plan, records: Sequence[Record]) -> list[Part]:
             )
         )
         parts.append(Text(f"nnzoo train {plan.folder}/best.yaml seed=1", code=True))
+    if metric.startswith("train/"):
+        parts.append(Text("There is no val split, so trials are compared on train, which can't show overfitting."))
     parts.append(TableOf("Search space", "", ["key", "searched", "best trial"], space))
     ended = [each for each in records if each.value is not None and math.isfinite(each.value)]
     if len(ended) > 1:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import os
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,10 +14,10 @@ from nnzoo.config import Config, dump, load_config
 from nnzoo.config.data import PATH_FIELDS
 from nnzoo.config.metrics import direction
 from nnzoo.config.suggest import did_you_mean
-from nnzoo.config.yaml_reader import located, read_yaml
 from nnzoo.config.yaml_writer import flow
 from nnzoo.errors import ConfigError, UsageError
 from nnzoo.search.space import EXAMPLE, Dimension, Range, Values, parse_dimension, values_of
+from nnzoo.search.sweep_file import read_sweep_file
 
 Method = Literal["tpe", "random", "grid"]
 METHODS: tuple[Method, ...] = get_args(Method)
@@ -27,7 +26,6 @@ MAX_GRID = 10_000
 MAX_CHECKED = 256
 """Combinations of values that are checked before the first trial. Of more, a sample is checked that has every value."""
 FILE = "sweep.yaml"
-_KEYS = ("config", "space", "overrides", "method", "trials", "metric", "mode", "seed", "prune", "name")
 _OF_MACHINES = ("name", "train.device", "train.num_threads", "data.cache")
 """Config keys that may differ between the machines of a sweep."""
 
@@ -151,7 +149,7 @@ def plan_sweep(source: str, changes: Sequence[str], options: Options) -> Plan:
     if (folder / FILE).is_file():
         options = replace(options, name=options.name or folder.name, runs_dir=str(folder.parent))
         source = str(folder / FILE)
-    file = _sweep_file(source)
+    file = read_sweep_file(source)
     config: Any = file.pop("config", source)
     space: dict[str, Dimension] = {}
     fixed: dict[str, Any] = dict(file.pop("overrides", None) or {})
@@ -183,44 +181,6 @@ def plan_sweep(source: str, changes: Sequence[str], options: Options) -> Plan:
             prune=given.get("prune", True) is not False and base.train.restarts == 1 and base.train.folds is None,
         )
     )
-
-
-def _sweep_file(source: str) -> dict[str, Any]:
-    """Returns the content of a sweep file; an empty dict if the source is a config."""
-    path = Path(source)
-    if not path.is_file():
-        return {}
-    root = read_yaml(path, source)
-    if not isinstance(root.value, dict) or "space" not in root.value:
-        return {}
-    for key, entry in root.value.items():
-        if key not in _KEYS:
-            message = f"{key}: unknown key.{did_you_mean(key, _KEYS)} ({', '.join(_KEYS)})"
-            raise ConfigError([located(entry.key_place, message)], where=str(entry.key_place))
-    for key in ("space", "overrides"):
-        entry = root.value.get(key)
-        if entry is not None and not isinstance(entry.value, dict):
-            message = f"{key}: expected a mapping, such as `optimizer.lr: [0.1, 0.01]` in a line of its own."
-            raise ConfigError([located(entry.place, message)], where=str(entry.place))
-    found: dict[str, Any] = root.plain()
-    if "config" not in found:
-        raise ConfigError(
-            [located(root.place, "config: missing required key. (the config of the trials)")], where=source
-        )
-    if isinstance(found["config"], str) and (path.parent / found["config"]).exists():
-        found["config"] = str(path.parent / found["config"])
-    for part in ("space", "overrides"):
-        for field in PATH_FIELDS:
-            if (key := f"data.{field}") in (found.get(part) or {}):
-                found[part][key] = _beside(found[part][key], path.parent)
-    return found
-
-
-def _beside(value: Any, folder: Path) -> Any:
-    """Makes paths relative to the folder of their file."""
-    if isinstance(value, list):
-        return [_beside(each, folder) for each in value]
-    return os.path.normpath(folder / value) if isinstance(value, str) else value
 
 
 def _dimension_of(key: str, value: Any) -> Dimension:

@@ -22,9 +22,10 @@ class Record:
         curve: The monitored value of some epochs.
         run: The name of its run directory.
         epochs: The number of finished epochs.
-        seconds: The wall time of its training.
+        seconds: The wall time of its training; of a batch, an equal share.
         reason: Why it failed.
         monitor: The metric that `value` is of.
+        batch: The number of trials that were trained in one batch, itself included.
         host: The machine that trained it.
     """
 
@@ -38,6 +39,7 @@ class Record:
     seconds: float = 0.0
     reason: str = ""
     monitor: str = ""
+    batch: int = 1
     host: str = ""
 
 

@@ -52,6 +52,7 @@ def _as_dict(plan: Plan, record: Record) -> dict[str, Any]:
         "seconds": record.seconds,
         "reason": record.reason or None,
         "host": record.host or None,
+        "batch": record.batch,
     }
 
 
@@ -70,7 +71,7 @@ def write_results(plan: Plan, study: SweepStudy, *, status: str = "", page: bool
     records = study.records()
     importances, reason = study.importances() if page else ({}, "")
     result = result_of(plan, records, importances, status)
-    header = ["trial", "status", "value", *plan.space, "epochs", "seconds", "reason"]
+    header = ["trial", "status", "value", *plan.space, "epochs", "seconds", "batch", "reason"]
     write_csv(plan.folder / TRIALS, header, (_row(plan, each) for each in records))
     best = best_of(records, plan.mode)
     if best is not None:
@@ -86,7 +87,7 @@ def write_results(plan: Plan, study: SweepStudy, *, status: str = "", page: bool
 def _row(plan: Plan, record: Record) -> list[Any]:
     values = [flow(record.values[key]) if key in record.values else "" for key in plan.space]
     value = "" if record.value is None else record.value
-    return [record.number, record.state, value, *values, record.epochs, record.seconds, record.reason]
+    return [record.number, record.state, value, *values, record.epochs, record.seconds, record.batch, record.reason]
 
 
 def best_config(plan: Plan, best: Record) -> Config:

@@ -18,16 +18,15 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock
 
 from nnzoo.errors import RunError, UsageError
+from nnzoo.search.distributions import distributions_of
 from nnzoo.search.owner import Owner, host_of, is_dead
 from nnzoo.search.plan import Plan
 from nnzoo.search.points import config_values, points_of
 from nnzoo.search.records import Record, State
-from nnzoo.search.space import Dimension, Values
 from nnzoo.search.storage import HEARTBEAT, create_or_load, direction_of, open_storage, silent
 
 if TYPE_CHECKING:
     import optuna
-    from optuna.distributions import BaseDistribution
     from optuna.trial import FrozenTrial
 
 LEAST_TRIALS = 8
@@ -169,7 +168,7 @@ class SweepStudy:
             self._revive()
             for entry in self._entries(self._states.WAITING)[:count]:
                 self.study.sampler = self._sampler(_number(entry))
-                trial = self.study.ask(_distributions(self.plan))
+                trial = self.study.ask(distributions_of(self.plan))
                 number = trial.user_attrs.get("number")
                 # Another machine may have taken the last waiting trial at the same time.
                 if number is None or self._is_taken(number, trial.number):
@@ -206,7 +205,7 @@ class SweepStudy:
             claim: The trial.
             state: completed, pruned or failed.
             value: Its best monitored value; None if it failed.
-            result: `epochs`, `seconds`, `monitor`, and `reason` if it failed.
+            result: `epochs`, `seconds`, `monitor`, `batch`, and `reason` if it failed.
         """
         states = self._states
         by_name = {"completed": states.COMPLETE, "pruned": states.PRUNED, "failed": states.FAIL}
@@ -334,6 +333,7 @@ class SweepStudy:
             seconds=known.get("seconds", 0.0),
             reason=known.get("reason", ""),
             monitor=known.get("monitor", ""),
+            batch=known.get("batch", 1),
             host=host_of(entry.user_attrs.get("owner", "")),
         )
 
@@ -345,24 +345,3 @@ def _number(entry: FrozenTrial) -> int:
 def _change(key: str, before: Any, now: Any) -> str:
     name = key.removeprefix("config ").removeprefix("space ")
     return f"{name} from {'none' if before is None else before} to {'none' if now is None else now}"
-
-
-def _distributions(plan: Plan) -> dict[str, BaseDistribution]:
-    return {key: _distribution(each) for key, each in plan.space.items()}
-
-
-def _distribution(dimension: Dimension) -> BaseDistribution:
-    """Returns the distribution of Optuna. Listed values are stored as YAML, since a database has no lists."""
-    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
-
-    if isinstance(dimension, Values):
-        return CategoricalDistribution(list(dimension.texts()))
-    is_log = dimension.kind in ("log", "logint")
-    if dimension.kind in ("int", "logint"):
-        low, step = int(dimension.low), int(dimension.step or 1)
-        high = low + (int(dimension.high) - low) // step * step
-        return IntDistribution(low, high, log=is_log, step=step)
-    low_number, high_number, gap = dimension.low, dimension.high, dimension.step
-    if gap is not None:
-        high_number = low_number + int((high_number - low_number) / gap + 1e-9) * gap
-    return FloatDistribution(low_number, high_number, log=is_log, step=gap)

@@ -21,11 +21,17 @@ from nnzoo.search.study import SweepStudy
 from nnzoo.search.worker import Worker
 
 WORKER = "NNZOO_SWEEP_WORKER"
-"""The environment variable of the processes of --jobs, which only train."""
+"""The environment variable of the processes of --jobs, which only train. Its value is their number."""
 
 
 def sweep(
-    plan: Plan, *, url: str | None = None, jobs: int = 1, verbose: bool = False, quiet: bool = False
+    plan: Plan,
+    *,
+    url: str | None = None,
+    jobs: int = 1,
+    batch: bool = True,
+    verbose: bool = False,
+    quiet: bool = False,
 ) -> dict[str, Any]:
     """Runs a sweep, continues it, or joins it if other processes are running it.
 
@@ -33,6 +39,7 @@ def sweep(
         plan: The plan.
         url: The database, as a URL of SQLAlchemy; None for an SQLite file in the directory of the sweep.
         jobs: The number of processes.
+        batch: Whether trials are trained at the same time if they can be batched.
         verbose: Whether the epochs of each trial are shown.
         quiet: Whether no progress is shown.
 
@@ -48,13 +55,13 @@ def sweep(
     check_installed()
     _make(plan)
     study = SweepStudy(plan, url)
-    is_worker = os.environ.get(WORKER) == "1"
+    is_worker = WORKER in os.environ
     if not is_worker:
         write_text(plan.folder / FILE, plan.as_yaml())
     try:
         if jobs > 1:
-            _run_processes(plan, jobs, url, quiet=quiet)
-        Worker(plan, study, verbose).run()
+            _run_processes(jobs, [*command_of(plan, url), *([] if batch else ["--no-batch"])], quiet=quiet)
+        Worker(plan, study, verbose, batch, int(os.environ.get(WORKER, "1"))).run()
     except (KeyboardInterrupt, InterruptedRunError) as error:
         raise _interrupted(plan, study, url, error, is_worker=is_worker) from None
     records = study.records()
@@ -102,11 +109,11 @@ def _interrupted(
     )
 
 
-def _run_processes(plan: Plan, jobs: int, url: str | None, *, quiet: bool) -> None:
+def _run_processes(jobs: int, own: list[str], *, quiet: bool) -> None:
     """Trains in several processes, and waits until they have ended. This process then trains what is left."""
     threads = os.environ.get("OMP_NUM_THREADS") or str(max(1, available_cores() // jobs))
-    environment = {**os.environ, WORKER: "1", "OMP_NUM_THREADS": threads}
-    command = [sys.executable, "-m", *command_of(plan, url), *(["--quiet"] if quiet else [])]
+    environment = {**os.environ, WORKER: str(jobs), "OMP_NUM_THREADS": threads}
+    command = [sys.executable, "-m", *own, *(["--quiet"] if quiet else [])]
     log.info("%d processes, %s threads each", jobs, threads)
     # In sessions of their own, so that Ctrl-C reaches them only once: from this process.
     processes = [

@@ -139,11 +139,11 @@ def forks() -> Iterator[subprocess.Popen[str]]:
 
 
 def start(forks: subprocess.Popen[str], folder: Path, events: list[Any], *more: str) -> list[Any]:
-    """Runs a sweep of six trials in one process per event."""
+    """Runs a sweep of six trials in one process per event, one trial after another."""
     assert forks.stdin
     assert forks.stdout
     (folder / "small.yaml").write_text(CONFIG)
-    arguments = ["sweep", "small.yaml", *SPACE, "--trials", "6", "--no-prune", *more]
+    arguments = ["sweep", "small.yaml", *SPACE, "--trials", "6", "--no-prune", *(more or ["--no-batch"])]
     print(json.dumps({"folder": str(folder), "arguments": arguments, "events": events}), file=forks.stdin, flush=True)
     answer: list[Any] = json.loads(forks.stdout.readline())
     return answer
@@ -194,3 +194,16 @@ def test_two_processes_share_a_sweep(forks: subprocess.Popen[str], tmp_path: Pat
     lines = "".join(text for _, text in [*ended, [code, message]])
     trained = Counter(re.findall(r"^trial (\d+) of 6: ", lines, flags=re.MULTILINE))
     assert trained == {str(number): 1 for number in range(1, 7)}, lines
+
+
+def test_a_batch_that_is_killed_or_interrupted_is_trained_again(forks: subprocess.Popen[str], tmp_path: Path) -> None:
+    """The process is killed in the first batch, and interrupted in the next one."""
+    more = ["--method", "random", "--batch"]
+    assert [code for code, _ in start(forks, tmp_path, [[5, "SIGKILL"]], *more)] == [-signal.SIGKILL]
+    [(code, message)] = start(forks, tmp_path, [[5, "SIGINT"]], *more)
+    assert code == 130, message
+    [(code, message)] = start(forks, tmp_path, [None], *more)
+    assert code == 0, message
+    assert "trials are trained at the same time" in message
+    assert states_of(tmp_path)["COMPLETE"] == 6
+    assert len(values_of(tmp_path)) == 6

@@ -81,12 +81,13 @@ class Replicas(nn.Module):
 
     Args:
         networks: Networks of one architecture, with modules of the types in `BATCHED`. They are left in training mode.
+        structure: The network whose modules without parameters are used; by default the first one.
     """
 
-    def __init__(self, networks: Sequence[nn.Module]) -> None:
+    def __init__(self, networks: Sequence[nn.Module], structure: nn.Module | None = None) -> None:
         super().__init__()
         self.count = len(networks)
-        self.network = copy.deepcopy(networks[0])
+        self.network = copy.deepcopy(networks[0] if structure is None else structure)
         stacks: tuple[dict[str, Any], dict[str, Any]]
         stacks = stack_module_state([network.train() for network in networks])
         for path, tensor in {**stacks[0], **stacks[1]}.items():
