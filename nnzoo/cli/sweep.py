@@ -134,10 +134,12 @@ def report(result: dict[str, Any], *, everything: bool = False) -> str:
     if counts["running"]:
         parts.append(f"{counts['running']} trials are still running in other processes.")
     if result["best"] is not None:
+        run = result["best"]["run_dir"]
+        its_run = f"nnzoo report {run}" if run else f"on the machine {result['best']['host']}"
         parts.append(
             f"best config:  {folder}/best.yaml (its value is optimistic: it chose the trial)\n"
             f"train it:     nnzoo train {folder}/best.yaml seed=1\n"
-            f"its run:      nnzoo report {result['best']['run_dir']}\n"
+            f"its run:      {its_run}\n"
             f"page:         {folder}/sweep.html"
         )
     return "\n\n".join(parts)

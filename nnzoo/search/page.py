@@ -48,7 +48,8 @@ def write_page(
         Section("curves", "Curves", _curves(plan, records)),
         Section("trials", "All trials", [_table(plan, records)]),
     ]
-    lead = f"{len(records)} trials by {plan.method}: {states}"
+    batched = sum(each.batch > 1 for each in records)
+    lead = f"{len(records)} trials by {plan.method}: {states}{f'; {batched} in batches' if batched else ''}"
     write_text(path, page(f"Sweep {plan.name}", [each for each in found if each.parts], lead=lead))
 
 

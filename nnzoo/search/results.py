@@ -47,7 +47,8 @@ def _as_dict(plan: Plan, record: Record) -> dict[str, Any]:
         "status": record.state,
         "value": record.value,
         "values": dict(record.values),
-        "run_dir": str(plan.folder / record.run) if record.run else None,
+        # The run of another machine is not here.
+        "run_dir": str(folder) if record.run and (folder := plan.folder / record.run).is_dir() else None,
         "epochs": record.epochs,
         "seconds": record.seconds,
         "reason": record.reason or None,

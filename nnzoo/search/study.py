@@ -89,7 +89,7 @@ class SweepStudy:
         with self._claiming():
             self.storage = open_storage(url, plan.folder)
             self.study, is_new = create_or_load(self.storage, plan.name, plan.mode)
-            self.study.pruner = optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=max(1, epochs // 20))
+            self.study.pruner = optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=max(1, epochs // 10))
             if not is_new:
                 self._check_same()
             elif any(plan.folder.glob("trial-*")):

@@ -24,10 +24,11 @@ from nnzoo.run.directory import CHECKPOINT
 from nnzoo.search.plan import Plan
 from nnzoo.search.records import State, best_of
 from nnzoo.search.study import Claim, SweepStudy
+from nnzoo.training.signals import StopRequest
 
 MAX_BATCH = 32
 """More trials at once are hardly faster, and lose more if the batch is interrupted."""
-ROUNDS = 4
+ROUNDS = 2
 """Trials of TPE are trained in this many rounds at least, since each round learns from the earlier ones."""
 
 
@@ -57,7 +58,7 @@ class Worker:
             NnzooError: The disk is full, or the data can't be read.
         """
         size, how = self._batch_size()
-        with self.study.working(), log.repeated_warnings_hidden():
+        with StopRequest() as stop, self.study.working(), log.repeated_warnings_hidden():
             while claims := self.study.claim(size if self.batch else 1):
                 if how:
                     log.info("%s", how)
@@ -65,12 +66,13 @@ class Worker:
                 left = list(claims)
                 try:
                     for group in self._groups(claims):
-                        if len(group) == 1 or not self._train_batch(group):
-                            for claim in group:
-                                self._train(claim)
-                                left.remove(claim)
-                        else:
+                        if len(group) > 1 and self._train_batch(group):
                             left = [claim for claim in left if claim not in group]
+                        for claim in [each for each in group if each in left]:
+                            _check(stop)
+                            self._train(claim)
+                            left.remove(claim)
+                        _check(stop)
                 except BaseException:
                     self.study.give_back(left)
                     raise
@@ -187,6 +189,12 @@ class Worker:
         log.info(
             "trial %d of %d: %s: %s%s", claim.number, self.study.num_trials, describe(claim.values), outcome, so_far
         )
+
+
+def _check(stop: StopRequest) -> None:
+    """Raises InterruptedRunError if a signal has arrived."""
+    if stop.signal_number is not None:
+        raise InterruptedRunError("interrupted", signal_number=stop.signal_number, result={})
 
 
 def _numbers(group: Sequence[Claim]) -> str:

@@ -17,6 +17,9 @@ from nnzoo.training.processes.torchrun import is_distributed
 class StopRequest:
     """A context manager that records signals, so they do not end the process. Outside the main thread it does nothing.
 
+    Inside another one, both know a signal that arrived in either of them: a sweep stops after a trial that was already
+    being evaluated.
+
     Attributes:
         signal_number: The first signal that arrived; None if there was none.
     """
@@ -29,6 +32,7 @@ class StopRequest:
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._before[number] = signal.signal(number, self._record)
+        self.signal_number = next((each.signal_number for each in self._around()), None)
         return self
 
     def __exit__(
@@ -36,6 +40,13 @@ class StopRequest:
     ) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
+        for each in self._around():
+            each.signal_number = self.signal_number
+
+    def _around(self) -> list[StopRequest]:
+        """Returns the one that this is in, once per signal."""
+        found = (getattr(handler, "__self__", None) for handler in self._before.values())
+        return [each for each in found if isinstance(each, StopRequest)]
 
     def _record(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
         if self.signal_number is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 import signal
 import subprocess
@@ -22,6 +23,7 @@ from accessibility import problems_of
 
 from nnzoo.cli.app import run
 from nnzoo.config import load_config
+from nnzoo.experiment.train.record import Recorder
 
 CONFIG = """\
 data: {name: blobs, samples: 60, split: {val: 0.3, test: 0.2}}
@@ -117,6 +119,22 @@ def test_if_all_trials_fail_the_command_fails(
     assert "all 2 trials failed. The first one: diverged: " in capsys.readouterr().err
     assert run(["sweep", "small.yaml", "optimizer.lr=0.1,0.2", "--name", "other", "--storage", "nope://x"]) == 2
     assert "can't be used as a database" in capsys.readouterr().err
+
+
+def test_a_signal_after_the_last_step_of_a_trial_ends_the_sweep(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("small.yaml").write_text(CONFIG)
+    plain = Recorder.finish
+
+    def finish(self: Recorder, *arguments: Any) -> dict[str, Any]:
+        os.kill(os.getpid(), signal.SIGINT)
+        return plain(self, *arguments)
+
+    monkeypatch.setattr(Recorder, "finish", finish)
+    assert run(["sweep", "small.yaml", "optimizer.lr=0.1,0.2,0.3", "train.epochs=1", "--no-batch"]) == 130
+    assert "interrupted after 1 of 3 trials; `nnzoo sweep runs/small-sweep` continues." in capsys.readouterr().err
 
 
 def test_without_optuna_the_command_says_how_to_install_it(
