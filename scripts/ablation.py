@@ -5,9 +5,9 @@
 
 `--set` changes all trainings, such as `data.limit=15000`. Each text of `--vary` is one row: the config with these keys
 changed, separated by spaces. Without `--vary`, a row switches off each of `train.ema`, `train.tta`,
-`loss.label_smoothing`, `scheduler` and `augment` that the config uses. A difference is the mean over seeds of
-(changed - unchanged) for the same seed. With `--cache`, finished trainings are stored, so that the same command
-continues after an interruption.
+`loss.label_smoothing`, `scheduler`, `augment` and `init: whitening` that the config uses. A difference is the mean over
+seeds of (changed - unchanged) for the same seed. With `--cache`, finished trainings are stored, so that the same
+command continues after an interruption.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from typing import Any
 import nnzoo
 from nnzoo.config import Config, load_config
 from nnzoo.config.loss import CrossEntropy
+from nnzoo.experiment.whitening import whitening_of
 
 Trained = dict[str, float]
 """The metric and the CPU seconds of a training."""
@@ -74,6 +75,7 @@ def switched_off(config: Config) -> list[list[str]]:
         "loss.label_smoothing=0": smoothed,
         "train.ema=null": config.train.ema is not None,
         "train.tta=null": config.train.tta is not None,
+        "model.blocks.0.conv.init=auto": whitening_of(config) is not None,
     }
     return [[change] for change, is_used in used.items() if is_used]
 
