@@ -111,6 +111,31 @@ def test_a_gpu_must_reach_the_target(check: ModuleType, monkeypatch: pytest.Monk
     assert found["parts"]["accuracy"]["reason"] == "no training reached 0.93 (best 0.9200)"
 
 
+def test_epochs_that_were_measured_before_a_failure_are_kept(
+    check: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def measured(part: Any, command: list[str]) -> str:
+        names = command[command.index("--contenders") + 1].split(",")
+        assert "nnzoo-graphs" not in names  # on a CPU
+        assert command[command.index("--devices") + 1] == "cpu"
+        if "nnzoo-compile" in names:
+            raise check.PartError("ended")
+        turns = {name: [[1.0, 2.0, 9.0]] for name in names if name != "keras"}
+        found = {"epochs": [{"network": "mlp", "turns": turns, "missing": {"keras": "not installed"}}]}
+        (part.output / "epochs").mkdir(exist_ok=True)
+        (part.output / "epochs" / "benchmark.json").write_text(json.dumps(found), encoding="utf-8")
+        return ""
+
+    monkeypatch.setattr(check.Check, "run", measured)
+    code, found, _ = run(check, monkeypatch, tmp_path, "--parts", "epochs")
+    assert code == 1
+    assert found["parts"]["epochs"]["reason"] == "ended"
+    [row] = found["parts"]["epochs"]["rows"]
+    assert row["seconds"] == {"limit": 2.0, "nnzoo": 2.0, "nnzoo-bf16": 2.0, "lightning": 2.0}
+    monkeypatch.setattr(check, "CONTENDERS", check.CONTENDERS[:1])
+    assert run(check, monkeypatch, tmp_path, "--parts", "epochs")[0] == 0  # Keras is not required
+
+
 @pytest.mark.slow
 def test_tests_and_accuracy_in_small(check: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(check, "SMALL_IMAGES", 60)

@@ -36,7 +36,7 @@ def lr_find(
             metavar="N",
             min=20,
             max=100_000,
-            help="Number of steps; default: 25 per factor of 10, and up to 100 for batches of fewer than 32 samples.",
+            help="Number of steps; default: 25 per factor of 10, more for small batches or if the loss falls little.",
         ),
     ] = None,
     html: Annotated[

@@ -24,6 +24,13 @@ SMALL_STEP = 4_000_000
 size 64 (30,000 FLOPs) is 1.2 times slower; 128-128-10 (2 million) is 1.1 times faster, but much slower on a busy CPU.
 """
 
+SMALL_OPERATION = 250_000
+"""Mean FLOPs of an operation of the forward pass of a batch up to which one thread is used: threads wait for each other
+in every operation. `model: tabular` with 12 columns has 230,000 at batch size 32: a second thread makes it 1.1 to 1.2
+times faster on an idle CPU, and up to 100 times slower on a busy one. It has 1.8 million at batch size 256, LeNet-5 has
+2 million at batch size 64, and the smallest shipped CNN 270,000.
+"""
+
 SMALL_TIME_STEP = 1_000_000
 """FLOPs of a time step of a batch in a recurrent network up to which one thread is used: threads wait for each other in
 every time step. Below it, a second thread makes RNNs, GRUs and LSTMs 0.9 to 1.1 times as fast on an idle CPU, and 2 to
@@ -50,7 +57,9 @@ def threads_of_data(config: Config, saved: dict[str, Any] | None = None) -> int:
 def threads_of_network(
     config: Config, device: torch.device, *, summary: Summary, num_train: int, saved: dict[str, Any] | None = None
 ) -> int:
-    """Returns the number of compute threads for the network: one on a CPU if a batch, or a time step, needs few FLOPs.
+    """Returns the number of compute threads for the network.
+
+    It is one on a CPU if a batch, an operation or a time step needs few FLOPs.
 
     Args:
         config: The resolved config.
@@ -66,7 +75,10 @@ def threads_of_network(
     if config.train.num_threads is None and not _is_set_by_user() and device.type == "cpu" and summary.flops:
         batch_size = min(num_train, config.train.batch_size) if isinstance(config.train.batch_size, int) else num_train
         flops = summary.flops * batch_size * config.train.restarts
-        is_small = flops <= SMALL_STEP or (summary.num_steps > 1 and flops <= SMALL_TIME_STEP * summary.num_steps)
+        if summary.num_steps > 1:
+            is_small = flops <= max(SMALL_STEP, SMALL_TIME_STEP * summary.num_steps)
+        else:
+            is_small = flops <= max(SMALL_STEP, SMALL_OPERATION * summary.num_operations)
         count = 1 if is_small else count
     return _saved(saved, "num_threads", count) if saved else count
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
+import torch
+from torch import Tensor
+
+from nnzoo.data import OnDisk, Split
 from nnzoo.doctor.samples import describe
-from nnzoo.experiment.train.finished import RunWithData
+from nnzoo.experiment.train.finished import MAX_RAW_ENTRIES, RunWithData
 from nnzoo.report.charts import Bars, Cell, Images, Part, Section, TableOf, Text
 from nnzoo.report.samples import Samples
 
@@ -24,15 +29,17 @@ def data_section(run: RunWithData) -> Section | None:
     if raw is None:  # columns are then described without their ranges
         found = describe(replace(run.experiment, dataset=replace(dataset, layout="tokens")), run.experiment)
     else:
-        splits = {**dataset.splits, "train": replace(dataset.train, inputs=raw)}
-        with_inputs = replace(run.experiment, dataset=replace(dataset, splits=splits))
-        found = describe(with_inputs, with_inputs)
+        part = _in_memory(dataset.train, raw)
+        examined = replace(run.experiment, dataset=replace(dataset, splits={**dataset.splits, "train": part}))
+        found = describe(run.experiment, examined)
     sizes = ", ".join(f"{count} {name}" for name, count in found["splits"].items())
     shape = " x ".join(map(str, found["input_shape"]))
     parts: list[Part] = [Text(f"{found['source']}: {sizes} samples; {found['task']} of {dataset.layout} ({shape}).")]
     if "classes" in found:
         parts += _balance(found["classes"])
     parts += _columns(run, found)
+    if raw is not None and len(part) < len(dataset.train) and "columns" in found:
+        parts.append(Text(f"The ranges are those of {len(part)} of the {len(dataset.train)} train samples."))
     if raw is not None:
         parts.append(_examples(run))
     else:
@@ -40,6 +47,15 @@ def data_section(run: RunWithData) -> Section | None:
             Text(f"The data is too large to be kept for this page: nnzoo report {run.folder.name} adds samples.")
         )
     return Section("data", "Data", parts)
+
+
+def _in_memory(train: Split, raw: Tensor) -> Split:
+    """Returns a split with its raw inputs in memory: evenly spaced samples that fit, if they are on the disk."""
+    if not isinstance(raw, OnDisk):
+        return replace(train, inputs=raw)
+    most = max(1, MAX_RAW_ENTRIES // math.prod(raw.shape[1:]))
+    rows = torch.arange(0, len(raw), math.ceil(len(raw) / most))
+    return replace(train.take(rows.to(train.targets.device)), inputs=raw[rows])
 
 
 def _balance(classes: dict[str, dict[str, int]]) -> list[Part]:

@@ -43,7 +43,8 @@ STEPS_PER_DECADE = 25
 SAMPLES_PER_STEP = 32
 """Smaller batches get more steps, up to `MAX_FACTOR` times as many, since their losses are noisier."""
 MAX_FACTOR = 4
-MAX_STEPS = 100_000
+LONGER, CLEAR_DROP = 4, 0.25
+"""A loss that falls by a smaller share is tested again with `LONGER` times as many steps: learning takes longer."""
 
 
 class ExponentialRise(Schedule):
@@ -149,18 +150,21 @@ def find_lr(
         overrides: `{"train.batch_size": 64}`, or strings such as `train.batch_size=64`.
         min_lr: The learning rate of the first step.
         max_lr: The learning rate of the last step.
-        num_steps: The number of steps; by default, 25 per factor of 10, and up to 4 times as many for small batches.
+        num_steps: The number of steps, at least 2; by default, 25 per factor of 10, up to 4 times as many for small
+            batches, and again 4 times as many if the loss falls little.
         runs_dir: The folder in which the name of `model.pretrained` is looked up.
         device: As in `nnzoo.train`.
 
     Raises:
         ConfigError: The config can't be used, or its optimizer or model has no learning rate that a test could find.
         DataError: The data is missing or does not fit.
-        UsageError: The range is empty, or there are several processes.
+        UsageError: The range is empty, there are fewer than two steps, or there are several processes.
         DivergedError: The loss of the first step is not finite.
     """
     if not 0 < min_lr < max_lr < math.inf:
         raise UsageError(f"expected 0 < min < max, got {min_lr:g} and {max_lr:g}.", where="--min, --max")
+    if num_steps is not None and num_steps < 2:
+        raise UsageError(f"expected at least 2 steps, got {num_steps}.", where="num_steps")
     if is_distributed():
         raise UsageError("a range test runs in one process. Start it without torchrun.", where="lr-find")
     with contextlib.ExitStack() as stack:
@@ -174,11 +178,24 @@ def find_lr(
         stack.enter_context(deterministic(used))
         stack.enter_context(use_threads(threads_of_data(used)))
         experiment = prepare(with_checkpoint(used, Path(runs_dir)))
-        num_samples = len(experiment.splits["train"])
-        if num_steps is None:
-            num_steps = default_steps(experiment.settings, num_samples, min_lr, max_lr)
+        if num_steps is not None:
+            return _test(loaded, experiment, min_lr, max_lr, num_steps)
+        num_steps = default_steps(experiment.settings, len(experiment.splits["train"]), min_lr, max_lr)
+        found = _test(loaded, experiment, min_lr, max_lr, num_steps)
+        if found.reading.drop < CLEAR_DROP * found.reading.start and len(found.losses) > num_steps // 2:
+            return _test(loaded, experiment, min_lr, max_lr, LONGER * num_steps)
+        return found
+
+
+def _test(config: Config, experiment: Experiment, min_lr: float, max_lr: float, num_steps: int) -> LrRange:
+    """Runs a range test with a number of steps.
+
+    Raises:
+        DivergedError: The loss of the first step is not finite.
+    """
+    with contextlib.ExitStack() as stack:
         learner, num_epoch_steps, num_networks = _build(experiment, stack)
-        factor = (max_lr / min_lr) ** (1 / max(1, num_steps - 1))
+        factor = (max_lr / min_lr) ** (1 / (num_steps - 1))
         learner.state.schedule = ExponentialRise(learner.state.optimizer, min_lr, factor)
         losses = _run(learner, experiment, num_steps)
     if not math.isfinite(losses[0]):
@@ -186,9 +203,9 @@ def find_lr(
             f"the loss of the first step is {losses[0]}, with the initial weights. Are inputs or targets very large? "
             "preprocess.normalize and preprocess.scale_target scale them."
         )
-    restarts = loaded.train.restarts
+    restarts, num_samples = config.train.restarts, len(experiment.splits["train"])
     return LrRange(
-        config=loaded,
+        config=config,
         rates=[min_lr * factor**step for step in range(len(losses))],
         losses=losses,
         num_steps=num_steps,

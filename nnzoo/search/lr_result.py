@@ -69,12 +69,12 @@ class LrRange:
     def suggestion(self) -> float | None:
         """The suggested learning rate, rounded to two digits; None if the loss does not fall.
 
-        It is that of the steepest descent, or a tenth of that of the minimum if this is higher. The descent of a small
-        data set is often steepest where the network only learns the mean of the targets.
+        It is that of the steepest descent, but between a tenth and a third of that of the minimum: the loss rises soon
+        after the minimum, and a small data set is often learned fastest where the network only learns the mean.
         """
         if self.steepest is None or self.minimum is None:
             return None
-        return rounded(max(self.steepest, self.minimum / 10))
+        return rounded(max(min(self.steepest, self.minimum / 3), self.minimum / 10))
 
     def reason(self) -> str:
         """Returns why this learning rate is suggested, or why none is, and what to look at then."""
@@ -83,7 +83,12 @@ class LrRange:
             fall = (
                 f"from {number(reading.start)} to {number(reading.smoothed[reading.lowest])} at lr {self.minimum:.2g}"
             )
-            tenth = self.minimum / 10
+            tenth, third = self.minimum / 10, self.minimum / 3
+            if self.steepest > third:
+                return (
+                    f"the smoothed loss falls {fall}, fastest just before that, at {self.steepest:.2g}. It rises soon "
+                    f"after, so a third of the lr of the minimum is safer: {third:.2g}."
+                )
             if self.steepest >= tenth:
                 return (
                     f"the smoothed loss falls fastest at lr {self.steepest:.2g}, {fall}. A tenth of the lr of its "

@@ -31,6 +31,7 @@ _FEW_ODD = 5
 _MOST_NUMBERS = 0.9
 _SENTINELS = ("-99", "-999", "-9999", "-99999")
 _WORDS_OF = 500
+_IMAGES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff")
 SHOWN = 4
 
 
@@ -154,6 +155,19 @@ def look_at_table(path: Path, layout: Layout, known: Sequence[str]) -> TableFact
     table = open_table([path], options_of(layout), known, repairs=Repairs())
     columns = {cells.name: look_at_column(cells) for cells in table.read(table.names)}
     return TableFacts(path, table, layout, columns, table.num_rows)
+
+
+def check_no_files(facts: TableFacts) -> None:
+    """Raises a DataError if a column has the names of images, whose content a table does not read."""
+    for column in facts.columns.values():
+        names = [text.lower() for text, _ in column.top]
+        if column.is_unique and all(name.endswith(_IMAGES) for name in names):
+            raise DataError(
+                f"column '{printable(column.name)}' has names of images such as {printable(column.top[0][0])}, which a "
+                "table does not read. Put the images of each class into a folder of its own, and run init on the "
+                "folder of these.",
+                where=str(facts.path),
+            )
 
 
 def look_at_column(cells: Cells) -> ColumnFacts:

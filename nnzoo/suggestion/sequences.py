@@ -20,6 +20,7 @@ from nnzoo.suggestion.training import budget_for, set_training
 
 _TREE = re.compile(r"\(\s*\d+\s")
 _SHORT_WORDS = 4.0
+_LEAST_PIXELS = 8
 _LAYOUTS = {2: "features", 3: "sequence", 4: "image"}
 
 
@@ -99,7 +100,8 @@ def suggest_arrays(path: Path, arrays: dict[str, Any]) -> Suggestion:
         path: An .npz file, or a folder of .npy files.
         arrays: The arrays by name, memory-mapped if they are in a folder.
     """
-    missing = [name for name in ("x", "y") if name not in arrays]
+    suffix = "_train" if "x_train" in arrays and "x" not in arrays else ""
+    missing = [name for name in (f"x{suffix}", f"y{suffix}") if name not in arrays]
     if missing:
         shown = ", ".join(f"{name} {array.shape}" for name, array in arrays.items()) or "none"
         raise DataError(
@@ -107,7 +109,10 @@ def suggest_arrays(path: Path, arrays: dict[str, Any]) -> Suggestion:
             "as `y`: numpy.savez(path, x=x, y=y).",
             where=str(path),
         )
-    x, y = arrays["x"], arrays["y"]
+    x, y = arrays[f"x{suffix}"], arrays[f"y{suffix}"]
+    from nnzoo.data.encode.inputs import check_channels  # imports torch
+
+    check_channels(x, where=f"{path}: x{suffix}")
     if x.ndim == 0 or y.ndim == 0 or len(x) != len(y) or not len(x):
         raise DataError(f"x and y have different numbers of samples (got {x.shape} and {y.shape}).", where=str(path))
     suggestion = Suggestion("arrays", {}, task="")
@@ -124,6 +129,9 @@ def suggest_arrays(path: Path, arrays: dict[str, Any]) -> Suggestion:
         y.ndim == 2 and y.shape[1] > 1 and y.dtype.kind in "biu" and x.ndim == 2 and set(np.unique(y)) <= {0, 1}
     )
     layout = _LAYOUTS.get(x.ndim, "features")
+    if x.ndim == 3 and x.dtype == np.uint8 and min(x.shape[1:]) >= _LEAST_PIXELS:
+        layout = "image"
+        suggestion.set("data.layout", layout, "bytes in two dimensions are grayscale images")
     if x.ndim == 2 and x.dtype.kind in "iu" and x.min() >= 0 and y.ndim == 1 and len(np.unique(x)) > 2:
         is_padded = "lengths" in arrays
         if is_padded:
@@ -163,7 +171,7 @@ def _set_array_network(
         model = {"name": "gru", "hidden_size": 32 if num_train < 2_000 else 64, "bidirectional": True}
         model |= {} if per_step else {"pooling": "mean"}
         why = "reads the steps in both directions"
-    elif layout == "image" and min(shape[2:]) >= 8:
+    elif layout == "image" and min(shape[-2:]) >= _LEAST_PIXELS:
         blocks: list[dict[str, Any]] = []
         for width in (16, 32):
             blocks += [

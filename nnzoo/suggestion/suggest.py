@@ -16,7 +16,7 @@ from nnzoo.data.files.contents import compression_of, is_on_disk, members_of, pl
 from nnzoo.data.files.encodings import read_text
 from nnzoo.data.tables.table import SUFFIXES
 from nnzoo.errors import DataError, UsageError
-from nnzoo.suggestion.facts import look_at_table
+from nnzoo.suggestion.facts import check_no_files, look_at_table
 from nnzoo.suggestion.images import (
     image_splits,
     inner_folder,
@@ -108,6 +108,7 @@ def _of_table(path: Path, first: Path, target: Sequence[str], repeat: str) -> Su
     """
     layout = find_layout(first, target)
     facts = look_at_table(path, layout, target)
+    check_no_files(facts)
     axis = find_time(facts)
     note = ""
     if target:
@@ -154,7 +155,15 @@ def _of_folder(folder: Path, target: Sequence[str], repeat: str) -> Suggestion:
     if arrays is not None:
         return suggest_arrays(folder, arrays)
     if not files:
-        raise DataError("has no data: no table, text, array, or folders of images per class.", where=str(folder))
+        texts = next(folder.rglob("*.txt"), None)
+        fix = (
+            f" Texts in subfolders ({texts.relative_to(folder)}) are not read: put those of a class into one file, one "
+            "text per line, or into a table with a column of texts and one of classes."
+            if texts is not None
+            else ""
+        )
+        problem = f"has no data: no table, text, array, or folders of images per class.{fix}"
+        raise DataError(problem, where=str(folder))
     if len(files) == 1:
         return _of_file(files[0], target, repeat)
     train = [each for each in files if split_of(each)[0] == "train"]

@@ -104,6 +104,11 @@ def suggest_table(question: Question, path: Path, siblings: dict[str, Path]) -> 
     suggestion.notes += given.notes
     _set_data(suggestion, question, roles, given, path)
     num_train = round(len(question.rows) * train_share(suggestion))
+    if num_train < len(roles.inputs):
+        suggestion.warnings.append(
+            f"there are more columns ({len(roles.inputs):,}) than train rows ({num_train:,}), and scores on few rows "
+            "are uncertain. `train.folds: 5` uses all rows for testing; `features` names the columns that matter"
+        )
     _set_network(suggestion, num_train)
     if task == "classification":
         set_for_rare_classes(suggestion, question.shares, question.target.forms[0])

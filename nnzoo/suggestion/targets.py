@@ -158,6 +158,10 @@ def choose_target(
     ]
     if len(found) == 1 and len(others) == 1:
         return (found[0].name,), "the only column with values to predict"
+    if len(found) == 1 and facts.columns[found[0].name].kind in ("boolean", "category"):
+        texts = [each for each in others if each.kind == "text" and each.name != found[0].name]
+        if len(texts) == len(others) - 1:
+            return (found[0].name,), "the only column with classes; the others are texts"
     if not found:
         raise TargetError(
             f"no column looks like a target (it has: {listed([*facts.columns])}). Name it: {repeat} --target COLUMN",

@@ -19,7 +19,9 @@ _MOST_NUMBERS = 20_000_000
 _PENALTIES = (1.0, 1e-1, 1e-2, 1e-4)
 _UNITS = 256
 _CLOSE = 0.01
-"""A simpler choice is preferred if its error is at most this share larger, or larger by chance."""
+"""A simpler choice is preferred if its error is at most this share larger."""
+_IMMATERIAL = 2e-3
+"""Differences of errors, in standard deviations of the targets, that do not matter."""
 _GAIN = 0.02
 """The share by which nonlinear features must reduce the error."""
 _LITTLE, _MORE = 0.9, 0.5
@@ -102,7 +104,7 @@ def try_forecasts(targets: Array, others: Array, windows: Sequence[int], season:
         return None
     # The choices are ordered by preference.
     least = min(errors.values(), key=_mean)
-    best = next(choice for choice, error in errors.items() if not _is_larger(error, least, _CLOSE))
+    best = next(choice for choice, error in errors.items() if not _is_larger(error, least, _CLOSE, certainty=0.0))
     curved = min((error for _, error in _errors(targets, others, best, units=_UNITS)), key=_mean, default=errors[best])
     constant = np.abs(targets - np.nanmean(targets[:num_fit], axis=0)).mean(axis=1)
     return Trial(
@@ -124,7 +126,7 @@ def _mean(errors: Array) -> float:
 
 
 def _is_larger(errors: Array, others: Array, least: float, certainty: float = 1.0) -> bool:
-    """Returns whether errors are larger than those of another forecast by this share, and more than by chance.
+    """Returns whether errors are larger than those of another forecast, by this share and by more than chance.
 
     Args:
         errors: (R,) the error of each row, NaN if it is not measured.
@@ -137,7 +139,7 @@ def _is_larger(errors: Array, others: Array, least: float, certainty: float = 1.
     if len(known) < 2:
         return False
     spread = certainty * float(known.std(ddof=1)) / np.sqrt(len(known))
-    return bool(known.mean() > max(spread, least * _mean(others)))
+    return bool(known.mean() > max(spread, least * _mean(others), _IMMATERIAL))
 
 
 def _errors(targets: Array, others: Array, choice: Choice, units: int = 0) -> Iterable[tuple[Choice, Array]]:

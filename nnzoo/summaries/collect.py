@@ -53,11 +53,13 @@ class Recording:
         net: The copy that ran, with the names, ties and `requires_grad` of the original.
         calls: The calls in the order in which they ended, so the network's own call comes last.
         flops: The FLOPs of one sample.
+        num_operations: The number of operations of the pass; 0 for large networks, where it is not counted.
     """
 
     net: nn.Module
     calls: tuple[Call, ...]
     flops: int
+    num_operations: int
 
     @cached_property
     def called_names(self) -> frozenset[str]:
@@ -159,8 +161,9 @@ def _record_on(
             net(batch)
     except Exception as error:  # a forward pass may raise anything
         raise _failed_call(model, open_calls, error) from error
-    flops = counter.flops if isinstance(counter, FlopCounter) else counter.get_total_flops()
-    return Recording(net, tuple(calls), flops // _NUM_SAMPLES)
+    if isinstance(counter, FlopCounter):
+        return Recording(net, tuple(calls), counter.flops // _NUM_SAMPLES, counter.operations)
+    return Recording(net, tuple(calls), counter.get_total_flops() // _NUM_SAMPLES, 0)
 
 
 def _example(model: nn.Module, input_shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:

@@ -10,7 +10,7 @@ from torch.utils.flop_counter import flop_registry
 
 
 class _CountsOperations:
-    """Adds up the FLOPs of all operations, as `torch.utils.flop_counter.FlopCounterMode` does.
+    """Counts operations and adds up their FLOPs, as `torch.utils.flop_counter.FlopCounterMode` does.
 
     If a direct subclass of TorchDispatchMode defines the method below, torch wraps it in a function that imports its
     compiler. That import takes longer than importing torch, so this class is a mixin.
@@ -18,7 +18,7 @@ class _CountsOperations:
 
     def __init__(self) -> None:
         super().__init__()
-        self.flops = 0
+        self.flops = self.operations = 0
 
     def __torch_dispatch__(
         self, operation: Any, types: Sequence[type], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
@@ -29,6 +29,7 @@ class _CountsOperations:
         if output is not NotImplemented:
             return output
         output = operation(*args, **given)
+        self.operations += 1
         formula = flop_registry.get(operation.overloadpacket)
         if formula is not None:
             self.flops += formula(*args, **given, out_val=output)
@@ -36,8 +37,9 @@ class _CountsOperations:
 
 
 class FlopCounter(_CountsOperations, TorchDispatchMode):  # type: ignore[no-untyped-call]  # its __init_subclass__
-    """A context manager that counts FLOPs. Control-flow operations such as `torch.cond` fail.
+    """A context manager that counts FLOPs and operations. Control-flow operations such as `torch.cond` fail.
 
     Attributes:
+        operations: The number of operations so far, views included.
         flops: The count so far; a multiplication and an addition count as two.
     """

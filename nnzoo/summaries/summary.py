@@ -33,6 +33,7 @@ class Summary:
         flops: FLOPs of one sample in the mode of the model: matrix products, convolutions and attention, where a
             multiplication and an addition count as two. Elementwise operations (activations, normalisation) are not
             counted.
+        num_operations: The number of operations of a forward pass; 0 for large networks, where it is not counted.
         num_steps: The most time steps that a recurrent layer processes one after another; 1 without recurrent layers.
         notes: The notes below the table.
     """
@@ -45,6 +46,7 @@ class Summary:
     num_trainable_parameters: int
     num_neurons: int
     flops: int
+    num_operations: int
     num_steps: int
     notes: tuple[str, ...]
 
@@ -128,6 +130,7 @@ def summarize(
         num_trainable_parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
         num_neurons=count_neurons(recording),
         flops=recording.flops,
+        num_operations=recording.num_operations,
         num_steps=recording.num_steps,
         notes=(*border_notes(recording), *frozen_notes(model, frozen_epochs), *repeat_notes(recording, layers), *notes),
     )

@@ -72,6 +72,17 @@ def test_the_number_of_threads_depends_on_the_work_per_batch(
     assert torch.get_num_threads() == 8
 
 
+@pytest.mark.parametrize(("batch_size", "expected"), [(16, 1), ("full", 4)])
+def test_many_small_operations_use_one_thread(
+    at_step: Callable[..., None], batch_size: int | str, expected: int
+) -> None:
+    # 70 operations with 9 million FLOPs per batch of 16, and 67 million per batch of all 125 train rows
+    recorded: list[int] = []
+    at_step(1, lambda: recorded.append(torch.get_num_threads()))
+    train({"name": "tabular"}, data="wine", batch_size=batch_size)
+    assert recorded == [expected]
+
+
 @pytest.mark.parametrize("name", ["OMP_NUM_THREADS", "MKL_NUM_THREADS"])
 def test_environment_variables_set_the_number(
     at_step: Callable[..., None], monkeypatch: pytest.MonkeyPatch, name: str

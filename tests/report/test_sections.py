@@ -298,3 +298,19 @@ def test_trees_have_the_labels_of_all_nodes(train: Train, tmp_path: Path) -> Non
         assert drawing.svg.count(">×<") == len(targets) - right
         assert "<b>" not in drawing.svg
     assert {str(table.rows[0][0]) for table in tables} <= {"a very <b>good film", "a bad", "the film"}
+
+
+def test_inputs_on_the_disk_have_their_ranges(train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    x = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
+    np.save(tmp_path / "x.npy", x)
+    np.save(tmp_path / "y.npy", np.arange(40) % 2)
+    data = {"name": "arrays", "path": str(tmp_path), "cache": "disk", "split": {"val": 0.0, "test": 0.0}}
+    folder = train({"data": data, "model": "linear", "train": {"epochs": 1}})
+    rows = find(page_of(folder), TableOf, "Features in train").rows
+    expected = np.stack([x.mean(0), x.std(0), x.min(0), x.max(0)], axis=1)
+    np.testing.assert_allclose(np.array([row[1:] for row in rows], dtype=float), expected, atol=1e-6)
+    monkeypatch.setattr("nnzoo.report.inputs.MAX_RAW_ENTRIES", 30)
+    page = page_of(folder)
+    assert [row[3] for row in find(page, TableOf, "Features in train").rows] == x[::4].min(0).tolist()
+    texts = [part.text for section in page for part in section.parts if isinstance(part, Text)]
+    assert "The ranges are those of 10 of the 40 train samples." in texts

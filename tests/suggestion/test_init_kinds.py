@@ -160,3 +160,36 @@ def test_files_that_do_not_belong_together(init: Init) -> None:
     Path("mixed/b.csv").unlink()
     write_series("mixed/b.csv")
     assert init("mixed", "--target", "promo", dry_run=False)["config"]["data"]["path"] == "mixed"
+
+
+def test_arrays_with_the_names_of_keras(init: Init) -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 255, (80, 12, 12), dtype=np.uint8), np.arange(80) % 2
+    np.savez("mnist.npz", x_train=x[:60], y_train=y[:60], x_test=x[60:], y_test=y[60:])
+    found = init("mnist.npz")
+    assert found["config"]["data"]["layout"] == "image"
+    assert found["config"]["model"]["name"] == "cnn"
+    assert "test" not in found["config"]["data"]["split"]
+
+
+def test_channels_last_are_refused(init: Init) -> None:
+    np.savez("photos.npz", x=np.zeros((20, 8, 8, 3), np.uint8), y=np.arange(20) % 2)
+    assert "channels last" in init("photos.npz", code=3)["error"]["message"]
+
+
+def test_a_table_of_file_names_is_refused(init: Init) -> None:
+    Path("labels.csv").write_text("image,label\n" + "".join(f"{i}.png,{'ab'[i % 2]}\n" for i in range(40)), "utf-8")
+    assert "names of images" in init("labels.csv", code=3)["error"]["message"]
+
+
+def test_texts_in_subfolders_are_refused(init: Init) -> None:
+    for name in WORDS:
+        Path("reviews", "train", name).mkdir(parents=True)
+        Path("reviews", "train", name, "1.txt").write_text(WORDS[name], encoding="utf-8")
+    assert "subfolders" in init("reviews", code=3)["error"]["message"]
+
+
+def test_a_class_and_a_text_need_no_target(init: Init) -> None:
+    Path("sms").write_text("\n".join(f"{label}\t{text}" for label, text in texts(80)), encoding="utf-8")
+    data = init("sms", dry_run=False)["config"]["data"]
+    assert (data["name"], data["text"], data["target"]) == ("text", "1", "0")

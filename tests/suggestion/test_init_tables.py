@@ -202,3 +202,30 @@ def test_rare_cells_do_not_change_the_type_of_a_column(init: Init) -> None:
     assert found["config"]["data"]["categorical"] == ["answer"]
     # Row 7 is in val with this seed: without the key, the train rows would be booleans.
     nnzoo.train(found["path"], overrides={"data.split.seed": 4}, dry_run=True, quiet=True)
+
+
+def test_json_lines(init: Init) -> None:
+    rows = [{"id": f"c{i}", "a": a, "b": b, "tags": [1, 2], "label": label} for i, (a, b, label) in enumerate(points())]
+    rows[3]["a"] = None
+    with gzip.open("users.jsonl.gz", "wt", encoding="utf-8") as file:
+        file.write("\n".join(map(json.dumps, rows)))
+    found = init("users.jsonl.gz")
+    assert found["config"]["data"]["ignore"] == ["id"]
+    dataset = prepare(load_config(found["path"])).dataset
+    assert dataset.feature_names == ("a", "a is missing", "b")
+    assert dataset.classes == ("down", "up")
+
+
+def test_damaged_json_lines_are_an_error(init: Init) -> None:
+    Path("users.jsonl").write_text('{"a": 1, "label": "x"}\n{"a": }\n', encoding="utf-8")
+    assert "damaged" in init("users.jsonl", code=3)["error"]["message"]
+
+
+def test_more_columns_than_rows_are_a_warning(init: Init) -> None:
+    rng = np.random.default_rng(0)
+    write(
+        "genes.csv",
+        [*(f"g{i}" for i in range(60)), "label"],
+        [[*rng.normal(size=60).round(3), "ab"[i % 2]] for i in range(40)],
+    )
+    assert "more columns (60) than train rows (24)" in init("genes.csv")["warnings"][0]

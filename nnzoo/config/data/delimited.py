@@ -76,7 +76,7 @@ class TableCells(Source):
 
 
 class Delimited(TableCells, RepairedFiles):
-    """Base class of all sources that read tables: delimited text (also compressed), Parquet, Arrow and Excel files."""
+    """Base class of all sources that read tables: delimited text, Parquet, Arrow, JSON Lines and Excel files."""
 
     names: Items[Annotated[str, Field(min_length=1)]] | None = Field(
         None, description="column names, if the file has no header, or to replace the names in the header"

@@ -117,7 +117,8 @@ def find_parts(path: Path, other_paths: dict[str, str | Path | None], limit: int
     if limit is not None and limit < 1:
         raise DataError(f"limit is too small (got {limit}; at least 1).", where=str(path))
     names = _list_arrays(path)
-    parts = {"train": find_part(path, "", limit)}
+    suffix = "_train" if "x_train" in names and "x" not in names else ""
+    parts = {"train": find_part(path, suffix, limit)}
     for split, other_path in other_paths.items():
         own = {f"{name}_{split}" for name in ("x", "y", "lengths")} & names
         if other_path is not None and own:

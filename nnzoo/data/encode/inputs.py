@@ -172,6 +172,15 @@ def _check_values(inputs: Tensor, layout: Layout, where: str) -> None:
         check_finite(inputs, where)
 
 
+def check_channels(x: Array, *, where: str) -> None:
+    """Raises a DataError if images have their channels last."""
+    if x.ndim == 4 and x.shape[3] in (1, 3, 4) and x.shape[1] > 4:
+        raise DataError(
+            f"has its channels last (got shape {x.shape}; allowed (N, C, H, W)). Save x.transpose(0, 3, 1, 2).",
+            where=where,
+        )
+
+
 def _check_inputs_shape(x: Array, layout: Layout, where: str) -> None:
     kinds, allowed = ("iu", "integers") if layout == "tokens" else ("biuf", "real numbers")
     check_kind(x, kinds, f"{allowed} for {layout}", where)
@@ -183,8 +192,5 @@ def _check_inputs_shape(x: Array, layout: Layout, where: str) -> None:
         )
     if 0 in x.shape:
         raise DataError(f"is empty (got shape {x.shape}; every axis needs at least size 1).", where=where)
-    if layout == "image" and x.ndim == 4 and x.shape[3] in (1, 3, 4) and x.shape[1] > 4:
-        raise DataError(
-            f"has its channels last (got shape {x.shape}; allowed (N, C, H, W)). Save x.transpose(0, 3, 1, 2).",
-            where=where,
-        )
+    if layout == "image":
+        check_channels(x, where=where)

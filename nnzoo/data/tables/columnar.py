@@ -1,8 +1,10 @@
-"""Parquet and Arrow files. Typed values are converted to strings that parse to the same values."""
+"""Parquet, Arrow and JSON Lines files. Typed values are converted to strings that parse to the same values."""
 
 from __future__ import annotations
 
 import contextlib
+import json
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -11,7 +13,7 @@ from nnzoo.data.files.contents import check_size, name_of
 from nnzoo.data.files.repairs import Repair, Repairs
 from nnzoo.errors import DataError
 
-Kind = Literal["parquet", "arrow", "arrow stream", "feather"]
+Kind = Literal["parquet", "arrow", "arrow stream", "feather", "json lines"]
 
 _MAGIC: dict[bytes, Kind] = {
     b"PAR1": "parquet",
@@ -19,6 +21,9 @@ _MAGIC: dict[bytes, Kind] = {
     b"\xff\xff\xff\xff": "arrow stream",
     b"FEA1": "feather",
 }
+_JSON_OBJECT = re.compile(rb'(?:\xef\xbb\xbf)?\s*\{\s*"(?:[^"\\]|\\.)*"\s*:')
+_JSON_BLOCK_BYTES = 2**24
+"""The maximum size of a row in a JSON Lines file."""
 _CELL_BYTES = 8
 _INDEX = "__index_level_"
 """The prefix that pandas gives to an index without a name, which is not a data column."""
@@ -28,7 +33,19 @@ NESTED = Repair("column", "of lists, structs or bytes", "left out", "Convert it 
 
 def kind_of(start: bytes) -> Kind | None:
     """Returns the type of a columnar file, by its first bytes; None for other files."""
-    return next((kind for magic, kind in _MAGIC.items() if start.startswith(magic)), None)
+    known = next((kind for magic, kind in _MAGIC.items() if start.startswith(magic)), None)
+    return "json lines" if known is None and _is_json_lines(start) else known
+
+
+def _is_json_lines(start: bytes) -> bool:
+    """Returns whether the first line is a JSON object, as far as it is known."""
+    if _JSON_OBJECT.match(start) is None:
+        return False
+    first, end, _ = start.strip().partition(b"\n")
+    try:
+        return not end or isinstance(json.loads(first.decode("utf-8-sig")), dict)
+    except ValueError:
+        return False
 
 
 class ColumnarFile:
@@ -123,6 +140,10 @@ def _open(path: Path, kind: Kind, data: bytes | None) -> Any:
     source = pa.memory_map(str(path)) if data is None else pa.BufferReader(data)
     if kind == "parquet":
         return parquet.ParquetFile(source)
+    if kind == "json lines":
+        from pyarrow import json as json_lines
+
+        return json_lines.read_json(source, json_lines.ReadOptions(block_size=_JSON_BLOCK_BYTES))
     if kind == "feather":
         return feather.read_table(source)
     return (ipc.open_file if kind == "arrow" else ipc.open_stream)(source).read_all()

@@ -28,7 +28,7 @@ from nnzoo.errors import DataError
 
 SUFFIXES = (
     *(".csv", ".tsv", ".tab", ".psv", ".txt", ".data"),
-    *(".parquet", ".pq", ".arrow", ".feather", ".ipc", ".xlsx", ".xlsm"),
+    *(".parquet", ".pq", ".arrow", ".feather", ".ipc", ".jsonl", ".ndjson", ".xlsx", ".xlsm"),
 )
 
 _GROUP_BYTES = 48 * 1024 * 1024
