@@ -6,14 +6,11 @@ from nnzoo.builders.model import (
     NetworkShape,
     after_preprocess,
     build_model,
-    build_rule,
-    frozen_epochs,
     network_shape,
     one_hot_of,
-    plan_model,
-    prepare_model,
     with_known_model,
 )
+from nnzoo.builders.parameters import build_rule, frozen_epochs, plan_model, prepare_model
 from nnzoo.builders.training import (
     build_average,
     build_decoder,

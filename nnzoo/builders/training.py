@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nnzoo.builders.model import frozen_epochs
+from nnzoo.builders.parameters import frozen_epochs
 from nnzoo.config import Config
 from nnzoo.config import loss as loss_config
 from nnzoo.config import optimizer as optimizer_config

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -73,12 +72,11 @@ def lr_find(
         runs_dir=runs_dir,
         device=device,
     )
-    subject = shlex.join([config, *changes])
     if html is not None:
-        write_page(Path(html), found, subject)
+        write_page(Path(html), found, config, changes)
     result = {**found.as_dict(), "page": html}
     if not as_json:
-        print(_report(found, subject, brief=quiet))
+        print(_report(found, config, changes, brief=quiet))
         if html is not None and not quiet:
             print(f"page: {html}")
     if found.suggestion is None:
@@ -102,7 +100,7 @@ def _check_page(path: Path, *, overwrite: bool) -> None:
         raise UsageError("the file exists. Choose another name, or pass --overwrite.", where=where)
 
 
-def _report(found: LrRange, subject: str, *, brief: bool) -> str:
+def _report(found: LrRange, config: str, changes: list[str], *, brief: bool) -> str:
     """Returns the result as text."""
     from textwrap import fill
 
@@ -112,5 +110,5 @@ def _report(found: LrRange, subject: str, *, brief: bool) -> str:
     parts = [] if brief else [fill(title_of(found), WIDTH), text_lines(chart_of(found)), *found.notes]
     if found.suggestion is not None:
         text = f"suggestion: lr {found.suggestion:.2g} (config: {found.lr:.2g})"
-        parts += [text if brief else f"{text}\n{fill(found.reason(), WIDTH)}", command(found, subject)]
+        parts += [text if brief else f"{text}\n{fill(found.reason(), WIDTH)}", command(found, config, changes)]
     return ("\n" if brief else "\n\n").join(parts)

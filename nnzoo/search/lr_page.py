@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 from nnzoo.report.charts import Lines, Mark, Part, Section, TableOf, Text
@@ -48,17 +49,20 @@ def chart_of(found: LrRange) -> Lines:
     )
 
 
-def command(found: LrRange, subject: str) -> str:
+def command(found: LrRange, config: str, changes: Sequence[str]) -> str:
     """Returns the command that trains with the suggestion.
 
     Args:
         found: The result.
-        subject: The config as the user named it, with its overrides.
+        config: The config as the user named it.
+        changes: The overrides of the user. Those that the suggestion replaces are left out.
     """
-    return f"nnzoo train {subject} {shlex.join(found.overrides())}"
+    keys = {each.partition("=")[0] for each in found.overrides()}
+    kept = [each for each in changes if each.partition("=")[0] not in keys]
+    return f"nnzoo train {shlex.join([config, *kept, *found.overrides()])}"
 
 
-def write_page(path: Path, found: LrRange, subject: str) -> None:
+def write_page(path: Path, found: LrRange, config: str, changes: Sequence[str]) -> None:
     """Writes the page of a range test.
 
     Raises:
@@ -67,7 +71,7 @@ def write_page(path: Path, found: LrRange, subject: str) -> None:
     rate = found.suggestion
     parts: list[Part] = [Text(_verdict(found))]
     if rate is not None:
-        parts.append(Text(command(found, subject), code=True))
+        parts.append(Text(command(found, config, changes), code=True))
     rows: list[list[str | float | int | None]] = [
         ["suggestion", rate],
         ["steepest descent", found.steepest],

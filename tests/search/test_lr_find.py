@@ -132,7 +132,7 @@ def test_the_command_prints_a_chart_and_writes_nothing(capsys: pytest.CaptureFix
     command = printed.out.splitlines()[-1]
     assert command.startswith("nnzoo train digits_mlp seed=3 optimizer.lr=0.0")
     assert list(tmp_path.iterdir()) == []
-    assert run(["lr-find", "digits_mlp", "seed=3", "-q"]) == 0
+    assert run(["lr-find", "digits_mlp", "optimizer.lr=0.3", "seed=3", "-q"]) == 0  # which the suggestion replaces
     brief = capsys.readouterr()
     assert brief.out.splitlines()[-1] == command  # the same seed has the same answer
     assert len(brief.out.splitlines()) == 2
