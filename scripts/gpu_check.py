@@ -216,12 +216,12 @@ def measure_precision(check: Check) -> dict[str, Any]:
 
 def reach_accuracy(check: Check) -> dict[str, Any]:
     """Trains until a training reaches the target, with more epochs each time. In small, there is one short training."""
-    fast = [] if check.is_small else ["train.precision=bf16-mixed"]
+    precision = f"train.precision={'fp32' if check.is_small else 'bf16-mixed'}"
     tries: list[dict[str, Any]] = []
     failure = None
     for epochs in EPOCHS[:1] if check.is_small else EPOCHS:
         try:
-            result = check.train([*fast, f"train.epochs={2 if check.is_small else epochs}"])
+            result = check.train([precision, f"train.epochs={2 if check.is_small else epochs}"])
         except PartError as error:
             failure = str(error)
             break

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -204,7 +205,9 @@ def _read(path: Path, label: str, extending: tuple[Path, ...]) -> Entry:
     """Reads a file and the files that it extends; `extending` are the files that extend it."""
     root = _absolute(read_yaml(path, label), path.absolute().parent)
     if not isinstance(root.value, dict):
-        raise _error_at(root, "expected a mapping with `data` and `model`, such as `data: digits`.")
+        is_config = path.suffix.lower() in (".yaml", ".yml", ".json")
+        hint = "" if is_config else f" For a file of data, `nnzoo init {shlex.quote(label)}` writes a config."
+        raise _error_at(root, f"expected a mapping with `data` and `model`, such as `data: digits`.{hint}")
     extends = root.value.pop("extends", None)
     for key in [key for key in root.value if key.startswith(ANCHOR_PREFIX)]:
         del root.value[key]

@@ -40,7 +40,7 @@ def chart_of(found: LrRange) -> Lines:
     return Lines(
         "Loss over the learning rate",
         "The loss of each step. The learning rate rises by the same factor after each step. The smoothed loss is an "
-        "average over neighboring steps.",
+        "average over neighboring steps. Losses far above the loss before training are not shown.",
         "lr",
         "loss",
         {"loss": (found.rates, shown(found.losses)), "smoothed": (found.rates, shown(reading.smoothed))},

@@ -134,15 +134,15 @@ class Plan:
 def plan_series(facts: TableFacts, target: Sequence[str], axis: TimeAxis) -> Plan:
     """Chooses the inputs and the window of a forecast by linear forecasts of the train rows, which take little time."""
     inputs, categorical, unused = _inputs(facts, target, axis)
-    values = _columns(facts, target)
+    rows = _in_order(facts, axis)
+    values = _columns(facts, target)[rows]
     season = find_season(values[: round(0.7 * len(values))], 1)
     usual, _ = _window(facts, axis, season)
     own = [name for name in inputs if name not in target]
     one_hot = [np.eye(facts.columns[name].codes.max() + 1)[facts.columns[name].codes] for name in categorical]
-    others = np.concatenate([_columns(facts, own), *one_hot], axis=1)
+    others = np.concatenate([_columns(facts, own), *one_hot], axis=1)[rows]
     windows = [window for window in (usual, usual // 2, 2 * usual) if window > 1]
-    rows = _in_order(facts, axis)
-    trial = try_forecasts(values[rows], others[rows], windows, season)
+    trial = try_forecasts(values, others, windows, season)
     if trial is not None and trial.choice.own and len(inputs) + len(categorical) > len(target):
         unused = [*unused, *own, *categorical]
         inputs, categorical = [*target], []

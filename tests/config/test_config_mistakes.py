@@ -188,3 +188,12 @@ def test_mistakes_in_other_sections(line: str, message: str, tmp_path: Path) -> 
 def test_mistakes_in_training(words: str, message: str, tmp_path: Path) -> None:
     text = f"data: digits\nmodel: mlp\ntrain: {{{words}}}\n"
     assert problem(text, tmp_path / "c.yaml").startswith(f"train.{message}")
+
+
+def test_data_in_place_of_a_config_says_how_to_get_one(tmp_path: Path) -> None:
+    (tmp_path / "people.csv").write_text("age,sold\n3,yes\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"`nnzoo init \S+people\.csv` writes a config"):
+        load_config(tmp_path / "people.csv")
+    (tmp_path / "list.yaml").write_text("- digits\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"such as `data: digits`\.\n"):
+        load_config(tmp_path / "list.yaml")

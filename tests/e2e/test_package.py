@@ -19,6 +19,15 @@ from hatchling.builders.wheel import WheelBuilder
 ROOT = Path(__file__).parents[2]
 LARGEST = {".whl": 3, ".gz": 4}
 """Megabytes; CONTRIBUTING.md states the sizes."""
+RUN_ALL = """
+import json, sys
+from nnzoo.cli.app import run
+
+for arguments in json.loads(sys.argv[1]):
+    if run(arguments):
+        sys.exit(f"failed: {arguments}")
+"""
+"""Runs several commands in one process, so that torch is imported only once."""
 
 
 @pytest.fixture(scope="module")
@@ -85,9 +94,21 @@ def test_a_user_needs_only_the_wheel(installed: Path, tmp_path: Path) -> None:
     nnzoo("init", "people.csv", "--target", "sold")
     assert (tmp_path / "people.yaml").is_file()
     nnzoo("validate", "people.yaml")
-    trained = result("train", "people.yaml", "train.epochs=2", "train.baselines=false")
-    assert trained["epochs"] == 2
-    assert (tmp_path / trained["run_dir"] / "report.html").is_file()
+    small = ["model={name: mlp, hidden: [4]}", "train.epochs=2", "train.baselines=false"]
+    commands = [
+        ["train", "people.yaml", *small],
+        ["lr-find", "people.yaml", *small, "--max", "10", "--html", "rates.html"],
+        ["sweep", "people.yaml", *small, "optimizer.lr=1e-3,1e-2"],
+        ["export", "runs/people", "--format", "js"],
+    ]
+    run = [str(installed / "python"), "-c", RUN_ALL, json.dumps(commands)]
+    done = subprocess.run(run, capture_output=True, text=True, cwd=tmp_path, env=clean_environment())
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "runs/people/result.json").read_text(encoding="utf-8"))["epochs"] == 2
+    for page in ("runs/people/report.html", "rates.html", "runs/people-sweep/sweep.html", "people.html"):
+        text = (tmp_path / page).read_text(encoding="utf-8")
+        assert "<script" in text, page
+        assert "<style" in text, page
 
 
 def test_the_image_gets_all_that_the_wheel_needs() -> None:

@@ -17,10 +17,19 @@ from nnzoo.cli.app import run
 RNG = np.random.default_rng(0)
 
 
-def init(file: Path, columns: dict[str, NDArray[Any]], target: str, capsys: pytest.CaptureFixture[str]) -> Any:
+def init(
+    file: Path,
+    columns: dict[str, NDArray[Any]],
+    target: str,
+    capsys: pytest.CaptureFixture[str],
+    *,
+    is_shuffled: bool = False,
+) -> Any:
     """Writes daily rows, and returns what `nnzoo init` prints."""
     days = [str(date(2020, 1, 1) + timedelta(day)) for day in range(len(columns[target]))]
-    rows = zip(days, *(column.tolist() for column in columns.values()), strict=True)
+    rows = list(zip(days, *(column.tolist() for column in columns.values()), strict=True))
+    if is_shuffled:
+        rows = [rows[index] for index in np.random.default_rng(0).permutation(len(rows))]
     lines = [",".join(["day", *columns]), *(",".join(map(str, row)) for row in rows)]
     file.write_text("\n".join(lines) + "\n", encoding="utf-8")
     assert run(["init", str(file), str(file.with_suffix(".yaml")), "--target", target, "--json"]) == 0
@@ -53,6 +62,15 @@ def test_a_column_that_comes_before_the_target_is_read(tmp_path: Path, capsys: p
     assert found["config"]["data"]["features"] == ["sold", "orders"]
     # No forecast of changes: the last value says nothing about the next one.
     assert found["config"]["data"]["difference"] is False
+
+
+def test_the_order_of_the_rows_does_not_matter(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    week = np.array([3, 4, 5, 4, 6, 9, 8])
+    columns = {"guests": (np.tile(week, 60) + 0.3 * np.random.default_rng(0).normal(size=420)).round(2)}
+    ordered = init(tmp_path / "guests.csv", columns, "guests", capsys)["config"]
+    shuffled = init(tmp_path / "shuffled.csv", columns, "guests", capsys, is_shuffled=True)["config"]
+    assert ordered["data"]["window"] % 7 == 0
+    assert {**shuffled["data"], "path": ordered["data"]["path"]} == ordered["data"]
 
 
 def test_rows_without_a_memory_are_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

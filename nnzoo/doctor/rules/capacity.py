@@ -208,16 +208,16 @@ def underfitting(evidence: Evidence) -> Finding | None:
         return Finding(
             "warning",
             "no better than the baseline",
-            f"{evidence.score_name.replace('_', ' ')} on val is {evidence.own.held:.3f}, and that of a constant "
-            f"prediction is {evidence.floor:.3f}. No single change of the config that was tried here helps, so the "
+            f"{evidence.score_name.replace('_', ' ')} on val is {evidence.own.held:.3f}, and that of the "
+            f"baseline is {evidence.floor:.3f}. No single change of the config that was tried here helps, so the "
             "inputs may not determine the target.",
             confidence="possible",
         )
     return Finding(
         "warning",
         "underfitting",
-        f"{evidence.score_name.replace('_', ' ')} on train is {evidence.own.train:.3f}, and that of a constant "
-        f"prediction is {evidence.floor:.3f}. No single change of the config that was tried here helps. Do the inputs "
+        f"{evidence.score_name.replace('_', ' ')} on train is {evidence.own.train:.3f}, and that of the "
+        f"baseline is {evidence.floor:.3f}. No single change of the config that was tried here helps. Do the inputs "
         "determine the target?",
         confidence="possible",
     )
