@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import socket
 from typing import Annotated, Any, Literal
 
 import typer
@@ -134,11 +136,12 @@ def report(result: dict[str, Any], *, everything: bool = False) -> str:
     if counts["running"]:
         parts.append(f"{counts['running']} trials are still running in other processes.")
     if result["best"] is not None:
-        run = result["best"]["run_dir"]
-        its_run = f"nnzoo report {run}" if run else f"on the machine {result['best']['host']}"
+        run, host = result["best"]["run_dir"], result["best"]["host"]
+        absent = "deleted" if host == socket.gethostname() else f"on the machine {host}"
+        its_run = f"nnzoo report {shlex.quote(run)}" if run else absent
         parts.append(
             f"best config:  {folder}/best.yaml (its value is optimistic: it chose the trial)\n"
-            f"train it:     nnzoo train {folder}/best.yaml seed=1\n"
+            f"train it:     nnzoo train {shlex.quote(f'{folder}/best.yaml')} seed=1\n"
             f"its run:      {its_run}\n"
             f"page:         {folder}/sweep.html"
         )

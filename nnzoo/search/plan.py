@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args
 from nnzoo.config import Config, dump, load_config
 from nnzoo.config.data import PATH_FIELDS
 from nnzoo.config.metrics import direction
+from nnzoo.config.model import PRETRAINED
 from nnzoo.config.suggest import did_you_mean
 from nnzoo.config.yaml_writer import flow
 from nnzoo.errors import ConfigError, UsageError
@@ -28,6 +29,7 @@ MAX_CHECKED = 256
 FILE = "sweep.yaml"
 _OF_MACHINES = ("name", "train.device", "train.num_threads", "data.cache")
 """Config keys that may differ between the machines of a sweep."""
+_PATHS = (*(f"data.{field}" for field in PATH_FIELDS), ".".join(PRETRAINED))
 
 
 @dataclass(frozen=True)
@@ -167,6 +169,7 @@ def plan_sweep(source: str, changes: Sequence[str], options: Options) -> Plan:
     if not space:
         raise UsageError(f"there is nothing to search: no key has several values or a range. {EXAMPLE}.", where="sweep")
     _check_keys(base, space)
+    space = {key: _absolute(base, key, each) for key, each in space.items()}
     method, trials = _method_and_trials(space, given)
     return _checked(
         Plan(
@@ -198,6 +201,17 @@ def _add(space: dict[str, Dimension], fixed: dict[str, Any], key: str, dimension
         fixed[key] = dimension.values[0]
     else:
         space[key] = dimension
+
+
+def _absolute(base: Config, key: str, dimension: Dimension) -> Dimension:
+    """Makes searched paths absolute, as those of a config, so that the sweep can be continued from any folder."""
+    if key not in _PATHS or not isinstance(dimension, Values):
+        return dimension
+    try:
+        return Values(tuple(dict(_leaves(dump(load_config(base, {key: each}))))[key] for each in dimension.values))
+    except ConfigError:
+        # The checks of all values report it.
+        return dimension
 
 
 def _monitor(given: Mapping[str, Any]) -> dict[str, Any]:

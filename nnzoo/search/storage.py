@@ -52,6 +52,28 @@ def silent() -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def database_errors(name: str) -> Iterator[None]:
+    """A context manager that raises RunError if the database can't be read or written.
+
+    Args:
+        name: The name of the sweep.
+    """
+    from optuna.exceptions import StorageInternalError
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (SQLAlchemyError, StorageInternalError) as error:
+        # Optuna's own error does not say why.
+        cause = error.__cause__ if isinstance(error.__cause__, SQLAlchemyError) else error
+        raise RunError(
+            f"the database failed: {_first_line(cause)}. Check that it can be written and that the disk is not full. "
+            "The same command continues.",
+            where=name,
+        ) from None
+
+
 def open_storage(url: str | None, folder: Path) -> RDBStorage:
     """Opens the database.
 
@@ -84,7 +106,8 @@ def open_storage(url: str | None, folder: Path) -> RDBStorage:
         except SQLAlchemyError as error:
             # Two processes that create the tables at the same time disturb each other.
             if attempt == 4 or not any(text in str(error) for text in _DISTURBED):
-                raise RunError(f"the database can't be opened: {_first_line(error)}.", where=shown) from None
+                hint = " Restore it, or start another sweep with --name." if "not a database" in str(error) else ""
+                raise RunError(f"the database can't be opened: {_first_line(error)}.{hint}", where=shown) from None
             time.sleep(0.5)
     raise AssertionError
 
@@ -100,7 +123,7 @@ def hidden(url: str) -> str:
         return "storage"
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     return str(error).split("\n")[0].rstrip(".")
 
 

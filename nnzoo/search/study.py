@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from nnzoo.errors import RunError, UsageError
+from nnzoo.errors import UsageError
 from nnzoo.search.distributions import distributions_of
 from nnzoo.search.owner import Owner, host_of, is_dead
 from nnzoo.search.plan import Plan
 from nnzoo.search.points import config_values, points_of
 from nnzoo.search.records import Record, State
-from nnzoo.search.storage import HEARTBEAT, create_or_load, direction_of, open_storage, silent
+from nnzoo.search.storage import HEARTBEAT, create_or_load, database_errors, direction_of, open_storage, silent
 
 if TYPE_CHECKING:
     import optuna
@@ -89,10 +89,13 @@ class SweepStudy:
         with self._claiming():
             self.storage = open_storage(url, plan.folder)
             self.study, is_new = create_or_load(self.storage, plan.name, plan.mode)
+            if not is_new and self._is_replaceable():
+                optuna.delete_study(study_name=plan.name, storage=self.storage)
+                self.study, is_new = create_or_load(self.storage, plan.name, plan.mode)
             self.study.pruner = optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=max(1, epochs // 10))
             if not is_new:
                 self._check_same()
-            elif any(plan.folder.glob("trial-*")):
+            elif self._has_runs():
                 optuna.delete_study(study_name=plan.name, storage=self.storage)
                 raise UsageError(
                     "has trials of another sweep, whose database is missing. Choose another --name.",
@@ -101,6 +104,19 @@ class SweepStudy:
             else:
                 self.study.set_user_attr("plan", plan.identity())
                 self.study.set_user_attr("trials", plan.trials)
+
+    def _has_runs(self) -> bool:
+        return any(self.plan.folder.glob("trial-*"))
+
+    def _is_replaceable(self) -> bool:
+        """Whether the settings may still change: no trial has begun, for example because the data was not found."""
+        known = self.study.user_attrs
+        if known.get("plan") in (None, self.plan.identity()) or self._has_runs():
+            return False
+        return not any(
+            self._counts(each) or (each.state == self._states.RUNNING and not self._is_lost(each))
+            for each in self._entries()
+        )
 
     def _check_same(self) -> None:
         """Checks that the sweep was started with the same plan; more trials are allowed."""
@@ -152,13 +168,8 @@ class SweepStudy:
     @contextlib.contextmanager
     def _claiming(self) -> Iterator[None]:
         """A context manager in which no other process on this file system claims trials."""
-        from sqlalchemy.exc import SQLAlchemyError
-
-        try:
-            with self._lock, silent():
-                yield
-        except SQLAlchemyError as error:
-            raise RunError(f"the database failed: {str(error).splitlines()[0]}.", where=self.plan.name) from None
+        with database_errors(self.plan.name), self._lock, silent():
+            yield
 
     def claim(self, count: int = 1) -> list[Claim]:
         """Returns the next trials, at most `count`, in the order of their numbers; an empty list if none is left."""
@@ -218,7 +229,7 @@ class SweepStudy:
         """Stores the monitored value of an epoch, and returns whether the trial should be ended."""
         if (epoch - 1) % self.report_every:
             return False
-        with silent():
+        with database_errors(self.plan.name), silent():
             claim.trial.report(value, epoch)
             return prune and claim.trial.should_prune()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -100,7 +101,7 @@ def _interrupted(
         write_results(plan, study, status="interrupted", page=False)
     from nnzoo.search.storage import hidden
 
-    command = " ".join(command_of(plan, None if url is None else hidden(url)))
+    command = shlex.join(command_of(plan, None if url is None else hidden(url)))
     ended = sum(result["counts"][state] for state in ("completed", "pruned", "failed"))
     return InterruptedRunError(
         f"interrupted after {ended} of {study.num_trials} trials; `{command}` continues.",

@@ -10,6 +10,7 @@ from nnzoo import log
 from nnzoo.config import Config
 from nnzoo.config.yaml_writer import flow
 from nnzoo.errors import ConfigError, DataError, DivergedError, InterruptedRunError, NnzooError, RunError
+from nnzoo.experiment.prepare import prepare
 from nnzoo.experiment.train.finished import Run
 from nnzoo.experiment.train.run import train
 from nnzoo.experiment.train.together import (
@@ -120,6 +121,8 @@ class Worker:
         except InterruptedRunError:
             raise
         except Exception as error:
+            if isinstance(error, NnzooError) and not self._is_of_trial(error):
+                raise
             # Trained alone, each trial fails with its own reason, or not at all.
             log.info("trials %s are trained one after another: %s", _numbers(group), reason_of(error))
             return False
@@ -174,7 +177,19 @@ class Worker:
         """Whether only this trial failed. Others would fail with the same error of the disk or of the data."""
         if isinstance(error, DataError):
             return any(key.startswith("data") for key in self.plan.space)
+        if isinstance(error, ConfigError):
+            return not self._is_of_all(error)
         return not isinstance(error, RunError | OSError)
+
+    def _is_of_all(self, error: ConfigError) -> bool:
+        """Whether the config does not fit the data with any values, such as a metric of another task."""
+        try:
+            prepare(self.plan.config)
+        except ConfigError as own:
+            return own.problems == error.problems
+        except NnzooError:
+            return False
+        return False
 
     def failed(self, claim: Claim, error: Exception, **attributes: Any) -> None:
         """Stores and shows why a trial failed."""

@@ -32,7 +32,6 @@ MEMBERS: list[dict[str, Any]] = [
     {"optimizer.lr": 0.02, "scheduler.name": "exponential", "scheduler.gamma": 0.5, "scheduler.warmup_epochs": 1},
 ]
 OPTIMIZERS = [
-    {"name": "adamw"},
     {"name": "sgd", "momentum": 0.9, "nesterov": True},
     {"name": "nadam", "decoupled_weight_decay": True},
     {"name": "adagrad", "lr_decay": 0.1},

@@ -121,6 +121,29 @@ def test_if_all_trials_fail_the_command_fails(
     assert "can't be used as a database" in capsys.readouterr().err
 
 
+def test_before_the_first_trial_mistakes_about_the_data_can_be_corrected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No trial is counted as failed, and paths of data do not depend on the folder of the command."""
+    monkeypatch.chdir(tmp_path)
+    Path("small.yaml").write_text("data: {name: csv, path: absent.csv, target: y}\nmodel: linear\ntrain: {epochs: 1}\n")
+    for name in ("a.csv", "b.csv"):
+        Path(name).write_text("x,y\n" + "".join(f"{number},{'no' if number < 15 else 'yes'}\n" for number in range(30)))
+    assert run(["sweep", "small.yaml", "optimizer.lr=0.1,0.2"]) == 3
+    assert capsys.readouterr().err.count("there is no such file") == 1
+    space = ["sweep", "small.yaml", "data.path=a.csv,b.csv", "optimizer.lr=0.1"]
+    assert run([*space, "--metric", "val/mae"]) == 2
+    assert "'val/mae' is not computed in this run" in capsys.readouterr().err
+    assert run(space) == 0
+    assert "2 trials by grid: 2 completed" in capsys.readouterr().out
+    Path("elsewhere").mkdir()
+    monkeypatch.chdir("elsewhere")
+    assert run(["sweep", "../runs/small-sweep"]) == 0
+    assert "2 trials by grid: 2 completed" in capsys.readouterr().out
+    assert run(["sweep", "../small.yaml", "optimizer.lr=0.1,0.3", "--runs-dir", "../runs"]) == 2
+    assert "started with other settings" in capsys.readouterr().err
+
+
 def test_a_signal_after_the_last_step_of_a_trial_ends_the_sweep(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
