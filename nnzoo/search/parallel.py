@@ -39,7 +39,7 @@ def parallel_coordinates(
     ranked = sorted(records, key=lambda each: (each.state != "completed", sign * (each.value or 0.0)))
     num_best = max(1, math.ceil(len(ranked) / SHARE))
     values = Axis([each.value or 0.0 for each in records], log=log_value)
-    axes = [_axis(key, dimension, x) for x, (key, dimension) in zip(_places(), space.items(), strict=False)]
+    axes = [_axis(key, dimension, SIDE + i * SPACING) for i, (key, dimension) in enumerate(space.items())]
     end = SIDE + len(space) * SPACING
     axes.append(_frame(end, metric, values.ticks(5)))
     lines = []
@@ -63,10 +63,6 @@ def parallel_coordinates(
     best = "the best trial" if num_best == 1 else f"the best trial; blue: the {num_best} best"
     caption = f"One line per trial with a result. Orange: {best}; grey: the others; dashed: pruned."
     return Drawing("Parallel coordinates", caption, drawn, f"{len(ranked)} trials over {', '.join(space)} and {metric}")
-
-
-def _places() -> Sequence[int]:
-    return range(SIDE, 10**6, SPACING)
 
 
 def _y(height: float) -> float:

@@ -17,7 +17,7 @@ from nnzoo.config.model import PRETRAINED
 from nnzoo.config.suggest import did_you_mean
 from nnzoo.config.yaml_writer import flow
 from nnzoo.errors import ConfigError, UsageError
-from nnzoo.search.space import EXAMPLE, Dimension, Range, Values, parse_dimension, values_of
+from nnzoo.search.space import EXAMPLE, Dimension, Range, Values, num_combinations, parse_dimension, values_of
 from nnzoo.search.sweep_file import read_sweep_file
 
 Method = Literal["tpe", "random", "grid"]
@@ -280,24 +280,6 @@ def _method_and_trials(space: Mapping[str, Dimension], given: Mapping[str, Any])
             where="trials",
         )
     return method, count
-
-
-def num_combinations(space: Mapping[str, Dimension]) -> int | None:
-    """Returns the number of combinations of values; None if it is not finite."""
-    counts = [listed(each) for each in space.values()]
-    return None if any(each is None for each in counts) else math.prod(len(each) for each in counts if each)
-
-
-def listed(dimension: Dimension) -> Sequence[Any] | None:
-    """Returns all values of a dimension; None for a range without a step. Integers have a step of 1."""
-    if isinstance(dimension, Values):
-        return dimension.values
-    low, high, step = dimension.low, dimension.high, dimension.step
-    if dimension.kind == "int" and isinstance(low, int) and isinstance(high, int):
-        return range(low, high + 1, int(step or 1))
-    if step is None:
-        return range(int(low), int(high) + 1) if dimension.kind == "logint" else None
-    return [low + index * step for index in range(math.floor((high - low) / step + 1e-9) + 1)]
 
 
 def _check_keys(config: Config, space: Mapping[str, Dimension]) -> None:

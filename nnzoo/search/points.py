@@ -7,8 +7,8 @@ import math
 import random
 from typing import Any
 
-from nnzoo.search.plan import MAX_GRID, Plan, listed, num_combinations
-from nnzoo.search.space import Dimension, Range, Values, text_of
+from nnzoo.search.plan import MAX_GRID, Plan
+from nnzoo.search.space import Dimension, Range, Values, listed, num_combinations, text_of
 
 Parameters = dict[str, Any]
 """The value of each key as it is stored: numbers of ranges, and listed values as YAML on one line."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -157,3 +157,21 @@ def _range(name: str, arguments: str, where: str) -> Range:
     if step is not None and not 0 < step <= high - low:
         raise UsageError(f"the step must be more than 0, and at most {high - low:g} (got {step:g}).", where=where)
     return Range(kind, low, high, step)
+
+
+def num_combinations(space: Mapping[str, Dimension]) -> int | None:
+    """Returns the number of combinations of values; None if it is not finite."""
+    counts = [listed(each) for each in space.values()]
+    return None if any(each is None for each in counts) else math.prod(len(each) for each in counts if each)
+
+
+def listed(dimension: Dimension) -> Sequence[Any] | None:
+    """Returns all values of a dimension; None for a range without a step. Integers have a step of 1."""
+    if isinstance(dimension, Values):
+        return dimension.values
+    low, high, step = dimension.low, dimension.high, dimension.step
+    if dimension.kind == "int" and isinstance(low, int) and isinstance(high, int):
+        return range(low, high + 1, int(step or 1))
+    if step is None:
+        return range(int(low), int(high) + 1) if dimension.kind == "logint" else None
+    return [low + index * step for index in range(math.floor((high - low) / step + 1e-9) + 1)]

@@ -8,7 +8,6 @@ one with the same values takes its place. Only entries with a result, or with th
 from __future__ import annotations
 
 import contextlib
-import math
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -19,18 +18,17 @@ from filelock import FileLock
 
 from nnzoo.errors import UsageError
 from nnzoo.search.distributions import distributions_of
+from nnzoo.search.importances import importances_of
 from nnzoo.search.owner import Owner, host_of, is_dead
 from nnzoo.search.plan import Plan
 from nnzoo.search.points import config_values, points_of
 from nnzoo.search.records import Record, State
-from nnzoo.search.storage import HEARTBEAT, create_or_load, database_errors, direction_of, open_storage, silent
+from nnzoo.search.storage import HEARTBEAT, create_or_load, database_errors, open_storage, silent
 
 if TYPE_CHECKING:
     import optuna
     from optuna.trial import FrozenTrial
 
-LEAST_TRIALS = 8
-"""Of fewer trials, importances would be noise."""
 REPORTS = 40
 """About the largest number of epochs whose monitored value is stored."""
 JOIN_SECONDS = 60.0
@@ -312,24 +310,8 @@ class SweepStudy:
         ]
 
     def importances(self) -> tuple[dict[str, float], str]:
-        """Returns how much of the variance of the results each key explains (fANOVA), or an empty dict and why not."""
-        import optuna
-
-        entries = [each for each in self._entries(self._states.COMPLETE) if each.value is not None]
-        finite = [each for each in entries if math.isfinite(each.value or 0.0)]
-        if len(finite) < LEAST_TRIALS:
-            return {}, f"Importances need at least {LEAST_TRIALS} completed trials (there are {len(finite)})."
-        if len({each.value for each in finite}) == 1:
-            return {}, "All completed trials have the same result, so no key is more important than another."
-        try:
-            with silent():
-                # In a study of its own, without the pruned and the lost entries.
-                copied = optuna.create_study(direction=direction_of(self.plan.mode))
-                copied.add_trials(finite)
-                evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
-                return dict(optuna.importance.get_param_importances(copied, evaluator=evaluator)), ""
-        except (RuntimeError, ValueError) as error:
-            return {}, f"The importances can't be computed: {error}"
+        """Returns how much of the variance of the results each key explains, or an empty dict and why not."""
+        return importances_of(self._entries(self._states.COMPLETE), self.plan.mode)
 
     def _record(self, number: int, entry: FrozenTrial) -> Record:
         states, known = self._states, entry.user_attrs.get("result", {})

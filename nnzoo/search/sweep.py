@@ -17,7 +17,7 @@ from nnzoo.run.directory import CONFIG
 from nnzoo.run.files import write_text
 from nnzoo.search.plan import FILE, Plan
 from nnzoo.search.results import result_of, write_results
-from nnzoo.search.storage import check_installed
+from nnzoo.search.storage import check_installed, hidden
 from nnzoo.search.study import SweepStudy
 from nnzoo.search.worker import Worker
 
@@ -99,8 +99,6 @@ def _interrupted(
     result = {**result_of(plan, study.records()), "status": "interrupted"}
     if not is_worker:
         write_results(plan, study, status="interrupted", page=False)
-    from nnzoo.search.storage import hidden
-
     command = shlex.join(command_of(plan, None if url is None else hidden(url)))
     ended = sum(result["counts"][state] for state in ("completed", "pruned", "failed"))
     return InterruptedRunError(

@@ -152,15 +152,26 @@ def _errors(targets: Array, others: Array, choice: Choice, units: int = 0) -> It
     known = np.isfinite(x).all(axis=1) & np.isfinite(y).all(axis=1)
     rows = np.arange(choice.window, len(targets))
     found = np.full((len(_PENALTIES), len(targets)), np.nan)
-    for fit_end, end in _BLOCKS:
-        is_fit = rows < fit_end * len(targets)
-        train, test = known & is_fit, known & ~is_fit & (rows < end * len(targets))
+    for train, test in _blocks(rows, known, len(targets)):
         if not train.any() or not test.any():
             return
         for place, weights in enumerate(_ridge(x[train], y[train], _PENALTIES)):
             found[place, rows[test]] = np.abs(_with_bias(x[test]) @ weights - y[test]).mean(axis=1)
     for l2, error in zip(_PENALTIES, found, strict=True):
         yield choice._replace(l2=l2), error
+
+
+def _blocks(rows: Array, known: Any, num_rows: int) -> Iterable[tuple[Array, Array]]:
+    """Yields which entries each trial is fitted to, and measured on, as masks.
+
+    Args:
+        rows: The row of each entry.
+        known: Whether each entry has no missing values.
+        num_rows: The number of rows of the series.
+    """
+    for fit_end, end in _BLOCKS:
+        is_fit = rows < fit_end * num_rows
+        yield known & is_fit, known & ~is_fit & (rows < end * num_rows)
 
 
 def _windows(columns: Array, targets: Array, choice: Choice) -> tuple[Array, Array]:
@@ -201,9 +212,7 @@ def _same_row(targets: Array, others: Array) -> Array:
     found = np.full(len(targets), np.nan)
     known = np.isfinite(others).all(axis=1) & np.isfinite(targets).all(axis=1)
     rows = np.arange(len(targets))
-    for fit_end, end in _BLOCKS:
-        is_fit = rows < fit_end * len(targets)
-        train, test = known & is_fit, known & ~is_fit & (rows < end * len(targets))
+    for train, test in _blocks(rows, known, len(targets)):
         if others.shape[1] and train.any() and test.any():
             weights = _ridge(others[train], targets[train], _PENALTIES[-1:])[0]
             found[test] = np.abs(_with_bias(others[test]) @ weights - targets[test]).mean(axis=1)
