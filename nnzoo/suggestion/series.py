@@ -117,6 +117,7 @@ class Plan:
         inputs: The numeric input columns.
         categorical: The categorical input columns.
         unused: The other columns.
+        others_help: Whether other columns than the targets make the linear forecasts better; true if there are none.
         season: Rows per season; 1 if there is none.
         trial: The errors of linear forecasts; None if there are too few rows.
     """
@@ -127,6 +128,7 @@ class Plan:
     inputs: list[str]
     categorical: list[str]
     unused: list[str]
+    others_help: bool
     season: int
     trial: Trial | None
 
@@ -143,10 +145,11 @@ def plan_series(facts: TableFacts, target: Sequence[str], axis: TimeAxis) -> Pla
     others = np.concatenate([_columns(facts, own), *one_hot], axis=1)[rows]
     windows = [window for window in (usual, usual // 2, 2 * usual) if window > 1]
     trial = try_forecasts(values, others, windows, season)
-    if trial is not None and trial.choice.own and len(inputs) + len(categorical) > len(target):
+    others_help = trial is None or not trial.choice.own or len(inputs) + len(categorical) == len(target)
+    if not others_help:
         unused = [*unused, *own, *categorical]
         inputs, categorical = [*target], []
-    return Plan(facts, tuple(target), axis, inputs, categorical, unused, season, trial)
+    return Plan(facts, tuple(target), axis, inputs, categorical, unused, others_help, season, trial)
 
 
 def suggest_series(plan: Plan, path: Path) -> Suggestion:
@@ -175,7 +178,8 @@ def suggest_series(plan: Plan, path: Path) -> Suggestion:
     if inputs != [*target]:
         suggestion.set("data.features", inputs, f"the past of the target and of the other numbers{why}")
     elif plan.unused:
-        suggestion.reasons["data.target"] = f"only its own past is read: other columns gain little{why}"
+        gain = "" if plan.others_help else ": other columns gain little"
+        suggestion.reasons["data.target"] = f"only its own past is read{gain}{why}"
     if plan.categorical:
         suggestion.set("data.categorical", plan.categorical, "one-hot encoded")
     _set_cells(suggestion, plan)
